@@ -1,0 +1,3 @@
+"""algwatch: does this router's SIP ALG break phone calls? Proof, and what to do."""
+
+__version__ = "0.1.0"

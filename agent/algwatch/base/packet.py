@@ -1,0 +1,53 @@
+"""What the capture stage hands on: batches of rows, and the sides of the router."""
+
+from __future__ import annotations
+
+LAN = 0
+WAN = 1
+UNKNOWN = 2
+SIDE_NAMES = ("lan", "wan", "unknown")
+
+
+class Tap:
+    """One capture point: an interface or a file.
+
+    name: interface name or file path; side: LAN, WAN, or UNKNOWN (a file that may hold both).
+    Its index in the pipeline's list of taps is the `tap` of every row that came from it.
+    """
+
+    __slots__ = ("name", "side")
+
+    def __init__(self, name: str, side: int) -> None:
+        self.name = name
+        self.side = side
+
+
+class Batch:
+    """Rows of one tap in capture order, and the bytes that they point into.
+
+    buffer: bytes-like; a row's `payload` and an ends' `frame` are offsets into it. On the live
+            path it is the kernel's own memory and only valid until the next read: copy what
+            is kept (`bytes(buffer[o:o + n])`), once.
+    rows:   bytes-like, count * 64 bytes, read with `native.ROW.iter_unpack`.
+    ends:   bytes-like, count * 48 bytes, beside each row its addresses (see `Ends`).
+    tap:    index of the tap.
+    watermark: ns since 1970; nothing earlier than this will come from this tap any more.
+    """
+
+    __slots__ = ("buffer", "count", "ends", "rows", "tap", "watermark")
+
+    def __init__(
+        self,
+        buffer: memoryview | bytes,
+        rows: memoryview | bytes,
+        ends: memoryview | bytes,
+        count: int,
+        tap: int,
+        watermark: int,
+    ) -> None:
+        self.buffer = buffer
+        self.rows = rows
+        self.ends = ends
+        self.count = count
+        self.tap = tap
+        self.watermark = watermark

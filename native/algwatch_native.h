@@ -1,0 +1,260 @@
+/* algwatch_native.h: everything that the C path and Python share.
+ *
+ * Declarations only: C files include <stdint.h> and <stddef.h> first, and build_cffi.py hands
+ * this text to cdef() as it is. So: no #include, no macro with arguments, no include guard.
+ *
+ * Contract of every function: it allocates nothing, keeps nothing, and reads only inside the
+ * buffers that it was given. Scanners return bytes consumed (> 0) or a code of aw_error.
+ * What is malformed is an anomaly bit, never an error: to a diagnostician it is evidence.
+ */
+
+enum aw_error { /* append-only */
+    AW_NOT_SIP = -1,  /* does not begin like SIP (after leading CRLF, RFC 3261 section 7.5) */
+    AW_PARTIAL = -2,  /* begins like SIP, but the end of the header section is not in the buffer */
+    AW_TOO_LONG = -3, /* longer than 65535 bytes: a span could not hold it */
+    AW_AGAIN = -4,    /* ring: no block is ready */
+    AW_GONE = -5,     /* ring: the interface went down or away (ENETDOWN, ENXIO, ENODEV) */
+    AW_FAILED = -6    /* ring: a system call failed, see aw_ring.error (errno) */
+};
+
+/* ---- spans: offset and length in bytes into the scanned buffer; {0, 0} means absent ---- */
+
+typedef struct { uint16_t off, len; } aw_span;
+
+enum aw_limits {
+    AW_VIAS = 16, AW_CONTACTS = 8, AW_ROUTES = 12, AW_RECORD_ROUTES = 12, AW_PATHS = 4,
+    AW_MEDIA = 8, AW_ANOMALIES = 32
+};
+
+enum aw_via_bits { AW_VIA_RPORT = 1 /* rport is there, with or without a value */ };
+
+/* One Via value (RFC 3261 section 20.42). All members are uint16_t, so that Python reads the
+ * whole result as one memoryview.cast("H"). */
+typedef struct {
+    aw_span all;       /* the header field value, without surrounding white space */
+    aw_span transport; /* UDP, TCP, ... */
+    aw_span host;      /* sent-by host; an IPv6 reference without its brackets */
+    aw_span branch, received, rport, maddr; /* parameter values */
+    uint16_t port;     /* sent-by port, 0 when absent or not 1..65535 */
+    uint16_t rport_value; /* 0 when absent or without a value */
+    uint16_t bits;     /* aw_via_bits */
+} aw_via;
+
+enum aw_addr_bits {
+    AW_ADDR_STAR = 1,   /* Contact: * */
+    AW_ADDR_ANGLE = 2,  /* <uri> form */
+    AW_ADDR_LR = 4,     /* the URI has the lr parameter */
+    AW_ADDR_SIPS = 8, AW_ADDR_TEL = 16, AW_ADDR_OTHER = 32 /* another scheme; plain sip: has none */
+};
+
+/* One name-addr or addr-spec (RFC 3261 section 20.10): Contact, From, To, Route, ... */
+typedef struct {
+    aw_span all;
+    aw_span display;    /* display name, quotes included */
+    aw_span uri;        /* the URI itself, without < > */
+    aw_span user, host; /* host: an IPv6 reference without its brackets */
+    aw_span uri_params; /* behind ';' inside the URI, up to '?' or '>' */
+    aw_span params;     /* header parameters, behind the first ';' after the URI */
+    aw_span tag;        /* From and To */
+    aw_span expires;    /* Contact */
+    uint16_t port;      /* 0 when absent or not 1..65535 */
+    uint16_t bits;      /* aw_addr_bits */
+} aw_addr;
+
+enum aw_method { /* of a request; of a response the method in CSeq */
+    AW_UNKNOWN = 0, AW_INVITE = 1, AW_ACK = 2, AW_BYE = 3, AW_CANCEL = 4, AW_REGISTER = 5,
+    AW_OPTIONS = 6, AW_PRACK = 7, AW_UPDATE = 8, AW_INFO = 9, AW_MESSAGE = 10,
+    AW_SUBSCRIBE = 11, AW_NOTIFY = 12, AW_REFER = 13, AW_PUBLISH = 14, AW_OTHER_METHOD = 15
+};
+
+enum aw_anomaly { /* bit numbers, append-only; anomaly_at[] has the offset of the first one */
+    AW_BAD_START_LINE = 0,     AW_BAD_VERSION = 1,      AW_BAD_HEADER_LINE = 2,
+    AW_BARE_LF = 3,            AW_BARE_CR = 4,          AW_NUL_BYTE = 5,
+    AW_NO_HEADER_END = 6,      AW_LENGTH_SHORT = 7,     /* fewer body bytes than Content-Length */
+    AW_LENGTH_LONG = 8,        /* more body bytes than Content-Length (UDP: ignored, 18.3) */
+    AW_BAD_LENGTH = 9,         AW_BAD_CSEQ = 10,        AW_BAD_VIA = 11,
+    AW_BAD_ADDR = 12,          AW_BAD_NUMBER = 13,      AW_MISSING_VIA = 14,
+    AW_MISSING_FROM = 15,      AW_MISSING_TO = 16,      AW_MISSING_CALL_ID = 17,
+    AW_MISSING_CSEQ = 18,      AW_DUPLICATE_SINGLE = 19, /* From, To, Call-ID, CSeq, ... twice */
+    AW_METHOD_MISMATCH = 20,   /* CSeq method is not the request's */
+    AW_UNTERMINATED_QUOTE = 21, AW_UNTERMINATED_ANGLE = 22, AW_CLIPPED = 23, /* more than fits */
+    AW_LEADING_CRLF = 24,      AW_BAD_STATUS = 25
+};
+
+/* The whole scan result: uint16_t members only (one cast slice in Python). Lists are in order
+ * of appearance, comma-separated values and repeated header fields alike. Entries of a list at
+ * and past its count are not written. */
+typedef struct {
+    uint16_t anomalies[2];              /* bits 0..15, 16..31 */
+    uint16_t anomaly_at[AW_ANOMALIES];  /* valid where the bit is set */
+    uint16_t method;                    /* aw_method */
+    uint16_t status;                    /* 0 = a request */
+    uint16_t cseq[2];                   /* number, high and low half */
+    uint16_t content_length[2];         /* high and low half; valid where its span is there */
+    uint16_t max_forwards;              /* valid where its span is there */
+    uint16_t header_end;                /* offset behind the empty line = start of the body */
+    uint16_t vias, contacts, routes, record_routes, paths; /* counts, at most the limits above */
+    aw_span method_name;                /* start line of a request */
+    aw_span request_uri, request_user, request_host;
+    uint16_t request_port;
+    aw_span reason;                     /* reason phrase of a response */
+    aw_span call_id, cseq_value, cseq_method, max_forwards_value, expires;
+    aw_span content_type, content_length_value, user_agent, server;
+    aw_span body;                       /* what is there, whatever Content-Length says */
+    aw_addr from, to;
+    aw_via via[AW_VIAS];
+    aw_addr contact[AW_CONTACTS];
+    aw_addr route[AW_ROUTES];
+    aw_addr record_route[AW_RECORD_ROUTES];
+    aw_addr path[AW_PATHS];
+} aw_sip;
+
+/* Scan one message at p[0..len). Returns the bytes that belong to it: header section plus
+ * Content-Length bytes where stream is non-zero (TCP), else all of len. */
+int aw_sip_scan(const uint8_t *p, size_t len, int stream, aw_sip *out);
+
+/* ---- SDP (RFC 8866) ---- */
+
+enum aw_media_bits { AW_MEDIA_INACTIVE = 1, AW_MEDIA_CANDIDATE = 2 };
+
+typedef struct {
+    aw_span line;        /* the whole m= value */
+    aw_span kind;        /* audio, video, ... */
+    aw_span address;     /* c= of this medium, absent when only the session has one */
+    aw_span rtcp;        /* a=rtcp value */
+    uint16_t port, rtcp_port, candidates, bits;
+} aw_media;
+
+typedef struct {
+    uint16_t anomalies;                  /* 1 bad line, 2 bad port, 4 clipped, 8 no v= */
+    uint16_t media_count;
+    uint16_t ice;                        /* a=ice-ufrag seen */
+    uint16_t reserved;
+    aw_span origin, origin_address;      /* o= value and its address */
+    aw_span address;                     /* session c= address */
+    aw_media media[AW_MEDIA];
+} aw_sdp;
+
+/* Scan a body; spans are relative to p. Returns len, or AW_NOT_SIP when nothing looks like SDP. */
+int aw_sdp_scan(const uint8_t *p, size_t len, aw_sdp *out);
+
+/* ---- frames: link layer to transport payload ---- */
+
+enum aw_linktype { /* LINKTYPE_ / DLT_ values of libpcap that are read */
+    AW_DLT_NULL = 0, AW_DLT_EN10MB = 1, AW_DLT_PPP = 9, AW_DLT_RAW = 12, AW_DLT_LINKTYPE_RAW = 101,
+    AW_DLT_LOOP = 108, AW_DLT_LINUX_SLL = 113, AW_DLT_IPV4 = 228, AW_DLT_IPV6 = 229,
+    AW_DLT_NFLOG = 239, AW_DLT_LINUX_SLL2 = 276
+};
+
+enum aw_frame_bits {
+    AW_FRAME_FRAGMENT = 1,   /* an IP fragment: payload is what it carries, ports only in the first */
+    AW_FRAME_TRUNCATED = 2,  /* the IP length says more than was captured */
+    AW_FRAME_OUTGOING = 4,   /* SLL/SLL2/ring packet type 4 */
+    AW_FRAME_VLAN = 8, AW_FRAME_PPPOE = 16, AW_FRAME_BAD = 32, AW_FRAME_TUNNEL = 64
+};
+
+typedef struct {
+    uint32_t payload, length;  /* transport payload: offset and length in the frame, bytes */
+    uint32_t ip;               /* offset of the innermost IP header */
+    uint32_t ifindex;          /* SLL2 and ring; 0 when unknown */
+    uint32_t seq;              /* TCP sequence number */
+    uint16_t sport, dport, vlan, ip_id;
+    uint8_t src[16], dst[16];  /* IPv4: the first 4 bytes, the rest 0 */
+    uint8_t version, proto, ttl, bits, tcp_flags, reserved[3];
+} aw_frame;
+
+/* Returns 1 for UDP or TCP (or a fragment of either), 0 for anything else, never fails. */
+int aw_frame_parse(const uint8_t *p, size_t caplen, uint32_t linktype, aw_frame *out);
+
+/* ---- rows: what crosses the border, one for each message ---- */
+
+enum aw_kind {
+    AW_KIND_SIP = 1, AW_KIND_KEEPALIVE = 2, AW_KIND_STUN = 3, AW_KIND_TLS = 4,
+    AW_KIND_ICMP = 5,     /* ICMP error that quotes a flow on a SIP port */
+    AW_KIND_FRAGMENT = 6, /* for capture/reassembly.py */
+    AW_KIND_SEGMENT = 7   /* TCP bytes of a SIP flow that are not whole messages */
+};
+
+enum aw_row_bits {
+    AW_ROW_MALFORMED = 1, AW_ROW_TRUNCATED = 2, AW_ROW_OUTGOING = 4, AW_ROW_TCP = 8,
+    AW_ROW_IPV6 = 16, AW_ROW_CLIPPED = 32, AW_ROW_SDP = 64, AW_ROW_CONTACT = 128,
+    AW_ROW_COOKIE = 256 /* branch begins with z9hG4bK */, AW_ROW_TAGGED = 512 /* To has a tag */
+};
+
+/* struct.Struct("=QQQQIIIIIHHHHBBBB"), 64 bytes */
+typedef struct {
+    uint64_t at;       /* ns since 1970 */
+    uint64_t txn;      /* keyed hash of branch, sent-by host and port, method (ACK counts as INVITE);
+                          without the magic cookie: of Call-ID, From tag, CSeq, topmost Via
+                          (RFC 3261 section 17.2.3) */
+    uint64_t call;     /* keyed hash of Call-ID */
+    uint64_t pair;     /* keyed hash of branch, CSeq, status (0 for a request), From tag */
+    uint32_t flow;     /* keyed hash of protocol, source, destination, both ports (directional) */
+    uint32_t from_tag, to_tag; /* keyed hashes, 0 = absent */
+    uint32_t cseq;
+    uint32_t payload;  /* offset of the message in the batch's buffer */
+    uint16_t length, status, ip_id, bits;
+    uint8_t kind, method, ttl, tap;
+} aw_row;
+
+/* Beside each row, read only when somebody asks. 48 bytes. */
+typedef struct {
+    uint8_t src[16], dst[16];  /* as in aw_frame */
+    uint32_t frame, caplen;    /* the captured frame: offset in the buffer, length */
+    uint16_t sport, dport;
+    uint16_t point;            /* capture point: interface index (low 16 bits), or VLAN id */
+    uint8_t proto, version;
+} aw_ends;
+
+typedef struct {
+    uint64_t packets, sip, keepalive, stun, tls, icmp, fragments, segments, other, not_ip;
+    uint64_t truncated, malformed;
+} aw_counts;
+
+enum aw_batch_limits { AW_ROWS_A_PACKET = 32 }; /* room that must be left before a packet is taken */
+
+/* Packets of one batch to rows. meta: n records of four uint32_t (seconds, microseconds, offset,
+ * caplen), as pcapy-ng's next_batch() makes them. ports: SIP ports for keep-alives and ICMP.
+ * Starts at packet *next, stops when fewer than AW_ROWS_A_PACKET rows are free and leaves *next
+ * there; *next == n means done. Returns the number of rows. Counts are added to. */
+int aw_batch_scan(const uint8_t *buf, size_t size, const uint32_t *meta, uint32_t n,
+                  uint32_t *next, uint32_t linktype, uint8_t tap, const uint8_t key[16],
+                  const uint16_t *ports, uint32_t nports, aw_row *rows, aw_ends *ends,
+                  uint32_t max_rows, aw_counts *counts);
+
+/* One frame to rows; frame is its offset inside buf. Used by aw_batch_scan and the ring. */
+int aw_packet_scan(const uint8_t *buf, uint32_t frame, uint32_t caplen, uint64_t at,
+                   uint32_t linktype, uint8_t tap, uint16_t point, int outgoing,
+                   const uint8_t key[16], const uint16_t *ports, uint32_t nports, aw_row *rows,
+                   aw_ends *ends, aw_counts *counts);
+
+/* SipHash-1-3 (Aumasson, Bernstein 2012) of p[0..len). */
+uint64_t aw_hash(const uint8_t key[16], const uint8_t *p, size_t len);
+
+/* ---- the live capture ring: TPACKET_V3 on an AF_PACKET socket ---- */
+
+typedef struct {
+    int32_t fd, error;              /* error: errno of the last failure */
+    uint32_t ifindex, linktype;     /* linktype from the device's ARP type */
+    uint32_t block_size, block_count, block; /* block: the next one to look at */
+    uint32_t packet, packet_offset; /* where in that block the next call goes on */
+    uint8_t *map;                   /* block_size * block_count bytes, rows' payload counts from here */
+    uint64_t drops, freezes;        /* tp_drops, tp_freeze_q_cnt, added up */
+    uint64_t losing;                /* blocks with TP_STATUS_LOSING */
+} aw_ring;
+
+/* Open, map, filter, bind. filter: n instructions of 8 bytes (struct sock_filter). timeout_ms:
+ * when the kernel hands over a block that is not full. Returns 0 or an aw_error; on failure
+ * nothing stays open. */
+int aw_ring_open(aw_ring *ring, const char *ifname, uint32_t block_size, uint32_t block_count,
+                 uint32_t timeout_ms, const uint8_t *filter, uint32_t instructions);
+
+/* Scan what the current block holds, in place. Returns rows (>= 0), AW_AGAIN, AW_GONE or
+ * AW_FAILED. After rows were read the caller copies what it keeps and calls aw_ring_release,
+ * which hands the block back when all of it was scanned. */
+int aw_ring_read(aw_ring *ring, uint8_t tap, const uint8_t key[16], const uint16_t *ports,
+                 uint32_t nports, aw_row *rows, aw_ends *ends, uint32_t max_rows,
+                 aw_counts *counts);
+void aw_ring_release(aw_ring *ring);
+int aw_ring_stats(aw_ring *ring); /* adds to drops and freezes; 0 or AW_FAILED */
+void aw_ring_close(aw_ring *ring);

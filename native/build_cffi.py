@@ -1,0 +1,23 @@
+"""Builds algwatch._native (cffi API mode, limited API: one abi3 object serves Python >= 3.11)."""
+
+from pathlib import Path
+
+from cffi import FFI
+
+# Relative to the project root: setuptools refuses absolute source paths.
+SOURCES = ["frame.c", "sip_scan.c", "sdp_scan.c", "hash.c", "batch.c", "ring.c"]
+HERE = Path(__file__).resolve().parent
+
+ffi = FFI()
+ffi.cdef((HERE / "algwatch_native.h").read_text())
+ffi.set_source(
+    "algwatch._native",
+    '#include <stddef.h>\n#include <stdint.h>\n#include "algwatch_native.h"\n',
+    sources=[f"native/{name}" for name in SOURCES],
+    include_dirs=["native"],
+    extra_compile_args=["-std=c11", "-O2", "-D_GNU_SOURCE"],
+    py_limited_api=True,
+)
+
+if __name__ == "__main__":
+    ffi.compile(verbose=True)
