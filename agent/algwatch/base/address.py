@@ -1,0 +1,73 @@
+"""IP addresses as bytes and text, without the memory that `ipaddress` and `socket` cost.
+
+Host texts come from the wire, so every function takes anything and answers plainly.
+"""
+
+from __future__ import annotations
+
+
+def text(packed: bytes, version: int) -> str:
+    """4 or 16 bytes to text (RFC 5952 for IPv6). packed may be longer; the rest is ignored."""
+    if version == 4:
+        return f"{packed[0]}.{packed[1]}.{packed[2]}.{packed[3]}"
+    groups = [packed[i] << 8 | packed[i + 1] for i in range(0, 16, 2)]
+    best = length = 0
+    i = 0
+    while i < 8:
+        j = i
+        while j < 8 and groups[j] == 0:
+            j += 1
+        if j - i > length and j - i > 1:
+            best, length = i, j - i
+        i = j + 1
+    if not length:
+        return ":".join(f"{g:x}" for g in groups)
+    head = ":".join(f"{g:x}" for g in groups[:best])
+    tail = ":".join(f"{g:x}" for g in groups[best + length :])
+    return f"{head}::{tail}"
+
+
+def ipv4(host: str) -> int:
+    """A dotted quad as a number, or -1 for anything else (names, IPv6, "010.1.1.1", "1.2.3")."""
+    parts = host.split(".")
+    if len(parts) != 4:
+        return -1
+    value = 0
+    for part in parts:
+        if not part.isascii() or not part.isdigit() or len(part) > 3 or int(part) > 255:
+            return -1
+        value = value << 8 | int(part)
+    return value
+
+
+def is_ipv6(host: str) -> bool:
+    """An IPv6 literal by its look: SIP names have no colon (RFC 3261 section 25.1)."""
+    return ":" in host
+
+
+def is_literal(host: str) -> bool:
+    return ipv4(host) >= 0 or is_ipv6(host)
+
+
+# Not reachable from the public Internet: RFC 1918, RFC 6598 (CGNAT), RFC 3927, loopback, "this".
+# Documentation ranges (RFC 5737) are not in the list: they stand for public addresses.
+_UNROUTABLE = (
+    (0x0A000000, 8),
+    (0xAC100000, 12),
+    (0xC0A80000, 16),
+    (0x64400000, 10),
+    (0xA9FE0000, 16),
+    (0x7F000000, 8),
+    (0x00000000, 8),
+)
+
+
+def is_unroutable(host: str) -> bool:
+    """True for an IP literal that nobody on the Internet can send to; False for names."""
+    value = ipv4(host)
+    if value >= 0:
+        return any(value >> (32 - n) == net >> (32 - n) for net, n in _UNROUTABLE)
+    if is_ipv6(host):
+        low = host.lower()
+        return low.startswith(("fc", "fd", "fe8", "fe9", "fea", "feb")) or low in ("::1", "::")
+    return False

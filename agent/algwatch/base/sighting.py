@@ -1,0 +1,48 @@
+"""Sighting: one message seen on one side of the router."""
+
+from __future__ import annotations
+
+from algwatch.base import address
+from algwatch.base.native import ENDS
+
+# Indices into a row (native.ROW, aw_row in algwatch_native.h).
+AT, TXN, CALL, PAIR, FLOW, FROM_TAG, TO_TAG, CSEQ, PAYLOAD, LENGTH = range(10)
+STATUS, IP_ID, BITS, KIND, METHOD, TTL, TAP = range(10, 17)
+
+Row = tuple[int, ...]
+
+
+class Ends:
+    """Where a packet came from and went to: src, dst (text), sport, dport, proto, version."""
+
+    __slots__ = ("dport", "dst", "proto", "sport", "src", "version")
+
+    def __init__(self, packed: bytes) -> None:
+        src, dst, _, _, self.sport, self.dport, _, self.proto, self.version = ENDS.unpack(packed)
+        self.src = address.text(src, self.version)
+        self.dst = address.text(dst, self.version)
+
+
+class Sighting:
+    """row: the message's row; side: LAN, WAN or UNKNOWN; payload: its bytes, a copy of our own;
+    packed_ends: its 48 bytes of addresses."""
+
+    __slots__ = ("_ends", "packed_ends", "payload", "row", "side")
+
+    def __init__(self, row: Row, side: int, payload: bytes, packed_ends: bytes) -> None:
+        self.row = row
+        self.side = side
+        self.payload = payload
+        self.packed_ends = packed_ends
+        self._ends: Ends | None = None
+
+    @property
+    def at(self) -> float:
+        """Seconds since 1970."""
+        return self.row[AT] / 1e9
+
+    @property
+    def ends(self) -> Ends:
+        if self._ends is None:
+            self._ends = Ends(self.packed_ends)
+        return self._ends

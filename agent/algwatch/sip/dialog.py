@@ -1,0 +1,188 @@
+"""Dialogs begun by INVITE, as one side of the router sees them (RFC 3261 sections 12 to 15)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from algwatch.base.native import ACK, BYE, CANCEL, INVITE
+from algwatch.base.packet import Batch
+from algwatch.base.sighting import (
+    AT,
+    CALL,
+    CSEQ,
+    FROM_TAG,
+    LENGTH,
+    PAYLOAD,
+    STATUS,
+    TO_TAG,
+    Row,
+    Sighting,
+)
+from algwatch.base.table import Table
+from algwatch.sip.transaction import (
+    FINAL,
+    FINAL_AGAIN,
+    ORPHAN,
+    PROVISIONAL,
+    REQUEST,
+    REQUEST_AGAIN,
+    TIMED_OUT,
+    Event,
+    Transaction,
+)
+
+# What happened to a dialog that somebody above may have to look at: (dialog, code, row).
+STARTED = 0
+ANSWERED = 1  # first 2xx of the current INVITE
+REPEATED = 2  # the 2xx came once more
+CONFIRMED = 3  # first ACK to that 2xx
+ENDED = 4  # BYE answered, or the INVITE got a non-2xx final response
+UNANSWERED = 5  # Timer B
+BYE_SENT = 6
+PROCEEDING = 7  # a response came for an INVITE whose payload may be let go
+
+Step = tuple["Dialog", int, Row]
+
+
+class Dialog:
+    """One Call-ID on one side.
+
+    call: hash of the Call-ID; side; invite: the latest INVITE transaction; cseq: its number.
+    Times in ns, 0 = not seen. invites and answers count transactions and 2xx of any INVITE in
+    it; *_retransmissions count what came once more. partial: its beginning was not seen.
+    request, answer, ack: Sightings of the current INVITE, its first 2xx and the first ACK, kept
+    as long as a verdict may need them.
+    """
+
+    __slots__ = ("ack", "acked_at", "acks", "answer", "answer_last", "answered_at", "answers",
+                 "bye", "bye_at", "bye_by_caller", "call", "caller_tag", "cancelled_at", "ended_at",
+                 "established", "final_retransmissions", "first", "invite",
+                 "invite_retransmissions", "last_at", "partial", "rejected", "request", "side",
+                 "started_at", "timed_out")  # fmt: skip
+
+    def __init__(self, call: int, side: int, at: int) -> None:
+        self.call = call
+        self.side = side
+        self.started_at = self.last_at = at
+        self.invite: Transaction | None = None
+        self.request: Sighting | None = None
+        self.first: Sighting | None = None
+        self.answer: Sighting | None = None
+        self.ack: Sighting | None = None
+        self.bye: Sighting | None = None
+        self.caller_tag = 0
+        self.answered_at = self.answer_last = self.acked_at = 0
+        self.bye_at = self.ended_at = self.cancelled_at = 0
+        self.answers = self.acks = self.rejected = 0
+        self.invite_retransmissions = self.final_retransmissions = 0
+        self.bye_by_caller = self.established = self.timed_out = False
+        self.partial = True
+
+    def repeated_since(self, at: int) -> bool:
+        """Whether the 2xx of the current INVITE came again after at (ns)."""
+        return self.answer_last > at
+
+
+class Dialogs:
+    """One side's dialogs. limit: how many are followed at once."""
+
+    def __init__(self, side: int, limit: int) -> None:
+        self.side = side
+        self.table: Table[int, Dialog] = Table(limit)
+
+    def feed(self, events: list[Event], batch: Batch) -> list[Step]:
+        """Events of one batch to steps of dialogs, in order."""
+        steps: list[Step] = []
+        step = steps.append
+        get = self.table.get
+        for code, t, row, i in events:
+            method = t.method
+            if method > CANCEL or not method:
+                continue
+            d = get(row[CALL])
+            if d is None:
+                if code == TIMED_OUT:
+                    continue
+                d = Dialog(row[CALL], self.side, row[AT])
+                d.caller_tag = row[FROM_TAG]
+                d.first = self._sighting(row, i, batch)
+                self.table.add(row[CALL], d)
+                step((d, STARTED, row))
+            at = row[AT]
+            if code != TIMED_OUT:
+                d.last_at = at
+            if method == INVITE:
+                self._invite(code, d, t, row, i, batch, step)
+            elif method == ACK:
+                if code == REQUEST:
+                    d.acks += 1
+                    if not d.acked_at and (d.invite is None or row[CSEQ] == d.invite.cseq):
+                        d.acked_at = at
+                        d.established = True
+                        if not d.ended_at:
+                            d.ack = self._sighting(row, i, batch)
+                        step((d, CONFIRMED, row))
+                elif code == REQUEST_AGAIN:
+                    d.acks += 1
+            elif method == BYE:
+                if code == REQUEST and not d.bye_at:
+                    d.bye_at = at
+                    d.bye_by_caller = row[FROM_TAG] == d.caller_tag
+                    d.bye = self._sighting(row, i, batch)
+                    step((d, BYE_SENT, row))
+                elif code in (FINAL, ORPHAN) and not d.ended_at:
+                    d.ended_at = at
+                    step((d, ENDED, row))
+            elif code == REQUEST:  # CANCEL
+                d.cancelled_at = at
+        return steps
+
+    def _invite(self, code: int, d: Dialog, t: Transaction, row: Row, i: int, batch: Batch,
+                step: Callable[[Step], None]) -> None:  # fmt: skip
+        at = row[AT]
+        if code == REQUEST:
+            d.invite = t
+            d.request = self._sighting(row, i, batch)
+            d.answer = d.ack = None
+            d.answered_at = d.answer_last = d.acked_at = 0
+            d.rejected = 0
+            if not row[TO_TAG]:
+                d.partial = False
+        elif code == REQUEST_AGAIN:
+            d.invite_retransmissions += 1
+        elif code == PROVISIONAL:
+            step((d, PROCEEDING, row))
+        elif code == TIMED_OUT:
+            if t is d.invite:
+                d.timed_out = True
+                step((d, UNANSWERED, row))
+        elif code in (FINAL, ORPHAN):
+            status = row[STATUS]
+            if code == ORPHAN and d.invite is None:
+                d.invite = t
+            if t is not d.invite or status < 200:
+                return
+            if status < 300:
+                d.answered_at = d.answer_last = at
+                d.answers += 1
+                d.answer = self._sighting(row, i, batch)
+                step((d, ANSWERED, row))
+            else:
+                d.rejected = status
+                step((d, ENDED, row))
+        elif code == FINAL_AGAIN:
+            d.final_retransmissions += 1
+            if t is d.invite and d.answered_at:
+                d.answer_last = at
+                if d.answer is None:  # let go when it was acknowledged, needed again now
+                    d.answer = self._sighting(row, i, batch)
+                step((d, REPEATED, row))
+
+    def _sighting(self, row: Row, i: int, batch: Batch) -> Sighting:
+        start = row[PAYLOAD]
+        payload = bytes(batch.buffer[start : start + row[LENGTH]])
+        return Sighting(row, self.side, payload, bytes(batch.ends[48 * i : 48 * i + 48]))
+
+    def forget(self, dialog: Dialog) -> None:
+        if self.table.get(dialog.call) is dialog:
+            del self.table[dialog.call]

@@ -1,0 +1,183 @@
+"""Message: a SIP message, scanned again only when somebody asks (RFC 3261 section 7).
+
+Nothing that came from the wire raises here or past here: what is absent is empty or 0.
+"""
+
+from __future__ import annotations
+
+from algwatch.base.native import ADDR, ANOMALY_NAMES, METHOD_NAMES, SIP, VIA, scan_message
+from algwatch.sip.sdp import Sdp
+
+
+def to_text(span: bytes) -> str:
+    """Wire bytes for people: UTF-8 (RFC 3261 section 7), what is not shows as U+FFFD."""
+    return span.decode("utf-8", "replace")
+
+
+class Via:
+    """One Via value: sent-by (host, port; 0 = none written), branch, received, rport, maddr.
+
+    rport: None without the parameter, b"" without a value (RFC 3581).
+    """
+
+    __slots__ = ("all", "branch", "host", "maddr", "port", "received", "rport", "transport")
+
+    def __init__(self, message: Message, base: int) -> None:
+        span = message.span
+        self.all = span(base + VIA.ALL)
+        self.transport = to_text(span(base + VIA.TRANSPORT))
+        self.host = to_text(span(base + VIA.HOST))
+        self.branch = span(base + VIA.BRANCH)
+        self.received = to_text(span(base + VIA.RECEIVED))
+        self.maddr = to_text(span(base + VIA.MADDR))
+        self.port = message.scanned[base + VIA.PORT]
+        has_rport = message.scanned[base + VIA.BITS] & VIA.HAS_RPORT
+        self.rport = span(base + VIA.RPORT) if has_rport else None
+
+
+class Address:
+    """One name-addr or addr-spec: Contact, From, To, Route, Record-Route, Path."""
+
+    __slots__ = ("all", "bits", "display", "expires", "host", "params", "port", "tag", "uri",
+                 "uri_params", "user")  # fmt: skip
+
+    def __init__(self, message: Message, base: int) -> None:
+        span = message.span
+        self.all = span(base + ADDR.ALL)
+        self.display = span(base + ADDR.DISPLAY)
+        self.uri = span(base + ADDR.URI)
+        self.user = span(base + ADDR.USER)
+        self.host = to_text(span(base + ADDR.HOST))
+        self.uri_params = span(base + ADDR.URI_PARAMS)
+        self.params = span(base + ADDR.PARAMS)
+        self.tag = span(base + ADDR.TAG)
+        self.expires = to_text(span(base + ADDR.EXPIRES))
+        self.port = message.scanned[base + ADDR.PORT]
+        self.bits = message.scanned[base + ADDR.BITS]
+
+    @property
+    def is_star(self) -> bool:
+        return bool(self.bits & ADDR.STAR)
+
+
+class Message:
+    """payload: one whole message. code: bytes consumed, or a negative native code (not SIP)."""
+
+    __slots__ = ("_sdp", "code", "payload", "scanned")
+
+    def __init__(self, payload: bytes) -> None:
+        self.payload = payload
+        self.code, self.scanned = scan_message(payload)
+        self._sdp: Sdp | None = None
+
+    def span(self, index: int) -> bytes:
+        """The bytes of the span whose offset stands at index of the scan result."""
+        offset = self.scanned[index]
+        return self.payload[offset : offset + self.scanned[index + 1]]
+
+    def _list(self, count: int, first: int, size: int) -> range:
+        return range(first, first + self.scanned[count] * size, size)
+
+    @property
+    def status(self) -> int:
+        """Status code; 0 for a request."""
+        return self.scanned[SIP.STATUS]
+
+    @property
+    def method(self) -> str:
+        """Method of a request; of a response the one in CSeq."""
+        name = self.span(SIP.METHOD_NAME) or self.span(SIP.CSEQ_METHOD)
+        return to_text(name) or METHOD_NAMES[self.scanned[SIP.METHOD]]
+
+    @property
+    def start_line(self) -> str:
+        """For people, without its CRLF."""
+        return to_text(self.payload.lstrip(b"\r\n").split(b"\n", 1)[0].rstrip(b"\r"))
+
+    @property
+    def request_uri(self) -> bytes:
+        return self.span(SIP.REQUEST_URI)
+
+    @property
+    def request_host(self) -> str:
+        return to_text(self.span(SIP.REQUEST_HOST))
+
+    @property
+    def request_port(self) -> int:
+        return self.scanned[SIP.REQUEST_PORT]
+
+    @property
+    def request_user(self) -> bytes:
+        return self.span(SIP.REQUEST_USER)
+
+    @property
+    def call_id(self) -> bytes:
+        return self.span(SIP.CALL_ID)
+
+    @property
+    def cseq(self) -> int:
+        return self.scanned[SIP.CSEQ] << 16 | self.scanned[SIP.CSEQ + 1]
+
+    @property
+    def from_(self) -> Address:
+        return Address(self, SIP.FROM)
+
+    @property
+    def to(self) -> Address:
+        return Address(self, SIP.TO)
+
+    @property
+    def vias(self) -> list[Via]:
+        return [Via(self, i) for i in self._list(SIP.VIAS, SIP.VIA, VIA.SIZE)]
+
+    @property
+    def contacts(self) -> list[Address]:
+        return self._addresses(SIP.CONTACTS, SIP.CONTACT)
+
+    @property
+    def routes(self) -> list[Address]:
+        return self._addresses(SIP.ROUTES, SIP.ROUTE)
+
+    @property
+    def record_routes(self) -> list[Address]:
+        return self._addresses(SIP.RECORD_ROUTES, SIP.RECORD_ROUTE)
+
+    @property
+    def paths(self) -> list[Address]:
+        return self._addresses(SIP.PATHS, SIP.PATH)
+
+    def _addresses(self, count: int, first: int) -> list[Address]:
+        return [Address(self, i) for i in self._list(count, first, ADDR.SIZE)]
+
+    @property
+    def expires(self) -> str:
+        return to_text(self.span(SIP.EXPIRES))
+
+    @property
+    def content_length(self) -> str:
+        return to_text(self.span(SIP.CONTENT_LENGTH_VALUE))
+
+    @property
+    def content_type(self) -> str:
+        return to_text(self.span(SIP.CONTENT_TYPE))
+
+    @property
+    def header_section(self) -> bytes:
+        return self.payload[: self.scanned[SIP.HEADER_END]]
+
+    @property
+    def body(self) -> bytes:
+        return self.span(SIP.BODY)
+
+    @property
+    def sdp(self) -> Sdp:
+        """The session description in the body; empty when there is none (RFC 8866)."""
+        if self._sdp is None:
+            self._sdp = Sdp(self.body)
+        return self._sdp
+
+    @property
+    def anomalies(self) -> list[str]:
+        """Names of what is malformed (aw_anomaly)."""
+        bits = self.scanned[SIP.ANOMALIES] | self.scanned[SIP.ANOMALIES + 1] << 16
+        return [name for i, name in enumerate(ANOMALY_NAMES) if bits >> i & 1]

@@ -1,0 +1,15 @@
+"""The timers of RFC 3261 section 17 and Table 4, in nanoseconds of packet time."""
+
+SECOND = 1_000_000_000
+T1 = SECOND // 2
+T2 = 4 * SECOND
+T4 = 5 * SECOND
+TIMER_B = 64 * T1  # INVITE client transaction without any response
+TIMER_F = 64 * T1  # non-INVITE client transaction without a final response
+TIMER_H = 64 * T1  # non-2xx final response without ACK
+TIMER_L = 64 * T1  # RFC 6026: accepted INVITE server transaction absorbs retransmissions
+ACK_WAIT = 64 * T1  # 2xx without ACK: the callee gives up and sends BYE (section 13.3.1.4)
+
+# Two copies of one message at one router are never further apart (measured: 0.05 to 1 ms), and a
+# retransmission never comes sooner than T1.
+WINDOW = SECOND // 4
