@@ -1,0 +1,29 @@
+"""The command line: one file a verb, named like the verb.
+
+Each verb's file has two functions:
+
+    def add(subparsers: Subparsers) -> None:
+        parser = subparsers.add_parser("explain", help="print what a rule looks for")
+        parser.add_argument("rule")
+
+    def main(args: argparse.Namespace) -> int:    # the exit status: 0, 1 or 2
+
+`__main__` imports only the file of the verb that was typed. Bad usage and unreadable input raise
+`Usage("one line that says what to do")` from anywhere: it is printed on standard error and the
+exit status is 2. `run` stands aside: its options are the keys of the configuration file, so it
+reads them itself and the daemon never imports argparse.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+VERBS = ("run", "analyze", "explain", "rules", "decode")
+
+
+class Usage(Exception):
+    """Bad usage or unreadable input; the text is one line for a person. Exit status 2."""

@@ -1,0 +1,49 @@
+"""`algwatch` and `python -m algwatch`."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from algwatch import __version__
+from algwatch.cli import VERBS, Usage
+
+ABOUT = "Finds out whether a router's SIP ALG breaks phone calls, proves it, and says what to do."
+
+
+def _with_argparse(argv: list[str]) -> int:
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="algwatch", description=ABOUT)
+    parser.add_argument("--version", action="version", version=f"algwatch {__version__}")
+    subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    verb = next((word for word in argv if not word.startswith("-")), None)
+    for name in (verb,) if verb in VERBS else VERBS:
+        import_module(f"algwatch.cli.{name}").add(subparsers)
+    args = parser.parse_args(argv)
+    status: int = import_module(f"algwatch.cli.{args.verb}").main(args)
+    return status
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb; argv without the program's name. Returns the exit status 0, 1 or 2."""
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        if words[:1] == ["run"]:
+            from algwatch.cli import run
+
+            return run.start(words[1:])
+        return _with_argparse(words)
+    except Usage as problem:
+        print(f"algwatch: {problem}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # The reader (head, less) left; flushing at exit would raise once more.
+        sys.stdout = None
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
