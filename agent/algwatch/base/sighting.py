@@ -25,16 +25,26 @@ class Ends:
 
 class Sighting:
     """row: the message's row; side: LAN, WAN or UNKNOWN; payload: its bytes, a copy of our own;
-    packed_ends: its 48 bytes of addresses."""
+    packed_ends: its 48 bytes of addresses (aw_ends); paired: its other copy was found."""
 
-    __slots__ = ("_ends", "packed_ends", "payload", "row", "side")
+    __slots__ = ("_ends", "packed_ends", "paired", "payload", "row", "side")
 
     def __init__(self, row: Row, side: int, payload: bytes, packed_ends: bytes) -> None:
         self.row = row
         self.side = side
         self.payload = payload
         self.packed_ends = packed_ends
+        self.paired = False
         self._ends: Ends | None = None
+
+    @property
+    def source(self) -> bytes:
+        """Address and port that it came from, 18 bytes to compare and to use as a key."""
+        return self.packed_ends[:16] + self.packed_ends[40:42]
+
+    @property
+    def destination(self) -> bytes:
+        return self.packed_ends[16:32] + self.packed_ends[42:44]
 
     @property
     def at(self) -> float:

@@ -14,8 +14,8 @@ from algwatch.base.sighting import AT, IP_ID, METHOD, STATUS, TTL, Row
 from algwatch.base.table import Table
 from algwatch.sip.timers import TIMER_B, TIMER_L, WINDOW
 
-# Events: (code, transaction, row, index of the row in its batch). Only what a dialog has to know; retransmissions of requests
-# are counted on the transaction.
+# Events: (code, transaction, row, index of the row in its batch). Only what a dialog has to know;
+# retransmissions of other requests are counted on the transaction.
 REQUEST = 0  # first sighting of a request
 PROVISIONAL = 1  # first 1xx
 FINAL = 2  # first final response

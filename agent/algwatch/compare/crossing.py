@@ -1,0 +1,79 @@
+"""Crossing: what became of one message at this router."""
+
+from __future__ import annotations
+
+from algwatch.base.native import ROW_OUTGOING
+from algwatch.base.packet import LAN
+from algwatch.base.sighting import AT, BITS, TTL, Sighting
+
+IDENTITY = "identity"  # branch, CSeq, class, From tag, Call-ID
+BY_IP_ID = "ip-id"  # IPv4 ID, remote endpoint, TTL one less
+BY_ORDER = "order"  # the only two that are left within a known address mapping
+ALONE = ""  # the other copy never came
+
+
+def is_outbound(lan: Sighting, wan: Sighting) -> bool:
+    """Which copy entered the router: the one that the kernel did not send, else the one with
+    the higher TTL, else the one whose other address stayed, else the earlier."""
+    lan_sent = lan.row[BITS] & ROW_OUTGOING
+    wan_sent = wan.row[BITS] & ROW_OUTGOING
+    if lan_sent != wan_sent:
+        return not lan_sent
+    if lan.row[TTL] != wan.row[TTL]:
+        return lan.row[TTL] > wan.row[TTL]
+    same_source = lan.source == wan.source
+    same_destination = lan.destination == wan.destination
+    if same_source != same_destination:
+        return same_destination
+    return lan.row[AT] <= wan.row[AT]
+
+
+class Crossing:
+    """lan, wan: the copies; one is None where the other never came within the window.
+    outbound: from the LAN to the WAN. matched_by: one of the words above.
+    expected: an inbound message's LAN destination by the NAT mapping, where it is known and
+    differs from the real one (18 bytes), else None.
+    """
+
+    __slots__ = ("expected", "lan", "matched_by", "outbound", "wan")
+
+    def __init__(
+        self, lan: Sighting | None, wan: Sighting | None, outbound: bool, matched_by: str
+    ) -> None:
+        self.lan = lan
+        self.wan = wan
+        self.outbound = outbound
+        self.matched_by = matched_by
+        self.expected: bytes | None = None
+
+    @property
+    def both(self) -> bool:
+        return self.lan is not None and self.wan is not None
+
+    @property
+    def rewritten(self) -> bool:
+        return (
+            self.lan is not None and self.wan is not None and self.lan.payload != self.wan.payload
+        )
+
+    @property
+    def entered(self) -> Sighting:
+        """The copy that came into the router; of a lonely one the copy that there is."""
+        first, second = (self.lan, self.wan) if self.outbound else (self.wan, self.lan)
+        copy = first or second
+        assert copy is not None
+        return copy
+
+    @property
+    def left(self) -> Sighting:
+        first, second = (self.lan, self.wan) if self.outbound else (self.wan, self.lan)
+        copy = second or first
+        assert copy is not None
+        return copy
+
+
+def alone(copy: Sighting, sent: bool) -> Crossing:
+    """A crossing of which only one copy exists. sent: it left the router, so the router made it."""
+    if copy.side == LAN:
+        return Crossing(copy, None, not sent, ALONE)
+    return Crossing(None, copy, sent, ALONE)

@@ -1,0 +1,47 @@
+"""The NAT mapping of this router, read from the IP and UDP headers of what crossed it."""
+
+from __future__ import annotations
+
+from algwatch.base.sighting import AT
+from algwatch.base.table import Table
+from algwatch.compare.crossing import Crossing
+from algwatch.sip.timers import SECOND
+
+# An entry of the stock kernel lives at least 60 s (unreplied UDP); younger ones are still there.
+LIFETIME = 60 * SECOND
+
+
+class Mappings:
+    """(WAN address and port, remote address and port) to LAN address and port.
+
+    Learned from outbound crossings only: there the router's own NAT chose the WAN side. Where an
+    inbound message really went is compared with it, never learned from it.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._table: Table[bytes, tuple[bytes, int]] = Table(limit)
+
+    def feed(self, crossing: Crossing) -> None:
+        """Learn from an outbound crossing; of an inbound one set `expected` when it went to
+        another port of the same LAN host than the mapping says."""
+        lan, wan = crossing.lan, crossing.wan
+        if lan is None or wan is None:
+            return
+        if crossing.outbound:
+            if lan.source != wan.source:
+                key = wan.source + wan.destination
+                self._table.pop(key, None)
+                self._table.add(key, (lan.source, lan.row[AT]))
+            return
+        known = self._table.get(wan.destination + wan.source)
+        if known is None:
+            return
+        expected, at = known
+        went = lan.destination
+        if expected != went and expected[:16] == went[:16] and wan.row[AT] - at < LIFETIME:
+            crossing.expected = expected
+
+    def is_known(self, lan: bytes, wan: bytes, remote: bytes) -> bool:
+        """Whether lan (18 bytes) is what wan means towards remote."""
+        known = self._table.get(wan + remote)
+        return known is not None and known[0] == lan

@@ -1,0 +1,205 @@
+"""Pairing: two sightings of one message become a Crossing.
+
+Keys in order: identity, IPv4 ID, order within a known mapping (Crossing.matched_by). Identity is
+tried at once; the others only when the window is over, among the few that nobody claimed.
+A fallback never joins two calls: it asks for one identity part that survived besides.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from algwatch.base.native import ROW_OUTGOING
+from algwatch.base.packet import Batch
+from algwatch.base.sighting import (
+    AT,
+    BITS,
+    CALL,
+    CSEQ,
+    IP_ID,
+    LENGTH,
+    METHOD,
+    PAIR,
+    PAYLOAD,
+    STATUS,
+    TTL,
+    Sighting,
+)
+from algwatch.compare.crossing import (
+    BY_IP_ID,
+    BY_ORDER,
+    IDENTITY,
+    Crossing,
+    alone,
+    is_outbound,
+)
+from algwatch.compare.mapping import Mappings
+from algwatch.sip.message import Message
+from algwatch.sip.timers import WINDOW
+from algwatch.sip.transaction import Seen
+
+
+class Pairing:
+    """limit: sightings that wait at once, a side. What is over the limit is counted in dropped
+    and said of nobody: neither paired nor missing."""
+
+    def __init__(self, mappings: Mappings, limit: int) -> None:
+        self.mappings = mappings
+        self.limit = limit
+        self.dropped = 0
+        self.paired = self.lan_only = self.wan_only = self.rewritten = 0
+        self._waiting: tuple[deque[Sighting], deque[Sighting]] = (deque(), deque())
+        self._by_pair: tuple[dict[int, list[Sighting]], dict[int, list[Sighting]]] = ({}, {})
+
+    @property
+    def pending(self) -> bool:
+        return bool(self._waiting[0] or self._waiting[1])
+
+    def feed(self, side: int, seen: list[Seen], batch: Batch) -> list[Crossing]:
+        """Rows of one side (LAN or WAN) in capture order; crossings that are complete now."""
+        crossings: list[Crossing] = []
+        other = self._by_pair[1 - side]
+        own = self._by_pair[side]
+        waiting = self._waiting[side]
+        buffer, ends = batch.buffer, batch.ends
+        for row, i in seen:
+            start = row[PAYLOAD]
+            payload = bytes(buffer[start : start + row[LENGTH]])
+            copy = Sighting(row, side, payload, bytes(ends[48 * i : 48 * i + 48]))
+            candidates = other.get(row[PAIR])
+            if candidates is not None:
+                partner = self._identical(copy, candidates)
+                if partner is not None:
+                    candidates.remove(partner)
+                    if not candidates:
+                        del other[row[PAIR]]
+                    crossings.append(self._cross(copy, partner, IDENTITY))
+                    continue
+            if len(waiting) >= self.limit:
+                self.dropped += 1
+                continue
+            waiting.append(copy)
+            own.setdefault(row[PAIR], []).append(copy)
+        return crossings
+
+    def advance(self, now: int) -> list[Crossing]:
+        """now: both taps have passed this moment (ns). What waited longer than the window gets
+        a partner by a fallback key, or is alone."""
+        crossings: list[Crossing] = []
+        horizon = now - WINDOW
+        lan, wan = self._waiting
+        while lan or wan:
+            if lan and (not wan or lan[0].row[AT] <= wan[0].row[AT]):
+                own, other = lan, wan
+            else:
+                own, other = wan, lan
+            copy = own[0]
+            if not copy.paired and copy.row[AT] > horizon:
+                break
+            own.popleft()
+            if copy.paired:
+                continue
+            self._forget(copy)
+            partner, key = self._fallback(copy, own, other)
+            if partner is None:
+                crossing = alone(copy, bool(copy.row[BITS] & ROW_OUTGOING))
+                if copy.side == 0:
+                    self.lan_only += 1
+                else:
+                    self.wan_only += 1
+                crossings.append(crossing)
+            else:
+                self._forget(partner)
+                crossings.append(self._cross(copy, partner, key))
+        return crossings
+
+    def _cross(self, one: Sighting, two: Sighting, matched_by: str) -> Crossing:
+        one.paired = two.paired = True
+        lan, wan = (one, two) if one.side == 0 else (two, one)
+        crossing = Crossing(lan, wan, is_outbound(lan, wan), matched_by)
+        self.paired += 1
+        if crossing.rewritten:
+            self.rewritten += 1
+        self.mappings.feed(crossing)
+        return crossing
+
+    def _forget(self, copy: Sighting) -> None:
+        own = self._by_pair[copy.side]
+        same = own.get(copy.row[PAIR])
+        if same is not None:
+            same.remove(copy)
+            if not same:
+                del own[copy.row[PAIR]]
+
+    @staticmethod
+    def _identical(copy: Sighting, candidates: list[Sighting]) -> Sighting | None:
+        """Hashes selected them; bytes decide. Among several the IPv4 ID does."""
+        row = copy.row
+        found = None
+        for other in candidates:
+            if other.row[CALL] != row[CALL] or abs(other.row[AT] - row[AT]) > WINDOW:
+                continue
+            if other.payload != copy.payload and not _same_identity(copy.payload, other.payload):
+                continue
+            if len(candidates) == 1 or (row[IP_ID] and other.row[IP_ID] == row[IP_ID]):
+                return other
+            found = found or other
+        return found
+
+    def _fallback(
+        self, copy: Sighting, own: deque[Sighting], other: deque[Sighting]
+    ) -> tuple[Sighting | None, str]:
+        near = [o for o in other if not o.paired and _alike(copy, o)]
+        for candidate in near:
+            if _same_datagram(copy, candidate):
+                return candidate, BY_IP_ID
+        mapped = [o for o in near if self._is_mapped(copy, o)]
+        # Order decides only where there is nothing to confuse: one of this kind on each side.
+        rivals = [o for o in own if not o.paired and _alike(copy, o) and o is not copy]
+        if len(mapped) == 1 and not rivals:
+            return mapped[0], BY_ORDER
+        return None, ""
+
+    def _is_mapped(self, one: Sighting, two: Sighting) -> bool:
+        lan, wan = (one, two) if one.side == 0 else (two, one)
+        if lan.destination == wan.destination:
+            return self.mappings.is_known(lan.source, wan.source, wan.destination)
+        if lan.source == wan.source:
+            return self.mappings.is_known(lan.destination, wan.destination, wan.source)
+        return False
+
+
+def _same_identity(one: bytes, two: bytes) -> bool:
+    """Branch, CSeq, From tag and Call-ID of two different payloads, by their bytes."""
+    a, b = Message(one), Message(two)
+    a_vias, b_vias = a.vias, b.vias
+    return (
+        a.call_id == b.call_id
+        and a.cseq == b.cseq
+        and a.from_.tag == b.from_.tag
+        and (a_vias[0].branch if a_vias else b"") == (b_vias[0].branch if b_vias else b"")
+    )
+
+
+def _alike(one: Sighting, two: Sighting) -> bool:
+    """Same kind of message at the same moment, with one identity part that survived."""
+    a, b = one.row, two.row
+    return (
+        abs(a[AT] - b[AT]) <= WINDOW
+        and a[STATUS] == b[STATUS]
+        and a[METHOD] == b[METHOD]
+        and a[CSEQ] == b[CSEQ]
+        and (a[CALL] == b[CALL] or a[PAIR] == b[PAIR])
+    )
+
+
+def _same_datagram(one: Sighting, two: Sighting) -> bool:
+    """IPv4 ID kept, the remote endpoint the same, TTL one less behind the router. (Equal TTL is
+    left to SIP that the router itself sends, which has no second tap yet.)"""
+    a, b = one.row, two.row
+    if not a[IP_ID] or a[IP_ID] != b[IP_ID] or abs(a[TTL] - b[TTL]) != 1:
+        return False
+    lan, wan = (one, two) if one.side == 0 else (two, one)
+    if lan.row[TTL] > wan.row[TTL]:
+        return lan.destination == wan.destination
+    return lan.source == wan.source
