@@ -1,0 +1,1 @@
+"""The lab: a phone, a router with the kernel's own SIP helper, a provider, and known truth."""

@@ -1,0 +1,157 @@
+"""Agent: mosquitto, a subscriber and `algwatch run` in the router, as a user starts them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import paho.mqtt.client as mqtt
+
+from .namespace import Namespace, NoLab
+
+ROOT = Path(__file__).resolve().parents[2]
+START_TIMEOUT = 30.0  # seconds; a loaded machine starts many interpreters at once
+
+
+def find_mosquitto() -> str | None:
+    """Debian keeps it in /usr/sbin, which is not in everybody's PATH."""
+    return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+
+
+class Agent:
+    """reports: list of [seconds since the start, last level of the topic, payload].
+    log: what the agent printed, line by line.
+    """
+
+    def __init__(
+        self, router: Namespace, cpe: str, on_report: Callable[[str, Any], None] | None = None
+    ) -> None:
+        broker = find_mosquitto()
+        if broker is None:
+            raise NoLab("the lab needs a broker: apt-get install mosquitto")
+        self.router = router
+        self.cpe = cpe
+        self.reports: list[list[Any]] = []
+        self.log: list[str] = []
+        self.port = random.randint(20000, 60000)  # the namespace is empty: nothing to collide with
+        self._broker_path = broker
+        self._on_report = on_report
+        self._children: list[subprocess.Popen[str]] = []
+        self._client: mqtt.Client | None = None
+        self._process: subprocess.Popen[str] | None = None
+        self._started = time.monotonic()
+        self._subscribed = threading.Event()
+        self._open = threading.Event()
+
+    def start(self) -> None:
+        """Returns when the agent has said that its taps are open. Raises RuntimeError."""
+        self._started = time.monotonic()
+        self._config = tempfile.NamedTemporaryFile("w", suffix=".conf")  # noqa: SIM115
+        me = "user root\n" if os.geteuid() == 0 else ""
+        self._config.write(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\n{me}"
+        )
+        self._config.flush()
+        broker = self.router.start([self._broker_path, "-c", self._config.name])
+        self._children.append(broker)
+        self._drain(broker, None)
+        self._subscribe()
+        env = dict(os.environ, PYTHONUNBUFFERED="1")
+        argv = [sys.executable, "-m", "algwatch", "run", "--lan", "br-lan", "--wan", "wan"]
+        argv += ["--mqtt", f"mqtt://127.0.0.1:{self.port}", "--cpe", self.cpe]
+        self._process = self.router.start(argv, env)
+        self._children.append(self._process)
+        self._drain(self._process, self.log)
+        end = time.monotonic() + START_TIMEOUT
+        while not self._open.wait(0.05):
+            if self._process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError("the agent did not open its taps: " + " | ".join(self.log))
+
+    def _drain(self, child: subprocess.Popen[str], into: list[str] | None) -> None:
+        def read() -> None:
+            assert child.stdout is not None
+            for line in child.stdout:
+                if into is not None:
+                    into.append(line.rstrip())
+                    self._open.set()
+
+        threading.Thread(target=read, daemon=True).start()
+
+    def _subscribe(self) -> None:
+        if hasattr(mqtt, "CallbackAPIVersion"):  # paho 2
+            client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="lab")
+        else:
+            client = mqtt.Client(client_id="lab")
+        client.on_message = self._message
+        client.on_subscribe = lambda *_: self._subscribed.set()
+        end = time.monotonic() + START_TIMEOUT
+        while True:
+            try:
+                with self.router:
+                    client.connect("127.0.0.1", self.port)
+                break
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+        client.subscribe("algwatch/1/#", qos=1)
+        client.loop_start()
+        self._client = client
+        if not self._subscribed.wait(10):
+            raise RuntimeError("the broker does not answer")
+
+    def _message(self, client: mqtt.Client, context: Any, message: mqtt.MQTTMessage) -> None:
+        root, version, cpe, kind = message.topic.split("/", 3)
+        payload = msgpack.unpackb(message.payload)
+        if (root, version, cpe) != ("algwatch", "1", self.cpe):
+            kind = f"foreign:{message.topic}"
+        self.reports.append([round(time.monotonic() - self._started, 3), kind, payload])
+        if self._on_report:
+            self._on_report(kind, payload)
+
+    def stop(self) -> None:
+        """SIGTERM to the agent, which publishes what is pending; then the rest."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(10)
+        if self._client is not None:
+            time.sleep(0.3)
+            self._client.disconnect()
+            self._client.loop_stop()
+        for child in reversed(self._children):
+            if child.poll() is None:
+                child.terminate()
+                try:
+                    child.wait(5)
+                except subprocess.TimeoutExpired:
+                    child.kill()
+                    child.wait()
+        self._children.clear()
+        with contextlib.suppress(AttributeError):
+            self._config.close()
+
+
+def verdict_of(reports: list[list[Any]]) -> dict[str, Any]:
+    """The last word of the agent over MQTT: one finding a key, the newest advice."""
+    findings: dict[Any, dict[str, Any]] = {}
+    advice: list[dict[str, Any]] = []
+    for _, kind, payload in reports:
+        if kind == "finding":
+            key = payload.get("key") or (payload["rule"], payload["call_id"], payload["side"])
+            findings[key] = payload
+        elif kind == "advice":
+            advice = payload["advice"]
+    return {"findings": list(findings.values()), "advice": advice}

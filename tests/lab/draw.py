@@ -1,0 +1,79 @@
+"""Draw: everything that chance decides about one run, from one printed seed."""
+
+from __future__ import annotations
+
+import random
+from ipaddress import IPv4Address, IPv4Network
+
+DOCUMENTATION = [IPv4Network(n) for n in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
+FIRST = "anna ben carla dieter eva frank gerda hugo ines jonas kim lena".split()
+LAST = "arndt busch cramer dietz ebert fuchs graf hahn jung keller lang moser".split()
+
+
+class Draw:
+    """One set of addresses, ports, names and habits. The same seed draws the same set.
+
+    lan, wan: IPv4Network of /24. phone_ip, router_ip, wan_ip, gateway_ip, provider_ip,
+    caller_ip, media_ip: str. phone_port, contact_port, via_port: UDP ports. proxy: the provider
+    is a proxy (two Via, Record-Route) and not a session border controller.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.random = chance = random.Random(seed)
+        self.lan = self._private(chance)
+        self.router_ip = str(self.lan[1])
+        self.phone_ip = str(self.lan[chance.randint(2, 254)])
+        self.wan, elsewhere, other = chance.sample(DOCUMENTATION, 3)
+        self.gateway_ip, self.wan_ip = (str(self.wan[n]) for n in chance.sample(range(1, 255), 2))
+        far = chance.sample(range(1, 255), 2)
+        self.provider_ip, self.media_ip = (str(elsewhere[n]) for n in far)
+        self.caller_ip = str(other[chance.randint(1, 254)])
+        ports = chance.sample(range(5100, 60000), 4)
+        # Most phones sit on 5060; a drawn port must not make a difference.
+        self.phone_port = chance.choice([5060, ports[0]])
+        self.contact_port = ports[1]
+        self.via_port = ports[2]
+        self.caller_port = chance.choice([5060, ports[3]])
+        self.rtp_port = 2 * chance.randint(5000, 30000)
+        self.media_port = 2 * chance.randint(5000, 30000)
+        self.user = f"{chance.choice(FIRST)}.{chance.choice(LAST)}{chance.randint(1, 99)}"
+        self.peer = "+49" + "".join(chance.choices("0123456789", k=9))
+        self.domain = chance.choice([f"sip{chance.randint(1, 99)}.example.net", self.provider_ip])
+        self.proxy = chance.random() < 0.5
+        self.compact = chance.random() < 0.3
+        self.dont_fragment = chance.random() < 0.5
+        self.expires = chance.choice([60, 120, 600, 3600])
+        self.ring = chance.uniform(0.2, 0.6)
+        self.talk = chance.uniform(1.0, 2.0)
+        self.cpe = f"cpe-{self.token(6)}"
+
+    @staticmethod
+    def _private(chance: random.Random) -> IPv4Network:
+        block = chance.choice(["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"])
+        network = IPv4Network(block)
+        step = chance.randrange(network.num_addresses // 256)
+        return IPv4Network((int(network[0]) + 256 * step, 24))
+
+    def token(self, length: int = 10) -> str:
+        return "".join(self.random.choices("abcdefghjkmnpqrstuvwxyz23456789", k=length))
+
+    def call_id(self, host: str) -> str:
+        """A new Call-ID; half of them carry a host, as RFC 3261 section 8.1.1.4 recommends."""
+        return self.token(16) + (f"@{host}" if self.random.random() < 0.5 else "")
+
+    def addresses(self) -> set[str]:
+        """Every address that a true verdict may name."""
+        return {
+            self.router_ip, self.phone_ip, self.wan_ip, self.gateway_ip,
+            self.provider_ip, self.caller_ip, self.media_ip,
+        }  # fmt: skip
+
+
+def is_private(host: str) -> bool:
+    """RFC 1918 only: documentation addresses play the public Internet here."""
+    try:
+        address = IPv4Address(host)
+    except ValueError:
+        return False
+    return any(address in IPv4Network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))

@@ -1,0 +1,280 @@
+"""UserAgent: what phone and provider share - transactions, dialogs and their real timers."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from .draw import Draw
+from .loop import Loop, Timer
+from .sip import T1, T2, Message, host_port, media_of, sdp, uri_of
+
+Address = tuple[str, int]
+
+
+class Call:
+    """One call as one endpoint knows it.
+
+    outcome: ongoing, completed or dropped. sent_finals: how often the 2xx went out.
+    lost_acks: where ACKs were sent that no network carries.
+    """
+
+    def __init__(self, call_id: str, local: str, remote: str, incoming: bool) -> None:
+        self.call_id = call_id
+        self.local = local
+        self.remote = remote
+        self.incoming = incoming
+        self.target = ""
+        self.routes: list[str] = []
+        self.cseq = 0
+        self.invite: Message | None = None
+        self.answered = False
+        self.acked = False
+        self.outcome = "ongoing"
+        self.sent_finals = 0
+        self.acks: list[Address] = []
+        self.remote_media: Address | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.outcome != "ongoing"
+
+
+class UserAgent:
+    """Reads and writes SIP on its sockets. Subclasses say who they are and where things go.
+
+    sock: the socket that requests leave from. identity: its own address-of-record URI.
+    """
+
+    def __init__(self, loop: Loop, draw: Draw, sock: socket.socket, identity: str) -> None:
+        self.loop = loop
+        self.draw = draw
+        self.sock = sock
+        self.identity = identity
+        self.calls: dict[str, Call] = {}
+        self.registered = False
+        self.received: list[tuple[Address, Message]] = []
+        self.undelivered: list[Address] = []
+        self._clients: dict[tuple[str, str], tuple[Timer, Callable[[Message, Address], None]]] = {}
+        self._served: dict[tuple[str, str], tuple[bytes, Address, socket.socket]] = {}
+        self.listen(sock)
+
+    def listen(self, sock: socket.socket) -> None:
+        self.loop.listen(sock, lambda data, source: self._read(sock, data, source))
+
+    # What subclasses decide ------------------------------------------------------------
+
+    def via(self, method: str) -> list[str]:
+        raise NotImplementedError
+
+    def contact(self) -> str:
+        raise NotImplementedError
+
+    def media(self) -> Address:
+        raise NotImplementedError
+
+    def reply_to(self, request: Message, source: Address) -> Address:
+        raise NotImplementedError
+
+    def mark(self, via: str, source: Address) -> str:
+        """What a server writes into the top Via of its responses (received, rport)."""
+        return via
+
+    def target_of(self, response: Message, source: Address) -> str:
+        return uri_of(response.get("Contact"))
+
+    def established(self, call: Call) -> None:
+        """The call has been answered, seen from this side."""
+
+    def serve(self, sock: socket.socket, request: Message, source: Address) -> None:
+        """A request that is no part of a call."""
+
+    # Sending ---------------------------------------------------------------------------
+
+    def transmit(self, data: bytes, to: Address, sock: socket.socket | None = None) -> None:
+        try:
+            (sock or self.sock).sendto(data, to)
+        except OSError:  # a private address: the Internet has no route to it
+            self.undelivered.append(to)
+
+    def request(
+        self,
+        message: Message,
+        to: Address,
+        answer: Callable[[Message, Address], None],
+        sock: socket.socket | None = None,
+    ) -> None:
+        """A client transaction over UDP: Timer A or E until answered, 64*T1 in all."""
+        data = message.encode(self.draw.compact)
+        key = (message.branch, message.method)
+        invite = message.method == "INVITE"
+
+        def again(interval: float, spent: float) -> None:
+            self.transmit(data, to, sock)
+            if spent + interval <= 64 * T1:
+                longer = 2 * interval if invite else min(2 * interval, T2)
+                timer = self.loop.later(interval, lambda: again(longer, spent + interval))
+                self._clients[key] = (timer, answer)
+
+        again(T1, 0.0)
+
+    def respond(
+        self,
+        request: Message,
+        source: Address,
+        status: str,
+        fields: list[tuple[str, str]],
+        body: bytes = b"",
+        sock: socket.socket | None = None,
+        to: str = "",
+    ) -> bytes:
+        vias = request.all("Via")
+        vias[0] = self.mark(vias[0], source)
+        head = [("Via", v) for v in vias]
+        if request.method == "INVITE" and not status.startswith("100"):
+            head += [("Record-Route", v) for v in request.all("Record-Route")]
+        head += [
+            ("From", request.get("From")),
+            ("To", to or request.get("To")),
+            ("Call-ID", request.get("Call-ID")),
+            ("CSeq", request.get("CSeq")),
+        ]
+        data = Message(f"SIP/2.0 {status}", head + fields, body).encode(self.draw.compact)
+        target = self.reply_to(request, source)
+        sock = sock or self.sock
+        self._served[(request.branch, request.method)] = (data, target, sock)
+        self.transmit(data, target, sock)
+        return data
+
+    # Receiving -------------------------------------------------------------------------
+
+    def _read(self, sock: socket.socket, data: bytes, source: Address) -> None:
+        message = Message.parse(data)
+        if message is None:
+            return
+        self.received.append((source, message))
+        if message.status:
+            self._response(message, source)
+            return
+        if message.method == "ACK":
+            call = self.calls.get(message.get("Call-ID"))
+            if call is not None:
+                call.acked = True
+            return
+        served = self._served.get((message.branch, message.method))
+        if served is not None:  # a retransmission gets the same answer
+            self.transmit(*served)
+        elif message.method == "INVITE":
+            self._incoming(sock, message, source)
+        elif message.method == "BYE":
+            self._bye(sock, message, source)
+        else:
+            self.serve(sock, message, source)
+
+    def _response(self, response: Message, source: Address) -> None:
+        known = self._clients.get((response.branch, response.method))
+        if known is not None:
+            known[0].cancel()
+            known[1](response, source)
+
+    # Calls -----------------------------------------------------------------------------
+
+    def dial(self, call: Call, uri: str, to: Address, extra: list[tuple[str, str]]) -> Call:
+        """INVITE; every 2xx, repeated or not, gets its ACK (RFC 3261 section 13.2.2.4)."""
+        self.calls[call.call_id] = call
+        call.cseq = 1
+        fields = [
+            *[("Via", v) for v in self.via("INVITE")], *extra,
+            ("Max-Forwards", "70"), ("From", call.local), ("To", call.remote),
+            ("Call-ID", call.call_id), ("CSeq", "1 INVITE"), ("Contact", self.contact()),
+            ("Content-Type", "application/sdp"),
+        ]  # fmt: skip
+        message = Message(f"INVITE {uri} SIP/2.0", fields, sdp(*self.media(), self.draw.seed + 1))
+        call.invite = message
+
+        def answer(response: Message, source: Address) -> None:
+            if not 200 <= response.status < 300:
+                return
+            if not call.answered:
+                call.answered = True
+                call.remote = response.get("To")
+                call.target = self.target_of(response, source)
+                call.routes = list(reversed(response.all("Record-Route")))
+                call.remote_media = media_of(response.body)
+                self.established(call)
+            self.acknowledge(call)
+
+        self.request(message, to, answer)
+        return call
+
+    def in_dialog(self, call: Call, method: str, cseq: int) -> tuple[Message, Address]:
+        """A request inside the dialog, by remote target and route set (section 12.2.1.1)."""
+        fields = [
+            *[("Via", v) for v in self.via(method)], *[("Route", r) for r in call.routes],
+            ("Max-Forwards", "70"), ("From", call.local), ("To", call.remote),
+            ("Call-ID", call.call_id), ("CSeq", f"{cseq} {method}"),
+        ]  # fmt: skip
+        hop = uri_of(call.routes[0]) if call.routes else call.target
+        return Message(f"{method} {call.target} SIP/2.0", fields), host_port(hop)
+
+    def acknowledge(self, call: Call) -> None:
+        message, to = self.in_dialog(call, "ACK", call.cseq)
+        call.acks.append(to)
+        self.transmit(message.encode(self.draw.compact), to)
+
+    def hang_up(self, call: Call, outcome: str = "completed") -> None:
+        if call.over:
+            return
+        call.outcome = outcome
+        call.cseq += 1
+        message, to = self.in_dialog(call, "BYE", call.cseq)
+        self.request(message, to, lambda response, source: None)
+
+    def _bye(self, sock: socket.socket, request: Message, source: Address) -> None:
+        call = self.calls.get(request.get("Call-ID"))
+        self.respond(request, source, "200 OK" if call else "481 No Dialog", [], sock=sock)
+        if call is not None and not call.over:
+            call.outcome = "completed"
+
+    def _incoming(self, sock: socket.socket, request: Message, source: Address) -> None:
+        local = request.get("To") + f";tag={self.draw.token()}"
+        call = Call(request.get("Call-ID"), local, request.get("From"), incoming=True)
+        call.invite = request
+        call.target = uri_of(request.get("Contact"))
+        call.routes = request.all("Record-Route")
+        call.remote_media = media_of(request.body)
+        self.calls[call.call_id] = call
+        self.respond(request, source, "100 Trying", [], sock=sock)
+        contact = [("Contact", self.contact())]
+
+        def ring() -> None:
+            self.respond(request, source, "180 Ringing", contact, sock=sock, to=local)
+
+        def answer() -> None:
+            body = sdp(*self.media(), self.draw.seed + 2)
+            fields = [*contact, ("Content-Type", "application/sdp")]
+            data = self.respond(request, source, "200 OK", fields, body, sock=sock, to=local)
+            call.answered = True
+            call.sent_finals = 1
+            self.established(call)
+            self._until_acked(call, data, self.reply_to(request, source), sock)
+
+        self.loop.later(0.05, ring)
+        self.loop.later(0.05 + self.draw.ring, answer)
+
+    def _until_acked(self, call: Call, data: bytes, to: Address, sock: socket.socket) -> None:
+        """RFC 3261 section 13.3.1.4: again at T1, 2T1 ... T2; after 64*T1 BYE."""
+
+        def again(interval: float) -> None:
+            if not call.acked and not call.over:
+                self.transmit(data, to, sock)
+                call.sent_finals += 1
+                longer = min(2 * interval, T2)
+                self.loop.later(longer, lambda: again(longer))
+
+        def give_up() -> None:
+            if not call.acked:
+                self.hang_up(call, "dropped")
+
+        self.loop.later(T1, lambda: again(T1))
+        self.loop.later(64 * T1, give_up)

@@ -1,0 +1,73 @@
+"""Recorder: writes what the router's two interfaces carry into two capture files."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import struct
+import threading
+import time
+from pathlib import Path
+
+from .namespace import Namespace
+
+SO_TIMESTAMPNS = 35  # <asm-generic/socket.h>
+ETH_P_ALL = 3
+IPV4 = b"\x08\x00"
+PCAP_HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)  # microseconds, Ethernet
+
+
+class Recorder:
+    """Both interfaces on one clock: the kernel stamps each packet when it passes the device.
+
+    devices: interface name -> file. IPv4 only; ARP is left out.
+    """
+
+    def __init__(self, namespace: Namespace, devices: dict[str, Path]) -> None:
+        self._taps: list[tuple[socket.socket, Path, list[bytes]]] = []
+        with namespace:
+            for device, path in devices.items():
+                tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+                tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+                tap.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+                tap.bind((device, ETH_P_ALL))
+                tap.setblocking(False)
+                self._taps.append((tap, path, [PCAP_HEADER]))
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        sockets = [tap for tap, _, _ in self._taps]
+        while not self._stopping.is_set():
+            select.select(sockets, [], [], 0.2)
+            self._drain()
+
+    def _drain(self) -> None:
+        for tap, _, records in self._taps:
+            while True:
+                try:
+                    frame, control, _, _ = tap.recvmsg(65535, 64)
+                except BlockingIOError:
+                    break
+                if frame[12:14] != IPV4:
+                    continue
+                seconds, nanos = divmod(time.time_ns(), 10**9)
+                for level, kind, data in control:
+                    if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+                        seconds, nanos = struct.unpack_from("@ll", data)
+                head = struct.pack("<IIII", seconds, nanos // 1000, len(frame), len(frame))
+                records.append(head + frame)
+
+    def stop(self) -> None:
+        """Takes what is still queued and writes the files; a second call does nothing."""
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        self._thread.join()
+        with contextlib.suppress(OSError):
+            self._drain()
+        for tap, path, records in self._taps:
+            tap.close()
+            path.write_bytes(b"".join(records))

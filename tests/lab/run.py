@@ -1,0 +1,99 @@
+"""One run: a scenario with a draw, its recording, and what the agent said meanwhile."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .agent import Agent
+from .draw import Draw
+from .loop import Loop
+from .network import Network
+from .recorder import Recorder
+from .scenarios import SCENARIOS
+
+# After the last packet the agent still has to see the pairing window go by.
+SETTLE = 1.0  # seconds
+Say = Callable[[str], None]
+
+
+def silent(text: str) -> None:
+    """Says nothing."""
+
+
+class Run:
+    """number: key of SCENARIOS. directory: gets lan.pcap, wan.pcap, result.json.
+
+    with_agent: starts mosquitto and `algwatch run` in the router. on_report: called from the
+    subscriber's thread with topic and decoded payload.
+    """
+
+    def __init__(self, number: str, seed: int, directory: Path, with_agent: bool = True) -> None:
+        self.scenario = SCENARIOS[number]
+        self.draw = Draw(seed)
+        self.directory = directory
+        self.with_agent = with_agent
+        self.on_report: Callable[[str, Any], None] | None = None
+
+    @property
+    def lan(self) -> Path:
+        return self.directory / "lan.pcap"
+
+    @property
+    def wan(self) -> Path:
+        return self.directory / "wan.pcap"
+
+    def play(self, say: Say = silent) -> dict[str, Any]:
+        """Returns {"number", "seed", "facts", "mqtt", "log", "seconds"}; also in result.json.
+
+        mqtt: list of [seconds since the start, last level of the topic, payload]. Raises NoLab.
+        """
+        started = time.monotonic()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with Network(self.draw) as net:
+            net.check_helper()
+            net.helper(self.scenario.helper)
+            agent = Agent(net.router, self.draw.cpe, self.on_report) if self.with_agent else None
+            recorder = Recorder(net.router, {"br-lan": self.lan, "wan": self.wan})
+            loop = Loop()
+            try:
+                if agent:
+                    agent.start()
+                facts = self.scenario.play(loop, net, say)
+                loop.sleep(SETTLE)
+            finally:
+                loop.close()
+                recorder.stop()
+                if agent:
+                    agent.stop()
+        result = {
+            "number": self.scenario.number,
+            "seed": self.draw.seed,
+            "facts": facts,
+            "mqtt": agent.reports if agent else [],
+            "log": agent.log if agent else [],
+            "seconds": round(time.monotonic() - started, 1),
+        }
+        (self.directory / "result.json").write_text(json.dumps(result, indent=1, default=_plain))
+        return result
+
+
+def analyze(lan: Path, wan: Path) -> dict[str, Any]:
+    """The verdict of `algwatch analyze` on a pair of captures, with its "exit" status."""
+    argv = [sys.executable, "-m", "algwatch", "analyze", "--json"]
+    done = subprocess.run(
+        [*argv, "--lan", str(lan), "--wan", str(wan)], capture_output=True, text=True, check=False
+    )
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"algwatch analyze: status {done.returncode}: {done.stderr.strip()}")
+    verdict: dict[str, Any] = json.loads(done.stdout)
+    return verdict | {"exit": done.returncode}
+
+
+def _plain(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else str(value)

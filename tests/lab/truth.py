@@ -1,0 +1,179 @@
+"""Truth: what a scenario declares before any verdict is known, and how a verdict is held to it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+HURTS = ("observed", "certain")
+_IPV4 = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
+
+
+class Must:
+    """A finding that has to be there. where, harm: the words of which any one is true."""
+
+    def __init__(self, rule: str, where: str = "", harm: str = "") -> None:
+        self.rule = rule
+        self.where = where.split()
+        self.harm = harm.split()
+
+    def met_by(self, finding: dict[str, Any]) -> bool:
+        return (
+            finding["rule"] == self.rule
+            and (not self.where or finding["where"] in self.where)
+            and (not self.harm or finding["harm"] in self.harm)
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rule} where {'/'.join(self.where) or 'any'} harm {'/'.join(self.harm) or 'any'}"
+        )
+
+
+class Truth:
+    """must: findings that have to be there. harmless: rules that may be there as long as they
+    hurt nobody. may: rules that may be there with any harm. Everything else is a false finding.
+
+    advice: action -> states, of which the last word has to be one. may_advise: actions that are
+    true as well. Every other action is false; disable-sip-alg above all.
+    outcome, ack: of every call; the words of `analyze --json`.
+    """
+
+    def __init__(
+        self,
+        must: list[Must],
+        harmless: str = "",
+        may: str = "",
+        advice: dict[str, str] | None = None,
+        any_of: str = "",
+        may_advise: str = "",
+        outcome: str = "completed",
+        ack: str = "seen",
+    ) -> None:
+        self.must = must
+        self.harmless = harmless.split()
+        self.may = may.split()
+        self.advice = advice or {}
+        self.any_of = any_of.split()
+        self.may_advise = may_advise.split()
+        self.outcome = outcome
+        self.ack = ack
+
+
+class Score:
+    """Counts of a verdict held to its truth, and every fault as one sentence."""
+
+    def __init__(self) -> None:
+        self.true = 0
+        self.false = 0
+        self.missed = 0
+        self.faults: list[str] = []
+
+    def add(self, other: Score) -> None:
+        self.true += other.true
+        self.false += other.false
+        self.missed += other.missed
+        self.faults += other.faults
+
+    @property
+    def precision(self) -> float:
+        said = self.true + self.false
+        return self.true / said if said else 1.0
+
+    @property
+    def recall(self) -> float:
+        there = self.true + self.missed
+        return self.true / there if there else 1.0
+
+
+def judge(truth: Truth, facts: dict[str, Any], verdict: dict[str, Any]) -> Score:
+    """Holds a verdict (the object of `analyze --json`, or as much of it as came over MQTT) to
+    the truth and to the names that were drawn. An MQTT verdict has no "calls".
+    """
+    score = Score()
+    findings = verdict["findings"]
+    for must in truth.must:
+        if any(must.met_by(f) for f in findings):
+            score.true += 1
+        else:
+            score.missed += 1
+            score.faults.append(f"missing: {must}")
+    for finding in findings:
+        if any(must.rule == finding["rule"] for must in truth.must):
+            if not any(must.met_by(finding) for must in truth.must):
+                score.false += 1
+                score.faults.append(f"untrue: {_name(finding)}")
+        elif not (
+            finding["rule"] in truth.may
+            or (finding["rule"] in truth.harmless and finding["harm"] not in HURTS)
+        ):
+            score.false += 1
+            score.faults.append(f"false: {_name(finding)}: {finding['summary']}")
+    _judge_advice(truth, verdict["advice"], score)
+    if "calls" in verdict:
+        _judge_calls(truth, facts, verdict["calls"], score)
+    _judge_names(facts, verdict, score)
+    return score
+
+
+def _name(finding: dict[str, Any]) -> str:
+    return f"{finding['rule']} where {finding['where']} harm {finding['harm']}"
+
+
+def _judge_advice(truth: Truth, advice: list[dict[str, Any]], score: Score) -> None:
+    given = {a["action"]: a["state"] for a in advice if a["state"] != "none"}
+    for action, states in truth.advice.items():
+        if given.get(action) in states.split():
+            score.true += 1
+        else:
+            score.missed += 1
+            score.faults.append(f"missing advice: {action} {states}, got {given}")
+    if truth.any_of:
+        if any(action in given for action in truth.any_of):
+            score.true += 1
+        else:
+            score.missed += 1
+            score.faults.append(f"missing advice: one of {truth.any_of}, got {given}")
+    for action in given:
+        if action not in [*truth.advice, *truth.any_of, *truth.may_advise]:
+            score.false += 1
+            score.faults.append(f"false advice: {action} {given[action]}")
+
+
+def _judge_calls(
+    truth: Truth, facts: dict[str, Any], calls: list[dict[str, Any]], score: Score
+) -> None:
+    said = {c["call_id"]: c for c in calls}
+    drawn = {c["call_id"] for c in facts["calls"]}
+    for stranger in said.keys() - drawn:
+        score.false += 1
+        score.faults.append(f"a call that was not made: {stranger}")
+    for call_id in sorted(drawn):
+        call = said.get(call_id)
+        got = (call["outcome"], call["ack"]) if call else None
+        if got == (truth.outcome, truth.ack):
+            score.true += 1
+        else:
+            score.missed += 1
+            score.faults.append(f"call {call_id}: {got}, truly {truth.outcome}, {truth.ack}")
+
+
+def _judge_names(facts: dict[str, Any], verdict: dict[str, Any], score: Score) -> None:
+    """Addresses, and for findings about a call its Call-ID, must be those that were drawn."""
+    known = set(facts["call_ids"])
+    for finding in verdict["findings"]:
+        said = finding["call_id"]
+        if "calls" in verdict and said and said not in known:
+            score.faults.append(f"{finding['rule']} names a Call-ID nobody drew: {said}")
+        text = finding["summary"] + " ".join(
+            f" {e['observed']} {e['expected']}" for e in finding["evidence"]
+        )
+        for address in set(_IPV4.findall(text)) - set(facts["addresses"]):
+            score.faults.append(f"{finding['rule']} names an address nobody drew: {address}")
+        for word in facts["must_name"].get(finding["rule"], []):
+            if not re.search(rf"(?<!\d){re.escape(word)}(?!\d)", text):
+                score.faults.append(f"{finding['rule']} does not name {word}: {text}")
+        dead = facts["dead_call_ids"]
+        pseudonym = "calls" not in verdict and said not in known
+        if finding["rule"].startswith("DLG") and dead and said not in dead and not pseudonym:
+            score.faults.append(f"{finding['rule']} blames the wrong call: {said}")
