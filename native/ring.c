@@ -35,27 +35,22 @@ enum {
            TPACKET_ALIGNMENT
 };
 
-static int failed(aw_ring *ring, int error)
-{
+static int failed(aw_ring *ring, int error) {
     /* ENETDOWN, ENXIO and ENODEV are the three faces of an interface that went away. */
     int gone = error == ENETDOWN || error == ENXIO || error == ENODEV;
     ring->error = error;
     return gone ? AW_GONE : AW_FAILED;
 }
 
-void aw_ring_close(aw_ring *ring)
-{
-    if (ring->map != NULL)
-        (void)munmap(ring->map, (size_t)ring->block_size * ring->block_count);
-    if (ring->fd >= 0)
-        (void)close(ring->fd);
+void aw_ring_close(aw_ring *ring) {
+    if (ring->map != NULL) (void)munmap(ring->map, (size_t)ring->block_size * ring->block_count);
+    if (ring->fd >= 0) (void)close(ring->fd);
     ring->map = NULL;
     ring->fd = -1;
 }
 
 /* Failure inside open: what is open is closed, and close() does not get to change the reason. */
-static int abandoned(aw_ring *ring, int error)
-{
+static int abandoned(aw_ring *ring, int error) {
     aw_ring_close(ring);
     return failed(ring, error);
 }
@@ -63,13 +58,10 @@ static int abandoned(aw_ring *ring, int error)
 /* The libpcap link type of an ARP hardware type, and the socket type that delivers it.
  * Everything without an Ethernet header is read with SOCK_DGRAM, which begins at the network
  * header whatever the driver puts in front: PPP drivers differ in that (libpcap cooks them all). */
-static int link_of(int arphrd, uint32_t *linktype)
-{
+static int link_of(int arphrd, uint32_t *linktype) {
     switch (arphrd) {
     case ARPHRD_ETHER:
-    case ARPHRD_LOOPBACK:
-        *linktype = AW_DLT_EN10MB;
-        return SOCK_RAW;
+    case ARPHRD_LOOPBACK: *linktype = AW_DLT_EN10MB; return SOCK_RAW;
     case ARPHRD_PPP:
     case ARPHRD_NONE:
     case ARPHRD_RAWIP:
@@ -82,43 +74,36 @@ static int link_of(int arphrd, uint32_t *linktype)
 #endif
         *linktype = AW_DLT_RAW;
         return SOCK_DGRAM;
-    default:
-        return -1;
+    default: return -1;
     }
 }
 
 /* Interface index, link type and socket type by name. 0, or an errno. */
-static int look_up(aw_ring *ring, const char *ifname, int *type)
-{
+static int look_up(aw_ring *ring, const char *ifname, int *type) {
     struct ifreq request;
     size_t length = strlen(ifname);
     int fd, error = 0;
 
-    if (length == 0 || length >= sizeof request.ifr_name)
-        return ENODEV;
+    if (length == 0 || length >= sizeof request.ifr_name) return ENODEV;
     memset(&request, 0, sizeof request);
     memcpy(request.ifr_name, ifname, length);
     /* Any socket serves these ioctls, and AF_INET needs no privilege. */
     fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return errno;
+    if (fd < 0) return errno;
     if (ioctl(fd, SIOCGIFINDEX, &request) != 0) {
         error = errno;
     } else {
         ring->ifindex = (uint32_t)request.ifr_ifindex;
-        if (ioctl(fd, SIOCGIFHWADDR, &request) != 0)
-            error = errno;
+        if (ioctl(fd, SIOCGIFHWADDR, &request) != 0) error = errno;
     }
     (void)close(fd);
-    if (error != 0)
-        return error;
+    if (error != 0) return error;
     *type = link_of(request.ifr_hwaddr.sa_family, &ring->linktype);
     return *type < 0 ? EPFNOSUPPORT : 0;
 }
 
 int aw_ring_open(aw_ring *ring, const char *ifname, uint32_t block_size, uint32_t block_count,
-                 uint32_t timeout_ms, const uint8_t *filter, uint32_t instructions)
-{
+                 uint32_t timeout_ms, const uint8_t *filter, uint32_t instructions) {
     struct tpacket_req3 request;
     struct sock_fprog program;
     struct sockaddr_ll address;
@@ -132,14 +117,12 @@ int aw_ring_open(aw_ring *ring, const char *ifname, uint32_t block_size, uint32_
         block_size > UINT32_MAX / block_count)
         return failed(ring, EINVAL); /* rows hold 32-bit offsets into the map */
     error = look_up(ring, ifname, &type);
-    if (error != 0)
-        return failed(ring, error);
+    if (error != 0) return failed(ring, error);
 
     /* Protocol 0: the socket hears nothing until bind() names one, so there is no moment at
      * which an unfiltered packet could enter, and nothing to drain. */
     ring->fd = socket(AF_PACKET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (ring->fd < 0)
-        return abandoned(ring, errno);
+    if (ring->fd < 0) return abandoned(ring, errno);
     if (setsockopt(ring->fd, SOL_PACKET, PACKET_VERSION, &version, sizeof version) != 0)
         return abandoned(ring, errno);
 
@@ -157,10 +140,9 @@ int aw_ring_open(aw_ring *ring, const char *ifname, uint32_t block_size, uint32_
     request.tp_retire_blk_tov = timeout_ms;
     if (setsockopt(ring->fd, SOL_PACKET, PACKET_RX_RING, &request, sizeof request) != 0)
         return abandoned(ring, errno);
-    map = mmap(NULL, (size_t)block_size * block_count, PROT_READ | PROT_WRITE, MAP_SHARED,
-               ring->fd, 0);
-    if (map == MAP_FAILED)
-        return abandoned(ring, errno);
+    map = mmap(NULL, (size_t)block_size * block_count, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd,
+               0);
+    if (map == MAP_FAILED) return abandoned(ring, errno);
     ring->map = map;
     ring->block_size = block_size;
     ring->block_count = block_count;
@@ -175,14 +157,12 @@ int aw_ring_open(aw_ring *ring, const char *ifname, uint32_t block_size, uint32_
      * up when the interface comes up (packet_notifier), so that is no failure. */
     if (getsockopt(ring->fd, SOL_SOCKET, SO_ERROR, &pending, &size) != 0)
         return abandoned(ring, errno);
-    if (pending != 0 && pending != ENETDOWN)
-        return abandoned(ring, pending);
+    if (pending != 0 && pending != ENETDOWN) return abandoned(ring, pending);
     return 0;
 }
 
 /* No block is ready: is the interface still there? */
-static int idle(aw_ring *ring)
-{
+static int idle(aw_ring *ring) {
     struct sockaddr_ll address;
     socklen_t length = sizeof address;
     int pending = 0;
@@ -190,28 +170,24 @@ static int idle(aw_ring *ring)
 
     if (getsockopt(ring->fd, SOL_SOCKET, SO_ERROR, &pending, &size) != 0)
         return failed(ring, errno);
-    if (pending != 0)
-        return failed(ring, pending);
+    if (pending != 0) return failed(ring, pending);
     /* Deleting an interface that is already down sets no error, it only unbinds the socket. */
     memset(&address, 0, sizeof address);
     if (getsockname(ring->fd, (struct sockaddr *)&address, &length) != 0)
         return failed(ring, errno);
-    if (address.sll_ifindex != (int)ring->ifindex)
-        return failed(ring, ENODEV);
+    if (address.sll_ifindex != (int)ring->ifindex) return failed(ring, ENODEV);
     return AW_AGAIN;
 }
 
-static struct tpacket_block_desc *current(const aw_ring *ring)
-{
+static struct tpacket_block_desc *current(const aw_ring *ring) {
     return (struct tpacket_block_desc *)(void *)(ring->map +
                                                  (size_t)ring->block * ring->block_size);
 }
 
 /* One frame that the kernel described at `header`, whose offset in the map is `base`. */
-static int scan(const aw_ring *ring, const struct tpacket3_hdr *header, uint32_t base,
-                uint8_t tap, const uint8_t key[16], const uint16_t *ports, uint32_t nports,
-                aw_row *rows, aw_ends *ends, aw_counts *counts)
-{
+static int scan(const aw_ring *ring, const struct tpacket3_hdr *header, uint32_t base, uint8_t tap,
+                const uint8_t key[16], const uint16_t *ports, uint32_t nports, aw_row *rows,
+                aw_ends *ends, aw_counts *counts) {
     const struct sockaddr_ll *from =
         (const struct sockaddr_ll *)(const void *)((const uint8_t *)header + FROM);
     uint64_t at = (uint64_t)header->tp_sec * NS + header->tp_nsec;
@@ -226,54 +202,47 @@ static int scan(const aw_ring *ring, const struct tpacket3_hdr *header, uint32_t
     }
     if (header->tp_status & TP_STATUS_VLAN_VALID && (header->hv1.tp_vlan_tci & 0x0fff) != 0)
         point = (uint16_t)(header->hv1.tp_vlan_tci & 0x0fff);
-    return aw_packet_scan(ring->map, base + header->tp_mac, header->tp_snaplen, at,
-                          ring->linktype, tap, point, from->sll_pkttype == PACKET_OUTGOING, key,
-                          ports, nports, rows, ends, counts);
+    return aw_packet_scan(ring->map, base + header->tp_mac, header->tp_snaplen, at, ring->linktype,
+                          tap, point, from->sll_pkttype == PACKET_OUTGOING, key, ports, nports,
+                          rows, ends, counts);
 }
 
 int aw_ring_read(aw_ring *ring, uint8_t tap, const uint8_t key[16], const uint16_t *ports,
                  uint32_t nports, aw_row *rows, aw_ends *ends, uint32_t max_rows,
-                 aw_counts *counts)
-{
+                 aw_counts *counts) {
     struct tpacket_block_desc *block;
     uint32_t status, packets, start, n = 0;
 
-    if (ring->fd < 0 || ring->map == NULL)
-        return failed(ring, ENODEV);
+    if (ring->fd < 0 || ring->map == NULL) return failed(ring, ENODEV);
     if (max_rows < AW_ROWS_A_PACKET)
         return failed(ring, EINVAL); /* not one packet could be taken, ever */
     block = current(ring);
     /* Acquire: what the kernel wrote before it handed the block over is seen after this. */
     status = __atomic_load_n(&block->hdr.bh1.block_status, __ATOMIC_ACQUIRE);
-    if ((status & TP_STATUS_USER) == 0)
-        return idle(ring);
+    if ((status & TP_STATUS_USER) == 0) return idle(ring);
 
     packets = block->hdr.bh1.num_pkts;
     start = ring->block * ring->block_size;
     if (ring->packet == 0) {
         ring->packet_offset = block->hdr.bh1.offset_to_first_pkt;
-        if (status & TP_STATUS_LOSING)
-            ring->losing++;
+        if (status & TP_STATUS_LOSING) ring->losing++;
     }
     while (ring->packet < packets && max_rows - n >= AW_ROWS_A_PACKET) {
         const struct tpacket3_hdr *header =
             (const struct tpacket3_hdr *)(const void *)(ring->map + start + ring->packet_offset);
         int found = scan(ring, header, start + ring->packet_offset, tap, key, ports, nports,
                          rows + n, ends + n, counts);
-        if (found > 0)
-            n += (uint32_t)found;
+        if (found > 0) n += (uint32_t)found;
         ring->packet++;
         ring->packet_offset += header->tp_next_offset;
     }
     return (int)n;
 }
 
-void aw_ring_release(aw_ring *ring)
-{
+void aw_ring_release(aw_ring *ring) {
     struct tpacket_block_desc *block;
 
-    if (ring->map == NULL)
-        return;
+    if (ring->map == NULL) return;
     block = current(ring);
     if ((__atomic_load_n(&block->hdr.bh1.block_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER) == 0 ||
         ring->packet < block->hdr.bh1.num_pkts)
@@ -285,14 +254,12 @@ void aw_ring_release(aw_ring *ring)
     ring->packet_offset = 0;
 }
 
-int aw_ring_stats(aw_ring *ring)
-{
+int aw_ring_stats(aw_ring *ring) {
     struct tpacket_stats_v3 stats;
     socklen_t size = sizeof stats;
 
     memset(&stats, 0, sizeof stats);
-    if (ring->fd < 0)
-        return 0; /* closed: what was counted stays */
+    if (ring->fd < 0) return 0; /* closed: what was counted stays */
     if (getsockopt(ring->fd, SOL_PACKET, PACKET_STATISTICS, &stats, &size) != 0) {
         ring->error = errno;
         return AW_FAILED;
