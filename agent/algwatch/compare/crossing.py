@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from algwatch.base.native import ROW_OUTGOING
 from algwatch.base.packet import LAN
 from algwatch.base.sighting import AT, BITS, TTL, Sighting
+
+if TYPE_CHECKING:
+    from algwatch.compare.rewrite import Rewrite
 
 IDENTITY = "identity"  # branch, CSeq, class, From tag, Call-ID
 BY_IP_ID = "ip-id"  # IPv4 ID, remote endpoint, TTL one less
@@ -32,10 +37,10 @@ class Crossing:
     """lan, wan: the copies; one is None where the other never came within the window.
     outbound: from the LAN to the WAN. matched_by: one of the words above.
     expected: an inbound message's LAN destination by the NAT mapping, where it is known and
-    differs from the real one (18 bytes), else None.
+    differs from the real one (18 bytes), else None. changes: see compare.rewrite.rewrites.
     """
 
-    __slots__ = ("expected", "lan", "matched_by", "outbound", "wan")
+    __slots__ = ("changes", "expected", "lan", "matched_by", "outbound", "wan")
 
     def __init__(
         self, lan: Sighting | None, wan: Sighting | None, outbound: bool, matched_by: str
@@ -45,6 +50,7 @@ class Crossing:
         self.outbound = outbound
         self.matched_by = matched_by
         self.expected: bytes | None = None
+        self.changes: list[Rewrite] | None = None
 
     @property
     def both(self) -> bool:
@@ -55,6 +61,20 @@ class Crossing:
         return (
             self.lan is not None and self.wan is not None and self.lan.payload != self.wan.payload
         )
+
+    @property
+    def phone(self) -> bytes:
+        """The LAN host's address (16 bytes); of a lonely WAN copy the router's own."""
+        copy = self.lan or self.wan
+        assert copy is not None
+        return copy.packed_ends[:16] if self.outbound else copy.packed_ends[16:32]
+
+    @property
+    def remote(self) -> bytes:
+        """The address on the far side of the WAN (16 bytes)."""
+        copy = self.wan or self.lan
+        assert copy is not None
+        return copy.packed_ends[16:32] if self.outbound else copy.packed_ends[:16]
 
     @property
     def entered(self) -> Sighting:

@@ -74,8 +74,12 @@ def joined(host: str, port: int) -> str:
 
 def rewrites(crossing: Crossing) -> list[Rewrite]:
     """Every difference of a crossing with both copies, typed; empty when they are equal."""
-    if not crossing.rewritten:
-        return []
+    if crossing.changes is None:
+        crossing.changes = _compare(crossing) if crossing.rewritten else []
+    return crossing.changes
+
+
+def _compare(crossing: Crossing) -> list[Rewrite]:
     entered, left = crossing.entered, crossing.left
     a, b = Message(entered.payload), Message(left.payload)
     how = Translation(entered.ends, left.ends)
@@ -143,7 +147,7 @@ def _endpoint(found: list[Rewrite], header: str, index: int, before: tuple[str, 
             explained,
             expected,
             linux=bool(explained) and after[1] != 0,
-        )  # fmt: skip
+        )
     )
 
 
@@ -166,7 +170,7 @@ def _request_uri(found: list[Rewrite], a: Message, b: Message, how: Translation)
                 to_text(a.request_uri),
                 to_text(b.request_uri),
                 linux=False,
-            )  # fmt: skip
+            )
         )
 
 
@@ -220,7 +224,7 @@ def _body(found: list[Rewrite], a: Message, b: Message, how: Translation) -> Non
             found.append(
                 Rewrite(
                     "Body", "bytes", 0, f"{len(a.body)} bytes", f"{len(b.body)} bytes", linux=False
-                )  # fmt: skip
+                )
             )
     if a.content_length != b.content_length:
         right = b.content_length.isascii() and b.content_length.isdigit()
@@ -235,7 +239,7 @@ def _body(found: list[Rewrite], a: Message, b: Message, how: Translation) -> Non
                 NORMALISED if right else "",
                 str(len(b.body)),
                 right,
-            )  # fmt: skip
+            )
         )
 
 
@@ -285,7 +289,7 @@ def _sdp(found: list[Rewrite], a: Sdp, b: Sdp, how: Translation) -> None:
                 NORMALISED if ok else "",
                 how.host(a.origin_address),
                 ok,
-            )  # fmt: skip
+            )
         )
 
 
@@ -317,7 +321,7 @@ def _other_lines(found: list[Rewrite], a: Message, b: Message) -> None:
                     to_text(before_value),
                     to_text(after_value),
                     linux=False,
-                )  # fmt: skip
+                )
             )
 
 

@@ -1,0 +1,266 @@
+"""Call: the dialogs of one call on both sides of the router, joined."""
+
+from __future__ import annotations
+
+from algwatch.base.deadlines import Deadlines
+from algwatch.base.native import INVITE, METHOD_NAMES
+from algwatch.base.packet import LAN, UNKNOWN, WAN
+from algwatch.base.sighting import CALL, METHOD, STATUS, Sighting
+from algwatch.base.table import Table
+from algwatch.compare.crossing import Crossing
+from algwatch.compare.rewrite import Rewrite, rewrites
+from algwatch.sip.dialog import (
+    ANSWERED,
+    BYE_SENT,
+    CONFIRMED,
+    ENDED,
+    REPEATED,
+    STARTED,
+    UNANSWERED,
+    Dialog,
+    Step,
+)
+from algwatch.sip.message import Message, to_text
+from algwatch.sip.timers import ACK_WAIT, SECOND, T4, WINDOW
+
+# What the stages above are told: (call, moment).
+PREDICTED = 0  # the 2xx keeps coming and no ACK got through: it will drop
+JUDGED = 1  # it ended, or its time for an ACK is over: say what happened
+CLOSED = 2  # nothing more will come: the summary
+
+Moment = tuple["Call", int]
+
+# A 2xx that came three times has waited T1 + 2*T1 = 1.5 s for its ACK: longer than a path is long.
+REPEATS = 2
+REWRITTEN = 8  # rewritten messages that a call keeps as evidence
+
+
+def label(crossing: Crossing) -> str:
+    """INVITE, "2xx INVITE", ACK, ...: what kind of message it is within its call."""
+    row = crossing.entered.row
+    name = METHOD_NAMES[row[METHOD]]
+    return f"{row[STATUS] // 100}xx {name}" if row[STATUS] else name
+
+
+class Call:
+    """key: hash of the Call-ID; call_id, from_, to: text. dialogs: by side (LAN, WAN, UNKNOWN).
+    inbound: the callee is in the LAN; None while nobody knows. crossings: the latest by label;
+    lonely: messages whose other copy never came, by label; changed: rewritten ones with their
+    rewrites, the first of each label; forced: inbound ones that went to another LAN port than
+    the NAT mapping says.
+    """
+
+    __slots__ = ("call_id", "changed", "crossings", "dialogs", "forced", "from_", "inbound", "key",
+                 "lonely", "predicted", "to", "two_sided")  # fmt: skip
+
+    def __init__(self, key: int, first: Sighting, two_sided: bool) -> None:
+        self.key = key
+        self.two_sided = two_sided
+        message = Message(first.payload)
+        self.call_id = to_text(message.call_id)
+        self.from_ = to_text(message.from_.uri)
+        self.to = to_text(message.to.uri)
+        self.dialogs: list[Dialog | None] = [None, None, None]
+        self.inbound: bool | None = None
+        self.crossings: dict[str, Crossing] = {}
+        self.lonely: dict[str, Crossing] = {}
+        self.changed: dict[str, tuple[Crossing, list[Rewrite]]] = {}
+        self.forced: dict[str, Crossing] = {}
+        self.predicted = False
+
+    @property
+    def seen(self) -> list[Dialog]:
+        return [d for d in self.dialogs if d is not None]
+
+    @property
+    def callee_side(self) -> int:
+        """The side on which the callee is; where nobody knows, the only side that saw the call."""
+        if self.inbound is not None:
+            return LAN if self.inbound else WAN
+        for side in (UNKNOWN, LAN, WAN):
+            if self.dialogs[side] is not None:
+                return side
+        return UNKNOWN
+
+    @property
+    def near_callee(self) -> Dialog | None:
+        """The dialog as the side of the callee saw it, or as anybody did."""
+        near = self.dialogs[self.callee_side]
+        if near is not None and near.answered_at:
+            return near
+        return next((d for d in self.seen if d.answered_at), near)
+
+    def ack_misdelivered(self) -> bool:
+        """The ACK reached the LAN, but not the port where its callee is."""
+        return "ACK" in self.forced
+
+    def ack(self, now: int) -> str:
+        """seen, missing or unknown, of the latest INVITE that was answered. now: ns."""
+        d = self.near_callee
+        if d is None or not d.answered_at:
+            return "unknown"
+        on_side = d is self.dialogs[self.callee_side]
+        if d.acked_at and on_side and not (self.ack_misdelivered() and self.keeps_coming(d)):
+            return "seen"
+        repeats = d.invite.finals - 1 if d.invite is not None else 0
+        waited = now - d.answered_at >= ACK_WAIT or (d.bye_at and not d.bye_by_caller)
+        if repeats >= REPEATS or (repeats and waited):
+            return "missing"
+        return "unknown"
+
+    @staticmethod
+    def keeps_coming(d: Dialog) -> bool:
+        """The 2xx came again although an ACK was seen: more than one that crossed it."""
+        return d.repeated_since(d.acked_at + WINDOW)
+
+    def outcome(self, now: int) -> str:
+        seen = self.seen
+        if any(d.answered_at or d.established for d in seen):
+            ended = any(d.bye_at for d in seen)
+            if self.ack(now) == "missing":
+                over = any(d.answered_at and now - d.answered_at >= ACK_WAIT for d in seen)
+                return "dropped" if ended or over else "ongoing"
+            if all(d.partial for d in seen) and not ended:
+                return "unknown"
+            return "completed" if ended else "ongoing"
+        if any(d.cancelled_at or d.rejected == 487 for d in seen):
+            return "cancelled"
+        if any(d.rejected for d in seen):
+            return "rejected"
+        if any(d.timed_out for d in seen):
+            return "unanswered"
+        if any(d.invite is not None and d.invite.provisional_at for d in seen):
+            return "ongoing"
+        return "unknown"
+
+    @property
+    def start(self) -> float:
+        return min(d.started_at for d in self.seen) / 1e9
+
+    @property
+    def end(self) -> float:
+        return max(d.last_at for d in self.seen) / 1e9
+
+    def let_go(self) -> None:
+        """It is confirmed and healthy: the bytes are not needed any more."""
+        for d in self.seen:
+            d.request = d.answer = d.ack = d.first = None
+        self.crossings.clear()
+
+
+class Calls:
+    """Steps of dialogs and crossings in, moments out. limit: calls followed at once."""
+
+    def __init__(self, two_sided: bool, limit: int) -> None:
+        self.two_sided = two_sided
+        self.table: Table[int, Call] = Table(limit)
+        self._soon: Deadlines[Call] = Deadlines(2 * WINDOW)
+        self._confirmed: Deadlines[Call] = Deadlines(T4)
+        self._settle: Deadlines[Call] = Deadlines(SECOND)
+        self._linger: Deadlines[Call] = Deadlines(T4)
+        self._ack_wait: Deadlines[tuple[Call, int]] = Deadlines(ACK_WAIT + SECOND)
+        self._evicted: list[Call] = []
+
+    def feed(self, steps: list[Step]) -> None:
+        """Steps of one side, in order. Moments come from advance, when both sides are there."""
+        get = self.table.get
+        for d, code, row in steps:
+            call = get(d.call)
+            if call is None:
+                first = d.first or d.request or d.answer
+                if first is None:
+                    continue
+                call = Call(d.call, first, self.two_sided)
+                gone = self.table.add(d.call, call)
+                if gone is not None:
+                    self._evicted.append(gone)
+            if call.dialogs[d.side] is not d:
+                call.dialogs[d.side] = d
+            at = row[0]
+            if code == CONFIRMED:
+                self._confirmed.add(at, call)
+            elif code == ANSWERED:
+                self._ack_wait.add(at, (call, at))
+            elif code == REPEATED:
+                if d.invite is not None and d.invite.finals > REPEATS and not call.predicted:
+                    self._soon.add(at, call)
+            elif code in (ENDED, UNANSWERED, BYE_SENT):
+                self._settle.add(at, call)
+                if code != BYE_SENT:
+                    self._linger.add(at, call)
+            elif code == STARTED:
+                d.first = None if d.invite is not None else d.first
+
+    def cross(self, crossing: Crossing) -> Call | None:
+        """Attach a crossing to its call, if it has one; returns that call."""
+        row = crossing.entered.row
+        call = self.table.get(row[CALL])
+        if call is None:
+            return None
+        kind = label(crossing)
+        if not crossing.both:
+            call.lonely.setdefault(kind, crossing)
+            return call
+        if call.inbound is None:
+            self._orient(call, crossing)
+        if kind in ("INVITE", "2xx INVITE", "ACK", "BYE"):
+            call.crossings[kind] = crossing
+        if crossing.rewritten and kind not in call.changed and len(call.changed) < REWRITTEN:
+            call.changed[kind] = (crossing, rewrites(crossing))
+        if crossing.expected is not None:
+            call.forced.setdefault(kind, crossing)
+        return call
+
+    @staticmethod
+    def _orient(call: Call, crossing: Crossing) -> None:
+        row = crossing.entered.row
+        if row[METHOD] == INVITE:
+            # A re-INVITE of the callee would turn it round, so only the first word counts.
+            call.inbound = crossing.outbound if row[STATUS] else not crossing.outbound
+
+    def advance(self, now: int) -> list[Moment]:
+        """now: every tap has passed this moment (ns)."""
+        moments: list[Moment] = []
+        for call in self._soon.due(now):
+            if not call.predicted and self._is_live(call):
+                call.predicted = True
+                moments.append((call, PREDICTED))
+        for call in self._confirmed.due(now):
+            d = call.near_callee
+            if self._is_live(call) and (d is None or not self.keeps_evidence(call, d)):
+                call.let_go()
+        for call, answered_at in self._ack_wait.due(now):
+            d = call.near_callee
+            waits = d is not None and d.answered_at == answered_at and not d.bye_at
+            if waits and self._is_live(call) and call.ack(now) != "seen":
+                moments.append((call, JUDGED))
+        moments += [(call, JUDGED) for call in self._settle.due(now) if self._is_live(call)]
+        for call in self._linger.due(now):
+            if self._is_live(call) and self._is_over(call):
+                del self.table[call.key]
+                moments.append((call, CLOSED))
+        if self._evicted:
+            moments += [(call, CLOSED) for call in self._evicted]
+            self._evicted = []
+        return moments
+
+    def finish(self) -> list[Moment]:
+        """The capture is over; what is still there is closed as it stands."""
+        calls = self._evicted + list(self.table.values())
+        self._evicted = []
+        self.table.clear()
+        moments: list[Moment] = []
+        for call in calls:
+            moments += [(call, JUDGED), (call, CLOSED)]
+        return moments
+
+    @staticmethod
+    def keeps_evidence(call: Call, d: Dialog) -> bool:
+        return call.keeps_coming(d) or call.ack_misdelivered()
+
+    def _is_live(self, call: Call) -> bool:
+        return self.table.get(call.key) is call
+
+    @staticmethod
+    def _is_over(call: Call) -> bool:
+        return any(d.ended_at or d.rejected or d.timed_out for d in call.seen)

@@ -1,0 +1,127 @@
+"""Peer: what is known of one phone and one provider behind it, for the counterfactual.
+
+Would this phone's calls work without the ALG? Only what was seen counts (harm taxonomy: evidence
+for and against safe disabling).
+"""
+
+from __future__ import annotations
+
+from algwatch.base import address
+from algwatch.base.native import ACK, BYE, INVITE, OPTIONS, REGISTER
+from algwatch.base.sighting import METHOD, STATUS
+from algwatch.base.table import Table
+from algwatch.compare.crossing import Crossing
+from algwatch.sip.message import Message
+
+IN_DIALOG = (ACK, BYE)
+
+
+class Peer:
+    """phone, remote: host texts. rport_asked: the phone's Via has rport; rport_answered: the
+    provider filled it in (RFC 3581). private_contact: the phone's Contact is unroutable as it
+    writes it. nat_handled: in-dialog requests that came to the phone although the Contact that
+    the provider saw was unroutable. keepalive: the phone or the provider keeps the mapping open.
+    expires: seconds granted by the registrar, 0 = not seen. The rest counts calls by outcome,
+    and whether anything in them was rewritten.
+    """
+
+    __slots__ = ("completed_rewritten", "completed_untouched", "dropped_rewritten",
+                 "dropped_untouched", "expires", "keepalive", "nat_handled", "phone",
+                 "private_contact", "remote", "rport_answered", "rport_asked", "rport_missing",
+                 "wan_contact")  # fmt: skip
+
+    def __init__(self, phone: str, remote: str) -> None:
+        self.phone = phone
+        self.remote = remote
+        self.rport_asked = self.rport_answered = self.rport_missing = False
+        self.private_contact = self.keepalive = False
+        self.wan_contact = ""
+        self.nat_handled = 0
+        self.expires = 0
+        self.completed_rewritten = self.completed_untouched = 0
+        self.dropped_rewritten = self.dropped_untouched = 0
+
+    @property
+    def works_without(self) -> str:
+        """yes, no or unknown: would the calls of this phone work without the ALG?"""
+        if self.completed_untouched or self.nat_handled:
+            return "yes"
+        if self.dropped_untouched:
+            return "no"
+        if self.rport_asked and self.rport_answered:
+            return "yes"
+        return "unknown"
+
+    @property
+    def needs_alg(self) -> bool:
+        """B2: nothing but the rewriting carries this phone through the NAT."""
+        return self.private_contact and self.rport_missing and self.works_without == "unknown"
+
+
+class Peers:
+    def __init__(self, limit: int) -> None:
+        self._table: Table[bytes, Peer] = Table(limit)
+
+    def of(self, crossing: Crossing) -> Peer:
+        key = crossing.phone + crossing.remote
+        peer = self._table.get(key)
+        if peer is None:
+            ends = crossing.entered.ends
+            peer = Peer(
+                address.text(crossing.phone, ends.version),
+                address.text(crossing.remote, ends.version),
+            )
+            self._table.add(key, peer)
+        return peer
+
+    def keepalive(self, phone: bytes, remote: bytes) -> None:
+        """phone sent a keep-alive to remote (16 bytes each)."""
+        peer = self._table.get(phone + remote)
+        if peer is not None:
+            peer.keepalive = True
+
+    def feed(self, crossing: Crossing) -> None:
+        """Learn from a crossing with both copies."""
+        lan, wan = crossing.lan, crossing.wan
+        if lan is None or wan is None:
+            return
+        row = lan.row
+        method, status = row[METHOD], row[STATUS]
+        if method in (REGISTER, INVITE):
+            if crossing.outbound:
+                self._outbound(self.of(crossing), crossing, status)
+            elif status:
+                self._answered(self.of(crossing), Message(wan.payload), method)
+        elif not status and not crossing.outbound:
+            if method == OPTIONS:
+                self.of(crossing).keepalive = True
+            elif method in IN_DIALOG and crossing.expected is None:
+                peer = self.of(crossing)
+                if address.is_unroutable(peer.wan_contact):
+                    peer.nat_handled += 1
+
+    @staticmethod
+    def _outbound(peer: Peer, crossing: Crossing, status: int) -> None:
+        assert crossing.lan is not None and crossing.wan is not None
+        said, seen = Message(crossing.lan.payload), Message(crossing.wan.payload)
+        if not status:
+            vias = said.vias
+            if vias:
+                peer.rport_asked = peer.rport_asked or vias[0].rport is not None
+                peer.rport_missing = peer.rport_missing or vias[0].rport is None
+        contacts = said.contacts
+        if contacts and not contacts[0].is_star:
+            peer.private_contact = address.is_unroutable(contacts[0].host)
+        shown = seen.contacts
+        if shown and (not status or status < 300):
+            peer.wan_contact = shown[0].host
+
+    @staticmethod
+    def _answered(peer: Peer, answer: Message, method: int) -> None:
+        vias = answer.vias
+        if vias and vias[0].rport:
+            peer.rport_answered = True
+        if method == REGISTER and 200 <= answer.status < 300:
+            text = next((c.expires for c in answer.contacts if c.expires), "") or answer.expires
+            if text.isascii() and text.isdigit():
+                peer.expires = int(text[:9])
