@@ -55,6 +55,14 @@ class Agent:
         self._subscribed = threading.Event()
         self._open = threading.Event()
 
+    def try_start(self) -> str:
+        """As start(), but says in one line why not: the recording is worth having anyway."""
+        try:
+            self.start()
+        except RuntimeError as error:
+            return str(error)
+        return ""
+
     def start(self) -> None:
         """Returns when the agent has said that its taps are open. Raises RuntimeError."""
         self._started = time.monotonic()

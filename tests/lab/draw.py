@@ -6,8 +6,8 @@ import random
 from ipaddress import IPv4Address, IPv4Network
 
 DOCUMENTATION = [IPv4Network(n) for n in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
-FIRST = "anna ben carla dieter eva frank gerda hugo ines jonas kim lena".split()
-LAST = "arndt busch cramer dietz ebert fuchs graf hahn jung keller lang moser".split()
+FIRST = ["anna", "ben", "carla", "eva", "frank", "gerda", "hugo", "ines", "jonas", "kim", "lena"]
+LAST = ["arndt", "busch", "cramer", "ebert", "fuchs", "graf", "hahn", "jung", "keller", "moser"]
 
 
 class Draw:

@@ -28,6 +28,7 @@ table inet fw4 {
   chain forward {
     type filter hook forward priority filter; policy drop;
     ct state established,related accept
+    oifname "wan" ct state invalid drop comment "Prevent NAT leakage"
     iifname "br-lan" oifname "wan" accept
   }
   chain helper_lan { }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,8 @@ from .scenarios import SCENARIOS
 
 # After the last packet the agent still has to see the pairing window go by.
 SETTLE = 1.0  # seconds
+# Interpreters that all start at once would starve the timers of the calls that are running.
+STARTING = threading.Semaphore(2)
 Say = Callable[[str], None]
 
 
@@ -49,7 +52,8 @@ class Run:
         return self.directory / "wan.pcap"
 
     def play(self, say: Say = silent) -> dict[str, Any]:
-        """Returns {"number", "seed", "facts", "mqtt", "log", "seconds"}; also in result.json.
+        """Returns {"number", "seed", "facts", "mqtt", "log", "fault", "seconds"}, also in
+        result.json. fault: why the agent did not start, "" when it did.
 
         mqtt: list of [seconds since the start, last level of the topic, payload]. Raises NoLab.
         """
@@ -61,9 +65,11 @@ class Run:
             agent = Agent(net.router, self.draw.cpe, self.on_report) if self.with_agent else None
             recorder = Recorder(net.router, {"br-lan": self.lan, "wan": self.wan})
             loop = Loop()
+            fault = ""
             try:
                 if agent:
-                    agent.start()
+                    with STARTING:
+                        fault = agent.try_start()
                 facts = self.scenario.play(loop, net, say)
                 loop.sleep(SETTLE)
             finally:
@@ -77,6 +83,7 @@ class Run:
             "facts": facts,
             "mqtt": agent.reports if agent else [],
             "log": agent.log if agent else [],
+            "fault": fault,
             "seconds": round(time.monotonic() - started, 1),
         }
         (self.directory / "result.json").write_text(json.dumps(result, indent=1, default=_plain))

@@ -186,7 +186,6 @@ def no_record_route(loop: Loop, net: Network, say: Callable[[str], None]) -> Fac
 
 
 FIX_IT = "enable-rport-stun-outbound provider-fix-contact"
-DROPPED = {"outcome": "dropped", "ack": "missing"}
 NOT_FIXED = [
     Must("DLG002", "phone provider", "observed certain"),
     Must("DLG001", "provider network", "observed certain"),
@@ -210,18 +209,18 @@ SCENARIOS = {
         ),
         Scenario(
             "4", "the provider leaves the Contact alone, helper off", False, True,
-            contact_left_alone, Truth(NOT_FIXED, QUIET, "DLG007", any_of=FIX_IT, **DROPPED),
+            contact_left_alone, Truth(NOT_FIXED, QUIET, "DLG007", any_of=FIX_IT, dropped=True),
         ),
         Scenario(
             "5b-on", "other port in Contact, helper on", True, True, split_ports,
             Truth(
                 NOT_FIXED, f"{QUIET} {REWRITTEN}", "DLG007 ALG010",
-                any_of=FIX_IT, **DROPPED,
+                any_of=FIX_IT, dropped=True,
             ),
         ),
         Scenario(
             "5b-off", "other port in Contact, helper off", False, True, split_ports,
-            Truth(NOT_FIXED, QUIET, "DLG007", any_of=FIX_IT, **DROPPED),
+            Truth(NOT_FIXED, QUIET, "DLG007", any_of=FIX_IT, dropped=True),
         ),
         Scenario(
             "6b-on", "forced destination port, helper on", True, True, forced_port,
@@ -231,7 +230,7 @@ SCENARIOS = {
                     Must("DLG001", "router", "observed certain"),
                 ],
                 f"{QUIET} ALG001 ALG002 ALG003 ALG006 ALG010 ALG017", "DLG007 DLG008 TXN003 TXN005",
-                advice={"disable-sip-alg": "recommended"}, **DROPPED,
+                advice={"disable-sip-alg": "recommended"}, dropped=True,
             ),
         ),
         Scenario(
@@ -242,14 +241,14 @@ SCENARIOS = {
             "14-on", "no Record-Route, helper on", True, True, no_record_route,
             Truth(
                 BYPASSED, f"{QUIET} {REWRITTEN}", "DLG007",
-                advice={"provider-add-record-route": "recommended suspected"}, **DROPPED,
+                advice={"provider-add-record-route": "recommended suspected"}, dropped=True,
             ),
         ),
         Scenario(
             "14-off", "no Record-Route, helper off", False, True, no_record_route,
             Truth(
                 BYPASSED, QUIET, "DLG007",
-                advice={"provider-add-record-route": "recommended suspected"}, **DROPPED,
+                advice={"provider-add-record-route": "recommended suspected"}, dropped=True,
             ),
         ),
     )

@@ -36,7 +36,7 @@ class Truth:
 
     advice: action -> states, of which the last word has to be one. may_advise: actions that are
     true as well. Every other action is false; disable-sip-alg above all.
-    outcome, ack: of every call; the words of `analyze --json`.
+    dropped: every call dies for want of an ACK; otherwise all complete.
     """
 
     def __init__(
@@ -47,8 +47,7 @@ class Truth:
         advice: dict[str, str] | None = None,
         any_of: str = "",
         may_advise: str = "",
-        outcome: str = "completed",
-        ack: str = "seen",
+        dropped: bool = False,
     ) -> None:
         self.must = must
         self.harmless = harmless.split()
@@ -56,8 +55,7 @@ class Truth:
         self.advice = advice or {}
         self.any_of = any_of.split()
         self.may_advise = may_advise.split()
-        self.outcome = outcome
-        self.ack = ack
+        self.outcome, self.ack = ("dropped", "missing") if dropped else ("completed", "seen")
 
 
 class Score:

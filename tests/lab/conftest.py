@@ -1,0 +1,102 @@
+"""The lab's runs, played once a session and all at the same time."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .namespace import NoLab
+from .play import NO_LAB, directory_of
+from .privilege import lab_prefix
+from .run import analyze
+from .truth import Score
+from .wire import Packet, read_capture
+
+SEED = int(os.environ.get("ALGWATCH_LAB_SEED") or random.randrange(10**6))
+# Healthy calls are quick, so more draws of them; a dropped call takes its 32 s.
+NUMBERS = ["1", "1", "1", "2", "2", "2", "3", "6b-off"]
+NUMBERS += ["4", "5b-on", "5b-off", "6b-on", "14-on", "14-off"]
+RUNS = [(number, SEED + n) for n, number in enumerate(NUMBERS)]
+TIMEOUT = 240  # seconds for all of them
+
+
+class Played:
+    """One run that has been played. facts: what the endpoints know; lan, wan: the packets."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.result: dict[str, Any] = json.loads((directory / "result.json").read_text())
+        self.number: str = self.result["number"]
+        self.facts: dict[str, Any] = self.result["facts"]
+        self._verdict: dict[str, Any] | None = None
+
+    @property
+    def lan(self) -> list[Packet]:
+        return read_capture(self.directory / "lan.pcap")
+
+    @property
+    def wan(self) -> list[Packet]:
+        return read_capture(self.directory / "wan.pcap")
+
+    def analyzed(self) -> dict[str, Any]:
+        if self._verdict is None:
+            self._verdict = analyze(self.directory / "lan.pcap", self.directory / "wan.pcap")
+        return self._verdict
+
+
+class Lab:
+    """Every run of the session, by scenario; and the score of all verdicts on them."""
+
+    def __init__(self, directory: Path) -> None:
+        self.runs = [Played(directory_of(directory, *run)) for run in RUNS]
+        self.score = Score()
+
+    def of(self, *numbers: str) -> list[Played]:
+        return [r for r in self.runs if r.number in numbers]
+
+
+def _no_lab(reason: str) -> None:
+    if os.environ.get("CI", "").lower() in ("1", "true"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    out = tmp_path_factory.mktemp("lab")
+    try:
+        prefix = lab_prefix()
+    except NoLab as error:
+        _no_lab(str(error))
+    here = Path(__file__).resolve()
+    root = here.parents[2]
+    paths = [str(here.parents[1]), str(root / "agent"), os.environ.get("PYTHONPATH", "")]
+    env = dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, paths)))
+    argv = [*prefix, sys.executable, "-m", "lab.play", "--out", str(out)]
+    argv += [f"{number}:{seed}" for number, seed in RUNS]
+    done = subprocess.run(
+        argv, env=env, cwd=root, capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
+    print(done.stdout)
+    if done.returncode == NO_LAB:
+        _no_lab(done.stderr.strip().splitlines()[-1])
+    if done.returncode != 0:
+        pytest.fail(f"the lab broke:\n{done.stdout}\n{done.stderr}")
+    return Lab(out)
+
+
+def pytest_report_header() -> str:
+    return f"lab: seed {SEED} (ALGWATCH_LAB_SEED={SEED} draws the same again)"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.lab)

@@ -1,0 +1,139 @@
+"""The lab is true: each scenario shows on the wire what it claims, whatever the agent says.
+
+These tests read the captures with the lab's own reader and know nothing of the agent.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import Lab, Played
+from .draw import is_private
+from .sip import host_port, sent_by, uri_of
+from .wire import ICMP, requests, responses
+
+DEAD = ["4", "5b-on", "5b-off", "6b-on", "14-on", "14-off"]
+LIVE = ["1", "2", "3", "6b-off"]
+# RFC 3261 section 13.3.1.4: when the 2xx leaves again, in seconds after the first one.
+LADDER = [0.0, 0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5]
+
+
+def only(lab: Lab, number: str) -> Played:
+    (played,) = lab.of(number)
+    return played
+
+
+@pytest.mark.parametrize("number", LIVE)
+def test_a_live_scenario_completes_every_call_with_its_ack(lab: Lab, number: str) -> None:
+    for played in lab.of(number):
+        assert all(c["acked"] and c["outcome"] == "completed" for c in played.facts["calls"])
+        for call in played.facts["calls"]:
+            for side in (played.lan, played.wan):
+                acks = [p for p in requests(side, "ACK") if p.sip]
+                assert [a for a in acks if a.sip and a.sip.get("Call-ID") == call["call_id"]]
+            if call["incoming"]:
+                assert call["sent_finals"] == 1
+
+
+@pytest.mark.parametrize("number", DEAD)
+def test_a_dead_call_repeats_its_answer_on_the_rfc_ladder_and_ends_after_32_s(
+    lab: Lab, number: str
+) -> None:
+    played = only(lab, number)
+    (call,) = played.facts["calls"]
+    assert (call["outcome"], call["acked"]) == ("dropped", False)
+    for side in (played.lan, played.wan):
+        finals = [p.at for p in responses(side, 200, "INVITE")]
+        assert [round(at - finals[0], 3) for at in finals] == pytest.approx(LADDER, abs=0.3)
+        bye = requests(side, "BYE")[0]
+        assert bye.at - finals[0] == pytest.approx(32.0, abs=0.3)
+
+
+@pytest.mark.parametrize("number", ["2", "3", "5b-on", "6b-on", "14-on"])
+def test_with_the_helper_on_the_router_rewrites_the_register(lab: Lab, number: str) -> None:
+    for played in lab.of(number):
+        before, after = requests(played.lan, "REGISTER")[0], requests(played.wan, "REGISTER")[0]
+        assert before.sip and after.sip
+        assert before.raw != after.raw
+        assert host_port(before.sip.get("Contact"))[0] == played.facts["phone"][0]
+        assert host_port(after.sip.get("Contact"))[0] == played.facts["wan_ip"]
+        assert sent_by(after.sip.get("Via"))[0] == played.facts["wan_ip"]
+
+
+@pytest.mark.parametrize("number", ["1", "4", "5b-off", "6b-off", "14-off"])
+def test_with_the_helper_off_both_copies_of_every_message_are_the_same(
+    lab: Lab, number: str
+) -> None:
+    for played in lab.of(number):
+        lan = {p.raw for p in played.lan if p.sip}
+        assert lan
+        # What the firewall dropped has no LAN copy; everything on the LAN has its WAN twin.
+        assert lan <= {p.raw for p in played.wan if p.sip}
+
+
+@pytest.mark.parametrize("number", ["4", "5b-on", "5b-off"])
+def test_a_private_contact_leaves_the_router_and_no_ack_ever_comes(lab: Lab, number: str) -> None:
+    played = only(lab, number)
+    for answer in responses(played.wan, 200, "INVITE"):
+        assert answer.sip
+        host, port = host_port(uri_of(answer.sip.get("Contact")))
+        assert (host, port) == (played.facts["phone"][0], played.facts["contact_port"])
+        assert is_private(host)
+    assert not requests(played.wan, "ACK")
+    assert not requests(played.lan, "ACK")
+
+
+def test_5b_contact_names_another_port_than_the_phone_sends_from(lab: Lab) -> None:
+    for played in lab.of("5b-on", "5b-off"):
+        assert played.facts["contact_port"] != played.facts["phone"][1]
+        assert all(
+            p.source[1] == played.facts["phone"][1] for p in responses(played.lan, 200, "INVITE")
+        )
+
+
+def test_6b_the_ack_reaches_the_router_and_leaves_it_for_the_port_of_its_via(lab: Lab) -> None:
+    played = only(lab, "6b-on")
+    phone, forced = tuple(played.facts["phone"]), played.facts["forced_port"]
+    wan, lan = requests(played.wan, "ACK"), requests(played.lan, "ACK")
+    assert len(wan) == len(lan) == len(LADDER)
+    mapped = responses(played.wan, 200, "INVITE")[0].source
+    for packet in wan:
+        assert packet.sip
+        assert packet.source == tuple(played.facts["provider"])
+        assert packet.target == mapped
+        assert sent_by(packet.sip.get("Via")) == (played.facts["provider"][0], forced)
+    for packet in lan:
+        assert packet.target == (phone[0], forced)
+        assert forced != phone[1]
+    # The INVITE before, with the usual Via, was delivered where it belongs.
+    assert requests(played.lan, "INVITE")[0].target == phone
+
+
+def test_6b_the_phone_refuses_the_misdirected_ack_with_port_unreachable(lab: Lab) -> None:
+    refusals = [p for p in only(lab, "6b-on").lan if p.protocol == ICMP]
+    assert len(refusals) >= len(LADDER)
+
+
+def test_14_the_ack_comes_from_another_host_and_stops_at_the_router(lab: Lab) -> None:
+    for played in lab.of("14-on", "14-off"):
+        (invite,) = requests(played.wan, "INVITE")
+        acks = requests(played.wan, "ACK")
+        assert invite.sip
+        assert len(invite.sip.all("Via")) == 2
+        assert not invite.sip.all("Record-Route")
+        assert len(acks) == len(LADDER)
+        assert {a.source for a in acks} == {tuple(played.facts["caller"])}
+        assert invite.source == tuple(played.facts["provider"]) != acks[0].source
+        assert not requests(played.lan, "ACK")
+
+
+def test_3_neither_phone_nor_provider_does_anything_about_the_nat(lab: Lab) -> None:
+    played = only(lab, "3")
+    assert all("rport" not in p.raw.decode() for p in requests(played.lan, "REGISTER"))
+    for side in (played.lan, played.wan):
+        assert all(b"received=" not in p.raw for p in side if p.sip)
+
+
+def test_draws_differ_from_run_to_run(lab: Lab) -> None:
+    assert len({tuple(r.facts["phone"]) for r in lab.runs}) == len(lab.runs)
+    assert len({c for r in lab.runs for c in r.facts["call_ids"]}) > 2 * len(lab.runs)

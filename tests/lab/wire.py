@@ -1,0 +1,51 @@
+"""Reads the lab's captures, apart from the code under test: what was really on the wire."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from pathlib import Path
+
+from .sip import Message
+
+UDP, ICMP = 17, 1
+
+
+class Packet:
+    """at: seconds since 1970. source, target: (address, port), port 0 for ICMP.
+    sip: None for what is not SIP. raw: the UDP or ICMP payload.
+    """
+
+    __slots__ = ("at", "ip_id", "protocol", "raw", "sip", "source", "target", "ttl")
+
+    def __init__(self, at: float, ip: bytes) -> None:
+        self.at = at
+        self.protocol = ip[9]
+        self.ttl = ip[8]
+        self.ip_id = int.from_bytes(ip[4:6])
+        header = 4 * (ip[0] & 15)
+        ports = struct.unpack_from("!HH", ip, header) if self.protocol == UDP else (0, 0)
+        self.source = (socket.inet_ntoa(ip[12:16]), ports[0])
+        self.target = (socket.inet_ntoa(ip[16:20]), ports[1])
+        self.raw = ip[header + 8 : int.from_bytes(ip[2:4])]
+        self.sip = Message.parse(self.raw) if self.protocol == UDP else None
+
+
+def read_capture(path: Path) -> list[Packet]:
+    """Every IPv4 packet of an Ethernet capture in host byte order, as the recorder writes it."""
+    data = path.read_bytes()
+    packets, offset = [], 24
+    while offset < len(data):
+        seconds, micros, length, _ = struct.unpack_from("<IIII", data, offset)
+        frame = data[offset + 16 : offset + 16 + length]
+        packets.append(Packet(seconds + micros / 1e6, frame[14:]))
+        offset += 16 + length
+    return packets
+
+
+def requests(packets: list[Packet], method: str) -> list[Packet]:
+    return [p for p in packets if p.sip and not p.sip.status and p.sip.method == method]
+
+
+def responses(packets: list[Packet], status: int, method: str) -> list[Packet]:
+    return [p for p in packets if p.sip and p.sip.status == status and p.sip.method == method]
