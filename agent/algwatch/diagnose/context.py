@@ -1,0 +1,32 @@
+"""Context: what rules may ask besides the thing that they are shown."""
+
+from __future__ import annotations
+
+from algwatch.base.sighting import Sighting
+from algwatch.compare.peer import Peers
+
+
+class Context:
+    """two_sided: copies of both sides are compared. now: ns of packet time that every tap has
+    passed. finished: the capture is over. sip: messages a side (LAN, WAN, UNKNOWN); first: the
+    first message of each; duplicates, duplicate: packets captured twice, and one of them.
+    partial, undecided: calls whose beginning or end the capture does not hold, with examples.
+    """
+
+    __slots__ = ("duplicate", "duplicates", "finished", "first", "now", "partial",
+                 "partial_example", "peers", "sip", "started", "two_sided", "undecided",
+                 "undecided_example")  # fmt: skip
+
+    def __init__(self, two_sided: bool, peers: Peers) -> None:
+        self.two_sided = two_sided
+        self.peers = peers
+        self.now = 0
+        self.started = 0
+        self.finished = False
+        self.sip = [0, 0, 0]
+        self.first: list[Sighting | None] = [None, None, None]
+        self.duplicates = 0
+        self.duplicate: Sighting | None = None
+        self.partial = self.undecided = 0
+        self.partial_example: Sighting | None = None
+        self.undecided_example: Sighting | None = None

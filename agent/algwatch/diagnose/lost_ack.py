@@ -1,0 +1,118 @@
+"""How a 2xx without its ACK was lost: the one reading of the two taps that the rules DLG001,
+DLG002, DLG004 and ALG011 share."""
+
+from __future__ import annotations
+
+from algwatch.base.packet import LAN, WAN
+from algwatch.base.sighting import AT, Sighting
+from algwatch.compare.call import Call
+from algwatch.sip.dialog import Dialog
+from algwatch.sip.message import Message
+from algwatch.sip.timers import ACK_WAIT, SECOND, WINDOW
+
+NOT_SENT = "not-sent"  # the caller in the LAN never sent it
+NEVER_ON_WAN = "never-on-wan"  # the caller's ACK never reached this router
+STOPPED_INBOUND = "stopped-inbound"  # arrived on the WAN, never on the LAN
+WRONG_PORT = "wrong-port"  # arrived, and left for another port than the callee's
+STOPPED_OUTBOUND = "stopped-outbound"  # left the phone, never the router
+BEYOND = "beyond"  # left the router, and the 2xx still comes
+IGNORED = "ignored"  # delivered to the callee in the LAN, which goes on
+ANSWER_STOPPED = "answer-stopped"  # the 2xx itself never crossed this router
+ONE_SIDED = "one-sided"  # no ACK on the only side that there is
+ONE_SIDED_IGNORED = "one-sided-ignored"  # an ACK is there, and the 2xx still comes
+
+
+class LostAck:
+    """dialog: the one that is nearest to the callee; how: one of the words above."""
+
+    __slots__ = ("dialog", "how")
+
+    def __init__(self, dialog: Dialog, how: str) -> None:
+        self.dialog = dialog
+        self.how = how
+
+    @property
+    def repeats(self) -> int:
+        return self.dialog.invite.finals - 1 if self.dialog.invite is not None else 0
+
+    def dropped(self, now: int) -> bool:
+        """The callee gave up, or its time is over: it hurt."""
+        d = self.dialog
+        gave_up = d.bye_at and not d.bye_by_caller
+        return bool(gave_up) or now - d.answered_at >= ACK_WAIT
+
+    def seconds_left(self, now: int) -> int:
+        """Until the callee has to give up (64*T1 after its 2xx, RFC 3261 section 13.3.1.4)."""
+        return max(0, (self.dialog.answered_at + ACK_WAIT - now) // SECOND)
+
+
+def lost_ack(call: Call, now: int) -> LostAck | None:
+    """None while the ACK is not proved to be lost. Cached on nothing: two dict looks."""
+    d = call.near_callee
+    if d is None or not d.answered_at or d.answer is None:
+        return None
+    ignored = d.acked_at and Call.keeps_coming(d) and _repeats_after_ack(d)
+    if call.ack(now) != "missing" and not ignored:
+        return None
+    lan, wan = call.dialogs[LAN], call.dialogs[WAN]
+    if not call.two_sided or call.inbound is None:
+        if len(call.seen) > 1:
+            return None  # both sides saw it and it is not known which way: no reading
+        return LostAck(d, ONE_SIDED_IGNORED if ignored else ONE_SIDED)
+    if lan is None or wan is None:
+        return None
+    # A tap that lags must not turn "not yet" into "never".
+    if now < d.answered_at + WINDOW:
+        return None
+    if call.inbound:
+        return LostAck(d, _inbound(call, lan, wan))
+    return LostAck(d, _outbound(lan, wan))
+
+
+def _repeats_after_ack(d: Dialog) -> bool:
+    """Three times T1 of it: an ACK on its way cannot explain that."""
+    return d.answer_last - d.acked_at > 3 * SECOND // 2
+
+
+def _inbound(call: Call, lan: Dialog, wan: Dialog) -> str:
+    if not wan.answered_at:
+        return ANSWER_STOPPED
+    if not wan.acked_at:
+        return NEVER_ON_WAN
+    if not lan.acked_at:
+        return STOPPED_INBOUND
+    return WRONG_PORT if call.ack_misdelivered() else IGNORED
+
+
+def _outbound(lan: Dialog, wan: Dialog) -> str:
+    if not lan.answered_at:
+        return ANSWER_STOPPED
+    if not lan.acked_at:
+        return NOT_SENT
+    return BEYOND if wan.acked_at else STOPPED_OUTBOUND
+
+
+def strange_ack(call: Call, lost: LostAck) -> Sighting | None:
+    """The ACK between two other hosts than the INVITE went between, where the INVITE came by
+    way of a proxy that is not in the route set (DLG004); else None."""
+    d = call.dialogs[WAN] or lost.dialog
+    if d.ack is None or d.request is None or d.answer is None:
+        return None
+    request, ack = Message(d.request.payload), d.ack.ends
+    via = d.request.ends
+    if lost.how in (STOPPED_INBOUND, ONE_SIDED_IGNORED) and ack.src != via.src:
+        proxied = len(request.vias) > 1 and not request.record_routes
+        return d.ack if proxied and ack.dst == via.dst else None
+    if lost.how in (BEYOND, ONE_SIDED_IGNORED) and ack.dst != via.dst:
+        answer = Message(d.answer.payload)
+        same_caller = ack.src == via.src
+        return d.ack if same_caller and not answer.record_routes else None
+    return None
+
+
+def elapsed(d: Dialog, until: int) -> str:
+    return f"{(until - d.answered_at) / 1e9:.1f} s"
+
+
+def last_word(d: Dialog) -> int:
+    return max(d.answer_last, d.bye_at, d.answer.row[AT] if d.answer else 0)

@@ -1,0 +1,51 @@
+"""CAP005: the capture starts or ends in the middle of a call.
+
+What it sees
+    A BYE, ACK or response whose INVITE was not captured, or a call whose last message before the
+    end of the capture still wanted an answer.
+
+Why it breaks calls
+    It does not. But what is not in the capture cannot be called missing: a 2xx at the very end
+    may well have been acknowledged a moment later.
+
+What else looks the same
+    Loss in the capture itself (CAP002).
+
+Recommendation
+    Capture from before the call until 32 s (64*T1) after its last message.
+
+References
+    RFC 3261 section 13.3.1.4 (64*T1).
+"""
+
+from __future__ import annotations
+
+from algwatch.diagnose.context import Context
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.rule import CAPTURE, Rule, evidence
+
+RULE = Rule(
+    "CAP005", "partial-dialog", "info", CAPTURE, ("RFC 3261 13.3.1.4",),
+    "The capture starts or ends in the middle of a call: what is not in it is not called missing.",
+)  # fmt: skip
+
+
+def check(context: Context) -> Finding | None:
+    proof = []
+    said = []
+    if context.partial_example is not None:
+        said.append(f"{context.partial} began before it")
+        proof.append(evidence(context.partial_example, "no INVITE before this", "its INVITE"))
+    if context.undecided_example is not None:
+        said.append(f"{context.undecided} were not decided at its end")
+        proof.append(
+            evidence(context.undecided_example, "the capture ends", "64*T1 (32 s) after this")
+        )
+    if not proof:
+        return None
+    return RULE.finding(
+        "unknown", "none", "",
+        f"The capture does not hold whole calls: {' and '.join(said)}. "
+        "Nothing in them is called missing.",
+        proof, "capture",
+    )  # fmt: skip

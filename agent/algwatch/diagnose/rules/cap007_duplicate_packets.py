@@ -1,0 +1,41 @@
+"""CAP007: the same packet was captured more than once.
+
+What it sees
+    The same message with the same IP ID and TTL on the same side within 250 ms. A retransmission
+    comes 500 ms (T1) later at the earliest, and with an IP ID of its own.
+
+Why it breaks calls
+    It does not, and it is not counted as a retransmission.
+
+What else looks the same
+    A retransmission. A forwarded copy is told apart by its TTL or its addresses.
+
+Recommendation
+    Capture the bridge (br-lan) and not its ports too; the layer-3 WAN device and not its parent.
+
+References
+    RFC 3261 section 17.1.1.1 (T1).
+"""
+
+from __future__ import annotations
+
+from algwatch.diagnose.context import Context
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.rule import CAPTURE, Rule, evidence
+
+RULE = Rule(
+    "CAP007", "duplicate-packets", "info", CAPTURE, ("RFC 3261 17.1.1.1",),
+    "Packets were captured more than once; the copies are not counted as retransmissions.",
+)  # fmt: skip
+
+
+def check(context: Context) -> Finding | None:
+    if context.duplicate is None:
+        return None
+    return RULE.finding(
+        "unknown", "none", "",
+        f"{context.duplicates} packets were captured more than once on the same side; they are "
+        "counted once.",
+        [evidence(context.duplicate, "same message, IP ID and TTL within 250 ms", "once")],
+        "capture",
+    )  # fmt: skip

@@ -1,0 +1,69 @@
+"""DLG004: a proxy that carried the INVITE is bypassed by the ACK.
+
+What it sees
+    The INVITE came by way of a proxy that did not record itself in the route set (no
+    Record-Route). The ACK comes straight from another host, which the NAT mapping of this router
+    has never heard of, and goes no further; or it goes straight to another host, and the 2xx
+    keeps coming through the proxy.
+
+Why it breaks calls
+    A NAT or firewall lets in what answers to what went out. The proxy's address is known to it,
+    the caller's own is not: ACK and BYE are dropped, and the call ends after 32 s.
+
+What else looks the same
+    The ALG: it is on the way too, but the same packet is dropped without it. A proxy that records
+    itself, with an ACK lost on the line.
+
+Recommendation
+    Provider: add Record-Route on every proxy that a dialog has to pass (RFC 3261 section 16.6).
+
+References
+    RFC 3261 sections 12.2.1.1, 16.6 step 4; RFC 5853 section 3.1.
+"""
+
+from __future__ import annotations
+
+from algwatch.base.packet import WAN
+from algwatch.compare.call import Call
+from algwatch.diagnose import lost_ack as lost
+from algwatch.diagnose.context import Context
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.rule import CALL, Rule, evidence
+
+RULE = Rule(
+    "DLG004", "missing-record-route", "error", CALL,
+    ("RFC 3261 12.2.1.1", "RFC 3261 16.6"),
+    "A proxy that carried the INVITE is not in the route set; ACK and BYE bypass it and are lost.",
+)  # fmt: skip
+
+
+def check(call: Call, context: Context) -> Finding | None:
+    how = lost.lost_ack(call, context.now)
+    if how is None:
+        return None
+    ack = lost.strange_ack(call, how)
+    if ack is None:
+        return None
+    d = call.dialogs[WAN] or how.dialog
+    assert d.request is not None
+    invite, direct = d.request.ends, ack.ends
+    if direct.src != invite.src:
+        said = (
+            f"The INVITE came from the proxy {invite.src}, the ACK straight from {direct.src}, "
+            "which has no mapping here"
+        )
+    else:
+        said = (
+            f"The INVITE went to the proxy {invite.dst}, the ACK straight to {direct.dst}, and "
+            "the 2xx keeps coming"
+        )
+    harm = "observed" if how.dropped(context.now) else "latent"
+    return RULE.finding(
+        "provider", harm, call.call_id,
+        f"{said}: the proxy left itself out of the route set (no Record-Route).",
+        [
+            evidence(d.request, f"{invite.src} to {invite.dst}, no Record-Route", "Record-Route"),
+            evidence(ack, f"{direct.src} to {direct.dst}", f"{invite.src} to {invite.dst}"),
+        ],
+        call.call_id,
+    )  # fmt: skip
