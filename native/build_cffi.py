@@ -5,7 +5,18 @@ from pathlib import Path
 from cffi import FFI
 
 # Relative to the project root: setuptools refuses absolute source paths.
-SOURCES = ["frame.c", "sip_scan.c", "sdp_scan.c", "hash.c", "batch.c", "ring.c"]
+SOURCES = [
+    "frame.c",
+    "chars.c",
+    "sip_start.c",
+    "sip_addr.c",
+    "sip_via.c",
+    "sip_scan.c",
+    "sdp_scan.c",
+    "hash.c",
+    "batch.c",
+    "ring.c",
+]
 HERE = Path(__file__).resolve().parent
 
 ffi = FFI()

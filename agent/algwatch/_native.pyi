@@ -1,0 +1,6 @@
+# The cffi extension, made by native/build_cffi.py. Only base/native.py imports it, and gives
+# its values types again: a cffi object has no static ones.
+from typing import Any
+
+ffi: Any
+lib: Any

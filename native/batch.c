@@ -1,0 +1,353 @@
+/* Packets to rows: what is not SIP is dropped here, before Python hears of it. */
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include "algwatch_native.h"
+#include "scan.h"
+
+/* One packet on its way to rows. */
+typedef struct {
+    const uint8_t *buf, *key;
+    aw_frame *frame;
+    uint64_t at;
+    uint32_t frame_at, caplen; /* of the captured frame in buf */
+    uint16_t point, bits;
+    uint8_t tap;
+    int outgoing, watched; /* watched: a port is one of the configured SIP ports */
+    aw_row *rows;
+    aw_ends *ends;
+    aw_counts *counts;
+    int n;
+} packet;
+
+static uint64_t never_zero(uint64_t hash) { return hash ? hash : 1; }
+
+static uint32_t short_hash(uint64_t hash) { return (uint32_t)hash ? (uint32_t)hash : 1; }
+
+static uint64_t hash_span(const packet *k, const uint8_t *p, aw_span s) {
+    return s.len ? never_zero(aw_hash(k->key, p + s.off, s.len)) : 0;
+}
+
+static uint32_t flow_hash(const uint8_t key[16], const aw_frame *f) {
+    uint64_t words[5];
+    /* Later fragments have no ports, so no fragment is keyed by them. */
+    const int whole = !(f->bits & AW_FRAME_FRAGMENT);
+    words[0] = (uint64_t)f->proto << 32 | (whole ? (uint32_t)f->sport << 16 | f->dport : 0);
+    if (f->version == 4) {
+        uint32_t src, dst;
+        memcpy(&src, f->src, 4);
+        memcpy(&dst, f->dst, 4);
+        words[1] = (uint64_t)src << 32 | dst;
+        return short_hash(aw_hash_words(key, words, 2));
+    }
+    memcpy(words + 1, f->src, 16);
+    memcpy(words + 3, f->dst, 16);
+    return short_hash(aw_hash_words(key, words, 5));
+}
+
+static int is_watched(const uint16_t *ports, uint32_t n, const aw_frame *f) {
+    for (uint32_t i = 0; i < n; i++)
+        if (f->sport == ports[i] || f->dport == ports[i]) return 1;
+    return 0;
+}
+
+/* The next row, with everything but what its kind adds. f: whose addresses it tells. */
+static aw_row *add_row(packet *k, const aw_frame *f, uint8_t kind, size_t at, size_t length) {
+    aw_row *row = &k->rows[k->n];
+    aw_ends *ends = &k->ends[k->n];
+    k->n++;
+    memset(row, 0, sizeof *row);
+    row->at = k->at;
+    row->flow = flow_hash(k->key, f);
+    row->payload = k->frame_at + (uint32_t)at;
+    row->bits = k->bits;
+    if (length > 65535) {
+        length = 65535;
+        row->bits |= AW_ROW_TRUNCATED;
+    }
+    row->length = (uint16_t)length;
+    row->ip_id = f->ip_id;
+    row->kind = kind;
+    row->ttl = k->frame->ttl;
+    row->tap = k->tap;
+    memcpy(ends->src, f->src, sizeof ends->src);
+    memcpy(ends->dst, f->dst, sizeof ends->dst);
+    ends->frame = k->frame_at;
+    ends->caplen = k->caplen;
+    ends->sport = f->sport;
+    ends->dport = f->dport;
+    ends->point = k->point;
+    ends->proto = f->proto;
+    ends->version = f->version;
+    return row;
+}
+
+/* ---- SIP ---- */
+
+static int has_cookie(const uint8_t *p, aw_span branch) { /* RFC 3261 section 8.1.1.7 */
+    static const char cookie[] = "z9hg4bk";
+    if (branch.len < 7) return 0;
+    for (size_t i = 0; i < 7; i++)
+        if ((p[branch.off + i] | 0x20) != (cookie[i] | 0x20)) return 0;
+    return 1;
+}
+
+static int begins(const uint8_t *p, aw_span s, const char *text, size_t length) {
+    if (s.len < length) return 0;
+    for (size_t i = 0; i < length; i++)
+        if ((p[s.off + i] | 0x20) != text[i]) return 0;
+    return 1;
+}
+
+static int carries_sdp(const uint8_t *p, const aw_sip *s) {
+    if (!s->body.len) return 0;
+    if (begins(p, s->content_type, "application/sdp", 15)) return 1;
+    if (!begins(p, s->content_type, "multipart/", 10)) return 0;
+    const uint8_t *at = p + s->body.off, *end = at + s->body.len;
+    while ((at = memchr(at, '\n', (size_t)(end - at))) && end - at >= 4) {
+        if (memcmp(at, "\nv=0", 4) == 0) return 1;
+        at++;
+    }
+    return 0;
+}
+
+static void add_hashes(const packet *k, const uint8_t *p, const aw_sip *s, aw_row *row) {
+    static const aw_via none;
+    const aw_via *via = s->vias ? &s->via[0] : &none;
+    const uint64_t branch = hash_span(k, p, via->branch);
+    const uint64_t from_tag = hash_span(k, p, s->from.tag);
+    const uint64_t to_tag = hash_span(k, p, s->to.tag);
+    const uint64_t host = via->host.len ? aw_hash_folded(k->key, p + via->host.off, via->host.len)
+                                        : 0;
+    uint64_t method = s->method;
+    if (method == AW_OTHER_METHOD) {
+        const aw_span name = s->status ? s->cseq_method : s->method_name;
+        method |= aw_hash(k->key, p + name.off, name.len) << 8;
+    }
+    const uint64_t port = via->port ? via->port : 5060;
+    uint64_t words[6];
+
+    row->call = hash_span(k, p, s->call_id);
+    row->from_tag = from_tag ? short_hash(from_tag) : 0;
+    row->to_tag = to_tag ? short_hash(to_tag) : 0;
+    words[0] = branch;
+    words[1] = host;
+    words[2] = port << 32;
+    words[3] = method == AW_ACK ? AW_INVITE : method;
+    words[4] = row->call ^ row->cseq;
+    words[5] = from_tag;
+    row->txn = never_zero(aw_hash_words(k->key, words, row->bits & AW_ROW_COOKIE ? 4 : 6));
+    words[1] = (uint64_t)row->cseq << 32 | row->status;
+    words[2] = method;
+    words[3] = from_tag;
+    row->pair = never_zero(aw_hash_words(k->key, words, 4));
+}
+
+static void add_sip(packet *k, const aw_sip *s, size_t at, size_t length) {
+    const uint8_t *p = k->buf + k->frame_at + at;
+    aw_row *row = add_row(k, k->frame, AW_KIND_SIP, at, length);
+    unsigned bits = row->bits;
+    const uint32_t anomalies = (uint32_t)s->anomalies[1] << 16 | s->anomalies[0];
+    const uint32_t clipped = (uint32_t)1 << AW_CLIPPED;
+
+    if (anomalies & clipped) bits |= AW_ROW_CLIPPED;
+    /* Of a cut capture nobody can say that the message itself is broken. */
+    if (anomalies & ~clipped && !(bits & AW_ROW_TRUNCATED)) bits |= AW_ROW_MALFORMED;
+    if (s->contacts) bits |= AW_ROW_CONTACT;
+    if (s->to.tag.len) bits |= AW_ROW_TAGGED;
+    if (s->vias && has_cookie(p, s->via[0].branch)) bits |= AW_ROW_COOKIE;
+    if (carries_sdp(p, s)) bits |= AW_ROW_SDP;
+    row->bits = (uint16_t)bits;
+    row->status = s->status;
+    row->method = (uint8_t)s->method;
+    row->cseq = (uint32_t)s->cseq[0] << 16 | s->cseq[1];
+    add_hashes(k, p, s, row);
+    k->counts->sip++;
+    if (bits & AW_ROW_MALFORMED) k->counts->malformed++;
+}
+
+/* ---- what is not SIP but tells something about a SIP flow ---- */
+
+static int is_keepalive(const uint8_t *p, size_t length) {
+    if (!length || length > 10) return 0;
+    for (size_t i = 0; i < length; i++)
+        if (p[i] != 0 && p[i] != '\r' && p[i] != '\n' && p[i] != ' ') return 0;
+    return 1;
+}
+
+static int is_stun(const uint8_t *p, size_t length) { /* RFC 5389 section 6 */
+    return length >= 20 && p[0] < 0x40 && p[4] == 0x21 && p[5] == 0x12 && p[6] == 0xa4 &&
+           p[7] == 0x42;
+}
+
+static int is_tls_handshake(const uint8_t *p, size_t length) {
+    return length >= 3 && p[0] == 0x16 && p[1] == 0x03;
+}
+
+/* The other record types (RFC 8446 section 5.1): ciphertext, no piece of a SIP message. */
+static int is_tls_record(const uint8_t *p, size_t length) {
+    return length >= 3 && p[0] >= 0x14 && p[0] <= 0x17 && p[1] == 0x03 && p[2] <= 4;
+}
+
+/* Can the first bytes be SIP? Cheap, and wrong only in letting something through. */
+static int may_be_sip(const uint8_t *p, size_t length) {
+    size_t i = 0;
+    while (i < length && (p[i] == '\r' || p[i] == '\n')) i++;
+    if (length - i < 4) return 0;
+    for (size_t n = 0; n < 3; n++)
+        if (!is(p[i + n], C_TOKEN) && p[i + n] != ' ') return 0;
+    return is(p[i + 3], C_TOKEN) || p[i + 3] == ' ' || p[i + 3] == '/' || p[i + 3] == '\t';
+}
+
+static void from_udp(packet *k) {
+    const aw_frame *f = k->frame;
+    const uint8_t *p = k->buf + k->frame_at + f->payload;
+    aw_sip s;
+    if (may_be_sip(p, f->length) && aw_sip_scan(p, f->length, 0, &s) > 0) {
+        add_sip(k, &s, f->payload, f->length);
+    } else if (k->watched && is_keepalive(p, f->length)) {
+        add_row(k, f, AW_KIND_KEEPALIVE, f->payload, f->length);
+        k->counts->keepalive++;
+    } else if (k->watched && is_stun(p, f->length)) {
+        add_row(k, f, AW_KIND_STUN, f->payload, f->length);
+        k->counts->stun++;
+    } else if (k->watched && is_tls_handshake(p, f->length)) {
+        add_row(k, f, AW_KIND_TLS, f->payload, f->length);
+        k->counts->tls++;
+    } else {
+        k->counts->other++;
+    }
+}
+
+static int starts_like_sip(const uint8_t *p, size_t length, int code) {
+    if (code != AW_PARTIAL && code != AW_TOO_LONG) return 0;
+    if (memchr(p, '\n', length)) return 1; /* its start line was seen */
+    return aw_may_become_sip(p, length) == 2;
+}
+
+/* As many whole messages as the segment holds; the rest is for capture/reassembly.py. */
+static void from_tcp(packet *k) {
+    const aw_frame *f = k->frame;
+    const uint8_t *p = k->buf + k->frame_at;
+    const size_t end = (size_t)f->payload + f->length;
+    size_t i = f->payload;
+    int code = AW_NOT_SIP;
+    aw_sip s;
+
+    if (!f->length) {
+        k->counts->other++;
+        return;
+    }
+    while (i < end && k->n < AW_ROWS_A_PACKET - 1) {
+        code = may_be_sip(p + i, end - i) ? aw_sip_scan(p + i, end - i, 1, &s) : AW_NOT_SIP;
+        if (code <= 0) break;
+        add_sip(k, &s, i, (size_t)code);
+        i += (size_t)code;
+    }
+    if (i == end) return;
+    if (k->watched && is_keepalive(p + i, end - i)) {
+        add_row(k, f, AW_KIND_KEEPALIVE, i, end - i);
+        k->counts->keepalive++;
+    } else if (k->watched && is_tls_handshake(p + i, end - i)) {
+        add_row(k, f, AW_KIND_TLS, i, end - i);
+        k->counts->tls++;
+    } else if (k->watched && is_stun(p + i, end - i)) {
+        add_row(k, f, AW_KIND_STUN, i, end - i);
+        k->counts->stun++;
+    } else if ((k->watched && !is_tls_record(p + i, end - i)) || k->n ||
+               starts_like_sip(p + i, end - i, code)) {
+        add_row(k, f, AW_KIND_SEGMENT, i, end - i);
+        k->counts->segments++;
+    } else {
+        k->counts->other++;
+    }
+}
+
+static int is_icmp_error(const aw_frame *f, uint8_t type) {
+    if (f->proto == 1 && f->version == 4) /* RFC 792: unreachable, quench, redirect, exceeded, problem */
+        return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
+    return f->proto == 58 && f->version == 6 && type >= 1 && type <= 4; /* RFC 4443 */
+}
+
+static int from_icmp(packet *k, const uint16_t *ports, uint32_t nports) {
+    const aw_frame *f = k->frame;
+    const uint8_t *p = k->buf + k->frame_at + f->payload;
+    aw_frame quoted;
+    /* Later fragments of it have no ICMP header. */
+    if (f->bits & AW_FRAME_FRAGMENT || f->length < 8 || !is_icmp_error(f, p[0])) return 0;
+    if (!aw_frame_parse_ip(k->buf + k->frame_at, f->payload + 8, (size_t)f->payload + f->length,
+                           &quoted) ||
+        !is_watched(ports, nports, &quoted))
+        return 0;
+    aw_row *row = add_row(k, &quoted, AW_KIND_ICMP, f->payload, f->length);
+    row->status = (uint16_t)(p[0] << 8 | p[1]); /* type and code */
+    /* The quoted packet is cut by its nature; bits tell of it, not of the ICMP packet. */
+    row->bits = (uint16_t)((row->bits & AW_ROW_OUTGOING) | (quoted.proto == 6 ? AW_ROW_TCP : 0) |
+                           (quoted.version == 6 ? AW_ROW_IPV6 : 0));
+    k->counts->icmp++;
+    return 1;
+}
+
+int aw_packet_scan(const uint8_t *buf, uint32_t frame, uint32_t caplen, uint64_t at,
+                   uint32_t linktype, uint8_t tap, uint16_t point, int outgoing,
+                   const uint8_t key[16], const uint16_t *ports, uint32_t nports, aw_row *rows,
+                   aw_ends *ends, aw_counts *counts) {
+    aw_frame f;
+    packet k = {.buf = buf, .key = key, .frame = &f, .at = at, .frame_at = frame,
+                .caplen = caplen, .tap = tap, .rows = rows, .ends = ends, .counts = counts};
+    const int carries = aw_frame_parse(buf + frame, caplen, linktype, &f);
+    unsigned bits = 0;
+
+    counts->packets++;
+    if (!f.version) {
+        counts->not_ip++;
+        return 0;
+    }
+    if (f.bits & AW_FRAME_TRUNCATED) {
+        counts->truncated++;
+        bits |= AW_ROW_TRUNCATED;
+    }
+    if (outgoing || f.bits & AW_FRAME_OUTGOING) bits |= AW_ROW_OUTGOING;
+    if (f.proto == 6) bits |= AW_ROW_TCP;
+    if (f.version == 6) bits |= AW_ROW_IPV6;
+    k.bits = (uint16_t)bits;
+    k.point = point ? point : f.ifindex ? (uint16_t)f.ifindex : f.vlan;
+    if (!carries) {
+        if (!from_icmp(&k, ports, nports)) counts->other++;
+        return k.n;
+    }
+    if (f.bits & AW_FRAME_FRAGMENT) {
+        add_row(&k, &f, AW_KIND_FRAGMENT, f.payload, f.length);
+        counts->fragments++;
+        return k.n;
+    }
+    k.watched = is_watched(ports, nports, &f);
+    if (f.proto == 6)
+        from_tcp(&k);
+    else
+        from_udp(&k);
+    return k.n;
+}
+
+int aw_batch_scan(const uint8_t *buf, size_t size, const uint32_t *meta, uint32_t n,
+                  uint32_t *next, uint32_t linktype, uint8_t tap, const uint8_t key[16],
+                  const uint16_t *ports, uint32_t nports, aw_row *rows, aw_ends *ends,
+                  uint32_t max_rows, aw_counts *counts) {
+    uint32_t count = 0, i = *next;
+    for (; i < n && max_rows - count >= AW_ROWS_A_PACKET; i++) {
+        const uint32_t *record = meta + (size_t)i * 4;
+        const uint32_t frame = record[2];
+        uint32_t caplen = record[3];
+        if (frame > size) { /* a table that lies about its buffer */
+            counts->packets++;
+            counts->truncated++;
+            continue;
+        }
+        if (caplen > size - frame) caplen = (uint32_t)(size - frame);
+        const uint64_t at = (uint64_t)record[0] * 1000000000u + (uint64_t)record[1] * 1000u;
+        count += (uint32_t)aw_packet_scan(buf, frame, caplen, at, linktype, tap, 0, 0, key, ports,
+                                          nports, rows + count, ends + count, counts);
+    }
+    *next = i;
+    return (int)count;
+}

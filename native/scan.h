@@ -1,0 +1,107 @@
+/* What the scanner's files share with each other. Not part of the contract with Python. */
+#ifndef AW_SCAN_H
+#define AW_SCAN_H
+
+#include <string.h>
+
+enum { /* aw_class bits, see chars.c */
+    C_TOKEN = 1,  /* token (RFC 3261 section 25.1) */
+    C_LWS = 2,    /* SP HT CR LF: inside a value a line end can only be a fold */
+    C_DIGIT = 4,
+    C_HOST = 8,   /* alphanumeric - . and _, which real host names have */
+    C_VALUE_END = 16, /* ends an unquoted parameter value */
+    C_TEXT_END = 32   /* may end the text in front of an address: < ; , " */
+};
+
+#pragma GCC visibility push(hidden)
+extern const uint8_t aw_class[256];
+
+/* What a URI is made of. */
+typedef struct {
+    aw_span user, host, params;
+    uint16_t port, bits; /* bits: aw_addr_bits */
+    int bad;
+} aw_uri;
+
+void aw_flag(aw_sip *s, unsigned bit, size_t at);
+
+/* p[i] is '"'. Returns the index behind the closing quote, or 0 when there is none. */
+size_t aw_quoted_end(const uint8_t *p, size_t i, size_t end);
+/* The first ',' at or behind i that is outside quotes and angle brackets, or end. */
+size_t aw_next_comma(const uint8_t *p, size_t i, size_t end);
+
+void aw_scan_uri(const uint8_t *p, size_t i, size_t end, aw_uri *out);
+/* One name-addr or addr-spec with its parameters. Returns the index of the ',' behind it (lists
+ * only) or end. */
+size_t aw_scan_addr(const uint8_t *p, size_t i, size_t end, int list, aw_addr *a, aw_sip *s);
+void aw_scan_addrs(const uint8_t *p, size_t i, size_t end, aw_addr *list, uint16_t *count,
+                   unsigned limit, aw_sip *s);
+void aw_scan_vias(const uint8_t *p, size_t i, size_t end, aw_sip *s);
+
+enum { AW_LINE_NO, AW_LINE_REQUEST, AW_LINE_RESPONSE };
+/* Is p[i..end) a SIP start line (end: its line end)? With out it is also read into *out. */
+int aw_scan_start_line(const uint8_t *p, size_t i, size_t end, aw_sip *out);
+/* Could p[0..len), which holds no line end, become a SIP start line? 2: the URI or the version
+ * has been seen. */
+int aw_may_become_sip(const uint8_t *p, size_t len);
+unsigned aw_method_of(const uint8_t *p, size_t len);
+
+/* As aw_hash, but case-insensitive (equal for more than that: bit 5 of every byte is set). */
+uint64_t aw_hash_folded(const uint8_t key[16], const uint8_t *p, size_t len);
+uint64_t aw_hash_words(const uint8_t key[16], const uint64_t *words, size_t n);
+/* The IP packet at p[at..end) into out, tunnels followed. As aw_frame_parse. */
+int aw_frame_parse_ip(const uint8_t *p, size_t at, size_t end, aw_frame *out);
+#pragma GCC visibility pop
+
+static inline int is(uint8_t c, unsigned classes) { return (aw_class[c] & classes) != 0; }
+
+static inline aw_span span(size_t from, size_t to) {
+    aw_span s = {(uint16_t)from, (uint16_t)(to - from)};
+    return s;
+}
+
+static inline size_t skip(const uint8_t *p, size_t i, size_t end, unsigned classes) {
+    while (i < end && is(p[i], classes)) i++;
+    return i;
+}
+
+static inline size_t trim(const uint8_t *p, size_t from, size_t end) {
+    while (end > from && is(p[end - 1], C_LWS)) end--;
+    return end;
+}
+
+/* Loads for comparing names of known length without case: `| 0x20` is exact for letters as long
+ * as the bytes are known to be token characters. */
+static inline uint16_t fold16(const uint8_t *p) {
+    uint16_t x;
+    memcpy(&x, p, 2);
+    return x | 0x2020u;
+}
+static inline uint32_t fold32(const uint8_t *p) {
+    uint32_t x;
+    memcpy(&x, p, 4);
+    return x | 0x20202020u;
+}
+static inline uint16_t word16(const char *p) {
+    uint16_t x;
+    memcpy(&x, p, 2);
+    return x;
+}
+static inline uint32_t word32(const char *p) {
+    uint32_t x;
+    memcpy(&x, p, 4);
+    return x;
+}
+
+/* p[i..end) as a decimal number, 0xffffffff when larger. Returns the index behind the digits. */
+static inline size_t number(const uint8_t *p, size_t i, size_t end, uint32_t *value) {
+    uint32_t v = 0;
+    for (; i < end && is(p[i], C_DIGIT); i++) {
+        const uint32_t digit = (uint32_t)(p[i] - '0');
+        v = v > (0xffffffffu - digit) / 10 ? 0xffffffffu : v * 10 + digit;
+    }
+    *value = v;
+    return i;
+}
+
+#endif

@@ -1,0 +1,254 @@
+/* URIs, and name-addr / addr-spec with parameters (RFC 3261 sections 19.1 and 20.10). */
+#include <stddef.h>
+#include <stdint.h>
+#include "algwatch_native.h"
+#include "scan.h"
+
+size_t aw_quoted_end(const uint8_t *p, size_t i, size_t end) {
+    for (i++; i < end; i++) {
+        if (p[i] == '"') return i + 1;
+        if (p[i] == '\\') i++;
+    }
+    return 0;
+}
+
+size_t aw_next_comma(const uint8_t *p, size_t i, size_t end) {
+    while (i < end && p[i] != ',') {
+        size_t behind = 0;
+        if (p[i] == '"') {
+            behind = aw_quoted_end(p, i, end);
+        } else if (p[i] == '<') {
+            const uint8_t *gt = memchr(p + i, '>', end - i);
+            behind = gt ? (size_t)(gt - p) : 0;
+        }
+        if (p[i] == '"' || p[i] == '<') {
+            if (!behind) return end; /* nothing closes it: whatever follows belongs to it */
+            i = behind;
+        } else {
+            i++;
+        }
+    }
+    return i;
+}
+
+/* host [ ":" port ], also used by aw_scan_uri only: Via allows white space and has its own. */
+static size_t scan_hostport(const uint8_t *p, size_t i, size_t end, aw_uri *out) {
+    if (i < end && p[i] == '[') {
+        const uint8_t *close = memchr(p + i, ']', end - i);
+        if (!close) {
+            out->bad = 1;
+            return end;
+        }
+        out->host = span(i + 1, (size_t)(close - p));
+        i = (size_t)(close - p) + 1;
+    } else {
+        const size_t from = i;
+        i = skip(p, i, end, C_HOST);
+        if (i == from) {
+            out->bad = 1;
+            return i;
+        }
+        out->host = span(from, i);
+    }
+    if (i < end && p[i] == ':') {
+        uint32_t port;
+        const size_t behind = number(p, i + 1, end, &port);
+        if (behind == i + 1 || port == 0 || port > 65535)
+            out->bad = 1;
+        else
+            out->port = (uint16_t)port;
+        i = behind;
+    }
+    return i;
+}
+
+static int has_lr(const uint8_t *p, size_t i, size_t end) {
+    while (end - i >= 2) {
+        if (fold16(p + i) == word16("lr") &&
+            (end - i == 2 || p[i + 2] == ';' || p[i + 2] == '=' || is(p[i + 2], C_LWS)))
+            return 1;
+        while (i < end && p[i] != ';') i++;
+        if (i == end) break;
+        i++;
+    }
+    return 0;
+}
+
+static int is_scheme(const uint8_t *p, size_t i, size_t end) {
+    const size_t from = i;
+    while (i < end && is(p[i], C_HOST | C_TOKEN)) i++;
+    return i > from && i < end && p[i] == ':';
+}
+
+void aw_scan_uri(const uint8_t *p, size_t i, size_t end, aw_uri *out) {
+    memset(out, 0, sizeof *out);
+    if (end - i >= 4 && fold32(p + i) == word32("sip:")) {
+        i += 4;
+    } else if (end - i >= 5 && fold32(p + i) == word32("sips") && p[i + 4] == ':') {
+        i += 5;
+        out->bits = AW_ADDR_SIPS;
+    } else if (end - i >= 4 && fold32(p + i) == word32("tel:")) {
+        const size_t from = i + 4;
+        out->bits = AW_ADDR_TEL;
+        for (i = from; i < end && p[i] != ';';) i++;
+        out->user = span(from, i);
+        out->bad = i == from;
+        if (i < end) out->params = span(i + 1, end);
+        return;
+    } else {
+        out->bits = AW_ADDR_OTHER;
+        out->bad = !is_scheme(p, i, end);
+        return;
+    }
+    const uint8_t *at = i < end ? memchr(p + i, '@', end - i) : NULL;
+    if (at) {
+        const size_t stop = (size_t)(at - p);
+        size_t u = i;
+        while (u < stop && p[u] != ':') u++; /* behind it a password */
+        out->user = span(i, u);
+        i = stop + 1;
+    }
+    i = scan_hostport(p, i, end, out);
+    if (i < end && p[i] == ';') {
+        const uint8_t *query = memchr(p + i, '?', end - i);
+        const size_t stop = query ? (size_t)(query - p) : end;
+        out->params = span(i + 1, stop);
+        if (has_lr(p, i + 1, stop)) out->bits |= AW_ADDR_LR;
+    } else if (i < end && p[i] != '?') {
+        out->bad = 1;
+    }
+}
+
+/* Parameters of an address from i on: everything up to the ',' that ends a list's value. */
+static size_t scan_params(const uint8_t *p, size_t i, size_t end, int list, aw_addr *a, aw_sip *s) {
+    size_t from = 0, last = i;
+    for (;;) {
+        i = skip(p, i, end, C_LWS);
+        if (i == end || (list && p[i] == ',')) break;
+        if (p[i] != ';') {
+            aw_flag(s, AW_BAD_ADDR, i);
+            /* Step over what does not belong here, up to the next parameter. */
+            while (i < end && p[i] != ';' && !(list && p[i] == ',')) {
+                const size_t behind = p[i] == '"' ? aw_quoted_end(p, i, end) : 0;
+                i = behind ? behind : i + 1;
+            }
+            last = i;
+            continue;
+        }
+        i = skip(p, i + 1, end, C_LWS);
+        if (!from) from = i;
+        const size_t name = i;
+        i = skip(p, i, end, C_TOKEN);
+        const size_t length = i - name;
+        last = i;
+        if (!length) {
+            aw_flag(s, AW_BAD_ADDR, name);
+            continue;
+        }
+        if (i < end && is(p[i], C_LWS)) i = skip(p, i, end, C_LWS);
+        if (i == end || p[i] != '=') continue;
+        i = skip(p, i + 1, end, C_LWS);
+        const size_t value = i;
+        if (i < end && p[i] == '"') {
+            i = aw_quoted_end(p, i, end);
+            if (!i) {
+                aw_flag(s, AW_UNTERMINATED_QUOTE, value);
+                i = end;
+            }
+        } else {
+            while (i < end && !is(p[i], C_VALUE_END)) i++;
+        }
+        last = i;
+        if (length == 3) {
+            if (fold16(p + name) == word16("ta") && (p[name + 2] | 0x20) == 'g' && !a->tag.off)
+                a->tag = span(value, i);
+        } else if (length == 7) {
+            if (fold32(p + name) == word32("expi") && fold32(p + name + 3) == word32("ires") &&
+                !a->expires.off)
+                a->expires = span(value, i);
+        }
+    }
+    if (from) a->params = span(from, last);
+    a->all.len = (uint16_t)(trim(p, a->all.off, i) - a->all.off);
+    return i;
+}
+
+size_t aw_scan_addr(const uint8_t *p, size_t i, size_t end, int list, aw_addr *a, aw_sip *s) {
+    const size_t from = i;
+    size_t open = end, uri_end;
+    aw_uri uri;
+
+    memset(a, 0, sizeof *a);
+    a->all.off = (uint16_t)from;
+    if (p[i] == '*') {
+        const size_t next = skip(p, i + 1, end, C_LWS);
+        if (next == end || p[next] == ',' || p[next] == ';') {
+            a->bits = AW_ADDR_STAR;
+            return scan_params(p, i + 1, end, list, a, s);
+        }
+    }
+    for (;;) { /* to the '<', or to what ends an addr-spec */
+        while (i < end && !is(p[i], C_TEXT_END)) i++;
+        if (i == end || p[i] == ';' || (p[i] == ',' && list)) break;
+        if (p[i] == '<') {
+            open = i;
+            break;
+        }
+        if (p[i] == '"') {
+            const size_t behind = aw_quoted_end(p, i, end);
+            if (!behind) aw_flag(s, AW_UNTERMINATED_QUOTE, i);
+            if (i != from) aw_flag(s, AW_BAD_ADDR, i);
+            i = behind ? behind : i + 1;
+            continue;
+        }
+        aw_flag(s, AW_BAD_ADDR, i); /* a comma where only one value may be */
+        i++;
+    }
+    if (open < end) {
+        const uint8_t *close = memchr(p + open, '>', end - open);
+        const size_t shown = trim(p, from, open);
+        size_t start = skip(p, open + 1, end, C_LWS);
+        if (shown > from) a->display = span(from, shown);
+        a->bits = AW_ADDR_ANGLE;
+        if (close) {
+            uri_end = (size_t)(close - p);
+            i = uri_end + 1;
+        } else {
+            aw_flag(s, AW_UNTERMINATED_ANGLE, open);
+            for (i = start; i < end && !is(p[i], C_VALUE_END);) i++;
+            uri_end = i;
+        }
+        if (start > uri_end) start = uri_end;
+        const size_t trimmed = trim(p, start, uri_end);
+        if (start != open + 1 || trimmed != uri_end) aw_flag(s, AW_BAD_ADDR, open);
+        a->uri = span(start, trimmed);
+    } else {
+        a->uri = span(from, trim(p, from, i));
+    }
+    aw_scan_uri(p, a->uri.off, (size_t)a->uri.off + a->uri.len, &uri);
+    if (uri.bad) aw_flag(s, AW_BAD_ADDR, a->uri.off);
+    a->user = uri.user;
+    a->host = uri.host;
+    a->uri_params = uri.params;
+    a->port = uri.port;
+    a->bits |= uri.bits;
+    return scan_params(p, i, end, list, a, s);
+}
+
+void aw_scan_addrs(const uint8_t *p, size_t i, size_t end, aw_addr *list, uint16_t *count,
+                   unsigned limit, aw_sip *s) {
+    for (;;) {
+        i = skip(p, i, end, C_LWS);
+        if (i == end || p[i] == ',') {
+            aw_flag(s, AW_BAD_ADDR, i); /* nothing between, before or behind commas */
+        } else if (*count == limit) {
+            aw_flag(s, AW_CLIPPED, i);
+            return;
+        } else {
+            i = aw_scan_addr(p, i, end, 1, &list[*count], s);
+            ++*count;
+        }
+        if (i == end) return;
+        i++;
+    }
+}

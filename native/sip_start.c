@@ -1,0 +1,120 @@
+/* Start lines (RFC 3261 section 7): what counts as SIP, however broken, and what it says. */
+#include <stddef.h>
+#include <stdint.h>
+#include "algwatch_native.h"
+#include "scan.h"
+
+unsigned aw_method_of(const uint8_t *p, size_t len) {
+    static const struct {
+        char name[10];
+        uint8_t len, method;
+    } known[] = {
+        {"INVITE", 6, AW_INVITE},       {"ACK", 3, AW_ACK},         {"BYE", 3, AW_BYE},
+        {"CANCEL", 6, AW_CANCEL},       {"REGISTER", 8, AW_REGISTER}, {"OPTIONS", 7, AW_OPTIONS},
+        {"PRACK", 5, AW_PRACK},         {"UPDATE", 6, AW_UPDATE},   {"INFO", 4, AW_INFO},
+        {"MESSAGE", 7, AW_MESSAGE},     {"SUBSCRIBE", 9, AW_SUBSCRIBE}, {"NOTIFY", 6, AW_NOTIFY},
+        {"REFER", 5, AW_REFER},         {"PUBLISH", 7, AW_PUBLISH},
+    };
+    if (!len) return AW_UNKNOWN;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].len == len && p[0] == (uint8_t)known[i].name[0] &&
+            memcmp(p, known[i].name, len) == 0)
+            return known[i].method;
+    return AW_OTHER_METHOD;
+}
+
+/* Does p[i..end) begin "SIP/" and a digit? */
+static int is_version(const uint8_t *p, size_t i, size_t end) {
+    return end - i >= 5 && fold16(p + i) == word16("si") && (p[i + 2] | 0x20) == 'p' &&
+           p[i + 3] == '/' && is(p[i + 4], C_DIGIT);
+}
+
+static int is_blank(uint8_t c) { return c == ' ' || c == '\t'; }
+
+static void read_response(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
+    const size_t version = i;
+    uint32_t status;
+    while (i < end && !is_blank(p[i])) i++;
+    if (i - version != 7 || memcmp(p + version + 4, "2.0", 3) != 0)
+        aw_flag(s, AW_BAD_VERSION, version);
+    const size_t blank = i;
+    while (i < end && is_blank(p[i])) i++;
+    if (i != blank + 1 || p[blank] != ' ') aw_flag(s, AW_BAD_START_LINE, blank);
+    const size_t code = i;
+    i = number(p, code, end, &status);
+    if (i - code != 3 || status < 100 || status > 699 || (i < end && !is_blank(p[i]))) {
+        aw_flag(s, AW_BAD_STATUS, code);
+        while (i < end && !is_blank(p[i])) i++;
+    }
+    /* 0 would say "a request". */
+    s->status = status == 0 || status > 65535 ? 65535 : (uint16_t)status;
+    if (i < end)
+        s->reason = span(i + 1, end);
+    else
+        aw_flag(s, AW_BAD_START_LINE, i); /* the blank is there even when the phrase is empty */
+}
+
+static void read_request(const uint8_t *p, size_t method, size_t method_end, size_t version,
+                         size_t end, aw_sip *s) {
+    size_t i = method_end, uri_end = version;
+    aw_uri uri;
+    s->method_name = span(method, method_end);
+    s->method = (uint16_t)aw_method_of(p + method, method_end - method);
+    while (i < version && is_blank(p[i])) i++;
+    while (uri_end > i && is_blank(p[uri_end - 1])) uri_end--;
+    if (i != method_end + 1 || uri_end + 1 != version || p[method_end] != ' ' ||
+        p[version - 1] != ' ')
+        aw_flag(s, AW_BAD_START_LINE, method_end);
+    s->request_uri = span(i, uri_end);
+    if (end - version != 7 || memcmp(p + version + 4, "2.0", 3) != 0) {
+        size_t v = version;
+        while (v < end && !is_blank(p[v])) v++;
+        if (v - version != 7 || memcmp(p + version + 4, "2.0", 3) != 0)
+            aw_flag(s, AW_BAD_VERSION, version);
+        if (v < end) aw_flag(s, AW_BAD_START_LINE, v);
+    }
+    for (size_t blank = i; blank < uri_end; blank++)
+        if (is_blank(p[blank])) {
+            aw_flag(s, AW_BAD_START_LINE, blank);
+            break;
+        }
+    aw_scan_uri(p, i, uri_end, &uri);
+    if (uri.bad) aw_flag(s, AW_BAD_START_LINE, i);
+    s->request_user = uri.user;
+    s->request_host = uri.host;
+    s->request_port = uri.port;
+}
+
+int aw_scan_start_line(const uint8_t *p, size_t i, size_t end, aw_sip *out) {
+    if (is_version(p, i, end)) {
+        if (out) read_response(p, i, end, out);
+        return AW_LINE_RESPONSE;
+    }
+    const size_t method_end = skip(p, i, end, C_TOKEN);
+    if (method_end == i || method_end >= end || !is_blank(p[method_end])) return AW_LINE_NO;
+    /* The version is the last word but for what a broken sender put behind it. */
+    size_t version = end;
+    while (version > method_end + 2) {
+        version--;
+        if (is_blank(p[version - 1]) && is_version(p, version, end)) {
+            if (out) read_request(p, i, method_end, version, end, out);
+            return AW_LINE_REQUEST;
+        }
+    }
+    return AW_LINE_NO;
+}
+
+int aw_may_become_sip(const uint8_t *p, size_t len) {
+    static const char version[] = "sip/2.0 ";
+    size_t same = 0;
+    while (same < len && same < 8 && (p[same] | 0x20) == (version[same] | 0x20)) same++;
+    if (same == len || same >= 5) return same >= 5 ? 2 : 1;
+    const size_t method_end = skip(p, 0, len, C_TOKEN);
+    if (method_end == len) return len <= 32;
+    if (!method_end || !is_blank(p[method_end])) return 0;
+    const size_t uri = method_end + 1, left = len - uri;
+    if ((left >= 4 && (fold32(p + uri) == word32("sip:") || fold32(p + uri) == word32("tel:"))) ||
+        (left >= 5 && fold32(p + uri) == word32("sips") && p[uri + 4] == ':'))
+        return 2;
+    return 1;
+}

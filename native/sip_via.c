@@ -1,0 +1,163 @@
+/* Via (RFC 3261 section 20.42, rport: RFC 3581). */
+#include <stddef.h>
+#include <stdint.h>
+#include "algwatch_native.h"
+#include "scan.h"
+
+/* LWS "/" LWS behind a protocol name or version; 0 when it is not there. */
+static size_t slash(const uint8_t *p, size_t i, size_t end) {
+    i = skip(p, i, end, C_LWS);
+    return i < end && p[i] == '/' ? skip(p, i + 1, end, C_LWS) : 0;
+}
+
+/* sent-protocol. Returns the index behind the transport, 0 when it is malformed. */
+static size_t scan_protocol(const uint8_t *p, size_t i, size_t end, aw_via *v, aw_sip *s) {
+    if (end - i >= 8 && memcmp(p + i, "SIP/2.0/", 8) == 0) {
+        i += 8;
+        if (i < end && is(p[i], C_LWS)) i = skip(p, i, end, C_LWS);
+    } else {
+        const size_t name = i;
+        i = skip(p, i, end, C_TOKEN);
+        if (i - name != 3 || fold16(p + name) != word16("si") || (p[name + 2] | 0x20) != 'p')
+            aw_flag(s, AW_BAD_VIA, name);
+        if (!(i = slash(p, i, end))) return 0;
+        const size_t version = i;
+        i = skip(p, i, end, C_TOKEN);
+        if (i - version != 3 || memcmp(p + version, "2.0", 3) != 0)
+            aw_flag(s, AW_BAD_VIA, version);
+        if (!(i = slash(p, i, end))) return 0;
+    }
+    const size_t transport = i;
+    i = skip(p, i, end, C_TOKEN);
+    if (i == transport) return 0;
+    v->transport = span(transport, i);
+    return i;
+}
+
+/* host [ COLON port ]. Returns the index behind, 0 without a host. */
+static size_t scan_sent_by(const uint8_t *p, size_t i, size_t end, aw_via *v, aw_sip *s) {
+    if (i < end && p[i] == '[') {
+        const uint8_t *close = memchr(p + i, ']', end - i);
+        if (!close) return 0;
+        v->host = span(i + 1, (size_t)(close - p));
+        i = (size_t)(close - p) + 1;
+    } else {
+        const size_t from = i;
+        i = skip(p, i, end, C_HOST);
+        if (i == from) return 0;
+        v->host = span(from, i);
+    }
+    const size_t colon = skip(p, i, end, C_LWS);
+    if (colon < end && p[colon] == ':') {
+        uint32_t port;
+        const size_t digits = skip(p, colon + 1, end, C_LWS);
+        i = number(p, digits, end, &port);
+        if (i == digits || port == 0 || port > 65535)
+            aw_flag(s, AW_BAD_VIA, colon);
+        else
+            v->port = (uint16_t)port;
+    }
+    return i;
+}
+
+static void keep_param(const uint8_t *p, size_t name, size_t length, aw_span value, aw_via *v,
+                       aw_sip *s) {
+    const uint8_t *n = p + name;
+    if (length == 6) {
+        if (fold32(n) == word32("bran") && fold16(n + 4) == word16("ch") && !v->branch.off)
+            v->branch = value;
+    } else if (length == 5) {
+        if (fold32(n) == word32("rpor") && (n[4] | 0x20) == 't' && !(v->bits & AW_VIA_RPORT)) {
+            uint32_t port;
+            v->bits |= AW_VIA_RPORT;
+            v->rport = value;
+            if (!value.off) return;
+            const size_t end = (size_t)value.off + value.len;
+            if (value.len == 0 || number(p, value.off, end, &port) != end || port == 0 ||
+                port > 65535)
+                aw_flag(s, AW_BAD_VIA, value.off);
+            else
+                v->rport_value = (uint16_t)port;
+        } else if (fold32(n) == word32("madd") && (n[4] | 0x20) == 'r' && !v->maddr.off) {
+            v->maddr = value;
+        }
+    } else if (length == 8) {
+        if (fold32(n) == word32("rece") && fold32(n + 4) == word32("ived") && !v->received.off)
+            v->received = value;
+    }
+}
+
+static size_t scan_params(const uint8_t *p, size_t i, size_t end, aw_via *v, aw_sip *s) {
+    for (;;) {
+        if (i < end && p[i] != ';') i = skip(p, i, end, C_LWS);
+        if (i == end || p[i] == ',') return i;
+        if (p[i] != ';') {
+            aw_flag(s, AW_BAD_VIA, i);
+            while (i < end && p[i] != ';' && p[i] != ',') {
+                const size_t behind = p[i] == '"' ? aw_quoted_end(p, i, end) : 0;
+                i = behind ? behind : i + 1;
+            }
+            continue;
+        }
+        aw_span value = {0, 0};
+        i = skip(p, i + 1, end, C_LWS);
+        const size_t name = i;
+        i = skip(p, i, end, C_TOKEN);
+        const size_t length = i - name;
+        if (!length) {
+            aw_flag(s, AW_BAD_VIA, name);
+            continue;
+        }
+        if (i < end && is(p[i], C_LWS)) i = skip(p, i, end, C_LWS);
+        if (i < end && p[i] == '=') {
+            i = skip(p, i + 1, end, C_LWS);
+            const size_t from = i;
+            if (i < end && p[i] == '"') {
+                i = aw_quoted_end(p, i, end);
+                if (!i) {
+                    aw_flag(s, AW_UNTERMINATED_QUOTE, from);
+                    i = end;
+                }
+            } else {
+                while (i < end && !is(p[i], C_VALUE_END)) i++;
+            }
+            value = span(from, i);
+        }
+        keep_param(p, name, length, value, v, s);
+    }
+}
+
+static size_t scan_via(const uint8_t *p, size_t i, size_t end, aw_via *v, aw_sip *s) {
+    const size_t from = i;
+    memset(v, 0, sizeof *v);
+    i = scan_protocol(p, i, end, v, s);
+    if (i) {
+        const size_t sent_by = skip(p, i, end, C_LWS);
+        i = sent_by > i ? scan_sent_by(p, sent_by, end, v, s) : 0;
+    }
+    if (i) {
+        i = scan_params(p, i, end, v, s);
+    } else {
+        aw_flag(s, AW_BAD_VIA, from);
+        i = aw_next_comma(p, from, end);
+    }
+    v->all = span(from, trim(p, from, i));
+    return i;
+}
+
+void aw_scan_vias(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
+    for (;;) {
+        i = skip(p, i, end, C_LWS);
+        if (i == end || p[i] == ',') {
+            aw_flag(s, AW_BAD_VIA, i);
+        } else if (s->vias == AW_VIAS) {
+            aw_flag(s, AW_CLIPPED, i);
+            return;
+        } else {
+            i = scan_via(p, i, end, &s->via[s->vias], s);
+            s->vias++;
+        }
+        if (i == end) return;
+        i++;
+    }
+}
