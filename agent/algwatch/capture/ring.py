@@ -1,0 +1,202 @@
+"""A live interface: the ring of native/ring.c, opened, read, and opened again when it went away."""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+import time
+from collections.abc import Sequence
+
+from algwatch.base import native
+from algwatch.base.packet import Batch
+from algwatch.capture import filter as kernel_filter
+
+BLOCK_BYTES = 32768  # one full datagram of 64 kB reaches a router in fragments anyway
+BLOCK_TIMEOUT_MS = 100
+# The kernel's timer hands a block over when it finds it for the second time, so a packet may
+# wait twice the timeout (prb_retire_rx_blk_timer_expired).
+LAG = 2 * BLOCK_TIMEOUT_MS * 1_000_000
+# Packets are stamped before they queue for the ring's lock, on whichever CPU they came in.
+DISORDER = 1_000_000
+RETRY_SECONDS = 1.0
+
+_AT = struct.Struct("=Q")
+
+
+class TapError(Exception):
+    """The interface cannot be tapped; the message says what to do."""
+
+
+def interfaces() -> list[str]:
+    """Names of the interfaces of this network namespace, in the kernel's order."""
+    # /proc/net follows the namespace of the process; /sys/class/net that of the mount.
+    try:
+        with open("/proc/net/dev", encoding="ascii", errors="replace") as lines:
+            return [line.split(":")[0].strip() for line in lines if ":" in line]
+    except OSError:
+        return []
+
+
+def _advice(name: str, error: int, ring_bytes: int) -> str:
+    if error in (errno.ENODEV, errno.ENXIO):
+        there = ", ".join(interfaces()) or "none"
+        return f"there is no interface {name}; the interfaces here are: {there}"
+    if error in (errno.EPERM, errno.EACCES):
+        return (
+            f"no privilege to capture on {name}: run as root, or grant CAP_NET_RAW "
+            "(on OpenWrt procd grants capabilities only inside a jail: install procd-ujail)"
+        )
+    if error in (errno.ENOMEM, errno.ENOBUFS):
+        return f"no memory for the capture ring of {name} ({ring_bytes} bytes): make it smaller"
+    if error == errno.EPFNOSUPPORT:
+        return f"{name} is neither Ethernet nor an IP device: tap the device that has the address"
+    if error == errno.EAFNOSUPPORT:
+        return "this kernel has no packet sockets: it needs CONFIG_PACKET"
+    if error in (errno.ENOPROTOOPT, errno.EINVAL):
+        return f"this kernel refused the capture ring of {name} (TPACKET_V3, {os.strerror(error)})"
+    return f"{name} cannot be tapped: {os.strerror(error)}"
+
+
+class LiveTap:
+    """One live interface as a source of batches.
+
+    name: interface, looked up again whenever it comes back. tap: index of the tap in every row.
+    ports: SIP ports. key: 16 bytes, of the hashes. counts: added to. ring_bytes: memory that
+    the kernel shares with us. Raises TapError.
+
+    How to use it: poll fileno() for reading; call read() until it says None, and release()
+    after each batch; then watermark(). fileno() is -1 while the interface is away, and another
+    number afterwards, so ask each time; call read() at least once a second meanwhile.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        tap: int,
+        ports: Sequence[int],
+        key: bytes,
+        counts: native.Counts,
+        ring_bytes: int = 262144,
+    ) -> None:
+        self.name = name
+        self.tap = tap
+        self.counts = counts
+        self.reopened = 0
+        self._ports = kernel_filter.checked_ports(ports)
+        self._key = key
+        block = max(BLOCK_BYTES, os.sysconf("SC_PAGESIZE"))
+        self._shape = (block, max(2, ring_bytes // block))
+        self._filters: dict[int, bytes] = {}
+        self._linktype = kernel_filter.EN10MB  # most are; the ring says when it is not
+        self._ring = native.Ring()
+        self._past = (0, 0, 0)  # drops, freezes, losing of rings that are closed
+        self._closed = False
+        self._unread = False  # a batch is out that was not released
+        self._drained_at = 0  # when read() last found nothing, 0: there may be more
+        self._watermark = 0
+        self._retry_at = 0.0
+        error = self._open()
+        if error:
+            raise TapError(_advice(name, error, ring_bytes))
+
+    def _open(self) -> int:
+        """0 or an errno."""
+        for _ in range(2):
+            linktype = self._linktype
+            if linktype not in self._filters:
+                self._filters[linktype] = kernel_filter.compile_apart(linktype, self._ports)
+            code = self._ring.open(
+                self.name, *self._shape, BLOCK_TIMEOUT_MS, self._filters[linktype]
+            )
+            if code != 0:
+                return self._ring.error
+            if self._ring.linktype == linktype:
+                return 0
+            # Opened with the filter of another link type: nothing was read, so nothing is lost.
+            self._linktype = self._ring.linktype
+            self._ring.close()
+        return errno.EPFNOSUPPORT
+
+    def fileno(self) -> int:
+        """Descriptor to poll for reading; -1 while the interface is away."""
+        return self._ring.fileno()
+
+    def read(self) -> Batch | None:
+        """What is ready, or None. The batch lies in the kernel's memory until release().
+
+        Brings the interface back when it was away, at most one attempt a second.
+        """
+        if self._unread:
+            self.release()
+        if self._ring.fileno() < 0 and not self._reopen():
+            return None
+        # Blocks without rows are given back at once, but not so many that a flood of what is
+        # not SIP keeps the caller here.
+        for _ in range(self._shape[1]):
+            now = time.time_ns()
+            batch = self._ring.read(self.tap, self._key, self._ports, self.counts)
+            if isinstance(batch, int):
+                self._drained_at = now
+                if batch != native.AGAIN:
+                    self._went_away()
+                return None
+            self._drained_at = 0
+            if batch.count:
+                last = _AT.unpack_from(batch.rows, (batch.count - 1) * native.ROW.size)[0]
+                self._watermark = max(self._watermark, last - DISORDER)
+                batch.watermark = self._watermark
+                self._unread = True
+                return batch
+            self._ring.release()
+        return Batch(b"", b"", b"", 0, self.tap, self._watermark)
+
+    def release(self) -> None:
+        """Give the batch of the last read() back to the kernel; it must not be touched again."""
+        self._unread = False
+        self._ring.release()
+
+    def watermark(self, now_ns: int) -> int:
+        """ns since 1970; nothing earlier will come from this tap any more.
+
+        now_ns: the loop's clock, ns since 1970. Moves with the clock, less the time that the
+        kernel may hold a packet back, while the last read() found nothing.
+        """
+        if self._drained_at:
+            self._watermark = max(self._watermark, min(now_ns, self._drained_at) - LAG)
+        return self._watermark
+
+    def stats(self) -> dict[str, int]:
+        """drops: packets that found no room; freezes: how often all blocks were full; losing:
+        blocks handed over while packets were being dropped. Since the tap was made."""
+        drops, freezes, losing = self._past
+        if self._ring.fileno() >= 0:  # a closed ring still tells its old numbers
+            more = self._ring.stats()
+            drops, freezes, losing = drops + more[0], freezes + more[1], losing + more[2]
+        return {"drops": drops, "freezes": freezes, "losing": losing}
+
+    def close(self) -> None:
+        """No batch of this tap may be touched any more. Closing twice is fine."""
+        self._closed = True
+        self._shut()
+
+    def _shut(self) -> None:
+        self._unread = False
+        drops, freezes, losing = self.stats().values()
+        self._past = (drops, freezes, losing)
+        self._ring.close()
+
+    def _went_away(self) -> None:
+        self._shut()
+        self._retry_at = time.monotonic()  # it may be back already: try at the next read
+
+    def _reopen(self) -> bool:
+        now = time.monotonic()
+        if self._closed or now < self._retry_at:
+            return False
+        self._retry_at = now + RETRY_SECONDS
+        self._drained_at = time.time_ns()  # what passed while it was away never comes
+        if self._open() != 0:
+            return False
+        self.reopened += 1
+        return True
