@@ -5,29 +5,24 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import shutil
+import re
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgpack
 import paho.mqtt.client as mqtt
 
-from .namespace import Namespace, NoLab
+from .broker import Broker
+from .namespace import Namespace
 
-ROOT = Path(__file__).resolve().parents[2]
+# The line by which the agent says that its taps are open names both of them.
+_OPEN = re.compile(r"\bbr-lan\b.*\bwan\b")
 START_TIMEOUT = 30.0  # seconds; a loaded machine starts many interpreters at once
-
-
-def find_mosquitto() -> str | None:
-    """Debian keeps it in /usr/sbin, which is not in everybody's PATH."""
-    return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
 
 class Agent:
@@ -36,18 +31,20 @@ class Agent:
     """
 
     def __init__(
-        self, router: Namespace, cpe: str, on_report: Callable[[str, Any], None] | None = None
+        self,
+        router: Namespace,
+        cpe: str,
+        on_report: Callable[[str, Any], None] | None = None,
+        on_line: Callable[[str], None] | None = None,
     ) -> None:
-        broker = find_mosquitto()
-        if broker is None:
-            raise NoLab("the lab needs a broker: apt-get install mosquitto")
         self.router = router
         self.cpe = cpe
         self.reports: list[list[Any]] = []
         self.log: list[str] = []
         self.port = random.randint(20000, 60000)  # the namespace is empty: nothing to collide with
-        self._broker_path = broker
+        self._broker = Broker(self.port)
         self._on_report = on_report
+        self._on_line = on_line
         self._children: list[subprocess.Popen[str]] = []
         self._client: mqtt.Client | None = None
         self._process: subprocess.Popen[str] | None = None
@@ -66,13 +63,7 @@ class Agent:
     def start(self) -> None:
         """Returns when the agent has said that its taps are open. Raises RuntimeError."""
         self._started = time.monotonic()
-        self._config = tempfile.NamedTemporaryFile("w", suffix=".conf")  # noqa: SIM115
-        me = "user root\n" if os.geteuid() == 0 else ""
-        self._config.write(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\n{me}"
-        )
-        self._config.flush()
-        broker = self.router.start([self._broker_path, "-c", self._config.name])
+        broker = self.router.start(self._broker.argv)
         self._children.append(broker)
         self._drain(broker, None)
         self._subscribe()
@@ -93,7 +84,10 @@ class Agent:
             for line in child.stdout:
                 if into is not None:
                     into.append(line.rstrip())
-                    self._open.set()
+                    if _OPEN.search(line):
+                        self._open.set()
+                    if self._on_line:
+                        self._on_line(line.rstrip())
 
         threading.Thread(target=read, daemon=True).start()
 
@@ -115,7 +109,8 @@ class Agent:
                     raise
                 time.sleep(0.05)
         client.subscribe("algwatch/1/#", qos=1)
-        client.loop_start()
+        with self.router:  # paho connects a pair of its own over loopback
+            client.loop_start()
         self._client = client
         if not self._subscribed.wait(10):
             raise RuntimeError("the broker does not answer")
@@ -148,8 +143,7 @@ class Agent:
                     child.kill()
                     child.wait()
         self._children.clear()
-        with contextlib.suppress(AttributeError):
-            self._config.close()
+        self._broker.close()
 
 
 def verdict_of(reports: list[list[Any]]) -> dict[str, Any]:

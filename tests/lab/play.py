@@ -34,7 +34,7 @@ def play_all(runs: list[tuple[str, int]], out: Path, with_agent: bool = True) ->
         name = f"{number}:{seed}"
         try:
             result = Run(number, seed, directory_of(out, number, seed), with_agent).play()
-            print(f"{name} took {result['seconds']} s {result['fault']}", flush=True)
+            print(f"{name} took {result['seconds']} s", result["fault"], flush=True)
         except NoLab as error:
             missing.append(str(error))
         except Exception as error:  # one broken run must not hide the others

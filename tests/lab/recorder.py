@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from .namespace import Namespace
@@ -21,11 +22,18 @@ PCAP_HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)  # micro
 class Recorder:
     """Both interfaces on one clock: the kernel stamps each packet when it passes the device.
 
-    devices: interface name -> file. IPv4 only; ARP is left out.
+    devices: interface name -> file. IPv4 only; ARP is left out. on_frame: called from the
+    recorder's thread with the interface, seconds since 1970 and the Ethernet frame.
     """
 
-    def __init__(self, namespace: Namespace, devices: dict[str, Path]) -> None:
-        self._taps: list[tuple[socket.socket, Path, list[bytes]]] = []
+    def __init__(
+        self,
+        namespace: Namespace,
+        devices: dict[str, Path],
+        on_frame: Callable[[str, float, bytes], None] | None = None,
+    ) -> None:
+        self._on_frame = on_frame
+        self._taps: list[tuple[str, socket.socket, Path, list[bytes]]] = []
         with namespace:
             for device, path in devices.items():
                 tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
@@ -33,19 +41,19 @@ class Recorder:
                 tap.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
                 tap.bind((device, ETH_P_ALL))
                 tap.setblocking(False)
-                self._taps.append((tap, path, [PCAP_HEADER]))
+                self._taps.append((device, tap, path, [PCAP_HEADER]))
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
-        sockets = [tap for tap, _, _ in self._taps]
+        sockets = [tap for _, tap, _, _ in self._taps]
         while not self._stopping.is_set():
             select.select(sockets, [], [], 0.2)
             self._drain()
 
     def _drain(self) -> None:
-        for tap, _, records in self._taps:
+        for device, tap, _, records in self._taps:
             while True:
                 try:
                     frame, control, _, _ = tap.recvmsg(65535, 64)
@@ -59,6 +67,8 @@ class Recorder:
                         seconds, nanos = struct.unpack_from("@ll", data)
                 head = struct.pack("<IIII", seconds, nanos // 1000, len(frame), len(frame))
                 records.append(head + frame)
+                if self._on_frame:
+                    self._on_frame(device, seconds + nanos / 1e9, frame)
 
     def stop(self) -> None:
         """Takes what is still queued and writes the files; a second call does nothing."""
@@ -68,6 +78,6 @@ class Recorder:
         self._thread.join()
         with contextlib.suppress(OSError):
             self._drain()
-        for tap, path, records in self._taps:
+        for _, tap, path, records in self._taps:
             tap.close()
             path.write_bytes(b"".join(records))

@@ -32,8 +32,8 @@ def silent(text: str) -> None:
 class Run:
     """number: key of SCENARIOS. directory: gets lan.pcap, wan.pcap, result.json.
 
-    with_agent: starts mosquitto and `algwatch run` in the router. on_report: called from the
-    subscriber's thread with topic and decoded payload.
+    with_agent: starts a broker and `algwatch run` in the router. on_report, on_line, on_frame:
+    see Agent and Recorder; called from their threads.
     """
 
     def __init__(self, number: str, seed: int, directory: Path, with_agent: bool = True) -> None:
@@ -42,6 +42,8 @@ class Run:
         self.directory = directory
         self.with_agent = with_agent
         self.on_report: Callable[[str, Any], None] | None = None
+        self.on_line: Callable[[str], None] | None = None
+        self.on_frame: Callable[[str, float, bytes], None] | None = None
 
     @property
     def lan(self) -> Path:
@@ -62,8 +64,11 @@ class Run:
         with Network(self.draw) as net:
             net.check_helper()
             net.helper(self.scenario.helper)
-            agent = Agent(net.router, self.draw.cpe, self.on_report) if self.with_agent else None
-            recorder = Recorder(net.router, {"br-lan": self.lan, "wan": self.wan})
+            agent = None
+            if self.with_agent:
+                agent = Agent(net.router, self.draw.cpe, self.on_report, self.on_line)
+            files = {"br-lan": self.lan, "wan": self.wan}
+            recorder = Recorder(net.router, files, self.on_frame)
             loop = Loop()
             fault = ""
             try:

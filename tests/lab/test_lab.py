@@ -1,0 +1,79 @@
+"""The agent, started as a user starts it, says the truth about every scenario.
+
+Twice each: as its reports came over MQTT while it happened, and from the recording of the same
+run with `algwatch analyze`. A false "disable" is the worst fault that the program can have.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .agent import verdict_of
+from .conftest import RUNS, Lab, Played
+from .scenarios import SCENARIOS
+from .truth import HURTS, judge
+
+IDS = [f"{number}:{n}" for n, (number, _) in enumerate(RUNS)]
+EACH = pytest.mark.parametrize("index", range(len(RUNS)), ids=IDS)
+
+
+def faults_of(lab: Lab, played: Played, verdict: dict[str, Any]) -> list[str]:
+    score = judge(SCENARIOS[played.number].truth, played.facts, verdict)
+    lab.score.add(score)
+    return score.faults
+
+
+@EACH
+def test_what_came_over_mqtt_is_the_truth(lab: Lab, index: int) -> None:
+    played = lab.runs[index]
+    assert not played.result["fault"], played.result["fault"]
+    assert not faults_of(lab, played, verdict_of(played.result["mqtt"]))
+
+
+@EACH
+def test_what_analyze_says_about_the_recording_is_the_truth(lab: Lab, index: int) -> None:
+    played = lab.runs[index]
+    verdict = played.analyzed()
+    assert not faults_of(lab, played, verdict)
+    hurts = any(f["harm"] in HURTS for f in verdict["findings"])
+    assert verdict["exit"] == (1 if hurts else 0)
+
+
+@EACH
+def test_the_agent_is_born_and_dies_on_its_state_topic(lab: Lab, index: int) -> None:
+    reports = lab.runs[index].result["mqtt"]
+    kinds = [kind for _, kind, _ in reports]
+    assert kinds.count("state") >= 2, kinds
+    assert not [k for k in kinds if k.startswith("foreign")]
+    assert set(kinds) <= {"state", "finding", "advice", "health"}
+
+
+def test_the_dropped_call_is_announced_before_it_drops(lab: Lab) -> None:
+    for played in lab.of("6b-on", "4"):
+        said = [at for at, kind, p in played.result["mqtt"] if kind == "finding"]
+        assert said, "no finding at all"
+        assert min(said) < 32, "the first finding came only after the call had dropped"
+
+
+def test_disable_is_recommended_only_where_the_alg_is_the_cause(lab: Lab) -> None:
+    for played in lab.runs:
+        for verdict in (verdict_of(played.result["mqtt"]), played.analyzed()):
+            given = {a["action"]: a["state"] for a in verdict["advice"] if a["state"] != "none"}
+            if played.number != "6b-on":
+                assert "disable-sip-alg" not in given, played.number
+
+
+def test_precision_and_recall_over_all_scenarios(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    score = lab.score
+    with capsys.disabled():
+        print(
+            f"\nlab: {len(lab.runs)} runs, two verdicts each: precision {score.precision:.3f}, "
+            f"recall {score.recall:.3f} ({score.true} true, {score.false} false, "
+            f"{score.missed} missed)"
+        )
+    assert score.true, "run together with the verdict tests, which count"
+    assert (score.precision, score.recall) == (1.0, 1.0)
