@@ -20,7 +20,7 @@ extern const uint8_t aw_class[256];
 typedef struct {
     aw_span user, host, params;
     uint16_t port, bits; /* bits: aw_addr_bits */
-    int bad;
+    int bad, query; /* query: it has a '?' */
 } aw_uri;
 
 void aw_flag(aw_sip *s, unsigned bit, size_t at);

@@ -112,10 +112,12 @@ void aw_scan_uri(const uint8_t *p, size_t i, size_t end, aw_uri *out) {
     if (i < end && p[i] == ';') {
         const uint8_t *query = memchr(p + i, '?', end - i);
         const size_t stop = query ? (size_t)(query - p) : end;
+        out->query = query != NULL;
         out->params = span(i + 1, stop);
         if (has_lr(p, i + 1, stop)) out->bits |= AW_ADDR_LR;
-    } else if (i < end && p[i] != '?') {
-        out->bad = 1;
+    } else if (i < end) {
+        out->query = p[i] == '?';
+        out->bad |= p[i] != '?';
     }
 }
 
@@ -226,7 +228,8 @@ size_t aw_scan_addr(const uint8_t *p, size_t i, size_t end, int list, aw_addr *a
         a->uri = span(from, trim(p, from, i));
     }
     aw_scan_uri(p, a->uri.off, (size_t)a->uri.off + a->uri.len, &uri);
-    if (uri.bad) aw_flag(s, AW_BAD_ADDR, a->uri.off);
+    /* A URI with headers must stand in < > (RFC 3261 section 20). */
+    if (uri.bad || (uri.query && open == end)) aw_flag(s, AW_BAD_ADDR, a->uri.off);
     a->user = uri.user;
     a->host = uri.host;
     a->uri_params = uri.params;

@@ -63,7 +63,8 @@ static aw_line line_at(const uint8_t *p, size_t i, size_t len, int folds, aw_sip
             i++;
         } else {
             if (p[i] == '\r') aw_flag(s, AW_BARE_CR, i);
-            if (p[i] == 0) aw_flag(s, AW_NUL_BYTE, i);
+            /* Behind a backslash it is a legal quoted-pair (RFC 3261 section 25.1). */
+            if (p[i] == 0 && p[i - !!i] != '\\') aw_flag(s, AW_NUL_BYTE, i);
             i++;
             continue;
         }

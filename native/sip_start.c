@@ -79,7 +79,8 @@ static void read_request(const uint8_t *p, size_t method, size_t method_end, siz
             break;
         }
     aw_scan_uri(p, i, uri_end, &uri);
-    if (uri.bad) aw_flag(s, AW_BAD_START_LINE, i);
+    /* No headers in a Request-URI: RFC 3261 section 19.1.1 */
+    if (uri.bad || uri.query) aw_flag(s, AW_BAD_START_LINE, i);
     s->request_user = uri.user;
     s->request_host = uri.host;
     s->request_port = uri.port;

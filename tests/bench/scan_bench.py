@@ -1,0 +1,61 @@
+"""Instructions and nanoseconds a message of the scanner: FULL + SDP over the shared corpus.
+
+Run: python tests/bench/scan_bench.py [CC]. Needs valgrind and ../shared/bench/gen_corpus.py.
+Instructions are those of a run with one pass less those of a run without, so that loading the
+corpus does not count.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+GENERATOR = ROOT.parent / "shared" / "bench" / "gen_corpus.py"
+SOURCES = ["chars.c", "sip_start.c", "sip_addr.c", "sip_via.c", "sip_scan.c", "sdp_scan.c"]
+
+
+def build(directory: Path, compiler: str = "cc") -> Path:
+    program = directory / "scan_bench"
+    command = [compiler, "-std=gnu11", "-O2", f"-I{ROOT / 'native'}", "-o", str(program)]
+    command += [str(Path(__file__).with_name("scan_bench.c"))]
+    command += [str(ROOT / "native" / name) for name in SOURCES]
+    subprocess.run(command, check=True)
+    return program
+
+
+def corpus(directory: Path) -> Path:
+    subprocess.run([sys.executable, str(GENERATOR), str(directory)], check=True, cwd=directory,
+                   stdout=subprocess.DEVNULL)  # fmt: skip
+    return directory / "corpus_main.bin"
+
+
+def instructions(directory: Path, program: Path, messages: Path, what: str) -> int:
+    out = directory / f"callgrind.{what}"
+    run = subprocess.run(
+        ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", str(program),
+         str(messages), what],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    found = re.search(r"Collected : (\d+)", run.stderr)
+    assert found, run.stderr
+    return int(found[1])
+
+
+def main() -> None:
+    if not GENERATOR.exists():
+        sys.exit(f"{GENERATOR} is not there: no corpus to measure with")
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        program = build(directory, *sys.argv[1:2])
+        messages = corpus(directory)
+        print(subprocess.run([program, messages], check=True, capture_output=True, text=True).stdout)
+        counted = [instructions(directory, program, messages, what) for what in ("once", "none")]
+        print(f"instructions/message {(counted[0] - counted[1]) / 2000:.0f}")
+
+
+if __name__ == "__main__":
+    main()
