@@ -1,0 +1,11 @@
+/* Runs every check of the native code; arguments are files with one SIP message each. */
+#include <stdio.h>
+#include "guard.h"
+
+int main(int argc, char **argv) {
+    check_sip();
+    check_frames();
+    for (int i = 1; i < argc; i++) check_sip_file(argv[i]);
+    printf("native checks passed, %d files\n", argc - 1);
+    return 0;
+}
