@@ -87,7 +87,14 @@ def _ring_phone(loop: Loop, phone: Phone, provider: Provider) -> Call:
 def _call_dies(loop: Loop, phone: Phone, provider: Provider, say: Callable[[str], None]) -> Call:
     call = _ring_phone(loop, phone, provider)
     say("the phone has answered and waits for the ACK")
-    loop.until(lambda: call.over, DROP_AFTER + 5, "the end of the call")
+    while not call.over:
+        sent = call.sent_finals
+        loop.until(
+            lambda n=sent: call.over or call.sent_finals > n,  # type: ignore[misc]
+            DROP_AFTER, "the next answer or the end of the call",
+        )  # fmt: skip
+        if not call.over:
+            say(f"no ACK: the phone sends its answer again, {call.sent_finals} times now")
     say(f"no ACK in {DROP_AFTER:.0f} s, answer sent {call.sent_finals} times: the phone hangs up")
     loop.sleep(2.0)
     return call
