@@ -2,38 +2,255 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from algwatch.advise.advice import Advice
-from algwatch.base.packet import Batch, Tap
+from algwatch.advise.recommend import Recommender
+from algwatch.base.native import KIND_KEEPALIVE, ROW_MALFORMED, ROW_TRUNCATED
+from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
+from algwatch.base.sighting import BITS, KIND, LENGTH, PAYLOAD, Row, Sighting
+from algwatch.compare.call import CLOSED, Call, Calls
+from algwatch.compare.crossing import Crossing, alone
+from algwatch.compare.mapping import Mappings
+from algwatch.compare.pairing import Pairing
+from algwatch.compare.peer import Peers
+from algwatch.compare.rewrite import rewrites
+from algwatch.compare.summary import CallSummary
+from algwatch.diagnose.context import Context
+from algwatch.diagnose.engine import Engine
 from algwatch.diagnose.finding import Finding
+from algwatch.sip.dialog import Dialogs
+from algwatch.sip.timers import SECOND
+from algwatch.sip.transaction import Seen, Transactions
 
 
-class CallSummary:
-    """One finished (or, at the end, unfinished) call; the row of `analyze --json`'s "calls".
+class Limits:
+    """How much is followed at once. transactions and calls: entries a side; pairs: sightings
+    that wait for their other copy; phones: pairs of phone and provider."""
 
-    outcome: completed, dropped, cancelled, rejected, unanswered, ongoing, unknown.
-    ack: seen, missing, unknown. start, end: seconds since 1970.
-    """
+    __slots__ = ("calls", "pairs", "phones", "transactions")
 
-    __slots__ = ("ack", "call_id", "end", "final_retransmissions", "from_", "invite_retransmissions",
-                 "outcome", "start", "to")  # fmt: skip
+    def __init__(self, transactions: int, calls: int, pairs: int, phones: int) -> None:
+        self.transactions = transactions
+        self.calls = calls
+        self.pairs = pairs
+        self.phones = phones
+
+
+ROUTER = Limits(transactions=1024, calls=256, pairs=256, phones=128)
+LAPTOP = Limits(transactions=65536, calls=16384, pairs=4096, phones=1024)
+
+
+Report = Finding | Advice | CallSummary  # what a pipeline returns
 
 
 class Pipeline:
     """Batches in, reports out. Sans-IO: packet time drives every timer.
 
-    taps: list of Tap, indexed by Batch.tap. Each of the three methods returns a list of
-    reports: Finding, Advice (said again whenever it changed) or CallSummary, in order.
+    taps: list of Tap, indexed by Batch.tap. Each method returns a list of reports: Finding,
+    Advice (said again whenever it changed) or CallSummary, in order. watch: called with every
+    message once it is known what became of it (a ladder for people). strict: rules that fail
+    raise (tests).
     """
 
-    def __init__(self, taps: list[Tap], live: bool = False) -> None: ...
+    def __init__(
+        self,
+        taps: list[Tap],
+        live: bool = False,
+        watch: Callable[[Crossing], None] | None = None,
+        strict: bool = False,
+    ) -> None:
+        limits = ROUTER if live else LAPTOP
+        sides = {tap.side for tap in taps}
+        self.taps = taps
+        self.watch = watch
+        self.live = live
+        self._watermarks = [0] * len(taps)
+        two_sided = LAN in sides and WAN in sides
+        self._sides = [side for side in (LAN, WAN, UNKNOWN) if side in sides]
+        self._transactions = [Transactions(limits.transactions) for _ in range(3)]
+        self._dialogs = [Dialogs(side, limits.calls) for side in range(3)]
+        self._mappings = Mappings(limits.phones * 4)
+        self._pairing = Pairing(self._mappings, limits.pairs) if two_sided else None
+        self._calls = Calls(two_sided, limits.calls)
+        self._peers = Peers(limits.phones)
+        self._context = Context(two_sided, self._peers)
+        self._engine = Engine(self._context, strict)
+        self._recommender = Recommender(self._peers)
+        self._malformed = self._truncated = 0
+        self._capture_at = 0
 
-    def feed(self, batch: Batch) -> list[Finding | Advice | CallSummary]: ...
+    @property
+    def pending(self) -> bool:
+        """Whether something waits for time to pass: idle taps are worth advancing often."""
+        return bool(self._calls.table) or (self._pairing is not None and self._pairing.pending)
 
-    def advance(self, tap: int, now: int) -> list[Finding | Advice | CallSummary]:
+    def feed(self, batch: Batch) -> list[Report]:
+        """A batch of the tap that it names; its bytes are not needed after the return."""
+        side = self.taps[batch.tap].side
+        fresh: list[Seen] = []
+        other: list[Seen] = []
+        context = self._context
+        transactions = self._transactions[side]
+        events = transactions.feed(batch, fresh, other)
+        reports: list[Report] = []
+        if fresh:
+            self._note(side, fresh, batch)
+        if transactions.duplicate is not None and context.duplicate is None:
+            context.duplicate = _copy(*transactions.duplicate, side, batch)
+        if events:
+            self._calls.feed(self._dialogs[side].feed(events, batch))
+        if self._pairing is not None and side != UNKNOWN:
+            for row, i in other:
+                if row[KIND] == KIND_KEEPALIVE and side == LAN:
+                    ends = batch.ends[48 * i : 48 * i + 32]
+                    self._peers.keepalive(bytes(ends[:16]), bytes(ends[16:32]))
+            if fresh:
+                for crossing in self._pairing.feed(side, fresh, batch):
+                    reports += self._crossed(crossing)
+        elif self.watch is not None:
+            for row, i in fresh:
+                self.watch(alone(_copy(row, i, side, batch), sent=False))
+        return reports + self.advance(batch.tap, batch.watermark)
+
+    def advance(self, tap: int, now: int) -> list[Report]:
         """Nothing earlier than `now` (ns since 1970) will come from this tap any more."""
+        if now > self._watermarks[tap]:
+            self._watermarks[tap] = now
+        now = min(self._watermarks)
+        if now <= self._context.now:
+            return []
+        self._context.now = now
+        if not self._context.started:
+            self._context.started = now
+        return self._pass_time(now)
 
-    def finish(self) -> list[Finding | Advice | CallSummary]:
+    def finish(self) -> list[Report]:
         """The capture is over: what is pending becomes unknown; the last reports."""
+        reports = self._pass_time(self._context.now)
+        self._context.finished = True
+        if self._pairing is not None and self.watch is not None:
+            for copy in self._pairing.waiting():
+                self.watch(alone(copy, sent=False))
+        for call, moment in self._calls.finish():
+            if moment == CLOSED:
+                self._note_end(call)
+            reports += self._moment(call, moment)
+        reports += self._engine.capture()
+        return reports
 
     def counts(self) -> dict[str, dict[str, int]]:
         """{"capture": {...}, "crossings": {...}} as in `analyze --json`."""
+        sip = self._context.sip
+        p = self._pairing
+        return {
+            "capture": {
+                "sip_messages": sum(sip),
+                "lan": sip[LAN],
+                "wan": sip[WAN],
+                "duplicates": self._context.duplicates,
+                "malformed": self._malformed,
+                "truncated": self._truncated,
+            },
+            "crossings": {
+                "paired": p.paired if p else 0,
+                "lan_only": p.lan_only if p else 0,
+                "wan_only": p.wan_only if p else 0,
+                "rewritten": p.rewritten if p else 0,
+            },
+        }
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """Rules that raised, by id: faults of ours."""
+        return self._engine.failures
+
+    def _note(self, side: int, fresh: list[Seen], batch: Batch) -> None:
+        context = self._context
+        context.sip[side] += len(fresh)
+        context.duplicates = sum(t.duplicates for t in self._transactions)
+        if context.first[side] is None:
+            context.first[side] = _copy(*fresh[0], side, batch)
+        damaged = ROW_MALFORMED | ROW_TRUNCATED
+        for row, _ in fresh:
+            if row[BITS] & damaged:
+                self._malformed += row[BITS] & ROW_MALFORMED != 0
+                self._truncated += row[BITS] & ROW_TRUNCATED != 0
+
+    def _pass_time(self, now: int) -> list[Report]:
+        reports: list[Report] = []
+        if self._pairing is not None:
+            for crossing in self._pairing.advance(now):
+                reports += self._crossed(crossing)
+        for side in self._sides:
+            events = self._transactions[side].advance(now)
+            if events:
+                self._calls.feed(self._dialogs[side].feed(events, _NOTHING))
+        for call, moment in self._calls.advance(now):
+            reports += self._moment(call, moment)
+        if self.live and now - self._capture_at > SECOND:
+            self._capture_at = now
+            reports += self._engine.capture()
+        return reports
+
+    def _crossed(self, crossing: Crossing) -> list[Report]:
+        self._peers.feed(crossing)
+        self._calls.cross(crossing)
+        if self.watch is not None:
+            self.watch(crossing)
+        reports: list[Report] = []
+        if crossing.rewritten and rewrites(crossing):
+            reports += self._engine.crossing(crossing)
+        return reports
+
+    def _moment(self, call: Call, moment: int) -> list[Report]:
+        now = self._context.now
+        if moment == CLOSED:
+            for dialogs, d in zip(self._dialogs, call.dialogs, strict=True):
+                if d is not None:
+                    dialogs.forget(d)
+            self._remember(call, now)
+            return [CallSummary(call, now)]
+        findings = self._engine.call(call)
+        advice = self._recommender.call(call, findings) if findings else []
+        return [*findings, *advice]
+
+    def _remember(self, call: Call, now: int) -> None:
+        """What became of the call speaks for or against turning the ALG off."""
+        crossing = next(iter(call.crossings.values()), None)
+        crossing = next((c for c, _ in call.changed.values()), crossing)
+        if crossing is None:
+            return
+        peer = self._peers.of(crossing)
+        outcome = call.outcome(now)
+        if outcome == "completed":
+            if call.changed:
+                peer.completed_rewritten += 1
+            else:
+                peer.completed_untouched += 1
+        elif outcome == "dropped":
+            if call.changed:
+                peer.dropped_rewritten += 1
+            else:
+                peer.dropped_untouched += 1
+
+    def _note_end(self, call: Call) -> None:
+        """For CAP005: calls whose beginning or end is not in the capture."""
+        context = self._context
+        partial = [d for d in call.seen if d.partial and d.first is not None]
+        if partial:
+            context.partial += 1
+            context.partial_example = context.partial_example or partial[0].first
+        waiting = [d.answer or d.request for d in call.seen if not d.ended_at and not d.rejected]
+        undecided = call.outcome(context.now) in ("unknown", "ongoing")
+        if undecided and not partial and any(waiting):
+            context.undecided += 1
+            context.undecided_example = context.undecided_example or next(w for w in waiting if w)
+
+
+def _copy(row: Row, i: int, side: int, batch: Batch) -> Sighting:
+    payload = bytes(batch.buffer[row[PAYLOAD] : row[PAYLOAD] + row[LENGTH]])
+    return Sighting(row, side, payload, bytes(batch.ends[48 * i : 48 * i + 48]))
+
+
+_NOTHING = Batch(b"", b"", b"", 0, 0, 0)

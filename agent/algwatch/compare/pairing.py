@@ -113,6 +113,11 @@ class Pairing:
                 crossings.append(self._cross(copy, partner, key))
         return crossings
 
+    def waiting(self) -> list[Sighting]:
+        """What waits for its other copy, oldest first. At the end of a capture: unknown."""
+        both = [copy for side in self._waiting for copy in side if not copy.paired]
+        return sorted(both, key=lambda copy: copy.row[AT])
+
     def _cross(self, one: Sighting, two: Sighting, matched_by: str) -> Crossing:
         one.paired = two.paired = True
         lan, wan = (one, two) if one.side == 0 else (two, one)

@@ -63,7 +63,7 @@ class Transactions:
     def __init__(self, limit: int) -> None:
         self.table: Table[int, Transaction] = Table(limit)
         self.duplicates = 0
-        self.duplicate: Row | None = None
+        self.duplicate: Seen | None = None
         self._deadlines: deque[tuple[int, int, Transaction]] = deque()
 
     def feed(self, batch: Batch, fresh: list[Seen], other: list[Seen]) -> list[Event]:
@@ -96,7 +96,7 @@ class Transactions:
                 and last[METHOD] == method
             ):
                 self.duplicates += 1
-                self.duplicate = row
+                self.duplicate = (row, i)
                 continue
             keep((row, i))
             t.last = row

@@ -1,0 +1,39 @@
+"""The rules, listed by hand: routers ship bytecode, so nothing may look for files here."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from algwatch.diagnose.rules import (
+    alg001_contact_rewritten,
+    alg002_via_rewritten,
+    alg006_sdp_rewritten,
+    alg010_partial_rewrite,
+    alg011_mapping_mismatch,
+    alg014_benign_rewrite,
+    alg015_helpful_rewrite,
+    cap001_one_sided,
+    cap005_partial_dialog,
+    cap007_duplicate_packets,
+    dlg001_ack_lost,
+    dlg002_private_contact,
+    dlg004_missing_record_route,
+    txn001_invite_unanswered,
+)
+
+RULES: tuple[ModuleType, ...] = (
+    cap001_one_sided,
+    cap005_partial_dialog,
+    cap007_duplicate_packets,
+    txn001_invite_unanswered,
+    dlg001_ack_lost,
+    dlg002_private_contact,
+    dlg004_missing_record_route,
+    alg001_contact_rewritten,
+    alg002_via_rewritten,
+    alg006_sdp_rewritten,
+    alg010_partial_rewrite,
+    alg011_mapping_mismatch,
+    alg014_benign_rewrite,
+    alg015_helpful_rewrite,
+)

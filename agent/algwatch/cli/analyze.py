@@ -1,0 +1,136 @@
+"""`algwatch analyze`: capture files in, verdicts out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+from algwatch.base import native
+from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
+from algwatch.capture.pcap import CaptureError, Merged
+from algwatch.cli import Usage
+from algwatch.compare.crossing import Crossing
+from algwatch.compare.sides import Sides
+from algwatch.compare.split import split
+from algwatch.pipeline import Pipeline, Report
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from algwatch.cli import Subparsers
+
+PORTS = (5060, 5080)
+
+
+def add(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "analyze",
+        help="diagnose calls in capture files",
+        description="Diagnoses the calls in capture files. A file that holds both sides of the "
+        "router is split by itself; --lan and --wan name the side of a file and may be repeated.",
+        epilog="Exit status: 0 nothing observed or certain to hurt, 1 something that is, 2 bad "
+        "usage or unreadable input.",
+    )
+    parser.add_argument("files", nargs="*", metavar="FILE", help="pcap or pcapng; - is stdin")
+    parser.add_argument("--lan", action="append", default=[], metavar="FILE", help="LAN side")
+    parser.add_argument("--wan", action="append", default=[], metavar="FILE", help="WAN side")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--ports", default=",".join(map(str, PORTS)), metavar="N,N", help="SIP ports (%(default)s)"
+    )
+    parser.add_argument(
+        "--color", choices=("auto", "always", "never"), default="auto", help="default: %(default)s"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    if not (args.files or args.lan or args.wan):
+        raise Usage("analyze needs a capture file: algwatch analyze FILE, or --lan FILE --wan FILE")
+    ports = _ports(args.ports)
+    counts = native.Counts()
+    try:
+        source = Source(args.files, args.lan, args.wan, ports, counts)
+        if args.json:
+            from algwatch.report.render.json import write_json
+
+            return write_json(source.reports(), source.counts, sys.stdout)
+        from algwatch.report.render.ladder import Ladder
+        from algwatch.report.render.text import write_text
+
+        colour = args.color == "always" or (args.color == "auto" and sys.stdout.isatty())
+        ladder = Ladder()
+        reports = source.reports(ladder.watch)
+        return write_text(reports, source.counts, ladder, sys.stdout, colour)
+    except CaptureError as error:
+        raise Usage(str(error)) from None
+
+
+def _ports(text: str) -> list[int]:
+    ports = []
+    for word in text.split(","):
+        if not word.strip().isascii() or not word.strip().isdigit() or not 0 < int(word) < 65536:
+            raise Usage(f"--ports: {word!r} is not a port (1 to 65535)")
+        ports.append(int(word))
+    return ports
+
+
+class Source:
+    """The files as batches for one pipeline: iterate over it. problems: damaged files."""
+
+    def __init__(self, files: Sequence[str], lan: Sequence[str], wan: Sequence[str],
+                 ports: Sequence[int], counts: native.Counts) -> None:  # fmt: skip
+        self._ports = ports
+        self._scanned = counts
+        self._numbers: dict[str, dict[str, int]] = {}
+        self._sides: Sides | None = None
+        self.taps = [Tap(name, LAN) for name in lan] + [Tap(name, WAN) for name in wan]
+        self._named = len(self.taps)
+        self._files = list(files)
+        self.problems: list[str] = []
+        if files and "-" not in files:
+            self._sides = self._survey()
+        for name in files:
+            if self._sides is not None:
+                self.taps += [Tap(name, side) for side in (LAN, WAN, UNKNOWN)]
+            else:
+                self.taps.append(Tap(name, UNKNOWN))
+
+    def reports(self, watch: Callable[[Crossing], None] | None = None) -> Iterator[Report]:
+        """Everything that the pipeline says about these files, in order."""
+        pipeline = Pipeline(self.taps, watch=watch)
+        for batch in self:
+            yield from pipeline.feed(batch)
+        yield from pipeline.finish()
+        self._numbers = pipeline.counts()
+        for problem in self.problems:
+            print(f"algwatch: {problem}; what was readable is reported", file=sys.stderr)
+        for rule, failures in pipeline.failures.items():
+            print(f"algwatch: rule {rule} failed {failures} times: please report", file=sys.stderr)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """The parts "capture" and "crossings" of the finished reports."""
+        capture = {"packets": self._scanned.as_dict()["packets"], **self._numbers["capture"]}
+        return {**self._numbers, "capture": capture}
+
+    def _survey(self) -> Sides | None:
+        """First pass over the files whose side nobody named: do they hold both copies?"""
+        sides = Sides()
+        scratch = native.Counts()
+        for batch in Merged(
+            [(name, i) for i, name in enumerate(self._files)], self._ports, scratch
+        ):
+            sides.survey(batch)
+        return sides if sides.found else None
+
+    def __iter__(self) -> Iterator[Batch]:
+        width = 3 if self._sides is not None else 1
+        paths = [(tap.name, i) for i, tap in enumerate(self.taps[: self._named])]
+        paths += [(name, self._named + i * width) for i, name in enumerate(self._files)]
+        merged = Merged(paths, self._ports, self._scanned)
+        for batch in merged:
+            if self._sides is not None and batch.tap >= self._named:
+                yield from split(batch, self._sides, batch.tap)
+            else:
+                yield batch
+        self.problems = merged.problems

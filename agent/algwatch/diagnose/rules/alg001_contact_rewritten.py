@@ -1,0 +1,37 @@
+"""ALG001: the router rewrote a Contact.
+
+What it sees
+    The Contact of a message differs between the copy that entered the router and the copy that
+    left it: address, port, user or parameters, each on its own.
+
+Why it breaks calls
+    The Contact is where the other side sends the ACK, BYE and new calls. Rewritten as the NAT
+    mapping says it works; to anything else the ACK is lost and the call drops after 32 s.
+
+What else looks the same
+    A proxy or B2BUA on the router: it adds a Via or changes the Call-ID too. An SBC beyond the
+    router, which changes nothing between the two taps.
+
+Recommendation
+    None by itself: a consistent rewrite is benign (ALG014). See ALG011 where it is not.
+
+References
+    RFC 3261 sections 8.1.1.8, 12.1; net/netfilter/nf_nat_sip.c map_addr().
+"""
+
+from __future__ import annotations
+
+from algwatch.compare.crossing import Crossing
+from algwatch.diagnose.alg import changed
+from algwatch.diagnose.context import Context
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.rule import CROSSING, Rule
+
+RULE = Rule(
+    "ALG001", "contact-rewritten", "info", CROSSING, ("RFC 3261 8.1.1.8", "RFC 3261 12.1"),
+    "The router rewrote a Contact.", two_sided=True,
+)  # fmt: skip
+
+
+def check(crossing: Crossing, context: Context) -> Finding | None:
+    return changed(RULE, ("Contact",), crossing, context)

@@ -1,0 +1,37 @@
+"""ALG002: the router rewrote a Via.
+
+What it sees
+    Via differs between the two copies: sent-by address or port, received, rport, branch.
+
+Why it breaks calls
+    Responses go where the topmost Via says. A Via that is rewritten on the way out must be put
+    back on the way in, or the phone drops the response (RFC 3261 section 18.1.2). A phone whose
+    received and rport are hidden never learns that it is behind NAT.
+
+What else looks the same
+    A proxy on the router, which adds a Via of its own and changes the branch.
+
+Recommendation
+    None by itself: a consistent rewrite is benign (ALG014).
+
+References
+    RFC 3261 sections 18.1.1, 18.2.1; RFC 3581; net/netfilter/nf_nat_sip.c nf_nat_sip().
+"""
+
+from __future__ import annotations
+
+from algwatch.compare.crossing import Crossing
+from algwatch.diagnose.alg import changed
+from algwatch.diagnose.context import Context
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.rule import CROSSING, Rule
+
+RULE = Rule(
+    "ALG002", "via-rewritten", "info", CROSSING,
+    ("RFC 3261 18.1.1", "RFC 3261 18.2.1", "RFC 3581"),
+    "The router rewrote a Via.", two_sided=True,
+)  # fmt: skip
+
+
+def check(crossing: Crossing, context: Context) -> Finding | None:
+    return changed(RULE, ("Via",), crossing, context)

@@ -1,0 +1,35 @@
+"""ALG006: the router rewrote the session description.
+
+What it sees
+    c= addresses, m= ports, a=rtcp or the o= line of a body differ between the two copies.
+
+Why it breaks calls
+    Media goes where SDP says. An address or port that the router does not forward is one-way
+    audio; candidates that were left behind contradict the rewritten c= (ICE mismatch).
+
+What else looks the same
+    A media proxy on the router, which puts its own address there on purpose.
+
+Recommendation
+    None by itself: a consistent rewrite is benign (ALG014).
+
+References
+    RFC 8866; RFC 3264; net/netfilter/nf_nat_sip.c nf_nat_sdp_addr(), nf_nat_sdp_media().
+"""
+
+from __future__ import annotations
+
+from algwatch.compare.crossing import Crossing
+from algwatch.diagnose.alg import changed
+from algwatch.diagnose.context import Context
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.rule import CROSSING, Rule
+
+RULE = Rule(
+    "ALG006", "sdp-rewritten", "info", CROSSING, ("RFC 8866", "RFC 3264"),
+    "The router rewrote the session description.", two_sided=True,
+)  # fmt: skip
+
+
+def check(crossing: Crossing, context: Context) -> Finding | None:
+    return changed(RULE, ("SDP",), crossing, context)

@@ -1,0 +1,128 @@
+"""ALG011: what the router wrote, or where it sent a message, is not its own NAT mapping.
+
+What it sees
+    A Contact, Via or media address that was rewritten to something else than the mapping of the
+    packet itself; or an inbound message that left to another LAN port than the one that the
+    phone's own packets come from (the helper's forced destination port, made for phones that
+    answer on their Via port: a proxy that changes the port in its Via sets it for everything
+    that follows).
+
+Why it breaks calls
+    The ACK, BYE or INVITE goes where nobody listens: the 2xx is repeated and the call drops after
+    32 s. It is certain by protocol: the phone sent its 2xx from the port in the mapping.
+
+What else looks the same
+    A mapping that expired and was made anew (not within 60 s of the phone's last packet). The
+    Contact of REGISTER keeps its own port and is opened as an expectation: not a mismatch.
+
+Recommendation
+    Turn the SIP ALG off when a call was hurt, and when the provider handles the NAT itself.
+
+References
+    RFC 3261 sections 12.1, 18.2.2; net/netfilter/nf_nat_sip.c map_addr(), forced_dport
+    (commit 7266507d8999).
+"""
+
+from __future__ import annotations
+
+from algwatch.base.sighting import Sighting
+from algwatch.compare import fingerprint as prints
+from algwatch.compare.call import Call
+from algwatch.compare.crossing import Crossing
+from algwatch.compare.rewrite import rewrites
+from algwatch.diagnose import alg
+from algwatch.diagnose import lost_ack as lost
+from algwatch.diagnose.context import Context
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.rule import CALL, Rule, evidence
+
+RULE = Rule(
+    "ALG011", "mapping-mismatch", "warning", CALL, ("RFC 3261 12.1", "RFC 3261 18.2.2"),
+    "The router wrote an address, or sent a message to a port, that is not its NAT mapping.",
+    two_sided=True,
+)  # fmt: skip
+
+
+def check(call: Call, context: Context) -> list[Finding]:
+    found = []
+    forced = _forced(call, context)
+    if forced is not None:
+        found.append(forced)
+    for crossing, _ in call.changed.values():
+        wrong = _wrong(call, crossing, context)
+        if wrong is not None:
+            found.append(wrong)
+            break
+    return found
+
+
+def _forced(call: Call, context: Context) -> Finding | None:
+    """A message to another port than the phone's. It hurt when its dialog shows that it did."""
+    if not call.forced:
+        return None
+    how = lost.lost_ack(call, context.now)
+    hurt = how is not None and how.how == lost.WRONG_PORT
+    kind = "ACK" if hurt else next(iter(call.forced))
+    crossing = call.forced[kind]
+    lan, wan, port = crossing.lan, crossing.wan, _port(crossing.expected)
+    assert lan is not None and wan is not None
+    went, came = lan.ends, wan.ends
+    proof = [
+        evidence(wan, f"{kind} arrived at {came.dst}:{came.dport}", f"to {went.dst}:{port}"),
+        evidence(lan, f"{kind} left to {went.dst}:{went.dport}", f"{went.dst}:{port}"),
+    ]
+    answer = _proof_of_port(call)
+    if answer is not None:
+        proof.append(evidence(answer, f"the phone is at {went.dst}:{port}", ""))
+    if hurt:
+        assert how is not None
+        harm = "observed" if how.dropped(context.now) else "certain"
+        so = f", and its 2xx came {how.repeats + 1} times without being acknowledged"
+    else:
+        harm, so = "latent", ""
+    return RULE.finding(
+        "router", harm, call.call_id,
+        f"The {kind} from {came.src} arrived at {came.dst}:{came.dport} and the router sent it to "
+        f"{went.dst}:{went.dport}, but the phone is at port {port}{so}.",
+        proof, f"{call.call_id}/forced", prints.LINUX,
+    )  # fmt: skip
+
+
+def _proof_of_port(call: Call) -> Sighting | None:
+    """The phone's own 2xx: it left from the port where the phone is."""
+    d = call.near_callee
+    return d.answer if d is not None else None
+
+
+def _port(endpoint: bytes | None) -> int:
+    # aw_ends holds ports in the byte order of the machine
+    import sys
+
+    return int.from_bytes(endpoint[16:18], sys.byteorder) if endpoint else 0
+
+
+def _wrong(call: Call, crossing: Crossing, context: Context) -> Finding | None:
+    every = rewrites(crossing)
+    wrong = [
+        r for r in every
+        if r.header in ("Contact", "Via", "SDP", "Request-URI")
+        and r.field in ("address", "port") and not r.explained
+    ]  # fmt: skip
+    if not wrong:
+        return None
+    how = lost.lost_ack(call, context.now)
+    contact = any(r.header == "Contact" for r in wrong) and crossing.outbound
+    hurt = how is not None and contact and how.how in (lost.NEVER_ON_WAN, lost.STOPPED_INBOUND)
+    harm = "latent"
+    if hurt and how is not None:
+        harm = "observed" if how.dropped(context.now) else "latent"
+    wanted = next((r.expected for r in wrong if r.expected), "")
+    tail = f"; its NAT mapping says {wanted}" if wanted else "; its NAT mapping does not say so"
+    why = prints.reason(every)
+    return RULE.finding(
+        "router", harm, call.call_id,
+        f"The router wrote what its NAT mapping does not say: {alg.told(wrong)}{tail}."
+        + (f" Not the Linux helper: {why}." if why else ""),
+        alg.both_copies(crossing, wrong), f"{alg.between(crossing)}/written",
+        prints.fingerprint(every),
+    )  # fmt: skip
