@@ -1,0 +1,282 @@
+"""SIP that came in pieces: IP fragments and TCP segments put together, again as rows.
+
+Sans-IO and bounded: what is held back counts against one limit a tap, the oldest goes first.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from algwatch.base import native
+from algwatch.base.packet import Batch
+from algwatch.capture.filter import RAW, START_WORDS
+from algwatch.capture.pieces import MOST_PIECES, Datagram, Stream
+
+LIMIT = 262144  # bytes held back for one tap
+FRAGMENT_SECONDS = 30  # IPFRAG_TIMEOUT of Linux; RFC 8200 section 4.5 allows 60
+STREAM_SECONDS = 32  # 64*T1: after that a request is dead (RFC 3261 section 17.1.1.2)
+LONGEST = 65535 - 60  # message bytes that fit the packet which is made of them
+
+SECOND = 1_000_000_000
+UDP, TCP = 17, 6
+FRAGMENT, SEGMENT = native.KIND_FRAGMENT, native.KIND_SEGMENT
+# Ten bytes of white space at most: between messages a keep-alive, inside one a piece of it.
+KEEPALIVE = native.KIND_KEEPALIVE
+
+_META = struct.Struct("=IIII")
+_AT = struct.Struct("=Q")
+_KIND, _BITS_AT, _BITS = 60, 58, struct.Struct("=H")  # in a row
+_FRAME_AT, _FRAME, _POINT_AT = 32, struct.Struct("=I"), 44  # in its ends
+
+
+class _Packet:
+    """The packet that brought the last piece: what the whole one is given of it."""
+
+    __slots__ = ("at", "dst", "ident", "outgoing", "point", "proto", "src", "ttl")
+
+    def __init__(
+        self, at: int, outgoing: int, point: int, src: bytes, dst: bytes, proto: int, ttl: int,
+        ident: int,
+    ) -> None:  # fmt: skip
+        self.at = at
+        self.outgoing = outgoing
+        self.point = point
+        self.src = src
+        self.dst = dst
+        self.proto = proto
+        self.ttl = ttl
+        self.ident = ident
+
+    def header(self, length: int) -> bytes:
+        """An IP header in front of `length` bytes."""
+        if len(self.src) == 4:
+            words = (0x45, 0, 20 + length, self.ident, 0, self.ttl, self.proto, 0)
+            return struct.pack("!BBHHHBBH", *words) + self.src + self.dst
+        return struct.pack("!IHBB", 6 << 28, length, self.proto, self.ttl) + self.src + self.dst
+
+
+class Reassembler:
+    """Batches of one tap in; rows of what they hold in pieces out. Sans-IO.
+
+    tap, ports, key: as for every other row of that tap. `counts` are of the packets that were
+    put together (its packets, sip and malformed come on top of the tap's own counts).
+    conflicts: pieces that contradicted earlier ones. expired: given up after FRAGMENT_SECONDS
+    or STREAM_SECONDS. evicted: given up for room.
+    """
+
+    def __init__(self, tap: int, ports: Sequence[int], key: bytes, limit: int = LIMIT) -> None:
+        self.tap = tap
+        self.counts = native.Counts()
+        self.conflicts = self.expired = self.evicted = 0
+        self.held = 0  # bytes
+        self._limit = limit
+        self._scanner = native.Scanner(RAW, tap, key, ports, self.counts, max_rows=64)
+        self._pending: OrderedDict[bytes, Datagram | Stream] = OrderedDict()
+        self._made: list[tuple[_Packet, bytes]] = []
+        self._watermark = 0
+
+    def feed(self, batch: Batch) -> Batch | None:
+        """Take the fragments and segments out of a batch.
+
+        Returns None, or a batch of the messages that became whole by it, with the time of
+        their last piece. Hand that one on before the batch itself, whose watermark is later.
+        """
+        before, self._watermark = self._watermark, batch.watermark
+        kinds = bytes(memoryview(batch.rows)[_KIND :: native.ROW.size])
+        if FRAGMENT in kinds or SEGMENT in kinds or (self._pending and KEEPALIVE in kinds):
+            for index, kind in enumerate(kinds):
+                if kind in (FRAGMENT, SEGMENT, KEEPALIVE):
+                    self._take(batch, index, kind)
+        if self._pending:
+            self._expire(batch.watermark)
+        return self._batch(before) if self._made else None
+
+    def _take(self, batch: Batch, index: int, kind: int) -> None:
+        row = native.ROW.unpack_from(batch.rows, index * native.ROW.size)
+        ends = native.ENDS.unpack_from(batch.ends, index * native.ENDS.size)
+        at, payload, length, bits, ttl = row[0], row[8], row[9], row[12], row[15]
+        if bits & native.ROW_TRUNCATED:
+            return  # not all of it was captured, so nobody knows what follows it
+        src, dst, frame, _, sport, dport, point, proto, version = ends
+        data = bytes(batch.buffer[payload : payload + length])
+        head = bytes(batch.buffer[frame:payload])
+        if version == 4:
+            src, dst = src[:4], dst[:4]
+        packet = _Packet(at, bits & native.ROW_OUTGOING, point, src, dst, proto, ttl, row[11])
+        if kind == FRAGMENT:
+            self._fragment(packet, head, data)
+        elif proto == TCP:
+            place = _tcp_place(head, src + dst)
+            if place is None:
+                return
+            seq, behind = place
+            self._segment(packet, sport, dport, (seq + behind) & 0xFFFFFFFF, data, behind > 0)
+
+    def _fragment(self, packet: _Packet, head: bytes, data: bytes) -> None:
+        place = _fragment_place(head, packet)
+        if place is None:
+            return
+        ident, offset, more = place
+        key = b"f" + packet.src + packet.dst + struct.pack("!BI", packet.proto, ident)
+        datagram = self._pending.get(key)
+        if not isinstance(datagram, Datagram):
+            datagram = self._pending[key] = Datagram(packet.at)
+        if len(datagram.pieces) >= MOST_PIECES:
+            self._drop(key)
+            self.evicted += 1
+            return
+        cost = datagram.cost
+        self.conflicts += not datagram.add(offset, data, more)
+        self.held += datagram.cost - cost
+        whole = datagram.whole()
+        if whole is None:
+            self._make_room()
+            return
+        self._drop(key)
+        if packet.proto == UDP:
+            self._make(packet, whole)
+        elif len(whole) >= 20:
+            sport, dport, seq = struct.unpack_from("!HHI", whole)
+            text = whole[(whole[12] >> 4) * 4 :]
+            if text:
+                self._segment(packet, sport, dport, seq, text, False)
+
+    def _segment(
+        self, packet: _Packet, sport: int, dport: int, seq: int, data: bytes, starts: bool
+    ) -> None:
+        key = b"s" + packet.src + packet.dst + struct.pack("!HH", sport, dport)
+        stream = self._pending.get(key)
+        if not isinstance(stream, Stream):
+            stream = self._pending[key] = Stream(packet.at)
+        self._pending.move_to_end(key)
+        stream.touched = packet.at
+        cost = stream.cost
+        self.conflicts += not stream.add(seq, data, starts or _may_start(data))
+        while stream.ready:
+            if stream.ready[:2] == b"\r\n":  # between messages: RFC 3261 section 7.5
+                stream.used(2)
+                continue
+            if not _may_start(stream.ready) or stream.need > LONGEST:
+                stream.used(len(stream.ready))  # lost the thread; the next start line finds it
+                stream.next = -1
+                break
+            if not stream.worth_a_look():
+                break
+            if stream.need > LONGEST:
+                continue
+            header = struct.pack("!HHIIBBHHH", sport, dport, 0, 0, 5 << 4, 0x18, 0, 0, 0)
+            self._make(packet, header + bytes(stream.ready[: stream.need]))
+            stream.used(stream.need)
+        self.held += stream.cost - cost
+        if not stream.ready and not stream.later:
+            self._drop(key)
+        self._make_room()
+
+    def _make(self, packet: _Packet, payload: bytes) -> None:
+        if len(payload) <= 65535 - 20:  # an IPv4 header says no more
+            self._made.append((packet, packet.header(len(payload)) + payload))
+
+    def _drop(self, key: bytes) -> None:
+        self.held -= self._pending.pop(key).cost
+
+    def _make_room(self) -> None:
+        while self.held > self._limit and self._pending:
+            self._drop(next(iter(self._pending)))
+            self.evicted += 1
+
+    def _expire(self, now: int) -> None:
+        while self._pending:
+            key, oldest = next(iter(self._pending.items()))
+            if isinstance(oldest, Datagram):
+                end = oldest.first_at + FRAGMENT_SECONDS * SECOND
+            else:
+                end = oldest.touched + STREAM_SECONDS * SECOND
+            if end > now:
+                return
+            self._drop(key)
+            self.expired += 1
+
+    def _batch(self, watermark: int) -> Batch:
+        """The packets that were made, scanned like any other."""
+        made, self._made = self._made, []
+        buffer, meta, by_frame = bytearray(), bytearray(), {}
+        for packet, whole in made:
+            by_frame[len(buffer)] = packet
+            meta += _META.pack(0, 0, len(buffer), len(whole))
+            buffer += whole
+        rows, ends = bytearray(), bytearray()
+        for part in self._scanner.scan(bytes(buffer), bytes(meta), 0):
+            for index in range(part.count):
+                row = bytearray(part.rows[index * native.ROW.size : (index + 1) * native.ROW.size])
+                end = bytearray(
+                    part.ends[index * native.ENDS.size : (index + 1) * native.ENDS.size]
+                )
+                if row[_KIND] in (FRAGMENT, SEGMENT):
+                    continue  # the two framings disagreed: what is left is nobody's message
+                packet = by_frame[_FRAME.unpack_from(end, _FRAME_AT)[0]]
+                _AT.pack_into(row, 0, packet.at)
+                bits = _BITS.unpack_from(row, _BITS_AT)[0] | packet.outgoing
+                _BITS.pack_into(row, _BITS_AT, bits)
+                _BITS.pack_into(end, _POINT_AT, packet.point)
+                rows += row
+                ends += end
+        count = len(rows) // native.ROW.size
+        return Batch(bytes(buffer), bytes(rows), bytes(ends), count, self.tap, watermark)
+
+
+def _may_start(data: bytes | bytearray) -> bool:
+    """Could a message begin like that? Fewer than four bytes may be the beginning of one."""
+    start = bytes(data[:4])
+    return any(word.startswith(start) for word in START_WORDS)
+
+
+def _fragment_place(head: bytes, packet: _Packet) -> tuple[int, int, bool] | None:
+    """(identification, offset in bytes, more follow) from the headers in front of a fragment."""
+    if len(packet.src) == 16:  # the fragment header is the last one (RFC 8200 section 4.5)
+        if len(head) < 48:
+            return None
+        offset, ident = struct.unpack_from("!HI", head, len(head) - 6)
+        return ident, offset & 0xFFF8, bool(offset & 1)
+    for size in range(20, min(60, len(head)) + 1, 4):
+        at = len(head) - size
+        if head[at] == 0x40 | size >> 2 and head[at + 12 : at + 20] == packet.src + packet.dst:
+            ident, offset = struct.unpack_from("!HH", head, at + 4)
+            return ident, (offset & 0x1FFF) << 3, bool(offset & 0x2000)
+    return None
+
+
+def _tcp_place(head: bytes, addresses: bytes) -> tuple[int, int] | None:
+    """(sequence number of the segment, offset in its data) of what follows `head`.
+
+    The IP header is found by its addresses, so that every link layer and tunnel that the
+    scanner knows will do.
+    """
+    within = 12 if len(addresses) == 8 else 8
+    ip = head.find(addresses, within) - within
+    while ip >= 0:
+        tcp = _behind_ipv4(head, ip) if within == 12 else _behind_ipv6(head, ip)
+        if tcp and tcp + 20 <= len(head):
+            seq: int = struct.unpack_from("!I", head, tcp + 4)[0]
+            behind = len(head) - tcp - (head[tcp + 12] >> 4) * 4
+            if behind >= 0:
+                return seq, behind
+        ip = head.find(addresses, ip + within + 1) - within
+    return None
+
+
+def _behind_ipv4(head: bytes, ip: int) -> int:
+    """Offset of the TCP header, 0 when there is none."""
+    if head[ip] >> 4 != 4 or head[ip + 9] != TCP:
+        return 0
+    return ip + (head[ip] & 15) * 4
+
+
+def _behind_ipv6(head: bytes, ip: int) -> int:
+    if head[ip] >> 4 != 6:
+        return 0
+    kind, at = head[ip + 6], ip + 40
+    while kind in (0, 43, 60, 44) and at + 8 <= len(head):  # RFC 8200 section 4.1; atomic fragment
+        kind, at = head[at], at + (8 if kind == 44 else (head[at + 1] + 1) * 8)
+    return at if kind == TCP else 0
