@@ -48,6 +48,9 @@ def test_the_true_verdict_has_no_fault() -> None:
     ("path", "value", "fault"),
     [
         (("findings", 0, "where"), "phone", "missing: ALG011"),
+        (("findings", 0, "where"), "phone", "no ALG but the router's"),
+        (("findings", 0, "summary"), "37481: not the Linux helper", "it is the Linux helper"),
+        (("findings", 1, "where"), "provider", "false: DLG001 where provider"),
         (("findings", 0, "harm"), "none", "missing: ALG011"),
         (("findings", 1, "rule"), "DLG004", "false: DLG004"),
         (("findings", 0, "summary"), "delivered to 10.1.2.3:5060", "does not name 37481"),

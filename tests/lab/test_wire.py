@@ -114,6 +114,23 @@ def test_6b_the_phone_refuses_the_misdirected_ack_with_port_unreachable(lab: Lab
     assert len(refusals) >= len(LADDER)
 
 
+def test_6b_the_forced_port_also_gets_into_the_repeated_answers_and_the_bye(lab: Lab) -> None:
+    # nf_nat_sip.c, map_addr(): what names the packet's destination gets the forced port,
+    # whichever way the packet goes.
+    played = only(lab, "6b-on")
+    forced = played.facts["forced_port"]
+    vias = [sent_by(p.sip.get("Via"))[1] for p in responses(played.wan, 200, "INVITE") if p.sip]
+    assert vias == [5060] + [forced] * (len(LADDER) - 1)
+    assert {
+        sent_by(p.sip.get("Via"))[1] for p in responses(played.lan, 200, "INVITE") if p.sip
+    } == {5060}
+    (_, lan_port), (_, wan_port) = (
+        host_port(requests(side, "BYE")[0].raw.decode().split()[1])
+        for side in (played.lan, played.wan)
+    )
+    assert (lan_port, wan_port) == (5060, forced)
+
+
 def test_14_the_ack_comes_from_another_host_and_stops_at_the_router(lab: Lab) -> None:
     for played in lab.of("14-on", "14-off"):
         (invite,) = requests(played.wan, "INVITE")

@@ -97,16 +97,12 @@ def judge(truth: Truth, facts: dict[str, Any], verdict: dict[str, Any]) -> Score
             score.missed += 1
             score.faults.append(f"missing: {must}")
     for finding in findings:
-        if any(must.rule == finding["rule"] for must in truth.must):
-            if not any(must.met_by(finding) for must in truth.must):
-                score.false += 1
-                score.faults.append(f"untrue: {_name(finding)}")
-        elif not (
-            finding["rule"] in truth.may
-            or (finding["rule"] in truth.harmless and finding["harm"] not in HURTS)
-        ):
+        rule, harm = finding["rule"], finding["harm"]
+        allowed = rule in truth.may or (rule in truth.harmless and harm not in HURTS)
+        if not allowed and not any(must.met_by(finding) for must in truth.must):
             score.false += 1
             score.faults.append(f"false: {_name(finding)}: {finding['summary']}")
+        _judge_alg(finding, score)
     _judge_advice(truth, verdict["advice"], score)
     if "calls" in verdict:
         _judge_calls(truth, facts, verdict["calls"], score)
@@ -116,6 +112,16 @@ def judge(truth: Truth, facts: dict[str, Any], verdict: dict[str, Any]) -> Score
 
 def _name(finding: dict[str, Any]) -> str:
     return f"{finding['rule']} where {finding['where']} harm {finding['harm']}"
+
+
+def _judge_alg(finding: dict[str, Any], score: Score) -> None:
+    """The only ALG in the lab is the Linux helper of its router."""
+    if not finding["rule"].startswith("ALG"):
+        return
+    if finding["where"] != "router":
+        score.faults.append(f"no ALG but the router's: {_name(finding)}")
+    if re.search("not the linux helper", finding["summary"], re.IGNORECASE):
+        score.faults.append(f"it is the Linux helper: {finding['rule']}: {finding['summary']}")
 
 
 def _judge_advice(truth: Truth, advice: list[dict[str, Any]], score: Score) -> None:
