@@ -152,8 +152,7 @@ def verdict_of(reports: list[list[Any]]) -> dict[str, Any]:
     advice: list[dict[str, Any]] = []
     for _, kind, payload in reports:
         if kind == "finding":
-            key = payload.get("key") or (payload["rule"], payload["call_id"], payload["side"])
-            findings[key] = payload
+            findings[payload["finding"]["key"]] = payload["finding"]
         elif kind == "advice":
             advice = payload["advice"]
     return {"findings": list(findings.values()), "advice": advice}

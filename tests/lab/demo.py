@@ -83,9 +83,10 @@ class Show:
     def _report(self, kind: str, payload: Any) -> None:
         lines = []
         if kind == "finding":
+            said = payload["finding"]
             lines = [
-                f"MQTT finding {payload['rule']} {payload['slug']}, {payload['where']}, "
-                f"harm {payload['harm']}: {payload['summary']}"
+                f"MQTT finding {said['rule']} {said['slug']}, {said['where']}, "
+                f"harm {said['harm']}: {said['summary']}"
             ]
         elif kind == "advice":
             lines = [
@@ -93,7 +94,8 @@ class Show:
                 for a in payload["advice"]
             ]
         elif kind == "state":
-            lines = [f"MQTT state: {payload.get('state', payload)}"]
+            online = "online" if payload["online"] else f"offline ({payload.get('reason', '')})"
+            lines = [f"MQTT state: {payload['cpe']} is {online}"]
         for line in lines:
             if line not in self._last:
                 self._last.add(line)

@@ -65,6 +65,7 @@ def facts_of(phone: Phone, provider: Provider, calls: list[Call], **more: Any) -
         "provider": [draw.provider_ip, 5060],
         "caller": [draw.caller_ip, draw.caller_port],
         "wan_ip": draw.wan_ip,
+        "people": [draw.user, draw.peer],
         "proxy": provider.proxy,
         "call_ids": [*(c.call_id for c in calls), phone._register_id],
         "calls": rows,

@@ -50,6 +50,16 @@ def test_the_agent_is_born_and_dies_on_its_state_topic(lab: Lab, index: int) -> 
     assert set(kinds) <= {"state", "finding", "advice", "health"}
 
 
+@EACH
+def test_nobody_s_name_or_number_leaves_the_router(lab: Lab, index: int) -> None:
+    played = lab.runs[index]
+    said = repr(played.result["mqtt"])
+    for name in played.facts["people"]:
+        # Evidence is in the result as hexadecimal digits.
+        assert name not in said
+        assert name.encode().hex() not in said
+
+
 def test_the_dropped_call_is_announced_before_it_drops(lab: Lab) -> None:
     for played in lab.of("6b-on", "4"):
         said = [at for at, kind, p in played.result["mqtt"] if kind == "finding"]

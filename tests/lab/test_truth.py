@@ -72,6 +72,20 @@ def test_one_wrong_word_is_a_fault(path: tuple[Any, ...], value: str, fault: str
     assert any(fault in f for f in judge(TRUTH, FACTS, verdict).faults)
 
 
+def test_over_mqtt_a_pseudonym_stands_for_the_call_and_only_with_its_host() -> None:
+    verdict: Any = copy.deepcopy(VERDICT)
+    del verdict["calls"]
+    for said, true in (
+        ("c-0123456789ab@10.1.2.3", True),
+        ("c-0123456789ab@10.1.2.4", False),
+        ("c-0123456789ab", False),
+        ("stranger@10.1.2.3", False),
+    ):
+        for one in verdict["findings"]:
+            one["call_id"] = said
+        assert (not judge(TRUTH, FACTS, verdict).faults) == true
+
+
 @pytest.mark.parametrize("number", [n for n in SCENARIOS if n != "6b-on"])
 def test_disable_is_a_fault_everywhere_but_in_6b(number: str) -> None:
     verdict = {"findings": [], "advice": [{"action": "disable-sip-alg", "state": "suspected"}]}

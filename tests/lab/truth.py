@@ -7,6 +7,7 @@ from typing import Any
 
 HURTS = ("observed", "certain")
 _IPV4 = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
+_PSEUDONYM = re.compile(r"c-[0-9a-f]{12}")
 
 
 class Must:
@@ -164,10 +165,11 @@ def _judge_calls(
 
 def _judge_names(facts: dict[str, Any], verdict: dict[str, Any], score: Score) -> None:
     """Addresses, and for findings about a call its Call-ID, must be those that were drawn."""
-    known = set(facts["call_ids"])
+    over_mqtt = "calls" not in verdict
     for finding in verdict["findings"]:
         said = finding["call_id"]
-        if "calls" in verdict and said and said not in known:
+        drawn = [c for c in facts["call_ids"] if _names(said, c, over_mqtt)]
+        if said and not drawn:
             score.faults.append(f"{finding['rule']} names a Call-ID nobody drew: {said}")
         text = finding["summary"] + " ".join(
             f" {e['observed']} {e['expected']}" for e in finding["evidence"]
@@ -178,6 +180,19 @@ def _judge_names(facts: dict[str, Any], verdict: dict[str, Any], score: Score) -
             if not re.search(rf"(?<!\d){re.escape(word)}(?!\d)", text):
                 score.faults.append(f"{finding['rule']} does not name {word}: {text}")
         dead = facts["dead_call_ids"]
-        pseudonym = "calls" not in verdict and said not in known
-        if finding["rule"].startswith("DLG") and dead and said not in dead and not pseudonym:
+        if finding["rule"].startswith("DLG") and dead and not set(drawn) & set(dead):
             score.faults.append(f"{finding['rule']} blames the wrong call: {said}")
+    if over_mqtt:
+        # One call, one pseudonym: otherwise nobody could join the reports about it.
+        said_of_dead = {f["call_id"] for f in verdict["findings"] if f["rule"].startswith("DLG")}
+        if len(said_of_dead) > 1:
+            score.faults.append(f"one call under several names: {sorted(said_of_dead)}")
+
+
+def _names(said: str, drawn: str, over_mqtt: bool) -> bool:
+    """Over MQTT the local part of a Call-ID is a pseudonym and the host stays."""
+    if said == drawn:
+        return True
+    if not over_mqtt or not _PSEUDONYM.match(said):
+        return False
+    return said.partition("@")[1:] == drawn.partition("@")[1:]
