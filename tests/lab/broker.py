@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from .namespace import NoLab
@@ -37,7 +36,7 @@ def provide_broker() -> str:
 
 
 class Broker:
-    """The command line of a broker on 127.0.0.1, and the configuration file that it needs."""
+    """The command line of a broker on 127.0.0.1, and the configuration that it needs."""
 
     def __init__(self, port: int) -> None:
         mosquitto, amqtt = find_mosquitto(), find_amqtt()
@@ -53,10 +52,12 @@ class Broker:
             )
         else:
             raise NoLab(MISSING)
-        handle, self._path = tempfile.mkstemp(suffix=".conf")
-        with os.fdopen(handle, "w") as config:
-            config.write(text)
-        self.argv = [mosquitto or amqtt or "", "-c", self._path]
+        # A file in memory: nothing is left on disk, however this ends.
+        self._config = os.memfd_create("broker.conf")
+        os.write(self._config, text.encode())
+        self.argv = [mosquitto or amqtt or "", "-c", f"/proc/{os.getpid()}/fd/{self._config}"]
 
     def close(self) -> None:
-        Path(self._path).unlink(missing_ok=True)
+        if self._config >= 0:
+            os.close(self._config)
+            self._config = -1

@@ -73,6 +73,10 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    status = main()
+    status = 130
+    try:
+        status = main()
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
     sys.stdout.flush()
     os._exit(status)  # a thread that hangs must not keep the process, and all it holds, alive
