@@ -12,6 +12,8 @@ from bisect import insort
 PIECE_COST = 128  # what a piece costs beside its bytes, so that tiny ones are not free
 MOST_PIECES = 64  # of one packet: 64 kB over an MTU of 1280 is 52
 WINDOW = 262144  # how far a segment may be ahead of what is there, bytes
+HOLE = 5_000_000_000  # ns to wait for a segment: by then TCP has sent it again, or we missed it
+LONGEST = 65535 - 60  # message bytes that fit a packet, and a row
 
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 _CONTENT_LENGTH = re.compile(rb"\n(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r?\n", re.I)
@@ -74,23 +76,33 @@ class Stream:
     """One direction of a TCP connection that carries SIP (RFC 3261 section 18.3: framed by
     Content-Length), from the start of a message on."""
 
-    __slots__ = ("cost", "later", "need", "next", "ready", "searched", "touched")
+    __slots__ = ("cost", "later", "need", "next", "ready", "searched", "stuck_at", "touched")
 
     def __init__(self, at: int) -> None:
         self.touched = at
+        self.stuck_at = 0  # since when something is missing, ns
         self.next = -1  # sequence number behind `ready`; -1: no start of a message seen yet
         self.ready = bytearray()
         self.later: list[tuple[int, bytes]] = []  # (sequence number, bytes) that came early
         self.need = 0  # bytes that `ready` must have before another look is worth it
         self.searched = 0  # no end of a header section up to here
-        self.cost = 0
+        self.cost = PIECE_COST
 
-    def add(self, seq: int, data: bytes, starts: bool) -> bool:
-        """Take a segment; starts: a message begins at its first byte. False: contradiction."""
+    def add(self, seq: int, data: bytes, starts: bool, at: int) -> bool:
+        """Take a segment; starts: a message may begin at its first byte; at: ns. False: it
+        contradicts what is there."""
+        self.touched = at
+        if self.stuck_at and at - self.stuck_at > HOLE:
+            self.forget()
+            self._clear()
         if self.next < 0:
             if not starts:
                 self._keep(seq, data)
                 return True
+            self.next = seq
+        # Whole messages pass by without coming here, so the next one in pieces begins further
+        # on; a little further back it is what we had, sent again.
+        elif starts and not self.ready and not -WINDOW <= _ahead(seq, self.next) <= 0:
             self.next = seq
         agreed = self._append(seq, data)
         moved = True
@@ -103,7 +115,13 @@ class Stream:
                     agreed &= self._append(early, piece)
                     moved = True
                     break
+        self.stuck_at = 0 if not self.later else self.stuck_at or at
         return agreed
+
+    def _clear(self) -> None:
+        self.cost -= sum(len(piece) + PIECE_COST for _, piece in self.later)
+        self.later.clear()
+        self.stuck_at = 0
 
     def _keep(self, seq: int, data: bytes) -> None:
         if len(self.later) < MOST_PIECES and all(early != seq for early, _ in self.later):
@@ -135,12 +153,17 @@ class Stream:
                 return False
             length = _CONTENT_LENGTH.search(self.ready, 0, end.end())
             self.need = end.end() + (int(length[1]) if length else 0)
-        return len(self.ready) >= self.need
+        return len(self.ready) >= self.need or self.need > LONGEST
 
     def used(self, count: int) -> None:
         del self.ready[:count]
         self.cost -= count
         self.need = self.searched = 0
+
+    def forget(self) -> None:
+        """Look for the start of a message again."""
+        self.used(len(self.ready))
+        self.next = -1
 
 
 def _ahead(seq: int, base: int) -> int:

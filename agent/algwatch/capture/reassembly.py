@@ -12,16 +12,15 @@ from collections.abc import Sequence
 from algwatch.base import native
 from algwatch.base.packet import Batch
 from algwatch.capture.filter import RAW, START_WORDS
-from algwatch.capture.pieces import MOST_PIECES, Datagram, Stream
+from algwatch.capture.pieces import LONGEST, MOST_PIECES, Datagram, Stream
 
 LIMIT = 262144  # bytes held back for one tap
 FRAGMENT_SECONDS = 30  # IPFRAG_TIMEOUT of Linux; RFC 8200 section 4.5 allows 60
 STREAM_SECONDS = 32  # 64*T1: after that a request is dead (RFC 3261 section 17.1.1.2)
-LONGEST = 65535 - 60  # message bytes that fit the packet which is made of them
 
 SECOND = 1_000_000_000
 UDP, TCP = 17, 6
-FRAGMENT, SEGMENT = native.KIND_FRAGMENT, native.KIND_SEGMENT
+SIP, FRAGMENT, SEGMENT = native.KIND_SIP, native.KIND_FRAGMENT, native.KIND_SEGMENT
 # Ten bytes of white space at most: between messages a keep-alive, inside one a piece of it.
 KEEPALIVE = native.KIND_KEEPALIVE
 
@@ -62,6 +61,7 @@ class Reassembler:
 
     tap, ports, key: as for every other row of that tap. `counts` are of the packets that were
     put together (its packets, sip and malformed come on top of the tap's own counts).
+    too_long: messages that no row can hold (more than 64 kB, which only TCP allows).
     conflicts: pieces that contradicted earlier ones. expired: given up after FRAGMENT_SECONDS
     or STREAM_SECONDS. evicted: given up for room.
     """
@@ -69,10 +69,11 @@ class Reassembler:
     def __init__(self, tap: int, ports: Sequence[int], key: bytes, limit: int = LIMIT) -> None:
         self.tap = tap
         self.counts = native.Counts()
-        self.conflicts = self.expired = self.evicted = 0
+        self.conflicts = self.expired = self.evicted = self.too_long = 0
         self.held = 0  # bytes
         self._limit = limit
         self._scanner = native.Scanner(RAW, tap, key, ports, self.counts, max_rows=64)
+        self._partial: set[bytes] = set()  # keys of the streams that are inside a message
         self._pending: OrderedDict[bytes, Datagram | Stream] = OrderedDict()
         self._made: list[tuple[_Packet, bytes]] = []
         self._watermark = 0
@@ -80,14 +81,16 @@ class Reassembler:
     def feed(self, batch: Batch) -> Batch | None:
         """Take the fragments and segments out of a batch.
 
+        What looked like a message of its own but continues one in pieces (cut inside its first
+        word, or SIP inside a body) is taken out as well: its row is made a SEGMENT in place.
         Returns None, or a batch of the messages that became whole by it, with the time of
         their last piece. Hand that one on before the batch itself, whose watermark is later.
         """
         before, self._watermark = self._watermark, batch.watermark
         kinds = bytes(memoryview(batch.rows)[_KIND :: native.ROW.size])
-        if FRAGMENT in kinds or SEGMENT in kinds or (self._pending and KEEPALIVE in kinds):
+        if self._partial or FRAGMENT in kinds or SEGMENT in kinds:
             for index, kind in enumerate(kinds):
-                if kind in (FRAGMENT, SEGMENT, KEEPALIVE):
+                if kind in (FRAGMENT, SEGMENT) or (self._partial and kind in (SIP, KEEPALIVE)):
                     self._take(batch, index, kind)
         if self._pending:
             self._expire(batch.watermark)
@@ -100,10 +103,13 @@ class Reassembler:
         if bits & native.ROW_TRUNCATED:
             return  # not all of it was captured, so nobody knows what follows it
         src, dst, frame, _, sport, dport, point, proto, version = ends
-        data = bytes(batch.buffer[payload : payload + length])
-        head = bytes(batch.buffer[frame:payload])
         if version == 4:
             src, dst = src[:4], dst[:4]
+        key = b"s" + src + dst + struct.pack("!HH", sport, dport)
+        if kind in (SIP, KEEPALIVE) and (proto != TCP or key not in self._partial):
+            return
+        data = bytes(batch.buffer[payload : payload + length])
+        head = bytes(batch.buffer[frame:payload])
         packet = _Packet(at, bits & native.ROW_OUTGOING, point, src, dst, proto, ttl, row[11])
         if kind == FRAGMENT:
             self._fragment(packet, head, data)
@@ -111,8 +117,14 @@ class Reassembler:
             place = _tcp_place(head, src + dst)
             if place is None:
                 return
-            seq, behind = place
-            self._segment(packet, sport, dport, (seq + behind) & 0xFFFFFFFF, data, behind > 0)
+            seq, behind = (place[0] + place[1]) & 0xFFFFFFFF, place[1]
+            if kind in (SIP, KEEPALIVE):
+                stream = self._pending[key]
+                if not isinstance(stream, Stream) or stream.next != seq:
+                    return
+                memoryview(batch.rows)[index * native.ROW.size + _KIND] = SEGMENT
+                behind = 0
+            self._segment(packet, sport, dport, seq, data, behind > 0)
 
     def _fragment(self, packet: _Packet, head: bytes, data: bytes) -> None:
         place = _fragment_place(head, packet)
@@ -150,28 +162,29 @@ class Reassembler:
         stream = self._pending.get(key)
         if not isinstance(stream, Stream):
             stream = self._pending[key] = Stream(packet.at)
+            self.held += stream.cost
         self._pending.move_to_end(key)
-        stream.touched = packet.at
         cost = stream.cost
-        self.conflicts += not stream.add(seq, data, starts or _may_start(data))
+        self.conflicts += not stream.add(seq, data, starts or _may_start(data), packet.at)
         while stream.ready:
             if stream.ready[:2] == b"\r\n":  # between messages: RFC 3261 section 7.5
                 stream.used(2)
                 continue
+            if _may_start(stream.ready) and not stream.worth_a_look():
+                break
             if not _may_start(stream.ready) or stream.need > LONGEST:
-                stream.used(len(stream.ready))  # lost the thread; the next start line finds it
-                stream.next = -1
+                # The thread is lost, or not worth following: the next start line finds it.
+                self.too_long += stream.need > LONGEST
+                stream.forget()
                 break
-            if not stream.worth_a_look():
-                break
-            if stream.need > LONGEST:
-                continue
             header = struct.pack("!HHIIBBHHH", sport, dport, 0, 0, 5 << 4, 0x18, 0, 0, 0)
             self._make(packet, header + bytes(stream.ready[: stream.need]))
             stream.used(stream.need)
         self.held += stream.cost - cost
-        if not stream.ready and not stream.later:
-            self._drop(key)
+        if stream.ready:
+            self._partial.add(key)
+        else:
+            self._partial.discard(key)
         self._make_room()
 
     def _make(self, packet: _Packet, payload: bytes) -> None:
@@ -180,6 +193,7 @@ class Reassembler:
 
     def _drop(self, key: bytes) -> None:
         self.held -= self._pending.pop(key).cost
+        self._partial.discard(key)
 
     def _make_room(self) -> None:
         while self.held > self._limit and self._pending:

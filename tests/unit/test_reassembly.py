@@ -1,0 +1,273 @@
+"""SIP in fragments and segments comes out whole, in any order, and nothing hostile gets far."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import struct
+from collections.abc import Iterable
+
+import pytest
+from algwatch.base import native
+from algwatch.base.packet import Batch
+from algwatch.capture.pieces import LONGEST
+from algwatch.capture.reassembly import FRAGMENT_SECONDS, LIMIT, SECOND, Reassembler
+from capture_frames import TCP, ether, fragment6, invite, ipv4, ipv6, tcp, udp
+
+START = 1_700_000_000 * SECOND
+
+
+class Line:
+    """Packets through the scanner and the reassembler, as a tap would do it."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self.counts = native.Counts()
+        self.scanner = native.Scanner(1, 0, native.REPLAY_KEY, (5060,), self.counts)
+        self.reassembler = Reassembler(0, (5060,), native.REPLAY_KEY, limit)
+        self.whole: list[bytes] = []
+        self.rows: list[tuple[int, ...]] = []
+        self.ends: list[tuple[bytes | int, ...]] = []
+        self.at = START
+
+    def take(self, batch: Batch) -> None:
+        for index in range(batch.count):
+            row = native.ROW.unpack_from(batch.rows, index * native.ROW.size)
+            if row[13] == native.KIND_SIP:
+                self.whole.append(bytes(batch.buffer[row[8] : row[8] + row[9]]))
+                self.rows.append(row)
+                self.ends.append(native.ENDS.unpack_from(batch.ends, index * native.ENDS.size))
+
+    def send(self, *packets: bytes, step: int = 1000) -> Line:
+        for packet in packets:
+            frame = ether(packet)
+            self.at += step
+            seconds, ns = divmod(self.at, SECOND)
+            meta = struct.pack("=IIII", seconds, ns // 1000, 0, len(frame))
+            for batch in self.scanner.scan(frame, meta, self.at):
+                made = self.reassembler.feed(batch)
+                if made is not None:
+                    assert made.watermark <= batch.watermark
+                    self.take(made)
+                self.take(batch)
+        return self
+
+
+def fragments(payload: bytes, size: int, ident: int = 1) -> list[bytes]:
+    pieces = range(0, len(payload), size)
+    return [
+        ipv4(payload[at : at + size], ident=ident, offset=at, more=at + size < len(payload))
+        for at in pieces
+    ]
+
+
+def segments(data: bytes, cuts: Iterable[int], seq: int = 1000) -> list[bytes]:
+    edges = [0, *sorted(set(cuts)), len(data)]
+    return [
+        ipv4(tcp(data[low:high], seq=(seq + low) & 0xFFFFFFFF), TCP)
+        for low, high in itertools.pairwise(edges)
+        if low < high
+    ]
+
+
+def test_fragments_of_a_datagram_come_out_as_one_message() -> None:
+    message = invite("f1", b"x" * 2000)
+    line = Line().send(*fragments(udp(message), 1480, ident=0x1234))
+    assert line.whole == [message]
+    row, ends = line.rows[0], line.ends[0]
+    assert row[0] == line.at // 1000 * 1000  # the time of the last piece
+    assert row[11] == 0x1234
+    assert ends[4:6] == (5060, 5060)
+    assert line.reassembler.held == 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_fragments_come_out_whole_in_any_order_and_repeated(seed: int) -> None:
+    rng = random.Random(seed)
+    messages = [invite(f"m{number}", bytes(rng.randrange(600, 4000))) for number in range(4)]
+    packets = [
+        packet
+        for number, message in enumerate(messages)
+        for packet in fragments(udp(message), rng.choice((256, 512, 1480)), ident=number + 1)
+    ]
+    packets += rng.sample(packets, 3)
+    rng.shuffle(packets)
+    line = Line().send(*packets)
+    assert set(line.whole) == set(messages)
+    assert line.reassembler.conflicts == 0
+
+
+def test_ipv6_fragments_come_out_as_one_message() -> None:
+    message = invite("f6", b"y" * 1600)
+    data = udp(message)
+    line = Line().send(fragment6(data[1232:], 1232, False), fragment6(data[:1232], 0, True))
+    assert line.whole == [message]
+    assert line.rows[0][12] & native.ROW_IPV6
+
+
+def test_of_overlapping_fragments_the_first_counts_and_the_other_is_a_conflict() -> None:
+    message = invite("overlap", b"z" * 1000)
+    data = udp(message)
+    evil = bytearray(data[800:])
+    evil[0:4] = b"EVIL"
+    line = Line().send(
+        ipv4(data[:808], offset=0, more=True),
+        ipv4(bytes(evil), offset=800),
+    )
+    assert line.whole == [message]
+    assert line.reassembler.conflicts == 1
+
+
+def test_fragments_of_two_senders_with_one_id_do_not_mix() -> None:
+    a, b = udp(invite("a", b"a" * 1000)), udp(invite("b", b"b" * 1000))
+    line = Line().send(
+        ipv4(a[:800], src="10.0.0.1", more=True),
+        ipv4(b[:800], src="10.0.0.2", more=True),
+        ipv4(b[800:], src="10.0.0.2", offset=800),
+        ipv4(a[800:], src="10.0.0.1", offset=800),
+    )
+    assert line.whole == [b[8:], a[8:]]
+
+
+def test_a_fragment_that_never_gets_company_expires() -> None:
+    line = Line().send(ipv4(udp(invite("lost", bytes(900)))[:800], more=True))
+    assert line.reassembler.held > 0
+    line.send(ipv4(udp(invite("later"))), step=(FRAGMENT_SECONDS + 1) * SECOND)
+    assert line.reassembler.held == 0
+    assert line.reassembler.expired == 1
+
+
+def test_a_flood_of_first_fragments_stays_within_the_limit() -> None:
+    line = Line(limit=20_000)
+    for ident in range(1, 400):
+        line.send(ipv4(udp(bytes(1000)), ident=ident, more=True))
+        assert line.reassembler.held <= 20_000
+    assert line.reassembler.evicted > 300
+    message = invite("after", b"q" * 2000)
+    assert line.send(*fragments(udp(message), 1480, ident=500)).whole == [message]
+
+
+def test_a_datagram_of_tiny_fragments_is_given_up() -> None:
+    line = Line().send(*fragments(udp(invite("tiny", bytes(4000))), 8))
+    assert line.whole == []
+    assert line.reassembler.evicted >= 1
+
+
+@pytest.mark.parametrize("cut", range(1, len(invite("c", b"body"))))
+def test_a_message_cut_anywhere_into_two_segments_comes_out_once(cut: int) -> None:
+    message = invite("c", b"body")
+    assert Line().send(*segments(message, [cut])).whole == [message]
+
+
+@pytest.mark.parametrize("cut", range(8, len(invite("c", b"body")), 7))
+def test_two_segments_in_the_wrong_order_come_out_once(cut: int) -> None:
+    message = invite("c", b"body")
+    line = Line().send(*reversed(segments(message, [cut])))
+    assert line.whole == [message]
+
+
+def test_sip_inside_a_body_is_no_message_of_its_own() -> None:
+    inner = b"SIP/2.0 200 OK\r\nCall-ID: inner\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
+    message = invite("outer", inner)
+    assert Line().send(*segments(message, [len(message) - len(inner)])).whole == [message]
+
+
+def test_a_sender_of_single_bytes_is_understood() -> None:
+    message = invite("bytes", b"0123456789")
+    assert Line().send(*segments(message, range(1, len(message)))).whole == [message]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_stream_of_messages_cut_at_random_comes_out_complete(seed: int) -> None:
+    rng = random.Random(seed)
+    messages = [invite(f"s{number}", bytes(rng.randrange(0, 900))) for number in range(8)]
+    data = b"".join(messages)
+    cuts = rng.sample(range(1, len(data)), 6)
+    packets = segments(data, cuts, seq=0xFFFFFF00)  # the sequence number wraps on the way
+    for index in rng.sample(range(len(packets) - 1), 2):
+        packets[index], packets[index + 1] = packets[index + 1], packets[index]
+    line = Line().send(*packets)
+    assert sorted(line.whole) == sorted(messages)
+
+
+def test_a_retransmitted_segment_changes_nothing() -> None:
+    message = invite("again", b"body")
+    first, second = segments(message, [100])
+    line = Line().send(first, first, second, second, first)
+    assert line.whole == [message]
+    assert line.reassembler.conflicts == 0
+
+
+def test_a_retransmission_with_other_bytes_is_a_conflict_and_the_first_counts() -> None:
+    message = invite("liar", b"body")
+    first, second = segments(message, [100])
+    liar = segments(message[:60] + b"X" + message[61:], [100])[0]
+    line = Line().send(first, liar, second)
+    assert line.whole == [message]
+    assert line.reassembler.conflicts == 1
+
+
+def test_a_message_in_pieces_is_found_behind_whole_ones_and_a_port_that_is_used_again() -> None:
+    one, two, three = (invite(name, b"body" * 50) for name in ("one", "two", "three"))
+    line = Line().send(*segments(one, [90], seq=100))
+    line.send(*segments(two, [], seq=100 + len(one)))
+    line.send(*segments(three, [90], seq=100 + len(one) + len(two)))
+    line.send(*segments(one, [50], seq=3_000_000_000))
+    assert line.whole == [one, two, three, one]
+
+
+def test_a_stream_with_a_hole_is_taken_up_again_at_a_later_message() -> None:
+    lost, next_one = invite("hole", b"h" * 500), invite("next", b"n" * 500)
+    first, _, third = segments(lost, [200, 400])
+    line = Line().send(first, third)
+    behind = segments(next_one, [300], seq=1000 + len(lost))
+    line.send(*behind, step=10 * SECOND)
+    assert line.whole == [next_one]
+
+
+def test_a_message_that_no_row_can_hold_is_counted_and_the_next_one_is_found() -> None:
+    giant, small = invite("giant", bytes(LONGEST + 1)), invite("small", b"body")
+    line = Line().send(*segments(giant, range(1400, len(giant), 1400)))
+    line.send(*segments(small, [100], seq=1000 + len(giant)))
+    assert line.whole == [small]
+    assert line.reassembler.too_long == 1
+    assert line.reassembler.held <= LIMIT
+
+
+def test_ipv6_segments_behind_extension_headers_come_out() -> None:
+    message = invite("v6", b"body")
+    options = b"\x06\0\1\4\0\0\0\0"
+    line = Line().send(
+        ipv6(options + tcp(message[:90], seq=5), 60), ipv6(options + tcp(message[90:], seq=95), 60)
+    )
+    assert line.whole == [message]
+
+
+def test_tcp_in_fragments_comes_out() -> None:
+    message = invite("tcpfrag", b"w" * 2000)
+    data = tcp(message)
+    line = Line().send(ipv4(data[:1480], TCP, more=True), ipv4(data[1480:], TCP, offset=1480))
+    assert line.whole == [message]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_pieces_never_raise_and_never_pass_the_limit(seed: int) -> None:
+    rng = random.Random(seed)
+    line = Line(limit=30_000)
+    text = invite("fuzz", b"body" * 20)
+    for _ in range(400):
+        piece = text[rng.randrange(len(text)) :][: rng.randrange(1, 300)]
+        match rng.randrange(4):
+            case 0:
+                offset, more = rng.randrange(0, 65528, 8), rng.random() < 0.6
+                packet = ipv4(piece, ident=rng.randrange(5), offset=offset, more=more)
+            case 1:
+                offset, more = rng.randrange(0, 65528, 8), rng.random() < 0.6
+                packet = fragment6(piece, offset, more, rng.randrange(5))
+            case 2:
+                packet = ipv4(tcp(piece, rng.randrange(3) + 1, seq=rng.randrange(1 << 32)), TCP)
+            case _:
+                packet = ipv4(tcp(piece, rng.randrange(3) + 1, seq=rng.randrange(600)), TCP)
+        line.send(packet, step=rng.randrange(SECOND))
+        assert 0 <= line.reassembler.held <= 30_000
+    expected = sum(one.cost for one in line.reassembler._pending.values())
+    assert line.reassembler.held == expected
