@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -30,16 +31,16 @@ def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     try:
         if words[:1] == ["run"]:
-            from algwatch.cli import run
+            from algwatch.cli.run import start
 
-            return run.start(words[1:])
+            return start(words[1:])
         return _with_argparse(words)
     except Usage as problem:
         print(f"algwatch: {problem}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         # The reader (head, less) left; flushing at exit would raise once more.
-        sys.stdout = None
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         return 130

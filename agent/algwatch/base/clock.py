@@ -1,0 +1,85 @@
+"""The packet clock: the kernel's time stamps on a time line that only runs forward.
+
+Time stamps of packets are wall time, and a router's wall clock steps: it boots in 1970 or at
+the date of its firmware, and NTP puts it right minutes later. On the raw stamps such a step
+would let every timer expire at once. The packet clock starts as the wall clock and goes on with
+the monotonic clock; what the wall clock stepped since then is taken off each stamp. Slewing
+(adjtime) moves both clocks alike, so only steps have to be followed.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+STEP = 20_000_000  # ns; two clock reads are never this far apart unless the process was paused
+ROW_SIZE = 64  # sizeof(aw_row); its first member is `at`
+_AT = struct.Struct("=Q")
+
+
+class PacketClock:
+    """monotonic, wall: functions that return ns (wall: since 1970). All times are ns.
+
+    `look()` must be called at each wake-up, before the packets that woke the loop are read.
+    """
+
+    __slots__ = ("_before", "_monotonic", "_offset", "_wall", "shift", "steps")
+
+    def __init__(self, monotonic: Callable[[], int], wall: Callable[[], int]) -> None:
+        self._monotonic = monotonic
+        self._wall = wall
+        self._offset = self._measure()  # packet clock less monotonic clock: never changes
+        self.shift = 0  # what the wall clock has stepped since the start
+        self._before = 0  # the shift before the last step
+        self.steps = 0
+
+    def _measure(self) -> int:
+        # A pause between the two reads looks like a step: the tightest of three counts.
+        best, offset = None, 0
+        for _ in range(3):
+            before = self._monotonic()
+            wall = self._wall()
+            after = self._monotonic()
+            if best is None or after - before < best:
+                best, offset = after - before, wall - (before + after) // 2
+        return offset
+
+    def now(self) -> int:
+        """The packet clock, now."""
+        return self._monotonic() + self._offset
+
+    def look(self) -> int:
+        """Compare the two clocks; returns the step of the wall clock since last time, or 0."""
+        step = self._measure() - self._offset - self.shift
+        if -STEP < step < STEP:
+            return 0
+        self._before, self.shift = self.shift, self.shift + step
+        self.steps += 1
+        return step
+
+    def packet(self, stamp: int) -> int:
+        """A kernel time stamp on the packet clock.
+
+        Packets that waited in the ring may be older than the last step: a stamp belongs to the
+        shift that puts it nearer to the present.
+        """
+        new = stamp - self.shift
+        if self._before == self.shift:
+            return new
+        old = stamp - self._before
+        now = self.now()
+        return new if abs(now - new) <= abs(now - old) else old
+
+    def wall(self, at: float) -> float:
+        """Seconds on the packet clock as seconds since 1970, by what the wall clock says now."""
+        return at + self.shift / 1e9
+
+    def rows(self, rows: memoryview | bytes, count: int) -> memoryview | bytes:
+        """The rows of a batch with their `at` on the packet clock; a copy only after a step."""
+        if not self.shift and not self._before:
+            return rows
+        moved = bytearray(rows[: count * ROW_SIZE])
+        for offset in range(0, count * ROW_SIZE, ROW_SIZE):
+            at: int = _AT.unpack_from(moved, offset)[0]
+            _AT.pack_into(moved, offset, max(0, self.packet(at)))
+        return memoryview(moved)

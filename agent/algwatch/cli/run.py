@@ -1,0 +1,77 @@
+"""`algwatch run`: watch a router's two sides until told to stop."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from algwatch.cli import Usage
+from algwatch.config import KEYS, Config, ConfigError, from_environment, from_file, from_words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from algwatch.cli import Subparsers
+
+HELP = """\
+usage: algwatch run --lan IF [--lan IF2] --wan IF [--wan IF2] [--mqtt URL] [--config FILE] ...
+
+Watches the SIP messages on both sides of this router and tells what it finds: one line an
+event on standard output, and reports over MQTT when a broker is given.
+
+  --lan IF, --wan IF    interface of that side; may be repeated (voice often has its own VLAN)
+  --mqtt URL            mqtt://HOST[:1883] or mqtts://HOST[:8883]; without it nothing is sent
+  --config FILE         settings, one `key = value` a line
+  --cpe ID              id of this router; default: MAC address of the first LAN interface
+  --ports 5060,5080     ports of SIP; whatever begins like SIP is seen on any port
+  --json                JSON lines instead of sentences
+
+Every setting of the file is also an option: """
+
+
+def _read(words: list[str], environment: dict[str, str]) -> Config:
+    """Defaults, then --config FILE, then the environment, then the other options."""
+    config = Config()
+    rest = []
+    it = iter(words)
+    for word in it:
+        name, equals, value = word.partition("=")
+        if name != "--config":
+            rest.append(word)
+            continue
+        path = value if equals else next(it, "")
+        if not path:
+            raise ConfigError("--config needs a file")
+        from_file(config, path)
+    from_environment(config, environment)
+    from_words(config, rest)
+    config.check()
+    return config
+
+
+def start(words: list[str]) -> int:
+    """Run until SIGTERM or SIGINT; words: the options. Returns 0; Usage when it cannot start."""
+    if "--help" in words or "-h" in words:
+        options = sorted(key.replace("_", "-") for key in KEYS if key != "mqtt_password")
+        print(HELP + ", ".join(f"--{option}" for option in options))
+        return 0
+    try:
+        config = _read(words, dict(os.environ))
+    except ConfigError as problem:
+        raise Usage(str(problem)) from None
+    from algwatch.daemon import CannotStart, run
+
+    try:
+        return run(config, sys.stdout)
+    except CannotStart as problem:
+        raise Usage(str(problem)) from None
+
+
+def add(subparsers: Subparsers) -> None:
+    # For the list of verbs only: `run` reads its options itself.
+    subparsers.add_parser("run", help="watch both sides of this router")
+
+
+def main(args: argparse.Namespace) -> int:
+    return start([])

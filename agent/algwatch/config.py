@@ -1,0 +1,221 @@
+"""The daemon's settings: a file of `key = value` lines, the same keys as options, two variables.
+
+One table says it all, so that the file, the command line and docs/configuration.md agree. Later
+ones win: defaults, file, environment (user and password of the broker), command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class ConfigError(ValueError):
+    """A setting is wrong; the text is one line, with file and line number where there is one."""
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _words(value: str) -> list[str]:
+    words = value.replace(",", " ").split()
+    if not words:
+        raise ValueError("needs a value")
+    return words
+
+
+def _interfaces(value: str) -> list[str]:
+    for name in _words(value):
+        if len(name) > 15 or "/" in name:  # IFNAMSIZ
+            raise ValueError(f"{name} cannot be the name of an interface")
+    return _words(value)
+
+
+def _ports(value: str) -> list[int]:
+    ports = [_number(word, 1, 65535) for word in _words(value)]
+    if len(ports) > 16:
+        raise ValueError("at most 16 ports")
+    return ports
+
+
+def _number(value: str, least: int, most: int) -> int:
+    if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
+        raise ValueError(f"{value!r} is not a number from {least} to {most}")
+    return int(value)
+
+
+def _between(least: int, most: int) -> Callable[[str], int]:
+    return lambda value: _number(value, least, most)
+
+
+def _switch(value: str) -> bool:
+    word = value.lower()
+    if word in ("on", "yes", "true", "1"):
+        return True
+    if word in ("off", "no", "false", "0"):
+        return False
+    raise ValueError(f"{value!r} is neither on nor off")
+
+
+def _cpe(value: str) -> str:
+    if not 1 <= len(value) <= 64 or not value.isascii():
+        raise ValueError("an id has 1 to 64 characters")
+    if not value.replace("-", "").replace("_", "").replace(".", "").isalnum():
+        # It is one level of the MQTT topics: no /, + or #.
+        raise ValueError(f"{value!r}: an id has letters, digits, '-', '_' and '.' only")
+    return value
+
+
+def _url(value: str) -> str:
+    if not value.startswith(("mqtt://", "mqtts://")):
+        raise ValueError("the broker's URL must look like mqtt://HOST:1883 or mqtts://HOST")
+    return value
+
+
+# key: (reader, default). A list grows when its key is given again.
+KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
+    "lan": (_interfaces, []),
+    "wan": (_interfaces, []),
+    "ports": (_ports, [5060]),
+    "cpe": (_cpe, ""),
+    "mqtt": (_url, ""),
+    "mqtt_user": (_text, ""),
+    "mqtt_password": (_text, ""),
+    "mqtt_ca": (_text, ""),
+    "mqtt_cert": (_text, ""),
+    "mqtt_key": (_text, ""),
+    "mqtt_keepalive": (_between(5, 3600), 60),
+    "boot_delay": (_between(0, 86400), None),
+    "outbox_bytes": (_between(16384, 64 << 20), 262144),
+    "health_interval": (_between(1, 86400), 60),
+    "privacy": (_switch, True),
+    "privacy_key": (_text, "/etc/algwatch/privacy.key"),
+    "json": (_switch, False),
+}
+LISTS = ("lan", "wan", "ports")
+SWITCHES = ("json",)  # options that stand alone on the command line
+ENVIRONMENT = {"ALGWATCH_MQTT_USER": "mqtt_user", "ALGWATCH_MQTT_PASSWORD": "mqtt_password"}
+
+
+class Config:
+    """One attribute a key of KEYS; boot_delay None means: not set."""
+
+    if TYPE_CHECKING:
+        lan: list[str]
+        wan: list[str]
+        ports: list[int]
+        cpe: str
+        mqtt: str
+        mqtt_user: str
+        mqtt_password: str
+        mqtt_ca: str
+        mqtt_cert: str
+        mqtt_key: str
+        mqtt_keepalive: int
+        boot_delay: int | None
+        outbox_bytes: int
+        health_interval: int
+        privacy: bool
+        privacy_key: str
+        json: bool
+
+    def __init__(self) -> None:
+        for key, (_, default) in KEYS.items():
+            setattr(self, key, list(default) if key in LISTS else default)
+        self._given: set[str] = set()
+
+    def layer(self) -> None:
+        """What is set from here on wins over what was set before, lists included."""
+        self._given.clear()
+
+    def set(self, key: str, value: str) -> None:
+        """ConfigError without a place; the caller knows where it stands."""
+        if key not in KEYS:
+            near = [known for known in KEYS if known.startswith(key[:3])] or sorted(KEYS)
+            raise ConfigError(f"unknown setting {key!r}; did you mean {', '.join(near)}?")
+        try:
+            read = KEYS[key][0](value)
+        except ValueError as problem:
+            raise ConfigError(f"{key}: {problem}") from None
+        if key in LISTS and key in self._given:
+            read = getattr(self, key) + read
+        elif key in self._given:
+            raise ConfigError(f"{key} is set twice")
+        self._given.add(key)
+        setattr(self, key, read)
+
+    def check(self) -> None:
+        """What no single setting can tell; ConfigError."""
+        if not self.lan or not self.wan:
+            missing = "--lan" if not self.lan else "--wan"
+            raise ConfigError(
+                f"{missing} is missing: name the interfaces on both sides of the router, "
+                "for example --lan br-lan --wan wan"
+            )
+        twice = set(self.lan) & set(self.wan)
+        if twice:
+            raise ConfigError(f"{min(twice)} cannot be on the LAN and on the WAN side at once")
+
+
+def from_file(config: Config, path: str) -> None:
+    """Read `key = value` lines; `#` begins a comment line. ConfigError names file and line."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = file.read(65536).splitlines()
+    except (OSError, UnicodeDecodeError) as problem:
+        reason = getattr(problem, "strerror", None) or "not a text file"
+        raise ConfigError(f"{path}: {reason}") from None
+    config.layer()
+    for number, line in enumerate(lines, 1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        key, equals, value = line.partition("=")
+        try:
+            if not equals:
+                raise ConfigError(f"{line[:40]!r} is not `key = value`")
+            config.set(key.strip(), _unquote(value.strip()))
+        except ConfigError as problem:
+            raise ConfigError(f"{path}, line {number}: {problem}") from None
+
+
+def from_environment(config: Config, environment: Mapping[str, str]) -> None:
+    """User and password of the broker: variables are not seen by `ps`, options are."""
+    config.layer()
+    for variable, key in ENVIRONMENT.items():
+        if environment.get(variable):
+            config.set(key, environment[variable])
+
+
+def from_words(config: Config, words: list[str]) -> None:
+    """The options of `algwatch run`: each key with dashes; `--key value` or `--key=value`."""
+    config.layer()
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("--"):
+            raise ConfigError(f"{word!r} is not an option; see algwatch run --help")
+        name, equals, value = word[2:].partition("=")
+        key = name.replace("-", "_")
+        if key == "mqtt_password":
+            raise ConfigError(
+                "a password on the command line is seen by everybody: "
+                "use the configuration file or ALGWATCH_MQTT_PASSWORD"
+            )
+        if key not in KEYS:
+            raise ConfigError(f"unknown option --{name}; see algwatch run --help")
+        if not equals:
+            value = "on" if key in SWITCHES else next(rest, "")
+            if not value:
+                raise ConfigError(f"--{name} needs a value")
+        try:
+            config.set(key, value)
+        except ConfigError as problem:
+            raise ConfigError(f"--{problem}") from None
+
+
+def _unquote(value: str) -> str:
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value

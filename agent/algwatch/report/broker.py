@@ -1,0 +1,85 @@
+"""Which broker, and how to prove who we are: a URL and a few settings."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote, urlsplit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ssl
+
+PORTS = {"mqtt": 1883, "mqtts": 8883}
+
+
+class BrokerError(ValueError):
+    """The settings cannot work; the text is one line that says what to do."""
+
+
+class Broker:
+    """url: mqtt://[user[:password]@]host[:port] or mqtts://...; user and password given apart
+    win over the URL. ca, cert, key: paths of PEM files, "" for the system's and none."""
+
+    __slots__ = ("ca", "cert", "host", "key", "password", "port", "tls", "user")
+
+    def __init__(
+        self,
+        url: str,
+        user: str = "",
+        password: str = "",
+        ca: str = "",
+        cert: str = "",
+        key: str = "",
+    ) -> None:
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as problem:
+            raise BrokerError(f"the broker's URL is wrong: {problem}") from None
+        if parts.scheme not in PORTS or not parts.hostname:
+            raise BrokerError("the broker's URL must look like mqtt://HOST:1883 or mqtts://HOST")
+        if parts.path not in ("", "/") or parts.query or parts.fragment:
+            raise BrokerError("the broker's URL ends after the port: topics are not configurable")
+        self.host = parts.hostname
+        self.port = port or PORTS[parts.scheme]
+        self.tls = parts.scheme == "mqtts"
+        self.user = user or unquote(parts.username or "")
+        self.password = password or unquote(parts.password or "")
+        self.ca, self.cert, self.key = ca, cert, key
+        if self.password and not self.user:
+            raise BrokerError("a password for the broker was given, but no user name")
+        if (ca or cert or key) and not self.tls:
+            raise BrokerError("certificates were given, but the broker's URL is not mqtts://")
+        if key and not cert:
+            raise BrokerError("mqtt_key was given without mqtt_cert")
+
+    def __str__(self) -> str:
+        """The URL without user and password: it is printed and logged."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
+
+    def context(self) -> ssl.SSLContext | None:
+        """The TLS settings, None without TLS. BrokerError names the file that does not serve."""
+        if not self.tls:
+            return None
+        try:
+            import ssl
+        except ImportError:
+            raise BrokerError(
+                "this Python has no ssl module, which mqtts:// needs: install python3-openssl"
+            ) from None
+        try:
+            context = ssl.create_default_context(cafile=self.ca or None)
+        except (OSError, ValueError) as problem:
+            raise BrokerError(f"mqtt_ca {self.ca}: {_why(problem)}") from None
+        if self.cert:
+            try:
+                context.load_cert_chain(self.cert, self.key or None, password=lambda: b"")
+            except (OSError, ValueError) as problem:
+                where = f"mqtt_cert {self.cert}" + (f", mqtt_key {self.key}" if self.key else "")
+                raise BrokerError(f"{where}: {_why(problem)}") from None
+        return context
+
+
+def _why(problem: Exception) -> str:
+    text = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
+    return str(text)

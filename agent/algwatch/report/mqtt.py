@@ -1,0 +1,355 @@
+"""The link to the broker: paho 1.6 and 2.x behind one face, in one thread of its own.
+
+paho is driven through its external-loop interface from a single thread, because connecting
+blocks (name lookup, TLS handshake) and packets do not wait for that. Every connection gets a
+fresh client: what was not acknowledged comes from the outbox again, nothing from paho's queue.
+
+MQTT 5 first. A broker that says that it does not know it gets MQTT 3.1.1 from then on; one that
+closes the connection on CONNECT without a word gets one try with 3.1.1 at once.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+from random import uniform
+from time import monotonic
+
+from algwatch.report.broker import Broker
+from algwatch.report.outbox import Outbox, Outgoing
+from algwatch.report.schema import CONTENT_TYPE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+WINDOW = 10  # messages that paho holds at a time
+BACKOFF = 1.0, 120.0  # seconds before the second and before the last of many tries
+STABLE = 30.0  # seconds after which a connection counts as good, and the backoff starts anew
+PATIENCE = 10.0  # seconds for CONNACK
+MQTT5, MQTT311 = 5, 4
+
+_WRONG_VERSION = (1, 132)  # CONNACK of MQTT 3.1.1 section 3.2.2.3 and MQTT 5 section 3.2.2.2
+_WRONG_LOGIN = (4, 5, 134, 135)
+_TAKEN_OVER = 142
+
+
+class _NoSsl:
+    """paho evaluates `except ssl.SSLWantReadError` whenever a socket would block, and in a Python
+    without ssl its network code dies of that. These two names keep it alive."""
+
+    class SSLWantReadError(Exception):
+        pass
+
+    class SSLWantWriteError(Exception):
+        pass
+
+    class SSLSocket:
+        pass
+
+
+class Link:
+    """A connection that comes back by itself.
+
+    client_id: of the MQTT session. outbox: what to publish, QoS 1. will: (topic, payload),
+    asked before each connection. hello: what to publish first on each connection, given the
+    protocol's name; both are called in the link's thread. say: prints one line for a person.
+    boot_delay: seconds; the first connection waits a random part of it, so that a region whose
+    power comes back does not arrive as one. Raises BrokerError when the TLS files do not serve.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        client_id: str,
+        outbox: Outbox,
+        will: Callable[[], tuple[str, bytes]],
+        hello: Callable[[str], list[Outgoing]],
+        say: Callable[[str], None],
+        boot_delay: float = 0.0,
+        keepalive: int = 60,
+    ) -> None:
+        self._broker = broker
+        self._context = broker.context()
+        self._client_id = client_id
+        self._outbox = outbox
+        self._will = will
+        self._hello = hello
+        self._say = say
+        self._boot_delay = boot_delay
+        self._keepalive = keepalive
+        self._mqtt: Any = import_module("paho.mqtt.client")
+        self._properties: Any = import_module("paho.mqtt.properties").Properties
+        self._packets: Any = import_module("paho.mqtt.packettypes").PacketTypes
+        if getattr(self._mqtt, "ssl", None) is None:
+            self._mqtt.ssl = _NoSsl
+        self._protocol = MQTT5
+        self._stop_at: float | None = None  # monotonic seconds
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+        self._said = ""
+        self._tries = 0
+        self.connected = False
+        self.connections = 0
+        # Of the connection in progress:
+        self._flying: dict[int, int | None] = {}  # paho's message id -> number in the outbox
+        self._first: list[Outgoing] = []
+        self._answer: int | None = None  # reason code of CONNACK
+        self._opened = False
+        self._why = ""
+        self._window = WINDOW
+        self._largest = 0
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wake(self) -> None:
+        """The outbox has something new."""
+        with suppress(BlockingIOError):  # a full pipe wakes as well
+            os.write(self._wake_write, b"w")
+
+    def stop(self, patience: float) -> bool:
+        """Publish what waits, say goodbye, end; True when the broker has acknowledged all.
+
+        A dead broker is not waited for: at most `patience` seconds, none when the last try
+        failed."""
+        self._stop_at = monotonic() + patience
+        self.wake()
+        self._thread.join(patience + 0.2)
+        return not len(self._outbox)
+
+    def _run(self) -> None:
+        self._sleep(uniform(0.0, self._boot_delay))
+        once = False  # one try with MQTT 3.1.1 after a silent refusal
+        while True:
+            protocol = MQTT311 if once else self._protocol
+            started = monotonic()
+            try:
+                why = self._session(protocol)
+            except Exception as problem:  # whatever the broker made paho stumble over
+                why = str(problem) or type(problem).__name__
+            answered, lasted = self._answer, monotonic() - started
+            self.connected = False
+            self._outbox.connection_lost()
+            if self._stop_at is not None:
+                return
+            if protocol == MQTT5 and answered in _WRONG_VERSION:
+                self._protocol = MQTT311
+                self._say(f"{self._broker} does not speak MQTT 5: going on with MQTT 3.1.1")
+                continue
+            if protocol == MQTT5 and answered is None and self._opened:
+                once = True
+                continue
+            once = False
+            self._tries = 1 if answered == 0 and lasted > STABLE else self._tries + 1
+            least, most = BACKOFF
+            delay = min(most, least * 2 ** min(self._tries - 1, 10)) * uniform(0.5, 1.0)
+            if why != self._said:
+                self._said = why
+                self._say(f"{self._broker}: {why}; trying again until it works")
+            if self._sleep(delay):
+                return
+
+    def _sleep(self, seconds: float) -> bool:
+        """True when it is time to stop."""
+        poller = select.poll()
+        poller.register(self._wake_read, select.POLLIN)
+        end = monotonic() + seconds
+        while self._stop_at is None:
+            left = end - monotonic()
+            if left <= 0:
+                return False
+            if poller.poll(left * 1000):
+                self._drain()
+                # A wake-up means a new report: it waits in the outbox, nobody hurries for it.
+        return True
+
+    def _drain(self) -> None:
+        with suppress(BlockingIOError):
+            os.read(self._wake_read, 4096)
+
+    def _client(self, protocol: int) -> Any:
+        mqtt = self._mqtt
+        options: dict[str, Any] = {"client_id": self._client_id, "reconnect_on_failure": False}
+        options["protocol"] = mqtt.MQTTv5 if protocol == MQTT5 else mqtt.MQTTv311
+        if hasattr(mqtt, "CallbackAPIVersion"):
+            options["callback_api_version"] = mqtt.CallbackAPIVersion.VERSION2
+        client = mqtt.Client(**options)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_log = self._on_log
+        client.max_inflight_messages_set(2 * WINDOW)
+        if self._broker.user:
+            client.username_pw_set(self._broker.user, self._broker.password or None)
+        if self._context is not None:
+            client.tls_set_context(self._context)
+        topic, payload = self._will()
+        properties = None
+        if protocol == MQTT5:
+            properties = self._properties(self._packets.WILLMESSAGE)
+            properties.ContentType = CONTENT_TYPE
+        client.will_set(topic, payload, qos=1, retain=True, properties=properties)
+        return client
+
+    def _session(self, protocol: int) -> str:
+        """One connection from beginning to end; returns why it ended, for a person."""
+        self._flying.clear()
+        self._first = []
+        self._answer = None
+        self._why = ""
+        self._opened = False
+        self._window, self._largest = WINDOW, 0
+        client = self._client(protocol)
+        try:
+            client.connect(self._broker.host, self._broker.port, self._keepalive)
+        except OSError as problem:
+            return _plain(problem)
+        self._opened = True
+        try:
+            return self._serve(client, protocol)
+        finally:
+            _close(client)
+
+    def _serve(self, client: Any, protocol: int) -> str:
+        patience = monotonic() + PATIENCE
+        poller = select.poll()
+        poller.register(self._wake_read, select.POLLIN)
+        registered = client.socket()
+        if registered is not None:
+            poller.register(registered, select.POLLIN)
+        while (sock := client.socket()) is not None:
+            flags = select.POLLIN | (select.POLLOUT if client.want_write() else 0)
+            poller.modify(registered, flags)
+            # TLS may hold decrypted bytes that poll() does not see.
+            buffered = getattr(sock, "pending", lambda: 0)()
+            events = [] if buffered else poller.poll(1000 * self._timeout())
+            ready = dict(events)
+            if self._wake_read in ready:
+                self._drain()
+            if buffered or ready.get(registered.fileno(), 0) & ~select.POLLOUT:
+                client.loop_read()
+            if client.want_write():
+                client.loop_write()
+            client.loop_misc()
+            if client.socket() is None:
+                break
+            if self._answer is None:
+                if monotonic() > patience:
+                    return "no answer to CONNECT"
+            elif self._answer == 0:
+                if not self.connected:
+                    self._welcome(protocol)
+                self._pump(client, protocol)
+            if self._stop_at is None:
+                continue
+            if self.connected and not len(self._outbox) and not self._flying and not self._first:
+                client.disconnect()
+                while client.socket() is not None and client.want_write():
+                    client.loop_write()
+                return ""
+            if monotonic() > self._stop_at:
+                return ""  # without DISCONNECT: the will tells that we are gone
+        return self._ended()
+
+    def _timeout(self) -> float:
+        """Seconds that the loop may sleep; keep-alive needs a look now and then."""
+        if self._stop_at is not None:
+            return 0.05
+        return 1.0 if self._answer is None else max(1.0, self._keepalive / 4)
+
+    def _ended(self) -> str:
+        answer = self._answer
+        if answer is None:
+            return self._why or "closed the connection without an answer to CONNECT"
+        if answer in _WRONG_LOGIN:
+            return f"refused user name or password ({self._why}): check mqtt_user and mqtt_password"
+        if answer:
+            return f"refused the connection ({self._why})"
+        return f"connection lost ({self._why})" if self._why else "connection lost"
+
+    def _welcome(self, protocol: int) -> None:
+        name = "MQTT 5" if protocol == MQTT5 else "MQTT 3.1.1"
+        self.connected = True
+        self.connections += 1
+        self._said = ""
+        self._why = ""
+        self._say(f"connected to {self._broker} with {name}")
+        self._first = self._hello(name)
+
+    def _pump(self, client: Any, protocol: int) -> None:
+        while len(self._flying) < self._window and client.socket() is not None:
+            number: int | None = None
+            if self._first:
+                message = self._first.pop(0)
+            else:
+                taken = self._outbox.take(monotonic())
+                if taken is None:
+                    return
+                number, message = taken
+                if self._largest and message.size + 64 > self._largest:
+                    self._outbox.acknowledged(number, refused=True)
+                    continue
+            properties = None
+            if protocol == MQTT5:
+                properties = self._properties(self._packets.PUBLISH)
+                properties.ContentType = CONTENT_TYPE
+                if message.expiry is not None:
+                    properties.MessageExpiryInterval = message.expiry
+            info = client.publish(
+                message.topic, message.payload, 1, message.retain, properties=properties
+            )
+            self._flying[info.mid] = number
+
+    # paho's callbacks; the two APIs differ in the arguments behind the first three.
+
+    def _on_connect(
+        self, client: Any, userdata: Any, flags: Any, code: Any, properties: Any = None
+    ) -> None:
+        self._answer = int(getattr(code, "value", code))
+        self._why = str(code) if hasattr(code, "value") else self._mqtt.connack_string(code)
+        self._window = min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))
+        self._largest = getattr(properties, "MaximumPacketSize", 0)
+
+    def _on_publish(
+        self, client: Any, userdata: Any, mid: int, code: Any = 0, properties: Any = None
+    ) -> None:
+        number = self._flying.pop(mid, None)
+        refused = int(getattr(code, "value", code)) >= 128
+        if refused and self._said != "refused":
+            self._said = "refused"
+            self._say(f"{self._broker} refuses reports ({code}): check the broker's ACL")
+        if number is not None:
+            self._outbox.acknowledged(number, refused)
+
+    def _on_disconnect(self, client: Any, userdata: Any, *more: Any) -> None:
+        for code in more:
+            value = getattr(code, "value", None)
+            if value == _TAKEN_OVER:
+                self._why = f"another client has the same id, {self._client_id}"
+            elif isinstance(value, int) and value > 128 and not self._why:
+                self._why = str(code)
+
+    def _on_log(self, client: Any, userdata: Any, level: int, text: str) -> None:
+        if level == self._mqtt.MQTT_LOG_ERR and "on socket:" in text:
+            self._why = text.partition("on socket:")[2].strip()
+
+
+def _plain(problem: OSError) -> str:
+    verify = getattr(problem, "verify_message", "")
+    if verify:
+        return f"the broker's certificate is not trusted ({verify})"
+    return str(problem.strerror or problem) or type(problem).__name__
+
+
+def _close(client: Any) -> None:
+    sock = client.socket()
+    if sock is not None:
+        with suppress(OSError):
+            sock.close()

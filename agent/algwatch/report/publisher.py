@@ -1,0 +1,115 @@
+"""From findings and advice to messages in the outbox: the daemon's one door to MQTT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+from time import monotonic
+
+from algwatch.advise.advice import Advice
+from algwatch.diagnose.finding import Finding
+from algwatch.report.broker import Broker
+from algwatch.report.mqtt import Link
+from algwatch.report.outbox import Outbox, Outgoing
+from algwatch.report.schema import Encoder, topic
+
+
+class Publisher:
+    """wall: seconds since 1970. about: what the birth message tells about this agent.
+    health_expiry: seconds after which a health report is worthless. Other arguments as in Link.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        encoder: Encoder,
+        outbox: Outbox,
+        wall: Callable[[], float],
+        say: Callable[[str], None],
+        about: dict[str, object],
+        boot_delay: float = 0.0,
+        keepalive: int = 60,
+        health_expiry: int = 120,
+    ) -> None:
+        self._encoder = encoder
+        self._outbox = outbox
+        self._wall = wall
+        self._about = about
+        self._health_expiry = health_expiry
+        self._lock = Lock()  # the link's thread says hello, the daemon's says the rest
+        self._birth: int | None = None  # a sequence number that no broker has seen yet
+        self._advice: list[Advice] | None = None
+        self._link = Link(
+            broker,
+            f"algwatch-{encoder.cpe}",
+            outbox,
+            self._will,
+            self._hello,
+            say,
+            boot_delay,
+            keepalive,
+        )
+
+    def start(self) -> None:
+        self._link.start()
+
+    @property
+    def connected(self) -> bool:
+        return self._link.connected
+
+    def finding(self, finding: Finding, shift: float) -> None:
+        """shift: seconds from the packet clock to the wall clock."""
+        with self._lock:
+            payload = self._encoder.finding(finding, self._wall(), shift)
+        self._put("finding", payload)
+
+    def advice(self, advice: list[Advice]) -> None:
+        """All advice in force. Without a connection it is only kept: the next hello says it."""
+        with self._lock:
+            self._advice = list(advice)
+            if not self._link.connected:
+                return
+            payload = self._encoder.advice(advice, self._wall())
+        self._put("advice", payload, retain=True)
+
+    def health(self, health: dict[str, object]) -> None:
+        """Without a connection there is nobody to tell, and a late report is worthless."""
+        if not self._link.connected:
+            return
+        with self._lock:
+            payload = self._encoder.health(health, self._wall())
+        self._put("health", payload, expiry=self._health_expiry)
+
+    def stop(self, patience: float) -> bool:
+        """As Link.stop, after the farewell."""
+        with self._lock:
+            payload = self._state(False, self._encoder.next(), "stopped")
+        self._put("state", payload, retain=True)
+        return self._link.stop(patience)
+
+    def _put(
+        self, kind: str, payload: bytes, retain: bool = False, expiry: int | None = None
+    ) -> None:
+        expires = None if expiry is None else monotonic() + expiry
+        where = topic(self._encoder.cpe, kind)
+        self._outbox.put(Outgoing(where, payload, retain, expiry, expires))
+        self._link.wake()
+
+    def _state(self, online: bool, seq: int, reason: str, **more: object) -> bytes:
+        return self._encoder.state(online, self._wall(), seq, reason, **more)
+
+    def _will(self) -> tuple[str, bytes]:
+        with self._lock:
+            if self._birth is None:
+                self._birth = self._encoder.next()
+            return topic(self._encoder.cpe, "state"), self._state(False, self._birth, "lost")
+
+    def _hello(self, protocol: str) -> list[Outgoing]:
+        with self._lock:
+            seq, self._birth = self._birth or self._encoder.next(), None
+            birth = self._state(True, seq, "", mqtt=protocol, **self._about)
+            first = [Outgoing(topic(self._encoder.cpe, "state"), birth, retain=True)]
+            if self._advice is not None:
+                payload = self._encoder.advice(self._advice, self._wall())
+                first.append(Outgoing(topic(self._encoder.cpe, "advice"), payload, retain=True))
+            return first
