@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-
 from algwatch.base import native
 from algwatch.base.native import ADDR, MEDIA, SDP, SIP, VIA
 
@@ -17,8 +16,8 @@ HERE = Path(__file__).resolve().parent
 UPDATE = os.environ.get("SCAN_UPDATE") == "1"
 CODES = {native.NOT_SIP: "not_sip", native.PARTIAL: "partial", native.TOO_LONG: "too_long"}
 CASE = re.compile(
-    r"^## (?P<title>.+?)\n(?P<why>.*?)^```(?P<kind>sip|sdp)(?P<stream> stream)?\n(?P<text>.*?)^```\n"
-    r"\n```log(?P<shown>[ \w]*)\n(?P<log>.*?)^```$",
+    r"^## (?P<title>.+?)\n(?P<why>.*?)^```(?P<kind>sip|sdp)(?P<stream> stream)?\n(?P<text>.*?)^```"
+    r"\n\n```log(?P<shown>[ \w]*)\n(?P<log>.*?)^```$",
     re.M | re.S,
 )
 ESCAPES = {"r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0", "\\": b"\\"}
@@ -192,7 +191,7 @@ def update(case: Case) -> None:
     path.write_text(CASE.sub(written, path.read_text()))
 
 
-ALL = [c for c in cases()]
+ALL = list(cases())
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: f"{case.document}:{case.title}")

@@ -1,0 +1,64 @@
+"""Rows by name, for tests: a row's members and those of its ends in one tuple."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from algwatch.base import native
+
+
+class Row(NamedTuple):
+    at: int
+    txn: int
+    call: int
+    pair: int
+    flow: int
+    from_tag: int
+    to_tag: int
+    cseq: int
+    payload: int
+    length: int
+    status: int
+    ip_id: int
+    bits: int
+    kind: int
+    method: int
+    ttl: int
+    tap: int
+    src: bytes
+    dst: bytes
+    frame: int
+    caplen: int
+    sport: int
+    dport: int
+    point: int
+    proto: int
+    version: int
+
+
+def meta_of(frames: tuple[bytes, ...]) -> bytes:
+    """The table that pcapy-ng's next_batch() makes beside the joined frames."""
+    meta, offset = b"", 0
+    for index, frame in enumerate(frames):
+        meta += struct.pack("=IIII", 10, index, offset, len(frame))
+        offset += len(frame)
+    return meta
+
+
+def scan(
+    linktype: int,
+    *frames: bytes,
+    ports: tuple[int, ...] = (5060,),
+    counts: native.Counts | None = None,
+    max_rows: int = 1024,
+) -> list[Row]:
+    key = native.REPLAY_KEY
+    scanner = native.Scanner(linktype, 3, key, ports, counts or native.Counts(), max_rows)
+    found: list[Row] = []
+    for batch in scanner.scan(b"".join(frames), meta_of(frames), 0):
+        pairs = zip(
+            native.ROW.iter_unpack(batch.rows), native.ENDS.iter_unpack(batch.ends), strict=True
+        )
+        found += [Row(*row, *ends) for row, ends in pairs]
+    return found
