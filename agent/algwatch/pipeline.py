@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from algwatch.advise.advice import Advice
 from algwatch.advise.recommend import Recommender
-from algwatch.base.native import KIND_KEEPALIVE, ROW_MALFORMED, ROW_TRUNCATED
+from algwatch.base.native import KIND_KEEPALIVE
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
-from algwatch.base.sighting import BITS, KIND, LENGTH, PAYLOAD, Row, Sighting
+from algwatch.base.sighting import KIND, LENGTH, PAYLOAD, Row, Sighting
 from algwatch.compare.call import CLOSED, Call, Calls
 from algwatch.compare.crossing import Crossing, alone
 from algwatch.compare.mapping import Mappings
@@ -77,7 +77,6 @@ class Pipeline:
         self._context = Context(two_sided, self._peers)
         self._engine = Engine(self._context, strict)
         self._recommender = Recommender(self._peers)
-        self._malformed = self._truncated = 0
         self._capture_at = 0
 
     @property
@@ -88,16 +87,21 @@ class Pipeline:
     def feed(self, batch: Batch) -> list[Report]:
         """A batch of the tap that it names; its bytes are not needed after the return."""
         side = self.taps[batch.tap].side
-        fresh: list[Seen] = []
+        wanted = self._pairing is not None or self.watch is not None
+        fresh: list[Seen] | None = [] if wanted else None
         other: list[Seen] = []
         context = self._context
         transactions = self._transactions[side]
         events = transactions.feed(batch, fresh, other)
         reports: list[Report] = []
-        if fresh:
-            self._note(side, fresh, batch)
-        if transactions.duplicate is not None and context.duplicate is None:
-            context.duplicate = _copy(*transactions.duplicate, side, batch)
+        context.sip[side] = transactions.messages
+        if context.first[side] is None and events:
+            _, _, row, i = events[0]
+            context.first[side] = _copy(row, i, side, batch)
+        if transactions.duplicate is not None:
+            context.duplicates = sum(t.duplicates for t in self._transactions)
+            context.duplicate = context.duplicate or _copy(*transactions.duplicate, side, batch)
+            transactions.duplicate = None
         if events:
             self._calls.feed(self._dialogs[side].feed(events, batch))
         if self._pairing is not None and side != UNKNOWN:
@@ -108,7 +112,7 @@ class Pipeline:
             if fresh:
                 for crossing in self._pairing.feed(side, fresh, batch):
                     reports += self._crossed(crossing)
-        elif self.watch is not None:
+        elif self.watch is not None and fresh:
             for row, i in fresh:
                 self.watch(alone(_copy(row, i, side, batch), sent=False))
         return reports + self.advance(batch.tap, batch.watermark)
@@ -149,8 +153,6 @@ class Pipeline:
                 "lan": sip[LAN],
                 "wan": sip[WAN],
                 "duplicates": self._context.duplicates,
-                "malformed": self._malformed,
-                "truncated": self._truncated,
             },
             "crossings": {
                 "paired": p.paired if p else 0,
@@ -164,18 +166,6 @@ class Pipeline:
     def failures(self) -> dict[str, int]:
         """Rules that raised, by id: faults of ours."""
         return self._engine.failures
-
-    def _note(self, side: int, fresh: list[Seen], batch: Batch) -> None:
-        context = self._context
-        context.sip[side] += len(fresh)
-        context.duplicates = sum(t.duplicates for t in self._transactions)
-        if context.first[side] is None:
-            context.first[side] = _copy(*fresh[0], side, batch)
-        damaged = ROW_MALFORMED | ROW_TRUNCATED
-        for row, _ in fresh:
-            if row[BITS] & damaged:
-                self._malformed += row[BITS] & ROW_MALFORMED != 0
-                self._truncated += row[BITS] & ROW_TRUNCATED != 0
 
     def _pass_time(self, now: int) -> list[Report]:
         reports: list[Report] = []

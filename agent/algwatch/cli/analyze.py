@@ -48,22 +48,29 @@ def main(args: argparse.Namespace) -> int:
     if not (args.files or args.lan or args.wan):
         raise Usage("analyze needs a capture file: algwatch analyze FILE, or --lan FILE --wan FILE")
     ports = _ports(args.ports)
-    counts = native.Counts()
+    source = Source(args.files, args.lan, args.wan, ports)
     try:
-        source = Source(args.files, args.lan, args.wan, ports, counts)
-        if args.json:
-            from algwatch.report.render.json import write_json
-
-            return write_json(source.reports(), source.counts, sys.stdout)
-        from algwatch.report.render.ladder import Ladder
-        from algwatch.report.render.text import write_text
-
-        colour = args.color == "always" or (args.color == "auto" and sys.stdout.isatty())
-        ladder = Ladder()
-        reports = source.reports(ladder.watch)
-        return write_text(reports, source.counts, ladder, sys.stdout, colour)
+        try:
+            return _report(source, args)
+        except TwoSided:
+            # Nothing is printed before the end of the files, so it is safe to begin again.
+            source.survey()
+            return _report(source, args)
     except CaptureError as error:
         raise Usage(str(error)) from None
+
+
+def _report(source: Source, args: argparse.Namespace) -> int:
+    if args.json:
+        from algwatch.report.render.json import write_json
+
+        return write_json(source.reports(), source.counts, sys.stdout)
+    from algwatch.report.render.ladder import Ladder
+    from algwatch.report.render.text import write_text
+
+    colour = args.color == "always" or (args.color == "auto" and sys.stdout.isatty())
+    ladder = Ladder()
+    return write_text(source.reports(ladder.watch), source.counts, ladder, sys.stdout, colour)
 
 
 def _ports(text: str) -> list[int]:
@@ -75,26 +82,39 @@ def _ports(text: str) -> list[int]:
     return ports
 
 
+class TwoSided(Exception):
+    """A file whose side nobody named holds both copies after all."""
+
+
 class Source:
-    """The files as batches for one pipeline: iterate over it. problems: damaged files."""
+    """The files as batches for one pipeline: iterate over it. problems: damaged files.
+
+    Files whose side nobody named are taken for one-sided until a message shows up on two flows;
+    then iterating raises TwoSided, `survey` reads them once more to learn which flow is which
+    side, and iterating again splits them. Most files are one-sided and are read once.
+    """
 
     def __init__(self, files: Sequence[str], lan: Sequence[str], wan: Sequence[str],
-                 ports: Sequence[int], counts: native.Counts) -> None:  # fmt: skip
+                 ports: Sequence[int]) -> None:  # fmt: skip
         self._ports = ports
-        self._scanned = counts
-        self._numbers: dict[str, dict[str, int]] = {}
-        self._sides: Sides | None = None
-        self.taps = [Tap(name, LAN) for name in lan] + [Tap(name, WAN) for name in wan]
-        self._named = len(self.taps)
         self._files = list(files)
+        self._named = [Tap(name, LAN) for name in lan] + [Tap(name, WAN) for name in wan]
+        self._sides: Sides | None = None
+        self._scanned = native.Counts()
+        self._numbers: dict[str, dict[str, int]] = {}
         self.problems: list[str] = []
-        if files and "-" not in files:
-            self._sides = self._survey()
-        for name in files:
-            if self._sides is not None:
-                self.taps += [Tap(name, side) for side in (LAN, WAN, UNKNOWN)]
-            else:
-                self.taps.append(Tap(name, UNKNOWN))
+
+    @property
+    def taps(self) -> list[Tap]:
+        sides = (UNKNOWN,) if self._sides is None else (LAN, WAN, UNKNOWN)
+        return self._named + [Tap(name, side) for name in self._files for side in sides]
+
+    def survey(self) -> None:
+        """Learn the sides of every flow of the unnamed files."""
+        self._sides = Sides()
+        unnamed = [(name, i) for i, name in enumerate(self._files)]
+        for batch in Merged(unnamed, self._ports, native.Counts()):
+            self._sides.survey(batch)
 
     def reports(self, watch: Callable[[Crossing], None] | None = None) -> Iterator[Report]:
         """Everything that the pipeline says about these files, in order."""
@@ -110,27 +130,33 @@ class Source:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """The parts "capture" and "crossings" of the finished reports."""
-        capture = {"packets": self._scanned.as_dict()["packets"], **self._numbers["capture"]}
+        scanned = self._scanned.as_dict()
+        capture = {
+            "packets": scanned["packets"],
+            **self._numbers["capture"],
+            "malformed": scanned["malformed"],
+            "truncated": scanned["truncated"],
+        }
         return {**self._numbers, "capture": capture}
 
-    def _survey(self) -> Sides | None:
-        """First pass over the files whose side nobody named: do they hold both copies?"""
-        sides = Sides()
-        scratch = native.Counts()
-        for batch in Merged(
-            [(name, i) for i, name in enumerate(self._files)], self._ports, scratch
-        ):
-            sides.survey(batch)
-        return sides if sides.found else None
-
     def __iter__(self) -> Iterator[Batch]:
-        width = 3 if self._sides is not None else 1
-        paths = [(tap.name, i) for i, tap in enumerate(self.taps[: self._named])]
-        paths += [(name, self._named + i * width) for i, name in enumerate(self._files)]
+        self._scanned = native.Counts()
+        first = len(self._named)
+        width = 1 if self._sides is None else 3
+        paths = [(tap.name, i) for i, tap in enumerate(self._named)]
+        paths += [(name, first + i * width) for i, name in enumerate(self._files)]
         merged = Merged(paths, self._ports, self._scanned)
+        sides = self._sides
+        glance = Sides() if sides is None and "-" not in self._files else None
         for batch in merged:
-            if self._sides is not None and batch.tap >= self._named:
-                yield from split(batch, self._sides, batch.tap)
+            if batch.tap < first:
+                yield batch
+            elif sides is not None:
+                yield from split(batch, sides, batch.tap)
             else:
+                if glance is not None:
+                    glance.survey(batch)
+                    if glance.found:
+                        raise TwoSided
                 yield batch
         self.problems = merged.problems

@@ -20,7 +20,7 @@ from algwatch.sip.dialog import (
     Dialog,
     Step,
 )
-from algwatch.sip.message import Message, to_text
+from algwatch.sip.message import Message
 from algwatch.sip.timers import ACK_WAIT, SECOND, T4, WINDOW
 
 # What the stages above are told: (call, moment).
@@ -42,6 +42,10 @@ def label(crossing: Crossing) -> str:
     return f"{row[STATUS] // 100}xx {name}" if row[STATUS] else name
 
 
+_NO_CROSSINGS: dict[str, Crossing] = {}
+_NO_CHANGES: dict[str, tuple[Crossing, list[Rewrite]]] = {}
+
+
 class Call:
     """key: hash of the Call-ID; call_id, from_, to: text. dialogs: by side (LAN, WAN, UNKNOWN).
     inbound: the callee is in the LAN; None while nobody knows. crossings: the latest by label;
@@ -56,16 +60,17 @@ class Call:
     def __init__(self, key: int, first: Sighting, two_sided: bool) -> None:
         self.key = key
         self.two_sided = two_sided
-        message = Message(first.payload)
-        self.call_id = to_text(message.call_id)
-        self.from_ = to_text(message.from_.uri)
-        self.to = to_text(message.to.uri)
+        self.call_id, self.from_, self.to = Message(first.payload).parties()
         self.dialogs: list[Dialog | None] = [None, None, None]
         self.inbound: bool | None = None
-        self.crossings: dict[str, Crossing] = {}
-        self.lonely: dict[str, Crossing] = {}
-        self.changed: dict[str, tuple[Crossing, list[Rewrite]]] = {}
-        self.forced: dict[str, Crossing] = {}
+        if two_sided:
+            self.crossings: dict[str, Crossing] = {}
+            self.lonely: dict[str, Crossing] = {}
+            self.changed: dict[str, tuple[Crossing, list[Rewrite]]] = {}
+            self.forced: dict[str, Crossing] = {}
+        else:  # nothing ever crosses: one empty dict serves all calls
+            self.crossings = self.lonely = self.forced = _NO_CROSSINGS
+            self.changed = _NO_CHANGES
         self.predicted = False
 
     @property
@@ -83,6 +88,16 @@ class Call:
         return UNKNOWN
 
     @property
+    def is_plain(self) -> bool:
+        """Answered, acknowledged at once and never touched: no rule has anything to say."""
+        if self.changed or self.forced or self.lonely:
+            return False
+        for d in self.dialogs:
+            if d is not None and not (d.acked_at and d.answer_last <= d.acked_at):
+                return False
+        return True
+
+    @property
     def near_callee(self) -> Dialog | None:
         """The dialog as the side of the callee saw it, or as anybody did."""
         near = self.dialogs[self.callee_side]
@@ -96,6 +111,8 @@ class Call:
 
     def ack(self, now: int) -> str:
         """seen, missing or unknown, of the latest INVITE that was answered. now: ns."""
+        if self.is_plain:
+            return "seen" if any(d.answered_at for d in self.seen) else "unknown"
         d = self.near_callee
         if d is None or not d.answered_at:
             return "unknown"
@@ -114,9 +131,12 @@ class Call:
         return d.repeated_since(d.acked_at + WINDOW)
 
     def outcome(self, now: int) -> str:
+        """completed, dropped, cancelled, rejected, unanswered, ongoing or unknown. now: ns."""
         seen = self.seen
         if any(d.answered_at or d.established for d in seen):
             ended = any(d.bye_at for d in seen)
+            if ended and self.is_plain:
+                return "completed"
             if self.ack(now) == "missing":
                 over = any(d.answered_at and now - d.answered_at >= ACK_WAIT for d in seen)
                 return "dropped" if ended or over else "ongoing"
@@ -133,19 +153,14 @@ class Call:
             return "ongoing"
         return "unknown"
 
-    @property
-    def start(self) -> float:
-        return min(d.started_at for d in self.seen) / 1e9
-
-    @property
-    def end(self) -> float:
-        return max(d.last_at for d in self.seen) / 1e9
-
     def let_go(self) -> None:
-        """It is confirmed and healthy: the bytes are not needed any more."""
-        for d in self.seen:
-            d.request = d.answer = d.ack = d.first = None
-        self.crossings.clear()
+        """Drop the bytes of a call whose 2xx came once and was acknowledged: its INVITE may ring
+        on for hours, and no verdict needs them."""
+        if all(d.acked_at and d.invite is not None and d.invite.finals == 1 for d in self.seen):
+            for d in self.seen:
+                d.request = d.answer = d.ack = d.first = None
+            if self.two_sided:
+                self.crossings = dict(list(self.crossings.items())[:1])
 
 
 class Calls:
@@ -155,7 +170,9 @@ class Calls:
         self.two_sided = two_sided
         self.table: Table[int, Call] = Table(limit)
         self._soon: Deadlines[Call] = Deadlines(2 * WINDOW)
-        self._confirmed: Deadlines[Call] = Deadlines(T4)
+        # The first 2xx that comes again comes T1 after the first, so a second is enough to know
+        # that it does not.
+        self._confirmed: Deadlines[Call] = Deadlines(SECOND)
         self._settle: Deadlines[Call] = Deadlines(SECOND)
         self._linger: Deadlines[Call] = Deadlines(T4)
         self._ack_wait: Deadlines[tuple[Call, int]] = Deadlines(ACK_WAIT + SECOND)
@@ -185,11 +202,12 @@ class Calls:
                 if d.invite is not None and d.invite.finals > REPEATS and not call.predicted:
                     self._soon.add(at, call)
             elif code in (ENDED, UNANSWERED, BYE_SENT):
-                self._settle.add(at, call)
+                if code != ENDED or not d.bye_at:
+                    self._settle.add(at, call)
                 if code != BYE_SENT:
                     self._linger.add(at, call)
-            elif code == STARTED:
-                d.first = None if d.invite is not None else d.first
+            elif code == STARTED and d.request is not None:
+                d.first = None
 
     def cross(self, crossing: Crossing) -> Call | None:
         """Attach a crossing to its call, if it has one; returns that call."""
@@ -226,15 +244,16 @@ class Calls:
                 call.predicted = True
                 moments.append((call, PREDICTED))
         for call in self._confirmed.due(now):
-            d = call.near_callee
-            if self._is_live(call) and (d is None or not self.keeps_evidence(call, d)):
+            if self._is_live(call) and not call.ack_misdelivered():
                 call.let_go()
         for call, answered_at in self._ack_wait.due(now):
             d = call.near_callee
             waits = d is not None and d.answered_at == answered_at and not d.bye_at
             if waits and self._is_live(call) and call.ack(now) != "seen":
                 moments.append((call, JUDGED))
-        moments += [(call, JUDGED) for call in self._settle.due(now) if self._is_live(call)]
+        for call in self._settle.due(now):
+            if not call.is_plain and self._is_live(call):
+                moments.append((call, JUDGED))
         for call in self._linger.due(now):
             if self._is_live(call) and self._is_over(call):
                 del self.table[call.key]
@@ -251,12 +270,10 @@ class Calls:
         self.table.clear()
         moments: list[Moment] = []
         for call in calls:
-            moments += [(call, JUDGED), (call, CLOSED)]
+            if not call.is_plain:
+                moments.append((call, JUDGED))
+            moments.append((call, CLOSED))
         return moments
-
-    @staticmethod
-    def keeps_evidence(call: Call, d: Dialog) -> bool:
-        return call.keeps_coming(d) or call.ack_misdelivered()
 
     def _is_live(self, call: Call) -> bool:
         return self.table.get(call.key) is call

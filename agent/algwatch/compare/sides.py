@@ -11,13 +11,17 @@ from __future__ import annotations
 from algwatch.base import address
 from algwatch.base.native import KIND_SIP, ROW
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch
-from algwatch.base.sighting import AT, CALL, FLOW, IP_ID, KIND, PAIR, TTL, Row
+from algwatch.base.sighting import FLOW, TTL, Row
 from algwatch.base.table import Table
 from algwatch.sip.timers import WINDOW
 
-# A survey needs no more than a sample: flows of a router repeat.
-RECENT = 4096
+# Copies are a few messages apart; twice as many are remembered at most.
+RECENT = 512
 FLOWS = 65536
+
+
+# at, call, flow, ttl, ip_id, the ends of its batch, offset of its own in them
+_Copy = tuple[int, int, int, int, int, bytes, int]
 
 
 class Sides:
@@ -25,7 +29,9 @@ class Sides:
 
     def __init__(self) -> None:
         self.found = False
-        self._recent: Table[int, tuple[Row, bytes]] = Table(RECENT)
+        # Two generations instead of one table with eviction: this is asked for every message.
+        self._recent: dict[int, _Copy] = {}
+        self._older: dict[int, _Copy] = {}
         self._flows: Table[int, int] = Table(FLOWS)
         self._ttls: Table[tuple[int, int], int] = Table(FLOWS)
         self._lan_hosts: Table[bytes, None] = Table(1024)
@@ -34,29 +40,33 @@ class Sides:
     def survey(self, batch: Batch) -> None:
         recent = self._recent
         get = recent.get
+        older = self._older.get
+        ends = bytes(batch.ends)
         for i, row in enumerate(ROW.iter_unpack(batch.rows)):
-            if row[KIND] != KIND_SIP:
+            (at, _, call, pair, flow, _, _, _, _, _, _, ip_id, _, kind, _, ttl, _) = row
+            if kind != KIND_SIP:
                 continue
-            pair = row[PAIR]
-            before = get(pair)
-            if before is not None:
-                old = before[0]
-                if (
-                    old[CALL] == row[CALL]
-                    and row[AT] - old[AT] < WINDOW
-                    and (old[FLOW] != row[FLOW] or abs(old[TTL] - row[TTL]) == 1)
-                ):
-                    self._learn(before, (row, bytes(batch.ends[48 * i : 48 * i + 48])))
-                    continue
-                del recent[pair]
-            recent.add(pair, (row, bytes(batch.ends[48 * i : 48 * i + 48])))
+            before = get(pair) or older(pair)
+            if (
+                before is not None
+                and before[1] == call
+                and at - before[0] < WINDOW
+                and (before[2] != flow or abs(before[3] - ttl) == 1)
+            ):
+                now = (at, call, flow, ttl, ip_id, ends, 48 * i)
+                self._learn(before, now)
+            else:
+                recent[pair] = (at, call, flow, ttl, ip_id, ends, 48 * i)
+        if len(recent) > RECENT:
+            self._older, self._recent = recent, {}
 
-    def _learn(self, one: tuple[Row, bytes], two: tuple[Row, bytes]) -> None:
-        entered, left = (one, two) if one[0][TTL] >= two[0][TTL] else (two, one)
-        if entered[0][IP_ID] != left[0][IP_ID] and abs(entered[0][TTL] - left[0][TTL]) != 1:
+    def _learn(self, one: _Copy, two: _Copy) -> None:
+        entered, left = (one, two) if one[3] >= two[3] else (two, one)
+        if entered[4] != left[4] and abs(entered[3] - left[3]) != 1:
             return  # sent again by a proxy or a loop, not forwarded by one router
-        e_src, e_dst = entered[1][:16], entered[1][16:32]
-        l_src, l_dst = left[1][:16], left[1][16:32]
+        e_ends, l_ends = (c[5][c[6] : c[6] + 48] for c in (entered, left))
+        e_src, e_dst = e_ends[:16], e_ends[16:32]
+        l_src, l_dst = l_ends[:16], l_ends[16:32]
         if e_src != l_src and e_dst != l_dst:
             return
         if e_src != l_src:
@@ -68,19 +78,17 @@ class Sides:
             self._wan_hosts.add(e_dst, None)
             self._lan_hosts.add(l_dst, None)
         else:
-            outbound = self._outbound_by_hint(e_src, e_dst, entered[1][47])
+            outbound = self._outbound_by_hint(e_src, e_dst, e_ends[47])
             self._lan_hosts.add(e_src if outbound else e_dst, None)
         self.found = True
-        for (row, _), side in (
-            (entered, LAN if outbound else WAN),
-            (left, WAN if outbound else LAN),
-        ):
-            self._ttls.add((row[FLOW], row[TTL]), side)
-            known = self._flows.get(row[FLOW])
+        sides = (LAN, WAN) if outbound else (WAN, LAN)
+        for (_, _, flow, ttl, _, _, _), side in zip((entered, left), sides, strict=True):
+            self._ttls.add((flow, ttl), side)
+            known = self._flows.get(flow)
             if known is None:
-                self._flows.add(row[FLOW], side)
+                self._flows.add(flow, side)
             elif known != side:
-                self._flows[row[FLOW]] = UNKNOWN  # one flow on both sides: only the TTL tells
+                self._flows[flow] = UNKNOWN  # one flow on both sides: only the TTL tells
 
     def _outbound_by_hint(self, src: bytes, dst: bytes, version: int) -> bool:
         if src in self._lan_hosts:

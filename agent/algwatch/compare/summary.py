@@ -16,13 +16,19 @@ class CallSummary:
                  "invite_retransmissions", "outcome", "start", "to")  # fmt: skip
 
     def __init__(self, call: Call, now: int) -> None:
-        seen = call.seen
         self.call_id = call.call_id
         self.from_ = call.from_
         self.to = call.to
-        self.start = call.start
-        self.end = call.end
         self.outcome = call.outcome(now)
         self.ack = call.ack(now)
-        self.invite_retransmissions = max(d.invite_retransmissions for d in seen)
-        self.final_retransmissions = max(d.final_retransmissions for d in seen)
+        seen = call.seen
+        d = seen[0]
+        start, end = d.started_at, d.last_at
+        self.invite_retransmissions = d.invite_retransmissions
+        self.final_retransmissions = d.final_retransmissions
+        for d in seen[1:]:
+            start, end = min(start, d.started_at), max(end, d.last_at)
+            self.invite_retransmissions = max(self.invite_retransmissions, d.invite_retransmissions)
+            self.final_retransmissions = max(self.final_retransmissions, d.final_retransmissions)
+        self.start = start / 1e9
+        self.end = end / 1e9

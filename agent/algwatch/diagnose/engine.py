@@ -12,11 +12,11 @@ from algwatch.base.table import Table
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.diagnose.context import Context
-from algwatch.diagnose.finding import HARMS, Finding
+from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.rule import CALL, CAPTURE, CROSSING
 from algwatch.diagnose.rules import RULES
 
-# What has been said, by key: harm and summary.
+# How many things that were said are remembered.
 SAID = 4096
 
 
@@ -27,7 +27,7 @@ class Engine:
         self.context = context
         self.strict = strict
         self.failures: dict[str, int] = {}
-        self._said: Table[str, tuple[int, str]] = Table(SAID)
+        self._said: Table[str, int] = Table(SAID)
         self._rules: dict[str, list[ModuleType]] = {CROSSING: [], CALL: [], CAPTURE: []}
         for rule in RULES:
             if context.two_sided or not rule.RULE.two_sided:
@@ -59,18 +59,14 @@ class Engine:
 
     def _is_news(self, finding: Finding) -> bool:
         """New, or worse than before, or (for what is said of a capture) with other words."""
-        harm = HARMS.index(finding.harm)
+        capture = finding.rule.startswith("CAP")
+        word = hash(finding.summary) if capture else _RANK[finding.harm]
         before = self._said.get(finding.key)
-        if before is not None:
-            if finding.rule.startswith("CAP"):
-                if before[1] == finding.summary:
-                    return False
-            elif _rank(harm) <= _rank(before[0]):
-                return False
-        self._said.add(finding.key, (harm, finding.summary))
+        if before is not None and (before == word if capture else word <= before):
+            return False
+        self._said.add(finding.key, word)
         return True
 
 
-def _rank(harm: int) -> int:
-    # "certain" is said before it happens, "observed" after it did: the later word wins.
-    return {0: 0, 1: 1, 3: 2, 2: 3}[harm]
+# "certain" is said before it happens, "observed" after it did: the later word wins.
+_RANK = {"none": 0, "latent": 1, "certain": 2, "observed": 3}

@@ -23,7 +23,6 @@ from algwatch.sip.transaction import (
     FINAL,
     FINAL_AGAIN,
     ORPHAN,
-    PROVISIONAL,
     REQUEST,
     REQUEST_AGAIN,
     TIMED_OUT,
@@ -39,7 +38,6 @@ CONFIRMED = 3  # first ACK to that 2xx
 ENDED = 4  # BYE answered, or the INVITE got a non-2xx final response
 UNANSWERED = 5  # Timer B
 BYE_SENT = 6
-PROCEEDING = 7  # a response came for an INVITE whose payload may be let go
 
 Step = tuple["Dialog", int, Row]
 
@@ -99,20 +97,44 @@ class Dialogs:
             method = t.method
             if method > CANCEL or not method:
                 continue
+            at = row[AT]
             d = get(row[CALL])
             if d is None:
-                if code == TIMED_OUT:
-                    continue
-                d = Dialog(row[CALL], self.side, row[AT])
+                if code not in (REQUEST, FINAL, ORPHAN):
+                    continue  # the echo of a call that is over
+                d = Dialog(row[CALL], self.side, at)
                 d.caller_tag = row[FROM_TAG]
-                d.first = self._sighting(row, i, batch)
                 self.table.add(row[CALL], d)
+                if method == INVITE and code == REQUEST:
+                    d.first = d.request = self._sighting(row, i, batch)
+                else:
+                    d.first = self._sighting(row, i, batch)
                 step((d, STARTED, row))
-            at = row[AT]
             if code != TIMED_OUT:
                 d.last_at = at
             if method == INVITE:
-                self._invite(code, d, t, row, i, batch, step)
+                if code == REQUEST:
+                    if d.invite is not None or d.request is None:
+                        d.request = self._sighting(row, i, batch)
+                        d.answer = d.ack = None
+                        d.answered_at = d.answer_last = d.acked_at = d.rejected = 0
+                    d.invite = t
+                    if not row[TO_TAG]:
+                        d.partial = False
+                elif code in (FINAL, ORPHAN):
+                    self._answered(code, d, t, row, i, batch, step)
+                elif code == FINAL_AGAIN:
+                    d.final_retransmissions += 1
+                    if t is d.invite and d.answered_at:
+                        d.answer_last = at
+                        if d.answer is None:  # let go when it was acknowledged, needed again now
+                            d.answer = self._sighting(row, i, batch)
+                        step((d, REPEATED, row))
+                elif code == REQUEST_AGAIN:
+                    d.invite_retransmissions += 1
+                elif code == TIMED_OUT and t is d.invite:
+                    d.timed_out = True
+                    step((d, UNANSWERED, row))
             elif method == ACK:
                 if code == REQUEST:
                     d.acks += 1
@@ -125,11 +147,13 @@ class Dialogs:
                 elif code == REQUEST_AGAIN:
                     d.acks += 1
             elif method == BYE:
-                if code == REQUEST and not d.bye_at:
-                    d.bye_at = at
-                    d.bye_by_caller = row[FROM_TAG] == d.caller_tag
-                    d.bye = self._sighting(row, i, batch)
-                    step((d, BYE_SENT, row))
+                if code == REQUEST:
+                    if not d.bye_at:
+                        d.bye_at = at
+                        d.bye_by_caller = row[FROM_TAG] == d.caller_tag
+                        if not d.acked_at or d.answer_last > d.acked_at:
+                            d.bye = self._sighting(row, i, batch)
+                        step((d, BYE_SENT, row))
                 elif code in (FINAL, ORPHAN) and not d.ended_at:
                     d.ended_at = at
                     step((d, ENDED, row))
@@ -137,46 +161,22 @@ class Dialogs:
                 d.cancelled_at = at
         return steps
 
-    def _invite(self, code: int, d: Dialog, t: Transaction, row: Row, i: int, batch: Batch,
-                step: Callable[[Step], None]) -> None:  # fmt: skip
-        at = row[AT]
-        if code == REQUEST:
+    def _answered(self, code: int, d: Dialog, t: Transaction, row: Row, i: int, batch: Batch,
+                  step: Callable[[Step], None]) -> None:  # fmt: skip
+        """The first final response of an INVITE transaction."""
+        status = row[STATUS]
+        if code == ORPHAN and d.invite is None:
             d.invite = t
-            d.request = self._sighting(row, i, batch)
-            d.answer = d.ack = None
-            d.answered_at = d.answer_last = d.acked_at = 0
-            d.rejected = 0
-            if not row[TO_TAG]:
-                d.partial = False
-        elif code == REQUEST_AGAIN:
-            d.invite_retransmissions += 1
-        elif code == PROVISIONAL:
-            step((d, PROCEEDING, row))
-        elif code == TIMED_OUT:
-            if t is d.invite:
-                d.timed_out = True
-                step((d, UNANSWERED, row))
-        elif code in (FINAL, ORPHAN):
-            status = row[STATUS]
-            if code == ORPHAN and d.invite is None:
-                d.invite = t
-            if t is not d.invite or status < 200:
-                return
-            if status < 300:
-                d.answered_at = d.answer_last = at
-                d.answers += 1
-                d.answer = self._sighting(row, i, batch)
-                step((d, ANSWERED, row))
-            else:
-                d.rejected = status
-                step((d, ENDED, row))
-        elif code == FINAL_AGAIN:
-            d.final_retransmissions += 1
-            if t is d.invite and d.answered_at:
-                d.answer_last = at
-                if d.answer is None:  # let go when it was acknowledged, needed again now
-                    d.answer = self._sighting(row, i, batch)
-                step((d, REPEATED, row))
+        if t is not d.invite or status < 200:
+            return
+        if status < 300:
+            d.answered_at = d.answer_last = row[AT]
+            d.answers += 1
+            d.answer = self._sighting(row, i, batch)
+            step((d, ANSWERED, row))
+        else:
+            d.rejected = status
+            step((d, ENDED, row))
 
     def _sighting(self, row: Row, i: int, batch: Batch) -> Sighting:
         start = row[PAYLOAD]

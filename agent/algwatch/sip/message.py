@@ -8,6 +8,9 @@ from __future__ import annotations
 from algwatch.base.native import ADDR, ANOMALY_NAMES, METHOD_NAMES, SIP, VIA, scan_message
 from algwatch.sip.sdp import Sdp
 
+_FROM_URI = SIP.FROM + ADDR.URI
+_TO_URI = SIP.TO + ADDR.URI
+
 
 def to_text(span: bytes) -> str:
     """Wire bytes for people: UTF-8 (RFC 3261 section 7), what is not shows as U+FFFD."""
@@ -117,6 +120,15 @@ class Message:
     @property
     def cseq(self) -> int:
         return self.scanned[SIP.CSEQ] << 16 | self.scanned[SIP.CSEQ + 1]
+
+    def parties(self) -> tuple[str, str, str]:
+        """Call-ID, From URI and To URI as text: what every call is listed with."""
+        span = self.span
+        return (
+            to_text(span(SIP.CALL_ID)),
+            to_text(span(_FROM_URI)),
+            to_text(span(_TO_URI)),
+        )
 
     @property
     def from_(self) -> Address:
