@@ -80,7 +80,7 @@ def _url(value: str) -> str:
 KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "lan": (_interfaces, []),
     "wan": (_interfaces, []),
-    "ports": (_ports, [5060]),
+    "ports": (_ports, [5060, 5080]),
     "cpe": (_cpe, ""),
     "mqtt": (_url, ""),
     "mqtt_user": (_text, ""),
@@ -89,7 +89,7 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "mqtt_cert": (_text, ""),
     "mqtt_key": (_text, ""),
     "mqtt_keepalive": (_between(5, 3600), 60),
-    "boot_delay": (_between(0, 86400), None),
+    "boot_delay": (_between(0, 86400), 0),
     "outbox_bytes": (_between(16384, 64 << 20), 262144),
     "health_interval": (_between(1, 86400), 60),
     "privacy": (_switch, True),
@@ -102,7 +102,7 @@ ENVIRONMENT = {"ALGWATCH_MQTT_USER": "mqtt_user", "ALGWATCH_MQTT_PASSWORD": "mqt
 
 
 class Config:
-    """One attribute a key of KEYS; boot_delay None means: not set."""
+    """One attribute a key of KEYS."""
 
     if TYPE_CHECKING:
         lan: list[str]
@@ -116,7 +116,7 @@ class Config:
         mqtt_cert: str
         mqtt_key: str
         mqtt_keepalive: int
-        boot_delay: int | None
+        boot_delay: int
         outbox_bytes: int
         health_interval: int
         privacy: bool

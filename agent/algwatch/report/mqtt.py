@@ -52,6 +52,11 @@ class _NoSsl:
         pass
 
 
+def _module(name: str) -> Any:
+    # paho is imported when a broker is wanted, and untyped: 1.6 has no types, 2.x others.
+    return import_module(name)
+
+
 class Link:
     """A connection that comes back by itself.
 
@@ -82,9 +87,9 @@ class Link:
         self._say = say
         self._boot_delay = boot_delay
         self._keepalive = keepalive
-        self._mqtt: Any = import_module("paho.mqtt.client")
-        self._properties: Any = import_module("paho.mqtt.properties").Properties
-        self._packets: Any = import_module("paho.mqtt.packettypes").PacketTypes
+        self._mqtt = _module("paho.mqtt.client")
+        self._properties = _module("paho.mqtt.properties").Properties
+        self._packets = _module("paho.mqtt.packettypes").PacketTypes
         if getattr(self._mqtt, "ssl", None) is None:
             self._mqtt.ssl = _NoSsl
         self._protocol = MQTT5

@@ -31,6 +31,7 @@ class Publisher:
         keepalive: int = 60,
         health_expiry: int = 120,
     ) -> None:
+        self.broker = broker
         self._encoder = encoder
         self._outbox = outbox
         self._wall = wall
@@ -57,10 +58,9 @@ class Publisher:
     def connected(self) -> bool:
         return self._link.connected
 
-    def finding(self, finding: Finding, shift: float) -> None:
-        """shift: seconds from the packet clock to the wall clock."""
+    def finding(self, finding: Finding) -> None:
         with self._lock:
-            payload = self._encoder.finding(finding, self._wall(), shift)
+            payload = self._encoder.finding(finding, self._wall())
         self._put("finding", payload)
 
     def advice(self, advice: list[Advice]) -> None:
@@ -77,7 +77,16 @@ class Publisher:
         if not self._link.connected:
             return
         with self._lock:
-            payload = self._encoder.health(health, self._wall())
+            outbox = self._outbox
+            mqtt = {
+                "queue": len(outbox),
+                "queue_bytes": outbox.size,
+                "dropped": outbox.dropped,
+                "expired": outbox.expired,
+                "refused": outbox.refused,
+                "connections": self._link.connections,
+            }
+            payload = self._encoder.health({**health, "mqtt": mqtt}, self._wall())
         self._put("health", payload, expiry=self._health_expiry)
 
     def stop(self, patience: float) -> bool:

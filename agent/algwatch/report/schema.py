@@ -83,8 +83,8 @@ class Encoder:
         body.update(more)
         return _pack(body)
 
-    def finding(self, finding: Finding, at: float, shift: float = 0.0) -> bytes:
-        """at, shift: seconds; shift is added to the times of the packets (base/clock.py)."""
+    def finding(self, finding: Finding, at: float) -> bytes:
+        """at: seconds since 1970, of the report."""
         privacy = self._privacy
         for look in finding.evidence:
             privacy.learn(look.payload)
@@ -92,7 +92,7 @@ class Encoder:
         looks = [
             {
                 "side": look.side,
-                "at": look.at + shift,
+                "at": look.at,
                 "observed": _cut(privacy.text(look.observed, call_id)),
                 "expected": _cut(privacy.text(look.expected, call_id)),
                 "bytes": privacy.evidence(look.payload),
@@ -108,7 +108,7 @@ class Encoder:
             "harm": finding.harm,
             "call_id": _cut(privacy.call_id(call_id), 256),
             "side": finding.side,
-            "at": finding.at + shift,
+            "at": finding.at,
             "summary": _cut(privacy.text(finding.summary, call_id)),
             "fingerprint": _cut(finding.fingerprint, 64),
             "key": privacy.mark(finding.key),

@@ -1,0 +1,395 @@
+"""`algwatch run`: both taps, one poll loop, the pipeline, and what it says told and published.
+
+Everything happens in one thread but the connection to the broker (report/mqtt.py).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import struct
+import sys
+import time
+from types import FrameType
+from typing import IO
+
+from algwatch import __version__
+from algwatch.advise.advice import Advice
+from algwatch.base.clock import PacketClock
+from algwatch.base.native import ROW, Counts
+from algwatch.base.packet import LAN, SIDE_NAMES, WAN, Batch, Tap
+from algwatch.capture.filter import FilterError
+from algwatch.capture.ring import DISORDER, LAG, LiveTap, TapError
+from algwatch.compare.summary import CallSummary
+from algwatch.config import Config
+from algwatch.diagnose.finding import Evidence, Finding
+from algwatch.pipeline import Pipeline, Report
+from algwatch.report.render.line import event_line, printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from algwatch.report.publisher import Publisher
+
+BUSY, IDLE = 0.25, 0.5  # seconds between looks at idle taps, with and without something pending
+TURN = 8  # batches of one tap in a row; pairs need both sides
+FAREWELL = 2.0  # seconds that the broker gets to acknowledge the last reports
+MAX_ADVICE = 64  # phones and providers with advice in force
+
+_AT = struct.Struct("=Q")
+
+
+class CannotStart(Exception):
+    """The text is one line that says what to do next."""
+
+
+class Voice:
+    """Standard output: sentences, or JSON lines. A reader that went away does not stop us."""
+
+    def __init__(self, out: IO[str], as_json: bool) -> None:
+        self._out: IO[str] | None = out
+        self._json = as_json
+
+    def say(self, text: str) -> None:
+        """A line about the agent itself; any thread. With JSON it goes to standard error."""
+        if self._json:
+            print(f"algwatch: {printable(text)}", file=sys.stderr, flush=True)
+        else:
+            self._write(printable(text))
+
+    def report(self, report: Report) -> None:
+        self._write(self._as_json(report) if self._json else event_line(report))
+
+    def _as_json(self, report: Report) -> str:
+        from algwatch.report.render import json
+
+        if isinstance(report, Finding):
+            return f'{{"finding":{json.finding_json(report)}}}'
+        if isinstance(report, Advice):
+            return f'{{"advice":{json.advice_json(report)}}}'
+        return f'{{"call":{json.call_json(report)}}}'
+
+    def _write(self, line: str) -> None:
+        if self._out is None:
+            return
+        try:
+            self._out.write(line + "\n")
+            self._out.flush()
+        except OSError:
+            self._out = None
+            # Python flushes once more when it exits, and would complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+class Source:
+    """A live tap and what the loop knows about it."""
+
+    __slots__ = ("away", "live", "side")
+
+    def __init__(self, live: LiveTap, side: int) -> None:
+        self.live = live
+        self.side = side
+        self.away = False
+
+
+class Daemon:
+    """sources: one for each tap of the pipeline, in its order. publisher: None without MQTT."""
+
+    def __init__(
+        self,
+        sources: list[Source],
+        pipeline: Pipeline,
+        clock: PacketClock,
+        voice: Voice,
+        counts: Counts,
+        publisher: Publisher | None,
+        health_interval: float,
+    ) -> None:
+        self._sources = sources
+        self._pipeline = pipeline
+        self._clock = clock
+        self._voice = voice
+        self._counts = counts
+        self._publisher = publisher
+        self._health_interval = health_interval
+        self._started = time.monotonic()
+        self._advice: dict[tuple[str, str], Advice] = {}
+        self._stopping = False
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+
+    def run(self) -> None:
+        """Until SIGTERM or SIGINT."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        # The first one soon: an operator who looks at a new router wants to see it alive.
+        health_at = time.monotonic() + min(5.0, self._health_interval)
+        while not self._stopping:
+            self._wait()
+            step = self._clock.look()
+            if step:
+                self._voice.say(f"the clock was set: {step / 1e9:+.3f} s")
+            for tap in range(len(self._sources)):
+                self._turn(tap)
+            if time.monotonic() >= health_at:
+                health_at = time.monotonic() + self._health_interval
+                if self._publisher is not None:
+                    self._publisher.health(self.health())
+        for tap in range(len(self._sources)):
+            self._turn(tap)
+        self._tell(self._pipeline.finish())
+
+    def stop(self) -> None:
+        """The last reports, the farewell, and the interfaces back to the kernel."""
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever is in a hurry
+        missing = False
+        if self._publisher is not None:
+            self._publisher.health(self.health())
+            missing = not self._publisher.stop(FAREWELL)
+        for source in self._sources:
+            source.live.close()
+        lost = ", the broker did not get everything" if missing else ""
+        self._voice.say(f"algwatch stopped{lost}")
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            self._voice.say("nothing is read again on SIGHUP: restart to change settings")
+        else:
+            self._stopping = True
+
+    def _wait(self) -> None:
+        poller = select.poll()
+        poller.register(self._wake_read, select.POLLIN)
+        for source in self._sources:
+            number = source.live.fileno()
+            if number >= 0:
+                poller.register(number, select.POLLIN)
+        pause = BUSY if self._pipeline.pending else IDLE
+        for number, _ in poller.poll(pause * 1000):
+            if number == self._wake_read:
+                os.read(self._wake_read, 64)
+
+    def _turn(self, tap: int) -> None:
+        """What one tap has ready, or the time until which it surely has nothing."""
+        source = self._sources[tap]
+        for _ in range(TURN):
+            before = self._clock.now()
+            batch = source.live.read()
+            if batch is None:
+                self._note_away(source)
+                # As LiveTap.watermark(), on the packet clock: the wall clock may have stepped.
+                self._tell(self._pipeline.advance(tap, before - LAG))
+                return
+            try:
+                if batch.count:
+                    self._move(batch)
+                    self._tell(self._pipeline.feed(batch))
+            finally:
+                source.live.release()
+
+    def _move(self, batch: Batch) -> None:
+        """Put a batch on the packet clock; costs nothing while the wall clock never stepped."""
+        if not self._clock.steps:
+            return
+        batch.rows = self._clock.rows(batch.rows, batch.count)
+        last: int = _AT.unpack_from(batch.rows, (batch.count - 1) * ROW.size)[0]
+        batch.watermark = max(0, last - DISORDER)
+
+    def _note_away(self, source: Source) -> None:
+        away = source.live.fileno() < 0
+        if away != source.away:
+            source.away = away
+            name = source.live.name
+            self._voice.say(f"{name} went away: waiting for it" if away else f"{name} is back")
+
+    def _tell(self, reports: list[Report]) -> None:
+        said = False
+        for report in reports:
+            if self._clock.shift:
+                report = on_the_wall(report, self._clock)
+            self._voice.report(report)
+            if isinstance(report, Advice):
+                key = (report.action, report.subject)
+                self._advice.pop(key, None)
+                self._advice[key] = report
+                if len(self._advice) > MAX_ADVICE:
+                    del self._advice[next(iter(self._advice))]
+                said = True
+            elif isinstance(report, Finding) and self._publisher is not None:
+                self._publisher.finding(report)
+        if said and self._publisher is not None:
+            self._publisher.advice(list(self._advice.values())[::-1])  # the newest first
+
+    def health(self) -> dict[str, object]:
+        """As in docs/wire.md."""
+        taps = {
+            source.live.name: {
+                "side": SIDE_NAMES[source.side],
+                "away": source.away,
+                "reopened": source.live.reopened,
+                **source.live.stats(),
+            }
+            for source in self._sources
+        }
+        return {
+            "uptime": round(time.monotonic() - self._started, 1),
+            "rss": resident(),
+            "clock_steps": self._clock.steps,
+            "taps": taps,
+            "frames": self._counts.as_dict(),
+            "rule_failures": dict(self._pipeline.failures),
+            **self._pipeline.counts(),
+        }
+
+
+def on_the_wall(report: Report, clock: PacketClock) -> Report:
+    """A report whose times are what the wall clock says now, not what it said at the start."""
+    if isinstance(report, CallSummary):
+        report.start, report.end = clock.wall(report.start), clock.wall(report.end)
+    if not isinstance(report, Finding):
+        return report
+    looks = [
+        Evidence(e.side, clock.wall(e.at), e.observed, e.expected, e.payload)
+        for e in report.evidence
+    ]
+    return Finding(
+        report.rule,
+        report.slug,
+        report.severity,
+        report.where,
+        report.harm,
+        report.call_id,
+        report.side,
+        clock.wall(report.at),
+        report.summary,
+        looks,
+        report.key,
+        report.fingerprint,
+    )
+
+
+def resident() -> int:
+    """Memory in RAM, kB (proc(5), statm)."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE") // 1024
+
+
+def hardware_address(interface: str) -> str:
+    """Twelve hex digits, "" when it has none (netdevice(7), SIOCGIFHWADDR)."""
+    import fcntl
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            got = fcntl.ioctl(sock, 0x8927, struct.pack("16s24x", interface.encode()))
+        except OSError:
+            return ""
+    address = got[18:24].hex()
+    return "" if address == "000000000000" else address
+
+
+def privacy_key(path: str) -> tuple[bytes, bool]:
+    """The key of the pseudonyms, and whether it will be the same after a restart.
+
+    Written once, where a directory for it was made; without one it lasts until the end of this
+    run. CannotStart when the file is there and does not serve.
+    """
+    try:
+        with open(path, "rb") as file:
+            key = file.read(64)
+        if len(key) < 16:
+            raise CannotStart(f"privacy_key {path}: too short; delete it to get a new one")
+        return key, True
+    except FileNotFoundError:
+        key = os.urandom(32)
+    except OSError as problem:
+        raise CannotStart(f"privacy_key {path}: {problem.strerror}") from None
+    try:
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError:
+        return key, False
+    try:
+        os.write(number, key)
+        os.fsync(number)
+    finally:
+        os.close(number)
+    return key, True
+
+
+def _open_taps(config: Config, counts: Counts) -> list[Source]:
+    # Random, so that nobody outside can build SIP messages whose hashes collide.
+    key = os.urandom(16)
+    sources: list[Source] = []
+    wanted = [(name, LAN) for name in config.lan] + [(name, WAN) for name in config.wan]
+    try:
+        for index, (name, side) in enumerate(wanted):
+            sources.append(Source(LiveTap(name, index, config.ports, key, counts), side))
+    except (TapError, FilterError) as problem:
+        for source in sources:
+            source.live.close()
+        raise CannotStart(str(problem)) from None
+    return sources
+
+
+def _publisher(config: Config, cpe: str, voice: Voice, about: dict[str, object]) -> Publisher:
+    # Here, because paho is the largest thing in this process and not everybody wants a broker.
+    from algwatch.report.broker import Broker, BrokerError
+    from algwatch.report.outbox import Outbox
+    from algwatch.report.privacy import Privacy
+    from algwatch.report.publisher import Publisher
+    from algwatch.report.schema import Encoder
+
+    key, lasting = privacy_key(config.privacy_key)
+    if config.privacy and not lasting:
+        voice.say(f"pseudonyms change with each restart: {config.privacy_key} cannot be written")
+    boot = f"{int(time.time()) & 0xFFFFFFFF:08x}{os.urandom(4).hex()}"
+    try:
+        return Publisher(
+            Broker(
+                config.mqtt,
+                config.mqtt_user,
+                config.mqtt_password,
+                config.mqtt_ca,
+                config.mqtt_cert,
+                config.mqtt_key,
+            ),
+            Encoder(cpe, __version__, boot, Privacy(key, config.privacy)),
+            Outbox(config.outbox_bytes),
+            time.time,
+            voice.say,
+            about,
+            0 if sys.stdin is not None and sys.stdin.isatty() else config.boot_delay,
+            config.mqtt_keepalive,
+            2 * config.health_interval,
+        )
+    except BrokerError as problem:
+        raise CannotStart(str(problem)) from None
+
+
+def run(config: Config, out: IO[str]) -> int:
+    """The daemon from start to end. Returns 0; CannotStart."""
+    voice = Voice(out, config.json)
+    counts = Counts()
+    sources = _open_taps(config, counts)
+    names = ", ".join(f"{s.live.name} ({SIDE_NAMES[s.side]})" for s in sources[:-1])
+    names += f" and {sources[-1].live.name} ({SIDE_NAMES[sources[-1].side]})"
+    publisher = None
+    where = "reporting here only"
+    if config.mqtt:
+        cpe = config.cpe or hardware_address(config.lan[0])
+        if not cpe:
+            raise CannotStart(f"{config.lan[0]} has no MAC address: name this router with --cpe")
+        taps: dict[str, object] = {s.live.name: SIDE_NAMES[s.side] for s in sources}
+        publisher = _publisher(config, cpe, voice, {"taps": taps})
+        where = f"reporting to {publisher.broker} as {cpe}"
+    voice.say(f"algwatch {__version__}: watching {names}, {where}")
+    clock = PacketClock(time.monotonic_ns, time.time_ns)
+    pipeline = Pipeline([Tap(s.live.name, s.side) for s in sources], live=True)
+    daemon = Daemon(sources, pipeline, clock, voice, counts, publisher, config.health_interval)
+    if publisher is not None:
+        publisher.start()
+    daemon.run()
+    daemon.stop()
+    return 0
