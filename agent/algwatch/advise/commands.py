@@ -9,9 +9,10 @@ def disable_on_openwrt(phone: str) -> list[str]:
     A running conntrack entry keeps its helper, so the phone's entry is deleted, when no call is
     up; the phone's next packet makes it anew.
     """
+    find_zone = "sed -n \"s/^firewall\\.\\(.*\\)\\.name='lan'$/\\1/p\""
     return [
         "cp /etc/config/firewall /etc/config/firewall.before-algwatch",
-        "zone=$(uci show firewall | sed -n \"s/^firewall\\.\\(.*\\)\\.name='lan'$/\\1/p\" | head -n1)",
+        f"zone=$(uci show firewall | {find_zone} | head -n1)",
         "uci set firewall.$zone.auto_helper='0'",
         "uci commit firewall",
         "fw4 -q check && /etc/init.d/firewall reload",

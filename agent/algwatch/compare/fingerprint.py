@@ -19,14 +19,14 @@ def fingerprint(changes: list[Rewrite]) -> str:
         return PROXY
     if any(r.header in ("Call-ID", "Record-Route", "Route") for r in changes):
         return JUNIPER
-    if all(r.explained and r.linux for r in changes):
+    if all(r.linux for r in changes):
         return LINUX
     return UNKNOWN
 
 
 def not_linux(changes: list[Rewrite]) -> list[Rewrite]:
     """The changes that nf_nat_sip would not have made, or not in this form."""
-    return [r for r in changes if not (r.explained and r.linux)]
+    return [r for r in changes if not r.linux]
 
 
 def reason(changes: list[Rewrite]) -> str:

@@ -66,6 +66,12 @@ class Translation:
                 return f"{l_host}:{l_port}"
         return ""
 
+    def is_forced(self, before: tuple[str, int], after: tuple[str, int]) -> bool:
+        """Only the port of the packet's own destination was changed: map_addr() writes its
+        forced_dport there, whatever the packet's destination port is."""
+        _, _, host, port = self.ends[1]
+        return before[0] == after[0] == host and (before[1] or 5060) == port != after[1] != 0
+
 
 def joined(host: str, port: int) -> str:
     shown = f"[{host}]" if ":" in host else host
@@ -135,6 +141,9 @@ def _endpoint(found: list[Rewrite], header: str, index: int, before: tuple[str, 
         explained = EXPECTATION
     elif before[0] == after[0] and (before[1] or 5060) == (after[1] or 5060):
         explained = NORMALISED  # :5060 written out or left out
+    linux = bool(explained) and after[1] != 0
+    if not explained and how.is_forced(before, after):
+        linux, expected = True, joined(*before)
     expected = expected or (joined(host, before[1]) if host else "")
     field = "address" if before[0] != after[0] else "port"
     found.append(
@@ -146,7 +155,7 @@ def _endpoint(found: list[Rewrite], header: str, index: int, before: tuple[str, 
             written,
             explained,
             expected,
-            linux=bool(explained) and after[1] != 0,
+            linux=linux,
         )
     )
 

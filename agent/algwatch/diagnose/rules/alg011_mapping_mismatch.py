@@ -25,6 +25,8 @@ References
 
 from __future__ import annotations
 
+import sys
+
 from algwatch.base.sighting import Sighting
 from algwatch.compare import fingerprint as prints
 from algwatch.compare.call import Call
@@ -44,10 +46,10 @@ RULE = Rule(
 
 
 def check(call: Call, context: Context) -> list[Finding]:
-    found = []
     forced = _forced(call, context)
     if forced is not None:
-        found.append(forced)
+        return [forced]  # what it then wrote into headers follows from it
+    found: list[Finding] = []
     for crossing, _ in call.changed.values():
         wrong = _wrong(call, crossing, context)
         if wrong is not None:
@@ -95,9 +97,7 @@ def _proof_of_port(call: Call) -> Sighting | None:
 
 
 def _port(endpoint: bytes | None) -> int:
-    # aw_ends holds ports in the byte order of the machine
-    import sys
-
+    # aw_ends holds ports in the byte order of the machine.
     return int.from_bytes(endpoint[16:18], sys.byteorder) if endpoint else 0
 
 

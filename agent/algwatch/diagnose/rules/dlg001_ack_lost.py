@@ -54,14 +54,17 @@ READINGS = {
 
 def check(call: Call, context: Context) -> Finding | None:
     how = lost.lost_ack(call, context.now)
-    if how is None or how.dialog.answer is None:
+    if how is None:
         return None
     d = how.dialog
+    answer = d.answer
+    if answer is None:
+        return None
     where, what = READINGS[how.how]
     if lost.strange_ack(call, how) is not None:
         where = "provider"  # it came from, or went to, a host that the NAT was never told of
     expected = "ACK within T1"
-    proof = [evidence(d.answer, f"2xx sent {how.repeats + 1} times", expected)]
+    proof = [evidence(answer, f"2xx sent {how.repeats + 1} times", expected)]
     far = call.dialogs[WAN]
     ack = d.ack or (far.ack if far is not None else None)
     if ack is not None:
