@@ -1,0 +1,79 @@
+"""Ink: what a terminal may be sent. Text from the wire passes `clean` and nothing else does."""
+
+from __future__ import annotations
+
+from typing import IO
+
+# Select Graphic Rendition (ECMA-48 section 8.3.117), the only control sequences ever written.
+STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36",
+          "bold red": "1;31", "bold green": "1;32", "bold yellow": "1;33"}  # fmt: skip
+
+
+class Glyphs:
+    """The characters that lines are made of."""
+
+    __slots__ = ("across", "bullet", "cross", "dash", "dots", "left", "right", "rule", "wall")
+
+    def __init__(self, wall: str, dash: str, across: str, left: str, right: str, cross: str,
+                 dots: str, bullet: str, rule: str) -> None:  # fmt: skip
+        self.wall = wall
+        self.dash = dash
+        self.across = across
+        self.left = left
+        self.right = right
+        self.cross = cross
+        self.dots = dots
+        self.bullet = bullet
+        self.rule = rule
+
+
+ASCII = Glyphs("|", "-", "+", "<", ">", "X", "...", "-", "-")
+UNICODE = Glyphs("│", "─", "┼", "◀", "▶", "✗", "…", "•", "─")
+
+
+class Ink:
+    """colour: whether styles are written; unicode: whether the terminal shows more than ASCII."""
+
+    __slots__ = ("_colour", "_unicode", "glyphs")
+
+    def __init__(self, colour: bool, unicode: bool) -> None:
+        self._colour = colour
+        self._unicode = unicode
+        self.glyphs = UNICODE if unicode else ASCII
+
+    def paint(self, text: str, style: str) -> str:
+        """text in a style of STYLES, "" for none."""
+        if not self._colour or not style or not text:
+            return text
+        return f"\x1b[{STYLES[style]}m{text}\x1b[0m"
+
+    def clean(self, text: str) -> str:
+        """Nothing that a terminal would obey: control and format characters (ESC, CR, bidi
+        overrides, ...) come out as escapes, and so does what is not ASCII where it must be."""
+        if not text.isprintable():
+            text = "".join(c if c.isprintable() else _escape(c) for c in text)
+        if not self._unicode and not text.isascii():
+            text = text.encode("ascii", "backslashreplace").decode("ascii")
+        return text
+
+    def cut(self, text: str, width: int, start: int = 0) -> str:
+        """At most width columns of text; what is at start stays visible."""
+        if len(text) <= width:
+            return text
+        dots = self.glyphs.dots
+        if start < width - len(dots):
+            return text[: max(0, width - len(dots))] + dots
+        first = min(start - 10, len(text) - width + len(dots))
+        piece = dots + text[first : first + width - len(dots)]
+        if first + width - len(dots) < len(text):
+            piece = piece[: -len(dots)] + dots
+        return piece
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def speaks_unicode(out: IO[str]) -> bool:
+    encoding = getattr(out, "encoding", None) or "ascii"
+    return encoding.lower().replace("-", "").startswith("utf")

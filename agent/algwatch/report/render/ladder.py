@@ -1,0 +1,253 @@
+"""Ladder: what went between whom, call by call, kept small enough for any capture.
+
+It is shown every message once it is known what became of it, and keeps for each call the steps
+that a person would draw: first copies one by one, retransmissions as one line with a count.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from algwatch.base import address
+from algwatch.base.native import (
+    ACK,
+    BYE,
+    CANCEL,
+    INFO,
+    INVITE,
+    METHOD_NAMES,
+    NOTIFY,
+    PRACK,
+    REFER,
+    UPDATE,
+)
+from algwatch.base.sighting import AT, CALL, CSEQ, METHOD, STATUS, TO_TAG, TXN, Sighting
+from algwatch.base.table import Table
+from algwatch.compare.crossing import Crossing
+from algwatch.compare.rewrite import rewrites
+from algwatch.report.render.differ import Pair, differing_lines
+from algwatch.sip.message import Message, to_text
+
+CALLS = 200  # calls that are drawn
+STEPS = 60  # steps of one call that are drawn
+GONE = 4096  # calls that are remembered as not drawn
+UNANSWERED = 1024  # requests outside calls that wait for their answer
+
+MAKES_A_CALL = (INVITE, ACK, BYE, CANCEL)
+WITHIN_A_CALL = (PRACK, UPDATE, INFO, NOTIFY, REFER)
+
+CROSSED = "crossed"  # both copies were seen
+LONELY = "lonely"  # one copy, and the other never came (or there is only one side)
+
+
+class Step:
+    """One arrow. at, last: ns of its first and last copy; count: how many; again: something
+    like it came before; label: for people; outbound: from the LAN; fate: a word above;
+    lan, wan: the copies' Ends as (src, sport, dst, dport), None where there is none;
+    expected: LAN address and port that the NAT mapping says, where it went elsewhere;
+    lines: pairs of differing lines."""
+
+    __slots__ = ("again", "at", "count", "expected", "fate", "label", "lan", "last", "lines",
+                 "outbound", "wan")  # fmt: skip
+
+    def __init__(self, crossing: Crossing, fate: str, lines: tuple[Pair, ...], again: bool) -> None:
+        copy = crossing.entered
+        self.at = self.last = copy.row[AT]
+        self.count = 1
+        self.again = again
+        self.label = _label(copy)
+        self.outbound = crossing.outbound
+        self.fate = fate
+        self.lan = _ends(crossing.lan)
+        self.wan = _ends(crossing.wan)
+        self.expected = _endpoint(crossing.expected, copy) if crossing.expected else ""
+        self.lines = lines
+
+
+class CallLadder:
+    """The steps of one call. more: messages that were not kept as a step; hurts: a finding says
+    so, and it stays when others have to go; messages, rewritten: counts; started: ns."""
+
+    __slots__ = ("_repeats", "_seen", "call_id", "hurts", "messages", "more", "over", "rewritten",
+                 "started", "steps")  # fmt: skip
+
+    def __init__(self, first: Sighting) -> None:
+        self.call_id = to_text(Message(first.payload).call_id)
+        self.started: int = first.row[AT]
+        self.steps: list[Step] = []
+        self.messages = self.rewritten = self.more = 0
+        self.hurts = self.over = False
+        self._seen: set[tuple[object, ...]] = set()
+        self._repeats: dict[tuple[object, ...], Step] = {}
+
+    def add(self, crossing: Crossing, fate: str) -> None:
+        copy = crossing.entered
+        row = copy.row
+        self.messages += 1
+        self.started = min(self.started, row[AT])
+        lines: tuple[Pair, ...] = ()
+        if crossing.rewritten:
+            self.rewritten += 1
+            lines = differing_lines(crossing.entered.payload, crossing.left.payload)
+        alike = (row[METHOD], row[STATUS], row[CSEQ], copy.packed_ends[:32])
+        exactly = (*alike, fate, lines, crossing.expected)
+        again = alike in self._seen
+        repeat = self._repeats.get(exactly) if again else None
+        if repeat is not None:
+            repeat.count += 1
+            repeat.last = max(repeat.last, row[AT])
+            return
+        if len(self.steps) >= STEPS:
+            self.more += 1
+            return
+        step = Step(crossing, fate, lines, again)
+        self.steps.append(step)
+        self._seen.add(alike)
+        if again:
+            self._repeats[exactly] = step
+
+    def ordered(self) -> list[Step]:
+        """By time: what stayed alone was told only when its window was over."""
+        return sorted(self.steps, key=lambda step: step.at)
+
+
+class Outside:
+    """Requests of one method outside calls. requests: without retransmissions; answers: final
+    responses by status; headers: what the router rewrote; lonely: copies that stayed alone."""
+
+    __slots__ = ("answers", "headers", "lonely", "requests", "rewritten", "waiting")
+
+    def __init__(self) -> None:
+        self.requests = self.lonely = self.rewritten = 0
+        self.answers: dict[int, int] = {}
+        self.headers: dict[str, None] = {}
+        self.waiting: Table[int, int] = Table(UNANSWERED)
+
+    def add(self, crossing: Crossing, fate: str) -> None:
+        copy = crossing.lan or crossing.wan
+        assert copy is not None
+        row = copy.row
+        status = row[STATUS]
+        if fate == LONELY:
+            self.lonely += 1
+        # A request waits under the transaction of its LAN copy: an ALG may change sent-by.
+        if not status:
+            if row[TXN] not in self.waiting:
+                self.requests += 1
+                self.waiting.add(row[TXN], 0)
+        elif status >= 200 and self.waiting.get(row[TXN]) == 0:
+            self.answers[status] = self.answers.get(status, 0) + 1
+            self.waiting[row[TXN]] = status
+        if crossing.rewritten:
+            self.rewritten += 1
+            for rewrite in rewrites(crossing):
+                if rewrite.explained != "normalised" and len(self.headers) < 16:
+                    self.headers[rewrite.header] = None
+
+
+class Ladder:
+    """watch: give it to the pipeline. calls: those that are kept, by the hash of their Call-ID;
+    dropped: how many were not; outside: by method name; newest: ns of the latest message."""
+
+    def __init__(self, limit: int = CALLS) -> None:
+        self.limit = limit
+        self.calls: dict[int, CallLadder] = {}
+        self.outside: dict[str, Outside] = {}
+        self.dropped = 0
+        self.newest = 0
+        self._sides = 0  # bits: LAN, WAN
+        self._by_id: dict[str, CallLadder] = {}
+        self._gone: Table[int, bool] = Table(GONE)
+
+    def watch(self, crossing: Crossing) -> None:
+        copy = crossing.entered
+        row = copy.row
+        method = row[METHOD]
+        self.newest = max(self.newest, row[AT])
+        fate = CROSSED if crossing.both else LONELY
+        self._sides |= 3 if fate == CROSSED else (1, 2, 0)[copy.side]
+        call = self.calls.get(row[CALL])
+        if call is None and method in MAKES_A_CALL:
+            call = self._begin(row[CALL], copy)
+            if call is None:
+                return
+        if call is not None and (method in MAKES_A_CALL or method in WITHIN_A_CALL):
+            call.add(crossing, fate)
+        elif row[CALL] not in self._gone:
+            name = METHOD_NAMES[method] or "unknown"
+            self.outside.setdefault(name, Outside()).add(crossing, fate)
+
+    @property
+    def two_sided(self) -> bool:
+        """Both sides of the router were seen."""
+        return self._sides == 3
+
+    def hurts(self, call_id: str) -> None:
+        """A finding says so of this call: others go first."""
+        call = self._by_id.get(call_id)
+        if call is not None:
+            call.hurts = True
+
+    def over(self, call_id: str) -> None:
+        """Nothing more will come of this call."""
+        call = self._by_id.get(call_id)
+        if call is not None:
+            call.over = True
+
+    def of(self, call_id: str) -> CallLadder | None:
+        return self._by_id.get(call_id)
+
+    def _begin(self, key: int, first: Sighting) -> CallLadder | None:
+        if key in self._gone:
+            return None
+        if len(self.calls) >= self.limit and not self._make_room():
+            self._gone.add(key, True)
+            self.dropped += 1
+            return None
+        call = CallLadder(first)
+        self.calls[key] = call
+        self._by_id[call.call_id] = call
+        return call
+
+    def _make_room(self) -> bool:
+        """Let the latest call go that is over and healthy, else the oldest that hurts nobody."""
+        key = next((k for k in reversed(self.calls) if self._is_dull(k, True)), None)
+        if key is None:
+            key = next((k for k in self.calls if self._is_dull(k, False)), None)
+        if key is None:
+            return False
+        call = self.calls.pop(key)
+        if self._by_id.get(call.call_id) is call:
+            del self._by_id[call.call_id]
+        self._gone.add(key, True)
+        self.dropped += 1
+        return True
+
+    def _is_dull(self, key: int, over: bool) -> bool:
+        call = self.calls[key]
+        return not call.hurts and (call.over or not over)
+
+
+def _label(copy: Sighting) -> str:
+    """INVITE, re-INVITE, 200 OK, 200 OK (BYE); not yet cleaned for a terminal."""
+    row = copy.row
+    message = Message(copy.payload)
+    method = METHOD_NAMES[row[METHOD]]
+    if method in ("", "OTHER"):
+        method = message.method
+    if row[STATUS]:
+        label = " ".join(message.start_line.split()[1:4])[:24]
+        return label if row[METHOD] == INVITE else f"{label} ({method})"
+    return "re-INVITE" if row[METHOD] == INVITE and row[TO_TAG] else method
+
+
+def _ends(copy: Sighting | None) -> tuple[str, int, str, int] | None:
+    if copy is None:
+        return None
+    ends = copy.ends
+    return ends.src, ends.sport, ends.dst, ends.dport
+
+
+def _endpoint(packed: bytes, copy: Sighting) -> str:
+    host = address.text(packed[:16], copy.ends.version)
+    return f"{host}:{int.from_bytes(packed[16:18], sys.byteorder)}"
