@@ -9,7 +9,7 @@ from algwatch.advise.recommend import Recommender
 from algwatch.base.native import KIND_KEEPALIVE
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
 from algwatch.base.sighting import KIND, LENGTH, PAYLOAD, Row, Sighting
-from algwatch.compare.call import CLOSED, Call, Calls
+from algwatch.compare.call import CLOSED, PREDICTED, Call, Calls
 from algwatch.compare.crossing import Crossing, alone
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.pairing import Pairing
@@ -177,7 +177,9 @@ class Pipeline:
             if events:
                 self._calls.feed(self._dialogs[side].feed(events, _NOTHING))
         for call, moment in self._calls.advance(now):
-            reports += self._moment(call, moment)
+            # In a file the end of the call is a moment away: only who waits wants to be warned.
+            if moment != PREDICTED or self.live:
+                reports += self._moment(call, moment)
         if self.live and now - self._capture_at > SECOND:
             self._capture_at = now
             reports += self._engine.capture()
