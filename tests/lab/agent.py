@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -34,11 +35,13 @@ class Agent:
         self,
         router: Namespace,
         cpe: str,
+        privacy_key: Path,
         on_report: Callable[[str, Any], None] | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> None:
         self.router = router
         self.cpe = cpe
+        self.privacy_key = privacy_key  # its own: the machine's is none of the lab's business
         self.reports: list[list[Any]] = []
         self.log: list[str] = []
         self.port = random.randint(20000, 60000)  # the namespace is empty: nothing to collide with
@@ -70,6 +73,7 @@ class Agent:
         env = dict(os.environ, PYTHONUNBUFFERED="1")
         argv = [sys.executable, "-m", "algwatch", "run", "--lan", "br-lan", "--wan", "wan"]
         argv += ["--mqtt", f"mqtt://127.0.0.1:{self.port}", "--cpe", self.cpe]
+        argv += ["--privacy-key", str(self.privacy_key)]
         self._process = self.router.start(argv, env)
         self._children.append(self._process)
         self._drain(self._process, self.log)

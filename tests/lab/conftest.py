@@ -16,7 +16,6 @@ from .namespace import NoLab
 from .play import NO_LAB, directory_of
 from .privilege import lab_prefix
 from .run import analyze
-from .truth import Score
 from .wire import Packet, read_capture
 
 SEED = int(os.environ.get("ALGWATCH_LAB_SEED") or random.randrange(10**6))
@@ -52,11 +51,10 @@ class Played:
 
 
 class Lab:
-    """Every run of the session, by scenario; and the score of all verdicts on them."""
+    """Every run of the session, by scenario."""
 
     def __init__(self, directory: Path) -> None:
         self.runs = [Played(directory_of(directory, *run)) for run in RUNS]
-        self.score = Score()
 
     def of(self, *numbers: str) -> list[Played]:
         return [r for r in self.runs if r.number in numbers]

@@ -33,11 +33,11 @@ from .privilege import lab_prefix  # noqa: E402
 from .run import Run, analyze  # noqa: E402
 from .scenarios import SCENARIOS  # noqa: E402
 from .sidebyside import SideBySide  # noqa: E402
-from .truth import Score, judge  # noqa: E402
+from .truth import HURTS, Score, judge  # noqa: E402
 
 RECORDED = ROOT / "tests" / "golden" / "lab"
 ORDER = ("6b-on", "6b-off", "2")
-LABEL = {"6b-on": "ALG on ", "6b-off": "ALG off", "2": "ALG on, other provider"}
+LABEL = {"6b-on": "ALG on", "6b-off": "ALG off", "2": "ALG on, other provider"}
 STARTED = time.monotonic()
 _printing = threading.Lock()
 
@@ -54,20 +54,25 @@ class Show:
     def __init__(self, number: str, seed: int, out: Path) -> None:
         self.number = number
         self.run = Run(number, seed, out / number)
-        self.label = LABEL[number].strip()
+        self.label = LABEL[number]
         self.result: dict[str, Any] = {}
         self.error = ""
         self.waiting = threading.Event()
         phone = (self.run.draw.phone_ip, self.run.draw.phone_port)
         self.run.on_frame = SideBySide(self.say, phone).frame
         self.run.on_report = self._report
-        self.run.on_line = lambda line: self.say(f"agent | {line}")
+        self.run.on_line = self._line
         self._last: set[str] = set()
 
     def say(self, text: str) -> None:
         say(text, self.label)
         if "waits for the ACK" in text:
             self.waiting.set()
+
+    def _line(self, line: str) -> None:
+        # Its findings and advice are shown as they arrive over MQTT.
+        if not line.startswith(("info: ", "warning: ", "error: ", "advice: ")):
+            self.say(f"agent: {line}")
 
     def play(self) -> None:
         try:
@@ -102,17 +107,16 @@ class Show:
                 self.say(line)
 
 
-def sentence(number: str, facts: dict[str, Any], verdict: dict[str, Any]) -> str:
+def sentence(verdict: dict[str, Any]) -> str:
     """The verdict of one run, in words made of what the agent said."""
     findings = verdict["findings"]
-    hurts = [f for f in findings if f["harm"] in ("observed", "certain")]
+    hurts = [f for f in findings if f["harm"] in HURTS]
+    benign = [f for f in findings if f["rule"] == "ALG014"]
     advice = [f"{a['action']} ({a['state']})" for a in verdict["advice"] if a["state"] != "none"]
     if hurts:
-        said = "; ".join(f"{f['rule']} at the {f['where']}: {f['summary']}" for f in hurts)
-    elif findings:
-        said = "nothing that hurts; " + "; ".join(f"{f['rule']}: {f['summary']}" for f in findings)
+        said = " ".join(f"{f['rule']}, {f['where']}: {f['summary']}" for f in hurts)
     else:
-        said = "nothing is wrong"
+        said = " ".join(["Nothing hurts.", *(f"{f['rule']}: {f['summary']}" for f in benign)])
     return f"{said} Advice: {', '.join(advice) or 'none, leave everything as it is'}."
 
 
@@ -125,7 +129,7 @@ def conclude(rows: list[tuple[str, dict[str, Any], dict[str, dict[str, Any]]]]) 
         calls = ", ".join(f"{c['call_id']} {c['outcome']}" for c in facts["calls"])
         print(f"\n  {title}. What happened: {calls}.")
         for origin, verdict in verdicts.items():
-            print(f"    {origin}: {sentence(number, facts, verdict)}")
+            print(f"    {origin}: {sentence(verdict)}")
             mine = judge(SCENARIOS[number].truth, facts, verdict)
             for fault in mine.faults:
                 print(f"    UNTRUE ({origin}): {fault}")

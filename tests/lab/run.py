@@ -66,7 +66,8 @@ class Run:
             net.helper(self.scenario.helper)
             agent = None
             if self.with_agent:
-                agent = Agent(net.router, self.draw.cpe, self.on_report, self.on_line)
+                key = self.directory / "privacy.key"
+                agent = Agent(net.router, self.draw.cpe, key, self.on_report, self.on_line)
             files = {"br-lan": self.lan, "wan": self.wan}
             recorder = Recorder(net.router, files, self.on_frame)
             loop = Loop()

@@ -13,30 +13,28 @@ import pytest
 from .agent import verdict_of
 from .conftest import RUNS, Lab, Played
 from .scenarios import SCENARIOS
-from .truth import HURTS, judge
+from .truth import HURTS, Score, judge
 
 IDS = [f"{number}:{n}" for n, (number, _) in enumerate(RUNS)]
 EACH = pytest.mark.parametrize("index", range(len(RUNS)), ids=IDS)
 
 
-def faults_of(lab: Lab, played: Played, verdict: dict[str, Any]) -> list[str]:
-    score = judge(SCENARIOS[played.number].truth, played.facts, verdict)
-    lab.score.add(score)
-    return score.faults
+def score_of(played: Played, verdict: dict[str, Any]) -> Score:
+    return judge(SCENARIOS[played.number].truth, played.facts, verdict)
 
 
 @EACH
 def test_what_came_over_mqtt_is_the_truth(lab: Lab, index: int) -> None:
     played = lab.runs[index]
     assert not played.result["fault"], played.result["fault"]
-    assert not faults_of(lab, played, verdict_of(played.result["mqtt"]))
+    assert not score_of(played, verdict_of(played.result["mqtt"])).faults
 
 
 @EACH
 def test_what_analyze_says_about_the_recording_is_the_truth(lab: Lab, index: int) -> None:
     played = lab.runs[index]
     verdict = played.analyzed()
-    assert not faults_of(lab, played, verdict)
+    assert not score_of(played, verdict).faults
     hurts = any(f["harm"] in HURTS for f in verdict["findings"])
     assert verdict["exit"] == (1 if hurts else 0)
 
@@ -78,12 +76,14 @@ def test_disable_is_recommended_only_where_the_alg_is_the_cause(lab: Lab) -> Non
 def test_precision_and_recall_over_all_scenarios(
     lab: Lab, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    score = lab.score
+    score = Score()
+    for played in lab.runs:
+        for verdict in (verdict_of(played.result["mqtt"]), played.analyzed()):
+            score.add(score_of(played, verdict))
     with capsys.disabled():
         print(
             f"\nlab: {len(lab.runs)} runs, two verdicts each: precision {score.precision:.3f}, "
             f"recall {score.recall:.3f} ({score.true} true, {score.false} false, "
             f"{score.missed} missed)"
         )
-    assert score.true, "run together with the verdict tests, which count"
     assert (score.precision, score.recall) == (1.0, 1.0)
