@@ -15,10 +15,9 @@ import select
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from importlib import import_module
-from random import uniform
 from time import monotonic
 
+from algwatch.report import paho
 from algwatch.report.broker import Broker
 from algwatch.report.outbox import Outbox, Outgoing
 from algwatch.report.schema import CONTENT_TYPE
@@ -38,23 +37,9 @@ _WRONG_LOGIN = (4, 5, 134, 135)
 _TAKEN_OVER = 142
 
 
-class _NoSsl:
-    """paho evaluates `except ssl.SSLWantReadError` whenever a socket would block, and in a Python
-    without ssl its network code dies of that. These two names keep it alive."""
-
-    class SSLWantReadError(Exception):
-        pass
-
-    class SSLWantWriteError(Exception):
-        pass
-
-    class SSLSocket:
-        pass
-
-
-def _module(name: str) -> Any:
-    # paho is imported when a broker is wanted, and untyped: 1.6 has no types, 2.x others.
-    return import_module(name)
+def uniform(least: float, most: float) -> float:
+    """Jitter; the random module would cost 0.3 MB."""
+    return least + (most - least) * int.from_bytes(os.urandom(4), "big") / 0xFFFFFFFF
 
 
 class Link:
@@ -87,11 +72,7 @@ class Link:
         self._say = say
         self._boot_delay = boot_delay
         self._keepalive = keepalive
-        self._mqtt = _module("paho.mqtt.client")
-        self._properties = _module("paho.mqtt.properties").Properties
-        self._packets = _module("paho.mqtt.packettypes").PacketTypes
-        if getattr(self._mqtt, "ssl", None) is None:
-            self._mqtt.ssl = _NoSsl
+        self._mqtt, self._properties, self._packets = paho.load()
         self._protocol = MQTT5
         self._stop_at: float | None = None  # monotonic seconds
         self._wake_read, self._wake_write = os.pipe()

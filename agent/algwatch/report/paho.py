@@ -1,0 +1,63 @@
+"""Loading paho: what it imports and does not need here, and what it needs and may not have."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_REQUEST = "urllib.request"
+
+
+class _NoSsl:
+    """paho evaluates `except ssl.SSLWantReadError` whenever a socket would block, and in a Python
+    without ssl its network code dies of that. These names keep it alive."""
+
+    class SSLWantReadError(Exception):
+        pass
+
+    class SSLWantWriteError(Exception):
+        pass
+
+    class SSLSocket:
+        pass
+
+
+class _NoProxies(ModuleType):
+    """Stands in for urllib.request while paho is imported. paho asks it for one thing, the proxy
+    in the environment (for PySocks), and it brings http and email along: 2.4 MB of memory."""
+
+    @staticmethod
+    def proxy_bypass(host: str) -> bool:
+        return True
+
+    @staticmethod
+    def getproxies() -> dict[str, str]:
+        return {}
+
+
+def load() -> tuple[Any, Any, Any]:
+    """(paho.mqtt.client, Properties, PacketTypes); untyped, as 1.6 and 2.x differ."""
+    absent = "paho.mqtt.client" not in sys.modules and _REQUEST not in sys.modules
+    if absent:
+        import urllib
+
+        sys.modules[_REQUEST] = _NoProxies(_REQUEST)
+        # `from urllib import request` looks at the package before it looks at sys.modules.
+        setattr(urllib, "request", sys.modules[_REQUEST])  # noqa: B010
+    try:
+        client: Any = import_module("paho.mqtt.client")
+        properties: Any = import_module("paho.mqtt.properties")
+        packets: Any = import_module("paho.mqtt.packettypes")
+    finally:
+        if absent:
+            # Whoever imports it later gets the real one.
+            del sys.modules[_REQUEST]
+            delattr(urllib, "request")
+    if getattr(client, "ssl", None) is None:
+        client.ssl = _NoSsl
+    return client, properties.Properties, packets.PacketTypes
