@@ -16,10 +16,11 @@ class Heads:
     """Who stands at the top of the columns. names, addresses: a column each; hosts: a column's
     address without a port; two_sided: phone, router, provider."""
 
-    __slots__ = ("addresses", "hosts", "names", "two_sided")
+    __slots__ = ("addresses", "by_port", "hosts", "names", "two_sided")
 
     def __init__(self, steps: list[Step], two_sided: bool) -> None:
         self.two_sided = two_sided
+        self.by_port = False
         if two_sided:
             self._sides(steps)
         else:
@@ -49,17 +50,20 @@ class Heads:
         self.addresses = [phone, router, provider]
 
     def _hosts(self, steps: list[Step]) -> None:
+        pairs = [_both_ends(step) for step in steps]
+        hosts = {host for pair in pairs for host, _ in pair}
+        self.by_port = len(hosts) == 1  # two programs on one machine
         first: dict[str, str] = {}
-        for step in steps:
-            ends = step.lan or step.wan
-            assert ends is not None
-            for host, port in ((ends[0], ends[1]), (ends[2], ends[3])):
-                if len(first) < COLUMNS:
-                    first.setdefault(host, joined(host, port))
+        for end in (end for pair in pairs for end in pair):
+            if len(first) < COLUMNS:
+                first.setdefault(self.key(end), joined(*end))
         self.hosts = list(first)
         self.addresses = list(first.values())
-        self.names = ["caller"] + [""] * (len(first) - 2) + ["callee"] * (len(first) == 2)
-        self.names += [""] * (len(first) - len(self.names))
+        self.names = ["caller", "callee"] if len(first) == 2 else ["caller"]
+
+    def key(self, end: tuple[str, int]) -> str:
+        """What tells the columns of a one-sided ladder apart: the host, if need be the port."""
+        return joined(*end) if self.by_port else end[0]
 
 
 def draw(call: CallLadder, two_sided: bool, newest: int, ink: Ink, width: int) -> list[str]:
@@ -107,13 +111,7 @@ def _columns(step: Step, heads: Heads, newest: int) -> tuple[int, int, str]:
     ends = step.lan or step.wan
     assert ends is not None
     if not heads.two_sided:
-        columns = [heads.hosts.index(h) if h in heads.hosts else -1 for h in (ends[0], ends[2])]
-        source, target = columns
-        if source < 0:
-            source = len(heads.hosts) - 1 if target != len(heads.hosts) - 1 else 0
-        if target < 0 or target == source:
-            target = source + 1 if source + 1 < len(heads.hosts) else source - 1
-        return source, max(0, target), ""
+        return (*_one_sided(step, heads), "")
     if step.fate == CROSSED:
         wrong = "cross" if step.expected else ""  # it crossed, and went where nobody is
         return (PHONE, PROVIDER, "") if step.outbound else (PROVIDER, PHONE, wrong)
@@ -125,6 +123,24 @@ def _columns(step: Step, heads: Heads, newest: int) -> tuple[int, int, str]:
     if ends[0] == heads.hosts[ROUTER]:
         return ROUTER, PROVIDER, ""
     return PROVIDER, ROUTER, fate
+
+
+def _one_sided(step: Step, heads: Heads) -> tuple[int, int]:
+    """Columns of both ends; a host without a column of its own stands at the edge."""
+    edge = max(1, len(heads.hosts) - 1)
+    keys = [heads.key(end) for end in _both_ends(step)]
+    source, target = (heads.hosts.index(key) if key in heads.hosts else -1 for key in keys)
+    if source < 0:
+        source = edge if target != edge else 0
+    if target < 0 or target == source:
+        target = edge if source != edge else edge - 1
+    return source, target
+
+
+def _both_ends(step: Step) -> tuple[tuple[str, int], tuple[str, int]]:
+    ends = step.lan or step.wan
+    assert ends is not None
+    return (ends[0], ends[1]), (ends[2], ends[3])
 
 
 def _arrow(step: Step, call: CallLadder, heads: Heads, places: list[int], newest: int,
@@ -184,10 +200,10 @@ def _coloured(cells: list[str], spots: list[tuple[int, int]], places: list[int],
 def _notes(step: Step, heads: Heads) -> list[str]:
     """What an arrow cannot show: a host or a port that is not at the head of a column."""
     if not heads.two_sided:
-        ends = step.lan or step.wan
-        assert ends is not None
-        other = [joined(*e) for e in (ends[:2], ends[2:]) if e[0] not in heads.hosts]
-        return [f"from {joined(*ends[:2])} to {joined(*ends[2:])}"] if other else []
+        source, target = _both_ends(step)
+        if heads.key(source) in heads.hosts and heads.key(target) in heads.hosts:
+            return []
+        return [f"from {joined(*source)} to {joined(*target)}"]
     said = []
     if step.expected and step.lan is not None:
         went = joined(step.lan[2], step.lan[3])

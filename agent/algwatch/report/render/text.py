@@ -36,6 +36,17 @@ OUTCOMES = {
     "ongoing": "The call goes on at the end of what was captured",
     "unknown": "What became of the call cannot be told from what was captured",
 }
+ACTIONS = {
+    "disable-sip-alg": "Turn the router's SIP ALG off",
+    "keep-sip-alg": "Keep the router's SIP ALG on",
+    "enable-rport-stun-outbound": "Turn on rport, STUN or outbound on the phone",
+    "static-nat-for-pbx": "Give the PBX a static port mapping",
+    "provider-fix-contact": "Ask the provider to fix the Contact of phones behind a NAT",
+    "provider-add-record-route": "Ask the provider to add Record-Route",
+    "shorter-refresh-on-phone": "Set a shorter refresh or a keep-alive on the phone",
+    "look-for-loss": "Look for packet loss on the line",
+    "move-sip-port-or-tls": "Move SIP to another port, or to TLS",
+}
 STATES = {"suspected": "suspected: try it", "recommended": "recommended"}
 
 
@@ -68,6 +79,9 @@ class Collected:
     def add(self, report: Finding | Advice | CallSummary) -> None:
         if isinstance(report, CallSummary):
             self.outcomes[report.outcome] = self.outcomes.get(report.outcome, 0) + 1
+            earlier = self.calls.get(report.call_id)
+            if earlier is not None:  # tried again, say with credentials: one call for people
+                self.outcomes[earlier.outcome] -= 1
             self.ladder.over(report.call_id)
             self.calls[report.call_id] = report
             if len(self.calls) > 2 * self.ladder.limit:
@@ -152,7 +166,8 @@ class Page:
         text = self.ink.cut(self.ink.clean(text), self.width - 4)
         rule = self.ink.glyphs.rule
         tail = rule * max(0, self.width - len(text) - 4)
-        self.line(f"{rule}{rule} {self.ink.paint(text, 'bold')} {self.ink.paint(tail, 'dim')}")
+        head = f"{rule}{rule} {self.ink.paint(text, 'bold')}"
+        self.line(f"{head} {self.ink.paint(tail, 'dim')}" if tail else head)
 
     def calls(self) -> None:
         drawn = sorted(self.ladder.calls.values(), key=lambda c: (c.started, c.call_id))
@@ -226,12 +241,11 @@ class Page:
             return
         self.heading("What to do")
         for advice in self.collected.advice.values():
-            about = f" for {advice.subject}" if advice.subject else ""
+            action = ACTIONS.get(advice.action, advice.action)
             state = STATES.get(advice.state, advice.state)
-            self.paragraph(
-                f"{advice.action.replace('-', ' ')}{about} ({state}, {advice.confidence:.0%} sure)",
-                style="bold",
-            )
+            self.paragraph(f"{action} ({state}, {advice.confidence:.0%} sure)", style="bold")
+            if advice.subject:
+                self.paragraph(advice.subject, "    about: ", " " * 11)
             for sign, texts in (("for", advice.for_), ("against", advice.against)):
                 for text in texts:
                     self.paragraph(text, f"  {sign:>7}: ", " " * 11)
@@ -247,7 +261,7 @@ class Page:
         self.heading("In short")
         sides = f" ({capture['lan']} LAN, {capture['wan']} WAN)" if self.ladder.two_sided else ""
         parts = [f"{_several(capture['sip_messages'], 'SIP message')}{sides}"]
-        listed = ", ".join(f"{n} {outcome}" for outcome, n in sorted(calls.items()))
+        listed = ", ".join(f"{n} {outcome}" for outcome, n in sorted(calls.items()) if n)
         parts.append(_several(sum(calls.values()), "call") + (f" ({listed})" if listed else ""))
         if self.ladder.two_sided:
             parts.append(f"{_several(crossings['paired'], 'pair')} of a LAN and a WAN copy")
