@@ -20,9 +20,13 @@ typedef struct {
     int n;
 } packet;
 
-static uint64_t never_zero(uint64_t hash) { return hash ? hash : 1; }
+static uint64_t never_zero(uint64_t hash) {
+    return hash ? hash : 1;
+}
 
-static uint32_t short_hash(uint64_t hash) { return (uint32_t)hash ? (uint32_t)hash : 1; }
+static uint32_t short_hash(uint64_t hash) {
+    return (uint32_t)hash ? (uint32_t)hash : 1;
+}
 
 static uint64_t hash_span(const packet *k, const uint8_t *p, aw_span s) {
     return s.len ? never_zero(aw_hash(k->key, p + s.off, s.len)) : 0;
@@ -264,7 +268,8 @@ static void from_tcp(packet *k) {
 }
 
 static int is_icmp_error(const aw_frame *f, uint8_t type) {
-    if (f->proto == 1 && f->version == 4) /* RFC 792: unreachable, quench, redirect, exceeded, problem */
+    if (f->proto == 1 &&
+        f->version == 4) /* RFC 792: unreachable, quench, redirect, exceeded, problem */
         return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
     return f->proto == 58 && f->version == 6 && type >= 1 && type <= 4; /* RFC 4443 */
 }
@@ -293,8 +298,16 @@ int aw_packet_scan(const uint8_t *buf, uint32_t frame, uint32_t caplen, uint64_t
                    const uint8_t key[16], const uint16_t *ports, uint32_t nports, aw_row *rows,
                    aw_ends *ends, aw_counts *counts) {
     aw_frame f;
-    packet k = {.buf = buf, .key = key, .frame = &f, .at = at, .frame_at = frame,
-                .caplen = caplen, .tap = tap, .rows = rows, .ends = ends, .counts = counts};
+    packet k = {.buf = buf,
+                .key = key,
+                .frame = &f,
+                .at = at,
+                .frame_at = frame,
+                .caplen = caplen,
+                .tap = tap,
+                .rows = rows,
+                .ends = ends,
+                .counts = counts};
     const int carries = aw_frame_parse(buf + frame, caplen, linktype, &f);
     unsigned bits = 0;
 
@@ -329,10 +342,10 @@ int aw_packet_scan(const uint8_t *buf, uint32_t frame, uint32_t caplen, uint64_t
     return k.n;
 }
 
-int aw_batch_scan(const uint8_t *buf, size_t size, const uint32_t *meta, uint32_t n,
-                  uint32_t *next, uint32_t linktype, uint8_t tap, const uint8_t key[16],
-                  const uint16_t *ports, uint32_t nports, aw_row *rows, aw_ends *ends,
-                  uint32_t max_rows, aw_counts *counts) {
+int aw_batch_scan(const uint8_t *buf, size_t size, const uint32_t *meta, uint32_t n, uint32_t *next,
+                  uint32_t linktype, uint8_t tap, const uint8_t key[16], const uint16_t *ports,
+                  uint32_t nports, aw_row *rows, aw_ends *ends, uint32_t max_rows,
+                  aw_counts *counts) {
     uint32_t count = 0, i = *next;
     for (; i < n && max_rows - count >= AW_ROWS_A_PACKET; i++) {
         const uint32_t *record = meta + (size_t)i * 4;

@@ -8,13 +8,35 @@
 enum {
     LAYERS = 12,            /* link layers, tags and tunnels that are followed in one frame */
     EXTENSION_HEADERS = 16, /* of one IPv6 packet */
-    ETH_IPV4 = 0x0800, ETH_VLAN = 0x8100, ETH_IPV6 = 0x86dd, ETH_PPP = 0x880b, ETH_PPPOE = 0x8864,
-    ETH_QINQ = 0x88a8, ETH_QINQ_OLD = 0x9100, ETH_BRIDGED = 0x6558,
-    IP_ICMP = 1, IP_IPIP = 4, IP_TCP = 6, IP_UDP = 17, IP_IPV6 = 41, IP_GRE = 47, IP_ICMPV6 = 58
+    ETH_IPV4 = 0x0800,
+    ETH_VLAN = 0x8100,
+    ETH_IPV6 = 0x86dd,
+    ETH_PPP = 0x880b,
+    ETH_PPPOE = 0x8864,
+    ETH_QINQ = 0x88a8,
+    ETH_QINQ_OLD = 0x9100,
+    ETH_BRIDGED = 0x6558,
+    IP_IPIP = 4,
+    IP_TCP = 6,
+    IP_UDP = 17,
+    IP_IPV6 = 41,
+    IP_GRE = 47
 };
 
 /* What comes next in the frame. */
-enum layer { L_STOP, L_ETHERNET, L_TYPE, L_PPP, L_PPPOE, L_IP, L_IPV4, L_IPV6, L_GRE, L_UDP, L_TCP };
+enum layer {
+    L_STOP,
+    L_ETHERNET,
+    L_TYPE,
+    L_PPP,
+    L_PPPOE,
+    L_IP,
+    L_IPV4,
+    L_IPV6,
+    L_GRE,
+    L_UDP,
+    L_TCP
+};
 
 typedef struct {
     const uint8_t *p;
@@ -23,15 +45,23 @@ typedef struct {
     aw_frame *f;
 } cursor;
 
-static uint32_t be16(const uint8_t *p) { return (uint32_t)p[0] << 8 | p[1]; }
-static uint32_t be32(const uint8_t *p) { return be16(p) << 16 | be16(p + 2); }
+static uint32_t be16(const uint8_t *p) {
+    return (uint32_t)p[0] << 8 | p[1];
+}
+static uint32_t be32(const uint8_t *p) {
+    return be16(p) << 16 | be16(p + 2);
+}
 static uint32_t le32(const uint8_t *p) {
     return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
 }
 
-static void mark(aw_frame *f, unsigned bit) { f->bits = (uint8_t)(f->bits | bit); }
+static void mark(aw_frame *f, unsigned bit) {
+    f->bits = (uint8_t)(f->bits | bit);
+}
 
-static int has(const cursor *c, size_t n) { return c->end - c->i >= n; }
+static int has(const cursor *c, size_t n) {
+    return c->end - c->i >= n;
+}
 
 static enum layer bad(cursor *c) {
     mark(c->f, AW_FRAME_BAD);
@@ -108,7 +138,10 @@ static enum layer bsd_loopback(cursor *c) {
     c->i += 4;
     switch (family) {
     case 2: return L_IPV4;
-    case 10: case 24: case 28: case 30: return L_IPV6; /* Linux, NetBSD, FreeBSD, macOS */
+    case 10:
+    case 24:
+    case 28:
+    case 30: return L_IPV6; /* Linux, NetBSD, FreeBSD, macOS */
     default: return L_STOP;
     }
 }
@@ -228,7 +261,12 @@ static enum layer ipv6(cursor *c) {
         const uint8_t *x = c->p + c->i;
         size_t size;
         switch (next) {
-        case 0: case 43: case 60: case 135: case 139: case 140: /* RFC 8200, RFC 7045 */
+        case 0:
+        case 43:
+        case 60:
+        case 135:
+        case 139:
+        case 140: /* RFC 8200, RFC 7045 */
             if (!has(c, 2)) return bad(c);
             size = ((size_t)x[1] + 1) * 8;
             break;
@@ -333,9 +371,7 @@ static int follow(cursor *c, enum layer next) {
         case L_TYPE: next = ethertype(c); break;
         case L_PPP: next = ppp(c); break;
         case L_PPPOE: next = pppoe(c); break;
-        case L_IP:
-            next = !has(c, 1) ? bad(c) : c->p[c->i] >> 4 == 6 ? L_IPV6 : L_IPV4;
-            break;
+        case L_IP: next = !has(c, 1) ? bad(c) : c->p[c->i] >> 4 == 6 ? L_IPV6 : L_IPV4; break;
         case L_IPV4: next = ipv4(c); break;
         case L_IPV6: next = ipv6(c); break;
         case L_GRE: next = gre(c); break;

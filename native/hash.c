@@ -9,7 +9,9 @@ typedef struct {
     uint64_t a, b, c, d;
 } sip_state;
 
-static inline uint64_t rotl(uint64_t x, int n) { return (x << n) | (x >> (64 - n)); }
+static inline uint64_t rotl(uint64_t x, int n) {
+    return (x << n) | (x >> (64 - n));
+}
 
 static inline uint64_t load_le64(const uint8_t *p) {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__

@@ -4,13 +4,15 @@
 
 #include <string.h>
 
-enum { /* aw_class bits, see chars.c */
-    C_TOKEN = 1,  /* token (RFC 3261 section 25.1) */
-    C_LWS = 2,    /* SP HT CR LF: inside a value a line end can only be a fold */
-    C_DIGIT = 4,
-    C_HOST = 8,   /* alphanumeric - . and _, which real host names have */
-    C_VALUE_END = 16, /* ends an unquoted parameter value */
-    C_TEXT_END = 32   /* may end the text in front of an address: < ; , " */
+enum {              /* aw_class bits, see chars.c */
+       C_TOKEN = 1, /* token (RFC 3261 section 25.1) */
+       C_LWS = 2,   /* SP HT CR LF: inside a value a line end can only be a fold */
+       C_DIGIT = 4,
+       C_HOST = 8,       /* alphanumeric - . and _, which real host names have */
+       C_VALUE_END = 16, /* ends an unquoted parameter value */
+       C_TEXT_END = 32,  /* may end the text in front of an address: < ; , " */
+       C_USER_END = 64,  /* ends a user part, or shows that there is none: @ : ; ? [ */
+       C_BLANK = 128     /* SP HT */
 };
 
 #pragma GCC visibility push(hidden)
@@ -20,7 +22,7 @@ extern const uint8_t aw_class[256];
 typedef struct {
     aw_span user, host, params;
     uint16_t port, bits; /* bits: aw_addr_bits */
-    int bad, query; /* query: it has a '?' */
+    int bad, query;      /* query: it has a '?' */
 } aw_uri;
 
 void aw_flag(aw_sip *s, unsigned bit, size_t at);
@@ -53,7 +55,9 @@ uint64_t aw_hash_words(const uint8_t key[16], const uint64_t *words, size_t n);
 int aw_frame_parse_ip(const uint8_t *p, size_t at, size_t end, aw_frame *out);
 #pragma GCC visibility pop
 
-static inline int is(uint8_t c, unsigned classes) { return (aw_class[c] & classes) != 0; }
+static inline int is(uint8_t c, unsigned classes) {
+    return (aw_class[c] & classes) != 0;
+}
 
 static inline aw_span span(size_t from, size_t to) {
     aw_span s = {(uint16_t)from, (uint16_t)(to - from)};
@@ -62,6 +66,29 @@ static inline aw_span span(size_t from, size_t to) {
 
 static inline size_t skip(const uint8_t *p, size_t i, size_t end, unsigned classes) {
     while (i < end && is(p[i], classes)) i++;
+    return i;
+}
+
+/* As skip(), for runs that are long enough to look at the end once for four bytes. */
+static inline size_t skip_run(const uint8_t *p, size_t i, size_t end, unsigned classes) {
+    for (; end - i >= 4; i += 4) {
+        if (!is(p[i], classes)) return i;
+        if (!is(p[i + 1], classes)) return i + 1;
+        if (!is(p[i + 2], classes)) return i + 2;
+        if (!is(p[i + 3], classes)) return i + 3;
+    }
+    return skip(p, i, end, classes);
+}
+
+/* The first byte of the classes at or behind i, or end. */
+static inline size_t find(const uint8_t *p, size_t i, size_t end, unsigned classes) {
+    for (; end - i >= 4; i += 4) {
+        if (is(p[i], classes)) return i;
+        if (is(p[i + 1], classes)) return i + 1;
+        if (is(p[i + 2], classes)) return i + 2;
+        if (is(p[i + 3], classes)) return i + 3;
+    }
+    while (i < end && !is(p[i], classes)) i++;
     return i;
 }
 
@@ -95,11 +122,12 @@ static inline uint32_t word32(const char *p) {
 
 /* p[i..end) as a decimal number, 0xffffffff when larger. Returns the index behind the digits. */
 static inline size_t number(const uint8_t *p, size_t i, size_t end, uint32_t *value) {
-    uint32_t v = 0;
-    for (; i < end && is(p[i], C_DIGIT); i++) {
-        const uint32_t digit = (uint32_t)(p[i] - '0');
-        v = v > (0xffffffffu - digit) / 10 ? 0xffffffffu : v * 10 + digit;
-    }
+    const size_t safe = end - i > 9 ? i + 9 : end; /* so many digits cannot overflow */
+    uint32_t v = 0, digit;
+    for (; i < safe && (digit = (uint32_t)p[i] - '0') <= 9; i++) v = v * 10 + digit;
+    if (i == safe)
+        for (; i < end && (digit = (uint32_t)p[i] - '0') <= 9; i++)
+            v = v > (0xffffffffu - digit) / 10 ? 0xffffffffu : v * 10 + digit;
     *value = v;
     return i;
 }

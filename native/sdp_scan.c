@@ -6,17 +6,15 @@
 
 enum { BAD_LINE = 1, BAD_PORT = 2, CLIPPED = 4, NO_VERSION = 8 };
 
-static int blank(uint8_t c) { return c == ' ' || c == '\t'; }
-
 /* The word at or behind i; empty at the end. */
 static aw_span word_at(const uint8_t *p, size_t i, size_t end) {
-    while (i < end && blank(p[i])) i++;
-    const size_t from = i;
-    while (i < end && !blank(p[i])) i++;
-    return span(from, i);
+    i = skip(p, i, end, C_BLANK);
+    return span(i, find(p, i, end, C_BLANK));
 }
 
-static size_t behind(aw_span s) { return (size_t)s.off + s.len; }
+static size_t behind(aw_span s) {
+    return (size_t)s.off + s.len;
+}
 
 /* nettype addrtype address; the address ends at '/' (TTL or number of addresses). */
 static aw_span connection_address(const uint8_t *p, size_t i, size_t end) {
@@ -82,8 +80,7 @@ static void scan_attribute(const uint8_t *p, size_t i, size_t end, aw_media *m, 
         else
             *inactive = 1;
         return;
-    default:
-        return;
+    default: return;
     }
     if (m)
         m->bits = (uint16_t)(m->bits & ~AW_MEDIA_INACTIVE);
@@ -115,9 +112,7 @@ int aw_sdp_scan(const uint8_t *p, size_t len, aw_sdp *out) {
         const uint8_t type = p[i];
         i += 2;
         switch (type) {
-        case 'v':
-            version = looks = 1;
-            break;
+        case 'v': version = looks = 1; break;
         case 'o':
             looks = 1;
             if (out->origin.off) break;

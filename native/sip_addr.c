@@ -43,7 +43,7 @@ static size_t scan_hostport(const uint8_t *p, size_t i, size_t end, aw_uri *out)
         i = (size_t)(close - p) + 1;
     } else {
         const size_t from = i;
-        i = skip(p, i, end, C_HOST);
+        i = skip_run(p, i, end, C_HOST);
         if (i == from) {
             out->bad = 1;
             return i;
@@ -80,6 +80,11 @@ static int is_scheme(const uint8_t *p, size_t i, size_t end) {
     return i > from && i < end && p[i] == ':';
 }
 
+static size_t find_colon(const uint8_t *p, size_t i, size_t end) {
+    while (i < end && p[i] != ':') i++;
+    return i;
+}
+
 void aw_scan_uri(const uint8_t *p, size_t i, size_t end, aw_uri *out) {
     memset(out, 0, sizeof *out);
     if (end - i >= 4 && fold32(p + i) == word32("sip:")) {
@@ -100,18 +105,23 @@ void aw_scan_uri(const uint8_t *p, size_t i, size_t end, aw_uri *out) {
         out->bad = !is_scheme(p, i, end);
         return;
     }
-    const uint8_t *at = i < end ? memchr(p + i, '@', end - i) : NULL;
-    if (at) {
-        const size_t stop = (size_t)(at - p);
-        size_t u = i;
-        while (u < stop && p[u] != ':') u++; /* behind it a password */
-        out->user = span(i, u);
-        i = stop + 1;
+    size_t stop = find(p, i, end, C_USER_END);
+    if (stop < end) {
+        const size_t user = stop;
+        if (p[stop] != '@') { /* a password, a ';' in the user part, or no user part */
+            const uint8_t *at = memchr(p + stop, '@', end - stop);
+            stop = at ? (size_t)(at - p) : end;
+        }
+        if (stop < end) {
+            const size_t colon = p[user] == ':' ? user : find_colon(p, user, stop);
+            out->user = span(i, colon);
+            i = stop + 1;
+        }
     }
     i = scan_hostport(p, i, end, out);
     if (i < end && p[i] == ';') {
         const uint8_t *query = memchr(p + i, '?', end - i);
-        const size_t stop = query ? (size_t)(query - p) : end;
+        stop = query ? (size_t)(query - p) : end;
         out->query = query != NULL;
         out->params = span(i + 1, stop);
         if (has_lr(p, i + 1, stop)) out->bits |= AW_ADDR_LR;
@@ -140,7 +150,7 @@ static size_t scan_params(const uint8_t *p, size_t i, size_t end, int list, aw_a
         i = skip(p, i + 1, end, C_LWS);
         if (!from) from = i;
         const size_t name = i;
-        i = skip(p, i, end, C_TOKEN);
+        i = skip_run(p, i, end, C_TOKEN);
         const size_t length = i - name;
         last = i;
         if (!length) {
@@ -158,7 +168,7 @@ static size_t scan_params(const uint8_t *p, size_t i, size_t end, int list, aw_a
                 i = end;
             }
         } else {
-            while (i < end && !is(p[i], C_VALUE_END)) i++;
+            i = find(p, i, end, C_VALUE_END);
         }
         last = i;
         if (length == 3) {
@@ -190,7 +200,7 @@ size_t aw_scan_addr(const uint8_t *p, size_t i, size_t end, int list, aw_addr *a
         }
     }
     for (;;) { /* to the '<', or to what ends an addr-spec */
-        while (i < end && !is(p[i], C_TEXT_END)) i++;
+        i = find(p, i, end, C_TEXT_END);
         if (i == end || p[i] == ';' || (p[i] == ',' && list)) break;
         if (p[i] == '<') {
             open = i;

@@ -20,22 +20,34 @@ static int flagged(const aw_sip *s, unsigned bit) {
 
 #define ONES ((size_t)-1 / 255)
 
-/* The first byte below 0x20 at or behind i, or end. A word at a time: exact in each byte, so that
- * it does not matter from which end the first one is counted. */
-static size_t next_control(const uint8_t *p, size_t i, size_t end) {
-    while (end - i >= sizeof(size_t)) {
-        size_t word;
-        memcpy(&word, p + i, sizeof word);
-        word = ~(((word & ONES * 0x7f) + ONES * 0x60) | word) & ONES * 0x80;
-        if (word) {
+/* The high bit of every byte below 0x20, exact in each byte. */
+static inline size_t controls(size_t word) {
+    return ~(((word & ONES * 0x7f) + ONES * 0x60) | word) & ONES * 0x80;
+}
+
+static inline size_t first_of(size_t found) {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-            return i + (size_t)__builtin_ctzll((unsigned long long)word) / 8;
+    return (size_t)__builtin_ctzll((unsigned long long)found) / 8;
 #else
-            return i + (size_t)__builtin_clzll((unsigned long long)word) / 8 -
-                   (sizeof(unsigned long long) - sizeof word);
+    return (size_t)__builtin_clzll((unsigned long long)found) / 8 -
+           (sizeof(unsigned long long) - sizeof found);
 #endif
+}
+
+/* The first byte below 0x20 at or behind i, or end. */
+static inline size_t next_control(const uint8_t *p, size_t i, size_t end) {
+    enum { STEP = 2 * sizeof(size_t) };
+    for (; end - i >= STEP; i += STEP) {
+        size_t word, second;
+        memcpy(&word, p + i, sizeof word);
+        memcpy(&second, p + i + sizeof word, sizeof word);
+        /* Never misses one; UTF-8 may look like one, hence the exact tests. */
+        if (((word - ONES * 0x20) | (second - ONES * 0x20)) & ONES * 0x80) {
+            size_t found = controls(word);
+            if (found) return i + first_of(found);
+            found = controls(second);
+            if (found) return i + sizeof word + first_of(found);
         }
-        i += sizeof word;
     }
     while (i < end && p[i] >= 0x20) i++;
     return i;
@@ -45,11 +57,14 @@ typedef struct {
     size_t end, next; /* of the text; start of what follows. next == end: no line end was there */
 } aw_line;
 
-/* The (folded) line that starts at i. */
-static aw_line line_at(const uint8_t *p, size_t i, size_t len, int folds, aw_sip *s) {
+static int is_blank(uint8_t c) {
+    return is(c, C_BLANK);
+}
+
+/* The line whose first control character is at i: a fold, a defect, or the end. */
+static aw_line line_from(const uint8_t *p, size_t i, size_t len, int folds, aw_sip *s) {
     aw_line line;
-    for (;;) {
-        i = next_control(p, i, len);
+    for (;; i = next_control(p, i, len)) {
         if (i == len) {
             line.end = line.next = len;
             return line;
@@ -68,13 +83,23 @@ static aw_line line_at(const uint8_t *p, size_t i, size_t len, int folds, aw_sip
             i++;
             continue;
         }
-        if (folds && i < len && (p[i] == ' ' || p[i] == '\t')) {
+        if (folds && i < len && is_blank(p[i])) {
             i++;
             continue;
         }
         line.next = i;
         return line;
     }
+}
+
+/* The (folded) line that starts at i. */
+static inline aw_line line_at(const uint8_t *p, size_t i, size_t len, int folds, aw_sip *s) {
+    i = next_control(p, i, len);
+    if (len - i >= 3 && p[i] == '\r' && p[i + 1] == '\n' && !(folds && is_blank(p[i + 2]))) {
+        const aw_line line = {i, i + 2};
+        return line;
+    }
+    return line_from(p, i, len, folds, s);
 }
 
 /* ---- header fields ---- */
@@ -150,8 +175,22 @@ static void keep_expires(const uint8_t *p, aw_sip *s, size_t name, size_t i, siz
 }
 
 enum field {
-    F_OTHER, F_VIA, F_FROM, F_TO, F_CALL_ID, F_CSEQ, F_CONTACT, F_ROUTE, F_RECORD_ROUTE, F_PATH,
-    F_MAX_FORWARDS, F_EXPIRES, F_CONTENT_TYPE, F_CONTENT_LENGTH, F_USER_AGENT, F_SERVER
+    F_OTHER,
+    F_VIA,
+    F_FROM,
+    F_TO,
+    F_CALL_ID,
+    F_CSEQ,
+    F_CONTACT,
+    F_ROUTE,
+    F_RECORD_ROUTE,
+    F_PATH,
+    F_MAX_FORWARDS,
+    F_EXPIRES,
+    F_CONTENT_TYPE,
+    F_CONTENT_LENGTH,
+    F_USER_AGENT,
+    F_SERVER
 };
 
 #define STARTS(at, text) (fold32(n + (at)) == word32(text))
@@ -170,18 +209,14 @@ static enum field field_of(const uint8_t *n, size_t length) {
         case 'c': return F_CONTENT_TYPE;
         default: return F_OTHER;
         }
-    case 2:
-        return fold16(n) == word16("to") ? F_TO : F_OTHER;
-    case 3:
-        return fold16(n) == word16("vi") && (n[2] | 0x20) == 'a' ? F_VIA : F_OTHER;
+    case 2: return fold16(n) == word16("to") ? F_TO : F_OTHER;
+    case 3: return fold16(n) == word16("vi") && (n[2] | 0x20) == 'a' ? F_VIA : F_OTHER;
     case 4:
         if (STARTS(0, "from")) return F_FROM;
         if (STARTS(0, "cseq")) return F_CSEQ;
         return STARTS(0, "path") ? F_PATH : F_OTHER;
-    case 5:
-        return STARTS(0, "rout") && (n[4] | 0x20) == 'e' ? F_ROUTE : F_OTHER;
-    case 6:
-        return STARTS(0, "serv") && fold16(n + 4) == word16("er") ? F_SERVER : F_OTHER;
+    case 5: return STARTS(0, "rout") && (n[4] | 0x20) == 'e' ? F_ROUTE : F_OTHER;
+    case 6: return STARTS(0, "serv") && fold16(n + 4) == word16("er") ? F_SERVER : F_OTHER;
     case 7:
         if (STARTS(0, "call") && STARTS(3, "l-id")) return F_CALL_ID;
         if (STARTS(0, "cont") && STARTS(3, "tact")) return F_CONTACT;
@@ -192,19 +227,18 @@ static enum field field_of(const uint8_t *n, size_t length) {
         if (STARTS(0, "reco") && STARTS(4, "rd-r") && STARTS(8, "oute")) return F_RECORD_ROUTE;
         if (STARTS(0, "max-") && STARTS(4, "forw") && STARTS(8, "ards")) return F_MAX_FORWARDS;
         return STARTS(0, "cont") && STARTS(4, "ent-") && STARTS(8, "type") ? F_CONTENT_TYPE
-                                                                            : F_OTHER;
+                                                                           : F_OTHER;
     case 14:
         return STARTS(0, "cont") && STARTS(4, "ent-") && STARTS(8, "leng") && STARTS(10, "ngth")
                    ? F_CONTENT_LENGTH
                    : F_OTHER;
-    default:
-        return F_OTHER;
+    default: return F_OTHER;
     }
 }
 
 static void scan_header(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
     const size_t name = i;
-    i = skip(p, i, end, C_TOKEN);
+    i = skip_run(p, i, end, C_TOKEN);
     const size_t length = i - name;
     if (i < end && p[i] != ':')
         while (i < end && (p[i] == ' ' || p[i] == '\t')) i++;
@@ -286,15 +320,12 @@ int aw_sip_scan(const uint8_t *p, size_t len, int stream, aw_sip *s) {
     if (i) aw_flag(s, AW_LEADING_CRLF, 0);
     if (!is(p[i], C_TOKEN)) return AW_NOT_SIP;
 
-    const uint8_t *lf = memchr(p + i, '\n', limit - i);
-    size_t end = lf ? (size_t)(lf - p) : limit;
-    if (lf && p[end - 1] == '\r') end--;
-    if (!lf && stream) {
+    aw_line line = line_at(p, i, limit, 0, s);
+    if (stream && p[line.next - 1] != '\n') { /* no line end yet */
         if (!aw_may_become_sip(p + i, limit - i)) return AW_NOT_SIP;
         return len > limit ? AW_TOO_LONG : AW_PARTIAL;
     }
-    if (aw_scan_start_line(p, i, end, s) == AW_LINE_NO) return AW_NOT_SIP;
-    aw_line line = line_at(p, i, limit, 0, s); /* again, for what must not be in it */
+    if (aw_scan_start_line(p, i, line.end, s) == AW_LINE_NO) return AW_NOT_SIP;
     i = line.next;
 
     for (;;) {

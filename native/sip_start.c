@@ -9,11 +9,20 @@ unsigned aw_method_of(const uint8_t *p, size_t len) {
         char name[10];
         uint8_t len, method;
     } known[] = {
-        {"INVITE", 6, AW_INVITE},       {"ACK", 3, AW_ACK},         {"BYE", 3, AW_BYE},
-        {"CANCEL", 6, AW_CANCEL},       {"REGISTER", 8, AW_REGISTER}, {"OPTIONS", 7, AW_OPTIONS},
-        {"PRACK", 5, AW_PRACK},         {"UPDATE", 6, AW_UPDATE},   {"INFO", 4, AW_INFO},
-        {"MESSAGE", 7, AW_MESSAGE},     {"SUBSCRIBE", 9, AW_SUBSCRIBE}, {"NOTIFY", 6, AW_NOTIFY},
-        {"REFER", 5, AW_REFER},         {"PUBLISH", 7, AW_PUBLISH},
+        {"INVITE", 6, AW_INVITE},
+        {"ACK", 3, AW_ACK},
+        {"BYE", 3, AW_BYE},
+        {"CANCEL", 6, AW_CANCEL},
+        {"REGISTER", 8, AW_REGISTER},
+        {"OPTIONS", 7, AW_OPTIONS},
+        {"PRACK", 5, AW_PRACK},
+        {"UPDATE", 6, AW_UPDATE},
+        {"INFO", 4, AW_INFO},
+        {"MESSAGE", 7, AW_MESSAGE},
+        {"SUBSCRIBE", 9, AW_SUBSCRIBE},
+        {"NOTIFY", 6, AW_NOTIFY},
+        {"REFER", 5, AW_REFER},
+        {"PUBLISH", 7, AW_PUBLISH},
     };
     if (!len) return AW_UNKNOWN;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -29,7 +38,9 @@ static int is_version(const uint8_t *p, size_t i, size_t end) {
            p[i + 3] == '/' && is(p[i + 4], C_DIGIT);
 }
 
-static int is_blank(uint8_t c) { return c == ' ' || c == '\t'; }
+static int is_blank(uint8_t c) {
+    return is(c, C_BLANK);
+}
 
 static void read_response(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
     const size_t version = i;
@@ -73,11 +84,8 @@ static void read_request(const uint8_t *p, size_t method, size_t method_end, siz
             aw_flag(s, AW_BAD_VERSION, version);
         if (v < end) aw_flag(s, AW_BAD_START_LINE, v);
     }
-    for (size_t blank = i; blank < uri_end; blank++)
-        if (is_blank(p[blank])) {
-            aw_flag(s, AW_BAD_START_LINE, blank);
-            break;
-        }
+    const size_t blank = find(p, i, uri_end, C_BLANK);
+    if (blank < uri_end) aw_flag(s, AW_BAD_START_LINE, blank);
     aw_scan_uri(p, i, uri_end, &uri);
     /* No headers in a Request-URI: RFC 3261 section 19.1.1 */
     if (uri.bad || uri.query) aw_flag(s, AW_BAD_START_LINE, i);
@@ -91,10 +99,10 @@ int aw_scan_start_line(const uint8_t *p, size_t i, size_t end, aw_sip *out) {
         if (out) read_response(p, i, end, out);
         return AW_LINE_RESPONSE;
     }
-    const size_t method_end = skip(p, i, end, C_TOKEN);
+    const size_t method_end = skip_run(p, i, end, C_TOKEN);
     if (method_end == i || method_end >= end || !is_blank(p[method_end])) return AW_LINE_NO;
     /* The version is the last word but for what a broken sender put behind it. */
-    size_t version = end;
+    size_t version = end - method_end > 9 && is_blank(p[end - 8]) ? end - 6 : end;
     while (version > method_end + 2) {
         version--;
         if (is_blank(p[version - 1]) && is_version(p, version, end)) {

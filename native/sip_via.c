@@ -23,12 +23,11 @@ static size_t scan_protocol(const uint8_t *p, size_t i, size_t end, aw_via *v, a
         if (!(i = slash(p, i, end))) return 0;
         const size_t version = i;
         i = skip(p, i, end, C_TOKEN);
-        if (i - version != 3 || memcmp(p + version, "2.0", 3) != 0)
-            aw_flag(s, AW_BAD_VIA, version);
+        if (i - version != 3 || memcmp(p + version, "2.0", 3) != 0) aw_flag(s, AW_BAD_VIA, version);
         if (!(i = slash(p, i, end))) return 0;
     }
     const size_t transport = i;
-    i = skip(p, i, end, C_TOKEN);
+    i = skip_run(p, i, end, C_TOKEN);
     if (i == transport) return 0;
     v->transport = span(transport, i);
     return i;
@@ -43,7 +42,7 @@ static size_t scan_sent_by(const uint8_t *p, size_t i, size_t end, aw_via *v, aw
         i = (size_t)(close - p) + 1;
     } else {
         const size_t from = i;
-        i = skip(p, i, end, C_HOST);
+        i = skip_run(p, i, end, C_HOST);
         if (i == from) return 0;
         v->host = span(from, i);
     }
@@ -102,7 +101,7 @@ static size_t scan_params(const uint8_t *p, size_t i, size_t end, aw_via *v, aw_
         aw_span value = {0, 0};
         i = skip(p, i + 1, end, C_LWS);
         const size_t name = i;
-        i = skip(p, i, end, C_TOKEN);
+        i = skip_run(p, i, end, C_TOKEN);
         const size_t length = i - name;
         if (!length) {
             aw_flag(s, AW_BAD_VIA, name);
@@ -119,7 +118,7 @@ static size_t scan_params(const uint8_t *p, size_t i, size_t end, aw_via *v, aw_
                     i = end;
                 }
             } else {
-                while (i < end && !is(p[i], C_VALUE_END)) i++;
+                i = find(p, i, end, C_VALUE_END);
             }
             value = span(from, i);
         }

@@ -52,7 +52,9 @@ def main() -> None:
         directory = Path(name)
         program = build(directory, *sys.argv[1:2])
         messages = corpus(directory)
-        print(subprocess.run([program, messages], check=True, capture_output=True, text=True).stdout)
+        print(
+            subprocess.run([program, messages], check=True, capture_output=True, text=True).stdout
+        )
         counted = [instructions(directory, program, messages, what) for what in ("once", "none")]
         print(f"instructions/message {(counted[0] - counted[1]) / 2000:.0f}")
 

@@ -5,11 +5,12 @@
 #include "algwatch_native.h"
 #include "guard.h"
 
-#define ETHERNET "\2\0\0\0\0\1\2\0\0\0\0\2"
+#define ETHERNET  "\2\0\0\0\0\1\2\0\0\0\0\2"
 #define ADDRESSES "\xc0\xa8\1\12\xcb\0\x71\5"
-#define SIX "\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\1"
-#define SIP "BYE a SIP/2.0\r\nl:1\r\n\r\nx"
-#define FRAME(type, text) {type, text, sizeof text - 1}
+#define SIX       "\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\1"
+#define SIP       "BYE a SIP/2.0\r\nl:1\r\n\r\nx"
+#define FRAME(type, text)                                                                          \
+    { type, text, sizeof text - 1 }
 
 static const struct {
     uint32_t linktype;
@@ -17,10 +18,11 @@ static const struct {
     size_t len;
 } frames[] = {
     FRAME(1, ETHERNET "\x88\xa8\0\7\x81\0\0\5\x88\x64\x11\0\0\1\0\66\0\41" /* QinQ, PPPoE */
-             "\x45\0\0\64\0\1\x40\0\100\21\0\0" ADDRESSES "\x13\xc4\x13\xc4\0\40\0\0" SIP),
-    FRAME(12, "\x60\0\0\0\0\120\53\100" SIX SIX "\4\0\0\0\0\0\0\0" /* DS-Lite behind a routing header */
-              "\x45\0\0\100\0\1\x40\0\100\6\0\0" ADDRESSES
-              "\x13\xc4\x13\xc4\0\0\0\1\0\0\0\1\x50\x18\0\0\0\0\0\0" SIP),
+                      "\x45\0\0\64\0\1\x40\0\100\21\0\0" ADDRESSES "\x13\xc4\x13\xc4\0\40\0\0" SIP),
+    FRAME(12,
+          "\x60\0\0\0\0\120\53\100" SIX SIX "\4\0\0\0\0\0\0\0" /* DS-Lite behind a routing header */
+          "\x45\0\0\100\0\1\x40\0\100\6\0\0" ADDRESSES
+          "\x13\xc4\x13\xc4\0\0\0\1\0\0\0\1\x50\x18\0\0\0\0\0\0" SIP),
     FRAME(113, "\0\4\0\1\0\6\0\0\0\0\0\0\0\0\x08\0" /* SLL, GRE with key, IPv6 */
                "\x45\0\0\150\0\1\0\0\100\57\0\0" ADDRESSES "\x20\0\x86\xdd\0\0\0\1"
                "\x60\0\0\0\0\40\21\100" SIX SIX "\x13\xc4\x13\xc4\0\40\0\0" SIP),
@@ -31,7 +33,8 @@ static const struct {
     FRAME(0, "\2\0\0\0\x45\0\0\70\0\1\0\0\100\1\0\0" ADDRESSES "\3\1\0\0\0\0\0\0" /* ICMP */
              "\x45\0\0\64\0\1\x40\0\100\21\0\0" ADDRESSES "\x13\xc4\x13\xc4\0\40\0\0"),
     FRAME(9, "\xff\3\0\41\x45\0\0\60\0\1\x40\0\100\21\0\0" ADDRESSES "\x13\xc4\x13\xc4\0\34\0\0"
-             "\0\1\0\0\x21\x12\xa4\x42" "123456789012"),
+             "\0\1\0\0\x21\x12\xa4\x42"
+             "123456789012"),
 };
 
 static const uint8_t key[16] = "0123456789abcde";
@@ -57,8 +60,7 @@ static void scan_frame(const uint8_t *p, size_t len, uint32_t linktype) {
         CHECK(n[0] == n[1] && n[0] >= 0 && n[0] <= AW_ROWS_A_PACKET && counts.packets == 2);
         CHECK(memcmp(rows[0], rows[1], (size_t)n[0] * sizeof **rows) == 0);
         CHECK(memcmp(ends[0], ends[1], (size_t)n[0] * sizeof **ends) == 0);
-        for (int i = 0; i < n[0]; i++)
-            CHECK((size_t)rows[0][i].payload + rows[0][i].length <= len);
+        for (int i = 0; i < n[0]; i++) CHECK((size_t)rows[0][i].payload + rows[0][i].length <= len);
     }
 }
 
@@ -99,7 +101,7 @@ static void check_nesting(void) {
 }
 
 void check_frames(void) {
-    static const int kinds[] = {AW_KIND_SIP, AW_KIND_SIP, AW_KIND_SIP, AW_KIND_SIP,
+    static const int kinds[] = {AW_KIND_SIP,      AW_KIND_SIP,  AW_KIND_SIP, AW_KIND_SIP,
                                 AW_KIND_FRAGMENT, AW_KIND_ICMP, AW_KIND_STUN};
     static aw_row rows[AW_ROWS_A_PACKET];
     uint32_t state = 1;

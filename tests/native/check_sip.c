@@ -11,16 +11,18 @@
 #define START "INVITE sip:bob@[2001:db8::9]:5062;transport=tcp SIP/2.0\r\n"
 
 static const char *const messages[] = {
-    START "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKa;rport;received=198.51.100.7, "
-          "SIP / 2.0 / TCP [2001:db8::1] : 5061 ;maddr=x ; branch = \"q\\\"\"\r\n"
-          "Record-Route: <sip:p1;lr>,<sip:p2;lr>\r\nRoute: <sip:r@h>\r\nPath: <sip:p>\r\n"
-          "From: \"A \\\"q\\\", B\" <sip:a:pw@h:5070;lr?x=y>;tag=1;x\r\nTo: tel:+49;tag=\r\n"
-          "Contact: *\r\nm: Bob <sip:b@h>;expires=60 , sips:c@h:1;q=0.1,\r\n"
-          "Call-ID: x\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\nExpires: 3600\r\n"
-          "Content-Type: application/sdp\r\nUser-Agent: u\r\nServer: s\r\nContent-Length: 4\r\n\r\nv=0\n",
+    START
+    "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKa;rport;received=198.51.100.7, "
+    "SIP / 2.0 / TCP [2001:db8::1] : 5061 ;maddr=x ; branch = \"q\\\"\"\r\n"
+    "Record-Route: <sip:p1;lr>,<sip:p2;lr>\r\nRoute: <sip:r@h>\r\nPath: <sip:p>\r\n"
+    "From: \"A \\\"q\\\", B\" <sip:a:pw@h:5070;lr?x=y>;tag=1;x\r\nTo: tel:+49;tag=\r\n"
+    "Contact: *\r\nm: Bob <sip:b@h>;expires=60 , sips:c@h:1;q=0.1,\r\n"
+    "Call-ID: x\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\nExpires: 3600\r\n"
+    "Content-Type: application/sdp\r\nUser-Agent: u\r\nServer: s\r\nContent-Length: 4\r\n\r\nv=0\n",
     "SIP/2.0 200 OK\r\nv:SIP/2.0/UDP h;rport=1\r\nf:<sip:a@b\r\n ;tag=x>\r\nt:\"x <sip:y>\r\n"
     "i : 1\r\nCSeq\t: 4294967296 \r\n X\r\nl: 99\r\n\r\n",
-    "\r\n\r\nOPTIONS sip:x SIP/3.0 \nVia:;,,\nContact:\nTo: <\nFrom: \"\nCSeq: x\nContent-Length: -1\n\nbody",
+    "\r\n\r\nOPTIONS sip:x SIP/3.0 \nVia:;,,\nContact:\nTo: <\nFrom: \"\nCSeq: x\nContent-Length: "
+    "-1\n\nbody",
     "BYE  SIP/2.0\r\n: x\r\nno colon\r\n folded\r\n\r\n",
     "SIP/2.0 99999999999 \r\n\r\n",
     "REGISTER sip:h SIP/2.0\r\nContact: <sip:a@[::1]:99999;lr=on>;expires=\"1\r\nVia: SIP/2.0/UDP "
@@ -35,7 +37,9 @@ static const char *const bodies[] = {
     "m=a 1\nm=a 1\nm=a 1\nm=a 1\nm=a 1\nm=a 1\nm=a 1\nm=a 1\nm=a 1\nc=IN IP4 9\n",
 };
 
-static void span_inside(aw_span s, size_t len) { CHECK((size_t)s.off + s.len <= len); }
+static void span_inside(aw_span s, size_t len) {
+    CHECK((size_t)s.off + s.len <= len);
+}
 
 static void addr_inside(const aw_addr *a, size_t len) {
     span_inside(a->all, len), span_inside(a->display, len), span_inside(a->uri, len);
@@ -44,10 +48,21 @@ static void addr_inside(const aw_addr *a, size_t len) {
 }
 
 static void sip_inside(const aw_sip *s, size_t len) {
-    const aw_span *first = &s->method_name, *spans[] = {
-        first, &s->request_uri, &s->request_user, &s->request_host, &s->reason, &s->call_id,
-        &s->cseq_value, &s->cseq_method, &s->max_forwards_value, &s->expires, &s->content_type,
-        &s->content_length_value, &s->user_agent, &s->server, &s->body};
+    const aw_span *first = &s->method_name, *spans[] = {first,
+                                                        &s->request_uri,
+                                                        &s->request_user,
+                                                        &s->request_host,
+                                                        &s->reason,
+                                                        &s->call_id,
+                                                        &s->cseq_value,
+                                                        &s->cseq_method,
+                                                        &s->max_forwards_value,
+                                                        &s->expires,
+                                                        &s->content_type,
+                                                        &s->content_length_value,
+                                                        &s->user_agent,
+                                                        &s->server,
+                                                        &s->body};
     for (size_t i = 0; i < sizeof spans / sizeof *spans; i++) span_inside(*spans[i], len);
     CHECK(s->vias <= AW_VIAS && s->contacts <= AW_CONTACTS && s->routes <= AW_ROUTES);
     CHECK(s->record_routes <= AW_RECORD_ROUTES && s->paths <= AW_PATHS && s->header_end <= len);
@@ -66,7 +81,7 @@ static void sip_inside(const aw_sip *s, size_t len) {
     for (int i = 0; i < s->paths; i++) addr_inside(&s->path[i], len);
 }
 
-#define SAME(member, count) \
+#define SAME(member, count)                                                                        \
     CHECK(memcmp(a->member, b->member, (size_t)(count) * sizeof *a->member) == 0)
 
 static void same_sip(const aw_sip *a, const aw_sip *b) {
@@ -78,7 +93,9 @@ static void same_sip(const aw_sip *a, const aw_sip *b) {
     SAME(path, a->paths);
 }
 
-static void poisoned(void *p, size_t size, int pattern) { memset(p, pattern, size); }
+static void poisoned(void *p, size_t size, int pattern) {
+    memset(p, pattern, size);
+}
 
 /* Entries past a count keep what the buffer held: "not written" is the contract. */
 static void untouched(const aw_sip *s, int pattern) {
@@ -143,7 +160,8 @@ static uint32_t chance(void) {
 }
 
 static void check_mutations(const uint8_t *p, size_t len, int rounds) {
-    static const char nasty[] = "\r\n \t,;:<>\"\\@[]=/?*\0\xff" "09aZ";
+    static const char nasty[] = "\r\n \t,;:<>\"\\@[]=/?*\0\xff"
+                                "09aZ";
     uint8_t *copy = malloc(len);
     CHECK(copy != NULL);
     for (int n = 0; n < rounds; n++) {
@@ -171,9 +189,19 @@ static void check_large(void) {
     static char text[GUARD_ROOM];
     static aw_sip s;
     static const char *const lines[] = {
-        "Via: SIP/2.0/UDP h;branch=z9hG4bK\r\n", "v:,,,,,,,,,\r\n", "Contact: <\r\n",
-        "Contact: \"\r\n", "X:\r\n", "x\r\n", "\r\n ", "Route: <sip:a>,<sip:b>\r\n", "To: \"\\\r\n",
-        "Content-Length: 1\r\n", "Contact: <sip:a>;;;;;;;;\r\n", "Via: \"<\"<\"<\r\n", "m: a,b,c\r\n",
+        "Via: SIP/2.0/UDP h;branch=z9hG4bK\r\n",
+        "v:,,,,,,,,,\r\n",
+        "Contact: <\r\n",
+        "Contact: \"\r\n",
+        "X:\r\n",
+        "x\r\n",
+        "\r\n ",
+        "Route: <sip:a>,<sip:b>\r\n",
+        "To: \"\\\r\n",
+        "Content-Length: 1\r\n",
+        "Contact: <sip:a>;;;;;;;;\r\n",
+        "Via: \"<\"<\"<\r\n",
+        "m: a,b,c\r\n",
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         const size_t len = repeat(text, START, lines[i], 65535);
