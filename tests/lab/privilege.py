@@ -20,6 +20,6 @@ def lab_prefix() -> list[str]:
         reason = str(error)
     if shutil.which("unshare") and os.environ.get("ALGWATCH_LAB_INSIDE") != "1":
         if subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode == 0:
-            return [*UNSHARE[:1], *UNSHARE[1:-1], "--", "env", "ALGWATCH_LAB_INSIDE=1"]
+            return [*UNSHARE, "env", "ALGWATCH_LAB_INSIDE=1"]
         reason += ", and user namespaces are not allowed"
     raise NoLab(reason)
