@@ -135,8 +135,8 @@ class Config:
     def set(self, key: str, value: str) -> None:
         """ConfigError without a place; the caller knows where it stands."""
         if key not in KEYS:
-            near = [known for known in KEYS if known.startswith(key[:3])] or sorted(KEYS)
-            raise ConfigError(f"unknown setting {key!r}; did you mean {', '.join(near)}?")
+            near = [known for known in KEYS if known[:2] == key[:2]] or sorted(KEYS)
+            raise ConfigError(f"unknown setting {key[:40]!r}; did you mean {', '.join(near)}?")
         try:
             read = KEYS[key][0](value)
         except ValueError as problem:

@@ -155,6 +155,7 @@ class Privacy:
         for line in _LINES.split(body[:MAX_EVIDENCE]):
             if line.startswith(_SDP) and len(line) <= _MAX_LINE:
                 kept.append(self._sdp(line))
+        kept.append(b"")
         return b"\r\n".join(kept)[:MAX_EVIDENCE]
 
     def _line(self, line: bytes) -> bytes:

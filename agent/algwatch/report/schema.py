@@ -22,7 +22,7 @@ ROOT = "algwatch/1"
 CONTENT_TYPE = "application/msgpack"
 MAX_PAYLOAD = 16384  # bytes; brokers and constrained readers may rely on it
 
-MAX_TEXT = 500  # characters of one sentence
+MAX_TEXT = 500  # bytes of one sentence
 MAX_EVIDENCE = 6  # looks at the wire in one finding
 MAX_ADVICE = 12
 MAX_LINES = 8  # sentences for or against, or commands
@@ -38,7 +38,10 @@ class SchemaError(ValueError):
 
 
 def _cut(text: str, most: int = MAX_TEXT) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+    raw = text.encode("utf-8", "replace")
+    if len(raw) <= most:
+        return raw.decode()
+    return raw[: most - 3].decode("utf-8", "ignore") + "…"
 
 
 class Encoder:
