@@ -11,10 +11,10 @@ from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
 from algwatch.base.sighting import KIND, LENGTH, PAYLOAD, Row, Sighting
 from algwatch.compare.call import CLOSED, PREDICTED, Call, Calls
 from algwatch.compare.crossing import Crossing, alone
+from algwatch.compare.familiar import Familiar
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.pairing import Pairing
 from algwatch.compare.peer import Peers
-from algwatch.compare.rewrite import rewrites
 from algwatch.compare.summary import CallSummary
 from algwatch.diagnose.context import Context
 from algwatch.diagnose.engine import Engine
@@ -37,6 +37,7 @@ class Limits:
         self.phones = phones
 
 
+KINDS = 8  # of message that a phone sends and gets most of the time
 ROUTER = Limits(transactions=1024, calls=256, pairs=256, phones=128)
 LAPTOP = Limits(transactions=65536, calls=16384, pairs=4096, phones=1024)
 
@@ -74,6 +75,7 @@ class Pipeline:
         self._pairing = Pairing(self._mappings, limits.pairs) if two_sided else None
         self._calls = Calls(two_sided, limits.calls)
         self._peers = Peers(limits.phones)
+        self._familiar = Familiar(limits.phones * KINDS)
         self._context = Context(two_sided, self._peers)
         self._engine = Engine(self._context, strict)
         self._recommender = Recommender(self._peers)
@@ -186,12 +188,14 @@ class Pipeline:
         return reports
 
     def _crossed(self, crossing: Crossing) -> list[Report]:
+        if crossing.rewritten:
+            self._familiar.look(crossing)
         self._peers.feed(crossing)
         self._calls.cross(crossing)
         if self.watch is not None:
             self.watch(crossing)
         reports: list[Report] = []
-        if crossing.rewritten and rewrites(crossing):
+        if crossing.rewritten and not crossing.familiar:
             reports += self._engine.crossing(crossing)
         return reports
 
@@ -210,7 +214,7 @@ class Pipeline:
     def _remember(self, call: Call, now: int) -> None:
         """What became of the call speaks for or against turning the ALG off."""
         crossing = next(iter(call.crossings.values()), None)
-        crossing = next((c for c, _ in call.changed.values()), crossing)
+        crossing = next(iter(call.changed.values()), crossing)
         if crossing is None:
             return
         peer = self._peers.of(crossing)
@@ -218,7 +222,9 @@ class Pipeline:
         if outcome == "completed":
             if call.changed:
                 peer.completed_rewritten += 1
-            else:
+            elif call.inbound:
+                # Of an outgoing call the phone itself sends ACK and BYE: it shows nothing of
+                # where the provider would have sent them.
                 peer.completed_untouched += 1
         elif outcome == "dropped":
             if call.changed:

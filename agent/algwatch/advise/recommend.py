@@ -54,7 +54,7 @@ class Recommender:
         return [a for a in advice if self._is_news(a)]
 
     def _peer(self, call: Call) -> Peer | None:
-        for crossing in (*call.crossings.values(), *(c for c, _ in call.changed.values())):
+        for crossing in (*call.crossings.values(), *call.changed.values()):
             return self.peers.of(crossing)
         return None
 
@@ -73,7 +73,7 @@ class Recommender:
         against = _speaks_against(peer)
         if works == "no":
             state, confidence = "none", 0.0
-        elif works == "yes" and (certain or independent):
+        elif works == "yes" and (certain or (independent and peer.shown_without)):
             state, confidence = "recommended", 0.9 if certain else 0.8
         else:
             state, confidence = "suspected", 0.5

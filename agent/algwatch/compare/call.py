@@ -21,7 +21,7 @@ from algwatch.sip.dialog import (
     Step,
 )
 from algwatch.sip.message import Message
-from algwatch.sip.timers import ACK_WAIT, SECOND, T4, WINDOW
+from algwatch.sip.timers import ACK_WAIT, SECOND, T2, T4, WINDOW
 
 # What the stages above are told: (call, moment).
 PREDICTED = 0  # the 2xx keeps coming and no ACK got through: it will drop
@@ -119,6 +119,8 @@ class Call:
         on_side = d is self.dialogs[self.callee_side]
         if d.acked_at and on_side and not (self.ack_misdelivered() and self.keeps_coming(d)):
             return "seen"
+        if self.survived(d, now):
+            return "seen" if d.acked_at else "unknown"
         repeats = d.invite.finals - 1 if d.invite is not None else 0
         waited = now - d.answered_at >= ACK_WAIT or (d.bye_at and not d.bye_by_caller)
         if repeats >= REPEATS or (repeats and waited):
@@ -130,6 +132,27 @@ class Call:
         """The 2xx came again although an ACK was seen: more than one that crossed it."""
         return d.repeated_since(d.acked_at + WINDOW)
 
+    @staticmethod
+    def survived(d: Dialog, now: int) -> bool:
+        """The callee stopped repeating its 2xx and did not give up: some ACK got through, whether
+        it was captured or not (RFC 3261 section 13.3.1.4: it repeats every T2 until 64*T1)."""
+        if (d.bye_at or now) - d.answer_last <= T2 + SECOND:
+            return False  # it may still be at it
+        if d.answer_last - d.answered_at >= ACK_WAIT - T2 - SECOND:
+            return False  # it went on to the end
+        lasted = d.bye_at - d.answered_at - ACK_WAIT if d.bye_at else 0
+        if d.bye_at and not d.bye_by_caller and abs(lasted) <= 2 * SECOND:
+            return False  # its BYE is the one of 64*T1
+        return d.acked_last >= d.answer_last or lasted > 2 * SECOND
+
+    def ack_ignored(self, now: int) -> bool:
+        """The 2xx goes on for longer after an ACK than one that is on its way can explain: to
+        the callee that ACK is lost."""
+        d = self.near_callee
+        if d is None or not d.acked_at or d.answer_last - d.acked_at <= 3 * SECOND // 2:
+            return False
+        return not self.survived(d, now)
+
     def outcome(self, now: int) -> str:
         """completed, dropped, cancelled, rejected, unanswered, ongoing or unknown. now: ns."""
         seen = self.seen
@@ -137,7 +160,7 @@ class Call:
             ended = any(d.bye_at for d in seen)
             if ended and self.is_plain:
                 return "completed"
-            if self.ack(now) == "missing":
+            if self.ack(now) == "missing" or self.ack_ignored(now):
                 over = any(d.answered_at and now - d.answered_at >= ACK_WAIT for d in seen)
                 return "dropped" if ended or over else "ongoing"
             if all(d.partial for d in seen) and not ended:

@@ -53,6 +53,12 @@ class Peer:
         return "unknown"
 
     @property
+    def shown_without(self) -> bool:
+        """The counterfactual was seen and not only inferred from rport (which says where
+        responses go, and nothing of where the provider sends ACK and BYE)."""
+        return bool(self.completed_untouched or self.nat_handled)
+
+    @property
     def needs_alg(self) -> bool:
         """B2: nothing but the rewriting carries this phone through the NAT."""
         return self.private_contact and self.rport_missing and self.works_without == "unknown"

@@ -51,7 +51,7 @@ def lost_ack(call: Call, now: int) -> LostAck | None:
     d = call.near_callee
     if d is None or not d.answered_at or d.answer is None:
         return None
-    ignored = d.acked_at and Call.keeps_coming(d) and _repeats_after_ack(d)
+    ignored = call.ack_ignored(now)
     if call.ack(now) != "missing" and not ignored:
         return None
     lan, wan = call.dialogs[LAN], call.dialogs[WAN]
@@ -67,11 +67,6 @@ def lost_ack(call: Call, now: int) -> LostAck | None:
     if call.inbound:
         return LostAck(d, _inbound(call, lan, wan))
     return LostAck(d, _outbound(lan, wan))
-
-
-def _repeats_after_ack(d: Dialog) -> bool:
-    """Three times T1 of it: an ACK on its way cannot explain that."""
-    return d.answer_last - d.acked_at > 3 * SECOND // 2
 
 
 def _inbound(call: Call, lan: Dialog, wan: Dialog) -> str:

@@ -47,14 +47,15 @@ class Dialog:
 
     call: hash of the Call-ID; side; invite: the latest INVITE transaction; cseq: its number.
     Times in ns, 0 = not seen. invites and answers count transactions and 2xx of any INVITE in
-    it; *_retransmissions count what came once more. partial: its beginning was not seen.
+    it; *_retransmissions count what came once more. acked_at, acked_last: the first and the latest
+    ACK to the current 2xx. partial: its beginning was not seen.
     request, answer, ack: Sightings of the current INVITE, its first 2xx and the first ACK, kept
     as long as a verdict may need them.
     """
 
-    __slots__ = ("ack", "acked_at", "acks", "answer", "answer_last", "answered_at", "answers",
-                 "bye", "bye_at", "bye_by_caller", "call", "caller_tag", "cancelled_at", "ended_at",
-                 "established", "final_retransmissions", "first", "invite",
+    __slots__ = ("ack", "acked_at", "acked_last", "acks", "answer", "answer_last", "answered_at",
+                 "answers", "bye", "bye_at", "bye_by_caller", "call", "caller_tag", "cancelled_at",
+                 "ended_at", "established", "final_retransmissions", "first", "invite",
                  "invite_retransmissions", "last_at", "partial", "rejected", "request", "side",
                  "started_at", "timed_out")  # fmt: skip
 
@@ -69,7 +70,7 @@ class Dialog:
         self.ack: Sighting | None = None
         self.bye: Sighting | None = None
         self.caller_tag = 0
-        self.answered_at = self.answer_last = self.acked_at = 0
+        self.answered_at = self.answer_last = self.acked_at = self.acked_last = 0
         self.bye_at = self.ended_at = self.cancelled_at = 0
         self.answers = self.acks = self.rejected = 0
         self.invite_retransmissions = self.final_retransmissions = 0
@@ -117,7 +118,8 @@ class Dialogs:
                     if d.invite is not None or d.request is None:
                         d.request = self._sighting(row, i, batch)
                         d.answer = d.ack = None
-                        d.answered_at = d.answer_last = d.acked_at = d.rejected = 0
+                        d.answered_at = d.answer_last = d.acked_at = d.acked_last = 0
+                        d.rejected = 0
                     d.invite = t
                     if not row[TO_TAG]:
                         d.partial = False
@@ -136,6 +138,7 @@ class Dialogs:
                     d.timed_out = True
                     step((d, UNANSWERED, row))
             elif method == ACK:
+                d.acked_last = at
                 if code == REQUEST:
                     d.acks += 1
                     if not d.acked_at and (d.invite is None or row[CSEQ] == d.invite.cseq):

@@ -50,7 +50,7 @@ def check(call: Call, context: Context) -> list[Finding]:
     if forced is not None:
         return [forced]  # what it then wrote into headers follows from it
     found: list[Finding] = []
-    for crossing, _ in call.changed.values():
+    for crossing in call.changed.values() if call.unexplained else ():
         wrong = _wrong(call, crossing, context)
         if wrong is not None:
             found.append(wrong)
@@ -123,6 +123,8 @@ def _wrong(call: Call, crossing: Crossing, context: Context) -> Finding | None:
         "router", harm, call.call_id,
         f"The router wrote what its NAT mapping does not say: {alg.told(wrong)}{tail}."
         + (f" Not the Linux helper: {why}." if why else ""),
-        alg.both_copies(crossing, wrong), f"{alg.between(crossing)}/written",
+        alg.both_copies(crossing, wrong),
+        # Each call that it hurt counts; otherwise once for a phone and a provider.
+        f"{call.call_id if harm == 'observed' else alg.between(crossing)}/written",
         prints.fingerprint(every),
     )  # fmt: skip
