@@ -29,6 +29,7 @@ from algwatch.report.render.differ import Pair, differing_lines
 from algwatch.sip.message import Message, to_text
 
 CALLS = 200  # calls that are drawn
+MARGIN = 256  # more of them while it is not yet known which ones hurt: batches run ahead
 STEPS = 60  # steps of one call that are drawn
 GONE = 4096  # calls that are remembered as not drawn
 UNANSWERED = 1024  # requests outside calls that wait for their answer
@@ -197,10 +198,16 @@ class Ladder:
     def of(self, call_id: str) -> CallLadder | None:
         return self._by_id.get(call_id)
 
+    def settle(self) -> None:
+        """All is said: keep limit calls."""
+        while len(self.calls) > self.limit:
+            if not self._make_room():
+                self._drop(next(reversed(self.calls)))
+
     def _begin(self, key: int, first: Sighting) -> CallLadder | None:
         if key in self._gone:
             return None
-        if len(self.calls) >= self.limit and not self._make_room():
+        if len(self.calls) >= self.limit + MARGIN and not self._make_room():
             self._gone.add(key, True)
             self.dropped += 1
             return None
@@ -216,12 +223,15 @@ class Ladder:
             key = next((k for k in self.calls if self._is_dull(k, False)), None)
         if key is None:
             return False
+        self._drop(key)
+        return True
+
+    def _drop(self, key: int) -> None:
         call = self.calls.pop(key)
         if self._by_id.get(call.call_id) is call:
             del self._by_id[call.call_id]
         self._gone.add(key, True)
         self.dropped += 1
-        return True
 
     def _is_dull(self, key: int, over: bool) -> bool:
         call = self.calls[key]

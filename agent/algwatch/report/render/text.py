@@ -84,7 +84,7 @@ class Collected:
                 self.outcomes[earlier.outcome] -= 1
             self.ladder.over(report.call_id)
             self.calls[report.call_id] = report
-            if len(self.calls) > 2 * self.ladder.limit:
+            if len(self.calls) > 2 * len(self.ladder.calls) + 100:
                 self._let_go()
         elif isinstance(report, Finding):
             self._find(report)
@@ -106,6 +106,11 @@ class Collected:
     def _count(self, rule: str, harm: str) -> None:
         key = (rule, harm)
         self.unshown[key] = self.unshown.get(key, 0) + 1
+
+    def settle(self) -> None:
+        """All is said."""
+        self.ladder.settle()
+        self._let_go()
 
     def _let_go(self) -> None:
         """What is kept of calls that the ladder did not keep."""
@@ -133,7 +138,7 @@ def write_text(
     collected = Collected(ladder)
     for report in reports:
         collected.add(report)
-    collected._let_go()
+    collected.settle()
     page = Page(collected, Ink(colour, speaks_unicode(out)), out, width)
     page.calls()
     page.outside()

@@ -1,0 +1,145 @@
+"""The text that people read: verdicts, advice, and what never reaches their terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from algwatch.cli.analyze import Source
+from algwatch.report.render.ink import Ink
+from algwatch.report.render.json import write_json
+from sip_capture import Screen, message, shown, write_capture
+
+LAB = Path(__file__).resolve().parents[1] / "golden" / "lab"
+RUNS = sorted(path.parent.name for path in LAB.glob("*/lan.pcap"))
+PHONE, PROVIDER = ("192.168.1.10", 5060), ("198.51.100.7", 5060)
+STYLE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def recorded(name: str) -> dict[str, list[Path]]:
+    return {"lan": [LAB / name / "lan.pcap"], "wan": [LAB / name / "wan.pcap"]}
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_a_dropped_call_has_a_verdict_that_names_the_cause_and_then_the_lines_to_type() -> None:
+    text, status = shown(**recorded("6b-on"))
+    assert status == 1
+    said = flat(text)
+    assert (
+        "Verdict: The call was answered and then dropped, because its ACK got lost; the cause "
+        "lies with this router (ALG011 mapping-mismatch)." in said
+    )
+    assert text.index("Verdict:") < text.index("What to do") < text.index("auto_helper='0'")
+    assert "Turn the router's SIP ALG off (recommended" in said
+    assert " for: " in text and "against: " in text
+
+
+def test_a_healthy_call_needs_nothing_done() -> None:
+    text, status = shown(**recorded("1"))
+    assert status == 0
+    assert "Verdict: The call completed, and the router changed nothing." in text
+    assert "What to do" not in text and "Nothing hurts: nothing to do." in text
+
+
+def test_a_rewritten_call_that_completed_is_called_harmless() -> None:
+    text, status = shown(**recorded("2"))
+    assert status == 0
+    harmless = r"completed, and the router changed \d+ of its \d+ messages, which did no harm"
+    assert re.search(harmless, flat(text))
+
+
+def test_findings_stand_in_the_order_of_their_harm() -> None:
+    text, _ = shown(**recorded("6b-on"))
+    of_the_call = text[: text.index("Outside")]
+    harms = r"(did harm|will do harm|may do harm|no harm)$"
+    words = re.findall(harms, of_the_call, re.MULTILINE)
+    order = ["did harm", "will do harm", "may do harm", "no harm"]
+    assert len(set(words)) > 2 and words == sorted(words, key=order.index)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_text_and_json_agree_on_the_exit_status(name: str) -> None:
+    run = recorded(name)
+    source = Source([], [*map(str, run["lan"])], [*map(str, run["wan"])], [5060])
+    out = Screen("utf-8")
+    status = write_json(source.reports(), source.counts, out)
+    _, shown_status = shown(**run)
+    assert shown_status == status
+    verdict = json.loads(out.getvalue())
+    text, _ = shown(**run)
+    for finding in verdict["findings"]:
+        assert finding["rule"] in text
+    for call in verdict["calls"]:
+        assert call["call_id"] in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("name", RUNS)
+def test_no_line_is_wider_than_the_terminal_except_the_commands_to_copy(
+    name: str, width: int
+) -> None:
+    text, _ = shown(**recorded(name), colour=True, width=width)
+    for line in text.splitlines():
+        plain = STYLE.sub("", line)
+        assert len(plain) <= width or plain.startswith("    "), plain
+
+
+def test_the_same_capture_gives_the_same_text_again() -> None:
+    assert shown(**recorded("6b-on")) == shown(**recorded("6b-on"))
+
+
+def test_colour_adds_styles_and_changes_no_word() -> None:
+    plain, _ = shown(**recorded("6b-on"))
+    coloured, _ = shown(**recorded("6b-on"), colour=True)
+    assert "\x1b[31m- " in coloured and "\x1b[32m+ " in coloured
+    assert STYLE.sub("", coloured) == plain
+    assert "\x1b" not in plain
+
+
+def test_a_terminal_without_unicode_gets_ascii_alone() -> None:
+    text, _ = shown(**recorded("6b-on"), encoding="ascii")
+    assert text.isascii()
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\u202e\x9b31m\x00\t\r\x7f"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_nothing_from_the_wire_can_command_the_terminal(tmp_path: Path, encoding: str) -> None:
+    lan, wan = (
+        message("INVITE sip:ben@h SIP/2.0", f"id{HOSTILE}", "1 INVITE", f"X-Side: {side}{HOSTILE}")
+        .replace(b"sip:anna", b"sip:an\x1b[31mna")
+        .replace(b"sip:ben@example", b"sip:be\xffn\x9b@example")
+        for side in ("lan", "wan")
+    )
+    answer = message(f"SIP/2.0 486 Busy{HOSTILE}", f"id{HOSTILE}", to_tag="t")
+    router = ("203.0.113.2", 5060)
+    files = {
+        "lan": [write_capture(tmp_path / "l", [(0.0, PHONE, PROVIDER, 64, 1, lan),
+                                               (1.0, PROVIDER, PHONE, 59, 2, answer)])],
+        "wan": [write_capture(tmp_path / "w", [(0.0001, router, PROVIDER, 63, 1, wan),
+                                               (0.9999, PROVIDER, router, 60, 2, answer)])],
+    }  # fmt: skip
+    text, _ = shown(**files, encoding=encoding)
+    assert "486 Busy" in text and "X-Side: lan" in text  # it was shown, and not left out
+    assert all(c.isprintable() for c in text.replace("\n", ""))
+    assert "\\x1b" in text
+
+
+def test_cutting_a_long_line_keeps_what_changed_in_sight() -> None:
+    ink = Ink(colour=False, unicode=True)
+    text = "Via: " + "a" * 100 + "CHANGED" + "b" * 100
+    cut = ink.cut(text, 40, text.index("CHANGED"))
+    assert len(cut) <= 40 and "CHANGED" in cut
+    assert ink.cut("short", 40, 0) == "short"
+
+
+def test_an_empty_capture_says_that_there_is_nothing(tmp_path: Path) -> None:
+    text, status = shown([write_capture(tmp_path / "empty.pcap", [])])
+    assert status == 0
+    assert "0 SIP messages, 0 calls" in text
