@@ -8,7 +8,7 @@ from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.sighting import CALL, METHOD, STATUS, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
-from algwatch.compare.rewrite import Rewrite, rewrites
+from algwatch.compare.rewrite import rewrites
 from algwatch.sip.dialog import (
     ANSWERED,
     BYE_SENT,
@@ -43,19 +43,21 @@ def label(crossing: Crossing) -> str:
 
 
 _NO_CROSSINGS: dict[str, Crossing] = {}
-_NO_CHANGES: dict[str, tuple[Crossing, list[Rewrite]]] = {}
 
 
 class Call:
     """key: hash of the Call-ID; call_id, from_, to: text. dialogs: by side (LAN, WAN, UNKNOWN).
-    inbound: the callee is in the LAN; None while nobody knows. crossings: the latest by label;
-    lonely: messages whose other copy never came, by label; changed: rewritten ones with their
-    rewrites, the first of each label; forced: inbound ones that went to another LAN port than
-    the NAT mapping says.
+    inbound: the callee is in the LAN; None while nobody knows.
+
+    By label: crossings, the latest; lonely: messages whose other copy never came; changed:
+    rewritten ones, the first and those that the mapping does not explain; forced: inbound ones
+    that went to another LAN port than the mapping says. headers: what was rewritten as the
+    mapping says, in any message; unexplained: something was that it does not explain.
     """
 
-    __slots__ = ("call_id", "changed", "crossings", "dialogs", "forced", "from_", "inbound", "key",
-                 "lonely", "predicted", "to", "two_sided")  # fmt: skip
+    __slots__ = ("call_id", "changed", "crossings", "dialogs", "forced", "from_", "headers",
+                 "inbound", "key", "lonely", "predicted", "to", "two_sided",
+                 "unexplained")  # fmt: skip
 
     def __init__(self, key: int, first: Sighting, two_sided: bool) -> None:
         self.key = key
@@ -66,12 +68,17 @@ class Call:
         if two_sided:
             self.crossings: dict[str, Crossing] = {}
             self.lonely: dict[str, Crossing] = {}
-            self.changed: dict[str, tuple[Crossing, list[Rewrite]]] = {}
+            self.changed: dict[str, Crossing] = {}
             self.forced: dict[str, Crossing] = {}
         else:  # nothing ever crosses: one empty dict serves all calls
-            self.crossings = self.lonely = self.forced = _NO_CROSSINGS
-            self.changed = _NO_CHANGES
+            self.crossings = self.lonely = self.forced = self.changed = _NO_CROSSINGS
+        self.headers: set[str] | frozenset[str] = set() if two_sided else frozenset()
+        self.unexplained = False
         self.predicted = False
+
+    @property
+    def rewritten(self) -> bool:
+        return bool(self.changed)
 
     @property
     def seen(self) -> list[Dialog]:
@@ -90,7 +97,7 @@ class Call:
     @property
     def is_plain(self) -> bool:
         """Answered, acknowledged at once and never touched: no rule has anything to say."""
-        if self.changed or self.forced or self.lonely:
+        if self.headers or self.changed or self.forced or self.lonely:
             return False
         for d in self.dialogs:
             if d is not None and not (d.acked_at and d.answer_last <= d.acked_at):
@@ -246,11 +253,20 @@ class Calls:
             self._orient(call, crossing)
         if kind in ("INVITE", "2xx INVITE", "ACK", "BYE"):
             call.crossings[kind] = crossing
-        if crossing.rewritten and kind not in call.changed and len(call.changed) < REWRITTEN:
-            call.changed[kind] = (crossing, rewrites(crossing))
+        if crossing.rewritten:
+            self._changed(call, kind, crossing)
         if crossing.expected is not None:
             call.forced.setdefault(kind, crossing)
         return call
+
+    @staticmethod
+    def _changed(call: Call, kind: str, crossing: Crossing) -> None:
+        call.headers |= crossing.headers
+        wrong = not crossing.familiar and any(not r.explained for r in rewrites(crossing))
+        call.unexplained = call.unexplained or wrong
+        room = len(call.changed) < REWRITTEN and kind not in call.changed
+        if room and (wrong or not call.changed):
+            call.changed[kind] = crossing
 
     @staticmethod
     def _orient(call: Call, crossing: Crossing) -> None:

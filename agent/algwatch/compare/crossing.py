@@ -35,12 +35,15 @@ def is_outbound(lan: Sighting, wan: Sighting) -> bool:
 
 class Crossing:
     """lan, wan: the copies; one is None where the other never came within the window.
-    outbound: from the LAN to the WAN. matched_by: one of the words above.
+    outbound: from the LAN to the WAN. matched_by: one of the words above. rewritten: both copies
+    are there and their payloads differ. headers: what was rewritten as the mapping says;
+    familiar: and nothing else, as in a message of this kind that was read before.
     expected: an inbound message's LAN destination by the NAT mapping, where it is known and
     differs from the real one (18 bytes), else None. changes: see compare.rewrite.rewrites.
     """
 
-    __slots__ = ("changes", "expected", "lan", "matched_by", "outbound", "wan")
+    __slots__ = ("changes", "expected", "familiar", "headers", "lan", "matched_by", "outbound",
+                 "rewritten", "wan")  # fmt: skip
 
     def __init__(
         self, lan: Sighting | None, wan: Sighting | None, outbound: bool, matched_by: str
@@ -51,16 +54,13 @@ class Crossing:
         self.matched_by = matched_by
         self.expected: bytes | None = None
         self.changes: list[Rewrite] | None = None
+        self.familiar = False
+        self.headers: frozenset[str] = frozenset()
+        self.rewritten = lan is not None and wan is not None and lan.payload != wan.payload
 
     @property
     def both(self) -> bool:
         return self.lan is not None and self.wan is not None
-
-    @property
-    def rewritten(self) -> bool:
-        return (
-            self.lan is not None and self.wan is not None and self.lan.payload != self.wan.payload
-        )
 
     @property
     def phone(self) -> bytes:

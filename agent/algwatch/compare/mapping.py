@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from algwatch.base.sighting import AT
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
@@ -9,6 +11,9 @@ from algwatch.sip.timers import SECOND
 
 # An entry of the stock kernel lives at least 60 s (unreplied UDP); younger ones are still there.
 LIFETIME = 60 * SECOND
+
+
+_Entry = list[Any]  # LAN address and port (18 bytes), ns of the phone's last packet
 
 
 class Mappings:
@@ -19,7 +24,7 @@ class Mappings:
     """
 
     def __init__(self, limit: int) -> None:
-        self._table: Table[bytes, tuple[bytes, int]] = Table(limit)
+        self._table: Table[bytes, _Entry] = Table(limit)
 
     def feed(self, crossing: Crossing) -> None:
         """Learn from an outbound crossing; of an inbound one set `expected` when it went to
@@ -28,10 +33,16 @@ class Mappings:
         if lan is None or wan is None:
             return
         if crossing.outbound:
-            if lan.source != wan.source:
-                key = wan.source + wan.destination
-                self._table.pop(key, None)
-                self._table.add(key, (lan.source, lan.row[AT]))
+            inside = lan.source
+            outside = wan.source
+            if inside != outside:
+                key = outside + wan.destination
+                known = self._table.get(key)
+                if known is None:
+                    self._table.add(key, [inside, lan.row[AT]])
+                else:
+                    known[0] = inside
+                    known[1] = lan.row[AT]
             return
         known = self._table.get(wan.destination + wan.source)
         if known is None:
@@ -44,4 +55,4 @@ class Mappings:
     def is_known(self, lan: bytes, wan: bytes, remote: bytes) -> bool:
         """Whether lan (18 bytes) is what wan means towards remote."""
         known = self._table.get(wan + remote)
-        return known is not None and known[0] == lan
+        return known is not None and bool(known[0] == lan)

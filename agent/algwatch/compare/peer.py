@@ -14,6 +14,7 @@ from algwatch.compare.crossing import Crossing
 from algwatch.sip.message import Message
 
 IN_DIALOG = (ACK, BYE)
+READ_FIRST, READ_EVERY = 64, 16
 
 
 class Peer:
@@ -22,11 +23,11 @@ class Peer:
     writes it. nat_handled: in-dialog requests that came to the phone although the Contact that
     the provider saw was unroutable. keepalive: the phone or the provider keeps the mapping open.
     expires: seconds granted by the registrar, 0 = not seen. The rest counts calls by outcome,
-    and whether anything in them was rewritten.
+    and whether anything in them was rewritten. messages: REGISTER and INVITE, with responses.
     """
 
     __slots__ = ("completed_rewritten", "completed_untouched", "dropped_rewritten",
-                 "dropped_untouched", "expires", "keepalive", "nat_handled", "phone",
+                 "dropped_untouched", "expires", "keepalive", "messages", "nat_handled", "phone",
                  "private_contact", "remote", "rport_answered", "rport_asked", "rport_missing",
                  "wan_contact")  # fmt: skip
 
@@ -36,7 +37,7 @@ class Peer:
         self.rport_asked = self.rport_answered = self.rport_missing = False
         self.private_contact = self.keepalive = False
         self.wan_contact = ""
-        self.nat_handled = 0
+        self.nat_handled = self.messages = 0
         self.expires = 0
         self.completed_rewritten = self.completed_untouched = 0
         self.dropped_rewritten = self.dropped_untouched = 0
@@ -94,10 +95,17 @@ class Peers:
         row = lan.row
         method, status = row[METHOD], row[STATUS]
         if method in (REGISTER, INVITE):
+            if not crossing.outbound and (not status or status == 100):
+                return
+            peer = self.of(crossing)
+            # A phone says the same of itself in every message: most need not be read.
+            peer.messages += 1
+            if peer.messages > READ_FIRST and peer.messages % READ_EVERY:
+                return
             if crossing.outbound:
-                self._outbound(self.of(crossing), crossing, status)
-            elif status:
-                self._answered(self.of(crossing), Message(wan.payload), method)
+                self._outbound(peer, crossing, status)
+            else:
+                self._answered(peer, Message(wan.payload), method)
         elif not status and not crossing.outbound:
             if method == OPTIONS:
                 self.of(crossing).keepalive = True

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from algwatch.base.sighting import Sighting
+from algwatch.base.table import Table
 from algwatch.compare.peer import Peers
+
+SAID = 4096  # things that were said and are remembered
 
 
 class Context:
     """two_sided: copies of both sides are compared. now: ns of packet time that every tap has
     passed. finished: the capture is over. sip: messages a side (LAN, WAN, UNKNOWN); first: the
     first message of each; duplicates, duplicate: packets captured twice, and one of them.
-    partial, undecided: calls whose beginning or end the capture does not hold, with examples.
+    said: keys of what was said already. partial, undecided: calls whose beginning or end the
+    capture does not hold, with examples.
     """
 
     __slots__ = ("duplicate", "duplicates", "finished", "first", "now", "partial",
-                 "partial_example", "peers", "sip", "started", "two_sided", "undecided",
+                 "partial_example", "peers", "said", "sip", "started", "two_sided", "undecided",
                  "undecided_example")  # fmt: skip
 
     def __init__(self, two_sided: bool, peers: Peers) -> None:
         self.two_sided = two_sided
         self.peers = peers
+        self.said: Table[str, int] = Table(SAID)
         self.now = 0
         self.started = 0
         self.finished = False
@@ -30,3 +35,7 @@ class Context:
         self.partial = self.undecided = 0
         self.partial_example: Sighting | None = None
         self.undecided_example: Sighting | None = None
+
+    def was_said(self, rule: str, key: str) -> bool:
+        """Whether rule (id) has said something under key: for what is said once, whatever comes."""
+        return f"{rule}/{key}" in self.said

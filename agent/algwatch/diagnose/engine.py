@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from algwatch.base.table import Table
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.diagnose.context import Context
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.rule import CALL, CAPTURE, CROSSING
 from algwatch.diagnose.rules import RULES
-
-# How many things that were said are remembered.
-SAID = 4096
 
 
 class Engine:
@@ -27,7 +23,7 @@ class Engine:
         self.context = context
         self.strict = strict
         self.failures: dict[str, int] = {}
-        self._said: Table[str, int] = Table(SAID)
+        self._said = context.said
         self._rules: dict[str, list[ModuleType]] = {CROSSING: [], CALL: [], CAPTURE: []}
         for rule in RULES:
             if context.two_sided or not rule.RULE.two_sided:

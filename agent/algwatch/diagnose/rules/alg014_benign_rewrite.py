@@ -34,21 +34,26 @@ RULE = Rule(
 
 
 def check(call: Call, context: Context) -> Finding | None:
-    if not call.changed or call.forced:
+    if not call.changed or call.forced or call.unexplained:
+        return None
+    crossing = next(iter(call.changed.values()))
+    who = alg.between(crossing)
+    if context.was_said(RULE.id, who):
         return None
     if call.outcome(context.now) != "completed" or call.ack(context.now) != "seen":
         return None
-    if not all(r.explained for _, changes in call.changed.values() for r in changes):
-        return None
-    crossing, _ = next(iter(call.changed.values()))
     if context.peers.of(crossing).needs_alg:
         return None  # ALG015 says more
-    every = [r for _, changes in call.changed.values() for r in changes]
-    headers = sorted({r.header for r in every if r.explained != "normalised"})
-    who = prints.fingerprint(every)
+    changes = rewrites(crossing)
+    looks_like = prints.fingerprint(changes)
     return RULE.finding(
-        "router", "none", call.call_id,
-        f"The router rewrites {', '.join(headers) or 'nothing but form'} as its NAT mapping says, "
-        f"puts it back on the way in, and the call completed: harmless ({who}).",
-        alg.both_copies(crossing, rewrites(crossing)), alg.between(crossing), who,
-    )  # fmt: skip
+        "router",
+        "none",
+        call.call_id,
+        f"The router rewrites {', '.join(sorted(call.headers)) or 'nothing but form'} as its NAT "
+        f"mapping says, puts it back on the way in, and the call completed: harmless "
+        f"({looks_like}).",
+        alg.both_copies(crossing, changes),
+        who,
+        looks_like,
+    )

@@ -36,18 +36,23 @@ RULE = Rule(
 
 
 def check(call: Call, context: Context) -> Finding | None:
-    if not call.changed or call.forced:
+    if not call.changed or call.forced or call.unexplained:
+        return None
+    crossing = next(iter(call.changed.values()))
+    who = alg.between(crossing)
+    peer = context.peers.of(crossing)
+    if not peer.needs_alg or context.was_said(RULE.id, who):
         return None
     if call.outcome(context.now) != "completed" or call.ack(context.now) != "seen":
         return None
-    crossing, changes = next(iter(call.changed.values()))
-    peer = context.peers.of(crossing)
-    if not peer.needs_alg or not all(r.explained for r in changes):
-        return None
+    changes = rewrites(crossing)
     return RULE.finding(
-        "router", "none", call.call_id,
+        "router",
+        "none",
+        call.call_id,
         f"The phone {peer.phone} writes its private address and does not ask for rport; the "
         f"rewriting is what carries its calls to {peer.remote}.",
-        alg.both_copies(crossing, rewrites(crossing)), alg.between(crossing),
+        alg.both_copies(crossing, changes),
+        who,
         prints.fingerprint(changes),
-    )  # fmt: skip
+    )
