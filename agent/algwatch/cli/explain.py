@@ -1,0 +1,87 @@
+"""`algwatch explain RULE`: what a rule looks for, why it matters, and what to do."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from difflib import get_close_matches
+from textwrap import fill
+from types import ModuleType
+
+from algwatch.cli import Usage
+from algwatch.diagnose.rules import RULES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from algwatch.cli import Subparsers
+
+SECTIONS = (
+    "What it sees",
+    "Why it breaks calls",
+    "What else looks the same",
+    "Recommendation",
+    "References",
+)
+WIDEST = 100  # columns: longer lines are hard to read
+
+
+def add(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "explain",
+        help="print what a rule looks for",
+        description="Prints what a rule sees, why it breaks calls, what else looks the same, "
+        "what to do, and where it is written. `algwatch rules` lists all of them.",
+    )
+    parser.add_argument("rule", metavar="RULE", help="id or slug: ALG011, mapping-mismatch")
+
+
+def main(args: argparse.Namespace) -> int:
+    rule = find(args.rule)
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
+    sys.stdout.write(explained(rule, min(WIDEST, max(40, columns - 1))))
+    return 0
+
+
+def find(word: str) -> ModuleType:
+    """The rule of an id or a slug, in any case. Raises Usage that names near ones."""
+    names = {name.lower(): rule for rule in RULES for name in (rule.RULE.id, rule.RULE.slug)}
+    wanted = word.strip().lower()
+    if wanted in names:
+        return names[wanted]
+    near = get_close_matches(wanted, names, n=5, cutoff=0.6)
+    if not near:
+        near = [name for name in names if wanted and (wanted in name or name[:3] == wanted[:3])]
+    ids = list(dict.fromkeys(f"{names[n].RULE.id} ({names[n].RULE.slug})" for n in near))
+    hint = f"near ones: {', '.join(ids)}" if ids else "algwatch rules lists all of them"
+    raise Usage(f"explain: there is no rule {word!r}; {hint}")
+
+
+def parts(rule: ModuleType) -> tuple[str, list[tuple[str, str]]]:
+    """Title and sections (heading, text as one paragraph) of a rule's docstring; the docstring
+    is all that there is on a router, where only bytecode is shipped."""
+    lines = (rule.__doc__ or "").rstrip().split("\n")
+    title = lines[0].partition(": ")[2]
+    sections: list[tuple[str, list[str]]] = []
+    for line in lines[1:]:
+        if line and not line[0].isspace():
+            sections.append((line, []))
+        elif line and sections:
+            sections[-1][1].append(line.strip())
+    return title, [(heading, " ".join(text)) for heading, text in sections]
+
+
+def explained(rule: ModuleType, width: int) -> str:
+    """The page that is printed."""
+    title, sections = parts(rule)
+    needs = "both sides of the router" if rule.RULE.two_sided else "one side is enough"
+    page = [
+        fill(f"{rule.RULE.id} {rule.RULE.slug}: {title}", width),
+        fill(f"severity {rule.RULE.severity}, looks at a {rule.RULE.scope}, {needs}", width),
+    ]
+    for heading, text in sections:
+        indented = fill(text, width, initial_indent="  ", subsequent_indent="  ",
+                        break_long_words=False, break_on_hyphens=False)  # fmt: skip
+        page += ["", heading, indented]
+    return "\n".join(page) + "\n"

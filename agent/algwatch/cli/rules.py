@@ -1,0 +1,93 @@
+"""`algwatch rules`: every rule in one table."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from textwrap import wrap
+from types import ModuleType
+from typing import Any
+
+from algwatch.cli.explain import parts
+from algwatch.diagnose.rules import RULES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from algwatch.cli import Subparsers
+
+
+def add(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "rules", help="list all rules", description="Lists all rules: id, slug, severity, scope."
+    )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="print one JSON object")
+    how.add_argument("--markdown", action="store_true", help="print docs/rules.md")
+
+
+def main(args: argparse.Namespace) -> int:
+    if args.json:
+        print(json.dumps({"schema": 1, "rules": [described(rule) for rule in RULES]}, indent=2))
+    elif args.markdown:
+        sys.stdout.write(markdown())
+    else:
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 100
+        sys.stdout.write(table(max(80, columns - 1)))
+    return 0
+
+
+def described(rule: ModuleType) -> dict[str, Any]:
+    r = rule.RULE
+    return {
+        "id": r.id,
+        "slug": r.slug,
+        "severity": r.severity,
+        "scope": r.scope,
+        "two_sided": r.two_sided,
+        "rfc": list(r.rfc),
+        "summary": r.summary,
+    }
+
+
+def table(width: int) -> str:
+    """A line a rule, longer summaries wrapped under themselves."""
+    head = ("id", "slug", "severity", "scope", "summary")
+    rows = [(r.RULE.id, r.RULE.slug, r.RULE.severity, r.RULE.scope, r.RULE.summary) for r in RULES]
+    sizes = [max(len(row[i]) for row in (head, *rows)) for i in range(4)]
+    lines = []
+    for row in (head, *rows):
+        start = "  ".join(cell.ljust(size) for cell, size in zip(row[:4], sizes, strict=True))
+        for i, line in enumerate(wrap(row[4], width - len(start) - 2)):
+            lines.append(f"{start if i == 0 else ' ' * len(start)}  {line}")
+    return "\n".join(lines) + "\n"
+
+
+def markdown() -> str:
+    """docs/rules.md: a table, and a section a rule."""
+    lines = [
+        "# The rules",
+        "",
+        "<!-- Written by `make docs`; a test compares it with the rules. Do not edit. -->",
+        "",
+        "Severity is that of a finding that hurts nobody: one that may hurt is a warning, one that",
+        "does is an error. Two-sided rules are silent where only one side of the router was seen.",
+        "",
+        "| id | slug | severity | scope | two-sided | summary |",
+        "|---|---|---|---|---|---|",
+    ]
+    for rule in RULES:
+        r = rule.RULE
+        two = "yes" if r.two_sided else "no"
+        anchor = f"{r.id}-{r.slug}".lower()
+        lines.append(
+            f"| [{r.id}](#{anchor}) | {r.slug} | {r.severity} | {r.scope} | {two} | {r.summary} |"
+        )
+    for rule in RULES:
+        title, sections = parts(rule)
+        lines += ["", f"## {rule.RULE.id} {rule.RULE.slug}", "", title]
+        for heading, text in sections:
+            lines += ["", f"**{heading}.** {text}"]
+    return "\n".join(lines) + "\n"
