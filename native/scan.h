@@ -71,7 +71,7 @@ static inline size_t skip(const uint8_t *p, size_t i, size_t end, unsigned class
 
 /* As skip(), for runs that are long enough to look at the end once for four bytes. */
 static inline size_t skip_run(const uint8_t *p, size_t i, size_t end, unsigned classes) {
-    for (; end - i >= 4; i += 4) {
+    for (; i + 4 <= end; i += 4) {
         if (!is(p[i], classes)) return i;
         if (!is(p[i + 1], classes)) return i + 1;
         if (!is(p[i + 2], classes)) return i + 2;
@@ -82,7 +82,7 @@ static inline size_t skip_run(const uint8_t *p, size_t i, size_t end, unsigned c
 
 /* The first byte of the classes at or behind i, or end. */
 static inline size_t find(const uint8_t *p, size_t i, size_t end, unsigned classes) {
-    for (; end - i >= 4; i += 4) {
+    for (; i + 4 <= end; i += 4) {
         if (is(p[i], classes)) return i;
         if (is(p[i + 1], classes)) return i + 1;
         if (is(p[i + 2], classes)) return i + 2;

@@ -37,7 +37,7 @@ static inline size_t first_of(size_t found) {
 /* The first byte below 0x20 at or behind i, or end. */
 static inline size_t next_control(const uint8_t *p, size_t i, size_t end) {
     enum { STEP = 2 * sizeof(size_t) };
-    for (; end - i >= STEP; i += STEP) {
+    for (; i + STEP <= end; i += STEP) {
         size_t word, second;
         memcpy(&word, p + i, sizeof word);
         memcpy(&second, p + i + sizeof word, sizeof word);
