@@ -1,0 +1,61 @@
+# Every verb in one line: make help
+VENV := .venv/bin
+PY := $(VENV)/python
+export PATH := $(CURDIR)/$(VENV):$(PATH):/usr/sbin:/sbin
+CHECKED := agent tests setup.py native/build_cffi.py
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build run test lint golden golden-update bench fuzz lab cross package docs clean
+
+help:  ## print this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
+
+setup:
+	@tools/setup
+
+build:  ## make .venv, install the package into it and build the extension
+	@tools/setup -f
+
+run: setup  ## watch a call die of the kernel's SIP ALG, and the agent prove it
+	@$(PY) tests/lab/demo.py
+
+test: setup lint  ## everything: lint, then all tests, the lab included
+	@$(PY) -m pytest -q
+
+lint: setup  ## ruff (check, format), mypy strict, import layers
+	@ruff check -q $(CHECKED)
+	@ruff format -q --check $(CHECKED) || { echo 'lint: type .venv/bin/ruff format'; exit 1; }
+	@mypy --no-error-summary
+	@PYTHONPATH=agent lint-imports --no-cache >.lint-imports.log || { cat .lint-imports.log; exit 1; }
+	@rm -f .lint-imports.log
+
+golden: setup  ## only the golden captures: each verdict as recorded and as the truth demands
+	@$(PY) -m pytest -q tests/golden
+
+golden-update: setup  ## accept what is printed now as the golden output, then look at git diff
+	@$(PY) tests/golden/generate.py
+	@$(PY) -m pytest -q tests/golden --golden-update
+
+bench: setup  ## instructions and time a message of the scanner
+	@$(PY) tests/bench/scan_bench.py
+
+lab: setup  ## only the lab: real calls through the kernel's own NAT and SIP helper
+	@$(PY) -m pytest -q tests/lab
+
+docs: setup  ## write docs/rules.md from the rules
+	@$(PY) -m algwatch rules --markdown >docs/rules.md
+
+fuzz:  ## coverage-guided fuzzing (not there yet)
+	@echo 'make fuzz: there is no fuzzer yet; mutated input runs in make test (tests/native)' >&2; exit 2
+
+cross:  ## build and smoke-test for foreign CPUs (not there yet)
+	@echo 'make cross: not there yet; cross/README.md says what will come' >&2; exit 2
+
+package:  ## packages for OpenWrt (not there yet)
+	@echo 'make package: not there yet; firmware/README.md says what will come' >&2; exit 2
+
+clean:  ## remove what was built; .venv stays until make clean VENV_TOO=1
+	@rm -rf build dist agent/*.egg-info agent/algwatch/_native*.so tests/native/out .lint-imports.log
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .venv/.algwatch-stamp
+	@find agent tests -name __pycache__ -prune -exec rm -rf {} +
+	@$(if $(VENV_TOO),rm -rf .venv)
