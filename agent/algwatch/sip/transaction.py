@@ -78,10 +78,11 @@ class Transactions:
         event = events.append
         duplicates = self.duplicates
         for i, row in enumerate(ROW.iter_unpack(batch.rows)):
-            (at, key, _, _, _, _, _, _, _, _, status, ip_id, _, kind, method, ttl, _) = row
+            (at, key, call, _, _, _, _, _, _, _, status, ip_id, _, kind, method, ttl, _) = row
             if kind != KIND_SIP:
                 other.append((row, i))
                 continue
+            key ^= call  # two calls that chose one branch are no retransmission, nor a duplicate
             mark = status << 32 | ip_id << 16 | ttl << 8 | method
             t = get(key)
             if t is None:
