@@ -1,0 +1,82 @@
+"""Every golden capture gives the verdict that the specification demands, to the byte."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from algwatch.__main__ import main
+from algwatch.diagnose.rules import RULES
+from cases import CASES
+from generate import captures, readme
+
+HERE = Path(__file__).resolve().parent
+
+
+def analyze(*arguments: str) -> tuple[int, str, str]:
+    """`algwatch analyze --json ...` as typed: exit status, standard output and error."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = main(["analyze", "--json", *arguments])
+    return status, out.getvalue(), err.getvalue()
+
+
+def faults(name: str, status: int, verdict: dict[str, Any]) -> list[str]:
+    """What the verdict says otherwise than the hand-written truth."""
+    case = CASES[name]
+    said = [(f["rule"], f["where"], f["harm"]) for f in verdict["findings"]]
+    wrong = [f"missing {must}, said: {said}" for must in case.must if must not in said]
+    wrong += [f"{rule} must be silent" for rule, _, _ in said if rule in case.must_not]
+    advice = {a["action"]: a["state"] for a in verdict["advice"]}
+    if advice != case.advice:
+        wrong.append(f"advice {advice} instead of {case.advice}")
+    outcomes = [c["outcome"] for c in sorted(verdict["calls"], key=lambda c: str(c["call_id"]))]
+    if outcomes != case.outcomes:
+        wrong.append(f"outcomes {outcomes} instead of {case.outcomes}")
+    hurts = any(harm in ("observed", "certain") for _, _, harm in case.must)
+    if status != int(hurts):
+        wrong.append(f"exit status {status}")
+    return wrong
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_captures_are_what_the_generator_makes(name: str) -> None:
+    made = captures(CASES[name])
+    assert made == captures(CASES[name])
+    for file, data in made.items():
+        assert (HERE / name / file).read_bytes() == data, f"run tests/golden/generate.py ({file})"
+    assert (HERE / name / "README.md").read_text() == readme(CASES[name])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_verdict_is_the_one_that_the_specification_demands(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    status, text, errors = analyze(*CASES[name].arguments(str(HERE / name)))
+    assert errors == ""
+    verdict = json.loads(text)
+    assert not faults(name, status, verdict)
+    expected = HERE / name / "expected.json"
+    if request.config.getoption("--golden-update"):
+        expected.write_text(json.dumps(verdict, indent=1, ensure_ascii=False) + "\n")
+    assert verdict == json.loads(expected.read_text()), "make golden-update accepts the change"
+
+
+def test_every_rule_has_a_capture_that_fires_it_and_a_near_miss_that_must_not() -> None:
+    fired = {rule for case in CASES.values() for rule, _, _ in case.must}
+    for module in RULES:
+        rule = module.RULE.id
+        assert rule in fired, rule
+        near = [n for n in CASES if n.startswith(f"{rule.lower()}-near-miss-")]
+        assert near, rule
+        # A wrong port that hurts nobody still is a wrong port: ALG011's other near miss.
+        assert any(rule in CASES[n].must_not for n in near), rule
+
+
+def test_no_golden_folder_is_left_over() -> None:
+    folders = {p.name for p in HERE.iterdir() if (p / "expected.json").exists()}
+    assert folders == set(CASES)
