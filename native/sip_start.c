@@ -84,8 +84,9 @@ static void read_request(const uint8_t *p, size_t method, size_t method_end, siz
             aw_flag(s, AW_BAD_VERSION, version);
         if (v < end) aw_flag(s, AW_BAD_START_LINE, v);
     }
-    const size_t blank = find(p, i, uri_end, C_BLANK);
-    if (blank < uri_end) aw_flag(s, AW_BAD_START_LINE, blank);
+    const uint8_t *blank = memchr(p + i, ' ', uri_end - i);
+    if (!blank) blank = memchr(p + i, '\t', uri_end - i);
+    if (blank) aw_flag(s, AW_BAD_START_LINE, (size_t)(blank - p));
     aw_scan_uri(p, i, uri_end, &uri);
     /* No headers in a Request-URI: RFC 3261 section 19.1.1 */
     if (uri.bad || uri.query) aw_flag(s, AW_BAD_START_LINE, i);
