@@ -5,38 +5,18 @@
 #include "algwatch_native.h"
 #include "scan.h"
 
+/* clang-format off */
 enum {
     LAYERS = 12,            /* link layers, tags and tunnels that are followed in one frame */
     EXTENSION_HEADERS = 16, /* of one IPv6 packet */
-    ETH_IPV4 = 0x0800,
-    ETH_VLAN = 0x8100,
-    ETH_IPV6 = 0x86dd,
-    ETH_PPP = 0x880b,
-    ETH_PPPOE = 0x8864,
-    ETH_QINQ = 0x88a8,
-    ETH_QINQ_OLD = 0x9100,
-    ETH_BRIDGED = 0x6558,
-    IP_IPIP = 4,
-    IP_TCP = 6,
-    IP_UDP = 17,
-    IP_IPV6 = 41,
-    IP_GRE = 47
+    ETH_IPV4 = 0x0800, ETH_VLAN = 0x8100, ETH_IPV6 = 0x86dd, ETH_PPP = 0x880b, ETH_PPPOE = 0x8864,
+    ETH_QINQ = 0x88a8, ETH_QINQ_OLD = 0x9100, ETH_BRIDGED = 0x6558,
+    IP_IPIP = 4, IP_TCP = 6, IP_UDP = 17, IP_IPV6 = 41, IP_GRE = 47
 };
 
 /* What comes next in the frame. */
-enum layer {
-    L_STOP,
-    L_ETHERNET,
-    L_TYPE,
-    L_PPP,
-    L_PPPOE,
-    L_IP,
-    L_IPV4,
-    L_IPV6,
-    L_GRE,
-    L_UDP,
-    L_TCP
-};
+enum layer { L_STOP, L_ETHERNET, L_TYPE, L_PPP, L_PPPOE, L_IP, L_IPV4, L_IPV6, L_GRE, L_UDP, L_TCP };
+/* clang-format on */
 
 typedef struct {
     const uint8_t *p;

@@ -62,3 +62,20 @@ def scan(
         )
         found += [Row(*row, *ends) for row, ends in pairs]
     return found
+
+
+def request(
+    method: str = "INVITE",
+    host: str = "192.168.1.10:5060",
+    branch: str = ";branch=z9hG4bK1",
+    cseq: int = 1,
+    contact: str = "192.168.1.10",
+    tag: str = "a",
+    start: str = "",
+) -> bytes:
+    start = start or f"{method} sip:bob@example.com SIP/2.0"
+    return (
+        f"{start}\r\nVia: SIP/2.0/UDP {host}{branch}\r\nFrom: <sip:a@b>;tag={tag}\r\n"
+        f"To: <sip:c@d>\r\nCall-ID: call\r\nCSeq: {cseq} {method}\r\n"
+        f"Contact: <sip:a@{contact}>\r\nContent-Length: 0\r\n\r\n"
+    ).encode()
