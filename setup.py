@@ -1,3 +1,5 @@
 from setuptools import setup
 
-setup(cffi_modules=["native/build_cffi.py:ffi"], options={"bdist_wheel": {"py_limited_api": "cp311"}})
+setup(
+    cffi_modules=["native/build_cffi.py:ffi"], options={"bdist_wheel": {"py_limited_api": "cp311"}}
+)

@@ -798,7 +798,11 @@ def _() -> House:
 # ---- what must never be joined or blamed ----
 
 
-@case("pairing-two-phones-alike", must_not=["CAP005", "CAP007", *DLG, *ALG], outcomes=["completed", "completed"])
+@case(
+    "pairing-two-phones-alike",
+    must_not=["CAP005", "CAP007", *DLG, *ALG],
+    outcomes=["completed", "completed"],
+)
 def _() -> House:
     """Two phones call through one router at the same moment with the same tags, CSeq and branch,
     and IP ID 0: only the Call-ID tells them apart."""
