@@ -20,6 +20,7 @@ from algwatch.base.clock import PacketClock
 from algwatch.base.native import ROW, Counts
 from algwatch.base.packet import LAN, SIDE_NAMES, WAN, Batch, Tap
 from algwatch.capture.filter import FilterError
+from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import DISORDER, LAG, LiveTap, TapError
 from algwatch.compare.summary import CallSummary
 from algwatch.config import Config
@@ -84,10 +85,11 @@ class Voice:
 class Source:
     """A live tap and what the loop knows about it."""
 
-    __slots__ = ("away", "live", "side")
+    __slots__ = ("away", "live", "reassembler", "side")
 
-    def __init__(self, live: LiveTap, side: int) -> None:
+    def __init__(self, live: LiveTap, side: int, reassembler: Reassembler) -> None:
         self.live = live
+        self.reassembler = reassembler
         self.side = side
         self.away = False
 
@@ -185,6 +187,9 @@ class Daemon:
             try:
                 if batch.count:
                     self._move(batch)
+                    whole = source.reassembler.feed(batch)
+                    if whole is not None:
+                        self._tell(self._pipeline.feed(whole))
                     self._tell(self._pipeline.feed(batch))
             finally:
                 source.live.release()
@@ -325,7 +330,8 @@ def _open_taps(config: Config, counts: Counts) -> list[Source]:
     wanted = [(name, LAN) for name in config.lan] + [(name, WAN) for name in config.wan]
     try:
         for index, (name, side) in enumerate(wanted):
-            sources.append(Source(LiveTap(name, index, config.ports, key, counts), side))
+            live = LiveTap(name, index, config.ports, key, counts)
+            sources.append(Source(live, side, Reassembler(index, config.ports, key)))
     except (TapError, FilterError) as problem:
         for source in sources:
             source.live.close()

@@ -14,6 +14,8 @@ from algwatch.base.packet import Batch
 
 ROW = struct.Struct("=QQQQIIIIIHHHHBBBB")
 """One aw_row, members in the order of the header."""
+ROW_KIND: int = ffi.offsetof("aw_row", "kind")
+"""Offset of the kind in a row: memoryview(rows)[ROW_KIND :: ROW.size] is the kind of each."""
 ENDS = struct.Struct("=16s16sIIHHHBB")
 """One aw_ends, members in the order of the header."""
 

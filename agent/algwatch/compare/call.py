@@ -21,7 +21,7 @@ from algwatch.sip.dialog import (
     Step,
 )
 from algwatch.sip.message import Message
-from algwatch.sip.timers import ACK_WAIT, SECOND, T2, T4, WINDOW
+from algwatch.sip.timers import ACK_WAIT, SECOND, T2, T4, TIMER_B, WINDOW
 
 # What the stages above are told: (call, moment).
 PREDICTED = 0  # the 2xx keeps coming and no ACK got through: it will drop
@@ -205,6 +205,8 @@ class Calls:
         self._confirmed: Deadlines[Call] = Deadlines(SECOND)
         self._settle: Deadlines[Call] = Deadlines(SECOND)
         self._linger: Deadlines[Call] = Deadlines(T4)
+        # A caller that was asked for its password may have to type it.
+        self._challenged: Deadlines[Call] = Deadlines(TIMER_B)
         self._ack_wait: Deadlines[tuple[Call, int]] = Deadlines(ACK_WAIT + SECOND)
         self._evicted: list[Call] = []
 
@@ -235,7 +237,8 @@ class Calls:
                 if code != ENDED or not d.bye_at:
                     self._settle.add(at, call)
                 if code != BYE_SENT:
-                    self._linger.add(at, call)
+                    queue = self._challenged if d.rejected in (401, 407) else self._linger
+                    queue.add(at, call)
             elif code == STARTED and d.request is not None:
                 d.first = None
 
@@ -293,7 +296,7 @@ class Calls:
         for call in self._settle.due(now):
             if not call.is_plain and self._is_live(call):
                 moments.append((call, JUDGED))
-        for call in self._linger.due(now):
+        for call in (*self._linger.due(now), *self._challenged.due(now)):
             if self._is_live(call) and self._is_over(call):
                 del self.table[call.key]
                 moments.append((call, CLOSED))

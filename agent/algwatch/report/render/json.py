@@ -6,7 +6,7 @@ than fit in memory; a finding that is said again with more knowledge replaces th
 
 from __future__ import annotations
 
-import tempfile
+import os
 from base64 import b64encode
 from collections.abc import Callable, Iterable
 from json.encoder import encode_basestring_ascii as quoted
@@ -26,7 +26,7 @@ def write_json(
 ) -> int:
     """Print the object of all reports; counts is asked when they are all there ("capture" and
     "crossings"). Returns the exit status: 1 when something is observed or certain to hurt."""
-    with tempfile.TemporaryFile("w+") as calls, tempfile.TemporaryFile("w+") as found:
+    with _scratch() as calls, _scratch() as found:
         spool = _Spool(calls, found)
         for report in reports:
             spool.add(report)
@@ -40,6 +40,18 @@ def write_json(
         out.write(",".join(advice_json(a) for a in spool.advice.values()))
         out.write("]}\n")
         return spool.status
+
+
+def _scratch() -> IO[str]:
+    """A file without a name, in $TMPDIR or /tmp."""
+    try:
+        flags = os.O_TMPFILE | os.O_RDWR | os.O_EXCL
+        return open(os.open(os.environ.get("TMPDIR", "/tmp"), flags, 0o600), "w+")
+    except OSError:
+        # Not every file system can do that. Imported only here: it costs more than a megabyte.
+        import tempfile
+
+        return tempfile.TemporaryFile("w+")
 
 
 class _Spool:
