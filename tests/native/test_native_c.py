@@ -49,3 +49,19 @@ def test_the_native_code_links_nothing_but_memory_helpers(tmp_path: Path) -> Non
     writable = {f[2] for f in fields if len(f) == 3 and f[1] in "bBdDC"}
     assert missing - {"_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail"} <= allowed
     assert not writable
+
+
+def test_a_32_bit_big_endian_cpu_sees_the_same(tmp_path: Path) -> None:
+    compiler, emulator = shutil.which("mips-linux-gnu-gcc"), shutil.which("qemu-mips")
+    if compiler is None or emulator is None:
+        pytest.skip("mips-linux-gnu-gcc or qemu-mips is not installed")
+    native = HERE.parents[1] / "native"
+    program = tmp_path / "check"
+    sources = [path for path in native.glob("*.c") if path.name != "ring.c"]
+    command = [compiler, "-static", "-std=c11", "-O2", "-D_GNU_SOURCE", f"-I{native}", f"-I{HERE}"]
+    subprocess.run(
+        [*command, "-o", str(program), *map(str, [*sources, *HERE.glob("*.c")])], check=True
+    )
+    files = map(str, sorted(TORTURE.glob("*.dat")))
+    run = subprocess.run([emulator, str(program), *files], capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
