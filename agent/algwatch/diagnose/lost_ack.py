@@ -64,9 +64,11 @@ def lost_ack(call: Call, now: int) -> LostAck | None:
     # A tap that lags must not turn "not yet" into "never".
     if now < d.answered_at + WINDOW:
         return None
-    if call.inbound:
-        return LostAck(d, _inbound(call, lan, wan))
-    return LostAck(d, _outbound(lan, wan))
+    # Nor must a tap that lost packets: what one side got the other side must have sent.
+    sent, got = (lan, wan) if call.inbound else (wan, lan)
+    if got.answered_at and not sent.answered_at:
+        return None
+    return LostAck(d, _inbound(call, lan, wan) if call.inbound else _outbound(lan, wan))
 
 
 def _inbound(call: Call, lan: Dialog, wan: Dialog) -> str:
