@@ -52,12 +52,13 @@ def pcap(packets: Iterable[Packet]) -> bytes:
 
 
 def packets_of(capture: bytes) -> list[Packet]:
-    """The packets of a file that pcap() made."""
+    """The packets of a little-endian Ethernet pcap file, with microseconds or nanoseconds."""
     found = []
     offset = 24
+    unit = 1 if capture[:4] == b"\x4d\x3c\xb2\xa1" else 1000
     while offset + 16 <= len(capture):
         seconds, us, size, _ = struct.unpack_from("<IIII", capture, offset)
-        found.append((seconds * NS + us * 1000, capture[offset + 16 : offset + 16 + size]))
+        found.append((seconds * NS + us * unit, capture[offset + 16 : offset + 16 + size]))
         offset += 16 + size
     return found
 
@@ -502,13 +503,11 @@ def outgoing_call(house: House, at: float, call_id: str, **how: object) -> Outgo
 # ---- the whole way, without files ----
 
 
-def analyzed(
-    lan: Sequence[Packet],
-    wan: Sequence[Packet],
-    size: int = 7,
-    watch: Callable[[Crossing], None] | None = None,
-) -> tuple[Pipeline, list[Report]]:
-    """Both taps through one pipeline in step by time, `size` packets a batch."""
+def analyzed(lan: Sequence[Packet], wan: Sequence[Packet], size: int = 7,
+             watch: Callable[[Crossing], None] | None = None,
+             to_the_end: bool = False) -> tuple[Pipeline, list[Report]]:  # fmt: skip
+    """Both taps through one pipeline in step by time, `size` packets a batch. to_the_end: both
+    taps were open until the last packet of either, which two files do not say."""
     taps = [Tap("lan", LAN), Tap("wan", WAN)]
     pipeline = Pipeline(taps, watch=watch, strict=True)
     reports: list[Report] = []
@@ -519,9 +518,10 @@ def analyzed(
     ]
     for _, made in sorted(parts, key=lambda part: part[0]):
         reports += pipeline.feed(made)
-    end = max((p[-1][0] for p in (lan, wan) if p), default=0)
-    for tap in range(2):
-        reports += pipeline.advance(tap, end)
+    if to_the_end:
+        end = max((p[-1][0] for p in (lan, wan) if p), default=0)
+        for tap in range(2):
+            reports += pipeline.advance(tap, end)
     return pipeline, reports + pipeline.finish()
 
 

@@ -1,0 +1,77 @@
+"""What a capture must hold before anybody may be told to turn the ALG off, read from the packets
+by other means than the program's: no scanner, no pairing, no dialogs."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Sequence
+
+from craft import NS, Packet
+
+Seen = tuple[int, str, int, str, int, bytes]  # at, src, sport, dst, dport, payload
+
+
+def _read(packet: Packet) -> Seen | None:
+    at, frame = packet
+    ip = frame[14:]
+    if frame[12:14] != b"\x08\x00" or len(ip) < 28 or ip[9] != 17:
+        return None
+    sport, dport = struct.unpack("!HH", ip[20:24])
+    src, dst = (".".join(map(str, ip[i : i + 4])) for i in (12, 16))
+    return at, src, sport, dst, dport, ip[28:]
+
+
+def _header(payload: bytes, name: bytes) -> bytes:
+    found = re.search(rb"(?m)^%s: (.*?)\r$" % name, payload)
+    return found[1] if found else b""
+
+
+def _branch(payload: bytes) -> bytes:
+    found = re.search(rb"branch=([^;\r,]+)", payload)
+    return found[1] if found else b""
+
+
+def _is_2xx(payload: bytes) -> bool:
+    return payload.startswith(b"SIP/2.0 2") and _header(payload, b"CSeq").endswith(b"INVITE")
+
+
+def forced_port(lan: Sequence[Packet], wan: Sequence[Packet]) -> bool:
+    """An ACK on both copies that left to another LAN port than its phone's 2xx came from, and
+    that 2xx again after it."""
+    inside = [s for s in map(_read, lan) if s]
+    outside = [s for s in map(_read, wan) if s]
+    outside_acks = {
+        _branch(s[5]) + _header(s[5], b"Call-ID") for s in outside if s[5].startswith(b"ACK ")
+    }
+    for at, _, _, phone, port, payload in inside:
+        call = _header(payload, b"Call-ID")
+        if not payload.startswith(b"ACK ") or _branch(payload) + call not in outside_acks:
+            continue
+        finals = [s for s in inside if s[1] == phone and _is_2xx(s[5])
+                  and _header(s[5], b"Call-ID") == call]  # fmt: skip
+        if len(finals) > 1 and finals[-1][0] > at and all(s[2] != port for s in finals):
+            return True
+    return False
+
+
+def wrong_contact_twice(lan: Sequence[Packet], wan: Sequence[Packet]) -> bool:
+    """Two calls a minute apart whose 2xx left with a Contact port that is not its own source
+    port, was repeated, and whose ACK is not on the LAN."""
+    inside = [s for s in map(_read, lan) if s]
+    hurt = []
+    for at, src, sport, _, _, payload in filter(None, map(_read, wan)):
+        call = _header(payload, b"Call-ID")
+        contact = re.search(rb"@([\d.]+):(\d+)", _header(payload, b"Contact"))
+        if not _is_2xx(payload) or not contact or contact[1].decode() != src:
+            continue
+        of_call = [s for s in inside if _header(s[5], b"Call-ID") == call]
+        finals = [s for s in of_call if _is_2xx(s[5])]
+        acked = any(s[5].startswith(b"ACK ") for s in of_call)
+        if int(contact[2]) != sport and len(finals) > 1 and not acked:
+            hurt.append((call, at))
+    return any(c != d and abs(s - t) >= 59 * NS for c, s in hurt for d, t in hurt)
+
+
+def may_recommend_disabling(lan: Sequence[Packet], wan: Sequence[Packet]) -> bool:
+    return forced_port(lan, wan) or wrong_contact_twice(lan, wan)
