@@ -116,10 +116,7 @@ class Link:
         while True:
             protocol = MQTT311 if once else self._protocol
             started = monotonic()
-            try:
-                why = self._session(protocol)
-            except Exception as problem:  # whatever the broker made paho stumble over
-                why = str(problem) or type(problem).__name__
+            why = self._session(protocol)
             answered, lasted = self._answer, monotonic() - started
             self.connected = False
             self._outbox.connection_lost()
@@ -195,11 +192,16 @@ class Link:
         client = self._client(protocol)
         try:
             client.connect(self._broker.host, self._broker.port, self._keepalive)
-        except OSError as problem:
-            return _plain(problem)
+        except (OSError, ValueError) as problem:  # ValueError: a host name that cannot be one
+            why = _plain(problem)
+            # paho sends CONNECT in here: what is written to TLS may also be what fails.
+            return self._certificate(why) if type(problem).__name__.startswith("SSLEOF") else why
         self._opened = True
         try:
             return self._serve(client, protocol)
+        except Exception as problem:  # paho 1.6 lets TLS errors and odd packets through
+            self._why = _plain(problem)
+            return self._ended()
         finally:
             _close(client)
 
@@ -253,12 +255,18 @@ class Link:
     def _ended(self) -> str:
         answer = self._answer
         if answer is None:
-            return self._why or "closed the connection without an answer to CONNECT"
+            why = self._why or "closed the connection without an answer to CONNECT"
+            return self._certificate(why)
         if answer in _WRONG_LOGIN:
             return f"refused user name or password ({self._why}): check mqtt_user and mqtt_password"
         if answer:
             return f"refused the connection ({self._why})"
         return f"connection lost ({self._why})" if self._why else "connection lost"
+
+    def _certificate(self, why: str) -> str:
+        # In TLS 1.3 the broker asks after the handshake, so a refusal shows late and unclear.
+        wanted = self._context is not None and not self._broker.cert
+        return f"{why}; perhaps it wants a certificate (mqtt_cert)" if wanted else why
 
     def _welcome(self, protocol: int) -> None:
         name = "MQTT 5" if protocol == MQTT5 else "MQTT 3.1.1"
@@ -327,11 +335,11 @@ class Link:
             self._why = text.partition("on socket:")[2].strip()
 
 
-def _plain(problem: OSError) -> str:
+def _plain(problem: Exception) -> str:
     verify = getattr(problem, "verify_message", "")
     if verify:
         return f"the broker's certificate is not trusted ({verify})"
-    return str(problem.strerror or problem) or type(problem).__name__
+    return str(getattr(problem, "strerror", None) or problem) or type(problem).__name__
 
 
 def _close(client: Any) -> None:
