@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from algwatch.cli import Subparsers
 
 PORTS = (5060, 5080)
+FOREVER = 1 << 63  # ns; later than any packet
 
 
 def add(subparsers: Subparsers) -> None:
@@ -102,6 +103,7 @@ class Source:
         self._sides: Sides | None = None
         self._scanned = native.Counts()
         self._numbers: dict[str, dict[str, int]] = {}
+        self._empty: list[int] = []
         self.problems: list[str] = []
 
     @property
@@ -120,6 +122,9 @@ class Source:
         """Everything that the pipeline says about these files, in order."""
         pipeline = Pipeline(self.taps, watch=watch)
         for batch in self:
+            for tap in self._empty:
+                yield from pipeline.advance(tap, FOREVER)
+            self._empty = []
             yield from pipeline.feed(batch)
         yield from pipeline.finish()
         self._numbers = pipeline.counts()
@@ -146,9 +151,17 @@ class Source:
         paths = [(tap.name, i) for i, tap in enumerate(self._named)]
         paths += [(name, first + i * width) for i, name in enumerate(self._files)]
         merged = Merged(paths, self._ports, self._scanned)
+        first_look = True
         sides = self._sides
         glance = Sides() if sides is None and "-" not in self._files else None
         for batch in merged:
+            if first_look:
+                # An interface on which nothing was captured must not hold back the others.
+                first_look = False
+                for file in merged.files:
+                    taps = 1 if file.tap < first else width
+                    if not file.packets:
+                        self._empty += range(file.tap, file.tap + taps)
             if batch.tap < first:
                 yield batch
             elif sides is not None:

@@ -81,6 +81,10 @@ class Peers:
             self._table.add(key, peer)
         return peer
 
+    def know(self, crossing: Crossing) -> bool:
+        """Whether anything has crossed between this phone and this far side."""
+        return crossing.phone + crossing.remote in self._table
+
     def keepalive(self, phone: bytes, remote: bytes) -> None:
         """phone sent a keep-alive to remote (16 bytes each)."""
         peer = self._table.get(phone + remote)

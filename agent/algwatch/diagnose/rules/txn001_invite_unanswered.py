@@ -44,13 +44,18 @@ def check(call: Call, context: Context) -> Finding | None:
         if lan is None:
             return None  # unsolicited: no mapping, the router's filter did its work
         if wan is None:
-            if "INVITE" not in call.lonely:
+            lonely = call.lonely.get("INVITE")
+            if lonely is None:
                 return None  # not proved that it never came
-            where, what = "router", "it never left the router"
+            # By another WAN than the ones that are watched it may well have left.
+            if context.peers.know(lonely):
+                where, what = "router", "it never left the router"
         elif call.inbound:
             where, what = "phone", "it was delivered, and the phone did not answer"
         else:
             where, what = "network", "it left the router, and nobody answered"
+    elif silent[0].side == WAN:
+        return None  # one of the scanners, for all that this side shows
     first = silent[0].request
     assert first is not None
     sent = 1 + max(d.invite_retransmissions for d in silent)
