@@ -12,7 +12,7 @@ from algwatch.base.native import ACK, INVITE, KIND_SIP, ROW
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import Row
 from algwatch.base.table import Table
-from algwatch.sip.timers import T4, TIMER_B, WINDOW
+from algwatch.sip.timers import SECOND, T4, TIMER_B, WINDOW
 
 # Events: (code, transaction, row, index of the row in its batch). Only what a dialog has to know;
 # retransmissions of other requests are counted on the transaction.
@@ -23,6 +23,9 @@ ACKED = 4  # ACK that belongs to the INVITE transaction: non-2xx (section 17.1.1
 ORPHAN = 5  # a response whose request was not seen
 TIMED_OUT = 6  # no response at all until Timer B or F
 REQUEST_AGAIN = 7  # an INVITE or ACK once more
+
+# An IP ID of 0 tells no two packets apart (Linux with DF): then a copy is what comes at once.
+TWIN = SECOND // 200
 
 Event = tuple[int, "Transaction", Row, int]
 Seen = tuple[Row, int]  # a row and its index in the batch
@@ -90,7 +93,7 @@ class Transactions:
                 table.add(key, t)
                 self._young.append((at + T4, key, t))
                 event((ORPHAN if status else REQUEST, t, row, i))
-            elif t.mark == mark and at - t.last_at < WINDOW:
+            elif t.mark == mark and at - t.last_at < (WINDOW if ip_id else TWIN):
                 self.duplicates += 1
                 self.duplicate = (row, i)
                 continue
