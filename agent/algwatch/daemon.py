@@ -339,7 +339,9 @@ def _open_taps(config: Config, counts: Counts) -> list[Source]:
     return sources
 
 
-def _publisher(config: Config, cpe: str, voice: Voice, about: dict[str, object]) -> Publisher:
+def _publisher(
+    config: Config, cpe: str, key: bytes, voice: Voice, about: dict[str, object]
+) -> Publisher:
     # Here, because paho is the largest thing in this process and not everybody wants a broker.
     from algwatch.report.broker import Broker, BrokerError
     from algwatch.report.outbox import Outbox
@@ -347,9 +349,6 @@ def _publisher(config: Config, cpe: str, voice: Voice, about: dict[str, object])
     from algwatch.report.publisher import Publisher
     from algwatch.report.schema import Encoder
 
-    key, lasting = privacy_key(config.privacy_key)
-    if config.privacy and not lasting:
-        voice.say(f"pseudonyms change with each restart: {config.privacy_key} cannot be written")
     boot = f"{int(time.time()) & 0xFFFFFFFF:08x}{os.urandom(4).hex()}"
     try:
         return Publisher(
@@ -388,8 +387,11 @@ def run(config: Config, out: IO[str]) -> int:
         if not cpe:
             raise CannotStart(f"{config.lan[0]} has no MAC address: name this router with --cpe")
         taps: dict[str, object] = {s.live.name: SIDE_NAMES[s.side] for s in sources}
-        publisher = _publisher(config, cpe, voice, {"taps": taps})
+        key, lasting = privacy_key(config.privacy_key)
+        publisher = _publisher(config, cpe, key, voice, {"taps": taps})
         where = f"reporting to {publisher.broker} as {cpe}"
+        if config.privacy and not lasting:
+            where += f" (pseudonyms last until the end: {config.privacy_key} cannot be written)"
     voice.say(f"algwatch {__version__}: watching {names}, {where}")
     clock = PacketClock(time.monotonic_ns, time.time_ns)
     pipeline = Pipeline([Tap(s.live.name, s.side) for s in sources], live=True)

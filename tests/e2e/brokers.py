@@ -194,3 +194,21 @@ class Gate:
         for sock in (source, sink):
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
+
+
+def authority(folder: Path) -> None:
+    """A CA, a certificate for 127.0.0.1, and one for a router."""
+    tool = need(shutil.which("openssl"), "openssl")
+
+    def openssl(*words: str) -> None:
+        subprocess.run([tool, *words], cwd=folder, check=True, capture_output=True)
+
+    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    openssl("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=CA")
+    (folder / "san").write_text("subjectAltName=IP:127.0.0.1")
+    for name in ("broker", "router"):
+        openssl(
+            "req", *new, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}"
+        )
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
+                "-CAcreateserial", "-out", f"{name}.pem", "-extfile", "san")  # fmt: skip

@@ -20,7 +20,7 @@ from algwatch.report.outbox import Outbox
 from algwatch.report.privacy import Privacy
 from algwatch.report.publisher import Publisher
 from algwatch.report.schema import Encoder
-from brokers import Gate, Listener, Mosquitto, need, until
+from brokers import Gate, Listener, Mosquitto, authority, need, until
 
 AGENT = Path(__file__).parents[2] / "agent"
 ADVICE = [Advice("keep-sip-alg", "recommended", 0.5, ["it helps"], [], [])]
@@ -309,24 +309,6 @@ def test_a_broker_that_hangs_does_not_hold_up_the_end_for_long(
     began = time.monotonic()
     assert agent.publisher.stop(1.0) is False
     assert time.monotonic() - began < 1.5
-
-
-def authority(folder: Path) -> None:
-    """A CA, a certificate for 127.0.0.1, and one for a router."""
-    tool = need(shutil.which("openssl"), "openssl")
-
-    def openssl(*words: str) -> None:
-        subprocess.run([tool, *words], cwd=folder, check=True, capture_output=True)
-
-    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    openssl("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=CA")
-    (folder / "san").write_text("subjectAltName=IP:127.0.0.1")
-    for name in ("broker", "router"):
-        openssl(
-            "req", *new, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}"
-        )
-        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-                "-CAcreateserial", "-out", f"{name}.pem", "-extfile", "san")  # fmt: skip
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from types import ModuleType
 
 TYPE_CHECKING = False
@@ -50,14 +49,13 @@ def load() -> tuple[Any, Any, Any]:
         # `from urllib import request` looks at the package before it looks at sys.modules.
         setattr(urllib, "request", sys.modules[_REQUEST])  # noqa: B010
     try:
-        client: Any = import_module("paho.mqtt.client")
-        properties: Any = import_module("paho.mqtt.properties")
-        packets: Any = import_module("paho.mqtt.packettypes")
+        from paho.mqtt import client, packettypes, properties
     finally:
         if absent:
             # Whoever imports it later gets the real one.
             del sys.modules[_REQUEST]
             delattr(urllib, "request")
-    if getattr(client, "ssl", None) is None:
-        client.ssl = _NoSsl
-    return client, properties.Properties, packets.PacketTypes
+    module: Any = client
+    if getattr(module, "ssl", None) is None:
+        module.ssl = _NoSsl
+    return module, properties.Properties, packettypes.PacketTypes
