@@ -190,7 +190,7 @@ def test_a_phones_ack_and_its_invite_are_two_messages() -> None:
     call.respond(1.01, 486)
     call.nak(1.02)  # same branch, CSeq number and From tag as the INVITE
     crossings = crossings_of(*house.sorted())
-    assert [c.both for c in crossings] == [True, True, False]
+    assert [c.both for c in crossings] == [False, True, True]
 
 
 def test_copies_further_apart_than_the_window_are_two_messages() -> None:
