@@ -20,8 +20,9 @@ from algwatch.diagnose.context import Context
 from algwatch.diagnose.engine import Engine
 from algwatch.diagnose.finding import Finding
 from algwatch.sip.dialog import Dialogs
+from algwatch.sip.strangers import Strangers
 from algwatch.sip.timers import SECOND
-from algwatch.sip.transaction import Seen, Transactions
+from algwatch.sip.transaction import REQUEST, Seen, Transactions
 
 
 class Limits:
@@ -69,11 +70,15 @@ class Pipeline:
         self._watermarks = [0] * len(taps)
         two_sided = LAN in sides and WAN in sides
         self._sides = [side for side in (LAN, WAN, UNKNOWN) if side in sides]
-        self._transactions = [Transactions(limits.transactions) for _ in range(3)]
+        self._calls = Calls(two_sided, limits.calls)
+        self._strangers = Strangers(self._calls.table, limits.phones) if two_sided else None
+        self._transactions = [
+            Transactions(limits.transactions, self._strangers if side == WAN else None)
+            for side in range(3)
+        ]
         self._dialogs = [Dialogs(side, limits.calls) for side in range(3)]
         self._mappings = Mappings(limits.phones * 4)
         self._pairing = Pairing(self._mappings, limits.pairs) if two_sided else None
-        self._calls = Calls(two_sided, limits.calls)
         self._peers = Peers(limits.phones)
         self._familiar = Familiar(limits.phones * KINDS)
         self._context = Context(two_sided, self._peers)
@@ -105,6 +110,10 @@ class Pipeline:
             context.duplicate = context.duplicate or _copy(*transactions.duplicate, side, batch)
             transactions.duplicate = None
         if events:
+            if self._strangers is not None and side == LAN:
+                for code, _, _, i in events:
+                    if code == REQUEST:
+                        self._strangers.spoken_to(bytes(batch.ends[48 * i + 16 : 48 * i + 32]))
             self._calls.feed(self._dialogs[side].feed(events, batch))
         if self._pairing is not None and side != UNKNOWN:
             for row, i in other:

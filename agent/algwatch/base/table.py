@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -10,21 +11,47 @@ V = TypeVar("V")
 
 class Table(dict[K, V], Generic[K, V]):
     """limit: entries. evicted: how many had to go. "Oldest" is by insertion; `renew` makes an
-    entry young again. Reading costs what reading a dict costs."""
+    entry young again. Reading costs what reading a dict costs.
+
+    Entries of strangers (see sip/strangers.py) have a quarter of the room at most, and go first:
+    a flood from outside must not push out what is being followed.
+    """
 
     def __init__(self, limit: int) -> None:
         super().__init__()
         self.limit = limit
         self.evicted = 0
+        self._strangers: deque[K] = deque()
 
-    def add(self, key: K, value: V) -> V | None:
+    def add(self, key: K, value: V, stranger: bool = False) -> V | None:
         """Insert; returns the value that had to go for it, or None."""
         gone = None
-        if len(self) >= self.limit and key not in self:
-            gone = self.pop(next(iter(self)))
-            self.evicted += 1
+        if key not in self:
+            if stranger:
+                if len(self._strangers) * 4 >= self.limit:
+                    gone = self._evict_stranger()
+                self._strangers.append(key)
+            if gone is None and len(self) >= self.limit:
+                gone = self._evict_stranger()
+                if gone is None:
+                    gone = self.pop(next(iter(self)))
+                    self.evicted += 1
         self[key] = value
         return gone
+
+    def _evict_stranger(self) -> V | None:
+        """The oldest stranger that is still here; forgets those that are not."""
+        while self._strangers:
+            gone = self.pop(self._strangers.popleft(), None)
+            if gone is not None:
+                self.evicted += 1
+                return gone
+        return None
+
+    def befriend(self, key: K) -> None:
+        """The entry is no stranger's any more."""
+        if key in self._strangers:
+            self._strangers.remove(key)
 
     def renew(self, key: K) -> None:
         self[key] = self.pop(key)

@@ -199,15 +199,18 @@ class Calls:
     def __init__(self, two_sided: bool, limit: int) -> None:
         self.two_sided = two_sided
         self.table: Table[int, Call] = Table(limit)
-        self._soon: Deadlines[Call] = Deadlines(2 * WINDOW)
+        room = 4 * limit
+        self._soon: Deadlines[Call] = Deadlines(2 * WINDOW, room, self._is_live)
         # The first 2xx that comes again comes T1 after the first, so a second is enough to know
         # that it does not.
-        self._confirmed: Deadlines[Call] = Deadlines(SECOND)
-        self._settle: Deadlines[Call] = Deadlines(SECOND)
-        self._linger: Deadlines[Call] = Deadlines(T4)
+        self._confirmed: Deadlines[Call] = Deadlines(SECOND, room, self._is_live)
+        self._settle: Deadlines[Call] = Deadlines(SECOND, room, self._is_live)
+        self._linger: Deadlines[Call] = Deadlines(T4, room, self._is_live)
         # A caller that was asked for its password may have to type it.
-        self._challenged: Deadlines[Call] = Deadlines(TIMER_B)
-        self._ack_wait: Deadlines[tuple[Call, int]] = Deadlines(ACK_WAIT + SECOND)
+        self._challenged: Deadlines[Call] = Deadlines(TIMER_B, room, self._is_live)
+        self._ack_wait: Deadlines[tuple[Call, int]] = Deadlines(
+            ACK_WAIT + SECOND, room, lambda waiting: self._is_live(waiting[0])
+        )
         self._evicted: list[Call] = []
 
     def feed(self, steps: list[Step]) -> None:
@@ -220,7 +223,7 @@ class Calls:
                 if first is None:
                     continue
                 call = Call(d.call, first, self.two_sided)
-                gone = self.table.add(d.call, call)
+                gone = self.table.add(d.call, call, d.stranger)
                 if gone is not None:
                     self._evicted.append(gone)
             if call.dialogs[d.side] is not d:
@@ -254,6 +257,7 @@ class Calls:
             return call
         if call.inbound is None:
             self._orient(call, crossing)
+            self.table.befriend(call.key)
         if kind in ("INVITE", "2xx INVITE", "ACK", "BYE"):
             call.crossings[kind] = crossing
         if crossing.rewritten:

@@ -57,7 +57,7 @@ class Dialog:
                  "answers", "bye", "bye_at", "bye_by_caller", "call", "caller_tag", "cancelled_at",
                  "ended_at", "established", "final_retransmissions", "first", "invite",
                  "invite_retransmissions", "last_at", "partial", "rejected", "request", "side",
-                 "started_at", "timed_out")  # fmt: skip
+                 "started_at", "stranger", "timed_out")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int) -> None:
         self.call = call
@@ -76,6 +76,7 @@ class Dialog:
         self.invite_retransmissions = self.final_retransmissions = 0
         self.bye_by_caller = self.established = self.timed_out = False
         self.partial = True
+        self.stranger = False
 
     def repeated_since(self, at: int) -> bool:
         """Whether the 2xx of the current INVITE came again after at (ns)."""
@@ -105,7 +106,8 @@ class Dialogs:
                     continue  # the echo of a call that is over
                 d = Dialog(row[CALL], self.side, at)
                 d.caller_tag = row[FROM_TAG]
-                self.table.add(row[CALL], d)
+                d.stranger = t.stranger
+                self.table.add(row[CALL], d, t.stranger)
                 if method == INVITE and code == REQUEST:
                     d.first = d.request = self._sighting(row, i, batch)
                 else:

@@ -6,12 +6,12 @@ happens to a message of a healthy call is one dict lookup and a few assignments.
 
 from __future__ import annotations
 
-from collections import deque
-
+from algwatch.base.deadlines import Deadlines
 from algwatch.base.native import ACK, INVITE, KIND_SIP, ROW
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import Row
 from algwatch.base.table import Table
+from algwatch.sip.strangers import Strangers
 from algwatch.sip.timers import SECOND, T4, TIMER_B, WINDOW
 
 # Events: (code, transaction, row, index of the row in its batch). Only what a dialog has to know;
@@ -29,15 +29,16 @@ TWIN = SECOND // 200
 
 Event = tuple[int, "Transaction", Row, int]
 Seen = tuple[Row, int]  # a row and its index in the batch
+_Keyed = tuple[int, "Transaction"]
 
 
 class Transaction:
     """method, cseq, call (hash), from_tag (hash): of the request. requests: how often it was
     seen. finals: how often the final response was. Times in ns; 0 = not yet. mark: status, IP ID,
-    TTL and method of its latest message in one number."""
+    TTL and method of its latest message in one number. stranger: see sip/strangers.py."""
 
     __slots__ = ("at", "call", "cseq", "final_at", "finals", "from_tag", "last_at", "mark",
-                 "method", "provisional_at", "requests", "status")  # fmt: skip
+                 "method", "provisional_at", "requests", "status", "stranger")  # fmt: skip
 
     def __init__(self, row: Row, mark: int) -> None:
         (self.at, _, self.call, _, _, self.from_tag, _, self.cseq, _, _, status, _, _, _,
@@ -46,6 +47,7 @@ class Transaction:
         self.last_at = self.at
         self.status = status
         self.provisional_at = 0
+        self.stranger = False
         if status:
             self.requests = 0
             self.finals = 1
@@ -57,20 +59,22 @@ class Transaction:
 
 
 class Transactions:
-    """One side's transactions. limit: how many are followed at once.
+    """One side's transactions. limit: how many are followed at once. strangers: who is one, on
+    the side where they come from.
 
     messages counts SIP messages without duplicates; duplicates counts packets that were captured
     more than once (CAP007): the same message with the same IP ID and TTL within the window, which
     no retransmission can be. duplicate: the latest of them.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, strangers: Strangers | None = None) -> None:
         self.table: Table[int, Transaction] = Table(limit)
+        self.strangers = strangers
         self.messages = 0
         self.duplicates = 0
         self.duplicate: Seen | None = None
-        self._young: deque[tuple[int, int, Transaction]] = deque()
-        self._waiting: deque[tuple[int, int, Transaction]] = deque()
+        self._young: Deadlines[_Keyed] = Deadlines(T4, 4 * limit, self._is_live)
+        self._waiting: Deadlines[_Keyed] = Deadlines(TIMER_B, 4 * limit, self._is_live)
 
     def feed(self, batch: Batch, fresh: list[Seen] | None, other: list[Seen]) -> list[Event]:
         """Appends rows of SIP messages that are no duplicates to fresh (where somebody wants
@@ -79,6 +83,8 @@ class Transactions:
         table = self.table
         get = table.get
         event = events.append
+        young = self._young.add
+        strangers = self.strangers
         duplicates = self.duplicates
         for i, row in enumerate(ROW.iter_unpack(batch.rows)):
             (at, key, call, _, _, _, _, _, _, _, status, ip_id, _, kind, method, ttl, _) = row
@@ -90,8 +96,9 @@ class Transactions:
             t = get(key)
             if t is None:
                 t = Transaction(row, mark)
-                table.add(key, t)
-                self._young.append((at + T4, key, t))
+                t.stranger = strangers is not None and not status and strangers.meet(row, i, batch)
+                table.add(key, t, t.stranger)
+                young(at, (key, t))
                 event((ORPHAN if status else REQUEST, t, row, i))
             elif t.mark == mark and at - t.last_at < (WINDOW if ip_id else TWIN):
                 self.duplicates += 1
@@ -128,36 +135,36 @@ class Transactions:
     def advance(self, now: int) -> list[Event]:
         """Timers B and F, and forgetting what is over. now: ns of packet time."""
         events: list[Event] = []
-        table = self.table
         young, waiting = self._young, self._waiting
         # A ladder of retransmissions has gaps of T2 at most: what was answered and then silent
         # for T4 is over. What was not answered is looked at again when Timer B or F is due.
-        while young and young[0][0] <= now:
-            _, key, t = young.popleft()
-            if table.get(key) is not t:
+        for key, t in young.due(now):
+            if not self._is_live((key, t)):
                 continue  # evicted
             if t.final_at or t.method == ACK:
                 idle = t.last_at + T4
                 if idle <= now:
-                    del table[key]
+                    del self.table[key]
                 else:
-                    young.append((idle, key, t))
+                    young.add_due(idle, (key, t))
             else:
-                waiting.append((t.at + TIMER_B, key, t))
-        while waiting and waiting[0][0] <= now:
-            _, key, t = waiting.popleft()
-            if table.get(key) is not t:
+                waiting.add(t.at, (key, t))
+        for key, t in waiting.due(now):
+            if not self._is_live((key, t)):
                 continue
             if t.final_at:
-                young.append((max(now, t.last_at + T4), key, t))
+                young.add_due(max(now, t.last_at) + T4, (key, t))
             elif t.provisional_at and t.method == INVITE:
                 # INVITE has no timer while it proceeds (section 17.1.1.2).
-                waiting.append((now + TIMER_B, key, t))
+                waiting.add(now, (key, t))
             else:
                 if not t.provisional_at and t.requests:
                     events.append((TIMED_OUT, t, _timed_out(t, now), -1))
-                del table[key]
+                del self.table[key]
         return events
+
+    def _is_live(self, keyed: _Keyed) -> bool:
+        return self.table.get(keyed[0]) is keyed[1]
 
 
 def _timed_out(t: Transaction, now: int) -> Row:
