@@ -152,7 +152,9 @@ def test_the_decoder_takes_payloads_one_behind_the_other() -> None:
     ("data", "why"),
     [
         (msgpack.packb({"a": "long text"})[:-2], "begins at byte 0"),
-        (msgpack.packb(1) + b"\xc1", "damaged at byte 1"),
+        (msgpack.packb({}) + b"\xc1", "damaged at byte 1"),
+        (b"any text", "not a report"),
+        (msgpack.packb({}) + msgpack.packb([1]), "damaged at byte 1: not a report"),
         (b"", "empty"),
         (b"\xdd\xff\xff\xff\xff", "exceeds"),
         (b"\xc6\xff\xff\xff\xff", "begins at byte 0"),

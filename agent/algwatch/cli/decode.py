@@ -36,8 +36,8 @@ def add(subparsers: Subparsers) -> None:
     )
 
 
-def payloads(stream: BinaryIO, name: str) -> Iterator[Any]:
-    """Each msgpack value of the stream; Usage when it is damaged, with the byte where."""
+def payloads(stream: BinaryIO, name: str) -> Iterator[dict[Any, Any]]:
+    """Each msgpack map of the stream; Usage when it is damaged, with the byte where."""
     unpacker = msgpack.Unpacker(
         raw=False,
         unicode_errors="replace",
@@ -52,6 +52,9 @@ def payloads(stream: BinaryIO, name: str) -> Iterator[Any]:
             unpacker.feed(chunk)
             total += len(chunk)
             for value in unpacker:
+                if not isinstance(value, dict):
+                    # Any text is valid msgpack, a number for each letter; a report is a map.
+                    raise Usage(f"{name}: damaged at byte {good}: not a report, which is a map")
                 good = unpacker.tell()
                 yield value
     except OSError as problem:
