@@ -96,7 +96,12 @@ class Collected:
             self.status = 1
         if finding.harm != "none":
             self.ladder.hurts(finding.call_id)
-        call_id = finding.call_id if self.ladder.of(finding.call_id) else ""
+        call_id = finding.call_id
+        if not self.ladder.of(call_id):
+            if call_id and self.ladder.dropped:  # most likely of a call that is not drawn
+                self._count(finding.rule, finding.harm)
+                return
+            call_id = ""
         mine = self.findings.setdefault(call_id, {})
         if finding.key in mine or len(mine) < FINDINGS:
             mine[finding.key] = Said(finding)
