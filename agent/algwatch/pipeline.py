@@ -39,7 +39,7 @@ class Limits:
 
 
 KINDS = 8  # of message that a phone sends and gets most of the time
-ROUTER = Limits(transactions=1024, calls=256, pairs=256, phones=128)
+ROUTER = Limits(transactions=512, calls=256, pairs=256, phones=128)
 LAPTOP = Limits(transactions=65536, calls=16384, pairs=4096, phones=1024)
 
 
@@ -215,7 +215,8 @@ class Pipeline:
                 if d is not None:
                     dialogs.forget(d)
             self._remember(call, now)
-            return [CallSummary(call, now)]
+            # Scanners knock all day: a router's log is not for them.
+            return [] if call.stranger and self.live else [CallSummary(call, now)]
         findings = self._engine.call(call)
         advice = self._recommender.call(call, findings) if findings else []
         return [*findings, *advice]

@@ -52,11 +52,12 @@ class Call:
     By label: crossings, the latest; lonely: messages whose other copy never came; changed:
     rewritten ones, the first and those that the mapping does not explain; forced: inbound ones
     that went to another LAN port than the mapping says. headers: what was rewritten as the
-    mapping says, in any message; unexplained: something was that it does not explain.
+    mapping says, in any message; unexplained: something was that it does not explain. stranger:
+    see sip/strangers.py; nobody is told when one is forgotten.
     """
 
     __slots__ = ("call_id", "changed", "crossings", "dialogs", "forced", "from_", "headers",
-                 "inbound", "key", "lonely", "predicted", "to", "two_sided",
+                 "inbound", "key", "lonely", "predicted", "stranger", "to", "two_sided",
                  "unexplained")  # fmt: skip
 
     def __init__(self, key: int, first: Sighting, two_sided: bool) -> None:
@@ -75,6 +76,7 @@ class Call:
         self.headers: set[str] | frozenset[str] = set() if two_sided else frozenset()
         self.unexplained = False
         self.predicted = False
+        self.stranger = False
 
     @property
     def rewritten(self) -> bool:
@@ -199,7 +201,7 @@ class Calls:
     def __init__(self, two_sided: bool, limit: int) -> None:
         self.two_sided = two_sided
         self.table: Table[int, Call] = Table(limit)
-        room = 4 * limit
+        room = 2 * limit
         self._soon: Deadlines[Call] = Deadlines(2 * WINDOW, room, self._is_live)
         # The first 2xx that comes again comes T1 after the first, so a second is enough to know
         # that it does not.
@@ -224,7 +226,8 @@ class Calls:
                     continue
                 call = Call(d.call, first, self.two_sided)
                 gone = self.table.add(d.call, call, d.stranger)
-                if gone is not None:
+                call.stranger = d.stranger
+                if gone is not None and not gone.stranger:
                     self._evicted.append(gone)
             if call.dialogs[d.side] is not d:
                 call.dialogs[d.side] = d
@@ -257,7 +260,9 @@ class Calls:
             return call
         if call.inbound is None:
             self._orient(call, crossing)
-            self.table.befriend(call.key)
+            if call.stranger:
+                call.stranger = False
+                self.table.befriend(call.key)
         if kind in ("INVITE", "2xx INVITE", "ACK", "BYE"):
             call.crossings[kind] = crossing
         if crossing.rewritten:

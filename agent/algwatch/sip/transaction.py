@@ -73,8 +73,8 @@ class Transactions:
         self.messages = 0
         self.duplicates = 0
         self.duplicate: Seen | None = None
-        self._young: Deadlines[_Keyed] = Deadlines(T4, 4 * limit, self._is_live)
-        self._waiting: Deadlines[_Keyed] = Deadlines(TIMER_B, 4 * limit, self._is_live)
+        self._young: Deadlines[_Keyed] = Deadlines(T4, 2 * limit, self._is_live)
+        self._waiting: Deadlines[_Keyed] = Deadlines(TIMER_B, 2 * limit, self._is_live)
 
     def feed(self, batch: Batch, fresh: list[Seen] | None, other: list[Seen]) -> list[Event]:
         """Appends rows of SIP messages that are no duplicates to fresh (where somebody wants
