@@ -72,10 +72,10 @@ def test_a_flood_of_strangers_does_not_hide_a_call_that_dies() -> None:
     assert pipeline.counts()["capture"]["wan"] > 18_000
 
 
-def test_memory_in_a_flood_does_not_follow_its_size() -> None:
-    _, _, small = run(150)
-    _, _, large = run(600)
-    assert large < small * 1.25
+def test_memory_in_a_flood_is_bounded() -> None:
+    # 36,000 strangers; each of them would be more than a kilobyte.
+    _, _, held = run(1000)
+    assert held < 1_000_000
 
 
 def test_strangers_have_a_quarter_of_a_table_and_go_first() -> None:
