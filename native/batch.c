@@ -153,10 +153,13 @@ static void add_sip(packet *k, const aw_sip *s, size_t at, size_t length) {
     unsigned bits = row->bits;
     const uint32_t anomalies = (uint32_t)s->anomalies[1] << 16 | s->anomalies[0];
     const uint32_t clipped = (uint32_t)1 << AW_CLIPPED;
+    /* A stream may have CRLFs between messages (RFC 3261 section 7.5): keep-alives are no defect. */
+    const uint32_t allowed = row->bits & AW_ROW_TCP ? clipped | (uint32_t)1 << AW_LEADING_CRLF
+                                                    : clipped;
 
     if (anomalies & clipped) bits |= AW_ROW_CLIPPED;
     /* Of a cut capture nobody can say that the message itself is broken. */
-    if (anomalies & ~clipped && !(bits & AW_ROW_TRUNCATED)) bits |= AW_ROW_MALFORMED;
+    if (anomalies & ~allowed && !(bits & AW_ROW_TRUNCATED)) bits |= AW_ROW_MALFORMED;
     if (s->contacts) bits |= AW_ROW_CONTACT;
     if (s->to.tag.len) bits |= AW_ROW_TAGGED;
     if (s->vias && has_cookie(p, s->via[0].branch)) bits |= AW_ROW_COOKIE;

@@ -11,7 +11,14 @@ import pytest
 from algwatch.base import native
 from algwatch.base.packet import Batch
 from algwatch.capture.pieces import LONGEST
-from algwatch.capture.reassembly import FRAGMENT_SECONDS, LIMIT, SECOND, Reassembler
+from algwatch.capture.reassembly import (
+    FLOW_COST,
+    FRAGMENT_SECONDS,
+    LIMIT,
+    SECOND,
+    WEBSOCKET_SECONDS,
+    Reassembler,
+)
 from capture_frames import TCP, ether, fragment6, invite, ipv4, ipv6, tcp, udp
 
 START = 1_700_000_000 * SECOND
@@ -270,4 +277,83 @@ def test_random_pieces_never_raise_and_never_pass_the_limit(seed: int) -> None:
         line.send(packet, step=rng.randrange(SECOND))
         assert 0 <= line.reassembler.held <= 30_000
     expected = sum(one.cost for one in line.reassembler._pending.values())
+    expected += len(line.reassembler._flows) * FLOW_COST
     assert line.reassembler.held == expected
+
+
+def upgrade(protocol: bytes = b"sip") -> bytes:
+    return (
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Protocol: " + protocol + b"\r\n\r\n"
+    )
+
+
+def test_sip_inside_a_websocket_is_no_message_of_ours_in_either_direction() -> None:
+    request = upgrade()
+    line = Line().send(ipv4(tcp(request, sport=40000, seq=1), TCP))
+    line.send(ipv4(tcp(invite("ws1"), sport=40000, seq=1 + len(request)), TCP, ttl=64))
+    back = {"src": "192.0.2.9", "dst": "192.168.1.10", "ttl": 51}
+    line.send(ipv4(tcp(invite("ws2"), sport=5060, dport=40000, seq=9), TCP, **back))
+    assert line.whole == []
+    assert line.reassembler.websockets == 1
+    # Another connection is not concerned.
+    assert line.send(ipv4(tcp(invite("other"), sport=40001), TCP)).whole == [invite("other")]
+
+
+def test_the_ports_of_a_websocket_that_fell_silent_carry_sip_again() -> None:
+    line = Line().send(ipv4(tcp(upgrade(), sport=40000, seq=1), TCP))
+    step = (WEBSOCKET_SECONDS + 1) * SECOND
+    line.send(ipv4(tcp(invite("new"), sport=40000, seq=77), TCP), step=step)
+    assert line.whole == [invite("new")]
+
+
+def test_an_answer_that_switches_protocols_is_enough() -> None:
+    answer = b"HTTP/1.1 101 Switching Protocols\r\nUPGRADE: WebSocket\r\n\r\n"
+    line = Line().send(ipv4(tcp(answer, sport=5060, dport=40000, seq=1), TCP))
+    line.send(ipv4(tcp(invite("ws"), sport=5060, dport=40000, seq=1 + len(answer)), TCP))
+    assert line.whole == []
+
+
+def test_http_that_is_no_upgrade_leaves_the_port_alone() -> None:
+    hello = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    line = Line().send(ipv4(tcp(hello, sport=40000, seq=1), TCP))
+    line.send(ipv4(tcp(invite("after"), sport=40000, seq=1 + len(hello)), TCP))
+    assert line.whole == [invite("after")]
+    assert line.reassembler.websockets == 0
+
+
+def test_a_whole_message_that_tcp_sends_again_is_told_once() -> None:
+    one, two = invite("one"), invite("two")
+    first, second = ipv4(tcp(one, seq=50), TCP, ident=1), ipv4(tcp(one, seq=50), TCP, ident=2)
+    line = Line().send(first, second, ipv4(tcp(two, seq=50 + len(one)), TCP), second)
+    assert line.whole == [one, two]
+    assert line.reassembler.repeated == 2
+
+
+def test_a_message_begun_and_then_sent_again_as_a_whole_is_told_once() -> None:
+    message = invite("again", b"body")
+    first, second = segments(message, [100])
+    line = Line().send(first, *segments(message, []), second)
+    assert line.whole == [message]
+
+
+def test_the_copies_of_one_packet_on_both_sides_of_a_router_do_not_mix() -> None:
+    message = invite("v6", b"x" * 900)
+    data = udp(message)
+    near = [ipv4(data[:480], more=True, ttl=64), ipv4(data[480:], offset=480, ttl=64)]
+    far = [ipv4(data[:480], more=True, ttl=63), ipv4(data[480:], offset=480, ttl=63)]
+    line = Line().send(near[0], far[0], near[1], far[1])
+    assert line.whole == [message, message]
+    assert [row[15] for row in line.rows] == [64, 63]
+    stream = segments(message, [300])
+    lower = [packet[:8] + b"\x3f" + packet[9:] for packet in stream]
+    line = Line().send(stream[0], lower[0], stream[1], lower[1])
+    assert line.whole == [message, message]
+
+
+def test_what_never_became_whole_is_counted() -> None:
+    line = Line().send(ipv4(udp(invite("lost", bytes(900)))[:800], more=True))
+    assert line.reassembler.pending() == 1
+    line.send(ipv4(udp(invite("later"))), step=(FRAGMENT_SECONDS + 1) * SECOND)
+    assert line.reassembler.pending() == 0
+    assert line.reassembler.health() == {"incomplete": 1}

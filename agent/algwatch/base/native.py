@@ -6,6 +6,7 @@ Lengths are checked here, before C sees them; codes become values or exceptions 
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ ROW = struct.Struct("=QQQQIIIIIHHHHBBBB")
 """One aw_row, members in the order of the header."""
 ROW_KIND: int = ffi.offsetof("aw_row", "kind")
 """Offset of the kind in a row: memoryview(rows)[ROW_KIND :: ROW.size] is the kind of each."""
+ROW_LOW_BITS: int = ffi.offsetof("aw_row", "bits") + (sys.byteorder == "big")
+"""Offset of the byte of the bits that has ROW_MALFORMED to ROW_CONTACT."""
 ENDS = struct.Struct("=16s16sIIHHHBB")
 """One aw_ends, members in the order of the header."""
 

@@ -30,6 +30,7 @@ LINKTYPES = {
 
 _META = struct.Struct("=IIII")  # next_batch(): seconds, microseconds, offset, caplen
 _AT = struct.Struct("=Q")  # the first member of a row
+_NOT_TCP = bytes(value for value in range(256) if not value & native.ROW_TCP)
 
 
 TYPE_CHECKING = False
@@ -71,6 +72,15 @@ class CaptureFile:
     def close(self) -> None:
         self._reader.close()
 
+    def pieces(self) -> dict[str, int]:
+        """Reassembler.health() of this file, with what the end of the file left incomplete."""
+        if self._reassembler is None:
+            return {}
+        numbers, waiting = self._reassembler.health(), self._reassembler.pending()
+        if waiting:
+            numbers["incomplete"] = numbers.get("incomplete", 0) + waiting
+        return numbers
+
     def __iter__(self) -> Iterator[Batch]:
         # From a pipe a packet at a time: it cannot be read again after damage, and somebody
         # may be waiting at the other end of `tcpdump -w -`.
@@ -104,10 +114,12 @@ class CaptureFile:
             yield batch
 
     def _put_together(self, batch: Batch) -> Batch | None:
-        """What became whole by this batch. Most files hold nothing in pieces: 1.2 MB less."""
+        """What became whole by this batch. Most files hold no TCP and no fragment: 1.2 MB less."""
         if self._reassembler is None:
-            kinds = bytes(memoryview(batch.rows)[native.ROW_KIND :: native.ROW.size])
-            if native.KIND_FRAGMENT not in kinds and native.KIND_SEGMENT not in kinds:
+            rows = memoryview(batch.rows)
+            kinds = bytes(rows[native.ROW_KIND :: native.ROW.size])
+            tcp = bytes(rows[native.ROW_LOW_BITS :: native.ROW.size]).translate(None, _NOT_TCP)
+            if not tcp and native.KIND_FRAGMENT not in kinds:
                 return None
             from algwatch.capture.reassembly import Reassembler
 
@@ -155,6 +167,14 @@ class Merged:
     @property
     def truncated_tail(self) -> int:
         return sum(file.truncated_tail for file in self.files)
+
+    def pieces(self) -> dict[str, int]:
+        """CaptureFile.pieces() of all files together."""
+        total: dict[str, int] = {}
+        for file in self.files:
+            for name, value in file.pieces().items():
+                total[name] = total.get(name, 0) + value
+        return total
 
     @property
     def problems(self) -> list[str]:

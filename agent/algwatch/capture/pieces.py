@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from bisect import insort
 
-PIECE_COST = 128  # what a piece costs beside its bytes, so that tiny ones are not free
+# What objects cost beside the bytes in them, so that tiny pieces are not free: a piece, and a
+# datagram or stream with its entry in the table. Held to what Python really takes by a test.
+PIECE_COST, BASE_COST = 160, 640
 MOST_PIECES = 64  # of one packet: 64 kB over an MTU of 1280 is 52
 WINDOW = 262144  # how far a segment may be ahead of what is there, bytes
 HOLE = 5_000_000_000  # ns to wait for a segment: by then TCP has sent it again, or we missed it
@@ -28,7 +30,7 @@ class Datagram:
         self.first_at = at
         self.pieces: list[tuple[int, bytes]] = []  # (offset, bytes), no two overlap
         self.size = -1  # of the whole payload, known from the last fragment
-        self.cost = 0
+        self.cost = BASE_COST
 
     def add(self, offset: int, data: bytes, more: bool) -> bool:
         """Take a fragment; False when it contradicts what is there."""
@@ -86,7 +88,7 @@ class Stream:
         self.later: list[tuple[int, bytes]] = []  # (sequence number, bytes) that came early
         self.need = 0  # bytes that `ready` must have before another look is worth it
         self.searched = 0  # no end of a header section up to here
-        self.cost = PIECE_COST
+        self.cost = BASE_COST
 
     def add(self, seq: int, data: bytes, starts: bool, at: int) -> bool:
         """Take a segment; starts: a message may begin at its first byte; at: ns. False: it
@@ -102,14 +104,14 @@ class Stream:
             self.next = seq
         # Whole messages pass by without coming here, so the next one in pieces begins further
         # on; a little further back it is what we had, sent again.
-        elif starts and not self.ready and not -WINDOW <= _ahead(seq, self.next) <= 0:
+        elif starts and not self.ready and not -WINDOW <= ahead(seq, self.next) <= 0:
             self.next = seq
         agreed = self._append(seq, data)
         moved = True
         while moved and self.later:
             moved = False
             for index, (early, piece) in enumerate(self.later):
-                if _ahead(early, self.next) <= 0:
+                if ahead(early, self.next) <= 0:
                     del self.later[index]
                     self.cost -= len(piece) + PIECE_COST
                     agreed &= self._append(early, piece)
@@ -129,7 +131,7 @@ class Stream:
             self.cost += len(data) + PIECE_COST
 
     def _append(self, seq: int, data: bytes) -> bool:
-        gap = _ahead(seq, self.next)
+        gap = ahead(seq, self.next)
         if gap > 0:
             if gap <= WINDOW:
                 self._keep(seq, data)
@@ -166,6 +168,6 @@ class Stream:
         self.next = -1
 
 
-def _ahead(seq: int, base: int) -> int:
+def ahead(seq: int, base: int) -> int:
     """How far seq is ahead of base, modulo 2^32 (RFC 9293 section 3.4)."""
     return ((seq - base + 0x80000000) & 0xFFFFFFFF) - 0x80000000

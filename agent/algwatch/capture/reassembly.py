@@ -5,6 +5,7 @@ Sans-IO and bounded: what is held back counts against one limit a tap, the oldes
 
 from __future__ import annotations
 
+import re
 import struct
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -12,11 +13,17 @@ from collections.abc import Sequence
 from algwatch.base import native
 from algwatch.base.packet import Batch
 from algwatch.capture.filter import RAW, START_WORDS
-from algwatch.capture.pieces import LONGEST, MOST_PIECES, Datagram, Stream
+from algwatch.capture.pieces import LONGEST, MOST_PIECES, Datagram, Stream, ahead
 
-LIMIT = 262144  # bytes held back for one tap
+# Bytes held back for one tap, objects included. With one message of 64 kB on its way out, and
+# what the scanner needs for it, the whole stays below 256 kB (tests/unit/test_reassembly_memory).
+LIMIT = 122880
+FLOW_COST = 320  # what it costs to remember how far a TCP flow was read
+MOST_FLOWS = 64  # and as many WebSockets: a third of the room
 FRAGMENT_SECONDS = 30  # IPFRAG_TIMEOUT of Linux; RFC 8200 section 4.5 allows 60
 STREAM_SECONDS = 32  # 64*T1: after that a request is dead (RFC 3261 section 17.1.1.2)
+WEBSOCKET_SECONDS = 600  # of silence: then the ports may belong to another connection
+REPEATED = 65536  # so many bytes back a segment is one sent again, not another connection's
 
 SECOND = 1_000_000_000
 UDP, TCP = 17, 6
@@ -26,8 +33,16 @@ KEEPALIVE = native.KIND_KEEPALIVE
 
 _META = struct.Struct("=IIII")
 _AT = struct.Struct("=Q")
+_PORTS = struct.Struct("!HH")
 _KIND, _BITS_AT, _BITS = 60, 58, struct.Struct("=H")  # in a row
+_NOT_TCP = bytes(value for value in range(256) if not value & native.ROW_TCP)
 _FRAME_AT, _FRAME, _POINT_AT = 32, struct.Struct("=I"), 44  # in its ends
+
+
+# RFC 6455 section 4.1 and 4.2.2. The answer is enough where the capture began after the request.
+_UPGRADE = re.compile(
+    rb"(?:GET |HTTP/1\.1 101 )[^\n]*\n(?:[^\n]*\n)*?upgrade[ \t]*:[^\n]*websocket", re.I
+)
 
 
 class _Packet:
@@ -48,6 +63,14 @@ class _Packet:
         self.ttl = ttl
         self.ident = ident
 
+    def where(self) -> bytes:
+        """Whose it is. With the TTL and the capture point: in a file that holds both sides of a
+        router without NAT nothing else tells the two copies of one packet apart."""
+        return self.src + self.dst + struct.pack("!BH", self.ttl, self.point)
+
+    def flow(self, sport: int, dport: int) -> bytes:
+        return b"s" + self.where() + _PORTS.pack(sport, dport)
+
     def header(self, length: int) -> bytes:
         """An IP header in front of `length` bytes."""
         if len(self.src) == 4:
@@ -63,18 +86,25 @@ class Reassembler:
     put together (its packets, sip and malformed come on top of the tap's own counts).
     too_long: messages that no row can hold (more than 64 kB, which only TCP allows).
     conflicts: pieces that contradicted earlier ones. expired: given up after FRAGMENT_SECONDS
-    or STREAM_SECONDS. evicted: given up for room.
+    or STREAM_SECONDS. evicted: given up for room. incomplete: those of them that had the start of
+    a message, or of a datagram. repeated: messages that TCP sent again. websockets: connections
+    that carry WebSocket (RFC 7118) on a SIP port: what is in them is left alone.
     """
 
     def __init__(self, tap: int, ports: Sequence[int], key: bytes, limit: int = LIMIT) -> None:
         self.tap = tap
         self.counts = native.Counts()
         self.conflicts = self.expired = self.evicted = self.too_long = 0
+        self.incomplete = self.repeated = self.websockets = 0
         self.held = 0  # bytes
         self._limit = limit
         self._scanner = native.Scanner(RAW, tap, key, ports, self.counts, max_rows=64)
         self._partial: set[bytes] = set()  # keys of the streams that are inside a message
         self._pending: OrderedDict[bytes, Datagram | Stream] = OrderedDict()
+        # How far each flow was read: the sequence number behind the last whole message.
+        self._flows: OrderedDict[bytes, int] = OrderedDict()
+        # Connections that carry WebSocket, both directions, and when they were last seen, ns.
+        self._websockets: OrderedDict[bytes, int] = OrderedDict()
         self._made: list[tuple[_Packet, bytes]] = []
         self._watermark = 0
 
@@ -82,15 +112,19 @@ class Reassembler:
         """Take the fragments and segments out of a batch.
 
         What looked like a message of its own but continues one in pieces (cut inside its first
-        word, or SIP inside a body) is taken out as well: its row is made a SEGMENT in place.
+        word, or SIP inside a body), or is one that TCP sends again, or is inside a WebSocket, is
+        taken out as well: its row is made a SEGMENT in place.
         Returns None, or a batch of the messages that became whole by it, with the time of
         their last piece. Hand that one on before the batch itself, whose watermark is later.
         """
         before, self._watermark = self._watermark, batch.watermark
         kinds = bytes(memoryview(batch.rows)[_KIND :: native.ROW.size])
-        if self._partial or FRAGMENT in kinds or SEGMENT in kinds:
+        low = bytes(memoryview(batch.rows)[native.ROW_LOW_BITS :: native.ROW.size])
+        if FRAGMENT in kinds or low.translate(None, _NOT_TCP):
             for index, kind in enumerate(kinds):
-                if kind in (FRAGMENT, SEGMENT) or (self._partial and kind in (SIP, KEEPALIVE)):
+                if kind == FRAGMENT or (
+                    low[index] & native.ROW_TCP and kind in (SEGMENT, SIP, KEEPALIVE)
+                ):
                     self._take(batch, index, kind)
         if self._pending:
             self._expire(batch.watermark)
@@ -105,38 +139,86 @@ class Reassembler:
         src, dst, frame, _, sport, dport, point, proto, version = ends
         if version == 4:
             src, dst = src[:4], dst[:4]
-        key = b"s" + src + dst + struct.pack("!HH", sport, dport)
-        if kind in (SIP, KEEPALIVE) and (proto != TCP or key not in self._partial):
-            return
-        data = bytes(batch.buffer[payload : payload + length])
-        head = bytes(batch.buffer[frame:payload])
         packet = _Packet(at, bits & native.ROW_OUTGOING, point, src, dst, proto, ttl, row[11])
+        head = bytes(batch.buffer[frame:payload])
         if kind == FRAGMENT:
-            self._fragment(packet, head, data)
-        elif proto == TCP:
-            place = _tcp_place(head, src + dst)
-            if place is None:
-                return
-            seq, behind = (place[0] + place[1]) & 0xFFFFFFFF, place[1]
-            if kind in (SIP, KEEPALIVE):
-                stream = self._pending[key]
-                if not isinstance(stream, Stream) or stream.next != seq:
-                    return
-                memoryview(batch.rows)[index * native.ROW.size + _KIND] = SEGMENT
-                behind = 0
+            self._fragment(packet, head, bytes(batch.buffer[payload : payload + length]))
+            return
+        key = packet.flow(sport, dport)
+        if self._websockets and self._is_websocket(src + dst + _PORTS.pack(sport, dport), at):
+            memoryview(batch.rows)[index * native.ROW.size + _KIND] = SEGMENT
+            return
+        if kind == KEEPALIVE and key not in self._partial:
+            return
+        place = _tcp_place(head, src + dst)
+        if place is None:
+            return
+        seq, behind = (place[0] + place[1]) & 0xFFFFFFFF, place[1]
+        if kind == SEGMENT:
+            data = bytes(batch.buffer[payload : payload + length])
             self._segment(packet, sport, dport, seq, data, behind > 0)
+        elif self._continues(key, seq):
+            memoryview(batch.rows)[index * native.ROW.size + _KIND] = SEGMENT
+            data = bytes(batch.buffer[payload : payload + length])
+            self._segment(packet, sport, dport, seq, data, False)
+        elif kind == SIP and not self._is_new(key, seq + length):
+            memoryview(batch.rows)[index * native.ROW.size + _KIND] = SEGMENT
+            self.repeated += 1
+
+    def _continues(self, key: bytes, seq: int) -> bool:
+        """Is what begins at seq inside a message that is there in part?"""
+        stream = self._pending.get(key) if key in self._partial else None
+        return isinstance(stream, Stream) and stream.next == seq
+
+    def _is_new(self, key: bytes, end: int) -> bool:
+        """A whole message ends before sequence number end: was it not there before?"""
+        end &= 0xFFFFFFFF
+        reached = self._flows.get(key)
+        if reached is not None and -REPEATED <= ahead(end, reached) <= 0:
+            return False
+        stream = self._pending.get(key) if key in self._partial else None
+        if isinstance(stream, Stream) and 0 < ahead(end, stream.next) <= REPEATED:
+            self._drop(key)  # the beginning of it was there, and now TCP sent all of it again
+        self._reach(key, end)
+        self._make_room()
+        return True
+
+    def _reach(self, key: bytes, end: int) -> None:
+        self._remember(self._flows, key, end)
+
+    def _remember(self, flows: OrderedDict[bytes, int], key: bytes, value: int) -> None:
+        if key in flows:
+            flows.move_to_end(key)
+        else:
+            self.held += FLOW_COST
+            if len(flows) >= MOST_FLOWS:
+                flows.popitem(last=False)
+                self.held -= FLOW_COST
+        flows[key] = value
+
+    def _is_websocket(self, key: bytes, at: int) -> bool:
+        seen = self._websockets.get(key)
+        if seen is None:
+            return False
+        if at - seen > WEBSOCKET_SECONDS * SECOND:
+            del self._websockets[key]
+            self.held -= FLOW_COST
+            return False
+        self._remember(self._websockets, key, at)
+        return True
 
     def _fragment(self, packet: _Packet, head: bytes, data: bytes) -> None:
         place = _fragment_place(head, packet)
         if place is None:
             return
         ident, offset, more = place
-        key = b"f" + packet.src + packet.dst + struct.pack("!BI", packet.proto, ident)
+        key = b"f" + packet.where() + struct.pack("!BI", packet.proto, ident)
         datagram = self._pending.get(key)
         if not isinstance(datagram, Datagram):
             datagram = self._pending[key] = Datagram(packet.at)
+            self.held += datagram.cost
         if len(datagram.pieces) >= MOST_PIECES:
-            self._drop(key)
+            self._give_up(key)
             self.evicted += 1
             return
         cost = datagram.cost
@@ -158,7 +240,17 @@ class Reassembler:
     def _segment(
         self, packet: _Packet, sport: int, dport: int, seq: int, data: bytes, starts: bool
     ) -> None:
-        key = b"s" + packet.src + packet.dst + struct.pack("!HH", sport, dport)
+        key = packet.flow(sport, dport)
+        if _UPGRADE.match(data):
+            self.websockets += 1
+            src, dst = packet.src, packet.dst
+            for flow in (src + dst + _PORTS.pack(sport, dport),
+                         dst + src + _PORTS.pack(dport, sport)):  # fmt: skip
+                self._remember(self._websockets, flow, packet.at)
+            return
+        end, reached = (seq + len(data)) & 0xFFFFFFFF, self._flows.get(key)
+        if reached is not None and -REPEATED <= ahead(end, reached) <= 0:
+            return  # of a message that was whole before
         stream = self._pending.get(key)
         if not isinstance(stream, Stream):
             stream = self._pending[key] = Stream(packet.at)
@@ -180,12 +272,28 @@ class Reassembler:
             header = struct.pack("!HHIIBBHHH", sport, dport, 0, 0, 5 << 4, 0x18, 0, 0, 0)
             self._make(packet, header + bytes(stream.ready[: stream.need]))
             stream.used(stream.need)
+            self._reach(key, (stream.next - len(stream.ready)) & 0xFFFFFFFF)
         self.held += stream.cost - cost
         if stream.ready:
             self._partial.add(key)
         else:
             self._partial.discard(key)
         self._make_room()
+
+    def pending(self) -> int:
+        """Datagrams and messages of which a part is there and the rest is awaited."""
+        return sum(isinstance(one, Datagram) or bool(one.ready) for one in self._pending.values())
+
+    def health(self) -> dict[str, int]:
+        """What could not be put together, and what is left alone; only what is not 0."""
+        numbers = {
+            "incomplete": self.incomplete,
+            "conflicts": self.conflicts,
+            "too_long": self.too_long,
+            "repeated": self.repeated,
+            "websockets": self.websockets,
+        }
+        return {name: value for name, value in numbers.items() if value}
 
     def _make(self, packet: _Packet, payload: bytes) -> None:
         if len(payload) <= 65535 - 20:  # an IPv4 header says no more
@@ -195,9 +303,14 @@ class Reassembler:
         self.held -= self._pending.pop(key).cost
         self._partial.discard(key)
 
+    def _give_up(self, key: bytes) -> None:
+        one = self._pending[key]
+        self.incomplete += isinstance(one, Datagram) or bool(one.ready)
+        self._drop(key)
+
     def _make_room(self) -> None:
         while self.held > self._limit and self._pending:
-            self._drop(next(iter(self._pending)))
+            self._give_up(next(iter(self._pending)))
             self.evicted += 1
 
     def _expire(self, now: int) -> None:
@@ -209,19 +322,21 @@ class Reassembler:
                 end = oldest.touched + STREAM_SECONDS * SECOND
             if end > now:
                 return
-            self._drop(key)
+            self._give_up(key)
             self.expired += 1
 
     def _batch(self, watermark: int) -> Batch:
         """The packets that were made, scanned like any other."""
         made, self._made = self._made, []
-        buffer, meta, by_frame = bytearray(), bytearray(), {}
+        size, meta, by_frame = 0, bytearray(), {}
         for packet, whole in made:
-            by_frame[len(buffer)] = packet
-            meta += _META.pack(0, 0, len(buffer), len(whole))
-            buffer += whole
+            by_frame[size] = packet
+            meta += _META.pack(0, 0, size, len(whole))
+            size += len(whole)
+        buffer = made[0][1] if len(made) == 1 else b"".join([whole for _, whole in made])
+        del made  # large ones are the larger part of what this stage ever needs
         rows, ends = bytearray(), bytearray()
-        for part in self._scanner.scan(bytes(buffer), bytes(meta), 0):
+        for part in self._scanner.scan(buffer, bytes(meta), 0):
             for index in range(part.count):
                 row = bytearray(part.rows[index * native.ROW.size : (index + 1) * native.ROW.size])
                 end = bytearray(
@@ -237,7 +352,7 @@ class Reassembler:
                 rows += row
                 ends += end
         count = len(rows) // native.ROW.size
-        return Batch(bytes(buffer), bytes(rows), bytes(ends), count, self.tap, watermark)
+        return Batch(buffer, bytes(rows), bytes(ends), count, self.tap, watermark)
 
 
 def _may_start(data: bytes | bytearray) -> bool:

@@ -104,6 +104,7 @@ class Source:
         self._scanned = native.Counts()
         self._numbers: dict[str, dict[str, int]] = {}
         self._empty: list[int] = []
+        self._pieces: dict[str, int] = {}  # only what there was: most captures have none
         self.problems: list[str] = []
 
     @property
@@ -141,6 +142,7 @@ class Source:
             **self._numbers["capture"],
             "malformed": scanned["malformed"],
             "truncated": scanned["truncated"],
+            **self._pieces,
         }
         return {**self._numbers, "capture": capture}
 
@@ -173,3 +175,4 @@ class Source:
                         raise TwoSided
                 yield batch
         self.problems = merged.problems
+        self._pieces = merged.pieces()
