@@ -26,6 +26,7 @@ from algwatch.diagnose import alg
 from algwatch.diagnose.context import Context
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.rule import CALL, Rule
+from algwatch.diagnose.rules import alg010_partial_rewrite as partial
 
 RULE = Rule(
     "ALG014", "benign-rewrite", "info", CALL, (),
@@ -44,6 +45,8 @@ def check(call: Call, context: Context) -> Finding | None:
         return None
     if context.peers.of(crossing).needs_alg:
         return None  # ALG015 says more
+    if any(partial.check(c, context) is not None for c in call.changed.values()):
+        return None  # it contradicts itself: that this call completed proves nothing for the next
     changes = rewrites(crossing)
     looks_like = prints.fingerprint(changes)
     return RULE.finding(
