@@ -35,14 +35,7 @@ MESSAGES: dict[str, tuple[int, str]] = {
     ),
 }  # fmt: skip
 # (File, Call-ID) to (what is said here, why).
-CALLS: dict[tuple[str, str], tuple[dict[str, object], str]] = {
-    ("trex-core__udp_sip.cap.json", "deb9b50571948ba@spirent.com"): (
-        {"invite_retransmissions": 4, "final_retransmissions": 4},
-        "a load generator plays one call five times from five addresses, a second apart, with "
-        "the same Call-ID, branch and sent-by: by RFC 3261 section 17 it is one transaction; the "
-        "oracle counts by the addresses of the packets",
-    ),
-}
+CALLS: dict[tuple[str, str], tuple[dict[str, object], str]] = {}
 # Files in which a dialog-forming INVITE is not taken for one, Call-IDs, and why.
 MISSING: dict[tuple[str, str], str] = {
     ("arkime__gtp-iphone.pcap.json", "zTHDK1uOm6wLihi3m15pRfSR"): "inside GTP-U",
