@@ -93,8 +93,7 @@ class Recommender:
 
     def _keep(self, finding: Finding, peer: Peer) -> Advice:
         return Advice(
-            "keep-sip-alg", "recommended", 0.8, [finding.summary],
-            [*_speaks_for(peer)], [], _subject(peer),
+            "keep-sip-alg", "recommended", 0.8, [finding.summary], [], [], _subject(peer)
         )  # fmt: skip
 
     def _is_news(self, advice: Advice) -> bool:

@@ -34,14 +34,17 @@ _Keyed = tuple[int, "Transaction"]
 
 class Transaction:
     """method, cseq, call (hash), from_tag (hash): of the request. requests: how often it was
-    seen. finals: how often the final response was. Times in ns; 0 = not yet. mark: status, IP ID,
+    seen. finals: how often the final response was. flow, final_flow: hashes of the flows on which
+    they travel; the same on another flow is a copy (a hop further, a replay) and no
+    retransmission. Times in ns; 0 = not yet. mark: status, IP ID,
     TTL and method of its latest message in one number. stranger: see sip/strangers.py."""
 
-    __slots__ = ("at", "call", "cseq", "final_at", "finals", "from_tag", "last_at", "mark",
-                 "method", "provisional_at", "requests", "status", "stranger")  # fmt: skip
+    __slots__ = ("at", "call", "cseq", "final_at", "final_flow", "finals", "flow", "from_tag",
+                 "last_at", "mark", "method", "provisional_at", "requests", "status",
+                 "stranger")  # fmt: skip
 
     def __init__(self, row: Row, mark: int) -> None:
-        (self.at, _, self.call, _, _, self.from_tag, _, self.cseq, _, _, status, _, _, _,
+        (self.at, _, self.call, _, flow, self.from_tag, _, self.cseq, _, _, status, _, _, _,
          self.method, _, _) = row  # fmt: skip
         self.mark = mark
         self.last_at = self.at
@@ -49,13 +52,14 @@ class Transaction:
         self.provisional_at = 0
         self.stranger = False
         if status:
-            self.requests = 0
+            self.requests = self.flow = 0
             self.finals = 1
             self.final_at = self.at
+            self.final_flow = flow
         else:
             self.requests = 1
-            self.finals = 0
-            self.final_at = 0
+            self.finals = self.final_at = self.final_flow = 0
+            self.flow = flow
 
 
 class Transactions:
@@ -87,7 +91,7 @@ class Transactions:
         strangers = self.strangers
         duplicates = self.duplicates
         for i, row in enumerate(ROW.iter_unpack(batch.rows)):
-            (at, key, call, _, _, _, _, _, _, _, status, ip_id, _, kind, method, ttl, _) = row
+            (at, key, call, _, flow, _, _, _, _, _, status, ip_id, _, kind, method, ttl, _) = row
             if kind != KIND_SIP:
                 other.append((row, i))
                 continue
@@ -110,7 +114,8 @@ class Transactions:
                 if not status:
                     if method == ACK and t.method == INVITE:
                         event((ACKED, t, row, i))
-                    else:
+                    elif flow == t.flow or not t.flow:
+                        t.flow = flow
                         t.requests += 1
                         if method <= ACK:
                             event((REQUEST_AGAIN, t, row, i))
@@ -120,9 +125,10 @@ class Transactions:
                 elif not t.final_at:
                     t.final_at = at
                     t.status = status
+                    t.final_flow = flow
                     t.finals = 1
                     event((FINAL, t, row, i))
-                else:
+                elif flow == t.final_flow:
                     t.finals += 1
                     if t.method == INVITE:
                         t.status = status
