@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
@@ -69,7 +70,8 @@ def _report(source: Source, args: argparse.Namespace) -> int:
     from algwatch.report.render.ladder import Ladder
     from algwatch.report.render.text import write_text
 
-    colour = args.color == "always" or (args.color == "auto" and sys.stdout.isatty())
+    plain = "NO_COLOR" in os.environ or not sys.stdout.isatty()
+    colour = args.color == "always" or (args.color == "auto" and not plain)
     ladder = Ladder()
     return write_text(source.reports(ladder.watch), source.counts, ladder, sys.stdout, colour)
 
