@@ -30,6 +30,9 @@ WINDOW = 10  # messages that paho holds at a time
 BACKOFF = 1.0, 120.0  # seconds before the second and before the last of many tries
 STABLE = 30.0  # seconds after which a connection counts as good, and the backoff starts anew
 PATIENCE = 10.0  # seconds for CONNACK
+# A broker that does not know MQTT 5 may simply say nothing, and then 3.1.1 is tried: before a
+# connection was ever made, that must not take long.
+FIRST_PATIENCE = 3.0
 MQTT5, MQTT311 = 5, 4
 
 _WRONG_VERSION = (1, 132)  # CONNACK of MQTT 3.1.1 section 3.2.2.3 and MQTT 5 section 3.2.2.2
@@ -206,7 +209,8 @@ class Link:
             _close(client)
 
     def _serve(self, client: Any, protocol: int) -> str:
-        patience = monotonic() + PATIENCE
+        unproven = protocol == MQTT5 and not self.connections
+        patience = monotonic() + (FIRST_PATIENCE if unproven else PATIENCE)
         poller = select.poll()
         poller.register(self._wake_read, select.POLLIN)
         registered = client.socket()
