@@ -1,0 +1,374 @@
+/* The capture ring against a kernel on paper: every system call can be made to fail, and blocks
+ * are written as af_packet.c writes them. What a real kernel does is tested in tests/e2e. The
+ * linker replaces the calls of ring.c (--wrap); what is not about this socket goes on to libc. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <sys/ioctl.h>
+
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+
+#include "algwatch_native.h"
+#include "guard.h"
+
+enum { SOCKET = 4711, INDEX = 7, BLOCK = 4096, BLOCKS = 2 };
+enum call { C_NONE, C_SOCKET, C_IOCTL, C_SETSOCKOPT, C_GETSOCKOPT, C_MMAP, C_BIND, C_GETSOCKNAME };
+
+static struct {
+    enum call failing;
+    int nth, error;     /* the nth one of these fails with error */
+    int pending, index; /* what SO_ERROR and getsockname() say */
+    unsigned short arphrd;
+    unsigned sockets, maps; /* open now */
+    uint32_t drops;
+} kernel;
+static _Alignas(4096) uint8_t ring_memory[BLOCK * BLOCKS];
+
+static int fails(enum call call) {
+    if (call != kernel.failing || --kernel.nth) return 0;
+    errno = kernel.error;
+    return 1;
+}
+
+int __real_close(int fd);
+void *__real_mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset);
+int __real_munmap(void *at, size_t length);
+int __wrap_socket(int domain, int type, int protocol);
+int __wrap_close(int fd);
+int __wrap_ioctl(int fd, unsigned long request, ...);
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t size);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *size);
+int __wrap_getsockname(int fd, struct sockaddr *address, socklen_t *size);
+int __wrap_bind(int fd, const struct sockaddr *address, socklen_t size);
+void *__wrap_mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset);
+int __wrap_munmap(void *at, size_t length);
+
+int __wrap_socket(int domain, int type, int protocol) {
+    if (fails(C_SOCKET)) return -1;
+    CHECK(domain == AF_INET || domain == AF_PACKET);
+    CHECK(type & SOCK_CLOEXEC && protocol == 0); /* nothing enters before bind() */
+    kernel.sockets++;
+    return SOCKET;
+}
+
+int __wrap_close(int fd) {
+    if (fd != SOCKET) return __real_close(fd);
+    CHECK(kernel.sockets > 0);
+    kernel.sockets--;
+    errno = EIO; /* must not become the reason that is told */
+    return 0;
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...) {
+    va_list more;
+    va_start(more, request);
+    struct ifreq *answer = va_arg(more, struct ifreq *);
+    va_end(more);
+    if (fails(C_IOCTL)) return -1;
+    CHECK(fd == SOCKET && strcmp(answer->ifr_name, "wan") == 0);
+    if (request == SIOCGIFINDEX)
+        answer->ifr_ifindex = INDEX;
+    else
+        answer->ifr_hwaddr.sa_family = kernel.arphrd;
+    return 0;
+}
+
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t size) {
+    if (fails(C_SETSOCKOPT)) return -1;
+    CHECK(fd == SOCKET && value != NULL && size >= sizeof(int));
+    CHECK(level == SOL_PACKET || name == SO_ATTACH_FILTER || name == SO_LOCK_FILTER);
+    return 0;
+}
+
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *size) {
+    if (fails(C_GETSOCKOPT)) return -1;
+    CHECK(fd == SOCKET);
+    if (level == SOL_PACKET && name == PACKET_STATISTICS) {
+        const struct tpacket_stats_v3 stats = {.tp_drops = kernel.drops, .tp_freeze_q_cnt = 1};
+        CHECK(*size == sizeof stats);
+        memcpy(value, &stats, sizeof stats);
+        kernel.drops = 0;
+    } else {
+        CHECK(name == SO_ERROR);
+        memcpy(value, &kernel.pending, sizeof kernel.pending);
+    }
+    return 0;
+}
+
+int __wrap_getsockname(int fd, struct sockaddr *address, socklen_t *size) {
+    const struct sockaddr_ll is = {.sll_family = AF_PACKET, .sll_ifindex = kernel.index};
+    if (fails(C_GETSOCKNAME)) return -1;
+    CHECK(fd == SOCKET && *size == sizeof is);
+    memcpy(address, &is, sizeof is);
+    return 0;
+}
+
+int __wrap_bind(int fd, const struct sockaddr *address, socklen_t size) {
+    struct sockaddr_ll to;
+    if (fails(C_BIND)) return -1;
+    CHECK(fd == SOCKET && size == sizeof to);
+    memcpy(&to, address, sizeof to);
+    CHECK(to.sll_ifindex == INDEX);
+    return 0;
+}
+
+void *__wrap_mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset) {
+    if (fd != SOCKET) return __real_mmap(at, length, protection, flags, fd, offset);
+    if (fails(C_MMAP)) return MAP_FAILED;
+    CHECK(length == sizeof ring_memory);
+    kernel.maps++;
+    return ring_memory;
+}
+
+int __wrap_munmap(void *at, size_t length) {
+    if (at != ring_memory) return __real_munmap(at, length);
+    CHECK(length == sizeof ring_memory && kernel.maps > 0);
+    kernel.maps--;
+    return 0;
+}
+
+static const uint8_t accept_all[8] = {6};
+static const uint8_t key[16] = "0123456789abcde";
+static const uint16_t ports[] = {5060};
+static aw_row rows[100];
+static aw_ends ends[100];
+static aw_counts counts;
+
+static int open_ring(aw_ring *ring) {
+    return aw_ring_open(ring, "wan", BLOCK, BLOCKS, 100, accept_all, 1);
+}
+
+static int read_ring(aw_ring *ring, uint32_t room) {
+    return aw_ring_read(ring, 1, key, ports, 1, rows, ends, room, &counts);
+}
+
+static void reset(void) {
+    memset(&kernel, 0, sizeof kernel);
+    memset(ring_memory, 0, sizeof ring_memory);
+    memset(&counts, 0, sizeof counts);
+    kernel.arphrd = ARPHRD_ETHER;
+    kernel.index = INDEX;
+}
+
+static void check_nothing_open(const aw_ring *ring) {
+    CHECK(ring->fd == -1 && ring->map == NULL && !kernel.sockets && !kernel.maps);
+}
+
+/* ---- open ---- */
+
+static void check_failing_open(void) {
+    static const struct {
+        enum call call;
+        int nth, error, code;
+    } cases[] = {
+        {C_SOCKET, 1, EMFILE, AW_FAILED},      {C_SOCKET, 2, EPERM, AW_FAILED},
+        {C_IOCTL, 1, ENODEV, AW_GONE},         {C_IOCTL, 2, ENODEV, AW_GONE},
+        {C_SETSOCKOPT, 1, EINVAL, AW_FAILED},  {C_SETSOCKOPT, 2, EINVAL, AW_FAILED},
+        {C_SETSOCKOPT, 3, EPERM, AW_FAILED},   {C_SETSOCKOPT, 4, ENOMEM, AW_FAILED},
+        {C_MMAP, 1, ENOMEM, AW_FAILED},        {C_BIND, 1, ENODEV, AW_GONE},
+        {C_GETSOCKOPT, 1, ENOBUFS, AW_FAILED},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        aw_ring ring;
+        reset();
+        kernel.failing = cases[i].call;
+        kernel.nth = cases[i].nth;
+        kernel.error = cases[i].error;
+        CHECK(open_ring(&ring) == cases[i].code);
+        CHECK(ring.error == cases[i].error && kernel.nth == 0);
+        check_nothing_open(&ring);
+    }
+}
+
+static void check_refused_open(void) {
+    static const char long_name[] = "a-name-that-no-interface-can-have";
+    aw_ring ring;
+    reset();
+    CHECK(aw_ring_open(&ring, "wan", BLOCK, BLOCKS, 1, NULL, 1) == AW_FAILED);
+    CHECK(aw_ring_open(&ring, "wan", BLOCK, BLOCKS, 1, accept_all, 0) == AW_FAILED);
+    CHECK(aw_ring_open(&ring, "wan", BLOCK, BLOCKS, 1, accept_all, BPF_MAXINSNS + 1) == AW_FAILED);
+    CHECK(aw_ring_open(&ring, "wan", BLOCK, 0, 1, accept_all, 1) == AW_FAILED);
+    CHECK(aw_ring_open(&ring, "wan", 1u << 31, 2, 1, accept_all, 1) == AW_FAILED);
+    CHECK(ring.error == EINVAL);
+    CHECK(aw_ring_open(&ring, "", BLOCK, BLOCKS, 1, accept_all, 1) == AW_GONE);
+    CHECK(aw_ring_open(&ring, long_name, BLOCK, BLOCKS, 1, accept_all, 1) == AW_GONE);
+    check_nothing_open(&ring);
+    kernel.pending = ENOMEM;
+    CHECK(open_ring(&ring) == AW_FAILED && ring.error == ENOMEM);
+    check_nothing_open(&ring);
+    kernel.pending = ENETDOWN; /* it will come up */
+    CHECK(open_ring(&ring) == 0);
+    aw_ring_close(&ring);
+    check_nothing_open(&ring);
+    aw_ring_close(&ring);
+    check_nothing_open(&ring);
+}
+
+static void check_devices(void) {
+    static const struct {
+        unsigned short arphrd;
+        int code;
+        uint32_t linktype;
+    } cases[] = {
+        {ARPHRD_ETHER, 0, AW_DLT_EN10MB}, {ARPHRD_LOOPBACK, 0, AW_DLT_EN10MB},
+        {ARPHRD_PPP, 0, AW_DLT_RAW},      {ARPHRD_NONE, 0, AW_DLT_RAW},
+        {ARPHRD_SIT, 0, AW_DLT_RAW},      {ARPHRD_IEEE80211_RADIOTAP, AW_FAILED, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        aw_ring ring;
+        reset();
+        kernel.arphrd = cases[i].arphrd;
+        CHECK(open_ring(&ring) == cases[i].code && ring.linktype == cases[i].linktype);
+        if (cases[i].code) {
+            CHECK(ring.error == EPFNOSUPPORT);
+        } else {
+            CHECK(ring.ifindex == INDEX);
+            aw_ring_close(&ring);
+        }
+        check_nothing_open(&ring);
+    }
+}
+
+/* ---- read ---- */
+
+static void check_idle(void) {
+    static const struct {
+        enum call failing;
+        int error, pending, index, code;
+    } cases[] = {
+        {C_NONE, 0, 0, INDEX, AW_AGAIN},
+        {C_NONE, 0, ENETDOWN, INDEX, AW_GONE},
+        {C_NONE, 0, EIO, INDEX, AW_FAILED},
+        {C_NONE, 0, 0, -1, AW_GONE}, /* deleted while it was down: only unbound */
+        {C_GETSOCKOPT, EBADF, 0, INDEX, AW_FAILED},
+        {C_GETSOCKNAME, ENXIO, 0, INDEX, AW_GONE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        aw_ring ring;
+        reset();
+        CHECK(open_ring(&ring) == 0);
+        kernel.failing = cases[i].failing;
+        kernel.nth = 1;
+        kernel.error = cases[i].error;
+        kernel.pending = cases[i].pending;
+        kernel.index = cases[i].index;
+        CHECK(read_ring(&ring, 100) == cases[i].code);
+        aw_ring_release(&ring); /* nothing was there to give back */
+        CHECK(ring.block == 0);
+        aw_ring_close(&ring);
+    }
+}
+
+static struct tpacket_block_desc *block(unsigned number) {
+    return (struct tpacket_block_desc *)(void *)(ring_memory + number * BLOCK);
+}
+
+#define ALIGNED(n) (((n) + 15u) & ~15u) /* TPACKET_ALIGN, which mixes signs */
+enum { FIRST = 64, SOCKADDR_AT = ALIGNED(sizeof(struct tpacket3_hdr)), MAC_AT = 96 };
+static const char frame[] = "\2\0\0\0\0\1\2\0\0\0\0\2\x08\0"
+                            "\x45\0\0\63\0\1\x40\0\100\21\0\0\xc0\xa8\1\12\xcb\0\x71\5"
+                            "\x13\xc4\x13\xc4\0\37\0\0"
+                            "BYE a SIP/2.0\r\nl:1\r\n\r\nx";
+
+/* Writes one packet at `at`; returns where the next one goes. */
+static uint32_t put(unsigned number, uint32_t at, uint8_t type, uint32_t vlan) {
+    const uint32_t size = ALIGNED(MAC_AT + (uint32_t)sizeof frame);
+    struct tpacket3_hdr header = {.tp_next_offset = size,
+                                  .tp_sec = 1700000000,
+                                  .tp_nsec = at,
+                                  .tp_snaplen = sizeof frame - 1,
+                                  .tp_len = sizeof frame - 1,
+                                  .tp_mac = MAC_AT};
+    const struct sockaddr_ll from = {.sll_family = AF_PACKET, .sll_pkttype = type};
+    uint8_t *p = ring_memory + number * BLOCK + at;
+    if (vlan) header.tp_status = TP_STATUS_VLAN_VALID;
+    header.hv1.tp_vlan_tci = vlan;
+    memcpy(p, &header, sizeof header);
+    memcpy(p + SOCKADDR_AT, &from, sizeof from);
+    memcpy(p + MAC_AT, frame, sizeof frame);
+    return at + size;
+}
+
+static void hand_over(unsigned number, uint32_t packets, uint32_t bits) {
+    block(number)->hdr.bh1.num_pkts = packets;
+    block(number)->hdr.bh1.offset_to_first_pkt = FIRST;
+    block(number)->hdr.bh1.block_status = TP_STATUS_USER | bits;
+}
+
+static void check_packets(void) {
+    aw_ring ring;
+    reset();
+    CHECK(open_ring(&ring) == 0);
+    uint32_t at = put(0, FIRST, PACKET_HOST, 0);
+    at = put(0, at, PACKET_OUTGOING, 0);
+    at = put(0, at, PACKET_OTHERHOST, 0);
+    at = put(0, at, PACKET_HOST, 0xe000 | 20); /* priority and VLAN 20 */
+    put(0, at, PACKET_HOST, 0x2000);           /* a priority tag names no VLAN */
+    hand_over(0, 5, TP_STATUS_LOSING);
+    CHECK(read_ring(&ring, AW_ROWS_A_PACKET - 1) == AW_FAILED && ring.error == EINVAL);
+
+    CHECK(read_ring(&ring, 100) == 4);
+    CHECK(counts.packets == 5 && counts.sip == 4 && counts.other == 1 && ring.losing == 1);
+    for (int i = 0; i < 4; i++) {
+        CHECK(rows[i].kind == AW_KIND_SIP && rows[i].length == 23 && rows[i].tap == 1);
+        CHECK(memcmp(ring.map + rows[i].payload, "BYE a", 5) == 0);
+        CHECK(!(rows[i].bits & AW_ROW_OUTGOING) == (i != 1));
+        CHECK(ends[i].point == (i == 2 ? 20 : INDEX));
+    }
+    CHECK(rows[0].at == 1700000000ull * 1000000000 + FIRST);
+    aw_ring_release(&ring);
+    CHECK(block(0)->hdr.bh1.block_status == TP_STATUS_KERNEL && ring.block == 1);
+
+    /* The next block, whose rows do not fit at once: it is not given back before its end. */
+    at = FIRST;
+    for (int i = 0; i < 12; i++) at = put(1, at, PACKET_HOST, 0);
+    hand_over(1, 12, 0);
+    int found = 0;
+    for (int turn = 0; turn < 3; turn++) {
+        const int n = read_ring(&ring, AW_ROWS_A_PACKET + 4);
+        CHECK(n == (turn < 2 ? 5 : 2));
+        found += n;
+        CHECK(rows[0].payload >= BLOCK);
+        aw_ring_release(&ring);
+        CHECK(ring.block == (turn < 2));
+    }
+    CHECK(found == 12 && ring.losing == 1 && counts.sip == 16);
+    CHECK(read_ring(&ring, 100) == AW_AGAIN);
+    aw_ring_close(&ring);
+    CHECK(read_ring(&ring, 100) == AW_GONE);
+    aw_ring_release(&ring);
+}
+
+static void check_stats(void) {
+    aw_ring ring;
+    reset();
+    CHECK(open_ring(&ring) == 0);
+    kernel.drops = 3;
+    CHECK(aw_ring_stats(&ring) == 0 && ring.drops == 3 && ring.freezes == 1);
+    CHECK(aw_ring_stats(&ring) == 0 && ring.drops == 3 && ring.freezes == 2);
+    kernel.failing = C_GETSOCKOPT;
+    kernel.nth = 1;
+    kernel.error = EBADF;
+    CHECK(aw_ring_stats(&ring) == AW_FAILED && ring.error == EBADF);
+    aw_ring_close(&ring);
+    CHECK(aw_ring_stats(&ring) == 0 && ring.drops == 3);
+}
+
+void check_ring(void) {
+    check_failing_open();
+    check_refused_open();
+    check_devices();
+    check_idle();
+    check_packets();
+    check_stats();
+}
