@@ -21,28 +21,35 @@ class Familiar:
     """limit: kinds of message that are remembered."""
 
     def __init__(self, limit: int) -> None:
-        self._kinds: Table[bytes, frozenset[str]] = Table(limit)
+        self._kinds: Table[bytes, tuple[frozenset[str], int]] = Table(limit)
 
     def look(self, crossing: Crossing) -> None:
         """Set `familiar` and `headers` of a rewritten crossing."""
         kind = _kind(crossing)
         known = self._kinds.get(kind)
-        if known is not None and _is_translated(crossing):
+        if known is not None and _left_behind(crossing) == known[1] and _is_translated(crossing):
             crossing.familiar = True
-            crossing.headers = known
+            crossing.headers = known[0]
             return
         changes = rewrites(crossing)
         crossing.headers = frozenset(
             r.header for r in changes if r.explained and r.explained != NORMALISED
         )
         if all(r.explained and r.linux for r in changes):
-            self._kinds.add(kind, crossing.headers)
+            self._kinds.add(kind, (crossing.headers, _left_behind(crossing)))
 
 
 def _kind(crossing: Crossing) -> bytes:
     row = crossing.entered.row
     way = b"o" if crossing.outbound else b"i"
     return crossing.phone + crossing.remote + way + row[STATUS].to_bytes(2) + bytes((row[METHOD],))
+
+
+def _left_behind(crossing: Crossing) -> int:
+    """How often the entered address still stands in the copy that left: in Call-ID always, in
+    Contact never (ALG010), so another number is another kind."""
+    ends = crossing.entered.ends
+    return crossing.left.payload.count((ends.src if crossing.outbound else ends.dst).encode())
 
 
 def _is_translated(crossing: Crossing) -> bool:

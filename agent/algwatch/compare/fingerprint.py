@@ -1,8 +1,10 @@
-"""Fingerprint: whose ALG a set of rewrites looks like (reference, section 2)."""
+"""Fingerprint: whose ALG the rewrites of a crossing look like (reference, section 2)."""
 
 from __future__ import annotations
 
-from algwatch.compare.rewrite import Rewrite
+from algwatch.compare.crossing import Crossing
+from algwatch.compare.rewrite import joined, rewrites
+from algwatch.sip.message import Message
 
 LINUX = "Linux nf_nat_sip"
 UNKNOWN = "unknown"
@@ -10,8 +12,10 @@ PROXY = "proxy"
 JUNIPER = "Juniper-type"
 
 
-def fingerprint(changes: list[Rewrite]) -> str:
-    """LINUX only when the mapping rule and the form of nf_nat_sip explain every byte."""
+def fingerprint(crossing: Crossing) -> str:
+    """LINUX only when the mapping rule and the form of nf_nat_sip explain every byte that was
+    changed, and every one that it would have changed was; "" when nothing was changed."""
+    changes = rewrites(crossing)
     if not changes:
         return ""
     fields = {(r.header, r.field) for r in changes}
@@ -19,23 +23,40 @@ def fingerprint(changes: list[Rewrite]) -> str:
         return PROXY
     if any(r.header in ("Call-ID", "Record-Route", "Route") for r in changes):
         return JUNIPER
-    if all(r.linux for r in changes):
-        return LINUX
-    return UNKNOWN
+    return UNKNOWN if reason(crossing) else LINUX
 
 
-def not_linux(changes: list[Rewrite]) -> list[Rewrite]:
-    """The changes that nf_nat_sip would not have made, or not in this form."""
-    return [r for r in changes if not r.linux]
-
-
-def reason(changes: list[Rewrite]) -> str:
-    """Why it is not the Linux helper, one clause; "" when it may be."""
-    for r in not_linux(changes):
+def reason(crossing: Crossing) -> str:
+    """Why it is not the Linux helper, one clause; "" when it may be, or nobody."""
+    changes = rewrites(crossing)
+    for r in changes:
+        if r.linux:
+            continue
         if r.explained or r.expected:
             return (
                 f"{r.header} {r.field} became {r.after or 'nothing'} where nf_nat_sip would write "
                 f"{r.expected or 'nothing else'}"
             )
         return f"nf_nat_sip never changes {r.header} {r.field}"
+    return _omitted(crossing) if changes else ""
+
+
+def _omitted(crossing: Crossing) -> str:
+    """What map_addr() would have rewritten and was left: exactly the packet's own address and
+    port in the topmost Via (UDP) and in any Contact."""
+    came, went = crossing.entered.ends, crossing.left.ends
+    if crossing.outbound:
+        own, mapped = (came.src, came.sport), (went.src, went.sport)
+    else:
+        own, mapped = (came.dst, came.dport), (went.dst, went.dport)
+    if own == mapped:
+        return ""
+    left = Message(crossing.left.payload)
+    via = left.vias[:1] if crossing.outbound == (not left.status) else []
+    for header, places in (
+        ("Via", [(v.host, v.port or 5060) for v in via if v.transport.upper() == "UDP"]),
+        ("Contact", [(c.host, c.port or 5060) for c in left.contacts]),
+    ):
+        if own in places:
+            return f"nf_nat_sip would not have left {joined(*own)} in {header}"
     return ""

@@ -52,6 +52,16 @@ class Mappings:
         if expected != went and expected[:16] == went[:16] and wan.row[AT] - at < LIFETIME:
             crossing.expected = expected
 
+    def contradicts(self, crossing: Crossing) -> bool:
+        """Whether the NAT is known to mean another LAN host by this WAN address and port."""
+        lan, wan = crossing.lan, crossing.wan
+        if lan is None or wan is None:
+            return False
+        inside = lan.source if crossing.outbound else lan.destination
+        ends = (wan.source, wan.destination) if crossing.outbound else (wan.destination, wan.source)
+        known = self._table.get(ends[0] + ends[1])
+        return known is not None and known[0][:16] != inside[:16]
+
     def is_known(self, lan: bytes, wan: bytes, remote: bytes) -> bool:
         """Whether lan (18 bytes) is what wan means towards remote."""
         known = self._table.get(wan + remote)

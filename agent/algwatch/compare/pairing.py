@@ -156,7 +156,7 @@ class Pairing:
     ) -> tuple[Sighting | None, str]:
         near = [o for o in other if not o.paired and _alike(copy, o)]
         for candidate in near:
-            if _same_datagram(copy, candidate):
+            if _same_datagram(copy, candidate) and not self._is_contradicted(copy, candidate):
                 return candidate, BY_IP_ID
         mapped = [o for o in near if self._is_mapped(copy, o)]
         # Order decides only where there is nothing to confuse: one of this kind on each side.
@@ -164,6 +164,11 @@ class Pairing:
         if len(mapped) == 1 and not rivals:
             return mapped[0], BY_ORDER
         return None, ""
+
+    def _is_contradicted(self, one: Sighting, two: Sighting) -> bool:
+        lan, wan = (one, two) if one.side == 0 else (two, one)
+        crossing = Crossing(lan, wan, is_outbound(lan, wan), BY_IP_ID)
+        return self.mappings.contradicts(crossing)
 
     def _is_mapped(self, one: Sighting, two: Sighting) -> bool:
         lan, wan = (one, two) if one.side == 0 else (two, one)

@@ -43,14 +43,14 @@ def changed(rule: Rule, headers: tuple[str, ...], crossing: Crossing,
     """The finding of a rule that is about some header fields being rewritten at all."""
     every = rewrites(crossing)
     mine = [r for r in every if r.header in headers]
-    # o= follows c= and :5060 written out are cosmetic: alone they are no finding.
-    if not any(r.explained != "normalised" for r in mine):
+    # :5060 written out is cosmetic: alone it is no finding.
+    if not any(r.explained != "normalised" or r.field == "origin" for r in mine):
         return None
     explained = all(r.explained for r in mine)
-    who = prints.fingerprint(every)
+    who = prints.fingerprint(crossing)
     way = "on its way out" if crossing.outbound else "on its way in"
     by = "as its own NAT mapping says" if explained else "and its NAT mapping does not explain it"
-    why = prints.reason(every) if who != prints.LINUX else ""
+    why = prints.reason(crossing) if who != prints.LINUX else ""
     return rule.finding(
         "router", "none" if explained else "latent", call_id(crossing),
         f"The router changed a message {way}: {told(mine)}, {by}."

@@ -63,5 +63,5 @@ def check(crossing: Crossing, context: Context) -> Finding | None:
         f"The router rewrote {rewritten} and left {phone} in {' and '.join(behind)}: the message "
         "contradicts itself.",
         alg.both_copies(crossing, done), f"{alg.between(crossing)}/{'+'.join(behind)}",
-        prints.fingerprint(changes),
+        prints.fingerprint(crossing),
     )  # fmt: skip

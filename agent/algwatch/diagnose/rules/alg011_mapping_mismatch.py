@@ -118,7 +118,7 @@ def _wrong(call: Call, crossing: Crossing, context: Context) -> Finding | None:
         harm = "observed" if how.dropped(context.now) else "latent"
     wanted = next((r.expected for r in wrong if r.expected), "")
     tail = f"; its NAT mapping says {wanted}" if wanted else "; its NAT mapping does not say so"
-    why = prints.reason(every)
+    why = prints.reason(crossing)
     return RULE.finding(
         "router", harm, call.call_id,
         f"The router wrote what its NAT mapping does not say: {alg.told(wrong)}{tail}."
@@ -126,5 +126,5 @@ def _wrong(call: Call, crossing: Crossing, context: Context) -> Finding | None:
         alg.both_copies(crossing, wrong),
         # Each call that it hurt counts; otherwise once for a phone and a provider.
         f"{call.call_id if harm == 'observed' else alg.between(crossing)}/written",
-        prints.fingerprint(every),
+        prints.fingerprint(crossing),
     )  # fmt: skip

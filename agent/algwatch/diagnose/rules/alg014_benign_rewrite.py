@@ -48,7 +48,7 @@ def check(call: Call, context: Context) -> Finding | None:
     if any(partial.check(c, context) is not None for c in call.changed.values()):
         return None  # it contradicts itself: that this call completed proves nothing for the next
     changes = rewrites(crossing)
-    looks_like = prints.fingerprint(changes)
+    looks_like = prints.fingerprint(crossing)
     return RULE.finding(
         "router",
         "none",

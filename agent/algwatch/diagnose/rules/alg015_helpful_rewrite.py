@@ -54,5 +54,5 @@ def check(call: Call, context: Context) -> Finding | None:
         f"rewriting is what carries its calls to {peer.remote}.",
         alg.both_copies(crossing, changes),
         who,
-        prints.fingerprint(changes),
+        prints.fingerprint(crossing),
     )
