@@ -2,9 +2,9 @@
 
     python tests/fuzz/seeds.py DIRECTORY [--own]
 
-Writes DIRECTORY/<target>/<hash>: the cases of tests/scan, golden captures, the committed corpus
-and regressions; without --own also torture messages, captures and generated messages of
-../shared, where that exists. How an input is read is said at the head of each target.
+Writes DIRECTORY/<target>/<hash>: the cases of tests/scan, the captures of tests/encap and
+tests/golden, the committed corpus and regressions; without --own also torture messages, captures
+and generated messages of ../shared, where that exists. How an input is read is said at the head of each target.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent
 SHARED = TESTS.parents[1] / "shared"
+sys.path.insert(0, str(TESTS))
 sys.path.insert(0, str(TESTS / "scan"))
 sys.path.insert(0, str(TESTS / "unit"))
 
@@ -71,6 +72,7 @@ def frames_of(capture: bytes) -> tuple[int, list[bytes]]:
 
 def own() -> Iterator[Seed]:
     import capture_frames
+    from encap.captures import all_captures
     from test_scan import cases
 
     for case in cases():
@@ -82,6 +84,8 @@ def own() -> Iterator[Seed]:
     yield "packet", bytes((1, STREAM)) + both
     ip4 = capture_frames.ipv4(capture_frames.udp(capture_frames.INVITE))
     yield from of_frames(12, [ip4])
+    for capture in all_captures().values():
+        yield from of_frames(capture.linktype, capture.frames[:12])
     for path in sorted((TESTS / "golden").glob("*/*.pcap")):
         linktype, frames = frames_of(path.read_bytes())
         yield from of_frames(linktype, frames[:4])
