@@ -45,8 +45,9 @@ lab: setup  ## only the lab: real calls through the kernel's own NAT and SIP hel
 docs: setup  ## write docs/rules.md from the rules
 	@$(PY) -m algwatch rules --markdown >docs/rules.md
 
-fuzz:  ## coverage-guided fuzzing (not there yet)
-	@echo 'make fuzz: there is no fuzzer yet; mutated input runs in make test (tests/native)' >&2; exit 2
+fuzz: setup  ## fuzz the native code and reassembly: SECONDS=600 RUNS= TARGET=sip, or TARGET=coverage
+	@TARGET='$(TARGET)' SECONDS='$(SECONDS)' RUNS='$(RUNS)' BUILD='$(BUILD)' REFERENCE='$(REFERENCE)' \
+	  $(PY) tests/fuzz/run.py
 
 cross:  ## build and smoke-test for foreign CPUs (not there yet)
 	@echo 'make cross: not there yet; cross/README.md says what will come' >&2; exit 2

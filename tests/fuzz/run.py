@@ -6,6 +6,7 @@ CPUs are used, with low priority. Inputs that reach something new are kept in ou
 input that fails in out/findings/: put it into regressions/<target>/, then repair.
 
 REFERENCE=<commit>: native/ of that commit must say the same of every input.
+TARGET=coverage prints the line coverage of native/ instead (coverage.py).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ OUT = HERE / "out"
 DICTIONARY = {"sip": "sip", "sdp": "sdp", "frame": "frame", "packet": "frame"}
 SHORT, LONG = 1500, 65535
 LONG_PART = 10  # one in so many executions may be as long as a message can be
+SHOWN = ("does not hold", "SUMMARY", "written to", "Base64", "Error:")
 EXECUTED = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
 
 
@@ -130,7 +132,7 @@ def outcome(part: Part, code: int, seconds: float, log: Path) -> Outcome:
         shown = [
             line
             for line in text.splitlines()
-            if "does not hold" in line or "SUMMARY" in line or "written to" in line
+            if any(word in line for word in SHOWN)
         ]
         finding = "\n".join(shown or text.splitlines()[-20:])
     return Outcome(part, int(executed[1]) if executed else 0, seconds, finding)
@@ -152,6 +154,10 @@ def table(outcomes: list[Outcome]) -> str:
 
 def main() -> int:
     wanted = os.environ.get("TARGET") or "all"
+    if wanted == "coverage":
+        import coverage
+
+        return coverage.main()
     targets = list(seeds.TARGETS) if wanted == "all" else wanted.split(",")
     unknown = set(targets) - set(seeds.TARGETS)
     if unknown:
@@ -170,7 +176,7 @@ def main() -> int:
     for one in outcomes:
         if one.finding:
             print(f"\n{one.part.target} ({one.part.build}):\n{one.finding}")
-    return any(one.finding for one in outcomes)
+    return int(any(one.finding for one in outcomes))
 
 
 if __name__ == "__main__":
