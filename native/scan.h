@@ -18,6 +18,20 @@ enum {              /* aw_class bits, see chars.c */
 #pragma GCC visibility push(hidden)
 extern const uint8_t aw_class[256];
 
+/* aw_plain bits: what stops a run of bytes in a value that is written the plain way. Each class
+ * holds every control character, so that a run never leaves its line. */
+enum {
+    P_QUOTED = 1, /* " \ */
+    P_WORD = 2,   /* SP */
+    P_USER = 4,   /* ends a user part, or shows that it is none of the plain kind */
+    P_URI = 8,    /* ends a parameter of a URI: SP " < > ? @ ; */
+    P_VALUE = 16, /* ends the value of a parameter: SP " , ; */
+    P_HOST = 32,  /* all that is not C_HOST */
+    P_IPV6 = 64,  /* all that an IPv6 reference does not have */
+    P_TOKEN = 128 /* all that is not C_TOKEN */
+};
+extern const uint8_t aw_plain[256];
+
 /* What a URI is made of. */
 typedef struct {
     aw_span user, host, params;
@@ -40,9 +54,25 @@ void aw_scan_addrs(const uint8_t *p, size_t i, size_t end, aw_addr *list, uint16
                    unsigned limit, aw_sip *s);
 void aw_scan_vias(const uint8_t *p, size_t i, size_t end, aw_sip *s);
 
+/* The plain way of writing: no comment, no fold, no white space where none is needed, nothing
+ * wrong. These read it where it stands, in one pass, without the end of the line known, and must
+ * say what their counterparts above say. They stop in front of the first value that is not of
+ * that kind. p[0..limit) has a line feed at or behind i; *i moves behind what was read.
+ * Return 1 when the header field was read to its line end, and *i is at its CR. */
+int aw_plain_vias(const uint8_t *p, size_t *i, size_t limit, aw_sip *s);
+int aw_plain_addrs(const uint8_t *p, size_t *i, size_t limit, aw_addr *list, uint16_t *count,
+                   unsigned most);
+int aw_plain_addr(const uint8_t *p, size_t *i, size_t limit, aw_addr *a);
+/* A sip: or tel: URI: its parts into *a. Returns the index of what stopped it, 0 when it is not
+ * plain. */
+size_t aw_plain_uri(const uint8_t *p, size_t i, size_t limit, aw_addr *a);
+
 enum { AW_LINE_NO, AW_LINE_REQUEST, AW_LINE_RESPONSE };
 /* Is p[i..end) a SIP start line (end: its line end)? With out it is also read into *out. */
 int aw_scan_start_line(const uint8_t *p, size_t i, size_t end, aw_sip *out);
+/* As aw_scan_start_line, but AW_LINE_NO for every line that is not plain. p[end] is its line end.
+ */
+int aw_plain_start_line(const uint8_t *p, size_t i, size_t end, aw_sip *s);
 /* Could p[0..len), which holds no line end, become a SIP start line? 2: the URI or the version
  * has been seen. */
 int aw_may_become_sip(const uint8_t *p, size_t len);
@@ -118,6 +148,99 @@ static inline uint32_t word32(const char *p) {
     uint32_t x;
     memcpy(&x, p, 4);
     return x;
+}
+
+/* The first byte of a class of aw_plain at or behind i. */
+static inline size_t plain(const uint8_t *p, size_t i, unsigned stops) {
+    for (;; i += 4) {
+        if (aw_plain[p[i]] & stops) return i;
+        if (aw_plain[p[i + 1]] & stops) return i + 1;
+        if (aw_plain[p[i + 2]] & stops) return i + 2;
+        if (aw_plain[p[i + 3]] & stops) return i + 3;
+    }
+}
+
+/* Is p[i] the CR of a line end that no fold follows? */
+static inline int ends_line(const uint8_t *p, size_t i, size_t limit) {
+    return limit - i >= 3 && p[i] == '\r' && p[i + 1] == '\n' && !is(p[i + 2], C_BLANK);
+}
+
+/* A port from i on. Returns the index behind it, 0 when it is not 1 to 65535. */
+static inline size_t plain_port(const uint8_t *p, size_t i, uint16_t *port) {
+    uint32_t value = 0, digit;
+    const size_t from = i;
+    while ((digit = (uint32_t)p[i] - '0') <= 9) {
+        value = value * 10 + digit;
+        if (value > 65535) return 0;
+        i++;
+    }
+    *port = (uint16_t)value;
+    return value && i > from ? i : 0;
+}
+
+/* host or IPv6 reference. Returns the index behind it, 0 when it is not plain. */
+static inline size_t plain_host(const uint8_t *p, size_t i, aw_span *host) {
+    size_t from = i;
+    if (p[i] == '[') {
+        i = plain(p, ++from, P_IPV6);
+        if (p[i] != ']') return 0;
+        *host = span(from, i);
+        return i + 1;
+    }
+    i = plain(p, i, P_HOST);
+    if (i == from) return 0;
+    *host = span(from, i);
+    return i;
+}
+
+/* ---- words of bytes ---- */
+
+#define AW_ONES ((size_t)-1 / 255)
+
+/* The high bit of every byte below 0x20, exact in each byte. */
+static inline size_t controls(size_t word) {
+    return ~(((word & AW_ONES * 0x7f) + AW_ONES * 0x60) | word) & AW_ONES * 0x80;
+}
+
+static inline size_t first_of(size_t found) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return (size_t)__builtin_ctzll((unsigned long long)found) / 8;
+#else
+    return (size_t)__builtin_clzll((unsigned long long)found) / 8 -
+           (sizeof(unsigned long long) - sizeof found);
+#endif
+}
+
+/* The first byte below 0x20 at or behind i, or end. */
+static inline size_t next_control(const uint8_t *p, size_t i, size_t end) {
+    enum { STEP = 2 * sizeof(size_t) };
+    for (; i + STEP <= end; i += STEP) {
+        size_t word, second;
+        memcpy(&word, p + i, sizeof word);
+        memcpy(&second, p + i + sizeof word, sizeof word);
+        /* Never misses one; UTF-8 may look like one, hence the exact tests. */
+        if (((word - AW_ONES * 0x20) | (second - AW_ONES * 0x20)) & AW_ONES * 0x80) {
+            size_t found = controls(word);
+            if (found) return i + first_of(found);
+            found = controls(second);
+            if (found) return i + sizeof word + first_of(found);
+        }
+    }
+    while (i < end && p[i] >= 0x20) i++;
+    return i;
+}
+
+/* The end of the value of a parameter (P_VALUE) at or behind i, for long ones. Eight bytes at a
+ * time as far as none of them is below '-' or a ';': the others are looked at one by one. */
+static inline size_t plain_value(const uint8_t *p, size_t i, size_t limit) {
+    enum { STEP = sizeof(size_t) };
+    while (i + STEP <= limit) {
+        size_t word;
+        memcpy(&word, p + i, STEP);
+        if (((word - AW_ONES * 0x2d) | ((word ^ AW_ONES * ';') - AW_ONES)) & AW_ONES * 0x80) break;
+        i += STEP;
+    }
+    return plain(p, i, P_VALUE);
 }
 
 /* p[i..end) as a decimal number, 0xffffffff when larger. Returns the index behind the digits. */

@@ -6,21 +6,35 @@
 
 enum { BAD_LINE = 1, BAD_PORT = 2, CLIPPED = 4, NO_VERSION = 8 };
 
-/* The word at or behind i; empty at the end. */
-static aw_span word_at(const uint8_t *p, size_t i, size_t end) {
-    i = skip(p, i, end, C_BLANK);
-    return span(i, find(p, i, end, C_BLANK));
-}
+/* A line's value. plain: no control character is in it and one is behind it. */
+typedef struct {
+    size_t i, end;
+    int plain;
+} sdp_line;
 
-static size_t behind(aw_span s) {
-    return (size_t)s.off + s.len;
+/* The next word of the line; empty at the end. */
+static inline aw_span word_of(const uint8_t *p, sdp_line *line) {
+    size_t i = line->i;
+    if (line->plain) {
+        while (p[i] == ' ') i++;
+        line->i = plain(p, i, P_WORD);
+    } else {
+        i = skip(p, i, line->end, C_BLANK);
+        line->i = find(p, i, line->end, C_BLANK);
+    }
+    return span(i, line->i);
 }
 
 /* nettype addrtype address; the address ends at '/' (TTL or number of addresses). */
-static aw_span connection_address(const uint8_t *p, size_t i, size_t end) {
-    aw_span word = word_at(p, i, end);
-    word = word_at(p, behind(word), end);
-    word = word_at(p, behind(word), end);
+static aw_span connection_address(const uint8_t *p, sdp_line line) {
+    if (line.plain && line.end - line.i > 7 && memcmp(p + line.i, "IN IP4 ", 7) == 0) {
+        const size_t from = line.i + 7, end = plain(p, from, P_HOST);
+        if (end > from && (end == line.end || p[end] == ' ' || p[end] == '/'))
+            return span(from, end);
+    }
+    word_of(p, &line);
+    word_of(p, &line);
+    aw_span word = word_of(p, &line);
     const uint8_t *slash = word.len ? memchr(p + word.off, '/', word.len) : NULL;
     if (slash) word.len = (uint16_t)(slash - p - word.off);
     if (!word.len) word.off = 0;
@@ -29,18 +43,17 @@ static aw_span connection_address(const uint8_t *p, size_t i, size_t end) {
 
 static int scan_port(const uint8_t *p, aw_span word, uint16_t *port) {
     uint32_t value;
-    const size_t end = behind(word), digits = number(p, word.off, end, &value);
+    const size_t end = (size_t)word.off + word.len, digits = number(p, word.off, end, &value);
     if (digits == word.off || value > 65535 || (digits < end && p[digits] != '/')) return 0;
     *port = (uint16_t)value;
     return 1;
 }
 
-static void scan_media(const uint8_t *p, size_t i, size_t end, aw_media *m, aw_sdp *out) {
+static void scan_media(const uint8_t *p, sdp_line line, aw_media *m, aw_sdp *out) {
     memset(m, 0, sizeof *m);
-    m->line = span(i, end);
-    m->kind = word_at(p, i, end);
-    const aw_span port = word_at(p, behind(m->kind), end);
-    if (!scan_port(p, port, &m->port)) out->anomalies |= BAD_PORT;
+    m->line = span(line.i, line.end);
+    m->kind = word_of(p, &line);
+    if (!scan_port(p, word_of(p, &line), &m->port)) out->anomalies |= BAD_PORT;
 }
 
 static int begins(const uint8_t *p, size_t i, size_t end, const char *text, size_t length) {
@@ -51,14 +64,16 @@ static int is_whole(const uint8_t *p, size_t i, size_t end, const char *text, si
     return end - i == length && memcmp(p + i, text, length) == 0;
 }
 
-static void scan_attribute(const uint8_t *p, size_t i, size_t end, aw_media *m, int *inactive,
-                           aw_sdp *out) {
+static inline void scan_attribute(const uint8_t *p, sdp_line line, aw_media *m, int *inactive,
+                                  aw_sdp *out) {
+    const size_t i = line.i, end = line.end;
     switch (p[i]) {
     case 'r':
         if (m && begins(p, i, end, "rtcp:", 5)) {
             if (m->rtcp.off) return;
             m->rtcp = span(i + 5, end);
-            if (!scan_port(p, word_at(p, i + 5, end), &m->rtcp_port)) out->anomalies |= BAD_PORT;
+            line.i = i + 5;
+            if (!scan_port(p, word_of(p, &line), &m->rtcp_port)) out->anomalies |= BAD_PORT;
             return;
         }
         if (!is_whole(p, i, end, "recvonly", 8)) return;
@@ -96,40 +111,40 @@ int aw_sdp_scan(const uint8_t *p, size_t len, aw_sdp *out) {
     memset(out, 0, offsetof(aw_sdp, media));
     if (len > 65535) return AW_TOO_LONG;
     while (i < len) {
-        const uint8_t *lf = memchr(p + i, '\n', len - i);
-        size_t end = lf ? (size_t)(lf - p) : len;
-        const size_t next = lf ? end + 1 : len;
-        while (end > i && p[end - 1] == '\r') end--;
-        if (end == i) {
-            i = next;
-            continue;
+        sdp_line line = {i + 2, next_control(p, i, len), 1};
+        size_t next = line.end + 2;
+        if (len - line.end < 2 || p[line.end] != '\r' || p[line.end + 1] != '\n') {
+            const uint8_t *lf = memchr(p + line.end, '\n', len - line.end);
+            line.plain = 0;
+            line.end = lf ? (size_t)(lf - p) : len;
+            next = lf ? line.end + 1 : len;
+            while (line.end > i && p[line.end - 1] == '\r') line.end--;
         }
-        if (end - i < 2 || p[i + 1] != '=') {
-            out->anomalies |= BAD_LINE;
+        if (line.end < line.i || p[i + 1] != '=') {
+            if (line.end > i) out->anomalies |= BAD_LINE;
             i = next;
             continue;
         }
         const uint8_t type = p[i];
-        i += 2;
+        i = next;
         switch (type) {
         case 'v': version = looks = 1; break;
         case 'o':
             looks = 1;
             if (out->origin.off) break;
-            out->origin = span(i, end);
-            {
-                aw_span word = word_at(p, i, end);
-                word = word_at(p, behind(word), end);
-                word = word_at(p, behind(word), end);
-                out->origin_address = connection_address(p, behind(word), end);
-                if (!out->origin_address.off) out->anomalies |= BAD_LINE;
-            }
+            out->origin = span(line.i, line.end);
+            word_of(p, &line);
+            word_of(p, &line);
+            word_of(p, &line);
+            if (line.plain && p[line.i] == ' ') line.i++;
+            out->origin_address = connection_address(p, line);
+            if (!out->origin_address.off) out->anomalies |= BAD_LINE;
             break;
         case 'c':
             looks = 1;
             if (!clipped) {
                 aw_span *kept = m ? &m->address : &out->address;
-                if (!kept->off) *kept = connection_address(p, i, end);
+                if (!kept->off) *kept = connection_address(p, line);
                 if (!kept->off) out->anomalies |= BAD_LINE;
             }
             break;
@@ -141,17 +156,16 @@ int aw_sdp_scan(const uint8_t *p, size_t len, aw_sdp *out) {
                 break;
             }
             m = &out->media[out->media_count++];
-            scan_media(p, i, end, m, out);
+            scan_media(p, line, m, out);
             if (inactive) m->bits |= AW_MEDIA_INACTIVE;
             break;
         case 'a':
-            if (i < end && !clipped) scan_attribute(p, i, end, m, &inactive, out);
+            if (line.i < line.end && !clipped) scan_attribute(p, line, m, &inactive, out);
             break;
         default:
             if (type < 'a' || type > 'z') out->anomalies |= BAD_LINE;
             break;
         }
-        i = next;
     }
     if (!looks) return AW_NOT_SIP;
     if (!version) out->anomalies |= NO_VERSION;

@@ -4,33 +4,6 @@
 #include "algwatch_native.h"
 #include "scan.h"
 
-size_t aw_quoted_end(const uint8_t *p, size_t i, size_t end) {
-    for (i++; i < end; i++) {
-        if (p[i] == '"') return i + 1;
-        if (p[i] == '\\') i++;
-    }
-    return 0;
-}
-
-size_t aw_next_comma(const uint8_t *p, size_t i, size_t end) {
-    while (i < end && p[i] != ',') {
-        size_t behind = 0;
-        if (p[i] == '"') {
-            behind = aw_quoted_end(p, i, end);
-        } else if (p[i] == '<') {
-            const uint8_t *gt = memchr(p + i, '>', end - i);
-            behind = gt ? (size_t)(gt - p) : 0;
-        }
-        if (p[i] == '"' || p[i] == '<') {
-            if (!behind) return end; /* nothing closes it: whatever follows belongs to it */
-            i = behind;
-        } else {
-            i++;
-        }
-    }
-    return i;
-}
-
 /* host [ ":" port ], also used by aw_scan_uri only: Via allows white space and has its own. */
 static size_t scan_hostport(const uint8_t *p, size_t i, size_t end, aw_uri *out) {
     if (i < end && p[i] == '[') {
@@ -264,4 +237,147 @@ void aw_scan_addrs(const uint8_t *p, size_t i, size_t end, aw_addr *list, uint16
         if (i == end) return;
         i++;
     }
+}
+
+/* ---- the plain way ---- */
+
+/* URI parameters behind the ';' at i. Returns the index of what stopped them. */
+static size_t plain_uri_params(const uint8_t *p, size_t i, size_t limit, aw_addr *a) {
+    const size_t from = i + 1;
+    const int sip = !(a->bits & AW_ADDR_TEL);
+    do {
+        i++;
+        if (sip && limit - i >= 3 && fold16(p + i) == word16("lr") &&
+            (p[i + 2] == ';' || p[i + 2] == '>' || p[i + 2] == '=' || p[i + 2] == ' '))
+            a->bits |= AW_ADDR_LR;
+        i = plain(p, i, P_URI);
+    } while (p[i] == ';');
+    a->uri_params = span(from, i);
+    return i;
+}
+
+/* A URI up to its parameters. Returns the index behind, 0 when it is not plain. */
+static inline size_t plain_uri_front(const uint8_t *p, size_t i, size_t limit, aw_addr *a) {
+    if (limit - i < 5 || p[i + 3] != ':') return 0;
+    const uint32_t scheme = fold32(p + i);
+    const size_t from = i + 4;
+    if (scheme != word32("sip:")) {
+        if (scheme != word32("tel:")) return 0;
+        i = plain(p, from, P_USER);
+        if (i == from) return 0;
+        a->user = span(from, i);
+        a->bits |= AW_ADDR_TEL;
+        return i;
+    }
+    i = plain(p, from, P_HOST);
+    if (!(aw_plain[p[i]] & P_USER)) {
+        i = plain(p, i, P_USER);
+        if (p[i] != '@') return 0;
+    }
+    if (p[i] == '@') {
+        a->user = span(from, i);
+        if (!(i = plain_host(p, i + 1, &a->host))) return 0;
+    } else if (i > from) {
+        a->host = span(from, i);
+    } else if (!(i = plain_host(p, i, &a->host))) {
+        return 0;
+    }
+    return p[i] == ':' ? plain_port(p, i + 1, &a->port) : i;
+}
+
+size_t aw_plain_uri(const uint8_t *p, size_t i, size_t limit, aw_addr *a) {
+    i = plain_uri_front(p, i, limit, a);
+    return p[i] == ';' && i ? plain_uri_params(p, i, limit, a) : i;
+}
+
+/* Parameters from the ';' at i on. Returns the index of the ',' or CR behind, or 0. */
+static size_t plain_params(const uint8_t *p, size_t i, size_t limit, aw_addr *a) {
+    const size_t from = i + 1;
+    do {
+        aw_span *kept = NULL;
+        const size_t name = ++i;
+        if (limit - name < 4) return 0;
+        const uint32_t word = fold32(p + name);
+        if (word == word32("tag=") && p[name + 3] == '=') {
+            kept = &a->tag;
+            i = name + 3;
+        } else {
+            i = plain(p, name, P_TOKEN);
+            if (i == name) return 0;
+            if (p[i] != '=') continue;
+            if (i == name + 7 && word == word32("expi") && fold32(p + name + 3) == word32("ires"))
+                kept = &a->expires;
+        }
+        const size_t value = i + 1;
+        i = plain_value(p, value, limit);
+        if (kept && !kept->off) *kept = span(value, i);
+    } while (p[i] == ';');
+    a->params = span(from, i);
+    return i;
+}
+
+/* The display name at i. Returns the index of the '<', 0 when it is not plain. */
+static size_t plain_display(const uint8_t *p, size_t i) {
+    const size_t from = i;
+    if (p[i] == '"') {
+        while (p[i = plain(p, i + 1, P_QUOTED)] == '\\')
+            if (aw_plain[p[++i]] & P_WORD && p[i] != ' ') return 0;
+        if (p[i] != '"') return 0;
+        i++;
+        while (p[i] == ' ') i++;
+    } else {
+        while (p[i = plain(p, i, P_TOKEN)] == ' ') i++;
+    }
+    return p[i] == '<' && i > from ? i : 0;
+}
+
+/* One address. Returns the index of the ',' or CR behind it, 0 when it is not plain. */
+static size_t plain_one(const uint8_t *p, size_t i, size_t limit, aw_addr *a) {
+    const size_t from = i;
+    if (limit - i < 5) return 0;
+    if (p[i] == '<' || p[i + 3] != ':') {
+        if (p[i] != '<' && !(i = plain_display(p, i))) return 0;
+        memset(a, 0, sizeof *a);
+        if (i > from) a->display = span(from, trim(p, from, i));
+        a->bits = AW_ADDR_ANGLE;
+        const size_t open = i + 1;
+        i = aw_plain_uri(p, open, limit, a);
+        if (p[i] != '>' || !i) return 0;
+        a->uri = span(open, i);
+        i++;
+    } else {
+        if (aw_plain[p[i]] & P_TOKEN) return 0;
+        memset(a, 0, sizeof *a);
+        if (!(i = plain_uri_front(p, i, limit, a))) return 0;
+        a->uri = span(from, i);
+    }
+    if (p[i] == ';' && !(i = plain_params(p, i, limit, a))) return 0;
+    if (p[i] != ',' && !ends_line(p, i, limit)) return 0;
+    a->all = span(from, i);
+    return i;
+}
+
+int aw_plain_addr(const uint8_t *p, size_t *at, size_t limit, aw_addr *a) {
+    const size_t end = plain_one(p, *at, limit, a);
+    if (end && p[end] == '\r') {
+        *at = end;
+        return 1;
+    }
+    a->all.off = 0; /* nothing was kept */
+    return 0;
+}
+
+int aw_plain_addrs(const uint8_t *p, size_t *at, size_t limit, aw_addr *list, uint16_t *count,
+                   unsigned most) {
+    size_t i = *at;
+    while (*count < most) {
+        const size_t end = plain_one(p, i, limit, &list[*count]);
+        if (!end) break;
+        ++*count;
+        *at = end;
+        if (p[end] == '\r') return 1;
+        i = *at = end + 1;
+        while (p[i] == ' ') i++;
+    }
+    return 0;
 }

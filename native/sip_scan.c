@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include "algwatch_native.h"
 #include "scan.h"
+#include "field.h"
 
 void aw_flag(aw_sip *s, unsigned bit, size_t at) {
     uint16_t *word = &s->anomalies[bit >> 4];
@@ -17,41 +18,6 @@ static int flagged(const aw_sip *s, unsigned bit) {
 }
 
 /* ---- line ends ---- */
-
-#define ONES ((size_t)-1 / 255)
-
-/* The high bit of every byte below 0x20, exact in each byte. */
-static inline size_t controls(size_t word) {
-    return ~(((word & ONES * 0x7f) + ONES * 0x60) | word) & ONES * 0x80;
-}
-
-static inline size_t first_of(size_t found) {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    return (size_t)__builtin_ctzll((unsigned long long)found) / 8;
-#else
-    return (size_t)__builtin_clzll((unsigned long long)found) / 8 -
-           (sizeof(unsigned long long) - sizeof found);
-#endif
-}
-
-/* The first byte below 0x20 at or behind i, or end. */
-static inline size_t next_control(const uint8_t *p, size_t i, size_t end) {
-    enum { STEP = 2 * sizeof(size_t) };
-    for (; i + STEP <= end; i += STEP) {
-        size_t word, second;
-        memcpy(&word, p + i, sizeof word);
-        memcpy(&second, p + i + sizeof word, sizeof word);
-        /* Never misses one; UTF-8 may look like one, hence the exact tests. */
-        if (((word - ONES * 0x20) | (second - ONES * 0x20)) & ONES * 0x80) {
-            size_t found = controls(word);
-            if (found) return i + first_of(found);
-            found = controls(second);
-            if (found) return i + sizeof word + first_of(found);
-        }
-    }
-    while (i < end && p[i] >= 0x20) i++;
-    return i;
-}
 
 typedef struct {
     size_t end, next; /* of the text; start of what follows. next == end: no line end was there */
@@ -174,82 +140,7 @@ static void keep_expires(const uint8_t *p, aw_sip *s, size_t name, size_t i, siz
     whole_number(p, i, end, 0xfffffffeu, AW_BAD_NUMBER, s);
 }
 
-enum field {
-    F_OTHER,
-    F_VIA,
-    F_FROM,
-    F_TO,
-    F_CALL_ID,
-    F_CSEQ,
-    F_CONTACT,
-    F_ROUTE,
-    F_RECORD_ROUTE,
-    F_PATH,
-    F_MAX_FORWARDS,
-    F_EXPIRES,
-    F_CONTENT_TYPE,
-    F_CONTENT_LENGTH,
-    F_USER_AGENT,
-    F_SERVER
-};
-
-#define STARTS(at, text) (fold32(n + (at)) == word32(text))
-
-/* Names by length: token characters only, so `| 0x20` compares without case exactly. */
-static enum field field_of(const uint8_t *n, size_t length) {
-    switch (length) {
-    case 1:
-        switch (n[0] | 0x20) {
-        case 'v': return F_VIA;
-        case 'f': return F_FROM;
-        case 't': return F_TO;
-        case 'i': return F_CALL_ID;
-        case 'm': return F_CONTACT;
-        case 'l': return F_CONTENT_LENGTH;
-        case 'c': return F_CONTENT_TYPE;
-        default: return F_OTHER;
-        }
-    case 2: return fold16(n) == word16("to") ? F_TO : F_OTHER;
-    case 3: return fold16(n) == word16("vi") && (n[2] | 0x20) == 'a' ? F_VIA : F_OTHER;
-    case 4:
-        if (STARTS(0, "from")) return F_FROM;
-        if (STARTS(0, "cseq")) return F_CSEQ;
-        return STARTS(0, "path") ? F_PATH : F_OTHER;
-    case 5: return STARTS(0, "rout") && (n[4] | 0x20) == 'e' ? F_ROUTE : F_OTHER;
-    case 6: return STARTS(0, "serv") && fold16(n + 4) == word16("er") ? F_SERVER : F_OTHER;
-    case 7:
-        if (STARTS(0, "call") && STARTS(3, "l-id")) return F_CALL_ID;
-        if (STARTS(0, "cont") && STARTS(3, "tact")) return F_CONTACT;
-        return STARTS(0, "expi") && STARTS(3, "ires") ? F_EXPIRES : F_OTHER;
-    case 10:
-        return STARTS(0, "user") && STARTS(4, "-age") && STARTS(6, "gent") ? F_USER_AGENT : F_OTHER;
-    case 12:
-        if (STARTS(0, "reco") && STARTS(4, "rd-r") && STARTS(8, "oute")) return F_RECORD_ROUTE;
-        if (STARTS(0, "max-") && STARTS(4, "forw") && STARTS(8, "ards")) return F_MAX_FORWARDS;
-        return STARTS(0, "cont") && STARTS(4, "ent-") && STARTS(8, "type") ? F_CONTENT_TYPE
-                                                                           : F_OTHER;
-    case 14:
-        return STARTS(0, "cont") && STARTS(4, "ent-") && STARTS(8, "leng") && STARTS(10, "ngth")
-                   ? F_CONTENT_LENGTH
-                   : F_OTHER;
-    default: return F_OTHER;
-    }
-}
-
-static void scan_header(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
-    const size_t name = i;
-    i = skip_run(p, i, end, C_TOKEN);
-    const size_t length = i - name;
-    if (i < end && p[i] != ':')
-        while (i < end && (p[i] == ' ' || p[i] == '\t')) i++;
-    if (!length || i == end || p[i] != ':') {
-        aw_flag(s, AW_BAD_HEADER_LINE, name);
-        return;
-    }
-    const enum field field = field_of(p + name, length);
-    if (field == F_OTHER) return;
-    i = skip(p, i + 1, end, C_LWS);
-    end = trim(p, i, end);
+static void keep(const uint8_t *p, enum field field, size_t name, size_t i, size_t end, aw_sip *s) {
     switch (field) {
     case F_VIA: aw_scan_vias(p, i, end, s); break;
     case F_FROM: keep_address(p, s, &s->from, name, i, end); break;
@@ -270,6 +161,133 @@ static void scan_header(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
     case F_SERVER: keep_single(s, &s->server, name, i, end); break;
     case F_OTHER: break;
     }
+}
+
+/* A header field, whatever it looks like. */
+static void scan_header(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
+    const size_t name = i;
+    i = skip_run(p, i, end, C_TOKEN);
+    const size_t length = i - name;
+    if (i < end && p[i] != ':')
+        while (i < end && (p[i] == ' ' || p[i] == '\t')) i++;
+    if (!length || i == end || p[i] != ':') {
+        aw_flag(s, AW_BAD_HEADER_LINE, name);
+        return;
+    }
+    const enum field field = field_of(p + name, length);
+    if (field == F_OTHER) return;
+    i = skip(p, i + 1, end, C_LWS);
+    keep(p, field, name, i, trim(p, i, end), s);
+}
+
+/* ---- the plain way: see scan.h ---- */
+
+/* Digits from i on, at most nine. Returns the index behind, 0 when there are none or more. */
+static size_t plain_number(const uint8_t *p, size_t i, uint32_t *value) {
+    const size_t from = i;
+    uint32_t v = 0, digit;
+    while ((digit = (uint32_t)p[i] - '0') <= 9) {
+        v = v * 10 + digit;
+        i++;
+    }
+    *value = v;
+    return i - from - 1 < 9 ? i : 0;
+}
+
+static int plain_cseq(const uint8_t *p, size_t *at, size_t limit, aw_sip *s) {
+    uint32_t value;
+    if (s->cseq_value.off) return 0;
+    const size_t digits_end = plain_number(p, *at, &value);
+    if (!digits_end || p[digits_end] != ' ') return 0;
+    const size_t method = digits_end + 1;
+    const size_t i = plain(p, method, P_TOKEN);
+    if (i == method || !ends_line(p, i, limit)) return 0;
+    s->cseq_value = span(*at, i);
+    s->cseq_method = span(method, i);
+    s->cseq[0] = (uint16_t)(value >> 16);
+    s->cseq[1] = (uint16_t)value;
+    *at = i;
+    return 1;
+}
+
+/* A value of any text, for example Call-ID. */
+static int plain_text(const uint8_t *p, size_t *at, size_t limit, aw_span *kept) {
+    if (kept->off) return 0;
+    const size_t end = next_control(p, *at, limit);
+    if (!ends_line(p, end, limit) || p[end - 1] == ' ') return 0;
+    *kept = span(*at, end);
+    *at = end;
+    return 1;
+}
+
+static int plain_single_number(const uint8_t *p, size_t *at, size_t limit, uint32_t most,
+                               aw_span *kept, uint32_t *value) {
+    if (kept->off) return 0;
+    const size_t end = plain_number(p, *at, value);
+    if (!end || *value > most || !ends_line(p, end, limit)) return 0;
+    *kept = span(*at, end);
+    *at = end;
+    return 1;
+}
+
+/* Reads the value at *at when it is plain; *at moves behind what was read. 1: to the line end. */
+static int keep_plain(const uint8_t *p, enum field field, size_t *at, size_t limit, aw_sip *s) {
+    uint32_t value;
+    aw_span *text;
+    switch (field) {
+    case F_VIA: return aw_plain_vias(p, at, limit, s);
+    case F_FROM: return !s->from.all.off && aw_plain_addr(p, at, limit, &s->from);
+    case F_TO: return !s->to.all.off && aw_plain_addr(p, at, limit, &s->to);
+    case F_CONTACT: return aw_plain_addrs(p, at, limit, s->contact, &s->contacts, AW_CONTACTS);
+    case F_ROUTE: return aw_plain_addrs(p, at, limit, s->route, &s->routes, AW_ROUTES);
+    case F_RECORD_ROUTE:
+        return aw_plain_addrs(p, at, limit, s->record_route, &s->record_routes, AW_RECORD_ROUTES);
+    case F_PATH: return aw_plain_addrs(p, at, limit, s->path, &s->paths, AW_PATHS);
+    case F_CSEQ: return plain_cseq(p, at, limit, s);
+    case F_MAX_FORWARDS:
+        if (!plain_single_number(p, at, limit, 255, &s->max_forwards_value, &value)) return 0;
+        s->max_forwards = (uint16_t)value;
+        return 1;
+    case F_CONTENT_LENGTH:
+        if (!plain_single_number(p, at, limit, 999999999, &s->content_length_value, &value))
+            return 0;
+        s->content_length[0] = (uint16_t)(value >> 16);
+        s->content_length[1] = (uint16_t)value;
+        return 1;
+    case F_EXPIRES: return plain_single_number(p, at, limit, 999999999, &s->expires, &value);
+    case F_CALL_ID: text = &s->call_id; break;
+    case F_CONTENT_TYPE: text = &s->content_type; break;
+    case F_USER_AGENT: text = &s->user_agent; break;
+    case F_SERVER: text = &s->server; break;
+    default: return 0;
+    }
+    return plain_text(p, at, limit, text);
+}
+
+/* The header field at i. Returns the start of the next line. safe: index of a later line feed. */
+static size_t scan_field(const uint8_t *p, size_t i, size_t safe, size_t limit, aw_sip *s) {
+    if (i < safe && limit - i > 16) {
+        size_t length;
+        const enum field field = plain_field(p + i, &length);
+        if (field != F_OTHER) {
+            size_t value = i + length;
+            while (p[value] == ' ') value++;
+            size_t at = value;
+            if (keep_plain(p, field, &at, limit, s)) return at + 2;
+            const aw_line line = line_at(p, i, limit, 1, s);
+            if (at == value) at = skip(p, at, line.end, C_LWS);
+            keep(p, field, i, at, trim(p, at, line.end), s);
+            return line.next;
+        }
+        const size_t colon = plain(p, i, P_TOKEN);
+        if (colon > i && p[colon] == ':') {
+            const size_t end = next_control(p, colon, limit);
+            if (ends_line(p, end, limit)) return end + 2;
+        }
+    }
+    const aw_line line = line_at(p, i, limit, 1, s);
+    scan_header(p, i, line.end, s);
+    return line.next;
 }
 
 /* ---- the message ---- */
@@ -325,8 +343,16 @@ int aw_sip_scan(const uint8_t *p, size_t len, int stream, aw_sip *s) {
         if (!aw_may_become_sip(p + i, limit - i)) return AW_NOT_SIP;
         return len > limit ? AW_TOO_LONG : AW_PARTIAL;
     }
-    if (aw_scan_start_line(p, i, line.end, s) == AW_LINE_NO) return AW_NOT_SIP;
+    if ((line.next == line.end || aw_plain_start_line(p, i, line.end, s) == AW_LINE_NO) &&
+        aw_scan_start_line(p, i, line.end, s) == AW_LINE_NO)
+        return AW_NOT_SIP;
     i = line.next;
+
+    /* With a line feed ahead, what stops there needs no other end. */
+    enum { LOOK_BACK = 64 };
+    size_t safe = limit - 1;
+    while (safe > i && p[safe] != '\n' && limit - safe < LOOK_BACK) safe--;
+    if (p[safe] != '\n') safe = 0;
 
     for (;;) {
         if (i == limit) {
@@ -343,9 +369,7 @@ int aw_sip_scan(const uint8_t *p, size_t len, int stream, aw_sip *s) {
             i++;
             break;
         }
-        line = line_at(p, i, limit, 1, s);
-        scan_header(p, i, line.end, s);
-        i = line.next;
+        i = scan_field(p, i, safe, limit, s);
     }
     s->header_end = (uint16_t)i;
     check_whole(p, s);

@@ -4,32 +4,49 @@
 #include "algwatch_native.h"
 #include "scan.h"
 
+/* The only method that it can be, by its first letters. */
+static unsigned method_like(const uint8_t *p, size_t len) {
+    switch (p[0]) {
+    case 'I': return len == 6 ? AW_INVITE : AW_INFO;
+    case 'A': return AW_ACK;
+    case 'B': return AW_BYE;
+    case 'C': return AW_CANCEL;
+    case 'R': return len == 8 ? AW_REGISTER : AW_REFER;
+    case 'O': return AW_OPTIONS;
+    case 'P': return len == 5 ? AW_PRACK : AW_PUBLISH;
+    case 'U': return AW_UPDATE;
+    case 'M': return AW_MESSAGE;
+    case 'S': return AW_SUBSCRIBE;
+    case 'N': return AW_NOTIFY;
+    default: return AW_OTHER_METHOD;
+    }
+}
+
 unsigned aw_method_of(const uint8_t *p, size_t len) {
     static const struct {
         char name[10];
-        uint8_t len, method;
+        uint8_t len;
     } known[] = {
-        {"INVITE", 6, AW_INVITE},
-        {"ACK", 3, AW_ACK},
-        {"BYE", 3, AW_BYE},
-        {"CANCEL", 6, AW_CANCEL},
-        {"REGISTER", 8, AW_REGISTER},
-        {"OPTIONS", 7, AW_OPTIONS},
-        {"PRACK", 5, AW_PRACK},
-        {"UPDATE", 6, AW_UPDATE},
-        {"INFO", 4, AW_INFO},
-        {"MESSAGE", 7, AW_MESSAGE},
-        {"SUBSCRIBE", 9, AW_SUBSCRIBE},
-        {"NOTIFY", 6, AW_NOTIFY},
-        {"REFER", 5, AW_REFER},
-        {"PUBLISH", 7, AW_PUBLISH},
+        [AW_INVITE] = {"INVITE", 6},
+        [AW_ACK] = {"ACK", 3},
+        [AW_BYE] = {"BYE", 3},
+        [AW_CANCEL] = {"CANCEL", 6},
+        [AW_REGISTER] = {"REGISTER", 8},
+        [AW_OPTIONS] = {"OPTIONS", 7},
+        [AW_PRACK] = {"PRACK", 5},
+        [AW_UPDATE] = {"UPDATE", 6},
+        [AW_INFO] = {"INFO", 4},
+        [AW_MESSAGE] = {"MESSAGE", 7},
+        [AW_SUBSCRIBE] = {"SUBSCRIBE", 9},
+        [AW_NOTIFY] = {"NOTIFY", 6},
+        [AW_REFER] = {"REFER", 5},
+        [AW_PUBLISH] = {"PUBLISH", 7},
+        [AW_OTHER_METHOD] = {"", 0},
     };
     if (!len) return AW_UNKNOWN;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (known[i].len == len && p[0] == (uint8_t)known[i].name[0] &&
-            memcmp(p, known[i].name, len) == 0)
-            return known[i].method;
-    return AW_OTHER_METHOD;
+    const unsigned method = method_like(p, len);
+    return known[method].len == len && memcmp(p, known[method].name, len) == 0 ? method
+                                                                               : AW_OTHER_METHOD;
 }
 
 /* Does p[i..end) begin "SIP/" and a digit? */
@@ -93,6 +110,32 @@ static void read_request(const uint8_t *p, size_t method, size_t method_end, siz
     s->request_user = uri.user;
     s->request_host = uri.host;
     s->request_port = uri.port;
+}
+
+int aw_plain_start_line(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
+    if (end - i < 16) return AW_LINE_NO;
+    if (memcmp(p + i, "SIP/2.0 ", 8) == 0) {
+        uint32_t status;
+        if (number(p, i + 8, end, &status) != i + 11 || status < 100 || status > 699 ||
+            p[i + 11] != ' ')
+            return AW_LINE_NO;
+        s->status = (uint16_t)status;
+        s->reason = span(i + 12, end);
+        return AW_LINE_RESPONSE;
+    }
+    if (memcmp(p + end - 8, " SIP/2.0", 8) != 0) return AW_LINE_NO;
+    const size_t method_end = plain(p, i, P_TOKEN), version = end - 8;
+    aw_addr uri;
+    if (method_end == i || p[method_end] != ' ') return AW_LINE_NO;
+    memset(&uri, 0, sizeof uri);
+    if (aw_plain_uri(p, method_end + 1, end, &uri) != version) return AW_LINE_NO;
+    s->method_name = span(i, method_end);
+    s->method = (uint16_t)aw_method_of(p + i, method_end - i);
+    s->request_uri = span(method_end + 1, version);
+    s->request_user = uri.user;
+    s->request_host = uri.host;
+    s->request_port = uri.port;
+    return AW_LINE_REQUEST;
 }
 
 int aw_scan_start_line(const uint8_t *p, size_t i, size_t end, aw_sip *out) {
