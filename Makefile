@@ -47,7 +47,7 @@ docs: setup  ## write docs/rules.md from the rules
 
 fuzz: setup  ## fuzz the native code and reassembly: SECONDS=600 RUNS= TARGET=sip, or TARGET=coverage
 	@TARGET='$(TARGET)' SECONDS='$(SECONDS)' RUNS='$(RUNS)' BUILD='$(BUILD)' REFERENCE='$(REFERENCE)' \
-	  $(PY) tests/fuzz/run.py
+	  $(PY) tests/fuzz/campaign.py
 
 cross:  ## build and smoke-test for foreign CPUs (not there yet)
 	@echo 'make cross: not there yet; cross/README.md says what will come' >&2; exit 2

@@ -4,12 +4,14 @@
 
 Writes DIRECTORY/<target>/<hash>: the cases of tests/scan, the captures of tests/encap and
 tests/golden, the committed corpus and regressions; without --own also torture messages, captures
-and generated messages of ../shared, where that exists. How an input is read is said at the head of each target.
+and generated messages of ../shared, where that exists. How an input is read is said at the head
+of each target.
 """
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 import struct
 import subprocess
 import sys
@@ -128,7 +130,8 @@ def shared() -> Iterator[Seed]:
 def write(directory: Path, only_own: bool) -> dict[str, int]:
     """Writes the seeds; how many there are of each target."""
     for target in TARGETS:
-        (directory / target).mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(directory / target, ignore_errors=True)
+        (directory / target).mkdir(parents=True)
     seeds = set(own()) if only_own else {*own(), *shared()}
     for target, data in seeds:
         name = hashlib.sha1(data).hexdigest()

@@ -13,9 +13,9 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-import coverage  # noqa: E402
+import campaign  # noqa: E402
+import line_coverage  # noqa: E402
 import reassembly  # noqa: E402
-import run  # noqa: E402
 import seeds  # noqa: E402
 
 IN_CI = os.environ.get("CI") == "true"
@@ -32,15 +32,20 @@ def needs(*programs: str) -> None:
 @pytest.fixture(scope="module")
 def built() -> None:
     needs("clang", "make")
-    run.build("san")
-    seeds.write(run.OUT / "seeds", only_own=False)
+    campaign.build("san")
+    seeds.write(campaign.OUT / "seeds", only_own=False)
 
 
 @pytest.mark.usefixtures("built")
 @pytest.mark.parametrize("target", seeds.NATIVE_TARGETS)
 def test_all_holds_of_every_input_that_was_kept(target: str) -> None:
-    given = run.OUT / "seeds" / target
-    command = [str(run.OUT / "san" / f"fuzz_{target}"), "-runs=0", "-max_len=65535", str(given)]
+    given = campaign.OUT / "seeds" / target
+    command = [
+        str(campaign.OUT / "san" / f"fuzz_{target}"),
+        "-runs=0",
+        "-max_len=65535",
+        str(given),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=HERE)
     assert done.returncode == 0, done.stderr[-3000:]
     assert f"{len(list(given.iterdir()))} files found in {given}" in done.stderr
@@ -55,12 +60,12 @@ def test_all_holds_of_every_kept_script_of_pieces() -> None:
 
 @pytest.mark.usefixtures("built")
 def test_a_minute_of_fuzzing_finds_nothing() -> None:
-    outcomes = run.run(run.parts_of(list(seeds.TARGETS), ["san"], SECONDS, 0))
-    print(run.table(outcomes))
+    outcomes = campaign.run(campaign.parts_of(list(seeds.TARGETS), ["san"], SECONDS, 0))
+    print(campaign.table(outcomes))
     assert [one.finding for one in outcomes if one.finding] == []
     assert {one.part.target for one in outcomes if one.executed} == set(seeds.TARGETS)
 
 
 def test_nearly_every_line_of_the_native_code_is_run_by_its_checks() -> None:
     needs("gcc", "gcov")
-    assert coverage.main() == 0
+    assert line_coverage.main() == 0

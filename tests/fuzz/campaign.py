@@ -6,7 +6,7 @@ CPUs are used, with low priority. Inputs that reach something new are kept in ou
 input that fails in out/findings/: put it into regressions/<target>/, then repair.
 
 REFERENCE=<commit>: native/ of that commit must say the same of every input.
-TARGET=coverage prints the line coverage of native/ instead (coverage.py).
+TARGET=coverage prints the line coverage of native/ instead (line_coverage.py).
 """
 
 from __future__ import annotations
@@ -106,6 +106,7 @@ def run(parts: list[Part], suffix: str = "", cpus: int = 0) -> list[Outcome]:
     waiting = sorted(enumerate(parts), key=lambda one: -one[1].seconds - one[1].runs)
     running: list[tuple[Part, subprocess.Popen[str], float, Path]] = []
     outcomes = []
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1] / "agent")}
     (OUT / "logs").mkdir(parents=True, exist_ok=True)
     while waiting or running:
         while waiting and len(running) < (cpus or os.cpu_count() or 1):
@@ -114,7 +115,7 @@ def run(parts: list[Part], suffix: str = "", cpus: int = 0) -> list[Outcome]:
             with log.open("w") as file:
                 process = subprocess.Popen(
                     ["nice", "-n", "10", *command(part, number, suffix)],
-                    stdout=file, stderr=subprocess.STDOUT, text=True, cwd=HERE,
+                    stdout=file, stderr=subprocess.STDOUT, text=True, cwd=HERE, env=environment,
                 )  # fmt: skip
             running.append((part, process, time.monotonic(), log))
         time.sleep(0.2)
@@ -129,11 +130,7 @@ def outcome(part: Part, code: int, seconds: float, log: Path) -> Outcome:
     executed = EXECUTED.search(text)
     finding = ""
     if code:
-        shown = [
-            line
-            for line in text.splitlines()
-            if any(word in line for word in SHOWN)
-        ]
+        shown = [line for line in text.splitlines() if any(word in line for word in SHOWN)]
         finding = "\n".join(shown or text.splitlines()[-20:])
     return Outcome(part, int(executed[1]) if executed else 0, seconds, finding)
 
@@ -155,9 +152,9 @@ def table(outcomes: list[Outcome]) -> str:
 def main() -> int:
     wanted = os.environ.get("TARGET") or "all"
     if wanted == "coverage":
-        import coverage
+        import line_coverage
 
-        return coverage.main()
+        return line_coverage.main()
     targets = list(seeds.TARGETS) if wanted == "all" else wanted.split(",")
     unknown = set(targets) - set(seeds.TARGETS)
     if unknown:
