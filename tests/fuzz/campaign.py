@@ -50,7 +50,7 @@ class Outcome(NamedTuple):
 def build(which: str, reference: str = "") -> None:
     words = ["make", "-s", f"BUILD={which}", f"REFERENCE={reference}"]
     if reference:
-        words.append(f"OUT=out/{which}-reference")
+        words.append(f"OUT=out/{which}-{reference}")
     subprocess.run([*words, f"-j{os.cpu_count()}"], cwd=HERE, check=True)
 
 
@@ -168,7 +168,7 @@ def main() -> int:
             build(which, reference)
     print("seeds:", seeds.write(OUT / "seeds", only_own=False), flush=True)
     parts = parts_of(targets, builds, seconds, runs)
-    outcomes = run(parts, "-reference" if reference else "")
+    outcomes = run(parts, f"-{reference}" if reference else "")
     print(table(outcomes))
     for one in outcomes:
         if one.finding:
