@@ -6,7 +6,8 @@ CPUs are used, with low priority. Inputs that reach something new are kept in ou
 input that fails in out/findings/: put it into regressions/<target>/, then repair.
 
 REFERENCE=<commit>: native/ of that commit must say the same of every input.
-TARGET=coverage prints the line coverage of native/ instead (line_coverage.py).
+TARGET=coverage prints the line coverage of native/ instead (line_coverage.py); TARGET=corpus makes
+the committed corpus anew (corpus.py).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import corpus
 import seeds
 
 HERE = Path(__file__).resolve().parent
@@ -54,22 +56,30 @@ def build(which: str, reference: str = "") -> None:
     subprocess.run([*words, f"-j{os.cpu_count()}"], cwd=HERE, check=True)
 
 
-def directories(target: str) -> list[str]:
-    """Where new inputs go, then what is read beside it."""
-    kept = OUT / "corpus" / target
-    kept.mkdir(parents=True, exist_ok=True)
-    (OUT / "findings").mkdir(exist_ok=True)
-    return [str(kept), str(OUT / "seeds" / target)]
+class Place(NamedTuple):
+    """suffix: of the builds; kept: where new inputs go; seeds: what is read beside them."""
+
+    suffix: str = ""
+    kept: Path = OUT / "corpus"
+    seeds: Path = OUT / "seeds"
+
+    def directories(self, target: str) -> list[str]:
+        (self.kept / target).mkdir(parents=True, exist_ok=True)
+        (OUT / "findings").mkdir(exist_ok=True)
+        return [str(self.kept / target), str(self.seeds / target)]
 
 
-def command(part: Part, number: int, suffix: str) -> list[str]:
+HERE_AND_NOW = Place()
+
+
+def command(part: Part, number: int, place: Place) -> list[str]:
     ends = [f"-max_total_time={part.seconds}", f"-runs={part.runs or -1}"]
     if part.target == "reassembly":
         words = [sys.executable, str(HERE / "reassembly.py"), *ends, f"-seed={number + 1}"]
-        return [*words, str(OUT / "findings"), *directories(part.target)[1:]]
+        return [*words, str(OUT / "findings"), *place.directories(part.target)]
     findings = f"{OUT / 'findings' / part.target}-"
     return [
-        str(OUT / f"{part.build}{suffix}" / f"fuzz_{part.target}"),
+        str(OUT / f"{part.build}{place.suffix}" / f"fuzz_{part.target}"),
         *ends,
         f"-max_len={part.longest}",
         f"-dict={HERE / 'dict' / DICTIONARY[part.target]}.dict",
@@ -77,7 +87,7 @@ def command(part: Part, number: int, suffix: str) -> list[str]:
         f"-seed={int(time.time()) + number}",
         "-print_final_stats=1",
         "-timeout=10",
-        *directories(part.target),
+        *place.directories(part.target),
     ]
 
 
@@ -101,7 +111,7 @@ def parts_of(targets: list[str], builds: list[str], seconds: int, runs: int) -> 
     return found
 
 
-def run(parts: list[Part], suffix: str = "", cpus: int = 0) -> list[Outcome]:
+def run(parts: list[Part], place: Place = HERE_AND_NOW) -> list[Outcome]:
     """All of them, as many at a time as there are CPUs, the longest first."""
     waiting = sorted(enumerate(parts), key=lambda one: -one[1].seconds - one[1].runs)
     running: list[tuple[Part, subprocess.Popen[str], float, Path]] = []
@@ -109,12 +119,12 @@ def run(parts: list[Part], suffix: str = "", cpus: int = 0) -> list[Outcome]:
     environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1] / "agent")}
     (OUT / "logs").mkdir(parents=True, exist_ok=True)
     while waiting or running:
-        while waiting and len(running) < (cpus or os.cpu_count() or 1):
+        while waiting and len(running) < (os.cpu_count() or 1):
             number, part = waiting.pop(0)
             log = OUT / "logs" / f"{part.target}-{part.build}-{part.longest}-{number}.log"
             with log.open("w") as file:
                 process = subprocess.Popen(
-                    ["nice", "-n", "10", *command(part, number, suffix)],
+                    ["nice", "-n", "10", *command(part, number, place)],
                     stdout=file, stderr=subprocess.STDOUT, text=True, cwd=HERE, env=environment,
                 )  # fmt: skip
             running.append((part, process, time.monotonic(), log))
@@ -149,8 +159,40 @@ def table(outcomes: list[Outcome]) -> str:
     return "\n".join(lines)
 
 
+def report(outcomes: list[Outcome]) -> int:
+    print(table(outcomes))
+    for one in outcomes:
+        if one.finding:
+            print(f"\n{one.part.target} ({one.part.build}):\n{one.finding}")
+    return int(any(one.finding for one in outcomes))
+
+
+def grow_corpus(seconds: int) -> int:
+    """New files in corpus/, see there; nothing is written after a finding."""
+    place = Place("", OUT / "own-corpus", OUT / "own-seeds")
+    for which in ("san", "fast"):
+        build(which)
+    print("seeds:", seeds.write(place.seeds, only_own=True), flush=True)
+    parts = parts_of(list(seeds.TARGETS), ["san"], seconds, 0)
+    short = [part._replace(longest=corpus.LONGEST) for part in parts if part.longest == SHORT]
+    if report(run(short, place)):
+        return 1
+    for target in seeds.TARGETS:
+        given = [place.kept / target, place.seeds / target]
+        if target == "reassembly":
+            inputs = corpus.reached(given)
+        else:
+            inputs = corpus.merged(target, OUT / "merged" / target, given)
+        corpus.write(target, inputs)
+        print(f"{target}: {len(inputs)} inputs, {corpus.packed(target).stat().st_size} bytes")
+    return 0
+
+
 def main() -> int:
     wanted = os.environ.get("TARGET") or "all"
+    seconds = int(os.environ.get("SECONDS") or 60)
+    if wanted == "corpus":
+        return grow_corpus(seconds)
     if wanted == "coverage":
         import line_coverage
 
@@ -160,7 +202,6 @@ def main() -> int:
     if unknown:
         sys.exit(f"no target {', '.join(unknown)}; there are: {', '.join(seeds.TARGETS)}")
     runs = int(os.environ.get("RUNS") or 0)
-    seconds = int(os.environ.get("SECONDS") or 60)
     reference = os.environ.get("REFERENCE", "")
     builds = (os.environ.get("BUILD") or "san,fast").split(",")
     if set(targets) & set(seeds.NATIVE_TARGETS):
@@ -168,12 +209,8 @@ def main() -> int:
             build(which, reference)
     print("seeds:", seeds.write(OUT / "seeds", only_own=False), flush=True)
     parts = parts_of(targets, builds, seconds, runs)
-    outcomes = run(parts, f"-{reference}" if reference else "")
-    print(table(outcomes))
-    for one in outcomes:
-        if one.finding:
-            print(f"\n{one.part.target} ({one.part.build}):\n{one.finding}")
-    return int(any(one.finding for one in outcomes))
+    outcomes = run(parts, Place(f"-{reference}") if reference else HERE_AND_NOW)
+    return report(outcomes)
 
 
 if __name__ == "__main__":

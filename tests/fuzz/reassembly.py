@@ -1,6 +1,6 @@
 """Fuzzes capture/reassembly.py and capture/pieces.py through the real scanner.
 
-    python tests/fuzz/reassembly.py -max_total_time=60 -runs=-1 -seed=1 FINDINGS [SEEDS]
+    python tests/fuzz/reassembly.py -max_total_time=60 -runs=-1 -seed=1 FINDINGS [KEPT [SEEDS...]]
 
 An input is a script (see `play`): packets honest or not, in batches, with a clock. For each:
 
@@ -17,7 +17,7 @@ An input is a script (see `play`): packets honest or not, in batches, with a clo
   found, with the bytes that were sent.
 
 The loop keeps an input when it reaches a state (what is held, made, given up, in powers of two)
-that no input before it reached.
+that no input before it reached; KEPT is where those go.
 """
 
 from __future__ import annotations
@@ -377,6 +377,10 @@ def main(words: list[str]) -> int:
         path.write_bytes(data)
         print(f"SUMMARY: reassembly: input of {len(data)} bytes written to {path}")
         code = 1
+    if directories:
+        directories[0].mkdir(parents=True, exist_ok=True)
+        for new in kept:
+            (directories[0] / hashlib.sha1(new).hexdigest()).write_bytes(new)
     print(f"states: {len(seen)}, kept: {len(kept)}")
     print(f"stat::number_of_executed_units: {executed}")
     return code

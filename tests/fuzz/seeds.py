@@ -16,9 +16,10 @@ import struct
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+
+import corpus
 
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent
@@ -97,11 +98,7 @@ def own() -> Iterator[Seed]:
 
 def committed(target: str) -> Iterator[bytes]:
     """What was found by fuzzing and kept: inputs that reach code, and each that ever failed."""
-    corpus = HERE / "corpus" / f"{target}.zip"
-    if corpus.exists():
-        with zipfile.ZipFile(corpus) as packed:
-            for name in sorted(packed.namelist()):
-                yield packed.read(name)
+    yield from corpus.read(target)
     for path in sorted((HERE / "regressions" / target).glob("*")):
         yield path.read_bytes()
 
@@ -119,11 +116,11 @@ def shared() -> Iterator[Seed]:
             subprocess.run(
                 [sys.executable, generator, scratch], check=True, capture_output=True, cwd=scratch
             )
-            corpus = (Path(scratch) / "corpus.bin").read_bytes()
+            messages = (Path(scratch) / "corpus.bin").read_bytes()
         at = 0
-        while at < len(corpus):
-            size = struct.unpack_from("<I", corpus, at)[0]
-            yield from of_message(corpus[at + 4 : at + 4 + size])
+        while at < len(messages):
+            size = struct.unpack_from("<I", messages, at)[0]
+            yield from of_message(messages[at + 4 : at + 4 + size])
             at += 4 + size
 
 
