@@ -87,6 +87,41 @@ static void check_full_segment(void) {
     CHECK(rows[AW_ROWS_A_PACKET - 1].length == (count - AW_ROWS_A_PACKET + 1) * each);
 }
 
+/* Segmentation offload leaves the IP length to the card: a row cannot say all of such a segment. */
+static void check_oversized_segment(void) {
+    static uint8_t packet[40 + 70000];
+    static aw_row rows[AW_ROWS_A_PACKET];
+    memcpy(packet, "\x45\0\0\0\0\1\x40\0\100\6\0\0" ADDRESSES, 20);
+    memcpy(packet + 20, "\x13\xc4\x13\xc4\0\0\0\1\0\0\0\1\x50\x18\0\0\0\0\0\0", 20);
+    memset(packet + 40, 'x', sizeof packet - 40);
+    CHECK(rows_of(guarded(packet, sizeof packet, 1), sizeof packet, 12, rows) == 1);
+    CHECK(rows[0].kind == AW_KIND_SEGMENT && rows[0].length == 65535);
+    CHECK(rows[0].bits & AW_ROW_TRUNCATED);
+}
+
+static int bits_of(const char *payload) {
+    static uint8_t packet[512];
+    static aw_row rows[AW_ROWS_A_PACKET];
+    const size_t length = strlen(payload), total = 28 + length;
+    memcpy(packet, "\x45\0\0\0\0\1\x40\0\100\21\0\0" ADDRESSES, 20);
+    packet[2] = (uint8_t)(total >> 8), packet[3] = (uint8_t)total;
+    memcpy(packet + 20, "\x13\xc4\x13\xc4\0\0\0\0", 8);
+    memcpy(packet + 28, payload, length);
+    return rows_of(guarded(packet, total, 1), total, 12, rows) == 1 ? rows[0].bits | rows[0].kind << 16
+                                                                    : 0;
+}
+
+#define PART "BYE a SIP/2.0\r\nc: multipart/mixed;boundary=x\r\n\r\n--x\r\n"
+
+/* Where a body of several parts has a session description, and where it only looks like one. */
+static void check_multipart(void) {
+    CHECK(bits_of(PART "Content-Type: application/sdp\r\n\r\nv=0\r\n--x--") & AW_ROW_SDP);
+    CHECK(!(bits_of(PART "\r\nv=1\r\n--x--\r\n") & AW_ROW_SDP));
+    CHECK(!(bits_of(PART "\r\nxv=0\r\n--x--\nv=") & AW_ROW_SDP));
+    CHECK(!(bits_of("BYE a SIP/2.0\r\nc: text/plain\r\n\r\n\r\nv=0\r\n") & AW_ROW_SDP));
+    CHECK(bits_of("\x16\3\1") >> 16 == AW_KIND_TLS);
+}
+
 /* Tunnels inside tunnels end somewhere, however many there are. */
 static void check_nesting(void) {
     static uint8_t packet[20 * 100];
@@ -120,5 +155,7 @@ void check_frames(void) {
         }
     }
     check_full_segment();
+    check_oversized_segment();
+    check_multipart();
     check_nesting();
 }
