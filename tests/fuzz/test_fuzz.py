@@ -19,6 +19,8 @@ import reassembly  # noqa: E402
 import seeds  # noqa: E402
 
 IN_CI = os.environ.get("CI") == "true"
+# Not those of make fuzz, which may be at work.
+PLACE = campaign.Place("", campaign.OUT / "test" / "corpus", campaign.OUT / "test" / "seeds")
 SECONDS = int(os.environ.get("FUZZ_SECONDS", "45"))
 
 
@@ -33,13 +35,13 @@ def needs(*programs: str) -> None:
 def built() -> None:
     needs("clang", "make")
     campaign.build("san")
-    seeds.write(campaign.OUT / "seeds", only_own=False)
+    seeds.write(PLACE.seeds, only_own=False)
 
 
 @pytest.mark.usefixtures("built")
 @pytest.mark.parametrize("target", seeds.NATIVE_TARGETS)
 def test_all_holds_of_every_input_that_was_kept(target: str) -> None:
-    given = campaign.OUT / "seeds" / target
+    given = PLACE.seeds / target
     command = [
         str(campaign.OUT / "san" / f"fuzz_{target}"),
         "-runs=0",
@@ -60,7 +62,7 @@ def test_all_holds_of_every_kept_script_of_pieces() -> None:
 
 @pytest.mark.usefixtures("built")
 def test_a_minute_of_fuzzing_finds_nothing() -> None:
-    outcomes = campaign.run(campaign.parts_of(list(seeds.TARGETS), ["san"], SECONDS, 0))
+    outcomes = campaign.run(campaign.parts_of(list(seeds.TARGETS), ["san"], SECONDS, 0), PLACE)
     print(campaign.table(outcomes))
     assert [one.finding for one in outcomes if one.finding] == []
     assert {one.part.target for one in outcomes if one.executed} == set(seeds.TARGETS)
