@@ -223,7 +223,7 @@ class Checked:
             buffer += packet
         for part in self.scanner.scan(bytes(buffer), bytes(meta), self.now):
             rows, ends = bytearray(part.rows), bytes(part.ends)
-            batch = Batch(bytes(buffer), rows, ends, part.count, TAP, self.now)
+            batch = Batch(bytes(buffer), memoryview(rows), ends, part.count, TAP, self.now)
             old = bytes(rows)
             made = self.reassembler.feed(batch)
             self._check_fed(old, rows)

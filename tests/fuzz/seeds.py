@@ -65,7 +65,8 @@ def frames_of(capture: bytes) -> tuple[int, list[bytes]]:
     if mark is None:
         return 1, []
     linktype = struct.unpack_from(mark + "I", capture, 20)[0]
-    at, frames = 24, []
+    at = 24
+    frames: list[bytes] = []
     while at + 16 <= len(capture) and len(frames) < FRAMES_A_FILE:
         size = struct.unpack_from(mark + "I", capture, at + 8)[0]
         frames.append(capture[at + 16 : at + 16 + size][:LONGEST])
