@@ -36,8 +36,8 @@ golden-update: setup  ## accept what is printed now as the golden output, then l
 	@$(PY) tests/golden/generate.py
 	@$(PY) -m pytest -q tests/golden --golden-update
 
-bench: setup  ## instructions and time a message of the scanner
-	@$(PY) tests/bench/scan_bench.py
+bench: setup  ## everything measured beside its peers, and a plot (root: live capture too)
+	@$(PY) tests/bench/bench.py $(BENCH)
 
 lab: setup  ## only the lab: real calls through the kernel's own NAT and SIP helper
 	@$(PY) -m pytest -q tests/lab

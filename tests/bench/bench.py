@@ -1,0 +1,111 @@
+"""`make bench`: the whole table in one run, side by side with what else is installed, and a plot.
+
+Options: --rounds N (5), --times N (10: how many times longer the long file is), --plot FILE,
+--only scanners|files|ring.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "agent"))
+
+import files
+import measure
+import plot
+import scanners
+
+PARTS = ("scanners", "files", "ring", "wrappings")
+
+
+def _heading(text: str) -> None:
+    print(f"\n## {text}\n", flush=True)
+
+
+def _scanners(directory: Path, rounds: int) -> list[plot.Chart]:
+    _heading("Scanners")
+    results, missing = scanners.measure(directory, rounds)
+    print(scanners.show(results), *(f"\n{line}" for line in missing), flush=True)
+    names = sorted(results, key=lambda name: statistics.median(results[name].ns))
+    charts: list[plot.Chart] = [
+        ("Scanner: ns a message, FULL + SDP",
+         [(name, statistics.median(results[name].ns)) for name in names], 400, "{:,.0f}"),
+    ]  # fmt: skip
+    if results[scanners.NAME].instructions:
+        charts.append((
+            "Scanner: instructions a message",
+            [(name, results[name].instructions) for name in names], 5000, "{:,.0f}",
+        ))  # fmt: skip
+    return charts
+
+
+def _files(directory: Path, rounds: int, times: int) -> list[plot.Chart]:
+    _heading("Capture file to diagnosed calls")
+    made = files.Files(directory, times)
+    costs, missing = files.measure(made, rounds)
+    print(files.show(costs, made), *(f"\n{line}" for line in missing), flush=True)
+    print(f"\n{files.show_parts(costs, made, files.long_run(made), times)}", flush=True)
+    shown = ["algwatch", *(name for name in files.PEERS if name in costs)]
+    shown.sort(key=lambda name: statistics.median(cost.cpu for cost in costs[name]))
+    return [
+        ("Capture file of 100,003 messages: CPU seconds",
+         [(n, statistics.median(c.cpu for c in costs[n])) for n in shown], 0.5, "{:.2f}"),
+        ("Capture file of 100,003 messages: peak memory, MB",
+         [(n, max(c.rss for c in costs[n])) for n in shown], 30, "{:.0f}"),
+    ]  # fmt: skip
+
+
+def _ring(directory: Path, rounds: int) -> list[plot.Chart]:
+    _heading("Live capture")
+    if os.geteuid() != 0:
+        print("not measured: it needs root, for a network namespace (sudo make bench)")
+        return []
+    import ring_bench
+
+    return ring_bench.report(directory, rounds)
+
+
+def _wrappings() -> None:
+    _heading("Seven messages in every wrapping")
+    from encap import peers
+
+    print(f"{peers.table()}\n\n{peers.versions()}", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--times", type=int, default=10)
+    parser.add_argument("--plot", default="build/bench.svg")
+    parser.add_argument("--only", choices=PARTS, action="append")
+    args = parser.parse_args()
+    wanted = args.only or PARTS
+    charts: list[plot.Chart] = []
+    print(f"{measure.machine()}; {args.rounds} rounds", flush=True)
+    with tempfile.TemporaryDirectory(prefix="algwatch-bench-") as name:
+        directory = Path(name)
+        if "scanners" in wanted:
+            charts += _scanners(directory, args.rounds)
+        if "files" in wanted:
+            charts += _files(directory, args.rounds, args.times)
+        if "ring" in wanted:
+            charts += _ring(directory, args.rounds)
+        if "wrappings" in wanted:
+            _wrappings()
+    if charts:
+        out = Path(args.plot)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(plot.svg(charts), encoding="utf-8")
+        print(f"\nplot: {out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

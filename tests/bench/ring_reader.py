@@ -1,0 +1,83 @@
+"""The receiving end of the ring's measurement, one process: ring_reader.py WAY INTERFACE
+
+Prints "ready", reads until standard input ends, and prints what it saw as one JSON object:
+packets, sip, drops, cpu (seconds). WAY: ring (rows and nothing else), agent (the whole pipeline),
+pcapy (pcapy-ng's loop, a callback that only counts).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+import time
+from collections.abc import Callable
+
+KEY = b"k" * 16
+Reading = Callable[[], dict[str, float]]
+
+
+def ended() -> bool:
+    return bool(select.select([sys.stdin], [], [], 0)[0])
+
+
+def ring(interface: str, whole: bool) -> dict[str, float]:
+    from algwatch.base import native
+    from algwatch.base.packet import LAN, Tap
+    from algwatch.capture.reassembly import Reassembler
+    from algwatch.capture.ring import LiveTap
+    from algwatch.pipeline import Pipeline
+
+    counts = native.Counts()
+    tap = LiveTap(interface, 0, (5060,), KEY, counts, int(os.environ["RING_BYTES"]))
+    pipeline = Pipeline([Tap(interface, LAN)], live=True) if whole else None
+    reassembler = Reassembler(0, (5060,), KEY)
+    poller = select.poll()
+    poller.register(tap.fileno(), select.POLLIN)
+    print("ready", flush=True)
+    start, last = time.process_time(), False
+    while True:
+        poller.poll(200)
+        while (batch := tap.read()) is not None:
+            if pipeline is not None and batch.count:
+                reassembler.feed(batch)
+                pipeline.feed(batch)
+            tap.release()
+        if last:
+            break
+        last = ended()
+    seen = counts.as_dict()
+    return {"packets": seen["packets"], "sip": seen["sip"], "cpu": time.process_time() - start,
+            **tap.stats()}  # fmt: skip
+
+
+def pcapy_loop(interface: str) -> dict[str, float]:
+    import pcapy
+
+    reader = pcapy.open_live(interface, 65535, 1, 100)
+    seen = [0]
+
+    def count(header: object, data: bytes) -> None:
+        seen[0] += 1
+
+    print("ready", flush=True)
+    reader.setnonblock(True)  # without, it waits for a packet however long that takes
+    poller = select.poll()
+    poller.register(reader.getfd(), select.POLLIN)
+    start, last = time.process_time(), False
+    while True:
+        poller.poll(200)
+        while reader.dispatch(-1, count) > 0:
+            pass
+        if last:
+            break
+        last = ended()
+    _, drops, _ = reader.stats()
+    return {"packets": seen[0], "sip": 0, "drops": drops, "cpu": time.process_time() - start}
+
+
+if __name__ == "__main__":
+    way, name = sys.argv[1:]
+    told = pcapy_loop(name) if way == "pcapy" else ring(name, way == "agent")
+    print(json.dumps(told))
