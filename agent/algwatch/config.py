@@ -81,6 +81,7 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "lan": (_interfaces, []),
     "wan": (_interfaces, []),
     "ports": (_ports, [5060, 5080]),
+    "ring_bytes": (_between(131072, 64 << 20), 262144),
     "cpe": (_cpe, ""),
     "mqtt": (_url, ""),
     "mqtt_user": (_text, ""),
@@ -108,6 +109,7 @@ class Config:
         lan: list[str]
         wan: list[str]
         ports: list[int]
+        ring_bytes: int
         cpe: str
         mqtt: str
         mqtt_user: str

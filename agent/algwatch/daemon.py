@@ -197,6 +197,7 @@ class Daemon:
                 "away": source.away,
                 "reopened": source.live.reopened,
                 **source.live.stats(),
+                **source.reassembler.health(),
             }
             for source in self._sources
         }
@@ -292,7 +293,7 @@ def _open_taps(config: Config, counts: Counts) -> list[Source]:
     wanted = [(name, LAN) for name in config.lan] + [(name, WAN) for name in config.wan]
     try:
         for index, (name, side) in enumerate(wanted):
-            live = LiveTap(name, index, config.ports, key, counts)
+            live = LiveTap(name, index, config.ports, key, counts, config.ring_bytes)
             sources.append(Source(live, side, Reassembler(index, config.ports, key)))
     except (TapError, FilterError) as problem:
         for source in sources:

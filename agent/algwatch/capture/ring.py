@@ -12,7 +12,7 @@ from algwatch.base import native
 from algwatch.base.packet import Batch
 from algwatch.capture import filter as kernel_filter
 
-BLOCK_BYTES = 32768  # one full datagram of 64 kB reaches a router in fragments anyway
+BLOCK_BYTES = 65536  # a frame that segmentation offload made is not cut (64 kB of IP)
 BLOCK_TIMEOUT_MS = 100
 # The kernel's timer hands a block over when it finds it for the second time, so a packet may
 # wait twice the timeout (prb_retire_rx_blk_timer_expired).
