@@ -5,7 +5,7 @@ from __future__ import annotations
 from algwatch.base.deadlines import Deadlines
 from algwatch.base.native import INVITE, METHOD_NAMES
 from algwatch.base.packet import LAN, UNKNOWN, WAN
-from algwatch.base.sighting import CALL, METHOD, STATUS, Sighting
+from algwatch.base.sighting import CALL, FROM_TAG, METHOD, STATUS, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.rewrite import rewrites
@@ -47,7 +47,8 @@ _NO_CROSSINGS: dict[str, Crossing] = {}
 
 class Call:
     """key: hash of the Call-ID; call_id, from_, to: text. dialogs: by side (LAN, WAN, UNKNOWN).
-    inbound: the callee is in the LAN; None while nobody knows.
+    inbound: the callee is in the LAN; None while nobody knows. answered_inside: the latest INVITE
+    that was answered went into the LAN: a re-INVITE of the callee goes the other way.
 
     By label: crossings, the latest; lonely: messages whose other copy never came; changed:
     rewritten ones, the first and those that the mapping does not explain; forced: inbound ones
@@ -87,10 +88,19 @@ class Call:
         return [d for d in self.dialogs if d is not None]
 
     @property
+    def answered_inside(self) -> bool | None:
+        if self.inbound is None:
+            return None
+        latest = max(self.seen, key=lambda d: d.answered_at)
+        return self.inbound if latest.by_caller else not self.inbound
+
+    @property
     def callee_side(self) -> int:
-        """The side on which the callee is; where nobody knows, the only side that saw the call."""
-        if self.inbound is not None:
-            return LAN if self.inbound else WAN
+        """The side of who answered the latest INVITE; where nobody knows, the only side that saw
+        the call."""
+        inside = self.answered_inside
+        if inside is not None:
+            return LAN if inside else WAN
         for side in (UNKNOWN, LAN, WAN):
             if self.dialogs[side] is not None:
                 return side
@@ -102,7 +112,7 @@ class Call:
         if self.headers or self.changed or self.forced or self.lonely:
             return False
         for d in self.dialogs:
-            if d is not None and not (d.acked_at and d.answer_last <= d.acked_at):
+            if d is not None and (not d.acked_at or d.answer_last > d.acked_at or d.timed_out):
                 return False
         return True
 
@@ -131,7 +141,7 @@ class Call:
         if self.survived(d, now):
             return "seen" if d.acked_at else "unknown"
         repeats = d.invite.finals - 1 if d.invite is not None else 0
-        waited = now - d.answered_at >= ACK_WAIT or (d.bye_at and not d.bye_by_caller)
+        waited = now - d.answered_at >= ACK_WAIT or d.gave_up
         if repeats >= REPEATS or (repeats and waited):
             return "missing"
         return "unknown"
@@ -147,12 +157,23 @@ class Call:
         it was captured or not (RFC 3261 section 13.3.1.4: it repeats every T2 until 64*T1)."""
         if (d.bye_at or now) - d.answer_last <= T2 + SECOND:
             return False  # it may still be at it
-        if d.answer_last - d.answered_at >= ACK_WAIT - T2 - SECOND:
-            return False  # it went on to the end
+        if Call.went_to_the_end(d):
+            return False
         lasted = d.bye_at - d.answered_at - ACK_WAIT if d.bye_at else 0
-        if d.bye_at and not d.bye_by_caller and abs(lasted) <= 2 * SECOND:
+        if d.gave_up and abs(lasted) <= 2 * SECOND:
             return False  # its BYE is the one of 64*T1
         return d.acked_last >= d.answer_last or lasted > 2 * SECOND
+
+    @staticmethod
+    def went_to_the_end(d: Dialog) -> bool:
+        """The 2xx was repeated until there was no time left for another one."""
+        return d.answer_last - d.answered_at >= ACK_WAIT - T2 - SECOND
+
+    @staticmethod
+    def dropped(d: Dialog, now: int) -> bool:
+        """Whether a callee that waits for its ACK ended the call: by its BYE, or by having waited
+        to the end. One that fell silent before, or whose caller hung up, did not."""
+        return d.gave_up or (Call.went_to_the_end(d) and now - d.answered_at >= ACK_WAIT)
 
     def ack_ignored(self, now: int) -> bool:
         """The 2xx goes on for longer after an ACK than one that is on its way can explain: to
@@ -170,8 +191,11 @@ class Call:
             if ended and self.is_plain:
                 return "completed"
             if self.ack(now) == "missing" or self.ack_ignored(now):
-                over = any(d.answered_at and now - d.answered_at >= ACK_WAIT for d in seen)
-                return "dropped" if ended or over else "ongoing"
+                near = self.near_callee
+                if near is not None and self.dropped(near, now):
+                    return "dropped"
+                waits = any(d.answered_at and now - d.answered_at < ACK_WAIT for d in seen)
+                return "completed" if ended else "ongoing" if waits else "unknown"
             if all(d.partial for d in seen) and not ended:
                 return "unknown"
             return "completed" if ended else "ongoing"
@@ -284,8 +308,12 @@ class Calls:
     def _orient(call: Call, crossing: Crossing) -> None:
         row = crossing.entered.row
         if row[METHOD] == INVITE:
-            # A re-INVITE of the callee would turn it round, so only the first word counts.
             call.inbound = crossing.outbound if row[STATUS] else not crossing.outbound
+            # Where the capture began later, the first INVITE may be one of the callee.
+            for copy in (crossing.lan, crossing.wan):
+                d = call.dialogs[copy.side] if copy is not None else None
+                if copy is not None and d is not None:
+                    d.caller_tag = copy.row[FROM_TAG]
 
     def advance(self, now: int) -> list[Moment]:
         """now: every tap has passed this moment (ns)."""

@@ -37,9 +37,7 @@ class LostAck:
 
     def dropped(self, now: int) -> bool:
         """The callee gave up, or its time is over: it hurt."""
-        d = self.dialog
-        gave_up = d.bye_at and not d.bye_by_caller
-        return bool(gave_up) or now - d.answered_at >= ACK_WAIT
+        return Call.dropped(self.dialog, now)
 
     def seconds_left(self, now: int) -> int:
         """Until the callee has to give up (64*T1 after its 2xx, RFC 3261 section 13.3.1.4)."""
@@ -55,7 +53,8 @@ def lost_ack(call: Call, now: int) -> LostAck | None:
     if call.ack(now) != "missing" and not ignored:
         return None
     lan, wan = call.dialogs[LAN], call.dialogs[WAN]
-    if not call.two_sided or call.inbound is None:
+    inside = call.answered_inside
+    if not call.two_sided or inside is None:
         if len(call.seen) > 1:
             return None  # both sides saw it and it is not known which way: no reading
         return LostAck(d, ONE_SIDED_IGNORED if ignored else ONE_SIDED)
@@ -65,15 +64,22 @@ def lost_ack(call: Call, now: int) -> LostAck | None:
     if now < d.answered_at + WINDOW:
         return None
     # Nor must a tap that lost packets: what one side got the other side must have sent.
-    sent, got = (lan, wan) if call.inbound else (wan, lan)
-    if got.answered_at and not sent.answered_at:
+    sent, got = (lan, wan) if inside else (wan, lan)
+    if _answered(got, d) and not _answered(sent, d):
         return None
-    return LostAck(d, _inbound(call, lan, wan) if call.inbound else _outbound(lan, wan))
+    if not _answered(got, d):
+        return LostAck(d, ANSWER_STOPPED)
+    return LostAck(d, _inbound(call, lan, wan) if inside else _outbound(lan, wan))
+
+
+def _answered(d: Dialog, like: Dialog) -> bool:
+    """Whether d has the answer to the INVITE that is the current one of like."""
+    one, two = d.invite, like.invite
+    same = one is not None and two is not None and one.cseq == two.cseq
+    return bool(d.answered_at) and same and d.by_caller == like.by_caller
 
 
 def _inbound(call: Call, lan: Dialog, wan: Dialog) -> str:
-    if not wan.answered_at:
-        return ANSWER_STOPPED
     if not wan.acked_at:
         return NEVER_ON_WAN
     if not lan.acked_at:
@@ -82,8 +88,6 @@ def _inbound(call: Call, lan: Dialog, wan: Dialog) -> str:
 
 
 def _outbound(lan: Dialog, wan: Dialog) -> str:
-    if not lan.answered_at:
-        return ANSWER_STOPPED
     if not lan.acked_at:
         return NOT_SENT
     return BEYOND if wan.acked_at else STOPPED_OUTBOUND

@@ -51,13 +51,19 @@ class Dialog:
     ACK to the current 2xx. partial: its beginning was not seen.
     request, answer, ack: Sightings of the current INVITE, its first 2xx and the first ACK, kept
     as long as a verdict may need them.
+
+    A proxy forks one INVITE to several phones, here behind one router, and a call through the
+    provider back into the house passes twice: legs counts those without a final response, refused
+    is the latest refusal among them, other_tag the To tag of a second one that was answered too.
+    again: a re-INVITE that has no final response, which changes nothing until it has a 2xx.
     """
 
-    __slots__ = ("ack", "acked_at", "acked_last", "acks", "answer", "answer_last", "answered_at",
-                 "answers", "bye", "bye_at", "bye_by_caller", "call", "caller_tag", "cancelled_at",
-                 "ended_at", "established", "final_retransmissions", "first", "invite",
-                 "invite_retransmissions", "last_at", "partial", "rejected", "request", "side",
-                 "started_at", "stranger", "timed_out")  # fmt: skip
+    __slots__ = ("ack", "acked_at", "acked_last", "acks", "again", "answer", "answer_last",
+                 "answer_tag", "answered_at", "answers", "bye", "bye_at", "bye_by_caller", "call",
+                 "caller_tag", "cancelled_at", "ended_at", "established", "final_retransmissions",
+                 "first", "invite", "invite_retransmissions", "last_at", "legs", "other_tag",
+                 "partial", "refused", "rejected", "request", "side", "started_at", "stranger",
+                 "timed_out")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int) -> None:
         self.call = call
@@ -69,7 +75,9 @@ class Dialog:
         self.answer: Sighting | None = None
         self.ack: Sighting | None = None
         self.bye: Sighting | None = None
-        self.caller_tag = 0
+        self.again: tuple[Transaction, Sighting] | None = None
+        self.caller_tag = self.answer_tag = self.other_tag = 0
+        self.legs = self.refused = 0
         self.answered_at = self.answer_last = self.acked_at = self.acked_last = 0
         self.bye_at = self.ended_at = self.cancelled_at = 0
         self.answers = self.acks = self.rejected = 0
@@ -77,6 +85,16 @@ class Dialog:
         self.bye_by_caller = self.established = self.timed_out = False
         self.partial = True
         self.stranger = False
+
+    @property
+    def by_caller(self) -> bool:
+        """Whether the current INVITE is the caller's: a re-INVITE may be the callee's."""
+        return self.invite is None or self.invite.from_tag == self.caller_tag
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether who answered the current INVITE ended the dialog."""
+        return bool(self.bye_at) and self.bye_by_caller != self.by_caller
 
     def repeated_since(self, at: int) -> bool:
         """Whether the 2xx of the current INVITE came again after at (ns)."""
@@ -117,28 +135,23 @@ class Dialogs:
                 d.last_at = at
             if method == INVITE:
                 if code == REQUEST:
-                    if d.invite is not None or d.request is None:
-                        d.request = self._sighting(row, i, batch)
-                        d.answer = d.ack = None
-                        d.answered_at = d.answer_last = d.acked_at = d.acked_last = 0
-                        d.rejected = 0
-                    d.invite = t
-                    if not row[TO_TAG]:
-                        d.partial = False
+                    self._invited(d, t, row, i, batch)
                 elif code in (FINAL, ORPHAN):
                     self._answered(code, d, t, row, i, batch, step)
                 elif code == FINAL_AGAIN:
-                    d.final_retransmissions += 1
-                    if t is d.invite and d.answered_at:
-                        d.answer_last = at
-                        if d.answer is None:  # let go when it was acknowledged, needed again now
-                            d.answer = self._sighting(row, i, batch)
-                        step((d, REPEATED, row))
+                    if t is not d.invite or not d.answered_at:
+                        d.final_retransmissions += 1
+                    elif row[TO_TAG] == d.answer_tag:
+                        self._repeated(d, row, i, batch, step)
+                    else:  # another phone took the same call (section 13.2.2.4)
+                        d.other_tag = row[TO_TAG]
+                        t.finals -= 1
                 elif code == REQUEST_AGAIN:
                     d.invite_retransmissions += 1
-                elif code == TIMED_OUT and t is d.invite:
-                    d.timed_out = True
-                    step((d, UNANSWERED, row))
+                elif code == TIMED_OUT:
+                    self._silent(d, t, row, step)
+            elif d.other_tag and d.other_tag in (row[FROM_TAG], row[TO_TAG]):
+                continue
             elif method == ACK:
                 d.acked_last = at
                 if code == REQUEST:
@@ -166,22 +179,102 @@ class Dialogs:
                 d.cancelled_at = at
         return steps
 
+    def _invited(self, d: Dialog, t: Transaction, row: Row, i: int, batch: Batch) -> None:
+        """The first sighting of an INVITE transaction."""
+        if not row[TO_TAG]:
+            d.partial = False
+        before = d.invite
+        if before is None and not d.established:
+            if d.request is None:
+                d.request = self._sighting(row, i, batch)
+            d.invite = t
+            d.legs += 1
+        elif d.answered_at or d.established:
+            if row[TO_TAG]:
+                d.again = (t, self._sighting(row, i, batch))
+        else:
+            leg = before is not None and before.cseq == t.cseq and before.from_tag == t.from_tag
+            d.legs = d.legs + 1 if leg else 1
+            if leg and not d.rejected:
+                return
+            d.request = self._sighting(row, i, batch)
+            d.invite = t
+            d.refused = d.rejected if leg else 0
+            d.rejected = 0
+
     def _answered(self, code: int, d: Dialog, t: Transaction, row: Row, i: int, batch: Batch,
                   step: Callable[[Step], None]) -> None:  # fmt: skip
         """The first final response of an INVITE transaction."""
         status = row[STATUS]
-        if code == ORPHAN and d.invite is None:
-            d.invite = t
-        if t is not d.invite or status < 200:
+        if code == ORPHAN:
+            if d.invite is None:
+                d.invite = t
+            elif d.answered_at and row[TO_TAG] == d.answer_tag and t.cseq == d.invite.cseq:
+                # Two of its retransmissions were lost, and the transaction was given up here.
+                t.finals += d.invite.finals
+                d.invite = t
+                self._repeated(d, row, i, batch, step)
+                return
+            if t is not d.invite or status < 200:
+                return
+        elif d.again is not None and t is d.again[0]:
+            if status < 300:
+                d.request = d.again[1]
+                d.invite = t
+                d.acked_at = d.acked_last = 0
+                d.ack = None
+                d.timed_out = False
+                self._accepted(d, row, i, batch, step)
+            d.again = None  # refused, it leaves the dialog as it was (section 14.1)
             return
+        elif d.legs:
+            d.legs -= 1
         if status < 300:
-            d.answered_at = d.answer_last = row[AT]
-            d.answers += 1
+            if t is not d.invite and d.answered_at:
+                if d.invite is not None and t.cseq == d.invite.cseq and row[TO_TAG] != d.answer_tag:
+                    d.other_tag = row[TO_TAG]
+                return
+            d.invite = t
+            self._accepted(d, row, i, batch, step)
+        elif not d.answered_at and not d.established:
+            d.refused = status
+            if not d.legs:
+                d.rejected = status
+                step((d, ENDED, row))
+
+    def _accepted(self, d: Dialog, row: Row, i: int, batch: Batch,
+                  step: Callable[[Step], None]) -> None:  # fmt: skip
+        d.answered_at = d.answer_last = row[AT]
+        d.answer_tag = row[TO_TAG]
+        d.answers += 1
+        d.answer = self._sighting(row, i, batch)
+        step((d, ANSWERED, row))
+
+    def _repeated(self, d: Dialog, row: Row, i: int, batch: Batch,
+                  step: Callable[[Step], None]) -> None:  # fmt: skip
+        d.final_retransmissions += 1
+        d.answer_last = row[AT]
+        if d.answer is None:  # let go when it was acknowledged, needed again now
             d.answer = self._sighting(row, i, batch)
-            step((d, ANSWERED, row))
-        else:
-            d.rejected = status
+        step((d, REPEATED, row))
+
+    @staticmethod
+    def _silent(d: Dialog, t: Transaction, row: Row, step: Callable[[Step], None]) -> None:
+        """Timer B of an INVITE: of the call itself when no leg is left that may be answered."""
+        if d.again is not None and t is d.again[0]:
+            d.timed_out = True
+            step((d, UNANSWERED, row))
+            return
+        if d.legs:
+            d.legs -= 1
+        if d.legs or d.answered_at or d.established:
+            return
+        if d.refused:
+            d.rejected = d.refused
             step((d, ENDED, row))
+        else:
+            d.timed_out = True
+            step((d, UNANSWERED, row))
 
     def _sighting(self, row: Row, i: int, batch: Batch) -> Sighting:
         start = row[PAYLOAD]

@@ -30,6 +30,7 @@ from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.context import Context
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.rule import CALL, Rule, evidence
+from algwatch.sip.dialog import Dialog
 
 RULE = Rule(
     "DLG001", "ack-lost", "error", CALL,
@@ -50,6 +51,17 @@ READINGS = {
     lost.ONE_SIDED: ("unknown", "no ACK on this side of the router"),
     lost.ONE_SIDED_IGNORED: ("unknown", "an ACK was sent, and the 2xx still comes"),
 }
+
+
+def _not_dropped(d: Dialog, how: lost.LostAck, now: int) -> str:
+    if d.bye_at:
+        return (
+            f"the other end hung up {lost.elapsed(d, d.bye_at)} after the answer, before it dropped"
+        )
+    left = how.seconds_left(now)
+    if left:
+        return f"the callee will end the call in {left} s"
+    return "the callee fell silent without ending the call, so it is not known what became of it"
 
 
 def check(call: Call, context: Context) -> Finding | None:
@@ -80,14 +92,14 @@ def check(call: Call, context: Context) -> Finding | None:
         proof.append(evidence(d.bye, "the callee ends the call", "a call that goes on"))
     if how.dropped(context.now):
         harm = "observed"
-        end = d.bye_at if d.bye_at and not d.bye_by_caller else d.answer_last
+        end = d.bye_at if d.gave_up else d.answer_last
         so = f"the call was dropped {lost.elapsed(d, end)} after the answer"
     else:
         harm = "latent"
-        so = f"the callee will end the call in {how.seconds_left(context.now)} s"
+        so = _not_dropped(d, how, context.now)
     return RULE.finding(
         where, harm, call.call_id,
-        f"The 2xx of {call.to} was never acknowledged and came {how.repeats + 1} times: {what}; "
-        f"{so}.",
+        f"The 2xx of {call.to if d.by_caller else call.from_} was never acknowledged and came "
+        f"{how.repeats + 1} times: {what}; {so}.",
         proof, f"{call.call_id}/{d.invite.cseq if d.invite else 0}",
     )  # fmt: skip

@@ -23,10 +23,13 @@ References
 from __future__ import annotations
 
 from algwatch.base.packet import LAN, WAN
+from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.diagnose.context import Context
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.rule import CALL, Rule, evidence
+from algwatch.sip.dialog import Dialog
+from algwatch.sip.transaction import Transaction
 
 RULE = Rule(
     "TXN001", "invite-unanswered", "error", CALL, ("RFC 3261 17.1.1.2",),
@@ -35,34 +38,71 @@ RULE = Rule(
 
 
 def check(call: Call, context: Context) -> Finding | None:
-    silent = [d for d in call.seen if d.timed_out and d.invite_retransmissions and d.request]
-    if not silent or any(d.answered_at or d.rejected for d in call.seen):
+    silent = [(d, *last) for d in call.seen if d.timed_out and (last := _last(d)) is not None]
+    if not silent:
         return None
-    lan, wan = call.dialogs[LAN], call.dialogs[WAN]
+    which = _which(*silent[0][:2])
+    if any(_has_response(d, which) for d in call.seen):
+        return None
+    lan, wan = (_sent(call.dialogs[side], which) for side in (LAN, WAN))
     where, what = "unknown", "nobody answered it"
-    if call.two_sided and (lan is not None or wan is not None):
-        if lan is None:
+    if call.two_sided and (lan or wan):
+        if not lan:
             return None  # unsolicited: no mapping, the router's filter did its work
-        if wan is None:
+        if not wan:
             lonely = call.lonely.get("INVITE")
             if lonely is None:
                 return None  # not proved that it never came
             # By another WAN than the ones that are watched it may well have left.
             if context.peers.know(lonely):
                 where, what = "router", "it never left the router"
-        elif call.inbound:
+        elif call.inbound is None:
+            what = "it was seen on both sides of the router, and nobody answered"
+        elif call.inbound == which[1]:
             where, what = "phone", "it was delivered, and the phone did not answer"
         else:
             where, what = "network", "it left the router, and nobody answered"
-    elif silent[0].side == WAN:
+    elif silent[0][0].side == WAN:
         return None  # one of the scanners, for all that this side shows
-    first = silent[0].request
-    assert first is not None
-    sent = 1 + max(d.invite_retransmissions for d in silent)
+    sent = max(t.requests for _, t, _ in silent)
+    again = silent[0][0].again is not None
     return RULE.finding(
         where, "observed", call.call_id,
-        f"The INVITE to {call.to} was sent {sent} times and got no response in 32 s: {what}.",
-        [evidence(d.request, f"sent {1 + d.invite_retransmissions} times", "any response")
-         for d in silent if d.request is not None],
+        f"{'A re-INVITE in the call' if again else 'The INVITE'} to {call.to} was sent {sent} "
+        f"times and got no response in 32 s: {what}.",
+        [evidence(copy, f"sent {t.requests} times", "any response") for _, t, copy in silent],
         call.call_id,
     )  # fmt: skip
+
+
+def _last(d: Dialog) -> tuple[Transaction, Sighting] | None:
+    """The INVITE that was repeated in vain."""
+    if d.again is not None:
+        t, copy = d.again
+    elif d.invite is not None and d.request is not None:
+        t, copy = d.invite, d.request
+    else:
+        return None
+    return (t, copy) if t.requests > 1 else None
+
+
+Which = tuple[int, bool]  # CSeq number, and whether it is the caller's: each end counts its own
+
+
+def _which(d: Dialog, t: Transaction) -> Which:
+    return t.cseq, t.from_tag == d.caller_tag
+
+
+def _sent(d: Dialog | None, which: Which) -> bool:
+    """Whether this side saw the INVITE."""
+    if d is None:
+        return False
+    seen = [d.again[0]] if d.again is not None else []
+    return any(_which(d, t) == which for t in (*seen, d.invite) if t is not None)
+
+
+def _has_response(d: Dialog, which: Which) -> bool:
+    """Whether this side saw a final response to it."""
+    if d.rejected:
+        return True
+    return bool(d.answered_at) and d.invite is not None and _which(d, d.invite) == which
