@@ -54,6 +54,7 @@ HEAD = (
     b"From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: %d@x\r\nCSeq: 1 INVITE\r\n"
     b"Content-Length: %d\r\n\r\n"
 )
+UPGRADE = b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: sip\r\n\r\n"
 
 
 class Script:
@@ -182,11 +183,14 @@ def wild(script: Script, network: Network) -> Iterator[bytes]:
     data = script.take(script.byte())
     if script.below(4) == 0:
         data = network.message(script.below(700))[script.byte() :] + data
-    if script.below(4) == 0:
-        data *= 1 + script.below(60)
+    extra = script.byte()
+    if extra < 64:
+        data *= 1 + extra
+    elif extra < 80:
+        data = UPGRADE + data
     if script.below(2):
         seq = (script.byte() << 24) + script.below(65536)
-        yield segment(seq, data[:60000], 5060 + script.below(4), version)
+        yield segment(seq, data[:60000], 5060 + script.byte(), version)
     else:
         word = script.below(65536) & (0x3FFF if script.below(2) else 0x2003)
         yield ipv4((UDP, TCP)[script.below(2)], data[:60000], script.below(3), word, version)

@@ -247,6 +247,7 @@ class Reassembler:
             for flow in (src + dst + _PORTS.pack(sport, dport),
                          dst + src + _PORTS.pack(dport, sport)):  # fmt: skip
                 self._remember(self._websockets, flow, packet.at)
+            self._make_room()
             return
         end, reached = (seq + len(data)) & 0xFFFFFFFF, self._flows.get(key)
         if reached is not None and -REPEATED <= ahead(end, reached) <= 0:
