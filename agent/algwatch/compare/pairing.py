@@ -181,14 +181,7 @@ class Pairing:
 
 def _same_identity(one: bytes, two: bytes) -> bool:
     """Branch, CSeq, From tag and Call-ID of two different payloads, by their bytes."""
-    a, b = Message(one), Message(two)
-    a_vias, b_vias = a.vias, b.vias
-    return (
-        a.call_id == b.call_id
-        and a.cseq == b.cseq
-        and a.from_.tag == b.from_.tag
-        and (a_vias[0].branch if a_vias else b"") == (b_vias[0].branch if b_vias else b"")
-    )
+    return Message(one).identity() == Message(two).identity()
 
 
 def _alike(one: Sighting, two: Sighting) -> bool:

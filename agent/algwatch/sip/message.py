@@ -10,6 +10,8 @@ from algwatch.sip.sdp import Sdp
 
 _FROM_URI = SIP.FROM + ADDR.URI
 _TO_URI = SIP.TO + ADDR.URI
+_FROM_TAG = SIP.FROM + ADDR.TAG
+_BRANCH = SIP.VIA + VIA.BRANCH
 
 
 def to_text(span: bytes) -> str:
@@ -120,6 +122,13 @@ class Message:
     @property
     def cseq(self) -> int:
         return self.scanned[SIP.CSEQ] << 16 | self.scanned[SIP.CSEQ + 1]
+
+    def identity(self) -> tuple[bytes, int, bytes, bytes]:
+        """Call-ID, CSeq number, From tag and topmost branch: what a rewritten copy keeps. Of every
+        rewritten message, so without making an Address and Vias for it."""
+        span = self.span
+        branch = span(_BRANCH) if self.scanned[SIP.VIAS] else b""
+        return span(SIP.CALL_ID), self.cseq, span(_FROM_TAG), branch
 
     def parties(self) -> tuple[str, str, str]:
         """Call-ID, From URI and To URI as text: what every call is listed with."""
