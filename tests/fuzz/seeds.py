@@ -84,6 +84,8 @@ def own() -> Iterator[Seed]:
             yield "sdp", case.payload
         else:
             yield from of_message(case.payload)
+    for message in long():
+        yield from of_message(message)
     both = capture_frames.INVITE * 3
     yield "packet", bytes((1, STREAM)) + both
     ip4 = capture_frames.ipv4(capture_frames.udp(capture_frames.INVITE))
@@ -95,6 +97,19 @@ def own() -> Iterator[Seed]:
         yield from of_frames(linktype, frames[:4])
     for target in TARGETS:
         yield from ((target, data) for data in committed(target))
+
+
+def long() -> Iterator[bytes]:
+    """Messages as long as one can be: thousands of one header field each."""
+    for line in (
+        b"Via: SIP/2.0/UDP h;branch=z9hG4bK\r\n", b"v:,,,,,,,,,\r\n", b'Contact: "<sip:a>,\r\n',
+        b"X-Nothing: to see\r\n", b"x\r\n y\r\n", b"m: <sip:a@b>;expires=1,<sip:c>\r\n",
+    ):  # fmt: skip
+        head = b"INVITE sip:a@b SIP/2.0\r\n"
+        many = (LONGEST - len(head) - 2) // len(line)
+        yield head + line * many + b"\r\n"
+    head = b"INVITE sip:a@b SIP/2.0\r\nl: 65000\r\nc: application/sdp\r\n\r\n"
+    yield head + (b"v=0\r\n" + b"m=audio 1 RTP/AVP 0\r\n" * 4000)[:65000]
 
 
 def committed(target: str) -> Iterator[bytes]:
