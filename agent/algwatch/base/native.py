@@ -222,6 +222,16 @@ def scan_message(payload: bytes | memoryview, stream: bool = False) -> tuple[int
     return code, memoryview(ffi.buffer(out)).cast("H")
 
 
+_scratch = ffi.new("aw_sip *")
+_scratch_view = memoryview(ffi.buffer(_scratch)).cast("H")
+
+
+def scan_briefly(payload: bytes) -> tuple[int, memoryview]:
+    """scan_message() into a result that the next call overwrites: read it and let it go."""
+    code: int = lib.aw_sip_scan(payload, len(payload), 0, _scratch)
+    return code, _scratch_view
+
+
 def scan_sdp(body: bytes | memoryview) -> tuple[int, memoryview]:
     """Scan an SDP body (RFC 8866). Returns its length, NOT_SIP when nothing looks like SDP, or
     TOO_LONG; and aw_sdp as uint16 items, indexed by SDP and MEDIA, owned by the caller."""

@@ -14,6 +14,7 @@ from algwatch.compare.crossing import Crossing
 from algwatch.compare.rewrite import NORMALISED, rewrites
 
 _END = b"\r\n\r\n"
+_OUT, _IN = b"o", b"i"
 _LENGTH = b"\r\nContent-Length:"
 
 
@@ -22,12 +23,18 @@ class Familiar:
 
     def __init__(self, limit: int) -> None:
         self._kinds: Table[bytes, tuple[frozenset[str], int]] = Table(limit)
+        self._translations: Table[bytes, _Translation] = Table(limit)
 
     def look(self, crossing: Crossing) -> None:
         """Set `familiar` and `headers` of a rewritten crossing."""
         kind = _kind(crossing)
         known = self._kinds.get(kind)
-        if known is not None and _left_behind(crossing) == known[1] and _is_translated(crossing):
+        how = self._translation(crossing)
+        if (
+            known is not None
+            and crossing.left.payload.count(how.old) == known[1]
+            and _is_translated(crossing, how)
+        ):
             crossing.familiar = True
             crossing.headers = known[0]
             return
@@ -36,7 +43,39 @@ class Familiar:
             r.header for r in changes if r.explained and r.explained != NORMALISED
         )
         if all(r.explained and r.linux for r in changes):
-            self._kinds.add(kind, (crossing.headers, _left_behind(crossing)))
+            # How often the entered address still stands in the copy that left: in Call-ID always,
+            # in Contact never (ALG010), so another number is another kind.
+            self._kinds.add(kind, (crossing.headers, crossing.left.payload.count(how.old)))
+
+    def _translation(self, crossing: Crossing) -> _Translation:
+        came, went = crossing.entered, crossing.left
+        if crossing.outbound:
+            key = came.source + went.source + _OUT + came.packed_ends[47:]
+        else:
+            key = came.destination + went.destination + _IN + came.packed_ends[47:]
+        known = self._translations.get(key)
+        if known is None:
+            known = _Translation(crossing)
+            self._translations.add(key, known)
+        return known
+
+
+class _Translation:
+    """The address and port of the entered copy and of the one that left, as they stand in text.
+    Made once for each mapping: a crossing costs no formatting."""
+
+    __slots__ = ("hosts", "new", "old", "received", "rports")
+
+    def __init__(self, crossing: Crossing) -> None:
+        came, went = crossing.entered.ends, crossing.left.ends
+        if crossing.outbound:
+            before, before_port, after, after_port = came.src, came.sport, went.src, went.sport
+        else:
+            before, before_port, after, after_port = came.dst, came.dport, went.dst, went.dport
+        self.old, self.new = before.encode(), after.encode()
+        self.hosts = b"%s:%d" % (self.old, before_port), b"%s:%d" % (self.new, after_port)
+        self.received = b"received=" + self.old, b"received=" + self.new
+        self.rports = b"rport=%d" % before_port, b"rport=%d" % after_port
 
 
 def _kind(crossing: Crossing) -> bytes:
@@ -45,29 +84,12 @@ def _kind(crossing: Crossing) -> bytes:
     return crossing.phone + crossing.remote + way + row[STATUS].to_bytes(2) + bytes((row[METHOD],))
 
 
-def _left_behind(crossing: Crossing) -> int:
-    """How often the entered address still stands in the copy that left: in Call-ID always, in
-    Contact never (ALG010), so another number is another kind."""
-    ends = crossing.entered.ends
-    return crossing.left.payload.count((ends.src if crossing.outbound else ends.dst).encode())
-
-
-def _is_translated(crossing: Crossing) -> bool:
-    entered, left = crossing.entered, crossing.left
-    came, went = entered.ends, left.ends
-    if crossing.outbound:
-        before, before_port, after, after_port = came.src, came.sport, went.src, went.sport
-    else:
-        before, before_port, after, after_port = came.dst, came.dport, went.dst, went.dport
-    old, new = before.encode(), after.encode()
-    head, _, body = entered.payload.partition(_END)
-    got_head, _, got_body = left.payload.partition(_END)
-    if body.replace(old + b"\r\n", new + b"\r\n") != got_body:
+def _is_translated(crossing: Crossing, how: _Translation) -> bool:
+    head, _, body = crossing.entered.payload.partition(_END)
+    got_head, _, got_body = crossing.left.payload.partition(_END)
+    if body.replace(how.old + b"\r\n", how.new + b"\r\n") != got_body:
         return False
-    head = head.replace(b"%s:%d" % (old, before_port), b"%s:%d" % (new, after_port))
-    head = head.replace(b"received=" + old, b"received=" + new)
-    if before_port != after_port:
-        head = head.replace(b"rport=%d" % before_port, b"rport=%d" % after_port)
+    head = head.replace(*how.hosts).replace(*how.received).replace(*how.rports)
     if head == got_head:
         return True
     # Content-Length follows the body.

@@ -34,7 +34,7 @@ from algwatch.compare.crossing import (
     is_outbound,
 )
 from algwatch.compare.mapping import Mappings
-from algwatch.sip.message import Message
+from algwatch.sip.message import identity
 from algwatch.sip.timers import WINDOW
 from algwatch.sip.transaction import Seen
 
@@ -181,7 +181,7 @@ class Pairing:
 
 def _same_identity(one: bytes, two: bytes) -> bool:
     """Branch, CSeq, From tag and Call-ID of two different payloads, by their bytes."""
-    return Message(one).identity() == Message(two).identity()
+    return identity(one) == identity(two)
 
 
 def _alike(one: Sighting, two: Sighting) -> bool:

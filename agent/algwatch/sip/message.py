@@ -5,18 +5,43 @@ Nothing that came from the wire raises here or past here: what is absent is empt
 
 from __future__ import annotations
 
-from algwatch.base.native import ADDR, ANOMALY_NAMES, METHOD_NAMES, SIP, VIA, scan_message
+from algwatch.base.native import (
+    ADDR,
+    ANOMALY_NAMES,
+    METHOD_NAMES,
+    SIP,
+    VIA,
+    scan_briefly,
+    scan_message,
+)
 from algwatch.sip.sdp import Sdp
 
 _FROM_URI = SIP.FROM + ADDR.URI
 _TO_URI = SIP.TO + ADDR.URI
 _FROM_TAG = SIP.FROM + ADDR.TAG
 _BRANCH = SIP.VIA + VIA.BRANCH
+_CALL_ID, _CSEQ, _VIAS = SIP.CALL_ID, SIP.CSEQ, SIP.VIAS
 
 
 def to_text(span: bytes) -> str:
     """Wire bytes for people: UTF-8 (RFC 3261 section 7), what is not shows as U+FFFD."""
     return span.decode("utf-8", "replace")
+
+
+def identity(payload: bytes) -> tuple[bytes, int, int, bytes, bytes]:
+    """Call-ID, CSeq number (high and low half), From tag and topmost branch: what a rewritten copy
+    keeps. Asked of every rewritten message, so without making a Message for it."""
+    code, s = scan_briefly(payload)
+    if code <= 0:
+        return payload, 0, 0, b"", b""
+    call_id, tag, branch = s[_CALL_ID], s[_FROM_TAG], s[_BRANCH]
+    return (
+        payload[call_id : call_id + s[_CALL_ID + 1]],
+        s[_CSEQ],
+        s[_CSEQ + 1],
+        payload[tag : tag + s[_FROM_TAG + 1]],
+        payload[branch : branch + s[_BRANCH + 1]] if s[_VIAS] else b"",
+    )
 
 
 class Via:
@@ -122,13 +147,6 @@ class Message:
     @property
     def cseq(self) -> int:
         return self.scanned[SIP.CSEQ] << 16 | self.scanned[SIP.CSEQ + 1]
-
-    def identity(self) -> tuple[bytes, int, bytes, bytes]:
-        """Call-ID, CSeq number, From tag and topmost branch: what a rewritten copy keeps. Of every
-        rewritten message, so without making an Address and Vias for it."""
-        span = self.span
-        branch = span(_BRANCH) if self.scanned[SIP.VIAS] else b""
-        return span(SIP.CALL_ID), self.cseq, span(_FROM_TAG), branch
 
     def parties(self) -> tuple[str, str, str]:
         """Call-ID, From URI and To URI as text: what every call is listed with."""
