@@ -232,7 +232,7 @@ class Pipeline:
         if outcome == "completed":
             if call.changed:
                 peer.completed_rewritten += 1
-            elif call.inbound:
+            elif call.inbound and call.ack(now) == "seen":
                 # Of an outgoing call the phone itself sends ACK and BYE: it shows nothing of
                 # where the provider would have sent them.
                 peer.completed_untouched += 1

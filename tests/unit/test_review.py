@@ -6,16 +6,19 @@ import re
 
 import pytest
 from algwatch.advise.advice import Advice
-from algwatch.base.packet import WAN
+from algwatch.base.packet import LAN, WAN, Tap
 from algwatch.compare.summary import CallSummary
 from algwatch.diagnose.finding import Finding
-from algwatch.pipeline import Report
+from algwatch.pipeline import Pipeline, Report
 from craft import (
     LADDER_2XX,
     House,
     Incoming,
+    Outgoing,
     analyzed,
     answer,
+    batch,
+    incoming_call,
     one_sided,
     outgoing_call,
     register,
@@ -269,3 +272,175 @@ def test_a_2xx_is_the_same_one_after_two_of_its_retransmissions_were_lost() -> N
     reports = verdict(house)
     assert calls(reports) == [("dropped", "missing", 8)]
     assert "came 9 times" in findings(reports, "DLG001")[0].summary
+
+
+# ---- whose fault it is ----
+
+
+def unheard(house: House, rport: bool, lan: bool, **how: object) -> list[Report]:
+    """A call of the phone whose 2xx never reaches it."""
+    call = Outgoing(house, "unheard@phone", rport=rport)
+    for after in (0, 0.5, 1.5, 3.5, 7.5, 15.5):
+        call.invite(1 + after)
+    for after in (0, *LADDER_2XX):
+        call.ok(3 + after, lan=lan, **how)
+    marks(house, 20, 40, 60)
+    return verdict(house)
+
+
+def test_a_2xx_to_a_port_that_the_phone_never_used_is_not_the_routers_fault() -> None:
+    """Without rport it goes to the port of the Via, and the NAT chose another one."""
+    reports = unheard(House(wan_port=62848), rport=False, lan=False, wan_port=5060)
+    (lost,) = findings(reports, "DLG001")
+    assert lost.where == "phone"
+    assert "198.51.100.2:5060, but the INVITE came from 198.51.100.2:62848" in lost.summary
+    assert "rport" in lost.summary
+
+
+def test_a_2xx_from_another_host_than_was_called_is_the_providers_fault() -> None:
+    reports = unheard(House(), rport=True, lan=False, src="203.0.113.77")
+    (lost,) = findings(reports, "DLG001")
+    assert lost.where == "provider"
+    assert "203.0.113.77" in lost.summary
+
+
+def test_a_2xx_that_goes_to_the_phone_next_to_it_is_not_an_ack_that_the_phone_forgot() -> None:
+    one, two = House(), House(phone="192.168.1.11", wan_port=62848)
+    register(one, 0)
+    call = Outgoing(two, "unheard@phone", rport=False)
+    call.invite(1)
+    for after in (0, *LADDER_2XX):
+        one.into(3 + after, answer(200, call.seen, to_tag="f", contact=call.far_contact))
+    marks(one, 20, 40, 60)
+    one.lan += two.lan
+    one.wan += two.wan
+    (lost,) = findings(verdict(one), "DLG001")
+    assert "the router gave it to 192.168.1.10, which did not call" in lost.summary
+    assert "the phone never sent an ACK" not in lost.summary
+
+
+def stopped(contact: str, **how: object) -> Finding:
+    """A call to the phone whose ACK arrives and is not let in."""
+    house = House()
+    register(house, 0)
+    call = Incoming(house, "stopped@provider", contact=contact)
+    call.invite(1)
+    call.ok(3)
+    call.ack(3.05, lan=False, **how)
+    call.dropped(3)
+    marks(house, 40, 60)
+    (lost,) = findings(verdict(house), "DLG001")
+    return lost
+
+
+def test_an_ack_to_the_wrong_contact_that_the_phone_itself_wrote_is_the_phones_fault() -> None:
+    lost = stopped("<sip:100@198.51.100.2:41000>", wan_port=41000)
+    assert (lost.where, lost.harm) == ("phone", "observed")
+
+
+def test_an_ack_to_a_port_that_no_contact_named_is_the_providers_fault() -> None:
+    assert stopped("<sip:100@198.51.100.2:5060>", wan_port=41000).where == "provider"
+
+
+def test_an_ack_from_a_host_that_the_nat_was_never_told_of_is_the_providers_fault() -> None:
+    assert stopped("", src="203.0.113.99").where == "provider"
+
+
+def test_an_ack_that_is_where_it_belongs_and_does_not_get_in_is_the_routers_fault() -> None:
+    assert stopped("").where == "router"
+
+
+# ---- the port that the helper forces ----
+
+
+def test_a_2xx_that_the_router_sends_to_another_port_of_the_caller_is_found_and_hurts() -> None:
+    """Reference 1.7-B1: the phone sends from 5062 with Via :5060;rport."""
+    house = House(port=5062, wan_port=5062)
+    register(house, 0)
+    call = Outgoing(house, "via@phone")
+    call.invite(1)
+    call.invited = call.invited.replace(b":5062;rport", b":5060;rport")
+    for after in (0, *LADDER_2XX):
+        call.ok(3 + after, lan_port=5060)
+    marks(house, 20, 40, 60)
+    reports = verdict(house)
+    (forced,) = findings(reports, "ALG011")
+    assert (forced.where, forced.harm) == ("router", "observed")
+    assert [f.where for f in findings(reports, "DLG001")] == ["router"]
+
+
+def test_a_phone_that_answers_from_another_port_than_it_listens_on_is_not_harmed() -> None:
+    """What forced_dport is for (Cisco 7941): what is ignored then is not the router's doing."""
+    house = House()
+    register(house, 0)
+    call = Incoming(house, "cisco@provider")
+    call.invite(1, lan_port=5080)
+    call.ok(3)
+    call.ack(3.05, lan_port=5080)
+    call.dropped(3)
+    reports = verdict(house)
+    assert not [a for a in advice(reports) if a.action == "disable-sip-alg"]
+    assert all(f.harm == "latent" for f in findings(reports, "ALG011"))
+
+
+# ---- would it work without the ALG? ----
+
+
+def test_a_provider_inside_the_same_private_network_does_not_handle_nat_by_being_reached() -> None:
+    """Behind CGNAT the Contact that the ALG wrote is private, too, and the ACK went there."""
+    house = House("linux", wan="100.64.3.4", provider="100.64.0.1")
+    register(house, 0, rport=False)
+    incoming_call(house, 5, "in@provider", rport=False)
+    outgoing_call(house, 20, "out@phone", rport=False)
+    pipeline, reports = analyzed(*house.sorted(), to_the_end=True)
+    (peer,) = pipeline._peers._table.values()
+    assert (peer.nat_handled, peer.works_without) == (0, "unknown")
+    assert [a.action for a in advice(reports)] == ["keep-sip-alg"]
+
+
+def test_a_call_whose_ack_nobody_saw_does_not_show_that_it_works_without_the_alg() -> None:
+    house = House()
+    register(house, 0)
+    call = Incoming(house, "brief@provider")
+    call.invite(1)
+    call.ok(3)
+    call.phone_bye(3.4)
+    marks(house, 20, 40)
+    pipeline, _ = analyzed(*house.sorted(), to_the_end=True)
+    (peer,) = pipeline._peers._table.values()
+    assert not peer.shown_without
+
+
+def test_one_side_alone_says_nothing_of_what_the_router_left_unchanged() -> None:
+    house = House()
+    call = Incoming(house, "private@provider")
+    call.invite(1)
+    call.ok(3)
+    call.dropped(3)
+    given = advice(one_sided(house.sorted()[1], WAN)[1])
+    assert given
+    assert not any("the router" in line for a in given for line in a.against)
+
+
+# ---- live ----
+
+
+def test_a_call_whose_bye_is_never_answered_is_told_and_forgotten() -> None:
+    house = House()
+    call = Outgoing(house, "ghost@phone")
+    call.invite(1)
+    call.ok(3)
+    call.ack(3.02)
+    made = call._request("BYE", 2, "sip:300@203.0.113.5", "")
+    for after in (0, 0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5):
+        house.out(10 + after, made)
+    marks(house, *range(50, 100, 10))
+    taps = [Tap("lan", LAN), Tap("wan", WAN)]
+    pipeline = Pipeline(taps, live=True, strict=True)
+    reports: list[Report] = []
+    for tap, packets in enumerate(house.sorted()):
+        for packet in packets:
+            reports += pipeline.feed(batch([packet], tap))
+    assert calls(reports) == [("completed", "seen", 0)]
+    assert not pipeline._calls.table
+    assert not pipeline._dialogs[0].table

@@ -37,7 +37,7 @@ class Recommender:
             if finding.rule.startswith("ALG") and finding.where == "router" and peer is not None:
                 advice.append(self._disable(finding, peer))
             elif finding.rule == "DLG002":
-                advice += self._contact(finding, peer)
+                advice += self._contact(call, finding, peer)
             elif finding.rule == "DLG004":
                 advice.append(
                     Advice(
@@ -81,8 +81,12 @@ class Recommender:
         commands = disable_on_openwrt(peer.phone) if state != "none" else []
         return Advice("disable-sip-alg", state, confidence, for_, against, commands, _subject(peer))
 
-    def _contact(self, finding: Finding, peer: Peer | None) -> list[Advice]:
-        against = ["the router left this Contact as the phone wrote it: the ALG is not the cause"]
+    def _contact(self, call: Call, finding: Finding, peer: Peer | None) -> list[Advice]:
+        against = []
+        if peer is not None:  # both copies were seen
+            against.append("the router left this Contact as the phone wrote it")
+            if not call.changed:
+                against[0] += ": the ALG is not the cause"
         subject = _subject(peer)
         return [
             Advice("enable-rport-stun-outbound", "recommended", 0.8, [finding.summary],
@@ -112,17 +116,21 @@ def _subject(peer: Peer | None) -> str:
     return f"{peer.phone} and {peer.remote}" if peer is not None else ""
 
 
+def _calls(number: int) -> str:
+    return "1 call" if number == 1 else f"{number} calls"
+
+
 def _speaks_for(peer: Peer) -> list[str]:
     """Evidence that the phone works without the ALG (reference, end of section 3)."""
     said = []
     if peer.completed_untouched:
         said.append(
-            f"{peer.completed_untouched} calls of this phone completed with nothing rewritten"
+            f"{_calls(peer.completed_untouched)} of this phone completed with nothing rewritten"
         )
     if peer.nat_handled:
         said.append(
-            f"the provider sent {peer.nat_handled} in-dialog requests to where the phone's packets "
-            "come from, not to its private Contact"
+            "the provider sent in-dialog requests to where the phone's packets come from, not to "
+            f"its private Contact ({peer.nat_handled} seen)"
         )
     if peer.rport_asked and peer.rport_answered:
         said.append("the phone asks for rport and the provider answers with it (RFC 3581)")
@@ -137,7 +145,9 @@ def _speaks_against(peer: Peer) -> list[str]:
     """Evidence that turning the ALG off would break something."""
     said = []
     if peer.dropped_untouched:
-        said.append(f"{peer.dropped_untouched} calls of this phone dropped with nothing rewritten")
+        said.append(
+            f"{_calls(peer.dropped_untouched)} of this phone dropped with nothing rewritten"
+        )
     if peer.rport_missing:
         said.append("the phone sends requests without rport")
     if peer.private_contact and not (peer.completed_untouched or peer.nat_handled):

@@ -21,7 +21,7 @@ from algwatch.sip.dialog import (
     Step,
 )
 from algwatch.sip.message import Message
-from algwatch.sip.timers import ACK_WAIT, SECOND, T2, T4, TIMER_B, WINDOW
+from algwatch.sip.timers import ACK_WAIT, SECOND, T2, T4, TIMER_B, TIMER_F, WINDOW
 
 # What the stages above are told: (call, moment).
 PREDICTED = 0  # the 2xx keeps coming and no ACK got through: it will drop
@@ -124,9 +124,23 @@ class Call:
             return near
         return next((d for d in self.seen if d.answered_at), near)
 
+    def answer_misdelivered(self) -> bool:
+        """The 2xx to a call of the phone reached the LAN, but not the port that the phone asked
+        for (rport, RFC 3581)."""
+        answer = self.forced.get("2xx INVITE")
+        if answer is None or answer.lan is None:
+            return False
+        vias = Message(answer.lan.payload).vias
+        return bool(vias) and vias[0].rport is not None
+
     def ack_misdelivered(self) -> bool:
-        """The ACK reached the LAN, but not the port where its callee is."""
-        return "ACK" in self.forced
+        """The ACK reached the LAN, but not the port where its callee is. A phone that answered
+        an INVITE which went to that port listens there, wherever it sends from."""
+        ack, invite = self.forced.get("ACK"), self.forced.get("INVITE")
+        if ack is None or invite is None:
+            return ack is not None
+        assert ack.lan is not None and invite.lan is not None
+        return ack.lan.destination != invite.lan.destination
 
     def ack(self, now: int) -> str:
         """seen, missing or unknown, of the latest INVITE that was answered. now: ns."""
@@ -331,10 +345,14 @@ class Calls:
             if waits and self._is_live(call) and call.ack(now) != "seen":
                 moments.append((call, JUDGED))
         for call in self._settle.due(now):
-            if not call.is_plain and self._is_live(call):
+            if not self._is_live(call):
+                continue
+            if not call.is_plain:
                 moments.append((call, JUDGED))
+            if not self._is_over(call, now):
+                self._challenged.add(now, call)  # a BYE that may never be answered
         for call in (*self._linger.due(now), *self._challenged.due(now)):
-            if self._is_live(call) and self._is_over(call):
+            if self._is_live(call) and self._is_over(call, now):
                 del self.table[call.key]
                 moments.append((call, CLOSED))
         if self._evicted:
@@ -358,5 +376,11 @@ class Calls:
         return self.table.get(call.key) is call
 
     @staticmethod
-    def _is_over(call: Call) -> bool:
-        return any(d.ended_at or d.rejected or d.timed_out for d in call.seen)
+    def _is_over(call: Call, now: int) -> bool:
+        return any(
+            d.ended_at
+            or d.rejected
+            or (d.timed_out and not d.established)
+            or (d.bye_at and now - d.bye_at >= TIMER_F)
+            for d in call.seen
+        )

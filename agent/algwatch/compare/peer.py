@@ -83,7 +83,11 @@ class Peers:
 
     def know(self, crossing: Crossing) -> bool:
         """Whether anything has crossed between this phone and this far side."""
-        return crossing.phone + crossing.remote in self._table
+        return self.has(crossing.phone, crossing.remote)
+
+    def has(self, phone: bytes, remote: bytes) -> bool:
+        """The same of two addresses (16 bytes each)."""
+        return phone + remote in self._table
 
     def keepalive(self, phone: bytes, remote: bytes) -> None:
         """phone sent a keep-alive to remote (16 bytes each)."""
@@ -115,7 +119,10 @@ class Peers:
                 self.of(crossing).keepalive = True
             elif method in IN_DIALOG and crossing.expected is None:
                 peer = self.of(crossing)
-                if address.is_unroutable(peer.wan_contact):
+                # Where the router itself has a private address (CGNAT, a provider's own network)
+                # the request may have gone to the Contact that the ALG wrote.
+                shown = peer.wan_contact
+                if address.is_unroutable(shown) and shown != wan.ends.dst:
                     peer.nat_handled += 1
 
     @staticmethod

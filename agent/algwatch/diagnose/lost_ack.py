@@ -14,6 +14,7 @@ NOT_SENT = "not-sent"  # the caller in the LAN never sent it
 NEVER_ON_WAN = "never-on-wan"  # the caller's ACK never reached this router
 STOPPED_INBOUND = "stopped-inbound"  # arrived on the WAN, never on the LAN
 WRONG_PORT = "wrong-port"  # arrived, and left for another port than the callee's
+ANSWER_WRONG_PORT = "answer-wrong-port"  # the 2xx did, for another port than the caller's
 STOPPED_OUTBOUND = "stopped-outbound"  # left the phone, never the router
 BEYOND = "beyond"  # left the router, and the 2xx still comes
 IGNORED = "ignored"  # delivered to the callee in the LAN, which goes on
@@ -69,7 +70,7 @@ def lost_ack(call: Call, now: int) -> LostAck | None:
         return None
     if not _answered(got, d):
         return LostAck(d, ANSWER_STOPPED)
-    return LostAck(d, _inbound(call, lan, wan) if inside else _outbound(lan, wan))
+    return LostAck(d, _inbound(call, lan, wan) if inside else _outbound(call, lan, wan))
 
 
 def _answered(d: Dialog, like: Dialog) -> bool:
@@ -87,9 +88,9 @@ def _inbound(call: Call, lan: Dialog, wan: Dialog) -> str:
     return WRONG_PORT if call.ack_misdelivered() else IGNORED
 
 
-def _outbound(lan: Dialog, wan: Dialog) -> str:
+def _outbound(call: Call, lan: Dialog, wan: Dialog) -> str:
     if not lan.acked_at:
-        return NOT_SENT
+        return ANSWER_WRONG_PORT if call.answer_misdelivered() else NOT_SENT
     return BEYOND if wan.acked_at else STOPPED_OUTBOUND
 
 

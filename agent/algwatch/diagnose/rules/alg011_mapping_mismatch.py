@@ -58,13 +58,17 @@ def check(call: Call, context: Context) -> list[Finding]:
     return found
 
 
+# What went to the wrong port, by the reading of the lost ACK.
+_WRONG_PORT = {lost.WRONG_PORT: "ACK", lost.ANSWER_WRONG_PORT: "2xx INVITE"}
+
+
 def _forced(call: Call, context: Context) -> Finding | None:
     """A message to another port than the phone's. It hurt when its dialog shows that it did."""
     if not call.forced:
         return None
     how = lost.lost_ack(call, context.now)
-    hurt = how is not None and how.how == lost.WRONG_PORT
-    kind = "ACK" if hurt else next(iter(call.forced))
+    hurt = how is not None and how.how in _WRONG_PORT
+    kind = _WRONG_PORT[how.how] if how is not None and hurt else next(iter(call.forced))
     crossing = call.forced[kind]
     lan, wan, port = crossing.lan, crossing.wan, _port(crossing.expected)
     assert lan is not None and wan is not None
@@ -73,13 +77,14 @@ def _forced(call: Call, context: Context) -> Finding | None:
         evidence(wan, f"{kind} arrived at {came.dst}:{came.dport}", f"to {went.dst}:{port}"),
         evidence(lan, f"{kind} left to {went.dst}:{went.dport}", f"{went.dst}:{port}"),
     ]
-    answer = _proof_of_port(call)
+    answer = _proof_of_port(call) if kind == "ACK" else None
     if answer is not None:
         proof.append(evidence(answer, f"the phone is at {went.dst}:{port}", ""))
     if hurt:
         assert how is not None
         harm = "observed" if how.dropped(context.now) else "certain"
-        so = f", and its 2xx came {how.repeats + 1} times without being acknowledged"
+        whose = "its" if kind == "ACK" else "the"
+        so = f", and {whose} 2xx came {how.repeats + 1} times without being acknowledged"
     else:
         harm, so = "latent", ""
     return RULE.finding(

@@ -42,11 +42,12 @@ def check(context: Context) -> Finding | None:
     side = present[0]
     first = context.first[side]
     assert first is not None
-    name = SIDE_NAMES[side].upper() if side in (LAN, WAN) else "one"
+    name = f"the {SIDE_NAMES[side].upper()}" if side in (LAN, WAN) else "one"
+    count = context.sip[side]
     return RULE.finding(
         "unknown", "none", "",
-        f"Only {name} side has SIP ({context.sip[side]} messages): rules that compare the LAN "
-        "with the WAN copy stay silent.",
+        f"Only {name} side has SIP ({count} {'message' if count == 1 else 'messages'}): rules that "
+        "compare the LAN with the WAN copy stay silent.",
         [evidence(first, "a message on this side", "its copy on the other side of the router")],
         "capture",
     )  # fmt: skip

@@ -37,7 +37,8 @@ def check(context: Context) -> Finding | None:
         said.append(f"{context.partial} began before it")
         proof.append(evidence(context.partial_example, "no INVITE before this", "its INVITE"))
     if context.undecided_example is not None:
-        said.append(f"{context.undecided} were not decided at its end")
+        were = "was" if context.undecided == 1 else "were"
+        said.append(f"{context.undecided} {were} not decided at its end")
         proof.append(
             evidence(context.undecided_example, "the capture ends", "64*T1 (32 s) after this")
         )

@@ -32,10 +32,11 @@ RULE = Rule(
 def check(context: Context) -> Finding | None:
     if context.duplicate is None:
         return None
+    one = context.duplicates == 1
     return RULE.finding(
         "unknown", "none", "",
-        f"{context.duplicates} packets were captured more than once on the same side; they are "
-        "counted once.",
+        f"{context.duplicates} {'packet was' if one else 'packets were'} captured more than once "
+        f"on the same side; {'it is' if one else 'they are'} counted once.",
         [evidence(context.duplicate, "same message, IP ID and TTL within 250 ms", "once")],
         "capture",
     )  # fmt: skip

@@ -24,8 +24,9 @@ References
 
 from __future__ import annotations
 
-from algwatch.base.packet import WAN
+from algwatch.base.packet import LAN, WAN
 from algwatch.compare.call import Call
+from algwatch.diagnose import astray
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.context import Context
 from algwatch.diagnose.finding import Finding
@@ -43,6 +44,7 @@ READINGS = {
     lost.NEVER_ON_WAN: ("network", "no ACK ever reached this router's WAN side"),
     lost.STOPPED_INBOUND: ("router", "the ACK arrived on the WAN side and never left to the LAN"),
     lost.WRONG_PORT: ("router", "the ACK arrived, and the router sent it to another port"),
+    lost.ANSWER_WRONG_PORT: ("router", "the 2xx arrived, and the router sent it to another port"),
     lost.STOPPED_OUTBOUND: ("router", "the ACK left the phone and never left the router"),
     lost.BEYOND: ("network", "the ACK left the router, and the 2xx still comes"),
     lost.NOT_SENT: ("phone", "the phone never sent an ACK"),
@@ -51,6 +53,22 @@ READINGS = {
     lost.ONE_SIDED: ("unknown", "no ACK on this side of the router"),
     lost.ONE_SIDED_IGNORED: ("unknown", "an ACK was sent, and the 2xx still comes"),
 }
+
+
+def _astray(call: Call, how: str, context: Context) -> astray.Reading | None:
+    """Where this router could do nothing about it."""
+    if how == lost.STOPPED_INBOUND:
+        return astray.ack_astray(call, context)
+    if how == lost.ANSWER_STOPPED and not call.answered_inside:
+        return astray.answer_astray(call)
+    lan = call.dialogs[LAN]
+    if how == lost.NOT_SENT and lan is not None:
+        went = astray.answer_elsewhere(lan)
+        if went is not None:
+            reading = astray.answer_astray(call)
+            where, why = reading or ("router", "the 2xx arrived where the INVITE came from")
+            return where, f"{why}, so the router gave it to {went.dst}, which did not call"
+    return None
 
 
 def _not_dropped(d: Dialog, how: lost.LostAck, now: int) -> str:
@@ -72,7 +90,7 @@ def check(call: Call, context: Context) -> Finding | None:
     answer = d.answer
     if answer is None:
         return None
-    where, what = READINGS[how.how]
+    where, what = _astray(call, how.how, context) or READINGS[how.how]
     if lost.strange_ack(call, how) is not None:
         where = "provider"  # it came from, or went to, a host that the NAT was never told of
     expected = "ACK within T1"
