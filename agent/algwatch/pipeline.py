@@ -215,6 +215,8 @@ class Pipeline:
                 if d is not None:
                     dialogs.forget(d)
             self._remember(call, now)
+            if not call.paired and self._context.apart is None:
+                self._context.apart = call.apart
             # Scanners knock all day: a router's log is not for them.
             return [] if call.stranger and self.live else [CallSummary(call, now)]
         findings = self._engine.call(call)

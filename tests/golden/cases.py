@@ -156,6 +156,28 @@ def _() -> House:
     return house
 
 
+def _late(house: House, ns: int) -> House:
+    incoming_call(house, 1, "in@provider")
+    outgoing_call(house, 10, "out@phone")
+    house.wan = [(at - ns, data) for at, data in house.wan]
+    return house
+
+
+@case("cap008-clocks-differ", [("CAP008", "unknown", "none")], [*DLG, *ALG, "TXN001"],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """Two captures with clocks 3 s apart: no copy finds its other one, nothing is called
+    swallowed, and the difference is told."""
+    return _late(House("linux"), 3_000_000_000)
+
+
+@case("cap008-near-miss-within-the-window", [("ALG014", "router", "none")], ["CAP008", *DLG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """Clocks 0.1 s apart are no trouble."""
+    return _late(House("linux"), 100_000_000)
+
+
 # ---- TXN ----
 
 

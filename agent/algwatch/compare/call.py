@@ -5,7 +5,7 @@ from __future__ import annotations
 from algwatch.base.deadlines import Deadlines
 from algwatch.base.native import INVITE, METHOD_NAMES
 from algwatch.base.packet import LAN, UNKNOWN, WAN
-from algwatch.base.sighting import CALL, FROM_TAG, METHOD, STATUS, Sighting
+from algwatch.base.sighting import CALL, FROM_TAG, METHOD, PAIR, STATUS, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.rewrite import rewrites
@@ -54,12 +54,13 @@ class Call:
     rewritten ones, the first and those that the mapping does not explain; forced: inbound ones
     that went to another LAN port than the mapping says. headers: what was rewritten as the
     mapping says, in any message; unexplained: something was that it does not explain. stranger:
-    see sip/strangers.py; nobody is told when one is forgotten.
+    see sip/strangers.py; nobody is told when one is forgotten. paired: a message of it crossed.
+    apart: its INVITE on the LAN and on the WAN, where they came too far apart for that.
     """
 
-    __slots__ = ("call_id", "changed", "crossings", "dialogs", "forced", "from_", "headers",
-                 "inbound", "key", "lonely", "predicted", "stranger", "to", "two_sided",
-                 "unexplained")  # fmt: skip
+    __slots__ = ("apart", "call_id", "changed", "crossings", "dialogs", "forced", "from_",
+                 "headers", "inbound", "key", "lonely", "paired", "predicted", "stranger", "to",
+                 "two_sided", "unexplained")  # fmt: skip
 
     def __init__(self, key: int, first: Sighting, two_sided: bool) -> None:
         self.key = key
@@ -76,7 +77,8 @@ class Call:
             self.crossings = self.lonely = self.forced = self.changed = _NO_CROSSINGS
         self.headers: set[str] | frozenset[str] = set() if two_sided else frozenset()
         self.unexplained = False
-        self.predicted = False
+        self.predicted = self.paired = False
+        self.apart: tuple[Sighting, Sighting] | None = None
         self.stranger = False
 
     @property
@@ -294,8 +296,11 @@ class Calls:
             return None
         kind = label(crossing)
         if not crossing.both:
-            call.lonely.setdefault(kind, crossing)
+            other = call.lonely.setdefault(kind, crossing)
+            if kind == "INVITE" and other is not crossing:
+                self._compare_clocks(call, other, crossing)
             return call
+        call.paired = True
         if call.inbound is None:
             self._orient(call, crossing)
             if call.stranger:
@@ -308,6 +313,12 @@ class Calls:
         if crossing.expected is not None:
             call.forced.setdefault(kind, crossing)
         return call
+
+    @staticmethod
+    def _compare_clocks(call: Call, one: Crossing, two: Crossing) -> None:
+        lan, wan = one.lan or two.lan, one.wan or two.wan
+        if lan is not None and wan is not None and lan.row[PAIR] == wan.row[PAIR]:
+            call.apart = call.apart or (lan, wan)
 
     @staticmethod
     def _changed(call: Call, kind: str, crossing: Crossing) -> None:

@@ -14,10 +14,11 @@ class Context:
     passed. finished: the capture is over. sip: messages a side (LAN, WAN, UNKNOWN); first: the
     first message of each; duplicates, duplicate: packets captured twice, and one of them.
     said: keys of what was said already. partial, undecided: calls whose beginning or end the
-    capture does not hold, with examples.
+    capture does not hold, with examples. apart: the first message of a call on the LAN and on the
+    WAN, too far apart in time to be paired.
     """
 
-    __slots__ = ("duplicate", "duplicates", "finished", "first", "now", "partial",
+    __slots__ = ("apart", "duplicate", "duplicates", "finished", "first", "now", "partial",
                  "partial_example", "peers", "said", "sip", "started", "two_sided", "undecided",
                  "undecided_example")  # fmt: skip
 
@@ -32,6 +33,7 @@ class Context:
         self.first: list[Sighting | None] = [None, None, None]
         self.duplicates = 0
         self.duplicate: Sighting | None = None
+        self.apart: tuple[Sighting, Sighting] | None = None
         self.partial = self.undecided = 0
         self.partial_example: Sighting | None = None
         self.undecided_example: Sighting | None = None

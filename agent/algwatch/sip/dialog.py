@@ -140,7 +140,9 @@ class Dialogs:
                     self._answered(code, d, t, row, i, batch, step)
                 elif code == FINAL_AGAIN:
                     if t is not d.invite or not d.answered_at:
-                        d.final_retransmissions += 1
+                        # A call through the provider back into the house has two legs here.
+                        if not self._is_leg(d, t) or not d.answered_at:
+                            d.final_retransmissions += 1
                     elif row[TO_TAG] == d.answer_tag:
                         self._repeated(d, row, i, batch, step)
                     else:  # another phone took the same call (section 13.2.2.4)
@@ -183,8 +185,7 @@ class Dialogs:
         """The first sighting of an INVITE transaction."""
         if not row[TO_TAG]:
             d.partial = False
-        before = d.invite
-        if before is None and not d.established:
+        if d.invite is None and not d.established:
             if d.request is None:
                 d.request = self._sighting(row, i, batch)
             d.invite = t
@@ -193,7 +194,7 @@ class Dialogs:
             if row[TO_TAG]:
                 d.again = (t, self._sighting(row, i, batch))
         else:
-            leg = before is not None and before.cseq == t.cseq and before.from_tag == t.from_tag
+            leg = self._is_leg(d, t)
             d.legs = d.legs + 1 if leg else 1
             if leg and not d.rejected:
                 return
@@ -201,6 +202,12 @@ class Dialogs:
             d.invite = t
             d.refused = d.rejected if leg else 0
             d.rejected = 0
+
+    @staticmethod
+    def _is_leg(d: Dialog, t: Transaction) -> bool:
+        """Whether t carries the current INVITE, on whatever way."""
+        now = d.invite
+        return now is not None and now.cseq == t.cseq and now.from_tag == t.from_tag
 
     def _answered(self, code: int, d: Dialog, t: Transaction, row: Row, i: int, batch: Batch,
                   step: Callable[[Step], None]) -> None:  # fmt: skip
