@@ -62,10 +62,9 @@ void aw_scan_vias(const uint8_t *p, size_t i, size_t end, aw_sip *s);
 int aw_plain_vias(const uint8_t *p, size_t *i, size_t limit, aw_sip *s);
 int aw_plain_addrs(const uint8_t *p, size_t *i, size_t limit, aw_addr *list, uint16_t *count,
                    unsigned most);
-int aw_plain_addr(const uint8_t *p, size_t *i, size_t limit, aw_addr *a);
-/* A sip: or tel: URI: its parts into *a. Returns the index of what stopped it, 0 when it is not
- * plain. */
-size_t aw_plain_uri(const uint8_t *p, size_t i, size_t limit, aw_addr *a);
+/* A sip: or tel: URI: its parts into *a, its parameters only when asked for. Returns the index of
+ * what stopped it, 0 when it is not plain. */
+size_t aw_plain_uri(const uint8_t *p, size_t i, size_t limit, int params, aw_addr *a);
 
 enum { AW_LINE_NO, AW_LINE_REQUEST, AW_LINE_RESPONSE };
 /* Is p[i..end) a SIP start line (end: its line end)? With out it is also read into *out. */
@@ -150,19 +149,15 @@ static inline uint32_t word32(const char *p) {
     return x;
 }
 
-/* The first byte of a class of aw_plain at or behind i. */
-static inline size_t plain(const uint8_t *p, size_t i, unsigned stops) {
-    for (;; i += 4) {
-        if (aw_plain[p[i]] & stops) return i;
-        if (aw_plain[p[i + 1]] & stops) return i + 1;
-        if (aw_plain[p[i + 2]] & stops) return i + 2;
-        if (aw_plain[p[i + 3]] & stops) return i + 3;
-    }
+static inline int is_crlf(const uint8_t *p) {
+    uint16_t x;
+    memcpy(&x, p, 2);
+    return x == word16("\r\n");
 }
 
 /* Is p[i] the CR of a line end that no fold follows? */
 static inline int ends_line(const uint8_t *p, size_t i, size_t limit) {
-    return limit - i >= 3 && p[i] == '\r' && p[i + 1] == '\n' && !is(p[i + 2], C_BLANK);
+    return limit - i >= 3 && is_crlf(p + i) && p[i + 2] != ' ' && p[i + 2] != '\t';
 }
 
 /* A port from i on. Returns the index behind it, 0 when it is not 1 to 65535. */
@@ -178,24 +173,9 @@ static inline size_t plain_port(const uint8_t *p, size_t i, uint16_t *port) {
     return value && i > from ? i : 0;
 }
 
-/* host or IPv6 reference. Returns the index behind it, 0 when it is not plain. */
-static inline size_t plain_host(const uint8_t *p, size_t i, aw_span *host) {
-    size_t from = i;
-    if (p[i] == '[') {
-        i = plain(p, ++from, P_IPV6);
-        if (p[i] != ']') return 0;
-        *host = span(from, i);
-        return i + 1;
-    }
-    i = plain(p, i, P_HOST);
-    if (i == from) return 0;
-    *host = span(from, i);
-    return i;
-}
+#define AW_ONES ((size_t)-1 / 255)
 
 /* ---- words of bytes ---- */
-
-#define AW_ONES ((size_t)-1 / 255)
 
 /* The high bit of every byte below 0x20, exact in each byte. */
 static inline size_t controls(size_t word) {
@@ -211,8 +191,70 @@ static inline size_t first_of(size_t found) {
 #endif
 }
 
+/* SSE2 is part of x86-64: no choice at run time. AW_PORTABLE leaves it out, for comparison. */
+#if defined(__SSE2__) && !defined(AW_PORTABLE)
+#define AW_SSE2 1
+#include <emmintrin.h>
+
+static inline __m128i sse_range(__m128i x, int low, int high) {
+    const __m128i from = _mm_sub_epi8(x, _mm_set1_epi8((char)low));
+    return _mm_cmpeq_epi8(_mm_min_epu8(from, _mm_set1_epi8((char)(high - low))), from);
+}
+static inline __m128i sse_upto(__m128i x, int high) {
+    return _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8((char)high)), x);
+}
+static inline __m128i sse_is(__m128i x, int c) {
+    return _mm_cmpeq_epi8(x, _mm_set1_epi8((char)c));
+}
+
+/* A bit for each of the 16 bytes that may be of the class: all that are, and a few others. */
+static inline unsigned sse_stops(const uint8_t *p, unsigned stops) {
+    const __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i found;
+    switch (stops) { /* a constant */
+    case P_HOST:
+    case P_TOKEN: { /* what is no letter, digit, '-' or '.' */
+        const __m128i letter = sse_range(_mm_or_si128(x, _mm_set1_epi8(0x20)), 'a', 'z');
+        const __m128i other = _mm_andnot_si128(sse_is(x, '/'), sse_range(x, '-', '9'));
+        return (unsigned)_mm_movemask_epi8(_mm_or_si128(letter, other)) ^ 0xffff;
+    }
+    case P_USER:
+        found = _mm_or_si128(sse_upto(x, '"'), sse_range(x, ':', '@'));
+        found = _mm_or_si128(found, _mm_or_si128(sse_is(x, ','), sse_range(x, '[', ']')));
+        break;
+    case P_URI:
+        found = _mm_andnot_si128(sse_is(x, '='), sse_range(x, ';', '@'));
+        found = _mm_or_si128(found, sse_upto(x, '"'));
+        break;
+    case P_VALUE: found = _mm_or_si128(sse_upto(x, ','), sse_is(x, ';')); break;
+    case P_WORD: found = sse_upto(x, ' '); break;
+    default: /* P_QUOTED */
+        found = _mm_or_si128(sse_upto(x, 0x1f), _mm_or_si128(sse_is(x, '"'), sse_is(x, '\\')));
+        break;
+    }
+    return (unsigned)_mm_movemask_epi8(found);
+}
+
+static inline uint64_t sse_controls(const uint8_t *p) {
+    const __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return (uint64_t)_mm_movemask_epi8(sse_upto(x, 0x1f));
+}
+#endif
+
 /* The first byte below 0x20 at or behind i, or end. */
 static inline size_t next_control(const uint8_t *p, size_t i, size_t end) {
+#ifdef AW_SSE2
+    /* Most lines are shorter than 64 bytes: one branch that can be foreseen. */
+    for (; i + 64 <= end; i += 64) {
+        const uint64_t found = sse_controls(p + i) | sse_controls(p + i + 16) << 16 |
+                               sse_controls(p + i + 32) << 32 | sse_controls(p + i + 48) << 48;
+        if (found) return i + (size_t)__builtin_ctzll(found);
+    }
+    for (; i + 16 <= end; i += 16) {
+        const uint64_t found = sse_controls(p + i);
+        if (found) return i + (size_t)__builtin_ctzll(found);
+    }
+#else
     enum { STEP = 2 * sizeof(size_t) };
     for (; i + STEP <= end; i += STEP) {
         size_t word, second;
@@ -226,13 +268,66 @@ static inline size_t next_control(const uint8_t *p, size_t i, size_t end) {
             if (found) return i + sizeof word + first_of(found);
         }
     }
+#endif
     while (i < end && p[i] >= 0x20) i++;
     return i;
 }
 
-/* The end of the value of a parameter (P_VALUE) at or behind i, for long ones. Eight bytes at a
- * time as far as none of them is below '-' or a ';': the others are looked at one by one. */
+/* As next_control(), for short lines. */
+static inline size_t next_control_near(const uint8_t *p, size_t i, size_t end) {
+#ifdef AW_SSE2
+    for (; i + 32 <= end; i += 32) {
+        const unsigned found = (unsigned)(sse_controls(p + i) | sse_controls(p + i + 16) << 16);
+        if (found) return i + (size_t)__builtin_ctz(found);
+    }
+#endif
+    return next_control(p, i, end);
+}
+
+/* The first byte of a class of aw_plain at or behind i, a byte at a time. */
+static inline size_t plain_short(const uint8_t *p, size_t i, unsigned stops) {
+    for (;; i += 4) {
+        if (aw_plain[p[i]] & stops) return i;
+        if (aw_plain[p[i + 1]] & stops) return i + 1;
+        if (aw_plain[p[i + 2]] & stops) return i + 2;
+        if (aw_plain[p[i + 3]] & stops) return i + 3;
+    }
+}
+
+/* The first byte of a class of aw_plain at or behind i. */
+static inline size_t plain(const uint8_t *p, size_t i, size_t limit, unsigned stops) {
+#ifdef AW_SSE2
+    while (i + 16 <= limit) {
+        const unsigned found = sse_stops(p + i, stops);
+        if (!found) {
+            i += 16;
+            continue;
+        }
+        i += (size_t)__builtin_ctz(found);
+        if (aw_plain[p[i]] & stops) return i;
+        i++;
+    }
+#else
+    (void)limit;
+#endif
+    return plain_short(p, i, stops);
+}
+
+/* The end of the value of a parameter (P_VALUE) at or behind i, for long ones. A word at a time
+ * as far as none of its bytes is below '-' or a ';': the others are looked at one by one. */
 static inline size_t plain_value(const uint8_t *p, size_t i, size_t limit) {
+#ifdef AW_SSE2
+    if (i + 32 <= limit) {
+        const unsigned found = sse_stops(p + i, P_VALUE) | sse_stops(p + i + 16, P_VALUE) << 16;
+        if (!found) {
+            i += 32;
+        } else {
+            i += (size_t)__builtin_ctz(found);
+            if (aw_plain[p[i]] & P_VALUE) return i;
+        }
+    }
+    return plain(p, i, limit, P_VALUE);
+#else
     enum { STEP = sizeof(size_t) };
     while (i + STEP <= limit) {
         size_t word;
@@ -240,7 +335,23 @@ static inline size_t plain_value(const uint8_t *p, size_t i, size_t limit) {
         if (((word - AW_ONES * 0x2d) | ((word ^ AW_ONES * ';') - AW_ONES)) & AW_ONES * 0x80) break;
         i += STEP;
     }
-    return plain(p, i, P_VALUE);
+    return plain_short(p, i, P_VALUE);
+#endif
+}
+
+/* host or IPv6 reference. Returns the index behind it, 0 when it is not plain. */
+static inline size_t plain_host(const uint8_t *p, size_t i, size_t limit, aw_span *host) {
+    size_t from = i;
+    if (p[i] == '[') {
+        i = plain_short(p, ++from, P_IPV6);
+        if (p[i] != ']') return 0;
+        *host = span(from, i);
+        return i + 1;
+    }
+    i = plain(p, i, limit, P_HOST);
+    if (i == from) return 0;
+    *host = span(from, i);
+    return i;
 }
 
 /* p[i..end) as a decimal number, 0xffffffff when larger. Returns the index behind the digits. */

@@ -17,7 +17,7 @@ static inline aw_span word_of(const uint8_t *p, sdp_line *line) {
     size_t i = line->i;
     if (line->plain) {
         while (p[i] == ' ') i++;
-        line->i = plain(p, i, P_WORD);
+        line->i = plain_short(p, i, P_WORD);
     } else {
         i = skip(p, i, line->end, C_BLANK);
         line->i = find(p, i, line->end, C_BLANK);
@@ -28,7 +28,7 @@ static inline aw_span word_of(const uint8_t *p, sdp_line *line) {
 /* nettype addrtype address; the address ends at '/' (TTL or number of addresses). */
 static aw_span connection_address(const uint8_t *p, sdp_line line) {
     if (line.plain && line.end - line.i > 7 && memcmp(p + line.i, "IN IP4 ", 7) == 0) {
-        const size_t from = line.i + 7, end = plain(p, from, P_HOST);
+        const size_t from = line.i + 7, end = plain(p, from, line.end, P_HOST);
         if (end > from && (end == line.end || p[end] == ' ' || p[end] == '/'))
             return span(from, end);
     }
@@ -111,9 +111,9 @@ int aw_sdp_scan(const uint8_t *p, size_t len, aw_sdp *out) {
     memset(out, 0, offsetof(aw_sdp, media));
     if (len > 65535) return AW_TOO_LONG;
     while (i < len) {
-        sdp_line line = {i + 2, next_control(p, i, len), 1};
+        sdp_line line = {i + 2, next_control_near(p, i, len), 1};
         size_t next = line.end + 2;
-        if (len - line.end < 2 || p[line.end] != '\r' || p[line.end + 1] != '\n') {
+        if (len - line.end < 2 || !is_crlf(p + line.end)) {
             const uint8_t *lf = memchr(p + line.end, '\n', len - line.end);
             line.plain = 0;
             line.end = lf ? (size_t)(lf - p) : len;
@@ -127,6 +127,10 @@ int aw_sdp_scan(const uint8_t *p, size_t len, aw_sdp *out) {
         }
         const uint8_t type = p[i];
         i = next;
+        if (type == 'a') { /* most lines are attributes */
+            if (line.i < line.end && !clipped) scan_attribute(p, line, m, &inactive, out);
+            continue;
+        }
         switch (type) {
         case 'v': version = looks = 1; break;
         case 'o':
@@ -158,9 +162,6 @@ int aw_sdp_scan(const uint8_t *p, size_t len, aw_sdp *out) {
             m = &out->media[out->media_count++];
             scan_media(p, line, m, out);
             if (inactive) m->bits |= AW_MEDIA_INACTIVE;
-            break;
-        case 'a':
-            if (line.i < line.end && !clipped) scan_attribute(p, line, m, &inactive, out);
             break;
         default:
             if (type < 'a' || type > 'z') out->anomalies |= BAD_LINE;

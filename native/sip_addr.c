@@ -250,7 +250,7 @@ static size_t plain_uri_params(const uint8_t *p, size_t i, size_t limit, aw_addr
         if (sip && limit - i >= 3 && fold16(p + i) == word16("lr") &&
             (p[i + 2] == ';' || p[i + 2] == '>' || p[i + 2] == '=' || p[i + 2] == ' '))
             a->bits |= AW_ADDR_LR;
-        i = plain(p, i, P_URI);
+        i = plain(p, i, limit, P_URI);
     } while (p[i] == ';');
     a->uri_params = span(from, i);
     return i;
@@ -263,31 +263,26 @@ static inline size_t plain_uri_front(const uint8_t *p, size_t i, size_t limit, a
     const size_t from = i + 4;
     if (scheme != word32("sip:")) {
         if (scheme != word32("tel:")) return 0;
-        i = plain(p, from, P_USER);
+        i = plain(p, from, limit, P_USER);
         if (i == from) return 0;
         a->user = span(from, i);
         a->bits |= AW_ADDR_TEL;
         return i;
     }
-    i = plain(p, from, P_HOST);
-    if (!(aw_plain[p[i]] & P_USER)) {
-        i = plain(p, i, P_USER);
-        if (p[i] != '@') return 0;
-    }
+    i = plain(p, from, limit, P_USER);
     if (p[i] == '@') {
         a->user = span(from, i);
-        if (!(i = plain_host(p, i + 1, &a->host))) return 0;
-    } else if (i > from) {
-        a->host = span(from, i);
-    } else if (!(i = plain_host(p, i, &a->host))) {
-        return 0;
+        i++;
+    } else {
+        i = from;
     }
+    if (!(i = plain_host(p, i, limit, &a->host))) return 0;
     return p[i] == ':' ? plain_port(p, i + 1, &a->port) : i;
 }
 
-size_t aw_plain_uri(const uint8_t *p, size_t i, size_t limit, aw_addr *a) {
+size_t aw_plain_uri(const uint8_t *p, size_t i, size_t limit, int params, aw_addr *a) {
     i = plain_uri_front(p, i, limit, a);
-    return p[i] == ';' && i ? plain_uri_params(p, i, limit, a) : i;
+    return i && params && p[i] == ';' ? plain_uri_params(p, i, limit, a) : i;
 }
 
 /* Parameters from the ';' at i on. Returns the index of the ',' or CR behind, or 0. */
@@ -302,7 +297,7 @@ static size_t plain_params(const uint8_t *p, size_t i, size_t limit, aw_addr *a)
             kept = &a->tag;
             i = name + 3;
         } else {
-            i = plain(p, name, P_TOKEN);
+            i = plain_short(p, name, P_TOKEN);
             if (i == name) return 0;
             if (p[i] != '=') continue;
             if (i == name + 7 && word == word32("expi") && fold32(p + name + 3) == word32("ires"))
@@ -317,16 +312,16 @@ static size_t plain_params(const uint8_t *p, size_t i, size_t limit, aw_addr *a)
 }
 
 /* The display name at i. Returns the index of the '<', 0 when it is not plain. */
-static size_t plain_display(const uint8_t *p, size_t i) {
+static size_t plain_display(const uint8_t *p, size_t i, size_t limit) {
     const size_t from = i;
     if (p[i] == '"') {
-        while (p[i = plain(p, i + 1, P_QUOTED)] == '\\')
+        while (p[i = plain(p, i + 1, limit, P_QUOTED)] == '\\')
             if (aw_plain[p[++i]] & P_WORD && p[i] != ' ') return 0;
         if (p[i] != '"') return 0;
         i++;
         while (p[i] == ' ') i++;
     } else {
-        while (p[i = plain(p, i, P_TOKEN)] == ' ') i++;
+        while (p[i = plain_short(p, i, P_TOKEN)] == ' ') i++;
     }
     return p[i] == '<' && i > from ? i : 0;
 }
@@ -336,35 +331,25 @@ static size_t plain_one(const uint8_t *p, size_t i, size_t limit, aw_addr *a) {
     const size_t from = i;
     if (limit - i < 5) return 0;
     if (p[i] == '<' || p[i + 3] != ':') {
-        if (p[i] != '<' && !(i = plain_display(p, i))) return 0;
+        if (p[i] != '<' && !(i = plain_display(p, i, limit))) return 0;
         memset(a, 0, sizeof *a);
         if (i > from) a->display = span(from, trim(p, from, i));
         a->bits = AW_ADDR_ANGLE;
         const size_t open = i + 1;
-        i = aw_plain_uri(p, open, limit, a);
-        if (p[i] != '>' || !i) return 0;
+        i = aw_plain_uri(p, open, limit, 1, a);
+        if (!i || p[i] != '>') return 0;
         a->uri = span(open, i);
         i++;
     } else {
         if (aw_plain[p[i]] & P_TOKEN) return 0;
         memset(a, 0, sizeof *a);
-        if (!(i = plain_uri_front(p, i, limit, a))) return 0;
+        if (!(i = aw_plain_uri(p, i, limit, 0, a))) return 0;
         a->uri = span(from, i);
     }
     if (p[i] == ';' && !(i = plain_params(p, i, limit, a))) return 0;
     if (p[i] != ',' && !ends_line(p, i, limit)) return 0;
     a->all = span(from, i);
     return i;
-}
-
-int aw_plain_addr(const uint8_t *p, size_t *at, size_t limit, aw_addr *a) {
-    const size_t end = plain_one(p, *at, limit, a);
-    if (end && p[end] == '\r') {
-        *at = end;
-        return 1;
-    }
-    a->all.off = 0; /* nothing was kept */
-    return 0;
 }
 
 int aw_plain_addrs(const uint8_t *p, size_t *at, size_t limit, aw_addr *list, uint16_t *count,

@@ -61,7 +61,7 @@ static aw_line line_from(const uint8_t *p, size_t i, size_t len, int folds, aw_s
 /* The (folded) line that starts at i. */
 static inline aw_line line_at(const uint8_t *p, size_t i, size_t len, int folds, aw_sip *s) {
     i = next_control(p, i, len);
-    if (len - i >= 3 && p[i] == '\r' && p[i + 1] == '\n' && !(folds && is_blank(p[i + 2]))) {
+    if (len - i >= 3 && is_crlf(p + i) && !(folds && is_blank(p[i + 2]))) {
         const aw_line line = {i, i + 2};
         return line;
     }
@@ -200,7 +200,7 @@ static int plain_cseq(const uint8_t *p, size_t *at, size_t limit, aw_sip *s) {
     const size_t digits_end = plain_number(p, *at, &value);
     if (!digits_end || p[digits_end] != ' ') return 0;
     const size_t method = digits_end + 1;
-    const size_t i = plain(p, method, P_TOKEN);
+    const size_t i = plain_short(p, method, P_TOKEN);
     if (i == method || !ends_line(p, i, limit)) return 0;
     s->cseq_value = span(*at, i);
     s->cseq_method = span(method, i);
@@ -230,14 +230,25 @@ static int plain_single_number(const uint8_t *p, size_t *at, size_t limit, uint3
     return 1;
 }
 
+/* From, To: one value. */
+static int plain_address(const uint8_t *p, size_t *at, size_t limit, aw_addr *kept) {
+    const size_t from = *at;
+    uint16_t count = 0;
+    if (kept->all.off) return 0;
+    if (aw_plain_addrs(p, at, limit, kept, &count, 1)) return 1;
+    kept->all.off = 0; /* nothing was kept */
+    *at = from;
+    return 0;
+}
+
 /* Reads the value at *at when it is plain; *at moves behind what was read. 1: to the line end. */
 static int keep_plain(const uint8_t *p, enum field field, size_t *at, size_t limit, aw_sip *s) {
     uint32_t value;
     aw_span *text;
     switch (field) {
     case F_VIA: return aw_plain_vias(p, at, limit, s);
-    case F_FROM: return !s->from.all.off && aw_plain_addr(p, at, limit, &s->from);
-    case F_TO: return !s->to.all.off && aw_plain_addr(p, at, limit, &s->to);
+    case F_FROM: return plain_address(p, at, limit, &s->from);
+    case F_TO: return plain_address(p, at, limit, &s->to);
     case F_CONTACT: return aw_plain_addrs(p, at, limit, s->contact, &s->contacts, AW_CONTACTS);
     case F_ROUTE: return aw_plain_addrs(p, at, limit, s->route, &s->routes, AW_ROUTES);
     case F_RECORD_ROUTE:
@@ -264,9 +275,10 @@ static int keep_plain(const uint8_t *p, enum field field, size_t *at, size_t lim
     return plain_text(p, at, limit, text);
 }
 
-/* The header field at i. Returns the start of the next line. safe: index of a later line feed. */
-static size_t scan_field(const uint8_t *p, size_t i, size_t safe, size_t limit, aw_sip *s) {
-    if (i < safe && limit - i > 16) {
+/* The header field at i. Returns the start of the next line. safe: up to where a line feed and 16
+ * bytes are ahead. */
+static inline size_t scan_field(const uint8_t *p, size_t i, size_t safe, size_t limit, aw_sip *s) {
+    if (i < safe) {
         size_t length;
         const enum field field = plain_field(p + i, &length);
         if (field != F_OTHER) {
@@ -279,7 +291,7 @@ static size_t scan_field(const uint8_t *p, size_t i, size_t safe, size_t limit, 
             keep(p, field, i, at, trim(p, at, line.end), s);
             return line.next;
         }
-        const size_t colon = plain(p, i, P_TOKEN);
+        const size_t colon = plain(p, i, limit, P_TOKEN);
         if (colon > i && p[colon] == ':') {
             const size_t end = next_control(p, colon, limit);
             if (ends_line(p, end, limit)) return end + 2;
@@ -353,6 +365,7 @@ int aw_sip_scan(const uint8_t *p, size_t len, int stream, aw_sip *s) {
     size_t safe = limit - 1;
     while (safe > i && p[safe] != '\n' && limit - safe < LOOK_BACK) safe--;
     if (p[safe] != '\n') safe = 0;
+    if (safe + 16 > limit) safe = limit < 16 ? 0 : limit - 16;
 
     for (;;) {
         if (i == limit) {

@@ -113,22 +113,20 @@ static void read_request(const uint8_t *p, size_t method, size_t method_end, siz
 }
 
 int aw_plain_start_line(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
-    if (end - i < 16) return AW_LINE_NO;
+    if (end - i < 12) return AW_LINE_NO;
     if (memcmp(p + i, "SIP/2.0 ", 8) == 0) {
-        uint32_t status;
-        if (number(p, i + 8, end, &status) != i + 11 || status < 100 || status > 699 ||
-            p[i + 11] != ' ')
-            return AW_LINE_NO;
-        s->status = (uint16_t)status;
+        const unsigned hundreds = p[i + 8] - 48u, tens = p[i + 9] - 48u, ones = p[i + 10] - 48u;
+        if (hundreds - 1 > 5 || tens > 9 || ones > 9 || p[i + 11] != ' ') return AW_LINE_NO;
+        s->status = (uint16_t)(hundreds * 100 + tens * 10 + ones);
         s->reason = span(i + 12, end);
         return AW_LINE_RESPONSE;
     }
     if (memcmp(p + end - 8, " SIP/2.0", 8) != 0) return AW_LINE_NO;
-    const size_t method_end = plain(p, i, P_TOKEN), version = end - 8;
+    const size_t method_end = plain_short(p, i, P_TOKEN), version = end - 8;
     aw_addr uri;
     if (method_end == i || p[method_end] != ' ') return AW_LINE_NO;
     memset(&uri, 0, sizeof uri);
-    if (aw_plain_uri(p, method_end + 1, end, &uri) != version) return AW_LINE_NO;
+    if (aw_plain_uri(p, method_end + 1, end, 1, &uri) != version) return AW_LINE_NO;
     s->method_name = span(i, method_end);
     s->method = (uint16_t)aw_method_of(p + i, method_end - i);
     s->request_uri = span(method_end + 1, version);

@@ -168,10 +168,10 @@ static size_t plain_via(const uint8_t *p, size_t i, size_t limit, aw_via *v) {
     const size_t from = i;
     if (limit - i < 16 || memcmp(p + i, "SIP/2.0/", 8) != 0) return 0;
     memset(v, 0, sizeof *v);
-    i = plain(p, from + 8, P_TOKEN);
+    i = plain_short(p, from + 8, P_TOKEN);
     if (p[i] != ' ' || i == from + 8) return 0;
     v->transport = span(from + 8, i);
-    if (!(i = plain_host(p, i + 1, &v->host))) return 0;
+    if (!(i = plain_host(p, i + 1, limit, &v->host))) return 0;
     if (p[i] == ':' && !(i = plain_port(p, i + 1, &v->port))) return 0;
     while (p[i] == ';') {
         aw_span *kept = NULL;
@@ -199,7 +199,7 @@ static size_t plain_via(const uint8_t *p, size_t i, size_t limit, aw_via *v) {
         } else if (word == word32("madd")) {
             return 0;
         } else {
-            i = plain(p, name, P_TOKEN);
+            i = plain_short(p, name, P_TOKEN);
             if (i == name) return 0;
             if (p[i] != '=') continue;
             value = i + 1;

@@ -18,9 +18,17 @@ GENERATOR = ROOT.parent / "shared" / "bench" / "gen_corpus.py"
 SOURCES = ["chars.c", "sip_start.c", "sip_addr.c", "sip_via.c", "sip_scan.c", "sdp_scan.c"]
 
 
-def build(directory: Path, compiler: str = "cc") -> Path:
-    program = directory / "scan_bench"
-    command = [compiler, "-std=gnu11", "-O2", f"-I{ROOT / 'native'}", "-o", str(program)]
+def build(directory: Path, compiler: str = "cc", portable: bool = False) -> Path:
+    program = directory / ("scan_bench_portable" if portable else "scan_bench")
+    command = [
+        compiler,
+        *(["-DAW_PORTABLE"] if portable else []),
+        "-std=gnu11",
+        "-O2",
+        f"-I{ROOT / 'native'}",
+        "-o",
+        str(program),
+    ]
     command += [str(Path(__file__).with_name("scan_bench.c"))]
     command += [str(ROOT / "native" / name) for name in SOURCES]
     subprocess.run(command, check=True)
@@ -50,13 +58,13 @@ def main() -> None:
         sys.exit(f"{GENERATOR} is not there: no corpus to measure with")
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        program = build(directory, *sys.argv[1:2])
         messages = corpus(directory)
-        print(
-            subprocess.run([program, messages], check=True, capture_output=True, text=True).stdout
-        )
-        counted = [instructions(directory, program, messages, what) for what in ("once", "none")]
-        print(f"instructions/message {(counted[0] - counted[1]) / 2000:.0f}")
+        for portable in (True, False):
+            program = build(directory, *sys.argv[1:2], portable=portable)
+            run = subprocess.run([program, messages], check=True, capture_output=True, text=True)
+            counted = [instructions(directory, program, messages, w) for w in ("once", "none")]
+            print("portable" if portable else "as built for this CPU")
+            print(run.stdout + f"instructions/message {(counted[0] - counted[1]) / 2000:.0f}")
 
 
 if __name__ == "__main__":

@@ -122,6 +122,55 @@ def records() -> Iterator[bytes]:
             yield struct.pack("<BI", chosen, len(data) - 1) + data[1:]
 
 
+def seeds(directory: Path) -> list[Path]:
+    """Plain messages, whatever else is there to read: most of the code is for these."""
+    via = "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK-524287-1---f92714705c7e028b;rport\r\n"
+    rest = (
+        'From: "A \\" B" <sip:+49301@pbx.example.com;user=phone>;tag=9a8b7c\r\n'
+        "To: sip:bob@[2001:db8::1]:5070\r\nCall-ID: 0123456789abcdef@192.0.2.1\r\n"
+        "CSeq: 314159 INVITE\r\nContact: <tel:+49302;isub=1>, <sip:a@b:5061;lr>;expires=60\r\n"
+        "Record-Route: <sip:p1.example.com;lr=on>,<sip:p2.example.com:5062;lr>\r\n"
+        "Supported: timer\r\nMax-Forwards: 70\r\nContent-Type: application/sdp\r\n"
+    )
+    body = (
+        "v=0\r\no=- 1 2 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+        "m=audio 49170 RTP/AVP 0 101\r\na=rtcp:49171 IN IP4 192.0.2.1\r\na=ice-ufrag:x\r\n"
+    )
+    both = via + rest + f"Content-Length: {len(body)}\r\n\r\n{body}"
+    compact = both.replace("Via:", "v:").replace("From:", "f:").replace("Contact:", "m:")
+    messages = [
+        "INVITE sip:bob@example.com:5060;transport=udp SIP/2.0\r\n" + both,
+        "SIP/2.0 200 OK\r\n" + via + compact,
+    ]
+    files = [directory / f"seed{i}" for i in range(len(messages))]
+    for file, message in zip(files, messages, strict=True):
+        file.write_bytes(message.encode())
+    return files
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_the_vector_code_says_what_the_portable_code_says(compiler: str, tmp_path: Path) -> None:
+    if shutil.which(compiler) is None:
+        assert not IN_CI, f"{compiler} is not installed"
+        pytest.skip(f"{compiler} is not installed")
+    native, variants = HERE.parents[1] / "native", HERE / "variants"
+    flags = [compiler, "-std=c11", "-O2", "-D_GNU_SOURCE", f"-I{native}"]
+    objects = []
+    for name in ("chars", "sip_start", "sip_addr", "sip_via", "sip_scan", "sdp_scan"):
+        for variant in ("own", "portable"):
+            objects.append(tmp_path / f"{variant}_{name}.o")
+            other = ["-include", str(variants / "portable.h")] if variant == "portable" else []
+            command = [*flags, *other, "-c", "-o", str(objects[-1]), str(native / f"{name}.c")]
+            subprocess.run(command, check=True)
+    program = tmp_path / "compare"
+    command = [*flags, "-o", str(program), str(variants / "compare.c"), *map(str, objects)]
+    subprocess.run(command, check=True)
+    files = [*seeds(tmp_path), *sorted(TORTURE.glob("*.dat"))]
+    run = subprocess.run([program, "20000", *map(str, files)], capture_output=True)
+    assert run.returncode == 0, run.stdout.decode(errors="replace")
+    assert b"scans compared" in run.stdout
+
+
 def test_a_32_bit_big_endian_cpu_says_the_same(tmp_path: Path) -> None:
     emulated = emulator()
     stdin = b"".join(records())
