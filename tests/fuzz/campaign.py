@@ -121,7 +121,8 @@ def run(parts: list[Part], place: Place = HERE_AND_NOW) -> list[Outcome]:
     while waiting or running:
         while waiting and len(running) < (os.cpu_count() or 1):
             number, part = waiting.pop(0)
-            log = OUT / "logs" / f"{part.target}-{part.build}-{part.longest}-{number}.log"
+            name = f"{part.target}-{part.build}-{part.longest}-{number}-{os.getpid()}.log"
+            log = OUT / "logs" / name
             with log.open("w") as file:
                 process = subprocess.Popen(
                     ["nice", "-n", "10", *command(part, number, place)],
