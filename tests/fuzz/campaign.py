@@ -5,7 +5,8 @@ more an execution, BUILD=fast runs more of them; by default each target has half
 CPUs are used, with low priority. Inputs that reach something new are kept in out/corpus/, an
 input that fails in out/findings/: put it into regressions/<target>/, then repair.
 
-REFERENCE=<commit>: native/ of that commit must say the same of every input.
+REFERENCE=<commit>: native/ of that commit must say the same of every input (without it, the
+portable variant of the scanner must).
 TARGET=coverage prints the line coverage of native/ instead (line_coverage.py); TARGET=corpus makes
 the committed corpus anew (corpus.py).
 """

@@ -7,7 +7,7 @@
  * - The result does not depend on what was in it, nor on where the frame lies in memory.
  * - The frame up to the end of its payload gives the same again, but for TRUNCATED.
  * - More bytes behind a frame whose length is known change nothing.
- * - With REFERENCE: another version of the parser says the same.
+ * - Every variant agrees: the portable one says the same (or the one of REFERENCE, a commit).
  */
 #include "fuzz.h"
 #include "links.h"

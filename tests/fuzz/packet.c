@@ -13,7 +13,7 @@
  * - A table that lies about its buffer gives no row outside it.
  * - A TCP connection gives the same messages however it is cut in two, the rest of the first
  *   segment being put in front of the second.
- * - With REFERENCE: another version of the code makes the same rows.
+ * - Every variant agrees: the portable one makes the same rows (or that of REFERENCE, a commit).
  */
 #include "fuzz.h"
 #include "links.h"

@@ -9,7 +9,7 @@
  *   entries past the count are not written.
  * - An empty line behind the body changes nothing, and neither does a NUL-free line of a type that
  *   is not read.
- * - With REFERENCE: another version of the scanner says the same.
+ * - Every variant agrees: the portable one says the same (or the one of REFERENCE, a commit).
  */
 #include "fuzz.h"
 

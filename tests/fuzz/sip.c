@@ -11,7 +11,7 @@
  * - p[0..consumed) gives the same again, as a stream and as a datagram.
  * - A message that is cut anywhere is no message yet: how TCP splits it changes nothing.
  * - What a stream accepts a datagram accepts, with the same values in front of the body.
- * - With REFERENCE: another version of the scanner says the same.
+ * - Every variant agrees: the portable one says the same (or the one of REFERENCE, a commit).
  */
 #include "fuzz.h"
 
