@@ -479,3 +479,17 @@ def test_a_call_back_into_the_house_counts_a_repeated_2xx_once() -> None:
     one.lan += two.lan
     one.wan += two.wan
     assert calls(verdict(one)) == [("dropped", "missing", 10)]
+
+
+def test_a_provider_that_was_seen_to_find_the_phone_is_not_told_to_handle_nat() -> None:
+    house = House()
+    register(house, 0)
+    incoming_call(house, 5, "fine@provider")
+    marks(house, 20)
+    call = Incoming(house, "loss@provider")
+    call.invite(100)
+    call.ok(102)
+    call.dropped(102)
+    reports = verdict(house)
+    assert hurt(reports) == ["DLG001"]
+    assert not advice(reports)

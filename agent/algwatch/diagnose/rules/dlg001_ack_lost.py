@@ -4,15 +4,17 @@ What it sees
     The 2xx, its retransmissions at T1, 2*T1, ... T2, and no ACK that reaches the callee. The two
     taps tell where it was lost: it never reached the WAN side, it arrived there and not in the
     LAN, it left for a port where nobody is, it left the phone and not the router, or it left the
-    router and the 2xx still comes.
+    router and the 2xx still comes. What stopped here because it was sent to a port that is not
+    the phone's, or came from a host that no phone has sent anything to, is not put on the router.
 
 Why it breaks calls
     The callee must hear an ACK. Without one it repeats its 2xx for 64*T1 = 32 s and then ends the
     call with BYE: the call is answered, talks, and drops.
 
 What else looks the same
-    A capture that ends too early (CAP005); an ACK that crosses one retransmission on the way; TCP,
-    where the 2xx is not repeated at the transport's cost but the rule is the same.
+    A capture that ends too early (CAP005); an ACK that crosses one retransmission on the way; an
+    ACK that took a way without a tap: then the 2xx stops coming and nobody hangs up. Over TCP the
+    2xx is repeated all the same.
 
 Recommendation
     See the finding beside this one that names the cause (DLG002, DLG004, ALG011). Without one:

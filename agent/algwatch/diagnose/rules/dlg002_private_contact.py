@@ -11,7 +11,8 @@ Why it breaks calls
 
 What else looks the same
     A provider that ignores the Contact and sends to where the 2xx came from: its calls complete,
-    and this rule stays silent. A provider inside the same private network.
+    and once one did, an ACK that is missing was lost otherwise and this rule stays silent. A
+    provider inside the same private network.
 
 Recommendation
     On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of
@@ -56,6 +57,9 @@ def check(call: Call, context: Context) -> Finding | None:
         return None
     if not call.two_sided and address.is_unroutable(ends.src):
         return None
+    invite = call.crossings.get("INVITE")
+    if invite is not None and context.peers.of(invite).completed_untouched:
+        return None  # this provider finds the phone in spite of its Contact
     contact = contacts[0].all.decode("utf-8", "replace")
     proof = [evidence(answer, f"Contact: {contact}", f"an address that {ends.dst} can reach")]
     lan = call.dialogs[LAN]
