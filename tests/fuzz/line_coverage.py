@@ -1,7 +1,7 @@
 """Line coverage of native/: make fuzz TARGET=coverage.
 
 Runs the checks of tests/native, and the fuzz targets over this project's own seeds and corpus,
-in a build that counts, and prints a line a file. Also fails below LEAST percent.
+in builds that count (with and without SSE2), and prints a line a file. Fails below LEAST percent.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Lines = dict[str, dict[int, int]]  # file, line, times executed
 
 
 def compiled(source: Path, *flags: str) -> str:
-    made = OUT / f"{source.parent.name}-{source.stem}.o"
+    made = OUT / f"{source.parent.name}-{source.stem}{'-portable' * ('-DAW_PORTABLE' in flags)}.o"
     command = ["gcc", *FLAGS, *flags, "-c", "-o", str(made), str(source.relative_to(ROOT))]
     subprocess.run(command, cwd=ROOT, check=True)
     return str(made)
@@ -63,6 +63,10 @@ def measure() -> Lines:
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     native = [compiled(path, "--coverage") for path in sorted((ROOT / "native").glob("*.c"))]
+    portable = [
+        compiled(path, "--coverage", "-DAW_PORTABLE")
+        for path in sorted((ROOT / "native").glob("*.c"))
+    ]
     checks = [compiled(CHECKS / name) for name in CHECK_SOURCES]
     torture = sorted(map(str, (seeds.SHARED / "torture").rglob("*.dat")))
     run("check", [*native, *checks], torture)
@@ -70,7 +74,9 @@ def measure() -> Lines:
     driver = [compiled(HERE / "exact.c"), compiled(HERE / "replay.c")]
     for target in seeds.NATIVE_TARGETS:
         inputs = "\n".join(map(str, sorted((OUT / "seeds" / target).iterdir())))
-        run(target, [*native, *driver, compiled(HERE / f"{target}.c")], ["-"], inputs)
+        own = [*driver, compiled(HERE / f"{target}.c")]
+        run(target, [*native, *own], ["-"], inputs)
+        run(f"{target}-portable", [*portable, *own], ["-"], inputs)
     return counted()
 
 
