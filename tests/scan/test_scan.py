@@ -152,6 +152,7 @@ class Log:
                 text = self.payload[offset : offset + length].decode("latin-1")
                 text = text.replace("\\", "\\\\").replace("\r", "\\r").replace("\n", "\\n")
                 text = text.replace("\t", "\\t").replace("\0", "\\0")
+                text = re.sub(r"[^ -~]", lambda found: f"\\x{ord(found[0]):02x}", text)
                 yield f'off={offset} len={length} {name}="{text}"'
         for name, value in self.numbers:
             if wanted(name):
