@@ -166,9 +166,9 @@ def test_the_vector_code_says_what_the_portable_code_says(compiler: str, tmp_pat
     command = [*flags, "-o", str(program), str(variants / "compare.c"), *map(str, objects)]
     subprocess.run(command, check=True)
     files = [*seeds(tmp_path), *sorted(TORTURE.glob("*.dat"))]
-    run = subprocess.run([program, "20000", *map(str, files)], capture_output=True)
-    assert run.returncode == 0, run.stdout.decode(errors="replace")
-    assert b"scans compared" in run.stdout
+    compared = subprocess.run([str(program), "20000", *map(str, files)], capture_output=True)
+    assert compared.returncode == 0, compared.stdout.decode(errors="replace")
+    assert b"scans compared" in compared.stdout
 
 
 def test_a_32_bit_big_endian_cpu_says_the_same(tmp_path: Path) -> None:
