@@ -157,6 +157,20 @@ def test_a_2xx_without_its_invite_is_answered_and_partial() -> None:
     assert seconds(dialog.answered_at) == 2.0
 
 
+def test_a_capture_that_begins_while_it_rings_still_sees_the_answer() -> None:
+    house = House()
+    call = Outgoing(house, "one")
+    call.invite(1)
+    call.respond(1.1, 180)
+    call.ok(2)
+    call.ack(2.1)
+    dialog = one(house.sorted()[0][1:])
+    assert dialog.partial
+    assert seconds(dialog.answered_at) == 2.0
+    assert seconds(dialog.acked_at) == 2.1
+    assert dialog.final_retransmissions == 0
+
+
 def test_the_first_and_the_latest_ack_are_kept() -> None:
     house = House()
     call = Outgoing(house, "one")

@@ -10,7 +10,6 @@ from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.rewrite import rewrites
 from algwatch.sip.dialog import (
-    ANSWERED,
     BYE_SENT,
     CONFIRMED,
     ENDED,
@@ -20,7 +19,7 @@ from algwatch.sip.dialog import (
     Dialog,
     Step,
 )
-from algwatch.sip.message import Message
+from algwatch.sip.message import Message, parties
 from algwatch.sip.timers import ACK_WAIT, SECOND, T2, T4, TIMER_B, TIMER_F, WINDOW
 
 # What the stages above are told: (call, moment).
@@ -65,7 +64,7 @@ class Call:
     def __init__(self, key: int, first: Sighting, two_sided: bool) -> None:
         self.key = key
         self.two_sided = two_sided
-        self.call_id, self.from_, self.to = Message(first.payload).parties()
+        self.call_id, self.from_, self.to = parties(first.payload)
         self.dialogs: list[Dialog | None] = [None, None, None]
         self.inbound: bool | None = None
         if two_sided:
@@ -274,10 +273,11 @@ class Calls:
             at = row[0]
             if code == CONFIRMED:
                 self._confirmed.add(at, call)
-            elif code == ANSWERED:
-                self._ack_wait.add(at, (call, at))
-            elif code == REPEATED:
-                if d.invite is not None and d.invite.finals > REPEATS and not call.predicted:
+            elif code == REPEATED and d.invite is not None:
+                # A 2xx that never came again is not judged for its ACK (see ack).
+                if d.invite.finals == 2:
+                    self._ack_wait.add(d.answered_at, (call, d.answered_at))
+                if d.invite.finals > REPEATS and not call.predicted:
                     self._soon.add(at, call)
             elif code in (ENDED, UNANSWERED, BYE_SENT):
                 if code != ENDED or not d.bye_at:

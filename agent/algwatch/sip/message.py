@@ -44,6 +44,19 @@ def identity(payload: bytes) -> tuple[bytes, int, int, bytes, bytes]:
     )
 
 
+def parties(payload: bytes) -> tuple[str, str, str]:
+    """Call-ID, From URI and To URI as text: what every call is listed with."""
+    code, s = scan_briefly(payload)
+    if code <= 0:
+        return "", "", ""
+    call_id, caller, callee = s[SIP.CALL_ID], s[_FROM_URI], s[_TO_URI]
+    return (
+        payload[call_id : call_id + s[SIP.CALL_ID + 1]].decode("utf-8", "replace"),
+        payload[caller : caller + s[_FROM_URI + 1]].decode("utf-8", "replace"),
+        payload[callee : callee + s[_TO_URI + 1]].decode("utf-8", "replace"),
+    )
+
+
 class Via:
     """One Via value: sent-by (host, port; 0 = none written), branch, received, rport, maddr.
 
@@ -147,15 +160,6 @@ class Message:
     @property
     def cseq(self) -> int:
         return self.scanned[SIP.CSEQ] << 16 | self.scanned[SIP.CSEQ + 1]
-
-    def parties(self) -> tuple[str, str, str]:
-        """Call-ID, From URI and To URI as text: what every call is listed with."""
-        span = self.span
-        return (
-            to_text(span(SIP.CALL_ID)),
-            to_text(span(_FROM_URI)),
-            to_text(span(_TO_URI)),
-        )
 
     @property
     def from_(self) -> Address:

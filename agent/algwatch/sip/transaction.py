@@ -29,37 +29,31 @@ TWIN = SECOND // 200
 
 Event = tuple[int, "Transaction", Row, int]
 Seen = tuple[Row, int]  # a row and its index in the batch
-_Keyed = tuple[int, "Transaction"]
 
 
 class Transaction:
-    """method, cseq, call (hash), from_tag (hash): of the request. requests: how often it was
-    seen. finals: how often the final response was. flow, final_flow: hashes of the flows on which
-    they travel; the same on another flow is a copy (a hop further, a replay) and no
-    retransmission. Times in ns; 0 = not yet. mark: status, IP ID,
-    TTL and method of its latest message in one number. stranger: see sip/strangers.py."""
+    """key: in the table. method, cseq, call (hash), from_tag (hash): of the request. requests: how
+    often it was seen. finals: how often the final response was. flow, final_flow: hashes of the
+    flows on which they travel; the same on another flow is a copy (a hop further, a replay) and
+    no retransmission. Times in ns; 0 = not yet. mark: status, IP ID, TTL and method of its latest
+    message in one number. stranger: see sip/strangers.py."""
 
     __slots__ = ("at", "call", "cseq", "final_at", "final_flow", "finals", "flow", "from_tag",
-                 "last_at", "mark", "method", "provisional_at", "requests", "status",
+                 "key", "last_at", "mark", "method", "provisional_at", "requests", "status",
                  "stranger")  # fmt: skip
 
-    def __init__(self, row: Row, mark: int) -> None:
-        (self.at, _, self.call, _, flow, self.from_tag, _, self.cseq, _, _, status, _, _, _,
-         self.method, _, _) = row  # fmt: skip
+    def __init__(self, key: int, at: int, call: int, from_tag: int, cseq: int, method: int,
+                 mark: int) -> None:  # fmt: skip
+        self.key = key
+        self.at = self.last_at = at
+        self.call = call
+        self.from_tag = from_tag
+        self.cseq = cseq
+        self.method = method
         self.mark = mark
-        self.last_at = self.at
-        self.status = status
-        self.provisional_at = 0
         self.stranger = False
-        if status:
-            self.requests = self.flow = 0
-            self.finals = 1
-            self.final_at = self.at
-            self.final_flow = flow
-        else:
-            self.requests = 1
-            self.finals = self.final_at = self.final_flow = 0
-            self.flow = flow
+        self.requests = self.finals = self.status = 0
+        self.flow = self.final_flow = self.provisional_at = self.final_at = 0
 
 
 class Transactions:
@@ -77,8 +71,8 @@ class Transactions:
         self.messages = 0
         self.duplicates = 0
         self.duplicate: Seen | None = None
-        self._young: Deadlines[_Keyed] = Deadlines(T4, 2 * limit, self._is_live)
-        self._waiting: Deadlines[_Keyed] = Deadlines(TIMER_B, 2 * limit, self._is_live)
+        self._young: Deadlines[Transaction] = Deadlines(T4, 2 * limit, self._is_live)
+        self._waiting: Deadlines[Transaction] = Deadlines(TIMER_B, 2 * limit, self._is_live)
 
     def feed(self, batch: Batch, fresh: list[Seen] | None, other: list[Seen]) -> list[Event]:
         """Appends rows of SIP messages that are no duplicates to fresh (where somebody wants
@@ -91,7 +85,9 @@ class Transactions:
         strangers = self.strangers
         duplicates = self.duplicates
         for i, row in enumerate(ROW.iter_unpack(batch.rows)):
-            (at, key, call, _, flow, _, _, _, _, _, status, ip_id, _, kind, method, ttl, _) = row
+            (at, key, call, _, flow, tag, _, cseq, _, _, status, ip_id, _, kind, method, ttl, _) = (
+                row
+            )
             if kind != KIND_SIP:
                 other.append((row, i))
                 continue
@@ -99,11 +95,23 @@ class Transactions:
             mark = status << 32 | ip_id << 16 | ttl << 8 | method
             t = get(key)
             if t is None:
-                t = Transaction(row, mark)
-                t.stranger = strangers is not None and not status and strangers.meet(row, i, batch)
+                t = Transaction(key, at, call, tag, cseq, method, mark)
+                if status:
+                    if status < 200:
+                        t.provisional_at = at
+                    else:
+                        t.status = status
+                        t.finals = 1
+                        t.final_at = at
+                        t.final_flow = flow
+                    event((ORPHAN, t, row, i))
+                else:
+                    t.requests = 1
+                    t.flow = flow
+                    t.stranger = strangers is not None and strangers.meet(row, i, batch)
+                    event((REQUEST, t, row, i))
                 table.add(key, t, t.stranger)
-                young(at, (key, t))
-                event((ORPHAN if status else REQUEST, t, row, i))
+                young(at, t)
             elif t.mark == mark and at - t.last_at < (WINDOW if ip_id else TWIN):
                 self.duplicates += 1
                 self.duplicate = (row, i)
@@ -144,33 +152,33 @@ class Transactions:
         young, waiting = self._young, self._waiting
         # A ladder of retransmissions has gaps of T2 at most: what was answered and then silent
         # for T4 is over. What was not answered is looked at again when Timer B or F is due.
-        for key, t in young.due(now):
-            if not self._is_live((key, t)):
+        for t in young.due(now):
+            if not self._is_live(t):
                 continue  # evicted
             if t.final_at or t.method == ACK:
                 idle = t.last_at + T4
                 if idle <= now:
-                    del self.table[key]
+                    del self.table[t.key]
                 else:
-                    young.add_due(idle, (key, t))
+                    young.add_due(idle, t)
             else:
-                waiting.add(t.at, (key, t))
-        for key, t in waiting.due(now):
-            if not self._is_live((key, t)):
+                waiting.add(t.at, t)
+        for t in waiting.due(now):
+            if not self._is_live(t):
                 continue
             if t.final_at:
-                young.add_due(max(now, t.last_at) + T4, (key, t))
+                young.add_due(max(now, t.last_at) + T4, t)
             elif t.provisional_at and t.method == INVITE:
                 # INVITE has no timer while it proceeds (section 17.1.1.2).
-                waiting.add(now, (key, t))
+                waiting.add(now, t)
             else:
                 if not t.provisional_at and t.requests:
                     events.append((TIMED_OUT, t, _timed_out(t, now), -1))
-                del self.table[key]
+                del self.table[t.key]
         return events
 
-    def _is_live(self, keyed: _Keyed) -> bool:
-        return self.table.get(keyed[0]) is keyed[1]
+    def _is_live(self, t: Transaction) -> bool:
+        return self.table.get(t.key) is t
 
 
 def _timed_out(t: Transaction, now: int) -> Row:
