@@ -34,11 +34,13 @@ REPEATS = 2
 REWRITTEN = 8  # rewritten messages that a call keeps as evidence
 
 
+_LABELS = [[f"{c}xx {name}" if c else name for name in METHOD_NAMES] for c in range(10)]
+
+
 def label(crossing: Crossing) -> str:
     """INVITE, "2xx INVITE", ACK, ...: what kind of message it is within its call."""
     row = crossing.entered.row
-    name = METHOD_NAMES[row[METHOD]]
-    return f"{row[STATUS] // 100}xx {name}" if row[STATUS] else name
+    return _LABELS[row[STATUS] // 100 % 10][row[METHOD]]
 
 
 _NO_CROSSINGS: dict[str, Crossing] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from algwatch.base.sighting import AT
+from algwatch.base.sighting import AT, FLOW, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
 from algwatch.sip.timers import SECOND
@@ -25,6 +25,7 @@ class Mappings:
 
     def __init__(self, limit: int) -> None:
         self._table: Table[bytes, _Entry] = Table(limit)
+        self._agreed: Table[int, int] = Table(2 * limit)
 
     def feed(self, crossing: Crossing) -> None:
         """Learn from an outbound crossing; of an inbound one set `expected` when it went to
@@ -32,6 +33,17 @@ class Mappings:
         lan, wan = crossing.lan, crossing.wan
         if lan is None or wan is None:
             return
+        # The same two flows as a moment ago say the same again; most messages end here.
+        flows = lan.row[FLOW] << 32 | wan.row[FLOW]
+        at = lan.row[AT]
+        if 0 <= at - self._agreed.get(flows, -SECOND) < SECOND:
+            return
+        self._compare(crossing, lan, wan)
+        if crossing.expected is None:
+            self._agreed.pop(flows, None)
+            self._agreed.add(flows, at)
+
+    def _compare(self, crossing: Crossing, lan: Sighting, wan: Sighting) -> None:
         if crossing.outbound:
             inside = lan.source
             outside = wan.source
