@@ -46,6 +46,14 @@ def test_a_healthy_call_needs_nothing_done() -> None:
     assert "What to do" not in text and "Nothing hurts: nothing to do." in text
 
 
+def test_what_may_still_do_harm_is_not_called_nothing() -> None:
+    golden = LAB.parent / "dlg001-predicted"
+    text, status = shown(**{side: [golden / f"{side}.pcap"] for side in ("lan", "wan")})
+    assert status == 0
+    assert "may do harm" in text
+    assert "Nothing hurts" not in text and "worth another look" in flat(text)
+
+
 def test_a_rewritten_call_that_completed_is_called_harmless() -> None:
     text, status = shown(**recorded("2"))
     assert status == 0

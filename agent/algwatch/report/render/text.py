@@ -65,7 +65,8 @@ class Said:
 
 class Collected:
     """Everything that the pipeline said, bounded. calls: summaries of those that are drawn, in
-    the order of their ends; findings: by Call-ID, then by key; outcomes: counts of all calls."""
+    the order of their ends; findings: by Call-ID, then by key; outcomes: counts of all calls;
+    status: 1 when something hurt; doubtful: something may."""
 
     def __init__(self, ladder: Ladder) -> None:
         self.ladder = ladder
@@ -75,6 +76,7 @@ class Collected:
         self.outcomes: dict[str, int] = {}
         self.advice: dict[tuple[str, str], Advice] = {}
         self.status = 0
+        self.doubtful = False
 
     def add(self, report: Finding | Advice | CallSummary) -> None:
         if isinstance(report, CallSummary):
@@ -95,6 +97,7 @@ class Collected:
         if finding.harm in ("observed", "certain"):
             self.status = 1
         if finding.harm != "none":
+            self.doubtful = True
             self.ladder.hurts(finding.call_id)
         call_id = finding.call_id
         if not self.ladder.of(call_id):
@@ -286,8 +289,13 @@ class Page:
             more = f" Findings that are not shown: {shown}." if shown else ""
             self.paragraph(f"{_several(self.ladder.dropped, 'more call')} not drawn.{more}")
         if not self.collected.advice:
-            hurt = "Something hurts, and this capture alone does not tell what to do about it."
-            self.paragraph(hurt if self.collected.status else "Nothing hurts: nothing to do.")
+            if self.collected.status:
+                said = "Something hurts, and this capture alone does not tell what to do about it."
+            elif self.collected.doubtful:
+                said = "Nothing was seen to hurt; what may do harm is worth another look."
+            else:
+                said = "Nothing hurts: nothing to do."
+            self.paragraph(said)
         self.paragraph(
             "A rule in full: algwatch explain RULE. All of it for programs: the same with --json."
         )
