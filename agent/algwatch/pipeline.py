@@ -238,11 +238,8 @@ class Pipeline:
                 # Of an outgoing call the phone itself sends ACK and BYE: it shows nothing of
                 # where the provider would have sent them.
                 peer.completed_untouched += 1
-        elif outcome == "dropped":
-            if call.changed:
-                peer.dropped_rewritten += 1
-            else:
-                peer.dropped_untouched += 1
+        elif outcome == "dropped" and not call.changed:
+            peer.dropped_untouched += 1
 
     def _note_end(self, call: Call) -> None:
         """For CAP005: calls whose beginning or end is not in the capture."""

@@ -10,8 +10,8 @@ V = TypeVar("V")
 
 
 class Table(dict[K, V], Generic[K, V]):
-    """limit: entries. evicted: how many had to go. "Oldest" is by insertion; `renew` makes an
-    entry young again. Reading costs what reading a dict costs.
+    """limit: entries. evicted: how many had to go. "Oldest" is by insertion. Reading costs
+    what reading a dict costs.
 
     Entries of strangers (see sip/strangers.py) have a quarter of the room at most, and go first:
     a flood from outside must not push out what is being followed.
@@ -52,6 +52,3 @@ class Table(dict[K, V], Generic[K, V]):
         """The entry is no stranger's any more."""
         if key in self._strangers:
             self._strangers.remove(key)
-
-    def renew(self, key: K) -> None:
-        self[key] = self.pop(key)

@@ -83,10 +83,6 @@ class Call:
         self.stranger = False
 
     @property
-    def rewritten(self) -> bool:
-        return bool(self.changed)
-
-    @property
     def seen(self) -> list[Dialog]:
         return [d for d in self.dialogs if d is not None]
 

@@ -26,8 +26,8 @@ class Peer:
     and whether anything in them was rewritten. messages: REGISTER and INVITE, with responses.
     """
 
-    __slots__ = ("completed_rewritten", "completed_untouched", "dropped_rewritten",
-                 "dropped_untouched", "expires", "keepalive", "messages", "nat_handled", "phone",
+    __slots__ = ("completed_rewritten", "completed_untouched", "dropped_untouched", "expires",
+                 "keepalive", "messages", "nat_handled", "phone",
                  "private_contact", "remote", "rport_answered", "rport_asked", "rport_missing",
                  "wan_contact")  # fmt: skip
 
@@ -40,7 +40,7 @@ class Peer:
         self.nat_handled = self.messages = 0
         self.expires = 0
         self.completed_rewritten = self.completed_untouched = 0
-        self.dropped_rewritten = self.dropped_untouched = 0
+        self.dropped_untouched = 0
 
     @property
     def works_without(self) -> str:

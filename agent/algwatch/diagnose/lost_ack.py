@@ -4,7 +4,7 @@ DLG002, DLG004 and ALG011 share."""
 from __future__ import annotations
 
 from algwatch.base.packet import LAN, WAN
-from algwatch.base.sighting import AT, Sighting
+from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.sip.dialog import Dialog
 from algwatch.sip.message import Message
@@ -46,7 +46,7 @@ class LostAck:
 
 
 def lost_ack(call: Call, now: int) -> LostAck | None:
-    """None while the ACK is not proved to be lost. Cached on nothing: two dict looks."""
+    """None while the ACK is not proved to be lost. now: ns of packet time."""
     d = call.near_callee
     if d is None or not d.answered_at or d.answer is None:
         return None
@@ -114,7 +114,3 @@ def strange_ack(call: Call, lost: LostAck) -> Sighting | None:
 
 def elapsed(d: Dialog, until: int) -> str:
     return f"{(until - d.answered_at) / 1e9:.1f} s"
-
-
-def last_word(d: Dialog) -> int:
-    return max(d.answer_last, d.bye_at, d.answer.row[AT] if d.answer else 0)

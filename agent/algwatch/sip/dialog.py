@@ -58,7 +58,7 @@ class Dialog:
     again: a re-INVITE that has no final response, which changes nothing until it has a 2xx.
     """
 
-    __slots__ = ("ack", "acked_at", "acked_last", "acks", "again", "answer", "answer_last",
+    __slots__ = ("ack", "acked_at", "acked_last", "again", "answer", "answer_last",
                  "answer_tag", "answered_at", "answers", "bye", "bye_at", "bye_by_caller", "call",
                  "caller_tag", "cancelled_at", "ended_at", "established", "final_retransmissions",
                  "first", "invite", "invite_retransmissions", "last_at", "legs", "other_tag",
@@ -80,7 +80,7 @@ class Dialog:
         self.legs = self.refused = 0
         self.answered_at = self.answer_last = self.acked_at = self.acked_last = 0
         self.bye_at = self.ended_at = self.cancelled_at = 0
-        self.answers = self.acks = self.rejected = 0
+        self.answers = self.rejected = 0
         self.invite_retransmissions = self.final_retransmissions = 0
         self.bye_by_caller = self.established = self.timed_out = False
         self.partial = True
@@ -156,16 +156,13 @@ class Dialogs:
                 continue
             elif method == ACK:
                 d.acked_last = at
-                if code == REQUEST:
-                    d.acks += 1
-                    if not d.acked_at and (d.invite is None or row[CSEQ] == d.invite.cseq):
-                        d.acked_at = at
-                        d.established = True
-                        if not d.ended_at:
-                            d.ack = self._sighting(row, i, batch)
-                        step((d, CONFIRMED, row))
-                elif code == REQUEST_AGAIN:
-                    d.acks += 1
+                current = d.invite is None or row[CSEQ] == d.invite.cseq
+                if code == REQUEST and not d.acked_at and current:
+                    d.acked_at = at
+                    d.established = True
+                    if not d.ended_at:
+                        d.ack = self._sighting(row, i, batch)
+                    step((d, CONFIRMED, row))
             elif method == BYE:
                 if code == REQUEST:
                     if not d.bye_at:
