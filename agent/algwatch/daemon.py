@@ -180,7 +180,8 @@ class Daemon:
             if isinstance(report, Advice):
                 key = (report.action, report.subject)
                 self._advice.pop(key, None)
-                self._advice[key] = report
+                if report.state != "none":
+                    self._advice[key] = report
                 if len(self._advice) > MAX_ADVICE:
                     del self._advice[next(iter(self._advice))]
                 said = True

@@ -14,7 +14,7 @@ from algwatch.compare.crossing import Crossing, alone
 from algwatch.compare.familiar import Familiar
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.pairing import Pairing
-from algwatch.compare.peer import Peers
+from algwatch.compare.peer import Peer, Peers
 from algwatch.compare.summary import CallSummary
 from algwatch.diagnose.context import Context
 from algwatch.diagnose.engine import Engine
@@ -214,21 +214,25 @@ class Pipeline:
             for dialogs, d in zip(self._dialogs, call.dialogs, strict=True):
                 if d is not None:
                     dialogs.forget(d)
-            self._remember(call, now)
+            peer = self._remember(call, now)
+            withdrawn = self._recommender.reconsider(peer) if peer is not None else []
             if not call.paired and self._context.apart is None:
                 self._context.apart = call.apart
             # Scanners knock all day: a router's log is not for them.
-            return [] if call.stranger and self.live else [CallSummary(call, now)]
+            if call.stranger and self.live:
+                return [*withdrawn]
+            return [CallSummary(call, now), *withdrawn]
         findings = self._engine.call(call)
         advice = self._recommender.call(call, findings) if findings else []
         return [*findings, *advice]
 
-    def _remember(self, call: Call, now: int) -> None:
-        """What became of the call speaks for or against turning the ALG off."""
+    def _remember(self, call: Call, now: int) -> Peer | None:
+        """What became of the call speaks for or against turning the ALG off. Returns whose
+        call it was, when both copies of anything of it were seen."""
         crossing = next(iter(call.crossings.values()), None)
         crossing = next(iter(call.changed.values()), crossing)
         if crossing is None:
-            return
+            return None
         peer = self._peers.of(crossing)
         outcome = call.outcome(now)
         if outcome == "completed":
@@ -240,6 +244,7 @@ class Pipeline:
                 peer.completed_untouched += 1
         elif outcome == "dropped" and not call.changed:
             peer.dropped_untouched += 1
+        return peer
 
     def _note_end(self, call: Call) -> None:
         """For CAP005: calls whose beginning or end is not in the capture."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from io import StringIO
+
 import pytest
 from algwatch.advise.advice import Advice
 from algwatch.compare.peer import Peer
+from algwatch.report.render.json import write_json
+from algwatch.report.render.line import event_line
 from craft import (
     LADDER_2XX,
     House,
@@ -14,6 +19,7 @@ from craft import (
     linux_in,
     linux_out,
     register,
+    untouched,
 )
 
 
@@ -65,6 +71,32 @@ def test_a_phone_whose_calls_drop_without_rewriting_is_not_helped_by_turning_it_
     house.in_alg = linux_in(house.phone, 5060, house.wan_ip, 5060)
     forced(house, "after", 60)
     assert "disable-sip-alg" not in advice(house)
+
+
+def test_advice_is_withdrawn_when_a_call_drops_without_rewriting_too() -> None:
+    house = House("linux")
+    register(house, 0)
+    forced(house, "helper on")
+    house.out_alg = house.in_alg = untouched
+    call = Incoming(house, "helper off")
+    call.invite(100)
+    call.ok(102)
+    call.dropped(102)
+    _, reports = analyzed(*house.sorted())
+    said = [r for r in reports if isinstance(r, Advice) and r.action == "disable-sip-alg"]
+    assert [one.state for one in said] == ["recommended", "none"]
+    assert any("dropped with nothing rewritten" in line for line in said[1].against)
+    assert not said[1].commands
+    assert "withdrawn for" in event_line(said[1])
+
+
+def test_what_was_withdrawn_is_in_no_report() -> None:
+    given = Advice("disable-sip-alg", "recommended", 0.9, ["why"], [], ["uci set"], "a phone")
+    gone = Advice("disable-sip-alg", "none", 0.0, [], ["it drops without it too"], [], "a phone")
+    for reports, expected in (([given], 1), ([given, gone], 0), ([given, gone, given], 1)):
+        out = StringIO()
+        write_json(reports, lambda: {"capture": {}, "crossings": {}}, out)
+        assert len(json.loads(out.getvalue())["advice"]) == expected
 
 
 def test_a_missing_keep_alive_is_named_before_anything_is_turned_off() -> None:

@@ -17,6 +17,7 @@ from algwatch.diagnose.finding import Finding
 # Two harmful calls of a class that is not certain count as independent when so far apart.
 APART = 60.0  # seconds
 LIMIT = 256
+DISABLE = "disable-sip-alg"
 LONG_EXPIRES = 180  # seconds: longer than an unhelped UDP mapping lives on OpenWrt
 
 
@@ -53,6 +54,14 @@ class Recommender:
         advice += [self._keep(f, peer) for f in findings if f.rule == "ALG015" and peer is not None]
         return [a for a in advice if self._is_news(a)]
 
+    def reconsider(self, peer: Peer) -> list[Advice]:
+        """A call of this phone is over and more is known: advice that it speaks against is
+        withdrawn, which is to give it with state "none"."""
+        if peer.works_without != "no" or (DISABLE, _subject(peer)) not in self._given:
+            return []
+        gone = Advice(DISABLE, "none", 0.0, [], _speaks_against(peer), [], _subject(peer))
+        return [gone] if self._is_news(gone) else []
+
     def _peer(self, call: Call) -> Peer | None:
         for crossing in (*call.crossings.values(), *call.changed.values()):
             return self.peers.of(crossing)
@@ -72,14 +81,14 @@ class Recommender:
         for_ = [finding.summary, *_speaks_for(peer)]
         against = _speaks_against(peer)
         if works == "no":
-            state, confidence = "none", 0.0
-        elif works == "yes" and (certain or (independent and peer.shown_without)):
+            return Advice(DISABLE, "none", 0.0, for_, against, [], _subject(peer))
+        if works == "yes" and (certain or (independent and peer.shown_without)):
             state, confidence = "recommended", 0.9 if certain else 0.8
         else:
             state, confidence = "suspected", 0.5
             against.append("it is not known whether the same call works without the ALG: try it")
-        commands = disable_on_openwrt(peer.phone) if state != "none" else []
-        return Advice("disable-sip-alg", state, confidence, for_, against, commands, _subject(peer))
+        commands = disable_on_openwrt(peer.phone)
+        return Advice(DISABLE, state, confidence, for_, against, commands, _subject(peer))
 
     def _contact(self, call: Call, finding: Finding, peer: Peer | None) -> list[Advice]:
         against = []
@@ -101,12 +110,13 @@ class Recommender:
         )  # fmt: skip
 
     def _is_news(self, advice: Advice) -> bool:
-        if advice.state == "none":
-            return False
         key = (advice.action, advice.subject)
         now = (advice.state, advice.confidence)
         before = self._given.get(key)
-        if before is not None and before[1] >= now[1]:
+        if advice.state == "none":
+            if before is None or before[0] == "none":
+                return False
+        elif before is not None and before[1] >= now[1]:
             return False
         self._given.add(key, now)
         return True

@@ -75,6 +75,8 @@ class _Spool:
             hurts = report.harm in ("observed", "certain")
             self._latest[report.key] = (self._size, len(text), hurts)
             self._size += len(text)
+        elif report.state == "none":
+            self.advice.pop((report.action, report.subject), None)
         else:
             self.advice[(report.action, report.subject)] = report
 

@@ -48,6 +48,8 @@ def _finding(finding: Finding) -> str:
 
 def _advice(advice: Advice) -> str:
     subject = f" for {advice.subject}" if advice.subject else ""
+    if advice.state == "none":
+        return f"advice: {advice.action} withdrawn{subject}: {'; '.join(advice.against)}"
     reason = f": {advice.for_[0]}" if advice.for_ else ""
     commands = f" To do so: {'; '.join(advice.commands)}" if advice.commands else ""
     sure = f"{advice.confidence:.0%} sure"

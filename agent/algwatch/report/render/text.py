@@ -90,7 +90,9 @@ class Collected:
                 self._let_go()
         elif isinstance(report, Finding):
             self._find(report)
-        elif report.state != "none" and len(self.advice) < ADVICE:
+        elif report.state == "none":
+            self.advice.pop((report.action, report.subject), None)
+        elif len(self.advice) < ADVICE:
             self.advice[(report.action, report.subject)] = report
 
     def _find(self, finding: Finding) -> None:
