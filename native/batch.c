@@ -206,6 +206,12 @@ static int may_be_sip(const uint8_t *p, size_t length) {
     return is(p[i + 3], C_TOKEN) || p[i + 3] == ' ' || p[i + 3] == '/' || p[i + 3] == '\t';
 }
 
+/* A Via cut in front of its protocol: in a stream that is the rest of a message, not a status line
+ * with a wrong version. */
+static int is_rest_of_via(const uint8_t *p, size_t length) {
+    return length >= 8 && memcmp(p, "SIP/2.0/", 8) == 0;
+}
+
 static void from_udp(packet *k) {
     const aw_frame *f = k->frame;
     const uint8_t *p = k->buf + k->frame_at + f->payload;
@@ -246,7 +252,9 @@ static void from_tcp(packet *k) {
         return;
     }
     while (i < end && k->n < AW_ROWS_A_PACKET - 1) {
-        code = may_be_sip(p + i, end - i) ? aw_sip_scan(p + i, end - i, 1, &s) : AW_NOT_SIP;
+        code = may_be_sip(p + i, end - i) && !is_rest_of_via(p + i, end - i)
+                   ? aw_sip_scan(p + i, end - i, 1, &s)
+                   : AW_NOT_SIP;
         if (code <= 0) break;
         add_sip(k, &s, i, (size_t)code);
         i += (size_t)code;

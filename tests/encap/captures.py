@@ -156,8 +156,15 @@ def stream(kind: str) -> list[Packet]:
             line.say(outward, b"\r\n\r\n")
             line.say(not outward, b"\r\n")
             line.say(outward, b"\r\n" + text)
+        elif kind == "before a Via":  # the rest begins like a response
+            cut = text.find(b"SIP/2.0/")
+            line.say(outward, text[:cut])
+            line.say(outward, text[cut:])
+            line.swap()
         else:
             line.say(outward, text)
+            if kind == "overtaken" and number in (2, 5):  # 180 before 100, BYE before ACK
+                line.swap()
             if kind == "again":
                 line.again(line.packets[-1])
     return line.packets
@@ -353,6 +360,8 @@ def all_captures() -> dict[str, Capture]:
         "TCP, several messages a segment": one_segment(),
         "TCP, segments across messages": cut_across(),
         "TCP out of order": stream("out of order"),
+        "TCP out of order, cut in front of SIP/2.0/TCP": stream("before a Via"),
+        "TCP, whole messages out of order": stream("overtaken"),
         "TCP retransmitted": stream("retransmitted"),
         "TCP, whole messages retransmitted": stream("again"),
         "TCP from the middle of a stream": stream("middle"),

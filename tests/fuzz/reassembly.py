@@ -34,9 +34,9 @@ from pathlib import Path
 
 from algwatch.base import native
 from algwatch.base.packet import Batch
-from algwatch.capture.filter import START_WORDS
-from algwatch.capture.pieces import BASE_COST, PIECE_COST, Datagram, Stream
+from algwatch.capture.pieces import BASE_COST, PIECE_COST, Datagram
 from algwatch.capture.reassembly import FLOW_COST, LIMIT, Reassembler
+from algwatch.capture.stream import RUN_COST, Stream
 
 NS = 1_000_000_000
 START = 1_700_000_000 * NS
@@ -54,6 +54,8 @@ HEAD = (
     b"From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: %d@x\r\nCSeq: 1 INVITE\r\n"
     b"Content-Length: %d\r\n\r\n"
 )
+SIPFRAG = b"SIP/2.0 200 OK\r\nCall-ID: 1\r\nContent-Length: 0\r\n\r\n"
+BODIES = (b"", b"\r\n \r\n\r\n", SIPFRAG * 3, b"SIP/2.0/UDP h\r\nINVITE sip:b SIP/2.0\r\n\r\n")
 UPGRADE = b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: sip\r\n\r\n"
 
 
@@ -85,9 +87,11 @@ class Network:
         self.number = 0
         self.sent: list[bytes] = []
 
-    def message(self, body: int) -> bytes:
+    def message(self, body: int, kind: int = 0) -> bytes:
+        """body: bytes of it; kind: what it begins with, see BODIES."""
         self.number += 1
-        text = (b"v=0\r\ns=%d\r\n" % self.number + b"a=xyz\r\n" * (body // 7 + 1))[:body]
+        text = BODIES[kind] + b"v=0\r\ns=%d\r\n" % self.number
+        text = (text + b"a=xyz\r\n" * (body // 7 + 1))[:body]
         return HEAD % (self.number, self.number, len(text)) + text
 
 
@@ -149,32 +153,22 @@ def fragment(whole: bytes, low: int, high: int, ident: int, version: int) -> byt
     return ipv4(UDP, whole[low:high], ident, word, version)
 
 
-def looks_whole(piece: bytes) -> bool:
-    return not piece.strip(b"\r\n \0") or any(
-        word.startswith(piece[:4]) or piece.lstrip(b"\r\n").startswith(word) for word in START_WORDS
-    )
-
-
 def segments(script: Script, network: Network) -> Iterator[bytes]:
-    """A message in segments that all come: in order, or the first before the others."""
+    """Messages of one connection in segments that all come, in any order, some of them twice."""
     version, ordered = script.below(2), script.below(2)
     sport, seq = 20000 + network.number, script.byte() << 24 | 0xFFFF00
-    message = network.message(script.below(3000))
-    network.sent.append(message)
-    parts = cuts(script, len(message), 1, 1 if ordered else 8)
-    rest = parts[1:]
-    if not ordered:
-        # Known: a piece that looks like a keep-alive or like the start of a message (the SIP/2.0
-        # of a Via) is taken for one when it comes before its time.
-        if any(looks_whole(message[low:high]) for low, high in rest):
-            ordered = 1
-        else:
-            rest = shuffled(script, rest)
-    for index, (low, high) in enumerate([parts[0], *rest]):
-        if index and ordered and script.below(4) == 0:
+    text = b""
+    for _ in range(1 + script.below(3)):
+        message = network.message(script.below(3000), script.below(4))
+        network.sent.append(message)
+        text += message
+    parts = cuts(script, len(text), 1)
+    parts = parts if ordered else shuffled(script, parts)
+    for index, (low, high) in enumerate(parts):
+        if index and script.below(4) == 0:
             again, end = parts[script.below(index)]
-            yield segment(seq + again, message[again:end], sport, version)
-        yield segment(seq + low, message[low:high], sport, version)
+            yield segment(seq + again, text[again:end], sport, version)
+        yield segment(seq + low, text[low:high], sport, version)
 
 
 def wild(script: Script, network: Network) -> Iterator[bytes]:
@@ -269,8 +263,7 @@ class Checked:
     def _check_held(self) -> None:
         one = self.reassembler
         cost = FLOW_COST * (len(one._flows) + len(one._websockets))
-        inside = set()
-        for key, pending in one._pending.items():
+        for pending in one._pending.values():
             cost += pending.cost
             if isinstance(pending, Datagram):
                 sizes = [len(piece) for _, piece in pending.pieces]
@@ -279,13 +272,14 @@ class Checked:
                     assert low + len(piece) <= high
             else:
                 assert isinstance(pending, Stream)
-                later = sum(len(piece) + PIECE_COST for _, piece in pending.later)
-                assert pending.cost == BASE_COST + len(pending.ready) + later
-                if pending.ready:
-                    inside.add(key)
+                runs = pending.runs
+                assert runs and runs[0].begin >= (pending.floor or runs[0].begin)
+                cost_ = sum(RUN_COST + len(run.data) + PIECE_COST * len(run.told) for run in runs)
+                assert pending.cost == BASE_COST + cost_
+                for low, high in pairwise(runs):
+                    assert low.end < high.begin + (not low.reading)
         assert one.held == cost, (one.held, cost)
         assert one.held <= self.limit, one.held
-        assert one._partial == inside
         given_up = (one.conflicts, one.expired, one.evicted, one.too_long)
         assert all(new >= old for new, old in zip(given_up, self.given_up, strict=True))
         self.given_up = given_up
@@ -299,7 +293,7 @@ class Checked:
         """What was reached, coarsely."""
         one = self.reassembler
         numbers = (
-            *self.given_up, len(one._pending), len(one._partial), one.held, len(self.found),
+            *self.given_up, len(one._pending), one.pending(), one.held, len(self.found),
         )  # fmt: skip
         return hash(tuple(number.bit_length() for number in numbers))
 

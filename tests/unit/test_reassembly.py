@@ -10,7 +10,6 @@ from collections.abc import Iterable
 import pytest
 from algwatch.base import native
 from algwatch.base.packet import Batch
-from algwatch.capture.pieces import LONGEST
 from algwatch.capture.reassembly import (
     FLOW_COST,
     FRAGMENT_SECONDS,
@@ -19,6 +18,7 @@ from algwatch.capture.reassembly import (
     WEBSOCKET_SECONDS,
     Reassembler,
 )
+from algwatch.capture.stream import LONGEST
 from capture_frames import TCP, ether, fragment6, invite, ipv4, ipv6, tcp, udp
 
 START = 1_700_000_000 * SECOND

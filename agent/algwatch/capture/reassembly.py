@@ -12,8 +12,18 @@ from collections.abc import Sequence
 
 from algwatch.base import native
 from algwatch.base.packet import Batch
-from algwatch.capture.filter import RAW, START_WORDS
-from algwatch.capture.pieces import LONGEST, MOST_PIECES, Datagram, Stream, ahead
+from algwatch.capture.filter import RAW
+from algwatch.capture.pieces import MOST_PIECES, Datagram
+from algwatch.capture.stream import (
+    ANY,
+    REPEATED,
+    SOUND,
+    WINDOW,
+    Stream,
+    ahead,
+    is_sound,
+    may_start,
+)
 
 # Bytes held back for one tap, objects included. With one message of 64 kB on its way out, and
 # what the scanner needs for it, the whole stays below 256 kB (tests/unit/test_reassembly_memory).
@@ -23,7 +33,6 @@ MOST_FLOWS = 64  # and as many WebSockets: a third of the room
 FRAGMENT_SECONDS = 30  # IPFRAG_TIMEOUT of Linux; RFC 8200 section 4.5 allows 60
 STREAM_SECONDS = 32  # 64*T1: after that a request is dead (RFC 3261 section 17.1.1.2)
 WEBSOCKET_SECONDS = 600  # of silence: then the ports may belong to another connection
-REPEATED = 65536  # so many bytes back a segment is one sent again, not another connection's
 
 SECOND = 1_000_000_000
 UDP, TCP = 17, 6
@@ -99,7 +108,6 @@ class Reassembler:
         self.held = 0  # bytes
         self._limit = limit
         self._scanner = native.Scanner(RAW, tap, key, ports, self.counts, max_rows=64)
-        self._partial: set[bytes] = set()  # keys of the streams that are inside a message
         self._pending: OrderedDict[bytes, Datagram | Stream] = OrderedDict()
         # How far each flow was read: the sequence number behind the last whole message.
         self._flows: OrderedDict[bytes, int] = OrderedDict()
@@ -146,45 +154,91 @@ class Reassembler:
             return
         key = packet.flow(sport, dport)
         if self._websockets and self._is_websocket(src + dst + _PORTS.pack(sport, dport), at):
-            memoryview(batch.rows)[index * native.ROW.size + _KIND] = SEGMENT
-            return
-        if kind == KEEPALIVE and key not in self._partial:
+            _is_none(batch, index)
             return
         place = _tcp_place(head, src + dst)
         if place is None:
             return
         seq, behind = (place[0] + place[1]) & 0xFFFFFFFF, place[1]
+        if key not in self._pending:
+            reached = self._flows.get(key)
+            if reached is not None and kind != SEGMENT and seq == reached:
+                self._remember(self._flows, key, (seq + length) & 0xFFFFFFFF)
+                return  # in order and whole, as most are
+            if reached is not None and -REPEATED <= ahead(seq + length, reached) <= 0:
+                if kind == SIP:
+                    self.repeated += 1
+                    _is_none(batch, index)
+                return
+        data = bytes(batch.buffer[payload : payload + length])
         if kind == SEGMENT:
-            data = bytes(batch.buffer[payload : payload + length])
             self._segment(packet, sport, dport, seq, data, behind > 0)
-        elif self._continues(key, seq):
-            memoryview(batch.rows)[index * native.ROW.size + _KIND] = SEGMENT
-            data = bytes(batch.buffer[payload : payload + length])
-            self._segment(packet, sport, dport, seq, data, False)
-        elif kind == SIP and not self._is_new(key, seq + length):
-            memoryview(batch.rows)[index * native.ROW.size + _KIND] = SEGMENT
-            self.repeated += 1
+        elif not self._stands_alone(packet, sport, dport, seq, data, kind == SIP):
+            _is_none(batch, index)
 
-    def _continues(self, key: bytes, seq: int) -> bool:
-        """Is what begins at seq inside a message that is there in part?"""
-        stream = self._pending.get(key) if key in self._partial else None
-        return isinstance(stream, Stream) and stream.next == seq
+    def _stands_alone(
+        self, packet: _Packet, sport: int, dport: int, seq: int, data: bytes, sip: bool
+    ) -> bool:
+        """Is what looks like a whole message, or like a keep-alive, one indeed?"""
+        key = packet.flow(sport, dport)
+        stream = self._stream(key, seq, packet.at, sip)
+        if stream is None:
+            return True
+        place = stream.place(seq)
+        if stream.has(place, place + len(data)):
+            self.repeated += sip
+            return not sip
+        if stream.is_stale(packet.at) and stream.standing(place) != ANY:
+            self.held -= stream.cost
+            stream.settle(packet.at)
+            self.held += stream.cost
+        standing = stream.standing(place)
+        alone = standing == ANY or (sip and standing == SOUND and is_sound(data))
+        self._add(packet, sport, dport, stream, place, data, sip and alone, sip and alone)
+        return alone
 
-    def _is_new(self, key: bytes, end: int) -> bool:
-        """A whole message ends before sequence number end: was it not there before?"""
-        end &= 0xFFFFFFFF
-        reached = self._flows.get(key)
-        if reached is not None and -REPEATED <= ahead(end, reached) <= 0:
-            return False
-        stream = self._pending.get(key) if key in self._partial else None
-        if isinstance(stream, Stream) and 0 < ahead(end, stream.next) <= REPEATED:
-            self._drop(key)  # the beginning of it was there, and now TCP sent all of it again
-        self._reach(key, end)
+    def _stream(self, key: bytes, seq: int, at: int, starts: bool) -> Stream | None:
+        """What is there of a flow; None when seq is of nothing that is there."""
+        stream, reached = self._pending.get(key), None
+        if isinstance(stream, Stream):
+            if stream.is_near(stream.place(seq)):
+                return stream
+            if not starts:
+                return None
+            self._give_up(key)  # another connection with the same ports
+        else:
+            reached = self._flows.get(key)
+            if reached is not None and not -REPEATED <= ahead(seq, reached) <= WINDOW:
+                reached = None
+        stream = self._pending[key] = Stream(
+            seq if reached is None else reached, reached is not None, at
+        )
+        self.held += stream.cost
+        return stream
+
+    def _add(
+        self, packet: _Packet, sport: int, dport: int, stream: Stream, place: int, data: bytes,
+        starts: bool, told: bool,
+    ) -> None:  # fmt: skip
+        """What became whole by a segment is made."""
+        key, cost = packet.flow(sport, dport), stream.cost
+        self.conflicts += not stream.add(place, data, starts, told)
+        for run in stream.runs:
+            while (message := stream.next_message(run)) is not None:
+                header = struct.pack("!HHIIBBHHH", sport, dport, 0, 0, 5 << 4, 0x18, 0, 0, 0)
+                self._make(packet, header, message)
+        stream.settle(packet.at)
+        self.held += stream.cost - cost
+        self.too_long += stream.too_long
+        self.incomplete += stream.lost
+        stream.too_long = stream.lost = 0
+        if stream.floor is not None:
+            self._remember(self._flows, key, stream.seq(stream.floor))
+        if stream.runs:
+            self._pending.move_to_end(key)
+        else:
+            self._drop(key)
         self._make_room()
-        return True
-
-    def _reach(self, key: bytes, end: int) -> None:
-        self._remember(self._flows, key, end)
 
     def _remember(self, flows: OrderedDict[bytes, int], key: bytes, value: int) -> None:
         if key in flows:
@@ -249,41 +303,17 @@ class Reassembler:
                 self._remember(self._websockets, flow, packet.at)
             self._make_room()
             return
-        end, reached = (seq + len(data)) & 0xFFFFFFFF, self._flows.get(key)
-        if reached is not None and -REPEATED <= ahead(end, reached) <= 0:
+        reached = None if key in self._pending else self._flows.get(key)
+        if reached is not None and -REPEATED <= ahead(seq + len(data), reached) <= 0:
             return  # of a message that was whole before
-        stream = self._pending.get(key)
-        if not isinstance(stream, Stream):
-            stream = self._pending[key] = Stream(packet.at)
-            self.held += stream.cost
-        self._pending.move_to_end(key)
-        cost = stream.cost
-        self.conflicts += not stream.add(seq, data, starts or _may_start(data), packet.at)
-        while stream.ready:
-            if stream.ready[:2] == b"\r\n":  # between messages: RFC 3261 section 7.5
-                stream.used(2)
-                continue
-            if _may_start(stream.ready) and not stream.worth_a_look():
-                break
-            if not _may_start(stream.ready) or stream.need > LONGEST:
-                # The thread is lost, or not worth following: the next start line finds it.
-                self.too_long += stream.need > LONGEST
-                stream.forget()
-                break
-            header = struct.pack("!HHIIBBHHH", sport, dport, 0, 0, 5 << 4, 0x18, 0, 0, 0)
-            self._make(packet, header + bytes(stream.ready[: stream.need]))
-            stream.used(stream.need)
-            self._reach(key, (stream.next - len(stream.ready)) & 0xFFFFFFFF)
-        self.held += stream.cost - cost
-        if stream.ready:
-            self._partial.add(key)
-        else:
-            self._partial.discard(key)
-        self._make_room()
+        starts = starts or may_start(data)
+        stream = self._stream(key, seq, packet.at, starts)
+        if stream is not None:
+            self._add(packet, sport, dport, stream, stream.place(seq), data, starts, False)
 
     def pending(self) -> int:
         """Datagrams and messages of which a part is there and the rest is awaited."""
-        return sum(isinstance(one, Datagram) or bool(one.ready) for one in self._pending.values())
+        return sum(isinstance(one, Datagram) or one.unread for one in self._pending.values())
 
     def health(self) -> dict[str, int]:
         """What could not be put together, and what is left alone; only what is not 0."""
@@ -296,18 +326,20 @@ class Reassembler:
         }
         return {name: value for name, value in numbers.items() if value}
 
-    def _make(self, packet: _Packet, payload: bytes) -> None:
-        if len(payload) <= 65535 - 20:  # an IPv4 header says no more
-            self._made.append((packet, packet.header(len(payload)) + payload))
+    def _make(self, packet: _Packet, *payload: bytes) -> None:
+        size = sum(map(len, payload))
+        if size <= 65535 - 20:  # an IPv4 header says no more
+            self._made.append((packet, b"".join((packet.header(size), *payload))))
 
     def _drop(self, key: bytes) -> None:
         self.held -= self._pending.pop(key).cost
-        self._partial.discard(key)
 
     def _give_up(self, key: bytes) -> None:
         one = self._pending[key]
-        self.incomplete += isinstance(one, Datagram) or bool(one.ready)
+        self.incomplete += isinstance(one, Datagram) or one.unread
         self._drop(key)
+        if isinstance(one, Stream) and one.read_up_to is not None:
+            self._remember(self._flows, key, one.seq(one.read_up_to))
 
     def _make_room(self) -> None:
         while self.held > self._limit and self._pending:
@@ -356,10 +388,9 @@ class Reassembler:
         return Batch(buffer, bytes(rows), bytes(ends), count, self.tap, watermark)
 
 
-def _may_start(data: bytes | bytearray) -> bool:
-    """Could a message begin like that? Fewer than four bytes may be the beginning of one."""
-    start = bytes(data[:4])
-    return any(word.startswith(start) for word in START_WORDS)
+def _is_none(batch: Batch, index: int) -> None:
+    """What looked like a message of its own is none."""
+    memoryview(batch.rows)[index * native.ROW.size + _KIND] = SEGMENT
 
 
 def _fragment_place(head: bytes, packet: _Packet) -> tuple[int, int, bool] | None:

@@ -1,0 +1,309 @@
+"""What is there so far of one direction of a TCP connection that carries SIP.
+
+Framed by Content-Length (RFC 3261 section 18.3). The bytes are kept as runs without a gap, and
+every run in which a message may begin is read by itself: nobody knows yet whether what is missing
+in front of it comes late, or was missed by the capture. When it does come the runs join, and what
+the earlier one says of where messages begin is what counts. So a message is told when its last
+piece comes, or never: told late it would look like one that the router held back.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from operator import attrgetter
+
+from algwatch.capture.filter import START_WORDS
+from algwatch.capture.pieces import BASE_COST, MOST_PIECES, PIECE_COST
+
+RUN_COST = 320  # what a run costs beside its bytes
+WINDOW = 262144  # how far a segment may be ahead of what is there, bytes
+REPEATED = 65536  # so many bytes back a segment is one sent again, not another connection's
+HOLE = 5_000_000_000  # ns to wait for a segment: by then TCP has sent it again, or we missed it
+LONGEST = 65535 - 60  # message bytes that fit a packet, and a row
+# So many messages that were told are kept behind an unknown beginning, or behind a hole: they may
+# turn out to be the body of one that comes late.
+MOST_TOLD, MOST_BEHIND = 8, 32
+
+# What may stand where a message begins. SOUND: something is missing in front of it, so that it
+# may be anything; a right start line makes it a message. INSIDE: it is in another message's body.
+ANY, SOUND, INSIDE = range(3)
+
+_HEADER_END = re.compile(rb"\r?\n\r?\n")
+_CONTENT_LENGTH = re.compile(rb"\n(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r?\n", re.I)
+_START_LINE = re.compile(rb"(?:\r\n)*(?:SIP/2\.0 [1-6][0-9][0-9] |[!-~]+ [!-~]+ SIP/2\.0\r?\n)")
+_VIA = b"SIP/2.0/"  # the rest of a Via that was cut there, no status line
+_WORDS = frozenset(START_WORDS)
+_begin = attrgetter("begin")
+
+
+class Run:
+    """Bytes without a gap.
+
+    begin: place of the first one, see Stream.place. reading: a message may begin there, and what
+    begins at `at` is the next one. told: where messages begin that were told, and where they end.
+    """
+
+    __slots__ = ("at", "begin", "data", "need", "reading", "searched", "told")
+
+    def __init__(self, begin: int, data: bytes, reading: bool) -> None:
+        self.begin = begin
+        self.data = bytearray(data)
+        self.reading = reading
+        self.at = 0
+        self.need = 0  # bytes of the message at `at`; 0: its header section is not complete
+        self.searched = 0  # no end of a header section up to here
+        self.told: dict[int, int] = {}
+
+    @property
+    def end(self) -> int:
+        return self.begin + len(self.data)
+
+    @property
+    def unread(self) -> bool:
+        """Is there a part of a message?"""
+        return self.reading and self.at < len(self.data)
+
+    def skip(self, count: int) -> None:
+        self.at += count
+        self.need = self.searched = 0
+
+    def is_whole(self) -> bool:
+        """Is there a whole message, as far as its framing tells? Cheap for byte-wise senders."""
+        if self.need == 0:
+            end = _HEADER_END.search(self.data, max(self.at, self.searched - 3))
+            if end is None:
+                self.searched = len(self.data)
+                return False
+            length = _CONTENT_LENGTH.search(self.data, self.at, end.end())
+            self.need = end.end() - self.at + (int(length[1]) if length else 0)
+        return len(self.data) - self.at >= self.need or self.need > LONGEST
+
+
+class Stream:
+    """The runs of one direction, in order.
+
+    base: the sequence number of place 0. known: everything in front of it was read, so what comes
+    from there was sent again. too_long: messages that no row can hold. lost: those of which a
+    part was given up.
+    """
+
+    __slots__ = ("base", "cost", "floor", "lost", "runs", "since", "too_long", "touched")
+
+    def __init__(self, base: int, known: bool, at: int) -> None:
+        self.base = base
+        self.floor: int | None = 0 if known else None  # place up to which everything was read
+        self.runs: list[Run] = []
+        self.touched = at
+        self.since = 0  # since when something may be missing, ns; 0: nothing is
+        self.too_long = self.lost = 0
+        self.cost = BASE_COST
+
+    def place(self, seq: int) -> int:
+        """Places are sequence numbers that never wrap (RFC 9293 section 3.4)."""
+        mark = self._lowest()
+        return mark + ahead(seq, self.base + mark)
+
+    def seq(self, place: int) -> int:
+        return (self.base + place) & 0xFFFFFFFF
+
+    def is_near(self, place: int) -> bool:
+        """Can it be of this connection?"""
+        return -REPEATED <= place - self._lowest() <= WINDOW
+
+    def _lowest(self) -> int:
+        if self.floor is not None:
+            return self.floor
+        return self.runs[0].begin if self.runs else 0
+
+    @property
+    def read_up_to(self) -> int | None:
+        """Place behind the last message that was told, None without one."""
+        ends = [end for run in self.runs for end in run.told.values()]
+        if self.floor is not None:
+            ends.append(self.floor)
+        return max(ends, default=None)
+
+    @property
+    def unread(self) -> bool:
+        return any(run.unread for run in self.runs)
+
+    def has(self, place: int, end: int) -> bool:
+        """Was all of it there before?"""
+        if self.floor is not None and end <= self.floor:
+            return True
+        return any(run.begin <= place and end <= run.end for run in self.runs)
+
+    def standing(self, place: int) -> int:
+        """ANY, SOUND or INSIDE."""
+        standing = SOUND if self.floor is not None and place > self.floor else ANY
+        for run in self.runs:
+            if run.begin >= place:
+                break
+            if not run.reading:
+                continue
+            start = run.begin + run.at
+            if start == place:
+                return ANY
+            if start < run.end and place < max(run.end + 1, start + run.need):
+                return INSIDE
+            standing = SOUND
+        return standing
+
+    def add(self, place: int, data: bytes, starts: bool, told: bool = False) -> bool:
+        """Take a segment; False: it contradicts what is there. starts: a message may begin at
+        its first byte; told: it is one, which needs telling no more."""
+        first, end, agreed = place, place + len(data), True
+        if self.floor is not None and place < self.floor:
+            place = self.floor
+        at = place
+        gaps = []
+        for run in self.runs:
+            if run.begin >= end:
+                break
+            run_end = run.end
+            if run_end <= at:
+                continue
+            low, high = max(run.begin, at), min(run_end, end)
+            old = run.data[low - run.begin : high - run.begin]
+            agreed &= old == data[low - first : high - first]
+            if run.begin > at:
+                gaps.append((at, run.begin))
+            at = run_end
+        if at < end:
+            gaps.append((at, end))
+        for low, high in gaps:
+            self._put(low, data[low - first : high - first], starts and low == first)
+        if told:
+            for run in self.runs:
+                if run.begin <= place < run.end:
+                    self._tell(run, place, end)
+        return agreed
+
+    def _put(self, place: int, data: bytes, starts: bool) -> None:
+        runs = self.runs
+        index = bisect_right(runs, place, key=_begin)
+        run = runs[index - 1] if index else None
+        if run is not None and run.end == place and (run.reading or not starts):
+            run.data += data
+        elif len(runs) < MOST_PIECES:
+            run = Run(place, data, starts or place == self.floor)
+            runs.insert(index, run)
+            index += 1
+            self.cost += RUN_COST
+        else:
+            return
+        self.cost += len(data)
+        # Only who reads from a start takes what does so as well.
+        while index < len(runs) and runs[index].begin == run.end:
+            if runs[index].reading and not run.reading:
+                break
+            after = runs.pop(index)
+            run.data += after.data
+            run.told.update(after.told)
+            self.cost -= RUN_COST
+
+    def next_message(self, run: Run) -> bytes | None:
+        """The next message of a run that was not told yet, and none that is INSIDE another."""
+        data = run.data
+        while run.unread:
+            told = run.told.get(run.begin + run.at)
+            if told is not None and told <= run.end:
+                run.skip(told - run.begin - run.at)
+            elif data.startswith(b"\r\n", run.at):  # between messages: RFC 3261 section 7.5
+                run.skip(2)
+            elif not may_start(data, run.at):
+                run.reading = False  # the thread is lost; the next start line finds it
+            elif not run.is_whole():
+                return None
+            elif run.need > LONGEST:
+                self._lose(run)
+            else:
+                here = run.begin + run.at
+                in_step = any(end <= here for end in run.told.values())
+                standing = ANY if in_step else self.standing(run.begin)
+                if standing == INSIDE:
+                    return None
+                if standing == SOUND and not is_sound(data, run.at):
+                    run.reading = False
+                    return None
+                with memoryview(data) as view:
+                    message = bytes(view[run.at : run.at + run.need])
+                self._tell(run, here, here + run.need)
+                run.skip(run.need)
+                return message
+        return None
+
+    def _tell(self, run: Run, place: int, end: int) -> None:
+        if place not in run.told:
+            self.cost += PIECE_COST
+        run.told[place] = end
+
+    def _lose(self, run: Run) -> None:
+        """Nothing of it is worth its room, nor what is in front of it."""
+        self.too_long += 1
+        run.reading = False
+        self.floor = run.begin if self.floor is None else max(self.floor, run.begin)
+
+    def settle(self, at: int) -> None:
+        """Let go of what was read and is needed no more. at: ns."""
+        self.touched = at
+        runs = self.runs
+        if runs and (self.is_stale(at) or self._is_full()):
+            # What is missing does not come: go on behind it.
+            last = runs[-1]
+            if self.standing(last.begin) == INSIDE:
+                last.reading = False
+            self.floor = last.begin
+        floor = self.floor
+        if floor is None:
+            self.since = self.since or at
+            return
+        while runs and runs[0].begin <= floor:
+            run = runs[0]
+            if run.begin < floor or not run.reading:
+                self.lost += run.unread
+                used = len(run.data)
+            else:
+                used = run.at
+            floor = max(floor, run.begin + used)
+            self.cost -= used + PIECE_COST * len(run.told)
+            if used < len(run.data):
+                del run.data[:used]
+                run.begin, run.at, run.told = floor, 0, {}
+                run.searched = max(0, run.searched - used)
+                break
+            self.cost -= RUN_COST
+            del runs[0]
+        self.floor = floor
+        self.since = (self.since or at) if runs and runs[-1].begin > floor else 0
+
+    def is_stale(self, at: int) -> bool:
+        """Was what is missing awaited long enough?"""
+        return 0 < self.since < at - HOLE
+
+    def _is_full(self) -> bool:
+        """Did so much come behind what is missing that it cannot be of one message with it?"""
+        last = self.runs[-1]
+        if not last.reading and len(last.data) > LONGEST:
+            return True
+        unknown = self.floor is None and len(self.runs) == 1
+        return len(last.told) > (MOST_TOLD if unknown else MOST_BEHIND)
+
+
+def may_start(data: bytes | bytearray, at: int = 0) -> bool:
+    """Could a message begin there? Fewer than four bytes may be the beginning of one."""
+    start = bytes(data[at : at + 8])
+    if len(start) >= 4:
+        return start[:4] in _WORDS and start != _VIA
+    return any(word.startswith(start) for word in START_WORDS)
+
+
+def is_sound(data: bytes | bytearray, at: int = 0) -> bool:
+    """Does a right start line stand there (RFC 3261 sections 7.1 and 7.2)?"""
+    return _START_LINE.match(data, at) is not None
+
+
+def ahead(seq: int, base: int) -> int:
+    """How far seq is ahead of base, modulo 2^32 (RFC 9293 section 3.4)."""
+    return ((seq - base + 0x80000000) & 0xFFFFFFFF) - 0x80000000
