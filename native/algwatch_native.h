@@ -238,7 +238,7 @@ typedef struct {
     uint32_t ifindex, linktype;     /* linktype from the device's ARP type */
     uint32_t block_size, block_count, block; /* block: the next one to look at */
     uint32_t packet, packet_offset; /* where in that block the next call goes on */
-    uint8_t *map;                   /* block_size * block_count bytes, rows' payload counts from here */
+    uint8_t *map;                   /* block_size * block_count bytes */
     uint64_t drops, freezes;        /* tp_drops, tp_freeze_q_cnt, added up */
     uint64_t losing;                /* blocks with TP_STATUS_LOSING */
 } aw_ring;
@@ -249,12 +249,12 @@ typedef struct {
 int aw_ring_open(aw_ring *ring, const char *ifname, uint32_t block_size, uint32_t block_count,
                  uint32_t timeout_ms, const uint8_t *filter, uint32_t instructions);
 
-/* Scan what the current block holds, in place. Returns rows (>= 0), AW_AGAIN, AW_GONE or
- * AW_FAILED. After rows were read the caller copies what it keeps and calls aw_ring_release,
- * which hands the block back when all of it was scanned. */
+/* Scan what is ready. Each frame with a row is copied to out, room bytes (at least block_size), and
+ * its rows count from there; a block goes back to the kernel when all of it was scanned. Stops when
+ * out or rows are full, goes on there next time. Returns rows (>= 0; 0: nothing of what was ready
+ * gave a row), AW_AGAIN, AW_GONE or AW_FAILED. */
 int aw_ring_read(aw_ring *ring, uint8_t tap, const uint8_t key[16], const uint16_t *ports,
-                 uint32_t nports, aw_row *rows, aw_ends *ends, uint32_t max_rows,
-                 aw_counts *counts);
-void aw_ring_release(aw_ring *ring);
+                 uint32_t nports, uint8_t *out, uint32_t room, aw_row *rows, aw_ends *ends,
+                 uint32_t max_rows, aw_counts *counts);
 int aw_ring_stats(aw_ring *ring); /* adds to drops and freezes; 0 or AW_FAILED */
 void aw_ring_close(aw_ring *ring);

@@ -1,4 +1,4 @@
-/* The live capture ring: TPACKET_V3 on an AF_PACKET socket, scanned where the kernel put it.
+/* The live capture ring: TPACKET_V3 on an AF_PACKET socket, what is ready copied out and scanned.
  *
  * Source: Linux Documentation/networking/packet_mmap.rst and net/packet/af_packet.c
  * (tpacket_rcv, prb_retire_rx_blk_timer_expired, packet_notifier).
@@ -184,13 +184,14 @@ static struct tpacket_block_desc *current(const aw_ring *ring) {
                                                  (size_t)ring->block * ring->block_size);
 }
 
-/* One frame that the kernel described at `header`, whose offset in the map is `base`. */
-static int scan(const aw_ring *ring, const struct tpacket3_hdr *header, uint32_t base, uint8_t tap,
-                const uint8_t key[16], const uint16_t *ports, uint32_t nports, aw_row *rows,
-                aw_ends *ends, aw_counts *counts) {
+/* One frame that the kernel described at `header`, copied to out + at: rows point there, so the
+ * block can go back to the kernel before anybody has looked at them. */
+static int scan(const aw_ring *ring, const struct tpacket3_hdr *header, uint8_t *out, uint32_t at,
+                uint32_t caplen, uint8_t tap, const uint8_t key[16], const uint16_t *ports,
+                uint32_t nports, aw_row *rows, aw_ends *ends, aw_counts *counts) {
     const struct sockaddr_ll *from =
         (const struct sockaddr_ll *)(const void *)((const uint8_t *)header + FROM);
-    uint64_t at = (uint64_t)header->tp_sec * NS + header->tp_nsec;
+    uint64_t time = (uint64_t)header->tp_sec * NS + header->tp_nsec;
     uint16_t point = (uint16_t)ring->ifindex;
 
     /* Addressed to another station and only seen because something made the interface
@@ -202,56 +203,56 @@ static int scan(const aw_ring *ring, const struct tpacket3_hdr *header, uint32_t
     }
     if (header->tp_status & TP_STATUS_VLAN_VALID && (header->hv1.tp_vlan_tci & 0x0fff) != 0)
         point = (uint16_t)(header->hv1.tp_vlan_tci & 0x0fff);
-    return aw_packet_scan(ring->map, base + header->tp_mac, header->tp_snaplen, at, ring->linktype,
-                          tap, point, from->sll_pkttype == PACKET_OUTGOING, key, ports, nports,
-                          rows, ends, counts);
+    memcpy(out + at, (const uint8_t *)header + header->tp_mac, caplen);
+    return aw_packet_scan(out, at, caplen, time, ring->linktype, tap, point,
+                          from->sll_pkttype == PACKET_OUTGOING, key, ports, nports, rows, ends,
+                          counts);
 }
 
-int aw_ring_read(aw_ring *ring, uint8_t tap, const uint8_t key[16], const uint16_t *ports,
-                 uint32_t nports, aw_row *rows, aw_ends *ends, uint32_t max_rows,
-                 aw_counts *counts) {
-    struct tpacket_block_desc *block;
-    uint32_t status, packets, start, n = 0;
-
-    if (ring->fd < 0 || ring->map == NULL) return failed(ring, ENODEV);
-    if (max_rows < AW_ROWS_A_PACKET)
-        return failed(ring, EINVAL); /* not one packet could be taken, ever */
-    block = current(ring);
-    /* Acquire: what the kernel wrote before it handed the block over is seen after this. */
-    status = __atomic_load_n(&block->hdr.bh1.block_status, __ATOMIC_ACQUIRE);
-    if ((status & TP_STATUS_USER) == 0) return idle(ring);
-
-    packets = block->hdr.bh1.num_pkts;
-    start = ring->block * ring->block_size;
-    if (ring->packet == 0) {
-        ring->packet_offset = block->hdr.bh1.offset_to_first_pkt;
-        if (status & TP_STATUS_LOSING) ring->losing++;
-    }
-    while (ring->packet < packets && max_rows - n >= AW_ROWS_A_PACKET) {
-        const struct tpacket3_hdr *header =
-            (const struct tpacket3_hdr *)(const void *)(ring->map + start + ring->packet_offset);
-        int found = scan(ring, header, start + ring->packet_offset, tap, key, ports, nports,
-                         rows + n, ends + n, counts);
-        if (found > 0) n += (uint32_t)found;
-        ring->packet++;
-        ring->packet_offset += header->tp_next_offset;
-    }
-    return (int)n;
-}
-
-void aw_ring_release(aw_ring *ring) {
-    struct tpacket_block_desc *block;
-
-    if (ring->map == NULL) return;
-    block = current(ring);
-    if ((__atomic_load_n(&block->hdr.bh1.block_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER) == 0 ||
-        ring->packet < block->hdr.bh1.num_pkts)
-        return;
+/* The block that was read to its end goes back to the kernel. */
+static void release(aw_ring *ring, struct tpacket_block_desc *block) {
     /* Release: our reads are over before the kernel may write again. */
     __atomic_store_n(&block->hdr.bh1.block_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
     ring->block = (ring->block + 1) % ring->block_count;
     ring->packet = 0;
     ring->packet_offset = 0;
+}
+
+int aw_ring_read(aw_ring *ring, uint8_t tap, const uint8_t key[16], const uint16_t *ports,
+                 uint32_t nports, uint8_t *out, uint32_t room, aw_row *rows, aw_ends *ends,
+                 uint32_t max_rows, aw_counts *counts) {
+    uint32_t n = 0, used = 0, blocks;
+
+    if (ring->fd < 0 || ring->map == NULL) return failed(ring, ENODEV);
+    if (max_rows < AW_ROWS_A_PACKET || room < ring->block_size)
+        return failed(ring, EINVAL); /* there may be a packet that could not be taken, ever */
+    /* Not more blocks than there are, or a flood of what is not SIP would hold us here. */
+    for (blocks = 0; blocks < ring->block_count; blocks++) {
+        struct tpacket_block_desc *block = current(ring);
+        /* Acquire: what the kernel wrote before it handed the block over is seen after this. */
+        uint32_t status = __atomic_load_n(&block->hdr.bh1.block_status, __ATOMIC_ACQUIRE);
+        if ((status & TP_STATUS_USER) == 0) break;
+        if (ring->packet_offset == 0) { /* not begun yet */
+            ring->packet_offset = block->hdr.bh1.offset_to_first_pkt;
+            if (status & TP_STATUS_LOSING) ring->losing++;
+        }
+        for (; ring->packet < block->hdr.bh1.num_pkts; ring->packet++) {
+            const struct tpacket3_hdr *header =
+                (const struct tpacket3_hdr *)(const void *)((uint8_t *)block + ring->packet_offset);
+            uint32_t caplen = header->tp_snaplen;
+            int found;
+            if (max_rows - n < AW_ROWS_A_PACKET || caplen > room - used) return (int)n;
+            found = scan(ring, header, out, used, caplen, tap, key, ports, nports, rows + n,
+                         ends + n, counts);
+            if (found > 0) {
+                n += (uint32_t)found;
+                used += caplen;
+            }
+            ring->packet_offset += header->tp_next_offset;
+        }
+        release(ring, block);
+    }
+    return blocks > 0 ? (int)n : idle(ring);
 }
 
 int aw_ring_stats(aw_ring *ring) {

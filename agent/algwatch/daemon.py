@@ -5,6 +5,7 @@ Everything happens in one thread but the connection to the broker (report/mqtt.p
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import signal
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 BUSY, IDLE = 0.25, 0.5  # seconds between looks at idle taps, with and without something pending
 TURN = 8  # batches of one tap in a row; pairs need both sides
+TIDY = 60.0  # seconds between looks for garbage that holds on to itself
 FAREWELL = 2.0  # seconds that the broker gets to acknowledge the last reports
 MAX_ADVICE = 64  # phones and providers with advice in force
 
@@ -90,17 +92,19 @@ class Daemon:
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         # The first one soon: an operator who looks at a new router wants to see it alive.
         health_at = time.monotonic() + min(5.0, self._health_interval)
+        tidy_at = time.monotonic() + TIDY
+        tidy_by_the_clock()
         while not self._stopping:
             self._wait()
-            step = self._clock.look()
-            if step:
-                self._voice.say(f"the clock was set: {step / 1e9:+.3f} s")
             for tap in range(len(self._sources)):
                 self._turn(tap)
             if time.monotonic() >= health_at:
                 health_at = time.monotonic() + self._health_interval
                 if self._publisher is not None:
                     self._publisher.health(self.health())
+            if time.monotonic() >= tidy_at:
+                tidy_at = time.monotonic() + TIDY
+                gc.collect()
         for tap in range(len(self._sources)):
             self._turn(tap)
         self._tell(self._pipeline.finish())
@@ -131,6 +135,8 @@ class Daemon:
             if number >= 0:
                 poller.register(number, select.POLLIN)
         pause = BUSY if self._pipeline.pending else IDLE
+        if any(source.live.waiting for source in self._sources):
+            pause = 0.0
         for number, _ in poller.poll(pause * 1000):
             if number == self._wake_read:
                 os.read(self._wake_read, 64)
@@ -143,21 +149,24 @@ class Daemon:
             batch = source.live.read()
             if batch is None:
                 self._note_away(source)
-                # As LiveTap.watermark(), on the packet clock: the wall clock may have stepped.
+                # On the packet clock: the wall clock may have stepped.
                 self._tell(self._pipeline.advance(tap, before - LAG))
                 return
-            try:
-                if batch.count:
-                    self._move(batch)
-                    whole = source.reassembler.feed(batch)
-                    if whole is not None:
-                        self._tell(self._pipeline.feed(whole))
-                    self._tell(self._pipeline.feed(batch))
-            finally:
-                source.live.release()
+            if batch.count:
+                self._move(batch)
+                whole = source.reassembler.feed(batch)
+                if whole is not None:
+                    self._tell(self._pipeline.feed(whole))
+                self._tell(self._pipeline.feed(batch))
+            for other in self._sources:
+                other.live.drain()
 
     def _move(self, batch: Batch) -> None:
-        """Put a batch on the packet clock; costs nothing while the wall clock never stepped."""
+        """Put a batch on the packet clock; costs little while the wall clock never stepped."""
+        # After the batch was read: it may have the first stamps of a clock that was just set.
+        step = self._clock.look()
+        if step:
+            self._voice.say(f"the clock was set: {step / 1e9:+.3f} s")
         if not self._clock.steps:
             return
         batch.rows = self._clock.rows(batch.rows, batch.count)
@@ -237,6 +246,15 @@ def on_the_wall(report: Report, clock: PacketClock) -> Report:
         report.key,
         report.fingerprint,
     )
+
+
+def tidy_by_the_clock() -> None:
+    """Stop looking for cycles each time that so many objects were made: nothing that a message
+    leaves behind is one (tests/unit/test_cycles.py), and a look costs as much as the messages
+    that come meanwhile in a burst need of the ring. From now on gc.collect() does it."""
+    gc.collect()
+    gc.freeze()  # what was imported stays
+    gc.disable()
 
 
 def resident() -> int:

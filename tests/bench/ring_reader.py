@@ -18,6 +18,12 @@ KEY = b"k" * 16
 Reading = Callable[[], dict[str, float]]
 
 
+def waited() -> float:
+    """Seconds that this process was ready to run and somebody else did (proc(5), schedstat)."""
+    with open("/proc/self/schedstat", encoding="ascii") as file:
+        return int(file.read().split()[1]) / 1e9
+
+
 def ended() -> bool:
     return bool(select.select([sys.stdin], [], [], 0)[0])
 
@@ -27,6 +33,7 @@ def ring(interface: str, whole: bool) -> dict[str, float]:
     from algwatch.base.packet import LAN, Tap
     from algwatch.capture.reassembly import Reassembler
     from algwatch.capture.ring import LiveTap
+    from algwatch.daemon import tidy_by_the_clock
     from algwatch.pipeline import Pipeline
 
     counts = native.Counts()
@@ -35,6 +42,8 @@ def ring(interface: str, whole: bool) -> dict[str, float]:
     reassembler = Reassembler(0, (5060,), KEY)
     poller = select.poll()
     poller.register(tap.fileno(), select.POLLIN)
+    if whole:
+        tidy_by_the_clock()
     print("ready", flush=True)
     start, last = time.process_time(), False
     while True:
@@ -43,7 +52,6 @@ def ring(interface: str, whole: bool) -> dict[str, float]:
             if pipeline is not None and batch.count:
                 reassembler.feed(batch)
                 pipeline.feed(batch)
-            tap.release()
         if last:
             break
         last = ended()
@@ -80,4 +88,5 @@ def pcapy_loop(interface: str) -> dict[str, float]:
 if __name__ == "__main__":
     way, name = sys.argv[1:]
     told = pcapy_loop(name) if way == "pcapy" else ring(name, way == "agent")
+    told["waited"] = waited()
     print(json.dumps(told))

@@ -52,7 +52,6 @@ def frames(tap: LiveTap, seconds: float) -> tuple[list[bytes], list[bytes]]:
                     messages.append(bytes(found.buffer[row[8] : row[8] + row[9]]))
                 if found is batch:
                     caught.append(bytes(batch.buffer[ends[2] : ends[2] + ends[3]]))
-        tap.release()
     return caught, messages
 
 

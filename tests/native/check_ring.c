@@ -143,13 +143,15 @@ static const uint16_t ports[] = {5060};
 static aw_row rows[100];
 static aw_ends ends[100];
 static aw_counts counts;
+static uint8_t out[2 * BLOCK];
 
 static int open_ring(aw_ring *ring) {
     return aw_ring_open(ring, "wan", BLOCK, BLOCKS, 100, accept_all, 1);
 }
 
-static int read_ring(aw_ring *ring, uint32_t room) {
-    return aw_ring_read(ring, 1, key, ports, 1, rows, ends, room, &counts);
+static int read_ring(aw_ring *ring, uint32_t room, uint32_t max_rows) {
+    memset(out, 0xee, sizeof out);
+    return aw_ring_read(ring, 1, key, ports, 1, out, room, rows, ends, max_rows, &counts);
 }
 
 static void reset(void) {
@@ -262,8 +264,7 @@ static void check_idle(void) {
         kernel.error = cases[i].error;
         kernel.pending = cases[i].pending;
         kernel.index = cases[i].index;
-        CHECK(read_ring(&ring, 100) == cases[i].code);
-        aw_ring_release(&ring); /* nothing was there to give back */
+        CHECK(read_ring(&ring, BLOCK, 100) == cases[i].code);
         CHECK(ring.block == 0);
         aw_ring_close(&ring);
     }
@@ -280,14 +281,16 @@ static const char frame[] = "\2\0\0\0\0\1\2\0\0\0\0\2\x08\0"
                             "\x13\xc4\x13\xc4\0\37\0\0"
                             "BYE a SIP/2.0\r\nl:1\r\n\r\nx";
 
-/* Writes one packet at `at`; returns where the next one goes. */
-static uint32_t put(unsigned number, uint32_t at, uint8_t type, uint32_t vlan) {
-    const uint32_t size = ALIGNED(MAC_AT + (uint32_t)sizeof frame);
+/* Writes one packet at `at`, caplen bytes with what stands behind the frame; returns where the
+ * next one goes. */
+static uint32_t put_long(unsigned number, uint32_t at, uint8_t type, uint32_t vlan,
+                         uint32_t caplen) {
+    const uint32_t size = ALIGNED(MAC_AT + caplen + 1);
     struct tpacket3_hdr header = {.tp_next_offset = size,
                                   .tp_sec = 1700000000,
                                   .tp_nsec = at,
-                                  .tp_snaplen = sizeof frame - 1,
-                                  .tp_len = sizeof frame - 1,
+                                  .tp_snaplen = caplen,
+                                  .tp_len = caplen,
                                   .tp_mac = MAC_AT};
     const struct sockaddr_ll from = {.sll_family = AF_PACKET, .sll_pkttype = type};
     uint8_t *p = ring_memory + number * BLOCK + at;
@@ -299,10 +302,25 @@ static uint32_t put(unsigned number, uint32_t at, uint8_t type, uint32_t vlan) {
     return at + size;
 }
 
+static uint32_t put(unsigned number, uint32_t at, uint8_t type, uint32_t vlan) {
+    return put_long(number, at, type, vlan, sizeof frame - 1);
+}
+
 static void hand_over(unsigned number, uint32_t packets, uint32_t bits) {
     block(number)->hdr.bh1.num_pkts = packets;
     block(number)->hdr.bh1.offset_to_first_pkt = FIRST;
     block(number)->hdr.bh1.block_status = TP_STATUS_USER | bits;
+}
+
+static int is_with_kernel(unsigned number) {
+    return block(number)->hdr.bh1.block_status == TP_STATUS_KERNEL;
+}
+
+/* As many equal frames as were asked for, handed over. */
+static void fill(unsigned number, uint32_t packets, uint8_t type) {
+    uint32_t at = FIRST;
+    for (uint32_t i = 0; i < packets; i++) at = put(number, at, type, 0);
+    hand_over(number, packets, 0);
 }
 
 static void check_packets(void) {
@@ -315,38 +333,73 @@ static void check_packets(void) {
     at = put(0, at, PACKET_HOST, 0xe000 | 20); /* priority and VLAN 20 */
     put(0, at, PACKET_HOST, 0x2000);           /* a priority tag names no VLAN */
     hand_over(0, 5, TP_STATUS_LOSING);
-    CHECK(read_ring(&ring, AW_ROWS_A_PACKET - 1) == AW_FAILED && ring.error == EINVAL);
+    CHECK(read_ring(&ring, BLOCK, AW_ROWS_A_PACKET - 1) == AW_FAILED && ring.error == EINVAL);
+    CHECK(read_ring(&ring, BLOCK - 1, 100) == AW_FAILED && ring.error == EINVAL);
 
-    CHECK(read_ring(&ring, 100) == 4);
+    CHECK(read_ring(&ring, BLOCK, 100) == 4);
     CHECK(counts.packets == 5 && counts.sip == 4 && counts.other == 1 && ring.losing == 1);
+    CHECK(is_with_kernel(0) && ring.block == 1);
+    memset(ring_memory, 0xdd, BLOCK); /* whose memory it is again */
     for (int i = 0; i < 4; i++) {
         CHECK(rows[i].kind == AW_KIND_SIP && rows[i].length == 23 && rows[i].tap == 1);
-        CHECK(memcmp(ring.map + rows[i].payload, "BYE a", 5) == 0);
+        CHECK(memcmp(out + rows[i].payload, "BYE a", 5) == 0);
+        CHECK(memcmp(out + ends[i].frame, frame, sizeof frame - 1) == 0);
+        CHECK(ends[i].frame == (uint32_t)i * (sizeof frame - 1)); /* one behind the other */
         CHECK(!(rows[i].bits & AW_ROW_OUTGOING) == (i != 1));
         CHECK(ends[i].point == (i == 2 ? 20 : INDEX));
     }
+    CHECK(out[4 * (sizeof frame - 1)] == 0xee); /* and nothing behind the last */
     CHECK(rows[0].at == 1700000000ull * 1000000000 + FIRST);
-    aw_ring_release(&ring);
-    CHECK(block(0)->hdr.bh1.block_status == TP_STATUS_KERNEL && ring.block == 1);
+    CHECK(read_ring(&ring, BLOCK, 100) == AW_AGAIN);
+    aw_ring_close(&ring);
+    CHECK(read_ring(&ring, BLOCK, 100) == AW_GONE);
+}
 
-    /* The next block, whose rows do not fit at once: it is not given back before its end. */
-    at = FIRST;
-    for (int i = 0; i < 12; i++) at = put(1, at, PACKET_HOST, 0);
-    hand_over(1, 12, 0);
+/* What does not fit at once stays where it is, and so does its block. */
+static void check_room(void) {
+    aw_ring ring;
+    reset();
+    CHECK(open_ring(&ring) == 0);
+    fill(0, 3, PACKET_HOST);
+    fill(1, 12, PACKET_HOST);
+    block(1)->hdr.bh1.block_status |= TP_STATUS_LOSING;
+    CHECK(read_ring(&ring, BLOCK, AW_ROWS_A_PACKET + 2) == 3); /* full where a block ends */
+    CHECK(is_with_kernel(0) && !is_with_kernel(1));
     int found = 0;
     for (int turn = 0; turn < 3; turn++) {
-        const int n = read_ring(&ring, AW_ROWS_A_PACKET + 4);
+        const int n = read_ring(&ring, BLOCK, AW_ROWS_A_PACKET + 4);
         CHECK(n == (turn < 2 ? 5 : 2));
         found += n;
-        CHECK(rows[0].payload >= BLOCK);
-        aw_ring_release(&ring);
-        CHECK(ring.block == (turn < 2));
+        CHECK(rows[0].payload < sizeof frame && is_with_kernel(1) == (turn == 2));
     }
-    CHECK(found == 12 && ring.losing == 1 && counts.sip == 16);
-    CHECK(read_ring(&ring, 100) == AW_AGAIN);
+    CHECK(found == 12 && ring.losing == 1 && counts.sip == 15);
+
+    /* Rows enough, but no memory: two of these fit, and two are in each block. */
+    for (unsigned number = 0; number < BLOCKS; number++) {
+        put_long(number, put_long(number, FIRST, PACKET_HOST, 0, 1900), PACKET_HOST, 0, 1900);
+        hand_over(number, 2, 0);
+    }
+    CHECK(read_ring(&ring, BLOCK, 100) == 2 && is_with_kernel(0) && !is_with_kernel(1));
+    CHECK(ends[1].frame == 1900 && ends[1].caplen == 1900);
+    CHECK(read_ring(&ring, BLOCK, 100) == 2 && is_with_kernel(1));
+
+    for (unsigned number = 0; number < BLOCKS; number++) fill(number, 20, PACKET_HOST);
+    CHECK(read_ring(&ring, BLOCK, 100) == 40); /* both blocks in one call */
+    CHECK(is_with_kernel(0) && is_with_kernel(1) && ring.block == 0);
     aw_ring_close(&ring);
-    CHECK(read_ring(&ring, 100) == AW_GONE);
-    aw_ring_release(&ring);
+}
+
+/* A flood of what gives no row takes no memory, and no more than one round. */
+static void check_noise(void) {
+    aw_ring ring;
+    reset();
+    CHECK(open_ring(&ring) == 0);
+    fill(0, 20, PACKET_OTHERHOST);
+    fill(1, 20, PACKET_OTHERHOST);
+    CHECK(read_ring(&ring, BLOCK, 100) == 0 && out[0] == 0xee);
+    CHECK(counts.packets == 40 && counts.other == 40 && is_with_kernel(0) && is_with_kernel(1));
+    CHECK(read_ring(&ring, BLOCK, 100) == AW_AGAIN);
+    aw_ring_close(&ring);
 }
 
 static void check_stats(void) {
@@ -370,5 +423,7 @@ void check_ring(void) {
     check_devices();
     check_idle();
     check_packets();
+    check_room();
+    check_noise();
     check_stats();
 }

@@ -84,6 +84,7 @@ ANOMALY_NAMES: tuple[str, ...] = (
 
 _MAX_U32 = 0xFFFFFFFF
 _ROWS_A_PACKET: int = lib.AW_ROWS_A_PACKET
+_uncleared = ffi.new_allocator(should_clear_after_alloc=False)  # RAM is what was written to
 
 
 def _at(struct_name: str, *members: str) -> int:
@@ -316,8 +317,8 @@ class _Rows:
         if limit < _ROWS_A_PACKET:
             raise ValueError(f"room for {limit} rows, but one packet may need {_ROWS_A_PACKET}")
         self.limit = limit
-        self.rows = ffi.new("aw_row[]", limit)
-        self.ends = ffi.new("aw_ends[]", limit)
+        self.rows = _uncleared("aw_row[]", limit)
+        self.ends = _uncleared("aw_ends[]", limit)
         self.rows_view = memoryview(ffi.buffer(self.rows))
         self.ends_view = memoryview(ffi.buffer(self.ends))
 
@@ -388,16 +389,28 @@ class Scanner:
                 return
 
 
+class Room:
+    """Memory for what one Ring.read() takes: frames, rows and their ends. Takes up RAM only as
+    far as it was written to."""
+
+    __slots__ = ("_bytes", "_rows", "_view", "size")
+
+    def __init__(self, size: int, max_rows: int) -> None:
+        self.size = size
+        self._bytes = _uncleared("uint8_t[]", size)
+        self._view = memoryview(ffi.buffer(self._bytes))
+        self._rows = _Rows(max_rows)
+
+
 class Ring:
     """A live capture ring (native/ring.c), closed until open() returns 0."""
 
-    __slots__ = ("_keyed", "_map", "_ports", "_ring", "_rows")
+    __slots__ = ("_keyed", "_open", "_ports", "_ring")
 
-    def __init__(self, max_rows: int = 1024) -> None:
+    def __init__(self) -> None:
         self._ring = ffi.new("aw_ring *")
         self._ring.fd = -1
-        self._rows = _Rows(max_rows)
-        self._map: memoryview | None = None
+        self._open = False
         self._keyed: tuple[bytes, Any] = (b"", None)
         self._ports: tuple[Sequence[int], Any] = ((), ffi.new("uint16_t[]", 0))
 
@@ -413,10 +426,7 @@ class Ring:
             self._ring, ifname.encode(), block_size, block_count, timeout_ms, filter_bytes,
             len(filter_bytes) // 8,
         )  # fmt: skip
-        if code == 0:
-            self._map = memoryview(
-                ffi.buffer(self._ring.map, self._ring.block_size * self._ring.block_count)
-            )
+        self._open = code == 0
         return code
 
     @property
@@ -436,38 +446,35 @@ class Ring:
         """-1 while closed."""
         return int(self._ring.fd)
 
-    def read(self, tap: int, key: bytes, ports: Sequence[int], counts: Counts) -> Batch | int:
-        """What the current block holds, or AGAIN, GONE, FAILED.
+    def read(
+        self, tap: int, key: bytes, ports: Sequence[int], room: Room, counts: Counts
+    ) -> Batch | int:
+        """What is ready, as far as it fits; or AGAIN, GONE, FAILED.
 
-        The batch lies in the kernel's memory: copy what is kept, then call release(). Its
-        watermark is 0: only the caller knows the clock.
+        The batch lies in the room until that is read into again; the kernel has its blocks back.
+        Its watermark is 0: only the caller knows the clock.
         """
-        if self._map is None:
+        if not self._open:
             return FAILED
         if self._keyed[0] != key:
             self._keyed = (bytes(key), ffi.new("uint8_t[16]", _checked_key(key)))
         if self._ports[0] is not ports:
             self._ports = (ports, ffi.new("uint16_t[]", list(ports)))
-        rows = self._rows
+        rows = room._rows
         found: int = lib.aw_ring_read(
-            self._ring, tap, self._keyed[1], self._ports[1], len(ports), rows.rows, rows.ends,
-            rows.limit, counts._struct,
+            self._ring, tap, self._keyed[1], self._ports[1], len(ports), room._bytes, room.size,
+            rows.rows, rows.ends, rows.limit, counts._struct,
         )  # fmt: skip
-        return found if found < 0 else rows.batch(self._map, found, tap, 0)
-
-    def release(self) -> None:
-        """Hand the block back to the kernel once all of it was read; its batch is over."""
-        if self._map is not None:
-            lib.aw_ring_release(self._ring)
+        return found if found < 0 else rows.batch(room._view, found, tap, 0)
 
     def stats(self) -> tuple[int, int, int]:
         """(drops, freezes, losing) since open(), from the kernel's own counters."""
-        if self._map is not None:
+        if self._open:
             lib.aw_ring_stats(self._ring)
         return int(self._ring.drops), int(self._ring.freezes), int(self._ring.losing)
 
     def close(self) -> None:
-        """Unmaps: no batch of this ring may be touched any more. Closing twice is fine."""
-        if self._map is not None:
-            self._map = None
+        """Closing twice is fine."""
+        if self._open:
+            self._open = False
             lib.aw_ring_close(self._ring)

@@ -26,8 +26,8 @@ class Batch:
     """Rows of one tap in capture order, and the bytes that they point into.
 
     buffer: bytes-like; a row's `payload` and an ends' `frame` are offsets into it. On the live
-            path it is the kernel's own memory and only valid until the next read: copy what
-            is kept (`bytes(buffer[o:o + n])`), once.
+            path it is used again after the next read: copy what is kept
+            (`bytes(buffer[o:o + n])`), once.
     rows:   bytes-like, count * 64 bytes, read with `native.ROW.iter_unpack`.
     ends:   bytes-like, count * 48 bytes, beside each row its addresses (see `Ends`).
     tap:    index of the tap.

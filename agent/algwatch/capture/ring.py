@@ -6,6 +6,7 @@ import errno
 import os
 import struct
 import time
+from collections import deque
 from collections.abc import Sequence
 
 from algwatch.base import native
@@ -20,6 +21,8 @@ LAG = 2 * BLOCK_TIMEOUT_MS * 1_000_000
 # Packets are stamped before they queue for the ring's lock, on whichever CPU they came in.
 DISORDER = 1_000_000
 RETRY_SECONDS = 1.0
+SLICE = 32  # rows of a batch: a third of a millisecond of work, then the ring is looked at again
+ROWS = 512  # that one block may give: a packet takes 144 bytes of it at least
 
 _AT = struct.Struct("=Q")
 
@@ -63,11 +66,12 @@ class LiveTap:
 
     name: interface, looked up again whenever it comes back. tap: index of the tap in every row.
     ports: SIP ports. key: 16 bytes, of the hashes. counts: added to. ring_bytes: memory that
-    the kernel shares with us. Raises TapError.
+    the kernel shares with us; in a burst as much again is taken of our own. Raises TapError.
 
-    How to use it: poll fileno() for reading; call read() until it says None, and release()
-    after each batch; then watermark(). fileno() is -1 while the interface is away, and another
-    number afterwards, so ask each time; call read() at least once a second meanwhile.
+    How to use it: poll fileno() for reading unless `waiting`; call read() until it says None, and
+    drain() of all taps between two batches when work on them takes long. fileno() is -1 while
+    the interface is away, and another number afterwards, so ask each time; call read() at least
+    once a second meanwhile.
     """
 
     def __init__(
@@ -92,9 +96,9 @@ class LiveTap:
         self._ring = native.Ring()
         self._past = (0, 0, 0)  # drops, freezes, losing of rings that are closed
         self._closed = False
-        self._unread = False  # a batch is out that was not released
-        self._drained_at = 0  # when read() last found nothing, 0: there may be more
-        self._watermark = 0
+        self._free = [native.Room(block, ROWS)]
+        self._taken: deque[tuple[native.Room, Batch]] = deque()  # as many as blocks at most
+        self._next = 0  # row of the oldest of them from which the next batch goes on
         self._retry_at = 0.0
         error = self._open()
         if error:
@@ -122,49 +126,64 @@ class LiveTap:
         """Descriptor to poll for reading; -1 while the interface is away."""
         return self._ring.fileno()
 
-    def read(self) -> Batch | None:
-        """What is ready, or None. The batch lies in the kernel's memory until release().
+    @property
+    def waiting(self) -> bool:
+        """Whether read() has something without asking the kernel."""
+        return bool(self._taken)
+
+    def drain(self) -> bool:
+        """Copy out what is ready, as far as there is room, and give the kernel its blocks back:
+        what is lost is lost while it has none. True when nothing was left.
 
         Brings the interface back when it was away, at most one attempt a second.
         """
-        if self._unread:
-            self.release()
         if self._ring.fileno() < 0 and not self._reopen():
-            return None
-        # Blocks without rows are given back at once, but not so many that a flood of what is
-        # not SIP keeps the caller here.
-        for _ in range(self._shape[1]):
-            now = time.time_ns()
-            batch = self._ring.read(self.tap, self._key, self._ports, self.counts)
+            return True
+        block, blocks = self._shape
+        # Not so often that a flood of what is not SIP keeps the caller here.
+        for _ in range(blocks):
+            if not self._free:
+                if len(self._taken) >= blocks:
+                    return False
+                self._free.append(native.Room(block, ROWS))
+            room = self._free[-1]
+            batch = self._ring.read(self.tap, self._key, self._ports, room, self.counts)
             if isinstance(batch, int):
-                self._drained_at = now
                 if batch != native.AGAIN:
                     self._went_away()
-                return None
-            self._drained_at = 0
+                return True
             if batch.count:
-                last = _AT.unpack_from(batch.rows, (batch.count - 1) * native.ROW.size)[0]
-                self._watermark = max(self._watermark, last - DISORDER)
-                batch.watermark = self._watermark
-                self._unread = True
-                return batch
-            self._ring.release()
-        return Batch(b"", b"", b"", 0, self.tap, self._watermark)
+                self._taken.append((self._free.pop(), batch))
+        return False
 
-    def release(self) -> None:
-        """Give the batch of the last read() back to the kernel; it must not be touched again."""
-        self._unread = False
-        self._ring.release()
+    def read(self) -> Batch | None:
+        """What came, SLICE rows at most, or None. Its memory is used again after the next read().
 
-    def watermark(self, now_ns: int) -> int:
-        """ns since 1970; nothing earlier will come from this tap any more.
-
-        now_ns: the loop's clock, ns since 1970. Moves with the clock, less the time that the
-        kernel may hold a packet back, while the last read() found nothing.
+        After None nothing will come that is older than the call by more than LAG. The watermark
+        of a batch goes by the time stamps in it, which are the wall clock's.
         """
-        if self._drained_at:
-            self._watermark = max(self._watermark, min(now_ns, self._drained_at) - LAG)
-        return self._watermark
+        if self._taken and self._next == self._taken[0][1].count:
+            room, _ = self._taken.popleft()
+            self._next = 0
+            self._free.append(room)
+            if not self._taken:
+                del self._free[1:]  # the burst is over
+        empty = self.drain()
+        if not self._taken:
+            return None if empty else Batch(b"", b"", b"", 0, self.tap, 0)
+        whole = self._taken[0][1]
+        start, end = self._next, min(self._next + SLICE, whole.count)
+        self._next = end
+        row, ends = native.ROW.size, native.ENDS.size
+        last: int = _AT.unpack_from(whole.rows, (end - 1) * row)[0]
+        return Batch(
+            whole.buffer,
+            whole.rows[start * row : end * row],
+            whole.ends[start * ends : end * ends],
+            end - start,
+            self.tap,
+            last - DISORDER,
+        )
 
     def stats(self) -> dict[str, int]:
         """drops: packets that found no room; freezes: how often all blocks were full; losing:
@@ -176,12 +195,12 @@ class LiveTap:
         return {"drops": drops, "freezes": freezes, "losing": losing}
 
     def close(self) -> None:
-        """No batch of this tap may be touched any more. Closing twice is fine."""
+        """What was not read is given up. Closing twice is fine."""
         self._closed = True
+        self._taken.clear()
         self._shut()
 
     def _shut(self) -> None:
-        self._unread = False
         drops, freezes, losing = self.stats().values()
         self._past = (drops, freezes, losing)
         self._ring.close()
@@ -195,7 +214,6 @@ class LiveTap:
         if self._closed or now < self._retry_at:
             return False
         self._retry_at = now + RETRY_SECONDS
-        self._drained_at = time.time_ns()  # what passed while it was away never comes
         if self._open() != 0:
             return False
         self.reopened += 1

@@ -1,0 +1,46 @@
+"""What a message leaves behind goes when nobody holds it: the daemon looks for garbage that holds
+on to itself once a minute only (tidy_by_the_clock)."""
+
+from __future__ import annotations
+
+import gc
+import io
+from pathlib import Path
+
+from algwatch.base import native
+from algwatch.base.packet import LAN, WAN, Tap
+from algwatch.capture.pcap import Merged
+from algwatch.pipeline import Pipeline
+from algwatch.report.voice import Voice
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+TWO_SIDED = sorted(path.parent.name for path in GOLDEN.glob("*/wan.pcap"))
+
+
+def verdicts(name: str, voice: Voice) -> Pipeline:
+    """A live pipeline that has told everything that it says about a golden capture."""
+    files = [(str(GOLDEN / name / f"{side}.pcap"), tap) for tap, side in enumerate(("lan", "wan"))]
+    pipeline = Pipeline([Tap("lan", LAN), Tap("wan", WAN)], live=True)
+    said = 0
+    for batch in Merged(files, (5060,), native.Counts()):
+        for report in pipeline.feed(batch):
+            voice.report(report)
+            said += 1
+    for report in pipeline.finish():
+        voice.report(report)
+        said += 1
+    assert said, name
+    return pipeline
+
+
+def test_neither_a_message_nor_a_verdict_is_garbage_that_holds_on_to_itself() -> None:
+    voice = Voice(io.StringIO(), True)
+    gc.collect()
+    gc.disable()
+    try:
+        # Held until the garbage was counted: the pipeline itself is such a thing, once a run.
+        pipelines = [verdicts(name, voice) for name in TWO_SIDED]
+        garbage = gc.collect()
+    finally:
+        gc.enable()
+    assert (len(pipelines), garbage) == (len(TWO_SIDED), 0)
