@@ -238,6 +238,14 @@ static int starts_like_sip(const uint8_t *p, size_t length, int code) {
     return aw_may_become_sip(p, length) == 2;
 }
 
+/* RFC 7118 section 5: it stood behind the header of a WebSocket frame, and what the client sends in
+ * such frames is masked. */
+static int is_of_websocket(const uint8_t *p, const aw_sip *s) {
+    if (!s->vias || s->via[0].transport.len != 2) return 0;
+    const uint8_t *transport = p + s->via[0].transport.off;
+    return (transport[0] | 0x20) == 'w' && (transport[1] | 0x20) == 's';
+}
+
 /* As many whole messages as the segment holds; the rest is for capture/reassembly.py. */
 static void from_tcp(packet *k) {
     const aw_frame *f = k->frame;
@@ -255,7 +263,7 @@ static void from_tcp(packet *k) {
         code = may_be_sip(p + i, end - i) && !is_rest_of_via(p + i, end - i)
                    ? aw_sip_scan(p + i, end - i, 1, &s)
                    : AW_NOT_SIP;
-        if (code <= 0) break;
+        if (code <= 0 || is_of_websocket(p + i, &s)) break;
         add_sip(k, &s, i, (size_t)code);
         i += (size_t)code;
     }

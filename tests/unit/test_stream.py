@@ -160,3 +160,14 @@ def test_keep_alives_between_messages_are_no_hole() -> None:
     line.send(packet(FIRST, 1004 + len(FIRST)))
     assert line.whole == [FIRST, FIRST]
     assert line.reassembler.health() == {}
+
+
+@pytest.mark.parametrize("port", [5060, 8080])
+def test_a_message_that_came_out_of_a_websocket_is_left_alone_without_its_upgrade(
+    port: int,
+) -> None:
+    message = FIRST.replace(b"SIP/2.0/UDP", b"SIP/2.0/WS")
+    line = Line().send(ipv4(tcp(message, dport=port, seq=1), TCP))
+    line.send(*segments(message, [90], seq=1 + len(message)))
+    assert line.whole == []
+    assert line.send(ipv4(tcp(FIRST, dport=port, seq=9 + 2 * len(message)), TCP)).whole == [FIRST]
