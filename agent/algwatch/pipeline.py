@@ -8,7 +8,7 @@ from algwatch.advise.advice import Advice
 from algwatch.advise.recommend import Recommender
 from algwatch.base.native import KIND_KEEPALIVE
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
-from algwatch.base.sighting import KIND, LENGTH, PAYLOAD, Row, Sighting
+from algwatch.base.sighting import KIND, sighted
 from algwatch.compare.call import CLOSED, PREDICTED, Call, Calls
 from algwatch.compare.crossing import Crossing, alone
 from algwatch.compare.familiar import Familiar
@@ -104,28 +104,28 @@ class Pipeline:
         context.sip[side] = transactions.messages
         if context.first[side] is None and events:
             _, _, row, i = events[0]
-            context.first[side] = _copy(row, i, side, batch)
+            context.first[side] = sighted(batch, side, row, i)
         if transactions.duplicate is not None:
             context.duplicates = sum(t.duplicates for t in self._transactions)
-            context.duplicate = context.duplicate or _copy(*transactions.duplicate, side, batch)
+            context.duplicate = context.duplicate or sighted(batch, side, *transactions.duplicate)
             transactions.duplicate = None
         if events:
             if self._strangers is not None and side == LAN:
                 for code, _, _, i in events:
                     if code == REQUEST:
-                        self._strangers.spoken_to(bytes(batch.ends[48 * i + 16 : 48 * i + 32]))
+                        self._strangers.spoken_to(batch.ends[48 * i + 16 : 48 * i + 32])
             self._calls.feed(self._dialogs[side].feed(events, batch))
         if self._pairing is not None and side != UNKNOWN:
             for row, i in other:
                 if row[KIND] == KIND_KEEPALIVE and side == LAN:
-                    ends = batch.ends[48 * i : 48 * i + 32]
-                    self._peers.keepalive(bytes(ends[:16]), bytes(ends[16:32]))
+                    self._peers.keepalive(
+                        batch.ends[48 * i : 48 * i + 16], batch.ends[48 * i + 16 : 48 * i + 32]
+                    )
             if fresh:
-                for crossing in self._pairing.feed(side, fresh, batch):
-                    reports += self._crossed(crossing)
+                reports += self._crossed(self._pairing.feed(side, fresh, batch))
         elif self.watch is not None and fresh:
             for row, i in fresh:
-                self.watch(alone(_copy(row, i, side, batch), sent=False))
+                self.watch(alone(sighted(batch, side, row, i), sent=False))
         return reports + self.advance(batch.tap, batch.watermark)
 
     def advance(self, tap: int, now: int) -> list[Report]:
@@ -181,8 +181,7 @@ class Pipeline:
     def _pass_time(self, now: int) -> list[Report]:
         reports: list[Report] = []
         if self._pairing is not None:
-            for crossing in self._pairing.advance(now):
-                reports += self._crossed(crossing)
+            reports += self._crossed(self._pairing.advance(now))
         for side in self._sides:
             events = self._transactions[side].advance(now)
             if events:
@@ -196,16 +195,18 @@ class Pipeline:
             reports += self._engine.capture()
         return reports
 
-    def _crossed(self, crossing: Crossing) -> list[Report]:
-        if crossing.rewritten:
-            self._familiar.look(crossing)
-        self._peers.feed(crossing)
-        self._calls.cross(crossing)
-        if self.watch is not None:
-            self.watch(crossing)
+    def _crossed(self, crossings: list[Crossing]) -> list[Report]:
         reports: list[Report] = []
-        if crossing.rewritten and not crossing.familiar:
-            reports += self._engine.crossing(crossing)
+        learn, join = self._peers.feed, self._calls.cross
+        for crossing in crossings:
+            if crossing.rewritten:
+                self._familiar.look(crossing)
+            learn(crossing)
+            join(crossing)
+            if self.watch is not None:
+                self.watch(crossing)
+            if crossing.rewritten and not crossing.familiar:
+                reports += self._engine.crossing(crossing)
         return reports
 
     def _moment(self, call: Call, moment: int) -> list[Report]:
@@ -258,11 +259,6 @@ class Pipeline:
         if undecided and not partial and any(waiting):
             context.undecided += 1
             context.undecided_example = context.undecided_example or next(w for w in waiting if w)
-
-
-def _copy(row: Row, i: int, side: int, batch: Batch) -> Sighting:
-    payload = bytes(batch.buffer[row[PAYLOAD] : row[PAYLOAD] + row[LENGTH]])
-    return Sighting(row, side, payload, bytes(batch.ends[48 * i : 48 * i + 48]))
 
 
 _NOTHING = Batch(b"", b"", b"", 0, 0, 0)

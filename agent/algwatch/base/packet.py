@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from algwatch.base.sighting import Sighting
+
 LAN = 0
 WAN = 1
 UNKNOWN = 2
@@ -29,12 +33,13 @@ class Batch:
             path it is used again after the next read: copy what is kept
             (`bytes(buffer[o:o + n])`), once.
     rows:   bytes-like, count * 64 bytes, read with `native.ROW.iter_unpack`.
-    ends:   bytes-like, count * 48 bytes, beside each row its addresses (see `Ends`).
+    ends:   count * 48 bytes, beside each row its addresses (see `Ends`); a copy.
     tap:    index of the tap.
     watermark: ns since 1970; nothing earlier than this will come from this tap any more.
+    sightings: what was made of its rows so far, by index (see `sighting.sighted`).
     """
 
-    __slots__ = ("buffer", "count", "ends", "rows", "tap", "watermark")
+    __slots__ = ("buffer", "count", "ends", "rows", "sightings", "tap", "watermark")
 
     def __init__(
         self,
@@ -47,7 +52,8 @@ class Batch:
     ) -> None:
         self.buffer = buffer
         self.rows = rows
-        self.ends = ends
+        self.ends = bytes(ends)
         self.count = count
         self.tap = tap
         self.watermark = watermark
+        self.sightings: dict[int, Sighting] = {}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from algwatch.base.native import ROW_OUTGOING
 from algwatch.base.packet import LAN
 from algwatch.base.sighting import AT, BITS, TTL, Sighting
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from algwatch.compare.rewrite import Rewrite
+    from algwatch.compare.way import Way
 
 IDENTITY = "identity"  # branch, CSeq, class, From tag, Call-ID
 BY_IP_ID = "ip-id"  # IPv4 ID, remote endpoint, TTL one less
@@ -33,20 +33,29 @@ def is_outbound(lan: Sighting, wan: Sighting) -> bool:
     return lan.row[AT] <= wan.row[AT]
 
 
+_NONE: frozenset[str] = frozenset()
+
+
 class Crossing:
     """lan, wan: the copies; one is None where the other never came within the window.
-    outbound: from the LAN to the WAN. matched_by: one of the words above. rewritten: both copies
-    are there and their payloads differ. headers: what was rewritten as the mapping says;
-    familiar: and nothing else, as in a message of this kind that was read before.
+    outbound: from the LAN to the WAN. matched_by: one of the words above. way: where both copies
+    are there. rewritten: both are there and their payloads differ; translated: by nothing but the
+    addresses of its way. headers: what was rewritten as the mapping says; familiar: and nothing
+    else, as in a message of this kind that was read before.
     expected: an inbound message's LAN destination by the NAT mapping, where it is known and
     differs from the real one (18 bytes), else None. changes: see compare.rewrite.rewrites.
     """
 
     __slots__ = ("changes", "expected", "familiar", "headers", "lan", "matched_by", "outbound",
-                 "rewritten", "wan")  # fmt: skip
+                 "rewritten", "translated", "wan", "way")  # fmt: skip
 
     def __init__(
-        self, lan: Sighting | None, wan: Sighting | None, outbound: bool, matched_by: str
+        self,
+        lan: Sighting | None,
+        wan: Sighting | None,
+        outbound: bool,
+        matched_by: str,
+        way: Way | None = None,
     ) -> None:
         self.lan = lan
         self.wan = wan
@@ -54,8 +63,9 @@ class Crossing:
         self.matched_by = matched_by
         self.expected: bytes | None = None
         self.changes: list[Rewrite] | None = None
-        self.familiar = False
-        self.headers: frozenset[str] = frozenset()
+        self.way = way
+        self.translated = self.familiar = False
+        self.headers = _NONE
         self.rewritten = lan is not None and wan is not None and lan.payload != wan.payload
 
     @property

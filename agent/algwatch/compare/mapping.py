@@ -7,6 +7,7 @@ from typing import Any
 from algwatch.base.sighting import AT, FLOW, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
+from algwatch.compare.way import Way
 from algwatch.sip.timers import SECOND
 
 # An entry of the stock kernel lives at least 60 s (unreplied UDP); younger ones are still there.
@@ -21,48 +22,50 @@ class Mappings:
 
     Learned from outbound crossings only: there the router's own NAT chose the WAN side. Where an
     inbound message really went is compared with it, never learned from it.
+    limit: mappings, and ways on which something crosses.
     """
 
     def __init__(self, limit: int) -> None:
         self._table: Table[bytes, _Entry] = Table(limit)
-        self._agreed: Table[int, int] = Table(2 * limit)
+        self._ways: Table[int, Way] = Table(limit // 2)
 
-    def feed(self, crossing: Crossing) -> None:
-        """Learn from an outbound crossing; of an inbound one set `expected` when it went to
-        another port of the same LAN host than the mapping says."""
-        lan, wan = crossing.lan, crossing.wan
-        if lan is None or wan is None:
-            return
-        # The same two flows as a moment ago say the same again; most messages end here.
+    def way(self, lan: Sighting, wan: Sighting, outbound: bool) -> Way:
+        """The way on which these two copies of one message came."""
         flows = lan.row[FLOW] << 32 | wan.row[FLOW]
-        at = lan.row[AT]
-        if 0 <= at - self._agreed.get(flows, -SECOND) < SECOND:
-            return
-        self._compare(crossing, lan, wan)
-        if crossing.expected is None:
-            self._agreed.pop(flows, None)
-            self._agreed.add(flows, at)
+        way = self._ways.get(flows)
+        # What the hashes selected is looked at once a second.
+        if (
+            way is not None
+            and way.outbound is outbound
+            and (0 <= lan.row[AT] - way.agreed < SECOND or way.is_of(lan, wan))
+        ):
+            return way
+        way = Way(lan, wan, outbound)
+        self._ways.add(flows, way)
+        return way
 
-    def _compare(self, crossing: Crossing, lan: Sighting, wan: Sighting) -> None:
-        if crossing.outbound:
-            inside = lan.source
-            outside = wan.source
-            if inside != outside:
-                key = outside + wan.destination
-                known = self._table.get(key)
-                if known is None:
-                    self._table.add(key, [inside, lan.row[AT]])
-                else:
-                    known[0] = inside
-                    known[1] = lan.row[AT]
-            return
-        known = self._table.get(wan.destination + wan.source)
-        if known is None:
-            return
-        expected, at = known
-        went = lan.destination
-        if expected != went and expected[:16] == went[:16] and wan.row[AT] - at < LIFETIME:
-            crossing.expected = expected
+    def feed(self, way: Way, lan: Sighting, wan: Sighting) -> bytes | None:
+        """Something crossed. Learn from an outbound way; of an inbound one return the LAN
+        address and port that the mapping means, where that is another port of the same host,
+        else None."""
+        # The same way as a moment ago says the same again; most messages end here.
+        at = lan.row[AT]
+        if 0 <= at - way.agreed < SECOND:
+            return None
+        known = self._table.get(way.outside)
+        if known is not None and not way.outbound:
+            inside: bytes = known[0]
+            used: int = known[1]
+            other = inside != way.inside and inside[:16] == way.inside[:16]
+            if other and wan.row[AT] - used < LIFETIME:
+                return inside
+        elif way.outbound and way.translated:
+            if known is None:
+                self._table.add(way.outside, [way.inside, at])
+            else:
+                known[:] = way.inside, at
+        way.agreed = at
+        return None
 
     def contradicts(self, crossing: Crossing) -> bool:
         """Whether the NAT is known to mean another LAN host by this WAN address and port."""

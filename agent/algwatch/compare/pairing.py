@@ -10,20 +10,19 @@ from __future__ import annotations
 from collections import deque
 
 from algwatch.base.native import ROW_OUTGOING
-from algwatch.base.packet import Batch
+from algwatch.base.packet import LAN, Batch
 from algwatch.base.sighting import (
     AT,
     BITS,
     CALL,
     CSEQ,
     IP_ID,
-    LENGTH,
     METHOD,
     PAIR,
-    PAYLOAD,
     STATUS,
     TTL,
     Sighting,
+    sighted,
 )
 from algwatch.compare.crossing import (
     BY_IP_ID,
@@ -61,25 +60,24 @@ class Pairing:
         other = self._by_pair[1 - side]
         own = self._by_pair[side]
         waiting = self._waiting[side]
-        buffer, ends = batch.buffer, batch.ends
         for row, i in seen:
-            start = row[PAYLOAD]
-            payload = bytes(buffer[start : start + row[LENGTH]])
-            copy = Sighting(row, side, payload, bytes(ends[48 * i : 48 * i + 48]))
-            candidates = other.get(row[PAIR])
+            pair = row[PAIR]
+            copy = sighted(batch, side, row, i)
+            candidates = other.get(pair)
             if candidates is not None:
-                partner = self._identical(copy, candidates)
-                if partner is not None:
-                    candidates.remove(partner)
-                    if not candidates:
-                        del other[row[PAIR]]
-                    crossings.append(self._cross(copy, partner, IDENTITY))
+                crossing = self._identical(copy, candidates)
+                if crossing is not None:
+                    crossings.append(crossing)
                     continue
             if len(waiting) >= self.limit:
                 self.dropped += 1
                 continue
             waiting.append(copy)
-            own.setdefault(row[PAIR], []).append(copy)
+            alike = own.get(pair)
+            if alike is None:
+                own[pair] = [copy]
+            else:
+                alike.append(copy)
         return crossings
 
     def advance(self, now: int) -> list[Crossing]:
@@ -103,14 +101,13 @@ class Pairing:
             partner, key = self._fallback(copy, own, other)
             if partner is None:
                 crossing = alone(copy, bool(copy.row[BITS] & ROW_OUTGOING))
-                if copy.side == 0:
+                if copy.side == LAN:
                     self.lan_only += 1
                 else:
                     self.wan_only += 1
                 crossings.append(crossing)
             else:
-                self._forget(partner)
-                crossings.append(self._cross(copy, partner, key))
+                crossings.append(self._accept(self._crossing(copy, partner, key), partner))
         return crossings
 
     def waiting(self) -> list[Sighting]:
@@ -118,14 +115,28 @@ class Pairing:
         both = [copy for side in self._waiting for copy in side if not copy.paired]
         return sorted(both, key=lambda copy: copy.row[AT])
 
-    def _cross(self, one: Sighting, two: Sighting, matched_by: str) -> Crossing:
-        one.paired = two.paired = True
-        lan, wan = (one, two) if one.side == 0 else (two, one)
-        crossing = Crossing(lan, wan, is_outbound(lan, wan), matched_by)
+    def _crossing(self, one: Sighting, two: Sighting, matched_by: str) -> Crossing:
+        lan, wan = (one, two) if one.side == LAN else (two, one)
+        outbound = is_outbound(lan, wan)
+        way = self.mappings.way(lan, wan, outbound)
+        crossing = Crossing(lan, wan, outbound, matched_by, way)
+        if crossing.rewritten:
+            entered, left = (lan, wan) if outbound else (wan, lan)
+            crossing.translated = way.explains(entered.payload, left.payload)
+        else:
+            one.payload = two.payload  # kept once
+        return crossing
+
+    def _accept(self, crossing: Crossing, partner: Sighting) -> Crossing:
+        """partner: the copy of it that had to wait."""
+        partner.paired = True
+        self._forget(partner)
         self.paired += 1
         if crossing.rewritten:
             self.rewritten += 1
-        self.mappings.feed(crossing)
+        lan, wan, way = crossing.lan, crossing.wan, crossing.way
+        assert lan is not None and wan is not None and way is not None
+        crossing.expected = self.mappings.feed(way, lan, wan)
         return crossing
 
     def _forget(self, copy: Sighting) -> None:
@@ -136,20 +147,20 @@ class Pairing:
             if not same:
                 del own[copy.row[PAIR]]
 
-    @staticmethod
-    def _identical(copy: Sighting, candidates: list[Sighting]) -> Sighting | None:
+    def _identical(self, copy: Sighting, candidates: list[Sighting]) -> Crossing | None:
         """Hashes selected them; bytes decide. Among several the IPv4 ID does."""
         row = copy.row
         found = None
         for other in candidates:
             if other.row[CALL] != row[CALL] or abs(other.row[AT] - row[AT]) > WINDOW:
                 continue
-            if other.payload != copy.payload and not _same_identity(copy.payload, other.payload):
+            crossing = self._crossing(copy, other, IDENTITY)
+            if crossing.rewritten and not _same_identity(crossing):
                 continue
             if len(candidates) == 1 or (row[IP_ID] and other.row[IP_ID] == row[IP_ID]):
-                return other
-            found = found or other
-        return found
+                return self._accept(crossing, other)
+            found = found or (crossing, other)
+        return self._accept(*found) if found is not None else None
 
     def _fallback(
         self, copy: Sighting, own: deque[Sighting], other: deque[Sighting]
@@ -166,12 +177,12 @@ class Pairing:
         return None, ""
 
     def _is_contradicted(self, one: Sighting, two: Sighting) -> bool:
-        lan, wan = (one, two) if one.side == 0 else (two, one)
+        lan, wan = (one, two) if one.side == LAN else (two, one)
         crossing = Crossing(lan, wan, is_outbound(lan, wan), BY_IP_ID)
         return self.mappings.contradicts(crossing)
 
     def _is_mapped(self, one: Sighting, two: Sighting) -> bool:
-        lan, wan = (one, two) if one.side == 0 else (two, one)
+        lan, wan = (one, two) if one.side == LAN else (two, one)
         if lan.destination == wan.destination:
             return self.mappings.is_known(lan.source, wan.source, wan.destination)
         if lan.source == wan.source:
@@ -179,9 +190,12 @@ class Pairing:
         return False
 
 
-def _same_identity(one: bytes, two: bytes) -> bool:
-    """Branch, CSeq, From tag and Call-ID of two different payloads, by their bytes."""
-    return identity(one) == identity(two)
+def _same_identity(crossing: Crossing) -> bool:
+    """Branch, CSeq, From tag and Call-ID of two different payloads, by their bytes. Where only the
+    addresses of the way differ, the hashes were right about the rest."""
+    if crossing.translated:
+        return True
+    return identity(crossing.entered.payload) == identity(crossing.left.payload)
 
 
 def _alike(one: Sighting, two: Sighting) -> bool:
@@ -202,7 +216,7 @@ def _same_datagram(one: Sighting, two: Sighting) -> bool:
     a, b = one.row, two.row
     if not a[IP_ID] or a[IP_ID] != b[IP_ID] or abs(a[TTL] - b[TTL]) != 1:
         return False
-    lan, wan = (one, two) if one.side == 0 else (two, one)
+    lan, wan = (one, two) if one.side == LAN else (two, one)
     if lan.row[TTL] > wan.row[TTL]:
         return lan.destination == wan.destination
     return lan.source == wan.source

@@ -13,6 +13,7 @@ from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
 from algwatch.sip.message import Message
 
+READ = (REGISTER, INVITE)
 IN_DIALOG = (ACK, BYE)
 READ_FIRST, READ_EVERY = 64, 16
 
@@ -20,7 +21,8 @@ READ_FIRST, READ_EVERY = 64, 16
 class Peer:
     """phone, remote: host texts. rport_asked: the phone's Via has rport; rport_answered: the
     provider filled it in (RFC 3581). private_contact: the phone's Contact is unroutable as it
-    writes it. nat_handled: in-dialog requests that came to the phone although the Contact that
+    writes it; wan_contact, private_on_wan: its host as the provider last saw it, and whether that
+    is unroutable. nat_handled: in-dialog requests that came to the phone although the Contact that
     the provider saw was unroutable. keepalive: the phone or the provider keeps the mapping open.
     expires: seconds granted by the registrar, 0 = not seen. The rest counts calls by outcome,
     and whether anything in them was rewritten. messages: REGISTER and INVITE, with responses.
@@ -28,14 +30,14 @@ class Peer:
 
     __slots__ = ("completed_rewritten", "completed_untouched", "dropped_untouched", "expires",
                  "keepalive", "messages", "nat_handled", "phone",
-                 "private_contact", "remote", "rport_answered", "rport_asked", "rport_missing",
-                 "wan_contact")  # fmt: skip
+                 "private_contact", "private_on_wan", "remote", "rport_answered", "rport_asked",
+                 "rport_missing", "wan_contact")  # fmt: skip
 
     def __init__(self, phone: str, remote: str) -> None:
         self.phone = phone
         self.remote = remote
         self.rport_asked = self.rport_answered = self.rport_missing = False
-        self.private_contact = self.keepalive = False
+        self.private_contact = self.private_on_wan = self.keepalive = False
         self.wan_contact = ""
         self.nat_handled = self.messages = 0
         self.expires = 0
@@ -70,7 +72,8 @@ class Peers:
         self._table: Table[bytes, Peer] = Table(limit)
 
     def of(self, crossing: Crossing) -> Peer:
-        key = crossing.phone + crossing.remote
+        way = crossing.way
+        key = way.peer if way is not None else crossing.phone + crossing.remote
         peer = self._table.get(key)
         if peer is None:
             ends = crossing.entered.ends
@@ -97,12 +100,12 @@ class Peers:
 
     def feed(self, crossing: Crossing) -> None:
         """Learn from a crossing with both copies."""
-        lan, wan = crossing.lan, crossing.wan
-        if lan is None or wan is None:
+        lan, wan, way = crossing.lan, crossing.wan, crossing.way
+        if lan is None or wan is None or way is None:
             return
         row = lan.row
         method, status = row[METHOD], row[STATUS]
-        if method in (REGISTER, INVITE):
+        if method in READ:
             if not crossing.outbound and (not status or status == 100):
                 return
             peer = self.of(crossing)
@@ -121,8 +124,7 @@ class Peers:
                 peer = self.of(crossing)
                 # Where the router itself has a private address (CGNAT, a provider's own network)
                 # the request may have gone to the Contact that the ALG wrote.
-                shown = peer.wan_contact
-                if address.is_unroutable(shown) and shown != wan.ends.dst:
+                if peer.private_on_wan and peer.wan_contact != way.wan_host:
                     peer.nat_handled += 1
 
     @staticmethod
@@ -140,6 +142,7 @@ class Peers:
         shown = seen.contacts
         if shown and (not status or status < 300):
             peer.wan_contact = shown[0].host
+            peer.private_on_wan = address.is_unroutable(peer.wan_contact)
 
     @staticmethod
     def _answered(peer: Peer, answer: Message, method: int) -> None:

@@ -11,12 +11,11 @@ from algwatch.base.sighting import (
     CALL,
     CSEQ,
     FROM_TAG,
-    LENGTH,
-    PAYLOAD,
     STATUS,
     TO_TAG,
     Row,
     Sighting,
+    sighted,
 )
 from algwatch.base.table import Table
 from algwatch.sip.transaction import (
@@ -127,9 +126,9 @@ class Dialogs:
                 d.stranger = t.stranger
                 self.table.add(row[CALL], d, t.stranger)
                 if method == INVITE and code == REQUEST:
-                    d.first = d.request = self._sighting(row, i, batch)
+                    d.first = d.request = sighted(batch, self.side, row, i)
                 else:
-                    d.first = self._sighting(row, i, batch)
+                    d.first = sighted(batch, self.side, row, i)
                 step((d, STARTED, row))
             if code != TIMED_OUT:
                 d.last_at = at
@@ -161,7 +160,7 @@ class Dialogs:
                     d.acked_at = at
                     d.established = True
                     if not d.ended_at:
-                        d.ack = self._sighting(row, i, batch)
+                        d.ack = sighted(batch, self.side, row, i)
                     step((d, CONFIRMED, row))
             elif method == BYE:
                 if code == REQUEST:
@@ -169,7 +168,7 @@ class Dialogs:
                         d.bye_at = at
                         d.bye_by_caller = row[FROM_TAG] == d.caller_tag
                         if not d.acked_at or d.answer_last > d.acked_at:
-                            d.bye = self._sighting(row, i, batch)
+                            d.bye = sighted(batch, self.side, row, i)
                         step((d, BYE_SENT, row))
                 elif code in (FINAL, ORPHAN) and not d.ended_at:
                     d.ended_at = at
@@ -184,18 +183,18 @@ class Dialogs:
             d.partial = False
         if d.invite is None and not d.established:
             if d.request is None:
-                d.request = self._sighting(row, i, batch)
+                d.request = sighted(batch, self.side, row, i)
             d.invite = t
             d.legs += 1
         elif d.answered_at or d.established:
             if row[TO_TAG]:
-                d.again = (t, self._sighting(row, i, batch))
+                d.again = (t, sighted(batch, self.side, row, i))
         else:
             leg = self._is_leg(d, t)
             d.legs = d.legs + 1 if leg else 1
             if leg and not d.rejected:
                 return
-            d.request = self._sighting(row, i, batch)
+            d.request = sighted(batch, self.side, row, i)
             d.invite = t
             d.refused = d.rejected if leg else 0
             d.rejected = 0
@@ -251,7 +250,7 @@ class Dialogs:
         d.answered_at = d.answer_last = row[AT]
         d.answer_tag = row[TO_TAG]
         d.answers += 1
-        d.answer = self._sighting(row, i, batch)
+        d.answer = sighted(batch, self.side, row, i)
         step((d, ANSWERED, row))
 
     def _repeated(self, d: Dialog, row: Row, i: int, batch: Batch,
@@ -259,7 +258,7 @@ class Dialogs:
         d.final_retransmissions += 1
         d.answer_last = row[AT]
         if d.answer is None:  # let go when it was acknowledged, needed again now
-            d.answer = self._sighting(row, i, batch)
+            d.answer = sighted(batch, self.side, row, i)
         step((d, REPEATED, row))
 
     @staticmethod
@@ -279,11 +278,6 @@ class Dialogs:
         else:
             d.timed_out = True
             step((d, UNANSWERED, row))
-
-    def _sighting(self, row: Row, i: int, batch: Batch) -> Sighting:
-        start = row[PAYLOAD]
-        payload = bytes(batch.buffer[start : start + row[LENGTH]])
-        return Sighting(row, self.side, payload, bytes(batch.ends[48 * i : 48 * i + 48]))
 
     def forget(self, dialog: Dialog) -> None:
         if self.table.get(dialog.call) is dialog:

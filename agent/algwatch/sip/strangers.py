@@ -31,6 +31,6 @@ class Strangers:
         """Whether the request of a WAN row, index i in its batch, is a stranger's."""
         if row[BITS] & ROW_OUTGOING or row[CALL] in self._calls:
             return False
-        ends = batch.ends[48 * i : 48 * i + 32]
+        src, dst = batch.ends[48 * i : 48 * i + 16], batch.ends[48 * i + 16 : 48 * i + 32]
         # From a file nobody knows which way it went: one known end is enough.
-        return bytes(ends[:16]) not in self._known and bytes(ends[16:32]) not in self._known
+        return src not in self._known and dst not in self._known

@@ -105,7 +105,7 @@ def check(call: Call, context: Context) -> Finding | None:
             evidence(ack, f"ACK {ends.src}:{ends.sport} to {ends.dst}:{ends.dport}", "delivered")
         )
     forced = call.forced.get("ACK")
-    if forced is not None and forced.lan is not None and forced.lan is not ack:
+    if forced is not None and forced.lan is not None:
         ends = forced.lan.ends
         proof.append(evidence(forced.lan, f"ACK left to {ends.dst}:{ends.dport}", "the callee"))
     if d.bye is not None and how.dropped(context.now):

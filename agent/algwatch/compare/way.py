@@ -1,0 +1,71 @@
+"""Way: the two flows on which messages cross, and what follows from their addresses alone."""
+
+from __future__ import annotations
+
+from algwatch.base.sighting import Sighting
+from algwatch.sip.timers import SECOND
+
+_END = b"\r\n\r\n"
+_LENGTH = b"\r\nContent-Length:"
+
+
+class Way:
+    """A flow of the LAN and the flow of the WAN that it becomes, or the other way round.
+
+    outbound: from the LAN to the WAN. inside: LAN address and port of the phone (18 bytes);
+    outside: the WAN address and port that stand for it, and those of the far side (36 bytes);
+    translated: they differ from those inside. peer: addresses of the phone and of the far side
+    (32 bytes). wan_host: text of the WAN address. agreed: ns, when its crossings last agreed with
+    what is known of the NAT (compare/mapping.py).
+    """
+
+    __slots__ = ("_hosts", "_lan", "_new", "_received", "_rports", "_wan", "agreed", "inside",
+                 "old", "outbound", "outside", "peer", "translated", "wan_host")  # fmt: skip
+
+    def __init__(self, lan: Sighting, wan: Sighting, outbound: bool) -> None:
+        self.outbound = outbound
+        self._lan, self._wan = _addresses(lan), _addresses(wan)
+        if outbound:
+            self.inside, mapped, far = lan.source, wan.source, wan.destination
+            before, after = (lan.ends.src, lan.ends.sport), (wan.ends.src, wan.ends.sport)
+            self.wan_host = wan.ends.src
+        else:
+            self.inside, mapped, far = lan.destination, wan.destination, wan.source
+            before, after = (wan.ends.dst, wan.ends.dport), (lan.ends.dst, lan.ends.dport)
+            self.wan_host = wan.ends.dst
+        self.outside = mapped + far
+        self.translated = self.inside != mapped
+        self.peer = self.inside[:16] + far[:16]
+        self.agreed = -SECOND
+        # As they stand in text, before and after: a crossing costs no formatting.
+        self.old, self._new = before[0].encode(), after[0].encode()
+        self._hosts = b"%s:%d" % (self.old, before[1]), b"%s:%d" % (self._new, after[1])
+        self._received = b"received=" + self.old, b"received=" + self._new
+        self._rports = b"rport=%d" % before[1], b"rport=%d" % after[1]
+
+    def is_of(self, lan: Sighting, wan: Sighting) -> bool:
+        """Whether these two came on it: hashes of flows select, addresses decide."""
+        return self._lan == _addresses(lan) and self._wan == _addresses(wan)
+
+    def explains(self, entered: bytes, left: bytes) -> bool:
+        """Whether translating this way's own addresses in the payload that entered yields the
+        one that left, byte for byte."""
+        head, _, body = entered.partition(_END)
+        got_head, _, got_body = left.partition(_END)
+        if body.replace(self.old + b"\r\n", self._new + b"\r\n") != got_body:
+            return False
+        head = head.replace(*self._hosts).replace(*self._received).replace(*self._rports)
+        if head == got_head:
+            return True
+        # Content-Length follows the body.
+        start, got = head.rfind(_LENGTH), got_head.rfind(_LENGTH)
+        if start < 0 or head[:start] != got_head[:got]:
+            return False
+        _, _, rest = head[start + len(_LENGTH) :].partition(b"\r\n")
+        length, _, got_rest = got_head[got + len(_LENGTH) :].partition(b"\r\n")
+        return length.strip() == b"%d" % len(got_body) and rest == got_rest
+
+
+def _addresses(copy: Sighting) -> bytes:
+    """With ports, protocol and version."""
+    return copy.packed_ends[:32] + copy.packed_ends[40:44] + copy.packed_ends[46:]
