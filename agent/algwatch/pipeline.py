@@ -8,7 +8,7 @@ from algwatch.advise.advice import Advice
 from algwatch.advise.recommend import Recommender
 from algwatch.base.native import KIND_KEEPALIVE
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
-from algwatch.base.sighting import KIND, sighted
+from algwatch.base.sighting import KIND, Sighting, sighted
 from algwatch.compare.call import CLOSED, PREDICTED, Call, Calls
 from algwatch.compare.crossing import Crossing, alone
 from algwatch.compare.familiar import Familiar
@@ -73,7 +73,7 @@ class Pipeline:
         self._calls = Calls(two_sided, limits.calls)
         self._strangers = Strangers(self._calls.table, limits.phones) if two_sided else None
         self._transactions = [
-            Transactions(limits.transactions, self._strangers if side == WAN else None)
+            Transactions(limits.transactions, self._strangers if side == WAN else None, side)
             for side in range(3)
         ]
         self._dialogs = [Dialogs(side, limits.calls) for side in range(3)]
@@ -95,7 +95,7 @@ class Pipeline:
         """A batch of the tap that it names; its bytes are not needed after the return."""
         side = self.taps[batch.tap].side
         wanted = self._pairing is not None or self.watch is not None
-        fresh: list[Seen] | None = [] if wanted else None
+        fresh: list[Sighting] | None = [] if wanted else None
         other: list[Seen] = []
         context = self._context
         transactions = self._transactions[side]
@@ -122,10 +122,10 @@ class Pipeline:
                         batch.ends[48 * i : 48 * i + 16], batch.ends[48 * i + 16 : 48 * i + 32]
                     )
             if fresh:
-                reports += self._crossed(self._pairing.feed(side, fresh, batch))
+                reports += self._crossed(self._pairing.feed(side, fresh))
         elif self.watch is not None and fresh:
-            for row, i in fresh:
-                self.watch(alone(sighted(batch, side, row, i), sent=False))
+            for copy in fresh:
+                self.watch(alone(copy, sent=False))
         return reports + self.advance(batch.tap, batch.watermark)
 
     def advance(self, tap: int, now: int) -> list[Report]:
@@ -215,19 +215,20 @@ class Pipeline:
             for dialogs, d in zip(self._dialogs, call.dialogs, strict=True):
                 if d is not None:
                     dialogs.forget(d)
-            peer = self._remember(call, now)
+            summary = CallSummary(call, now)
+            peer = self._remember(call, summary)
             withdrawn = self._recommender.reconsider(peer) if peer is not None else []
             if not call.paired and self._context.apart is None:
                 self._context.apart = call.apart
             # Scanners knock all day: a router's log is not for them.
             if call.stranger and self.live:
                 return [*withdrawn]
-            return [CallSummary(call, now), *withdrawn]
+            return [summary, *withdrawn]
         findings = self._engine.call(call)
         advice = self._recommender.call(call, findings) if findings else []
         return [*findings, *advice]
 
-    def _remember(self, call: Call, now: int) -> Peer | None:
+    def _remember(self, call: Call, summary: CallSummary) -> Peer | None:
         """What became of the call speaks for or against turning the ALG off. Returns whose
         call it was, when both copies of anything of it were seen."""
         crossing = next(iter(call.crossings.values()), None)
@@ -235,11 +236,11 @@ class Pipeline:
         if crossing is None:
             return None
         peer = self._peers.of(crossing)
-        outcome = call.outcome(now)
+        outcome = summary.outcome
         if outcome == "completed":
             if call.changed:
                 peer.completed_rewritten += 1
-            elif call.inbound and call.ack(now) == "seen":
+            elif call.inbound and summary.ack == "seen":
                 # Of an outgoing call the phone itself sends ACK and BYE: it shows nothing of
                 # where the provider would have sent them.
                 peer.completed_untouched += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from algwatch.base.packet import Batch
+from algwatch.base.sighting import Sighting
 from algwatch.sip.timers import SECOND, TIMER_B
 from algwatch.sip.transaction import (
     ACKED,
@@ -13,7 +14,6 @@ from algwatch.sip.transaction import (
     REQUEST_AGAIN,
     TIMED_OUT,
     Event,
-    Seen,
     Transactions,
 )
 from craft import START, House, Outgoing, answer, batch, frame, request
@@ -24,7 +24,7 @@ def codes(events: list[Event]) -> list[int]:
 
 
 def feed(transactions: Transactions, made: Batch) -> list[Event]:
-    fresh: list[Seen] = []
+    fresh: list[Sighting] = []
     return transactions.feed(made, fresh, [])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -29,9 +29,10 @@ class Deadlines(Generic[T]):
         return len(self._queue)
 
     def add(self, at: int, item: T) -> None:
-        if len(self._queue) >= self._limit:
+        queue = self._queue
+        if len(queue) >= self._limit:
             self._clean()
-        self._queue.append((at + self.delay, item))
+        queue.append((at + self.delay, item))
 
     def add_due(self, due: int, item: T) -> None:
         """With a time of its own, not before that of the latest item or it waits with that."""
@@ -46,6 +47,9 @@ class Deadlines(Generic[T]):
         # Twice what lives, so that the next look is as many items away again.
         self._limit = max(self._limit, 2 * len(live))
 
-    def due(self, now: int) -> Iterator[T]:
-        while self._queue and self._queue[0][0] <= now:
-            yield self._queue.popleft()[1]
+    def due(self, now: int) -> list[T]:
+        queue = self._queue
+        items: list[T] = []
+        while queue and queue[0][0] <= now:
+            items.append(queue.popleft()[1])
+        return items

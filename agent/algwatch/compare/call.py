@@ -5,11 +5,12 @@ from __future__ import annotations
 from algwatch.base.deadlines import Deadlines
 from algwatch.base.native import INVITE, METHOD_NAMES
 from algwatch.base.packet import LAN, UNKNOWN, WAN
-from algwatch.base.sighting import CALL, FROM_TAG, METHOD, PAIR, STATUS, Sighting
+from algwatch.base.sighting import AT, CALL, FROM_TAG, METHOD, PAIR, STATUS, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.rewrite import rewrites
 from algwatch.sip.dialog import (
+    ANSWERED,
     BYE_SENT,
     CONFIRMED,
     ENDED,
@@ -34,15 +35,11 @@ REPEATS = 2
 REWRITTEN = 8  # rewritten messages that a call keeps as evidence
 
 
+# By class of status and method: what kind of message it is within its call.
 _LABELS = [[f"{c}xx {name}" if c else name for name in METHOD_NAMES] for c in range(10)]
+_KEPT = frozenset(("INVITE", "2xx INVITE", "ACK", "BYE"))
 
-
-def label(crossing: Crossing) -> str:
-    """INVITE, "2xx INVITE", ACK, ...: what kind of message it is within its call."""
-    row = crossing.entered.row
-    return _LABELS[row[STATUS] // 100 % 10][row[METHOD]]
-
-
+_OVER = (ENDED, UNANSWERED)
 _NO_CROSSINGS: dict[str, Crossing] = {}
 
 
@@ -76,7 +73,7 @@ class Call:
             self.forced: dict[str, Crossing] = {}
         else:  # nothing ever crosses: one empty dict serves all calls
             self.crossings = self.lonely = self.forced = self.changed = _NO_CROSSINGS
-        self.headers: set[str] | frozenset[str] = set() if two_sided else frozenset()
+        self.headers: frozenset[str] = frozenset()
         self.unexplained = False
         self.predicted = self.paired = False
         self.apart: tuple[Sighting, Sighting] | None = None
@@ -225,11 +222,14 @@ class Call:
     def let_go(self) -> None:
         """Drop the bytes of a call whose 2xx came once and was acknowledged: its INVITE may ring
         on for hours, and no verdict needs them."""
-        if all(d.acked_at and d.invite is not None and d.invite.finals == 1 for d in self.seen):
-            for d in self.seen:
-                d.request = d.answer = d.ack = d.first = None
-            if self.two_sided:
-                self.crossings = dict(list(self.crossings.items())[:1])
+        seen = self.seen
+        for d in seen:
+            if not d.acked_at or d.invite is None or d.invite.finals != 1:
+                return
+        for d in seen:
+            d.request = d.answer = d.ack = d.first = None
+        while len(self.crossings) > 1:
+            self.crossings.popitem()
 
 
 class Calls:
@@ -268,32 +268,39 @@ class Calls:
                     self._evicted.append(gone)
             if call.dialogs[d.side] is not d:
                 call.dialogs[d.side] = d
-            at = row[0]
+            if code == ANSWERED:
+                continue
+            at = row[AT]
             if code == CONFIRMED:
                 self._confirmed.add(at, call)
+            elif code == STARTED:
+                if d.request is not None:
+                    d.first = None
+            elif code == BYE_SENT:
+                self._settle.add(at, call)
             elif code == REPEATED and d.invite is not None:
                 # A 2xx that never came again is not judged for its ACK (see ack).
                 if d.invite.finals == 2:
                     self._ack_wait.add(d.answered_at, (call, d.answered_at))
                 if d.invite.finals > REPEATS and not call.predicted:
                     self._soon.add(at, call)
-            elif code in (ENDED, UNANSWERED, BYE_SENT):
-                if code != ENDED or not d.bye_at:
+            elif code in _OVER:
+                if code == UNANSWERED or not d.bye_at:
                     self._settle.add(at, call)
-                if code != BYE_SENT:
-                    queue = self._challenged if d.rejected in (401, 407) else self._linger
-                    queue.add(at, call)
-            elif code == STARTED and d.request is not None:
-                d.first = None
+                queue = self._challenged if d.rejected in (401, 407) else self._linger
+                queue.add(at, call)
 
     def cross(self, crossing: Crossing) -> Call | None:
         """Attach a crossing to its call, if it has one; returns that call."""
-        row = crossing.entered.row
+        lan, wan = crossing.lan, crossing.wan
+        copy = lan if wan is None or (crossing.outbound and lan is not None) else wan
+        assert copy is not None
+        row = copy.row
         call = self.table.get(row[CALL])
         if call is None:
             return None
-        kind = label(crossing)
-        if not crossing.both:
+        kind = _LABELS[row[STATUS] // 100 % 10][row[METHOD]]
+        if lan is None or wan is None:
             other = call.lonely.setdefault(kind, crossing)
             if kind == "INVITE" and other is not crossing:
                 self._compare_clocks(call, other, crossing)
@@ -304,7 +311,7 @@ class Calls:
             if call.stranger:
                 call.stranger = False
                 self.table.befriend(call.key)
-        if kind in ("INVITE", "2xx INVITE", "ACK", "BYE"):
+        if kind in _KEPT:
             call.crossings[kind] = crossing
         if crossing.rewritten:
             self._changed(call, kind, crossing)
@@ -320,7 +327,8 @@ class Calls:
 
     @staticmethod
     def _changed(call: Call, kind: str, crossing: Crossing) -> None:
-        call.headers |= crossing.headers
+        if not crossing.headers <= call.headers:
+            call.headers |= crossing.headers
         wrong = not crossing.familiar and any(not r.explained for r in rewrites(crossing))
         call.unexplained = call.unexplained or wrong
         room = len(call.changed) < REWRITTEN and kind not in call.changed
@@ -345,7 +353,8 @@ class Calls:
             if not call.predicted and self._is_live(call):
                 call.predicted = True
                 moments.append((call, PREDICTED))
-        for call in self._confirmed.due(now):
+        # Both sides of a call are mostly due at once.
+        for call in dict.fromkeys(self._confirmed.due(now)):
             if self._is_live(call) and not call.ack_misdelivered():
                 call.let_go()
         for call, answered_at in self._ack_wait.due(now):
@@ -353,7 +362,7 @@ class Calls:
             waits = d is not None and d.answered_at == answered_at and not d.bye_at
             if waits and self._is_live(call) and call.ack(now) != "seen":
                 moments.append((call, JUDGED))
-        for call in self._settle.due(now):
+        for call in dict.fromkeys(self._settle.due(now)):
             if not self._is_live(call):
                 continue
             if not call.is_plain:
@@ -386,10 +395,12 @@ class Calls:
 
     @staticmethod
     def _is_over(call: Call, now: int) -> bool:
-        return any(
-            d.ended_at
-            or d.rejected
-            or (d.timed_out and not d.established)
-            or (d.bye_at and now - d.bye_at >= TIMER_F)
-            for d in call.seen
-        )
+        for d in call.dialogs:
+            if d is not None and (
+                d.ended_at
+                or d.rejected
+                or (d.timed_out and not d.established)
+                or (d.bye_at and now - d.bye_at >= TIMER_F)
+            ):
+                return True
+        return False

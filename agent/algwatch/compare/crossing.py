@@ -20,17 +20,16 @@ ALONE = ""  # the other copy never came
 def is_outbound(lan: Sighting, wan: Sighting) -> bool:
     """Which copy entered the router: the one that the kernel did not send, else the one with
     the higher TTL, else the one whose other address stayed, else the earlier."""
-    lan_sent = lan.row[BITS] & ROW_OUTGOING
-    wan_sent = wan.row[BITS] & ROW_OUTGOING
-    if lan_sent != wan_sent:
-        return not lan_sent
-    if lan.row[TTL] != wan.row[TTL]:
-        return lan.row[TTL] > wan.row[TTL]
+    inside, outside = lan.row, wan.row
+    if (inside[BITS] ^ outside[BITS]) & ROW_OUTGOING:
+        return not inside[BITS] & ROW_OUTGOING
+    if inside[TTL] != outside[TTL]:
+        return inside[TTL] > outside[TTL]
     same_source = lan.source == wan.source
     same_destination = lan.destination == wan.destination
     if same_source != same_destination:
         return same_destination
-    return lan.row[AT] <= wan.row[AT]
+    return inside[AT] <= outside[AT]
 
 
 _NONE: frozenset[str] = frozenset()
@@ -64,9 +63,8 @@ class Crossing:
         self.expected: bytes | None = None
         self.changes: list[Rewrite] | None = None
         self.way = way
-        self.translated = self.familiar = False
+        self.rewritten = self.translated = self.familiar = False
         self.headers = _NONE
-        self.rewritten = lan is not None and wan is not None and lan.payload != wan.payload
 
     @property
     def both(self) -> bool:

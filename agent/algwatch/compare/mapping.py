@@ -30,42 +30,41 @@ class Mappings:
         self._ways: Table[int, Way] = Table(limit // 2)
 
     def way(self, lan: Sighting, wan: Sighting, outbound: bool) -> Way:
-        """The way on which these two copies of one message came."""
+        """The way on which these two copies of one message came. What it says of the NAT is good
+        for a second: then its addresses are looked at again, and `agreed` is negative."""
         flows = lan.row[FLOW] << 32 | wan.row[FLOW]
         way = self._ways.get(flows)
-        # What the hashes selected is looked at once a second.
-        if (
-            way is not None
-            and way.outbound is outbound
-            and (0 <= lan.row[AT] - way.agreed < SECOND or way.is_of(lan, wan))
-        ):
-            return way
+        if way is not None and way.outbound is outbound:
+            if 0 <= lan.row[AT] - way.agreed < SECOND:
+                return way
+            if way.is_of(lan, wan):
+                way.agreed = -SECOND
+                return way
         way = Way(lan, wan, outbound)
         self._ways.add(flows, way)
         return way
 
-    def feed(self, way: Way, lan: Sighting, wan: Sighting) -> bytes | None:
-        """Something crossed. Learn from an outbound way; of an inbound one return the LAN
-        address and port that the mapping means, where that is another port of the same host,
-        else None."""
-        # The same way as a moment ago says the same again; most messages end here.
+    def learn(self, crossing: Crossing) -> None:
+        """Learn from an outbound crossing with both copies; of an inbound one set `expected` when
+        it went to another port of the same LAN host than the mapping says."""
+        lan, wan, way = crossing.lan, crossing.wan, crossing.way
+        if lan is None or wan is None or way is None:
+            return
         at = lan.row[AT]
-        if 0 <= at - way.agreed < SECOND:
-            return None
         known = self._table.get(way.outside)
         if known is not None and not way.outbound:
-            inside: bytes = known[0]
-            used: int = known[1]
-            other = inside != way.inside and inside[:16] == way.inside[:16]
+            expected, used = known
+            other = expected != way.inside and expected[:16] == way.inside[:16]
             if other and wan.row[AT] - used < LIFETIME:
-                return inside
+                crossing.expected = expected
+                return
         elif way.outbound and way.translated:
             if known is None:
                 self._table.add(way.outside, [way.inside, at])
             else:
-                known[:] = way.inside, at
+                known[0] = way.inside
+                known[1] = at
         way.agreed = at
-        return None
 
     def contradicts(self, crossing: Crossing) -> bool:
         """Whether the NAT is known to mean another LAN host by this WAN address and port."""

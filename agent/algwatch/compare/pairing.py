@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 
 from algwatch.base.native import ROW_OUTGOING
-from algwatch.base.packet import LAN, Batch
+from algwatch.base.packet import LAN
 from algwatch.base.sighting import (
     AT,
     BITS,
@@ -22,7 +22,6 @@ from algwatch.base.sighting import (
     STATUS,
     TTL,
     Sighting,
-    sighted,
 )
 from algwatch.compare.crossing import (
     BY_IP_ID,
@@ -35,7 +34,6 @@ from algwatch.compare.crossing import (
 from algwatch.compare.mapping import Mappings
 from algwatch.sip.message import identity
 from algwatch.sip.timers import WINDOW
-from algwatch.sip.transaction import Seen
 
 
 class Pairing:
@@ -54,17 +52,26 @@ class Pairing:
     def pending(self) -> bool:
         return bool(self._waiting[0] or self._waiting[1])
 
-    def feed(self, side: int, seen: list[Seen], batch: Batch) -> list[Crossing]:
-        """Rows of one side (LAN or WAN) in capture order; crossings that are complete now."""
+    def feed(self, side: int, seen: list[Sighting]) -> list[Crossing]:
+        """Sightings of one side (LAN or WAN) in capture order; crossings that are complete now."""
         crossings: list[Crossing] = []
         other = self._by_pair[1 - side]
         own = self._by_pair[side]
         waiting = self._waiting[side]
-        for row, i in seen:
-            pair = row[PAIR]
-            copy = sighted(batch, side, row, i)
+        for copy in seen:
+            pair = copy.row[PAIR]
             candidates = other.get(pair)
             if candidates is not None:
+                partner = candidates[0]
+                # Equal bytes are one message: most of them end here.
+                if (
+                    len(candidates) == 1
+                    and partner.payload == copy.payload
+                    and -WINDOW <= partner.row[AT] - copy.row[AT] <= WINDOW
+                ):
+                    del other[pair]
+                    crossings.append(self._accept(self._crossing(copy, partner), partner))
+                    continue
                 crossing = self._identical(copy, candidates)
                 if crossing is not None:
                     crossings.append(crossing)
@@ -86,6 +93,9 @@ class Pairing:
         crossings: list[Crossing] = []
         horizon = now - WINDOW
         lan, wan = self._waiting
+        for side in lan, wan:
+            while side and side[0].paired:
+                side.popleft()
         while lan or wan:
             if lan and (not wan or lan[0].row[AT] <= wan[0].row[AT]):
                 own, other = lan, wan
@@ -107,6 +117,7 @@ class Pairing:
                     self.wan_only += 1
                 crossings.append(crossing)
             else:
+                self._forget(partner)
                 crossings.append(self._accept(self._crossing(copy, partner, key), partner))
         return crossings
 
@@ -115,28 +126,27 @@ class Pairing:
         both = [copy for side in self._waiting for copy in side if not copy.paired]
         return sorted(both, key=lambda copy: copy.row[AT])
 
-    def _crossing(self, one: Sighting, two: Sighting, matched_by: str) -> Crossing:
-        lan, wan = (one, two) if one.side == LAN else (two, one)
+    def _crossing(self, copy: Sighting, partner: Sighting, matched_by: str = IDENTITY) -> Crossing:
+        lan, wan = (copy, partner) if copy.side == LAN else (partner, copy)
         outbound = is_outbound(lan, wan)
         way = self.mappings.way(lan, wan, outbound)
         crossing = Crossing(lan, wan, outbound, matched_by, way)
-        if crossing.rewritten:
-            entered, left = (lan, wan) if outbound else (wan, lan)
-            crossing.translated = way.explains(entered.payload, left.payload)
+        if copy.payload == partner.payload:
+            copy.payload = partner.payload  # kept once
         else:
-            one.payload = two.payload  # kept once
+            crossing.rewritten = True
+            crossing.translated = way.explains(crossing.entered.payload, crossing.left.payload)
         return crossing
 
     def _accept(self, crossing: Crossing, partner: Sighting) -> Crossing:
         """partner: the copy of it that had to wait."""
         partner.paired = True
-        self._forget(partner)
         self.paired += 1
         if crossing.rewritten:
             self.rewritten += 1
-        lan, wan, way = crossing.lan, crossing.wan, crossing.way
-        assert lan is not None and wan is not None and way is not None
-        crossing.expected = self.mappings.feed(way, lan, wan)
+        way = crossing.way
+        if way is not None and way.agreed < 0:
+            self.mappings.learn(crossing)
         return crossing
 
     def _forget(self, copy: Sighting) -> None:
@@ -154,13 +164,17 @@ class Pairing:
         for other in candidates:
             if other.row[CALL] != row[CALL] or abs(other.row[AT] - row[AT]) > WINDOW:
                 continue
-            crossing = self._crossing(copy, other, IDENTITY)
+            crossing = self._crossing(copy, other)
             if crossing.rewritten and not _same_identity(crossing):
                 continue
             if len(candidates) == 1 or (row[IP_ID] and other.row[IP_ID] == row[IP_ID]):
-                return self._accept(crossing, other)
+                found = crossing, other
+                break
             found = found or (crossing, other)
-        return self._accept(*found) if found is not None else None
+        if found is None:
+            return None
+        self._forget(found[1])
+        return self._accept(*found)
 
     def _fallback(
         self, copy: Sighting, own: deque[Sighting], other: deque[Sighting]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from algwatch.base.deadlines import Deadlines
 from algwatch.base.native import ACK, INVITE, KIND_SIP, ROW
-from algwatch.base.packet import Batch
-from algwatch.base.sighting import Row
+from algwatch.base.packet import UNKNOWN, Batch
+from algwatch.base.sighting import Row, Sighting
 from algwatch.base.table import Table
 from algwatch.sip.strangers import Strangers
 from algwatch.sip.timers import SECOND, T4, TIMER_B, WINDOW
@@ -35,22 +35,24 @@ class Transaction:
     """key: in the table. method, cseq, call (hash), from_tag (hash): of the request. requests: how
     often it was seen. finals: how often the final response was. flow, final_flow: hashes of the
     flows on which they travel; the same on another flow is a copy (a hop further, a replay) and
-    no retransmission. Times in ns; 0 = not yet. mark: status, IP ID, TTL and method of its latest
-    message in one number. stranger: see sip/strangers.py."""
+    no retransmission. Times in ns; 0 = not yet. last_*: of its latest message, whose status and
+    method `pair` tells as well. stranger: see sip/strangers.py."""
 
     __slots__ = ("at", "call", "cseq", "final_at", "final_flow", "finals", "flow", "from_tag",
-                 "key", "last_at", "mark", "method", "provisional_at", "requests", "status",
-                 "stranger")  # fmt: skip
+                 "key", "last_at", "last_ip_id", "last_pair", "last_ttl", "method",
+                 "provisional_at", "requests", "status", "stranger")  # fmt: skip
+    last_ip_id: int
+    last_pair: int
+    last_ttl: int
 
-    def __init__(self, key: int, at: int, call: int, from_tag: int, cseq: int, method: int,
-                 mark: int) -> None:  # fmt: skip
+    def __init__(self, key: int, at: int, call: int, from_tag: int, cseq: int,
+                 method: int) -> None:  # fmt: skip
         self.key = key
         self.at = self.last_at = at
         self.call = call
         self.from_tag = from_tag
         self.cseq = cseq
         self.method = method
-        self.mark = mark
         self.stranger = False
         self.requests = self.finals = self.status = 0
         self.flow = self.final_flow = self.provisional_at = self.final_at = 0
@@ -58,14 +60,15 @@ class Transaction:
 
 class Transactions:
     """One side's transactions. limit: how many are followed at once. strangers: who is one, on
-    the side where they come from.
+    the side where they come from. side: of the sightings that feed() makes.
 
     messages counts SIP messages without duplicates; duplicates counts packets that were captured
     more than once (CAP007): the same message with the same IP ID and TTL within the window, which
     no retransmission can be. duplicate: the latest of them.
     """
 
-    def __init__(self, limit: int, strangers: Strangers | None = None) -> None:
+    def __init__(self, limit: int, strangers: Strangers | None = None, side: int = UNKNOWN) -> None:
+        self.side = side
         self.table: Table[int, Transaction] = Table(limit)
         self.strangers = strangers
         self.messages = 0
@@ -74,8 +77,8 @@ class Transactions:
         self._young: Deadlines[Transaction] = Deadlines(T4, 2 * limit, self._is_live)
         self._waiting: Deadlines[Transaction] = Deadlines(TIMER_B, 2 * limit, self._is_live)
 
-    def feed(self, batch: Batch, fresh: list[Seen] | None, other: list[Seen]) -> list[Event]:
-        """Appends rows of SIP messages that are no duplicates to fresh (where somebody wants
+    def feed(self, batch: Batch, fresh: list[Sighting] | None, other: list[Seen]) -> list[Event]:
+        """Appends SIP messages that are no duplicates to fresh (where somebody wants all of
         them), rows of other kinds to other; returns the events of this batch."""
         events: list[Event] = []
         table = self.table
@@ -84,18 +87,17 @@ class Transactions:
         young = self._young.add
         strangers = self.strangers
         duplicates = self.duplicates
+        buffer, ends, made = batch.buffer, batch.ends, batch.sightings
         for i, row in enumerate(ROW.iter_unpack(batch.rows)):
-            (at, key, call, _, flow, tag, _, cseq, _, _, status, ip_id, _, kind, method, ttl, _) = (
-                row
-            )
+            (at, key, call, pair, flow, tag, _, cseq, start, length, status, ip_id, _, kind, method,
+             ttl, _) = row  # fmt: skip
             if kind != KIND_SIP:
                 other.append((row, i))
                 continue
             key ^= call  # two calls that chose one branch are no retransmission, nor a duplicate
-            mark = status << 32 | ip_id << 16 | ttl << 8 | method
             t = get(key)
             if t is None:
-                t = Transaction(key, at, call, tag, cseq, method, mark)
+                t = Transaction(key, at, call, tag, cseq, method)
                 if status:
                     if status < 200:
                         t.provisional_at = at
@@ -112,12 +114,16 @@ class Transactions:
                     event((REQUEST, t, row, i))
                 table.add(key, t, t.stranger)
                 young(at, t)
-            elif t.mark == mark and at - t.last_at < (WINDOW if ip_id else TWIN):
+            elif (
+                pair == t.last_pair
+                and ip_id == t.last_ip_id
+                and ttl == t.last_ttl
+                and at - t.last_at < (WINDOW if ip_id else TWIN)
+            ):
                 self.duplicates += 1
                 self.duplicate = (row, i)
                 continue
             else:
-                t.mark = mark
                 t.last_at = at
                 if not status:
                     if method == ACK and t.method == INVITE:
@@ -141,8 +147,14 @@ class Transactions:
                     if t.method == INVITE:
                         t.status = status
                         event((FINAL_AGAIN, t, row, i))
+            t.last_ip_id = ip_id
+            t.last_ttl = ttl
+            t.last_pair = pair
             if fresh is not None:
-                fresh.append((row, i))
+                payload = bytes(buffer[start : start + length])
+                copy = Sighting(row, self.side, payload, ends[48 * i : 48 * i + 48])
+                fresh.append(copy)
+                made[i] = copy
         self.messages += batch.count - len(other) - (self.duplicates - duplicates)
         return events
 
@@ -152,8 +164,9 @@ class Transactions:
         young, waiting = self._young, self._waiting
         # A ladder of retransmissions has gaps of T2 at most: what was answered and then silent
         # for T4 is over. What was not answered is looked at again when Timer B or F is due.
+        current = self.table.get
         for t in young.due(now):
-            if not self._is_live(t):
+            if current(t.key) is not t:
                 continue  # evicted
             if t.final_at or t.method == ACK:
                 idle = t.last_at + T4
@@ -164,7 +177,7 @@ class Transactions:
             else:
                 waiting.add(t.at, t)
         for t in waiting.due(now):
-            if not self._is_live(t):
+            if current(t.key) is not t:
                 continue
             if t.final_at:
                 young.add_due(max(now, t.last_at) + T4, t)
