@@ -8,7 +8,7 @@ from algwatch.advise.advice import Advice
 from algwatch.advise.recommend import Recommender
 from algwatch.base.native import KIND_KEEPALIVE
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
-from algwatch.base.sighting import KIND, Sighting, sighted
+from algwatch.base.sighting import KIND, sighted
 from algwatch.compare.call import CLOSED, PREDICTED, Call, Calls
 from algwatch.compare.crossing import Crossing, alone
 from algwatch.compare.familiar import Familiar
@@ -95,11 +95,11 @@ class Pipeline:
         """A batch of the tap that it names; its bytes are not needed after the return."""
         side = self.taps[batch.tap].side
         wanted = self._pairing is not None or self.watch is not None
-        fresh: list[Sighting] | None = [] if wanted else None
         other: list[Seen] = []
         context = self._context
         transactions = self._transactions[side]
-        events = transactions.feed(batch, fresh, other)
+        events = transactions.feed(batch, wanted, other)
+        fresh = list(batch.sightings.values())
         reports: list[Report] = []
         context.sip[side] = transactions.messages
         if context.first[side] is None and events:

@@ -12,7 +12,7 @@ def read(packets: list[Packet], limit: int = 100) -> tuple[Dialogs, list[Dialog]
     transactions, dialogs = Transactions(limit), Dialogs(LAN, limit)
     for at, data in packets:
         made = batch([(at, data)])
-        dialogs.feed(transactions.feed(made, [], []), made)
+        dialogs.feed(transactions.feed(made, False, []), made)
         dialogs.feed(transactions.advance(at), made)
     return dialogs, list(dialogs.table.values())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from algwatch.base.packet import Batch
-from algwatch.base.sighting import Sighting
 from algwatch.sip.timers import SECOND, TIMER_B
 from algwatch.sip.transaction import (
     ACKED,
@@ -24,8 +23,7 @@ def codes(events: list[Event]) -> list[int]:
 
 
 def feed(transactions: Transactions, made: Batch) -> list[Event]:
-    fresh: list[Sighting] = []
-    return transactions.feed(made, fresh, [])
+    return transactions.feed(made, True, [])
 
 
 def of_lan(house: House) -> Batch:

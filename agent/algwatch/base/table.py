@@ -26,17 +26,22 @@ class Table(dict[K, V], Generic[K, V]):
     def add(self, key: K, value: V, stranger: bool = False) -> V | None:
         """Insert; returns the value that had to go for it, or None."""
         gone = None
-        if key not in self:
-            if stranger:
-                if len(self._strangers) * 4 >= self.limit:
-                    gone = self._evict_stranger()
-                self._strangers.append(key)
-            if gone is None and len(self) >= self.limit:
-                gone = self._evict_stranger()
-                if gone is None:
-                    gone = self.pop(next(iter(self)))
-                    self.evicted += 1
+        if (stranger or len(self) >= self.limit) and key not in self:
+            gone = self._make_room(key, stranger)
         self[key] = value
+        return gone
+
+    def _make_room(self, key: K, stranger: bool) -> V | None:
+        gone = None
+        if stranger:
+            if len(self._strangers) * 4 >= self.limit:
+                gone = self._evict_stranger()
+            self._strangers.append(key)
+        if gone is None and len(self) >= self.limit:
+            gone = self._evict_stranger()
+            if gone is None:
+                gone = self.pop(next(iter(self)))
+                self.evicted += 1
         return gone
 
     def _evict_stranger(self) -> V | None:

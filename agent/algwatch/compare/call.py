@@ -87,8 +87,11 @@ class Call:
     def answered_inside(self) -> bool | None:
         if self.inbound is None:
             return None
-        latest = max(self.seen, key=lambda d: d.answered_at)
-        return self.inbound if latest.by_caller else not self.inbound
+        latest = None
+        for d in self.dialogs:
+            if d is not None and (latest is None or d.answered_at > latest.answered_at):
+                latest = d
+        return self.inbound if latest is None or latest.by_caller else not self.inbound
 
     @property
     def callee_side(self) -> int:
@@ -292,15 +295,12 @@ class Calls:
 
     def cross(self, crossing: Crossing) -> Call | None:
         """Attach a crossing to its call, if it has one; returns that call."""
-        lan, wan = crossing.lan, crossing.wan
-        copy = lan if wan is None or (crossing.outbound and lan is not None) else wan
-        assert copy is not None
-        row = copy.row
+        row = crossing.entered.row
         call = self.table.get(row[CALL])
         if call is None:
             return None
         kind = _LABELS[row[STATUS] // 100 % 10][row[METHOD]]
-        if lan is None or wan is None:
+        if crossing.way is None:  # it is alone
             other = call.lonely.setdefault(kind, crossing)
             if kind == "INVITE" and other is not crossing:
                 self._compare_clocks(call, other, crossing)

@@ -36,7 +36,8 @@ _NONE: frozenset[str] = frozenset()
 
 
 class Crossing:
-    """lan, wan: the copies; one is None where the other never came within the window.
+    """lan, wan: the copies; one is None where the other never came within the window. entered,
+    left: the same in the order of travel; of a lonely one the copy that there is.
     outbound: from the LAN to the WAN. matched_by: one of the words above. way: where both copies
     are there. rewritten: both are there and their payloads differ; translated: by nothing but the
     addresses of its way. headers: what was rewritten as the mapping says; familiar: and nothing
@@ -45,24 +46,28 @@ class Crossing:
     differs from the real one (18 bytes), else None. changes: see compare.rewrite.rewrites.
     """
 
-    __slots__ = ("changes", "expected", "familiar", "headers", "lan", "matched_by", "outbound",
-                 "rewritten", "translated", "wan", "way")  # fmt: skip
+    __slots__ = ("changes", "entered", "expected", "familiar", "headers", "lan", "left",
+                 "matched_by", "outbound", "rewritten", "translated", "wan", "way")  # fmt: skip
 
     def __init__(
         self,
         lan: Sighting | None,
         wan: Sighting | None,
-        outbound: bool,
+        entered: Sighting,
+        left: Sighting,
         matched_by: str,
-        way: Way | None = None,
+        outbound: bool,
+        way: Way | None,
     ) -> None:
         self.lan = lan
         self.wan = wan
-        self.outbound = outbound
+        self.entered = entered
+        self.left = left
         self.matched_by = matched_by
+        self.outbound = outbound
+        self.way = way
         self.expected: bytes | None = None
         self.changes: list[Rewrite] | None = None
-        self.way = way
         self.rewritten = self.translated = self.familiar = False
         self.headers = _NONE
 
@@ -84,24 +89,9 @@ class Crossing:
         assert copy is not None
         return copy.packed_ends[16:32] if self.outbound else copy.packed_ends[:16]
 
-    @property
-    def entered(self) -> Sighting:
-        """The copy that came into the router; of a lonely one the copy that there is."""
-        first, second = (self.lan, self.wan) if self.outbound else (self.wan, self.lan)
-        copy = first or second
-        assert copy is not None
-        return copy
-
-    @property
-    def left(self) -> Sighting:
-        first, second = (self.lan, self.wan) if self.outbound else (self.wan, self.lan)
-        copy = second or first
-        assert copy is not None
-        return copy
-
 
 def alone(copy: Sighting, sent: bool) -> Crossing:
     """A crossing of which only one copy exists. sent: it left the router, so the router made it."""
     if copy.side == LAN:
-        return Crossing(copy, None, not sent, ALONE)
-    return Crossing(None, copy, sent, ALONE)
+        return Crossing(copy, None, copy, copy, ALONE, not sent, None)
+    return Crossing(None, copy, copy, copy, ALONE, sent, None)

@@ -66,13 +66,10 @@ class Mappings:
                 known[1] = at
         way.agreed = at
 
-    def contradicts(self, crossing: Crossing) -> bool:
+    def contradicts(self, lan: Sighting, wan: Sighting, outbound: bool) -> bool:
         """Whether the NAT is known to mean another LAN host by this WAN address and port."""
-        lan, wan = crossing.lan, crossing.wan
-        if lan is None or wan is None:
-            return False
-        inside = lan.source if crossing.outbound else lan.destination
-        ends = (wan.source, wan.destination) if crossing.outbound else (wan.destination, wan.source)
+        inside = lan.source if outbound else lan.destination
+        ends = (wan.source, wan.destination) if outbound else (wan.destination, wan.source)
         known = self._table.get(ends[0] + ends[1])
         return known is not None and known[0][:16] != inside[:16]
 

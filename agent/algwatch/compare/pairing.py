@@ -62,16 +62,6 @@ class Pairing:
             pair = copy.row[PAIR]
             candidates = other.get(pair)
             if candidates is not None:
-                partner = candidates[0]
-                # Equal bytes are one message: most of them end here.
-                if (
-                    len(candidates) == 1
-                    and partner.payload == copy.payload
-                    and -WINDOW <= partner.row[AT] - copy.row[AT] <= WINDOW
-                ):
-                    del other[pair]
-                    crossings.append(self._accept(self._crossing(copy, partner), partner))
-                    continue
                 crossing = self._identical(copy, candidates)
                 if crossing is not None:
                     crossings.append(crossing)
@@ -126,11 +116,14 @@ class Pairing:
         both = [copy for side in self._waiting for copy in side if not copy.paired]
         return sorted(both, key=lambda copy: copy.row[AT])
 
-    def _crossing(self, copy: Sighting, partner: Sighting, matched_by: str = IDENTITY) -> Crossing:
+    def _crossing(self, copy: Sighting, partner: Sighting, matched_by: str) -> Crossing:
         lan, wan = (copy, partner) if copy.side == LAN else (partner, copy)
         outbound = is_outbound(lan, wan)
         way = self.mappings.way(lan, wan, outbound)
-        crossing = Crossing(lan, wan, outbound, matched_by, way)
+        if outbound:
+            crossing = Crossing(lan, wan, lan, wan, matched_by, outbound, way)
+        else:
+            crossing = Crossing(lan, wan, wan, lan, matched_by, outbound, way)
         if copy.payload == partner.payload:
             copy.payload = partner.payload  # kept once
         else:
@@ -159,15 +152,19 @@ class Pairing:
 
     def _identical(self, copy: Sighting, candidates: list[Sighting]) -> Crossing | None:
         """Hashes selected them; bytes decide. Among several the IPv4 ID does."""
-        row = copy.row
+        if len(candidates) == 1:
+            partner = candidates[0]
+            crossing = self._same_message(copy, partner)
+            if crossing is None:
+                return None
+            del self._by_pair[partner.side][copy.row[PAIR]]
+            return self._accept(crossing, partner)
         found = None
         for other in candidates:
-            if other.row[CALL] != row[CALL] or abs(other.row[AT] - row[AT]) > WINDOW:
+            crossing = self._same_message(copy, other)
+            if crossing is None:
                 continue
-            crossing = self._crossing(copy, other)
-            if crossing.rewritten and not _same_identity(crossing):
-                continue
-            if len(candidates) == 1 or (row[IP_ID] and other.row[IP_ID] == row[IP_ID]):
+            if copy.row[IP_ID] and other.row[IP_ID] == copy.row[IP_ID]:
                 found = crossing, other
                 break
             found = found or (crossing, other)
@@ -175,6 +172,16 @@ class Pairing:
             return None
         self._forget(found[1])
         return self._accept(*found)
+
+    def _same_message(self, copy: Sighting, other: Sighting) -> Crossing | None:
+        row, theirs = copy.row, other.row
+        if row[CALL] != theirs[CALL] or not -WINDOW <= row[AT] - theirs[AT] <= WINDOW:
+            return None
+        crossing = self._crossing(copy, other, IDENTITY)
+        # Where only the addresses of the way differ, the hashes were right about the rest.
+        if not crossing.rewritten or crossing.translated:
+            return crossing
+        return crossing if identity(copy.payload) == identity(other.payload) else None
 
     def _fallback(
         self, copy: Sighting, own: deque[Sighting], other: deque[Sighting]
@@ -192,8 +199,7 @@ class Pairing:
 
     def _is_contradicted(self, one: Sighting, two: Sighting) -> bool:
         lan, wan = (one, two) if one.side == LAN else (two, one)
-        crossing = Crossing(lan, wan, is_outbound(lan, wan), BY_IP_ID)
-        return self.mappings.contradicts(crossing)
+        return self.mappings.contradicts(lan, wan, is_outbound(lan, wan))
 
     def _is_mapped(self, one: Sighting, two: Sighting) -> bool:
         lan, wan = (one, two) if one.side == LAN else (two, one)
@@ -202,14 +208,6 @@ class Pairing:
         if lan.source == wan.source:
             return self.mappings.is_known(lan.destination, wan.destination, wan.source)
         return False
-
-
-def _same_identity(crossing: Crossing) -> bool:
-    """Branch, CSeq, From tag and Call-ID of two different payloads, by their bytes. Where only the
-    addresses of the way differ, the hashes were right about the rest."""
-    if crossing.translated:
-        return True
-    return identity(crossing.entered.payload) == identity(crossing.left.payload)
 
 
 def _alike(one: Sighting, two: Sighting) -> bool:

@@ -100,10 +100,10 @@ class Peers:
 
     def feed(self, crossing: Crossing) -> None:
         """Learn from a crossing with both copies."""
-        lan, wan, way = crossing.lan, crossing.wan, crossing.way
-        if lan is None or wan is None or way is None:
+        way = crossing.way
+        if way is None:
             return
-        row = lan.row
+        row = crossing.entered.row
         method, status = row[METHOD], row[STATUS]
         if method in READ:
             if not crossing.outbound and (not status or status == 100):
@@ -116,7 +116,7 @@ class Peers:
             if crossing.outbound:
                 self._outbound(peer, crossing, status)
             else:
-                self._answered(peer, Message(wan.payload), method)
+                self._answered(peer, Message(crossing.entered.payload), method)
         elif not status and not crossing.outbound:
             if method == OPTIONS:
                 self.of(crossing).keepalive = True

@@ -77,9 +77,9 @@ class Transactions:
         self._young: Deadlines[Transaction] = Deadlines(T4, 2 * limit, self._is_live)
         self._waiting: Deadlines[Transaction] = Deadlines(TIMER_B, 2 * limit, self._is_live)
 
-    def feed(self, batch: Batch, fresh: list[Sighting] | None, other: list[Seen]) -> list[Event]:
-        """Appends SIP messages that are no duplicates to fresh (where somebody wants all of
-        them), rows of other kinds to other; returns the events of this batch."""
+    def feed(self, batch: Batch, keep: bool, other: list[Seen]) -> list[Event]:
+        """The events of this batch; rows that are not SIP are appended to other. keep: all
+        messages that are no duplicates become batch.sightings, in order."""
         events: list[Event] = []
         table = self.table
         get = table.get
@@ -87,7 +87,7 @@ class Transactions:
         young = self._young.add
         strangers = self.strangers
         duplicates = self.duplicates
-        buffer, ends, made = batch.buffer, batch.ends, batch.sightings
+        buffer, ends, made, side = batch.buffer, batch.ends, batch.sightings, self.side
         for i, row in enumerate(ROW.iter_unpack(batch.rows)):
             (at, key, call, pair, flow, tag, _, cseq, start, length, status, ip_id, _, kind, method,
              ttl, _) = row  # fmt: skip
@@ -150,11 +150,9 @@ class Transactions:
             t.last_ip_id = ip_id
             t.last_ttl = ttl
             t.last_pair = pair
-            if fresh is not None:
+            if keep:
                 payload = bytes(buffer[start : start + length])
-                copy = Sighting(row, self.side, payload, ends[48 * i : 48 * i + 48])
-                fresh.append(copy)
-                made[i] = copy
+                made[i] = Sighting(row, side, payload, ends[48 * i : 48 * i + 48])
         self.messages += batch.count - len(other) - (self.duplicates - duplicates)
         return events
 
