@@ -96,8 +96,7 @@ class Daemon:
         tidy_by_the_clock()
         while not self._stopping:
             self._wait()
-            for tap in range(len(self._sources)):
-                self._turn(tap)
+            self.turn()
             if time.monotonic() >= health_at:
                 health_at = time.monotonic() + self._health_interval
                 if self._publisher is not None:
@@ -105,8 +104,17 @@ class Daemon:
             if time.monotonic() >= tidy_at:
                 tidy_at = time.monotonic() + TIDY
                 gc.collect()
+        self.turn()
+        self.finish()
+
+    def turn(self) -> None:
+        """What the taps have ready, a few batches of each."""
+        self._look()
         for tap in range(len(self._sources)):
             self._turn(tap)
+
+    def finish(self) -> None:
+        """Nothing more will come: what is pending becomes unknown."""
         self._tell(self._pipeline.finish())
 
     def stop(self) -> None:
@@ -163,15 +171,18 @@ class Daemon:
 
     def _move(self, batch: Batch) -> None:
         """Put a batch on the packet clock; costs little while the wall clock never stepped."""
-        # After the batch was read: it may have the first stamps of a clock that was just set.
-        step = self._clock.look()
-        if step:
-            self._voice.say(f"the clock was set: {step / 1e9:+.3f} s")
+        # Once more: the batch may have the first stamps of a clock that was set just now.
+        self._look()
         if not self._clock.steps:
             return
         batch.rows = self._clock.rows(batch.rows, batch.count)
         last: int = _AT.unpack_from(batch.rows, (batch.count - 1) * ROW.size)[0]
         batch.watermark = max(0, last - DISORDER)
+
+    def _look(self) -> None:
+        step = self._clock.look()
+        if step:
+            self._voice.say(f"the clock was set: {step / 1e9:+.3f} s")
 
     def _note_away(self, source: Source) -> None:
         away = source.live.fileno() < 0

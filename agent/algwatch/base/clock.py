@@ -13,6 +13,7 @@ import struct
 from collections.abc import Callable
 
 STEP = 20_000_000  # ns; two clock reads are never this far apart unless the process was paused
+SETTLED = 1_000_000_000  # ns after a step; what was in the ring by then has been read
 ROW_SIZE = 64  # sizeof(aw_row); its first member is `at`
 _AT = struct.Struct("=Q")
 
@@ -20,17 +21,18 @@ _AT = struct.Struct("=Q")
 class PacketClock:
     """monotonic, wall: functions that return ns (wall: since 1970). All times are ns.
 
-    `look()` must be called at each wake-up, before the packets that woke the loop are read.
+    `look()` must be called after packets were read and before `rows()`: a step between the two
+    has not touched their stamps.
     """
 
-    __slots__ = ("_before", "_monotonic", "_offset", "_wall", "shift", "steps")
+    __slots__ = ("_monotonic", "_offset", "_over", "_wall", "shift", "steps")
 
     def __init__(self, monotonic: Callable[[], int], wall: Callable[[], int]) -> None:
         self._monotonic = monotonic
         self._wall = wall
         self._offset = self._measure()  # packet clock less monotonic clock: never changes
         self.shift = 0  # what the wall clock has stepped since the start
-        self._before = 0  # the shift before the last step
+        self._over: list[tuple[int, int]] = []  # earlier shifts of late, and when each was over
         self.steps = 0
 
     def _measure(self) -> int:
@@ -52,23 +54,28 @@ class PacketClock:
         """Compare the two clocks; returns the step of the wall clock since last time, or 0."""
         step = self._measure() - self._offset - self.shift
         if -STEP < step < STEP:
+            if self._over and self.now() - self._over[-1][1] > SETTLED:
+                self._over = []
             return 0
-        self._before, self.shift = self.shift, self.shift + step
+        self._over = [*self._over[-3:], (self.shift, self.now())]
+        self.shift += step
         self.steps += 1
         return step
 
     def packet(self, stamp: int) -> int:
         """A kernel time stamp on the packet clock.
 
-        Packets that waited in the ring may be older than the last step: a stamp belongs to the
-        shift that puts it nearer to the present.
+        Packets that waited in the ring may be older than a step: a stamp belongs to the shift
+        that puts it nearest to the present, but not to one that was over by then.
         """
-        new = stamp - self.shift
-        if self._before == self.shift:
-            return new
-        old = stamp - self._before
-        now = self.now()
-        return new if abs(now - new) <= abs(now - old) else old
+        best = stamp - self.shift
+        if self._over:
+            now = self.now()
+            for shift, end in self._over:
+                at = stamp - shift
+                if at <= end and abs(now - at) < abs(now - best):
+                    best = at
+        return best
 
     def wall(self, at: float) -> float:
         """Seconds on the packet clock as seconds since 1970, by what the wall clock says now."""
@@ -76,7 +83,7 @@ class PacketClock:
 
     def rows(self, rows: memoryview | bytes, count: int) -> memoryview | bytes:
         """The rows of a batch with their `at` on the packet clock; a copy only after a step."""
-        if not self.shift and not self._before:
+        if not self.shift and not self._over:
             return rows
         moved = bytearray(rows[: count * ROW_SIZE])
         for offset in range(0, count * ROW_SIZE, ROW_SIZE):
