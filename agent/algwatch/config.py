@@ -6,6 +6,7 @@ ones win: defaults, file, environment (user and password of the broker), command
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 
 TYPE_CHECKING = False
@@ -76,12 +77,19 @@ def _url(value: str) -> str:
     return value
 
 
+def _ring_bytes() -> int:
+    """A 256th of the RAM, 256 kB to 2 MB: on a router with 64 MB all rings and tables together have
+    to be small, with more there is no reason to lose packets in a burst."""
+    ram = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGESIZE")
+    return max(262144, min(ram // 256, 2097152)) // 65536 * 65536
+
+
 # key: (reader, default). A list grows when its key is given again.
 KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "lan": (_interfaces, []),
     "wan": (_interfaces, []),
     "ports": (_ports, [5060, 5080]),
-    "ring_bytes": (_between(131072, 64 << 20), 262144),
+    "ring_bytes": (_between(131072, 64 << 20), _ring_bytes()),
     "cpe": (_cpe, ""),
     "mqtt": (_url, ""),
     "mqtt_user": (_text, ""),

@@ -149,9 +149,11 @@ def _sip(line: Line, flood: Path, frames: Path, rounds: int) -> tuple[list[list[
         for rate in RATES:
             runs = [send(line, flood, frames, way, rate, make_calls.MESSAGES)
                     for _ in range(rounds)]  # fmt: skip
-            lost = max(one.lost for one in runs)
-            if lost:
-                beyond = f"0 (at {runs[0].rate:,.0f}/s: {lost:,})"
+            worst = max(runs, key=lambda one: one.lost)
+            if worst.lost:
+                # A machine that others use stops the reader too: that is lost as well.
+                waited = worst.seen["waited"] * 1e3
+                beyond = f"0 (at {worst.rate:,.0f}/s: {worst.lost:,}, stopped for {waited:.0f} ms)"
                 break
             whole = runs
         rate_of = spread([one.rate for one in whole], "{:,.0f}") if whole else "-"

@@ -367,6 +367,7 @@ def test_memory_stays_in_the_budget_under_tls_and_load(
         )
     try:
         agent = run(
+            "--ring-bytes", "262144",  # what a router with 64 MB of RAM gives it
             "--mqtt", f"mqtts://127.0.0.1:{server.port}", "--mqtt-ca", f"{tmp_path}/ca.pem",
             "--mqtt-cert", f"{tmp_path}/router.pem", "--mqtt-key", f"{tmp_path}/router.key",
         )  # fmt: skip

@@ -10,7 +10,7 @@ from algwatch.base.packet import LAN, WAN, Tap
 from algwatch.base.table import Table
 from algwatch.diagnose.finding import Finding
 from algwatch.pipeline import Pipeline, Report
-from craft import House, Incoming, Packet, batch, frame, register, request
+from craft import House, Incoming, Packet, batch, frame, outgoing, register, request
 
 
 def knocks(rng: Random, start: int, end: int, count: int, wan: str) -> list[Packet]:
@@ -110,3 +110,53 @@ def test_deadlines_of_what_was_forgotten_do_not_pile_up() -> None:
         deadlines.add(item, item)
     assert len(deadlines) <= 100
     assert 0 in list(deadlines.due(20_000))
+
+
+def crossing_beside(flood: int, remote: str) -> Pipeline:
+    """A REGISTER of the phone, whose LAN copy is read 190 ms after the flood of its moment, as a
+    quiet tap's block is; so many messages of `remote` on the WAN in those 190 ms."""
+    house = House()
+    register(house, 0)
+    lan, wan = house.sorted()
+    start = wan[0][0]
+    taps = [Tap("lan", LAN), Tap("wan", WAN)]
+    pipeline = Pipeline(taps, live=True, strict=True)
+    pipeline.feed(outgoing(batch(wan[:1], WAN)))
+    answers = [(start + 1000 * i, frame(b"SIP/2.0 200 OK\r\nCall-ID: %d\r\nCSeq: 1 OPTIONS\r\n"
+                                        b"Via: SIP/2.0/UDP a;branch=z9hG4bK%d\r\n\r\n" % (i, i),
+                                        remote, 5060, house.wan_ip, 5060, 50, 1 + i))
+               for i in range(flood)]  # fmt: skip
+    pipeline.feed(batch(answers, WAN))
+    pipeline.feed(batch(wan[1:], WAN))
+    pipeline.feed(batch(lan, LAN))
+    later = start + 2_000_000_000
+    assert pipeline.advance(LAN, later) == pipeline.advance(WAN, later) == []
+    return pipeline
+
+
+def test_strangers_leave_room_for_a_message_whose_other_copy_is_read_later() -> None:
+    crossings = crossing_beside(300, "185.1.2.3").counts()["crossings"]
+    assert (crossings["paired"], crossings["lan_only"]) == (2, 0)
+    assert crossings["wan_only"] == 63  # a quarter of 256, the REGISTER among them
+
+
+def test_what_found_no_room_makes_nobody_say_that_its_other_copy_is_missing() -> None:
+    # Of the provider itself, so not a stranger's: there is no room for its answer to the REGISTER.
+    crossings = crossing_beside(300, "203.0.113.5").counts()["crossings"]
+    assert (crossings["paired"], crossings["lan_only"]) == (1, 0)
+    assert crossings["wan_only"] == 255
+
+
+def test_a_call_that_only_strangers_asked_for_makes_nobody_known() -> None:
+    house = House()
+    pipeline = Pipeline([Tap("lan", LAN), Tap("wan", WAN)], live=True, strict=True)
+    knocking = [  # a scanner that makes up branches, and one Call-ID for all
+        (1_700_000_000_000_000_000 + n,
+         frame(request("INVITE", f"sip:{n}@{house.wan_ip}", via="185.1.2.3:5060",
+                       branch=f"z9hG4bK{n}", call_id="same", cseq=1),
+               "185.1.2.3", 5060, house.wan_ip, 5060, 50, 1 + n))
+        for n in range(200)
+    ]  # fmt: skip
+    for n in range(0, 200, 10):
+        pipeline.feed(batch(knocking[n : n + 10], WAN))
+    assert len(pipeline._transactions[WAN].table) == 128  # a quarter of 512

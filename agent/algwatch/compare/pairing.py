@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 
 from algwatch.base.native import ROW_OUTGOING
-from algwatch.base.packet import LAN
+from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import (
     AT,
     BITS,
@@ -33,15 +33,19 @@ from algwatch.compare.crossing import (
 )
 from algwatch.compare.mapping import Mappings
 from algwatch.sip.message import identity
+from algwatch.sip.strangers import Strangers
 from algwatch.sip.timers import WINDOW
 
 
 class Pairing:
-    """limit: sightings that wait at once, a side. What is over the limit is counted in dropped
-    and said of nobody: neither paired nor missing."""
+    """limit: sightings that wait at once, a side; strangers have a quarter of it. What is over the
+    limit is counted in dropped and said of nobody: neither paired nor missing. Nor is that of the
+    other side which may be its other copy."""
 
-    def __init__(self, mappings: Mappings, limit: int) -> None:
+    def __init__(self, mappings: Mappings, limit: int, strangers: Strangers | None = None) -> None:
         self.mappings = mappings
+        self._strangers = strangers
+        self._dropped_at = [-WINDOW, -WINDOW]  # the latest, by side
         self.limit = limit
         self.dropped = 0
         self.paired = self.lan_only = self.wan_only = self.rewritten = 0
@@ -66,8 +70,11 @@ class Pairing:
                 if crossing is not None:
                     crossings.append(crossing)
                     continue
-            if len(waiting) >= self.limit:
+            if len(waiting) * 4 >= self.limit and (
+                len(waiting) >= self.limit or self._is_strangers(copy)
+            ):
                 self.dropped += 1
+                self._dropped_at[side] = copy.row[AT]
                 continue
             waiting.append(copy)
             alike = own.get(pair)
@@ -99,6 +106,8 @@ class Pairing:
                 continue
             self._forget(copy)
             partner, key = self._fallback(copy, own, other)
+            if partner is None and copy.row[AT] - WINDOW <= self._dropped_at[1 - copy.side]:
+                continue
             if partner is None:
                 crossing = alone(copy, bool(copy.row[BITS] & ROW_OUTGOING))
                 if copy.side == LAN:
@@ -110,6 +119,9 @@ class Pairing:
                 self._forget(partner)
                 crossings.append(self._accept(self._crossing(copy, partner, key), partner))
         return crossings
+
+    def _is_strangers(self, copy: Sighting) -> bool:
+        return copy.side == WAN and self._strangers is not None and self._strangers.sent(copy)
 
     def waiting(self) -> list[Sighting]:
         """What waits for its other copy, oldest first. At the end of a capture: unknown."""

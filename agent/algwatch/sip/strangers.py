@@ -7,18 +7,18 @@ stranger's: it is followed in little room (base/table.py), and what is known goe
 
 from __future__ import annotations
 
-from collections.abc import Container
+from typing import Any
 
 from algwatch.base.native import ROW_OUTGOING
 from algwatch.base.packet import Batch
-from algwatch.base.sighting import BITS, CALL, Row
+from algwatch.base.sighting import BITS, CALL, Row, Sighting
 from algwatch.base.table import Table
 
 
 class Strangers:
-    """calls: hashes of the Call-IDs that are followed. limit: far sides that are remembered."""
+    """calls: compare/call.py's, by hash of the Call-ID. limit: far sides that are remembered."""
 
-    def __init__(self, calls: Container[int], limit: int) -> None:
+    def __init__(self, calls: Table[int, Any], limit: int) -> None:
         self._calls = calls
         self._known: Table[bytes, None] = Table(limit)
 
@@ -29,8 +29,19 @@ class Strangers:
 
     def meet(self, row: Row, i: int, batch: Batch) -> bool:
         """Whether the request of a WAN row, index i in its batch, is a stranger's."""
-        if row[BITS] & ROW_OUTGOING or row[CALL] in self._calls:
+        ends = batch.ends[48 * i : 48 * i + 32]
+        return self._is_one(row, ends)
+
+    def sent(self, copy: Sighting) -> bool:
+        """As meet(), of any message: a response that nobody waits for is a stranger's too."""
+        return self._is_one(copy.row, copy.packed_ends)
+
+    def _is_one(self, row: Row, ends: bytes) -> bool:
+        if row[BITS] & ROW_OUTGOING:
             return False
-        src, dst = batch.ends[48 * i : 48 * i + 16], batch.ends[48 * i + 16 : 48 * i + 32]
+        # A call that only strangers have asked for makes nobody known.
+        call = self._calls.get(row[CALL])
+        if call is not None and not call.stranger:
+            return False
         # From a file nobody knows which way it went: one known end is enough.
-        return src not in self._known and dst not in self._known
+        return ends[:16] not in self._known and ends[16:32] not in self._known
