@@ -7,8 +7,9 @@ input that fails in out/findings/: put it into regressions/<target>/, then repai
 
 REFERENCE=<commit>: native/ of that commit must say the same of every input (without it, the
 portable variant of the scanner must).
-TARGET=coverage prints the line coverage of native/ instead (line_coverage.py); TARGET=corpus makes
-the committed corpus anew (corpus.py).
+TARGET=count prints how often each target ran on the code as it is (ledger.py), TARGET=coverage
+the line coverage of native/ (line_coverage.py); TARGET=corpus makes the committed corpus anew
+(corpus.py).
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
 import corpus
+import ledger
 import seeds
 
 HERE = Path(__file__).resolve().parent
@@ -75,8 +79,9 @@ HERE_AND_NOW = Place()
 
 def command(part: Part, number: int, place: Place) -> list[str]:
     ends = [f"-max_total_time={part.seconds}", f"-runs={part.runs or -1}"]
+    ends.append(f"-seed={int(time.time()) + number}")
     if part.target == "reassembly":
-        words = [sys.executable, str(HERE / "reassembly.py"), *ends, f"-seed={number + 1}"]
+        words = [sys.executable, str(HERE / "reassembly.py"), *ends]
         return [*words, str(OUT / "findings"), *place.directories(part.target)]
     findings = f"{OUT / 'findings' / part.target}-"
     return [
@@ -85,7 +90,6 @@ def command(part: Part, number: int, place: Place) -> list[str]:
         f"-max_len={part.longest}",
         f"-dict={HERE / 'dict' / DICTIONARY[part.target]}.dict",
         f"-artifact_prefix={findings}",
-        f"-seed={int(time.time()) + number}",
         "-print_final_stats=1",
         "-timeout=10",
         *place.directories(part.target),
@@ -93,27 +97,29 @@ def command(part: Part, number: int, place: Place) -> list[str]:
 
 
 def parts_of(targets: list[str], builds: list[str], seconds: int, runs: int) -> list[Part]:
-    """The processes of a campaign, one after the other on each CPU."""
-    split = [
-        (target, which, longest)
-        for target in targets
-        for which in (builds if target != "reassembly" else ["python"])
-        for longest in ((SHORT, LONG) if target in ("sip", "packet") else (SHORT,))
-    ]
+    """The processes of a campaign, one after the other on each CPU. Python has no builds, so that
+    each CPU has its own process, with its own seed."""
     found = []
-    for target, which, longest in split:
-        of_target = sum(other[0] == target for other in split)
-        share = LONG_PART if of_target > len(builds) else 1
-        weight = 1 / share if longest == LONG else 1 - (share > 1) / share
-        count = len(builds) if target != "reassembly" else 1
-        span = seconds * (os.cpu_count() or 1) / len(targets) / count * weight
-        limit = 10**6 if runs else max(1, round(span))
-        found.append(Part(target, which, longest, limit, int(runs / count * weight)))
+    cpus = os.cpu_count() or 1
+    for target in targets:
+        which = builds if target != "reassembly" else ["python"] * cpus
+        weights = {SHORT: 1.0}
+        if target in ("sip", "packet"):
+            weights = {SHORT: 1 - 1 / LONG_PART, LONG: 1 / LONG_PART}
+        for build, longest in product(which, weights):
+            weight = weights[longest] / len(which)
+            limit = 10**6 if runs else max(1, round(seconds * cpus / len(targets) * weight))
+            found.append(Part(target, build, longest, limit, round(runs * weight)))
     return found
 
 
-def run(parts: list[Part], place: Place = HERE_AND_NOW) -> list[Outcome]:
-    """All of them, as many at a time as there are CPUs, the longest first."""
+def run(
+    parts: list[Part],
+    place: Place = HERE_AND_NOW,
+    count: Callable[[Outcome], None] = lambda _: None,
+) -> list[Outcome]:
+    """All of them, as many at a time as there are CPUs, the longest first. count: called with each
+    as soon as it ended."""
     waiting = sorted(enumerate(parts), key=lambda one: -one[1].seconds - one[1].runs)
     running: list[tuple[Part, subprocess.Popen[str], float, Path]] = []
     outcomes = []
@@ -134,6 +140,7 @@ def run(parts: list[Part], place: Place = HERE_AND_NOW) -> list[Outcome]:
         for one in [one for one in running if one[1].poll() is not None]:
             running.remove(one)
             outcomes.append(outcome(one[0], one[1].returncode, time.monotonic() - one[2], one[3]))
+            count(outcomes[-1])
     return outcomes
 
 
@@ -195,6 +202,9 @@ def main() -> int:
     seconds = int(os.environ.get("SECONDS") or 60)
     if wanted == "corpus":
         return grow_corpus(seconds)
+    if wanted == "count":
+        print(ledger.table(seeds.TARGETS))
+        return 0
     if wanted == "coverage":
         import line_coverage
 
@@ -206,13 +216,21 @@ def main() -> int:
     runs = int(os.environ.get("RUNS") or 0)
     reference = os.environ.get("REFERENCE", "")
     builds = (os.environ.get("BUILD") or "san,fast").split(",")
+    codes = {target: ledger.code_of(target) for target in targets}
     if set(targets) & set(seeds.NATIVE_TARGETS):
         for which in builds:
             build(which, reference)
     print("seeds:", seeds.write(OUT / "seeds", only_own=False), flush=True)
     parts = parts_of(targets, builds, seconds, runs)
-    outcomes = run(parts, Place(f"-{reference}") if reference else HERE_AND_NOW)
-    return report(outcomes)
+
+    def count(one: Outcome) -> None:
+        target = one.part.target
+        ledger.add(target, codes[target], one.executed, bool(one.finding))
+
+    outcomes = run(parts, Place(f"-{reference}") if reference else HERE_AND_NOW, count)
+    status = report(outcomes)
+    print(f"\nall campaigns on this code:\n{ledger.table(tuple(targets))}")
+    return status
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from algwatch.capture.reassembly import SECOND
 from algwatch.capture.stream import HOLE, LONGEST
 from capture_frames import TCP, invite, ipv4, tcp
-from test_reassembly import Line, segments
+from test_reassembly import Line, segments, upgrade
 
 FRAG = b"SIP/2.0 200 OK\r\nCall-ID: inner\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
 REQUEST = b"ACK sip:b@c SIP/2.0\r\nContent-Length: 0\r\n\r\n"
@@ -171,3 +171,16 @@ def test_a_message_that_came_out_of_a_websocket_is_left_alone_without_its_upgrad
     line.send(*segments(message, [90], seq=1 + len(message)))
     assert line.whole == []
     assert line.send(ipv4(tcp(FIRST, dport=port, seq=9 + 2 * len(message)), TCP)).whole == [FIRST]
+
+
+def test_the_first_piece_after_a_long_silence_waits_like_any_other() -> None:
+    first, last = segments(OUTER, [200], seq=1000 + len(FIRST))
+    line = Line().send(packet(FIRST, 1000)).send(last, step=HOLE + SECOND).send(first)
+    assert line.whole == [FIRST, OUTER]
+
+
+def test_a_websocket_is_not_remembered_beyond_the_limit() -> None:
+    line = Line(limit=4000).send(packet(OUTER[:-1], 1000))
+    line.send(*(ipv4(tcp(upgrade(), sport=port), TCP) for port in range(1, 5)))
+    assert line.reassembler.websockets == 4
+    assert line.reassembler.held <= 4000

@@ -9,6 +9,7 @@ import re
 import struct
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Any
 
 from algwatch.base import native
 from algwatch.base.packet import Batch
@@ -41,11 +42,11 @@ SIP, FRAGMENT, SEGMENT = native.KIND_SIP, native.KIND_FRAGMENT, native.KIND_SEGM
 KEEPALIVE = native.KIND_KEEPALIVE
 
 _META = struct.Struct("=IIII")
-_AT = struct.Struct("=Q")
 _PORTS = struct.Struct("!HH")
-_KIND, _BITS_AT, _BITS = 60, 58, struct.Struct("=H")  # in a row
+_IPV4, _IPV6 = struct.Struct("!BBHHHBBH"), struct.Struct("!IHBB")
+_TCP = struct.Struct("!HHIIBBHHH")
 _NOT_TCP = bytes(value for value in range(256) if not value & native.ROW_TCP)
-_FRAME_AT, _FRAME, _POINT_AT = 32, struct.Struct("=I"), 44  # in its ends
+_PORTS_AT = 40  # in a row's ends: from there on ports, capture point, protocol, IP version
 
 
 # RFC 6455 section 4.1 and 4.2.2. The answer is enough where the capture began after the request.
@@ -55,37 +56,27 @@ _UPGRADE = re.compile(
 
 
 class _Packet:
-    """The packet that brought the last piece: what the whole one is given of it."""
+    """The packet that brought the last piece: what the whole one is given of it. row, ends: its
+    own, unpacked; key: whose it is."""
 
-    __slots__ = ("at", "dst", "ident", "outgoing", "point", "proto", "src", "ttl")
+    __slots__ = ("dst", "ends", "key", "row", "src")
 
-    def __init__(
-        self, at: int, outgoing: int, point: int, src: bytes, dst: bytes, proto: int, ttl: int,
-        ident: int,
-    ) -> None:  # fmt: skip
-        self.at = at
-        self.outgoing = outgoing
-        self.point = point
-        self.src = src
-        self.dst = dst
-        self.proto = proto
-        self.ttl = ttl
-        self.ident = ident
-
-    def where(self) -> bytes:
-        """Whose it is. With the TTL and the capture point: in a file that holds both sides of a
-        router without NAT nothing else tells the two copies of one packet apart."""
-        return self.src + self.dst + struct.pack("!BH", self.ttl, self.point)
-
-    def flow(self, sport: int, dport: int) -> bytes:
-        return b"s" + self.where() + _PORTS.pack(sport, dport)
+    def __init__(self, row: tuple[int, ...], ends: tuple[Any, ...], key: bytes) -> None:
+        self.row = row
+        self.ends = ends
+        self.key = key
+        self.src: bytes = ends[0]
+        self.dst: bytes = ends[1]
+        if ends[8] == 4:
+            self.src, self.dst = self.src[:4], self.dst[:4]
 
     def header(self, length: int) -> bytes:
         """An IP header in front of `length` bytes."""
+        ident, ttl, proto = self.row[11], self.row[15], self.ends[7]
         if len(self.src) == 4:
-            words = (0x45, 0, 20 + length, self.ident, 0, self.ttl, self.proto, 0)
-            return struct.pack("!BBHHHBBH", *words) + self.src + self.dst
-        return struct.pack("!IHBB", 6 << 28, length, self.proto, self.ttl) + self.src + self.dst
+            words = (0x45, 0, 20 + length, ident, 0, ttl, proto, 0)
+            return _IPV4.pack(*words) + self.src + self.dst
+        return _IPV6.pack(6 << 28, length, proto, ttl) + self.src + self.dst
 
 
 class Reassembler:
@@ -126,7 +117,7 @@ class Reassembler:
         their last piece. Hand that one on before the batch itself, whose watermark is later.
         """
         before, self._watermark = self._watermark, batch.watermark
-        kinds = bytes(memoryview(batch.rows)[_KIND :: native.ROW.size])
+        kinds = bytes(memoryview(batch.rows)[native.ROW_KIND :: native.ROW.size])
         low = bytes(memoryview(batch.rows)[native.ROW_LOW_BITS :: native.ROW.size])
         if FRAGMENT in kinds or low.translate(None, _NOT_TCP):
             for index, kind in enumerate(kinds):
@@ -140,25 +131,26 @@ class Reassembler:
 
     def _take(self, batch: Batch, index: int, kind: int) -> None:
         row = native.ROW.unpack_from(batch.rows, index * native.ROW.size)
-        ends = native.ENDS.unpack_from(batch.ends, index * native.ENDS.size)
-        at, payload, length, bits, ttl = row[0], row[8], row[9], row[12], row[15]
+        payload, length, bits = row[8], row[9], row[12]
         if bits & native.ROW_TRUNCATED:
             return  # not all of it was captured, so nobody knows what follows it
-        src, dst, frame, _, sport, dport, point, proto, version = ends
-        if version == 4:
-            src, dst = src[:4], dst[:4]
-        packet = _Packet(at, bits & native.ROW_OUTGOING, point, src, dst, proto, ttl, row[11])
-        head = bytes(batch.buffer[frame:payload])
+        at = index * native.ENDS.size
+        raw = bytes(batch.ends[at : at + native.ENDS.size])
+        ends = native.ENDS.unpack(raw)
+        # Addresses, ports, capture point and TTL: in a file that holds both sides of a router
+        # without NAT nothing else than the TTL tells the two copies of one packet apart.
+        packet = _Packet(row, ends, raw[:32] + raw[_PORTS_AT:] + bytes((row[15],)))
+        head = bytes(batch.buffer[ends[2] : payload])
         if kind == FRAGMENT:
             self._fragment(packet, head, bytes(batch.buffer[payload : payload + length]))
             return
-        key = packet.flow(sport, dport)
-        if self._websockets and self._is_websocket(src + dst + _PORTS.pack(sport, dport), at):
+        if self._websockets and self._is_websocket(raw[:32] + _PORTS.pack(*ends[4:6]), row[0]):
             _is_none(batch, index)
             return
-        place = _tcp_place(head, src + dst)
+        place = _tcp_place(head, packet.src + packet.dst)
         if place is None:
             return
+        key = packet.key
         seq, behind = (place[0] + place[1]) & 0xFFFFFFFF, place[1]
         if key not in self._pending:
             reached = self._flows.get(key)
@@ -172,36 +164,34 @@ class Reassembler:
                 return
         data = bytes(batch.buffer[payload : payload + length])
         if kind == SEGMENT:
-            self._segment(packet, sport, dport, seq, data, behind > 0)
-        elif not self._stands_alone(packet, sport, dport, seq, data, kind == SIP):
+            self._segment(packet, seq, data, behind > 0)
+        elif not self._stands_alone(packet, seq, data, kind == SIP):
             _is_none(batch, index)
 
-    def _stands_alone(
-        self, packet: _Packet, sport: int, dport: int, seq: int, data: bytes, sip: bool
-    ) -> bool:
+    def _stands_alone(self, packet: _Packet, seq: int, data: bytes, sip: bool) -> bool:
         """Is what looks like a whole message, or like a keep-alive, one indeed?"""
-        key = packet.flow(sport, dport)
-        stream = self._stream(key, seq, packet.at, sip)
+        stream = self._stream(packet.key, seq, packet.row[0], sip)
         if stream is None:
             return True
         place = stream.place(seq)
         if stream.has(place, place + len(data)):
             self.repeated += sip
             return not sip
-        if stream.is_stale(packet.at) and stream.standing(place) != ANY:
-            self.held -= stream.cost
-            stream.settle(packet.at)
-            self.held += stream.cost
         standing = stream.standing(place)
         alone = standing == ANY or (sip and standing == SOUND and is_sound(data))
-        self._add(packet, sport, dport, stream, place, data, sip and alone, sip and alone)
+        self._add(packet, stream, place, data, sip and alone, sip and alone)
         return alone
 
     def _stream(self, key: bytes, seq: int, at: int, starts: bool) -> Stream | None:
         """What is there of a flow; None when seq is of nothing that is there."""
         stream, reached = self._pending.get(key), None
         if isinstance(stream, Stream):
-            if stream.is_near(stream.place(seq)):
+            place = stream.place(seq)
+            if stream.is_near(place):
+                if stream.is_stale(at) and place >= stream.runs[-1].end:
+                    self.held -= stream.cost
+                    stream.settle(at)  # before it: what comes now may well be the first of many
+                    self.held += stream.cost
                 return stream
             if not starts:
                 return None
@@ -217,21 +207,22 @@ class Reassembler:
         return stream
 
     def _add(
-        self, packet: _Packet, sport: int, dport: int, stream: Stream, place: int, data: bytes,
-        starts: bool, told: bool,
-    ) -> None:  # fmt: skip
+        self, packet: _Packet, stream: Stream, place: int, data: bytes, starts: bool, told: bool
+    ) -> None:
         """What became whole by a segment is made."""
-        key, cost = packet.flow(sport, dport), stream.cost
-        self.conflicts += not stream.add(place, data, starts, told)
+        key, cost = packet.key, stream.cost
+        if not stream.add(place, data, starts, told):
+            self.conflicts += 1
         for run in stream.runs:
             while (message := stream.next_message(run)) is not None:
-                header = struct.pack("!HHIIBBHHH", sport, dport, 0, 0, 5 << 4, 0x18, 0, 0, 0)
-                self._make(packet, header, message)
-        stream.settle(packet.at)
+                sport, dport = packet.ends[4:6]
+                self._make(packet, _TCP.pack(sport, dport, 0, 0, 5 << 4, 0x18, 0, 0, 0), message)
+        stream.settle(packet.row[0])
         self.held += stream.cost - cost
-        self.too_long += stream.too_long
-        self.incomplete += stream.lost
-        stream.too_long = stream.lost = 0
+        if stream.too_long or stream.lost:
+            self.too_long += stream.too_long
+            self.incomplete += stream.lost
+            stream.too_long = stream.lost = 0
         if stream.floor is not None:
             self._remember(self._flows, key, stream.seq(stream.floor))
         if stream.runs:
@@ -266,10 +257,12 @@ class Reassembler:
         if place is None:
             return
         ident, offset, more = place
-        key = b"f" + packet.where() + struct.pack("!BI", packet.proto, ident)
+        key = (
+            b"f" + packet.key[:32] + packet.key[36:] + ident.to_bytes(4)
+        )  # ports have first ones only
         datagram = self._pending.get(key)
         if not isinstance(datagram, Datagram):
-            datagram = self._pending[key] = Datagram(packet.at)
+            datagram = self._pending[key] = Datagram(packet.row[0])
             self.held += datagram.cost
         if len(datagram.pieces) >= MOST_PIECES:
             self._give_up(key)
@@ -283,33 +276,35 @@ class Reassembler:
             self._make_room()
             return
         self._drop(key)
-        if packet.proto == UDP:
+        if packet.ends[7] == UDP:
             self._make(packet, whole)
         elif len(whole) >= 20:
             sport, dport, seq = struct.unpack_from("!HHI", whole)
             text = whole[(whole[12] >> 4) * 4 :]
-            if text:
-                self._segment(packet, sport, dport, seq, text, False)
+            if text:  # a fragment has no ports of its own
+                ends = (*packet.ends[:4], sport, dport, *packet.ends[6:])
+                raw = native.ENDS.pack(*ends)
+                last = packet.key[-1:]
+                packet = _Packet(packet.row, ends, raw[:32] + raw[_PORTS_AT:] + last)
+                self._segment(packet, seq, text, False)
 
-    def _segment(
-        self, packet: _Packet, sport: int, dport: int, seq: int, data: bytes, starts: bool
-    ) -> None:
-        key = packet.flow(sport, dport)
+    def _segment(self, packet: _Packet, seq: int, data: bytes, starts: bool) -> None:
         if _UPGRADE.match(data):
             self.websockets += 1
-            src, dst = packet.src, packet.dst
+            src, dst, _, _, sport, dport = packet.ends[:6]
             for flow in (src + dst + _PORTS.pack(sport, dport),
                          dst + src + _PORTS.pack(dport, sport)):  # fmt: skip
-                self._remember(self._websockets, flow, packet.at)
+                self._remember(self._websockets, flow, packet.row[0])
             self._make_room()
             return
+        key = packet.key
         reached = None if key in self._pending else self._flows.get(key)
         if reached is not None and -REPEATED <= ahead(seq + len(data), reached) <= 0:
             return  # of a message that was whole before
         starts = starts or may_start(data)
-        stream = self._stream(key, seq, packet.at, starts)
+        stream = self._stream(key, seq, packet.row[0], starts)
         if stream is not None:
-            self._add(packet, sport, dport, stream, stream.place(seq), data, starts, False)
+            self._add(packet, stream, stream.place(seq), data, starts, False)
 
     def pending(self) -> int:
         """Datagrams and messages of which a part is there and the rest is awaited."""
@@ -361,41 +356,35 @@ class Reassembler:
     def _batch(self, watermark: int) -> Batch:
         """The packets that were made, scanned like any other."""
         made, self._made = self._made, []
-        size, meta, by_frame = 0, bytearray(), {}
+        size, meta, by_frame = 0, [], {}
         for packet, whole in made:
             by_frame[size] = packet
-            meta += _META.pack(0, 0, size, len(whole))
+            meta.append(_META.pack(0, 0, size, len(whole)))
             size += len(whole)
         buffer = made[0][1] if len(made) == 1 else b"".join([whole for _, whole in made])
         del made  # large ones are the larger part of what this stage ever needs
-        rows, ends = bytearray(), bytearray()
-        for part in self._scanner.scan(buffer, bytes(meta), 0):
-            for index in range(part.count):
-                row = bytearray(part.rows[index * native.ROW.size : (index + 1) * native.ROW.size])
-                end = bytearray(
-                    part.ends[index * native.ENDS.size : (index + 1) * native.ENDS.size]
-                )
-                if row[_KIND] in (FRAGMENT, SEGMENT):
+        rows, ends = [], []
+        for part in self._scanner.scan(buffer, b"".join(meta), 0):
+            for row, end in zip(
+                native.ROW.iter_unpack(part.rows), native.ENDS.iter_unpack(part.ends), strict=True
+            ):
+                if row[13] in (FRAGMENT, SEGMENT):
                     continue  # the two framings disagreed: what is left is nobody's message
-                packet = by_frame[_FRAME.unpack_from(end, _FRAME_AT)[0]]
-                _AT.pack_into(row, 0, packet.at)
-                bits = _BITS.unpack_from(row, _BITS_AT)[0] | packet.outgoing
-                _BITS.pack_into(row, _BITS_AT, bits)
-                _BITS.pack_into(end, _POINT_AT, packet.point)
-                rows += row
-                ends += end
-        count = len(rows) // native.ROW.size
-        return Batch(buffer, bytes(rows), bytes(ends), count, self.tap, watermark)
+                packet = by_frame[end[2]]
+                bits = row[12] | packet.row[12] & native.ROW_OUTGOING
+                rows.append(native.ROW.pack(packet.row[0], *row[1:12], bits, *row[13:]))
+                ends.append(native.ENDS.pack(*end[:6], packet.ends[6], *end[7:]))
+        return Batch(buffer, b"".join(rows), b"".join(ends), len(rows), self.tap, watermark)
 
 
 def _is_none(batch: Batch, index: int) -> None:
     """What looked like a message of its own is none."""
-    memoryview(batch.rows)[index * native.ROW.size + _KIND] = SEGMENT
+    memoryview(batch.rows)[index * native.ROW.size + native.ROW_KIND] = SEGMENT
 
 
 def _fragment_place(head: bytes, packet: _Packet) -> tuple[int, int, bool] | None:
     """(identification, offset in bytes, more follow) from the headers in front of a fragment."""
-    if len(packet.src) == 16:  # the fragment header is the last one (RFC 8200 section 4.5)
+    if packet.ends[8] == 6:  # the fragment header is the last one (RFC 8200 section 4.5)
         if len(head) < 48:
             return None
         offset, ident = struct.unpack_from("!HI", head, len(head) - 6)

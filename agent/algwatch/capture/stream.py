@@ -44,20 +44,17 @@ class Run:
     begins at `at` is the next one. told: where messages begin that were told, and where they end.
     """
 
-    __slots__ = ("at", "begin", "data", "need", "reading", "searched", "told")
+    __slots__ = ("at", "begin", "data", "end", "need", "reading", "searched", "told")
 
     def __init__(self, begin: int, data: bytes, reading: bool) -> None:
         self.begin = begin
+        self.end = begin + len(data)
         self.data = bytearray(data)
         self.reading = reading
         self.at = 0
         self.need = 0  # bytes of the message at `at`; 0: its header section is not complete
         self.searched = 0  # no end of a header section up to here
         self.told: dict[int, int] = {}
-
-    @property
-    def end(self) -> int:
-        return self.begin + len(self.data)
 
     @property
     def unread(self) -> bool:
@@ -153,23 +150,27 @@ class Stream:
     def add(self, place: int, data: bytes, starts: bool, told: bool = False) -> bool:
         """Take a segment; False: it contradicts what is there. starts: a message may begin at
         its first byte; told: it is one, which needs telling no more."""
-        first, end, agreed = place, place + len(data), True
-        if self.floor is not None and place < self.floor:
-            place = self.floor
-        at = place
+        end, runs = place + len(data), self.runs
+        floor = place if self.floor is None else self.floor
+        if place >= floor and (not runs or place == runs[-1].end):  # in order, as most are
+            self._put(place, data, starts)
+            if told and runs[-1].end == end:
+                self._tell(runs[-1], place, end)
+            return True
+        first, agreed = place, True
+        at = place = max(place, floor)
         gaps = []
         for run in self.runs:
             if run.begin >= end:
                 break
-            run_end = run.end
-            if run_end <= at:
+            if run.end <= at:
                 continue
-            low, high = max(run.begin, at), min(run_end, end)
+            low, high = max(run.begin, at), min(run.end, end)
             old = run.data[low - run.begin : high - run.begin]
             agreed &= old == data[low - first : high - first]
             if run.begin > at:
                 gaps.append((at, run.begin))
-            at = run_end
+            at = run.end
         if at < end:
             gaps.append((at, end))
         for low, high in gaps:
@@ -186,6 +187,7 @@ class Stream:
         run = runs[index - 1] if index else None
         if run is not None and run.end == place and (run.reading or not starts):
             run.data += data
+            run.end += len(data)
         elif len(runs) < MOST_PIECES:
             run = Run(place, data, starts or place == self.floor)
             runs.insert(index, run)
@@ -200,6 +202,7 @@ class Stream:
                 break
             after = runs.pop(index)
             run.data += after.data
+            run.end = after.end
             run.told.update(after.told)
             self.cost -= RUN_COST
 
@@ -220,7 +223,7 @@ class Stream:
                 self._lose(run)
             else:
                 here = run.begin + run.at
-                in_step = any(end <= here for end in run.told.values())
+                in_step = run.told and any(end <= here for end in run.told.values())
                 standing = ANY if in_step else self.standing(run.begin)
                 if standing == INSIDE:
                     return None
