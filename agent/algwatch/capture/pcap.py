@@ -15,7 +15,7 @@ from algwatch.base.packet import Batch
 
 # Packets a batch. The first is small and the size follows the bytes, so that a file of large
 # frames (segmentation offload makes 64 kB ones) costs no more memory than one of small frames.
-FIRST_PACKETS, MOST_PACKETS = 64, 256
+FIRST_PACKETS, MOST_PACKETS = 64, 512
 SMALL_BATCH, LARGE_BATCH = 64 * 1024, 512 * 1024  # bytes
 
 # How far merged() lets one file run ahead of the others, in ns: rows are cut there. Well above
