@@ -69,6 +69,8 @@ class Pairing:
                 crossing = self._identical(copy, candidates)
                 if crossing is not None:
                     crossings.append(crossing)
+                    if not candidates:
+                        del other[pair]
                     continue
             if len(waiting) * 4 >= self.limit and (
                 len(waiting) >= self.limit or self._is_strangers(copy)
@@ -163,37 +165,28 @@ class Pairing:
                 del own[copy.row[PAIR]]
 
     def _identical(self, copy: Sighting, candidates: list[Sighting]) -> Crossing | None:
-        """Hashes selected them; bytes decide. Among several the IPv4 ID does."""
-        if len(candidates) == 1:
-            partner = candidates[0]
-            crossing = self._same_message(copy, partner)
-            if crossing is None:
-                return None
-            del self._by_pair[partner.side][copy.row[PAIR]]
-            return self._accept(crossing, partner)
+        """Hashes selected them; bytes decide. Among several the IPv4 ID does. Whose crossing it is
+        goes out of the candidates."""
+        row = copy.row
         found = None
         for other in candidates:
-            crossing = self._same_message(copy, other)
-            if crossing is None:
+            theirs = other.row
+            if row[CALL] != theirs[CALL] or not -WINDOW <= row[AT] - theirs[AT] <= WINDOW:
                 continue
-            if copy.row[IP_ID] and other.row[IP_ID] == copy.row[IP_ID]:
+            crossing = self._crossing(copy, other, IDENTITY)
+            # Where only the addresses of the way differ, the hashes were right about the rest.
+            same = not crossing.rewritten or crossing.translated
+            if not same and identity(copy.payload) != identity(other.payload):
+                continue
+            if len(candidates) == 1 or (row[IP_ID] and row[IP_ID] == theirs[IP_ID]):
                 found = crossing, other
                 break
             found = found or (crossing, other)
         if found is None:
             return None
-        self._forget(found[1])
-        return self._accept(*found)
-
-    def _same_message(self, copy: Sighting, other: Sighting) -> Crossing | None:
-        row, theirs = copy.row, other.row
-        if row[CALL] != theirs[CALL] or not -WINDOW <= row[AT] - theirs[AT] <= WINDOW:
-            return None
-        crossing = self._crossing(copy, other, IDENTITY)
-        # Where only the addresses of the way differ, the hashes were right about the rest.
-        if not crossing.rewritten or crossing.translated:
-            return crossing
-        return crossing if identity(copy.payload) == identity(other.payload) else None
+        crossing, partner = found
+        candidates.remove(partner)
+        return self._accept(crossing, partner)
 
     def _fallback(
         self, copy: Sighting, own: deque[Sighting], other: deque[Sighting]

@@ -129,25 +129,24 @@ class Peers:
 
     @staticmethod
     def _outbound(peer: Peer, crossing: Crossing, status: int) -> None:
-        assert crossing.lan is not None and crossing.wan is not None
-        said, seen = Message(crossing.lan.payload), Message(crossing.wan.payload)
+        said = Message(crossing.entered.payload)
         if not status:
-            vias = said.vias
-            if vias:
-                peer.rport_asked = peer.rport_asked or vias[0].rport is not None
-                peer.rport_missing = peer.rport_missing or vias[0].rport is None
-        contacts = said.contacts
-        if contacts and not contacts[0].is_star:
-            peer.private_contact = address.is_unroutable(contacts[0].host)
-        shown = seen.contacts
-        if shown and (not status or status < 300):
-            peer.wan_contact = shown[0].host
+            via = said.top_via
+            if via is not None:
+                peer.rport_asked = peer.rport_asked or via.rport is not None
+                peer.rport_missing = peer.rport_missing or via.rport is None
+        contact = said.contact
+        if contact is not None and not contact.is_star:
+            peer.private_contact = address.is_unroutable(contact.host)
+        shown = Message(crossing.left.payload).contact if crossing.rewritten else contact
+        if shown is not None and (not status or status < 300):
+            peer.wan_contact = shown.host
             peer.private_on_wan = address.is_unroutable(peer.wan_contact)
 
     @staticmethod
     def _answered(peer: Peer, answer: Message, method: int) -> None:
-        vias = answer.vias
-        if vias and vias[0].rport:
+        via = answer.top_via
+        if via is not None and via.rport:
             peer.rport_answered = True
         if method == REGISTER and 200 <= answer.status < 300:
             text = next((c.expires for c in answer.contacts if c.expires), "") or answer.expires

@@ -15,12 +15,14 @@ class Way:
     outbound: from the LAN to the WAN. inside: LAN address and port of the phone (18 bytes);
     outside: the WAN address and port that stand for it, and those of the far side (36 bytes);
     translated: they differ from those inside. peer: addresses of the phone and of the far side
-    (32 bytes). wan_host: text of the WAN address. agreed: ns, when its crossings last agreed with
-    what is known of the NAT (compare/mapping.py).
+    (32 bytes); between: the same as text. wan_host: text of the WAN address. agreed: ns, when its
+    crossings last agreed with what is known of the NAT (compare/mapping.py); negative: not yet,
+    or too long ago. old: the address before, as it stands in text.
     """
 
-    __slots__ = ("_hosts", "_lan", "_new", "_received", "_rports", "_wan", "agreed", "inside",
-                 "old", "outbound", "outside", "peer", "translated", "wan_host")  # fmt: skip
+    __slots__ = ("_hosts", "_lan", "_new", "_received", "_rports", "_wan", "agreed", "between",
+                 "inside", "old", "outbound", "outside", "peer", "translated",
+                 "wan_host")  # fmt: skip
 
     def __init__(self, lan: Sighting, wan: Sighting, outbound: bool) -> None:
         self.outbound = outbound
@@ -28,10 +30,12 @@ class Way:
         if outbound:
             self.inside, mapped, far = lan.source, wan.source, wan.destination
             before, after = (lan.ends.src, lan.ends.sport), (wan.ends.src, wan.ends.sport)
+            self.between = f"{lan.ends.src}/{wan.ends.dst}"
             self.wan_host = wan.ends.src
         else:
             self.inside, mapped, far = lan.destination, wan.destination, wan.source
             before, after = (wan.ends.dst, wan.ends.dport), (lan.ends.dst, lan.ends.dport)
+            self.between = f"{lan.ends.dst}/{wan.ends.src}"
             self.wan_host = wan.ends.dst
         self.outside = mapped + far
         self.translated = self.inside != mapped

@@ -50,6 +50,9 @@ def lost_ack(call: Call, now: int) -> LostAck | None:
     d = call.near_callee
     if d is None or not d.answered_at or d.answer is None:
         return None
+    once = d.invite is None or d.invite.finals == 1
+    if once and (not d.acked_at or d.answer_last - d.acked_at <= SECOND):
+        return None  # nothing was repeated: neither missing nor ignored
     ignored = call.ack_ignored(now)
     if call.ack(now) != "missing" and not ignored:
         return None

@@ -174,6 +174,15 @@ class Message:
         return [Via(self, i) for i in self._list(SIP.VIAS, SIP.VIA, VIA.SIZE)]
 
     @property
+    def top_via(self) -> Via | None:
+        return Via(self, SIP.VIA) if self.scanned[SIP.VIAS] else None
+
+    @property
+    def contact(self) -> Address | None:
+        """The first one."""
+        return Address(self, SIP.CONTACT) if self.scanned[SIP.CONTACTS] else None
+
+    @property
     def contacts(self) -> list[Address]:
         return self._addresses(SIP.CONTACTS, SIP.CONTACT)
 
