@@ -60,12 +60,12 @@ static size_t find_colon(const uint8_t *p, size_t i, size_t end) {
 
 void aw_scan_uri(const uint8_t *p, size_t i, size_t end, aw_uri *out) {
     memset(out, 0, sizeof *out);
-    if (end - i >= 4 && fold32(p + i) == word32("sip:")) {
+    if (begins_scheme(p, i, end, "sip:")) {
         i += 4;
     } else if (end - i >= 5 && fold32(p + i) == word32("sips") && p[i + 4] == ':') {
         i += 5;
         out->bits = AW_ADDR_SIPS;
-    } else if (end - i >= 4 && fold32(p + i) == word32("tel:")) {
+    } else if (begins_scheme(p, i, end, "tel:")) {
         const size_t from = i + 4;
         out->bits = AW_ADDR_TEL;
         for (i = from; i < end && p[i] != ';';) i++;
@@ -153,7 +153,7 @@ static size_t scan_params(const uint8_t *p, size_t i, size_t end, int list, aw_a
                 a->expires = span(value, i);
         }
     }
-    if (from) a->params = span(from, last);
+    if (from) a->params = span(from, trim(p, from, last));
     a->all.len = (uint16_t)(trim(p, a->all.off, i) - a->all.off);
     return i;
 }

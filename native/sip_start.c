@@ -156,15 +156,17 @@ int aw_scan_start_line(const uint8_t *p, size_t i, size_t end, aw_sip *out) {
 }
 
 int aw_may_become_sip(const uint8_t *p, size_t len) {
-    static const char version[] = "sip/2.0 ";
+    static const char name[] = "sip";
     size_t same = 0;
-    while (same < len && same < 8 && (p[same] | 0x20) == (version[same] | 0x20)) same++;
-    if (same == len || same >= 5) return same >= 5 ? 2 : 1;
+    while (same < len && same < 3 && (p[same] | 0x20) == name[same]) same++;
+    if (same == 3 && len > 3 && p[3] == '/') same++;
+    if (same == len) return 1;
+    if (same == 4 && is(p[4], C_DIGIT)) return 2;
     const size_t method_end = skip(p, 0, len, C_TOKEN);
     if (method_end == len) return len <= 32;
     if (!method_end || !is_blank(p[method_end])) return 0;
     const size_t uri = method_end + 1, left = len - uri;
-    if ((left >= 4 && (fold32(p + uri) == word32("sip:") || fold32(p + uri) == word32("tel:"))) ||
+    if (begins_scheme(p, uri, len, "sip:") || begins_scheme(p, uri, len, "tel:") ||
         (left >= 5 && fold32(p + uri) == word32("sips") && p[uri + 4] == ':'))
         return 2;
     return 1;
