@@ -13,6 +13,7 @@ SOURCES = [
     "sip_via.c",
     "sip_scan.c",
     "sdp_scan.c",
+    "avx2.c",
     "hash.c",
     "batch.c",
     "ring.c",
@@ -26,7 +27,7 @@ ffi.set_source(
     '#include <stddef.h>\n#include <stdint.h>\n#include "algwatch_native.h"\n',
     sources=[f"native/{name}" for name in SOURCES],
     include_dirs=["native"],
-    extra_compile_args=["-std=c11", "-O2", "-D_GNU_SOURCE"],
+    extra_compile_args=["-std=c11", "-O3", "-D_GNU_SOURCE"],
     py_limited_api=True,
 )
 

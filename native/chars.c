@@ -1,8 +1,5 @@
 /* Character classes of RFC 3261 section 25.1 as tables, a lookup a byte, no locale; quoted text. */
-#include <stddef.h>
-#include <stdint.h>
-#include "algwatch_native.h"
-#include "scan.h"
+#include "scanner.h"
 
 /* clang-format off */
 const uint8_t aw_class[256] = {

@@ -54,17 +54,16 @@ void aw_scan_addrs(const uint8_t *p, size_t i, size_t end, aw_addr *list, uint16
                    unsigned limit, aw_sip *s);
 void aw_scan_vias(const uint8_t *p, size_t i, size_t end, aw_sip *s);
 
-/* The plain way of writing: no comment, no fold, no white space where none is needed, nothing
- * wrong. These read it where it stands, in one pass, without the end of the line known, and must
- * say what their counterparts above say. They stop in front of the first value that is not of
- * that kind. p[0..limit) has a line feed at or behind i; *i moves behind what was read.
- * Return 1 when the header field was read to its line end, and *i is at its CR. */
-int aw_plain_vias(const uint8_t *p, size_t *i, size_t limit, aw_sip *s);
-int aw_plain_addrs(const uint8_t *p, size_t *i, size_t limit, aw_addr *list, uint16_t *count,
-                   unsigned most);
-/* A sip: or tel: URI: its parts into *a, its parameters only when asked for. Returns the index of
- * what stopped it, 0 when it is not plain. */
-size_t aw_plain_uri(const uint8_t *p, size_t i, size_t limit, int params, aw_addr *a);
+/* The plain way of writing: no comment, no fold but in front of a parameter, no white space where
+ * none is needed, nothing wrong. These read a value where it stands, in one pass, without the end
+ * of the line known, and must say what their counterparts above say. p[known - 2] is a line feed,
+ * at or behind i. They return the index of the ',' or CR behind the value, or 0 when it is not of
+ * that kind; what they wrote then means nothing. */
+size_t aw_plain_via(const uint8_t *p, size_t i, size_t known, aw_via *v);
+size_t aw_plain_addr(const uint8_t *p, size_t i, size_t known, aw_addr *a);
+/* A sip: or tel: URI: its parts into *a. Returns the index of what stopped it, 0 when it is not
+ * plain. */
+size_t aw_plain_uri(const uint8_t *p, size_t i, size_t limit, aw_addr *a);
 
 enum { AW_LINE_NO, AW_LINE_REQUEST, AW_LINE_RESPONSE };
 /* Is p[i..end) a SIP start line (end: its line end)? With out it is also read into *out. */
@@ -160,203 +159,14 @@ static inline int is_crlf(const uint8_t *p) {
     return x == word16("\r\n");
 }
 
-/* Is p[i] the CR of a line end that no fold follows? */
-static inline int ends_line(const uint8_t *p, size_t i, size_t limit) {
-    return limit - i >= 3 && is_crlf(p + i) && p[i + 2] != ' ' && p[i + 2] != '\t';
+/* Is p[i] the CR of a line end that no fold follows? For the plain way, which has read it. */
+static inline int ends_line(const uint8_t *p, size_t i) {
+    return is_crlf(p + i) && (p[i + 2] > ' ' || !is(p[i + 2], C_BLANK));
 }
 
-/* A port from i on. Returns the index behind it, 0 when it is not 1 to 65535. */
-static inline size_t plain_port(const uint8_t *p, size_t i, uint16_t *port) {
-    uint32_t value = 0, digit;
-    const size_t from = i;
-    while ((digit = (uint32_t)p[i] - '0') <= 9) {
-        value = value * 10 + digit;
-        if (value > 65535) return 0;
-        i++;
-    }
-    *port = (uint16_t)value;
-    return value && i > from ? i : 0;
-}
-
-#define AW_ONES ((size_t)-1 / 255)
-
-/* ---- words of bytes ---- */
-
-/* The high bit of every byte below 0x20, exact in each byte. */
-static inline size_t controls(size_t word) {
-    return ~(((word & AW_ONES * 0x7f) + AW_ONES * 0x60) | word) & AW_ONES * 0x80;
-}
-
-static inline size_t first_of(size_t found) {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    return (size_t)__builtin_ctzll((unsigned long long)found) / 8;
-#else
-    return (size_t)__builtin_clzll((unsigned long long)found) / 8 -
-           (sizeof(unsigned long long) - sizeof found);
-#endif
-}
-
-/* SSE2 is part of x86-64: no choice at run time. AW_PORTABLE leaves it out, for comparison. */
-#if defined(__SSE2__) && !defined(AW_PORTABLE)
-#define AW_SSE2 1
-#include <emmintrin.h>
-
-static inline __m128i sse_range(__m128i x, int low, int high) {
-    const __m128i from = _mm_sub_epi8(x, _mm_set1_epi8((char)low));
-    return _mm_cmpeq_epi8(_mm_min_epu8(from, _mm_set1_epi8((char)(high - low))), from);
-}
-static inline __m128i sse_upto(__m128i x, int high) {
-    return _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8((char)high)), x);
-}
-static inline __m128i sse_is(__m128i x, int c) {
-    return _mm_cmpeq_epi8(x, _mm_set1_epi8((char)c));
-}
-
-/* A bit for each of the 16 bytes that may be of the class: all that are, and a few others. */
-static inline unsigned sse_stops(const uint8_t *p, unsigned stops) {
-    const __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
-    __m128i found;
-    switch (stops) { /* a constant */
-    case P_HOST:
-    case P_TOKEN: { /* what is no letter, digit, '-' or '.' */
-        const __m128i letter = sse_range(_mm_or_si128(x, _mm_set1_epi8(0x20)), 'a', 'z');
-        const __m128i other = _mm_andnot_si128(sse_is(x, '/'), sse_range(x, '-', '9'));
-        return (unsigned)_mm_movemask_epi8(_mm_or_si128(letter, other)) ^ 0xffff;
-    }
-    case P_USER:
-        found = _mm_or_si128(sse_upto(x, '"'), sse_range(x, ':', '@'));
-        found = _mm_or_si128(found, _mm_or_si128(sse_is(x, ','), sse_range(x, '[', ']')));
-        break;
-    case P_URI:
-        found = _mm_andnot_si128(sse_is(x, '='), sse_range(x, ';', '@'));
-        found = _mm_or_si128(found, sse_upto(x, '"'));
-        break;
-    case P_VALUE: found = _mm_or_si128(sse_upto(x, ','), sse_is(x, ';')); break;
-    case P_WORD: found = sse_upto(x, ' '); break;
-    default: /* P_QUOTED */
-        found = _mm_or_si128(sse_upto(x, 0x1f), _mm_or_si128(sse_is(x, '"'), sse_is(x, '\\')));
-        break;
-    }
-    return (unsigned)_mm_movemask_epi8(found);
-}
-
-static inline uint64_t sse_controls(const uint8_t *p) {
-    const __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
-    return (uint64_t)_mm_movemask_epi8(sse_upto(x, 0x1f));
-}
-#endif
-
-/* The first byte below 0x20 at or behind i, or end. */
-static inline size_t next_control(const uint8_t *p, size_t i, size_t end) {
-#ifdef AW_SSE2
-    /* Most lines are shorter than 64 bytes: one branch that can be foreseen. */
-    for (; i + 64 <= end; i += 64) {
-        const uint64_t found = sse_controls(p + i) | sse_controls(p + i + 16) << 16 |
-                               sse_controls(p + i + 32) << 32 | sse_controls(p + i + 48) << 48;
-        if (found) return i + (size_t)__builtin_ctzll(found);
-    }
-    for (; i + 16 <= end; i += 16) {
-        const uint64_t found = sse_controls(p + i);
-        if (found) return i + (size_t)__builtin_ctzll(found);
-    }
-#else
-    enum { STEP = 2 * sizeof(size_t) };
-    for (; i + STEP <= end; i += STEP) {
-        size_t word, second;
-        memcpy(&word, p + i, sizeof word);
-        memcpy(&second, p + i + sizeof word, sizeof word);
-        /* Never misses one; UTF-8 may look like one, hence the exact tests. */
-        if (((word - AW_ONES * 0x20) | (second - AW_ONES * 0x20)) & AW_ONES * 0x80) {
-            size_t found = controls(word);
-            if (found) return i + first_of(found);
-            found = controls(second);
-            if (found) return i + sizeof word + first_of(found);
-        }
-    }
-#endif
-    while (i < end && p[i] >= 0x20) i++;
-    return i;
-}
-
-/* As next_control(), for short lines. */
-static inline size_t next_control_near(const uint8_t *p, size_t i, size_t end) {
-#ifdef AW_SSE2
-    for (; i + 32 <= end; i += 32) {
-        const unsigned found = (unsigned)(sse_controls(p + i) | sse_controls(p + i + 16) << 16);
-        if (found) return i + (size_t)__builtin_ctz(found);
-    }
-#endif
-    return next_control(p, i, end);
-}
-
-/* The first byte of a class of aw_plain at or behind i, a byte at a time. */
-static inline size_t plain_short(const uint8_t *p, size_t i, unsigned stops) {
-    for (;; i += 4) {
-        if (aw_plain[p[i]] & stops) return i;
-        if (aw_plain[p[i + 1]] & stops) return i + 1;
-        if (aw_plain[p[i + 2]] & stops) return i + 2;
-        if (aw_plain[p[i + 3]] & stops) return i + 3;
-    }
-}
-
-/* The first byte of a class of aw_plain at or behind i. */
-static inline size_t plain(const uint8_t *p, size_t i, size_t limit, unsigned stops) {
-#ifdef AW_SSE2
-    while (i + 16 <= limit) {
-        const unsigned found = sse_stops(p + i, stops);
-        if (!found) {
-            i += 16;
-            continue;
-        }
-        i += (size_t)__builtin_ctz(found);
-        if (aw_plain[p[i]] & stops) return i;
-        i++;
-    }
-#else
-    (void)limit;
-#endif
-    return plain_short(p, i, stops);
-}
-
-/* The end of the value of a parameter (P_VALUE) at or behind i, for long ones. A word at a time
- * as far as none of its bytes is below '-' or a ';': the others are looked at one by one. */
-static inline size_t plain_value(const uint8_t *p, size_t i, size_t limit) {
-#ifdef AW_SSE2
-    if (i + 32 <= limit) {
-        const unsigned found = sse_stops(p + i, P_VALUE) | sse_stops(p + i + 16, P_VALUE) << 16;
-        if (!found) {
-            i += 32;
-        } else {
-            i += (size_t)__builtin_ctz(found);
-            if (aw_plain[p[i]] & P_VALUE) return i;
-        }
-    }
-    return plain(p, i, limit, P_VALUE);
-#else
-    enum { STEP = sizeof(size_t) };
-    while (i + STEP <= limit) {
-        size_t word;
-        memcpy(&word, p + i, STEP);
-        if (((word - AW_ONES * 0x2d) | ((word ^ AW_ONES * ';') - AW_ONES)) & AW_ONES * 0x80) break;
-        i += STEP;
-    }
-    return plain_short(p, i, P_VALUE);
-#endif
-}
-
-/* host or IPv6 reference. Returns the index behind it, 0 when it is not plain. */
-static inline size_t plain_host(const uint8_t *p, size_t i, size_t limit, aw_span *host) {
-    size_t from = i;
-    if (p[i] == '[') {
-        i = plain_short(p, ++from, P_IPV6);
-        if (p[i] != ']') return 0;
-        *host = span(from, i);
-        return i + 1;
-    }
-    i = plain(p, i, limit, P_HOST);
-    if (i == from) return 0;
-    *host = span(from, i);
-    return i;
+/* Is p[i] the CR of a fold of one blank, a parameter behind it, and a line feed behind that? */
+static inline int folds_to_param(const uint8_t *p, size_t i, size_t known) {
+    return known - i >= 6 && is_crlf(p + i) && p[i + 2] == ' ' && p[i + 3] == ';';
 }
 
 /* p[i..end) as a decimal number, 0xffffffff when larger. Returns the index behind the digits. */
@@ -371,4 +181,23 @@ static inline size_t number(const uint8_t *p, size_t i, size_t end, uint32_t *va
     return i;
 }
 
+#include "runs.h"
+
+#if defined(AW_VECTOR) && defined(__x86_64__) && !defined(AW_AVX2) && !defined(AW_NO_AVX2)
+/* This CPU may have AVX2, whatever the compiler was told: avx2.c. What is not chosen stands in a
+ * function of its own, whose many registers the choice would have to save. */
+#define AW_CHOOSES 1
+#define AW_APART __attribute__((noinline))
+#pragma GCC visibility push(hidden)
+int aw_sip_scan_avx2(const uint8_t *p, size_t len, int stream, aw_sip *s);
+int aw_sdp_scan_avx2(const uint8_t *p, size_t len, aw_sdp *out);
+#pragma GCC visibility pop
+
+static inline int aw_has_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+           __builtin_cpu_supports("bmi2");
+}
+#else
+#define AW_APART
+#endif
 #endif

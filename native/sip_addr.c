@@ -1,9 +1,7 @@
 /* URIs, and name-addr / addr-spec with parameters (RFC 3261 sections 19.1 and 20.10). */
-#include <stddef.h>
-#include <stdint.h>
-#include "algwatch_native.h"
-#include "scan.h"
+#include "scanner.h"
 
+#ifndef AW_AVX2 /* one of these is enough, see avx2.c */
 /* host [ ":" port ], also used by aw_scan_uri only: Via allows white space and has its own. */
 static size_t scan_hostport(const uint8_t *p, size_t i, size_t end, aw_uri *out) {
     if (i < end && p[i] == '[') {
@@ -239,10 +237,12 @@ void aw_scan_addrs(const uint8_t *p, size_t i, size_t end, aw_addr *list, uint16
     }
 }
 
+#endif
+
 /* ---- the plain way ---- */
 
 /* URI parameters behind the ';' at i. Returns the index of what stopped them. */
-static size_t plain_uri_params(const uint8_t *p, size_t i, size_t limit, aw_addr *a) {
+static inline size_t plain_uri_params(const uint8_t *p, size_t i, size_t limit, aw_addr *a) {
     const size_t from = i + 1;
     const int sip = !(a->bits & AW_ADDR_TEL);
     do {
@@ -260,16 +260,17 @@ static size_t plain_uri_params(const uint8_t *p, size_t i, size_t limit, aw_addr
 static inline size_t plain_uri_front(const uint8_t *p, size_t i, size_t limit, aw_addr *a) {
     if (limit - i < 5 || p[i + 3] != ':') return 0;
     const uint32_t scheme = fold32(p + i);
-    const size_t from = i + 4;
-    if (scheme != word32("sip:")) {
-        if (scheme != word32("tel:")) return 0;
-        i = plain(p, from, limit, P_USER);
+    const int sip = scheme == word32("sip:");
+    if (!sip && scheme != word32("tel:")) return 0;
+    /* Most numbers have a '+', which no host has. */
+    const size_t from = i + 4, plus = p[from] == '+';
+    i = plain(p, from + plus, limit, P_USER);
+    if (!sip) {
         if (i == from) return 0;
         a->user = span(from, i);
         a->bits |= AW_ADDR_TEL;
         return i;
     }
-    i = plain(p, from, limit, P_USER);
     if (p[i] == '@') {
         a->user = span(from, i);
         i++;
@@ -280,34 +281,44 @@ static inline size_t plain_uri_front(const uint8_t *p, size_t i, size_t limit, a
     return p[i] == ':' ? plain_port(p, i + 1, &a->port) : i;
 }
 
-size_t aw_plain_uri(const uint8_t *p, size_t i, size_t limit, int params, aw_addr *a) {
+size_t aw_plain_uri(const uint8_t *p, size_t i, size_t limit, aw_addr *a) {
     i = plain_uri_front(p, i, limit, a);
-    return i && params && p[i] == ';' ? plain_uri_params(p, i, limit, a) : i;
+    return i && p[i] == ';' ? plain_uri_params(p, i, limit, a) : i;
 }
 
-/* Parameters from the ';' at i on. Returns the index of the ',' or CR behind, or 0. */
-static size_t plain_params(const uint8_t *p, size_t i, size_t limit, aw_addr *a) {
-    const size_t from = i + 1;
+/* The quoted text at i. Returns the index behind the closing quote, 0 when it is not plain. */
+static size_t plain_quoted(const uint8_t *p, size_t i, size_t limit) {
+    while (p[i = plain(p, i + 1, limit, P_QUOTED)] == '\\')
+        if (aw_plain[p[++i]] & P_WORD && p[i] != ' ') return 0;
+    return p[i] == '"' ? i + 1 : 0;
+}
+
+/* Parameters from the ';' at i on. Returns the index of what stopped them, or 0. */
+static inline size_t plain_params(const uint8_t *p, size_t i, size_t limit, aw_addr *a) {
     do {
         aw_span *kept = NULL;
-        const size_t name = ++i;
+        const size_t name = i + 1;
         if (limit - name < 4) return 0;
         const uint32_t word = fold32(p + name);
         if (word == word32("tag=") && p[name + 3] == '=') {
             kept = &a->tag;
-            i = name + 3;
+            i = name + 4;
         } else {
             i = plain_short(p, name, P_TOKEN);
             if (i == name) return 0;
             if (p[i] != '=') continue;
             if (i == name + 7 && word == word32("expi") && fold32(p + name + 3) == word32("ires"))
                 kept = &a->expires;
+            i++;
         }
-        const size_t value = i + 1;
-        i = plain_value(p, value, limit);
+        const size_t value = i;
+        if (p[i] == '"') {
+            if (!(i = plain_quoted(p, i, limit))) return 0;
+        } else {
+            i = plain_value(p, value, limit);
+        }
         if (kept && !kept->off) *kept = span(value, i);
     } while (p[i] == ';');
-    a->params = span(from, i);
     return i;
 }
 
@@ -315,54 +326,53 @@ static size_t plain_params(const uint8_t *p, size_t i, size_t limit, aw_addr *a)
 static size_t plain_display(const uint8_t *p, size_t i, size_t limit) {
     const size_t from = i;
     if (p[i] == '"') {
-        while (p[i = plain(p, i + 1, limit, P_QUOTED)] == '\\')
-            if (aw_plain[p[++i]] & P_WORD && p[i] != ' ') return 0;
-        if (p[i] != '"') return 0;
-        i++;
+        if (!(i = plain_quoted(p, i, limit))) return 0;
         while (p[i] == ' ') i++;
     } else {
-        while (p[i = plain_short(p, i, P_TOKEN)] == ' ') i++;
+        while (p[i = plain(p, i, limit, P_TOKEN)] == ' ') i++;
     }
     return p[i] == '<' && i > from ? i : 0;
 }
 
-/* One address. Returns the index of the ',' or CR behind it, 0 when it is not plain. */
-static size_t plain_one(const uint8_t *p, size_t i, size_t limit, aw_addr *a) {
+/* "*" as the whole value. */
+static size_t plain_star(const uint8_t *p, size_t i, aw_addr *a) {
+    if (!ends_line(p, i + 1)) return 0;
+    memset(a, 0, sizeof *a);
+    a->all = span(i, i + 1);
+    a->bits = AW_ADDR_STAR;
+    return i + 1;
+}
+
+size_t aw_plain_addr(const uint8_t *p, size_t i, size_t known, aw_addr *a) {
     const size_t from = i;
-    if (limit - i < 5) return 0;
+    if (known - i < 5) return 0;
     if (p[i] == '<' || p[i + 3] != ':') {
-        if (p[i] != '<' && !(i = plain_display(p, i, limit))) return 0;
+        if (p[i] != '<' && !(i = plain_display(p, i, known)))
+            return p[from] == '*' ? plain_star(p, from, a) : 0;
         memset(a, 0, sizeof *a);
         if (i > from) a->display = span(from, trim(p, from, i));
         a->bits = AW_ADDR_ANGLE;
         const size_t open = i + 1;
-        i = aw_plain_uri(p, open, limit, 1, a);
-        if (!i || p[i] != '>') return 0;
+        if (!(i = plain_uri_front(p, open, known, a))) return 0;
+        if (p[i] == ';') i = plain_uri_params(p, i, known, a);
+        if (p[i] != '>') return 0;
         a->uri = span(open, i);
         i++;
     } else {
         if (aw_plain[p[i]] & P_TOKEN) return 0;
         memset(a, 0, sizeof *a);
-        if (!(i = aw_plain_uri(p, i, limit, 0, a))) return 0;
+        if (!(i = plain_uri_front(p, i, known, a))) return 0;
         a->uri = span(from, i);
     }
-    if (p[i] == ';' && !(i = plain_params(p, i, limit, a))) return 0;
-    if (p[i] != ',' && !ends_line(p, i, limit)) return 0;
+    for (size_t first = 0;; i += 3) {
+        if (p[i] == ';') {
+            if (!first) first = i + 1;
+            if (!(i = plain_params(p, i, known, a))) return 0;
+            a->params = span(first, i);
+        }
+        if (p[i] == ',' || ends_line(p, i)) break;
+        if (!folds_to_param(p, i, known)) return 0;
+    }
     a->all = span(from, i);
     return i;
-}
-
-int aw_plain_addrs(const uint8_t *p, size_t *at, size_t limit, aw_addr *list, uint16_t *count,
-                   unsigned most) {
-    size_t i = *at;
-    while (*count < most) {
-        const size_t end = plain_one(p, i, limit, &list[*count]);
-        if (!end) break;
-        ++*count;
-        *at = end;
-        if (p[end] == '\r') return 1;
-        i = *at = end + 1;
-        while (p[i] == ' ') i++;
-    }
-    return 0;
 }

@@ -1,10 +1,8 @@
 /* One pass over a SIP message (RFC 3261 section 7): lines, then the values that matter. */
-#include <stddef.h>
-#include <stdint.h>
-#include "algwatch_native.h"
-#include "scan.h"
-#include "field.h"
+#include "scanner.h"
+#include "plain_field.h"
 
+#ifndef AW_AVX2 /* one of these is enough, see avx2.c */
 void aw_flag(aw_sip *s, unsigned bit, size_t at) {
     uint16_t *word = &s->anomalies[bit >> 4];
     const uint16_t mask = (uint16_t)(1u << (bit & 15));
@@ -12,6 +10,7 @@ void aw_flag(aw_sip *s, unsigned bit, size_t at) {
     *word = (uint16_t)(*word | mask);
     s->anomaly_at[bit] = (uint16_t)at;
 }
+#endif
 
 static int flagged(const aw_sip *s, unsigned bit) {
     return s->anomalies[bit >> 4] >> (bit & 15) & 1;
@@ -180,126 +179,30 @@ static void scan_header(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
     keep(p, field, name, i, trim(p, i, end), s);
 }
 
-/* ---- the plain way: see scan.h ---- */
-
-/* Digits from i on, at most nine. Returns the index behind, 0 when there are none or more. */
-static size_t plain_number(const uint8_t *p, size_t i, uint32_t *value) {
-    const size_t from = i;
-    uint32_t v = 0, digit;
-    while ((digit = (uint32_t)p[i] - '0') <= 9) {
-        v = v * 10 + digit;
-        i++;
-    }
-    *value = v;
-    return i - from - 1 < 9 ? i : 0;
-}
-
-static int plain_cseq(const uint8_t *p, size_t *at, size_t limit, aw_sip *s) {
-    uint32_t value;
-    if (s->cseq_value.off) return 0;
-    const size_t digits_end = plain_number(p, *at, &value);
-    if (!digits_end || p[digits_end] != ' ') return 0;
-    const size_t method = digits_end + 1;
-    const size_t i = plain_short(p, method, P_TOKEN);
-    if (i == method || !ends_line(p, i, limit)) return 0;
-    s->cseq_value = span(*at, i);
-    s->cseq_method = span(method, i);
-    s->cseq[0] = (uint16_t)(value >> 16);
-    s->cseq[1] = (uint16_t)value;
-    *at = i;
-    return 1;
-}
-
-/* A value of any text, for example Call-ID. */
-static int plain_text(const uint8_t *p, size_t *at, size_t limit, aw_span *kept) {
-    if (kept->off) return 0;
-    const size_t end = next_control(p, *at, limit);
-    if (!ends_line(p, end, limit) || p[end - 1] == ' ') return 0;
-    *kept = span(*at, end);
-    *at = end;
-    return 1;
-}
-
-static int plain_single_number(const uint8_t *p, size_t *at, size_t limit, uint32_t most,
-                               aw_span *kept, uint32_t *value) {
-    if (kept->off) return 0;
-    const size_t end = plain_number(p, *at, value);
-    if (!end || *value > most || !ends_line(p, end, limit)) return 0;
-    *kept = span(*at, end);
-    *at = end;
-    return 1;
-}
-
-/* From, To: one value. */
-static int plain_address(const uint8_t *p, size_t *at, size_t limit, aw_addr *kept) {
-    const size_t from = *at;
-    uint16_t count = 0;
-    if (kept->all.off) return 0;
-    if (aw_plain_addrs(p, at, limit, kept, &count, 1)) return 1;
-    kept->all.off = 0; /* nothing was kept */
-    *at = from;
-    return 0;
-}
-
-/* Reads the value at *at when it is plain; *at moves behind what was read. 1: to the line end. */
-static int keep_plain(const uint8_t *p, enum field field, size_t *at, size_t limit, aw_sip *s) {
-    uint32_t value;
-    aw_span *text;
-    switch (field) {
-    case F_VIA: return aw_plain_vias(p, at, limit, s);
-    case F_FROM: return plain_address(p, at, limit, &s->from);
-    case F_TO: return plain_address(p, at, limit, &s->to);
-    case F_CONTACT: return aw_plain_addrs(p, at, limit, s->contact, &s->contacts, AW_CONTACTS);
-    case F_ROUTE: return aw_plain_addrs(p, at, limit, s->route, &s->routes, AW_ROUTES);
-    case F_RECORD_ROUTE:
-        return aw_plain_addrs(p, at, limit, s->record_route, &s->record_routes, AW_RECORD_ROUTES);
-    case F_PATH: return aw_plain_addrs(p, at, limit, s->path, &s->paths, AW_PATHS);
-    case F_CSEQ: return plain_cseq(p, at, limit, s);
-    case F_MAX_FORWARDS:
-        if (!plain_single_number(p, at, limit, 255, &s->max_forwards_value, &value)) return 0;
-        s->max_forwards = (uint16_t)value;
-        return 1;
-    case F_CONTENT_LENGTH:
-        if (!plain_single_number(p, at, limit, 999999999, &s->content_length_value, &value))
-            return 0;
-        s->content_length[0] = (uint16_t)(value >> 16);
-        s->content_length[1] = (uint16_t)value;
-        return 1;
-    case F_EXPIRES: return plain_single_number(p, at, limit, 999999999, &s->expires, &value);
-    case F_CALL_ID: text = &s->call_id; break;
-    case F_CONTENT_TYPE: text = &s->content_type; break;
-    case F_USER_AGENT: text = &s->user_agent; break;
-    case F_SERVER: text = &s->server; break;
-    default: return 0;
-    }
-    return plain_text(p, at, limit, text);
-}
-
-/* The header field at i. Returns the start of the next line. safe: up to where a line feed and 16
- * bytes are ahead. */
-static inline size_t scan_field(const uint8_t *p, size_t i, size_t safe, size_t limit, aw_sip *s) {
-    if (i < safe) {
-        size_t length;
-        const enum field field = plain_field(p + i, &length);
-        if (field != F_OTHER) {
-            size_t value = i + length;
-            while (p[value] == ' ') value++;
-            size_t at = value;
-            if (keep_plain(p, field, &at, limit, s)) return at + 2;
-            const aw_line line = line_at(p, i, limit, 1, s);
-            if (at == value) at = skip(p, at, line.end, C_LWS);
-            keep(p, field, i, at, trim(p, at, line.end), s);
-            return line.next;
-        }
-        const size_t colon = plain(p, i, limit, P_TOKEN);
-        if (colon > i && p[colon] == ':') {
-            const size_t end = next_control(p, colon, limit);
-            if (ends_line(p, end, limit)) return end + 2;
-        }
-    }
+/* The header field at i, whatever it looks like. Returns the start of the next line. */
+static size_t any_field(const uint8_t *p, size_t i, size_t limit, aw_sip *s) {
     const aw_line line = line_at(p, i, limit, 1, s);
     scan_header(p, i, line.end, s);
     return line.next;
+}
+
+/* As any_field(), for what plain_field() may be asked. */
+static inline size_t plain_or_any(const uint8_t *p, size_t i, size_t known, size_t limit,
+                                  aw_sip *s) {
+    const place at = plain_field(p, i, known, s);
+    if (at.end) return at.end + 2;
+    if (at.field != F_OTHER) {
+        const aw_line line = line_at(p, i, limit, 1, s);
+        const size_t value = at.rest ? at.rest : skip(p, at.value, line.end, C_LWS);
+        keep(p, at.field, i, value, trim(p, value, line.end), s);
+        return line.next;
+    }
+    const size_t colon = plain(p, i, known, P_TOKEN);
+    if (colon > i && p[colon] == ':') {
+        const size_t end = next_control(p, colon, known);
+        if (ends_line(p, end)) return end + 2;
+    }
+    return any_field(p, i, limit, s);
 }
 
 /* ---- the message ---- */
@@ -339,11 +242,32 @@ static int scan_body(size_t len, size_t limit, int stream, aw_sip *s) {
     return (int)(start + body);
 }
 
-int aw_sip_scan(const uint8_t *p, size_t len, int stream, aw_sip *s) {
+/* Clears all in front of the lists. One memset of that size becomes "rep stos", which is slow to
+ * start. */
+static inline void clear_head(aw_sip *s) {
+    enum { HEAD = offsetof(aw_sip, via), PART = 64 };
+    _Static_assert(HEAD > 3 * PART && HEAD <= 4 * PART, "four parts");
+    uint8_t *head = (uint8_t *)s;
+    memset(head, 0, PART);
+    memset(head + PART, 0, PART);
+    memset(head + 2 * PART, 0, PART);
+    memset(head + HEAD - PART, 0, PART);
+}
+
+/* The last place that has a line feed two bytes in front of it: what stops at one needs no other
+ * end. 0: nobody looked far enough. */
+static inline size_t known_until(const uint8_t *p, size_t i, size_t limit) {
+    enum { LOOK_BACK = 256 };
+    size_t feed = last_feed(p, limit - 1);
+    while (feed > i && p[feed] != '\n' && limit - feed < LOOK_BACK) feed--;
+    return feed > i && p[feed] == '\n' ? feed + 2 : 0;
+}
+
+AW_APART static int scan_message(const uint8_t *p, size_t len, int stream, aw_sip *s) {
     const size_t limit = len > 65535 ? 65535 : len;
     size_t i = 0;
 
-    memset(s, 0, offsetof(aw_sip, via));
+    clear_head(s);
     if (len > limit && !stream) return AW_TOO_LONG;
     while (i < limit && (p[i] == '\r' || p[i] == '\n')) i++;
     if (i == limit) return stream && i ? AW_PARTIAL : AW_NOT_SIP;
@@ -360,14 +284,13 @@ int aw_sip_scan(const uint8_t *p, size_t len, int stream, aw_sip *s) {
         return AW_NOT_SIP;
     i = line.next;
 
-    /* With a line feed ahead, what stops there needs no other end. */
-    enum { LOOK_BACK = 64 };
-    size_t safe = limit - 1;
-    while (safe > i && p[safe] != '\n' && limit - safe < LOOK_BACK) safe--;
-    if (p[safe] != '\n') safe = 0;
-    if (safe + 16 > limit) safe = limit < 16 ? 0 : limit - 16;
-
+    const size_t known = known_until(p, i, limit);
     for (;;) {
+        /* What plain_field() reads, and no empty line. */
+        if ((i + 16 <= known || (i + 2 < known && p[i + 1] == ':')) && p[i] > '\r') {
+            i = plain_or_any(p, i, known, limit, s);
+            continue;
+        }
         if (i == limit) {
             if (stream) return len > limit ? AW_TOO_LONG : AW_PARTIAL;
             aw_flag(s, AW_NO_HEADER_END, i);
@@ -382,9 +305,16 @@ int aw_sip_scan(const uint8_t *p, size_t len, int stream, aw_sip *s) {
             i++;
             break;
         }
-        i = scan_field(p, i, safe, limit, s);
+        i = any_field(p, i, limit, s);
     }
     s->header_end = (uint16_t)i;
     check_whole(p, s);
     return scan_body(len, limit, stream, s);
+}
+
+int aw_sip_scan(const uint8_t *p, size_t len, int stream, aw_sip *s) {
+#ifdef AW_CHOOSES
+    if (aw_has_avx2()) return aw_sip_scan_avx2(p, len, stream, s);
+#endif
+    return scan_message(p, len, stream, s);
 }

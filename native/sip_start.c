@@ -1,9 +1,31 @@
 /* Start lines (RFC 3261 section 7): what counts as SIP, however broken, and what it says. */
-#include <stddef.h>
-#include <stdint.h>
-#include "algwatch_native.h"
-#include "scan.h"
+#include "scanner.h"
 
+int aw_plain_start_line(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
+    if (end - i < 12) return AW_LINE_NO;
+    if (memcmp(p + i, "SIP/2.0 ", 8) == 0) {
+        const unsigned hundreds = p[i + 8] - 48u, tens = p[i + 9] - 48u, ones = p[i + 10] - 48u;
+        if (hundreds - 1 > 5 || tens > 9 || ones > 9 || p[i + 11] != ' ') return AW_LINE_NO;
+        s->status = (uint16_t)(hundreds * 100 + tens * 10 + ones);
+        s->reason = span(i + 12, end);
+        return AW_LINE_RESPONSE;
+    }
+    if (memcmp(p + end - 8, " SIP/2.0", 8) != 0) return AW_LINE_NO;
+    const size_t method_end = plain(p, i, end, P_TOKEN), version = end - 8;
+    aw_addr uri;
+    if (method_end == i || p[method_end] != ' ') return AW_LINE_NO;
+    memset(&uri, 0, sizeof uri);
+    if (aw_plain_uri(p, method_end + 1, end, &uri) != version) return AW_LINE_NO;
+    s->method_name = span(i, method_end);
+    s->method = (uint16_t)aw_method_of(p + i, method_end - i);
+    s->request_uri = span(method_end + 1, version);
+    s->request_user = uri.user;
+    s->request_host = uri.host;
+    s->request_port = uri.port;
+    return AW_LINE_REQUEST;
+}
+
+#ifndef AW_AVX2 /* one of these is enough, see avx2.c */
 /* The only method that it can be, by its first letters. */
 static unsigned method_like(const uint8_t *p, size_t len) {
     switch (p[0]) {
@@ -112,30 +134,6 @@ static void read_request(const uint8_t *p, size_t method, size_t method_end, siz
     s->request_port = uri.port;
 }
 
-int aw_plain_start_line(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
-    if (end - i < 12) return AW_LINE_NO;
-    if (memcmp(p + i, "SIP/2.0 ", 8) == 0) {
-        const unsigned hundreds = p[i + 8] - 48u, tens = p[i + 9] - 48u, ones = p[i + 10] - 48u;
-        if (hundreds - 1 > 5 || tens > 9 || ones > 9 || p[i + 11] != ' ') return AW_LINE_NO;
-        s->status = (uint16_t)(hundreds * 100 + tens * 10 + ones);
-        s->reason = span(i + 12, end);
-        return AW_LINE_RESPONSE;
-    }
-    if (memcmp(p + end - 8, " SIP/2.0", 8) != 0) return AW_LINE_NO;
-    const size_t method_end = plain_short(p, i, P_TOKEN), version = end - 8;
-    aw_addr uri;
-    if (method_end == i || p[method_end] != ' ') return AW_LINE_NO;
-    memset(&uri, 0, sizeof uri);
-    if (aw_plain_uri(p, method_end + 1, end, 1, &uri) != version) return AW_LINE_NO;
-    s->method_name = span(i, method_end);
-    s->method = (uint16_t)aw_method_of(p + i, method_end - i);
-    s->request_uri = span(method_end + 1, version);
-    s->request_user = uri.user;
-    s->request_host = uri.host;
-    s->request_port = uri.port;
-    return AW_LINE_REQUEST;
-}
-
 int aw_scan_start_line(const uint8_t *p, size_t i, size_t end, aw_sip *out) {
     if (is_version(p, i, end)) {
         if (out) read_response(p, i, end, out);
@@ -171,3 +169,4 @@ int aw_may_become_sip(const uint8_t *p, size_t len) {
         return 2;
     return 1;
 }
+#endif

@@ -1,9 +1,7 @@
 /* Via (RFC 3261 section 20.42, rport: RFC 3581). */
-#include <stddef.h>
-#include <stdint.h>
-#include "algwatch_native.h"
-#include "scan.h"
+#include "scanner.h"
 
+#ifndef AW_AVX2 /* one of these is enough, see avx2.c */
 /* LWS "/" LWS behind a protocol name or version; 0 when it is not there. */
 static size_t slash(const uint8_t *p, size_t i, size_t end) {
     i = skip(p, i, end, C_LWS);
@@ -161,67 +159,59 @@ void aw_scan_vias(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
     }
 }
 
+#endif
+
 /* ---- the plain way ---- */
 
-/* One Via value. Returns the index of the ',' or CR behind it, 0 when it is not plain. */
-static size_t plain_via(const uint8_t *p, size_t i, size_t limit, aw_via *v) {
+size_t aw_plain_via(const uint8_t *p, size_t i, size_t known, aw_via *v) {
     const size_t from = i;
-    if (limit - i < 16 || memcmp(p + i, "SIP/2.0/", 8) != 0) return 0;
+    if (known - i < 16 || memcmp(p + i, "SIP/2.0/", 8) != 0) return 0;
     memset(v, 0, sizeof *v);
-    i = plain_short(p, from + 8, P_TOKEN);
+    i = plain_short(p, from + 8, P_HOST);
     if (p[i] != ' ' || i == from + 8) return 0;
     v->transport = span(from + 8, i);
-    if (!(i = plain_host(p, i + 1, limit, &v->host))) return 0;
+    i++;
+    if (!(i = plain_host(p, i, known, &v->host))) return 0;
     if (p[i] == ':' && !(i = plain_port(p, i + 1, &v->port))) return 0;
-    while (p[i] == ';') {
-        aw_span *kept = NULL;
-        const size_t name = i + 1;
-        if (limit - name < 8) return 0;
-        const uint32_t word = fold32(p + name);
-        size_t value = 0; /* where the value begins; 0: none */
-        if (word == word32("bran") && fold16(p + name + 4) == word16("ch") && p[name + 6] == '=') {
-            kept = &v->branch;
-            value = name + 7;
-        } else if (word == word32("rece") && fold32(p + name + 4) == word32("ived")) {
-            if (name + 8 >= limit || p[name + 8] != '=') return 0;
-            kept = &v->received;
-            value = name + 9;
-        } else if (word == word32("rpor") && (p[name + 4] | 0x20) == 't') {
-            if (v->bits & AW_VIA_RPORT) return 0;
-            v->bits = AW_VIA_RPORT;
-            i = name + 5;
-            if (p[i] == '=') {
-                const size_t digits = ++i;
-                if (!(i = plain_port(p, i, &v->rport_value))) return 0;
-                v->rport = span(digits, i);
+    for (;; i += 3) {
+        while (p[i] == ';') {
+            aw_span *kept = NULL;
+            const size_t name = i + 1;
+            if (known - name < 10) return 0;
+            const uint32_t word = fold32(p + name);
+            if (word == word32("bran") && fold16(p + name + 4) == word16("ch") &&
+                p[name + 6] == '=') {
+                kept = &v->branch;
+                i = name + 7;
+            } else if (word == word32("rece") && fold32(p + name + 4) == word32("ived")) {
+                if (p[name + 8] != '=') return 0;
+                kept = &v->received;
+                i = name + 9;
+            } else if (word == word32("rpor") && (p[name + 4] | 0x20) == 't') {
+                if (v->bits & AW_VIA_RPORT) return 0;
+                v->bits = AW_VIA_RPORT;
+                i = name + 5;
+                if (p[i] == '=') {
+                    const size_t digits = i + 1;
+                    if (!(i = plain_port(p, digits, &v->rport_value))) return 0;
+                    v->rport = span(digits, i);
+                }
+                continue;
+            } else if (word == word32("madd")) {
+                return 0;
+            } else {
+                i = plain_short(p, name, P_TOKEN);
+                if (i == name) return 0;
+                if (p[i] != '=') continue;
+                i++;
             }
-            continue;
-        } else if (word == word32("madd")) {
-            return 0;
-        } else {
-            i = plain_short(p, name, P_TOKEN);
-            if (i == name) return 0;
-            if (p[i] != '=') continue;
-            value = i + 1;
+            const size_t value = i;
+            i = plain_value(p, value, known);
+            if (kept && !kept->off) *kept = span(value, i);
         }
-        i = plain_value(p, value, limit);
-        if (kept && !kept->off) *kept = span(value, i);
+        if (p[i] == ',' || ends_line(p, i)) break;
+        if (!folds_to_param(p, i, known)) return 0;
     }
-    if (p[i] != ',' && !ends_line(p, i, limit)) return 0;
     v->all = span(from, i);
     return i;
-}
-
-int aw_plain_vias(const uint8_t *p, size_t *at, size_t limit, aw_sip *s) {
-    size_t i = *at;
-    while (s->vias < AW_VIAS) {
-        const size_t end = plain_via(p, i, limit, &s->via[s->vias]);
-        if (!end) break;
-        s->vias++;
-        *at = end;
-        if (p[end] == '\r') return 1;
-        i = *at = end + 1;
-        while (p[i] == ' ') i++;
-    }
-    return 0;
 }

@@ -15,16 +15,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 GENERATOR = ROOT.parent / "shared" / "bench" / "gen_corpus.py"
-SOURCES = ["chars.c", "sip_start.c", "sip_addr.c", "sip_via.c", "sip_scan.c", "sdp_scan.c"]
+SOURCES = [
+    "chars.c", "sip_start.c", "sip_addr.c", "sip_via.c", "sip_scan.c", "sdp_scan.c", "avx2.c",
+]  # fmt: skip
+VARIANTS = {"portable": ["-DAW_PORTABLE"], "SSE2": ["-DAW_NO_AVX2"], "as this CPU runs it": []}
 
 
-def build(directory: Path, compiler: str = "cc", portable: bool = False) -> Path:
-    program = directory / ("scan_bench_portable" if portable else "scan_bench")
+def build(directory: Path, compiler: str = "cc", variant: str = "as this CPU runs it") -> Path:
+    program = directory / f"scan_bench_{variant.replace(' ', '_')}"
     command = [
         compiler,
-        *(["-DAW_PORTABLE"] if portable else []),
+        *VARIANTS[variant],
         "-std=gnu11",
-        "-O2",
+        "-O3",
         f"-I{ROOT / 'native'}",
         "-o",
         str(program),
@@ -59,11 +62,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         messages = corpus(directory)
-        for portable in (True, False):
-            program = build(directory, *sys.argv[1:2], portable=portable)
+        compiler = sys.argv[1] if len(sys.argv) > 1 else "cc"
+        for variant in VARIANTS:
+            program = build(directory, compiler, variant)
             run = subprocess.run([program, messages], check=True, capture_output=True, text=True)
             counted = [instructions(directory, program, messages, w) for w in ("once", "none")]
-            print("portable" if portable else "as built for this CPU")
+            print(variant)
             print(run.stdout + f"instructions/message {(counted[0] - counted[1]) / 2000:.0f}")
 
 

@@ -1,7 +1,7 @@
 """Line coverage of native/: make fuzz TARGET=coverage.
 
 Runs the checks of tests/native, and the fuzz targets over this project's own seeds and corpus,
-in builds that count (with and without SSE2), and prints a line a file. Fails below LEAST percent.
+in builds that count (AVX2, SSE2, portable), and prints a line a file. Fails below LEAST percent.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Lines = dict[str, dict[int, int]]  # file, line, times executed
 
 
 def compiled(source: Path, *flags: str) -> str:
-    made = OUT / f"{source.parent.name}-{source.stem}{'-portable' * ('-DAW_PORTABLE' in flags)}.o"
+    made = OUT / f"{source.parent.name}-{source.stem}{''.join(f for f in flags if '-DAW' in f)}.o"
     command = ["gcc", *FLAGS, *flags, "-c", "-o", str(made), str(source.relative_to(ROOT))]
     subprocess.run(command, cwd=ROOT, check=True)
     return str(made)
@@ -62,11 +62,12 @@ def counted() -> Lines:
 def measure() -> Lines:
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
-    native = [compiled(path, "--coverage") for path in sorted((ROOT / "native").glob("*.c"))]
-    portable = [
-        compiled(path, "--coverage", "-DAW_PORTABLE")
-        for path in sorted((ROOT / "native").glob("*.c"))
-    ]
+    sources = sorted((ROOT / "native").glob("*.c"))
+    native = [compiled(path, "--coverage") for path in sources]
+    others = {
+        name: [compiled(path, "--coverage", flag) for path in sources]
+        for name, flag in (("sse2", "-DAW_NO_AVX2"), ("portable", "-DAW_PORTABLE"))
+    }
     checks = [compiled(CHECKS / name) for name in CHECK_SOURCES]
     torture = sorted(map(str, (seeds.SHARED / "torture").rglob("*.dat")))
     run("check", [*native, *checks], torture)
@@ -76,7 +77,8 @@ def measure() -> Lines:
         inputs = "\n".join(map(str, sorted((OUT / "seeds" / target).iterdir())))
         own = [*driver, compiled(HERE / f"{target}.c")]
         run(target, [*native, *own], ["-"], inputs)
-        run(f"{target}-portable", [*portable, *own], ["-"], inputs)
+        for name, objects in others.items():
+            run(f"{target}-{name}", [*objects, *own], ["-"], inputs)
     return counted()
 
 

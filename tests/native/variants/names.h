@@ -1,0 +1,23 @@
+/* Gives a build of the scanner other names, so that several fit in one program: -DAW_VARIANT=sse2
+ * makes aw_sip_scan sse2_sip_scan. */
+#define JOINED(variant, name) variant##_##name
+#define OF(variant, name) JOINED(variant, name)
+#define NAMED(name) OF(AW_VARIANT, name)
+#define aw_class NAMED(class)
+#define aw_plain NAMED(plain)
+#define aw_flag NAMED(flag)
+#define aw_quoted_end NAMED(quoted_end)
+#define aw_next_comma NAMED(next_comma)
+#define aw_scan_uri NAMED(scan_uri)
+#define aw_scan_addr NAMED(scan_addr)
+#define aw_scan_addrs NAMED(scan_addrs)
+#define aw_scan_vias NAMED(scan_vias)
+#define aw_plain_uri NAMED(plain_uri)
+#define aw_plain_addr NAMED(plain_addr)
+#define aw_plain_via NAMED(plain_via)
+#define aw_plain_start_line NAMED(plain_start_line)
+#define aw_scan_start_line NAMED(scan_start_line)
+#define aw_may_become_sip NAMED(may_become_sip)
+#define aw_method_of NAMED(method_of)
+#define aw_sip_scan NAMED(sip_scan)
+#define aw_sdp_scan NAMED(sdp_scan)
