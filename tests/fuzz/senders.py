@@ -54,14 +54,16 @@ class Network:
 
     once: messages over TCP. in_order: nothing came that may look like another message."""
 
-    __slots__ = ("connections", "in_order", "number", "once", "sent")
+    __slots__ = ("connections", "in_order", "most", "number", "once", "sent")
 
     def __init__(self) -> None:
         self.number = 0
         self.sent: list[bytes] = []
         self.once: list[bytes] = []
         self.in_order = True
-        self.connections: list[list[int]] = []  # source port, next sequence number
+        # Source port, next sequence number, what may be taken for a message in it.
+        self.connections: list[list[int]] = []
+        self.most = 0  # of a connection
 
     def message(self, body: int, kind: int = 0) -> bytes:
         """body: bytes of it; kind: what it begins with, see BODIES."""
@@ -140,13 +142,19 @@ def segments(script: Script, network: Network) -> Iterator[bytes]:
     if which & 1 and network.connections:
         connection = network.connections[(which >> 1) % len(network.connections)]
     else:
-        connection = [20000 + network.number, which << 24 | 0xFFFF00]
+        connection = [20000 + network.number, which << 24 | 0xFFFF00, 0]
         network.connections.append(connection)
-    sport, seq = connection
+    sport, seq, _ = connection
     text = b""
-    for _ in range(1 + (how >> 2) % 3):
-        message = network.message(script.size(), 0 if lost else how >> 4 & 3)
+    kind = 0 if lost else how >> 4 & 3
+    count = 1 + (how >> 2) % (2 if kind == 2 else 3)
+    connection[2] += count * (4 if kind == 2 else 1)
+    network.most = max(network.most, connection[2])
+    for _ in range(count):
+        message = network.message(script.size(), kind)
         text += message
+        if which & 64 and not lost:
+            text += b"\r\n\r\n"  # a keep-alive
         if not lost:
             network.sent.append(message)
             network.once.append(message)

@@ -184,3 +184,20 @@ def test_a_websocket_is_not_remembered_beyond_the_limit() -> None:
     line.send(*(ipv4(tcp(upgrade(), sport=port), TCP) for port in range(1, 5)))
     assert line.reassembler.websockets == 4
     assert line.reassembler.held <= 4000
+
+
+def test_a_keep_alive_that_is_sent_again_with_the_message_behind_it_tells_it_once() -> None:
+    behind, at = b"\r\n\r\n" + REQUEST, 1000 + len(FIRST)
+    line = Line().send(packet(FIRST + b"\r\n\r\n", 1000), packet(behind, at))
+    line.send(packet(OUTER, at + len(behind)))
+    assert [one.strip() for one in line.whole] == [FIRST.strip(), REQUEST.strip(), OUTER.strip()]
+
+
+def test_line_ends_that_tcp_cuts_in_two_hide_no_message_and_tell_none_twice() -> None:
+    data = FIRST + b"\r\n\r\n" + REQUEST
+    for cut in range(len(FIRST) - 3, len(FIRST) + 4):
+        pieces = segments(data, [7, cut])
+        for order in itertools.permutations(pieces):
+            line = Line().send(*order)
+            told = sorted(one.strip() for one in line.whole)
+            assert told == sorted((FIRST.strip(), REQUEST.strip()))

@@ -23,6 +23,7 @@ from algwatch.capture.stream import (
     Stream,
     ahead,
     is_sound,
+    line_ends,
     may_start,
 )
 
@@ -174,11 +175,16 @@ class Reassembler:
         if stream is None:
             return True
         place = stream.place(seq)
-        if stream.has(place, place + len(data)):
+        end = place + len(data)
+        if stream.has(place, end):
             self.repeated += sip
             return not sip
-        standing = stream.standing(place)
-        alone = standing == ANY or (sip and standing == SOUND and is_sound(data))
+        if sip and stream.has(place + line_ends(data), end):
+            self.repeated += 1
+            alone = False
+        else:
+            standing = stream.standing(place)
+            alone = standing == ANY or (sip and standing == SOUND and is_sound(data))
         self._add(packet, stream, place, data, sip and alone, sip and alone)
         return alone
 

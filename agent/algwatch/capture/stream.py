@@ -31,7 +31,8 @@ ANY, SOUND, INSIDE = range(3)
 
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 _CONTENT_LENGTH = re.compile(rb"\n(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r?\n", re.I)
-_START_LINE = re.compile(rb"(?:\r\n)*(?:SIP/2\.0 [1-6][0-9][0-9] |[!-~]+ [!-~]+ SIP/2\.0\r?\n)")
+_LINE_ENDS = re.compile(rb"[\r\n]+")
+_START_LINE = re.compile(rb"[\r\n]*(?:SIP/2\.0 [1-6][0-9][0-9] |[!-~]+ [!-~]+ SIP/2\.0\r?\n)")
 _VIA = b"SIP/2.0/"  # the rest of a Via that was cut there, no status line
 _WORDS = frozenset(START_WORDS)
 _begin = attrgetter("begin")
@@ -155,7 +156,7 @@ class Stream:
         if place >= floor and (not runs or place == runs[-1].end):  # in order, as most are
             self._put(place, data, starts)
             if told and runs[-1].end == end:
-                self._tell(runs[-1], place, end)
+                self._tell(runs[-1], place + line_ends(data), end)
             return True
         first, agreed = place, True
         at = place = max(place, floor)
@@ -176,6 +177,7 @@ class Stream:
         for low, high in gaps:
             self._put(low, data[low - first : high - first], starts and low == first)
         if told:
+            place = max(place, first + line_ends(data))
             for run in self.runs:
                 if run.begin <= place < run.end:
                     self._tell(run, place, end)
@@ -213,8 +215,8 @@ class Stream:
             told = run.told.get(run.begin + run.at)
             if told is not None and told <= run.end:
                 run.skip(told - run.begin - run.at)
-            elif data.startswith(b"\r\n", run.at):  # between messages: RFC 3261 section 7.5
-                run.skip(2)
+            elif ends := _LINE_ENDS.match(data, run.at):  # between messages: RFC 3261 section 7.5
+                run.skip(ends.end() - run.at)  # bytes, because TCP may cut a pair in two
             elif not may_start(data, run.at):
                 run.reading = False  # the thread is lost; the next start line finds it
             elif not run.is_whole():
@@ -292,6 +294,11 @@ class Stream:
             return True
         unknown = self.floor is None and len(self.runs) == 1
         return len(last.told) > (MOST_TOLD if unknown else MOST_BEHIND)
+
+
+def line_ends(data: bytes) -> int:
+    """Bytes of keep-alives in front of a message."""
+    return len(data) - len(data.lstrip(b"\r\n"))
 
 
 def may_start(data: bytes | bytearray, at: int = 0) -> bool:
