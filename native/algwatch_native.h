@@ -249,10 +249,10 @@ typedef struct {
 int aw_ring_open(aw_ring *ring, const char *ifname, uint32_t block_size, uint32_t block_count,
                  uint32_t timeout_ms, const uint8_t *filter, uint32_t instructions);
 
-/* Scan what is ready. Each frame with a row is copied to out, room bytes (at least block_size), and
- * its rows count from there; a block goes back to the kernel when all of it was scanned. Stops when
- * out or rows are full, goes on there next time. Returns rows (>= 0; 0: nothing of what was ready
- * gave a row), AW_AGAIN, AW_GONE or AW_FAILED. */
+/* Scan what is ready, in place. A frame with a row is copied to out, room bytes (at least
+ * block_size), and its rows count from there; a block goes back to the kernel when all of it was
+ * scanned. Stops when out or rows are full, goes on there next time. Returns rows (>= 0; 0: nothing
+ * of what was ready gave a row), AW_AGAIN, AW_GONE or AW_FAILED. */
 int aw_ring_read(aw_ring *ring, uint8_t tap, const uint8_t key[16], const uint16_t *ports,
                  uint32_t nports, uint8_t *out, uint32_t room, aw_row *rows, aw_ends *ends,
                  uint32_t max_rows, aw_counts *counts);

@@ -1,4 +1,5 @@
-/* The live capture ring: TPACKET_V3 on an AF_PACKET socket, what is ready copied out and scanned.
+/* The live capture ring: TPACKET_V3 on an AF_PACKET socket, scanned where the kernel put it; only
+ * what gave a row is copied, once.
  *
  * Source: Linux Documentation/networking/packet_mmap.rst and net/packet/af_packet.c
  * (tpacket_rcv, prb_retire_rx_blk_timer_expired, packet_notifier).
@@ -184,18 +185,20 @@ static struct tpacket_block_desc *current(const aw_ring *ring) {
                                                  (size_t)ring->block * ring->block_size);
 }
 
-/* One frame that the kernel described at `header`, copied to out + at: rows point there, so the
- * block can go back to the kernel before anybody has looked at them. */
+/* One frame that the kernel described at `header`. What gave rows is copied to out + at and they
+ * point there, so the block can go back to the kernel before anybody has looked at them. */
 static int scan(const aw_ring *ring, const struct tpacket3_hdr *header, uint8_t *out, uint32_t at,
-                uint32_t caplen, uint8_t tap, const uint8_t key[16], const uint16_t *ports,
-                uint32_t nports, aw_row *rows, aw_ends *ends, aw_counts *counts) {
+                uint8_t tap, const uint8_t key[16], const uint16_t *ports, uint32_t nports,
+                aw_row *rows, aw_ends *ends, aw_counts *counts) {
     const struct sockaddr_ll *from =
         (const struct sockaddr_ll *)(const void *)((const uint8_t *)header + FROM);
-    uint64_t time = (uint64_t)header->tp_sec * NS + header->tp_nsec;
+    const uint64_t time = (uint64_t)header->tp_sec * NS + header->tp_nsec;
+    const uint8_t *frame = (const uint8_t *)header + header->tp_mac;
     uint16_t point = (uint16_t)ring->ifindex;
+    int found, i;
 
     /* Addressed to another station and only seen because something made the interface
-     * promiscuous: ip_rcv() drops it, so as a LAN copy without a WAN copy it would lie. */
+     * promiscuous: no copy of what this router got or sent. */
     if (from->sll_pkttype == PACKET_OTHERHOST) {
         counts->packets++;
         counts->other++;
@@ -203,10 +206,15 @@ static int scan(const aw_ring *ring, const struct tpacket3_hdr *header, uint8_t 
     }
     if (header->tp_status & TP_STATUS_VLAN_VALID && (header->hv1.tp_vlan_tci & 0x0fff) != 0)
         point = (uint16_t)(header->hv1.tp_vlan_tci & 0x0fff);
-    memcpy(out + at, (const uint8_t *)header + header->tp_mac, caplen);
-    return aw_packet_scan(out, at, caplen, time, ring->linktype, tap, point,
-                          from->sll_pkttype == PACKET_OUTGOING, key, ports, nports, rows, ends,
-                          counts);
+    found = aw_packet_scan(frame, 0, header->tp_snaplen, time, ring->linktype, tap, point,
+                           from->sll_pkttype == PACKET_OUTGOING, key, ports, nports, rows, ends,
+                           counts);
+    if (found > 0) memcpy(out + at, frame, header->tp_snaplen);
+    for (i = 0; i < found; i++) {
+        rows[i].payload += at;
+        ends[i].frame += at;
+    }
+    return found;
 }
 
 /* The block that was read to its end goes back to the kernel. */
@@ -242,8 +250,8 @@ int aw_ring_read(aw_ring *ring, uint8_t tap, const uint8_t key[16], const uint16
             uint32_t caplen = header->tp_snaplen;
             int found;
             if (max_rows - n < AW_ROWS_A_PACKET || caplen > room - used) return (int)n;
-            found = scan(ring, header, out, used, caplen, tap, key, ports, nports, rows + n,
-                         ends + n, counts);
+            found = scan(ring, header, out, used, tap, key, ports, nports, rows + n, ends + n,
+                         counts);
             if (found > 0) {
                 n += (uint32_t)found;
                 used += caplen;
