@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from algwatch.advise.advice import Advice
 from algwatch.advise.recommend import Recommender
-from algwatch.base.native import KIND_KEEPALIVE, ROW_OUTGOING
+from algwatch.base.native import KIND_KEEPALIVE
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
-from algwatch.base.sighting import BITS, KIND, sighted
+from algwatch.base.sighting import KIND, sighted
 from algwatch.compare.call import CLOSED, PREDICTED, Call, Calls
 from algwatch.compare.crossing import Crossing, alone
 from algwatch.compare.familiar import Familiar
@@ -22,7 +22,7 @@ from algwatch.diagnose.finding import Finding
 from algwatch.sip.dialog import Dialogs
 from algwatch.sip.strangers import Strangers
 from algwatch.sip.timers import SECOND
-from algwatch.sip.transaction import REQUEST, Seen, Transactions
+from algwatch.sip.transaction import Seen, Transactions
 
 
 class Limits:
@@ -71,16 +71,12 @@ class Pipeline:
         two_sided = LAN in sides and WAN in sides
         self._sides = [side for side in (LAN, WAN, UNKNOWN) if side in sides]
         self._calls = Calls(two_sided, limits.calls)
-        self._strangers = Strangers(self._calls.table, limits.phones) if two_sided else None
-        self._transactions = [
-            Transactions(limits.transactions, self._strangers if side == WAN else None, side)
-            for side in range(3)
-        ]
+        strangers = Strangers(self._calls.table, limits.phones) if two_sided else None
+        met = (strangers.ask, strangers.meet, None) if strangers is not None else (None,) * 3
+        self._transactions = [Transactions(limits.transactions, met[s], s) for s in range(3)]
         self._dialogs = [Dialogs(side, limits.calls) for side in range(3)]
         self._mappings = Mappings(limits.phones * 4)
-        self._pairing = (
-            Pairing(self._mappings, limits.pairs, self._strangers) if two_sided else None
-        )
+        self._pairing = Pairing(self._mappings, limits.pairs, strangers) if two_sided else None
         self._peers = Peers(limits.phones)
         self._familiar = Familiar(limits.phones * KINDS)
         self._context = Context(two_sided, self._peers)
@@ -112,11 +108,6 @@ class Pipeline:
             context.duplicate = context.duplicate or sighted(batch, side, *transactions.duplicate)
             transactions.duplicate = None
         if events:
-            if self._strangers is not None:
-                # The WAN copy is often read first: whole blocks of a flood are, quiet ones wait.
-                for code, _, row, i in events:
-                    if code == REQUEST and (side == LAN or row[BITS] & ROW_OUTGOING):
-                        self._strangers.spoken_to(batch.ends[48 * i + 16 : 48 * i + 32])
             self._calls.feed(self._dialogs[side].feed(events, batch))
         if self._pairing is not None and side != UNKNOWN:
             for row, i in other:

@@ -105,7 +105,9 @@ def test_one_who_became_known_is_evicted_like_anybody_else() -> None:
 
 def test_deadlines_of_what_was_forgotten_do_not_pile_up() -> None:
     alive = {0}
-    deadlines: Deadlines[int] = Deadlines(32, 100, lambda item: item in alive)
+    deadlines: Deadlines[int] = Deadlines(
+        32, 100, lambda waiting: [item for item in waiting if item[1] in alive]
+    )
     for item in range(10_000):
         deadlines.add(item, item)
     assert len(deadlines) <= 100

@@ -7,23 +7,25 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+Waiting = deque[tuple[int, T]]
 
 
 class Deadlines(Generic[T]):
     """delay: ns. Items fall due in the order in which they were added; an item that was added
     with an earlier time than its predecessor (another tap lags) falls due with it.
 
-    limit, is_live: with more than so many items those that is_live denies are thrown out, so
-    that a flood of things which are soon forgotten does not wait here for its time.
+    limit, living: with more than so many items only those that living returns, of (due, item),
+    are kept, so that a flood of things which are soon forgotten does not wait here for its time.
     """
 
-    __slots__ = ("_is_live", "_limit", "_queue", "delay")
+    __slots__ = ("_limit", "_living", "_queue", "delay")
 
-    def __init__(self, delay: int, limit: int, is_live: Callable[[T], bool]) -> None:
+    def __init__(self, delay: int, limit: int,
+                 living: Callable[[Waiting[T]], list[tuple[int, T]]]) -> None:  # fmt: skip
         self.delay = delay
         self._limit = limit
-        self._is_live = is_live
-        self._queue: deque[tuple[int, T]] = deque()
+        self._living = living
+        self._queue: Waiting[T] = deque()
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -40,8 +42,14 @@ class Deadlines(Generic[T]):
             self._clean()
         self._queue.append((due, item))
 
+    def extend(self, items: list[tuple[int, T]]) -> None:
+        """Several at once, each with its time, in order."""
+        if len(self._queue) + len(items) > self._limit:
+            self._clean()
+        self._queue.extend(items)
+
     def _clean(self) -> None:
-        live = [(due, item) for due, item in self._queue if self._is_live(item)]
+        live = self._living(self._queue)
         self._queue.clear()
         self._queue.extend(live)
         # Twice what lives, so that the next look is as many items away again.

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+# To find the first entry of a dict takes a step for each that was deleted before it, so a few
+# are found at once. Those may be the last to know something that is over: not too many.
+_AHEAD = 16
+_ABSENT = object()
 
 
 class Table(dict[K, V], Generic[K, V]):
@@ -22,6 +28,7 @@ class Table(dict[K, V], Generic[K, V]):
         self.limit = limit
         self.evicted = 0
         self._strangers: deque[K] = deque()
+        self._oldest: list[tuple[K, V]] = []  # the oldest is the last
 
     def add(self, key: K, value: V, stranger: bool = False) -> V | None:
         """Insert; returns the value that had to go for it, or None."""
@@ -40,9 +47,18 @@ class Table(dict[K, V], Generic[K, V]):
         if gone is None and len(self) >= self.limit:
             gone = self._evict_stranger()
             if gone is None:
-                gone = self.pop(next(iter(self)))
-                self.evicted += 1
+                gone = self._evict_oldest()
         return gone
+
+    def _evict_oldest(self) -> V:
+        while True:
+            while self._oldest:
+                key, value = self._oldest.pop()
+                if self.get(key, _ABSENT) is value:  # neither gone nor new since
+                    self.evicted += 1
+                    del self[key]
+                    return value
+            self._oldest = list(islice(self.items(), _AHEAD))[::-1]
 
     def _evict_stranger(self) -> V | None:
         """The oldest stranger that is still here; forgets those that are not."""

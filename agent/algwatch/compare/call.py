@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from algwatch.base.deadlines import Deadlines
+from algwatch.base.deadlines import Deadlines, Waiting
 from algwatch.base.native import INVITE, METHOD_NAMES
 from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.sighting import AT, CALL, FROM_TAG, METHOD, PAIR, STATUS, Sighting
@@ -29,6 +29,7 @@ JUDGED = 1  # it ended, or its time for an ACK is over: say what happened
 CLOSED = 2  # nothing more will come: the summary
 
 Moment = tuple["Call", int]
+Answer = tuple["Call", int]  # a call and when (ns) it was answered
 
 # A 2xx that came three times has waited T1 + 2*T1 = 1.5 s for its ACK: longer than a path is long.
 REPEATS = 2
@@ -242,17 +243,15 @@ class Calls:
         self.two_sided = two_sided
         self.table: Table[int, Call] = Table(limit)
         room = 2 * limit
-        self._soon: Deadlines[Call] = Deadlines(2 * WINDOW, room, self._is_live)
+        self._soon: Deadlines[Call] = Deadlines(2 * WINDOW, room, self._living)
         # The first 2xx that comes again comes T1 after the first, so a second is enough to know
         # that it does not.
-        self._confirmed: Deadlines[Call] = Deadlines(SECOND, room, self._is_live)
-        self._settle: Deadlines[Call] = Deadlines(SECOND, room, self._is_live)
-        self._linger: Deadlines[Call] = Deadlines(T4, room, self._is_live)
+        self._confirmed: Deadlines[Call] = Deadlines(SECOND, room, self._living)
+        self._settle: Deadlines[Call] = Deadlines(SECOND, room, self._living)
+        self._linger: Deadlines[Call] = Deadlines(T4, room, self._living)
         # A caller that was asked for its password may have to type it.
-        self._challenged: Deadlines[Call] = Deadlines(TIMER_B, room, self._is_live)
-        self._ack_wait: Deadlines[tuple[Call, int]] = Deadlines(
-            ACK_WAIT + SECOND, room, lambda waiting: self._is_live(waiting[0])
-        )
+        self._challenged: Deadlines[Call] = Deadlines(TIMER_B, room, self._living)
+        self._ack_wait: Deadlines[Answer] = Deadlines(ACK_WAIT + SECOND, room, self._living_answers)
         self._evicted: list[Call] = []
 
     def feed(self, steps: list[Step]) -> None:
@@ -392,6 +391,13 @@ class Calls:
 
     def _is_live(self, call: Call) -> bool:
         return self.table.get(call.key) is call
+
+    def _living(self, waiting: Waiting[Call]) -> list[tuple[int, Call]]:
+        current = self.table.get
+        return [item for item in waiting if current(item[1].key) is item[1]]
+
+    def _living_answers(self, waiting: Waiting[Answer]) -> list[tuple[int, Answer]]:
+        return [item for item in waiting if self._is_live(item[1][0])]
 
     @staticmethod
     def _is_over(call: Call, now: int) -> bool:

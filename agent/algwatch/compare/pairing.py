@@ -50,7 +50,9 @@ class Pairing:
         self.dropped = 0
         self.paired = self.lan_only = self.wan_only = self.rewritten = 0
         self._waiting: tuple[deque[Sighting], deque[Sighting]] = (deque(), deque())
-        self._by_pair: tuple[dict[int, list[Sighting]], dict[int, list[Sighting]]] = ({}, {})
+        # By side and hash: the oldest, and what came besides it. Mostly nothing does.
+        self._first: tuple[dict[int, Sighting], dict[int, Sighting]] = ({}, {})
+        self._more: tuple[dict[int, list[Sighting]], dict[int, list[Sighting]]] = ({}, {})
 
     @property
     def pending(self) -> bool:
@@ -59,31 +61,45 @@ class Pairing:
     def feed(self, side: int, seen: list[Sighting]) -> list[Crossing]:
         """Sightings of one side (LAN or WAN) in capture order; crossings that are complete now."""
         crossings: list[Crossing] = []
-        other = self._by_pair[1 - side]
-        own = self._by_pair[side]
-        waiting = self._waiting[side]
+        other, more = self._first[1 - side], self._more[1 - side]
+        own, waiting, inside = self._first[side], self._waiting[side], side == LAN
+        find, find_way = other.get, self.mappings.way
+        room = (self.limit + 3) // 4
         for copy in seen:
-            pair = copy.row[PAIR]
-            candidates = other.get(pair)
-            if candidates is not None:
-                crossing = self._identical(copy, candidates)
-                if crossing is not None:
-                    crossings.append(crossing)
-                    if not candidates:
+            row = copy.row
+            pair = row[PAIR]
+            first = find(pair)
+            if first is not None:
+                if copy.payload == first.payload and pair not in more:
+                    # One candidate with the same bytes: what _identical and _accept would do.
+                    if -WINDOW <= row[AT] - first.row[AT] <= WINDOW:
+                        lan, wan = (copy, first) if inside else (first, copy)
+                        outbound = is_outbound(lan, wan)
+                        way = find_way(lan, wan, outbound)
+                        copy.payload = first.payload  # kept once
+                        entered, left = (lan, wan) if outbound else (wan, lan)
+                        crossing = Crossing(lan, wan, entered, left, IDENTITY, outbound, way)
+                        first.paired = True
+                        self.paired += 1
+                        if way.agreed < 0:
+                            self.mappings.learn(crossing)
+                        crossings.append(crossing)
                         del other[pair]
-                    continue
-            if len(waiting) * 4 >= self.limit and (
-                len(waiting) >= self.limit or self._is_strangers(copy)
-            ):
+                        continue
+                else:
+                    found = self._identical(copy, [first, *more.get(pair, ())])
+                    if found is not None:
+                        crossings.append(found)
+                        continue
+            if len(waiting) >= room and (len(waiting) >= self.limit or self._is_strangers(copy)):
                 self.dropped += 1
-                self._dropped_at[side] = copy.row[AT]
+                self._dropped_at[side] = row[AT]
                 continue
             waiting.append(copy)
-            alike = own.get(pair)
-            if alike is None:
-                own[pair] = [copy]
+            if pair in own:
+                self._more[side].setdefault(pair, []).append(copy)
             else:
-                alike.append(copy)
+                own[pair] = copy
         return crossings
 
     def advance(self, now: int) -> list[Crossing]:
@@ -157,16 +173,22 @@ class Pairing:
         return crossing
 
     def _forget(self, copy: Sighting) -> None:
-        own = self._by_pair[copy.side]
-        same = own.get(copy.row[PAIR])
-        if same is not None:
-            same.remove(copy)
-            if not same:
-                del own[copy.row[PAIR]]
+        first, more = self._first[copy.side], self._more[copy.side]
+        pair = copy.row[PAIR]
+        others = more.get(pair)
+        if others is None:
+            if first.get(pair) is copy:
+                del first[pair]
+            return
+        if first[pair] is copy:
+            first[pair] = others.pop(0)
+        else:
+            others.remove(copy)
+        if not others:
+            del more[pair]
 
     def _identical(self, copy: Sighting, candidates: list[Sighting]) -> Crossing | None:
-        """Hashes selected them; bytes decide. Among several the IPv4 ID does. Whose crossing it is
-        goes out of the candidates."""
+        """Hashes selected them; bytes decide. Among several the IPv4 ID does."""
         row = copy.row
         found = None
         for other in candidates:
@@ -185,7 +207,7 @@ class Pairing:
         if found is None:
             return None
         crossing, partner = found
-        candidates.remove(partner)
+        self._forget(partner)
         return self._accept(crossing, partner)
 
     def _fallback(

@@ -22,15 +22,20 @@ class Strangers:
         self._calls = calls
         self._known: Table[bytes, None] = Table(limit)
 
-    def spoken_to(self, remote: bytes) -> None:
-        """A phone has sent something to this address (16 bytes)."""
+    def ask(self, row: Row, i: int, batch: Batch) -> bool:
+        """A phone has sent the request of this row, index i in its batch: who gets it is known.
+        No stranger's."""
+        remote = batch.ends[48 * i + 16 : 48 * i + 32]
         if remote not in self._known:
             self._known.add(remote, None)
+        return False
 
     def meet(self, row: Row, i: int, batch: Batch) -> bool:
         """Whether the request of a WAN row, index i in its batch, is a stranger's."""
-        ends = batch.ends[48 * i : 48 * i + 32]
-        return self._is_one(row, ends)
+        # The WAN copy is often read first: whole blocks of a flood are, quiet ones wait.
+        if row[BITS] & ROW_OUTGOING:
+            return self.ask(row, i, batch)
+        return self._is_one(row, batch.ends[48 * i : 48 * i + 32])
 
     def sent(self, copy: Sighting) -> bool:
         """As meet(), of any message: a response that nobody waits for is a stranger's too."""

@@ -6,12 +6,13 @@ happens to a message of a healthy call is one dict lookup and a few assignments.
 
 from __future__ import annotations
 
-from algwatch.base.deadlines import Deadlines
+from collections.abc import Callable
+
+from algwatch.base.deadlines import Deadlines, Waiting
 from algwatch.base.native import ACK, INVITE, KIND_SIP, ROW
 from algwatch.base.packet import UNKNOWN, Batch
 from algwatch.base.sighting import Row, Sighting
 from algwatch.base.table import Table
-from algwatch.sip.strangers import Strangers
 from algwatch.sip.timers import SECOND, T4, TIMER_B, WINDOW
 
 # Events: (code, transaction, row, index of the row in its batch). Only what a dialog has to know;
@@ -29,6 +30,7 @@ TWIN = SECOND // 200
 
 Event = tuple[int, "Transaction", Row, int]
 Seen = tuple[Row, int]  # a row and its index in the batch
+Meet = Callable[[Row, int, Batch], bool]
 
 
 class Transaction:
@@ -59,23 +61,23 @@ class Transaction:
 
 
 class Transactions:
-    """One side's transactions. limit: how many are followed at once. strangers: who is one, on
-    the side where they come from. side: of the sightings that feed() makes.
+    """One side's transactions. limit: how many are followed at once. meet: is told of each first
+    request, and says whether it is a stranger's. side: of the sightings that feed() makes.
 
     messages counts SIP messages without duplicates; duplicates counts packets that were captured
     more than once (CAP007): the same message with the same IP ID and TTL within the window, which
     no retransmission can be. duplicate: the latest of them.
     """
 
-    def __init__(self, limit: int, strangers: Strangers | None = None, side: int = UNKNOWN) -> None:
+    def __init__(self, limit: int, meet: Meet | None = None, side: int = UNKNOWN) -> None:
         self.side = side
         self.table: Table[int, Transaction] = Table(limit)
-        self.strangers = strangers
+        self.meet = meet
         self.messages = 0
         self.duplicates = 0
         self.duplicate: Seen | None = None
-        self._young: Deadlines[Transaction] = Deadlines(T4, 2 * limit, self._is_live)
-        self._waiting: Deadlines[Transaction] = Deadlines(TIMER_B, 2 * limit, self._is_live)
+        self._young: Deadlines[Transaction] = Deadlines(T4, 2 * limit, self._living)
+        self._waiting: Deadlines[Transaction] = Deadlines(TIMER_B, 2 * limit, self._living)
 
     def feed(self, batch: Batch, keep: bool, other: list[Seen]) -> list[Event]:
         """The events of this batch; rows that are not SIP are appended to other. keep: all
@@ -84,8 +86,10 @@ class Transactions:
         table = self.table
         get = table.get
         event = events.append
-        young = self._young.add
-        strangers = self.strangers
+        begun: list[tuple[int, Transaction]] = []
+        begin = begun.append
+        limit = table.limit
+        meet = self.meet
         duplicates = self.duplicates
         buffer, ends, made, side = batch.buffer, batch.ends, batch.sightings, self.side
         for i, row in enumerate(ROW.iter_unpack(batch.rows)):
@@ -110,10 +114,14 @@ class Transactions:
                 else:
                     t.requests = 1
                     t.flow = flow
-                    t.stranger = strangers is not None and strangers.meet(row, i, batch)
+                    if meet is not None:
+                        t.stranger = meet(row, i, batch)
                     event((REQUEST, t, row, i))
-                table.add(key, t, t.stranger)
-                young(at, t)
+                if t.stranger or len(table) >= limit:
+                    table.add(key, t, t.stranger)
+                else:
+                    table[key] = t
+                begin((at + T4, t))
             elif (
                 pair == t.last_pair
                 and ip_id == t.last_ip_id
@@ -153,6 +161,7 @@ class Transactions:
             if keep:
                 payload = bytes(buffer[start : start + length])
                 made[i] = Sighting(row, side, payload, ends[48 * i : 48 * i + 48])
+        self._young.extend(begun)
         self.messages += batch.count - len(other) - (self.duplicates - duplicates)
         return events
 
@@ -188,8 +197,9 @@ class Transactions:
                 del self.table[t.key]
         return events
 
-    def _is_live(self, t: Transaction) -> bool:
-        return self.table.get(t.key) is t
+    def _living(self, waiting: Waiting[Transaction]) -> list[tuple[int, Transaction]]:
+        current = self.table.get
+        return [item for item in waiting if current(item[1].key) is item[1]]
 
 
 def _timed_out(t: Transaction, now: int) -> Row:
