@@ -122,10 +122,12 @@ def fragments(script: Script, network: Network) -> Iterator[bytes]:
         parts = [(0, 64), (64, len(whole))]
     order = shuffled(script, parts)
     for index, (low, high) in enumerate(order):
-        if index and script.below(4) == 3:  # sent again, and grown over its neighbour
+        how = script.below(4) if index else 0
+        if how > 1:  # grown over another; then also alone
             again, end = order[script.below(index)]
             yield fragment(whole, min(low, again), max(high, end), ident, version)
-        yield fragment(whole, low, high, ident, version)
+        if how != 2:
+            yield fragment(whole, low, high, ident, version)
 
 
 def fragment(whole: bytes, low: int, high: int, ident: int, version: int) -> bytes:
@@ -171,6 +173,8 @@ def segments(script: Script, network: Network) -> Iterator[bytes]:
             first, end = parts[script.below(index)]
             first, end = min(low, first), max(high, end)
             yield segment(seq + first, text[first:end], sport, sport & 1)
+            if which & 32:
+                continue
         yield segment(seq + low, text[low:high], sport, sport & 1)
 
 
