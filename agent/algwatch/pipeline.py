@@ -191,14 +191,14 @@ class Pipeline:
 
     def _crossed(self, crossings: list[Crossing]) -> list[Report]:
         reports: list[Report] = []
-        learn, join = self._peers.feed, self._calls.cross
+        learn, join, watch = self._peers.feed, self._calls.cross, self.watch
         for crossing in crossings:
             if crossing.rewritten:
                 self._familiar.look(crossing)
             learn(crossing)
             join(crossing)
-            if self.watch is not None:
-                self.watch(crossing)
+            if watch is not None:
+                watch(crossing)
             if crossing.rewritten and not crossing.familiar:
                 reports += self._engine.crossing(crossing)
         return reports

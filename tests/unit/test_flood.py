@@ -78,6 +78,19 @@ def test_memory_in_a_flood_is_bounded() -> None:
     assert held < 1_000_000
 
 
+def test_the_oldest_entry_of_a_full_table_goes_also_when_others_went_and_came_again() -> None:
+    table: Table[int, list[int]] = Table(40)
+    for key in range(40):
+        table.add(key, [key])
+    assert table.add(40, [40]) == [0]
+    del table[1], table[3]
+    table.add(3, [3])  # the same key, the youngest now
+    table.add(41, [41])
+    assert table.evicted == 1
+    gone = [table.add(key, [key]) for key in range(100, 140)]
+    assert gone == [[key] for key in (2, *range(4, 41), 3, 41)]
+
+
 def test_strangers_have_a_quarter_of_a_table_and_go_first() -> None:
     table: Table[int, str] = Table(8)
     for key in range(6):

@@ -58,6 +58,9 @@ class Deadlines(Generic[T]):
     def due(self, now: int) -> list[T]:
         queue = self._queue
         items: list[T] = []
+        if not queue or queue[0][0] > now:
+            return items
+        take, keep = queue.popleft, items.append
         while queue and queue[0][0] <= now:
-            items.append(queue.popleft()[1])
+            keep(take()[1])
         return items

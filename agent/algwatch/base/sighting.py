@@ -64,7 +64,9 @@ def sighted(batch: Batch, side: int, row: Row, i: int) -> Sighting:
     copy = batch.sightings.get(i)
     if copy is None:
         start = row[PAYLOAD]
-        payload = bytes(batch.buffer[start : start + row[LENGTH]])
+        payload = batch.buffer[start : start + row[LENGTH]]
+        if not isinstance(payload, bytes):
+            payload = bytes(payload)
         copy = Sighting(row, side, payload, batch.ends[48 * i : 48 * i + 48])
         batch.sightings[i] = copy
     return copy

@@ -36,8 +36,9 @@ REPEATS = 2
 REWRITTEN = 8  # rewritten messages that a call keeps as evidence
 
 
-# By class of status and method: what kind of message it is within its call.
-_LABELS = [[f"{c}xx {name}" if c else name for name in METHOD_NAMES] for c in range(10)]
+# By status, of which the class counts, and method: what kind of message it is within its call.
+_CLASSES = [[f"{c}xx {name}" if c else name for name in METHOD_NAMES] for c in range(10)]
+_LABELS = [_CLASSES[status // 100] for status in range(1000)]
 _KEPT = frozenset(("INVITE", "2xx INVITE", "ACK", "BYE"))
 
 _OVER = (ENDED, UNANSWERED)
@@ -298,7 +299,8 @@ class Calls:
         call = self.table.get(row[CALL])
         if call is None:
             return None
-        kind = _LABELS[row[STATUS] // 100 % 10][row[METHOD]]
+        status = row[STATUS]
+        kind = _LABELS[status if status < 1000 else status % 1000][row[METHOD]]
         if crossing.way is None:  # it is alone
             other = call.lonely.setdefault(kind, crossing)
             if kind == "INVITE" and other is not crossing:

@@ -32,7 +32,7 @@ def is_outbound(lan: Sighting, wan: Sighting) -> bool:
     return inside[AT] <= outside[AT]
 
 
-_NONE: frozenset[str] = frozenset()
+UNTOUCHED: frozenset[str] = frozenset()
 
 
 class Crossing:
@@ -69,7 +69,7 @@ class Crossing:
         self.expected: bytes | None = None
         self.changes: list[Rewrite] | None = None
         self.rewritten = self.translated = self.familiar = False
-        self.headers = _NONE
+        self.headers = UNTOUCHED
 
     @property
     def both(self) -> bool:

@@ -22,18 +22,19 @@ class Mappings:
 
     Learned from outbound crossings only: there the router's own NAT chose the WAN side. Where an
     inbound message really went is compared with it, never learned from it.
-    limit: mappings, and ways on which something crosses.
+    limit: mappings, and ways on which something crosses. ways: those, by the hashes of both flows,
+    for who has time to look for himself (see way()).
     """
 
     def __init__(self, limit: int) -> None:
         self._table: Table[bytes, _Entry] = Table(limit)
-        self._ways: Table[int, Way] = Table(limit // 2)
+        self.ways: Table[int, Way] = Table(limit // 2)
 
     def way(self, lan: Sighting, wan: Sighting, outbound: bool) -> Way:
         """The way on which these two copies of one message came. What it says of the NAT is good
         for a second: then its addresses are looked at again, and `agreed` is negative."""
         flows = lan.row[FLOW] << 32 | wan.row[FLOW]
-        way = self._ways.get(flows)
+        way = self.ways.get(flows)
         if way is not None and way.outbound is outbound:
             if 0 <= lan.row[AT] - way.agreed < SECOND:
                 return way
@@ -41,7 +42,7 @@ class Mappings:
                 way.agreed = -SECOND
                 return way
         way = Way(lan, wan, outbound)
-        self._ways.add(flows, way)
+        self.ways.add(flows, way)
         return way
 
     def learn(self, crossing: Crossing) -> None:

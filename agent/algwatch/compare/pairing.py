@@ -16,6 +16,7 @@ from algwatch.base.sighting import (
     BITS,
     CALL,
     CSEQ,
+    FLOW,
     IP_ID,
     METHOD,
     PAIR,
@@ -27,6 +28,7 @@ from algwatch.compare.crossing import (
     BY_IP_ID,
     BY_ORDER,
     IDENTITY,
+    UNTOUCHED,
     Crossing,
     alone,
     is_outbound,
@@ -34,7 +36,7 @@ from algwatch.compare.crossing import (
 from algwatch.compare.mapping import Mappings
 from algwatch.sip.message import identity
 from algwatch.sip.strangers import Strangers
-from algwatch.sip.timers import WINDOW
+from algwatch.sip.timers import SECOND, WINDOW
 
 
 class Pairing:
@@ -63,30 +65,58 @@ class Pairing:
         crossings: list[Crossing] = []
         other, more = self._first[1 - side], self._more[1 - side]
         own, waiting, inside = self._first[side], self._waiting[side], side == LAN
-        find, find_way = other.get, self.mappings.way
+        find, put_back, wait = other.pop, other.__setitem__, own.setdefault
+        new = Crossing.__new__
+        find_way, ways = self.mappings.way, self.mappings.ways
         room = (self.limit + 3) // 4
         for copy in seen:
             row = copy.row
             pair = row[PAIR]
-            first = find(pair)
+            first = find(pair, None)
             if first is not None:
-                if copy.payload == first.payload and pair not in more:
+                theirs = first.row
+                payload = first.payload
+                if copy.payload == payload and pair not in more:
                     # One candidate with the same bytes: what _identical and _accept would do.
-                    if -WINDOW <= row[AT] - first.row[AT] <= WINDOW:
-                        lan, wan = (copy, first) if inside else (first, copy)
-                        outbound = is_outbound(lan, wan)
-                        way = find_way(lan, wan, outbound)
-                        copy.payload = first.payload  # kept once
-                        entered, left = (lan, wan) if outbound else (wan, lan)
-                        crossing = Crossing(lan, wan, entered, left, IDENTITY, outbound, way)
+                    if -WINDOW <= row[AT] - theirs[AT] <= WINDOW:
+                        copy.payload = payload  # kept once
+                        if inside:
+                            lan, wan, a, b = copy, first, row, theirs
+                        else:
+                            lan, wan, a, b = first, copy, theirs, row
+                        if a[TTL] == b[TTL] or (a[BITS] ^ b[BITS]) & ROW_OUTGOING:
+                            outbound = is_outbound(lan, wan)
+                        else:
+                            outbound = a[TTL] > b[TTL]
+                        way = ways.get(a[FLOW] << 32 | b[FLOW])
+                        if (way is None or way.outbound is not outbound
+                                or not 0 <= a[AT] - way.agreed < SECOND):  # fmt: skip
+                            way = find_way(lan, wan, outbound)
+                        # Without its constructor: a third of its instructions.
+                        crossing = new(Crossing)
+                        crossing.lan = lan
+                        crossing.wan = wan
+                        if outbound:
+                            crossing.entered = lan
+                            crossing.left = wan
+                        else:
+                            crossing.entered = wan
+                            crossing.left = lan
+                        crossing.matched_by = IDENTITY
+                        crossing.outbound = outbound
+                        crossing.way = way
+                        crossing.expected = crossing.changes = None
+                        crossing.rewritten = crossing.translated = crossing.familiar = False
+                        crossing.headers = UNTOUCHED
                         first.paired = True
                         self.paired += 1
                         if way.agreed < 0:
                             self.mappings.learn(crossing)
                         crossings.append(crossing)
-                        del other[pair]
                         continue
+                    put_back(pair, first)
                 else:
+                    put_back(pair, first)
                     found = self._identical(copy, [first, *more.get(pair, ())])
                     if found is not None:
                         crossings.append(found)
@@ -96,10 +126,8 @@ class Pairing:
                 self._dropped_at[side] = row[AT]
                 continue
             waiting.append(copy)
-            if pair in own:
+            if wait(pair, copy) is not copy:
                 self._more[side].setdefault(pair, []).append(copy)
-            else:
-                own[pair] = copy
         return crossings
 
     def advance(self, now: int) -> list[Crossing]:

@@ -108,7 +108,7 @@ class Peers:
         if method in READ:
             if not crossing.outbound and (not status or status == 100):
                 return
-            peer = self.of(crossing)
+            peer = self._table.get(way.peer) or self.of(crossing)
             # A phone says the same of itself in every message: most need not be read.
             peer.messages += 1
             if peer.messages > READ_FIRST and peer.messages % READ_EVERY:

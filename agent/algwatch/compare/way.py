@@ -70,6 +70,7 @@ class Way:
         return length.strip() == b"%d" % len(got_body) and rest == got_rest
 
 
-def _addresses(copy: Sighting) -> bytes:
-    """With ports, protocol and version."""
-    return copy.packed_ends[:32] + copy.packed_ends[40:44] + copy.packed_ends[46:]
+def _addresses(copy: Sighting) -> tuple[bytes, bytes, bytes]:
+    """Addresses; ports; protocol and version."""
+    ends = copy.packed_ends
+    return ends[:32], ends[40:44], ends[46:]

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 from algwatch.base.native import ROW_OUTGOING
-from algwatch.base.packet import Batch
 from algwatch.base.sighting import BITS, CALL, Row, Sighting
 from algwatch.base.table import Table
 
@@ -22,20 +21,20 @@ class Strangers:
         self._calls = calls
         self._known: Table[bytes, None] = Table(limit)
 
-    def ask(self, row: Row, i: int, batch: Batch) -> bool:
-        """A phone has sent the request of this row, index i in its batch: who gets it is known.
-        No stranger's."""
-        remote = batch.ends[48 * i + 16 : 48 * i + 32]
+    def ask(self, row: Row, ends: bytes) -> bool:
+        """A phone has sent the request of this row, with its 48 bytes of addresses: who gets it
+        is known from now on. No stranger's."""
+        remote = ends[16:32]
         if remote not in self._known:
             self._known.add(remote, None)
         return False
 
-    def meet(self, row: Row, i: int, batch: Batch) -> bool:
-        """Whether the request of a WAN row, index i in its batch, is a stranger's."""
+    def meet(self, row: Row, ends: bytes) -> bool:
+        """Whether the request of a WAN row is a stranger's."""
         # The WAN copy is often read first: whole blocks of a flood are, quiet ones wait.
         if row[BITS] & ROW_OUTGOING:
-            return self.ask(row, i, batch)
-        return self._is_one(row, batch.ends[48 * i : 48 * i + 32])
+            return self.ask(row, ends)
+        return self._is_one(row, ends)
 
     def sent(self, copy: Sighting) -> bool:
         """As meet(), of any message: a response that nobody waits for is a stranger's too."""

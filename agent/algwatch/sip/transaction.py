@@ -6,10 +6,12 @@ happens to a message of a healthy call is one dict lookup and a few assignments.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
+from itertools import repeat
 
 from algwatch.base.deadlines import Deadlines, Waiting
-from algwatch.base.native import ACK, INVITE, KIND_SIP, ROW
+from algwatch.base.native import ACK, ENDS, INVITE, KIND_SIP, ROW
 from algwatch.base.packet import UNKNOWN, Batch
 from algwatch.base.sighting import Row, Sighting
 from algwatch.base.table import Table
@@ -28,9 +30,12 @@ REQUEST_AGAIN = 7  # an INVITE or ACK once more
 # An IP ID of 0 tells no two packets apart (Linux with DF): then a copy is what comes at once.
 TWIN = SECOND // 200
 
+_ENDS = struct.Struct(f"{ENDS.size}s")  # the addresses of each row, as they are
+_NO_ENDS = (b"",)
+
 Event = tuple[int, "Transaction", Row, int]
 Seen = tuple[Row, int]  # a row and its index in the batch
-Meet = Callable[[Row, int, Batch], bool]
+Meet = Callable[[Row, bytes], bool]  # a row and its addresses
 
 
 class Transaction:
@@ -62,7 +67,8 @@ class Transaction:
 
 class Transactions:
     """One side's transactions. limit: how many are followed at once. meet: is told of each first
-    request, and says whether it is a stranger's. side: of the sightings that feed() makes.
+    request, and says whether it is a stranger's (only where feed() keeps all). side: of the
+    sightings that feed() makes.
 
     messages counts SIP messages without duplicates; duplicates counts packets that were captured
     more than once (CAP007): the same message with the same IP ID and TTL within the window, which
@@ -89,10 +95,16 @@ class Transactions:
         begun: list[tuple[int, Transaction]] = []
         begin = begun.append
         limit = table.limit
+        new = Sighting.__new__
         meet = self.meet
         duplicates = self.duplicates
-        buffer, ends, made, side = batch.buffer, batch.ends, batch.sightings, self.side
-        for i, row in enumerate(ROW.iter_unpack(batch.rows)):
+        buffer, made, side = batch.buffer, batch.sightings, self.side
+        # bytes() of bytes costs as much as copying them, a slice of them is a copy already.
+        whole = buffer if isinstance(buffer, bytes) else None
+        every_ends = _ENDS.iter_unpack(batch.ends) if keep else repeat(_NO_ENDS)
+        for i, (row, (ends,)) in enumerate(
+            zip(ROW.iter_unpack(batch.rows), every_ends, strict=False)
+        ):
             (at, key, call, pair, flow, tag, _, cseq, start, length, status, ip_id, _, kind, method,
              ttl, _) = row  # fmt: skip
             if kind != KIND_SIP:
@@ -115,7 +127,7 @@ class Transactions:
                     t.requests = 1
                     t.flow = flow
                     if meet is not None:
-                        t.stranger = meet(row, i, batch)
+                        t.stranger = meet(row, ends)
                     event((REQUEST, t, row, i))
                 if t.stranger or len(table) >= limit:
                     table.add(key, t, t.stranger)
@@ -159,8 +171,18 @@ class Transactions:
             t.last_ttl = ttl
             t.last_pair = pair
             if keep:
-                payload = bytes(buffer[start : start + length])
-                made[i] = Sighting(row, side, payload, ends[48 * i : 48 * i + 48])
+                if whole is not None:
+                    payload = whole[start : start + length]
+                else:
+                    payload = bytes(buffer[start : start + length])
+                # Without its constructor, which costs as much again as all of this.
+                made[i] = copy = new(Sighting)
+                copy.row = row
+                copy.side = side
+                copy.payload = payload
+                copy.packed_ends = ends
+                copy.paired = False
+                copy._ends = None
         self._young.extend(begun)
         self.messages += batch.count - len(other) - (self.duplicates - duplicates)
         return events
