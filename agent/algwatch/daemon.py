@@ -49,13 +49,13 @@ class CannotStart(Exception):
 class Source:
     """A live tap and what the loop knows about it."""
 
-    __slots__ = ("away", "live", "reassembler", "side")
+    __slots__ = ("live", "reassembler", "side", "told")
 
     def __init__(self, live: LiveTap, side: int, reassembler: Reassembler) -> None:
         self.live = live
         self.reassembler = reassembler
         self.side = side
-        self.away = False
+        self.told = (0, 0, False)  # drops, reopened, away: what was said of it so far
 
 
 class Daemon:
@@ -155,8 +155,8 @@ class Daemon:
         for _ in range(TURN):
             before = self._clock.now()
             batch = source.live.read()
+            self._note_loss(tap)
             if batch is None:
-                self._note_away(source)
                 # On the packet clock: the wall clock may have stepped.
                 self._tell(self._pipeline.advance(tap, before - LAG))
                 return
@@ -184,12 +184,20 @@ class Daemon:
         if step:
             self._voice.say(f"the clock was set: {step / 1e9:+.3f} s")
 
-    def _note_away(self, source: Source) -> None:
-        away = source.live.fileno() < 0
-        if away != source.away:
-            source.away = away
-            name = source.live.name
-            self._voice.say(f"{name} went away: waiting for it" if away else f"{name} is back")
+    def _note_loss(self, tap: int) -> None:
+        """What was not captured is told before the pipeline believes that it never came."""
+        source = self._sources[tap]
+        live = source.live
+        now = (live.drops, live.reopened, live.fileno() < 0)
+        if now == source.told:
+            return
+        (drops, _, was_away), source.told = source.told, now
+        # While an interface is gone nothing passes; what came just before or after was not read.
+        self._pipeline.lost(tap, live.drops - drops, self._clock.now())
+        if now[2] != was_away:
+            self._voice.say(
+                f"{live.name} is back" if was_away else f"{live.name} went away: waiting for it"
+            )
 
     def _tell(self, reports: list[Report]) -> None:
         said = False
@@ -215,7 +223,7 @@ class Daemon:
         taps = {
             source.live.name: {
                 "side": SIDE_NAMES[source.side],
-                "away": source.away,
+                "away": source.told[2],
                 "reopened": source.live.reopened,
                 **source.live.stats(),
                 **source.reassembler.health(),

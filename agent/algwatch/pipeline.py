@@ -134,6 +134,17 @@ class Pipeline:
             self._context.started = now
         return self._pass_time(now)
 
+    def lost(self, tap: int, packets: int, until: int) -> None:
+        """Not everything later than this tap's watermark and earlier than `until` (ns) was
+        captured; packets: how many are known to be lost. To be called before the watermark
+        moves: what was not seen meanwhile is not missing."""
+        side = self.taps[tap].side
+        context = self._context
+        context.lost[side] += packets
+        context.lost_at = max(context.lost_at, until)
+        if self._pairing is not None and side != UNKNOWN:
+            self._pairing.lost(side, until)
+
     def finish(self) -> list[Report]:
         """The capture is over: what is pending becomes unknown; the last reports."""
         reports = self._pass_time(self._context.now)
@@ -209,8 +220,9 @@ class Pipeline:
             for dialogs, d in zip(self._dialogs, call.dialogs, strict=True):
                 if d is not None:
                     dialogs.forget(d)
-            summary = CallSummary(call, now)
-            peer = self._remember(call, summary)
+            lossy = self._context.lossy(call)
+            summary = CallSummary(call, now, lossy)
+            peer = self._remember(call, summary, lossy)
             withdrawn = self._recommender.reconsider(peer) if peer is not None else []
             if not call.paired and self._context.apart is None:
                 self._context.apart = call.apart
@@ -222,14 +234,17 @@ class Pipeline:
         advice = self._recommender.call(call, findings) if findings else []
         return [*findings, *advice]
 
-    def _remember(self, call: Call, summary: CallSummary) -> Peer | None:
+    def _remember(self, call: Call, summary: CallSummary, lossy: bool) -> Peer | None:
         """What became of the call speaks for or against turning the ALG off. Returns whose
-        call it was, when both copies of anything of it were seen."""
+        call it was, when both copies of anything of it were seen. lossy: what was rewritten in
+        it may not have been seen, so it speaks for nothing."""
         crossing = next(iter(call.crossings.values()), None)
         crossing = next(iter(call.changed.values()), crossing)
         if crossing is None:
             return None
         peer = self._peers.of(crossing)
+        if lossy:
+            return peer
         outcome = summary.outcome
         if outcome == "completed":
             if call.changed:

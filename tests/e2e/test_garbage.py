@@ -1,19 +1,23 @@
-"""50,000 packets a second of what the Internet throws at port 5060, and a call beside it."""
+"""50,000 packets a second of what the Internet throws at port 5060, and a call beside it; and what
+a ring had no room for is not missing."""
 
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
 from brokers import Mosquitto, need, until
-from craft import START, House, Incoming, frame, register
+from craft import START, House, Incoming, Outgoing, frame, register
 from test_daemon import Agent, Router, _allowed, broker, listen, router, run
 
 __all__ = ["_allowed", "broker", "router", "run"]  # fixtures
@@ -41,6 +45,27 @@ def garbage(rng: Random, house: House) -> Iterator[bytes]:
         yield WAN + made[6:]
 
 
+@pytest.fixture
+def flood(router: Router, tmp_path: Path) -> Callable[[int, int], subprocess.Popen[str]]:
+    """Garbage at the WAN, when it is called: so many packets a second (0: all at once), and in
+    all. Prints "sent seconds"."""
+    compiler = need(shutil.which("cc"), "a C compiler")
+    subprocess.run([compiler, "-O2", "-o", tmp_path / "flood", FLOOD], check=True)
+    frames = tmp_path / "frames"
+    with frames.open("wb") as file:
+        for data in garbage(Random(5060), House()):
+            file.write(struct.pack("<I", len(data)) + data)
+
+    def start(rate: int, count: int) -> subprocess.Popen[str]:
+        with router.inside():
+            return subprocess.Popen(
+                [tmp_path / "flood", "far-wan", frames, str(rate), str(count)],
+                stdout=subprocess.PIPE, text=True,
+            )  # fmt: skip
+
+    return start
+
+
 def play(router: Router, house: House) -> None:
     """What the house made, in its time, on the interfaces of the router."""
     lan, wan = house.sorted()
@@ -63,11 +88,9 @@ def play(router: Router, house: House) -> None:
 
 
 def test_a_flood_of_garbage_hides_no_call_and_takes_no_memory(
-    router: Router, run: Callable[..., Agent], broker: Mosquitto, tmp_path: Path,
-    record_property: Any,
+    router: Router, run: Callable[..., Agent], broker: Mosquitto,
+    flood: Callable[[int, int], subprocess.Popen[str]], record_property: Any,
 ) -> None:  # fmt: skip
-    compiler = need(shutil.which("cc"), "a C compiler")
-    subprocess.run([compiler, "-O2", "-o", tmp_path / "flood", FLOOD], check=True)
     listener = listen(router, broker, "cpe7")
     agent = run("--mqtt", f"mqtt://127.0.0.1:{broker.port}", "--cpe", "cpe7",
                 "--health-interval", "1")  # fmt: skip
@@ -76,23 +99,15 @@ def test_a_flood_of_garbage_hides_no_call_and_takes_no_memory(
     before = agent.memory()
 
     house = House("linux", wan_port=1024)
-    frames = tmp_path / "frames"
-    with frames.open("wb") as file:
-        for data in garbage(Random(5060), House()):
-            file.write(struct.pack("<I", len(data)) + data)
     register(house, 0.5)
     call = Incoming(house, "beside")
     call.invite(1)
     call.ringing(1.1)
     for after in (0.0, 0.5, 1.5, 3.5):  # no ACK ever comes
         call.ok(1.3 + after)
-    with router.inside():
-        flood = subprocess.Popen(
-            [tmp_path / "flood", "far-wan", frames, str(RATE), str(RATE * SECONDS)],
-            stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+    flooding = flood(RATE, RATE * SECONDS)
     play(router, house)
-    told, _ = flood.communicate(timeout=60)
+    told, _ = flooding.communicate(timeout=60)
     sent, seconds = told.split()
 
     assert agent.heard("DLG001"), agent.said[-5:]
@@ -114,3 +129,37 @@ def test_a_flood_of_garbage_hides_no_call_and_takes_no_memory(
     assert used["private"] - before["private"] < 2_500
     assert agent.stop() and agent.complained == []
     listener.close()
+
+
+def test_an_ack_that_the_ring_had_no_room_for_is_nobodys_fault(
+    router: Router, run: Callable[..., Agent],
+    flood: Callable[[int, int], subprocess.Popen[str]],
+) -> None:  # fmt: skip
+    """The router is too busy to run the agent while a flood fills the ring of the WAN and the ACK
+    crosses: seen on the LAN only, as if the router had swallowed it."""
+    agent = run("--ring-bytes", "262144")
+    assert agent.heard("watching")
+    house = House(wan_port=1024)
+    register(house, 0.2)
+    call = Outgoing(house, "beside")
+    call.invite(0.5)
+    for after in (0.0, 0.5, 1.5):
+        call.ok(1 + after)
+    call.ack(2.85)
+    register(house, 4, n=2)
+
+    def overload() -> None:
+        agent.process.send_signal(signal.SIGSTOP)
+        flood(0, 5000).communicate(timeout=60)
+
+    busy = threading.Timer(2.6, overload)
+    over = threading.Timer(3.5, agent.process.send_signal, (signal.SIGCONT,))
+    busy.start()
+    over.start()
+    play(router, house)
+    busy.join()
+    over.join()
+    assert agent.heard("CAP002"), agent.said
+    assert agent.heard("DLG001"), agent.said
+    assert all("place unknown" in line for line in agent.said if "DLG001" in line), agent.said
+    assert agent.stop()[0] == 0 and agent.complained == []

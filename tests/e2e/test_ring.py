@@ -275,6 +275,7 @@ def test_what_a_flood_costs_is_counted_to_the_message(wire: Wire) -> None:
     assert stats["drops"] > 0
     assert stats["losing"] + stats["freezes"] > 0
     assert len(found) + stats["drops"] == total
+    assert far.drops == stats["drops"]
     # And the tap goes on.
     with wire.sender() as sender:
         sender.sendto(INVITE % (total, total), ("10.77.0.2", 5060))

@@ -15,6 +15,7 @@ from cases import CASES
 from generate import captures, readme
 
 HERE = Path(__file__).resolve().parent
+LIVE = {"CAP002"}  # no file tells what was lost when it was made: tests/unit/test_loss.py
 
 
 def analyze(*arguments: str) -> tuple[int, str, str]:
@@ -70,7 +71,9 @@ def test_every_rule_has_a_capture_that_fires_it_and_a_near_miss_that_must_not() 
     fired = {rule for case in CASES.values() for rule, _, _ in case.must}
     for module in RULES:
         rule = module.RULE.id
-        assert rule in fired, rule
+        assert (rule in fired) != (rule in LIVE), rule
+        if rule in LIVE:
+            continue
         near = [n for n in CASES if n.startswith(f"{rule.lower()}-near-miss-")]
         assert near, rule
         # A wrong port that hurts nobody still is a wrong port: ALG011's other near miss.

@@ -49,10 +49,12 @@ class TapOnPaper:
     when it is full, else every 100 ms, found at the second time, so after 100 to 200 ms."""
 
     def __init__(
-        self, tap: int, packets: list[Packet], clocks: Clocks, late: float, full: bool
-    ) -> None:
+        self, tap: int, packets: list[Packet], clocks: Clocks, late: float, full: bool,
+        drops_at: int = 0,
+    ) -> None:  # fmt: skip
         self.name = f"tap{tap}"
-        self.reopened = 0
+        self.reopened = self.drops = 0
+        self._drops_at = drops_at
         self.waiting = False
         self._tap = tap
         self._clocks = clocks
@@ -77,6 +79,7 @@ class TapOnPaper:
         if self._full:
             self._clocks.now += NS // 20  # who fills blocks keeps us busy: steps come between reads
         self.drain()
+        self.drops = int(0 < self._drops_at <= self._clocks.now)
         if not self._taken:
             return None
         made = batch(self._taken[:4], self._tap, self._taken[:4][-1][0] - DISORDER)
@@ -94,13 +97,17 @@ class Ear(Voice):
 
 
 def watched(
-    house: House, steps: list[tuple[float, float]], pause: float, full: bool = False
-) -> list[Report]:
-    """What the daemon says of this traffic, looking at its taps once in `pause` seconds."""
+    house: House, steps: list[tuple[float, float]], pause: float, full: bool = False,
+    drops: dict[int, int] | None = None,
+) -> list[Report]:  # fmt: skip
+    """What the daemon says of this traffic, looking at its taps once in `pause` seconds. drops:
+    ns since 1970, by tap, when it had no room for a packet."""
     clocks = Clocks(steps)
     lan, wan = house.sorted()
     end = max(lan[-1][0], wan[-1][0]) + 60 * NS
-    taps = [TapOnPaper(0, lan, clocks, 0.03, full), TapOnPaper(1, wan, clocks, 0.0, full)]
+    lost = drops or {}
+    taps = [TapOnPaper(0, lan, clocks, 0.03, full, lost.get(0, 0)),
+            TapOnPaper(1, wan, clocks, 0.0, full, lost.get(1, 0))]  # fmt: skip
     sources = [
         Source(cast(LiveTap, tap), side, Reassembler(side, PORTS, REPLAY_KEY))
         for side, tap in enumerate(taps)

@@ -67,6 +67,7 @@ class LiveTap:
     name: interface, looked up again whenever it comes back. tap: index of the tap in every row.
     ports: SIP ports. key: 16 bytes, of the hashes. counts: added to. ring_bytes: memory that
     the kernel shares with us; in a burst as much again is taken of our own. Raises TapError.
+    drops: packets that found no room, of those that came before what read() returned last.
 
     How to use it: poll fileno() for reading unless `waiting`; call read() until it says None, and
     drain() of all taps between two batches when work on them takes long. fileno() is -1 while
@@ -87,6 +88,7 @@ class LiveTap:
         self.tap = tap
         self.counts = counts
         self.reopened = 0
+        self.drops = 0
         self._ports = kernel_filter.checked_ports(ports)
         self._key = key
         block = max(BLOCK_BYTES, os.sysconf("SC_PAGESIZE"))
@@ -169,6 +171,8 @@ class LiveTap:
             if not self._taken:
                 del self._free[1:]  # the burst is over
         empty = self.drain()
+        if not self._next:  # once for all slices of what was taken at once
+            self.drops = self.stats()["drops"]
         if not self._taken:
             return None if empty else Batch(b"", b"", b"", 0, self.tap, 0)
         whole = self._taken[0][1]

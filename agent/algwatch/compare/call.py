@@ -86,6 +86,11 @@ class Call:
         return [d for d in self.dialogs if d is not None]
 
     @property
+    def started_at(self) -> int:
+        """When the first of it was seen (ns)."""
+        return min(d.started_at for d in self.seen)
+
+    @property
     def answered_inside(self) -> bool | None:
         if self.inbound is None:
             return None
@@ -172,12 +177,18 @@ class Call:
         it was captured or not (RFC 3261 section 13.3.1.4: it repeats every T2 until 64*T1)."""
         if (d.bye_at or now) - d.answer_last <= T2 + SECOND:
             return False  # it may still be at it
-        if Call.went_to_the_end(d):
+        if Call.waited_out(d):
             return False
         lasted = d.bye_at - d.answered_at - ACK_WAIT if d.bye_at else 0
-        if d.gave_up and abs(lasted) <= 2 * SECOND:
-            return False  # its BYE is the one of 64*T1
         return d.acked_last >= d.answer_last or lasted > 2 * SECOND
+
+    @staticmethod
+    def waited_out(d: Dialog) -> bool:
+        """The callee waited for its ACK to the end: so none came, whatever was captured."""
+        lasted = d.bye_at - d.answered_at - ACK_WAIT
+        if d.gave_up and abs(lasted) <= 2 * SECOND:
+            return True  # its BYE is the one of 64*T1
+        return Call.went_to_the_end(d)
 
     @staticmethod
     def went_to_the_end(d: Dialog) -> bool:

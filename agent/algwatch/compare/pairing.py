@@ -42,12 +42,12 @@ from algwatch.sip.timers import SECOND, WINDOW
 class Pairing:
     """limit: sightings that wait at once, a side; strangers have a quarter of it. What is over the
     limit is counted in dropped and said of nobody: neither paired nor missing. Nor is that of the
-    other side which may be its other copy."""
+    other side which may be its other copy, or that of one which was not captured."""
 
     def __init__(self, mappings: Mappings, limit: int, strangers: Strangers | None = None) -> None:
         self.mappings = mappings
         self._strangers = strangers
-        self._dropped_at = [-WINDOW, -WINDOW]  # the latest, by side
+        self._lost_at = [-WINDOW, -WINDOW]  # the latest copy that is not here, by side
         self.limit = limit
         self.dropped = 0
         self.paired = self.lan_only = self.wan_only = self.rewritten = 0
@@ -123,12 +123,16 @@ class Pairing:
                         continue
             if len(waiting) >= room and (len(waiting) >= self.limit or self._is_strangers(copy)):
                 self.dropped += 1
-                self._dropped_at[side] = row[AT]
+                self.lost(side, row[AT])
                 continue
             waiting.append(copy)
             if wait(pair, copy) is not copy:
                 self._more[side].setdefault(pair, []).append(copy)
         return crossings
+
+    def lost(self, side: int, at: int) -> None:
+        """Copies of that side (LAN or WAN) up to `at` (ns) may have come and not be here."""
+        self._lost_at[side] = max(self._lost_at[side], at)
 
     def advance(self, now: int) -> list[Crossing]:
         """now: both taps have passed this moment (ns). What waited longer than the window gets
@@ -152,8 +156,11 @@ class Pairing:
                 continue
             self._forget(copy)
             partner, key = self._fallback(copy, own, other)
-            if partner is None and copy.row[AT] - WINDOW <= self._dropped_at[1 - copy.side]:
+            since = copy.row[AT] - WINDOW
+            if partner is None and since <= self._lost_at[1 - copy.side]:
                 continue
+            if key == BY_ORDER and since <= max(self._lost_at):
+                continue  # not the only ones: the others are not here
             if partner is None:
                 crossing = alone(copy, bool(copy.row[BITS] & ROW_OUTGOING))
                 if copy.side == LAN:

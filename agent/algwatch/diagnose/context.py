@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from algwatch.base.sighting import Sighting
 from algwatch.base.table import Table
+from algwatch.compare.call import Call
 from algwatch.compare.peer import Peers
+from algwatch.sip.timers import WINDOW
 
 SAID = 4096  # things that were said and are remembered
 
@@ -15,12 +17,13 @@ class Context:
     first message of each; duplicates, duplicate: packets captured twice, and one of them.
     said: keys of what was said already. partial, undecided: calls whose beginning or end the
     capture does not hold, with examples. apart: the first message of a call on the LAN and on the
-    WAN, too far apart in time to be paired.
+    WAN, too far apart in time to be paired. lost: packets a side that were not captured; lost_at:
+    ns, until when the latest of them came, or an interface was gone.
     """
 
-    __slots__ = ("apart", "duplicate", "duplicates", "finished", "first", "now", "partial",
-                 "partial_example", "peers", "said", "sip", "started", "two_sided", "undecided",
-                 "undecided_example")  # fmt: skip
+    __slots__ = ("apart", "duplicate", "duplicates", "finished", "first", "lost", "lost_at", "now",
+                 "partial", "partial_example", "peers", "said", "sip", "started", "two_sided",
+                 "undecided", "undecided_example")  # fmt: skip
 
     def __init__(self, two_sided: bool, peers: Peers) -> None:
         self.two_sided = two_sided
@@ -34,6 +37,8 @@ class Context:
         self.duplicates = 0
         self.duplicate: Sighting | None = None
         self.apart: tuple[Sighting, Sighting] | None = None
+        self.lost = [0, 0, 0]
+        self.lost_at = 0
         self.partial = self.undecided = 0
         self.partial_example: Sighting | None = None
         self.undecided_example: Sighting | None = None
@@ -41,3 +46,11 @@ class Context:
     def was_said(self, rule: str, key: str) -> bool:
         """Whether rule (id) has said something under key: for what is said once, whatever comes."""
         return f"{rule}/{key}" in self.said
+
+    def lossy(self, call: Call) -> bool:
+        """Whether something of it may have come and not be known: then what was not seen is not
+        missing."""
+        if not self.lost_at:
+            return False
+        # Of one whose beginning nobody saw that may be what was lost.
+        return call.started_at - WINDOW <= self.lost_at or all(d.partial for d in call.seen)

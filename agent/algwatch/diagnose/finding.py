@@ -9,7 +9,8 @@ PLACES = ("phone", "router", "provider", "network", "unknown")
 
 class Evidence:
     """One look at the wire: side ("lan", "wan", "unknown"), at (seconds since 1970), what was
-    observed, what was expected (text), and the verbatim bytes of the message."""
+    observed, what was expected (text), and the verbatim bytes of the message, b"" of what was
+    counted and not seen."""
 
     __slots__ = ("at", "expected", "observed", "payload", "side")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
+from algwatch.diagnose.context import Context
 from algwatch.sip.dialog import Dialog
 from algwatch.sip.message import Message
 from algwatch.sip.timers import ACK_WAIT, SECOND, WINDOW
@@ -19,6 +20,7 @@ STOPPED_OUTBOUND = "stopped-outbound"  # left the phone, never the router
 BEYOND = "beyond"  # left the router, and the 2xx still comes
 IGNORED = "ignored"  # delivered to the callee in the LAN, which goes on
 ANSWER_STOPPED = "answer-stopped"  # the 2xx itself never crossed this router
+UNSEEN = "unseen"  # the capture lost packets meanwhile: what is missing in it proves nothing
 ONE_SIDED = "one-sided"  # no ACK on the only side that there is
 ONE_SIDED_IGNORED = "one-sided-ignored"  # an ACK is there, and the 2xx still comes
 
@@ -38,6 +40,8 @@ class LostAck:
 
     def dropped(self, now: int) -> bool:
         """The callee gave up, or its time is over: it hurt."""
+        if self.how == UNSEEN and not Call.waited_out(self.dialog):
+            return False
         return Call.dropped(self.dialog, now)
 
     def seconds_left(self, now: int) -> int:
@@ -45,8 +49,22 @@ class LostAck:
         return max(0, (self.dialog.answered_at + ACK_WAIT - now) // SECOND)
 
 
-def lost_ack(call: Call, now: int) -> LostAck | None:
-    """None while the ACK is not proved to be lost. now: ns of packet time."""
+# These rest on an ACK that was seen.
+_SEEN = (WRONG_PORT, IGNORED, BEYOND)
+
+
+def lost_ack(call: Call, context: Context) -> LostAck | None:
+    """None while the ACK is not proved to be lost."""
+    lost = _reading(call, context.now)
+    if lost is None or lost.how == ONE_SIDED_IGNORED or not context.lossy(call):
+        return lost
+    # Seen where it should be: of one that was not seen to cross another may have been.
+    if lost.how in _SEEN and "INVITE" in call.crossings and "ACK" in call.crossings:
+        return lost
+    return LostAck(lost.dialog, UNSEEN)
+
+
+def _reading(call: Call, now: int) -> LostAck | None:
     d = call.near_callee
     if d is None or not d.answered_at or d.answer is None:
         return None

@@ -136,6 +136,8 @@ class Privacy:
     def evidence(self, message: bytes) -> bytes:
         """The start line and the header fields and SDP lines that diagnosis needs, in order,
         one line each (folding undone), at most MAX_EVIDENCE bytes."""
+        if not message:
+            return b""
         head, body = _split(message)
         kept: list[bytes] = []
         left = MAX_EVIDENCE

@@ -64,6 +64,11 @@ class Transaction:
         self.requests = self.finals = self.status = 0
         self.flow = self.final_flow = self.provisional_at = self.final_at = 0
 
+    @property
+    def waited_out(self) -> bool:
+        """The request was repeated until Timer B: so no response came, whatever was captured."""
+        return not self.finals and self.last_at - self.at > TIMER_B - SECOND
+
 
 class Transactions:
     """One side's transactions. limit: how many are followed at once. meet: is told of each first

@@ -13,6 +13,7 @@ from algwatch.diagnose.rules import (
     alg014_benign_rewrite,
     alg015_helpful_rewrite,
     cap001_one_sided,
+    cap002_packets_lost,
     cap005_partial_dialog,
     cap007_duplicate_packets,
     cap008_clocks_differ,
@@ -24,6 +25,7 @@ from algwatch.diagnose.rules import (
 
 RULES: tuple[ModuleType, ...] = (
     cap001_one_sided,
+    cap002_packets_lost,
     cap005_partial_dialog,
     cap007_duplicate_packets,
     cap008_clocks_differ,

@@ -66,7 +66,7 @@ def _forced(call: Call, context: Context) -> Finding | None:
     """A message to another port than the phone's. It hurt when its dialog shows that it did."""
     if not call.forced:
         return None
-    how = lost.lost_ack(call, context.now)
+    how = lost.lost_ack(call, context)
     hurt = how is not None and how.how in _WRONG_PORT
     kind = _WRONG_PORT[how.how] if how is not None and hurt else next(iter(call.forced))
     crossing = call.forced[kind]
@@ -115,7 +115,7 @@ def _wrong(call: Call, crossing: Crossing, context: Context) -> Finding | None:
     ]  # fmt: skip
     if not wrong:
         return None
-    how = lost.lost_ack(call, context.now)
+    how = lost.lost_ack(call, context)
     contact = any(r.header == "Contact" for r in wrong) and crossing.outbound
     hurt = how is not None and contact and how.how in (lost.NEVER_ON_WAN, lost.STOPPED_INBOUND)
     harm = "latent"

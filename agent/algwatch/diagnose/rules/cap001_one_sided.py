@@ -36,8 +36,9 @@ def check(context: Context) -> Finding | None:
     present = [side for side, first in enumerate(context.first) if first is not None]
     if not present or (LAN in present and WAN in present):
         return None
-    # A live tap may simply not have seen the other copy yet.
-    if not context.finished and context.now - context.started < TIMER_B:
+    # A live tap may simply not have seen the other copy yet, or have lost it.
+    since = max(context.started, context.lost_at)
+    if not context.finished and context.now - since < TIMER_B:
         return None
     side = present[0]
     first = context.first[side]

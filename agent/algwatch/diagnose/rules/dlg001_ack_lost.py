@@ -12,9 +12,10 @@ Why it breaks calls
     call with BYE: the call is answered, talks, and drops.
 
 What else looks the same
-    A capture that ends too early (CAP005); an ACK that crosses one retransmission on the way; an
-    ACK that took a way without a tap: then the 2xx stops coming and nobody hangs up. Over TCP the
-    2xx is repeated all the same.
+    A capture that ends too early (CAP005), or that lost packets meanwhile (CAP002): then a place is
+    named only where the ACK was seen to cross the router; an ACK that crosses one retransmission on
+    the way; an ACK that took a way without a tap: then the 2xx stops coming and nobody hangs up.
+    Over TCP the 2xx is repeated all the same.
 
 Recommendation
     See the finding beside this one that names the cause (DLG002, DLG004, ALG011). Without one:
@@ -52,6 +53,10 @@ READINGS = {
     lost.NOT_SENT: ("phone", "the phone never sent an ACK"),
     lost.IGNORED: ("phone", "the ACK was delivered, and the phone still repeats its 2xx"),
     lost.ANSWER_STOPPED: ("router", "the 2xx itself never crossed the router"),
+    lost.UNSEEN: (
+        "unknown",
+        "packets were lost in the capture meanwhile, so it is not known what became of the ACK",
+    ),
     lost.ONE_SIDED: ("unknown", "no ACK on this side of the router"),
     lost.ONE_SIDED_IGNORED: ("unknown", "an ACK was sent, and the 2xx still comes"),
 }
@@ -85,7 +90,7 @@ def _not_dropped(d: Dialog, how: lost.LostAck, now: int) -> str:
 
 
 def check(call: Call, context: Context) -> Finding | None:
-    how = lost.lost_ack(call, context.now)
+    how = lost.lost_ack(call, context)
     if how is None:
         return None
     d = how.dialog
@@ -117,9 +122,11 @@ def check(call: Call, context: Context) -> Finding | None:
     else:
         harm = "latent"
         so = _not_dropped(d, how, context.now)
+    known = how.how != lost.UNSEEN or harm == "observed"
     return RULE.finding(
         where, harm, call.call_id,
-        f"The 2xx of {call.to if d.by_caller else call.from_} was never acknowledged and came "
-        f"{how.repeats + 1} times: {what}; {so}.",
+        f"The 2xx of {call.to if d.by_caller else call.from_} "
+        f"{'was never' if known else 'was not seen to be'} acknowledged and came "
+        f"{how.repeats + 1} times: {what}{f'; {so}' if known else ''}.",
         proof, f"{call.call_id}/{d.invite.cseq if d.invite else 0}",
     )  # fmt: skip

@@ -41,7 +41,7 @@ RULE = Rule(
 
 
 def check(call: Call, context: Context) -> Finding | None:
-    how = lost.lost_ack(call, context.now)
+    how = lost.lost_ack(call, context)
     if how is None or how.how not in (lost.NEVER_ON_WAN, lost.ONE_SIDED):
         return None
     outside = call.dialogs[WAN] if call.two_sided else how.dialog

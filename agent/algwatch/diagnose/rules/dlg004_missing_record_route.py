@@ -38,7 +38,7 @@ RULE = Rule(
 
 
 def check(call: Call, context: Context) -> Finding | None:
-    how = lost.lost_ack(call, context.now)
+    how = lost.lost_ack(call, context)
     if how is None:
         return None
     ack = lost.strange_ack(call, how)

@@ -10,7 +10,8 @@ Why it breaks calls
 
 What else looks the same
     Internet scanners that knock on WAN port 5060: they have no mapping, the router drops them,
-    and nothing is wrong. An INVITE without a retransmission is not judged.
+    and nothing is wrong. An INVITE without a retransmission is not judged. Where the capture lost
+    packets meanwhile (CAP002) only one that was repeated to the end is, and no place is named.
 
 Recommendation
     Router: see what swallowed it (size, RTP port collision, helper). Far side: look for loss or
@@ -44,12 +45,17 @@ def check(call: Call, context: Context) -> Finding | None:
     which = _which(*silent[0][:2])
     if any(_has_response(d, which) for d in call.seen):
         return None
+    lossy = context.lossy(call)
+    if lossy and not any(t.waited_out for _, t, _ in silent):
+        return None  # the response may not have been captured
     lan, wan = (_sent(call.dialogs[side], which) for side in (LAN, WAN))
     where, what = "unknown", "nobody answered it"
     if call.two_sided and (lan or wan):
         if not lan:
             return None  # unsolicited: no mapping, the router's filter did its work
-        if not wan:
+        if lossy:
+            what = "packets were lost in the capture meanwhile, so it is not known how far it came"
+        elif not wan:
             lonely = call.lonely.get("INVITE")
             if lonely is None:
                 return None  # not proved that it never came

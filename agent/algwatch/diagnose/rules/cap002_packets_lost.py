@@ -1,0 +1,49 @@
+"""CAP002: the capture lost packets.
+
+What it sees
+    Packets that found no room in the capture ring of an interface, by the kernel's own count.
+
+Why it breaks calls
+    It does not. But a message that was not seen may have been among them. So of messages and calls
+    of that time nothing is called missing, and nothing that rests on it is put on anybody: what
+    was seen counts, what was not seen is unknown.
+
+What else looks the same
+    Nothing: the kernel counts. Loss on the line is no loss in the capture. What is missing in a
+    capture file is not told by it.
+
+Recommendation
+    Give the ring more memory (ring_bytes), or keep the flood away from the router: what knocks at
+    port 5060 of the WAN has to be captured and read, too.
+
+References
+    Linux, Documentation/networking/packet_mmap.rst (PACKET_STATISTICS, tp_drops).
+"""
+
+from __future__ import annotations
+
+from algwatch.base.packet import SIDE_NAMES
+from algwatch.diagnose.context import Context
+from algwatch.diagnose.finding import Evidence, Finding
+from algwatch.diagnose.rule import CAPTURE, Rule
+
+RULE = Rule(
+    "CAP002", "packets-lost", "warning", CAPTURE, (),
+    "The capture lost packets: of calls of that time nothing is called missing.",
+)  # fmt: skip
+
+
+def check(context: Context) -> list[Finding]:
+    return [_lost(SIDE_NAMES[side], n, context) for side, n in enumerate(context.lost) if n]
+
+
+def _lost(side: str, count: int, context: Context) -> Finding:
+    least = 10 ** (len(str(count)) - 1)  # said again when it is ten times as much, not each second
+    return RULE.finding(
+        "unknown", "none", "",
+        f"The capture of the {side.upper()} lost packets, {least} or more so far: of calls of that "
+        "time nothing is called missing that was not seen.",
+        [Evidence(side, context.lost_at / 1e9, f"{count} packets found no room in the ring",
+                  "all are captured", b"")],
+        f"capture/{side}",
+    )  # fmt: skip
