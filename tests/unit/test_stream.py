@@ -201,3 +201,15 @@ def test_line_ends_that_tcp_cuts_in_two_hide_no_message_and_tell_none_twice() ->
             line = Line().send(*order)
             told = sorted(one.strip() for one in line.whole)
             assert told == sorted((FIRST.strip(), REQUEST.strip()))
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["read on", "from the middle"])
+def test_the_end_of_what_was_read_makes_no_other_method_of_the_next_message(known: bool) -> None:
+    """Sent again, a segment may begin two bytes before the message that follows: IDINVITE."""
+    one = invite("one", b"grows to an ID")
+    two = invite("two")
+    line = Line().send(packet(FIRST, 1000)) if known else Line()
+    begin = 1000 + len(FIRST)
+    end = begin + len(one)
+    line.send(packet(one[:-2], begin), packet(one, begin), packet(one[-2:] + two, end - 2))
+    assert line.whole[known:] == [one, two]

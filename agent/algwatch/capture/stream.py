@@ -134,7 +134,9 @@ class Stream:
 
     def standing(self, place: int) -> int:
         """ANY, SOUND or INSIDE."""
-        standing = SOUND if self.floor is not None and place > self.floor else ANY
+        standing = ANY
+        if self.floor is not None and place != self.floor:
+            standing = SOUND if place > self.floor else INSIDE
         for run in self.runs:
             if run.begin >= place:
                 break
@@ -143,6 +145,8 @@ class Stream:
             start = run.begin + run.at
             if start == place:
                 return ANY
+            if place < start:
+                return INSIDE
             if start < run.end and place < max(run.end + 1, start + run.need):
                 return INSIDE
             standing = SOUND
