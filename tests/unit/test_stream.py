@@ -213,3 +213,16 @@ def test_the_end_of_what_was_read_makes_no_other_method_of_the_next_message(know
     end = begin + len(one)
     line.send(packet(one[:-2], begin), packet(one, begin), packet(one[-2:] + two, end - 2))
     assert line.whole[known:] == [one, two]
+
+
+def test_a_piece_that_begins_with_a_method_and_no_start_line_takes_no_message_with_it() -> None:
+    """The method of a CSeq, behind a segment that the capture missed and in front of a message."""
+    lost = invite("lost")
+    message = invite("kept", b"v=0\r\n" * 20)
+    begin = 1000 + len(lost)
+    cut = lost.index(b"INVITE", 10)
+    line = Line().send(
+        packet(message[:-9], begin), packet(lost[:7], 1000), packet(lost[cut:], 1000 + cut),
+        packet(message[-9:], begin + len(message) - 9),
+    )  # fmt: skip
+    assert line.whole == [message]

@@ -195,7 +195,8 @@ class Stream:
             run.data += data
             run.end += len(data)
         elif len(runs) < MOST_PIECES:
-            run = Run(place, data, starts or place == self.floor)
+            reading = place == self.floor or (starts and not self._is_broken(place, data))
+            run = Run(place, data, reading)
             runs.insert(index, run)
             index += 1
             self.cost += RUN_COST
@@ -211,6 +212,12 @@ class Stream:
             run.end = after.end
             run.told.update(after.told)
             self.cost -= RUN_COST
+
+    def _is_broken(self, place: int, data: bytes) -> bool:
+        """Does it begin, behind something missing, with a line that no message begins with? Read
+        from there, what follows it would be lost with it."""
+        has_line = b"\n" in data.lstrip(b"\r\n")
+        return has_line and not is_sound(data) and self.standing(place) == SOUND
 
     def next_message(self, run: Run) -> bytes | None:
         """The next message of a run that was not told yet, and none that is INSIDE another."""
