@@ -16,6 +16,8 @@ HEAD = (
 )
 SIPFRAG = b"SIP/2.0 200 OK\r\nCall-ID: 1\r\nContent-Length: 0\r\n\r\n"
 BODIES = (b"", b"\r\n \r\n\r\n", SIPFRAG * 3, b"SIP/2.0/UDP h\r\nINVITE sip:b SIP/2.0\r\n\r\n")
+ENDED = 4  # a body that may end in what a message begins with, and nothing more
+BODIES += (b"PRACK INFO sip:b ",)
 UPGRADE = b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: sip\r\n\r\n"
 
 
@@ -148,7 +150,9 @@ def segments(script: Script, network: Network) -> Iterator[bytes]:
         network.connections.append(connection)
     sport, seq, _ = connection
     text = b""
-    kind = 0 if lost else how >> 4 & 3
+    kind = how >> 4 & 3
+    if lost:
+        kind = ENDED if kind == 3 else 0
     count = 1 + (how >> 2) % (2 if kind == 2 else 3)
     connection[2] += count * (4 if kind == 2 else 1)
     network.most = max(network.most, connection[2])

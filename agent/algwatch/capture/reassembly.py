@@ -339,8 +339,8 @@ class Reassembler:
         one = self._pending[key]
         self.incomplete += isinstance(one, Datagram) or one.unread
         self._drop(key)
-        if isinstance(one, Stream) and one.read_up_to is not None:
-            self._remember(self._flows, key, one.seq(one.read_up_to))
+        if isinstance(one, Stream) and (reached := one.read_up_to) is not None:
+            self._remember(self._flows, key, one.seq(reached))
 
     def _make_room(self) -> None:
         while self.held > self._limit and self._pending:

@@ -33,6 +33,11 @@ _HEADER_END = re.compile(rb"\r?\n\r?\n")
 _CONTENT_LENGTH = re.compile(rb"\n(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r?\n", re.I)
 _LINE_ENDS = re.compile(rb"[\r\n]+")
 _START_LINE = re.compile(rb"[\r\n]*(?:SIP/2\.0 [1-6][0-9][0-9] |[!-~]+ [!-~]+ SIP/2\.0\r?\n)")
+# One that the end of a lost message stands in front of: ACK foINVITE sip:b SIP/2.0.
+_LATER_START = re.compile(
+    rb"SIP/2\.0 [1-6][0-9][0-9] |(?:INVITE|ACK|BYE|CANCEL|REGISTER|OPTIONS|PRACK|UPDATE|INFO"
+    rb"|MESSAGE|SUBSCRIBE|NOTIFY|REFER|PUBLISH) [!-~]+ SIP/2\.0\r?\n"
+)
 _VIA = b"SIP/2.0/"  # the rest of a Via that was cut there, no status line
 _WORDS = frozenset(START_WORDS)
 _begin = attrgetter("begin")
@@ -229,7 +234,8 @@ class Stream:
             elif ends := _LINE_ENDS.match(data, run.at):  # between messages: RFC 3261 section 7.5
                 run.skip(ends.end() - run.at)  # bytes, because TCP may cut a pair in two
             elif not may_start(data, run.at):
-                run.reading = False  # the thread is lost; the next start line finds it
+                # If the thread is lost, the next start line finds it.
+                run.reading = self._skip_end(run)
             elif not run.is_whole():
                 return None
             elif run.need > LONGEST:
@@ -240,15 +246,29 @@ class Stream:
                 standing = ANY if in_step else self.standing(run.begin)
                 if standing == INSIDE:
                     return None
-                if standing == SOUND and not is_sound(data, run.at):
-                    run.reading = False
-                    return None
+                if not in_step and not is_sound(data, run.at):
+                    if self._skip_end(run):
+                        continue
+                    if standing == SOUND:
+                        run.reading = False
+                        return None
                 with memoryview(data) as view:
                     message = bytes(view[run.at : run.at + run.need])
                 self._tell(run, here, here + run.need)
                 run.skip(run.need)
                 return message
         return None
+
+    def _skip_end(self, run: Run) -> bool:
+        """Skip what a lost message left in front of a start line: nobody saw where it began, and
+        it looked like the beginning of one. False: there is none."""
+        if run.begin == self.floor:
+            return False
+        found = _LATER_START.search(run.data, run.at, run.data.find(b"\n", run.at) + 1)
+        if found is None:
+            return False
+        run.skip(found.start() - run.at)
+        return True
 
     def _tell(self, run: Run, place: int, end: int) -> None:
         if place not in run.told:
