@@ -16,8 +16,11 @@ HEAD = (
 )
 SIPFRAG = b"SIP/2.0 200 OK\r\nCall-ID: 1\r\nContent-Length: 0\r\n\r\n"
 BODIES = (b"", b"\r\n \r\n\r\n", SIPFRAG * 3, b"SIP/2.0/UDP h\r\nINVITE sip:b SIP/2.0\r\n\r\n")
-ENDED = 4  # a body that may end in what a message begins with, and nothing more
-BODIES += (b"PRACK INFO sip:b ",)
+# A body whose end may look like the beginning of a message, but for a start line. Without a line
+# end: a piece with a whole line that is none is taken for a message where nothing came before. And
+# alone: one that comes in a segment with the next one takes along what follows that.
+ENDED = 4
+BODIES += (b"PRACK INFO sip:b " * 4000,)
 UPGRADE = b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: sip\r\n\r\n"
 
 
@@ -153,7 +156,7 @@ def segments(script: Script, network: Network) -> Iterator[bytes]:
     kind = how >> 4 & 3
     if lost:
         kind = ENDED if kind == 3 else 0
-    count = 1 + (how >> 2) % (2 if kind == 2 else 3)
+    count = 1 + (how >> 2) % (3, 3, 2, 3, 1)[kind]
     connection[2] += count * (4 if kind == 2 else 1)
     network.most = max(network.most, connection[2])
     for _ in range(count):

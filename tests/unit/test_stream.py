@@ -249,3 +249,26 @@ def test_the_end_of_a_lost_body_takes_no_message_with_it(
                 assert line.send(*order).whole.count(message) == 1, order
                 line.send(packet(lost[len(before) : -len(end)], 1000 + len(before)))
                 assert line.whole.count(lost) == 1, "it came after all"
+
+
+ENDED = b"INFO sip:b PRACK INFO sip:"
+LOST = invite("lost", b"PRACK " * 20 + ENDED)
+KEPT = invite("kept")
+BEHIND = 1000 + len(LOST)
+HALVES = [packet(LOST[:-100], 1000), packet(ENDED, BEHIND - len(ENDED))]
+
+
+@pytest.mark.parametrize("cut", [len(KEPT), 50])
+def test_a_length_says_where_the_next_message_begins_though_the_body_has_a_hole(cut: int) -> None:
+    kept = [packet(KEPT[:cut], BEHIND)]
+    if cut < len(KEPT):
+        kept.append(packet(KEPT[cut:], BEHIND + cut))
+    for order in itertools.permutations([HALVES[1], *kept]):
+        line = Line().send(HALVES[0], *order)
+        assert line.whole == [KEPT], order
+        assert line.send(packet(LOST[-110:-20], BEHIND - 110)).whole == [KEPT, LOST]
+
+
+def test_what_comes_behind_a_hole_that_was_given_up_is_told_at_once() -> None:
+    line = Line().send(*HALVES)
+    assert line.send(packet(KEPT, BEHIND), step=HOLE + SECOND).whole == [KEPT]

@@ -152,7 +152,8 @@ class Stream:
                 return ANY
             if place < start:
                 return INSIDE
-            if start < run.end and place < max(run.end + 1, start + run.need):
+            inside = start < run.end and place < max(run.end + 1, start + run.need)
+            if inside and not (place == run.end and self._ends_at(place, run)):
                 return INSIDE
             standing = SOUND
         return standing
@@ -196,6 +197,8 @@ class Stream:
         runs = self.runs
         index = bisect_right(runs, place, key=_begin)
         run = runs[index - 1] if index else None
+        if run is not None and starts and run.end == place and self._ends_at(place, run):
+            run.reading = False
         if run is not None and run.end == place and (run.reading or not starts):
             run.data += data
             run.end += len(data)
@@ -208,15 +211,27 @@ class Stream:
         else:
             return
         self.cost += len(data)
-        # Only who reads from a start takes what does so as well.
         while index < len(runs) and runs[index].begin == run.end:
-            if runs[index].reading and not run.reading:
-                break
-            after = runs.pop(index)
+            after = runs[index]
+            if after.reading and self._ends_at(after.begin, run):
+                run.reading = False
+            if after.reading and not run.reading:
+                break  # only who reads from a start takes what does so as well
+            del runs[index]
             run.data += after.data
             run.end = after.end
             run.told.update(after.told)
             self.cost -= RUN_COST
+
+    def _ends_at(self, place: int, run: Run) -> bool:
+        """Does a message end there in whose body the run lies, as far as the one says that begins
+        in front of it?"""
+        for one in self.runs:
+            if one.begin >= run.begin:
+                return False
+            if one.reading and one.need and one.begin + one.at + one.need == place:
+                return True
+        return False
 
     def _is_broken(self, place: int, data: bytes) -> bool:
         """Does it begin, behind something missing, with a line that no message begins with? Read
@@ -235,7 +250,7 @@ class Stream:
                 run.skip(ends.end() - run.at)  # bytes, because TCP may cut a pair in two
             elif not may_start(data, run.at):
                 # If the thread is lost, the next start line finds it.
-                run.reading = self._skip_end(run)
+                run.reading = _skip_end(run)
             elif not run.is_whole():
                 return None
             elif run.need > LONGEST:
@@ -247,7 +262,7 @@ class Stream:
                 if standing == INSIDE:
                     return None
                 if not in_step and not is_sound(data, run.at):
-                    if self._skip_end(run):
+                    if _skip_end(run):
                         continue
                     if standing == SOUND:
                         run.reading = False
@@ -258,17 +273,6 @@ class Stream:
                 run.skip(run.need)
                 return message
         return None
-
-    def _skip_end(self, run: Run) -> bool:
-        """Skip what a lost message left in front of a start line: nobody saw where it began, and
-        it looked like the beginning of one. False: there is none."""
-        if run.begin == self.floor:
-            return False
-        found = _LATER_START.search(run.data, run.at, run.data.find(b"\n", run.at) + 1)
-        if found is None:
-            return False
-        run.skip(found.start() - run.at)
-        return True
 
     def _tell(self, run: Run, place: int, end: int) -> None:
         if place not in run.told:
@@ -325,6 +329,16 @@ class Stream:
             return True
         unknown = self.floor is None and len(self.runs) == 1
         return len(last.told) > (MOST_TOLD if unknown else MOST_BEHIND)
+
+
+def _skip_end(run: Run) -> bool:
+    """Skip what a lost message left in front of a start line: nobody saw where it began, and
+    it looked like the beginning of one. False: there is no such line."""
+    found = _LATER_START.search(run.data, run.at, run.data.find(b"\n", run.at) + 1)
+    if found is None:
+        return False
+    run.skip(found.start() - run.at)
+    return True
 
 
 def line_ends(data: bytes) -> int:
