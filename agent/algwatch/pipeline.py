@@ -217,18 +217,18 @@ class Pipeline:
     def _moment(self, call: Call, moment: int) -> list[Report]:
         now = self._context.now
         if moment == CLOSED:
-            for dialogs, d in zip(self._dialogs, call.dialogs, strict=True):
+            for d in call.dialogs:
                 if d is not None:
-                    dialogs.forget(d)
+                    self._dialogs[d.side].forget(d)
+            if not call.paired and self._context.apart is None:
+                self._context.apart = call.apart
+            # Scanners knock all day: a router's log is not for them. Nothing of theirs crossed.
+            if call.stranger and self.live:
+                return []
             lossy = self._context.lossy(call)
             summary = CallSummary(call, now, lossy)
             peer = self._remember(call, summary, lossy)
             withdrawn = self._recommender.reconsider(peer) if peer is not None else []
-            if not call.paired and self._context.apart is None:
-                self._context.apart = call.apart
-            # Scanners knock all day: a router's log is not for them.
-            if call.stranger and self.live:
-                return [*withdrawn]
             return [summary, *withdrawn]
         findings = self._engine.call(call)
         advice = self._recommender.call(call, findings) if findings else []
@@ -238,11 +238,10 @@ class Pipeline:
         """What became of the call speaks for or against turning the ALG off. Returns whose
         call it was, when both copies of anything of it were seen. lossy: what was rewritten in
         it may not have been seen, so it speaks for nothing."""
-        crossing = next(iter(call.crossings.values()), None)
-        crossing = next(iter(call.changed.values()), crossing)
-        if crossing is None:
+        kept = call.changed or call.crossings
+        if not kept:
             return None
-        peer = self._peers.of(crossing)
+        peer = self._peers.of(next(iter(kept.values())))
         if lossy:
             return peer
         outcome = summary.outcome

@@ -34,7 +34,10 @@ class Table(dict[K, V], Generic[K, V]):
         """Insert; returns the value that had to go for it, or None."""
         gone = None
         if (stranger or len(self) >= self.limit) and key not in self:
-            gone = self._make_room(key, stranger)
+            if stranger or self._strangers:
+                gone = self._make_room(key, stranger)
+            else:
+                gone = self._evict_oldest()
         self[key] = value
         return gone
 
@@ -51,14 +54,16 @@ class Table(dict[K, V], Generic[K, V]):
         return gone
 
     def _evict_oldest(self) -> V:
+        oldest = self._oldest
         while True:
-            while self._oldest:
-                key, value = self._oldest.pop()
+            while oldest:
+                key, value = oldest.pop()
                 if self.get(key, _ABSENT) is value:  # neither gone nor new since
                     self.evicted += 1
                     del self[key]
                     return value
-            self._oldest = list(islice(self.items(), _AHEAD))[::-1]
+            oldest += islice(self.items(), _AHEAD)
+            oldest.reverse()
 
     def _evict_stranger(self) -> V | None:
         """The oldest stranger that is still here; forgets those that are not."""

@@ -128,7 +128,10 @@ class Call:
         near = self.dialogs[self.callee_side]
         if near is not None and near.answered_at:
             return near
-        return next((d for d in self.seen if d.answered_at), near)
+        for d in self.dialogs:
+            if d is not None and d.answered_at:
+                return d
+        return near
 
     def answer_misdelivered(self) -> bool:
         """The 2xx to a call of the phone reached the LAN, but not the port that the phone asked
@@ -150,11 +153,11 @@ class Call:
 
     def ack(self, now: int) -> str:
         """seen, missing or unknown, of the latest INVITE that was answered. now: ns."""
-        if self.is_plain:
-            return "seen" if any(d.answered_at for d in self.seen) else "unknown"
         d = self.near_callee
         if d is None or not d.answered_at:
             return "unknown"
+        if self.is_plain:
+            return "seen"
         on_side = d is self.dialogs[self.callee_side]
         if d.acked_at and on_side and not (self.ack_misdelivered() and self.keeps_coming(d)):
             return "seen"
@@ -209,31 +212,45 @@ class Call:
             return False
         return not self.survived(d, now)
 
-    def outcome(self, now: int) -> str:
-        """completed, dropped, cancelled, rejected, unanswered, ongoing or unknown. now: ns."""
+    def outcome(self, now: int, ack: str = "") -> str:
+        """completed, dropped, cancelled, rejected, unanswered, ongoing or unknown. now: ns;
+        ack: what ack(now) says, for who has asked it already."""
         seen = self.seen
-        if any(d.answered_at or d.established for d in seen):
-            ended = any(d.bye_at for d in seen)
-            if ended and self.is_plain:
-                return "completed"
-            if self.ack(now) == "missing" or self.ack_ignored(now):
-                near = self.near_callee
-                if near is not None and self.dropped(near, now):
-                    return "dropped"
-                waits = any(d.answered_at and now - d.answered_at < ACK_WAIT for d in seen)
-                return "completed" if ended else "ongoing" if waits else "unknown"
-            if all(d.partial for d in seen) and not ended:
-                return "unknown"
-            return "completed" if ended else "ongoing"
-        if any(d.cancelled_at or d.rejected == 487 for d in seen):
-            return "cancelled"
-        if any(d.rejected for d in seen):
-            return "rejected"
-        if any(d.timed_out for d in seen):
-            return "unanswered"
-        if any(d.invite is not None and d.invite.provisional_at for d in seen):
-            return "ongoing"
-        return "unknown"
+        spoken = ended = False
+        for d in seen:
+            if d.answered_at or d.established:
+                spoken = True
+            if d.bye_at:
+                ended = True
+        if not spoken:
+            return self._unanswered(seen)
+        if ended and self.is_plain:
+            return "completed"
+        if (ack or self.ack(now)) == "missing" or self.ack_ignored(now):
+            near = self.near_callee
+            if near is not None and self.dropped(near, now):
+                return "dropped"
+            waits = any(d.answered_at and now - d.answered_at < ACK_WAIT for d in seen)
+            return "completed" if ended else "ongoing" if waits else "unknown"
+        if ended:
+            return "completed"
+        return "unknown" if all(d.partial for d in seen) else "ongoing"
+
+    @staticmethod
+    def _unanswered(seen: list[Dialog]) -> str:
+        """The outcome of a call that has no 2xx and no ACK to one. The strongest word of any side
+        counts."""
+        said = "unknown"
+        for d in seen:
+            if d.cancelled_at or d.rejected == 487:
+                return "cancelled"
+            if d.rejected:
+                said = "rejected"
+            elif d.timed_out and said != "rejected":
+                said = "unanswered"
+            elif said == "unknown" and d.invite is not None and d.invite.provisional_at:
+                said = "ongoing"
+        return said
 
     def let_go(self) -> None:
         """Drop the bytes of a call whose 2xx came once and was acknowledged: its INVITE may ring

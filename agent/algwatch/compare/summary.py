@@ -20,8 +20,8 @@ class CallSummary:
         self.call_id = call.call_id
         self.from_ = call.from_
         self.to = call.to
-        self.outcome = call.outcome(now)
         self.ack = call.ack(now)
+        self.outcome = call.outcome(now, self.ack)
         if lossy:
             self._doubt(call)
         seen = call.seen
