@@ -160,9 +160,11 @@ class Pipeline:
         return reports
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """{"capture": {...}, "crossings": {...}} as in `analyze --json`."""
+        """{"capture": {...}, "crossings": {...}} as in `analyze --json`; where a table was full
+        also {"evicted": {...}}."""
         sip = self._context.sip
         p = self._pairing
+        evicted = self._evicted()
         return {
             "capture": {
                 "sip_messages": sum(sip),
@@ -176,7 +178,21 @@ class Pipeline:
                 "wan_only": p.wan_only if p else 0,
                 "rewritten": p.rewritten if p else 0,
             },
+            **({"evicted": evicted} if evicted else {}),
         }
+
+    def _evicted(self) -> dict[str, int]:
+        """What had to go for want of room, by kind; only what did."""
+        transactions = [t.table for t in self._transactions]
+        evicted = {
+            "transactions": sum(t.evicted for t in transactions),
+            "dialogs": sum(d.table.evicted for d in self._dialogs),
+            "calls": self._calls.table.evicted,
+            "sightings": self._pairing.dropped if self._pairing is not None else 0,
+            "phones": self._peers.evicted,
+            "strangers": sum(t.strangers for t in transactions),
+        }
+        return {what: count for what, count in evicted.items() if count}
 
     @property
     def failures(self) -> dict[str, int]:

@@ -10,7 +10,7 @@ from algwatch.base.packet import LAN, WAN, Tap
 from algwatch.base.table import Table
 from algwatch.diagnose.finding import Finding
 from algwatch.pipeline import Pipeline, Report
-from craft import House, Incoming, Packet, batch, frame, outgoing, register, request
+from craft import House, Incoming, Outgoing, Packet, batch, frame, outgoing, register, request
 
 
 def knocks(rng: Random, start: int, end: int, count: int, wan: str) -> list[Packet]:
@@ -70,6 +70,21 @@ def test_a_flood_of_strangers_does_not_hide_a_call_that_dies() -> None:
     found = [(f.rule, f.harm, f.where) for f in loud if isinstance(f, Finding)]
     assert [f for f in found if f[0] != "CAP005"] == [f for f in wanted if f[0] != "CAP005"]
     assert pipeline.counts()["capture"]["wan"] > 18_000
+    evicted = pipeline.counts()["evicted"]
+    assert evicted["strangers"] > 10_000
+    assert not evicted.keys() & {"transactions", "dialogs", "calls", "phones"}
+
+
+def test_what_had_to_go_for_want_of_room_is_counted_by_kind() -> None:
+    house = House()
+    for i in range(300):
+        Outgoing(house, f"c{i}").invite(1 + i / 100)
+    pipeline = Pipeline([Tap("lan", LAN)], live=True, strict=True)
+    copies = house.sorted()[0]
+    pipeline.feed(batch(copies[:256], LAN))
+    assert "evicted" not in pipeline.counts()
+    pipeline.feed(batch(copies[256:], LAN))
+    assert pipeline.counts()["evicted"] == {"dialogs": 44, "calls": 44}
 
 
 def test_memory_in_a_flood_is_bounded() -> None:
@@ -87,6 +102,7 @@ def test_the_oldest_entry_of_a_full_table_goes_also_when_others_went_and_came_ag
     table.add(3, [3])  # the same key, the youngest now
     table.add(41, [41])
     assert table.evicted == 1
+    assert table.strangers == 0
     gone = [table.add(key, [key]) for key in range(100, 140)]
     assert gone == [[key] for key in (2, *range(4, 41), 3, 41)]
 
@@ -99,6 +115,7 @@ def test_strangers_have_a_quarter_of_a_table_and_go_first() -> None:
         table.add(key, "stranger", stranger=True)
     assert [key for key in table if key < 10] == list(range(6))
     assert [key for key in table if key >= 10] == [18, 19]
+    assert (table.evicted, table.strangers) == (0, 8)
     table.add(6, "friend")
     table.add(7, "friend")
     assert sorted(table) == list(range(8))

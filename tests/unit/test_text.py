@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
 
 import pytest
+from algwatch import pipeline
 from algwatch.cli.analyze import Source
 from algwatch.report.render.ink import Ink
 from algwatch.report.render.json import write_json
@@ -44,6 +46,21 @@ def test_a_healthy_call_needs_nothing_done() -> None:
     assert status == 0
     assert "Verdict: The call completed, and the router changed nothing." in text
     assert "What to do" not in text and "Nothing hurts: nothing to do." in text
+
+
+def test_what_was_forgotten_for_want_of_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "LAPTOP", pipeline.Limits(2, 4096, 4096, 1024))
+    text, _ = shown(**recorded("1"))
+    files = [str(path) for paths in recorded("1").values() for path in paths]
+    out = io.StringIO()
+    source = Source([], files[:1], files[1:], [5060])
+    write_json(source.reports(), source.counts, out)
+    verdict = json.loads(out.getvalue())
+    assert list(verdict)[:4] == ["schema", "capture", "crossings", "evicted"]
+    gone = verdict["evicted"]
+    assert list(gone) == ["transactions"] and gone["transactions"] > 0
+    told = f"More went on at once than is followed; forgotten early: {gone['transactions']} trans"
+    assert told in flat(text)
 
 
 def test_what_may_still_do_harm_is_not_called_nothing() -> None:

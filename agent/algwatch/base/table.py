@@ -16,8 +16,8 @@ _ABSENT = object()
 
 
 class Table(dict[K, V], Generic[K, V]):
-    """limit: entries. evicted: how many had to go. "Oldest" is by insertion. Reading costs
-    what reading a dict costs.
+    """limit: entries. evicted: how many had to go, without strangers'; strangers: how many of
+    theirs. "Oldest" is by insertion. Reading costs what reading a dict costs.
 
     Entries of strangers (see sip/strangers.py) have a quarter of the room at most, and go first:
     a flood from outside must not push out what is being followed.
@@ -26,7 +26,7 @@ class Table(dict[K, V], Generic[K, V]):
     def __init__(self, limit: int) -> None:
         super().__init__()
         self.limit = limit
-        self.evicted = 0
+        self.evicted = self.strangers = 0
         self._strangers: deque[K] = deque()
         self._oldest: list[tuple[K, V]] = []  # the oldest is the last
 
@@ -70,7 +70,7 @@ class Table(dict[K, V], Generic[K, V]):
         while self._strangers:
             gone = self.pop(self._strangers.popleft(), None)
             if gone is not None:
-                self.evicted += 1
+                self.strangers += 1
                 return gone
         return None
 

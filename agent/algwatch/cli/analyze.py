@@ -140,7 +140,8 @@ class Source:
             print(f"algwatch: rule {rule} failed {failures} times: please report", file=sys.stderr)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """The parts "capture" and "crossings" of the finished reports."""
+        """The parts "capture", "crossings" and "evicted" (see Pipeline.counts) of the finished
+        reports."""
         scanned = self._scanned.as_dict()
         capture = {
             "packets": scanned["packets"],

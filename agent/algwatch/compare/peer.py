@@ -71,6 +71,10 @@ class Peers:
     def __init__(self, limit: int) -> None:
         self._table: Table[bytes, Peer] = Table(limit)
 
+    @property
+    def evicted(self) -> int:
+        return self._table.evicted
+
     def of(self, crossing: Crossing) -> Peer:
         way = crossing.way
         key = way.peer if way is not None else crossing.phone + crossing.remote

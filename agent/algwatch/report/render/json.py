@@ -24,15 +24,18 @@ def write_json(
     counts: Callable[[], dict[str, dict[str, int]]],
     out: IO[str],
 ) -> int:
-    """Print the object of all reports; counts is asked when they are all there ("capture" and
-    "crossings"). Returns the exit status: 1 when something is observed or certain to hurt."""
+    """Print the object of all reports; counts is asked when they are all there ("capture",
+    "crossings" and, where anything was, "evicted"). Returns the exit status: 1 when
+    something is observed or certain to hurt."""
     with _scratch() as calls, _scratch() as found:
         spool = _Spool(calls, found)
         for report in reports:
             spool.add(report)
         numbers = counts()
-        out.write(f'{{"schema":{SCHEMA},"capture":{_flat(numbers["capture"])}')
-        out.write(f',"crossings":{_flat(numbers["crossings"])},"calls":[')
+        out.write(f'{{"schema":{SCHEMA}')
+        for name, values in numbers.items():
+            out.write(f',"{name}":{_flat(values)}')
+        out.write(',"calls":[')
         spool.copy_calls(out)
         out.write('],"findings":[')
         spool.copy_findings(out)

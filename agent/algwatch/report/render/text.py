@@ -285,6 +285,9 @@ class Page:
             if capture.get(name):
                 parts.append(f"{capture[name]} {name}")
         self.paragraph(", ".join(parts) + ".")
+        if "evicted" in counts:
+            gone = ", ".join(f"{n} {what}" for what, n in counts["evicted"].items())
+            self.paragraph(f"More went on at once than is followed; forgotten early: {gone}.")
         if self.ladder.dropped:
             shown = ", ".join(f"{n} {r} ({HARM_WORDS[h]})"
                               for (r, h), n in sorted(self.collected.unshown.items()))  # fmt: skip
