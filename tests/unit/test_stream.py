@@ -228,27 +228,21 @@ def test_a_piece_that_begins_with_a_method_and_no_start_line_takes_no_message_wi
     assert line.whole == [message]
 
 
-@pytest.mark.parametrize(
-    ("end", "cuts"),
-    [(b"ACK fo", (None, 30, 200)), (b"INFO SIP/2", (None, 30, 200)), (b"I", (None, 200)),
-     (b"SIP", (None, 200)), (b"PR\r\n", (None, 30, 200)), (b"SIP/2.0 1", (None, 30, 200))],
-)  # fmt: skip
-def test_the_end_of_a_lost_body_takes_no_message_with_it(
-    end: bytes, cuts: tuple[int | None, ...]
-) -> None:
+@pytest.mark.parametrize("end", [b"ACK fo", b"INFO SIP/2", b"I", b"SIP", b"PR\r\n", b"SIP/2.0 1"])
+@pytest.mark.parametrize("cut", [None, 2, 5, 30, 200])
+def test_the_end_of_a_lost_body_takes_no_message_with_it(end: bytes, cut: int | None) -> None:
     """Though it looks like the beginning of one, and whatever comes first."""
     lost, message = invite("lost", b"v=0\r\n" + end), invite("kept")
     begin = 1000 + len(lost)
-    for cut in cuts:
-        pieces = [packet(end, begin - len(end)), packet(message[:cut], begin)]
-        if cut is not None:
-            pieces.append(packet(message[cut:], begin + cut))
-        for before in (b"", lost[:9]):  # the capture began in the middle; a hole
-            for order in itertools.permutations(pieces):
-                line = Line().send(packet(before, 1000)) if before else Line()
-                assert line.send(*order).whole.count(message) == 1, order
-                line.send(packet(lost[len(before) : -len(end)], 1000 + len(before)))
-                assert line.whole.count(lost) == 1, "it came after all"
+    pieces = [packet(end, begin - len(end)), packet(message[:cut], begin)]
+    if cut is not None:
+        pieces.append(packet(message[cut:], begin + cut))
+    for before in (b"", lost[:9]):  # the capture began in the middle; a hole
+        for order in itertools.permutations(pieces):
+            line = Line().send(packet(before, 1000)) if before else Line()
+            assert line.send(*order).whole.count(message) == 1, order
+            line.send(packet(lost[len(before) : -len(end)], 1000 + len(before)))
+            assert line.whole.count(lost) == 1, "it came after all"
 
 
 ENDED = b"INFO sip:b PRACK INFO sip:"

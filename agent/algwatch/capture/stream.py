@@ -334,10 +334,15 @@ class Stream:
 def _skip_end(run: Run) -> bool:
     """Skip what a lost message left in front of a start line: nobody saw where it began, and
     it looked like the beginning of one. False: there is no such line."""
-    found = _LATER_START.search(run.data, run.at, run.data.find(b"\n", run.at) + 1)
+    data, at = run.data, run.at
+    for start in range(at + 1, min(at + 4, len(data))):  # of a first word: RINVITE
+        if may_start(data, start):
+            run.skip(start - at)
+            return True
+    found = _LATER_START.search(data, at, data.find(b"\n", at) + 1)
     if found is None:
         return False
-    run.skip(found.start() - run.at)
+    run.skip(found.start() - at)
     return True
 
 
