@@ -109,6 +109,7 @@ class Pipeline:
             transactions.duplicate = None
         if events:
             self._calls.feed(self._dialogs[side].feed(events, batch))
+            context.forgets = self._calls.table.evicted > 0
         if self._pairing is not None and side != UNKNOWN:
             for row, i in other:
                 if row[KIND] == KIND_KEEPALIVE and side == LAN:
@@ -276,7 +277,7 @@ class Pipeline:
         """For CAP005: calls whose beginning or end is not in the capture."""
         context = self._context
         partial = [d for d in call.seen if d.partial and d.first is not None]
-        if partial:
+        if partial and not context.forgets:
             context.partial += 1
             context.partial_example = context.partial_example or partial[0].first
         waiting = [d.answer or d.request for d in call.seen if not d.ended_at and not d.rejected]

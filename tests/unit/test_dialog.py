@@ -194,6 +194,22 @@ def test_other_requests_of_a_phone_make_no_dialog() -> None:
     assert read(packets)[1] == []
 
 
+def test_a_bye_alone_opens_a_dialog_unless_calls_had_to_go() -> None:
+    # Of a call that was forgotten it could say nothing, and would push out one that is followed.
+    house = House()
+    for i in range(41):
+        Outgoing(house, f"c{i}").invite(1 + i / 100)
+    call = Outgoing(house, "began earlier")
+    call.invite(0)
+    call.ok(0.1)
+    call.bye(3)
+    packets = house.sorted()[0][2:]
+    dialogs, kept = read(packets, limit=50)
+    assert (dialogs.table.evicted, len(kept), kept[-1].partial) == (0, 42, True)
+    dialogs, kept = read(packets, limit=40)
+    assert (dialogs.table.evicted, len(kept), kept[-1].partial) == (1, 40, False)
+
+
 def test_a_full_table_lets_the_oldest_dialog_go_and_counts_it() -> None:
     house = House()
     for i in range(300):

@@ -18,12 +18,13 @@ class Context:
     said: keys of what was said already. partial, undecided: calls whose beginning or end the
     capture does not hold, with examples. apart: the first message of a call on the LAN and on the
     WAN, too far apart in time to be paired. lost: packets a side that were not captured; lost_at:
-    ns, until when the latest of them came, or an interface was gone.
+    ns, until when the latest of them came, or an interface was gone. forgets: calls had to go for
+    want of room.
     """
 
-    __slots__ = ("apart", "duplicate", "duplicates", "finished", "first", "lost", "lost_at", "now",
-                 "partial", "partial_example", "peers", "said", "sip", "started", "two_sided",
-                 "undecided", "undecided_example")  # fmt: skip
+    __slots__ = ("apart", "duplicate", "duplicates", "finished", "first", "forgets", "lost",
+                 "lost_at", "now", "partial", "partial_example", "peers", "said", "sip", "started",
+                 "two_sided", "undecided", "undecided_example")  # fmt: skip
 
     def __init__(self, two_sided: bool, peers: Peers) -> None:
         self.two_sided = two_sided
@@ -39,6 +40,7 @@ class Context:
         self.apart: tuple[Sighting, Sighting] | None = None
         self.lost = [0, 0, 0]
         self.lost_at = 0
+        self.forgets = False
         self.partial = self.undecided = 0
         self.partial_example: Sighting | None = None
         self.undecided_example: Sighting | None = None
@@ -50,6 +52,9 @@ class Context:
     def lossy(self, call: Call) -> bool:
         """Whether something of it may have come and not be known: then what was not seen is not
         missing."""
+        # One that goes on after it had to go: each side goes on at another message.
+        if self.forgets and any(d.partial for d in call.seen):
+            return True
         if not self.lost_at:
             return False
         # Of one whose beginning nobody saw that may be what was lost.

@@ -121,6 +121,8 @@ class Dialogs:
             if d is None:
                 if code not in (REQUEST, FINAL, ORPHAN):
                     continue  # the echo of a call that is over
+                if method == BYE and self.table.evicted:
+                    continue  # of a call that had to go: nothing could be said of it
                 d = Dialog(row[CALL], self.side, at)
                 d.caller_tag = row[FROM_TAG]
                 d.stranger = t.stranger

@@ -55,7 +55,7 @@ READINGS = {
     lost.ANSWER_STOPPED: ("router", "the 2xx itself never crossed the router"),
     lost.UNSEEN: (
         "unknown",
-        "packets were lost in the capture meanwhile, so it is not known what became of the ACK",
+        "not all of the call was captured and kept, so it is not known what became of the ACK",
     ),
     lost.ONE_SIDED: ("unknown", "no ACK on this side of the router"),
     lost.ONE_SIDED_IGNORED: ("unknown", "an ACK was sent, and the 2xx still comes"),

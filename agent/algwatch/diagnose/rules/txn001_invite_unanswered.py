@@ -54,7 +54,7 @@ def check(call: Call, context: Context) -> Finding | None:
         if not lan:
             return None  # unsolicited: no mapping, the router's filter did its work
         if lossy:
-            what = "packets were lost in the capture meanwhile, so it is not known how far it came"
+            what = "not all of the call was captured and kept, so it is not known how far it came"
         elif not wan:
             lonely = call.lonely.get("INVITE")
             if lonely is None:
