@@ -14,6 +14,8 @@ An input is a script (see `play`): packets honest or not, in batches, with a clo
 - Honest senders are heard: a message whose fragments or segments all come, in any order, some
   twice, between those of others and whatever a piece of it looks like, is found with the bytes
   that were sent; over TCP once, and where all came in order nothing else is.
+- Nothing is made up: where all are honest, a message over UDP was sent, and one over TCP stands
+  in what one connection sent.
 
 All but one of LONG_PART inputs are short: SHORT bytes, made from one of FEW packets. The loop keeps
 an input when it reaches a state (what is held, made, given up, in powers of two) that no input
@@ -80,6 +82,7 @@ class Checked:
         self.given_up = (0, 0, 0, 0, 0, 0)
         self.times: set[int] = set()
         self.found: list[bytes] = []
+        self.over_udp: set[bytes] = set()
 
     def feed(self, packets: list[bytes]) -> None:
         if not packets:
@@ -163,7 +166,10 @@ class Checked:
         for row in native.ROW.iter_unpack(batch.rows):
             if row[13] == native.KIND_SIP:
                 whole = bytes(batch.buffer[row[8] : row[8] + row[9]])
-                self.found.append(whole.lstrip(b"\r\n"))  # of keep-alives in front of it
+                whole = whole.lstrip(b"\r\n")  # keep-alives in front of it
+                self.found.append(whole)
+                if not row[12] & native.ROW_TCP:
+                    self.over_udp.add(whole)
 
     def state(self) -> int:
         """What was reached, coarsely."""
@@ -213,6 +219,7 @@ def play(data: bytes) -> int:
             checked.feed(packets)
             packets = []
             checked.now += PAUSES[script.byte() % len(PAUSES)] * NS
+        network.now = checked.now
         more = list(senders.MAKERS[step & 7](script, network))
         # Who comes after so many others that his place is forgotten is not heard.
         mixed = step & 0x80 and network.most <= MOST_TOLD
@@ -220,6 +227,8 @@ def play(data: bytes) -> int:
     checked.feed(packets)
     if not small and not checked.given_up[2]:
         check_heard(checked.found, network)
+    if network.honest:
+        check_sent(checked, network)
     return checked.state()
 
 
@@ -231,6 +240,16 @@ def check_heard(found: list[bytes], network: senders.Network) -> None:
         assert found.count(message) == 1, f"told twice: {message!r}"
     if network.in_order:
         assert heard == set(network.sent), heard - set(network.sent)
+
+
+def check_sent(checked: Checked, network: senders.Network) -> None:
+    made_up = checked.over_udp.difference(network.sent)
+    assert not made_up, f"nobody sent: {made_up!r}"
+    strange = set(checked.found).difference(network.sent)
+    if strange:  # of a message of which a part was lost, or in a body
+        texts = [*network.texts, *(one.text for one in network.connections)]
+        made_up = {one for one in strange if not any(one in text for text in texts)}
+        assert not made_up, f"nobody sent: {made_up!r}"
 
 
 def mutated(chance: Callable[[], float], data: bytes, other: bytes, longest: int) -> bytes:

@@ -6,6 +6,8 @@ import struct
 from collections.abc import Iterator
 from itertools import pairwise
 
+from algwatch.capture.reassembly import FLOW_SECONDS, FRAGMENT_SECONDS, SECOND
+
 UDP, TCP = 17, 6
 ADDRESSES = ((bytes((192, 168, 1, 10)), bytes((203, 0, 113, 5))), (bytes(15) + b"\1", bytes(16)))
 
@@ -54,20 +56,37 @@ class Script:
         return size if size < 240 else (size - 239) * 300
 
 
+class Connection:
+    """messages: what may be taken for one in it. used: when it sent last, ns."""
+
+    __slots__ = ("first", "messages", "seq", "sport", "text", "used")
+
+    def __init__(self, sport: int, seq: int) -> None:
+        self.sport, self.first, self.seq = sport, seq, seq
+        self.messages = self.used = 0
+        self.text = b""
+
+
 class Network:
     """Makes packets, and remembers what honest senders sent.
 
-    once: messages over TCP. in_order: nothing came that may look like another message."""
+    once: messages over TCP. in_order: nothing came that may look like another message.
+    honest: nobody else sent anything. now: ns. idents: when each identification was used last."""
 
-    __slots__ = ("connections", "in_order", "most", "number", "once", "sent")
+    __slots__ = (
+        "connections", "honest", "idents", "in_order", "most", "now", "number", "once", "sent",
+        "texts",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.number = 0
         self.sent: list[bytes] = []
         self.once: list[bytes] = []
-        self.in_order = True
-        # Source port, next sequence number, what may be taken for a message in it.
-        self.connections: list[list[int]] = []
+        self.in_order = self.honest = True
+        self.now = 0
+        self.idents: dict[int, int] = {}
+        self.connections: list[Connection] = []
+        self.texts: list[bytes] = []  # what each connection that ended sent
         self.most = 0  # of a connection
 
     def message(self, body: int, kind: int = 0) -> bytes:
@@ -96,6 +115,9 @@ def segment(seq: int, data: bytes, sport: int, version: int) -> bytes:
     return ipv4(TCP, head + data, 1, 0, version)
 
 
+# After so many ns an identification, or ports and sequence numbers, may be used again.
+IDENT_PAUSE = (FRAGMENT_SECONDS + 1) * SECOND
+CONNECTION_PAUSE = (FLOW_SECONDS + 1) * SECOND
 Range = tuple[int, int]
 CUTS = (0, 1, 1, 1, 2, 2, 3, 7)
 
@@ -117,15 +139,26 @@ def shuffled(script: Script, items: list[Range]) -> list[Range]:
 
 
 def fragments(script: Script, network: Network) -> Iterator[bytes]:
-    """A datagram in fragments that all come."""
-    version, ident = script.below(2), 1000 + network.number
+    """A datagram in fragments that all come; or not all, and then its identification is used again
+    by one of which all do."""
+    how = script.byte()
+    version, lost = how & 1, how & 6 == 6
+    ident = 1000 + network.number
+    if how & 8:
+        old = [one for one, used in network.idents.items() if network.now - used >= IDENT_PAUSE]
+        ident = min(old, default=ident)
+    network.idents[ident] = network.now
     message = network.message(script.size())
-    network.sent.append(message)
     whole = struct.pack("!HHHH", 5060, 5060, 8 + len(message), 0) + message
     parts = cuts(script, len(whole), 8)
     if len(parts) == 1:
         parts = [(0, 64), (64, len(whole))]
     order = shuffled(script, parts)
+    if lost:
+        for low, high in order[1:]:
+            yield fragment(whole, low, high, ident, version)
+        return
+    network.sent.append(message)
     for index, (low, high) in enumerate(order):
         how = script.below(4) if index else 0
         if how > 1:  # grown over another; then also alone
@@ -148,17 +181,21 @@ def segments(script: Script, network: Network) -> Iterator[bytes]:
     again, lost = how & 0xC0 == 0xC0, how & 0xC0 == 0x80
     if which & 1 and network.connections:
         connection = network.connections[(which >> 1) % len(network.connections)]
+        if which & 128 and network.now - connection.used >= CONNECTION_PAUSE:  # from the beginning
+            network.texts.append(connection.text)
+            connection.seq, connection.text = connection.first, b""
     else:
-        connection = [20000 + network.number, which << 24 | 0xFFFF00, 0]
+        connection = Connection(20000 + network.number, which << 24 | 0xFFFF00)
         network.connections.append(connection)
-    sport, seq, _ = connection
+    connection.used = network.now
+    sport, seq = connection.sport, connection.seq
     text = b""
     kind = how >> 4 & 3
     if lost:
         kind = ENDED if kind == 3 else 0
     count = 1 + (how >> 2) % (3, 3, 2, 3, 1)[kind]
-    connection[2] += count * (4 if kind == 2 else 1)
-    network.most = max(network.most, connection[2])
+    connection.messages += count * (4 if kind == 2 else 1)
+    network.most = max(network.most, connection.messages)
     for _ in range(count):
         message = network.message(script.size(), kind)
         text += message
@@ -167,7 +204,8 @@ def segments(script: Script, network: Network) -> Iterator[bytes]:
         if not lost:
             network.sent.append(message)
             network.once.append(message)
-    connection[1] += len(text)
+    connection.seq += len(text)
+    connection.text += text
     parts = cuts(script, len(text), 1)
     if lost:
         network.in_order = False
@@ -187,7 +225,7 @@ def segments(script: Script, network: Network) -> Iterator[bytes]:
 
 def wild(script: Script, network: Network) -> Iterator[bytes]:
     """Anything: fragments and segments whose places and bytes the input chooses."""
-    network.in_order = False
+    network.in_order = network.honest = False
     version = script.below(2)
     data = script.take(script.byte())
     if script.below(4) == 0:
@@ -206,7 +244,7 @@ def wild(script: Script, network: Network) -> Iterator[bytes]:
 
 
 def noise(script: Script, network: Network) -> Iterator[bytes]:
-    network.in_order = False
+    network.in_order = network.honest = False
     yield script.take(script.byte())
 
 

@@ -12,9 +12,11 @@ from algwatch.base import native
 from algwatch.base.packet import Batch
 from algwatch.capture.reassembly import (
     FLOW_COST,
+    FLOW_SECONDS,
     FRAGMENT_SECONDS,
     LIMIT,
     SECOND,
+    STREAM_SECONDS,
     WEBSOCKET_SECONDS,
     Reassembler,
 )
@@ -357,3 +359,57 @@ def test_what_never_became_whole_is_counted() -> None:
     line.send(ipv4(udp(invite("later"))), step=(FRAGMENT_SECONDS + 1) * SECOND)
     assert line.reassembler.pending() == 0
     assert line.reassembler.health() == {"incomplete": 1}
+
+
+def after(line: Line, seconds: int, *packets: bytes, together: bool) -> Line:
+    """All but the first packet come that much later, in one batch with it or each in its own."""
+    if not together:
+        return line.send(packets[0]).send(packets[1], step=seconds * SECOND).send(*packets[2:])
+    buffer, meta = b"", b""
+    for index, packet in enumerate(packets):
+        frame = ether(packet)
+        when = START // SECOND + 1 + (seconds if index else 0)
+        meta += struct.pack("=IIII", when, index, len(buffer), len(frame))
+        buffer += frame
+    line.at = START + (seconds + 2) * SECOND
+    for batch in line.scanner.scan(buffer, meta, line.at):
+        made = line.reassembler.feed(batch)
+        if made is not None:
+            line.take(made)
+        line.take(batch)
+    return line
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["one batch", "live"])
+@pytest.mark.parametrize("seconds", [FRAGMENT_SECONDS + 1, 3600])
+def test_an_identification_used_again_is_another_datagram(seconds: int, together: bool) -> None:
+    """Not the beginning of one message and the rest of the other."""
+    one, two = (fragments(udp(invite(name, b"v=0\r\n" * 90)), 400) for name in ("one", "two"))
+    line = after(Line(), seconds, one[0], *two, together=together)
+    assert line.whole == [invite("two", b"v=0\r\n" * 90)]
+    assert line.reassembler.expired == line.reassembler.incomplete == 1
+    assert line.reassembler.conflicts == 0
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["one batch", "live"])
+@pytest.mark.parametrize("seconds", [STREAM_SECONDS + 1, 3600])
+def test_ports_and_sequence_numbers_used_again_are_another_connection(
+    seconds: int, together: bool
+) -> None:
+    one, two = (segments(invite(name, b"v=0\r\n" * 90), (300,)) for name in ("one", "two"))
+    line = after(Line(), seconds, one[0], *two, together=together)
+    assert line.whole == [invite("two", b"v=0\r\n" * 90)]
+    assert line.reassembler.conflicts == 0
+
+
+@pytest.mark.parametrize("cuts", [(), (300,)], ids=["whole", "in pieces"])
+def test_after_a_silence_nothing_is_a_message_sent_again(cuts: tuple[int, ...]) -> None:
+    """A phone that counts its connections from a fixed number after each start."""
+    names = [str(number) for number in range(8)]
+    line = Line().send(*segments(b"".join(map(invite, names)), (300, 700)))
+    before = [invite(name) for name in names]
+    assert line.whole == before
+    again = segments(invite("new"), cuts)
+    line.send(again[0], step=(FLOW_SECONDS + 1) * SECOND).send(*again[1:])
+    assert line.whole == [*before, invite("new")]
+    assert line.reassembler.repeated == 0

@@ -15,6 +15,7 @@ from algwatch.base import native
 from algwatch.base.packet import Batch
 from algwatch.capture.filter import RAW
 from algwatch.capture.pieces import MOST_PIECES, Datagram
+from algwatch.capture.place import fragment_place, tcp_place
 from algwatch.capture.stream import (
     ANY,
     REPEATED,
@@ -34,10 +35,11 @@ FLOW_COST = 320  # what it costs to remember how far a TCP flow was read
 MOST_FLOWS = 64  # and as many WebSockets: a third of the room
 FRAGMENT_SECONDS = 30  # IPFRAG_TIMEOUT of Linux; RFC 8200 section 4.5 allows 60
 STREAM_SECONDS = 32  # 64*T1: after that a request is dead (RFC 3261 section 17.1.1.2)
+FLOW_SECONDS = 120  # TCP_RTO_MAX of Linux: what comes later is no segment sent again
 WEBSOCKET_SECONDS = 600  # of silence: then the ports may belong to another connection
 
 SECOND = 1_000_000_000
-UDP, TCP = 17, 6
+UDP = 17
 SIP, FRAGMENT, SEGMENT = native.KIND_SIP, native.KIND_FRAGMENT, native.KIND_SEGMENT
 # Ten bytes of white space at most: between messages a keep-alive, inside one a piece of it.
 KEEPALIVE = native.KIND_KEEPALIVE
@@ -101,10 +103,11 @@ class Reassembler:
         self._limit = limit
         self._scanner = native.Scanner(RAW, tap, key, ports, self.counts, max_rows=64)
         self._pending: OrderedDict[bytes, Datagram | Stream] = OrderedDict()
-        # How far each flow was read: the sequence number behind the last whole message.
-        self._flows: OrderedDict[bytes, int] = OrderedDict()
-        # Connections that carry WebSocket, both directions, and when they were last seen, ns.
-        self._websockets: OrderedDict[bytes, int] = OrderedDict()
+        # When each flow was last seen, ns, and how far it was read: the sequence number behind the
+        # last whole message.
+        self._flows: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
+        # Connections that carry WebSocket, both directions, and when they were last seen.
+        self._websockets: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
         self._made: list[tuple[_Packet, bytes]] = []
         self._watermark = 0
 
@@ -148,15 +151,16 @@ class Reassembler:
         if self._websockets and self._is_websocket(raw[:32] + _PORTS.pack(*ends[4:6]), row[0]):
             _is_none(batch, index)
             return
-        place = _tcp_place(head, packet.src + packet.dst)
+        place = tcp_place(head, packet.src + packet.dst)
         if place is None:
             return
         key = packet.key
         seq, behind = (place[0] + place[1]) & 0xFFFFFFFF, place[1]
+        self._give_up_old(key, row[0])
         if key not in self._pending:
-            reached = self._flows.get(key)
+            reached = self._reached(key, row[0])
             if reached is not None and kind != SEGMENT and seq == reached:
-                self._remember(self._flows, key, (seq + length) & 0xFFFFFFFF)
+                self._remember(self._flows, key, row[0], (seq + length) & 0xFFFFFFFF)
                 return  # in order and whole, as most are
             if reached is not None and -REPEATED <= ahead(seq + length, reached) <= 0:
                 if kind == SIP:
@@ -203,7 +207,7 @@ class Reassembler:
                 return None
             self._give_up(key)  # another connection with the same ports
         else:
-            reached = self._flows.get(key)
+            reached = self._reached(key, at)
             if reached is not None and not -REPEATED <= ahead(seq, reached) <= WINDOW:
                 reached = None
         stream = self._pending[key] = Stream(
@@ -230,42 +234,57 @@ class Reassembler:
             self.incomplete += stream.lost
             stream.too_long = stream.lost = 0
         if stream.floor is not None:
-            self._remember(self._flows, key, stream.seq(stream.floor))
+            self._remember(self._flows, key, packet.row[0], stream.seq(stream.floor))
         if stream.runs:
             self._pending.move_to_end(key)
         else:
             self._drop(key)
         self._make_room()
 
-    def _remember(self, flows: OrderedDict[bytes, int], key: bytes, value: int) -> None:
-        if key in flows:
-            flows.move_to_end(key)
+    def _remember(
+        self, table: OrderedDict[bytes, tuple[int, int]], key: bytes, at: int, seq: int = 0
+    ) -> None:
+        if key in table:
+            table.move_to_end(key)
         else:
             self.held += FLOW_COST
-            if len(flows) >= MOST_FLOWS:
-                flows.popitem(last=False)
+            if len(table) >= MOST_FLOWS:
+                table.popitem(last=False)
                 self.held -= FLOW_COST
-        flows[key] = value
+        table[key] = at, seq
+
+    def _recall(
+        self, table: OrderedDict[bytes, tuple[int, int]], key: bytes, at: int, seconds: int
+    ) -> int | None:
+        """What is remembered; None when that is nothing, or too old: then the ports may belong to
+        another connection."""
+        seen = table.get(key)
+        if seen is None:
+            return None
+        if at - seen[0] > seconds * SECOND:
+            del table[key]
+            self.held -= FLOW_COST
+            return None
+        return seen[1]
+
+    def _reached(self, key: bytes, at: int) -> int | None:
+        return self._recall(self._flows, key, at, FLOW_SECONDS)
 
     def _is_websocket(self, key: bytes, at: int) -> bool:
-        seen = self._websockets.get(key)
-        if seen is None:
-            return False
-        if at - seen > WEBSOCKET_SECONDS * SECOND:
-            del self._websockets[key]
-            self.held -= FLOW_COST
+        if self._recall(self._websockets, key, at, WEBSOCKET_SECONDS) is None:
             return False
         self._remember(self._websockets, key, at)
         return True
 
     def _fragment(self, packet: _Packet, head: bytes, data: bytes) -> None:
-        place = _fragment_place(head, packet)
+        place = fragment_place(head, packet.src + packet.dst)
         if place is None:
             return
         ident, offset, more = place
         key = (
             b"f" + packet.key[:32] + packet.key[36:] + ident.to_bytes(4)
         )  # ports have first ones only
+        self._give_up_old(key, packet.row[0])
         datagram = self._pending.get(key)
         if not isinstance(datagram, Datagram):
             datagram = self._pending[key] = Datagram(packet.row[0])
@@ -304,7 +323,8 @@ class Reassembler:
             self._make_room()
             return
         key = packet.key
-        reached = None if key in self._pending else self._flows.get(key)
+        self._give_up_old(key, packet.row[0])
+        reached = None if key in self._pending else self._reached(key, packet.row[0])
         if reached is not None and -REPEATED <= ahead(seq + len(data), reached) <= 0:
             return  # of a message that was whole before
         starts = starts or may_start(data)
@@ -340,21 +360,24 @@ class Reassembler:
         self.incomplete += isinstance(one, Datagram) or one.unread
         self._drop(key)
         if isinstance(one, Stream) and (reached := one.read_up_to) is not None:
-            self._remember(self._flows, key, one.seq(reached))
+            self._remember(self._flows, key, one.touched, one.seq(reached))
 
     def _make_room(self) -> None:
         while self.held > self._limit and self._pending:
             self._give_up(next(iter(self._pending)))
             self.evicted += 1
 
+    def _give_up_old(self, key: bytes, at: int) -> None:
+        """What waited for too long is no part of what comes now, whoever uses its identification
+        or ports again."""
+        if key in self._pending and at > _end(self._pending[key]):
+            self._give_up(key)
+            self.expired += 1
+
     def _expire(self, now: int) -> None:
         while self._pending:
             key, oldest = next(iter(self._pending.items()))
-            if isinstance(oldest, Datagram):
-                end = oldest.first_at + FRAGMENT_SECONDS * SECOND
-            else:
-                end = oldest.touched + STREAM_SECONDS * SECOND
-            if end > now:
+            if _end(oldest) > now:
                 return
             self._give_up(key)
             self.expired += 1
@@ -383,56 +406,13 @@ class Reassembler:
         return Batch(buffer, b"".join(rows), b"".join(ends), len(rows), self.tap, watermark)
 
 
+def _end(one: Datagram | Stream) -> int:
+    """When it has waited for too long, ns."""
+    if isinstance(one, Datagram):
+        return one.first_at + FRAGMENT_SECONDS * SECOND
+    return one.touched + STREAM_SECONDS * SECOND
+
+
 def _is_none(batch: Batch, index: int) -> None:
     """What looked like a message of its own is none."""
     memoryview(batch.rows)[index * native.ROW.size + native.ROW_KIND] = SEGMENT
-
-
-def _fragment_place(head: bytes, packet: _Packet) -> tuple[int, int, bool] | None:
-    """(identification, offset in bytes, more follow) from the headers in front of a fragment."""
-    if packet.ends[8] == 6:  # the fragment header is the last one (RFC 8200 section 4.5)
-        if len(head) < 48:
-            return None
-        offset, ident = struct.unpack_from("!HI", head, len(head) - 6)
-        return ident, offset & 0xFFF8, bool(offset & 1)
-    for size in range(20, min(60, len(head)) + 1, 4):
-        at = len(head) - size
-        if head[at] == 0x40 | size >> 2 and head[at + 12 : at + 20] == packet.src + packet.dst:
-            ident, offset = struct.unpack_from("!HH", head, at + 4)
-            return ident, (offset & 0x1FFF) << 3, bool(offset & 0x2000)
-    return None
-
-
-def _tcp_place(head: bytes, addresses: bytes) -> tuple[int, int] | None:
-    """(sequence number of the segment, offset in its data) of what follows `head`.
-
-    The IP header is found by its addresses, so that every link layer and tunnel that the
-    scanner knows will do.
-    """
-    within = 12 if len(addresses) == 8 else 8
-    ip = head.find(addresses, within) - within
-    while ip >= 0:
-        tcp = _behind_ipv4(head, ip) if within == 12 else _behind_ipv6(head, ip)
-        if tcp and tcp + 20 <= len(head):
-            seq: int = struct.unpack_from("!I", head, tcp + 4)[0]
-            behind = len(head) - tcp - (head[tcp + 12] >> 4) * 4
-            if behind >= 0:
-                return seq, behind
-        ip = head.find(addresses, ip + within + 1) - within
-    return None
-
-
-def _behind_ipv4(head: bytes, ip: int) -> int:
-    """Offset of the TCP header, 0 when there is none."""
-    if head[ip] >> 4 != 4 or head[ip + 9] != TCP:
-        return 0
-    return ip + (head[ip] & 15) * 4
-
-
-def _behind_ipv6(head: bytes, ip: int) -> int:
-    if head[ip] >> 4 != 6:
-        return 0
-    kind, at = head[ip + 6], ip + 40
-    while kind in (0, 43, 60, 44) and at + 8 <= len(head):  # RFC 8200 section 4.1; atomic fragment
-        kind, at = head[at], at + (8 if kind == 44 else (head[at + 1] + 1) * 8)
-    return at if kind == TCP else 0
