@@ -8,13 +8,13 @@ from xml.sax.saxutils import escape
 WIDTH, LABELS, BAR, GAP = 900, 270, 20, 8
 OURS, THEIRS, TARGET = "#1f6f54", "#9aa5b1", "#b3403a"
 
-Chart = tuple[str, Sequence[tuple[str, float]], float, str]
-"""Title, (name, value), target (0 = none), format of the values."""
+Chart = tuple[str, Sequence[tuple[str, float]], Sequence[tuple[str, float]], str]
+"""Title, (name, value), (target's words, value), format of the values."""
 
 
 def _chart(chart: Chart, top: float) -> tuple[list[str], float]:
-    title, bars, target, form = chart
-    most = max([value for _, value in bars] + [target]) or 1.0
+    title, bars, targets, form = chart
+    most = max(value for _, value in (*bars, *targets)) or 1.0
     room = WIDTH - LABELS - 110
     parts = [f'<text x="10" y="{top + 16}" font-weight="bold">{escape(title)}</text>']
     y = top + 30
@@ -27,12 +27,12 @@ def _chart(chart: Chart, top: float) -> tuple[list[str], float]:
             f'<text x="{LABELS + width + 6:.1f}" y="{y + 15}">{form.format(value)}</text>',
         ]
         y += BAR + GAP
-    if target:
+    for words, target in targets:  # the words one below the other: targets may be close
         x = LABELS + target / most * room
         parts.append(
-            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top + 26}" y2="{y}" stroke="{TARGET}" '
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top + 26}" y2="{y + 12}" stroke="{TARGET}" '
             f'stroke-dasharray="4 3"/><text x="{x + 4:.1f}" y="{y + 12}" fill="{TARGET}" '
-            f'font-size="11">target {form.format(target)}</text>'
+            f'font-size="11">{escape(words)} {form.format(target)}</text>'
         )
         y += 14
     return parts, y + 16

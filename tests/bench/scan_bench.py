@@ -7,6 +7,7 @@ corpus does not count.
 
 from __future__ import annotations
 
+import platform
 import re
 import subprocess
 import sys
@@ -18,11 +19,20 @@ GENERATOR = ROOT.parent / "shared" / "bench" / "gen_corpus.py"
 SOURCES = [
     "chars.c", "sip_start.c", "sip_addr.c", "sip_via.c", "sip_scan.c", "sdp_scan.c", "avx2.c",
 ]  # fmt: skip
-VARIANTS = {"portable": ["-DAW_PORTABLE"], "SSE2": ["-DAW_NO_AVX2"], "as this CPU runs it": []}
+VARIANTS = {"AVX2": [], "SSE2": ["-DAW_NO_AVX2"], "portable": ["-DAW_PORTABLE"]}
 
 
-def build(directory: Path, compiler: str = "cc", variant: str = "as this CPU runs it") -> Path:
-    program = directory / f"scan_bench_{variant.replace(' ', '_')}"
+def variants() -> list[str]:
+    """Those that this CPU can run, the one that it does run first."""
+    if platform.machine() != "x86_64":
+        return ["portable"]
+    flags = re.search(r"^flags\s*:(.*)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    avx2 = flags is not None and {"avx2", "bmi1", "bmi2"} <= set(flags[1].split())
+    return ["AVX2", "SSE2", "portable"] if avx2 else ["SSE2", "portable"]
+
+
+def build(directory: Path, compiler: str, variant: str) -> Path:
+    program = directory / f"scan_bench_{variant}"
     command = [
         compiler,
         *VARIANTS[variant],
@@ -63,7 +73,7 @@ def main() -> None:
         directory = Path(name)
         messages = corpus(directory)
         compiler = sys.argv[1] if len(sys.argv) > 1 else "cc"
-        for variant in VARIANTS:
+        for variant in variants():
             program = build(directory, compiler, variant)
             run = subprocess.run([program, messages], check=True, capture_output=True, text=True)
             counted = [instructions(directory, program, messages, w) for w in ("once", "none")]
