@@ -13,6 +13,7 @@ from algwatch.base import native
 from algwatch.base.native import ADDR, MEDIA, SDP, SIP, VIA
 
 HERE = Path(__file__).resolve().parent
+TORTURE = HERE.parents[2] / "shared" / "torture" / "rfc4475"
 UPDATE = os.environ.get("SCAN_UPDATE") == "1"
 CODES = {native.NOT_SIP: "not_sip", native.PARTIAL: "partial", native.TOO_LONG: "too_long"}
 CASE = re.compile(
@@ -214,3 +215,15 @@ def test_what_follows_in_a_stream_changes_nothing(case: Case) -> None:
 def test_two_cases_of_a_document_have_two_names() -> None:
     names = [(case.document, case.title) for case in ALL]
     assert len(names) == len(set(names))
+
+
+def test_the_messages_of_rfc_4475_are_those_of_the_rfc() -> None:
+    here = {
+        case.title.partition(":")[0]: case.payload
+        for case in ALL
+        if case.document.startswith("rfc4475")
+    }
+    assert len(here) == 50
+    if not TORTURE.is_dir():
+        pytest.skip("no ../shared/torture/rfc4475 beside the project")
+    assert here == {path.stem: path.read_bytes() for path in TORTURE.glob("*.dat")}
