@@ -9,6 +9,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
+from itertools import groupby, zip_longest
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -89,6 +90,20 @@ def fragmented(six: bool, order: str) -> list[Packet]:
         elif order == "missing" and number == 2:
             del pieces[1]
         made += [(outward, piece) for piece in pieces]
+    return made
+
+
+def interleaved() -> list[Packet]:
+    """IPv6: of what goes the same way a piece each in turn; their identifications differ in the
+    upper 16 bits alone."""
+    made: list[Packet] = []
+    trains = [
+        [(outward, piece) for piece in fragments6(outward, udp(outward, text, True), UDP,
+                                                  number << 16 | 7, PIECE)]
+        for number, (outward, text) in enumerate(messages())
+    ]  # fmt: skip
+    for _, group in groupby(trains, key=lambda train: train[0][0]):
+        made += [packet for turn in zip_longest(*group) for packet in turn if packet]
     return made
 
 
@@ -271,6 +286,11 @@ def pppoe_vlan(packet: Packet) -> bytes:
     return ether(0x8100, packet[0], struct.pack("!HH", 7, 0x8864) + session(packet[1]))
 
 
+def pppoe_qinq(packet: Packet) -> bytes:
+    tags = struct.pack("!HHHH", 8, 0x8100, 7, 0x8864)
+    return ether(0x88A8, packet[0], tags + session(packet[1]))
+
+
 def sll(packet: Packet) -> bytes:
     return struct.pack("!HHH8sH", 4 if packet[0] else 0, 1, 6, b"\2", _kind(packet[1])) + packet[1]
 
@@ -331,11 +351,16 @@ def all_captures() -> dict[str, Capture]:
         "PPPoE in 802.1Q": wrapped(ETHERNET, pppoe_vlan, four),
         "IPv6 in PPPoE": wrapped(ETHERNET, pppoe, six),
         "IPv6 in PPPoE in 802.1Q": wrapped(ETHERNET, pppoe_vlan, six),
+        "PPPoE in QinQ": wrapped(ETHERNET, pppoe_qinq, four),
         "PPP": wrapped(PPP, ppp, four),
         "raw IP": wrapped(RAW, plain, four),
+        "raw IP, IPv6": wrapped(RAW, plain, six),
         "Linux cooked (SLL)": wrapped(SLL, sll, four),
+        "Linux cooked (SLL), IPv6": wrapped(SLL, sll, six),
         "Linux cooked v2 (SLL2)": wrapped(SLL2, sll2, four),
+        "Linux cooked v2 (SLL2), IPv6": wrapped(SLL2, sll2, six),
         "NFLOG": wrapped(NFLOG, nflog, four),
+        "NFLOG, IPv6": wrapped(NFLOG, nflog, six),
         "BSD loopback": wrapped(NULL, null, four),
         "BSD loopback, IPv6": wrapped(NULL, null, six),
         "OpenBSD loopback": wrapped(LOOP, loop, four),
@@ -352,6 +377,7 @@ def all_captures() -> dict[str, Capture]:
             packets = fragmented(is_six, order)
             title = f"{name} fragments, {'one ' if order == 'missing' else ''}{order}"
             made[title] = wrapped(ETHERNET, ethernet, packets, 6 if order == "missing" else 7)
+    made["IPv6 fragments, interleaved"] = wrapped(ETHERNET, ethernet, interleaved())
     made["IPv4 fragments in PPPoE"] = wrapped(ETHERNET, pppoe, fragmented(False, "reversed"))
     streams = {
         "TCP": stream("whole"),

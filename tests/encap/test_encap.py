@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from algwatch.base import native
+from algwatch.capture.pcap import CaptureFile
 
 from encap.captures import Capture, all_captures
-from encap.dialog import CALL_ID
+from encap.dialog import CALL_ID, messages
 
 ROOT = Path(__file__).resolve().parents[2]
 CAPTURES = all_captures()
@@ -34,6 +36,27 @@ def save(capture: Capture, directory: Path) -> Path:
     path = directory / "capture.pcap"
     path.write_bytes(capture.pcap())
     return path
+
+
+def found(path: Path) -> tuple[str, list[bytes]]:
+    """The transport, and the messages that come out of capture and reassembly, in any order."""
+    whole, transports = [], set()
+    for batch in CaptureFile(str(path), 0, (5060,), native.Counts()):
+        for row in native.ROW.iter_unpack(batch.rows):
+            if row[13] == native.KIND_SIP:
+                whole.append(bytes(batch.buffer[row[8] : row[8] + row[9]]).lstrip(b"\r\n"))
+                transports.add("TCP" if row[12] & native.ROW_TCP else "UDP")
+    return "".join(transports), sorted(whole)
+
+
+@pytest.mark.parametrize("name", CAPTURES)
+def test_the_messages_are_those_that_were_sent_byte_for_byte(name: str, tmp_path: Path) -> None:
+    capture = CAPTURES[name]
+    transport, whole = found(save(capture, tmp_path))
+    sent = [text for _, text in messages(transport)] if capture.found else []
+    if capture.found == 6:
+        del sent[2]  # one of its fragments is missing
+    assert whole == sorted(sent)
 
 
 @pytest.mark.parametrize("name", CAPTURES)
