@@ -16,6 +16,7 @@
 #include <time.h>
 
 enum { BATCH = 32 };
+static const double PAUSE = 1e-3; /* seconds */
 
 static double now(void) {
     struct timespec t;
@@ -61,6 +62,7 @@ int main(int argc, char **argv) {
     if (setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof one) != 0) return 1;
 
     const double start = now();
+    double due = start;
     uint64_t sent = 0;
     memset(messages, 0, sizeof messages);
     while (sent < count) {
@@ -74,7 +76,11 @@ int main(int argc, char **argv) {
             sent += (uint64_t)done;
         else if (errno != ENOBUFS && errno != EAGAIN)
             return perror("sendmmsg"), 1;
-        while (rate > 0 && now() - start < (double)sent / rate) continue;
+        if (rate <= 0) continue;
+        due += batch / rate;
+        /* What it could not send while others had the CPU does not come as one burst. */
+        if (now() - due > PAUSE) due = now();
+        while (now() < due) continue;
     }
     printf("%llu %.6f\n", (unsigned long long)sent, now() - start);
     return 0;

@@ -84,7 +84,7 @@ class Outcome:
 def send(
     line: Line, flood: Path, frames: Path, way: tuple[str, int], rate: int, count: int
 ) -> Outcome:
-    # First in first out: who else runs on this machine shall not decide how much is lost.
+    # First in first out, both: who else runs on this machine shall not decide how much is lost.
     reader = subprocess.Popen(
         ["taskset", "-c", "1", "chrt", "-f", "10", "ip", "netns", "exec", line.far,
          sys.executable, str(HERE / "ring_reader.py"), way[0], "aw1"],
@@ -94,8 +94,8 @@ def send(
     assert reader.stdin is not None and reader.stdout is not None
     assert reader.stdout.readline() == "ready\n"
     sender = subprocess.run(
-        ["taskset", "-c", "0", "ip", "netns", "exec", line.near, str(flood), "aw0", str(frames),
-         str(rate), str(count)],
+        ["taskset", "-c", "0", "chrt", "-f", "10", "ip", "netns", "exec", line.near, str(flood),
+         "aw0", str(frames), str(rate), str(count)],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     time.sleep(0.5)

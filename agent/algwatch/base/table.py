@@ -23,6 +23,8 @@ class Table(dict[K, V], Generic[K, V]):
     a flood from outside must not push out what is being followed.
     """
 
+    __slots__ = ("_oldest", "_strangers", "evicted", "limit", "strangers")
+
     def __init__(self, limit: int) -> None:
         super().__init__()
         self.limit = limit
