@@ -255,10 +255,14 @@ class Pipeline:
         """What became of the call speaks for or against turning the ALG off. Returns whose
         call it was, when both copies of anything of it were seen. lossy: what was rewritten in
         it may not have been seen, so it speaks for nothing."""
-        kept = call.changed or call.crossings
-        if not kept:
+        if call.changed:
+            way = next(iter(call.changed.values())).way
+            assert way is not None
+        elif call.ways:
+            way = next(iter(call.ways.values()))
+        else:
             return None
-        peer = self._peers.of(next(iter(kept.values())))
+        peer = self._peers.of(way)
         if lossy:
             return peer
         outcome = summary.outcome

@@ -63,8 +63,9 @@ class Recommender:
         return [gone] if self._is_news(gone) else []
 
     def _peer(self, call: Call) -> Peer | None:
-        for crossing in (*call.crossings.values(), *call.changed.values()):
-            return self.peers.of(crossing)
+        for way in (*call.ways.values(), *(c.way for c in call.changed.values())):
+            if way is not None:
+                return self.peers.of(way)
         return None
 
     def _disable(self, finding: Finding, peer: Peer) -> Advice:

@@ -9,6 +9,7 @@ from algwatch.base.sighting import AT, CALL, FROM_TAG, METHOD, PAIR, STATUS, Sig
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.rewrite import rewrites
+from algwatch.compare.way import Way
 from algwatch.sip.dialog import (
     ANSWERED,
     BYE_SENT,
@@ -43,6 +44,7 @@ _KEPT = frozenset(("INVITE", "2xx INVITE", "ACK", "BYE"))
 
 _OVER = (ENDED, UNANSWERED)
 _NO_CROSSINGS: dict[str, Crossing] = {}
+_NO_WAYS: dict[str, Way] = {}
 
 
 class Call:
@@ -50,17 +52,17 @@ class Call:
     inbound: the callee is in the LAN; None while nobody knows. answered_inside: the latest INVITE
     that was answered went into the LAN: a re-INVITE of the callee goes the other way.
 
-    By label: crossings, the latest; lonely: messages whose other copy never came; changed:
-    rewritten ones, the first and those that the mapping does not explain; forced: inbound ones
-    that went to another LAN port than the mapping says. headers: what was rewritten as the
-    mapping says, in any message; unexplained: something was that it does not explain. stranger:
+    By label: ways, on which the latest crossed; lonely: messages whose other copy never came;
+    changed: rewritten ones, the first and those that the mapping does not explain; forced:
+    inbound ones that went to another LAN port than the mapping says. headers: what was rewritten
+    as the mapping says, in any message; unexplained: something was that it does not. stranger:
     see sip/strangers.py; nobody is told when one is forgotten. paired: a message of it crossed.
     apart: its INVITE on the LAN and on the WAN, where they came too far apart for that.
     """
 
-    __slots__ = ("apart", "call_id", "changed", "crossings", "dialogs", "forced", "from_",
+    __slots__ = ("apart", "call_id", "changed", "dialogs", "forced", "from_",
                  "headers", "inbound", "key", "lonely", "paired", "predicted", "stranger", "to",
-                 "two_sided", "unexplained")  # fmt: skip
+                 "two_sided", "unexplained", "ways")  # fmt: skip
 
     def __init__(self, key: int, first: Sighting, two_sided: bool) -> None:
         self.key = key
@@ -69,12 +71,13 @@ class Call:
         self.dialogs: list[Dialog | None] = [None, None, None]
         self.inbound: bool | None = None
         if two_sided:
-            self.crossings: dict[str, Crossing] = {}
+            self.ways: dict[str, Way] = {}
             self.lonely: dict[str, Crossing] = {}
             self.changed: dict[str, Crossing] = {}
             self.forced: dict[str, Crossing] = {}
         else:  # nothing ever crosses: one empty dict serves all calls
-            self.crossings = self.lonely = self.forced = self.changed = _NO_CROSSINGS
+            self.ways = _NO_WAYS
+            self.lonely = self.forced = self.changed = _NO_CROSSINGS
         self.headers: frozenset[str] = frozenset()
         self.unexplained = False
         self.predicted = self.paired = False
@@ -261,8 +264,8 @@ class Call:
                 return
         for d in seen:
             d.request = d.answer = d.ack = d.first = None
-        while len(self.crossings) > 1:
-            self.crossings.popitem()
+        while len(self.ways) > 1:
+            self.ways.popitem()
 
 
 class Calls:
@@ -329,7 +332,8 @@ class Calls:
             return None
         status = row[STATUS]
         kind = _LABELS[status if status < 1000 else status % 1000][row[METHOD]]
-        if crossing.way is None:  # it is alone
+        way = crossing.way
+        if way is None:  # it is alone
             other = call.lonely.setdefault(kind, crossing)
             if kind == "INVITE" and other is not crossing:
                 self._compare_clocks(call, other, crossing)
@@ -341,7 +345,7 @@ class Calls:
                 call.stranger = False
                 self.table.befriend(call.key)
         if kind in _KEPT:
-            call.crossings[kind] = crossing
+            call.ways[kind] = way
         if crossing.rewritten:
             self._changed(call, kind, crossing)
         if crossing.expected is not None:

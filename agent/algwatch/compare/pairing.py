@@ -38,6 +38,9 @@ from algwatch.sip.message import identity
 from algwatch.sip.strangers import Strangers
 from algwatch.sip.timers import SECOND, WINDOW
 
+_EARLIEST = -WINDOW
+_new = object.__new__
+
 
 class Pairing:
     """limit: sightings that wait at once, a side; strangers have a quarter of it. What is over the
@@ -46,6 +49,7 @@ class Pairing:
 
     def __init__(self, mappings: Mappings, limit: int, strangers: Strangers | None = None) -> None:
         self.mappings = mappings
+        self._ways = mappings.ways
         self._strangers = strangers
         self._lost_at = [-WINDOW, -WINDOW]  # the latest copy that is not here, by side
         self.limit = limit
@@ -64,63 +68,29 @@ class Pairing:
         """Sightings of one side (LAN or WAN) in capture order; crossings that are complete now."""
         crossings: list[Crossing] = []
         other, more = self._first[1 - side], self._more[1 - side]
-        own, waiting, inside = self._first[side], self._waiting[side], side == LAN
+        own, waiting = self._first[side], self._waiting[side]
         find, put_back, wait = other.pop, other.__setitem__, own.setdefault
-        new = Crossing.__new__
-        find_way, ways = self.mappings.way, self.mappings.ways
+        cross, accept = self._crossing, self._accept
         room = (self.limit + 3) // 4
         for copy in seen:
             row = copy.row
             pair = row[PAIR]
             first = find(pair, None)
             if first is not None:
-                theirs = first.row
-                payload = first.payload
-                if copy.payload == payload and pair not in more:
-                    # One candidate with the same bytes: what _identical and _accept would do.
-                    if -WINDOW <= row[AT] - theirs[AT] <= WINDOW:
-                        copy.payload = payload  # kept once
-                        if inside:
-                            lan, wan, a, b = copy, first, row, theirs
-                        else:
-                            lan, wan, a, b = first, copy, theirs, row
-                        if a[TTL] == b[TTL] or (a[BITS] ^ b[BITS]) & ROW_OUTGOING:
-                            outbound = is_outbound(lan, wan)
-                        else:
-                            outbound = a[TTL] > b[TTL]
-                        way = ways.get(a[FLOW] << 32 | b[FLOW])
-                        if (way is None or way.outbound is not outbound
-                                or not 0 <= a[AT] - way.agreed < SECOND):  # fmt: skip
-                            way = find_way(lan, wan, outbound)
-                        # Without its constructor: a third of its instructions.
-                        crossing = new(Crossing)
-                        crossing.lan = lan
-                        crossing.wan = wan
-                        if outbound:
-                            crossing.entered = lan
-                            crossing.left = wan
-                        else:
-                            crossing.entered = wan
-                            crossing.left = lan
-                        crossing.matched_by = IDENTITY
-                        crossing.outbound = outbound
-                        crossing.way = way
-                        crossing.expected = crossing.changes = None
-                        crossing.rewritten = crossing.translated = crossing.familiar = False
-                        crossing.headers = UNTOUCHED
-                        first.paired = True
-                        self.paired += 1
-                        if way.agreed < 0:
-                            self.mappings.learn(crossing)
-                        crossings.append(crossing)
-                        continue
+                if pair in more:
                     put_back(pair, first)
-                else:
-                    put_back(pair, first)
-                    found = self._identical(copy, [first, *more.get(pair, ())])
+                    found = self._among(copy, [first, *more[pair]])
                     if found is not None:
                         crossings.append(found)
                         continue
+                else:
+                    theirs = first.row
+                    if row[CALL] == theirs[CALL] and _EARLIEST <= row[AT] - theirs[AT] <= WINDOW:
+                        crossing = cross(copy, first, IDENTITY)
+                        if not crossing.rewritten or _is_one(crossing):
+                            crossings.append(accept(crossing, first))
+                            continue
+                    put_back(pair, first)
             if len(waiting) >= room and (len(waiting) >= self.limit or self._is_strangers(copy)):
                 self.dropped += 1
                 self.lost(side, row[AT])
@@ -182,13 +152,35 @@ class Pairing:
         return sorted(both, key=lambda copy: copy.row[AT])
 
     def _crossing(self, copy: Sighting, partner: Sighting, matched_by: str) -> Crossing:
-        lan, wan = (copy, partner) if copy.side == LAN else (partner, copy)
-        outbound = is_outbound(lan, wan)
-        way = self.mappings.way(lan, wan, outbound)
-        if outbound:
-            crossing = Crossing(lan, wan, lan, wan, matched_by, outbound, way)
+        if copy.side == LAN:
+            lan, wan = copy, partner
         else:
-            crossing = Crossing(lan, wan, wan, lan, matched_by, outbound, way)
+            lan, wan = partner, copy
+        a, b = lan.row, wan.row
+        # What is_outbound() and Mappings.way() would say.
+        if a[TTL] == b[TTL] or a[BITS] != b[BITS]:
+            outbound = is_outbound(lan, wan)
+        else:
+            outbound = a[TTL] > b[TTL]
+        way = self._ways.get(a[FLOW] << 32 | b[FLOW])
+        if way is None or way.outbound is not outbound or not 0 <= a[AT] - way.agreed < SECOND:
+            way = self.mappings.way(lan, wan, outbound)
+        # Without its constructor: a third of its instructions.
+        crossing = _new(Crossing)
+        crossing.lan = lan
+        crossing.wan = wan
+        if outbound:
+            crossing.entered = lan
+            crossing.left = wan
+        else:
+            crossing.entered = wan
+            crossing.left = lan
+        crossing.outbound = outbound
+        crossing.matched_by = matched_by
+        crossing.way = way
+        crossing.expected = crossing.changes = None
+        crossing.rewritten = crossing.translated = crossing.familiar = False
+        crossing.headers = UNTOUCHED
         if copy.payload == partner.payload:
             copy.payload = partner.payload  # kept once
         else:
@@ -222,20 +214,18 @@ class Pairing:
         if not others:
             del more[pair]
 
-    def _identical(self, copy: Sighting, candidates: list[Sighting]) -> Crossing | None:
-        """Hashes selected them; bytes decide. Among several the IPv4 ID does."""
+    def _among(self, copy: Sighting, candidates: list[Sighting]) -> Crossing | None:
+        """The one of several that it is the other copy of: the IPv4 ID decides, or the order."""
         row = copy.row
         found = None
         for other in candidates:
             theirs = other.row
-            if row[CALL] != theirs[CALL] or not -WINDOW <= row[AT] - theirs[AT] <= WINDOW:
+            if row[CALL] != theirs[CALL] or not _EARLIEST <= row[AT] - theirs[AT] <= WINDOW:
                 continue
             crossing = self._crossing(copy, other, IDENTITY)
-            # Where only the addresses of the way differ, the hashes were right about the rest.
-            same = not crossing.rewritten or crossing.translated
-            if not same and identity(copy.payload) != identity(other.payload):
+            if crossing.rewritten and not _is_one(crossing):
                 continue
-            if len(candidates) == 1 or (row[IP_ID] and row[IP_ID] == theirs[IP_ID]):
+            if row[IP_ID] and row[IP_ID] == theirs[IP_ID]:
                 found = crossing, other
                 break
             found = found or (crossing, other)
@@ -270,6 +260,14 @@ class Pairing:
         if lan.source == wan.source:
             return self.mappings.is_known(lan.destination, wan.destination, wan.source)
         return False
+
+
+def _is_one(crossing: Crossing) -> bool:
+    """Whether two copies whose hashes agree and whose bytes differ are one message: where only the
+    addresses of the way differ, the hashes were right about the rest."""
+    return crossing.translated or (
+        identity(crossing.entered.payload) == identity(crossing.left.payload)
+    )
 
 
 def _alike(one: Sighting, two: Sighting) -> bool:

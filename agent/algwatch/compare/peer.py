@@ -11,7 +11,8 @@ from algwatch.base.native import ACK, BYE, INVITE, OPTIONS, REGISTER
 from algwatch.base.sighting import METHOD, STATUS
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
-from algwatch.sip.message import Message
+from algwatch.compare.way import Way
+from algwatch.sip.message import Message, reach
 
 READ = (REGISTER, INVITE)
 IN_DIALOG = (ACK, BYE)
@@ -75,17 +76,11 @@ class Peers:
     def evicted(self) -> int:
         return self._table.evicted
 
-    def of(self, crossing: Crossing) -> Peer:
-        way = crossing.way
-        key = way.peer if way is not None else crossing.phone + crossing.remote
-        peer = self._table.get(key)
+    def of(self, way: Way) -> Peer:
+        peer = self._table.get(way.peer)
         if peer is None:
-            ends = crossing.entered.ends
-            peer = Peer(
-                address.text(crossing.phone, ends.version),
-                address.text(crossing.remote, ends.version),
-            )
-            self._table.add(key, peer)
+            peer = Peer(way.phone, way.far)
+            self._table.add(way.peer, peer)
         return peer
 
     def know(self, crossing: Crossing) -> bool:
@@ -112,7 +107,7 @@ class Peers:
         if method in READ:
             if not crossing.outbound and (not status or status == 100):
                 return
-            peer = self._table.get(way.peer) or self.of(crossing)
+            peer = self._table.get(way.peer) or self.of(way)
             # A phone says the same of itself in every message: most need not be read.
             peer.messages += 1
             if peer.messages > READ_FIRST and peer.messages % READ_EVERY:
@@ -120,12 +115,12 @@ class Peers:
             if crossing.outbound:
                 self._outbound(peer, crossing, status)
             else:
-                self._answered(peer, Message(crossing.entered.payload), method)
+                self._answered(peer, crossing, method)
         elif not status and not crossing.outbound:
             if method == OPTIONS:
-                self.of(crossing).keepalive = True
+                self.of(way).keepalive = True
             elif method in IN_DIALOG and crossing.expected is None:
-                peer = self.of(crossing)
+                peer = self.of(way)
                 # Where the router itself has a private address (CGNAT, a provider's own network)
                 # the request may have gone to the Contact that the ALG wrote.
                 if peer.private_on_wan and peer.wan_contact != way.wan_host:
@@ -133,26 +128,24 @@ class Peers:
 
     @staticmethod
     def _outbound(peer: Peer, crossing: Crossing, status: int) -> None:
-        said = Message(crossing.entered.payload)
-        if not status:
-            via = said.top_via
-            if via is not None:
-                peer.rport_asked = peer.rport_asked or via.rport is not None
-                peer.rport_missing = peer.rport_missing or via.rport is None
-        contact = said.contact
-        if contact is not None and not contact.is_star:
-            peer.private_contact = address.is_unroutable(contact.host)
-        shown = Message(crossing.left.payload).contact if crossing.rewritten else contact
+        has_via, rport, contact = reach(crossing.entered.payload)
+        if not status and has_via:
+            peer.rport_asked = peer.rport_asked or rport is not None
+            peer.rport_missing = peer.rport_missing or rport is None
+        if contact is not None and contact != "*":
+            peer.private_contact = address.is_unroutable(contact)
+        shown = reach(crossing.left.payload)[2] if crossing.rewritten else contact
         if shown is not None and (not status or status < 300):
-            peer.wan_contact = shown.host
+            peer.wan_contact = shown
             peer.private_on_wan = address.is_unroutable(peer.wan_contact)
 
     @staticmethod
-    def _answered(peer: Peer, answer: Message, method: int) -> None:
-        via = answer.top_via
-        if via is not None and via.rport:
+    def _answered(peer: Peer, crossing: Crossing, method: int) -> None:
+        _, rport, _ = reach(crossing.entered.payload)
+        if rport:
             peer.rport_answered = True
-        if method == REGISTER and 200 <= answer.status < 300:
+        if method == REGISTER and 200 <= crossing.entered.row[STATUS] < 300:
+            answer = Message(crossing.entered.payload)
             text = next((c.expires for c in answer.contacts if c.expires), "") or answer.expires
             if text.isascii() and text.isdigit():
                 peer.expires = int(text[:9])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import struct
+
 from algwatch.base.sighting import Sighting
 from algwatch.sip.timers import SECOND
 
+# Of the 48 bytes: both addresses; both ports; protocol and version.
+_addresses = struct.Struct("32s8x4s2x2s").unpack
 _END = b"\r\n\r\n"
 _LENGTH = b"\r\nContent-Length:"
 
@@ -15,27 +19,27 @@ class Way:
     outbound: from the LAN to the WAN. inside: LAN address and port of the phone (18 bytes);
     outside: the WAN address and port that stand for it, and those of the far side (36 bytes);
     translated: they differ from those inside. peer: addresses of the phone and of the far side
-    (32 bytes); between: the same as text. wan_host: text of the WAN address. agreed: ns, when its
-    crossings last agreed with what is known of the NAT (compare/mapping.py); negative: not yet,
-    or too long ago. old: the address before, as it stands in text.
+    (32 bytes); phone, far: the same as text. wan_host: text of the WAN address. agreed: ns, when
+    its crossings last agreed with what is known of the NAT (compare/mapping.py); negative: not
+    yet, or too long ago. old: the address before, as it stands in text.
     """
 
-    __slots__ = ("_hosts", "_lan", "_new", "_received", "_rports", "_wan", "agreed", "between",
-                 "inside", "old", "outbound", "outside", "peer", "translated",
+    __slots__ = ("_hosts", "_lan", "_new", "_received", "_rports", "_wan", "agreed", "far",
+                 "inside", "old", "outbound", "outside", "peer", "phone", "translated",
                  "wan_host")  # fmt: skip
 
     def __init__(self, lan: Sighting, wan: Sighting, outbound: bool) -> None:
         self.outbound = outbound
-        self._lan, self._wan = _addresses(lan), _addresses(wan)
+        self._lan, self._wan = _addresses(lan.packed_ends), _addresses(wan.packed_ends)
         if outbound:
             self.inside, mapped, far = lan.source, wan.source, wan.destination
             before, after = (lan.ends.src, lan.ends.sport), (wan.ends.src, wan.ends.sport)
-            self.between = f"{lan.ends.src}/{wan.ends.dst}"
+            self.phone, self.far = lan.ends.src, wan.ends.dst
             self.wan_host = wan.ends.src
         else:
             self.inside, mapped, far = lan.destination, wan.destination, wan.source
             before, after = (wan.ends.dst, wan.ends.dport), (lan.ends.dst, lan.ends.dport)
-            self.between = f"{lan.ends.dst}/{wan.ends.src}"
+            self.phone, self.far = lan.ends.dst, wan.ends.src
             self.wan_host = wan.ends.dst
         self.outside = mapped + far
         self.translated = self.inside != mapped
@@ -49,7 +53,9 @@ class Way:
 
     def is_of(self, lan: Sighting, wan: Sighting) -> bool:
         """Whether these two came on it: hashes of flows select, addresses decide."""
-        return self._lan == _addresses(lan) and self._wan == _addresses(wan)
+        return bool(
+            self._lan == _addresses(lan.packed_ends) and self._wan == _addresses(wan.packed_ends)
+        )
 
     def explains(self, entered: bytes, left: bytes) -> bool:
         """Whether translating this way's own addresses in the payload that entered yields the
@@ -68,9 +74,3 @@ class Way:
         _, _, rest = head[start + len(_LENGTH) :].partition(b"\r\n")
         length, _, got_rest = got_head[got + len(_LENGTH) :].partition(b"\r\n")
         return length.strip() == b"%d" % len(got_body) and rest == got_rest
-
-
-def _addresses(copy: Sighting) -> tuple[bytes, bytes, bytes]:
-    """Addresses; ports; protocol and version."""
-    ends = copy.packed_ends
-    return ends[:32], ends[40:44], ends[46:]

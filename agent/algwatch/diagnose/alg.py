@@ -15,7 +15,7 @@ from algwatch.sip.message import Message, to_text
 def between(crossing: Crossing) -> str:
     """Phone and far side, as a key and for people."""
     if crossing.way is not None:
-        return crossing.way.between
+        return f"{crossing.way.phone}/{crossing.way.far}"
     version = crossing.entered.ends.version
     phone = address.text(crossing.phone, version)
     return f"{phone}/{address.text(crossing.remote, version)}"

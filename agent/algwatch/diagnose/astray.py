@@ -75,5 +75,5 @@ def answer_elsewhere(lan: Dialog) -> Ends | None:
 
 
 def _has_mapping(call: Call, remote: bytes, context: Context) -> bool:
-    invite = call.crossings.get("INVITE")
-    return invite is not None and context.peers.has(invite.phone, remote)
+    invite = call.ways.get("INVITE")
+    return invite is not None and context.peers.has(invite.peer[:16], remote)

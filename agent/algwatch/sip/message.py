@@ -21,6 +21,8 @@ _TO_URI = SIP.TO + ADDR.URI
 _FROM_TAG = SIP.FROM + ADDR.TAG
 _BRANCH = SIP.VIA + VIA.BRANCH
 _CALL_ID, _CSEQ, _VIAS = SIP.CALL_ID, SIP.CSEQ, SIP.VIAS
+_VIA_BITS, _RPORT = SIP.VIA + VIA.BITS, SIP.VIA + VIA.RPORT
+_CONTACT_BITS, _CONTACT_HOST = SIP.CONTACT + ADDR.BITS, SIP.CONTACT + ADDR.HOST
 
 
 def to_text(span: bytes) -> str:
@@ -55,6 +57,22 @@ def parties(payload: bytes) -> tuple[str, str, str]:
         payload[caller : caller + s[_FROM_URI + 1]].decode("utf-8", "replace"),
         payload[callee : callee + s[_TO_URI + 1]].decode("utf-8", "replace"),
     )
+
+
+def reach(payload: bytes) -> tuple[bool, bytes | None, str | None]:
+    """What it says of where its sender, or whom it answers, can be reached: whether it has a Via;
+    rport of the topmost (see Via); host of the first Contact, "*" of "Contact: *", None of none."""
+    code, s = scan_briefly(payload)
+    if code <= 0:
+        return False, None, None
+    rport = contact = None
+    if s[_VIAS] and s[_VIA_BITS] & VIA.HAS_RPORT:
+        rport = payload[s[_RPORT] : s[_RPORT] + s[_RPORT + 1]]
+    if s[SIP.CONTACTS]:
+        host = s[_CONTACT_HOST]
+        star = s[_CONTACT_BITS] & ADDR.STAR
+        contact = "*" if star else to_text(payload[host : host + s[_CONTACT_HOST + 1]])
+    return s[_VIAS] > 0, rport, contact
 
 
 class Via:
@@ -172,15 +190,6 @@ class Message:
     @property
     def vias(self) -> list[Via]:
         return [Via(self, i) for i in self._list(SIP.VIAS, SIP.VIA, VIA.SIZE)]
-
-    @property
-    def top_via(self) -> Via | None:
-        return Via(self, SIP.VIA) if self.scanned[SIP.VIAS] else None
-
-    @property
-    def contact(self) -> Address | None:
-        """The first one."""
-        return Address(self, SIP.CONTACT) if self.scanned[SIP.CONTACTS] else None
 
     @property
     def contacts(self) -> list[Address]:

@@ -57,7 +57,7 @@ def check(call: Call, context: Context) -> Finding | None:
         return None
     if not call.two_sided and address.is_unroutable(ends.src):
         return None
-    invite = call.crossings.get("INVITE")
+    invite = call.ways.get("INVITE")
     if invite is not None and context.peers.of(invite).completed_untouched:
         return None  # this provider finds the phone in spite of its Contact
     contact = contacts[0].all.decode("utf-8", "replace")
