@@ -228,7 +228,9 @@ def test_a_piece_that_begins_with_a_method_and_no_start_line_takes_no_message_wi
     assert line.whole == [message]
 
 
-@pytest.mark.parametrize("end", [b"ACK fo", b"INFO SIP/2", b"I", b"SIP", b"PR\r\n", b"SIP/2.0 1"])
+@pytest.mark.parametrize(
+    "end", [b"ACK fo", b"INFO", b"INFO SIP/2", b"I", b"SIP", b"PR\r\n", b"SIP/2.0 1"]
+)
 @pytest.mark.parametrize("cut", [None, 2, 5, 30, 200])
 def test_the_end_of_a_lost_body_takes_no_message_with_it(end: bytes, cut: int | None) -> None:
     """Though it looks like the beginning of one, and whatever comes first."""

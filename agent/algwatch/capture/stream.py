@@ -33,7 +33,7 @@ _HEADER_END = re.compile(rb"\r?\n\r?\n")
 _CONTENT_LENGTH = re.compile(rb"\n(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r?\n", re.I)
 _LINE_ENDS = re.compile(rb"[\r\n]+")
 _START_LINE = re.compile(rb"[\r\n]*(?:SIP/2\.0 [1-6][0-9][0-9] |[!-~]+ [!-~]+ SIP/2\.0\r?\n)")
-# One that the end of a lost message stands in front of: ACK foINVITE sip:b SIP/2.0.
+# One that the end of a lost message may stand in front of: ACK foINVITE sip:b SIP/2.0.
 _LATER_START = re.compile(
     rb"SIP/2\.0 [1-6][0-9][0-9] |(?:INVITE|ACK|BYE|CANCEL|REGISTER|OPTIONS|PRACK|UPDATE|INFO"
     rb"|MESSAGE|SUBSCRIBE|NOTIFY|REFER|PUBLISH) [!-~]+ SIP/2\.0\r?\n"
@@ -261,12 +261,11 @@ class Stream:
                 standing = ANY if in_step else self.standing(run.begin)
                 if standing == INSIDE:
                     return None
-                if not in_step and not is_sound(data, run.at):
-                    if _skip_end(run):
-                        continue
-                    if standing == SOUND:
-                        run.reading = False
-                        return None
+                if not in_step and _skip_end(run):
+                    continue
+                if standing == SOUND and not is_sound(data, run.at):
+                    run.reading = False
+                    return None
                 with memoryview(data) as view:
                     message = bytes(view[run.at : run.at + run.need])
                 self._tell(run, here, here + run.need)
@@ -335,12 +334,13 @@ def _skip_end(run: Run) -> bool:
     """Skip what a lost message left in front of a start line: nobody saw where it began, and
     it looked like the beginning of one. False: there is no such line."""
     data, at = run.data, run.at
-    for start in range(at + 1, min(at + 4, len(data))):  # of a first word: RINVITE
-        if may_start(data, start):
-            run.skip(start - at)
-            return True
+    if not may_start(data, at):
+        for start in range(at + 1, min(at + 4, len(data))):  # RINVITE
+            if may_start(data, start):
+                run.skip(start - at)
+                return True
     found = _LATER_START.search(data, at, data.find(b"\n", at) + 1)
-    if found is None:
+    if found is None or found.start() == at:
         return False
     run.skip(found.start() - at)
     return True
