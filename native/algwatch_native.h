@@ -178,7 +178,7 @@ enum aw_kind {
 enum aw_row_bits {
     AW_ROW_MALFORMED = 1, AW_ROW_TRUNCATED = 2, AW_ROW_OUTGOING = 4, AW_ROW_TCP = 8,
     AW_ROW_IPV6 = 16, AW_ROW_CLIPPED = 32, AW_ROW_SDP = 64, AW_ROW_CONTACT = 128,
-    AW_ROW_COOKIE = 256 /* branch begins with z9hG4bK */, AW_ROW_TAGGED = 512 /* To has a tag */
+    AW_ROW_COOKIE = 256 /* branch is z9hG4bK and more */, AW_ROW_TAGGED = 512 /* To has a tag */
 };
 
 /* struct.Struct("=QQQQIIIIIHHHHBBBB"), 64 bytes */

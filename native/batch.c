@@ -90,7 +90,7 @@ static aw_row *add_row(packet *k, const aw_frame *f, uint8_t kind, size_t at, si
 
 static int has_cookie(const uint8_t *p, aw_span branch) { /* RFC 3261 section 8.1.1.7 */
     static const char cookie[] = "z9hg4bk";
-    if (branch.len < 7) return 0;
+    if (branch.len <= 7) return 0; /* alone it identifies nothing: RFC 4475 section 3.2.1 */
     for (size_t i = 0; i < 7; i++)
         if ((p[branch.off + i] | 0x20) != (cookie[i] | 0x20)) return 0;
     return 1;

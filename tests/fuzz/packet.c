@@ -63,7 +63,7 @@ static void check_sip_row(const uint8_t *p, const aw_row *row) {
     CHECK(!(row->bits & AW_ROW_MALFORMED) ==
           (!(anomalies & ~allowed) || row->bits & AW_ROW_TRUNCATED));
     if (row->bits & AW_ROW_SDP) CHECK(s.body.len);
-    if (row->bits & AW_ROW_COOKIE) CHECK(s.vias && s.via[0].branch.len >= 7);
+    if (row->bits & AW_ROW_COOKIE) CHECK(s.vias && s.via[0].branch.len > 7);
     CHECK(hash_is(row->call, p, s.call_id));
     CHECK(short_is(row->from_tag, p, s.from.tag) && short_is(row->to_tag, p, s.to.tag));
     CHECK(row->txn && row->pair);

@@ -33,7 +33,7 @@ def test_branches_tell_transactions_apart() -> None:
     assert row_of(request()).txn != row_of(request(branch=";branch=z9hG4bK2")).txn
 
 
-@pytest.mark.parametrize("branch", ["", ";branch=1"])
+@pytest.mark.parametrize("branch", ["", ";branch=1", ";branch=z9hG4bK", ";branch=Z9HG4BK"])
 def test_without_the_cookie_call_id_tag_and_cseq_tell_them_apart(branch: str) -> None:
     old = row_of(request(branch=branch))
     assert not old.bits & native.ROW_COOKIE
@@ -42,6 +42,12 @@ def test_without_the_cookie_call_id_tag_and_cseq_tell_them_apart(branch: str) ->
     )
     assert row_of(request(branch=branch, cseq=2)).txn != old.txn
     assert row_of(request(branch=branch, tag="b")).txn != old.txn
+
+
+def test_the_cookie_and_one_character_are_a_branch() -> None:
+    one = row_of(request(branch=";branch=z9hG4bK1"))
+    assert one.bits & native.ROW_COOKIE
+    assert row_of(request(branch=";branch=z9hG4bK1", cseq=2)).txn == one.txn
 
 
 def test_the_copies_of_a_rewritten_message_pair() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from algwatch.base.packet import Batch
 from algwatch.sip.timers import SECOND, TIMER_B
 from algwatch.sip.transaction import (
@@ -131,16 +132,19 @@ def test_two_calls_with_one_branch_are_two_transactions() -> None:
     assert transactions.duplicates == 0
 
 
-def test_rfc_2543_branches_without_the_cookie_still_tell_calls_and_cseqs_apart() -> None:
-    """Section 17.2.3: old user agents send no branch, or the same one for everything."""
+@pytest.mark.parametrize("branch", ["1", "z9hG4bK"])
+def test_rfc_2543_branches_without_the_cookie_still_tell_calls_and_cseqs_apart(branch: str) -> None:
+    """Section 17.2.3: old user agents send no branch, or the same one for everything. RFC 4475
+    section 3.2.1: or the cookie alone."""
     packets = []
     for i, (call_id, cseq) in enumerate((("a", 1), ("a", 2), ("b", 1))):
-        message = request("OPTIONS", "sip:a@b", via="192.0.2.1:5060", branch="1", call_id=call_id,
-                          cseq=cseq)  # fmt: skip
+        message = request("OPTIONS", "sip:a@b", via="192.0.2.1:5060", branch=branch,
+                          call_id=call_id, cseq=cseq)  # fmt: skip
         packets.append((ns(1 + i), frame(message, "192.0.2.1", 5060, "192.0.2.2", 5060, 64, i + 1)))
     transactions = Transactions(100)
     assert codes(feed(transactions, batch(packets))) == [REQUEST, REQUEST, REQUEST]
-    bare = [(at, data.replace(b";branch=1", b"         ")) for at, data in packets]
+    cut = f";branch={branch}".encode()
+    bare = [(at, data.replace(cut, b" " * len(cut))) for at, data in packets]
     again = Transactions(100)
     assert codes(feed(again, batch(bare))) == [REQUEST, REQUEST, REQUEST]
 
