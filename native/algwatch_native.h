@@ -202,7 +202,8 @@ typedef struct {
     uint8_t src[16], dst[16];  /* as in aw_frame */
     uint32_t frame, caplen;    /* the captured frame: offset in the buffer, length */
     uint16_t sport, dport;
-    uint16_t point;            /* capture point: interface index (low 16 bits), or VLAN id */
+    uint16_t point;            /* capture point: of a file the interface index (low 16 bits), or VLAN
+                                  id; of the ring the index (low 15), or 0x8000 and the VLAN id */
     uint8_t proto, version;
 } aw_ends;
 

@@ -31,6 +31,7 @@
 
 enum {
     NS = 1000000000,
+    POINT_VLAN = 0x8000, /* of a capture point: interface 7 and VLAN 7 are two */
     /* sockaddr_ll follows the header at the next multiple of TPACKET_ALIGNMENT */
     FROM = (sizeof(struct tpacket3_hdr) + TPACKET_ALIGNMENT - 1) / TPACKET_ALIGNMENT *
            TPACKET_ALIGNMENT
@@ -194,7 +195,7 @@ static int scan(const aw_ring *ring, const struct tpacket3_hdr *header, uint8_t 
         (const struct sockaddr_ll *)(const void *)((const uint8_t *)header + FROM);
     const uint64_t time = (uint64_t)header->tp_sec * NS + header->tp_nsec;
     const uint8_t *frame = (const uint8_t *)header + header->tp_mac;
-    uint16_t point = (uint16_t)ring->ifindex;
+    uint16_t point = (uint16_t)(ring->ifindex & (POINT_VLAN - 1));
     int found, i;
 
     /* Addressed to another station and only seen because something made the interface
@@ -205,7 +206,7 @@ static int scan(const aw_ring *ring, const struct tpacket3_hdr *header, uint8_t 
         return 0;
     }
     if (header->tp_status & TP_STATUS_VLAN_VALID && (header->hv1.tp_vlan_tci & 0x0fff) != 0)
-        point = (uint16_t)(header->hv1.tp_vlan_tci & 0x0fff);
+        point = (uint16_t)((header->hv1.tp_vlan_tci & 0x0fff) | POINT_VLAN);
     found = aw_packet_scan(frame, 0, header->tp_snaplen, time, ring->linktype, tap, point,
                            from->sll_pkttype == PACKET_OUTGOING, key, ports, nports, rows, ends,
                            counts);

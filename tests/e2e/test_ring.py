@@ -236,7 +236,7 @@ def test_a_vlan_tag_is_told_beside_the_message(wire: Wire) -> None:
     with raw:
         raw.send(b"\xff" * 6 + b"\2\0\0\0\0\1" + struct.pack("!HHH", 0x8100, 20, 0x0800) + packet)
     found = wait(far, lambda found: bool(found))
-    assert [(one.payload, one.point) for one in found] == [(payload, 20)]
+    assert [(one.payload, one.point) for one in found] == [(payload, 0x8000 | 20)]
     far.close()
 
 

@@ -281,16 +281,16 @@ static const char frame[] = "\2\0\0\0\0\1\2\0\0\0\0\2\x08\0"
                             "\x13\xc4\x13\xc4\0\37\0\0"
                             "BYE a SIP/2.0\r\nl:1\r\n\r\nx";
 
-/* Writes one packet at `at`, caplen bytes with what stands behind the frame; returns where the
- * next one goes. */
-static uint32_t put_long(unsigned number, uint32_t at, uint8_t type, uint32_t vlan,
-                         uint32_t caplen) {
+/* Writes one packet at `at`, of length bytes on the wire the first caplen (with what stands behind
+ * the frame); returns where the next one goes. */
+static uint32_t put_cut(unsigned number, uint32_t at, uint8_t type, uint32_t vlan, uint32_t caplen,
+                        uint32_t length) {
     const uint32_t size = ALIGNED(MAC_AT + caplen + 1);
     struct tpacket3_hdr header = {.tp_next_offset = size,
                                   .tp_sec = 1700000000,
                                   .tp_nsec = at,
                                   .tp_snaplen = caplen,
-                                  .tp_len = caplen,
+                                  .tp_len = length,
                                   .tp_mac = MAC_AT};
     const struct sockaddr_ll from = {.sll_family = AF_PACKET, .sll_pkttype = type};
     uint8_t *p = ring_memory + number * BLOCK + at;
@@ -300,6 +300,11 @@ static uint32_t put_long(unsigned number, uint32_t at, uint8_t type, uint32_t vl
     memcpy(p + SOCKADDR_AT, &from, sizeof from);
     memcpy(p + MAC_AT, frame, sizeof frame);
     return at + size;
+}
+
+static uint32_t put_long(unsigned number, uint32_t at, uint8_t type, uint32_t vlan,
+                         uint32_t caplen) {
+    return put_cut(number, at, type, vlan, caplen, caplen);
 }
 
 static uint32_t put(unsigned number, uint32_t at, uint8_t type, uint32_t vlan) {
@@ -346,13 +351,35 @@ static void check_packets(void) {
         CHECK(memcmp(out + ends[i].frame, frame, sizeof frame - 1) == 0);
         CHECK(ends[i].frame == (uint32_t)i * (sizeof frame - 1)); /* one behind the other */
         CHECK(!(rows[i].bits & AW_ROW_OUTGOING) == (i != 1));
-        CHECK(ends[i].point == (i == 2 ? 20 : INDEX));
+        CHECK(ends[i].point == (i == 2 ? 0x8000 | 20 : INDEX));
     }
     CHECK(out[4 * (sizeof frame - 1)] == 0xee); /* and nothing behind the last */
     CHECK(rows[0].at == 1700000000ull * 1000000000 + FIRST);
     CHECK(read_ring(&ring, BLOCK, 100) == AW_AGAIN);
     aw_ring_close(&ring);
     CHECK(read_ring(&ring, BLOCK, 100) == AW_GONE);
+}
+
+/* A frame that did not fit: as much of it is there as tp_snaplen says, not tp_len. */
+static void check_cut(void) {
+    enum { CAPLEN = 60 };
+    aw_ring ring;
+    reset();
+    CHECK(open_ring(&ring) == 0);
+    for (unsigned number = 0; number < BLOCKS; number++) {
+        put_cut(number, FIRST, PACKET_HOST, 0, CAPLEN, 4000);
+        hand_over(number, 1, 0);
+    }
+    CHECK(read_ring(&ring, BLOCK, 100) == 2 && is_with_kernel(0) && is_with_kernel(1));
+    CHECK(counts.packets == 2 && counts.truncated == 2 && counts.sip == 2 && !counts.malformed);
+    for (uint32_t i = 0; i < 2; i++) {
+        CHECK(rows[i].kind == AW_KIND_SIP && rows[i].length == CAPLEN - 42);
+        CHECK(rows[i].bits & AW_ROW_TRUNCATED);
+        CHECK(ends[i].frame == i * CAPLEN && ends[i].caplen == CAPLEN);
+        CHECK(memcmp(out + ends[i].frame, frame, CAPLEN) == 0);
+    }
+    CHECK(out[2 * CAPLEN] == 0xee);
+    aw_ring_close(&ring);
 }
 
 /* What does not fit at once stays where it is, and so does its block. */
@@ -423,6 +450,7 @@ void check_ring(void) {
     check_devices();
     check_idle();
     check_packets();
+    check_cut();
     check_room();
     check_noise();
     check_stats();
