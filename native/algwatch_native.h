@@ -163,7 +163,8 @@ typedef struct {
     uint8_t version, proto, ttl, bits, tcp_flags, reserved[3];
 } aw_frame;
 
-/* Returns 1 for UDP or TCP (or a fragment of either), 0 for anything else, never fails. */
+/* Returns 1 for UDP or TCP, or a fragment of what may hold either (of a tunnel as well: proto 4, 41,
+ * 47; IPv6 extension headers), 0 for anything else, never fails. */
 int aw_frame_parse(const uint8_t *p, size_t caplen, uint32_t linktype, aw_frame *out);
 
 /* ---- rows: what crosses the border, one for each message ---- */

@@ -179,6 +179,30 @@ static enum layer nflog(cursor *c) {
 
 /* ---- IP ---- */
 
+/* What a fragment can be one of, that it is worth keeping: UDP, TCP, a tunnel, or an extension
+ * header that may stand behind the fragment header of IPv6. */
+static int may_carry(uint32_t version, uint32_t protocol) {
+    switch (protocol) {
+    case IP_IPIP:
+    case IP_TCP:
+    case IP_UDP:
+    case IP_IPV6:
+    case IP_GRE: return 1;
+    case 43:
+    case 51:
+    case 60:
+    case 135:
+    case 139:
+    case 140: return version == 6;
+    default: return 0;
+    }
+}
+
+/* Behind the IP header of a fragment: only the first one of UDP or TCP is read on, for its ports. */
+static enum layer of_fragment(int first, enum layer next) {
+    return first && (next == L_UDP || next == L_TCP) ? next : L_STOP;
+}
+
 static enum layer transport(cursor *c, uint32_t protocol) {
     c->f->proto = (uint8_t)protocol;
     c->f->payload = (uint32_t)c->i;
@@ -221,8 +245,7 @@ static enum layer ipv4(cursor *c) {
     if (fragment) mark(c->f, AW_FRAME_FRAGMENT);
     c->i += header;
     const enum layer next = transport(c, h[9]);
-    if (fragment && next != L_UDP && next != L_TCP) return L_STOP;
-    return fragment & 0x1fff ? L_STOP : next;
+    return fragment ? of_fragment(!(fragment & 0x1fff), next) : next;
 }
 
 static enum layer ipv6(cursor *c) {
@@ -262,8 +285,7 @@ static enum layer ipv6(cursor *c) {
             if (!offset) continue; /* an atomic fragment is a whole packet: RFC 6946 */
             mark(c->f, AW_FRAME_FRAGMENT);
             c->f->ip_id = (uint16_t)be32(x + 4);
-            const enum layer inner = transport(c, next);
-            return offset & 0xfff8 || (inner != L_UDP && inner != L_TCP) ? L_STOP : inner;
+            return of_fragment(!(offset & 0xfff8), transport(c, next));
         }
         default: return transport(c, next);
         }
@@ -358,9 +380,7 @@ static int follow(cursor *c, enum layer next) {
         case L_UDP: udp(c); return 1;
         case L_TCP: tcp(c); return 1;
         case L_STOP:
-            /* A later fragment stops at its IP header but is one of UDP or TCP. */
-            return c->f->bits & AW_FRAME_FRAGMENT &&
-                   (c->f->proto == IP_UDP || c->f->proto == IP_TCP);
+            return c->f->bits & AW_FRAME_FRAGMENT && may_carry(c->f->version, c->f->proto);
         }
     }
     mark(c->f, AW_FRAME_BAD);

@@ -20,10 +20,13 @@ from encap.packets import (
     TCP,
     UDP,
     fragments4,
+    fragments4_between,
     fragments6,
+    fragments6_between,
     ipv4,
     ipv4_between,
     ipv6,
+    ipv6_between,
     tcp,
     udp,
 )
@@ -32,6 +35,7 @@ START = 1_700_000_000_000_000  # microseconds
 ETHERNET, PPP, RAW, NULL, LOOP, SLL, SLL2, NFLOG = 1, 9, 101, 0, 108, 113, 276, 239
 OUTER = b"".join(ip_address(host).packed for host in ("10.0.0.1", "10.0.0.2"))
 OUTER6 = b"".join(ip_address(host).packed for host in ("2001:db8:f::1", "2001:db8:f::2"))
+LIMIT_OPTION = b"\x04\x00\x04\x01\x04\x01\x01\x00"  # in front of IPv4 (RFC 2473 section 4.1.1)
 PIECE = 104  # bytes a fragment: every message becomes several
 
 Packet = tuple[bool, bytes]  # direction, IP packet
@@ -318,13 +322,32 @@ def loop(packet: Packet) -> bytes:
 
 def six_around(packet: Packet) -> bytes:
     """DS-Lite (RFC 6333): IPv4 in IPv6, with the tunnel's limit option (RFC 2473)."""
-    inner = b"\x04\x00\x04\x01\x04\x01\x01\x00" + packet[1]
-    outer = struct.pack("!IHBB", 6 << 28, len(inner), 60, 63) + OUTER6 + inner
-    return ether(0x86DD, packet[0], outer)
+    return ether(0x86DD, packet[0], ipv6_between(OUTER6, LIMIT_OPTION + packet[1], 60))
 
 
 def four_around(proto: int, head: bytes = b"") -> Wrap:
     return lambda p: ether(0x0800, p[0], ipv4_between(OUTER, head + p[1], proto, 9))
+
+
+def tunnel_in_pieces(packets: Iterable[Packet], proto: int, head: bytes = b"",
+                     six: bool = False, size: int = PIECE) -> list[Packet]:  # fmt: skip
+    """The tunnel's own packets are fragmented (RFC 6333 section 5.3 for DS-Lite)."""
+    cut, hosts = (fragments6_between, OUTER6) if six else (fragments4_between, OUTER)
+    return [
+        (outward, piece)
+        for number, (outward, packet) in enumerate(packets)
+        for piece in cut(hosts, head + packet, proto, 300 + number, size)
+    ]
+
+
+def behind_options() -> list[Packet]:
+    """IPv6 fragments: destination options are the first of what was cut (RFC 8200 section 4.5)."""
+    return [
+        (outward, piece)
+        for number, (outward, text) in enumerate(messages())
+        for piece in fragments6(outward, b"\x11\0\1\4\0\0\0\0" + udp(outward, text, True), 60,
+                                300 + number, PIECE)
+    ]  # fmt: skip
 
 
 def plain(packet: Packet) -> bytes:
@@ -379,6 +402,17 @@ def all_captures() -> dict[str, Capture]:
             made[title] = wrapped(ETHERNET, ethernet, packets, 6 if order == "missing" else 7)
     made["IPv6 fragments, interleaved"] = wrapped(ETHERNET, ethernet, interleaved())
     made["IPv4 fragments in PPPoE"] = wrapped(ETHERNET, pppoe, fragmented(False, "reversed"))
+    pieces = {
+        "IPv6 fragments, cut in front of destination options": behind_options(),
+        "DS-Lite in IPv6 fragments": tunnel_in_pieces(four, 4, six=True),
+        "DS-Lite in IPv6 fragments, with the limit option": tunnel_in_pieces(
+            four, 60, LIMIT_OPTION, six=True
+        ),
+        "6in4 in IPv4 fragments": tunnel_in_pieces(six, 41),
+        "IP in IP in IPv4 fragments": tunnel_in_pieces(four, 4),
+        "GRE in IPv4 fragments": tunnel_in_pieces(four, 47, b"\0\0\x08\0"),
+    }
+    made |= {name: wrapped(ETHERNET, ethernet, packets) for name, packets in pieces.items()}
     streams = {
         "TCP": stream("whole"),
         "TCP split anywhere": stream("split"),

@@ -58,22 +58,35 @@ def ipv4(outward: bool, payload: bytes, proto: int = UDP, ident: int = 1, option
 
 
 def ipv6(outward: bool, payload: bytes, proto: int = UDP) -> bytes:
-    head = struct.pack("!IHBB", 6 << 28, len(payload), proto, 63)
-    return head + _hosts(outward, True) + payload
+    return ipv6_between(_hosts(outward, True), payload, proto)
+
+
+def ipv6_between(hosts: bytes, payload: bytes, proto: int) -> bytes:
+    return struct.pack("!IHBB", 6 << 28, len(payload), proto, 63) + hosts + payload
 
 
 def fragments4(outward: bool, data: bytes, proto: int, ident: int, size: int) -> list[bytes]:
     """size: bytes a fragment, a multiple of 8."""
+    return fragments4_between(_hosts(outward, False), data, proto, ident, size)
+
+
+def fragments4_between(hosts: bytes, data: bytes, proto: int, ident: int,
+                       size: int) -> list[bytes]:  # fmt: skip
     return [
-        ipv4(outward, data[at : at + size], proto, ident,
-             fragment=at >> 3 | (0x2000 if at + size < len(data) else 0))
+        ipv4_between(hosts, data[at : at + size], proto, ident,
+                     fragment=at >> 3 | (0x2000 if at + size < len(data) else 0))
         for at in range(0, len(data), size)
     ]  # fmt: skip
 
 
 def fragments6(outward: bool, data: bytes, proto: int, ident: int, size: int) -> list[bytes]:
+    return fragments6_between(_hosts(outward, True), data, proto, ident, size)
+
+
+def fragments6_between(hosts: bytes, data: bytes, proto: int, ident: int,
+                       size: int) -> list[bytes]:  # fmt: skip
     made = []
     for at in range(0, len(data), size):
         header = struct.pack("!BBHI", proto, 0, at | (at + size < len(data)), ident)
-        made.append(ipv6(outward, header + data[at : at + size], 44))
+        made.append(ipv6_between(hosts, header + data[at : at + size], 44))
     return made

@@ -1,7 +1,7 @@
 /* aw_frame_parse. For every link type (the first byte chooses) and frame (the rest):
  *
  * - Nothing around the frame is read (fuzz_exact).
- * - The answer is 0 or 1; 1 means UDP or TCP in IPv4 or IPv6.
+ * - The answer is 0 or 1; 1 means UDP or TCP in IPv4 or IPv6, or a fragment of what may hold it.
  * - Payload and IP header lie in the frame, the payload behind the IP header.
  * - An IPv4 address is 4 bytes and zeros; bits are known ones and fit the layers that are there.
  * - The result does not depend on what was in it, nor on where the frame lies in memory.
@@ -16,6 +16,12 @@
 int ref_aw_frame_parse(const uint8_t *p, size_t caplen, uint32_t linktype, aw_frame *out);
 #endif
 
+/* A tunnel, or an extension header that may stand behind the fragment header (RFC 8200, RFC 7045). */
+static int is_around(uint8_t proto, uint8_t version) {
+    static const uint8_t known[] = {4, 41, 47, 43, 51, 60, 135, 139, 140};
+    return memchr(known, proto, version == 6 ? sizeof known : 3) != NULL;
+}
+
 static void check_result(const aw_frame *f, size_t len, int carries) {
     CHECK((size_t)f->payload + f->length <= len && f->ip <= len);
     CHECK(f->version == 0 || f->version == 4 || f->version == 6);
@@ -25,9 +31,13 @@ static void check_result(const aw_frame *f, size_t len, int carries) {
         for (int i = 4; i < 16; i++) CHECK(!f->src[i] && !f->dst[i]);
     if (f->bits & AW_FRAME_TUNNEL) CHECK(f->version);
     if (!carries) return;
-    CHECK(f->version && (f->proto == 17 || f->proto == 6));
+    CHECK(f->version);
+    if (f->proto != 17 && f->proto != 6) {
+        CHECK(f->bits & AW_FRAME_FRAGMENT && !f->sport && !f->dport);
+        CHECK(is_around(f->proto, f->version));
+    }
     CHECK(f->payload >= f->ip + (f->version == 4 ? 20u : 40u));
-    if (f->proto == 17) CHECK(!f->seq && !f->tcp_flags);
+    if (f->proto != 6) CHECK(!f->seq && !f->tcp_flags);
 }
 
 static int parse(const uint8_t *p, size_t len, uint32_t linktype, aw_frame *result) {

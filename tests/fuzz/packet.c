@@ -103,6 +103,7 @@ static int packet(const setting *is, const uint8_t *frame, uint32_t caplen, uint
         CHECK(row->kind >= AW_KIND_SIP && row->kind <= AW_KIND_SEGMENT);
         CHECK(ends[i].frame == 0 && ends[i].caplen == caplen);
         CHECK(ends[i].version == 4 || ends[i].version == 6);
+        CHECK(row->kind == AW_KIND_FRAGMENT || ends[i].proto == 17 || ends[i].proto == 6);
         CHECK(!(row->bits & AW_ROW_IPV6) == (ends[i].version == 4));
         CHECK(!is->outgoing || row->bits & AW_ROW_OUTGOING);
         if (row->kind == AW_KIND_SIP)

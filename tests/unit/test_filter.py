@@ -57,6 +57,9 @@ ADMITTED = {
     "an IPv6 TCP request on an odd port": ipv6(tcp(INVITE, 40000, 40001), TCP),
     "the first IPv6 fragment": fragment6(udp(INVITE)[:64], 0, True),
     "the last IPv6 fragment": fragment6(b"1", 64, False),
+    "an IPv6 fragment that begins with destination options": fragment6(
+        b"\x11\0\1\4\0\0\0\0" + udp(INVITE)[:64], 0, True, proto=60
+    ),
     "an IPv6 INVITE behind destination options": ipv6(b"\x11\0\1\4\0\0\0\0" + udp(INVITE), 60),
     "an IPv6 port unreachable": ipv6(b"\1\4\0\0\0\0\0\0" + ipv6(udp(INVITE))[:48], ICMP6),
 } | {
@@ -81,6 +84,14 @@ REJECTED = {
     "a fragment of ICMP": ipv4(b"1" * 64, ICMP, offset=1480),
     "the first fragment of something else": ipv4(udp(DNS, 40000, 53), more=True),
     "a GRE packet": ipv4(bytes(60), 47),
+    "a fragment of GRE": ipv4(bytes(60), 47, offset=1480),
+    "IP in IP": ipv4(ipv4(udp(INVITE)), 4),
+    "the first fragment of IP in IP": ipv4(ipv4(udp(INVITE))[:64], 4, more=True),
+    "a fragment of 6in4": ipv4(bytes(60), 41, offset=1480),
+    "DS-Lite": ipv6(ipv4(udp(INVITE)), 4),
+    "DS-Lite with the limit option": ipv6(b"\4\0\4\1\4\1\1\0" + ipv4(udp(INVITE)), 60),
+    "the first fragment of DS-Lite": fragment6(ipv4(udp(INVITE))[:64], 0, True, proto=4),
+    "a later fragment of DS-Lite": fragment6(bytes(60), 64, False, proto=4),
     "IPv6 RTP": ipv6(udp(RTP, 40000, 40002)),
     "an IPv6 neighbour solicitation": ipv6(b"\x87\0" + bytes(30), ICMP6),
     "an IPv6 ping": ipv6(b"\x80\0" + bytes(30), ICMP6),

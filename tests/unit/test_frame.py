@@ -199,6 +199,28 @@ def test_ipv6_fragments_are_handed_on() -> None:
     assert row.ip_id == 7
 
 
+@pytest.mark.parametrize("proto", [4, 41, 47])
+def test_fragments_of_a_tunnel_are_handed_on(proto: int) -> None:
+    inner = (
+        four(udp()) if proto == 4 else six(udp()) if proto == 41 else b"\0\0\x08\0" + four(udp())
+    )
+    header = struct.pack("!BBHI", proto, 0, 1, 0x10007)
+    rows = scan(12, four(inner[:24], proto, fragment=0x2000), four(inner[24:], proto, fragment=3),
+                six(header + inner[:24], 44), ports=())  # fmt: skip
+    assert [row.kind for row in rows] == [native.KIND_FRAGMENT] * 3
+    assert [(row.proto, row.sport, row.dport) for row in rows] == [(proto, 0, 0)] * 3
+    assert [row.length for row in rows] == [24, len(inner) - 24, 24]
+    assert rows[0].flow == rows[1].flow
+
+
+@pytest.mark.parametrize("proto", [0, 1, 43, 50, 51, 58, 59, 60, 135, 139, 140])
+def test_other_fragments_are_handed_on_only_where_udp_or_tcp_may_follow(proto: int) -> None:
+    header = struct.pack("!BBHI", proto, 0, 1, 7)
+    assert not scan(12, four(b"\x11\0\0\0" * 8, proto, fragment=0x2000))
+    follows = proto in (43, 51, 60, 135, 139, 140)  # RFC 8200 section 4.1, RFC 7045
+    assert len(scan(12, six(header + b"\x11\0\0\0" * 8, 44))) == follows
+
+
 def test_a_datagram_longer_than_its_udp_header_says_ends_where_the_header_says() -> None:
     padded = struct.pack("!HHHH", 40000, 5060, 8 + len(MESSAGE), 0) + MESSAGE + b"junk"
     (row,) = scan(12, four(padded))

@@ -63,8 +63,10 @@ def _layer3(ports: Sequence[int]) -> str:
         # Not the first fragment: no ports to look at. Of UDP or TCP only.
         "(ip[6:2] & 0x1fff != 0 and (ip[9] = 17 or ip[9] = 6))",
         # IPv6 with a fragment, routing, destination or hop-by-hop header: rare enough for the
-        # scanner to decide.
-        "(ip6 and (ip6[6] = 44 or ip6[6] = 43 or ip6[6] = 60 or ip6[6] = 0))",
+        # scanner to decide. But no tunnel behind it (DS-Lite: all that a home sends), whose packets
+        # without such a header do not enter either.
+        "(ip6 and (ip6[6] = 44 or ip6[6] = 43 or ip6[6] = 60 or ip6[6] = 0)"
+        " and not (ip6[40] = 4 or ip6[40] = 41 or ip6[40] = 47))",
         _begins_like_sip("udp[8]", "udp[8:4]"),
         f"(ip6 and ip6[6] = 17 and {_begins_like_sip('ip6[48]', 'ip6[48:4]')})",
         # Destination unreachable, time exceeded, parameter problem (RFC 792, RFC 4443).

@@ -15,7 +15,7 @@ from algwatch.base import native
 from algwatch.base.packet import Batch
 from algwatch.capture.filter import RAW
 from algwatch.capture.pieces import MOST_PIECES, Datagram
-from algwatch.capture.place import fragment_place, tcp_place
+from algwatch.capture.place import TCP, fragment_place, tcp_place
 from algwatch.capture.stream import (
     ANY,
     REPEATED,
@@ -39,7 +39,6 @@ FLOW_SECONDS = 120  # TCP_RTO_MAX of Linux: what comes later is no segment sent 
 WEBSOCKET_SECONDS = 600  # of silence: then the ports may belong to another connection
 
 SECOND = 1_000_000_000
-UDP = 17
 SIP, FRAGMENT, SEGMENT = native.KIND_SIP, native.KIND_FRAGMENT, native.KIND_SEGMENT
 # Ten bytes of white space at most: between messages a keep-alive, inside one a piece of it.
 KEEPALIVE = native.KIND_KEEPALIVE
@@ -301,7 +300,7 @@ class Reassembler:
             self._make_room()
             return
         self._drop(key)
-        if packet.ends[7] == UDP:
+        if packet.ends[7] != TCP:  # UDP, a tunnel, or IPv6 extension headers in front of either
             self._make(packet, whole)
         elif len(whole) >= 20:
             sport, dport, seq = struct.unpack_from("!HHI", whole)
