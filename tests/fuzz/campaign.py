@@ -15,7 +15,9 @@ the line coverage of native/ (line_coverage.py); TARGET=corpus makes the committ
 from __future__ import annotations
 
 import os
+import random
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -35,6 +37,8 @@ SHORT, LONG = 1500, 65535
 LONG_PART = 10  # one in so many executions may be as long as a message can be
 SHOWN = ("does not hold", "SUMMARY", "written to", "Base64", "Error:")
 EXECUTED = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
+BEGUN = re.compile(r"^#(\d+)\s+INITED", re.MULTILINE)
+FEW = {SHORT: 100, LONG: 8}  # seeds of a part that has only seconds
 
 
 class Part(NamedTuple):
@@ -52,6 +56,7 @@ class Outcome(NamedTuple):
     executed: int
     seconds: float
     finding: str  # "" when nothing was found
+    new: int  # of the executions, those of inputs that were made; 0 when it was still reading seeds
 
 
 def build(which: str, reference: str = "") -> None:
@@ -62,16 +67,32 @@ def build(which: str, reference: str = "") -> None:
 
 
 class Place(NamedTuple):
-    """suffix: of the builds; kept: where new inputs go; seeds: what is read beside them."""
+    """suffix: of the builds; kept: where new inputs go; seeds: what is read beside them; brief: the
+    time is seconds, and must not go by with reading: few seeds, and nobody's new inputs."""
 
     suffix: str = ""
     kept: Path = OUT / "corpus"
     seeds: Path = OUT / "seeds"
+    brief: bool = False
 
-    def directories(self, target: str) -> list[str]:
-        (self.kept / target).mkdir(parents=True, exist_ok=True)
+    def directories(self, part: Part, number: int) -> list[str]:
+        name = part.target
+        if self.brief:
+            name = f"{part.target}-{number}"
+            self._choose(part, self.seeds / name)
+        (self.kept / name).mkdir(parents=True, exist_ok=True)
         (OUT / "findings").mkdir(exist_ok=True)
-        return [str(self.kept / target), str(self.seeds / target)]
+        return [str(self.kept / name), str(self.seeds / name)]
+
+    def _choose(self, part: Part, to: Path) -> None:
+        """Others each time; a long part has the longest too."""
+        given = sorted((self.seeds / part.target).iterdir(), key=lambda path: path.stat().st_size)
+        few = FEW[part.longest]
+        longest = given[-1:] if part.longest == LONG else []
+        shutil.rmtree(to, ignore_errors=True)
+        to.mkdir()
+        for path in {*longest, *random.sample(given, min(few, len(given)))}:
+            shutil.copy(path, to)
 
 
 HERE_AND_NOW = Place()
@@ -82,7 +103,7 @@ def command(part: Part, number: int, place: Place) -> list[str]:
     ends.append(f"-seed={int(time.time()) + number}")
     if part.target == "reassembly":
         words = [sys.executable, str(HERE / "reassembly.py"), *ends]
-        return [*words, str(OUT / "findings"), *place.directories(part.target)]
+        return [*words, str(OUT / "findings"), *place.directories(part, number)]
     findings = f"{OUT / 'findings' / part.target}-"
     return [
         str(OUT / f"{part.build}{place.suffix}" / f"fuzz_{part.target}"),
@@ -94,7 +115,7 @@ def command(part: Part, number: int, place: Place) -> list[str]:
         "-timeout=10",
         # Which edges are reached, not how often, and no looking for smaller inputs: twice as many.
         *(["-use_counters=0", "-reduce_inputs=0"] if part.build == "fast" else []),
-        *place.directories(part.target),
+        *place.directories(part, number),
     ]
 
 
@@ -153,15 +174,17 @@ def outcome(part: Part, code: int, seconds: float, log: Path) -> Outcome:
     if code:
         shown = [line for line in text.splitlines() if any(word in line for word in SHOWN)]
         finding = "\n".join(shown or text.splitlines()[-20:])
-    return Outcome(part, int(executed[1]) if executed else 0, seconds, finding)
+    count = int(executed[1]) if executed else 0
+    begun = BEGUN.search(text)
+    return Outcome(part, count, seconds, finding, count - int(begun[1]) if begun else 0)
 
 
 def table(outcomes: list[Outcome]) -> str:
-    lines = ["target      build   longest    executions   a second  finding"]
-    for part, executed, seconds, finding in sorted(outcomes):
+    lines = ["target      build   longest    executions   a second        new  finding"]
+    for part, executed, seconds, finding, new in sorted(outcomes):
         lines.append(
             f"{part.target:<11} {part.build:<7} {part.longest:>7} {executed:>13,} "
-            f"{executed / max(seconds, 0.001):>10,.0f}  {'YES' if finding else 'none'}"
+            f"{executed / max(seconds, 0.001):>10,.0f} {new:>10,}  {'YES' if finding else 'none'}"
         )
     for target in seeds.TARGETS:
         total = sum(one.executed for one in outcomes if one.part.target == target)

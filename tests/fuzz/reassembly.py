@@ -284,6 +284,7 @@ def main(words: list[str]) -> int:
     seen: set[int] = set()
     executed, data, code = 0, b"", 0
     waiting = list(kept)
+    seeds = len(waiting)
     short = [data for data in kept if len(data) <= SHORT]
     rolled = chance.random
     try:
@@ -300,6 +301,8 @@ def main(words: list[str]) -> int:
                 data = mutated(rolled, one, other, longest)
             state = play(data)
             executed += 1
+            if executed == seeds:
+                print(f"#{executed} INITED")
             if state not in seen:
                 seen.add(state)
                 kept.append(data)
