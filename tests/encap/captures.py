@@ -411,6 +411,12 @@ def all_captures() -> dict[str, Capture]:
         "6in4 in IPv4 fragments": tunnel_in_pieces(six, 41),
         "IP in IP in IPv4 fragments": tunnel_in_pieces(four, 4),
         "GRE in IPv4 fragments": tunnel_in_pieces(four, 47, b"\0\0\x08\0"),
+        "IPv4 fragments in DS-Lite in IPv6 fragments": tunnel_in_pieces(
+            fragmented(False, "reversed"), 4, six=True, size=64
+        ),
+        "TCP split anywhere, in DS-Lite in IPv6 fragments": tunnel_in_pieces(
+            stream("split"), 4, six=True
+        ),
     }
     made |= {name: wrapped(ETHERNET, ethernet, packets) for name, packets in pieces.items()}
     streams = {

@@ -68,7 +68,7 @@ class Checked:
         self.numbers = {name: value for name, value in state.items() if isinstance(value, int)}
         self.tables = [value for value in state.values() if isinstance(value, dict | list)]
         assert set(state) - set(self.numbers) == {
-            "counts", "_scanner", "_pending", "_flows", "_websockets", "_made",
+            "counts", "_scanner", "_pending", "_flows", "_websockets", "_made", "_tunnels",
         }  # fmt: skip
 
     def begin(self, limit: int) -> None:

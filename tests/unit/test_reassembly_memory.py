@@ -38,6 +38,30 @@ def giant_datagrams() -> Iterator[bytes]:
                 yield ipv4(text[at : at + 1480], ident=round_ * 3 + ident, offset=at, more=more)
 
 
+def giant_tunnels() -> Iterator[bytes]:
+    """Datagrams of 64 kB in two fragments, each in a tunnel whose packets are fragmented too."""
+    text = udp(invite("giant", bytes(64000)))
+    for ident in range(10):
+        for low, high in ((0, 32000), (32000, len(text))):
+            inner = ipv4(text[low:high], ident=ident, offset=low, more=high < len(text))
+            for at in range(0, len(inner), 1480):
+                more = at + 1480 < len(inner)
+                yield ipv4(inner[at : at + 1480], 4, ident=ident, offset=at, more=more)
+                yield ipv4(bytes(1480), ident=9000 + at // 8, offset=8, more=True)
+
+
+def giant_pieces_in_tunnels() -> Iterator[bytes]:
+    """What makes a datagram of 64 kB whole is itself nearly all of it."""
+    text = udp(invite("giant", bytes(64000)))
+    for ident in range(10):
+        yield ipv4(text[:8], ident=ident, more=True)
+        inner = ipv4(text[8:], ident=ident, offset=8)
+        for at in range(0, len(inner), 1480):
+            more = at + 1480 < len(inner)
+            yield ipv4(inner[at : at + 1480], 4, ident=100 + ident, offset=at, more=more)
+            yield ipv4(bytes(1480), ident=9000 + at // 8, offset=8, more=True)
+
+
 def bytes_out_of_order() -> Iterator[bytes]:
     rng = random.Random(1)
     for number in range(8000):
@@ -66,8 +90,9 @@ def many_connections() -> Iterator[bytes]:
         yield ipv4(tcp(hello, sport=port + 10000), TCP)
 
 
-HOSTILE = (tiny_fragments, many_small_pieces, giant_datagrams, bytes_out_of_order, giant_messages,
-           many_beginnings, many_connections)  # fmt: skip
+HOSTILE = (tiny_fragments, many_small_pieces, giant_datagrams, giant_tunnels,
+           giant_pieces_in_tunnels, bytes_out_of_order, giant_messages, many_beginnings,
+           many_connections)  # fmt: skip
 
 
 def blocks(packets: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:

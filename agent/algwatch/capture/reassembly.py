@@ -14,6 +14,7 @@ from typing import Any
 from algwatch.base import native
 from algwatch.base.packet import Batch
 from algwatch.capture.filter import RAW
+from algwatch.capture.found import joined, without_pieces
 from algwatch.capture.pieces import MOST_PIECES, Datagram
 from algwatch.capture.place import TCP, fragment_place, tcp_place
 from algwatch.capture.stream import (
@@ -39,6 +40,7 @@ FLOW_SECONDS = 120  # TCP_RTO_MAX of Linux: what comes later is no segment sent 
 WEBSOCKET_SECONDS = 600  # of silence: then the ports may belong to another connection
 
 SECOND = 1_000_000_000
+UDP = 17
 SIP, FRAGMENT, SEGMENT = native.KIND_SIP, native.KIND_FRAGMENT, native.KIND_SEGMENT
 # Ten bytes of white space at most: between messages a keep-alive, inside one a piece of it.
 KEEPALIVE = native.KIND_KEEPALIVE
@@ -81,6 +83,10 @@ class _Packet:
         return _IPV6.pack(6 << 28, length, proto, ttl) + self.src + self.dst
 
 
+# IP packets: what brought the last piece, length, parts.
+Made = list[tuple[_Packet, int, tuple[bytes, ...]]]
+
+
 class Reassembler:
     """Batches of one tap in; rows of what they hold in pieces out. Sans-IO.
 
@@ -107,7 +113,8 @@ class Reassembler:
         self._flows: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
         # Connections that carry WebSocket, both directions, and when they were last seen.
         self._websockets: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
-        self._made: list[tuple[_Packet, bytes]] = []
+        self._made: Made = []
+        self._tunnels: Made = []  # in them are packets that may be pieces themselves
         self._watermark = 0
 
     def feed(self, batch: Batch) -> Batch | None:
@@ -120,6 +127,23 @@ class Reassembler:
         their last piece. Hand that one on before the batch itself, whose watermark is later.
         """
         before, self._watermark = self._watermark, batch.watermark
+        self._take_pieces(batch)
+        if self._pending:
+            self._expire(batch.watermark)
+        found = []
+        while self._tunnels:  # each of them ended the waiting of a piece, so this ends
+            found.append(self._opened(before))
+        if self._made:
+            found.append(without_pieces(self._scanned(self._made, before)))
+        return joined(found)
+
+    def _opened(self, watermark: int) -> Batch:
+        """What is whole in the tunnels' packets; the pieces in them are taken."""
+        batch = self._scanned(self._tunnels, watermark)
+        self._take_pieces(batch)
+        return without_pieces(batch)
+
+    def _take_pieces(self, batch: Batch) -> None:
         kinds = bytes(memoryview(batch.rows)[native.ROW_KIND :: native.ROW.size])
         low = bytes(memoryview(batch.rows)[native.ROW_LOW_BITS :: native.ROW.size])
         if FRAGMENT in kinds or low.translate(None, _NOT_TCP):
@@ -128,9 +152,6 @@ class Reassembler:
                     low[index] & native.ROW_TCP and kind in (SEGMENT, SIP, KEEPALIVE)
                 ):
                     self._take(batch, index, kind)
-        if self._pending:
-            self._expire(batch.watermark)
-        return self._batch(before) if self._made else None
 
     def _take(self, batch: Batch, index: int, kind: int) -> None:
         row = native.ROW.unpack_from(batch.rows, index * native.ROW.size)
@@ -225,7 +246,8 @@ class Reassembler:
         for run in stream.runs:
             while (message := stream.next_message(run)) is not None:
                 sport, dport = packet.ends[4:6]
-                self._make(packet, _TCP.pack(sport, dport, 0, 0, 5 << 4, 0x18, 0, 0, 0), message)
+                header = _TCP.pack(sport, dport, 0, 0, 5 << 4, 0x18, 0, 0, 0)
+                _make(self._made, packet, header, message)
         stream.settle(packet.row[0])
         self.held += stream.cost - cost
         if stream.too_long or stream.lost:
@@ -300,8 +322,10 @@ class Reassembler:
             self._make_room()
             return
         self._drop(key)
-        if packet.ends[7] != TCP:  # UDP, a tunnel, or IPv6 extension headers in front of either
-            self._make(packet, whole)
+        if packet.ends[7] == UDP:
+            _make(self._made, packet, whole)
+        elif packet.ends[7] != TCP:  # a tunnel, or IPv6 extension headers
+            _make(self._tunnels, packet, whole)
         elif len(whole) >= 20:
             sport, dport, seq = struct.unpack_from("!HHI", whole)
             text = whole[(whole[12] >> 4) * 4 :]
@@ -346,11 +370,6 @@ class Reassembler:
         }
         return {name: value for name, value in numbers.items() if value}
 
-    def _make(self, packet: _Packet, *payload: bytes) -> None:
-        size = sum(map(len, payload))
-        if size <= 65535 - 20:  # an IPv4 header says no more
-            self._made.append((packet, b"".join((packet.header(size), *payload))))
-
     def _drop(self, key: bytes) -> None:
         self.held -= self._pending.pop(key).cost
 
@@ -381,28 +400,33 @@ class Reassembler:
             self._give_up(key)
             self.expired += 1
 
-    def _batch(self, watermark: int) -> Batch:
-        """The packets that were made, scanned like any other."""
-        made, self._made = self._made, []
+    def _scanned(self, made: Made, watermark: int) -> Batch:
+        """The packets that were made, scanned like any other; the list is empty then."""
         size, meta, by_frame = 0, [], {}
-        for packet, whole in made:
+        for packet, length, _ in made:
             by_frame[size] = packet
-            meta.append(_META.pack(0, 0, size, len(whole)))
-            size += len(whole)
-        buffer = made[0][1] if len(made) == 1 else b"".join([whole for _, whole in made])
-        del made  # large ones are the larger part of what this stage ever needs
-        rows, ends = [], []
+            meta.append(_META.pack(0, 0, size, length))
+            size += length
+        buffer = b"".join([part for _, _, parts in made for part in parts])
+        made.clear()  # large ones are the larger part of what this stage ever needs
+        rows, ends = bytearray(), bytearray()
         for part in self._scanner.scan(buffer, b"".join(meta), 0):
             for row, end in zip(
                 native.ROW.iter_unpack(part.rows), native.ENDS.iter_unpack(part.ends), strict=True
             ):
-                if row[13] in (FRAGMENT, SEGMENT):
-                    continue  # the two framings disagreed: what is left is nobody's message
                 packet = by_frame[end[2]]
                 bits = row[12] | packet.row[12] & native.ROW_OUTGOING
-                rows.append(native.ROW.pack(packet.row[0], *row[1:12], bits, *row[13:]))
-                ends.append(native.ENDS.pack(*end[:6], packet.ends[6], *end[7:]))
-        return Batch(buffer, b"".join(rows), b"".join(ends), len(rows), self.tap, watermark)
+                rows += native.ROW.pack(packet.row[0], *row[1:12], bits, *row[13:])
+                ends += native.ENDS.pack(*end[:6], packet.ends[6], *end[7:])
+        count = len(rows) // native.ROW.size
+        return Batch(buffer, memoryview(rows), bytes(ends), count, self.tap, watermark)
+
+
+def _make(made: Made, packet: _Packet, *payload: bytes) -> None:
+    size = sum(map(len, payload))
+    if size <= 65535 - 20:  # an IPv4 header says no more
+        header = packet.header(size)
+        made.append((packet, len(header) + size, (header, *payload)))
 
 
 def _end(one: Datagram | Stream) -> int:
