@@ -113,6 +113,9 @@ typedef struct {
  * Content-Length bytes where stream is non-zero (TCP), else all of len. */
 int aw_sip_scan(const uint8_t *p, size_t len, int stream, aw_sip *out);
 
+/* "avx2", "sse2" or "portable": what both scanners run on this CPU. */
+const char *aw_variant(void);
+
 /* ---- SDP (RFC 8866) ---- */
 
 enum aw_media_bits { AW_MEDIA_INACTIVE = 1, AW_MEDIA_CANDIDATE = 2 };

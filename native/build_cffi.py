@@ -14,6 +14,7 @@ SOURCES = [
     "sip_scan.c",
     "sdp_scan.c",
     "avx2.c",
+    "variant.c",
     "hash.c",
     "batch.c",
     "ring.c",

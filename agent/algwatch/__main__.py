@@ -12,11 +12,17 @@ from algwatch.cli import VERBS, Usage
 ABOUT = "Finds out whether a router's SIP ALG breaks phone calls, proves it, and says what to do."
 
 
+def _version() -> str:
+    from algwatch.base.native import VARIANT
+
+    return f"algwatch {__version__} ({VARIANT})"
+
+
 def _with_argparse(argv: list[str]) -> int:
     import argparse
 
     parser = argparse.ArgumentParser(prog="algwatch", description=ABOUT)
-    parser.add_argument("--version", action="version", version=f"algwatch {__version__}")
+    parser.add_argument("--version", action="version", version=_version())
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     verb = next((word for word in argv if not word.startswith("-")), None)
     for name in (verb,) if verb in VERBS else VERBS:

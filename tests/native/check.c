@@ -1,5 +1,8 @@
 /* Runs every check of the native code; arguments are files with one SIP message each. */
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
+#include "algwatch_native.h"
 #include "guard.h"
 
 int main(int argc, char **argv) {
@@ -7,6 +10,6 @@ int main(int argc, char **argv) {
     check_frames();
     check_ring();
     for (int i = 1; i < argc; i++) check_sip_file(argv[i]);
-    printf("native checks passed, %d files\n", argc - 1);
+    printf("native checks passed, %d files, %s\n", argc - 1, aw_variant());
     return 0;
 }

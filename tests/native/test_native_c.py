@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import shutil
 import struct
 import subprocess
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from algwatch.base.native import VARIANT
 
 HERE = Path(__file__).resolve().parent
 NATIVE = HERE.parents[1] / "native"
@@ -111,7 +114,33 @@ def test_every_check_holds_on_a_32_bit_big_endian_cpu(tmp_path: Path) -> None:
     files = messages(tmp_path)
     run = subprocess.run([emulated, str(program), *files], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
-    assert f"native checks passed, {len(files)} files" in run.stdout
+    assert run.stdout == f"native checks passed, {len(files)} files, portable\n"
+
+
+def test_this_cpu_runs_the_fastest_variant_that_it_has() -> None:
+    if platform.machine() != "x86_64":
+        pytest.skip("not on x86-64")
+    flags = Path("/proc/cpuinfo").read_text().partition("\nflags")[2].partition("\n")[0].split()
+    has_avx2 = {"avx2", "bmi1", "bmi2"} <= set(flags)
+    assert ("avx2" if has_avx2 else "sse2") == VARIANT
+
+
+@pytest.mark.parametrize(("cpu", "variant"), [("Nehalem", "sse2"), ("Haswell", "avx2")])
+def test_avx2_is_run_by_cpus_that_have_it_alone(cpu: str, variant: str, tmp_path: Path) -> None:
+    emulated = shutil.which("qemu-x86_64-static") or shutil.which("qemu-x86_64")
+    if platform.machine() != "x86_64" or emulated is None:
+        assert not IN_CI, "not installed: qemu-x86_64 (qemu-user-static)"
+        pytest.skip("not installed: qemu-x86_64 (qemu-user-static), or not on x86-64")
+    program = compiled("gcc", tmp_path / "check", *(HERE / name for name in CHECKS))
+    files, log = messages(tmp_path), tmp_path / "translated"
+    command = [emulated, "-cpu", cpu, "-d", "in_asm", "-D", str(log), str(program), *files]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout == f"native checks passed, {len(files)} files, {variant}\n"
+    functions = set(re.findall(r"^IN: (\w+)", log.read_text(), re.M))  # what was run at all
+    assert {"aw_sip_scan", "aw_sdp_scan"} <= functions
+    chosen = {"aw_sip_scan_avx2", "aw_sdp_scan_avx2"}
+    assert functions & chosen == (chosen if variant == "avx2" else set())
 
 
 def records() -> Iterator[bytes]:

@@ -22,6 +22,9 @@ ROW_LOW_BITS: int = ffi.offsetof("aw_row", "bits") + (sys.byteorder == "big")
 ENDS = struct.Struct("=16s16sIIHHHBB")
 """One aw_ends, members in the order of the header."""
 
+VARIANT: str = ffi.string(lib.aw_variant()).decode()
+"""Of the scanner, on this CPU: avx2, sse2 or portable (docs/native.md)."""
+
 KIND_SIP: int = lib.AW_KIND_SIP
 KIND_KEEPALIVE: int = lib.AW_KIND_KEEPALIVE
 KIND_STUN: int = lib.AW_KIND_STUN
