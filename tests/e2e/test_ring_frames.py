@@ -92,6 +92,25 @@ def test_a_message_that_fits_a_larger_mtu_and_one_that_no_longer_fits_are_both_r
     far.close()
 
 
+def test_a_frame_larger_than_a_block_is_cut_and_told_as_such(wire: Wire) -> None:
+    far = wire.tap(far=True)
+    for name, device in ((wire.near, "aw0"), (wire.far, "aw1")):
+        ip("-n", name, "link", "set", device, "mtu", "65535")
+    head = len(long_invite(1, 65000)) - 65000
+    whole = long_invite(1, 65507 - head)  # the largest datagram of IPv4
+    with wire.sender() as sender:
+        sender.sendto(whole, ("10.77.0.2", 5060))
+        sender.sendto(INVITE % (2, 2), ("10.77.0.2", 5060))
+    caught, messages = frames(far, 0.5)
+    assert far.counts.as_dict()["truncated"] == 1
+    assert far.counts.as_dict()["malformed"] == 0
+    cut, behind = messages
+    assert len(caught[0]) < BLOCK_BYTES < len(whole) + 42
+    assert whole.startswith(cut) and len(cut) == len(caught[0]) - 42
+    assert behind == INVITE % (2, 2)
+    far.close()
+
+
 def test_frames_that_segmentation_offload_made_are_not_cut(wire: Wire) -> None:
     near = wire.tap(ring_bytes=64 * BLOCK_BYTES)
     with wire.inside(wire.far):
