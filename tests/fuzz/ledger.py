@@ -14,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 FILE = HERE / "out" / "executions.json"
-CAPTURE = ("reassembly", "pieces", "place", "stream", "filter")
+CAPTURE = ("reassembly", "found", "pieces", "place", "stream", "filter")
 
 
 def code_of(target: str) -> str:

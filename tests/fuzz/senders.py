@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from algwatch.capture.reassembly import FLOW_SECONDS, FRAGMENT_SECONDS, SECOND
@@ -75,7 +75,7 @@ class Network:
 
     __slots__ = (
         "connections", "honest", "idents", "in_order", "most", "now", "number", "once", "sent",
-        "texts",
+        "texts", "tunnelled",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -88,6 +88,7 @@ class Network:
         self.connections: list[Connection] = []
         self.texts: list[bytes] = []  # what each connection that ended sent
         self.most = 0  # of a connection
+        self.tunnelled = 0
 
     def message(self, body: int, kind: int = 0) -> bytes:
         """body: bytes of it; kind: what it begins with, see BODIES."""
@@ -168,6 +169,19 @@ def fragments(script: Script, network: Network) -> Iterator[bytes]:
             yield fragment(whole, low, high, ident, version)
 
 
+def through_tunnel(script: Script, network: Network, packets: Iterable[bytes]) -> Iterator[bytes]:
+    """Each of them in two fragments of a packet that carries it: IP-in-IP, 6in4, DS-Lite."""
+    network.in_order = False  # what is in a tunnel is looked at behind the rest of its batch
+    outer = script.below(2)
+    for packet in packets:
+        network.tunnelled += 1
+        ident, proto = 0x8000 + network.tunnelled, 4 if packet[0] >> 4 == 4 else 41
+        cut = 8 * (1 + script.below((len(packet) - 1) // 8))
+        low = ipv4(proto, packet[:cut], ident, 0x2000, outer)
+        high = ipv4(proto, packet[cut:], ident, cut >> 3, outer)
+        yield from (high, low) if script.byte() & 1 else (low, high)
+
+
 def fragment(whole: bytes, low: int, high: int, ident: int, version: int) -> bytes:
     more = 0x2000 if high < len(whole) else 0
     word = low >> 3 | more
@@ -223,6 +237,11 @@ def segments(script: Script, network: Network) -> Iterator[bytes]:
         yield segment(seq + low, text[low:high], sport, sport & 1)
 
 
+def tunnels(script: Script, network: Network) -> Iterator[bytes]:
+    how = (fragments, segments)[script.byte() & 1]
+    return through_tunnel(script, network, how(script, network))
+
+
 def wild(script: Script, network: Network) -> Iterator[bytes]:
     """Anything: fragments and segments whose places and bytes the input chooses."""
     network.in_order = network.honest = False
@@ -248,4 +267,4 @@ def noise(script: Script, network: Network) -> Iterator[bytes]:
     yield script.take(script.byte())
 
 
-MAKERS = (fragments, segments, wild, segments, fragments, segments, wild, noise)
+MAKERS = (fragments, segments, wild, segments, fragments, segments, tunnels, noise)
