@@ -69,8 +69,7 @@ def measure() -> Lines:
         for name, flag in (("sse2", "-DAW_NO_AVX2"), ("portable", "-DAW_PORTABLE"))
     }
     checks = [compiled(CHECKS / name) for name in CHECK_SOURCES]
-    torture = sorted(map(str, (seeds.SHARED / "torture").rglob("*.dat")))
-    run("check", [*native, *checks], torture)
+    run("check", [*native, *checks], seeds.messages(OUT))
     seeds.write(OUT / "seeds", only_own=True)
     driver = [compiled(HERE / "exact.c"), compiled(HERE / "replay.c")]
     for target in seeds.NATIVE_TARGETS:

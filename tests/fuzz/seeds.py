@@ -112,6 +112,18 @@ def long() -> Iterator[bytes]:
     yield head + (b"v=0\r\n" + b"m=audio 1 RTP/AVP 0\r\n" * 4000)[:65000]
 
 
+def messages(directory: Path) -> list[str]:
+    """Writes each SIP message of tests/scan, those of RFC 4475 among them; names of the files."""
+    from test_scan import cases
+
+    names = []
+    for number, case in enumerate(case for case in cases() if case.kind == "sip"):
+        names.append(str(directory / f"message{number}"))
+        Path(names[-1]).write_bytes(case.payload)
+    assert len(names) > 100
+    return names
+
+
 def committed(target: str) -> Iterator[bytes]:
     """What was found by fuzzing and kept: inputs that reach code, and each that ever failed."""
     yield from corpus.read(target)

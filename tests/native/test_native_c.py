@@ -22,16 +22,10 @@ IN_CI = os.environ.get("CI") == "true"
 
 
 def messages(directory: Path) -> list[str]:
-    """A file for each SIP message of tests/scan, those of RFC 4475 among them."""
-    sys.path[:0] = [str(HERE.parent), str(HERE.parent / "scan")]
-    from test_scan import cases
+    sys.path.insert(0, str(HERE.parent / "fuzz"))
+    from seeds import messages
 
-    files = []
-    for number, case in enumerate(case for case in cases() if case.kind == "sip"):
-        files.append(str(directory / f"message{number}"))
-        Path(files[-1]).write_bytes(case.payload)
-    assert len(files) > 100
-    return files
+    return messages(directory)
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
