@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import struct
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from algwatch.base import native
@@ -127,31 +127,24 @@ class Reassembler:
         their last piece. Hand that one on before the batch itself, whose watermark is later.
         """
         before, self._watermark = self._watermark, batch.watermark
-        self._take_pieces(batch)
+        found = []
+        for index, kind in _pieces(batch):
+            self._take(batch, index, kind)
+            while self._tunnels:  # each of them ended the waiting of a piece, so this ends
+                found.append(self._opened(before))
         if self._pending:
             self._expire(batch.watermark)
-        found = []
-        while self._tunnels:  # each of them ended the waiting of a piece, so this ends
-            found.append(self._opened(before))
         if self._made:
             found.append(without_pieces(self._scanned(self._made, before)))
         return joined(found)
 
     def _opened(self, watermark: int) -> Batch:
-        """What is whole in the tunnels' packets; the pieces in them are taken."""
+        """What is whole in the tunnels' packets; the pieces in them are taken. A tunnel in a tunnel
+        is left for the next time: no depth of theirs is a depth of calls."""
         batch = self._scanned(self._tunnels, watermark)
-        self._take_pieces(batch)
+        for index, kind in _pieces(batch):
+            self._take(batch, index, kind)
         return without_pieces(batch)
-
-    def _take_pieces(self, batch: Batch) -> None:
-        kinds = bytes(memoryview(batch.rows)[native.ROW_KIND :: native.ROW.size])
-        low = bytes(memoryview(batch.rows)[native.ROW_LOW_BITS :: native.ROW.size])
-        if FRAGMENT in kinds or low.translate(None, _NOT_TCP):
-            for index, kind in enumerate(kinds):
-                if kind == FRAGMENT or (
-                    low[index] & native.ROW_TCP and kind in (SEGMENT, SIP, KEEPALIVE)
-                ):
-                    self._take(batch, index, kind)
 
     def _take(self, batch: Batch, index: int, kind: int) -> None:
         row = native.ROW.unpack_from(batch.rows, index * native.ROW.size)
@@ -420,6 +413,18 @@ class Reassembler:
                 ends += native.ENDS.pack(*end[:6], packet.ends[6], *end[7:])
         count = len(rows) // native.ROW.size
         return Batch(buffer, memoryview(rows), bytes(ends), count, self.tap, watermark)
+
+
+def _pieces(batch: Batch) -> Iterator[tuple[int, int]]:
+    """(index, kind) of the rows that are a piece, or may be one."""
+    kinds = bytes(memoryview(batch.rows)[native.ROW_KIND :: native.ROW.size])
+    low = bytes(memoryview(batch.rows)[native.ROW_LOW_BITS :: native.ROW.size])
+    if FRAGMENT in kinds or low.translate(None, _NOT_TCP):
+        for index, kind in enumerate(kinds):
+            if kind == FRAGMENT or (
+                low[index] & native.ROW_TCP and kind in (SEGMENT, SIP, KEEPALIVE)
+            ):
+                yield index, kind
 
 
 def _make(made: Made, packet: _Packet, *payload: bytes) -> None:
