@@ -18,7 +18,9 @@ from algwatch.base.sighting import (
     sighted,
 )
 from algwatch.base.table import Table
+from algwatch.sip.timers import T4, TIMER_B
 from algwatch.sip.transaction import (
+    ACKED,
     FINAL,
     FINAL_AGAIN,
     ORPHAN,
@@ -40,6 +42,10 @@ BYE_SENT = 6
 
 Step = tuple["Dialog", int, Row]
 
+FORKS = 8  # legs of one INVITE that are known by their keys
+_NO_FORKS: dict[int, Transaction] = {}
+_FIRST = (REQUEST, ORPHAN)  # the events with which a transaction begins
+
 
 class Dialog:
     """One Call-ID on one side.
@@ -54,15 +60,16 @@ class Dialog:
     A proxy forks one INVITE to several phones, here behind one router, and a call through the
     provider back into the house passes twice: legs counts those without a final response, refused
     is the latest refusal among them, other_tag the To tag of a second one that was answered too.
-    again: a re-INVITE that has no final response, which changes nothing until it has a 2xx.
+    forks: their transactions by key, where there were several. again: a re-INVITE that has no
+    final response, which changes nothing until it has a 2xx.
     """
 
     __slots__ = ("ack", "acked_at", "acked_last", "again", "answer", "answer_last",
                  "answer_tag", "answered_at", "answers", "bye", "bye_at", "bye_by_caller", "call",
                  "caller_tag", "cancelled_at", "ended_at", "established", "final_retransmissions",
-                 "first", "invite", "invite_retransmissions", "last_at", "legs", "other_tag",
-                 "partial", "refused", "rejected", "request", "side", "started_at", "stranger",
-                 "timed_out")  # fmt: skip
+                 "first", "forks", "invite", "invite_retransmissions", "last_at", "legs",
+                 "other_tag", "partial", "refused", "rejected", "request", "side", "started_at",
+                 "stranger", "timed_out")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int) -> None:
         self.call = call
@@ -75,6 +82,7 @@ class Dialog:
         self.ack: Sighting | None = None
         self.bye: Sighting | None = None
         self.again: tuple[Transaction, Sighting] | None = None
+        self.forks = _NO_FORKS
         self.caller_tag = self.answer_tag = self.other_tag = 0
         self.legs = self.refused = 0
         self.answered_at = self.answer_last = self.acked_at = self.acked_last = 0
@@ -94,6 +102,19 @@ class Dialog:
     def gave_up(self) -> bool:
         """Whether who answered the current INVITE ended the dialog."""
         return bool(self.bye_at) and self.bye_by_caller != self.by_caller
+
+    def invite_of(self, key: int) -> Transaction | None:
+        """The INVITE with that key (Transaction.key), whether it is still in its table or not."""
+        if self.invite is not None and self.invite.key == key:
+            return self.invite
+        if self.again is not None and self.again[0].key == key:
+            return self.again[0]
+        return self.forks.get(key)
+
+    def refused_it(self, key: int) -> bool:
+        """Whether an ACK with that key is one to a refusal: then its transaction had to go."""
+        was = self.invite_of(key)
+        return was is not None and was.status >= 300
 
     def repeated_since(self, at: int) -> bool:
         """Whether the 2xx of the current INVITE came again after at (ns)."""
@@ -135,6 +156,8 @@ class Dialogs:
             if code != TIMED_OUT:
                 d.last_at = at
             if method == INVITE:
+                if d.invite is not None and code in _FIRST:
+                    code = self._resumed(code, d, t, row)
                 if code == REQUEST:
                     self._invited(d, t, row, i, batch)
                 elif code in (FINAL, ORPHAN):
@@ -156,6 +179,8 @@ class Dialogs:
             elif d.other_tag and d.other_tag in (row[FROM_TAG], row[TO_TAG]):
                 continue
             elif method == ACK:
+                if code == REQUEST and (not d.answered_at or d.forks) and d.refused_it(t.key):
+                    continue
                 d.acked_last = at
                 current = d.invite is None or row[CSEQ] == d.invite.cseq
                 if code == REQUEST and not d.acked_at and current:
@@ -194,12 +219,45 @@ class Dialogs:
         else:
             leg = self._is_leg(d, t)
             d.legs = d.legs + 1 if leg else 1
+            self._fork(d, t, leg)
             if leg and not d.rejected:
                 return
             d.request = sighted(batch, self.side, row, i)
             d.invite = t
             d.refused = d.rejected if leg else 0
             d.rejected = 0
+
+    @staticmethod
+    def _fork(d: Dialog, t: Transaction, leg: bool) -> None:
+        if not leg:
+            d.forks = _NO_FORKS
+        elif d.invite is not None and len(d.forks) < FORKS:
+            d.forks = d.forks or {d.invite.key: d.invite}
+            d.forks[t.key] = t
+
+    @staticmethod
+    def _resumed(code: int, d: Dialog, t: Transaction, row: Row) -> int:
+        """What code would have been, had the table kept the transaction with which t begins anew.
+        It had to go for want of room if its time was not over; another key is another branch."""
+        was = d.invite_of(t.key)
+        if was is None:
+            return code
+        over = was.last_at + T4 if was.final_at else was.at + TIMER_B
+        if t.at >= over and (was.final_at or not was.provisional_at):
+            return code
+        answered = was.final_at
+        t.resume(was)
+        if was is d.invite:
+            d.invite = t
+        elif d.again is not None and was is d.again[0]:
+            d.again = (t, d.again[1])
+        if t.key in d.forks:
+            d.forks[t.key] = t
+        if code == REQUEST:
+            return REQUEST_AGAIN
+        if row[STATUS] < 200:
+            return ACKED  # nothing that a dialog has to know
+        return FINAL_AGAIN if answered else FINAL
 
     @staticmethod
     def _is_leg(d: Dialog, t: Transaction) -> bool:

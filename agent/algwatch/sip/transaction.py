@@ -64,6 +64,17 @@ class Transaction:
         self.requests = self.finals = self.status = 0
         self.flow = self.final_flow = self.provisional_at = self.final_at = 0
 
+    def resume(self, was: Transaction) -> None:
+        """was is this transaction until it had to go for want of room: go on from there."""
+        self.at = was.at
+        self.requests += was.requests
+        self.finals += was.finals
+        self.status = self.status or was.status
+        self.flow = was.flow or self.flow
+        self.final_flow = was.final_flow or self.final_flow
+        self.provisional_at = was.provisional_at or self.provisional_at
+        self.final_at = was.final_at or self.final_at
+
     @property
     def waited_out(self) -> bool:
         """The request was repeated until Timer B: so no response came, whatever was captured."""
