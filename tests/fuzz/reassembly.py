@@ -1,4 +1,4 @@
-"""Fuzzes capture/reassembly.py, pieces.py and stream.py through the real scanner.
+"""Fuzzes capture/reassembly.py, found.py, pieces.py, place.py and stream.py through the scanner.
 
     python tests/fuzz/reassembly.py -max_total_time=60 -runs=-1 -seed=1 FINDINGS [KEPT [SEEDS...]]
 

@@ -268,3 +268,23 @@ def test_a_length_says_where_the_next_message_begins_though_the_body_has_a_hole(
 def test_what_comes_behind_a_hole_that_was_given_up_is_told_at_once() -> None:
     line = Line().send(*HALVES)
     assert line.send(packet(KEPT, BEHIND), step=HOLE + SECOND).whole == [KEPT]
+
+
+@pytest.mark.parametrize("ends", [(b"I", b"TE\r\nx: y"), (b"INFO fo", b"o\r\nbar"), (b"A", b"B")])
+@pytest.mark.parametrize("cut", [len(KEPT), 50])
+def test_what_shows_to_begin_no_message_takes_none_with_it(
+    ends: tuple[bytes, bytes], cut: int
+) -> None:
+    """In whatever order it shows: behind a hole, in two pieces, of which the first looks like the
+    beginning of a message."""
+    lost = invite("lost", b"v=0\r\n" + b"".join(ends))
+    begin = 1000 + len(lost)
+    pieces = [
+        packet(ends[0], begin - len(ends[0] + ends[1])), packet(ends[1], begin - len(ends[1])),
+        packet(KEPT[:cut], begin),
+    ]  # fmt: skip
+    if cut < len(KEPT):
+        pieces.append(packet(KEPT[cut:], begin + cut))
+    for order in itertools.permutations(pieces):
+        line = Line().send(packet(lost[:9], 1000), *order)
+        assert line.whole == [KEPT], order

@@ -153,7 +153,7 @@ class Stream:
             if place < start:
                 return INSIDE
             inside = start < run.end and place < max(run.end + 1, start + run.need)
-            if inside and not (place == run.end and self._ends_at(place, run)):
+            if inside and not (place == run.end and self._is_over(run, place)):
                 return INSIDE
             standing = SOUND
         return standing
@@ -197,7 +197,7 @@ class Stream:
         runs = self.runs
         index = bisect_right(runs, place, key=_begin)
         run = runs[index - 1] if index else None
-        if run is not None and starts and run.end == place and self._ends_at(place, run):
+        if run is not None and starts and run.end == place and self._is_over(run, place):
             run.reading = False
         if run is not None and run.end == place and (run.reading or not starts):
             run.data += data
@@ -213,7 +213,7 @@ class Stream:
         self.cost += len(data)
         while index < len(runs) and runs[index].begin == run.end:
             after = runs[index]
-            if after.reading and self._ends_at(after.begin, run):
+            if after.reading and self._is_over(run, after.begin):
                 run.reading = False
             if after.reading and not run.reading:
                 break  # only who reads from a start takes what does so as well
@@ -222,6 +222,19 @@ class Stream:
             run.end = after.end
             run.told.update(after.told)
             self.cost -= RUN_COST
+
+    def _is_over(self, run: Run, place: int) -> bool:
+        """Is it clear by now that the run goes on with no message, so that one may begin at place,
+        where it ends?"""
+        if not run.reading or self._ends_at(place, run):
+            return True
+        if ends := _LINE_ENDS.match(run.data, run.at):
+            run.skip(ends.end() - run.at)
+        if run.at == len(run.data):
+            return False
+        if not may_start(run.data, run.at):
+            return not _skip_end(run)
+        return not run.told and self._is_broken(run.begin, run.data[run.at :])
 
     def _ends_at(self, place: int, run: Run) -> bool:
         """Does a message end there in whose body the run lies, as far as the one says that begins
@@ -233,7 +246,7 @@ class Stream:
                 return True
         return False
 
-    def _is_broken(self, place: int, data: bytes) -> bool:
+    def _is_broken(self, place: int, data: bytes | bytearray) -> bool:
         """Does it begin, behind something missing, with a line that no message begins with? Read
         from there, what follows it would be lost with it."""
         has_line = b"\n" in data.lstrip(b"\r\n")
