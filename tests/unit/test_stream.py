@@ -288,3 +288,16 @@ def test_what_shows_to_begin_no_message_takes_none_with_it(
     for order in itertools.permutations(pieces):
         line = Line().send(packet(lost[:9], 1000), *order)
         assert line.whole == [KEPT], order
+
+
+def test_a_message_behind_what_begins_none_is_whole_with_its_last_piece() -> None:
+    """The last of three pieces comes when the next message is there already."""
+    begin = 1000 + len(LOST)
+    third = invite("third")
+    line = Line().send(HALVES[1], packet(third, begin + len(KEPT)))
+    line.send(packet(KEPT[:99], begin), packet(KEPT[150:], begin + 150))
+    assert line.send(packet(KEPT[99:150], begin + 99)).whole == [third, KEPT]
+    assert Line().send(packet(LOST[:9], 1000)).send(
+        HALVES[1], packet(third, begin + len(KEPT)), packet(KEPT[:99], begin),
+        packet(KEPT[150:], begin + 150), packet(KEPT[99:150], begin + 99),
+    ).whole == [third, KEPT]  # fmt: skip

@@ -232,9 +232,10 @@ class Stream:
             run.skip(ends.end() - run.at)
         if run.at == len(run.data):
             return False
-        if not may_start(run.data, run.at):
-            return not _skip_end(run)
-        return not run.told and self._is_broken(run.begin, run.data[run.at :])
+        broken = not run.told and self._is_broken(run.begin, run.data[run.at :])
+        if may_start(run.data, run.at) and not broken:
+            return False
+        return not _skip_end(run)
 
     def _ends_at(self, place: int, run: Run) -> bool:
         """Does a message end there in whose body the run lies, as far as the one says that begins
