@@ -500,6 +500,21 @@ def outgoing_call(house: House, at: float, call_id: str, **how: object) -> Outgo
     return call
 
 
+def far_gives_up(house: House, at: float, call_id: str, acks: bool = False, leave: bool = False,
+                 answered: bool = True) -> Outgoing:  # fmt: skip
+    """An outgoing call whose 2xx is repeated to the end. acks: the phone acknowledges each;
+    leave: those leave the router; answered: the 2xx reach the phone."""
+    call = Outgoing(house, call_id)
+    call.invite(at)
+    call.respond(at + 0.2, 180)
+    for after in (0, *LADDER_2XX):
+        call.ok(at + 2 + after, lan=answered)
+        if acks:
+            call.ack(at + 2.02 + after, wan=leave)
+    call.far_bye(at + 34)
+    return call
+
+
 # ---- the whole way, without files ----
 
 

@@ -17,6 +17,7 @@ from craft import (
     Incoming,
     Outgoing,
     Packet,
+    far_gives_up,
     incoming_call,
     linux_in,
     linux_out,
@@ -276,45 +277,40 @@ def _() -> House:
     return house
 
 
-def _far_gives_up(house: House, call_id: str, phone_acks: bool, wan_acks: bool,
-                  lan_oks: bool = True) -> House:  # fmt: skip
-    call = Outgoing(house, call_id)
-    call.invite(1)
-    call.respond(1.2, 180)
-    for after in (0, *LADDER_2XX):
-        call.ok(3 + after, lan=lan_oks)
-        if phone_acks:
-            call.ack(3.02 + after, wan=wan_acks)
-    call.far_bye(35)
-    return house
-
-
 @case("dlg001-not-sent", [("DLG001", "phone", "observed")], ["DLG002", "DLG004", *ALG],
       outcomes=["dropped"])  # fmt: skip
 def _() -> House:
     """The phone gets the 2xx eleven times and never sends an ACK."""
-    return _far_gives_up(House(), "mute@phone", phone_acks=False, wan_acks=False)
+    house = House()
+    far_gives_up(house, 1, "mute@phone")
+    return house
 
 
 @case("dlg001-stopped-outbound", [("DLG001", "router", "observed")], ["DLG002", "DLG004", *ALG],
       outcomes=["dropped"])  # fmt: skip
 def _() -> House:
     """The phone sends its ACK to every 2xx; none leaves the router."""
-    return _far_gives_up(House(), "kept@phone", phone_acks=True, wan_acks=False)
+    house = House()
+    far_gives_up(house, 1, "kept@phone", acks=True)
+    return house
 
 
 @case("dlg001-beyond", [("DLG001", "network", "observed")], ["DLG002", "DLG004", *ALG],
       outcomes=["dropped"])  # fmt: skip
 def _() -> House:
     """The ACK leaves the router after every 2xx, and the 2xx still comes."""
-    return _far_gives_up(House(), "lost@phone", phone_acks=True, wan_acks=True)
+    house = House()
+    far_gives_up(house, 1, "lost@phone", acks=True, leave=True)
+    return house
 
 
 @case("dlg001-answer-stopped", [("DLG001", "router", "observed")], ["DLG002", "DLG004", *ALG],
       outcomes=["dropped"])  # fmt: skip
 def _() -> House:
     """The 2xx itself comes to the WAN side eleven times and never to the LAN: no ACK can be."""
-    return _far_gives_up(House(), "unheard@phone", False, False, lan_oks=False)
+    house = House()
+    far_gives_up(house, 1, "unheard@phone", answered=False)
+    return house
 
 
 @case("dlg001-predicted", [("DLG001", "network", "latent")], ["DLG002", "DLG004", *ALG],

@@ -20,6 +20,7 @@ from craft import (
     Incoming,
     Outgoing,
     batch,
+    far_gives_up,
     incoming_call,
     linux_in,
     linux_out,
@@ -86,23 +87,14 @@ def swallowed_inbound() -> House:
 def swallowed_outbound() -> House:
     house = House()
     register(house, 0)
-    call = Outgoing(house, "call")
-    call.invite(2)
-    for after in (0, *LADDER_2XX):
-        call.ok(4 + after)
-        call.ack(4.05 + after, wan=False)
-    call.far_bye(36)
+    far_gives_up(house, 2, "call", acks=True)
     return house
 
 
 def answer_swallowed() -> House:
     house = House()
     register(house, 0)
-    call = Outgoing(house, "call")
-    call.invite(2)
-    for after in (0, *LADDER_2XX):
-        call.ok(4 + after, lan=False)
-    call.far_bye(36)
+    far_gives_up(house, 2, "call", answered=False)
     return house
 
 

@@ -23,6 +23,7 @@ from craft import (
     Outgoing,
     analyzed,
     answer,
+    far_gives_up,
     outgoing_call,
     register,
     request,
@@ -94,13 +95,7 @@ def inbound(ack: bool = False, rings: bool = False) -> House:
 def outbound(sent: bool = False, answered: bool = True) -> House:
     """The phone sends an ACK, which the router swallows, or none; or it never got the 2xx."""
     made = house()
-    call = Outgoing(made, "call")
-    call.invite(2)
-    for after in (0, *LADDER_2XX):
-        call.ok(4 + after, lan=answered)
-        if sent:
-            call.ack(4.05 + after, wan=False)
-    call.far_bye(36)
+    far_gives_up(made, 2, "call", acks=sent, answered=answered)
     return made
 
 
