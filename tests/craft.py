@@ -12,7 +12,8 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 from ipaddress import ip_address
 
-from algwatch.base import native
+from algwatch.base.native import layout
+from algwatch.base.native.rows import Counts, Scanner
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
 from algwatch.compare.crossing import Crossing
 from algwatch.pipeline import Pipeline, Report
@@ -74,7 +75,7 @@ def batch(packets: Sequence[Packet], tap: int = 0, watermark: int | None = None,
         offset += len(data)
     if watermark is None:
         watermark = max((at for at, _ in packets), default=0)
-    scanner = native.Scanner(1, tap, native.REPLAY_KEY, ports, native.Counts(), MOST_ROWS)
+    scanner = Scanner(1, tap, layout.REPLAY_KEY, ports, Counts(), MOST_ROWS)
     (one,) = scanner.scan(buffer, b"".join(meta), watermark)
     return Batch(buffer, bytes(one.rows), bytes(one.ends), one.count, tap, one.watermark)
 
@@ -82,11 +83,11 @@ def batch(packets: Sequence[Packet], tap: int = 0, watermark: int | None = None,
 def outgoing(made: Batch) -> Batch:
     """The same rows as a ring would mark them on the interface that they left by."""
     rows = bytearray(made.rows)
-    size = native.ROW.size
+    size = layout.ROW.size
     for i in range(made.count):
-        row = list(native.ROW.unpack_from(rows, i * size))
-        row[12] |= native.ROW_OUTGOING
-        native.ROW.pack_into(rows, i * size, *row)
+        row = list(layout.ROW.unpack_from(rows, i * size))
+        row[12] |= layout.ROW_OUTGOING
+        layout.ROW.pack_into(rows, i * size, *row)
     return Batch(made.buffer, bytes(rows), made.ends, made.count, made.tap, made.watermark)
 
 

@@ -13,7 +13,7 @@ ABOUT = "Finds out whether a router's SIP ALG breaks phone calls, proves it, and
 
 
 def _version() -> str:
-    from algwatch.base.native import VARIANT
+    from algwatch.base.native.layout import VARIANT
 
     return f"algwatch {__version__} ({VARIANT})"
 

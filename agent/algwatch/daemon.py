@@ -18,7 +18,8 @@ from typing import IO
 from algwatch import __version__
 from algwatch.advise.advice import Advice
 from algwatch.base.clock import PacketClock
-from algwatch.base.native import ROW, Counts
+from algwatch.base.native.layout import ROW
+from algwatch.base.native.rows import Counts
 from algwatch.base.packet import LAN, SIDE_NAMES, WAN, Batch, Tap
 from algwatch.capture.filter import FilterError
 from algwatch.capture.reassembly import Reassembler

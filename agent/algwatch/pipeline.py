@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from algwatch.advise.advice import Advice
 from algwatch.advise.recommend import Recommender
-from algwatch.base.native import KIND_KEEPALIVE
+from algwatch.base.native.layout import KIND_KEEPALIVE
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
-from algwatch.base.sighting import KIND, sighted
+from algwatch.base.sighting import KIND
 from algwatch.compare.call import CLOSED, PREDICTED, Call, Calls
 from algwatch.compare.crossing import Crossing, alone
 from algwatch.compare.familiar import Familiar
@@ -102,10 +102,10 @@ class Pipeline:
         context.sip[side] = transactions.messages
         if context.first[side] is None and events:
             _, _, row, i = events[0]
-            context.first[side] = sighted(batch, side, row, i)
+            context.first[side] = batch.sighting(side, row, i)
         if transactions.duplicate is not None:
             context.duplicates = sum(t.duplicates for t in self._transactions)
-            context.duplicate = context.duplicate or sighted(batch, side, *transactions.duplicate)
+            context.duplicate = context.duplicate or batch.sighting(side, *transactions.duplicate)
             transactions.duplicate = None
         if events:
             self._calls.feed(self._dialogs[side].feed(events, batch))

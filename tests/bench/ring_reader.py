@@ -29,14 +29,14 @@ def ended() -> bool:
 
 
 def ring(interface: str, whole: bool) -> dict[str, float]:
-    from algwatch.base import native
+    from algwatch.base.native.rows import Counts
     from algwatch.base.packet import LAN, Tap
     from algwatch.capture.reassembly import Reassembler
     from algwatch.capture.ring import LiveTap
     from algwatch.daemon import tidy_by_the_clock
     from algwatch.pipeline import Pipeline
 
-    counts = native.Counts()
+    counts = Counts()
     tap = LiveTap(interface, 0, (5060,), KEY, counts, int(os.environ["RING_BYTES"]))
     pipeline = Pipeline([Tap(interface, LAN)], live=True) if whole else None
     reassembler = Reassembler(0, (5060,), KEY)

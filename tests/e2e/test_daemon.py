@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from algwatch.base import native
+from algwatch.base.native import layout
 from brokers import MOSQUITTO, Listener, Mosquitto, authority, need, until
 
 AGENT = Path(__file__).parents[2] / "agent"
@@ -460,7 +460,7 @@ def test_decode_refuses_damaged_payloads_in_one_line(data: bytes) -> None:
 
 
 def test_the_version_and_the_help_are_printed() -> None:
-    assert algwatch("--version").stdout.decode() == f"algwatch 0.1.0 ({native.VARIANT})\n"
+    assert algwatch("--version").stdout.decode() == f"algwatch 0.1.0 ({layout.VARIANT})\n"
     assert b"--mqtt-ca" in algwatch("run", "--help").stdout
     for words in ((), ("nonsense",)):
         assert algwatch(*words).returncode == 2

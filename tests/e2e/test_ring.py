@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from algwatch.base import native
+from algwatch.base.native import layout
+from algwatch.base.native.ring import Ring
+from algwatch.base.native.rows import Counts
 from algwatch.capture import ring
 from algwatch.capture.ring import BLOCK_BYTES, LAG, LiveTap, TapError
 
@@ -117,7 +119,7 @@ class Wire:
     def tap(self, far: bool = False, device: str = "", **options: int) -> LiveTap:
         with self.inside(self.far if far else self.near):
             return LiveTap(
-                device or ("aw1" if far else "aw0"), int(far), (5060,), KEY, native.Counts(),
+                device or ("aw1" if far else "aw0"), int(far), (5060,), KEY, Counts(),
                 **options,
             )  # fmt: skip
 
@@ -143,8 +145,8 @@ class Seen:
 def drain(tap: LiveTap) -> list[Seen]:
     found = []
     while (batch := tap.read()) is not None:
-        rows = native.ROW.iter_unpack(batch.rows)
-        for row, ends in zip(rows, native.ENDS.iter_unpack(batch.ends), strict=True):
+        rows = layout.ROW.iter_unpack(batch.rows)
+        for row, ends in zip(rows, layout.ENDS.iter_unpack(batch.ends), strict=True):
             payload = bytes(batch.buffer[row[8] : row[8] + row[9]])
             found.append(Seen(row, ends, payload))
     return found
@@ -160,7 +162,7 @@ def wait(tap: LiveTap, enough: Callable[[list[Seen]], bool], seconds: float = 3.
 
 
 def sip(found: list[Seen]) -> list[Seen]:
-    return [one for one in found if one.kind == native.KIND_SIP]
+    return [one for one in found if one.kind == layout.KIND_SIP]
 
 
 def test_both_ends_see_a_message_and_know_its_direction(wire: Wire) -> None:
@@ -173,8 +175,8 @@ def test_both_ends_see_a_message_and_know_its_direction(wire: Wire) -> None:
     after = time.time_ns()
 
     assert [one.payload for one in sent] == [one.payload for one in received] == [INVITE % (1, 1)]
-    assert sent[0].bits & native.ROW_OUTGOING
-    assert not received[0].bits & native.ROW_OUTGOING
+    assert sent[0].bits & layout.ROW_OUTGOING
+    assert not received[0].bits & layout.ROW_OUTGOING
     assert (sent[0].tap, received[0].tap) == (0, 1)
     assert before <= sent[0].at <= received[0].at <= after
     assert received[0].src[:4] == bytes((10, 77, 0, 1))
@@ -203,7 +205,7 @@ def test_what_is_not_sip_does_not_enter_the_ring(wire: Wire) -> None:
         sender.sendto(b"not SIP at all", ("10.77.0.2", 5060))
         sender.sendto(INVITE % (3, 3), ("10.77.0.2", 5060))
     found = wait(far, lambda found: bool(sip(found)))
-    assert [one.kind for one in found] == [native.KIND_KEEPALIVE, native.KIND_SIP]
+    assert [one.kind for one in found] == [layout.KIND_KEEPALIVE, layout.KIND_SIP]
     # On a SIP port it enters and is counted; media stays outside.
     counts = far.counts.as_dict()
     assert counts["packets"] == 3
@@ -217,8 +219,8 @@ def test_an_icmp_error_that_quotes_a_sip_flow_is_seen(wire: Wire) -> None:
     with wire.sender() as sender:
         sender.sendto(INVITE % (8, 8), ("10.77.0.2", 5060))
     found = wait(far, lambda found: len(found) >= 2)
-    assert [one.kind for one in found] == [native.KIND_SIP, native.KIND_ICMP]
-    assert found[1].bits & native.ROW_OUTGOING
+    assert [one.kind for one in found] == [layout.KIND_SIP, layout.KIND_ICMP]
+    assert found[1].bits & layout.ROW_OUTGOING
     far.close()
 
 
@@ -385,7 +387,7 @@ def test_after_none_no_message_comes_that_is_older_than_the_lag(wire: Wire) -> N
             time.sleep(0.013)
             now = time.time_ns()
             while (batch := far.read()) is not None:
-                for row in native.ROW.iter_unpack(batch.rows):
+                for row in layout.ROW.iter_unpack(batch.rows):
                     assert row[0] >= promised
                     looked += 1
                 promised = max(promised, batch.watermark)
@@ -406,7 +408,7 @@ def test_a_missing_privilege_is_named(wire: Wire) -> None:
         status = 1
         try:
             os.setresuid(65534, 65534, 65534)
-            LiveTap("lo", 0, (5060,), KEY, native.Counts())
+            LiveTap("lo", 0, (5060,), KEY, Counts())
         except TapError as error:
             status = 0 if "CAP_NET_RAW" in str(error) else 2
         finally:
@@ -430,7 +432,7 @@ def test_a_tap_that_fails_or_closes_leaves_nothing_open(wire: Wire) -> None:
         tap.close()
         tap.close()
         assert tap.read() is None
-    broken = native.Ring()
+    broken = Ring()
     with wire.inside(wire.near):
         for shape, code in (
             ((4096 + 1, 4), b"\6\0\0\0\0\0\4\0"),  # no multiple of a page
@@ -438,7 +440,7 @@ def test_a_tap_that_fails_or_closes_leaves_nothing_open(wire: Wire) -> None:
             ((4096, 4), b""),
             ((0x80000000, 4), b"\6\0\0\0\0\0\4\0"),
         ):
-            assert broken.open("aw0", *shape, 100, code) == native.FAILED
+            assert broken.open("aw0", *shape, 100, code) == layout.FAILED
             assert broken.error != 0
             assert broken.fileno() == -1
     assert open_now() == before

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from algwatch.base import native
 from algwatch.base.clock import PacketClock
+from algwatch.base.native import layout
 from algwatch.base.packet import LAN, WAN, Tap
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import BLOCK_BYTES, LiveTap
@@ -46,9 +46,9 @@ def frames(tap: LiveTap, seconds: float) -> tuple[list[bytes], list[bytes]]:
         for found in (reassembler.feed(batch), batch):
             for index in range(found.count if found else 0):
                 assert found is not None
-                row = native.ROW.unpack_from(found.rows, index * native.ROW.size)
-                ends = native.ENDS.unpack_from(found.ends, index * native.ENDS.size)
-                if row[13] == native.KIND_SIP:
+                row = layout.ROW.unpack_from(found.rows, index * layout.ROW.size)
+                ends = layout.ENDS.unpack_from(found.ends, index * layout.ENDS.size)
+                if row[13] == layout.KIND_SIP:
                     messages.append(bytes(found.buffer[row[8] : row[8] + row[9]]))
                 if found is batch:
                     caught.append(bytes(batch.buffer[ends[2] : ends[2] + ends[3]]))

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from algwatch.base import native
+from algwatch.base.native import layout
+from algwatch.base.native.rows import Counts
 from algwatch.capture.pcap import CaptureFile
 
 from encap.captures import Capture, all_captures
@@ -41,11 +42,11 @@ def save(capture: Capture, directory: Path) -> Path:
 def found(path: Path) -> tuple[str, list[bytes]]:
     """The transport, and the messages that come out of capture and reassembly, in any order."""
     whole, transports = [], set()
-    for batch in CaptureFile(str(path), 0, (5060,), native.Counts()):
-        for row in native.ROW.iter_unpack(batch.rows):
-            if row[13] == native.KIND_SIP:
+    for batch in CaptureFile(str(path), 0, (5060,), Counts()):
+        for row in layout.ROW.iter_unpack(batch.rows):
+            if row[13] == layout.KIND_SIP:
                 whole.append(bytes(batch.buffer[row[8] : row[8] + row[9]]).lstrip(b"\r\n"))
-                transports.add("TCP" if row[12] & native.ROW_TCP else "UDP")
+                transports.add("TCP" if row[12] & layout.ROW_TCP else "UDP")
     return "".join(transports), sorted(whole)
 
 

@@ -35,7 +35,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import senders
-from algwatch.base import native
+from algwatch.base.native import layout
+from algwatch.base.native.rows import Counts, Scanner
+from algwatch.base.native.scan import scan_message
 from algwatch.base.packet import Batch
 from algwatch.capture.pieces import BASE_COST, PIECE_COST, Datagram
 from algwatch.capture.reassembly import FLOW_COST, LIMIT, Reassembler
@@ -52,7 +54,7 @@ LONG_PART = 10
 MOST_PARTS = 8  # that a long one is made of
 FEW = 6  # packets, of an input that short ones are made from
 SMALL = 45000  # bytes; what is remembered of flows that were read must fit
-KINDS_OF_PIECES = (native.KIND_FRAGMENT, native.KIND_SEGMENT)
+KINDS_OF_PIECES = (layout.KIND_FRAGMENT, layout.KIND_SEGMENT)
 PAUSES = (1, 4, 6, 29, 31, 33, 255, 601)  # s, around each time that something is awaited
 _META = struct.Struct("=IIII")
 
@@ -61,9 +63,9 @@ class Checked:
     """A Reassembler and all that must hold of it. Made once: `begin` makes it as good as new."""
 
     def __init__(self) -> None:
-        key = native.REPLAY_KEY
+        key = layout.REPLAY_KEY
         self.reassembler = Reassembler(TAP, PORTS, key)
-        self.scanner = native.Scanner(RAW, TAP, key, PORTS, native.Counts(), 512)
+        self.scanner = Scanner(RAW, TAP, key, PORTS, Counts(), 512)
         state = vars(self.reassembler)
         self.numbers = {name: value for name, value in state.items() if isinstance(value, int)}
         self.tables = [value for value in state.values() if isinstance(value, dict | list)]
@@ -111,29 +113,29 @@ class Checked:
 
     @staticmethod
     def _check_fed(old: bytes, new: bytes) -> None:
-        size, kind = native.ROW.size, native.ROW_KIND
+        size, kind = layout.ROW.size, layout.ROW_KIND
         for at in range(0, len(old), size):
             if new[at + kind] != old[at + kind]:
-                assert old[at + kind] in (native.KIND_SIP, native.KIND_KEEPALIVE)
-                assert new[at + kind] == native.KIND_SEGMENT
+                assert old[at + kind] in (layout.KIND_SIP, layout.KIND_KEEPALIVE)
+                assert new[at + kind] == layout.KIND_SEGMENT
             new_rest = new[at : at + kind] + new[at + kind + 1 : at + size]
             assert new_rest == old[at : at + kind] + old[at + kind + 1 : at + size]
 
     def _check_made(self, made: Batch) -> None:
         assert made.watermark == self.before and made.tap == TAP
-        assert len(made.rows) == made.count * native.ROW.size
-        assert len(made.ends) == made.count * native.ENDS.size
+        assert len(made.rows) == made.count * layout.ROW.size
+        assert len(made.ends) == made.count * layout.ENDS.size
         for row, ends in zip(
-            native.ROW.iter_unpack(made.rows), native.ENDS.iter_unpack(made.ends), strict=True
+            layout.ROW.iter_unpack(made.rows), layout.ENDS.iter_unpack(made.ends), strict=True
         ):
             at, payload, length, kind = row[0], row[8], row[9], row[13]
             assert kind not in KINDS_OF_PIECES
             assert at in self.times and row[16] == TAP
             assert payload + length <= len(made.buffer) and ends[2] + ends[3] <= len(made.buffer)
-            if kind == native.KIND_SIP:
+            if kind == layout.KIND_SIP:
                 whole = made.buffer[payload : payload + length]
-                tcp = bool(row[12] & native.ROW_TCP)
-                assert native.scan_message(whole, tcp)[0] == length
+                tcp = bool(row[12] & layout.ROW_TCP)
+                assert scan_message(whole, tcp)[0] == length
 
     def _check_held(self) -> None:
         one = self.reassembler
@@ -163,12 +165,12 @@ class Checked:
             self.given_up = given_up
 
     def _keep(self, batch: Batch) -> None:
-        for row in native.ROW.iter_unpack(batch.rows):
-            if row[13] == native.KIND_SIP:
+        for row in layout.ROW.iter_unpack(batch.rows):
+            if row[13] == layout.KIND_SIP:
                 whole = bytes(batch.buffer[row[8] : row[8] + row[9]])
                 whole = whole.lstrip(b"\r\n")  # keep-alives in front of it
                 self.found.append(whole)
-                if not row[12] & native.ROW_TCP:
+                if not row[12] & layout.ROW_TCP:
                     self.over_udp.add(whole)
 
     def state(self) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from algwatch.base.native import VARIANT
+from algwatch.base.native.layout import VARIANT
 
 HERE = Path(__file__).resolve().parent
 NATIVE = HERE.parents[1] / "native"

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from algwatch.base import native
-from algwatch.base.native import ADDR, MEDIA, SDP, SIP, VIA
+from algwatch.base.native import layout
+from algwatch.base.native.layout import ADDR, MEDIA, SDP, SIP, VIA
+from algwatch.base.native.scan import scan_message, scan_sdp
 
 HERE = Path(__file__).resolve().parent
 TORTURE = HERE.parents[2] / "shared" / "torture" / "rfc4475"
 UPDATE = os.environ.get("SCAN_UPDATE") == "1"
-CODES = {native.NOT_SIP: "not_sip", native.PARTIAL: "partial", native.TOO_LONG: "too_long"}
+CODES = {layout.NOT_SIP: "not_sip", layout.PARTIAL: "partial", layout.TOO_LONG: "too_long"}
 CASE = re.compile(
     r"^## (?P<title>.+?)\n(?P<why>.*?)^```(?P<kind>sip|sdp)(?P<stream> stream)?\n(?P<text>.*?)^```"
     r"\n\n```log(?P<shown>[ \w]*)\n(?P<log>.*?)^```$",
@@ -124,7 +125,7 @@ class Log:
                 read = self.via if name == "via" else self.address
                 read(f"{name}[{i}]", first + i * size)
         bits = r[SIP.ANOMALIES] | r[SIP.ANOMALIES + 1] << 16
-        for bit, name in enumerate(native.ANOMALY_NAMES):
+        for bit, name in enumerate(layout.ANOMALY_NAMES):
             if bits >> bit & 1:
                 self.anomalies.append(f"anomaly {name} at={r[SIP.ANOMALY_AT + bit]}")
 
@@ -157,7 +158,7 @@ class Log:
                 yield f'off={offset} len={length} {name}="{text}"'
         for name, value in self.numbers:
             if wanted(name):
-                shown_value = native.METHOD_NAMES[value] if name == "method" else value
+                shown_value = layout.METHOD_NAMES[value] if name == "method" else value
                 yield f"{name}={shown_value}"
         for line in self.anomalies:
             if not shown or "missing_" not in line:
@@ -166,9 +167,9 @@ class Log:
 
 def log_of(case: Case, payload: bytes) -> str:
     if case.kind == "sip":
-        code, scanned = native.scan_message(payload, case.stream)
+        code, scanned = scan_message(payload, case.stream)
     else:
-        code, scanned = native.scan_sdp(payload)
+        code, scanned = scan_sdp(payload)
     lines: list[str] = []
     if code > 0:
         log = Log(payload, scanned)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from algwatch.base import native
+from algwatch.base.native import layout
+from algwatch.base.native.rows import Counts, Scanner
 
 
 class Row(NamedTuple):
@@ -50,15 +51,15 @@ def scan(
     linktype: int,
     *frames: bytes,
     ports: tuple[int, ...] = (5060,),
-    counts: native.Counts | None = None,
+    counts: Counts | None = None,
     max_rows: int = 1024,
 ) -> list[Row]:
-    key = native.REPLAY_KEY
-    scanner = native.Scanner(linktype, 3, key, ports, counts or native.Counts(), max_rows)
+    key = layout.REPLAY_KEY
+    scanner = Scanner(linktype, 3, key, ports, counts or Counts(), max_rows)
     found: list[Row] = []
     for batch in scanner.scan(b"".join(frames), meta_of(frames), 0):
         pairs = zip(
-            native.ROW.iter_unpack(batch.rows), native.ENDS.iter_unpack(batch.ends), strict=True
+            layout.ROW.iter_unpack(batch.rows), layout.ENDS.iter_unpack(batch.ends), strict=True
         )
         found += [Row(*row, *ends) for row, ends in pairs]
     return found

@@ -12,7 +12,8 @@ from typing import cast
 
 import pytest
 from algwatch.base.clock import PacketClock
-from algwatch.base.native import REPLAY_KEY, Counts
+from algwatch.base.native.layout import REPLAY_KEY
+from algwatch.base.native.rows import Counts
 from algwatch.base.packet import LAN, WAN, Batch, Tap
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import DISORDER, LiveTap

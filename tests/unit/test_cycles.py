@@ -7,7 +7,7 @@ import gc
 import io
 from pathlib import Path
 
-from algwatch.base import native
+from algwatch.base.native.rows import Counts
 from algwatch.base.packet import LAN, WAN, Tap
 from algwatch.capture.pcap import Merged
 from algwatch.pipeline import Pipeline
@@ -22,7 +22,7 @@ def verdicts(name: str, voice: Voice) -> Pipeline:
     files = [(str(GOLDEN / name / f"{side}.pcap"), tap) for tap, side in enumerate(("lan", "wan"))]
     pipeline = Pipeline([Tap("lan", LAN), Tap("wan", WAN)], live=True)
     said = 0
-    for batch in Merged(files, (5060,), native.Counts()):
+    for batch in Merged(files, (5060,), Counts()):
         for report in pipeline.feed(batch):
             voice.report(report)
             said += 1

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from ipaddress import ip_address
 
 import pytest
-from algwatch.base import native
+from algwatch.base.native import layout
+from algwatch.base.native.scan import Frame
 from rows import Row, scan
 
 MESSAGE = b"OPTIONS sip:a@b SIP/2.0\r\nCall-ID: x\r\nContent-Length: 2\r\n\r\nhi"
@@ -101,7 +102,7 @@ ENCAPSULATIONS: dict[str, tuple[int, Wrap]] = {
 
 def identity(row: Row) -> Row:
     """A row without what may depend on how its packet was wrapped: offsets and the point."""
-    bits = row.bits & ~native.ROW_OUTGOING
+    bits = row.bits & ~layout.ROW_OUTGOING
     return row._replace(payload=0, frame=0, caplen=0, point=0, bits=bits)
 
 
@@ -121,8 +122,8 @@ def test_a_frame_cut_by_the_capture_is_truncated_and_never_called_malformed(name
     frame = wrap(four(udp()))
     start = frame.index(MESSAGE)
     (row,) = scan(linktype, frame[: start + 30])
-    assert row.bits & native.ROW_TRUNCATED
-    assert not row.bits & native.ROW_MALFORMED
+    assert row.bits & layout.ROW_TRUNCATED
+    assert not row.bits & layout.ROW_MALFORMED
     assert row.length == 30
 
 
@@ -130,7 +131,7 @@ def test_ip_options_and_tcp_options_are_stepped_over() -> None:
     (plain,) = scan(12, four(tcp(), 6))
     (row,) = scan(12, four(tcp(options=b"\1" * 12), 6, options=b"\1" * 8))
     assert identity(row) == identity(plain)
-    assert row.bits & native.ROW_TCP
+    assert row.bits & layout.ROW_TCP
 
 
 def test_ipv6_extension_headers_are_stepped_over() -> None:
@@ -142,7 +143,7 @@ def test_ipv6_extension_headers_are_stepped_over() -> None:
     chain += b"\x11\0\0\0" + bytes(4)  # an atomic fragment, next: UDP
     (row,) = scan(229, six(chain + udp(), 0))
     assert identity(row) == identity(plain)
-    assert row.bits & native.ROW_IPV6
+    assert row.bits & layout.ROW_IPV6
     assert (row.src, row.dst) == SIX
 
 
@@ -155,7 +156,7 @@ def test_6in4_gives_the_inner_addresses() -> None:
 @pytest.mark.parametrize("family", [10, 24, 28, 30])
 def test_bsd_loopback_knows_every_systems_number_for_ipv6(family: int) -> None:
     (row,) = scan(0, struct.pack("<I", family) + six(udp()))
-    assert row.bits & native.ROW_IPV6
+    assert row.bits & layout.ROW_IPV6
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_bsd_loopback_knows_every_systems_number_for_ipv6(family: int) -> None:
 )
 def test_cooked_captures_say_what_went_out(linktype: int, frame: bytes) -> None:
     (row,) = scan(linktype, frame)
-    assert row.bits & native.ROW_OUTGOING
+    assert row.bits & layout.ROW_OUTGOING
 
 
 def test_the_capture_point_is_the_interface_or_the_vlan() -> None:
@@ -182,7 +183,7 @@ def test_fragments_are_handed_on_with_one_flow_for_all_of_them() -> None:
     first, last = scan(
         12, four(whole[:24], fragment=0x2000), four(whole[24:], fragment=3), ports=()
     )
-    assert [row.kind for row in (first, last)] == [native.KIND_FRAGMENT] * 2
+    assert [row.kind for row in (first, last)] == [layout.KIND_FRAGMENT] * 2
     assert first.flow == last.flow
     assert (first.sport, first.dport) == (40000, 5060)
     assert (last.sport, last.dport) == (0, 0)
@@ -194,7 +195,7 @@ def test_ipv6_fragments_are_handed_on() -> None:
     part = udp()[:32]
     header = struct.pack("!BBHI", 17, 0, 1, 0x10007)
     (row,) = scan(12, six(header + part, 44))
-    assert row.kind == native.KIND_FRAGMENT
+    assert row.kind == layout.KIND_FRAGMENT
     assert row.length == 32
     assert row.ip_id == 7
 
@@ -207,7 +208,7 @@ def test_fragments_of_a_tunnel_are_handed_on(proto: int) -> None:
     header = struct.pack("!BBHI", proto, 0, 1, 0x10007)
     rows = scan(12, four(inner[:24], proto, fragment=0x2000), four(inner[24:], proto, fragment=3),
                 six(header + inner[:24], 44), ports=())  # fmt: skip
-    assert [row.kind for row in rows] == [native.KIND_FRAGMENT] * 3
+    assert [row.kind for row in rows] == [layout.KIND_FRAGMENT] * 3
     assert [(row.proto, row.sport, row.dport) for row in rows] == [(proto, 0, 0)] * 3
     assert [row.length for row in rows] == [24, len(inner) - 24, 24]
     assert rows[0].flow == rows[1].flow
@@ -235,7 +236,7 @@ def test_an_ip_length_of_zero_means_all_that_was_captured() -> None:
 
 
 def test_frame_tells_what_reassembly_needs() -> None:
-    frame = native.Frame(ether(0x0800, four(tcp(seq=123456), 6)), 1)
+    frame = Frame(ether(0x0800, four(tcp(seq=123456), 6)), 1)
     assert frame.found
     assert (frame.seq, frame.ip, frame.payload, frame.length) == (123456, 14, 54, len(MESSAGE))
     assert (frame.src, frame.dst) == FOUR
@@ -244,5 +245,5 @@ def test_frame_tells_what_reassembly_needs() -> None:
 
 @pytest.mark.parametrize("linktype", [0, 1, 9, 12, 108, 113, 228, 239, 276, 147])
 def test_what_is_no_packet_is_nothing(linktype: int) -> None:
-    assert not native.Frame(b"", linktype).found
-    assert not native.Frame(b"\xff" * 200, linktype).found
+    assert not Frame(b"", linktype).found
+    assert not Frame(b"\xff" * 200, linktype).found

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from algwatch.base import native
+from algwatch.base.native import layout
+from algwatch.base.native.rows import Counts
 from algwatch.base.packet import Batch
 from algwatch.capture.pcap import AHEAD, CaptureError, CaptureFile, Merged, merged, read, write
 from capture_frames import ether, invite, ipv4, udp
@@ -44,7 +45,7 @@ def capture(path: Path, *times: int, name: str = "call", linktype: int = 1) -> P
 
 
 def rows(batch: Batch) -> list[tuple[int, ...]]:
-    return list(native.ROW.iter_unpack(batch.rows))
+    return list(layout.ROW.iter_unpack(batch.rows))
 
 
 def payloads(batches: list[Batch] | CaptureFile) -> list[bytes]:
@@ -54,13 +55,13 @@ def payloads(batches: list[Batch] | CaptureFile) -> list[bytes]:
 
 
 def opened(path: Path | str, tap: int = 0) -> CaptureFile:
-    return CaptureFile(str(path), tap, PORTS, native.Counts())
+    return CaptureFile(str(path), tap, PORTS, Counts())
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     path = capture(tmp_path / "a.pcap", 0, 1_234_567, 5 * SECOND)
     batches, times = [], []
-    for batch in read(str(path), 1, PORTS, native.Counts()):
+    for batch in read(str(path), 1, PORTS, Counts()):
         batches += payloads([batch])
         times += [(row[0], row[16]) for row in rows(batch)]
         assert batch.watermark == START + 5 * SECOND
@@ -165,7 +166,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, content: bytes, words: str
     path = tmp_path / "bad.pcap"
     path.write_bytes(content)
     with pytest.raises(CaptureError, match=words) as error:
-        read(str(path), 0, PORTS, native.Counts())
+        read(str(path), 0, PORTS, Counts())
     assert str(error.value).startswith(f"{path}: ")
 
 
@@ -198,8 +199,8 @@ def test_a_pipe_is_read_to_its_end(tmp_path: Path) -> None:
 def test_standard_input_is_read(tmp_path: Path) -> None:
     path = capture(tmp_path / "a.pcap", 0, 1000)
     script = (
-        "from algwatch.base import native; from algwatch.capture.pcap import read;"
-        "print(sum(batch.count for batch in read('-', 0, (5060,), native.Counts())))"
+        "from algwatch.base.native.rows import Counts; from algwatch.capture.pcap import read;"
+        "print(sum(batch.count for batch in read('-', 0, (5060,), Counts())))"
     )
     with path.open("rb") as file:
         done = subprocess.run(
@@ -218,7 +219,7 @@ def test_merged_files_come_in_step_and_complete(tmp_path: Path) -> None:
     sparse = capture(tmp_path / "b.pcap", *range(0, 200 * SECOND, SECOND), name="sparse")
     newest, total = {0: 0, 1: 0}, {0: 0, 1: 0}
     marks = {0: 0, 1: 0}
-    for batch in merged([(str(dense), 0), (str(sparse), 1)], PORTS, native.Counts()):
+    for batch in merged([(str(dense), 0), (str(sparse), 1)], PORTS, Counts()):
         for row in rows(batch):
             assert row[16] == batch.tap
             assert row[0] >= marks[batch.tap]  # a watermark keeps its word
@@ -235,7 +236,7 @@ def test_merged_files_tell_which_of_them_was_cut(tmp_path: Path) -> None:
     good = capture(tmp_path / "good.pcap", 0, 1000)
     cut = tmp_path / "cut.pcap"
     cut.write_bytes(good.read_bytes()[:-1])
-    both = Merged([(str(good), 0), (str(cut), 1)], PORTS, native.Counts())
+    both = Merged([(str(good), 0), (str(cut), 1)], PORTS, Counts())
     assert sum(batch.count for batch in both) == 3
     assert both.truncated_tail == 1
     assert [problem.split(":")[0] for problem in both.problems] == [str(cut)]
@@ -256,7 +257,7 @@ def _index() -> list[tuple[str, int]]:
 @pytest.mark.parametrize(("name", "expected"), _index())
 def test_as_many_messages_as_tshark_found(name: str, expected: int) -> None:
     found = 0
-    for batch in read(str(CAPTURES / name), 0, PORTS, native.Counts()):
-        found += sum(row[13] == native.KIND_SIP for row in rows(batch))
+    for batch in read(str(CAPTURES / name), 0, PORTS, Counts()):
+        found += sum(row[13] == layout.KIND_SIP for row in rows(batch))
     expected, _ = EXCEPTIONS.get(name, (expected, ""))
     assert found == expected

@@ -8,7 +8,8 @@ import struct
 from collections.abc import Iterable
 
 import pytest
-from algwatch.base import native
+from algwatch.base.native import layout
+from algwatch.base.native.rows import Counts, Scanner
 from algwatch.base.packet import Batch
 from algwatch.capture.reassembly import (
     FLOW_COST,
@@ -30,9 +31,9 @@ class Line:
     """Packets through the scanner and the reassembler, as a tap would do it."""
 
     def __init__(self, limit: int = LIMIT) -> None:
-        self.counts = native.Counts()
-        self.scanner = native.Scanner(1, 0, native.REPLAY_KEY, (5060,), self.counts)
-        self.reassembler = Reassembler(0, (5060,), native.REPLAY_KEY, limit)
+        self.counts = Counts()
+        self.scanner = Scanner(1, 0, layout.REPLAY_KEY, (5060,), self.counts)
+        self.reassembler = Reassembler(0, (5060,), layout.REPLAY_KEY, limit)
         self.whole: list[bytes] = []
         self.rows: list[tuple[int, ...]] = []
         self.ends: list[tuple[bytes | int, ...]] = []
@@ -40,11 +41,11 @@ class Line:
 
     def take(self, batch: Batch) -> None:
         for index in range(batch.count):
-            row = native.ROW.unpack_from(batch.rows, index * native.ROW.size)
-            if row[13] == native.KIND_SIP:
+            row = layout.ROW.unpack_from(batch.rows, index * layout.ROW.size)
+            if row[13] == layout.KIND_SIP:
                 self.whole.append(bytes(batch.buffer[row[8] : row[8] + row[9]]))
                 self.rows.append(row)
-                self.ends.append(native.ENDS.unpack_from(batch.ends, index * native.ENDS.size))
+                self.ends.append(layout.ENDS.unpack_from(batch.ends, index * layout.ENDS.size))
 
     def send(self, *packets: bytes, step: int = 1000) -> Line:
         for packet in packets:
@@ -110,7 +111,7 @@ def test_ipv6_fragments_come_out_as_one_message() -> None:
     data = udp(message)
     line = Line().send(fragment6(data[1232:], 1232, False), fragment6(data[:1232], 0, True))
     assert line.whole == [message]
-    assert line.rows[0][12] & native.ROW_IPV6
+    assert line.rows[0][12] & layout.ROW_IPV6
 
 
 def test_of_overlapping_fragments_the_first_counts_and_the_other_is_a_conflict() -> None:

@@ -9,7 +9,8 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 
 import pytest
-from algwatch.base import native
+from algwatch.base.native import layout
+from algwatch.base.native.rows import Counts, Scanner
 from algwatch.capture.reassembly import LIMIT, MOST_FLOWS, Reassembler
 from capture_frames import TCP, invite, ipv4, tcp, udp
 
@@ -111,12 +112,12 @@ def blocks(packets: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
 def test_fragments_and_segments_together_stay_below_256_kb(
     packets: Callable[[], Iterator[bytes]],
 ) -> None:
-    scanner = native.Scanner(12, 0, native.REPLAY_KEY, (5060,), native.Counts())
+    scanner = Scanner(12, 0, layout.REPLAY_KEY, (5060,), Counts())
     made = list(blocks(packets()))
     gc.collect()
     tracemalloc.start()
     try:
-        reassembler = Reassembler(0, (5060,), native.REPLAY_KEY)
+        reassembler = Reassembler(0, (5060,), layout.REPLAY_KEY)
         most = whole = 0
         for buffer, meta in made:
             for batch in scanner.scan(buffer, meta, 1_700_000_000 * 10**9):

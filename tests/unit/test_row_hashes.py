@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from algwatch.base import native
+from algwatch.base.native import layout
+from algwatch.base.native.rows import Counts, Scanner
+from algwatch.base.native.scan import hash_bytes
 from rows import Row, meta_of, request, scan
 from test_frame import MESSAGE, four, udp
 
@@ -36,7 +38,7 @@ def test_branches_tell_transactions_apart() -> None:
 @pytest.mark.parametrize("branch", ["", ";branch=1", ";branch=z9hG4bK", ";branch=Z9HG4BK"])
 def test_without_the_cookie_call_id_tag_and_cseq_tell_them_apart(branch: str) -> None:
     old = row_of(request(branch=branch))
-    assert not old.bits & native.ROW_COOKIE
+    assert not old.bits & layout.ROW_COOKIE
     assert (
         row_of(request(branch=branch + ";received=1.2.3.4", start="SIP/2.0 200 OK")).txn == old.txn
     )
@@ -46,7 +48,7 @@ def test_without_the_cookie_call_id_tag_and_cseq_tell_them_apart(branch: str) ->
 
 def test_the_cookie_and_one_character_are_a_branch() -> None:
     one = row_of(request(branch=";branch=z9hG4bK1"))
-    assert one.bits & native.ROW_COOKIE
+    assert one.bits & layout.ROW_COOKIE
     assert row_of(request(branch=";branch=z9hG4bK1", cseq=2)).txn == one.txn
 
 
@@ -70,7 +72,7 @@ def test_absent_tags_are_0_and_the_call_is_the_call_id() -> None:
     row = row_of(request())
     assert row.to_tag == 0
     assert row.from_tag != 0
-    assert row.call == native.hash_bytes(native.REPLAY_KEY, b"call")
+    assert row.call == hash_bytes(layout.REPLAY_KEY, b"call")
     assert row_of(MESSAGE).from_tag == 0
 
 
@@ -84,9 +86,9 @@ def test_a_flow_has_a_direction() -> None:
 
 def test_another_key_gives_other_hashes() -> None:
     frame = four(udp(request()))
-    scanner = native.Scanner(RAW, 0, b"another 16 bytes", (), native.Counts())
+    scanner = Scanner(RAW, 0, b"another 16 bytes", (), Counts())
     (batch,) = scanner.scan(frame, meta_of((frame,)), 0)
-    other = Row(*native.ROW.unpack(batch.rows), *native.ENDS.unpack(batch.ends))
+    other = Row(*layout.ROW.unpack(batch.rows), *layout.ENDS.unpack(batch.ends))
     ours = row_of(request())
     for name in ("txn", "call", "pair", "flow", "from_tag"):
         assert getattr(other, name) != getattr(ours, name)
@@ -97,9 +99,9 @@ def test_a_row_says_what_its_message_is() -> None:
     text = request(start="SIP/2.0 200 OK", cseq=70000).replace(b"<sip:c@d>", b"<sip:c@d>;tag=9")
     text = text.replace(b"Content-Length: 0", b"c: application/SDP\r\nl: %d" % len(sdp)) + sdp
     row = row_of(text)
-    assert (row.status, row.method, row.cseq) == (200, native.INVITE, 70000)
+    assert (row.status, row.method, row.cseq) == (200, layout.INVITE, 70000)
     assert (row.at, row.tap, row.ttl, row.ip_id) == (10_000_000_000, 3, 63, 77)
-    expected = native.ROW_SDP | native.ROW_CONTACT | native.ROW_COOKIE | native.ROW_TAGGED
+    expected = layout.ROW_SDP | layout.ROW_CONTACT | layout.ROW_COOKIE | layout.ROW_TAGGED
     assert row.bits == expected
 
 
@@ -113,5 +115,5 @@ def test_more_values_than_fit_are_clipped_and_never_lost_silently(field: str, li
         return request().replace(b"\r\n\r\n", f"\r\n{field}".encode() * count + b"\r\n\r\n")
 
     there = 1 if field[:3] in ("Via", "Con") else 0
-    assert not row_of(text(limit - there)).bits & native.ROW_CLIPPED
-    assert row_of(text(limit - there + 1)).bits & native.ROW_CLIPPED
+    assert not row_of(text(limit - there)).bits & layout.ROW_CLIPPED
+    assert row_of(text(limit - there + 1)).bits & layout.ROW_CLIPPED

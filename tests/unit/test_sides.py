@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from algwatch.base.native import ENDS, ROW
+from algwatch.base.native.layout import ENDS, ROW
 from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.compare.sides import Sides
 from algwatch.compare.split import split

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from algwatch.base.sighting import Sighting
+from algwatch.base.sighting import LENGTH, PAYLOAD, Row, Sighting
 
 LAN = 0
 WAN = 1
@@ -32,11 +30,11 @@ class Batch:
     buffer: bytes-like; a row's `payload` and an ends' `frame` are offsets into it. On the live
             path it is used again after the next read: copy what is kept
             (`bytes(buffer[o:o + n])`), once.
-    rows:   bytes-like, count * 64 bytes, read with `native.ROW.iter_unpack`.
+    rows:   bytes-like, count * 64 bytes, read with `layout.ROW.iter_unpack`.
     ends:   count * 48 bytes, beside each row its addresses (see `Ends`); a copy.
     tap:    index of the tap.
     watermark: ns since 1970; nothing earlier than this will come from this tap any more.
-    sightings: what was made of its rows so far, by index (see `sighting.sighted`).
+    sightings: the Sighting of each row that has one so far, by index.
     """
 
     __slots__ = ("buffer", "count", "ends", "rows", "sightings", "tap", "watermark")
@@ -57,3 +55,15 @@ class Batch:
         self.tap = tap
         self.watermark = watermark
         self.sightings: dict[int, Sighting] = {}
+
+    def sighting(self, side: int, row: Row, i: int) -> Sighting:
+        """Row i, seen on that side, with a copy of its bytes; made once, whoever asks."""
+        copy = self.sightings.get(i)
+        if copy is None:
+            start = row[PAYLOAD]
+            payload = self.buffer[start : start + row[LENGTH]]
+            if not isinstance(payload, bytes):
+                payload = bytes(payload)
+            copy = Sighting(row, side, payload, self.ends[48 * i : 48 * i + 48])
+            self.sightings[i] = copy
+        return copy

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from algwatch.base import address
-from algwatch.base.native import ENDS
-from algwatch.base.packet import Batch
+from algwatch.base.native.layout import ENDS
 
-# Indices into a row (native.ROW, aw_row in algwatch_native.h).
+# Indices into a row (layout.ROW, aw_row in algwatch_native.h).
 AT, TXN, CALL, PAIR, FLOW, FROM_TAG, TO_TAG, CSEQ, PAYLOAD, LENGTH = range(10)
 STATUS, IP_ID, BITS, KIND, METHOD, TTL, TAP = range(10, 17)
 
@@ -57,16 +56,3 @@ class Sighting:
         if self._ends is None:
             self._ends = Ends(self.packed_ends)
         return self._ends
-
-
-def sighted(batch: Batch, side: int, row: Row, i: int) -> Sighting:
-    """Row i of a batch of that side, with a copy of its bytes; made once, whoever asks."""
-    copy = batch.sightings.get(i)
-    if copy is None:
-        start = row[PAYLOAD]
-        payload = batch.buffer[start : start + row[LENGTH]]
-        if not isinstance(payload, bytes):
-            payload = bytes(payload)
-        copy = Sighting(row, side, payload, batch.ends[48 * i : 48 * i + 48])
-        batch.sightings[i] = copy
-    return copy

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from algwatch.base import native
+from algwatch.base.native import layout
 from algwatch.base.packet import Batch
 
-PIECES = (native.KIND_FRAGMENT, native.KIND_SEGMENT)
+PIECES = (layout.KIND_FRAGMENT, layout.KIND_SEGMENT)
 
 
 def without_pieces(batch: Batch) -> Batch:
     """What a message that was put together leaves over is nobody's (the two framings disagreed);
     what a tunnel leaves over was taken."""
-    size, width = native.ROW.size, native.ENDS.size
-    kinds = bytes(memoryview(batch.rows)[native.ROW_KIND :: size])
+    size, width = layout.ROW.size, layout.ENDS.size
+    kinds = bytes(memoryview(batch.rows)[layout.ROW_KIND :: size])
     keep = [index for index, kind in enumerate(kinds) if kind not in PIECES]
     if not keep:  # the buffer may be 64 kB of a piece
         return Batch(b"", b"", b"", 0, batch.tap, batch.watermark)
@@ -30,12 +30,12 @@ def joined(batches: list[Batch]) -> Batch | None:
     found, size = [], 0
     for batch in batches:
         for row, end in zip(
-            native.ROW.iter_unpack(batch.rows), native.ENDS.iter_unpack(batch.ends), strict=True
+            layout.ROW.iter_unpack(batch.rows), layout.ENDS.iter_unpack(batch.ends), strict=True
         ):
             found.append(((*row[:8], row[8] + size, *row[9:]), (*end[:2], end[2] + size, *end[3:])))
         size += len(batch.buffer)
     found.sort(key=lambda one: one[0][0])
-    rows = b"".join([native.ROW.pack(*row) for row, _ in found])
-    ends = b"".join([native.ENDS.pack(*end) for _, end in found])
+    rows = b"".join([layout.ROW.pack(*row) for row, _ in found])
+    ends = b"".join([layout.ENDS.pack(*end) for _, end in found])
     buffer = b"".join([batch.buffer for batch in batches])
     return Batch(buffer, rows, ends, len(found), batches[0].tap, batches[0].watermark)

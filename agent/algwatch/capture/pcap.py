@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from algwatch.base import native
+from algwatch.base.native import layout
+from algwatch.base.native.rows import Counts, Scanner
 from algwatch.base.packet import Batch
 
 # Packets a batch. The first is small and the size follows the bytes, so that a file of large
@@ -30,7 +31,7 @@ LINKTYPES = {
 
 _META = struct.Struct("=IIII")  # next_batch(): seconds, microseconds, offset, caplen
 _AT = struct.Struct("=Q")  # the first member of a row
-_NOT_TCP = bytes(value for value in range(256) if not value & native.ROW_TCP)
+_NOT_TCP = bytes(value for value in range(256) if not value & layout.ROW_TCP)
 
 
 TYPE_CHECKING = False
@@ -52,7 +53,7 @@ class CaptureFile:
     draft-ietf-opsawg-pcap and -pcapng, as libpcap reads them; time stamps in microseconds.
     """
 
-    def __init__(self, path: str, tap: int, ports: Sequence[int], counts: native.Counts) -> None:
+    def __init__(self, path: str, tap: int, ports: Sequence[int], counts: Counts) -> None:
         self.path = path
         self.tap = tap
         self.truncated_tail = 0
@@ -65,7 +66,7 @@ class CaptureFile:
         if self.linktype not in LINKTYPES:
             known = ", ".join(sorted(set(LINKTYPES.values())))
             raise CaptureError(f"{path}: link type {self.linktype} is not read; these are: {known}")
-        self._scanner = native.Scanner(self.linktype, tap, native.REPLAY_KEY, ports, counts)
+        self._scanner = Scanner(self.linktype, tap, layout.REPLAY_KEY, ports, counts)
         self._ports = ports
         self._reassembler: Reassembler | None = None
 
@@ -117,13 +118,13 @@ class CaptureFile:
         """What became whole by this batch. Most files hold no TCP and no fragment: 1.2 MB less."""
         if self._reassembler is None:
             rows = memoryview(batch.rows)
-            kinds = bytes(rows[native.ROW_KIND :: native.ROW.size])
-            tcp = bytes(rows[native.ROW_LOW_BITS :: native.ROW.size]).translate(None, _NOT_TCP)
-            if not tcp and native.KIND_FRAGMENT not in kinds:
+            kinds = bytes(rows[layout.ROW_KIND :: layout.ROW.size])
+            tcp = bytes(rows[layout.ROW_LOW_BITS :: layout.ROW.size]).translate(None, _NOT_TCP)
+            if not tcp and layout.KIND_FRAGMENT not in kinds:
                 return None
             from algwatch.capture.reassembly import Reassembler
 
-            self._reassembler = Reassembler(self.tap, self._ports, native.REPLAY_KEY)
+            self._reassembler = Reassembler(self.tap, self._ports, layout.REPLAY_KEY)
         return self._reassembler.feed(batch)
 
     def _damaged(self, error: Exception) -> Iterator[Batch]:
@@ -160,7 +161,7 @@ class Merged:
         self,
         paths_with_taps: Iterable[tuple[str, int]],
         ports: Sequence[int],
-        counts: native.Counts,
+        counts: Counts,
     ) -> None:
         self.files = [CaptureFile(path, tap, ports, counts) for path, tap in paths_with_taps]
 
@@ -206,13 +207,13 @@ class Merged:
                 yield from refill(index)
 
 
-def read(path: str, tap: int, ports: Sequence[int], counts: native.Counts) -> Iterator[Batch]:
+def read(path: str, tap: int, ports: Sequence[int], counts: Counts) -> Iterator[Batch]:
     """Batches of one file. CaptureError at once when it cannot be read."""
     return iter(CaptureFile(path, tap, ports, counts))
 
 
 def merged(
-    paths_with_taps: Iterable[tuple[str, int]], ports: Sequence[int], counts: native.Counts
+    paths_with_taps: Iterable[tuple[str, int]], ports: Sequence[int], counts: Counts
 ) -> Iterator[Batch]:
     """Batches of several files in step; see Merged. CaptureError at once."""
     return iter(Merged(paths_with_taps, ports, counts))
@@ -245,7 +246,7 @@ def write(path: str, linktype: int, packets: Iterable[tuple[int, bytes]]) -> int
 
 
 def _at(batch: Batch, row: int) -> int:
-    at: int = _AT.unpack_from(batch.rows, row * native.ROW.size)[0]
+    at: int = _AT.unpack_from(batch.rows, row * layout.ROW.size)[0]
     return at
 
 
@@ -260,8 +261,8 @@ def _part(batch: Batch, start: int, stop: int) -> Batch:
     watermark = batch.watermark if stop == batch.count else _at(batch, stop)
     return Batch(
         batch.buffer,
-        memoryview(batch.rows)[start * native.ROW.size : stop * native.ROW.size],
-        memoryview(batch.ends)[start * native.ENDS.size : stop * native.ENDS.size],
+        memoryview(batch.rows)[start * layout.ROW.size : stop * layout.ROW.size],
+        memoryview(batch.ends)[start * layout.ENDS.size : stop * layout.ENDS.size],
         stop - start,
         batch.tap,
         watermark,

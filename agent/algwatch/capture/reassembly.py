@@ -11,7 +11,8 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from algwatch.base import native
+from algwatch.base.native import layout
+from algwatch.base.native.rows import Counts, Scanner
 from algwatch.base.packet import Batch
 from algwatch.capture.filter import RAW
 from algwatch.capture.found import joined, without_pieces
@@ -41,15 +42,15 @@ WEBSOCKET_SECONDS = 600  # of silence: then the ports may belong to another conn
 
 SECOND = 1_000_000_000
 UDP = 17
-SIP, FRAGMENT, SEGMENT = native.KIND_SIP, native.KIND_FRAGMENT, native.KIND_SEGMENT
+SIP, FRAGMENT, SEGMENT = layout.KIND_SIP, layout.KIND_FRAGMENT, layout.KIND_SEGMENT
 # Ten bytes of white space at most: between messages a keep-alive, inside one a piece of it.
-KEEPALIVE = native.KIND_KEEPALIVE
+KEEPALIVE = layout.KIND_KEEPALIVE
 
 _META = struct.Struct("=IIII")
 _PORTS = struct.Struct("!HH")
 _IPV4, _IPV6 = struct.Struct("!BBHHHBBH"), struct.Struct("!IHBB")
 _TCP = struct.Struct("!HHIIBBHHH")
-_NOT_TCP = bytes(value for value in range(256) if not value & native.ROW_TCP)
+_NOT_TCP = bytes(value for value in range(256) if not value & layout.ROW_TCP)
 _PORTS_AT = 40  # in a row's ends: from there on ports, capture point, protocol, IP version
 
 
@@ -101,12 +102,12 @@ class Reassembler:
 
     def __init__(self, tap: int, ports: Sequence[int], key: bytes, limit: int = LIMIT) -> None:
         self.tap = tap
-        self.counts = native.Counts()
+        self.counts = Counts()
         self.conflicts = self.expired = self.evicted = self.too_long = 0
         self.incomplete = self.repeated = self.websockets = 0
         self.held = 0  # bytes
         self._limit = limit
-        self._scanner = native.Scanner(RAW, tap, key, ports, self.counts, max_rows=64)
+        self._scanner = Scanner(RAW, tap, key, ports, self.counts, max_rows=64)
         self._pending: OrderedDict[bytes, Datagram | Stream] = OrderedDict()
         # When each flow was last seen, ns, and how far it was read: the sequence number behind the
         # last whole message.
@@ -147,13 +148,13 @@ class Reassembler:
         return without_pieces(batch)
 
     def _take(self, batch: Batch, index: int, kind: int) -> None:
-        row = native.ROW.unpack_from(batch.rows, index * native.ROW.size)
+        row = layout.ROW.unpack_from(batch.rows, index * layout.ROW.size)
         payload, length, bits = row[8], row[9], row[12]
-        if bits & native.ROW_TRUNCATED:
+        if bits & layout.ROW_TRUNCATED:
             return  # not all of it was captured, so nobody knows what follows it
-        at = index * native.ENDS.size
-        raw = bytes(batch.ends[at : at + native.ENDS.size])
-        ends = native.ENDS.unpack(raw)
+        at = index * layout.ENDS.size
+        raw = bytes(batch.ends[at : at + layout.ENDS.size])
+        ends = layout.ENDS.unpack(raw)
         # Addresses, ports, capture point and TTL: in a file that holds both sides of a router
         # without NAT nothing else than the TTL tells the two copies of one packet apart.
         packet = _Packet(row, ends, raw[:32] + raw[_PORTS_AT:] + bytes((row[15],)))
@@ -324,7 +325,7 @@ class Reassembler:
             text = whole[(whole[12] >> 4) * 4 :]
             if text:  # a fragment has no ports of its own
                 ends = (*packet.ends[:4], sport, dport, *packet.ends[6:])
-                raw = native.ENDS.pack(*ends)
+                raw = layout.ENDS.pack(*ends)
                 last = packet.key[-1:]
                 packet = _Packet(packet.row, ends, raw[:32] + raw[_PORTS_AT:] + last)
                 self._segment(packet, seq, text, False)
@@ -405,24 +406,24 @@ class Reassembler:
         rows, ends = bytearray(), bytearray()
         for part in self._scanner.scan(buffer, b"".join(meta), 0):
             for row, end in zip(
-                native.ROW.iter_unpack(part.rows), native.ENDS.iter_unpack(part.ends), strict=True
+                layout.ROW.iter_unpack(part.rows), layout.ENDS.iter_unpack(part.ends), strict=True
             ):
                 packet = by_frame[end[2]]
-                bits = row[12] | packet.row[12] & native.ROW_OUTGOING
-                rows += native.ROW.pack(packet.row[0], *row[1:12], bits, *row[13:])
-                ends += native.ENDS.pack(*end[:6], packet.ends[6], *end[7:])
-        count = len(rows) // native.ROW.size
+                bits = row[12] | packet.row[12] & layout.ROW_OUTGOING
+                rows += layout.ROW.pack(packet.row[0], *row[1:12], bits, *row[13:])
+                ends += layout.ENDS.pack(*end[:6], packet.ends[6], *end[7:])
+        count = len(rows) // layout.ROW.size
         return Batch(buffer, memoryview(rows), bytes(ends), count, self.tap, watermark)
 
 
 def _pieces(batch: Batch) -> Iterator[tuple[int, int]]:
     """(index, kind) of the rows that are a piece, or may be one."""
-    kinds = bytes(memoryview(batch.rows)[native.ROW_KIND :: native.ROW.size])
-    low = bytes(memoryview(batch.rows)[native.ROW_LOW_BITS :: native.ROW.size])
+    kinds = bytes(memoryview(batch.rows)[layout.ROW_KIND :: layout.ROW.size])
+    low = bytes(memoryview(batch.rows)[layout.ROW_LOW_BITS :: layout.ROW.size])
     if FRAGMENT in kinds or low.translate(None, _NOT_TCP):
         for index, kind in enumerate(kinds):
             if kind == FRAGMENT or (
-                low[index] & native.ROW_TCP and kind in (SEGMENT, SIP, KEEPALIVE)
+                low[index] & layout.ROW_TCP and kind in (SEGMENT, SIP, KEEPALIVE)
             ):
                 yield index, kind
 
@@ -443,4 +444,4 @@ def _end(one: Datagram | Stream) -> int:
 
 def _is_none(batch: Batch, index: int) -> None:
     """What looked like a message of its own is none."""
-    memoryview(batch.rows)[index * native.ROW.size + native.ROW_KIND] = SEGMENT
+    memoryview(batch.rows)[index * layout.ROW.size + layout.ROW_KIND] = SEGMENT

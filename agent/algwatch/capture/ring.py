@@ -9,7 +9,9 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from algwatch.base import native
+from algwatch.base.native import layout
+from algwatch.base.native.ring import Ring, Room
+from algwatch.base.native.rows import Counts
 from algwatch.base.packet import Batch
 from algwatch.capture import filter as kernel_filter
 
@@ -81,7 +83,7 @@ class LiveTap:
         tap: int,
         ports: Sequence[int],
         key: bytes,
-        counts: native.Counts,
+        counts: Counts,
         ring_bytes: int = 262144,
     ) -> None:
         self.name = name
@@ -95,11 +97,11 @@ class LiveTap:
         self._shape = (block, max(2, ring_bytes // block))
         self._filters: dict[int, bytes] = {}
         self._linktype = kernel_filter.EN10MB  # most are; the ring says when it is not
-        self._ring = native.Ring()
+        self._ring = Ring()
         self._past = (0, 0, 0)  # drops, freezes, losing of rings that are closed
         self._closed = False
-        self._free = [native.Room(block, ROWS)]
-        self._taken: deque[tuple[native.Room, Batch]] = deque()  # as many as blocks at most
+        self._free = [Room(block, ROWS)]
+        self._taken: deque[tuple[Room, Batch]] = deque()  # as many as blocks at most
         self._next = 0  # row of the oldest of them from which the next batch goes on
         self._retry_at = 0.0
         error = self._open()
@@ -147,11 +149,11 @@ class LiveTap:
             if not self._free:
                 if len(self._taken) >= blocks:
                     return False
-                self._free.append(native.Room(block, ROWS))
+                self._free.append(Room(block, ROWS))
             room = self._free[-1]
             batch = self._ring.read(self.tap, self._key, self._ports, room, self.counts)
             if isinstance(batch, int):
-                if batch != native.AGAIN:
+                if batch != layout.AGAIN:
                     self._went_away()
                 return True
             if batch.count:
@@ -178,7 +180,7 @@ class LiveTap:
         whole = self._taken[0][1]
         start, end = self._next, min(self._next + SLICE, whole.count)
         self._next = end
-        row, ends = native.ROW.size, native.ENDS.size
+        row, ends = layout.ROW.size, layout.ENDS.size
         last: int = _AT.unpack_from(whole.rows, (end - 1) * row)[0]
         return Batch(
             whole.buffer,

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from algwatch.base import native
+from algwatch.base.native.rows import Counts
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
 from algwatch.capture.pcap import CaptureError, Merged
 from algwatch.cli import Usage
@@ -106,7 +106,7 @@ class Source:
         self._files = list(files)
         self._named = [Tap(name, LAN) for name in lan] + [Tap(name, WAN) for name in wan]
         self._sides: Sides | None = None
-        self._scanned = native.Counts()
+        self._scanned = Counts()
         self._numbers: dict[str, dict[str, int]] = {}
         self._empty: list[int] = []
         self._pieces: dict[str, int] = {}  # only what there was: most captures have none
@@ -121,7 +121,7 @@ class Source:
         """Learn the sides of every flow of the unnamed files."""
         self._sides = Sides()
         unnamed = [(name, i) for i, name in enumerate(self._files)]
-        for batch in Merged(unnamed, self._ports, native.Counts()):
+        for batch in Merged(unnamed, self._ports, Counts()):
             self._sides.survey(batch)
 
     def reports(self, watch: Callable[[Crossing], None] | None = None) -> Iterator[Report]:
@@ -153,7 +153,7 @@ class Source:
         return {**self._numbers, "capture": capture}
 
     def __iter__(self) -> Iterator[Batch]:
-        self._scanned = native.Counts()
+        self._scanned = Counts()
         first = len(self._named)
         width = 1 if self._sides is None else 3
         paths = [(tap.name, i) for i, tap in enumerate(self._named)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from algwatch.base.deadlines import Deadlines, Waiting
-from algwatch.base.native import INVITE, METHOD_NAMES
+from algwatch.base.native.layout import INVITE, METHOD_NAMES
 from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.sighting import AT, CALL, FROM_TAG, METHOD, PAIR, STATUS, Sighting
 from algwatch.base.table import Table

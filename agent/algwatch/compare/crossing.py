@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from algwatch.base.native import ROW_OUTGOING
+from algwatch.base.native.layout import ROW_OUTGOING
 from algwatch.base.packet import LAN
 from algwatch.base.sighting import AT, BITS, TTL, Sighting
 

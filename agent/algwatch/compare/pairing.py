@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from algwatch.base.native import ROW_OUTGOING
+from algwatch.base.native.layout import ROW_OUTGOING
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import (
     AT,

@@ -7,7 +7,7 @@ for and against safe disabling).
 from __future__ import annotations
 
 from algwatch.base import address
-from algwatch.base.native import ACK, BYE, INVITE, OPTIONS, REGISTER
+from algwatch.base.native.layout import ACK, BYE, INVITE, OPTIONS, REGISTER
 from algwatch.base.sighting import METHOD, STATUS
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing

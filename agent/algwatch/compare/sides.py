@@ -9,7 +9,7 @@ WAN. Private ranges are a hint only, for routers that do not translate.
 from __future__ import annotations
 
 from algwatch.base import address
-from algwatch.base.native import KIND_SIP, ROW
+from algwatch.base.native.layout import KIND_SIP, ROW
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch
 from algwatch.base.sighting import FLOW, TTL, Row
 from algwatch.base.table import Table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from algwatch.base.native import ENDS, ROW
+from algwatch.base.native.layout import ENDS, ROW
 from algwatch.base.packet import Batch
 from algwatch.compare.sides import Sides
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from algwatch.base.native import ACK, BYE, CANCEL, INVITE
+from algwatch.base.native.layout import ACK, BYE, CANCEL, INVITE
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import (
     AT,
@@ -15,7 +15,6 @@ from algwatch.base.sighting import (
     TO_TAG,
     Row,
     Sighting,
-    sighted,
 )
 from algwatch.base.table import Table
 from algwatch.sip.timers import T4, TIMER_B
@@ -149,9 +148,9 @@ class Dialogs:
                 d.stranger = t.stranger
                 self.table.add(row[CALL], d, t.stranger)
                 if method == INVITE and code == REQUEST:
-                    d.first = d.request = sighted(batch, self.side, row, i)
+                    d.first = d.request = batch.sighting(self.side, row, i)
                 else:
-                    d.first = sighted(batch, self.side, row, i)
+                    d.first = batch.sighting(self.side, row, i)
                 step((d, STARTED, row))
             if code != TIMED_OUT:
                 d.last_at = at
@@ -187,7 +186,7 @@ class Dialogs:
                     d.acked_at = at
                     d.established = True
                     if not d.ended_at:
-                        d.ack = sighted(batch, self.side, row, i)
+                        d.ack = batch.sighting(self.side, row, i)
                     step((d, CONFIRMED, row))
             elif method == BYE:
                 if code == REQUEST:
@@ -195,7 +194,7 @@ class Dialogs:
                         d.bye_at = at
                         d.bye_by_caller = row[FROM_TAG] == d.caller_tag
                         if not d.acked_at or d.answer_last > d.acked_at:
-                            d.bye = sighted(batch, self.side, row, i)
+                            d.bye = batch.sighting(self.side, row, i)
                         step((d, BYE_SENT, row))
                 elif code in (FINAL, ORPHAN) and not d.ended_at:
                     d.ended_at = at
@@ -210,19 +209,19 @@ class Dialogs:
             d.partial = False
         if d.invite is None and not d.established:
             if d.request is None:
-                d.request = sighted(batch, self.side, row, i)
+                d.request = batch.sighting(self.side, row, i)
             d.invite = t
             d.legs += 1
         elif d.answered_at or d.established:
             if row[TO_TAG]:
-                d.again = (t, sighted(batch, self.side, row, i))
+                d.again = (t, batch.sighting(self.side, row, i))
         else:
             leg = self._is_leg(d, t)
             d.legs = d.legs + 1 if leg else 1
             self._fork(d, t, leg)
             if leg and not d.rejected:
                 return
-            d.request = sighted(batch, self.side, row, i)
+            d.request = batch.sighting(self.side, row, i)
             d.invite = t
             d.refused = d.rejected if leg else 0
             d.rejected = 0
@@ -310,7 +309,7 @@ class Dialogs:
         d.answered_at = d.answer_last = row[AT]
         d.answer_tag = row[TO_TAG]
         d.answers += 1
-        d.answer = sighted(batch, self.side, row, i)
+        d.answer = batch.sighting(self.side, row, i)
         step((d, ANSWERED, row))
 
     def _repeated(self, d: Dialog, row: Row, i: int, batch: Batch,
@@ -318,7 +317,7 @@ class Dialogs:
         d.final_retransmissions += 1
         d.answer_last = row[AT]
         if d.answer is None:  # let go when it was acknowledged, needed again now
-            d.answer = sighted(batch, self.side, row, i)
+            d.answer = batch.sighting(self.side, row, i)
         step((d, REPEATED, row))
 
     @staticmethod

@@ -5,15 +5,8 @@ Nothing that came from the wire raises here or past here: what is absent is empt
 
 from __future__ import annotations
 
-from algwatch.base.native import (
-    ADDR,
-    ANOMALY_NAMES,
-    METHOD_NAMES,
-    SIP,
-    VIA,
-    scan_briefly,
-    scan_message,
-)
+from algwatch.base.native.layout import ADDR, ANOMALY_NAMES, METHOD_NAMES, SIP, VIA
+from algwatch.base.native.scan import scan_briefly, scan_message
 from algwatch.sip.sdp import Sdp
 
 _FROM_URI = SIP.FROM + ADDR.URI

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from algwatch.base.native import MEDIA, SDP, scan_sdp
+from algwatch.base.native.layout import MEDIA, SDP
+from algwatch.base.native.scan import scan_sdp
 
 
 class Media:

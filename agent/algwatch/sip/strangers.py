@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from algwatch.base.native import ROW_OUTGOING
+from algwatch.base.native.layout import ROW_OUTGOING
 from algwatch.base.sighting import BITS, CALL, Row, Sighting
 from algwatch.base.table import Table
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from itertools import repeat
 
 from algwatch.base.deadlines import Deadlines, Waiting
-from algwatch.base.native import ACK, ENDS, INVITE, KIND_SIP, ROW
+from algwatch.base.native.layout import ACK, ENDS, INVITE, KIND_SIP, ROW
 from algwatch.base.packet import UNKNOWN, Batch
 from algwatch.base.sighting import Row, Sighting
 from algwatch.base.table import Table

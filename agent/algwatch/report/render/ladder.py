@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from algwatch.base import address
-from algwatch.base.native import (
+from algwatch.base.native.layout import (
     ACK,
     BYE,
     CANCEL,

@@ -1,0 +1,6 @@
+"""The boundary to the C extension: only these four files import algwatch._native.
+
+layout: structs, offsets, constants. scan: one message or frame at a time. rows: packets to
+batches of rows. ring: the live capture ring. Lengths are checked here, before C sees them; codes
+become values or exceptions here.
+"""

@@ -1,0 +1,103 @@
+"""The live capture ring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from algwatch._native import ffi, lib
+from algwatch.base.native.layout import FAILED
+from algwatch.base.native.rows import Counts, Rows, uncleared
+from algwatch.base.native.scan import checked_key
+from algwatch.base.packet import Batch
+
+
+class Room:
+    """Memory for what one Ring.read() takes: frames, rows and their ends. Takes up RAM only as
+    far as it was written to."""
+
+    __slots__ = ("_bytes", "_rows", "_view", "size")
+
+    def __init__(self, size: int, max_rows: int) -> None:
+        self.size = size
+        self._bytes = uncleared("uint8_t[]", size)
+        self._view = memoryview(ffi.buffer(self._bytes))
+        self._rows = Rows(max_rows)
+
+
+class Ring:
+    """A live capture ring (native/ring.c), closed until open() returns 0."""
+
+    __slots__ = ("_keyed", "_open", "_ports", "_ring")
+
+    def __init__(self) -> None:
+        self._ring = ffi.new("aw_ring *")
+        self._ring.fd = -1
+        self._open = False
+        self._keyed: tuple[bytes, Any] = (b"", None)
+        self._ports: tuple[Sequence[int], Any] = ((), ffi.new("uint16_t[]", 0))
+
+    def open(
+        self, ifname: str, block_size: int, block_count: int, timeout_ms: int, filter_bytes: bytes
+    ) -> int:
+        """filter_bytes: struct sock_filter, 8 bytes each. Returns 0, GONE or FAILED; then
+        `error` is the errno."""
+        if len(filter_bytes) % 8:
+            raise ValueError(f"{len(filter_bytes)} bytes are no list of 8-byte instructions")
+        self.close()
+        code: int = lib.aw_ring_open(
+            self._ring, ifname.encode(), block_size, block_count, timeout_ms, filter_bytes,
+            len(filter_bytes) // 8,
+        )  # fmt: skip
+        self._open = code == 0
+        return code
+
+    @property
+    def error(self) -> int:
+        """errno of the last failure."""
+        return int(self._ring.error)
+
+    @property
+    def linktype(self) -> int:
+        return int(self._ring.linktype)
+
+    @property
+    def ifindex(self) -> int:
+        return int(self._ring.ifindex)
+
+    def fileno(self) -> int:
+        """-1 while closed."""
+        return int(self._ring.fd)
+
+    def read(
+        self, tap: int, key: bytes, ports: Sequence[int], room: Room, counts: Counts
+    ) -> Batch | int:
+        """What is ready, as far as it fits; or AGAIN, GONE, FAILED.
+
+        The batch lies in the room until that is read into again; the kernel has its blocks back.
+        Its watermark is 0: only the caller knows the clock.
+        """
+        if not self._open:
+            return FAILED
+        if self._keyed[0] != key:
+            self._keyed = (bytes(key), ffi.new("uint8_t[16]", checked_key(key)))
+        if self._ports[0] is not ports:
+            self._ports = (ports, ffi.new("uint16_t[]", list(ports)))
+        rows = room._rows
+        found: int = lib.aw_ring_read(
+            self._ring, tap, self._keyed[1], self._ports[1], len(ports), room._bytes, room.size,
+            rows.rows, rows.ends, rows.limit, counts._struct,
+        )  # fmt: skip
+        return found if found < 0 else rows.batch(room._view, found, tap, 0)
+
+    def stats(self) -> tuple[int, int, int]:
+        """(drops, freezes, losing) since open(), from the kernel's own counters."""
+        if self._open:
+            lib.aw_ring_stats(self._ring)
+        return int(self._ring.drops), int(self._ring.freezes), int(self._ring.losing)
+
+    def close(self) -> None:
+        """Closing twice is fine."""
+        if self._open:
+            self._open = False
+            lib.aw_ring_close(self._ring)
