@@ -28,7 +28,7 @@ from algwatch.compare.summary import CallSummary
 from algwatch.config import Config
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.pipeline import Pipeline, Report
-from algwatch.report.voice import Voice
+from algwatch.report.console import Console
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Daemon:
         sources: list[Source],
         pipeline: Pipeline,
         clock: PacketClock,
-        voice: Voice,
+        console: Console,
         counts: Counts,
         publisher: Publisher | None,
         health_interval: float,
@@ -75,7 +75,7 @@ class Daemon:
         self._sources = sources
         self._pipeline = pipeline
         self._clock = clock
-        self._voice = voice
+        self._console = console
         self._counts = counts
         self._publisher = publisher
         self._health_interval = health_interval
@@ -128,11 +128,11 @@ class Daemon:
         for source in self._sources:
             source.live.close()
         lost = ", the broker did not get everything" if missing else ""
-        self._voice.say(f"algwatch stopped{lost}")
+        self._console.say(f"algwatch stopped{lost}")
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGHUP:
-            self._voice.say("nothing is read again on SIGHUP: restart to change settings")
+            self._console.say("nothing is read again on SIGHUP: restart to change settings")
         else:
             self._stopping = True
 
@@ -183,7 +183,7 @@ class Daemon:
     def _look(self) -> None:
         step = self._clock.look()
         if step:
-            self._voice.say(f"the clock was set: {step / 1e9:+.3f} s")
+            self._console.say(f"the clock was set: {step / 1e9:+.3f} s")
 
     def _note_loss(self, tap: int) -> None:
         """What was not captured is told before the pipeline believes that it never came."""
@@ -196,7 +196,7 @@ class Daemon:
         # While an interface is gone nothing passes; what came just before or after was not read.
         self._pipeline.lost(tap, live.drops - drops, self._clock.now())
         if now[2] != was_away:
-            self._voice.say(
+            self._console.say(
                 f"{live.name} is back" if was_away else f"{live.name} went away: waiting for it"
             )
 
@@ -205,7 +205,7 @@ class Daemon:
         for report in reports:
             if self._clock.shift:
                 report = on_the_wall(report, self._clock)
-            self._voice.report(report)
+            self._console.report(report)
             if isinstance(report, Advice):
                 key = (report.action, report.subject)
                 self._advice.pop(key, None)
@@ -342,14 +342,14 @@ def _open_taps(config: Config, counts: Counts) -> list[Source]:
 
 
 def _publisher(
-    config: Config, cpe: str, key: bytes, voice: Voice, about: dict[str, object]
+    config: Config, cpe: str, key: bytes, console: Console, about: dict[str, object]
 ) -> Publisher:
     # Here, because paho is the largest thing in this process and not everybody wants a broker.
     from algwatch.report.broker import Broker, BrokerError
     from algwatch.report.outbox import Outbox
     from algwatch.report.privacy import Privacy
     from algwatch.report.publisher import Publisher
-    from algwatch.report.schema import Encoder
+    from algwatch.report.wire import Encoder
 
     boot = f"{int(time.time()) & 0xFFFFFFFF:08x}{os.urandom(4).hex()}"
     try:
@@ -365,7 +365,7 @@ def _publisher(
             Encoder(cpe, __version__, boot, Privacy(key, config.privacy)),
             Outbox(config.outbox_bytes),
             time.time,
-            voice.say,
+            console.say,
             about,
             0 if sys.stdin is not None and sys.stdin.isatty() else config.boot_delay,
             config.mqtt_keepalive,
@@ -377,7 +377,7 @@ def _publisher(
 
 def run(config: Config, out: IO[str]) -> int:
     """The daemon from start to end. Returns 0; CannotStart."""
-    voice = Voice(out, config.json)
+    console = Console(out, config.json)
     counts = Counts()
     sources = _open_taps(config, counts)
     names = ", ".join(f"{s.live.name} ({SIDE_NAMES[s.side]})" for s in sources[:-1])
@@ -390,14 +390,14 @@ def run(config: Config, out: IO[str]) -> int:
             raise CannotStart(f"{config.lan[0]} has no MAC address: name this router with --cpe")
         taps: dict[str, object] = {s.live.name: SIDE_NAMES[s.side] for s in sources}
         key, lasting = privacy_key(config.privacy_key)
-        publisher = _publisher(config, cpe, key, voice, {"taps": taps})
+        publisher = _publisher(config, cpe, key, console, {"taps": taps})
         where = f"reporting to {publisher.broker} as {cpe}"
         if config.privacy and not lasting:
             where += f" (pseudonyms last until the end: {config.privacy_key} cannot be written)"
-    voice.say(f"algwatch {__version__}: watching {names}, {where}")
+    console.say(f"algwatch {__version__}: watching {names}, {where}")
     clock = PacketClock(time.monotonic_ns, time.time_ns)
     pipeline = Pipeline([Tap(s.live.name, s.side) for s in sources], live=True)
-    daemon = Daemon(sources, pipeline, clock, voice, counts, publisher, config.health_interval)
+    daemon = Daemon(sources, pipeline, clock, console, counts, publisher, config.health_interval)
     if publisher is not None:
         publisher.start()
     daemon.run()

@@ -11,16 +11,16 @@ from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
 from algwatch.base.sighting import KIND
 from algwatch.compare.call import CLOSED, PREDICTED, Call, Calls
 from algwatch.compare.crossing import Crossing, alone
-from algwatch.compare.familiar import Familiar
+from algwatch.compare.known_rewrites import KnownRewrites
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.pairing import Pairing
-from algwatch.compare.peer import Peer, Peers
+from algwatch.compare.line import Line, Lines
 from algwatch.compare.summary import CallSummary
 from algwatch.diagnose.context import Context
 from algwatch.diagnose.engine import Engine
 from algwatch.diagnose.finding import Finding
 from algwatch.sip.dialog import Dialogs
-from algwatch.sip.strangers import Strangers
+from algwatch.sip.unsolicited import Unsolicited
 from algwatch.sip.timers import SECOND
 from algwatch.sip.transaction import Seen, Transactions
 
@@ -71,17 +71,17 @@ class Pipeline:
         two_sided = LAN in sides and WAN in sides
         self._sides = [side for side in (LAN, WAN, UNKNOWN) if side in sides]
         self._calls = Calls(two_sided, limits.calls)
-        strangers = Strangers(self._calls.table, limits.phones) if two_sided else None
-        met = (strangers.ask, strangers.meet, None) if strangers is not None else (None,) * 3
+        unsolicited = Unsolicited(self._calls.table, limits.phones) if two_sided else None
+        met = (unsolicited.ask, unsolicited.meet, None) if unsolicited is not None else (None,) * 3
         self._transactions = [Transactions(limits.transactions, met[s], s) for s in range(3)]
         self._dialogs = [Dialogs(side, limits.calls) for side in range(3)]
         self._mappings = Mappings(limits.phones * 4)
-        self._pairing = Pairing(self._mappings, limits.pairs, strangers) if two_sided else None
-        self._peers = Peers(limits.phones)
-        self._familiar = Familiar(limits.phones * KINDS)
-        self._context = Context(two_sided, self._peers)
+        self._pairing = Pairing(self._mappings, limits.pairs, unsolicited) if two_sided else None
+        self._lines = Lines(limits.phones)
+        self._known_rewrites = KnownRewrites(limits.phones * KINDS)
+        self._context = Context(two_sided, self._lines)
         self._engine = Engine(self._context, strict)
-        self._recommender = Recommender(self._peers)
+        self._recommender = Recommender(self._lines)
         self._capture_at = 0
 
     @property
@@ -113,7 +113,7 @@ class Pipeline:
         if self._pairing is not None and side != UNKNOWN:
             for row, i in other:
                 if row[KIND] == KIND_KEEPALIVE and side == LAN:
-                    self._peers.keepalive(
+                    self._lines.keepalive(
                         batch.ends[48 * i : 48 * i + 16], batch.ends[48 * i + 16 : 48 * i + 32]
                     )
             if fresh:
@@ -190,8 +190,8 @@ class Pipeline:
             "dialogs": sum(d.table.evicted for d in self._dialogs),
             "calls": self._calls.table.evicted,
             "sightings": self._pairing.dropped if self._pairing is not None else 0,
-            "phones": self._peers.evicted,
-            "strangers": sum(t.strangers for t in transactions),
+            "phones": self._lines.evicted,
+            "unsolicited": sum(t.unsolicited for t in transactions),
         }
         return {what: count for what, count in evicted.items() if count}
 
@@ -219,15 +219,15 @@ class Pipeline:
 
     def _crossed(self, crossings: list[Crossing]) -> list[Report]:
         reports: list[Report] = []
-        learn, join, watch = self._peers.feed, self._calls.cross, self.watch
+        learn, join, watch = self._lines.feed, self._calls.cross, self.watch
         for crossing in crossings:
             if crossing.rewritten:
-                self._familiar.look(crossing)
+                self._known_rewrites.look(crossing)
             learn(crossing)
             join(crossing)
             if watch is not None:
                 watch(crossing)
-            if crossing.rewritten and not crossing.familiar:
+            if crossing.rewritten and not crossing.seen_before:
                 reports += self._engine.crossing(crossing)
         return reports
 
@@ -240,7 +240,7 @@ class Pipeline:
             if not call.paired and self._context.apart is None:
                 self._context.apart = call.apart
             # Scanners knock all day: a router's log is not for them. Nothing of theirs crossed.
-            if call.stranger and self.live:
+            if call.unsolicited and self.live:
                 return []
             lossy = self._context.lossy(call)
             summary = CallSummary(call, now, lossy)
@@ -251,18 +251,18 @@ class Pipeline:
         advice = self._recommender.call(call, findings) if findings else []
         return [*findings, *advice]
 
-    def _remember(self, call: Call, summary: CallSummary, lossy: bool) -> Peer | None:
+    def _remember(self, call: Call, summary: CallSummary, lossy: bool) -> Line | None:
         """What became of the call speaks for or against turning the ALG off. Returns whose
         call it was, when both copies of anything of it were seen. lossy: what was rewritten in
         it may not have been seen, so it speaks for nothing."""
         if call.changed:
-            way = next(iter(call.changed.values())).way
+            way = next(iter(call.changed.values())).flow_pair
             assert way is not None
-        elif call.ways:
-            way = next(iter(call.ways.values()))
+        elif call.flow_pairs:
+            way = next(iter(call.flow_pairs.values()))
         else:
             return None
-        peer = self._peers.of(way)
+        peer = self._lines.of(way)
         if lossy:
             return peer
         outcome = summary.outcome

@@ -124,7 +124,7 @@ def test_a_flood_of_garbage_hides_no_call_and_takes_no_memory(
     assert health["frames"]["packets"] + wan["drops"] + lan["drops"] == int(sent) + own
     assert health["frames"]["other"] > int(sent) // 3
     assert health["rule_failures"] == {}
-    assert health["evicted"]["strangers"] > 0 and "calls" not in health["evicted"]
+    assert health["evicted"]["unsolicited"] > 0 and "calls" not in health["evicted"]
     if not wan["drops"]:
         assert health["crossings"]["paired"] == len(house.lan)
     assert used["private"] - before["private"] < 2_500

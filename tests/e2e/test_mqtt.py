@@ -19,7 +19,7 @@ from algwatch.report.broker import Broker
 from algwatch.report.outbox import Outbox
 from algwatch.report.privacy import Privacy
 from algwatch.report.publisher import Publisher
-from algwatch.report.schema import Encoder
+from algwatch.report.wire import Encoder
 from brokers import Gate, Listener, Mosquitto, authority, need, until
 
 AGENT = Path(__file__).parents[2] / "agent"
@@ -381,7 +381,7 @@ from algwatch.report.broker import Broker
 from algwatch.report.outbox import Outbox
 from algwatch.report.privacy import Privacy
 from algwatch.report.publisher import Publisher
-from algwatch.report.schema import Encoder
+from algwatch.report.wire import Encoder
 {finding}
 {Agent}
 agent = Agent("mqtt://127.0.0.1:{port}")

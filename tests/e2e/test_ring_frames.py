@@ -19,7 +19,7 @@ from algwatch.base.native import layout
 from algwatch.base.packet import LAN, WAN, Tap
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import BLOCK_BYTES, LiveTap
-from algwatch.daemon import Daemon, Source, Voice
+from algwatch.daemon import Daemon, Source, Console
 from algwatch.pipeline import Pipeline
 from test_ring import INVITE, KEY, Wire, _allowed, ip, sip, wait, wire
 
@@ -144,7 +144,7 @@ def test_the_health_report_tells_what_an_overload_cost(wire: Wire) -> None:
                Source(far, WAN, Reassembler(1, (5060,), KEY))]  # fmt: skip
     pipeline = Pipeline([Tap("aw0", LAN), Tap("aw1", WAN)], live=True)
     clock = PacketClock(time.monotonic_ns, time.time_ns)
-    daemon = Daemon(sources, pipeline, clock, Voice(io.StringIO(), False), far.counts, None, 60)
+    daemon = Daemon(sources, pipeline, clock, Console(io.StringIO(), False), far.counts, None, 60)
     with wire.sender() as sender:
         for number in range(3000):  # nobody reads meanwhile
             sender.sendto(INVITE % (number, number), ("10.77.0.2", 5060))

@@ -21,7 +21,7 @@ from algwatch.compare.summary import CallSummary
 from algwatch.daemon import Daemon, Source
 from algwatch.diagnose.finding import Finding
 from algwatch.pipeline import Pipeline, Report
-from algwatch.report.voice import Voice
+from algwatch.report.console import Console
 from craft import NS, PORTS, START, House, Incoming, Packet, batch, outgoing_call, register
 
 HOUR = 3600.0
@@ -88,7 +88,7 @@ class TapOnPaper:
         return made
 
 
-class Ear(Voice):
+class Ear(Console):
     def __init__(self) -> None:
         super().__init__(io.StringIO(), False)
         self.heard: list[Report] = []

@@ -11,35 +11,35 @@ from algwatch.base.native.rows import Counts
 from algwatch.base.packet import LAN, WAN, Tap
 from algwatch.capture.pcap import Merged
 from algwatch.pipeline import Pipeline
-from algwatch.report.voice import Voice
+from algwatch.report.console import Console
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 TWO_SIDED = sorted(path.parent.name for path in GOLDEN.glob("*/wan.pcap"))
 
 
-def verdicts(name: str, voice: Voice) -> Pipeline:
+def verdicts(name: str, console: Console) -> Pipeline:
     """A live pipeline that has told everything that it says about a golden capture."""
     files = [(str(GOLDEN / name / f"{side}.pcap"), tap) for tap, side in enumerate(("lan", "wan"))]
     pipeline = Pipeline([Tap("lan", LAN), Tap("wan", WAN)], live=True)
     said = 0
     for batch in Merged(files, (5060,), Counts()):
         for report in pipeline.feed(batch):
-            voice.report(report)
+            console.report(report)
             said += 1
     for report in pipeline.finish():
-        voice.report(report)
+        console.report(report)
         said += 1
     assert said, name
     return pipeline
 
 
 def test_neither_a_message_nor_a_verdict_is_garbage_that_holds_on_to_itself() -> None:
-    voice = Voice(io.StringIO(), True)
+    console = Console(io.StringIO(), True)
     gc.collect()
     gc.disable()
     try:
         # Held until the garbage was counted: the pipeline itself is such a thing, once a run.
-        pipelines = [verdicts(name, voice) for name in TWO_SIDED]
+        pipelines = [verdicts(name, console) for name in TWO_SIDED]
         garbage = gc.collect()
     finally:
         gc.enable()

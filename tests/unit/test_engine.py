@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from algwatch.compare.peer import Peers
+from algwatch.compare.line import Lines
 from algwatch.diagnose import engine as engines
 from algwatch.diagnose.context import Context
 from algwatch.diagnose.engine import Engine
@@ -25,7 +25,7 @@ def engine(monkeypatch: pytest.MonkeyPatch, *checks: object, strict: bool = Fals
     rules = [SimpleNamespace(RULE=Rule(f"XXX00{i}", "said", "info", CAPTURE, (), "Said."),
                              check=check) for i, check in enumerate(checks)]  # fmt: skip
     monkeypatch.setattr(engines, "RULES", rules)
-    return Engine(Context(True, Peers(4)), strict)
+    return Engine(Context(True, Lines(4)), strict)
 
 
 def test_a_rule_that_fails_is_counted_and_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ def knocks(rng: Random, start: int, end: int, count: int, wan: str) -> list[Pack
 
 
 def run(flood: int) -> tuple[list[Report], Pipeline, int]:
-    """A call whose ACK never comes, live, with so many strangers a second during all of it.
+    """A call whose ACK never comes, live, with so many unsolicited a second during all of it.
     Returns the reports, the pipeline and what was allocated in it, in bytes."""
     house = House()
     register(house, 0)
@@ -71,7 +71,7 @@ def test_a_flood_of_strangers_does_not_hide_a_call_that_dies() -> None:
     assert [f for f in found if f[0] != "CAP005"] == [f for f in wanted if f[0] != "CAP005"]
     assert pipeline.counts()["capture"]["wan"] > 18_000
     evicted = pipeline.counts()["evicted"]
-    assert evicted["strangers"] > 10_000
+    assert evicted["unsolicited"] > 10_000
     assert not evicted.keys() & {"transactions", "dialogs", "calls", "phones"}
 
 
@@ -88,7 +88,7 @@ def test_what_had_to_go_for_want_of_room_is_counted_by_kind() -> None:
 
 
 def test_memory_in_a_flood_is_bounded() -> None:
-    # 36,000 strangers; each of them would be more than a kilobyte.
+    # 36,000 unsolicited; each of them would be more than a kilobyte.
     _, _, held = run(1000)
     assert held < 1_000_000
 
@@ -102,7 +102,7 @@ def test_the_oldest_entry_of_a_full_table_goes_also_when_others_went_and_came_ag
     table.add(3, [3])  # the same key, the youngest now
     table.add(41, [41])
     assert table.evicted == 1
-    assert table.strangers == 0
+    assert table.unsolicited == 0
     gone = [table.add(key, [key]) for key in range(100, 140)]
     assert gone == [[key] for key in (2, *range(4, 41), 3, 41)]
 
@@ -112,10 +112,10 @@ def test_strangers_have_a_quarter_of_a_table_and_go_first() -> None:
     for key in range(6):
         table.add(key, "friend")
     for key in range(10, 20):
-        table.add(key, "stranger", stranger=True)
+        table.add(key, "unsolicited", unsolicited=True)
     assert [key for key in table if key < 10] == list(range(6))
     assert [key for key in table if key >= 10] == [18, 19]
-    assert (table.evicted, table.strangers) == (0, 8)
+    assert (table.evicted, table.unsolicited) == (0, 8)
     table.add(6, "friend")
     table.add(7, "friend")
     assert sorted(table) == list(range(8))
@@ -126,10 +126,10 @@ def test_strangers_have_a_quarter_of_a_table_and_go_first() -> None:
 
 def test_one_who_became_known_is_evicted_like_anybody_else() -> None:
     table: Table[int, str] = Table(8)
-    table.add(1, "stranger", stranger=True)
+    table.add(1, "unsolicited", unsolicited=True)
     table.befriend(1)
     for key in range(10, 20):
-        table.add(key, "stranger", stranger=True)
+        table.add(key, "unsolicited", unsolicited=True)
     assert 1 in table
 
 
@@ -173,7 +173,7 @@ def test_strangers_leave_room_for_a_message_whose_other_copy_is_read_later() -> 
 
 
 def test_what_found_no_room_makes_nobody_say_that_its_other_copy_is_missing() -> None:
-    # Of the provider itself, so not a stranger's: there is no room for its answer to the REGISTER.
+    # Of the provider itself, so not a unsolicited's: there is no room for its answer to the REGISTER.
     crossings = crossing_beside(300, "203.0.113.5").counts()["crossings"]
     assert (crossings["paired"], crossings["lan_only"]) == (1, 0)
     assert crossings["wan_only"] == 255

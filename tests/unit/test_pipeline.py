@@ -170,7 +170,7 @@ def test_one_file_with_both_sides_is_split_by_itself(tmp_path: Path) -> None:
 
 
 def test_sides_may_be_repeated_for_several_interfaces(tmp_path: Path) -> None:
-    """Voice on a WAN VLAN of its own: the second WAN file has the second phone's copies."""
+    """Console on a WAN VLAN of its own: the second WAN file has the second phone's copies."""
     one = House("linux")
     register(one, 0)
     incoming_call(one, 1, "one@provider")
@@ -305,7 +305,7 @@ def test_rewritten_calls_never_speak_for_turning_the_alg_off() -> None:
         outgoing_call(house, 7.5 + 12 * i, f"out{i}")
     pipeline, reports = analyzed(*house.sorted(), to_the_end=True)
     assert sum(isinstance(r, CallSummary) for r in reports) == 40
-    (peer,) = pipeline._peers._table.values()
+    (peer,) = pipeline._lines._table.values()
     assert peer.completed_untouched == 0
     assert peer.completed_rewritten >= 38
     assert not peer.shown_without

@@ -7,9 +7,9 @@ from io import StringIO
 
 import pytest
 from algwatch.advise.advice import Advice
-from algwatch.compare.peer import Peer
+from algwatch.compare.line import Line
 from algwatch.report.render.json import write_json
-from algwatch.report.render.line import event_line
+from algwatch.report.render.log_line import log_line
 from craft import (
     LADDER_2XX,
     House,
@@ -87,7 +87,7 @@ def test_advice_is_withdrawn_when_a_call_drops_without_rewriting_too() -> None:
     assert [one.state for one in said] == ["recommended", "none"]
     assert any("dropped with nothing rewritten" in line for line in said[1].against)
     assert not said[1].commands
-    assert "withdrawn for" in event_line(said[1])
+    assert "withdrawn for" in log_line(said[1])
 
 
 def test_what_was_withdrawn_is_in_no_report() -> None:
@@ -125,7 +125,7 @@ def test_healthy_calls_get_no_advice(alg: str) -> None:
 
 
 def test_what_a_peer_is_known_for_decides_the_counterfactual() -> None:
-    peer = Peer("192.168.1.10", "203.0.113.5")
+    peer = Line("192.168.1.10", "203.0.113.5")
     assert peer.works_without == "unknown"
     peer.dropped_untouched = 1
     assert peer.works_without == "no"
@@ -136,7 +136,7 @@ def test_what_a_peer_is_known_for_decides_the_counterfactual() -> None:
 
 
 def test_rport_alone_is_a_hint_and_a_call_without_rewriting_a_proof() -> None:
-    peer = Peer("192.168.1.10", "203.0.113.5")
+    peer = Line("192.168.1.10", "203.0.113.5")
     peer.rport_asked = peer.rport_answered = True
     assert peer.works_without == "yes"
     assert not peer.shown_without

@@ -393,7 +393,7 @@ def test_a_provider_inside_the_same_private_network_does_not_handle_nat_by_being
     incoming_call(house, 5, "in@provider", rport=False)
     outgoing_call(house, 20, "out@phone", rport=False)
     pipeline, reports = analyzed(*house.sorted(), to_the_end=True)
-    (peer,) = pipeline._peers._table.values()
+    (peer,) = pipeline._lines._table.values()
     assert (peer.nat_handled, peer.works_without) == (0, "unknown")
     assert [a.action for a in advice(reports)] == ["keep-sip-alg"]
 
@@ -407,7 +407,7 @@ def test_a_call_whose_ack_nobody_saw_does_not_show_that_it_works_without_the_alg
     call.phone_bye(3.4)
     marks(house, 20, 40)
     pipeline, _ = analyzed(*house.sorted(), to_the_end=True)
-    (peer,) = pipeline._peers._table.values()
+    (peer,) = pipeline._lines._table.values()
     assert not peer.shown_without
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from algwatch import pipeline
 from algwatch.cli.analyze import Source
-from algwatch.report.render.ink import Ink
+from algwatch.report.render.terminal import Terminal
 from algwatch.report.render.json import write_json
 from sip_capture import Screen, message, shown, write_capture
 
@@ -157,11 +157,11 @@ def test_nothing_from_the_wire_can_command_the_terminal(tmp_path: Path, encoding
 
 
 def test_cutting_a_long_line_keeps_what_changed_in_sight() -> None:
-    ink = Ink(colour=False, unicode=True)
+    terminal = Terminal(colour=False, unicode=True)
     text = "Via: " + "a" * 100 + "CHANGED" + "b" * 100
-    cut = ink.cut(text, 40, text.index("CHANGED"))
+    cut = terminal.cut(text, 40, text.index("CHANGED"))
     assert len(cut) <= 40 and "CHANGED" in cut
-    assert ink.cut("short", 40, 0) == "short"
+    assert terminal.cut("short", 40, 0) == "short"
 
 
 def test_an_empty_capture_says_that_there_is_nothing(tmp_path: Path) -> None:

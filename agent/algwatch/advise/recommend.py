@@ -2,7 +2,7 @@
 
 A false "disable the ALG" breaks a working phone, the worst fault that this program can have. So
 it is recommended only when harm was observed or is certain from the bytes, the ALG is its cause,
-and the same call would work without it (Peer.works_without is "yes").
+and the same call would work without it (Line.works_without is "yes").
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from algwatch.advise.advice import Advice
 from algwatch.advise.commands import disable_on_openwrt
 from algwatch.base.table import Table
 from algwatch.compare.call import Call
-from algwatch.compare.peer import Peer, Peers
+from algwatch.compare.line import Line, Lines
 from algwatch.diagnose.finding import Finding
 
 # Two harmful calls of a class that is not certain count as independent when so far apart.
@@ -24,8 +24,8 @@ LONG_EXPIRES = 180  # seconds: longer than an unhelped UDP mapping lives on Open
 class Recommender:
     """Findings in, advice that changed out. Advice is kept by action and subject."""
 
-    def __init__(self, peers: Peers) -> None:
-        self.peers = peers
+    def __init__(self, lines: Lines) -> None:
+        self.lines = lines
         self._given: Table[tuple[str, str], tuple[str, float]] = Table(LIMIT)
         self._harmed: Table[str, list[tuple[str, float]]] = Table(LIMIT)
 
@@ -54,7 +54,7 @@ class Recommender:
         advice += [self._keep(f, peer) for f in findings if f.rule == "ALG015" and peer is not None]
         return [a for a in advice if self._is_news(a)]
 
-    def reconsider(self, peer: Peer) -> list[Advice]:
+    def reconsider(self, peer: Line) -> list[Advice]:
         """A call of this phone is over and more is known: advice that it speaks against is
         withdrawn, which is to give it with state "none"."""
         if peer.works_without != "no" or (DISABLE, _subject(peer)) not in self._given:
@@ -62,13 +62,13 @@ class Recommender:
         gone = Advice(DISABLE, "none", 0.0, [], _speaks_against(peer), [], _subject(peer))
         return [gone] if self._is_news(gone) else []
 
-    def _peer(self, call: Call) -> Peer | None:
-        for way in (*call.ways.values(), *(c.way for c in call.changed.values())):
+    def _peer(self, call: Call) -> Line | None:
+        for way in (*call.flow_pairs.values(), *(c.flow_pair for c in call.changed.values())):
             if way is not None:
-                return self.peers.of(way)
+                return self.lines.of(way)
         return None
 
-    def _disable(self, finding: Finding, peer: Peer) -> Advice:
+    def _disable(self, finding: Finding, peer: Line) -> Advice:
         harmed = self._harmed.get(peer.phone)
         if harmed is None:
             harmed = []
@@ -91,7 +91,7 @@ class Recommender:
         commands = disable_on_openwrt(peer.phone)
         return Advice(DISABLE, state, confidence, for_, against, commands, _subject(peer))
 
-    def _contact(self, call: Call, finding: Finding, peer: Peer | None) -> list[Advice]:
+    def _contact(self, call: Call, finding: Finding, peer: Line | None) -> list[Advice]:
         against = []
         if peer is not None:  # both copies were seen
             against.append("the router left this Contact as the phone wrote it")
@@ -105,7 +105,7 @@ class Recommender:
                    against, [], subject),
         ]  # fmt: skip
 
-    def _keep(self, finding: Finding, peer: Peer) -> Advice:
+    def _keep(self, finding: Finding, peer: Line) -> Advice:
         return Advice(
             "keep-sip-alg", "recommended", 0.8, [finding.summary], [], [], _subject(peer)
         )  # fmt: skip
@@ -123,7 +123,7 @@ class Recommender:
         return True
 
 
-def _subject(peer: Peer | None) -> str:
+def _subject(peer: Line | None) -> str:
     return f"{peer.phone} and {peer.remote}" if peer is not None else ""
 
 
@@ -131,7 +131,7 @@ def _calls(number: int) -> str:
     return "1 call" if number == 1 else f"{number} calls"
 
 
-def _speaks_for(peer: Peer) -> list[str]:
+def _speaks_for(peer: Line) -> list[str]:
     """Evidence that the phone works without the ALG (reference, end of section 3)."""
     said = []
     if peer.completed_untouched:
@@ -152,7 +152,7 @@ def _speaks_for(peer: Peer) -> list[str]:
     return said
 
 
-def _speaks_against(peer: Peer) -> list[str]:
+def _speaks_against(peer: Line) -> list[str]:
     """Evidence that turning the ALG off would break something."""
     said = []
     if peer.dropped_untouched:

@@ -16,39 +16,39 @@ _ABSENT = object()
 
 
 class Table(dict[K, V], Generic[K, V]):
-    """limit: entries. evicted: how many had to go, without strangers'; strangers: how many of
+    """limit: entries. evicted: how many had to go, without unsolicited'; unsolicited: how many of
     theirs. "Oldest" is by insertion. Reading costs what reading a dict costs.
 
-    Entries of strangers (see sip/strangers.py) have a quarter of the room at most, and go first:
+    Entries of unsolicited (see sip/unsolicited.py) have a quarter of the room at most, and go first:
     a flood from outside must not push out what is being followed.
     """
 
-    __slots__ = ("_oldest", "_strangers", "evicted", "limit", "strangers")
+    __slots__ = ("_oldest", "_unsolicited", "evicted", "limit", "unsolicited")
 
     def __init__(self, limit: int) -> None:
         super().__init__()
         self.limit = limit
-        self.evicted = self.strangers = 0
-        self._strangers: deque[K] = deque()
+        self.evicted = self.unsolicited = 0
+        self._unsolicited: deque[K] = deque()
         self._oldest: list[tuple[K, V]] = []  # the oldest is the last
 
-    def add(self, key: K, value: V, stranger: bool = False) -> V | None:
+    def add(self, key: K, value: V, unsolicited: bool = False) -> V | None:
         """Insert; returns the value that had to go for it, or None."""
         gone = None
-        if (stranger or len(self) >= self.limit) and key not in self:
-            if stranger or self._strangers:
-                gone = self._make_room(key, stranger)
+        if (unsolicited or len(self) >= self.limit) and key not in self:
+            if unsolicited or self._unsolicited:
+                gone = self._make_room(key, unsolicited)
             else:
                 gone = self._evict_oldest()
         self[key] = value
         return gone
 
-    def _make_room(self, key: K, stranger: bool) -> V | None:
+    def _make_room(self, key: K, unsolicited: bool) -> V | None:
         gone = None
-        if stranger:
-            if len(self._strangers) * 4 >= self.limit:
+        if unsolicited:
+            if len(self._unsolicited) * 4 >= self.limit:
                 gone = self._evict_stranger()
-            self._strangers.append(key)
+            self._unsolicited.append(key)
         if gone is None and len(self) >= self.limit:
             gone = self._evict_stranger()
             if gone is None:
@@ -68,15 +68,15 @@ class Table(dict[K, V], Generic[K, V]):
             oldest.reverse()
 
     def _evict_stranger(self) -> V | None:
-        """The oldest stranger that is still here; forgets those that are not."""
-        while self._strangers:
-            gone = self.pop(self._strangers.popleft(), None)
+        """The oldest unsolicited that is still here; forgets those that are not."""
+        while self._unsolicited:
+            gone = self.pop(self._unsolicited.popleft(), None)
             if gone is not None:
-                self.strangers += 1
+                self.unsolicited += 1
                 return gone
         return None
 
     def befriend(self, key: K) -> None:
-        """The entry is no stranger's any more."""
-        if key in self._strangers:
-            self._strangers.remove(key)
+        """The entry is no unsolicited's any more."""
+        if key in self._unsolicited:
+            self._unsolicited.remove(key)

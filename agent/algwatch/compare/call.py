@@ -9,7 +9,7 @@ from algwatch.base.sighting import AT, CALL, FROM_TAG, METHOD, PAIR, STATUS, Sig
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.rewrite import rewrites
-from algwatch.compare.way import Way
+from algwatch.compare.flow_pair import FlowPair
 from algwatch.sip.dialog import (
     ANSWERED,
     BYE_SENT,
@@ -44,7 +44,7 @@ _KEPT = frozenset(("INVITE", "2xx INVITE", "ACK", "BYE"))
 
 _OVER = (ENDED, UNANSWERED)
 _NO_CROSSINGS: dict[str, Crossing] = {}
-_NO_WAYS: dict[str, Way] = {}
+_NO_FLOW_PAIRS: dict[str, FlowPair] = {}
 
 
 class Call:
@@ -52,17 +52,17 @@ class Call:
     inbound: the callee is in the LAN; None while nobody knows. answered_inside: the latest INVITE
     that was answered went into the LAN: a re-INVITE of the callee goes the other way.
 
-    By label: ways, on which the latest crossed; lonely: messages whose other copy never came;
+    By label: flow_pairs, on which the latest crossed; lonely: messages whose other copy never came;
     changed: rewritten ones, the first and those that the mapping does not explain; forced:
     inbound ones that went to another LAN port than the mapping says. headers: what was rewritten
-    as the mapping says, in any message; unexplained: something was that it does not. stranger:
-    see sip/strangers.py; nobody is told when one is forgotten. paired: a message of it crossed.
+    as the mapping says, in any message; unexplained: something was that it does not. unsolicited:
+    see sip/unsolicited.py; nobody is told when one is forgotten. paired: a message of it crossed.
     apart: its INVITE on the LAN and on the WAN, where they came too far apart for that.
     """
 
     __slots__ = ("apart", "call_id", "changed", "dialogs", "forced", "from_",
-                 "headers", "inbound", "key", "lonely", "paired", "predicted", "stranger", "to",
-                 "two_sided", "unexplained", "ways")  # fmt: skip
+                 "headers", "inbound", "key", "lonely", "paired", "predicted", "unsolicited", "to",
+                 "two_sided", "unexplained", "flow_pairs")  # fmt: skip
 
     def __init__(self, key: int, first: Sighting, two_sided: bool) -> None:
         self.key = key
@@ -71,18 +71,18 @@ class Call:
         self.dialogs: list[Dialog | None] = [None, None, None]
         self.inbound: bool | None = None
         if two_sided:
-            self.ways: dict[str, Way] = {}
+            self.flow_pairs: dict[str, FlowPair] = {}
             self.lonely: dict[str, Crossing] = {}
             self.changed: dict[str, Crossing] = {}
             self.forced: dict[str, Crossing] = {}
         else:  # nothing ever crosses: one empty dict serves all calls
-            self.ways = _NO_WAYS
+            self.flow_pairs = _NO_FLOW_PAIRS
             self.lonely = self.forced = self.changed = _NO_CROSSINGS
         self.headers: frozenset[str] = frozenset()
         self.unexplained = False
         self.predicted = self.paired = False
         self.apart: tuple[Sighting, Sighting] | None = None
-        self.stranger = False
+        self.unsolicited = False
 
     @property
     def seen(self) -> list[Dialog]:
@@ -264,8 +264,8 @@ class Call:
                 return
         for d in seen:
             d.request = d.answer = d.ack = d.first = None
-        while len(self.ways) > 1:
-            self.ways.popitem()
+        while len(self.flow_pairs) > 1:
+            self.flow_pairs.popitem()
 
 
 class Calls:
@@ -296,9 +296,9 @@ class Calls:
                 if first is None:
                     continue
                 call = Call(d.call, first, self.two_sided)
-                gone = self.table.add(d.call, call, d.stranger)
-                call.stranger = d.stranger
-                if gone is not None and not gone.stranger:
+                gone = self.table.add(d.call, call, d.unsolicited)
+                call.unsolicited = d.unsolicited
+                if gone is not None and not gone.unsolicited:
                     self._evicted.append(gone)
             if call.dialogs[d.side] is not d:
                 call.dialogs[d.side] = d
@@ -332,7 +332,7 @@ class Calls:
             return None
         status = row[STATUS]
         kind = _LABELS[status if status < 1000 else status % 1000][row[METHOD]]
-        way = crossing.way
+        way = crossing.flow_pair
         if way is None:  # it is alone
             other = call.lonely.setdefault(kind, crossing)
             if kind == "INVITE" and other is not crossing:
@@ -341,11 +341,11 @@ class Calls:
         call.paired = True
         if call.inbound is None:
             self._orient(call, crossing)
-            if call.stranger:
-                call.stranger = False
+            if call.unsolicited:
+                call.unsolicited = False
                 self.table.befriend(call.key)
         if kind in _KEPT:
-            call.ways[kind] = way
+            call.flow_pairs[kind] = way
         if crossing.rewritten:
             self._changed(call, kind, crossing)
         if crossing.expected is not None:
@@ -362,7 +362,7 @@ class Calls:
     def _changed(call: Call, kind: str, crossing: Crossing) -> None:
         if not crossing.headers <= call.headers:
             call.headers |= crossing.headers
-        wrong = not crossing.familiar and any(not r.explained for r in rewrites(crossing))
+        wrong = not crossing.seen_before and any(not r.explained for r in rewrites(crossing))
         call.unexplained = call.unexplained or wrong
         room = len(call.changed) < REWRITTEN and kind not in call.changed
         if room and (wrong or not call.changed):

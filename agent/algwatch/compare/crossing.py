@@ -9,7 +9,7 @@ from algwatch.base.sighting import AT, BITS, TTL, Sighting
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from algwatch.compare.rewrite import Rewrite
-    from algwatch.compare.way import Way
+    from algwatch.compare.flow_pair import FlowPair
 
 IDENTITY = "identity"  # branch, CSeq, class, From tag, Call-ID
 BY_IP_ID = "ip-id"  # IPv4 ID, remote endpoint, TTL one less
@@ -46,8 +46,8 @@ class Crossing:
     differs from the real one (18 bytes), else None. changes: see compare.rewrite.rewrites.
     """
 
-    __slots__ = ("changes", "entered", "expected", "familiar", "headers", "lan", "left",
-                 "matched_by", "outbound", "rewritten", "translated", "wan", "way")  # fmt: skip
+    __slots__ = ("changes", "entered", "expected", "seen_before", "headers", "lan", "left",
+                 "matched_by", "outbound", "rewritten", "translated", "wan", "flow_pair")  # fmt: skip
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Crossing:
         left: Sighting,
         matched_by: str,
         outbound: bool,
-        way: Way | None,
+        way: FlowPair | None,
     ) -> None:
         self.lan = lan
         self.wan = wan
@@ -65,10 +65,10 @@ class Crossing:
         self.left = left
         self.matched_by = matched_by
         self.outbound = outbound
-        self.way = way
+        self.flow_pair = way
         self.expected: bytes | None = None
         self.changes: list[Rewrite] | None = None
-        self.rewritten = self.translated = self.familiar = False
+        self.rewritten = self.translated = self.seen_before = False
         self.headers = UNTOUCHED
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 from algwatch.base.sighting import AT, FLOW, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
-from algwatch.compare.way import Way
+from algwatch.compare.flow_pair import FlowPair
 from algwatch.sip.timers import SECOND
 
 # An entry of the stock kernel lives at least 60 s (unreplied UDP); younger ones are still there.
@@ -22,33 +22,33 @@ class Mappings:
 
     Learned from outbound crossings only: there the router's own NAT chose the WAN side. Where an
     inbound message really went is compared with it, never learned from it.
-    limit: mappings, and ways on which something crosses. ways: those, by the hashes of both flows,
+    limit: mappings, and flow_pairs on which something crosses. flow_pairs: those, by the hashes of both flows,
     for who has time to look for himself (see way()).
     """
 
     def __init__(self, limit: int) -> None:
         self._table: Table[bytes, _Entry] = Table(limit)
-        self.ways: Table[int, Way] = Table(limit // 2)
+        self.flow_pairs: Table[int, FlowPair] = Table(limit // 2)
 
-    def way(self, lan: Sighting, wan: Sighting, outbound: bool) -> Way:
+    def flow_pair(self, lan: Sighting, wan: Sighting, outbound: bool) -> FlowPair:
         """The way on which these two copies of one message came. What it says of the NAT is good
         for a second: then its addresses are looked at again, and `agreed` is negative."""
         flows = lan.row[FLOW] << 32 | wan.row[FLOW]
-        way = self.ways.get(flows)
+        way = self.flow_pairs.get(flows)
         if way is not None and way.outbound is outbound:
             if 0 <= lan.row[AT] - way.agreed < SECOND:
                 return way
             if way.is_of(lan, wan):
                 way.agreed = -SECOND
                 return way
-        way = Way(lan, wan, outbound)
-        self.ways.add(flows, way)
+        way = FlowPair(lan, wan, outbound)
+        self.flow_pairs.add(flows, way)
         return way
 
     def learn(self, crossing: Crossing) -> None:
         """Learn from an outbound crossing with both copies; of an inbound one set `expected` when
         it went to another port of the same LAN host than the mapping says."""
-        lan, wan, way = crossing.lan, crossing.wan, crossing.way
+        lan, wan, way = crossing.lan, crossing.wan, crossing.flow_pair
         if lan is None or wan is None or way is None:
             return
         at = lan.row[AT]

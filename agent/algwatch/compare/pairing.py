@@ -35,7 +35,7 @@ from algwatch.compare.crossing import (
 )
 from algwatch.compare.mapping import Mappings
 from algwatch.sip.message import identity
-from algwatch.sip.strangers import Strangers
+from algwatch.sip.unsolicited import Unsolicited
 from algwatch.sip.timers import SECOND, WINDOW
 
 _EARLIEST = -WINDOW
@@ -43,14 +43,16 @@ _new = object.__new__
 
 
 class Pairing:
-    """limit: sightings that wait at once, a side; strangers have a quarter of it. What is over the
+    """limit: sightings that wait at once, a side; unsolicited have a quarter of it. What is over the
     limit is counted in dropped and said of nobody: neither paired nor missing. Nor is that of the
     other side which may be its other copy, or that of one which was not captured."""
 
-    def __init__(self, mappings: Mappings, limit: int, strangers: Strangers | None = None) -> None:
+    def __init__(
+        self, mappings: Mappings, limit: int, unsolicited: Unsolicited | None = None
+    ) -> None:
         self.mappings = mappings
-        self._ways = mappings.ways
-        self._strangers = strangers
+        self._flow_pairs = mappings.flow_pairs
+        self._unsolicited = unsolicited
         self._lost_at = [-WINDOW, -WINDOW]  # the latest copy that is not here, by side
         self.limit = limit
         self.dropped = 0
@@ -91,7 +93,7 @@ class Pairing:
                             crossings.append(accept(crossing, first))
                             continue
                     put_back(pair, first)
-            if len(waiting) >= room and (len(waiting) >= self.limit or self._is_strangers(copy)):
+            if len(waiting) >= room and (len(waiting) >= self.limit or self._is_unsolicited(copy)):
                 self.dropped += 1
                 self.lost(side, row[AT])
                 continue
@@ -143,8 +145,8 @@ class Pairing:
                 crossings.append(self._accept(self._crossing(copy, partner, key), partner))
         return crossings
 
-    def _is_strangers(self, copy: Sighting) -> bool:
-        return copy.side == WAN and self._strangers is not None and self._strangers.sent(copy)
+    def _is_unsolicited(self, copy: Sighting) -> bool:
+        return copy.side == WAN and self._unsolicited is not None and self._unsolicited.sent(copy)
 
     def waiting(self) -> list[Sighting]:
         """What waits for its other copy, oldest first. At the end of a capture: unknown."""
@@ -157,14 +159,14 @@ class Pairing:
         else:
             lan, wan = partner, copy
         a, b = lan.row, wan.row
-        # What is_outbound() and Mappings.way() would say.
+        # What is_outbound() and Mappings.flow_pair() would say.
         if a[TTL] == b[TTL] or a[BITS] != b[BITS]:
             outbound = is_outbound(lan, wan)
         else:
             outbound = a[TTL] > b[TTL]
-        way = self._ways.get(a[FLOW] << 32 | b[FLOW])
+        way = self._flow_pairs.get(a[FLOW] << 32 | b[FLOW])
         if way is None or way.outbound is not outbound or not 0 <= a[AT] - way.agreed < SECOND:
-            way = self.mappings.way(lan, wan, outbound)
+            way = self.mappings.flow_pair(lan, wan, outbound)
         # Without its constructor: a third of its instructions.
         crossing = _new(Crossing)
         crossing.lan = lan
@@ -177,9 +179,9 @@ class Pairing:
             crossing.left = lan
         crossing.outbound = outbound
         crossing.matched_by = matched_by
-        crossing.way = way
+        crossing.flow_pair = way
         crossing.expected = crossing.changes = None
-        crossing.rewritten = crossing.translated = crossing.familiar = False
+        crossing.rewritten = crossing.translated = crossing.seen_before = False
         crossing.headers = UNTOUCHED
         if copy.payload == partner.payload:
             copy.payload = partner.payload  # kept once
@@ -194,7 +196,7 @@ class Pairing:
         self.paired += 1
         if crossing.rewritten:
             self.rewritten += 1
-        way = crossing.way
+        way = crossing.flow_pair
         if way is not None and way.agreed < 0:
             self.mappings.learn(crossing)
         return crossing

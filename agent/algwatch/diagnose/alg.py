@@ -14,8 +14,8 @@ from algwatch.sip.message import Message, to_text
 
 def between(crossing: Crossing) -> str:
     """Phone and far side, as a key and for people."""
-    if crossing.way is not None:
-        return f"{crossing.way.phone}/{crossing.way.far}"
+    if crossing.flow_pair is not None:
+        return f"{crossing.flow_pair.phone}/{crossing.flow_pair.far}"
     version = crossing.entered.ends.version
     phone = address.text(crossing.phone, version)
     return f"{phone}/{address.text(crossing.remote, version)}"

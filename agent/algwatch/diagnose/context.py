@@ -5,7 +5,7 @@ from __future__ import annotations
 from algwatch.base.sighting import Sighting
 from algwatch.base.table import Table
 from algwatch.compare.call import Call
-from algwatch.compare.peer import Peers
+from algwatch.compare.line import Lines
 from algwatch.sip.timers import WINDOW
 
 SAID = 4096  # things that were said and are remembered
@@ -23,12 +23,12 @@ class Context:
     """
 
     __slots__ = ("apart", "duplicate", "duplicates", "finished", "first", "forgets", "lost",
-                 "lost_at", "now", "partial", "partial_example", "peers", "said", "sip", "started",
+                 "lost_at", "now", "partial", "partial_example", "lines", "said", "sip", "started",
                  "two_sided", "undecided", "undecided_example")  # fmt: skip
 
-    def __init__(self, two_sided: bool, peers: Peers) -> None:
+    def __init__(self, two_sided: bool, lines: Lines) -> None:
         self.two_sided = two_sided
-        self.peers = peers
+        self.lines = lines
         self.said: Table[str, int] = Table(SAID)
         self.now = 0
         self.started = 0

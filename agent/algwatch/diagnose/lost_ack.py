@@ -59,7 +59,7 @@ def lost_ack(call: Call, context: Context) -> LostAck | None:
     if lost is None or lost.how == ONE_SIDED_IGNORED or not context.lossy(call):
         return lost
     # Seen where it should be: of one that was not seen to cross another may have been.
-    if lost.how in _SEEN and "INVITE" in call.ways and "ACK" in call.ways:
+    if lost.how in _SEEN and "INVITE" in call.flow_pairs and "ACK" in call.flow_pairs:
         return lost
     return LostAck(lost.dialog, UNSEEN)
 

@@ -20,7 +20,7 @@ from time import monotonic
 from algwatch.report import paho
 from algwatch.report.broker import Broker
 from algwatch.report.outbox import Outbox, Outgoing
-from algwatch.report.schema import CONTENT_TYPE
+from algwatch.report.wire import CONTENT_TYPE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from algwatch.diagnose.finding import Finding
 from algwatch.report.broker import Broker
 from algwatch.report.mqtt import Link
 from algwatch.report.outbox import Outbox, Outgoing
-from algwatch.report.schema import Encoder, topic
+from algwatch.report.wire import Encoder, topic
 
 
 class Publisher:

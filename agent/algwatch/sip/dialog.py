@@ -68,7 +68,7 @@ class Dialog:
                  "caller_tag", "cancelled_at", "ended_at", "established", "final_retransmissions",
                  "first", "forks", "invite", "invite_retransmissions", "last_at", "legs",
                  "other_tag", "partial", "refused", "rejected", "request", "side", "started_at",
-                 "stranger", "timed_out")  # fmt: skip
+                 "unsolicited", "timed_out")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int) -> None:
         self.call = call
@@ -90,7 +90,7 @@ class Dialog:
         self.invite_retransmissions = self.final_retransmissions = 0
         self.bye_by_caller = self.established = self.timed_out = False
         self.partial = True
-        self.stranger = False
+        self.unsolicited = False
 
     @property
     def by_caller(self) -> bool:
@@ -145,8 +145,8 @@ class Dialogs:
                     continue  # of a call that had to go: nothing could be said of it
                 d = Dialog(row[CALL], self.side, at)
                 d.caller_tag = row[FROM_TAG]
-                d.stranger = t.stranger
-                self.table.add(row[CALL], d, t.stranger)
+                d.unsolicited = t.unsolicited
+                self.table.add(row[CALL], d, t.unsolicited)
                 if method == INVITE and code == REQUEST:
                     d.first = d.request = batch.sighting(self.side, row, i)
                 else:

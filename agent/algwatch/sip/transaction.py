@@ -43,11 +43,11 @@ class Transaction:
     often it was seen. finals: how often the final response was. flow, final_flow: hashes of the
     flows on which they travel; the same on another flow is a copy (a hop further, a replay) and
     no retransmission. Times in ns; 0 = not yet. last_*: of its latest message, whose status and
-    method `pair` tells as well. stranger: see sip/strangers.py."""
+    method `pair` tells as well. unsolicited: see sip/unsolicited.py."""
 
     __slots__ = ("at", "call", "cseq", "final_at", "final_flow", "finals", "flow", "from_tag",
                  "key", "last_at", "last_ip_id", "last_pair", "last_ttl", "method",
-                 "provisional_at", "requests", "status", "stranger")  # fmt: skip
+                 "provisional_at", "requests", "status", "unsolicited")  # fmt: skip
     last_ip_id: int
     last_pair: int
     last_ttl: int
@@ -60,7 +60,7 @@ class Transaction:
         self.from_tag = from_tag
         self.cseq = cseq
         self.method = method
-        self.stranger = False
+        self.unsolicited = False
         self.requests = self.finals = self.status = 0
         self.flow = self.final_flow = self.provisional_at = self.final_at = 0
 
@@ -83,7 +83,7 @@ class Transaction:
 
 class Transactions:
     """One side's transactions. limit: how many are followed at once. meet: is told of each first
-    request, and says whether it is a stranger's (only where feed() keeps all). side: of the
+    request, and says whether it is a unsolicited's (only where feed() keeps all). side: of the
     sightings that feed() makes.
 
     messages counts SIP messages without duplicates; duplicates counts packets that were captured
@@ -143,10 +143,10 @@ class Transactions:
                     t.requests = 1
                     t.flow = flow
                     if meet is not None:
-                        t.stranger = meet(row, ends)
+                        t.unsolicited = meet(row, ends)
                     event((REQUEST, t, row, i))
-                if t.stranger or len(table) >= limit:
-                    table.add(key, t, t.stranger)
+                if t.unsolicited or len(table) >= limit:
+                    table.add(key, t, t.unsolicited)
                 else:
                     table[key] = t
                 begin((at + T4, t))

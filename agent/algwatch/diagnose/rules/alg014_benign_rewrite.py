@@ -43,8 +43,8 @@ def check(call: Call, context: Context) -> Finding | None:
         return None
     if call.outcome(context.now) != "completed" or call.ack(context.now) != "seen":
         return None
-    assert crossing.way is not None
-    if context.peers.of(crossing.way).needs_alg:
+    assert crossing.flow_pair is not None
+    if context.lines.of(crossing.flow_pair).needs_alg:
         return None  # ALG015 says more
     if any(partial.check(c, context) is not None for c in call.changed.values()):
         return None  # it contradicts itself: that this call completed proves nothing for the next

@@ -39,9 +39,9 @@ def check(call: Call, context: Context) -> Finding | None:
     if not call.changed or call.forced or call.unexplained:
         return None
     crossing = next(iter(call.changed.values()))
-    assert crossing.way is not None
+    assert crossing.flow_pair is not None
     who = alg.between(crossing)
-    peer = context.peers.of(crossing.way)
+    peer = context.lines.of(crossing.flow_pair)
     if not peer.needs_alg or context.was_said(RULE.id, who):
         return None
     if call.outcome(context.now) != "completed" or call.ack(context.now) != "seen":

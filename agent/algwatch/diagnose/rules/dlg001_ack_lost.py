@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from algwatch.base.packet import LAN, WAN
 from algwatch.compare.call import Call
-from algwatch.diagnose import astray
+from algwatch.diagnose import misrouted
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.context import Context
 from algwatch.diagnose.finding import Finding
@@ -62,17 +62,17 @@ READINGS = {
 }
 
 
-def _astray(call: Call, how: str, context: Context) -> astray.Reading | None:
+def _astray(call: Call, how: str, context: Context) -> misrouted.Reading | None:
     """Where this router could do nothing about it."""
     if how == lost.STOPPED_INBOUND:
-        return astray.ack_astray(call, context)
+        return misrouted.ack_misrouted(call, context)
     if how == lost.ANSWER_STOPPED and not call.answered_inside:
-        return astray.answer_astray(call)
+        return misrouted.answer_misrouted(call)
     lan = call.dialogs[LAN]
     if how == lost.NOT_SENT and lan is not None:
-        went = astray.answer_elsewhere(lan)
+        went = misrouted.answer_elsewhere(lan)
         if went is not None:
-            reading = astray.answer_astray(call)
+            reading = misrouted.answer_misrouted(call)
             where, why = reading or ("router", "the 2xx arrived where the INVITE came from")
             return where, f"{why}, so the router gave it to {went.dst}, which did not call"
     return None

@@ -57,8 +57,8 @@ def check(call: Call, context: Context) -> Finding | None:
         return None
     if not call.two_sided and address.is_unroutable(ends.src):
         return None
-    invite = call.ways.get("INVITE")
-    if invite is not None and context.peers.of(invite).completed_untouched:
+    invite = call.flow_pairs.get("INVITE")
+    if invite is not None and context.lines.of(invite).completed_untouched:
         return None  # this provider finds the phone in spite of its Contact
     contact = contacts[0].all.decode("utf-8", "replace")
     proof = [evidence(answer, f"Contact: {contact}", f"an address that {ends.dst} can reach")]

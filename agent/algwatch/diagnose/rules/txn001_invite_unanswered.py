@@ -60,7 +60,7 @@ def check(call: Call, context: Context) -> Finding | None:
             if lonely is None:
                 return None  # not proved that it never came
             # By another WAN than the ones that are watched it may well have left.
-            if context.peers.know(lonely):
+            if context.lines.know(lonely):
                 where, what = "router", "it never left the router"
         elif call.inbound is None:
             what = "it was seen on both sides of the router, and nobody answered"

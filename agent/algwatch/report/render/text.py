@@ -11,8 +11,8 @@ from typing import IO
 from algwatch.advise.advice import Advice
 from algwatch.compare.summary import CallSummary
 from algwatch.diagnose.finding import Finding
-from algwatch.report.render.draw import draw
-from algwatch.report.render.ink import Ink, speaks_unicode
+from algwatch.report.render.ladder_text import draw
+from algwatch.report.render.terminal import Terminal, speaks_unicode
 from algwatch.report.render.ladder import Ladder, Outside
 
 NARROW, WIDE = 80, 120  # columns
@@ -149,7 +149,7 @@ def write_text(
     for report in reports:
         collected.add(report)
     collected.settle()
-    page = Page(collected, Ink(colour, speaks_unicode(out)), out, width)
+    page = Page(collected, Terminal(colour, speaks_unicode(out)), out, width)
     page.calls()
     page.outside()
     page.advice()
@@ -160,10 +160,10 @@ def write_text(
 class Page:
     """What is collected, printed part by part."""
 
-    def __init__(self, collected: Collected, ink: Ink, out: IO[str], width: int) -> None:
+    def __init__(self, collected: Collected, terminal: Terminal, out: IO[str], width: int) -> None:
         self.collected = collected
         self.ladder = collected.ladder
-        self.ink = ink
+        self.terminal = terminal
         self.width = width
         self._out = out
 
@@ -172,17 +172,17 @@ class Page:
 
     def paragraph(self, text: str, first: str = "", rest: str = "", style: str = "") -> None:
         """Text from anywhere, cleaned and wrapped; first and rest stand before its lines."""
-        text = self.ink.clean(text)
+        text = self.terminal.clean(text)
         lines = wrap(text, self.width - max(len(first), len(rest)), break_on_hyphens=False)
         for i, line in enumerate(lines or [""]):
-            self.line((rest if i else first) + self.ink.paint(line, style))
+            self.line((rest if i else first) + self.terminal.paint(line, style))
 
     def heading(self, text: str) -> None:
-        text = self.ink.cut(self.ink.clean(text), self.width - 4)
-        rule = self.ink.glyphs.rule
+        text = self.terminal.cut(self.terminal.clean(text), self.width - 4)
+        rule = self.terminal.glyphs.rule
         tail = rule * max(0, self.width - len(text) - 4)
-        head = f"{rule}{rule} {self.ink.paint(text, 'bold')}"
-        self.line(f"{head} {self.ink.paint(tail, 'dim')}" if tail else head)
+        head = f"{rule}{rule} {self.terminal.paint(text, 'bold')}"
+        self.line(f"{head} {self.terminal.paint(tail, 'dim')}" if tail else head)
 
     def calls(self) -> None:
         drawn = sorted(self.ladder.calls.values(), key=lambda c: (c.started, c.call_id))
@@ -194,7 +194,9 @@ class Page:
             when = datetime.fromtimestamp(call.started // 10**9, UTC)
             self.paragraph(f"{when:%Y-%m-%d %H:%M:%S} UTC, Call-ID {call.call_id}", style="dim")
             self.line()
-            for line in draw(call, self.ladder.two_sided, self.ladder.newest, self.ink, self.width):
+            for line in draw(
+                call, self.ladder.two_sided, self.ladder.newest, self.terminal, self.width
+            ):
                 self.line(line)
             self.line()
             found = sorted(
@@ -234,7 +236,7 @@ class Page:
         for said in found:
             mark = f"  {said.rule} "
             tag = f"{said.slug}, {HARM_WORDS[said.harm]}"
-            self.line(mark + self.ink.paint(tag, HARM_STYLES[said.harm]))
+            self.line(mark + self.terminal.paint(tag, HARM_STYLES[said.harm]))
             self.paragraph(said.summary, " " * len(mark), " " * len(mark))
 
     def outside(self) -> None:
@@ -247,7 +249,7 @@ class Page:
         self.heading("Outside these calls" if self.ladder.calls else "No calls")
         for method, traffic in self.ladder.outside.items():
             text = outside_line(method, traffic, self.ladder.two_sided)
-            self.paragraph(text, f"{self.ink.glyphs.bullet} ", "  ")
+            self.paragraph(text, f"{self.terminal.glyphs.bullet} ", "  ")
         self._found(found)
         self.line()
 
@@ -267,7 +269,7 @@ class Page:
             if advice.commands:
                 self.line("  type on the router:")
                 for command in advice.commands:
-                    self.line("    " + self.ink.paint(self.ink.clean(command), "cyan"))
+                    self.line("    " + self.terminal.paint(self.terminal.clean(command), "cyan"))
             self.line()
 
     def overview(self, counts: dict[str, dict[str, int]]) -> None:

@@ -1,9 +1,9 @@
-"""Familiar rewrites: the same address in the same places, as in a message read before.
+"""KnownRewrites rewrites: the same address in the same places, as in a message read before.
 
 A router that rewrites does so with every message. The first of each kind between a phone and a
 far side is compared field by field; of the next ones it is asked only whether translating the
 packet's own addresses in the entered copy yields the copy that left, byte for byte (see
-Way.explains). Where it does not, the slow way says why.
+FlowPair.explains). Where it does not, the slow way says why.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from algwatch.compare.rewrite import NORMALISED, rewrites
 _Kind = tuple[bytes, bool, int, int]  # phone and far side, outbound, status, method
 
 
-class Familiar:
+class KnownRewrites:
     """limit: kinds of message that are remembered."""
 
     def __init__(self, limit: int) -> None:
@@ -27,12 +27,12 @@ class Familiar:
 
     def look(self, crossing: Crossing) -> None:
         """Set `familiar` and `headers` of a rewritten crossing."""
-        way, row, left = crossing.way, crossing.entered.row, crossing.left.payload
+        way, row, left = crossing.flow_pair, crossing.entered.row, crossing.left.payload
         assert way is not None
         kind = (way.peer, way.outbound, row[STATUS], row[METHOD])
         known = self._kinds.get(kind)
         if known is not None and crossing.translated and left.count(way.old) == known[1]:
-            crossing.familiar = True
+            crossing.seen_before = True
             crossing.headers = known[0]
             return
         changes = rewrites(crossing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from algwatch.report.render.differ import Pair, changed_part
-from algwatch.report.render.ink import Ink
+from algwatch.report.render.terminal import Terminal
 from algwatch.report.render.ladder import CROSSED, CallLadder, Step
 from algwatch.sip.timers import WINDOW
 
@@ -66,21 +66,26 @@ class Heads:
         return joined(*end) if self.by_port else end[0]
 
 
-def draw(call: CallLadder, two_sided: bool, newest: int, ink: Ink, width: int) -> list[str]:
+def draw(
+    call: CallLadder, two_sided: bool, newest: int, terminal: Terminal, width: int
+) -> list[str]:
     """The ladder as lines of at most width columns. newest: ns of the capture's last message."""
     steps = call.ordered()
     heads = Heads(steps, two_sided)
     count = max(2, len(heads.hosts))
     first, last = TIME + 1, width - 2
     places = [first + (last - first) * k // (count - 1) for k in range(count)]
-    lines = [_head(heads.names, places, ink, "bold"), _head(heads.addresses, places, ink, "cyan")]
+    lines = [
+        _head(heads.names, places, terminal, "bold"),
+        _head(heads.addresses, places, terminal, "cyan"),
+    ]
     told: set[Pair] = set()
     for step in steps:
-        lines.append(_arrow(step, call, heads, places, newest, ink))
-        lines += [_note(text, places, ink) for text in _notes(step, heads)]
-        lines += _differences(step, told, places, ink, width)
+        lines.append(_arrow(step, call, heads, places, newest, terminal))
+        lines += [_note(text, places, terminal) for text in _notes(step, heads)]
+        lines += _differences(step, told, places, terminal, width)
     if call.more:
-        lines.append(_note(f"{call.more} more messages, not drawn", places, ink))
+        lines.append(_note(f"{call.more} more messages, not drawn", places, terminal))
     return lines
 
 
@@ -88,19 +93,19 @@ def joined(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _head(texts: list[str], places: list[int], ink: Ink, style: str) -> str:
+def _head(texts: list[str], places: list[int], terminal: Terminal, style: str) -> str:
     """Each text over its column: the first from its left, the last to its right edge."""
     room = (places[1] - places[0]) * 9 // 10
     line: list[tuple[int, str]] = []
     for k, place in enumerate(places):
-        text = ink.cut(texts[k] if k < len(texts) else "", room)
+        text = terminal.cut(texts[k] if k < len(texts) else "", room)
         start = place if k == 0 else place - len(text) // 2
         if k == len(places) - 1:
             start = place - len(text) + 1
         line.append((start, text))
     shown, at = "", 0
     for start, text in line:
-        shown += " " * (start - at) + ink.paint(text, style)
+        shown += " " * (start - at) + terminal.paint(text, style)
         at = max(at, start) + len(text)
     return shown.rstrip()
 
@@ -144,9 +149,9 @@ def _both_ends(step: Step) -> tuple[tuple[str, int], tuple[str, int]]:
 
 
 def _arrow(step: Step, call: CallLadder, heads: Heads, places: list[int], newest: int,
-           ink: Ink) -> str:  # fmt: skip
+           terminal: Terminal) -> str:  # fmt: skip
     source, target, fate = _columns(step, heads, newest)
-    glyphs = ink.glyphs
+    glyphs = terminal.glyphs
     cells = [" "] * (places[-1] + 1)
     for place in places:
         cells[place] = glyphs.wall
@@ -160,7 +165,7 @@ def _arrow(step: Step, call: CallLadder, heads: Heads, places: list[int], newest
     if fate:
         cells[end] = glyphs.cross if fate == "cross" else "?"
     # The label stands on the first hop; what is more on the second, or behind it.
-    label = ink.clean(step.label)
+    label = terminal.clean(step.label)
     if step.again:
         label += " again"
     times = (
@@ -171,16 +176,18 @@ def _arrow(step: Step, call: CallLadder, heads: Heads, places: list[int], newest
     both = abs(target - source) > 1
     if times and (not both or len(label) + len(times) + 2 <= room):
         label, times = f"{label}, {times}", ""
-    spots = [_put(cells, label, min(hops), max(hops), ink)]
+    spots = [_put(cells, label, min(hops), max(hops), terminal)]
     if times:
-        spots.append(_put(cells, times, min(hops[1], end), max(hops[1], end), ink))
+        spots.append(_put(cells, times, min(hops[1], end), max(hops[1], end), terminal))
     style = "bold red" if fate == "cross" else "bold"
-    return _coloured(cells, spots, places, (step.at - call.started) / 1e9, ink, style, fate, end)
+    return _coloured(
+        cells, spots, places, (step.at - call.started) / 1e9, terminal, style, fate, end
+    )
 
 
-def _put(cells: list[str], text: str, low: int, high: int, ink: Ink) -> tuple[int, int]:
+def _put(cells: list[str], text: str, low: int, high: int, terminal: Terminal) -> tuple[int, int]:
     """text in the middle between two columns; returns where it stands."""
-    text = ink.cut(text, high - low - 5)
+    text = terminal.cut(text, high - low - 5)
     start = low + (high - low - len(text)) // 2
     cells[start - 1] = cells[start + len(text)] = " "
     cells[start : start + len(text)] = text
@@ -188,11 +195,11 @@ def _put(cells: list[str], text: str, low: int, high: int, ink: Ink) -> tuple[in
 
 
 def _coloured(cells: list[str], spots: list[tuple[int, int]], places: list[int], at: float,
-              ink: Ink, style: str, fate: str, end: int) -> str:  # fmt: skip
+              terminal: Terminal, style: str, fate: str, end: int) -> str:  # fmt: skip
     spots = sorted([*spots, (end, end + 1)] if fate else spots)
-    shown, done = ink.paint(f"{at:{TIME - 1}.3f}", "dim") + "  ", TIME + 1
+    shown, done = terminal.paint(f"{at:{TIME - 1}.3f}", "dim") + "  ", TIME + 1
     for start, stop in spots:
-        shown += "".join(cells[done:start]) + ink.paint("".join(cells[start:stop]), style)
+        shown += "".join(cells[done:start]) + terminal.paint("".join(cells[start:stop]), style)
         done = stop
     return (shown + "".join(cells[done:])).rstrip()
 
@@ -220,11 +227,11 @@ def _notes(step: Step, heads: Heads) -> list[str]:
     return said
 
 
-def _note(text: str, places: list[int], ink: Ink) -> str:
-    return " " * (places[0] + 3) + ink.paint(ink.clean(text), "yellow")
+def _note(text: str, places: list[int], terminal: Terminal) -> str:
+    return " " * (places[0] + 3) + terminal.paint(terminal.clean(text), "yellow")
 
 
-def _differences(step: Step, told: set[Pair], places: list[int], ink: Ink,
+def _differences(step: Step, told: set[Pair], places: list[int], terminal: Terminal,
                  width: int) -> list[str]:  # fmt: skip
     """The differing lines of both copies one under the other; what was shown before, not again."""
     fresh = [pair for pair in step.lines if pair not in told]
@@ -233,35 +240,37 @@ def _differences(step: Step, told: set[Pair], places: list[int], ink: Ink,
     room = width - len(margin) - 2
     shown = []
     for before, after in fresh:
-        before, after = ink.clean(before), ink.clean(after)
+        before, after = terminal.clean(before), terminal.clean(after)
         start, end, after_end = changed_part(before, after)
         for sign, text, stop, style in (
             ("-", before, end, "red"),
             ("+", after, after_end, "green"),
         ):
             if text:
-                shown.append(margin + _line(sign, text, start, stop, style, ink, room))
+                shown.append(margin + _line(sign, text, start, stop, style, terminal, room))
     old = len(step.lines) - len(fresh)
     if old:
-        names = ", ".join(dict.fromkeys(_name(p, ink) for p in step.lines if p not in fresh))
-        shown.append(margin + ink.paint(f"{names}: changed as before", "dim"))
+        names = ", ".join(dict.fromkeys(_name(p, terminal) for p in step.lines if p not in fresh))
+        shown.append(margin + terminal.paint(f"{names}: changed as before", "dim"))
     return shown
 
 
-def _line(sign: str, text: str, start: int, stop: int, style: str, ink: Ink, room: int) -> str:
-    cut = ink.cut(text, room, start)
+def _line(
+    sign: str, text: str, start: int, stop: int, style: str, terminal: Terminal, room: int
+) -> str:
+    cut = terminal.cut(text, room, start)
     if cut != text:  # the changed part is somewhere in it: paint the whole
-        return ink.paint(f"{sign} {cut}", style)
+        return terminal.paint(f"{sign} {cut}", style)
     return (
-        ink.paint(f"{sign} {text[:start]}", style)
-        + ink.paint(text[start:stop], f"bold {style}")
-        + ink.paint(text[stop:], style)
+        terminal.paint(f"{sign} {text[:start]}", style)
+        + terminal.paint(text[start:stop], f"bold {style}")
+        + terminal.paint(text[stop:], style)
     )
 
 
-def _name(pair: Pair, ink: Ink) -> str:
+def _name(pair: Pair, terminal: Terminal) -> str:
     """Contact of "Contact: <sip:...>", c= of "c=IN IP4 ..."."""
-    text = ink.clean(pair[0] or pair[1])
+    text = terminal.clean(pair[0] or pair[1])
     if text.startswith("SIP/2.0 ") or text.endswith(" SIP/2.0"):
         return "start line"
     for end, character in enumerate(text[:24]):
@@ -269,4 +278,4 @@ def _name(pair: Pair, ink: Ink) -> str:
             return text[:end]
         if character == "=":
             return text[: end + 1]
-    return ink.cut(text, 24)
+    return terminal.cut(text, 24)

@@ -13,7 +13,7 @@ from algwatch.sip.message import Message
 Reading = tuple[str, str]  # where, what happened
 
 
-def ack_astray(call: Call, context: Context) -> Reading | None:
+def ack_misrouted(call: Call, context: Context) -> Reading | None:
     """Of an ACK that arrived on the WAN and never left to the LAN: whether it was sent to where
     the phone is not, or came from where the phone has never sent anything."""
     lan, wan = call.dialogs[LAN], call.dialogs[WAN]
@@ -39,7 +39,7 @@ def ack_astray(call: Call, context: Context) -> Reading | None:
     return None
 
 
-def answer_astray(call: Call) -> Reading | None:
+def answer_misrouted(call: Call) -> Reading | None:
     """Of a 2xx to a call of the phone that never reached it: whether it was sent to another port
     than the INVITE came from, or by another host than the INVITE went to."""
     lan, wan = call.dialogs[LAN], call.dialogs[WAN]
@@ -75,5 +75,5 @@ def answer_elsewhere(lan: Dialog) -> Ends | None:
 
 
 def _has_mapping(call: Call, remote: bytes, context: Context) -> bool:
-    invite = call.ways.get("INVITE")
-    return invite is not None and context.peers.has(invite.peer[:16], remote)
+    invite = call.flow_pairs.get("INVITE")
+    return invite is not None and context.lines.has(invite.peer[:16], remote)

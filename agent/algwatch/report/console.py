@@ -9,10 +9,10 @@ from typing import IO
 from algwatch.advise.advice import Advice
 from algwatch.compare.summary import CallSummary
 from algwatch.diagnose.finding import Finding
-from algwatch.report.render.line import event_line, printable
+from algwatch.report.render.log_line import log_line, printable
 
 
-class Voice:
+class Console:
     """Standard output: sentences, or JSON lines. A reader that went away does not stop us."""
 
     def __init__(self, out: IO[str], as_json: bool) -> None:
@@ -27,7 +27,7 @@ class Voice:
             self._write(printable(text))
 
     def report(self, report: Finding | Advice | CallSummary) -> None:
-        self._write(self._as_json(report) if self._json else event_line(report))
+        self._write(self._as_json(report) if self._json else log_line(report))
 
     def _as_json(self, report: Finding | Advice | CallSummary) -> str:
         from algwatch.report.render import json

@@ -1,4 +1,4 @@
-"""Ink: what a terminal may be sent. Text from the wire passes `clean` and nothing else does."""
+"""Terminal: what a terminal may be sent. Text from the wire passes `clean` and nothing else does."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ASCII = Glyphs("|", "-", "+", "<", ">", "X", "...", "-", "-")
 UNICODE = Glyphs("│", "─", "┼", "◀", "▶", "✗", "…", "•", "─")
 
 
-class Ink:
+class Terminal:
     """colour: whether styles are written; unicode: whether the terminal shows more than ASCII."""
 
     __slots__ = ("_colour", "_unicode", "glyphs")

@@ -1,4 +1,4 @@
-"""Way: the two flows on which messages cross, and what follows from their addresses alone."""
+"""FlowPair: the two flows on which messages cross, and what follows from their addresses alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _END = b"\r\n\r\n"
 _LENGTH = b"\r\nContent-Length:"
 
 
-class Way:
+class FlowPair:
     """A flow of the LAN and the flow of the WAN that it becomes, or the other way round.
 
     outbound: from the LAN to the WAN. inside: LAN address and port of the phone (18 bytes);

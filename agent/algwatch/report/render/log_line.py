@@ -23,7 +23,7 @@ _HARMS = {
 }
 
 
-def event_line(report: Finding | Advice | CallSummary) -> str:
+def log_line(report: Finding | Advice | CallSummary) -> str:
     """A sentence or two. What came from the wire cannot drive the terminal."""
     if isinstance(report, Finding):
         text = _finding(report)

@@ -13,7 +13,7 @@ from algwatch.cli import Usage
 from algwatch.cli.decode import line, payloads
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.report.privacy import Privacy
-from algwatch.report.schema import MAX_PAYLOAD, Encoder, SchemaError, decode, topic
+from algwatch.report.wire import MAX_PAYLOAD, Encoder, SchemaError, decode, topic
 from hypothesis import given
 from hypothesis import strategies as st
 

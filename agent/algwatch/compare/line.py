@@ -1,4 +1,4 @@
-"""Peer: what is known of one phone and one provider behind it, for the counterfactual.
+"""Line: what is known of one phone and one provider behind it, for the counterfactual.
 
 Would this phone's calls work without the ALG? Only what was seen counts (harm taxonomy: evidence
 for and against safe disabling).
@@ -11,7 +11,7 @@ from algwatch.base.native.layout import ACK, BYE, INVITE, OPTIONS, REGISTER
 from algwatch.base.sighting import METHOD, STATUS
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
-from algwatch.compare.way import Way
+from algwatch.compare.flow_pair import FlowPair
 from algwatch.sip.message import Message, reach
 
 READ = (REGISTER, INVITE)
@@ -19,7 +19,7 @@ IN_DIALOG = (ACK, BYE)
 READ_FIRST, READ_EVERY = 64, 16
 
 
-class Peer:
+class Line:
     """phone, remote: host texts. rport_asked: the phone's Via has rport; rport_answered: the
     provider filled it in (RFC 3581). private_contact: the phone's Contact is unroutable as it
     writes it; wan_contact, private_on_wan: its host as the provider last saw it, and whether that
@@ -68,18 +68,18 @@ class Peer:
         return self.private_contact and self.rport_missing and self.works_without == "unknown"
 
 
-class Peers:
+class Lines:
     def __init__(self, limit: int) -> None:
-        self._table: Table[bytes, Peer] = Table(limit)
+        self._table: Table[bytes, Line] = Table(limit)
 
     @property
     def evicted(self) -> int:
         return self._table.evicted
 
-    def of(self, way: Way) -> Peer:
+    def of(self, way: FlowPair) -> Line:
         peer = self._table.get(way.peer)
         if peer is None:
-            peer = Peer(way.phone, way.far)
+            peer = Line(way.phone, way.far)
             self._table.add(way.peer, peer)
         return peer
 
@@ -99,7 +99,7 @@ class Peers:
 
     def feed(self, crossing: Crossing) -> None:
         """Learn from a crossing with both copies."""
-        way = crossing.way
+        way = crossing.flow_pair
         if way is None:
             return
         row = crossing.entered.row
@@ -127,7 +127,7 @@ class Peers:
                     peer.nat_handled += 1
 
     @staticmethod
-    def _outbound(peer: Peer, crossing: Crossing, status: int) -> None:
+    def _outbound(peer: Line, crossing: Crossing, status: int) -> None:
         has_via, rport, contact = reach(crossing.entered.payload)
         if not status and has_via:
             peer.rport_asked = peer.rport_asked or rport is not None
@@ -140,7 +140,7 @@ class Peers:
             peer.private_on_wan = address.is_unroutable(peer.wan_contact)
 
     @staticmethod
-    def _answered(peer: Peer, crossing: Crossing, method: int) -> None:
+    def _answered(peer: Line, crossing: Crossing, method: int) -> None:
         _, rport, _ = reach(crossing.entered.payload)
         if rport:
             peer.rport_answered = True
