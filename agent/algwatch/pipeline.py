@@ -12,17 +12,17 @@ from algwatch.base.sighting import KIND
 from algwatch.compare.call import CLOSED, PREDICTED, Call, Calls
 from algwatch.compare.crossing import Crossing, alone
 from algwatch.compare.known_rewrites import KnownRewrites
+from algwatch.compare.line import Line, Lines
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.pairing import Pairing
-from algwatch.compare.line import Line, Lines
 from algwatch.compare.summary import CallSummary
 from algwatch.diagnose.context import Context
 from algwatch.diagnose.engine import Engine
 from algwatch.diagnose.finding import Finding
 from algwatch.sip.dialog import Dialogs
-from algwatch.sip.unsolicited import Unsolicited
 from algwatch.sip.timers import SECOND
 from algwatch.sip.transaction import Seen, Transactions
+from algwatch.sip.unsolicited import Unsolicited
 
 
 class Limits:

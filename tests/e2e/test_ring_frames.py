@@ -19,7 +19,7 @@ from algwatch.base.native import layout
 from algwatch.base.packet import LAN, WAN, Tap
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import BLOCK_BYTES, LiveTap
-from algwatch.daemon import Daemon, Source, Console
+from algwatch.daemon import Console, Daemon, Source
 from algwatch.pipeline import Pipeline
 from test_ring import INVITE, KEY, Wire, _allowed, ip, sip, wait, wire
 

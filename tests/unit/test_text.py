@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from algwatch import pipeline
 from algwatch.cli.analyze import Source
-from algwatch.report.render.terminal import Terminal
 from algwatch.report.render.json import write_json
+from algwatch.report.render.terminal import Terminal
 from sip_capture import Screen, message, shown, write_capture
 
 LAB = Path(__file__).resolve().parents[1] / "golden" / "lab"

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-ACTIONS = (
-    "disable-sip-alg",
-    "keep-sip-alg",
-    "enable-rport-stun-outbound",
-    "static-nat-for-pbx",
-    "provider-fix-contact",
-    "provider-add-record-route",
-    "shorter-refresh-on-phone",
-    "look-for-loss",
-    "move-sip-port-or-tls",
-)
+from algwatch.base.report import Report
+
 STATES = ("none", "suspected", "recommended", "applied", "verified", "rolled-back")
 
 
-class Advice:
-    """action, state: words of the tuples above; confidence 0 to 1; for_ and against: sentences;
-    commands: lines to type on this router; subject: the phone and provider it is about."""
+class Advice(Report):
+    """action: a word of advise/actions.py; state: a word of STATES; confidence 0 to 1; for_ and
+    against: sentences; commands: lines to type on this router; subject: the line it is about
+    (phone and provider)."""
 
     __slots__ = ("action", "against", "commands", "confidence", "for_", "state", "subject")
+    kind = "advice"
 
     def __init__(
         self,

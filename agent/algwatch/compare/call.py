@@ -8,8 +8,8 @@ from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.sighting import AT, CALL, FROM_TAG, METHOD, PAIR, STATUS, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
-from algwatch.compare.rewrite import rewrites
 from algwatch.compare.flow_pair import FlowPair
+from algwatch.compare.rewrite import rewrites
 from algwatch.sip.dialog import (
     ANSWERED,
     BYE_SENT,
@@ -60,9 +60,25 @@ class Call:
     apart: its INVITE on the LAN and on the WAN, where they came too far apart for that.
     """
 
-    __slots__ = ("apart", "call_id", "changed", "dialogs", "forced", "from_",
-                 "headers", "inbound", "key", "lonely", "paired", "predicted", "unsolicited", "to",
-                 "two_sided", "unexplained", "flow_pairs")  # fmt: skip
+    __slots__ = (
+        "apart",
+        "call_id",
+        "changed",
+        "dialogs",
+        "flow_pairs",
+        "forced",
+        "from_",
+        "headers",
+        "inbound",
+        "key",
+        "lonely",
+        "paired",
+        "predicted",
+        "to",
+        "two_sided",
+        "unexplained",
+        "unsolicited",
+    )  # fmt: skip
 
     def __init__(self, key: int, first: Sighting, two_sided: bool) -> None:
         self.key = key

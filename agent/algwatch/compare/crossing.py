@@ -8,8 +8,8 @@ from algwatch.base.sighting import AT, BITS, TTL, Sighting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from algwatch.compare.rewrite import Rewrite
     from algwatch.compare.flow_pair import FlowPair
+    from algwatch.compare.rewrite import Rewrite
 
 IDENTITY = "identity"  # branch, CSeq, class, From tag, Call-ID
 BY_IP_ID = "ip-id"  # IPv4 ID, remote endpoint, TTL one less
@@ -46,8 +46,21 @@ class Crossing:
     differs from the real one (18 bytes), else None. changes: see compare.rewrite.rewrites.
     """
 
-    __slots__ = ("changes", "entered", "expected", "seen_before", "headers", "lan", "left",
-                 "matched_by", "outbound", "rewritten", "translated", "wan", "flow_pair")  # fmt: skip
+    __slots__ = (
+        "changes",
+        "entered",
+        "expected",
+        "flow_pair",
+        "headers",
+        "lan",
+        "left",
+        "matched_by",
+        "outbound",
+        "rewritten",
+        "seen_before",
+        "translated",
+        "wan",
+    )  # fmt: skip
 
     def __init__(
         self,

@@ -35,8 +35,8 @@ from algwatch.compare.crossing import (
 )
 from algwatch.compare.mapping import Mappings
 from algwatch.sip.message import identity
-from algwatch.sip.unsolicited import Unsolicited
 from algwatch.sip.timers import SECOND, WINDOW
+from algwatch.sip.unsolicited import Unsolicited
 
 _EARLIEST = -WINDOW
 _new = object.__new__

@@ -22,9 +22,26 @@ class Context:
     want of room.
     """
 
-    __slots__ = ("apart", "duplicate", "duplicates", "finished", "first", "forgets", "lost",
-                 "lost_at", "now", "partial", "partial_example", "lines", "said", "sip", "started",
-                 "two_sided", "undecided", "undecided_example")  # fmt: skip
+    __slots__ = (
+        "apart",
+        "duplicate",
+        "duplicates",
+        "finished",
+        "first",
+        "forgets",
+        "lines",
+        "lost",
+        "lost_at",
+        "now",
+        "partial",
+        "partial_example",
+        "said",
+        "sip",
+        "started",
+        "two_sided",
+        "undecided",
+        "undecided_example",
+    )  # fmt: skip
 
     def __init__(self, two_sided: bool, lines: Lines) -> None:
         self.two_sided = two_sided

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from algwatch.base.report import Report
+
 SEVERITIES = ("info", "warning", "error")
 HARMS = ("none", "latent", "observed", "certain")
+HURTS = ("observed", "certain")
 PLACES = ("phone", "router", "provider", "network", "unknown")
 
 
@@ -22,18 +25,24 @@ class Evidence:
         self.payload = payload
 
 
-class Finding:
+class Finding(Report):
     """One diagnosis of one thing that happened.
 
     rule: id such as "ALG001"; slug; severity; where; harm: words of the tuples above.
+    cause: a word of diagnose/cause.py. certain: the protocol alone proves the cause, so one case
+    is enough. symptom: it says that something broke and not why; the finding beside it does.
+    line: the phone and the provider that it is about, as `Line.name`, "" of none.
     call_id: Call-ID text, "" when it is not about one call. side: as in Evidence.
     at: seconds since 1970. summary: one plain sentence. evidence: never empty.
     key: what makes it the same finding when it is said again with more knowledge (a prediction
          that came true replaces itself). fingerprint: whose ALG it looks like, ALG rules only.
+    next_step: what to do so that more can be told, one sentence, "" where the advice says it.
     """
 
-    __slots__ = ("at", "call_id", "evidence", "fingerprint", "harm", "key", "rule", "severity",
-                 "side", "slug", "summary", "where")  # fmt: skip
+    __slots__ = ("at", "call_id", "cause", "certain", "evidence", "fingerprint", "harm", "key",
+                 "line", "next_step", "rule", "severity", "side", "slug", "summary", "symptom",
+                 "where")  # fmt: skip
+    kind = "finding"
 
     def __init__(
         self,
@@ -48,7 +57,13 @@ class Finding:
         summary: str,
         evidence: list[Evidence],
         key: str,
+        *,
         fingerprint: str = "",
+        cause: str = "",
+        certain: bool = False,
+        symptom: bool = False,
+        line: str = "",
+        next_step: str = "",
     ) -> None:
         self.rule = rule
         self.slug = slug
@@ -62,3 +77,17 @@ class Finding:
         self.evidence = evidence
         self.key = key
         self.fingerprint = fingerprint
+        self.cause = cause
+        self.certain = certain
+        self.symptom = symptom
+        self.line = line
+        self.next_step = next_step
+
+    @property
+    def hurts(self) -> bool:
+        return self.harm in HURTS
+
+    def shift(self, seconds: float) -> None:
+        self.at += seconds
+        for look in self.evidence:
+            look.at += seconds

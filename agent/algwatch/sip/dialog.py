@@ -63,12 +63,41 @@ class Dialog:
     final response, which changes nothing until it has a 2xx.
     """
 
-    __slots__ = ("ack", "acked_at", "acked_last", "again", "answer", "answer_last",
-                 "answer_tag", "answered_at", "answers", "bye", "bye_at", "bye_by_caller", "call",
-                 "caller_tag", "cancelled_at", "ended_at", "established", "final_retransmissions",
-                 "first", "forks", "invite", "invite_retransmissions", "last_at", "legs",
-                 "other_tag", "partial", "refused", "rejected", "request", "side", "started_at",
-                 "unsolicited", "timed_out")  # fmt: skip
+    __slots__ = (
+        "ack",
+        "acked_at",
+        "acked_last",
+        "again",
+        "answer",
+        "answer_last",
+        "answer_tag",
+        "answered_at",
+        "answers",
+        "bye",
+        "bye_at",
+        "bye_by_caller",
+        "call",
+        "caller_tag",
+        "cancelled_at",
+        "ended_at",
+        "established",
+        "final_retransmissions",
+        "first",
+        "forks",
+        "invite",
+        "invite_retransmissions",
+        "last_at",
+        "legs",
+        "other_tag",
+        "partial",
+        "refused",
+        "rejected",
+        "request",
+        "side",
+        "started_at",
+        "timed_out",
+        "unsolicited",
+    )  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int) -> None:
         self.call = call

@@ -29,8 +29,8 @@ from __future__ import annotations
 
 from algwatch.base.packet import LAN, WAN
 from algwatch.compare.call import Call
-from algwatch.diagnose import misrouted
 from algwatch.diagnose import lost_ack as lost
+from algwatch.diagnose import misrouted
 from algwatch.diagnose.context import Context
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.rule import CALL, Rule, evidence

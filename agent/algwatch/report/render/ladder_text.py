@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from algwatch.report.render.differ import Pair, changed_part
-from algwatch.report.render.terminal import Terminal
 from algwatch.report.render.ladder import CROSSED, CallLadder, Step
+from algwatch.report.render.terminal import Terminal
 from algwatch.sip.timers import WINDOW
 
 TIME = 10  # columns for the time of a step

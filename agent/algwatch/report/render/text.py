@@ -11,9 +11,9 @@ from typing import IO
 from algwatch.advise.advice import Advice
 from algwatch.compare.summary import CallSummary
 from algwatch.diagnose.finding import Finding
+from algwatch.report.render.ladder import Ladder, Outside
 from algwatch.report.render.ladder_text import draw
 from algwatch.report.render.terminal import Terminal, speaks_unicode
-from algwatch.report.render.ladder import Ladder, Outside
 
 NARROW, WIDE = 80, 120  # columns
 FINDINGS = 20  # findings of one call, and of all that is not about a call, that are kept

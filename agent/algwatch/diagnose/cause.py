@@ -1,0 +1,30 @@
+"""Causes: why something hurts, from a short closed list. Actions follow from causes
+(advise/actions.py), never from the id of a rule."""
+
+from __future__ import annotations
+
+NONE = ""  # nothing is wrong
+UNKNOWN = "unknown"  # seen, and not explained
+CAPTURE = "capture"  # the capture itself cannot be trusted
+
+ALG = "alg"  # the router's ALG wrote, sent or dropped what its NAT mapping does not say
+ALG_NEEDED = "alg-needed"  # nothing but the router's ALG carries this line
+ROUTER = "router"  # the router stopped or misdelivered a message, and its ALG is not shown to be why
+STALE_NAT = "stale-nat"  # a flow leaves with an address that the WAN no longer has
+NAT_TIMEOUT = "nat-timeout"  # the NAT mapping was gone before the next refresh
+
+NAT_UNHANDLED = "nat-unhandled"  # a private address was shown, and neither end handled the NAT
+NO_RPORT = "no-rport"  # a Via without rport from behind a NAT that changes ports
+PHONE = "phone"  # the phone broke the protocol
+PROVIDER = "provider"  # the provider's side broke the protocol
+PROVIDER_CONTACT = "provider-contact"  # the provider handled the NAT once, and not here
+RECORD_ROUTE = "record-route"  # a proxy left itself out of the route set
+
+SIZE = "size"  # only large messages get lost
+LOSS = "loss"  # packets get lost beyond this router
+REFUSED = "refused"  # somebody said no: credentials, policy
+
+CAUSES = (
+    NONE, UNKNOWN, CAPTURE, ALG, ALG_NEEDED, ROUTER, STALE_NAT, NAT_TIMEOUT, NAT_UNHANDLED,
+    NO_RPORT, PHONE, PROVIDER, PROVIDER_CONTACT, RECORD_ROUTE, SIZE, LOSS, REFUSED,
+)  # fmt: skip
