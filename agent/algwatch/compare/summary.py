@@ -1,20 +1,26 @@
-"""CallSummary: what is said of a call when it is over."""
+"""CallSummary and RegistrationSummary: what is said of a call or a registration when it is over."""
 
 from __future__ import annotations
 
+from algwatch.base.report import Report
 from algwatch.compare.call import Call
 
 
-class CallSummary:
+class CallSummary(Report):
     """One finished (or, at the end, unfinished) call; the row of `analyze --json`'s "calls".
 
     outcome: completed, dropped, cancelled, rejected, unanswered, ongoing, unknown.
-    ack: seen, missing, unknown. start, end: seconds since 1970. lossy: packets were lost in the
-    capture meanwhile, so what was not seen is missing only where somebody waited for it to the end.
+    ack: seen, missing, unknown. status: of the final response that refused it, else 0.
+    start, end: seconds since 1970. line: `Line.name` of the phone and its provider, "" where that
+    is not known. unsolicited: somebody knocked whom nobody here has called, and nothing of it
+    crossed. lossy: packets were lost in the capture meanwhile, so a message that was not seen is
+    missing only where somebody waited for it to the end.
     """
 
     __slots__ = ("ack", "call_id", "end", "final_retransmissions", "from_",
-                 "invite_retransmissions", "outcome", "start", "to")  # fmt: skip
+                 "invite_retransmissions", "line", "outcome", "start", "status", "to",
+                 "unsolicited")  # fmt: skip
+    kind = "call"
 
     def __init__(self, call: Call, now: int, lossy: bool = False) -> None:
         self.call_id = call.call_id
@@ -22,6 +28,9 @@ class CallSummary:
         self.to = call.to
         self.ack = call.ack(now)
         self.outcome = call.outcome(now, self.ack)
+        self.status = max((d.rejected for d in call.seen), default=0)
+        self.line = ""
+        self.unsolicited = call.unsolicited
         if lossy:
             self._doubt(call)
         seen = call.seen
@@ -36,6 +45,10 @@ class CallSummary:
         self.start = start / 1e9
         self.end = end / 1e9
 
+    def shift(self, seconds: float) -> None:
+        self.start += seconds
+        self.end += seconds
+
     def _doubt(self, call: Call) -> None:
         d = call.near_callee
         if self.ack == "missing" and d is not None and not call.waited_out(d):
@@ -45,3 +58,31 @@ class CallSummary:
         unanswered = [d.invite for d in call.seen if d.invite is not None]
         if self.outcome == "unanswered" and not any(t.waited_out for t in unanswered):
             self.outcome = "unknown"
+
+
+class RegistrationSummary(Report):
+    """One registration (the REGISTER requests of one Call-ID); the row of `analyze --json`'s
+    "registrations".
+
+    aor: the address of record, text of the To URI. outcome: accepted, refused, unanswered,
+    challenged (asked for credentials, and nothing came of it), unknown. status: of the latest
+    final response, 0 without one. start, end: seconds since 1970. line: as in CallSummary.
+    """
+
+    __slots__ = ("aor", "call_id", "end", "line", "outcome", "start", "status", "unsolicited")
+    kind = "registration"
+
+    def __init__(self, call_id: str, aor: str, outcome: str, status: int, start: float, end: float,
+                 line: str = "", unsolicited: bool = False) -> None:  # fmt: skip
+        self.call_id = call_id
+        self.aor = aor
+        self.outcome = outcome
+        self.status = status
+        self.start = start
+        self.end = end
+        self.line = line
+        self.unsolicited = unsolicited
+
+    def shift(self, seconds: float) -> None:
+        self.start += seconds
+        self.end += seconds
