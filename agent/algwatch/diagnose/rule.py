@@ -39,7 +39,7 @@ class Rule:
             severity = self.severity
         first = evidence[0]
         return Finding(self.id, self.slug, severity, where, harm, call_id, first.side, first.at,
-                       summary, evidence, f"{self.id}/{key}", fingerprint)  # fmt: skip
+                       summary, evidence, f"{self.id}/{key}", fingerprint=fingerprint)  # fmt: skip
 
 
 def evidence(copy: Sighting, observed: str, expected: str = "") -> Evidence:
