@@ -21,13 +21,14 @@ from algwatch.base.clock import PacketClock
 from algwatch.base.native.layout import ROW
 from algwatch.base.native.rows import Counts
 from algwatch.base.packet import LAN, SIDE_NAMES, WAN, Batch, Tap
+from algwatch.base.report import Report
 from algwatch.capture.filter import FilterError
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import DISORDER, LAG, LiveTap, TapError
 from algwatch.compare.summary import CallSummary
 from algwatch.config import Config
 from algwatch.diagnose.finding import Evidence, Finding
-from algwatch.pipeline import Pipeline, Report
+from algwatch.pipeline import Pipeline
 from algwatch.report.console import Console
 
 TYPE_CHECKING = False

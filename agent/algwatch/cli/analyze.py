@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 from algwatch.base.native.rows import Counts
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
+from algwatch.base.report import Report
 from algwatch.capture.pcap import CaptureError, Merged
 from algwatch.cli import Usage
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.sides import Sides
 from algwatch.compare.split import split
-from algwatch.pipeline import Pipeline, Report
+from algwatch.pipeline import Pipeline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Source:
                 yield from pipeline.advance(tap, FOREVER)
             self._empty = []
             yield from pipeline.feed(batch)
-        yield from pipeline.finish()
+        yield from (r for r in pipeline.finish() if r.kind != "registration")
         self._numbers = pipeline.counts()
         for problem in self.problems:
             print(f"algwatch: {problem}; what was readable is reported", file=sys.stderr)

@@ -5,11 +5,8 @@ from __future__ import annotations
 from algwatch.base.native.layout import ROW_OUTGOING
 from algwatch.base.packet import LAN
 from algwatch.base.sighting import AT, BITS, TTL, Sighting
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from algwatch.compare.flow_pair import FlowPair
-    from algwatch.compare.rewrite import Rewrite
+from algwatch.compare.flow_pair import FlowPair
+from algwatch.compare.rewrite import Rewrite
 
 IDENTITY = "identity"  # branch, CSeq, class, From tag, Call-ID
 BY_IP_ID = "ip-id"  # IPv4 ID, remote endpoint, TTL one less
@@ -37,30 +34,18 @@ UNTOUCHED: frozenset[str] = frozenset()
 
 class Crossing:
     """lan, wan: the copies; one is None where the other never came within the window. entered,
-    left: the same in the order of travel; of a lonely one the copy that there is.
-    outbound: from the LAN to the WAN. matched_by: one of the words above. way: where both copies
-    are there. rewritten: both are there and their payloads differ; translated: by nothing but the
-    addresses of its way. headers: what was rewritten as the mapping says; familiar: and nothing
-    else, as in a message of this kind that was read before.
+    left: the same in the order of travel; of an unpaired one the copy that there is.
+    outbound: from the LAN to the WAN. matched_by: one of the words above. flow_pair: where both
+    copies are there. rewritten: both are there and their payloads differ; translated: by nothing
+    but the addresses of its flow pair. headers: what was rewritten as the mapping says;
+    seen_before: and nothing else, as in a message of this kind that was read before.
     expected: an inbound message's LAN destination by the NAT mapping, where it is known and
-    differs from the real one (18 bytes), else None. changes: see compare.rewrite.rewrites.
+    differs from the real one (18 bytes), else None. changes: see compare.differences.rewrites.
     """
 
-    __slots__ = (
-        "changes",
-        "entered",
-        "expected",
-        "flow_pair",
-        "headers",
-        "lan",
-        "left",
-        "matched_by",
-        "outbound",
-        "rewritten",
-        "seen_before",
-        "translated",
-        "wan",
-    )  # fmt: skip
+    __slots__ = ("changes", "entered", "expected", "flow_pair", "headers", "lan", "left",
+                 "matched_by", "outbound", "rewritten", "seen_before", "translated",
+                 "wan")  # fmt: skip
 
     def __init__(
         self,
@@ -70,7 +55,7 @@ class Crossing:
         left: Sighting,
         matched_by: str,
         outbound: bool,
-        way: FlowPair | None,
+        flow_pair: FlowPair | None,
     ) -> None:
         self.lan = lan
         self.wan = wan
@@ -78,7 +63,7 @@ class Crossing:
         self.left = left
         self.matched_by = matched_by
         self.outbound = outbound
-        self.flow_pair = way
+        self.flow_pair = flow_pair
         self.expected: bytes | None = None
         self.changes: list[Rewrite] | None = None
         self.rewritten = self.translated = self.seen_before = False
@@ -90,7 +75,7 @@ class Crossing:
 
     @property
     def phone(self) -> bytes:
-        """The LAN host's address (16 bytes); of a lonely WAN copy the router's own."""
+        """The LAN host's address (16 bytes); of an unpaired WAN copy the router's own."""
         copy = self.lan or self.wan
         assert copy is not None
         return copy.packed_ends[:16] if self.outbound else copy.packed_ends[16:32]

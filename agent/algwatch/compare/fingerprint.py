@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from algwatch.compare.crossing import Crossing
-from algwatch.compare.rewrite import joined, rewrites
+from algwatch.compare.differences import joined, rewrites
 from algwatch.sip.message import Message
 
 LINUX = "Linux nf_nat_sip"

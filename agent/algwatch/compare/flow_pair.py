@@ -18,14 +18,15 @@ class FlowPair:
 
     outbound: from the LAN to the WAN. inside: LAN address and port of the phone (18 bytes);
     outside: the WAN address and port that stand for it, and those of the far side (36 bytes);
-    translated: they differ from those inside. peer: addresses of the phone and of the far side
+    translated: they differ from those inside. line: addresses of the phone and of the far side
     (32 bytes); phone, far: the same as text. wan_host: text of the WAN address. agreed: ns, when
     its crossings last agreed with what is known of the NAT (compare/mapping.py); negative: not
-    yet, or too long ago. old: the address before, as it stands in text.
+    yet, or too long ago. old: the address before, as it stands in text. kinds: bits of the kinds
+    of message that have crossed on it (see KnownRewrites.is_news).
     """
 
     __slots__ = ("_hosts", "_lan", "_new", "_received", "_rports", "_wan", "agreed", "far",
-                 "inside", "old", "outbound", "outside", "peer", "phone", "translated",
+                 "inside", "kinds", "line", "old", "outbound", "outside", "phone", "translated",
                  "wan_host")  # fmt: skip
 
     def __init__(self, lan: Sighting, wan: Sighting, outbound: bool) -> None:
@@ -43,8 +44,9 @@ class FlowPair:
             self.wan_host = wan.ends.dst
         self.outside = mapped + far
         self.translated = self.inside != mapped
-        self.peer = self.inside[:16] + far[:16]
+        self.line = self.inside[:16] + far[:16]
         self.agreed = -SECOND
+        self.kinds = 0
         # As they stand in text, before and after: a crossing costs no formatting.
         self.old, self._new = before[0].encode(), after[0].encode()
         self._hosts = b"%s:%d" % (self.old, before[1]), b"%s:%d" % (self._new, after[1])
@@ -58,7 +60,7 @@ class FlowPair:
         )
 
     def explains(self, entered: bytes, left: bytes) -> bool:
-        """Whether translating this way's own addresses in the payload that entered yields the
+        """Whether translating the pair's own addresses in the payload that entered yields the
         one that left, byte for byte."""
         head, _, body = entered.partition(_END)
         got_head, _, got_body = left.partition(_END)

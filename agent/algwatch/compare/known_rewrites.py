@@ -1,17 +1,19 @@
-"""KnownRewrites rewrites: the same address in the same places, as in a message read before.
+"""KnownRewrites: the same address in the same places, as in a message that was read before.
 
 A router that rewrites does so with every message. The first of each kind between a phone and a
-far side is compared field by field; of the next ones it is asked only whether translating the
-packet's own addresses in the entered copy yields the copy that left, byte for byte (see
-FlowPair.explains). Where it does not, the slow way says why.
+far side is compared field by field. Of the next ones only this is asked: does translating the
+packet's own addresses in the entered copy yield the copy that left, byte for byte (see
+FlowPair.explains)? Where it does not, compare/differences.py says why.
 """
 
 from __future__ import annotations
 
-from algwatch.base.sighting import METHOD, STATUS
+from algwatch.base.native.layout import ROW_MALFORMED
+from algwatch.base.sighting import BITS, METHOD, STATUS
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
-from algwatch.compare.rewrite import NORMALISED, rewrites
+from algwatch.compare.differences import rewrites
+from algwatch.compare.rewrite import NORMALISED
 
 _Kind = tuple[bytes, bool, int, int]  # phone and far side, outbound, status, method
 
@@ -26,12 +28,12 @@ class KnownRewrites:
         self._kinds: Table[_Kind, tuple[frozenset[str], int]] = Table(limit)
 
     def look(self, crossing: Crossing) -> None:
-        """Set `familiar` and `headers` of a rewritten crossing."""
-        way, row, left = crossing.flow_pair, crossing.entered.row, crossing.left.payload
-        assert way is not None
-        kind = (way.peer, way.outbound, row[STATUS], row[METHOD])
+        """Set `seen_before` and `headers` of a rewritten crossing."""
+        pair, row, left = crossing.flow_pair, crossing.entered.row, crossing.left.payload
+        assert pair is not None
+        kind = (pair.line, pair.outbound, row[STATUS], row[METHOD])
         known = self._kinds.get(kind)
-        if known is not None and crossing.translated and left.count(way.old) == known[1]:
+        if known is not None and crossing.translated and left.count(pair.old) == known[1]:
             crossing.seen_before = True
             crossing.headers = known[0]
             return
@@ -40,4 +42,19 @@ class KnownRewrites:
             r.header for r in changes if r.explained and r.explained != NORMALISED
         )
         if all(r.explained and r.linux for r in changes):
-            self._kinds.add(kind, (crossing.headers, left.count(way.old)))
+            self._kinds.add(kind, (crossing.headers, left.count(pair.old)))
+
+    @staticmethod
+    def is_news(crossing: Crossing) -> bool:
+        """Whether a rule has to see it: the first of its kind on its flow pair, one that differs
+        from those before, is malformed, or stayed unpaired."""
+        pair, row = crossing.flow_pair, crossing.entered.row
+        if pair is None:
+            return True
+        bit = 1 << (row[METHOD] << 3 | row[STATUS] // 100)
+        if not pair.kinds & bit:
+            pair.kinds |= bit
+            return True
+        if crossing.rewritten:
+            return not crossing.seen_before
+        return bool(row[BITS] & ROW_MALFORMED)

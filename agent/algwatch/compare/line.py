@@ -1,14 +1,15 @@
-"""Line: what is known of one phone and one provider behind it, for the counterfactual.
+"""Line: what is known of one phone and one provider behind it, as observations.
 
-Would this phone's calls work without the ALG? Only what was seen counts (harm taxonomy: evidence
-for and against safe disabling).
+Only what was seen counts. Each observation has a word, how often it was made, the first sighting
+that showed it, and when it was made last; so what speaks for and against an advice carries bytes,
+as findings do.
 """
 
 from __future__ import annotations
 
 from algwatch.base import address
 from algwatch.base.native.layout import ACK, BYE, INVITE, OPTIONS, REGISTER
-from algwatch.base.sighting import METHOD, STATUS
+from algwatch.base.sighting import AT, METHOD, STATUS, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.flow_pair import FlowPair
@@ -18,57 +19,72 @@ READ = (REGISTER, INVITE)
 IN_DIALOG = (ACK, BYE)
 READ_FIRST, READ_EVERY = 64, 16
 
+# The words of observations.
+RPORT_ASKED = "rport-asked"  # the phone's Via has rport
+RPORT_MISSING = "rport-missing"  # a request of the phone has none
+RPORT_ANSWERED = "rport-answered"  # the provider filled it in (RFC 3581)
+PRIVATE_CONTACT = "private-contact"  # the phone writes an unroutable Contact
+KEEPALIVE = "keep-alive"  # the phone or the provider keeps the mapping open
+NAT_HANDLED = "nat-handled"  # a request came to where packets come from, past a private Contact
+FOLLOWS_PHONE = "follows-phone"  # the provider sent to what the phone wrote, not to the source
+WORKS_UNTOUCHED = "works-untouched"  # an incoming call with a private Contact lived, not rewritten
+DROPS_UNTOUCHED = "drops-untouched"  # such a call dropped
+WORKS_REWRITTEN = "works-rewritten"  # a call lived with something rewritten
+REWRITTEN = "rewritten"  # the router rewrote a message of this line
+
+
+class Observation:
+    """count; first: the Sighting that showed it, None where it was counted only; last_at: ns."""
+
+    __slots__ = ("count", "first", "last_at")
+
+    def __init__(self, first: Sighting | None, at: int) -> None:
+        self.count = 1
+        self.first = first
+        self.last_at = at
+
 
 class Line:
-    """phone, remote: host texts. rport_asked: the phone's Via has rport; rport_answered: the
-    provider filled it in (RFC 3581). private_contact: the phone's Contact is unroutable as it
-    writes it; wan_contact, private_on_wan: its host as the provider last saw it, and whether that
-    is unroutable. nat_handled: in-dialog requests that came to the phone although the Contact that
-    the provider saw was unroutable. keepalive: the phone or the provider keeps the mapping open.
-    expires: seconds granted by the registrar, 0 = not seen. The rest counts calls by outcome,
-    and whether anything in them was rewritten. messages: REGISTER and INVITE, with responses.
+    """phone, remote: host texts. seen: observations by word. private_contact: the Contact that
+    the phone wrote last is unroutable; shown: that message as it left the router; wan_contact,
+    private_on_wan: the host of its Contact there, and whether that is unroutable. expires: seconds
+    granted by the registrar, 0 = not seen. messages: REGISTER and INVITE, with responses.
     """
 
-    __slots__ = ("completed_rewritten", "completed_untouched", "dropped_untouched", "expires",
-                 "keepalive", "messages", "nat_handled", "phone",
-                 "private_contact", "private_on_wan", "remote", "rport_answered", "rport_asked",
-                 "rport_missing", "wan_contact")  # fmt: skip
+    __slots__ = ("_rewritten", "expires", "messages", "phone", "private_contact",
+                 "private_on_wan", "remote", "seen", "shown", "wan_contact")  # fmt: skip
 
     def __init__(self, phone: str, remote: str) -> None:
         self.phone = phone
         self.remote = remote
-        self.rport_asked = self.rport_answered = self.rport_missing = False
-        self.private_contact = self.private_on_wan = self.keepalive = False
+        self.seen: dict[str, Observation] = {}
         self.wan_contact = ""
-        self.nat_handled = self.messages = 0
-        self.expires = 0
-        self.completed_rewritten = self.completed_untouched = 0
-        self.dropped_untouched = 0
+        self.private_contact = self.private_on_wan = self._rewritten = False
+        self.shown: Sighting | None = None
+        self.messages = self.expires = 0
 
     @property
-    def works_without(self) -> str:
-        """yes, no or unknown: would the calls of this phone work without the ALG?"""
-        if self.completed_untouched or self.nat_handled:
-            return "yes"
-        if self.dropped_untouched:
-            return "no"
-        if self.rport_asked and self.rport_answered:
-            return "yes"
-        return "unknown"
+    def name(self) -> str:
+        return f"{self.phone} and {self.remote}"
 
-    @property
-    def shown_without(self) -> bool:
-        """The counterfactual was seen and not only inferred from rport (which says where
-        responses go, and nothing of where the provider sends ACK and BYE)."""
-        return bool(self.completed_untouched or self.nat_handled)
+    def observe(self, word: str, sighting: Sighting | None, at: int = 0) -> None:
+        """at: ns, where there is no sighting."""
+        at = sighting.row[AT] if sighting is not None else at
+        known = self.seen.get(word)
+        if known is None:
+            self.seen[word] = Observation(sighting, at)
+        else:
+            known.count += 1
+            known.last_at = at
 
-    @property
-    def needs_alg(self) -> bool:
-        """B2: nothing but the rewriting carries this phone through the NAT."""
-        return self.private_contact and self.rport_missing and self.works_without == "unknown"
+    def count(self, word: str) -> int:
+        known = self.seen.get(word)
+        return known.count if known is not None else 0
 
 
 class Lines:
+    """limit: lines that are remembered."""
+
     def __init__(self, limit: int) -> None:
         self._table: Table[bytes, Line] = Table(limit)
 
@@ -76,76 +92,89 @@ class Lines:
     def evicted(self) -> int:
         return self._table.evicted
 
-    def of(self, way: FlowPair) -> Line:
-        peer = self._table.get(way.peer)
-        if peer is None:
-            peer = Line(way.phone, way.far)
-            self._table.add(way.peer, peer)
-        return peer
+    def all(self) -> list[Line]:
+        return list(self._table.values())
 
-    def know(self, crossing: Crossing) -> bool:
-        """Whether anything has crossed between this phone and this far side."""
-        return self.has(crossing.phone, crossing.remote)
+    def of(self, pair: FlowPair) -> Line:
+        line = self._table.get(pair.line)
+        if line is None:
+            line = Line(pair.phone, pair.far)
+            self._table.add(pair.line, line)
+        return line
+
+    def find(self, phone: bytes, remote: bytes) -> Line | None:
+        """The line of two addresses (16 bytes each)."""
+        return self._table.get(phone + remote)
 
     def has(self, phone: bytes, remote: bytes) -> bool:
-        """The same of two addresses (16 bytes each)."""
+        """Whether anything has crossed between these two addresses (16 bytes each)."""
         return phone + remote in self._table
 
-    def keepalive(self, phone: bytes, remote: bytes) -> None:
+    def beside(self, line: Line) -> list[Line]:
+        """The other phones here with the same provider."""
+        return [o for o in self._table.values() if o.remote == line.remote and o is not line]
+
+    def keepalive(self, phone: bytes, remote: bytes, at: int) -> None:
         """phone sent a keep-alive to remote (16 bytes each)."""
-        peer = self._table.get(phone + remote)
-        if peer is not None:
-            peer.keepalive = True
+        line = self._table.get(phone + remote)
+        if line is not None:
+            line.observe(KEEPALIVE, None, at)
 
     def feed(self, crossing: Crossing) -> None:
         """Learn from a crossing with both copies."""
-        way = crossing.flow_pair
-        if way is None:
+        pair = crossing.flow_pair
+        if pair is None:
             return
         row = crossing.entered.row
         method, status = row[METHOD], row[STATUS]
         if method in READ:
             if not crossing.outbound and (not status or status == 100):
                 return
-            peer = self._table.get(way.peer) or self.of(way)
+            line = self._table.get(pair.line) or self.of(pair)
             # A phone says the same of itself in every message: most need not be read.
-            peer.messages += 1
-            if peer.messages > READ_FIRST and peer.messages % READ_EVERY:
-                return
+            line.messages += 1
+            if line.messages > READ_FIRST and line.messages % READ_EVERY:
+                if not crossing.outbound or crossing.rewritten is line._rewritten:
+                    return
             if crossing.outbound:
-                self._outbound(peer, crossing, status)
+                self._outbound(line, crossing, status)
             else:
-                self._answered(peer, crossing, method)
+                self._answered(line, crossing, method)
         elif not status and not crossing.outbound:
             if method == OPTIONS:
-                self.of(way).keepalive = True
+                self.of(pair).observe(KEEPALIVE, crossing.entered)
             elif method in IN_DIALOG and crossing.expected is None:
-                peer = self.of(way)
+                line = self.of(pair)
                 # Where the router itself has a private address (CGNAT, a provider's own network)
                 # the request may have gone to the Contact that the ALG wrote.
-                if peer.private_on_wan and peer.wan_contact != way.wan_host:
-                    peer.nat_handled += 1
+                if line.private_on_wan and line.wan_contact != pair.wan_host:
+                    line.observe(NAT_HANDLED, crossing.entered)
 
     @staticmethod
-    def _outbound(peer: Line, crossing: Crossing, status: int) -> None:
+    def _outbound(line: Line, crossing: Crossing, status: int) -> None:
         has_via, rport, contact = reach(crossing.entered.payload)
+        line._rewritten = crossing.rewritten
+        if crossing.rewritten:
+            line.observe(REWRITTEN, crossing.left)
         if not status and has_via:
-            peer.rport_asked = peer.rport_asked or rport is not None
-            peer.rport_missing = peer.rport_missing or rport is None
+            line.observe(RPORT_MISSING if rport is None else RPORT_ASKED, crossing.entered)
         if contact is not None and contact != "*":
-            peer.private_contact = address.is_unroutable(contact)
+            line.private_contact = address.is_unroutable(contact)
+            if line.private_contact:
+                line.observe(PRIVATE_CONTACT, crossing.entered)
         shown = reach(crossing.left.payload)[2] if crossing.rewritten else contact
         if shown is not None and (not status or status < 300):
-            peer.wan_contact = shown
-            peer.private_on_wan = address.is_unroutable(peer.wan_contact)
+            line.shown = crossing.left
+            line.wan_contact = shown
+            line.private_on_wan = address.is_unroutable(line.wan_contact)
 
     @staticmethod
-    def _answered(peer: Line, crossing: Crossing, method: int) -> None:
+    def _answered(line: Line, crossing: Crossing, method: int) -> None:
         _, rport, _ = reach(crossing.entered.payload)
         if rport:
-            peer.rport_answered = True
+            line.observe(RPORT_ANSWERED, crossing.entered)
         if method == REGISTER and 200 <= crossing.entered.row[STATUS] < 300:
             answer = Message(crossing.entered.payload)
             text = next((c.expires for c in answer.contacts if c.expires), "") or answer.expires
             if text.isascii() and text.isdigit():
-                peer.expires = int(text[:9])
+                line.expires = int(text[:9])

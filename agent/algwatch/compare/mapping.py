@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from algwatch.base import address
 from algwatch.base.sighting import AT, FLOW, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
@@ -14,67 +13,101 @@ from algwatch.sip.timers import SECOND
 LIFETIME = 60 * SECOND
 
 
-_Entry = list[Any]  # LAN address and port (18 bytes), ns of the phone's last packet
+class Entry:
+    """inside: LAN address and port (18 bytes). first_at, last_at: ns, the first and the latest
+    packet of the phone; answered_at: ns, the latest packet that came in through it, 0 = none."""
+
+    __slots__ = ("answered_at", "first_at", "inside", "last_at")
+
+    def __init__(self, inside: bytes, at: int) -> None:
+        self.inside = inside
+        self.first_at = self.last_at = at
+        self.answered_at = 0
 
 
 class Mappings:
     """(WAN address and port, remote address and port) to LAN address and port.
 
     Learned from outbound crossings only: there the router's own NAT chose the WAN side. Where an
-    inbound message really went is compared with it, never learned from it.
-    limit: mappings, and flow_pairs on which something crosses. flow_pairs: those, by the hashes of both flows,
-    for who has time to look for himself (see way()).
+    inbound message really went is compared with it, never learned from it. Times are good to a
+    second. limit: mappings; half as many flow pairs. flow_pairs: by the hashes of both flows, for
+    who has time to look for himself (see flow_pair()).
     """
 
     def __init__(self, limit: int) -> None:
-        self._table: Table[bytes, _Entry] = Table(limit)
+        self._table: Table[bytes, Entry] = Table(limit)
         self.flow_pairs: Table[int, FlowPair] = Table(limit // 2)
 
     def flow_pair(self, lan: Sighting, wan: Sighting, outbound: bool) -> FlowPair:
-        """The way on which these two copies of one message came. What it says of the NAT is good
-        for a second: then its addresses are looked at again, and `agreed` is negative."""
+        """The flow pair on which these two copies of one message came. What it says of the NAT is
+        good for a second: then its addresses are looked at again, and `agreed` is negative."""
         flows = lan.row[FLOW] << 32 | wan.row[FLOW]
-        way = self.flow_pairs.get(flows)
-        if way is not None and way.outbound is outbound:
-            if 0 <= lan.row[AT] - way.agreed < SECOND:
-                return way
-            if way.is_of(lan, wan):
-                way.agreed = -SECOND
-                return way
-        way = FlowPair(lan, wan, outbound)
-        self.flow_pairs.add(flows, way)
-        return way
+        pair = self.flow_pairs.get(flows)
+        if pair is not None and pair.outbound is outbound:
+            if 0 <= lan.row[AT] - pair.agreed < SECOND:
+                return pair
+            if pair.is_of(lan, wan):
+                pair.agreed = -SECOND
+                return pair
+        pair = FlowPair(lan, wan, outbound)
+        self.flow_pairs.add(flows, pair)
+        return pair
 
     def learn(self, crossing: Crossing) -> None:
         """Learn from an outbound crossing with both copies; of an inbound one set `expected` when
         it went to another port of the same LAN host than the mapping says."""
-        lan, wan, way = crossing.lan, crossing.wan, crossing.flow_pair
-        if lan is None or wan is None or way is None:
+        lan, wan, pair = crossing.lan, crossing.wan, crossing.flow_pair
+        if lan is None or wan is None or pair is None:
             return
         at = lan.row[AT]
-        known = self._table.get(way.outside)
-        if known is not None and not way.outbound:
-            expected, used = known
-            other = expected != way.inside and expected[:16] == way.inside[:16]
-            if other and wan.row[AT] - used < LIFETIME:
+        known = self._table.get(pair.outside)
+        if known is not None and not pair.outbound:
+            known.answered_at = at
+            expected = known.inside
+            other = expected != pair.inside and expected[:16] == pair.inside[:16]
+            if other and wan.row[AT] - known.last_at < LIFETIME:
                 crossing.expected = expected
                 return
-        elif way.outbound and way.translated:
+        elif pair.outbound and pair.translated:
             if known is None:
-                self._table.add(way.outside, [way.inside, at])
+                self._table.add(pair.outside, Entry(pair.inside, at))
             else:
-                known[0] = way.inside
-                known[1] = at
-        way.agreed = at
+                known.inside = pair.inside
+                known.last_at = at
+        pair.agreed = at
+
+    def of(self, outside: bytes, remote: bytes) -> Entry | None:
+        """The mapping of a WAN address and port towards a remote one (18 bytes each)."""
+        return self._table.get(outside + remote)
 
     def contradicts(self, lan: Sighting, wan: Sighting, outbound: bool) -> bool:
         """Whether the NAT is known to mean another LAN host by this WAN address and port."""
         inside = lan.source if outbound else lan.destination
         ends = (wan.source, wan.destination) if outbound else (wan.destination, wan.source)
         known = self._table.get(ends[0] + ends[1])
-        return known is not None and known[0][:16] != inside[:16]
+        return known is not None and known.inside[:16] != inside[:16]
 
     def is_known(self, lan: bytes, wan: bytes, remote: bytes) -> bool:
         """Whether lan (18 bytes) is what wan means towards remote."""
         known = self._table.get(wan + remote)
-        return known is not None and bool(known[0] == lan)
+        return known is not None and known.inside == lan
+
+    def newer_address(self, sent: Sighting) -> str:
+        """The WAN address that took the place of the one which this WAN copy was sent from, as
+        text; "" where nothing shows that.
+
+        It did when a LAN host that used the old address uses another one now, first used after the
+        last packet that came in to the old one, and answered since (a line that was dialled
+        anew, RFC 5382 REQ-12).
+        """
+        old, at = sent.packed_ends[:16], sent.row[AT]
+        mine = [e for key, e in self._table.items() if key[:16] == old]
+        answered = max((e.answered_at for e in mine), default=0)
+        hosts = {e.inside[:16]: e.first_at for e in reversed(mine)}
+        for key, e in self._table.items():
+            if key[:16] == old or not e.answered_at or not answered < e.first_at <= at:
+                continue
+            before = hosts.get(e.inside[:16])
+            if before is not None and before < e.first_at:
+                return address.text(key[:16], sent.ends.version)
+        return ""

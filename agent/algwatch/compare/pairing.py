@@ -24,6 +24,7 @@ from algwatch.base.sighting import (
     TTL,
     Sighting,
 )
+from algwatch.base.table import Table
 from algwatch.compare.crossing import (
     BY_IP_ID,
     BY_ORDER,
@@ -43,9 +44,10 @@ _new = object.__new__
 
 
 class Pairing:
-    """limit: sightings that wait at once, a side; unsolicited have a quarter of it. What is over the
-    limit is counted in dropped and said of nobody: neither paired nor missing. Nor is that of the
-    other side which may be its other copy, or that of one which was not captured."""
+    """limit: sightings that wait at once, a side; unsolicited ones have a quarter of it. A sighting
+    over the limit is counted in `dropped` and reported neither paired nor missing. The same holds
+    for a copy of it on the other side, and for the other copy of a message that was not captured.
+    lan_only, wan_only: messages whose other copy never came; knocks: unsolicited ones."""
 
     def __init__(
         self, mappings: Mappings, limit: int, unsolicited: Unsolicited | None = None
@@ -56,7 +58,9 @@ class Pairing:
         self._lost_at = [-WINDOW, -WINDOW]  # the latest copy that is not here, by side
         self.limit = limit
         self.dropped = 0
-        self.paired = self.lan_only = self.wan_only = self.rewritten = 0
+        self.paired = self.lan_only = self.wan_only = self.rewritten = self.knocks = 0
+        # Call-IDs that the router changed, by their hashes, both ways.
+        self._aliases: Table[int, int] = Table(limit)
         self._waiting: tuple[deque[Sighting], deque[Sighting]] = (deque(), deque())
         # By side and hash: the oldest, and what came besides it. Mostly nothing does.
         self._first: tuple[dict[int, Sighting], dict[int, Sighting]] = ({}, {})
@@ -74,6 +78,7 @@ class Pairing:
         find, put_back, wait = other.pop, other.__setitem__, own.setdefault
         cross, accept = self._crossing, self._accept
         room = (self.limit + 3) // 4
+        aliases = self._aliases
         for copy in seen:
             row = copy.row
             pair = row[PAIR]
@@ -87,7 +92,11 @@ class Pairing:
                         continue
                 else:
                     theirs = first.row
-                    if row[CALL] == theirs[CALL] and _EARLIEST <= row[AT] - theirs[AT] <= WINDOW:
+                    call = row[CALL]
+                    same = call == theirs[CALL] or (
+                        aliases and aliases.get(call, call) == theirs[CALL]
+                    )
+                    if same and _EARLIEST <= row[AT] - theirs[AT] <= WINDOW:
                         crossing = cross(copy, first, IDENTITY)
                         if not crossing.rewritten or _is_one(crossing):
                             crossings.append(accept(crossing, first))
@@ -137,13 +146,42 @@ class Pairing:
                 crossing = alone(copy, bool(copy.row[BITS] & ROW_OUTGOING))
                 if copy.side == LAN:
                     self.lan_only += 1
+                elif self._is_unsolicited(copy):
+                    self.knocks += 1
                 else:
                     self.wan_only += 1
                 crossings.append(crossing)
             else:
-                self._forget(partner)
-                crossings.append(self._accept(self._crossing(copy, partner, key), partner))
+                crossings.append(self._matched(copy, partner, key))
         return crossings
+
+    def _matched(self, copy: Sighting, partner: Sighting, key: str) -> Crossing:
+        """Two copies that a fallback key joined."""
+        self._forget(partner)
+        one, two = copy.row[CALL], partner.row[CALL]
+        if one != two:
+            self._aliases.add(one, two)
+            self._aliases.add(two, one)
+        return self._accept(self._crossing(copy, partner, key), partner)
+
+    def finish(self) -> list[Crossing]:
+        """The capture is over: the fallback keys are tried for what still waits. The rest becomes
+        neither paired nor missing, see waiting()."""
+        crossings: list[Crossing] = []
+        lan, wan = self._waiting
+        for copy in self.waiting():
+            if copy.paired:
+                continue
+            own, other = (lan, wan) if copy.side == LAN else (wan, lan)
+            partner, key = self._fallback(copy, own, other)
+            if partner is not None and (key == BY_IP_ID or not self._lost_recently(copy)):
+                self._forget(copy)
+                copy.paired = True
+                crossings.append(self._matched(copy, partner, key))
+        return crossings
+
+    def _lost_recently(self, copy: Sighting) -> bool:
+        return copy.row[AT] - WINDOW <= max(self._lost_at)
 
     def _is_unsolicited(self, copy: Sighting) -> bool:
         return copy.side == WAN and self._unsolicited is not None and self._unsolicited.sent(copy)
@@ -164,9 +202,9 @@ class Pairing:
             outbound = is_outbound(lan, wan)
         else:
             outbound = a[TTL] > b[TTL]
-        way = self._flow_pairs.get(a[FLOW] << 32 | b[FLOW])
-        if way is None or way.outbound is not outbound or not 0 <= a[AT] - way.agreed < SECOND:
-            way = self.mappings.flow_pair(lan, wan, outbound)
+        pair = self._flow_pairs.get(a[FLOW] << 32 | b[FLOW])
+        if pair is None or pair.outbound is not outbound or not 0 <= a[AT] - pair.agreed < SECOND:
+            pair = self.mappings.flow_pair(lan, wan, outbound)
         # Without its constructor: a third of its instructions.
         crossing = _new(Crossing)
         crossing.lan = lan
@@ -179,7 +217,7 @@ class Pairing:
             crossing.left = lan
         crossing.outbound = outbound
         crossing.matched_by = matched_by
-        crossing.flow_pair = way
+        crossing.flow_pair = pair
         crossing.expected = crossing.changes = None
         crossing.rewritten = crossing.translated = crossing.seen_before = False
         crossing.headers = UNTOUCHED
@@ -187,7 +225,7 @@ class Pairing:
             copy.payload = partner.payload  # kept once
         else:
             crossing.rewritten = True
-            crossing.translated = way.explains(crossing.entered.payload, crossing.left.payload)
+            crossing.translated = pair.explains(crossing.entered.payload, crossing.left.payload)
         return crossing
 
     def _accept(self, crossing: Crossing, partner: Sighting) -> Crossing:
@@ -196,8 +234,8 @@ class Pairing:
         self.paired += 1
         if crossing.rewritten:
             self.rewritten += 1
-        way = crossing.flow_pair
-        if way is not None and way.agreed < 0:
+        pair = crossing.flow_pair
+        if pair is not None and pair.agreed < 0:
             self.mappings.learn(crossing)
         return crossing
 
@@ -244,9 +282,10 @@ class Pairing:
         for candidate in near:
             if _same_datagram(copy, candidate) and not self._is_contradicted(copy, candidate):
                 return candidate, BY_IP_ID
+        near = [o for o in near if o.row[CSEQ] == copy.row[CSEQ]]
         mapped = [o for o in near if self._is_mapped(copy, o)]
         # Order decides only where there is nothing to confuse: one of this kind on each side.
-        rivals = [o for o in own if not o.paired and _alike(copy, o) and o is not copy]
+        rivals = [o for o in own if not o.paired and o is not copy and _alike(copy, o)]
         if len(mapped) == 1 and not rivals:
             return mapped[0], BY_ORDER
         return None, ""
@@ -266,10 +305,13 @@ class Pairing:
 
 def _is_one(crossing: Crossing) -> bool:
     """Whether two copies whose hashes agree and whose bytes differ are one message: where only the
-    addresses of the way differ, the hashes were right about the rest."""
-    return crossing.translated or (
-        identity(crossing.entered.payload) == identity(crossing.left.payload)
-    )
+    addresses of the flow pair differ, the hashes were right about the rest."""
+    if crossing.translated:
+        return True
+    one, two = identity(crossing.entered.payload), identity(crossing.left.payload)
+    # Where the router changes the Call-ID, its other copy is known by the pairs before.
+    aliased = crossing.entered.row[CALL] != crossing.left.row[CALL]
+    return one[1:] == two[1:] if aliased else one == two
 
 
 def _alike(one: Sighting, two: Sighting) -> bool:
@@ -279,7 +321,6 @@ def _alike(one: Sighting, two: Sighting) -> bool:
         abs(a[AT] - b[AT]) <= WINDOW
         and a[STATUS] == b[STATUS]
         and a[METHOD] == b[METHOD]
-        and a[CSEQ] == b[CSEQ]
         and (a[CALL] == b[CALL] or a[PAIR] == b[PAIR])
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from algwatch.base.report import Report
+from algwatch.compare.ack import waited_out
 from algwatch.compare.call import Call
 
 
@@ -22,26 +23,27 @@ class CallSummary(Report):
                  "unsolicited")  # fmt: skip
     kind = "call"
 
-    def __init__(self, call: Call, now: int, lossy: bool = False) -> None:
+    def __init__(self, call: Call, now: int, line: str = "", lossy: bool = False) -> None:
         self.call_id = call.call_id
         self.from_ = call.from_
         self.to = call.to
         self.ack = call.ack(now)
         self.outcome = call.outcome(now, self.ack)
-        self.status = max((d.rejected for d in call.seen), default=0)
-        self.line = ""
+        self.line = line
         self.unsolicited = call.unsolicited
         if lossy:
             self._doubt(call)
         seen = call.seen
-        d = seen[0]
-        start, end = d.started_at, d.last_at
-        self.invite_retransmissions = d.invite_retransmissions
-        self.final_retransmissions = d.final_retransmissions
-        for d in seen[1:]:
-            start, end = min(start, d.started_at), max(end, d.last_at)
-            self.invite_retransmissions = max(self.invite_retransmissions, d.invite_retransmissions)
-            self.final_retransmissions = max(self.final_retransmissions, d.final_retransmissions)
+        s = seen[0]
+        start, end, refused = s.started_at, s.last_at, s.rejected
+        self.invite_retransmissions = s.invite_retransmissions
+        self.final_retransmissions = s.final_retransmissions
+        for s in seen[1:]:
+            start, end = min(start, s.started_at), max(end, s.last_at)
+            refused = refused or s.rejected
+            self.invite_retransmissions = max(self.invite_retransmissions, s.invite_retransmissions)
+            self.final_retransmissions = max(self.final_retransmissions, s.final_retransmissions)
+        self.status = refused if self.outcome in ("rejected", "cancelled") else 0
         self.start = start / 1e9
         self.end = end / 1e9
 
@@ -50,12 +52,13 @@ class CallSummary(Report):
         self.end += seconds
 
     def _doubt(self, call: Call) -> None:
-        d = call.near_callee
-        if self.ack == "missing" and d is not None and not call.waited_out(d):
+        s = call.near_callee
+        d = s.current if s is not None else None
+        if self.ack == "missing" and s is not None and d is not None and not waited_out(s, d):
             self.ack = "unknown"
             if self.outcome == "dropped":
                 self.outcome = "unknown"
-        unanswered = [d.invite for d in call.seen if d.invite is not None]
+        unanswered = [s.invite for s in call.seen if s.invite is not None]
         if self.outcome == "unanswered" and not any(t.waited_out for t in unanswered):
             self.outcome = "unknown"
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from algwatch.base import address
 from algwatch.compare import fingerprint as prints
+from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
-from algwatch.compare.rewrite import Rewrite, rewrites
-from algwatch.diagnose.context import Context
+from algwatch.compare.differences import rewrites
+from algwatch.compare.rewrite import MAPPING, Rewrite
+from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.sip.message import Message, to_text
 
 
 def between(crossing: Crossing) -> str:
-    """Phone and far side, as a key and for people."""
+    """Phone and far side, as `Line.name` and as a key."""
     if crossing.flow_pair is not None:
-        return f"{crossing.flow_pair.phone}/{crossing.flow_pair.far}"
+        return f"{crossing.flow_pair.phone} and {crossing.flow_pair.far}"
     version = crossing.entered.ends.version
     phone = address.text(crossing.phone, version)
-    return f"{phone}/{address.text(crossing.remote, version)}"
+    return f"{phone} and {address.text(crossing.remote, version)}"
 
 
 def told(changes: list[Rewrite]) -> str:
@@ -40,26 +44,58 @@ def both_copies(crossing: Crossing, changes: list[Rewrite]) -> list[Evidence]:
     ]  # fmt: skip
 
 
-def changed(rule: Rule, headers: tuple[str, ...], crossing: Crossing,
-            context: Context) -> Finding | None:  # fmt: skip
+def changed(rule: Rule, headers: tuple[str, ...], crossing: Crossing) -> Iterator[Finding]:
     """The finding of a rule that is about some header fields being rewritten at all."""
+    if not crossing.rewritten:
+        return
     every = rewrites(crossing)
     mine = [r for r in every if r.header in headers]
     # :5060 written out is cosmetic: alone it is no finding.
     if not any(r.explained != "normalised" or r.field == "origin" for r in mine):
-        return None
+        return
     explained = all(r.explained for r in mine)
     who = prints.fingerprint(crossing)
     way = "on its way out" if crossing.outbound else "on its way in"
     by = "as its own NAT mapping says" if explained else "and its NAT mapping does not explain it"
     why = prints.reason(crossing) if who != prints.LINUX else ""
-    return rule.finding(
-        "router", "none" if explained else "latent", call_id(crossing),
+    yield rule.finding(
+        "router", "none" if explained else "latent",
         f"The router changed a message {way}: {told(mine)}, {by}."
         + (f" Not the Linux helper: {why}." if why else ""),
         both_copies(crossing, mine),
-        f"{between(crossing)}/{'explained' if explained else 'unexplained'}", who,
+        f"{between(crossing)}/{'explained' if explained else 'unexplained'}",
+        cause=cause.NONE if explained else cause.ALG, call_id=call_id(crossing),
+        line=between(crossing), fingerprint=who,
     )  # fmt: skip
+
+
+def contradiction(crossing: Crossing) -> tuple[list[Rewrite], list[str]]:
+    """Of an outbound message: what was rewritten to the public address, and the headers in which
+    the phone's own address was left. Both or neither of them is empty."""
+    if not crossing.outbound or not crossing.rewritten:
+        return [], []
+    assert crossing.lan is not None and crossing.wan is not None
+    done = [r for r in rewrites(crossing) if r.header in ("Via", "Contact", "SDP")
+            and r.explained == MAPPING and r.field == "address"]  # fmt: skip
+    if not done:
+        return [], []
+    phone = crossing.lan.ends.src
+    left = Message(crossing.wan.payload)
+    behind = []
+    if not left.status and left.vias and left.vias[0].host == phone:
+        behind.append("Via")
+    if any(c.host == phone for c in left.contacts):
+        behind.append("Contact")
+    if phone in left.sdp.connections:
+        behind.append("SDP")
+    return (done, behind) if behind else ([], [])
+
+
+def consistent(call: Call) -> Crossing | None:
+    """A rewritten message of a call in which every rewrite is what the mapping says; else None."""
+    if not call.changed or call.misdelivered or call.unexplained:
+        return None
+    return next(iter(call.changed.values()))
 
 
 def call_id(crossing: Crossing) -> str:

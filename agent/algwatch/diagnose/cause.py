@@ -9,7 +9,9 @@ CAPTURE = "capture"  # the capture itself cannot be trusted
 
 ALG = "alg"  # the router's ALG wrote, sent or dropped what its NAT mapping does not say
 ALG_NEEDED = "alg-needed"  # nothing but the router's ALG carries this line
-ROUTER = "router"  # the router stopped or misdelivered a message, and its ALG is not shown to be why
+ROUTER = (
+    "router"  # the router stopped or misdelivered a message, and its ALG is not shown to be why
+)
 STALE_NAT = "stale-nat"  # a flow leaves with an address that the WAN no longer has
 NAT_TIMEOUT = "nat-timeout"  # the NAT mapping was gone before the next refresh
 

@@ -1,68 +1,84 @@
-"""Engine: shows rules what they subscribed to, and says each finding once.
+"""Engine: shows rules the things that they are about, and says each finding once.
 
-One rule that fails must not hide what the others see: its exception is counted, remembered and
-raised only in tests (strict), because a diagnostician that stops is worth nothing.
+One rule that fails must not hide what the others see: its exception is counted, and raised only in
+tests (strict), because a diagnostician that stops is worth nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from types import ModuleType
 
-from algwatch.compare.call import Call
-from algwatch.compare.crossing import Crossing
-from algwatch.diagnose.context import Context
+from algwatch.base.table import Table
 from algwatch.diagnose.finding import Finding
-from algwatch.diagnose.rule import CALL, CAPTURE, CROSSING
+from algwatch.diagnose.known import Known
 from algwatch.diagnose.rules import RULES
+from algwatch.diagnose.subject import SUBJECTS, Event
+
+SAID = 4096  # things that were said and are remembered
+
+# "certain" is said before it happens, "observed" after it did: the later word wins.
+_RANK = {"none": 0, "latent": 1, "certain": 2, "observed": 3}
+
+
+class Meter:
+    """Of one rule: shown, how many things it was shown; found, findings that were news; failures,
+    exceptions; ns, time that it took."""
+
+    __slots__ = ("failures", "found", "ns", "shown")
+
+    def __init__(self) -> None:
+        self.shown = self.found = self.failures = self.ns = 0
 
 
 class Engine:
-    """failures: exceptions by rule id. strict: raise them."""
+    """said: what was said already, shared with Known. meters: by rule id. strict: rules that fail
+    raise. clock: ns, for the meters."""
 
-    def __init__(self, context: Context, strict: bool = False) -> None:
-        self.context = context
+    def __init__(self, known: Known, said: Table[str, int], strict: bool = False,
+                 clock: Callable[[], int] = lambda: 0) -> None:  # fmt: skip
+        self.known = known
         self.strict = strict
-        self.failures: dict[str, int] = {}
-        self._said = context.said
-        self._rules: dict[str, list[ModuleType]] = {CROSSING: [], CALL: [], CAPTURE: []}
+        self._clock = clock
+        self.meters: dict[str, Meter] = {}
+        self._said = said
+        self._rules: dict[str, list[tuple[ModuleType, Meter]]] = {name: [] for name in SUBJECTS}
         for rule in RULES:
-            if context.two_sided or not rule.RULE.two_sided:
-                self._rules[rule.RULE.scope].append(rule)
+            if known.two_sided or not rule.RULE.two_sided:
+                meter = self.meters[rule.RULE.id] = Meter()
+                self._rules[rule.RULE.subject].append((rule, meter))
 
-    def crossing(self, crossing: Crossing) -> list[Finding]:
-        return self._run(CROSSING, crossing)
+    @property
+    def failures(self) -> dict[str, int]:
+        """Exceptions by rule id: faults of ours."""
+        return {name: meter.failures for name, meter in self.meters.items() if meter.failures}
 
-    def call(self, call: Call) -> list[Finding]:
-        return self._run(CALL, call)
-
-    def capture(self) -> list[Finding]:
-        return self._run(CAPTURE)
-
-    def _run(self, scope: str, *subject: Crossing | Call) -> list[Finding]:
-        found: list[Finding] = []
-        for rule in self._rules[scope]:
-            try:
-                result = rule.check(*subject, self.context)
-            except Exception:
-                self.failures[rule.RULE.id] = self.failures.get(rule.RULE.id, 0) + 1
-                if self.strict:
-                    raise
-                continue
-            if result is None:
-                continue
-            found += result if isinstance(result, list) else [result]
-        return [f for f in found if self._is_news(f)]
+    def feed(self, events: Iterable[Event]) -> list[Finding]:
+        """Show each thing to the rules of its subject; the findings that are news, in order."""
+        news: list[Finding] = []
+        for subject, thing in events:
+            for rule, meter in self._rules[subject]:
+                meter.shown += 1
+                began = self._clock()
+                try:
+                    found = [f for f in rule.check(thing, self.known) if self._is_news(f)]
+                except Exception:
+                    meter.failures += 1
+                    if self.strict:
+                        raise
+                    continue
+                finally:
+                    meter.ns += self._clock() - began
+                meter.found += len(found)
+                news += found
+        return news
 
     def _is_news(self, finding: Finding) -> bool:
-        """New, or worse than before, or (for what is said of a capture) with other words."""
-        capture = finding.rule.startswith("CAP")
+        """New, or worse than before, or (for a finding about the capture) with other words."""
+        capture = finding.cause == "capture"
         word = hash(finding.summary) if capture else _RANK[finding.harm]
         before = self._said.get(finding.key)
         if before is not None and (before == word if capture else word <= before):
             return False
         self._said.add(finding.key, word)
         return True
-
-
-# "certain" is said before it happens, "observed" after it did: the later word wins.
-_RANK = {"none": 0, "latent": 1, "certain": 2, "observed": 3}

@@ -1,13 +1,13 @@
-"""How a 2xx without its ACK was lost: the one reading of the two taps that the rules DLG001,
-DLG002, DLG004 and ALG011 share."""
+"""How a 2xx lost its ACK: one reading of the two taps, shared by every rule about it."""
 
 from __future__ import annotations
 
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import Sighting
+from algwatch.compare import ack
 from algwatch.compare.call import Call
-from algwatch.diagnose.context import Context
-from algwatch.sip.dialog import Dialog
+from algwatch.diagnose.known import Known
+from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message
 from algwatch.sip.timers import ACK_WAIT, SECOND, WINDOW
 
@@ -20,96 +20,107 @@ STOPPED_OUTBOUND = "stopped-outbound"  # left the phone, never the router
 BEYOND = "beyond"  # left the router, and the 2xx still comes
 IGNORED = "ignored"  # delivered to the callee in the LAN, which goes on
 ANSWER_STOPPED = "answer-stopped"  # the 2xx itself never crossed this router
+UNHEARD = "unheard"  # the 2xx left the router, and its caller still sends the INVITE
 UNSEEN = "unseen"  # the capture lost packets meanwhile: what is missing in it proves nothing
 ONE_SIDED = "one-sided"  # no ACK on the only side that there is
 ONE_SIDED_IGNORED = "one-sided-ignored"  # an ACK is there, and the 2xx still comes
+ONE_SIDED_UNHEARD = "one-sided-unheard"  # the INVITE is repeated after its 2xx
+
+# These rest on an ACK that was seen.
+SHOWN = (WRONG_PORT, IGNORED, BEYOND)
 
 
 class LostAck:
-    """dialog: the one that is nearest to the callee; how: one of the words above."""
+    """side: the dialog set that is nearest to the callee; dialog: its dialog; how: a word above."""
 
-    __slots__ = ("dialog", "how")
+    __slots__ = ("dialog", "how", "side")
 
-    def __init__(self, dialog: Dialog, how: str) -> None:
+    def __init__(self, side: DialogSet, dialog: Dialog, how: str) -> None:
+        self.side = side
         self.dialog = dialog
         self.how = how
 
     @property
     def repeats(self) -> int:
-        return self.dialog.invite.finals - 1 if self.dialog.invite is not None else 0
+        return self.dialog.repeats
 
     def dropped(self, now: int) -> bool:
-        """The callee gave up, or its time is over: it hurt."""
-        if self.how == UNSEEN and not Call.waited_out(self.dialog):
+        """The callee gave up, or its time is over: it hurt. now: ns."""
+        if self.how == UNSEEN and not ack.waited_out(self.side, self.dialog):
             return False
-        return Call.dropped(self.dialog, now)
+        return ack.dropped(self.side, self.dialog, now)
 
     def seconds_left(self, now: int) -> int:
         """Until the callee has to give up (64*T1 after its 2xx, RFC 3261 section 13.3.1.4)."""
         return max(0, (self.dialog.answered_at + ACK_WAIT - now) // SECOND)
 
 
-# These rest on an ACK that was seen.
-_SEEN = (WRONG_PORT, IGNORED, BEYOND)
-
-
-def lost_ack(call: Call, context: Context) -> LostAck | None:
+def lost_ack(call: Call, known: Known) -> LostAck | None:
     """None while the ACK is not proved to be lost."""
-    lost = _reading(call, context.now)
-    if lost is None or lost.how == ONE_SIDED_IGNORED or not context.lossy(call):
+    lost = _reading(call, known.now)
+    if lost is None or lost.how == ONE_SIDED_IGNORED or not known.lossy(call):
         return lost
-    # Seen where it should be: of one that was not seen to cross another may have been.
-    if lost.how in _SEEN and "INVITE" in call.flow_pairs and "ACK" in call.flow_pairs:
+    # A lost packet could have been another ACK. Trust the reading only if both INVITE and ACK were
+    # paired.
+    if lost.how in SHOWN and "INVITE" in call.flow_pairs and "ACK" in call.flow_pairs:
         return lost
-    return LostAck(lost.dialog, UNSEEN)
+    return LostAck(lost.side, lost.dialog, UNSEEN)
 
 
 def _reading(call: Call, now: int) -> LostAck | None:
-    d = call.near_callee
-    if d is None or not d.answered_at or d.answer is None:
+    s = call.near_callee
+    d = s.current if s is not None else None
+    if s is None or d is None or not d.answered_at or d.answer is None:
         return None
-    once = d.invite is None or d.invite.finals == 1
-    if once and (not d.acked_at or d.answer_last - d.acked_at <= SECOND):
-        return None  # nothing was repeated: neither missing nor ignored
+    if d.answers == 1 and not ack.ended_unacknowledged(d):
+        if not d.acked_at or d.answer_last - d.acked_at <= SECOND:
+            return None  # nothing was repeated: neither missing nor ignored
     ignored = call.ack_ignored(now)
     if call.ack(now) != "missing" and not ignored:
         return None
-    lan, wan = call.dialogs[LAN], call.dialogs[WAN]
     inside = call.answered_inside
-    if not call.two_sided or inside is None:
+    if not call.two_sided or inside is None or len(call.seen) == 1:
         if len(call.seen) > 1:
             return None  # both sides saw it and it is not known which way: no reading
-        return LostAck(d, ONE_SIDED_IGNORED if ignored else ONE_SIDED)
-    if lan is None or wan is None:
+        if call.two_sided and call.unpaired and inside is None:
+            return None
+        if s.late_invites and not d.acked_at:
+            return LostAck(s, d, ONE_SIDED_UNHEARD)
+        return LostAck(s, d, ONE_SIDED_IGNORED if ignored else ONE_SIDED)
+    lan, wan = call.sides[LAN], call.sides[WAN]
+    if lan is None or wan is None or not call.paired:
         return None
     # A tap that lags must not turn "not yet" into "never".
     if now < d.answered_at + WINDOW:
         return None
     # Nor must a tap that lost packets: what one side got the other side must have sent.
     sent, got = (lan, wan) if inside else (wan, lan)
-    if _answered(got, d) and not _answered(sent, d):
+    if _answered(got, s) and not _answered(sent, s):
         return None
-    if not _answered(got, d):
-        return LostAck(d, ANSWER_STOPPED)
-    return LostAck(d, _inbound(call, lan, wan) if inside else _outbound(call, lan, wan))
+    if not _answered(got, s):
+        return LostAck(s, d, ANSWER_STOPPED)
+    return LostAck(s, d, _inbound(call, lan, wan) if inside else _outbound(call, lan, wan))
 
 
-def _answered(d: Dialog, like: Dialog) -> bool:
-    """Whether d has the answer to the INVITE that is the current one of like."""
-    one, two = d.invite, like.invite
-    same = one is not None and two is not None and one.cseq == two.cseq
-    return bool(d.answered_at) and same and d.by_caller == like.by_caller
+def _answered(s: DialogSet, like: DialogSet) -> bool:
+    """Whether s has the answer to the INVITE that is the current one of like."""
+    one = s.current.invite if s.current is not None else None
+    two = like.current.invite if like.current is not None else None
+    if one is None or two is None or s.current is None or like.current is None:
+        return False
+    same = one.cseq == two.cseq or s.call != like.call
+    return bool(s.answered_at) and same and s.by_caller(s.current) == like.by_caller(like.current)
 
 
-def _inbound(call: Call, lan: Dialog, wan: Dialog) -> str:
+def _inbound(call: Call, lan: DialogSet, wan: DialogSet) -> str:
     if not wan.acked_at:
-        return NEVER_ON_WAN
+        return UNHEARD if wan.late_invites else NEVER_ON_WAN
     if not lan.acked_at:
         return STOPPED_INBOUND
     return WRONG_PORT if call.ack_misdelivered() else IGNORED
 
 
-def _outbound(call: Call, lan: Dialog, wan: Dialog) -> str:
+def _outbound(call: Call, lan: DialogSet, wan: DialogSet) -> str:
     if not lan.acked_at:
         return ANSWER_WRONG_PORT if call.answer_misdelivered() else NOT_SENT
     return BEYOND if wan.acked_at else STOPPED_OUTBOUND
@@ -118,17 +129,18 @@ def _outbound(call: Call, lan: Dialog, wan: Dialog) -> str:
 def strange_ack(call: Call, lost: LostAck) -> Sighting | None:
     """The ACK between two other hosts than the INVITE went between, where the INVITE came by
     way of a proxy that is not in the route set (DLG004); else None."""
-    d = call.dialogs[WAN] or lost.dialog
-    if d.ack is None or d.request is None or d.answer is None:
+    s = call.sides[WAN] or lost.side
+    d = s.current
+    if d is None or d.ack is None or d.request is None or d.answer is None:
         return None
-    request, ack = Message(d.request.payload), d.ack.ends
+    request, ends = Message(d.request.payload), d.ack.ends
     via = d.request.ends
-    if lost.how in (STOPPED_INBOUND, ONE_SIDED_IGNORED) and ack.src != via.src:
+    if lost.how in (STOPPED_INBOUND, ONE_SIDED_IGNORED) and ends.src != via.src:
         proxied = len(request.vias) > 1 and not request.record_routes
-        return d.ack if proxied and ack.dst == via.dst else None
-    if lost.how in (BEYOND, ONE_SIDED_IGNORED) and ack.dst != via.dst:
+        return d.ack if proxied and ends.dst == via.dst else None
+    if lost.how in (BEYOND, ONE_SIDED_IGNORED) and ends.dst != via.dst:
         answer = Message(d.answer.payload)
-        same_caller = ack.src == via.src
+        same_caller = ends.src == via.src
         return d.ack if same_caller and not answer.record_routes else None
     return None
 

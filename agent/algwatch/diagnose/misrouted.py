@@ -1,22 +1,38 @@
-"""Messages that stopped at this router, or left it for another host, because of where they were
-sent: a NAT lets in what answers to what went out, and nothing else. Not the router's doing."""
+"""Messages that got lost because of where they were sent, or where they came from: a NAT lets in
+what answers to what went out, and nothing else. Whose doing that was is read from both taps."""
 
 from __future__ import annotations
 
 from algwatch.base.packet import LAN, WAN
-from algwatch.base.sighting import Ends
+from algwatch.base.sighting import AT, Ends, Sighting
 from algwatch.compare.call import Call
-from algwatch.diagnose.context import Context
-from algwatch.sip.dialog import Dialog
+from algwatch.compare.exchange import Exchange
+from algwatch.diagnose import cause
+from algwatch.diagnose.known import Known
+from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message
+from algwatch.sip.target import wrong_route, wrong_uri
 
-Reading = tuple[str, str]  # where, what happened
+
+class Reading:
+    """where, cause: as in Finding; what: what happened, a clause."""
+
+    __slots__ = ("cause", "what", "where")
+
+    def __init__(self, where: str, cause: str, what: str) -> None:
+        self.where = where
+        self.cause = cause
+        self.what = what
 
 
-def ack_misrouted(call: Call, context: Context) -> Reading | None:
+def _dialog(s: DialogSet | None) -> Dialog | None:
+    return s.current if s is not None else None
+
+
+def ack_misrouted(call: Call, known: Known) -> Reading | None:
     """Of an ACK that arrived on the WAN and never left to the LAN: whether it was sent to where
     the phone is not, or came from where the phone has never sent anything."""
-    lan, wan = call.dialogs[LAN], call.dialogs[WAN]
+    lan, wan = _dialog(call.sides[LAN]), _dialog(call.sides[WAN])
     if wan is None or wan.ack is None or wan.answer is None or wan.request is None:
         return None
     ack, answer, invite = wan.ack.ends, wan.answer.ends, wan.request.ends
@@ -27,42 +43,103 @@ def ack_misrouted(call: Call, context: Context) -> Reading | None:
         )
         shown = Message(wan.answer.payload).contacts
         if not shown or (shown[0].host, shown[0].port or 5060) != (ack.dst, ack.dport):
-            return "provider", what
+            return Reading("provider", cause.PROVIDER, what)
         wrote = Message(lan.answer.payload).contacts if lan is not None and lan.answer else []
         by_phone = bool(wrote) and wrote[0].uri == shown[0].uri
-        return "phone" if by_phone else "router", f"{what}, as its Contact said"
-    if ack.src != invite.src and not _has_mapping(call, wan.ack.packed_ends[:16], context):
-        return "provider", (
-            f"the ACK came from {ack.src}, the INVITE from {invite.src}: no phone has sent "
-            "anything there, so it was not let in"
-        )
-    return None
+        what += ", as its Contact said"
+        if by_phone:
+            return Reading("phone", cause.NAT_UNHANDLED, what)
+        return Reading("router", cause.ALG, f"{what}, which the router had written")
+    if wan.ack.source == wan.request.source:
+        return None
+    mapping = known.mapping(wan.ack.destination, wan.ack.source)
+    if mapping is not None and mapping.first_at <= wan.ack.row[AT]:
+        return None
+    if ack.src == invite.src:
+        came = f"port {ack.sport} of {ack.src}, the INVITE from port {invite.sport}"
+    else:
+        came = f"{ack.src}, the INVITE from {invite.src}"
+    return Reading(
+        "provider", cause.PROVIDER,
+        f"the ACK came from {came}: no phone has sent anything there, so no NAT lets it in",
+    )  # fmt: skip
+
+
+def ack_beyond(call: Call) -> Reading | None:
+    """Of an ACK that left the router while the 2xx still comes: whether it was addressed as the
+    2xx said, and which end wrote it so."""
+    lan, wan = _dialog(call.sides[LAN]), _dialog(call.sides[WAN])
+    wrong = _misaddressed(lan) or _misaddressed(wan)
+    if not wrong:
+        return None
+    if _misaddressed(lan):
+        return Reading("phone", cause.PHONE, wrong)
+    return Reading("router", cause.ALG, f"{wrong}; the phone had sent it right")
+
+
+def _misaddressed(d: Dialog | None) -> str:
+    if d is None or d.ack is None or d.answer is None:
+        return ""
+    ack, answer = Message(d.ack.payload), Message(d.answer.payload)
+    uri, route = wrong_uri(ack, answer), wrong_route(ack, answer)
+    said = []
+    if uri:
+        has = ack.request_uri.decode("utf-8", "replace")
+        said.append(f"its Request-URI is {has} and the Contact of the 2xx is {uri}")
+    if route:
+        said.append(f"its Route is {'another' if ack.routes else 'missing'} and should be {route}")
+    return " and ".join(said)
 
 
 def answer_misrouted(call: Call) -> Reading | None:
-    """Of a 2xx to a call of the phone that never reached it: whether it was sent to another port
-    than the INVITE came from, or by another host than the INVITE went to."""
-    lan, wan = call.dialogs[LAN], call.dialogs[WAN]
-    if wan is None or wan.answer is None or wan.request is None:
+    """Of a response to a call of the phone that never reached it: whether it was sent to another
+    port than the INVITE came from, or by another host than the INVITE went to."""
+    lan, wan = call.sides[LAN], call.sides[WAN]
+    if wan is None:
         return None
-    answer, invite = wan.answer.ends, wan.request.ends
-    if (answer.dst, answer.dport) != (invite.src, invite.sport):
+    d = wan.current
+    request = (d.request if d is not None else None) or wan.request
+    answer = (d.answer if d is not None else None) or wan.response
+    inside = (lan.current.request if lan is not None and lan.current is not None else None) or (
+        lan.request if lan is not None else None
+    )
+    if answer is None or request is None:
+        return None
+    return response_misrouted("2xx" if d is not None and d.answer else "response", "INVITE",
+                              answer, request, inside)  # fmt: skip
+
+
+def exchange_misrouted(exchange: Exchange) -> Reading | None:
+    """The same of a response to another request that came to the WAN and never to the LAN."""
+    response, left = exchange.stopped_response, exchange.left
+    if not exchange.outbound or response is None or left is None or left.request is None:
+        return None
+    status = Message(response.payload).status
+    return response_misrouted(str(status), exchange.method, response, left.request,
+                              exchange.request)  # fmt: skip
+
+
+def response_misrouted(name: str, method: str, answer: Sighting, request: Sighting,
+                       inside: Sighting | None) -> Reading | None:  # fmt: skip
+    """answer, request: WAN copies; inside: the LAN copy of the request."""
+    came, went = answer.ends, request.ends
+    if (came.dst, came.dport) != (went.src, went.sport):
         what = (
-            f"the 2xx was sent to {answer.dst}:{answer.dport}, but the INVITE came from "
-            f"{invite.src}:{invite.sport}"
+            f"the {name} was sent to {came.dst}:{came.dport}, but the {method} came from "
+            f"{went.src}:{went.sport}"
         )
-        vias = Message(wan.request.payload).vias
-        wrote = Message(lan.request.payload).vias if lan is not None and lan.request else vias
+        vias = Message(request.payload).vias
+        wrote = Message(inside.payload).vias if inside is not None else vias
         if vias and wrote and vias[0].all != wrote[0].all:
-            return "router", f"{what}, and the router had changed its Via"
+            return Reading("router", cause.ALG, f"{what}, and the router had changed its Via")
         if vias and vias[0].rport is None:
-            return "phone", f"{what} and did not ask for rport (RFC 3581)"
-        return "provider", what
-    if (answer.src, answer.sport) != (invite.dst, invite.dport):
-        return "provider", (
-            f"the 2xx came from {answer.src}:{answer.sport}, the INVITE went to "
-            f"{invite.dst}:{invite.dport}"
-        )
+            return Reading("phone", cause.NO_RPORT, f"{what} and did not ask for rport (RFC 3581)")
+        return Reading("provider", cause.PROVIDER, what)
+    if (came.src, came.sport) != (went.dst, went.dport):
+        return Reading("provider", cause.PROVIDER, (
+            f"the {name} came from {came.src}:{came.sport}, the {method} went to "
+            f"{went.dst}:{went.dport}"
+        ))  # fmt: skip
     return None
 
 
@@ -74,6 +151,15 @@ def answer_elsewhere(lan: Dialog) -> Ends | None:
     return went if went.dst != lan.request.ends.src else None
 
 
-def _has_mapping(call: Call, remote: bytes, context: Context) -> bool:
-    invite = call.flow_pairs.get("INVITE")
-    return invite is not None and context.lines.has(invite.peer[:16], remote)
+def stale(request: Sighting | None, known: Known) -> Reading | None:
+    """Of a request whose WAN copy left with an address that this router no longer has."""
+    if request is None or request.side != WAN:
+        return None
+    newer = known.stale_address(request)
+    if not newer:
+        return None
+    old = request.ends.src
+    return Reading("router", cause.STALE_NAT, (
+        f"it left with {old}, which this router no longer has: others leave with {newer} and are "
+        "answered"
+    ))  # fmt: skip

@@ -4,42 +4,48 @@ from __future__ import annotations
 
 from algwatch.base.packet import SIDE_NAMES
 from algwatch.base.sighting import Sighting
+from algwatch.diagnose import cause as causes
 from algwatch.diagnose.finding import Evidence, Finding
+from algwatch.diagnose.subject import CAPTURE
 
-CROSSING = "crossing"  # check(crossing, context) for each crossing with both copies
-CALL = "call"  # check(call, context) when a call has to be judged
-CAPTURE = "capture"  # check(context) now and then, and at the end
+_SEVERITY = {"observed": "error", "certain": "error", "latent": "warning"}
 
 
 class Rule:
     """id and slug are public API. severity: of its findings when nothing was hurt.
-    scope: which check() it has. two_sided: silent without both copies. rfc: sections."""
+    subject: a word of diagnose/subject.py. two_sided: silent without both copies. symptom: it
+    says that something broke and not why. rfc: sections."""
 
-    __slots__ = ("id", "rfc", "scope", "severity", "slug", "summary", "two_sided")
+    __slots__ = ("id", "rfc", "severity", "slug", "subject", "summary", "symptom", "two_sided")
 
-    def __init__(self, id: str, slug: str, severity: str, scope: str, rfc: tuple[str, ...],
-                 summary: str, two_sided: bool = False) -> None:  # fmt: skip
+    def __init__(self, id: str, slug: str, severity: str, subject: str, rfc: tuple[str, ...],
+                 summary: str, two_sided: bool = False, symptom: bool = False) -> None:  # fmt: skip
         self.id = id
         self.slug = slug
         self.severity = severity
-        self.scope = scope
+        self.subject = subject
         self.rfc = rfc
         self.summary = summary
         self.two_sided = two_sided
+        self.symptom = symptom
 
-    def finding(self, where: str, harm: str, call_id: str, summary: str, evidence: list[Evidence],
-                key: str, fingerprint: str = "") -> Finding:  # fmt: skip
-        """No evidence, no finding: raises ValueError without any (a fault of the rule)."""
+    def finding(self, where: str, harm: str, summary: str, evidence: list[Evidence], key: str, *,
+                cause: str = "", call_id: str = "", certain: bool = False, fingerprint: str = "",
+                line: str = "", next_step: str = "") -> Finding:  # fmt: skip
+        """No evidence, no finding: raises ValueError without any, or for a cause that is in no
+        list (faults of the rule). key: what makes it the same finding, within this rule."""
         if not evidence:
             raise ValueError(f"{self.id}: a finding without evidence")
-        severity = {"observed": "error", "certain": "error", "latent": "warning"}.get(
-            harm, self.severity
-        )
-        if self.scope == CAPTURE:
-            severity = self.severity
+        if cause not in causes.CAUSES:
+            raise ValueError(f"{self.id}: {cause!r} is no cause")
+        capture = self.subject == CAPTURE
         first = evidence[0]
-        return Finding(self.id, self.slug, severity, where, harm, call_id, first.side, first.at,
-                       summary, evidence, f"{self.id}/{key}", fingerprint=fingerprint)  # fmt: skip
+        return Finding(
+            self.id, self.slug, self.severity if capture else _SEVERITY.get(harm, self.severity),
+            where, harm, call_id, first.side, first.at, summary, evidence, f"{self.id}/{key}",
+            cause=causes.CAPTURE if capture else cause, certain=certain, symptom=self.symptom,
+            fingerprint=fingerprint, line=line, next_step=next_step,
+        )  # fmt: skip
 
 
 def evidence(copy: Sighting, observed: str, expected: str = "") -> Evidence:

@@ -1,372 +1,178 @@
-"""Dialogs begun by INVITE, as one side of the router sees them (RFC 3261 sections 12 to 15)."""
+"""Dialog and DialogSet: what one side of the router sees of a call (RFC 3261 sections 12 to 15)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from algwatch.base.sighting import FROM_TAG, TO_TAG, Row, Sighting
+from algwatch.sip.transaction import Transaction
 
-from algwatch.base.native.layout import ACK, BYE, CANCEL, INVITE
-from algwatch.base.packet import Batch
-from algwatch.base.sighting import (
-    AT,
-    CALL,
-    CSEQ,
-    FROM_TAG,
-    STATUS,
-    TO_TAG,
-    Row,
-    Sighting,
-)
-from algwatch.base.table import Table
-from algwatch.sip.timers import T4, TIMER_B
-from algwatch.sip.transaction import (
-    ACKED,
-    FINAL,
-    FINAL_AGAIN,
-    ORPHAN,
-    REQUEST,
-    REQUEST_AGAIN,
-    TIMED_OUT,
-    Event,
-    Transaction,
-)
+# What is odd about an ACK that acknowledges a 2xx all the same.
+BY_BRANCH = "branch"  # it has the branch of its INVITE (sections 8.1.1.7, 13.2.2.4)
+BY_TAG = "to-tag"  # its To tag is not the one of the 2xx
+NOT_ODD = ""
 
-# What happened to a dialog that somebody above may have to look at: (dialog, code, row).
-STARTED = 0
-ANSWERED = 1  # first 2xx of the current INVITE
-REPEATED = 2  # the 2xx came once more
-CONFIRMED = 3  # first ACK to that 2xx
-ENDED = 4  # BYE answered, or the INVITE got a non-2xx final response
-UNANSWERED = 5  # Timer B
-BYE_SENT = 6
-
-Step = tuple["Dialog", int, Row]
-
-FORKS = 8  # legs of one INVITE that are known by their keys
-_NO_FORKS: dict[int, Transaction] = {}
-_FIRST = (REQUEST, ORPHAN)  # the events with which a transaction begins
+_NO_BRANCHES: dict[int, Transaction] = {}
 
 
 class Dialog:
-    """One Call-ID on one side.
+    """One dialog on one side: a Call-ID, the caller's tag and the callee's (section 12).
 
-    call: hash of the Call-ID; side; invite: the latest INVITE transaction; cseq: its number.
-    Times in ns, 0 = not seen. invites and answers count transactions and 2xx of any INVITE in
-    it; *_retransmissions count what came once more. acked_at, acked_last: the first and the latest
-    ACK to the current 2xx. partial: its beginning was not seen.
-    request, answer, ack: Sightings of the current INVITE, its first 2xx and the first ACK, kept
-    as long as a verdict may need them.
-
-    A proxy forks one INVITE to several phones, here behind one router, and a call through the
-    provider back into the house passes twice: legs counts those without a final response, refused
-    is the latest refusal among them, other_tag the To tag of a second one that was answered too.
-    forks: their transactions by key, where there were several. again: a re-INVITE that has no
-    final response, which changes nothing until it has a 2xx.
+    callee_tag: hash, 0 where the 2xx had none. Of the latest INVITE in it that was answered:
+    invite: the transaction; request, answer, ack: Sightings of the INVITE, its first 2xx and the
+    first ACK, kept as long as a verdict may need them; answers: how often the 2xx came; odd: what
+    is odd about the ACK, a word above. stray_ack: an ACK whose CSeq number is of no INVITE.
+    pending: a re-INVITE and its request that have no final response, which changes nothing until
+    there is a 2xx; silent: Timer B of the pending one has passed.
+    Times in ns, 0 = not seen. acked_at, acked_last: the first and the latest ACK to that 2xx.
+    confirmed: an ACK was seen in it at some time. bye: the first BYE, kept where no ACK was seen or
+    it was refused; bye_response: the refusal; bye_status: of its response; bye_unanswered: Timer F
+    of the BYE has passed; both_ended: the other end sent one, too.
     """
 
-    __slots__ = (
-        "ack",
-        "acked_at",
-        "acked_last",
-        "again",
-        "answer",
-        "answer_last",
-        "answer_tag",
-        "answered_at",
-        "answers",
-        "bye",
-        "bye_at",
-        "bye_by_caller",
-        "call",
-        "caller_tag",
-        "cancelled_at",
-        "ended_at",
-        "established",
-        "final_retransmissions",
-        "first",
-        "forks",
-        "invite",
-        "invite_retransmissions",
-        "last_at",
-        "legs",
-        "other_tag",
-        "partial",
-        "refused",
-        "rejected",
-        "request",
-        "side",
-        "started_at",
-        "timed_out",
-        "unsolicited",
-    )  # fmt: skip
+    __slots__ = ("ack", "acked_at", "acked_last", "answer", "answer_last", "answered_at",
+                 "answers", "both_ended", "bye", "bye_at", "bye_by_caller", "bye_response",
+                 "bye_status", "bye_unanswered", "callee_tag", "confirmed", "ended_at", "invite", "odd", "pending", "request",
+                 "silent", "stray_ack")  # fmt: skip
 
-    def __init__(self, call: int, side: int, at: int) -> None:
-        self.call = call
-        self.side = side
-        self.started_at = self.last_at = at
+    def __init__(self, callee_tag: int) -> None:
+        self.callee_tag = callee_tag
         self.invite: Transaction | None = None
         self.request: Sighting | None = None
-        self.first: Sighting | None = None
         self.answer: Sighting | None = None
         self.ack: Sighting | None = None
+        self.stray_ack: Sighting | None = None
         self.bye: Sighting | None = None
-        self.again: tuple[Transaction, Sighting] | None = None
-        self.forks = _NO_FORKS
-        self.caller_tag = self.answer_tag = self.other_tag = 0
-        self.legs = self.refused = 0
+        self.bye_response: Sighting | None = None
+        self.pending: tuple[Transaction, Sighting] | None = None
         self.answered_at = self.answer_last = self.acked_at = self.acked_last = 0
-        self.bye_at = self.ended_at = self.cancelled_at = 0
-        self.answers = self.rejected = 0
-        self.invite_retransmissions = self.final_retransmissions = 0
-        self.bye_by_caller = self.established = self.timed_out = False
-        self.partial = True
-        self.unsolicited = False
+        self.bye_at = self.ended_at = 0
+        self.answers = self.bye_status = 0
+        self.odd = NOT_ODD
+        self.confirmed = self.silent = False
+        self.bye_by_caller = self.bye_unanswered = self.both_ended = False
 
     @property
-    def by_caller(self) -> bool:
-        """Whether the current INVITE is the caller's: a re-INVITE may be the callee's."""
-        return self.invite is None or self.invite.from_tag == self.caller_tag
-
-    @property
-    def gave_up(self) -> bool:
-        """Whether who answered the current INVITE ended the dialog."""
-        return bool(self.bye_at) and self.bye_by_caller != self.by_caller
-
-    def invite_of(self, key: int) -> Transaction | None:
-        """The INVITE with that key (Transaction.key), whether it is still in its table or not."""
-        if self.invite is not None and self.invite.key == key:
-            return self.invite
-        if self.again is not None and self.again[0].key == key:
-            return self.again[0]
-        return self.forks.get(key)
-
-    def refused_it(self, key: int) -> bool:
-        """Whether an ACK with that key is one to a refusal: then its transaction had to go."""
-        was = self.invite_of(key)
-        return was is not None and was.status >= 300
+    def repeats(self) -> int:
+        """How often the 2xx came again."""
+        return max(0, self.answers - 1)
 
     def repeated_since(self, at: int) -> bool:
         """Whether the 2xx of the current INVITE came again after at (ns)."""
         return self.answer_last > at
 
 
-class Dialogs:
-    """One side's dialogs. limit: how many are followed at once."""
+class DialogSet:
+    """Everything of one Call-ID on one side: the INVITE, its branches, and the dialogs that come
+    of it. More than one where the INVITE was forked (section 13.2.2.4).
 
-    def __init__(self, side: int, limit: int) -> None:
+    call: hash of the Call-ID; caller_tag: hash. current: the dialog that was answered first, or
+    the only one that is known; dialogs: all of them.
+    invite: the latest INVITE transaction outside a dialog, and request its Sighting. branches:
+    the transactions of that INVITE by key, where there is more than one (a proxy forked it here,
+    or it passes twice); waiting: those without a final response. refused: the latest refusal among
+    them; rejected: the one that ended the attempt; challenged: how often credentials were asked
+    for. response: a refusal of it. late_invites: INVITEs that came once more after their 2xx. partial: its beginning was not
+    seen. first: its first message, until the INVITE is there. Times in ns, 0 = not seen.
+    """
+
+    __slots__ = ("branches", "call", "caller_tag", "cancelled_at", "challenged", "current",
+                 "dialogs", "final_retransmissions", "first", "invite", "invite_retransmissions",
+                 "last_at", "late_invites", "partial", "refused", "rejected", "request", "response", "side",
+                 "started_at", "timed_out", "unsolicited", "waiting")  # fmt: skip
+
+    def __init__(self, call: int, side: int, at: int) -> None:
+        self.call = call
         self.side = side
-        self.table: Table[int, Dialog] = Table(limit)
+        self.started_at = self.last_at = at
+        self.caller_tag = 0
+        self.current: Dialog | None = None
+        self.dialogs: tuple[Dialog, ...] = ()
+        self.invite: Transaction | None = None
+        self.request: Sighting | None = None
+        self.first: Sighting | None = None
+        self.response: Sighting | None = None
+        self.branches = _NO_BRANCHES
+        self.waiting = self.refused = self.rejected = self.challenged = self.late_invites = 0
+        self.cancelled_at = 0
+        self.invite_retransmissions = self.final_retransmissions = 0
+        self.timed_out = self.unsolicited = False
+        self.partial = True
 
-    def feed(self, events: list[Event], batch: Batch) -> list[Step]:
-        """Events of one batch to steps of dialogs, in order."""
-        steps: list[Step] = []
-        step = steps.append
-        get = self.table.get
-        for code, t, row, i in events:
-            method = t.method
-            if method > CANCEL or not method:
-                continue
-            at = row[AT]
-            d = get(row[CALL])
-            if d is None:
-                if code not in (REQUEST, FINAL, ORPHAN):
-                    continue  # the echo of a call that is over
-                if method == BYE and self.table.evicted:
-                    continue  # of a call that had to go: nothing could be said of it
-                d = Dialog(row[CALL], self.side, at)
-                d.caller_tag = row[FROM_TAG]
-                d.unsolicited = t.unsolicited
-                self.table.add(row[CALL], d, t.unsolicited)
-                if method == INVITE and code == REQUEST:
-                    d.first = d.request = batch.sighting(self.side, row, i)
-                else:
-                    d.first = batch.sighting(self.side, row, i)
-                step((d, STARTED, row))
-            if code != TIMED_OUT:
-                d.last_at = at
-            if method == INVITE:
-                if d.invite is not None and code in _FIRST:
-                    code = self._resumed(code, d, t, row)
-                if code == REQUEST:
-                    self._invited(d, t, row, i, batch)
-                elif code in (FINAL, ORPHAN):
-                    self._answered(code, d, t, row, i, batch, step)
-                elif code == FINAL_AGAIN:
-                    if t is not d.invite or not d.answered_at:
-                        # A call through the provider back into the house has two legs here.
-                        if not self._is_leg(d, t) or not d.answered_at:
-                            d.final_retransmissions += 1
-                    elif row[TO_TAG] == d.answer_tag:
-                        self._repeated(d, row, i, batch, step)
-                    else:  # another phone took the same call (section 13.2.2.4)
-                        d.other_tag = row[TO_TAG]
-                        t.finals -= 1
-                elif code == REQUEST_AGAIN:
-                    d.invite_retransmissions += 1
-                elif code == TIMED_OUT:
-                    self._silent(d, t, row, step)
-            elif d.other_tag and d.other_tag in (row[FROM_TAG], row[TO_TAG]):
-                continue
-            elif method == ACK:
-                if code == REQUEST and (not d.answered_at or d.forks) and d.refused_it(t.key):
-                    continue
-                d.acked_last = at
-                current = d.invite is None or row[CSEQ] == d.invite.cseq
-                if code == REQUEST and not d.acked_at and current:
-                    d.acked_at = at
-                    d.established = True
-                    if not d.ended_at:
-                        d.ack = batch.sighting(self.side, row, i)
-                    step((d, CONFIRMED, row))
-            elif method == BYE:
-                if code == REQUEST:
-                    if not d.bye_at:
-                        d.bye_at = at
-                        d.bye_by_caller = row[FROM_TAG] == d.caller_tag
-                        if not d.acked_at or d.answer_last > d.acked_at:
-                            d.bye = batch.sighting(self.side, row, i)
-                        step((d, BYE_SENT, row))
-                elif code in (FINAL, ORPHAN) and not d.ended_at:
-                    d.ended_at = at
-                    step((d, ENDED, row))
-            elif code == REQUEST:  # CANCEL
-                d.cancelled_at = at
-        return steps
+    @property
+    def answered_at(self) -> int:
+        """When the latest INVITE of the current dialog was answered."""
+        return self.current.answered_at if self.current is not None else 0
 
-    def _invited(self, d: Dialog, t: Transaction, row: Row, i: int, batch: Batch) -> None:
-        """The first sighting of an INVITE transaction."""
-        if not row[TO_TAG]:
-            d.partial = False
-        if d.invite is None and not d.established:
-            if d.request is None:
-                d.request = batch.sighting(self.side, row, i)
-            d.invite = t
-            d.legs += 1
-        elif d.answered_at or d.established:
-            if row[TO_TAG]:
-                d.again = (t, batch.sighting(self.side, row, i))
-        else:
-            leg = self._is_leg(d, t)
-            d.legs = d.legs + 1 if leg else 1
-            self._fork(d, t, leg)
-            if leg and not d.rejected:
-                return
-            d.request = batch.sighting(self.side, row, i)
-            d.invite = t
-            d.refused = d.rejected if leg else 0
-            d.rejected = 0
+    @property
+    def acked_at(self) -> int:
+        return self.current.acked_at if self.current is not None else 0
 
-    @staticmethod
-    def _fork(d: Dialog, t: Transaction, leg: bool) -> None:
-        if not leg:
-            d.forks = _NO_FORKS
-        elif d.invite is not None and len(d.forks) < FORKS:
-            d.forks = d.forks or {d.invite.key: d.invite}
-            d.forks[t.key] = t
+    @property
+    def spoken(self) -> bool:
+        """A 2xx was seen, or an ACK to one."""
+        d = self.current
+        return d is not None and bool(d.answered_at or d.confirmed)
 
-    @staticmethod
-    def _resumed(code: int, d: Dialog, t: Transaction, row: Row) -> int:
-        """What code would have been, had the table kept the transaction with which t begins anew.
-        It had to go for want of room if its time was not over; another key is another branch."""
-        was = d.invite_of(t.key)
-        if was is None:
-            return code
-        over = was.last_at + T4 if was.final_at else was.at + TIMER_B
-        if t.at >= over and (was.final_at or not was.provisional_at):
-            return code
-        answered = was.final_at
-        t.resume(was)
-        if was is d.invite:
-            d.invite = t
-        elif d.again is not None and was is d.again[0]:
-            d.again = (t, d.again[1])
-        if t.key in d.forks:
-            d.forks[t.key] = t
-        if code == REQUEST:
-            return REQUEST_AGAIN
-        if row[STATUS] < 200:
-            return ACKED  # nothing that a dialog has to know
-        return FINAL_AGAIN if answered else FINAL
+    @property
+    def ended_at(self) -> int:
+        """When the BYE of the current dialog was answered."""
+        return self.current.ended_at if self.current is not None else 0
 
-    @staticmethod
-    def _is_leg(d: Dialog, t: Transaction) -> bool:
-        """Whether t carries the current INVITE, on whatever way."""
-        now = d.invite
-        return now is not None and now.cseq == t.cseq and now.from_tag == t.from_tag
+    @property
+    def bye_at(self) -> int:
+        return self.current.bye_at if self.current is not None else 0
 
-    def _answered(self, code: int, d: Dialog, t: Transaction, row: Row, i: int, batch: Batch,
-                  step: Callable[[Step], None]) -> None:  # fmt: skip
-        """The first final response of an INVITE transaction."""
-        status = row[STATUS]
-        if code == ORPHAN:
-            if d.invite is None:
-                d.invite = t
-            elif d.answered_at and row[TO_TAG] == d.answer_tag and t.cseq == d.invite.cseq:
-                # Two of its retransmissions were lost, and the transaction was given up here.
-                t.finals += d.invite.finals
-                d.invite = t
-                self._repeated(d, row, i, batch, step)
-                return
-            if t is not d.invite or status < 200:
-                return
-        elif d.again is not None and t is d.again[0]:
-            if status < 300:
-                d.request = d.again[1]
-                d.invite = t
-                d.acked_at = d.acked_last = 0
-                d.ack = None
-                d.timed_out = False
-                self._accepted(d, row, i, batch, step)
-            d.again = None  # refused, it leaves the dialog as it was (section 14.1)
-            return
-        elif d.legs:
-            d.legs -= 1
-        if status < 300:
-            if t is not d.invite and d.answered_at:
-                if d.invite is not None and t.cseq == d.invite.cseq and row[TO_TAG] != d.answer_tag:
-                    d.other_tag = row[TO_TAG]
-                return
-            d.invite = t
-            self._accepted(d, row, i, batch, step)
-        elif not d.answered_at and not d.established:
-            d.refused = status
-            if not d.legs:
-                d.rejected = status
-                step((d, ENDED, row))
+    @property
+    def silent(self) -> bool:
+        """An INVITE in it got no response at all until Timer B."""
+        return self.timed_out or (self.current is not None and self.current.silent)
 
-    def _accepted(self, d: Dialog, row: Row, i: int, batch: Batch,
-                  step: Callable[[Step], None]) -> None:  # fmt: skip
-        d.answered_at = d.answer_last = row[AT]
-        d.answer_tag = row[TO_TAG]
-        d.answers += 1
-        d.answer = batch.sighting(self.side, row, i)
-        step((d, ANSWERED, row))
+    def unanswered(self) -> tuple[Transaction, Sighting] | None:
+        """The INVITE that waits for its response, or waited in vain: the pending re-INVITE, else
+        the one outside a dialog."""
+        d = self.current
+        if d is not None and d.pending is not None:
+            return d.pending
+        if self.invite is not None and self.request is not None:
+            return self.invite, self.request
+        return None
 
-    def _repeated(self, d: Dialog, row: Row, i: int, batch: Batch,
-                  step: Callable[[Step], None]) -> None:  # fmt: skip
-        d.final_retransmissions += 1
-        d.answer_last = row[AT]
-        if d.answer is None:  # let go when it was acknowledged, needed again now
-            d.answer = batch.sighting(self.side, row, i)
-        step((d, REPEATED, row))
+    def by_caller(self, d: Dialog) -> bool:
+        """Whether the latest answered INVITE of d is the caller's: a re-INVITE may be the
+        callee's."""
+        return d.invite is None or d.invite.from_tag == self.caller_tag
 
-    @staticmethod
-    def _silent(d: Dialog, t: Transaction, row: Row, step: Callable[[Step], None]) -> None:
-        """Timer B of an INVITE: of the call itself when no leg is left that may be answered."""
-        if d.again is not None and t is d.again[0]:
-            d.timed_out = True
-            step((d, UNANSWERED, row))
-            return
-        if d.legs:
-            d.legs -= 1
-        if d.legs or d.answered_at or d.established:
-            return
-        if d.refused:
-            d.rejected = d.refused
-            step((d, ENDED, row))
-        else:
-            d.timed_out = True
-            step((d, UNANSWERED, row))
+    def gave_up(self, d: Dialog) -> bool:
+        """Whether the end that answered the latest INVITE ended the dialog."""
+        return bool(d.bye_at) and d.bye_by_caller != self.by_caller(d)
 
-    def forget(self, dialog: Dialog) -> None:
-        if self.table.get(dialog.call) is dialog:
-            del self.table[dialog.call]
+    def add(self, d: Dialog) -> Dialog:
+        """A dialog more; it becomes the current one where there is none."""
+        if self.current is None:
+            self.current = d
+        self.dialogs = (*self.dialogs, d)
+        return d
+
+    def of(self, row: Row) -> Dialog | None:
+        """The dialog of a message with these tags; None where none has them."""
+        one, two = row[FROM_TAG], row[TO_TAG]
+        for d in self.dialogs:
+            if d.callee_tag == two or d.callee_tag == one or not d.callee_tag:
+                return d
+        return None
+
+    def invite_of(self, key: int) -> Transaction | None:
+        """The INVITE with that key (Transaction.key), whether it is still in its table or not."""
+        if self.invite is not None and self.invite.key == key:
+            return self.invite
+        d = self.current
+        if d is not None:
+            if d.invite is not None and d.invite.key == key:
+                return d.invite
+            if d.pending is not None and d.pending[0].key == key:
+                return d.pending[0]
+        return self.branches.get(key)
+
+    def refused_it(self, key: int) -> bool:
+        """Whether an ACK with that key is one to a refusal: then its transaction was evicted."""
+        was = self.invite_of(key)
+        return was is not None and was.status >= 300

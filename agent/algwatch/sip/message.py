@@ -215,6 +215,18 @@ class Message:
     def content_type(self) -> str:
         return to_text(self.span(SIP.CONTENT_TYPE))
 
+    def header(self, name: str) -> list[bytes]:
+        """The values of a header field that the scanner does not know, in order, unfolded; name in
+        full, any case. For what a rule asks rarely (RFC 3261 section 7.3.1)."""
+        wanted = name.lower().encode()
+        section = self.header_section.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ")
+        values = []
+        for line in section.split(b"\n")[1:]:
+            field, colon, value = line.partition(b":")
+            if colon and field.strip().lower() == wanted:
+                values.append(value.strip())
+        return values
+
     @property
     def header_section(self) -> bytes:
         return self.payload[: self.scanned[SIP.HEADER_END]]

@@ -20,9 +20,10 @@ from algwatch.sip.timers import SECOND, T4, TIMER_B, WINDOW
 # Events: (code, transaction, row, index of the row in its batch). Only what a dialog has to know;
 # retransmissions of other requests are counted on the transaction.
 REQUEST = 0  # first sighting of a request
+PROVISIONAL = 1  # first provisional response to an INVITE
 FINAL = 2  # first final response
 FINAL_AGAIN = 3  # a final response to INVITE once more
-ACKED = 4  # ACK that belongs to the INVITE transaction: non-2xx (section 17.1.1.3)
+ACKED = 4  # ACK with the INVITE's branch: to a non-2xx (section 17.1.1.3), or a wrong one to a 2xx
 ORPHAN = 5  # a response whose request was not seen
 TIMED_OUT = 6  # no response at all until Timer B or F
 REQUEST_AGAIN = 7  # an INVITE or ACK once more
@@ -43,11 +44,16 @@ class Transaction:
     often it was seen. finals: how often the final response was. flow, final_flow: hashes of the
     flows on which they travel; the same on another flow is a copy (a hop further, a replay) and
     no retransmission. Times in ns; 0 = not yet. last_*: of its latest message, whose status and
-    method `pair` tells as well. unsolicited: see sip/unsolicited.py."""
+    method `pair` tells as well. unsolicited: see sip/unsolicited.py.
 
-    __slots__ = ("at", "call", "cseq", "final_at", "final_flow", "finals", "flow", "from_tag",
-                 "key", "last_at", "last_ip_id", "last_pair", "last_ttl", "method",
-                 "provisional_at", "requests", "status", "unsolicited")  # fmt: skip
+    Of other methods than INVITE and ACK also: request, response: the first sighting of each;
+    forwarded: the transaction on the other side that its request became at this router; copy: it
+    is one of those; unpaired: its request never reached the other side."""
+
+    __slots__ = ("at", "call", "copy", "cseq", "final_at", "final_flow", "finals", "flow",
+                 "forwarded", "from_tag", "key", "last_at", "last_ip_id", "last_pair", "last_ttl",
+                 "method", "provisional_at", "request", "requests", "response", "status",
+                 "unpaired", "unsolicited")  # fmt: skip
     last_ip_id: int
     last_pair: int
     last_ttl: int
@@ -60,7 +66,10 @@ class Transaction:
         self.from_tag = from_tag
         self.cseq = cseq
         self.method = method
-        self.unsolicited = False
+        self.unsolicited = self.copy = self.unpaired = False
+        self.request: Sighting | None = None
+        self.response: Sighting | None = None
+        self.forwarded: Transaction | None = None
         self.requests = self.finals = self.status = 0
         self.flow = self.final_flow = self.provisional_at = self.final_at = 0
 
@@ -172,6 +181,8 @@ class Transactions:
                 elif status < 200:
                     if not t.provisional_at:
                         t.provisional_at = at
+                        if method == INVITE:
+                            event((PROVISIONAL, t, row, i))
                 elif not t.final_at:
                     t.final_at = at
                     t.status = status

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from algwatch.diagnose.rules import (
+from algwatch.diagnose.rules.alg import (
     alg001_contact_rewritten,
     alg002_via_rewritten,
     alg006_sdp_rewritten,
@@ -12,15 +12,26 @@ from algwatch.diagnose.rules import (
     alg011_mapping_mismatch,
     alg014_benign_rewrite,
     alg015_helpful_rewrite,
+)
+from algwatch.diagnose.rules.cap import (
     cap001_one_sided,
     cap002_packets_lost,
     cap005_partial_dialog,
     cap007_duplicate_packets,
-    cap008_clocks_differ,
+    cap011_cut_messages,
+)
+from algwatch.diagnose.rules.dlg import (
     dlg001_ack_lost,
     dlg002_private_contact,
     dlg004_missing_record_route,
+    dlg006_ack_misaddressed,
+    dlg008_ghost_dialog,
+)
+from algwatch.diagnose.rules.reg import reg001_registration_failed, reg006_call_not_delivered
+from algwatch.diagnose.rules.txn import (
     txn001_invite_unanswered,
+    txn003_request_failed,
+    txn008_odd_ack,
 )
 
 RULES: tuple[ModuleType, ...] = (
@@ -28,11 +39,17 @@ RULES: tuple[ModuleType, ...] = (
     cap002_packets_lost,
     cap005_partial_dialog,
     cap007_duplicate_packets,
-    cap008_clocks_differ,
+    cap011_cut_messages,
     txn001_invite_unanswered,
+    txn003_request_failed,
+    txn008_odd_ack,
     dlg001_ack_lost,
     dlg002_private_contact,
     dlg004_missing_record_route,
+    dlg006_ack_misaddressed,
+    dlg008_ghost_dialog,
+    reg001_registration_failed,
+    reg006_call_not_delivered,
     alg001_contact_rewritten,
     alg002_via_rewritten,
     alg006_sdp_rewritten,

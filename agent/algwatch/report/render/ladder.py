@@ -24,7 +24,7 @@ from algwatch.base.native.layout import (
 from algwatch.base.sighting import AT, CALL, CSEQ, METHOD, STATUS, TO_TAG, TXN, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
-from algwatch.compare.rewrite import rewrites
+from algwatch.compare.differences import rewrites
 from algwatch.report.render.differ import Pair, differing_lines
 from algwatch.sip.message import Message, to_text
 

@@ -20,9 +20,12 @@ References
 
 from __future__ import annotations
 
-from algwatch.diagnose.context import Context
+from collections.abc import Iterator
+
 from algwatch.diagnose.finding import Finding
-from algwatch.diagnose.rule import CAPTURE, Rule, evidence
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.subject import CAPTURE
 
 RULE = Rule(
     "CAP005", "partial-dialog", "info", CAPTURE, ("RFC 3261 13.3.1.4",),
@@ -30,23 +33,25 @@ RULE = Rule(
 )  # fmt: skip
 
 
-def check(context: Context) -> Finding | None:
+def check(_: None, known: Known) -> Iterator[Finding]:
+    capture = known.capture
     proof = []
     said = []
-    if context.partial_example is not None:
-        said.append(f"{context.partial} began before it")
-        proof.append(evidence(context.partial_example, "no INVITE before this", "its INVITE"))
-    if context.undecided_example is not None:
-        were = "was" if context.undecided == 1 else "were"
-        said.append(f"{context.undecided} {were} not decided at its end")
+    if capture.partial_example is not None:
+        said.append(f"{capture.partial} began before it")
+        proof.append(evidence(capture.partial_example, "no INVITE before this", "its INVITE"))
+    if capture.undecided_example is not None:
+        were = "was" if capture.undecided == 1 else "were"
+        said.append(f"{capture.undecided} {were} not decided at its end")
         proof.append(
-            evidence(context.undecided_example, "the capture ends", "64*T1 (32 s) after this")
+            evidence(capture.undecided_example, "the capture ends", "64*T1 (32 s) after this")
         )
     if not proof:
-        return None
-    return RULE.finding(
-        "unknown", "none", "",
+        return
+    yield RULE.finding(
+        "unknown", "none",
         f"The capture does not hold whole calls: {' and '.join(said)}. "
         "Nothing in them is called missing.",
         proof, "capture",
+        next_step="Capture from before the call until 32 s after its last message.",
     )  # fmt: skip

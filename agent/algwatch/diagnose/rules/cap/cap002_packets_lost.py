@@ -22,10 +22,13 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from algwatch.base.packet import SIDE_NAMES
-from algwatch.diagnose.context import Context
 from algwatch.diagnose.finding import Evidence, Finding
-from algwatch.diagnose.rule import CAPTURE, Rule
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule
+from algwatch.diagnose.subject import CAPTURE
 
 RULE = Rule(
     "CAP002", "packets-lost", "warning", CAPTURE, (),
@@ -33,17 +36,19 @@ RULE = Rule(
 )  # fmt: skip
 
 
-def check(context: Context) -> list[Finding]:
-    return [_lost(SIDE_NAMES[side], n, context) for side, n in enumerate(context.lost) if n]
+def check(_: None, known: Known) -> Iterator[Finding]:
+    for side, count in enumerate(known.capture.lost):
+        if count:
+            yield _lost(SIDE_NAMES[side], count, known.capture.lost_at)
 
 
-def _lost(side: str, count: int, context: Context) -> Finding:
+def _lost(side: str, count: int, until: int) -> Finding:
     least = 10 ** (len(str(count)) - 1)  # said again when it is ten times as much, not each second
     return RULE.finding(
-        "unknown", "none", "",
+        "unknown", "none",
         f"The capture of the {side.upper()} lost packets, {least} or more so far: of calls of that "
         "time nothing is called missing that was not seen.",
-        [Evidence(side, context.lost_at / 1e9, f"{count} packets found no room in the ring",
+        [Evidence(side, until / 1e9, f"{count} packets found no room in the ring",
                   "all are captured", b"")],
-        f"capture/{side}",
+        f"capture/{side}", next_step="Give the capture ring more memory (ring_bytes).",
     )  # fmt: skip

@@ -21,11 +21,14 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from algwatch.compare.crossing import Crossing
 from algwatch.diagnose.alg import changed
-from algwatch.diagnose.context import Context
 from algwatch.diagnose.finding import Finding
-from algwatch.diagnose.rule import CROSSING, Rule
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule
+from algwatch.diagnose.subject import CROSSING
 
 RULE = Rule(
     "ALG001", "contact-rewritten", "info", CROSSING, ("RFC 3261 8.1.1.8", "RFC 3261 12.1"),
@@ -33,5 +36,5 @@ RULE = Rule(
 )  # fmt: skip
 
 
-def check(crossing: Crossing, context: Context) -> Finding | None:
-    return changed(RULE, ("Contact",), crossing, context)
+def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
+    yield from changed(RULE, ("Contact",), crossing)

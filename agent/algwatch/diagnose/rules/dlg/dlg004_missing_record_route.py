@@ -23,12 +23,16 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from algwatch.base.packet import WAN
 from algwatch.compare.call import Call
+from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
-from algwatch.diagnose.context import Context
 from algwatch.diagnose.finding import Finding
-from algwatch.diagnose.rule import CALL, Rule, evidence
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.subject import CALL
 
 RULE = Rule(
     "DLG004", "missing-record-route", "error", CALL,
@@ -37,15 +41,13 @@ RULE = Rule(
 )  # fmt: skip
 
 
-def check(call: Call, context: Context) -> Finding | None:
-    how = lost.lost_ack(call, context)
-    if how is None:
-        return None
-    ack = lost.strange_ack(call, how)
-    if ack is None:
-        return None
-    d = call.dialogs[WAN] or how.dialog
-    assert d.request is not None
+def check(call: Call, known: Known) -> Iterator[Finding]:
+    how = lost.lost_ack(call, known)
+    ack = lost.strange_ack(call, how) if how is not None else None
+    if how is None or ack is None:
+        return
+    d = (call.sides[WAN] or how.side).current
+    assert d is not None and d.request is not None
     invite, direct = d.request.ends, ack.ends
     if direct.src != invite.src:
         said = (
@@ -57,13 +59,14 @@ def check(call: Call, context: Context) -> Finding | None:
             f"The INVITE went to the proxy {invite.dst}, the ACK straight to {direct.dst}, and "
             "the 2xx keeps coming"
         )
-    harm = "observed" if how.dropped(context.now) else "latent"
-    return RULE.finding(
-        "provider", harm, call.call_id,
+    line = known.line(call)
+    yield RULE.finding(
+        "provider", "observed" if how.dropped(known.now) else "latent",
         f"{said}: the proxy left itself out of the route set (no Record-Route).",
         [
             evidence(d.request, f"{invite.src} to {invite.dst}, no Record-Route", "Record-Route"),
             evidence(ack, f"{direct.src} to {direct.dst}", f"{invite.src} to {invite.dst}"),
         ],
-        call.call_id,
+        call.call_id, cause=cause.RECORD_ROUTE, call_id=call.call_id,
+        line=line.name if line else "",
     )  # fmt: skip

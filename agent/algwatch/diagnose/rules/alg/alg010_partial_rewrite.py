@@ -23,14 +23,15 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from algwatch.compare import fingerprint as prints
 from algwatch.compare.crossing import Crossing
-from algwatch.compare.rewrite import MAPPING, rewrites
-from algwatch.diagnose import alg
-from algwatch.diagnose.context import Context
+from algwatch.diagnose import alg, cause
 from algwatch.diagnose.finding import Finding
-from algwatch.diagnose.rule import CROSSING, Rule
-from algwatch.sip.message import Message
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule
+from algwatch.diagnose.subject import CROSSING
 
 RULE = Rule(
     "ALG010", "partial-rewrite", "warning", CROSSING, ("RFC 3261 8.1.1",),
@@ -38,30 +39,16 @@ RULE = Rule(
 )  # fmt: skip
 
 
-def check(crossing: Crossing, context: Context) -> Finding | None:
-    if not crossing.outbound or crossing.lan is None or crossing.wan is None:
-        return None
-    changes = rewrites(crossing)
-    done = [r for r in changes if r.header in ("Via", "Contact", "SDP") and r.explained == MAPPING
-            and r.field == "address"]  # fmt: skip
-    if not done:
-        return None
-    phone = crossing.lan.ends.src
-    left = Message(crossing.wan.payload)
-    behind = []
-    if not left.status and left.vias and left.vias[0].host == phone:
-        behind.append("Via")
-    if any(c.host == phone for c in left.contacts):
-        behind.append("Contact")
-    if phone in left.sdp.connections:
-        behind.append("SDP")
-    if not behind:
-        return None
+def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
+    done, behind = alg.contradiction(crossing)
+    if not behind or crossing.lan is None:
+        return
     rewritten = " and ".join(sorted({r.header for r in done}))
-    return RULE.finding(
-        "router", "latent", alg.call_id(crossing),
-        f"The router rewrote {rewritten} and left {phone} in {' and '.join(behind)}: the message "
-        "contradicts itself.",
+    yield RULE.finding(
+        "router", "latent",
+        f"The router rewrote {rewritten} and left {crossing.lan.ends.src} in "
+        f"{' and '.join(behind)}: the message contradicts itself.",
         alg.both_copies(crossing, done), f"{alg.between(crossing)}/{'+'.join(behind)}",
-        prints.fingerprint(crossing),
+        cause=cause.ALG, call_id=alg.call_id(crossing), line=alg.between(crossing),
+        fingerprint=prints.fingerprint(crossing),
     )  # fmt: skip

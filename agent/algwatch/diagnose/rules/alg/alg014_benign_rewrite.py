@@ -19,14 +19,16 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from algwatch.compare import fingerprint as prints
 from algwatch.compare.call import Call
-from algwatch.compare.rewrite import rewrites
+from algwatch.compare.differences import rewrites
 from algwatch.diagnose import alg
-from algwatch.diagnose.context import Context
 from algwatch.diagnose.finding import Finding
-from algwatch.diagnose.rule import CALL, Rule
-from algwatch.diagnose.rules import alg010_partial_rewrite as partial
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule
+from algwatch.diagnose.subject import CALL
 
 RULE = Rule(
     "ALG014", "benign-rewrite", "info", CALL, (),
@@ -34,30 +36,24 @@ RULE = Rule(
 )  # fmt: skip
 
 
-def check(call: Call, context: Context) -> Finding | None:
-    if not call.changed or call.forced or call.unexplained:
-        return None
-    crossing = next(iter(call.changed.values()))
-    who = alg.between(crossing)
-    if context.was_said(RULE.id, who):
-        return None
-    if call.outcome(context.now) != "completed" or call.ack(context.now) != "seen":
-        return None
-    assert crossing.flow_pair is not None
-    if context.lines.of(crossing.flow_pair).needs_alg:
-        return None  # ALG015 says more
-    if any(partial.check(c, context) is not None for c in call.changed.values()):
-        return None  # it contradicts itself: that this call completed proves nothing for the next
+def check(call: Call, known: Known) -> Iterator[Finding]:
+    crossing = alg.consistent(call)
+    if crossing is None or known.was_said(RULE.id, alg.between(crossing)):
+        return
+    if call.outcome(known.now) != "completed" or call.ack(known.now) != "seen":
+        return
+    line = known.line(call)
+    if line is None or known.needs_alg(line):
+        return  # ALG015 says more
+    if any(alg.contradiction(c)[1] for c in call.changed.values()):
+        return  # it contradicts itself: that this call completed proves nothing for the next
     changes = rewrites(crossing)
     looks_like = prints.fingerprint(crossing)
-    return RULE.finding(
-        "router",
-        "none",
-        call.call_id,
+    yield RULE.finding(
+        "router", "none",
         f"The router rewrites {', '.join(sorted(call.headers)) or 'nothing but form'} as its NAT "
         f"mapping says, puts it back on the way in, and the call completed: harmless "
         f"({looks_like}).",
-        alg.both_copies(crossing, changes),
-        who,
-        looks_like,
-    )
+        alg.both_copies(crossing, changes), alg.between(crossing), call_id=call.call_id,
+        line=alg.between(crossing), fingerprint=looks_like,
+    )  # fmt: skip

@@ -21,13 +21,16 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from algwatch.compare import fingerprint as prints
 from algwatch.compare.call import Call
-from algwatch.compare.rewrite import rewrites
-from algwatch.diagnose import alg
-from algwatch.diagnose.context import Context
+from algwatch.compare.differences import rewrites
+from algwatch.diagnose import alg, cause
 from algwatch.diagnose.finding import Finding
-from algwatch.diagnose.rule import CALL, Rule
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule
+from algwatch.diagnose.subject import CALL
 
 RULE = Rule(
     "ALG015", "helpful-rewrite", "info", CALL, ("RFC 3581", "RFC 5626"),
@@ -35,25 +38,20 @@ RULE = Rule(
 )  # fmt: skip
 
 
-def check(call: Call, context: Context) -> Finding | None:
-    if not call.changed or call.forced or call.unexplained:
-        return None
-    crossing = next(iter(call.changed.values()))
-    assert crossing.flow_pair is not None
-    who = alg.between(crossing)
-    peer = context.lines.of(crossing.flow_pair)
-    if not peer.needs_alg or context.was_said(RULE.id, who):
-        return None
-    if call.outcome(context.now) != "completed" or call.ack(context.now) != "seen":
-        return None
-    changes = rewrites(crossing)
-    return RULE.finding(
-        "router",
-        "none",
-        call.call_id,
-        f"The phone {peer.phone} writes its private address and does not ask for rport; the "
-        f"rewriting is what carries its calls to {peer.remote}.",
-        alg.both_copies(crossing, changes),
-        who,
-        prints.fingerprint(crossing),
-    )
+def check(call: Call, known: Known) -> Iterator[Finding]:
+    crossing = alg.consistent(call)
+    line = known.line(call)
+    if crossing is None or line is None or not known.needs_alg(line):
+        return
+    if known.was_said(RULE.id, alg.between(crossing)):
+        return
+    if call.outcome(known.now) != "completed" or call.ack(known.now) != "seen":
+        return
+    yield RULE.finding(
+        "router", "none",
+        f"The phone {line.phone} writes its private address and does not ask for rport; the "
+        f"rewriting is what carries its calls to {line.remote}.",
+        alg.both_copies(crossing, rewrites(crossing)), alg.between(crossing),
+        cause=cause.ALG_NEEDED, call_id=call.call_id, line=alg.between(crossing),
+        fingerprint=prints.fingerprint(crossing),
+    )  # fmt: skip

@@ -20,11 +20,14 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from algwatch.compare.crossing import Crossing
 from algwatch.diagnose.alg import changed
-from algwatch.diagnose.context import Context
 from algwatch.diagnose.finding import Finding
-from algwatch.diagnose.rule import CROSSING, Rule
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule
+from algwatch.diagnose.subject import CROSSING
 
 RULE = Rule(
     "ALG002", "via-rewritten", "info", CROSSING,
@@ -33,5 +36,5 @@ RULE = Rule(
 )  # fmt: skip
 
 
-def check(crossing: Crossing, context: Context) -> Finding | None:
-    return changed(RULE, ("Via",), crossing, context)
+def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
+    yield from changed(RULE, ("Via",), crossing)

@@ -20,10 +20,13 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from algwatch.base.packet import LAN, SIDE_NAMES, WAN
-from algwatch.diagnose.context import Context
 from algwatch.diagnose.finding import Finding
-from algwatch.diagnose.rule import CAPTURE, Rule, evidence
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.subject import CAPTURE
 from algwatch.sip.timers import TIMER_B
 
 RULE = Rule(
@@ -32,23 +35,25 @@ RULE = Rule(
 )  # fmt: skip
 
 
-def check(context: Context) -> Finding | None:
-    present = [side for side, first in enumerate(context.first) if first is not None]
+def check(_: None, known: Known) -> Iterator[Finding]:
+    capture = known.capture
+    present = [side for side, first in enumerate(capture.first) if first is not None]
     if not present or (LAN in present and WAN in present):
-        return None
+        return
     # A live tap may simply not have seen the other copy yet, or have lost it.
-    since = max(context.started, context.lost_at)
-    if not context.finished and context.now - since < TIMER_B:
-        return None
+    since = max(capture.started, capture.lost_at)
+    if not capture.finished and known.now - since < TIMER_B:
+        return
     side = present[0]
-    first = context.first[side]
+    first = capture.first[side]
     assert first is not None
     name = f"the {SIDE_NAMES[side].upper()}" if side in (LAN, WAN) else "one"
-    count = context.sip[side]
-    return RULE.finding(
-        "unknown", "none", "",
+    count = capture.sip[side]
+    yield RULE.finding(
+        "unknown", "none",
         f"Only {name} side has SIP ({count} {'message' if count == 1 else 'messages'}): rules that "
         "compare the LAN with the WAN copy stay silent.",
         [evidence(first, "a message on this side", "its copy on the other side of the router")],
         "capture",
+        next_step="Capture the LAN bridge and the WAN device of the router at the same time.",
     )  # fmt: skip

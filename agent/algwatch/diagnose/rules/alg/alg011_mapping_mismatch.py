@@ -26,17 +26,19 @@ References
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 
 from algwatch.base.sighting import Sighting
 from algwatch.compare import fingerprint as prints
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
-from algwatch.compare.rewrite import rewrites
-from algwatch.diagnose import alg
+from algwatch.compare.differences import rewrites
+from algwatch.diagnose import alg, cause
 from algwatch.diagnose import lost_ack as lost
-from algwatch.diagnose.context import Context
 from algwatch.diagnose.finding import Finding
-from algwatch.diagnose.rule import CALL, Rule, evidence
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.subject import CALL
 
 RULE = Rule(
     "ALG011", "mapping-mismatch", "warning", CALL, ("RFC 3261 12.1", "RFC 3261 18.2.2"),
@@ -44,32 +46,30 @@ RULE = Rule(
     two_sided=True,
 )  # fmt: skip
 
-
-def check(call: Call, context: Context) -> list[Finding]:
-    forced = _forced(call, context)
-    if forced is not None:
-        return [forced]  # what it then wrote into headers follows from it
-    found: list[Finding] = []
-    for crossing in call.changed.values() if call.unexplained else ():
-        wrong = _wrong(call, crossing, context)
-        if wrong is not None:
-            found.append(wrong)
-            break
-    return found
-
-
 # What went to the wrong port, by the reading of the lost ACK.
 _WRONG_PORT = {lost.WRONG_PORT: "ACK", lost.ANSWER_WRONG_PORT: "2xx INVITE"}
 
 
-def _forced(call: Call, context: Context) -> Finding | None:
+def check(call: Call, known: Known) -> Iterator[Finding]:
+    forced = _forced(call, known)
+    if forced is not None:
+        yield forced  # what it then wrote into headers follows from it
+        return
+    for crossing in call.changed.values() if call.unexplained else ():
+        wrong = _wrong(call, crossing, known)
+        if wrong is not None:
+            yield wrong
+            return
+
+
+def _forced(call: Call, known: Known) -> Finding | None:
     """A message to another port than the phone's. It hurt when its dialog shows that it did."""
-    if not call.forced:
+    if not call.misdelivered:
         return None
-    how = lost.lost_ack(call, context)
-    hurt = how is not None and how.how in _WRONG_PORT
-    kind = _WRONG_PORT[how.how] if how is not None and hurt else next(iter(call.forced))
-    crossing = call.forced[kind]
+    how = lost.lost_ack(call, known)
+    hurt = how is not None and _WRONG_PORT.get(how.how) in call.misdelivered
+    kind = _WRONG_PORT[how.how] if how is not None and hurt else next(iter(call.misdelivered))
+    crossing = call.misdelivered[kind]
     lan, wan, port = crossing.lan, crossing.wan, _port(crossing.expected)
     assert lan is not None and wan is not None
     went, came = lan.ends, wan.ends
@@ -82,23 +82,24 @@ def _forced(call: Call, context: Context) -> Finding | None:
         proof.append(evidence(answer, f"the phone is at {went.dst}:{port}", ""))
     if hurt:
         assert how is not None
-        harm = "observed" if how.dropped(context.now) else "certain"
+        harm = "observed" if how.dropped(known.now) else "certain"
         whose = "its" if kind == "ACK" else "the"
         so = f", and {whose} 2xx came {how.repeats + 1} times without being acknowledged"
     else:
         harm, so = "latent", ""
     return RULE.finding(
-        "router", harm, call.call_id,
+        "router", harm,
         f"The {kind} from {came.src} arrived at {came.dst}:{came.dport} and the router sent it to "
         f"{went.dst}:{went.dport}, but the phone is at port {port}{so}.",
-        proof, f"{call.call_id}/forced", prints.LINUX,
+        proof, f"{call.call_id}/forced", cause=cause.ALG, certain=hurt, call_id=call.call_id,
+        line=alg.between(crossing), fingerprint=prints.LINUX,
     )  # fmt: skip
 
 
 def _proof_of_port(call: Call) -> Sighting | None:
     """The phone's own 2xx: it left from the port where the phone is."""
-    d = call.near_callee
-    return d.answer if d is not None else None
+    s = call.near_callee
+    return s.current.answer if s is not None and s.current is not None else None
 
 
 def _port(endpoint: bytes | None) -> int:
@@ -106,7 +107,7 @@ def _port(endpoint: bytes | None) -> int:
     return int.from_bytes(endpoint[16:18], sys.byteorder) if endpoint else 0
 
 
-def _wrong(call: Call, crossing: Crossing, context: Context) -> Finding | None:
+def _wrong(call: Call, crossing: Crossing, known: Known) -> Finding | None:
     every = rewrites(crossing)
     wrong = [
         r for r in every
@@ -115,21 +116,22 @@ def _wrong(call: Call, crossing: Crossing, context: Context) -> Finding | None:
     ]  # fmt: skip
     if not wrong:
         return None
-    how = lost.lost_ack(call, context)
+    how = lost.lost_ack(call, known)
     contact = any(r.header == "Contact" for r in wrong) and crossing.outbound
     hurt = how is not None and contact and how.how in (lost.NEVER_ON_WAN, lost.STOPPED_INBOUND)
     harm = "latent"
     if hurt and how is not None:
-        harm = "observed" if how.dropped(context.now) else "latent"
-    wanted = next((r.expected for r in wrong if r.expected), "")
+        harm = "observed" if how.dropped(known.now) else "latent"
+    wanted = next((r.expected for r in wrong if r.expected and r.expected != r.after), "")
     tail = f"; its NAT mapping says {wanted}" if wanted else "; its NAT mapping does not say so"
     why = prints.reason(crossing)
     return RULE.finding(
-        "router", harm, call.call_id,
+        "router", harm,
         f"The router wrote what its NAT mapping does not say: {alg.told(wrong)}{tail}."
         + (f" Not the Linux helper: {why}." if why else ""),
         alg.both_copies(crossing, wrong),
         # Each call that it hurt counts; otherwise once for a phone and a provider.
         f"{call.call_id if harm == 'observed' else alg.between(crossing)}/written",
-        prints.fingerprint(crossing),
+        cause=cause.ALG, call_id=call.call_id, line=alg.between(crossing),
+        fingerprint=prints.fingerprint(crossing),
     )  # fmt: skip

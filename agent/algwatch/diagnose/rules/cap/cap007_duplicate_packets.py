@@ -19,9 +19,12 @@ References
 
 from __future__ import annotations
 
-from algwatch.diagnose.context import Context
+from collections.abc import Iterator
+
 from algwatch.diagnose.finding import Finding
-from algwatch.diagnose.rule import CAPTURE, Rule, evidence
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.subject import CAPTURE
 
 RULE = Rule(
     "CAP007", "duplicate-packets", "info", CAPTURE, ("RFC 3261 17.1.1.1",),
@@ -29,14 +32,15 @@ RULE = Rule(
 )  # fmt: skip
 
 
-def check(context: Context) -> Finding | None:
-    if context.duplicate is None:
-        return None
-    one = context.duplicates == 1
-    return RULE.finding(
-        "unknown", "none", "",
-        f"{context.duplicates} {'packet was' if one else 'packets were'} captured more than once "
-        f"on the same side; {'it is' if one else 'they are'} counted once.",
-        [evidence(context.duplicate, "same message, IP ID and TTL within 250 ms", "once")],
+def check(_: None, known: Known) -> Iterator[Finding]:
+    duplicate, count = known.capture.duplicate, known.capture.duplicates
+    if duplicate is None:
+        return
+    one = count == 1
+    yield RULE.finding(
+        "unknown", "none",
+        f"{count} {'packet was' if one else 'packets were'} captured more than once on the same "
+        f"side; {'it is' if one else 'they are'} counted once.",
+        [evidence(duplicate, "same message, IP ID and TTL within 250 ms", "once")],
         "capture",
     )  # fmt: skip

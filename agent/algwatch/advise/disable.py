@@ -1,0 +1,123 @@
+"""Whether the SIP ALG should be turned off for a line: harm, cause, and what a trial would show.
+
+A false "disable the ALG" breaks a working phone, the worst fault that this program can have. So
+it is recommended only when harm was observed or is certain from the bytes, the ALG is its cause,
+and the same call would work without it (compare/counterfactual.py).
+"""
+
+from __future__ import annotations
+
+from algwatch.advise.actions import DISABLE
+from algwatch.advise.advice import Advice
+from algwatch.advise.commands import disable_on_openwrt
+from algwatch.base.table import Table
+from algwatch.compare import line as words
+from algwatch.compare.counterfactual import NO, YES, Counterfactual
+from algwatch.compare.line import Line
+from algwatch.diagnose.finding import Finding
+
+APART = 60.0  # seconds between two harmful calls that count as independent
+LIMIT = 256
+LONG_EXPIRES = 180  # seconds: longer than an unhelped UDP mapping lives on OpenWrt
+TRY_IT = (
+    "it is not known whether the same call works without the ALG: try it with this phone, one call "
+    "in each direction"
+)
+
+
+class Harmed:
+    """Which calls of which line the ALG has hurt. limit: lines."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self._calls: Table[str, dict[str, float]] = Table(limit)
+
+    def add(self, finding: Finding) -> bool:
+        """Note a finding; whether the harm of its line is proved: by the protocol, or by two
+        calls that are independent of each other."""
+        calls = self._calls.get(finding.line)
+        if calls is None:
+            calls = {}
+            self._calls.add(finding.line, calls)
+        if len(calls) < LIMIT:
+            calls.setdefault(finding.call_id, finding.at)
+        first = min(calls.values())
+        return finding.certain or any(at - first >= APART for at in calls.values())
+
+
+def disable(finding: Finding, line: Line, without: Counterfactual, proved: bool) -> Advice:
+    """What to advise when the ALG has hurt a call of this line."""
+    for_ = [finding.summary, *speaks_for(line, without)]
+    against = speaks_against(line, without)
+    if without.answer == NO:
+        return Advice(DISABLE, "none", 0.0, for_, against, [], line.name)
+    if without.answer == YES and proved:
+        state, confidence = "recommended", 0.9 if finding.certain else 0.8
+    else:
+        state, confidence = "suspected", 0.5
+        if without.answer != YES:
+            against.append(TRY_IT)
+    return Advice(
+        DISABLE, state, confidence, for_, against, disable_on_openwrt(line.phone), line.name
+    )
+
+
+def _calls(number: int) -> str:
+    return "1 call" if number == 1 else f"{number} calls"
+
+
+def _whose(other: Line, line: Line) -> str:
+    return "this phone" if other is line else f"{other.phone} with the same provider"
+
+
+def speaks_for(line: Line, without: Counterfactual) -> list[str]:
+    """Evidence that the line works without the ALG."""
+    said = []
+    for other, word in without.for_:
+        count = other.count(word)
+        if word == words.WORKS_UNTOUCHED:
+            said.append(
+                f"{_calls(count)} to {_whose(other, line)} completed with a private Contact and "
+                "nothing rewritten"
+            )
+        else:
+            said.append(
+                f"the provider sent in-dialog requests for {_whose(other, line)} to where its "
+                f"packets come from, not to its private Contact ({count} seen)"
+            )
+    if line.count(words.RPORT_ASKED) and line.count(words.RPORT_ANSWERED):
+        said.append(
+            "the phone asks for rport and the provider answers with it (RFC 3581): responses find "
+            "the phone"
+        )
+    if line.count(words.KEEPALIVE):
+        said.append("the phone or the provider keeps the mapping open with keep-alives")
+    elif 0 < line.expires <= LONG_EXPIRES:
+        said.append(f"the registration is refreshed every {line.expires} s or sooner")
+    return said
+
+
+def speaks_against(line: Line, without: Counterfactual) -> list[str]:
+    """Evidence that turning the ALG off would break something."""
+    said = []
+    for other, word in without.against:
+        count = other.count(word)
+        if word == words.DROPS_UNTOUCHED:
+            said.append(f"{_calls(count)} to {_whose(other, line)} dropped with nothing rewritten")
+        else:
+            said.append(
+                f"the provider sent responses for {_whose(other, line)} to what its Via says, not "
+                f"to where its packets come from ({count} seen)"
+            )
+    if line.count(words.RPORT_MISSING):
+        said.append("the phone sends requests without rport")
+    if line.private_contact and not without.for_:
+        said.append(
+            "without the ALG the provider sees a private Contact, and it was not yet seen to "
+            "handle one"
+        )
+    if not line.count(words.KEEPALIVE) and (line.expires == 0 or line.expires > LONG_EXPIRES):
+        said.append(
+            "no keep-alive was seen: the mapping lives 3600 s with the helper and 180 s without, "
+            "so incoming calls may stop ringing (set one of 30 s on the phone first)"
+        )
+    return said

@@ -1,0 +1,66 @@
+"""What the retransmissions of a 2xx say about its ACK (RFC 3261 section 13.3.1.4).
+
+The callee repeats its 2xx at T1, 2*T1, ... T2 until an ACK comes, and ends the call 64*T1 after the
+first one. So a 2xx that stops coming early was acknowledged, whatever was captured.
+"""
+
+from __future__ import annotations
+
+from algwatch.sip.dialog import Dialog, DialogSet
+from algwatch.sip.timers import ACK_WAIT, SECOND, T2, WINDOW
+
+SLACK = 2 * SECOND  # how far a BYE may be from 64*T1 and still be the one of that timer
+CLOSE = SECOND + SECOND // 2  # the same where nothing but the BYE shows it
+
+
+def keeps_coming(d: Dialog) -> bool:
+    """The 2xx came again although an ACK was seen: more than one that crossed it."""
+    return d.repeated_since(d.acked_at + WINDOW)
+
+
+def went_to_the_end(d: Dialog) -> bool:
+    """The 2xx was repeated until there was no time left for another one."""
+    return d.answer_last - d.answered_at >= ACK_WAIT - T2 - SECOND
+
+
+def waited_out(s: DialogSet, d: Dialog) -> bool:
+    """The callee waited for its ACK to the end: so none came, whatever was captured."""
+    lasted = d.bye_at - d.answered_at - ACK_WAIT
+    if s.gave_up(d) and abs(lasted) <= SLACK:
+        return True  # its BYE is the one of 64*T1
+    return went_to_the_end(d)
+
+
+def ended_unacknowledged(d: Dialog) -> bool:
+    """No ACK was seen to a 2xx that came once, and the BYE came 64*T1 later, from either end: over
+    TCP, and at a B2BUA, nothing is repeated."""
+    if d.acked_at or d.stray_ack is not None or d.answers != 1 or not d.bye_at:
+        return False
+    return abs(d.bye_at - d.answered_at - ACK_WAIT) <= CLOSE
+
+
+def survived(s: DialogSet, d: Dialog, now: int) -> bool:
+    """The callee stopped repeating its 2xx and did not give up: some ACK got through, whether it
+    was captured or not. now: ns."""
+    if (d.bye_at or now) - d.answer_last <= T2 + SECOND:
+        return False  # it may still be at it
+    if waited_out(s, d) or ended_unacknowledged(d):
+        return False
+    lasted = d.bye_at - d.answered_at - ACK_WAIT if d.bye_at else 0
+    return d.acked_last >= d.answer_last or lasted > SLACK
+
+
+def dropped(s: DialogSet, d: Dialog, now: int) -> bool:
+    """Whether a callee that waits for its ACK ended the call: by its BYE, or by having waited to
+    the end. One that fell silent before, or whose caller hung up, did not. now: ns."""
+    if s.gave_up(d) or ended_unacknowledged(d):
+        return True
+    return went_to_the_end(d) and now - d.answered_at >= ACK_WAIT
+
+
+def ignored(s: DialogSet, d: Dialog, now: int) -> bool:
+    """The 2xx goes on for longer after an ACK than one that is on its way can explain: to the
+    callee that ACK is lost. now: ns."""
+    if not d.acked_at or d.answer_last - d.acked_at <= 3 * SECOND // 2:
+        return False
+    return not survived(s, d, now)

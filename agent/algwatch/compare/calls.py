@@ -1,0 +1,217 @@
+"""Calls: the dialog sets of both sides become calls, and calls tell when they have to be judged."""
+
+from __future__ import annotations
+
+from algwatch.base.deadlines import Deadlines, Waiting
+from algwatch.base.sighting import AT, CALL, Sighting
+from algwatch.base.table import Table
+from algwatch.compare.call import REPEATS, Call
+from algwatch.compare.crossing import Crossing
+from algwatch.compare.joined import label
+from algwatch.sip.dialogs import (
+    ANSWERED,
+    BYE_SENT,
+    CHALLENGES,
+    CONFIRMED,
+    ENDED,
+    REPEATED,
+    STARTED,
+    UNANSWERED,
+    Step,
+)
+from algwatch.sip.timers import ACK_WAIT, SECOND, T4, TIMER_B, TIMER_F, WINDOW
+
+# What later stages are told: (call, moment).
+PREDICTED = 0  # the 2xx keeps coming and no ACK got through: it will drop
+JUDGED = 1  # it ended, or its time for an ACK is over: say what happened
+CLOSED = 2  # nothing more will come: the summary
+
+Moment = tuple[Call, int]
+Answer = tuple[Call, int]  # a call and when (ns) it was answered
+
+_OVER = (ENDED, UNANSWERED)
+
+
+class Calls:
+    """Steps of dialog sets and crossings in, moments out. limit: calls followed at once."""
+
+    def __init__(self, two_sided: bool, limit: int) -> None:
+        self.two_sided = two_sided
+        # A call stands under each of its keys.
+        self.table: Table[int, Call] = Table(limit)
+        room = 2 * limit
+        self._soon: Deadlines[Call] = Deadlines(2 * WINDOW, room, self._living)
+        # The first 2xx that comes again comes T1 after the first, so a second is enough to know
+        # that it does not.
+        self._confirmed: Deadlines[Call] = Deadlines(SECOND, room, self._living)
+        self._settle: Deadlines[Call] = Deadlines(SECOND, room, self._living)
+        self._linger: Deadlines[Call] = Deadlines(T4, room, self._living)
+        # A caller that was asked for its password may have to type it.
+        self._challenged: Deadlines[Call] = Deadlines(3 * TIMER_B, room, self._living)
+        self._unanswered: Deadlines[Call] = Deadlines(TIMER_F, room, self._living)
+        self._ack_wait: Deadlines[Answer] = Deadlines(ACK_WAIT + SECOND, room, self._living_answers)
+        self._evicted: list[Call] = []
+
+    def feed(self, steps: list[Step]) -> None:
+        """Steps of one side, in order. Moments come from advance, when both sides are there."""
+        get = self.table.get
+        for s, code, row in steps:
+            call = get(s.call)
+            if call is None:
+                call = self._begun(s.call, s.first or s.request, s.unsolicited)
+                if call is None:
+                    continue
+            if call.sides[s.side] is not s:
+                call.sides[s.side] = s
+            if code == ANSWERED:
+                continue
+            at = row[AT]
+            d = s.current
+            if code == CONFIRMED:
+                self._confirmed.add(at, call)
+            elif code == STARTED:
+                if s.request is not None:
+                    s.first = None
+            elif code == BYE_SENT:
+                self._settle.add(at, call)
+            elif code == REPEATED and d is not None:
+                # A 2xx that never came again is not judged for its ACK (see Call.ack).
+                if d.answers == 2:
+                    self._ack_wait.add(d.answered_at, (call, d.answered_at))
+                if d.answers > REPEATS and not call.predicted:
+                    self._soon.add(at, call)
+            elif code in _OVER:
+                if code == UNANSWERED or not s.bye_at or (d is not None and d.bye_status >= 300):
+                    self._settle.add(at, call)
+                queue = self._challenged if s.rejected in CHALLENGES else self._linger
+                queue.add(at, call)
+
+    def _begun(self, key: int, first: Sighting | None, unsolicited: bool) -> Call | None:
+        if first is None:
+            return None
+        call = Call(key, first, self.two_sided)
+        call.unsolicited = unsolicited
+        gone = self.table.add(key, call, unsolicited)
+        if gone is not None and not gone.unsolicited:
+            self._forget(gone)
+            self._evicted.append(gone)
+        return call
+
+    def cross(self, crossing: Crossing) -> Call | None:
+        """Attach a crossing to its call, if it has one; returns that call."""
+        lan, wan = crossing.lan, crossing.wan
+        if lan is None or wan is None or lan.row[CALL] == wan.row[CALL]:
+            call = self.table.get(crossing.entered.row[CALL])
+        else:
+            call = self._joined(lan.row[CALL], wan.row[CALL], crossing.entered.row[AT])
+        if call is None:
+            return None
+        call.cross(label(crossing), crossing)
+        if call.unsolicited and crossing.flow_pair is not None and call.inbound is not None:
+            call.unsolicited = False
+            self.table.befriend(call.key)
+        return call
+
+    def _joined(self, lan: int, wan: int, at: int) -> Call | None:
+        """The call of a message whose Call-ID the router changed: one call, not two."""
+        one, two = self.table.get(lan), self.table.get(wan)
+        if one is two:
+            return one
+        if one is None or two is None:
+            call = one or two
+            assert call is not None
+            key = wan if one is not None else lan
+            self.table.add(key, call)
+            call.keys = (*call.keys, key)
+            return call
+        if two.started_at < one.started_at:
+            one, two = two, one
+        if not one.absorb(two):
+            return one
+        for key in two.keys:
+            self.table[key] = one
+        # What the absorbed one waited for.
+        self._settle.add(at, one)
+        for s in one.seen:
+            d = s.current
+            if d is not None and d.answers > 1:
+                self._ack_wait.add(d.answered_at, (one, d.answered_at))
+        return one
+
+    def advance(self, now: int) -> list[Moment]:
+        """now: every tap has passed this moment (ns)."""
+        moments: list[Moment] = []
+        for call in self._soon.due(now):
+            if not call.predicted and self._is_live(call):
+                call.predicted = True
+                moments.append((call, PREDICTED))
+        # Both sides of a call are mostly due at once.
+        for call in dict.fromkeys(self._confirmed.due(now)):
+            if self._is_live(call) and not call.ack_misdelivered():
+                call.let_go()
+        for call, answered_at in self._ack_wait.due(now):
+            s = call.near_callee
+            waits = s is not None and s.answered_at == answered_at and not s.bye_at
+            if waits and self._is_live(call) and call.ack(now) != "seen":
+                moments.append((call, JUDGED))
+        for call in dict.fromkeys(self._settle.due(now)):
+            if not self._is_live(call):
+                continue
+            if not call.is_plain:
+                moments.append((call, JUDGED))
+            if not self._is_over(call, now):
+                self._unanswered.add(now, call)  # a BYE that may never be answered
+        for call in (*self._linger.due(now), *self._unanswered.due(now),
+                     *self._challenged.due(now)):  # fmt: skip
+            if self._is_live(call) and self._is_over(call, now):
+                self._forget(call)
+                moments.append((call, CLOSED))
+        if self._evicted:
+            moments += [(call, CLOSED) for call in self._evicted]
+            self._evicted = []
+        return moments
+
+    def finish(self) -> list[Moment]:
+        """The capture is over; what is still there is closed as it stands."""
+        calls = self._evicted + list(dict.fromkeys(self.table.values()))
+        self._evicted = []
+        self.table.clear()
+        moments: list[Moment] = []
+        for call in calls:
+            if not call.is_plain:
+                moments.append((call, JUDGED))
+            moments.append((call, CLOSED))
+        return moments
+
+    def _forget(self, call: Call) -> None:
+        for key in call.keys:
+            if self.table.get(key) is call:
+                del self.table[key]
+
+    def _is_live(self, call: Call) -> bool:
+        return self.table.get(call.keys[0]) is call
+
+    def _living(self, waiting: Waiting[Call]) -> list[tuple[int, Call]]:
+        current = self.table.get
+        return [item for item in waiting if current(item[1].keys[0]) is item[1]]
+
+    def _living_answers(self, waiting: Waiting[Answer]) -> list[tuple[int, Answer]]:
+        return [item for item in waiting if self._is_live(item[1][0])]
+
+    @staticmethod
+    def _is_over(call: Call, now: int) -> bool:
+        for s in call.sides:
+            if s is None:
+                continue
+            d = s.current
+            if d is None:
+                if s.rejected or s.timed_out:
+                    return True
+            elif (
+                d.ended_at
+                or d.bye_unanswered
+                or (d.bye_at and now - d.bye_at >= TIMER_F)
+                or (not s.spoken and (s.rejected or s.timed_out))
+            ):
+                return True
+        return False

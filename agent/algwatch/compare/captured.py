@@ -1,0 +1,85 @@
+"""Captured: what the capture holds, and what it cannot hold."""
+
+from __future__ import annotations
+
+from algwatch.base.native.layout import KIND_CUT
+from algwatch.base.packet import Batch
+from algwatch.base.sighting import AT, KIND, Sighting
+from algwatch.compare.call import Call
+from algwatch.sip.side import Side
+from algwatch.sip.timers import WINDOW
+from algwatch.sip.transaction import Event, Seen
+
+
+class Captured:
+    """two_sided: copies of both sides are compared. now: ns of packet time that every tap has
+    passed; started: the first of it. finished: the capture is over. sip: messages a side (LAN, WAN,
+    UNKNOWN); first: the first message of each; duplicates, duplicate: packets captured twice, and
+    one of them; cut, cut_example: messages that were not captured whole. paired: messages of which
+    both copies were seen. partial, undecided: calls whose beginning or end the capture does not
+    hold, with examples. lost: packets a side that were not captured; lost_at: ns, until when the
+    latest of them came, or an interface was gone. forgets: calls were evicted.
+    """
+
+    __slots__ = ("cut", "cut_example", "duplicate", "duplicates", "finished", "first", "forgets",
+                 "lost", "lost_at", "now", "paired", "partial", "partial_example", "sip",
+                 "started", "two_sided", "undecided", "undecided_example")  # fmt: skip
+
+    def __init__(self, two_sided: bool) -> None:
+        self.two_sided = two_sided
+        self.now = self.started = 0
+        self.finished = self.forgets = False
+        self.sip = [0, 0, 0]
+        self.first: list[Sighting | None] = [None, None, None]
+        self.duplicates = self.cut = self.paired = 0
+        self.duplicate: Sighting | None = None
+        self.cut_example: Sighting | None = None
+        self.lost = [0, 0, 0]
+        self.lost_at = 0
+        self.partial = self.undecided = 0
+        self.partial_example: Sighting | None = None
+        self.undecided_example: Sighting | None = None
+
+    def note(self, side: Side, batch: Batch, events: list[Event], other: list[Seen]) -> None:
+        """Count a batch of one side. other: its rows that are no SIP message."""
+        transactions, which = side.transactions, side.side
+        self.sip[which] = transactions.messages
+        if self.first[which] is None and events:
+            _, _, row, i = events[0]
+            self.first[which] = batch.sighting(which, row, i)
+        if transactions.duplicate is not None:
+            self.duplicate = self.duplicate or batch.sighting(which, *transactions.duplicate)
+            self.duplicates += transactions.duplicates
+            transactions.duplicate, transactions.duplicates = None, 0
+        for row, i in other:
+            if row[KIND] == KIND_CUT:
+                self.cut += 1
+                self.lost_at = max(self.lost_at, row[AT])
+                if self.cut_example is None:
+                    self.cut_example = batch.sighting(which, row, i)
+
+    def lossy(self, call: Call) -> bool:
+        """Whether a message of it may have come and not be known: then one that was not seen is
+        not missing."""
+        # A call that goes on after it was evicted: each side goes on at another message.
+        if self.forgets and any(s.partial for s in call.seen):
+            return True
+        if not self.lost_at:
+            return False
+        # Of a call whose beginning was not seen that may be what was lost.
+        return call.started_at - WINDOW <= self.lost_at or call.partial
+
+    def note_end(self, call: Call) -> None:
+        """For CAP005: a call whose beginning or end is not in the capture."""
+        partial = [s for s in call.seen if s.partial and s.first is not None]
+        if partial and not self.forgets:
+            self.partial += 1
+            self.partial_example = self.partial_example or partial[0].first
+        open_ = [s for s in call.seen if not s.ended_at and not s.rejected]
+        waiting = [(s.current.answer if s.current is not None else None) or s.request
+                   for s in open_]  # fmt: skip
+        undecided = call.outcome(self.now) in ("unknown", "ongoing")
+        example = next((w for w in waiting if w is not None), None)
+        if undecided and not partial and example is not None:
+            self.undecided += 1
+            self.undecided_example = self.undecided_example or example

@@ -1,0 +1,60 @@
+"""Would the calls of a line work without the router's ALG?
+
+Harm and cause are one question, the remedy is another. Only observations decide: rport asked and
+answered shows where responses go, and nothing of where ACK and BYE would (RFC 3581).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from algwatch.compare.line import (
+    DROPS_UNTOUCHED,
+    FOLLOWS_PHONE,
+    NAT_HANDLED,
+    PRIVATE_CONTACT,
+    RPORT_MISSING,
+    WORKS_UNTOUCHED,
+    Line,
+)
+
+YES, NO, UNKNOWN = "yes", "no", "unknown"
+
+
+class Counterfactual:
+    """answer: YES, NO or UNKNOWN. for_, against: observations behind it, as (line, word)."""
+
+    __slots__ = ("against", "answer", "for_")
+
+    def __init__(self, answer: str, for_: list[tuple[Line, str]],
+                 against: list[tuple[Line, str]]) -> None:  # fmt: skip
+        self.answer = answer
+        self.for_ = for_
+        self.against = against
+
+
+def without_alg(line: Line, beside: Iterable[Line]) -> Counterfactual:
+    """beside: the other phones here with the same provider. What a line shows of itself goes
+    before what another phone shows; where the two kinds contradict each other it is not known."""
+    others = list(beside)
+    for_ = [(o, w) for o in (line, *others) for w in (WORKS_UNTOUCHED, NAT_HANDLED) if o.count(w)]
+    against = [(o, w) for o in (line, *others) for w in (DROPS_UNTOUCHED, FOLLOWS_PHONE)
+               if o.count(w)]  # fmt: skip
+    if for_ and not against:
+        answer = YES
+    elif against and not for_:
+        answer = NO
+    elif for_ and against:
+        own_for = any(o is line for o, _ in for_)
+        own_against = any(o is line for o, _ in against)
+        answer = UNKNOWN if own_for == own_against else YES if own_for else NO
+    else:
+        answer = UNKNOWN
+    return Counterfactual(answer, for_, against)
+
+
+def needs_alg(line: Line, beside: Iterable[Line]) -> bool:
+    """Nothing but the rewriting carries this phone through the NAT: it writes private addresses,
+    does not ask for rport, and its provider was never seen to handle that."""
+    private = line.count(PRIVATE_CONTACT) and line.count(RPORT_MISSING)
+    return bool(private) and without_alg(line, beside).answer != YES

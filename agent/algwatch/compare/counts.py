@@ -1,0 +1,48 @@
+"""The numbers of a pipeline, as `analyze --json` and the health report tell them."""
+
+from __future__ import annotations
+
+from algwatch.base.packet import LAN, WAN
+from algwatch.compare.calls import Calls
+from algwatch.compare.captured import Captured
+from algwatch.compare.line import Lines
+from algwatch.compare.pairing import Pairing
+from algwatch.sip.side import Side
+
+
+def counts(captured: Captured, pairing: Pairing | None, sides: list[Side], calls: Calls,
+           lines: Lines) -> dict[str, dict[str, int]]:  # fmt: skip
+    """{"capture": {...}, "crossings": {...}}; where a table was full also {"evicted": {...}}."""
+    gone = _evicted(pairing, sides, calls, lines)
+    p = pairing
+    return {
+        "capture": {
+            "sip_messages": sum(captured.sip),
+            "lan": captured.sip[LAN],
+            "wan": captured.sip[WAN],
+            "duplicates": captured.duplicates,
+        },
+        "crossings": {
+            "paired": p.paired if p else 0,
+            "lan_only": p.lan_only if p else 0,
+            "wan_only": p.wan_only if p else 0,
+            "unsolicited": p.knocks if p else 0,
+            "rewritten": p.rewritten if p else 0,
+        },
+        **({"evicted": gone} if gone else {}),
+    }
+
+
+def _evicted(pairing: Pairing | None, sides: list[Side], calls: Calls,
+             lines: Lines) -> dict[str, int]:  # fmt: skip
+    """What had to go for want of room, by kind; only kinds of which something did."""
+    tables = [side.transactions.table for side in sides]
+    evicted = {
+        "transactions": sum(table.evicted for table in tables),
+        "dialogs": sum(side.dialogs.table.evicted for side in sides),
+        "calls": calls.table.evicted,
+        "sightings": pairing.dropped if pairing is not None else 0,
+        "phones": lines.evicted,
+        "unsolicited": sum(table.unsolicited for table in tables),
+    }
+    return {what: count for what, count in evicted.items() if count}

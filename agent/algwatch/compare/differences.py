@@ -1,0 +1,312 @@
+"""Differences: the two copies of a message compared field by field, each difference typed."""
+
+from __future__ import annotations
+
+from algwatch.base.sighting import Ends
+from algwatch.compare.crossing import Crossing
+from algwatch.compare.rewrite import EXPECTATION, MAPPING, NORMALISED, Rewrite
+from algwatch.sip.message import Address, Message, Via, to_text
+from algwatch.sip.sdp import Sdp
+
+
+class Translation:
+    """How the packet itself was translated: entered and left Ends, in the order of travel."""
+
+    __slots__ = ("ends",)
+
+    def __init__(self, entered: Ends, left: Ends) -> None:
+        self.ends = [
+            (entered.src, entered.sport, left.src, left.sport),
+            (entered.dst, entered.dport, left.dst, left.dport),
+        ]
+
+    def host(self, host: str) -> str:
+        """What host becomes, "" when it is none of the translated ones."""
+        for e_host, _, l_host, _ in self.ends:
+            if host == e_host and l_host != e_host:
+                return l_host
+        return ""
+
+    def whole(self, host: str, port: int) -> str:
+        """What host:port becomes ("" as above); a missing port counts as 5060."""
+        for e_host, e_port, l_host, l_port in self.ends:
+            if host == e_host and (port or 5060) == e_port and (l_host, l_port) != (e_host, e_port):
+                return f"{l_host}:{l_port}"
+        return ""
+
+    def is_forced(self, before: tuple[str, int], after: tuple[str, int]) -> bool:
+        """Only the port of the packet's own destination was changed: map_addr() writes its
+        forced_dport there, whatever the packet's destination port is."""
+        _, _, host, port = self.ends[1]
+        return before[0] == after[0] == host and (before[1] or 5060) == port != after[1] != 0
+
+
+def joined(host: str, port: int) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"{shown}:{port}" if port else shown
+
+
+def rewrites(crossing: Crossing) -> list[Rewrite]:
+    """Every difference of a crossing with both copies, typed; empty when they are equal."""
+    if crossing.changes is None:
+        crossing.changes = _compare(crossing) if crossing.rewritten else []
+    return crossing.changes
+
+
+def _compare(crossing: Crossing) -> list[Rewrite]:
+    entered, left = crossing.entered, crossing.left
+    a, b = Message(entered.payload), Message(left.payload)
+    how = Translation(entered.ends, left.ends)
+    found: list[Rewrite] = []
+    register = a.method == "REGISTER"
+    _request_uri(found, a, b, how)
+    a_vias, b_vias = a.vias, b.vias
+    _count(found, "Via", len(a_vias), len(b_vias))
+    for i, (via, other) in enumerate(zip(a_vias, b_vias, strict=False)):
+        _via(found, i, via, other, how)
+    for header, ones, twos in (
+        ("Contact", a.contacts, b.contacts),
+        ("From", [a.from_], [b.from_]),
+        ("To", [a.to], [b.to]),
+        ("Record-Route", a.record_routes, b.record_routes),
+        ("Route", a.routes, b.routes),
+        ("Path", a.paths, b.paths),
+    ):
+        _count(found, header, len(ones), len(twos))
+        for i, (one, two) in enumerate(zip(ones, twos, strict=False)):
+            if one.all != two.all:
+                _address(found, header, i, one, two, how, register and header == "Contact")
+    for header, before, after in (
+        ("Call-ID", to_text(a.call_id), to_text(b.call_id)),
+        ("CSeq", str(a.cseq), str(b.cseq)),
+        ("Expires", a.expires, b.expires),
+        ("Content-Type", a.content_type, b.content_type),
+    ):
+        if before != after:
+            found.append(Rewrite(header, "value", 0, before, after, linux=False))
+    _body(found, a, b, how)
+    _other_lines(found, a, b)
+    return found
+
+
+def _count(found: list[Rewrite], header: str, before: int, after: int) -> None:
+    if before != after:
+        found.append(Rewrite(header, "count", 0, str(before), str(after), linux=False))
+
+
+def _endpoint(found: list[Rewrite], header: str, index: int, before: tuple[str, int],
+              after: tuple[str, int], how: Translation, expectation: bool) -> None:  # fmt: skip
+    """Host and port of a URI or a sent-by."""
+    if before == after:
+        return
+    expected = how.whole(*before)
+    host = how.host(before[0])
+    written = joined(*after)
+    explained = ""
+    if expected and (after[0], after[1] or 5060) == _split(expected):
+        explained = MAPPING
+    elif expectation and host and after[0] == host:
+        explained = EXPECTATION
+    elif before[0] == after[0] and (before[1] or 5060) == (after[1] or 5060):
+        explained = NORMALISED  # :5060 written out or left out
+    linux = bool(explained) and after[1] != 0
+    if not explained and how.is_forced(before, after):
+        linux, expected = True, joined(*before)
+    expected = expected or (joined(host, before[1]) if host else "")
+    field = "address" if before[0] != after[0] else "port"
+    found.append(
+        Rewrite(
+            header,
+            field,
+            index,
+            joined(*before),
+            written,
+            explained,
+            expected,
+            linux=linux,
+        )
+    )
+
+
+def _split(endpoint: str) -> tuple[str, int]:
+    host, _, port = endpoint.rpartition(":")
+    return host, int(port)
+
+
+def _request_uri(found: list[Rewrite], a: Message, b: Message, how: Translation) -> None:
+    if a.request_uri == b.request_uri:
+        return
+    before, after = (a.request_host, a.request_port), (b.request_host, b.request_port)
+    _endpoint(found, "Request-URI", 0, before, after, how, expectation=False)
+    if a.request_user != b.request_user or before == after:
+        found.append(
+            Rewrite(
+                "Request-URI",
+                "user",
+                0,
+                to_text(a.request_uri),
+                to_text(b.request_uri),
+                linux=False,
+            )
+        )
+
+
+def _via(found: list[Rewrite], i: int, a: Via, b: Via, how: Translation) -> None:
+    if a.all == b.all:
+        return
+    _endpoint(found, "Via", i, (a.host, a.port), (b.host, b.port), how, expectation=False)
+    if a.received != b.received:
+        explained = MAPPING if how.host(a.received) == b.received and b.received else ""
+        found.append(Rewrite("Via", "received", i, a.received, b.received, explained,
+                             how.host(a.received), bool(explained)))  # fmt: skip
+    if a.rport != b.rport:
+        before, after = to_text(a.rport or b""), to_text(b.rport or b"")
+        ports = {str(e): str(to) for _, e, _, to in how.ends}
+        explained = MAPPING if before and ports.get(before) == after else ""
+        found.append(Rewrite("Via", "rport", i, before, after, explained,
+                             ports.get(before, ""), bool(explained)))  # fmt: skip
+    for field, before, after in (
+        ("branch", to_text(a.branch), to_text(b.branch)),
+        ("transport", a.transport, b.transport),
+    ):
+        if before != after:
+            found.append(Rewrite("Via", field, i, before, after, linux=False))
+    if a.maddr != b.maddr:
+        explained = MAPPING if how.host(a.maddr) == b.maddr and b.maddr else ""
+        found.append(Rewrite("Via", "maddr", i, a.maddr, b.maddr, explained, linux=bool(explained)))
+
+
+def _address(found: list[Rewrite], header: str, i: int, a: Address, b: Address,
+             how: Translation, expectation: bool) -> None:  # fmt: skip
+    before, after = (a.host, a.port), (b.host, b.port)
+    size = len(found)
+    _endpoint(found, header, i, before, after, how, expectation)
+    for field, one, two in (
+        ("user", a.user, b.user),
+        ("parameters", a.uri_params + b";" + a.params, b.uri_params + b";" + b.params),
+        ("display", a.display, b.display),
+    ):
+        if one != two:
+            found.append(Rewrite(header, field, i, to_text(one), to_text(two), linux=False))
+    if len(found) == size:  # same parts, other text: scheme, brackets, white space
+        found.append(Rewrite(header, "form", i, to_text(a.all), to_text(b.all), linux=False))
+
+
+def _body(found: list[Rewrite], a: Message, b: Message, how: Translation) -> None:
+    if a.body != b.body:
+        size = len(found)
+        if a.sdp.present and b.sdp.present:
+            _sdp(found, a.sdp, b.sdp, how)
+        if len(found) == size:
+            found.append(
+                Rewrite(
+                    "Body", "bytes", 0, f"{len(a.body)} bytes", f"{len(b.body)} bytes", linux=False
+                )
+            )
+    if a.content_length != b.content_length:
+        right = b.content_length.isascii() and b.content_length.isdigit()
+        right = right and int(b.content_length[:6]) == len(b.body)
+        found.append(
+            Rewrite(
+                "Content-Length",
+                "value",
+                0,
+                a.content_length,
+                b.content_length,
+                NORMALISED if right else "",
+                str(len(b.body)),
+                right,
+            )
+        )
+
+
+def _sdp(found: list[Rewrite], a: Sdp, b: Sdp, how: Translation) -> None:
+    """c= and m= by the mapping; o= is overwritten with the last media address by nf_nat_sip."""
+    pairs = [(0, a.address, b.address)]
+    pairs += [
+        (i + 1, m.address, n.address)
+        for i, (m, n) in enumerate(zip(a.media, b.media, strict=False))
+    ]
+    for i, before, after in pairs:
+        if before != after:
+            ok = how.host(before) == after and after != ""
+            found.append(
+                Rewrite(
+                    "SDP", "address", i, before, after, MAPPING if ok else "", how.host(before), ok
+                )
+            )
+    for i, (m, n) in enumerate(zip(a.media, b.media, strict=False)):
+        if m.port != n.port:
+            ok = any(r.header == "SDP" and r.explained for r in found) and n.port >= 1024
+            found.append(
+                Rewrite(
+                    "SDP",
+                    "port",
+                    i + 1,
+                    str(m.port),
+                    str(n.port),
+                    EXPECTATION if ok else "",
+                    "",
+                    ok,
+                )
+            )
+        if m.rtcp != n.rtcp:
+            found.append(Rewrite("SDP", "rtcp", i + 1, m.rtcp, n.rtcp, linux=False))
+    if len(a.media) != len(b.media):
+        _count(found, "SDP", len(a.media), len(b.media))
+    if a.origin_address != b.origin_address:
+        ok = b.origin_address in b.connections
+        found.append(
+            Rewrite(
+                "SDP",
+                "origin",
+                0,
+                a.origin_address,
+                b.origin_address,
+                NORMALISED if ok else "",
+                how.host(a.origin_address),
+                ok,
+            )
+        )
+
+
+# Header fields that are compared field by field above, long and compact form.
+_TYPED = frozenset(
+    b"via v contact m from f to t record-route route path call-id i cseq expires content-type c "
+    b"content-length l".split()
+)
+
+
+def _other_lines(found: list[Rewrite], a: Message, b: Message) -> None:
+    """Header fields that nobody has a reason to touch, and the order of all of them."""
+    ones, twos = _lines(a), _lines(b)
+    if [name for name, _ in ones] != [name for name, _ in twos]:
+        before = ", ".join(to_text(name) for name, _ in ones)
+        after = ", ".join(to_text(name) for name, _ in twos)
+        if sorted(n for n, _ in ones) == sorted(n for n, _ in twos):
+            found.append(Rewrite("Header", "order", 0, before, after, linux=False))
+        else:
+            found.append(Rewrite("Header", "names", 0, before, after, linux=False))
+        return
+    for (name, before_value), (_, after_value) in zip(ones, twos, strict=True):
+        if before_value != after_value and name.lower() not in _TYPED:
+            found.append(
+                Rewrite(
+                    to_text(name),
+                    "value",
+                    0,
+                    to_text(before_value),
+                    to_text(after_value),
+                    linux=False,
+                )
+            )
+
+
+def _lines(message: Message) -> list[tuple[bytes, bytes]]:
+    section = message.header_section.replace(b"\r\n ", b"  ").replace(b"\r\n\t", b"  ")
+    pairs = []
+    for line in section.split(b"\r\n")[1:]:
+        name, colon, value = line.partition(b":")
+        if colon:
+            pairs.append((name.strip(), value.strip()))
+    return pairs

@@ -1,0 +1,130 @@
+"""Exchange: a request other than INVITE and ACK, and its response, on both sides of the router.
+
+Only made for those that failed: a healthy request costs a link between its two transactions.
+"""
+
+from __future__ import annotations
+
+from algwatch.base.native.layout import ACK, INVITE, METHOD_NAMES
+from algwatch.base.packet import LAN, UNKNOWN, WAN
+from algwatch.base.sighting import CALL, METHOD, STATUS, TXN, Sighting
+from algwatch.compare.crossing import Crossing
+from algwatch.compare.line import FOLLOWS_PHONE, Line, Lines
+from algwatch.sip.message import Message, to_text
+from algwatch.sip.side import Side
+from algwatch.sip.transaction import Transaction
+
+
+class Exchange:
+    """sides: its transaction as LAN, WAN and UNKNOWN saw it. outbound: the request went from the
+    LAN to the WAN; None with one side only. line: of the phone and the provider, where it is known.
+    """
+
+    __slots__ = ("line", "outbound", "sides", "two_sided")
+
+    def __init__(self, entered: Transaction, side: int, two_sided: bool) -> None:
+        self.two_sided = two_sided
+        self.sides: list[Transaction | None] = [None, None, None]
+        self.sides[side] = entered
+        self.outbound: bool | None = side == LAN if side != UNKNOWN and two_sided else None
+        if entered.forwarded is not None:
+            self.sides[WAN if side == LAN else LAN] = entered.forwarded
+        self.line: Line | None = None
+
+    @property
+    def entered(self) -> Transaction:
+        """The transaction on the side where the request came from."""
+        order = (UNKNOWN, LAN, WAN) if self.outbound is not False else (WAN, LAN)
+        return next(t for t in map(self.sides.__getitem__, order) if t is not None)
+
+    @property
+    def left(self) -> Transaction | None:
+        """The one on the other side; None where the request never came there."""
+        return self.entered.forwarded
+
+    @property
+    def request(self) -> Sighting | None:
+        return self.entered.request
+
+    @property
+    def method(self) -> str:
+        return METHOD_NAMES[self.entered.method]
+
+    @property
+    def unpaired(self) -> bool:
+        """The request never reached the other side: that is proved."""
+        return self.entered.unpaired
+
+    @property
+    def status(self) -> int:
+        """Of the final response that the sender of the request got, 0 without one."""
+        return self.entered.status
+
+    @property
+    def stopped_response(self) -> Sighting | None:
+        """A response that came to this router and never reached the sender of the request."""
+        left = self.left
+        return left.response if left is not None and not self.entered.finals else None
+
+    @property
+    def call_id(self) -> str:
+        return to_text(Message(self.request.payload).call_id) if self.request is not None else ""
+
+
+class Exchanges:
+    """Links the two transactions of a request that crossed. sides: LAN and WAN."""
+
+    def __init__(self, sides: list[Side], lines: Lines, two_sided: bool) -> None:
+        self._tables = [side.transactions.table for side in sides]
+        self._lines = lines
+        self._two_sided = two_sided
+
+    def cross(self, crossing: Crossing) -> None:
+        """The crossing of a first request, or of an unpaired one."""
+        row = crossing.entered.row
+        if row[STATUS] or row[METHOD] in (INVITE, ACK):
+            return
+        entered = self._transaction(crossing.entered)
+        if entered is None:
+            return
+        if crossing.flow_pair is None:
+            entered.unpaired = entered.forwarded is None
+        elif entered.forwarded is None:
+            left = self._transaction(crossing.left)
+            if left is not None and left is not entered:
+                entered.forwarded = left
+                left.copy = True
+                entered.unpaired = False
+
+    def _transaction(self, copy: Sighting) -> Transaction | None:
+        return self._tables[copy.side].get(copy.row[TXN] ^ copy.row[CALL])
+
+    def made(self, t: Transaction, side: int) -> Exchange | None:
+        """The exchange of a transaction that failed on that side; None where it is the copy of
+        another one, which tells the same."""
+        if t.copy or t.request is None or t.unsolicited:
+            return None
+        made = Exchange(t, side, self._two_sided)
+        if self._two_sided and side != UNKNOWN:
+            ends = t.request.packed_ends
+            phone, remote = ends[:16], ends[16:32]
+            if side == WAN:
+                left = t.forwarded
+                if left is None or left.request is None:
+                    return made
+                ends = left.request.packed_ends
+                phone, remote = ends[16:32], ends[:16]
+            made.line = self._lines.find(phone, remote)
+            self._note(made)
+        return made
+
+    @staticmethod
+    def _note(made: Exchange) -> None:
+        """A response that went to Via's port and not to where the request came from."""
+        response, left = made.stopped_response, made.left
+        if response is None or left is None or left.request is None or made.line is None:
+            return
+        if made.outbound and response.destination != left.request.source:
+            vias = Message(response.payload).vias
+            if vias and (vias[0].port or 5060) == response.ends.dport:
+                made.line.observe(FOLLOWS_PHONE, response)

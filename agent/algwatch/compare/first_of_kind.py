@@ -1,0 +1,30 @@
+"""FirstOfKind: with one side only, the messages that a rule about crossings has to see."""
+
+from __future__ import annotations
+
+from algwatch.base.native.layout import ROW_MALFORMED
+from algwatch.base.packet import Batch
+from algwatch.base.sighting import BITS, FLOW, METHOD, STATUS
+from algwatch.base.table import Table
+from algwatch.compare.crossing import Crossing, alone
+from algwatch.sip.transaction import Event
+
+
+class FirstOfKind:
+    """limit: kinds of message and flow that are remembered."""
+
+    def __init__(self, limit: int) -> None:
+        self._seen: Table[int, None] = Table(limit)
+
+    def of(self, events: list[Event], batch: Batch, side: int) -> list[Crossing]:
+        """Unpaired crossings of the messages that are the first of their method and class of
+        status on their flow, or malformed."""
+        found = []
+        seen = self._seen
+        for _, _, row, i in events:
+            key = row[FLOW] << 7 | row[METHOD] << 3 | row[STATUS] // 100
+            if key in seen and not row[BITS] & ROW_MALFORMED:
+                continue
+            seen.add(key, None)
+            found.append(alone(batch.sighting(side, row, i), sent=False))
+        return found

@@ -1,0 +1,122 @@
+"""Joined: one thing on both sides of the router, with what became of its messages there."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from algwatch.base.native.layout import METHOD_NAMES
+from algwatch.base.sighting import METHOD, STATUS
+from algwatch.compare.crossing import Crossing
+from algwatch.compare.differences import rewrites
+from algwatch.compare.flow_pair import FlowPair
+
+T = TypeVar("T")
+
+REWRITTEN = 8  # rewritten messages that are kept as evidence
+
+# By status, of which the class counts, and method: the label of a message within its call.
+_CLASSES = [[f"{c}xx {name}" if c else name for name in METHOD_NAMES] for c in range(10)]
+_LABELS = [_CLASSES[status // 100] for status in range(1000)]
+
+_NO_CROSSINGS: dict[str, Crossing] = {}
+_NO_FLOW_PAIRS: dict[str, FlowPair] = {}
+
+
+def label(crossing: Crossing) -> str:
+    """ "INVITE", "2xx INVITE", "ACK" ..."""
+    row = crossing.entered.row
+    status = row[STATUS]
+    return _LABELS[status if status < 1000 else status % 1000][row[METHOD]]
+
+
+class Joined(Generic[T]):
+    """sides: what LAN, WAN and UNKNOWN saw of it. keys: hashes of its Call-IDs; more than one where
+    the router changes them.
+
+    By label of the message (see `label`): flow_pairs, on which the latest one crossed; unpaired:
+    messages whose other copy never came; changed: rewritten ones, the first and those that the
+    mapping does not explain; misdelivered: inbound ones that went to another LAN port than the
+    mapping says. headers: what was rewritten as the mapping says, in any message; unexplained: a
+    rewrite that the mapping does not explain. paired: a message of it crossed.
+    """
+
+    __slots__ = ("changed", "flow_pairs", "headers", "keys", "misdelivered", "paired", "sides",
+                 "two_sided", "unexplained", "unpaired")  # fmt: skip
+
+    def __init__(self, key: int, two_sided: bool) -> None:
+        self.keys: tuple[int, ...] = (key,)
+        self.two_sided = two_sided
+        self.sides: list[T | None] = [None, None, None]
+        if two_sided:
+            self.flow_pairs: dict[str, FlowPair] = {}
+            self.unpaired: dict[str, Crossing] = {}
+            self.changed: dict[str, Crossing] = {}
+            self.misdelivered: dict[str, Crossing] = {}
+        else:  # nothing ever crosses: one empty dict serves all
+            self.flow_pairs = _NO_FLOW_PAIRS
+            self.unpaired = self.misdelivered = self.changed = _NO_CROSSINGS
+        self.headers: frozenset[str] = frozenset()
+        self.unexplained = self.paired = False
+
+    @property
+    def key(self) -> int:
+        return self.keys[0]
+
+    @property
+    def seen(self) -> list[T]:
+        """What the sides saw that saw anything, LAN first."""
+        return [one for one in self.sides if one is not None]
+
+    @property
+    def flow_pair(self) -> FlowPair | None:
+        """The flow pair of any of its messages; None where nothing crossed."""
+        for crossing in self.changed.values():
+            return crossing.flow_pair
+        for pair in self.flow_pairs.values():
+            return pair
+        return None
+
+    def cross(self, kind: str, crossing: Crossing) -> None:
+        """Attach what became of a message; kind: its label."""
+        pair = crossing.flow_pair
+        if pair is None:
+            self.unpaired.setdefault(kind, crossing)
+            return
+        self.paired = True
+        if crossing.rewritten:
+            self._changed(kind, crossing)
+        if crossing.expected is not None:
+            self.misdelivered.setdefault(kind, crossing)
+
+    def _changed(self, kind: str, crossing: Crossing) -> None:
+        if not crossing.headers <= self.headers:
+            self.headers |= crossing.headers
+        wrong = not crossing.seen_before and any(not r.explained for r in rewrites(crossing))
+        self.unexplained = self.unexplained or wrong
+        room = len(self.changed) < REWRITTEN and kind not in self.changed
+        if room and (wrong or not self.changed):
+            self.changed[kind] = crossing
+
+    def absorb(self, other: Joined[T]) -> bool:
+        """Take over what another one holds, which a pair proved to be the same thing. False when
+        both saw the same side: then they are two things, and nothing is taken."""
+        for mine, theirs in zip(self.sides, other.sides, strict=True):
+            if mine is not None and theirs is not None and mine is not theirs:
+                return False
+        for side, theirs in enumerate(other.sides):
+            if theirs is not None:
+                self.sides[side] = theirs
+        self.keys += tuple(key for key in other.keys if key not in self.keys)
+        for own, more in (
+            (self.unpaired, other.unpaired),
+            (self.changed, other.changed),
+            (self.misdelivered, other.misdelivered),
+        ):
+            for kind, crossing in more.items():
+                own.setdefault(kind, crossing)
+        for kind, pair in other.flow_pairs.items():
+            self.flow_pairs.setdefault(kind, pair)
+        self.headers |= other.headers
+        self.unexplained = self.unexplained or other.unexplained
+        self.paired = self.paired or other.paired
+        return True

@@ -1,0 +1,41 @@
+"""What became of a call speaks for or against turning the ALG off."""
+
+from __future__ import annotations
+
+from algwatch.compare.call import Call
+from algwatch.compare.captured import Captured
+from algwatch.compare.line import (
+    DROPS_UNTOUCHED,
+    WORKS_REWRITTEN,
+    WORKS_UNTOUCHED,
+    Line,
+    Lines,
+)
+from algwatch.compare.summary import CallSummary
+
+
+def closed(call: Call, captured: Captured, lines: Lines) -> tuple[CallSummary, Line | None]:
+    """The summary of a call that is over, and the line that it was of: None where no message of it
+    crossed. What became of it is noted, for CAP005 and as observations of its line."""
+    captured.note_end(call)
+    pair = call.flow_pair
+    line = lines.of(pair) if pair is not None else None
+    lossy = captured.lossy(call)
+    summary = CallSummary(call, captured.now, line.name if line is not None else "", lossy)
+    # Packets of a lossy call may not have been captured, so it speaks for nothing.
+    if line is not None and not lossy:
+        _observe(call, summary, line, captured.now)
+    return summary, line
+
+
+def _observe(call: Call, summary: CallSummary, line: Line, now: int) -> None:
+    if call.changed:
+        if summary.outcome == "completed":
+            line.observe(WORKS_REWRITTEN, None, now)
+    elif call.inbound and line.private_contact:
+        # Of an outgoing call the phone itself sends ACK and BYE: it shows nothing of where the
+        # provider would have sent them.
+        if summary.outcome == "completed" and summary.ack == "seen":
+            line.observe(WORKS_UNTOUCHED, line.shown, now)
+        elif summary.outcome == "dropped" and summary.ack == "missing":
+            line.observe(DROPS_UNTOUCHED, line.shown, now)

@@ -1,0 +1,133 @@
+"""Registered: a registration on both sides of the router, joined."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from algwatch.base.packet import LAN, UNKNOWN, WAN
+from algwatch.base.sighting import CALL
+from algwatch.base.table import Table
+from algwatch.compare.crossing import Crossing
+from algwatch.compare.exchange import Exchange, Exchanges
+from algwatch.compare.joined import Joined, label
+from algwatch.compare.summary import RegistrationSummary
+from algwatch.sip.dialogs import CHALLENGES
+from algwatch.sip.message import parties
+from algwatch.sip.registration import Registration, RegistrationStep
+from algwatch.sip.timers import TIMER_F, WINDOW
+from algwatch.sip.transaction import FINAL, TIMED_OUT
+
+_Due = deque[tuple[int, "Registered"]]
+
+
+class Registered(Joined[Registration]):
+    """call_id, aor: text. exchange: the latest REGISTER that failed, None while none did. said: the
+    outcome that was told last."""
+
+    __slots__ = ("aor", "call_id", "exchange", "said")
+
+    def __init__(self, key: int, two_sided: bool) -> None:
+        super().__init__(key, two_sided)
+        self.call_id = self.aor = self.said = ""
+        self.exchange: Exchange | None = None
+
+    @property
+    def near(self) -> Registration:
+        """As the side saw it that the requests came from."""
+        lan, wan, one = self.sides[LAN], self.sides[WAN], self.sides[UNKNOWN]
+        near = lan or wan or one
+        assert near is not None
+        return near
+
+    @property
+    def unsolicited(self) -> bool:
+        return not self.paired and self.near.unsolicited
+
+    def outcome(self, now: int) -> str:
+        """accepted, refused, unanswered, challenged or unknown. now: ns."""
+        return self.near.outcome(now)
+
+    def summary(self, now: int, line: str) -> RegistrationSummary:
+        start = min(r.started_at for r in self.seen)
+        end = max(r.last_at for r in self.seen)
+        return RegistrationSummary(
+            self.call_id, self.aor, self.outcome(now), self.near.status, start / 1e9, end / 1e9,
+            line, self.unsolicited,
+        )  # fmt: skip
+
+
+class Registrations:
+    """Steps of both sides in, registrations that have to be judged out. limit: how many."""
+
+    def __init__(self, two_sided: bool, limit: int, exchanges: Exchanges) -> None:
+        self.two_sided = two_sided
+        self.table: Table[int, Registered] = Table(limit)
+        self._exchanges = exchanges
+        self._due: tuple[_Due, _Due] = (deque(), deque())  # soon, later
+
+    def feed(self, steps: list[RegistrationStep], now: int) -> None:
+        """now: ns, at or after the steps."""
+        for r, code in steps:
+            one = self.table.get(r.call)
+            if one is None:
+                one = Registered(r.call, self.two_sided)
+                self.table.add(r.call, one, r.unsolicited)
+            one.sides[r.side] = r
+            if not one.call_id and r.request is not None:
+                one.call_id, _, one.aor = parties(r.request.payload)
+            if code in (FINAL, TIMED_OUT):
+                # Not before both sides had the time to show it; and a challenge that nobody
+                # follows up is an outcome only when its time is over.
+                later = r.status in CHALLENGES and code == FINAL
+                self._due[later].append((now + (TIMER_F if later else 0) + 2 * WINDOW, one))
+
+    def cross(self, crossing: Crossing) -> None:
+        """What became of a REGISTER or its response."""
+        lan, wan = crossing.lan, crossing.wan
+        one = self.table.get(crossing.entered.row[CALL])
+        if one is None:
+            return
+        if lan is not None and wan is not None and lan.row[CALL] != wan.row[CALL]:
+            self._join(one, self.table.get(crossing.left.row[CALL]))
+        kind = label(crossing)
+        one.cross(kind, crossing)
+        if crossing.flow_pair is not None:
+            one.flow_pairs[kind] = crossing.flow_pair
+
+    def _join(self, one: Registered, other: Registered | None) -> None:
+        if other is not None and other is not one and one.absorb(other):
+            for key in other.keys:
+                self.table[key] = one
+
+    def due(self, now: int) -> list[Registered]:
+        """Registrations whose outcome has changed for good or bad and is known by now (ns)."""
+        found: list[Registered] = []
+        for queue in self._due:
+            while queue and queue[0][0] <= now:
+                self._look(queue.popleft()[1], now, found)
+        return found
+
+    def finish(self, now: int) -> list[Registered]:
+        """The capture is over: every outcome that was not told."""
+        found: list[Registered] = []
+        for one in self.all():
+            self._look(one, now, found)
+        return found
+
+    def _look(self, one: Registered, now: int, found: list[Registered]) -> None:
+        if one.unsolicited or self.table.get(one.key) is not one:
+            return
+        outcome = one.outcome(now)
+        if outcome not in (one.said, "unknown"):
+            one.said = outcome
+            one.exchange = self._failed(one)
+            found.append(one)
+
+    def all(self) -> list[Registered]:
+        return list(dict.fromkeys(self.table.values()))
+
+    def _failed(self, one: Registered) -> Exchange | None:
+        near = one.near
+        if near.transaction.request is None:
+            return None
+        return self._exchanges.made(near.transaction, near.side)

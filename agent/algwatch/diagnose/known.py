@@ -1,0 +1,80 @@
+"""Known: what rules may ask besides the thing that they are shown. Nothing in it can be set."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from algwatch.base.sighting import Sighting
+from algwatch.compare.call import Call
+from algwatch.compare.captured import Captured
+from algwatch.compare.counterfactual import Counterfactual, needs_alg, without_alg
+from algwatch.compare.joined import Joined
+from algwatch.compare.line import Line, Lines
+from algwatch.compare.mapping import Entry, Mappings
+
+T = TypeVar("T")
+
+
+class Known:
+    """now, started: ns of packet time. finished: the capture is over. two_sided: copies of both
+    sides are compared. sip: messages a side (LAN, WAN, UNKNOWN); first: the first message of each.
+    See compare/captured.py for the rest."""
+
+    __slots__ = ("_captured", "_lines", "_mappings", "_said")
+
+    def __init__(self, captured: Captured, lines: Lines, mappings: Mappings,
+                 said: dict[str, int]) -> None:  # fmt: skip
+        self._captured = captured
+        self._lines = lines
+        self._mappings = mappings
+        self._said = said
+
+    @property
+    def now(self) -> int:
+        return self._captured.now
+
+    @property
+    def two_sided(self) -> bool:
+        return self._captured.two_sided
+
+    @property
+    def capture(self) -> Captured:
+        """What the capture is worth: look, do not touch."""
+        return self._captured
+
+    def lossy(self, call: Call) -> bool:
+        """Whether a message of it may have come and not be known: then one that was not seen is
+        not missing."""
+        return self._captured.lossy(call)
+
+    def line(self, thing: Joined[T]) -> Line | None:
+        """The line of a call or registration; None where no message of it crossed."""
+        pair = thing.flow_pair
+        return self._lines.of(pair) if pair is not None else None
+
+    def line_of(self, phone: bytes, remote: bytes) -> Line | None:
+        """The line of two addresses (16 bytes each), None where nothing has crossed between
+        them."""
+        return self._lines.find(phone, remote)
+
+    def without_alg(self, line: Line) -> Counterfactual:
+        """Would the calls of this line work without the router's ALG?"""
+        return without_alg(line, self._lines.beside(line))
+
+    def needs_alg(self, line: Line) -> bool:
+        """Whether nothing but the ALG carries it through the NAT."""
+        return needs_alg(line, self._lines.beside(line))
+
+    def mapping(self, outside: bytes, remote: bytes) -> Entry | None:
+        """The NAT mapping of a WAN address and port towards a remote one (18 bytes each)."""
+        return self._mappings.of(outside, remote)
+
+    def stale_address(self, request: Sighting) -> str:
+        """The WAN address that came after the one which this WAN copy was sent from, where the
+        router no longer has that one; "" where nothing shows it. See Mappings.newer_address."""
+        return self._mappings.newer_address(request)
+
+    def was_said(self, rule: str, key: str) -> bool:
+        """Whether a rule (id) has said something under key: for what is said once, whatever
+        comes."""
+        return f"{rule}/{key}" in self._said

@@ -1,0 +1,178 @@
+"""DLG001: a 2xx to INVITE is never acknowledged.
+
+What it sees
+    The 2xx, its retransmissions at T1, 2*T1, ... T2, and no ACK that reaches the callee. The two
+    taps tell where it was lost: it never reached the WAN side, it arrived there and not in the
+    LAN, it left for a port where nobody is, it left the phone and not the router, or it left the
+    router and the 2xx still comes. What stopped here because it was sent to a port that is not
+    the phone's, or came from a host that no phone has sent anything to, is not put on the router.
+
+Why it breaks calls
+    The callee must hear an ACK. Without one it repeats its 2xx for 64*T1 = 32 s and then ends the
+    call with BYE: the call is answered, talks, and drops.
+
+What else looks the same
+    A capture that ends too early (CAP005), or that lost packets meanwhile (CAP002): then a place is
+    named only where the ACK was seen to cross the router; an ACK that crosses one retransmission on
+    the way; an ACK that took a way without a tap: then the 2xx stops coming and nobody hangs up.
+    Over TCP the 2xx is repeated all the same.
+
+Recommendation
+    See the finding beside this one that names the cause (DLG002, DLG004, ALG011). Without one:
+    look for loss between this router and the provider.
+
+References
+    RFC 3261 sections 13.2.2.4, 13.3.1.4, 17.1.1.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from algwatch.base.packet import LAN, WAN
+from algwatch.compare.call import Call
+from algwatch.diagnose import cause, misrouted
+from algwatch.diagnose import lost_ack as lost
+from algwatch.diagnose.finding import Evidence, Finding
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.subject import CALL
+
+RULE = Rule(
+    "DLG001", "ack-lost", "error", CALL,
+    ("RFC 3261 13.2.2.4", "RFC 3261 13.3.1.4", "RFC 3261 17.1.1.3"),
+    "A 2xx to INVITE is never acknowledged, so the callee ends the call after 32 s.", symptom=True,
+)  # fmt: skip
+
+# By how it was lost: what happened to the ACK, and where. The 2xx "was never acknowledged" where
+# no ACK could be one, see _words.
+READINGS = {
+    lost.NEVER_ON_WAN: Reading("network", cause.UNKNOWN,
+                               "no ACK ever reached this router's WAN side"),
+    lost.STOPPED_INBOUND: Reading("router", cause.ROUTER,
+                                  "the ACK arrived on the WAN side and never left to the LAN"),
+    lost.WRONG_PORT: Reading("router", cause.ALG,
+                             "the ACK arrived, and the router sent it to another port"),
+    lost.ANSWER_WRONG_PORT: Reading("router", cause.ALG,
+                                    "the 2xx arrived, and the router sent it to another port"),
+    lost.STOPPED_OUTBOUND: Reading("router", cause.ROUTER,
+                                   "the ACK left the phone and never left the router"),
+    lost.BEYOND: Reading("network", cause.UNKNOWN,
+                         "the ACK left the router, and the 2xx still comes"),
+    lost.NOT_SENT: Reading("phone", cause.PHONE, "the phone never sent an ACK"),
+    lost.IGNORED: Reading("phone", cause.PHONE,
+                          "the ACK was delivered, and the phone still repeats its 2xx"),
+    lost.ANSWER_STOPPED: Reading("router", cause.ROUTER, "the 2xx itself never crossed the router"),
+    lost.UNHEARD: Reading(
+        "network", cause.UNKNOWN,
+        "the 2xx left the router, and its caller goes on sending the INVITE: it does not hear the "
+        "responses"),
+    lost.UNSEEN: Reading(
+        "unknown", cause.UNKNOWN,
+        "not all of the call was captured and kept, so it is not known what became of the ACK"),
+    lost.ONE_SIDED: Reading("unknown", cause.UNKNOWN, "no ACK on this side of the router"),
+    lost.ONE_SIDED_IGNORED: Reading("unknown", cause.UNKNOWN,
+                                    "an ACK was sent, and the 2xx still comes"),
+    lost.ONE_SIDED_UNHEARD: Reading(
+        "unknown", cause.UNKNOWN,
+        "its caller goes on sending the INVITE: the responses do not reach it"),
+}  # fmt: skip
+
+
+def check(call: Call, known: Known) -> Iterator[Finding]:
+    how = lost.lost_ack(call, known)
+    if how is None or how.dialog.answer is None:
+        return
+    reading = _misrouted(call, how, known) or READINGS[how.how]
+    where, why = reading.where, reading.cause
+    if lost.strange_ack(call, how) is not None:
+        # It came from, or went to, a host that the NAT was never told of.
+        where, why = "provider", cause.RECORD_ROUTE
+    harm, so = _harm(how, known.now)
+    proved = how.how != lost.UNSEEN or harm == "observed"
+    d, s = how.dialog, how.side
+    yield RULE.finding(
+        where, harm,
+        f"The 2xx of {call.to if s.by_caller(d) else call.from_} {_words(how, proved)}: "
+        f"{reading.what}{f'; {so}' if proved else ''}.",
+        _proof(call, how, known.now), f"{call.call_id}/{d.invite.cseq if d.invite else 0}",
+        cause=why, call_id=call.call_id, line=_line(call),
+    )  # fmt: skip
+
+
+def _words(how: lost.LostAck, proved: bool) -> str:
+    d = how.dialog
+    said = "was never acknowledged" if proved else "was not seen to be acknowledged"
+    if how.how in (*lost.SHOWN, lost.ONE_SIDED_IGNORED):
+        said = "was not taken as acknowledged" if proved else said
+    if d.stray_ack is not None:
+        said += " (an ACK came with the CSeq number of no INVITE)"
+    if not d.repeats:
+        return f"{said} and not repeated"
+    return f"{said} and came {how.repeats + 1} times"
+
+
+def _line(call: Call) -> str:
+    pair = call.flow_pair
+    return f"{pair.phone} and {pair.far}" if pair is not None else ""
+
+
+def _harm(how: lost.LostAck, now: int) -> tuple[str, str]:
+    d, s = how.dialog, how.side
+    if how.dropped(now):
+        end = d.bye_at if d.bye_at and (s.gave_up(d) or not d.repeats) else d.answer_last
+        return "observed", f"the call was dropped {lost.elapsed(d, end)} after the answer"
+    if d.bye_at:
+        return "latent", (
+            f"the other end hung up {lost.elapsed(d, d.bye_at)} after the answer, before it dropped"
+        )
+    left = how.seconds_left(now)
+    if left:
+        return "latent", f"the callee will end the call in {left} s"
+    return "latent", (
+        "the callee fell silent without ending the call, so it is not known what became of it"
+    )
+
+
+def _proof(call: Call, how: lost.LostAck, now: int) -> list[Evidence]:
+    d = how.dialog
+    assert d.answer is not None
+    proof = [evidence(d.answer, f"2xx sent {how.repeats + 1} times", "ACK within T1")]
+    far = call.dialog(WAN)
+    ack = d.ack or (far.ack if far is not None else None)
+    if ack is not None:
+        ends = ack.ends
+        proof.append(
+            evidence(ack, f"ACK {ends.src}:{ends.sport} to {ends.dst}:{ends.dport}", "delivered")
+        )
+    forced = call.misdelivered.get("ACK")
+    if forced is not None and forced.lan is not None:
+        ends = forced.lan.ends
+        proof.append(evidence(forced.lan, f"ACK left to {ends.dst}:{ends.dport}", "the callee"))
+    if d.bye is not None and how.dropped(now):
+        proof.append(evidence(d.bye, "the callee ends the call", "a call that goes on"))
+    return proof
+
+
+def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
+    """Where this router could do nothing about it, or another end did it."""
+    if how.how == lost.STOPPED_INBOUND:
+        return misrouted.ack_misrouted(call, known)
+    if how.how == lost.BEYOND:
+        return misrouted.ack_beyond(call)
+    if how.how == lost.ANSWER_STOPPED and not call.answered_inside:
+        return misrouted.answer_misrouted(call)
+    if how.how == lost.IGNORED and how.dialog.odd:
+        # Who sent such an ACK made it one that the phone need not take (TXN008).
+        return Reading("provider", cause.PROVIDER, READINGS[lost.IGNORED].what)
+    lan = call.dialog(LAN)
+    if how.how == lost.NOT_SENT and lan is not None:
+        went = misrouted.answer_elsewhere(lan)
+        if went is not None:
+            reading = misrouted.answer_misrouted(call) or Reading(
+                "router", cause.ROUTER, "the 2xx arrived where the INVITE came from"
+            )
+            what = f"{reading.what}, so the router gave it to {went.dst}, which did not call"
+            return Reading(reading.where, reading.cause, what)
+    return None

@@ -1,0 +1,101 @@
+"""DLG002: the Contact of a 2xx cannot be reached from the other side.
+
+What it sees
+    A 2xx to INVITE whose Contact on the WAN side is a private or otherwise unroutable address
+    (RFC 1918, RFC 6598, link-local), no ACK that comes for it, and the 2xx repeated.
+
+Why it breaks calls
+    The ACK goes to the Contact of the 2xx (the remote target). From the other side of the NAT
+    nobody can send to a private address: the ACK is lost and the callee ends the call after 32 s.
+    Nobody handled the NAT: not the phone (rport, STUN, outbound), not an ALG, not the provider.
+
+What else looks the same
+    A provider that ignores the Contact and sends to where the 2xx came from: its calls complete,
+    and once one did, an ACK that is missing was lost otherwise and this rule stays silent. A
+    provider inside the same private network.
+
+Recommendation
+    On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of
+    endpoints behind NAT. Turning the ALG off does not help: it left this Contact alone.
+
+References
+    RFC 3261 sections 12.1.2, 13.2.2.4; RFC 3581; RFC 5626.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from algwatch.base import address
+from algwatch.base.packet import LAN, WAN
+from algwatch.base.sighting import Sighting
+from algwatch.compare.call import Call
+from algwatch.compare.line import NAT_HANDLED, WORKS_UNTOUCHED
+from algwatch.diagnose import cause
+from algwatch.diagnose import lost_ack as lost
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.subject import CALL
+from algwatch.sip.message import Message, to_text
+
+RULE = Rule(
+    "DLG002", "private-contact", "error", CALL,
+    ("RFC 3261 12.1.2", "RFC 3261 13.2.2.4", "RFC 3581", "RFC 5626"),
+    "The Contact of a 2xx is a private address, so the ACK cannot come back through the NAT.",
+)  # fmt: skip
+
+
+def check(call: Call, known: Known) -> Iterator[Finding]:
+    how = lost.lost_ack(call, known)
+    if how is None or how.how not in (lost.NEVER_ON_WAN, lost.ONE_SIDED):
+        return
+    outside = call.sides[WAN] if call.two_sided else how.side
+    answer = outside.current.answer if outside is not None and outside.current is not None else None
+    if answer is None or (not call.two_sided and answer.side == LAN):
+        return
+    host = private_contact(answer, call.two_sided)
+    if not host:
+        return
+    ends = answer.ends
+    line = known.line(call)
+    again = how.dialog.confirmed
+    if line is not None and not again and (line.count(WORKS_UNTOUCHED) or line.count(NAT_HANDLED)):
+        return  # this provider finds the phone in spite of its Contact
+    proof = [evidence(answer, f"Contact: {_contact(answer)}", f"an address for {ends.dst}")]
+    lan = call.dialog(LAN)
+    if lan is not None and lan.answer is not None:
+        same = _contact(lan.answer) == _contact(answer)
+        said = "the phone wrote it so" if same else "the phone wrote another Contact"
+        proof.append(evidence(lan.answer, said, ""))
+    if again:
+        where, why = "provider", cause.PROVIDER_CONTACT
+        so = "the ACK of an earlier 2xx of this call had come: the provider handled the NAT once"
+    else:
+        where, why, so = "phone", cause.NAT_UNHANDLED, "nobody handled the NAT"
+    yield RULE.finding(
+        where if call.two_sided else "unknown",
+        "observed" if how.dropped(known.now) else "latent",
+        f"The 2xx left for {ends.dst} with the Contact {host}, which cannot be reached from "
+        f"there, and no ACK came: {so}.",
+        proof, call.call_id, cause=why, call_id=call.call_id, line=line.name if line else "",
+    )  # fmt: skip
+
+
+def private_contact(message: Sighting, two_sided: bool) -> str:
+    """The host of a Contact that the far side of this WAN message cannot reach, "" where it can."""
+    contacts = Message(message.payload).contacts
+    if not contacts or not address.is_unroutable(contacts[0].host):
+        return ""
+    host, ends = contacts[0].host, message.ends
+    # Inside one private network, or seen before the NAT, a private Contact is right.
+    if address.is_unroutable(ends.dst) or ends.src == host:
+        return ""
+    if not two_sided and address.is_unroutable(ends.src):
+        return ""
+    return host
+
+
+def _contact(message: Sighting) -> str:
+    contacts = Message(message.payload).contacts
+    return to_text(contacts[0].all) if contacts else ""

@@ -1,0 +1,158 @@
+"""TXN001: an INVITE got no response at all until Timer B.
+
+What it sees
+    An INVITE, its retransmissions at T1, 2*T1, 4*T1 ..., and no response for 64*T1 = 32 s.
+
+Why it breaks calls
+    The caller hears nothing and gives up. Where the INVITE was lost shows on the two taps: on
+    the LAN and not on the WAN side it was this router; on both, nobody behind the far side
+    answered.
+
+What else looks the same
+    Internet scanners that knock on WAN port 5060: they have no mapping, the router drops them,
+    and nothing is wrong. (An INVITE of a provider that a phone has called is none of them.) An INVITE without a retransmission is not judged. Where the capture lost
+    packets meanwhile (CAP002) only one that was repeated to the end is, and no place is named.
+
+Recommendation
+    Router: see what swallowed it (size, RTP port collision, helper). Far side: look for loss or
+    a filter between the router and the provider, or for a phone that is gone.
+
+References
+    RFC 3261 section 17.1.1.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from algwatch.base.packet import LAN, WAN
+from algwatch.base.sighting import Sighting
+from algwatch.compare.call import Call
+from algwatch.diagnose import cause, misrouted
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.subject import CALL
+from algwatch.sip.dialog import DialogSet
+from algwatch.sip.transaction import Transaction
+
+RULE = Rule(
+    "TXN001", "invite-unanswered", "error", CALL, ("RFC 3261 17.1.1.2",),
+    "An INVITE got no response at all until Timer B.", symptom=True,
+)  # fmt: skip
+
+Which = tuple[int, bool]  # CSeq number, and whether it is the caller's: each end counts its own
+
+
+def check(call: Call, known: Known) -> Iterator[Finding]:
+    silent = [(s, *last) for s in call.seen if s.silent and (last := _last(s)) is not None]
+    if not silent or call.unsolicited:
+        return
+    s, t, copy = silent[0]
+    which = _which(s, t)
+    heard = [other for other in call.seen if _has_response(other, which)]
+    if any(other.side == s.side or not call.two_sided for other in heard):
+        return
+    lossy = known.lossy(call)
+    if lossy and not any(t.waited_out for _, t, _ in silent):
+        return  # the response may not have been captured
+    reading = _reading(call, known, which, copy, bool(heard), lossy)
+    if reading is None:
+        return
+    sent = max(t.requests for _, t, _ in silent)
+    line = known.line(call)
+    yield RULE.finding(
+        reading.where, "observed",
+        f"{_name(s, t)} to {call.to} was sent {sent} times and got no response in 32 s: "
+        f"{reading.what}.",
+        [evidence(copy, f"sent {t.requests} times", "any response") for _, t, copy in silent],
+        call.call_id, cause=reading.cause, call_id=call.call_id, line=line.name if line else "",
+    )  # fmt: skip
+
+
+def _name(s: DialogSet, t: Transaction) -> str:
+    d = s.current
+    if d is not None and d.pending is not None and t is d.pending[0]:
+        return "A re-INVITE in the call"
+    return "The INVITE with credentials" if s.challenged else "The INVITE"
+
+
+def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool,
+             lossy: bool) -> Reading | None:  # fmt: skip
+    lan, wan = (_sent(call.sides[side], which) for side in (LAN, WAN))
+    if not call.two_sided:
+        if copy.side == WAN:
+            return None  # one of the scanners, for all that this side shows
+        return Reading("unknown", cause.UNKNOWN, "nobody answered it")
+    if not (lan or wan):
+        return Reading("unknown", cause.UNKNOWN, "nobody answered it")
+    unpaired = call.unpaired.get("INVITE")
+    if lossy:
+        return Reading(
+            "unknown", cause.UNKNOWN,
+            "not all of the call was captured and kept, so it is not known how far it came",
+        )  # fmt: skip
+    if not lan:
+        if unpaired is None:
+            return None  # not proved that it never came
+        return Reading("router", cause.ROUTER, "it reached this router and was given to no phone")
+    if not wan:
+        if unpaired is None:
+            return None
+        # By another WAN than the ones that are watched it may well have left.
+        if known.line_of(unpaired.phone, unpaired.remote) is not None:
+            return Reading("router", cause.ROUTER, "it never left the router")
+        return Reading("unknown", cause.UNKNOWN, "nobody answered it")
+    if heard:
+        return misrouted.answer_misrouted(call) or Reading(
+            "router", cause.ROUTER,
+            "responses came to the WAN side of this router and never left to the LAN",
+        )  # fmt: skip
+    if call.inbound is None:
+        what = "it was seen on both sides of the router, and nobody answered"
+        return Reading("unknown", cause.UNKNOWN, what)
+    if call.inbound == which[1]:
+        return Reading("phone", cause.UNKNOWN, "it was delivered, and the phone did not answer")
+    s = call.sides[WAN]
+    last = s.unanswered() if s is not None else None
+    return misrouted.stale(last[1] if last is not None else None, known) or Reading(
+        "network", cause.UNKNOWN, "it left the router, and nobody answered"
+    )
+
+
+def _last(s: DialogSet) -> tuple[Transaction, Sighting] | None:
+    """The INVITE that was repeated in vain."""
+    last = s.unanswered()
+    return last if last is not None and last[0].requests > 1 else None
+
+
+def _which(s: DialogSet, t: Transaction) -> Which:
+    return t.cseq, t.from_tag == s.caller_tag
+
+
+def _sent(s: DialogSet | None, which: Which) -> bool:
+    """Whether this side saw the INVITE."""
+    if s is None:
+        return False
+    last = s.unanswered()
+    seen = [last[0]] if last is not None else []
+    if s.current is not None and s.current.invite is not None:
+        seen.append(s.current.invite)
+    return any(_which(s, t) == which for t in (*seen, s.invite) if t is not None)
+
+
+def _has_response(s: DialogSet, which: Which) -> bool:
+    """Whether this side saw a response to it."""
+    last = s.unanswered()
+    if last is not None and _which(s, last[0]) == which:
+        t = last[0]
+        if t.provisional_at or t.final_at:
+            return True
+    d = s.current
+    return (
+        d is not None
+        and bool(d.answered_at)
+        and d.invite is not None
+        and (_which(s, d.invite) == which)
+    )

@@ -1,0 +1,97 @@
+"""TXN003: a request other than INVITE was never answered, or a BYE was refused.
+
+What it sees
+    A request (no INVITE, ACK or REGISTER) without any response until Timer F, 32 s; or a BYE that
+    is refused with another status than 481. The two taps tell how far the request came, and
+    whether a response came and was lost.
+
+Why it breaks calls
+    Without an answer to its BYE an end does not know whether the other one still talks. MESSAGE,
+    REFER, UPDATE and PRACK carry what their user waits for. OPTIONS, NOTIFY, SUBSCRIBE and PUBLISH
+    that nobody answers hurt only later, so they are told as what may do harm.
+
+What else looks the same
+    A request at the end of a capture: nothing is said before 32 s are over. A peer that answers
+    OPTIONS with 404 or 405 is there. A BYE that is refused with 481: DLG008.
+
+Recommendation
+    See where it stopped. Beyond the router: look for a filter, or for a peer that is gone.
+
+References
+    RFC 3261 sections 15.1.2, 17.1.2.2 (Timer F).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from algwatch.compare.exchange import Exchange
+from algwatch.diagnose import cause, misrouted
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.rules.dlg.dlg008_ghost_dialog import GONE
+from algwatch.diagnose.subject import TRANSACTION
+from algwatch.sip.message import Message, to_text
+
+RULE = Rule(
+    "TXN003", "request-failed", "warning", TRANSACTION,
+    ("RFC 3261 15.1.2", "RFC 3261 17.1.2.2"),
+    "A request other than INVITE was never answered, or a BYE was refused.",
+)  # fmt: skip
+
+# Without an answer to these a user notices.
+CRITICAL = ("BYE", "CANCEL", "MESSAGE", "REFER", "UPDATE", "PRACK")
+
+
+def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
+    request = exchange.request
+    if request is None:
+        return
+    t, status = exchange.entered, exchange.status
+    if status and (exchange.method != "BYE" or status in GONE):
+        return  # any answer shows that the other end is there; a ghost dialog is DLG008
+    reading = request_reading(exchange, known)
+    if status:
+        what = f"was refused with {status}: the other end stays in the call"
+        where, why = "unknown", cause.REFUSED
+    else:
+        what = f"was sent {t.requests} times and got no response in 32 s: {reading.what}"
+        where, why = reading.where, reading.cause
+    harm = "observed" if exchange.method in CRITICAL else "latent"
+    proof = [evidence(request, f"sent {t.requests} times", "a final response")]
+    response = exchange.stopped_response or t.response
+    if response is not None:
+        proof.append(evidence(response, "the response", ""))
+    message = Message(request.payload)
+    target = to_text(message.to.uri)
+    key = exchange.call_id if exchange.method in CRITICAL else f"{reading.where}/{target}"
+    yield RULE.finding(
+        where, harm, f"The {exchange.method} to {target} {what}.", proof,
+        f"{exchange.method}/{key}", cause=why, call_id=exchange.call_id,
+        line=exchange.line.name if exchange.line else "",
+    )  # fmt: skip
+
+
+def request_reading(exchange: Exchange, known: Known) -> Reading:
+    """Where a request that got no response went, or where its response did."""
+    if not exchange.two_sided or exchange.outbound is None:
+        return Reading("unknown", cause.UNKNOWN, "nobody answered it")
+    left = exchange.left
+    if left is None:
+        if not exchange.unpaired or exchange.line is None:
+            # By another WAN than the ones that are watched it may well have left.
+            return Reading("unknown", cause.UNKNOWN, "nobody answered it")
+        return Reading("router", cause.ROUTER, "it never left the router")
+    if left.finals or left.provisional_at:
+        side = "WAN" if exchange.outbound else "LAN"
+        return misrouted.exchange_misrouted(exchange) or Reading(
+            "router", cause.ROUTER,
+            f"its response came to the {side} side of this router and went no further",
+        )  # fmt: skip
+    if not exchange.outbound:
+        return Reading("phone", cause.UNKNOWN, "it was delivered, and the phone did not answer")
+    return misrouted.stale(left.request, known) or Reading(
+        "network", cause.UNKNOWN, "it left the router, and nobody answered"
+    )

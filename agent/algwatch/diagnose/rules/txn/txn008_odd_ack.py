@@ -1,0 +1,98 @@
+"""TXN008: the ACK to a 2xx is not as it has to be.
+
+What it sees
+    An ACK to a 2xx that reuses the branch of its INVITE, has another To tag than the 2xx, or the
+    CSeq number of no INVITE in the dialog.
+
+Why it breaks calls
+    The ACK to a 2xx is a transaction of its own. One with the INVITE's branch belongs, to a
+    phone that goes by the book, to the INVITE transaction, which is over: the phone goes on
+    repeating its 2xx and ends the call after 32 s. Many phones take such an ACK, and the call lives.
+
+What else looks the same
+    The ACK to a refusal (3xx to 6xx), which has to have the INVITE's branch. An SBC that changes To
+    tags hop by hop, and ACKs with them: acknowledged, a warning.
+
+Recommendation
+    Report it to the maker of the software that sent it.
+
+References
+    RFC 3261 sections 8.1.1.7, 12.2.1.1, 13.2.2.4, 17.1.1.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from algwatch.base.packet import LAN, WAN
+from algwatch.compare import ack as acks
+from algwatch.compare.call import Call
+from algwatch.diagnose import cause
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.subject import CALL
+from algwatch.sip.dialog import BY_BRANCH, Dialog, DialogSet
+
+RULE = Rule(
+    "TXN008", "odd-ack", "warning", CALL,
+    ("RFC 3261 8.1.1.7", "RFC 3261 12.2.1.1", "RFC 3261 13.2.2.4"),
+    "The ACK to a 2xx is not as it has to be: its branch, its To tag or its CSeq number.",
+)  # fmt: skip
+
+ODD = {
+    BY_BRANCH: "has the branch of its INVITE, and should have one of its own",
+    "to-tag": "has another To tag than the 2xx",
+}
+
+
+def check(call: Call, known: Known) -> Iterator[Finding]:
+    found = _odd(call)
+    if found is None:
+        return
+    s, d, what = found
+    ack = d.ack or d.stray_ack
+    if ack is None:
+        return
+    where = _where(call, s, d)
+    ignored = acks.ignored(s, d, known.now) or (d.stray_ack is not None and not d.acked_at)
+    if ignored and acks.dropped(s, d, known.now):
+        harm, so = "observed", ", and the callee goes on as if none had come"
+    else:
+        harm, so = "latent", ""
+    causes = {"phone": cause.PHONE, "provider": cause.PROVIDER, "router": cause.ALG}
+    proof = [evidence(ack, f"the ACK {what}", "a branch of its own, the tags of the dialog")]
+    if d.request is not None:
+        proof.append(evidence(d.request, "the INVITE"))
+    if d.answer is not None:
+        proof.append(evidence(d.answer, f"the 2xx, sent {d.answers} times"))
+    line = known.line(call)
+    yield RULE.finding(
+        where, harm, f"The ACK to the 2xx of {call.to} {what}{so}.", proof, call.call_id,
+        cause=causes.get(where, cause.UNKNOWN), call_id=call.call_id,
+        line=line.name if line else "",
+    )  # fmt: skip
+
+
+def _odd(call: Call) -> tuple[DialogSet, Dialog, str] | None:
+    for s in call.seen:
+        d = s.current
+        if d is None:
+            continue
+        if d.odd:
+            return s, d, ODD[d.odd]
+        if d.stray_ack is not None and not d.acked_at:
+            return s, d, "has the CSeq number of no INVITE in the dialog"
+    return None
+
+
+def _where(call: Call, s: DialogSet, d: Dialog) -> str:
+    """The end that sent it; the router where it came in right and left odd."""
+    if not call.two_sided or call.answered_inside is None or not call.paired:
+        return "unknown"
+    entered = call.sides[WAN if call.answered_inside else LAN]
+    if entered is None or entered.current is None:
+        return "unknown"
+    if not entered.current.odd and entered.current.stray_ack is None:
+        return "router" if entered.current.acked_at and s is not entered else "unknown"
+    return "provider" if call.answered_inside else "phone"

@@ -1,0 +1,40 @@
+"""Subjects: what a rule can be about. Each names the thing that check(thing, known) is given, and
+when it is shown."""
+
+from __future__ import annotations
+
+CROSSING = "crossing"
+"""compare.crossing.Crossing: what became of one message at this router. Shown for the first
+message of its kind on its flow pair, and for one that differs, is malformed or stays unpaired. With
+one side only: the first of its kind on its flow, as an unpaired crossing."""
+
+TRANSACTION = "transaction"
+"""compare.exchange.Exchange: a request other than INVITE, ACK and REGISTER that timed out or was
+refused, once it did."""
+
+CALL = "call"
+"""compare.call.Call: a call that ended, whose ACK is overdue, or (live) will drop. Every call that
+is not plain; a plain one when it is the first of its line to complete."""
+
+REGISTRATION = "registration"
+"""compare.registered.Registered: a registration whenever its outcome changes."""
+
+SUBSCRIPTION = "subscription"
+"""No rule is about one yet."""
+
+MEDIA = "media"
+"""No rule is about it yet."""
+
+LINE = "line"
+"""compare.line.Line: a phone and its provider, when a call of it is over."""
+
+HOST = "host"
+"""Timed facts of the router itself. No rule is about them yet."""
+
+CAPTURE = "capture"
+"""None: what the capture is worth is asked of `known`. Live once a second, and at the end."""
+
+SUBJECTS = (CROSSING, TRANSACTION, CALL, REGISTRATION, SUBSCRIPTION, MEDIA, LINE, HOST, CAPTURE)
+
+Event = tuple[str, object]
+"""A subject and the thing itself."""

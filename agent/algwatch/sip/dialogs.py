@@ -1,0 +1,368 @@
+"""Dialogs: the transactions of one side become dialogs (RFC 3261 sections 12 to 15)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from algwatch.base.native.layout import ACK, BYE, CANCEL, INVITE
+from algwatch.base.packet import Batch
+from algwatch.base.sighting import AT, CALL, CSEQ, FROM_TAG, STATUS, TO_TAG, Row
+from algwatch.base.table import Table
+from algwatch.sip.dialog import BY_BRANCH, BY_TAG, NOT_ODD, Dialog, DialogSet
+from algwatch.sip.timers import T4, TIMER_B
+from algwatch.sip.transaction import (
+    ACKED,
+    FINAL,
+    FINAL_AGAIN,
+    ORPHAN,
+    PROVISIONAL,
+    REQUEST,
+    REQUEST_AGAIN,
+    TIMED_OUT,
+    Event,
+    Transaction,
+)
+
+# What happened to a call that a later stage may have to look at: (dialog set, code, row).
+STARTED = 0
+ANSWERED = 1  # first 2xx of the current INVITE
+REPEATED = 2  # the 2xx came once more
+CONFIRMED = 3  # first ACK to that 2xx
+ENDED = 4  # BYE answered, or the INVITE got a non-2xx final response
+UNANSWERED = 5  # Timer B of an INVITE, Timer F of a BYE
+BYE_SENT = 6
+
+Step = tuple[DialogSet, int, Row]
+
+MOST_BRANCHES = 8  # of one INVITE that are known by their keys
+MOST_DIALOGS = 8  # of one Call-ID on one side
+CHALLENGES = (401, 407)
+_NO_BRANCHES: dict[int, Transaction] = {}
+_FIRST = (REQUEST, ORPHAN)  # the events with which a transaction begins
+_OPENS = (REQUEST, FINAL, ORPHAN)  # the events that show a call which nobody knows
+
+
+class Dialogs:
+    """One side's dialog sets, by the hash of their Call-ID. limit: how many are followed at once,
+    and how many that are over are remembered, so that a late echo opens no call anew."""
+
+    def __init__(self, side: int, limit: int) -> None:
+        self.side = side
+        self.table: Table[int, DialogSet] = Table(limit)
+        self._over: Table[int, None] = Table(limit)
+
+    def feed(self, events: list[Event], batch: Batch, rest: list[Event]) -> list[Step]:
+        """Events of one batch to steps, in order; those that are of no call go to rest."""
+        steps: list[Step] = []
+        step = steps.append
+        get = self.table.get
+        for event in events:
+            code, t, row, i = event
+            method = t.method
+            if method > CANCEL or not method:
+                rest.append(event)
+                continue
+            s = get(row[CALL])
+            if s is None:
+                s = self._begun(code, t, row, i, batch)
+                if s is None:
+                    continue
+                step((s, STARTED, row))
+            if code != TIMED_OUT:
+                s.last_at = row[AT]
+            if method == INVITE:
+                if s.invite is not None and code in _FIRST:
+                    code = self._resumed(code, s, t, row)
+                if code == REQUEST:
+                    self._invited(s, t, row, i, batch)
+                elif code in (FINAL, ORPHAN):
+                    self._answered(code, s, t, row, i, batch, step)
+                elif code == FINAL_AGAIN:
+                    self._answered_again(s, t, row, i, batch, step)
+                elif code == REQUEST_AGAIN:
+                    s.invite_retransmissions += 1
+                    s.late_invites += 200 <= t.status < 300
+                elif code == ACKED:
+                    if 200 <= t.status < 300:
+                        self._acked(s, row, i, batch, step, BY_BRANCH)
+                elif code == TIMED_OUT:
+                    self._silent(s, t, row, step)
+            elif method == ACK:
+                if code == REQUEST_AGAIN or not s.refused_it(t.key):
+                    self._acked(s, row, i, batch, step, NOT_ODD)
+            elif method == BYE:
+                self._bye(code, s, t, row, i, batch, step)
+                if code in (FINAL, TIMED_OUT):
+                    rest.append(event)
+            elif code == REQUEST:  # CANCEL
+                s.cancelled_at = row[AT]
+                t.request = batch.sighting(self.side, row, i)
+            elif code in (TIMED_OUT, FINAL):
+                rest.append(event)
+        return steps
+
+    def _begun(self, code: int, t: Transaction, row: Row, i: int, batch: Batch) -> DialogSet | None:
+        """The set of a Call-ID that is not in the table, None where it need not be there."""
+        call, method = row[CALL], t.method
+        if code not in _OPENS:
+            return None  # the echo of a call that is over
+        invited = method == INVITE and code == REQUEST
+        if call in self._over and not (invited and not row[TO_TAG]):
+            return None
+        if method == BYE and self.table.evicted:
+            return None  # of a call that had to go: nothing could be said of it
+        s = DialogSet(call, self.side, row[AT])
+        s.caller_tag = row[FROM_TAG]
+        s.unsolicited = t.unsolicited
+        self.table.add(call, s, t.unsolicited)
+        s.first = batch.sighting(self.side, row, i)
+        if invited:
+            s.request = s.first
+        return s
+
+    def _invited(self, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch) -> None:
+        """The first sighting of an INVITE transaction."""
+        if not row[TO_TAG]:
+            s.partial = False
+        if s.spoken:
+            d = s.of(row) if row[TO_TAG] else None
+            if d is not None:
+                d.pending = (t, batch.sighting(self.side, row, i))
+            return
+        if s.invite is None:
+            if s.request is None:
+                s.request = batch.sighting(self.side, row, i)
+            s.invite = t
+            s.waiting += 1
+            return
+        branch = self._is_branch(s, t)
+        s.waiting = s.waiting + 1 if branch else 1
+        if not branch:
+            s.branches = _NO_BRANCHES
+            s.cancelled_at = 0
+            s.timed_out = False
+        elif len(s.branches) < MOST_BRANCHES:
+            s.branches = s.branches or {s.invite.key: s.invite}
+            s.branches[t.key] = t
+        if branch and not s.rejected:
+            return
+        s.request = batch.sighting(self.side, row, i)
+        s.invite = t
+        s.refused = s.rejected if branch else 0
+        s.rejected = 0
+
+    @staticmethod
+    def _is_branch(s: DialogSet, t: Transaction) -> bool:
+        """Whether t carries the current INVITE, on whatever way."""
+        now = s.invite
+        return now is not None and now.cseq == t.cseq and now.from_tag == t.from_tag
+
+    @staticmethod
+    def _resumed(code: int, s: DialogSet, t: Transaction, row: Row) -> int:
+        """What code would have been, had the table kept the transaction with which t begins anew.
+        It was evicted if its time was not over; another key is another branch."""
+        was = s.invite_of(t.key)
+        if was is None:
+            return code
+        over = was.last_at + T4 if was.final_at else was.at + TIMER_B
+        if t.at >= over and (was.final_at or not was.provisional_at):
+            return code
+        answered = was.final_at
+        t.resume(was)
+        d = s.current
+        if was is s.invite:
+            s.invite = t
+        if d is not None:
+            if was is d.invite:
+                d.invite = t
+            elif d.pending is not None and was is d.pending[0]:
+                d.pending = (t, d.pending[1])
+        if t.key in s.branches:
+            s.branches[t.key] = t
+        if code == REQUEST:
+            return REQUEST_AGAIN
+        if row[STATUS] < 200:
+            return PROVISIONAL  # nothing that a dialog has to know
+        return FINAL_AGAIN if answered else FINAL
+
+    def _answered(self, code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
+                  step: Callable[[Step], None]) -> None:  # fmt: skip
+        """The first final response of an INVITE transaction."""
+        status = row[STATUS]
+        now = s.current
+        if now is not None and now.pending is not None and t is now.pending[0]:
+            pending, now.pending, now.silent = now.pending, None, False
+            if status < 300:
+                now.request = pending[1]
+                self._accepted(s, now, t, row, i, batch, step)
+            return  # refused, it leaves the dialog as it was (section 14.1)
+        d = s.of(row) if s.dialogs else None
+        if code == ORPHAN:
+            if s.invite is None:
+                s.invite = t
+            if status < 200:
+                return
+            if d is not None and d.answered_at and d.invite is not None:
+                # Two of its retransmissions were lost, and the transaction was given up here; or
+                # a hop further on saw the same 2xx, which is no retransmission.
+                if t.key == d.invite.key:
+                    d.invite = t
+                    self._repeated(s, d, row, i, batch, step)
+                return
+            if t is not s.invite:
+                return
+        elif s.waiting:
+            s.waiting -= 1
+        if status >= 300:
+            if not s.spoken:
+                s.refused = status
+                s.challenged += status in CHALLENGES
+                s.response = batch.sighting(self.side, row, i)
+                if not s.waiting:
+                    s.rejected = status
+                    step((s, ENDED, row))
+            return
+        if d is not None and d.answered_at:
+            return  # the same 2xx on another branch
+        if now is not None and now.answered_at:
+            # Another phone took the same call (section 13.2.2.4).
+            if now.invite is not None and now.invite.cseq == t.cseq:
+                self._forked(s, t, row)
+            return
+        if d is None:
+            s.current = d = s.add(Dialog(row[TO_TAG]))
+        s.invite = t
+        d.request = s.request
+        self._accepted(s, d, t, row, i, batch, step)
+
+    @staticmethod
+    def _forked(s: DialogSet, t: Transaction, row: Row) -> None:
+        if len(s.dialogs) < MOST_DIALOGS:
+            d = s.add(Dialog(row[TO_TAG]))
+            d.invite = t
+            d.answered_at = d.answer_last = row[AT]
+            d.answers = 1
+
+    def _accepted(self, s: DialogSet, d: Dialog, t: Transaction, row: Row, i: int, batch: Batch,
+                  step: Callable[[Step], None]) -> None:  # fmt: skip
+        d.invite = t
+        d.acked_at = d.acked_last = 0
+        d.ack = d.stray_ack = None
+        d.odd = NOT_ODD
+        d.answered_at = d.answer_last = row[AT]
+        d.answers = 1
+        d.answer = batch.sighting(self.side, row, i)
+        step((s, ANSWERED, row))
+
+    def _answered_again(self, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
+                        step: Callable[[Step], None]) -> None:  # fmt: skip
+        """A final response to an INVITE once more."""
+        now = s.current
+        if now is None or t is not now.invite or not now.answered_at:
+            # A call through the provider back into the house has two branches here.
+            if not self._is_branch(s, t) or not s.answered_at:
+                s.final_retransmissions += 1
+            return
+        d = s.of(row)
+        if d is now:
+            self._repeated(s, d, row, i, batch, step)
+        elif d is None:
+            self._forked(s, t, row)
+        else:
+            d.answers += 1
+            d.answer_last = row[AT]
+
+    def _repeated(self, s: DialogSet, d: Dialog, row: Row, i: int, batch: Batch,
+                  step: Callable[[Step], None]) -> None:  # fmt: skip
+        s.final_retransmissions += 1
+        d.answers += 1
+        d.answer_last = row[AT]
+        if d.answer is None:  # let go when it was acknowledged, needed again now
+            d.answer = batch.sighting(self.side, row, i)
+        step((s, REPEATED, row))
+
+    def _acked(self, s: DialogSet, row: Row, i: int, batch: Batch, step: Callable[[Step], None],
+               odd: str) -> None:  # fmt: skip
+        """An ACK to a 2xx: it has the CSeq number of its INVITE, whatever else is wrong."""
+        d = s.of(row)
+        if d is None:
+            d = s.current
+            if d is None:
+                d = s.add(Dialog(row[TO_TAG]))
+            elif row[FROM_TAG] in (s.caller_tag, d.callee_tag):
+                odd = odd or BY_TAG
+            else:
+                return
+        at = row[AT]
+        if d is not s.current:
+            d.acked_at = d.acked_at or at
+            d.acked_last = at
+            return
+        if d.invite is not None and row[CSEQ] != d.invite.cseq:
+            if row[CSEQ] > d.invite.cseq and d.pending is None:
+                d.stray_ack = d.stray_ack or batch.sighting(self.side, row, i)
+            return
+        d.acked_last = at
+        if not d.acked_at:
+            d.acked_at = at
+            d.confirmed = True
+            d.odd = odd
+            if not d.ended_at:
+                d.ack = batch.sighting(self.side, row, i)
+            step((s, CONFIRMED, row))
+
+    def _bye(self, code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
+             step: Callable[[Step], None]) -> None:  # fmt: skip
+        d = s.of(row) or s.current
+        if d is None:
+            d = s.add(Dialog(row[FROM_TAG] if row[TO_TAG] == s.caller_tag else row[TO_TAG]))
+        current = d is s.current
+        if code == REQUEST:
+            t.request = batch.sighting(self.side, row, i)
+            if not d.bye_at:
+                d.bye_at = row[AT]
+                d.bye_by_caller = row[FROM_TAG] == s.caller_tag
+                if not d.acked_at or d.answer_last > d.acked_at:
+                    d.bye = t.request
+                if current:
+                    step((s, BYE_SENT, row))
+            elif d.bye_by_caller != (row[FROM_TAG] == s.caller_tag):
+                d.both_ended = True
+        elif code in (FINAL, ORPHAN):
+            status = row[STATUS]
+            if code == FINAL and status >= 300:
+                t.response = d.bye_response = batch.sighting(self.side, row, i)
+                d.bye = t.request
+            if status >= 200 and status not in CHALLENGES and not d.ended_at:
+                d.ended_at = row[AT]
+                d.bye_status = status
+                if current:
+                    step((s, ENDED, row))
+        elif code == TIMED_OUT:
+            d.bye_unanswered = True
+            if current:
+                step((s, UNANSWERED, row))
+
+    @staticmethod
+    def _silent(s: DialogSet, t: Transaction, row: Row, step: Callable[[Step], None]) -> None:
+        """Timer B of an INVITE: of the call itself when no branch is left that may be answered."""
+        d = s.current
+        if d is not None and d.pending is not None and t is d.pending[0]:
+            d.silent = True
+            step((s, UNANSWERED, row))
+            return
+        if s.waiting:
+            s.waiting -= 1
+        if s.waiting or s.spoken:
+            return
+        if s.refused:
+            s.rejected = s.refused
+            step((s, ENDED, row))
+        else:
+            s.timed_out = True
+            step((s, UNANSWERED, row))
+
+    def forget(self, s: DialogSet) -> None:
+        if self.table.get(s.call) is s:
+            del self.table[s.call]
+            self._over.add(s.call, None)

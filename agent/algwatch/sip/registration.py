@@ -1,0 +1,93 @@
+"""Registration: the REGISTER requests of one Call-ID on one side (RFC 3261 section 10)."""
+
+from __future__ import annotations
+
+from algwatch.base.packet import Batch
+from algwatch.base.sighting import AT, CALL, STATUS, Row, Sighting
+from algwatch.base.table import Table
+from algwatch.sip.dialogs import CHALLENGES
+from algwatch.sip.timers import TIMER_F
+from algwatch.sip.transaction import FINAL, REQUEST, TIMED_OUT, Event, Transaction
+
+
+class Registration:
+    """call: hash of the Call-ID; side. transaction: of the latest REGISTER, with its request and
+    response; status: of the latest final response, 0 while there is none; silent: Timer F of the
+    latest one has passed. accepted_at: ns, the latest 2xx. rounds: challenges since the last 2xx
+    or the last silence. started_at, last_at: ns. unsolicited: see sip/unsolicited.py."""
+
+    __slots__ = ("accepted_at", "call", "last_at", "rounds", "side", "silent", "started_at",
+                 "status", "transaction", "unsolicited")  # fmt: skip
+
+    def __init__(self, call: int, side: int, at: int, transaction: Transaction) -> None:
+        self.call = call
+        self.side = side
+        self.started_at = self.last_at = at
+        self.transaction = transaction
+        self.status = self.rounds = self.accepted_at = 0
+        self.silent = False
+        self.unsolicited = transaction.unsolicited
+
+    @property
+    def request(self) -> Sighting | None:
+        return self.transaction.request
+
+    def outcome(self, now: int) -> str:
+        """accepted, refused, unanswered, challenged or unknown. now: ns."""
+        if self.silent:
+            return "unanswered"
+        if 200 <= self.status < 300:
+            return "accepted"
+        if self.status in CHALLENGES:
+            # A person may have to type the password: only silence makes it an outcome.
+            return "challenged" if now - self.last_at >= TIMER_F else "unknown"
+        return "refused" if self.status >= 400 else "unknown"
+
+
+RegistrationStep = tuple[Registration, int]  # a registration and what happened, as in Event
+
+
+class Registrations:
+    """One side's registrations by the hash of their Call-ID. limit: how many are followed."""
+
+    def __init__(self, side: int, limit: int) -> None:
+        self.side = side
+        self.table: Table[int, Registration] = Table(limit)
+
+    def feed(self, event: Event, batch: Batch) -> RegistrationStep | None:
+        """An event of a REGISTER transaction."""
+        code, t, row, _ = event
+        r = self.table.get(row[CALL])
+        if code == REQUEST:
+            if r is None:
+                r = Registration(row[CALL], self.side, row[AT], t)
+                self.table.add(row[CALL], r, t.unsolicited)
+            r.transaction = t
+            r.last_at = row[AT]
+            return r, code
+        if r is None or t is not r.transaction:
+            return None
+        if code == FINAL:
+            self._answered(r, row)
+        elif code == TIMED_OUT:
+            r.silent = True
+            r.rounds = 0
+        else:
+            return None
+        return r, code
+
+    @staticmethod
+    def _answered(r: Registration, row: Row) -> None:
+        status = row[STATUS]
+        r.last_at = row[AT]
+        r.status = status
+        r.silent = False
+        if status in CHALLENGES:
+            r.rounds += 1
+        elif status < 300:
+            r.accepted_at = row[AT]
+            r.rounds = 0
+
+    def forget(self, r: Registration) -> None:
+        if self.table.get(r.call) is r:
+            del self.table[r.call]

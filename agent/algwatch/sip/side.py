@@ -1,0 +1,82 @@
+"""Side: the order within one side of the router. Rows become transactions, and those become
+dialogs, registrations, or news about a request that failed."""
+
+from __future__ import annotations
+
+from algwatch.base.native.layout import REGISTER
+from algwatch.base.packet import Batch
+from algwatch.base.sighting import STATUS
+from algwatch.sip.dialogs import CHALLENGES, Dialogs, Step
+from algwatch.sip.registration import Registrations, RegistrationStep
+from algwatch.sip.transaction import (
+    FINAL,
+    REQUEST,
+    TIMED_OUT,
+    Event,
+    Meet,
+    Seen,
+    Transaction,
+    Transactions,
+)
+
+_NOTHING = Batch(b"", b"", b"", 0, 0, 0)
+
+
+class Side:
+    """side: LAN, WAN or UNKNOWN. Limits: transactions, calls and lines that are followed. meet:
+    see Transactions.
+
+    registered: what happened to registrations; failed: transactions of other methods than INVITE
+    and ACK that timed out or were refused. Both since somebody emptied them.
+    """
+
+    def __init__(self, side: int, transactions: int, calls: int, lines: int,
+                 meet: Meet | None = None) -> None:  # fmt: skip
+        self.side = side
+        self.transactions = Transactions(transactions, meet, side)
+        self.dialogs = Dialogs(side, calls)
+        self.registrations = Registrations(side, lines)
+        self.registered: list[RegistrationStep] = []
+        self.failed: list[Transaction] = []
+
+    def feed(self, batch: Batch, keep: bool, other: list[Seen]) -> tuple[list[Event], list[Step]]:
+        """The events of a batch and the steps of calls that follow from them. keep, other: see
+        Transactions.feed."""
+        events = self.transactions.feed(batch, keep, other)
+        if not events:
+            return events, []
+        rest: list[Event] = []
+        steps = self.dialogs.feed(events, batch, rest)
+        if rest:
+            self._others(rest, batch, keep)
+        return events, steps
+
+    def advance(self, now: int) -> list[Step]:
+        """Timers of everything here. now: ns of packet time."""
+        events = self.transactions.advance(now)
+        if not events:
+            return []
+        rest: list[Event] = []
+        steps = self.dialogs.feed(events, _NOTHING, rest)
+        if rest:
+            self._others(rest, _NOTHING, False)
+        return steps
+
+    def _others(self, events: list[Event], batch: Batch, keep: bool) -> None:
+        """Requests that are no INVITE: their bytes are kept until they are answered."""
+        for event in events:
+            code, t, row, i = event
+            if code == REQUEST:
+                t.request = batch.sighting(self.side, row, i)
+            elif code == FINAL:
+                status = row[STATUS]
+                if keep or status >= 300:
+                    t.response = batch.sighting(self.side, row, i)
+                if status >= 400 and status not in CHALLENGES and t.method != REGISTER:
+                    self.failed.append(t)
+            elif code == TIMED_OUT and t.method != REGISTER:
+                self.failed.append(t)
+            if t.method == REGISTER:
+                step = self.registrations.feed(event, batch)
+                if step is not None:
+                    self.registered.append(step)
