@@ -490,6 +490,16 @@ def incoming_call(house: House, at: float, call_id: str, **how: object) -> Incom
     return call
 
 
+def works_beside(house: House, at: float, call_id: str = "beside@provider") -> None:
+    """Another phone here with the same provider, on a flow that no helper touches: a call to it
+    shows a private Contact and lives. So the provider handles the NAT by itself."""
+    other = House(phone="192.168.1.77", wan=house.wan_ip, wan_port=40077, provider=house.provider)
+    register(other, at, n=77)
+    incoming_call(other, at + 1, call_id, fixed_contact=f"sip:100@{other.public}")
+    house.lan += other.lan
+    house.wan += other.wan
+
+
 def outgoing_call(house: House, at: float, call_id: str, **how: object) -> Outgoing:
     call = Outgoing(house, call_id, **how)  # type: ignore[arg-type]
     call.invite(at)

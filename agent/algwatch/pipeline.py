@@ -99,6 +99,14 @@ class Pipeline:
         """Whether something waits for time to pass: idle taps are worth advancing often."""
         return bool(self._calls.table) or (self._pairing is not None and self._pairing.pending)
 
+    @property
+    def due(self) -> int:
+        """ns; advance() finds nothing to do before it."""
+        due = min(self._calls.due, self._registrations.due)
+        for side in self._sides:
+            due = min(due, side.transactions.due)
+        return due if self._pairing is None else min(due, self._pairing.due)
+
     def feed(self, batch: Batch) -> list[Report]:
         """A batch of the tap that it names; its bytes are not needed after the return."""
         side = self._sides[self.taps[batch.tap].side]
@@ -198,7 +206,7 @@ class Pipeline:
             # In a file the end of the call is a moment away: only who waits wants to be warned.
             if moment[1] != PREDICTED or self.live:
                 reports += self._moment(moment)
-        reports += self._registered(self._registrations.due(now))
+        reports += self._registered(self._registrations.changed(now))
         if self.live and now - self._capture_at > SECOND:
             self._capture_at = now
             reports += self._told([(CAPTURE, None)])
@@ -209,9 +217,10 @@ class Pipeline:
         for crossing in crossings:
             if crossing.rewritten:
                 self._rewrites.look(crossing)
-            self._lines.feed(crossing)
-            if self._calls.cross(crossing) is None:
+            call = self._calls.cross(crossing)
+            if call is None:
                 self._registrations.cross(crossing)
+            self._lines.feed(crossing, call)
             self._exchanges.cross(crossing)
             if self.watch is not None:
                 self.watch(crossing)

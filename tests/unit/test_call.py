@@ -201,5 +201,5 @@ def test_many_calls_leave_nothing_behind() -> None:
     assert len(said) == 60
     assert {r.outcome for r in said} == {"completed"}
     assert not pipeline._calls.table
-    assert sum(len(t.table) for t in pipeline._transactions) < 40
-    assert sum(len(d.table) for d in pipeline._dialogs) == 0
+    assert sum(len(side.transactions.table) for side in pipeline._sides) < 40
+    assert sum(len(side.dialogs.table) for side in pipeline._sides) == 0

@@ -1,23 +1,35 @@
-"""Dialogs begun by INVITE as one side sees them (RFC 3261 sections 12 to 15)."""
+"""Dialog sets and dialogs as one side sees them (RFC 3261 sections 12 to 15)."""
 
 from __future__ import annotations
 
 from algwatch.base.packet import LAN
-from algwatch.sip.dialog import Dialog, Dialogs
+from algwatch.sip.dialog import BY_BRANCH, BY_TAG, DialogSet
+from algwatch.sip.dialogs import Dialogs
 from algwatch.sip.transaction import Transactions
-from craft import START, House, Incoming, Outgoing, Packet, answer, batch, frame, request
+from craft import (
+    LADDER_INVITE,
+    START,
+    House,
+    Incoming,
+    Outgoing,
+    Packet,
+    answer,
+    batch,
+    frame,
+    request,
+)
 
 
-def read(packets: list[Packet], limit: int = 100) -> tuple[Dialogs, list[Dialog]]:
+def read(packets: list[Packet], limit: int = 100) -> tuple[Dialogs, list[DialogSet]]:
     transactions, dialogs = Transactions(limit), Dialogs(LAN, limit)
     for at, data in packets:
         made = batch([(at, data)])
-        dialogs.feed(transactions.feed(made, False, []), made)
-        dialogs.feed(transactions.advance(at), made)
+        dialogs.feed(transactions.feed(made, False, []), made, [])
+        dialogs.feed(transactions.advance(at), made, [])
     return dialogs, list(dialogs.table.values())
 
 
-def one(packets: list[Packet]) -> Dialog:
+def one(packets: list[Packet]) -> DialogSet:
     _, (dialog,) = read(packets)
     return dialog
 
@@ -40,7 +52,8 @@ def test_a_whole_call_is_one_dialog_with_its_moments() -> None:
     assert seconds(dialog.acked_at) == 2.1
     assert seconds(dialog.bye_at) == 9.0
     assert dialog.ended_at > dialog.bye_at
-    assert not dialog.bye_by_caller
+    assert dialog.current is not None
+    assert not dialog.current.bye_by_caller
 
 
 def test_the_caller_keeps_its_name_when_the_callee_sends() -> None:
@@ -50,7 +63,9 @@ def test_the_caller_keeps_its_name_when_the_callee_sends() -> None:
     call.ok(2)
     call.ack(2.1)
     call.bye(9)
-    assert one(house.sorted()[0]).bye_by_caller
+    dialog = one(house.sorted()[0])
+    assert dialog.current is not None
+    assert dialog.current.bye_by_caller
 
 
 def test_the_ack_to_a_non_2xx_acknowledges_no_call() -> None:
@@ -92,7 +107,8 @@ def test_a_re_invite_waits_for_an_ack_of_its_own() -> None:
     seen = house.out(5, again)
     house.into(5.1, answer(200, seen, contact=call.far_contact))
     dialog = one(house.sorted()[0])
-    assert dialog.established
+    assert dialog.current is not None
+    assert dialog.current.confirmed
     assert seconds(dialog.answered_at) == 5.1
     assert not dialog.acked_at
     assert not dialog.partial
@@ -124,8 +140,8 @@ def test_a_cancelled_call_says_so() -> None:
     assert dialog.rejected == 487
 
 
-def test_a_forked_2xx_is_a_repetition_for_the_ack_that_one_of_them_gets() -> None:
-    """Two 2xx with different To tags: the dialog keeps one answer time and counts the other."""
+def test_a_forked_2xx_is_another_dialog_and_no_repetition() -> None:
+    """Two 2xx with different To tags (section 13.2.2.4): each has an ACK of its own."""
     house = House()
     call = Outgoing(house, "one")
     call.invite(1)
@@ -136,6 +152,66 @@ def test_a_forked_2xx_is_a_repetition_for_the_ack_that_one_of_them_gets() -> Non
     dialog = one(house.sorted()[0])
     assert seconds(dialog.answered_at) == 2.0
     assert dialog.acked_at
+    assert [bool(d.acked_at) for d in dialog.dialogs] == [True, False]
+    assert dialog.final_retransmissions == 0
+
+
+def answered() -> tuple[House, Outgoing]:
+    house = House()
+    call = Outgoing(house, "one")
+    call.invite(1)
+    call.ok(2)
+    return house, call
+
+
+def acked(house: House, ack: bytes) -> DialogSet:
+    house.out(2.1, ack)
+    return one(house.sorted()[0])
+
+
+def test_an_ack_with_the_branch_of_its_invite_is_an_ack_and_odd() -> None:
+    house, call = answered()
+    ack = call._request("ACK", 1, "sip:300@203.0.113.5", f";tag={call._tag}", branch="invite")
+    dialog = acked(house, ack)
+    assert dialog.current is not None
+    assert (seconds(dialog.acked_at), dialog.current.odd) == (2.1, BY_BRANCH)
+
+
+def test_an_ack_whose_to_tag_was_changed_on_the_way_is_an_ack_and_odd() -> None:
+    house, call = answered()
+    dialog = acked(house, call._request("ACK", 1, "sip:300@203.0.113.5", ";tag=of-the-sbc"))
+    assert dialog.current is not None
+    assert (seconds(dialog.acked_at), dialog.current.odd) == (2.1, BY_TAG)
+
+
+def test_an_ack_with_the_cseq_number_of_no_invite_acknowledges_nothing_and_is_kept() -> None:
+    house, call = answered()
+    dialog = acked(house, call._request("ACK", 7, "sip:300@203.0.113.5", f";tag={call._tag}"))
+    assert dialog.current is not None
+    assert not dialog.acked_at
+    assert dialog.current.stray_ack is not None
+
+
+def test_an_invite_that_comes_again_behind_its_2xx_is_counted_apart() -> None:
+    house, call = answered()
+    call.invite(2.5)
+    call.invite(3.5)
+    dialog = one(house.sorted()[0])
+    assert (dialog.invite_retransmissions, dialog.late_invites) == (2, 2)
+
+
+def test_a_challenge_and_the_invite_with_credentials_are_one_attempt_that_can_time_out() -> None:
+    house = House()
+    call = Outgoing(house, "one")
+    call.invite(1)
+    call.respond(1.1, 407)
+    call.nak(1.2)
+    again = call.invited.replace(b"CSeq: 1 ", b"CSeq: 2 ").replace(b"bKinvite", b"bKinvite2")
+    for after in (0, *LADDER_INVITE):
+        house.out(1.3 + after, again)
+    Outgoing(house, "later").invite(40)
+    _, (dialog, _) = read(house.sorted()[0])
+    assert (dialog.challenged, dialog.rejected, dialog.timed_out) == (1, 0, True)
 
 
 def test_what_begins_with_a_bye_is_partial() -> None:
@@ -180,7 +256,8 @@ def test_the_first_and_the_latest_ack_are_kept() -> None:
         call.ack(at + 0.05)
     dialog = one(house.sorted()[0])
     assert seconds(dialog.acked_at) == 2.05
-    assert seconds(dialog.acked_last) == 3.55
+    assert dialog.current is not None
+    assert seconds(dialog.current.acked_last) == 3.55
     assert dialog.final_retransmissions == 2
 
 

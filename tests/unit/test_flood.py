@@ -169,11 +169,11 @@ def crossing_beside(flood: int, remote: str) -> Pipeline:
 def test_strangers_leave_room_for_a_message_whose_other_copy_is_read_later() -> None:
     crossings = crossing_beside(300, "185.1.2.3").counts()["crossings"]
     assert (crossings["paired"], crossings["lan_only"]) == (2, 0)
-    assert crossings["wan_only"] == 63  # a quarter of 256, the REGISTER among them
+    assert crossings["unsolicited"] == 63  # a quarter of 256, the REGISTER among them
 
 
 def test_what_found_no_room_makes_nobody_say_that_its_other_copy_is_missing() -> None:
-    # Of the provider itself, so not a unsolicited's: there is no room for its answer to the REGISTER.
+    # Of the provider itself, so not unsolicited: there is no room for its answer to the REGISTER.
     crossings = crossing_beside(300, "203.0.113.5").counts()["crossings"]
     assert (crossings["paired"], crossings["lan_only"]) == (1, 0)
     assert crossings["wan_only"] == 255
@@ -191,4 +191,4 @@ def test_a_call_that_only_strangers_asked_for_makes_nobody_known() -> None:
     ]  # fmt: skip
     for n in range(0, 200, 10):
         pipeline.feed(batch(knocking[n : n + 10], WAN))
-    assert len(pipeline._transactions[WAN].table) == 128  # a quarter of 512
+    assert len(pipeline._sides[WAN].transactions.table) == 128  # a quarter of 512

@@ -152,7 +152,9 @@ def test_a_router_without_nat_changes_nothing(both: bool) -> None:
     status, verdict = danos(DANOS[2], both)
     assert status == 0
     assert verdict["capture"]["lan"] == verdict["capture"]["wan"] == 6
-    assert verdict["crossings"] == {"paired": 6, "lan_only": 0, "wan_only": 0, "rewritten": 0}
+    assert verdict["crossings"] == {
+        "paired": 6, "lan_only": 0, "wan_only": 0, "unsolicited": 0, "rewritten": 0,
+    }  # fmt: skip
     assert not verdict["findings"]
     assert not verdict["advice"]
 

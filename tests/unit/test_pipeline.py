@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from algwatch.base.packet import LAN, WAN, Tap
+from algwatch.compare.counterfactual import without_alg
+from algwatch.compare.line import WORKS_REWRITTEN, WORKS_UNTOUCHED
 from algwatch.compare.summary import CallSummary
 from algwatch.diagnose.finding import Finding
 from algwatch.pipeline import Pipeline
@@ -83,7 +85,9 @@ def test_nothing_that_hurts_is_status_0(benign: tuple[Path, Path]) -> None:
     assert list(verdict["capture"]) == [
         "packets", "sip_messages", "lan", "wan", "duplicates", "malformed", "truncated",
     ]  # fmt: skip
-    assert list(verdict["crossings"]) == ["paired", "lan_only", "wan_only", "rewritten"]
+    assert list(verdict["crossings"]) == [
+        "paired", "lan_only", "wan_only", "unsolicited", "rewritten",
+    ]  # fmt: skip
     assert list(verdict["calls"][0]) == [
         "call_id", "from", "to", "start", "end", "outcome", "ack", "invite_retransmissions",
         "final_retransmissions",
@@ -305,10 +309,10 @@ def test_rewritten_calls_never_speak_for_turning_the_alg_off() -> None:
         outgoing_call(house, 7.5 + 12 * i, f"out{i}")
     pipeline, reports = analyzed(*house.sorted(), to_the_end=True)
     assert sum(isinstance(r, CallSummary) for r in reports) == 40
-    (peer,) = pipeline._lines._table.values()
-    assert peer.completed_untouched == 0
-    assert peer.completed_rewritten >= 38
-    assert not peer.shown_without
+    (line,) = pipeline._lines.all()
+    assert line.count(WORKS_UNTOUCHED) == 0
+    assert line.count(WORKS_REWRITTEN) >= 38
+    assert without_alg(line, ()).answer == "unknown"
 
 
 def test_a_capture_far_in_the_future_or_at_the_epoch_is_read_alike() -> None:

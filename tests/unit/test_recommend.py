@@ -7,6 +7,8 @@ from io import StringIO
 
 import pytest
 from algwatch.advise.advice import Advice
+from algwatch.compare import line as words
+from algwatch.compare.counterfactual import without_alg
 from algwatch.compare.line import Line
 from algwatch.report.render.json import write_json
 from algwatch.report.render.log_line import log_line
@@ -20,6 +22,7 @@ from craft import (
     linux_out,
     register,
     untouched,
+    works_beside,
 )
 
 
@@ -38,10 +41,11 @@ def forced(house: House, call_id: str = "dead", at: float = 1, **how: object) ->
     call.dropped(at + 2)
 
 
-def test_a_certain_class_with_a_provider_that_answers_rport_is_recommended() -> None:
+def test_a_certain_class_with_a_provider_that_handles_the_nat_is_recommended() -> None:
     house = House("linux")
     register(house, 0)
-    forced(house)
+    works_beside(house, 0.5)
+    forced(house, at=20)
     said = advice(house)["disable-sip-alg"]
     assert said.state == "recommended"
     assert said.for_
@@ -84,7 +88,7 @@ def test_advice_is_withdrawn_when_a_call_drops_without_rewriting_too() -> None:
     call.dropped(102)
     _, reports = analyzed(*house.sorted())
     said = [r for r in reports if isinstance(r, Advice) and r.action == "disable-sip-alg"]
-    assert [one.state for one in said] == ["recommended", "none"]
+    assert [one.state for one in said] == ["suspected", "none"]
     assert any("dropped with nothing rewritten" in line for line in said[1].against)
     assert not said[1].commands
     assert "withdrawn for" in log_line(said[1])
@@ -124,21 +128,50 @@ def test_healthy_calls_get_no_advice(alg: str) -> None:
     assert not advice(house)
 
 
-def test_what_a_peer_is_known_for_decides_the_counterfactual() -> None:
-    peer = Line("192.168.1.10", "203.0.113.5")
-    assert peer.works_without == "unknown"
-    peer.dropped_untouched = 1
-    assert peer.works_without == "no"
-    peer.rport_asked = peer.rport_answered = True
-    assert peer.works_without == "no"  # it was seen to fail: rport is no proof against that
-    peer.completed_untouched = 1
-    assert peer.works_without == "yes"
+def line(phone: str, *seen: str) -> Line:
+    made = Line(phone, "203.0.113.5")
+    for word in seen:
+        made.observe(word, None, 1)
+    return made
 
 
-def test_rport_alone_is_a_hint_and_a_call_without_rewriting_a_proof() -> None:
-    peer = Line("192.168.1.10", "203.0.113.5")
-    peer.rport_asked = peer.rport_answered = True
-    assert peer.works_without == "yes"
-    assert not peer.shown_without
-    peer.nat_handled = 1
-    assert peer.shown_without
+@pytest.mark.parametrize(
+    ("own", "beside", "answer"),
+    [
+        ((), (), "unknown"),
+        ((words.RPORT_ASKED, words.RPORT_ANSWERED), (), "unknown"),
+        ((words.WORKS_UNTOUCHED,), (), "yes"),
+        ((words.NAT_HANDLED,), (), "yes"),
+        ((), (words.WORKS_UNTOUCHED,), "yes"),
+        ((words.DROPS_UNTOUCHED,), (), "no"),
+        ((), (words.DROPS_UNTOUCHED,), "no"),
+        ((words.FOLLOWS_PHONE,), (), "no"),
+        ((words.WORKS_UNTOUCHED, words.DROPS_UNTOUCHED), (), "unknown"),
+        ((words.DROPS_UNTOUCHED,), (words.WORKS_UNTOUCHED,), "no"),
+        ((words.WORKS_UNTOUCHED,), (words.DROPS_UNTOUCHED,), "yes"),
+        ((), (words.WORKS_UNTOUCHED, words.DROPS_UNTOUCHED), "unknown"),
+    ],
+)
+def test_what_was_seen_of_a_line_and_its_provider_decides_the_counterfactual(
+    own: tuple[str, ...], beside: tuple[str, ...], answer: str
+) -> None:
+    others = [line("192.168.1.11", *beside)]
+    assert without_alg(line("192.168.1.10", *own), others).answer == answer
+
+
+def test_the_provider_that_fills_in_rport_and_follows_the_contact_is_no_reason_to_recommend() -> (
+    None
+):
+    """The call drops with the helper and without it: rport shows where responses go only."""
+    house = House("linux")
+    register(house, 0)
+    forced(house)
+    assert advice(house)["disable-sip-alg"].state == "suspected"
+
+
+def test_two_phones_behind_two_providers_say_nothing_of_each_other() -> None:
+    house = House("linux")
+    register(house, 0)
+    works_beside(House(provider="203.0.113.99"), 0.5)
+    forced(house, at=20)
+    assert advice(house)["disable-sip-alg"].state == "suspected"

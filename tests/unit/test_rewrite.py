@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 from algwatch.compare.crossing import Crossing
-from algwatch.compare.fingerprint import JUNIPER, LINUX, PROXY, UNKNOWN, fingerprint, reason
 from algwatch.compare.differences import rewrites
+from algwatch.compare.fingerprint import JUNIPER, LINUX, PROXY, UNKNOWN, fingerprint, reason
 from algwatch.compare.rewrite import EXPECTATION, MAPPING, NORMALISED, Rewrite
 from craft import House, Outgoing, analyzed, linux_out, register, sized, untouched
 

@@ -24,7 +24,7 @@ EACH = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.RULE.id)
 
 
 def test_every_file_of_the_folder_is_in_the_list() -> None:
-    files = {path.stem for path in FOLDER.glob("*.py")} - {"__init__"}
+    files = {path.stem for path in FOLDER.glob("*/*.py")} - {"__init__"}
     assert {rule.__name__.rpartition(".")[2] for rule in RULES} == files
     assert len(RULES) == len(files)
 
@@ -113,6 +113,6 @@ def test_the_table_and_the_json_name_every_rule(capsys: pytest.CaptureFixture[st
     listed = json.loads(capsys.readouterr().out)["rules"]
     assert [r["id"] for r in listed] == [r.RULE.id for r in RULES]
     for rule in listed:
-        assert re.search(rf"^{rule['id']} +{rule['slug']} +{rule['severity']} +{rule['scope']} ",
+        assert re.search(rf"^{rule['id']} +{rule['slug']} +{rule['severity']} +{rule['subject']} ",
                          table, re.MULTILINE)  # fmt: skip
     assert find(listed[0]["slug"]) is RULES[0]

@@ -10,6 +10,7 @@ from algwatch.sip.transaction import (
     FINAL,
     FINAL_AGAIN,
     ORPHAN,
+    PROVISIONAL,
     REQUEST,
     REQUEST_AGAIN,
     TIMED_OUT,
@@ -43,7 +44,7 @@ def test_an_invite_and_its_answers_are_one_transaction_and_the_ack_to_2xx_anothe
     call.ok(2)
     call.ack(2.1)
     transactions = Transactions(100)
-    assert codes(feed(transactions, of_lan(house))) == [REQUEST, FINAL, REQUEST]
+    assert codes(feed(transactions, of_lan(house))) == [REQUEST, PROVISIONAL, FINAL, REQUEST]
     assert len(transactions.table) == 2
 
 
@@ -227,7 +228,7 @@ def test_a_clock_that_goes_backwards_loses_nothing_and_times_nothing_out() -> No
     call.ok(10)
     transactions = Transactions(100)
     events = feed(transactions, batch(house.lan))
-    assert codes(events) == [REQUEST, FINAL]
+    assert codes(events) == [REQUEST, PROVISIONAL, FINAL]
     assert not transactions.advance(ns(99))
     assert not transactions.advance(ns(1))
 

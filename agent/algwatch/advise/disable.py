@@ -31,17 +31,20 @@ class Harmed:
     def __init__(self, limit: int = LIMIT) -> None:
         self._calls: Table[str, dict[str, float]] = Table(limit)
 
-    def add(self, finding: Finding) -> bool:
-        """Note a finding; whether the harm of its line is proved: by the protocol, or by two
-        calls that are independent of each other."""
+    def add(self, finding: Finding) -> None:
+        """Note that the ALG has hurt a call."""
         calls = self._calls.get(finding.line)
         if calls is None:
             calls = {}
             self._calls.add(finding.line, calls)
         if len(calls) < LIMIT:
             calls.setdefault(finding.call_id, finding.at)
-        first = min(calls.values())
-        return finding.certain or any(at - first >= APART for at in calls.values())
+
+    def proved(self, finding: Finding) -> bool:
+        """Whether the harm of a finding's line is proved: by the protocol, or by two calls that
+        are independent of each other."""
+        times = (self._calls.get(finding.line) or {}).values()
+        return finding.certain or max(times, default=0.0) - min(times, default=0.0) >= APART
 
 
 def disable(finding: Finding, line: Line, without: Counterfactual, proved: bool) -> Advice:

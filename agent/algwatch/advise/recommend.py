@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from algwatch.advise import actions
 from algwatch.advise.advice import Advice
-from algwatch.advise.disable import Harmed, disable, speaks_against
+from algwatch.advise.disable import Harmed, disable, speaks_for
 from algwatch.base.table import Table
-from algwatch.compare.counterfactual import NO, YES, without_alg
+from algwatch.compare.counterfactual import YES, without_alg
 from algwatch.compare.line import Line, Lines
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
@@ -22,6 +22,7 @@ class Recommender:
         self._lines = lines
         self._given: Table[tuple[str, str], tuple[str, float]] = Table(LIMIT)
         self._harmed = Harmed()
+        self._harm: Table[str, Finding] = Table(LIMIT)  # the latest, by line
 
     def feed(self, findings: list[Finding]) -> list[Advice]:
         """Findings that are news."""
@@ -33,19 +34,18 @@ class Recommender:
         return [a for a in advice if self._is_news(a)]
 
     def reconsider(self, line: Line) -> list[Advice]:
-        """More is known of this line: advice that it speaks against is withdrawn, which is to give
-        it with state "none"."""
+        """More is known of this line: advice for it, and for the other phones here with the same
+        provider, is given again where its state has changed. Withdrawn advice has state "none"."""
         given = []
-        without = without_alg(line, self._lines.beside(line))
-        against = speaks_against(line, without)
-        for action, answer in ((actions.DISABLE, NO), (actions.KEEP, YES)):
-            if without.answer == answer and (action, line.name) in self._given:
-                reasons = (
-                    against
-                    if action == actions.DISABLE
-                    else ["a call of this line was seen to work with nothing rewritten"]
-                )
-                given.append(Advice(action, "none", 0.0, [], reasons, [], line.name))
+        for one in (line, *self._lines.beside(line)):
+            finding = self._harm.get(one.name)
+            if finding is not None:
+                given.append(self._disable(finding, one))
+            if (actions.KEEP, one.name) in self._given:
+                without = without_alg(one, self._lines.beside(one))
+                if without.answer == YES:
+                    why = speaks_for(one, without)
+                    given.append(Advice(actions.KEEP, "none", 0.0, [], why, [], one.name))
         return [a for a in given if self._is_news(a)]
 
     def _advised(self, finding: Finding) -> list[Advice]:
@@ -53,13 +53,18 @@ class Recommender:
             line = self._line(finding)
             if line is None or finding.where != "router":
                 return []
-            without = without_alg(line, self._lines.beside(line))
-            return [disable(finding, line, without, self._harmed.add(finding))]
+            self._harm.add(line.name, finding)
+            self._harmed.add(finding)
+            return [self._disable(finding, line)]
         return [
             Advice(action, "recommended", confidence, [finding.summary], self._against(finding),
                    [], finding.line)
             for action, confidence in actions.BY_CAUSE.get(finding.cause, ())
         ]  # fmt: skip
+
+    def _disable(self, finding: Finding, line: Line) -> Advice:
+        without = without_alg(line, self._lines.beside(line))
+        return disable(finding, line, without, self._harmed.proved(finding))
 
     def _line(self, finding: Finding) -> Line | None:
         return next((line for line in self._lines.all() if line.name == finding.line), None)
@@ -78,7 +83,7 @@ class Recommender:
         if advice.state == "none":
             if before is None or before[0] == "none":
                 return False
-        elif before is not None and before[1] >= now[1]:
+        elif before is not None and before[0] == now[0] and before[1] >= now[1]:
             return False
         self._given.add(key, now)
         return True

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+NEVER = 1 << 63  # ns
 Waiting = deque[tuple[int, T]]
 
 
@@ -29,6 +30,11 @@ class Deadlines(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    @property
+    def next(self) -> int:
+        """When the first item falls due, ns; NEVER without one."""
+        return self._queue[0][0] if self._queue else NEVER
 
     def add(self, at: int, item: T) -> None:
         queue = self._queue

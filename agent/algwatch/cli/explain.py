@@ -78,7 +78,7 @@ def explained(rule: ModuleType, width: int) -> str:
     needs = "both sides of the router" if rule.RULE.two_sided else "one side is enough"
     page = [
         fill(f"{rule.RULE.id} {rule.RULE.slug}: {title}", width),
-        fill(f"severity {rule.RULE.severity}, looks at a {rule.RULE.scope}, {needs}", width),
+        fill(f"severity {rule.RULE.severity}, looks at a {rule.RULE.subject}, {needs}", width),
     ]
     for heading, text in sections:
         indented = fill(text, width, initial_indent="  ", subsequent_indent="  ",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def add(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
-        "rules", help="list all rules", description="Lists all rules: id, slug, severity, scope."
+        "rules", help="list all rules", description="Lists all rules: id, slug, severity, subject."
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="print one JSON object")
@@ -45,7 +45,7 @@ def described(rule: ModuleType) -> dict[str, Any]:
         "id": r.id,
         "slug": r.slug,
         "severity": r.severity,
-        "scope": r.scope,
+        "subject": r.subject,
         "two_sided": r.two_sided,
         "rfc": list(r.rfc),
         "summary": r.summary,
@@ -54,8 +54,10 @@ def described(rule: ModuleType) -> dict[str, Any]:
 
 def table(width: int) -> str:
     """A line a rule, longer summaries wrapped under themselves."""
-    head = ("id", "slug", "severity", "scope", "summary")
-    rows = [(r.RULE.id, r.RULE.slug, r.RULE.severity, r.RULE.scope, r.RULE.summary) for r in RULES]
+    head = ("id", "slug", "severity", "subject", "summary")
+    rows = [
+        (r.RULE.id, r.RULE.slug, r.RULE.severity, r.RULE.subject, r.RULE.summary) for r in RULES
+    ]
     sizes = [max(len(row[i]) for row in (head, *rows)) for i in range(4)]
     lines = []
     for row in (head, *rows):
@@ -75,7 +77,7 @@ def markdown() -> str:
         "Severity is that of a finding that hurts nobody: one that may hurt is a warning, one that",
         "does is an error. Two-sided rules are silent where only one side of the router was seen.",
         "",
-        "| id | slug | severity | scope | two-sided | summary |",
+        "| id | slug | severity | subject | two-sided | summary |",
         "|---|---|---|---|---|---|",
     ]
     for rule in RULES:
@@ -83,7 +85,7 @@ def markdown() -> str:
         two = "yes" if r.two_sided else "no"
         anchor = f"{r.id}-{r.slug}".lower()
         lines.append(
-            f"| [{r.id}](#{anchor}) | {r.slug} | {r.severity} | {r.scope} | {two} | {r.summary} |"
+            f"| [{r.id}](#{anchor}) | {r.slug} | {r.severity} | {r.subject} | {two} | {r.summary} |"
         )
     for rule in RULES:
         title, sections = parts(rule)

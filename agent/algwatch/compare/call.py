@@ -58,6 +58,11 @@ class Call(Joined[DialogSet]):
         return min(s.started_at for s in self.seen)
 
     @property
+    def spoken(self) -> bool:
+        """A side saw a 2xx, or an ACK to one."""
+        return any(s is not None and s.spoken for s in self.sides)
+
+    @property
     def partial(self) -> bool:
         """No side saw its beginning."""
         return all(s.partial for s in self.seen)

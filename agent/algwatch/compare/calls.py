@@ -52,6 +52,15 @@ class Calls:
         self._ack_wait: Deadlines[Answer] = Deadlines(ACK_WAIT + SECOND, room, self._living_answers)
         self._evicted: list[Call] = []
 
+    @property
+    def due(self) -> int:
+        """ns; advance() does nothing before it."""
+        if self._evicted:
+            return 0
+        queues = (self._soon, self._confirmed, self._settle, self._linger, self._challenged,
+                  self._unanswered)  # fmt: skip
+        return min(self._ack_wait.next, *[queue.next for queue in queues])
+
     def feed(self, steps: list[Step]) -> None:
         """Steps of one side, in order. Moments come from advance, when both sides are there."""
         get = self.table.get

@@ -32,6 +32,18 @@ def is_outbound(lan: Sighting, wan: Sighting) -> bool:
 UNTOUCHED: frozenset[str] = frozenset()
 
 
+class Entry:
+    """inside: LAN address and port (18 bytes). first_at, last_at: ns, the first and the latest
+    packet of the phone; answered_at: ns, the latest packet that came in through it, 0 = none."""
+
+    __slots__ = ("answered_at", "first_at", "inside", "last_at")
+
+    def __init__(self, inside: bytes, at: int) -> None:
+        self.inside = inside
+        self.first_at = self.last_at = at
+        self.answered_at = 0
+
+
 class Crossing:
     """lan, wan: the copies; one is None where the other never came within the window. entered,
     left: the same in the order of travel; of an unpaired one the copy that there is.
@@ -40,12 +52,14 @@ class Crossing:
     but the addresses of its flow pair. headers: what was rewritten as the mapping says;
     seen_before: and nothing else, as in a message of this kind that was read before.
     expected: an inbound message's LAN destination by the NAT mapping, where it is known and
-    differs from the real one (18 bytes), else None. changes: see compare.differences.rewrites.
+    differs from the real one (18 bytes), else None. mapping, used_at: of an unpaired inbound one the
+    mapping that it came for, and when (ns) the phone had used that last; None and 0 where there
+    was none. changes: see compare.differences.rewrites.
     """
 
     __slots__ = ("changes", "entered", "expected", "flow_pair", "headers", "lan", "left",
-                 "matched_by", "outbound", "rewritten", "seen_before", "translated",
-                 "wan")  # fmt: skip
+                 "mapping", "matched_by", "outbound", "rewritten", "seen_before", "translated",
+                 "used_at", "wan")  # fmt: skip
 
     def __init__(
         self,
@@ -66,6 +80,8 @@ class Crossing:
         self.flow_pair = flow_pair
         self.expected: bytes | None = None
         self.changes: list[Rewrite] | None = None
+        self.mapping: Entry | None = None
+        self.used_at = 0
         self.rewritten = self.translated = self.seen_before = False
         self.headers = UNTOUCHED
 

@@ -11,6 +11,7 @@ from algwatch.base import address
 from algwatch.base.native.layout import ACK, BYE, INVITE, OPTIONS, REGISTER
 from algwatch.base.sighting import AT, METHOD, STATUS, Sighting
 from algwatch.base.table import Table
+from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.flow_pair import FlowPair
 from algwatch.sip.message import Message, reach
@@ -31,6 +32,11 @@ WORKS_UNTOUCHED = "works-untouched"  # an incoming call with a private Contact l
 DROPS_UNTOUCHED = "drops-untouched"  # such a call dropped
 WORKS_REWRITTEN = "works-rewritten"  # a call lived with something rewritten
 REWRITTEN = "rewritten"  # the router rewrote a message of this line
+
+
+def _is_answered(call: Call | None) -> bool:
+    """The ACK to a refusal goes where the INVITE went, and shows nothing of the Contact."""
+    return call is not None and call.spoken
 
 
 class Observation:
@@ -120,8 +126,8 @@ class Lines:
         if line is not None:
             line.observe(KEEPALIVE, None, at)
 
-    def feed(self, crossing: Crossing) -> None:
-        """Learn from a crossing with both copies."""
+    def feed(self, crossing: Crossing, call: Call | None) -> None:
+        """Learn from a crossing with both copies; call: that it belongs to."""
         pair = crossing.flow_pair
         if pair is None:
             return
@@ -143,7 +149,7 @@ class Lines:
         elif not status and not crossing.outbound:
             if method == OPTIONS:
                 self.of(pair).observe(KEEPALIVE, crossing.entered)
-            elif method in IN_DIALOG and crossing.expected is None:
+            elif method in IN_DIALOG and crossing.expected is None and _is_answered(call):
                 line = self.of(pair)
                 # Where the router itself has a private address (CGNAT, a provider's own network)
                 # the request may have gone to the Contact that the ALG wrote.

@@ -5,24 +5,12 @@ from __future__ import annotations
 from algwatch.base import address
 from algwatch.base.sighting import AT, FLOW, Sighting
 from algwatch.base.table import Table
-from algwatch.compare.crossing import Crossing
+from algwatch.compare.crossing import Crossing, Entry
 from algwatch.compare.flow_pair import FlowPair
 from algwatch.sip.timers import SECOND
 
 # An entry of the stock kernel lives at least 60 s (unreplied UDP); younger ones are still there.
 LIFETIME = 60 * SECOND
-
-
-class Entry:
-    """inside: LAN address and port (18 bytes). first_at, last_at: ns, the first and the latest
-    packet of the phone; answered_at: ns, the latest packet that came in through it, 0 = none."""
-
-    __slots__ = ("answered_at", "first_at", "inside", "last_at")
-
-    def __init__(self, inside: bytes, at: int) -> None:
-        self.inside = inside
-        self.first_at = self.last_at = at
-        self.answered_at = 0
 
 
 class Mappings:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from algwatch.base.deadlines import NEVER
 from algwatch.base.native.layout import ROW_OUTGOING
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import (
@@ -69,6 +70,11 @@ class Pairing:
     @property
     def pending(self) -> bool:
         return bool(self._waiting[0] or self._waiting[1])
+
+    @property
+    def due(self) -> int:
+        """ns; advance() does nothing before it."""
+        return min([side[0].row[AT] + WINDOW for side in self._waiting if side], default=NEVER)
 
     def feed(self, side: int, seen: list[Sighting]) -> list[Crossing]:
         """Sightings of one side (LAN or WAN) in capture order; crossings that are complete now."""
@@ -144,6 +150,10 @@ class Pairing:
                 continue  # not the only ones: the others are not here
             if partner is None:
                 crossing = alone(copy, bool(copy.row[BITS] & ROW_OUTGOING))
+                if not crossing.outbound and crossing.wan is not None:
+                    known = self.mappings.of(copy.destination, copy.source)
+                    crossing.mapping = known
+                    crossing.used_at = known.last_at if known is not None else 0
                 if copy.side == LAN:
                     self.lan_only += 1
                 elif self._is_unsolicited(copy):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from algwatch.base.deadlines import NEVER
 from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.sighting import CALL
 from algwatch.base.table import Table
@@ -99,7 +100,12 @@ class Registrations:
             for key in other.keys:
                 self.table[key] = one
 
-    def due(self, now: int) -> list[Registered]:
+    @property
+    def due(self) -> int:
+        """ns; changed() finds nothing before it."""
+        return min([queue[0][0] for queue in self._due if queue], default=NEVER)
+
+    def changed(self, now: int) -> list[Registered]:
         """Registrations whose outcome has changed for good or bad and is known by now (ns)."""
         found: list[Registered] = []
         for queue in self._due:
@@ -128,6 +134,6 @@ class Registrations:
 
     def _failed(self, one: Registered) -> Exchange | None:
         near = one.near
-        if near.transaction.request is None:
+        if near.failed is None or near.failed.request is None:
             return None
-        return self._exchanges.made(near.transaction, near.side)
+        return self._exchanges.made(near.failed, near.side)

@@ -10,7 +10,8 @@ from algwatch.compare.captured import Captured
 from algwatch.compare.counterfactual import Counterfactual, needs_alg, without_alg
 from algwatch.compare.joined import Joined
 from algwatch.compare.line import Line, Lines
-from algwatch.compare.mapping import Entry, Mappings
+from algwatch.compare.crossing import Entry
+from algwatch.compare.mapping import Mappings
 
 T = TypeVar("T")
 

@@ -12,6 +12,9 @@ from algwatch.diagnose.known import Known
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message
 from algwatch.sip.target import wrong_route, wrong_uri
+from algwatch.sip.timers import SECOND
+
+SURE = 30 * SECOND  # no NAT forgets a mapping that was used so lately
 
 
 class Reading:
@@ -52,8 +55,9 @@ def ack_misrouted(call: Call, known: Known) -> Reading | None:
         return Reading("router", cause.ALG, f"{what}, which the router had written")
     if wan.ack.source == wan.request.source:
         return None
-    mapping = known.mapping(wan.ack.destination, wan.ack.source)
-    if mapping is not None and mapping.first_at <= wan.ack.row[AT]:
+    stopped = call.unpaired.get("ACK")
+    used_at = stopped.used_at if stopped is not None else 0
+    if wan.ack.row[AT] - used_at < SURE:
         return None
     if ack.src == invite.src:
         came = f"port {ack.sport} of {ack.src}, the INVITE from port {invite.sport}"
@@ -73,8 +77,10 @@ def ack_beyond(call: Call) -> Reading | None:
     if not wrong:
         return None
     if _misaddressed(lan):
-        return Reading("phone", cause.PHONE, wrong)
-    return Reading("router", cause.ALG, f"{wrong}; the phone had sent it right")
+        return Reading("phone", cause.PHONE, f"the ACK left the router, but {wrong}")
+    return Reading(
+        "router", cause.ALG, f"the router sent the ACK on, but {wrong}; the phone had it right"
+    )
 
 
 def _misaddressed(d: Dialog | None) -> str:

@@ -11,12 +11,12 @@ from algwatch.sip.transaction import FINAL, REQUEST, TIMED_OUT, Event, Transacti
 
 
 class Registration:
-    """call: hash of the Call-ID; side. transaction: of the latest REGISTER, with its request and
-    response; status: of the latest final response, 0 while there is none; silent: Timer F of the
+    """call: hash of the Call-ID; side. transaction: of the latest REGISTER; failed: of the latest
+    one that failed, with its request and response; status: of the latest final response, 0 while there is none; silent: Timer F of the
     latest one has passed. accepted_at: ns, the latest 2xx. rounds: challenges since the last 2xx
     or the last silence. started_at, last_at: ns. unsolicited: see sip/unsolicited.py."""
 
-    __slots__ = ("accepted_at", "call", "last_at", "rounds", "side", "silent", "started_at",
+    __slots__ = ("accepted_at", "call", "failed", "last_at", "rounds", "side", "silent", "started_at",
                  "status", "transaction", "unsolicited")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int, transaction: Transaction) -> None:
@@ -24,6 +24,7 @@ class Registration:
         self.side = side
         self.started_at = self.last_at = at
         self.transaction = transaction
+        self.failed: Transaction | None = None
         self.status = self.rounds = self.accepted_at = 0
         self.silent = False
         self.unsolicited = transaction.unsolicited
@@ -65,11 +66,16 @@ class Registrations:
             r.transaction = t
             r.last_at = row[AT]
             return r, code
-        if r is None or t is not r.transaction:
+        if r is None:
             return None
         if code == FINAL:
+            if row[STATUS] >= 300:
+                r.failed = t
             self._answered(r, row)
         elif code == TIMED_OUT:
+            if t is not r.transaction and r.transaction.final_at:
+                return None  # another one was answered meanwhile
+            r.failed = t
             r.silent = True
             r.rounds = 0
         else:

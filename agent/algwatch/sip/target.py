@@ -5,12 +5,16 @@ from __future__ import annotations
 
 from algwatch.sip.message import Address, Message, to_text
 
-LOOSE = b";lr"
+LOOSE = b"lr"
 
 
 def endpoint(host: str, port: int, user: bytes = b"") -> tuple[str, int, bytes]:
     """To compare; a missing port counts as 5060."""
     return host.lower().strip("[]"), port or 5060, user
+
+
+def _is_loose(route: Address) -> bool:
+    return any(p.split(b"=")[0].strip() == LOOSE for p in route.uri_params.lower().split(b";"))
 
 
 def remote_target(answer: Message) -> Address | None:
@@ -25,7 +29,7 @@ def wrong_uri(ack: Message, answer: Message) -> str:
     if target is None or target.is_star:
         return ""
     routes = answer.record_routes
-    if routes and LOOSE not in routes[-1].uri_params.lower():
+    if routes and not _is_loose(routes[-1]):
         return ""
     has = endpoint(ack.request_host, ack.request_port, ack.request_user)
     return "" if has == endpoint(target.host, target.port, target.user) else to_text(target.uri)
@@ -35,7 +39,7 @@ def wrong_route(ack: Message, answer: Message) -> str:
     """The route set that an ACK of the caller should have had, as text; "" when it has it: the
     Record-Route of the 2xx in reverse order."""
     wanted = [endpoint(r.host, r.port) for r in reversed(answer.record_routes)]
-    if not wanted or LOOSE not in answer.record_routes[-1].uri_params.lower():
+    if not wanted or not _is_loose(answer.record_routes[-1]):
         return ""
     has = [endpoint(r.host, r.port) for r in ack.routes]
     if has == wanted:

@@ -110,6 +110,11 @@ class Transactions:
         self._young: Deadlines[Transaction] = Deadlines(T4, 2 * limit, self._living)
         self._waiting: Deadlines[Transaction] = Deadlines(TIMER_B, 2 * limit, self._living)
 
+    @property
+    def due(self) -> int:
+        """ns; advance() does nothing before it."""
+        return min(self._young.next, self._waiting.next)
+
     def feed(self, batch: Batch, keep: bool, other: list[Seen]) -> list[Event]:
         """The events of this batch; rows that are not SIP are appended to other. keep: all
         messages that are no duplicates become batch.sightings, in order."""

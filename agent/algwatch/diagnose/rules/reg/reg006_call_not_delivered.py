@@ -50,11 +50,11 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         return
     invite = crossing.wan
     ends = invite.ends
-    mapping = known.mapping(invite.destination, invite.source)
+    mapping = crossing.mapping
     line, why, so = None, cause.ROUTER, "nothing shows for which phone it was"
     if mapping is not None:
         line = known.line_of(mapping.inside[:16], invite.packed_ends[:16])
-        idle = invite.row[AT] - mapping.last_at
+        idle = invite.row[AT] - crossing.used_at
         so = f"its mapping was used {idle / SECOND:.0f} s before"
         if idle >= IDLE:
             why = cause.NAT_TIMEOUT
