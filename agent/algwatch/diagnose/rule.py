@@ -39,7 +39,9 @@ class Rule:
             severity = self.severity
         first = evidence[0]
         return Finding(self.id, self.slug, severity, where, harm, call_id, first.side, first.at,
-                       summary, evidence, f"{self.id}/{key}", fingerprint=fingerprint)  # fmt: skip
+                       summary, evidence, f"{self.id}/{key}", fingerprint=fingerprint,
+                       cause="capture" if self.scope == CAPTURE else "",
+                       symptom=self.id in ("DLG001", "TXN001"))  # fmt: skip
 
 
 def evidence(copy: Sighting, observed: str, expected: str = "") -> Evidence:
