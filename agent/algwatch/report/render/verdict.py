@@ -202,10 +202,10 @@ class Verdict:
         if short:
             why = f"{several(short, 'packet')} {_were(short)} cut off by the capture."
             reasons.append((why, f"Capture whole packets: {HOW}."))
-        if not capture["sip_messages"]:
+        if not capture.get("sip_messages"):
             return [*reasons, _nothing_read(capture)]
-        alone = crossings["lan_only"] + crossings["wan_only"]
-        if capture["lan"] and capture["wan"] and not crossings["paired"]:
+        alone = crossings.get("lan_only", 0) + crossings.get("wan_only", 0)
+        if capture.get("lan") and capture.get("wan") and not crossings.get("paired"):
             reasons.append((NO_PAIR, BOTH))
         elif alone:
             why = f"{several(alone, 'message')} {_were(alone)} seen on one side of the router only."
@@ -230,7 +230,7 @@ class Verdict:
         if on:
             text += f"; {'it' if one else several(on, 'call')} had not ended when the capture did"
         reasons = [(f"{text}.", "")]
-        if not counts["crossings"]["paired"]:
+        if not counts["crossings"].get("paired"):
             reasons.append((ONE_SIDE, ""))
         return reasons
 
