@@ -1,8 +1,8 @@
 """The golden captures: one function a behaviour, and the verdict that the specification demands.
 
-The verdict (`must`, `must_not`, `advice`, `state`) is written by hand from the diagnosis catalogue and the
-harm taxonomy. What the program prints is recorded beside it (expected.json), and never the other
-way round: a case whose verdict does not hold cannot be accepted.
+The verdict (`must`, `must_not`, `advice`, `state`) is written by hand from the diagnosis catalogue
+and the harm taxonomy. What the program prints is recorded beside it (expected.json), and never the
+other way round: a case whose verdict does not hold cannot be accepted.
 """
 
 from __future__ import annotations

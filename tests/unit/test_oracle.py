@@ -49,7 +49,7 @@ STATES = {
     "MichalCab-ISA__hodinovy_rozhovor_s_filipem.pcap.json": "cannot-tell",  # ends before the ACK
     "arkime__gtp-iphone.pcap.json": "cannot-tell",  # no SIP outside GTP-U
     "sip-capture__sip-i.pcap.json": "cannot-tell",  # an INVITE, and the capture ends
-    "suricata-verify__public-cloudshark-sip-s0.pcap.json": "cannot-tell",  # ends while the second call rings
+    "suricata-verify__public-cloudshark-sip-s0.pcap.json": "cannot-tell",  # one still rings
     "suricata-verify__sip-body-large.pcap.json": "cannot-tell",  # an INVITE that cannot be read
     "suricata-verify__sip-sdp_sdp.pcap.json": "cannot-tell",  # ends at the 2xx
     "suricata-verify__sip_compact_form.pcap.json": "cannot-tell",  # one INVITE
