@@ -8,7 +8,8 @@ from algwatch.base.table import Table
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import Finding
 from algwatch.report.render.ladder import Ladder
-from algwatch.report.render.story import HARMS, Brief, named_registration
+from algwatch.report.render.sentences import Brief, named_registration
+from algwatch.report.render.story import HARMS
 from algwatch.report.render.verdict import Verdict
 
 FINDINGS = 20  # findings of one call, and of all that is not about a call, that are kept

@@ -14,7 +14,8 @@ from algwatch.report.render import status
 from algwatch.report.render.collected import Collected
 from algwatch.report.render.ladder import Ladder, Outside
 from algwatch.report.render.ladder_text import ladder_lines
-from algwatch.report.render.story import Brief, call_story, several
+from algwatch.report.render.sentences import Brief, several
+from algwatch.report.render.story import call_story
 from algwatch.report.render.terminal import Terminal, speaks_unicode
 from algwatch.report.render.verdict import CANNOT_TELL, FINE, HURTS
 

@@ -16,7 +16,7 @@ from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.report.render import status
-from algwatch.report.render.story import (
+from algwatch.report.render.sentences import (
     Brief,
     listed,
     named_call,
@@ -40,6 +40,7 @@ DEAD = "dead"
 OPEN = "open"  # nobody knows
 
 Reason = tuple[str, str]  # why, and what to do next ("" where the advice or nothing says it)
+NOTHING: Reason = ("", "")
 
 WAIT = "Capture from before the call until 32 s after its last message."
 BOTH = "Capture both sides on the router itself at the same time, which has one clock."
@@ -132,9 +133,10 @@ class Verdict:
         if call.unsolicited:
             self.unsolicited += 1
             return
-        reason = named_call(call), _after_call(call)
-        knows = call.outcome != "unknown"
-        self.calls.add(call.call_id, _grade(call), call.call_id, reason, knows)
+        grade = _grade(call)
+        told = grade in (DEAD, OPEN)  # most calls end well: a sentence about each would be in vain
+        reason = (named_call(call), _after_call(call)) if told else NOTHING
+        self.calls.add(call.call_id, grade, call.call_id, reason, call.outcome != "unknown")
 
     def _on_registration(self, registration: RegistrationSummary) -> None:
         """Of one address of record the latest word counts, whoever has answered."""
@@ -142,7 +144,9 @@ class Verdict:
             return
         outcome = registration.outcome
         grade = {"accepted": WELL, "unknown": OPEN}.get(outcome, DEAD)
-        reason = named_registration(registration), _after_registration(registration)
+        reason = NOTHING
+        if grade != WELL:
+            reason = named_registration(registration), _after_registration(registration)
         self.registrations.add(
             registration.aor, grade, registration.call_id, reason, outcome != "unknown"
         )
