@@ -1,4 +1,4 @@
-"""What the daemon says on the router itself, for the log or for a program."""
+"""The daemon's lines on the router itself, for the log or for a program."""
 
 from __future__ import annotations
 

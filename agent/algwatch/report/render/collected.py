@@ -1,4 +1,4 @@
-"""Collected: what the pipeline said, as much of it as the text for people shows. Bounded."""
+"""Collected: as much of the reports as the text for people shows. Bounded."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Collected:
         return [*self._failed.values(), *self._accepted.values(), *more]
 
     def _let_go(self) -> None:
-        """What is kept of calls that the ladder did not keep."""
+        """Forget the calls that the ladder did not keep."""
         of = self.ladder.of
         self.calls = {i: c for i, c in self.calls.items() if of(i)}
         for call_id in [i for i in self.findings if i and not of(i)]:

@@ -40,7 +40,7 @@ WITHIN_A_CALL = (PRACK, UPDATE, INFO, NOTIFY, REFER)
 CROSSED = "crossed"  # both copies were seen
 LONELY = "lonely"  # one copy, and the other never came (or there is only one side)
 
-# What a ladder shows of the ACK to a 2xx.
+# The ACK to a 2xx, as a ladder shows it.
 DELIVERED = "delivered"  # it crossed the router to where it belongs, or the only side has it
 STOPPED = "stopped"  # it is there, and never crossed, or went to another port
 MISSING = "missing"  # it is not there
@@ -117,7 +117,7 @@ class CallLadder:
 
     @property
     def ack(self) -> str:
-        """Of the ACK to the latest 2xx of an INVITE: DELIVERED, STOPPED or MISSING; "" where there
+        """The ACK to the latest 2xx of an INVITE: DELIVERED, STOPPED or MISSING; "" where there
         is no such 2xx, or not all messages are shown."""
         answers = [s for s in self.steps if s.method == INVITE and 200 <= s.status < 300]
         if not answers:

@@ -67,7 +67,7 @@ def named_call(call: CallSummary) -> str:
         return f"{who} was answered and then dropped."
     if call.outcome == "ongoing":
         return f"{who} was not decided when the capture ended."
-    return f"It cannot be told from what was captured how {_lower(who)} ended."
+    return f"The outcome of {_lower(who)} cannot be told from this capture."
 
 
 def named_registration(registration: RegistrationSummary) -> str:

@@ -17,8 +17,8 @@ OUTCOMES = {
     "dropped": "The call was answered and then dropped",
     "cancelled": "The call was cancelled before anybody answered",
     "unanswered": "Nobody ever answered the INVITE",
-    "ongoing": "The call goes on at the end of what was captured",
-    "unknown": "What became of the call cannot be told from what was captured",
+    "ongoing": "The call goes on at the end of the capture",
+    "unknown": "The outcome of the call cannot be told from this capture",
 }
 DROPPED = {
     DELIVERED: ", although its ACK was seen to pass",
@@ -73,7 +73,7 @@ def _blame(outcome: str, hurting: list[Brief]) -> str:
 
 
 def _changes(ladder: CallLadder, two_sided: bool, harm: str, unclear: bool) -> str:
-    """What the router did to the call. unclear: nothing shows that it did no harm."""
+    """The changes that the router made. unclear: nothing shows that they did no harm."""
     if not two_sided:
         return "; only one side was captured, so what the router changed is not known"
     if not ladder.paired:

@@ -32,7 +32,7 @@ WHY = 6  # sentences
 KEPT = 256  # findings, calls and registrations of each kind that are remembered
 ADVICE = 64
 
-# What became of a call or a registration, as far as a verdict cares.
+# The end of a call or a registration, as far as a verdict cares.
 WELL = "well"
 DECLINED = "declined"  # refused for a reason that is no fault
 GOES_ON = "goes on"  # and was acknowledged
@@ -54,7 +54,7 @@ ONE_SIDE = "Only one side of the router was captured, so what the router changed
 
 
 class Tally:
-    """What became of calls or registrations: the latest word on each, and how many of each kind.
+    """Calls or registrations: the latest word on each, and how many there are of each kind.
     Bounded: the oldest of a kind is forgotten, and then counts once more if it is heard of again.
     """
 
@@ -99,7 +99,6 @@ class Verdict:
         self.doubtful = False
         self.calls = Tally()
         self.registrations = Tally()
-        self.unsolicited = 0
         self._advice = InForce(ADVICE)
         self._findings: dict[str, Table[str, Brief]] = {
             HURTS: Table(KEPT), "latent": Table(KEPT), "capture": Table(KEPT)
@@ -131,7 +130,6 @@ class Verdict:
 
     def _on_call(self, call: CallSummary) -> None:
         if call.unsolicited:
-            self.unsolicited += 1
             return
         grade = _grade(call)
         told = grade in (DEAD, OPEN)  # most calls end well: a sentence about each would be in vain
@@ -139,7 +137,7 @@ class Verdict:
         self.calls.add(call.call_id, grade, call.call_id, reason, call.outcome != "unknown")
 
     def _on_registration(self, registration: RegistrationSummary) -> None:
-        """Of one address of record the latest word counts, whoever has answered."""
+        """The latest word on an address of record counts, whoever has answered."""
         if registration.unsolicited:
             return
         outcome = registration.outcome
@@ -199,7 +197,7 @@ class Verdict:
         return reasons + self.calls.reasons(DEAD, told) + self.registrations.reasons(DEAD, told)
 
     def _unclear(self, counts: dict[str, dict[str, int]]) -> list[Reason]:
-        """What keeps this capture from an all-clear."""
+        """Reasons against an all-clear."""
         capture, crossings = counts["capture"], counts["crossings"]
         reasons = [(f.summary, f.next_step or BOTH) for f in self._findings["capture"].values()]
         short = capture.get("truncated", 0)
