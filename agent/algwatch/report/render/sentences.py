@@ -43,8 +43,8 @@ def cut(text: str, most: int) -> str:
 
 
 def quoted(text: str) -> str:
-    """Text from the wire inside a sentence of ours."""
-    return f'"{cut(text, NAME)}"'
+    """A name from the wire inside a sentence of ours."""
+    return f'"{cut(text, NAME)}"' if text else "somebody"
 
 
 def several(number: int, noun: str) -> str:

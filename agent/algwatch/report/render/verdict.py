@@ -157,9 +157,9 @@ class Verdict:
         ]
         if reasons := self._hurting():
             self.state = HURTS
-        elif reasons := self._unclear(counts):
+        elif (doubts := self._doubts(counts)) or self._undecided():
             self.state = CANNOT_TELL
-            reasons = latent + reasons
+            reasons = doubts + latent + self._undecided()
         else:
             self.state = FINE
             self.doubtful = bool(latent)
@@ -196,26 +196,29 @@ class Verdict:
         told = frozenset(f.call_id for f in found)
         return reasons + self.calls.reasons(DEAD, told) + self.registrations.reasons(DEAD, told)
 
-    def _unclear(self, counts: dict[str, dict[str, int]]) -> list[Reason]:
-        """Reasons against an all-clear."""
+    def _doubts(self, counts: dict[str, dict[str, int]]) -> list[Reason]:
+        """Reasons to trust neither an all-clear nor a finding of this capture."""
         capture, crossings = counts["capture"], counts["crossings"]
         reasons = [(f.summary, f.next_step or BOTH) for f in self._findings["capture"].values()]
-        short = capture.get("truncated", 0)
-        if short:
+        told = bool(reasons)
+        if short := capture.get("truncated", 0):
             why = f"{several(short, 'packet')} {_were(short)} cut off by the capture."
             reasons.append((why, f"Capture whole packets: {HOW}."))
         if not capture.get("sip_messages"):
             return [*reasons, _nothing_read(capture)]
         alone = crossings.get("lan_only", 0) + crossings.get("wan_only", 0)
         if capture.get("lan") and capture.get("wan") and not crossings.get("paired"):
-            reasons.append((NO_PAIR, BOTH))
+            if not told:
+                reasons.append((NO_PAIR, BOTH))
         elif alone:
             why = f"{several(alone, 'message')} {_were(alone)} seen on one side of the router only."
             reasons.append((why, CROSSES))
-        reasons += self.calls.reasons(OPEN) + self.registrations.reasons(OPEN)
-        if not self.calls.total and not self.registrations.total and (NO_PAIR, BOTH) not in reasons:
+        if not reasons and not self.calls.total and not self.registrations.total:
             reasons.append((NO_CALL, "Capture while a phone registers and makes a call."))
         return reasons
+
+    def _undecided(self) -> list[Reason]:
+        return self.calls.reasons(OPEN) + self.registrations.reasons(OPEN)
 
     def _fine(self, counts: dict[str, dict[str, int]]) -> list[Reason]:
         calls, registrations = self.calls.total, self.registrations.total
@@ -280,6 +283,8 @@ def _nothing_read(capture: dict[str, int]) -> Reason:
     kinds = {"tls": "of TLS", "stun": "of STUN", "fragments": "in fragments", "not_ip": "not IP",
              "other": "of other kinds, such as RTP"}  # fmt: skip
     were = [f"{capture[name]} {what}" for name, what in kinds.items() if capture.get(name)]
+    if capture.get("truncated"):
+        were = []  # nobody knows
     of = f" ({', '.join(were)})" if were else ""
     how = f"Capture SIP on its own port, which --ports names too: {HOW}."
     if capture.get("tls"):
