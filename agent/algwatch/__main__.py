@@ -33,7 +33,8 @@ def _with_argparse(argv: list[str]) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one verb; argv without the program's name. Returns the exit status 0, 1 or 2."""
+    """Run one verb; argv without the program's name. Returns the exit status: 0, and of
+    analyze also 1 (something hurts) and 3 (cannot tell); 2 for bad usage and unreadable input."""
     words = sys.argv[1:] if argv is None else argv
     try:
         if words[:1] == ["run"]:

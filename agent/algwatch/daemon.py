@@ -12,11 +12,12 @@ import signal
 import struct
 import sys
 import time
+from collections.abc import Sequence
 from types import FrameType
 from typing import IO
 
 from algwatch import __version__
-from algwatch.advise.advice import Advice
+from algwatch.advise.advice import Advice, InForce
 from algwatch.base.clock import PacketClock
 from algwatch.base.native.layout import ROW
 from algwatch.base.native.rows import Counts
@@ -25,9 +26,8 @@ from algwatch.base.report import Report
 from algwatch.capture.filter import FilterError
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import DISORDER, LAG, LiveTap, TapError
-from algwatch.compare.summary import CallSummary
 from algwatch.config import Config
-from algwatch.diagnose.finding import Evidence, Finding
+from algwatch.diagnose.finding import Finding
 from algwatch.pipeline import Pipeline
 from algwatch.report.console import Console
 
@@ -81,7 +81,7 @@ class Daemon:
         self._publisher = publisher
         self._health_interval = health_interval
         self._started = time.monotonic()
-        self._advice: dict[tuple[str, str], Advice] = {}
+        self._advice = InForce(MAX_ADVICE)
         self._stopping = False
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -201,24 +201,26 @@ class Daemon:
                 f"{live.name} is back" if was_away else f"{live.name} went away: waiting for it"
             )
 
-    def _tell(self, reports: list[Report]) -> None:
-        said = False
+    def _tell(self, reports: Sequence[Report]) -> None:
+        shift = self._clock.shift / 1e9
+        advised = False
         for report in reports:
-            if self._clock.shift:
-                report = on_the_wall(report, self._clock)
+            if shift:  # to what the wall clock says now
+                report.shift(shift)
             self._console.report(report)
-            if isinstance(report, Advice):
-                key = (report.action, report.subject)
-                self._advice.pop(key, None)
-                if report.state != "none":
-                    self._advice[key] = report
-                if len(self._advice) > MAX_ADVICE:
-                    del self._advice[next(iter(self._advice))]
-                said = True
-            elif isinstance(report, Finding) and self._publisher is not None:
-                self._publisher.finding(report)
-        if said and self._publisher is not None:
-            self._publisher.advice(list(self._advice.values())[::-1])  # the newest first
+            take = getattr(self, f"_on_{report.kind}", None)
+            if take is not None:
+                take(report)
+            advised = advised or report.kind == Advice.kind
+        if advised and self._publisher is not None:
+            self._publisher.advice(self._advice.all()[::-1])  # the newest first
+
+    def _on_advice(self, advice: Advice) -> None:
+        self._advice.feed(advice)
+
+    def _on_finding(self, finding: Finding) -> None:
+        if self._publisher is not None:
+            self._publisher.finding(finding)
 
     def health(self) -> dict[str, object]:
         """As in docs/wire.md."""
@@ -241,32 +243,6 @@ class Daemon:
             "rule_failures": dict(self._pipeline.failures),
             **self._pipeline.counts(),
         }
-
-
-def on_the_wall(report: Report, clock: PacketClock) -> Report:
-    """A report whose times are what the wall clock says now, not what it said at the start."""
-    if isinstance(report, CallSummary):
-        report.start, report.end = clock.wall(report.start), clock.wall(report.end)
-    if not isinstance(report, Finding):
-        return report
-    looks = [
-        Evidence(e.side, clock.wall(e.at), e.observed, e.expected, e.payload)
-        for e in report.evidence
-    ]
-    return Finding(
-        report.rule,
-        report.slug,
-        report.severity,
-        report.where,
-        report.harm,
-        report.call_id,
-        report.side,
-        clock.wall(report.at),
-        report.summary,
-        looks,
-        report.key,
-        report.fingerprint,
-    )
 
 
 def tidy_by_the_clock() -> None:

@@ -102,7 +102,7 @@ def analyze(lan: Path, wan: Path) -> dict[str, Any]:
     done = subprocess.run(
         [*argv, "--lan", str(lan), "--wan", str(wan)], capture_output=True, text=True, check=False
     )
-    if done.returncode not in (0, 1):
+    if done.returncode not in (0, 1, 3):
         raise RuntimeError(f"algwatch analyze: status {done.returncode}: {done.stderr.strip()}")
     verdict: dict[str, Any] = json.loads(done.stdout)
     return verdict | {"exit": done.returncode}

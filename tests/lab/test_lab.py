@@ -13,7 +13,7 @@ import pytest
 from .agent import verdict_of
 from .conftest import RUNS, Lab, Played
 from .scenarios import SCENARIOS
-from .truth import HURTS, Score, judge
+from .truth import Score, judge
 
 IDS = [f"{number}:{n}" for n, (number, _) in enumerate(RUNS)]
 EACH = pytest.mark.parametrize("index", range(len(RUNS)), ids=IDS)
@@ -35,8 +35,6 @@ def test_what_analyze_says_about_the_recording_is_the_truth(lab: Lab, index: int
     played = lab.runs[index]
     verdict = played.analyzed()
     assert not score_of(played, verdict).faults
-    hurts = any(f["harm"] in HURTS for f in verdict["findings"])
-    assert verdict["exit"] == (1 if hurts else 0)
 
 
 @EACH

@@ -9,7 +9,7 @@ import pytest
 
 from .run import analyze
 from .scenarios import SCENARIOS
-from .truth import HURTS, judge
+from .truth import judge
 
 RECORDED = Path(__file__).resolve().parents[1] / "golden" / "lab"
 
@@ -24,5 +24,3 @@ def test_the_verdict_on_a_recorded_run_is_the_truth(number: str) -> None:
     facts = json.loads((folder / "facts.json").read_text())
     verdict = analyze(folder / "lan.pcap", folder / "wan.pcap")
     assert not judge(SCENARIOS[number].truth, facts, verdict).faults
-    hurts = any(f["harm"] in HURTS for f in verdict["findings"])
-    assert verdict["exit"] == (1 if hurts else 0)

@@ -34,6 +34,8 @@ VERDICT: dict[str, Any] = {
     ],
     "advice": [{"action": "disable-sip-alg", "state": "recommended"}],
     "calls": [{"call_id": "drawn@10.1.2.3", "outcome": "dropped", "ack": "missing"}],
+    "verdict": {"state": "hurts", "why": ["the ACK arrived at another port"], "next": ""},
+    "exit": 1,
 }
 TRUTH = SCENARIOS["6b-on"].truth
 
@@ -61,9 +63,11 @@ def test_the_true_verdict_has_no_fault() -> None:
         (("advice", 0, "state"), "suspected", "missing advice: disable-sip-alg"),
         (("calls", 0, "outcome"), "completed", "truly dropped"),
         (("calls", 0, "call_id"), "stranger", "a call that was not made"),
+        (("verdict", "state"), "fine", "state fine, truly hurts"),
+        (("exit",), 0, "exit status 0 with the state hurts"),
     ],
 )
-def test_one_wrong_word_is_a_fault(path: tuple[Any, ...], value: str, fault: str) -> None:
+def test_one_wrong_word_is_a_fault(path: tuple[Any, ...], value: Any, fault: str) -> None:
     verdict: Any = copy.deepcopy(VERDICT)
     at = verdict
     for step in path[:-1]:

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 HURTS = ("observed", "certain")
+EXIT = {"fine": 0, "hurts": 1, "cannot-tell": 3}
 _IPV4 = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
 _PSEUDONYM = re.compile(r"c-[0-9a-f]{12}")
 
@@ -57,6 +58,7 @@ class Truth:
         self.any_of = any_of.split()
         self.may_advise = may_advise.split()
         self.outcome, self.ack = ("dropped", "missing") if dropped else ("completed", "seen")
+        self.state = "hurts" if dropped else "fine"
 
 
 class Score:
@@ -87,7 +89,7 @@ class Score:
 
 def judge(truth: Truth, facts: dict[str, Any], verdict: dict[str, Any]) -> Score:
     """Holds a verdict (the object of `analyze --json`, or as much of it as came over MQTT) to
-    the truth and to the names that were drawn. An MQTT verdict has no "calls".
+    the truth and to the names that were drawn. An MQTT verdict has no "calls" and no "verdict".
     """
     score = Score()
     findings = verdict["findings"]
@@ -107,6 +109,7 @@ def judge(truth: Truth, facts: dict[str, Any], verdict: dict[str, Any]) -> Score
     _judge_advice(truth, verdict["advice"], score)
     if "calls" in verdict:
         _judge_calls(truth, facts, verdict["calls"], score)
+        _judge_state(truth, verdict, score)
     _judge_names(facts, verdict, score)
     return score
 
@@ -161,6 +164,18 @@ def _judge_calls(
         else:
             score.missed += 1
             score.faults.append(f"call {call_id}: {got}, truly {truth.outcome}, {truth.ack}")
+
+
+def _judge_state(truth: Truth, verdict: dict[str, Any], score: Score) -> None:
+    """What is said of the whole capture; the exit status says the same."""
+    state = verdict["verdict"]["state"]
+    if state == truth.state:
+        score.true += 1
+    else:
+        score.missed += 1
+        score.faults.append(f"state {state}, truly {truth.state}: {verdict['verdict']['why']}")
+    if "exit" in verdict and verdict["exit"] != EXIT[state]:
+        score.faults.append(f"exit status {verdict['exit']} with the state {state}")
 
 
 def _judge_names(facts: dict[str, Any], verdict: dict[str, Any], score: Score) -> None:

@@ -173,7 +173,7 @@ def test_strangers_leave_room_for_a_message_whose_other_copy_is_read_later() -> 
 
 
 def test_what_found_no_room_makes_nobody_say_that_its_other_copy_is_missing() -> None:
-    # Of the provider itself, so not unsolicited: there is no room for its answer to the REGISTER.
+    # It is the provider's own, so it is solicited: no room for its answer to the REGISTER.
     crossings = crossing_beside(300, "203.0.113.5").counts()["crossings"]
     assert (crossings["paired"], crossings["lan_only"]) == (1, 0)
     assert crossings["wan_only"] == 255

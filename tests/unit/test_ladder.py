@@ -1,4 +1,4 @@
-"""The ladder: what is kept of a capture, and how it is drawn."""
+"""The ladder: what is kept of a capture, and how it is shown."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_a_call_keeps_a_bounded_number_of_steps_and_counts_the_others(tmp_path: 
     ]  # fmt: skip
     text, _ = shown([write_capture(tmp_path / "many.pcap", packets)])
     assert len(lines_with(text, " INVITE ")) == STEPS
-    assert "7 more messages, not drawn" in text
+    assert "7 more messages, not shown" in text
 
 
 def test_when_there_is_no_room_healthy_calls_go_and_those_that_hurt_stay(tmp_path: Path) -> None:
@@ -162,14 +162,14 @@ def test_when_there_is_no_room_healthy_calls_go_and_those_that_hurt_stay(tmp_pat
     text, status = shown([write_capture(tmp_path / "calls.pcap", packets)], ladder=ladder)
     assert len(ladder.calls) == 4 and ladder.dropped == 8
     assert "Call-ID call-1@phone" in text
-    assert "8 more calls not drawn" in text
+    assert "8 more calls not shown" in text
     assert "12 calls (11 rejected, 1 unanswered)" in " ".join(text.split())
     assert status == 1
 
 
 def test_registrations_are_one_line_that_says_what_was_rewritten() -> None:
     text, _ = shown(**recorded("6b-on"))
-    assert "REGISTER 1, all answered (200 x1); the router rewrote Via, Contact." in text
+    assert "REGISTER 1: 1 accepted (200 x1); the router rewrote Via, Contact." in text
 
 
 @pytest.mark.parametrize(

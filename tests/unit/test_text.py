@@ -56,19 +56,56 @@ def test_what_was_forgotten_for_want_of_room_is_told(monkeypatch: pytest.MonkeyP
     source = Source([], files[:1], files[1:], [5060])
     write_json(source.reports(), source.counts, out)
     verdict = json.loads(out.getvalue())
-    assert list(verdict)[:4] == ["schema", "capture", "crossings", "evicted"]
+    assert list(verdict)[:5] == ["schema", "verdict", "capture", "crossings", "evicted"]
     gone = verdict["evicted"]
     assert list(gone) == ["transactions"] and gone["transactions"] > 0
     told = f"More went on at once than is followed; forgotten early: {gone['transactions']} trans"
     assert told in flat(text)
 
 
+def golden(name: str) -> dict[str, list[Path]]:
+    return {side: [LAB.parent / name / f"{side}.pcap"] for side in ("lan", "wan")}
+
+
 def test_what_may_still_do_harm_is_not_called_nothing() -> None:
-    golden = LAB.parent / "dlg001-predicted"
-    text, status = shown(**{side: [golden / f"{side}.pcap"] for side in ("lan", "wan")})
+    text, status = shown(**golden("alg011-near-miss-forced-but-answered"))
     assert status == 0
-    assert "may do harm" in text
+    assert "This may do harm: The ACK from" in flat(text)
     assert "Nothing hurts" not in text and "worth another look" in flat(text)
+
+
+def test_a_call_that_is_about_to_drop_when_the_capture_ends_gets_no_all_clear() -> None:
+    text, status = shown(**golden("dlg001-predicted"))
+    assert status == 3
+    assert "Cannot tell whether something hurts." in text and "may do harm" in text
+    assert "nothing to do" not in text
+    assert "Next: Capture from before the call" in flat(text)
+
+
+def test_a_refused_call_is_told_with_its_status() -> None:
+    text, status = shown(**golden("cap005-near-miss-whole-calls"))
+    assert status == 0
+    refused = "The call was refused with 486 (Busy Here), and the router changed nothing."
+    assert refused in flat(text)
+    assert "Nothing hurts: nothing to do." in text
+
+
+def test_a_sentence_about_a_delivered_ack_does_not_call_it_lost() -> None:
+    ignored, _ = shown(**golden("dlg001-delivered-and-ignored"))
+    seen = "dropped, although its ACK was seen to pass; the trouble lies with the phone"
+    assert seen in flat(ignored)
+    missing, _ = shown(**golden("dlg001-never-on-wan"))
+    none = "dropped, because no ACK came; the trouble lies with the network"
+    assert none in flat(missing)
+
+
+def test_a_router_that_was_not_seen_to_pass_anything_is_not_said_to_change_nothing() -> None:
+    text, _ = shown(**golden("txn001-lost-in-the-router"))
+    (unanswered,) = re.findall(r"Nobody ever answered the INVITE[^.]*", text)
+    assert "changed nothing" not in unanswered
+    text, status = shown(**golden("cap008-clocks-differ"))
+    assert status == 3
+    assert "changed nothing" not in text and "nothing to do" not in text
 
 
 def test_a_rewritten_call_that_completed_is_called_harmless() -> None:
@@ -166,5 +203,6 @@ def test_cutting_a_long_line_keeps_what_changed_in_sight() -> None:
 
 def test_an_empty_capture_says_that_there_is_nothing(tmp_path: Path) -> None:
     text, status = shown([write_capture(tmp_path / "empty.pcap", [])])
-    assert status == 0
+    assert status == 3
     assert "0 SIP messages, 0 calls" in text
+    assert "No packet could be read." in text and "tcpdump" in text

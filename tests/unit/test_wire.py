@@ -29,7 +29,8 @@ def finding(
 ) -> Finding:
     evidence = [Evidence("wan", 1e9 + i, text, "203.0.113.7", payload) for i in range(looks)]
     return Finding("ALG001", "contact-rewritten", "error", "router", "observed", "77@h", "wan",
-                   1e9, f"Contact was changed: {text}", evidence, "ALG001/7", "linux")  # fmt: skip
+                   1e9, f"Contact was changed: {text}", evidence, "ALG001/7", fingerprint="linux",
+                   cause="alg", certain=True, line="192.168.1.10 and 203.0.113.7")  # fmt: skip
 
 
 def advice(number: int = 1, text: str = "why") -> list[Advice]:
@@ -52,7 +53,8 @@ def test_a_finding_carries_every_field_of_its_definition() -> None:
     assert len(said.pop("key")) == 16
     assert said == {
         "rule": "ALG001", "slug": "contact-rewritten", "severity": "error", "where": "router",
-        "harm": "observed", "call_id": "77@h", "side": "wan", "at": 1e9,
+        "harm": "observed", "cause": "alg", "certain": True, "symptom": False,
+        "line": "192.168.1.10 and 203.0.113.7", "call_id": "77@h", "side": "wan", "at": 1e9,
         "summary": "Contact was changed: sip:alice@192.168.1.10", "fingerprint": "linux",
         "evidence": [{"side": "wan", "at": 1e9, "observed": "sip:alice@192.168.1.10",
                       "expected": "203.0.113.7", "bytes": MESSAGE}],
@@ -64,6 +66,13 @@ def test_with_pseudonyms_nobody_is_named_in_any_field() -> None:
     for word in (b"alice", b"bob", b"77@h", b"77"):
         assert word not in payload, word
     assert b"192.168.1.10" in payload
+
+
+def test_the_line_of_a_finding_passes_the_pseudonyms_as_its_sentence_does() -> None:
+    said = finding()
+    said.line = "sip:alice@192.168.1.10 and 203.0.113.7"
+    told = decode(encoder().finding(said, 0.0))["finding"]["line"]
+    assert "alice" not in told and told.endswith("@192.168.1.10 and 203.0.113.7")
 
 
 def test_a_finding_said_again_has_the_same_key_and_another_id() -> None:

@@ -32,3 +32,27 @@ class Advice(Report):
         self.against = against
         self.commands = commands
         self.subject = subject
+
+
+class InForce:
+    """Advice that was given and not withdrawn, one for an action and its subject, in the order in
+    which it was given last. limit: how many are kept; the oldest goes."""
+
+    __slots__ = ("_given", "_limit")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._given: dict[tuple[str, str], Advice] = {}
+
+    def feed(self, advice: Advice) -> None:
+        """State "none" withdraws what was given before."""
+        key = (advice.action, advice.subject)
+        self._given.pop(key, None)
+        if advice.state == "none":
+            return
+        self._given[key] = advice
+        if len(self._given) > self._limit:
+            del self._given[next(iter(self._given))]
+
+    def all(self) -> list[Advice]:
+        return list(self._given.values())

@@ -19,8 +19,8 @@ class Table(dict[K, V], Generic[K, V]):
     """limit: entries. evicted: how many had to go, without unsolicited'; unsolicited: how many of
     theirs. "Oldest" is by insertion. Reading costs what reading a dict costs.
 
-    Entries of unsolicited (see sip/unsolicited.py) have a quarter of the room at most, and go first:
-    a flood from outside must not push out what is being followed.
+    Unsolicited entries (see sip/unsolicited.py) have a quarter of the room at most, and go first: a
+    flood from outside must not push out what is being followed.
     """
 
     __slots__ = ("_oldest", "_unsolicited", "evicted", "limit", "unsolicited")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from algwatch.cli import Subparsers
 
 PORTS = (5060, 5080)
+NOT_SIP = ("tls", "stun", "other", "not_ip")  # counts of packets that are told where there are any
 FOREVER = 1 << 63  # ns; later than any packet
 
 
@@ -33,8 +34,8 @@ def add(subparsers: Subparsers) -> None:
         help="diagnose calls in capture files",
         description="Diagnoses the calls in capture files. A file that holds both sides of the "
         "router is split by itself; --lan and --wan name the side of a file and may be repeated.",
-        epilog="Exit status: 0 nothing observed or certain to hurt, 1 something that is, 2 bad "
-        "usage or unreadable input.",
+        epilog="Exit status: 0 nothing hurts, all that was seen ended well; 1 something hurts; "
+        "2 bad usage or unreadable input; 3 it cannot be told from this capture.",
     )
     parser.add_argument("files", nargs="*", metavar="FILE", help="pcap or pcapng; - is stdin")
     parser.add_argument("--lan", action="append", default=[], metavar="FILE", help="LAN side")
@@ -133,7 +134,7 @@ class Source:
                 yield from pipeline.advance(tap, FOREVER)
             self._empty = []
             yield from pipeline.feed(batch)
-        yield from (r for r in pipeline.finish() if r.kind != "registration")
+        yield from pipeline.finish()
         self._numbers = pipeline.counts()
         for problem in self.problems:
             print(f"algwatch: {problem}; what was readable is reported", file=sys.stderr)
@@ -149,6 +150,7 @@ class Source:
             **self._numbers["capture"],
             "malformed": scanned["malformed"],
             "truncated": scanned["truncated"],
+            **{name: scanned[name] for name in NOT_SIP if scanned[name]},
             **self._pieces,
         }
         return {**self._numbers, "capture": capture}

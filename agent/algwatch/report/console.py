@@ -1,4 +1,4 @@
-"""What the daemon says on the router itself, for the log or for a program."""
+"""The daemon's lines on the router itself, for the log or for a program."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ import os
 import sys
 from typing import IO
 
-from algwatch.advise.advice import Advice
-from algwatch.compare.summary import CallSummary
-from algwatch.diagnose.finding import Finding
+from algwatch.base.report import Report
+from algwatch.base.table import Table
 from algwatch.report.render.log_line import log_line, printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from algwatch.compare.summary import RegistrationSummary
+
+REGISTRATIONS = 256  # addresses of record of which the latest word is remembered
+ACCEPTED = ("accepted", 0)
 
 
 class Console:
@@ -18,6 +24,7 @@ class Console:
     def __init__(self, out: IO[str], as_json: bool) -> None:
         self._out: IO[str] | None = out
         self._json = as_json
+        self._registered: Table[str, tuple[str, int]] = Table(REGISTRATIONS)
 
     def say(self, text: str) -> None:
         """A line about the agent itself; any thread. With JSON it goes to standard error."""
@@ -26,17 +33,29 @@ class Console:
         else:
             self._write(printable(text))
 
-    def report(self, report: Finding | Advice | CallSummary) -> None:
-        self._write(self._as_json(report) if self._json else log_line(report))
+    def report(self, report: Report) -> None:
+        """A kind that is not always told has a method of its own here, which says whether."""
+        is_told = getattr(self, f"_is_told_{report.kind}", None)
+        if is_told is None or is_told(report):
+            self._write(self._as_json(report) if self._json else log_line(report))
 
-    def _as_json(self, report: Finding | Advice | CallSummary) -> str:
-        from algwatch.report.render import json
+    def _is_told_registration(self, registration: RegistrationSummary) -> bool:
+        """Phones refresh every few minutes: only one that fails, or ends otherwise than the one
+        before it, is news."""
+        if registration.unsolicited or registration.outcome == "unknown":
+            return False
+        now = registration.outcome, registration.status
+        if registration.outcome == "accepted":
+            now = ACCEPTED
+        before = self._registered.get(registration.aor, ACCEPTED)
+        self._registered.add(registration.aor, now)
+        return now != before
 
-        if isinstance(report, Finding):
-            return f'{{"finding":{json.finding_json(report)}}}'
-        if isinstance(report, Advice):
-            return f'{{"advice":{json.advice_json(report)}}}'
-        return f'{{"call":{json.call_json(report)}}}'
+    def _as_json(self, report: Report) -> str:
+        # Here, because not everybody wants it.
+        from algwatch.report.render.json import report_json
+
+        return report_json(report)
 
     def _write(self, line: str) -> None:
         if self._out is None:

@@ -1,7 +1,8 @@
 """The one JSON object of `analyze --json`, written with bounded memory.
 
-Findings and calls go to temporary files as they come, because a capture may hold more of them
-than fit in memory; a finding that is said again with more knowledge replaces the earlier one.
+Findings, calls and registrations go to temporary files as they come, because a capture may hold
+more of them than fit in memory; a finding that is said again with more knowledge replaces the
+earlier one.
 """
 
 from __future__ import annotations
@@ -12,37 +13,48 @@ from collections.abc import Callable, Iterable
 from json.encoder import encode_basestring_ascii as quoted
 from typing import IO
 
-from algwatch.advise.advice import Advice
-from algwatch.compare.summary import CallSummary
+from algwatch.advise.advice import Advice, InForce
+from algwatch.base.report import Report
+from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import Finding
+from algwatch.report.render.verdict import Verdict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 SCHEMA = 1
+ADVICE = 4096  # pieces of advice that are kept
 
 
 def write_json(
-    reports: Iterable[Finding | Advice | CallSummary],
+    reports: Iterable[Report],
     counts: Callable[[], dict[str, dict[str, int]]],
     out: IO[str],
 ) -> int:
     """Print the object of all reports; counts is asked when they are all there ("capture",
-    "crossings" and, where anything was, "evicted"). Returns the exit status: 1 when
-    something is observed or certain to hurt."""
-    with _scratch() as calls, _scratch() as found:
-        spool = _Spool(calls, found)
+    "crossings" and, where anything was, "evicted"). Returns the exit status of the verdict."""
+    with _scratch() as calls, _scratch() as registrations, _scratch() as found:
+        spool = _Spool(_Rows(calls), _Rows(registrations), found)
+        verdict = Verdict()
         for report in reports:
-            spool.add(report)
+            verdict.feed(report)
+            spool.feed(report)
         numbers = counts()
-        out.write(f'{{"schema":{SCHEMA}')
+        verdict.settle(numbers)
+        out.write(f'{{"schema":{SCHEMA},"verdict":{verdict_json(verdict)}')
         for name, values in numbers.items():
             out.write(f',"{name}":{_flat(values)}')
-        out.write(',"calls":[')
-        spool.copy_calls(out)
-        out.write('],"findings":[')
+        for name, rows in (("calls", spool.calls), ("registrations", spool.registrations)):
+            out.write(f',"{name}":[')
+            rows.copy(out)
+            out.write("]")
+        out.write(',"findings":[')
         spool.copy_findings(out)
         out.write('],"advice":[')
-        out.write(",".join(advice_json(a) for a in spool.advice.values()))
+        out.write(",".join(advice_json(a) for a in spool.advice.all()))
         out.write("]}\n")
-        return spool.status
+        return verdict.status
 
 
 def _scratch() -> IO[str]:
@@ -57,47 +69,56 @@ def _scratch() -> IO[str]:
         return tempfile.TemporaryFile("w+")
 
 
-class _Spool:
-    def __init__(self, calls: IO[str], found: IO[str]) -> None:
-        self._calls = calls
-        self._found = found
-        self._any_call = False
-        self._latest: dict[str, tuple[int, int, bool]] = {}
-        self._size = 0
-        self.advice: dict[tuple[str, str], Advice] = {}
+class _Rows:
+    """Rows of an array in a file, with commas between them."""
 
-    def add(self, report: Finding | Advice | CallSummary) -> None:
-        if isinstance(report, CallSummary):
-            if self._any_call:
-                self._calls.write(",")
-            self._any_call = True
-            self._calls.write(call_json(report))
-        elif isinstance(report, Finding):
-            text = finding_json(report)
-            self._found.write(text)
-            hurts = report.harm in ("observed", "certain")
-            self._latest[report.key] = (self._size, len(text), hurts)
-            self._size += len(text)
-        elif report.state == "none":
-            self.advice.pop((report.action, report.subject), None)
-        else:
-            self.advice[(report.action, report.subject)] = report
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._comma = ""
 
-    def copy_calls(self, out: IO[str]) -> None:
-        self._calls.seek(0)
-        while chunk := self._calls.read(65536):
+    def add(self, row: str) -> None:
+        self._file.write(self._comma + row)
+        self._comma = ","
+
+    def copy(self, out: IO[str]) -> None:
+        self._file.seek(0)
+        while chunk := self._file.read(65536):
             out.write(chunk)
+
+
+class _Spool:
+    def __init__(self, calls: _Rows, registrations: _Rows, found: IO[str]) -> None:
+        self.calls = calls
+        self.registrations = registrations
+        self.advice = InForce(ADVICE)
+        self._found = found
+        self._latest: dict[str, tuple[int, int]] = {}
+        self._size = 0
+
+    def feed(self, report: Report) -> None:
+        getattr(self, f"_on_{report.kind}")(report)
+
+    def _on_call(self, call: CallSummary) -> None:
+        self.calls.add(call_json(call))
+
+    def _on_registration(self, registration: RegistrationSummary) -> None:
+        self.registrations.add(registration_json(registration))
+
+    def _on_finding(self, finding: Finding) -> None:
+        text = finding_json(finding)
+        self._found.write(text)
+        self._latest[finding.key] = self._size, len(text)
+        self._size += len(text)
+
+    def _on_advice(self, advice: Advice) -> None:
+        self.advice.feed(advice)
 
     def copy_findings(self, out: IO[str]) -> None:
         comma = ""
-        for start, length, _ in self._latest.values():
+        for start, length in self._latest.values():
             self._found.seek(start)  # all of it is ASCII: characters are bytes
             out.write(comma + self._found.read(length))
             comma = ","
-
-    @property
-    def status(self) -> int:
-        return int(any(hurts for _, _, hurts in self._latest.values()))
 
 
 def _flat(numbers: dict[str, int]) -> str:
@@ -108,13 +129,38 @@ def _list(texts: list[str]) -> str:
     return "[" + ",".join(quoted(text) for text in texts) + "]"
 
 
+def _bool(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def report_json(report: Report) -> str:
+    """Any report under its kind: {"finding": ...}."""
+    return f'{{"{report.kind}":{_ROWS[report.kind](report)}}}'
+
+
+def verdict_json(verdict: Verdict) -> str:
+    return f'{{"state":"{verdict.state}","why":{_list(verdict.why)},"next":{quoted(verdict.next)}}}'
+
+
 def call_json(call: CallSummary) -> str:
-    """Times in seconds since 1970 with microseconds."""
+    """Times in seconds since 1970 with microseconds. "unsolicited" is there only when it is so."""
+    unsolicited = ',"unsolicited":true' if call.unsolicited else ""
     return (
         f'{{"call_id":{quoted(call.call_id)},"from":{quoted(call.from_)},"to":{quoted(call.to)},'
         f'"start":{call.start:.6f},"end":{call.end:.6f},"outcome":"{call.outcome}",'
-        f'"ack":"{call.ack}","invite_retransmissions":{call.invite_retransmissions},'
-        f'"final_retransmissions":{call.final_retransmissions}}}'
+        f'"status":{call.status},"ack":"{call.ack}","line":{quoted(call.line)},'
+        f'"invite_retransmissions":{call.invite_retransmissions},'
+        f'"final_retransmissions":{call.final_retransmissions}{unsolicited}}}'
+    )
+
+
+def registration_json(one: RegistrationSummary) -> str:
+    """As call_json."""
+    unsolicited = ',"unsolicited":true' if one.unsolicited else ""
+    return (
+        f'{{"aor":{quoted(one.aor)},"call_id":{quoted(one.call_id)},"start":{one.start:.6f},'
+        f'"end":{one.end:.6f},"outcome":"{one.outcome}","status":{one.status},'
+        f'"line":{quoted(one.line)}{unsolicited}}}'
     )
 
 
@@ -124,12 +170,16 @@ def finding_json(finding: Finding) -> str:
         f'"expected":{quoted(e.expected)},"bytes":"{b64encode(e.payload).decode()}"}}'
         for e in finding.evidence
     )
-    print_ = f'"fingerprint":{quoted(finding.fingerprint)},' if finding.fingerprint else ""
+    more = f'"fingerprint":{quoted(finding.fingerprint)},' if finding.fingerprint else ""
+    if finding.next_step:
+        more += f'"next":{quoted(finding.next_step)},'
     return (
         f'{{"rule":"{finding.rule}","slug":"{finding.slug}","severity":"{finding.severity}",'
-        f'"where":"{finding.where}","harm":"{finding.harm}","call_id":{quoted(finding.call_id)},'
+        f'"where":"{finding.where}","harm":"{finding.harm}","cause":"{finding.cause}",'
+        f'"certain":{_bool(finding.certain)},"symptom":{_bool(finding.symptom)},'
+        f'"line":{quoted(finding.line)},"call_id":{quoted(finding.call_id)},'
         f'"side":"{finding.side}","at":{finding.at:.6f},"summary":{quoted(finding.summary)},'
-        f'{print_}"evidence":[{proof}]}}'
+        f'{more}"evidence":[{proof}]}}'
     )
 
 
@@ -139,3 +189,9 @@ def advice_json(advice: Advice) -> str:
         f'"for":{_list(advice.for_)},"against":{_list(advice.against)},'
         f'"commands":{_list(advice.commands)},"subject":{quoted(advice.subject)}}}'
     )
+
+
+_ROWS: dict[str, Callable[[Any], str]] = {
+    "finding": finding_json, "advice": advice_json, "call": call_json,
+    "registration": registration_json,
+}  # fmt: skip

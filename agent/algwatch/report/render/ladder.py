@@ -1,7 +1,7 @@
 """Ladder: what went between whom, call by call, kept small enough for any capture.
 
 It is shown every message once it is known what became of it, and keeps for each call the steps
-that a person would draw: first copies one by one, retransmissions as one line with a count.
+that people are shown: first copies one by one, retransmissions as one line with a count.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from algwatch.compare.differences import rewrites
 from algwatch.report.render.differ import Pair, differing_lines
 from algwatch.sip.message import Message, to_text
 
-CALLS = 200  # calls that are drawn
+CALLS = 200  # calls that are shown
 MARGIN = 256  # more of them while it is not yet known which ones hurt: batches run ahead
-STEPS = 60  # steps of one call that are drawn
-GONE = 4096  # calls that are remembered as not drawn
+STEPS = 60  # steps of one call that are shown
+GONE = 4096  # calls that are remembered as not shown
 UNANSWERED = 1024  # requests outside calls that wait for their answer
 
 MAKES_A_CALL = (INVITE, ACK, BYE, CANCEL)
@@ -40,16 +40,21 @@ WITHIN_A_CALL = (PRACK, UPDATE, INFO, NOTIFY, REFER)
 CROSSED = "crossed"  # both copies were seen
 LONELY = "lonely"  # one copy, and the other never came (or there is only one side)
 
+# The ACK to a 2xx, as a ladder shows it.
+DELIVERED = "delivered"  # it crossed the router to where it belongs, or the only side has it
+STOPPED = "stopped"  # it is there, and never crossed, or went to another port
+MISSING = "missing"  # it is not there
+
 
 class Step:
     """One arrow. at, last: ns of its first and last copy; count: how many; again: something
-    like it came before; label: for people; outbound: from the LAN; fate: a word above;
-    lan, wan: the copies' Ends as (src, sport, dst, dport), None where there is none;
-    expected: LAN address and port that the NAT mapping says, where it went elsewhere;
-    lines: pairs of differing lines."""
+    like it came before; label: for people; method, status, cseq: as in its row; outbound: from the
+    LAN; fate: a word above; lan, wan: the copies' Ends as (src, sport, dst, dport), None where
+    there is none; expected: LAN address and port that the NAT mapping says, where it went
+    elsewhere; lines: pairs of differing lines."""
 
-    __slots__ = ("again", "at", "count", "expected", "fate", "label", "lan", "last", "lines",
-                 "outbound", "wan")  # fmt: skip
+    __slots__ = ("again", "at", "count", "cseq", "expected", "fate", "label", "lan", "last",
+                 "lines", "method", "outbound", "status", "wan")  # fmt: skip
 
     def __init__(self, crossing: Crossing, fate: str, lines: tuple[Pair, ...], again: bool) -> None:
         copy = crossing.entered
@@ -57,6 +62,7 @@ class Step:
         self.count = 1
         self.again = again
         self.label = _label(copy)
+        self.method, self.status, self.cseq = copy.row[METHOD], copy.row[STATUS], copy.row[CSEQ]
         self.outbound = crossing.outbound
         self.fate = fate
         self.lan = _ends(crossing.lan)
@@ -67,16 +73,17 @@ class Step:
 
 class CallLadder:
     """The steps of one call. more: messages that were not kept as a step; hurts: a finding says
-    so, and it stays when others have to go; messages, rewritten: counts; started: ns."""
+    so, and it stays when others have to go; messages, paired (seen on both sides), rewritten:
+    counts; started: ns."""
 
-    __slots__ = ("_repeats", "_seen", "call_id", "hurts", "messages", "more", "over", "rewritten",
-                 "started", "steps")  # fmt: skip
+    __slots__ = ("_repeats", "_seen", "call_id", "hurts", "messages", "more", "over", "paired",
+                 "rewritten", "started", "steps")  # fmt: skip
 
     def __init__(self, first: Sighting) -> None:
         self.call_id = to_text(Message(first.payload).call_id)
         self.started: int = first.row[AT]
         self.steps: list[Step] = []
-        self.messages = self.rewritten = self.more = 0
+        self.messages = self.paired = self.rewritten = self.more = 0
         self.hurts = self.over = False
         self._seen: set[tuple[object, ...]] = set()
         self._repeats: dict[tuple[object, ...], Step] = {}
@@ -85,6 +92,7 @@ class CallLadder:
         copy = crossing.entered
         row = copy.row
         self.messages += 1
+        self.paired += fate == CROSSED
         self.started = min(self.started, row[AT])
         lines: tuple[Pair, ...] = ()
         if crossing.rewritten:
@@ -107,6 +115,22 @@ class CallLadder:
         if again:
             self._repeats[exactly] = step
 
+    @property
+    def ack(self) -> str:
+        """The ACK to the latest 2xx of an INVITE: DELIVERED, STOPPED or MISSING; "" where there
+        is no such 2xx, or not all messages are shown."""
+        answers = [s for s in self.steps if s.method == INVITE and 200 <= s.status < 300]
+        if not answers:
+            return ""
+        latest = max(answers, key=lambda step: step.at)
+        acks = [s for s in self.steps if s.method == ACK and s.cseq == latest.cseq]
+        alone = not self.paired  # one side, or nothing of it crossed
+        if any((s.fate == CROSSED or alone) and not s.expected for s in acks):
+            return DELIVERED
+        if acks:
+            return STOPPED
+        return "" if self.more else MISSING
+
     def ordered(self) -> list[Step]:
         """By time: what stayed alone was told only when its window was over."""
         return sorted(self.steps, key=lambda step: step.at)
@@ -114,12 +138,13 @@ class CallLadder:
 
 class Outside:
     """Requests of one method outside calls. requests: without retransmissions; answers: final
-    responses by status; headers: what the router rewrote; lonely: copies that stayed alone."""
+    responses by status; headers: what the router rewrote; lonely: copies that stayed alone;
+    paired: messages seen on both sides."""
 
-    __slots__ = ("answers", "headers", "lonely", "requests", "rewritten", "waiting")
+    __slots__ = ("answers", "headers", "lonely", "paired", "requests", "rewritten", "waiting")
 
     def __init__(self) -> None:
-        self.requests = self.lonely = self.rewritten = 0
+        self.requests = self.lonely = self.paired = self.rewritten = 0
         self.answers: dict[int, int] = {}
         self.headers: dict[str, None] = {}
         self.waiting: Table[int, int] = Table(UNANSWERED)
@@ -129,8 +154,8 @@ class Outside:
         assert copy is not None
         row = copy.row
         status = row[STATUS]
-        if fate == LONELY:
-            self.lonely += 1
+        self.lonely += fate == LONELY
+        self.paired += fate == CROSSED
         # A request waits under the transaction of its LAN copy: an ALG may change sent-by.
         if not status:
             if row[TXN] not in self.waiting:

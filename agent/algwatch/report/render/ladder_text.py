@@ -1,4 +1,4 @@
-"""The steps of a call drawn as a ladder."""
+"""The steps of a call as a ladder of characters."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Heads:
         return joined(*end) if self.by_port else end[0]
 
 
-def draw(
+def ladder_lines(
     call: CallLadder, two_sided: bool, newest: int, terminal: Terminal, width: int
 ) -> list[str]:
     """The ladder as lines of at most width columns. newest: ns of the capture's last message."""
@@ -85,7 +85,7 @@ def draw(
         lines += [_note(text, places, terminal) for text in _notes(step, heads)]
         lines += _differences(step, told, places, terminal, width)
     if call.more:
-        lines.append(_note(f"{call.more} more messages, not drawn", places, terminal))
+        lines.append(_note(f"{call.more} more messages, not shown", places, terminal))
     return lines
 
 

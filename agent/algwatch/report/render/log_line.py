@@ -1,10 +1,17 @@
-"""One line an event, for the log of a router (logread adds the time) and for a terminal."""
+"""One line a report, for the log of a router (logread adds the time) and for a terminal."""
 
 from __future__ import annotations
 
 from algwatch.advise.advice import Advice
-from algwatch.compare.summary import CallSummary
+from algwatch.base.report import Report
+from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import Finding
+from algwatch.report.render import status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 MAX_LINE = 1000  # characters; syslog cuts at 1024 bytes
 
@@ -23,15 +30,9 @@ _HARMS = {
 }
 
 
-def log_line(report: Finding | Advice | CallSummary) -> str:
+def log_line(report: Report) -> str:
     """A sentence or two. What came from the wire cannot drive the terminal."""
-    if isinstance(report, Finding):
-        text = _finding(report)
-    elif isinstance(report, Advice):
-        text = _advice(report)
-    else:
-        text = _call(report)
-    return printable(text)
+    return printable(_SENTENCES[report.kind](report))
 
 
 def printable(text: str) -> str:
@@ -59,4 +60,15 @@ def _advice(advice: Advice) -> str:
 def _call(call: CallSummary) -> str:
     seconds = max(0.0, call.end - call.start)
     ack = ", ACK missing" if call.ack == "missing" else ""
-    return f"call {call.call_id} {call.outcome} after {seconds:.1f} s{ack}"
+    refused = f" with {status.in_words(call.status)}" if call.outcome == "rejected" else ""
+    return f"call {call.call_id} {call.outcome}{refused} after {seconds:.1f} s{ack}"
+
+
+def _registration(registration: RegistrationSummary) -> str:
+    code = f" with {status.in_words(registration.status)}" if registration.status else ""
+    return f"registration of {registration.aor} {registration.outcome}{code}"
+
+
+_SENTENCES: dict[str, Callable[[Any], str]] = {
+    "finding": _finding, "advice": _advice, "call": _call, "registration": _registration,
+}  # fmt: skip

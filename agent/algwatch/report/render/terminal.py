@@ -1,4 +1,4 @@
-"""Terminal: what a terminal may be sent. Text from the wire passes `clean` and nothing else does."""
+"""Terminal: the only bytes that a terminal is sent. Text from the wire passes through `clean`."""
 
 from __future__ import annotations
 

@@ -1,0 +1,112 @@
+"""Collected: as much of the reports as the text for people shows. Bounded."""
+
+from __future__ import annotations
+
+from algwatch.advise.advice import Advice, InForce
+from algwatch.base.report import Report
+from algwatch.base.table import Table
+from algwatch.compare.summary import CallSummary, RegistrationSummary
+from algwatch.diagnose.finding import Finding
+from algwatch.report.render.ladder import Ladder
+from algwatch.report.render.sentences import Brief, named_registration
+from algwatch.report.render.story import HARMS
+from algwatch.report.render.verdict import Verdict
+
+FINDINGS = 20  # findings of one call, and of all that is not about a call, that are kept
+ADVICE = 50  # pieces of advice that are kept
+REGISTRATIONS = 20  # of each kind, good and bad
+
+
+class Collected:
+    """calls: summaries of those that have a ladder, in the order of their ends; findings: by
+    Call-ID, then by key; unshown: numbers of findings without a place, by rule and harm;
+    outcomes: counts of all calls; verdict: what all of it comes to."""
+
+    def __init__(self, ladder: Ladder) -> None:
+        self.ladder = ladder
+        self.verdict = Verdict()
+        self.calls: dict[str, CallSummary] = {}
+        self.findings: dict[str, dict[str, Brief]] = {}
+        self.unshown: dict[tuple[str, str], int] = {}
+        self.outcomes: dict[str, int] = {}
+        self._advice = InForce(ADVICE)
+        self._accepted: Table[str, str] = Table(REGISTRATIONS)
+        self._failed: Table[str, str] = Table(REGISTRATIONS)
+
+    def feed(self, report: Report) -> None:
+        self.verdict.feed(report)
+        getattr(self, f"_on_{report.kind}")(report)
+
+    def _on_call(self, call: CallSummary) -> None:
+        self._count_outcome(call, 1)
+        earlier = self.calls.get(call.call_id)
+        if earlier is not None:  # tried again, say with credentials: one call for people
+            self._count_outcome(earlier, -1)
+        self.ladder.over(call.call_id)
+        self.calls[call.call_id] = call
+        if len(self.calls) > 2 * len(self.ladder.calls) + 100:
+            self._let_go()
+
+    def _count_outcome(self, call: CallSummary, number: int) -> None:
+        outcome = "unsolicited" if call.unsolicited else call.outcome
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + number
+
+    def _on_registration(self, registration: RegistrationSummary) -> None:
+        if registration.unsolicited:
+            return
+        good = registration.outcome == "accepted"
+        for table in (self._accepted, self._failed):
+            table.pop(registration.aor, None)
+        kept = self._accepted if good else self._failed
+        kept.add(registration.aor, named_registration(registration))
+
+    def _on_advice(self, advice: Advice) -> None:
+        self._advice.feed(advice)
+
+    def _on_finding(self, finding: Finding) -> None:
+        if finding.harm != "none":
+            self.ladder.hurts(finding.call_id)
+        call_id = finding.call_id
+        if not self.ladder.of(call_id):
+            if call_id and self.ladder.dropped:  # most likely of a call without a ladder
+                self._count(finding.rule, finding.harm)
+                return
+            call_id = ""
+        mine = self.findings.setdefault(call_id, {})
+        if finding.key in mine or len(mine) < FINDINGS:
+            mine[finding.key] = Brief(finding)
+        else:
+            self._count(finding.rule, finding.harm)
+
+    def _count(self, rule: str, harm: str) -> None:
+        key = (rule, harm)
+        self.unshown[key] = self.unshown.get(key, 0) + 1
+
+    def settle(self, counts: dict[str, dict[str, int]]) -> None:
+        """All is said. counts: see Verdict.settle."""
+        self.ladder.settle()
+        self._let_go()
+        self.verdict.settle(counts)
+
+    def of(self, call_id: str) -> list[Brief]:
+        """The findings about a call ("" for what is about none), worst first."""
+        return sorted(self.findings.get(call_id, {}).values(), key=lambda f: HARMS.index(f.harm))
+
+    @property
+    def advice(self) -> list[Advice]:
+        return self._advice.all()
+
+    @property
+    def registrations(self) -> list[str]:
+        """A sentence each, those that failed first."""
+        gone = self._failed.evicted + self._accepted.evicted
+        more = [f"{gone} more registrations are not shown."] if gone else []
+        return [*self._failed.values(), *self._accepted.values(), *more]
+
+    def _let_go(self) -> None:
+        """Forget the calls that the ladder did not keep."""
+        of = self.ladder.of
+        self.calls = {i: c for i, c in self.calls.items() if of(i)}
+        for call_id in [i for i in self.findings if i and not of(i)]:
+            for brief in self.findings.pop(call_id).values():
+                self._count(brief.rule, brief.harm)

@@ -1,0 +1,82 @@
+"""Sentences about a call, a registration or a finding that stand by themselves, bounded."""
+
+from __future__ import annotations
+
+from algwatch.compare.summary import CallSummary, RegistrationSummary
+from algwatch.diagnose.finding import HURTS, Finding
+from algwatch.report.render import status
+
+LONGEST = 400  # characters of a rule's sentence that are kept
+NAME = 80  # characters of a name from the wire
+
+ENDS = {"accepted": "was accepted", "refused": "was refused", "unanswered": "was never answered",
+        "challenged": "was asked for credentials, and nothing came of it",
+        "unknown": "was not seen to end"}  # fmt: skip
+
+
+class Brief:
+    """A finding without its evidence: as much of it as people are told, its sentence bounded."""
+
+    __slots__ = ("call_id", "cause", "harm", "line", "next_step", "rule", "severity", "slug",
+                 "summary", "symptom", "where")  # fmt: skip
+
+    def __init__(self, finding: Finding) -> None:
+        self.rule = finding.rule
+        self.slug = finding.slug
+        self.severity = finding.severity
+        self.where = finding.where
+        self.harm = finding.harm
+        self.call_id = finding.call_id
+        self.line = finding.line
+        self.cause = finding.cause
+        self.symptom = finding.symptom
+        self.summary = cut(finding.summary, LONGEST)
+        self.next_step = cut(finding.next_step, LONGEST)
+
+    @property
+    def hurts(self) -> bool:
+        return self.harm in HURTS
+
+
+def cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def quoted(text: str) -> str:
+    """A name from the wire inside a sentence of ours."""
+    return f'"{cut(text, NAME)}"' if text else "somebody"
+
+
+def several(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("s" if number != 1 else "")
+
+
+def listed(parts: list[str]) -> str:
+    """a; a and b; a, b and c."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def named_call(call: CallSummary) -> str:
+    """A sentence about a call without a ladder above it, with who called whom."""
+    who = f"The call from {quoted(call.from_)} to {quoted(call.to)}"
+    if call.outcome == "rejected":
+        return f"{who} was refused with {status.in_words(call.status)}."
+    if call.outcome == "unanswered":
+        return f"{who} was never answered."
+    if call.outcome == "dropped":
+        return f"{who} was answered and then dropped."
+    if call.outcome == "ongoing":
+        return f"{who} was not decided when the capture ended."
+    return f"The outcome of {_lower(who)} cannot be told from this capture."
+
+
+def named_registration(registration: RegistrationSummary) -> str:
+    ended = ENDS.get(registration.outcome, registration.outcome)
+    if registration.status and registration.outcome != "accepted":
+        ended = ended.replace("refused", f"refused with {status.in_words(registration.status)}")
+        ended = ended.replace("credentials", f"credentials ({registration.status})")
+    return f"The registration of {quoted(registration.aor)} {ended}."
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

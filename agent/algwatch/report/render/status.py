@@ -1,0 +1,49 @@
+"""Status codes of SIP in words, and which of them are nobody's fault."""
+
+from __future__ import annotations
+
+# Reason phrases of RFC 3261 section 21 and of the extensions that phones meet. The one on the
+# wire is free text, so people are told the registered one.
+REASONS = {
+    300: "Multiple Choices", 301: "Moved Permanently", 302: "Moved Temporarily", 305: "Use Proxy",
+    380: "Alternative Service", 400: "Bad Request", 401: "Unauthorized", 402: "Payment Required",
+    403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable",
+    407: "Proxy Authentication Required", 408: "Request Timeout", 410: "Gone",
+    412: "Conditional Request Failed", 413: "Request Entity Too Large", 414: "Request-URI Too Long",
+    415: "Unsupported Media Type", 416: "Unsupported URI Scheme", 420: "Bad Extension",
+    421: "Extension Required", 422: "Session Interval Too Small", 423: "Interval Too Brief",
+    430: "Flow Failed", 433: "Anonymity Disallowed", 439: "First Hop Lacks Outbound Support",
+    480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist", 482: "Loop Detected",
+    483: "Too Many Hops", 484: "Address Incomplete", 485: "Ambiguous", 486: "Busy Here",
+    487: "Request Terminated", 488: "Not Acceptable Here", 489: "Bad Event",
+    491: "Request Pending", 493: "Undecipherable", 494: "Security Agreement Required",
+    500: "Server Internal Error", 501: "Not Implemented", 502: "Bad Gateway",
+    503: "Service Unavailable", 504: "Server Time-out", 505: "Version Not Supported",
+    513: "Message Too Large", 580: "Precondition Failure", 600: "Busy Everywhere", 603: "Decline",
+    604: "Does Not Exist Anywhere", 606: "Not Acceptable", 607: "Unwanted", 608: "Rejected",
+}  # fmt: skip
+
+# Somebody is busy or does not want the call, or the number does not exist.
+_NO_FAULT = frozenset((404, 410, 480, 484, 485, 486, 487, 600, 603, 604, 607))
+_CHALLENGES = (401, 407)
+
+
+def in_words(status: int) -> str:
+    """486 (Busy Here), or the number alone where no phrase is registered."""
+    phrase = REASONS.get(status, "")
+    return f"{status} ({phrase})" if phrase else str(status)
+
+
+def is_fault(status: int) -> bool:
+    """Whether a request that ended with this final status failed for no visible reason: neither
+    redirected, nor declined, nor for a number that does not exist."""
+    return status >= 400 and status not in _NO_FAULT
+
+
+def kind(status: int) -> str:
+    """accepted, redirected, challenged or refused, of a final status."""
+    if status < 300:
+        return "accepted"
+    if status < 400:
+        return "redirected"
+    return "challenged" if status in _CHALLENGES else "refused"

@@ -1,0 +1,292 @@
+"""Verdict: what a capture says as a whole, in one of three words, with the reasons and what to do.
+
+A capture that shows a dead call never gets an all-clear, and one that shows nothing gets neither
+an all-clear nor an alarm.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from algwatch.advise.actions import ACTIONS, KEEP
+from algwatch.advise.advice import Advice, InForce
+from algwatch.base.report import Report
+from algwatch.base.table import Table
+from algwatch.compare.summary import CallSummary, RegistrationSummary
+from algwatch.diagnose import cause
+from algwatch.diagnose.finding import Finding
+from algwatch.report.render import status
+from algwatch.report.render.sentences import (
+    Brief,
+    listed,
+    named_call,
+    named_registration,
+    quoted,
+    several,
+)
+
+FINE, HURTS, CANNOT_TELL = "fine", "hurts", "cannot-tell"
+EXIT = {FINE: 0, HURTS: 1, CANNOT_TELL: 3}
+
+WHY = 6  # sentences
+KEPT = 256  # findings, calls and registrations of each kind that are remembered
+ADVICE = 64
+
+# The end of a call or a registration, as far as a verdict cares.
+WELL = "well"
+DECLINED = "declined"  # refused for a reason that is no fault
+GOES_ON = "goes on"  # and was acknowledged
+DEAD = "dead"
+OPEN = "open"  # nobody knows
+
+Reason = tuple[str, str]  # why, and what to do next ("" where the advice or nothing says it)
+NOTHING: Reason = ("", "")
+
+WAIT = "Capture from before the call until 32 s after its last message."
+BOTH = "Capture both sides on the router itself at the same time, which has one clock."
+CROSSES = "Look at the arrows that end in a cross, or capture both sides once more."
+HOW = "tcpdump -i any -s 0 -w FILE 'port 5060'"
+
+NO_PAIR = ("Both sides have SIP, and no message was found on both: captures of two routers or of "
+           "two times, clocks that differ, or sides exchanged.")  # fmt: skip
+NO_CALL = "No call and no registration of a phone here was seen: nothing shows whether they work."
+ONE_SIDE = "Only one side of the router was captured, so what the router changed is not known."
+
+
+class Tally:
+    """Calls or registrations: the latest word on each, and how many there are of each kind.
+    Bounded: the oldest of a kind is forgotten, and then counts once more if it is heard of again.
+    """
+
+    def __init__(self) -> None:
+        self.counts = {WELL: 0, DECLINED: 0, GOES_ON: 0, DEAD: 0, OPEN: 0}
+        self._latest: dict[str, Table[str, tuple[str, Reason]]] = {
+            grade: Table(KEPT) for grade in self.counts
+        }
+
+    def add(self, key: str, grade: str, call_id: str, reason: Reason, knows: bool) -> None:
+        """knows: False where nothing was learned, which takes back nothing that was."""
+        for before, table in self._latest.items():
+            if key in table:
+                if not knows:
+                    return
+                del table[key]
+                self.counts[before] -= 1
+        self.counts[grade] += 1
+        self._latest[grade].add(key, (call_id, reason))
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    def reasons(self, grade: str, told: frozenset[str] = frozenset()) -> list[Reason]:
+        """told: Call-IDs of which a finding speaks."""
+        return [reason for call_id, reason in self._latest[grade].values() if call_id not in told]
+
+
+class Verdict:
+    """Fed with every report, then settled with the counts of the capture. After that:
+
+    state: FINE, HURTS or CANNOT_TELL. why: at most WHY sentences, the most important first.
+    next: one sentence, "" where nothing is to be done. status: the exit status of `analyze`.
+    doubtful: nothing hurts, and something may.
+    """
+
+    def __init__(self) -> None:
+        self.state = CANNOT_TELL
+        self.why: list[str] = []
+        self.next = ""
+        self.doubtful = False
+        self.calls = Tally()
+        self.registrations = Tally()
+        self._advice = InForce(ADVICE)
+        self._findings: dict[str, Table[str, Brief]] = {
+            HURTS: Table(KEPT), "latent": Table(KEPT), "capture": Table(KEPT)
+        }  # fmt: skip
+
+    @property
+    def status(self) -> int:
+        return EXIT[self.state]
+
+    def feed(self, report: Report) -> None:
+        getattr(self, f"_on_{report.kind}")(report)
+
+    def _on_advice(self, advice: Advice) -> None:
+        self._advice.feed(advice)
+
+    def _on_finding(self, finding: Finding) -> None:
+        """The latest word under a key counts."""
+        for table in self._findings.values():
+            table.pop(finding.key, None)
+        if finding.hurts:
+            kind = HURTS
+        elif finding.harm == "latent":
+            kind = "latent"
+        elif finding.cause == cause.CAPTURE and finding.severity == "warning":
+            kind = "capture"
+        else:
+            return
+        self._findings[kind].add(finding.key, Brief(finding))
+
+    def _on_call(self, call: CallSummary) -> None:
+        if call.unsolicited:
+            return
+        grade = _grade(call)
+        told = grade in (DEAD, OPEN)  # most calls end well: a sentence about each would be in vain
+        reason = (named_call(call), _after_call(call)) if told else NOTHING
+        self.calls.add(call.call_id, grade, call.call_id, reason, call.outcome != "unknown")
+
+    def _on_registration(self, registration: RegistrationSummary) -> None:
+        """The latest word on an address of record counts, whoever has answered."""
+        if registration.unsolicited:
+            return
+        outcome = registration.outcome
+        grade = {"accepted": WELL, "unknown": OPEN}.get(outcome, DEAD)
+        reason = NOTHING
+        if grade != WELL:
+            reason = named_registration(registration), _after_registration(registration)
+        self.registrations.add(
+            registration.aor, grade, registration.call_id, reason, outcome != "unknown"
+        )
+
+    def settle(self, counts: dict[str, dict[str, int]]) -> None:
+        """All is said. counts: of Pipeline.counts() or cli.analyze's Source.counts()."""
+        latent = [
+            (f"This may do harm: {f.summary}", f.next_step)
+            for f in self._findings["latent"].values()
+        ]
+        if reasons := self._hurting():
+            self.state = HURTS
+        elif (doubts := self._doubts(counts)) or self._undecided():
+            self.state = CANNOT_TELL
+            reasons = doubts + latent + self._undecided()
+        else:
+            self.state = FINE
+            self.doubtful = bool(latent)
+            reasons = latent + self._fine(counts)
+        times = Counter(why for why, _ in reasons)
+        why = [text if n == 1 else f"{text[:-1]} ({n} times)." for text, n in times.items()]
+        if len(why) > WHY:
+            why[WHY - 1 :] = [f"There are {len(why) - WHY + 1} more reasons like these."]
+        self.why = why
+        self.next = self._advised() or next((step for _, step in reasons if step), "")
+
+    def _advised(self) -> str:
+        """The first advice in force. To leave the ALG on is no remedy for what hurts."""
+        given = [a for a in self._advice.all() if a.action != KEEP or self.state == FINE]
+        if not given:
+            return ""
+        first = given[0]
+        trial = ", as a trial" if first.state == "suspected" else ""
+        lines = " (algwatch prints the lines to type)" if first.commands else ""
+        return f"{ACTIONS.get(first.action, first.action)}{trial}{lines}."
+
+    def _hurting(self) -> list[Reason]:
+        """Causes, then symptoms without one, then what died without a finding."""
+        found = list(self._findings[HURTS].values())
+        causes = [f for f in found if not f.symptom]
+        explained = frozenset(f.call_id for f in causes if f.call_id)
+        lines = frozenset(f.line for f in causes if not f.call_id)
+        alone = [f for f in found if f.symptom and f.call_id not in explained
+                 and not (f.line and f.line in lines)]  # fmt: skip
+        reasons = [
+            (f.summary, f.next_step or f"Read what else looks the same: algwatch explain {f.rule}.")
+            for f in causes + alone
+        ]
+        told = frozenset(f.call_id for f in found)
+        return reasons + self.calls.reasons(DEAD, told) + self.registrations.reasons(DEAD, told)
+
+    def _doubts(self, counts: dict[str, dict[str, int]]) -> list[Reason]:
+        """Reasons to trust neither an all-clear nor a finding of this capture."""
+        capture, crossings = counts["capture"], counts["crossings"]
+        reasons = [(f.summary, f.next_step or BOTH) for f in self._findings["capture"].values()]
+        told = bool(reasons)
+        if short := capture.get("truncated", 0):
+            why = f"{several(short, 'packet')} {_were(short)} cut off by the capture."
+            reasons.append((why, f"Capture whole packets: {HOW}."))
+        if not capture.get("sip_messages"):
+            return [*reasons, _nothing_read(capture)]
+        alone = crossings.get("lan_only", 0) + crossings.get("wan_only", 0)
+        if capture.get("lan") and capture.get("wan") and not crossings.get("paired"):
+            if not told:
+                reasons.append((NO_PAIR, BOTH))
+        elif alone:
+            why = f"{several(alone, 'message')} {_were(alone)} seen on one side of the router only."
+            reasons.append((why, CROSSES))
+        if not reasons and not self.calls.total and not self.registrations.total:
+            reasons.append((NO_CALL, "Capture while a phone registers and makes a call."))
+        return reasons
+
+    def _undecided(self) -> list[Reason]:
+        return self.calls.reasons(OPEN) + self.registrations.reasons(OPEN)
+
+    def _fine(self, counts: dict[str, dict[str, int]]) -> list[Reason]:
+        calls, registrations = self.calls.total, self.registrations.total
+        seen = [several(calls, "call")] if calls else []
+        seen += [several(registrations, "registration")] if registrations else []
+        one = calls + registrations == 1
+        all_of = f"All {listed(seen)} that were"
+        if one:
+            all_of = f"The one {'call' if calls else 'registration'} that was"
+        declined, on = self.calls.counts[DECLINED], self.calls.counts[GOES_ON]
+        text = f"{all_of} seen {'went' if on else 'ended'} well"
+        if declined:
+            text += f"; {'it' if one else several(declined, 'call')} found nobody to take it"
+        if on:
+            text += f"; {'it' if one else several(on, 'call')} had not ended when the capture did"
+        reasons = [(f"{text}.", "")]
+        if not counts["crossings"].get("paired"):
+            reasons.append((ONE_SIDE, ""))
+        return reasons
+
+
+def _were(number: int) -> str:
+    return "was" if number == 1 else "were"
+
+
+def _grade(call: CallSummary) -> str:
+    if call.outcome in ("dropped", "unanswered"):
+        return DEAD
+    if call.outcome == "rejected":
+        return DEAD if status.is_fault(call.status) else DECLINED
+    if call.outcome == "ongoing":
+        return GOES_ON if call.ack == "seen" else OPEN
+    return OPEN if call.outcome == "unknown" else WELL
+
+
+def _after_call(call: CallSummary) -> str:
+    if call.outcome in ("ongoing", "unknown"):
+        return WAIT
+    if call.outcome != "rejected":
+        return f"{BOTH[:-1]}, and call again."
+    if status.kind(call.status) == "challenged":
+        return "Check the user name and the password that the phone has for its provider."
+    return f"Ask whoever refused the call what {status.in_words(call.status)} stands for there."
+
+
+def _after_registration(registration: RegistrationSummary) -> str:
+    if registration.outcome == "unknown":
+        return WAIT.replace("call", "registration")
+    if registration.outcome == "unanswered":
+        return f"{BOTH[:-1]}, until the phone registers again."
+    if registration.outcome == "challenged":
+        return "Check the user name and the password that the phone has for its provider."
+    said = status.in_words(registration.status)
+    return f"Ask the provider why it refuses {quoted(registration.aor)} with {said}."
+
+
+def _nothing_read(capture: dict[str, int]) -> Reason:
+    """No SIP at all: what was there instead, and how to capture SIP."""
+    packets = capture.get("packets", 0)
+    if not packets:
+        return "No packet could be read.", f"Capture SIP: {HOW}."
+    kinds = {"tls": "of TLS", "stun": "of STUN", "fragments": "in fragments", "not_ip": "not IP",
+             "other": "of other kinds, such as RTP"}  # fmt: skip
+    were = [f"{capture[name]} {what}" for name, what in kinds.items() if capture.get(name)]
+    if capture.get("truncated"):
+        were = []  # nobody knows
+    of = f" ({', '.join(were)})" if were else ""
+    how = f"Capture SIP on its own port, which --ports names too: {HOW}."
+    if capture.get("tls"):
+        how = f"Turn TLS off on the phone for the time of the capture, then: {HOW}."
+    return f"No SIP message was read in {several(packets, 'packet')}{of}.", how
