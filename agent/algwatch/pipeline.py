@@ -24,6 +24,10 @@ from algwatch.sip.strangers import Strangers
 from algwatch.sip.timers import SECOND
 from algwatch.sip.transaction import Seen, Transactions
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from algwatch.compare.quality import Quality
+
 
 class Limits:
     """How much is followed at once. transactions and calls: entries a side; pairs: sightings
@@ -52,7 +56,7 @@ class Pipeline:
     taps: list of Tap, indexed by Batch.tap. Each method returns a list of reports: Finding,
     Advice (said again whenever it changed) or CallSummary, in order. watch: called with every
     message once it is known what became of it (a ladder for people). strict: rules that fail
-    raise (tests).
+    raise (tests). quality: what a survey of both sides said, where there was one.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Pipeline:
         live: bool = False,
         watch: Callable[[Crossing], None] | None = None,
         strict: bool = False,
+        quality: Quality | None = None,
     ) -> None:
         limits = ROUTER if live else LAPTOP
         sides = {tap.side for tap in taps}
@@ -68,7 +73,7 @@ class Pipeline:
         self.watch = watch
         self.live = live
         self._watermarks = [0] * len(taps)
-        two_sided = LAN in sides and WAN in sides
+        two_sided = LAN in sides and WAN in sides and (quality is None or quality.comparable)
         self._sides = [side for side in (LAN, WAN, UNKNOWN) if side in sides]
         self._calls = Calls(two_sided, limits.calls)
         strangers = Strangers(self._calls.table, limits.phones) if two_sided else None
@@ -80,6 +85,7 @@ class Pipeline:
         self._peers = Peers(limits.phones)
         self._familiar = Familiar(limits.phones * KINDS)
         self._context = Context(two_sided, self._peers)
+        self._context.quality = quality
         self._engine = Engine(self._context, strict)
         self._recommender = Recommender(self._peers)
         self._capture_at = 0
@@ -146,8 +152,10 @@ class Pipeline:
         if self._pairing is not None and side != UNKNOWN:
             self._pairing.lost(side, until)
 
-    def finish(self) -> list[Report]:
-        """The capture is over: what is pending becomes unknown; the last reports."""
+    def finish(self, quality: Quality | None = None) -> list[Report]:
+        """The capture is over: what is pending becomes unknown; the last reports. quality: of
+        two sides that could be surveyed only meanwhile."""
+        self._context.quality = quality or self._context.quality
         reports = self._pass_time(self._context.now)
         self._context.finished = True
         if self._pairing is not None and self.watch is not None:
@@ -237,8 +245,6 @@ class Pipeline:
             for d in call.dialogs:
                 if d is not None:
                     self._dialogs[d.side].forget(d)
-            if not call.paired and self._context.apart is None:
-                self._context.apart = call.apart
             # Scanners knock all day: a router's log is not for them. Nothing of theirs crossed.
             if call.stranger and self.live:
                 return []

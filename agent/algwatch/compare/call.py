@@ -5,7 +5,7 @@ from __future__ import annotations
 from algwatch.base.deadlines import Deadlines, Waiting
 from algwatch.base.native import INVITE, METHOD_NAMES
 from algwatch.base.packet import LAN, UNKNOWN, WAN
-from algwatch.base.sighting import AT, CALL, FROM_TAG, METHOD, PAIR, STATUS, Sighting
+from algwatch.base.sighting import AT, CALL, FROM_TAG, METHOD, STATUS, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.rewrite import rewrites
@@ -57,11 +57,10 @@ class Call:
     inbound ones that went to another LAN port than the mapping says. headers: what was rewritten
     as the mapping says, in any message; unexplained: something was that it does not. stranger:
     see sip/strangers.py; nobody is told when one is forgotten. paired: a message of it crossed.
-    apart: its INVITE on the LAN and on the WAN, where they came too far apart for that.
     """
 
-    __slots__ = ("apart", "call_id", "changed", "dialogs", "forced", "from_",
-                 "headers", "inbound", "key", "lonely", "paired", "predicted", "stranger", "to",
+    __slots__ = ("call_id", "changed", "dialogs", "forced", "from_", "headers",
+                 "inbound", "key", "lonely", "paired", "predicted", "stranger", "to",
                  "two_sided", "unexplained", "ways")  # fmt: skip
 
     def __init__(self, key: int, first: Sighting, two_sided: bool) -> None:
@@ -81,7 +80,6 @@ class Call:
         self.headers: frozenset[str] = frozenset()
         self.unexplained = False
         self.predicted = self.paired = False
-        self.apart: tuple[Sighting, Sighting] | None = None
         self.stranger = False
 
     @property
@@ -334,9 +332,7 @@ class Calls:
         kind = _LABELS[status if status < 1000 else status % 1000][row[METHOD]]
         way = crossing.way
         if way is None:  # it is alone
-            other = call.lonely.setdefault(kind, crossing)
-            if kind == "INVITE" and other is not crossing:
-                self._compare_clocks(call, other, crossing)
+            call.lonely.setdefault(kind, crossing)
             return call
         call.paired = True
         if call.inbound is None:
@@ -351,12 +347,6 @@ class Calls:
         if crossing.expected is not None:
             call.forced.setdefault(kind, crossing)
         return call
-
-    @staticmethod
-    def _compare_clocks(call: Call, one: Crossing, two: Crossing) -> None:
-        lan, wan = one.lan or two.lan, one.wan or two.wan
-        if lan is not None and wan is not None and lan.row[PAIR] == wan.row[PAIR]:
-            call.apart = call.apart or (lan, wan)
 
     @staticmethod
     def _changed(call: Call, kind: str, crossing: Crossing) -> None:

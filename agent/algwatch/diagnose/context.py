@@ -8,6 +8,10 @@ from algwatch.compare.call import Call
 from algwatch.compare.peer import Peers
 from algwatch.sip.timers import WINDOW
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from algwatch.compare.quality import Quality
+
 SAID = 4096  # things that were said and are remembered
 
 
@@ -16,14 +20,13 @@ class Context:
     passed. finished: the capture is over. sip: messages a side (LAN, WAN, UNKNOWN); first: the
     first message of each; duplicates, duplicate: packets captured twice, and one of them.
     said: keys of what was said already. partial, undecided: calls whose beginning or end the
-    capture does not hold, with examples. apart: the first message of a call on the LAN and on the
-    WAN, too far apart in time to be paired. lost: packets a side that were not captured; lost_at:
-    ns, until when the latest of them came, or an interface was gone. forgets: calls had to go for
-    want of room.
+    capture does not hold, with examples. quality: of two captures that were surveyed, else None.
+    lost: packets a side that were not captured; lost_at: ns, until when the latest of them came,
+    or an interface was gone. forgets: calls had to go for want of room.
     """
 
-    __slots__ = ("apart", "duplicate", "duplicates", "finished", "first", "forgets", "lost",
-                 "lost_at", "now", "partial", "partial_example", "peers", "said", "sip", "started",
+    __slots__ = ("duplicate", "duplicates", "finished", "first", "forgets", "lost", "lost_at",
+                 "now", "partial", "partial_example", "peers", "quality", "said", "sip", "started",
                  "two_sided", "undecided", "undecided_example")  # fmt: skip
 
     def __init__(self, two_sided: bool, peers: Peers) -> None:
@@ -37,7 +40,7 @@ class Context:
         self.first: list[Sighting | None] = [None, None, None]
         self.duplicates = 0
         self.duplicate: Sighting | None = None
-        self.apart: tuple[Sighting, Sighting] | None = None
+        self.quality: Quality | None = None
         self.lost = [0, 0, 0]
         self.lost_at = 0
         self.forgets = False

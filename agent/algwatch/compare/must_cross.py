@@ -1,0 +1,136 @@
+"""Which requests must have crossed the router, where none of them is on both sides.
+
+Two captures of one router may well share nothing: a router that swallows everything, a PBX on the
+router itself, calls inside the LAN and scanners outside. They are unrelated only when each holds
+traffic which the router must have forwarded: on the LAN a request between a host there and one
+beyond the router; on the WAN one that succeeded, and no OPTIONS, or one that the router sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from algwatch.base import address
+from algwatch.base.native import ACK, OPTIONS, REGISTER
+from algwatch.compare.copies import Copy
+from algwatch.sip.timers import SECOND
+
+Key = tuple[int, int]  # Call-ID, and CSeq with its method
+SLACK = SECOND  # the captures began and ended within that of their first and last message
+
+
+class Asked:
+    """A request without its retransmissions. pair: its identity; at: ns; one_network: it goes to
+    a neighbour (IPv4: the first 24 bits of the address, IPv6: the first 64)."""
+
+    __slots__ = ("at", "dst", "method", "one_network", "pair", "src", "succeeded")
+
+    def __init__(
+        self, at: int, pair: int, method: int, src: str, dst: str, one_network: bool
+    ) -> None:
+        self.at = at
+        self.pair = pair
+        self.method = method
+        self.src = src
+        self.dst = dst
+        self.one_network = one_network
+        self.succeeded = False
+
+
+class Traffic:
+    """The requests of one side. hosts: all addresses, with the number of messages of each; hops:
+    of those that sent, how many routers their messages passed, by the TTL."""
+
+    def __init__(self, identities: Iterable[list[Copy]]) -> None:
+        self.asked: dict[Key, Asked] = {}
+        self.hosts: dict[str, int] = {}
+        self.hops: dict[str, int] = {}
+        self.messages = 0
+        times: list[int] = []
+        succeeded: set[Key] = set()
+        for copies in identities:
+            (at, pair, call, kind, _, ttl, _, _, ends) = copies[0]
+            src, dst = (address.text(ends[i : i + 16], ends[47]) for i in (0, 16))
+            self.hops[src] = min(64 - ttl if ttl <= 64 else 128 - ttl if ttl <= 128 else 255 - ttl,
+                                 self.hops.get(src, 255))  # fmt: skip
+            times += [at, copies[-1].at]
+            self.messages += 1
+            for host in {src, dst}:
+                self.hosts[host] = self.hosts.get(host, 0) + 1
+            status, method, key = kind & 0xFFFF, kind >> 16 & 0xFF, (call, kind >> 16)
+            if not status and method != ACK:
+                n = 3 if ends[47] == 4 else 8
+                near = ends[:n] == ends[16 : 16 + n]
+                self.asked.setdefault(key, Asked(at, pair, method, src, dst, near))
+            elif 200 <= status < 300:
+                succeeded.add(key)
+        for key in succeeded & self.asked.keys():
+            self.asked[key].succeeded = True
+        self.first, self.last = min(times, default=0) - SLACK, max(times, default=0) + SLACK
+
+    def between(self, first: int, last: int) -> list[Asked]:
+        return [a for a in self.asked.values() if first <= a.at <= last]
+
+    def near(self) -> set[str]:
+        """The address of the router on this, its WAN side: an end of nearly every message. Of two
+        the one that registers, or the private one, or the one whose messages have passed one
+        router at most. Two when it cannot be told."""
+        ends = {host for host, count in self.hosts.items() if count >= 0.9 * self.messages}
+        if len(ends) < 2:
+            return ends
+        registers = {a.src for a in self.asked.values() if a.method == REGISTER and a.succeeded}
+        private = {host for host in ends if address.is_unroutable(host)}
+        close = {host for host in ends if self.hops.get(host, 255) <= 1}
+        for some in (registers & ends, private, close):
+            if len(some) == 1:
+                return some
+        return ends
+
+
+class Unrelated:
+    """asked: requests of the LAN and of the WAN side that must have crossed; lan, wan: their
+    identities; together: the captures overlap in time."""
+
+    __slots__ = ("asked", "lan", "together", "wan")
+
+    def __init__(self, lan: list[Asked], wan: list[Asked], together: bool) -> None:
+        self.asked = (len(lan), len(wan))
+        self.lan = [a.pair for a in lan]
+        self.wan = [a.pair for a in wan]
+        self.together = together
+
+
+def unrelated(lan: Traffic, wan: Traffic) -> Unrelated | None:
+    """Of two sides that share no message: whether they must have shared some. Only what was said
+    while both captures ran counts, where they did."""
+    first, last = max(lan.first, wan.first), min(lan.last, wan.last)
+    together = first <= last
+    if not together:
+        first, last = 0, 1 << 64
+    near = wan.near()
+    inside = [a for a in lan.between(first, last) if _is_forwarded(a, near, wan.hosts)]
+    outside = [
+        a for a in wan.between(first, last)
+        if (a.succeeded and a.method != OPTIONS) or (len(near) == 1 and a.src in near)
+    ]  # fmt: skip
+    done_inside = sum(a.succeeded for a in inside)
+    done_outside = sum(a.succeeded for a in outside)
+    if inside and outside and (done_inside or done_outside > 1):
+        return Unrelated(inside, outside, together)
+    return None
+
+
+def _is_forwarded(asked: Asked, near: set[str], beyond: dict[str, int]) -> bool:
+    """Whether a request on the LAN is between a host there and one beyond the router."""
+    src, dst = asked.src, asked.dst
+    if src in near or dst in near or _is_multicast(dst):
+        return False
+    inside = address.is_unroutable(src), address.is_unroutable(dst)
+    if all(inside):
+        return src in beyond or dst in beyond
+    return any(inside) or not asked.one_network
+
+
+def _is_multicast(host: str) -> bool:
+    value = address.ipv4(host)
+    return value >> 28 == 0xE or value == 0xFFFFFFFF or host.lower().startswith("ff")

@@ -1,0 +1,215 @@
+"""Quality: can these two captures be trusted to be both sides of one router?
+
+A first pass over two named captures. Survey collects the identity of every message, bounded, and
+says what its Quality is: whether the clocks differ, whether the sides are exchanged, whether one
+capture was given twice, or whether the captures have nothing to do with each other.
+"""
+
+from __future__ import annotations
+
+from algwatch.base.native import KIND_SIP, ROW
+from algwatch.base.packet import LAN, WAN, Batch
+from algwatch.base.sighting import Sighting
+from algwatch.compare.clock_offset import DELAY, Match, Offset, measure
+from algwatch.compare.copies import Copy, is_one, is_same, keeps_an_end, match_copies
+from algwatch.compare.must_cross import Traffic, unrelated
+from algwatch.compare.sides_check import Votes, weigh
+from algwatch.sip.timers import SECOND, WINDOW
+
+IDENTITIES = 8192  # of one side that are remembered
+COPIES = 16  # of one identity that are remembered: more than a 2xx without ACK has
+EXAMPLES = 256  # messages of one side whose bytes are remembered
+FIRST_LOOK = 1024  # pairs after which a survey may be over
+SAME_CLOCK = 5 * SECOND // 1000  # what two clocks differ by at most that are surely one
+SAME_DRIFT = 5e-6
+SAME_SPAN = 60 * SECOND
+NEARLY_ALL = 0.9  # of the shared messages that are the same packets
+
+
+class Quality:
+    """offset: of the clocks, None when it cannot be measured; unsteady: that is so although
+    messages are on both sides. exchanged: the LAN capture was named WAN; all else that is said
+    here names the sides as they are. same: both captures hold the same packets; wan_kept: the WAN
+    capture holds more. unrelated: what must have crossed is on one side only; together: the
+    captures overlap in time. pairs: messages on both sides. asked: requests a side that must have
+    crossed. lan, wan: a message on both sides, or (unrelated) one of each. late: known only after
+    everything was judged by the sides as they were named, which are meant then."""
+
+    __slots__ = ("asked", "exchanged", "lan", "late", "offset", "pairs", "same", "together",
+                 "unrelated", "unsteady", "wan", "wan_kept")  # fmt: skip
+
+    def __init__(self) -> None:
+        self.offset: Offset | None = None
+        self.exchanged = self.same = self.unrelated = self.unsteady = False
+        self.wan_kept = self.late = False
+        self.together = True
+        self.pairs = 0
+        self.asked = (0, 0)
+        self.lan: Sighting | None = None
+        self.wan: Sighting | None = None
+
+    def exchange(self) -> None:
+        """Name the sides as they are."""
+        if self.offset is not None:
+            self.offset = self.offset.turned()
+        lan, wan = self.wan, self.lan
+        self.lan = Sighting(lan.row, LAN, lan.payload, lan.packed_ends) if lan else None
+        self.wan = Sighting(wan.row, WAN, wan.payload, wan.packed_ends) if wan else None
+
+    @property
+    def comparable(self) -> bool:
+        """Whether one side may be compared with the other."""
+        return not (self.same or self.unrelated or self.unsteady)
+
+    @property
+    def misleading(self) -> bool:
+        """Known too late: what was said of two sides cannot be believed."""
+        apart = self.offset is not None and self.offset.furthest >= WINDOW
+        return self.late and (not self.comparable or self.exchanged or apart)
+
+
+class Survey:
+    """Batches of both sides go into `feed`, in any order. settled: enough was seen of captures
+    that fit together. `finish` says what they are.
+
+    Bounded: when a side has more identities than fit, only those are kept whose hash ends in a
+    zero bit, then two, and so on. Both sides keep the same ones, over the whole capture.
+    """
+
+    def __init__(self) -> None:
+        self.settled = False
+        self._copies: tuple[dict[int, list[Copy]], dict[int, list[Copy]]] = ({}, {})
+        self._masks = [0, 0]
+        self._examples: tuple[dict[int, Sighting], dict[int, Sighting]] = ({}, {})
+        self._example_masks = [0, 0]
+        self._messages = [0, 0]
+        self._common = 0
+        self._next_look = FIRST_LOOK
+
+    def feed(self, side: int, batch: Batch) -> None:
+        """side: LAN or WAN, as it was named."""
+        own, other, mask = self._copies[side], self._copies[1 - side], self._masks[side]
+        examples, buffer, ends = self._examples[side], batch.buffer, batch.ends
+        for i, row in enumerate(ROW.iter_unpack(batch.rows)):
+            (at, _, call, pair, _, _, _, cseq, start, length, status, ip_id, bits, kind, method,
+             ttl, _) = row  # fmt: skip
+            if kind != KIND_SIP:
+                continue
+            self._messages[side] += 1
+            if pair & mask:
+                continue
+            payload, packed = bytes(buffer[start : start + length]), ends[48 * i : 48 * i + 48]
+            kind = cseq << 24 | method << 16 | status
+            copy = Copy(at, pair, call, kind, ip_id, ttl, bits, hash(payload), packed)
+            copies = own.get(pair)
+            if copies is None:
+                own[pair] = [copy]
+                self._common += pair in other
+                if not pair & self._example_masks[side]:
+                    examples[pair] = Sighting(row, side, payload, packed)
+            elif len(copies) < COPIES:
+                copies.append(copy)
+        self._make_room(side)
+        if self._common >= self._next_look:
+            self._next_look *= 2
+            self.settled = _is_settled(self.finish())
+
+    def _make_room(self, side: int) -> None:
+        own, other, examples = self._copies[side], self._copies[1 - side], self._examples[side]
+        while len(own) > IDENTITIES:
+            self._masks[side] = mask = self._masks[side] << 1 | 1
+            # What is on both sides stays while it leaves room.
+            gone = [pair for pair in own if pair & mask and pair not in other]
+            if len(own) - len(gone) > IDENTITIES // 2:
+                gone = [pair for pair in own if pair & mask]
+            for pair in gone:
+                del own[pair]
+        while len(examples) > EXAMPLES:
+            self._example_masks[side] = mask = self._example_masks[side] << 1 | 1
+            for pair in [pair for pair in examples if pair & mask]:
+                del examples[pair]
+
+    def finish(self, late: bool = False) -> Quality:
+        """late: nothing can be read again with what it says."""
+        quality = Quality()
+        quality.late = late
+        if not all(self._messages):
+            return quality
+        shared = self._shared()
+        quality.pairs = len(shared)
+        if not shared:
+            self._relate(quality)
+            return quality
+        equal = sum(1 for lan, wan in shared if is_same(lan, wan))
+        quality.same = equal >= NEARLY_ALL * len(shared)
+        quality.wan_kept = self._messages[WAN] > self._messages[LAN]
+        votes = Votes()
+        matches: list[Match] = []
+        for lan, wan in shared:
+            match, inside, outside = match_copies(lan, wan)
+            matches.append(match)
+            votes.add(weigh(inside.header, outside.header))
+        quality.exchanged = votes.exchanged and not quality.same
+        quality.offset = measure(matches)
+        quality.unsteady = quality.offset is None and not quality.same
+        for lan, wan in shared:
+            quality.lan = self._examples[LAN].get(lan[0].pair)
+            quality.wan = self._examples[WAN].get(wan[0].pair)
+            if quality.lan is not None and quality.wan is not None:
+                break
+        if quality.exchanged and not late:
+            quality.exchange()
+        return quality
+
+    def _shared(self) -> list[tuple[list[Copy], list[Copy]]]:
+        """The copies of each message that both sides have, in the order of the LAN side. One that
+        is known by its Call-ID alone, or without it, must have kept an endpoint."""
+        lan, wan = self._copies
+        found: list[tuple[list[Copy], list[Copy]]] = []
+        rest: list[list[Copy]] = []
+        for pair, inside in lan.items():
+            outside = wan.get(pair)
+            if outside is not None and is_one(inside[0], outside[0]):
+                found.append((inside, outside))
+            else:
+                rest.append(inside)
+        if not rest:
+            return found
+        taken = {outside[0].pair for _, outside in found}
+        by_call: dict[tuple[int, int], list[Copy]] = {}
+        for pair, outside in wan.items():
+            if pair not in taken:
+                by_call.setdefault((outside[0].call, outside[0].kind), outside)
+        for inside in rest:
+            candidate = by_call.get((inside[0].call, inside[0].kind))
+            if candidate is not None and keeps_an_end(inside[0], candidate[0]):
+                found.append((inside, candidate))
+        return found
+
+    def _relate(self, quality: Quality) -> None:
+        lan, wan = (Traffic(copies.values()) for copies in self._copies)
+        verdict = unrelated(lan, wan)
+        if verdict is None:
+            return
+        quality.unrelated = True
+        quality.asked, quality.together = verdict.asked, verdict.together
+        quality.lan = self._example(LAN, verdict.lan)
+        quality.wan = self._example(WAN, verdict.wan)
+
+    def _example(self, side: int, wanted: list[int]) -> Sighting | None:
+        examples = self._examples[side]
+        return next((examples[pair] for pair in wanted if pair in examples),
+                    next(iter(examples.values()), None))  # fmt: skip
+
+
+def _is_settled(quality: Quality) -> bool:
+    """Two captures of one clock, for long enough to show no drift: the rest is alike."""
+    offset = quality.offset
+    if offset is None or not quality.comparable:
+        return quality.same
+    return (
+        abs(offset.ns) <= SAME_CLOCK
+        and offset.spread <= 10 * DELAY
+        and offset.span >= SAME_SPAN
+        and abs(offset.slope) <= SAME_DRIFT
+    )
