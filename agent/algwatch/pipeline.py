@@ -56,7 +56,8 @@ class Pipeline:
     taps: list of Tap, indexed by Batch.tap. Each method returns a list of reports: Finding,
     Advice (said again whenever it changed) or CallSummary, in order. watch: called with every
     message once it is known what became of it (a ladder for people). strict: rules that fail
-    raise (tests). quality: what a survey of both sides said, where there was one.
+    raise (tests). quality: what a survey of both sides said, where there was one; it may come
+    just before finish().
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Pipeline:
         self.watch = watch
         self.live = live
         self._watermarks = [0] * len(taps)
-        two_sided = LAN in sides and WAN in sides and (quality is None or quality.comparable)
+        two_sided = LAN in sides and WAN in sides
         self._sides = [side for side in (LAN, WAN, UNKNOWN) if side in sides]
         self._calls = Calls(two_sided, limits.calls)
         strangers = Strangers(self._calls.table, limits.phones) if two_sided else None
@@ -85,7 +86,7 @@ class Pipeline:
         self._peers = Peers(limits.phones)
         self._familiar = Familiar(limits.phones * KINDS)
         self._context = Context(two_sided, self._peers)
-        self._context.quality = quality
+        self.quality = quality
         self._engine = Engine(self._context, strict)
         self._recommender = Recommender(self._peers)
         self._capture_at = 0
@@ -152,10 +153,9 @@ class Pipeline:
         if self._pairing is not None and side != UNKNOWN:
             self._pairing.lost(side, until)
 
-    def finish(self, quality: Quality | None = None) -> list[Report]:
-        """The capture is over: what is pending becomes unknown; the last reports. quality: of
-        two sides that could be surveyed only meanwhile."""
-        self._context.quality = quality or self._context.quality
+    def finish(self) -> list[Report]:
+        """The capture is over: what is pending becomes unknown; the last reports."""
+        self._context.quality = self.quality
         reports = self._pass_time(self._context.now)
         self._context.finished = True
         if self._pairing is not None and self.watch is not None:

@@ -11,6 +11,7 @@ from algwatch.base import native
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
 from algwatch.capture.pcap import CaptureError, Merged
 from algwatch.cli import Usage
+from algwatch.cli.alone import EachAlone
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.quality import Quality, Survey
 from algwatch.compare.sides import Sides
@@ -80,7 +81,7 @@ def _report(source: Source, args: argparse.Namespace) -> int:
     plain = "NO_COLOR" in os.environ or not sys.stdout.isatty()
     colour = args.color == "always" or (args.color == "auto" and not plain)
     ladder = Ladder()
-    ladder.compared = source.quality is None or source.quality.comparable
+    ladder.compared = source.quality is None or not source.quality.unrelated
     return write_text(source.reports(ladder.watch), source.counts, ladder, sys.stdout, colour)
 
 
@@ -127,8 +128,9 @@ class Source:
 
     def check(self) -> None:
         """Learn whether the named files are both sides of one router, and put right what can be:
-        sides that are exchanged, clocks that differ, one capture named twice. What cannot be read
-        twice is surveyed while it is judged."""
+        sides that are exchanged, clocks that differ, one capture named twice, a clock that was
+        set meanwhile (the LAN side alone is judged then). What cannot be read twice is surveyed
+        while it is judged."""
         if {tap.side for tap in self._named} != {LAN, WAN}:
             return
         survey = Survey()
@@ -145,9 +147,12 @@ class Source:
             kept = WAN if quality.wan_kept else LAN
             self._files += [tap.name for tap in self._named if tap.side == kept]
             self._named = []
-        elif quality.exchanged:
+            return
+        if quality.exchanged:
             turned = [Tap(tap.name, 1 - tap.side) for tap in self._named]
             self._named = sorted(turned, key=lambda tap: tap.side)
+        if quality.unsteady:
+            self._named = [tap for tap in self._named if tap.side == LAN]
 
     def survey(self) -> None:
         """Learn the sides of every flow of the unnamed files."""
@@ -158,22 +163,26 @@ class Source:
 
     def reports(self, watch: Callable[[Crossing], None] | None = None) -> Iterator[Report]:
         """Everything that the pipeline says about these files, in order."""
-        pipeline = Pipeline(self.taps, watch=watch, quality=self.quality)
+        pipeline: Pipeline | EachAlone
+        if self.quality is not None and self.quality.unrelated:
+            pipeline = EachAlone(self.taps, len(self._named), watch, self.quality)
+        else:
+            pipeline = Pipeline(self.taps, watch=watch, quality=self.quality)
         if self._survey is None:
             yield from self._told(pipeline)
             yield from pipeline.finish()
         else:
             said = list(self._told(pipeline))
-            self.quality = self._survey.finish(late=True)
-            said += pipeline.finish(self.quality)
-            yield from (r for r in said if not self.quality.misleading or _is_one_sided(r))
+            pipeline.quality = quality = self._survey.finish(late=True)
+            said += pipeline.finish()
+            yield from (r for r in said if not quality.misleading or _is_one_sided(r))
         self._numbers = pipeline.counts()
         for problem in self.problems:
             print(f"algwatch: {problem}; what was readable is reported", file=sys.stderr)
         for rule, failures in pipeline.failures.items():
             print(f"algwatch: rule {rule} failed {failures} times: please report", file=sys.stderr)
 
-    def _told(self, pipeline: Pipeline) -> Iterator[Report]:
+    def _told(self, pipeline: Pipeline | EachAlone) -> Iterator[Report]:
         for batch in self:
             for tap in self._empty:
                 yield from pipeline.advance(tap, FOREVER)

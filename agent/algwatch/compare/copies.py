@@ -11,8 +11,8 @@ TWICE = WINDOW // 2  # a retransmission comes no sooner; what does was captured 
 
 
 class Copy(NamedTuple):
-    """pair, call: hashes as in the row. kind: CSeq, method and status (24, 8 and 16 bits from
-    the right: CSeq is the rest). digest: hash of the bytes. ends: the 48 bytes of addresses."""
+    """pair, call: hashes as in the row. kind: From tag (hash), CSeq, method and status: 32, 32,
+    8 and 16 bits. digest: hash of the bytes. ends: the 48 bytes of addresses."""
 
     at: int
     pair: int
@@ -25,6 +25,15 @@ class Copy(NamedTuple):
     ends: bytes
 
     @property
+    def identity(self) -> int:
+        return self.pair ^ self.call
+
+    @property
+    def parts(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """What is left of the identity when the Call-ID or the branch was changed."""
+        return (self.pair,), (self.call, self.kind)
+
+    @property
     def header(self) -> tuple[int, int, bytes]:
         """What sides_check.weigh() asks for."""
         return self.ttl, self.bits, self.ends
@@ -35,12 +44,6 @@ def keeps_an_end(one: Copy, two: Copy) -> bool:
     a, b = one.ends, two.ends
     source = a[:16] == b[:16] and a[40:42] == b[40:42]
     return source or (a[16:32] == b[16:32] and a[42:44] == b[42:44])
-
-
-def is_one(lan: Copy, wan: Copy) -> bool:
-    """Whether two copies with the same branch, CSeq, class and From tag are one message: where an
-    ALG has changed the Call-ID, it has left an endpoint."""
-    return lan.call == wan.call or keeps_an_end(lan, wan)
 
 
 def is_same(lan: list[Copy], wan: list[Copy]) -> bool:

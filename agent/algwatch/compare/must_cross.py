@@ -3,7 +3,8 @@
 Two captures of one router may well share nothing: a router that swallows everything, a PBX on the
 router itself, calls inside the LAN and scanners outside. They are unrelated only when each holds
 traffic which the router must have forwarded: on the LAN a request between a host there and one
-beyond the router; on the WAN one that succeeded, and no OPTIONS, or one that the router sent.
+beyond the router; on the WAN one that was sent, or accepted, from behind the router. A TTL of 64,
+128 or 255 shows that the router itself did that.
 """
 
 from __future__ import annotations
@@ -20,21 +21,22 @@ SLACK = SECOND  # the captures began and ended within that of their first and la
 
 
 class Asked:
-    """A request without its retransmissions. pair: its identity; at: ns; one_network: it goes to
-    a neighbour (IPv4: the first 24 bits of the address, IPv6: the first 64)."""
+    """A request without its retransmissions. at: ns; ttl: its own; accepted: the TTL of the 2xx
+    to it, 0 without one; one_network: it goes to a neighbour (IPv4: the first 24 bits of the
+    address, IPv6: the first 64)."""
 
-    __slots__ = ("at", "dst", "method", "one_network", "pair", "src", "succeeded")
+    __slots__ = ("accepted", "at", "dst", "identity", "method", "one_network", "src", "ttl")
 
-    def __init__(
-        self, at: int, pair: int, method: int, src: str, dst: str, one_network: bool
-    ) -> None:
-        self.at = at
-        self.pair = pair
-        self.method = method
+    def __init__(self, copy: Copy, src: str, dst: str) -> None:
+        self.at = copy.at
+        self.identity = copy.identity
+        self.method = _method(copy)
         self.src = src
         self.dst = dst
-        self.one_network = one_network
-        self.succeeded = False
+        self.ttl = copy.ttl
+        self.accepted = 0
+        length = 3 if copy.ends[47] == 4 else 8
+        self.one_network = copy.ends[:length] == copy.ends[16 : 16 + length]
 
 
 class Traffic:
@@ -47,25 +49,22 @@ class Traffic:
         self.hops: dict[str, int] = {}
         self.messages = 0
         times: list[int] = []
-        succeeded: set[Key] = set()
+        accepted: dict[Key, int] = {}
         for copies in identities:
-            (at, pair, call, kind, _, ttl, _, _, ends) = copies[0]
-            src, dst = (address.text(ends[i : i + 16], ends[47]) for i in (0, 16))
-            self.hops[src] = min(64 - ttl if ttl <= 64 else 128 - ttl if ttl <= 128 else 255 - ttl,
-                                 self.hops.get(src, 255))  # fmt: skip
-            times += [at, copies[-1].at]
+            copy = copies[0]
+            src, dst = (address.text(copy.ends[i : i + 16], copy.ends[47]) for i in (0, 16))
+            self.hops[src] = min(_hops(copy.ttl), self.hops.get(src, 255))
+            times += [copy.at, copies[-1].at]
             self.messages += 1
             for host in {src, dst}:
                 self.hosts[host] = self.hosts.get(host, 0) + 1
-            status, method, key = kind & 0xFFFF, kind >> 16 & 0xFF, (call, kind >> 16)
-            if not status and method != ACK:
-                n = 3 if ends[47] == 4 else 8
-                near = ends[:n] == ends[16 : 16 + n]
-                self.asked.setdefault(key, Asked(at, pair, method, src, dst, near))
+            status, key = copy.kind & 0xFFFF, (copy.call, copy.kind >> 16)
+            if not status and _method(copy) != ACK:
+                self.asked.setdefault(key, Asked(copy, src, dst))
             elif 200 <= status < 300:
-                succeeded.add(key)
-        for key in succeeded & self.asked.keys():
-            self.asked[key].succeeded = True
+                accepted[key] = copy.ttl
+        for key in accepted.keys() & self.asked.keys():
+            self.asked[key].accepted = accepted[key]
         self.first, self.last = min(times, default=0) - SLACK, max(times, default=0) + SLACK
 
     def between(self, first: int, last: int) -> list[Asked]:
@@ -73,15 +72,15 @@ class Traffic:
 
     def near(self) -> set[str]:
         """The address of the router on this, its WAN side: an end of nearly every message. Of two
-        the one that registers, or the private one, or the one whose messages have passed one
-        router at most. Two when it cannot be told."""
+        the private one, or the one whose messages have passed one router at most, or the one
+        that registers. Two when it cannot be told."""
         ends = {host for host, count in self.hosts.items() if count >= 0.9 * self.messages}
         if len(ends) < 2:
             return ends
-        registers = {a.src for a in self.asked.values() if a.method == REGISTER and a.succeeded}
+        registers = {a.src for a in self.asked.values() if a.method == REGISTER and a.accepted}
         private = {host for host in ends if address.is_unroutable(host)}
         close = {host for host in ends if self.hops.get(host, 255) <= 1}
-        for some in (registers & ends, private, close):
+        for some in (private, close, registers & ends):
             if len(some) == 1:
                 return some
         return ends
@@ -95,8 +94,8 @@ class Unrelated:
 
     def __init__(self, lan: list[Asked], wan: list[Asked], together: bool) -> None:
         self.asked = (len(lan), len(wan))
-        self.lan = [a.pair for a in lan]
-        self.wan = [a.pair for a in wan]
+        self.lan = [a.identity for a in lan]
+        self.wan = [a.identity for a in wan]
         self.together = together
 
 
@@ -109,15 +108,21 @@ def unrelated(lan: Traffic, wan: Traffic) -> Unrelated | None:
         first, last = 0, 1 << 64
     near = wan.near()
     inside = [a for a in lan.between(first, last) if _is_forwarded(a, near, wan.hosts)]
-    outside = [
-        a for a in wan.between(first, last)
-        if (a.succeeded and a.method != OPTIONS) or (len(near) == 1 and a.src in near)
-    ]  # fmt: skip
-    done_inside = sum(a.succeeded for a in inside)
-    done_outside = sum(a.succeeded for a in outside)
+    outside = [a for a in wan.between(first, last) if _is_from_behind(a, near)]
+    done_inside = sum(1 for a in inside if a.accepted)
+    done_outside = sum(1 for a in outside if a.accepted)
     if inside and outside and (done_inside or done_outside > 1):
         return Unrelated(inside, outside, together)
     return None
+
+
+def _is_from_behind(asked: Asked, near: set[str]) -> bool:
+    """Whether a request on the WAN came from behind the router, or was accepted there."""
+    if len(near) != 1:
+        return False
+    if asked.src in near:
+        return _hops(asked.ttl) > 0
+    return asked.method != OPTIONS and asked.accepted > 0 and _hops(asked.accepted) > 0
 
 
 def _is_forwarded(asked: Asked, near: set[str], beyond: dict[str, int]) -> bool:
@@ -134,3 +139,12 @@ def _is_forwarded(asked: Asked, near: set[str], beyond: dict[str, int]) -> bool:
 def _is_multicast(host: str) -> bool:
     value = address.ipv4(host)
     return value >> 28 == 0xE or value == 0xFFFFFFFF or host.lower().startswith("ff")
+
+
+def _method(copy: Copy) -> int:
+    return copy.kind >> 16 & 0xFF
+
+
+def _hops(ttl: int) -> int:
+    """How many routers a packet has passed: TTLs begin at 64, 128 or 255."""
+    return 64 - ttl if ttl <= 64 else 128 - ttl if ttl <= 128 else 255 - ttl

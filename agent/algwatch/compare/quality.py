@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from algwatch.base.native import KIND_SIP, ROW
 from algwatch.base.packet import LAN, WAN, Batch
-from algwatch.base.sighting import Sighting
+from algwatch.base.sighting import PAIR, Sighting
 from algwatch.compare.clock_offset import DELAY, Match, Offset, measure
-from algwatch.compare.copies import Copy, is_one, is_same, keeps_an_end, match_copies
+from algwatch.compare.copies import Copy, is_same, keeps_an_end, match_copies
 from algwatch.compare.must_cross import Traffic, unrelated
 from algwatch.compare.sides_check import Votes, weigh
 from algwatch.sip.timers import SECOND, WINDOW
@@ -57,15 +57,11 @@ class Quality:
         self.wan = Sighting(wan.row, WAN, wan.payload, wan.packed_ends) if wan else None
 
     @property
-    def comparable(self) -> bool:
-        """Whether one side may be compared with the other."""
-        return not (self.same or self.unrelated or self.unsteady)
-
-    @property
     def misleading(self) -> bool:
         """Known too late: what was said of two sides cannot be believed."""
         apart = self.offset is not None and self.offset.furthest >= WINDOW
-        return self.late and (not self.comparable or self.exchanged or apart)
+        wrong = self.same or self.unrelated or self.unsteady or self.exchanged or apart
+        return self.late and wrong
 
 
 class Survey:
@@ -91,22 +87,22 @@ class Survey:
         own, other, mask = self._copies[side], self._copies[1 - side], self._masks[side]
         examples, buffer, ends = self._examples[side], batch.buffer, batch.ends
         for i, row in enumerate(ROW.iter_unpack(batch.rows)):
-            (at, _, call, pair, _, _, _, cseq, start, length, status, ip_id, bits, kind, method,
-             ttl, _) = row  # fmt: skip
+            (at, _, call, pair, _, from_tag, _, cseq, start, length, status, ip_id, bits, kind,
+             method, ttl, _) = row  # fmt: skip
             if kind != KIND_SIP:
                 continue
             self._messages[side] += 1
             if pair & mask:
                 continue
             payload, packed = bytes(buffer[start : start + length]), ends[48 * i : 48 * i + 48]
-            kind = cseq << 24 | method << 16 | status
+            kind = from_tag << 56 | cseq << 24 | method << 16 | status
             copy = Copy(at, pair, call, kind, ip_id, ttl, bits, hash(payload), packed)
-            copies = own.get(pair)
+            copies = own.get(copy.identity)
             if copies is None:
-                own[pair] = [copy]
-                self._common += pair in other
+                own[copy.identity] = [copy]
+                self._common += copy.identity in other
                 if not pair & self._example_masks[side]:
-                    examples[pair] = Sighting(row, side, payload, packed)
+                    examples[copy.identity] = Sighting(row, side, payload, packed)
             elif len(copies) < COPIES:
                 copies.append(copy)
         self._make_room(side)
@@ -119,15 +115,15 @@ class Survey:
         while len(own) > IDENTITIES:
             self._masks[side] = mask = self._masks[side] << 1 | 1
             # What is on both sides stays while it leaves room.
-            gone = [pair for pair in own if pair & mask and pair not in other]
+            gone = [i for i, copies in own.items() if copies[0].pair & mask and i not in other]
             if len(own) - len(gone) > IDENTITIES // 2:
-                gone = [pair for pair in own if pair & mask]
-            for pair in gone:
-                del own[pair]
+                gone = [i for i, copies in own.items() if copies[0].pair & mask]
+            for identity in gone:
+                del own[identity]
         while len(examples) > EXAMPLES:
             self._example_masks[side] = mask = self._example_masks[side] << 1 | 1
-            for pair in [pair for pair in examples if pair & mask]:
-                del examples[pair]
+            for identity in [i for i, copy in examples.items() if copy.row[PAIR] & mask]:
+                del examples[identity]
 
     def finish(self, late: bool = False) -> Quality:
         """late: nothing can be read again with what it says."""
@@ -153,8 +149,8 @@ class Survey:
         quality.offset = measure(matches)
         quality.unsteady = quality.offset is None and not quality.same
         for lan, wan in shared:
-            quality.lan = self._examples[LAN].get(lan[0].pair)
-            quality.wan = self._examples[WAN].get(wan[0].pair)
+            quality.lan = self._examples[LAN].get(lan[0].identity)
+            quality.wan = self._examples[WAN].get(wan[0].identity)
             if quality.lan is not None and quality.wan is not None:
                 break
         if quality.exchanged and not late:
@@ -162,28 +158,22 @@ class Survey:
         return quality
 
     def _shared(self) -> list[tuple[list[Copy], list[Copy]]]:
-        """The copies of each message that both sides have, in the order of the LAN side. One that
-        is known by its Call-ID alone, or without it, must have kept an endpoint."""
+        """The copies of each message that both sides have. One whose Call-ID or branch an ALG has
+        changed is known by the other of them, and must have kept an endpoint."""
         lan, wan = self._copies
-        found: list[tuple[list[Copy], list[Copy]]] = []
-        rest: list[list[Copy]] = []
-        for pair, inside in lan.items():
-            outside = wan.get(pair)
-            if outside is not None and is_one(inside[0], outside[0]):
-                found.append((inside, outside))
-            else:
-                rest.append(inside)
-        if not rest:
-            return found
-        taken = {outside[0].pair for _, outside in found}
-        by_call: dict[tuple[int, int], list[Copy]] = {}
-        for pair, outside in wan.items():
-            if pair not in taken:
-                by_call.setdefault((outside[0].call, outside[0].kind), outside)
-        for inside in rest:
-            candidate = by_call.get((inside[0].call, inside[0].kind))
-            if candidate is not None and keeps_an_end(inside[0], candidate[0]):
-                found.append((inside, candidate))
+        found = [(copies, wan[identity]) for identity, copies in lan.items() if identity in wan]
+        rest = [copies for identity, copies in lan.items() if identity not in wan]
+        parts: dict[tuple[int, ...], list[Copy]] = {}
+        for identity, copies in wan.items():
+            if rest and identity not in lan:
+                for part in copies[0].parts:
+                    parts.setdefault(part, copies)
+        for copies in rest:
+            for part in copies[0].parts:
+                other = parts.get(part)
+                if other is not None and keeps_an_end(copies[0], other[0]):
+                    found.append((copies, other))
+                    break
         return found
 
     def _relate(self, quality: Quality) -> None:
@@ -205,7 +195,7 @@ class Survey:
 def _is_settled(quality: Quality) -> bool:
     """Two captures of one clock, for long enough to show no drift: the rest is alike."""
     offset = quality.offset
-    if offset is None or not quality.comparable:
+    if offset is None or quality.same:
         return quality.same
     return (
         abs(offset.ns) <= SAME_CLOCK

@@ -36,6 +36,8 @@ def check(context: Context) -> Finding | None:
     present = [side for side, first in enumerate(context.first) if first is not None]
     if not present or (LAN in present and WAN in present):
         return None
+    if context.quality is not None and context.quality.unrelated:
+        return None  # two sides, of which each is judged alone
     # A live tap may simply not have seen the other copy yet, or have lost it.
     since = max(context.started, context.lost_at)
     if not context.finished and context.now - since < TIMER_B:

@@ -46,8 +46,8 @@ def check(context: Context) -> Finding | None:
     if quality.unsteady:
         text = (
             f"{_several(quality.pairs)} on both sides, and their times agree on no difference "
-            "of the two clocks: one was set while it captured, or they are too few. So the "
-            "sides are not compared."
+            "of the two clocks: one was set while it captured, or they are too few. So the sides "
+            f"are not compared{'' if quality.late else ', and the LAN side alone is judged'}."
         )
         return _finding(text, "one difference for all messages", quality)
     offset = quality.offset
