@@ -16,10 +16,10 @@ from algwatch.compare.must_cross import Traffic, unrelated
 from algwatch.compare.sides_check import Votes, weigh
 from algwatch.sip.timers import SECOND, WINDOW
 
-IDENTITIES = 8192  # of one side that are remembered
+IDENTITIES = 4096  # of one side that are remembered
+SAMPLE = 1024  # messages on both sides that are looked at, over the whole capture
 COPIES = 16  # of one identity that are remembered: more than a 2xx without ACK has
 EXAMPLES = 256  # messages of one side whose bytes are remembered
-FIRST_LOOK = 1024  # pairs after which a survey may be over
 SAME_CLOCK = 5 * SECOND // 1000  # what two clocks differ by at most that are surely one
 SAME_DRIFT = 5e-6
 SAME_SPAN = 60 * SECOND
@@ -80,7 +80,7 @@ class Survey:
         self._example_masks = [0, 0]
         self._messages = [0, 0]
         self._common = 0
-        self._next_look = FIRST_LOOK
+        self._next_look = 0  # ns
 
     def feed(self, side: int, batch: Batch) -> None:
         """side: LAN or WAN, as it was named."""
@@ -106,9 +106,10 @@ class Survey:
             elif len(copies) < COPIES:
                 copies.append(copy)
         self._make_room(side)
-        if self._common >= self._next_look:
-            self._next_look *= 2
-            self.settled = _is_settled(self.finish())
+        if self._common >= SAMPLE and batch.watermark >= self._next_look:
+            if self._next_look:
+                self.settled = _is_settled(self.finish())
+            self._next_look = batch.watermark + SAME_SPAN
 
     def _make_room(self, side: int) -> None:
         own, other, examples = self._copies[side], self._copies[1 - side], self._examples[side]
@@ -136,6 +137,7 @@ class Survey:
         if not shared:
             self._relate(quality)
             return quality
+        shared = shared[:: -(-len(shared) // SAMPLE)]
         equal = sum(1 for lan, wan in shared if is_same(lan, wan))
         quality.same = equal >= NEARLY_ALL * len(shared)
         quality.wan_kept = self._messages[WAN] > self._messages[LAN]
