@@ -446,26 +446,6 @@ def test_a_call_whose_bye_is_never_answered_is_told_and_forgotten() -> None:
     assert not pipeline._dialogs[0].table
 
 
-# ---- clocks ----
-
-
-@pytest.mark.parametrize(
-    ("ns", "said"),
-    [(300_000_000, "LAN capture is 0.3 s ahead"), (-2_000_000_000, "WAN capture is 2.0 s ahead")],
-)
-def test_clocks_that_differ_are_told_and_nothing_is_called_swallowed(ns: int, said: str) -> None:
-    house = House("linux")
-    register(house, 0)
-    incoming_call(house, 5, "in@provider")
-    outgoing_call(house, 15, "out@phone")
-    house.wan = [(at - ns, data) for at, data in house.wan]
-    reports = verdict(house)
-    assert not hurt(reports)
-    assert not advice(reports)
-    (clocks,) = findings(reports, "CAP008")
-    assert said in clocks.summary
-
-
 def test_a_call_back_into_the_house_counts_a_repeated_2xx_once() -> None:
     one, two = House(), House(phone="192.168.1.11", wan_port=62848)
     call = Outgoing(one, "back@phone")

@@ -100,14 +100,20 @@ def measure(matches: Sequence[Match]) -> Offset | None:
     for _ in range(2):
         best = _fitted(_on(matches, best), best)
     near = [m for m in matches if _is_near(m, best)]
-    on = _on(matches, best)
-    sure = len(near) > 1 or len(on) > 1 or any(m.proof for m in near)
-    if not near or not (sure or abs(best.ns) <= WINDOW):
+    if not near or not (abs(best.ns) <= WINDOW or _are_enough(near)):
         return None
     stray = sum(1 for m in matches if m.exact and not _is_near(m, best, WINDOW // 2))
     if stray > 1 and stray * STRAY > len(matches):
         return None  # a clock was set on the way
     return best
+
+
+def _are_enough(near: Sequence[Match]) -> bool:
+    """Whether messages on a line prove an offset. Repeated ones of which copies are lost lie on
+    many lines, so they count only in numbers."""
+    exact = sum(1 for m in near if m.exact)
+    whole = any(m.copies > 2 and len(m.candidates) == m.copies for m in near)
+    return exact > 1 or whole or len(near) >= ENOUGH or any(m.proof for m in near)
 
 
 def _slope(points: Sequence[tuple[int, int, bool | None]]) -> float:

@@ -16,19 +16,19 @@ from algwatch.base.native import ACK, OPTIONS, REGISTER
 from algwatch.compare.copies import Copy
 from algwatch.sip.timers import SECOND
 
-Key = tuple[int, int]  # Call-ID, and CSeq with its method
+Key = tuple[int, int]  # Call-ID, and From tag, CSeq and method
 SLACK = SECOND  # the captures began and ended within that of their first and last message
 
 
 class Asked:
-    """A request without its retransmissions. at: ns; ttl: its own; accepted: the TTL of the 2xx
-    to it, 0 without one; one_network: it goes to a neighbour (IPv4: the first 24 bits of the
-    address, IPv6: the first 64)."""
+    """A request without its retransmissions. times: ns, of all its messages; ttl: its own;
+    accepted: the TTL of the 2xx to it, 0 without one; one_network: it goes to a neighbour (IPv4:
+    the first 24 bits of the address, IPv6: the first 64)."""
 
-    __slots__ = ("accepted", "at", "dst", "identity", "method", "one_network", "src", "ttl")
+    __slots__ = ("accepted", "dst", "identity", "method", "one_network", "src", "times", "ttl")
 
     def __init__(self, copy: Copy, src: str, dst: str) -> None:
-        self.at = copy.at
+        self.times: list[int] = []
         self.identity = copy.identity
         self.method = _method(copy)
         self.src = src
@@ -48,27 +48,30 @@ class Traffic:
         self.hosts: dict[str, int] = {}
         self.hops: dict[str, int] = {}
         self.messages = 0
-        times: list[int] = []
+        times: dict[Key, list[int]] = {}
         accepted: dict[Key, int] = {}
         for copies in identities:
             copy = copies[0]
             src, dst = (address.text(copy.ends[i : i + 16], copy.ends[47]) for i in (0, 16))
             self.hops[src] = min(_hops(copy.ttl), self.hops.get(src, 255))
-            times += [copy.at, copies[-1].at]
             self.messages += 1
             for host in {src, dst}:
                 self.hosts[host] = self.hosts.get(host, 0) + 1
             status, key = copy.kind & 0xFFFF, (copy.call, copy.kind >> 16)
+            times.setdefault(key, []).extend(copy.at for copy in copies)
             if not status and _method(copy) != ACK:
                 self.asked.setdefault(key, Asked(copy, src, dst))
             elif 200 <= status < 300:
                 accepted[key] = copy.ttl
-        for key in accepted.keys() & self.asked.keys():
-            self.asked[key].accepted = accepted[key]
-        self.first, self.last = min(times, default=0) - SLACK, max(times, default=0) + SLACK
+        for key, asked in self.asked.items():
+            asked.accepted = accepted.get(key, 0)
+            asked.times = times[key]
+        every = [at for some in times.values() for at in some]
+        self.first, self.last = min(every, default=0) - SLACK, max(every, default=0) + SLACK
 
     def between(self, first: int, last: int) -> list[Asked]:
-        return [a for a in self.asked.values() if first <= a.at <= last]
+        """Those of which a message was seen in that time."""
+        return [a for a in self.asked.values() if any(first <= at <= last for at in a.times)]
 
     def near(self) -> set[str]:
         """The address of the router on this, its WAN side: an end of nearly every message. Of two
