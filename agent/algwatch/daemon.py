@@ -12,6 +12,7 @@ import signal
 import struct
 import sys
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import IO
 
@@ -23,6 +24,8 @@ from algwatch.base.packet import LAN, SIDE_NAMES, WAN, Batch, Tap
 from algwatch.capture.filter import FilterError
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import DISORDER, LAG, LiveTap, TapError
+from algwatch.compare.crossing import Crossing
+from algwatch.compare.sides_check import SidesCheck
 from algwatch.compare.summary import CallSummary
 from algwatch.config import Config
 from algwatch.diagnose.finding import Evidence, Finding
@@ -374,6 +377,18 @@ def _publisher(
         raise CannotStart(str(problem)) from None
 
 
+def _sides_check(config: Config, voice: Voice) -> Callable[[Crossing], None]:
+    """What tells people, once, that the interfaces are named the wrong way round."""
+    check = SidesCheck(", ".join(config.lan), ", ".join(config.wan))
+
+    def watch(crossing: Crossing) -> None:
+        line = check.feed(crossing)
+        if line is not None:
+            voice.say(line)
+
+    return watch
+
+
 def run(config: Config, out: IO[str]) -> int:
     """The daemon from start to end. Returns 0; CannotStart."""
     voice = Voice(out, config.json)
@@ -395,7 +410,8 @@ def run(config: Config, out: IO[str]) -> int:
             where += f" (pseudonyms last until the end: {config.privacy_key} cannot be written)"
     voice.say(f"algwatch {__version__}: watching {names}, {where}")
     clock = PacketClock(time.monotonic_ns, time.time_ns)
-    pipeline = Pipeline([Tap(s.live.name, s.side) for s in sources], live=True)
+    watched = [Tap(s.live.name, s.side) for s in sources]
+    pipeline = Pipeline(watched, live=True, watch=_sides_check(config, voice))
     daemon = Daemon(sources, pipeline, clock, voice, counts, publisher, config.health_interval)
     if publisher is not None:
         publisher.start()
