@@ -1,4 +1,4 @@
-"""Can two captures be trusted to be both sides of one router (compare/quality.py)?"""
+"""Can two captures be trusted to be both sides of one router (compare/survey.py)?"""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from algwatch.__main__ import main
 from algwatch.base.native import ROW
 from algwatch.base.packet import LAN, WAN, Tap
 from algwatch.capture.shift import shifted
-from algwatch.compare.quality import IDENTITIES, Quality, Survey
+from algwatch.cli.analyze import Source
+from algwatch.compare.quality import Quality
 from algwatch.compare.sides_check import STRONG, WEAK, SidesCheck, vote
+from algwatch.compare.survey import IDENTITIES, Survey
 from algwatch.pipeline import Pipeline
 from craft import (
     LADDER_INVITE,
@@ -170,6 +172,34 @@ def test_no_lost_copy_makes_a_wrong_offset(seed: int) -> None:
         return
     for (at, _), (true, _) in zip(lan, sorted(house.lan), strict=True):
         assert abs(quality.offset.turned().lan(at) - true) <= 40 * MS
+
+
+@pytest.mark.parametrize("idents", [True, False])
+def test_a_message_that_is_sent_without_end_makes_no_offset(idents: bool) -> None:
+    """A keep-alive with the same branch each time; the WAN capture began later, and ended later."""
+    for count in (6, 100):
+        house = House(idents=idents)
+        ping = request("OPTIONS", "sip:example.net", via="192.168.1.10:5060", branch="z9hG4bKping",
+                       call_id="ping@phone", cseq=1)  # fmt: skip
+        for n in range(count):
+            house.out(30 * n, ping, wan=n >= 2, lan=n < count - 2)
+        quality = surveyed(house.lan, house.wan)
+        assert not quality.unsteady and not quality.unrelated
+        assert quality.offset is None or not quality.offset.matters
+
+
+@pytest.mark.parametrize("ahead", [0, 40])
+def test_a_short_capture_beside_a_long_one_is_found_in_it(ahead: float, tmp_path: Path) -> None:
+    house = calls(House(), 3600, 4)
+    seen = [p for p in house.wan if 1800 <= (p[0] - house.wan[0][0]) / NS < 1860]
+    assert len(house.lan) > 2 * IDENTITIES
+    (tmp_path / "lan.pcap").write_bytes(pcap(sorted(house.lan)))
+    (tmp_path / "wan.pcap").write_bytes(pcap(clock(seen, ahead)))
+    source = Source([], [str(tmp_path / "lan.pcap")], [str(tmp_path / "wan.pcap")], [5060])
+    source.check()
+    assert source.quality is not None and source.quality.offset is not None
+    assert abs(source.quality.offset.ns + ahead * NS) <= 1000
+    assert not source.quality.unrelated
 
 
 def test_a_clock_that_was_set_has_no_offset() -> None:

@@ -13,10 +13,11 @@ from algwatch.capture.pcap import CaptureError, Merged
 from algwatch.cli import Usage
 from algwatch.cli.alone import EachAlone
 from algwatch.compare.crossing import Crossing
-from algwatch.compare.quality import Quality, Survey
+from algwatch.compare.quality import Quality
 from algwatch.compare.sides import Sides
 from algwatch.compare.split import split
 from algwatch.compare.summary import CallSummary
+from algwatch.compare.survey import Survey
 from algwatch.diagnose.finding import Finding
 from algwatch.pipeline import Pipeline, Report
 
@@ -138,10 +139,15 @@ class Source:
             self._survey = survey
             return
         paths = [(tap.name, i) for i, tap in enumerate(self._named)]
-        for batch in Merged(paths, self._ports, native.Counts()):
-            survey.feed(self._named[batch.tap].side, batch)
-            if survey.settled:
-                break
+        # In turns and not by time, because clocks may differ by more than the captures last.
+        files = [iter(file) for file in Merged(paths, self._ports, native.Counts()).files]
+        while files and not survey.settled:
+            for file in files[:]:
+                batch = next(file, None)
+                if batch is None:
+                    files.remove(file)
+                else:
+                    survey.feed(self._named[batch.tap].side, batch)
         self.quality = quality = survey.finish()
         if quality.same:
             kept = WAN if quality.wan_kept else LAN

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from algwatch.compare.clock_offset import Match
-from algwatch.sip.timers import WINDOW
+from algwatch.sip.timers import T2, TIMER_B, WINDOW
 
 TWICE = WINDOW // 2  # a retransmission comes no sooner; what does was captured twice
+REPEATED = TIMER_B + T2  # it comes no later; what does is a message that is sent without end
 
 
 class Copy(NamedTuple):
@@ -56,7 +57,8 @@ def _packet(copy: Copy) -> tuple[int, int, int, bytes]:
 
 
 def match_copies(lan: list[Copy], wan: list[Copy]) -> tuple[Match, Copy, Copy]:
-    """What the copies of one message say of the clocks, and two of them that belong together."""
+    """What the copies of one message say of the clocks, and two of them that belong together (or
+    would without losses)."""
     inside, outside = _once(lan), _once(wan)
     by_id = {copy.ip_id: copy for copy in outside if copy.ip_id}
     both = [(copy, by_id[copy.ip_id]) for copy in inside if copy.ip_id in by_id]
@@ -64,6 +66,8 @@ def match_copies(lan: list[Copy], wan: list[Copy]) -> tuple[Match, Copy, Copy]:
         one, two = both[0]
         proof = abs(one.ttl - two.ttl) == 1 and keeps_an_end(one, two)
         return Match([_candidate(*pair) for pair in both], len(both), True, proof), one, two
+    if max(inside[-1].at - inside[0].at, outside[-1].at - outside[0].at) > REPEATED:
+        return Match([], 1, False, False), inside[0], outside[0]
     if len(inside) == len(outside):
         ordered = [_candidate(*pair) for pair in zip(inside, outside, strict=True)]
         return Match(ordered, len(ordered), len(ordered) == 1, False), inside[0], outside[0]

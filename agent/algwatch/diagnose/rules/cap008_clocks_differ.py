@@ -10,8 +10,8 @@ Why it breaks calls
     put on the clock of the LAN side before anything is judged.
 
 What else looks the same
-    A clock that was set while it captured: there is no one difference then, and nothing is
-    compared. A router that holds messages back for so long; none does.
+    A clock that was set while it captured, or a line so full that the router holds messages back
+    for more than 125 ms: there is no one difference then, and nothing is compared.
 
 Recommendation
     Capture both sides on the router itself, which has one clock. Where the difference could not
@@ -46,7 +46,8 @@ def check(context: Context) -> Finding | None:
     if quality.unsteady:
         text = (
             f"{_several(quality.pairs)} on both sides, and their times agree on no difference "
-            "of the two clocks: one was set while it captured, or they are too few. So the sides "
+            "of the two clocks: one was set meanwhile, or messages waited in the router for long, "
+            "or they are too few. So the sides "
             f"are not compared{'' if quality.late else ', and the LAN side alone is judged'}."
         )
         return _finding(text, "one difference for all messages", quality)
