@@ -295,6 +295,8 @@ def _ns(at: float) -> int:
 # after an INVITE without any response (Timer A, section 17.1.1.2).
 LADDER_2XX = (0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5)
 LADDER_INVITE = (0.5, 1.5, 3.5, 7.5, 15.5, 31.5)
+# After another request without a final response (Timer E, section 17.1.2.2).
+LADDER_REQUEST = LADDER_2XX
 
 
 def register(house: House, at: float, rport: bool = True, expires: int = 120, n: int = 1) -> None:

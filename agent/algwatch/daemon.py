@@ -12,7 +12,7 @@ import signal
 import struct
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import IO
 
@@ -26,6 +26,8 @@ from algwatch.base.report import Report
 from algwatch.capture.filter import FilterError
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import DISORDER, LAG, LiveTap, TapError
+from algwatch.compare.crossing import Crossing
+from algwatch.compare.sides_check import SidesCheck
 from algwatch.config import Config
 from algwatch.diagnose.finding import Finding
 from algwatch.pipeline import Pipeline
@@ -352,6 +354,18 @@ def _publisher(
         raise CannotStart(str(problem)) from None
 
 
+def _sides_check(config: Config, console: Console) -> Callable[[Crossing], None]:
+    """What tells people, once, that the interfaces are named the wrong way round."""
+    check = SidesCheck(", ".join(config.lan), ", ".join(config.wan))
+
+    def watch(crossing: Crossing) -> None:
+        line = check.feed(crossing)
+        if line is not None:
+            console.say(line)
+
+    return watch
+
+
 def run(config: Config, out: IO[str]) -> int:
     """The daemon from start to end. Returns 0; CannotStart."""
     console = Console(out, config.json)
@@ -373,7 +387,8 @@ def run(config: Config, out: IO[str]) -> int:
             where += f" (pseudonyms last until the end: {config.privacy_key} cannot be written)"
     console.say(f"algwatch {__version__}: watching {names}, {where}")
     clock = PacketClock(time.monotonic_ns, time.time_ns)
-    pipeline = Pipeline([Tap(s.live.name, s.side) for s in sources], live=True)
+    watched = [Tap(s.live.name, s.side) for s in sources]
+    pipeline = Pipeline(watched, live=True, watch=_sides_check(config, console))
     daemon = Daemon(sources, pipeline, clock, console, counts, publisher, config.health_interval)
     if publisher is not None:
         publisher.start()

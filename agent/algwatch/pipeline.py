@@ -21,6 +21,7 @@ from algwatch.compare.line import Lines
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.observe import closed
 from algwatch.compare.pairing import Pairing
+from algwatch.compare.quality import Quality
 from algwatch.compare.registered import Registered, Registrations
 from algwatch.diagnose.engine import SAID, Engine
 from algwatch.diagnose.known import Known
@@ -62,12 +63,15 @@ class Pipeline:
 
     taps: list of Tap, indexed by Batch.tap. Each method returns a list of reports, in order. watch:
     called with every message once it is known what became of it (a ladder for people). strict:
-    rules that fail raise (tests). clock: ns, to time the rules.
+    rules that fail raise (tests). clock: ns, to time the rules. quality: what is known of the taps
+    before (compare/quality.py).
     """
 
     def __init__(self, taps: list[Tap], live: bool = False,
                  watch: Callable[[Crossing], None] | None = None, strict: bool = False,
-                 clock: Callable[[], int] = lambda: 0) -> None:  # fmt: skip
+                 clock: Callable[[], int] = lambda: 0,
+        quality: Quality | None = None,
+    ) -> None:  # fmt: skip
         limits = ROUTER if live else LAPTOP
         present = {tap.side for tap in taps}
         two_sided = LAN in present and WAN in present
@@ -89,6 +93,7 @@ class Pipeline:
         self._rewrites = KnownRewrites(limits.lines * KINDS)
         self._first = FirstOfKind(limits.lines * KINDS * 4)
         self._captured = Captured(two_sided)
+        self._captured.quality = quality
         said: Table[str, int] = Table(SAID)
         known = Known(self._captured, self._lines, self._mappings, said)
         self._engine = Engine(known, said, strict, clock)
@@ -175,6 +180,10 @@ class Pipeline:
         """{"capture": {...}, "crossings": {...}} as in `analyze --json`; where a table was full
         also {"evicted": {...}}."""
         return counts(self._captured, self._pairing, self._sides, self._calls, self._lines)
+
+    def judge(self, quality: Quality) -> None:
+        """What a survey says of the taps that was over only now."""
+        self._captured.quality = quality
 
     @property
     def failures(self) -> dict[str, int]:

@@ -13,6 +13,7 @@ from typing import Any
 from algwatch.base.native import layout
 from algwatch.base.native.rows import Counts, Scanner
 from algwatch.base.packet import Batch
+from algwatch.capture.shift import Shift, shifted
 
 # Packets a batch. The first is small and the size follows the bytes, so that a file of large
 # frames (segmentation offload makes 64 kB ones) costs no more memory than one of small frames.
@@ -49,6 +50,7 @@ class CaptureFile:
     path: file name, or "-" for standard input. tap: index of the tap in every row. ports: SIP
     ports. counts: added to. A file whose end or middle is damaged gives what was readable
     before; then `truncated_tail` is 1 and `problem` says what libpcap found there.
+    shift: set it before iterating to put every time of the file on another clock.
     Raises CaptureError when nothing can be read at all. Source of the format:
     draft-ietf-opsawg-pcap and -pcapng, as libpcap reads them; time stamps in microseconds.
     """
@@ -58,6 +60,7 @@ class CaptureFile:
         self.tap = tap
         self.truncated_tail = 0
         self.problem = ""
+        self.shift: Shift | None = None
         self.packets = 0
         self.watermark = 0
         self._regular = _checked(path)
@@ -109,6 +112,8 @@ class CaptureFile:
         last = (seconds * 1_000_000 + microseconds) * 1000
         self.watermark = max(self.watermark, last)
         for batch in self._scanner.scan(buffer, meta, self.watermark):
+            if self.shift is not None:
+                batch = shifted(batch, self.shift)
             whole = self._put_together(batch)
             if whole is not None:
                 yield whole

@@ -12,9 +12,13 @@ from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
 from algwatch.base.report import Report
 from algwatch.capture.pcap import CaptureError, Merged
 from algwatch.cli import Usage
+from algwatch.cli.alone import EachAlone
 from algwatch.compare.crossing import Crossing
+from algwatch.compare.quality import Quality
 from algwatch.compare.sides import Sides
 from algwatch.compare.split import split
+from algwatch.compare.survey import Survey
+from algwatch.diagnose.finding import Finding
 from algwatch.pipeline import Pipeline
 
 TYPE_CHECKING = False
@@ -57,6 +61,7 @@ def main(args: argparse.Namespace) -> int:
     gc.set_threshold(50_000)
     source = Source(args.files, args.lan, args.wan, ports)
     try:
+        source.check()
         try:
             return _report(source, args)
         except TwoSided:
@@ -78,6 +83,7 @@ def _report(source: Source, args: argparse.Namespace) -> int:
     plain = "NO_COLOR" in os.environ or not sys.stdout.isatty()
     colour = args.color == "always" or (args.color == "auto" and not plain)
     ladder = Ladder()
+    ladder.compared = source.quality is None or not source.quality.unrelated
     return write_text(source.reports(ladder.watch), source.counts, ladder, sys.stdout, colour)
 
 
@@ -95,7 +101,8 @@ class TwoSided(Exception):
 
 
 class Source:
-    """The files as batches for one pipeline: iterate over it. problems: damaged files.
+    """The files as batches for one pipeline: iterate over it. problems: damaged files. quality:
+    whether what was named LAN and WAN is both sides of one router, where that was asked.
 
     Files whose side nobody named are taken for one-sided until a message shows up on two flows;
     then iterating raises TwoSided, `survey` reads them once more to learn which flow is which
@@ -108,6 +115,8 @@ class Source:
         self._files = list(files)
         self._named = [Tap(name, LAN) for name in lan] + [Tap(name, WAN) for name in wan]
         self._sides: Sides | None = None
+        self.quality: Quality | None = None
+        self._survey: Survey | None = None  # of sides that cannot be read twice
         self._scanned = Counts()
         self._numbers: dict[str, dict[str, int]] = {}
         self._empty: list[int] = []
@@ -119,6 +128,39 @@ class Source:
         sides = (UNKNOWN,) if self._sides is None else (LAN, WAN, UNKNOWN)
         return self._named + [Tap(name, side) for name in self._files for side in sides]
 
+    def check(self) -> None:
+        """Learn whether the named files are both sides of one router, and put right what can be:
+        sides that are exchanged, clocks that differ, one capture named twice, a clock that was
+        set meanwhile (the LAN side alone is judged then). What cannot be read twice is surveyed
+        while it is judged."""
+        if {tap.side for tap in self._named} != {LAN, WAN}:
+            return
+        survey = Survey()
+        if not all(tap.name != "-" and os.path.isfile(tap.name) for tap in self._named):
+            self._survey = survey
+            return
+        paths = [(tap.name, i) for i, tap in enumerate(self._named)]
+        # In turns and not by time, because clocks may differ by more than the captures last.
+        files = [iter(file) for file in Merged(paths, self._ports, Counts()).files]
+        while files and not survey.settled:
+            for file in files[:]:
+                batch = next(file, None)
+                if batch is None:
+                    files.remove(file)
+                else:
+                    survey.feed(self._named[batch.tap].side, batch)
+        self.quality = quality = survey.finish()
+        if quality.same:
+            kept = WAN if quality.wan_kept else LAN
+            self._files += [tap.name for tap in self._named if tap.side == kept]
+            self._named = []
+            return
+        if quality.exchanged:
+            turned = [Tap(tap.name, 1 - tap.side) for tap in self._named]
+            self._named = sorted(turned, key=lambda tap: tap.side)
+        if quality.unsteady:
+            self._named = [tap for tap in self._named if tap.side == LAN]
+
     def survey(self) -> None:
         """Learn the sides of every flow of the unnamed files."""
         self._sides = Sides()
@@ -128,18 +170,32 @@ class Source:
 
     def reports(self, watch: Callable[[Crossing], None] | None = None) -> Iterator[Report]:
         """Everything that the pipeline says about these files, in order."""
-        pipeline = Pipeline(self.taps, watch=watch)
-        for batch in self:
-            for tap in self._empty:
-                yield from pipeline.advance(tap, FOREVER)
-            self._empty = []
-            yield from pipeline.feed(batch)
-        yield from pipeline.finish()
+        pipeline: Pipeline | EachAlone
+        if self.quality is not None and self.quality.unrelated:
+            pipeline = EachAlone(self.taps, len(self._named), watch, self.quality)
+        else:
+            pipeline = Pipeline(self.taps, watch=watch, quality=self.quality)
+        if self._survey is None:
+            yield from self._told(pipeline)
+            yield from pipeline.finish()
+        else:
+            said = list(self._told(pipeline))
+            quality = self._survey.finish(late=True)
+            pipeline.judge(quality)
+            said += pipeline.finish()
+            yield from (r for r in said if not quality.misleading or _is_one_sided(r))
         self._numbers = pipeline.counts()
         for problem in self.problems:
             print(f"algwatch: {problem}; what was readable is reported", file=sys.stderr)
         for rule, failures in pipeline.failures.items():
             print(f"algwatch: rule {rule} failed {failures} times: please report", file=sys.stderr)
+
+    def _told(self, pipeline: Pipeline | EachAlone) -> Iterator[Report]:
+        for batch in self:
+            for tap in self._empty:
+                yield from pipeline.advance(tap, FOREVER)
+            self._empty = []
+            yield from pipeline.feed(batch)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """The parts "capture", "crossings" and "evicted" (see Pipeline.counts) of the finished
@@ -162,6 +218,10 @@ class Source:
         paths = [(tap.name, i) for i, tap in enumerate(self._named)]
         paths += [(name, first + i * width) for i, name in enumerate(self._files)]
         merged = Merged(paths, self._ports, self._scanned)
+        offset = self.quality.offset if self.quality is not None else None
+        if offset is not None and offset.matters:
+            for file, tap in zip(merged.files, self._named, strict=False):
+                file.shift = offset.lan if tap.side == WAN else None
         first_look = True
         sides = self._sides
         glance = Sides() if sides is None and "-" not in self._files else None
@@ -174,6 +234,8 @@ class Source:
                     if not file.packets:
                         self._empty += range(file.tap, file.tap + taps)
             if batch.tap < first:
+                if self._survey is not None:
+                    self._survey.feed(self._named[batch.tap].side, batch)
                 yield batch
             elif sides is not None:
                 yield from split(batch, sides, batch.tap)
@@ -185,3 +247,10 @@ class Source:
                 yield batch
         self.problems = merged.problems
         self._pieces = merged.pieces()
+
+
+def _is_one_sided(report: Report) -> bool:
+    """Whether it stands although the two sides were compared in vain."""
+    if isinstance(report, Finding):
+        return report.harm == "none" and report.where == "unknown"
+    return report.kind in ("call", "registration")

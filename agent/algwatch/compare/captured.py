@@ -6,6 +6,7 @@ from algwatch.base.native.layout import KIND_CUT
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import AT, KIND, Sighting
 from algwatch.compare.call import Call
+from algwatch.compare.quality import Quality
 from algwatch.sip.side import Side
 from algwatch.sip.timers import WINDOW
 from algwatch.sip.transaction import Event, Seen
@@ -18,11 +19,13 @@ class Captured:
     one of them; cut, cut_example: messages that were not captured whole. paired: messages of which
     both copies were seen. partial, undecided: calls whose beginning or end the capture does not
     hold, with examples. lost: packets a side that were not captured; lost_at: ns, until when the
-    latest of them came, or an interface was gone. forgets: calls were evicted.
+    latest of them came, or an interface was gone. forgets: calls were evicted. quality: whether the
+    two captures are both sides of one router, where that was asked.
     """
 
     __slots__ = ("cut", "cut_example", "duplicate", "duplicates", "finished", "first", "forgets",
-                 "lost", "lost_at", "now", "paired", "partial", "partial_example", "sip",
+                 "lost", "lost_at", "now", "paired", "partial", "partial_example", "quality",
+                 "sip",
                  "started", "two_sided", "undecided", "undecided_example")  # fmt: skip
 
     def __init__(self, two_sided: bool) -> None:
@@ -37,6 +40,7 @@ class Captured:
         self.lost = [0, 0, 0]
         self.lost_at = 0
         self.partial = self.undecided = 0
+        self.quality: Quality | None = None
         self.partial_example: Sighting | None = None
         self.undecided_example: Sighting | None = None
 

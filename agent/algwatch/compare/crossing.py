@@ -52,9 +52,9 @@ class Crossing:
     but the addresses of its flow pair. headers: what was rewritten as the mapping says;
     seen_before: and nothing else, as in a message of this kind that was read before.
     expected: an inbound message's LAN destination by the NAT mapping, where it is known and
-    differs from the real one (18 bytes), else None. mapping, used_at: of an unpaired inbound one the
-    mapping that it came for, and when (ns) the phone had used that last; None and 0 where there
-    was none. changes: see compare.differences.rewrites.
+    differs from the real one (18 bytes), else None. mapping, used_at: of an unpaired inbound one
+    the mapping that it came for, and when (ns) the phone had used that last; None and 0 where
+    there was none. changes: see compare.differences.rewrites.
     """
 
     __slots__ = ("changes", "entered", "expected", "flow_pair", "headers", "lan", "left",

@@ -139,9 +139,9 @@ class Lines:
             line = self._table.get(pair.line) or self.of(pair)
             # A phone says the same of itself in every message: most need not be read.
             line.messages += 1
-            if line.messages > READ_FIRST and line.messages % READ_EVERY:
-                if not crossing.outbound or crossing.rewritten is line._rewritten:
-                    return
+            skip = line.messages > READ_FIRST and line.messages % READ_EVERY
+            if skip and (not crossing.outbound or crossing.rewritten is line._rewritten):
+                return
             if crossing.outbound:
                 self._outbound(line, crossing, status)
             else:

@@ -8,9 +8,9 @@ from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.captured import Captured
 from algwatch.compare.counterfactual import Counterfactual, needs_alg, without_alg
+from algwatch.compare.crossing import Entry
 from algwatch.compare.joined import Joined
 from algwatch.compare.line import Line, Lines
-from algwatch.compare.crossing import Entry
 from algwatch.compare.mapping import Mappings
 
 T = TypeVar("T")

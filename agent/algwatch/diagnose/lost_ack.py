@@ -73,8 +73,7 @@ def _reading(call: Call, now: int) -> LostAck | None:
     if s is None or d is None or not d.answered_at or d.answer is None:
         return None
     if d.answers == 1 and not ack.ended_unacknowledged(d):
-        if not d.acked_at or d.answer_last - d.acked_at <= SECOND:
-            return None  # nothing was repeated: neither missing nor ignored
+        return None  # nothing was repeated: neither missing nor ignored
     ignored = call.ack_ignored(now)
     if call.ack(now) != "missing" and not ignored:
         return None

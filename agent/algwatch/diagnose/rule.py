@@ -31,17 +31,20 @@ class Rule:
 
     def finding(self, where: str, harm: str, summary: str, evidence: list[Evidence], key: str, *,
                 cause: str = "", call_id: str = "", certain: bool = False, fingerprint: str = "",
-                line: str = "", next_step: str = "") -> Finding:  # fmt: skip
-        """No evidence, no finding: raises ValueError without any, or for a cause that is in no
-        list (faults of the rule). key: what makes it the same finding, within this rule."""
+                line: str = "", next_step: str = "", severity: str = "") -> Finding:  # fmt: skip
+        """key: what makes it the same finding, within this rule. severity: where it is not that of
+        the rule or of the harm. Raises ValueError without evidence, or for a cause that is in no
+        list (faults of the rule)."""
         if not evidence:
             raise ValueError(f"{self.id}: a finding without evidence")
         if cause not in causes.CAUSES:
             raise ValueError(f"{self.id}: {cause!r} is no cause")
         capture = self.subject == CAPTURE
+        usual = self.severity if capture else _SEVERITY.get(harm, self.severity)
+        severity = severity or usual
         first = evidence[0]
         return Finding(
-            self.id, self.slug, self.severity if capture else _SEVERITY.get(harm, self.severity),
+            self.id, self.slug, severity,
             where, harm, call_id, first.side, first.at, summary, evidence, f"{self.id}/{key}",
             cause=causes.CAPTURE if capture else cause, certain=certain, symptom=self.symptom,
             fingerprint=fingerprint, line=line, next_step=next_step,

@@ -30,8 +30,8 @@ class Dialog:
 
     __slots__ = ("ack", "acked_at", "acked_last", "answer", "answer_last", "answered_at",
                  "answers", "both_ended", "bye", "bye_at", "bye_by_caller", "bye_response",
-                 "bye_status", "bye_unanswered", "callee_tag", "confirmed", "ended_at", "invite", "odd", "pending", "request",
-                 "silent", "stray_ack")  # fmt: skip
+                 "bye_status", "bye_unanswered", "callee_tag", "confirmed", "ended_at",
+                 "invite", "odd", "pending", "request", "silent", "stray_ack")  # fmt: skip
 
     def __init__(self, callee_tag: int) -> None:
         self.callee_tag = callee_tag
@@ -70,14 +70,14 @@ class DialogSet:
     the transactions of that INVITE by key, where there is more than one (a proxy forked it here,
     or it passes twice); waiting: those without a final response. refused: the latest refusal among
     them; rejected: the one that ended the attempt; challenged: how often credentials were asked
-    for. response: a refusal of it. late_invites: INVITEs that came once more after their 2xx. partial: its beginning was not
-    seen. first: its first message, until the INVITE is there. Times in ns, 0 = not seen.
+    for. response: a refusal of it. late_invites: INVITEs that came once more after their 2xx.
+    partial: its beginning was not seen. first: its first message, until the INVITE is there. Times in ns, 0 = not seen.
     """
 
     __slots__ = ("branches", "call", "caller_tag", "cancelled_at", "challenged", "current",
                  "dialogs", "final_retransmissions", "first", "invite", "invite_retransmissions",
-                 "last_at", "late_invites", "partial", "refused", "rejected", "request", "response", "side",
-                 "started_at", "timed_out", "unsolicited", "waiting")  # fmt: skip
+                 "last_at", "late_invites", "partial", "refused", "rejected", "request", "response",
+                 "side", "started_at", "timed_out", "unsolicited", "waiting")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int) -> None:
         self.call = call

@@ -18,6 +18,9 @@ from algwatch.diagnose.rules.cap import (
     cap002_packets_lost,
     cap005_partial_dialog,
     cap007_duplicate_packets,
+    cap008_clocks_differ,
+    cap009_sides_exchanged,
+    cap010_not_two_sides,
     cap011_cut_messages,
 )
 from algwatch.diagnose.rules.dlg import (
@@ -39,6 +42,9 @@ RULES: tuple[ModuleType, ...] = (
     cap002_packets_lost,
     cap005_partial_dialog,
     cap007_duplicate_packets,
+    cap008_clocks_differ,
+    cap009_sides_exchanged,
+    cap010_not_two_sides,
     cap011_cut_messages,
     txn001_invite_unanswered,
     txn003_request_failed,

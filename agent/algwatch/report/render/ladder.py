@@ -173,7 +173,8 @@ class Outside:
 
 class Ladder:
     """watch: give it to the pipeline. calls: those that are kept, by the hash of their Call-ID;
-    dropped: how many were not; outside: by method name; newest: ns of the latest message."""
+    dropped: how many were not; outside: by method name; newest: ns of the latest message;
+    compared: False when its sides have nothing to do with each other."""
 
     def __init__(self, limit: int = CALLS) -> None:
         self.limit = limit
@@ -181,6 +182,7 @@ class Ladder:
         self.outside: dict[str, Outside] = {}
         self.dropped = 0
         self.newest = 0
+        self.compared = True
         self._sides = 0  # bits: LAN, WAN
         self._by_id: dict[str, CallLadder] = {}
         self._gone: Table[int, bool] = Table(GONE)
@@ -206,7 +208,7 @@ class Ladder:
     @property
     def two_sided(self) -> bool:
         """Both sides of the router were seen."""
-        return self._sides == 3
+        return self._sides == 3 and self.compared
 
     def hurts(self, call_id: str) -> None:
         """A finding says so of this call: others go first."""

@@ -40,6 +40,8 @@ def check(_: None, known: Known) -> Iterator[Finding]:
     present = [side for side, first in enumerate(capture.first) if first is not None]
     if not present or (LAN in present and WAN in present):
         return
+    if capture.quality is not None and capture.quality.unrelated:
+        return  # two sides, of which each is judged alone
     # A live tap may simply not have seen the other copy yet, or have lost it.
     since = max(capture.started, capture.lost_at)
     if not capture.finished and known.now - since < TIMER_B:

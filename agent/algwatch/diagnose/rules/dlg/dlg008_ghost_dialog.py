@@ -65,8 +65,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             proof.append(evidence(shown, f"Contact host {host}", "an address to send to"))
         yield RULE.finding(
             where, "observed",
-            f"The BYE was refused with {d.bye_status}: the other end had ended the call before, and "
-            f"its own BYE never came{so}.",
+            f"The BYE was refused with {d.bye_status}: the other end had ended the call before, "
+            f"and its own BYE never came{so}.",
             proof, call.call_id, cause=why, call_id=call.call_id, line=line.name if line else "",
         )  # fmt: skip
         return

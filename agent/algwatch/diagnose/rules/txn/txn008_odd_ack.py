@@ -7,7 +7,8 @@ What it sees
 Why it breaks calls
     The ACK to a 2xx is a transaction of its own. One with the INVITE's branch belongs, to a
     phone that goes by the book, to the INVITE transaction, which is over: the phone goes on
-    repeating its 2xx and ends the call after 32 s. Many phones take such an ACK, and the call lives.
+    repeating its 2xx and ends the call after 32 s. Many phones take such an ACK, and the call
+    lives.
 
 What else looks the same
     The ACK to a refusal (3xx to 6xx), which has to have the INVITE's branch. An SBC that changes To

@@ -1,0 +1,153 @@
+"""Which requests must have crossed the router, where none of them is on both sides.
+
+Two captures of one router may well share nothing: a router that swallows everything, a PBX on the
+router itself, calls inside the LAN and scanners outside. They are unrelated only when each holds
+traffic which the router must have forwarded: on the LAN a request between a host there and one
+beyond the router; on the WAN one that was sent, or accepted, from behind the router. A TTL of 64,
+128 or 255 shows that the router itself did that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from algwatch.base import address
+from algwatch.base.native.layout import ACK, OPTIONS, REGISTER
+from algwatch.compare.copies import Copy
+from algwatch.sip.timers import SECOND
+
+Key = tuple[int, int]  # Call-ID, and From tag, CSeq and method
+SLACK = SECOND  # the captures began and ended within that of their first and last message
+
+
+class Asked:
+    """A request without its retransmissions. times: ns, of all its messages; ttl: its own;
+    accepted: the TTL of the 2xx to it, 0 without one; one_network: it goes to a neighbour (IPv4:
+    the first 24 bits of the address, IPv6: the first 64)."""
+
+    __slots__ = ("accepted", "dst", "identity", "method", "one_network", "src", "times", "ttl")
+
+    def __init__(self, copy: Copy, src: str, dst: str) -> None:
+        self.times: list[int] = []
+        self.identity = copy.identity
+        self.method = _method(copy)
+        self.src = src
+        self.dst = dst
+        self.ttl = copy.ttl
+        self.accepted = 0
+        length = 3 if copy.ends[47] == 4 else 8
+        self.one_network = copy.ends[:length] == copy.ends[16 : 16 + length]
+
+
+class Traffic:
+    """The requests of one side. hosts: all addresses, with the number of messages of each; hops:
+    of those that sent, how many routers their messages passed, by the TTL."""
+
+    def __init__(self, identities: Iterable[list[Copy]]) -> None:
+        self.asked: dict[Key, Asked] = {}
+        self.hosts: dict[str, int] = {}
+        self.hops: dict[str, int] = {}
+        self.messages = 0
+        times: dict[Key, list[int]] = {}
+        accepted: dict[Key, int] = {}
+        for copies in identities:
+            copy = copies[0]
+            src, dst = (address.text(copy.ends[i : i + 16], copy.ends[47]) for i in (0, 16))
+            self.hops[src] = min(_hops(copy.ttl), self.hops.get(src, 255))
+            self.messages += 1
+            for host in {src, dst}:
+                self.hosts[host] = self.hosts.get(host, 0) + 1
+            status, key = copy.kind & 0xFFFF, (copy.call, copy.kind >> 16)
+            times.setdefault(key, []).extend(copy.at for copy in copies)
+            if not status and _method(copy) != ACK:
+                self.asked.setdefault(key, Asked(copy, src, dst))
+            elif 200 <= status < 300:
+                accepted[key] = copy.ttl
+        for key, asked in self.asked.items():
+            asked.accepted = accepted.get(key, 0)
+            asked.times = times[key]
+        every = [at for some in times.values() for at in some]
+        self.first, self.last = min(every, default=0) - SLACK, max(every, default=0) + SLACK
+
+    def between(self, first: int, last: int) -> list[Asked]:
+        """Those of which a message was seen in that time."""
+        return [a for a in self.asked.values() if any(first <= at <= last for at in a.times)]
+
+    def near(self) -> set[str]:
+        """The address of the router on this, its WAN side: an end of nearly every message. Of two
+        the private one, or the one whose messages have passed one router at most, or the one
+        that registers. Two when it cannot be told."""
+        ends = {host for host, count in self.hosts.items() if count >= 0.9 * self.messages}
+        if len(ends) < 2:
+            return ends
+        registers = {a.src for a in self.asked.values() if a.method == REGISTER and a.accepted}
+        private = {host for host in ends if address.is_unroutable(host)}
+        close = {host for host in ends if self.hops.get(host, 255) <= 1}
+        for some in (private, close, registers & ends):
+            if len(some) == 1:
+                return some
+        return ends
+
+
+class Unrelated:
+    """asked: requests of the LAN and of the WAN side that must have crossed; lan, wan: their
+    identities; together: the captures overlap in time."""
+
+    __slots__ = ("asked", "lan", "together", "wan")
+
+    def __init__(self, lan: list[Asked], wan: list[Asked], together: bool) -> None:
+        self.asked = (len(lan), len(wan))
+        self.lan = [a.identity for a in lan]
+        self.wan = [a.identity for a in wan]
+        self.together = together
+
+
+def unrelated(lan: Traffic, wan: Traffic) -> Unrelated | None:
+    """Of two sides that share no message: whether they must have shared some. Only what was said
+    while both captures ran counts, where they did."""
+    first, last = max(lan.first, wan.first), min(lan.last, wan.last)
+    together = first <= last
+    if not together:
+        first, last = 0, 1 << 64
+    near = wan.near()
+    inside = [a for a in lan.between(first, last) if _is_forwarded(a, near, wan.hosts)]
+    outside = [a for a in wan.between(first, last) if _is_from_behind(a, near)]
+    done_inside = sum(1 for a in inside if a.accepted)
+    done_outside = sum(1 for a in outside if a.accepted)
+    if inside and outside and (done_inside or done_outside > 1):
+        return Unrelated(inside, outside, together)
+    return None
+
+
+def _is_from_behind(asked: Asked, near: set[str]) -> bool:
+    """Whether a request on the WAN came from behind the router, or was accepted there."""
+    if len(near) != 1:
+        return False
+    if asked.src in near:
+        return _hops(asked.ttl) > 0
+    return asked.method != OPTIONS and asked.accepted > 0 and _hops(asked.accepted) > 0
+
+
+def _is_forwarded(asked: Asked, near: set[str], beyond: dict[str, int]) -> bool:
+    """Whether a request on the LAN is between a host there and one beyond the router."""
+    src, dst = asked.src, asked.dst
+    if src in near or dst in near or _is_multicast(dst):
+        return False
+    inside = address.is_unroutable(src), address.is_unroutable(dst)
+    if all(inside):
+        return src in beyond or dst in beyond
+    return any(inside) or not asked.one_network
+
+
+def _is_multicast(host: str) -> bool:
+    value = address.ipv4(host)
+    return value >> 28 == 0xE or value == 0xFFFFFFFF or host.lower().startswith("ff")
+
+
+def _method(copy: Copy) -> int:
+    return copy.kind >> 16 & 0xFF
+
+
+def _hops(ttl: int) -> int:
+    """How many routers a packet has passed: TTLs begin at 64, 128 or 255."""
+    return 64 - ttl if ttl <= 64 else 128 - ttl if ttl <= 128 else 255 - ttl

@@ -1,0 +1,46 @@
+"""Quality: can these two captures be trusted to be both sides of one router?"""
+
+from __future__ import annotations
+
+from algwatch.base.packet import LAN, WAN
+from algwatch.base.sighting import Sighting
+from algwatch.compare.clock_offset import Offset
+from algwatch.sip.timers import WINDOW
+
+
+class Quality:
+    """offset: of the clocks, None when it cannot be measured; unsteady: that is so although
+    messages are on both sides. exchanged: the LAN capture was named WAN; all else that is said
+    here names the sides as they are. same: both captures hold the same packets; wan_kept: the WAN
+    capture holds more. unrelated: what must have crossed is on one side only; together: the
+    captures overlap in time. pairs: messages on both sides. asked: requests a side that must have
+    crossed. lan, wan: a message on both sides, or (unrelated) one of each. late: known only after
+    everything was judged by the sides as they were named, which are meant then."""
+
+    __slots__ = ("asked", "exchanged", "lan", "late", "offset", "pairs", "same", "together",
+                 "unrelated", "unsteady", "wan", "wan_kept")  # fmt: skip
+
+    def __init__(self) -> None:
+        self.offset: Offset | None = None
+        self.exchanged = self.same = self.unrelated = self.unsteady = False
+        self.wan_kept = self.late = False
+        self.together = True
+        self.pairs = 0
+        self.asked = (0, 0)
+        self.lan: Sighting | None = None
+        self.wan: Sighting | None = None
+
+    def exchange(self) -> None:
+        """Name the sides as they are."""
+        if self.offset is not None:
+            self.offset = self.offset.turned()
+        lan, wan = self.wan, self.lan
+        self.lan = Sighting(lan.row, LAN, lan.payload, lan.packed_ends) if lan else None
+        self.wan = Sighting(wan.row, WAN, wan.payload, wan.packed_ends) if wan else None
+
+    @property
+    def misleading(self) -> bool:
+        """Known too late: what was said of two sides cannot be believed."""
+        apart = self.offset is not None and self.offset.furthest >= WINDOW
+        wrong = self.same or self.unrelated or self.unsteady or self.exchanged or apart
+        return self.late and wrong

@@ -1,0 +1,175 @@
+"""Survey: a first pass over two captures, to learn whether they can be compared.
+
+It collects the identity of every message, bounded, and says what their Quality is: whether the
+clocks differ, whether the sides are exchanged, whether one capture was given twice, or whether the
+captures have nothing to do with each other.
+"""
+
+from __future__ import annotations
+
+from algwatch.base.native.layout import KIND_SIP, ROW
+from algwatch.base.packet import LAN, WAN, Batch
+from algwatch.base.sighting import PAIR, Sighting
+from algwatch.compare.clock_offset import DELAY, Match, measure
+from algwatch.compare.copies import Copy, is_same, keeps_an_end, match_copies
+from algwatch.compare.must_cross import Traffic, unrelated
+from algwatch.compare.quality import Quality
+from algwatch.compare.sides_check import Votes, weigh
+from algwatch.sip.timers import SECOND
+
+IDENTITIES = 4096  # of one side that are remembered
+SAMPLE = 1024  # messages on both sides that are looked at, over the whole capture
+COPIES = 16  # of one identity that are remembered: more than a 2xx without ACK has
+EXAMPLES = 256  # messages of one side whose bytes are remembered
+SAME_CLOCK = 5 * SECOND // 1000  # what two clocks differ by at most that are surely one
+SAME_DRIFT = 5e-6
+SAME_SPAN = 60 * SECOND
+NEARLY_ALL = 0.9  # of the shared messages that are the same packets
+
+
+class Survey:
+    """Batches of both sides go into `feed`, in any order. settled: enough was seen of captures
+    that fit together. `finish` says what they are.
+
+    Bounded: when a side has more identities than fit, only those are kept whose hash ends in a
+    zero bit, then two, and so on. Both sides keep the same ones, over the whole capture.
+    """
+
+    def __init__(self) -> None:
+        self.settled = False
+        self._copies: tuple[dict[int, list[Copy]], dict[int, list[Copy]]] = ({}, {})
+        self._masks = [0, 0]
+        self._examples: tuple[dict[int, Sighting], dict[int, Sighting]] = ({}, {})
+        self._example_masks = [0, 0]
+        self._messages = [0, 0]
+        self._common = 0
+        self._next_look = 0  # ns
+
+    def feed(self, side: int, batch: Batch) -> None:
+        """side: LAN or WAN, as it was named."""
+        own, other, mask = self._copies[side], self._copies[1 - side], self._masks[side]
+        examples, buffer, ends = self._examples[side], batch.buffer, batch.ends
+        for i, row in enumerate(ROW.iter_unpack(batch.rows)):
+            (at, _, call, pair, _, from_tag, _, cseq, start, length, status, ip_id, bits, kind,
+             method, ttl, _) = row  # fmt: skip
+            if kind != KIND_SIP:
+                continue
+            self._messages[side] += 1
+            if pair & mask:
+                continue
+            payload, packed = bytes(buffer[start : start + length]), ends[48 * i : 48 * i + 48]
+            kind = from_tag << 56 | cseq << 24 | method << 16 | status
+            copy = Copy(at, pair, call, kind, ip_id, ttl, bits, hash(payload), packed)
+            copies = own.get(copy.identity)
+            if copies is None:
+                own[copy.identity] = [copy]
+                self._common += copy.identity in other
+                if not pair & self._example_masks[side]:
+                    examples[copy.identity] = Sighting(row, side, payload, packed)
+            elif len(copies) < COPIES:
+                copies.append(copy)
+        self._make_room(side)
+        if self._common >= SAMPLE and batch.watermark >= self._next_look:
+            if self._next_look:
+                self.settled = _is_settled(self.finish())
+            self._next_look = batch.watermark + SAME_SPAN
+
+    def _make_room(self, side: int) -> None:
+        own, other, examples = self._copies[side], self._copies[1 - side], self._examples[side]
+        while len(own) > IDENTITIES:
+            self._masks[side] = mask = self._masks[side] << 1 | 1
+            # What is on both sides stays while it leaves room.
+            gone = [i for i, copies in own.items() if copies[0].pair & mask and i not in other]
+            if len(own) - len(gone) > IDENTITIES // 2:
+                gone = [i for i, copies in own.items() if copies[0].pair & mask]
+            for identity in gone:
+                del own[identity]
+        while len(examples) > EXAMPLES:
+            self._example_masks[side] = mask = self._example_masks[side] << 1 | 1
+            for identity in [i for i, copy in examples.items() if copy.row[PAIR] & mask]:
+                del examples[identity]
+
+    def finish(self, late: bool = False) -> Quality:
+        """late: nothing can be read again with what it says."""
+        quality = Quality()
+        quality.late = late
+        if not all(self._messages):
+            return quality
+        shared = self._shared()
+        quality.pairs = len(shared)
+        if not shared:
+            self._relate(quality)
+            return quality
+        shared = shared[:: -(-len(shared) // SAMPLE)]
+        equal = sum(1 for lan, wan in shared if is_same(lan, wan))
+        quality.same = equal >= NEARLY_ALL * len(shared)
+        quality.wan_kept = self._messages[WAN] > self._messages[LAN]
+        votes = Votes()
+        matches: list[Match] = []
+        for lan, wan in shared:
+            match, inside, outside = match_copies(lan, wan)
+            if match.candidates and max(len(lan), len(wan)) < COPIES:  # all copies are known
+                matches.append(match)
+            votes.add(weigh(inside.header, outside.header))
+        quality.exchanged = votes.exchanged and not quality.same
+        quality.offset = measure(matches)
+        quality.unsteady = bool(matches) and quality.offset is None and not quality.same
+        for lan, wan in shared:
+            quality.lan = self._examples[LAN].get(lan[0].identity)
+            quality.wan = self._examples[WAN].get(wan[0].identity)
+            if quality.lan is not None and quality.wan is not None:
+                break
+        if quality.exchanged and not late:
+            quality.exchange()
+        return quality
+
+    def _shared(self) -> list[tuple[list[Copy], list[Copy]]]:
+        """The copies of each message that both sides have. One whose Call-ID or branch an ALG has
+        changed is known by the other of them, and must have kept an endpoint."""
+        lan, wan = self._copies
+        found = [(copies, wan[identity]) for identity, copies in lan.items() if identity in wan]
+        rest = [copies for identity, copies in lan.items() if identity not in wan]
+        parts: dict[tuple[int, ...], list[Copy]] = {}
+        for identity, copies in wan.items():
+            if rest and identity not in lan:
+                for part in copies[0].parts:
+                    parts.setdefault(part, copies)
+        for copies in rest:
+            for part in copies[0].parts:
+                other = parts.get(part)
+                if other is not None and keeps_an_end(copies[0], other[0]):
+                    found.append((copies, other))
+                    break
+        return found
+
+    def _relate(self, quality: Quality) -> None:
+        mask = max(self._masks)  # of the rest one side has not kept what the other has
+        lan, wan = (
+            Traffic(copies for copies in side.values() if not copies[0].pair & mask)
+            for side in self._copies
+        )
+        verdict = unrelated(lan, wan)
+        if verdict is None:
+            return
+        quality.unrelated = True
+        quality.asked, quality.together = verdict.asked, verdict.together
+        quality.lan = self._example(LAN, verdict.lan)
+        quality.wan = self._example(WAN, verdict.wan)
+
+    def _example(self, side: int, wanted: list[int]) -> Sighting | None:
+        examples = self._examples[side]
+        return next((examples[pair] for pair in wanted if pair in examples),
+                    next(iter(examples.values()), None))  # fmt: skip
+
+
+def _is_settled(quality: Quality) -> bool:
+    """Two captures of one clock, for long enough to show no drift: the rest is alike."""
+    offset = quality.offset
+    if offset is None or quality.same:
+        return quality.same
+    return (
+        abs(offset.ns) <= SAME_CLOCK
+        and offset.spread <= 10 * DELAY
+        and offset.span >= SAME_SPAN
+        and abs(offset.slope) <= SAME_DRIFT
+    )

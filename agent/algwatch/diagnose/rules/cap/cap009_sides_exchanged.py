@@ -1,0 +1,61 @@
+"""CAP009: the two sides were named the wrong way round.
+
+What it sees
+    The copies that entered the router (a TTL one higher) and whose source address the router then
+    changed, in the capture that was named WAN; or those that it delivered to a changed
+    destination, in that capture.
+
+Why it breaks calls
+    It does not. But every verdict that names a place would name the opposite one. So the sides
+    are exchanged before anything is judged.
+
+What else looks the same
+    A router that changes TTLs. The sides are exchanged only where a clear majority of all
+    messages says so; a router without NAT between public addresses never does.
+
+Recommendation
+    Name the capture of the LAN bridge with --lan, and that of the WAN device with --wan.
+
+References
+    docs/pipeline.md, "Can the captures be trusted".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from algwatch.base.sighting import TTL
+from algwatch.diagnose.finding import Evidence, Finding
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.subject import CAPTURE
+
+RULE = Rule(
+    "CAP009", "sides-exchanged", "warning", CAPTURE, (),
+    "What was named LAN is the WAN side; the sides are exchanged where they can be.",
+)  # fmt: skip
+
+
+def check(_: None, known: Known) -> Iterator[Finding]:
+    quality = known.capture.quality
+    if quality is None or not quality.exchanged:
+        return
+    text = f"The two sides are named the wrong way round, by {quality.pairs} messages on both: "
+    if quality.late:
+        text += (
+            "what cannot be read twice cannot be put right, so the sides are not compared. Give "
+            "the other capture with --lan."
+        )
+    else:
+        text += "they are exchanged, and judged as what they are."
+    proof = [
+        evidence(copy, f"{copy.ends.src} to {copy.ends.dst}, TTL {copy.row[TTL]}")
+        for copy in (quality.lan, quality.wan)
+        if copy is not None
+    ]
+    if not proof:
+        proof = [Evidence("unknown", 0.0, f"{quality.pairs} messages on both sides", "", b"")]
+    yield RULE.finding(
+        "unknown", "none", text, proof, "capture", severity="" if quality.late else "info",
+        next_step="Give the other capture with --lan." if quality.late else "",
+    )  # fmt: skip

@@ -1,0 +1,13 @@
+"""The golden captures, a family a file: one function a behaviour.
+
+The verdict of each (`must`, `must_not`, `advice`, `state`) is written by hand from the diagnosis
+catalogue and the harm taxonomy. The program's output is recorded beside it (expected.json), and
+never the other way round: a case whose verdict does not hold cannot be accepted.
+"""
+
+from __future__ import annotations
+
+from cases import alg, cap, dlg, pairing, quality, reg, txn
+from cases.case import CASES, Case
+
+__all__ = ["CASES", "Case", "alg", "cap", "dlg", "pairing", "quality", "reg", "txn"]

@@ -1,0 +1,105 @@
+"""Golden cases of CAP: can the capture be trusted?"""
+
+from __future__ import annotations
+
+from craft import House, Outgoing, Packet, incoming_call, outgoing_call
+
+from cases.case import ALG, DLG, case
+
+
+@case("cap001-one-sided", [("CAP001", "unknown", "none")], [*DLG, *ALG, "CAP005", "CAP007"],
+      one_file="lan")  # fmt: skip
+def _() -> House:
+    """The LAN side alone of a call that the kernel's ALG rewrote. Nothing about the router can be
+    said, and that is said."""
+    house = House("linux")
+    outgoing_call(house, 1, "one@phone")
+    return house
+
+
+@case("cap001-near-miss-both-sides", must_not=["CAP001", *DLG, *ALG])
+def _() -> House:
+    """The same call without an ALG, both sides: nothing to say."""
+    house = House()
+    outgoing_call(house, 1, "one@phone")
+    return house
+
+
+@case("cap005-starts-and-ends-inside", [("CAP005", "unknown", "none")],
+      [*DLG, "TXN001", "ALG011"], outcomes=["unknown", "ongoing"],
+      state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The capture begins with the BYE of one call and ends at the 2xx of another: neither the
+    INVITE of the first nor the ACK of the second is missing."""
+    house = House()
+    Outgoing(house, "begun@phone").bye(0)
+    call = Outgoing(house, "cut@phone")
+    call.invite(3)
+    call.respond(3.2, 180)
+    call.ok(5)
+    return house
+
+
+@case("cap005-near-miss-whole-calls", must_not=["CAP005", *DLG], outcomes=["completed", "rejected"])
+def _() -> House:
+    """Two whole calls, one of them refused and its ACK on the INVITE's own branch."""
+    house = House()
+    outgoing_call(house, 1, "one@phone")
+    call = Outgoing(house, "two@phone")
+    call.invite(10)
+    call.respond(10.2, 486)
+    call.nak(10.21)
+    return house
+
+
+def _seen_twice(packets: list[Packet]) -> list[Packet]:
+    return [copy for at, data in packets for copy in ((at, data), (at + 20_000, data))]
+
+
+@case("cap007-bridge-and-port", [("CAP007", "unknown", "none")], [*DLG, *ALG])
+def _() -> House:
+    """Taken on the bridge and on its port: every LAN packet is there twice, 20 µs apart, with the
+    same IP ID and TTL. Not one retransmission is counted."""
+    house = House()
+    incoming_call(house, 1, "twice@provider")
+    house.lan = _seen_twice(house.lan)
+    return house
+
+
+@case("cap007-near-miss-retransmission", must_not=["CAP007", *DLG])
+def _() -> House:
+    """The phone sends its INVITE and the provider its 2xx once more after T1, from a host whose
+    IP ID is always 0: retransmissions, no duplicates."""
+    house = House(idents=False)
+    call = Outgoing(house, "again@phone")
+    call.invite(1)
+    call.invite(1.5)
+    call.respond(1.53, 180)
+    call.ok(3)
+    call.ack(3.3)
+    call.ok(3.5)
+    call.ack(3.8)
+    call.bye(6)
+    return house
+
+
+def _late(house: House, ns: int) -> House:
+    incoming_call(house, 1, "in@provider")
+    outgoing_call(house, 10, "out@phone")
+    house.wan = [(at - ns, data) for at, data in house.wan]
+    return house
+
+
+@case("cap008-clocks-differ", [("CAP008", "unknown", "none"), ("ALG014", "router", "none")],
+      [*DLG, "TXN001"], outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """Two captures with clocks 3 s apart: the difference is told and taken out, and what the ALG
+    rewrites is seen as with one clock."""
+    return _late(House("linux"), 3_000_000_000)
+
+
+@case("cap008-near-miss-within-the-window", [("ALG014", "router", "none")], ["CAP008", *DLG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """Clocks 0.1 s apart are no trouble."""
+    return _late(House("linux"), 100_000_000)

@@ -1,0 +1,411 @@
+"""Golden cases of DLG: calls whose ACK is lost"""
+
+from __future__ import annotations
+
+from craft import (
+    LADDER_2XX,
+    LADDER_INVITE,
+    House,
+    Incoming,
+    Outgoing,
+    Rewriter,
+    answer,
+    far_gives_up,
+    incoming_call,
+    register,
+)
+
+from cases.case import ALG, DLG, PHONE_OR_PROVIDER, answered, case
+
+# ---- DLG001, one folder a localisation ----
+
+
+@case("dlg001-never-on-wan", [("DLG001", "network", "observed")],
+      ["DLG002", "DLG004", *ALG], outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """Phone with a public Contact (STUN); no ACK ever reaches the WAN side."""
+    house = House()
+    answered(house, contact=f"<sip:100@{house.public}>").dropped(3)
+    return house
+
+
+@case("dlg001-stopped-inbound", [("DLG001", "router", "observed")],
+      ["DLG002", "DLG004", *ALG], outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The ACK comes to the WAN side after every 2xx, from the host that sent the INVITE, and
+    never leaves to the LAN."""
+    house = House()
+    call = answered(house, contact=f"<sip:100@{house.public}>")
+    for after in (0, *LADDER_2XX):
+        call.ack(3.03 + after, lan=False)
+    call.dropped(3)
+    return house
+
+
+@case("dlg001-delivered-and-ignored", [("DLG001", "phone", "observed")],
+      ["DLG002", "DLG004", *ALG], outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """Every ACK is delivered to the phone's own port, and it goes on with its 2xx."""
+    house = House()
+    call = answered(house, contact=f"<sip:100@{house.public}>")
+    for after in (0, *LADDER_2XX):
+        call.ack(3.03 + after)
+    call.dropped(3)
+    return house
+
+
+@case("dlg001-not-sent", [("DLG001", "phone", "observed")], ["DLG002", "DLG004", *ALG],
+      outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The phone gets the 2xx eleven times and never sends an ACK."""
+    house = House()
+    far_gives_up(house, 1, "mute@phone")
+    return house
+
+
+@case("dlg001-stopped-outbound", [("DLG001", "router", "observed")], ["DLG002", "DLG004", *ALG],
+      outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The phone sends its ACK to every 2xx; none leaves the router."""
+    house = House()
+    far_gives_up(house, 1, "kept@phone", acks=True)
+    return house
+
+
+@case("dlg001-beyond", [("DLG001", "network", "observed")], ["DLG002", "DLG004", *ALG],
+      outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The ACK leaves the router after every 2xx, and the 2xx still comes."""
+    house = House()
+    far_gives_up(house, 1, "lost@phone", acks=True, leave=True)
+    return house
+
+
+@case("dlg001-answer-stopped", [("DLG001", "router", "observed")], ["DLG002", "DLG004", *ALG],
+      outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The 2xx itself comes to the WAN side eleven times and never to the LAN: no ACK can be."""
+    house = House()
+    far_gives_up(house, 1, "unheard@phone", answered=False)
+    return house
+
+
+@case("dlg001-predicted", [("DLG001", "network", "latent")], ["DLG002", "DLG004", *ALG],
+      outcomes=["ongoing"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The capture ends 12 s after the answer, with five 2xx and no ACK: said before it happens,
+    with the seconds that are left."""
+    house = House()
+    call = answered(house, contact=f"<sip:100@{house.public}>")
+    for after in LADDER_2XX[:5]:
+        call.ok(3 + after)
+    incoming_call(House(), 0, "unused")
+    return house
+
+
+@case("dlg001-near-miss-slow-ack", must_not=[*DLG, *ALG, "CAP005"])
+def _() -> House:
+    """The ACK takes 1.8 s: two retransmissions of the 2xx, then it arrives and the call lives."""
+    house = House()
+    call = answered(house, contact=f"<sip:100@{house.public}>")
+    call.ok(3.5)
+    call.ok(4.5)
+    for at in (4.8, 5.3, 6.3):
+        call.ack(at)
+    call.bye(20)
+    return house
+
+
+@case("dlg001-near-miss-capture-ends", [("CAP005", "unknown", "none")], [*DLG, *ALG],
+      outcomes=["ongoing"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The capture ends one retransmission after the 2xx: too early to call the ACK missing."""
+    house = House()
+    call = answered(house, contact=f"<sip:100@{house.public}>")
+    call.ok(3.5)
+    return house
+
+
+@case("dlg001-near-miss-one-ack-lost", must_not=[*DLG, *ALG], state="cannot-tell")
+def _() -> House:
+    """The first ACK is lost on the WAN side's way in; the repeated 2xx gets another one. A message
+    that only one side shows gets no all-clear, however well its call ended."""
+    house = House()
+    call = answered(house, contact=f"<sip:100@{house.public}>")
+    call.ack(3.05, lan=False)
+    call.ok(3.5)
+    call.ack(3.55)
+    call.bye(20)
+    return house
+
+
+@case("dlg001-near-miss-three-acks-lost", must_not=[*DLG, *ALG])
+def _() -> House:
+    """Three ACKs of the phone are lost beyond the router and the fourth arrives: the 2xx stops
+    after 3.5 s, and the call lives for a minute."""
+    house = House()
+    call = Outgoing(house, "lossy@phone")
+    call.invite(1)
+    call.respond(1.2, 180)
+    for after in (0, *LADDER_2XX[:3]):
+        call.ok(3 + after)
+        call.ack(3.02 + after)
+    call.bye(63)
+    return house
+
+
+@case("dlg001-near-miss-ack-by-another-way", must_not=[*DLG, *ALG])
+def _() -> House:
+    """No ACK is in the capture (it took another way), but the 2xx stops after 1.5 s and the call
+    is ended by its caller ten minutes later: it was not dropped."""
+    house = House()
+    call = answered(house, contact=f"<sip:100@{house.public}>")
+    call.ok(3.5)
+    call.ok(4.5)
+    call.bye(603)
+    return house
+
+
+# ---- DLG002, DLG004 ----
+
+
+@case("dlg002-private-contact",
+      [("DLG002", "phone", "observed"), ("DLG001", "network", "observed")],
+      ["DLG004", *ALG], PHONE_OR_PROVIDER, ["dropped"])  # fmt: skip
+def _() -> House:
+    """No ALG, the phone writes its private address into the Contact of its 2xx, and the provider
+    sends the ACK there: it never arrives. Turning an ALG off would not help."""
+    house = House()
+    register(house, 0)
+    answered(house).dropped(3)
+    return house
+
+
+@case("dlg002-helper-leaves-other-port",
+      [("DLG002", "phone", "observed"), ("DLG001", "network", "observed"),
+       ("ALG010", "router", "latent")],
+      ["DLG004", "ALG014", "ALG015"], PHONE_OR_PROVIDER, ["dropped"])  # fmt: skip
+def _() -> House:
+    """The kernel's ALG is on, and the Contact names another port than the phone sends from, so it
+    stays private (reference 1.3). The router left it as it was: it is not the cause, and nothing
+    shows that the call would live without the ALG (scenarios 5a and 5b)."""
+    house = House("linux")
+    register(house, 0)
+    answered(house, contact=f"<sip:100@{house.phone}:5070>").dropped(3)
+    return house
+
+
+@case("dlg002-near-miss-provider-handles-nat", must_not=[*DLG, *ALG])
+def _() -> House:
+    """The same private Contact with a provider that sends to where the 2xx came from."""
+    house = House()
+    register(house, 0)
+    call = answered(house, fixed_contact=f"sip:100@{house.public}")
+    call.ack(3.05)
+    call.bye(9)
+    return house
+
+
+FAR = "192.0.2.77"
+
+
+def _by_proxy(house: House, record_route: bool) -> Incoming:
+    """The INVITE comes by way of the provider's proxy from the caller's own host FAR."""
+    proxy = house.provider
+    more = [f"Via: SIP/2.0/UDP {FAR}:5060;branch=z9hG4bKfar"]
+    if record_route:
+        more.append(f"Record-Route: <sip:{proxy};lr>")
+    call = Incoming(house, "proxied@far", contact=f"<sip:100@{house.public}>", more=more)
+    call.far = f"<sip:200@{FAR}:5060>"
+    call.invite(1)
+    call.ringing(1.2)
+    call.ok(3)
+    return call
+
+
+@case("dlg004-missing-record-route",
+      [("DLG004", "provider", "observed"), ("DLG001", "provider", "observed")],
+      ["DLG002", *ALG], {"provider-add-record-route": "recommended"}, ["dropped"])  # fmt: skip
+def _() -> House:
+    """The INVITE came by way of a proxy without Record-Route; the ACK comes straight from the
+    caller's host, for which the router has no mapping, and is dropped."""
+    house = House()
+    call = _by_proxy(house, record_route=False)
+    for after in (0, *LADDER_2XX):
+        call.ack(3.05 + after, src=FAR, lan=False)
+    call.dropped(3)
+    return house
+
+
+@case("dlg004-with-helper",
+      [("DLG004", "provider", "observed"), ("DLG001", "provider", "observed")],
+      ["DLG002", "ALG011", "ALG014"], {"provider-add-record-route": "recommended"},
+      ["dropped"])  # fmt: skip
+def _() -> House:
+    """The same with the kernel's ALG on: it is on the way too, and not the cause."""
+    house = House("linux")
+    register(house, 0)
+    call = Incoming(house, "proxied@far", more=[f"Via: SIP/2.0/UDP {FAR}:5060;branch=z9hG4bKfar"])
+    call.invite(1)
+    call.ok(3)
+    for after in (0, *LADDER_2XX):
+        call.ack(3.05 + after, src=FAR, lan=False)
+    call.dropped(3)
+    return house
+
+
+@case("dlg004-near-miss-recorded", [("DLG001", "router", "observed")], ["DLG004", "DLG002", *ALG],
+      outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The proxy did record itself and the ACK comes through it; it still does not reach the LAN.
+    That is the router's doing."""
+    house = House()
+    call = _by_proxy(house, record_route=True)
+    for after in (0, *LADDER_2XX):
+        call.ack(3.05 + after, lan=False, more=[f"Via: SIP/2.0/UDP {FAR}:5060;branch=z9hG4bKa"])
+    call.dropped(3)
+    return house
+
+
+@case("dlg004-near-miss-direct-and-delivered", must_not=[*DLG, *ALG])
+def _() -> House:
+    """The ACK comes straight from the caller's host, and the router lets it in: the call lives."""
+    house = House()
+    call = _by_proxy(house, record_route=False)
+    call.ack(3.05, src=FAR)
+    call.bye(9)
+    return house
+
+
+# ---- DLG006, DLG008 ----
+
+
+def _ack_to(house: House, uri: str, route: bool = True, alg: Rewriter | None = None,
+            loses: bool = True) -> House:  # fmt: skip
+    """A call of the phone through a proxy that records itself; the ACK goes to uri."""
+    register(house, 0)
+    call = Outgoing(house, "odd@phone", far_contact="<sip:gw@203.0.113.90:5060>")
+    proxy = "<sip:203.0.113.5:5060;lr>"
+    call.invite(1)
+    call.seen = call.seen.replace(
+        b"Max-Forwards", f"Record-Route: {proxy}\r\nMax-Forwards".encode()
+    )
+    made = call._request("ACK", 1, uri, f";tag={call._tag}")
+    if route:
+        made = made.replace(b"Max-Forwards", f"Route: {proxy}\r\nMax-Forwards".encode())
+    for after in (0, *LADDER_2XX) if loses else (0,):
+        call.ok(3 + after)
+        house.out(3.02 + after, made, alg=alg)
+    call.far_bye(35 if loses else 20)
+    return house
+
+
+RIGHT = "sip:gw@203.0.113.90:5060"
+
+
+@case("dlg006-dialled-number",
+      [("DLG006", "phone", "observed"), ("DLG001", "phone", "observed")],
+      ["DLG002", "DLG004", *ALG], {"phone-fix": "recommended"}, ["dropped"])  # fmt: skip
+def _() -> House:
+    """The phone sends its ACK to the number that it dialled, and without the route set."""
+    return _ack_to(House(), "sip:300@example.net", route=False)
+
+
+@case("dlg006-router-changes-the-uri",
+      [("DLG006", "router", "observed"), ("DLG001", "router", "observed")],
+      ["DLG002", "DLG004", "ALG014"], {"disable-sip-alg": "recommended"}, ["dropped"])  # fmt: skip
+def _() -> House:
+    """The phone addresses its ACK as the 2xx says; the copy that leaves the router has another host
+    in its Request-URI."""
+
+    def wrong(message: bytes) -> bytes:
+        return message.replace(b"ACK sip:gw@203.0.113.90", b"ACK sip:gw@198.51.100.2", 1)
+
+    return _ack_to(House(), RIGHT, alg=wrong)
+
+
+@case("dlg006-near-miss-right-and-lost", [("DLG001", "network", "observed")],
+      ["DLG006", "DLG002", "DLG004", *ALG], outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """Request-URI and Route are right, and the 2xx still comes: lost beyond the router."""
+    return _ack_to(House(), RIGHT)
+
+
+@case("dlg006-near-miss-accepted", must_not=["DLG006", *DLG, *ALG])
+def _() -> House:
+    """The ACK to the dialled number is taken all the same: the call lives."""
+    return _ack_to(House(), "sip:300@example.net", loses=False)
+
+
+def _hung_up(house: House, contact: str, status: int, far_bye: bool = False) -> House:
+    register(house, 0)
+    call = Outgoing(house, "ghost@phone", contact=contact)
+    call.invite(1)
+    call.ok(3)
+    call.ack(3.02)
+    if far_bye:
+        call.far_bye(60)
+    made = call._request("BYE", 2, "sip:300@203.0.113.5", f";tag={call._tag}")
+    seen = house.out(60.005 if far_bye else 90, made)
+    house.into(60.035 if far_bye else 90.03, answer(status, seen))
+    return house
+
+
+@case("dlg008-bye-to-the-private-contact", [("DLG008", "provider", "observed")], [*DLG, *ALG],
+      PHONE_OR_PROVIDER)  # fmt: skip
+def _() -> House:
+    """The far side hung up long ago; its BYE went to the phone's private Contact. The phone's own
+    BYE is refused with 481."""
+    house = House()
+    return _hung_up(house, house.contact, 481)
+
+
+@case("dlg008-public-contact", [("DLG008", "network", "observed")], [*DLG, *ALG])
+def _() -> House:
+    """The same with a public Contact: the far side's BYE was lost, and nothing shows where."""
+    house = House()
+    return _hung_up(house, f"<sip:100@{house.public}>", 481)
+
+
+@case("dlg008-near-miss-both-hang-up", must_not=["DLG008", "TXN003", *DLG, *ALG])
+def _() -> House:
+    """Both ends hang up at the same moment: 481 is right."""
+    house = House()
+    return _hung_up(house, house.contact, 481, far_bye=True)
+
+
+# ---- a drop without repetition, and responses that do not arrive ----
+
+
+def _once(house: House, ends: float, ack: bool = False) -> House:
+    call = answered(house, contact=f"<sip:100@{house.public}>")
+    if ack:
+        call.ack(3.05)
+    call.phone_bye(3 + ends)
+    return house
+
+
+@case("dlg001-never-repeated", [("DLG001", "network", "observed")], ["DLG002", "DLG004", *ALG],
+      outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The 2xx comes once, no ACK comes, and the BYE comes 64*T1 later: dropped, as over TCP."""
+    return _once(House(), 32)
+
+
+@case("dlg001-near-miss-once-and-acknowledged", must_not=[*DLG, *ALG])
+def _() -> House:
+    """A call that lasts 32 s, with its ACK."""
+    return _once(House(), 32, ack=True)
+
+
+@case("dlg001-responses-unheard", [("DLG001", "network", "observed")],
+      ["DLG002", "DLG004", "TXN001", *ALG], outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The caller goes on sending its INVITE while the 2xx leaves the router eleven times: the
+    responses do not reach it, and no ACK can come."""
+    house = House()
+    call = answered(house, contact=f"<sip:100@{house.public}>")
+    for after in LADDER_INVITE:
+        call.invite(1 + after)
+    call.dropped(3)
+    return house

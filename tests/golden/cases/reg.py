@@ -1,0 +1,134 @@
+"""Golden cases of REG: registrations, and calls that do not ring."""
+
+from __future__ import annotations
+
+from craft import (
+    LADDER_INVITE,
+    LADDER_REQUEST,
+    House,
+    Incoming,
+    answer,
+    incoming_call,
+    register,
+    request,
+)
+
+from cases.case import ALG, DLG, case
+
+
+def _register(house: House, at: float, n: int = 1, rport: bool = True) -> bytes:
+    """The REGISTER that `craft.register` sends, without its response."""
+    return request(
+        "REGISTER", "sip:example.net", via=f"{house.phone}:{house.port}", branch=f"z9hG4bKreg{n}",
+        call_id=f"reg@{house.phone}", cseq=n, rport=rport, caller="<sip:100@example.net>;tag=r1",
+        callee="<sip:100@example.net>", contact=house.contact, more=["Expires: 120"],
+    )  # fmt: skip
+
+
+def _later(house: House, at: float = 40) -> House:
+    """Time goes on, so that Timer F passes inside the capture."""
+    incoming_call(house, at, "later@provider", fixed_contact=f"sip:100@{house.public}")
+    return house
+
+
+@case("reg001-unanswered", [("REG001", "network", "observed")], [*DLG, *ALG])
+def _() -> House:
+    """The REGISTER leaves the router eleven times, and no response comes."""
+    house = House()
+    made = _register(house, 0)
+    for after in (0, *LADDER_REQUEST):
+        house.out(after, made)
+    return _later(house)
+
+
+@case("reg001-swallowed", [("REG001", "router", "observed")], [*DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The phone was registered; its refresh enters the router eleven times and never leaves it."""
+    house = House()
+    register(house, 0)
+    incoming_call(house, 1, "before@provider", fixed_contact=f"sip:100@{house.public}")
+    made = _register(house, 10, n=7)
+    for after in (0, *LADDER_REQUEST):
+        house.out(10 + after, made, wan=False)
+    return _later(house, 50)
+
+
+@case("reg001-response-to-the-port-in-via", [("REG001", "phone", "observed")], [*DLG, *ALG],
+      {"enable-rport-stun-outbound": "recommended"}, outcomes=["rejected"])  # fmt: skip
+def _() -> House:
+    """The phone does not ask for rport, the NAT gave it another port, and the registrar answers to
+    the port in Via, as RFC 3261 section 18.2.2 says: no mapping is there."""
+    house = House(wan_port=40123)
+    for after in (0, *LADDER_REQUEST):
+        seen = house.out(after, _register(house, 0, rport=False))
+        house.into(after + 0.03, answer(401, seen, to_tag="a"), lan=False, wan_port=5060)
+    other = House(phone="192.168.1.11", wan_port=40124)
+    call = Incoming(other, "later@provider")
+    call.invite(40)
+    other.out(40.1, answer(486, call.delivered, to_tag="busy"))
+    house.lan += other.lan
+    house.wan += other.wan
+    return house
+
+
+@case("reg001-refused", [("REG001", "unknown", "observed")], [*DLG, *ALG])
+def _() -> House:
+    """The registrar refuses the phone: 403."""
+    house = House()
+    seen = house.out(0, _register(house, 0))
+    house.into(0.03, answer(403, seen, to_tag="a"))
+    return _later(house)
+
+
+@case("reg001-near-miss-challenged", must_not=["REG001", *DLG, *ALG])
+def _() -> House:
+    """The usual round: 401, the same again with credentials, 200. Nothing is wrong."""
+    house = House()
+    seen = house.out(0, _register(house, 0))
+    house.into(0.03, answer(401, seen, to_tag="a"))
+    seen = house.out(0.05, _register(house, 0, n=2))
+    house.into(0.08, answer(200, seen, to_tag="b", contact=f"{house.contact};expires=120"))
+    return _later(house)
+
+
+def _knock(house: House, at: float, src: str = "") -> House:
+    call = Incoming(house, "silent@provider", src=src)
+    for after in (0, *LADDER_INVITE):
+        call.invite(at + after, lan=False)
+    register(house, at + 50, n=9)  # so that Timer B passes inside the capture
+    return house
+
+
+@case("reg006-mapping-is-gone",
+      [("REG006", "router", "observed"), ("TXN001", "router", "observed")], [*DLG, *ALG],
+      {"shorter-refresh-on-phone": "recommended"},
+      outcomes=["completed", "unanswered"])  # fmt: skip
+def _() -> House:
+    """The phone registers for an hour and is silent then. Ten minutes later the provider's INVITE
+    comes to the WAN side seven times, and there is no mapping any more."""
+    house = House()
+    register(house, 0, expires=3600)
+    incoming_call(house, 5, "first@provider", fixed_contact=f"sip:100@{house.public}")
+    return _knock(house, 600)
+
+
+@case("reg006-stopped-behind-a-fresh-mapping",
+      [("REG006", "router", "observed"), ("TXN001", "router", "observed")], [*DLG, *ALG],
+      outcomes=["completed", "unanswered"])  # fmt: skip
+def _() -> House:
+    """The phone has just sent something, so its mapping is there: the router stopped the call, and
+    nothing shows why."""
+    house = House()
+    register(house, 0)
+    incoming_call(house, 5, "first@provider", fixed_contact=f"sip:100@{house.public}")
+    return _knock(house, 15)
+
+
+@case("reg006-near-miss-scanner", must_not=["REG006", "TXN001", *DLG, *ALG],
+      outcomes=["unanswered"])  # fmt: skip
+def _() -> House:
+    """A host that nobody here has ever sent anything to knocks seven times: unsolicited."""
+    house = House()
+    register(house, 0)
+    return _knock(house, 15, src="192.0.2.66")

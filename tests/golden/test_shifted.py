@@ -1,0 +1,104 @@
+"""A wrong clock or exchanged names change nothing in a verdict but its times and CAP008, CAP009."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cases import CASES
+from craft import Packet, pcap
+from test_golden import analyze
+from test_hostility import RECORDED
+
+# In these nothing crosses, or not in a way that tells the sides; or nothing can be compared.
+UNTOLD = ("cap008-clock-set", "cap009-near-miss-no-nat", "cap010-")
+PAIRS = {name: case.make().sorted() for name, case in CASES.items() if not case.one_file}
+PAIRS |= RECORDED
+SHIFTED = [name for name in PAIRS if not name.startswith(UNTOLD)]
+WRONG = ("CAP008", "CAP009")
+
+
+def verdict(lan: list[Packet], wan: list[Packet], folder: Path) -> tuple[Any, set[str]]:
+    """All but times and what is said of clocks and sides; and which of those rules spoke."""
+    paths = [folder / "lan.pcap", folder / "wan.pcap"]
+    for path, packets in zip(paths, (lan, wan), strict=True):
+        path.write_bytes(pcap(packets))
+    status, text, errors = analyze("--lan", str(paths[0]), "--wan", str(paths[1]))
+    assert errors == ""
+    said = json.loads(text)
+    spoke = {f["rule"] for f in said["findings"]} & {*WRONG, "CAP010"}
+    said["findings"] = [f for f in said["findings"] if f["rule"] not in WRONG]
+    return (status, timeless(said)), spoke
+
+
+def timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: timeless(v) for k, v in value.items() if k not in ("at", "start", "end")}
+    return [timeless(v) for v in value] if isinstance(value, list) else value
+
+
+def late(packets: list[Packet], seconds: float) -> list[Packet]:
+    by = round(seconds * 1e6) * 1000
+    return [(at + by, data) for at, data in packets]
+
+
+@pytest.mark.parametrize("name", SHIFTED)
+def test_a_shifted_side_gives_the_same_verdict(name: str, tmp_path: Path) -> None:
+    lan, wan = PAIRS[name]
+    same, _ = verdict(lan, wan, tmp_path)
+    chance = random.Random(name)
+    by = [0.251, -0.5, 60, -3600, 86400, chance.uniform(0.3, 10), -chance.uniform(0.3, 86400)]
+    for seconds in by:
+        for pair in ((late(lan, seconds), wan), (lan, late(wan, seconds))):
+            said, spoke = verdict(*pair, tmp_path)
+            assert said == same, (seconds, "WAN" if pair[0] is lan else "LAN")
+            # Of cases whose own clocks differ one of these is right.
+            assert "CAP008" in spoke or name.startswith(("cap008", "cap009"))
+
+
+@pytest.mark.parametrize("name", SHIFTED)
+def test_exchanged_sides_give_the_same_verdict(name: str, tmp_path: Path) -> None:
+    lan, wan = PAIRS[name]
+    same, before = verdict(lan, wan, tmp_path)
+    for pair in ((wan, lan), (wan, late(lan, 500)), (late(wan, 0.4), lan)):
+        said, spoke = verdict(*pair, tmp_path)
+        assert said == same
+        assert ("CAP009" in spoke) != ("CAP009" in before)
+
+
+@pytest.mark.parametrize("name", [n for n in PAIRS if not n.startswith("cap01")])
+def test_one_capture_given_twice_is_judged_as_the_one_that_it_is(name: str, tmp_path: Path) -> None:
+    lan, wan = PAIRS[name]
+    for packets in (lan, wan):
+        said, spoke = verdict(packets, packets, tmp_path)
+        assert spoke == {"CAP010"}
+        status, text, _ = analyze(str(tmp_path / "lan.pcap"))
+        alone = timeless(json.loads(text))
+        said[1]["findings"] = [f for f in said[1]["findings"] if f["rule"] != "CAP010"]
+        assert said == (status, alone)
+
+
+def test_two_routers_are_judged_each_alone(tmp_path: Path) -> None:
+    """Each recording of the lab beside one of another router."""
+    names = sorted(name for name in RECORDED if not name.endswith("-on"))  # the same calls again
+    for one, two in zip(names, names[1:] + names[:1], strict=True):
+        (_, both), spoke = verdict(RECORDED[one][0], RECORDED[two][1], tmp_path)
+        assert spoke == {"CAP010"}, (one, two)
+        each = []
+        for side in ("lan", "wan"):
+            _, text, _ = analyze(f"--{side}", str(tmp_path / f"{side}.pcap"))
+            each.append(timeless(json.loads(text)))
+        for part in ("calls", "findings", "advice"):
+            alone = [x for verdict in each for x in verdict[part] if not about_the_capture(x)]
+            assert by_text(both[part]) == by_text(alone), (one, two)
+
+
+def about_the_capture(value: dict[str, Any]) -> bool:
+    return str(value.get("rule", "")).startswith("CAP")
+
+
+def by_text(values: list[dict[str, Any]]) -> list[str]:
+    return sorted(json.dumps(value) for value in values if not about_the_capture(value))
