@@ -151,7 +151,7 @@ enum aw_linktype { /* LINKTYPE_ / DLT_ values of libpcap that are read */
 
 enum aw_frame_bits {
     AW_FRAME_FRAGMENT = 1,   /* an IP fragment: payload is what it carries, ports only in the first */
-    AW_FRAME_TRUNCATED = 2,  /* the IP length says more than was captured */
+    AW_FRAME_TRUNCATED = 2,  /* the innermost length field says more than was captured */
     AW_FRAME_OUTGOING = 4,   /* SLL/SLL2/ring packet type 4 */
     AW_FRAME_VLAN = 8, AW_FRAME_PPPOE = 16, AW_FRAME_BAD = 32, AW_FRAME_TUNNEL = 64
 };
@@ -176,7 +176,9 @@ enum aw_kind {
     AW_KIND_SIP = 1, AW_KIND_KEEPALIVE = 2, AW_KIND_STUN = 3, AW_KIND_TLS = 4,
     AW_KIND_ICMP = 5,     /* ICMP error that quotes a flow on a SIP port */
     AW_KIND_FRAGMENT = 6, /* for capture/reassembly.py */
-    AW_KIND_SEGMENT = 7   /* TCP bytes of a SIP flow that are not whole messages */
+    AW_KIND_SEGMENT = 7,  /* TCP bytes of a SIP flow that are not whole messages */
+    AW_KIND_CUT = 8       /* the captured part of a SIP message: evidence of nothing but its time and
+                             flow. What whole lines of it say is in the row, 0 what they do not */
 };
 
 enum aw_row_bits {
@@ -213,7 +215,8 @@ typedef struct {
 
 typedef struct {
     uint64_t packets, sip, keepalive, stun, tls, icmp, fragments, segments, other, not_ip;
-    uint64_t truncated, malformed;
+    uint64_t truncated, malformed; /* truncated: packets of any kind */
+    uint64_t cut;                  /* rows of AW_KIND_CUT */
 } aw_counts;
 
 enum aw_batch_limits { AW_ROWS_A_PACKET = 32 }; /* room that must be left before a packet is taken */

@@ -147,19 +147,17 @@ static void add_hashes(const packet *k, const uint8_t *p, const aw_sip *s, aw_ro
     row->pair = never_zero(aw_hash_words(k->key, words, 4));
 }
 
-static void add_sip(packet *k, const aw_sip *s, size_t at, size_t length) {
-    const uint8_t *p = k->buf + k->frame_at + at;
-    aw_row *row = add_row(k, k->frame, AW_KIND_SIP, at, length);
-    unsigned bits = row->bits;
-    const uint32_t anomalies = (uint32_t)s->anomalies[1] << 16 | s->anomalies[0];
-    const uint32_t clipped = (uint32_t)1 << AW_CLIPPED;
-    /* A stream may have CRLFs between messages (RFC 3261 section 7.5): keep-alives are no defect. */
-    const uint32_t allowed = row->bits & AW_ROW_TCP ? clipped | (uint32_t)1 << AW_LEADING_CRLF
-                                                    : clipped;
+static uint32_t anomalies_of(const aw_sip *s) {
+    return (uint32_t)s->anomalies[1] << 16 | s->anomalies[0];
+}
 
-    if (anomalies & clipped) bits |= AW_ROW_CLIPPED;
-    /* Of a cut capture nobody can say that the message itself is broken. */
-    if (anomalies & ~allowed && !(bits & AW_ROW_TRUNCATED)) bits |= AW_ROW_MALFORMED;
+/* The row of a message, as far as s says what is in it. */
+static aw_row *add_message(packet *k, uint8_t kind, const aw_sip *s, size_t at, size_t length) {
+    const uint8_t *p = k->buf + k->frame_at + at;
+    aw_row *row = add_row(k, k->frame, kind, at, length);
+    unsigned bits = row->bits;
+
+    if (anomalies_of(s) >> AW_CLIPPED & 1) bits |= AW_ROW_CLIPPED;
     if (s->contacts) bits |= AW_ROW_CONTACT;
     if (s->to.tag.len) bits |= AW_ROW_TAGGED;
     if (s->vias && has_cookie(p, s->via[0].branch)) bits |= AW_ROW_COOKIE;
@@ -169,8 +167,75 @@ static void add_sip(packet *k, const aw_sip *s, size_t at, size_t length) {
     row->method = (uint8_t)s->method;
     row->cseq = (uint32_t)s->cseq[0] << 16 | s->cseq[1];
     add_hashes(k, p, s, row);
+    return row;
+}
+
+static void add_sip(packet *k, const aw_sip *s, size_t at, size_t length) {
+    aw_row *row = add_message(k, AW_KIND_SIP, s, at, length);
+    const uint32_t clipped = (uint32_t)1 << AW_CLIPPED;
+    /* A stream may have CRLFs between messages (RFC 3261 section 7.5): keep-alives are no defect. */
+    const uint32_t allowed = row->bits & AW_ROW_TCP ? clipped | (uint32_t)1 << AW_LEADING_CRLF
+                                                    : clipped;
+    unsigned bits = row->bits & ~(unsigned)AW_ROW_TRUNCATED; /* the cut is behind this message */
+    if (anomalies_of(s) & ~allowed) {
+        bits |= AW_ROW_MALFORMED;
+        k->counts->malformed++;
+    }
+    row->bits = (uint16_t)bits;
     k->counts->sip++;
-    if (bits & AW_ROW_MALFORMED) k->counts->malformed++;
+}
+
+/* ---- SIP that the capture cut ---- */
+
+static int is_cut(const packet *k) {
+    return (k->bits & AW_ROW_TRUNCATED) != 0;
+}
+
+/* RFC 7118 section 5: it stood behind the header of a WebSocket frame, and what the client sends in
+ * such frames is masked. */
+static int is_of_websocket(const uint8_t *p, const aw_sip *s) {
+    if (!s->vias || s->via[0].transport.len != 2) return 0;
+    const uint8_t *transport = p + s->via[0].transport.off;
+    return (transport[0] | 0x20) == 'w' && (transport[1] | 0x20) == 's';
+}
+
+/* Bytes of the lines that are whole: a captured byte behind them shows that no fold follows. */
+static size_t whole_lines(const uint8_t *p, size_t length) {
+    for (size_t i = length; i-- > 1;)
+        if (p[i - 1] == '\n' && p[i] != ' ' && p[i] != '\t') return i;
+    return 0;
+}
+
+/* Reads the captured part of a message: only whole lines, because the rest of a value would be
+ * another value. Returns 0 when it is not known to be SIP. */
+static int read_cut(const uint8_t *p, size_t length, aw_sip *s) {
+    size_t start = 0, lines = whole_lines(p, length);
+
+    while (start < length && (p[start] == '\r' || p[start] == '\n')) start++;
+    const uint8_t *feed = memchr(p + start, '\n', length - start);
+    if (feed) {
+        const size_t start_line = (size_t)(feed - p) + 1; /* which is never folded */
+        return aw_sip_scan(p, lines > start_line ? lines : start_line, 0, s) > 0;
+    }
+    if (aw_may_become_sip(p + start, length - start) != 2) return 0;
+    memset(s, 0, sizeof *s);
+    const size_t word = skip(p, start, length, C_TOKEN);
+    if (p[word] != '/') s->method = (uint16_t)aw_method_of(p + start, word - start);
+    return 1;
+}
+
+static int add_cut(packet *k, size_t at, size_t length) {
+    aw_sip s;
+    const uint8_t *p = k->buf + k->frame_at + at;
+    if (!read_cut(p, length, &s) || is_of_websocket(p, &s)) return 0;
+    aw_row *row = add_message(k, AW_KIND_CUT, &s, at, length);
+    const int identified = s.vias && s.cseq_value.off && s.from.all.off;
+    /* A hash whose parts were not all captured would be that of another message. */
+    if (!identified) row->pair = 0;
+    if (row->bits & AW_ROW_COOKIE ? !s.method : !identified || !s.call_id.off) row->txn = 0;
+    row->bits |= AW_ROW_TRUNCATED;
+    k->counts->cut++;
+    return 1;
 }
 
 /* ---- what is not SIP but tells something about a SIP flow ---- */
@@ -216,9 +281,13 @@ static void from_udp(packet *k) {
     const aw_frame *f = k->frame;
     const uint8_t *p = k->buf + k->frame_at + f->payload;
     aw_sip s;
-    if (may_be_sip(p, f->length) && aw_sip_scan(p, f->length, 0, &s) > 0) {
+    if (is_cut(k)) {
+        if (may_be_sip(p, f->length) && add_cut(k, f->payload, f->length)) return;
+    } else if (may_be_sip(p, f->length) && aw_sip_scan(p, f->length, 0, &s) > 0) {
         add_sip(k, &s, f->payload, f->length);
-    } else if (k->watched && is_keepalive(p, f->length)) {
+        return;
+    }
+    if (k->watched && !is_cut(k) && is_keepalive(p, f->length)) {
         add_row(k, f, AW_KIND_KEEPALIVE, f->payload, f->length);
         k->counts->keepalive++;
     } else if (k->watched && is_stun(p, f->length)) {
@@ -236,14 +305,6 @@ static int starts_like_sip(const uint8_t *p, size_t length, int code) {
     if (code != AW_PARTIAL && code != AW_TOO_LONG) return 0;
     if (memchr(p, '\n', length)) return 1; /* its start line was seen */
     return aw_may_become_sip(p, length) == 2;
-}
-
-/* RFC 7118 section 5: it stood behind the header of a WebSocket frame, and what the client sends in
- * such frames is masked. */
-static int is_of_websocket(const uint8_t *p, const aw_sip *s) {
-    if (!s->vias || s->via[0].transport.len != 2) return 0;
-    const uint8_t *transport = p + s->via[0].transport.off;
-    return (transport[0] | 0x20) == 'w' && (transport[1] | 0x20) == 's';
 }
 
 /* As many whole messages as the segment holds; the rest is for capture/reassembly.py. */
@@ -268,7 +329,8 @@ static void from_tcp(packet *k) {
         i += (size_t)code;
     }
     if (i == end) return;
-    if (k->watched && is_keepalive(p + i, end - i)) {
+    if (is_cut(k) && starts_like_sip(p + i, end - i, code) && add_cut(k, i, end - i)) return;
+    if (k->watched && !is_cut(k) && is_keepalive(p + i, end - i)) {
         add_row(k, f, AW_KIND_KEEPALIVE, i, end - i);
         k->counts->keepalive++;
     } else if (k->watched && is_tls_handshake(p + i, end - i)) {

@@ -43,17 +43,24 @@ static int has(const cursor *c, size_t n) {
     return c->end - c->i >= n;
 }
 
+static void unmark(aw_frame *f, unsigned bit) {
+    f->bits = (uint8_t)(f->bits & ~bit);
+}
+
 static enum layer bad(cursor *c) {
     mark(c->f, AW_FRAME_BAD);
     return L_STOP;
 }
 
-/* The layer's own length field says that `length` bytes are left: padding goes, a cut is marked. */
+/* The layer's own length field says that `length` bytes are left: padding goes, a cut is marked.
+ * What is whole stays so if something behind it in the layer below was cut. */
 static void shorten(cursor *c, size_t length) {
-    if (length > c->end - c->i)
+    if (length > c->end - c->i) {
         mark(c->f, AW_FRAME_TRUNCATED);
-    else
+    } else {
+        unmark(c->f, AW_FRAME_TRUNCATED);
         c->end = c->i + length;
+    }
 }
 
 /* ---- link layers ---- */

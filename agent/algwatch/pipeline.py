@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from algwatch.advise.recommend import Recommender
-from algwatch.base.native.layout import KIND_KEEPALIVE
+from algwatch.base.native.layout import KIND_CUT, KIND_KEEPALIVE
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
 from algwatch.base.report import Report
 from algwatch.base.sighting import AT, KIND
@@ -122,11 +122,13 @@ class Pipeline:
         self._captured.note(side, batch, events, other)
         self._heard(side, steps)
         reports: list[Report] = []
+        for row, i in other:
+            if row[KIND] == KIND_CUT:  # as good as not captured
+                self.lost(batch.tap, 0, row[AT])
+            elif row[KIND] == KIND_KEEPALIVE and side.side == LAN:
+                ends = batch.ends[48 * i : 48 * i + 32]
+                self._lines.keepalive(ends[:16], ends[16:], row[AT])
         if pairing is not None:
-            for row, i in other:
-                if row[KIND] == KIND_KEEPALIVE and side.side == LAN:
-                    ends = batch.ends[48 * i : 48 * i + 32]
-                    self._lines.keepalive(ends[:16], ends[16:], row[AT])
             if fresh:
                 reports += self._crossed(pairing.feed(side.side, fresh))
         elif self._pairing is None:

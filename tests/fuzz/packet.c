@@ -8,6 +8,7 @@
  * - Counts add up: each packet, each row of each kind.
  * - Rows do not depend on what was in them, on where the packet lies in the buffer, on the room
  *   for rows, or on which packets came before.
+ * - A message that the capture cut says nothing that more of it would not say as well.
  * - A SIP row says what aw_sip_scan says of its bytes; its hashes are those of the values, and the
  *   same bytes in a packet of their own give the same hashes again.
  * - A table that lies about its buffer gives no row outside it.
@@ -60,13 +61,42 @@ static void check_sip_row(const uint8_t *p, const aw_row *row) {
     CHECK(!(row->bits & AW_ROW_CONTACT) == !s.contacts);
     CHECK(!(row->bits & AW_ROW_TAGGED) == !s.to.tag.len);
     CHECK(!(row->bits & AW_ROW_CLIPPED) == !(anomalies >> AW_CLIPPED & 1));
-    CHECK(!(row->bits & AW_ROW_MALFORMED) ==
-          (!(anomalies & ~allowed) || row->bits & AW_ROW_TRUNCATED));
+    CHECK(!(row->bits & AW_ROW_MALFORMED) == !(anomalies & ~allowed));
+    CHECK(!(row->bits & AW_ROW_TRUNCATED));
     if (row->bits & AW_ROW_SDP) CHECK(s.body.len);
     if (row->bits & AW_ROW_COOKIE) CHECK(s.vias && s.via[0].branch.len > 7);
     CHECK(hash_is(row->call, p, s.call_id));
     CHECK(short_is(row->from_tag, p, s.from.tag) && short_is(row->to_tag, p, s.to.tag));
     CHECK(row->txn && row->pair);
+}
+
+static int is_same_or_unknown(uint64_t known, uint64_t whole) {
+    return !known || known == whole;
+}
+
+/* The packet of a message, captured in part. */
+static void check_cut(const setting *is, const uint8_t *frame, uint32_t caplen, const aw_row *whole) {
+    static aw_row rows[AW_ROWS_A_PACKET];
+    static aw_ends ends[AW_ROWS_A_PACKET];
+    aw_counts counts = {0};
+    const uint32_t end = whole->payload + whole->length;
+    const uint32_t short_of = (uint32_t)fuzz_pick(frame, caplen, end - whole->payload);
+    const int n = aw_packet_scan(fuzz_exact(frame, whole->payload + short_of, 1), 0,
+                                 whole->payload + short_of, whole->at, is->linktype, 3, 0,
+                                 is->outgoing, key, ports, is->nports, rows, ends, &counts);
+    for (int i = 0; i < n; i++) {
+        const aw_row *cut = &rows[i];
+        if (cut->payload != whole->payload || cut->kind != AW_KIND_CUT) continue;
+        CHECK(cut->flow == whole->flow && cut->length <= short_of && counts.cut == 1);
+        CHECK(is_same_or_unknown(cut->status, whole->status));
+        CHECK(is_same_or_unknown(cut->method, whole->method));
+        CHECK(is_same_or_unknown(cut->cseq, whole->cseq));
+        CHECK(is_same_or_unknown(cut->call, whole->call));
+        CHECK(is_same_or_unknown(cut->from_tag, whole->from_tag));
+        CHECK(is_same_or_unknown(cut->to_tag, whole->to_tag));
+        CHECK(is_same_or_unknown(cut->pair, whole->pair));
+        CHECK(is_same_or_unknown(cut->txn, whole->txn));
+    }
 }
 
 /* One packet, checked, appended to rows and ends. Returns how many. */
@@ -100,7 +130,7 @@ static int packet(const setting *is, const uint8_t *frame, uint32_t caplen, uint
         CHECK(row->payload >= before && (size_t)row->payload + row->length <= caplen);
         before = (size_t)row->payload + row->length;
         CHECK(row->at == at && row->tap == 3 && row->bits < 1024 && row->flow);
-        CHECK(row->kind >= AW_KIND_SIP && row->kind <= AW_KIND_SEGMENT);
+        CHECK(row->kind >= AW_KIND_SIP && row->kind <= AW_KIND_CUT);
         CHECK(ends[i].frame == 0 && ends[i].caplen == caplen);
         CHECK(ends[i].version == 4 || ends[i].version == 6);
         CHECK(row->kind == AW_KIND_FRAGMENT || ends[i].proto == 17 || ends[i].proto == 6);
@@ -108,14 +138,17 @@ static int packet(const setting *is, const uint8_t *frame, uint32_t caplen, uint
         CHECK(!is->outgoing || row->bits & AW_ROW_OUTGOING);
         if (row->kind == AW_KIND_SIP)
             check_sip_row(input + row->payload, row);
+        else if (row->kind == AW_KIND_CUT)
+            CHECK((row->bits & (AW_ROW_TRUNCATED | AW_ROW_MALFORMED)) == AW_ROW_TRUNCATED);
         else
             CHECK(!row->txn && !row->call && !row->pair && !row->method);
     }
+    if (n == 1 && rows->kind == AW_KIND_SIP) check_cut(is, frame, caplen, rows);
     return n;
 }
 
 static void check_counts(const aw_counts *counts, const aw_row *rows, int n, uint64_t packets) {
-    uint64_t of[AW_KIND_SEGMENT + 1] = {0}, malformed = 0;
+    uint64_t of[AW_KIND_CUT + 1] = {0}, malformed = 0;
     for (int i = 0; i < n; i++) {
         of[rows[i].kind]++;
         malformed += rows[i].kind == AW_KIND_SIP && rows[i].bits & AW_ROW_MALFORMED;
@@ -124,6 +157,7 @@ static void check_counts(const aw_counts *counts, const aw_row *rows, int n, uin
     CHECK(counts->sip == of[AW_KIND_SIP] && counts->keepalive == of[AW_KIND_KEEPALIVE]);
     CHECK(counts->stun == of[AW_KIND_STUN] && counts->tls == of[AW_KIND_TLS]);
     CHECK(counts->icmp == of[AW_KIND_ICMP] && counts->fragments == of[AW_KIND_FRAGMENT]);
+    CHECK(counts->cut == of[AW_KIND_CUT]);
     CHECK(counts->segments == of[AW_KIND_SEGMENT] && counts->malformed == malformed);
     CHECK(counts->other + counts->not_ip + (uint64_t)n >= packets);
     CHECK(counts->other + counts->not_ip <= packets && counts->truncated <= packets);

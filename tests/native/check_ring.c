@@ -371,9 +371,9 @@ static void check_cut(void) {
         hand_over(number, 1, 0);
     }
     CHECK(read_ring(&ring, BLOCK, 100) == 2 && is_with_kernel(0) && is_with_kernel(1));
-    CHECK(counts.packets == 2 && counts.truncated == 2 && counts.sip == 2 && !counts.malformed);
+    CHECK(counts.packets == 2 && counts.truncated == 2 && counts.cut == 2 && !counts.malformed);
     for (uint32_t i = 0; i < 2; i++) {
-        CHECK(rows[i].kind == AW_KIND_SIP && rows[i].length == CAPLEN - 42);
+        CHECK(rows[i].kind == AW_KIND_CUT && rows[i].length == CAPLEN - 42);
         CHECK(rows[i].bits & AW_ROW_TRUNCATED);
         CHECK(ends[i].frame == i * CAPLEN && ends[i].caplen == CAPLEN);
         CHECK(memcmp(out + ends[i].frame, frame, CAPLEN) == 0);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from algwatch.base.native.layout import KIND_CUT
 from algwatch.base.packet import Batch
-from algwatch.base.sighting import AT, KIND, Sighting
+from algwatch.base.sighting import KIND, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.quality import Quality
 from algwatch.sip.side import Side
@@ -58,7 +58,6 @@ class Captured:
         for row, i in other:
             if row[KIND] == KIND_CUT:
                 self.cut += 1
-                self.lost_at = max(self.lost_at, row[AT])
                 if self.cut_example is None:
                     self.cut_example = batch.sighting(which, row, i)
 
