@@ -241,9 +241,16 @@ uint64_t aw_hash(const uint8_t key[16], const uint8_t *p, size_t len);
 
 /* ---- the live capture ring: TPACKET_V3 on an AF_PACKET socket ---- */
 
+enum aw_ring_step { /* of aw_ring_open, in order */
+    AW_STEP_LOOK_UP = 1, AW_STEP_SOCKET = 2, AW_STEP_FILTER = 3, /* SO_ATTACH_FILTER */
+    AW_STEP_RING = 4,    /* the ring's memory, its mapping */
+    AW_STEP_BIND = 5
+};
+
 typedef struct {
     int32_t fd, error;              /* error: errno of the last failure */
-    uint32_t ifindex, linktype;     /* linktype from the device's ARP type */
+    uint32_t step;                  /* aw_ring_step at which open failed, or the last one */
+    uint32_t ifindex, linktype;     /* linktype from the device's ARP type, known after LOOK_UP */
     uint32_t block_size, block_count, block; /* block: the next one to look at */
     uint32_t packet, packet_offset; /* where in that block the next call goes on */
     uint8_t *map;                   /* block_size * block_count bytes */

@@ -118,22 +118,26 @@ int aw_ring_open(aw_ring *ring, const char *ifname, uint32_t block_size, uint32_
     if (filter == NULL || instructions == 0 || instructions > BPF_MAXINSNS || block_count == 0 ||
         block_size > UINT32_MAX / block_count)
         return failed(ring, EINVAL); /* rows hold 32-bit offsets into the map */
+    ring->step = AW_STEP_LOOK_UP;
     error = look_up(ring, ifname, &type);
     if (error != 0) return failed(ring, error);
 
     /* Protocol 0: the socket hears nothing until bind() names one, so there is no moment at
      * which an unfiltered packet could enter, and nothing to drain. */
+    ring->step = AW_STEP_SOCKET;
     ring->fd = socket(AF_PACKET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (ring->fd < 0) return abandoned(ring, errno);
     if (setsockopt(ring->fd, SOL_PACKET, PACKET_VERSION, &version, sizeof version) != 0)
         return abandoned(ring, errno);
 
+    ring->step = AW_STEP_FILTER;
     program.len = (unsigned short)instructions;
     program.filter = (struct sock_filter *)(uintptr_t)filter; /* the kernel only reads it */
     if (setsockopt(ring->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0 ||
         setsockopt(ring->fd, SOL_SOCKET, SO_LOCK_FILTER, &one, sizeof one) != 0)
         return abandoned(ring, errno);
 
+    ring->step = AW_STEP_RING;
     memset(&request, 0, sizeof request);
     request.tp_block_size = block_size;
     request.tp_block_nr = block_count;
@@ -149,6 +153,7 @@ int aw_ring_open(aw_ring *ring, const char *ifname, uint32_t block_size, uint32_
     ring->block_size = block_size;
     ring->block_count = block_count;
 
+    ring->step = AW_STEP_BIND;
     memset(&address, 0, sizeof address);
     address.sll_family = AF_PACKET;
     address.sll_protocol = htons(ETH_P_ALL); /* any other value never shows outgoing packets */

@@ -238,7 +238,7 @@ class Daemon:
         }
         return {
             "uptime": round(time.monotonic() - self._started, 1),
-            "rss": resident(),
+            **resident(),
             "clock_steps": self._clock.steps,
             "taps": taps,
             "frames": self._counts.as_dict(),
@@ -256,10 +256,14 @@ def tidy_by_the_clock() -> None:
     gc.disable()
 
 
-def resident() -> int:
-    """Memory in RAM, kB (proc(5), statm)."""
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE") // 1024
+def resident() -> dict[str, int]:
+    """{"rss": memory in RAM, kB} (proc(5), statm); {} in a jail without procfs."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            pages = int(file.read().split()[1])
+    except OSError:
+        return {}
+    return {"rss": pages * os.sysconf("SC_PAGESIZE") // 1024}
 
 
 def hardware_address(interface: str) -> str:
@@ -386,6 +390,9 @@ def run(config: Config, out: IO[str]) -> int:
         if config.privacy and not lasting:
             where += f" (pseudonyms last until the end: {config.privacy_key} cannot be written)"
     console.say(f"algwatch {__version__}: watching {names}, {where}")
+    for source in sources:
+        if source.live.unseen:
+            console.say(source.live.unseen)
     clock = PacketClock(time.monotonic_ns, time.time_ns)
     watched = [Tap(s.live.name, s.side) for s in sources]
     pipeline = Pipeline(watched, live=True, watch=_sides_check(config, console))

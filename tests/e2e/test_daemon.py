@@ -14,8 +14,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -107,13 +107,16 @@ class Router:
 
 
 class Agent:
-    """The daemon in the router. said: its lines on standard output; complained: on the other."""
+    """The daemon in the router. said: its lines on standard output; complained: on the other.
+    within: a command that runs it."""
 
-    def __init__(self, router: Router, *words: str, **environment: str) -> None:
+    def __init__(
+        self, router: Router, *words: str, within: Sequence[str] = (), **environment: str
+    ) -> None:
         env = dict(os.environ, PYTHONPATH=str(AGENT), **environment)
         with router.inside():
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "algwatch", "run", *words],
+                [*within, sys.executable, "-m", "algwatch", "run", *words],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -174,9 +177,11 @@ def router() -> Iterator[Router]:
 def run(router: Router) -> Iterator[Callable[..., Agent]]:
     agents: list[Agent] = []
 
-    def start(*words: str, sides: bool = True, **environment: str) -> Agent:
+    def start(
+        *words: str, sides: bool = True, within: Sequence[str] = (), **environment: str
+    ) -> Agent:
         taps = ("--lan", "br-lan", "--wan", "wan") if sides else ()
-        agents.append(Agent(router, *taps, *words, **environment))
+        agents.append(Agent(router, *taps, *words, within=within, **environment))
         return agents[-1]
 
     yield start
@@ -275,6 +280,65 @@ def test_a_frozen_broker_does_not_hold_up_the_end(
     status, seconds = agent.stop(signal.SIGINT)
     assert status == 0
     assert seconds < 3
+
+
+@contextmanager
+def option_memory(router: Router, size: int) -> Iterator[None]:
+    """net.core.optmem_max in the router; of the whole machine before Linux 6.8."""
+    setting = Path("/proc/sys/net/core/optmem_max")
+    with router.inside():
+        own = setting.exists()
+    with router.inside() if own else nullcontext():
+        before = setting.read_text()
+        setting.write_text(str(size))
+    try:
+        yield
+    finally:
+        with router.inside() if own else nullcontext():
+            setting.write_text(before)
+
+
+@pytest.mark.parametrize(("size", "behind"), [(10240, "two VLAN tags"), (6000, "a VLAN tag")])
+def test_a_kernel_with_little_option_memory_gets_a_smaller_filter_and_a_line_says_so(
+    router: Router, run: Callable[..., Agent], size: int, behind: str
+) -> None:
+    with option_memory(router, size):
+        agent = run()
+        assert agent.heard("reporting here only"), agent.complained
+        for name in ("br-lan", "wan"):
+            assert agent.heard(
+                f"{name}: net.core.optmem_max ({size} bytes) has no room for the whole capture "
+                f"filter: SIP behind {behind} in the frame is not seen"
+            )
+        router.crosses(register(1, "192.168.1.10", "192.168.1.10"),
+                       register(1, "198.51.100.2:1024", "198.51.100.77:9"))  # fmt: skip
+        assert agent.heard("ALG")
+        assert (agent.stop()[0], agent.complained) == (0, [])
+
+
+def test_a_kernel_without_room_for_any_filter_is_told_apart_from_one_without_room_for_the_ring(
+    router: Router, run: Callable[..., Agent]
+) -> None:
+    with option_memory(router, 2048):
+        agent = run()
+        assert agent.process.wait(10) != 0
+    assert until(lambda: bool(agent.complained))
+    assert "no room for the capture filter of br-lan" in agent.complained[0]
+    assert "net.core.optmem_max is 2048 bytes" in agent.complained[0]
+
+
+def test_without_proc_only_the_memory_is_missing_in_the_health_report(
+    router: Router, run: Callable[..., Agent], broker: Mosquitto
+) -> None:
+    listener = listen(router, broker, "021122334455")
+    jail = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh")
+    agent = run("--mqtt", f"mqtt://127.0.0.1:{broker.port}", within=jail)
+    assert agent.heard("connected")
+    assert (agent.stop()[0], agent.complained) == (0, [])
+    assert until(lambda: bool(listener.of("health")))
+    health = listener.of("health")[-1]["health"]
+    assert "rss" not in health and health["taps"]["wan"]["side"] == "wan"
+    listener.close()
 
 
 def test_without_a_broker_paho_is_not_even_loaded(

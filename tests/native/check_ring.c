@@ -172,13 +172,19 @@ static void check_failing_open(void) {
     static const struct {
         enum call call;
         int nth, error, code;
+        enum aw_ring_step step;
     } cases[] = {
-        {C_SOCKET, 1, EMFILE, AW_FAILED},      {C_SOCKET, 2, EPERM, AW_FAILED},
-        {C_IOCTL, 1, ENODEV, AW_GONE},         {C_IOCTL, 2, ENODEV, AW_GONE},
-        {C_SETSOCKOPT, 1, EINVAL, AW_FAILED},  {C_SETSOCKOPT, 2, EINVAL, AW_FAILED},
-        {C_SETSOCKOPT, 3, EPERM, AW_FAILED},   {C_SETSOCKOPT, 4, ENOMEM, AW_FAILED},
-        {C_MMAP, 1, ENOMEM, AW_FAILED},        {C_BIND, 1, ENODEV, AW_GONE},
-        {C_GETSOCKOPT, 1, ENOBUFS, AW_FAILED},
+        {C_SOCKET, 1, EMFILE, AW_FAILED, AW_STEP_LOOK_UP},
+        {C_SOCKET, 2, EPERM, AW_FAILED, AW_STEP_SOCKET},
+        {C_IOCTL, 1, ENODEV, AW_GONE, AW_STEP_LOOK_UP},
+        {C_IOCTL, 2, ENODEV, AW_GONE, AW_STEP_LOOK_UP},
+        {C_SETSOCKOPT, 1, EINVAL, AW_FAILED, AW_STEP_SOCKET},
+        {C_SETSOCKOPT, 2, ENOMEM, AW_FAILED, AW_STEP_FILTER},
+        {C_SETSOCKOPT, 3, EPERM, AW_FAILED, AW_STEP_FILTER},
+        {C_SETSOCKOPT, 4, ENOMEM, AW_FAILED, AW_STEP_RING},
+        {C_MMAP, 1, ENOMEM, AW_FAILED, AW_STEP_RING},
+        {C_BIND, 1, ENODEV, AW_GONE, AW_STEP_BIND},
+        {C_GETSOCKOPT, 1, ENOBUFS, AW_FAILED, AW_STEP_BIND},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         aw_ring ring;
@@ -187,7 +193,7 @@ static void check_failing_open(void) {
         kernel.nth = cases[i].nth;
         kernel.error = cases[i].error;
         CHECK(open_ring(&ring) == cases[i].code);
-        CHECK(ring.error == cases[i].error && kernel.nth == 0);
+        CHECK(ring.error == cases[i].error && ring.step == cases[i].step && kernel.nth == 0);
         check_nothing_open(&ring);
     }
 }

@@ -237,11 +237,22 @@ def test_what_is_not_sip_leaves_after_few_instructions(ethernet: Machine) -> Non
     assert worst <= 60
 
 
-def test_the_program_fits_the_kernel_with_every_port_in_use() -> None:
+# A classic instruction takes 8 bytes, and about 32 more once the kernel has translated it.
+@pytest.mark.parametrize(("tags", "most"), [(2, 620), (1, 380), (0, 180)])
+def test_the_program_fits_the_kernel_with_every_port_in_use(tags: int, most: int) -> None:
     ports = range(5060, 5060 + kernel_filter.MAX_PORTS)
-    program = kernel_filter.compile_apart(kernel_filter.EN10MB, ports)
-    # A classic instruction becomes about 1.3 of the kernel's own, 8 bytes each, of 20480.
-    assert len(program) // 8 <= 1200
+    program = kernel_filter.compile_apart(kernel_filter.EN10MB, ports, tags)
+    assert len(program) // 8 <= most
+
+
+@pytest.mark.parametrize("tags", [0, 1])
+@pytest.mark.parametrize("packet", [*ADMITTED, *REJECTED])
+def test_a_smaller_filter_says_the_same_of_fewer_tags(tags: int, packet: str) -> None:
+    machine = Machine(kernel_filter.program(kernel_filter.EN10MB, PORTS, tags))
+    data = ADMITTED.get(packet) or REJECTED[packet]
+    for number, name in enumerate(("untagged", "one tag", "two tags")):
+        wanted = packet in ADMITTED and number <= tags
+        assert bool(machine.run(LAYOUTS[name](data))[0]) == wanted
 
 
 @pytest.mark.parametrize("ports", [(), (0,), (65536,), (-1,), ("5060",), (5060.0,), (True,)])
@@ -261,7 +272,7 @@ def test_a_link_type_without_a_filter_is_refused() -> None:
 
 
 def test_a_compiler_that_fails_in_the_child_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(linktype: int, ports: tuple[int, ...]) -> bytes:
+    def broken(linktype: int, ports: tuple[int, ...], tags: int) -> bytes:
         raise ImportError("No module named 'pcapy'")
 
     monkeypatch.setattr(kernel_filter, "program", broken)

@@ -1,8 +1,9 @@
 """The kernel filter of the capture ring: what may enter, compiled by libpcap in a child process.
 
 Let in: TCP and UDP on the configured SIP ports, fragments, whatever begins like a SIP start
-line on any port, ICMP errors (they quote what did not arrive), each with up to two VLAN tags in
-the frame. Everything else is rejected by the kernel before it is copied into the ring.
+line on any port, ICMP errors (they quote what did not arrive), each behind so many VLAN tags in
+the frame as the kernel has room for. Everything else is rejected by the kernel before it is copied
+into the ring.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from collections.abc import Iterable, Sequence
 EN10MB = 1  # AW_DLT_EN10MB
 RAW = 12  # AW_DLT_RAW
 SNAPLEN = 0x40000  # what a matching frame is cut to: nothing; the ring's block is the limit
-MAX_PORTS = 16  # a program past net.core.optmem_max (20480 bytes for decades) does not attach
+MAX_PORTS = 16
+# A program larger than net.core.optmem_max does not attach: 20480 bytes on 64-bit kernels, 10240 on
+# 32-bit ones, 128 kB on both since Linux 6.8.
+MOST_TAGS = 2
 
 # The first four bytes of every message that RFC 3261 (sections 7.1, 7.2) and its extensions
 # know: RFC 3262 PRACK, 3311 UPDATE, 6086 INFO, 3428 MESSAGE, 6665 SUBSCRIBE and NOTIFY,
@@ -78,8 +82,9 @@ def _layer3(ports: Sequence[int]) -> str:
     return "(" + " or ".join(either) + ")"
 
 
-def expression(linktype: int, ports: Sequence[int]) -> str:
-    """The filter in libpcap's language (pcap-filter(7)) for EN10MB or RAW.
+def expression(linktype: int, ports: Sequence[int], tags: int = MOST_TAGS) -> str:
+    """The filter in libpcap's language (pcap-filter(7)) for EN10MB or RAW. tags: how many VLAN tags
+    in the frame it looks behind; RAW has none.
 
     The kernel takes the outer VLAN tag of a received frame out and hands it over beside the
     frame, so most tagged traffic looks untagged here. Tags stay in the frame on an outgoing
@@ -90,26 +95,26 @@ def expression(linktype: int, ports: Sequence[int]) -> str:
     if linktype == RAW:
         return plain
     if linktype == EN10MB:
-        return f"{plain} or (vlan and ({plain} or (vlan and {plain})))"
+        return plain + f" or (vlan and ({plain}" * tags + "))" * tags
     raise FilterError(f"no filter for link type {linktype}")
 
 
-def program(linktype: int, ports: Sequence[int]) -> bytes:
+def program(linktype: int, ports: Sequence[int], tags: int = MOST_TAGS) -> bytes:
     """The filter as struct sock_filter[] (8 bytes each, native order), compiled in this process."""
-    text = expression(linktype, ports)
+    text = expression(linktype, ports, tags)
     import pcapy
 
     instructions = pcapy.compile(linktype, SNAPLEN, text, 1, 0).get_bpf()
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions)
 
 
-def compile_apart(linktype: int, ports: Sequence[int]) -> bytes:
+def compile_apart(linktype: int, ports: Sequence[int], tags: int = MOST_TAGS) -> bytes:
     """program(), in a child process: pcapy and libpcap cost 1.8 MB that would never come back.
 
     Call it before threads are started (the child runs Python after fork). FilterError says what
     is wrong, also when the child dies.
     """
-    expression(linktype, ports)  # wrong ports are the caller's error, not the child's
+    expression(linktype, ports, tags)  # wrong ports are the caller's error, not the child's
     inlet, outlet = os.pipe()
     child = os.fork()
     if child == 0:
@@ -117,7 +122,7 @@ def compile_apart(linktype: int, ports: Sequence[int]) -> bytes:
         try:
             os.close(inlet)
             try:
-                answer = b"+" + program(linktype, ports)
+                answer = b"+" + program(linktype, ports, tags)
             except BaseException as error:
                 answer = f"-{type(error).__name__}: {error}".encode(errors="replace")
             with open(outlet, "wb") as pipe:

@@ -43,7 +43,16 @@ def interfaces() -> list[str]:
         return []
 
 
-def _advice(name: str, error: int, ring_bytes: int) -> str:
+def option_memory() -> str:
+    """net.core.optmem_max, which limits a socket's filter, in words: "10240 bytes"."""
+    try:
+        with open("/proc/sys/net/core/optmem_max", encoding="ascii") as file:
+            return f"{int(file.read())} bytes"
+    except (OSError, ValueError):
+        return "too little"
+
+
+def _advice(name: str, error: int, ring_bytes: int, step: int = 0) -> str:
     if error in (errno.ENODEV, errno.ENXIO):
         there = ", ".join(interfaces()) or "none"
         return f"there is no interface {name}; the interfaces here are: {there}"
@@ -52,6 +61,13 @@ def _advice(name: str, error: int, ring_bytes: int) -> str:
             f"no privilege to capture on {name}: run as root, or grant CAP_NET_RAW "
             "(on OpenWrt procd grants capabilities only inside a jail: install procd-ujail)"
         )
+    if step == layout.STEP_FILTER and error == errno.ENOMEM:
+        return (
+            f"no room for the capture filter of {name}: net.core.optmem_max is {option_memory()}; "
+            "watch fewer ports, or raise it: sysctl -w net.core.optmem_max=20480"
+        )
+    if step == layout.STEP_FILTER and error == errno.EINVAL:
+        return f"this kernel refused the capture filter of {name}"
     if error in (errno.ENOMEM, errno.ENOBUFS):
         return f"no memory for the capture ring of {name} ({ring_bytes} bytes): make it smaller"
     if error == errno.EPFNOSUPPORT:
@@ -70,6 +86,7 @@ class LiveTap:
     ports: SIP ports. key: 16 bytes, of the hashes. counts: added to. ring_bytes: memory that
     the kernel shares with us; in a burst as much again is taken of our own. Raises TapError.
     drops: packets that found no room, of those that came before what read() returned last.
+    tags: how many VLAN tags in a frame the kernel's filter looks behind.
 
     How to use it: poll fileno() for reading unless `waiting`; call read() until it says None, and
     drain() of all taps between two batches when work on them takes long. fileno() is -1 while
@@ -95,7 +112,8 @@ class LiveTap:
         self._key = key
         block = max(BLOCK_BYTES, os.sysconf("SC_PAGESIZE"))
         self._shape = (block, max(2, ring_bytes // block))
-        self._filters: dict[int, bytes] = {}
+        self.tags = kernel_filter.MOST_TAGS
+        self._filters: dict[tuple[int, int], bytes] = {}
         self._linktype = kernel_filter.EN10MB  # most are; the ring says when it is not
         self._ring = Ring()
         self._past = (0, 0, 0)  # drops, freezes, losing of rings that are closed
@@ -106,25 +124,41 @@ class LiveTap:
         self._retry_at = 0.0
         error = self._open()
         if error:
-            raise TapError(_advice(name, error, ring_bytes))
+            raise TapError(_advice(name, error, ring_bytes, self._ring.step))
 
     def _open(self) -> int:
         """0 or an errno."""
-        for _ in range(2):
-            linktype = self._linktype
-            if linktype not in self._filters:
-                self._filters[linktype] = kernel_filter.compile_apart(linktype, self._ports)
-            code = self._ring.open(
-                self.name, *self._shape, BLOCK_TIMEOUT_MS, self._filters[linktype]
-            )
-            if code != 0:
-                return self._ring.error
-            if self._ring.linktype == linktype:
+        for _ in range(2 + kernel_filter.MOST_TAGS):
+            which = linktype, tags = self._linktype, self.tags
+            if which not in self._filters:
+                self._filters[which] = kernel_filter.compile_apart(linktype, self._ports, tags)
+            code = self._ring.open(self.name, *self._shape, BLOCK_TIMEOUT_MS, self._filters[which])
+            if code == 0 and self._ring.linktype == linktype:
                 return 0
-            # Opened with the filter of another link type: nothing was read, so nothing is lost.
-            self._linktype = self._ring.linktype
-            self._ring.close()
+            if code != 0 and (self._ring.step, self._ring.error) != (
+                layout.STEP_FILTER, errno.ENOMEM
+            ):  # fmt: skip
+                return self._ring.error
+            if self._ring.linktype != linktype:
+                # With the filter of another link type: nothing was read, so nothing is lost.
+                self._linktype = self._ring.linktype
+                self._ring.close()
+            elif linktype == kernel_filter.EN10MB and tags:
+                self.tags -= 1
+            else:
+                return self._ring.error
         return errno.EPFNOSUPPORT
+
+    @property
+    def unseen(self) -> str:
+        """A line about what the kernel's filter has no room for; "" when that is nothing."""
+        if self.tags == kernel_filter.MOST_TAGS or self._linktype != kernel_filter.EN10MB:
+            return ""
+        behind = "two VLAN tags" if self.tags else "a VLAN tag"
+        return (
+            f"{self.name}: net.core.optmem_max ({option_memory()}) has no room for the whole "
+            f"capture filter: SIP behind {behind} in the frame is not seen"
+        )
 
     def fileno(self) -> int:
         """Descriptor to poll for reading; -1 while the interface is away."""

@@ -68,6 +68,8 @@ AGAIN: int = lib.AW_AGAIN
 GONE: int = lib.AW_GONE
 FAILED: int = lib.AW_FAILED
 
+STEP_FILTER: int = lib.AW_STEP_FILTER
+
 REPLAY_KEY = b"algwatch replay\0"
 """Key of the hashes where the same file must give the same bytes again."""
 

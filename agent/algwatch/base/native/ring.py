@@ -58,7 +58,13 @@ class Ring:
         return int(self._ring.error)
 
     @property
+    def step(self) -> int:
+        """Where open() failed: STEP_FILTER, or another aw_ring_step."""
+        return int(self._ring.step)
+
+    @property
     def linktype(self) -> int:
+        """Of the device; known as soon as open() has found it."""
         return int(self._ring.linktype)
 
     @property
