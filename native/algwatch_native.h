@@ -113,7 +113,7 @@ typedef struct {
  * Content-Length bytes where stream is non-zero (TCP), else all of len. */
 int aw_sip_scan(const uint8_t *p, size_t len, int stream, aw_sip *out);
 
-/* "avx2", "sse2" or "portable": what both scanners run on this CPU. */
+/* "sse2" or "portable": how both scanners were compiled. */
 const char *aw_variant(void);
 
 /* ---- SDP (RFC 8866) ---- */

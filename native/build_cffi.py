@@ -13,7 +13,6 @@ SOURCES = [
     "sip_via.c",
     "sip_scan.c",
     "sdp_scan.c",
-    "avx2.c",
     "variant.c",
     "hash.c",
     "batch.c",

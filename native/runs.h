@@ -20,44 +20,34 @@ static inline size_t first_of(size_t found) {
 #endif
 }
 
-/* Every x86-64 has SSE2; avx2.c compiles the scanner once more for those that have AVX2 (AW_AVX2).
- * AW_PORTABLE leaves both out, for comparison. */
+/* Every x86-64 has SSE2. AW_PORTABLE leaves it out, for comparison. */
 #if defined(__SSE2__) && !defined(AW_PORTABLE)
 #define AW_VECTOR 1
-#include <immintrin.h>
-#ifdef AW_AVX2
-enum { AW_WIDTH = 32 };
-typedef __m256i aw_vector;
-#define V(name) _mm256_##name
-#define V_OF_BITS(name) _mm256_##name##_si256
-#else
+#include <emmintrin.h>
 enum { AW_WIDTH = 16 };
 typedef __m128i aw_vector;
-#define V(name) _mm_##name
-#define V_OF_BITS(name) _mm_##name##_si128
-#endif
 
 static inline aw_vector v_load(const uint8_t *p) {
-    return V_OF_BITS(loadu)((const aw_vector *)(const void *)p);
+    return _mm_loadu_si128((const aw_vector *)(const void *)p);
 }
 static inline aw_vector v_or(aw_vector a, aw_vector b) {
-    return V_OF_BITS(or)(a, b);
+    return _mm_or_si128(a, b);
 }
 static inline aw_vector v_all(int c) {
-    return V(set1_epi8)((char)c);
+    return _mm_set1_epi8((char)c);
 }
 /* low to high are ASCII. */
 static inline aw_vector v_range(aw_vector x, int low, int high) {
-    return V(cmpgt_epi8)(V(add_epi8)(x, v_all(127 - high)), v_all(126 - high + low));
+    return _mm_cmpgt_epi8(_mm_add_epi8(x, v_all(127 - high)), v_all(126 - high + low));
 }
 static inline aw_vector v_upto(aw_vector x, int high) {
-    return V(cmpeq_epi8)(V(min_epu8)(x, v_all(high)), x);
+    return _mm_cmpeq_epi8(_mm_min_epu8(x, v_all(high)), x);
 }
 static inline aw_vector v_is(aw_vector x, int c) {
-    return V(cmpeq_epi8)(x, v_all(c));
+    return _mm_cmpeq_epi8(x, v_all(c));
 }
 static inline uint32_t v_bits(aw_vector x) {
-    return (uint32_t)V(movemask_epi8)(x);
+    return (uint32_t)_mm_movemask_epi8(x);
 }
 
 /* A bit for each of AW_WIDTH bytes that may be of the class: all that are, and a few others. */
@@ -67,7 +57,7 @@ static inline uint32_t v_stops(const uint8_t *p, unsigned stops) {
     case P_HOST:
     case P_TOKEN: { /* what is no letter, digit, '-' or '.' */
         const aw_vector letter = v_range(v_or(x, v_all(0x20)), 'a', 'z');
-        const aw_vector other = V_OF_BITS(andnot)(v_is(x, '/'), v_range(x, '-', '9'));
+        const aw_vector other = _mm_andnot_si128(v_is(x, '/'), v_range(x, '-', '9'));
         return ~v_bits(v_or(letter, other)) & (uint32_t)((UINT64_C(1) << AW_WIDTH) - 1);
     }
     case P_USER:
@@ -75,7 +65,7 @@ static inline uint32_t v_stops(const uint8_t *p, unsigned stops) {
                            v_or(v_is(x, ','), v_range(x, '[', ']'))));
     case P_URI:
         return v_bits(
-            v_or(V_OF_BITS(andnot)(v_is(x, '='), v_range(x, ';', '@')), v_upto(x, '"')));
+            v_or(_mm_andnot_si128(v_is(x, '='), v_range(x, ';', '@')), v_upto(x, '"')));
     case P_VALUE: return v_bits(v_or(v_upto(x, ','), v_is(x, ';')));
     case P_WORD: return v_bits(v_upto(x, ' '));
     default: /* P_QUOTED */
@@ -93,8 +83,6 @@ static inline uint64_t v_controls_64(const uint8_t *p) {
     for (int i = AW_WIDTH; i < 64; i += AW_WIDTH) found |= v_controls(p + i) << i;
     return found;
 }
-#undef V
-#undef V_OF_BITS
 
 static inline uint64_t v_feeds_64(const uint8_t *p) {
     uint64_t found = 0;
@@ -137,7 +125,7 @@ static inline size_t next_control(const uint8_t *p, size_t i, size_t end) {
 
 /* As next_control(), for short lines. */
 static inline size_t next_control_near(const uint8_t *p, size_t i, size_t end) {
-#if defined(AW_VECTOR) && !defined(AW_AVX2)
+#ifdef AW_VECTOR
     for (; i + 32 <= end; i += 32) {
         const uint64_t found = v_controls(p + i) | v_controls(p + i + 16) << 16;
         if (found) return i + (size_t)__builtin_ctzll(found);

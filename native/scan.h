@@ -182,22 +182,4 @@ static inline size_t number(const uint8_t *p, size_t i, size_t end, uint32_t *va
 }
 
 #include "runs.h"
-
-#if defined(AW_VECTOR) && defined(__x86_64__) && !defined(AW_AVX2) && !defined(AW_NO_AVX2)
-/* This CPU may have AVX2, whatever the compiler was told: avx2.c. What is not chosen stands in a
- * function of its own, whose many registers the choice would have to save. */
-#define AW_CHOOSES 1
-#define AW_APART __attribute__((noinline))
-#pragma GCC visibility push(hidden)
-int aw_sip_scan_avx2(const uint8_t *p, size_t len, int stream, aw_sip *s);
-int aw_sdp_scan_avx2(const uint8_t *p, size_t len, aw_sdp *out);
-#pragma GCC visibility pop
-
-static inline int aw_has_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-           __builtin_cpu_supports("bmi2");
-}
-#else
-#define AW_APART
-#endif
 #endif

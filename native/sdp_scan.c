@@ -100,7 +100,7 @@ static inline void scan_attribute(const uint8_t *p, sdp_line line, aw_media *m, 
         *inactive = 0;
 }
 
-AW_APART static int scan_session(const uint8_t *p, size_t len, aw_sdp *out) {
+int aw_sdp_scan(const uint8_t *p, size_t len, aw_sdp *out) {
     size_t i = 0;
     int looks = 0, version = 0, inactive = 0, clipped = 0;
     aw_media *m = NULL;
@@ -168,11 +168,4 @@ AW_APART static int scan_session(const uint8_t *p, size_t len, aw_sdp *out) {
     if (!looks) return AW_NOT_SIP;
     if (!version) out->anomalies |= NO_VERSION;
     return (int)len;
-}
-
-int aw_sdp_scan(const uint8_t *p, size_t len, aw_sdp *out) {
-#ifdef AW_CHOOSES
-    if (aw_has_avx2()) return aw_sdp_scan_avx2(p, len, out);
-#endif
-    return scan_session(p, len, out);
 }

@@ -1,7 +1,6 @@
 /* URIs, and name-addr / addr-spec with parameters (RFC 3261 sections 19.1 and 20.10). */
 #include "scanner.h"
 
-#ifndef AW_AVX2 /* one of these is enough, see avx2.c */
 /* host [ ":" port ], also used by aw_scan_uri only: Via allows white space and has its own. */
 static size_t scan_hostport(const uint8_t *p, size_t i, size_t end, aw_uri *out) {
     if (i < end && p[i] == '[') {
@@ -237,7 +236,6 @@ void aw_scan_addrs(const uint8_t *p, size_t i, size_t end, aw_addr *list, uint16
     }
 }
 
-#endif
 
 /* ---- the plain way ---- */
 

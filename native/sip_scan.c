@@ -2,7 +2,6 @@
 #include "scanner.h"
 #include "plain_field.h"
 
-#ifndef AW_AVX2 /* one of these is enough, see avx2.c */
 void aw_flag(aw_sip *s, unsigned bit, size_t at) {
     uint16_t *word = &s->anomalies[bit >> 4];
     const uint16_t mask = (uint16_t)(1u << (bit & 15));
@@ -10,7 +9,6 @@ void aw_flag(aw_sip *s, unsigned bit, size_t at) {
     *word = (uint16_t)(*word | mask);
     s->anomaly_at[bit] = (uint16_t)at;
 }
-#endif
 
 static int flagged(const aw_sip *s, unsigned bit) {
     return s->anomalies[bit >> 4] >> (bit & 15) & 1;
@@ -263,7 +261,7 @@ static inline size_t known_until(const uint8_t *p, size_t i, size_t limit) {
     return feed > i && p[feed] == '\n' ? feed + 2 : 0;
 }
 
-AW_APART static int scan_message(const uint8_t *p, size_t len, int stream, aw_sip *s) {
+int aw_sip_scan(const uint8_t *p, size_t len, int stream, aw_sip *s) {
     const size_t limit = len > 65535 ? 65535 : len;
     size_t i = 0;
 
@@ -310,11 +308,4 @@ AW_APART static int scan_message(const uint8_t *p, size_t len, int stream, aw_si
     s->header_end = (uint16_t)i;
     check_whole(p, s);
     return scan_body(len, limit, stream, s);
-}
-
-int aw_sip_scan(const uint8_t *p, size_t len, int stream, aw_sip *s) {
-#ifdef AW_CHOOSES
-    if (aw_has_avx2()) return aw_sip_scan_avx2(p, len, stream, s);
-#endif
-    return scan_message(p, len, stream, s);
 }

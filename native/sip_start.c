@@ -25,7 +25,6 @@ int aw_plain_start_line(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
     return AW_LINE_REQUEST;
 }
 
-#ifndef AW_AVX2 /* one of these is enough, see avx2.c */
 /* The only method that it can be, by its first letters. */
 static unsigned method_like(const uint8_t *p, size_t len) {
     switch (p[0]) {
@@ -169,4 +168,3 @@ int aw_may_become_sip(const uint8_t *p, size_t len) {
         return 2;
     return 1;
 }
-#endif

@@ -1,7 +1,6 @@
 /* Via (RFC 3261 section 20.42, rport: RFC 3581). */
 #include "scanner.h"
 
-#ifndef AW_AVX2 /* one of these is enough, see avx2.c */
 /* LWS "/" LWS behind a protocol name or version; 0 when it is not there. */
 static size_t slash(const uint8_t *p, size_t i, size_t end) {
     i = skip(p, i, end, C_LWS);
@@ -159,7 +158,6 @@ void aw_scan_vias(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
     }
 }
 
-#endif
 
 /* ---- the plain way ---- */
 

@@ -17,18 +17,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 GENERATOR = ROOT.parent / "shared" / "bench" / "gen_corpus.py"
 SOURCES = [
-    "chars.c", "sip_start.c", "sip_addr.c", "sip_via.c", "sip_scan.c", "sdp_scan.c", "avx2.c",
+    "chars.c", "sip_start.c", "sip_addr.c", "sip_via.c", "sip_scan.c", "sdp_scan.c",
 ]  # fmt: skip
-VARIANTS = {"AVX2": [], "SSE2": ["-DAW_NO_AVX2"], "portable": ["-DAW_PORTABLE"]}
+VARIANTS = {"SSE2": [], "portable": ["-DAW_PORTABLE"]}
 
 
 def variants() -> list[str]:
     """Those that this CPU can run, the one that it does run first."""
-    if platform.machine() != "x86_64":
-        return ["portable"]
-    flags = re.search(r"^flags\s*:(.*)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    avx2 = flags is not None and {"avx2", "bmi1", "bmi2"} <= set(flags[1].split())
-    return ["AVX2", "SSE2", "portable"] if avx2 else ["SSE2", "portable"]
+    return ["SSE2", "portable"] if platform.machine() == "x86_64" else ["portable"]
 
 
 def build(directory: Path, compiler: str, variant: str) -> Path:

@@ -17,7 +17,7 @@ ENDS = struct.Struct("=16s16sIIHHHBB")
 """One aw_ends, members in the order of the header."""
 
 VARIANT: str = ffi.string(lib.aw_variant()).decode()
-"""Of the scanner, on this CPU: avx2, sse2 or portable (docs/native.md)."""
+"""Of the scanner: sse2 or portable (docs/native.md)."""
 
 KIND_SIP: int = lib.AW_KIND_SIP
 KIND_KEEPALIVE: int = lib.AW_KIND_KEEPALIVE
