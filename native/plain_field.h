@@ -44,6 +44,28 @@ static inline size_t plain_single_number(const uint8_t *p, size_t i, size_t limi
     return end;
 }
 
+static inline size_t plain_content_length(const uint8_t *p, size_t i, size_t limit, aw_sip *s) {
+    uint32_t number;
+    const size_t end = plain_single_number(p, i, limit, 999999999, &s->content_length_value,
+                                           &number);
+    if (!end) return 0;
+    s->content_length[0] = (uint16_t)(number >> 16);
+    s->content_length[1] = (uint16_t)number;
+    return end;
+}
+
+static inline size_t plain_max_forwards(const uint8_t *p, size_t i, size_t limit, aw_sip *s) {
+    uint32_t number;
+    const size_t end = plain_single_number(p, i, limit, 255, &s->max_forwards_value, &number);
+    if (end) s->max_forwards = (uint16_t)number;
+    return end;
+}
+
+static inline size_t plain_any_number(const uint8_t *p, size_t i, size_t limit, aw_span *kept) {
+    uint32_t number;
+    return plain_single_number(p, i, limit, 999999999, kept, &number);
+}
+
 /* From, To: one value. */
 static inline size_t plain_address(const uint8_t *p, size_t i, size_t limit, aw_addr *kept) {
     if (kept->all.off) return 0;
@@ -90,84 +112,34 @@ static inline size_t value_of(const uint8_t *p, size_t i, enum field field, int 
  * the second is a ':'. F_OTHER: nothing was read. */
 static inline place plain_field(const uint8_t *p, size_t i, size_t known, aw_sip *s) {
     const int compact = p[i + 1] == ':';
-    place at = {compact ? compact_field(p[i]) : likely_field(p + i), 0, 0, 0};
-    uint32_t number;
-#define IS(name) (at.field = (name), at.value = value_of(p, i, name, compact))
+    place at = {compact ? compact_field(p[i]) : likely_field(p[i], p[i + 1], p[i + 2]), 0, 0, 0};
+/* The kinds of AW_FIELDS. */
+#define PLAIN_VIAS()          plain_vias(p, at.value, known, s, &at.rest)
+#define PLAIN_ADDRESS(member) plain_address(p, at.value, known, &s->member)
+#define PLAIN_ADDRESSES(list, count, most)                                                         \
+    plain_addresses(p, at.value, known, s->list, &s->count, most, &at.rest)
+#define PLAIN_TEXT(member)   plain_text(p, at.value, known, &s->member)
+#define PLAIN_NUMBER(member) plain_any_number(p, at.value, known, &s->member)
+#define PLAIN_CSEQ()         plain_cseq(p, at.value, known, s)
+#define PLAIN_LENGTH()       plain_content_length(p, at.value, known, s)
+#define PLAIN_FORWARDS()     plain_max_forwards(p, at.value, known, s)
+#define IS(id) (at.field = F_##id, at.value = value_of(p, i, F_##id, compact))
+#define READ(id, name, form, slot, kind)                                                           \
+    case F_##id:                                                                                   \
+        if (!IS(id)) goto other;                                                                   \
+        at.end = PLAIN_##kind;                                                                     \
+        break;
+#define READ_OR_NEXT(id, name, form, slot, kind)                                                   \
+    case F_##id:                                                                                   \
+        if (IS(id)) {                                                                              \
+            at.end = PLAIN_##kind;                                                                 \
+            break;                                                                                 \
+        }                                                                                          \
+        __attribute__((fallthrough));
     switch (at.field) {
-    case F_VIA:
-        if (!IS(F_VIA)) goto other;
-        at.end = plain_vias(p, at.value, known, s, &at.rest);
-        break;
-    case F_FROM:
-        if (!IS(F_FROM)) goto other;
-        at.end = plain_address(p, at.value, known, &s->from);
-        break;
-    case F_TO:
-        if (!IS(F_TO)) goto other;
-        at.end = plain_address(p, at.value, known, &s->to);
-        break;
-    case F_CALL_ID:
-        if (!IS(F_CALL_ID)) goto other;
-        at.end = plain_text(p, at.value, known, &s->call_id);
-        break;
-    case F_CSEQ:
-        if (!IS(F_CSEQ)) goto other;
-        at.end = plain_cseq(p, at.value, known, s);
-        break;
-    case F_CONTACT:
-        if (IS(F_CONTACT)) {
-            at.end = plain_addresses(p, at.value, known, s->contact, &s->contacts, AW_CONTACTS,
-                                     &at.rest);
-            break;
-        }
-        if (IS(F_CONTENT_TYPE)) goto content_type;
-        /* fall through */
-    case F_CONTENT_LENGTH:
-        if (!IS(F_CONTENT_LENGTH)) goto other;
-        at.end = plain_single_number(p, at.value, known, 999999999, &s->content_length_value,
-                                     &number);
-        if (!at.end) break;
-        s->content_length[0] = (uint16_t)(number >> 16);
-        s->content_length[1] = (uint16_t)number;
-        break;
-    case F_CONTENT_TYPE:
-        if (!IS(F_CONTENT_TYPE)) goto other;
-    content_type:
-        at.end = plain_text(p, at.value, known, &s->content_type);
-        break;
-    case F_ROUTE:
-        if (!IS(F_ROUTE)) goto other;
-        at.end = plain_addresses(p, at.value, known, s->route, &s->routes, AW_ROUTES, &at.rest);
-        break;
-    case F_RECORD_ROUTE:
-        if (!IS(F_RECORD_ROUTE)) goto other;
-        at.end = plain_addresses(p, at.value, known, s->record_route, &s->record_routes,
-                                 AW_RECORD_ROUTES, &at.rest);
-        break;
-    case F_PATH:
-        if (!IS(F_PATH)) goto other;
-        at.end = plain_addresses(p, at.value, known, s->path, &s->paths, AW_PATHS, &at.rest);
-        break;
-    case F_MAX_FORWARDS:
-        if (!IS(F_MAX_FORWARDS)) goto other;
-        at.end = plain_single_number(p, at.value, known, 255, &s->max_forwards_value, &number);
-        if (at.end) s->max_forwards = (uint16_t)number;
-        break;
-    case F_EXPIRES:
-        if (!IS(F_EXPIRES)) goto other;
-        at.end = plain_single_number(p, at.value, known, 999999999, &s->expires, &number);
-        break;
-    case F_USER_AGENT:
-        if (!IS(F_USER_AGENT)) goto other;
-        at.end = plain_text(p, at.value, known, &s->user_agent);
-        break;
-    case F_SERVER:
-        if (!IS(F_SERVER)) goto other;
-        at.end = plain_text(p, at.value, known, &s->server);
-        break;
+        AW_FIELDS(READ, READ_OR_NEXT)
     default: goto other;
     }
-#undef IS
     return at;
 other:
     at.field = F_OTHER;

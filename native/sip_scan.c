@@ -131,32 +131,28 @@ static void keep_max_forwards(const uint8_t *p, aw_sip *s, size_t name, size_t i
     s->max_forwards = value > 65535 ? 65535 : (uint16_t)value;
 }
 
-static void keep_expires(const uint8_t *p, aw_sip *s, size_t name, size_t i, size_t end) {
-    if (!is_first(s, &s->expires, name)) return;
-    s->expires = span(i, end);
+static void keep_number(const uint8_t *p, aw_sip *s, aw_span *kept, size_t name, size_t i,
+                        size_t end) {
+    if (!is_first(s, kept, name)) return;
+    *kept = span(i, end);
     whole_number(p, i, end, 0xfffffffeu, AW_BAD_NUMBER, s);
 }
 
 static void keep(const uint8_t *p, enum field field, size_t name, size_t i, size_t end, aw_sip *s) {
+#define KEEP_VIAS()          aw_scan_vias(p, i, end, s)
+#define KEEP_ADDRESS(member) keep_address(p, s, &s->member, name, i, end)
+#define KEEP_ADDRESSES(list, count, most)                                                          \
+    aw_scan_addrs(p, i, end, s->list, &s->count, most, s)
+#define KEEP_TEXT(member)   keep_single(s, &s->member, name, i, end)
+#define KEEP_NUMBER(member) keep_number(p, s, &s->member, name, i, end)
+#define KEEP_CSEQ()         keep_cseq(p, s, name, i, end)
+#define KEEP_LENGTH()       keep_content_length(p, s, name, i, end)
+#define KEEP_FORWARDS()     keep_max_forwards(p, s, name, i, end)
+#define KEEP(id, text, compact, slot, kind)                                                        \
+    case F_##id: KEEP_##kind; break;
     switch (field) {
-    case F_VIA: aw_scan_vias(p, i, end, s); break;
-    case F_FROM: keep_address(p, s, &s->from, name, i, end); break;
-    case F_TO: keep_address(p, s, &s->to, name, i, end); break;
-    case F_CALL_ID: keep_single(s, &s->call_id, name, i, end); break;
-    case F_CSEQ: keep_cseq(p, s, name, i, end); break;
-    case F_CONTACT: aw_scan_addrs(p, i, end, s->contact, &s->contacts, AW_CONTACTS, s); break;
-    case F_ROUTE: aw_scan_addrs(p, i, end, s->route, &s->routes, AW_ROUTES, s); break;
-    case F_RECORD_ROUTE:
-        aw_scan_addrs(p, i, end, s->record_route, &s->record_routes, AW_RECORD_ROUTES, s);
-        break;
-    case F_PATH: aw_scan_addrs(p, i, end, s->path, &s->paths, AW_PATHS, s); break;
-    case F_MAX_FORWARDS: keep_max_forwards(p, s, name, i, end); break;
-    case F_EXPIRES: keep_expires(p, s, name, i, end); break;
-    case F_CONTENT_TYPE: keep_single(s, &s->content_type, name, i, end); break;
-    case F_CONTENT_LENGTH: keep_content_length(p, s, name, i, end); break;
-    case F_USER_AGENT: keep_single(s, &s->user_agent, name, i, end); break;
-    case F_SERVER: keep_single(s, &s->server, name, i, end); break;
-    case F_OTHER: break;
+        AW_FIELDS(KEEP, KEEP)
+    default: break;
     }
 }
 

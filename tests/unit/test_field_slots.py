@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -15,13 +16,24 @@ HOW = "docs/native.md, To add a header field"
 Multipliers = tuple[int, ...]
 
 
-def names(text: str) -> list[str]:
-    """Of enum field, but for F_OTHER: F_CALL_ID is "call-id"."""
-    found = re.search(r"enum field \{(.*?)\};", text, re.DOTALL)
+class Field(NamedTuple):
+    """One line of AW_FIELDS. letters: of its slot, "" where that is NEXT; first: the next field has
+    the same first three letters."""
+
+    first: bool
+    member: str
+    name: str
+    letters: str
+
+
+def fields(text: str) -> list[Field]:
+    line = re.compile(r"""(FIELD|FIRST)\((\w+), "([^"]+)", (?:'\w'|0), (NEXT|SLOT\([^)]*\))""")
+    found = [
+        Field(first == "FIRST", member, name, "".join(re.findall(r"'(.)'", slot)))
+        for first, member, name, slot in line.findall(text)
+    ]
     assert found
-    members = re.findall(r"\bF_(\w+)", found[1])
-    assert members[0] == "OTHER"
-    return [member.lower().replace("_", "-") for member in members[1:]]
+    return found
 
 
 def multipliers(text: str) -> Multipliers:
@@ -30,11 +42,6 @@ def multipliers(text: str) -> Multipliers:
     shape = re.fullmatch(r"\(\(\(a\) \+ (\d+) \* \(b\) \+ (\d+) \* \(c\)\) & 31\)", found[1])
     assert shape, f"this test does not know {found[1]}"
     return 1, int(shape[1]), int(shape[2])
-
-
-def listed(text: str) -> list[str]:
-    """The letters that have a slot, in order."""
-    return ["".join(three) for three in re.findall(r"\[SLOT\('(.)', '(.)', '(.)'\)\] = F_", text)]
 
 
 def slot(letters: str, by: Multipliers) -> int:
@@ -53,10 +60,18 @@ def apart(letters: list[str], by: Multipliers) -> bool:
 
 
 def problems(text: str) -> Iterator[str]:
-    known, by = listed(text), multipliers(text)
-    for name in names(text):
-        if f"{name}:"[:3] not in known:
-            yield f"{name} has no slot in likely_field, so that it is not read ({HOW})"
+    by, known, before = multipliers(text), list[str](), None
+    for field in fields(text):
+        first_three = f"{field.name}:"[:3]
+        if field.member.lower().replace("_", "-") != field.name:
+            yield f"{field.member} is not the name {field.name} ({HOW})"
+        if field.letters:
+            known.append(field.letters)
+        elif before is None or not before.first or first_three != f"{before.name}:"[:3]:
+            yield f"{field.name} has no slot, so that it is not read ({HOW})"
+        if field.letters and field.letters != first_three:
+            yield f"{field.name} has the slot of {field.letters}, so that it is not read ({HOW})"
+        before = field
     for number, one in enumerate(known):
         for other in known[:number]:
             if slot(one, by) == slot(other, by):
@@ -71,17 +86,14 @@ def test_no_two_header_fields_share_a_slot() -> None:
     assert list(problems(FIELD_H.read_text())) == []
 
 
-SMALL = """
-enum field {{ F_OTHER, {fields} }};
-#define SLOT(a, b, c) (((a) + 8 * (b) + 4 * (c)) & 31)
-{slots}
-"""
-
-
-def header(*names: str, slots: bool = True) -> str:
-    fields = ", ".join(f"F_{name.upper().replace('-', '_')}" for name in names)
-    three = [", ".join(f"'{letter}'" for letter in f"{name}:"[:3]) for name in names if slots]
-    return SMALL.format(fields=fields, slots="\n".join(f"[SLOT({one})] = F_X," for one in three))
+def header(*names: str, first: str = "FIELD", slots: bool = True) -> str:
+    lines = ["#define SLOT(a, b, c) (((a) + 8 * (b) + 4 * (c)) & 31)"]
+    for name in names:
+        three = ", ".join(f"'{letter}'" for letter in f"{name}:"[:3])
+        member = name.upper().replace("-", "_")
+        place = f"SLOT({three})" if slots else "NEXT"
+        lines.append(f'{first}({member}, "{name}", 0, {place}, TEXT({member.lower()}))')
+    return "\n".join(lines)
 
 
 @pytest.mark.parametrize(
@@ -99,4 +111,14 @@ def test_two_names_in_one_slot_are_told(one: str, other: str) -> None:
 def test_a_name_without_a_slot_is_told() -> None:
     assert list(problems(header("via", "to"))) == []
     (told,) = problems(header("via", slots=False))
-    assert told.startswith("via has no slot in likely_field, so that it is not read")
+    assert told.startswith("via has no slot, so that it is not read")
+    for first, names in (("FIELD", ("contact", "content-type")), ("FIRST", ("contact", "cseq"))):
+        text = header(names[0], first=first) + "\n" + header(names[1], slots=False)
+        assert len(list(problems(text))) == 1
+
+
+def test_a_name_in_the_slot_of_another_is_told() -> None:
+    (told,) = problems(header("via").replace("'v'", "'w'"))
+    assert told.startswith("via has the slot of wia")
+    (told,) = problems(header("via").replace("VIA,", "VAI,"))
+    assert told.startswith("VAI is not the name via")
