@@ -221,20 +221,48 @@ typedef struct {
 
 enum aw_batch_limits { AW_ROWS_A_PACKET = 32 }; /* room that must be left before a packet is taken */
 
-/* Packets of one batch to rows. meta: n records of four uint32_t (seconds, microseconds, offset,
- * caplen), as pcapy-ng's next_batch() makes them. ports: SIP ports for keep-alives and ICMP.
- * Starts at packet *next, stops when fewer than AW_ROWS_A_PACKET rows are free and leaves *next
- * there; *next == n means done. Returns the number of rows. Counts are added to. */
-int aw_batch_scan(const uint8_t *buf, size_t size, const uint32_t *meta, uint32_t n,
-                  uint32_t *next, uint32_t linktype, uint8_t tap, const uint8_t key[16],
-                  const uint16_t *ports, uint32_t nports, aw_row *rows, aw_ends *ends,
-                  uint32_t max_rows, aw_counts *counts);
+/* How the packets of one tap are read. */
+typedef struct {
+    const uint8_t *key;    /* 16 bytes, of the hashes */
+    const uint16_t *ports; /* SIP ports: for keep-alives, segments and ICMP */
+    uint32_t port_count;
+    uint32_t linktype;     /* not for a ring, which knows its own */
+    uint8_t tap;           /* goes into every row */
+} aw_tap;
 
-/* One frame to rows; frame is its offset inside buf. Used by aw_batch_scan and the ring. */
-int aw_packet_scan(const uint8_t *buf, uint32_t frame, uint32_t caplen, uint64_t at,
-                   uint32_t linktype, uint8_t tap, uint16_t point, int outgoing,
-                   const uint8_t key[16], const uint16_t *ports, uint32_t nports, aw_row *rows,
-                   aw_ends *ends, aw_counts *counts);
+/* Where rows go. */
+typedef struct {
+    aw_row *rows;
+    aw_ends *ends;         /* beside each row */
+    uint32_t room, count;  /* rows that there is room for, rows that are there */
+    aw_counts *counts;     /* added to */
+} aw_output;
+
+/* One captured frame. */
+typedef struct {
+    const uint8_t *buf;
+    uint32_t frame, caplen; /* offset in buf, length */
+    uint64_t at;            /* ns since 1970 */
+    uint16_t point;         /* capture point (aw_ends); 0: what the frame says */
+    uint8_t outgoing;       /* this machine sent it */
+} aw_packet;
+
+/* Many of them. meta: count records of four uint32_t (seconds, microseconds, offset, caplen), as
+ * pcapy-ng's next_batch() makes them. next: the packet that comes next. */
+typedef struct {
+    const uint8_t *buf;
+    size_t size;
+    const uint32_t *meta;
+    uint32_t count, next;
+} aw_packets;
+
+/* Packets to rows, from rows[0] on. Starts at packets->next, stops when fewer than AW_ROWS_A_PACKET
+ * rows are free and leaves next there; next == count means done. Returns out->count. */
+int aw_batch_scan(const aw_tap *tap, aw_packets *packets, aw_output *out);
+
+/* One frame to rows, behind those that are there; AW_ROWS_A_PACKET rows must be free. Returns how
+ * many came. Used by aw_batch_scan and the ring. */
+int aw_packet_scan(const aw_tap *tap, const aw_packet *packet, aw_output *out);
 
 /* SipHash-1-3 (Aumasson, Bernstein 2012) of p[0..len). */
 uint64_t aw_hash(const uint8_t key[16], const uint8_t *p, size_t len);
@@ -264,12 +292,10 @@ typedef struct {
 int aw_ring_open(aw_ring *ring, const char *ifname, uint32_t block_size, uint32_t block_count,
                  uint32_t timeout_ms, const uint8_t *filter, uint32_t instructions);
 
-/* Scan what is ready, in place. A frame with a row is copied to out, room bytes (at least
+/* Scan what is ready, in place. A frame with a row is copied to frames, size bytes (at least
  * block_size), and its rows count from there; a block goes back to the kernel when all of it was
- * scanned. Stops when out or rows are full, goes on there next time. Returns rows (>= 0; 0: nothing
- * of what was ready gave a row), AW_AGAIN, AW_GONE or AW_FAILED. */
-int aw_ring_read(aw_ring *ring, uint8_t tap, const uint8_t key[16], const uint16_t *ports,
-                 uint32_t nports, uint8_t *out, uint32_t room, aw_row *rows, aw_ends *ends,
-                 uint32_t max_rows, aw_counts *counts);
+ * scanned. Stops when frames or rows are full, goes on there next time. Returns out->count (>= 0; 0:
+ * nothing of what was ready gave a row), AW_AGAIN, AW_GONE or AW_FAILED. */
+int aw_ring_read(aw_ring *ring, const aw_tap *tap, uint8_t *frames, uint32_t size, aw_output *out);
 int aw_ring_stats(aw_ring *ring); /* adds to drops and freezes; 0 or AW_FAILED */
 void aw_ring_close(aw_ring *ring);

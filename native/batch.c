@@ -7,17 +7,14 @@
 
 /* One packet on its way to rows. */
 typedef struct {
-    const uint8_t *buf, *key;
-    aw_frame *frame;
-    uint64_t at;
-    uint32_t frame_at, caplen; /* of the captured frame in buf */
+    const aw_tap *tap;
+    const aw_packet *in;
+    const aw_frame *frame;
+    const uint8_t *p; /* of the frame */
     uint16_t point, bits;
-    uint8_t tap;
-    int outgoing, watched; /* watched: a port is one of the configured SIP ports */
-    aw_row *rows;
-    aw_ends *ends;
-    aw_counts *counts;
-    int n;
+    int watched;    /* a port is one of the configured SIP ports */
+    uint32_t first; /* its first row */
+    aw_output *out;
 } packet;
 
 static uint64_t never_zero(uint64_t hash) {
@@ -29,7 +26,7 @@ static uint32_t short_hash(uint64_t hash) {
 }
 
 static uint64_t hash_span(const packet *k, const uint8_t *p, aw_span s) {
-    return s.len ? never_zero(aw_hash(k->key, p + s.off, s.len)) : 0;
+    return s.len ? never_zero(aw_hash(k->tap->key, p + s.off, s.len)) : 0;
 }
 
 static uint32_t flow_hash(const uint8_t key[16], const aw_frame *f) {
@@ -49,21 +46,21 @@ static uint32_t flow_hash(const uint8_t key[16], const aw_frame *f) {
     return short_hash(aw_hash_words(key, words, 5));
 }
 
-static int is_watched(const uint16_t *ports, uint32_t n, const aw_frame *f) {
-    for (uint32_t i = 0; i < n; i++)
-        if (f->sport == ports[i] || f->dport == ports[i]) return 1;
+static int is_watched(const aw_tap *tap, const aw_frame *f) {
+    for (uint32_t i = 0; i < tap->port_count; i++)
+        if (f->sport == tap->ports[i] || f->dport == tap->ports[i]) return 1;
     return 0;
 }
 
 /* The next row, with everything but what its kind adds. f: whose addresses it tells. */
 static aw_row *add_row(packet *k, const aw_frame *f, uint8_t kind, size_t at, size_t length) {
-    aw_row *row = &k->rows[k->n];
-    aw_ends *ends = &k->ends[k->n];
-    k->n++;
+    aw_row *row = &k->out->rows[k->out->count];
+    aw_ends *ends = &k->out->ends[k->out->count];
+    k->out->count++;
     memset(row, 0, sizeof *row);
-    row->at = k->at;
-    row->flow = flow_hash(k->key, f);
-    row->payload = k->frame_at + (uint32_t)at;
+    row->at = k->in->at;
+    row->flow = flow_hash(k->tap->key, f);
+    row->payload = k->in->frame + (uint32_t)at;
     row->bits = k->bits;
     if (length > 65535) {
         length = 65535;
@@ -73,11 +70,11 @@ static aw_row *add_row(packet *k, const aw_frame *f, uint8_t kind, size_t at, si
     row->ip_id = f->ip_id;
     row->kind = kind;
     row->ttl = k->frame->ttl;
-    row->tap = k->tap;
+    row->tap = k->tap->tap;
     memcpy(ends->src, f->src, sizeof ends->src);
     memcpy(ends->dst, f->dst, sizeof ends->dst);
-    ends->frame = k->frame_at;
-    ends->caplen = k->caplen;
+    ends->frame = k->in->frame;
+    ends->caplen = k->in->caplen;
     ends->sport = f->sport;
     ends->dport = f->dport;
     ends->point = k->point;
@@ -121,12 +118,12 @@ static void add_hashes(const packet *k, const uint8_t *p, const aw_sip *s, aw_ro
     const uint64_t branch = hash_span(k, p, via->branch);
     const uint64_t from_tag = hash_span(k, p, s->from.tag);
     const uint64_t to_tag = hash_span(k, p, s->to.tag);
-    const uint64_t host = via->host.len ? aw_hash_folded(k->key, p + via->host.off, via->host.len)
+    const uint64_t host = via->host.len ? aw_hash_folded(k->tap->key, p + via->host.off, via->host.len)
                                         : 0;
     uint64_t method = s->method;
     if (method == AW_OTHER_METHOD) {
         const aw_span name = s->status ? s->cseq_method : s->method_name;
-        method |= aw_hash(k->key, p + name.off, name.len) << 8;
+        method |= aw_hash(k->tap->key, p + name.off, name.len) << 8;
     }
     const uint64_t port = via->port ? via->port : 5060;
     uint64_t words[6];
@@ -140,11 +137,11 @@ static void add_hashes(const packet *k, const uint8_t *p, const aw_sip *s, aw_ro
     words[3] = method == AW_ACK ? AW_INVITE : method;
     words[4] = row->call ^ row->cseq;
     words[5] = from_tag;
-    row->txn = never_zero(aw_hash_words(k->key, words, row->bits & AW_ROW_COOKIE ? 4 : 6));
+    row->txn = never_zero(aw_hash_words(k->tap->key, words, row->bits & AW_ROW_COOKIE ? 4 : 6));
     words[1] = (uint64_t)row->cseq << 32 | row->status;
     words[2] = method;
     words[3] = from_tag;
-    row->pair = never_zero(aw_hash_words(k->key, words, 4));
+    row->pair = never_zero(aw_hash_words(k->tap->key, words, 4));
 }
 
 static uint32_t anomalies_of(const aw_sip *s) {
@@ -153,7 +150,7 @@ static uint32_t anomalies_of(const aw_sip *s) {
 
 /* The row of a message, as far as s says what is in it. */
 static aw_row *add_message(packet *k, uint8_t kind, const aw_sip *s, size_t at, size_t length) {
-    const uint8_t *p = k->buf + k->frame_at + at;
+    const uint8_t *p = k->p + at;
     aw_row *row = add_row(k, k->frame, kind, at, length);
     unsigned bits = row->bits;
 
@@ -179,10 +176,10 @@ static void add_sip(packet *k, const aw_sip *s, size_t at, size_t length) {
     unsigned bits = row->bits & ~(unsigned)AW_ROW_TRUNCATED; /* the cut is behind this message */
     if (anomalies_of(s) & ~allowed) {
         bits |= AW_ROW_MALFORMED;
-        k->counts->malformed++;
+        k->out->counts->malformed++;
     }
     row->bits = (uint16_t)bits;
-    k->counts->sip++;
+    k->out->counts->sip++;
 }
 
 /* ---- SIP that the capture cut ---- */
@@ -226,7 +223,7 @@ static int read_cut(const uint8_t *p, size_t length, aw_sip *s) {
 
 static int add_cut(packet *k, size_t at, size_t length) {
     aw_sip s;
-    const uint8_t *p = k->buf + k->frame_at + at;
+    const uint8_t *p = k->p + at;
     if (!read_cut(p, length, &s) || is_of_websocket(p, &s)) return 0;
     aw_row *row = add_message(k, AW_KIND_CUT, &s, at, length);
     const int identified = s.vias && s.cseq_value.off && s.from.all.off;
@@ -234,7 +231,7 @@ static int add_cut(packet *k, size_t at, size_t length) {
     if (!identified) row->pair = 0;
     if (row->bits & AW_ROW_COOKIE ? !s.method : !identified || !s.call_id.off) row->txn = 0;
     row->bits |= AW_ROW_TRUNCATED;
-    k->counts->cut++;
+    k->out->counts->cut++;
     return 1;
 }
 
@@ -277,9 +274,14 @@ static int is_rest_of_via(const uint8_t *p, size_t length) {
     return length >= 8 && memcmp(p, "SIP/2.0/", 8) == 0;
 }
 
+/* How many rows the packet gave so far. */
+static uint32_t given(const packet *k) {
+    return k->out->count - k->first;
+}
+
 static void from_udp(packet *k) {
     const aw_frame *f = k->frame;
-    const uint8_t *p = k->buf + k->frame_at + f->payload;
+    const uint8_t *p = k->p + f->payload;
     aw_sip s;
     if (is_cut(k)) {
         if (may_be_sip(p, f->length) && add_cut(k, f->payload, f->length)) return;
@@ -289,15 +291,15 @@ static void from_udp(packet *k) {
     }
     if (k->watched && !is_cut(k) && is_keepalive(p, f->length)) {
         add_row(k, f, AW_KIND_KEEPALIVE, f->payload, f->length);
-        k->counts->keepalive++;
+        k->out->counts->keepalive++;
     } else if (k->watched && is_stun(p, f->length)) {
         add_row(k, f, AW_KIND_STUN, f->payload, f->length);
-        k->counts->stun++;
+        k->out->counts->stun++;
     } else if (k->watched && is_tls_handshake(p, f->length)) {
         add_row(k, f, AW_KIND_TLS, f->payload, f->length);
-        k->counts->tls++;
+        k->out->counts->tls++;
     } else {
-        k->counts->other++;
+        k->out->counts->other++;
     }
 }
 
@@ -310,17 +312,17 @@ static int starts_like_sip(const uint8_t *p, size_t length, int code) {
 /* As many whole messages as the segment holds; the rest is for capture/reassembly.py. */
 static void from_tcp(packet *k) {
     const aw_frame *f = k->frame;
-    const uint8_t *p = k->buf + k->frame_at;
+    const uint8_t *p = k->p;
     const size_t end = (size_t)f->payload + f->length;
     size_t i = f->payload;
     int code = AW_NOT_SIP;
     aw_sip s;
 
     if (!f->length) {
-        k->counts->other++;
+        k->out->counts->other++;
         return;
     }
-    while (i < end && k->n < AW_ROWS_A_PACKET - 1) {
+    while (i < end && given(k) < AW_ROWS_A_PACKET - 1) {
         code = may_be_sip(p + i, end - i) && !is_rest_of_via(p + i, end - i)
                    ? aw_sip_scan(p + i, end - i, 1, &s)
                    : AW_NOT_SIP;
@@ -332,19 +334,19 @@ static void from_tcp(packet *k) {
     if (is_cut(k) && starts_like_sip(p + i, end - i, code) && add_cut(k, i, end - i)) return;
     if (k->watched && !is_cut(k) && is_keepalive(p + i, end - i)) {
         add_row(k, f, AW_KIND_KEEPALIVE, i, end - i);
-        k->counts->keepalive++;
+        k->out->counts->keepalive++;
     } else if (k->watched && is_tls_handshake(p + i, end - i)) {
         add_row(k, f, AW_KIND_TLS, i, end - i);
-        k->counts->tls++;
+        k->out->counts->tls++;
     } else if (k->watched && is_stun(p + i, end - i)) {
         add_row(k, f, AW_KIND_STUN, i, end - i);
-        k->counts->stun++;
-    } else if ((k->watched && !is_tls_record(p + i, end - i)) || k->n ||
+        k->out->counts->stun++;
+    } else if ((k->watched && !is_tls_record(p + i, end - i)) || given(k) ||
                starts_like_sip(p + i, end - i, code)) {
         add_row(k, f, AW_KIND_SEGMENT, i, end - i);
-        k->counts->segments++;
+        k->out->counts->segments++;
     } else {
-        k->counts->other++;
+        k->out->counts->other++;
     }
 }
 
@@ -355,44 +357,35 @@ static int is_icmp_error(const aw_frame *f, uint8_t type) {
     return f->proto == 58 && f->version == 6 && type >= 1 && type <= 4; /* RFC 4443 */
 }
 
-static int from_icmp(packet *k, const uint16_t *ports, uint32_t nports) {
+static int from_icmp(packet *k) {
     const aw_frame *f = k->frame;
-    const uint8_t *p = k->buf + k->frame_at + f->payload;
+    const uint8_t *p = k->p + f->payload;
     aw_frame quoted;
     /* Later fragments of it have no ICMP header. */
     if (f->bits & AW_FRAME_FRAGMENT || f->length < 8 || !is_icmp_error(f, p[0])) return 0;
-    if (!aw_frame_parse_ip(k->buf + k->frame_at, f->payload + 8, (size_t)f->payload + f->length,
+    if (!aw_frame_parse_ip(k->p, f->payload + 8, (size_t)f->payload + f->length,
                            &quoted) ||
-        !is_watched(ports, nports, &quoted))
+        !is_watched(k->tap, &quoted))
         return 0;
     aw_row *row = add_row(k, &quoted, AW_KIND_ICMP, f->payload, f->length);
     row->status = (uint16_t)(p[0] << 8 | p[1]); /* type and code */
     /* The quoted packet is cut by its nature; bits tell of it, not of the ICMP packet. */
     row->bits = (uint16_t)((row->bits & AW_ROW_OUTGOING) | (quoted.proto == 6 ? AW_ROW_TCP : 0) |
                            (quoted.version == 6 ? AW_ROW_IPV6 : 0));
-    k->counts->icmp++;
+    k->out->counts->icmp++;
     return 1;
 }
 
-int aw_packet_scan(const uint8_t *buf, uint32_t frame, uint32_t caplen, uint64_t at,
-                   uint32_t linktype, uint8_t tap, uint16_t point, int outgoing,
-                   const uint8_t key[16], const uint16_t *ports, uint32_t nports, aw_row *rows,
-                   aw_ends *ends, aw_counts *counts) {
+int aw_packet_scan(const aw_tap *tap, const aw_packet *in, aw_output *out) {
     aw_frame f;
-    packet k = {.buf = buf,
-                .key = key,
-                .frame = &f,
-                .at = at,
-                .frame_at = frame,
-                .caplen = caplen,
-                .tap = tap,
-                .rows = rows,
-                .ends = ends,
-                .counts = counts};
-    const int carries = aw_frame_parse(buf + frame, caplen, linktype, &f);
+    packet k = {.tap = tap, .in = in, .frame = &f, .out = out};
+    aw_counts *counts = out->counts;
     unsigned bits = 0;
 
+    k.p = in->buf + in->frame;
+    k.first = out->count;
     counts->packets++;
+    const int carries = aw_frame_parse(k.p, in->caplen, tap->linktype, &f);
     if (!f.version) {
         counts->not_ip++;
         return 0;
@@ -401,47 +394,43 @@ int aw_packet_scan(const uint8_t *buf, uint32_t frame, uint32_t caplen, uint64_t
         counts->truncated++;
         bits |= AW_ROW_TRUNCATED;
     }
-    if (outgoing || f.bits & AW_FRAME_OUTGOING) bits |= AW_ROW_OUTGOING;
+    if (in->outgoing || f.bits & AW_FRAME_OUTGOING) bits |= AW_ROW_OUTGOING;
     if (f.proto == 6) bits |= AW_ROW_TCP;
     if (f.version == 6) bits |= AW_ROW_IPV6;
     k.bits = (uint16_t)bits;
-    k.point = point ? point : f.ifindex ? (uint16_t)f.ifindex : f.vlan;
+    k.point = in->point ? in->point : f.ifindex ? (uint16_t)f.ifindex : f.vlan;
     if (!carries) {
-        if (!from_icmp(&k, ports, nports)) counts->other++;
-        return k.n;
-    }
-    if (f.bits & AW_FRAME_FRAGMENT) {
+        if (!from_icmp(&k)) counts->other++;
+    } else if (f.bits & AW_FRAME_FRAGMENT) {
         add_row(&k, &f, AW_KIND_FRAGMENT, f.payload, f.length);
         counts->fragments++;
-        return k.n;
+    } else {
+        k.watched = is_watched(tap, &f);
+        if (f.proto == 6)
+            from_tcp(&k);
+        else
+            from_udp(&k);
     }
-    k.watched = is_watched(ports, nports, &f);
-    if (f.proto == 6)
-        from_tcp(&k);
-    else
-        from_udp(&k);
-    return k.n;
+    return (int)given(&k);
 }
 
-int aw_batch_scan(const uint8_t *buf, size_t size, const uint32_t *meta, uint32_t n, uint32_t *next,
-                  uint32_t linktype, uint8_t tap, const uint8_t key[16], const uint16_t *ports,
-                  uint32_t nports, aw_row *rows, aw_ends *ends, uint32_t max_rows,
-                  aw_counts *counts) {
-    uint32_t count = 0, i = *next;
-    for (; i < n && max_rows - count >= AW_ROWS_A_PACKET; i++) {
-        const uint32_t *record = meta + (size_t)i * 4;
-        const uint32_t frame = record[2];
-        uint32_t caplen = record[3];
-        if (frame > size) { /* a table that lies about its buffer */
-            counts->packets++;
-            counts->truncated++;
+int aw_batch_scan(const aw_tap *tap, aw_packets *packets, aw_output *out) {
+    uint32_t i = packets->next;
+
+    out->count = 0;
+    for (; i < packets->count && out->room - out->count >= AW_ROWS_A_PACKET; i++) {
+        const uint32_t *record = packets->meta + (size_t)i * 4;
+        aw_packet one = {.buf = packets->buf, .frame = record[2], .caplen = record[3]};
+        if (one.frame > packets->size) { /* a table that lies about its buffer */
+            out->counts->packets++;
+            out->counts->truncated++;
             continue;
         }
-        if (caplen > size - frame) caplen = (uint32_t)(size - frame);
-        const uint64_t at = (uint64_t)record[0] * 1000000000u + (uint64_t)record[1] * 1000u;
-        count += (uint32_t)aw_packet_scan(buf, frame, caplen, at, linktype, tap, 0, 0, key, ports,
-                                          nports, rows + count, ends + count, counts);
+        if (one.caplen > packets->size - one.frame)
+            one.caplen = (uint32_t)(packets->size - one.frame);
+        one.at = (uint64_t)record[0] * 1000000000u + (uint64_t)record[1] * 1000u;
+        aw_packet_scan(tap, &one, out);
     }
-    *next = i;
-    return (int)count;
+    packets->next = i;
+    return (int)out->count;
 }

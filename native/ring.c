@@ -191,36 +191,36 @@ static struct tpacket_block_desc *current(const aw_ring *ring) {
                                                  (size_t)ring->block * ring->block_size);
 }
 
-/* One frame that the kernel described at `header`. What gave rows is copied to out + at and they
+/* One frame that the kernel described at `header`. What gave rows is copied to frames + at and they
  * point there, so the block can go back to the kernel before anybody has looked at them. */
-static int scan(const aw_ring *ring, const struct tpacket3_hdr *header, uint8_t *out, uint32_t at,
-                uint8_t tap, const uint8_t key[16], const uint16_t *ports, uint32_t nports,
-                aw_row *rows, aw_ends *ends, aw_counts *counts) {
+static int scan(const aw_ring *ring, const aw_tap *tap, const struct tpacket3_hdr *header,
+                uint8_t *frames, uint32_t at, aw_output *out) {
     const struct sockaddr_ll *from =
         (const struct sockaddr_ll *)(const void *)((const uint8_t *)header + FROM);
-    const uint64_t time = (uint64_t)header->tp_sec * NS + header->tp_nsec;
-    const uint8_t *frame = (const uint8_t *)header + header->tp_mac;
-    uint16_t point = (uint16_t)(ring->ifindex & (POINT_VLAN - 1));
-    int found, i;
+    aw_packet packet = {.buf = (const uint8_t *)header + header->tp_mac,
+                        .caplen = header->tp_snaplen,
+                        .at = (uint64_t)header->tp_sec * NS + header->tp_nsec,
+                        .point = (uint16_t)(ring->ifindex & (POINT_VLAN - 1)),
+                        .outgoing = from->sll_pkttype == PACKET_OUTGOING};
+    const uint32_t first = out->count;
+    uint32_t i;
 
     /* Addressed to another station and only seen because something made the interface
      * promiscuous: no copy of what this router got or sent. */
     if (from->sll_pkttype == PACKET_OTHERHOST) {
-        counts->packets++;
-        counts->other++;
+        out->counts->packets++;
+        out->counts->other++;
         return 0;
     }
     if (header->tp_status & TP_STATUS_VLAN_VALID && (header->hv1.tp_vlan_tci & 0x0fff) != 0)
-        point = (uint16_t)((header->hv1.tp_vlan_tci & 0x0fff) | POINT_VLAN);
-    found = aw_packet_scan(frame, 0, header->tp_snaplen, time, ring->linktype, tap, point,
-                           from->sll_pkttype == PACKET_OUTGOING, key, ports, nports, rows, ends,
-                           counts);
-    if (found > 0) memcpy(out + at, frame, header->tp_snaplen);
-    for (i = 0; i < found; i++) {
-        rows[i].payload += at;
-        ends[i].frame += at;
+        packet.point = (uint16_t)((header->hv1.tp_vlan_tci & 0x0fff) | POINT_VLAN);
+    if (aw_packet_scan(tap, &packet, out) == 0) return 0;
+    memcpy(frames + at, packet.buf, packet.caplen);
+    for (i = first; i < out->count; i++) {
+        out->rows[i].payload += at;
+        out->ends[i].frame += at;
     }
-    return found;
+    return 1;
 }
 
 /* The block that was read to its end goes back to the kernel. */
@@ -232,13 +232,14 @@ static void release(aw_ring *ring, struct tpacket_block_desc *block) {
     ring->packet_offset = 0;
 }
 
-int aw_ring_read(aw_ring *ring, uint8_t tap, const uint8_t key[16], const uint16_t *ports,
-                 uint32_t nports, uint8_t *out, uint32_t room, aw_row *rows, aw_ends *ends,
-                 uint32_t max_rows, aw_counts *counts) {
-    uint32_t n = 0, used = 0, blocks;
+int aw_ring_read(aw_ring *ring, const aw_tap *tap, uint8_t *frames, uint32_t size, aw_output *out) {
+    aw_tap own = *tap;
+    uint32_t used = 0, blocks;
 
+    out->count = 0;
+    own.linktype = ring->linktype;
     if (ring->fd < 0 || ring->map == NULL) return failed(ring, ENODEV);
-    if (max_rows < AW_ROWS_A_PACKET || room < ring->block_size)
+    if (out->room < AW_ROWS_A_PACKET || size < ring->block_size)
         return failed(ring, EINVAL); /* there may be a packet that could not be taken, ever */
     /* Not more blocks than there are, or a flood of what is not SIP would hold us here. */
     for (blocks = 0; blocks < ring->block_count; blocks++) {
@@ -253,20 +254,14 @@ int aw_ring_read(aw_ring *ring, uint8_t tap, const uint8_t key[16], const uint16
         for (; ring->packet < block->hdr.bh1.num_pkts; ring->packet++) {
             const struct tpacket3_hdr *header =
                 (const struct tpacket3_hdr *)(const void *)((uint8_t *)block + ring->packet_offset);
-            uint32_t caplen = header->tp_snaplen;
-            int found;
-            if (max_rows - n < AW_ROWS_A_PACKET || caplen > room - used) return (int)n;
-            found = scan(ring, header, out, used, tap, key, ports, nports, rows + n, ends + n,
-                         counts);
-            if (found > 0) {
-                n += (uint32_t)found;
-                used += caplen;
-            }
+            if (out->room - out->count < AW_ROWS_A_PACKET || header->tp_snaplen > size - used)
+                return (int)out->count;
+            if (scan(ring, &own, header, frames, used, out)) used += header->tp_snaplen;
             ring->packet_offset += header->tp_next_offset;
         }
         release(ring, block);
     }
-    return blocks > 0 ? (int)n : idle(ring);
+    return blocks > 0 ? (int)out->count : idle(ring);
 }
 
 int aw_ring_stats(aw_ring *ring) {

@@ -26,16 +26,26 @@ static const uint8_t key[16] = "fuzzing the rows";
 static const uint16_t ports[] = {5060, 5080};
 
 #ifdef REFERENCE
-int ref_aw_packet_scan(const uint8_t *buf, uint32_t frame, uint32_t caplen, uint64_t at,
-                       uint32_t linktype, uint8_t tap, uint16_t point, int outgoing,
-                       const uint8_t key[16], const uint16_t *ports, uint32_t nports, aw_row *rows,
-                       aw_ends *ends, aw_counts *counts);
+int ref_aw_packet_scan(const aw_tap *tap, const aw_packet *packet, aw_output *out);
 #endif
 
 typedef struct {
-    uint32_t linktype, nports;
-    int outgoing;
+    aw_tap tap;
+    uint8_t outgoing;
 } setting;
+
+typedef int packet_scan(const aw_tap *tap, const aw_packet *packet, aw_output *out);
+
+/* The rows of one packet by one of the variants, from rows[0] on. */
+static int rows_by(packet_scan *scan, const setting *is, const uint8_t *frame, uint32_t caplen,
+                   uint64_t at, aw_row *rows, aw_ends *ends, aw_counts *counts) {
+    const aw_packet packet = {
+        .buf = frame, .caplen = caplen, .at = at, .outgoing = is->outgoing};
+    aw_output out = {.rows = rows, .ends = ends, .room = AW_ROWS_A_PACKET, .counts = counts};
+    const int n = scan(&is->tap, &packet, &out);
+    CHECK(n == (int)out.count);
+    return n;
+}
 
 static int hash_is(uint64_t hash, const uint8_t *p, aw_span s) {
     if (!s.len) return hash == 0;
@@ -81,9 +91,9 @@ static void check_cut(const setting *is, const uint8_t *frame, uint32_t caplen, 
     aw_counts counts = {0};
     const uint32_t end = whole->payload + whole->length;
     const uint32_t short_of = (uint32_t)fuzz_pick(frame, caplen, end - whole->payload);
-    const int n = aw_packet_scan(fuzz_exact(frame, whole->payload + short_of, 1), 0,
-                                 whole->payload + short_of, whole->at, is->linktype, 3, 0,
-                                 is->outgoing, key, ports, is->nports, rows, ends, &counts);
+    const uint32_t caplen_of = whole->payload + short_of;
+    const int n = rows_by(aw_packet_scan, is, fuzz_exact(frame, caplen_of, 1), caplen_of, whole->at,
+                          rows, ends, &counts);
     for (int i = 0; i < n; i++) {
         const aw_row *cut = &rows[i];
         if (cut->payload != whole->payload || cut->kind != AW_KIND_CUT) continue;
@@ -107,20 +117,18 @@ static int packet(const setting *is, const uint8_t *frame, uint32_t caplen, uint
     static const uint8_t poison[sizeof(aw_row)] = {0};
     aw_counts second = *counts;
     const uint8_t *input = fuzz_exact(frame, caplen, 0);
-    const int n = aw_packet_scan(input, 0, caplen, at, is->linktype, 3, 0, is->outgoing, key, ports,
-                                 is->nports, rows, ends, counts);
+    const int n = rows_by(aw_packet_scan, is, input, caplen, at, rows, ends, counts);
     CHECK(n >= 0 && n <= AW_ROWS_A_PACKET);
     memset(other, 0, sizeof other);
     memset(far, 0, sizeof far);
-    CHECK(aw_packet_scan(fuzz_exact(frame, caplen, 1), 0, caplen, at, is->linktype, 3, 0,
-                         is->outgoing, key, ports, is->nports, other, far, &second) == n);
+    CHECK(rows_by(aw_packet_scan, is, fuzz_exact(frame, caplen, 1), caplen, at, other, far,
+                  &second) == n);
     CHECK(memcmp(rows, other, (size_t)n * sizeof *rows) == 0);
     CHECK(memcmp(ends, far, (size_t)n * sizeof *ends) == 0);
     CHECK(memcmp(&other[n], poison, sizeof *other) == 0 && memcmp(&far[n], poison, sizeof *far) == 0);
     CHECK(memcmp(counts, &second, sizeof second) == 0);
 #ifdef REFERENCE
-    CHECK(ref_aw_packet_scan(input, 0, caplen, at, is->linktype, 3, 0, is->outgoing, key, ports,
-                             is->nports, other, far, &second) == n);
+    CHECK(rows_by(ref_aw_packet_scan, is, input, caplen, at, other, far, &second) == n);
     CHECK(memcmp(rows, other, (size_t)n * sizeof *rows) == 0);
     CHECK(memcmp(ends, far, (size_t)n * sizeof *ends) == 0);
 #endif
@@ -170,7 +178,7 @@ static void check_batch(const setting *is, const uint8_t *p, size_t size, unsign
     static aw_row rows[ROWS], batched[ROWS];
     static aw_ends ends[ROWS], beside[ROWS];
     aw_counts one = {0}, all = {0};
-    uint32_t n = 0, used = 0, next = 0;
+    uint32_t n = 0, used = 0;
     int found = 0, together = 0;
 
     for (size_t i = 0; size - i >= 2 && n < PACKETS; n++) {
@@ -197,14 +205,16 @@ static void check_batch(const setting *is, const uint8_t *p, size_t size, unsign
         n++;
     }
     const uint8_t *input = fuzz_exact(buffer, used, 1);
-    while (next < n) {
-        const uint32_t was = next, room = how & FEW_ROWS ? AW_ROWS_A_PACKET + 1 : 100;
+    aw_packets packets = {.buf = input, .size = used, .meta = &meta[0][0], .count = n};
+    while (packets.next < n) {
+        const uint32_t was = packets.next, room = how & FEW_ROWS ? AW_ROWS_A_PACKET + 1 : 100;
         aw_row *behind = batched + together;
         CHECK(together + (int)room <= ROWS);
         memset(behind, 0x5a, room * sizeof *behind);
-        const int more = aw_batch_scan(input, used, &meta[0][0], n, &next, is->linktype, 3, key,
-                                       ports, is->nports, behind, beside + together, room, &all);
-        CHECK(more >= 0 && (uint32_t)more <= room && next > was && next <= n);
+        aw_output out = {
+            .rows = behind, .ends = beside + together, .room = room, .counts = &all};
+        const int more = aw_batch_scan(&is->tap, &packets, &out);
+        CHECK(more >= 0 && (uint32_t)more <= room && packets.next > was && packets.next <= n);
         for (int i = 0; i < more; i++)
             CHECK((size_t)behind[i].payload + behind[i].length <= used &&
                   (size_t)beside[together + i].frame + beside[together + i].caplen <= used);
@@ -274,9 +284,14 @@ static void check_stream(const setting *is, const uint8_t *p, size_t size) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size < 2 || size > FUZZ_ROOM) return -1;
     const unsigned how = data[1];
-    setting is = {link_of(data[0]), how & NO_PORTS ? 0 : 2, (how & OUTGOING) != 0};
+    setting is = {.tap = {.key = key,
+                          .ports = ports,
+                          .port_count = how & NO_PORTS ? 0 : 2,
+                          .linktype = link_of(data[0]),
+                          .tap = 3},
+                  .outgoing = (how & OUTGOING) != 0};
     if (how & STREAM) {
-        is.linktype = AW_DLT_RAW;
+        is.tap.linktype = AW_DLT_RAW;
         check_stream(&is, data + 2, size - 2);
     } else {
         check_batch(&is, data + 2, size - 2, how);

@@ -40,6 +40,14 @@ static const struct {
 static const uint8_t key[16] = "0123456789abcde";
 static const uint16_t ports[] = {5060, 5061};
 
+static int scan_packet(const uint8_t *p, size_t len, uint32_t linktype, aw_row *rows, aw_ends *ends,
+                       aw_counts *counts) {
+    const aw_tap tap = {.key = key, .ports = ports, .port_count = 2, .linktype = linktype};
+    const aw_packet packet = {.buf = p, .caplen = (uint32_t)len, .at = 1};
+    aw_output out = {.rows = rows, .ends = ends, .room = AW_ROWS_A_PACKET, .counts = counts};
+    return aw_packet_scan(&tap, &packet, &out);
+}
+
 static void scan_frame(const uint8_t *p, size_t len, uint32_t linktype) {
     static aw_row rows[2][AW_ROWS_A_PACKET];
     static aw_ends ends[2][AW_ROWS_A_PACKET];
@@ -54,8 +62,7 @@ static void scan_frame(const uint8_t *p, size_t len, uint32_t linktype) {
         for (int i = 0; i < 2; i++) {
             memset(rows[i], i ? 0xa5 : 0x5a, sizeof rows[i]);
             memset(ends[i], i ? 0xa5 : 0x5a, sizeof ends[i]);
-            n[i] = aw_packet_scan(input, 0, (uint32_t)len, 1, linktype, 0, 0, 0, key, ports, 2,
-                                  rows[i], ends[i], &counts);
+            n[i] = scan_packet(input, len, linktype, rows[i], ends[i], &counts);
         }
         CHECK(n[0] == n[1] && n[0] >= 0 && n[0] <= AW_ROWS_A_PACKET && counts.packets == 2);
         CHECK(memcmp(rows[0], rows[1], (size_t)n[0] * sizeof **rows) == 0);
@@ -67,8 +74,7 @@ static void scan_frame(const uint8_t *p, size_t len, uint32_t linktype) {
 static int rows_of(const uint8_t *p, size_t len, uint32_t linktype, aw_row *rows) {
     static aw_ends ends[AW_ROWS_A_PACKET];
     aw_counts counts = {0};
-    return aw_packet_scan(p, 0, (uint32_t)len, 1, linktype, 0, 0, 0, key, ports, 2, rows, ends,
-                          &counts);
+    return scan_packet(p, len, linktype, rows, ends, &counts);
 }
 
 /* A segment with more messages than a packet may have rows: the rest becomes one row, not none. */

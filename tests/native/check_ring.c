@@ -151,7 +151,9 @@ static int open_ring(aw_ring *ring) {
 
 static int read_ring(aw_ring *ring, uint32_t room, uint32_t max_rows) {
     memset(out, 0xee, sizeof out);
-    return aw_ring_read(ring, 1, key, ports, 1, out, room, rows, ends, max_rows, &counts);
+    const aw_tap tap = {.key = key, .ports = ports, .port_count = 1, .tap = 1};
+    aw_output output = {.rows = rows, .ends = ends, .room = max_rows, .counts = &counts};
+    return aw_ring_read(ring, &tap, out, room, &output);
 }
 
 static void reset(void) {

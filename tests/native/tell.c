@@ -57,8 +57,10 @@ static void tell_frame(const uint8_t *p, size_t len, uint32_t linktype) {
            f.tcp_flags);
     for (int i = 0; i < 16; i++) printf(" %u/%u", f.src[i], f.dst[i]);
     printf("\n");
-    const int n = aw_packet_scan(p, 0, (uint32_t)len, 1, linktype, 0, 0, 0, key, ports, 2, rows,
-                                 ends, &counts);
+    const aw_tap tap = {.key = key, .ports = ports, .port_count = 2, .linktype = linktype};
+    const aw_packet packet = {.buf = p, .caplen = (uint32_t)len, .at = 1};
+    aw_output out = {.rows = rows, .ends = ends, .room = AW_ROWS_A_PACKET, .counts = &counts};
+    const int n = aw_packet_scan(&tap, &packet, &out);
     for (int i = 0; i < n; i++) {
         const aw_row *r = &rows[i];
         int flow = 0;

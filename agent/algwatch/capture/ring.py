@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from algwatch.base.native import layout
 from algwatch.base.native.ring import Ring, Room
-from algwatch.base.native.rows import Counts
+from algwatch.base.native.rows import Counts, Settings
 from algwatch.base.packet import Batch
 from algwatch.capture import filter as kernel_filter
 
@@ -109,7 +109,7 @@ class LiveTap:
         self.reopened = 0
         self.drops = 0
         self._ports = kernel_filter.checked_ports(ports)
-        self._key = key
+        self._settings = Settings(tap, key, self._ports)
         block = max(BLOCK_BYTES, os.sysconf("SC_PAGESIZE"))
         self._shape = (block, max(2, ring_bytes // block))
         self.tags = kernel_filter.MOST_TAGS
@@ -185,7 +185,7 @@ class LiveTap:
                     return False
                 self._free.append(Room(block, ROWS))
             room = self._free[-1]
-            batch = self._ring.read(self.tap, self._key, self._ports, room, self.counts)
+            batch = self._ring.read(self._settings, room, self.counts)
             if isinstance(batch, int):
                 if batch != layout.AGAIN:
                     self._went_away()

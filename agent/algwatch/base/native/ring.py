@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from algwatch._native import ffi, lib
 from algwatch.base.native.layout import FAILED
-from algwatch.base.native.rows import Counts, Rows, uncleared
-from algwatch.base.native.scan import checked_key
+from algwatch.base.native.rows import Counts, Rows, Settings, uncleared
 from algwatch.base.packet import Batch
 
 
@@ -28,14 +24,12 @@ class Room:
 class Ring:
     """A live capture ring (native/ring.c), closed until open() returns 0."""
 
-    __slots__ = ("_keyed", "_open", "_ports", "_ring")
+    __slots__ = ("_open", "_ring")
 
     def __init__(self) -> None:
         self._ring = ffi.new("aw_ring *")
         self._ring.fd = -1
         self._open = False
-        self._keyed: tuple[bytes, Any] = (b"", None)
-        self._ports: tuple[Sequence[int], Any] = ((), ffi.new("uint16_t[]", 0))
 
     def open(
         self, ifname: str, block_size: int, block_count: int, timeout_ms: int, filter_bytes: bytes
@@ -75,9 +69,7 @@ class Ring:
         """-1 while closed."""
         return int(self._ring.fd)
 
-    def read(
-        self, tap: int, key: bytes, ports: Sequence[int], room: Room, counts: Counts
-    ) -> Batch | int:
+    def read(self, settings: Settings, room: Room, counts: Counts) -> Batch | int:
         """What is ready, as far as it fits; or AGAIN, GONE, FAILED.
 
         The batch lies in the room until that is read into again; the kernel has its blocks back.
@@ -85,16 +77,12 @@ class Ring:
         """
         if not self._open:
             return FAILED
-        if self._keyed[0] != key:
-            self._keyed = (bytes(key), ffi.new("uint8_t[16]", checked_key(key)))
-        if self._ports[0] is not ports:
-            self._ports = (ports, ffi.new("uint16_t[]", list(ports)))
         rows = room._rows
+        rows.output.counts = counts.struct
         found: int = lib.aw_ring_read(
-            self._ring, tap, self._keyed[1], self._ports[1], len(ports), room._bytes, room.size,
-            rows.rows, rows.ends, rows.limit, counts._struct,
-        )  # fmt: skip
-        return found if found < 0 else rows.batch(room._view, found, tap, 0)
+            self._ring, settings.struct, room._bytes, room.size, rows.output
+        )
+        return found if found < 0 else rows.batch(room._view, found, settings.tap, 0)
 
     def stats(self) -> tuple[int, int, int]:
         """(drops, freezes, losing) since open(), from the kernel's own counters."""

@@ -17,29 +17,29 @@ uncleared = ffi.new_allocator(should_clear_after_alloc=False)  # RAM is what was
 class Counts:
     """What was seen and what became of it (aw_counts): whole numbers that only grow."""
 
-    __slots__ = ("_struct",)
+    __slots__ = ("struct",)
     NAMES: tuple[str, ...] = tuple(name for name, _ in ffi.typeof("aw_counts").fields)
 
     def __init__(self) -> None:
-        self._struct = ffi.new("aw_counts *")
+        self.struct = ffi.new("aw_counts *")
 
     def as_dict(self) -> dict[str, int]:
-        return {name: int(getattr(self._struct, name)) for name in self.NAMES}
+        return {name: int(getattr(self.struct, name)) for name in self.NAMES}
 
 
 class Rows:
     """Room for rows and their ends, made once and used again for every batch."""
 
-    __slots__ = ("ends", "ends_view", "limit", "rows", "rows_view")
+    __slots__ = ("_ends", "_rows", "ends_view", "output", "rows_view")
 
     def __init__(self, limit: int) -> None:
         if limit < _ROWS_A_PACKET:
             raise ValueError(f"room for {limit} rows, but one packet may need {_ROWS_A_PACKET}")
-        self.limit = limit
-        self.rows = uncleared("aw_row[]", limit)
-        self.ends = uncleared("aw_ends[]", limit)
-        self.rows_view = memoryview(ffi.buffer(self.rows))
-        self.ends_view = memoryview(ffi.buffer(self.ends))
+        self._rows = uncleared("aw_row[]", limit)
+        self._ends = uncleared("aw_ends[]", limit)
+        self.output = ffi.new("aw_output *", (self._rows, self._ends, limit))
+        self.rows_view = memoryview(ffi.buffer(self._rows))
+        self.ends_view = memoryview(ffi.buffer(self._ends))
 
     def batch(self, buffer: bytes | memoryview, count: int, tap: int, watermark: int) -> Batch:
         return Batch(
@@ -52,6 +52,19 @@ class Rows:
         )
 
 
+class Settings:
+    """How the packets of one tap are read (aw_tap). tap: index of the tap; key: 16 bytes; ports:
+    SIP ports; linktype: LINKTYPE_ value of libpcap, not for a ring."""
+
+    __slots__ = ("_key", "_ports", "struct", "tap")
+
+    def __init__(self, tap: int, key: bytes, ports: Sequence[int], linktype: int = 0) -> None:
+        self.tap = tap
+        self._key = ffi.new("uint8_t[16]", checked_key(key))
+        self._ports = ffi.new("uint16_t[]", list(ports))
+        self.struct = ffi.new("aw_tap *", (self._key, self._ports, len(ports), linktype, tap))
+
+
 class Scanner:
     """Packets of one tap to batches.
 
@@ -60,7 +73,7 @@ class Scanner:
     next batch is asked for.
     """
 
-    __slots__ = ("_key", "_next", "_port_count", "_ports", "_rows", "counts", "linktype", "tap")
+    __slots__ = ("_rows", "_settings", "counts", "linktype", "tap")
 
     def __init__(
         self,
@@ -74,11 +87,9 @@ class Scanner:
         self.linktype = linktype
         self.tap = tap
         self.counts = counts
-        self._key = ffi.new("uint8_t[16]", checked_key(key))
-        self._ports = ffi.new("uint16_t[]", list(ports))
-        self._port_count = len(ports)
+        self._settings = Settings(tap, key, ports, linktype)
         self._rows = Rows(max_rows)
-        self._next = ffi.new("uint32_t *")
+        self._rows.output.counts = counts.struct
 
     def scan(self, buffer: bytes, meta: bytes, watermark: int) -> Iterator[Batch]:
         """buffer, meta: what pcapy-ng's next_batch() returns. Usually exactly one batch.
@@ -93,16 +104,11 @@ class Scanner:
             raise ValueError("a batch of 4 GiB or more: offsets have 32 bits")
         data = ffi.from_buffer("uint8_t[]", buffer)
         records = ffi.from_buffer("uint32_t[]", meta)
-        rows, following = self._rows, self._next
-        start = 0
+        rows = self._rows
+        packets = ffi.new("aw_packets *", (data, len(data), records, count, 0))
         while True:
-            following[0] = start
-            found: int = lib.aw_batch_scan(
-                data, len(data), records, count, following, self.linktype, self.tap, self._key,
-                self._ports, self._port_count, rows.rows, rows.ends, rows.limit,
-                self.counts._struct,
-            )  # fmt: skip
-            start = int(following[0])
-            yield rows.batch(buffer, found, self.tap, watermark if start == count else 0)
-            if start == count:
+            found: int = lib.aw_batch_scan(self._settings.struct, packets, rows.output)
+            done = packets.next == count
+            yield rows.batch(buffer, found, self.tap, watermark if done else 0)
+            if done:
                 return
