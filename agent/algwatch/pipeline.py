@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from algwatch.advise.recommend import Recommender
-from algwatch.base.native.layout import KIND_CUT, KIND_KEEPALIVE
+from algwatch.base.native.layout import ACK, KIND_CUT, KIND_KEEPALIVE
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
 from algwatch.base.report import Report
-from algwatch.base.sighting import AT, KIND
+from algwatch.base.sighting import AT, KIND, METHOD
 from algwatch.base.table import Table
 from algwatch.compare.calls import CLOSED, PREDICTED, Calls, Moment
 from algwatch.compare.captured import Captured
@@ -135,8 +135,9 @@ class Pipeline:
             if self.watch is not None:
                 for copy in fresh:
                     self.watch(alone(copy, sent=False))
-            news = self._first.of(events, batch, side.side)
-            reports += self._told([(CROSSING, crossing) for crossing in news])
+            if events and self._engine.listens(CROSSING):
+                news = self._first.of(events, batch, side.side)
+                reports += self._told([(CROSSING, crossing) for crossing in news])
         return reports + self.advance(batch.tap, batch.watermark)
 
     def advance(self, tap: int, now: int) -> list[Report]:
@@ -232,7 +233,8 @@ class Pipeline:
             if call is None:
                 self._registrations.cross(crossing)
             self._lines.feed(crossing, call)
-            self._exchanges.cross(crossing)
+            if crossing.entered.row[METHOD] > ACK:
+                self._exchanges.cross(crossing)
             if self.watch is not None:
                 self.watch(crossing)
             if self._rewrites.is_news(crossing):

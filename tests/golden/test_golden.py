@@ -17,7 +17,6 @@ from generate import captures, readme
 HERE = Path(__file__).resolve().parent
 EXIT = {"fine": 0, "hurts": 1, "cannot-tell": 3}
 # Unsolicited messages still count as seen on one side only.
-NOT_YET = {"txn001-near-miss-scanner"}
 LIVE = {"CAP002"}  # no file tells what was lost when it was made: tests/unit/test_loss.py
 
 
@@ -62,8 +61,6 @@ def test_the_captures_are_what_the_generator_makes(name: str) -> None:
 def test_the_verdict_is_the_one_that_the_specification_demands(
     name: str, request: pytest.FixtureRequest
 ) -> None:
-    if name in NOT_YET:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="unsolicited counted as lonely"))
     status, text, errors = analyze(*CASES[name].arguments(str(HERE / name)))
     assert errors == ""
     verdict = json.loads(text)

@@ -30,33 +30,6 @@ NO_ACK = re.compile(
     r"no ACK\b|ACK (?:got lost|is missing|never came)|never acknowledged: no ACK", re.I
 )
 
-# Contradictions that are known, by test and capture, and which stage makes them.
-BRANCH = "sip: an ACK with its INVITE's branch is not taken for one"
-MAPPED = "compare: an address that was learned otherwise is not taken for the mapping"
-KNOWN = {
-    "test_a_finding_about_a_call_agrees_with_the_ladder_above_it": {
-        "repro/ack_same_branch.pcap": BRANCH,
-        "repro/inb2_same_branch.{lan,wan}.pcap": BRANCH,
-        "repro/inb2_same_branch.lan.pcap": BRANCH,
-        "repro/inb2_same_branch.wan.pcap": BRANCH,
-    },
-    "test_a_lost_ack_is_not_said_of_a_call_that_the_capture_does_not_hold": {
-        "repro/two_bigok_slow_bigbye.{lan,wan}.pcap": "sip: time runs backwards after reassembly",
-    },
-    "test_the_mapping_is_not_said_to_say_what_was_written": {
-        "repro/inb2_same_branch.{lan,wan}.pcap": MAPPED,
-        "repro/tcp_alg_slow.{lan,wan}.pcap": MAPPED,
-    },
-}
-
-
-@pytest.fixture(autouse=True)
-def known(request: pytest.FixtureRequest) -> None:
-    reasons = KNOWN.get(request.function.__name__, {})
-    name = request.node.callspec.params["name"] if reasons else ""
-    if name in reasons:
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reasons[name]))
-
 
 class Said:
     """What `analyze` says of a capture, both ways. text: with each run of blanks as one."""

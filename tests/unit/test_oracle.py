@@ -59,7 +59,6 @@ STATES = {
     "zeek__sip-long-request-response-paths.pcap.json": "cannot-tell",  # OPTIONS alone
 }
 EXIT = {"fine": 0, "hurts": 1, "cannot-tell": 3}
-NOT_YET = {"suricata-verify__sip-tcp.pcap.json"}  # a REGISTER and its 200: not reported yet
 
 
 @cache
@@ -132,10 +131,8 @@ def test_no_public_capture_makes_anybody_turn_an_alg_off(name: str) -> None:
 
 @pytest.mark.parametrize("name", TRUTH)
 def test_the_state_of_a_public_capture_is_the_one_that_reading_it_gives(
-    name: str, request: pytest.FixtureRequest
+    name: str,
 ) -> None:
-    if name in NOT_YET:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="no registration is reported"))
     status, verdict = analyze(str(CAPTURES / name.removesuffix(".json")))
     state = STATES.get(name, "fine")
     assert (verdict["verdict"]["state"], status) == (state, EXIT[state]), verdict["verdict"]["why"]

@@ -23,6 +23,8 @@ class Recommender:
         self._given: Table[tuple[str, str], tuple[str, float]] = Table(LIMIT)
         self._harmed = Harmed()
         self._harm: Table[str, Finding] = Table(LIMIT)  # the latest, by line
+        # Lines that the ALG harms or carries, by provider and name.
+        self._advised_lines: Table[str, dict[str, Line]] = Table(LIMIT)
 
     def feed(self, findings: list[Finding]) -> list[Advice]:
         """Findings that are news."""
@@ -37,7 +39,7 @@ class Recommender:
         """More is known of this line: advice for it, and for the other phones here with the same
         provider, is given again where its state has changed. Withdrawn advice has state "none"."""
         given = []
-        for one in (line, *self._lines.beside(line)):
+        for one in self._advised_lines.get(line.remote, {}).values():
             finding = self._harm.get(one.name)
             if finding is not None:
                 given.append(self._disable(finding, one))
@@ -49,8 +51,14 @@ class Recommender:
         return [a for a in given if self._is_news(a)]
 
     def _advised(self, finding: Finding) -> list[Advice]:
+        line = self._line(finding)
+        if line is not None and finding.cause in (cause.ALG, cause.ALG_NEEDED):
+            mine = self._advised_lines.get(line.remote)
+            if mine is None:
+                mine = {}
+                self._advised_lines.add(line.remote, mine)
+            mine[line.name] = line
         if finding.cause == cause.ALG:
-            line = self._line(finding)
             if line is None or finding.where != "router":
                 return []
             self._harm.add(line.name, finding)

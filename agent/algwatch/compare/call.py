@@ -33,11 +33,13 @@ class Call(Joined[DialogSet]):
         self.predicted = self.unsolicited = False
 
     def cross(self, kind: str, crossing: Crossing) -> None:
-        super().cross(kind, crossing)
+        pair = crossing.flow_pair
+        if not self.paired or crossing.rewritten or pair is None or crossing.expected is not None:
+            super().cross(kind, crossing)
         if self.inbound is None:
             self._orient(crossing)
-        if kind in _KEPT and crossing.flow_pair is not None:
-            self.flow_pairs[kind] = crossing.flow_pair
+        if kind in _KEPT and pair is not None:
+            self.flow_pairs[kind] = pair
 
     def _orient(self, crossing: Crossing) -> None:
         row = crossing.entered.row
@@ -61,6 +63,11 @@ class Call(Joined[DialogSet]):
     def spoken(self) -> bool:
         """A side saw a 2xx, or an ACK to one."""
         return any(s is not None and s.spoken for s in self.sides)
+
+    @property
+    def partial_anywhere(self) -> bool:
+        """A side did not see its beginning."""
+        return any(s is not None and s.partial for s in self.sides)
 
     @property
     def partial(self) -> bool:

@@ -72,8 +72,10 @@ class Captured:
         # Of a call whose beginning was not seen that may be what was lost.
         return call.started_at - WINDOW <= self.lost_at or call.partial
 
-    def note_end(self, call: Call) -> None:
-        """For CAP005: a call whose beginning or end is not in the capture."""
+    def note_end(self, call: Call, outcome: str) -> None:
+        """For CAP005: a call whose beginning or end is not in the capture. outcome: of the call."""
+        if outcome == "completed" and not call.partial_anywhere:
+            return
         partial = [s for s in call.seen if s.partial and s.first is not None]
         if partial and not self.forgets:
             self.partial += 1
@@ -81,7 +83,7 @@ class Captured:
         open_ = [s for s in call.seen if not s.ended_at and not s.rejected]
         waiting = [(s.current.answer if s.current is not None else None) or s.request
                    for s in open_]  # fmt: skip
-        undecided = call.outcome(self.now) in ("unknown", "ongoing")
+        undecided = outcome in ("unknown", "ongoing")
         example = next((w for w in waiting if w is not None), None)
         if undecided and not partial and example is not None:
             self.undecided += 1

@@ -17,11 +17,11 @@ from algwatch.compare.summary import CallSummary
 def closed(call: Call, captured: Captured, lines: Lines) -> tuple[CallSummary, Line | None]:
     """The summary of a call that is over, and the line that it was of: None where no message of it
     crossed. What became of it is noted, for CAP005 and as observations of its line."""
-    captured.note_end(call)
     pair = call.flow_pair
     line = lines.of(pair) if pair is not None else None
     lossy = captured.lossy(call)
     summary = CallSummary(call, captured.now, line.name if line is not None else "", lossy)
+    captured.note_end(call, summary.outcome)
     # Packets of a lossy call may not have been captured, so it speaks for nothing.
     if line is not None and not lossy:
         _observe(call, summary, line, captured.now)

@@ -48,6 +48,10 @@ class Engine:
                 meter = self.meters[rule.RULE.id] = Meter()
                 self._rules[rule.RULE.subject].append((rule, meter))
 
+    def listens(self, subject: str) -> bool:
+        """Whether any rule is about it."""
+        return bool(self._rules[subject])
+
     @property
     def failures(self) -> dict[str, int]:
         """Exceptions by rule id: faults of ours."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable
+from typing import TypeVar, cast
 
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
@@ -13,6 +14,7 @@ from algwatch.compare.joined import Joined
 from algwatch.compare.line import Line, Lines
 from algwatch.compare.mapping import Mappings
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -21,7 +23,7 @@ class Known:
     sides are compared. sip: messages a side (LAN, WAN, UNKNOWN); first: the first message of each.
     See compare/captured.py for the rest."""
 
-    __slots__ = ("_captured", "_lines", "_mappings", "_said")
+    __slots__ = ("_captured", "_lines", "_mappings", "_read", "_said")
 
     def __init__(self, captured: Captured, lines: Lines, mappings: Mappings,
                  said: dict[str, int]) -> None:  # fmt: skip
@@ -29,6 +31,8 @@ class Known:
         self._lines = lines
         self._mappings = mappings
         self._said = said
+        # What the rules have read of one thing: the thing, when, and the reading.
+        self._read: tuple[object, int, object] = (None, 0, None)
 
     @property
     def now(self) -> int:
@@ -74,6 +78,13 @@ class Known:
         """The WAN address that came after the one which this WAN copy was sent from, where the
         router no longer has that one; "" where nothing shows it. See Mappings.newer_address."""
         return self._mappings.newer_address(request)
+
+    def once(self, thing: S, read: Callable[[S, Known], T]) -> T:
+        """The reading of a thing that several rules share: made once, as long as the same thing is
+        shown at the same time."""
+        if self._read[0] is not thing or self._read[1] != self.now:
+            self._read = (thing, self.now, read(thing, self))
+        return cast("T", self._read[2])
 
     def was_said(self, rule: str, key: str) -> bool:
         """Whether a rule (id) has said something under key: for what is said once, whatever

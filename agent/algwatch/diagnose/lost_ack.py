@@ -57,6 +57,10 @@ class LostAck:
 
 def lost_ack(call: Call, known: Known) -> LostAck | None:
     """None while the ACK is not proved to be lost."""
+    return known.once(call, _lost_ack)
+
+
+def _lost_ack(call: Call, known: Known) -> LostAck | None:
     lost = _reading(call, known.now)
     if lost is None or lost.how == ONE_SIDED_IGNORED or not known.lossy(call):
         return lost

@@ -71,7 +71,8 @@ class DialogSet:
     or it passes twice); waiting: those without a final response. refused: the latest refusal among
     them; rejected: the one that ended the attempt; challenged: how often credentials were asked
     for. response: a refusal of it. late_invites: INVITEs that came once more after their 2xx.
-    partial: its beginning was not seen. first: its first message, until the INVITE is there. Times in ns, 0 = not seen.
+    partial: its beginning was not seen. first: its first message, until the INVITE is there. Times
+    in ns, 0 = not seen.
     """
 
     __slots__ = ("branches", "call", "caller_tag", "cancelled_at", "challenged", "current",

@@ -13,8 +13,9 @@ from algwatch.sip.transaction import FINAL, REQUEST, TIMED_OUT, Event, Transacti
 class Registration:
     """call: hash of the Call-ID; side. transaction: of the latest REGISTER; failed: of the latest
     one that failed, with its request and response; status: of the latest final response, 0 while
-    there is none; silent: Timer F of the latest one has passed. accepted_at: ns, the latest 2xx. rounds: challenges since the last 2xx
-    or the last silence. started_at, last_at: ns. unsolicited: see sip/unsolicited.py."""
+    there is none; silent: Timer F of the latest one has passed. accepted_at: ns, the latest 2xx.
+    rounds: challenges since the last 2xx or the last silence. started_at, last_at: ns.
+    unsolicited: see sip/unsolicited.py."""
 
     __slots__ = ("accepted_at", "call", "failed", "last_at", "rounds", "side", "silent",
                  "started_at", "status", "transaction", "unsolicited")  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from craft import House, Outgoing, Packet, incoming_call, outgoing_call
+from craft import House, Outgoing, Packet, incoming_call, outgoing_call, register
 
 from cases.case import ALG, DLG, case
 
@@ -103,3 +103,41 @@ def _() -> House:
 def _() -> House:
     """Clocks 0.1 s apart are no trouble."""
     return _late(House("linux"), 100_000_000)
+
+
+def _cut(packets: list[Packet], size: int) -> list[Packet]:
+    """As `tcpdump -s size` captures them: the IP header still says how long they were."""
+    return [(at, data[:size]) for at, data in packets]
+
+
+@case("cap011-snap-length-96", [("CAP011", "unknown", "none")], [*DLG, *ALG, "TXN001", "REG001"],
+      outcomes=[], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """A rewritten call, captured with a snap length of 96: start lines and half a Via. Nothing is
+    concluded from them."""
+    house = House("linux")
+    register(house, 0)
+    incoming_call(house, 1, "cut@provider")
+    house.lan, house.wan = _cut(house.lan, 96), _cut(house.wan, 96)
+    return house
+
+
+@case("cap011-one-side-is-cut", [("CAP011", "unknown", "none")], [*DLG, *ALG, "TXN001", "REG001"],
+      state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The WAN side alone was captured with a snap length of 300: what is cut there is not called
+    missing, and nothing is compared with it."""
+    house = House("linux")
+    register(house, 0)
+    incoming_call(house, 1, "cut@provider")
+    house.wan = _cut(house.wan, 300)
+    return house
+
+
+@case("cap011-near-miss-whole", must_not=["CAP011", *DLG, *ALG])
+def _() -> House:
+    """A snap length of 65,535: every message is whole."""
+    house = House()
+    incoming_call(house, 1, "whole@provider")
+    house.lan, house.wan = _cut(house.lan, 65535), _cut(house.wan, 65535)
+    return house
