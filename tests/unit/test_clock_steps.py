@@ -11,13 +11,14 @@ from collections import deque
 from typing import cast
 
 import pytest
+from algwatch.advise.advice import Advice
 from algwatch.base.clock import PacketClock
 from algwatch.base.native.layout import REPLAY_KEY
 from algwatch.base.native.rows import Counts
 from algwatch.base.packet import LAN, WAN, Batch, Tap
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import DISORDER, LiveTap
-from algwatch.compare.summary import CallSummary
+from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.daemon import Daemon, Source
 from algwatch.diagnose.finding import Finding
 from algwatch.pipeline import Pipeline, Report
@@ -145,6 +146,9 @@ def key(report: Report) -> tuple[object, ...]:
         return (report.rule, report.harm, report.where, report.call_id, report.summary, evidence)
     if isinstance(report, CallSummary):
         return ("call", report.call_id, report.outcome, report.ack)
+    if isinstance(report, RegistrationSummary):
+        return ("registration", report.call_id, report.outcome)
+    assert isinstance(report, Advice)
     return (report.action, report.state, report.subject)
 
 
