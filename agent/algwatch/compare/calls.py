@@ -100,6 +100,9 @@ class Calls:
             return None
         call = Call(key, first, self.two_sided)
         call.unsolicited = unsolicited
+        if not unsolicited and len(self.table) < self.table.limit:
+            self.table[key] = call
+            return call
         gone = self.table.add(key, call, unsolicited)
         if gone is not None and not gone.unsolicited:
             self._forget(gone)

@@ -65,7 +65,10 @@ class Joined(Generic[T]):
     @property
     def seen(self) -> list[T]:
         """What the sides saw that saw anything, LAN first."""
-        return [one for one in self.sides if one is not None]
+        lan, wan, one = self.sides
+        if one is None and lan is not None:
+            return [lan] if wan is None else [lan, wan]
+        return [seen for seen in (lan, wan, one) if seen is not None]
 
     @property
     def flow_pair(self) -> FlowPair | None:

@@ -114,7 +114,10 @@ class Dialogs:
         s = DialogSet(call, self.side, row[AT])
         s.caller_tag = row[FROM_TAG]
         s.unsolicited = t.unsolicited
-        self.table.add(call, s, t.unsolicited)
+        if t.unsolicited or len(self.table) >= self.table.limit:
+            self.table.add(call, s, t.unsolicited)
+        else:
+            self.table[call] = s
         s.first = batch.sighting(self.side, row, i)
         if invited:
             s.request = s.first
@@ -365,4 +368,7 @@ class Dialogs:
     def forget(self, s: DialogSet) -> None:
         if self.table.get(s.call) is s:
             del self.table[s.call]
-            self._over.add(s.call, None)
+            if len(self._over) < self._over.limit:
+                self._over[s.call] = None
+            else:
+                self._over.add(s.call, None)
