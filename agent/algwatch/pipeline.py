@@ -69,7 +69,7 @@ class Pipeline:
 
     def __init__(self, taps: list[Tap], live: bool = False,
                  watch: Callable[[Crossing], None] | None = None, strict: bool = False,
-                 clock: Callable[[], int] = lambda: 0,
+                 clock: Callable[[], int] | None = None,
         quality: Quality | None = None,
     ) -> None:  # fmt: skip
         limits = ROUTER if live else LAPTOP

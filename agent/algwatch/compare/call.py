@@ -156,6 +156,8 @@ class Call(Joined[DialogSet]):
     def ack_misdelivered(self) -> bool:
         """The ACK reached the LAN, but not a port where its callee is. A phone that answered an
         INVITE which went to that port listens there, wherever it sends from."""
+        if not self.two_sided:
+            return False
         ack_, invite = self.misdelivered.get("ACK"), self.misdelivered.get("INVITE")
         if ack_ is not None:
             assert ack_.lan is not None
@@ -167,7 +169,7 @@ class Call(Joined[DialogSet]):
         if not self.answered_inside or d is None or d.ack is None or d.answer is None:
             return False
         went = d.ack.destination
-        if went[:16] != d.answer.source[:16] or went == d.answer.source or not self.two_sided:
+        if went[:16] != d.answer.source[:16] or went == d.answer.source:
             return False
         return d.request is not None and went != d.request.destination
 
@@ -199,13 +201,15 @@ class Call(Joined[DialogSet]):
     def outcome(self, now: int, said: str = "") -> str:
         """completed, dropped, cancelled, rejected, unanswered, ongoing or unknown. now: ns;
         said: what ack(now) says, for whom has asked it already."""
-        seen = self.seen
         spoken = ended = False
-        for s in seen:
-            if s.spoken:
-                spoken = True
-            if s.bye_at:
-                ended = True
+        for s in self.sides:
+            d = s.current if s is not None else None
+            if d is not None:
+                if d.answered_at or d.confirmed:
+                    spoken = True
+                if d.bye_at:
+                    ended = True
+        seen = self.seen
         if not spoken:
             return self._unanswered(seen)
         if ended and self.is_plain:

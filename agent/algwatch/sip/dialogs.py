@@ -261,6 +261,9 @@ class Dialogs:
                         step: Callable[[Step], None]) -> None:  # fmt: skip
         """A final response to an INVITE once more."""
         now = s.current
+        if now is not None and t is now.invite and now.callee_tag == row[TO_TAG]:
+            self._repeated(s, now, row, i, batch, step)
+            return
         if now is None or t is not now.invite or not now.answered_at:
             # A call through the provider back into the house has two branches here.
             if not self._is_branch(s, t) or not s.answered_at:
@@ -287,7 +290,9 @@ class Dialogs:
     def _acked(self, s: DialogSet, row: Row, i: int, batch: Batch, step: Callable[[Step], None],
                odd: str) -> None:  # fmt: skip
         """An ACK to a 2xx: it has the CSeq number of its INVITE, whatever else is wrong."""
-        d = s.of(row)
+        d = s.current
+        if d is None or d.callee_tag not in (row[TO_TAG], row[FROM_TAG]):
+            d = s.of(row)
         if d is None:
             d = s.current
             if d is None:
@@ -316,7 +321,9 @@ class Dialogs:
 
     def _bye(self, code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
              step: Callable[[Step], None]) -> None:  # fmt: skip
-        d = s.of(row) or s.current
+        d = s.current
+        if d is None or d.callee_tag not in (row[TO_TAG], row[FROM_TAG]):
+            d = s.of(row) or d
         if d is None:
             d = s.add(Dialog(row[FROM_TAG] if row[TO_TAG] == s.caller_tag else row[TO_TAG]))
         current = d is s.current

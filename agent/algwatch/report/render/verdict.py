@@ -73,7 +73,9 @@ class Tally:
                 del table[key]
                 self.counts[before] -= 1
         self.counts[grade] += 1
-        self._latest[grade].add(key, (call_id, reason))
+        latest = self._latest[grade]
+        if grade != WELL or len(latest) < KEPT:  # that one ended well need not push out another
+            latest.add(key, (call_id, reason))
 
     @property
     def total(self) -> int:
