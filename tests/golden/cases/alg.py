@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from craft import (
     LADDER_2XX,
+    LADDER_INVITE,
     House,
     Incoming,
     Outgoing,
@@ -359,3 +360,53 @@ def _() -> House:
     register(house, 20, rport=False, n=2)
     incoming_call(house, 21, "with@provider", rport=False)
     return house
+
+
+# ---- ALG008 ----
+
+
+def _swallowed(body: bytes, alg: str = "linux") -> House:
+    """A call that works, then one whose INVITE has that body and never leaves the router."""
+    house = House(alg)
+    register(house, 0)
+    outgoing_call(house, 1, "works@phone")
+    call = Outgoing(house, "gone@phone", body=body)
+    for after in (0, *LADDER_INVITE):
+        call.invite(20 + after, wan=False)
+    register(house, 60, n=2)
+    return house
+
+
+NAMED = b"v=0\r\no=fax 7 7 IN IP4 fax.example.org\r\ns=-\r\nc=IN IP4 192.168.1.10\r\nt=0 0\r\n"
+
+
+@case("alg008-host-name-in-origin",
+      [("ALG008", "router", "observed"), ("TXN001", "router", "observed")], DLG,
+      {"disable-sip-alg": "suspected"}, ["unanswered", "completed"])  # fmt: skip
+def _() -> House:
+    """The o= line has a host name, which is legal. The kernel's helper, which rewrites all other
+    messages of this line, drops the INVITE seven times."""
+    return _swallowed(NAMED + b"m=audio 16384 RTP/AVP 8\r\n")
+
+
+@case("alg008-media-port",
+      [("ALG008", "router", "observed"), ("TXN001", "router", "observed")], DLG,
+      {"disable-sip-alg": "suspected"}, ["unanswered", "completed"])  # fmt: skip
+def _() -> House:
+    """The media port is below 1024."""
+    return _swallowed(sdp("192.168.1.10", 900))
+
+
+@case("alg008-near-miss-no-helper", [("TXN001", "router", "observed")], ["ALG008", *DLG],
+      outcomes=["unanswered", "completed"])  # fmt: skip
+def _() -> House:
+    """The same INVITE on a line of which nothing is rewritten: the router stopped it, and no helper
+    is shown to be at work."""
+    return _swallowed(NAMED + b"m=audio 16384 RTP/AVP 8\r\n", alg="")
+
+
+@case("alg008-near-miss-no-reason", [("TXN001", "router", "observed")], ["ALG008", *DLG],
+      outcomes=["unanswered", "completed"])  # fmt: skip
+def _() -> House:
+    """The helper is at work, and nothing in the INVITE is known to make it drop a message."""
+    return _swallowed(sdp("192.168.1.10"))
