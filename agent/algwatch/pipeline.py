@@ -245,8 +245,9 @@ class Pipeline:
         call, what = moment
         if what != CLOSED:
             return self._told([(CALL, call)])
-        for s in call.seen:
-            self._sides[s.side].dialogs.forget(s)
+        for side, s in zip(self._sides, call.sides, strict=True):
+            if s is not None:
+                side.dialogs.forget(s)
         summary, line = closed(call, self._captured, self._lines)
         # Scanners knock all day: a router's log is not for them.
         if call.unsolicited and self.live:

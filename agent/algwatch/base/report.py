@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+KINDS = ("finding", "advice", "call", "registration")
+
 
 class Report:
-    """kind: "finding", "advice", "call" or "registration". Who takes reports looks his method up
-    by it, so that a new kind of report needs no chain of type tests anywhere."""
+    """kind: a word of KINDS. It names the method of whoever takes reports (see by_kind), so that a
+    new kind of report needs no chain of type tests anywhere."""
 
     __slots__ = ()
     kind = ""
 
     def shift(self, seconds: float) -> None:
         """Move every time in it: the wall clock was set after the packets were stamped."""
+
+
+def by_kind(taker: object) -> dict[str, Callable[[Any], None]]:
+    """The methods _on_finding, _on_advice ... of an object that takes reports, by kind."""
+    return {kind: getattr(taker, f"_on_{kind}") for kind in KINDS}

@@ -67,7 +67,8 @@ class Call(Joined[DialogSet]):
     @property
     def partial_anywhere(self) -> bool:
         """A side did not see its beginning."""
-        return any(s is not None and s.partial for s in self.sides)
+        lan, wan, one = self.sides
+        return bool((lan and lan.partial) or (wan and wan.partial) or (one and one.partial))
 
     @property
     def partial(self) -> bool:
@@ -119,7 +120,7 @@ class Call(Joined[DialogSet]):
     def near_callee(self) -> DialogSet | None:
         """What the side of the callee saw, or any side that saw an answer."""
         near = self.sides[self.callee_side]
-        if near is not None and near.answered_at:
+        if near is not None and near.current is not None and near.current.answered_at:
             return near
         for s in self.sides:
             if s is not None and s.answered_at:
@@ -209,9 +210,8 @@ class Call(Joined[DialogSet]):
                     spoken = True
                 if d.bye_at:
                     ended = True
-        seen = self.seen
         if not spoken:
-            return self._unanswered(seen)
+            return self._unanswered(self.seen)
         if ended and self.is_plain:
             return "completed"
         if (said or self.ack(now)) == "missing" or self.ack_ignored(now):
@@ -219,7 +219,7 @@ class Call(Joined[DialogSet]):
             d = near.current if near is not None else None
             if near is not None and d is not None and ack.dropped(near, d, now):
                 return "dropped"
-            waits = any(s.answered_at and now - s.answered_at < ACK_WAIT for s in seen)
+            waits = any(s.answered_at and now - s.answered_at < ACK_WAIT for s in self.seen)
             return "completed" if ended else "ongoing" if waits else "unknown"
         if ended:
             return "completed"
@@ -247,13 +247,15 @@ class Call(Joined[DialogSet]):
     def let_go(self) -> None:
         """Drop the bytes of a call whose 2xx came once and was acknowledged: its INVITE may ring
         on for hours, and no verdict needs them."""
-        kept: list[tuple[DialogSet, Dialog]] = []
-        for s in self.seen:
+        for s in self.sides:
+            if s is None:
+                continue
             d = s.current
             if d is None or not d.acked_at or d.answers != 1 or d.odd or s.late_invites:
                 return
-            kept.append((s, d))
-        for s, d in kept:
-            s.request = s.first = d.request = d.answer = d.ack = None
+        for s in self.sides:
+            if s is not None and s.current is not None:
+                d = s.current
+                s.request = s.first = d.request = d.answer = d.ack = None
         while len(self.flow_pairs) > 1:
             self.flow_pairs.popitem()

@@ -65,7 +65,7 @@ class Captured:
         """Whether a message of it may have come and not be known: then one that was not seen is
         not missing."""
         # A call that goes on after it was evicted: each side goes on at another message.
-        if self.forgets and any(s.partial for s in call.seen):
+        if self.forgets and call.partial_anywhere:
             return True
         if not self.lost_at:
             return False
@@ -73,9 +73,7 @@ class Captured:
         return call.started_at - WINDOW <= self.lost_at or call.partial
 
     def note_end(self, call: Call, outcome: str) -> None:
-        """For CAP005: a call whose beginning or end is not in the capture. outcome: of the call."""
-        if outcome == "completed" and not call.partial_anywhere:
-            return
+        """For CAP005: a call whose beginning or end may not be in the capture. outcome: of it."""
         partial = [s for s in call.seen if s.partial and s.first is not None]
         if partial and not self.forgets:
             self.partial += 1

@@ -73,6 +73,8 @@ class Joined(Generic[T]):
     @property
     def flow_pair(self) -> FlowPair | None:
         """The flow pair of any of its messages; None where nothing crossed."""
+        if not self.paired:
+            return None
         for crossing in self.changed.values():
             return crossing.flow_pair
         for pair in self.flow_pairs.values():

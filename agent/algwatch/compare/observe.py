@@ -21,7 +21,8 @@ def closed(call: Call, captured: Captured, lines: Lines) -> tuple[CallSummary, L
     line = lines.of(pair) if pair is not None else None
     lossy = captured.lossy(call)
     summary = CallSummary(call, captured.now, line.name if line is not None else "", lossy)
-    captured.note_end(call, summary.outcome)
+    if summary.outcome != "completed" or call.partial_anywhere:
+        captured.note_end(call, summary.outcome)
     # Packets of a lossy call may not have been captured, so it speaks for nothing.
     if line is not None and not lossy:
         _observe(call, summary, line, captured.now)

@@ -88,7 +88,9 @@ class Dialogs:
                 elif code == TIMED_OUT:
                     self._silent(s, t, row, step)
             elif method == ACK:
-                if code == REQUEST_AGAIN or not s.refused_it(t.key):
+                d = s.current
+                sure = code == REQUEST_AGAIN or (d is not None and d.answered_at and not s.branches)
+                if sure or not s.refused_it(t.key):
                     self._acked(s, row, i, batch, step, NOT_ODD)
             elif method == BYE:
                 self._bye(code, s, t, row, i, batch, step)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from algwatch.advise.advice import Advice, InForce
-from algwatch.base.report import Report
+from algwatch.base.report import Report, by_kind
 from algwatch.base.table import Table
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import Finding
@@ -24,6 +24,7 @@ class Collected:
 
     def __init__(self, ladder: Ladder) -> None:
         self.ladder = ladder
+        self._by_kind = by_kind(self)
         self.verdict = Verdict()
         self.calls: dict[str, CallSummary] = {}
         self.findings: dict[str, dict[str, Brief]] = {}
@@ -35,7 +36,7 @@ class Collected:
 
     def feed(self, report: Report) -> None:
         self.verdict.feed(report)
-        getattr(self, f"_on_{report.kind}")(report)
+        self._by_kind[report.kind](report)
 
     def _on_call(self, call: CallSummary) -> None:
         self._count_outcome(call, 1)

@@ -14,7 +14,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import IO
 
 from algwatch.advise.advice import Advice, InForce
-from algwatch.base.report import Report
+from algwatch.base.report import Report, by_kind
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import Finding
 from algwatch.report.render.verdict import Verdict
@@ -92,11 +92,12 @@ class _Spool:
         self.registrations = registrations
         self.advice = InForce(ADVICE)
         self._found = found
+        self._by_kind = by_kind(self)
         self._latest: dict[str, tuple[int, int]] = {}
         self._size = 0
 
     def feed(self, report: Report) -> None:
-        getattr(self, f"_on_{report.kind}")(report)
+        self._by_kind[report.kind](report)
 
     def _on_call(self, call: CallSummary) -> None:
         self.calls.add(call_json(call))

@@ -10,7 +10,7 @@ from collections import Counter
 
 from algwatch.advise.actions import ACTIONS, KEEP
 from algwatch.advise.advice import Advice, InForce
-from algwatch.base.report import Report
+from algwatch.base.report import Report, by_kind
 from algwatch.base.table import Table
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose import cause
@@ -63,9 +63,16 @@ class Tally:
         self._latest: dict[str, Table[str, tuple[str, Reason]]] = {
             grade: Table(KEPT) for grade in self.counts
         }
+        self._failed = False  # until then nothing can be taken back
 
     def add(self, key: str, grade: str, call_id: str, reason: Reason, knows: bool) -> None:
         """knows: False where nothing was learned, which takes back nothing that was."""
+        if grade == WELL and not self._failed and key not in self._latest[WELL]:
+            self.counts[WELL] += 1
+            if len(self._latest[WELL]) < KEPT:
+                self._latest[WELL][key] = (call_id, reason)
+            return
+        self._failed = self._failed or grade != WELL
         for before, table in self._latest.items():
             if key in table:
                 if not knows:
@@ -102,6 +109,7 @@ class Verdict:
         self.calls = Tally()
         self.registrations = Tally()
         self._advice = InForce(ADVICE)
+        self._by_kind = by_kind(self)
         self._findings: dict[str, Table[str, Brief]] = {
             HURTS: Table(KEPT), "latent": Table(KEPT), "capture": Table(KEPT)
         }  # fmt: skip
@@ -111,7 +119,7 @@ class Verdict:
         return EXIT[self.state]
 
     def feed(self, report: Report) -> None:
-        getattr(self, f"_on_{report.kind}")(report)
+        self._by_kind[report.kind](report)
 
     def _on_advice(self, advice: Advice) -> None:
         self._advice.feed(advice)
