@@ -200,6 +200,6 @@ def test_many_calls_leave_nothing_behind() -> None:
     said = [r for r in reports if isinstance(r, CallSummary)]
     assert len(said) == 60
     assert {r.outcome for r in said} == {"completed"}
-    assert not pipeline._calls.table
-    assert sum(len(side.transactions.table) for side in pipeline._sides) < 40
-    assert sum(len(side.dialogs.table) for side in pipeline._sides) == 0
+    assert not pipeline._comparison.calls.table
+    assert sum(len(side.transactions.table) for side in pipeline._comparison.sides) < 40
+    assert sum(len(side.dialogs.table) for side in pipeline._comparison.sides) == 0

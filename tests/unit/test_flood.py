@@ -191,4 +191,4 @@ def test_a_call_that_only_strangers_asked_for_makes_nobody_known() -> None:
     ]  # fmt: skip
     for n in range(0, 200, 10):
         pipeline.feed(batch(knocking[n : n + 10], WAN))
-    assert len(pipeline._sides[WAN].transactions.table) == 128  # a quarter of 512
+    assert len(pipeline._comparison.sides[WAN].transactions.table) == 128  # a quarter of 512

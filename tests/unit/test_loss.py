@@ -8,9 +8,11 @@ import algwatch.pipeline
 import pytest
 from algwatch.advise.advice import Advice
 from algwatch.base.packet import LAN, WAN, Tap
+from algwatch.base.report import Report
+from algwatch.compare.limits import Limits
 from algwatch.compare.summary import CallSummary
 from algwatch.diagnose.finding import Finding
-from algwatch.pipeline import Limits, Pipeline, Report
+from algwatch.pipeline import Pipeline
 from craft import (
     LADDER_2XX,
     LADDER_INVITE,

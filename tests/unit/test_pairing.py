@@ -254,7 +254,7 @@ def test_a_flood_over_the_limit_is_called_neither_paired_nor_missing() -> None:
     for i in range(2000):
         house.into(1 + i / 1e5, alike(f"knock{i}", f"z9hG4bK{i}"), lan=False, src="192.0.2.66")
     fed(pipeline, house.wan, 1, 1.1)
-    pairing = pipeline._pairing
+    pairing = pipeline._comparison.pairing
     assert pairing is not None
     assert pairing.dropped > 0
     pipeline.advance(0, (1_700_000_000 + 9) * 10**9)

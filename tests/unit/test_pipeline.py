@@ -313,7 +313,7 @@ def test_rewritten_calls_never_speak_for_turning_the_alg_off() -> None:
         outgoing_call(house, 7.5 + 12 * i, f"out{i}")
     pipeline, reports = analyzed(*house.sorted(), to_the_end=True)
     assert sum(isinstance(r, CallSummary) for r in reports) == 40
-    (line,) = pipeline._lines.all()
+    (line,) = pipeline._comparison.lines.all()
     assert line.count(WORKS_UNTOUCHED) == 0
     assert line.count(WORKS_REWRITTEN) >= 38
     assert without_alg(line, ()).answer == "unknown"

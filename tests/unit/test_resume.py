@@ -9,9 +9,10 @@ import algwatch.pipeline
 import pytest
 from algwatch.advise.advice import Advice
 from algwatch.base.packet import LAN, WAN
+from algwatch.base.report import Report
+from algwatch.compare.limits import Limits
 from algwatch.compare.summary import CallSummary
 from algwatch.diagnose.finding import Finding
-from algwatch.pipeline import Limits, Report
 from algwatch.sip.dialogs import MOST_BRANCHES
 from craft import (
     LADDER_2XX,

@@ -397,7 +397,7 @@ def test_a_provider_inside_the_same_private_network_does_not_handle_nat_by_being
     incoming_call(house, 5, "in@provider", rport=False)
     outgoing_call(house, 20, "out@phone", rport=False)
     pipeline, reports = analyzed(*house.sorted(), to_the_end=True)
-    (line,) = pipeline._lines.all()
+    (line,) = pipeline._comparison.lines.all()
     assert (line.count(NAT_HANDLED), without_alg(line, ()).answer) == (0, "unknown")
     assert [a.action for a in advice(reports)] == ["keep-sip-alg"]
 
@@ -411,7 +411,7 @@ def test_a_call_whose_ack_nobody_saw_does_not_show_that_it_works_without_the_alg
     call.phone_bye(3.4)
     marks(house, 20, 40)
     pipeline, _ = analyzed(*house.sorted(), to_the_end=True)
-    (line,) = pipeline._lines.all()
+    (line,) = pipeline._comparison.lines.all()
     assert without_alg(line, ()).answer == "unknown"
 
 
@@ -446,8 +446,8 @@ def test_a_call_whose_bye_is_never_answered_is_told_and_forgotten() -> None:
         for packet in packets:
             reports += pipeline.feed(batch([packet], tap))
     assert calls(reports) == [("completed", "seen", 0)]
-    assert not pipeline._calls.table
-    assert not pipeline._sides[0].dialogs.table
+    assert not pipeline._comparison.calls.table
+    assert not pipeline._comparison.sides[0].dialogs.table
 
 
 # ---- clocks ----

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from algwatch import pipeline
 from algwatch.cli.analyze import Source
+from algwatch.compare.limits import Limits
 from algwatch.report.render.json import write_json
 from algwatch.report.render.terminal import Terminal
 from sip_capture import Screen, message, shown, write_capture
@@ -49,7 +50,7 @@ def test_a_healthy_call_needs_nothing_done() -> None:
 
 
 def test_what_was_forgotten_for_want_of_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "LAPTOP", pipeline.Limits(2, 4096, 4096, 1024))
+    monkeypatch.setattr(pipeline, "LAPTOP", Limits(2, 4096, 4096, 1024))
     text, _ = shown(**recorded("1"))
     files = [str(path) for paths in recorded("1").values() for path in paths]
     out = io.StringIO()

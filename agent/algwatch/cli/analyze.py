@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from algwatch.cli import Subparsers
 
 PORTS = (5060, 5080)
+FIRST_LOOKS, LOOK_EVERY = 32, 8  # batches of an unnamed file in which both sides are looked for
 NOT_SIP = ("tls", "stun", "other", "not_ip")  # counts of packets that are told where there are any
 FOREVER = 1 << 63  # ns; later than any packet
 
@@ -225,6 +226,7 @@ class Source:
         first_look = True
         sides = self._sides
         glance = Sides() if sides is None and "-" not in self._files else None
+        looks = 0
         for batch in merged:
             if first_look:
                 # An interface on which nothing was captured must not hold back the others.
@@ -241,9 +243,12 @@ class Source:
                 yield from split(batch, sides, batch.tap)
             else:
                 if glance is not None:
-                    glance.survey(batch)
-                    if glance.found:
-                        raise TwoSided
+                    # Both copies of a message are in one batch: after the first ones, some do.
+                    looks += 1
+                    if looks < FIRST_LOOKS or not looks % LOOK_EVERY:
+                        glance.survey(batch)
+                        if glance.found:
+                            raise TwoSided
                 yield batch
         self.problems = merged.problems
         self._pieces = merged.pieces()

@@ -8,8 +8,10 @@ WAN. Private ranges are a hint only, for routers that do not translate.
 
 from __future__ import annotations
 
+import struct
+
 from algwatch.base import address
-from algwatch.base.native.layout import KIND_SIP, ROW
+from algwatch.base.native.layout import KIND_SIP
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch
 from algwatch.base.sighting import FLOW, TTL, Row
 from algwatch.base.table import Table
@@ -19,6 +21,9 @@ from algwatch.sip.timers import WINDOW
 RECENT = 512
 FLOWS = 65536
 
+
+# Of a row (ROW) what is looked at here: at, call, pair, flow, IP ID, kind, TTL.
+_ROW = struct.Struct("=Q8xQQI20xH2xBxBx")
 
 # at, call, flow, ttl, ip_id, the ends of its batch, offset of its own in them
 _Copy = tuple[int, int, int, int, int, bytes, int]
@@ -42,8 +47,7 @@ class Sides:
         get = recent.get
         older = self._older.get
         ends = bytes(batch.ends)
-        for i, row in enumerate(ROW.iter_unpack(batch.rows)):
-            (at, _, call, pair, flow, _, _, _, _, _, _, ip_id, _, kind, _, ttl, _) = row
+        for i, (at, call, pair, flow, ip_id, kind, ttl) in enumerate(_ROW.iter_unpack(batch.rows)):
             if kind != KIND_SIP:
                 continue
             before = get(pair) or older(pair)

@@ -1,0 +1,194 @@
+"""Comparison: the order within the compare stage. What the sides saw is paired, joined to calls,
+registrations and exchanges, and remembered by line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from algwatch.base.native.layout import ACK, KIND_CUT, KIND_KEEPALIVE
+from algwatch.base.packet import LAN, UNKNOWN, Batch
+from algwatch.base.sighting import AT, KIND, METHOD
+from algwatch.compare.call import Call
+from algwatch.compare.calls import PREDICTED, Calls, Moment
+from algwatch.compare.captured import Captured
+from algwatch.compare.counts import counts
+from algwatch.compare.crossing import Crossing, alone
+from algwatch.compare.exchange import Exchange, Exchanges
+from algwatch.compare.first_of_kind import FirstOfKind
+from algwatch.compare.known_rewrites import KnownRewrites
+from algwatch.compare.limits import KINDS, MAPPINGS, Limits
+from algwatch.compare.line import Line, Lines
+from algwatch.compare.mapping import Mappings
+from algwatch.compare.observe import closed
+from algwatch.compare.pairing import Pairing
+from algwatch.compare.registered import Registered, Registrations
+from algwatch.compare.summary import CallSummary, RegistrationSummary
+from algwatch.sip.dialogs import Step
+from algwatch.sip.side import Side
+from algwatch.sip.transaction import Seen
+from algwatch.sip.unsolicited import Unsolicited
+
+
+class News:
+    """What has to be judged, in this order. crossings: that a rule has to see; exchanges: requests
+    that failed; moments: calls that have something to say, or are over; registered: registrations
+    whose outcome has changed."""
+
+    __slots__ = ("crossings", "exchanges", "moments", "registered")
+
+    def __init__(self, crossings: list[Crossing]) -> None:
+        self.crossings = crossings
+        self.exchanges: list[Exchange] = []
+        self.moments: list[Moment] = []
+        self.registered: list[Registered] = []
+
+
+class Comparison:
+    """two_sided: whether there are taps of both sides. live: somebody waits, and wants to be warned
+    of a call that will drop. watch: called with every message once it is known what became of it.
+    one_sided_news: whether anybody asks for crossings where there is one side only."""
+
+    def __init__(self, two_sided: bool, limits: Limits, live: bool,
+                 watch: Callable[[Crossing], None] | None) -> None:  # fmt: skip
+        self.live = live
+        self.watch = watch
+        self.one_sided_news = True
+        self.calls = Calls(two_sided, limits.calls)
+        unsolicited = Unsolicited(self.calls.table, limits.lines) if two_sided else None
+        meet = (unsolicited.ask, unsolicited.meet, None) if unsolicited else (None,) * 3
+        more = limits.lines * MAPPINGS
+        self.sides = [Side(side, limits.transactions, limits.calls, more, meet[side])
+                      for side in range(3)]  # fmt: skip
+        self.mappings = Mappings(more)
+        self.pairing = Pairing(self.mappings, limits.pairs, unsolicited) if two_sided else None
+        self.lines = Lines(limits.lines)
+        self.captured = Captured(two_sided)
+        self._exchanges = Exchanges(self.sides, self.lines, two_sided)
+        self._registrations = Registrations(two_sided, more, self._exchanges)
+        self._rewrites = KnownRewrites(limits.lines * KINDS)
+        self._first = FirstOfKind(limits.lines * KINDS * 4)
+
+    @property
+    def pending(self) -> bool:
+        """Whether something waits for time to pass."""
+        return bool(self.calls.table) or (self.pairing is not None and self.pairing.pending)
+
+    @property
+    def due(self) -> int:
+        """ns; advance() finds nothing to do before it."""
+        due = min(self.calls.due, self._registrations.due)
+        for side in self.sides:
+            due = min(due, side.transactions.due)
+        return due if self.pairing is None else min(due, self.pairing.due)
+
+    def feed(self, which: int, batch: Batch) -> News:
+        """A batch of that side."""
+        side = self.sides[which]
+        pairing = self.pairing if which != UNKNOWN else None
+        other: list[Seen] = []
+        events, steps = side.feed(batch, pairing is not None or self.watch is not None, other)
+        fresh = list(batch.sightings.values())
+        self.captured.note(side, batch, events, other)
+        self._heard(side, steps)
+        for row, i in other:
+            if row[KIND] == KIND_CUT:  # as good as not captured
+                self.lost(which, 0, row[AT])
+            elif row[KIND] == KIND_KEEPALIVE and which == LAN:
+                ends = batch.ends[48 * i : 48 * i + 32]
+                self.lines.keepalive(ends[:16], ends[16:], row[AT])
+        if pairing is not None:
+            return News(self._crossed(pairing.feed(which, fresh)) if fresh else [])
+        if self.pairing is not None:
+            return News([])
+        if self.watch is not None:
+            for copy in fresh:
+                self.watch(alone(copy, sent=False))
+        return News(self._first.of(events, batch, which) if self.one_sided_news else [])
+
+    def advance(self, now: int) -> News:
+        """Every tap has passed this moment (ns)."""
+        self.captured.now = now
+        self.captured.started = self.captured.started or now
+        return self._pass_time(now)
+
+    def lost(self, side: int, packets: int, until: int) -> None:
+        """See Pipeline.lost; of a side (LAN, WAN, UNKNOWN)."""
+        self.captured.lost[side] += packets
+        self.captured.lost_at = max(self.captured.lost_at, until)
+        if self.pairing is not None and side != UNKNOWN:
+            self.pairing.lost(side, until)
+
+    def finish(self) -> tuple[News, News]:
+        """The capture is over: what is due now, and what is pending and becomes unknown."""
+        now = self.captured.now
+        due = self._pass_time(now)
+        last = News([])
+        if self.pairing is not None:
+            last.crossings = self._crossed(self.pairing.finish())
+            if self.watch is not None:
+                for copy in self.pairing.waiting():
+                    self.watch(alone(copy, sent=False))
+        self.captured.finished = True
+        last.moments = self.calls.finish()
+        last.registered = self._registrations.finish(now)
+        return due, last
+
+    def close(self, call: Call) -> tuple[CallSummary, Line | None]:
+        """A call is over: its summary, and the line that it was of."""
+        for side, s in zip(self.sides, call.sides, strict=True):
+            if s is not None:
+                side.dialogs.forget(s)
+        return closed(call, self.captured, self.lines)
+
+    def registrations(self, some: list[Registered] | None = None) -> list[RegistrationSummary]:
+        """Summaries of these registrations, by default of all."""
+        now, lines = self.captured.now, self.lines
+        chosen = self._registrations.all() if some is None else some
+        return [
+            one.summary(now, lines.of(one.flow_pair).name if one.flow_pair is not None else "")
+            for one in chosen
+        ]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """See compare/counts.py."""
+        return counts(self.captured, self.pairing, self.sides, self.calls, self.lines)
+
+    def _heard(self, side: Side, steps: list[Step]) -> None:
+        if steps:
+            self.calls.feed(steps)
+            self.captured.forgets = self.calls.table.evicted > 0
+        if side.registered:
+            self._registrations.feed(side.registered, self.captured.now)
+            side.registered.clear()
+
+    def _pass_time(self, now: int) -> News:
+        news = News([] if self.pairing is None else self._crossed(self.pairing.advance(now)))
+        for side in self.sides:
+            self._heard(side, side.advance(now))
+            for t in side.failed:
+                exchange = self._exchanges.made(t, side.side)
+                if exchange is not None:
+                    news.exchanges.append(exchange)
+            side.failed.clear()
+        # In a file the end of the call is a moment away: only who waits wants to be warned.
+        news.moments = [m for m in self.calls.advance(now) if self.live or m[1] != PREDICTED]
+        news.registered = self._registrations.changed(now)
+        return news
+
+    def _crossed(self, crossings: list[Crossing]) -> list[Crossing]:
+        """Join what crossed; the crossings that a rule has to see."""
+        news: list[Crossing] = []
+        for crossing in crossings:
+            if crossing.rewritten:
+                self._rewrites.look(crossing)
+            call = self.calls.cross(crossing)
+            if call is None:
+                self._registrations.cross(crossing)
+            self.lines.feed(crossing, call)
+            if crossing.entered.row[METHOD] > ACK:
+                self._exchanges.cross(crossing)
+            if self.watch is not None:
+                self.watch(crossing)
+            if self._rewrites.is_news(crossing):
+                news.append(crossing)
+        return news

@@ -1,0 +1,22 @@
+"""How much is followed at once, on a router and on a laptop."""
+
+from __future__ import annotations
+
+
+class Limits:
+    """transactions and calls: entries a side; pairs: sightings that wait for their other copy;
+    lines: pairs of phone and provider."""
+
+    __slots__ = ("calls", "lines", "pairs", "transactions")
+
+    def __init__(self, transactions: int, calls: int, pairs: int, lines: int) -> None:
+        self.transactions = transactions
+        self.calls = calls
+        self.pairs = pairs
+        self.lines = lines
+
+
+KINDS = 8  # of message that a phone sends and gets most of the time
+MAPPINGS = 4  # of the NAT for each line; and as many registrations
+ROUTER = Limits(transactions=512, calls=256, pairs=256, lines=128)
+LAPTOP = Limits(transactions=65536, calls=16384, pairs=4096, lines=1024)
