@@ -1,8 +1,6 @@
 /* Packets to rows: what is not SIP is dropped here, before Python hears of it. */
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-#include "algwatch_native.h"
+#include "packet.h"
 #include "scan.h"
 
 /* One packet on its way to rows. */

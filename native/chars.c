@@ -1,5 +1,5 @@
 /* Character classes of RFC 3261 section 25.1 as tables, a lookup a byte, no locale; quoted text. */
-#include "scanner.h"
+#include "chars.h"
 
 /* clang-format off */
 const uint8_t aw_class[256] = {

@@ -3,7 +3,7 @@
 #ifndef AW_FIELD_H
 #define AW_FIELD_H
 
-#include "scan.h"
+#include "chars.h"
 
 /* The place of a name in the table of names, by its first three letters (a ':' where it has two). Of
  * the low five bits alone, so that case makes no difference. */

@@ -1,9 +1,6 @@
 /* Link layer to transport payload. Every length field is checked against what was captured. */
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-#include "algwatch_native.h"
-#include "scan.h"
+#include "packet.h"
 
 /* clang-format off */
 enum {

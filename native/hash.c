@@ -1,9 +1,6 @@
 /* SipHash-1-3 (Aumasson, Bernstein: "SipHash: a fast short-input PRF", 2012). */
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-#include "algwatch_native.h"
-#include "scan.h"
+#include "packet.h"
 
 typedef struct {
     uint64_t a, b, c, d;

@@ -1,8 +1,10 @@
-/* The plain way through a header field: see scan.h. For sip_scan.c. */
+/* The plain way through a header field: see scan.h. */
 #ifndef AW_PLAIN_FIELD_H
 #define AW_PLAIN_FIELD_H
 
 #include "field.h"
+#include "runs.h"
+#include "scan.h"
 
 /* Where the parts of a header field are. */
 typedef struct {

@@ -4,9 +4,6 @@
  * Source: Linux Documentation/networking/packet_mmap.rst and net/packet/af_packet.c
  * (tpacket_rcv, prb_retire_rx_blk_timer_expired, packet_notifier).
  */
-#include <stddef.h>
-#include <stdint.h>
-
 #include <errno.h>
 #include <string.h>
 
@@ -23,7 +20,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 
-#include "algwatch_native.h"
+#include "native.h"
 
 #ifndef ARPHRD_RAWIP
 #define ARPHRD_RAWIP 519 /* newer than the headers of some toolchains */

@@ -1,6 +1,8 @@
-/* What looks for the end of a run of bytes. For scan.h. */
+/* What looks for the end of a run of bytes: portable, or with SSE2. */
 #ifndef AW_RUNS_H
 #define AW_RUNS_H
+
+#include "chars.h"
 
 #define AW_ONES ((size_t)-1 / 255)
 

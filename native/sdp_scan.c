@@ -1,5 +1,5 @@
 /* The lines of an SDP body that decide where media goes (RFC 8866, RFC 3605, RFC 8839). */
-#include "scanner.h"
+#include "runs.h"
 
 enum { BAD_LINE = 1, BAD_PORT = 2, CLIPPED = 4, NO_VERSION = 8 };
 

@@ -1,5 +1,6 @@
 /* URIs, and name-addr / addr-spec with parameters (RFC 3261 sections 19.1 and 20.10). */
-#include "scanner.h"
+#include "runs.h"
+#include "scan.h"
 
 /* host [ ":" port ], also used by aw_scan_uri only: Via allows white space and has its own. */
 static size_t scan_hostport(const uint8_t *p, size_t i, size_t end, aw_uri *out) {
@@ -108,7 +109,7 @@ static size_t scan_params(const uint8_t *p, size_t i, size_t end, int list, aw_a
         i = skip(p, i, end, C_LWS);
         if (i == end || (list && p[i] == ',')) break;
         if (p[i] != ';') {
-            aw_flag(s, AW_BAD_ADDR, i);
+            flag(s, AW_BAD_ADDR, i);
             /* Step over what does not belong here, up to the next parameter. */
             while (i < end && p[i] != ';' && !(list && p[i] == ',')) {
                 const size_t behind = p[i] == '"' ? aw_quoted_end(p, i, end) : 0;
@@ -124,7 +125,7 @@ static size_t scan_params(const uint8_t *p, size_t i, size_t end, int list, aw_a
         const size_t length = i - name;
         last = i;
         if (!length) {
-            aw_flag(s, AW_BAD_ADDR, name);
+            flag(s, AW_BAD_ADDR, name);
             continue;
         }
         if (i < end && is(p[i], C_LWS)) i = skip(p, i, end, C_LWS);
@@ -134,7 +135,7 @@ static size_t scan_params(const uint8_t *p, size_t i, size_t end, int list, aw_a
         if (i < end && p[i] == '"') {
             i = aw_quoted_end(p, i, end);
             if (!i) {
-                aw_flag(s, AW_UNTERMINATED_QUOTE, value);
+                flag(s, AW_UNTERMINATED_QUOTE, value);
                 i = end;
             }
         } else {
@@ -178,12 +179,12 @@ size_t aw_scan_addr(const uint8_t *p, size_t i, size_t end, int list, aw_addr *a
         }
         if (p[i] == '"') {
             const size_t behind = aw_quoted_end(p, i, end);
-            if (!behind) aw_flag(s, AW_UNTERMINATED_QUOTE, i);
-            if (i != from) aw_flag(s, AW_BAD_ADDR, i);
+            if (!behind) flag(s, AW_UNTERMINATED_QUOTE, i);
+            if (i != from) flag(s, AW_BAD_ADDR, i);
             i = behind ? behind : i + 1;
             continue;
         }
-        aw_flag(s, AW_BAD_ADDR, i); /* a comma where only one value may be */
+        flag(s, AW_BAD_ADDR, i); /* a comma where only one value may be */
         i++;
     }
     if (open < end) {
@@ -196,20 +197,20 @@ size_t aw_scan_addr(const uint8_t *p, size_t i, size_t end, int list, aw_addr *a
             uri_end = (size_t)(close - p);
             i = uri_end + 1;
         } else {
-            aw_flag(s, AW_UNTERMINATED_ANGLE, open);
+            flag(s, AW_UNTERMINATED_ANGLE, open);
             for (i = start; i < end && !is(p[i], C_VALUE_END);) i++;
             uri_end = i;
         }
         if (start > uri_end) start = uri_end;
         const size_t trimmed = trim(p, start, uri_end);
-        if (start != open + 1 || trimmed != uri_end) aw_flag(s, AW_BAD_ADDR, open);
+        if (start != open + 1 || trimmed != uri_end) flag(s, AW_BAD_ADDR, open);
         a->uri = span(start, trimmed);
     } else {
         a->uri = span(from, trim(p, from, i));
     }
     aw_scan_uri(p, a->uri.off, (size_t)a->uri.off + a->uri.len, &uri);
     /* A URI with headers must stand in < > (RFC 3261 section 20). */
-    if (uri.bad || (uri.query && open == end)) aw_flag(s, AW_BAD_ADDR, a->uri.off);
+    if (uri.bad || (uri.query && open == end)) flag(s, AW_BAD_ADDR, a->uri.off);
     a->user = uri.user;
     a->host = uri.host;
     a->uri_params = uri.params;
@@ -223,9 +224,9 @@ void aw_scan_addrs(const uint8_t *p, size_t i, size_t end, aw_addr *list, uint16
     for (;;) {
         i = skip(p, i, end, C_LWS);
         if (i == end || p[i] == ',') {
-            aw_flag(s, AW_BAD_ADDR, i); /* nothing between, before or behind commas */
+            flag(s, AW_BAD_ADDR, i); /* nothing between, before or behind commas */
         } else if (*count == limit) {
-            aw_flag(s, AW_CLIPPED, i);
+            flag(s, AW_CLIPPED, i);
             return;
         } else {
             i = aw_scan_addr(p, i, end, 1, &list[*count], s);

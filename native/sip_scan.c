@@ -1,14 +1,5 @@
 /* One pass over a SIP message (RFC 3261 section 7): lines, then the values that matter. */
-#include "scanner.h"
 #include "plain_field.h"
-
-void aw_flag(aw_sip *s, unsigned bit, size_t at) {
-    uint16_t *word = &s->anomalies[bit >> 4];
-    const uint16_t mask = (uint16_t)(1u << (bit & 15));
-    if (*word & mask) return;
-    *word = (uint16_t)(*word | mask);
-    s->anomaly_at[bit] = (uint16_t)at;
-}
 
 static int flagged(const aw_sip *s, unsigned bit) {
     return s->anomalies[bit >> 4] >> (bit & 15) & 1;
@@ -36,13 +27,13 @@ static aw_line line_from(const uint8_t *p, size_t i, size_t len, int folds, aw_s
             line.end = i;
             i += 2;
         } else if (p[i] == '\n') {
-            aw_flag(s, AW_BARE_LF, i);
+            flag(s, AW_BARE_LF, i);
             line.end = i;
             i++;
         } else {
-            if (p[i] == '\r') aw_flag(s, AW_BARE_CR, i);
+            if (p[i] == '\r') flag(s, AW_BARE_CR, i);
             /* Behind a backslash it is a legal quoted-pair (RFC 3261 section 25.1). */
-            if (p[i] == 0 && p[i - !!i] != '\\') aw_flag(s, AW_NUL_BYTE, i);
+            if (p[i] == 0 && p[i - !!i] != '\\') flag(s, AW_NUL_BYTE, i);
             i++;
             continue;
         }
@@ -69,7 +60,7 @@ static inline aw_line line_at(const uint8_t *p, size_t i, size_t len, int folds,
 
 static int is_first(aw_sip *s, const aw_span *kept, size_t at) {
     if (!kept->off) return 1;
-    aw_flag(s, AW_DUPLICATE_SINGLE, at);
+    flag(s, AW_DUPLICATE_SINGLE, at);
     return 0;
 }
 
@@ -81,7 +72,7 @@ static void keep_address(const uint8_t *p, aw_sip *s, aw_addr *kept, size_t name
                          size_t end) {
     if (!is_first(s, &kept->all, name)) return;
     if (i == end) {
-        aw_flag(s, AW_BAD_ADDR, i);
+        flag(s, AW_BAD_ADDR, i);
         kept->all = span(i, end);
         return;
     }
@@ -93,10 +84,10 @@ static uint32_t whole_number(const uint8_t *p, size_t i, size_t end, uint32_t mo
                              aw_sip *s) {
     uint32_t value;
     if (i == end || number(p, i, end, &value) != end) {
-        aw_flag(s, bit, i);
+        flag(s, bit, i);
         return 0;
     }
-    if (value > most) aw_flag(s, bit, i);
+    if (value > most) flag(s, bit, i);
     return value;
 }
 
@@ -110,7 +101,7 @@ static void keep_cseq(const uint8_t *p, aw_sip *s, size_t name, size_t i, size_t
     /* Less than 2**31: RFC 3261 section 8.1.1.5 */
     if (digits_end == i || method == digits_end || method_end == method || method_end != end ||
         value >> 31)
-        aw_flag(s, AW_BAD_CSEQ, i);
+        flag(s, AW_BAD_CSEQ, i);
     s->cseq[0] = (uint16_t)(value >> 16);
     s->cseq[1] = (uint16_t)value;
     if (method_end > method) s->cseq_method = span(method, method_end);
@@ -164,7 +155,7 @@ static void scan_header(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
     if (i < end && p[i] != ':')
         while (i < end && (p[i] == ' ' || p[i] == '\t')) i++;
     if (!length || i == end || p[i] != ':') {
-        aw_flag(s, AW_BAD_HEADER_LINE, name);
+        flag(s, AW_BAD_HEADER_LINE, name);
         return;
     }
     const enum field field = field_of(p + name, length);
@@ -203,17 +194,17 @@ static inline size_t plain_or_any(const uint8_t *p, size_t i, size_t known, size
 
 static void check_whole(const uint8_t *p, aw_sip *s) {
     const size_t at = s->header_end;
-    if (!s->vias) aw_flag(s, AW_MISSING_VIA, at);
-    if (!s->from.all.off) aw_flag(s, AW_MISSING_FROM, at);
-    if (!s->to.all.off) aw_flag(s, AW_MISSING_TO, at);
-    if (!s->call_id.off) aw_flag(s, AW_MISSING_CALL_ID, at);
-    if (!s->cseq_value.off) aw_flag(s, AW_MISSING_CSEQ, at);
+    if (!s->vias) flag(s, AW_MISSING_VIA, at);
+    if (!s->from.all.off) flag(s, AW_MISSING_FROM, at);
+    if (!s->to.all.off) flag(s, AW_MISSING_TO, at);
+    if (!s->call_id.off) flag(s, AW_MISSING_CALL_ID, at);
+    if (!s->cseq_value.off) flag(s, AW_MISSING_CSEQ, at);
     if (s->status) {
         s->method = (uint16_t)aw_method_of(p + s->cseq_method.off, s->cseq_method.len);
     } else if (s->cseq_method.len &&
                (s->cseq_method.len != s->method_name.len ||
                 memcmp(p + s->cseq_method.off, p + s->method_name.off, s->cseq_method.len) != 0)) {
-        aw_flag(s, AW_METHOD_MISMATCH, s->cseq_method.off);
+        flag(s, AW_METHOD_MISMATCH, s->cseq_method.off);
     }
 }
 
@@ -224,11 +215,11 @@ static int scan_body(size_t len, size_t limit, int stream, aw_sip *s) {
     const int known = s->content_length_value.off && !flagged(s, AW_BAD_LENGTH);
     size_t body = have;
     if (known && declared > have) {
-        aw_flag(s, AW_LENGTH_SHORT, s->content_length_value.off);
+        flag(s, AW_LENGTH_SHORT, s->content_length_value.off);
     } else if (stream) {
         body = known ? declared : 0; /* without one there is no body: RFC 3261 section 20.14 */
     } else if (known && declared < have) {
-        aw_flag(s, AW_LENGTH_LONG, s->content_length_value.off);
+        flag(s, AW_LENGTH_LONG, s->content_length_value.off);
     }
     if (body) s->body = span(start, start + body);
     if (stream && known && declared > have)
@@ -265,7 +256,7 @@ int aw_sip_scan(const uint8_t *p, size_t len, int stream, aw_sip *s) {
     if (len > limit && !stream) return AW_TOO_LONG;
     while (i < limit && (p[i] == '\r' || p[i] == '\n')) i++;
     if (i == limit) return stream && i ? AW_PARTIAL : AW_NOT_SIP;
-    if (i) aw_flag(s, AW_LEADING_CRLF, 0);
+    if (i) flag(s, AW_LEADING_CRLF, 0);
     if (!is(p[i], C_TOKEN)) return AW_NOT_SIP;
 
     aw_line line = line_at(p, i, limit, 0, s);
@@ -287,7 +278,7 @@ int aw_sip_scan(const uint8_t *p, size_t len, int stream, aw_sip *s) {
         }
         if (i == limit) {
             if (stream) return len > limit ? AW_TOO_LONG : AW_PARTIAL;
-            aw_flag(s, AW_NO_HEADER_END, i);
+            flag(s, AW_NO_HEADER_END, i);
             break;
         }
         if (p[i] == '\r' && limit - i >= 2 && p[i + 1] == '\n') {
@@ -295,7 +286,7 @@ int aw_sip_scan(const uint8_t *p, size_t len, int stream, aw_sip *s) {
             break;
         }
         if (p[i] == '\n') {
-            aw_flag(s, AW_BARE_LF, i);
+            flag(s, AW_BARE_LF, i);
             i++;
             break;
         }

@@ -1,5 +1,6 @@
 /* Start lines (RFC 3261 section 7): what counts as SIP, however broken, and what it says. */
-#include "scanner.h"
+#include "runs.h"
+#include "scan.h"
 
 int aw_plain_start_line(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
     if (end - i < 12) return AW_LINE_NO;
@@ -85,14 +86,14 @@ static void read_response(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
     uint32_t status;
     while (i < end && !is_blank(p[i])) i++;
     if (i - version != 7 || memcmp(p + version + 4, "2.0", 3) != 0)
-        aw_flag(s, AW_BAD_VERSION, version);
+        flag(s, AW_BAD_VERSION, version);
     const size_t blank = i;
     while (i < end && is_blank(p[i])) i++;
-    if (i != blank + 1 || p[blank] != ' ') aw_flag(s, AW_BAD_START_LINE, blank);
+    if (i != blank + 1 || p[blank] != ' ') flag(s, AW_BAD_START_LINE, blank);
     const size_t code = i;
     i = number(p, code, end, &status);
     if (i - code != 3 || status < 100 || status > 699 || (i < end && !is_blank(p[i]))) {
-        aw_flag(s, AW_BAD_STATUS, code);
+        flag(s, AW_BAD_STATUS, code);
         while (i < end && !is_blank(p[i])) i++;
     }
     /* 0 would say "a request". */
@@ -100,7 +101,7 @@ static void read_response(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
     if (i < end)
         s->reason = span(i + 1, end);
     else
-        aw_flag(s, AW_BAD_START_LINE, i); /* the blank is there even when the phrase is empty */
+        flag(s, AW_BAD_START_LINE, i); /* the blank is there even when the phrase is empty */
 }
 
 static void read_request(const uint8_t *p, size_t method, size_t method_end, size_t version,
@@ -113,21 +114,21 @@ static void read_request(const uint8_t *p, size_t method, size_t method_end, siz
     while (uri_end > i && is_blank(p[uri_end - 1])) uri_end--;
     if (i != method_end + 1 || uri_end + 1 != version || p[method_end] != ' ' ||
         p[version - 1] != ' ')
-        aw_flag(s, AW_BAD_START_LINE, method_end);
+        flag(s, AW_BAD_START_LINE, method_end);
     s->request_uri = span(i, uri_end);
     if (end - version != 7 || memcmp(p + version + 4, "2.0", 3) != 0) {
         size_t v = version;
         while (v < end && !is_blank(p[v])) v++;
         if (v - version != 7 || memcmp(p + version + 4, "2.0", 3) != 0)
-            aw_flag(s, AW_BAD_VERSION, version);
-        if (v < end) aw_flag(s, AW_BAD_START_LINE, v);
+            flag(s, AW_BAD_VERSION, version);
+        if (v < end) flag(s, AW_BAD_START_LINE, v);
     }
     const uint8_t *blank = memchr(p + i, ' ', uri_end - i);
     if (!blank) blank = memchr(p + i, '\t', uri_end - i);
-    if (blank) aw_flag(s, AW_BAD_START_LINE, (size_t)(blank - p));
+    if (blank) flag(s, AW_BAD_START_LINE, (size_t)(blank - p));
     aw_scan_uri(p, i, uri_end, &uri);
     /* No headers in a Request-URI: RFC 3261 section 19.1.1 */
-    if (uri.bad || uri.query) aw_flag(s, AW_BAD_START_LINE, i);
+    if (uri.bad || uri.query) flag(s, AW_BAD_START_LINE, i);
     s->request_user = uri.user;
     s->request_host = uri.host;
     s->request_port = uri.port;

@@ -1,5 +1,6 @@
 /* Via (RFC 3261 section 20.42, rport: RFC 3581). */
-#include "scanner.h"
+#include "runs.h"
+#include "scan.h"
 
 /* LWS "/" LWS behind a protocol name or version; 0 when it is not there. */
 static size_t slash(const uint8_t *p, size_t i, size_t end) {
@@ -16,11 +17,11 @@ static size_t scan_protocol(const uint8_t *p, size_t i, size_t end, aw_via *v, a
         const size_t name = i;
         i = skip(p, i, end, C_TOKEN);
         if (i - name != 3 || fold16(p + name) != word16("si") || (p[name + 2] | 0x20) != 'p')
-            aw_flag(s, AW_BAD_VIA, name);
+            flag(s, AW_BAD_VIA, name);
         if (!(i = slash(p, i, end))) return 0;
         const size_t version = i;
         i = skip(p, i, end, C_TOKEN);
-        if (i - version != 3 || memcmp(p + version, "2.0", 3) != 0) aw_flag(s, AW_BAD_VIA, version);
+        if (i - version != 3 || memcmp(p + version, "2.0", 3) != 0) flag(s, AW_BAD_VIA, version);
         if (!(i = slash(p, i, end))) return 0;
     }
     const size_t transport = i;
@@ -49,7 +50,7 @@ static size_t scan_sent_by(const uint8_t *p, size_t i, size_t end, aw_via *v, aw
         const size_t digits = skip(p, colon + 1, end, C_LWS);
         i = number(p, digits, end, &port);
         if (i == digits || port == 0 || port > 65535)
-            aw_flag(s, AW_BAD_VIA, colon);
+            flag(s, AW_BAD_VIA, colon);
         else
             v->port = (uint16_t)port;
     }
@@ -71,7 +72,7 @@ static void keep_param(const uint8_t *p, size_t name, size_t length, aw_span val
             const size_t end = (size_t)value.off + value.len;
             if (value.len == 0 || number(p, value.off, end, &port) != end || port == 0 ||
                 port > 65535)
-                aw_flag(s, AW_BAD_VIA, value.off);
+                flag(s, AW_BAD_VIA, value.off);
             else
                 v->rport_value = (uint16_t)port;
         } else if (fold32(n) == word32("madd") && (n[4] | 0x20) == 'r' && !v->maddr.off) {
@@ -88,7 +89,7 @@ static size_t scan_params(const uint8_t *p, size_t i, size_t end, aw_via *v, aw_
         if (i < end && p[i] != ';') i = skip(p, i, end, C_LWS);
         if (i == end || p[i] == ',') return i;
         if (p[i] != ';') {
-            aw_flag(s, AW_BAD_VIA, i);
+            flag(s, AW_BAD_VIA, i);
             while (i < end && p[i] != ';' && p[i] != ',') {
                 const size_t behind = p[i] == '"' ? aw_quoted_end(p, i, end) : 0;
                 i = behind ? behind : i + 1;
@@ -101,7 +102,7 @@ static size_t scan_params(const uint8_t *p, size_t i, size_t end, aw_via *v, aw_
         i = skip_run(p, i, end, C_TOKEN);
         const size_t length = i - name;
         if (!length) {
-            aw_flag(s, AW_BAD_VIA, name);
+            flag(s, AW_BAD_VIA, name);
             continue;
         }
         if (i < end && is(p[i], C_LWS)) i = skip(p, i, end, C_LWS);
@@ -111,7 +112,7 @@ static size_t scan_params(const uint8_t *p, size_t i, size_t end, aw_via *v, aw_
             if (i < end && p[i] == '"') {
                 i = aw_quoted_end(p, i, end);
                 if (!i) {
-                    aw_flag(s, AW_UNTERMINATED_QUOTE, from);
+                    flag(s, AW_UNTERMINATED_QUOTE, from);
                     i = end;
                 }
             } else {
@@ -134,7 +135,7 @@ static size_t scan_via(const uint8_t *p, size_t i, size_t end, aw_via *v, aw_sip
     if (i) {
         i = scan_params(p, i, end, v, s);
     } else {
-        aw_flag(s, AW_BAD_VIA, from);
+        flag(s, AW_BAD_VIA, from);
         i = aw_next_comma(p, from, end);
     }
     v->all = span(from, trim(p, from, i));
@@ -145,9 +146,9 @@ void aw_scan_vias(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
     for (;;) {
         i = skip(p, i, end, C_LWS);
         if (i == end || p[i] == ',') {
-            aw_flag(s, AW_BAD_VIA, i);
+            flag(s, AW_BAD_VIA, i);
         } else if (s->vias == AW_VIAS) {
-            aw_flag(s, AW_CLIPPED, i);
+            flag(s, AW_CLIPPED, i);
             return;
         } else {
             i = scan_via(p, i, end, &s->via[s->vias], s);

@@ -1,5 +1,5 @@
 /* Which variant of the scanner this is. */
-#include "scanner.h"
+#include "runs.h"
 
 const char *aw_variant(void) {
 #ifdef AW_VECTOR

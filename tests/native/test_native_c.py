@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,40 @@ def test_the_native_code_links_nothing_but_memory_helpers(tmp_path: Path) -> Non
     writable = {f[2] for f in fields if len(f) == 3 and f[1] in "bBdDC"}
     assert missing - {"_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail"} <= allowed
     assert not writable
+
+
+def test_files_include_and_call_one_another_one_way(tmp_path: Path) -> None:
+    sources = sorted(NATIVE.glob("*.[ch]"))
+    included = {
+        path.name: set(re.findall(r'^#include "(.*)"', path.read_text(), re.M)) for path in sources
+    }
+    TopologicalSorter(included).prepare()  # CycleError names the circle
+    if shutil.which("nm") is None or shutil.which("gcc") is None:
+        assert not IN_CI, "gcc or nm is not installed"
+        pytest.skip("gcc or nm is not installed")
+    defined, used = dict[str, str](), dict[str, set[str]]()
+    for source in NATIVE.glob("*.c"):
+        made = str(tmp_path / f"{source.stem}.o")
+        command = ["gcc", "-std=c11", "-D_GNU_SOURCE", "-O1", "-c", "-o", made, str(source)]
+        subprocess.run(command, check=True)
+        symbols = subprocess.run(["nm", made], check=True, capture_output=True, text=True).stdout
+        defined |= dict.fromkeys(re.findall(r"[TR] (aw_\w+)", symbols), source.name)
+        used[source.name] = set(re.findall(r"U (aw_\w+)", symbols))
+    called = {name: {defined[symbol] for symbol in symbols} for name, symbols in used.items()}
+    TopologicalSorter(called).prepare()
+
+
+def test_every_header_says_what_it_needs(tmp_path: Path) -> None:
+    if shutil.which("gcc") is None:
+        assert not IN_CI, "gcc is not installed"
+        pytest.skip("gcc is not installed")
+    for header in NATIVE.glob("*.h"):
+        if header.name == "algwatch_native.h":  # declarations only: it is native.h that includes
+            continue
+        alone = tmp_path / f"{header.stem}.c"
+        alone.write_text(f'#include "{header.name}"\n')
+        command = ["gcc", "-std=c11", "-Werror", f"-I{NATIVE}", "-fsyntax-only", str(alone)]
+        subprocess.run(command, check=True)
 
 
 CALLS = ("socket", "close", "ioctl", "setsockopt", "getsockopt", "getsockname", "bind", "mmap",

@@ -2,7 +2,6 @@
  * other: aw_sip_scan becomes portable_sip_scan. */
 #define aw_class portable_class
 #define aw_plain portable_plain
-#define aw_flag portable_flag
 #define aw_quoted_end portable_quoted_end
 #define aw_next_comma portable_next_comma
 #define aw_scan_uri portable_scan_uri

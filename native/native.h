@@ -1,0 +1,9 @@
+/* The declarations of algwatch_native.h, which has no guard, with what they need. */
+#ifndef AW_NATIVE_H
+#define AW_NATIVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "algwatch_native.h"
+
+#endif
