@@ -11,6 +11,7 @@ import re
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from ipaddress import ip_address
+from typing import Any
 
 from algwatch.base.native import layout
 from algwatch.base.native.rows import Counts, Scanner
@@ -340,7 +341,7 @@ class Incoming:
     def _tag(self) -> str:
         return f"p-{token(self.call_id)}"
 
-    def _ids(self) -> dict[str, str]:
+    def _ids(self) -> dict[str, Any]:
         return {
             "caller": f"<sip:200@example.net>;tag=c-{token(self.call_id)}",
             "callee": f"<sip:100@example.net>;tag={self._tag}",

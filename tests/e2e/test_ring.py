@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from algwatch.base.native import layout
@@ -136,7 +137,7 @@ def wire(_allowed: None) -> Iterator[Wire]:
 class Seen:
     """What a tap told, copied out of the ring."""
 
-    def __init__(self, row: tuple[int, ...], ends: tuple[bytes | int, ...], payload: bytes) -> None:
+    def __init__(self, row: tuple[int, ...], ends: tuple[Any, ...], payload: bytes) -> None:
         self.at, self.bits, self.kind, self.tap = row[0], row[12], row[13], row[16]
         self.src, self.dst, self.sport, self.dport, self.point = *ends[:2], *ends[4:7]
         self.payload = payload

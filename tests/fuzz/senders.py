@@ -17,7 +17,12 @@ HEAD = (
     b"Content-Length: %d\r\n\r\n"
 )
 SIPFRAG = b"SIP/2.0 200 OK\r\nCall-ID: 1\r\nContent-Length: 0\r\n\r\n"
-BODIES = (b"", b"\r\n \r\n\r\n", SIPFRAG * 3, b"SIP/2.0/UDP h\r\nINVITE sip:b SIP/2.0\r\n\r\n")
+BODIES: tuple[bytes, ...] = (
+    b"",
+    b"\r\n \r\n\r\n",
+    SIPFRAG * 3,
+    b"SIP/2.0/UDP h\r\nINVITE sip:b SIP/2.0\r\n\r\n",
+)
 # A body whose end may look like the beginning of a message, but for a start line. Without a line
 # end: a piece with a whole line that is none is taken for a message where nothing came before. And
 # alone: one that comes in a segment with the next one takes along what follows that.

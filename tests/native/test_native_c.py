@@ -163,9 +163,9 @@ def records() -> Iterator[bytes]:
     for capture in all_captures().values():
         for frame in capture.frames:
             yield struct.pack("<BI", LINKS[capture.linktype], len(frame)) + frame
-    for kind, target in ((b"d", "sip"), (b"s", "sip"), (b"b", "sdp")):
+    for letter, target in ((b"d", "sip"), (b"s", "sip"), (b"b", "sdp")):
         for data in committed(target):
-            yield kind + struct.pack("<I", len(data)) + data
+            yield letter + struct.pack("<I", len(data)) + data
     for data in committed("frame"):
         chosen = data[0] % (len(LINKS) + 1)  # links.h: the last one is unknown
         if chosen < len(LINKS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from algwatch.report.render.differ import SHOWN, changed_part, differing_lines
@@ -22,7 +23,7 @@ def out(at: float, ip_id: int, payload: bytes, left: bytes | None = None) -> lis
 
 
 def two_sided(tmp_path: Path, pairs: list[list[Datagram]], more_lan: list[Datagram] = [],  # noqa: B006
-              more_wan: list[Datagram] = []) -> dict[str, list[Path]]:  # noqa: B006 # fmt: skip
+              more_wan: list[Datagram] = []) -> dict[str, Any]:  # noqa: B006 # fmt: skip
     lan = sorted([p[0] for p in pairs] + more_lan)
     wan = sorted([p[1] for p in pairs] + more_wan)
     return {
@@ -35,7 +36,7 @@ def lines_with(text: str, word: str) -> list[str]:
     return [line for line in text.splitlines() if word in line]
 
 
-def recorded(name: str) -> dict[str, list[Path]]:
+def recorded(name: str) -> dict[str, Any]:
     return {"lan": [LAB / name / "lan.pcap"], "wan": [LAB / name / "wan.pcap"]}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import algwatch.pipeline
 import pytest
@@ -393,7 +394,8 @@ def test_the_daemon_tells_before_anybody_concludes_from_it(
     call.invite(2)
     for after in (0.0, 0.5, 1.5):
         call.ok(4 + after)
-    call.ack(5.8, **{("lan", "wan")[tap]: False})
+    missing: dict[str, Any] = {("lan", "wan")[tap]: False}
+    call.ack(5.8, **missing)
     call.bye(20)
 
     def places(drops: dict[int, int]) -> set[str]:

@@ -194,7 +194,7 @@ def test_sides_may_be_repeated_for_several_interfaces(tmp_path: Path) -> None:
 
 
 def test_the_same_file_gives_the_same_bytes_twice(benign: tuple[Path, Path]) -> None:
-    words = ["analyze", "--json", "--lan", benign[0], "--wan", benign[1]]
+    words: list[str | Path] = ["analyze", "--json", "--lan", benign[0], "--wan", benign[1]]
     assert algwatch(*words) == algwatch(*words)
 
 
@@ -323,8 +323,8 @@ def test_a_capture_far_in_the_future_or_at_the_epoch_is_read_alike() -> None:
     lan, wan = forced().sorted()
     _, usual = analyzed(lan, wan)
     for shift in (-START * 10**9, (2**32 - START - 1000) * 10**9):
-        moved = [[(at + shift, data) for at, data in side] for side in (lan, wan)]
-        _, other = analyzed(*moved)
+        one, two = ([(at + shift, data) for at, data in side] for side in (lan, wan))
+        _, other = analyzed(one, two)
         assert [r.rule for r in other if isinstance(r, Finding)] == [
             r.rule for r in usual if isinstance(r, Finding)
         ]

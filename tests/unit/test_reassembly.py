@@ -6,6 +6,7 @@ import itertools
 import random
 import struct
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from algwatch.base.native import layout
@@ -295,7 +296,7 @@ def test_sip_inside_a_websocket_is_no_message_of_ours_in_either_direction() -> N
     request = upgrade()
     line = Line().send(ipv4(tcp(request, sport=40000, seq=1), TCP))
     line.send(ipv4(tcp(invite("ws1"), sport=40000, seq=1 + len(request)), TCP, ttl=64))
-    back = {"src": "192.0.2.9", "dst": "192.168.1.10", "ttl": 51}
+    back: dict[str, Any] = {"src": "192.0.2.9", "dst": "192.168.1.10", "ttl": 51}
     line.send(ipv4(tcp(invite("ws2"), sport=5060, dport=40000, seq=9), TCP, **back))
     assert line.whole == []
     assert line.reassembler.websockets == 1

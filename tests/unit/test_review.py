@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from algwatch.advise.advice import Advice
@@ -156,7 +158,8 @@ def again(house: House, call: Incoming, at: float, status: int, by_phone: bool,
     if by_phone:
         ids = {"caller": ids["callee"], "callee": ids["caller"]}
     uri, via = f"sip:200@{house.provider}", f"{house.phone}:5060"
-    send, reply = house.out, house.into
+    send: Callable[..., bytes] = house.out
+    reply: Callable[..., bytes] = house.into
     if not by_phone:
         uri, via, send, reply = f"sip:100@{house.public}", f"{house.provider}:5060", reply, send
     made = request("INVITE", uri, via=via, branch="z9hG4bKagain", call_id=call.call_id, cseq=2,
@@ -323,7 +326,7 @@ def test_a_2xx_that_goes_to_the_phone_next_to_it_is_not_an_ack_that_the_phone_fo
     assert "the phone never sent an ACK" not in lost.summary
 
 
-def stopped(contact: str, **how: object) -> Finding:
+def stopped(contact: str, **how: Any) -> Finding:
     """A call to the phone whose ACK arrives and is not let in."""
     house = House()
     register(house, 0)

@@ -6,6 +6,7 @@ import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from algwatch import pipeline
@@ -21,7 +22,7 @@ PHONE, PROVIDER = ("192.168.1.10", 5060), ("198.51.100.7", 5060)
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def recorded(name: str) -> dict[str, list[Path]]:
+def recorded(name: str) -> dict[str, Any]:
     return {"lan": [LAB / name / "lan.pcap"], "wan": [LAB / name / "wan.pcap"]}
 
 
@@ -182,7 +183,7 @@ def test_nothing_from_the_wire_can_command_the_terminal(tmp_path: Path, encoding
     )
     answer = message(f"SIP/2.0 486 Busy{HOSTILE}", f"id{HOSTILE}", to_tag="t")
     router = ("203.0.113.2", 5060)
-    files = {
+    files: dict[str, Any] = {
         "lan": [write_capture(tmp_path / "l", [(0.0, PHONE, PROVIDER, 64, 1, lan),
                                                (1.0, PROVIDER, PHONE, 59, 2, answer)])],
         "wan": [write_capture(tmp_path / "w", [(0.0001, router, PROVIDER, 63, 1, wan),
