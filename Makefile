@@ -3,9 +3,10 @@ VENV := .venv/bin
 PY := $(VENV)/python
 export PATH := $(CURDIR)/$(VENV):$(PATH):/usr/sbin:/sbin
 CHECKED := agent tests setup.py native/build_cffi.py
+C_FILES := $(wildcard native/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test lint golden golden-update bench fuzz lab cross package docs clean
+.PHONY: help setup build run test lint format golden golden-update bench fuzz lab cross package docs clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -22,12 +23,18 @@ run: setup  ## watch a call die of the kernel's SIP ALG, and the agent prove it
 test: setup lint  ## everything: lint, then all tests, the lab included
 	@$(PY) -m pytest -q
 
-lint: setup  ## ruff (check, format), mypy strict, import layers
+lint: setup  ## ruff (check, format), clang-format, mypy (package strict, tests), import layers
 	@ruff check -q $(CHECKED)
-	@ruff format -q --check $(CHECKED) || { echo 'lint: type .venv/bin/ruff format'; exit 1; }
+	@ruff format -q --check $(CHECKED) || { echo 'lint: type make format'; exit 1; }
+	@clang-format --dry-run -Werror $(C_FILES) || { echo 'lint: type make format'; exit 1; }
 	@mypy --no-error-summary
+	@mypy --no-error-summary --config-file tests/mypy.ini
 	@PYTHONPATH=agent lint-imports --no-cache >.lint-imports.log || { cat .lint-imports.log; exit 1; }
 	@rm -f .lint-imports.log
+
+format: setup  ## bring Python and C into the form that lint wants
+	@ruff format -q $(CHECKED)
+	@clang-format -i $(C_FILES)
 
 golden: setup  ## only the golden captures: each verdict as recorded and as the truth demands
 	@$(PY) -m pytest -q tests/golden

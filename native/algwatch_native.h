@@ -8,6 +8,7 @@
  * What is malformed is an anomaly bit, never an error: to a diagnostician it is evidence.
  */
 
+/* clang-format off */
 enum aw_error { /* append-only */
     AW_NOT_SIP = -1,  /* does not begin like SIP (after leading CRLF, RFC 3261 section 7.5) */
     AW_PARTIAL = -2,  /* begins like SIP, but the end of the header section is not in the buffer */
@@ -150,7 +151,7 @@ enum aw_linktype { /* LINKTYPE_ / DLT_ values of libpcap that are read */
 };
 
 enum aw_frame_bits {
-    AW_FRAME_FRAGMENT = 1,   /* an IP fragment: payload is what it carries, ports only in the first */
+    AW_FRAME_FRAGMENT = 1,   /* an IP fragment: payload is what it carries; ports: of the first */
     AW_FRAME_TRUNCATED = 2,  /* the innermost length field says more than was captured */
     AW_FRAME_OUTGOING = 4,   /* SLL/SLL2/ring packet type 4 */
     AW_FRAME_VLAN = 8, AW_FRAME_PPPOE = 16, AW_FRAME_BAD = 32, AW_FRAME_TUNNEL = 64
@@ -166,8 +167,8 @@ typedef struct {
     uint8_t version, proto, ttl, bits, tcp_flags, reserved[3];
 } aw_frame;
 
-/* Returns 1 for UDP or TCP, or a fragment of what may hold either (of a tunnel as well: proto 4, 41,
- * 47; IPv6 extension headers), 0 for anything else, never fails. */
+/* Returns 1 for UDP or TCP, or a fragment of what may hold either (of a tunnel as well: proto 4,
+ * 41, 47; IPv6 extension headers), 0 for anything else, never fails. */
 int aw_frame_parse(const uint8_t *p, size_t caplen, uint32_t linktype, aw_frame *out);
 
 /* ---- rows: what crosses the border, one for each message ---- */
@@ -177,8 +178,8 @@ enum aw_kind {
     AW_KIND_ICMP = 5,     /* ICMP error that quotes a flow on a SIP port */
     AW_KIND_FRAGMENT = 6, /* for capture/reassembly.py */
     AW_KIND_SEGMENT = 7,  /* TCP bytes of a SIP flow that are not whole messages */
-    AW_KIND_CUT = 8       /* the captured part of a SIP message: evidence of nothing but its time and
-                             flow. What whole lines of it say is in the row, 0 what they do not */
+    AW_KIND_CUT = 8       /* the captured part of a SIP message: evidence of its time and flow, no
+                             more. What its whole lines do not say is 0 */
 };
 
 enum aw_row_bits {
@@ -190,7 +191,7 @@ enum aw_row_bits {
 /* struct.Struct("=QQQQIIIIIHHHHBBBB"), 64 bytes */
 typedef struct {
     uint64_t at;       /* ns since 1970 */
-    uint64_t txn;      /* keyed hash of branch, sent-by host and port, method (ACK counts as INVITE);
+    uint64_t txn;      /* keyed hash of branch, sent-by host and port, method (of ACK: INVITE);
                           without the magic cookie: of Call-ID, From tag, CSeq, topmost Via
                           (RFC 3261 section 17.2.3) */
     uint64_t call;     /* keyed hash of Call-ID */
@@ -208,7 +209,7 @@ typedef struct {
     uint8_t src[16], dst[16];  /* as in aw_frame */
     uint32_t frame, caplen;    /* the captured frame: offset in the buffer, length */
     uint16_t sport, dport;
-    uint16_t point;            /* capture point: of a file the interface index (low 16 bits), or VLAN
+    uint16_t point;            /* capture point: of a file the interface index (low 16 bits) or VLAN
                                   id; of the ring the index (low 15), or 0x8000 and the VLAN id */
     uint8_t proto, version;
 } aw_ends;
@@ -219,7 +220,7 @@ typedef struct {
     uint64_t cut;                  /* rows of AW_KIND_CUT */
 } aw_counts;
 
-enum aw_batch_limits { AW_ROWS_A_PACKET = 32 }; /* room that must be left before a packet is taken */
+enum aw_batch_limits { AW_ROWS_A_PACKET = 32 }; /* so many must be free to take a packet */
 
 /* How the packets of one tap are read. */
 typedef struct {
@@ -294,8 +295,9 @@ int aw_ring_open(aw_ring *ring, const char *ifname, uint32_t block_size, uint32_
 
 /* Scan what is ready, in place. A frame with a row is copied to frames, size bytes (at least
  * block_size), and its rows count from there; a block goes back to the kernel when all of it was
- * scanned. Stops when frames or rows are full, goes on there next time. Returns out->count (>= 0; 0:
+ * scanned. Stops when frames or rows are full, goes on there next time. Returns out->count (0:
  * nothing of what was ready gave a row), AW_AGAIN, AW_GONE or AW_FAILED. */
 int aw_ring_read(aw_ring *ring, const aw_tap *tap, uint8_t *frames, uint32_t size, aw_output *out);
 int aw_ring_stats(aw_ring *ring); /* adds to drops and freezes; 0 or AW_FAILED */
 void aw_ring_close(aw_ring *ring);
+/* clang-format on */

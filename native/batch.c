@@ -116,8 +116,9 @@ static void add_hashes(const packet *k, const uint8_t *p, const aw_sip *s, aw_ro
     const uint64_t branch = hash_span(k, p, via->branch);
     const uint64_t from_tag = hash_span(k, p, s->from.tag);
     const uint64_t to_tag = hash_span(k, p, s->to.tag);
-    const uint64_t host = via->host.len ? aw_hash_folded(k->tap->key, p + via->host.off, via->host.len)
-                                        : 0;
+    const uint64_t host = via->host.len
+                              ? aw_hash_folded(k->tap->key, p + via->host.off, via->host.len)
+                              : 0;
     uint64_t method = s->method;
     if (method == AW_OTHER_METHOD) {
         const aw_span name = s->status ? s->cseq_method : s->method_name;
@@ -168,7 +169,7 @@ static aw_row *add_message(packet *k, uint8_t kind, const aw_sip *s, size_t at, 
 static void add_sip(packet *k, const aw_sip *s, size_t at, size_t length) {
     aw_row *row = add_message(k, AW_KIND_SIP, s, at, length);
     const uint32_t clipped = (uint32_t)1 << AW_CLIPPED;
-    /* A stream may have CRLFs between messages (RFC 3261 section 7.5): keep-alives are no defect. */
+    /* A stream may have CRLFs between messages (RFC 3261 section 7.5): keep-alives, no defect. */
     const uint32_t allowed = row->bits & AW_ROW_TCP ? clipped | (uint32_t)1 << AW_LEADING_CRLF
                                                     : clipped;
     unsigned bits = row->bits & ~(unsigned)AW_ROW_TRUNCATED; /* the cut is behind this message */
@@ -361,8 +362,7 @@ static int from_icmp(packet *k) {
     aw_frame quoted;
     /* Later fragments of it have no ICMP header. */
     if (f->bits & AW_FRAME_FRAGMENT || f->length < 8 || !is_icmp_error(f, p[0])) return 0;
-    if (!aw_frame_parse_ip(k->p, f->payload + 8, (size_t)f->payload + f->length,
-                           &quoted) ||
+    if (!aw_frame_parse_ip(k->p, f->payload + 8, (size_t)f->payload + f->length, &quoted) ||
         !is_watched(k->tap, &quoted))
         return 0;
     aw_row *row = add_row(k, &quoted, AW_KIND_ICMP, f->payload, f->length);

@@ -1,12 +1,12 @@
-/* Header fields (RFC 3261 section 7.3.1, compact forms: section 7.3.3): their names, and how each is
- * found. The one list below is all that a new one needs here: docs/native.md. */
+/* Header fields (RFC 3261 section 7.3.1, compact forms: section 7.3.3): their names, and how each
+ * is found. The one list below is all that a new one needs here: docs/native.md. */
 #ifndef AW_FIELD_H
 #define AW_FIELD_H
 
 #include "chars.h"
 
-/* The place of a name in the table of names, by its first three letters (a ':' where it has two). Of
- * the low five bits alone, so that case makes no difference. */
+/* The place of a name in the table of names, by its first three letters (a ':' where it has two).
+ * Only the low five bits count, so case makes no difference. */
 #define SLOT(a, b, c) (((a) + 8 * (b) + 4 * (c)) & 31)
 enum { SLOTS = 32, NEXT = SLOTS };
 

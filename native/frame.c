@@ -12,7 +12,9 @@ enum {
 };
 
 /* What comes next in the frame. */
-enum layer { L_STOP, L_ETHERNET, L_TYPE, L_PPP, L_PPPOE, L_IP, L_IPV4, L_IPV6, L_GRE, L_UDP, L_TCP };
+enum layer {
+    L_STOP, L_ETHERNET, L_TYPE, L_PPP, L_PPPOE, L_IP, L_IPV4, L_IPV6, L_GRE, L_UDP, L_TCP
+};
 /* clang-format on */
 
 typedef struct {
@@ -202,7 +204,7 @@ static int may_carry(uint32_t version, uint32_t protocol) {
     }
 }
 
-/* Behind the IP header of a fragment: only the first one of UDP or TCP is read on, for its ports. */
+/* Behind the IP header of a fragment: the first one of UDP or TCP is read on, for its ports. */
 static enum layer of_fragment(int first, enum layer next) {
     return first && (next == L_UDP || next == L_TCP) ? next : L_STOP;
 }
@@ -383,8 +385,7 @@ static int follow(cursor *c, enum layer next) {
         case L_GRE: next = gre(c); break;
         case L_UDP: udp(c); return 1;
         case L_TCP: tcp(c); return 1;
-        case L_STOP:
-            return c->f->bits & AW_FRAME_FRAGMENT && may_carry(c->f->version, c->f->proto);
+        case L_STOP: return c->f->bits & AW_FRAME_FRAGMENT && may_carry(c->f->version, c->f->proto);
         }
     }
     mark(c->f, AW_FRAME_BAD);

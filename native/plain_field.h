@@ -110,8 +110,8 @@ static inline size_t value_of(const uint8_t *p, size_t i, enum field field, int 
     return i;
 }
 
-/* The header field at i. p[known - 2] is a line feed, somewhere behind i, and 16 bytes are there, or
- * the second is a ':'. F_OTHER: nothing was read. */
+/* The header field at i. p[known - 2] is a line feed, somewhere behind i, and 16 bytes are there,
+ * or the second is a ':'. F_OTHER: nothing was read. */
 static inline place plain_field(const uint8_t *p, size_t i, size_t known, aw_sip *s) {
     const int compact = p[i + 1] == ':';
     place at = {compact ? compact_field(p[i]) : likely_field(p[i], p[i + 1], p[i + 2]), 0, 0, 0};
@@ -125,7 +125,7 @@ static inline place plain_field(const uint8_t *p, size_t i, size_t known, aw_sip
 #define PLAIN_CSEQ()         plain_cseq(p, at.value, known, s)
 #define PLAIN_LENGTH()       plain_content_length(p, at.value, known, s)
 #define PLAIN_FORWARDS()     plain_max_forwards(p, at.value, known, s)
-#define IS(id) (at.field = F_##id, at.value = value_of(p, i, F_##id, compact))
+#define IS(id)               (at.field = F_##id, at.value = value_of(p, i, F_##id, compact))
 #define READ(id, name, form, slot, kind)                                                           \
     case F_##id:                                                                                   \
         if (!IS(id)) goto other;                                                                   \

@@ -66,12 +66,10 @@ static inline uint32_t v_stops(const uint8_t *p, unsigned stops) {
         return v_bits(v_or(v_or(v_upto(x, '"'), v_range(x, ':', '@')),
                            v_or(v_is(x, ','), v_range(x, '[', ']'))));
     case P_URI:
-        return v_bits(
-            v_or(_mm_andnot_si128(v_is(x, '='), v_range(x, ';', '@')), v_upto(x, '"')));
+        return v_bits(v_or(_mm_andnot_si128(v_is(x, '='), v_range(x, ';', '@')), v_upto(x, '"')));
     case P_VALUE: return v_bits(v_or(v_upto(x, ','), v_is(x, ';')));
     case P_WORD: return v_bits(v_upto(x, ' '));
-    default: /* P_QUOTED */
-        return v_bits(v_or(v_upto(x, 0x1f), v_or(v_is(x, '"'), v_is(x, '\\'))));
+    default: /* P_QUOTED */ return v_bits(v_or(v_upto(x, 0x1f), v_or(v_is(x, '"'), v_is(x, '\\'))));
     }
 }
 
@@ -215,8 +213,8 @@ static inline size_t plain_number(const uint8_t *p, size_t i, size_t limit, uint
         uint64_t x;
         memcpy(&x, p + i, 8);
         x ^= UINT64_C(0x3030303030303030);
-        const uint64_t others =
-            ((x + UINT64_C(0x7676767676767676)) | x) & UINT64_C(0x8080808080808080);
+        const uint64_t others = ((x + UINT64_C(0x7676767676767676)) | x) &
+                                UINT64_C(0x8080808080808080);
         if (others) {
             const unsigned bits = (unsigned)__builtin_ctzll(others) & 0x38;
             if (!bits) return 0;

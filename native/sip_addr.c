@@ -237,7 +237,6 @@ void aw_scan_addrs(const uint8_t *p, size_t i, size_t end, aw_addr *list, uint16
     }
 }
 
-
 /* ---- the plain way ---- */
 
 /* URI parameters behind the ';' at i. Returns the index of what stopped them. */

@@ -130,15 +130,14 @@ static void keep_number(const uint8_t *p, aw_sip *s, aw_span *kept, size_t name,
 }
 
 static void keep(const uint8_t *p, enum field field, size_t name, size_t i, size_t end, aw_sip *s) {
-#define KEEP_VIAS()          aw_scan_vias(p, i, end, s)
-#define KEEP_ADDRESS(member) keep_address(p, s, &s->member, name, i, end)
-#define KEEP_ADDRESSES(list, count, most)                                                          \
-    aw_scan_addrs(p, i, end, s->list, &s->count, most, s)
-#define KEEP_TEXT(member)   keep_single(s, &s->member, name, i, end)
-#define KEEP_NUMBER(member) keep_number(p, s, &s->member, name, i, end)
-#define KEEP_CSEQ()         keep_cseq(p, s, name, i, end)
-#define KEEP_LENGTH()       keep_content_length(p, s, name, i, end)
-#define KEEP_FORWARDS()     keep_max_forwards(p, s, name, i, end)
+#define KEEP_VIAS()                       aw_scan_vias(p, i, end, s)
+#define KEEP_ADDRESS(member)              keep_address(p, s, &s->member, name, i, end)
+#define KEEP_ADDRESSES(list, count, most) aw_scan_addrs(p, i, end, s->list, &s->count, most, s)
+#define KEEP_TEXT(member)                 keep_single(s, &s->member, name, i, end)
+#define KEEP_NUMBER(member)               keep_number(p, s, &s->member, name, i, end)
+#define KEEP_CSEQ()                       keep_cseq(p, s, name, i, end)
+#define KEEP_LENGTH()                     keep_content_length(p, s, name, i, end)
+#define KEEP_FORWARDS()                   keep_max_forwards(p, s, name, i, end)
 #define KEEP(id, text, compact, slot, kind)                                                        \
     case F_##id: KEEP_##kind; break;
     switch (field) {

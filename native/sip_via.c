@@ -159,7 +159,6 @@ void aw_scan_vias(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
     }
 }
 
-
 /* ---- the plain way ---- */
 
 size_t aw_plain_via(const uint8_t *p, size_t i, size_t known, aw_via *v) {

@@ -20,8 +20,7 @@ int main(int argc, char **argv) {
     }
     if (wait4(child, &status, 0, &usage) != child) return 2;
     dprintf(3, "%ld.%06ld %ld.%06ld %ld %d\n", (long)usage.ru_utime.tv_sec,
-            (long)usage.ru_utime.tv_usec, (long)usage.ru_stime.tv_sec,
-            (long)usage.ru_stime.tv_usec, usage.ru_maxrss,
-            WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+            (long)usage.ru_utime.tv_usec, (long)usage.ru_stime.tv_sec, (long)usage.ru_stime.tv_usec,
+            usage.ru_maxrss, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
     return 0;
 }

@@ -16,7 +16,7 @@
 int ref_aw_frame_parse(const uint8_t *p, size_t caplen, uint32_t linktype, aw_frame *out);
 #endif
 
-/* A tunnel, or an extension header that may stand behind the fragment header (RFC 8200, RFC 7045). */
+/* A tunnel, or an extension header that may stand behind the fragment header (RFC 8200, 7045). */
 static int is_around(uint8_t proto, uint8_t version) {
     static const uint8_t known[] = {4, 41, 47, 43, 51, 60, 135, 139, 140};
     return memchr(known, proto, version == 6 ? sizeof known : 3) != NULL;

@@ -39,8 +39,7 @@ typedef int packet_scan(const aw_tap *tap, const aw_packet *packet, aw_output *o
 /* The rows of one packet by one of the variants, from rows[0] on. */
 static int rows_by(packet_scan *scan, const setting *is, const uint8_t *frame, uint32_t caplen,
                    uint64_t at, aw_row *rows, aw_ends *ends, aw_counts *counts) {
-    const aw_packet packet = {
-        .buf = frame, .caplen = caplen, .at = at, .outgoing = is->outgoing};
+    const aw_packet packet = {.buf = frame, .caplen = caplen, .at = at, .outgoing = is->outgoing};
     aw_output out = {.rows = rows, .ends = ends, .room = AW_ROWS_A_PACKET, .counts = counts};
     const int n = scan(&is->tap, &packet, &out);
     CHECK(n == (int)out.count);
@@ -85,7 +84,8 @@ static int is_same_or_unknown(uint64_t known, uint64_t whole) {
 }
 
 /* The packet of a message, captured in part. */
-static void check_cut(const setting *is, const uint8_t *frame, uint32_t caplen, const aw_row *whole) {
+static void check_cut(const setting *is, const uint8_t *frame, uint32_t caplen,
+                      const aw_row *whole) {
     static aw_row rows[AW_ROWS_A_PACKET];
     static aw_ends ends[AW_ROWS_A_PACKET];
     aw_counts counts = {0};
@@ -125,7 +125,8 @@ static int packet(const setting *is, const uint8_t *frame, uint32_t caplen, uint
                   &second) == n);
     CHECK(memcmp(rows, other, (size_t)n * sizeof *rows) == 0);
     CHECK(memcmp(ends, far, (size_t)n * sizeof *ends) == 0);
-    CHECK(memcmp(&other[n], poison, sizeof *other) == 0 && memcmp(&far[n], poison, sizeof *far) == 0);
+    CHECK(memcmp(&other[n], poison, sizeof *other) == 0 &&
+          memcmp(&far[n], poison, sizeof *far) == 0);
     CHECK(memcmp(counts, &second, sizeof second) == 0);
 #ifdef REFERENCE
     CHECK(rows_by(ref_aw_packet_scan, is, input, caplen, at, other, far, &second) == n);
@@ -211,8 +212,7 @@ static void check_batch(const setting *is, const uint8_t *p, size_t size, unsign
         aw_row *behind = batched + together;
         CHECK(together + (int)room <= ROWS);
         memset(behind, 0x5a, room * sizeof *behind);
-        aw_output out = {
-            .rows = behind, .ends = beside + together, .room = room, .counts = &all};
+        aw_output out = {.rows = behind, .ends = beside + together, .room = room, .counts = &all};
         const int more = aw_batch_scan(&is->tap, &packets, &out);
         CHECK(more >= 0 && (uint32_t)more <= room && packets.next > was && packets.next <= n);
         for (int i = 0; i < more; i++)

@@ -35,8 +35,8 @@ static void check_addr(const aw_addr *a, size_t len) {
 }
 
 static void check_via(const aw_via *v, size_t len) {
-    const aw_span *parts[] = {&v->transport, &v->host, &v->branch, &v->received, &v->rport,
-                              &v->maddr};
+    const aw_span *parts[] = {&v->transport, &v->host,  &v->branch,
+                              &v->received,  &v->rport, &v->maddr};
     fuzz_inside(v->all, len);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         fuzz_inside(*parts[i], len);
@@ -76,21 +76,11 @@ static void check_whole(const aw_sip *s, size_t len) {
 }
 
 static void check_result(const aw_sip *s, size_t len, int code) {
-    const aw_span *spans[] = {&s->method_name,
-                              &s->request_uri,
-                              &s->request_user,
-                              &s->request_host,
-                              &s->reason,
-                              &s->call_id,
-                              &s->cseq_value,
-                              &s->cseq_method,
-                              &s->max_forwards_value,
-                              &s->expires,
-                              &s->content_type,
-                              &s->content_length_value,
-                              &s->user_agent,
-                              &s->server,
-                              &s->body};
+    const aw_span *spans[] = {&s->method_name,  &s->request_uri,  &s->request_user,
+                              &s->request_host, &s->reason,       &s->call_id,
+                              &s->cseq_value,   &s->cseq_method,  &s->max_forwards_value,
+                              &s->expires,      &s->content_type, &s->content_length_value,
+                              &s->user_agent,   &s->server,       &s->body};
     size_t before = 0;
     if (len > 65535) len = 65535;
     for (size_t i = 0; i < sizeof spans / sizeof *spans; i++) fuzz_inside(*spans[i], len);
@@ -151,8 +141,8 @@ static void same(const aw_sip *a, const aw_sip *b) {
 /* Entries at and past a count keep what the buffer held. */
 static void check_untouched(const aw_sip *s, const aw_sip *poison) {
 #define UNTOUCHED(list, count, limit)                                                              \
-    CHECK(memcmp(s->list + s->count, poison->list, (size_t)((limit) - s->count) * sizeof *s->list) \
-          == 0)
+    CHECK(memcmp(s->list + s->count, poison->list,                                                 \
+                 (size_t)((limit)-s->count) * sizeof *s->list) == 0)
     UNTOUCHED(via, vias, AW_VIAS);
     UNTOUCHED(contact, contacts, AW_CONTACTS);
     UNTOUCHED(route, routes, AW_ROUTES);

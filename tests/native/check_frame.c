@@ -113,8 +113,9 @@ static int bits_of(const char *payload) {
     packet[2] = (uint8_t)(total >> 8), packet[3] = (uint8_t)total;
     memcpy(packet + 20, "\x13\xc4\x13\xc4\0\0\0\0", 8);
     memcpy(packet + 28, payload, length);
-    return rows_of(guarded(packet, total, 1), total, 12, rows) == 1 ? rows[0].bits | rows[0].kind << 16
-                                                                    : 0;
+    return rows_of(guarded(packet, total, 1), total, 12, rows) == 1
+               ? rows[0].bits | rows[0].kind << 16
+               : 0;
 }
 
 #define PART "BYE a SIP/2.0\r\nc: multipart/mixed;boundary=x\r\n\r\n--x\r\n"

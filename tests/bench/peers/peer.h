@@ -1,5 +1,6 @@
 /* What every peer's program shares: the corpus, the clock and the totals. Each defines setup() and
- * pass(), which reads of every message what scan_bench.c reads. Usage: PROGRAM CORPUS [once|none|time]
+ * pass(), which reads of every message what scan_bench.c reads.
+ * Usage: PROGRAM CORPUS [once|none|time]
  */
 #include <stdint.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* PJSIP (not in Debian: docs/performance.md). cc -O2 pjsip.c $(pkg-config --cflags --libs libpjproject) */
+/* PJSIP (not in Debian: docs/performance.md).
+ * cc -O2 pjsip.c $(pkg-config --cflags --libs libpjproject) */
 #include <pjlib.h>
 #include <pjlib-util.h>
 #include <pjmedia/sdp.h>
@@ -49,9 +50,7 @@ static void read_fields(const pjsip_msg *sip, totals *t) {
         case PJSIP_H_TO: t->ttag += ((const pjsip_to_hdr *)at)->tag.slen != 0; break;
         case PJSIP_H_CALL_ID: t->callid += ((const pjsip_cid_hdr *)at)->id.slen != 0; break;
         case PJSIP_H_CSEQ: t->cseq += (uint64_t)((const pjsip_cseq_hdr *)at)->cseq; break;
-        case PJSIP_H_CONTENT_LENGTH:
-            t->clen += (uint64_t)((const pjsip_clen_hdr *)at)->len;
-            break;
+        case PJSIP_H_CONTENT_LENGTH: t->clen += (uint64_t)((const pjsip_clen_hdr *)at)->len; break;
         default: break;
         }
     }

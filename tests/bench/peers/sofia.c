@@ -1,4 +1,5 @@
-/* sofia-sip (Debian: libsofia-sip-ua-dev). cc -O2 $(pkg-config --cflags --libs sofia-sip-ua) sofia.c */
+/* sofia-sip (Debian: libsofia-sip-ua-dev).
+ * cc -O2 $(pkg-config --cflags --libs sofia-sip-ua) sofia.c */
 #include <sofia-sip/msg.h>
 #include <sofia-sip/msg_addr.h>
 #include <sofia-sip/sdp.h>
@@ -21,8 +22,8 @@ static uint64_t number(const char *text) {
 }
 
 static void read_sdp(const sip_t *sip, totals *t) {
-    sdp_parser_t *parser =
-        sdp_parse(NULL, sip->sip_payload->pl_data, sip->sip_payload->pl_len, sdp_f_config);
+    sdp_parser_t *parser = sdp_parse(NULL, sip->sip_payload->pl_data, sip->sip_payload->pl_len,
+                                     sdp_f_config);
     const sdp_session_t *session = sdp_session(parser);
     if (session) {
         t->sdp++;
