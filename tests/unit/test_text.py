@@ -65,7 +65,7 @@ def test_what_was_forgotten_for_want_of_room_is_told(monkeypatch: pytest.MonkeyP
     assert told in flat(text)
 
 
-def golden(name: str) -> dict[str, list[Path]]:
+def golden(name: str) -> dict[str, Any]:
     return {side: [LAB.parent / name / f"{side}.pcap"] for side in ("lan", "wan")}
 
 
