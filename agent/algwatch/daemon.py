@@ -24,6 +24,7 @@ from algwatch.base.native.rows import Counts
 from algwatch.base.packet import LAN, SIDE_NAMES, WAN, Batch, Tap
 from algwatch.base.report import Report
 from algwatch.capture.filter import FilterError
+from algwatch.capture.order import Order, Timeline
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import DISORDER, LAG, LiveTap, TapError
 from algwatch.compare.crossing import Crossing
@@ -41,6 +42,7 @@ BUSY, IDLE = 0.25, 0.5  # seconds between looks at idle taps, with and without s
 TURN = 8  # batches of one tap in a row; pairs need both sides
 TIDY = 60.0  # seconds between looks for garbage that holds on to itself
 FAREWELL = 2.0  # seconds that the broker gets to acknowledge the last reports
+HELD = 192 * 1024  # bytes of messages that wait for others to be in order of time
 MAX_ADVICE = 64  # phones and providers with advice in force
 
 _AT = struct.Struct("=Q")
@@ -77,6 +79,8 @@ class Daemon:
     ) -> None:
         self._sources = sources
         self._pipeline = pipeline
+        self._order = Order(len(sources), HELD)
+        self._timeline = Timeline(pipeline, len(sources))
         self._clock = clock
         self._console = console
         self._counts = counts
@@ -116,9 +120,12 @@ class Daemon:
         self._look()
         for tap in range(len(self._sources)):
             self._turn(tap)
+        self._tell(self._timeline.advance(self._order.watermark))
 
     def finish(self) -> None:
         """Nothing more will come: what is pending becomes unknown."""
+        for tap in range(len(self._sources)):
+            self._hand_on(self._order.end(tap))
         self._tell(self._pipeline.finish())
 
     def stop(self) -> None:
@@ -146,7 +153,7 @@ class Daemon:
             number = source.live.fileno()
             if number >= 0:
                 poller.register(number, select.POLLIN)
-        pause = BUSY if self._pipeline.pending else IDLE
+        pause = BUSY if self._pipeline.pending or self._order.pending else IDLE
         if any(source.live.waiting for source in self._sources):
             pause = 0.0
         for number, _ in poller.poll(pause * 1000):
@@ -162,16 +169,19 @@ class Daemon:
             self._note_loss(tap)
             if batch is None:
                 # On the packet clock: the wall clock may have stepped.
-                self._tell(self._pipeline.advance(tap, before - LAG))
+                self._hand_on(self._order.advance(tap, before - LAG))
                 return
             if batch.count:
                 self._move(batch)
-                whole = source.reassembler.feed(batch)
-                if whole is not None:
-                    self._tell(self._pipeline.feed(whole))
-                self._tell(self._pipeline.feed(batch))
+                batch = source.reassembler.feed(batch)
+            if batch.count:
+                self._hand_on(self._order.feed(tap, batch))
             for other in self._sources:
                 other.live.drain()
+
+    def _hand_on(self, batches: list[Batch]) -> None:
+        for batch in batches:
+            self._tell(self._timeline.feed(batch))
 
     def _move(self, batch: Batch) -> None:
         """Put a batch on the packet clock; costs little while the wall clock never stepped."""

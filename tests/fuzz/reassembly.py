@@ -1,4 +1,4 @@
-"""Fuzzes capture/reassembly.py, found.py, pieces.py, place.py and stream.py through the scanner.
+"""Fuzzes capture/reassembly.py, batches.py, fragments.py, offsets.py, stream.py with the scanner.
 
     python tests/fuzz/reassembly.py -max_total_time=60 -runs=-1 -seed=1 FINDINGS [KEPT [SEEDS...]]
 
@@ -8,8 +8,9 @@ An input is a script (see `play`): packets honest or not, in batches, with a clo
 - What is held never exceeds the limit after a batch, and is what the pieces say that it is:
   bytes, pieces, no two of a datagram or stream overlapping, nothing kept of what was read.
 - A batch that was fed keeps its rows, but that a SIP or keep-alive row may become a SEGMENT.
-- A batch that comes out holds no piece; its rows lie in its buffer, have a time that was fed and
-  the tap, and its watermark is that of the batch before; each SIP row is a whole message.
+- A batch that comes out is the one that was fed, or one without pieces, in order of time, with
+  the same watermark, whose rows lie in its buffer, have a time that was fed and the tap; each SIP
+  row is a whole message.
 - Counters never go back.
 - Honest senders are heard: a message whose fragments or segments all come, in any order, some
   twice, between those of others and whatever a piece of it looks like, is found with the bytes
@@ -39,7 +40,8 @@ from algwatch.base.native import layout
 from algwatch.base.native.rows import Counts, Scanner
 from algwatch.base.native.scan import scan_message
 from algwatch.base.packet import Batch
-from algwatch.capture.pieces import BASE_COST, PIECE_COST, Datagram
+from algwatch.capture.batches import times
+from algwatch.capture.fragments import BASE_COST, PIECE_COST, Datagram
 from algwatch.capture.reassembly import FLOW_COST, LIMIT, Reassembler
 from algwatch.capture.stream import MOST_TOLD, RUN_COST, Stream
 
@@ -71,16 +73,16 @@ class Checked:
         self.tables = [value for value in state.values() if isinstance(value, dict | list)]
         assert set(state) - set(self.numbers) == {
             "counts", "_scanner", "_pending", "_flows", "_websockets", "_made", "_tunnels",
+            "_opened",
         }  # fmt: skip
 
     def begin(self, limit: int) -> None:
         vars(self.reassembler).update(self.numbers)
         self.reassembler._limit = self.limit = limit
-        self.reassembler._made = []
+        self.reassembler._made, self.reassembler._opened = [], []
         for table in self.tables:
             table.clear()
         self.now = START
-        self.before = 0
         self.given_up = (0, 0, 0, 0, 0, 0)
         self.times: set[int] = set()
         self.found: list[bytes] = []
@@ -104,12 +106,10 @@ class Checked:
             new = bytes(batch.rows)
             if old != new:
                 self._check_fed(old, new)
-            if made is not None:
+            if made is not batch:
                 self._check_made(made)
-                self._keep(made)
             self._check_held()
-            self._keep(batch)
-            self.before = now
+            self._keep(made)
 
     @staticmethod
     def _check_fed(old: bytes, new: bytes) -> None:
@@ -122,7 +122,8 @@ class Checked:
             assert new_rest == old[at : at + kind] + old[at + kind + 1 : at + size]
 
     def _check_made(self, made: Batch) -> None:
-        assert made.watermark == self.before and made.tap == TAP
+        assert made.watermark == self.now and made.tap == TAP
+        assert times(made) == sorted(times(made))
         assert len(made.rows) == made.count * layout.ROW.size
         assert len(made.ends) == made.count * layout.ENDS.size
         for row, ends in zip(
@@ -153,8 +154,8 @@ class Checked:
                 assert runs and runs[0].begin >= (pending.floor or runs[0].begin)
                 cost_ = sum(RUN_COST + len(run.data) + PIECE_COST * len(run.told) for run in runs)
                 assert pending.cost == BASE_COST + cost_
-                for run, following in pairwise(runs):
-                    assert run.end < following.begin + (not run.reading)
+                for low, high in pairwise(runs):
+                    assert low.end < high.begin + (not low.reading)
         assert one.held == cost, (one.held, cost)
         assert one.held <= self.limit, one.held
         given_up = (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from algwatch.base.native.rows import Counts
 from algwatch.base.packet import LAN, WAN, Tap
-from algwatch.capture.pcap import Merged
+from algwatch.capture.merged import Merged
 from algwatch.pipeline import Pipeline
 from algwatch.report.console import Console
 

@@ -13,7 +13,9 @@ import pytest
 from algwatch.base.native import layout
 from algwatch.base.native.rows import Counts
 from algwatch.base.packet import Batch
-from algwatch.capture.pcap import AHEAD, CaptureError, CaptureFile, Merged, merged, read, write
+from algwatch.capture.merged import Merged, merged
+from algwatch.capture.order import SLOT
+from algwatch.capture.pcap import CaptureError, CaptureFile, read, write
 from capture_frames import ether, invite, ipv4, udp
 
 pytest.importorskip("pcapy", reason="pcapy-ng is not installed")
@@ -213,23 +215,24 @@ def test_standard_input_is_read(tmp_path: Path) -> None:
     assert done.stdout.strip() == b"2"
 
 
-def test_merged_files_come_in_step_and_complete(tmp_path: Path) -> None:
+def test_merged_files_come_in_order_of_time_and_complete(tmp_path: Path) -> None:
     # One file has an INVITE a millisecond for 20 s, the other one a second for 200 s.
     dense = capture(tmp_path / "a.pcap", *range(0, 20 * SECOND, SECOND // 1000), name="dense")
     sparse = capture(tmp_path / "b.pcap", *range(0, 200 * SECOND, SECOND), name="sparse")
-    newest, total = {0: 0, 1: 0}, {0: 0, 1: 0}
-    marks = {0: 0, 1: 0}
+    total, ends, slots = {0: 0, 1: 0}, {}, []
     for batch in merged([(str(dense), 0), (str(sparse), 1)], PORTS, Counts()):
-        for row in rows(batch):
-            assert row[16] == batch.tap
-            assert row[0] >= marks[batch.tap]  # a watermark keeps its word
-            newest[batch.tap] = row[0]
-            total[batch.tap] += 1
-            if total[0] < 20_000:
-                assert newest[1] - newest[0] <= AHEAD + SECOND // 1000
-        marks[batch.tap] = max(marks[batch.tap], batch.watermark)
+        if not batch.count:
+            ends[batch.tap] = batch.watermark
+            continue
+        at = [row[0] for row in rows(batch)]
+        assert at == sorted(at)
+        assert {moment // SLOT for moment in at} == {batch.watermark // SLOT}
+        assert all(row[16] == batch.tap for row in rows(batch))
+        slots.append(batch.watermark)
+        total[batch.tap] += batch.count
+    assert slots == sorted(slots)
     assert total == {0: 20_000, 1: 200}
-    assert marks == {0: START + 20 * SECOND - SECOND // 1000, 1: START + 199 * SECOND}
+    assert ends == {0: START + 20 * SECOND - SECOND // 1000, 1: START + 199 * SECOND}
 
 
 def test_merged_files_tell_which_of_them_was_cut(tmp_path: Path) -> None:

@@ -55,11 +55,9 @@ class Line:
             seconds, ns = divmod(self.at, SECOND)
             meta = struct.pack("=IIII", seconds, ns // 1000, 0, len(frame))
             for batch in self.scanner.scan(frame, meta, self.at):
-                made = self.reassembler.feed(batch)
-                if made is not None:
-                    assert made.watermark <= batch.watermark
-                    self.take(made)
-                self.take(batch)
+                whole = self.reassembler.feed(batch)
+                assert whole.watermark == batch.watermark
+                self.take(whole)
         return self
 
 
@@ -375,10 +373,7 @@ def after(line: Line, seconds: int, *packets: bytes, together: bool) -> Line:
         buffer += frame
     line.at = START + (seconds + 2) * SECOND
     for batch in line.scanner.scan(buffer, meta, line.at):
-        made = line.reassembler.feed(batch)
-        if made is not None:
-            line.take(made)
-        line.take(batch)
+        line.take(line.reassembler.feed(batch))
     return line
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -17,12 +16,8 @@ from algwatch.capture.shift import Shift, shifted
 
 # Packets a batch. The first is small and the size follows the bytes, so that a file of large
 # frames (segmentation offload makes 64 kB ones) costs no more memory than one of small frames.
-FIRST_PACKETS, MOST_PACKETS = 64, 512
-SMALL_BATCH, LARGE_BATCH = 64 * 1024, 512 * 1024  # bytes
-
-# How far merged() lets one file run ahead of the others, in ns: rows are cut there. Well above
-# a message's way through the router, and far below every timer of SIP.
-AHEAD = 1_000_000_000
+FIRST_PACKETS, MOST_PACKETS = 64, 960
+SMALL_BATCH, LARGE_BATCH = 512 * 1024, 1024 * 1024  # bytes
 
 LINKTYPES = {
     0: "BSD loopback", 1: "Ethernet", 9: "PPP", 12: "raw IP", 101: "raw IP",
@@ -31,7 +26,6 @@ LINKTYPES = {
 }  # fmt: skip
 
 _META = struct.Struct("=IIII")  # next_batch(): seconds, microseconds, offset, caplen
-_AT = struct.Struct("=Q")  # the first member of a row
 _NOT_TCP = bytes(value for value in range(256) if not value & layout.ROW_TCP)
 
 
@@ -60,9 +54,9 @@ class CaptureFile:
         self.tap = tap
         self.truncated_tail = 0
         self.problem = ""
-        self.shift: Shift | None = None
         self.packets = 0
         self.watermark = 0
+        self.shift: Shift | None = None
         self._regular = _checked(path)
         self._reader = _open(path)
         self.linktype: int = self._reader.datalink()
@@ -76,8 +70,8 @@ class CaptureFile:
     def close(self) -> None:
         self._reader.close()
 
-    def pieces(self) -> dict[str, int]:
-        """Reassembler.health() of this file, with what the end of the file left incomplete."""
+    def reassembly(self) -> dict[str, int]:
+        """Reassembler.health() of this file; what still waits at its end is incomplete."""
         if self._reassembler is None:
             return {}
         numbers, waiting = self._reassembler.health(), self._reassembler.pending()
@@ -114,19 +108,16 @@ class CaptureFile:
         for batch in self._scanner.scan(buffer, meta, self.watermark):
             if self.shift is not None:
                 batch = shifted(batch, self.shift)
-            whole = self._put_together(batch)
-            if whole is not None:
-                yield whole
-            yield batch
+            yield self._reassembled(batch)
 
-    def _put_together(self, batch: Batch) -> Batch | None:
-        """What became whole by this batch. Most files hold no TCP and no fragment: 1.2 MB less."""
+    def _reassembled(self, batch: Batch) -> Batch:
+        """Most files hold no TCP and no fragments: they do not load the reassembler, 1.2 MB."""
         if self._reassembler is None:
             rows = memoryview(batch.rows)
             kinds = bytes(rows[layout.ROW_KIND :: layout.ROW.size])
             tcp = bytes(rows[layout.ROW_LOW_BITS :: layout.ROW.size]).translate(None, _NOT_TCP)
             if not tcp and layout.KIND_FRAGMENT not in kinds:
-                return None
+                return batch
             from algwatch.capture.reassembly import Reassembler
 
             self._reassembler = Reassembler(self.tap, self._ports, layout.REPLAY_KEY)
@@ -154,74 +145,9 @@ class CaptureFile:
             yield from self._scanned(buffer, meta)
 
 
-class Merged:
-    """Several capture files as one stream of batches, in step by time: iterate over it.
-
-    paths_with_taps: (path, index of the tap). No file runs ahead of the next packet of another
-    by more than AHEAD, because batches are cut; so what the later stages keep while they wait
-    for the other side stays small whatever the files look like. Raises CaptureError.
-    """
-
-    def __init__(
-        self,
-        paths_with_taps: Iterable[tuple[str, int]],
-        ports: Sequence[int],
-        counts: Counts,
-    ) -> None:
-        self.files = [CaptureFile(path, tap, ports, counts) for path, tap in paths_with_taps]
-
-    @property
-    def truncated_tail(self) -> int:
-        return sum(file.truncated_tail for file in self.files)
-
-    def pieces(self) -> dict[str, int]:
-        """CaptureFile.pieces() of all files together."""
-        total: dict[str, int] = {}
-        for file in self.files:
-            for name, value in file.pieces().items():
-                total[name] = total.get(name, 0) + value
-        return total
-
-    @property
-    def problems(self) -> list[str]:
-        return [f"{file.path}: {file.problem}" for file in self.files if file.problem]
-
-    def __iter__(self) -> Iterator[Batch]:
-        sources = [iter(file) for file in self.files]
-        heads: list[tuple[int, int, int, Batch]] = []  # at of the next row, source, row, batch
-
-        def refill(index: int) -> Iterator[Batch]:
-            for batch in sources[index]:
-                if batch.count:
-                    heads.append((_at(batch, 0), index, 0, batch))
-                    return
-                yield batch  # no rows, but the watermark has moved
-
-        for index in range(len(sources)):
-            yield from refill(index)
-        while heads:
-            heads.sort(key=lambda head: head[:3])
-            _, index, start, batch = heads.pop(0)
-            limit = heads[0][0] + AHEAD if heads else 1 << 64
-            stop = _first_after(batch, start + 1, limit)
-            yield _part(batch, start, stop)
-            if stop < batch.count:
-                heads.append((_at(batch, stop), index, stop, batch))
-            else:
-                # Only now: the rows of the next batch overwrite the ones just handed on.
-                yield from refill(index)
-
-
 def read(path: str, tap: int, ports: Sequence[int], counts: Counts) -> Iterator[Batch]:
     """Batches of one file. CaptureError at once when it cannot be read."""
     return iter(CaptureFile(path, tap, ports, counts))
-
-
-def merged(
-    paths_with_taps: Iterable[tuple[str, int]], ports: Sequence[int], counts: Counts
-) -> Iterator[Batch]:
-    """Batches of several files in step; see Merged. CaptureError at once."""
-    return iter(Merged(paths_with_taps, ports, counts))
 
 
 def write(path: str, linktype: int, packets: Iterable[tuple[int, bytes]]) -> int:
@@ -248,30 +174,6 @@ def write(path: str, linktype: int, packets: Iterable[tuple[int, bytes]]) -> int
             os.unlink(part)
         raise
     return count
-
-
-def _at(batch: Batch, row: int) -> int:
-    at: int = _AT.unpack_from(batch.rows, row * layout.ROW.size)[0]
-    return at
-
-
-def _first_after(batch: Batch, start: int, limit: int) -> int:
-    """Index of the first row at or behind start that is later than limit."""
-    return bisect_right(range(batch.count), limit, start, key=lambda row: _at(batch, row))
-
-
-def _part(batch: Batch, start: int, stop: int) -> Batch:
-    if start == 0 and stop == batch.count:
-        return batch
-    watermark = batch.watermark if stop == batch.count else _at(batch, stop)
-    return Batch(
-        batch.buffer,
-        memoryview(batch.rows)[start * layout.ROW.size : stop * layout.ROW.size],
-        memoryview(batch.ends)[start * layout.ENDS.size : stop * layout.ENDS.size],
-        stop - start,
-        batch.tap,
-        watermark,
-    )
 
 
 def _checked(path: str) -> bool:

@@ -1,6 +1,6 @@
-"""SIP that came in pieces: IP fragments and TCP segments put together, again as rows.
+"""Reassembly: IP fragments and TCP segments become whole messages, in the batch they came in.
 
-Sans-IO and bounded: what is held back counts against one limit a tap, the oldest goes first.
+Sans-IO and bounded: all that is held counts against one limit a tap, and the oldest goes first.
 """
 
 from __future__ import annotations
@@ -8,16 +8,17 @@ from __future__ import annotations
 import re
 import struct
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 from algwatch.base.native import layout
 from algwatch.base.native.rows import Counts, Scanner
 from algwatch.base.packet import Batch
+from algwatch.capture.batches import NO_MESSAGES, Loose, loose
 from algwatch.capture.filter import RAW
-from algwatch.capture.found import joined, without_pieces
-from algwatch.capture.pieces import MOST_PIECES, Datagram
-from algwatch.capture.place import TCP, fragment_place, tcp_place
+from algwatch.capture.fragments import MOST_PIECES, Datagram
+from algwatch.capture.offsets import TCP, fragment_offset, segment_offset
 from algwatch.capture.stream import (
     ANY,
     REPEATED,
@@ -51,6 +52,8 @@ _PORTS = struct.Struct("!HH")
 _IPV4, _IPV6 = struct.Struct("!BBHHHBBH"), struct.Struct("!IHBB")
 _TCP = struct.Struct("!HHIIBBHHH")
 _NOT_TCP = bytes(value for value in range(256) if not value & layout.ROW_TCP)
+_KIND = 13  # in a row
+_index = itemgetter(0)
 _PORTS_AT = 40  # in a row's ends: from there on ports, capture point, protocol, IP version
 
 
@@ -61,12 +64,14 @@ _UPGRADE = re.compile(
 
 
 class _Packet:
-    """The packet that brought the last piece: what the whole one is given of it. row, ends: its
-    own, unpacked; key: whose it is."""
+    """The packet that brought the last piece; the whole message gets its time, TTL, IP ID,
+    direction and capture point. index: of its row in the batch; row, ends: unpacked; key: all that
+    the packets of one message have in common."""
 
-    __slots__ = ("dst", "ends", "key", "row", "src")
+    __slots__ = ("dst", "ends", "index", "key", "row", "src")
 
-    def __init__(self, row: tuple[int, ...], ends: tuple[Any, ...], key: bytes) -> None:
+    def __init__(self, index: int, row: tuple[int, ...], ends: tuple[Any, ...], key: bytes) -> None:
+        self.index = index
         self.row = row
         self.ends = ends
         self.key = key
@@ -84,20 +89,20 @@ class _Packet:
         return _IPV6.pack(6 << 28, length, proto, ttl) + self.src + self.dst
 
 
-# IP packets: what brought the last piece, length, parts.
+# IP packets: the packet that brought the last piece, length, parts.
 Made = list[tuple[_Packet, int, tuple[bytes, ...]]]
 
 
 class Reassembler:
-    """Batches of one tap in; rows of what they hold in pieces out. Sans-IO.
+    """Batches of one tap (or of several in one file, told apart by the rows' tap) in and out.
 
-    tap, ports, key: as for every other row of that tap. `counts` are of the packets that were
-    put together (its packets, sip and malformed come on top of the tap's own counts).
-    too_long: messages that no row can hold (more than 64 kB, which only TCP allows).
-    conflicts: pieces that contradicted earlier ones. expired: given up after FRAGMENT_SECONDS
-    or STREAM_SECONDS. evicted: given up for room. incomplete: those of them that had the start of
-    a message, or of a datagram. repeated: messages that TCP sent again. websockets: connections
-    that carry WebSocket (RFC 7118) on a SIP port: what is in them is left alone.
+    tap, ports, key: as for every other row of that tap. counts: of the packets that were put
+    together; its packets, sip and malformed are not in the tap's own counts. too_long: messages
+    over 64 kB, which only TCP can carry and no row can hold. conflicts: overlapping parts with
+    different bytes. expired: given up after FRAGMENT_SECONDS or STREAM_SECONDS. evicted: given up
+    for room. incomplete: datagrams and begun messages among the expired and evicted. repeated:
+    messages that TCP sent again. websockets: connections on a SIP port that carry WebSocket
+    (RFC 7118); their data is not looked at.
     """
 
     def __init__(self, tap: int, ports: Sequence[int], key: bytes, limit: int = LIMIT) -> None:
@@ -115,49 +120,90 @@ class Reassembler:
         # Connections that carry WebSocket, both directions, and when they were last seen.
         self._websockets: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
         self._made: Made = []
-        self._tunnels: Made = []  # in them are packets that may be pieces themselves
-        self._watermark = 0
+        self._tunnels: Made = []  # in them are packets that may be parts themselves
+        self._opened: list[tuple[int, *Loose]] = []  # messages that were whole inside a tunnel
+        self._index = 0  # of the row that is looked at
 
-    def feed(self, batch: Batch) -> Batch | None:
-        """Take the fragments and segments out of a batch.
+    def feed(self, batch: Batch) -> Batch:
+        """The batch with its whole messages in place of their parts, rows in the same order.
 
-        What looked like a message of its own but continues one in pieces (cut inside its first
-        word, or SIP inside a body), or is one that TCP sends again, or is inside a WebSocket, is
-        taken out as well: its row is made a SEGMENT in place.
-        Returns None, or a batch of the messages that became whole by it, with the time of
-        their last piece. Hand that one on before the batch itself, whose watermark is later.
+        A message stands where its last fragment or segment stood and has its time. A row of a
+        segment that only looked like a message (one cut inside its first word, SIP inside a
+        body, one that TCP sends again, one inside a WebSocket) is made a SEGMENT, in place.
+        Without anything to put together the batch itself comes back.
         """
-        before, self._watermark = self._watermark, batch.watermark
-        found = []
-        for index, kind in _pieces(batch):
+        for index, kind in _parts(batch):
+            self._index = index
             self._take(batch, index, kind)
-            while self._tunnels:  # each of them ended the waiting of a piece, so this ends
-                found.append(self._opened(before))
+            while self._tunnels:  # each of them ended the waiting of a part, so this ends
+                self._open_tunnels()
         if self._pending:
             self._expire(batch.watermark)
-        if self._made:
-            found.append(without_pieces(self._scanned(self._made, before)))
-        return joined(found)
+        if self._made or self._opened:
+            return self._merged(batch)
+        return batch
 
-    def _opened(self, watermark: int) -> Batch:
-        """What is whole in the tunnels' packets; the pieces in them are taken. A tunnel in a tunnel
-        is left for the next time: no depth of theirs is a depth of calls."""
-        batch = self._scanned(self._tunnels, watermark)
-        for index, kind in _pieces(batch):
+    def _open_tunnels(self) -> None:
+        """Messages that are whole inside a tunnel's packets are kept, their other packets taken.
+        A tunnel in a tunnel is left for the next call: nesting does not become recursion."""
+        buffer = _joined(self._tunnels)
+        rows, ends = bytearray(), bytearray()
+        for _, row, end in self._scanned(self._tunnels, buffer):
+            rows += layout.ROW.pack(*row)
+            ends += layout.ENDS.pack(*end)
+        self._tunnels = []
+        count = len(rows) // layout.ROW.size
+        batch = Batch(buffer, memoryview(rows), bytes(ends), count, self.tap, 0)
+        for index, kind in _parts(batch):
             self._take(batch, index, kind)
-        return without_pieces(batch)
+        self._opened += [
+            (self._index, *one) for one in loose(batch) if one[0][_KIND] not in NO_MESSAGES
+        ]
+
+    def _merged(self, batch: Batch) -> Batch:
+        """The rows of the batch and of what was put together, and one buffer for both."""
+        made, opened = self._made, self._opened
+        kept = [
+            (index, *one)
+            for index, one in enumerate(loose(batch))
+            if one[0][_KIND] not in NO_MESSAGES
+        ]
+        others = opened + kept
+        buffer = _joined(made, (payload for _, _, _, payload in others))
+        size = sum(length for _, length, _ in made)
+        found = []
+        for index, row, ends, payload in others:
+            # Reassembly is the last to look at headers in front of a message.
+            row = (*row[:8], size, *row[9:])
+            found.append((index, row, (*ends[:2], size, len(payload), *ends[4:])))
+            size += len(payload)
+        whole = [one for one in self._scanned(made, buffer) if one[1][_KIND] not in NO_MESSAGES]
+        # A whole message before a row of the packet that completed it.
+        found[len(opened) : len(opened)] = whole
+        found.sort(key=_index)
+        self._made, self._opened = [], []
+        return Batch(
+            buffer,
+            b"".join([layout.ROW.pack(*row) for _, row, _ in found]),
+            b"".join([layout.ENDS.pack(*ends) for _, _, ends in found]),
+            len(found),
+            batch.tap,
+            batch.watermark,
+        )
 
     def _take(self, batch: Batch, index: int, kind: int) -> None:
         row = layout.ROW.unpack_from(batch.rows, index * layout.ROW.size)
         payload, length, bits = row[8], row[9], row[12]
         if bits & layout.ROW_TRUNCATED:
-            return  # not all of it was captured, so nobody knows what follows it
+            return  # the rest of it was not captured
         at = index * layout.ENDS.size
         raw = bytes(batch.ends[at : at + layout.ENDS.size])
         ends = layout.ENDS.unpack(raw)
-        # Addresses, ports, capture point and TTL: in a file that holds both sides of a router
-        # without NAT nothing else than the TTL tells the two copies of one packet apart.
-        packet = _Packet(row, ends, raw[:32] + raw[_PORTS_AT:] + bytes((row[15],)))
+        # Addresses, ports, capture point, TTL and tap: in a file that holds both sides of a
+        # router without NAT only the TTL tells the two copies of one packet apart.
+        packet = _Packet(self._index, row, ends, raw[:32] + raw[_PORTS_AT:] + bytes(row[15:]))
+        if self._pending:
+            self._expire(row[0])
         head = bytes(batch.buffer[ends[2] : payload])
         if kind == FRAGMENT:
             self._fragment(packet, head, bytes(batch.buffer[payload : payload + length]))
@@ -165,7 +211,7 @@ class Reassembler:
         if self._websockets and self._is_websocket(raw[:32] + _PORTS.pack(*ends[4:6]), row[0]):
             _is_none(batch, index)
             return
-        place = tcp_place(head, packet.src + packet.dst)
+        place = segment_offset(head, packet.src + packet.dst)
         if place is None:
             return
         key = packet.key
@@ -188,7 +234,7 @@ class Reassembler:
             _is_none(batch, index)
 
     def _stands_alone(self, packet: _Packet, seq: int, data: bytes, sip: bool) -> bool:
-        """Is what looks like a whole message, or like a keep-alive, one indeed?"""
+        """Whether a segment that looks like a whole message, or a keep-alive, is one."""
         stream = self._stream(packet.key, seq, packet.row[0], sip)
         if stream is None:
             return True
@@ -207,14 +253,14 @@ class Reassembler:
         return alone
 
     def _stream(self, key: bytes, seq: int, at: int, starts: bool) -> Stream | None:
-        """What is there of a flow; None when seq is of nothing that is there."""
+        """The stream of a flow; None when seq belongs to none and no message starts there."""
         stream, reached = self._pending.get(key), None
         if isinstance(stream, Stream):
             place = stream.place(seq)
             if stream.is_near(place):
                 if stream.is_stale(at) and place >= stream.runs[-1].end:
                     self.held -= stream.cost
-                    stream.settle(at)  # before it: what comes now may well be the first of many
+                    stream.settle(at)  # before this segment: it may be the first of many
                     self.held += stream.cost
                 return stream
             if not starts:
@@ -233,7 +279,7 @@ class Reassembler:
     def _add(
         self, packet: _Packet, stream: Stream, place: int, data: bytes, starts: bool, told: bool
     ) -> None:
-        """What became whole by a segment is made."""
+        """Add a segment, and make a packet of each message that it completes."""
         key, cost = packet.key, stream.cost
         if not stream.add(place, data, starts, told):
             self.conflicts += 1
@@ -271,8 +317,8 @@ class Reassembler:
     def _recall(
         self, table: OrderedDict[bytes, tuple[int, int]], key: bytes, at: int, seconds: int
     ) -> int | None:
-        """What is remembered; None when that is nothing, or too old: then the ports may belong to
-        another connection."""
+        """The remembered sequence number; None without one, or when it is older than `seconds`:
+        then the ports may belong to another connection."""
         seen = table.get(key)
         if seen is None:
             return None
@@ -292,7 +338,7 @@ class Reassembler:
         return True
 
     def _fragment(self, packet: _Packet, head: bytes, data: bytes) -> None:
-        place = fragment_place(head, packet.src + packet.dst)
+        place = fragment_offset(head, packet.src + packet.dst)
         if place is None:
             return
         ident, offset, more = place
@@ -326,8 +372,8 @@ class Reassembler:
             if text:  # a fragment has no ports of its own
                 ends = (*packet.ends[:4], sport, dport, *packet.ends[6:])
                 raw = layout.ENDS.pack(*ends)
-                last = packet.key[-1:]
-                packet = _Packet(packet.row, ends, raw[:32] + raw[_PORTS_AT:] + last)
+                key = raw[:32] + raw[_PORTS_AT:] + packet.key[-2:]
+                packet = _Packet(packet.index, packet.row, ends, key)
                 self._segment(packet, seq, text, False)
 
     def _segment(self, packet: _Packet, seq: int, data: bytes, starts: bool) -> None:
@@ -343,18 +389,18 @@ class Reassembler:
         self._give_up_old(key, packet.row[0])
         reached = None if key in self._pending else self._reached(key, packet.row[0])
         if reached is not None and -REPEATED <= ahead(seq + len(data), reached) <= 0:
-            return  # of a message that was whole before
+            return  # part of a message that is complete already
         starts = starts or may_start(data)
         stream = self._stream(key, seq, packet.row[0], starts)
         if stream is not None:
             self._add(packet, stream, stream.place(seq), data, starts, False)
 
     def pending(self) -> int:
-        """Datagrams and messages of which a part is there and the rest is awaited."""
+        """Datagrams and messages whose other parts have not come yet."""
         return sum(isinstance(one, Datagram) or one.unread for one in self._pending.values())
 
     def health(self) -> dict[str, int]:
-        """What could not be put together, and what is left alone; only what is not 0."""
+        """Counters of failed reassembly, repetitions and WebSockets; only those above 0."""
         numbers = {
             "incomplete": self.incomplete,
             "conflicts": self.conflicts,
@@ -380,8 +426,8 @@ class Reassembler:
             self.evicted += 1
 
     def _give_up_old(self, key: bytes, at: int) -> None:
-        """What waited for too long is no part of what comes now, whoever uses its identification
-        or ports again."""
+        """Give up a datagram or stream that has waited too long: a packet with its identification
+        or ports now belongs to another."""
         if key in self._pending and at > _end(self._pending[key]):
             self._give_up(key)
             self.expired += 1
@@ -394,30 +440,28 @@ class Reassembler:
             self._give_up(key)
             self.expired += 1
 
-    def _scanned(self, made: Made, watermark: int) -> Batch:
-        """The packets that were made, scanned like any other; the list is empty then."""
+    def _scanned(
+        self, made: Made, buffer: bytes
+    ) -> Iterator[tuple[int, tuple[int, ...], tuple[Any, ...]]]:
+        """(index of the packet that brought the last part, row, ends) of the packets that were
+        put together and begin the buffer, scanned like any other."""
         size, meta, by_frame = 0, [], {}
         for packet, length, _ in made:
             by_frame[size] = packet
             meta.append(_META.pack(0, 0, size, length))
             size += length
-        buffer = b"".join([part for _, _, parts in made for part in parts])
-        made.clear()  # large ones are the larger part of what this stage ever needs
-        rows, ends = bytearray(), bytearray()
-        for part in self._scanner.scan(buffer, b"".join(meta), 0):
+        for one in self._scanner.scan(buffer, b"".join(meta), 0):
             for row, end in zip(
-                layout.ROW.iter_unpack(part.rows), layout.ENDS.iter_unpack(part.ends), strict=True
+                layout.ROW.iter_unpack(one.rows), layout.ENDS.iter_unpack(one.ends), strict=True
             ):
                 packet = by_frame[end[2]]
                 bits = row[12] | packet.row[12] & layout.ROW_OUTGOING
-                rows += layout.ROW.pack(packet.row[0], *row[1:12], bits, *row[13:])
-                ends += layout.ENDS.pack(*end[:6], packet.ends[6], *end[7:])
-        count = len(rows) // layout.ROW.size
-        return Batch(buffer, memoryview(rows), bytes(ends), count, self.tap, watermark)
+                row = (packet.row[0], *row[1:12], bits, *row[13:16], packet.row[16])
+                yield packet.index, row, (*end[:6], packet.ends[6], *end[7:])
 
 
-def _pieces(batch: Batch) -> Iterator[tuple[int, int]]:
-    """(index, kind) of the rows that are a piece, or may be one."""
+def _parts(batch: Batch) -> Iterator[tuple[int, int]]:
+    """(index, kind) of the rows that are a fragment or segment, or may continue one."""
     kinds = bytes(memoryview(batch.rows)[layout.ROW_KIND :: layout.ROW.size])
     low = bytes(memoryview(batch.rows)[layout.ROW_LOW_BITS :: layout.ROW.size])
     if FRAGMENT in kinds or low.translate(None, _NOT_TCP):
@@ -428,6 +472,10 @@ def _pieces(batch: Batch) -> Iterator[tuple[int, int]]:
                 yield index, kind
 
 
+def _joined(made: Made, others: Iterable[bytes | memoryview] = ()) -> bytes:
+    return b"".join([*(one for _, _, parts in made for one in parts), *others])
+
+
 def _make(made: Made, packet: _Packet, *payload: bytes) -> None:
     size = sum(map(len, payload))
     if size <= 65535 - 20:  # an IPv4 header says no more
@@ -436,12 +484,12 @@ def _make(made: Made, packet: _Packet, *payload: bytes) -> None:
 
 
 def _end(one: Datagram | Stream) -> int:
-    """When it has waited for too long, ns."""
+    """The time (ns) at which it is given up."""
     if isinstance(one, Datagram):
         return one.first_at + FRAGMENT_SECONDS * SECOND
     return one.touched + STREAM_SECONDS * SECOND
 
 
 def _is_none(batch: Batch, index: int) -> None:
-    """What looked like a message of its own is none."""
+    """Make the row a SEGMENT: its bytes are no message of their own."""
     memoryview(batch.rows)[index * layout.ROW.size + layout.ROW_KIND] = SEGMENT

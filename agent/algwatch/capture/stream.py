@@ -14,7 +14,7 @@ from bisect import bisect_right
 from operator import attrgetter
 
 from algwatch.capture.filter import START_WORDS
-from algwatch.capture.pieces import BASE_COST, MOST_PIECES, PIECE_COST
+from algwatch.capture.fragments import BASE_COST, MOST_PIECES, PIECE_COST
 
 RUN_COST = 320  # what a run costs beside its bytes
 WINDOW = 262144  # how far a segment may be ahead of what is there, bytes

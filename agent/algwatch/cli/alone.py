@@ -28,6 +28,11 @@ class EachAlone:
                 self._pipelines.append(one)
                 self._where.update((tap, (one, n)) for n, tap in enumerate(group))
 
+    @property
+    def due(self) -> int:
+        """ns; advance() finds nothing to do before it."""
+        return min(pipeline.due for pipeline in self._pipelines)
+
     def feed(self, batch: Batch) -> list[Report]:
         pipeline, batch.tap = self._where[batch.tap]
         return pipeline.feed(batch)

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from algwatch.base.native.rows import Counts
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
 from algwatch.base.report import Report
-from algwatch.capture.pcap import CaptureError, Merged
+from algwatch.capture.merged import Merged
+from algwatch.capture.order import Timeline
+from algwatch.capture.pcap import CaptureError
 from algwatch.cli import Usage
 from algwatch.cli.alone import EachAlone
 from algwatch.compare.crossing import Crossing
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 PORTS = (5060, 5080)
 FIRST_LOOKS, LOOK_EVERY = 32, 8  # batches of an unnamed file in which both sides are looked for
 NOT_SIP = ("tls", "stun", "other", "not_ip")  # counts of packets that are told where there are any
-FOREVER = 1 << 63  # ns; later than any packet
 
 
 def add(subparsers: Subparsers) -> None:
@@ -120,8 +121,7 @@ class Source:
         self._survey: Survey | None = None  # of sides that cannot be read twice
         self._scanned = Counts()
         self._numbers: dict[str, dict[str, int]] = {}
-        self._empty: list[int] = []
-        self._pieces: dict[str, int] = {}  # only what there was: most captures have none
+        self._reassembly: dict[str, int] = {}  # only what there was: most captures have none
         self.problems: list[str] = []
 
     @property
@@ -192,11 +192,13 @@ class Source:
             print(f"algwatch: rule {rule} failed {failures} times: please report", file=sys.stderr)
 
     def _told(self, pipeline: Pipeline | EachAlone) -> Iterator[Report]:
+        timeline = Timeline(pipeline, len(self.taps))
         for batch in self:
-            for tap in self._empty:
-                yield from pipeline.advance(tap, FOREVER)
-            self._empty = []
-            yield from pipeline.feed(batch)
+            if batch.count:
+                yield from timeline.feed(batch)
+            else:
+                timeline.end(batch.tap, batch.watermark)
+        yield from timeline.finish()
 
     def counts(self) -> dict[str, dict[str, int]]:
         """The parts "capture", "crossings" and "evicted" (see Pipeline.counts) of the finished
@@ -208,7 +210,7 @@ class Source:
             "malformed": scanned["malformed"],
             "truncated": scanned["truncated"],
             **{name: scanned[name] for name in NOT_SIP if scanned[name]},
-            **self._pieces,
+            **self._reassembly,
         }
         return {**self._numbers, "capture": capture}
 
@@ -223,24 +225,18 @@ class Source:
         if offset is not None and offset.matters:
             for file, tap in zip(merged.files, self._named, strict=False):
                 file.shift = offset.lan if tap.side == WAN else None
-        first_look = True
         sides = self._sides
         glance = Sides() if sides is None and "-" not in self._files else None
         looks = 0
         for batch in merged:
-            if first_look:
-                # An interface on which nothing was captured must not hold back the others.
-                first_look = False
-                for file in merged.files:
-                    taps = 1 if file.tap < first else width
-                    if not file.packets:
-                        self._empty += range(file.tap, file.tap + taps)
             if batch.tap < first:
                 if self._survey is not None:
                     self._survey.feed(self._named[batch.tap].side, batch)
                 yield batch
             elif sides is not None:
-                yield from split(batch, sides, batch.tap)
+                for one in split(batch, sides, batch.tap):
+                    if one.count or not batch.count:
+                        yield one
             else:
                 if glance is not None:
                     # Both copies of a message are in one batch: after the first ones, some do.
@@ -251,7 +247,7 @@ class Source:
                             raise TwoSided
                 yield batch
         self.problems = merged.problems
-        self._pieces = merged.pieces()
+        self._reassembly = merged.reassembly()
 
 
 def _is_one_sided(report: Report) -> bool:

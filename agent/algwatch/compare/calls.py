@@ -5,13 +5,14 @@ from __future__ import annotations
 from algwatch.base.deadlines import Deadlines, Waiting
 from algwatch.base.sighting import AT, CALL, Sighting
 from algwatch.base.table import Table
+from algwatch.compare.ack import went_to_the_end
 from algwatch.compare.call import REPEATS, Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.joined import label
 from algwatch.sip.dialogs import (
     ANSWERED,
     BYE_SENT,
-    CHALLENGES,
+    CHALLENGED,
     CONFIRMED,
     ENDED,
     REPEATED,
@@ -29,7 +30,7 @@ CLOSED = 2  # nothing more will come: the summary
 Moment = tuple[Call, int]
 Answer = tuple[Call, int]  # a call and when (ns) it was answered
 
-_OVER = (ENDED, UNANSWERED)
+_OVER = (ENDED, UNANSWERED, CHALLENGED)
 
 
 class Calls:
@@ -92,7 +93,7 @@ class Calls:
             elif code in _OVER:
                 if code == UNANSWERED or not s.bye_at or (d is not None and d.bye_status >= 300):
                     self._settle.add(at, call)
-                queue = self._challenged if s.rejected in CHALLENGES else self._linger
+                queue = self._challenged if code == CHALLENGED else self._linger
                 queue.add(at, call)
 
     def _begun(self, key: int, first: Sighting | None, unsolicited: bool) -> Call | None:
@@ -163,7 +164,10 @@ class Calls:
                 call.let_go()
         for call, answered_at in self._ack_wait.due(now):
             s = call.near_callee
-            waits = s is not None and s.answered_at == answered_at and not s.bye_at
+            d = s.current if s is not None else None
+            # A callee that fell silent before may have had its ACK: its BYE, or the end, tells.
+            waits = d is not None and d.answered_at == answered_at and not d.bye_at
+            waits = waits and d is not None and went_to_the_end(d)
             if waits and self._is_live(call) and call.ack(now) != "seen":
                 moments.append((call, JUDGED))
         for call in dict.fromkeys(self._settle.due(now)):

@@ -31,6 +31,7 @@ CONFIRMED = 3  # first ACK to that 2xx
 ENDED = 4  # BYE answered, or the INVITE got a non-2xx final response
 UNANSWERED = 5  # Timer B of an INVITE, Timer F of a BYE
 BYE_SENT = 6
+CHALLENGED = 7  # the INVITE was asked for credentials
 
 Step = tuple[DialogSet, int, Row]
 
@@ -108,6 +109,8 @@ class Dialogs:
         call, method = row[CALL], t.method
         if code not in _OPENS:
             return None  # the echo of a call that is over
+        if method == CANCEL and code != REQUEST:
+            return None  # its response may come long after the call
         invited = method == INVITE and code == REQUEST
         if call in self._over and not (invited and not row[TO_TAG]):
             return None
@@ -225,7 +228,7 @@ class Dialogs:
                 s.response = batch.sighting(self.side, row, i)
                 if not s.waiting:
                     s.rejected = status
-                    step((s, ENDED, row))
+                    step((s, CHALLENGED if status in CHALLENGES else ENDED, row))
             return
         if d is not None and d.answered_at:
             return  # the same 2xx on another branch

@@ -158,6 +158,7 @@ def _() -> House:
     """Exchanged, and the router swallows an INVITE: that one is on the side named WAN only, which
     would look like a scanner."""
     house = House()
+    register(house, 0)
     call = Outgoing(house, "silent@phone")
     for after in (0, *LADDER_INVITE):
         call.invite(1 + after, wan=False)

@@ -11,6 +11,7 @@ from craft import (
     Outgoing,
     answer,
     outgoing_call,
+    register,
     request,
 )
 
@@ -28,8 +29,11 @@ def _unanswered(house: House, **how: object) -> House:
 @case("txn001-lost-in-the-router", [("TXN001", "router", "observed")], DLG,
       outcomes=["completed", "unanswered"])  # fmt: skip
 def _() -> House:
-    """The INVITE and its six retransmissions are on the LAN and never on the WAN side."""
-    return _unanswered(House(), wan=False)
+    """The INVITE and its six retransmissions are on the LAN and never on the WAN side. That the
+    provider is reached over this WAN is known before: the phone registers there."""
+    house = House()
+    register(house, 0)
+    return _unanswered(house, wan=False)
 
 
 @case("txn001-lost-beyond", [("TXN001", "network", "observed")], DLG,

@@ -1,17 +1,17 @@
-"""What is there so far of an IP packet in fragments.
+"""An IP packet in fragments, as far as they have come.
 
-Where pieces overlap the first one counts, and a different second one is a contradiction: that
-is how an IP stack that is attacked tells on it, and no phone does it.
+Where fragments overlap the first bytes count, and different second ones are a conflict: a sign
+of an attack on IP stacks, never sent by a phone.
 """
 
 from __future__ import annotations
 
 from bisect import insort
 
-# What objects cost beside the bytes in them, so that tiny pieces are not free: a piece, and a
-# datagram or stream with its entry in the table. Held to what Python really takes by a test.
+# Memory of an object beside its bytes, so that tiny pieces count too: of a piece, and of a
+# datagram or stream with its entry in the table. A test measures what Python really takes.
 PIECE_COST, BASE_COST = 160, 640
-MOST_PIECES = 64  # of one packet: 64 kB over an MTU of 1280 is 52
+MOST_PIECES = 64  # of one packet: 64 kB over an MTU of 1280 are 52
 
 
 class Datagram:
@@ -22,11 +22,11 @@ class Datagram:
     def __init__(self, at: int) -> None:
         self.first_at = at
         self.pieces: list[tuple[int, bytes]] = []  # (offset, bytes), no two overlap
-        self.size = -1  # of the whole payload, known from the last fragment
+        self.size = -1  # bytes of the whole payload, known from the last fragment
         self.cost = BASE_COST
 
     def add(self, offset: int, data: bytes, more: bool) -> bool:
-        """Take a fragment; False when it contradicts what is there."""
+        """Take a fragment; False when it differs from earlier bytes or from the known size."""
         agreed = True
         end = offset + len(data)
         if not more:
@@ -43,6 +43,7 @@ class Datagram:
         return agreed
 
     def _gaps(self, start: int, end: int) -> list[tuple[int, int]]:
+        """The parts of start to end that no piece covers yet."""
         gaps = []
         for low, piece in self.pieces:
             if start >= end or low >= end:
@@ -55,6 +56,7 @@ class Datagram:
         return gaps
 
     def whole(self) -> bytes | None:
+        """The payload, or None while a part is missing."""
         if self.size < 0:
             return None
         reached = 0

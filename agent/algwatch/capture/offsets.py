@@ -1,4 +1,4 @@
-"""Where a fragment or a segment belongs: read from the headers in front of it."""
+"""Offsets of fragments and TCP segments, read from the headers in front of their data."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import struct
 TCP = 6
 
 
-def fragment_place(head: bytes, addresses: bytes) -> tuple[int, int, bool] | None:
-    """(identification, offset in bytes, more follow) from the headers in front of a fragment.
+def fragment_offset(head: bytes, addresses: bytes) -> tuple[int, int, bool] | None:
+    """(identification, offset in bytes, more fragments) of the data behind `head`.
 
-    addresses: source and destination, 8 bytes or 32.
+    addresses: source and destination, 8 bytes or 32. None when there is no such header.
     """
     if len(addresses) == 32:  # the fragment header is the last one (RFC 8200 section 4.5)
         if len(head) < 48:
@@ -25,11 +25,11 @@ def fragment_place(head: bytes, addresses: bytes) -> tuple[int, int, bool] | Non
     return None
 
 
-def tcp_place(head: bytes, addresses: bytes) -> tuple[int, int] | None:
-    """(sequence number of the segment, offset in its data) of what follows `head`.
+def segment_offset(head: bytes, addresses: bytes) -> tuple[int, int] | None:
+    """(sequence number of the segment, bytes of its data in `head`) of the data behind `head`.
 
-    The IP header is found by its addresses, so that every link layer and tunnel that the
-    scanner knows will do.
+    The IP header is found by its addresses, so this works behind every link layer and tunnel
+    that the scanner knows. None when there is no such header.
     """
     within = 12 if len(addresses) == 8 else 8
     ip = head.find(addresses, within) - within
@@ -45,16 +45,17 @@ def tcp_place(head: bytes, addresses: bytes) -> tuple[int, int] | None:
 
 
 def _behind_ipv4(head: bytes, ip: int) -> int:
-    """Offset of the TCP header, 0 when there is none."""
+    """Offset of the TCP header, 0 without one."""
     if head[ip] >> 4 != 4 or head[ip + 9] != TCP:
         return 0
     return ip + (head[ip] & 15) * 4
 
 
 def _behind_ipv6(head: bytes, ip: int) -> int:
+    """Offset of the TCP header behind extension headers (RFC 8200 section 4.1), 0 without one."""
     if head[ip] >> 4 != 6:
         return 0
     kind, at = head[ip + 6], ip + 40
-    while kind in (0, 43, 60, 44) and at + 8 <= len(head):  # RFC 8200 section 4.1; atomic fragment
+    while kind in (0, 43, 60, 44) and at + 8 <= len(head):  # 44: an atomic fragment
         kind, at = head[at], at + (8 if kind == 44 else (head[at + 1] + 1) * 8)
     return at if kind == TCP else 0

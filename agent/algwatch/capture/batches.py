@@ -1,0 +1,140 @@
+"""Batches taken apart and put together: rows, their addresses, and the bytes they point into."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from algwatch.base.native import layout
+from algwatch.base.packet import Batch
+
+NO_MESSAGES = (layout.KIND_FRAGMENT, layout.KIND_SEGMENT)  # parts of a message, for reassembly
+
+_ROW, _ENDS = layout.ROW, layout.ENDS
+_WORDS_A_ROW = _ROW.size // 4
+_PAYLOAD = 12  # index of the payload's offset among a row's 32-bit words
+_SPAN = struct.Struct("=48xIH")  # the payload's offset and length in a row
+_AT = struct.Struct("=Q")
+
+# (row, ends, payload): one row unpacked, with the bytes of its message.
+Loose = tuple[tuple[int, ...], tuple[Any, ...], memoryview]
+
+
+def times(batch: Batch) -> list[int]:
+    """When each row was captured, ns."""
+    return memoryview(batch.rows).cast("Q")[:: _ROW.size // 8].tolist()
+
+
+def first_time(batch: Batch) -> int:
+    at: int = _AT.unpack_from(batch.rows)[0]
+    return at
+
+
+def part(batch: Batch, start: int, stop: int) -> Batch:
+    """Rows start to stop, not copied."""
+    if start == 0 and stop == batch.count:
+        return batch
+    return Batch(
+        batch.buffer,
+        memoryview(batch.rows)[start * _ROW.size : stop * _ROW.size],
+        memoryview(batch.ends)[start * _ENDS.size : stop * _ENDS.size],
+        stop - start,
+        batch.tap,
+        batch.watermark,
+    )
+
+
+def kept(batch: Batch) -> Batch:
+    """A copy that stays good after the next read."""
+    rows = bytearray(batch.rows)
+    buffer = batch.buffer
+    if not isinstance(buffer, bytes):
+        low, high = _extent(rows)
+        buffer = bytes(buffer[low:high])
+        _shift(rows, -low)
+    return Batch(buffer, memoryview(rows), batch.ends, batch.count, batch.tap, batch.watermark)
+
+
+def concatenated(parts: Sequence[Batch]) -> Batch:
+    """The rows of several batches of one tap, in that order."""
+    if len(parts) == 1:
+        return parts[0]
+    # The last part is mostly the beginning of a large buffer: with it in front its offsets stay.
+    last = parts[-1]
+    low, high = _extent(last.rows)
+    if low < high - low:
+        low = 0
+    buffers, rows, size = [memoryview(last.buffer)[low:high]], [], high - low
+    for one in parts[:-1]:
+        moved = bytearray(one.rows)
+        start, stop = _extent(moved)
+        _shift(moved, size - start)
+        rows.append(moved)
+        buffers.append(memoryview(one.buffer)[start:stop])
+        size += stop - start
+    moved = bytearray(last.rows)
+    _shift(moved, -low)
+    whole = memoryview(b"".join([*rows, moved]))
+    ends = b"".join([one.ends for one in parts])
+    count = len(whole) // _ROW.size
+    return Batch(b"".join(buffers), whole, ends, count, last.tap, last.watermark)
+
+
+def disorder(at: list[int], ordered: list[int]) -> tuple[int, int]:
+    """From where to where `at` differs from `ordered`, the same times sorted."""
+    if at == ordered:
+        return len(at), 0
+    return _equal(at, ordered), len(at) - _equal(at[::-1], ordered[::-1])
+
+
+def _equal(one: list[int], two: list[int]) -> int:
+    """How many items agree in front of the first that differs; by halves, which is quick."""
+    low, high = 0, len(one)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == two[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def in_order(batch: Batch) -> Batch:
+    """The rows by time; those of one moment stay as they are."""
+    at = times(batch)
+    low, high = disorder(at, sorted(at))
+    if low >= high:
+        return batch
+    order = sorted(range(low, high), key=at.__getitem__)
+    rows = _moved(memoryview(batch.rows), _ROW.size, order, low, high)
+    ends = _moved(memoryview(batch.ends), _ENDS.size, order, low, high)
+    return Batch(batch.buffer, rows, ends, batch.count, batch.tap, batch.watermark)
+
+
+def _moved(items: memoryview, size: int, order: list[int], low: int, high: int) -> bytes:
+    """The items from low to high in another order; size: bytes of each."""
+    some = [items[index * size : (index + 1) * size] for index in order]
+    return b"".join([items[: low * size], *some, items[high * size :]])
+
+
+def loose(batch: Batch) -> Iterable[Loose]:
+    """Each row by itself."""
+    buffer = memoryview(batch.buffer)
+    for row, ends in zip(_ROW.iter_unpack(batch.rows), _ENDS.iter_unpack(batch.ends), strict=True):
+        yield row, ends, buffer[row[8] : row[8] + row[9]]
+
+
+def _extent(rows: memoryview | bytes | bytearray) -> tuple[int, int]:
+    """Where in the buffer the messages of these rows lie: from, to. Offsets ascend: a packet
+    that was captured later lies further on, and so does the later message of one packet."""
+    first, _ = _SPAN.unpack_from(rows, 0)
+    last, length = _SPAN.unpack_from(rows, len(rows) - _ROW.size)
+    return first, last + length
+
+
+def _shift(rows: bytearray, by: int) -> None:
+    if by:
+        with memoryview(rows).cast("I") as words:
+            for index in range(_PAYLOAD, len(words), _WORDS_A_ROW):
+                words[index] += by

@@ -1,0 +1,265 @@
+"""Order of time: the rows of all taps in slots of packet time, and timers that run between slots.
+
+The later stages must not depend on how packets were read: from a file, a pipe or an interface,
+many at once or one by one. So batches are cut by the time of their rows, and by nothing else.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from typing import Generic, Protocol, TypeVar
+
+from algwatch.base.packet import Batch
+from algwatch.capture.batches import concatenated, disorder, first_time, in_order, kept, part, times
+
+# ns; timers run at multiples of it, and each one costs the stages as much as a message does
+# (docs/decisions/0010-reassembly-order.md).
+SLOT = 1_000_000_000
+# How far rows of one tap are sorted, ns: packets of several queues or interfaces in one file.
+DISORDER = 250_000_000
+MOST_ROWS = 256  # in a batch that is handed on; more in one slot become several batches
+FOREVER = 1 << 63  # ns; later than any packet
+
+R = TypeVar("R")
+
+
+class Stages(Protocol[R]):
+    """The later stages, as Timeline sees them: a Pipeline."""
+
+    @property
+    def due(self) -> int:
+        """ns; nothing happens before that unless rows come."""
+
+    def feed(self, batch: Batch) -> list[R]: ...
+
+    def advance(self, tap: int, now: int) -> list[R]: ...
+
+
+class _Slots:
+    """Rows of one tap, collected by slot.
+
+    floor: the first slot that may still get rows. A row from before it comes too late to be
+    sorted and goes into this one. open: by slot, copies of rows that may get company. ready:
+    (time to sort by, slot, rows), complete and in order. Which rows make a batch depends on the
+    rows before them, not on how they were read.
+    """
+
+    __slots__ = ("_newest", "floor", "open", "ready")
+
+    def __init__(self) -> None:
+        self.floor = 0
+        self.open: dict[int, list[Batch]] = {}
+        self.ready: deque[tuple[int, int, Batch]] = deque()
+        self._newest = 0
+
+    def feed(self, batch: Batch) -> None:
+        at = times(batch)
+        ordered = sorted(at)
+        # Mostly a few rows at most changed places: up to low and from high on all is in order.
+        low, high = disorder(at, ordered)
+        newest = max(self._newest, ordered[-1])
+        floor = (newest - DISORDER) // SLOT
+        start, count = 0, len(at)
+        while start < count:
+            slot = max(ordered[start] // SLOT, self.floor)
+            end = (slot + 1) * SLOT
+            stop = count if newest < end else bisect_left(ordered, end, start)
+            unsorted = low < stop and start < high
+            if unsorted:
+                some = at[start:stop]
+                unsorted = some != ordered[start:stop]
+                if unsorted and max(some) >= end:
+                    self._feed_mixed(batch, at, start, end)
+                    return
+            self._take(slot, part(batch, start, stop), slot < floor, unsorted)
+            start = stop
+        self._pass(newest)
+
+    def _feed_mixed(self, batch: Batch, at: list[int], start: int, end: int) -> None:
+        """The rows from start on. Those from before end lie between later ones: one by one."""
+        self._pass(max(at[:start], default=0))
+        stop = max(row for row, moment in enumerate(at) if moment < end) + 1
+        for row in range(start, stop):
+            slot = max(at[row] // SLOT, self.floor)
+            self._take(slot, part(batch, row, row + 1), False, False)
+            self._pass(at[row])
+        if stop < len(at):
+            self.feed(part(batch, stop, len(at)))
+
+    def _pass(self, newest: int) -> None:
+        """A row of that time was there."""
+        self._newest = max(self._newest, newest)
+        self.close((self._newest - DISORDER) // SLOT)
+
+    def _take(self, slot: int, batch: Batch, last: bool, unsorted: bool) -> None:
+        """Rows of one slot. last: no more are awaited for it."""
+        start, count = 0, batch.count
+        while start < count:
+            parts = self.open.pop(slot, None) or []
+            room = MOST_ROWS - sum([one.count for one in parts])
+            rows = part(batch, start, min(start + room, count))
+            start += rows.count
+            if last or rows.count == room:
+                # So many rows that earlier slots are not awaited any longer.
+                self.close(slot)
+                self._complete(slot, [*parts, rows], unsorted)
+            else:
+                self.open[slot] = [*parts, kept(rows)]
+
+    def close(self, floor: int) -> None:
+        """Slots before floor get no more rows."""
+        if floor > self.floor:
+            self.floor = floor
+            for slot in sorted(self.open):
+                if slot < floor:
+                    self._complete(slot, self.open.pop(slot))
+
+    def flush(self) -> None:
+        """Complete what is there; further rows of its slots become batches of their own."""
+        for slot in sorted(self.open):
+            self._complete(slot, self.open.pop(slot))
+            self.floor = max(self.floor, slot)
+
+    def _complete(self, slot: int, parts: list[Batch], unsorted: bool = True) -> None:
+        rows = parts[0]
+        if len(parts) > 1:
+            rows, unsorted = concatenated(parts), True
+        if unsorted:
+            rows = in_order(rows)
+        rows.watermark = slot * SLOT
+        self.ready.append((max(first_time(rows), rows.watermark), slot, rows))
+
+    @property
+    def held(self) -> int:
+        """Bytes of copies."""
+        rows = [one for _, _, one in self.ready]
+        rows += [one for parts in self.open.values() for one in parts]
+        return sum([len(one.buffer) + 112 * one.count for one in rows])
+
+
+class Order:
+    """Batches of several taps in, batches in order of time out, each with the rows of one slot.
+
+    taps: how many. A batch that comes out has as its watermark a time that all taps have passed:
+    the stages are advanced to it before they get the rows (Timeline).
+
+    limit 0 (files): only the tap that wait_for() names is read, so a tap that is read has no
+    batches left here, and theirs are not copied. Otherwise (live) bytes that are held: beyond it
+    all rows go on in order of time, without waiting for other taps.
+    """
+
+    __slots__ = ("_limit", "_taps")
+
+    def __init__(self, taps: int, limit: int = 0) -> None:
+        self._taps = [_Slots() for _ in range(taps)]
+        self._limit = limit
+
+    @property
+    def watermark(self) -> int:
+        """ns; all taps have passed it."""
+        return min([tap.floor for tap in self._taps]) * SLOT
+
+    @property
+    def pending(self) -> bool:
+        return any(tap.ready or tap.open for tap in self._taps)
+
+    def feed(self, tap: int, batch: Batch) -> list[Batch]:
+        """batch: of that tap, with one row at least; its memory, and that of the batches that are
+        returned, is used until the tap is read again."""
+        slots = self._taps[tap]
+        slots.feed(batch)
+        ready = self._in_order()
+        if self._limit:
+            slots.ready = deque([(at, slot, kept(rows)) for at, slot, rows in slots.ready])
+            if sum([one.held for one in self._taps]) > self._limit:
+                for one in self._taps:
+                    one.flush()
+                ready += self._in_order(patient=False)
+        return ready
+
+    def advance(self, tap: int, until: int) -> list[Batch]:
+        """Nothing earlier than until (ns) will come from that tap."""
+        self._taps[tap].close(until // SLOT)
+        return self._in_order()
+
+    def end(self, tap: int) -> list[Batch]:
+        """Nothing more will come from that tap."""
+        return self.advance(tap, FOREVER)
+
+    def wait_for(self) -> int | None:
+        """The tap to be read next; None when all have ended."""
+        waiting = [
+            (tap.floor, index)
+            for index, tap in enumerate(self._taps)
+            if not tap.ready and tap.floor < FOREVER // SLOT
+        ]
+        return min(waiting)[1] if waiting else None
+
+    def _in_order(self, patient: bool = True) -> list[Batch]:
+        taps = self._taps
+        found: list[Batch] = []
+        if len(taps) == 1:
+            found = [batch for _, _, batch in taps[0].ready]
+            taps[0].ready.clear()
+            return found
+        while heads := [(tap.ready[0][0], index) for index, tap in enumerate(taps) if tap.ready]:
+            ready = taps[min(heads)[1]].ready
+            _, slot, batch = ready[0]
+            late = [tap.floor for tap in taps if tap.floor <= slot and not tap.ready]
+            if late and patient:
+                break
+            if late:
+                batch.watermark = min(slot, *late) * SLOT
+            found.append(batch)
+            ready.popleft()
+        return found
+
+
+class Timeline(Generic[R]):
+    """Packet time of the stages: moves on to each multiple of SLOT at which something is due,
+    however far the next row is away, and not while the stages get the rows of one slot.
+
+    taps: how many the stages have.
+    """
+
+    __slots__ = ("_ends", "_now", "_stages")
+
+    def __init__(self, stages: Stages[R], taps: int) -> None:
+        self._stages = stages
+        self._ends = [FOREVER] * taps
+        self._now = 0
+
+    def end(self, tap: int, at: int) -> None:
+        """The capture of that tap ends at that time (ns): nothing is said of later."""
+        self._ends[tap] = at
+
+    def feed(self, batch: Batch) -> list[R]:
+        """A batch that Order gave."""
+        if batch.watermark > self._now:
+            return self.advance(batch.watermark) + self._stages.feed(batch)
+        return self._stages.feed(batch)
+
+    def advance(self, until: int) -> list[R]:
+        """All taps have passed that time (ns)."""
+        until = min(until, *self._ends)
+        reports: list[R] = []
+        while until - self._now > SLOT:
+            due = -(-self._stages.due // SLOT) * SLOT
+            if due >= until:
+                break
+            reports += self._step(max(due, self._now + SLOT))
+        if until > self._now:
+            reports += self._step(until)
+        return reports
+
+    def finish(self) -> list[R]:
+        """All rows were handed on: time goes on to the end of the first tap that ended."""
+        return self.advance(FOREVER) if min(self._ends) < FOREVER else []
+
+    def _step(self, now: int) -> list[R]:
+        self._now = now
+        reports: list[R] = []
+        for tap in range(len(self._ends)):
+            reports += self._stages.advance(tap, now)
+        return reports
