@@ -21,7 +21,7 @@ from .wire import Packet, read_capture
 SEED = int(os.environ.get("ALGWATCH_LAB_SEED") or random.randrange(10**6))
 # Healthy calls are quick, so more draws of them; a dropped call takes its 32 s.
 NUMBERS = ["1", "1", "1", "2", "2", "2", "3", "6b-off"]
-NUMBERS += ["4", "5b-on", "5b-off", "6b-on", "14-on", "14-off"]
+NUMBERS += ["4", "5b-on", "5b-off", "6b-on", "6c-on", "6c-off", "14-on", "14-off"]
 RUNS = [(number, SEED + n) for n, number in enumerate(NUMBERS)]
 TIMEOUT = 240  # seconds for all of them
 

@@ -1,8 +1,9 @@
 """`make run`: watch the kernel's SIP ALG kill a call, and the agent find it out.
 
-6b with the helper on (the call dies), 6b with the helper off (the same call lives) and 2 (the
-helper is on and harmless), each in a router of its own with the agent and a broker inside.
-Exit status 0 when every verdict names the truth and what was drawn, else 1.
+6b with the helper on (the call dies, and another phone shows that the provider handles the NAT by
+itself), 6b with the helper off (the same call lives) and 2 (the helper is on and harmless), each
+in a router of its own with the agent and a broker inside. Exit status 0 when every verdict names
+the truth and what was drawn, else 1.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 from importlib import import_module
@@ -31,13 +33,19 @@ from .broker import provide_broker  # noqa: E402
 from .namespace import NoLab  # noqa: E402
 from .privilege import lab_prefix  # noqa: E402
 from .run import Run, analyze  # noqa: E402
-from .scenarios import SCENARIOS  # noqa: E402
+from .scenarios import OTHER_COMPLETED, SCENARIOS  # noqa: E402
 from .sidebyside import SideBySide  # noqa: E402
 from .truth import HURTS, Score, judge  # noqa: E402
 
 RECORDED = ROOT / "tests" / "golden" / "lab"
 ORDER = ("6b-on", "6b-off", "2")
+WIDTH = 100  # columns of the verdicts
 LABEL = {"6b-on": "ALG on", "6b-off": "ALG off", "2": "ALG on, other provider"}
+CALL = {
+    "incoming": "incoming call",
+    "outgoing": "outgoing call",
+    "other-phone": "call to the other phone",
+}
 STARTED = time.monotonic()
 _printing = threading.Lock()
 
@@ -49,7 +57,7 @@ def say(text: str, label: str = "") -> None:
 
 
 class Show:
-    """One run, told as it happens."""
+    """One run, told as it happens. ready: the other runs may begin, or there is an error."""
 
     def __init__(self, number: str, seed: int, out: Path) -> None:
         self.number = number
@@ -57,17 +65,19 @@ class Show:
         self.label = LABEL[number]
         self.result: dict[str, Any] = {}
         self.error = ""
-        self.waiting = threading.Event()
-        phone = (self.run.draw.phone_ip, self.run.draw.phone_port)
-        self.run.on_frame = SideBySide(self.say, phone).frame
+        self.ready = threading.Event()
+        draw = self.run.draw
+        draw.other_first = False  # the advice is seen to follow what the other phone shows
+        other = draw.other_ip if number == "6b-on" else ""
+        self.run.on_frame = SideBySide(self.say, (draw.phone_ip, draw.phone_port), other).frame
         self.run.on_report = self._report
         self.run.on_line = self._line
-        self._last: set[str] = set()
+        self._last: set[tuple[str, ...]] = set()
 
     def say(self, text: str) -> None:
         say(text, self.label)
-        if "waits for the ACK" in text:
-            self.waiting.set()
+        if text == OTHER_COMPLETED:
+            self.ready.set()
 
     def _line(self, line: str) -> None:
         # Its findings and advice are shown as they arrive over MQTT.
@@ -83,41 +93,67 @@ class Show:
         except Exception as error:  # the demo ends with a sentence, not with a traceback
             self.error = f"{type(error).__name__}: {error}"
         finally:
-            self.waiting.set()
+            self.ready.set()
 
     def _report(self, kind: str, payload: Any) -> None:
-        lines = []
+        blocks: list[tuple[str, ...]] = []
         if kind == "finding":
             said = payload["finding"]
-            lines = [
-                f"MQTT finding {said['rule']} {said['slug']}, {said['where']}, "
-                f"harm {said['harm']}: {said['summary']}"
-            ]
+            head = f"MQTT finding {said['rule']} {said['slug']}, {said['where']}, "
+            blocks = [(f"{head}harm {said['harm']}: {said['summary']}",)]
         elif kind == "advice":
-            lines = [
-                f"MQTT advice {a['action']}: {a['state']}, confidence {a['confidence']:.2f}"
+            blocks = [
+                (
+                    f"MQTT advice {a['action']}: {a['state']}, confidence {a['confidence']:.2f}",
+                    *(f"   {reason}" for reason in reasons(a)),
+                )
                 for a in payload["advice"]
             ]
         elif kind == "state":
             online = "online" if payload["online"] else f"offline ({payload.get('reason', '')})"
-            lines = [f"MQTT state: {payload['cpe']} is {online}"]
-        for line in lines:
-            if line not in self._last:
-                self._last.add(line)
-                self.say(line)
+            blocks = [(f"MQTT state: {payload['cpe']} is {online}",)]
+        for block in blocks:
+            if block not in self._last:
+                self._last.add(block)
+                for line in block:
+                    self.say(line)
 
 
-def sentence(verdict: dict[str, Any]) -> str:
-    """The verdict of one run, in words made of what the agent said."""
+def reasons(advice: dict[str, Any]) -> list[str]:
+    """Why, and why not. The first reason of the agent is the finding, which is told already."""
+    return [
+        *(f"for: {r}" for r in advice["for"][1:]),
+        *(f"against: {r}" for r in advice["against"]),
+    ]
+
+
+def told(verdict: dict[str, Any]) -> list[str]:
+    """The verdict of one run, in lines made of what the agent said."""
     findings = verdict["findings"]
-    hurts = [f for f in findings if f["harm"] in HURTS]
-    benign = [f for f in findings if f["rule"] == "ALG014"]
-    advice = [f"{a['action']} ({a['state']})" for a in verdict["advice"] if a["state"] != "none"]
-    if hurts:
-        said = " ".join(f"{f['rule']}, {f['where']}: {f['summary']}" for f in hurts)
-    else:
-        said = " ".join(["Nothing hurts.", *(f"{f['rule']}: {f['summary']}" for f in benign)])
-    return f"{said} Advice: {', '.join(advice) or 'none, leave everything as it is'}."
+    lines = [
+        f"{f['rule']} {f['slug']}, {f['where']}: {f['summary']}"
+        for f in findings if f["harm"] in HURTS
+    ] or ["Nothing hurts."]  # fmt: skip
+    lines += [f"{f['rule']} {f['slug']}: {f['summary']}" for f in findings if f["rule"] == "ALG014"]
+    given = [a for a in verdict["advice"] if a["state"] != "none"]
+    for a in given:
+        lines += [f"Advice: {a['action']} ({a['state']})", *(f"  {r}" for r in reasons(a))]
+    return lines if given else [*lines, "Advice: none, leave everything as it is."]
+
+
+def gist(verdict: dict[str, Any]) -> tuple[set[tuple[str, ...]], set[tuple[str, ...]]]:
+    """What makes two verdicts the same, whatever their words."""
+    return (
+        {(f["rule"], f["where"], f["harm"]) for f in verdict["findings"]},
+        {(a["action"], a["state"], a["subject"]) for a in verdict["advice"]},
+    )
+
+
+def show(text: str, indent: int) -> None:
+    """One paragraph; its own leading space adds to the indent."""
+    deep = indent + len(text) - len(text.lstrip())
+    lead = " " * deep
+    print(textwrap.fill(text.strip(), WIDTH, initial_indent=lead, subsequent_indent=f"{lead}  "))
 
 
 def conclude(rows: list[tuple[str, dict[str, Any], dict[str, dict[str, Any]]]]) -> int:
@@ -125,14 +161,20 @@ def conclude(rows: list[tuple[str, dict[str, Any], dict[str, dict[str, Any]]]]) 
     score = Score()
     print("\nThe verdicts")
     for number, facts, verdicts in rows:
-        title = SCENARIOS[number].title
-        calls = ", ".join(f"{c['call_id']} {c['outcome']}" for c in facts["calls"])
-        print(f"\n  {title}. What happened: {calls}.")
+        calls = ", ".join(f"{CALL[c['name']]} {c['outcome']}" for c in facts["calls"])
+        print(f"\n  {LABEL[number]}: {calls}")
+        shown: dict[str, Any] | None = None
         for origin, verdict in verdicts.items():
-            print(f"    {origin}: {sentence(verdict)}")
+            if shown is not None and gist(shown) == gist(verdict):
+                print(f"    {origin}: the same")
+            else:
+                print(f"    {origin}:")
+                for line in told(verdict):
+                    show(line, 6)
+            shown = verdict
             mine = judge(SCENARIOS[number].truth, facts, verdict)
             for fault in mine.faults:
-                print(f"    UNTRUE ({origin}): {fault}")
+                show(f"UNTRUE: {fault}", 6)
             score.add(mine)
     print(f"\n  precision {score.precision:.2f}, recall {score.recall:.2f}")
     if score.faults:
@@ -150,16 +192,18 @@ def live(seed: int) -> int:
         )  # fmt: skip
         draw = dying.run.draw
         print(
-            f"phone {draw.phone_ip} - router {draw.router_ip} | {draw.wan_ip} - "
-            f"provider {draw.provider_ip}; seed {seed}\n"
+            f"phone {draw.phone_ip}, other phone {draw.other_ip} - "
+            f"router {draw.router_ip} | {draw.wan_ip} - provider {draw.provider_ip}; seed {seed}\n"
+            f"The router's ALG watches port 5060. The other phone uses the same provider's port "
+            f"{draw.unhelped_port}.\n"
             "Each router runs `algwatch run --lan br-lan --wan wan --mqtt ...` and a broker.\n"
         )
         first = threading.Thread(target=dying.play, daemon=True)
         first.start()
-        dying.waiting.wait()
+        dying.ready.wait()
         if not dying.error:
             # The answer of the first call is repeated for 32 s: time for the other two.
-            say("meanwhile: the same phone and provider, in a router without the ALG")
+            say("meanwhile: the same phones and provider, in a router without the ALG")
             living.play()
             say("meanwhile: another phone and provider, in a router with the ALG")
             harmless.play()

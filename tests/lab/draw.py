@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from ipaddress import IPv4Address, IPv4Network
 
@@ -14,8 +15,9 @@ class Draw:
     """One set of addresses, ports, names and habits. The same seed draws the same set.
 
     lan, wan: IPv4Network of /24. phone_ip, router_ip, wan_ip, gateway_ip, provider_ip,
-    caller_ip, media_ip: str. phone_port, contact_port, via_port: UDP ports. proxy: the provider
-    is a proxy (two Via, Record-Route) and not a session border controller.
+    caller_ip, media_ip: str. phone_port, contact_port, via_port, provider_port: UDP ports. proxy:
+    the provider is a proxy (two Via, Record-Route) and not a session border controller.
+    other_first: the other phone is called before the first one, not while that call is dying.
     """
 
     def __init__(self, seed: int) -> None:
@@ -47,6 +49,26 @@ class Draw:
         self.ring = chance.uniform(0.2, 0.6)
         self.talk = chance.uniform(1.0, 2.0)
         self.cpe = f"cpe-{self.token(6)}"
+        self.provider_port = 5060
+        hosts = [str(self.lan[n]) for n in range(2, 255)]
+        self.other_ip = chance.choice([ip for ip in hosts if ip != self.phone_ip])
+        ports = chance.sample(range(60000, 65000), 3)
+        self.other_port = chance.choice([5060, ports[0]])
+        self.unhelped_port = chance.choice([5070, 5080, ports[1]])
+        self.other_caller_port = ports[2]
+        self.other_rtp_port = 2 * chance.randint(5000, 30000)
+        self.other_user = f"{chance.choice(FIRST)}.{chance.choice(LAST)}{chance.randint(100, 199)}"
+        self.other_first = chance.random() < 0.5
+
+    def of_other_phone(self) -> Draw:
+        """The same draw for the other phone of the house: its own address, ports and name, and
+        the provider's port that the router's helper does not watch."""
+        other = copy.copy(self)
+        other.phone_ip, other.phone_port = self.other_ip, self.other_port
+        other.rtp_port, other.user = self.other_rtp_port, self.other_user
+        other.provider_port = self.unhelped_port
+        other.caller_port, other.media_port = self.other_caller_port, self.media_port + 2
+        return other
 
     @staticmethod
     def _private(chance: random.Random) -> IPv4Network:
@@ -65,7 +87,7 @@ class Draw:
     def addresses(self) -> set[str]:
         """Every address that a true verdict may name."""
         return {
-            self.router_ip, self.phone_ip, self.wan_ip, self.gateway_ip,
+            self.router_ip, self.phone_ip, self.other_ip, self.wan_ip, self.gateway_ip,
             self.provider_ip, self.caller_ip, self.media_ip,
         }  # fmt: skip
 

@@ -127,6 +127,7 @@ route add default via {draw.gateway_ip} onlink dev wan
 link set lo up
 link set eth0 up
 addr add {draw.phone_ip}/24 dev eth0
+addr add {draw.other_ip}/24 dev eth0
 route add default via {draw.router_ip}
 """,
         )  # fmt: skip

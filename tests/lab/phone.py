@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 
+from .draw import Draw
 from .endpoint import Address, Call, UserAgent
 from .loop import Loop
 from .network import Network
@@ -16,11 +17,19 @@ RTP_INTERVAL = 0.02  # seconds, one PCMA frame
 
 class Phone(UserAgent):
     """rport: asks for symmetric responses (RFC 3581). split: requests and answers leave from
-    another port than the one that Contact names, as some Cisco phones do.
+    another port than the one that Contact names, as some Cisco phones do. draw: that of the
+    network when None.
     """
 
-    def __init__(self, loop: Loop, net: Network, rport: bool = True, split: bool = False) -> None:
-        draw = net.draw
+    def __init__(
+        self,
+        loop: Loop,
+        net: Network,
+        rport: bool = True,
+        split: bool = False,
+        draw: Draw | None = None,
+    ) -> None:
+        draw = draw or net.draw
         self.rport = rport
         self.contact_port = draw.contact_port if split else draw.phone_port
         sock = net.phone.udp(draw.phone_ip, draw.phone_port, draw.dont_fragment)
@@ -30,7 +39,7 @@ class Phone(UserAgent):
         self.rtp = net.phone.udp(draw.phone_ip, draw.rtp_port)
         self.heard = 0
         loop.listen(self.rtp, self._hear)
-        self.registrar: Address = (draw.provider_ip, 5060)
+        self.registrar: Address = (draw.provider_ip, draw.provider_port)
         self._tag = draw.token()
         self._register_id = draw.call_id(draw.phone_ip)
         self._register_cseq = draw.random.randint(1, 60000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 
-from .draw import is_private
+from .draw import Draw, is_private
 from .endpoint import Address, Call, UserAgent
 from .loop import Loop
 from .network import Network
@@ -17,7 +17,8 @@ class Provider(UserAgent):
     """handles_nat: follows source addresses instead of Via and registered Contact.
     fixes_contact: replaces a private Contact of an endpoint's reply by its source address
     (fix_nated_contact). record_route: the proxy stays in the path. ack_via_port: the sent-by
-    port of its ACKs, 0 for the usual one. None leaves proxy or SBC to the draw.
+    port of its ACKs, 0 for the usual one. None leaves proxy or SBC to the draw. draw: that of the
+    network when None.
     """
 
     def __init__(
@@ -29,15 +30,16 @@ class Provider(UserAgent):
         proxy: bool | None = None,
         record_route: bool = True,
         ack_via_port: int = 0,
+        draw: Draw | None = None,
     ) -> None:
-        draw = net.draw
+        draw = draw or net.draw
         self.handles_nat = handles_nat
         self.fixes_contact = fixes_contact
         self.proxy = draw.proxy if proxy is None else proxy
         self.record_route = record_route
         self.ack_via_port = ack_via_port
         self.bindings: dict[str, tuple[str, Address]] = {}
-        sock = net.provider.udp(draw.provider_ip, 5060, draw.dont_fragment)
+        sock = net.provider.udp(draw.provider_ip, draw.provider_port, draw.dont_fragment)
         super().__init__(loop, draw, sock, f"sip:{draw.peer}@{draw.domain}")
         # The caller's own host: seen by the phone only when no proxy stays in the path.
         self.caller = net.provider.udp(draw.caller_ip, draw.caller_port, draw.dont_fragment)
@@ -52,9 +54,14 @@ class Provider(UserAgent):
         """In-dialog requests bypass the proxy."""
         return self.proxy and not self.record_route
 
+    @property
+    def _route(self) -> str:
+        port = self.draw.provider_port
+        return f"<sip:{self.draw.provider_ip}{'' if port == 5060 else f':{port}'};lr>"
+
     def via(self, method: str) -> list[str]:
         draw = self.draw
-        port = self.ack_via_port if method == "ACK" and self.ack_via_port else 5060
+        port = self.ack_via_port if method == "ACK" and self.ack_via_port else draw.provider_port
         own = f"SIP/2.0/UDP {draw.provider_ip}:{port};branch=z9hG4bK{draw.token(14)}"
         caller = f"SIP/2.0/UDP {draw.caller_ip}:{draw.caller_port};branch=z9hG4bK{draw.token(9)}"
         if not self.proxy:
@@ -65,7 +72,7 @@ class Provider(UserAgent):
         host, port = (
             (self.draw.caller_ip, self.draw.caller_port)
             if self.proxy
-            else (self.draw.provider_ip, 5060)
+            else (self.draw.provider_ip, self.draw.provider_port)
         )
         return f"<sip:{self.draw.peer}@{host}:{port}>"
 
@@ -102,8 +109,7 @@ class Provider(UserAgent):
 
     def _incoming(self, sock: socket.socket, request: Message, source: Address) -> None:
         if self.proxy and self.record_route:
-            here = f"<sip:{self.draw.provider_ip};lr>"
-            request.fields.insert(0, ("Record-Route", here))
+            request.fields.insert(0, ("Record-Route", self._route))
         super()._incoming(sock, request, source)
         call = self.calls[request.get("Call-ID")]
         contact = uri_of(request.get("Contact"))
@@ -130,7 +136,7 @@ class Provider(UserAgent):
         call = Call(self.draw.call_id(self.draw.caller_ip), local, remote, incoming=False)
         extra = []
         if self.proxy and self.record_route:
-            extra.append(("Record-Route", f"<sip:{self.draw.provider_ip};lr>"))
+            extra.append(("Record-Route", self._route))
         to = source if self.handles_nat else host_port(contact)
         return self.dial(call, contact, to, extra)
 

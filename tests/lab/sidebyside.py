@@ -9,6 +9,7 @@ from .wire import UDP, Packet
 
 WIDTH = 58  # columns a copy
 WANTED = {"REGISTER", "INVITE", "ACK", "BYE", "200 INVITE"}
+OF_OTHER = {"REGISTER", "ACK", "200 INVITE"}
 
 
 def _label(message: Message) -> str:
@@ -34,14 +35,17 @@ def differing_lines(lan: bytes, wan: bytes) -> list[tuple[str, str]]:
 
 
 class SideBySide:
-    """Prints each kind of message once: where both copies went, and the lines that differ.
+    """Prints each kind of message of a phone once: where both copies went, and the lines that
+    differ.
 
-    say: takes one line of text. phone: (address, port) where the phone listens.
+    say: takes one line of text. phone: (address, port) where the phone listens. other: address of
+    another phone, of which less is shown; nothing when empty.
     """
 
-    def __init__(self, say: Callable[[str], None], phone: tuple[str, int]) -> None:
+    def __init__(self, say: Callable[[str], None], phone: tuple[str, int], other: str = "") -> None:
         self._say = say
         self._phone = phone
+        self._other = other
         self._waiting: dict[tuple[str, str, int], tuple[str, Packet]] = {}
         self._shown: set[str] = set()
 
@@ -51,16 +55,21 @@ class SideBySide:
         if packet.protocol != UDP or packet.sip is None:
             return
         label = _label(packet.sip)
-        if label not in WANTED or label in self._shown:
+        if label not in WANTED:
             return
         key = (label, packet.sip.get("Call-ID"), packet.ip_id)
-        other = self._waiting.pop(key, None)
-        if other is None or other[0] == device:
+        twin = self._waiting.pop(key, None)
+        if twin is None or twin[0] == device:
             self._waiting[key] = (device, packet)
             return
-        self._shown.add(label)
-        lan, wan = (packet, other[1]) if device == "br-lan" else (other[1], packet)
-        self._show(label, lan, wan)
+        lan, wan = (packet, twin[1]) if device == "br-lan" else (twin[1], packet)
+        if self._phone[0] not in (lan.source[0], lan.target[0]):
+            if label not in OF_OTHER or self._other not in (lan.source[0], lan.target[0]):
+                return
+            label = f"the other phone's {label}"
+        if label not in self._shown:
+            self._shown.add(label)
+            self._show(label, lan, wan)
 
     def _show(self, label: str, lan: Packet, wan: Packet) -> None:
         def way(packet: Packet) -> str:
@@ -75,6 +84,10 @@ class SideBySide:
                 min(len(left), len(right)),
             )
             self._say(f"   {_cut(left, same):<{WIDTH}} | {_cut(right, same)}")
+        if not lines and wan.sip is not None and wan.sip.status:
+            # An untouched answer shows its private Contact to the provider.
+            contact = f"Contact: {wan.sip.get('Contact')}"
+            self._say(f"   {_cut(contact, 0):<{WIDTH}} | {_cut(contact, 0)}")
         if lan.target[0] == self._phone[0] and lan.target != self._phone:
             self._say(
                 f"   the phone listens on port {self._phone[1]}, "

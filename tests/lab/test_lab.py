@@ -57,7 +57,7 @@ def test_nobody_s_name_or_number_leaves_the_router(lab: Lab, index: int) -> None
 
 
 def test_the_dropped_call_is_announced_before_it_drops(lab: Lab) -> None:
-    for played in lab.of("6b-on", "4"):
+    for played in lab.of("6b-on", "6c-on", "4"):
         said = [at for at, kind, p in played.result["mqtt"] if kind == "finding"]
         assert said, "no finding at all"
         assert min(said) < 32, "the first finding came only after the call had dropped"
@@ -67,8 +67,21 @@ def test_disable_is_recommended_only_where_the_alg_is_the_cause(lab: Lab) -> Non
     for played in lab.runs:
         for verdict in (verdict_of(played.result["mqtt"]), played.analyzed()):
             given = {a["action"]: a["state"] for a in verdict["advice"] if a["state"] != "none"}
-            if played.number != "6b-on":
-                assert "disable-sip-alg" not in given, played.number
+            # 6c: the ALG is the cause, and the call would drop without it as well.
+            expected = {"6b-on": "recommended", "6c-on": "suspected"}.get(played.number)
+            assert given.get("disable-sip-alg") == expected, played.number
+
+
+def test_6b_the_other_phone_makes_the_advice_certain_before_the_call_drops(lab: Lab) -> None:
+    for played in lab.of("6b-on"):
+        states = [
+            (at, a["state"])
+            for at, kind, payload in played.result["mqtt"] if kind == "advice"
+            for a in payload["advice"]
+        ]  # fmt: skip
+        first = "recommended" if played.facts["other_first"] else "suspected"
+        assert (states[0][1], states[-1][1]) == (first, "recommended")
+        assert min(at for at, state in states if state == "recommended") < 32
 
 
 def test_precision_and_recall_over_all_scenarios(

@@ -10,9 +10,9 @@ import pytest
 from .conftest import Lab, Played
 from .draw import is_private
 from .sip import host_port, sent_by, uri_of
-from .wire import ICMP, requests, responses
+from .wire import ICMP, Packet, of_call, requests, responses
 
-DEAD = ["4", "5b-on", "5b-off", "6b-on", "14-on", "14-off"]
+DEAD = ["4", "5b-on", "5b-off", "6b-on", "6c-on", "6c-off", "14-on", "14-off"]
 LIVE = ["1", "2", "3", "6b-off"]
 # RFC 3261 section 13.3.1.4: when the 2xx leaves again, in seconds after the first one.
 LADDER = [0.0, 0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5]
@@ -21,6 +21,12 @@ LADDER = [0.0, 0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5]
 def only(lab: Lab, number: str) -> Played:
     (played,) = lab.of(number)
     return played
+
+
+def dead(played: Played) -> tuple[list[Packet], list[Packet]]:
+    """What the LAN and the WAN side show of the one call that drops."""
+    (call_id,) = played.facts["dead_call_ids"]
+    return of_call(played.lan, call_id), of_call(played.wan, call_id)
 
 
 @pytest.mark.parametrize("number", LIVE)
@@ -40,16 +46,16 @@ def test_a_dead_call_repeats_its_answer_on_the_rfc_ladder_and_ends_after_32_s(
     lab: Lab, number: str
 ) -> None:
     played = only(lab, number)
-    (call,) = played.facts["calls"]
+    (call,) = (c for c in played.facts["calls"] if c["name"] == "incoming")
     assert (call["outcome"], call["acked"]) == ("dropped", False)
-    for side in (played.lan, played.wan):
+    for side in dead(played):
         finals = [p.at for p in responses(side, 200, "INVITE")]
         assert [round(at - finals[0], 3) for at in finals] == pytest.approx(LADDER, abs=0.3)
         bye = requests(side, "BYE")[0]
         assert bye.at - finals[0] == pytest.approx(32.0, abs=0.3)
 
 
-@pytest.mark.parametrize("number", ["2", "3", "5b-on", "6b-on", "14-on"])
+@pytest.mark.parametrize("number", ["2", "3", "5b-on", "6b-on", "6c-on", "14-on"])
 def test_with_the_helper_on_the_router_rewrites_the_register(lab: Lab, number: str) -> None:
     for played in lab.of(number):
         before, after = requests(played.lan, "REGISTER")[0], requests(played.wan, "REGISTER")[0]
@@ -60,7 +66,7 @@ def test_with_the_helper_on_the_router_rewrites_the_register(lab: Lab, number: s
         assert sent_by(after.sip.get("Via"))[0] == played.facts["wan_ip"]
 
 
-@pytest.mark.parametrize("number", ["1", "4", "5b-off", "6b-off", "14-off"])
+@pytest.mark.parametrize("number", ["1", "4", "5b-off", "6b-off", "6c-off", "14-off"])
 def test_with_the_helper_off_both_copies_of_every_message_are_the_same(
     lab: Lab, number: str
 ) -> None:
@@ -71,7 +77,7 @@ def test_with_the_helper_off_both_copies_of_every_message_are_the_same(
         assert lan <= {p.raw for p in played.wan if p.sip}
 
 
-@pytest.mark.parametrize("number", ["4", "5b-on", "5b-off"])
+@pytest.mark.parametrize("number", ["4", "5b-on", "5b-off", "6c-off"])
 def test_a_private_contact_leaves_the_router_and_no_ack_ever_comes(lab: Lab, number: str) -> None:
     played = only(lab, number)
     for answer in responses(played.wan, 200, "INVITE"):
@@ -91,12 +97,16 @@ def test_5b_contact_names_another_port_than_the_phone_sends_from(lab: Lab) -> No
         )
 
 
-def test_6b_the_ack_reaches_the_router_and_leaves_it_for_the_port_of_its_via(lab: Lab) -> None:
-    played = only(lab, "6b-on")
+@pytest.mark.parametrize("number", ["6b-on", "6c-on"])
+def test_6_the_ack_reaches_the_router_and_leaves_it_for_the_port_of_its_via(
+    lab: Lab, number: str
+) -> None:
+    played = only(lab, number)
+    of_lan, of_wan = dead(played)
     phone, forced = tuple(played.facts["phone"]), played.facts["forced_port"]
-    wan, lan = requests(played.wan, "ACK"), requests(played.lan, "ACK")
+    wan, lan = requests(of_wan, "ACK"), requests(of_lan, "ACK")
     assert len(wan) == len(lan) == len(LADDER)
-    mapped = responses(played.wan, 200, "INVITE")[0].source
+    mapped = responses(of_wan, 200, "INVITE")[0].source
     for packet in wan:
         assert packet.sip
         assert packet.source == tuple(played.facts["provider"])
@@ -106,7 +116,7 @@ def test_6b_the_ack_reaches_the_router_and_leaves_it_for_the_port_of_its_via(lab
         assert packet.target == (phone[0], forced)
         assert forced != phone[1]
     # The INVITE before, with the usual Via, was delivered where it belongs.
-    assert requests(played.lan, "INVITE")[0].target == phone
+    assert requests(of_lan, "INVITE")[0].target == phone
 
 
 def test_6b_the_phone_refuses_the_misdirected_ack_with_port_unreachable(lab: Lab) -> None:
@@ -118,17 +128,50 @@ def test_6b_the_forced_port_also_gets_into_the_repeated_answers_and_the_bye(lab:
     # nf_nat_sip.c, map_addr(): what names the packet's destination gets the forced port,
     # whichever way the packet goes.
     played = only(lab, "6b-on")
+    lan, wan = dead(played)
     forced = played.facts["forced_port"]
-    vias = [sent_by(p.sip.get("Via"))[1] for p in responses(played.wan, 200, "INVITE") if p.sip]
+    vias = [sent_by(p.sip.get("Via"))[1] for p in responses(wan, 200, "INVITE") if p.sip]
     assert vias == [5060] + [forced] * (len(LADDER) - 1)
-    assert {
-        sent_by(p.sip.get("Via"))[1] for p in responses(played.lan, 200, "INVITE") if p.sip
-    } == {5060}
+    assert {sent_by(p.sip.get("Via"))[1] for p in responses(lan, 200, "INVITE") if p.sip} == {5060}
     (_, lan_port), (_, wan_port) = (
-        host_port(requests(side, "BYE")[0].raw.decode().split()[1])
-        for side in (played.lan, played.wan)
+        host_port(requests(side, "BYE")[0].raw.decode().split()[1]) for side in (lan, wan)
     )
     assert (lan_port, wan_port) == (5060, forced)
+
+
+@pytest.mark.parametrize("number", ["6b-on", "6b-off"])
+def test_6b_the_other_phone_is_unhelped_and_its_ack_comes_past_its_private_contact(
+    lab: Lab, number: str
+) -> None:
+    played = only(lab, number)
+    phone, port = tuple(played.facts["other_phone"]), played.facts["unhelped_port"]
+    (call,) = (c for c in played.facts["calls"] if c["name"] == "other-phone")
+    lan, wan = (of_call(side, call["call_id"]) for side in (played.lan, played.wan))
+    assert port != 5060
+    assert {p.raw for p in lan if p.sip} == {p.raw for p in wan if p.sip}
+    (answer,) = responses(wan, 200, "INVITE")
+    assert answer.sip
+    assert host_port(uri_of(answer.sip.get("Contact"))) == phone
+    assert answer.target == (played.facts["provider"][0], port)
+    ((ack,), (delivered,)) = requests(wan, "ACK"), requests(lan, "ACK")
+    assert ack.sip
+    assert sent_by(ack.sip.get("Via"))[1] == played.facts["forced_port"]
+    assert ack.target == answer.source
+    assert delivered.target == phone
+
+
+def test_6c_the_contact_decides_where_the_ack_goes(lab: Lab) -> None:
+    on, off = only(lab, "6c-on"), only(lab, "6c-off")
+    for played in (on, off):
+        assert {p.sip.get("Via").count(";rport=") for p in responses(played.lan, 200, "REGISTER")
+                if p.sip} == {1}  # fmt: skip
+        (answer, *_) = responses(played.wan, 200, "INVITE")
+        assert answer.sip
+        contact = host_port(uri_of(answer.sip.get("Contact")))
+        (call,) = played.facts["calls"]
+        assert {tuple(to) for to in call["acks"]} == {contact}
+    assert off.facts["calls"][0]["acks"][0][0] == off.facts["phone"][0]
+    assert on.facts["calls"][0]["acks"][0][0] == on.facts["wan_ip"]
 
 
 def test_14_the_ack_comes_from_another_host_and_stops_at_the_router(lab: Lab) -> None:

@@ -38,7 +38,7 @@ class Truth:
 
     advice: action -> states, of which the last word has to be one. may_advise: actions that are
     true as well. Every other action is false; disable-sip-alg above all.
-    dropped: every call dies for want of an ACK; otherwise all complete.
+    dropped: names of the calls (see facts_of) that die for want of an ACK; all others complete.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Truth:
         advice: dict[str, str] | None = None,
         any_of: str = "",
         may_advise: str = "",
-        dropped: bool = False,
+        dropped: str = "",
     ) -> None:
         self.must = must
         self.harmless = harmless.split()
@@ -57,8 +57,12 @@ class Truth:
         self.advice = advice or {}
         self.any_of = any_of.split()
         self.may_advise = may_advise.split()
-        self.outcome, self.ack = ("dropped", "missing") if dropped else ("completed", "seen")
+        self.dropped = dropped.split()
         self.state = "hurts" if dropped else "fine"
+
+    def of_call(self, name: str) -> tuple[str, str]:
+        """Outcome and ACK of the call of this name."""
+        return ("dropped", "missing") if name in self.dropped else ("completed", "seen")
 
 
 class Score:
@@ -152,18 +156,19 @@ def _judge_calls(
     truth: Truth, facts: dict[str, Any], calls: list[dict[str, Any]], score: Score
 ) -> None:
     said = {c["call_id"]: c for c in calls}
-    drawn = {c["call_id"] for c in facts["calls"]}
+    drawn = {c["call_id"]: c["name"] for c in facts["calls"]}
     for stranger in said.keys() - drawn:
         score.false += 1
         score.faults.append(f"a call that was not made: {stranger}")
-    for call_id in sorted(drawn):
+    for call_id, name in sorted(drawn.items()):
         call = said.get(call_id)
         got = (call["outcome"], call["ack"]) if call else None
-        if got == (truth.outcome, truth.ack):
+        truly = truth.of_call(name)
+        if got == truly:
             score.true += 1
         else:
             score.missed += 1
-            score.faults.append(f"call {call_id}: {got}, truly {truth.outcome}, {truth.ack}")
+            score.faults.append(f"call {call_id} ({name}): {got}, truly {', '.join(truly)}")
 
 
 def _judge_state(truth: Truth, verdict: dict[str, Any], score: Score) -> None:
@@ -191,17 +196,29 @@ def _judge_names(facts: dict[str, Any], verdict: dict[str, Any], score: Score) -
         )
         for address in set(_IPV4.findall(text)) - set(facts["addresses"]):
             score.faults.append(f"{finding['rule']} names an address nobody drew: {address}")
-        for word in facts["must_name"].get(finding["rule"], []):
-            if not re.search(rf"(?<!\d){re.escape(word)}(?!\d)", text):
-                score.faults.append(f"{finding['rule']} does not name {word}: {text}")
+        _judge_words(facts, finding["rule"], text, score)
         dead = facts["dead_call_ids"]
-        if finding["rule"].startswith("DLG") and dead and not set(drawn) & set(dead):
+        blames = finding["rule"].startswith("DLG") or finding["harm"] in HURTS
+        if blames and said and dead and not set(drawn) & set(dead):
             score.faults.append(f"{finding['rule']} blames the wrong call: {said}")
+    for advice in verdict["advice"]:
+        if advice["state"] == "none":
+            continue
+        _judge_words(facts, advice["action"], " ".join(advice["for"]), score)
+        if not advice["subject"].startswith(f"{facts['phone'][0]} and "):
+            score.faults.append(f"{advice['action']} is about the wrong phone: {advice['subject']}")
     if over_mqtt:
         # One call, one pseudonym: otherwise nobody could join the reports about it.
         said_of_dead = {f["call_id"] for f in verdict["findings"] if f["rule"].startswith("DLG")}
         if len(said_of_dead) > 1:
             score.faults.append(f"one call under several names: {sorted(said_of_dead)}")
+
+
+def _judge_words(facts: dict[str, Any], about: str, text: str, score: Score) -> None:
+    """Words that a finding, or the reasons for an advice, must have."""
+    for word in facts["must_name"].get(about, []):
+        if not re.search(rf"(?<!\d){re.escape(word)}(?!\d)", text):
+            score.faults.append(f"{about} does not name {word}: {text}")
 
 
 def _names(said: str, drawn: str, over_mqtt: bool) -> bool:

@@ -43,6 +43,11 @@ def read_capture(path: Path) -> list[Packet]:
     return packets
 
 
+def of_call(packets: list[Packet], call_id: str) -> list[Packet]:
+    """The SIP messages of one dialog, and everything that is not SIP."""
+    return [p for p in packets if not p.sip or p.sip.get("Call-ID") == call_id]
+
+
 def requests(packets: list[Packet], method: str) -> list[Packet]:
     return [p for p in packets if p.sip and not p.sip.status and p.sip.method == method]
 

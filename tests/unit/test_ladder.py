@@ -170,7 +170,7 @@ def test_when_there_is_no_room_healthy_calls_go_and_those_that_hurt_stay(tmp_pat
 
 def test_registrations_are_one_line_that_says_what_was_rewritten() -> None:
     text, _ = shown(**recorded("6b-on"))
-    assert "REGISTER 1: 1 accepted (200 x1); the router rewrote Via, Contact." in text
+    assert "REGISTER 2: 2 accepted (200 x2); the router rewrote Via, Contact." in text
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,19 @@ def test_a_dropped_call_has_a_verdict_that_names_the_cause_and_then_the_lines_to
     )
     assert text.index("Verdict:") < text.index("What to do") < text.index("auto_helper='0'")
     assert "Turn the router's SIP ALG off (recommended" in said
-    assert " for: " in text and "against: " in text
+    assert (
+        "for: 1 call to 192.168.181.241 with the same provider completed with a private Contact "
+        "and nothing rewritten" in said
+    )
+
+
+def test_what_speaks_against_an_advice_that_is_only_suspected_is_told() -> None:
+    text, status = shown(**recorded("6c-on"))
+    assert status == 1
+    said = flat(text)
+    assert "Turn the router's SIP ALG off (suspected: try it" in said
+    assert "for: the phone asks for rport and the provider answers with it" in said
+    assert "against: without the ALG the provider sees a private Contact" in said
 
 
 def test_a_healthy_call_needs_nothing_done() -> None:

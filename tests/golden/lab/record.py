@@ -25,8 +25,9 @@ SEED = 20260000
 def main() -> int:
     numbers = sys.argv[1:] or list(SCENARIOS)
     everything = list(SCENARIOS)
-    # 6b is the same phone and provider with the helper on and off, as in the demo.
-    seeds = {n: SEED + everything.index("6b-on" if n == "6b-off" else n) for n in numbers}
+    # 6b and 6c are the same phone and provider with the helper on and off, as in the demo.
+    same = {"6b-off": "6b-on", "6c-off": "6c-on"}
+    seeds = {n: SEED + everything.index(same.get(n, n)) for n in numbers}
     with tempfile.TemporaryDirectory() as name:
         out = Path(name)
         try:
