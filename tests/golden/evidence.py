@@ -73,5 +73,25 @@ def wrong_contact_twice(lan: Sequence[Packet], wan: Sequence[Packet]) -> bool:
     return any(c != d and abs(s - t) >= 59 * NS for c, s in hurt for d, t in hurt)
 
 
+def changed_request_uri(lan: Sequence[Packet], wan: Sequence[Packet]) -> bool:
+    """An ACK that the phone addressed as the Contact of the 2xx says, whose copy on the WAN is
+    addressed otherwise, and that 2xx again after it."""
+    outside = [s for s in map(_read, wan) if s]
+    for _, _, _, _, _, payload in filter(None, map(_read, lan)):
+        call = _header(payload, b"Call-ID")
+        if not payload.startswith(b"ACK "):
+            continue
+        finals = [s for s in outside if _is_2xx(s[5]) and _header(s[5], b"Call-ID") == call]
+        to = payload.split(b" ", 2)[1]
+        if not finals or to not in _header(finals[0][5], b"Contact"):
+            continue
+        for at, *_, copy in outside:
+            same = copy.startswith(b"ACK ") and _header(copy, b"Call-ID") == call
+            if same and copy.split(b" ", 2)[1] != to and finals[-1][0] > at:
+                return True
+    return False
+
+
 def may_recommend_disabling(lan: Sequence[Packet], wan: Sequence[Packet]) -> bool:
-    return forced_port(lan, wan) or wrong_contact_twice(lan, wan)
+    proofs = (forced_port, wrong_contact_twice, changed_request_uri)
+    return any(proof(lan, wan) for proof in proofs)

@@ -51,7 +51,10 @@ class Merged:
             if batch is None:
                 file = self.files[index]
                 if file.packets:
-                    yield Batch(b"", b"", b"", 0, file.tap, file.watermark)
+                    last = file.watermark
+                    if file.shift is not None:
+                        last = file.shift(last)
+                    yield Batch(b"", b"", b"", 0, file.tap, last)
                 yield from order.end(index)
             elif batch.count:
                 yield from order.feed(index, batch)

@@ -58,7 +58,7 @@ class Captured:
         for row, i in other:
             if row[KIND] == KIND_CUT:
                 self.cut += 1
-                if self.cut_example is None:
+                if self.cut_example is None or self.cut_example.side > which:
                     self.cut_example = batch.sighting(which, row, i)
 
     def lossy(self, call: Call) -> bool:
