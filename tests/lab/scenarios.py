@@ -229,7 +229,7 @@ def forced_port(loop: Loop, net: Network, say: Say) -> Facts:
     phone shows that the provider needs no help with the NAT.
     """
     draw = net.draw
-    habits = {"proxy": False, "ack_via_port": draw.via_port}
+    habits: dict[str, Any] = {"proxy": False, "ack_via_port": draw.via_port}
     phone, provider = Phone(loop, net), Provider(loop, net, **habits)
     other = OtherPhone(loop, net, **habits)
     phone.register()
