@@ -143,14 +143,14 @@ class Source:
         paths = [(tap.name, i) for i, tap in enumerate(self._named)]
         # In turns and not by time, because clocks may differ by more than the captures last.
         files = [iter(file) for file in Merged(paths, self._ports, Counts()).files]
-        while files and not survey.settled:
+        while files and survey.settled is None:
             for file in files[:]:
                 batch = next(file, None)
                 if batch is None:
                     files.remove(file)
                 else:
                     survey.feed(self._named[batch.tap].side, batch)
-        self.quality = quality = survey.finish()
+        self.quality = quality = survey.settled or survey.finish()
         if quality.same:
             kept = WAN if quality.wan_kept else LAN
             self._files += [tap.name for tap in self._named if tap.side == kept]

@@ -28,25 +28,30 @@ NEARLY_ALL = 0.9  # of the shared messages that are the same packets
 
 
 class Survey:
-    """Batches of both sides go into `feed`, in any order. settled: enough was seen of captures
-    that fit together. `finish` says what they are.
+    """Batches of both sides go into `feed`, in any order. `finish` says what the captures are;
+    settled: the same, as soon as enough was seen of captures that fit together.
 
     Bounded: when a side has more identities than fit, only those are kept whose hash ends in a
     zero bit, then two, and so on. Both sides keep the same ones, over the whole capture.
     """
 
     def __init__(self) -> None:
-        self.settled = False
+        self.settled: Quality | None = None
+        self._enough = SAMPLE
         self._copies: tuple[dict[int, list[Copy]], dict[int, list[Copy]]] = ({}, {})
         self._masks = [0, 0]
         self._examples: tuple[dict[int, Sighting], dict[int, Sighting]] = ({}, {})
         self._example_masks = [0, 0]
         self._messages = [0, 0]
         self._common = 0
-        self._next_look = 0  # ns
+        # By side, ns: what is earlier needs no look. Two clocks that agree may still drift apart,
+        # which shows only after a while.
+        self._skip_to = [0, 0]
 
     def feed(self, side: int, batch: Batch) -> None:
         """side: LAN or WAN, as it was named."""
+        if batch.watermark < self._skip_to[side]:
+            return
         own, other, mask = self._copies[side], self._copies[1 - side], self._masks[side]
         examples, buffer, ends = self._examples[side], batch.buffer, batch.ends
         for i, row in enumerate(ROW.iter_unpack(batch.rows)):
@@ -69,10 +74,16 @@ class Survey:
             elif len(copies) < COPIES:
                 copies.append(copy)
         self._make_room(side)
-        if self._common >= SAMPLE and batch.watermark >= self._next_look:
-            if self._next_look:
-                self.settled = _is_settled(self.finish())
-            self._next_look = batch.watermark + SAME_SPAN
+        if self._common >= self._enough and self.settled is None:
+            self._look(batch.watermark)
+
+    def _look(self, now: int) -> None:
+        quality = self.finish()
+        if _is_settled(quality):
+            self.settled = quality
+        elif _is_one_clock(quality):
+            self._skip_to = [now + SAME_SPAN] * 2
+        self._enough = self._common + SAMPLE // 4
 
     def _make_room(self, side: int) -> None:
         own, other, examples = self._copies[side], self._copies[1 - side], self._examples[side]
@@ -164,12 +175,20 @@ class Survey:
 
 def _is_settled(quality: Quality) -> bool:
     """Two captures of one clock, for long enough to show no drift: the rest is alike."""
+    if quality.same:
+        return True
     offset = quality.offset
-    if offset is None or quality.same:
-        return quality.same
     return (
-        abs(offset.ns) <= SAME_CLOCK
-        and offset.spread <= 10 * DELAY
+        _is_one_clock(quality)
+        and offset is not None
         and offset.span >= SAME_SPAN
         and abs(offset.slope) <= SAME_DRIFT
+    )
+
+
+def _is_one_clock(quality: Quality) -> bool:
+    """Whether the clocks agree as far as was seen."""
+    offset = quality.offset
+    return (
+        offset is not None and abs(offset.ns) <= SAME_CLOCK and offset.spread <= 10 * DELAY
     )
