@@ -32,22 +32,42 @@ def _with_argparse(argv: list[str]) -> int:
     return status
 
 
+def _verb(words: list[str]) -> int:
+    """One that prints something and ends."""
+    try:
+        status = _with_argparse(words)
+        sys.stdout.flush()
+        return status
+    except OSError as problem:
+        if isinstance(problem, BrokenPipeError) or problem.filename is not None:
+            raise
+        _drop_output()
+        print(f"algwatch: the output cannot be written: {problem.strerror}", file=sys.stderr)
+        return 2
+
+
+def _drop_output() -> None:
+    """Flushing at exit would raise once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; argv without the program's name. Returns the exit status: 0, and of
-    analyze also 1 (something hurts) and 3 (cannot tell); 2 for bad usage and unreadable input."""
+    analyze also 1 (something hurts) and 3 (cannot tell); 2 for bad usage, unreadable input and
+    output that cannot be written; 130 after SIGINT."""
     words = sys.argv[1:] if argv is None else argv
     try:
         if words[:1] == ["run"]:
             from algwatch.cli.run import start
 
             return start(words[1:])
-        return _with_argparse(words)
+        return _verb(words)
     except Usage as problem:
         print(f"algwatch: {problem}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        # The reader (head, less) left; flushing at exit would raise once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader (head, less) left.
+        _drop_output()
         return 0
     except KeyboardInterrupt:
         return 130

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from algwatch.base.native.rows import Counts
 from algwatch.base.packet import LAN, WAN, Tap
-from algwatch.capture.merged import Merged
+from algwatch.capture.merged import merged
 from algwatch.pipeline import Pipeline
 from algwatch.report.console import Console
 
@@ -25,7 +25,7 @@ def verdicts(name: str, console: Console) -> Pipeline:
     files = [(str(GOLDEN / name / f"{side}.pcap"), tap) for tap, side in enumerate(("lan", "wan"))]
     pipeline = Pipeline([Tap("lan", LAN), Tap("wan", WAN)], live=True)
     said = 0
-    for batch in Merged(files, (5060,), Counts()):
+    for batch in merged(files, (5060,), Counts()):
         for report in pipeline.feed(batch):
             console.report(report)
             said += 1

@@ -13,7 +13,7 @@ import pytest
 from algwatch.base.native import layout
 from algwatch.base.native.rows import Counts
 from algwatch.base.packet import Batch
-from algwatch.capture.merged import Merged, merged
+from algwatch.capture.merged import merged
 from algwatch.capture.order import SLOT
 from algwatch.capture.pcap import CaptureError, CaptureFile, read, write
 from capture_frames import ether, invite, ipv4, udp
@@ -239,7 +239,7 @@ def test_merged_files_tell_which_of_them_was_cut(tmp_path: Path) -> None:
     good = capture(tmp_path / "good.pcap", 0, 1000)
     cut = tmp_path / "cut.pcap"
     cut.write_bytes(good.read_bytes()[:-1])
-    both = Merged([(str(good), 0), (str(cut), 1)], PORTS, Counts())
+    both = merged([(str(good), 0), (str(cut), 1)], PORTS, Counts())
     assert sum(batch.count for batch in both) == 3
     assert both.truncated_tail == 1
     assert [problem.split(":")[0] for problem in both.problems] == [str(cut)]

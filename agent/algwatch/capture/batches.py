@@ -15,6 +15,9 @@ _ROW, _ENDS = layout.ROW, layout.ENDS
 _WORDS_A_ROW = _ROW.size // 4
 _PAYLOAD = 12  # index of the payload's offset among a row's 32-bit words
 _SPAN = struct.Struct("=48xIH")  # the payload's offset and length in a row
+_TAP = _ROW.size - 1  # offset of the tap in a row
+_FRAME = struct.Struct("=32xI")  # offset of a row's frame, in its ends
+_FRAME_AT = 8  # its index among their 32-bit words
 _AT = struct.Struct("=Q")
 
 # (row, ends, payload): one row unpacked, with the bytes of its message.
@@ -114,8 +117,52 @@ def in_order(batch: Batch) -> Batch:
 
 def _moved(items: memoryview, size: int, order: list[int], low: int, high: int) -> bytes:
     """The items from low to high in another order; size: bytes of each."""
-    some = [items[index * size : (index + 1) * size] for index in order]
+    some = _picked(items, size, order)
     return b"".join([items[: low * size], *some, items[high * size :]])
+
+
+def _picked(items: memoryview, size: int, order: list[int]) -> list[memoryview]:
+    return [items[index * size : (index + 1) * size] for index in order]
+
+
+def interleaved(batches: Sequence[Batch]) -> Batch:
+    """One batch of several that point into one buffer, in the order of their frames there."""
+    found: list[tuple[int, int, bytes, bytes]] = []
+    for one in batches:
+        rows, ends = memoryview(one.rows), one.ends
+        for index in range(one.count):
+            end = ends[index * _ENDS.size : (index + 1) * _ENDS.size]
+            row = bytes(rows[index * _ROW.size : (index + 1) * _ROW.size])
+            found.append((_FRAME.unpack_from(end)[0], len(found), row, end))
+    found.sort()
+    first = batches[0]
+    rows_, ends_ = b"".join([row for _, _, row, _ in found]), b"".join([e for *_, e in found])
+    return Batch(first.buffer, rows_, ends_, len(found), first.tap, first.watermark)
+
+
+def add_ns(batch: Batch, fine: dict[int, int]) -> Batch:
+    """The batch with the rest of each time below a microsecond. fine: ns by offset of the frame."""
+    rows = bytearray(batch.rows)
+    frames = memoryview(batch.ends).cast("I")[_FRAME_AT :: _ENDS.size // 4].tolist()
+    with memoryview(rows).cast("Q") as words:
+        for index, frame in enumerate(frames):
+            words[index * (_ROW.size // 8)] += fine.get(frame, 0)
+    whole = memoryview(rows)
+    return Batch(batch.buffer, whole, batch.ends, batch.count, batch.tap, batch.watermark)
+
+
+def by_tap(batch: Batch) -> list[Batch]:
+    """A batch for each tap that its rows name."""
+    taps = bytes(memoryview(batch.rows)[_TAP :: _ROW.size])
+    found = []
+    for tap in sorted(set(taps)):
+        order = [index for index, one in enumerate(taps) if one == tap]
+        rows = _picked(memoryview(batch.rows), _ROW.size, order)
+        ends = _picked(memoryview(batch.ends), _ENDS.size, order)
+        found.append(
+            Batch(batch.buffer, b"".join(rows), b"".join(ends), len(order), tap, batch.watermark)
+        )
+    return found
 
 
 def loose(batch: Batch) -> Iterable[Loose]:

@@ -11,21 +11,16 @@ from algwatch.capture.pcap import CaptureFile
 
 
 class Merged:
-    """Capture files, one tap each: iterate over it to get their batches, each with rows of one
-    slot of time (see Order).
+    """Capture files, each with taps of its own: iterate over it to get their batches, each with
+    rows of one slot of time (see Order).
 
     A batch without rows says that its file ends there: its watermark is the time of the last
-    packet. A file without any packet says nothing. paths_with_taps: (path, index of the tap).
-    Raises CaptureError.
+    packet. A file without any packet says nothing, so that an interface on which nothing was
+    captured does not hold back the others. Raises CaptureError.
     """
 
-    def __init__(
-        self,
-        paths_with_taps: Iterable[tuple[str, int]],
-        ports: Sequence[int],
-        counts: Counts,
-    ) -> None:
-        self.files = [CaptureFile(path, tap, ports, counts) for path, tap in paths_with_taps]
+    def __init__(self, files: Sequence[CaptureFile]) -> None:
+        self.files = files
 
     @property
     def truncated_tail(self) -> int:
@@ -51,10 +46,9 @@ class Merged:
             if batch is None:
                 file = self.files[index]
                 if file.packets:
-                    last = file.watermark
-                    if file.shift is not None:
-                        last = file.shift(last)
-                    yield Batch(b"", b"", b"", 0, file.tap, last)
+                    last = file.watermark if file.shift is None else file.shift(file.watermark)
+                    end = max(last, order.newest(index))
+                    yield Batch(b"", b"", b"", 0, file.tap, end)
                 yield from order.end(index)
             elif batch.count:
                 yield from order.feed(index, batch)
@@ -62,6 +56,6 @@ class Merged:
 
 def merged(
     paths_with_taps: Iterable[tuple[str, int]], ports: Sequence[int], counts: Counts
-) -> Iterator[Batch]:
-    """Batches of several files; see Merged. CaptureError at once."""
-    return iter(Merged(paths_with_taps, ports, counts))
+) -> Merged:
+    """Files by path and index of the tap; see Merged. CaptureError at once."""
+    return Merged([CaptureFile(path, tap, ports, counts) for path, tap in paths_with_taps])

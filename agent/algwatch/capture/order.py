@@ -45,20 +45,20 @@ class _Slots:
     rows before them, not on how they were read.
     """
 
-    __slots__ = ("_newest", "floor", "open", "ready")
+    __slots__ = ("floor", "newest", "open", "ready")
 
     def __init__(self) -> None:
         self.floor = 0
         self.open: dict[int, list[Batch]] = {}
         self.ready: deque[tuple[int, int, Batch]] = deque()
-        self._newest = 0
+        self.newest = 0
 
     def feed(self, batch: Batch) -> None:
         at = times(batch)
         ordered = sorted(at)
         # Mostly a few rows at most changed places: up to low and from high on all is in order.
         low, high = disorder(at, ordered)
-        newest = max(self._newest, ordered[-1])
+        newest = max(self.newest, ordered[-1])
         floor = (newest - DISORDER) // SLOT
         start, count = 0, len(at)
         while start < count:
@@ -89,8 +89,8 @@ class _Slots:
 
     def _pass(self, newest: int) -> None:
         """A row of that time was there."""
-        self._newest = max(self._newest, newest)
-        self.close((self._newest - DISORDER) // SLOT)
+        self.newest = max(self.newest, newest)
+        self.close((self.newest - DISORDER) // SLOT)
 
     def _take(self, slot: int, batch: Batch, last: bool, unsorted: bool) -> None:
         """Rows of one slot. last: no more are awaited for it."""
@@ -163,6 +163,10 @@ class Order:
     @property
     def pending(self) -> bool:
         return any(tap.ready or tap.open for tap in self._taps)
+
+    def newest(self, tap: int) -> int:
+        """Time of the latest row of that tap, ns."""
+        return self._taps[tap].newest
 
     def feed(self, tap: int, batch: Batch) -> list[Batch]:
         """batch: of that tap, with one row at least; its memory, and that of the batches that are

@@ -1,31 +1,24 @@
-"""Capture files, pcap and pcapng, in and out: through libpcap (pcapy-ng) to batches of rows."""
+"""Capture files, pcap and pcapng, in and out: to batches of rows, and evidence to a file."""
 
 from __future__ import annotations
 
 import os
-import stat
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any
+from operator import itemgetter
 
 from algwatch.base.native import layout
 from algwatch.base.native.rows import Counts, Scanner
-from algwatch.base.packet import Batch
+from algwatch.base.packet import UNKNOWN, Batch
+from algwatch.capture.batches import add_ns, interleaved, kept
+from algwatch.capture.packets import LINKTYPES, Interface, Packets
+from algwatch.capture.read import MOST_PACKETS, CaptureError, Stop, open_reader
 from algwatch.capture.shift import Shift, shifted
 
-# Packets a batch. The first is small and the size follows the bytes, so that a file of large
-# frames (segmentation offload makes 64 kB ones) costs no more memory than one of small frames.
-FIRST_PACKETS, MOST_PACKETS = 64, 960
-SMALL_BATCH, LARGE_BATCH = 512 * 1024, 1024 * 1024  # bytes
+__all__ = ["CaptureError", "CaptureFile", "read", "write"]
 
-LINKTYPES = {
-    0: "BSD loopback", 1: "Ethernet", 9: "PPP", 12: "raw IP", 101: "raw IP",
-    108: "OpenBSD loopback", 113: "Linux cooked v1", 228: "raw IPv4", 229: "raw IPv6", 239: "NFLOG",
-    276: "Linux cooked v2",
-}  # fmt: skip
-
-_META = struct.Struct("=IIII")  # next_batch(): seconds, microseconds, offset, caplen
+_META = struct.Struct("=IIII")
 _NOT_TCP = bytes(value for value in range(256) if not value & layout.ROW_TCP)
 
 
@@ -34,38 +27,48 @@ if TYPE_CHECKING:
     from algwatch.capture.reassembly import Reassembler
 
 
-class CaptureError(Exception):
-    """A capture file cannot be read; the message names the file and says what is wrong."""
-
-
 class CaptureFile:
     """One capture file, read once from front to back: iterate over it to get its batches.
 
     path: file name, or "-" for standard input. tap: index of the tap in every row. ports: SIP
-    ports. counts: added to. A file whose end or middle is damaged gives what was readable
-    before; then `truncated_tail` is 1 and `problem` says what libpcap found there.
-    shift: set it before iterating to put every time of the file on another clock.
-    Raises CaptureError when nothing can be read at all. Source of the format:
-    draft-ietf-opsawg-pcap and -pcapng, as libpcap reads them; time stamps in microseconds.
+    ports. counts: added to. stop: ends the reading. most: packets a batch.
+
+    interfaces: those that the file describes so far. sides: LAN, WAN or UNKNOWN by name of the
+    interface (see capture/interfaces.py), added to the tap in the rows; others are UNKNOWN. With
+    limit no batch begins behind that many packets. shift: puts every time of the file on another
+    clock. All three, and tap, are set before the first batch.
+    A file whose end or middle is damaged gives what was readable before; then `truncated_tail`
+    is 1, and `problem` says what is wrong. packets: how many were read; watermark: the time of
+    the last one, ns. regular: it can be read again. Raises CaptureError when nothing can be
+    read. Times are cut to microseconds in pcap files (pcapy-ng gives no finer ones).
     """
 
-    def __init__(self, path: str, tap: int, ports: Sequence[int], counts: Counts) -> None:
+    def __init__(self, path: str, tap: int, ports: Sequence[int], counts: Counts,
+                 stop: Stop | None = None, most: int = MOST_PACKETS) -> None:  # fmt: skip
         self.path = path
         self.tap = tap
+        self.sides: dict[str, int] = {}
+        self.limit = 0
+        self.shift: Shift | None = None
         self.truncated_tail = 0
         self.problem = ""
         self.packets = 0
         self.watermark = 0
-        self.shift: Shift | None = None
-        self._regular = _checked(path)
-        self._reader = _open(path)
-        self.linktype: int = self._reader.datalink()
-        if self.linktype not in LINKTYPES:
-            known = ", ".join(sorted(set(LINKTYPES.values())))
-            raise CaptureError(f"{path}: link type {self.linktype} is not read; these are: {known}")
-        self._scanner = Scanner(self.linktype, tap, layout.REPLAY_KEY, ports, counts)
+        self._reader, self.regular = open_reader(path, stop or Stop(), most)
+        self._newest = 0
         self._ports = ports
+        self._counts = counts
+        self._scanners: dict[tuple[int, int], Scanner] = {}
+        self._unread: dict[int, int] = {}  # packets by link type
         self._reassembler: Reassembler | None = None
+        linktypes = {one.linktype for one in self.interfaces}
+        if linktypes and not linktypes & set(LINKTYPES):
+            self.close()
+            raise CaptureError(f"{path}: {_not_read(linktypes)}")
+
+    @property
+    def interfaces(self) -> list[Interface]:
+        return self._reader.interfaces
 
     def close(self) -> None:
         self._reader.close()
@@ -80,35 +83,66 @@ class CaptureFile:
         return numbers
 
     def __iter__(self) -> Iterator[Batch]:
-        # From a pipe a packet at a time: it cannot be read again after damage, and somebody
-        # may be waiting at the other end of `tcpdump -w -`.
-        size = FIRST_PACKETS if self._regular else 1
-        while True:
-            try:
-                buffer, meta = self._reader.next_batch(size)
-            except Exception as error:
-                yield from self._damaged(error)
-                return
-            if not meta:
-                return
-            yield from self._scanned(buffer, meta)
-            if not self._regular:
-                continue
-            if len(buffer) > LARGE_BATCH:
-                size = max(1, size // 2)
-            elif len(buffer) < SMALL_BATCH:
-                size = min(MOST_PACKETS, size * 2)
+        for packets in self._reader:
+            for batch in self._scanned(packets):
+                if self.shift is not None:
+                    batch = shifted(batch, self.shift)
+                yield self._reassembled(batch)
+            if 0 < self.limit <= self.packets:
+                break
+        self._finish()
 
-    def _scanned(self, buffer: bytes, meta: bytes) -> Iterator[Batch]:
-        """The batches of one next_batch(): more than one when the room for rows ran out."""
-        self.packets += len(meta) // _META.size
-        seconds, microseconds, _, _ = _META.unpack_from(meta, len(meta) - _META.size)
-        last = (seconds * 1_000_000 + microseconds) * 1000
-        self.watermark = max(self.watermark, last)
-        for batch in self._scanner.scan(buffer, meta, self.watermark):
-            if self.shift is not None:
-                batch = shifted(batch, self.shift)
-            yield self._reassembled(batch)
+    def _finish(self) -> None:
+        problems = []
+        if self._reader.problem:
+            self.truncated_tail = 1
+            problems.append(self._reader.problem)
+        if self._unread:
+            problems.append(f"{sum(self._unread.values())} packets: {_not_read(self._unread)}")
+        self.problem = "; ".join(problems)
+        if self.problem and not self.packets:
+            raise CaptureError(f"{self.path}: {self.problem}")
+
+    def _scanned(self, packets: Packets) -> Iterator[Batch]:
+        """Mostly one batch: more when the room for rows ran out."""
+        self._newest = max(self._newest, packets.last)
+        groups: dict[tuple[int, int], list[bytes]] = {}
+        for index, table in packets.tables():
+            one = self.interfaces[index]
+            if one.linktype in LINKTYPES:
+                side = self.sides.get(one.name, UNKNOWN) if self.sides else 0
+                group = one.linktype, self.tap + side
+                groups.setdefault(group, []).append(table)
+            else:
+                count = len(table) // _META.size
+                self._unread[one.linktype] = self._unread.get(one.linktype, 0) + count
+                packets.count -= count
+        if packets.count:
+            self.packets += packets.count
+            self.watermark = packets.last
+        if len(groups) == 1:
+            ((group, found),) = groups.items()
+            for batch in self._scan(packets, group, found):
+                yield add_ns(batch, packets.fine) if packets.fine else batch
+        elif groups:
+            batches = [
+                kept(batch)
+                for group, found in groups.items()
+                for batch in self._scan(packets, group, found)
+            ]
+            batch = interleaved(batches)
+            yield add_ns(batch, packets.fine) if packets.fine else batch
+
+    def _scan(self, packets: Packets, group: tuple[int, int],
+              found: list[bytes]) -> Iterator[Batch]:  # fmt: skip
+        scanner = self._scanners.get(group)
+        if scanner is None:
+            key, counts = layout.REPLAY_KEY, self._counts
+            scanner = Scanner(group[0], group[1], key, self._ports, counts)
+            self._scanners[group] = scanner
+        for batch in scanner.scan(packets.buffer, _in_order(found), self._newest):
+            batch.tap = self.tap
+            yield batch
 
     def _reassembled(self, batch: Batch) -> Batch:
         """Most files hold no TCP and no fragments: they do not load the reassembler, 1.2 MB."""
@@ -122,27 +156,6 @@ class CaptureFile:
 
             self._reassembler = Reassembler(self.tap, self._ports, layout.REPLAY_KEY)
         return self._reassembler.feed(batch)
-
-    def _damaged(self, error: Exception) -> Iterator[Batch]:
-        """next_batch() throws away what it had read before the damage: read that again."""
-        self.truncated_tail = 1
-        self.problem = str(error)
-        if not self._regular:
-            return
-        done, self._reader = self.packets, _open(self.path)
-        while done > 0:
-            _, meta = self._reader.next_batch(min(done, MOST_PACKETS))
-            if not meta:
-                return  # shorter than a moment ago: somebody is writing to it
-            done -= len(meta) // _META.size
-        while True:
-            try:
-                buffer, meta = self._reader.next_batch(1)
-            except Exception:
-                return
-            if not meta:
-                return
-            yield from self._scanned(buffer, meta)
 
 
 def read(path: str, tap: int, ports: Sequence[int], counts: Counts) -> Iterator[Batch]:
@@ -176,47 +189,16 @@ def write(path: str, linktype: int, packets: Iterable[tuple[int, bytes]]) -> int
     return count
 
 
-def _checked(path: str) -> bool:
-    """Is it a regular file? CaptureError when it is plainly not a capture."""
-    if path == "-":
-        return False
-    try:
-        # A pipe must not be opened just to look: closing it again ends its writer.
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            if os.path.isdir(path):
-                raise CaptureError(f"{path}: is a directory, not a capture file")
-            return False
-        with open(path, "rb") as file:
-            start = file.read(4)
-    except OSError as error:
-        raise CaptureError(f"{path}: {error.strerror or error}") from None
-    except ValueError as error:  # a NUL in the name
-        raise CaptureError(f"{path!r}: {error}") from None
-    if not start:
-        raise CaptureError(f"{path}: the file is empty")
-    if start[:2] == b"\x1f\x8b":
-        raise CaptureError(f"{path}: compressed with gzip; unpack it first (gunzip)")
-    return True
+def _in_order(tables: list[bytes]) -> bytes:
+    """The records of several interfaces that are scanned alike, in the order of the packets."""
+    if len(tables) == 1:
+        return tables[0]
+    records = [record for table in tables for record in _META.iter_unpack(table)]
+    records.sort(key=itemgetter(2))
+    return b"".join([_META.pack(*record) for record in records])
 
 
-def _open(path: str) -> Any:
-    # Imported here and not above: pcapy and libpcap cost 1.8 MB, which a daemon that only
-    # writes evidence does not pay.
-    try:
-        import pcapy
-    except ImportError as error:
-        raise CaptureError(f"{path}: reading needs the Python package pcapy-ng ({error})") from None
-    held = -1
-    name = path
-    try:
-        try:
-            path.encode()
-        except UnicodeEncodeError:  # pcapy takes UTF-8 only; the kernel takes any byte
-            held = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            name = f"/proc/self/fd/{held}"
-        return pcapy.open_offline(name)
-    except (pcapy.PcapError, OSError) as error:
-        raise CaptureError(f"{path}: not a capture file ({error})") from None
-    finally:
-        if held >= 0:
-            os.close(held)
+def _not_read(linktypes: Iterable[int]) -> str:
+    known = ", ".join(sorted(set(LINKTYPES.values())))
+    numbers = ", ".join(map(str, sorted(linktypes)))
+    return f"link type {numbers} is not read; these are: {known}"

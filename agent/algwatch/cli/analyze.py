@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 from algwatch.base.native.rows import Counts
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
 from algwatch.base.report import Report
+from algwatch.capture.batches import by_tap
+from algwatch.capture.interfaces import sides_of
 from algwatch.capture.merged import Merged
 from algwatch.capture.order import Timeline
-from algwatch.capture.pcap import CaptureError
+from algwatch.capture.pcap import CaptureFile
+from algwatch.capture.read import MOST_PACKETS, CaptureError, Stop
 from algwatch.cli import Usage
 from algwatch.cli.alone import EachAlone
 from algwatch.compare.crossing import Crossing
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
     from algwatch.cli import Subparsers
 
 PORTS = (5060, 5080)
+INTERRUPTED = 130  # as a shell tells of SIGINT
 FIRST_LOOKS, LOOK_EVERY = 32, 8  # batches of an unnamed file in which both sides are looked for
 NOT_SIP = ("tls", "stun", "other", "not_ip")  # counts of packets that are told where there are any
 
@@ -41,11 +49,17 @@ def add(subparsers: Subparsers) -> None:
         description="Diagnoses the calls in capture files. A file that holds both sides of the "
         "router is split by itself; --lan and --wan name the side of a file and may be repeated.",
         epilog="Exit status: 0 nothing hurts, all that was seen ended well; 1 something hurts; "
-        "2 bad usage or unreadable input; 3 it cannot be told from this capture.",
+        "2 bad usage, unreadable input or output that cannot be written; 3 it cannot be told from "
+        "this capture; 130 interrupted: then the report is of what was read until then.",
     )
     parser.add_argument("files", nargs="*", metavar="FILE", help="pcap or pcapng; - is stdin")
     parser.add_argument("--lan", action="append", default=[], metavar="FILE", help="LAN side")
     parser.add_argument("--wan", action="append", default=[], metavar="FILE", help="WAN side")
+    for side in "lan", "wan":
+        parser.add_argument(
+            f"--{side}-if", action="append", default=[], metavar="NAME",
+            help=f"interface of a pcapng file on the {side.upper()} side",
+        )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
         "--ports", default=",".join(map(str, PORTS)), metavar="N,N", help="SIP ports (%(default)s)"
@@ -61,17 +75,41 @@ def main(args: argparse.Namespace) -> int:
     ports = _ports(args.ports)
     # What is said of a message makes no cycles, so looking for some every 700 objects is in vain.
     gc.set_threshold(50_000)
-    source = Source(args.files, args.lan, args.wan, ports)
+    interfaces = args.lan_if, args.wan_if
+    source = Source(args.files, args.lan, args.wan, ports, interfaces)
     try:
-        source.check()
-        try:
-            return _report(source, args)
-        except TwoSided:
-            # Nothing is printed before the end of the files, so it is safe to begin again.
-            source.survey()
-            return _report(source, args)
+        with interruptible(source.stop):
+            source.check()
+            try:
+                status = _report(source, args)
+            except TwoSided:
+                # Nothing is printed before the end of the files, so it is safe to begin again.
+                source.survey()
+                status = _report(source, args)
     except CaptureError as error:
         raise Usage(str(error)) from None
+    return INTERRUPTED if source.interrupted else status
+
+
+@contextmanager
+def interruptible(stop: Stop) -> Iterator[None]:
+    """SIGINT ends the reading; the second one the program."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if stop.requested:
+            raise KeyboardInterrupt
+        stop.requested = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, on_signal)
+    wake = signal.set_wakeup_fd(stop.wake, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(wake)
+        signal.signal(signal.SIGINT, before)
 
 
 def _report(source: Source, args: argparse.Namespace) -> int:
@@ -103,31 +141,35 @@ class TwoSided(Exception):
 
 
 class Source:
-    """The files as batches for one pipeline: iterate over it. problems: damaged files. quality:
-    whether what was named LAN and WAN is both sides of one router, where that was asked.
+    """The files as batches for one pipeline. problems: damaged files. quality: whether what was
+    named LAN and WAN is both sides of one router, where that was asked. interfaces: names of LAN
+    and WAN interfaces. most: packets that are read at once.
 
-    Files whose side nobody named are taken for one-sided until a message shows up on two flows;
-    then iterating raises TwoSided, `survey` reads them once more to learn which flow is which
-    side, and iterating again splits them. Most files are one-sided and are read once.
+    The interfaces of a pcapng file may tell the sides by their names. Other files whose side
+    nobody named are taken for one-sided until a message shows up on two flows; then reports()
+    raises TwoSided, `survey` reads them once more to learn which flow is which side, and
+    reports() begins again and splits them. Most files are one-sided and are read once.
     """
 
     def __init__(self, files: Sequence[str], lan: Sequence[str], wan: Sequence[str],
-                 ports: Sequence[int]) -> None:  # fmt: skip
+                 ports: Sequence[int], interfaces: tuple[Sequence[str], Sequence[str]] = ((), ()),
+                 most: int = MOST_PACKETS) -> None:  # fmt: skip
+        self.stop = Stop()
+        self.interrupted = False
+        self.problems: list[str] = []
         self._ports = ports
         self._files = list(files)
         self._named = [Tap(name, LAN) for name in lan] + [Tap(name, WAN) for name in wan]
+        self._interfaces = interfaces
+        self._most = most
         self._sides: Sides | None = None
         self.quality: Quality | None = None
         self._survey: Survey | None = None  # of sides that cannot be read twice
         self._scanned = Counts()
         self._numbers: dict[str, dict[str, int]] = {}
         self._reassembly: dict[str, int] = {}  # only what there was: most captures have none
-        self.problems: list[str] = []
-
-    @property
-    def taps(self) -> list[Tap]:
-        sides = (UNKNOWN,) if self._sides is None else (LAN, WAN, UNKNOWN)
-        return self._named + [Tap(name, side) for name in self._files for side in sides]
+        self._opened: list[CaptureFile] = []
+        self._limits: dict[str, int] = {}  # of an interrupted survey: packets by path
 
     def check(self) -> None:
         """Learn whether the named files are both sides of one router, and put right what can be:
@@ -140,9 +182,9 @@ class Source:
         if not all(tap.name != "-" and os.path.isfile(tap.name) for tap in self._named):
             self._survey = survey
             return
-        paths = [(tap.name, i) for i, tap in enumerate(self._named)]
+        opened, _ = self._open()
         # In turns and not by time, because clocks may differ by more than the captures last.
-        files = [iter(file) for file in Merged(paths, self._ports, Counts()).files]
+        files = [iter(file) for file in opened[: len(self._named)]]
         while files and survey.settled is None:
             for file in files[:]:
                 batch = next(file, None)
@@ -163,37 +205,50 @@ class Source:
             self._named = [tap for tap in self._named if tap.side == LAN]
 
     def survey(self) -> None:
-        """Learn the sides of every flow of the unnamed files."""
-        self._sides = Sides()
-        unnamed = [(name, i) for i, name in enumerate(self._files)]
-        for batch in Merged(unnamed, self._ports, Counts()):
-            self._sides.survey(batch)
+        """Learn the sides of every flow of the files whose side nobody told."""
+        sides = Sides()
+        files, _ = self._open()
+        count = len(self._named)
+        for batch in Merged([file for file in files[count:] if not file.sides]):
+            sides.survey(batch)
+        self._sides = sides
 
     def reports(self, watch: Callable[[Crossing], None] | None = None) -> Iterator[Report]:
         """Everything that the pipeline says about these files, in order."""
+        files, taps = self._open()
         pipeline: Pipeline | EachAlone
         if self.quality is not None and self.quality.unrelated:
-            pipeline = EachAlone(self.taps, len(self._named), watch, self.quality)
+            pipeline = EachAlone(taps, len(self._named), watch, self.quality)
         else:
-            pipeline = Pipeline(self.taps, watch=watch, quality=self.quality)
+            pipeline = Pipeline(taps, watch=watch, quality=self.quality)
         if self._survey is None:
-            yield from self._told(pipeline)
+            yield from self._told(pipeline, files, taps)
             yield from pipeline.finish()
         else:
-            said = list(self._told(pipeline))
+            said = list(self._told(pipeline, files, taps))
             quality = self._survey.finish(late=True)
             pipeline.judge(quality)
             said += pipeline.finish()
             yield from (r for r in said if not quality.misleading or _is_one_sided(r))
         self._numbers = pipeline.counts()
-        for problem in self.problems:
-            print(f"algwatch: {problem}; what was readable is reported", file=sys.stderr)
+        self._warn(files)
         for rule, failures in pipeline.failures.items():
             print(f"algwatch: rule {rule} failed {failures} times: please report", file=sys.stderr)
 
-    def _told(self, pipeline: Pipeline | EachAlone) -> Iterator[Report]:
-        timeline = Timeline(pipeline, len(self.taps))
-        for batch in self:
+    def _warn(self, files: list[CaptureFile]) -> None:
+        for problem in self.problems:
+            print(f"algwatch: {problem}; what was readable is reported", file=sys.stderr)
+        for file in files:
+            if not file.packets:
+                print(f"algwatch: {file.path}: no packet is in it", file=sys.stderr)
+        if self.stop.requested:
+            self.interrupted = True
+            print("algwatch: interrupted; what was read is reported", file=sys.stderr)
+
+    def _told(self, pipeline: Pipeline | EachAlone, files: list[CaptureFile],
+              taps: list[Tap]) -> Iterator[Report]:  # fmt: skip
+        timeline = Timeline(pipeline, len(taps))
+        for batch in self._batches(files):
             if batch.count:
                 yield from timeline.feed(batch)
             else:
@@ -214,40 +269,85 @@ class Source:
         }
         return {**self._numbers, "capture": capture}
 
-    def __iter__(self) -> Iterator[Batch]:
+    def _open(self) -> tuple[list[CaptureFile], list[Tap]]:
+        """All files, and a tap of each; three (LAN, WAN, UNKNOWN) of one with both sides."""
+        if self.stop.requested:  # while an earlier pass read: go as far as that one
+            self.interrupted = True
+            self._limits = {file.path: max(file.packets, 1) for file in self._opened}
+            self.stop.begin()
+        for file in self._opened:
+            file.close()
+        self._opened = files = []
         self._scanned = Counts()
-        first = len(self._named)
-        width = 1 if self._sides is None else 3
-        paths = [(tap.name, i) for i, tap in enumerate(self._named)]
-        paths += [(name, first + i * width) for i, name in enumerate(self._files)]
-        merged = Merged(paths, self._ports, self._scanned)
+        taps: list[Tap] = []
+        for number, name in enumerate([tap.name for tap in self._named] + self._files):
+            file = CaptureFile(name, len(taps), self._ports, self._scanned, self.stop, self._most)
+            files.append(file)
+            file.limit = self._limits.get(name, 0)
+            if number < len(self._named):
+                taps.append(self._named[number])
+                continue
+            names = [one.name for one in file.interfaces]
+            file.sides = sides_of(names, *self._interfaces) or {}
+            both = file.sides or self._sides is not None
+            taps += [Tap(name, side) for side in ((LAN, WAN, UNKNOWN) if both else (UNKNOWN,))]
+        self._check_interfaces(files[len(self._named) :])
         offset = self.quality.offset if self.quality is not None else None
         if offset is not None and offset.matters:
-            for file, tap in zip(merged.files, self._named, strict=False):
+            for file, tap in zip(files, self._named, strict=False):
                 file.shift = offset.lan if tap.side == WAN else None
+        return files, taps
+
+    def _check_interfaces(self, files: list[CaptureFile]) -> None:
+        there = {one.name for file in files for one in file.interfaces if one.name}
+        for name in (*self._interfaces[0], *self._interfaces[1]):
+            if name not in there:
+                names = ", ".join(sorted(there)) or "none with a name"
+                raise Usage(f"no file has an interface {name}; the interfaces are: {names}")
+
+    def _batches(self, files: list[CaptureFile]) -> Iterator[Batch]:
+        """The batches of one tap each. One without rows: the capture of its tap ends there."""
+        merged = Merged(files)
         sides = self._sides
-        glance = Sides() if sides is None and "-" not in self._files else None
-        looks = 0
+        unnamed = {file.tap: file for file in files[len(self._named) :]}
+        glance = _Glance() if sides is None and all(file.regular for file in files) else None
         for batch in merged:
-            if batch.tap < first:
+            file = unnamed.get(batch.tap)
+            if file is None:
                 if self._survey is not None:
                     self._survey.feed(self._named[batch.tap].side, batch)
                 yield batch
+            elif not batch.count:
+                for side in (LAN, WAN, UNKNOWN) if file.sides or sides is not None else (0,):
+                    yield Batch(b"", b"", b"", 0, batch.tap + side, batch.watermark)
+            elif file.sides:
+                yield from by_tap(batch)
             elif sides is not None:
-                for one in split(batch, sides, batch.tap):
-                    if one.count or not batch.count:
-                        yield one
+                yield from (one for one in split(batch, sides, batch.tap) if one.count)
             else:
                 if glance is not None:
-                    # Both copies of a message are in one batch: after the first ones, some do.
-                    looks += 1
-                    if looks < FIRST_LOOKS or not looks % LOOK_EVERY:
-                        glance.survey(batch)
-                        if glance.found:
-                            raise TwoSided
+                    glance.look(batch)
                 yield batch
         self.problems = merged.problems
         self._reassembly = merged.reassembly()
+
+
+class _Glance:
+    """Looks for both sides in a file that nobody named. A file that can be read only once is not
+    looked at, because it could not be surveyed."""
+
+    def __init__(self) -> None:
+        self._sides = Sides()
+        self._looks = 0
+
+    def look(self, batch: Batch) -> None:
+        """Raises TwoSided. Both copies of a message are in one batch: after the first batches, a
+        few tell."""
+        self._looks += 1
+        if self._looks < FIRST_LOOKS or not self._looks % LOOK_EVERY:
+            self._sides.survey(batch)
+            if self._sides.found:
+                raise TwoSided
 
 
 def _is_one_sided(report: Report) -> bool:

@@ -1,0 +1,265 @@
+"""Readers of capture files: libpcap for pcap files, walkers for pcapng and for pipes."""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from algwatch.capture.classic import MAGICS, Pcap
+from algwatch.capture.packets import Interface, Packets
+from algwatch.capture.pcapng import MAGIC, Pcapng
+
+# Packets a batch. The first is small and the size follows the bytes, so that a file of large
+# frames (segmentation offload makes 64 kB ones) costs no more memory than one of small frames.
+FIRST_PACKETS, MOST_PACKETS = 64, 960
+SMALL_BATCH, LARGE_BATCH = 512 * 1024, 1024 * 1024  # bytes
+CHUNK = 256 * 1024  # bytes of one read() for a walker
+
+_META = struct.Struct("=IIII")  # next_batch(): seconds, microseconds, offset, caplen
+_REFUSED = {
+    b"GMBU": "a capture of Microsoft Network Monitor",
+    b"RTSS": "a capture of Microsoft Network Monitor",
+    b"snoo": "a capture of snoop",
+}
+
+
+class CaptureError(Exception):
+    """A capture file cannot be read; the message names the file and says what is wrong."""
+
+
+class Stop:
+    """Ends the reading of files and pipes from outside, as if they ended there. fileno(): to be
+    written to by a signal (signal.set_wakeup_fd), so that none comes between a look and a read."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._read, self.wake = os.pipe()
+        os.set_blocking(self._read, False)
+        os.set_blocking(self.wake, False)
+
+    def wait(self, fd: int) -> bool:
+        """Wait until there is something to read; False when the reading is to end."""
+        if not self.requested:
+            poller = select.poll()
+            poller.register(fd, select.POLLIN)
+            poller.register(self._read, select.POLLIN)
+            poller.poll()
+        return not self.requested
+
+    def begin(self) -> None:
+        """Forget a request: reading begins anew."""
+        self.requested = False
+        while True:
+            try:
+                if len(os.read(self._read, 64)) < 64:
+                    return
+            except BlockingIOError:
+                return
+
+
+class LibpcapReader:
+    """A pcap file through libpcap (pcapy-ng). problem: what is wrong where the reading ended."""
+
+    def __init__(self, path: str, stop: Stop, most: int) -> None:
+        self.problem = ""
+        self._path = path
+        self._stop = stop
+        self._most = most
+        self._reader = _open(path)
+        self.interfaces = [Interface(self._reader.datalink())]
+
+    def __iter__(self) -> Iterator[Packets]:
+        size = min(FIRST_PACKETS, self._most)
+        done = 0
+        while not self._stop.requested:
+            try:
+                buffer, meta = self._reader.next_batch(size)
+            except Exception as error:
+                self.problem = str(error)
+                yield from self._again(done)
+                return
+            if not meta:
+                return
+            done += len(meta) // _META.size
+            yield _packets(buffer, meta)
+            if len(buffer) > LARGE_BATCH:
+                size = max(1, size // 2)
+            elif len(buffer) < SMALL_BATCH:
+                size = min(MOST_PACKETS, size * 2, self._most)
+
+    def _again(self, done: int) -> Iterator[Packets]:
+        """next_batch() throws away what it had read before the damage: read that again."""
+        self._reader = _open(self._path)
+        while done > 0:
+            _, meta = self._reader.next_batch(min(done, MOST_PACKETS))
+            if not meta:
+                return  # shorter than a moment ago: somebody is writing to it
+            done -= len(meta) // _META.size
+        while True:
+            try:
+                buffer, meta = self._reader.next_batch(1)
+            except Exception:
+                return
+            if not meta:
+                return
+            yield _packets(buffer, meta)
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+class WalkingReader:
+    """A pcapng file, or a pipe of either format. Reads up to the first packet when it is made, so
+    that the interfaces are known; those that come later are added."""
+
+    def __init__(self, path: str, stop: Stop, most: int) -> None:
+        self._path = path
+        self._stop = stop
+        self._most = most
+        self._first: list[Packets] = []
+        self._fd = -1
+        try:
+            self._fd = 0 if path == "-" else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise CaptureError(f"{path}: {error.strerror or error}") from None
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self) -> None:
+        start = b""
+        while len(start) < 4 and (data := self._read()):
+            start += data
+        refuse(self._path, start[:4], start[:4] == MAGIC or start[:4] in MAGICS)
+        self._walker: Pcap | Pcapng = Pcapng() if start[:4] == MAGIC else Pcap()
+        self._ended = False
+        self._first += self._packets(start)
+        while not (self._walker.started or self._walker.problem or self._ended):
+            self._first += self._packets(self._read())
+
+    @property
+    def interfaces(self) -> list[Interface]:
+        return self._walker.interfaces
+
+    @property
+    def problem(self) -> str:
+        return self._walker.problem
+
+    def __iter__(self) -> Iterator[Packets]:
+        first, self._first = self._first, []
+        yield from first
+        while not self._ended:
+            yield from self._packets(self._read())
+
+    def _packets(self, data: bytes) -> Iterator[Packets]:
+        walker = self._walker
+        if not data:
+            self._ended = True
+            if not self._stop.requested:
+                walker.end()
+            return
+        packets = walker.feed(data, self._most)
+        while packets.count:
+            yield packets
+            packets = walker.feed(b"", self._most)
+        self._ended = bool(walker.problem)
+
+    def _read(self) -> bytes:
+        """b"" at the end."""
+        if not self._stop.wait(self._fd):
+            return b""
+        try:
+            return os.read(self._fd, min(CHUNK, self._most * 1024))
+        except OSError as error:
+            raise CaptureError(f"{self._path}: {error.strerror or error}") from None
+
+    def close(self) -> None:
+        if self._fd > 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+Reader = LibpcapReader | WalkingReader
+
+
+def open_reader(path: str, stop: Stop, most: int = MOST_PACKETS) -> tuple[Reader, bool]:
+    """The reader for a path ("-": standard input), and whether the path can be read again. most:
+    packets at once. CaptureError when it plainly holds no capture."""
+    start = _start_of(path)
+    if start is None:
+        return WalkingReader(path, stop, most), False
+    if start == MAGIC:
+        return WalkingReader(path, stop, most), True
+    refuse(path, start, True)
+    return LibpcapReader(path, stop, most), True
+
+
+def refuse(path: str, start: bytes, known: bool) -> None:
+    """CaptureError for what is no pcap or pcapng file, by its first four bytes."""
+    if not start:
+        raise CaptureError(f"{path}: the file is empty")
+    if start[:2] == b"\x1f\x8b":
+        raise CaptureError(f"{path}: compressed with gzip; unpack it first (gunzip)")
+    what = _REFUSED.get(start, "" if known else "not a capture file")
+    if what:
+        raise CaptureError(
+            f"{path}: {what}; pcap and pcapng are read, `editcap -F pcap` converts other formats"
+        )
+
+
+def _start_of(path: str) -> bytes | None:
+    """The first four bytes of a regular file; None of what can be read only once."""
+    if path == "-":
+        return None
+    try:
+        # A pipe must not be opened just to look: closing it again ends its writer.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            if os.path.isdir(path):
+                raise CaptureError(f"{path}: is a directory, not a capture file")
+            return None
+        with open(path, "rb") as file:
+            return file.read(4)
+    except OSError as error:
+        raise CaptureError(f"{path}: {error.strerror or error}") from None
+    except ValueError as error:  # a NUL in the name
+        raise CaptureError(f"{path!r}: {error}") from None
+
+
+def _packets(buffer: bytes, meta: bytes) -> Packets:
+    packets = Packets(buffer, meta)
+    packets.count = len(meta) // _META.size
+    seconds, microseconds, _, _ = _META.unpack_from(meta, len(meta) - _META.size)
+    packets.last = (seconds * 1_000_000 + microseconds) * 1000
+    return packets
+
+
+def _open(path: str) -> Any:
+    # Imported here and not above: pcapy and libpcap cost 1.8 MB, which a daemon that only
+    # writes evidence does not pay.
+    try:
+        import pcapy
+    except ImportError as error:
+        raise CaptureError(f"{path}: reading needs the Python package pcapy-ng ({error})") from None
+    held = -1
+    name = path
+    try:
+        try:
+            path.encode()
+        except UnicodeEncodeError:  # pcapy takes UTF-8 only; the kernel takes any byte
+            held = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            name = f"/proc/self/fd/{held}"
+        return pcapy.open_offline(name)
+    except (pcapy.PcapError, OSError) as error:
+        raise CaptureError(
+            f"{path}: not a capture file ({error}); pcap and pcapng are read, `editcap -F pcap` "
+            "converts other formats"
+        ) from None
+    finally:
+        if held >= 0:
+            os.close(held)
