@@ -44,6 +44,32 @@ def frame(payload: bytes, src: str, sport: int, dst: str, dport: int, ttl: int =
     return macs + b"\x08\x00" + head + source.packed + target.packed + udp
 
 
+def fragmented(packets: Iterable[Packet], mtu: int = 1500) -> list[Packet]:
+    """IPv4 frames longer than the MTU as fragments, 10 µs apart (RFC 791 section 3.2)."""
+    made = []
+    for at, data in packets:
+        head, rest = data[:34], data[34:]
+        if len(data) - 14 <= mtu:
+            made.append((at, data))
+            continue
+        size = (mtu - 20) // 8 * 8
+        for number, offset in enumerate(range(0, len(rest), size)):
+            part = rest[offset : offset + size]
+            flags = offset // 8 | (0x2000 if offset + size < len(rest) else 0)
+            ip = head[:16] + struct.pack("!H", 20 + len(part)) + head[18:20]
+            made.append((at + number * 10_000, ip + struct.pack("!H", flags) + head[22:] + part))
+    return made
+
+
+def tcp_frame(payload: bytes, src: str, sport: int, dst: str, dport: int, seq: int,
+              ident: int = 1) -> bytes:  # fmt: skip
+    """Ethernet, IPv4, one TCP segment."""
+    tcp = struct.pack("!HHIIBBHHH", sport, dport, seq, 1, 0x50, 0x18, 65535, 0, 0) + payload
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(tcp), ident, 0, 64, 6, 0)
+    macs = bytes.fromhex("02000000000202000000000a0800")
+    return macs + head + ip_address(src).packed + ip_address(dst).packed + tcp
+
+
 def pcap(packets: Iterable[Packet]) -> bytes:
     """A pcap file (microseconds, Ethernet, little-endian on every machine)."""
     parts = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 0x40000, 1)]
