@@ -248,10 +248,12 @@ class Timeline(Generic[R]):
         """All taps have passed that time (ns)."""
         until = min(until, *self._ends)
         reports: list[R] = []
+        before = -1
         while until - self._now > SLOT:
             due = -(-self._stages.due // SLOT) * SLOT
-            if due >= until:
+            if due >= until or due == before:
                 break
+            before = due
             reports += self._step(max(due, self._now + SLOT))
         if until > self._now:
             reports += self._step(until)
