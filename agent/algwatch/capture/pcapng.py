@@ -36,7 +36,8 @@ class Pcapng:
         self._section: list[int] = []  # index of each interface of this section
         self._snaplens: list[int] = []
         self._rest = b""
-        self._skip = 0  # bytes of a block that is not looked into
+        # Of a block that is not looked into: bytes up to its second length, and that length.
+        self._skip = self._skipped = 0
         self._last = 0  # time of the latest packet: a Simple Packet Block has none
         self._in_section = False
         self._set_order("<")
@@ -69,12 +70,18 @@ class Pcapng:
 
     def end(self) -> None:
         """No more bytes come."""
-        if not self.problem and (self._rest or self._skip):
+        if not self.problem and (self._rest or self._skipped):
             self.problem = f"truncated in a block, {len(self._rest)} bytes before the end"
 
     def _walk(self, buffer: bytes, packets: Packets, most: int) -> int:
         """Returns the offset of the first block that is not complete."""
         at, size = 0, len(buffer)
+        if self._skipped:
+            if size < 4:
+                return 0
+            if self._trailer(buffer, 0)[0] != self._skipped:
+                raise Damaged("the two lengths of a block differ")
+            at, self._skipped = 4, 0
         while size - at >= 12 and packets.count < most:
             kind, total = self._head(buffer, at)
             if kind == SECTION or not self._in_section:
@@ -88,8 +95,8 @@ class Pcapng:
             if end > size:
                 if known:
                     return at
-                self._skip = end - size
-                return size
+                self._skip, self._skipped = max(0, end - 4 - size), total
+                return min(end - 4, size)
             if self._trailer(buffer, end - 4)[0] != total:
                 raise Damaged("the two lengths of a block differ")
             if kind == ENHANCED_PACKET:

@@ -1,0 +1,204 @@
+"""`algwatch analyze` as a process: pipes, interfaces, Ctrl-C, and output that cannot be written."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from algwatch.cli.analyze import Source, TwoSided
+from craft import House, Packet, incoming_call, outgoing_call, pcap, register
+from test_pcapng import Maker
+
+pytest.importorskip("pcapy", reason="pcapy-ng is not installed")
+
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+ANALYZE = [sys.executable, "-m", "algwatch", "analyze"]
+
+
+def analyze(*words: str | Path, stdin: bytes = b"") -> tuple[int, str, str]:
+    done = subprocess.run(
+        [*ANALYZE, *words], input=stdin, capture_output=True, check=False, env=ENVIRONMENT
+    )
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def home() -> House:
+    house = House("linux")
+    register(house, 0)
+    outgoing_call(house, 2, "out@phone")
+    incoming_call(house, 20, "in@provider")
+    return house
+
+
+def files(folder: Path, house: House) -> tuple[Path, Path]:
+    paths = folder / "lan.pcap", folder / "wan.pcap"
+    for path, packets in zip(paths, house.sorted(), strict=True):
+        path.write_bytes(pcap(packets))
+    return paths
+
+
+def both_in_one(house: House, lan: str = "br-lan", wan: str = "pppoe-wan") -> bytes:
+    """What dumpcap saves of two interfaces: Ethernet, and IP without it."""
+    made = Maker().section().interface(1, 65535, lan).interface(101, 1500, wan)
+    both: list[tuple[int, int, bytes]] = []
+    for which, packets in enumerate(house.sorted()):
+        both += [(at, which, data[14 * which :]) for at, data in packets]
+    for at, which, data in sorted(both):
+        made.packet(at // 1000, data, which)
+    return made.data
+
+
+def verdict(text: str) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads(text)
+    return {part: said[part] for part in ("capture", "crossings", "calls", "findings", "advice")}
+
+
+def test_interfaces_whose_names_tell_the_sides_are_as_good_as_two_files(tmp_path: Path) -> None:
+    lan, wan = files(tmp_path, home())
+    status, two, _ = analyze("--json", "--lan", lan, "--wan", wan)
+    data = both_in_one(home())
+    path = tmp_path / "both.pcapng"
+    path.write_bytes(data)
+    for words, stdin in (([path], b""), (["-"], data)):
+        found = analyze("--json", *words, stdin=stdin)
+        assert found[0] == status and found[2] == ""
+        assert verdict(found[1]) == verdict(two)
+
+
+def test_interfaces_can_be_named(tmp_path: Path) -> None:
+    lan, wan = files(tmp_path, home())
+    _, two, _ = analyze("--json", "--lan", lan, "--wan", wan)
+    data = both_in_one(home(), "port1", "port2")
+    for words in (("--lan-if", "port1"), ("--wan-if", "port2")):
+        status, said, errors = analyze("--json", "-", *words, stdin=data)
+        assert (status, errors) == (0, "")
+        assert verdict(said) == verdict(two)
+    status, said, errors = analyze("--json", "-", "--lan-if", "port3", stdin=data)
+    assert (status, said) == (2, "")
+    assert errors == (
+        "algwatch: no file has an interface port3; the interfaces are: port1, port2\n"
+    )
+
+
+def test_a_pipe_is_read_packet_by_packet_and_named_when_it_is_no_capture() -> None:
+    for data, words in (
+        (b"", "empty"), (b"INV", "not a capture file"), (b"INVITE sip:b@c SIP/2.0\r\n", "not a"),
+        (b"\x1f\x8b\x08\0", "gunzip"), (b"GMBU" + bytes(60), "Network Monitor"),
+        (b"\xd4\xc3\xb2\xa1" + bytes(3), "truncated"),
+        (pcap([(0, b"x" * 60)])[:-1], "truncated"),
+        (pcap([])[:20] + b"\x69\0\0\0", "link type 105"),
+    ):  # fmt: skip
+        status, said, errors = analyze("-", stdin=data)
+        assert (status, said) == (2, ""), errors
+        assert errors.startswith("algwatch: -: ") and errors.count("\n") == 1
+        assert words in errors
+
+
+def test_a_file_without_a_packet_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "empty.pcap"
+    path.write_bytes(pcap([]))
+    for words in ([path], ["-"]):
+        status, said, errors = analyze("--json", *words, stdin=pcap([]))
+        assert status == 0 and json.loads(said)["capture"]["packets"] == 0
+        assert errors == f"algwatch: {words[0]}: no packet is in it\n"
+
+
+def wait_for(pipe: Any, data: bytes) -> None:
+    pipe.write(data)
+    pipe.flush()
+    time.sleep(1.5)
+
+
+@pytest.mark.parametrize("form", ["pcap", "pcapng"])
+def test_ctrl_c_gives_the_report_of_what_was_read_until_then(form: str) -> None:
+    house = home()
+    data = pcap(house.sorted()[0]) if form == "pcap" else both_in_one(house)
+    with subprocess.Popen(
+        [*ANALYZE, "--json", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, env=ENVIRONMENT,
+    ) as process:  # fmt: skip
+        wait_for(process.stdin, data[:-10])
+        process.send_signal(signal.SIGINT)
+        assert process.stdout is not None and process.stderr is not None
+        said, errors = process.stdout.read(), process.stderr.read()
+        assert process.wait() == 130
+    calls = json.loads(said)["calls"]
+    assert [(c["call_id"], c["outcome"]) for c in calls] == [
+        ("out@phone", "completed"), ("in@provider", "completed"),
+    ]  # fmt: skip
+    assert errors == b"algwatch: interrupted; what was read is reported\n"
+
+
+def test_ctrl_c_before_the_first_packet_ends_it() -> None:
+    with subprocess.Popen(
+        [*ANALYZE, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+    ) as process:  # fmt: skip
+        wait_for(process.stdin, pcap([])[:10])
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+        assert process.returncode in (2, 130)
+
+
+def one_file(house: House) -> list[Packet]:
+    return sorted(packet for packets in house.sorted() for packet in packets)
+
+
+def test_a_survey_that_is_interrupted_is_of_what_was_read(tmp_path: Path) -> None:
+    house = home()
+    for number in range(2, 400):
+        register(house, 30 + number, n=number)
+    path = tmp_path / "both.pcap"
+    path.write_bytes(pcap(one_file(house)))
+    source = Source([str(path)], [], [], (5060,), most=16)
+    with pytest.raises(TwoSided):
+        list(source.reports())
+    read = source._opened[0].packets
+    source.stop.requested = True  # Ctrl-C while the file was read for the first time
+    source.survey()
+    list(source.reports())
+    assert source.interrupted
+    assert source.counts()["capture"]["packets"] == read < 1000
+
+
+def test_output_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
+    lan, wan = files(tmp_path, home())
+    for words in ([], ["--json"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [*ANALYZE, *words, "--lan", lan, "--wan", wan], stdout=full,
+                stderr=subprocess.PIPE, text=True, check=False, env=ENVIRONMENT,
+            )  # fmt: skip
+        assert done.returncode == 2
+        assert done.stderr == ("algwatch: the output cannot be written: No space left on device\n")
+
+
+def test_a_reader_that_left_is_no_error(tmp_path: Path) -> None:
+    lan, wan = files(tmp_path, home())
+    outlet, inlet = os.pipe()
+    os.close(outlet)
+    done = subprocess.run(
+        [*ANALYZE, "--lan", lan, "--wan", wan], stdout=inlet, stderr=subprocess.PIPE, check=False,
+        env=ENVIRONMENT,
+    )  # fmt: skip
+    os.close(inlet)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_times_of_files_are_in_step(tmp_path: Path) -> None:
+    """The second call of a day that is silent otherwise costs nothing."""
+    house = House()
+    for day in range(20):
+        outgoing_call(house, day * 86400.0, f"day-{day}@phone")
+    lan, wan = files(tmp_path, house)
+    before = time.process_time()
+    source = Source([], [str(lan)], [str(wan)], (5060,))
+    assert len(list(source.reports())) >= 20
+    assert time.process_time() - before < 2
