@@ -154,8 +154,8 @@ class Checked:
                 assert runs and runs[0].begin >= (pending.floor or runs[0].begin)
                 cost_ = sum(RUN_COST + len(run.data) + PIECE_COST * len(run.told) for run in runs)
                 assert pending.cost == BASE_COST + cost_
-                for low, high in pairwise(runs):
-                    assert low.end < high.begin + (not low.reading)
+                for one_run, next_run in pairwise(runs):
+                    assert one_run.end < next_run.begin + (not one_run.reading)
         assert one.held == cost, (one.held, cost)
         assert one.held <= self.limit, one.held
         given_up = (

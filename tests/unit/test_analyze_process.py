@@ -106,7 +106,7 @@ def test_a_file_without_a_packet_is_told(tmp_path: Path) -> None:
     path.write_bytes(pcap([]))
     for words in ([path], ["-"]):
         status, said, errors = analyze("--json", *words, stdin=pcap([]))
-        assert status == 0 and json.loads(said)["capture"]["packets"] == 0
+        assert status == 3 and json.loads(said)["capture"]["packets"] == 0
         assert errors == f"algwatch: {words[0]}: no packet is in it\n"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from algwatch.base import native
+from algwatch.base.native import layout
 from algwatch.base.packet import Batch
 from algwatch.capture.order import DISORDER, FOREVER, MOST_ROWS, SLOT, Order, Timeline
 
@@ -21,8 +21,8 @@ def made(rows: list[Row], live: bool = False) -> Batch:
     packed, ends, at = [], [], 0
     for moment, text in rows:
         start = at + 4
-        packed.append(native.ROW.pack(moment, 0, 0, 0, 0, 0, 0, 0, start, len(text), *[0] * 7))
-        ends.append(native.ENDS.pack(text.ljust(16)[:16], b"", at, len(text) + 4, *[0] * 5))
+        packed.append(layout.ROW.pack(moment, 0, 0, 0, 0, 0, 0, 0, start, len(text), *[0] * 7))
+        ends.append(layout.ENDS.pack(text.ljust(16)[:16], b"", at, len(text) + 4, *[0] * 5))
         at = start + len(text)
     whole = memoryview(bytearray(buffer)) if live else buffer
     return Batch(whole, memoryview(bytearray(b"".join(packed))), b"".join(ends), len(rows), 0, 0)
@@ -30,7 +30,7 @@ def made(rows: list[Row], live: bool = False) -> Batch:
 
 def rows_of(batch: Batch) -> list[Row]:
     found = []
-    for index, row in enumerate(native.ROW.iter_unpack(batch.rows)):
+    for index, row in enumerate(layout.ROW.iter_unpack(batch.rows)):
         text = bytes(batch.buffer[row[8] : row[8] + row[9]])
         assert batch.ends[48 * index : 48 * index + 16] == text.ljust(16)[:16]
         found.append((row[0], text))

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from algwatch.base import native
+from algwatch.base.native import layout
+from algwatch.base.native.rows import Counts
 from algwatch.base.packet import LAN, WAN
 from algwatch.capture.interfaces import sides_of
 from algwatch.capture.packets import LONGEST
@@ -76,10 +77,10 @@ def frame(name: str, linktype: int = 1) -> bytes:
 
 def read(path: Path, most: int = 960) -> tuple[list[tuple[int, bytes]], CaptureFile]:
     """(time, Call-ID) of each message."""
-    file = CaptureFile(str(path), 0, PORTS, native.Counts(), most=most)
+    file = CaptureFile(str(path), 0, PORTS, Counts(), most=most)
     found = []
     for batch in file:
-        for row in native.ROW.iter_unpack(batch.rows):
+        for row in layout.ROW.iter_unpack(batch.rows):
             text = bytes(batch.buffer[row[8] : row[8] + row[9]])
             found.append((row[0], text.split(b"Call-ID: ")[1].split(b"\r\n")[0]))
     return found, file
@@ -282,7 +283,7 @@ def test_hostile_bytes_end_in_a_capture_error_or_in_packets_inside_the_file(
         assert count == whole.count
         path.write_bytes(data)
         try:
-            file = CaptureFile(str(path), 0, PORTS, native.Counts(), most=rng.choice((1, 5, 960)))
+            file = CaptureFile(str(path), 0, PORTS, Counts(), most=rng.choice((1, 5, 960)))
             for _ in file:
                 pass
         except CaptureError as error:

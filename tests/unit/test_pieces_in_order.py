@@ -107,8 +107,11 @@ _LONG_HEADER = "Reason: " + ", ".join(f'Q.850;cause={n};text="normal"' for n in 
 
 def test_the_200_of_a_bye_in_two_segments_ends_the_call(tmp_path: Path) -> None:
     phone, far = "192.168.1.10", "203.0.113.5"
-    ids = {"caller": "<sip:100@example.net>;tag=p", "callee": "<sip:300@example.net>;tag=f"}
-    named = {"via": f"{phone}:5060", "call_id": "tcp@phone"}
+    ids: dict[str, Any] = {
+        "caller": "<sip:100@example.net>;tag=p",
+        "callee": "<sip:300@example.net>;tag=f",
+    }
+    named: dict[str, Any] = {"via": f"{phone}:5060", "call_id": "tcp@phone"}
     invite = request("INVITE", "sip:300@example.net", branch="z9hG4bKi", cseq=1,
                      contact=f"<sip:100@{phone}>", body=sdp(phone), caller=ids["caller"],
                      **named)  # fmt: skip

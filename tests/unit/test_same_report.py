@@ -39,7 +39,12 @@ FILES = [
 PUBLIC = sorted((SHARED / "captures").glob("*.lan.pcap"))
 PUBLIC += sorted((SHARED / "cases" / "repro").glob("*.lan.pcap"))
 TWO = [(one / "lan.pcap", one / "wan.pcap") for one in PAIRS]
+# Clocks and sides can be put right in a file only, which can be read twice: from a pipe the
+# comparison is withheld.
+TWICE = ("cap008-", "cap009-", "cap010-")
 TWO += [(one, one.with_name(one.name.replace(".lan.", ".wan."))) for one in PUBLIC]
+
+ONE_CLOCK = [two for two in TWO if not two[0].parent.name.startswith(TWICE)]
 
 
 def name_of(value: object) -> str:
@@ -52,8 +57,9 @@ def report(files: Sequence[Path | str] = (), lan: Sequence[Path | str] = (),
            wan: Sequence[Path | str] = (), most: int = 960) -> str:  # fmt: skip
     """What `analyze --json` prints of them."""
     lists = [[*map(str, paths)] for paths in (files, lan, wan)]
-    source = Source(*lists, PORTS, most=most)
+    source = Source(lists[0], lists[1], lists[2], PORTS, most=most)
     out = io.StringIO()
+    source.check()
     try:
         write_json(source.reports(), source.counts, out)
     except TwoSided:
@@ -62,14 +68,15 @@ def report(files: Sequence[Path | str] = (), lan: Sequence[Path | str] = (),
     return out.getvalue()
 
 
-def through_pipes(pipes: list[Path], paths: list[Path], **sides: list[Path | str]) -> str:
+def through_pipes(pipes: list[Path], paths: list[Path], lan: list[Path | str],
+                  wan: Sequence[Path | str] = ()) -> str:  # fmt: skip
     """The report of named pipes, each filled by a process of its own."""
     writers = [
         subprocess.Popen(["sh", "-c", 'cat "$0" > "$1"', str(path), str(pipe)])
         for path, pipe in zip(paths, pipes, strict=True)
     ]
     try:
-        return report(**sides)
+        return report(lan=lan, wan=wan)
     finally:
         for writer in writers:
             writer.kill()
@@ -98,13 +105,15 @@ def test_of_two_files(files: tuple[Path, Path], tmp_path: Path) -> None:
     pipes = [tmp_path / "lan", tmp_path / "wan"]
     for pipe in pipes:
         os.mkfifo(pipe)
-    assert through_pipes(pipes, [*files], lan=[pipes[0]], wan=[pipes[1]]) == whole
+    if not lan.parent.name.startswith(TWICE):
+        assert through_pipes(pipes, [*files], lan=[pipes[0]], wan=[pipes[1]]) == whole
 
 
-@pytest.mark.parametrize("files", TWO, ids=name_of)
+@pytest.mark.parametrize("files", ONE_CLOCK, ids=name_of)
 def test_of_standard_input(files: tuple[Path, Path]) -> None:
     lan, wan = files
-    command = [sys.executable, "-m", "algwatch", "analyze", "--json", "--lan", "-", "--wan", wan]
+    command = [sys.executable, "-m", "algwatch", "analyze", "--json", "--lan", "-", "--wan",
+               str(wan)]  # fmt: skip
     with subprocess.Popen(["cat", lan], stdout=subprocess.PIPE) as cat:
         done = subprocess.run(
             command, stdin=cat.stdout, capture_output=True, text=True, check=False,
@@ -153,7 +162,7 @@ def live(files: tuple[Path, Path], slice_: int, pause: int) -> str:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("files", TWO, ids=name_of)
+@pytest.mark.parametrize("files", ONE_CLOCK, ids=name_of)
 def test_of_two_live_taps(files: tuple[Path, Path]) -> None:
     """Said at other moments, and in the end the same."""
     said = json.loads(live(files, 1, 50_000_000))

@@ -75,6 +75,7 @@ class Pcapng:
 
     def _walk(self, buffer: bytes, packets: Packets, most: int) -> int:
         """Returns the offset of the first block that is not complete."""
+        total: int
         at, size = 0, len(buffer)
         if self._skipped:
             if size < 4:

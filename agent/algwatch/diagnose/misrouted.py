@@ -78,9 +78,19 @@ def ack_beyond(call: Call) -> Reading | None:
         return None
     if _misaddressed(lan):
         return Reading("phone", cause.PHONE, f"the ACK left the router, but {wrong}")
+    # The ACK itself must differ: a 2xx that reached the phone otherwise is another thing.
+    if lan is None or lan.ack is None or wan is None or wan.ack is None:
+        return None
+    inside, outside = Message(lan.ack.payload), Message(wan.ack.payload)
+    if inside.request_uri == outside.request_uri and _hops(inside) == _hops(outside):
+        return None
     return Reading(
         "router", cause.ALG, f"the router sent the ACK on, but {wrong}; the phone had it right"
     )
+
+
+def _hops(message: Message) -> list[bytes]:
+    return [route.uri for route in message.routes]
 
 
 def _misaddressed(d: Dialog | None) -> str:
