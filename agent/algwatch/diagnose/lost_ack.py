@@ -111,7 +111,9 @@ def _answered(s: DialogSet, like: DialogSet) -> bool:
     two = like.current.invite if like.current is not None else None
     if one is None or two is None or s.current is None or like.current is None:
         return False
+    # A router that changes the CSeq, too, leaves two copies at one moment.
     same = one.cseq == two.cseq or s.call != like.call
+    same = same or abs(s.answered_at - like.answered_at) <= WINDOW
     return bool(s.answered_at) and same and s.by_caller(s.current) == like.by_caller(like.current)
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from craft import (
     LADDER_2XX,
     LADDER_INVITE,
+    START,
     House,
     Incoming,
     Outgoing,
     Rewriter,
     answer,
     far_gives_up,
+    frame,
     incoming_call,
     register,
+    request,
 )
 
 from cases.case import ALG, DLG, PHONE_OR_PROVIDER, answered, case
@@ -407,5 +410,104 @@ def _() -> House:
     call = answered(house, contact=f"<sip:100@{house.public}>")
     for after in LADDER_INVITE:
         call.invite(1 + after)
+    call.dropped(3)
+    return house
+
+
+@case("dlg001-near-miss-once-and-three-quarters-of-a-minute", must_not=[*DLG, *ALG])
+def _() -> House:
+    """The 2xx comes once, no ACK is seen, and the BYE comes 45 s later: nobody gave up."""
+    return _once(House(), 45)
+
+
+@case("dlg001-never-repeated-inside-a-proxy", [("DLG001", "unknown", "observed")],
+      ["DLG002", "DLG004", *ALG], outcomes=["dropped"], one_file="wan")  # fmt: skip
+def _() -> House:
+    """Taken at a proxy: the INVITE and its 2xx are seen on both hops, each once. The copy of the
+    next hop is no retransmission; no ACK comes, and the BYE comes 64*T1 later: dropped."""
+    return _at_a_proxy(ack=False)
+
+
+@case("dlg001-near-miss-hops-of-a-proxy", must_not=[*DLG, *ALG], one_file="wan")
+def _() -> House:
+    """Taken at a proxy: every message is seen on both hops, one a few milliseconds after the
+    other. The second 2xx is the next hop's, and not one that lacked its ACK."""
+    return _at_a_proxy(ack=True)
+
+
+CALLER, PROXY, CALLEE = "198.51.100.2", "203.0.113.5", "203.0.113.90"
+
+
+def _at_a_proxy(ack: bool) -> House:
+    """CALLER calls CALLEE through PROXY, which records itself."""
+    house = House()
+    ident = iter(range(1, 100))
+
+    def send(at: float, payload: bytes, src: str, dst: str) -> bytes:
+        made = frame(payload, src, 5060, dst, 5060, 64, next(ident))
+        house.wan.append(((START * 1_000_000 + round(at * 1_000_000)) * 1000, made))
+        return payload
+
+    def relay(at: float, payload: bytes, src: str, dst: str) -> bytes:
+        """A request by way of the proxy, which puts its Via on top."""
+        send(at, payload, src, PROXY)
+        method = payload.split(b" ", 1)[0].lower().decode()
+        via = f"Via: SIP/2.0/UDP {PROXY}:5060;branch=z9hG4bKhop-{method}\r\nVia:"
+        return send(at + 0.004, payload.replace(b"Via:", via.encode(), 1), PROXY, dst)
+
+    def back(at: float, status: int, to: bytes, src: str, dst: str) -> None:
+        made = answer(status, to, to_tag="far", contact=f"<sip:300@{CALLEE}:5060>")
+        send(at, made, src, PROXY)
+        lines = made.split(b"\r\n")
+        lines.remove(next(line for line in lines if line.startswith(b"Via:")))
+        send(at + 0.004, b"\r\n".join(lines), PROXY, dst)
+
+    def ask(method: str, cseq: int, tag: str) -> bytes:
+        return request(
+            method, f"sip:300@{CALLEE}:5060", via=f"{CALLER}:5060",
+            branch=f"z9hG4bKnear-{method.lower()}", call_id="hops@caller", cseq=cseq,
+            caller="<sip:100@example.net>;tag=near", callee=f"<sip:300@example.net>{tag}",
+            contact=f"<sip:100@{CALLER}:5060>",
+        )  # fmt: skip
+
+    invite = relay(1, ask("INVITE", 1, ""), CALLER, CALLEE)
+    back(1.2, 180, invite, CALLEE, CALLER)
+    back(3, 200, invite, CALLEE, CALLER)
+    if ack:
+        relay(3.5, ask("ACK", 1, ";tag=far"), CALLER, CALLEE)
+    bye = relay(35, ask("BYE", 2, ";tag=far"), CALLER, CALLEE)
+    back(35.03, 200, bye, CALLEE, CALLER)
+    return house
+
+
+@case("dlg001-near-miss-invite-crosses-its-answer", must_not=[*DLG, "TXN001", *ALG])
+def _() -> House:
+    """The INVITE is repeated once, 0.1 s after its 2xx, which it crosses on the way; the ACK
+    follows, and the call lives."""
+    house = House()
+    call = Incoming(house, "cross@provider", contact=f"<sip:100@{house.public}>")
+    call.invite(1)
+    call.ok(1.4)
+    call.invite(1.5)
+    call.ok(1.51)
+    call.ack(1.6)
+    call.ack(1.7)
+    call.bye(20)
+    return house
+
+
+# ---- where it went ----
+
+
+@case("dlg001-ack-from-another-port", [("DLG001", "provider", "observed")],
+      ["DLG002", "DLG004", *ALG], outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """Every ACK comes from a port of the provider to which no phone has ever sent anything, and
+    with the branch of the INVITE: no NAT lets it in, and it is an ACK all the same."""
+    house = House()
+    call = answered(house, contact=f"<sip:100@{house.public}>")
+    ack = call._in_dialog("ACK", 1, f"{call.src}:5062", ()).replace(b"z9hG4bKack-", b"z9hG4bKi-")
+    for after in (0, *LADDER_2XX):
+        house.into(3.03 + after, ack, sport=5062, lan=False)
     call.dropped(3)
     return house

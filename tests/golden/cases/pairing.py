@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from craft import House, Outgoing, request, sdp
+from craft import House, Outgoing, far_gives_up, outgoing_call, register, request, sdp
 
 from cases.case import ALG, DLG, case
 
@@ -33,3 +33,51 @@ def _() -> House:
     house.lan += other.lan
     house.wan += other.wan
     return house
+
+
+def _changed(old: bytes, new: bytes, loses: bool = False) -> House:
+    """A call of the phone behind a router that writes new for old on the way out, and puts it back
+    on the way in. loses: its ACKs never leave the router."""
+    house = House()
+    house.out_alg = lambda message: message.replace(old, new)
+    house.in_alg = lambda message: message.replace(new, old)
+    register(house, 0)
+    if loses:
+        far_gives_up(house, 1, "one@phone", acks=True)
+    else:
+        outgoing_call(house, 1, "one@phone")
+    return house
+
+
+LOST = [("DLG001", "router", "observed")]
+
+
+@case("pairing-call-id-changed", LOST, ["DLG002", "DLG004", "CAP005", *ALG], outcomes=["dropped"])
+def _() -> House:
+    """The router writes another Call-ID: one call, whose ACKs never leave the router."""
+    return _changed(b"one@phone", b"two@phone", loses=True)
+
+
+@case("pairing-from-tag-changed", LOST, ["DLG002", "DLG004", "CAP005", *ALG], outcomes=["dropped"])
+def _() -> House:
+    """The same with the tag of the phone in From and To."""
+    return _changed(b"tag=p-one-phone", b"tag=p-two-phone", loses=True)
+
+
+@case("pairing-branch-changed", [*LOST, ("ALG002", "router", "latent")],
+      ["DLG002", "DLG004", "CAP005"], outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The same with the branch of every Via of the phone."""
+    return _changed(b"branch=z9hG4bK", b"branch=z9hG4bKnat", loses=True)
+
+
+@case("pairing-cseq-changed", LOST, ["DLG002", "DLG004", "CAP005", *ALG], outcomes=["dropped"])
+def _() -> House:
+    """The same with the number in CSeq."""
+    return _changed(b"CSeq: ", b"CSeq: 7", loses=True)
+
+
+@case("pairing-near-miss-call-id-changed", must_not=["CAP005", *DLG, *ALG])
+def _() -> House:
+    """The router writes another Call-ID, and the call is acknowledged: one call, no two halves."""
+    return _changed(b"one@phone", b"two@phone")

@@ -182,3 +182,177 @@ def _() -> House:
     call.respond(1.2, 486)
     call.nak(1.21)
     return house
+
+
+def _near_contact(house: House, call_id: str, at: float) -> None:
+    """A call whose phone sends from 1024 and names 5060, acknowledged late with the branch of its
+    INVITE, and hung up by the phone."""
+    call = Incoming(house, call_id, contact=f"<sip:100@{house.phone}:5060>",
+                    fixed_contact=f"sip:100@{house.public}")  # fmt: skip
+    call.invite(at)
+    for after in (0, *LADDER_2XX[:2]):
+        call.ok(at + 2 + after)
+    ack = call._in_dialog("ACK", 1, f"{call.src}:5060", ()).replace(b"z9hG4bKack-", b"z9hG4bKi-")
+    house.into(at + 3.8, ack)
+    call.phone_bye(at + 25)
+
+
+@case("txn008-branch-and-late", [("TXN008", "provider", "latent")], [*DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """Two calls at a phone that names another port than it sends from. Both are acknowledged late,
+    with the branch of the INVITE, and both are hung up by the phone: nothing to advise."""
+    house = House(port=1024, wan_port=1024)
+    register(house, 0)
+    _near_contact(house, "one@provider", 5)
+    _near_contact(house, "two@provider", 85)
+    return house
+
+
+# ---- a challenge ----
+
+
+def _challenged(house: House, status: int, answered: bool) -> House:
+    """An INVITE that is challenged, and the one with credentials."""
+    call = Outgoing(house, "secret@phone")
+    call.invite(1)
+    call.respond(1.05, status)
+    call.nak(1.06)
+    call.invited = call._request(
+        "INVITE", 2, "sip:300@example.net", "", call.contact, call.body, branch="again"
+    )
+    for after in (0,) if answered else (0, *LADDER_INVITE):
+        call.invite(1.1 + after)
+    if answered:
+        call.ok(3)
+        house.out(3.02, call._request("ACK", 2, "sip:300@203.0.113.5:5060", f";tag={call._tag}"))
+        house.into(20.03, answer(200, house.out(20, call._request(
+            "BYE", 3, "sip:300@203.0.113.5:5060", f";tag={call._tag}"
+        ))))  # fmt: skip
+    outgoing_call(house, 40, "later@phone")
+    return house
+
+
+@case("txn001-challenged-and-unanswered", [("TXN001", "network", "observed")], [*DLG, *ALG],
+      outcomes=["completed", "unanswered"])  # fmt: skip
+def _() -> House:
+    """The INVITE is challenged with 407; the one with credentials leaves the router seven times,
+    and nobody answers. It is one call, and it is told."""
+    return _challenged(House(), 407, answered=False)
+
+
+@case("txn001-near-miss-challenged", must_not=["TXN001", "CAP005", *DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The INVITE is challenged with 401, the one with credentials is answered: one call, no two."""
+    return _challenged(House(), 401, answered=True)
+
+
+# ---- an address that the router no longer has ----
+
+
+def _dialled_anew(house: House, before: str, after: str) -> House:
+    """Another phone here registers from `before`, and later from `after`."""
+    for at, n, wan in ((0.0, 11, before), (100.0, 12, after)):
+        other = House(phone="192.168.1.11", wan=wan, wan_port=40011, provider=house.provider)
+        register(other, at, n=n)
+        house.lan += other.lan
+        house.wan += other.wan
+    return house
+
+
+def _stale(house: House) -> House:
+    register(house, 1)
+    call = Outgoing(house, "stale@phone")
+    for after in (0, *LADDER_INVITE):
+        call.invite(110 + after)
+    later = House(phone="192.168.1.11", wan="198.51.100.9", wan_port=40011)
+    register(later, 150, n=13)
+    house.lan += later.lan
+    house.wan += later.wan
+    return house
+
+
+@case("txn001-address-is-gone", [("TXN001", "router", "observed")], [*DLG, *ALG],
+      outcomes=["unanswered"])  # fmt: skip
+def _() -> House:
+    """The line is dialled anew and gets another address. One phone is translated to the new one
+    and answered; the flow of the other is still translated to the old one, and its INVITE is never
+    answered: the router's doing, no phone's."""
+    return _stale(_dialled_anew(House(), "198.51.100.2", "198.51.100.9"))
+
+
+@case("txn001-near-miss-two-addresses", [("TXN001", "network", "observed")], [*DLG, *ALG],
+      outcomes=["unanswered"])  # fmt: skip
+def _() -> House:
+    """The router has had both addresses all the time, one for each phone: neither is gone."""
+    return _stale(_dialled_anew(House(), "198.51.100.9", "198.51.100.9"))
+
+
+@case("reg001-address-is-gone", [("REG001", "router", "observed")], [*DLG, *ALG],
+      {"clear-nat-state": "recommended"}, ["completed"])  # fmt: skip
+def _() -> House:
+    """The same, and it is the REGISTER that leaves with the old address and is not answered."""
+    house = _dialled_anew(House(), "198.51.100.2", "198.51.100.9")
+    register(house, 1)
+    made = request(
+        "REGISTER", "sip:example.net", via=f"{house.phone}:5060", branch="z9hG4bKreg1b",
+        call_id=f"reg1@{house.phone}", cseq=2, caller="<sip:100@example.net>;tag=r1",
+        contact=house.contact, more=["Expires: 120"],
+    )  # fmt: skip
+    for after in (0, *LADDER_REQUEST):
+        house.out(110 + after, made)
+    later = House(phone="192.168.1.11", wan="198.51.100.9", wan_port=40011)
+    outgoing_call(later, 150, "later@phone")
+    house.lan += later.lan
+    house.wan += later.wan
+    return house
+
+
+# ---- requests that come to the WAN side only, in a dialog that is known ----
+
+
+def _from_elsewhere(
+    house: House, method: str, src: str = "192.0.2.77", known: bool = True
+) -> House:
+    """A call of the phone, and then a request in it from another host, which no NAT lets in."""
+    call = Outgoing(house, "moved@phone")
+    if known:
+        call.invite(1)
+        call.ok(3)
+        call.ack(3.02)
+    made = request(
+        method, f"sip:100@{house.public}", via=f"{src}:5060", branch=f"z9hG4bKfar-{method.lower()}",
+        call_id=call.call_id if known else "nobody@knows", cseq=1,
+        caller=f"<sip:300@example.net>;tag={call._tag}",
+        callee="<sip:100@example.net>;tag=p-moved-phone",
+        contact=f"<sip:300@{src}:5060>" if method == "INVITE" else "",
+    )  # fmt: skip
+    for after in (0, *(LADDER_INVITE if method == "INVITE" else LADDER_REQUEST)):
+        house.into(20 + after, made, src=src, lan=False)
+    if known and method == "INVITE":
+        call.bye(60)
+    outgoing_call(house, 70, "later@phone")
+    return house
+
+
+@case("txn003-bye-from-another-host", [("TXN003", "unknown", "observed")], [*DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The BYE of a call that is known comes from a host to which no phone has sent anything. It is
+    no knock of a stranger: the phone stays in a call that the other end has left."""
+    return _from_elsewhere(House(), "BYE")
+
+
+@case("txn001-re-invite-from-another-host", [("TXN001", "router", "observed")], [*DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The same with a re-INVITE: the call is known, so it is no knock of a stranger."""
+    return _from_elsewhere(House(), "INVITE")
+
+
+@case("txn003-near-miss-bye-of-a-stranger", must_not=["TXN003", *DLG, *ALG],
+      outcomes=["completed", "unknown"])  # fmt: skip
+def _() -> House:
+    """A BYE from a host that nobody knows, in a dialog that nobody knows: unsolicited."""
+    return _from_elsewhere(House(), "BYE", known=False)
