@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* algwatch_native.h: everything that the C path and Python share.
  *
  * Declarations only: C files include <stdint.h> and <stddef.h> first, and build_cffi.py hands

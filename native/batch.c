@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Packets to rows: what is not SIP is dropped here, before Python hears of it. */
 #include <string.h>
 #include "packet.h"

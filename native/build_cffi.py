@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds algwatch._native (cffi API mode, limited API: one abi3 object serves Python >= 3.11)."""
 
 from pathlib import Path

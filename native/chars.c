@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Character classes of RFC 3261 section 25.1 as tables, a lookup a byte, no locale; quoted text. */
 #include "chars.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Characters and short texts: classes, words without case, numbers, spans. */
 #ifndef AW_CHARS_H
 #define AW_CHARS_H

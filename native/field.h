@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Header fields (RFC 3261 section 7.3.1, compact forms: section 7.3.3): their names, and how each
  * is found. The one list below is all that a new one needs here: docs/native.md. */
 #ifndef AW_FIELD_H

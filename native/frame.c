@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Link layer to transport payload. Every length field is checked against what was captured. */
 #include <string.h>
 #include "packet.h"

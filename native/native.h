@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The declarations of algwatch_native.h, which has no guard, with what they need. */
 #ifndef AW_NATIVE_H
 #define AW_NATIVE_H

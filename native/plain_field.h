@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The plain way through a header field: see scan.h. */
 #ifndef AW_PLAIN_FIELD_H
 #define AW_PLAIN_FIELD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The live capture ring: TPACKET_V3 on an AF_PACKET socket, scanned where the kernel put it; only
  * what gave a row is copied, once.
  *

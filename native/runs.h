@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What looks for the end of a run of bytes: portable, or with SSE2. */
 #ifndef AW_RUNS_H
 #define AW_RUNS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of the SIP scanner share, lowest first. Not part of the contract with Python. */
 #ifndef AW_SCAN_H
 #define AW_SCAN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The lines of an SDP body that decide where media goes (RFC 8866, RFC 3605, RFC 8839). */
 #include "runs.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* URIs, and name-addr / addr-spec with parameters (RFC 3261 sections 19.1 and 20.10). */
 #include "runs.h"
 #include "scan.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One pass over a SIP message (RFC 3261 section 7): lines, then the values that matter. */
 #include "plain_field.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Start lines (RFC 3261 section 7): what counts as SIP, however broken, and what it says. */
 #include "runs.h"
 #include "scan.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Via (RFC 3261 section 20.42, rport: RFC 3581). */
 #include "runs.h"
 #include "scan.h"

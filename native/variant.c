@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which variant of the scanner this is. */
 #include "runs.h"
 

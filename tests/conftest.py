@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`craft` for every test; `--golden-update` for tests/golden."""
 
 from __future__ import annotations

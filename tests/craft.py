@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SIP messages, packets and captures for tests, made field by field and the same on every run.
 
 `House` is a phone, a router with NAT and a provider on paper: what the phone sends goes in with

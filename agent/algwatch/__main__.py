@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`algwatch` and `python -m algwatch`."""
 
 from __future__ import annotations

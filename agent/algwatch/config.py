@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The daemon's settings: a file of `key = value` lines, the same keys as options, two variables.
 
 One table says it all, so that the file, the command line and docs/configuration.md agree. Later

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`algwatch run`: both taps, one poll loop, the pipeline, and what it says told and published.
 
 Everything happens in one thread but the connection to the broker (report/mqtt.py).

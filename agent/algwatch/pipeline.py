@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The order of the stages, and the only file that knows it."""
 
 from __future__ import annotations

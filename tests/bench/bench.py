@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`make bench`: the whole table in one run, side by side with what else is installed, and a plot.
 
 Options: --rounds N (5), --times N (10: how many times longer the long file is), --plot FILE,

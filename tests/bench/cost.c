@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Run a program and say what it cost: "user-seconds system-seconds peak-kB status" on
  * file descriptor 3. A program of its own, because the kernel counts the memory of whoever
  * forks into the peak of the child (exec: setmax_mm_hiwater_rss), and Python is large. */

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Capture file to diagnosed calls, beside the programs that read calls from files."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Send frames as fast as the machine can, or at a rate: flood INTERFACE FRAMES RATE COUNT
  * FRAMES: a file of u32le length and bytes, sent round and round. RATE: frames a second, 0: no
  * limit. Prints "sent seconds". AF_PACKET with sendmmsg, past the queueing discipline.

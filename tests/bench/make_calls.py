@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Captures of a busy line, for measuring: the same calls on one side or both sides of a router.
 
 `python tests/bench/make_calls.py DIR [TIMES]` writes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A corpus for the scanners: 2,000 SIP messages, no two alike, as phones and proxies write them.
 
 `python tests/bench/make_corpus.py FILE` writes records of u32le length and bytes. Every run

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Running programs and saying what they cost: user and system time, peak memory, spread."""
 
 from __future__ import annotations

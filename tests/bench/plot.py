@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A bar chart as SVG, by hand: no plotting library is worth installing for it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many packets a second a live tap takes without loss, beside pcapy-ng's loop on the same
 interface. Needs root: two network namespaces with a veth pair between them, removed afterwards.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The receiving end of the ring's measurement, one process: ring_reader.py WAY INTERFACE
 
 Prints "ready", reads until standard input ends, and prints what it saw as one JSON object:

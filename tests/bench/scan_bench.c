@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* FULL + SDP over a corpus (records of u32le length and bytes): totals, and nanoseconds or, under
  * callgrind, instructions a message. Usage: scan_bench CORPUS [totals|once|time] */
 #include <stddef.h>

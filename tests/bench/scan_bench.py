@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Instructions and nanoseconds a message of the scanner: FULL + SDP over the shared corpus.
 
 Run: python tests/bench/scan_bench.py [CC]. Needs valgrind and ../shared/bench/gen_corpus.py.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The scanner in each variant that this CPU can run, beside PJSIP, sofia-sip, libosip2 and libre:
 the same work on the same 2,000 messages."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every scanner that `make bench` compares reads the same out of the same messages."""
 
 from __future__ import annotations

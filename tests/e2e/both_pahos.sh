@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # The MQTT tests with both ends of what routers carry: the oldest paho and msgpack, and the newest.
 # usage: both_pahos.sh [FOLDER for the two virtual environments]
 set -eu

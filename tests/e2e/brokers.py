@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real brokers for tests: mosquitto on 127.0.0.1, a gate in front of it, a listener behind it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`algwatch run` as a user starts it: real interfaces, a real broker, signals."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """50,000 packets a second of what the Internet throws at port 5060, and a call beside it; and what
 a ring had no room for is not missing."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reports over a real broker: nothing lost that fits, nothing said twice that counts twice."""
 
 from __future__ import annotations

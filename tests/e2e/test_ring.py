@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The capture ring on real interfaces: two network namespaces with a veth between them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What offloading, MTUs and overload do to a live tap, and what the daemon says of it."""
 
 from __future__ import annotations

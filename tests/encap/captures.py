@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The captures: one for each way in which the same call can be wrapped, cut or shuffled.
 
 `python tests/encap/captures.py DIR` writes them all as pcap files.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One call, seven messages: what every capture of this folder carries."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """IP packets with right checksums, in both families and in pieces: fair to every reader."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The same seven messages come out of every link layer, tunnel, cut and shuffle."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds the fuzz targets and runs them: make fuzz SECONDS=600 TARGET=sip RUNS=1000000.
 
 SECONDS is for all targets together; RUNS is for each target and goes before it. BUILD=san finds

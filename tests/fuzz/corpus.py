@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The committed corpus: inputs that reach code, packed into one file a target.
 
     make fuzz TARGET=corpus SECONDS=300

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* aw_frame_parse. For every link type (the first byte chooses) and frame (the rest):
  *
  * - Nothing around the frame is read (fuzz_exact).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the fuzz targets share: a check that stops the fuzzer, and inputs in exact allocations. */
 #ifndef FUZZ_H
 #define FUZZ_H

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How often each target ran on which code: out/executions.json, so that campaigns add up.
 
 {target: {hash of the code under test: [executions, findings]}}. A changed byte of that code begins

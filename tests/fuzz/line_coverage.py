@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Line coverage of native/: make fuzz TARGET=coverage.
 
 Runs the checks of tests/native, and the fuzz targets over this project's own seeds and corpus,

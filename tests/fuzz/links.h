@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Link types by number, one that is unknown among them: the first byte of an input chooses. */
 #ifndef LINKS_H
 #define LINKS_H

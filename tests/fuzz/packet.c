@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* aw_packet_scan and aw_batch_scan: from captured bytes to rows. The first two bytes of an input
  * say how to read the rest: link type; bits of `how` below. Then, for each packet, two bytes
  * length and the frame, or (STREAM) the bytes of a TCP connection.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fuzzes capture/reassembly.py, batches.py, fragments.py, offsets.py, stream.py with the scanner.
 
     python tests/fuzz/reassembly.py -max_total_time=60 -runs=-1 -seed=1 FINDINGS [KEPT [SEEDS...]]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Runs one target on files, without libFuzzer: for coverage, and for CPUs that have none.
  * Arguments: files, or "-" for their names on standard input. */
 #include "fuzz.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* aw_sdp_scan. For every input:
  *
  * - Nothing around the input is read (fuzz_exact).

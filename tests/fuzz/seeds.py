@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Seed inputs of the fuzz targets, made from what this project already holds.
 
     python tests/fuzz/seeds.py DIRECTORY [--own]

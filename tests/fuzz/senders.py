@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Senders for reassembly.py, honest or not: the packets of a step of its script."""
 
 from __future__ import annotations

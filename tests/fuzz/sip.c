@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* aw_sip_scan. For every input, as a datagram and as the start of a stream:
  *
  * - Nothing around the input is read (fuzz_exact).

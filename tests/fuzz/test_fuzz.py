@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every input that was ever kept, again; then a minute of fuzzing (FUZZ_SECONDS of it)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The cases of this folder for its tests."""
 
 from __future__ import annotations

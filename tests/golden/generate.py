@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes the captures and READMEs of tests/golden: python tests/golden/generate.py
 
 The same bytes on every run; tests/golden/test_golden.py holds the committed files to it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every golden capture gives the verdict that the specification demands, to the byte."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A verdict that turns the ALG off stands on its evidence, whatever happened to the capture.
 
 The invariant of every test here: nothing raises (rules that fail raise, too), every finding has

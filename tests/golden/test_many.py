@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A busy router that writes another Call-ID into every other call: each call is told once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A wrong clock or exchanged names change nothing in a verdict but its times and CAP008, CAP009."""
 
 from __future__ import annotations

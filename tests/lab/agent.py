@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Agent: mosquitto, a subscriber and `algwatch run` in the router, as a user starts them."""
 
 from __future__ import annotations

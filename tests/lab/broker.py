@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Broker: mosquitto when it is installed, otherwise amqtt from the registry of Python packages."""
 
 from __future__ import annotations

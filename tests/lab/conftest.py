@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The lab's runs, played once a session and all at the same time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`make run`: watch the kernel's SIP ALG kill a call, and the agent find it out.
 
 6b with the helper on (the call dies, and another phone shows that the provider handles the NAT by

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Draw: everything that chance decides about one run, from one printed seed."""
 
 from __future__ import annotations

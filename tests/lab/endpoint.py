@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """UserAgent: what phone and provider share - transactions, dialogs and their real timers."""
 
 from __future__ import annotations

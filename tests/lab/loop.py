@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Loop: timers and sockets of one lab, in one thread and in real time."""
 
 from __future__ import annotations

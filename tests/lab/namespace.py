@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Namespace: one network namespace without a name, held by a file descriptor.
 
 Nothing is left behind however the process ends: a namespace that no name, no descriptor and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Network: phone - router - provider, with the router's own NAT, firewall and SIP helper."""
 
 from __future__ import annotations

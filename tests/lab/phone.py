@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Phone: registers, keeps its mapping alive, calls and is called."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plays many runs at the same time: `python -m lab.play --out DIR 6b-on:17 1:18`.
 
 Each run leaves lan.pcap, wan.pcap and result.json in DIR/<number>-<seed>. Exit status 77 and

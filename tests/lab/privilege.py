@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the lab may be run here: as it is, or inside an unprivileged user namespace."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Provider: registrar and proxy or session border controller, with the caller behind it."""
 
 from __future__ import annotations

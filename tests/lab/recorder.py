@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recorder: writes what the router's two interfaces carry into two capture files."""
 
 from __future__ import annotations

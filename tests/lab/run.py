@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One run: a scenario with a draw, its recording, and what the agent said meanwhile."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The scenarios of issue 2, each with its truth, declared before any verdict is known."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SideBySide: the LAN and the WAN copy of one message, line against line, as they pass."""
 
 from __future__ import annotations

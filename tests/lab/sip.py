@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SIP text for the lab's endpoints: written and read apart from the code under test."""
 
 from __future__ import annotations

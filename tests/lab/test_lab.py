@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent, started as a user starts it, says the truth about every scenario.
 
 Twice each: as its reports came over MQTT while it happened, and from the recording of the same

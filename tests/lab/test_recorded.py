@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The recorded runs of tests/golden/lab: the same truth where no lab can run."""
 
 from __future__ import annotations

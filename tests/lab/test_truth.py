@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The judge of the verdicts is strict: a wrong word, name or advice never passes."""
 
 from __future__ import annotations

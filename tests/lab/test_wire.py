@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The lab is true: each scenario shows on the wire what it claims, whatever the agent says.
 
 These tests read the captures with the lab's own reader and know nothing of the agent.

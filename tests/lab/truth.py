@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Truth: what a scenario declares before any verdict is known, and how a verdict is held to it."""
 
 from __future__ import annotations

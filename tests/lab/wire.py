@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads the lab's captures, apart from the code under test: what was really on the wire."""
 
 from __future__ import annotations

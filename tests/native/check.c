@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Runs every check of the native code; arguments are files with one SIP message each. */
 #include <stddef.h>
 #include <stdint.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Frames and rows: every encapsulation cut at every byte and with bytes changed. */
 #include <stddef.h>
 #include <stdint.h>

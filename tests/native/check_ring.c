@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The capture ring against a kernel on paper: every system call can be made to fail, and blocks
  * are written as af_packet.c writes them. What a real kernel does is tested in tests/e2e. The
  * linker replaces the calls of ring.c (--wrap); what is not about this socket goes on to libc. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Scanners: nothing outside the input is read, no span leaves it, and the result depends on the
  * input alone. Each message is scanned whole and cut at every byte. */
 #include <stddef.h>

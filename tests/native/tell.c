@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Writes down what the native code says of inputs, so that two machines can be compared.
  *
  * Standard input: records of kind (1 byte), length (4 bytes, little-endian), bytes. Kinds: 'd' a

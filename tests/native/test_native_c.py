@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The native code under both compilers, strict flags, ASan and UBSan, on guarded memory."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The largest messages there are, and lists longer than the result: what is lost is said."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs the cases of the documents beside this file; README.md there says how they are written."""
 
 from __future__ import annotations

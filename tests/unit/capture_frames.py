@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Frames for the tests of the capture stage, built field by field."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Folders of capture files as arguments of `analyze`: the two sides of a router where a folder
 holds both, else each file by itself.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows by name, for tests: a row's members and those of its ends in one tuple."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Capture files made from text, for tests that look at what people are shown."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Addresses from the wire: anything may stand there."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`algwatch analyze` as a process: pipes, interfaces, Ctrl-C, and output that cannot be written."""
 
 from __future__ import annotations

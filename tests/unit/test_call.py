@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Both sides' dialogs joined: outcome, ACK, and who is the callee."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The packet clock goes on evenly, whatever NTP does to the wall clock."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The wall clock is set in mid-call: nothing is found that was not there, and nothing is lost.
 
 The daemon's own loop, with clocks that the test moves and taps that stamp what comes with the wall

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Settings: where they come from, which one wins, and what is said about a wrong one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """No capture is told two things that exclude each other: by its state, its calls, its findings,
 the ladder and the sentence under it, the text and the JSON.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages that the capture cut: evidence of nothing but their time and flow."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a message leaves behind goes when nobody holds it: the daemon looks for garbage that holds
 on to itself once a minute only (tidy_by_the_clock)."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Dialog sets and dialogs as one side sees them (RFC 3261 sections 12 to 15)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rules are isolated from each other, and each thing is said once."""
 
 from __future__ import annotations

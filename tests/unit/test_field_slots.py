@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """native/field.h finds a header field by a slot of its name's first three letters: no two may share
 one, or the other field is never read where it is written the plain way."""
 

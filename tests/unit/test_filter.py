@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kernel filter lets in what the agent needs, and nothing else."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A flood at port 5060 neither blinds the agent nor makes it grow."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Link layers, tunnels and fragments: one message in every encapsulation gives the same row."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ladder: what is kept of a capture, and how it is shown."""
 
 from __future__ import annotations

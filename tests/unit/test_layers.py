@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Imports go one way, from report to capture, and only some files do I/O."""
 
 from __future__ import annotations

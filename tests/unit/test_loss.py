@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What was not captured is not missing: a call beside packets that a ring lost."""
 
 from __future__ import annotations

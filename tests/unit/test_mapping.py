@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The NAT mapping is read from what the phone itself sent, and compared with what came in."""
 
 from __future__ import annotations

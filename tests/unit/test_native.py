@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The boundary to C: rows, their hashes, and what becomes a row at all."""
 
 from __future__ import annotations

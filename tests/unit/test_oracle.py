@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Public captures against an independent reading of them (tshark 4.0, ../shared/captures/truth).
 
 Where the two differ, the difference is listed here with its reason, and nothing else may differ.

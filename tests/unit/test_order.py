@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows leave in order of time and in the same batches, however they came."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The text without a capture: what is said of reports and traffic made by hand."""
 
 from __future__ import annotations

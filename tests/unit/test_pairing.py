@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Two copies of one message become a crossing by the key that survived, and by nothing weaker."""
 
 from __future__ import annotations

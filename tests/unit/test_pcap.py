@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Capture files: read whole, read damaged, merged by time, and written."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """pcapng: every block and byte order, unlike interfaces, damage, and bytes of an enemy."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Calls whose long messages come in fragments or segments read like any other."""
 
 from __future__ import annotations

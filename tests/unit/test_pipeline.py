@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The whole way: files and hostile bytes in, one JSON object or one clear line out."""
 
 from __future__ import annotations

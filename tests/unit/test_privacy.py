@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What leaves the router, seen from the side of those who make calls."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Can two captures be trusted to be both sides of one router (compare/survey.py)?"""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a newcomer reads names what is there."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SIP in fragments and segments comes out whole, in any order, and nothing hostile gets far."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is held back for one tap stays below 256 kB whatever comes in, objects included."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nobody is told to turn the ALG off without harm, cause and counterfactual."""
 
 from __future__ import annotations

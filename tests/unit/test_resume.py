@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An INVITE whose transaction had to go for want of room, while its call stayed: no verdict may
 depend on it, whichever side forgot it and whenever."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Calls as homes really have them, each of which was read wrongly once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Typed differences between two copies, and which of them the mapping explains."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows and the keyed hashes that select among them: transaction, call, pair, flow."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every rule explains itself, is listed, and stands in docs/rules.md as it is."""
 
 from __future__ import annotations

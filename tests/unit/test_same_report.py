@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One capture, one report: however many packets are read at once, from a file, a pipe, or live."""
 
 from __future__ import annotations

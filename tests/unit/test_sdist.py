@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The source distribution holds what is needed to build, test and read about algwatch."""
 
 from __future__ import annotations

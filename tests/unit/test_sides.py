@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which copy is LAN and which is WAN in a file that holds both (design: Sides)."""
 
 from __future__ import annotations

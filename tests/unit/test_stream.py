@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Segments that come before their time are what they are, however they look when they come."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The text that people read: verdicts, advice, and what never reaches their terminal."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Transactions of RFC 3261 section 17, seen by a passive observer and driven by packet time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The verdict of a capture: one of three states, why, and what to do next."""
 
 from __future__ import annotations

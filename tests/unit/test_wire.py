@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The wire format: what the fleet's side may rely on."""
 
 from __future__ import annotations

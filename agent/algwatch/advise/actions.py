@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Actions: what can be done, and which cause calls for which."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Advice: what to do, how sure, and what speaks for and against it."""
 
 from __future__ import annotations

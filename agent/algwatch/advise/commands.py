@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The lines to type on OpenWrt (fw4 and fw3 have the same options) to turn the SIP ALG off."""
 
 from __future__ import annotations

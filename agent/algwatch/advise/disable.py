@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether the SIP ALG should be turned off for a line: harm, cause, and what a trial would show.
 
 A false "disable the ALG" breaks a working phone, the worst fault that this program can have. So

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recommend: from findings, by their cause, to advice that is given once and withdrawn when more
 is known."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """IP addresses as bytes and text, without the memory that `ipaddress` and `socket` cost.
 
 Host texts come from the wire, so every function takes anything and answers plainly.

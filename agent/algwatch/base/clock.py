@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The packet clock: the kernel's time stamps on a time line that only runs forward.
 
 Time stamps of packets are wall time, and a router's wall clock steps: it boots in 1970 or at

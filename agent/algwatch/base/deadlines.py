@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Things that fall due a fixed time after something happened. O(1), because nothing overtakes."""
 
 from __future__ import annotations

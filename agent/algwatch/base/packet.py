@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the capture stage hands on: batches of rows, and the sides of the router."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Report: the base of everything that a pipeline says."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sighting: one message seen on one side of the router."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A dict that cannot grow without bound: when it is full, the oldest entry goes."""
 
 from __future__ import annotations

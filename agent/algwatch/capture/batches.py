@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Batches taken apart and put together: rows, their addresses, and the bytes they point into."""
 
 from __future__ import annotations

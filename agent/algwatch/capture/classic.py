@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A walker over pcap: bytes in, packets out. Sans-IO.
 
 For pipes, of which nobody knows what they hold before some of it was read, and libpcap takes no

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kernel filter of the capture ring: what may enter, compiled by libpcap in a child process.
 
 Let in: TCP and UDP on the configured SIP ports, fragments, whatever begins like a SIP start

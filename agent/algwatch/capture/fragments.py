@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An IP packet in fragments, as far as they have come.
 
 Where fragments overlap the first bytes count, and different second ones are a conflict: a sign

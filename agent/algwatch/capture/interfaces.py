@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The side of a router that an interface's name tells."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Several capture files as one stream of batches, in order of time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Offsets of fragments and TCP segments, read from the headers in front of their data."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Order of time: the rows of all taps in slots of packet time, and timers that run between slots.
 
 The later stages must not depend on how packets were read: from a file, a pipe or an interface,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packets of a capture file before they are scanned, and the interfaces that they came from."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Capture files, pcap and pcapng, in and out: to batches of rows, and evidence to a file."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A walker over pcapng: bytes in, packets out. Sans-IO.
 
 libpcap refuses files whose interfaces differ in link type or snap length, and does not tell to

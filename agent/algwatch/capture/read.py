@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Readers of capture files: libpcap for pcap files, walkers for pcapng and for pipes."""
 
 from __future__ import annotations

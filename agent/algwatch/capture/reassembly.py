@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reassembly: IP fragments and TCP segments become whole messages, in the batch they came in.
 
 Sans-IO and bounded: all that is held counts against one limit a tap, and the oldest goes first.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A live interface: the ring of native/ring.c, opened, read, and opened again when it went away."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A capture whose clock differs: its batches on another clock."""
 
 from __future__ import annotations

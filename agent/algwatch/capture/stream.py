@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is there so far of one direction of a TCP connection that carries SIP.
 
 Framed by Content-Length (RFC 3261 section 18.3). The bytes are kept as runs without a gap, and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command line: one file a verb, named like the verb.
 
 Each verb's file has two functions:

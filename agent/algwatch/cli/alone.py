@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Captures that have nothing to do with each other: a pipeline for each, fed like one."""
 
 from __future__ import annotations

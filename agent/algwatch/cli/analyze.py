@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`algwatch analyze`: capture files in, verdicts out."""
 
 from __future__ import annotations

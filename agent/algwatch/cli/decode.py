@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`algwatch decode`: msgpack payloads as JSON, one line each."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`algwatch explain RULE`: what a rule looks for, why it matters, and what to do."""
 
 from __future__ import annotations

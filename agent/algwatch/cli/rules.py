@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`algwatch rules`: every rule in one table."""
 
 from __future__ import annotations

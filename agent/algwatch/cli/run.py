@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`algwatch run`: watch a router's two sides until told to stop."""
 
 from __future__ import annotations

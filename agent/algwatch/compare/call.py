@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Call: what both sides of the router saw of one call, joined."""
 
 from __future__ import annotations

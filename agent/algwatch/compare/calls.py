@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Calls: the dialog sets of both sides become calls, and calls tell when they have to be judged."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Captured: what the capture holds, and what it cannot hold."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Offset: by how much the clocks of a LAN and a WAN capture differ, measured from their messages.
 
 Every message that crossed the router is in both captures, at most a few milliseconds apart. So

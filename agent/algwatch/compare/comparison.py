@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Comparison: the order within the compare stage. What the sides saw is paired, joined to calls,
 registrations and exchanges, and remembered by line."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Copy: as much of a message as a survey of two captures remembers, and which belong together."""
 
 from __future__ import annotations

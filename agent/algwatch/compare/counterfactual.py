@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Would the calls of a line work without the router's ALG?
 
 Harm and cause are one question, the remedy is another. Only observations decide: rport asked and

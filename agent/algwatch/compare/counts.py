@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The numbers of a pipeline, as `analyze --json` and the health report tell them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Crossing: what became of one message at this router."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Differences: the two copies of a message compared field by field, each difference typed."""
 
 from __future__ import annotations

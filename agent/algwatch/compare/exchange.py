@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exchange: a request other than INVITE and ACK, and its response, on both sides of the router.
 
 Only made for those that failed: a healthy request costs a link between its two transactions.

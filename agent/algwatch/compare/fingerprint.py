@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fingerprint: whose ALG the rewrites of a crossing look like (reference, section 2)."""
 
 from __future__ import annotations

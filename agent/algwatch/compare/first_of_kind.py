@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FirstOfKind: with one side only, the messages that a rule about crossings has to see."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FlowPair: the two flows on which messages cross, and what follows from their addresses alone."""
 
 from __future__ import annotations

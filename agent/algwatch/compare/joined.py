@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Joined: one thing on both sides of the router, with what became of its messages there."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """KnownRewrites: the same address in the same places, as in a message that was read before.
 
 A router that rewrites does so with every message. The first of each kind between a phone and a

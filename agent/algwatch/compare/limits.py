@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How much is followed at once, on a router and on a laptop."""
 
 from __future__ import annotations

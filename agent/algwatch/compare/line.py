@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Line: what is known of one phone and one provider behind it, as observations.
 
 Only what was seen counts. Each observation has a word, how often it was made, the first sighting

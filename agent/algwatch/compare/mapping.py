@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The NAT mapping of this router, read from the IP and UDP headers of what crossed it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which requests must have crossed the router, where none of them is on both sides.
 
 Two captures of one router may well share nothing: a router that swallows everything, a PBX on the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What became of a call speaks for or against turning the ALG off."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pairing: two sightings of one message become a Crossing.
 
 Keys in order: identity, IPv4 ID, order within a known mapping (Crossing.matched_by). Identity is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Quality: can these two captures be trusted to be both sides of one router?"""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Registered: a registration on both sides of the router, joined."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rewrite: one typed difference between the two copies of a message.
 
 A change is explained by the router's own NAT mapping or it is not: `explained` is the word of the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sides: which flows of a file that holds both copies are LAN and which are WAN.
 
 First pass over such a file. Two sightings of one message on two flows, or on one flow with two

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Are the two sides named the right way round?
 
 Each message that crossed the router votes. The copy with the higher TTL, or the one that the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One file with both sides in it becomes batches of one side each."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CallSummary and RegistrationSummary: what is said of a call or a registration when it is over."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Survey: a first pass over two captures, to learn whether they can be compared.
 
 It collects the identity of every message, bounded, and says what their Quality is: whether the

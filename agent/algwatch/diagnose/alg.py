@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the ALG rules share: who the crossing was between, and how a change is told."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Causes: why something hurts, from a short closed list. Actions follow from causes
 (advise/actions.py), never from the id of a rule."""
 

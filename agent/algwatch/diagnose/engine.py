@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Engine: shows rules the things that they are about, and says each finding once.
 
 One rule that fails must not hide what the others see: its exception is counted, and raised only in

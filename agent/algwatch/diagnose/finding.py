@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finding and Evidence: what a rule says, and the bytes that prove it."""
 
 from __future__ import annotations

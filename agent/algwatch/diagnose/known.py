@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Known: what rules may ask besides the thing that they are shown. Nothing in it can be set."""
 
 from __future__ import annotations

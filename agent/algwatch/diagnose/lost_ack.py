@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a 2xx lost its ACK: one reading of the two taps, shared by every rule about it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages that got lost because of where they were sent, or where they came from: a NAT lets in
 what answers to what went out, and nothing else. Whose doing that was is read from both taps."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rule: what a diagnosis declares about itself, and how it says what it saw."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Subjects: what a rule can be about. Each names the thing that check(thing, known) is given, and
 when it is shown."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which broker, and how to prove who we are: a URL and a few settings."""
 
 from __future__ import annotations

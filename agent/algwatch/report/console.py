@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The daemon's lines on the router itself, for the log or for a program."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The link to the broker: paho 1.6 and 2.x behind one face, in one thread of its own.
 
 paho is driven through its external-loop interface from a single thread, because connecting

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The outbox: reports that the broker has not acknowledged yet, in memory, bounded.
 
 paho's own queue has no bound, and forgets nothing when the connection is lost; so paho gets a

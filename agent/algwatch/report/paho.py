@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Loading paho: what it imports and does not need here, and what it needs and may not have."""
 
 from __future__ import annotations

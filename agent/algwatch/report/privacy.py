@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What may leave the router: no credentials, no names or numbers of people, no needless header.
 
 Two steps. Evidence bytes are cut down to a list of header fields that diagnosis needs; whatever

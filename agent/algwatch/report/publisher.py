@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From findings and advice to messages in the outbox: the daemon's one door to MQTT."""
 
 from __future__ import annotations

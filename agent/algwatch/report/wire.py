@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The wire format, schema number 1: what every MQTT payload of algwatch looks like.
 
 Payloads are msgpack maps with text keys; docs/wire.md lists each field with its unit. Fields are

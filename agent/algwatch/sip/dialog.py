@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Dialog and DialogSet: what one side of the router sees of a call (RFC 3261 sections 12 to 15)."""
 
 from __future__ import annotations

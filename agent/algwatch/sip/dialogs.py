@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Dialogs: the transactions of one side become dialogs (RFC 3261 sections 12 to 15)."""
 
 from __future__ import annotations

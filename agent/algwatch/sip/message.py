@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Message: a SIP message, scanned again only when somebody asks (RFC 3261 section 7).
 
 Nothing that came from the wire raises here or past here: what is absent is empty or 0.

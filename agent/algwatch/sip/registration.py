@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Registration: the REGISTER requests of one Call-ID on one side (RFC 3261 section 10)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sdp: what a session description says about where media shall go (RFC 8866, RFC 3264)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Side: the order within one side of the router. Rows become transactions, and those become
 dialogs, registrations, or news about a request that failed."""
 

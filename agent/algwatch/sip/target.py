@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a request inside a dialog has to go: the remote target and the route set (RFC 3261
 sections 12.1 and 12.2.1.1)."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The timers of RFC 3261 section 17 and Table 4, in nanoseconds of packet time."""
 
 SECOND = 1_000_000_000

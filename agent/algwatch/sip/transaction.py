@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Transactions as a passive observer sees them (RFC 3261 section 17), one table a side.
 
 The only stage besides pairing that sees every row, so it is the hot loop of the agent: what

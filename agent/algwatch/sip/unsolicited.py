@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Unsolicited: who knocks on the WAN side without having been asked.
 
 Internet scanners send REGISTER, OPTIONS and INVITE to port 5060 all day. A request that comes

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* libre (Debian: libre-dev). cc -O2 -I/usr/include/re libre.c -lre */
 #include "peer.h"
 #include <re.h> /* behind it: it takes uint8_t for granted */

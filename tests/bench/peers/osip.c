@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* libosip2 (Debian: libosip2-dev). cc -O2 osip.c -losipparser2 */
 #include <osipparser2/osip_parser.h>
 #include <osipparser2/sdp_message.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* PJSIP (not in Debian: docs/performance.md).
  * cc -O2 pjsip.c $(pkg-config --cflags --libs libpjproject) */
 #include <pjlib.h>

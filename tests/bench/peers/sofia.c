@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* sofia-sip (Debian: libsofia-sip-ua-dev).
  * cc -O2 $(pkg-config --cflags --libs sofia-sip-ua) sofia.c */
 #include <sofia-sip/msg.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The golden captures, a family a file: one function a behaviour.
 
 The verdict of each (`must`, `must_not`, `advice`, `state`) is written by hand from the diagnosis

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Golden cases of ALG: what the router changed"""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Golden cases of CAP: can the capture be trusted?"""
 
 from __future__ import annotations

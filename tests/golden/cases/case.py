@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A golden case: a capture, and the verdict that the specification demands of it."""
 
 from __future__ import annotations

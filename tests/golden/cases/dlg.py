@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Golden cases of DLG: calls whose ACK is lost"""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Golden cases of pairing: copies that must never be joined, and places that must not be blamed"""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The golden captures of what is asked of two captures before they are compared: clocks, sides,
 and whether they belong together (CAP008 to CAP010)."""
 

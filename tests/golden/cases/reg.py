@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Golden cases of REG: registrations, and calls that do not ring."""
 
 from __future__ import annotations

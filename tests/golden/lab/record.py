@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records the captures of this directory in the lab: python tests/golden/lab/record.py [NUMBER...]
 
 Each scenario leaves <number>/lan.pcap, wan.pcap and facts.json (what the endpoints themselves

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The scanner as this CPU runs it beside its portable variant: the same result, byte for byte, for
  * every message, every prefix of it, and damaged copies, in front of a page that cannot be read.
  * Usage: compare ROUNDS FILE... */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Gives the portable build of the scanner other names, so that it fits in one program with the
  * other: aw_sip_scan becomes portable_sip_scan. */
 #define aw_class            portable_class

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The boundary to the C extension: only these four files import algwatch._native.
 
 layout: structs, offsets, constants. scan: one message or frame at a time. rows: packets to

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Layout of what C and Python share: structs, offsets, and constants of algwatch_native.h."""
 
 from __future__ import annotations

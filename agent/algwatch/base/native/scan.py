@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One SIP message, session description or frame at a time, and the hash of the rows."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rules, listed by hand: routers ship bytecode, so nothing may look for files here."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Collected: as much of the reports as the text for people shows. Bounded."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The lines in which two copies of a message differ."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one JSON object of `analyze --json`, written with bounded memory.
 
 Findings, calls and registrations go to temporary files as they come, because a capture may hold

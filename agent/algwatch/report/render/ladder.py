@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ladder: what went between whom, call by call, kept small enough for any capture.
 
 It is shown every message once it is known what became of it, and keeps for each call the steps

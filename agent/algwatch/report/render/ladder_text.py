@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The steps of a call as a ladder of characters."""
 
 from __future__ import annotations

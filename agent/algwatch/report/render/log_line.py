@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One line a report, for the log of a router (logread adds the time) and for a terminal."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sentences about a call, a registration or a finding that stand by themselves, bounded."""
 
 from __future__ import annotations

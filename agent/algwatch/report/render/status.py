@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Status codes of SIP in words, and which of them are nobody's fault."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Terminal: the only bytes that a terminal is sent. Text from the wire passes through `clean`."""
 
 from __future__ import annotations

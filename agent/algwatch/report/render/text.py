@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The text that people read: a ladder a call, the verdict, and what to do."""
 
 from __future__ import annotations

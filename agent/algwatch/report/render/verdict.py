@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Verdict: what a capture says as a whole, in one of three words, with the reasons and what to do.
 
 A capture that shows a dead call never gets an all-clear, and one that shows nothing gets neither

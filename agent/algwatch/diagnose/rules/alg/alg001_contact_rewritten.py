@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ALG001: the router rewrote a Contact.
 
 What it sees

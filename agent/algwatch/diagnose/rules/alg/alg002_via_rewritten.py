@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ALG002: the router rewrote a Via.
 
 What it sees

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ALG006: the router rewrote the session description.
 
 What it sees

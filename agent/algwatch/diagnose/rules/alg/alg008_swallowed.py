@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ALG008: the router's SIP helper swallowed a legal message.
 
 What it sees

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ALG010: one of Via, Contact and SDP was rewritten and another left.
 
 What it sees

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ALG011: what the router wrote, or where it sent a message, is not its own NAT mapping.
 
 What it sees

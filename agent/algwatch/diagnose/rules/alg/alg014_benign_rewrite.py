@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ALG014: the router rewrites consistently, and calls complete.
 
 What it sees

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ALG015: without the rewriting this phone and this provider may not work.
 
 What it sees

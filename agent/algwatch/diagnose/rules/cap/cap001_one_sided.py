@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CAP001: only one side has SIP.
 
 What it sees

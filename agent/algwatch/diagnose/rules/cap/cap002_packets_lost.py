@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CAP002: the capture lost packets.
 
 What it sees

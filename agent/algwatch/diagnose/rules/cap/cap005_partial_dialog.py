@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CAP005: the capture starts or ends in the middle of a call.
 
 What it sees

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CAP007: the same packet was captured more than once.
 
 What it sees

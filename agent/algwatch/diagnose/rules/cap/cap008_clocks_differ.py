@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CAP008: the clocks of the two captures differ.
 
 What it sees

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CAP009: the two sides were named the wrong way round.
 
 What it sees

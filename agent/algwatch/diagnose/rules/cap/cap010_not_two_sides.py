@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CAP010: the two captures are not the two sides of one router.
 
 What it sees

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CAP011: messages were not captured whole.
 
 What it sees

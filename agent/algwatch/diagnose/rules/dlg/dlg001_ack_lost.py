@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DLG001: a 2xx to INVITE is never acknowledged.
 
 What it sees

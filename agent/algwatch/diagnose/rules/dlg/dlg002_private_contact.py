@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DLG002: the Contact of a 2xx cannot be reached from the other side.
 
 What it sees

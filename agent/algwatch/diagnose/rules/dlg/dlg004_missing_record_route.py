@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DLG004: a proxy that carried the INVITE is bypassed by the ACK.
 
 What it sees

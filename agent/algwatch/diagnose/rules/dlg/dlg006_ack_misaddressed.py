@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DLG006: the ACK to a 2xx is not addressed as that 2xx says.
 
 What it sees

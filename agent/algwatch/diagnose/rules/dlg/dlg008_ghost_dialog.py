@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DLG008: one end had ended the call, and the other did not hear of it.
 
 What it sees

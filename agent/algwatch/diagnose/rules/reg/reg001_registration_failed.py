@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """REG001: a registration was never answered, or never accepted.
 
 What it sees

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """REG006: a call of the provider reached the WAN side and was given to no phone.
 
 What it sees

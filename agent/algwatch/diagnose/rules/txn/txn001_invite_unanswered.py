@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TXN001: an INVITE got no response at all until Timer B.
 
 What it sees

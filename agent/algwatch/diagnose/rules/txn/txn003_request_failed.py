@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TXN003: a request other than INVITE was never answered, or a BYE was refused.
 
 What it sees

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TXN008: the ACK to a 2xx is not as it has to be.
 
 What it sees
