@@ -10,18 +10,18 @@ from typing import Generic, TypeVar
 K = TypeVar("K")
 V = TypeVar("V")
 
-# To find the first entry of a dict takes a step for each that was deleted before it, so a few
-# are found at once. Those may be the last to know something that is over: not too many.
+# Finding a dict's oldest key costs O(deleted), so a few keys are fetched at once. The fetched list
+# keeps values alive after their deletion, so it is short.
 _AHEAD = 16
 _ABSENT = object()
 
 
 class Table(dict[K, V], Generic[K, V]):
-    """limit: entries. evicted: how many had to go, without unsolicited'; unsolicited: how many of
-    theirs. "Oldest" is by insertion. Reading costs what reading a dict costs.
+    """limit: entries. evicted, unsolicited: how many solicited and unsolicited entries were
+    evicted. "Oldest" is by insertion. Reading costs as much as reading a dict.
 
-    Unsolicited entries (see sip/unsolicited.py) have a quarter of the room at most, and go first: a
-    flood from outside must not push out what is being followed.
+    Unsolicited entries (sip/unsolicited.py) have at most a quarter of the room and are evicted
+    first, so a flood from outside cannot evict the calls of a phone.
     """
 
     __slots__ = ("_oldest", "_unsolicited", "evicted", "limit", "unsolicited")
@@ -34,7 +34,7 @@ class Table(dict[K, V], Generic[K, V]):
         self._oldest: list[tuple[K, V]] = []  # the oldest is the last
 
     def add(self, key: K, value: V, unsolicited: bool = False) -> V | None:
-        """Insert; returns the value that had to go for it, or None."""
+        """Insert; returns the value that was evicted for it, or None."""
         gone = None
         if (unsolicited or len(self) >= self.limit) and key not in self:
             if unsolicited or self._unsolicited:
@@ -61,7 +61,7 @@ class Table(dict[K, V], Generic[K, V]):
         while True:
             while oldest:
                 key, value = oldest.pop()
-                if self.get(key, _ABSENT) is value:  # neither gone nor new since
+                if self.get(key, _ABSENT) is value:  # neither deleted nor replaced since
                     self.evicted += 1
                     del self[key]
                     return value
@@ -69,7 +69,7 @@ class Table(dict[K, V], Generic[K, V]):
             oldest.reverse()
 
     def _evict_stranger(self) -> V | None:
-        """The oldest unsolicited that is still here; forgets those that are not."""
+        """Evict the oldest unsolicited entry that is still in the table; None without one."""
         while self._unsolicited:
             gone = self.pop(self._unsolicited.popleft(), None)
             if gone is not None:
@@ -78,6 +78,6 @@ class Table(dict[K, V], Generic[K, V]):
         return None
 
     def befriend(self, key: K) -> None:
-        """The entry is no unsolicited's any more."""
+        """The entry is not unsolicited any more."""
         if key in self._unsolicited:
             self._unsolicited.remove(key)

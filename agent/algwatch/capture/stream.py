@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is there so far of one direction of a TCP connection that carries SIP.
+"""Stream: one direction of a TCP connection that carries SIP, as far as it was captured.
 
-Framed by Content-Length (RFC 3261 section 18.3). The bytes are kept as runs without a gap, and
-every run in which a message may begin is read by itself: nobody knows yet whether what is missing
-in front of it comes late, or was missed by the capture. When it does come the runs join, and what
-the earlier one says of where messages begin is what counts. So a message is told when its last
-piece comes, or never: told late it would look like one that the router held back.
+Messages are framed by Content-Length (RFC 3261 section 18.3). Bytes are kept as runs without a gap.
+Every run in which a message may begin is read by itself, because the bytes missing in front of it
+may come late, or may never have been captured. When they come, the runs join, and the earlier run
+decides where messages begin. A message is told when its last segment comes, or never: a message
+told late would look as if the router had held it back.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from operator import attrgetter
 from algwatch.capture.filter import START_WORDS
 from algwatch.capture.fragments import BASE_COST, MOST_PIECES, PIECE_COST
 
-RUN_COST = 320  # what a run costs beside its bytes
-WINDOW = 262144  # how far a segment may be ahead of what is there, bytes
-REPEATED = 65536  # so many bytes back a segment is one sent again, not another connection's
-HOLE = 5_000_000_000  # ns to wait for a segment: by then TCP has sent it again, or we missed it
+RUN_COST = 320  # memory of a run beside its bytes
+WINDOW = 262144  # bytes that a segment may be ahead of the earlier ones
+REPEATED = 65536  # bytes back: up to there a segment is a repetition, else of a new connection
+HOLE = 5_000_000_000  # ns to wait for a segment: TCP has sent it again by then
 LONGEST = 65535 - 60  # message bytes that fit a packet, and a row
-# So many messages that were told are kept behind an unknown beginning, or behind a hole: they may
-# turn out to be the body of one that comes late.
+# Told messages that are kept behind an unknown beginning, and behind a hole: they may turn out to
+# be the body of a message that comes late.
 MOST_TOLD, MOST_BEHIND = 8, 32
 
-# What may stand where a message begins. SOUND: something is missing in front of it, so that it
-# may be anything; a right start line makes it a message. INSIDE: it is in another message's body.
+# Standing of an offset where a message may begin. ANY: nothing is missing in front of it. SOUND:
+# bytes are missing in front of it, so a valid start line is needed. INSIDE: it is in a body.
 ANY, SOUND, INSIDE = range(3)
 
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 _CONTENT_LENGTH = re.compile(rb"\n(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r?\n", re.I)
 _LINE_ENDS = re.compile(rb"[\r\n]+")
 _START_LINE = re.compile(rb"[\r\n]*(?:SIP/2\.0 [1-6][0-9][0-9] |[!-~]+ [!-~]+ SIP/2\.0\r?\n)")
-# One that the end of a lost message may stand in front of: ACK foINVITE sip:b SIP/2.0.
+# A start line behind the end of a lost message: ACK foINVITE sip:b SIP/2.0.
 _LATER_START = re.compile(
     rb"SIP/2\.0 [1-6][0-9][0-9] |(?:INVITE|ACK|BYE|CANCEL|REGISTER|OPTIONS|PRACK|UPDATE|INFO"
     rb"|MESSAGE|SUBSCRIBE|NOTIFY|REFER|PUBLISH) [!-~]+ SIP/2\.0\r?\n"
 )
-_VIA = b"SIP/2.0/"  # the rest of a Via that was cut there, no status line
+_VIA = b"SIP/2.0/"  # the rest of a Via, not a status line
 _WORDS = frozenset(START_WORDS)
 _begin = attrgetter("begin")
 
@@ -47,8 +47,8 @@ _begin = attrgetter("begin")
 class Run:
     """Bytes without a gap.
 
-    begin: place of the first one, see Stream.place. reading: a message may begin there, and what
-    begins at `at` is the next one. told: where messages begin that were told, and where they end.
+    begin: place of the first byte (Stream.place). reading: a message may begin there; the next one
+    begins at `at`. told: begin and end of each told message.
     """
 
     __slots__ = ("at", "begin", "data", "end", "need", "reading", "searched", "told")
@@ -65,7 +65,7 @@ class Run:
 
     @property
     def unread(self) -> bool:
-        """Is there a part of a message?"""
+        """Are there bytes of an untold message?"""
         return self.reading and self.at < len(self.data)
 
     def skip(self, count: int) -> None:
@@ -73,7 +73,7 @@ class Run:
         self.need = self.searched = 0
 
     def is_whole(self) -> bool:
-        """Is there a whole message, as far as its framing tells? Cheap for byte-wise senders."""
+        """Is the message at `at` whole by its framing? Cheap for senders of single bytes."""
         if self.need == 0:
             end = _HEADER_END.search(self.data, max(self.at, self.searched - 3))
             if end is None:
@@ -87,9 +87,9 @@ class Run:
 class Stream:
     """The runs of one direction, in order.
 
-    base: the sequence number of place 0. known: everything in front of it was read, so what comes
-    from there was sent again. too_long: messages that no row can hold. lost: those of which a
-    part was given up.
+    base: the sequence number of place 0. known: all bytes in front of it were read, so a segment
+    from there is a repetition. at: ns. too_long: messages that no row can hold. lost: messages
+    given up with a part missing.
     """
 
     __slots__ = ("base", "cost", "floor", "lost", "runs", "since", "too_long", "touched")
@@ -112,7 +112,7 @@ class Stream:
         return (self.base + place) & 0xFFFFFFFF
 
     def is_near(self, place: int) -> bool:
-        """Can it be of this connection?"""
+        """Can a segment at this place belong to this connection?"""
         return -REPEATED <= place - self._lowest() <= WINDOW
 
     def _lowest(self) -> int:
@@ -122,7 +122,7 @@ class Stream:
 
     @property
     def read_up_to(self) -> int | None:
-        """Place behind the last message that was told, None without one."""
+        """Place behind the last told message, None without one."""
         ends = [end for run in self.runs for end in run.told.values()]
         if self.floor is not None:
             ends.append(self.floor)
@@ -133,7 +133,7 @@ class Stream:
         return any(run.unread for run in self.runs)
 
     def has(self, place: int, end: int) -> bool:
-        """Was all of it there before?"""
+        """Were all bytes from place to end there before?"""
         if self.floor is not None and end <= self.floor:
             return True
         return any(run.begin <= place and end <= run.end for run in self.runs)
@@ -160,8 +160,8 @@ class Stream:
         return standing
 
     def add(self, place: int, data: bytes, starts: bool, told: bool = False) -> bool:
-        """Take a segment; False: it contradicts what is there. starts: a message may begin at
-        its first byte; told: it is one, which needs telling no more."""
+        """Take a segment. starts: a message may begin at its first byte; told: it is a message that
+        was told already. Returns False if it contradicts earlier bytes."""
         end, runs = place + len(data), self.runs
         floor = place if self.floor is None else self.floor
         if place >= floor and (not runs or place == runs[-1].end):  # in order, as most are
@@ -217,7 +217,7 @@ class Stream:
             if after.reading and self._is_over(run, after.begin):
                 run.reading = False
             if after.reading and not run.reading:
-                break  # only who reads from a start takes what does so as well
+                break  # only a run that is read takes in another such run
             del runs[index]
             run.data += after.data
             run.end = after.end
@@ -225,8 +225,8 @@ class Stream:
             self.cost -= RUN_COST
 
     def _is_over(self, run: Run, place: int) -> bool:
-        """Is it clear by now that the run goes on with no message, so that one may begin at place,
-        where it ends?"""
+        """May a message begin at place, the end of the run? Yes, if the run is known to go on with
+        no message."""
         if not run.reading or self._ends_at(place, run):
             return True
         if ends := _LINE_ENDS.match(run.data, run.at):
@@ -239,8 +239,7 @@ class Stream:
         return not _skip_end(run)
 
     def _ends_at(self, place: int, run: Run) -> bool:
-        """Does a message end there in whose body the run lies, as far as the one says that begins
-        in front of it?"""
+        """Does the run lie in the body of an earlier run's message that ends at place?"""
         for one in self.runs:
             if one.begin >= run.begin:
                 return False
@@ -249,13 +248,13 @@ class Stream:
         return False
 
     def _is_broken(self, place: int, data: bytes | bytearray) -> bool:
-        """Does it begin, behind something missing, with a line that no message begins with? Read
-        from there, what follows it would be lost with it."""
+        """Does data begin, behind missing bytes, with a line that begins no message? A run read
+        from there would lose the messages behind that line."""
         has_line = b"\n" in data.lstrip(b"\r\n")
         return has_line and not is_sound(data) and self.standing(place) == SOUND
 
     def next_message(self, run: Run) -> bytes | None:
-        """The next message of a run that was not told yet, and none that is INSIDE another."""
+        """The next untold message of a run that is not INSIDE another message; None without one."""
         data = run.data
         while run.unread:
             told = run.told.get(run.begin + run.at)
@@ -264,7 +263,7 @@ class Stream:
             elif ends := _LINE_ENDS.match(data, run.at):  # between messages: RFC 3261 section 7.5
                 run.skip(ends.end() - run.at)  # bytes, because TCP may cut a pair in two
             elif not may_start(data, run.at):
-                # If the thread is lost, the next start line finds it.
+                # Not a start line: go on at the next one.
                 run.reading = _skip_end(run)
             elif not run.is_whole():
                 return None
@@ -294,17 +293,17 @@ class Stream:
         run.told[place] = end
 
     def _lose(self, run: Run) -> None:
-        """Nothing of it is worth its room, nor what is in front of it."""
+        """Give up a message that is too long, and the bytes in front of it."""
         self.too_long += 1
         run.reading = False
         self.floor = run.begin if self.floor is None else max(self.floor, run.begin)
 
     def settle(self, at: int) -> None:
-        """Let go of what was read and is needed no more. at: ns."""
+        """Free the bytes that were read and are not needed any more. at: ns."""
         self.touched = at
         runs = self.runs
         if runs and (self.is_stale(at) or self._is_full()):
-            # What is missing does not come: go on behind it.
+            # The missing bytes do not come: go on behind them.
             last = runs[-1]
             if self.standing(last.begin) == INSIDE:
                 last.reading = False
@@ -333,11 +332,11 @@ class Stream:
         self.since = (self.since or at) if runs and runs[-1].begin > floor else 0
 
     def is_stale(self, at: int) -> bool:
-        """Was what is missing awaited long enough?"""
+        """Were missing bytes awaited for longer than HOLE? at: ns."""
         return 0 < self.since < at - HOLE
 
     def _is_full(self) -> bool:
-        """Did so much come behind what is missing that it cannot be of one message with it?"""
+        """Did more come behind the missing bytes than one message can hold?"""
         last = self.runs[-1]
         if not last.reading and len(last.data) > LONGEST:
             return True
@@ -346,8 +345,7 @@ class Stream:
 
 
 def _skip_end(run: Run) -> bool:
-    """Skip what a lost message left in front of a start line: nobody saw where it began, and
-    it looked like the beginning of one. False: there is no such line."""
+    """Skip the end of a lost message in front of a start line. False without such a line."""
     data, at = run.data, run.at
     if not may_start(data, at):
         for start in range(at + 1, min(at + 4, len(data))):  # RINVITE
@@ -367,7 +365,7 @@ def line_ends(data: bytes) -> int:
 
 
 def may_start(data: bytes | bytearray, at: int = 0) -> bool:
-    """Could a message begin there? Fewer than four bytes may be the beginning of one."""
+    """Could a message begin there? With fewer than four bytes, they may be its beginning."""
     start = bytes(data[at : at + 8])
     if len(start) >= 4:
         return start[:4] in _WORDS and start != _VIA
@@ -375,7 +373,7 @@ def may_start(data: bytes | bytearray, at: int = 0) -> bool:
 
 
 def is_sound(data: bytes | bytearray, at: int = 0) -> bool:
-    """Does a right start line stand there (RFC 3261 sections 7.1 and 7.2)?"""
+    """Does a valid start line begin there (RFC 3261 sections 7.1 and 7.2)?"""
     return _START_LINE.match(data, at) is not None
 
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pairing: two sightings of one message become a Crossing.
 
-Keys in order: identity, IPv4 ID, order within a known mapping (Crossing.matched_by). Identity is
-tried at once; the others only when the window is over, among the few that nobody claimed.
-A fallback never joins two calls: it asks for one identity part that survived besides.
+Three keys, tried in this order (Crossing.matched_by): identity, IPv4 ID, order within a known
+mapping. Identity is tried when a sighting comes. The other two are fallbacks: they are tried when
+the window is over, among the sightings that are still unpaired. A fallback never joins two calls,
+because it also needs one identity part that survived (docs/decisions/0003-pairing-keys.md).
 """
 
 from __future__ import annotations
@@ -46,10 +47,14 @@ _new = object.__new__
 
 
 class Pairing:
-    """limit: sightings that wait at once, a side; unsolicited ones have a quarter of it. A sighting
-    over the limit is counted in `dropped` and reported neither paired nor missing. The same holds
-    for a copy of it on the other side, and for the other copy of a message that was not captured.
-    lan_only, wan_only: messages whose other copy never came; knocks: unsolicited ones."""
+    """Pairs the sightings of both sides.
+
+    limit: sightings of one side that wait at once; unsolicited ones get a quarter of it. A sighting
+    over the limit is counted in `dropped`, and is neither paired nor reported missing. The same
+    holds for its copy on the other side, and for the other copy of a message that was not captured.
+    paired, rewritten: crossings. lan_only, wan_only: messages whose other copy never came; knocks:
+    unsolicited messages on the WAN side only.
+    """
 
     def __init__(
         self, mappings: Mappings, limit: int, unsolicited: Unsolicited | None = None
@@ -57,14 +62,14 @@ class Pairing:
         self.mappings = mappings
         self._flow_pairs = mappings.flow_pairs
         self._unsolicited = unsolicited
-        self._lost_at = [-WINDOW, -WINDOW]  # the latest copy that is not here, by side
+        self._lost_at = [-WINDOW, -WINDOW]  # by side, ns: up to here copies may be missing
         self.limit = limit
         self.dropped = 0
         self.paired = self.lan_only = self.wan_only = self.rewritten = self.knocks = 0
-        # Call-IDs that the router changed, by their hashes, both ways.
+        # Hashes of a Call-ID that the router changed to the changed one, and back.
         self._aliases: Table[int, int] = Table(limit)
         self._waiting: tuple[deque[Sighting], deque[Sighting]] = (deque(), deque())
-        # By side and hash: the oldest, and what came besides it. Mostly nothing does.
+        # By side and hash: the oldest sighting, and the later ones with that hash (rare).
         self._first: tuple[dict[int, Sighting], dict[int, Sighting]] = ({}, {})
         self._more: tuple[dict[int, list[Sighting]], dict[int, list[Sighting]]] = ({}, {})
 
@@ -78,7 +83,7 @@ class Pairing:
         return min([side[0].row[AT] + WINDOW for side in self._waiting if side], default=NEVER)
 
     def feed(self, side: int, seen: list[Sighting]) -> list[Crossing]:
-        """Sightings of one side (LAN or WAN) in capture order; crossings that are complete now."""
+        """side: LAN or WAN; seen: its sightings in capture order. Returns completed crossings."""
         crossings: list[Crossing] = []
         other, more = self._first[1 - side], self._more[1 - side]
         own, waiting = self._first[side], self._waiting[side]
@@ -119,12 +124,12 @@ class Pairing:
         return crossings
 
     def lost(self, side: int, at: int) -> None:
-        """Copies of that side (LAN or WAN) up to `at` (ns) may have come and not be here."""
+        """Copies of that side (LAN or WAN) may be missing up to `at` (ns)."""
         self._lost_at[side] = max(self._lost_at[side], at)
 
     def advance(self, now: int) -> list[Crossing]:
-        """now: both taps have passed this moment (ns). What waited longer than the window gets
-        a partner by a fallback key, or is alone."""
+        """now: both taps have passed this moment (ns). A sighting that waited longer than the
+        window is paired by a fallback key, or becomes a crossing with one copy."""
         crossings: list[Crossing] = []
         horizon = now - WINDOW
         lan, wan = self._waiting
@@ -148,7 +153,7 @@ class Pairing:
             if partner is None and since <= self._lost_at[1 - copy.side]:
                 continue
             if key == BY_ORDER and since <= max(self._lost_at):
-                continue  # not the only ones: the others are not here
+                continue  # a rival of the two may be among the missing copies
             if partner is None:
                 crossing = alone(copy, bool(copy.row[BITS] & ROW_OUTGOING))
                 if not crossing.outbound and crossing.wan is not None:
@@ -167,7 +172,7 @@ class Pairing:
         return crossings
 
     def _matched(self, copy: Sighting, partner: Sighting, key: str) -> Crossing:
-        """Two copies that a fallback key joined."""
+        """The crossing of two copies that a fallback key joined."""
         self._forget(partner)
         one, two = copy.row[CALL], partner.row[CALL]
         if one != two:
@@ -176,7 +181,7 @@ class Pairing:
         return self._accept(self._crossing(copy, partner, key), partner)
 
     def finish(self) -> list[Crossing]:
-        """The capture is over: the fallback keys are tried for what still waits. The rest becomes
+        """The capture is over: try the fallback keys for the sightings that still wait. The rest is
         neither paired nor missing, see waiting()."""
         crossings: list[Crossing] = []
         lan, wan = self._waiting
@@ -198,7 +203,7 @@ class Pairing:
         return copy.side == WAN and self._unsolicited is not None and self._unsolicited.sent(copy)
 
     def waiting(self) -> list[Sighting]:
-        """What waits for its other copy, oldest first. At the end of a capture: unknown."""
+        """Sightings that wait for their other copy, oldest first. After finish(): unknown."""
         both = [copy for side in self._waiting for copy in side if not copy.paired]
         return sorted(both, key=lambda copy: copy.row[AT])
 
@@ -208,7 +213,7 @@ class Pairing:
         else:
             lan, wan = partner, copy
         a, b = lan.row, wan.row
-        # What is_outbound() and Mappings.flow_pair() would say.
+        # is_outbound() and Mappings.flow_pair(), inlined for the usual case.
         if a[TTL] == b[TTL] or a[BITS] != b[BITS]:
             outbound = is_outbound(lan, wan)
         else:
@@ -216,7 +221,7 @@ class Pairing:
         pair = self._flow_pairs.get(a[FLOW] << 32 | b[FLOW])
         if pair is None or pair.outbound is not outbound or not 0 <= a[AT] - pair.agreed < SECOND:
             pair = self.mappings.flow_pair(lan, wan, outbound)
-        # Without its constructor: a third of its instructions.
+        # The constructor would cost three times the instructions.
         crossing = _new(Crossing)
         crossing.lan = lan
         crossing.wan = wan
@@ -240,7 +245,7 @@ class Pairing:
         return crossing
 
     def _accept(self, crossing: Crossing, partner: Sighting) -> Crossing:
-        """partner: the copy of it that had to wait."""
+        """Count a crossing. partner: the copy that had waited."""
         partner.paired = True
         self.paired += 1
         if crossing.rewritten:
@@ -266,7 +271,7 @@ class Pairing:
             del more[pair]
 
     def _among(self, copy: Sighting, candidates: list[Sighting]) -> Crossing | None:
-        """The one of several that it is the other copy of: the IPv4 ID decides, or the order."""
+        """The crossing of copy and one of the candidates: that with its IPv4 ID, else the first."""
         row = copy.row
         found = None
         for other in candidates:
@@ -295,7 +300,7 @@ class Pairing:
                 return candidate, BY_IP_ID
         near = [o for o in near if o.row[CSEQ] == copy.row[CSEQ]]
         mapped = [o for o in near if self._is_mapped(copy, o)]
-        # Order decides only where there is nothing to confuse: one of this kind on each side.
+        # Order decides only with one message of this kind on each side.
         rivals = [o for o in own if not o.paired and o is not copy and _alike(copy, o)]
         if len(mapped) == 1 and not rivals:
             return mapped[0], BY_ORDER
@@ -315,18 +320,18 @@ class Pairing:
 
 
 def _is_one(crossing: Crossing) -> bool:
-    """Whether two copies whose hashes agree and whose bytes differ are one message: where only the
-    addresses of the flow pair differ, the hashes were right about the rest."""
+    """Are these two copies, with equal hashes and different bytes, one message? If only the
+    addresses of the flow pair differ, they are. Otherwise their identity parts are compared."""
     if crossing.translated:
         return True
     one, two = identity(crossing.entered.payload), identity(crossing.left.payload)
-    # Where the router changes the Call-ID, its other copy is known by the pairs before.
+    # Different Call-IDs: earlier pairs showed that the router changes this one.
     aliased = crossing.entered.row[CALL] != crossing.left.row[CALL]
     return one[1:] == two[1:] if aliased else one == two
 
 
 def _alike(one: Sighting, two: Sighting) -> bool:
-    """Same kind of message at the same moment, with one identity part that survived."""
+    """Same kind of message within the window, with one identity part that survived."""
     a, b = one.row, two.row
     return (
         abs(a[AT] - b[AT]) <= WINDOW
@@ -337,8 +342,8 @@ def _alike(one: Sighting, two: Sighting) -> bool:
 
 
 def _same_datagram(one: Sighting, two: Sighting) -> bool:
-    """IPv4 ID kept, the remote endpoint the same, TTL one less behind the router. (Equal TTL is
-    left to SIP that the router itself sends, which has no second tap yet.)"""
+    """Same IPv4 ID, same remote endpoint, TTL one less behind the router. Equal TTLs do not match:
+    they are SIP of the router itself."""
     a, b = one.row, two.row
     if not a[IP_ID] or a[IP_ID] != b[IP_ID] or abs(a[TTL] - b[TTL]) != 1:
         return False

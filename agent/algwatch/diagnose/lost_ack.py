@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a 2xx lost its ACK: one reading of the two taps, shared by every rule about it."""
+"""LostAck: how the ACK to a 2xx was lost, read from both taps.
+
+All rules about a lost ACK share this reading (Known.once). A reading is one word below. It names a
+place only when the captured messages prove it (RFC 3261 sections 13.2.2.4 and 13.3.1.4).
+"""
 
 from __future__ import annotations
 
@@ -15,24 +19,24 @@ from algwatch.sip.timers import ACK_WAIT, SECOND, WINDOW
 NOT_SENT = "not-sent"  # the caller in the LAN never sent it
 NEVER_ON_WAN = "never-on-wan"  # the caller's ACK never reached this router
 STOPPED_INBOUND = "stopped-inbound"  # arrived on the WAN, never on the LAN
-WRONG_PORT = "wrong-port"  # arrived, and left for another port than the callee's
-ANSWER_WRONG_PORT = "answer-wrong-port"  # the 2xx did, for another port than the caller's
-STOPPED_OUTBOUND = "stopped-outbound"  # left the phone, never the router
+WRONG_PORT = "wrong-port"  # arrived, and the router sent it to a port that is not the callee's
+ANSWER_WRONG_PORT = "answer-wrong-port"  # the router sent the 2xx to a port not the caller's
+STOPPED_OUTBOUND = "stopped-outbound"  # left the phone, and never left the router
 BEYOND = "beyond"  # left the router, and the 2xx still comes
-IGNORED = "ignored"  # delivered to the callee in the LAN, which goes on
+IGNORED = "ignored"  # delivered to the callee in the LAN, which still repeats the 2xx
 ANSWER_STOPPED = "answer-stopped"  # the 2xx itself never crossed this router
 UNHEARD = "unheard"  # the 2xx left the router, and its caller still sends the INVITE
-UNSEEN = "unseen"  # the capture lost packets meanwhile: what is missing in it proves nothing
-ONE_SIDED = "one-sided"  # no ACK on the only side that there is
+UNSEEN = "unseen"  # the capture lost packets meanwhile: a missing ACK proves nothing
+ONE_SIDED = "one-sided"  # no ACK on the only captured side
 ONE_SIDED_IGNORED = "one-sided-ignored"  # an ACK is there, and the 2xx still comes
 ONE_SIDED_UNHEARD = "one-sided-unheard"  # the INVITE is repeated after its 2xx
 
-# These rest on an ACK that was seen.
+# Readings that rest on a captured ACK.
 SHOWN = (WRONG_PORT, IGNORED, BEYOND)
 
 
 class LostAck:
-    """side: the dialog set that is nearest to the callee; dialog: its dialog; how: a word above."""
+    """side: the dialog set nearest to the callee; dialog: its current dialog; how: a word above."""
 
     __slots__ = ("dialog", "how", "side")
 
@@ -46,18 +50,18 @@ class LostAck:
         return self.dialog.repeats
 
     def dropped(self, now: int) -> bool:
-        """The callee gave up, or its time is over: it hurt. now: ns."""
+        """Did it hurt: did the callee give up, or is its time over? now: ns."""
         if self.how == UNSEEN and not ack.waited_out(self.side, self.dialog):
             return False
         return ack.dropped(self.side, self.dialog, now)
 
     def seconds_left(self, now: int) -> int:
-        """Until the callee has to give up (64*T1 after its 2xx, RFC 3261 section 13.3.1.4)."""
+        """Seconds until the callee gives up (64*T1 after its 2xx, RFC 3261 13.3.1.4). now: ns."""
         return max(0, (self.dialog.answered_at + ACK_WAIT - now) // SECOND)
 
 
 def lost_ack(call: Call, known: Known) -> LostAck | None:
-    """None while the ACK is not proved to be lost."""
+    """The reading of this call; None unless the ACK is proved to be lost."""
     return known.once(call, _lost_ack)
 
 
@@ -78,14 +82,14 @@ def _reading(call: Call, now: int) -> LostAck | None:
     if s is None or d is None or not d.answered_at or d.answer is None:
         return None
     if d.answers == 1 and not ack.ended_unacknowledged(d):
-        return None  # nothing was repeated: neither missing nor ignored
+        return None  # the 2xx was not repeated: the ACK is neither missing nor ignored
     ignored = call.ack_ignored(now)
     if call.ack(now) != "missing" and not ignored:
         return None
     inside = call.answered_inside
     if not call.two_sided or inside is None or len(call.seen) == 1:
         if len(call.seen) > 1:
-            return None  # both sides saw it and it is not known which way: no reading
+            return None  # both sides saw the call, and its direction is not known
         if call.two_sided and call.unpaired and inside is None:
             return None
         if s.late_invites and not d.acked_at:
@@ -97,7 +101,7 @@ def _reading(call: Call, now: int) -> LostAck | None:
     # A tap that lags must not turn "not yet" into "never".
     if now < d.answered_at + WINDOW:
         return None
-    # Nor must a tap that lost packets: what one side got the other side must have sent.
+    # A 2xx that one side got, and the other did not capture, shows that packets were lost.
     sent, got = (lan, wan) if inside else (wan, lan)
     if _answered(got, s) and not _answered(sent, s):
         return None
@@ -107,7 +111,7 @@ def _reading(call: Call, now: int) -> LostAck | None:
 
 
 def _answered(s: DialogSet, like: DialogSet) -> bool:
-    """Whether s has the answer to the INVITE that is the current one of like."""
+    """Does s have an answer to the INVITE of the current dialog of like?"""
     one = s.current.invite if s.current is not None else None
     two = like.current.invite if like.current is not None else None
     if one is None or two is None or s.current is None or like.current is None:
@@ -133,8 +137,8 @@ def _outbound(call: Call, lan: DialogSet, wan: DialogSet) -> str:
 
 
 def strange_ack(call: Call, lost: LostAck) -> Sighting | None:
-    """The ACK between two other hosts than the INVITE went between, where the INVITE came by
-    way of a proxy that is not in the route set (DLG004); else None."""
+    """The ACK, if it went between other hosts than the INVITE, and the INVITE came through a proxy
+    that is not in the route set (DLG004); else None."""
     s = call.sides[WAN] or lost.side
     d = s.current
     if d is None or d.ack is None or d.request is None or d.answer is None:
