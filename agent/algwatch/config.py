@@ -140,7 +140,7 @@ class Config:
         self._given: set[str] = set()
 
     def layer(self) -> None:
-        """What is set from here on wins over what was set before, lists included."""
+        """Later settings win over earlier ones from here on, lists included."""
         self._given.clear()
 
     def set(self, key: str, value: str) -> None:
@@ -160,7 +160,7 @@ class Config:
         setattr(self, key, read)
 
     def check(self) -> None:
-        """What no single setting can tell; ConfigError."""
+        """Check settings that depend on each other; ConfigError."""
         if not self.lan or not self.wan:
             missing = "--lan" if not self.lan else "--wan"
             raise ConfigError(

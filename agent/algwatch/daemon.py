@@ -117,7 +117,7 @@ class Daemon:
         self.finish()
 
     def turn(self) -> None:
-        """What the taps have ready, a few batches of each."""
+        """Read the batches that the taps have ready, a few of each."""
         self._look()
         for tap in range(len(self._sources)):
             self._turn(tap)
@@ -162,7 +162,7 @@ class Daemon:
                 os.read(self._wake_read, 64)
 
     def _turn(self, tap: int) -> None:
-        """What one tap has ready, or the time until which it surely has nothing."""
+        """Read the batches of one tap, or the time before which it has no rows."""
         source = self._sources[tap]
         for _ in range(TURN):
             before = self._clock.now()
@@ -200,7 +200,7 @@ class Daemon:
             self._console.say(f"the clock was set: {step / 1e9:+.3f} s")
 
     def _note_loss(self, tap: int) -> None:
-        """What was not captured is told before the pipeline believes that it never came."""
+        """Tell the pipeline of lost packets before it reports them as missing."""
         source = self._sources[tap]
         live = source.live
         now = (live.drops, live.reopened, live.fileno() < 0)
@@ -370,7 +370,7 @@ def _publisher(
 
 
 def _sides_check(config: Config, console: Console) -> Callable[[Crossing], None]:
-    """What tells people, once, that the interfaces are named the wrong way round."""
+    """Tells people, once, that the interfaces are named the wrong way round."""
     check = SidesCheck(", ".join(config.lan), ", ".join(config.wan))
 
     def watch(crossing: Crossing) -> None:

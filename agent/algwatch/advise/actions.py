@@ -38,7 +38,7 @@ ACTIONS = {
 }
 """Every action, and the sentence that people read."""
 
-# Of each cause the actions that mend it, with how sure that is; "disable" and "keep" are decided
+# By cause, the actions that mend it, with how sure that is; "disable" and "keep" are decided
 # by more than their cause (advise/disable.py), and ask there.
 BY_CAUSE: dict[str, tuple[tuple[str, float], ...]] = {
     cause.ALG: ((DISABLE, 0.0),),

@@ -49,7 +49,7 @@ class Harmed:
 
 
 def disable(finding: Finding, line: Line, without: Counterfactual, proved: bool) -> Advice:
-    """What to advise when the ALG has hurt a call of this line."""
+    """The advice when the ALG has hurt a call of this line."""
     for_ = [finding.summary, *speaks_for(line, without)]
     against = speaks_against(line, without)
     if without.answer == NO:

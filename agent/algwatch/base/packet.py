@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the capture stage hands on: batches of rows, and the sides of the router."""
+"""Batches of rows, which the capture stage hands on, and the sides of the router."""
 
 from __future__ import annotations
 

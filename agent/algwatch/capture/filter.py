@@ -65,7 +65,7 @@ def _layer3(ports: Sequence[int]) -> str:
     tcp6 = "(((ip6[52] & 0xf0) >> 2) + 40)"
     either = (
         f"((udp or tcp) and ({on_port}))",
-        # Not the first fragment: no ports to look at. Of UDP or TCP only.
+        # Not the first fragment: no ports to look at. UDP or TCP only.
         "(ip[6:2] & 0x1fff != 0 and (ip[9] = 17 or ip[9] = 6))",
         # IPv6 with a fragment, routing, destination or hop-by-hop header: rare enough for the
         # scanner to decide. But no tunnel behind it (DS-Lite: all that a home sends), whose packets

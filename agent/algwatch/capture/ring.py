@@ -196,7 +196,7 @@ class LiveTap:
         return False
 
     def read(self) -> Batch | None:
-        """What came, SLICE rows at most, or None. Its memory is used again after the next read().
+        """A batch of at most SLICE rows, or None. Its memory is used again after the next read().
 
         After None nothing will come that is older than the call by more than LAG. The watermark
         of a batch goes by the time stamps in it, which are the wall clock's.
@@ -236,7 +236,7 @@ class LiveTap:
         return {"drops": drops, "freezes": freezes, "losing": losing}
 
     def close(self) -> None:
-        """What was not read is given up. Closing twice is fine."""
+        """Rows that were not read are given up. Closing twice is fine."""
         self._closed = True
         self._taken.clear()
         self._shut()

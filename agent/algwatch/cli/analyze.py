@@ -74,7 +74,7 @@ def main(args: argparse.Namespace) -> int:
     if not (args.files or args.lan or args.wan):
         raise Usage("analyze needs a capture file: algwatch analyze FILE, or --lan FILE --wan FILE")
     ports = _ports(args.ports)
-    # What is said of a message makes no cycles, so looking for some every 700 objects is in vain.
+    # Reports on a message make no cycles, so looking for some every 700 objects is in vain.
     gc.set_threshold(50_000)
     interfaces = args.lan_if, args.wan_if
     source = Source(args.files, args.lan, args.wan, ports, interfaces)
@@ -175,8 +175,8 @@ class Source:
     def check(self) -> None:
         """Learn whether the named files are both sides of one router, and put right what can be:
         sides that are exchanged, clocks that differ, one capture named twice, a clock that was
-        set meanwhile (the LAN side alone is judged then). What cannot be read twice is surveyed
-        while it is judged."""
+        set meanwhile (the LAN side alone is judged then). A file that cannot be read
+        twice is surveyed while it is judged."""
         if {tap.side for tap in self._named} != {LAN, WAN}:
             return
         survey = Survey()

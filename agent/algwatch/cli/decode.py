@@ -72,7 +72,7 @@ def payloads(stream: BinaryIO, name: str) -> Iterator[dict[Any, Any]]:
 
 
 def plain(value: Any) -> Any:
-    """What JSON can say: bytes as base64, keys as text, no number that JSON does not know."""
+    """A value that JSON has: bytes as base64, keys as text, no number that JSON does not know."""
     if isinstance(value, dict):
         return {_key(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple) and not isinstance(value, msgpack.ExtType):

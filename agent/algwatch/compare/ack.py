@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the retransmissions of a 2xx say about its ACK (RFC 3261 section 13.3.1.4).
+"""The state of an ACK by the retransmissions of its 2xx (RFC 3261 section 13.3.1.4).
 
 The callee repeats its 2xx at T1, 2*T1, ... T2 until an ACK comes, and ends the call 64*T1 after the
 first one. So a 2xx that stops coming early was acknowledged, whatever was captured.

@@ -119,7 +119,7 @@ class Call(Joined[DialogSet]):
 
     @property
     def near_callee(self) -> DialogSet | None:
-        """What the side of the callee saw, or any side that saw an answer."""
+        """The dialog set of the callee's side, or of any side with an answer."""
         near = self.sides[self.callee_side]
         if near is not None and near.current is not None and near.current.answered_at:
             return near
@@ -135,7 +135,7 @@ class Call(Joined[DialogSet]):
 
     @property
     def near_caller(self) -> DialogSet | None:
-        """What the side of the caller saw; None where it is not known, or saw nothing."""
+        """The dialog set of the caller's side; None if unknown or if it saw nothing."""
         if self.inbound is None:
             return self.seen[0] if len(self.seen) == 1 else None
         return self.sides[WAN if self.inbound else LAN]

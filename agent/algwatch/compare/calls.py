@@ -23,7 +23,7 @@ from algwatch.sip.dialogs import (
 )
 from algwatch.sip.timers import ACK_WAIT, SECOND, T4, TIMER_B, TIMER_F, WINDOW
 
-# What later stages are told: (call, moment).
+# Moments of a call, told to later stages as (call, moment).
 PREDICTED = 0  # the 2xx keeps coming and no ACK got through: it will drop
 JUDGED = 1  # it ended, or its time for an ACK is over: say what happened
 CLOSED = 2  # nothing more will come: the summary
@@ -144,7 +144,7 @@ class Calls:
             return one
         for key in two.keys:
             self.table[key] = one
-        # What the absorbed one waited for.
+        # The absorbed call may have waited for something.
         self._settle.add(at, one)
         for s in one.seen:
             d = s.current

@@ -70,7 +70,7 @@ class Captured:
             return True
         if not self.lost_at:
             return False
-        # Of a call whose beginning was not seen that may be what was lost.
+        # If the beginning of the call was not seen, it may have been lost.
         return call.started_at - WINDOW <= self.lost_at or call.partial
 
     def note_end(self, call: Call, outcome: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Comparison: the order within the compare stage. What the sides saw is paired, joined to calls,
+"""Comparison: the order within the compare stage. Sightings are paired, joined to calls,
 registrations and exchanges, and remembered by line."""
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from algwatch.sip.unsolicited import Unsolicited
 
 
 class News:
-    """What has to be judged, in this order. crossings: that a rule has to see; exchanges: requests
+    """Things to be judged, in this order. crossings: that a rule has to see; exchanges: requests
     that failed; moments: calls that have something to say, or are over; registered: registrations
     whose outcome has changed."""
 

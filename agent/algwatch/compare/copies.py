@@ -32,12 +32,12 @@ class Copy(NamedTuple):
 
     @property
     def parts(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """What is left of the identity when the Call-ID or the branch was changed."""
+        """The identity parts that are left when Call-ID or branch was changed."""
         return (self.pair,), (self.call, self.kind)
 
     @property
     def header(self) -> tuple[int, int, bytes]:
-        """What sides_check.weigh() asks for."""
+        """The arguments of sides_check.weigh()."""
         return self.ttl, self.bits, self.ends
 
 
@@ -58,7 +58,7 @@ def _packet(copy: Copy) -> tuple[int, int, int, bytes]:
 
 
 def match_copies(lan: list[Copy], wan: list[Copy]) -> tuple[Match, Copy, Copy]:
-    """What the copies of one message say of the clocks, and two of them that belong together (or
+    """Clock offsets by the copies of one message, and two copies that belong together (or
     would without losses)."""
     inside, outside = _once(lan), _once(wan)
     by_id = {copy.ip_id: copy for copy in outside if copy.ip_id}

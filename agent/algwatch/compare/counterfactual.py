@@ -35,8 +35,8 @@ class Counterfactual:
 
 
 def without_alg(line: Line, beside: Iterable[Line]) -> Counterfactual:
-    """beside: the other phones here with the same provider. What a line shows of itself goes
-    before what another phone shows; where the two kinds contradict each other it is not known."""
+    """beside: the other phones here with the same provider. An observation of the line goes
+    before one of another phone; where the two kinds contradict each other it is not known."""
     others = list(beside)
     for_ = [(o, w) for o in (line, *others) for w in (WORKS_UNTOUCHED, NAT_HANDLED) if o.count(w)]
     against = [(o, w) for o in (line, *others) for w in (DROPS_UNTOUCHED, FOLLOWS_PHONE)

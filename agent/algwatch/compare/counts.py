@@ -36,7 +36,7 @@ def counts(captured: Captured, pairing: Pairing | None, sides: list[Side], calls
 
 def _evicted(pairing: Pairing | None, sides: list[Side], calls: Calls,
              lines: Lines) -> dict[str, int]:  # fmt: skip
-    """What had to go for want of room, by kind; only kinds of which something did."""
+    """Evicted entries by kind; only kinds with some."""
     tables = [side.transactions.table for side in sides]
     evicted = {
         "transactions": sum(table.evicted for table in tables),

@@ -22,14 +22,14 @@ class Translation:
         ]
 
     def host(self, host: str) -> str:
-        """What host becomes, "" when it is none of the translated ones."""
+        """The translated host, "" when it is none of the translated ones."""
         for e_host, _, l_host, _ in self.ends:
             if host == e_host and l_host != e_host:
                 return l_host
         return ""
 
     def whole(self, host: str, port: int) -> str:
-        """What host:port becomes ("" as above); a missing port counts as 5060."""
+        """The translated host:port ("" as above); a missing port counts as 5060."""
         for e_host, e_port, l_host, l_port in self.ends:
             if host == e_host and (port or 5060) == e_port and (l_host, l_port) != (e_host, e_port):
                 return f"{l_host}:{l_port}"

@@ -58,7 +58,7 @@ class Exchange:
 
     @property
     def status(self) -> int:
-        """Of the final response that the sender of the request got, 0 without one."""
+        """Status of the final response that the sender of the request got, 0 without one."""
         return self.entered.status
 
     @property

@@ -43,8 +43,8 @@ def reason(crossing: Crossing) -> str:
 
 
 def _omitted(crossing: Crossing) -> str:
-    """What map_addr() would have rewritten and was left: exactly the packet's own address and
-    port in the topmost Via (UDP) and in any Contact."""
+    """Values that map_addr() would have rewritten, and that were left: exactly the packet's own
+    address and port in the topmost Via (UDP) and in any Contact."""
     came, went = crossing.entered.ends, crossing.left.ends
     if crossing.outbound:
         own, mapped = (came.src, came.sport), (went.src, went.sport)

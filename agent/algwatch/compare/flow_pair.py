@@ -8,7 +8,7 @@ import struct
 from algwatch.base.sighting import Sighting
 from algwatch.sip.timers import SECOND
 
-# Of the 48 bytes: both addresses; both ports; protocol and version.
+# Parts of the 48 bytes: both addresses; both ports; protocol and version.
 _addresses = struct.Struct("32s8x4s2x2s").unpack
 _END = b"\r\n\r\n"
 _LENGTH = b"\r\nContent-Length:"

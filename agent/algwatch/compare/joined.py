@@ -65,7 +65,7 @@ class Joined(Generic[T]):
 
     @property
     def seen(self) -> list[T]:
-        """What the sides saw that saw anything, LAN first."""
+        """The parts of the sides that saw anything, LAN first."""
         lan, wan, one = self.sides
         if one is None and lan is not None:
             return [lan] if wan is None else [lan, wan]

@@ -2,7 +2,7 @@
 """KnownRewrites: the same address in the same places, as in a message that was read before.
 
 A router that rewrites does so with every message. The first of each kind between a phone and a
-far side is compared field by field. Of the next ones only this is asked: does translating the
+far side is compared field by field. For the next ones there is one question: does translating the
 packet's own addresses in the entered copy yield the copy that left, byte for byte (see
 FlowPair.explains)? Where it does not, compare/differences.py says why.
 """

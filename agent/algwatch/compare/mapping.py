@@ -28,7 +28,7 @@ class Mappings:
         self.flow_pairs: Table[int, FlowPair] = Table(limit // 2)
 
     def flow_pair(self, lan: Sighting, wan: Sighting, outbound: bool) -> FlowPair:
-        """The flow pair on which these two copies of one message came. What it says of the NAT is
+        """The flow pair on which these two copies of one message came. Its mapping is
         good for a second: then its addresses are looked at again, and `agreed` is negative."""
         flows = lan.row[FLOW] << 32 | wan.row[FLOW]
         pair = self.flow_pairs.get(flows)

@@ -75,8 +75,8 @@ class Traffic:
         return [a for a in self.asked.values() if any(first <= at <= last for at in a.times)]
 
     def near(self) -> set[str]:
-        """The address of the router on this, its WAN side: an end of nearly every message. Of two
-        the private one, or the one whose messages have passed one router at most, or the one
+        """The address of the router on this, its WAN side: an end of nearly every message.
+        Among two, the private one, or the one whose messages have passed one router at most, or the one
         that registers. Two when it cannot be told."""
         ends = {host for host, count in self.hosts.items() if count >= 0.9 * self.messages}
         if len(ends) < 2:
@@ -104,8 +104,8 @@ class Unrelated:
 
 
 def unrelated(lan: Traffic, wan: Traffic) -> Unrelated | None:
-    """Of two sides that share no message: whether they must have shared some. Only what was said
-    while both captures ran counts, where they did."""
+    """Must two sides that share no message have shared some? Only messages from while both
+    captures ran count, where they did."""
     first, last = max(lan.first, wan.first), min(lan.last, wan.last)
     together = first <= last
     if not together:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What became of a call speaks for or against turning the ALG off."""
+"""The outcome of a call speaks for or against turning the ALG off."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from algwatch.compare.summary import CallSummary
 
 def closed(call: Call, captured: Captured, lines: Lines) -> tuple[CallSummary, Line | None]:
     """The summary of a call that is over, and the line that it was of: None where no message of it
-    crossed. What became of it is noted, for CAP005 and as observations of its line."""
+    crossed. Its outcome is noted, for CAP005 and as observations of its line."""
     pair = call.flow_pair
     line = lines.of(pair) if pair is not None else None
     lossy = captured.lossy(call)
@@ -35,7 +35,7 @@ def _observe(call: Call, summary: CallSummary, line: Line, now: int) -> None:
         if summary.outcome == "completed":
             line.observe(WORKS_REWRITTEN, None, now)
     elif call.inbound and line.private_contact:
-        # Of an outgoing call the phone itself sends ACK and BYE: it shows nothing of where the
+        # In an outgoing call the phone itself sends ACK and BYE: it does not show where the
         # provider would have sent them.
         if summary.outcome == "completed" and summary.ack == "seen":
             line.observe(WORKS_UNTOUCHED, line.shown, now)

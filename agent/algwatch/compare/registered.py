@@ -84,7 +84,7 @@ class Registrations:
                 self._due[later].append((now + (TIMER_F if later else 0) + 2 * WINDOW, one))
 
     def cross(self, crossing: Crossing) -> None:
-        """What became of a REGISTER or its response."""
+        """Take the crossing of a REGISTER or of its response, or its only copy."""
         lan, wan = crossing.lan, crossing.wan
         one = self.table.get(crossing.entered.row[CALL])
         if one is None:

@@ -23,7 +23,7 @@ RECENT = 512
 FLOWS = 65536
 
 
-# Of a row (ROW) what is looked at here: at, call, pair, flow, IP ID, kind, TTL.
+# Members of a row (ROW) that are read here: at, call, pair, flow, IP ID, kind, TTL.
 _ROW = struct.Struct("=Q8xQQI20xH2xBxBx")
 
 # at, call, flow, ttl, ip_id, the ends of its batch, offset of its own in them

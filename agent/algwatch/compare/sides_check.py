@@ -24,7 +24,7 @@ PATIENCE = 256  # crossings that a live run looks at
 
 
 def vote(lan: Sighting, wan: Sighting) -> int:
-    """What two copies of one message say of the sides that they were named: positive when these
+    """The vote of two copies of one message on the names of their sides: positive when these
     are right, negative when they are exchanged, 0 when it cannot be told."""
     return weigh(
         (lan.row[TTL], lan.row[BITS], lan.packed_ends),

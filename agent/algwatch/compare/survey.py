@@ -90,7 +90,7 @@ class Survey:
         own, other, examples = self._copies[side], self._copies[1 - side], self._examples[side]
         while len(own) > IDENTITIES:
             self._masks[side] = mask = self._masks[side] << 1 | 1
-            # What is on both sides stays while it leaves room.
+            # Messages on both sides stay while they leave room.
             gone = [i for i, copies in own.items() if copies[0].pair & mask and i not in other]
             if len(own) - len(gone) > IDENTITIES // 2:
                 gone = [i for i, copies in own.items() if copies[0].pair & mask]

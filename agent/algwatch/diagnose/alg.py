@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the ALG rules share: who the crossing was between, and how a change is told."""
+"""Parts that the ALG rules share: the ends of a crossing, and the wording of a change."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def changed(rule: Rule, headers: tuple[str, ...], crossing: Crossing) -> Iterato
 
 
 def contradiction(crossing: Crossing) -> tuple[list[Rewrite], list[str]]:
-    """Of an outbound message: what was rewritten to the public address, and the headers in which
+    """For an outbound message: what was rewritten to the public address, and the headers in which
     the phone's own address was left. Both or neither of them is empty."""
     if not crossing.outbound or not crossing.rewritten:
         return [], []

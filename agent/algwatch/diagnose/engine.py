@@ -23,8 +23,8 @@ _RANK = {"none": 0, "latent": 1, "certain": 2, "observed": 3}
 
 
 class Meter:
-    """Of one rule: shown, how many things it was shown; found, findings that were news; failures,
-    exceptions; ns, time that it took."""
+    """Metrics of one rule: shown, how many things it was shown; found, findings that were news;
+    failures, exceptions; ns, time that it took."""
 
     __slots__ = ("failures", "found", "ns", "shown")
 

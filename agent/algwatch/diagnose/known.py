@@ -32,7 +32,7 @@ class Known:
         self._lines = lines
         self._mappings = mappings
         self._said = said
-        # What the rules have read of one thing: the thing, when, and the reading.
+        # The reading of one thing that rules share: the thing, when, and the reading.
         self._read: tuple[object, int, object] = (None, 0, None)
 
     @property
@@ -45,7 +45,7 @@ class Known:
 
     @property
     def capture(self) -> Captured:
-        """What the capture is worth: look, do not touch."""
+        """State of the capture: read it, do not change it."""
         return self._captured
 
     def lossy(self, call: Call) -> bool:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages that got lost because of where they were sent, or where they came from: a NAT lets in
-what answers to what went out, and nothing else. Whose doing that was is read from both taps."""
+only answers to packets that went out. Both taps show which end is at fault."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _dialog(s: DialogSet | None) -> Dialog | None:
 
 
 def ack_misrouted(call: Call, known: Known) -> Reading | None:
-    """Of an ACK that arrived on the WAN and never left to the LAN: whether it was sent to where
+    """For an ACK that arrived on the WAN and never left to the LAN: whether it was sent to where
     the phone is not, or came from where the phone has never sent anything."""
     lan, wan = _dialog(call.sides[LAN]), _dialog(call.sides[WAN])
     if wan is None or wan.ack is None or wan.answer is None or wan.request is None:
@@ -71,7 +71,7 @@ def ack_misrouted(call: Call, known: Known) -> Reading | None:
 
 
 def ack_beyond(call: Call) -> Reading | None:
-    """Of an ACK that left the router while the 2xx still comes: whether it was addressed as the
+    """For an ACK that left the router while the 2xx still comes: whether it was addressed as the
     2xx said, and which end wrote it so."""
     lan, wan = _dialog(call.sides[LAN]), _dialog(call.sides[WAN])
     wrong = _misaddressed(lan) or _misaddressed(wan)
@@ -109,7 +109,7 @@ def _misaddressed(d: Dialog | None) -> str:
 
 
 def answer_misrouted(call: Call) -> Reading | None:
-    """Of a response to a call of the phone that never reached it: whether it was sent to another
+    """For a response to a call of the phone that never reached it: whether it was sent to another
     port than the INVITE came from, or by another host than the INVITE went to."""
     lan, wan = call.sides[LAN], call.sides[WAN]
     if wan is None:
@@ -169,7 +169,7 @@ def answer_elsewhere(lan: Dialog) -> Ends | None:
 
 
 def stale(request: Sighting | None, known: Known) -> Reading | None:
-    """Of a request whose WAN copy left with an address that this router no longer has."""
+    """The reading of a request that left with an address which this router no longer has."""
     if request is None or request.side != WAN:
         return None
     newer = known.stale_address(request)

@@ -87,7 +87,7 @@ class Link:
         self._tries = 0
         self.connected = False
         self.connections = 0
-        # Of the connection in progress:
+        # State of the connection in progress:
         self._flying: dict[int, int | None] = {}  # paho's message id -> number in the outbox
         self._first: list[Outgoing] = []
         self._answer: int | None = None  # reason code of CONNACK

@@ -86,13 +86,13 @@ class Outbox:
                 self.refused += refused
 
     def connection_lost(self) -> None:
-        """What was in flight is to be sent again."""
+        """Messages in flight are to be sent again."""
         with self._lock:
             for message in self._waiting.values():
                 message.in_flight = False
 
     def _oldest(self) -> int:
-        # What is in flight is as good as gone: dropping it would count a loss that is none.
+        # A message in flight has probably arrived: dropping it would count a loss that is none.
         for number, message in self._waiting.items():
             if not message.in_flight:
                 return number

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may leave the router: no credentials, no names or numbers of people, no needless header.
+"""Privacy: the router lets out no credentials, no names or numbers of people, no needless header.
 
 Two steps. Evidence bytes are cut down to a list of header fields that diagnosis needs; whatever
 is not on the list stays (Authorization and its kin are on no list, so no setting lets them out).

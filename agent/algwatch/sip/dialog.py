@@ -6,7 +6,7 @@ from __future__ import annotations
 from algwatch.base.sighting import FROM_TAG, TO_TAG, Row, Sighting
 from algwatch.sip.transaction import Transaction
 
-# What is odd about an ACK that acknowledges a 2xx all the same.
+# Faults of an ACK that acknowledges a 2xx all the same.
 BY_BRANCH = "branch"  # it has the branch of its INVITE (sections 8.1.1.7, 13.2.2.4)
 BY_TAG = "to-tag"  # its To tag is not the one of the 2xx
 NOT_ODD = ""
@@ -17,7 +17,7 @@ _NO_BRANCHES: dict[int, Transaction] = {}
 class Dialog:
     """One dialog on one side: a Call-ID, the caller's tag and the callee's (section 12).
 
-    callee_tag: hash, 0 where the 2xx had none. Of the latest INVITE in it that was answered:
+    callee_tag: hash, 0 where the 2xx had none. For the latest answered INVITE in it:
     invite: the transaction; request, answer, ack: Sightings of the INVITE, its first 2xx and the
     first ACK, kept as long as a verdict may need them; answers: how often the 2xx came; odd: what
     is odd about the ACK, a word above. stray_ack: an ACK whose CSeq number is of no INVITE.

@@ -24,7 +24,7 @@ from algwatch.sip.transaction import (
     Transaction,
 )
 
-# What happened to a call that a later stage may have to look at: (dialog set, code, row).
+# Events of a call for later stages: (dialog set, code, row).
 STARTED = 0
 ANSWERED = 1  # first 2xx of the current INVITE
 REPEATED = 2  # the 2xx came once more
@@ -168,8 +168,8 @@ class Dialogs:
 
     @staticmethod
     def _resumed(code: int, s: DialogSet, t: Transaction, row: Row) -> int:
-        """What code would have been, had the table kept the transaction with which t begins anew.
-        It was evicted if its time was not over; another key is another branch."""
+        """The code, had the table kept the transaction with which t begins anew.
+        That one was evicted if its time was not over; another key is another branch."""
         was = s.invite_of(t.key)
         if was is None:
             return code

@@ -54,7 +54,7 @@ def parties(payload: bytes) -> tuple[str, str, str]:
 
 
 def reach(payload: bytes) -> tuple[bool, bytes | None, str | None]:
-    """What it says of where its sender, or whom it answers, can be reached: whether it has a Via;
+    """Addresses at which its sender, or the host it answers, can be reached: has it a Via;
     rport of the topmost (see Via); host of the first Contact, "*" of "Contact: *", None of none."""
     code, s = scan_briefly(payload)
     if code <= 0:

@@ -47,7 +47,7 @@ class Transaction:
     no retransmission. Times in ns; 0 = not yet. last_*: of its latest message, whose status and
     method `pair` tells as well. unsolicited: see sip/unsolicited.py.
 
-    Of other methods than INVITE and ACK also: request, response: the first sighting of each;
+    For methods other than INVITE and ACK also: request, response: the first sighting of each;
     forwarded: the transaction on the other side that its request became at this router; copy: it
     is one of those; unpaired: its request never reached the other side."""
 
@@ -93,7 +93,7 @@ class Transaction:
 
 class Transactions:
     """One side's transactions. limit: how many are followed at once. meet: is told of each first
-    request, and says whether it is a unsolicited's (only where feed() keeps all). side: of the
+    request, and says whether it is unsolicited (only where feed() keeps all). side: of the
     sightings that feed() makes.
 
     messages counts SIP messages without duplicates; duplicates counts packets that were captured
@@ -225,7 +225,7 @@ class Transactions:
         events: list[Event] = []
         young, waiting = self._young, self._waiting
         # A ladder of retransmissions has gaps of T2 at most: what was answered and then silent
-        # for T4 is over. What was not answered is looked at again when Timer B or F is due.
+        # for T4 is over. An unanswered one is looked at again when Timer B or F is due.
         current = self.table.get
         for t in young.due(now):
             if current(t.key) is not t:

@@ -18,7 +18,7 @@ ENDS = struct.Struct("=16s16sIIHHHBB")
 """One aw_ends, members in the order of the header."""
 
 VARIANT: str = ffi.string(lib.aw_variant()).decode()
-"""Of the scanner: sse2 or portable (docs/native.md)."""
+"""Variant of the scanner: sse2 or portable (docs/native.md)."""
 
 KIND_SIP: int = lib.AW_KIND_SIP
 KIND_KEEPALIVE: int = lib.AW_KIND_KEEPALIVE

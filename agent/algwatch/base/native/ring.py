@@ -59,7 +59,7 @@ class Ring:
 
     @property
     def linktype(self) -> int:
-        """Of the device; known as soon as open() has found it."""
+        """Link type of the device; known as soon as open() has found it."""
         return int(self._ring.linktype)
 
     @property
@@ -71,7 +71,7 @@ class Ring:
         return int(self._ring.fd)
 
     def read(self, settings: Settings, room: Room, counts: Counts) -> Batch | int:
-        """What is ready, as far as it fits; or AGAIN, GONE, FAILED.
+        """The rows that are ready, as far as they fit; or AGAIN, GONE, FAILED.
 
         The batch lies in the room until that is read into again; the kernel has its blocks back.
         Its watermark is 0: only the caller knows the clock.

@@ -16,7 +16,7 @@ uncleared = ffi.new_allocator(should_clear_after_alloc=False)  # RAM is what was
 
 
 class Counts:
-    """What was seen and what became of it (aw_counts): whole numbers that only grow."""
+    """Counters of packets and messages (aw_counts): whole numbers that only grow."""
 
     __slots__ = ("struct",)
     NAMES: tuple[str, ...] = tuple(name for name, _ in ffi.typeof("aw_counts").fields)

@@ -14,7 +14,7 @@ PHONE, ROUTER, PROVIDER = 0, 1, 2
 
 
 class Heads:
-    """Who stands at the top of the columns. names, addresses: a column each; hosts: a column's
+    """The heads of the columns. names, addresses: a column each; hosts: a column's
     address without a port; two_sided: phone, router, provider."""
 
     __slots__ = ("addresses", "by_port", "hosts", "names", "two_sided")
@@ -63,7 +63,7 @@ class Heads:
         self.names = ["caller", "callee"] if len(first) == 2 else ["caller"]
 
     def key(self, end: tuple[str, int]) -> str:
-        """What tells the columns of a one-sided ladder apart: the host, if need be the port."""
+        """Text that distinguishes the columns of a one-sided ladder: host, if need be port."""
         return joined(*end) if self.by_port else end[0]
 
 
@@ -206,7 +206,7 @@ def _coloured(cells: list[str], spots: list[tuple[int, int]], places: list[int],
 
 
 def _notes(step: Step, heads: Heads) -> list[str]:
-    """What an arrow cannot show: a host or a port that is not at the head of a column."""
+    """Facts that an arrow cannot show: a host or a port that is not at the head of a column."""
     if not heads.two_sided:
         source, target = _both_ends(step)
         if heads.key(source) in heads.hosts and heads.key(target) in heads.hosts:

@@ -32,7 +32,7 @@ _HARMS = {
 
 
 def log_line(report: Report) -> str:
-    """A sentence or two. What came from the wire cannot drive the terminal."""
+    """A sentence or two. Bytes from the wire cannot control the terminal."""
     return printable(_SENTENCES[report.kind](report))
 
 

@@ -60,7 +60,7 @@ def write_text(
 
 
 class Page:
-    """What is collected, printed part by part."""
+    """Prints the collected reports part by part."""
 
     def __init__(self, collected: Collected, terminal: Terminal, out: IO[str], width: int) -> None:
         self.collected = collected

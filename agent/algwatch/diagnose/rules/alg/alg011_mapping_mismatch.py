@@ -47,7 +47,7 @@ RULE = Rule(
     two_sided=True,
 )  # fmt: skip
 
-# What went to the wrong port, by the reading of the lost ACK.
+# By the reading of the lost ACK: the message that went to the wrong port.
 _WRONG_PORT = {lost.WRONG_PORT: "ACK", lost.ANSWER_WRONG_PORT: "2xx INVITE"}
 
 

@@ -10,8 +10,8 @@ Why it breaks calls
     was seen counts, what was not seen is unknown.
 
 What else looks the same
-    Nothing: the kernel counts. Loss on the line is no loss in the capture. What is missing in a
-    capture file is not told by it.
+    Nothing: the kernel counts. Loss on the line is no loss in the capture. A capture file does
+    not tell which packets are missing in it.
 
 Recommendation
     Give the ring more memory (ring_bytes), or keep the flood away from the router: what knocks at

@@ -5,8 +5,8 @@ What it sees
     The 2xx, its retransmissions at T1, 2*T1, ... T2, and no ACK that reaches the callee. The two
     taps tell where it was lost: it never reached the WAN side, it arrived there and not in the
     LAN, it left for a port where nobody is, it left the phone and not the router, or it left the
-    router and the 2xx still comes. What stopped here because it was sent to a port that is not
-    the phone's, or came from a host that no phone has sent anything to, is not put on the router.
+    router and the 2xx still comes. An ACK that stopped here is not put on the router if it was
+    sent to a port that is not the phone's, or came from a host that no phone has sent anything to.
 
 Why it breaks calls
     The callee must hear an ACK. Without one it repeats its 2xx for 64*T1 = 32 s and then ends the
@@ -165,7 +165,7 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
     if how.how == lost.ANSWER_STOPPED and not call.answered_inside:
         return misrouted.answer_misrouted(call)
     if how.how == lost.IGNORED and how.dialog.odd:
-        # Who sent such an ACK made it one that the phone need not take (TXN008).
+        # The phone need not take such an ACK: its sender made it so (TXN008).
         return Reading("provider", cause.PROVIDER, READINGS[lost.IGNORED].what)
     lan = call.dialog(LAN)
     if how.how == lost.NOT_SENT and lan is not None:
