@@ -75,8 +75,8 @@ class Traffic:
         return [a for a in self.asked.values() if any(first <= at <= last for at in a.times)]
 
     def near(self) -> set[str]:
-        """The address of the router on this, its WAN side: an end of nearly every message.
-        Among two, the private one, or the one whose messages have passed one router at most, or the one
+        """The address of the router on this, its WAN side: an end of nearly every message. Among
+        two, the private one, or the one whose messages have passed one router at most, or the one
         that registers. Two when it cannot be told."""
         ends = {host for host, count in self.hosts.items() if count >= 0.9 * self.messages}
         if len(ends) < 2:
