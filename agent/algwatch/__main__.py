@@ -57,6 +57,8 @@ def main(argv: list[str] | None = None) -> int:
     analyze also 1 (something hurts) and 3 (cannot tell); 2 for bad usage, unreadable input and
     output that cannot be written; 130 after SIGINT."""
     words = sys.argv[1:] if argv is None else argv
+    if sys.stdout is None:
+        return 2  # closed by whoever called: nowhere to write to
     try:
         if words[:1] == ["run"]:
             from algwatch.cli.run import start

@@ -227,7 +227,13 @@ def test_a_message_that_crosses_the_router_is_reported_until_sigterm(
     births = [body for body in listener.of("state") if body["online"]]
     assert births[0]["taps"] == {"br-lan": "lan", "wan": "wan"}
     health = listener.of("health")[-1]["health"]
-    assert health["crossings"] == {"paired": 1, "lan_only": 0, "wan_only": 0, "rewritten": 1}
+    assert health["crossings"] == {
+        "paired": 1,
+        "lan_only": 0,
+        "wan_only": 0,
+        "unsolicited": 0,
+        "rewritten": 1,
+    }
     assert health["capture"]["sip_messages"] == 2
     assert health["rule_failures"] == {}
     assert agent.said[-1] == "algwatch stopped"

@@ -10,7 +10,7 @@ from algwatch.compare import ack
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.joined import Joined
 from algwatch.sip.dialog import Dialog, DialogSet
-from algwatch.sip.message import Message, parties
+from algwatch.sip.message import Message, parties, reach
 from algwatch.sip.timers import ACK_WAIT
 
 # A 2xx that came three times has waited T1 + 2*T1 = 1.5 s for its ACK: longer than a path is long.
@@ -25,13 +25,14 @@ class Call(Joined[DialogSet]):
     sip/unsolicited.py; nobody is told when one is forgotten. predicted: its drop was announced.
     """
 
-    __slots__ = ("call_id", "from_", "inbound", "predicted", "to", "unsolicited")
+    __slots__ = ("_wan_contact", "call_id", "from_", "inbound", "predicted", "to", "unsolicited")
 
     def __init__(self, key: int, first: Sighting, two_sided: bool) -> None:
         super().__init__(key, two_sided)
         self.call_id, self.from_, self.to = parties(first.payload)
         self.inbound: bool | None = None
         self.predicted = self.unsolicited = False
+        self._wan_contact = ""
 
     def cross(self, kind: str, crossing: Crossing) -> None:
         pair = crossing.flow_pair
@@ -59,6 +60,11 @@ class Call(Joined[DialogSet]):
     def started_at(self) -> int:
         """When the first of it was seen (ns)."""
         return min(s.started_at for s in self.seen)
+
+    @property
+    def last_at(self) -> int:
+        """When the latest of it was seen (ns)."""
+        return max(s.last_at for s in self.seen)
 
     @property
     def spoken(self) -> bool:
@@ -140,6 +146,18 @@ class Call(Joined[DialogSet]):
             return self.seen[0] if len(self.seen) == 1 else None
         return self.sides[WAN if self.inbound else LAN]
 
+    @property
+    def wan_contact(self) -> str:
+        """The host of the Contact that the phone of this call showed to the provider; "" where
+        that is not known."""
+        s = self.sides[WAN]
+        if not self._wan_contact and s is not None and self.inbound is not None:
+            d = s.current
+            shown = (d.answer if d is not None else None) if self.inbound else s.request
+            if shown is not None:
+                self._wan_contact = reach(shown.payload)[2] or ""
+        return self._wan_contact
+
     def answer_misdelivered(self) -> bool:
         """The 2xx to a call of the phone reached the LAN, but not the port that the phone asked
         for (rport, RFC 3581)."""
@@ -214,7 +232,7 @@ class Call(Joined[DialogSet]):
         if not spoken:
             return self._unanswered(self.seen)
         if ended and self.is_plain:
-            return "completed"
+            return "unknown" if self._bye_on_one_side() else "completed"
         if (said or self.ack(now)) == "missing" or self.ack_ignored(now):
             near = self.near_callee
             d = near.current if near is not None else None
@@ -223,8 +241,16 @@ class Call(Joined[DialogSet]):
             waits = any(s.answered_at and now - s.answered_at < ACK_WAIT for s in self.seen)
             return "completed" if ended else "ongoing" if waits else "unknown"
         if ended:
-            return "completed"
+            return "unknown" if self._bye_on_one_side() else "completed"
         return "unknown" if self.partial else "ongoing"
+
+    def _bye_on_one_side(self) -> bool:
+        """The capture ends before it is known whether a BYE crossed: nobody answered it yet."""
+        lan, wan = self.dialog(LAN), self.dialog(WAN)
+        if lan is None or wan is None or bool(lan.bye_at) == bool(wan.bye_at):
+            return False
+        d = lan if lan.bye_at else wan
+        return not d.bye_status and not d.bye_unanswered and not d.ended_at
 
     def _unanswered(self, seen: list[DialogSet]) -> str:
         """The outcome of a call that has no 2xx and no ACK to one. The strongest word of any side
@@ -254,6 +280,7 @@ class Call(Joined[DialogSet]):
             d = s.current
             if d is None or not d.acked_at or d.answers != 1 or d.odd or s.late_invites:
                 return
+        self._wan_contact = self.wan_contact  # read while its bytes are here
         for s in self.sides:
             if s is not None and s.current is not None:
                 d = s.current

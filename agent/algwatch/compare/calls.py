@@ -180,9 +180,13 @@ class Calls:
                 self._unanswered.add(now, call)  # a BYE that may never be answered
         for call in (*self._linger.due(now), *self._unanswered.due(now),
                      *self._challenged.due(now)):  # fmt: skip
-            if self._is_live(call) and self._is_over(call, now):
-                self._forget(call)
-                moments.append((call, CLOSED))
+            if not self._is_live(call) or not self._is_over(call, now):
+                continue
+            if now - call.last_at <= self._settle.delay:
+                self._linger.add(now, call)  # it ended just now, and is not judged yet
+                continue
+            self._forget(call)
+            moments.append((call, CLOSED))
         if self._evicted:
             moments += [(call, CLOSED) for call in self._evicted]
             self._evicted = []

@@ -15,6 +15,7 @@ from algwatch.base.table import Table
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.flow_pair import FlowPair
+from algwatch.sip.helper_drops import dropped_for
 from algwatch.sip.message import Message, reach
 
 READ = (REGISTER, INVITE)
@@ -32,6 +33,7 @@ FOLLOWS_PHONE = "follows-phone"  # the provider sent to what the phone wrote, no
 WORKS_UNTOUCHED = "works-untouched"  # an incoming call with a private Contact lived, not rewritten
 DROPS_UNTOUCHED = "drops-untouched"  # such a call dropped
 WORKS_REWRITTEN = "works-rewritten"  # a call lived with something rewritten
+REACHED_REWRITTEN = "reached-rewritten"  # such an incoming call, so its ACK came to that Contact
 REWRITTEN = "rewritten"  # the router rewrote a message of this line
 
 
@@ -53,22 +55,22 @@ class Observation:
 
 class Line:
     """phone, remote: host texts. seen: observations by word. private_contact: the Contact that
-    the phone wrote last is unroutable; shown: that message as it left the router; wan_contact,
-    private_on_wan: the host of its Contact there, and whether that is unroutable. expires: seconds
-    granted by the registrar, 0 = not seen. messages: REGISTER and INVITE, with responses.
+    the phone wrote last is unroutable; shown: that message as it left the router. expires: seconds
+    granted by the registrar, 0 = not seen. passed: reasons to drop a message (sip/helper_drops.py)
+    for which a rewritten INVITE was not dropped. messages: REGISTER and INVITE, with responses.
     """
 
-    __slots__ = ("_rewritten", "expires", "messages", "phone", "private_contact",
-                 "private_on_wan", "remote", "seen", "shown", "wan_contact")  # fmt: skip
+    __slots__ = ("_rewritten", "expires", "messages", "passed", "phone", "private_contact",
+                 "remote", "seen", "shown")  # fmt: skip
 
     def __init__(self, phone: str, remote: str) -> None:
         self.phone = phone
         self.remote = remote
         self.seen: dict[str, Observation] = {}
-        self.wan_contact = ""
-        self.private_contact = self.private_on_wan = self._rewritten = False
+        self.private_contact = self._rewritten = False
         self.shown: Sighting | None = None
         self.messages = self.expires = 0
+        self.passed: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -151,11 +153,11 @@ class Lines:
             if method == OPTIONS:
                 self.of(pair).observe(KEEPALIVE, crossing.entered)
             elif method in IN_DIALOG and crossing.expected is None and _is_answered(call):
-                line = self.of(pair)
                 # Where the router itself has a private address (CGNAT, a provider's own network)
                 # the request may have gone to the Contact that the ALG wrote.
-                if line.private_on_wan and line.wan_contact != pair.wan_host:
-                    line.observe(NAT_HANDLED, crossing.entered)
+                contact = call.wan_contact if call is not None else ""
+                if contact and contact != pair.wan_host and address.is_unroutable(contact):
+                    self.of(pair).observe(NAT_HANDLED, crossing.entered)
 
     @staticmethod
     def _outbound(line: Line, crossing: Crossing, status: int) -> None:
@@ -163,6 +165,10 @@ class Lines:
         line._rewritten = crossing.rewritten
         if crossing.rewritten:
             line.observe(REWRITTEN, crossing.left)
+            if not status and crossing.entered.row[METHOD] == INVITE:
+                kind, _ = dropped_for(Message(crossing.entered.payload))
+                if kind:
+                    line.passed |= {kind}
         if not status and has_via:
             line.observe(RPORT_MISSING if rport is None else RPORT_ASKED, crossing.entered)
         if contact is not None and contact != "*":
@@ -172,8 +178,6 @@ class Lines:
         shown = reach(crossing.left.payload)[2] if crossing.rewritten else contact
         if shown is not None and (not status or status < 300):
             line.shown = crossing.left
-            line.wan_contact = shown
-            line.private_on_wan = address.is_unroutable(line.wan_contact)
 
     @staticmethod
     def _answered(line: Line, crossing: Crossing, method: int) -> None:

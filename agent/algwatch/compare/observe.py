@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from algwatch.base import address
 from algwatch.compare.call import Call
 from algwatch.compare.captured import Captured
 from algwatch.compare.line import (
     DROPS_UNTOUCHED,
+    REACHED_REWRITTEN,
     WORKS_REWRITTEN,
     WORKS_UNTOUCHED,
     Line,
@@ -34,7 +36,9 @@ def _observe(call: Call, summary: CallSummary, line: Line, now: int) -> None:
     if call.changed:
         if summary.outcome == "completed":
             line.observe(WORKS_REWRITTEN, None, now)
-    elif call.inbound and line.private_contact:
+            if call.inbound and summary.ack == "seen":
+                line.observe(REACHED_REWRITTEN, None, now)
+    elif call.inbound and address.is_unroutable(call.wan_contact):
         # In an outgoing call the phone itself sends ACK and BYE: it does not show where the
         # provider would have sent them.
         if summary.outcome == "completed" and summary.ack == "seen":

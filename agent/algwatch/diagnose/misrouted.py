@@ -147,7 +147,7 @@ def response_misrouted(name: str, method: str, answer: Sighting, request: Sighti
         )
         vias = Message(request.payload).vias
         wrote = Message(inside.payload).vias if inside is not None else vias
-        if vias and wrote and vias[0].all != wrote[0].all:
+        if vias and wrote and (vias[0].port or 5060) != (wrote[0].port or 5060):
             return Reading("router", cause.ALG, f"{what}, and the router had changed its Via")
         if vias and vias[0].rport is None:
             return Reading("phone", cause.NO_RPORT, f"{what} and did not ask for rport (RFC 3581)")

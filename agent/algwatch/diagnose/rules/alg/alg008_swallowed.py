@@ -28,7 +28,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from algwatch.base import address
 from algwatch.base.packet import WAN
 from algwatch.compare.call import Call
 from algwatch.compare.line import REWRITTEN
@@ -37,14 +36,13 @@ from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
+from algwatch.sip.helper_drops import dropped_for
 from algwatch.sip.message import Message
 
 RULE = Rule(
     "ALG008", "swallowed", "error", CALL, ("RFC 8866 5.2", "RFC 8866 5.7", "RFC 3261 20.14"),
     "The router's SIP helper swallowed a legal message.", two_sided=True,
 )  # fmt: skip
-
-LOWEST_PORT = 1024  # the helper opens none below (nf_conntrack_sip.c)
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
@@ -56,8 +54,9 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         return
     line = known.line_of(crossing.phone, crossing.remote)
     rewritten = line.seen.get(REWRITTEN) if line is not None else None
-    what = dropped_for(Message(crossing.lan.payload))
-    if line is None or rewritten is None or not what:
+    kind, what = dropped_for(Message(crossing.lan.payload))
+    # A helper that has let through the like has not dropped this one for it.
+    if line is None or rewritten is None or not kind or kind in line.passed:
         return
     proof = [evidence(crossing.lan, f"entered the router; {what}", "its copy on the WAN side")]
     if rewritten.first is not None:
@@ -68,19 +67,3 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         "SIP helper drops. It is at work on this line, whose other messages it rewrites.",
         proof, call.call_id, cause=cause.ALG, certain=True, call_id=call.call_id, line=line.name,
     )  # fmt: skip
-
-
-def dropped_for(message: Message) -> str:
-    """Why the Linux helper drops a message, a clause; "" where no reason is known."""
-    sdp = message.sdp
-    if not sdp.present:
-        return ""
-    if not message.content_length:
-        return "it has SDP and no Content-Length"
-    for name, host in (("o=", sdp.origin_address), *(("c=", host) for host in sdp.connections)):
-        if host and not address.is_literal(host):
-            return f"its {name} line has the host name {host}"
-    for media in sdp.media:
-        if 0 < media.port < LOWEST_PORT:
-            return f"its media port is {media.port}"
-    return ""

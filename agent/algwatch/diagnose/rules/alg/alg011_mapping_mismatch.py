@@ -34,6 +34,7 @@ from algwatch.compare import fingerprint as prints
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import rewrites
+from algwatch.compare.line import REACHED_REWRITTEN
 from algwatch.diagnose import alg, cause
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
@@ -69,6 +70,8 @@ def _forced(call: Call, known: Known) -> Finding | None:
         return None
     how = lost.lost_ack(call, known)
     hurt = how is not None and _WRONG_PORT.get(how.how) in call.misdelivered
+    # An ACK that fits no dialog would not have been taken on any port.
+    hurt = hurt and how is not None and not how.dialog.odd
     kind = _WRONG_PORT[how.how] if how is not None and hurt else next(iter(call.misdelivered))
     crossing = call.misdelivered[kind]
     lan, wan, port = crossing.lan, crossing.wan, _port(crossing.expected)
@@ -120,6 +123,9 @@ def _wrong(call: Call, crossing: Crossing, known: Known) -> Finding | None:
     how = lost.lost_ack(call, known)
     contact = any(r.header == "Contact" for r in wrong) and crossing.outbound
     hurt = how is not None and contact and how.how in (lost.NEVER_ON_WAN, lost.STOPPED_INBOUND)
+    line = known.line(call)
+    if line is not None and line.count(REACHED_REWRITTEN):
+        hurt = False  # what the router wrote was reached before: the loss is another one
     harm = "latent"
     if hurt and how is not None:
         harm = "observed" if how.dropped(known.now) else "latent"
