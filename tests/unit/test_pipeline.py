@@ -140,7 +140,7 @@ def test_a_file_without_packets_is_read_and_nothing_can_be_told_from_it(tmp_path
     path = tmp_path / "none.pcap"
     path.write_bytes(pcap([]))
     status, out, err = algwatch("analyze", "--json", path)
-    assert (status, err) == (3, "")
+    assert (status, err) == (3, f"algwatch: {path}: no packet is in it\n")
     assert json.loads(out)["verdict"]["state"] == "cannot-tell"
     assert json.loads(out)["capture"]["packets"] == 0
 
