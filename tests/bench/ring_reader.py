@@ -32,15 +32,17 @@ def ended() -> bool:
 def ring(interface: str, whole: bool) -> dict[str, float]:
     from algwatch.base.native.rows import Counts
     from algwatch.base.packet import LAN, Tap
+    from algwatch.capture.order import Order, Timeline
     from algwatch.capture.reassembly import Reassembler
-    from algwatch.capture.ring import LiveTap
-    from algwatch.daemon import tidy_by_the_clock
+    from algwatch.capture.ring import LAG, LiveTap
+    from algwatch.daemon import HELD, tidy_by_the_clock
     from algwatch.pipeline import Pipeline
 
     counts = Counts()
     tap = LiveTap(interface, 0, (5060,), KEY, counts, int(os.environ["RING_BYTES"]))
     pipeline = Pipeline([Tap(interface, LAN)], live=True) if whole else None
-    reassembler = Reassembler(0, (5060,), KEY)
+    timeline = Timeline(pipeline, 1) if pipeline is not None else None
+    order, reassembler = Order(1, HELD), Reassembler(0, (5060,), KEY)
     poller = select.poll()
     poller.register(tap.fileno(), select.POLLIN)
     if whole:
@@ -50,9 +52,12 @@ def ring(interface: str, whole: bool) -> dict[str, float]:
     while True:
         poller.poll(200)
         while (batch := tap.read()) is not None:
-            if pipeline is not None and batch.count:
-                reassembler.feed(batch)
-                pipeline.feed(batch)
+            if timeline is not None and batch.count:
+                for rows in order.feed(0, reassembler.feed(batch)):
+                    timeline.feed(rows)
+        if timeline is not None:
+            for rows in order.advance(0, time.time_ns() - LAG):
+                timeline.feed(rows)
         if last:
             break
         last = ended()

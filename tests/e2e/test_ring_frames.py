@@ -44,15 +44,13 @@ def frames(tap: LiveTap, seconds: float) -> tuple[list[bytes], list[bytes]]:
         if batch is None:
             time.sleep(0.002)
             continue
-        for found in (reassembler.feed(batch), batch):
-            for index in range(found.count if found else 0):
-                assert found is not None
-                row = layout.ROW.unpack_from(found.rows, index * layout.ROW.size)
-                ends = layout.ENDS.unpack_from(found.ends, index * layout.ENDS.size)
-                if row[13] in (layout.KIND_SIP, layout.KIND_CUT):
-                    messages.append(bytes(found.buffer[row[8] : row[8] + row[9]]))
-                if found is batch:
-                    caught.append(bytes(batch.buffer[ends[2] : ends[2] + ends[3]]))
+        # Before reassembly: afterwards a row no longer tells where its frame was.
+        for ends in layout.ENDS.iter_unpack(batch.ends):
+            caught.append(bytes(batch.buffer[ends[2] : ends[2] + ends[3]]))
+        whole = reassembler.feed(batch)
+        for row in layout.ROW.iter_unpack(whole.rows):
+            if row[13] in (layout.KIND_SIP, layout.KIND_CUT):
+                messages.append(bytes(whole.buffer[row[8] : row[8] + row[9]]))
     return caught, messages
 
 
