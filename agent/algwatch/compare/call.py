@@ -119,6 +119,8 @@ class Call(Joined[DialogSet]):
             d = s.current
             if d is None or not d.acked_at or d.answer_last > d.acked_at or s.timed_out:
                 return False
+            if len(s.dialogs) > 1:
+                return False  # forked: another phone may have answered, too
             if d.silent or d.odd or s.late_invites or (d.bye_status >= 300 or d.bye_unanswered):
                 return False
         return True

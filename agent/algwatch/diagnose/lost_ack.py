@@ -10,7 +10,7 @@ from __future__ import annotations
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import Sighting
 from algwatch.compare import ack
-from algwatch.compare.call import Call
+from algwatch.compare.call import REPEATS, Call
 from algwatch.diagnose.known import Known
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message
@@ -108,6 +108,33 @@ def _reading(call: Call, now: int) -> LostAck | None:
     if not _answered(got, s):
         return LostAck(s, d, ANSWER_STOPPED)
     return LostAck(s, d, _inbound(call, lan, wan) if inside else _outbound(call, lan, wan))
+
+
+def other_answers(call: Call, known: Known) -> list[LostAck]:
+    """The same of the 2xx of other phones that took this call, too (section 13.2.2.4): the caller
+    has to acknowledge each of them."""
+    s = call.near_callee
+    if s is None or len(s.dialogs) < 2:
+        return []
+    return [
+        LostAck(s, d, _other_answer(call, s, d, known)) for d in s.dialogs
+        if d is not s.current and d.answer is not None and not d.acked_at and d.answers > REPEATS
+    ]  # fmt: skip
+
+
+def _other_answer(call: Call, s: DialogSet, d: Dialog, known: Known) -> str:
+    inside = call.answered_inside
+    far = call.sides[WAN if inside else LAN]
+    if not call.two_sided or inside is None:
+        return ONE_SIDED
+    if far is None or not call.paired or known.lossy(call):
+        return UNSEEN
+    twin = next((other for other in far.dialogs if other.callee_tag == d.callee_tag), None)
+    if twin is None:
+        return UNSEEN if inside else ANSWER_STOPPED
+    if inside:
+        return STOPPED_INBOUND if twin.acked_at else NEVER_ON_WAN
+    return STOPPED_OUTBOUND if twin.acked_at else NOT_SENT
 
 
 def _answered(s: DialogSet, like: DialogSet) -> bool:

@@ -236,7 +236,7 @@ class Dialogs:
         if now is not None and now.answered_at:
             # Another phone took the same call (section 13.2.2.4).
             if now.invite is not None and now.invite.cseq == t.cseq:
-                self._forked(s, t, row)
+                self._forked(s, t, row, i, batch)
             return
         if d is None:
             s.current = d = s.add(Dialog(row[TO_TAG]))
@@ -244,13 +244,13 @@ class Dialogs:
         d.request = s.request
         self._accepted(s, d, t, row, i, batch, step)
 
-    @staticmethod
-    def _forked(s: DialogSet, t: Transaction, row: Row) -> None:
+    def _forked(self, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch) -> None:
         if len(s.dialogs) < MOST_DIALOGS:
             d = s.add(Dialog(row[TO_TAG]))
             d.invite = t
             d.answered_at = d.answer_last = row[AT]
             d.answers = 1
+            d.answer = batch.sighting(self.side, row, i)
 
     def _accepted(self, s: DialogSet, d: Dialog, t: Transaction, row: Row, i: int, batch: Batch,
                   step: Callable[[Step], None]) -> None:  # fmt: skip
@@ -279,7 +279,7 @@ class Dialogs:
         if d is now:
             self._repeated(s, d, row, i, batch, step)
         elif d is None:
-            self._forked(s, t, row)
+            self._forked(s, t, row, i, batch)
         else:
             d.answers += 1
             d.answer_last = row[AT]

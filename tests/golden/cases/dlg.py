@@ -512,3 +512,36 @@ def _() -> House:
         house.into(3.03 + after, ack, sport=5062, lan=False)
     call.dropped(3)
     return house
+
+
+# ---- forked: each phone that takes a call is acknowledged (RFC 3261 section 13.2.2.4) ----
+
+
+def _second_answer(acks: bool) -> House:
+    house = House()
+    call = Outgoing(house, "forked@phone")
+    call.invite(1)
+    call.ok(3)
+    call.ack(3.02)
+    for after in (0, *LADDER_2XX) if not acks else (0,):
+        other = answer(200, call.seen, to_tag="second", contact="<sip:302@203.0.113.5:5060>")
+        house.into(3.1 + after, other)
+        if acks:
+            made = call._request("ACK", 1, "sip:302@203.0.113.5", ";tag=second", branch="ack2")
+            house.out(3.12, made)
+    call.bye(60)
+    return house
+
+
+@case("dlg001-second-phone-never-acknowledged", [("DLG001", "phone", "observed")], ALG,
+      outcomes=["completed"])  # fmt: skip
+def _() -> House:
+    """Two phones of the far side take the call. The first is acknowledged and talks; the 2xx of
+    the second comes eleven times and is never acknowledged: that one hears nothing for 32 s."""
+    return _second_answer(acks=False)
+
+
+@case("dlg001-near-miss-second-phone-acknowledged", must_not=[*DLG, *ALG], outcomes=["completed"])
+def _() -> House:
+    """The same with an ACK to each."""
+    return _second_answer(acks=True)

@@ -14,6 +14,7 @@ from craft import (
     outgoing_call,
     register,
     request,
+    token,
 )
 
 from cases.case import ALG, DLG, case
@@ -71,6 +72,25 @@ def _() -> House:
     return house
 
 
+@case("txn001-cancelled-in-vain", [("TXN001", "router", "observed")], DLG,
+      advice={"shorter-refresh-on-phone": "recommended"},
+      outcomes=["cancelled", "completed"])  # fmt: skip
+def _() -> House:
+    """The provider's INVITE stops in the router, and its caller gives up after 10 s: the finding
+    says so, not 32 s."""
+    house = House()
+    register(house, 0)
+    call = Incoming(house, "given-up@provider")
+    for after in (0, *LADDER_INVITE[:4]):
+        call.invite(50 + after, lan=False)
+    cancel = call._in_dialog("CANCEL", 1, f"{call.src}:5060", ())
+    cancel = cancel.replace(b"cancel", b"inv").replace(b";tag=p-given-up-provider", b"")
+    for after in (0, *LADDER_INVITE[:2]):
+        house.into(60 + after, cancel, lan=False)
+    outgoing_call(house, 120, "later@phone")
+    return house
+
+
 # ---- TXN003 ----
 
 
@@ -102,6 +122,28 @@ def _() -> House:
     call = _dies(house)
     seen = house.out(10, call._request("BYE", 2, "sip:300@203.0.113.5", f";tag={call._tag}"))
     house.into(10.03, answer(500, seen))
+    return house
+
+
+@case("txn003-both-requests-of-the-far-end-stopped",
+      [("TXN001", "router", "observed"), ("TXN003", "router", "observed")], [*DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """A re-INVITE and then the BYE of the far end come to the router and no further: both
+    findings name one place."""
+    house = House()
+    register(house, 0)
+    call = _dies(house)
+    tags = {"caller": f"<sip:300@example.net>;tag={call._tag}",
+            "callee": f"<sip:100@example.net>;tag=p-{token(call.call_id)}"}  # fmt: skip
+    for method, at, ladder in (("INVITE", 900, LADDER_INVITE), ("BYE", 935, LADDER_REQUEST)):
+        made = request(
+            method, f"sip:100@{house.public}", via=f"{house.provider}:5060",
+            branch=f"z9hG4bK-far-{method}", call_id=call.call_id, cseq=1 + (method == "BYE"), **tags,
+        )  # fmt: skip
+        for after in (0, *ladder):
+            house.into(at + after, made, lan=False)
+    outgoing_call(house, 1000, "later@phone")
     return house
 
 

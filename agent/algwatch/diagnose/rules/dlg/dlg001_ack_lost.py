@@ -82,6 +82,8 @@ READINGS = {
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
+    for how in lost.other_answers(call, known):
+        yield _other_answer(call, how, known)
     how = lost.lost_ack(call, known)
     if how is None or how.dialog.answer is None:
         return
@@ -99,6 +101,20 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         f"{reading.what}{f'; {so}' if proved else ''}.",
         _proof(call, how, known.now), f"{call.call_id}/{d.invite.cseq if d.invite else 0}",
         cause=why, call_id=call.call_id, line=_line(call),
+    )  # fmt: skip
+
+
+def _other_answer(call: Call, how: lost.LostAck, known: Known) -> Finding:
+    d, s, reading = how.dialog, how.side, READINGS[how.how]
+    harm, so = _harm(how, known.now)
+    assert d.answer is not None
+    return RULE.finding(
+        reading.where, harm,
+        f"Another phone that took the call to {call.to if s.by_caller(d) else call.from_} sent its "
+        f"own 2xx, which {_words(how, harm == 'observed')}: {reading.what}; {so}.",
+        [evidence(d.answer, f"2xx sent {how.repeats + 1} times", "ACK within T1")],
+        f"{call.call_id}/{d.callee_tag:x}", cause=reading.cause, call_id=call.call_id,
+        line=_line(call),
     )  # fmt: skip
 
 

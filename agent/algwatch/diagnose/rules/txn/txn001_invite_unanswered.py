@@ -66,11 +66,17 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     line = known.line(call)
     yield RULE.finding(
         reading.where, "observed",
-        f"{_name(s, t)} to {call.to} was sent {sent} times and got no response in 32 s: "
+        f"{_name(s, t)} to {call.to} was sent {sent} times and got no response {_until(s, t)}: "
         f"{reading.what}.",
         [evidence(copy, f"sent {t.requests} times", "any response") for _, t, copy in silent],
         call.call_id, cause=reading.cause, call_id=call.call_id, line=line.name if line else "",
     )  # fmt: skip
+
+
+def _until(s: DialogSet, t: Transaction) -> str:
+    if s.cancelled_at > t.at and s.invite is t:
+        return f"until it was cancelled {(s.cancelled_at - t.at) / 1e9:.1f} s later"
+    return "in 32 s"
 
 
 def _name(s: DialogSet, t: Transaction) -> str:

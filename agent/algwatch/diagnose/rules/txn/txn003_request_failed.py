@@ -81,6 +81,10 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
     left = exchange.left
     if left is None:
+        if exchange.unpaired and not exchange.outbound and _had_mapping(exchange, known):
+            return Reading(
+                "router", cause.ROUTER, "it reached this router and was given to no phone"
+            )
         if not exchange.unpaired or exchange.line is None:
             # By another WAN than the ones that are watched it may well have left.
             return Reading("unknown", cause.UNKNOWN, "nobody answered it")
@@ -96,3 +100,9 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
     return misrouted.stale(left.request, known) or Reading(
         "network", cause.UNKNOWN, "it left the router, and nobody answered"
     )
+
+
+def _had_mapping(exchange: Exchange, known: Known) -> bool:
+    """A phone here has sent something from where this request of the WAN was sent to."""
+    request = exchange.request
+    return request is not None and known.mapping(request.destination, request.source) is not None
