@@ -138,8 +138,8 @@ def _() -> House:
             "callee": f"<sip:100@example.net>;tag=p-{token(call.call_id)}"}  # fmt: skip
     for method, at, ladder in (("INVITE", 900, LADDER_INVITE), ("BYE", 935, LADDER_REQUEST)):
         made = request(
-            method, f"sip:100@{house.public}", via=f"{house.provider}:5060",
-            branch=f"z9hG4bK-far-{method}", call_id=call.call_id, cseq=1 + (method == "BYE"), **tags,
+            method, f"sip:100@{house.public}", via=f"{house.provider}:5060", call_id=call.call_id,
+            branch=f"z9hG4bK-far-{method}", cseq=1 + (method == "BYE"), **tags,
         )  # fmt: skip
         for after in (0, *ladder):
             house.into(at + after, made, lan=False)
