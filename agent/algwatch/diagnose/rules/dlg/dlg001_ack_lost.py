@@ -82,8 +82,8 @@ READINGS = {
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
-    for how in lost.other_answers(call, known):
-        yield _other_answer(call, how, known)
+    for other in lost.other_answers(call, known):
+        yield _other_answer(call, other, known)
     how = lost.lost_ack(call, known)
     if how is None or how.dialog.answer is None:
         return
