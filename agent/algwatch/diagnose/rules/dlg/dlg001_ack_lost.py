@@ -164,9 +164,9 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
         return misrouted.ack_beyond(call)
     if how.how == lost.ANSWER_STOPPED and not call.answered_inside:
         return misrouted.answer_misrouted(call)
-    if how.how == lost.IGNORED and how.dialog.odd:
-        # The phone need not take such an ACK: its sender made it so (TXN008).
-        return Reading("provider", cause.PROVIDER, READINGS[lost.IGNORED].what)
+    if how.how in (lost.IGNORED, lost.WRONG_PORT) and how.dialog.odd:
+        # The phone need not take such an ACK on any port: its sender made it so (TXN008).
+        return Reading("provider", cause.PROVIDER, READINGS[how.how].what)
     lan = call.dialog(LAN)
     if how.how == lost.NOT_SENT and lan is not None:
         went = misrouted.answer_elsewhere(lan)
