@@ -311,6 +311,21 @@ def _() -> House:
 # ---- whose witness counts, and of which call ----
 
 
+@case("alg011-witness-comes-later",
+      [("ALG011", "router", "observed"), ("DLG001", "router", "observed")],
+      ["DLG002", "DLG004", "ALG014", "ALG015"], {"disable-sip-alg": "recommended"},
+      ["completed", "dropped"])  # fmt: skip
+def _() -> House:
+    """The call dies of a forced port first, so a trial is advised. Half a minute later the phone
+    beside it shows that the provider handles a private Contact: the same advice is told again,
+    surer and with its new reasons."""
+    house = House("linux")
+    register(house, 0)
+    _forced(answered(house), 3)
+    works_beside(house, 60)
+    return house
+
+
 def _beside_without_rport(house: House, call_id: str = "drop@provider") -> None:
     works_beside(house, 10)
     _forced(answered(house, call_id, at=21, rport=False), 23)
