@@ -124,7 +124,7 @@ class Pipeline:
             reports += self._told([(REGISTRATION, one) for one in news.registered])
             if self.live:
                 reports += self._comparison.registrations(news.registered)
-        return reports
+        return reports + self._recommender.refresh()
 
     def _moment(self, moment: Moment) -> list[Report]:
         call, what = moment

@@ -249,6 +249,17 @@ def test_what_waits_at_the_end_of_a_file_is_unknown_and_not_missing(side: str) -
                 and r.rule != "CAP005"]  # fmt: skip
 
 
+@pytest.mark.parametrize("idents", [True, False])
+def test_at_the_end_of_a_file_the_fallback_keys_are_tried_too(idents: bool) -> None:
+    house = House(idents=idents)
+    register(house, 0)  # teaches the mapping
+    house.out_alg = branch_changed
+    Outgoing(house, "one").invite(1)
+    seen: list[Crossing] = []
+    analyzed(*house.sorted(), watch=seen.append)
+    assert keys(seen) == [IDENTITY, IDENTITY, BY_IP_ID if idents else BY_ORDER]
+
+
 def test_a_flood_over_the_limit_is_called_neither_paired_nor_missing() -> None:
     pipeline = Pipeline([Tap("lan", LAN), Tap("wan", WAN)], live=True, strict=True)
     house = House()

@@ -246,6 +246,27 @@ def test_merged_files_tell_which_of_them_was_cut(tmp_path: Path) -> None:
     assert [problem.split(":")[0] for problem in both.problems] == [str(cut)]
 
 
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        (b"GMBU\1\2\1\0", "a capture of Microsoft Network Monitor"),
+        (b"RTSS\1\1\0\0", "a capture of Microsoft Network Monitor"),
+        (b"snoop\0\0\0", "a capture of snoop"),
+        # ERF has no magic number: its file begins with a time stamp, and a type of record.
+        (bytes.fromhex("000000005e0b613d02040040000000300000"), "not a capture file"),
+        (b"", "the file is empty"),
+        (b"\x1f\x8b\x08\0", "compressed with gzip"),
+    ],
+)
+def test_other_formats_are_refused_by_their_name(start: bytes, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "other.cap"
+    path.write_bytes(start and start.ljust(200, b"\0"))
+    with pytest.raises(CaptureError, match=said) as refused:
+        list(read(str(path), 0, PORTS, Counts()))
+    assert str(path) in str(refused.value)
+    assert ("editcap" in str(refused.value)) is said.startswith(("a capture", "not a"))
+
+
 def _index() -> list[tuple[str, int]]:
     try:
         with (CAPTURES / "INDEX.tsv").open() as file:

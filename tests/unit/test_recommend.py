@@ -7,21 +7,27 @@ import json
 from io import StringIO
 
 import pytest
+from algwatch.advise.actions import in_words
 from algwatch.advise.advice import Advice
 from algwatch.compare import line as words
 from algwatch.compare.counterfactual import without_alg
 from algwatch.compare.line import Line
+from algwatch.compare.summary import CallSummary
 from algwatch.report.render.json import write_json
 from algwatch.report.render.log_line import log_line
+from algwatch.report.render.verdict import Verdict
 from craft import (
     LADDER_2XX,
     House,
     Incoming,
+    Outgoing,
     analyzed,
+    answer,
     incoming_call,
     linux_in,
     linux_out,
     register,
+    request,
     untouched,
     works_beside,
 )
@@ -176,3 +182,96 @@ def test_two_phones_behind_two_providers_say_nothing_of_each_other() -> None:
     works_beside(House(provider="203.0.113.99"), 0.5)
     forced(house, at=20)
     assert advice(house)["disable-sip-alg"].state == "suspected"
+
+
+def unhandled(house: House, call_id: str, at: float, **how: object) -> None:
+    """A call that dies of its private Contact, with nothing rewritten."""
+    call = Incoming(house, call_id, **how)  # type: ignore[arg-type]
+    call.invite(at)
+    call.ok(at + 2)
+    call.dropped(at + 2)
+
+
+@pytest.mark.parametrize("rport", [True, False])
+def test_rport_is_advised_only_to_a_phone_that_does_not_ask_for_it(rport: bool) -> None:
+    house = House()
+    register(house, 0, rport=rport)
+    unhandled(house, "dead", 1, rport=rport)
+    _, reports = analyzed(*house.sorted())
+    said = {r.action: r for r in reports if isinstance(r, Advice)}["enable-rport-stun-outbound"]
+    verdict = Verdict()
+    for report in reports:
+        verdict.feed(report)
+    verdict.settle({"capture": {"sip_messages": 1}, "crossings": {"paired": 1}})
+    assert ("rport" in in_words(said)) is not rport
+    assert ("rport" in verdict.next) is not rport
+    assert any("asks for rport already" in why for why in said.against) is rport
+    assert "STUN or outbound" in in_words(said)
+
+
+def keep_alive(house: House, at: float) -> None:
+    """OPTIONS of the provider, and the phone's 200."""
+    asked = request(
+        "OPTIONS", f"sip:100@{house.public}", via=f"{house.provider}:5060",
+        branch=f"z9hG4bKping{at}", call_id=f"ping{at}", cseq=1,
+    )  # fmt: skip
+    house.out(at + 0.02, answer(200, house.into(at, asked), to_tag="p"))
+
+
+def test_a_new_kind_of_reason_is_told_at_once_and_that_it_was_seen_more_often_is_not() -> None:
+    house = House("linux")
+    register(house, 0, expires=3600)
+    forced(house)
+    call = Incoming(house, "long")
+    call.invite(60)
+    call.ok(62)
+    call.ack(62.05)
+    for at in (70, 80, 90):
+        keep_alive(house, at)
+    call.bye(200)
+    _, reports = analyzed(*house.sorted())
+    said = [r for r in reports if isinstance(r, Advice)]
+    assert [(r.action, r.state) for r in said] == [("disable-sip-alg", "suspected")] * 2
+    assert any("no keep-alive was seen" in why for why in said[0].against)
+    assert any("with keep-alives" in why for why in said[1].for_)
+    (long,) = [r for r in reports if isinstance(r, CallSummary) and r.call_id == "long"]
+    assert reports.index(said[1]) < reports.index(long)
+
+
+def test_every_kind_of_fault_that_calls_for_an_action_is_among_its_reasons() -> None:
+    house = House()
+    register(house, 0)
+    unhandled(house, "dead", 1)
+    for n, at in enumerate((60, 200)):
+        call = Outgoing(house, f"ghost{n}")
+        call.invite(at)
+        call.ok(at + 2)
+        call.ack(at + 2.02)
+        made = call._request("BYE", 2, "sip:300@203.0.113.5", f";tag={call._tag}")
+        house.into(at + 60.03, answer(481, house.out(at + 60, made)))
+    _, reports = analyzed(*house.sorted())
+    said = [r for r in reports if isinstance(r, Advice) and r.action == "provider-fix-contact"]
+    assert len(said) == 2
+    assert "refused with 481" in said[1].for_[0]
+    assert said[1].for_[1:] == said[0].for_
+
+
+def test_a_line_that_the_alg_hurts_is_not_told_to_keep_it_when_a_call_lives() -> None:
+    house = House("linux")
+    register(house, 0, rport=False)
+    forced(house, rport=False)
+    incoming_call(house, 60, "carried", rport=False)
+    _, reports = analyzed(*house.sorted())
+    said = [(r.action, r.state) for r in reports if isinstance(r, Advice)]
+    assert said == [("disable-sip-alg", "suspected")]
+
+
+def test_keeping_the_alg_is_withdrawn_before_a_trial_without_it_is_advised() -> None:
+    house = House("linux")
+    register(house, 0, rport=False)
+    incoming_call(house, 1, "carried", rport=False)
+    forced(house, at=60, rport=False)
+    _, reports = analyzed(*house.sorted())
+    said = [(r.action, r.state) for r in reports if isinstance(r, Advice)]
+    assert said == [("keep-sip-alg", "recommended"), ("keep-sip-alg", "none"),
+                    ("disable-sip-alg", "suspected")]  # fmt: skip

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from algwatch.advise.advice import Advice
 from algwatch.diagnose import cause
 
 DISABLE = "disable-sip-alg"
@@ -38,6 +39,8 @@ ACTIONS = {
 }
 """Every action, and the sentence that people read."""
 
+STUN_OR_OUTBOUND = "Turn on STUN or outbound on the phone"  # ENABLE_RPORT where rport is on
+
 # By cause, the actions that mend it, with how sure that is; "disable" and "keep" are decided
 # by more than their cause (advise/disable.py), and ask there.
 BY_CAUSE: dict[str, tuple[tuple[str, float], ...]] = {
@@ -63,3 +66,8 @@ NO_ACTION = {
     cause.ROUTER: "the router stopped a message and nothing shows why; the finding says where",
     cause.REFUSED: "the status code of the refusal says what is wanted",
 }
+
+
+def in_words(advice: Advice) -> str:
+    """What to do, a sentence without its full stop."""
+    return advice.title or ACTIONS.get(advice.action, advice.action)

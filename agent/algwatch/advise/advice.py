@@ -11,9 +11,11 @@ STATES = ("none", "suspected", "recommended", "applied", "verified", "rolled-bac
 class Advice(Report):
     """action: a word of advise/actions.py; state: a word of STATES; confidence 0 to 1; for_ and
     against: sentences; commands: lines to type on this router; subject: the line it is about
-    (phone and provider)."""
+    (phone and provider). title: what to do in words, where those of the action do not fit. kinds:
+    words for what speaks for and against it; a new one makes the same advice news."""
 
-    __slots__ = ("action", "against", "commands", "confidence", "for_", "state", "subject")
+    __slots__ = ("action", "against", "commands", "confidence", "for_", "kinds", "state", "subject",
+                 "title")  # fmt: skip
     kind = "advice"
 
     def __init__(
@@ -25,6 +27,8 @@ class Advice(Report):
         against: list[str],
         commands: list[str],
         subject: str = "",
+        title: str = "",
+        kinds: frozenset[str] = frozenset(),
     ) -> None:
         self.action = action
         self.state = state
@@ -33,6 +37,8 @@ class Advice(Report):
         self.against = against
         self.commands = commands
         self.subject = subject
+        self.title = title
+        self.kinds = kinds
 
 
 class InForce:

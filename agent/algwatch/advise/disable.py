@@ -25,6 +25,8 @@ TRY_IT = (
     "in each direction"
 )
 
+Reason = tuple[str, str]  # a word for what was seen, and the sentence
+
 
 class Harmed:
     """Which calls of which line the ALG has hurt. limit: lines."""
@@ -48,21 +50,29 @@ class Harmed:
         return finding.certain or max(times, default=0.0) - min(times, default=0.0) >= APART
 
 
-def disable(finding: Finding, line: Line, without: Counterfactual, proved: bool) -> Advice:
-    """The advice when the ALG has hurt a call of this line."""
-    for_ = [finding.summary, *speaks_for(line, without)]
+def disable(findings: list[Finding], line: Line, without: Counterfactual, proved: bool) -> Advice:
+    """The advice when the ALG has hurt calls of this line. findings: one a rule, the best first."""
+    for_ = [*((f.rule, f.summary) for f in findings), *speaks_for(line, without)]
     against = speaks_against(line, without)
+    commands: list[str] = []
     if without.answer == NO:
-        return Advice(DISABLE, "none", 0.0, for_, against, [], line.name)
-    if without.answer == YES and proved:
-        state, confidence = "recommended", 0.9 if finding.certain else 0.8
+        state, confidence = "none", 0.0
+    elif without.answer == YES and proved:
+        state, confidence = "recommended", 0.9 if findings[0].certain else 0.8
     else:
         state, confidence = "suspected", 0.5
         if without.answer != YES:
-            against.append(TRY_IT)
+            against.append(("trial", TRY_IT))
+    if state != "none":
+        commands = disable_on_openwrt(line.phone)
     return Advice(
-        DISABLE, state, confidence, for_, against, disable_on_openwrt(line.phone), line.name
-    )
+        DISABLE, state, confidence, sentences(for_), sentences(against), commands, line.name,
+        kinds=frozenset(kind for kind, _ in (*for_, *against)),
+    )  # fmt: skip
+
+
+def sentences(reasons: list[Reason]) -> list[str]:
+    return [sentence for _, sentence in reasons]
 
 
 def _calls(number: int) -> str:
@@ -73,55 +83,67 @@ def _whose(other: Line, line: Line) -> str:
     return "this phone" if other is line else f"{other.phone} with the same provider"
 
 
-def speaks_for(line: Line, without: Counterfactual) -> list[str]:
+def _kind(word: str, other: Line, line: Line) -> str:
+    """What this phone showed and what the phones beside it showed are two kinds of reasons."""
+    return word if other is line else f"{word}-beside"
+
+
+def speaks_for(line: Line, without: Counterfactual) -> list[Reason]:
     """Evidence that the line works without the ALG."""
-    said = []
+    said: list[Reason] = []
     for other, word in without.for_:
         count = other.count(word)
         if word == words.WORKS_UNTOUCHED:
-            said.append(
+            what = (
                 f"{_calls(count)} to {_whose(other, line)} completed with a private Contact and "
                 "nothing rewritten"
             )
         else:
-            said.append(
+            what = (
                 f"the provider sent in-dialog requests for {_whose(other, line)} to where its "
                 f"packets come from, not to its private Contact ({count} seen)"
             )
+        said.append((_kind(word, other, line), what))
     if line.count(words.RPORT_ASKED) and line.count(words.RPORT_ANSWERED):
-        said.append(
+        what = (
             "the phone asks for rport and the provider answers with it (RFC 3581): responses find "
             "the phone"
         )
+        said.append((words.RPORT_ANSWERED, what))
     if line.count(words.KEEPALIVE):
-        said.append("the phone or the provider keeps the mapping open with keep-alives")
+        what = "the phone or the provider keeps the mapping open with keep-alives"
+        said.append((words.KEEPALIVE, what))
     elif 0 < line.expires <= LONG_EXPIRES:
-        said.append(f"the registration is refreshed every {line.expires} s or sooner")
+        what = f"the registration is refreshed every {line.expires} s or sooner"
+        said.append(("refreshed", what))
     return said
 
 
-def speaks_against(line: Line, without: Counterfactual) -> list[str]:
-    """Evidence that turning the ALG off would break something."""
-    said = []
+def speaks_against(line: Line, without: Counterfactual) -> list[Reason]:
+    """Evidence that turning the ALG off would break something, as speaks_for."""
+    said: list[Reason] = []
     for other, word in without.against:
         count = other.count(word)
         if word == words.DROPS_UNTOUCHED:
-            said.append(f"{_calls(count)} to {_whose(other, line)} dropped with nothing rewritten")
+            what = f"{_calls(count)} to {_whose(other, line)} dropped with nothing rewritten"
         else:
-            said.append(
+            what = (
                 f"the provider sent responses for {_whose(other, line)} to what its Via says, not "
                 f"to where its packets come from ({count} seen)"
             )
+        said.append((_kind(word, other, line), what))
     if line.count(words.RPORT_MISSING):
-        said.append("the phone sends requests without rport")
+        said.append((words.RPORT_MISSING, "the phone sends requests without rport"))
     if line.private_contact and not without.for_:
-        said.append(
+        what = (
             "without the ALG the provider sees a private Contact, and it was not yet seen to "
             "handle one"
         )
+        said.append((words.PRIVATE_CONTACT, what))
     if not line.count(words.KEEPALIVE) and (line.expires == 0 or line.expires > LONG_EXPIRES):
-        said.append(
+        what = (
             "no keep-alive was seen: the mapping lives 3600 s with the helper and 180 s without, "
             "so incoming calls may stop ringing (set one of 30 s on the phone first)"
         )
+        said.append(("no-keep-alive", what))
     return said

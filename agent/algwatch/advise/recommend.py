@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from algwatch.advise import actions
 from algwatch.advise.advice import Advice
-from algwatch.advise.disable import Harmed, disable, speaks_for
+from algwatch.advise.disable import Harmed, disable, sentences, speaks_for
 from algwatch.base.table import Table
 from algwatch.compare.counterfactual import YES, without_alg
-from algwatch.compare.line import Line, Lines
+from algwatch.compare.line import RPORT_ASKED, RPORT_MISSING, Line, Lines
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 
@@ -21,9 +21,13 @@ class Recommender:
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
-        self._given: Table[tuple[str, str], tuple[str, float]] = Table(LIMIT)
+        # By action and line: state, confidence, and every kind of reason that was told.
+        self._given: Table[tuple[str, str], tuple[str, float, frozenset[str]]] = Table(LIMIT)
+        self._reasons: Table[tuple[str, str], dict[str, str]] = Table(LIMIT)  # a sentence a rule
         self._harmed = Harmed()
-        self._harm: Table[str, Finding] = Table(LIMIT)  # the latest, by line
+        # The latest of each rule by line: harm that the ALG did, and that it carries the line.
+        self._harm: Table[str, dict[str, Finding]] = Table(LIMIT)
+        self._carried: Table[str, Finding] = Table(LIMIT)
         # Lines that the ALG harms or carries, by provider and name.
         self._advised_lines: Table[str, dict[str, Line]] = Table(LIMIT)
 
@@ -33,66 +37,114 @@ class Recommender:
         for finding in findings:
             wanted = finding.hurts or finding.cause == cause.ALG_NEEDED
             if wanted and not finding.symptom:
-                advice += self._advised(finding)
-        return [a for a in advice if self._is_news(a)]
+                advice += [a for a in self._advised(finding) if self._is_news(a)]
+        return advice
 
     def reconsider(self, line: Line) -> list[Advice]:
         """More is known of this line: advice for it, and for the other phones here with the same
-        provider, is given again where its state has changed. Withdrawn advice has state "none"."""
-        given = []
-        for one in self._advised_lines.get(line.remote, {}).values():
-            finding = self._harm.get(one.name)
-            if finding is not None:
-                given.append(self._disable(finding, one))
-            if (actions.KEEP, one.name) in self._given:
-                without = without_alg(one, self._lines.beside(one))
-                if without.answer == YES:
-                    why = speaks_for(one, without)
-                    given.append(Advice(actions.KEEP, "none", 0.0, [], why, [], one.name))
-        return [a for a in given if self._is_news(a)]
+        provider, is given again where its state or the kinds of its reasons have changed.
+        Withdrawn advice has state "none"."""
+        lines = self._advised_lines.get(line.remote, {}).values()
+        return [a for one in lines for a in self._of_line(one) if self._is_news(a)]
+
+    def refresh(self) -> list[Advice]:
+        """The same for every line of which something was seen for the first time, while its calls
+        still go on."""
+        fresh = list(self._lines.fresh.values())
+        self._lines.fresh.clear()
+        return [advice for line in fresh for advice in self.reconsider(line)]
 
     def _advised(self, finding: Finding) -> list[Advice]:
         line = self._line(finding)
-        if line is not None and finding.cause in (cause.ALG, cause.ALG_NEEDED):
+        if finding.cause in (cause.ALG, cause.ALG_NEEDED):
+            if line is None or finding.where != "router":
+                return []
             mine = self._advised_lines.get(line.remote)
             if mine is None:
                 mine = {}
                 self._advised_lines.add(line.remote, mine)
             mine[line.name] = line
-        if finding.cause == cause.ALG:
-            if line is None or finding.where != "router":
-                return []
-            self._harm.add(line.name, finding)
-            self._harmed.add(finding)
-            return [self._disable(finding, line)]
-        return [
-            Advice(action, "recommended", confidence, [finding.summary], self._against(finding),
-                   [], finding.line)
-            for action, confidence in actions.BY_CAUSE.get(finding.cause, ())
-        ]  # fmt: skip
+            if finding.cause == cause.ALG_NEEDED:
+                self._carried.add(line.name, finding)
+            else:
+                self._hurt(finding, line)
+            return self._of_line(line)
+        return self._plain(finding, line)
 
-    def _disable(self, finding: Finding, line: Line) -> Advice:
+    def _hurt(self, finding: Finding, line: Line) -> None:
+        harm = self._harm.get(line.name)
+        if harm is None:
+            harm = {}
+            self._harm.add(line.name, harm)
+        harm.pop(finding.rule, None)
+        harm[finding.rule] = finding
+        self._harmed.add(finding)
+
+    def _of_line(self, line: Line) -> list[Advice]:
+        """Whether to turn the ALG off for it, or to keep it: never both."""
         without = without_alg(line, self._lines.beside(line))
-        return disable(finding, line, without, self._harmed.proved(finding))
+        given: list[Advice] = []
+        off: Advice | None = None
+        if harm := self._harm.get(line.name):
+            # The latest is told first, but one that the protocol proves goes before it.
+            latest = list(harm.values())[::-1]
+            best = sorted(latest, key=lambda f: not f.certain)
+            off = disable(best, line, without, self._harmed.proved(best[0]))
+            given.append(off)
+        carried = self._carried.get(line.name)
+        if carried is not None:
+            why: list[str] = []
+            if off is not None and off.state != "none":
+                why = off.for_[:1]
+            elif without.answer == YES:
+                why = sentences(speaks_for(line, without))
+            if why:
+                given.insert(0, Advice(actions.KEEP, "none", 0.0, [], why, [], line.name))
+            else:
+                given += self._plain(carried, line)
+        return given
+
+    def _plain(self, finding: Finding, line: Line | None) -> list[Advice]:
+        """Advice that follows from its cause alone, with what each rule has said for it."""
+        untouched = finding.cause == cause.NAT_UNHANDLED and bool(finding.line)
+        asks = _asks(line) and finding.cause != cause.NO_RPORT
+        given = []
+        for action, confidence in actions.BY_CAUSE.get(finding.cause, ()):
+            key = (action, finding.line)
+            for_ = {finding.rule: finding.summary, **(self._reasons.get(key) or {})}
+            for_[finding.rule] = finding.summary
+            self._reasons.add(key, for_)
+            title, against = "", {}
+            if untouched:
+                # A field that the router left unchanged is not caused by it.
+                against["untouched"] = "the router left this Contact as the phone wrote it"
+            if action == actions.ENABLE_RPORT and asks:
+                title = actions.STUN_OR_OUTBOUND
+                against[RPORT_ASKED] = "the phone asks for rport already, which was not enough"
+            given.append(Advice(
+                action, "recommended", confidence, list(for_.values()), list(against.values()),
+                [], finding.line, title, frozenset((*for_, *against)),
+            ))  # fmt: skip
+        return given
 
     def _line(self, finding: Finding) -> Line | None:
         return next((line for line in self._lines.all() if line.name == finding.line), None)
 
-    @staticmethod
-    def _against(finding: Finding) -> list[str]:
-        """A field that the router left unchanged is not caused by it."""
-        if finding.cause == cause.NAT_UNHANDLED and finding.line:
-            return ["the router left this Contact as the phone wrote it"]
-        return []
-
     def _is_news(self, advice: Advice) -> bool:
+        """Whether its state is another than the last one, it is surer, or a kind of reason has
+        come that was never told. That something was seen more often is no news."""
         key = (advice.action, advice.subject)
-        now = (advice.state, advice.confidence)
         before = self._given.get(key)
-        if advice.state == "none":
-            if before is None or before[0] == "none":
+        state, confidence, kinds = before if before is not None else ("none", 0.0, frozenset())
+        if advice.state == state:
+            more = advice.confidence > confidence or not advice.kinds <= kinds
+            if state == "none" or not more:
                 return False
-        elif before is not None and before[0] == now[0] and before[1] >= now[1]:
-            return False
-        self._given.add(key, now)
+        told = (advice.state, advice.confidence, kinds | advice.kinds)
+        self._given.add(key, told)
         return True
+
+
+def _asks(line: Line | None) -> bool:
+    """Whether the phone asks for rport in all that was read of it."""
+    return line is not None and bool(line.count(RPORT_ASKED)) and not line.count(RPORT_MISSING)

@@ -58,14 +58,16 @@ class Line:
     the phone wrote last is unroutable; shown: that message as it left the router. expires: seconds
     granted by the registrar, 0 = not seen. passed: reasons to drop a message (sip/helper_drops.py)
     for which a rewritten INVITE was not dropped. messages: REGISTER and INVITE, with responses.
+    fresh: where the line notes that something was seen of it for the first time.
     """
 
-    __slots__ = ("_rewritten", "expires", "messages", "passed", "phone", "private_contact",
-                 "remote", "seen", "shown")  # fmt: skip
+    __slots__ = ("_fresh", "_rewritten", "expires", "messages", "passed", "phone",
+                 "private_contact", "remote", "seen", "shown")  # fmt: skip
 
-    def __init__(self, phone: str, remote: str) -> None:
+    def __init__(self, phone: str, remote: str, fresh: dict[str, Line] | None = None) -> None:
         self.phone = phone
         self.remote = remote
+        self._fresh = fresh
         self.seen: dict[str, Observation] = {}
         self.private_contact = self._rewritten = False
         self.shown: Sighting | None = None
@@ -82,9 +84,15 @@ class Line:
         known = self.seen.get(word)
         if known is None:
             self.seen[word] = Observation(sighting, at)
+            self.note()
         else:
             known.count += 1
             known.last_at = at
+
+    def note(self) -> None:
+        """What is known of it has changed in kind."""
+        if self._fresh is not None:
+            self._fresh[self.name] = self
 
     def count(self, word: str) -> int:
         known = self.seen.get(word)
@@ -92,10 +100,12 @@ class Line:
 
 
 class Lines:
-    """limit: lines that are remembered."""
+    """limit: lines that are remembered. fresh: those of which something was seen for the first
+    time, by name, until whoever gives advice has looked."""
 
     def __init__(self, limit: int) -> None:
         self._table: Table[bytes, Line] = Table(limit)
+        self.fresh: dict[str, Line] = {}
 
     @property
     def evicted(self) -> int:
@@ -107,7 +117,7 @@ class Lines:
     def of(self, pair: FlowPair) -> Line:
         line = self._table.get(pair.line)
         if line is None:
-            line = Line(pair.phone, pair.far)
+            line = Line(pair.phone, pair.far, self.fresh)
             self._table.add(pair.line, line)
         return line
 
@@ -188,4 +198,6 @@ class Lines:
             answer = Message(crossing.entered.payload)
             text = next((c.expires for c in answer.contacts if c.expires), "") or answer.expires
             if text.isascii() and text.isdigit():
+                if not line.expires:
+                    line.note()
                 line.expires = int(text[:9])

@@ -4,6 +4,7 @@ only answers to packets that went out. Both taps show which end is at fault."""
 
 from __future__ import annotations
 
+from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import AT, Ends, Sighting
 from algwatch.compare.call import Call
@@ -166,6 +167,31 @@ def answer_elsewhere(lan: Dialog) -> Ends | None:
         return None
     went = lan.answer.ends
     return went if went.dst != lan.request.ends.src else None
+
+
+def unreachable_route(near: Dialog, far: Dialog | None) -> Reading | None:
+    """For an ACK that nobody sent: whether the Record-Route of the 2xx makes its first hop an
+    address that the caller cannot reach. near, far: the dialog at the caller, and where both sides
+    were captured the one on the other side."""
+    if near.answer is None:
+        return None
+    host, ends = _first_hop(near.answer), near.answer.ends
+    # A 2xx from the Internet to a private address: the caller is behind the NAT, its proxies not.
+    if not host or address.is_unroutable(ends.src) or not address.is_unroutable(ends.dst):
+        return None
+    what = f"its Record-Route sends the ACK to {host}, which {ends.dst} cannot reach"
+    if far is None or far.answer is None:
+        return Reading("unknown", cause.UNKNOWN, what)
+    if _first_hop(far.answer) != host:
+        return Reading("router", cause.ALG, f"{what}, and the router had changed it")
+    return Reading("provider", cause.PROVIDER, what)
+
+
+def _first_hop(answer: Sighting) -> str:
+    """The unroutable host to which a 2xx sends the requests of its caller first (RFC 3261 section
+    12.1.2); "" where that is another one, or its Contact."""
+    routes = Message(answer.payload).record_routes
+    return routes[-1].host if routes and address.is_unroutable(routes[-1].host) else ""
 
 
 def stale(request: Sighting | None, known: Known) -> Reading | None:

@@ -12,11 +12,13 @@ from craft import (
     House,
     Incoming,
     Outgoing,
+    answer,
     incoming_call,
     linux_in,
     linux_out,
     outgoing_call,
     register,
+    request,
     sdp,
     sized,
     works_beside,
@@ -306,6 +308,126 @@ def _() -> House:
     return house
 
 
+# ---- whose witness counts, and of which call ----
+
+
+@case("alg011-witness-comes-later",
+      [("ALG011", "router", "observed"), ("DLG001", "router", "observed")],
+      ["DLG002", "DLG004", "ALG014", "ALG015"], {"disable-sip-alg": "recommended"},
+      ["completed", "dropped"])  # fmt: skip
+def _() -> House:
+    """The call dies of a forced port first, so a trial is advised. Half a minute later the phone
+    beside it shows that the provider handles a private Contact: the same advice is told again,
+    surer and with its new reasons."""
+    house = House("linux")
+    register(house, 0)
+    _forced(answered(house), 3)
+    works_beside(house, 60)
+    return house
+
+
+def _beside_without_rport(house: House, call_id: str = "drop@provider") -> None:
+    works_beside(house, 10)
+    _forced(answered(house, call_id, at=21, rport=False), 23)
+
+
+@case("alg011-other-phone-asks-rport",
+      [("ALG011", "router", "observed"), ("DLG001", "router", "observed")],
+      ["DLG002", "DLG004", "ALG014", "ALG015"], {"disable-sip-alg": "suspected"},
+      ["completed", "dropped"])  # fmt: skip
+def _() -> House:
+    """The phone does not ask for rport, and the NAT gave it another port. That a phone beside it,
+    which asks for rport, works with nothing rewritten is no witness for this one: without the ALG
+    its responses would go to the port in its Via, where no mapping is."""
+    house = House("linux", wan_port=40123)
+    register(house, 0, rport=False)
+    _beside_without_rport(house)
+    return house
+
+
+@case("alg011-needed-and-harmful",
+      [("ALG011", "router", "observed"), ("DLG001", "router", "observed"),
+       ("ALG015", "router", "none")],
+      ["DLG002", "DLG004", "ALG014"], {"disable-sip-alg": "suspected"},
+      ["completed", "completed", "dropped"])  # fmt: skip
+def _() -> House:
+    """The same after a call of this phone that lived because of the rewriting. The ALG carries one
+    call and kills another: a trial tells, and nobody is told to keep the ALG beside it."""
+    house = House("linux", wan_port=40123)
+    register(house, 0, rport=False)
+    incoming_call(house, 1, "carried@provider", rport=False)
+    _beside_without_rport(house)
+    return house
+
+
+@case("alg011-other-contact-meanwhile",
+      [("ALG011", "router", "observed"), ("DLG001", "router", "observed")],
+      ["DLG002", "DLG004", "ALG015"], {"disable-sip-alg": "suspected"},
+      ["dropped", "completed"])  # fmt: skip
+def _() -> House:
+    """During a call with a rewritten Contact the phone registers with one of another port, which
+    the ALG leaves private. The BYE goes to the Contact that this call showed: nothing shows that
+    the provider handles a private one."""
+    house = House("linux")
+    register(house, 0)
+    call = answered(house, "meanwhile@provider")
+    call.ack(3.05)
+    asked = request(
+        "REGISTER", "sip:example.net", via=f"{house.phone}:5060", branch="z9hG4bKreg2",
+        call_id=f"reg2@{house.phone}", cseq=2, caller="<sip:100@example.net>;tag=r1",
+        contact=f"<sip:100@{house.phone}:5070>", more=["Expires: 120"],
+    )  # fmt: skip
+    seen = house.out(10, asked)
+    house.into(10.03, answer(200, seen, to_tag="reg", received=house.wan_ip, rport=5060,
+                             contact=f"<sip:100@{house.phone}:5070>;expires=120"))  # fmt: skip
+    call.bye(20)
+    register(house, 30, n=3)
+    _forced(answered(house, at=31), 33)
+    return house
+
+
+@case("alg011-public-contact-before",
+      [("ALG011", "router", "observed"), ("DLG001", "router", "observed")],
+      ["DLG002", "DLG004", "ALG014", "ALG015"], {"disable-sip-alg": "suspected"},
+      ["dropped", "completed"])  # fmt: skip
+def _() -> House:
+    """A call with a public Contact (STUN) lived with nothing rewritten, and the phone registered
+    with its private one only afterwards: no call with a private Contact was seen to work."""
+    house = House()
+    call = Incoming(house, "public@provider", contact=f"<sip:100@{house.public}>",
+                    body=sdp(house.wan_ip))  # fmt: skip
+    call.invite(1)
+    call.ok(3)
+    call.ack(3.05)
+    register(house, 10)
+    call.bye(20)
+    house.out_alg = linux_out(*_four(house))
+    house.in_alg = linux_in(*_four(house))
+    register(house, 70, n=2)
+    _forced(answered(house, at=81), 83)
+    return house
+
+
+@case("alg011-contact-port-reached-before",
+      [("ALG011", "router", "latent"), ("DLG001", "network", "observed")],
+      ["DLG002", "DLG004", "ALG014", "ALG015"], {},
+      ["completed", "dropped", "dropped", "completed"])  # fmt: skip
+def _() -> House:
+    """The mapping is port 40123, the ALG writes :5060 into the Contact, and a call whose ACK came
+    there was delivered. Two later calls lose their ACK before it comes to the WAN side: the wrong
+    port is not why. ALG001's own wrong Contact is told, and harmed nobody."""
+    house = House("linux", wan_port=40123)
+    _contact_port_kept(house)
+    works_beside(house, 0)
+    register(house, 5)
+    call = answered(house, "reached@provider", 10)
+    call.ack(12.05, wan_port=house.port)
+    call.phone_bye(18)
+    for call_id, at in (("lost-one@provider", 30), ("lost-two@provider", 130)):
+        answered(house, call_id, at).dropped(at + 2)
+    return house
+
+
 # ---- ALG014, ALG015 ----
 
 
@@ -411,3 +533,14 @@ def _() -> House:
 def _() -> House:
     """The helper is at work, and nothing in the INVITE is known to make it drop a message."""
     return _swallowed(sdp("192.168.1.10"))
+
+
+@case("alg008-near-miss-like-let-through", [("TXN001", "router", "observed")], ["ALG008", *DLG],
+      outcomes=["completed", "unanswered", "completed"])  # fmt: skip
+def _() -> House:
+    """The helper has let an INVITE with the same body through and rewritten it: whatever stopped
+    the later one, it is not the host name in its o= line."""
+    body = NAMED + b"m=audio 16384 RTP/AVP 8\r\n"
+    house = _swallowed(body)
+    outgoing_call(house, 10, "again@phone", body=body)
+    return house

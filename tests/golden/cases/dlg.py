@@ -545,3 +545,54 @@ def _() -> House:
 def _() -> House:
     """The same with an ACK to each."""
     return _second_answer(acks=True)
+
+
+# ---- a route set that the caller cannot reach ----
+
+
+def _recorded_route(proxy: str, acknowledged: bool = False) -> House:
+    """A call of the phone whose 2xx names that proxy in its Record-Route."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "routed@phone")
+    call.invite(1)
+    route = f"Record-Route: <sip:{proxy}:5060;lr>\r\nMax-Forwards"
+    call.seen = call.seen.replace(b"Max-Forwards", route.encode())
+    for after in (0,) if acknowledged else (0, *LADDER_2XX):
+        call.ok(3 + after)
+    if acknowledged:
+        made = call._request("ACK", 1, call.far_contact.strip("<>"), f";tag={call._tag}")
+        hop = f"Route: <sip:{proxy}:5060;lr>\r\nMax-Forwards"
+        house.out(3.02, made.replace(b"Max-Forwards", hop.encode()))
+    call.far_bye(35)
+    return house
+
+
+@case("dlg001-unreachable-route", [("DLG001", "provider", "observed")],
+      ["DLG002", "DLG004", *ALG], outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The 2xx comes with a Record-Route of a link-local address, so the phone has nowhere to send
+    its ACK. That it never sent one is not its fault."""
+    return _recorded_route("169.254.151.86")
+
+
+@case("dlg001-unreachable-route-on-one-side", [("DLG001", "unknown", "observed")],
+      ["DLG002", "DLG004", *ALG], outcomes=["dropped"], one_file="lan")  # fmt: skip
+def _() -> House:
+    """The same, captured in the LAN only: the Record-Route is named, and nobody is blamed."""
+    return _recorded_route("169.254.151.86")
+
+
+@case("dlg001-near-miss-reachable-route", [("DLG001", "phone", "observed")],
+      ["DLG002", "DLG004", *ALG], outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The Record-Route names the provider's proxy, which the phone can reach, and the phone never
+    sends an ACK."""
+    return _recorded_route("203.0.113.5")
+
+
+@case("dlg001-near-miss-private-route-and-acknowledged", must_not=[*DLG, *ALG])
+def _() -> House:
+    """The Record-Route is of a private address, and the phone sends its ACK to its outbound proxy
+    all the same, with that Route: nothing is lost."""
+    return _recorded_route("10.20.30.40", acknowledged=True)

@@ -5,6 +5,7 @@ and whether they belong together (CAP008 to CAP010)."""
 from __future__ import annotations
 
 from craft import (
+    LADDER_2XX,
     LADDER_INVITE,
     NS,
     House,
@@ -19,7 +20,7 @@ from craft import (
     request,
 )
 
-from cases.case import ALG, DLG, case
+from cases.case import ALG, DLG, answered, case
 
 SHAPED = ("ALG014", "router", "none")  # what the Linux helper does to two healthy calls
 CLOCKS = ("CAP008", "unknown", "none")
@@ -123,6 +124,22 @@ def _() -> House:
     house.wan = [(at + (5 * NS if i >= len(house.wan) // 2 else 0), data)
                  for i, (at, data) in enumerate(sorted(house.wan))]  # fmt: skip
     return house
+
+
+@case("cap008-too-few-pairs",
+      [CLOCKS, ("CAP001", "unknown", "none"), ("DLG001", "unknown", "observed")],
+      ["DLG002", "DLG004", "TXN001", *ALG], outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """Clocks half a minute apart, IP ID 0, and one message that is on both sides: too little to
+    measure the difference by. The call is dead, and nobody is blamed for it."""
+    house = House("linux", idents=False)
+    register(house, 0)
+    call = answered(house)
+    for after in (0, *LADDER_2XX):
+        call.ack(3.03 + after, via_port=5080, lan_port=5080)
+    call.dropped(3)
+    house.wan = sorted(house.wan)[:1]
+    return _behind(house, 30)
 
 
 @case("cap008-near-miss-first-copies-lost", [("TXN001", "network", "observed")],

@@ -12,6 +12,7 @@ from craft import (
     incoming_call,
     register,
     request,
+    works_beside,
 )
 
 from cases.case import ALG, DLG, case
@@ -68,6 +69,28 @@ def _() -> House:
     call = Incoming(other, "later@provider")
     call.invite(40)
     other.out(40.1, answer(486, call.delivered, to_tag="busy"))
+    house.lan += other.lan
+    house.wan += other.wan
+    return house
+
+
+@case("reg001-via-host-changed",
+      [("REG001", "phone", "observed"), ("ALG002", "router", "latent")], DLG,
+      {"enable-rport-stun-outbound": "recommended"})  # fmt: skip
+def _() -> House:
+    """The phone names port 5070 in its Via, sends from 5060 and does not ask for rport. The router
+    writes its own address there and leaves the port: the response goes to 5070 as the phone had
+    it, so the rewriting is not why it is lost."""
+    house = House()
+    house.out_alg = lambda message: message.replace(b"Via: SIP/2.0/UDP 192.168.1.10:",
+                                                    b"Via: SIP/2.0/UDP 198.51.100.2:")  # fmt: skip
+    works_beside(house, 0)
+    made = _register(house, 20, rport=False).replace(b":5060;branch", b":5070;branch")
+    for after in (0, *LADDER_REQUEST):
+        seen = house.out(20 + after, made)
+        house.into(20.03 + after, answer(200, seen, to_tag="a"), lan=False, wan_port=5070)
+    other = House(phone="192.168.1.77", wan=house.wan_ip, wan_port=40077)
+    register(other, 60, n=78)
     house.lan += other.lan
     house.wan += other.wan
     return house

@@ -11,13 +11,15 @@ from craft import (
     Incoming,
     Outgoing,
     answer,
+    incoming_call,
     outgoing_call,
     register,
     request,
     token,
+    works_beside,
 )
 
-from cases.case import ALG, DLG, case
+from cases.case import ALG, DLG, answered, case
 
 
 def _unanswered(house: House, **how: object) -> House:
@@ -134,12 +136,12 @@ def _() -> House:
     house = House()
     register(house, 0)
     call = _dies(house)
-    tags = {"caller": f"<sip:300@example.net>;tag={call._tag}",
-            "callee": f"<sip:100@example.net>;tag=p-{token(call.call_id)}"}  # fmt: skip
+    far, near = (f"<sip:{who}@example.net>;tag=" for who in (300, 100))
     for method, at, ladder in (("INVITE", 900, LADDER_INVITE), ("BYE", 935, LADDER_REQUEST)):
         made = request(
             method, f"sip:100@{house.public}", via=f"{house.provider}:5060", call_id=call.call_id,
-            branch=f"z9hG4bK-far-{method}", cseq=1 + (method == "BYE"), **tags,
+            branch=f"z9hG4bK-far-{method}", cseq=1 + (method == "BYE"),
+            caller=far + call._tag, callee=f"{near}p-{token(call.call_id)}",
         )  # fmt: skip
         for after in (0, *ladder):
             house.into(at + after, made, lan=False)
@@ -216,6 +218,27 @@ def _() -> House:
     return house
 
 
+@case("txn008-to-tag-and-wrong-port",
+      [("TXN008", "provider", "observed"), ("DLG001", "provider", "observed"),
+       ("ALG011", "router", "latent")],
+      ["DLG002", "DLG004"], {"provider-fix": "recommended"},
+      ["completed", "completed", "dropped"])  # fmt: skip
+def _() -> House:
+    """Every ACK has the To tag of no dialog, and the kernel's ALG sends it to the port in its Via,
+    where no phone is. On its own port the phone would not have taken it either: the wrong port is
+    told, and the call is not laid to it."""
+    house = House("linux")
+    works_beside(house, 0)
+    register(house, 20)
+    incoming_call(house, 21, "good@provider")
+    call = answered(house, "guess@provider", 40)
+    ack = call._in_dialog("ACK", 1, f"{call.src}:5080", ()).replace(b"p-guess", b"q-guess")
+    for after in (0, *LADDER_2XX):
+        house.into(42.03 + after, ack, lan_port=5080)
+    call.dropped(42)
+    return house
+
+
 @case("txn008-near-miss-refused", must_not=["TXN008", *DLG, *ALG], outcomes=["rejected"])
 def _() -> House:
     """The ACK to a 486 has the branch of the INVITE, as it has to (RFC 3261 section 17.1.1.3)."""
@@ -255,7 +278,7 @@ def _() -> House:
 # ---- a challenge ----
 
 
-def _challenged(house: House, status: int, answered: bool) -> House:
+def _challenged(house: House, status: int, taken: bool) -> House:
     """An INVITE that is challenged, and the one with credentials."""
     call = Outgoing(house, "secret@phone")
     call.invite(1)
@@ -264,9 +287,9 @@ def _challenged(house: House, status: int, answered: bool) -> House:
     call.invited = call._request(
         "INVITE", 2, "sip:300@example.net", "", call.contact, call.body, branch="again"
     )
-    for after in (0,) if answered else (0, *LADDER_INVITE):
+    for after in (0,) if taken else (0, *LADDER_INVITE):
         call.invite(1.1 + after)
-    if answered:
+    if taken:
         call.ok(3)
         house.out(3.02, call._request("ACK", 2, "sip:300@203.0.113.5:5060", f";tag={call._tag}"))
         house.into(20.03, answer(200, house.out(20, call._request(
@@ -281,14 +304,14 @@ def _challenged(house: House, status: int, answered: bool) -> House:
 def _() -> House:
     """The INVITE is challenged with 407; the one with credentials leaves the router seven times,
     and nobody answers. It is one call, and it is told."""
-    return _challenged(House(), 407, answered=False)
+    return _challenged(House(), 407, taken=False)
 
 
 @case("txn001-near-miss-challenged", must_not=["TXN001", "CAP005", *DLG, *ALG],
       outcomes=["completed", "completed"])  # fmt: skip
 def _() -> House:
     """The INVITE is challenged with 401, the one with credentials is answered: one call, no two."""
-    return _challenged(House(), 401, answered=True)
+    return _challenged(House(), 401, taken=True)
 
 
 # ---- an address that the router no longer has ----
@@ -399,3 +422,29 @@ def _() -> House:
 def _() -> House:
     """A BYE from a host that nobody knows, in a dialog that nobody knows: unsolicited."""
     return _from_elsewhere(House(), "BYE", known=False)
+
+
+def _far_bye_on_wan(house: House, at: float) -> House:
+    """A call, and the far side's BYE from `at` on, which comes to the WAN side only."""
+    register(house, 0)
+    call = Outgoing(house, "left@phone")
+    call.invite(1)
+    call.ok(3)
+    call.ack(3.02)
+    made = request(
+        "BYE", f"sip:100@{house.public}", via=f"{house.provider}:5060", branch="z9hG4bKfar-bye",
+        call_id=call.call_id, cseq=1, caller=f"<sip:300@example.net>;tag={call._tag}",
+        callee="<sip:100@example.net>;tag=p-left-phone",
+    )  # fmt: skip
+    for after in (0, *LADDER_REQUEST):
+        house.into(at + after, made, lan=False)
+    return house
+
+
+@case("txn003-near-miss-bye-at-the-end", [("CAP005", "unknown", "none")], ["TXN003", *DLG, *ALG],
+      outcomes=["unknown"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The far side's BYE comes to the WAN side eleven times, the LAN never shows it, and the
+    capture ends with the last of them: nobody knows whether the call ended, so it gets no
+    all-clear."""
+    return _far_bye_on_wan(House(), 15)

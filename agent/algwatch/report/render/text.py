@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from textwrap import wrap
 from typing import IO
 
-from algwatch.advise.actions import ACTIONS
+from algwatch.advise.actions import in_words
 from algwatch.base.report import Report
 from algwatch.report.render import status
 from algwatch.report.render.collected import Collected
@@ -134,7 +134,7 @@ class Page:
             return
         self.heading("What to do")
         for advice in self.collected.advice:
-            action = ACTIONS.get(advice.action, advice.action)
+            action = in_words(advice)
             state = SURE.get(advice.state, advice.state)
             self.paragraph(f"{action} ({state}, {advice.confidence:.0%} sure)", style="bold")
             if advice.subject:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from algwatch.advise.actions import ACTIONS, KEEP
+from algwatch.advise.actions import KEEP, in_words
 from algwatch.advise.advice import Advice, InForce
 from algwatch.base.report import Report, by_kind
 from algwatch.base.table import Table
@@ -190,7 +190,7 @@ class Verdict:
         first = given[0]
         trial = ", as a trial" if first.state == "suspected" else ""
         lines = " (algwatch prints the lines to type)" if first.commands else ""
-        return f"{ACTIONS.get(first.action, first.action)}{trial}{lines}."
+        return f"{in_words(first)}{trial}{lines}."
 
     def _hurting(self) -> list[Reason]:
         """Causes, then symptoms without one, then what died without a finding."""

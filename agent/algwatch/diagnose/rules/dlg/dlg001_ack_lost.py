@@ -6,7 +6,9 @@ What it sees
     taps tell where it was lost: it never reached the WAN side, it arrived there and not in the
     LAN, it left for a port where nobody is, it left the phone and not the router, or it left the
     router and the 2xx still comes. An ACK that stopped here is not put on the router if it was
-    sent to a port that is not the phone's, or came from a host that no phone has sent anything to.
+    sent to a port that is not the phone's, or came from a host that no phone has sent anything to;
+    one that was never sent is not put on the phone if the 2xx has a Record-Route that it cannot
+    reach.
 
 Why it breaks calls
     The callee must hear an ACK. Without one it repeats its 2xx for 64*T1 = 32 s and then ends the
@@ -180,11 +182,15 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
         return misrouted.ack_beyond(call)
     if how.how == lost.ANSWER_STOPPED and not call.answered_inside:
         return misrouted.answer_misrouted(call)
-    if how.how == lost.IGNORED and how.dialog.odd:
-        # The phone need not take such an ACK: its sender made it so (TXN008).
-        return Reading("provider", cause.PROVIDER, READINGS[lost.IGNORED].what)
+    if how.how in (lost.IGNORED, lost.WRONG_PORT) and how.dialog.odd:
+        # The phone need not take such an ACK on any port: its sender made it so (TXN008).
+        return Reading("provider", cause.PROVIDER, READINGS[how.how].what)
+    if how.how == lost.ONE_SIDED:
+        return misrouted.unreachable_route(how.dialog, None)
     lan = call.dialog(LAN)
     if how.how == lost.NOT_SENT and lan is not None:
+        if (routed := misrouted.unreachable_route(lan, how.dialog)) is not None:
+            return routed
         went = misrouted.answer_elsewhere(lan)
         if went is not None:
             reading = misrouted.answer_misrouted(call) or Reading(
