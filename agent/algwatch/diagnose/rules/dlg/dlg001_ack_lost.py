@@ -2,10 +2,10 @@
 """DLG001: a 2xx to INVITE is never acknowledged.
 
 What it sees
-    The 2xx, its retransmissions at T1, 2*T1, ... T2, and no ACK that reaches the callee. The two
-    taps tell where it was lost: it never reached the WAN side, it arrived there and not in the
-    LAN, it left for a port where nobody is, it left the phone and not the router, or it left the
-    router and the 2xx still comes. An ACK that stopped here is not put on the router if it was
+    The 2xx, its retransmissions at T1, 2*T1 and so on to T2, and no ACK that reaches the callee.
+    The two taps tell where it was lost: it never reached the WAN side, it arrived there and not in
+    the LAN, it left for a port where nobody is, it left the phone and not the router, or it left
+    the router and the 2xx still comes. An ACK that stopped here is not put on the router if it was
     sent to a port that is not the phone's, or came from a host that no phone has sent anything to.
 
 Why it breaks calls

@@ -2,7 +2,7 @@
 """TXN001: an INVITE got no response at all until Timer B.
 
 What it sees
-    An INVITE, its retransmissions at T1, 2*T1, 4*T1 ..., and no response for 64*T1 = 32 s.
+    An INVITE, its retransmissions at T1, 2*T1, 4*T1 and so on, and no response for 64*T1 = 32 s.
 
 Why it breaks calls
     The caller hears nothing and gives up. Where the INVITE was lost shows on the two taps: on
