@@ -253,7 +253,7 @@ static int is_tls_handshake(const uint8_t *p, size_t length) {
     return length >= 3 && p[0] == 0x16 && p[1] == 0x03;
 }
 
-/* The other record types (RFC 8446 section 5.1): ciphertext, no piece of a SIP message. */
+/* The other record types (RFC 8446 section 5.1): ciphertext, no part of a SIP message. */
 static int is_tls_record(const uint8_t *p, size_t length) {
     return length >= 3 && p[0] >= 0x14 && p[0] <= 0x17 && p[1] == 0x03 && p[2] <= 4;
 }

@@ -131,7 +131,7 @@ class Pipeline:
         if what != CLOSED:
             return self._told([(CALL, call)])
         summary, line = self._comparison.close(call)
-        # Scanners knock all day: a router's log is not for them.
+        # Scanners send requests all day: a router's log is not for them.
         if call.unsolicited and self.live:
             return []
         if line is None:

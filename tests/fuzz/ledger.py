@@ -15,7 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 FILE = HERE / "out" / "executions.json"
-CAPTURE = ("reassembly", "found", "pieces", "place", "stream", "filter")
+CAPTURE = ("reassembly", "batches", "fragments", "offsets", "stream", "filter")
 
 
 def code_of(target: str) -> str:

@@ -87,7 +87,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         return
     reading = _misrouted(call, how, known) or READINGS[how.how]
     where, why = reading.where, reading.cause
-    if lost.strange_ack(call, how) is not None:
+    if lost.ack_past_proxy(call, how) is not None:
         # It came from, or went to, a host that the NAT was never told of.
         where, why = "provider", cause.RECORD_ROUTE
     harm, so = _harm(how, known.now)

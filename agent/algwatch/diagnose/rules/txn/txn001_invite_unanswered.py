@@ -10,7 +10,7 @@ Why it breaks calls
     answered.
 
 What else looks the same
-    Internet scanners that knock on WAN port 5060: they have no mapping, the router drops them,
+    Internet scanners that try WAN port 5060: they have no mapping, the router drops them,
     and nothing is wrong. (An INVITE of a provider that a phone has called is none of them.) An
     INVITE without a retransmission is not judged. Where the capture lost packets meanwhile
     (CAP002) only one that was repeated to the end is, and no place is named.
