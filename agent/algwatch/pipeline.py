@@ -59,7 +59,7 @@ class Pipeline:
 
     @property
     def pending(self) -> bool:
-        """Whether something waits for time to pass: idle taps are worth advancing often."""
+        """True if something waits for time to pass: idle taps are worth advancing often."""
         return self._comparison.pending
 
     @property

@@ -6,7 +6,7 @@
 An input is a script (see `play`): packets honest or not, in batches, with a clock. For each:
 
 - Nothing is raised.
-- What is held never exceeds the limit after a batch, and is what the parts say that it is:
+- Held memory never exceeds the limit after a batch, and its count agrees with the parts:
   bytes, parts, no two of a datagram or stream overlapping, nothing kept of what was read.
 - A batch that was fed keeps its rows, but that a SIP or keep-alive row may become a SEGMENT.
 - A batch that comes out is the one that was fed, or one without parts, in order of time, with
@@ -176,7 +176,7 @@ class Checked:
                     self.over_udp.add(whole)
 
     def state(self) -> int:
-        """What was reached, coarsely."""
+        """A coarse measure of the states that were reached."""
         one = self.reassembler
         runs = told = 0
         for pending in one._pending.values():
@@ -225,7 +225,7 @@ def play(data: bytes) -> int:
             checked.now += PAUSES[script.byte() % len(PAUSES)] * NS
         network.now = checked.now
         more = list(senders.MAKERS[step & 7](script, network))
-        # Who comes after so many others that his place is forgotten is not heard.
+        # A sender after so many others that its place is forgotten is not found.
         mixed = step & 0x80 and network.most <= MOST_TOLD
         packets = between(script, packets, more) if mixed else packets + more
     checked.feed(packets)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a newcomer reads names what is there."""
+"""Documents name files, verbs and decisions that exist."""
 
 from __future__ import annotations
 

@@ -235,7 +235,7 @@ class Reassembler:
             _is_none(batch, index)
 
     def _stands_alone(self, packet: _Packet, seq: int, data: bytes, sip: bool) -> bool:
-        """Whether a segment that looks like a whole message, or a keep-alive, is one."""
+        """True if a segment that looks like a whole message, or a keep-alive, is one."""
         stream = self._stream(packet.key, seq, packet.row[0], sip)
         if stream is None:
             return True

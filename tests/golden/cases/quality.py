@@ -285,7 +285,7 @@ def _scans(count: int, answered: bool = False) -> list[Packet]:
 
 
 def _by_the_router(packets: list[Packet]) -> list[Packet]:
-    """What the router sends itself has the TTL that it began with."""
+    """A message that the router sends itself has its first TTL."""
     own = bytes([198, 51, 100, 2])
     return [(at, data[:22] + b"\x40" + data[23:] if data[26:30] == own else data)
             for at, data in packets]  # fmt: skip

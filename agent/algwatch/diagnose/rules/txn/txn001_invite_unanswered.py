@@ -134,7 +134,7 @@ def _which(s: DialogSet, t: Transaction) -> Which:
 
 
 def _sent(s: DialogSet | None, which: Which) -> bool:
-    """Whether this side saw the INVITE."""
+    """True if this side saw the INVITE."""
     if s is None:
         return False
     last = s.unanswered()
@@ -145,7 +145,7 @@ def _sent(s: DialogSet | None, which: Which) -> bool:
 
 
 def _has_response(s: DialogSet, which: Which) -> bool:
-    """Whether this side saw a response to it."""
+    """True if this side saw a response to it."""
     last = s.unanswered()
     if last is not None and _which(s, last[0]) == which:
         t = last[0]
