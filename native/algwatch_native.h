@@ -6,7 +6,7 @@
  *
  * Contract of every function: it allocates nothing, keeps nothing, and reads only inside the
  * buffers that it was given. Scanners return bytes consumed (> 0) or a code of aw_error.
- * What is malformed is an anomaly bit, never an error: to a diagnostician it is evidence.
+ * A defect is an anomaly bit, never an error: for a diagnosis it is evidence.
  */
 
 /* clang-format off */
@@ -180,7 +180,7 @@ enum aw_kind {
     AW_KIND_FRAGMENT = 6, /* for capture/reassembly.py */
     AW_KIND_SEGMENT = 7,  /* TCP bytes of a SIP flow that are not whole messages */
     AW_KIND_CUT = 8       /* the captured part of a SIP message: evidence of its time and flow, no
-                             more. What its whole lines do not say is 0 */
+                             more. Values outside its whole lines are 0 */
 };
 
 enum aw_row_bits {

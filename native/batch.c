@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Packets to rows: what is not SIP is dropped here, before Python hears of it. */
+/* Packets to rows: packets without SIP are dropped here, before they reach Python. */
 #include <string.h>
 #include "packet.h"
 #include "scan.h"
@@ -51,7 +51,8 @@ static int is_watched(const aw_tap *tap, const aw_frame *f) {
     return 0;
 }
 
-/* The next row, with everything but what its kind adds. f: whose addresses it tells. */
+/* The next row, with everything but the members that its kind adds. f: the frame with its
+ * addresses. */
 static aw_row *add_row(packet *k, const aw_frame *f, uint8_t kind, size_t at, size_t length) {
     aw_row *row = &k->out->rows[k->out->count];
     aw_ends *ends = &k->out->ends[k->out->count];
@@ -148,7 +149,7 @@ static uint32_t anomalies_of(const aw_sip *s) {
     return (uint32_t)s->anomalies[1] << 16 | s->anomalies[0];
 }
 
-/* The row of a message, as far as s says what is in it. */
+/* The row of a message, as far as s knows its values. */
 static aw_row *add_message(packet *k, uint8_t kind, const aw_sip *s, size_t at, size_t length) {
     const uint8_t *p = k->p + at;
     aw_row *row = add_row(k, k->frame, kind, at, length);
@@ -188,8 +189,8 @@ static int is_cut(const packet *k) {
     return (k->bits & AW_ROW_TRUNCATED) != 0;
 }
 
-/* RFC 7118 section 5: it stood behind the header of a WebSocket frame, and what the client sends in
- * such frames is masked. */
+/* RFC 7118 section 5: it stood behind the header of a WebSocket frame, and a client masks the
+ * payload of such frames. */
 static int is_of_websocket(const uint8_t *p, const aw_sip *s) {
     if (!s->vias || s->via[0].transport.len != 2) return 0;
     const uint8_t *transport = p + s->via[0].transport.off;
@@ -203,8 +204,8 @@ static size_t whole_lines(const uint8_t *p, size_t length) {
     return 0;
 }
 
-/* Reads the captured part of a message: only whole lines, because the rest of a value would be
- * another value. Returns 0 when it is not known to be SIP. */
+/* Reads the captured part of a message: only whole lines, because half a value would be another
+ * value. Returns 0 when it is not known to be SIP. */
 static int read_cut(const uint8_t *p, size_t length, aw_sip *s) {
     size_t start = 0, lines = whole_lines(p, length);
 
@@ -227,7 +228,7 @@ static int add_cut(packet *k, size_t at, size_t length) {
     if (!read_cut(p, length, &s) || is_of_websocket(p, &s)) return 0;
     aw_row *row = add_message(k, AW_KIND_CUT, &s, at, length);
     const int identified = s.vias && s.cseq_value.off && s.from.all.off;
-    /* A hash whose parts were not all captured would be that of another message. */
+    /* A hash with a missing part would be that of another message. */
     if (!identified) row->pair = 0;
     if (row->bits & AW_ROW_COOKIE ? !s.method : !identified || !s.call_id.off) row->txn = 0;
     row->bits |= AW_ROW_TRUNCATED;
@@ -235,7 +236,7 @@ static int add_cut(packet *k, size_t at, size_t length) {
     return 1;
 }
 
-/* ---- what is not SIP but tells something about a SIP flow ---- */
+/* ---- packets that are not SIP and belong to a SIP flow ---- */
 
 static int is_keepalive(const uint8_t *p, size_t length) {
     if (!length || length > 10) return 0;
@@ -253,12 +254,12 @@ static int is_tls_handshake(const uint8_t *p, size_t length) {
     return length >= 3 && p[0] == 0x16 && p[1] == 0x03;
 }
 
-/* The other record types (RFC 8446 section 5.1): ciphertext, no piece of a SIP message. */
+/* The other record types (RFC 8446 section 5.1): ciphertext, no part of a SIP message. */
 static int is_tls_record(const uint8_t *p, size_t length) {
     return length >= 3 && p[0] >= 0x14 && p[0] <= 0x17 && p[1] == 0x03 && p[2] <= 4;
 }
 
-/* Can the first bytes be SIP? Cheap, and wrong only in letting something through. */
+/* True if the first bytes may be SIP. Cheap; may accept other bytes, never refuses SIP. */
 static int may_be_sip(const uint8_t *p, size_t length) {
     size_t i = 0;
     while (i < length && (p[i] == '\r' || p[i] == '\n')) i++;
@@ -274,7 +275,7 @@ static int is_rest_of_via(const uint8_t *p, size_t length) {
     return length >= 8 && memcmp(p, "SIP/2.0/", 8) == 0;
 }
 
-/* How many rows the packet gave so far. */
+/* The number of rows of the packet so far. */
 static uint32_t given(const packet *k) {
     return k->out->count - k->first;
 }
@@ -309,7 +310,7 @@ static int starts_like_sip(const uint8_t *p, size_t length, int code) {
     return aw_may_become_sip(p, length) == 2;
 }
 
-/* As many whole messages as the segment holds; the rest is for capture/reassembly.py. */
+/* All whole messages in the segment; the rest is for capture/reassembly.py. */
 static void from_tcp(packet *k) {
     const aw_frame *f = k->frame;
     const uint8_t *p = k->p;
@@ -368,7 +369,7 @@ static int from_icmp(packet *k) {
         return 0;
     aw_row *row = add_row(k, &quoted, AW_KIND_ICMP, f->payload, f->length);
     row->status = (uint16_t)(p[0] << 8 | p[1]); /* type and code */
-    /* The quoted packet is cut by its nature; bits tell of it, not of the ICMP packet. */
+    /* The quoted packet is always cut; the bits describe it, not the ICMP packet. */
     row->bits = (uint16_t)((row->bits & AW_ROW_OUTGOING) | (quoted.proto == 6 ? AW_ROW_TCP : 0) |
                            (quoted.version == 6 ? AW_ROW_IPV6 : 0));
     k->out->counts->icmp++;
@@ -420,7 +421,7 @@ int aw_batch_scan(const aw_tap *tap, aw_packets *packets, aw_output *out) {
     for (; i < packets->count && out->room - out->count >= AW_ROWS_A_PACKET; i++) {
         const uint32_t *record = packets->meta + (size_t)i * 4;
         aw_packet one = {.buf = packets->buf, .frame = record[2], .caplen = record[3]};
-        if (one.frame > packets->size) { /* a table that lies about its buffer */
+        if (one.frame > packets->size) { /* the table does not fit its buffer */
             out->counts->packets++;
             out->counts->truncated++;
             continue;

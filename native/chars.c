@@ -60,7 +60,7 @@ size_t aw_next_comma(const uint8_t *p, size_t i, size_t end) {
             behind = gt ? (size_t)(gt - p) : 0;
         }
         if (p[i] == '"' || p[i] == '<') {
-            if (!behind) return end; /* nothing closes it: whatever follows belongs to it */
+            if (!behind) return end; /* nothing closes it: the rest belongs to it */
             i = behind;
         } else {
             i++;

@@ -17,7 +17,7 @@ enum {              /* aw_class bits, see chars.c */
        C_BLANK = 128     /* SP HT */
 };
 
-/* aw_plain bits: what stops a run of bytes in a value that is written the plain way. Each class
+/* aw_plain bits: the bytes that stop a run in a value that is written the plain way. Each class
  * holds every control character, so that a run never leaves its line. */
 enum {
     P_QUOTED = 1, /* " \ */

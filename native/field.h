@@ -39,9 +39,9 @@ enum field { F_OTHER, AW_FIELDS(MEMBER, MEMBER) FIELDS };
 #undef MEMBER
 
 /* The only field whose name can be at n, by its first three letters; the first of several. One
- * jump, where a tree of compares has four that nobody can foresee. */
+ * jump, where a tree of compares has four that are mispredicted. */
 static inline enum field likely_field(uint8_t a, uint8_t b, uint8_t c) {
-/* What shares a slot is behind all that are looked up. */
+/* Further fields of a slot stand behind those that are looked up. */
 #define PLACE(id, name, compact, slot, kind) [(slot) == NEXT ? SLOTS + F_##id : (slot)] = F_##id,
     static const uint8_t slots[SLOTS + FIELDS] = {AW_FIELDS(PLACE, PLACE)};
 #undef PLACE

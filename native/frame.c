@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Link layer to transport payload. Every length field is checked against what was captured. */
+/* Link layer to transport payload. Every length field is checked against the captured length. */
 #include <string.h>
 #include "packet.h"
 
@@ -12,7 +12,7 @@ enum {
     IP_IPIP = 4, IP_TCP = 6, IP_UDP = 17, IP_IPV6 = 41, IP_GRE = 47
 };
 
-/* What comes next in the frame. */
+/* The next layer in the frame. */
 enum layer {
     L_STOP, L_ETHERNET, L_TYPE, L_PPP, L_PPPOE, L_IP, L_IPV4, L_IPV6, L_GRE, L_UDP, L_TCP
 };
@@ -53,7 +53,7 @@ static enum layer bad(cursor *c) {
 }
 
 /* The layer's own length field says that `length` bytes are left: padding goes, a cut is marked.
- * What is whole stays so if something behind it in the layer below was cut. */
+ * A whole layer stays whole if only bytes behind it in the layer below were cut. */
 static void shorten(cursor *c, size_t length) {
     if (length > c->end - c->i) {
         mark(c->f, AW_FRAME_TRUNCATED);
@@ -186,8 +186,8 @@ static enum layer nflog(cursor *c) {
 
 /* ---- IP ---- */
 
-/* What a fragment can be one of, that it is worth keeping: UDP, TCP, a tunnel, or an extension
- * header that may stand behind the fragment header of IPv6. */
+/* Protocols whose fragments are kept: UDP, TCP, tunnels, and extension headers that may stand
+ * behind the fragment header of IPv6. */
 static int may_carry(uint32_t version, uint32_t protocol) {
     switch (protocol) {
     case IP_IPIP:
@@ -239,7 +239,7 @@ static enum layer ipv4(cursor *c) {
     const size_t header = (size_t)(h[0] & 15) * 4, total = be16(h + 2);
     if (header < 20 || !has(c, header)) return bad(c);
     begin_ip(c, 4);
-    /* 0: left to the network card by segmentation offload, so all that was captured */
+    /* 0: left to the network card by segmentation offload, so up to the captured end */
     if (total) {
         if (total < header) return bad(c);
         shorten(c, total);
@@ -324,7 +324,7 @@ static enum layer gre(cursor *c) { /* RFC 2784, RFC 2890; version 1: RFC 2637 */
 static void udp(cursor *c) {
     aw_frame *f = c->f;
     const uint8_t *h = c->p + c->i;
-    if (f->bits & AW_FRAME_FRAGMENT) { /* payload stays what the fragment carries */
+    if (f->bits & AW_FRAME_FRAGMENT) { /* the payload stays that of the fragment */
         if (has(c, 4)) {
             f->sport = (uint16_t)be16(h);
             f->dport = (uint16_t)be16(h + 2);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the way from a frame to its rows shares. Not part of the contract with Python. */
+/* Declarations shared on the way from a frame to its rows. Not part of the contract with Python. */
 #ifndef AW_PACKET_H
 #define AW_PACKET_H
 

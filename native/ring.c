@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The live capture ring: TPACKET_V3 on an AF_PACKET socket, scanned where the kernel put it; only
- * what gave a row is copied, once.
+/* The live capture ring: TPACKET_V3 on an AF_PACKET socket, scanned in the kernel's blocks; only
+ * frames with a row are copied, once.
  *
  * Source: Linux Documentation/networking/packet_mmap.rst and net/packet/af_packet.c
  * (tpacket_rcv, prb_retire_rx_blk_timer_expired, packet_notifier).
@@ -36,7 +36,7 @@ enum {
 };
 
 static int failed(aw_ring *ring, int error) {
-    /* ENETDOWN, ENXIO and ENODEV are the three faces of an interface that went away. */
+    /* ENETDOWN, ENXIO or ENODEV: the interface went away. */
     int gone = error == ENETDOWN || error == ENXIO || error == ENODEV;
     ring->error = error;
     return gone ? AW_GONE : AW_FAILED;
@@ -49,7 +49,7 @@ void aw_ring_close(aw_ring *ring) {
     ring->fd = -1;
 }
 
-/* Failure inside open: what is open is closed, and close() does not get to change the reason. */
+/* Failure inside open: closes all that is open, and keeps the error from before close(). */
 static int abandoned(aw_ring *ring, int error) {
     aw_ring_close(ring);
     return failed(ring, error);
@@ -57,7 +57,7 @@ static int abandoned(aw_ring *ring, int error) {
 
 /* The libpcap link type of an ARP hardware type, and the socket type that delivers it.
  * Everything without an Ethernet header is read with SOCK_DGRAM, which begins at the network
- * header whatever the driver puts in front: PPP drivers differ in that (libpcap cooks them all). */
+ * header: PPP drivers differ in the header that they put in front (libpcap cooks them all). */
 static int link_of(int arphrd, uint32_t *linktype) {
     switch (arphrd) {
     case ARPHRD_ETHER:
@@ -120,8 +120,8 @@ int aw_ring_open(aw_ring *ring, const char *ifname, uint32_t block_size, uint32_
     error = look_up(ring, ifname, &type);
     if (error != 0) return failed(ring, error);
 
-    /* Protocol 0: the socket hears nothing until bind() names one, so there is no moment at
-     * which an unfiltered packet could enter, and nothing to drain. */
+    /* Protocol 0: the socket receives nothing until bind() names one, so no unfiltered packet can
+     * enter and nothing has to be drained. */
     ring->step = AW_STEP_SOCKET;
     ring->fd = socket(AF_PACKET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (ring->fd < 0) return abandoned(ring, errno);
@@ -189,8 +189,8 @@ static struct tpacket_block_desc *current(const aw_ring *ring) {
                                                  (size_t)ring->block * ring->block_size);
 }
 
-/* One frame that the kernel described at `header`. What gave rows is copied to frames + at and they
- * point there, so the block can go back to the kernel before anybody has looked at them. */
+/* One frame that the kernel described at `header`. A frame with rows is copied to frames + at, and
+ * its rows point there, so the block can go back to the kernel before they are read. */
 static int scan(const aw_ring *ring, const aw_tap *tap, const struct tpacket3_hdr *header,
                 uint8_t *frames, uint32_t at, aw_output *out) {
     const struct sockaddr_ll *from =
@@ -204,7 +204,7 @@ static int scan(const aw_ring *ring, const aw_tap *tap, const struct tpacket3_hd
     uint32_t i;
 
     /* Addressed to another station and only seen because something made the interface
-     * promiscuous: no copy of what this router got or sent. */
+     * promiscuous: this router neither received nor sent it. */
     if (from->sll_pkttype == PACKET_OTHERHOST) {
         out->counts->packets++;
         out->counts->other++;
@@ -238,11 +238,11 @@ int aw_ring_read(aw_ring *ring, const aw_tap *tap, uint8_t *frames, uint32_t siz
     own.linktype = ring->linktype;
     if (ring->fd < 0 || ring->map == NULL) return failed(ring, ENODEV);
     if (out->room < AW_ROWS_A_PACKET || size < ring->block_size)
-        return failed(ring, EINVAL); /* there may be a packet that could not be taken, ever */
-    /* Not more blocks than there are, or a flood of what is not SIP would hold us here. */
+        return failed(ring, EINVAL); /* a packet could need more room than there is */
+    /* At most as many blocks as there are, or a flood of other packets would keep the loop here. */
     for (blocks = 0; blocks < ring->block_count; blocks++) {
         struct tpacket_block_desc *block = current(ring);
-        /* Acquire: what the kernel wrote before it handed the block over is seen after this. */
+        /* Acquire: the kernel's writes before the handover of the block are visible after this. */
         uint32_t status = __atomic_load_n(&block->hdr.bh1.block_status, __ATOMIC_ACQUIRE);
         if ((status & TP_STATUS_USER) == 0) break;
         if (ring->packet_offset == 0) { /* not begun yet */
@@ -267,7 +267,7 @@ int aw_ring_stats(aw_ring *ring) {
     socklen_t size = sizeof stats;
 
     memset(&stats, 0, sizeof stats);
-    if (ring->fd < 0) return 0; /* closed: what was counted stays */
+    if (ring->fd < 0) return 0; /* closed: the counters stay */
     if (getsockopt(ring->fd, SOL_PACKET, PACKET_STATISTICS, &stats, &size) != 0) {
         ring->error = errno;
         return AW_FAILED;

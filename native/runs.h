@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What looks for the end of a run of bytes: portable, or with SSE2. */
+/* Searches for the end of a run of bytes: portable, or with SSE2. */
 #ifndef AW_RUNS_H
 #define AW_RUNS_H
 
@@ -58,7 +58,7 @@ static inline uint32_t v_stops(const uint8_t *p, unsigned stops) {
     const aw_vector x = v_load(p);
     switch (stops) { /* a constant */
     case P_HOST:
-    case P_TOKEN: { /* what is no letter, digit, '-' or '.' */
+    case P_TOKEN: { /* anything but a letter, digit, '-' or '.' */
         const aw_vector letter = v_range(v_or(x, v_all(0x20)), 'a', 'z');
         const aw_vector other = _mm_andnot_si128(v_is(x, '/'), v_range(x, '-', '9'));
         return ~v_bits(v_or(letter, other)) & (uint32_t)((UINT64_C(1) << AW_WIDTH) - 1);
@@ -209,7 +209,7 @@ static inline size_t plain_number(const uint8_t *p, size_t i, size_t limit, uint
     const size_t from = i;
     uint32_t v = 0, digit;
 #ifdef AW_VECTOR
-    /* How many digits is what nobody can foresee: eight at a time. */
+    /* The number of digits cannot be predicted: eight at a time. */
     if (limit - i >= 8) {
         uint64_t x;
         memcpy(&x, p + i, 8);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the SIP scanner share, lowest first. Not part of the contract with Python. */
+/* Declarations that the files of the SIP scanner share, lowest first. Not part of the contract with
+ * Python. */
 #ifndef AW_SCAN_H
 #define AW_SCAN_H
 
 #include "chars.h"
 
-/* What a URI is made of. */
+/* The parts of a URI. */
 typedef struct {
     aw_span user, host, params;
     uint16_t port, bits; /* bits: aw_addr_bits */
@@ -33,13 +34,13 @@ void aw_scan_vias(const uint8_t *p, size_t i, size_t end, aw_sip *s);
 
 /* The plain way of writing: no comment, no fold but in front of a parameter, no white space where
  * none is needed, nothing wrong. These read a value where it stands, in one pass, without the end
- * of the line known, and must say what their counterparts above say. p[known - 2] is a line feed,
- * at or behind i. They return the index of the ',' or CR behind the value, or 0 when it is not of
- * that kind; what they wrote then means nothing. */
+ * of the line known, and must give the result of their counterparts above. p[known - 2] is a line
+ * feed, at or behind i. They return the index of the ',' or CR behind the value, or 0 when it is
+ * not of that kind; then their output has no meaning. */
 size_t aw_plain_via(const uint8_t *p, size_t i, size_t known, aw_via *v);
 size_t aw_plain_addr(const uint8_t *p, size_t i, size_t known, aw_addr *a);
-/* A sip: or tel: URI: its parts into *a. Returns the index of what stopped it, 0 when it is not
- * plain. */
+/* A sip: or tel: URI: its parts into *a. Returns the index of the byte that stopped it, 0 when it
+ * is not plain. */
 size_t aw_plain_uri(const uint8_t *p, size_t i, size_t limit, aw_addr *a);
 
 enum { AW_LINE_NO, AW_LINE_REQUEST, AW_LINE_RESPONSE };

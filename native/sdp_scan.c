@@ -154,7 +154,7 @@ int aw_sdp_scan(const uint8_t *p, size_t len, aw_sdp *out) {
             looks = 1;
             if (out->media_count == AW_MEDIA) {
                 out->anomalies |= CLIPPED;
-                clipped = 1; /* what follows belongs to media that are not here */
+                clipped = 1; /* the following lines belong to media that are not here */
                 break;
             }
             m = &out->media[out->media_count++];

@@ -111,7 +111,7 @@ static size_t scan_params(const uint8_t *p, size_t i, size_t end, int list, aw_a
         if (i == end || (list && p[i] == ',')) break;
         if (p[i] != ';') {
             flag(s, AW_BAD_ADDR, i);
-            /* Step over what does not belong here, up to the next parameter. */
+            /* Skip bytes that do not belong here, up to the next parameter. */
             while (i < end && p[i] != ';' && !(list && p[i] == ',')) {
                 const size_t behind = p[i] == '"' ? aw_quoted_end(p, i, end) : 0;
                 i = behind ? behind : i + 1;
@@ -171,7 +171,7 @@ size_t aw_scan_addr(const uint8_t *p, size_t i, size_t end, int list, aw_addr *a
             return scan_params(p, i + 1, end, list, a, s);
         }
     }
-    for (;;) { /* to the '<', or to what ends an addr-spec */
+    for (;;) { /* to the '<', or to the end of an addr-spec */
         i = find(p, i, end, C_TEXT_END);
         if (i == end || p[i] == ';' || (p[i] == ',' && list)) break;
         if (p[i] == '<') {
@@ -240,7 +240,7 @@ void aw_scan_addrs(const uint8_t *p, size_t i, size_t end, aw_addr *list, uint16
 
 /* ---- the plain way ---- */
 
-/* URI parameters behind the ';' at i. Returns the index of what stopped them. */
+/* URI parameters behind the ';' at i. Returns the index of the byte that stopped them. */
 static inline size_t plain_uri_params(const uint8_t *p, size_t i, size_t limit, aw_addr *a) {
     const size_t from = i + 1;
     const int sip = !(a->bits & AW_ADDR_TEL);
@@ -292,7 +292,7 @@ static size_t plain_quoted(const uint8_t *p, size_t i, size_t limit) {
     return p[i] == '"' ? i + 1 : 0;
 }
 
-/* Parameters from the ';' at i on. Returns the index of what stopped them, or 0. */
+/* Parameters from the ';' at i on. Returns the index of the byte that stopped them, or 0. */
 static inline size_t plain_params(const uint8_t *p, size_t i, size_t limit, aw_addr *a) {
     do {
         aw_span *kept = NULL;

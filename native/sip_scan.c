@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One pass over a SIP message (RFC 3261 section 7): lines, then the values that matter. */
+/* One pass over a SIP message (RFC 3261 section 7): lines, then the values of aw_sip. */
 #include "plain_field.h"
 
 static int flagged(const aw_sip *s, unsigned bit) {
@@ -9,7 +9,7 @@ static int flagged(const aw_sip *s, unsigned bit) {
 /* ---- line ends ---- */
 
 typedef struct {
-    size_t end, next; /* of the text; start of what follows. next == end: no line end was there */
+    size_t end, next; /* of the text; start of the next line. next == end: no line end was there */
 } aw_line;
 
 static int is_blank(uint8_t c) {
@@ -80,7 +80,7 @@ static void keep_address(const uint8_t *p, aw_sip *s, aw_addr *kept, size_t name
     aw_scan_addr(p, i, end, 0, kept, s);
 }
 
-/* A value that is one number; what is not is flagged and reads as 0. */
+/* A value that is one number; anything else is flagged and reads as 0. */
 static uint32_t whole_number(const uint8_t *p, size_t i, size_t end, uint32_t most, unsigned bit,
                              aw_sip *s) {
     uint32_t value;
@@ -147,7 +147,7 @@ static void keep(const uint8_t *p, enum field field, size_t name, size_t i, size
     }
 }
 
-/* A header field, whatever it looks like. */
+/* A header field in any form. */
 static void scan_header(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
     const size_t name = i;
     i = skip_run(p, i, end, C_TOKEN);
@@ -164,14 +164,14 @@ static void scan_header(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
     keep(p, field, name, i, trim(p, i, end), s);
 }
 
-/* The header field at i, whatever it looks like. Returns the start of the next line. */
+/* The header field at i, in any form. Returns the start of the next line. */
 static size_t any_field(const uint8_t *p, size_t i, size_t limit, aw_sip *s) {
     const aw_line line = line_at(p, i, limit, 1, s);
     scan_header(p, i, line.end, s);
     return line.next;
 }
 
-/* As any_field(), for what plain_field() may be asked. */
+/* As any_field(), where plain_field() may be tried. */
 static inline size_t plain_or_any(const uint8_t *p, size_t i, size_t known, size_t limit,
                                   aw_sip *s) {
     const place at = plain_field(p, i, known, s);
@@ -239,8 +239,8 @@ static inline void clear_head(aw_sip *s) {
     memset(head + HEAD - PART, 0, PART);
 }
 
-/* The last place that has a line feed two bytes in front of it: what stops at one needs no other
- * end. 0: nobody looked far enough. */
+/* The last place that has a line feed two bytes in front of it: a run that stops there needs no
+ * other end. 0: not looked for yet. */
 static inline size_t known_until(const uint8_t *p, size_t i, size_t limit) {
     enum { LOOK_BACK = 256 };
     size_t feed = last_feed(p, limit - 1);
@@ -271,7 +271,7 @@ int aw_sip_scan(const uint8_t *p, size_t len, int stream, aw_sip *s) {
 
     const size_t known = known_until(p, i, limit);
     for (;;) {
-        /* What plain_field() reads, and no empty line. */
+        /* A line that plain_field() may read; not the empty one. */
         if ((i + 16 <= known || (i + 2 < known && p[i + 1] == ':')) && p[i] > '\r') {
             i = plain_or_any(p, i, known, limit, s);
             continue;

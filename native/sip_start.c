@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Start lines (RFC 3261 section 7): what counts as SIP, however broken, and what it says. */
+/* Start lines (RFC 3261 section 7): recognition of SIP, however broken, and its values. */
 #include "runs.h"
 #include "scan.h"
 
@@ -142,7 +142,7 @@ int aw_scan_start_line(const uint8_t *p, size_t i, size_t end, aw_sip *out) {
     }
     const size_t method_end = skip_run(p, i, end, C_TOKEN);
     if (method_end == i || method_end >= end || !is_blank(p[method_end])) return AW_LINE_NO;
-    /* The version is the last word but for what a broken sender put behind it. */
+    /* The version is the last word, unless a broken sender put more behind it. */
     size_t version = end - method_end > 9 && is_blank(p[end - 8]) ? end - 6 : end;
     while (version > method_end + 2) {
         version--;

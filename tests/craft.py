@@ -200,7 +200,7 @@ Rewriter = Callable[[bytes], bytes]
 
 
 def linux_out(host: str, port: int, wan: str, wan_port: int) -> Rewriter:
-    """What nf_nat_sip does on the way out (reference 1.2 to 1.4: map_addr())."""
+    """The rewrites of nf_nat_sip on the way out (reference 1.2 to 1.4: map_addr())."""
     return _mapped(host, port, wan, wan_port, received=False)
 
 
@@ -465,7 +465,7 @@ class Outgoing:
         self.seen = self.house.out(at, self.invited, **how)  # type: ignore[arg-type]
 
     def respond(self, at: float, status: int, body: bytes = b"", **how: object) -> None:
-        """Of the far side, to the INVITE."""
+        """The far side responds to the INVITE."""
         received, rport = self._received()
         made = answer(
             status, self.seen, to_tag="" if status == 100 else self._tag,

@@ -59,7 +59,7 @@ class Pipeline:
 
     @property
     def pending(self) -> bool:
-        """Whether something waits for time to pass: idle taps are worth advancing often."""
+        """True if something waits for time to pass: idle taps are worth advancing often."""
         return self._comparison.pending
 
     @property
@@ -131,7 +131,7 @@ class Pipeline:
         if what != CLOSED:
             return self._told([(CALL, call)])
         summary, line = self._comparison.close(call)
-        # Scanners knock all day: a router's log is not for them.
+        # Scanners send requests all day: a router's log is not for them.
         if call.unsolicited and self.live:
             return []
         if line is None:

@@ -56,7 +56,7 @@ class Files:
 
 
 def verdict(*words: str) -> str:
-    """What algwatch found, in a few words; an AssertionError when that is wrong."""
+    """The findings of algwatch, in a few words; an AssertionError when that is wrong."""
     done = subprocess.run(analyze(*words), capture_output=True, text=True, env=environment())
     found = json.loads(done.stdout)
     lost = sum(finding["rule"] == "DLG001" for finding in found["findings"])
@@ -110,7 +110,7 @@ def show(costs: dict[str, list[Cost]], files: Files) -> str:
 
 
 def show_parts(costs: dict[str, list[Cost]], files: Files, many: Cost, times: int) -> str:
-    """What a message, a crossing and a media packet cost without start and end."""
+    """The cost of a message, a crossing and a media packet without start and end."""
     start, plain = costs["start"], costs["python"]
     messages = make_calls.MESSAGES
     one = _nanoseconds(costs["algwatch"], start, messages)

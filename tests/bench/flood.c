@@ -79,7 +79,7 @@ int main(int argc, char **argv) {
             return perror("sendmmsg"), 1;
         if (rate <= 0) continue;
         due += batch / rate;
-        /* What it could not send while others had the CPU does not come as one burst. */
+        /* Packets that waited while others had the CPU are not sent as one burst. */
         if (now() - due > PAUSE) due = now();
         while (now() < due) continue;
     }

@@ -39,7 +39,7 @@ Event = tuple[float, bool, str]  # seconds, from the phone, text with places for
 
 
 class Phone:
-    """What stands in its messages on each side: {host} and {port} of the phone."""
+    """The values in its messages on each side: {host} and {port} of the phone."""
 
     __slots__ = ("agent", "host", "nat_port", "user")
 

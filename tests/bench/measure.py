@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Cost:
-    """Of one run: seconds in user and system mode, peak memory in MB, exit status."""
+    """One run: seconds in user and system mode, peak memory in MB, exit status."""
 
     __slots__ = ("rss", "status", "system", "user")
 
@@ -48,7 +48,7 @@ def _helper() -> str:
 
 
 def run(command: Sequence[str]) -> Cost:
-    """What the kernel says of the program and of nothing else; its output goes nowhere."""
+    """The kernel's figures of the program alone; its output goes nowhere."""
     helper = _helper()
     inlet, outlet = os.pipe()
     child = os.fork()

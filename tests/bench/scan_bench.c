@@ -39,7 +39,7 @@ static void read_sdp(const uint8_t *p, const aw_sip *s, totals *t) {
     }
 }
 
-/* What the peers' programs read too, so that the totals can be compared. */
+/* The values that the peers' programs read too, so that the totals can be compared. */
 static void pass(const record *records, size_t n, totals *t) {
     aw_sip s;
     for (size_t k = 0; k < n; k++) {

@@ -65,7 +65,7 @@ def build(directory: Path) -> tuple[dict[str, Path], list[str]]:
 
 
 def totals(program: Path, corpus: Path) -> str:
-    """What one pass over the corpus adds up to; no time is taken."""
+    """The sums of one pass over the corpus; no time is taken."""
     run = subprocess.run([program, corpus, "once"], capture_output=True, text=True, check=True)
     return run.stdout.splitlines()[-1]
 

@@ -84,7 +84,7 @@ class Mosquitto:
 
 
 class Listener:
-    """What the fleet's side gets to see. reports: (kind, body, retained), in order."""
+    """The view of the fleet's side. reports: (kind, body, retained), in order."""
 
     def __init__(self, port: int, cpe: str = "cpe1", **login: Any) -> None:
         options: dict[str, Any] = {"protocol": mqtt.MQTTv5}

@@ -28,7 +28,7 @@ AGENT = Path(__file__).parents[2] / "agent"
 CLONE_NEWNET = 0x40000000
 LIBC = ctypes.CDLL(None, use_errno=True)
 
-# What a phone sends, and what a bad ALG makes of it: the Contact names an address that is
+# A phone's message, and the same after a bad ALG: the Contact names an address that is
 # neither the phone's nor the router's.
 REGISTER = (
     b"REGISTER sip:sip.example.com SIP/2.0\r\n"
@@ -147,7 +147,7 @@ class Agent:
         return self.process.wait(10), time.monotonic() - began
 
     def memory(self) -> dict[str, int]:
-        """Of /proc/PID/smaps_rollup, kB."""
+        """A value of /proc/PID/smaps_rollup, kB."""
         text = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
         found = {name: int(value) for name, value in re.findall(r"^(\w+): +(\d+) kB", text, re.M)}
         return {"rss": found["Rss"], "private": found["Private_Clean"] + found["Private_Dirty"]}

@@ -68,7 +68,7 @@ def flood(router: Router, tmp_path: Path) -> Callable[[int, int], subprocess.Pop
 
 
 def play(router: Router, house: House) -> None:
-    """What the house made, in its time, on the interfaces of the router."""
+    """The packets of the house, in their time, on the interfaces of the router."""
     lan, wan = house.sorted()
     with router.inside():
         ends = {}

@@ -136,7 +136,7 @@ def wire(_allowed: None) -> Iterator[Wire]:
 
 
 class Seen:
-    """What a tap told, copied out of the ring."""
+    """The messages of a tap, copied out of the ring."""
 
     def __init__(self, row: tuple[int, ...], ends: tuple[Any, ...], payload: bytes) -> None:
         self.at, self.bits, self.kind, self.tap = row[0], row[12], row[13], row[16]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What offloading, MTUs and overload do to a live tap, and what the daemon says of it."""
+"""Offloading, MTUs and overload at a live tap, and the daemon's words for it."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ def stream(kind: str) -> list[Packet]:
 
 
 def one_segment() -> list[Packet]:
-    """What goes the same way one after the other is in one segment."""
+    """Messages of one direction in a row share one segment."""
     line = Connection()
     call = messages("TCP")
     line.say(True, call[0][1])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What other programs find in the same captures: `python tests/encap/peers.py` prints the table.
+"""Results of other programs on the same captures: `python tests/encap/peers.py` prints the table.
 
 A program that is not installed has a column of "?" and is named.
 """

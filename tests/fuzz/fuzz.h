@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the fuzz targets share: a check that stops the fuzzer, and inputs in exact allocations. */
+/* Shared by the fuzz targets: a check that stops the fuzzer, and inputs in exact allocations. */
 #ifndef FUZZ_H
 #define FUZZ_H
 
@@ -29,7 +29,7 @@ static inline void fuzz_inside(aw_span s, size_t len) {
     CHECK((size_t)s.off + s.len <= len);
 }
 
-/* Of two spans that hold something, the first lies in the second. */
+/* The first span lies in the second, if both hold something. */
 static inline void fuzz_within(aw_span part, aw_span whole) {
     if (!part.len) return;
     CHECK(part.off >= whole.off && part.off + part.len <= whole.off + whole.len);

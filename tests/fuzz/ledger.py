@@ -15,11 +15,12 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 FILE = HERE / "out" / "executions.json"
-CAPTURE = ("reassembly", "found", "pieces", "place", "stream", "filter")
+CAPTURE = ("reassembly", "batches", "fragments", "offsets", "stream", "filter")
 
 
 def code_of(target: str) -> str:
-    """What a target runs: native/ without ring.c, which asks the kernel; of capture/ its part."""
+    """A hash of the code that a target runs: native/ without ring.c, which asks the kernel, and
+    CAPTURE for reassembly."""
     paths = [path for path in sorted((ROOT / "native").glob("*.[ch]")) if path.name != "ring.c"]
     if target == "reassembly":
         paths += [ROOT / "agent/algwatch/capture" / f"{name}.py" for name in CAPTURE]

@@ -6,15 +6,15 @@
 An input is a script (see `play`): packets honest or not, in batches, with a clock. For each:
 
 - Nothing is raised.
-- What is held never exceeds the limit after a batch, and is what the pieces say that it is:
-  bytes, pieces, no two of a datagram or stream overlapping, nothing kept of what was read.
+- Held memory never exceeds the limit after a batch, and its count agrees with the parts:
+  bytes, parts, no two of a datagram or stream overlapping, nothing kept of what was read.
 - A batch that was fed keeps its rows, but that a SIP or keep-alive row may become a SEGMENT.
-- A batch that comes out is the one that was fed, or one without pieces, in order of time, with
+- A batch that comes out is the one that was fed, or one without parts, in order of time, with
   the same watermark, whose rows lie in its buffer, have a time that was fed and the tap; each SIP
   row is a whole message.
 - Counters never go back.
 - Honest senders are heard: a message whose fragments or segments all come, in any order, some
-  twice, between those of others and whatever a piece of it looks like, is found with the bytes
+  twice, between those of others and whatever a part of it looks like, is found with the bytes
   that were sent; over TCP once, and where all came in order nothing else is.
 - Nothing is made up: where all are honest, a message over UDP was sent, and one over TCP stands
   in what one connection sent.
@@ -42,7 +42,7 @@ from algwatch.base.native.rows import Counts, Scanner
 from algwatch.base.native.scan import scan_message
 from algwatch.base.packet import Batch
 from algwatch.capture.batches import times
-from algwatch.capture.fragments import BASE_COST, PIECE_COST, Datagram
+from algwatch.capture.fragments import BASE_COST, PART_COST, Datagram
 from algwatch.capture.reassembly import FLOW_COST, LIMIT, Reassembler
 from algwatch.capture.stream import MOST_TOLD, RUN_COST, Stream
 
@@ -145,15 +145,15 @@ class Checked:
         for pending in one._pending.values():
             cost += pending.cost
             if isinstance(pending, Datagram):
-                sizes = [len(piece) for _, piece in pending.pieces]
-                assert pending.cost == BASE_COST + sum(sizes) + PIECE_COST * len(sizes)
-                for (low, piece), (high, _) in pairwise(pending.pieces):
-                    assert low + len(piece) <= high
+                sizes = [len(part) for _, part in pending.parts]
+                assert pending.cost == BASE_COST + sum(sizes) + PART_COST * len(sizes)
+                for (low, part), (high, _) in pairwise(pending.parts):
+                    assert low + len(part) <= high
             else:
                 assert isinstance(pending, Stream)
                 runs = pending.runs
                 assert runs and runs[0].begin >= (pending.floor or runs[0].begin)
-                cost_ = sum(RUN_COST + len(run.data) + PIECE_COST * len(run.told) for run in runs)
+                cost_ = sum(RUN_COST + len(run.data) + PART_COST * len(run.told) for run in runs)
                 assert pending.cost == BASE_COST + cost_
                 for one_run, next_run in pairwise(runs):
                     assert one_run.end < next_run.begin + (not one_run.reading)
@@ -176,7 +176,7 @@ class Checked:
                     self.over_udp.add(whole)
 
     def state(self) -> int:
-        """What was reached, coarsely."""
+        """A coarse measure of the states that were reached."""
         one = self.reassembler
         runs = told = 0
         for pending in one._pending.values():
@@ -225,7 +225,7 @@ def play(data: bytes) -> int:
             checked.now += PAUSES[script.byte() % len(PAUSES)] * NS
         network.now = checked.now
         more = list(senders.MAKERS[step & 7](script, network))
-        # Who comes after so many others that his place is forgotten is not heard.
+        # A sender after so many others that its place is forgotten is not found.
         mixed = step & 0x80 and network.most <= MOST_TOLD
         packets = between(script, packets, more) if mixed else packets + more
     checked.feed(packets)

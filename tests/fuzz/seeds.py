@@ -126,7 +126,7 @@ def messages(directory: Path) -> list[str]:
 
 
 def committed(target: str) -> Iterator[bytes]:
-    """What was found by fuzzing and kept: inputs that reach code, and each that ever failed."""
+    """Inputs that fuzzing found and kept: those that reach code, and each that ever failed."""
     yield from corpus.read(target)
     for path in sorted((HERE / "regressions" / target).glob("*")):
         yield path.read_bytes()

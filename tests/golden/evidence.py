@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a capture must hold before anybody may be told to turn the ALG off, read from the packets
-by other means than the program's: no scanner, no pairing, no dialogs."""
+"""The evidence that a capture must hold before anybody may be told to turn the ALG off, read from
+the packets by other means than the program's: no scanner, no pairing, no dialogs."""
 
 from __future__ import annotations
 

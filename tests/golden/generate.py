@@ -30,7 +30,7 @@ def readme(case: Case) -> str:
         "Advice, and no other:", "", *(advice or ["- none"]), "",
         f"Calls, by Call-ID: {', '.join(case.outcomes)}.", "",
         f"State of the whole capture: {case.state}.", "",
-        "Origin: made packet by packet by the function of this name in `../cases.py`; "
+        "Origin: made packet by packet by the function of this name in `../cases/`; "
         "`../generate.py` writes the captures, `make golden-update` records `expected.json`.", "",
     ])  # fmt: skip
 

@@ -17,7 +17,6 @@ from generate import captures, readme
 
 HERE = Path(__file__).resolve().parent
 EXIT = {"fine": 0, "hurts": 1, "cannot-tell": 3}
-# Unsolicited messages still count as seen on one side only.
 LIVE = {"CAP002"}  # no file tells what was lost when it was made: tests/unit/test_loss.py
 
 
@@ -30,7 +29,7 @@ def analyze(*arguments: str) -> tuple[int, str, str]:
 
 
 def faults(name: str, status: int, verdict: dict[str, Any]) -> list[str]:
-    """What the verdict says otherwise than the hand-written truth."""
+    """Differences of the verdict from the hand-written truth."""
     case = CASES[name]
     said = [(f["rule"], f["where"], f["harm"]) for f in verdict["findings"]]
     wrong = [f"missing {must}, said: {said}" for must in case.must if must not in said]

@@ -47,7 +47,7 @@ RECORDED = recorded()
 
 
 def disabled(reports: Sequence[Report]) -> bool:
-    """Whether the last word is to turn the ALG off."""
+    """True if the last word is to turn the ALG off."""
     for report in reports:
         if isinstance(report, Finding):
             assert report.evidence
@@ -158,7 +158,7 @@ def test_a_shuffled_capture_makes_no_false_disable(name: str) -> None:
         one, two = lan[:], wan[:]
         chance.shuffle(one)
         chance.shuffle(two)
-        # What is proved may be read from any order; times still tell what came after what.
+        # A proof may be read in any order of packets; their times still tell the order.
         judged(one, two, f"{name}: shuffle {n}")
 
 

@@ -56,7 +56,7 @@ def test_a_shifted_side_gives_the_same_verdict(name: str, tmp_path: Path) -> Non
         for pair in ((late(lan, seconds), wan), (lan, late(wan, seconds))):
             said, spoke = verdict(*pair, tmp_path)
             assert said == same, (seconds, "WAN" if pair[0] is lan else "LAN")
-            # Of cases whose own clocks differ one of these is right.
+            # One of these is right for a case whose own clocks differ.
             assert "CAP008" in spoke or name.startswith(("cap008", "cap009"))
 
 

@@ -143,7 +143,7 @@ def told(verdict: dict[str, Any]) -> list[str]:
 
 
 def gist(verdict: dict[str, Any]) -> tuple[set[tuple[str, ...]], set[tuple[str, ...]]]:
-    """What makes two verdicts the same, whatever their words."""
+    """The parts by which two verdicts are the same, whatever their words."""
     return (
         {(f["rule"], f["where"], f["harm"]) for f in verdict["findings"]},
         {(a["action"], a["state"], a["subject"]) for a in verdict["advice"]},

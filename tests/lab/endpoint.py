@@ -63,7 +63,7 @@ class UserAgent:
     def listen(self, sock: socket.socket) -> None:
         self.loop.listen(sock, lambda data, source: self._read(sock, data, source))
 
-    # What subclasses decide ------------------------------------------------------------
+    # Decided by subclasses -------------------------------------------------------------
 
     def via(self, method: str) -> list[str]:
         raise NotImplementedError
@@ -78,7 +78,7 @@ class UserAgent:
         raise NotImplementedError
 
     def mark(self, via: str, source: Address) -> str:
-        """What a server writes into the top Via of its responses (received, rport)."""
+        """Parameters that a server writes into the top Via of its responses (received, rport)."""
         return via
 
     def target_of(self, response: Message, source: Address) -> str:

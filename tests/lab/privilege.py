@@ -13,7 +13,7 @@ UNSHARE = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--"]
 
 
 def lab_prefix() -> list[str]:
-    """What to put before a command so that it may make namespaces. Raises NoLab."""
+    """The words before a command with which it may make namespaces. Raises NoLab."""
     try:
         Namespace("probe").close()
         return []

@@ -21,9 +21,9 @@ Play = Callable[[Loop, Network, Say], Facts]
 DROP_AFTER = 64 * T1  # seconds, RFC 3261 section 13.3.1.4
 MEANWHILE_AFTER = 5  # answers, the last one after 7.5 s: what goes wrong is a finding by then
 OTHER_COMPLETED = "the call to the other phone was answered, acknowledged and completed"
-# What any capture may carry without hurting anybody: how it was taken, which NAT there is.
+# Findings that any capture may have without harm: how it was taken, which NAT there is.
 QUIET = "CAP001 CAP003 CAP005 CAP007 NAT001 NAT003 NAT004 REG005"
-# What the kernel's helper does to every message that it helps.
+# Findings about every message that the kernel's helper rewrites.
 REWRITTEN = "ALG001 ALG002 ALG003 ALG006 ALG010 ALG014 ALG017"
 
 
@@ -90,7 +90,7 @@ def facts_of(
     other: OtherPhone | None = None,
     **more: Any,
 ) -> Facts:
-    """What the endpoints themselves know: the names that a verdict may use, and what happened.
+    """The endpoints' own knowledge: the names that a verdict may use, and what happened.
 
     calls: the phone's. "name" of a call: incoming, outgoing or other-phone. "acks": where the
     provider's side sent them.

@@ -25,7 +25,7 @@ def only(lab: Lab, number: str) -> Played:
 
 
 def dead(played: Played) -> tuple[list[Packet], list[Packet]]:
-    """What the LAN and the WAN side show of the one call that drops."""
+    """The one call that drops, on the LAN and on the WAN side."""
     (call_id,) = played.facts["dead_call_ids"]
     return of_call(played.lan, call_id), of_call(played.wan, call_id)
 
@@ -74,7 +74,7 @@ def test_with_the_helper_off_both_copies_of_every_message_are_the_same(
     for played in lab.of(number):
         lan = {p.raw for p in played.lan if p.sip}
         assert lan
-        # What the firewall dropped has no LAN copy; everything on the LAN has its WAN twin.
+        # A packet that the firewall dropped has no LAN copy; every LAN packet has its WAN copy.
         assert lan <= {p.raw for p in played.wan if p.sip}
 
 

@@ -173,7 +173,7 @@ def _judge_calls(
 
 
 def _judge_state(truth: Truth, verdict: dict[str, Any], score: Score) -> None:
-    """What is said of the whole capture; the exit status says the same."""
+    """The state of the whole capture; the exit status says the same."""
     state = verdict["verdict"]["state"]
     if state == truth.state:
         score.true += 1

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The capture ring against a kernel on paper: every system call can be made to fail, and blocks
- * are written as af_packet.c writes them. What a real kernel does is tested in tests/e2e. The
- * linker replaces the calls of ring.c (--wrap); what is not about this socket goes on to libc. */
+ * are written as af_packet.c writes them. The behaviour of a real kernel is tested in tests/e2e.
+ * The linker replaces the calls of ring.c (--wrap); what is not about this socket goes on to libc.
+ */
 #include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -391,7 +392,7 @@ static void check_cut(void) {
     aw_ring_close(&ring);
 }
 
-/* What does not fit at once stays where it is, and so does its block. */
+/* A frame that does not fit at once stays where it is, and so does its block. */
 static void check_room(void) {
     aw_ring ring;
     reset();

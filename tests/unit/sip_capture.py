@@ -62,7 +62,7 @@ class Screen(io.StringIO):
 def shown(files: Sequence[Path] = (), lan: Sequence[Path] = (), wan: Sequence[Path] = (),
           encoding: str = "utf-8", colour: bool = False, width: int = 80,
           ladder: Ladder | None = None) -> tuple[str, int]:  # fmt: skip
-    """What `algwatch analyze` prints of these files, and its exit status."""
+    """The output of `algwatch analyze` for these files, and its exit status."""
     source = Source([*map(str, files)], [*map(str, lan)], [*map(str, wan)], [5060])
     ladder = ladder or Ladder()
     out = Screen(encoding)

@@ -46,7 +46,7 @@ def files(folder: Path, house: House) -> tuple[Path, Path]:
 
 
 def both_in_one(house: House, lan: str = "br-lan", wan: str = "pppoe-wan") -> bytes:
-    """What dumpcap saves of two interfaces: Ethernet, and IP without it."""
+    """A file as dumpcap saves it for two interfaces: Ethernet, and IP without it."""
     made = Maker().section().interface(1, 65535, lan).interface(101, 1500, wan)
     both: list[tuple[int, int, bytes]] = []
     for which, packets in enumerate(house.sorted()):

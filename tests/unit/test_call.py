@@ -158,7 +158,7 @@ def test_a_call_that_rings_is_ongoing() -> None:
 
 
 def test_the_ack_is_judged_where_the_callee_is() -> None:
-    """Of a call out of the house the callee is outside: an ACK that stays in the LAN is missing."""
+    """The callee of an outgoing call is outside: an ACK that stays in the LAN is missing."""
     house = House()
     call = Outgoing(house, "one")
     call.invite(1)

@@ -48,7 +48,7 @@ class Clocks:
 
 
 class TapOnPaper:
-    """What the daemon wants of a LiveTap. Packets wait until their block is handed over: at once
+    """A LiveTap as the daemon sees it. Packets wait until their block is handed over: at once
     when it is full, else every 100 ms, found at the second time, so after 100 to 200 ms."""
 
     def __init__(
@@ -103,7 +103,7 @@ def watched(
     house: House, steps: list[tuple[float, float]], pause: float, full: bool = False,
     drops: dict[int, int] | None = None,
 ) -> list[Report]:  # fmt: skip
-    """What the daemon says of this traffic, looking at its taps once in `pause` seconds. drops:
+    """The daemon's reports on this traffic, looking at its taps once in `pause` seconds. drops:
     ns since 1970, by tap, when it had no room for a packet."""
     clocks = Clocks(steps)
     lan, wan = house.sorted()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the daemon says on the router."""
+"""The daemon's console on the router."""
 
 from __future__ import annotations
 

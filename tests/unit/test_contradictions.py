@@ -33,7 +33,7 @@ NO_ACK = re.compile(
 
 
 class Said:
-    """What `analyze` says of a capture, both ways. text: with each run of blanks as one."""
+    """The output of `analyze` for a capture, both ways. text: with each run of blanks as one."""
 
     def __init__(self, arguments: list[str]) -> None:
         status, out = printed("--json", *arguments)
@@ -82,7 +82,7 @@ def is_dead(call: dict[str, Any]) -> bool:
 
 
 def acknowledged(ladder: str) -> bool:
-    """Whether the ladder shows an ACK that arrives, after the latest 2xx to an INVITE that came
+    """True if the ladder shows an ACK that arrives, after the latest 2xx to an INVITE that came
     for the first time."""
     arrow = re.compile(r"^ +\d+\.\d{3}  .*")
     arrows = [line for line in ladder.splitlines() if arrow.match(line)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a message leaves behind goes when nobody holds it: the daemon looks for garbage that holds
+"""Objects of a message go when nobody holds them: the daemon looks for garbage that holds
 on to itself once a minute only (tidy_by_the_clock)."""
 
 from __future__ import annotations

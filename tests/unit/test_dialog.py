@@ -273,7 +273,7 @@ def test_other_requests_of_a_phone_make_no_dialog() -> None:
 
 
 def test_a_bye_alone_opens_a_dialog_unless_calls_had_to_go() -> None:
-    # Of a call that was forgotten it could say nothing, and would push out one that is followed.
+    # It could say nothing about a forgotten call, and would evict one that is followed.
     house = House()
     for i in range(41):
         Outgoing(house, f"c{i}").invite(1 + i / 100)

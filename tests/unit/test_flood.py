@@ -14,7 +14,7 @@ from algwatch.pipeline import Pipeline, Report
 from craft import House, Incoming, Outgoing, Packet, batch, frame, outgoing, register, request
 
 
-def knocks(rng: Random, start: int, end: int, count: int, wan: str) -> list[Packet]:
+def scans(rng: Random, start: int, end: int, count: int, wan: str) -> list[Packet]:
     """INVITEs that nobody asked for, each of another address, Call-ID and branch."""
     found = []
     for i in range(count):
@@ -52,7 +52,7 @@ def run(flood: int) -> tuple[list[Report], Pipeline, int]:
         for tap, packets in ((LAN, lan), (WAN, wan)):
             part = [p for p in packets if begin <= p[0] < end]
             if tap == WAN:
-                part += knocks(rng, begin, end, flood, house.wan_ip)
+                part += scans(rng, begin, end, flood, house.wan_ip)
                 part.sort(key=lambda p: p[0])
             for j in range(0, len(part), 200):
                 reports += pipeline.feed(batch(part[j : j + 200], tap))
@@ -63,7 +63,7 @@ def run(flood: int) -> tuple[list[Report], Pipeline, int]:
     return reports + pipeline.finish(), pipeline, held
 
 
-def test_a_flood_of_strangers_does_not_hide_a_call_that_dies() -> None:
+def test_an_unsolicited_flood_does_not_hide_a_call_that_dies() -> None:
     quiet, _, _ = run(0)
     loud, pipeline, _ = run(500)
     wanted = [(f.rule, f.harm, f.where) for f in quiet if isinstance(f, Finding)]
@@ -108,19 +108,19 @@ def test_the_oldest_entry_of_a_full_table_goes_also_when_others_went_and_came_ag
     assert gone == [[key] for key in (2, *range(4, 41), 3, 41)]
 
 
-def test_strangers_have_a_quarter_of_a_table_and_go_first() -> None:
+def test_unsolicited_entries_have_a_quarter_of_a_table_and_go_first() -> None:
     table: Table[int, str] = Table(8)
     for key in range(6):
-        table.add(key, "friend")
+        table.add(key, "solicited")
     for key in range(10, 20):
         table.add(key, "unsolicited", unsolicited=True)
     assert [key for key in table if key < 10] == list(range(6))
     assert [key for key in table if key >= 10] == [18, 19]
     assert (table.evicted, table.unsolicited) == (0, 8)
-    table.add(6, "friend")
-    table.add(7, "friend")
+    table.add(6, "solicited")
+    table.add(7, "solicited")
     assert sorted(table) == list(range(8))
-    table.add(8, "friend")
+    table.add(8, "solicited")
     assert 0 not in table
     assert len(table) == 8
 
@@ -128,7 +128,7 @@ def test_strangers_have_a_quarter_of_a_table_and_go_first() -> None:
 def test_one_who_became_known_is_evicted_like_anybody_else() -> None:
     table: Table[int, str] = Table(8)
     table.add(1, "unsolicited", unsolicited=True)
-    table.befriend(1)
+    table.mark_solicited(1)
     for key in range(10, 20):
         table.add(key, "unsolicited", unsolicited=True)
     assert 1 in table
@@ -167,7 +167,7 @@ def crossing_beside(flood: int, remote: str) -> Pipeline:
     return pipeline
 
 
-def test_strangers_leave_room_for_a_message_whose_other_copy_is_read_later() -> None:
+def test_unsolicited_messages_leave_room_for_a_message_whose_other_copy_is_read_later() -> None:
     crossings = crossing_beside(300, "185.1.2.3").counts()["crossings"]
     assert (crossings["paired"], crossings["lan_only"]) == (2, 0)
     assert crossings["unsolicited"] == 63  # a quarter of 256, the REGISTER among them
@@ -180,10 +180,10 @@ def test_what_found_no_room_makes_nobody_say_that_its_other_copy_is_missing() ->
     assert crossings["wan_only"] == 255
 
 
-def test_a_call_that_only_strangers_asked_for_makes_nobody_known() -> None:
+def test_a_call_with_only_unsolicited_requests_makes_no_host_known() -> None:
     house = House()
     pipeline = Pipeline([Tap("lan", LAN), Tap("wan", WAN)], live=True, strict=True)
-    knocking = [  # a scanner that makes up branches, and one Call-ID for all
+    scanned = [  # a scanner that makes up branches, and one Call-ID for all
         (1_700_000_000_000_000_000 + n,
          frame(request("INVITE", f"sip:{n}@{house.wan_ip}", via="185.1.2.3:5060",
                        branch=f"z9hG4bK{n}", call_id="same", cseq=1),
@@ -191,5 +191,5 @@ def test_a_call_that_only_strangers_asked_for_makes_nobody_known() -> None:
         for n in range(200)
     ]  # fmt: skip
     for n in range(0, 200, 10):
-        pipeline.feed(batch(knocking[n : n + 10], WAN))
+        pipeline.feed(batch(scanned[n : n + 10], WAN))
     assert len(pipeline._comparison.sides[WAN].transactions.table) == 128  # a quarter of 512

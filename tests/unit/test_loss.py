@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was not captured is not missing: a call beside packets that a ring lost."""
+"""A message that was not captured is not missing: a call beside packets that a ring lost."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def kinds(*frames: bytes, ports: tuple[int, ...] = (5060,)) -> list[int]:
     return [row.kind for row in scan(RAW, *frames, ports=ports)]
 
 
-# What Python and C must agree on
+# Values on which Python and C must agree
 
 
 def test_rows_and_ends_have_the_size_that_c_gives_them() -> None:
@@ -111,7 +111,7 @@ def test_a_result_belongs_to_the_caller() -> None:
     assert bytes(first) == before
 
 
-# What is not SIP
+# Bytes that are not SIP
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def rows_of(batch: Batch) -> list[Row]:
 
 
 def scrub(batch: Batch) -> None:
-    """What a reader does to the memory of its last batch."""
+    """Overwrite a batch, as a reader does with the memory of its last one."""
     for memory in (batch.rows, batch.buffer):
         if isinstance(memory, memoryview):
             memory[:] = bytes(len(memory))

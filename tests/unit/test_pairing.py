@@ -379,6 +379,6 @@ def test_lost_copies_never_pair_two_different_messages(seed: int, loss: float) -
     for crossing in seen:
         if crossing.lan is None or crossing.wan is None:
             continue
-        # What left is what entered 200 us before: any other copy is another message.
+        # A message leaves 200 us after it entered: any other copy is another message.
         assert abs(abs(crossing.wan.at - crossing.lan.at) - 0.0002) < 0.00001
         assert len(ids(crossing)) == 1

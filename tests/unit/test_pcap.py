@@ -26,7 +26,7 @@ SECOND = 1_000_000_000
 PORTS = (5060,)
 CAPTURES = Path(__file__).parents[2].parent / "shared" / "captures"
 
-# What is not SIP over the link layers, IP, UDP and TCP that are read.
+# Packets without SIP over the link layers, IP, UDP and TCP that are read.
 EXCEPTIONS = {
     "arkime__gtp-iphone.pcap": (0, "inside a GTP tunnel"),
     "suricata-verify__sip-body-large.pcap": (1, "a request of 65793 bytes: no row can hold it"),

@@ -27,7 +27,7 @@ BIG = b"".join(b"a=x-candidate:%d 198.51.100.2 typ host\r\n" % n for n in range(
 
 
 def verdict(folder: Path, **files: list[Packet]) -> dict[str, Any]:
-    """What is said of the files, whatever the number of packets that are read at once."""
+    """The report on the files, whatever the number of packets that are read at once."""
     paths = {}
     for side, packets in files.items():
         path = folder / f"{side}.pcap"

@@ -306,7 +306,7 @@ def test_a_live_tap_is_told_before_the_call_drops() -> None:
 
 
 def test_rewritten_calls_never_speak_for_turning_the_alg_off() -> None:
-    """However familiar a rewrite is, its call counts as rewritten."""
+    """However often a rewrite was seen, its call counts as rewritten."""
     house = House("linux")
     register(house, 0)
     for i in range(20):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What leaves the router, seen from the side of those who make calls."""
+"""Reports that leave the router, from the side of those who make calls."""
 
 from __future__ import annotations
 

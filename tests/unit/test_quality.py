@@ -322,7 +322,7 @@ def test_what_two_copies_say_of_the_sides(
 
 
 def live(house: House, exchanged: bool, marked: bool) -> list[str]:
-    """What a live pipeline hears of its sides; marked: as a ring marks what the kernel sent."""
+    """Warnings of a live pipeline about its sides; marked: as a ring marks what the kernel sent."""
     check = SidesCheck("br-lan", "wan")
     said: list[str] = []
     taps = [Tap("br-lan", WAN if exchanged else LAN), Tap("wan", LAN if exchanged else WAN)]

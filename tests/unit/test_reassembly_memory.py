@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is held back for one tap stays below 256 kB whatever comes in, objects included."""
+"""Memory held for one tap stays below 256 kB under any input, objects included."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def giant_tunnels() -> Iterator[bytes]:
 
 
 def giant_pieces_in_tunnels() -> Iterator[bytes]:
-    """What makes a datagram of 64 kB whole is itself nearly all of it."""
+    """The last fragment of a datagram of 64 kB is itself nearly all of it."""
     text = udp(invite("giant", bytes(64000)))
     for ident in range(10):
         yield ipv4(text[:8], ident=ident, more=True)
@@ -98,7 +98,7 @@ HOSTILE = (tiny_fragments, many_small_pieces, giant_datagrams, giant_tunnels,
 
 
 def blocks(packets: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """What next_batch() would make, as large as a block of the ring."""
+    """Packets as next_batch() would give them, as large as a block of the ring."""
     buffer, meta = bytearray(), bytearray()
     for packet in packets:
         if len(buffer) + len(packet) > BLOCK:

@@ -58,7 +58,7 @@ def told(
 
 
 def words(reports: list[Report]) -> list[tuple[object, ...]]:
-    """What they say, but for the copies that are shown as evidence."""
+    """Their texts, but for the copies that are shown as evidence."""
     said: list[tuple[object, ...]] = []
     for r in reports:
         if isinstance(r, Finding) and not r.call_id.startswith("ping"):

@@ -378,7 +378,7 @@ def test_a_2xx_that_the_router_sends_to_another_port_of_the_caller_is_found_and_
 
 
 def test_a_phone_that_answers_from_another_port_than_it_listens_on_is_not_harmed() -> None:
-    """What forced_dport is for (Cisco 7941): what is ignored then is not the router's doing."""
+    """Purpose of forced_dport (Cisco 7941): a message ignored then is not the router's doing."""
     house = House()
     register(house, 0)
     call = Incoming(house, "cisco@provider")

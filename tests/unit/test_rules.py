@@ -44,6 +44,12 @@ def test_the_docstring_has_the_sections_in_their_order(rule: ModuleType) -> None
 
 
 @EACH
+def test_no_text_of_a_rule_is_a_placeholder(rule: ModuleType) -> None:
+    for text in (rule.__doc__ or "", rule.RULE.summary):
+        assert "..." not in text and "…" not in text
+
+
+@EACH
 def test_a_rule_is_named_alike_in_its_file_its_docstring_and_its_declaration(
     rule: ModuleType,
 ) -> None:

@@ -56,7 +56,7 @@ def name_of(value: object) -> str:
 
 def report(files: Sequence[Path | str] = (), lan: Sequence[Path | str] = (),
            wan: Sequence[Path | str] = (), most: int = 960) -> str:  # fmt: skip
-    """What `analyze --json` prints of them."""
+    """The output of `analyze --json` for them."""
     lists = [[*map(str, paths)] for paths in (files, lan, wan)]
     source = Source(lists[0], lists[1], lists[2], PORTS, most=most)
     out = io.StringIO()

@@ -147,9 +147,9 @@ def test_what_is_kept_does_not_grow_with_the_capture() -> None:
 
 
 def test_what_is_unsolicited_is_nobody_s_fault_and_proves_nothing() -> None:
-    knocks = call("unanswered", unsolicited=True), registration("refused", 403, unsolicited=True)
-    assert settled(*knocks, call(call_id="own")).state == FINE
-    alone = settled(*knocks)
+    scans = call("unanswered", unsolicited=True), registration("refused", 403, unsolicited=True)
+    assert settled(*scans, call(call_id="own")).state == FINE
+    alone = settled(*scans)
     assert alone.state == CANNOT_TELL and "phone here" in alone.why[0]
 
 

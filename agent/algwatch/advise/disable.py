@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the SIP ALG should be turned off for a line: harm, cause, and what a trial would show.
+"""The advice to turn off the SIP ALG for a line: harm, cause, and what a trial would show.
 
 A false "disable the ALG" breaks a working phone, the worst fault that this program can have. So
 it is recommended only when harm was observed or is certain from the bytes, the ALG is its cause,
@@ -44,7 +44,7 @@ class Harmed:
             calls.setdefault(finding.call_id, finding.at)
 
     def proved(self, finding: Finding) -> bool:
-        """Whether the harm of a finding's line is proved: by the protocol, or by two calls that
+        """True if the harm of a finding's line is proved: by the protocol, or by two calls that
         are independent of each other."""
         times = (self._calls.get(finding.line) or {}).values()
         return finding.certain or max(times, default=0.0) - min(times, default=0.0) >= APART

@@ -48,10 +48,10 @@ class Table(dict[K, V], Generic[K, V]):
         gone = None
         if unsolicited:
             if len(self._unsolicited) * 4 >= self.limit:
-                gone = self._evict_stranger()
+                gone = self._evict_unsolicited()
             self._unsolicited.append(key)
         if gone is None and len(self) >= self.limit:
-            gone = self._evict_stranger()
+            gone = self._evict_unsolicited()
             if gone is None:
                 gone = self._evict_oldest()
         return gone
@@ -68,7 +68,7 @@ class Table(dict[K, V], Generic[K, V]):
             oldest += islice(self.items(), _AHEAD)
             oldest.reverse()
 
-    def _evict_stranger(self) -> V | None:
+    def _evict_unsolicited(self) -> V | None:
         """Evict the oldest unsolicited entry that is still in the table; None without one."""
         while self._unsolicited:
             gone = self.pop(self._unsolicited.popleft(), None)
@@ -77,7 +77,7 @@ class Table(dict[K, V], Generic[K, V]):
                 return gone
         return None
 
-    def befriend(self, key: K) -> None:
+    def mark_solicited(self, key: K) -> None:
         """The entry is not unsolicited any more."""
         if key in self._unsolicited:
             self._unsolicited.remove(key)

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from bisect import insort
 
-# Memory of an object beside its bytes, so that tiny pieces count too: of a piece, and of a
+# Memory of an object beside its bytes, so that tiny parts count too: of a part, and of a
 # datagram or stream with its entry in the table. A test measures what Python really takes.
-PIECE_COST, BASE_COST = 160, 640
-MOST_PIECES = 64  # of one packet: 64 kB over an MTU of 1280 are 52
+PART_COST, BASE_COST = 160, 640
+MOST_PARTS = 64  # of one packet: 64 kB over an MTU of 1280 are 52
 
 
 class Datagram:
     """Fragments of one IP packet (RFC 791 section 3.2, RFC 8200 section 4.5)."""
 
-    __slots__ = ("cost", "first_at", "pieces", "size")
+    __slots__ = ("cost", "first_at", "parts", "size")
 
     def __init__(self, at: int) -> None:
         self.first_at = at
-        self.pieces: list[tuple[int, bytes]] = []  # (offset, bytes), no two overlap
+        self.parts: list[tuple[int, bytes]] = []  # (offset, bytes), no two overlap
         self.size = -1  # bytes of the whole payload, known from the last fragment
         self.cost = BASE_COST
 
@@ -34,24 +34,24 @@ class Datagram:
             agreed = self.size in (-1, end)
             if self.size == -1:
                 self.size = end
-        for start, piece in self.pieces:
-            low, high = max(start, offset), min(start + len(piece), end)
+        for start, part in self.parts:
+            low, high = max(start, offset), min(start + len(part), end)
             if low < high:
-                agreed &= piece[low - start : high - start] == data[low - offset : high - offset]
+                agreed &= part[low - start : high - start] == data[low - offset : high - offset]
         for low, high in self._gaps(offset, end):
-            insort(self.pieces, (low, data[low - offset : high - offset]))
-            self.cost += high - low + PIECE_COST
+            insort(self.parts, (low, data[low - offset : high - offset]))
+            self.cost += high - low + PART_COST
         return agreed
 
     def _gaps(self, start: int, end: int) -> list[tuple[int, int]]:
-        """The parts of start to end that no piece covers yet."""
+        """The parts of start to end that no part covers yet."""
         gaps = []
-        for low, piece in self.pieces:
+        for low, part in self.parts:
             if start >= end or low >= end:
                 break
             if low > start:
                 gaps.append((start, low))
-            start = max(start, low + len(piece))
+            start = max(start, low + len(part))
         if start < end:
             gaps.append((start, end))
         return gaps
@@ -61,10 +61,10 @@ class Datagram:
         if self.size < 0:
             return None
         reached = 0
-        for offset, piece in self.pieces:
+        for offset, part in self.parts:
             if offset != reached:
                 return None
-            reached += len(piece)
+            reached += len(part)
         if reached < self.size:
             return None
-        return b"".join(piece for _, piece in self.pieces)[: self.size]
+        return b"".join(part for _, part in self.parts)[: self.size]

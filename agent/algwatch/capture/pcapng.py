@@ -37,7 +37,7 @@ class Pcapng:
         self._section: list[int] = []  # index of each interface of this section
         self._snaplens: list[int] = []
         self._rest = b""
-        # Of a block that is not looked into: bytes up to its second length, and that length.
+        # For a skipped block: bytes up to its second length, and that length.
         self._skip = self._skipped = 0
         self._last = 0  # time of the latest packet: a Simple Packet Block has none
         self._in_section = False

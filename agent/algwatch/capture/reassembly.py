@@ -18,7 +18,7 @@ from algwatch.base.native.rows import Counts, Scanner
 from algwatch.base.packet import Batch
 from algwatch.capture.batches import NO_MESSAGES, Loose, loose
 from algwatch.capture.filter import RAW
-from algwatch.capture.fragments import MOST_PIECES, Datagram
+from algwatch.capture.fragments import MOST_PARTS, Datagram
 from algwatch.capture.offsets import TCP, fragment_offset, segment_offset
 from algwatch.capture.stream import (
     ANY,
@@ -45,7 +45,7 @@ WEBSOCKET_SECONDS = 600  # of silence: then the ports may belong to another conn
 SECOND = 1_000_000_000
 UDP = 17
 SIP, FRAGMENT, SEGMENT = layout.KIND_SIP, layout.KIND_FRAGMENT, layout.KIND_SEGMENT
-# Ten bytes of white space at most: between messages a keep-alive, inside one a piece of it.
+# Ten bytes of white space at most: between messages a keep-alive, inside one a part of it.
 KEEPALIVE = layout.KIND_KEEPALIVE
 
 _META = struct.Struct("=IIII")
@@ -65,7 +65,7 @@ _UPGRADE = re.compile(
 
 
 class _Packet:
-    """The packet that brought the last piece; the whole message gets its time, TTL, IP ID,
+    """The packet that brought the last part; the whole message gets its time, TTL, IP ID,
     direction and capture point. index: of its row in the batch; row, ends: unpacked; key: all that
     the packets of one message have in common."""
 
@@ -90,7 +90,7 @@ class _Packet:
         return _IPV6.pack(6 << 28, length, proto, ttl) + self.src + self.dst
 
 
-# IP packets: the packet that brought the last piece, length, parts.
+# IP packets: the packet that brought the last part, length, parts.
 Made = list[tuple[_Packet, int, tuple[bytes, ...]]]
 
 
@@ -235,7 +235,7 @@ class Reassembler:
             _is_none(batch, index)
 
     def _stands_alone(self, packet: _Packet, seq: int, data: bytes, sip: bool) -> bool:
-        """Whether a segment that looks like a whole message, or a keep-alive, is one."""
+        """True if a segment that looks like a whole message, or a keep-alive, is one."""
         stream = self._stream(packet.key, seq, packet.row[0], sip)
         if stream is None:
             return True
@@ -351,7 +351,7 @@ class Reassembler:
         if not isinstance(datagram, Datagram):
             datagram = self._pending[key] = Datagram(packet.row[0])
             self.held += datagram.cost
-        if len(datagram.pieces) >= MOST_PIECES:
+        if len(datagram.parts) >= MOST_PARTS:
             self._give_up(key)
             self.evicted += 1
             return

@@ -167,7 +167,7 @@ class LiveTap:
 
     @property
     def waiting(self) -> bool:
-        """Whether read() has something without asking the kernel."""
+        """True if read() has something without asking the kernel."""
         return bool(self._taken)
 
     def drain(self) -> bool:

@@ -15,7 +15,7 @@ from bisect import bisect_right
 from operator import attrgetter
 
 from algwatch.capture.filter import START_WORDS
-from algwatch.capture.fragments import BASE_COST, MOST_PIECES, PIECE_COST
+from algwatch.capture.fragments import BASE_COST, MOST_PARTS, PART_COST
 
 RUN_COST = 320  # memory of a run beside its bytes
 WINDOW = 262144  # bytes that a segment may be ahead of the earlier ones
@@ -203,7 +203,7 @@ class Stream:
         if run is not None and run.end == place and (run.reading or not starts):
             run.data += data
             run.end += len(data)
-        elif len(runs) < MOST_PIECES:
+        elif len(runs) < MOST_PARTS:
             reading = place == self.floor or (starts and not self._is_broken(place, data))
             run = Run(place, data, reading)
             runs.insert(index, run)
@@ -289,7 +289,7 @@ class Stream:
 
     def _tell(self, run: Run, place: int, end: int) -> None:
         if place not in run.told:
-            self.cost += PIECE_COST
+            self.cost += PART_COST
         run.told[place] = end
 
     def _lose(self, run: Run) -> None:
@@ -320,7 +320,7 @@ class Stream:
             else:
                 used = run.at
             floor = max(floor, run.begin + used)
-            self.cost -= used + PIECE_COST * len(run.told)
+            self.cost -= used + PART_COST * len(run.told)
             if used < len(run.data):
                 del run.data[:used]
                 run.begin, run.at, run.told = floor, 0, {}

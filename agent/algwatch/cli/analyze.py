@@ -352,7 +352,7 @@ class _Glance:
 
 
 def _is_one_sided(report: Report) -> bool:
-    """Whether it stands although the two sides were compared in vain."""
+    """True if it stands although the two sides were compared in vain."""
     if isinstance(report, Finding):
         return report.harm == "none" and report.where == "unknown"
     return report.kind in ("call", "registration")

@@ -52,7 +52,7 @@ def survived(s: DialogSet, d: Dialog, now: int) -> bool:
 
 
 def dropped(s: DialogSet, d: Dialog, now: int) -> bool:
-    """Whether a callee that waits for its ACK ended the call: by its BYE, or by having waited to
+    """True if a callee that waits for its ACK ended the call: by its BYE, or by having waited to
     the end. One that fell silent before, or whose caller hung up, did not. now: ns."""
     if s.gave_up(d) or ended_unacknowledged(d):
         return True

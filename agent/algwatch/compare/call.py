@@ -84,7 +84,7 @@ class Call(Joined[DialogSet]):
 
     @property
     def answered_inside(self) -> bool | None:
-        """Whether the latest INVITE that was answered went into the LAN: a re-INVITE of the callee
+        """True if the latest INVITE that was answered went into the LAN: a re-INVITE of the callee
         goes the other way. None where nothing shows it."""
         if self.inbound is None:
             return None

@@ -123,7 +123,7 @@ class Calls:
         call.cross(label(crossing), crossing)
         if call.unsolicited and crossing.flow_pair is not None and call.inbound is not None:
             call.unsolicited = False
-            self.table.befriend(call.key)
+            self.table.mark_solicited(call.key)
         return call
 
     def _joined(self, lan: int, wan: int, at: int) -> Call | None:

@@ -63,7 +63,7 @@ class Captured:
                     self.cut_example = batch.sighting(which, row, i)
 
     def lossy(self, call: Call) -> bool:
-        """Whether a message of it may have come and not be known: then one that was not seen is
+        """True if a message of it may have come and not be known: then one that was not seen is
         not missing."""
         # A call that goes on after it was evicted: each side goes on at another message.
         if self.forgets and call.partial_anywhere:

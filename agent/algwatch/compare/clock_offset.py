@@ -65,7 +65,7 @@ class Offset:
 
     @property
     def matters(self) -> bool:
-        """Whether the WAN capture has to be put on the LAN clock."""
+        """True if the WAN capture has to be put on the LAN clock."""
         return self.furthest >= CORRECTED
 
     def at(self, wan: int) -> int:
@@ -110,7 +110,7 @@ def measure(matches: Sequence[Match]) -> Offset | None:
 
 
 def _are_enough(near: Sequence[Match]) -> bool:
-    """Whether messages on a line prove an offset. Repeated ones of which copies are lost lie on
+    """True if messages on a line prove an offset. Repeated ones of which copies are lost lie on
     many lines, so they count only in numbers."""
     exact = sum(1 for m in near if m.exact)
     whole = any(m.copies > 2 and len(m.candidates) == m.copies for m in near)

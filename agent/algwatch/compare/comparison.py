@@ -71,7 +71,7 @@ class Comparison:
 
     @property
     def pending(self) -> bool:
-        """Whether something waits for time to pass."""
+        """True if something waits for time to pass."""
         return bool(self.calls.table) or (self.pairing is not None and self.pairing.pending)
 
     @property

@@ -42,14 +42,14 @@ class Copy(NamedTuple):
 
 
 def keeps_an_end(one: Copy, two: Copy) -> bool:
-    """Whether source or destination is the same: NAT changes one of them."""
+    """True if source or destination is the same: NAT changes one of them."""
     a, b = one.ends, two.ends
     source = a[:16] == b[:16] and a[40:42] == b[40:42]
     return source or (a[16:32] == b[16:32] and a[42:44] == b[42:44])
 
 
 def is_same(lan: list[Copy], wan: list[Copy]) -> bool:
-    """Whether a packet of one message is in both captures as it is."""
+    """True if a packet of one message is in both captures as it is."""
     return not {_packet(copy) for copy in lan}.isdisjoint(_packet(copy) for copy in wan)
 
 

@@ -27,7 +27,7 @@ def counts(captured: Captured, pairing: Pairing | None, sides: list[Side], calls
             "paired": p.paired if p else 0,
             "lan_only": p.lan_only if p else 0,
             "wan_only": p.wan_only if p else 0,
-            "unsolicited": p.knocks if p else 0,
+            "unsolicited": p.unsolicited if p else 0,
             "rewritten": p.rewritten if p else 0,
         },
         **({"evicted": gone} if gone else {}),

@@ -55,13 +55,13 @@ class FlowPair:
         self._rports = b"rport=%d" % before[1], b"rport=%d" % after[1]
 
     def is_of(self, lan: Sighting, wan: Sighting) -> bool:
-        """Whether these two came on it: hashes of flows select, addresses decide."""
+        """True if these two came on it: hashes of flows select, addresses decide."""
         return bool(
             self._lan == _addresses(lan.packed_ends) and self._wan == _addresses(wan.packed_ends)
         )
 
     def explains(self, entered: bytes, left: bytes) -> bool:
-        """Whether translating the pair's own addresses in the payload that entered yields the
+        """True if translating the pair's own addresses in the payload that entered yields the
         one that left, byte for byte."""
         head, _, body = entered.partition(_END)
         got_head, _, got_body = left.partition(_END)

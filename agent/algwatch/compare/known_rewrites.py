@@ -47,7 +47,7 @@ class KnownRewrites:
 
     @staticmethod
     def is_news(crossing: Crossing) -> bool:
-        """Whether a rule has to see it: the first of its kind on its flow pair, one that differs
+        """True if a rule has to see it: the first of its kind on its flow pair, one that differs
         from those before, is malformed, or stayed unpaired."""
         pair, row = crossing.flow_pair, crossing.entered.row
         if pair is None:

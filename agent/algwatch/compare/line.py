@@ -126,7 +126,7 @@ class Lines:
         return self._table.get(phone + remote)
 
     def has(self, phone: bytes, remote: bytes) -> bool:
-        """Whether anything has crossed between these two addresses (16 bytes each)."""
+        """True if anything has crossed between these two addresses (16 bytes each)."""
         return phone + remote in self._table
 
     def beside(self, line: Line) -> list[Line]:

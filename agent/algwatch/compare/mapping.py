@@ -70,14 +70,14 @@ class Mappings:
         return self._table.get(outside + remote)
 
     def contradicts(self, lan: Sighting, wan: Sighting, outbound: bool) -> bool:
-        """Whether the NAT is known to mean another LAN host by this WAN address and port."""
+        """True if the NAT is known to mean another LAN host by this WAN address and port."""
         inside = lan.source if outbound else lan.destination
         ends = (wan.source, wan.destination) if outbound else (wan.destination, wan.source)
         known = self._table.get(ends[0] + ends[1])
         return known is not None and known.inside[:16] != inside[:16]
 
     def is_known(self, lan: bytes, wan: bytes, remote: bytes) -> bool:
-        """Whether lan (18 bytes) is what wan means towards remote."""
+        """True if lan (18 bytes) is what wan means towards remote."""
         known = self._table.get(wan + remote)
         return known is not None and known.inside == lan
 

@@ -121,7 +121,7 @@ def unrelated(lan: Traffic, wan: Traffic) -> Unrelated | None:
 
 
 def _is_from_behind(asked: Asked, near: set[str]) -> bool:
-    """Whether a request on the WAN came from behind the router, or was accepted there."""
+    """True if a request on the WAN came from behind the router, or was accepted there."""
     if len(near) != 1:
         return False
     if asked.src in near:
@@ -130,7 +130,7 @@ def _is_from_behind(asked: Asked, near: set[str]) -> bool:
 
 
 def _is_forwarded(asked: Asked, near: set[str], beyond: dict[str, int]) -> bool:
-    """Whether a request on the LAN is between a host there and one beyond the router."""
+    """True if a request on the LAN is between a host there and one beyond the router."""
     src, dst = asked.src, asked.dst
     if src in near or dst in near or _is_multicast(dst):
         return False

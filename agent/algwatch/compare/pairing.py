@@ -52,8 +52,8 @@ class Pairing:
     limit: sightings of one side that wait at once; unsolicited ones get a quarter of it. A sighting
     over the limit is counted in `dropped`, and is neither paired nor reported missing. The same
     holds for its copy on the other side, and for the other copy of a message that was not captured.
-    paired, rewritten: crossings. lan_only, wan_only: messages whose other copy never came; knocks:
-    unsolicited messages on the WAN side only.
+    paired, rewritten: crossings. lan_only, wan_only: messages whose other copy never came;
+    unsolicited: such messages on the WAN side that are not in wan_only.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Pairing:
         self._lost_at = [-WINDOW, -WINDOW]  # by side, ns: up to here copies may be missing
         self.limit = limit
         self.dropped = 0
-        self.paired = self.lan_only = self.wan_only = self.rewritten = self.knocks = 0
+        self.paired = self.lan_only = self.wan_only = self.rewritten = self.unsolicited = 0
         # Hashes of a Call-ID that the router changed to the changed one, and back.
         self._aliases: Table[int, int] = Table(limit)
         self._waiting: tuple[deque[Sighting], deque[Sighting]] = (deque(), deque())
@@ -163,7 +163,7 @@ class Pairing:
                 if copy.side == LAN:
                     self.lan_only += 1
                 elif self._is_unsolicited(copy):
-                    self.knocks += 1
+                    self.unsolicited += 1
                 else:
                     self.wan_only += 1
                 crossings.append(crossing)

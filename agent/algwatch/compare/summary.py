@@ -14,9 +14,9 @@ class CallSummary(Report):
     outcome: completed, dropped, cancelled, rejected, unanswered, ongoing, unknown.
     ack: seen, missing, unknown. status: of the final response that refused it, else 0.
     start, end: seconds since 1970. line: `Line.name` of the phone and its provider, "" where that
-    is not known. unsolicited: somebody knocked whom nobody here has called, and nothing of it
-    crossed. lossy: packets were lost in the capture meanwhile, so a message that was not seen is
-    missing only where somebody waited for it to the end.
+    is not known. unsolicited: its INVITE came from a host that nobody here has called, and nothing
+    of it crossed. lossy: packets were lost in the capture meanwhile, so a message that was not seen
+    is missing only where somebody waited for it to the end.
     """
 
     __slots__ = ("ack", "call_id", "end", "final_retransmissions", "from_",

@@ -188,6 +188,6 @@ def _is_settled(quality: Quality) -> bool:
 
 
 def _is_one_clock(quality: Quality) -> bool:
-    """Whether the clocks agree as far as was seen."""
+    """True if the clocks agree as far as was seen."""
     offset = quality.offset
     return offset is not None and abs(offset.ns) <= SAME_CLOCK and offset.spread <= 10 * DELAY

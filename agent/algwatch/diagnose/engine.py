@@ -50,7 +50,7 @@ class Engine:
                 self._rules[rule.RULE.subject].append((rule, meter))
 
     def listens(self, subject: str) -> bool:
-        """Whether any rule is about it."""
+        """True if any rule is about it."""
         return bool(self._rules[subject])
 
     @property

@@ -49,7 +49,7 @@ class Known:
         return self._captured
 
     def lossy(self, call: Call) -> bool:
-        """Whether a message of it may have come and not be known: then one that was not seen is
+        """True if a message of it may have come and not be known: then one that was not seen is
         not missing."""
         return self._captured.lossy(call)
 
@@ -68,7 +68,7 @@ class Known:
         return without_alg(line, self._lines.beside(line))
 
     def needs_alg(self, line: Line) -> bool:
-        """Whether nothing but the ALG carries it through the NAT."""
+        """True if nothing but the ALG carries it through the NAT."""
         return needs_alg(line, self._lines.beside(line))
 
     def mapping(self, outside: bytes, remote: bytes) -> Entry | None:
@@ -88,6 +88,6 @@ class Known:
         return cast("T", self._read[2])
 
     def was_said(self, rule: str, key: str) -> bool:
-        """Whether a rule (id) has said something under key: for what is said once, whatever
+        """True if a rule (id) has said something under key: for what is said once, whatever
         comes."""
         return f"{rule}/{key}" in self._said

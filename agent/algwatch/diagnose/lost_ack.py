@@ -163,7 +163,7 @@ def _outbound(call: Call, lan: DialogSet, wan: DialogSet) -> str:
     return BEYOND if wan.acked_at else STOPPED_OUTBOUND
 
 
-def strange_ack(call: Call, lost: LostAck) -> Sighting | None:
+def ack_past_proxy(call: Call, lost: LostAck) -> Sighting | None:
     """The ACK, if it went between other hosts than the INVITE, and the INVITE came through a proxy
     that is not in the route set (DLG004); else None."""
     s = call.sides[WAN] or lost.side

@@ -53,7 +53,7 @@ def load() -> tuple[Any, Any, Any]:
         from paho.mqtt import client, packettypes, properties
     finally:
         if absent:
-            # Whoever imports it later gets the real one.
+            # A later import gets the real one.
             del sys.modules[_REQUEST]
             delattr(urllib, "request")
     module: Any = client

@@ -57,7 +57,7 @@ class Dialog:
         return max(0, self.answers - 1)
 
     def repeated_since(self, at: int) -> bool:
-        """Whether the 2xx of the current INVITE came again after at (ns)."""
+        """True if the 2xx of the current INVITE came again after at (ns)."""
         return self.answer_last > at
 
 
@@ -139,12 +139,12 @@ class DialogSet:
         return None
 
     def by_caller(self, d: Dialog) -> bool:
-        """Whether the latest answered INVITE of d is the caller's: a re-INVITE may be the
+        """True if the latest answered INVITE of d is the caller's: a re-INVITE may be the
         callee's."""
         return d.invite is None or d.invite.from_tag == self.caller_tag
 
     def gave_up(self, d: Dialog) -> bool:
-        """Whether the end that answered the latest INVITE ended the dialog."""
+        """True if the end that answered the latest INVITE ended the dialog."""
         return bool(d.bye_at) and d.bye_by_caller != self.by_caller(d)
 
     def add(self, d: Dialog) -> Dialog:
@@ -175,6 +175,6 @@ class DialogSet:
         return self.branches.get(key)
 
     def refused_it(self, key: int) -> bool:
-        """Whether an ACK with that key is one to a refusal: then its transaction was evicted."""
+        """True if an ACK with that key is one to a refusal: then its transaction was evicted."""
         was = self.invite_of(key)
         return was is not None and was.status >= 300

@@ -162,7 +162,7 @@ class Dialogs:
 
     @staticmethod
     def _is_branch(s: DialogSet, t: Transaction) -> bool:
-        """Whether t carries the current INVITE, on whatever way."""
+        """True if t carries the current INVITE, on whatever way."""
         now = s.invite
         return now is not None and now.cseq == t.cseq and now.from_tag == t.from_tag
 

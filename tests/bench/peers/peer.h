@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every peer's program shares: the corpus, the clock and the totals. Each defines setup() and
+/* Shared by every peer's program: the corpus, the clock and the totals. Each defines setup() and
  * pass(), which reads of every message what scan_bench.c reads.
  * Usage: PROGRAM CORPUS [once|none|time]
  */

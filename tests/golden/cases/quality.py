@@ -283,7 +283,7 @@ def _still_there(house: House, at: float) -> None:
     house.out(at, asked, wan=False)
 
 
-def _knocks(count: int, answered: bool = False) -> list[Packet]:
+def _scans(count: int, answered: bool = False) -> list[Packet]:
     """A scanner outside. answered: by the router itself."""
     packets = []
     for n in range(count):
@@ -302,7 +302,7 @@ def _knocks(count: int, answered: bool = False) -> list[Packet]:
 
 
 def _by_the_router(packets: list[Packet]) -> list[Packet]:
-    """What the router sends itself has the TTL that it began with."""
+    """A message that the router sends itself has its first TTL."""
     own = bytes([198, 51, 100, 2])
     return [(at, data[:22] + b"\x40" + data[23:] if data[26:30] == own else data)
             for at, data in packets]  # fmt: skip
@@ -316,7 +316,7 @@ def _() -> House:
     house = House(provider="192.168.1.20")
     outgoing_call(house, 1, "inside@phone")
     incoming_call(house, 8, "inside@other")
-    house.wan = _knocks(40, answered=True)
+    house.wan = _scans(40, answered=True)
     return house
 
 
@@ -326,21 +326,21 @@ def _() -> House:
     """Hundreds of messages of scanners, and one call that is on both sides."""
     house = House()
     outgoing_call(house, 1, "one@phone")
-    house.wan = sorted(house.wan + _knocks(400))
+    house.wan = sorted(house.wan + _scans(400))
     return house
 
 
 @case("cap010-near-miss-swallows-all", [("TXN001", "unknown", "observed")],
       [*QUALITY, *DLG, *ALG], outcomes=["unanswered"])  # fmt: skip
 def _() -> House:
-    """A router that swallows all that its phone sends, while scanners knock: the two captures
+    """A router that swallows all that its phone sends, while scanners try the WAN: the two captures
     share nothing, and are the two sides of it."""
     house = House()
     call = Outgoing(house, "silent@phone")
     for after in (0, *LADDER_INVITE):
         call.invite(1 + after, wan=False)
     _still_there(house, 40)
-    house.wan = _knocks(150, answered=True)
+    house.wan = _scans(150, answered=True)
     return house
 
 

@@ -116,7 +116,7 @@ def _() -> House:
     return _later(house)
 
 
-def _knock(house: House, at: float, src: str = "") -> House:
+def _invited(house: House, at: float, src: str = "") -> House:
     call = Incoming(house, "silent@provider", src=src)
     for after in (0, *LADDER_INVITE):
         call.invite(at + after, lan=False)
@@ -134,7 +134,7 @@ def _() -> House:
     house = House()
     register(house, 0, expires=3600)
     incoming_call(house, 5, "first@provider", fixed_contact=f"sip:100@{house.public}")
-    return _knock(house, 600)
+    return _invited(house, 600)
 
 
 @case("reg006-stopped-behind-a-fresh-mapping",
@@ -146,13 +146,13 @@ def _() -> House:
     house = House()
     register(house, 0)
     incoming_call(house, 5, "first@provider", fixed_contact=f"sip:100@{house.public}")
-    return _knock(house, 15)
+    return _invited(house, 15)
 
 
 @case("reg006-near-miss-scanner", must_not=["REG006", "TXN001", *DLG, *ALG],
       outcomes=["unanswered"])  # fmt: skip
 def _() -> House:
-    """A host that nobody here has ever sent anything to knocks seven times: unsolicited."""
+    """A host that nobody here has called sends its INVITE seven times: unsolicited."""
     house = House()
     register(house, 0)
-    return _knock(house, 15, src="192.0.2.66")
+    return _invited(house, 15, src="192.0.2.66")

@@ -64,12 +64,12 @@ def _() -> House:
 @case("txn001-near-miss-scanner", must_not=["TXN001", "CAP005", *DLG, *ALG],
       outcomes=["unanswered", "completed"])  # fmt: skip
 def _() -> House:
-    """A scanner knocks on WAN port 5060 seven times. There is no mapping for it: unsolicited,
+    """A scanner tries WAN port 5060 seven times. There is no mapping for it: unsolicited,
     and nobody's fault."""
     house = House()
-    knock = Incoming(house, "knock@scanner", src="192.0.2.66")
+    scan = Incoming(house, "knock@scanner", src="192.0.2.66")
     for after in (0, *LADDER_INVITE):
-        knock.invite(1 + after, lan=False)
+        scan.invite(1 + after, lan=False)
     outgoing_call(house, 36, "later@phone")
     return house
 
@@ -406,14 +406,14 @@ def _from_elsewhere(
       outcomes=["completed", "completed"])  # fmt: skip
 def _() -> House:
     """The BYE of a call that is known comes from a host to which no phone has sent anything. It is
-    no knock of a stranger: the phone stays in a call that the other end has left."""
+    not unsolicited: the phone stays in a call that the other end has left."""
     return _from_elsewhere(House(), "BYE")
 
 
 @case("txn001-re-invite-from-another-host", [("TXN001", "router", "observed")], [*DLG, *ALG],
       outcomes=["completed", "completed"])  # fmt: skip
 def _() -> House:
-    """The same with a re-INVITE: the call is known, so it is no knock of a stranger."""
+    """The same with a re-INVITE: the call is known, so it is not unsolicited."""
     return _from_elsewhere(House(), "INVITE")
 
 

@@ -36,7 +36,7 @@ def in_words(status: int) -> str:
 
 
 def is_fault(status: int) -> bool:
-    """Whether a request that ended with this final status failed for no visible reason: neither
+    """True if a request that ended with this final status failed for no visible reason: neither
     redirected, nor declined, nor for a number that does not exist."""
     return status >= 400 and status not in _NO_FAULT
 

@@ -14,7 +14,7 @@ What else looks the same
     not tell which packets are missing in it.
 
 Recommendation
-    Give the ring more memory (ring_bytes), or keep the flood away from the router: what knocks at
+    Give the ring more memory (ring_bytes), or keep the flood away from the router: what comes to
     port 5060 of the WAN has to be captured and read, too.
 
 References

@@ -12,7 +12,7 @@ Why it breaks calls
 
 What else looks the same
     A router that forwards nothing, a PBX on the router itself, or calls inside the LAN while
-    scanners knock outside: there, one side has nothing that must have crossed. A router that
+    scanners try the WAN: there, one side has nothing that must have crossed. A router that
     answers every message itself and sends another one (SBC, B2BUA) shares nothing either, and
     cannot be told from two routers.
 

@@ -2,10 +2,10 @@
 """DLG001: a 2xx to INVITE is never acknowledged.
 
 What it sees
-    The 2xx, its retransmissions at T1, 2*T1, ... T2, and no ACK that reaches the callee. The two
-    taps tell where it was lost: it never reached the WAN side, it arrived there and not in the
-    LAN, it left for a port where nobody is, it left the phone and not the router, or it left the
-    router and the 2xx still comes. An ACK that stopped here is not put on the router if it was
+    The 2xx, its retransmissions at T1, 2*T1 and so on to T2, and no ACK that reaches the callee.
+    The two taps tell where it was lost: it never reached the WAN side, it arrived there and not in
+    the LAN, it left for a port where nobody is, it left the phone and not the router, or it left
+    the router and the 2xx still comes. An ACK that stopped here is not put on the router if it was
     sent to a port that is not the phone's, or came from a host that no phone has sent anything to;
     one that was never sent is not put on the phone if the 2xx has a Record-Route that it cannot
     reach.
@@ -91,7 +91,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         return
     reading = _misrouted(call, how, known) or READINGS[how.how]
     where, why = reading.where, reading.cause
-    if lost.strange_ack(call, how) is not None:
+    if lost.ack_past_proxy(call, how) is not None:
         # It came from, or went to, a host that the NAT was never told of.
         where, why = "provider", cause.RECORD_ROUTE
     harm, so = _harm(how, known.now)

@@ -44,7 +44,7 @@ RULE = Rule(
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
     how = lost.lost_ack(call, known)
-    ack = lost.strange_ack(call, how) if how is not None else None
+    ack = lost.ack_past_proxy(call, how) if how is not None else None
     if how is None or ack is None:
         return
     d = (call.sides[WAN] or how.side).current

@@ -2,7 +2,7 @@
 """TXN001: an INVITE got no response at all until Timer B.
 
 What it sees
-    An INVITE, its retransmissions at T1, 2*T1, 4*T1 ..., and no response for 64*T1 = 32 s.
+    An INVITE, its retransmissions at T1, 2*T1, 4*T1 and so on, and no response for 64*T1 = 32 s.
 
 Why it breaks calls
     The caller hears nothing and gives up. Where the INVITE was lost shows on the two taps: on
@@ -10,7 +10,7 @@ Why it breaks calls
     answered.
 
 What else looks the same
-    Internet scanners that knock on WAN port 5060: they have no mapping, the router drops them,
+    Internet scanners that try WAN port 5060: they have no mapping, the router drops them,
     and nothing is wrong. (An INVITE of a provider that a phone has called is none of them.) An
     INVITE without a retransmission is not judged. Where the capture lost packets meanwhile
     (CAP002) only one that was repeated to the end is, and no place is named.
@@ -140,7 +140,7 @@ def _which(s: DialogSet, t: Transaction) -> Which:
 
 
 def _sent(s: DialogSet | None, which: Which) -> bool:
-    """Whether this side saw the INVITE."""
+    """True if this side saw the INVITE."""
     if s is None:
         return False
     last = s.unanswered()
@@ -151,7 +151,7 @@ def _sent(s: DialogSet | None, which: Which) -> bool:
 
 
 def _has_response(s: DialogSet, which: Which) -> bool:
-    """Whether this side saw a response to it."""
+    """True if this side saw a response to it."""
     last = s.unanswered()
     if last is not None and _which(s, last[0]) == which:
         t = last[0]
