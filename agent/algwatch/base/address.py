@@ -6,6 +6,10 @@ Host texts come from the wire, so every function takes anything and answers plai
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+LONGEST = 64  # characters of an IP literal with a zone
+
 
 def text(packed: bytes, version: int) -> str:
     """4 or 16 bytes to text (RFC 5952 for IPv6). packed may be longer; the rest is ignored."""
@@ -65,6 +69,11 @@ _UNROUTABLE = (
 
 def is_unroutable(host: str) -> bool:
     """True for an IP literal that nobody on the Internet can send to; False for names."""
+    return len(host) <= LONGEST and _is_unroutable(host)
+
+
+@lru_cache(maxsize=512)  # each message of a phone names its few hosts again
+def _is_unroutable(host: str) -> bool:
     value = ipv4(host)
     if value >= 0:
         return any(value >> (32 - n) == net >> (32 - n) for net, n in _UNROUTABLE)
