@@ -102,6 +102,26 @@ def test_a_pipe_is_read_packet_by_packet_and_named_when_it_is_no_capture() -> No
         assert words in errors
 
 
+def test_standard_files_that_are_closed_are_not_taken_by_files_of_the_program(
+    tmp_path: Path,
+) -> None:
+    lan, wan = files(tmp_path, home())
+    for closed, words, status, errors in (
+        ("<&-", ["-"], 2, "algwatch: -: standard input is closed\n"),
+        ("<&-", ["--lan", str(lan), "--wan", str(wan)], 0, ""),
+        ("2>&-", ["--lan", str(lan), "--wan", str(wan)], 0, ""),
+        ("2>&-", [str(tmp_path / "none")], 2, ""),
+        ("<&- 2>&-", ["-"], 2, ""),
+    ):
+        done = subprocess.run(
+            ["sh", "-c", f'"$@" {closed}', "sh", *ANALYZE, *words], capture_output=True,
+            text=True, check=False, env=ENVIRONMENT, timeout=20,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (status, errors), (closed, words)
+        assert "algwatch: " not in done.stdout
+        assert bool(done.stdout) == (status == 0)
+
+
 def test_a_file_without_a_packet_is_told(tmp_path: Path) -> None:
     path = tmp_path / "empty.pcap"
     path.write_bytes(pcap([]))

@@ -7,6 +7,7 @@ import os
 import select
 import stat
 import struct
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -123,6 +124,8 @@ class WalkingReader:
         self._most = most
         self._first: list[Packets] = []
         self._fd = -1
+        if path == "-" and sys.stdin is None:
+            raise CaptureError("-: standard input is closed")
         try:
             self._fd = 0 if path == "-" else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
