@@ -52,6 +52,18 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _fill_standard_files() -> None:
+    """Whoever called may have closed them. What this program opens must not take their numbers:
+    its own pipe would be read as standard input, without end."""
+    for fd in 0, 2:
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w")  # print() would take standard output instead
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; argv without the program's name. Returns the exit status: 0, and of
     analyze also 1 (something hurts) and 3 (cannot tell); 2 for bad usage, unreadable input and
@@ -59,6 +71,7 @@ def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     if sys.stdout is None:
         return 2  # closed by whoever called: nowhere to write to
+    _fill_standard_files()
     try:
         if words[:1] == ["run"]:
             from algwatch.cli.run import start

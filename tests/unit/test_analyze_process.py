@@ -102,6 +102,26 @@ def test_a_pipe_is_read_packet_by_packet_and_named_when_it_is_no_capture() -> No
         assert words in errors
 
 
+def test_standard_files_that_are_closed_are_not_taken_by_files_of_the_program(
+    tmp_path: Path,
+) -> None:
+    lan, wan = files(tmp_path, home())
+    for closed, words, status, errors in (
+        ("<&-", ["-"], 2, "algwatch: -: standard input is closed\n"),
+        ("<&-", ["--lan", str(lan), "--wan", str(wan)], 0, ""),
+        ("2>&-", ["--lan", str(lan), "--wan", str(wan)], 0, ""),
+        ("2>&-", [str(tmp_path / "none")], 2, ""),
+        ("<&- 2>&-", ["-"], 2, ""),
+    ):
+        done = subprocess.run(
+            ["sh", "-c", f'"$@" {closed}', "sh", *ANALYZE, *words], capture_output=True,
+            text=True, check=False, env=ENVIRONMENT, timeout=20,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (status, errors), (closed, words)
+        assert "algwatch: " not in done.stdout
+        assert bool(done.stdout) == (status == 0)
+
+
 def test_a_file_without_a_packet_is_told(tmp_path: Path) -> None:
     path = tmp_path / "empty.pcap"
     path.write_bytes(pcap([]))
@@ -137,15 +157,74 @@ def test_ctrl_c_gives_the_report_of_what_was_read_until_then(form: str) -> None:
     assert errors == b"algwatch: interrupted; what was read is reported\n"
 
 
-def test_ctrl_c_before_the_first_packet_ends_it() -> None:
+@pytest.mark.parametrize("piped", ["stdin", "fifo"])
+@pytest.mark.parametrize("start", [b"", pcap([])[:10]])
+def test_ctrl_c_before_the_first_packet_ends_it(piped: str, start: bytes, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
     with subprocess.Popen(
-        [*ANALYZE, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=ENVIRONMENT,
+        [*ANALYZE, "-" if piped == "stdin" else fifo], stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT,
     ) as process:  # fmt: skip
-        wait_for(process.stdin, pcap([])[:10])
+        if piped == "stdin":
+            wait_for(process.stdin, start)
+        elif start:
+            writer = os.open(fifo, os.O_WRONLY)
+            os.write(writer, start)
+            time.sleep(1.5)
+        else:
+            time.sleep(1.5)  # nobody ever opens it
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=10)
-        assert process.returncode in (2, 130)
+        said, errors = process.communicate(timeout=10)
+        if piped == "fifo" and start:
+            os.close(writer)
+    assert process.returncode == 130
+    assert b"algwatch: interrupted" in errors
+    assert bool(said) == bool(start)
+
+
+def test_a_pipe_that_holds_both_sides_gives_the_report_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "both.pcap"
+    path.write_bytes(pcap(one_file(home())))
+    whole = analyze("--json", path)
+    assert json.loads(whole[1])["crossings"]["paired"]
+    assert analyze("--json", "-", stdin=path.read_bytes()) == whole
+    with path.open("rb") as file:
+        done = subprocess.run(
+            [*ANALYZE, "--json", "-"], stdin=file, capture_output=True, text=True, check=False,
+            env=ENVIRONMENT,
+        )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == whole
+
+
+def test_what_is_too_long_to_be_kept_is_read_once_to_its_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = pcap(one_file(home()))
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    (tmp_path / "file").write_bytes(data)
+    with subprocess.Popen(["sh", "-c", f"cat {tmp_path}/file > {fifo}"]):
+        source = Source([str(fifo)], [], [], (5060,))
+        source.most_spooled = 1000
+        source.check()
+        list(source.reports())
+    packets = sum(map(len, home().sorted()))
+    assert source.counts()["capture"]["packets"] == packets
+    assert source.counts()["crossings"]["paired"] == 0
+    assert "through a pipe: it is read once" in capsys.readouterr().err
+
+
+def test_a_check_that_is_interrupted_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lan, wan = files(tmp_path, home())
+    source = Source([], [str(lan)], [str(wan)], (5060,))
+    source.check()
+    source.stop.requested = True  # Ctrl-C while the clocks were compared
+    list(source.reports())
+    assert source.interrupted
+    assert capsys.readouterr().err == "algwatch: interrupted; what was read is reported\n"
 
 
 def one_file(house: House) -> list[Packet]:

@@ -223,6 +223,11 @@ def test_fine_is_told_with_the_numbers() -> None:
     assert (verdict.state, verdict.next, verdict.doubtful) == (FINE, "", False)
 
 
+def test_two_sides_without_a_pair_may_be_those_of_a_pbx() -> None:
+    verdict = settled(call(), of=counts(paired=0, lan_only=10, wan_only=10))
+    assert "PBX, SBC or proxy (siproxd) on the router" in verdict.why[0]
+
+
 def test_a_call_that_goes_on_with_its_ack_is_fine() -> None:
     verdict = settled(call("ongoing", ack="seen"), call(call_id="c2"))
     assert verdict.state == FINE

@@ -26,6 +26,7 @@ _NOT_TCP = bytes(value for value in range(256) if not value & layout.ROW_TCP)
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from algwatch.capture.reassembly import Reassembler
+    from algwatch.capture.spool import Spool
 
 
 class CaptureFile:
@@ -33,6 +34,7 @@ class CaptureFile:
 
     path: file name, or "-" for standard input. tap: index of the tap in every row. ports: SIP
     ports. counts: added to. stop: ends the reading. most: packets a batch.
+    spool: what came through a pipe.
 
     interfaces: those that the file describes so far. sides: LAN, WAN or UNKNOWN by name of the
     interface (see capture/interfaces.py), added to the tap in the rows; others are UNKNOWN. With
@@ -45,7 +47,8 @@ class CaptureFile:
     """
 
     def __init__(self, path: str, tap: int, ports: Sequence[int], counts: Counts,
-                 stop: Stop | None = None, most: int = MOST_PACKETS) -> None:  # fmt: skip
+                 stop: Stop | None = None, most: int = MOST_PACKETS,
+                 spool: Spool | None = None) -> None:  # fmt: skip
         self.path = path
         self.tap = tap
         self.sides: dict[str, int] = {}
@@ -55,7 +58,7 @@ class CaptureFile:
         self.problem = ""
         self.packets = 0
         self.watermark = 0
-        self._reader, self.regular = open_reader(path, stop or Stop(), most)
+        self._reader, self.regular = open_reader(path, stop or Stop(), most, spool)
         self._newest = 0
         self._ports = ports
         self._counts = counts

@@ -7,6 +7,7 @@ import os
 import select
 import stat
 import struct
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,12 +29,17 @@ _REFUSED = {
 }
 
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from algwatch.capture.spool import Spool
+
+
 class CaptureError(Exception):
     """A capture file cannot be read; the message names the file and says what is wrong."""
 
 
 class Stop:
-    """Ends the reading of files and pipes from outside, as if they ended there. fileno(): to be
+    """Ends the reading of files and pipes from outside, as if they ended there. wake: to be
     written to by a signal (signal.set_wakeup_fd), so that none comes between a look and a read."""
 
     def __init__(self) -> None:
@@ -41,6 +47,9 @@ class Stop:
         self._read, self.wake = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(self.wake, False)
+
+    def fileno(self) -> int:
+        return self._read
 
     def wait(self, fd: int) -> bool:
         """Wait until there is something to read; False when the reading is to end."""
@@ -117,16 +126,22 @@ class WalkingReader:
     """A pcapng file, or a pipe of either format. Reads up to the first packet when it is made, so
     that the interfaces are known; those that come later are added."""
 
-    def __init__(self, path: str, stop: Stop, most: int) -> None:
+    def __init__(self, path: str, stop: Stop, most: int, spool: Spool | None = None) -> None:
         self._path = path
         self._stop = stop
         self._most = most
+        self._spool = spool
+        self._at = 0  # in the spool
         self._first: list[Packets] = []
         self._fd = -1
-        try:
-            self._fd = 0 if path == "-" else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise CaptureError(f"{path}: {error.strerror or error}") from None
+        if spool is None:
+            if path == "-" and sys.stdin is None:
+                raise CaptureError("-: standard input is closed")
+            try:
+                piped = path == "-" and not stat.S_ISREG(os.fstat(0).st_mode)
+                self._fd = 0 if piped else os.open(on_disk(path), os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as error:
+                raise CaptureError(f"{path}: {error.strerror or error}") from None
         try:
             self._begin()
         except BaseException:
@@ -162,7 +177,7 @@ class WalkingReader:
         walker = self._walker
         if not data:
             self._ended = True
-            if not self._stop.requested:
+            if not (self._stop.requested or (self._spool is not None and self._spool.cut)):
                 walker.end()
             return
         packets = walker.feed(data, self._most)
@@ -173,10 +188,17 @@ class WalkingReader:
 
     def _read(self) -> bytes:
         """b"" at the end."""
-        if not self._stop.wait(self._fd):
+        size, fd = min(CHUNK, self._most * 1024), self._fd
+        if self._spool is not None:
+            data = b"" if self._stop.requested else self._spool.read(size, self._at)
+            self._at += len(data)
+            if data or not self._spool.open:
+                return data
+            fd = self._spool.pipe
+        if not self._stop.wait(fd):
             return b""
         try:
-            return os.read(self._fd, min(CHUNK, self._most * 1024))
+            return os.read(fd, size)
         except OSError as error:
             raise CaptureError(f"{self._path}: {error.strerror or error}") from None
 
@@ -189,10 +211,18 @@ class WalkingReader:
 Reader = LibpcapReader | WalkingReader
 
 
-def open_reader(path: str, stop: Stop, most: int = MOST_PACKETS) -> tuple[Reader, bool]:
+def on_disk(path: str) -> str:
+    """The name under which standard input ("-") can be opened anew, where it is a file."""
+    return "/proc/self/fd/0" if path == "-" else path
+
+
+def open_reader(path: str, stop: Stop, most: int = MOST_PACKETS,
+                spool: Spool | None = None) -> tuple[Reader, bool]:  # fmt: skip
     """The reader for a path ("-": standard input), and whether the path can be read again. most:
-    packets at once. CaptureError when it plainly holds no capture."""
-    start = _start_of(path)
+    packets at once. spool: of a pipe. CaptureError when it plainly holds no capture."""
+    if spool is not None:
+        return WalkingReader(path, stop, most, spool), not spool.open
+    start = start_of(path)
     if start is None:
         return WalkingReader(path, stop, most), False
     if start == MAGIC:
@@ -214,17 +244,17 @@ def refuse(path: str, start: bytes, known: bool) -> None:
         )
 
 
-def _start_of(path: str) -> bytes | None:
+def start_of(path: str) -> bytes | None:
     """The first four bytes of a regular file; None of what can be read only once."""
-    if path == "-":
-        return None
+    if path == "-" and sys.stdin is None:
+        raise CaptureError("-: standard input is closed")
     try:
         # A pipe must not be opened just to look: closing it again ends its writer.
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            if os.path.isdir(path):
+        if not stat.S_ISREG(os.stat(on_disk(path)).st_mode):
+            if os.path.isdir(on_disk(path)):
                 raise CaptureError(f"{path}: is a directory, not a capture file")
             return None
-        with open(path, "rb") as file:
+        with open(on_disk(path), "rb") as file:
             return file.read(4)
     except OSError as error:
         raise CaptureError(f"{path}: {error.strerror or error}") from None
@@ -248,7 +278,7 @@ def _open(path: str) -> Any:
     except ImportError as error:
         raise CaptureError(f"{path}: reading needs the Python package pcapy-ng ({error})") from None
     held = -1
-    name = path
+    name = on_disk(path)
     try:
         try:
             path.encode()

@@ -20,7 +20,8 @@ from algwatch.capture.interfaces import sides_of
 from algwatch.capture.merged import Merged
 from algwatch.capture.order import Timeline
 from algwatch.capture.pcap import CaptureFile
-from algwatch.capture.read import MOST_PACKETS, CaptureError, Stop
+from algwatch.capture.read import MOST_PACKETS, CaptureError, Stop, start_of
+from algwatch.capture.spool import LIMIT, Spool, spool
 from algwatch.cli import Usage
 from algwatch.cli.alone import EachAlone
 from algwatch.compare.crossing import Crossing
@@ -88,6 +89,9 @@ def main(args: argparse.Namespace) -> int:
                 source.survey()
                 status = _report(source, args)
     except CaptureError as error:
+        if source.interrupted or source.stop.requested:
+            print("algwatch: interrupted before there was anything to report", file=sys.stderr)
+            return INTERRUPTED
         raise Usage(str(error)) from None
     return INTERRUPTED if source.interrupted else status
 
@@ -156,6 +160,8 @@ class Source:
                  ports: Sequence[int], interfaces: tuple[Sequence[str], Sequence[str]] = ((), ()),
                  most: int = MOST_PACKETS) -> None:  # fmt: skip
         self.stop = Stop()
+        self.most_spooled = LIMIT
+        self._spools: dict[str, Spool] = {}
         self.interrupted = False
         self.problems: list[str] = []
         self._ports = ports
@@ -173,14 +179,22 @@ class Source:
         self._limits: dict[str, int] = {}  # of an interrupted survey: packets by path
 
     def check(self) -> None:
-        """Learn whether the named files are both sides of one router, and put right what can be:
+        """Read the pipes (the rest of one that is too long comes later), and learn whether the
+        named files are both sides of one router, and put right what can be:
         sides that are exchanged, clocks that differ, one capture named twice, a clock that was
         set meanwhile (the LAN side alone is judged then). A file that cannot be read
         twice is surveyed while it is judged."""
+        names = [*(tap.name for tap in self._named), *self._files]
+        pipes = [name for name in dict.fromkeys(names) if start_of(name) is None]
+        self._spools = spool(pipes, self.stop, self.most_spooled)
+        if any(one.open for one in self._spools.values()):
+            print(f"algwatch: more than {self.most_spooled >> 20} MB through a pipe: it is read "
+                  "once, and two sides in it are not told apart; save it to a file",
+                  file=sys.stderr)  # fmt: skip
         if {tap.side for tap in self._named} != {LAN, WAN}:
             return
         survey = Survey()
-        if not all(tap.name != "-" and os.path.isfile(tap.name) for tap in self._named):
+        if any(tap.name in self._spools and self._spools[tap.name].open for tap in self._named):
             self._survey = survey
             return
         opened, _ = self._open()
@@ -242,8 +256,8 @@ class Source:
         for file in files:
             if not file.packets:
                 print(f"algwatch: {file.path}: no packet is in it", file=sys.stderr)
-        if self.stop.requested:
-            self.interrupted = True
+        self.interrupted = self.interrupted or self.stop.requested
+        if self.interrupted:
             print("algwatch: interrupted; what was read is reported", file=sys.stderr)
 
     def _told(self, pipeline: Pipeline | EachAlone, files: list[CaptureFile],
@@ -282,7 +296,8 @@ class Source:
         self._scanned = Counts()
         taps: list[Tap] = []
         for number, name in enumerate([tap.name for tap in self._named] + self._files):
-            file = CaptureFile(name, len(taps), self._ports, self._scanned, self.stop, self._most)
+            file = CaptureFile(name, len(taps), self._ports, self._scanned, self.stop, self._most,
+                               self._spools.get(name))  # fmt: skip
             files.append(file)
             file.limit = self._limits.get(name, 0)
             if number < len(self._named):

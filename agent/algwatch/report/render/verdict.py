@@ -49,7 +49,8 @@ CROSSES = "Look at the arrows that end in a cross, or capture both sides once mo
 HOW = "tcpdump -i any -s 0 -w FILE 'port 5060'"
 
 NO_PAIR = ("Both sides have SIP, and no message was found on both: captures of two routers or of "
-           "two times, clocks that differ, or sides exchanged.")  # fmt: skip
+           "two times, clocks that differ, sides exchanged, or a PBX, SBC or proxy (siproxd) on "
+           "the router, whose calls have Call-IDs of their own.")  # fmt: skip
 NO_CALL = "No call and no registration of a phone here was seen: nothing shows whether they work."
 ONE_SIDE = "Only one side of the router was captured, so what the router changed is not known."
 

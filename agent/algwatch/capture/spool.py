@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spools: what comes through pipes, kept in temporary files so that it can be read twice."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import tempfile
+from collections.abc import Sequence
+
+from algwatch.capture.classic import MAGICS
+from algwatch.capture.pcapng import MAGIC
+from algwatch.capture.read import CHUNK, CaptureError, Stop, refuse
+
+LIMIT = 256 << 20  # bytes of all pipes together
+
+
+class Spool:
+    """One pipe ("-": standard input). file: what was read so far. open: it has not ended: what
+    follows can be read once, from `pipe`. cut: the reading was ended from outside, so that the
+    last packet may be in there by half."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.open = True
+        self.cut = False
+        self.size = 0
+        if path == "-" and sys.stdin is None:
+            raise CaptureError("-: standard input is closed")
+        try:
+            # Not to wait for a writer here, where SIGINT would not end it.
+            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+            self.pipe = 0 if path == "-" else os.open(path, flags)
+            if self.pipe:
+                os.set_blocking(self.pipe, True)  # it is read when there is something
+            self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+        except OSError as error:
+            raise CaptureError(f"{path}: {error.strerror or error}") from None
+
+    def take(self) -> None:
+        """Read once."""
+        try:
+            data = os.read(self.pipe, CHUNK)
+            written = 0
+            while written < len(data):
+                written += self.file.write(data[written:])
+        except OSError as error:
+            raise CaptureError(f"{self.path}: {error.strerror or error}") from None
+        self.open = bool(data)
+        if not data and self.pipe:
+            os.close(self.pipe)
+        known = self.size >= 4
+        self.size += len(data)
+        if not known and self.size >= 4:
+            start = self.read(4, 0)
+            refuse(self.path, start, start == MAGIC or start in MAGICS)
+
+    def read(self, size: int, at: int) -> bytes:
+        return os.pread(self.file.fileno(), size, at)
+
+
+def spool(paths: Sequence[str], stop: Stop, limit: int) -> dict[str, Spool]:
+    """All pipes at once, because one program may write to several, or two at the same time.
+    Ends with the pipes, at the limit, or when it is stopped. CaptureError."""
+    spools = {path: Spool(path) for path in paths}
+    while not stop.requested and sum(one.size for one in spools.values()) < limit:
+        poller = select.poll()
+        open_ = {one.pipe: one for one in spools.values() if one.open}
+        if not open_:
+            return spools
+        for fd in (*open_, stop.fileno()):
+            poller.register(fd, select.POLLIN)
+        for fd, _ in poller.poll():
+            if fd in open_ and not stop.requested:
+                open_[fd].take()
+    if stop.requested:
+        for one in spools.values():
+            one.cut, one.open = one.open, False
+    return spools
