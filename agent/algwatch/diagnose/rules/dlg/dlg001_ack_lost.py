@@ -61,6 +61,9 @@ READINGS = {
                                     "the 2xx arrived, and the router sent it to another port"),
     lost.STOPPED_OUTBOUND: Reading("router", cause.ROUTER,
                                    "the ACK left the phone and never left the router"),
+    lost.STOPPED_AGAIN: Reading("router", cause.ROUTER,
+                                "the ACK left the router, came back for another phone here and "
+                                "never left to the LAN"),
     lost.BEYOND: Reading("network", cause.UNKNOWN,
                          "the ACK left the router, and the 2xx still comes"),
     lost.NOT_SENT: Reading("phone", cause.PHONE, "the phone never sent an ACK"),
