@@ -39,7 +39,7 @@ from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
-from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.subject import CALL
 
 RULE = Rule(
@@ -117,7 +117,7 @@ def _other_answer(call: Call, how: lost.LostAck, known: Known) -> Finding:
         reading.where, harm,
         f"Another phone that took the call to {call.to if s.by_caller(d) else call.from_} sent its "
         f"own 2xx, which {_words(how, harm == 'observed')}: {reading.what}; {so}.",
-        [evidence(d.answer, f"2xx sent {how.repeats + 1} times", "ACK within T1")],
+        [evidence(d.answer, f"2xx sent {times(how.repeats + 1)}", "ACK within T1")],
         f"{call.call_id}/{d.callee_tag:x}", cause=reading.cause, call_id=call.call_id,
         line=_line(call),
     )  # fmt: skip
@@ -160,7 +160,7 @@ def _harm(how: lost.LostAck, now: int) -> tuple[str, str]:
 def _proof(call: Call, how: lost.LostAck, now: int) -> list[Evidence]:
     d = how.dialog
     assert d.answer is not None
-    proof = [evidence(d.answer, f"2xx sent {how.repeats + 1} times", "ACK within T1")]
+    proof = [evidence(d.answer, f"2xx sent {times(how.repeats + 1)}", "ACK within T1")]
     far = call.dialog(WAN)
     ack = d.ack or (far.ack if far is not None else None)
     if ack is not None:
