@@ -33,7 +33,8 @@ class Dialog:
     __slots__ = ("ack", "acked_at", "acked_last", "answer", "answer_last", "answered_at",
                  "answers", "both_ended", "bye", "bye_at", "bye_by_caller", "bye_response",
                  "bye_status", "bye_unanswered", "bye_unrepeated", "callee_tag", "confirmed",
-                 "ended_at", "invite", "odd", "pending", "request", "silent", "stray_ack")  # fmt: skip
+                 "ended_at", "invite", "odd", "pending", "request", "silent",
+                 "stray_ack")  # fmt: skip
 
     def __init__(self, callee_tag: int) -> None:
         self.callee_tag = callee_tag

@@ -492,3 +492,19 @@ def _() -> House:
             house.into(1.03, answer(401, seen))
     outgoing_call(house, 50, "later@phone")
     return house
+
+
+@case("txn001-responses-of-the-phone-stopped", [("TXN001", "router", "observed")], [*DLG, *ALG],
+      outcomes=["unanswered", "completed"])  # fmt: skip
+def _() -> House:
+    """The provider's INVITE is delivered, the phone rings, and nothing that it says leaves the
+    router: the finding says which side the responses came to."""
+    house = House()
+    register(house, 0)
+    call = Incoming(house, "eaten@provider")
+    for after in (0, *LADDER_INVITE):
+        call.invite(5 + after)
+        ring = answer(180, call.delivered, to_tag=call._tag, contact=call.contact)
+        house.out(5.2 + after, ring, wan=False)
+    outgoing_call(house, 60, "later@phone")
+    return house
