@@ -54,6 +54,11 @@ class Dialog:
         self.bye_by_caller = self.bye_unanswered = self.both_ended = self.bye_unrepeated = False
 
     @property
+    def bye_challenged(self) -> bool:
+        """The BYE was asked for credentials, and none with them was answered or waited out."""
+        return self.bye_response is not None and not (self.bye_status or self.bye_unanswered)
+
+    @property
     def repeats(self) -> int:
         """How often the 2xx came again."""
         return max(0, self.answers - 1)

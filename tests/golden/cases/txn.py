@@ -508,3 +508,28 @@ def _() -> House:
         house.out(5.2 + after, ring, wan=False)
     outgoing_call(house, 60, "later@phone")
     return house
+
+
+def _bye_challenged(house: House, again: bool) -> House:
+    call = _dies(house)
+    for n in (1, 2) if again else (1,):
+        made = call._request("BYE", 1 + n, "sip:300@203.0.113.5", f";tag={call._tag}",
+                             branch=f"bye{n}")  # fmt: skip
+        house.into(9.03 + n, answer(407 if n == 1 else 200, house.out(9 + n, made)))
+    outgoing_call(house, 50, "later@phone")
+    return house
+
+
+@case("quality-bye-challenged-and-given-up", must_not=[*DLG, *ALG],
+      outcomes=["unknown", "completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The phone's BYE is challenged with 407, and it sends no other: the far end stays in the
+    call, so it gets no all-clear."""
+    return _bye_challenged(House(), again=False)
+
+
+@case("quality-near-miss-bye-challenged", must_not=["TXN003", *DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The same, and the BYE with credentials is accepted."""
+    return _bye_challenged(House(), again=True)
