@@ -248,8 +248,8 @@ class Call(Joined[DialogSet]):
 
     def _bye_is_open(self) -> bool:
         """It is not known what became of the BYE: nobody answered it yet, and the capture ends
-        before it is known whether it crossed; or it was not even repeated; or it was challenged, and nothing came
-        after."""
+        before it is known whether it crossed; or it was not even repeated; or it was
+        challenged, and nothing came after."""
         lan, wan = self.dialog(LAN), self.dialog(WAN)
         some = [s.current for s in self.seen if s.current is not None]
         if any(d.bye_unrepeated or d.bye_challenged for d in some):

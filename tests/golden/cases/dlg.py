@@ -658,3 +658,19 @@ def _() -> House:
 def _() -> House:
     """The same, and the ACKs are lost beyond the router: no phone is to blame."""
     return _between_phones(House("linux"), back=False)
+
+
+@case("dlg001-answer-stopped-and-cancelled", [("DLG001", "router", "observed")],
+      ["DLG002", "DLG004", *ALG], outcomes=["unknown"])  # fmt: skip
+def _() -> House:
+    """The 2xx stops in the router, and the caller in the LAN, who still hears it ring, gives up
+    with CANCEL: the call was lost to it."""
+    house = House()
+    call = Outgoing(house, "rings-on@phone")
+    call.invite(1)
+    call.respond(1.2, 180)
+    for after in (0, *LADDER_2XX[:2]):
+        call.ok(3 + after, lan=False)
+    call.cancel(6)
+    register(house, 60)
+    return house

@@ -149,6 +149,9 @@ def _harm(how: lost.LostAck, now: int) -> tuple[str, str]:
         return "latent", (
             f"the other end hung up {lost.elapsed(d, d.bye_at)} after the answer, before it dropped"
         )
+    if how.how == lost.ANSWER_STOPPED and s.cancelled_at > d.answered_at:
+        after = lost.elapsed(d, s.cancelled_at)
+        return "observed", f"its caller, who never got it, cancelled the call {after} later"
     left = how.seconds_left(now)
     if left:
         return "latent", f"the callee will end the call in {left} s"
