@@ -240,6 +240,9 @@ class Call(Joined[DialogSet]):
             d = near.current if near is not None else None
             if near is not None and d is not None and ack.dropped(near, d, now):
                 return "dropped"
+            caller = self.near_caller
+            if caller is not None and caller.cancelled_at and not caller.spoken and not ended:
+                return "cancelled"  # the 2xx never came to it
             waits = any(s.answered_at and now - s.answered_at < ACK_WAIT for s in self.seen)
             return "completed" if ended else "ongoing" if waits else "unknown"
         if ended:

@@ -661,7 +661,7 @@ def _() -> House:
 
 
 @case("dlg001-answer-stopped-and-cancelled", [("DLG001", "router", "observed")],
-      ["DLG002", "DLG004", *ALG], outcomes=["unknown"])  # fmt: skip
+      ["DLG002", "DLG004", *ALG], outcomes=["cancelled"])  # fmt: skip
 def _() -> House:
     """The 2xx stops in the router, and the caller in the LAN, who still hears it ring, gives up
     with CANCEL: the call was lost to it."""
