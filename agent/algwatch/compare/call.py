@@ -234,21 +234,29 @@ class Call(Joined[DialogSet]):
         if not spoken:
             return self._unanswered(self.seen)
         if ended and self.is_plain:
-            return "unknown" if self._bye_on_one_side() else "completed"
+            return "unknown" if self._bye_is_open() else "completed"
         if (said or self.ack(now)) == "missing" or self.ack_ignored(now):
             near = self.near_callee
             d = near.current if near is not None else None
             if near is not None and d is not None and ack.dropped(near, d, now):
                 return "dropped"
+            caller = self.near_caller
+            if caller is not None and caller.cancelled_at and not caller.spoken and not ended:
+                return "cancelled"  # the 2xx never came to it
             waits = any(s.answered_at and now - s.answered_at < ACK_WAIT for s in self.seen)
             return "completed" if ended else "ongoing" if waits else "unknown"
         if ended:
-            return "unknown" if self._bye_on_one_side() else "completed"
+            return "unknown" if self._bye_is_open() else "completed"
         return "unknown" if self.partial else "ongoing"
 
-    def _bye_on_one_side(self) -> bool:
-        """The capture ends before it is known whether a BYE crossed: nobody answered it yet."""
+    def _bye_is_open(self) -> bool:
+        """It is not known what became of the BYE: nobody answered it yet, and the capture ends
+        before it is known whether it crossed; or it was not even repeated; or it was
+        challenged, and nothing came after."""
         lan, wan = self.dialog(LAN), self.dialog(WAN)
+        some = [s.current for s in self.seen if s.current is not None]
+        if any(d.bye_unrepeated or d.bye_challenged for d in some):
+            return not any(d.ended_at for d in some)
         if lan is None or wan is None or bool(lan.bye_at) == bool(wan.bye_at):
             return False
         d = lan if lan.bye_at else wan

@@ -22,6 +22,7 @@ STOPPED_INBOUND = "stopped-inbound"  # arrived on the WAN, never on the LAN
 WRONG_PORT = "wrong-port"  # arrived, and the router sent it to a port that is not the callee's
 ANSWER_WRONG_PORT = "answer-wrong-port"  # the router sent the 2xx to a port not the caller's
 STOPPED_OUTBOUND = "stopped-outbound"  # left the phone, and never left the router
+STOPPED_AGAIN = "stopped-again"  # left, came back for another phone here, and was stopped
 BEYOND = "beyond"  # left the router, and the 2xx still comes
 IGNORED = "ignored"  # delivered to the callee in the LAN, which still repeats the 2xx
 ANSWER_STOPPED = "answer-stopped"  # the 2xx itself never crossed this router
@@ -160,7 +161,13 @@ def _inbound(call: Call, lan: DialogSet, wan: DialogSet) -> str:
 def _outbound(call: Call, lan: DialogSet, wan: DialogSet) -> str:
     if not lan.acked_at:
         return ANSWER_WRONG_PORT if call.answer_misdelivered() else NOT_SENT
-    return BEYOND if wan.acked_at else STOPPED_OUTBOUND
+    if not wan.acked_at:
+        return STOPPED_OUTBOUND
+    back, answer = call.unpaired.get("ACK"), wan.current.answer if wan.current is not None else None
+    if back is None or back.wan is None or answer is None:
+        return BEYOND
+    # Both ends are in the LAN: it came to where the 2xx had left from.
+    return STOPPED_AGAIN if back.wan.destination == answer.source else BEYOND
 
 
 def ack_past_proxy(call: Call, lost: LostAck) -> Sighting | None:

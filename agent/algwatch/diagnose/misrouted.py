@@ -98,6 +98,8 @@ def _hops(message: Message) -> list[bytes]:
 def _misaddressed(d: Dialog | None) -> str:
     if d is None or d.ack is None or d.answer is None:
         return ""
+    if d.ack.source[:16] != d.answer.destination[:16]:
+        return ""  # not the 2xx that its sender got: a call between two phones passes twice
     ack, answer = Message(d.ack.payload), Message(d.answer.payload)
     uri, route = wrong_uri(ack, answer), wrong_route(ack, answer)
     said = []

@@ -54,3 +54,7 @@ class Rule:
 
 def evidence(copy: Sighting, observed: str, expected: str = "") -> Evidence:
     return Evidence(SIDE_NAMES[copy.side], copy.at, observed, expected, copy.payload)
+
+
+def times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"

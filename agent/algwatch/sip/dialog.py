@@ -26,13 +26,15 @@ class Dialog:
     Times in ns, 0 = not seen. acked_at, acked_last: the first and the latest ACK to that 2xx.
     confirmed: an ACK was seen in it at some time. bye: the first BYE, kept where no ACK was seen or
     it was refused; bye_response: the refusal; bye_status: of its response; bye_unanswered: Timer F
-    of the BYE has passed; both_ended: the other end sent one, too.
+    of the BYE has passed; bye_unrepeated: and it was never repeated, so an answer was likely not
+    captured; both_ended: the other end sent one, too.
     """
 
     __slots__ = ("ack", "acked_at", "acked_last", "answer", "answer_last", "answered_at",
                  "answers", "both_ended", "bye", "bye_at", "bye_by_caller", "bye_response",
-                 "bye_status", "bye_unanswered", "callee_tag", "confirmed", "ended_at",
-                 "invite", "odd", "pending", "request", "silent", "stray_ack")  # fmt: skip
+                 "bye_status", "bye_unanswered", "bye_unrepeated", "callee_tag", "confirmed",
+                 "ended_at", "invite", "odd", "pending", "request", "silent",
+                 "stray_ack")  # fmt: skip
 
     def __init__(self, callee_tag: int) -> None:
         self.callee_tag = callee_tag
@@ -49,7 +51,12 @@ class Dialog:
         self.answers = self.bye_status = 0
         self.odd = NOT_ODD
         self.confirmed = self.silent = False
-        self.bye_by_caller = self.bye_unanswered = self.both_ended = False
+        self.bye_by_caller = self.bye_unanswered = self.both_ended = self.bye_unrepeated = False
+
+    @property
+    def bye_challenged(self) -> bool:
+        """The BYE was asked for credentials, and none with them was answered or waited out."""
+        return self.bye_response is not None and not (self.bye_status or self.bye_unanswered)
 
     @property
     def repeats(self) -> int:

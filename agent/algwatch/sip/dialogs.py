@@ -356,6 +356,7 @@ class Dialogs:
                     step((s, ENDED, row))
         elif code == TIMED_OUT:
             d.bye_unanswered = True
+            d.bye_unrepeated = t.unrepeated
             if current:
                 step((s, UNANSWERED, row))
 

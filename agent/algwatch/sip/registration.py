@@ -77,9 +77,12 @@ class Registrations:
         elif code == TIMED_OUT:
             if t is not r.transaction and r.transaction.final_at:
                 return None  # another one was answered meanwhile
+            r.rounds = 0
+            if t.unrepeated:
+                r.status = 0  # nothing is known of it
+                return None
             r.failed = t
             r.silent = True
-            r.rounds = 0
         else:
             return None
         return r, code

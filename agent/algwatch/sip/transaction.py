@@ -29,6 +29,8 @@ ORPHAN = 5  # a response whose request was not seen
 TIMED_OUT = 6  # no response at all until Timer B or F
 REQUEST_AGAIN = 7  # an INVITE or ACK once more
 
+UDP = 17  # Ends.proto
+
 # An IP ID of 0 tells no two packets apart (Linux with DF): then a copy is what comes at once.
 TWIN = SECOND // 200
 
@@ -84,6 +86,12 @@ class Transaction:
         self.final_flow = was.final_flow or self.final_flow
         self.provisional_at = was.provisional_at or self.provisional_at
         self.final_at = was.final_at or self.final_at
+
+    @property
+    def unrepeated(self) -> bool:
+        """A request that is no INVITE went over UDP and came once: without a response it is sent
+        again after T1 (Timer E, section 17.1.2.2), so one came, or its sender is gone."""
+        return self.requests == 1 and self.request is not None and self.request.ends.proto == UDP
 
     @property
     def waited_out(self) -> bool:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 from craft import (
     LADDER_2XX,
     LADDER_INVITE,
@@ -15,8 +17,11 @@ from craft import (
     far_gives_up,
     frame,
     incoming_call,
+    linux_in,
+    linux_out,
     register,
     request,
+    sdp,
 )
 
 from cases.case import ALG, DLG, PHONE_OR_PROVIDER, answered, case
@@ -596,3 +601,76 @@ def _() -> House:
     """The Record-Route is of a private address, and the phone sends its ACK to its outbound proxy
     all the same, with that Route: nothing is lost."""
     return _recorded_route("10.20.30.40", acknowledged=True)
+
+
+# ---- two phones of one LAN, through a proxy outside: every message passes the router twice ----
+
+
+def _between_phones(house: House, back: bool) -> House:
+    """The ACKs are lost: in the router when they come `back` to it, else beyond."""
+    other = House("linux", phone="192.168.1.11", wan_port=1025)
+    house.wan_port = 1024
+    house.out_alg, house.in_alg = (f(house.phone, 5060, house.wan_ip, 1024)
+                                   for f in (linux_out, linux_in))  # fmt: skip
+    proxy = b"Via: SIP/2.0/UDP 203.0.113.5:5060;branch=z9hG4bKproxy%s\r\n"
+    recorded = b"Record-Route: <sip:203.0.113.5;lr>\r\n"
+    register(house, 0)
+    register(other, 0.5, n=2)
+    call = Outgoing(house, "inside@phone")
+    call.invite(5)
+    asked = call.seen.replace(b"Via:", proxy % b"1" + recorded + b"Via:", 1)
+    asked = asked.replace(b"sip:300@example.net SIP", b"sip:300@198.51.100.2:1025 SIP")
+    got = other.into(5.02, asked)
+    final = answer(200, got, to_tag=call._tag, contact=other.contact, body=sdp(other.phone))
+    ack = call._request("ACK", 1, "sip:300@198.51.100.2:1025", f";tag={call._tag}")
+    ack = ack.replace(b"Max-Forwards", b"Route: <sip:203.0.113.5;lr>\r\nMax-Forwards", 1)
+    for after in (0, *LADDER_2XX):
+        sent = other.out(8 + after, final)
+        house.into(8.01 + after, re.sub(proxy % b"1[^\r]*", b"", sent))
+        seen = house.out(8.03 + after, ack)
+        if back:
+            seen = seen.replace(b"Route: <sip:203.0.113.5;lr>\r\n", b"")
+            other.into(8.05 + after, seen.replace(b"Via:", proxy % b"2" + b"Via:", 1), lan=False)
+    bye = request(
+        "BYE", "sip:100@198.51.100.2:1024", via=f"{other.phone}:5060", branch="z9hG4bKbb",
+        call_id=call.call_id, cseq=1, caller=f"<sip:300@example.net>;tag={call._tag}",
+        callee="<sip:100@example.net>;tag=p-inside-phone",
+    )  # fmt: skip
+    seen = other.out(40, bye)
+    done = house.out(40.05, answer(200, house.into(40.02, seen.replace(
+        b"Via:", proxy % b"3" + b"Via:", 1))))  # fmt: skip
+    other.into(40.07, re.sub(proxy % b"3", b"", done))
+    house.lan += other.lan
+    house.wan += other.wan
+    return house
+
+
+@case("dlg001-between-two-phones-stopped", [("DLG001", "router", "observed")],
+      ["DLG002", "DLG004", "DLG006"], outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """A phone calls another one of the same LAN. Its ACK has the Contact of the 2xx that it got;
+    that the callee wrote another one is the ALG's doing. The ACK comes back, and stops here."""
+    return _between_phones(House("linux"), back=True)
+
+
+@case("dlg006-near-miss-between-two-phones", [("DLG001", "network", "observed")],
+      ["DLG002", "DLG004", "DLG006"], outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The same, and the ACKs are lost beyond the router: no phone is to blame."""
+    return _between_phones(House("linux"), back=False)
+
+
+@case("dlg001-answer-stopped-and-cancelled", [("DLG001", "router", "observed")],
+      ["DLG002", "DLG004", *ALG], outcomes=["cancelled"])  # fmt: skip
+def _() -> House:
+    """The 2xx stops in the router, and the caller in the LAN, who still hears it ring, gives up
+    with CANCEL: the call was lost to it."""
+    house = House()
+    call = Outgoing(house, "rings-on@phone")
+    call.invite(1)
+    call.respond(1.2, 180)
+    for after in (0, *LADDER_2XX[:2]):
+        call.ok(3 + after, lan=False)
+    call.cancel(6)
+    register(house, 60)
+    return house

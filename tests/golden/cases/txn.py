@@ -448,3 +448,88 @@ def _() -> House:
     capture ends with the last of them: nobody knows whether the call ended, so it gets no
     all-clear."""
     return _far_bye_on_wan(House(), 15)
+
+
+# ---- requests that were sent once over UDP, and whose response nobody captured ----
+
+
+@case("txn003-near-miss-sent-once", must_not=["TXN003", *DLG, *ALG],
+      outcomes=["unknown", "completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The phone sends its BYE once, and no response is captured. Over UDP it would have sent it
+    again, so one came: nobody is to blame, and how the call ended is not known."""
+    house = House()
+    call = _dies(house)
+    house.out(10, call._request("BYE", 2, "sip:300@203.0.113.5", f";tag={call._tag}"))
+    outgoing_call(house, 50, "later@phone")
+    return house
+
+
+@case("txn003-bye-sent-twice", [("TXN003", "network", "observed")], [*DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The same with a BYE that is repeated: the phone did not hear an answer."""
+    house = House()
+    call = _dies(house)
+    for after in (0, 0.5):
+        house.out(10 + after, call._request("BYE", 2, "sip:300@203.0.113.5", f";tag={call._tag}"))
+    outgoing_call(house, 50, "later@phone")
+    return house
+
+
+@case("reg001-near-miss-sent-once", must_not=["REG001", *DLG, *ALG], state="cannot-tell")
+def _() -> House:
+    """A REGISTER that is challenged; the one with credentials is sent once, and no response to it
+    is captured: nobody knows whether it was accepted."""
+    house = House()
+    for n in (1, 2):
+        seen = house.out(n, request(
+            "REGISTER", "sip:example.net", via=f"{house.phone}:5060", branch=f"z9hG4bKonce{n}",
+            call_id="once@phone", cseq=n, caller="<sip:100@example.net>;tag=r1",
+            contact=house.contact, more=["Expires: 120"],
+        ))  # fmt: skip
+        if n == 1:
+            house.into(1.03, answer(401, seen))
+    outgoing_call(house, 50, "later@phone")
+    return house
+
+
+@case("txn001-responses-of-the-phone-stopped", [("TXN001", "router", "observed")], [*DLG, *ALG],
+      outcomes=["unanswered", "completed"])  # fmt: skip
+def _() -> House:
+    """The provider's INVITE is delivered, the phone rings, and nothing that it says leaves the
+    router: the finding says which side the responses came to."""
+    house = House()
+    register(house, 0)
+    call = Incoming(house, "eaten@provider")
+    for after in (0, *LADDER_INVITE):
+        call.invite(5 + after)
+        ring = answer(180, call.delivered, to_tag=call._tag, contact=call.contact)
+        house.out(5.2 + after, ring, wan=False)
+    outgoing_call(house, 60, "later@phone")
+    return house
+
+
+def _bye_challenged(house: House, again: bool) -> House:
+    call = _dies(house)
+    for n in (1, 2) if again else (1,):
+        made = call._request("BYE", 1 + n, "sip:300@203.0.113.5", f";tag={call._tag}",
+                             branch=f"bye{n}")  # fmt: skip
+        house.into(9.03 + n, answer(407 if n == 1 else 200, house.out(9 + n, made)))
+    outgoing_call(house, 50, "later@phone")
+    return house
+
+
+@case("quality-bye-challenged-and-given-up", must_not=[*DLG, *ALG],
+      outcomes=["unknown", "completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The phone's BYE is challenged with 407, and it sends no other: the far end stays in the
+    call, so it gets no all-clear."""
+    return _bye_challenged(House(), again=False)
+
+
+@case("quality-near-miss-bye-challenged", must_not=["TXN003", *DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The same, and the BYE with credentials is accepted."""
+    return _bye_challenged(House(), again=True)

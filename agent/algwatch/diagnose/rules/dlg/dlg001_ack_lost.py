@@ -39,7 +39,7 @@ from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
-from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.subject import CALL
 
 RULE = Rule(
@@ -61,6 +61,9 @@ READINGS = {
                                     "the 2xx arrived, and the router sent it to another port"),
     lost.STOPPED_OUTBOUND: Reading("router", cause.ROUTER,
                                    "the ACK left the phone and never left the router"),
+    lost.STOPPED_AGAIN: Reading("router", cause.ROUTER,
+                                "the ACK left the router, came back for another phone here and "
+                                "never left to the LAN"),
     lost.BEYOND: Reading("network", cause.UNKNOWN,
                          "the ACK left the router, and the 2xx still comes"),
     lost.NOT_SENT: Reading("phone", cause.PHONE, "the phone never sent an ACK"),
@@ -114,7 +117,7 @@ def _other_answer(call: Call, how: lost.LostAck, known: Known) -> Finding:
         reading.where, harm,
         f"Another phone that took the call to {call.to if s.by_caller(d) else call.from_} sent its "
         f"own 2xx, which {_words(how, harm == 'observed')}: {reading.what}; {so}.",
-        [evidence(d.answer, f"2xx sent {how.repeats + 1} times", "ACK within T1")],
+        [evidence(d.answer, f"2xx sent {times(how.repeats + 1)}", "ACK within T1")],
         f"{call.call_id}/{d.callee_tag:x}", cause=reading.cause, call_id=call.call_id,
         line=_line(call),
     )  # fmt: skip
@@ -146,6 +149,9 @@ def _harm(how: lost.LostAck, now: int) -> tuple[str, str]:
         return "latent", (
             f"the other end hung up {lost.elapsed(d, d.bye_at)} after the answer, before it dropped"
         )
+    if how.how == lost.ANSWER_STOPPED and s.cancelled_at > d.answered_at:
+        after = lost.elapsed(d, s.cancelled_at)
+        return "observed", f"its caller, who never got it, cancelled the call {after} later"
     left = how.seconds_left(now)
     if left:
         return "latent", f"the callee will end the call in {left} s"
@@ -157,7 +163,7 @@ def _harm(how: lost.LostAck, now: int) -> tuple[str, str]:
 def _proof(call: Call, how: lost.LostAck, now: int) -> list[Evidence]:
     d = how.dialog
     assert d.answer is not None
-    proof = [evidence(d.answer, f"2xx sent {how.repeats + 1} times", "ACK within T1")]
+    proof = [evidence(d.answer, f"2xx sent {times(how.repeats + 1)}", "ACK within T1")]
     far = call.dialog(WAN)
     ack = d.ack or (far.ack if far is not None else None)
     if ack is not None:

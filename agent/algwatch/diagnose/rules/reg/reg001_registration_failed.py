@@ -11,7 +11,8 @@ Why it breaks calls
 
 What else looks the same
     The challenge (401, 407) of each registration, which the phone answers a moment later. A
-    registration at the end of a capture, which is not yet decided.
+    registration at the end of a capture, which is not yet decided. A REGISTER over UDP that is not
+    repeated: its response was not captured, or the phone is gone.
 
 Recommendation
     Refused: see the status (403: account or password). Unanswered: the finding says where it
@@ -30,7 +31,7 @@ from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
-from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.rules.txn.txn003_request_failed import request_reading
 from algwatch.diagnose.subject import REGISTRATION
 
@@ -48,14 +49,14 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
     t = exchange.entered
     if outcome == "unanswered":
         reading = request_reading(exchange, known)
-        what = f"was sent {t.requests} times and got no response in 32 s: {reading.what}"
+        what = f"was sent {times(t.requests)} and got no response in 32 s: {reading.what}"
     elif outcome == "challenged":
         reading = Reading("unknown", cause.REFUSED, "")
         what = f"was challenged with {t.status}, and nothing came after it"
     else:
         reading = Reading("unknown", cause.REFUSED, "")
         what = f"was refused with {t.status}"
-    proof = [evidence(exchange.request, f"sent {t.requests} times", "200")]
+    proof = [evidence(exchange.request, f"sent {times(t.requests)}", "200")]
     response = exchange.stopped_response or t.response
     if response is not None:
         proof.append(evidence(response, "the response", "200 to the phone"))

@@ -112,6 +112,10 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
         if known.line_of(unpaired.phone, unpaired.remote) is not None:
             return Reading("router", cause.ROUTER, "it never left the router")
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
+    inward = call.inbound is not None and call.inbound == which[1]
+    if heard and inward:
+        what = "responses came to the LAN side of this router and never left to the WAN"
+        return Reading("router", cause.ROUTER, what)
     if heard:
         return misrouted.answer_misrouted(call) or Reading(
             "router", cause.ROUTER,
@@ -120,7 +124,7 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
     if call.inbound is None:
         what = "it was seen on both sides of the router, and nobody answered"
         return Reading("unknown", cause.UNKNOWN, what)
-    if call.inbound == which[1]:
+    if inward:
         return Reading("phone", cause.UNKNOWN, "it was delivered, and the phone did not answer")
     s = call.sides[WAN]
     last = s.unanswered() if s is not None else None

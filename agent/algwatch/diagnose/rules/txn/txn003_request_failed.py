@@ -12,6 +12,7 @@ Why it breaks calls
     that nobody answers hurt only later, so they are told as what may do harm.
 
 What else looks the same
+    A request over UDP that is not repeated: its response was not captured, or its sender is gone.
     A request at the end of a capture: nothing is said before 32 s are over. A peer that answers
     OPTIONS with 404 or 405 is there. A BYE that is refused with 481: DLG008.
 
@@ -31,7 +32,7 @@ from algwatch.diagnose import cause, misrouted
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
-from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.rules.dlg.dlg008_ghost_dialog import GONE
 from algwatch.diagnose.subject import TRANSACTION
 from algwatch.sip.message import Message, to_text
@@ -53,15 +54,17 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     t, status = exchange.entered, exchange.status
     if status and (exchange.method != "BYE" or status in GONE):
         return  # any answer shows that the other end is there; a ghost dialog is DLG008
+    if not status and t.unrepeated:
+        return
     reading = request_reading(exchange, known)
     if status:
         what = f"was refused with {status}: the other end stays in the call"
         where, why = "unknown", cause.REFUSED
     else:
-        what = f"was sent {t.requests} times and got no response in 32 s: {reading.what}"
+        what = f"was sent {times(t.requests)} and got no response in 32 s: {reading.what}"
         where, why = reading.where, reading.cause
     harm = "observed" if exchange.method in CRITICAL else "latent"
-    proof = [evidence(request, f"sent {t.requests} times", "a final response")]
+    proof = [evidence(request, f"sent {times(t.requests)}", "a final response")]
     response = exchange.stopped_response or t.response
     if response is not None:
         proof.append(evidence(response, "the response", ""))

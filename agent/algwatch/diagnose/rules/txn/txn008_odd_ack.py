@@ -32,7 +32,7 @@ from algwatch.compare.call import Call
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.dialog import BY_BRANCH, Dialog, DialogSet
 
@@ -67,7 +67,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     if d.request is not None:
         proof.append(evidence(d.request, "the INVITE"))
     if d.answer is not None:
-        proof.append(evidence(d.answer, f"the 2xx, sent {d.answers} times"))
+        proof.append(evidence(d.answer, f"the 2xx, sent {times(d.answers)}"))
     line = known.line(call)
     yield RULE.finding(
         where, harm, f"The ACK to the 2xx of {call.to} {what}{so}.", proof, call.call_id,
