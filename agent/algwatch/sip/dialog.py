@@ -73,7 +73,7 @@ class DialogSet:
     of it. More than one where the INVITE was forked (section 13.2.2.4).
 
     call: hash of the Call-ID; caller_tag: hash. current: the dialog that was answered first, or
-    the only one that is known; dialogs: all of them.
+    acknowledged first where several were answered; dialogs: all of them.
     invite: the latest INVITE transaction outside a dialog, and request its Sighting. branches:
     the transactions of that INVITE by key, where there is more than one (a proxy forked it here,
     or it passes twice); waiting: those without a final response. refused: the latest refusal among

@@ -68,6 +68,8 @@ class Dialogs:
             if s is None:
                 s = self._begun(code, t, row, i, batch)
                 if s is None:
+                    if code == TIMED_OUT and method == BYE:
+                        rest.append(event)  # the other side saw the end of the call
                     continue
                 step((s, STARTED, row))
             if code != TIMED_OUT:
@@ -248,6 +250,7 @@ class Dialogs:
         if len(s.dialogs) < MOST_DIALOGS:
             d = s.add(Dialog(row[TO_TAG]))
             d.invite = t
+            d.request = s.request
             d.answered_at = d.answer_last = row[AT]
             d.answers = 1
             d.answer = batch.sighting(self.side, row, i)
@@ -309,9 +312,12 @@ class Dialogs:
                 return
         at = row[AT]
         if d is not s.current:
-            d.acked_at = d.acked_at or at
-            d.acked_last = at
-            return
+            if s.current is not None and not s.current.acked_at and d.answer is not None:
+                s.current = d  # the caller talks to the one that it acknowledges
+            else:
+                d.acked_at = d.acked_at or at
+                d.acked_last = at
+                return
         if d.invite is not None and row[CSEQ] != d.invite.cseq:
             if row[CSEQ] > d.invite.cseq and d.pending is None:
                 d.stray_ack = d.stray_ack or batch.sighting(self.side, row, i)

@@ -546,6 +546,25 @@ def _() -> House:
     return _second_answer(acks=False)
 
 
+@case("dlg001-first-phone-never-acknowledged", [("DLG001", "phone", "observed")], ALG,
+      outcomes=["completed"])  # fmt: skip
+def _() -> House:
+    """Two phones of the far side take the call, and the caller acknowledges the second one only:
+    with that one it talks until it hangs up, and the first one waits in vain."""
+    house = House()
+    call = Outgoing(house, "forked@phone")
+    call.invite(1)
+    second = answer(200, call.seen, to_tag="second", contact="<sip:302@203.0.113.5:5060>")
+    for after in (0, *LADDER_2XX):
+        call.ok(3 + after)
+        if not after:
+            house.into(3.1, second)
+            house.out(3.12, call._request("ACK", 1, "sip:302@203.0.113.5", ";tag=second"))
+    seen = house.out(60, call._request("BYE", 2, "sip:302@203.0.113.5", ";tag=second"))
+    house.into(60.03, answer(200, seen))
+    return house
+
+
 @case("dlg001-near-miss-second-phone-acknowledged", must_not=[*DLG, *ALG], outcomes=["completed"])
 def _() -> House:
     """The same with an ACK to each."""

@@ -149,6 +149,26 @@ def _() -> House:
     return house
 
 
+@case("txn003-response-to-bye-stopped", [("TXN003", "router", "observed")], [*DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The phone answers the BYE of the far end each time that it comes, and no response leaves the
+    router."""
+    house = House()
+    register(house, 0)
+    call = _dies(house)
+    made = request(
+        "BYE", f"sip:100@{house.public}", via=f"{house.provider}:5060", branch="z9hG4bK-far-bye",
+        call_id=call.call_id, cseq=1, caller=f"<sip:300@example.net>;tag={call._tag}",
+        callee=f"<sip:100@example.net>;tag=p-{token(call.call_id)}",
+    )  # fmt: skip
+    for after in (0, *LADDER_REQUEST):
+        seen = house.into(20 + after, made)
+        house.out(20.02 + after, answer(200, seen), wan=False)
+    outgoing_call(house, 100, "later@phone")
+    return house
+
+
 @case("txn003-options-unanswered", [("TXN003", "network", "latent")], [*DLG, *ALG])
 def _() -> House:
     """OPTIONS of the phone that nobody answers: told, as it may hurt later."""

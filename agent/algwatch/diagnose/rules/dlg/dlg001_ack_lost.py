@@ -111,13 +111,15 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
 
 def _other_answer(call: Call, how: lost.LostAck, known: Known) -> Finding:
     d, s, reading = how.dialog, how.side, READINGS[how.how]
-    harm, so = _harm(how, known.now)
     assert d.answer is not None
+    what = "none is on this side of the router" if how.how == lost.ONE_SIDED else reading.what
+    hurt = how.dropped(known.now)
+    so = f"it waited for {lost.elapsed(d, d.answer_last)}" if hurt else "it may have given up"
     return RULE.finding(
-        reading.where, harm,
+        reading.where, "observed" if hurt else "latent",
         f"Another phone that took the call to {call.to if s.by_caller(d) else call.from_} sent its "
-        f"own 2xx, which {_words(how, harm == 'observed')}: {reading.what}; {so}.",
-        [evidence(d.answer, f"2xx sent {times(how.repeats + 1)}", "ACK within T1")],
+        f"own 2xx {how.repeats + 1} times, and that one was never acknowledged: {what}; {so}.",
+        [evidence(d.answer, f"2xx sent {how.repeats + 1} times", "ACK within T1")],
         f"{call.call_id}/{d.callee_tag:x}", cause=reading.cause, call_id=call.call_id,
         line=_line(call),
     )  # fmt: skip
