@@ -27,13 +27,14 @@ class Dialog:
     confirmed: an ACK was seen in it at some time. bye: the first BYE, kept where no ACK was seen or
     it was refused; bye_response: the refusal; bye_status: of its response; bye_unanswered: Timer F
     of the BYE has passed; bye_unrepeated: and it was never repeated, so an answer was likely not
-    captured; both_ended: the other end sent one, too.
+    captured; both_ended: the other end sent one, too; bye_reason: its Reason where that names a
+    timeout (sip/reason.py).
     """
 
     __slots__ = ("ack", "acked_at", "acked_last", "answer", "answer_last", "answered_at",
-                 "answers", "both_ended", "bye", "bye_at", "bye_by_caller", "bye_response",
-                 "bye_status", "bye_unanswered", "bye_unrepeated", "callee_tag", "confirmed",
-                 "ended_at", "invite", "odd", "pending", "request", "silent",
+                 "answers", "both_ended", "bye", "bye_at", "bye_by_caller", "bye_reason",
+                 "bye_response", "bye_status", "bye_unanswered", "bye_unrepeated", "callee_tag",
+                 "confirmed", "ended_at", "invite", "odd", "pending", "request", "silent",
                  "stray_ack")  # fmt: skip
 
     def __init__(self, callee_tag: int) -> None:
@@ -50,6 +51,7 @@ class Dialog:
         self.bye_at = self.ended_at = 0
         self.answers = self.bye_status = 0
         self.odd = NOT_ODD
+        self.bye_reason = ""
         self.confirmed = self.silent = False
         self.bye_by_caller = self.bye_unanswered = self.both_ended = self.bye_unrepeated = False
 

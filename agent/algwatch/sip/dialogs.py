@@ -10,6 +10,7 @@ from algwatch.base.packet import Batch
 from algwatch.base.sighting import AT, CALL, CSEQ, FROM_TAG, STATUS, TO_TAG, Row
 from algwatch.base.table import Table
 from algwatch.sip.dialog import BY_BRANCH, BY_TAG, NOT_ODD, Dialog, DialogSet
+from algwatch.sip.reason import timeout_reason
 from algwatch.sip.timers import T4, TIMER_B
 from algwatch.sip.transaction import (
     ACKED,
@@ -343,6 +344,7 @@ class Dialogs:
             t.request = batch.sighting(self.side, row, i)
             if not d.bye_at:
                 d.bye_at = row[AT]
+                d.bye_reason = timeout_reason(t.request.payload)
                 d.bye_by_caller = row[FROM_TAG] == s.caller_tag
                 if not d.acked_at or d.answer_last > d.acked_at:
                     d.bye = t.request

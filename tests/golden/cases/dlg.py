@@ -693,3 +693,37 @@ def _() -> House:
     call.cancel(6)
     register(house, 60)
     return house
+
+
+# ---- ended by a timer: no all-clear (RFC 3326, RFC 4028) ----
+
+
+def _ended_for(reason: str) -> House:
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "timed@phone")
+    call.invite(1)
+    call.ok(3)
+    call.ack(3.02)
+    made = request(
+        "BYE", f"sip:100@{house.public}", via=f"{house.provider}:5060", branch="z9hG4bK-far-bye",
+        call_id=call.call_id, cseq=1, caller=f"<sip:300@example.net>;tag={call._tag}",
+        callee=f"<sip:100@example.net>;tag=p-{call.call_id.replace('@', '-')}",
+        more=[f"Reason: {reason}"],
+    )  # fmt: skip
+    house.out(903.02, answer(200, house.into(903, made)))
+    return house
+
+
+@case("dlg007-near-miss-timeout-in-reason", must_not=[*DLG, *ALG], outcomes=["completed"],
+      state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The far end hangs up 900 s after its answer, and its BYE says that the session timer ran
+    out: nothing shows who failed to refresh it, and the call did not end well."""
+    return _ended_for('SIP;cause=408;text="Session Timeout"')
+
+
+@case("dlg007-near-miss-normal-clearing", must_not=[*DLG, *ALG], outcomes=["completed"])
+def _() -> House:
+    """The same with the reason of a call that ends normally."""
+    return _ended_for('Q.850;cause=16;text="Normal call clearing"')

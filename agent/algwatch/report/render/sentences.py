@@ -66,6 +66,8 @@ def named_call(call: CallSummary) -> str:
         return f"{who} was never answered."
     if call.outcome == "dropped":
         return f"{who} was answered and then dropped."
+    if call.timeout and call.outcome == "completed":
+        return f"{who} was ended by a timer: its BYE gives the reason {quoted(call.timeout)}."
     if call.outcome == "ongoing":
         return f"{who} was not decided when the capture ended."
     return f"The outcome of {_lower(who)} cannot be told from this capture."

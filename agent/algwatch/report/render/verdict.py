@@ -43,6 +43,8 @@ OPEN = "open"  # nobody knows
 Reason = tuple[str, str]  # why, and what to do next ("" where the advice or nothing says it)
 NOTHING: Reason = ("", "")
 
+TIMED_OUT = ("Ask whoever ended the call for its timers, and look whether media and session refreshes "
+             "(RFC 4028) pass the router both ways.")  # fmt: skip
 WAIT = "Capture from before the call until 32 s after its last message."
 BOTH = "Capture both sides on the router itself at the same time, which has one clock."
 CROSSES = "Look at the arrows that end in a cross, or capture both sides once more."
@@ -261,12 +263,16 @@ def _grade(call: CallSummary) -> str:
         return DEAD
     if call.outcome == "rejected":
         return DEAD if status.is_fault(call.status) else DECLINED
+    if call.timeout:
+        return OPEN
     if call.outcome == "ongoing":
         return GOES_ON if call.ack == "seen" else OPEN
     return OPEN if call.outcome == "unknown" else WELL
 
 
 def _after_call(call: CallSummary) -> str:
+    if call.timeout and call.outcome == "completed":
+        return TIMED_OUT
     if call.outcome in ("ongoing", "unknown"):
         return WAIT
     if call.outcome != "rejected":
