@@ -422,15 +422,25 @@ def test_one_side_without_messages_is_no_matter_of_quality() -> None:
 # ---- what cannot be read twice ----
 
 
+ONCE = """
+import sys
+from algwatch.__main__ import main
+from algwatch.cli import analyze
+analyze.LIMIT = 1000
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def typed(lan: list[Packet], wan: list[Packet], folder: Path) -> dict[str, list[str]]:
-    """The findings (rule and place) of `analyze` with the LAN capture on standard input."""
+    """The findings (rule and place) of `analyze` with the LAN capture on standard input, which is
+    longer than what is kept of a pipe."""
     (folder / "wan.pcap").write_bytes(pcap(wan))
     done = subprocess.run(
-        [sys.executable, "-m", "algwatch", "analyze", "--json", "--lan", "-", "--wan",
+        [sys.executable, "-c", ONCE, "analyze", "--json", "--lan", "-", "--wan",
          str(folder / "wan.pcap")],
         input=pcap(lan), capture_output=True, check=False,
     )  # fmt: skip
-    assert not done.stderr, done.stderr
+    assert done.stderr.count(b"\n") == 1, done.stderr
     verdict = json.loads(done.stdout)
     said: dict[str, list[str]] = {}
     for finding in verdict["findings"]:

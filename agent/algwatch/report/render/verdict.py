@@ -43,8 +43,8 @@ OPEN = "open"  # nobody knows
 Reason = tuple[str, str]  # why, and what to do next ("" where the advice or nothing says it)
 NOTHING: Reason = ("", "")
 
-TIMED_OUT = ("Ask whoever ended the call for its timers, and look whether media and session refreshes "
-             "(RFC 4028) pass the router both ways.")  # fmt: skip
+TIMED_OUT = ("Ask whoever ended the call for its timers, and look whether media and session "
+             "refreshes (RFC 4028) pass the router both ways.")  # fmt: skip
 WAIT = "Capture from before the call until 32 s after its last message."
 BOTH = "Capture both sides on the router itself at the same time, which has one clock."
 CROSSES = "Look at the arrows that end in a cross, or capture both sides once more."
