@@ -20,10 +20,12 @@ from algwatch.base.sighting import (
     CALL,
     CSEQ,
     FLOW,
+    FROM_TAG,
     IP_ID,
     METHOD,
     PAIR,
     STATUS,
+    TO_TAG,
     TTL,
     Sighting,
 )
@@ -304,7 +306,11 @@ class Pairing:
         rivals = [o for o in own if not o.paired and o is not copy and _alike(copy, o)]
         if len(mapped) == 1 and not rivals:
             return mapped[0], BY_ORDER
-        return None, ""
+        # Call-ID and branch changed at once: one datagram with the tags that it had. A B2BUA
+        # makes tags and datagrams of its own.
+        sure = [o for o in other if not o.paired and _same_tags(copy, o) and _same_datagram(copy, o)
+                and not self._is_contradicted(copy, o)]  # fmt: skip
+        return (sure[0], BY_IP_ID) if len(sure) == 1 else (None, "")
 
     def _is_contradicted(self, one: Sighting, two: Sighting) -> bool:
         lan, wan = (one, two) if one.side == LAN else (two, one)
@@ -338,6 +344,16 @@ def _alike(one: Sighting, two: Sighting) -> bool:
         and a[STATUS] == b[STATUS]
         and a[METHOD] == b[METHOD]
         and (a[CALL] == b[CALL] or a[PAIR] == b[PAIR])
+    )
+
+
+def _same_tags(one: Sighting, two: Sighting) -> bool:
+    """Same kind of message, with the CSeq number and the tags of the other one."""
+    a, b = one.row, two.row
+    return (
+        abs(a[AT] - b[AT]) <= WINDOW
+        and bool(a[FROM_TAG])
+        and all(a[field] == b[field] for field in (STATUS, METHOD, CSEQ, FROM_TAG, TO_TAG))
     )
 
 

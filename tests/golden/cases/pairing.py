@@ -82,3 +82,46 @@ def _() -> House:
 def _() -> House:
     """The router writes another Call-ID, and the call is acknowledged: one call, no two halves."""
     return _changed(b"one@phone", b"two@phone")
+
+
+def _rewritten(*changes: tuple[bytes, bytes], loses: bool = False) -> House:
+    """The same with several changes at once."""
+    house = House()
+
+    def out(message: bytes) -> bytes:
+        for old, new in changes:
+            message = message.replace(old, new)
+        return message
+
+    def back(message: bytes) -> bytes:
+        for old, new in changes:
+            message = message.replace(new, old)
+        return message
+
+    house.out_alg, house.in_alg = out, back
+    register(house, 0)
+    if loses:
+        far_gives_up(house, 1, "one@phone", acks=True)
+    else:
+        outgoing_call(house, 1, "one@phone")
+    return house
+
+
+BRANCH, CALL_ID = (b"branch=z9hG4bK", b"branch=z9hG4bKnat"), (b"one@phone", b"two@phone")
+TAG = (b"tag=p-one-phone", b"tag=pbx-7")
+
+
+@case("pairing-call-id-and-branch-changed", LOST, ["DLG002", "DLG004", "CAP005"],
+      outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The router writes another Call-ID and another branch: the datagram and its tags are what
+    shows that it is one call."""
+    return _rewritten(BRANCH, CALL_ID, loses=True)
+
+
+@case("pairing-near-miss-b2bua", must_not=[*DLG, "ALG011"],
+      outcomes=["completed", "completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """Call-ID, branch and the tag of the phone differ: a B2BUA on the router, which has calls of
+    its own on either side, even where its datagrams look forwarded."""
+    return _rewritten(BRANCH, CALL_ID, TAG)

@@ -187,6 +187,7 @@ class Ladder:
         self._sides = 0  # bits: LAN, WAN
         self._by_id: dict[str, CallLadder] = {}
         self._gone: Table[int, bool] = Table(GONE)
+        self._also: Table[int, int] = Table(GONE)  # the other Call-ID of a call, by its hash
 
     def watch(self, crossing: Crossing) -> None:
         copy = crossing.entered
@@ -195,14 +196,15 @@ class Ladder:
         self.newest = max(self.newest, row[AT])
         fate = CROSSED if crossing.both else LONELY
         self._sides |= 3 if fate == CROSSED else (1, 2, 0)[copy.side]
-        call = self.calls.get(row[CALL])
+        key = self._key(row[CALL], crossing.left.row[CALL] if crossing.both else row[CALL])
+        call = self.calls.get(key)
         if call is None and method in MAKES_A_CALL:
-            call = self._begin(row[CALL], copy)
+            call = self._begin(key, copy)
             if call is None:
                 return
         if call is not None and (method in MAKES_A_CALL or method in WITHIN_A_CALL):
             call.add(crossing, fate)
-        elif row[CALL] not in self._gone:
+        elif key not in self._gone:
             name = METHOD_NAMES[method] or "unknown"
             self.outside.setdefault(name, Outside()).add(crossing, fate)
 
@@ -231,6 +233,19 @@ class Ladder:
         while len(self.calls) > self.limit:
             if not self._make_room():
                 self._drop(next(reversed(self.calls)))
+
+    def _key(self, entered: int, left: int) -> int:
+        """The hash under which a call is kept whose Call-IDs on the two sides have these."""
+        key = self._also.get(entered, entered)
+        if entered == left:
+            return key
+        other = self._also.get(left, left)
+        if key not in self.calls and other in self.calls:
+            key = other
+        for one in (entered, left):
+            if one != key:
+                self._also.add(one, key)
+        return key
 
     def _begin(self, key: int, first: Sighting) -> CallLadder | None:
         if key in self._gone:
