@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from algwatch.__main__ import main
 from algwatch.cli.analyze import Source, TwoSided
 from craft import House, Packet, incoming_call, outgoing_call, pcap, register
 from test_pcapng import Maker
@@ -282,3 +283,15 @@ def test_times_of_files_are_in_step(tmp_path: Path) -> None:
     source = Source([], [str(lan)], [str(wan)], (5060,))
     assert len(list(source.reports())) >= 20
     assert time.process_time() - before < 2
+
+
+def test_nothing_stays_open_after_a_capture_was_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "empty.pcap"
+    path.write_bytes(pcap([]))
+    main(["analyze", str(path)])
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        main(["analyze", str(path)])
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -51,6 +51,10 @@ class Stop:
     def fileno(self) -> int:
         return self._read
 
+    def __del__(self) -> None:
+        os.close(self._read)
+        os.close(self.wake)
+
     def wait(self, fd: int) -> bool:
         """Wait until there is something to read; False when the reading is to end."""
         if not self.requested:
