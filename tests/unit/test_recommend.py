@@ -275,3 +275,16 @@ def test_keeping_the_alg_is_withdrawn_before_a_trial_without_it_is_advised() -> 
     said = [(r.action, r.state) for r in reports if isinstance(r, Advice)]
     assert said == [("keep-sip-alg", "recommended"), ("keep-sip-alg", "none"),
                     ("disable-sip-alg", "suspected")]  # fmt: skip
+
+
+def test_a_phone_with_rport_that_drops_speaks_against_one_without_and_never_for_it() -> None:
+    """Where a phone that asks for rport drops without the ALG, one that does not drops all the
+    more; that one that asks for it works shows nothing of the other."""
+    mine, works, asks = Line("phone", "far"), Line("like", "far"), Line("asks", "far")
+    for line in (mine, works):
+        line.observe(words.RPORT_MISSING, None, 1)
+    asks.observe(words.RPORT_ASKED, None, 1)
+    works.observe(words.WORKS_UNTOUCHED, None, 1)
+    assert without_alg(mine, [works, asks]).answer == "yes"
+    asks.observe(words.DROPS_UNTOUCHED, None, 1)
+    assert without_alg(mine, [works, asks]).answer == "unknown"

@@ -132,7 +132,7 @@ def _other_answer(call: Call, s: DialogSet, d: Dialog, known: Known) -> str:
         return UNSEEN
     twin = next((other for other in far.dialogs if other.callee_tag == d.callee_tag), None)
     if twin is None:
-        return UNSEEN if inside else ANSWER_STOPPED
+        return ANSWER_STOPPED if not inside and "2xx INVITE" in call.unpaired else UNSEEN
     if inside:
         return STOPPED_INBOUND if twin.acked_at else NEVER_ON_WAN
     return STOPPED_OUTBOUND if twin.acked_at else NOT_SENT
