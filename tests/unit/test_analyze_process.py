@@ -8,12 +8,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from algwatch.__main__ import main
+from algwatch.capture.spool import room
 from algwatch.cli.analyze import Source, TwoSided
 from craft import House, Packet, incoming_call, outgoing_call, pcap, register
 from test_pcapng import Maker
@@ -295,3 +297,9 @@ def test_nothing_stays_open_after_a_capture_was_read(
     for _ in range(3):
         main(["analyze", str(path)])
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_pipes_take_a_quarter_of_the_free_room_at_most() -> None:
+    free = os.statvfs(tempfile.gettempdir())
+    assert room(1000) == 1000
+    assert room(1 << 62) <= free.f_blocks * free.f_frsize // 4

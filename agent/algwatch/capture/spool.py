@@ -16,6 +16,16 @@ from algwatch.capture.read import CHUNK, CaptureError, Stop, refuse
 LIMIT = 256 << 20  # bytes of all pipes together
 
 
+def room(limit: int) -> int:
+    """Bytes of pipes that may be kept, a quarter of the free room at most: on a router temporary
+    files are in its memory. CaptureError."""
+    try:
+        free = os.statvfs(tempfile.gettempdir())
+    except OSError as error:
+        raise CaptureError(f"no room for what comes through a pipe: {error}") from None
+    return min(limit, free.f_bavail * free.f_frsize // 4)
+
+
 class Spool:
     """One pipe ("-": standard input). file: what was read so far. open: it has not ended: what
     follows can be read once, from `pipe`. cut: the reading was ended from outside, so that the

@@ -21,7 +21,7 @@ from algwatch.capture.merged import Merged
 from algwatch.capture.order import Timeline
 from algwatch.capture.pcap import CaptureFile
 from algwatch.capture.read import MOST_PACKETS, CaptureError, Stop, start_of
-from algwatch.capture.spool import LIMIT, Spool, spool
+from algwatch.capture.spool import LIMIT, Spool, room, spool
 from algwatch.cli import Usage
 from algwatch.cli.alone import EachAlone
 from algwatch.compare.crossing import Crossing
@@ -186,7 +186,9 @@ class Source:
         twice is surveyed while it is judged."""
         names = [*(tap.name for tap in self._named), *self._files]
         pipes = [name for name in dict.fromkeys(names) if start_of(name) is None]
-        self._spools = spool(pipes, self.stop, self.most_spooled)
+        if pipes:
+            self.most_spooled = room(self.most_spooled)
+            self._spools = spool(pipes, self.stop, self.most_spooled)
         if any(one.open for one in self._spools.values()):
             print(f"algwatch: more than {self.most_spooled >> 20} MB through a pipe: it is read "
                   "once, and two sides in it are not told apart; save it to a file",
