@@ -44,8 +44,8 @@ def cut(text: str, most: int) -> str:
 
 
 def quoted(text: str) -> str:
-    """A name from the wire inside a sentence of ours."""
-    return f'"{cut(text, NAME)}"' if text else "somebody"
+    """A text from the wire inside a sentence of ours, which it cannot end."""
+    return '"' + cut(text, NAME).replace('"', "'") + '"' if text else "somebody"
 
 
 def several(number: int, noun: str) -> str:
