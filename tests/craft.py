@@ -497,15 +497,19 @@ class Outgoing:
         seen = self.house.out(at, made)
         self.house.into(at + 0.03, answer(200, seen))
 
-    def far_bye(self, at: float) -> None:
+    def from_far(self, method: str, cseq: int = 1, more: Sequence[str] = ()) -> bytes:
+        """A request of the far end inside the dialog."""
         shown = re.search(rb"(?m)^Contact: <(.*?)>", self.seen)
-        made = request(
-            "BYE", shown[1].decode() if shown else f"sip:100@{self.house.public}",
-            via=f"{self.house.provider}:5060", branch=f"z9hG4bKfbye-{token(self.call_id)}",
-            call_id=self.call_id, cseq=1, caller=f"<sip:300@example.net>;tag={self._tag}",
-            callee=f"<sip:100@example.net>;tag=p-{token(self.call_id)}",
+        return request(
+            method, shown[1].decode() if shown else f"sip:100@{self.house.public}",
+            via=f"{self.house.provider}:5060",
+            branch=f"z9hG4bKf{method.lower()}-{token(self.call_id)}",
+            call_id=self.call_id, cseq=cseq, caller=f"<sip:300@example.net>;tag={self._tag}",
+            callee=f"<sip:100@example.net>;tag=p-{token(self.call_id)}", more=more,
         )  # fmt: skip
-        seen = self.house.into(at, made)
+
+    def far_bye(self, at: float, more: Sequence[str] = ()) -> None:
+        seen = self.house.into(at, self.from_far("BYE", more=more))
         self.house.out(at + 0.02, answer(200, seen))
 
 

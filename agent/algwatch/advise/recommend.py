@@ -81,7 +81,7 @@ class Recommender:
         self._harmed.add(finding)
 
     def _of_line(self, line: Line) -> list[Advice]:
-        """Whether to turn the ALG off for it, or to keep it: never both."""
+        """Advice to turn the ALG off for it, or to keep it: never both."""
         without = without_alg(line, self._lines.beside(line))
         given: list[Advice] = []
         off: Advice | None = None
@@ -131,7 +131,7 @@ class Recommender:
         return next((line for line in self._lines.all() if line.name == finding.line), None)
 
     def _is_news(self, advice: Advice) -> bool:
-        """Whether its state is another than the last one, it is surer, or a kind of reason has
+        """True if its state is another than the last one, it is surer, or a kind of reason has
         come that was never told. That something was seen more often is no news."""
         key = (advice.action, advice.subject)
         before = self._given.get(key)
@@ -146,5 +146,5 @@ class Recommender:
 
 
 def _asks(line: Line | None) -> bool:
-    """Whether the phone asks for rport in all that was read of it."""
+    """True if the phone asks for rport in all that was read of it."""
     return line is not None and bool(line.count(RPORT_ASKED)) and not line.count(RPORT_MISSING)

@@ -90,7 +90,7 @@ class Line:
             known.last_at = at
 
     def note(self) -> None:
-        """What is known of it has changed in kind."""
+        """Something new in kind is known of it."""
         if self._fresh is not None:
             self._fresh[self.name] = self
 
@@ -101,7 +101,7 @@ class Line:
 
 class Lines:
     """limit: lines that are remembered. fresh: those of which something was seen for the first
-    time, by name, until whoever gives advice has looked."""
+    time, by name, until the advice was looked at again."""
 
     def __init__(self, limit: int) -> None:
         self._table: Table[bytes, Line] = Table(limit)

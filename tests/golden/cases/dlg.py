@@ -705,13 +705,7 @@ def _ended_for(reason: str) -> House:
     call.invite(1)
     call.ok(3)
     call.ack(3.02)
-    made = request(
-        "BYE", f"sip:100@{house.public}", via=f"{house.provider}:5060", branch="z9hG4bK-far-bye",
-        call_id=call.call_id, cseq=1, caller=f"<sip:300@example.net>;tag={call._tag}",
-        callee=f"<sip:100@example.net>;tag=p-{call.call_id.replace('@', '-')}",
-        more=[f"Reason: {reason}"],
-    )  # fmt: skip
-    house.out(903.02, answer(200, house.into(903, made)))
+    call.far_bye(903, [f"Reason: {reason}"])
     return house
 
 

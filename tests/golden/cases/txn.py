@@ -15,7 +15,6 @@ from craft import (
     outgoing_call,
     register,
     request,
-    token,
     works_beside,
 )
 
@@ -136,13 +135,9 @@ def _() -> House:
     house = House()
     register(house, 0)
     call = _dies(house)
-    far, near = (f"<sip:{who}@example.net>;tag=" for who in (300, 100))
-    for method, at, ladder in (("INVITE", 900, LADDER_INVITE), ("BYE", 935, LADDER_REQUEST)):
-        made = request(
-            method, f"sip:100@{house.public}", via=f"{house.provider}:5060", call_id=call.call_id,
-            branch=f"z9hG4bK-far-{method}", cseq=1 + (method == "BYE"),
-            caller=far + call._tag, callee=f"{near}p-{token(call.call_id)}",
-        )  # fmt: skip
+    for method, cseq, at, ladder in (("INVITE", 1, 900, LADDER_INVITE),
+                                     ("BYE", 2, 935, LADDER_REQUEST)):  # fmt: skip
+        made = call.from_far(method, cseq)
         for after in (0, *ladder):
             house.into(at + after, made, lan=False)
     outgoing_call(house, 1000, "later@phone")
@@ -157,11 +152,7 @@ def _() -> House:
     house = House()
     register(house, 0)
     call = _dies(house)
-    made = request(
-        "BYE", f"sip:100@{house.public}", via=f"{house.provider}:5060", branch="z9hG4bK-far-bye",
-        call_id=call.call_id, cseq=1, caller=f"<sip:300@example.net>;tag={call._tag}",
-        callee=f"<sip:100@example.net>;tag=p-{token(call.call_id)}",
-    )  # fmt: skip
+    made = call.from_far("BYE")
     for after in (0, *LADDER_REQUEST):
         seen = house.into(20 + after, made)
         house.out(20.02 + after, answer(200, seen), wan=False)
