@@ -64,7 +64,11 @@ class Call(Joined[DialogSet]):
     @property
     def last_at(self) -> int:
         """When the latest of it was seen (ns)."""
-        return max(s.last_at for s in self.seen)
+        latest = 0
+        for s in self.sides:
+            if s is not None and s.last_at > latest:
+                latest = s.last_at
+        return latest
 
     @property
     def spoken(self) -> bool:
@@ -253,8 +257,13 @@ class Call(Joined[DialogSet]):
         """It is not known what became of the BYE: nobody answered it yet, and the capture ends
         before it is known whether it crossed; or it was not even repeated; or it was
         challenged, and nothing came after."""
+        some = [s.current for s in self.sides if s is not None and s.current is not None]
+        for d in some:
+            if not d.ended_at:
+                break
+        else:
+            return False  # most calls: the BYE was answered wherever it was seen
         lan, wan = self.dialog(LAN), self.dialog(WAN)
-        some = [s.current for s in self.seen if s.current is not None]
         if any(d.bye_unrepeated or d.bye_challenged for d in some):
             return not any(d.ended_at for d in some)
         if lan is None or wan is None or bool(lan.bye_at) == bool(wan.bye_at):

@@ -36,7 +36,10 @@ class CallSummary(Report):
         if lossy:
             self._doubt(call)
         seen = call.seen
-        self.timeout = next((d.bye_reason for s in seen for d in s.dialogs if d.bye_reason), "")
+        self.timeout = ""
+        for s in seen:
+            for d in s.dialogs:
+                self.timeout = self.timeout or d.bye_reason
         s = seen[0]
         start, end, refused = s.started_at, s.last_at, s.rejected
         self.invite_retransmissions = s.invite_retransmissions
