@@ -301,4 +301,13 @@ int aw_ring_open(aw_ring *ring, const char *ifname, uint32_t block_size, uint32_
 int aw_ring_read(aw_ring *ring, const aw_tap *tap, uint8_t *frames, uint32_t size, aw_output *out);
 int aw_ring_stats(aw_ring *ring); /* adds to drops and freezes; 0 or AW_FAILED */
 void aw_ring_close(aw_ring *ring);
+
+/* ---- what the process may do afterwards ---- */
+
+enum aw_users { AW_SAME_USER = 0xffffffff };
+
+/* Become uid and gid without other groups (AW_SAME_USER: stay who we are), keep CAP_NET_RAW as far
+ * as it is there and no other capability, and set no_new_privs. Of the calling thread, so before
+ * others are started. Returns 0 or an errno; then the process should end. */
+int aw_privileges_drop(uint32_t uid, uint32_t gid);
 /* clang-format on */

@@ -18,6 +18,7 @@ SOURCES = [
     "hash.c",
     "batch.c",
     "ring.c",
+    "privileges.c",
 ]
 HERE = Path(__file__).resolve().parent
 

@@ -8,7 +8,10 @@ ones win: defaults, file, environment (user and password of the broker), command
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Mapping
+
+from algwatch import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,6 +66,12 @@ def _switch(value: str) -> bool:
     raise ValueError(f"{value!r} is neither on nor off")
 
 
+def _user(value: str) -> str:
+    if not 1 <= len(value) <= 32 or not value.isascii() or not value.isprintable():
+        raise ValueError("needs the name or the number of a user")
+    return value
+
+
 def _cpe(value: str) -> str:
     if not 1 <= len(value) <= 64 or not value.isascii():
         raise ValueError("an id has 1 to 64 characters")
@@ -91,6 +100,7 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "wan": (_interfaces, []),
     "ports": (_ports, [5060, 5080]),
     "ring_bytes": (_between(131072, 64 << 20), _ring_bytes()),
+    "user": (_user, ""),
     "cpe": (_cpe, ""),
     "mqtt": (_url, ""),
     "mqtt_user": (_text, ""),
@@ -119,6 +129,7 @@ class Config:
         wan: list[str]
         ports: list[int]
         ring_bytes: int
+        user: str
         cpe: str
         mqtt: str
         mqtt_user: str
@@ -138,6 +149,7 @@ class Config:
         for key, (_, default) in KEYS.items():
             setattr(self, key, list(default) if key in LISTS else default)
         self._given: set[str] = set()
+        self._open_file = ""  # a file with a password that others can read
 
     def layer(self) -> None:
         """Later settings win over earlier ones from here on, lists included."""
@@ -171,15 +183,48 @@ class Config:
         if twice:
             raise ConfigError(f"{min(twice)} cannot be on the LAN and on the WAN side at once")
 
+    def notes(self) -> list[str]:
+        """Sentences about secrets that lie open: each says what to do."""
+        notes = []
+        if self._open_file:
+            notes.append(
+                f"{self._open_file}: others can read the broker's password in it: chmod 600"
+            )
+        key = self.mqtt_key or self.mqtt_cert
+        if key and files.readable_by_others(key):
+            notes.append(f"{key}: others can read this router's private key: chmod 600")
+        return notes
 
-def from_file(config: Config, path: str) -> None:
-    """Read `key = value` lines; `#` begins a comment line. ConfigError names file and line."""
+    def came_from(self, path: str, mode: int) -> None:
+        """The last layer was the file `path`; mode: its st_mode."""
+        secret = "mqtt_password" in self._given or ("mqtt" in self._given and "@" in self.mqtt)
+        if secret and stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
+            self._open_file = path
+
+
+MOST_TEXT = 65536  # bytes of a configuration file
+
+
+def _lines(path: str) -> tuple[list[str], int]:
+    """(lines, st_mode) of a file or pipe; ConfigError."""
     try:
-        with open(path, encoding="utf-8") as file:
-            lines = file.read(65536).splitlines()
+        # A FIFO that nobody writes to is empty; plain opening would wait for a writer.
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        os.set_blocking(number, True)
+        mode = os.fstat(number).st_mode
+        with open(number, "rb") as file:
+            text = file.read(MOST_TEXT + 1).decode()
     except (OSError, UnicodeDecodeError) as problem:
         reason = getattr(problem, "strerror", None) or "not a text file"
         raise ConfigError(f"{path}: {reason}") from None
+    if len(text) > MOST_TEXT:
+        raise ConfigError(f"{path}: larger than {MOST_TEXT} bytes")
+    return text.splitlines(), mode
+
+
+def from_file(config: Config, path: str) -> None:
+    """Read `key = value` lines; `#` begins a comment line. ConfigError names file and line."""
+    lines, mode = _lines(path)
     config.layer()
     for number, line in enumerate(lines, 1):
         line = line.strip()
@@ -192,6 +237,7 @@ def from_file(config: Config, path: str) -> None:
             config.set(key.strip(), _unquote(value.strip()))
         except ConfigError as problem:
             raise ConfigError(f"{path}, line {number}: {problem}") from None
+    config.came_from(path, mode)
 
 
 def from_environment(config: Config, environment: Mapping[str, str]) -> None:

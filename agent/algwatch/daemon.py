@@ -6,6 +6,7 @@ Everything happens in one thread but the connection to the broker (report/mqtt.p
 
 from __future__ import annotations
 
+import codecs
 import gc
 import os
 import select
@@ -20,6 +21,7 @@ from typing import IO
 from algwatch import __version__
 from algwatch.advise.advice import Advice, InForce
 from algwatch.base.clock import PacketClock
+from algwatch.base.native import privileges
 from algwatch.base.native.layout import ROW
 from algwatch.base.native.rows import Counts
 from algwatch.base.packet import LAN, SIDE_NAMES, WAN, Batch, Tap
@@ -32,6 +34,7 @@ from algwatch.compare.crossing import Crossing
 from algwatch.compare.sides_check import SidesCheck
 from algwatch.config import Config
 from algwatch.diagnose.finding import Finding
+from algwatch.files import FileError
 from algwatch.pipeline import Pipeline
 from algwatch.report.console import Console
 
@@ -277,48 +280,6 @@ def resident() -> dict[str, int]:
     return {"rss": pages * os.sysconf("SC_PAGESIZE") // 1024}
 
 
-def hardware_address(interface: str) -> str:
-    """Twelve hex digits, "" when it has none (netdevice(7), SIOCGIFHWADDR)."""
-    import fcntl
-    import socket
-
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        try:
-            got = fcntl.ioctl(sock, 0x8927, struct.pack("16s24x", interface.encode()))
-        except OSError:
-            return ""
-    address = got[18:24].hex()
-    return "" if address == "000000000000" else address
-
-
-def privacy_key(path: str) -> tuple[bytes, bool]:
-    """The key of the pseudonyms, and whether it will be the same after a restart.
-
-    Written once, where a directory for it was made; without one it lasts until the end of this
-    run. CannotStart when the file is there and does not serve.
-    """
-    try:
-        with open(path, "rb") as file:
-            key = file.read(64)
-        if len(key) < 16:
-            raise CannotStart(f"privacy_key {path}: too short; delete it to get a new one")
-        return key, True
-    except FileNotFoundError:
-        key = os.urandom(32)
-    except OSError as problem:
-        raise CannotStart(f"privacy_key {path}: {problem.strerror}") from None
-    try:
-        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError:
-        return key, False
-    try:
-        os.write(number, key)
-        os.fsync(number)
-    finally:
-        os.close(number)
-    return key, True
-
-
 def _open_taps(config: Config, counts: Counts) -> list[Source]:
     # Random, so that nobody outside can build SIP messages whose hashes collide.
     key = os.urandom(16)
@@ -369,6 +330,26 @@ def _publisher(
         raise CannotStart(str(problem)) from None
 
 
+def _confine(user: str) -> None:
+    """Give up what is not needed once rings and files are open; CannotStart."""
+    uid = gid = privileges.SAME_USER
+    if user:
+        import pwd
+
+        try:
+            entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
+        except KeyError:
+            raise CannotStart(f"user {user}: there is no such user on this router") from None
+        uid, gid = entry.pw_uid, entry.pw_gid
+        # Loaded when first used, from where that user may not be allowed to read.
+        for name in ("ascii", "idna"):
+            codecs.lookup(name)
+    error = privileges.drop(uid, gid)
+    if error:
+        become = f"become user {user}" if user else "give up privileges"
+        raise CannotStart(f"cannot {become}: {os.strerror(error)}")
+
+
 def _sides_check(config: Config, console: Console) -> Callable[[Crossing], None]:
     """Tells people, once, that the interfaces are named the wrong way round."""
     check = SidesCheck(", ".join(config.lan), ", ".join(config.wan))
@@ -391,15 +372,20 @@ def run(config: Config, out: IO[str]) -> int:
     publisher = None
     where = "reporting here only"
     if config.mqtt:
+        from algwatch.report.identity import hardware_address, privacy_key
+
         cpe = config.cpe or hardware_address(config.lan[0])
         if not cpe:
             raise CannotStart(f"{config.lan[0]} has no MAC address: name this router with --cpe")
         taps: dict[str, object] = {s.live.name: SIDE_NAMES[s.side] for s in sources}
-        key, lasting = privacy_key(config.privacy_key)
+        try:
+            key, passing = privacy_key(config.privacy_key)
+        except FileError as problem:
+            raise CannotStart(f"privacy_key {problem}") from None
         publisher = _publisher(config, cpe, key, console, {"taps": taps})
         where = f"reporting to {publisher.broker} as {cpe}"
-        if config.privacy and not lasting:
-            where += f" (pseudonyms last until the end: {config.privacy_key} cannot be written)"
+        if config.privacy and passing:
+            where += f" (pseudonyms last until the end: {passing})"
     console.say(f"algwatch {__version__}: watching {names}, {where}")
     for source in sources:
         if source.live.unseen:
@@ -408,6 +394,9 @@ def run(config: Config, out: IO[str]) -> int:
     watched = [Tap(s.live.name, s.side) for s in sources]
     pipeline = Pipeline(watched, live=True, watch=_sides_check(config, console))
     daemon = Daemon(sources, pipeline, clock, console, counts, publisher, config.health_interval)
+    _confine(config.user)  # before the publisher's thread, which would keep everything
+    for note in config.notes():
+        console.say(note)
     if publisher is not None:
         publisher.start()
     daemon.run()

@@ -19,9 +19,13 @@ CAPTURE = ("reassembly", "batches", "fragments", "offsets", "stream", "filter")
 
 
 def code_of(target: str) -> str:
-    """A hash of the code that a target runs: native/ without ring.c, which asks the kernel, and
+    """A hash of the code that a target runs: native/ without what asks the kernel, and
     CAPTURE for reassembly."""
-    paths = [path for path in sorted((ROOT / "native").glob("*.[ch]")) if path.name != "ring.c"]
+    paths = [
+        path
+        for path in sorted((ROOT / "native").glob("*.[ch]"))
+        if path.stem not in ("ring", "privileges")
+    ]
     if target == "reassembly":
         paths += [ROOT / "agent/algwatch/capture" / f"{name}.py" for name in CAPTURE]
     whole = hashlib.sha1()

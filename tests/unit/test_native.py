@@ -253,7 +253,8 @@ def test_the_boundary_is_the_only_importer_of_the_extension() -> None:
         for path in (ROOT / "agent").rglob("*.py")
         if re.search(r"^\s*(from|import) algwatch\._native", path.read_text(), re.M)
     }
-    assert importers == {f"base/native/{name}.py" for name in ("layout", "ring", "rows", "scan")}
+    five = ("layout", "privileges", "ring", "rows", "scan")
+    assert importers == {f"base/native/{name}.py" for name in five}
 
 
 @pytest.mark.skipif(not CAPTURES.is_dir(), reason="../shared/captures is not there")
