@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,9 @@ START_TIMEOUT = 30.0  # seconds; a loaded machine starts many interpreters at on
 
 class Agent:
     """reports: list of [seconds since the start, last level of the topic, payload].
-    log: what the agent printed, line by line.
+    log: what the agent printed, line by line. words: more options of `algwatch run`. port: of the
+    broker; mqtt_port: the one that the agent is told, where somebody stands between. reading:
+    cleared while nobody reads what the agent prints.
     """
 
     def __init__(
@@ -39,14 +41,19 @@ class Agent:
         privacy_key: Path,
         on_report: Callable[[str, Any], None] | None = None,
         on_line: Callable[[str], None] | None = None,
+        words: Sequence[str] = (),
     ) -> None:
         self.router = router
+        self.words = list(words)
         self.cpe = cpe
         self.privacy_key = privacy_key  # its own: the machine's is none of the lab's business
         self.reports: list[list[Any]] = []
         self.log: list[str] = []
         self.port = random.randint(20000, 60000)  # the namespace is empty: nothing to collide with
         self._broker = Broker(self.port)
+        self.mqtt_port = self.port
+        self.reading = threading.Event()
+        self.reading.set()
         self._on_report = on_report
         self._on_line = on_line
         self._children: list[subprocess.Popen[str]] = []
@@ -67,14 +74,23 @@ class Agent:
     def start(self) -> None:
         """Returns when the agent has said that its taps are open. Raises RuntimeError."""
         self._started = time.monotonic()
+        self.start_broker()
+        self.start_agent()
+
+    def start_broker(self) -> None:
+        """The real one, with a subscriber."""
         broker = self.router.start(self._broker.argv)
         self._children.append(broker)
         self._drain(broker, None)
         self._subscribe()
+
+    def start_agent(self) -> None:
+        """Once more after the process has ended."""
+        self._open.clear()
         env = dict(os.environ, PYTHONUNBUFFERED="1")
         argv = [sys.executable, "-m", "algwatch", "run", "--lan", "br-lan", "--wan", "wan"]
-        argv += ["--mqtt", f"mqtt://127.0.0.1:{self.port}", "--cpe", self.cpe]
-        argv += ["--privacy-key", str(self.privacy_key)]
+        argv += ["--mqtt", f"mqtt://127.0.0.1:{self.mqtt_port}", "--cpe", self.cpe]
+        argv += ["--privacy-key", str(self.privacy_key), *self.words]
         self._process = self.router.start(argv, env)
         self._children.append(self._process)
         self._drain(self._process, self.log)
@@ -83,10 +99,16 @@ class Agent:
             if self._process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError("the agent did not open its taps: " + " | ".join(self.log))
 
+    @property
+    def process(self) -> subprocess.Popen[str]:
+        assert self._process is not None
+        return self._process
+
     def _drain(self, child: subprocess.Popen[str], into: list[str] | None) -> None:
         def read() -> None:
             assert child.stdout is not None
             for line in child.stdout:
+                self.reading.wait()
                 if into is not None:
                     into.append(line.rstrip())
                     if _OPEN.search(line):

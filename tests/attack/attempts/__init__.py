@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All attempts, by what the attacker is after."""
+
+from __future__ import annotations
+
+from . import blindness, growth, leaks, leftovers, lies, quiet
+
+ATTEMPTS = [
+    attempt
+    for group in (quiet, lies, blindness, growth, leaks, leftovers)
+    for attempt in group.ATTEMPTS
+]

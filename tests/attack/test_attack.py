@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The short form of `make attack`: some attempts of each group, beside real calls."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab.namespace import NoLab
+
+from .attempts import ATTEMPTS
+from .campaign import chosen, play
+
+SEED = int(os.environ.get("ALGWATCH_ATTACK_SEED") or random.randrange(10**6))
+AT_ONCE = 4  # each mostly waits for its call
+QUICK = chosen([], quick=True)
+HERE = Path(__file__).resolve().parent
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    paths = [str(HERE.parent), str(HERE.parents[1] / "agent"), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    try:
+        made = play(QUICK, SEED, tmp_path_factory.mktemp("attack"), AT_ONCE)
+    except NoLab as problem:
+        if os.environ.get("CI", "").lower() in ("1", "true"):
+            pytest.fail(str(problem))
+        pytest.skip(str(problem))
+    return {result["name"]: result for result in made}
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("name", [attempt.name for attempt in QUICK])
+def test_the_attacker_gains_nothing(results: dict[str, dict[str, Any]], name: str) -> None:
+    faults = results[name]["faults"]
+    assert not faults, f"again: make attack SEED={results[name]['seed']} ONLY={name}"
+
+
+def test_there_are_attempts_of_every_group_and_no_two_of_one_name() -> None:
+    groups = {attempt.group for attempt in ATTEMPTS} - {"quiet"}
+    assert groups == {"lies", "blindness", "growth", "leaks", "leftovers"}
+    assert {attempt.group for attempt in QUICK} >= groups
+    assert len({attempt.name for attempt in ATTEMPTS}) == len(ATTEMPTS) >= 66

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Did the attack gain anything? Every fault is one sentence; none is what should be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.agent import verdict_of
+from lab.truth import judge
+
+from .stage import Attempt, Outcome
+
+MOST_MEMORY = 36_000  # kB of RAM, whatever comes
+END = 3.5  # seconds from SIGTERM to the end
+
+
+def faults_of(attempt: Attempt, outcome: Outcome) -> list[str]:
+    faults = list(outcome.faults)
+    if not faults:
+        faults += _false(attempt, outcome)
+        faults += _cost(attempt, outcome)
+    faults += _leaks(outcome)
+    return faults
+
+
+def _false(attempt: Attempt, outcome: Outcome) -> list[str]:
+    """What was said that is not the truth, or not said that is."""
+    facts = outcome.facts
+    strangers = facts["strangers"]
+    verdict = verdict_of(outcome.reports)
+    known = dict(facts, addresses=[*facts["addresses"], *strangers])
+    own = [f for f in verdict["findings"] if f["rule"] in attempt.may and _about(f, known)]
+    verdict["findings"] = [f for f in verdict["findings"] if f not in own]
+    verdict["advice"] = [
+        a for a in verdict["advice"]
+        if not (a["action"] in attempt.may_advise and a["subject"].startswith(strangers[0]))
+    ]  # fmt: skip
+    return judge(attempt.truth, known, verdict).faults
+
+
+def _about(finding: dict[str, Any], facts: dict[str, Any]) -> bool:
+    """The finding is about what the attacker sent, not about the call beside it."""
+    return not any(
+        finding["call_id"] and finding["call_id"].partition("@")[2] == call.partition("@")[2] != ""
+        for call in facts["dead_call_ids"]
+    )
+
+
+def _cost(attempt: Attempt, outcome: Outcome) -> list[str]:
+    faults = []
+    first, most, last = outcome.memory
+    if most > MOST_MEMORY or most - first > attempt.grows:
+        faults.append(f"memory: {first} kB at the start, {most} kB at most, {last} kB at the end")
+    if len(outcome.log) > attempt.lines:
+        faults.append(f"{len(outcome.log)} lines of log, at most {attempt.lines} are fine")
+    if outcome.ended > END:
+        faults.append(f"its end took {outcome.ended:.1f} s")
+    if outcome.status != 0:
+        faults.append(f"it ended with status {outcome.status}")
+    faults += [f"it complained: {line}" for line in outcome.log if "Traceback" in line]
+    return faults
+
+
+def _texts(value: Any) -> list[bytes]:
+    """All that a payload says, names of fields included."""
+    if isinstance(value, dict):
+        return [text for pair in value.items() for part in pair for text in _texts(part)]
+    if isinstance(value, list | tuple):
+        return [text for part in value for text in _texts(part)]
+    return [value] if isinstance(value, bytes) else [str(value).encode()]
+
+
+def _leaks(outcome: Outcome) -> list[str]:
+    """Names that the lab drew or the attempt chose, in what left the router or was logged."""
+    sent = b"\n".join(text for report in outcome.reports for text in _texts(report))
+    log = "\n".join(outcome.log).encode()
+    faults = []
+    for secret in [*outcome.facts.get("people", []), *outcome.facts.get("secrets", [])]:
+        for where, text in (("sent over MQTT", sent), ("written to the log", log)):
+            if secret.encode().lower() in text.lower():
+                faults.append(f"{secret!r} was {where}")
+    return faults
