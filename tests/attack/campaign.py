@@ -36,6 +36,7 @@ from .stage import Attempt, perform  # noqa: E402
 from .verdict import faults_of  # noqa: E402
 
 NO_LAB = 77
+MOST_SHOWN = 6  # faults of an attempt
 LIMIT = 180  # seconds of one attempt
 
 
@@ -87,8 +88,10 @@ def play(attempts: list[Attempt], seed: int, out: Path, at_once: int) -> list[di
         else:
             more = ""
         print(f"{state:8}{attempt.group:11}{attempt.name:34}{more}", flush=True)
-        for fault in result["faults"]:
+        for fault in result["faults"][:MOST_SHOWN]:
             print(f"           {fault[:300]}", flush=True)
+        if len(result["faults"]) > MOST_SHOWN:
+            print(f"           and {len(result['faults']) - MOST_SHOWN} more", flush=True)
         return result
 
     with ThreadPoolExecutor(at_once) as pool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from operator import add
 from typing import Any
 
 from algwatch.base.native import layout
@@ -15,7 +16,7 @@ NO_MESSAGES = (layout.KIND_FRAGMENT, layout.KIND_SEGMENT)  # parts of a message,
 _ROW, _ENDS = layout.ROW, layout.ENDS
 _WORDS_A_ROW = _ROW.size // 4
 _PAYLOAD = 12  # index of the payload's offset among a row's 32-bit words
-_SPAN = struct.Struct("=48xIH")  # the payload's offset and length in a row
+_LENGTH = 26  # index of the payload's length among a row's 16-bit words
 _TAP = _ROW.size - 1  # offset of the tap in a row
 _FRAME = struct.Struct("=32xI")  # offset of a row's frame, in its ends
 _FRAME_AT = 8  # its index among their 32-bit words
@@ -174,11 +175,12 @@ def loose(batch: Batch) -> Iterable[Loose]:
 
 
 def _extent(rows: memoryview | bytes | bytearray) -> tuple[int, int]:
-    """Where in the buffer the messages of these rows lie: from, to. Offsets ascend: a packet
-    that was captured later lies further on, and so does the later message of one packet."""
-    first, _ = _SPAN.unpack_from(rows, 0)
-    last, length = _SPAN.unpack_from(rows, len(rows) - _ROW.size)
-    return first, last + length
+    """Where in the buffer the messages of these rows lie: from, to. Rows in order of time need not
+    be in order of place: a message that was put together lies behind its batch."""
+    whole = memoryview(rows)
+    starts = whole.cast("I")[_PAYLOAD::_WORDS_A_ROW].tolist()
+    lengths = whole.cast("H")[_LENGTH :: 2 * _WORDS_A_ROW].tolist()
+    return min(starts), max(map(add, starts, lengths))
 
 
 def _shift(rows: bytearray, by: int) -> None:
