@@ -12,8 +12,8 @@ from craft import NS, START, batch, frame, request
 
 
 def made(moments: list[int]) -> Batch:
-    """Messages that lie in the buffer as listed (moments in whole µs), and are in order of time: as those that were put
-    together from fragments, which lie behind all others. The buffer is that of a ring."""
+    """Messages that lie in the buffer as listed (moments in ns, whole µs), with rows in order of
+    time, as when some were put together from fragments. The buffer is that of a ring."""
     packets = []
     for number, moment in enumerate(moments):
         message = request(
