@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,13 +127,16 @@ class Gate:
     old: how it receives MQTT 5, as a broker of yesteryear: "" lets it through, "refuse" answers
     as MQTT 3.1.1 section 3.1.2.2 asks, "close" just closes the connection. "taken" is not old:
     it accepts, and then says that another client took the session (MQTT 5 section 3.14.2.1).
+    port: 0 for a free one.
     """
 
-    def __init__(self, target: int, old: str = "") -> None:
+    def __init__(self, target: int, old: str = "", port: int = 0) -> None:
         self._target = target
         self._old = old
-        self.port = free_port()
+        self.port = port or free_port()
         self.deaf = False  # nothing comes back from the broker
+        # The network namespace of the broker.
+        self.inside: Callable[[], AbstractContextManager[None]] = nullcontext
         self.levels: list[int] = []  # protocol levels that were tried
         self._sockets: list[socket.socket] = []
         self._listening: socket.socket | None = None
@@ -181,7 +184,8 @@ class Gate:
                     client.recv(4096)
                 client.close()
                 return
-            server = socket.create_connection(("127.0.0.1", self._target))
+            with self.inside():
+                server = socket.create_connection(("127.0.0.1", self._target))
             self._sockets += [client, server]
             server.sendall(first)
             threading.Thread(target=self._copy, args=(server, client), daemon=True).start()

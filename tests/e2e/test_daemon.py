@@ -22,7 +22,8 @@ from typing import Any
 
 import pytest
 from algwatch.base.native import layout
-from brokers import MOSQUITTO, Listener, Mosquitto, authority, need, until
+from brokers import MOSQUITTO, Gate, Listener, Mosquitto, authority, need, until
+from hostile import ATTACKS, HostileBroker
 
 AGENT = Path(__file__).parents[2] / "agent"
 CLONE_NEWNET = 0x40000000
@@ -276,6 +277,39 @@ def test_a_broker_that_is_dead_from_the_start_hinders_neither_work_nor_end(
     assert (status, agent.complained) == (0, [])
     assert seconds < 3
     assert agent.said[-1] == "algwatch stopped, the broker did not get everything"
+
+
+@pytest.mark.parametrize("name", ["one PUBLISH of 256 MB", "PUBLISH, QoS 2, other ids"])
+def test_a_hostile_broker_costs_the_daemon_neither_memory_nor_eyes(
+    router: Router, run: Callable[..., Agent], broker: Mosquitto, name: str
+) -> None:
+    with router.inside():
+        hostile = HostileBroker()
+    agent = run("--mqtt", f"mqtt://127.0.0.1:{hostile.port}", "--cpe", "cpe1")
+    assert agent.heard("connected")
+    assert until(lambda: hostile.acknowledged >= 2)
+    before = agent.memory()["rss"]
+    attack, after, line = ATTACKS[name]
+    hostile.turn(attack, after)
+    peak = 0
+    end = time.monotonic() + 4
+    while time.monotonic() < end:
+        peak = max(peak, agent.memory()["rss"])
+        time.sleep(0.02)
+    assert peak - before < 2048
+    assert agent.heard(line), agent.said
+    router.crosses(register(1, "192.168.1.10", "192.168.1.10"),
+                   register(1, "198.51.100.2:1024", "198.51.100.77:9"))  # fmt: skip
+    assert agent.heard("ALG")
+    listener = listen(router, broker, "cpe1")
+    hostile.close()
+    with router.inside():
+        gate = Gate(broker.port, port=hostile.port)
+    gate.inside = router.inside
+    assert until(lambda: listener.of("finding"), 30), agent.said
+    gate.shut()
+    listener.close()
+    assert (agent.stop()[0], agent.complained) == (0, [])
 
 
 def test_a_frozen_broker_does_not_hold_up_the_end(

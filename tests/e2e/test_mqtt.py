@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from algwatch.advise.advice import Advice
 from algwatch.diagnose.finding import Evidence, Finding
+from algwatch.report import mqtt
 from algwatch.report.broker import Broker
 from algwatch.report.outbox import Outbox
 from algwatch.report.privacy import Privacy
@@ -288,7 +289,28 @@ def test_a_wrong_password_is_called_that_and_not_shown(
 def test_two_agents_with_one_id_are_told_so(start: Callable[..., Agent]) -> None:
     gate = Gate(1, "taken")
     agent = start(f"mqtt://127.0.0.1:{gate.port}")
-    assert agent.heard("another client has the same id, algwatch-cpe1")
+    assert agent.heard("another client uses the id algwatch-cpe1: give each router a cpe id of")
+
+
+@pytest.mark.parametrize("old", ["", "refuse"])
+def test_two_agents_with_one_id_do_not_throw_each_other_out_in_a_loop(
+    broker: Mosquitto,
+    listener: Listener,
+    start: Callable[..., Agent],
+    monkeypatch: pytest.MonkeyPatch,
+    old: str,
+) -> None:
+    """MQTT 3.1.1 has no word for it, and mosquitto 2.0.11 does not say it with MQTT 5 either."""
+    monkeypatch.setattr(mqtt, "BACKOFF", (0.1, 0.4))
+    gate = Gate(broker.port, old)
+    agents = [start(f"mqtt://127.0.0.1:{gate.port}", boot=boot) for boot in ("b1", "b2")]
+    line = "another client uses the id algwatch-cpe1"
+    assert until(lambda: any(line in text for one in agents for text in one.said))
+    time.sleep(1)
+    before = len(listener.of("state"))
+    time.sleep(3)
+    assert len(listener.of("state")) - before <= 1, "one waits for a minute"
+    assert sum(one.publisher.connected for one in agents) == 1
 
 
 def test_a_dead_broker_does_not_hold_up_the_end(start: Callable[..., Agent]) -> None:

@@ -7,6 +7,10 @@ fresh client: what was not acknowledged comes from the outbox again, nothing fro
 
 MQTT 5 first. A broker that says that it does not know it gets MQTT 3.1.1 from then on; one that
 closes the connection on CONNECT without a word gets one try with 3.1.1 at once.
+
+The broker, and everybody between on plain MQTT, may be hostile: what it sends is bounded before
+paho sees it (report/incoming.py), every wait has an end, and after a fault the connection is
+closed and made again later (report/backoff.py).
 """
 
 from __future__ import annotations
@@ -19,7 +23,9 @@ from contextlib import suppress
 from time import monotonic
 
 from algwatch.report import paho
+from algwatch.report.backoff import STABLE, Backoff
 from algwatch.report.broker import Broker
+from algwatch.report.incoming import MAX_PACKET, Incoming, Misbehaviour
 from algwatch.report.outbox import Outbox, Outgoing
 from algwatch.report.wire import CONTENT_TYPE
 
@@ -29,16 +35,20 @@ if TYPE_CHECKING:
 
 WINDOW = 10  # messages that paho holds at a time
 BACKOFF = 1.0, 120.0  # seconds before the second and before the last of many tries
-STABLE = 30.0  # seconds after which a connection counts as good, and the backoff starts anew
 PATIENCE = 10.0  # seconds for CONNACK
 # A broker that does not know MQTT 5 may simply say nothing, and then 3.1.1 is tried: before a
 # connection was ever made, that must not take long.
 FIRST_PATIENCE = 3.0
+SLOW = 30.0  # seconds for the rest of a packet that has begun to come
+UNACKNOWLEDGED = 60.0  # seconds for PUBACK
+LEAST_PACKET = 1024  # bytes; a broker that takes less does not even take the birth message
+LONGEST_REASON = 80  # characters of the broker's own text
 MQTT5, MQTT311 = 5, 4
 
 _WRONG_VERSION = (1, 132)  # CONNACK of MQTT 3.1.1 section 3.2.2.3 and MQTT 5 section 3.2.2.2
 _WRONG_LOGIN = (4, 5, 134, 135)
 _TAKEN_OVER = 142
+_LOST = "connection lost"
 
 
 def uniform(least: float, most: float) -> float:
@@ -77,21 +87,32 @@ class Link:
         self._boot_delay = boot_delay
         self._keepalive = keepalive
         self._mqtt, self._properties, self._packets = paho.load()
+        self._client_class = paho.guarded(self._mqtt)
+        self._backoff = Backoff(*BACKOFF, uniform)
         self._protocol = MQTT5
         self._stop_at: float | None = None  # monotonic seconds
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
-        self._said = ""
-        self._tries = 0
+        self._said = ""  # why the connection was lost, as last told
+        self._brief = False  # the last connection was accepted, and soon over
         self.connected = False
         self.connections = 0
+        self.taken_over = 0  # times that another client took the session
         # State of the connection in progress:
-        self._flying: dict[int, int | None] = {}  # paho's message id -> number in the outbox
+        # paho's message id -> number in the outbox, and monotonic seconds
+        self._flying: dict[int, tuple[int | None, float]] = {}
         self._first: list[Outgoing] = []
+        self._incoming = Incoming(True, self._flying.__contains__, monotonic)
         self._answer: int | None = None  # reason code of CONNACK
+        self._welcomed = 0.0  # monotonic seconds of the first use
+        self._unsaid = ""  # the line that tells of the connection, while it waits
+        self._unfit = ""  # why the broker cannot take reports
         self._opened = False
+        self._evicted = False
+        self._refused = False  # said that a report was refused
+        self._alive = keepalive
         self._why = ""
         self._window = WINDOW
         self._largest = 0
@@ -119,10 +140,10 @@ class Link:
         once = False  # one try with MQTT 3.1.1 after a silent refusal
         while True:
             protocol = MQTT311 if once else self._protocol
-            started = monotonic()
             why = self._session(protocol)
-            answered, lasted = self._answer, monotonic() - started
-            self.connected = False
+            answered = self._answer
+            lasted = monotonic() - self._welcomed if self.connected else 0.0
+            was_connected, self.connected = self.connected, False
             self._outbox.connection_lost()
             if self._stop_at is not None:
                 return
@@ -134,9 +155,15 @@ class Link:
                 once = True
                 continue
             once = False
-            self._tries = 1 if answered == 0 and lasted > STABLE else self._tries + 1
-            least, most = BACKOFF
-            delay = min(most, least * 2 ** min(self._tries - 1, 10)) * uniform(0.5, 1.0)
+            self._brief = was_connected and lasted < STABLE
+            quiet = was_connected and why == _LOST
+            delay = self._backoff.ended(lasted, self._evicted, quiet)
+            if self._backoff.is_shared:
+                why = (
+                    "closes each connection soon after it has accepted it: perhaps another client "
+                    f"uses the id {self._client_id} (give each router a cpe id of its own), or "
+                    "the broker's ACL forbids the topics"
+                )
             if why != self._said:
                 self._said = why
                 self._say(f"{self._broker}: {why}; trying again until it works")
@@ -167,7 +194,9 @@ class Link:
         options["protocol"] = mqtt.MQTTv5 if protocol == MQTT5 else mqtt.MQTTv311
         if hasattr(mqtt, "CallbackAPIVersion"):
             options["callback_api_version"] = mqtt.CallbackAPIVersion.VERSION2
-        client = mqtt.Client(**options)
+        client = self._client_class(**options)
+        self._incoming = Incoming(protocol == MQTT5, self._flying.__contains__, monotonic)
+        client.incoming = self._incoming
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
@@ -191,11 +220,20 @@ class Link:
         self._first = []
         self._answer = None
         self._why = ""
-        self._opened = False
+        self._opened = self._evicted = False
+        self._unfit = self._unsaid = ""
         self._window, self._largest = WINDOW, 0
+        self._alive = self._keepalive
         client = self._client(protocol)
+        properties = None
+        if protocol == MQTT5:
+            properties = self._properties(self._packets.CONNECT)
+            properties.MaximumPacketSize = MAX_PACKET
+            properties.ReceiveMaximum = 1  # nothing is subscribed to, so nothing is acknowledged
         try:
-            client.connect(self._broker.host, self._broker.port, self._keepalive)
+            client.connect(
+                self._broker.host, self._broker.port, self._keepalive, properties=properties
+            )
         except (OSError, ValueError) as problem:  # ValueError: a host name that cannot be one
             why = _plain(problem)
             # paho sends CONNECT in here: what is written to TLS may also be what fails.
@@ -203,7 +241,10 @@ class Link:
         self._opened = True
         try:
             return self._serve(client, protocol)
-        except Exception as problem:  # paho 1.6 lets TLS errors and odd packets through
+        except Misbehaviour as problem:
+            self._opened = False  # it has answered, and MQTT 3.1.1 would not make it better
+            return str(problem)
+        except Exception as problem:  # paho 1.6 lets TLS errors through
             self._why = _plain(problem)
             return self._ended()
         finally:
@@ -221,25 +262,34 @@ class Link:
             flags = select.POLLIN | (select.POLLOUT if client.want_write() else 0)
             poller.modify(registered, flags)
             # TLS may hold decrypted bytes that poll() does not see.
-            buffered = getattr(sock, "pending", lambda: 0)()
+            buffered = self._incoming.ready or getattr(sock, "pending", lambda: 0)()
             events = [] if buffered else poller.poll(1000 * self._timeout())
             ready = dict(events)
             if self._wake_read in ready:
                 self._drain()
             if buffered or ready.get(registered.fileno(), 0) & ~select.POLLOUT:
-                client.loop_read()
+                self._read(client)
             if client.want_write():
                 client.loop_write()
             client.loop_misc()
             if client.socket() is None:
                 break
+            now = monotonic()
             if self._answer is None:
-                if monotonic() > patience:
+                if now > patience:
                     return "no answer to CONNECT"
             elif self._answer == 0:
+                if self._unfit:
+                    return self._unfit
                 if not self.connected:
                     self._welcome(protocol)
+                if self._unsaid and now - self._welcomed > STABLE:
+                    self._tell_connected()
                 self._pump(client, protocol)
+            if self._incoming.since is not None and now - self._incoming.since > SLOW:
+                return f"too slow: a part of a packet, and not the rest in {SLOW:.0f} s"
+            if self._flying and now - next(iter(self._flying.values()))[1] > UNACKNOWLEDGED:
+                return f"does not acknowledge reports within {UNACKNOWLEDGED:.0f} s"
             if self._stop_at is None:
                 continue
             if self.connected and not len(self._outbox) and not self._flying and not self._first:
@@ -255,7 +305,23 @@ class Link:
         """Seconds that the loop may sleep; keep-alive needs a look now and then."""
         if self._stop_at is not None:
             return 0.05
-        return 1.0 if self._answer is None else max(1.0, self._keepalive / 4)
+        if self._answer is None:
+            return min(1.0, FIRST_PATIENCE)
+        if self._alive == 0:
+            return min(15.0, UNACKNOWLEDGED / 4)
+        return max(0.2, min(self._alive, UNACKNOWLEDGED, SLOW) / 4)
+
+    def _read(self, client: Any) -> None:
+        try:
+            failed = client.loop_read() == self._mqtt.MQTT_ERR_PROTOCOL
+        except (OSError, Misbehaviour):
+            raise
+        except Exception as problem:  # paho 1.6 raises a dozen kinds
+            detail = _quoted(str(problem) or type(problem).__name__)
+            raise Misbehaviour(f"sent a malformed packet ({detail})") from problem
+        # paho calls a refusal so, too.
+        if failed and not self._answer and self._incoming.code not in _WRONG_VERSION:
+            raise Misbehaviour("sent a malformed packet")
 
     def _ended(self) -> str:
         answer = self._answer
@@ -266,7 +332,12 @@ class Link:
             return f"refused user name or password ({self._why}): check mqtt_user and mqtt_password"
         if answer:
             return f"refused the connection ({self._why})"
-        return f"connection lost ({self._why})" if self._why else "connection lost"
+        if self._evicted:
+            return (
+                f"another client uses the id {self._client_id}: "
+                "give each router a cpe id of its own"
+            )
+        return f"{_LOST} ({self._why})" if self._why else _LOST
 
     def _certificate(self, why: str) -> str:
         # In TLS 1.3 the broker asks after the handshake, so a refusal shows late and unclear.
@@ -277,10 +348,17 @@ class Link:
         name = "MQTT 5" if protocol == MQTT5 else "MQTT 3.1.1"
         self.connected = True
         self.connections += 1
-        self._said = ""
+        self._welcomed = monotonic()
         self._why = ""
-        self._say(f"connected to {self._broker} with {name}")
+        self._unsaid = f"connected to {self._broker} with {name}"
+        if not self._brief:  # else two lines a try
+            self._tell_connected()
         self._first = self._hello(name)
+
+    def _tell_connected(self) -> None:
+        self._say(self._unsaid)
+        self._unsaid = self._said = ""
+        self._brief = self._refused = False
 
     def _pump(self, client: Any, protocol: int) -> None:
         while len(self._flying) < self._window and client.socket() is not None:
@@ -304,25 +382,37 @@ class Link:
             info = client.publish(
                 message.topic, message.payload, 1, message.retain, properties=properties
             )
-            self._flying[info.mid] = number
+            self._flying[info.mid] = number, monotonic()
 
     # paho's callbacks; the two APIs differ in the arguments behind the first three.
 
     def _on_connect(
         self, client: Any, userdata: Any, flags: Any, code: Any, properties: Any = None
     ) -> None:
+        if self._incoming.code is None:
+            raise RuntimeError("this version of paho-mqtt is not known: it reads unguarded")
         self._answer = int(getattr(code, "value", code))
-        self._why = str(code) if hasattr(code, "value") else self._mqtt.connack_string(code)
-        self._window = min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))
+        known = str(code) if hasattr(code, "value") else self._mqtt.connack_string(code)
+        self._why = known + _own_words(properties)
+        receive = getattr(properties, "ReceiveMaximum", WINDOW)
+        self._window = min(WINDOW, receive)
         self._largest = getattr(properties, "MaximumPacketSize", 0)
+        if receive == 0:  # section 3.2.2.3.3: a protocol error
+            self._unfit = "takes no reports (Receive Maximum 0)"
+        elif 0 < self._largest < LEAST_PACKET:
+            self._unfit = f"takes packets of at most {self._largest} bytes: reports are longer"
+        elif getattr(properties, "MaximumQoS", 2) == 0:
+            self._unfit = "takes only QoS 0: reports are to be acknowledged"
+        self._alive = getattr(properties, "ServerKeepAlive", self._keepalive)
+        client.obey_keepalive(self._alive)
 
     def _on_publish(
         self, client: Any, userdata: Any, mid: int, code: Any = 0, properties: Any = None
     ) -> None:
-        number = self._flying.pop(mid, None)
+        number, _ = self._flying.pop(mid, (None, 0.0))
         refused = int(getattr(code, "value", code)) >= 128
-        if refused and self._said != "refused":
-            self._said = "refused"
+        if refused and not self._refused:
+            self._refused = True
             self._say(f"{self._broker} refuses reports ({code}): check the broker's ACL")
         if number is not None:
             self._outbox.acknowledged(number, refused)
@@ -331,13 +421,27 @@ class Link:
         for code in more:
             value = getattr(code, "value", None)
             if value == _TAKEN_OVER:
-                self._why = f"another client has the same id, {self._client_id}"
+                self._evicted = True
+                self.taken_over += 1
             elif isinstance(value, int) and value > 128 and not self._why:
-                self._why = str(code)
+                self._why = str(code) + "".join(_own_words(one) for one in more)
 
     def _on_log(self, client: Any, userdata: Any, level: int, text: str) -> None:
         if level == self._mqtt.MQTT_LOG_ERR and "on socket:" in text:
             self._why = text.partition("on socket:")[2].strip()
+
+
+def _own_words(properties: Any) -> str:
+    """The broker's reason string (MQTT 5, section 3.2.2.3.9), in quotes that it cannot end."""
+    reason = getattr(properties, "ReasonString", "")
+    if not isinstance(reason, str) or not reason:
+        return ""
+    return ", " + _quoted(reason)
+
+
+def _quoted(text: str) -> str:
+    text = text[:LONGEST_REASON].replace('"', "'")
+    return '"' + "".join(letter if letter.isprintable() else "?" for letter in text) + '"'
 
 
 def _plain(problem: Exception) -> str:

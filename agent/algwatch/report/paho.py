@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loading paho: what it imports and does not need here, and what it needs and may not have."""
+"""Loading paho: what it imports and does not need here, and what it needs and may not have; and
+a client that reads nothing but what report/incoming.py lets through."""
 
 from __future__ import annotations
 
 import sys
 from types import ModuleType
+
+from algwatch.report.incoming import READ, Incoming
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,3 +63,29 @@ def load() -> tuple[Any, Any, Any]:
     if getattr(module, "ssl", None) is None:
         module.ssl = _NoSsl
     return module, properties.Properties, packettypes.PacketTypes
+
+
+def guarded(module: Any) -> Any:
+    """A subclass of paho's client whose `incoming` is to be set before it connects.
+
+    paho gathers a packet of any length before it looks at it (256 MB). `_sock_recv` is where 1.6
+    and 2.x read, above TLS; should another version read elsewhere, `incoming.code` stays None.
+    """
+
+    class Client(module.Client):  # type: ignore[misc]
+        incoming: Incoming
+
+        def _sock_recv(self, bufsize: int) -> bytes:
+            incoming = self.incoming
+            while not incoming.ready:
+                data: bytes = super()._sock_recv(READ)
+                if not data:
+                    return data
+                incoming.feed(data)
+            return incoming.take(bufsize)
+
+        def obey_keepalive(self, seconds: int) -> None:
+            """The broker's word counts (MQTT 5, 3.2.2.3.14); paho 1.6 does not hear it."""
+            self._keepalive = seconds
+
+    return Client

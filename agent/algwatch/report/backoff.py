@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wait between two connections: longer each time, with jitter, and long for a shared id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+STABLE = 300.0  # seconds after which a connection counts as good; above twice the longest wait
+# Two agents with one client id throw each other out: whoever connects last, stays. Each of them
+# comes back so rarely that both are heard for a while.
+EVICTED = 60.0, 1800.0  # seconds before the second and before the last of many tries
+FORGIVEN = 4 * EVICTED[1]  # seconds after which an id counts as no longer shared
+# MQTT 3.1.1 has no word for it: a connection that was accepted just ends, again and again.
+QUIET = 3
+
+
+class Backoff:
+    """least, most: seconds before the second and before the last of many tries. uniform: a
+    random number between two. quiet: accepted connections in a row that ended without a word."""
+
+    __slots__ = ("_evictions", "_failures", "_least", "_most", "_uniform", "quiet")
+
+    def __init__(self, least: float, most: float, uniform: Callable[[float, float], float]) -> None:
+        self._least, self._most = least, most
+        self._uniform = uniform
+        self._failures = 0
+        self._evictions = 0
+        self.quiet = 0
+
+    def ended(self, lasted: float, evicted: bool = False, quiet: bool = False) -> float:
+        """Seconds to wait. lasted: seconds for which the connection was accepted, 0 without one;
+        evicted: the broker said that another client has our id; quiet: it was accepted, and
+        closed without a word."""
+        if lasted > (FORGIVEN if self._evictions else STABLE):
+            self._failures = self._evictions = self.quiet = 0
+        self.quiet = self.quiet + 1 if quiet else 0
+        if evicted or self.quiet >= QUIET:
+            self._evictions += 1
+            return self._wait(*EVICTED, self._evictions)
+        self._failures += 1
+        return self._wait(self._least, self._most, self._failures)
+
+    @property
+    def is_shared(self) -> bool:
+        """Connections end as they do when another client has the same id."""
+        return self.quiet >= QUIET
+
+    def _wait(self, least: float, most: float, tries: int) -> float:
+        return min(most, least * float(2 ** min(tries - 1, 10))) * self._uniform(0.5, 1.0)

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packets that a broker may send to a client that publishes and subscribes to nothing.
+
+Everything legitimate answers a packet of ours, so the rest is found by the fixed header alone,
+before a byte of the body is gathered. Sans-IO; section numbers are of MQTT 5.0 (OASIS, 2019),
+which MQTT 3.1.1 shares as far as a section is used here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+READ = 4096  # bytes to read from the socket at a time
+# Bytes of a packet with its fixed header (3.1.2.11.4). CONNACK and PUBACK with properties have
+# some hundred; a reason string or user property that makes them longer must be left out.
+MAX_PACKET = 4096
+BURST = 20  # packets that answer none of ours, in a moment
+RATE = 2.0  # of them a second; PINGRESP comes once a second at most (3.2.2.3.14)
+
+CONNACK, PUBLISH, PUBACK, PINGRESP, DISCONNECT = 2, 3, 4, 13, 14
+_NAMES = (
+    "packet type 0", "CONNECT", "CONNACK", "PUBLISH", "PUBACK", "PUBREC", "PUBREL", "PUBCOMP",
+    "SUBSCRIBE", "SUBACK", "UNSUBSCRIBE", "UNSUBACK", "PINGREQ", "PINGRESP", "DISCONNECT", "AUTH",
+)  # fmt: skip
+# Bytes of a body: the least, and with MQTT 3.1.1 the most (sections 3.2, 3.4, 3.13, 3.14).
+_LEAST = {CONNACK: 2, PUBLISH: 2, PUBACK: 2, PINGRESP: 0, DISCONNECT: 0}
+_MOST_311 = {CONNACK: 2, PUBACK: 2, PINGRESP: 0}
+
+
+class Misbehaviour(Exception):
+    """The broker sent what no broker sends; the text goes on from the broker's name."""
+
+
+class Incoming:
+    """Bytes from the broker to whole packets that answer ours.
+
+    mqtt5: the version of the connection. is_owed: whether a PUBACK with this id is waited for.
+    now: monotonic seconds. ready: bytes of checked, whole packets. since: when the packet began
+    of which a part is there, or None. code: of CONNACK, None before it.
+    """
+
+    __slots__ = ("_filled", "_is_owed", "_mqtt5", "_now", "_part", "_room", "code", "ready",
+                 "since")  # fmt: skip
+
+    def __init__(
+        self, mqtt5: bool, is_owed: Callable[[int], bool], now: Callable[[], float]
+    ) -> None:
+        self._mqtt5 = mqtt5
+        self._is_owed = is_owed
+        self._now = now
+        self._part = bytearray()
+        self._room = float(BURST)
+        self._filled = now()
+        self.ready = bytearray()
+        self.since: float | None = None
+        self.code: int | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Raises Misbehaviour; the connection is of no use then."""
+        part = self._part
+        part += data
+        while part:
+            head, body = self._head()
+            if not head or len(part) < head + body:
+                break
+            if self._passes(part[0] >> 4, memoryview(bytes(part[head : head + body]))):
+                self.ready += part[: head + body]
+            del part[: head + body]
+            self.since = None
+        if part and self.since is None:
+            self.since = self._now()
+
+    def take(self, most: int) -> bytes:
+        """Up to so many of the ready bytes."""
+        data = bytes(self.ready[:most])
+        del self.ready[:most]
+        return data
+
+    def _head(self) -> tuple[int, int]:
+        """Lengths of fixed header (0 while it is not whole) and body, both checked (2.1)."""
+        part = self._part
+        kind, name = part[0] >> 4, _NAMES[part[0] >> 4]
+        if kind not in _LEAST or (kind == DISCONNECT and not self._mqtt5):
+            raise Misbehaviour(f"sent {name}, which answers nothing of ours")
+        if self.code is None and kind != CONNACK:
+            raise Misbehaviour(f"sent {name} before CONNACK")
+        if self.code is not None and kind == CONNACK:
+            raise Misbehaviour("sent CONNACK twice")
+        if part[0] & 15 and kind != PUBLISH:
+            raise Misbehaviour(f"sent a malformed {name} (flags {part[0] & 15})")
+        size, at = 0, 1
+        while at < len(part):
+            size |= (part[at] & 127) << 7 * (at - 1)
+            at += 1
+            if part[at - 1] < 128:
+                break
+            if at == 5:
+                raise Misbehaviour(f"sent {name} with a length that is no length")
+        else:
+            return 0, 0
+        if at + size > MAX_PACKET:
+            raise Misbehaviour(f"sent {name}, {at + size} bytes long: more than {MAX_PACKET}")
+        most = MAX_PACKET if self._mqtt5 else _MOST_311.get(kind, MAX_PACKET)
+        if kind == PINGRESP:
+            most = 0
+        if not _LEAST[kind] <= size <= most:
+            raise Misbehaviour(f"sent a malformed {name} ({size} bytes)")
+        return at, size
+
+    def _passes(self, kind: int, body: memoryview) -> bool:
+        if kind == CONNACK:
+            self.code = body[1]
+        elif kind == PUBACK:
+            number = body[0] << 8 | body[1]
+            if not self._is_owed(number):
+                raise Misbehaviour(f"sent PUBACK for a report that was not sent ({number})")
+        elif kind in (PUBLISH, PINGRESP):
+            self._spend(_NAMES[kind])
+            # Some brokers subscribe their clients to something: let it pass by.
+            return kind != PUBLISH
+        return True
+
+    def _spend(self, name: str) -> None:
+        now = self._now()
+        self._room = min(BURST, self._room + (now - self._filled) * RATE) - 1
+        self._filled = now
+        if self._room < 0:
+            raise Misbehaviour(f"sends one {name} after the other, which we did not ask for")
