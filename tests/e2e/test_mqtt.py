@@ -102,12 +102,12 @@ def test_birth_is_retained_and_farewell_replaces_it(
     assert (farewell["online"], farewell["reason"]) == (False, "stopped")
 
 
-def state_of(broker: Mosquitto) -> dict[str, object]:
-    """The retained state, as somebody sees it who comes later."""
+def state_of(broker: Mosquitto, wanted: str = "state") -> dict[str, object]:
+    """The retained state or other topic, as somebody sees it who comes later."""
     late = Listener(broker.port)
     try:
-        until(lambda: late.reports, 1.0)
-        return next((body for kind, body, kept in late.reports if kind == "state" and kept), {})
+        until(lambda: any(kind == wanted for kind, _, _ in list(late.reports)), 1.0)
+        return next((body for kind, body, kept in late.reports if kind == wanted and kept), {})
     finally:
         late.close()
 
@@ -192,6 +192,45 @@ def test_nothing_that_fits_is_lost_when_the_broker_is_killed_and_comes_back(
     second.close()
 
 
+def test_a_restart_takes_the_advice_of_the_boot_before_out_of_the_world(
+    broker: Mosquitto, start: Callable[..., Agent]
+) -> None:
+    before = start(f"mqtt://127.0.0.1:{broker.port}", boot="b1")
+    assert before.connected()
+    before.publisher.advice(ADVICE)
+    assert before.publisher.stop(5) is True
+    assert state_of(broker, "advice")["boot"] == "b1"
+    after = start(f"mqtt://127.0.0.1:{broker.port}", boot="b2")
+    assert after.connected()
+    assert until(lambda: state_of(broker, "advice")["boot"] == "b2")
+    unknown = state_of(broker, "advice")
+    assert (unknown["advice"], unknown["none_yet"]) == ([], True)
+    after.publisher.advice([])  # given, and withdrawn again
+    assert until(lambda: "none_yet" not in state_of(broker, "advice"))
+    assert state_of(broker, "advice")["advice"] == []
+
+
+def test_advice_that_was_on_its_way_does_not_come_back_behind_a_newer_one(
+    broker: Mosquitto, listener: Listener, start: Callable[..., Agent]
+) -> None:
+    gate = Gate(broker.port)
+    agent = start(f"mqtt://127.0.0.1:{gate.port}")
+    assert agent.connected()
+    assert until(lambda: len(listener.of("advice")) == 1)
+    gate.deaf = True
+    agent.publisher.advice(ADVICE)
+    assert until(lambda: len(listener.of("advice")) == 2)
+    gate.shut()
+    assert until(lambda: not agent.publisher.connected)
+    agent.publisher.advice([])
+    gate.deaf = False
+    gate.open()
+    assert until(lambda: agent.publisher.connected and not len(agent.outbox))
+    assert until(lambda: len(listener.of("advice")) >= 3)
+    time.sleep(0.3)
+    assert state_of(broker, "advice")["advice"] == []
+
+
 def test_a_redelivery_has_the_id_of_the_first_delivery(
     broker: Mosquitto, listener: Listener, start: Callable[..., Agent]
 ) -> None:
@@ -249,6 +288,12 @@ def test_a_full_outbox_loses_the_oldest_and_says_how_many(
     agent.publisher.health({})
     assert until(lambda: listener.of("health"))
     assert listener.of("health")[0]["health"]["mqtt"]["dropped"] == 100 - kept
+    # So does the first report, and people are told once at the beginning and once at the end.
+    assert listener.of("state")[0]["dropped"] == 100 - kept
+    lines = [line for line in agent.said if "lost" in line]
+    assert len(lines) == 2, lines
+    assert lines[0].startswith("no room for more reports")
+    assert lines[1].startswith(f"{100 - kept} reports to mqtt://127.0.0.1:{gate.port} were lost")
 
 
 @pytest.mark.parametrize("old", ["refuse", "close"])

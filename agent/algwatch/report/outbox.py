@@ -91,6 +91,18 @@ class Outbox:
             for message in self._waiting.values():
                 message.in_flight = False
 
+    def supersede(self, topic: str) -> None:
+        """Nothing older may reach this topic: a newer message goes past the outbox."""
+        with self._lock:
+            for number, message in list(self._waiting.items()):
+                if message.topic == topic:
+                    self._delete(number)
+                    self.expired += 1
+
+    @property
+    def is_half_empty(self) -> bool:
+        return 2 * self.size <= self._max_bytes and 2 * len(self._waiting) <= self._max_count
+
     def _oldest(self) -> int:
         # A message in flight has probably arrived: dropping it would count a loss that is none.
         for number, message in self._waiting.items():

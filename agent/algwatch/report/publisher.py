@@ -35,6 +35,10 @@ class Publisher:
         self.broker = broker
         self._encoder = encoder
         self._outbox = outbox
+        encoder.dropped = lambda: outbox.dropped
+        self._say = say
+        self._told = 0  # reports that were lost for want of room, as far as people know
+        self._losing = False
         self._wall = wall
         self._about = about
         self._health_expiry = health_expiry
@@ -86,6 +90,7 @@ class Publisher:
                 "expired": outbox.expired,
                 "refused": outbox.refused,
                 "connections": self._link.connections,
+                "taken_over": self._link.taken_over,
             }
             payload = self._encoder.health({**health, "mqtt": mqtt}, self._wall())
         self._put("health", payload, expiry=self._health_expiry)
@@ -95,7 +100,9 @@ class Publisher:
         with self._lock:
             payload = self._state(False, self._encoder.next(), "stopped")
         self._put("state", payload, retain=True)
-        return self._link.stop(patience)
+        done = self._link.stop(patience)
+        self._tell_loss(at_end=True)
+        return done
 
     def _put(
         self, kind: str, payload: bytes, retain: bool = False, expiry: int | None = None
@@ -103,7 +110,19 @@ class Publisher:
         expires = None if expiry is None else monotonic() + expiry
         where = topic(self._encoder.cpe, kind)
         self._outbox.put(Outgoing(where, payload, retain, expiry, expires))
+        self._tell_loss()
         self._link.wake()
+
+    def _tell_loss(self, at_end: bool = False) -> None:
+        """A line when reports begin to get lost, and one with their number when it is over."""
+        lost = self._outbox.dropped - self._told
+        if lost and not self._losing:
+            self._losing = True
+            self._say(f"no room for more reports to {self.broker}: the oldest are lost")
+        if self._losing and (at_end or self._outbox.is_half_empty):
+            self._losing = False
+            self._told += lost
+            self._say(f"{lost} reports to {self.broker} were lost for want of room (outbox_bytes)")
 
     def _state(self, online: bool, seq: int, reason: str, **more: object) -> bytes:
         return self._encoder.state(online, self._wall(), seq, reason, **more)
@@ -119,7 +138,9 @@ class Publisher:
             seq, self._birth = self._birth or self._encoder.next(), None
             birth = self._state(True, seq, "", mqtt=protocol, **self._about)
             first = [Outgoing(topic(self._encoder.cpe, "state"), birth, retain=True)]
-            if self._advice is not None:
-                payload = self._encoder.advice(self._advice, self._wall())
-                first.append(Outgoing(topic(self._encoder.cpe, "advice"), payload, retain=True))
+            # Always: what the broker has retained may be of an earlier boot.
+            where = topic(self._encoder.cpe, "advice")
+            self._outbox.supersede(where)
+            payload = self._encoder.advice(self._advice, self._wall())
+            first.append(Outgoing(where, payload, retain=True))
             return first

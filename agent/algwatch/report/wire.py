@@ -8,6 +8,8 @@ number in the topic and in the payload changes together with the meaning of a fi
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgpack
 
 from algwatch.advise.advice import Advice
@@ -56,6 +58,8 @@ class Encoder:
         self.cpe = cpe
         self.boot = boot
         self.seq = 0  # of the last payload
+        # Reports of this boot that found no room in the outbox: of which there is none here.
+        self.dropped: Callable[[], int] = int
         self._version = version
         self._privacy = privacy
 
@@ -65,7 +69,7 @@ class Encoder:
         return self.seq
 
     def _envelope(self, at: float, seq: int) -> dict[str, Any]:
-        return {
+        body: dict[str, Any] = {
             "schema": SCHEMA,
             "id": f"{self.boot}-{seq}",
             "boot": self.boot,
@@ -74,6 +78,9 @@ class Encoder:
             "cpe": self.cpe,
             "version": self._version,
         }
+        if dropped := self.dropped():
+            body["dropped"] = dropped
+        return body
 
     def state(self, online: bool, at: float, seq: int, reason: str = "", **more: object) -> bytes:
         """Birth, farewell and last will. The will shares its birth's number (it is spent only
@@ -129,8 +136,9 @@ class Encoder:
             payload = _pack(body)
         return payload
 
-    def advice(self, advice: list[Advice], at: float) -> bytes:
-        """All advice in force: the message is retained, so it stands alone."""
+    def advice(self, advice: list[Advice] | None, at: float) -> bytes:
+        """All advice in force: the message is retained, so it stands alone. None: this boot has
+        given no advice yet, which takes the place of the advice of an earlier boot."""
         text = self._privacy.text
         rows = [
             {
@@ -142,10 +150,12 @@ class Encoder:
                 "commands": [_cut(text(line)) for line in one.commands[:MAX_LINES]],
                 "subject": _cut(text(one.subject)),
             }
-            for one in advice[:MAX_ADVICE]
+            for one in (advice or [])[:MAX_ADVICE]
         ]
         body = self._envelope(at, self.next())
         body["advice"] = rows
+        if advice is None:
+            body["none_yet"] = True
         payload = _pack(body)
         while len(payload) > MAX_PAYLOAD and len(rows) > 1:
             rows.pop()

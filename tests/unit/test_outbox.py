@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports that wait: the latest word of a retained topic wins, and loss is told."""
+
+from __future__ import annotations
+
+import pytest
+from algwatch.report import mqtt
+from algwatch.report.broker import Broker
+from algwatch.report.outbox import Outbox
+from algwatch.report.privacy import Privacy
+from algwatch.report.publisher import Publisher
+from algwatch.report.wire import Encoder, decode
+
+pytestmark = pytest.mark.usefixtures("offline")
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Links that never connect."""
+    monkeypatch.setattr(mqtt.Link, "start", lambda link: None)
+    monkeypatch.setattr(mqtt.Link, "stop", lambda link, patience: False)
+
+
+def waiting(outbox: Outbox) -> list[bytes]:
+    got = []
+    while taken := outbox.take(0.0):
+        got.append(taken[1].payload)
+    return got
+
+
+def publisher(outbox: Outbox, said: list[str]) -> Publisher:
+    encoder = Encoder("cpe1", "0.1.0", "b1", Privacy(bytes(32), enabled=False))
+    return Publisher(Broker("mqtt://127.0.0.1:1"), encoder, outbox, lambda: 0.0, said.append, {})
+
+
+def test_old_advice_that_was_not_acknowledged_does_not_come_behind_the_newer_one() -> None:
+    outbox = Outbox(1000)
+    one = publisher(outbox, [])
+    one._link.connected = True
+    one.advice([])  # goes out, and the connection is lost
+    assert outbox.take(0.0)
+    outbox.connection_lost()
+    hello = [decode(message.payload) for message in one._hello("MQTT 5")]
+    assert hello[-1]["advice"] == []
+    assert waiting(outbox) == []
+    assert (outbox.expired, outbox.dropped) == (1, 0)
+
+
+def test_loss_is_told_once_when_it_begins_and_once_with_its_number_when_it_is_over() -> None:
+    outbox, said = Outbox(10**6, 10), list[str]()
+    one = publisher(outbox, said)
+    for _ in range(30):
+        one._put("finding", b"x")
+    assert said == ["no room for more reports to mqtt://127.0.0.1:1: the oldest are lost"]
+    for _ in range(4):  # some room, soon gone again
+        number, _message = outbox.take(0.0) or (0, None)
+        outbox.acknowledged(number)
+        one._put("finding", b"x")
+        one._put("finding", b"x")
+    assert len(said) == 1
+    while taken := outbox.take(0.0):
+        outbox.acknowledged(taken[0])
+    one._put("finding", b"x")
+    assert said[1:] == [
+        "24 reports to mqtt://127.0.0.1:1 were lost for want of room (outbox_bytes)"
+    ]
+    for _ in range(12):
+        one._put("finding", b"x")
+    one.stop(0.0)
+    assert said[2].startswith("no room")
+    # The farewell costs one more.
+    assert said[3].startswith("4 reports")
+
+
+def test_every_report_counts_those_before_it_that_were_lost() -> None:
+    outbox = Outbox(10**6, 10)
+    one = publisher(outbox, [])
+    assert "dropped" not in decode(one._state(True, 1, ""))
+    for _ in range(13):
+        one._put("finding", b"x")
+    assert decode(one._state(True, 1, ""))["dropped"] == 3
+    assert decode(one._hello("MQTT 5")[-1].payload)["dropped"] == 3
