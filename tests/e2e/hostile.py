@@ -130,7 +130,7 @@ class Connection:
         self.sock.close()
 
 
-Attack = Callable[[Connection], None]
+Attack = Callable[[Connection], object]
 
 
 class HostileBroker:
@@ -304,6 +304,7 @@ ATTACKS: dict[str, tuple[Attack, bool, str]] = {
     "PINGRESP with a body": (flood(packet(0xD0, b"x")), True, "malformed"),
     "a PUBLISH a byte at a time": (drip(packet(0x30, bytes(4000))), True, "slow"),
     "acknowledges nothing": (lambda connection: connection.hold(), True, "acknowledge"),
+    "reads nothing": (lambda connection: bool(connection.over.wait(60)), True, "acknowledge"),
     "reset behind CONNACK": (lambda connection: connection.reset(), True, "lost"),
     "DISCONNECT whose reason forges a line": (
         once(packet(0xE0, b"\x8b" + varint(len(FORGED)) + FORGED)), True, "shutting down"),
