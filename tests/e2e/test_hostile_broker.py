@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from brokers import Gate, Listener, Mosquitto, authority, until
-from hostile import ATTACKS, FULL, ODD, Attack, HostileBroker, endless, flood, noise, publish
+from hostile import ATTACKS, FULL, ODD, Attack, HostileBroker, drip, endless, flood, noise, publish
 
 AGENT = Path(os.environ.get("ALGWATCH_AGENT", str(Path(__file__).parents[2] / "agent")))
 GROWTH = 2048  # kB of resident memory that an attack may cost
@@ -30,13 +30,13 @@ VICTIM = """
 import sys, time
 sys.path.insert(0, {agent!r})
 from algwatch.diagnose.finding import Evidence, Finding
-from algwatch.report import mqtt
+from algwatch.report import broker, mqtt
 from algwatch.report.broker import Broker
 from algwatch.report.outbox import Outbox
 from algwatch.report.privacy import Privacy
 from algwatch.report.publisher import Publisher
 from algwatch.report.wire import Encoder
-mqtt.PATIENCE = mqtt.FIRST_PATIENCE = mqtt.SLOW = mqtt.UNACKNOWLEDGED = 0.6
+broker.HANDSHAKE = mqtt.PATIENCE = mqtt.FIRST_PATIENCE = mqtt.SLOW = mqtt.UNACKNOWLEDGED = 0.6
 mqtt.BACKOFF = {backoff}
 def say(line):
     print("said", line, flush=True)
@@ -203,6 +203,8 @@ TLS: dict[str, tuple[Attack, bool, str]] = {
     "no TLS at all": (noise, True, "SSL|TLS|record|version|reset|pipe|EOF"),
     "a handshake message of 16 MB": (flood(GIANT), True, "SSL|excessive|unexpected|length"),
     "empty records": (flood(b"\x16\x03\x03\x00\x00"), True, "SSL|record|length|unexpected"),
+    "silence": (lambda connection: connection.over.wait(60), True, "handshake .*timed out"),
+    "a byte at a time": (drip(GIANT), True, "handshake .*timed out"),
     "one PUBLISH of 256 MB": (endless(b"\x30" + FULL), False, "bytes long"),
     "PUBLISH, QoS 0": (flood(publish(0)), False, "did not ask"),
 }

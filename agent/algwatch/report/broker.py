@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
 
+HANDSHAKE = 20.0  # seconds
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -70,6 +71,7 @@ class Broker:
             ) from None
         try:
             context = ssl.create_default_context(cafile=self.ca or None)
+            context.sslsocket_class = _impatient(ssl.SSLSocket)
         except (OSError, ValueError) as problem:
             raise BrokerError(f"mqtt_ca {self.ca}: {_why(problem)}") from None
         if self.cert:
@@ -79,6 +81,17 @@ class Broker:
                 where = f"mqtt_cert {self.cert}" + (f", mqtt_key {self.key}" if self.key else "")
                 raise BrokerError(f"{where}: {_why(problem)}") from None
         return context
+
+
+def _impatient(socket: type[ssl.SSLSocket]) -> type[ssl.SSLSocket]:
+    """paho gives a handshake as long as the keep-alive: up to an hour for a mute broker."""
+
+    class Socket(socket):  # type: ignore[valid-type, misc]
+        def do_handshake(self, block: bool = False) -> None:
+            self.settimeout(HANDSHAKE)  # for all of it; paho sets another one behind it
+            super().do_handshake(block)
+
+    return Socket
 
 
 def _why(problem: Exception) -> str:
