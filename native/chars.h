@@ -40,6 +40,15 @@ size_t aw_quoted_end(const uint8_t *p, size_t i, size_t end);
 size_t aw_next_comma(const uint8_t *p, size_t i, size_t end);
 #pragma GCC visibility pop
 
+/* As aw_quoted_end(), for the quotes of p[..end) in order. *unclosed: one before had no end, so
+ * this one has none: it is an escaped one in the text of that, and the pairs behind it are the
+ * same. Looking for it each time would take quadratic time. */
+static inline size_t quoted_end(const uint8_t *p, size_t i, size_t end, int *unclosed) {
+    const size_t behind = *unclosed ? 0 : aw_quoted_end(p, i, end);
+    *unclosed = !behind;
+    return behind;
+}
+
 static inline int is(uint8_t c, unsigned classes) {
     return (aw_class[c] & classes) != 0;
 }

@@ -25,9 +25,8 @@ static inline void flag(aw_sip *s, unsigned bit, size_t at) {
 #pragma GCC visibility push(hidden)
 
 void aw_scan_uri(const uint8_t *p, size_t i, size_t end, aw_uri *out);
-/* One name-addr or addr-spec with its parameters. Returns the index of the ',' behind it (lists
- * only) or end. */
-size_t aw_scan_addr(const uint8_t *p, size_t i, size_t end, int list, aw_addr *a, aw_sip *s);
+/* One name-addr or addr-spec with its parameters. */
+void aw_scan_addr(const uint8_t *p, size_t i, size_t end, aw_addr *a, aw_sip *s);
 void aw_scan_addrs(const uint8_t *p, size_t i, size_t end, aw_addr *list, uint16_t *count,
                    unsigned limit, aw_sip *s);
 void aw_scan_vias(const uint8_t *p, size_t i, size_t end, aw_sip *s);

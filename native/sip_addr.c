@@ -103,8 +103,10 @@ void aw_scan_uri(const uint8_t *p, size_t i, size_t end, aw_uri *out) {
     }
 }
 
-/* Parameters of an address from i on: everything up to the ',' that ends a list's value. */
-static size_t scan_params(const uint8_t *p, size_t i, size_t end, int list, aw_addr *a, aw_sip *s) {
+/* Parameters of an address from i on: everything up to the ',' that ends a list's value. unclosed:
+ * see quoted_end(). */
+static size_t scan_params(const uint8_t *p, size_t i, size_t end, int list, aw_addr *a, aw_sip *s,
+                          int *unclosed) {
     size_t from = 0, last = i;
     for (;;) {
         i = skip(p, i, end, C_LWS);
@@ -113,7 +115,7 @@ static size_t scan_params(const uint8_t *p, size_t i, size_t end, int list, aw_a
             flag(s, AW_BAD_ADDR, i);
             /* Skip bytes that do not belong here, up to the next parameter. */
             while (i < end && p[i] != ';' && !(list && p[i] == ',')) {
-                const size_t behind = p[i] == '"' ? aw_quoted_end(p, i, end) : 0;
+                const size_t behind = p[i] == '"' ? quoted_end(p, i, end, unclosed) : 0;
                 i = behind ? behind : i + 1;
             }
             last = i;
@@ -134,7 +136,7 @@ static size_t scan_params(const uint8_t *p, size_t i, size_t end, int list, aw_a
         i = skip(p, i + 1, end, C_LWS);
         const size_t value = i;
         if (i < end && p[i] == '"') {
-            i = aw_quoted_end(p, i, end);
+            i = quoted_end(p, i, end, unclosed);
             if (!i) {
                 flag(s, AW_UNTERMINATED_QUOTE, value);
                 i = end;
@@ -157,7 +159,10 @@ static size_t scan_params(const uint8_t *p, size_t i, size_t end, int list, aw_a
     return i;
 }
 
-size_t aw_scan_addr(const uint8_t *p, size_t i, size_t end, int list, aw_addr *a, aw_sip *s) {
+/* One name-addr or addr-spec with its parameters. Returns the index of the ',' behind it (lists
+ * only) or end. unclosed: see quoted_end(). */
+static size_t scan_addr(const uint8_t *p, size_t i, size_t end, int list, aw_addr *a, aw_sip *s,
+                        int *unclosed) {
     const size_t from = i;
     size_t open = end, uri_end;
     aw_uri uri;
@@ -168,7 +173,7 @@ size_t aw_scan_addr(const uint8_t *p, size_t i, size_t end, int list, aw_addr *a
         const size_t next = skip(p, i + 1, end, C_LWS);
         if (next == end || p[next] == ',' || p[next] == ';') {
             a->bits = AW_ADDR_STAR;
-            return scan_params(p, i + 1, end, list, a, s);
+            return scan_params(p, i + 1, end, list, a, s, unclosed);
         }
     }
     for (;;) { /* to the '<', or to the end of an addr-spec */
@@ -179,7 +184,7 @@ size_t aw_scan_addr(const uint8_t *p, size_t i, size_t end, int list, aw_addr *a
             break;
         }
         if (p[i] == '"') {
-            const size_t behind = aw_quoted_end(p, i, end);
+            const size_t behind = quoted_end(p, i, end, unclosed);
             if (!behind) flag(s, AW_UNTERMINATED_QUOTE, i);
             if (i != from) flag(s, AW_BAD_ADDR, i);
             i = behind ? behind : i + 1;
@@ -217,11 +222,17 @@ size_t aw_scan_addr(const uint8_t *p, size_t i, size_t end, int list, aw_addr *a
     a->uri_params = uri.params;
     a->port = uri.port;
     a->bits |= uri.bits;
-    return scan_params(p, i, end, list, a, s);
+    return scan_params(p, i, end, list, a, s, unclosed);
+}
+
+void aw_scan_addr(const uint8_t *p, size_t i, size_t end, aw_addr *a, aw_sip *s) {
+    int unclosed = 0;
+    scan_addr(p, i, end, 0, a, s, &unclosed);
 }
 
 void aw_scan_addrs(const uint8_t *p, size_t i, size_t end, aw_addr *list, uint16_t *count,
                    unsigned limit, aw_sip *s) {
+    int unclosed = 0;
     for (;;) {
         i = skip(p, i, end, C_LWS);
         if (i == end || p[i] == ',') {
@@ -230,7 +241,7 @@ void aw_scan_addrs(const uint8_t *p, size_t i, size_t end, aw_addr *list, uint16
             flag(s, AW_CLIPPED, i);
             return;
         } else {
-            i = aw_scan_addr(p, i, end, 1, &list[*count], s);
+            i = scan_addr(p, i, end, 1, &list[*count], s, &unclosed);
             ++*count;
         }
         if (i == end) return;

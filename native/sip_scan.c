@@ -77,7 +77,7 @@ static void keep_address(const uint8_t *p, aw_sip *s, aw_addr *kept, size_t name
         kept->all = span(i, end);
         return;
     }
-    aw_scan_addr(p, i, end, 0, kept, s);
+    aw_scan_addr(p, i, end, kept, s);
 }
 
 /* A value that is one number; anything else is flagged and reads as 0. */

@@ -85,14 +85,16 @@ static void keep_param(const uint8_t *p, size_t name, size_t length, aw_span val
     }
 }
 
-static size_t scan_params(const uint8_t *p, size_t i, size_t end, aw_via *v, aw_sip *s) {
+/* unclosed: see quoted_end(). */
+static size_t scan_params(const uint8_t *p, size_t i, size_t end, aw_via *v, aw_sip *s,
+                          int *unclosed) {
     for (;;) {
         if (i < end && p[i] != ';') i = skip(p, i, end, C_LWS);
         if (i == end || p[i] == ',') return i;
         if (p[i] != ';') {
             flag(s, AW_BAD_VIA, i);
             while (i < end && p[i] != ';' && p[i] != ',') {
-                const size_t behind = p[i] == '"' ? aw_quoted_end(p, i, end) : 0;
+                const size_t behind = p[i] == '"' ? quoted_end(p, i, end, unclosed) : 0;
                 i = behind ? behind : i + 1;
             }
             continue;
@@ -111,7 +113,7 @@ static size_t scan_params(const uint8_t *p, size_t i, size_t end, aw_via *v, aw_
             i = skip(p, i + 1, end, C_LWS);
             const size_t from = i;
             if (i < end && p[i] == '"') {
-                i = aw_quoted_end(p, i, end);
+                i = quoted_end(p, i, end, unclosed);
                 if (!i) {
                     flag(s, AW_UNTERMINATED_QUOTE, from);
                     i = end;
@@ -125,7 +127,8 @@ static size_t scan_params(const uint8_t *p, size_t i, size_t end, aw_via *v, aw_
     }
 }
 
-static size_t scan_via(const uint8_t *p, size_t i, size_t end, aw_via *v, aw_sip *s) {
+static size_t scan_via(const uint8_t *p, size_t i, size_t end, aw_via *v, aw_sip *s,
+                       int *unclosed) {
     const size_t from = i;
     memset(v, 0, sizeof *v);
     i = scan_protocol(p, i, end, v, s);
@@ -134,7 +137,7 @@ static size_t scan_via(const uint8_t *p, size_t i, size_t end, aw_via *v, aw_sip
         i = sent_by > i ? scan_sent_by(p, sent_by, end, v, s) : 0;
     }
     if (i) {
-        i = scan_params(p, i, end, v, s);
+        i = scan_params(p, i, end, v, s, unclosed);
     } else {
         flag(s, AW_BAD_VIA, from);
         i = aw_next_comma(p, from, end);
@@ -144,6 +147,7 @@ static size_t scan_via(const uint8_t *p, size_t i, size_t end, aw_via *v, aw_sip
 }
 
 void aw_scan_vias(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
+    int unclosed = 0;
     for (;;) {
         i = skip(p, i, end, C_LWS);
         if (i == end || p[i] == ',') {
@@ -152,7 +156,7 @@ void aw_scan_vias(const uint8_t *p, size_t i, size_t end, aw_sip *s) {
             flag(s, AW_CLIPPED, i);
             return;
         } else {
-            i = scan_via(p, i, end, &s->via[s->vias], s);
+            i = scan_via(p, i, end, &s->via[s->vias], s, &unclosed);
             s->vias++;
         }
         if (i == end) return;

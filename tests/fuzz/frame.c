@@ -9,12 +9,16 @@
  * - The frame up to the end of its payload gives the same again, but for TRUNCATED.
  * - More bytes behind a frame whose length is known change nothing.
  * - Every variant agrees: the portable one says the same (or the one of REFERENCE, a commit).
+ * - The time is in proportion to the length (FUZZ_COST).
  */
 #include "fuzz.h"
 #include "links.h"
 
 #ifdef REFERENCE
 int ref_aw_frame_parse(const uint8_t *p, size_t caplen, uint32_t linktype, aw_frame *out);
+#endif
+#ifdef COUNTED
+int cost_aw_frame_parse(const uint8_t *p, size_t caplen, uint32_t linktype, aw_frame *out);
 #endif
 
 /* A tunnel, or an extension header that may stand behind the fragment header (RFC 8200, 7045). */
@@ -54,6 +58,9 @@ static int parse(const uint8_t *p, size_t len, uint32_t linktype, aw_frame *resu
 #ifdef REFERENCE
     CHECK(ref_aw_frame_parse(input, len, linktype, &other) == carries);
     CHECK(memcmp(result, &other, sizeof other) == 0);
+#endif
+#ifdef COUNTED
+    FUZZ_COST(cost_aw_frame_parse(input, len, linktype, &other), len);
 #endif
     return carries;
 }

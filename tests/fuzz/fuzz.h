@@ -35,5 +35,21 @@ static inline void fuzz_within(aw_span part, aw_span whole) {
     CHECK(part.off >= whole.off && part.off + part.len <= whole.off + whole.len);
 }
 
+#ifdef COUNTED
+#include "counted.h"
+
+/* Time in proportion to the length: steps (counted.h) for each byte, and for an empty input. The
+ * most that tests/cost has found are 7 a byte. */
+enum { FUZZ_STEPS = 16, FUZZ_FIXED = 8000 };
+
+/* call: of the build that counts, on an input of len bytes. */
+#define FUZZ_COST(call, len)                                                                       \
+    do {                                                                                           \
+        counted_steps();                                                                           \
+        (void)(call);                                                                              \
+        CHECK(counted_steps() <= (uint64_t)(len)*FUZZ_STEPS + FUZZ_FIXED);                         \
+    } while (0)
+#endif
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #endif

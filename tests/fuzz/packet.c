@@ -16,6 +16,7 @@
  * - A TCP connection gives the same messages however it is cut in two, the rest of the first
  *   segment being put in front of the second.
  * - Every variant agrees: the portable one makes the same rows (or that of REFERENCE, a commit).
+ * - The time is in proportion to the length (FUZZ_COST).
  */
 #include "fuzz.h"
 #include "links.h"
@@ -28,6 +29,9 @@ static const uint16_t ports[] = {5060, 5080};
 
 #ifdef REFERENCE
 int ref_aw_packet_scan(const aw_tap *tap, const aw_packet *packet, aw_output *out);
+#endif
+#ifdef COUNTED
+int cost_aw_packet_scan(const aw_tap *tap, const aw_packet *packet, aw_output *out);
 #endif
 
 typedef struct {
@@ -133,6 +137,9 @@ static int packet(const setting *is, const uint8_t *frame, uint32_t caplen, uint
     CHECK(rows_by(ref_aw_packet_scan, is, input, caplen, at, other, far, &second) == n);
     CHECK(memcmp(rows, other, (size_t)n * sizeof *rows) == 0);
     CHECK(memcmp(ends, far, (size_t)n * sizeof *ends) == 0);
+#endif
+#ifdef COUNTED
+    FUZZ_COST(rows_by(cost_aw_packet_scan, is, input, caplen, at, other, far, &second), caplen);
 #endif
     size_t before = 0;
     for (int i = 0; i < n; i++) {

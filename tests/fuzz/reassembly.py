@@ -16,6 +16,8 @@ An input is a script (see `play`): packets honest or not, in batches, with a clo
 - Honest senders are heard: a message whose fragments or segments all come, in any order, some
   twice, between those of others and whatever a part of it looks like, is found with the bytes
   that were sent; over TCP once, and where all came in order nothing else is.
+- Time is in proportion to the packets: of one input in so many the bytecode instructions of
+  capture/ are counted.
 - Nothing is made up: where all are honest, a message over UDP was sent, and one over TCP stands
   in what one connection sent.
 
@@ -35,8 +37,10 @@ import traceback
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from zlib import crc32
 
 import senders
+from algwatch import capture
 from algwatch.base.native import layout
 from algwatch.base.native.rows import Counts, Scanner
 from algwatch.base.native.scan import scan_message
@@ -45,6 +49,10 @@ from algwatch.capture.batches import times
 from algwatch.capture.fragments import BASE_COST, PART_COST, Datagram
 from algwatch.capture.reassembly import FLOW_COST, LIMIT, Reassembler
 from algwatch.capture.stream import MOST_TOLD, RUN_COST, Stream
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "cost"))
+
+import python_cost
 
 NS = 1_000_000_000
 START = 1_700_000_000 * NS
@@ -57,8 +65,11 @@ LONG_PART = 10
 MOST_PARTS = 8  # that a long one is made of
 FEW = 6  # packets, of an input that short ones are made from
 SMALL = 45000  # bytes; what is remembered of flows that were read must fit
+CAPTURE = str(Path(capture.__file__).parent)
 KINDS_OF_PIECES = (layout.KIND_FRAGMENT, layout.KIND_SEGMENT)
 PAUSES = (1, 4, 6, 29, 31, 33, 255, 601)  # s, around each time that something is awaited
+COUNTED = 16  # of one input in so many the time is counted, which takes long
+MOST_OPCODES = 8_000, 60_000  # for each packet that comes or is made, and for a batch
 _META = struct.Struct("=IIII")
 
 
@@ -77,7 +88,8 @@ class Checked:
             "_opened",
         }  # fmt: skip
 
-    def begin(self, limit: int) -> None:
+    def begin(self, limit: int, counted: bool) -> None:
+        self.counted = counted
         vars(self.reassembler).update(self.numbers)
         self.reassembler._limit = self.limit = limit
         self.reassembler._made, self.reassembler._opened = [], []
@@ -103,7 +115,7 @@ class Checked:
         for batch in self.scanner.scan(buffer, b"".join(meta), now):
             batch.watermark = now
             old = bytes(batch.rows)
-            made = self.reassembler.feed(batch)
+            made = self._fed(batch) if self.counted else self.reassembler.feed(batch)
             new = bytes(batch.rows)
             if old != new:
                 self._check_fed(old, new)
@@ -111,6 +123,14 @@ class Checked:
                 self._check_made(made)
             self._check_held()
             self._keep(made)
+
+    def _fed(self, batch: Batch) -> Batch:
+        made: list[Batch] = []
+        took = python_cost.opcodes(lambda: made.append(self.reassembler.feed(batch)), CAPTURE)
+        packet, fixed = MOST_OPCODES
+        count = batch.count + made[0].count
+        assert took <= packet * count + fixed, f"{took} opcodes, {count} packets in and out"
+        return made[0]
 
     @staticmethod
     def _check_fed(old: bytes, new: bytes) -> None:
@@ -210,7 +230,7 @@ def play(data: bytes) -> int:
     script = senders.Script(data)
     small = script.byte() & 1
     checked, network = CHECKED, senders.Network()
-    checked.begin(SMALL if small else LIMIT)
+    checked.begin(SMALL if small else LIMIT, crc32(data) % COUNTED == 0)
     packets: list[bytes] = []
     steps = 0
     while script and steps < MOST_STEPS:

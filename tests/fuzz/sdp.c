@@ -11,6 +11,7 @@
  * - An empty line behind the body changes nothing, and neither does a NUL-free line of a type that
  *   is not read.
  * - The portable variant says the same (or REFERENCE, a commit).
+ * - The time is in proportion to the length (FUZZ_COST).
  */
 #include "fuzz.h"
 
@@ -46,6 +47,9 @@ static void check_result(const aw_sdp *s, size_t len) {
 #ifdef REFERENCE
 int ref_aw_sdp_scan(const uint8_t *p, size_t len, aw_sdp *out);
 #endif
+#ifdef COUNTED
+int cost_aw_sdp_scan(const uint8_t *p, size_t len, aw_sdp *out);
+#endif
 
 static int scan(const uint8_t *p, size_t len, aw_sdp *result) {
     static aw_sdp other, poison;
@@ -64,6 +68,9 @@ static int scan(const uint8_t *p, size_t len, aw_sdp *result) {
     memset(&other, 0xa5, sizeof other);
     CHECK(ref_aw_sdp_scan(input, len, &other) == code);
     same(result, &other);
+#endif
+#ifdef COUNTED
+    FUZZ_COST(cost_aw_sdp_scan(input, len, &other), len);
 #endif
     return code;
 }

@@ -13,6 +13,7 @@
  * - A message that is cut anywhere is no message yet: how TCP splits it changes nothing.
  * - What a stream accepts a datagram accepts, with the same values in front of the body.
  * - The portable variant says the same (or REFERENCE, a commit).
+ * - The time is in proportion to the length (FUZZ_COST).
  */
 #include "fuzz.h"
 
@@ -154,6 +155,9 @@ static void check_untouched(const aw_sip *s, const aw_sip *poison) {
 #ifdef REFERENCE
 int ref_aw_sip_scan(const uint8_t *p, size_t len, int stream, aw_sip *out);
 #endif
+#ifdef COUNTED
+int cost_aw_sip_scan(const uint8_t *p, size_t len, int stream, aw_sip *out);
+#endif
 
 /* Scans twice, from other memory into other bytes, and checks all that one scan can tell. */
 static int scan(const uint8_t *p, size_t len, int stream, aw_sip *result) {
@@ -174,6 +178,9 @@ static int scan(const uint8_t *p, size_t len, int stream, aw_sip *result) {
     memset(&other, 0xa5, sizeof other);
     CHECK(ref_aw_sip_scan(input, len, stream, &other) == code);
     same(result, &other);
+#endif
+#ifdef COUNTED
+    FUZZ_COST(cost_aw_sip_scan(input, len, stream, &other), len);
 #endif
     return code;
 }

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from difflib import SequenceMatcher
+from bisect import bisect_left
+from collections.abc import Iterator
 
 Pair = tuple[str, str]  # as it entered, as it left; "" where there is no such line
+_Part = tuple[int, int, int, int]  # begin and end in before, begin and end in after
 
-LONGEST = 400  # lines of a message that are matched when their number differs
 SHOWN = 24  # pairs of one message that are kept
+DEPTH = 4  # times that a part is looked at again
 
 
 def differing_lines(entered: bytes, left: bytes) -> tuple[Pair, ...]:
@@ -17,17 +19,70 @@ def differing_lines(entered: bytes, left: bytes) -> tuple[Pair, ...]:
     if len(before) == len(after):
         pairs = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
         return tuple(pairs[:SHOWN])
-    matcher = SequenceMatcher(None, before[:LONGEST], after[:LONGEST], autojunk=False)
     pairs = []
-    for tag, i, i_end, j, j_end in matcher.get_opcodes():
-        if tag == "equal":
-            continue
+    for i, i_end, j, j_end in _parts(before, after, (0, len(before), 0, len(after)), DEPTH):
         gone, come = before[i:i_end], after[j:j_end]
         size = max(len(gone), len(come))
         gone += [""] * (size - len(gone))
         come += [""] * (size - len(come))
         pairs += list(zip(gone, come, strict=True))
     return tuple(pairs[:SHOWN])
+
+
+def _parts(before: list[str], after: list[str], whole: _Part, depth: int) -> Iterator[_Part]:
+    """The parts of `whole` that differ, in order. Between them lie lines that occur once in both
+    and stand in the same order, and the equal lines next to those; then the same within each part,
+    `depth` times. Time in proportion to n log n; that of difflib can be cubic, two seconds for
+    200 lines."""
+    i, i_end, j, j_end = _trimmed(before, after, whole)
+    common = _common(before[i:i_end], after[j:j_end]) if depth else []
+    if not common:
+        if i < i_end or j < j_end:
+            yield i, i_end, j, j_end
+        return
+    at, at_after = i, j
+    for line, line_after in [*common, (i_end - i, j_end - j)]:
+        yield from _parts(before, after, (at, i + line, at_after, j + line_after), depth - 1)
+        at, at_after = i + line + 1, j + line_after + 1
+
+
+def _trimmed(before: list[str], after: list[str], part: _Part) -> _Part:
+    """The part without the equal lines at both of its ends."""
+    i, i_end, j, j_end = part
+    while i < i_end and j < j_end and before[i] == after[j]:
+        i, j = i + 1, j + 1
+    while i < i_end and j < j_end and before[i_end - 1] == after[j_end - 1]:
+        i_end, j_end = i_end - 1, j_end - 1
+    return i, i_end, j, j_end
+
+
+def _common(before: list[str], after: list[str]) -> list[tuple[int, int]]:
+    """Places in before and after of the lines that occur once in both: as many as stand in the
+    same order (patience sorting)."""
+    places = _once(after)
+    pairs = [(i, places[line]) for line, i in _once(before).items() if line in places]
+    lowest: list[int] = []  # the place in after at which a run of so many can end
+    ends: list[int] = []  # index of that pair
+    previous: list[int] = []
+    for index, (_, place) in enumerate(pairs):
+        size = bisect_left(lowest, place)
+        previous.append(ends[size - 1] if size else -1)
+        lowest[size : size + 1] = [place]
+        ends[size : size + 1] = [index]
+    found = []
+    index = ends[-1] if ends else -1
+    while index >= 0:
+        found.append(pairs[index])
+        index = previous[index]
+    return found[::-1]
+
+
+def _once(lines: list[str]) -> dict[str, int]:
+    """The places of the lines that occur once, in order."""
+    places: dict[str, int] = {}
+    for place, line in enumerate(lines):
+        places[line] = -1 if line in places else place
+    return {line: place for line, place in places.items() if place >= 0}
 
 
 def changed_part(before: str, after: str) -> tuple[int, int, int]:
