@@ -64,7 +64,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         proof.append(evidence(rewritten.first, "another message of this line, rewritten", ""))
     yield RULE.finding(
         "router", "observed",
-        f"The INVITE to {somebody(call.to)} entered the router and never left it: {what}, which the router's "
-        "SIP helper drops. It is at work on this line, whose other messages it rewrites.",
+        f"The INVITE to {somebody(call.to)} entered the router and never left it: {what}, which "
+        "the router's SIP helper drops. It is at work on this line, whose other messages it "
+        "rewrites.",
         proof, call.call_id, cause=cause.ALG, certain=True, call_id=call.call_id, line=line.name,
     )  # fmt: skip

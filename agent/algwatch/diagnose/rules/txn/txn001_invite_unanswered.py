@@ -67,8 +67,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     line = known.line(call)
     yield RULE.finding(
         reading.where, "observed",
-        f"{_name(s, t)} to {somebody(call.to)} was sent {sent} times and got no response {_until(s, t)}: "
-        f"{reading.what}.",
+        f"{_name(s, t)} to {somebody(call.to)} was sent {sent} times and got no response "
+        f"{_until(s, t)}: {reading.what}.",
         [evidence(copy, f"sent {t.requests} times", "any response") for _, t, copy in silent],
         call.call_id, cause=reading.cause, call_id=call.call_id, line=line.name if line else "",
     )  # fmt: skip

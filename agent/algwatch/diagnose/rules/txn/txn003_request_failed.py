@@ -72,8 +72,9 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     message = Message(request.payload)
     target = to_text(message.to.uri)
     key = exchange.call_id if exchange.method in CRITICAL else f"{reading.where}/{target}"
+    asked = f"The {quote.method(exchange.method)} to {quote.somebody(target)}"
     yield RULE.finding(
-        where, harm, f"The {quote.method(exchange.method)} to {quote.somebody(target)} {what}.", proof,
+        where, harm, f"{asked} {what}.", proof,
         f"{exchange.method}/{key}", cause=why, call_id=exchange.call_id,
         line=exchange.line.name if exchange.line else "",
     )  # fmt: skip
