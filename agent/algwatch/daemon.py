@@ -413,6 +413,7 @@ def run(config: Config, out: int, err: int) -> int:
         where = f"reporting to {publisher.broker} as {cpe}"
         if config.privacy and passing:
             where += f" (pseudonyms last until the end: {passing})"
+    _confine(config.user)  # before any thread, of the lines or of the publisher: it would keep all
     console.say(f"algwatch {__version__}: watching {names}, {where}")
     for source in sources:
         if source.live.unseen:
@@ -421,7 +422,6 @@ def run(config: Config, out: int, err: int) -> int:
     watched = [Tap(s.live.name, s.side) for s in sources]
     pipeline = Pipeline(watched, live=True, watch=_sides_check(config, console))
     daemon = Daemon(sources, pipeline, clock, console, counts, publisher, config.health_interval)
-    _confine(config.user)  # before the publisher's thread, which would keep everything
     for note in config.notes():
         console.say(note)
     if publisher is not None:
