@@ -259,7 +259,9 @@ class Daemon:
         self._advice.feed(advice)
 
     def _on_finding(self, finding: Finding) -> None:
-        if self._publisher is not None and self._rate.passes(finding.rule, finding.line):
+        if self._publisher is None:
+            return
+        if self._rate.passes(finding.rule, finding.line, finding.hurts):
             self._publisher.finding(finding)
 
     def health(self) -> dict[str, object]:

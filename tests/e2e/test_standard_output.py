@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from brokers import Mosquitto, until
+from brokers import Listener, Mosquitto, until
 from logfmt import fields
 from test_daemon import AGENT, LAN, PROVIDER, WAN, Agent, Router, _allowed, broker, listen, router
 from test_daemon import run as run
@@ -257,3 +257,30 @@ def test_a_terminal_that_is_stopped_stops_nothing(router: Router) -> None:
     lines = screen.data.decode().replace("\r\n", "\n").splitlines()
     assert all(fields(line) for line in lines)
     os.close(master)
+
+
+def test_a_flood_of_findings_is_bounded_in_the_log_and_over_mqtt_and_the_rest_is_counted(
+    router: Router, run: Callable[..., Agent], broker: Mosquitto
+) -> None:
+    listener = listen(router, broker, "021122334455")
+    words = ("--mqtt", f"mqtt://127.0.0.1:{broker.port}", "--health-interval", "1")
+    one = run(*words)
+    assert one.heard("connected"), one.complained
+    refused(router, range(300))
+    assert until(lambda: _untold(listener) > 200), listener.of("health")[-1:]
+    assert one.stop()[0] == 0
+    assert until(lambda: listener.of("state")[-1].get("reason") == "stopped")
+    told = [body["finding"]["rule"] for body in listener.of("finding")].count("REG001")
+    assert 30 <= told < 100
+    assert told + _untold(listener) == 300
+    lines = [line for line in one.said if " rule=REG001 " in line]
+    assert len(lines) < 100
+    untold = [fields(line) for line in one.said if line.startswith("untold kind=REG001")]
+    assert len(lines) + sum(int(line["count"]) for line in untold) == 300
+    assert one.said[-1] == 'agent msg="algwatch stopped"'
+    listener.close()
+
+
+def _untold(listener: Listener) -> int:
+    reports = listener.of("health")
+    return reports[-1]["health"]["untold"].get("REG001", 0) if reports else 0

@@ -22,9 +22,10 @@ def test_an_hour_of_flood_is_told_in_a_bounded_number_of_lines(subjects: int) ->
     told = 0
     for number in range(100_000):
         clock.now = 3600 * number / 100_000
-        told += rate.passes(f"ALG{number % 20:03}", f"line {number % subjects}")
+        subject = f"line {number % subjects}"
+        told += rate.passes(f"ALG{number % 20:03}", subject, number % 3 == 0)
     least = ALL[0] + 3600 * EACH[1]
-    assert least <= told <= ALL[0] + FIRST[0] + 20 + 3600 * (ALL[1] + FIRST[1])
+    assert least <= told <= 20 + 2 * (ALL[0] + FIRST[0] + 3600 * (ALL[1] + FIRST[1]))
     assert sum(rate.total.values()) == 100_000 - told
     assert sum(one.count for _, one in rate.untold()) == 100_000 - told
     assert rate.untold() == []
@@ -43,6 +44,15 @@ def test_the_first_of_a_line_passes_while_another_line_floods() -> None:
     for _ in range(5000):
         rate.passes("DLG001", "a")
     assert rate.passes("DLG001", "b") and not rate.passes("DLG001", "b")
+
+
+def test_a_flood_of_what_does_not_hurt_hides_nothing_that_does() -> None:
+    rate = Rate(Clock())
+    rate.passes("DLG001")
+    for number in range(50_000):
+        rate.passes(f"ALG{number % 20:03}", f"line {number}")
+    assert not rate.passes("DLG001", "ours")
+    assert rate.passes("DLG001", "ours", hurts=True)
 
 
 def test_one_kind_does_not_take_the_room_of_the_others() -> None:

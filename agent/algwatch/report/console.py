@@ -72,12 +72,13 @@ class Console:
 
     def _is_told(self, report: Report) -> bool:
         kind = getattr(report, "rule", report.kind)
-        return self._rate.passes(kind, getattr(report, "line", ""))
+        hurts = getattr(report, "hurts", False)
+        return self._rate.passes(kind, getattr(report, "line", ""), hurts)
 
     def _is_told_advice(self, advice: Advice) -> bool:
-        key = advice.action, advice.subject
+        key, subject = (advice.action, advice.subject), f"{advice.action} for {advice.subject}"
         self._held.pop(key, None)
-        if self._rate.passes("advice", f"{advice.action} for {advice.subject}", count=False):
+        if self._rate.passes("advice", subject, True, count=False):
             return True
         gone = self._held.add(key, advice)
         if gone is not None:
@@ -99,7 +100,7 @@ class Console:
     def _tell_held(self, all_of_it: bool) -> None:
         for key, advice in list(self._held.items()):
             subject = f"{advice.action} for {advice.subject}"
-            if all_of_it or self._rate.passes("advice", subject, count=False):
+            if all_of_it or self._rate.passes("advice", subject, True, count=False):
                 del self._held[key]
                 self._tell(advice)
 

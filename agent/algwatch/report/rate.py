@@ -4,7 +4,8 @@
 A flood of messages makes a flood of findings, which would wear out the flash of a log and hide
 the finding that counts. So lines are taken from token buckets: one for each kind (a rule, say),
 one for all of them, and one for what is told of a line (phone and provider) for the first time,
-because that is news. The first of each kind always passes. What is left out is counted.
+because that is news. What hurts has its own bucket of the last two, so that a flood of what does
+not cannot hide it. The first of each kind always passes. What is left out is counted.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ NAMED = 8  # subjects of untold lines that are remembered by name, for each kind
 
 Budget = tuple[float, float]  # at once, and a second
 EACH: Budget = (30, 0.5)
-ALL: Budget = (100, 1.0)
-FIRST: Budget = (120, 0.5)
+ALL: Budget = (60, 0.5)
+FIRST: Budget = (60, 0.25)
 
 
 class Bucket:
@@ -73,15 +74,17 @@ class Rate:
         self._lock = allocate_lock()
         self._each = each
         self._kinds: Table[str, Bucket] = Table(KINDS)
-        self._all, self._first = Bucket(every, now), Bucket(first, now)
+        # Of what does not hurt, and of what does.
+        self._all = Bucket(every, now), Bucket(every, now)
+        self._first = Bucket(first, now), Bucket(first, now)
         self._told: Table[tuple[str, str], None] = Table(KNOWN)
         self._untold: Table[str, Untold] = Table(KINDS)
         self.total: dict[str, int] = {}
 
-    def passes(self, kind: str, subject: str = "", count: bool = True) -> bool:
+    def passes(self, kind: str, subject: str = "", hurts: bool = False, count: bool = True) -> bool:
         """Whether one more of this kind, about this subject, is told. count: note it if not."""
         with self._lock:
-            if self._pass(kind, subject):
+            if self._pass(kind, subject, hurts):
                 if subject:
                     self._told.add((kind, subject), None)
                 return True
@@ -101,15 +104,15 @@ class Rate:
             self._untold.clear()
         return found
 
-    def _pass(self, kind: str, subject: str) -> bool:
+    def _pass(self, kind: str, subject: str, hurts: bool) -> bool:
         now = self._clock()
         mine = self._kinds.get(kind)
         if mine is None:
             self._kinds.add(kind, Bucket(self._each, now))
             return True
-        if subject and (kind, subject) not in self._told and self._first.take(now):
+        if subject and (kind, subject) not in self._told and self._first[hurts].take(now):
             return True
-        return mine.fill(now) >= 1 and self._all.take(now) and mine.take(now)
+        return mine.fill(now) >= 1 and self._all[hurts].take(now) and mine.take(now)
 
     def _miss(self, kind: str, subject: str) -> None:
         self.total[kind] = self.total.get(kind, 0) + 1
