@@ -48,7 +48,8 @@ TURN = 8  # batches of one tap in a row; pairs need both sides
 TIDY = 60.0  # seconds between looks for garbage that holds on to itself
 FAREWELL = 2.0  # seconds that the broker gets to acknowledge the last reports
 ADVICE = (10, 0.2)  # messages with all advice in force: at once, and a second
-LAST_LINES = 0.5  # seconds that whoever reads standard output gets to take the last lines
+LAST_LINES = 0.5  # seconds that whoever reads standard output gets to take the last lines,
+LAST_LINE = 0.2  # and after the farewell at least
 HELD = 192 * 1024  # bytes of messages that wait for others to be in order of time
 MAX_ADVICE = 64  # phones and providers with advice in force
 
@@ -429,8 +430,10 @@ def run(config: Config, out: int, err: int) -> int:
     if publisher is not None:
         publisher.start()
     daemon.run()
-    daemon.stop()
     end = time.monotonic() + LAST_LINES
+    daemon.stop()
+    # The farewell has given the other lines their time.
+    end = max(end, time.monotonic() + LAST_LINE)
     for output in outputs:
         output.close(end - time.monotonic())
     return 0

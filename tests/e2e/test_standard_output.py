@@ -166,6 +166,21 @@ def test_sigterm_ends_it_in_time_while_nobody_reads(router: Router) -> None:
     os.close(reader)
 
 
+def test_sigterm_ends_it_in_time_while_the_broker_is_frozen_too(
+    router: Router, broker: Mosquitto
+) -> None:
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, F_SETPIPE_SZ, 4096)
+    words = ("--json", "--mqtt", f"mqtt://127.0.0.1:{broker.port}")
+    with agent(router, writer, *words) as process:
+        time.sleep(1.0)
+        broker.freeze()
+        refused(router, range(24))
+        time.sleep(1.0)
+        ended(process)
+    os.close(reader)
+
+
 def test_lines_are_whole_for_a_slow_reader(router: Router) -> None:
     reader, writer = os.pipe()
     fcntl.fcntl(writer, F_SETPIPE_SZ, 4096)
