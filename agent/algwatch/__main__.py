@@ -8,7 +8,12 @@ import sys
 from importlib import import_module
 
 from algwatch import __version__
-from algwatch.cli import VERBS, Usage
+from algwatch.base.quote import visible
+from algwatch.cli import VERBS, Usage, complain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 ABOUT = "Finds out whether a router's SIP ALG breaks phone calls, proves it, and says what to do."
 
@@ -22,7 +27,12 @@ def _version() -> str:
 def _with_argparse(argv: list[str]) -> int:
     import argparse
 
-    parser = argparse.ArgumentParser(prog="algwatch", description=ABOUT)
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            """As its own, with what was typed made visible."""
+            super().error(visible(message))
+
+    parser = Parser(prog="algwatch", description=ABOUT)
     parser.add_argument("--version", action="version", version=_version())
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     verb = next((word for word in argv if not word.startswith("-")), None)
@@ -43,7 +53,7 @@ def _verb(words: list[str]) -> int:
         if isinstance(problem, BrokenPipeError) or problem.filename is not None:
             raise
         _drop_output()
-        print(f"algwatch: the output cannot be written: {problem.strerror}", file=sys.stderr)
+        complain(f"the output cannot be written: {problem.strerror}")
         return 2
 
 
@@ -55,7 +65,7 @@ def _drop_output() -> None:
 def _fill_standard_files() -> None:
     """Whoever called may have closed them. What this program opens must not take their numbers:
     its own pipe would be read as standard input, without end."""
-    for fd in 0, 2:
+    for fd in 0, 1, 2:
         try:
             os.fstat(fd)
         except OSError:
@@ -69,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
     analyze also 1 (something hurts) and 3 (cannot tell); 2 for bad usage, unreadable input and
     output that cannot be written; 130 after SIGINT."""
     words = sys.argv[1:] if argv is None else argv
-    if sys.stdout is None:
+    if sys.stdout is None and words[:1] != ["run"]:
         return 2  # closed by whoever called: nowhere to write to
     _fill_standard_files()
     try:
@@ -79,7 +89,7 @@ def main(argv: list[str] | None = None) -> int:
             return start(words[1:])
         return _verb(words)
     except Usage as problem:
-        print(f"algwatch: {problem}", file=sys.stderr)
+        complain(str(problem))
         return 2
     except BrokenPipeError:
         # The reader (head, less) left.

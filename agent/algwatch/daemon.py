@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import IO
 
 from algwatch import __version__
 from algwatch.advise.advice import Advice, InForce
@@ -36,7 +35,9 @@ from algwatch.config import Config
 from algwatch.diagnose.finding import Finding
 from algwatch.files import FileError
 from algwatch.pipeline import Pipeline
-from algwatch.report.console import Console
+from algwatch.report.console import Console, gap
+from algwatch.report.output import Output
+from algwatch.report.rate import Bucket, Rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ BUSY, IDLE = 0.25, 0.5  # seconds between looks at idle taps, with and without s
 TURN = 8  # batches of one tap in a row; pairs need both sides
 TIDY = 60.0  # seconds between looks for garbage that holds on to itself
 FAREWELL = 2.0  # seconds that the broker gets to acknowledge the last reports
+ADVICE = (10, 0.2)  # messages with all advice in force: at once, and a second
+LAST_LINES = 0.5  # seconds that whoever reads standard output gets to take the last lines,
+LAST_LINE = 0.2  # and after the farewell at least
 HELD = 192 * 1024  # bytes of messages that wait for others to be in order of time
 MAX_ADVICE = 64  # phones and providers with advice in force
 
@@ -92,7 +96,10 @@ class Daemon:
         self._health_interval = health_interval
         self._started = time.monotonic()
         self._advice = InForce(MAX_ADVICE)
-        self._stopping = False
+        self._rate = Rate()  # of findings that are published
+        self._advice_bucket = Bucket(ADVICE, time.monotonic())
+        self._advice_due = False
+        self._stopping = self._asked = False
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
@@ -109,6 +116,11 @@ class Daemon:
         while not self._stopping:
             self._wait()
             self.turn()
+            self._console.tick()
+            self._publish_advice()
+            if self._asked:
+                self._asked = False
+                self._console.say("nothing is read again on SIGHUP: restart to change settings")
             if time.monotonic() >= health_at:
                 health_at = time.monotonic() + self._health_interval
                 if self._publisher is not None:
@@ -136,17 +148,20 @@ class Daemon:
         """The last reports, the farewell, and the interfaces back to the kernel."""
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever is in a hurry
         missing = False
+        self._console.finish()
         if self._publisher is not None:
+            self._publish_advice(always=True)
             self._publisher.health(self.health())
             missing = not self._publisher.stop(FAREWELL)
         for source in self._sources:
             source.live.close()
         lost = ", the broker did not get everything" if missing else ""
-        self._console.say(f"algwatch stopped{lost}")
+        self._console.say(f"algwatch stopped{lost}", always=True)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        # It may have interrupted whoever writes a line: no line is written here.
         if number == signal.SIGHUP:
-            self._console.say("nothing is read again on SIGHUP: restart to change settings")
+            self._asked = True
         else:
             self._stopping = True
 
@@ -228,14 +243,26 @@ class Daemon:
             if take is not None:
                 take(report)
             advised = advised or report.kind == Advice.kind
-        if advised and self._publisher is not None:
+        if advised:
+            self._advice_due = True
+            self._publish_advice()
+
+    def _publish_advice(self, always: bool = False) -> None:
+        """All advice in force, if there is news. The last one wins, so one that comes too soon
+        after others waits."""
+        if not self._advice_due or self._publisher is None:
+            return
+        if self._advice_bucket.take(time.monotonic()) or always:
+            self._advice_due = False
             self._publisher.advice(self._advice.all()[::-1])  # the newest first
 
     def _on_advice(self, advice: Advice) -> None:
         self._advice.feed(advice)
 
     def _on_finding(self, finding: Finding) -> None:
-        if self._publisher is not None:
+        if self._publisher is None:
+            return
+        if self._rate.passes(finding.rule, finding.line, finding.hurts):
             self._publisher.finding(finding)
 
     def health(self) -> dict[str, object]:
@@ -257,6 +284,7 @@ class Daemon:
             "taps": taps,
             "frames": self._counts.as_dict(),
             "rule_failures": dict(self._pipeline.failures),
+            "untold": dict(self._rate.total),
             **self._pipeline.counts(),
         }
 
@@ -362,9 +390,11 @@ def _sides_check(config: Config, console: Console) -> Callable[[Crossing], None]
     return watch
 
 
-def run(config: Config, out: IO[str]) -> int:
-    """The daemon from start to end. Returns 0; CannotStart."""
-    console = Console(out, config.json)
+def run(config: Config, out: int, err: int) -> int:
+    """The daemon from start to end. out, err: file descriptors; nothing is written to them but
+    here. Returns 0; CannotStart."""
+    outputs = [Output(out, gap(config.json)), Output(err, gap(False))]
+    console = Console(outputs[0].line, outputs[1].line, config.json)
     counts = Counts()
     sources = _open_taps(config, counts)
     names = ", ".join(f"{s.live.name} ({SIDE_NAMES[s.side]})" for s in sources[:-1])
@@ -386,6 +416,7 @@ def run(config: Config, out: IO[str]) -> int:
         where = f"reporting to {publisher.broker} as {cpe}"
         if config.privacy and passing:
             where += f" (pseudonyms last until the end: {passing})"
+    _confine(config.user)  # before any thread, of the lines or of the publisher: it would keep all
     console.say(f"algwatch {__version__}: watching {names}, {where}")
     for source in sources:
         if source.live.unseen:
@@ -394,11 +425,15 @@ def run(config: Config, out: IO[str]) -> int:
     watched = [Tap(s.live.name, s.side) for s in sources]
     pipeline = Pipeline(watched, live=True, watch=_sides_check(config, console))
     daemon = Daemon(sources, pipeline, clock, console, counts, publisher, config.health_interval)
-    _confine(config.user)  # before the publisher's thread, which would keep everything
     for note in config.notes():
         console.say(note)
     if publisher is not None:
         publisher.start()
     daemon.run()
+    end = time.monotonic() + LAST_LINES
     daemon.stop()
+    # The farewell has given the other lines their time.
+    end = max(end, time.monotonic() + LAST_LINE)
+    for output in outputs:
+        output.close(end - time.monotonic())
     return 0

@@ -237,7 +237,7 @@ def test_a_message_that_crosses_the_router_is_reported_until_sigterm(
     }
     assert health["capture"]["sip_messages"] == 2
     assert health["rule_failures"] == {}
-    assert agent.said[-1] == "algwatch stopped"
+    assert agent.said[-1] == 'agent msg="algwatch stopped"'
     seqs = sorted(body["seq"] for _, body, _ in listener.reports)
     assert seqs == list(range(1, len(seqs) + 1))
     listener.close()
@@ -276,7 +276,8 @@ def test_a_broker_that_is_dead_from_the_start_hinders_neither_work_nor_end(
     status, seconds = agent.stop()
     assert (status, agent.complained) == (0, [])
     assert seconds < 3
-    assert agent.said[-1] == "algwatch stopped, the broker did not get everything"
+    lost = "algwatch stopped, the broker did not get everything"
+    assert agent.said[-1] == f'agent msg="{lost}"'
 
 
 @pytest.mark.parametrize("name", ["one PUBLISH of 256 MB", "PUBLISH, QoS 2, other ids"])

@@ -42,7 +42,7 @@ def test_every_thread_keeps_the_raw_socket_and_nothing_else(
     )  # fmt: skip
     assert agent.heard("connected"), "\n".join(agent.complained)
     has = status(agent.process.pid)
-    assert len(has["NoNewPrivs"]) == 2, "the loop, and the thread of the broker"
+    assert len(has["NoNewPrivs"]) == 3, "the loop, and the threads of the lines and of the broker"
     assert set(has["NoNewPrivs"]) == {1}
     for name in ("CapEff", "CapPrm", "CapBnd"):
         assert set(has[name]) == {NET_RAW}, name
@@ -158,7 +158,7 @@ def test_a_password_that_others_can_read_is_told(
     assert agent.heard("Connection refused")
     told = [line for line in agent.said if "others can read" in line]
     expected = f"{config}: others can read the broker's password in it: chmod 600"
-    assert told == ([expected] if mode == 0o644 else [])
+    assert told == ([f'agent msg="{expected}"'] if mode == 0o644 else [])
     assert "hush" not in "".join(agent.said)
     assert agent.stop()[0] == 0
 

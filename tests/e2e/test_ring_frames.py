@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import socket
@@ -143,7 +142,7 @@ def test_the_health_report_tells_what_an_overload_cost(wire: Wire) -> None:
                Source(far, WAN, Reassembler(1, (5060,), KEY))]  # fmt: skip
     pipeline = Pipeline([Tap("aw0", LAN), Tap("aw1", WAN)], live=True)
     clock = PacketClock(time.monotonic_ns, time.time_ns)
-    daemon = Daemon(sources, pipeline, clock, Console(io.StringIO(), False), far.counts, None, 60)
+    daemon = Daemon(sources, pipeline, clock, Console(print, print, False), far.counts, None, 60)
     with wire.sender() as sender:
         for number in range(3000):  # nobody reads meanwhile
             sender.sendto(INVITE % (number, number), ("10.77.0.2", 5060))

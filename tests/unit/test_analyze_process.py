@@ -87,7 +87,7 @@ def test_interfaces_can_be_named(tmp_path: Path) -> None:
     status, said, errors = analyze("--json", "-", "--lan-if", "port3", stdin=data)
     assert (status, said) == (2, "")
     assert errors == (
-        "algwatch: no file has an interface port3; the interfaces are: port1, port2\n"
+        'algwatch: no file has an interface port3; the interfaces are: "port1", "port2"\n'
     )
 
 

@@ -7,7 +7,6 @@ clock of that moment, as the kernel does, and keep it for as long as a block may
 
 from __future__ import annotations
 
-import io
 from collections import deque
 from typing import cast
 
@@ -92,7 +91,7 @@ class TapOnPaper:
 
 class Ear(Console):
     def __init__(self) -> None:
-        super().__init__(io.StringIO(), False)
+        super().__init__(print, print, False)
         self.heard: list[Report] = []
 
     def report(self, report: Report) -> None:

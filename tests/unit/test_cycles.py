@@ -5,7 +5,6 @@ on to itself once a minute only (tidy_by_the_clock)."""
 from __future__ import annotations
 
 import gc
-import io
 from pathlib import Path
 
 from algwatch.base.native.rows import Counts
@@ -38,7 +37,8 @@ def verdicts(name: str, console: Console) -> Pipeline:
 
 
 def test_neither_a_message_nor_a_verdict_is_garbage_that_holds_on_to_itself() -> None:
-    console = Console(io.StringIO(), True)
+    told: list[str] = []
+    console = Console(told.append, told.append, True)
     gc.collect()
     gc.disable()
     try:

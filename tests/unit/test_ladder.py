@@ -163,7 +163,7 @@ def test_when_there_is_no_room_healthy_calls_go_and_those_that_hurt_stay(tmp_pat
     ladder = Ladder(limit=4)
     text, status = shown([write_capture(tmp_path / "calls.pcap", packets)], ladder=ladder)
     assert len(ladder.calls) == 4 and ladder.dropped == 8
-    assert "Call-ID call-1@phone" in text
+    assert 'Call-ID "call-1@phone"' in text
     assert "8 more calls not shown" in text
     assert "12 calls (11 rejected, 1 unanswered)" in " ".join(text.split())
     assert status == 1

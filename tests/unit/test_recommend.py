@@ -98,7 +98,7 @@ def test_advice_is_withdrawn_when_a_call_drops_without_rewriting_too() -> None:
     assert [one.state for one in said] == ["suspected", "none"]
     assert any("dropped with nothing rewritten" in line for line in said[1].against)
     assert not said[1].commands
-    assert "withdrawn for" in log_line(said[1])
+    assert "state=none" in log_line(said[1]) and "withdrawn: " in log_line(said[1])
 
 
 def test_what_was_withdrawn_is_in_no_report() -> None:

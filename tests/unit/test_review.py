@@ -211,7 +211,7 @@ def test_a_lost_ack_to_the_phones_own_reinvite_is_not_blamed_on_the_phone() -> N
     reports = verdict(house)
     (lost,) = findings(reports, "DLG001")
     assert (lost.where, lost.harm) == ("network", "observed")
-    assert "The 2xx of sip:200@example.net" in lost.summary
+    assert 'The 2xx of "sip:200@example.net"' in lost.summary
     assert "32.0 s after" in lost.summary
     assert [outcome for outcome, _, _ in calls(reports)] == ["dropped"]
 

@@ -3,19 +3,24 @@
 
 from __future__ import annotations
 
+from algwatch.base import address
+
 
 def disable_on_openwrt(phone: str) -> list[str]:
-    """Least invasive first: the configuration, then this phone's live entry. phone: its address.
+    """Least invasive first: the configuration, then this phone's live entry. phone: its address; of
+    anything else nothing comes into a command. No line has a double quote or a backslash, so that
+    a log shows it as it is to be typed.
 
     A running conntrack entry keeps its helper, so the phone's entry is deleted, when no call is
     up; the phone's next packet makes it anew.
     """
-    find_zone = "sed -n \"s/^firewall\\.\\(.*\\)\\.name='lan'$/\\1/p\""
+    find_zone = "awk -F. '/[.]name=.lan.$/ {print $2; exit}'"
+    live = f"conntrack -D -p udp -s {phone} --dport 5060    # when no call is up"
     return [
         "cp /etc/config/firewall /etc/config/firewall.before-algwatch",
-        f"zone=$(uci show firewall | {find_zone} | head -n1)",
+        f"zone=$(uci show firewall | {find_zone})",
         "uci set firewall.$zone.auto_helper='0'",
         "uci commit firewall",
         "fw4 -q check && /etc/init.d/firewall reload",
-        f"conntrack -D -p udp -s {phone} --dport 5060    # when no call is up",
+        *([live] if address.is_literal(phone) else ()),
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+_HEX = frozenset("0123456789abcdefABCDEF")
 LONGEST = 64  # characters of an IP literal with a zone
 
 
@@ -46,8 +47,23 @@ def ipv4(host: str) -> int:
 
 
 def is_ipv6(host: str) -> bool:
-    """An IPv6 literal by its look: SIP names have no colon (RFC 3261 section 25.1)."""
-    return ":" in host
+    """An IPv6 literal without brackets (RFC 3261 section 25.1), with or without a zone (RFC 4007
+    section 11). What else stands in brackets is no address, whatever it begins with."""
+    if ":" not in host or len(host) > LONGEST:
+        return False
+    host, percent, zone = host.partition("%")
+    if percent and not (zone.isascii() and zone.replace("-", "").replace(".", "").isalnum()):
+        return False
+    head, gap, tail = host.partition("::")
+    groups = [*(head.split(":") if head else ()), *(tail.split(":") if tail else ())]
+    count = len(groups)
+    if groups and "." in groups[-1]:
+        if ipv4(groups.pop()) < 0:
+            return False
+        count += 1
+    if count > 7 if gap else count != 8:
+        return False
+    return all(0 < len(group) <= 4 and _HEX.issuperset(group) for group in groups)
 
 
 def is_literal(host: str) -> bool:

@@ -17,6 +17,10 @@ reads them itself and the daemon never imports argparse.
 
 from __future__ import annotations
 
+import sys
+
+from algwatch.base.quote import visible
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
@@ -24,6 +28,15 @@ if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 VERBS = ("run", "analyze", "explain", "rules", "decode")
+
+
+MOST = 1000  # characters of a complaint
+
+
+def complain(text: str) -> None:
+    """One line on standard error. Names of files and whatever was typed may be in it."""
+    text = visible(text)
+    print(f"algwatch: {text[:MOST]}{'...' if len(text) > MOST else ''}", file=sys.stderr)
 
 
 class Usage(Exception):

@@ -14,6 +14,7 @@ from types import FrameType
 
 from algwatch.base.native.rows import Counts
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
+from algwatch.base.quote import quoted
 from algwatch.base.report import Report
 from algwatch.capture.batches import by_tap
 from algwatch.capture.interfaces import sides_of
@@ -22,7 +23,7 @@ from algwatch.capture.order import Timeline
 from algwatch.capture.pcap import CaptureFile
 from algwatch.capture.read import MOST_PACKETS, CaptureError, Stop, start_of
 from algwatch.capture.spool import LIMIT, Spool, room, spool
-from algwatch.cli import Usage
+from algwatch.cli import Usage, complain
 from algwatch.cli.alone import EachAlone
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.quality import Quality
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 PORTS = (5060, 5080)
 INTERRUPTED = 130  # as a shell tells of SIGINT
 FIRST_LOOKS, LOOK_EVERY = 32, 8  # batches of an unnamed file in which both sides are looked for
+NAMED = 12  # interfaces that a complaint names
 NOT_SIP = ("tls", "stun", "other", "not_ip")  # counts of packets that are told where there are any
 
 
@@ -90,7 +92,7 @@ def main(args: argparse.Namespace) -> int:
                 status = _report(source, args)
     except CaptureError as error:
         if source.interrupted or source.stop.requested:
-            print("algwatch: interrupted before there was anything to report", file=sys.stderr)
+            complain("interrupted before there was anything to report")
             return INTERRUPTED
         raise Usage(str(error)) from None
     return INTERRUPTED if source.interrupted else status
@@ -190,9 +192,8 @@ class Source:
             self.most_spooled = room(self.most_spooled)
             self._spools = spool(pipes, self.stop, self.most_spooled)
         if any(one.open for one in self._spools.values()):
-            print(f"algwatch: more than {self.most_spooled >> 20} MB through a pipe: it is read "
-                  "once, and two sides in it are not told apart; save it to a file",
-                  file=sys.stderr)  # fmt: skip
+            complain(f"more than {self.most_spooled >> 20} MB through a pipe: it is read "
+                  "once, and two sides in it are not told apart; save it to a file")  # fmt: skip
         if {tap.side for tap in self._named} != {LAN, WAN}:
             return
         survey = Survey()
@@ -250,17 +251,17 @@ class Source:
         self._numbers = pipeline.counts()
         self._warn(files)
         for rule, failures in pipeline.failures.items():
-            print(f"algwatch: rule {rule} failed {failures} times: please report", file=sys.stderr)
+            complain(f"rule {rule} failed {failures} times: please report")
 
     def _warn(self, files: list[CaptureFile]) -> None:
         for problem in self.problems:
-            print(f"algwatch: {problem}; what was readable is reported", file=sys.stderr)
+            complain(f"{problem}; what was readable is reported")
         for file in files:
             if not file.packets:
-                print(f"algwatch: {file.path}: no packet is in it", file=sys.stderr)
+                complain(f"{file.path}: no packet is in it")
         self.interrupted = self.interrupted or self.stop.requested
         if self.interrupted:
-            print("algwatch: interrupted; what was read is reported", file=sys.stderr)
+            complain("interrupted; what was read is reported")
 
     def _told(self, pipeline: Pipeline | EachAlone, files: list[CaptureFile],
               taps: list[Tap]) -> Iterator[Report]:  # fmt: skip
@@ -320,7 +321,9 @@ class Source:
         there = {one.name for file in files for one in file.interfaces if one.name}
         for name in (*self._interfaces[0], *self._interfaces[1]):
             if name not in there:
-                names = ", ".join(sorted(there)) or "none with a name"
+                # They stand in the file, so anybody may have written them.
+                names = ", ".join(quoted(one, 40) for one in sorted(there)[:NAMED])
+                names = f"{names}, ..." if len(there) > NAMED else names or "none with a name"
                 raise Usage(f"no file has an interface {name}; the interfaces are: {names}")
 
     def _batches(self, files: list[CaptureFile]) -> Iterator[Batch]:

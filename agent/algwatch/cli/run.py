@@ -61,10 +61,12 @@ def start(words: list[str]) -> int:
         config = _read(words, dict(os.environ))
     except ConfigError as problem:
         raise Usage(str(problem)) from None
+    if sys.stdout is None and not config.mqtt:
+        raise Usage("standard output is closed and no broker is given: nobody would be told")
     from algwatch.daemon import CannotStart, run
 
     try:
-        return run(config, sys.stdout)
+        return run(config, 1, 2)
     except CannotStart as problem:
         raise Usage(str(problem)) from None
 

@@ -35,10 +35,10 @@ def reason(crossing: Crossing) -> str:
             continue
         if r.explained or r.expected:
             return (
-                f"{r.header} {r.field} became {r.after or 'nothing'} where nf_nat_sip would write "
-                f"{r.expected or 'nothing else'}"
+                f"{r.name} became {r.became or 'nothing'} where nf_nat_sip would write "
+                f"{r.wanted or 'nothing else'}"
             )
-        return f"nf_nat_sip never changes {r.header} {r.field}"
+        return f"nf_nat_sip never changes {r.name}"
     return _omitted(crossing) if changes else ""
 
 

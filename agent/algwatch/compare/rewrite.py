@@ -8,6 +8,11 @@ nf_nat_sdp_* functions), or "" where none does.
 
 from __future__ import annotations
 
+from algwatch.base import quote
+
+# Fields that hold a number or an endpoint; of the others every value is quoted.
+_ENDPOINTS = frozenset(("address", "port", "received", "rport", "maddr", "origin", "count"))
+
 MAPPING = "mapping"  # this packet's own address and port, translated
 EXPECTATION = "expectation"  # REGISTER's Contact or a media port: an address opened for it
 NORMALISED = "normalised"  # o= follows c=, Content-Length follows the body
@@ -31,6 +36,28 @@ class Rewrite:
         self.explained = explained
         self.expected = expected
         self.linux = linux
+
+    @property
+    def name(self) -> str:
+        """Header and field, for a sentence; what came from the wire is quoted in all of these."""
+        return f"{quote.header(self.header)} {self.field}"
+
+    @property
+    def was(self) -> str:
+        return self._shown(self.before)
+
+    @property
+    def became(self) -> str:
+        return self._shown(self.after)
+
+    @property
+    def wanted(self) -> str:
+        return self._shown(self.expected)
+
+    def _shown(self, text: str) -> str:
+        if not text or self.field == "bytes" or (text.isascii() and text.isdigit()):
+            return text[: quote.NAME]
+        return quote.value(text) if self.field in _ENDPOINTS else quote.quoted(text)
 
     def __repr__(self) -> str:
         why = self.explained or "unexplained"

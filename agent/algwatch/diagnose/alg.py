@@ -16,6 +16,8 @@ from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.sip.message import Message, to_text
 
+MOST = 8  # changes of one message that a sentence names
+
 
 def between(crossing: Crossing) -> str:
     """Phone and far side, as `Line.name` and as a key."""
@@ -28,16 +30,18 @@ def between(crossing: Crossing) -> str:
 
 def told(changes: list[Rewrite]) -> str:
     """Contact 192.168.1.10:5060 became 198.51.100.2:5060, ..."""
-    return ", ".join(
-        f"{r.header} {r.field} {r.before or 'absent'} became {r.after or 'absent'}" for r in changes
-    )
+    said = [f"{r.name} {r.was or 'absent'} became {r.became or 'absent'}" for r in changes[:MOST]]
+    if len(changes) > MOST:
+        said.append(f"and {len(changes) - MOST} more")
+    return ", ".join(said)
 
 
 def both_copies(crossing: Crossing, changes: list[Rewrite]) -> list[Evidence]:
     """The copy that entered and the copy that left, with what changed between them."""
-    before = ", ".join(f"{r.header} {r.field}: {r.before}" for r in changes)
-    after = ", ".join(f"{r.header} {r.field}: {r.after}" for r in changes)
-    wanted = ", ".join(f"{r.header} {r.field}: {r.expected}" for r in changes if r.expected)
+    shown = changes[:MOST]
+    before = ", ".join(f"{r.name}: {r.was}" for r in shown)
+    after = ", ".join(f"{r.name}: {r.became}" for r in shown)
+    wanted = ", ".join(f"{r.name}: {r.wanted}" for r in shown if r.expected)
     return [
         evidence(crossing.entered, f"entered the router with {before}", "unchanged"),
         evidence(crossing.left, f"left it with {after}", f"unchanged, or by the mapping {wanted}"

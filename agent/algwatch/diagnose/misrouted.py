@@ -6,13 +6,15 @@ from __future__ import annotations
 
 from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
+from algwatch.base.quote import host as shown_host
+from algwatch.base.quote import quoted
 from algwatch.base.sighting import AT, Ends, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.exchange import Exchange
 from algwatch.diagnose import cause
 from algwatch.diagnose.known import Known
 from algwatch.sip.dialog import Dialog, DialogSet
-from algwatch.sip.message import Message
+from algwatch.sip.message import Message, to_text
 from algwatch.sip.target import wrong_route, wrong_uri
 from algwatch.sip.timers import SECOND
 
@@ -104,10 +106,12 @@ def _misaddressed(d: Dialog | None) -> str:
     uri, route = wrong_uri(ack, answer), wrong_route(ack, answer)
     said = []
     if uri:
-        has = ack.request_uri.decode("utf-8", "replace")
-        said.append(f"its Request-URI is {has} and the Contact of the 2xx is {uri}")
+        has = quoted(to_text(ack.request_uri))
+        said.append(f"its Request-URI is {has} and the Contact of the 2xx is {quoted(uri)}")
     if route:
-        said.append(f"its Route is {'another' if ack.routes else 'missing'} and should be {route}")
+        said.append(
+            f"its Route is {'another' if ack.routes else 'missing'} and should be {quoted(route)}"
+        )
     return " and ".join(said)
 
 
@@ -181,7 +185,7 @@ def unreachable_route(near: Dialog, far: Dialog | None) -> Reading | None:
     # A 2xx from the Internet to a private address: the caller is behind the NAT, its proxies not.
     if not host or address.is_unroutable(ends.src) or not address.is_unroutable(ends.dst):
         return None
-    what = f"its Record-Route sends the ACK to {host}, which {ends.dst} cannot reach"
+    what = f"its Record-Route sends the ACK to {shown_host(host)}, which {ends.dst} cannot reach"
     if far is None or far.answer is None:
         return Reading("unknown", cause.UNKNOWN, what)
     if _first_hop(far.answer) != host:

@@ -4,7 +4,7 @@ set_expected_rtp_rtcp(); nf_nat_sip.c mangle_content_len(), nf_nat_sdp_session()
 
 from __future__ import annotations
 
-from algwatch.base import address
+from algwatch.base import address, quote
 from algwatch.sip.message import Message
 
 LOWEST_PORT = 1024  # the helper opens none below
@@ -20,7 +20,7 @@ def dropped_for(message: Message) -> tuple[str, str]:
         return "no-length", "it has SDP and no Content-Length"
     for name, host in (("o=", sdp.origin_address), *(("c=", host) for host in sdp.connections)):
         if host and not address.is_literal(host):
-            return name, f"its {name} line has the host name {host}"
+            return name, f"its {name} line has the host name {quote.host(host)}"
     for media in sdp.media:
         if 0 < media.port < LOWEST_PORT:
             return "port", f"its media port is {media.port}"

@@ -15,17 +15,20 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import IO
 
 from algwatch.advise.advice import Advice, InForce
+from algwatch.base.quote import cut
 from algwatch.base.report import Report, by_kind
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import Finding
 from algwatch.report.render.verdict import Verdict
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
 SCHEMA = 1
 ADVICE = 4096  # pieces of advice that are kept
+# Of a line of the daemon:
+LINE_TEXT = 1000  # characters of a text
+LINE_LOOKS = 8  # looks at the wire in a finding
+LINE_PAYLOAD = 2048  # bytes of a message
+
+Shown = Callable[[str], str]
 
 
 def write_json(
@@ -127,73 +130,83 @@ def _flat(numbers: dict[str, int]) -> str:
     return "{" + ",".join(f'"{name}":{value}' for name, value in numbers.items()) + "}"
 
 
-def _list(texts: list[str]) -> str:
-    return "[" + ",".join(quoted(text) for text in texts) + "]"
+def texts_json(texts: list[str], shown: Shown = quoted) -> str:
+    return "[" + ",".join(shown(text) for text in texts) + "]"
+
+
+def _short(text: str) -> str:
+    return quoted(cut(text, LINE_TEXT))
 
 
 def _bool(value: bool) -> str:
     return "true" if value else "false"
 
 
-def report_json(report: Report) -> str:
-    """Any report under its kind: {"finding": ...}."""
-    return f'{{"{report.kind}":{_ROWS[report.kind](report)}}}'
+def line_json(report: Report) -> str:
+    """Any report under its kind, as the daemon tells it: {"finding": ...}. Bounded: texts have at
+    most LINE_TEXT characters, and evidence LINE_LOOKS looks with LINE_PAYLOAD bytes each."""
+    if isinstance(report, Finding):
+        return f'{{"finding":{finding_json(report, _short, LINE_LOOKS, LINE_PAYLOAD)}}}'
+    return f'{{"{report.kind}":{_ROWS[report.kind](report, _short)}}}'
 
 
 def verdict_json(verdict: Verdict) -> str:
-    return f'{{"state":"{verdict.state}","why":{_list(verdict.why)},"next":{quoted(verdict.next)}}}'
+    why = texts_json(verdict.why)
+    return f'{{"state":"{verdict.state}","why":{why},"next":{quoted(verdict.next)}}}'
 
 
-def call_json(call: CallSummary) -> str:
+def call_json(call: CallSummary, shown: Shown = quoted) -> str:
     """Times in seconds since 1970 with microseconds. "unsolicited" is there only when it is so."""
     unsolicited = ',"unsolicited":true' if call.unsolicited else ""
     return (
-        f'{{"call_id":{quoted(call.call_id)},"from":{quoted(call.from_)},"to":{quoted(call.to)},'
+        f'{{"call_id":{shown(call.call_id)},"from":{shown(call.from_)},"to":{shown(call.to)},'
         f'"start":{call.start:.6f},"end":{call.end:.6f},"outcome":"{call.outcome}",'
-        f'"status":{call.status},"ack":"{call.ack}","line":{quoted(call.line)},'
+        f'"status":{call.status},"ack":"{call.ack}","line":{shown(call.line)},'
         f'"invite_retransmissions":{call.invite_retransmissions},'
         f'"final_retransmissions":{call.final_retransmissions}{unsolicited}}}'
     )
 
 
-def registration_json(one: RegistrationSummary) -> str:
+def registration_json(one: RegistrationSummary, shown: Shown = quoted) -> str:
     """As call_json."""
     unsolicited = ',"unsolicited":true' if one.unsolicited else ""
     return (
-        f'{{"aor":{quoted(one.aor)},"call_id":{quoted(one.call_id)},"start":{one.start:.6f},'
+        f'{{"aor":{shown(one.aor)},"call_id":{shown(one.call_id)},"start":{one.start:.6f},'
         f'"end":{one.end:.6f},"outcome":"{one.outcome}","status":{one.status},'
-        f'"line":{quoted(one.line)}{unsolicited}}}'
+        f'"line":{shown(one.line)}{unsolicited}}}'
     )
 
 
-def finding_json(finding: Finding) -> str:
+def finding_json(finding: Finding, shown: Shown = quoted, looks: int | None = None,
+                 most: int | None = None) -> str:  # fmt: skip
+    """looks, most: how many looks at the wire, and bytes of each, are told; None: all."""
     proof = ",".join(
-        f'{{"side":"{e.side}","at":{e.at:.6f},"observed":{quoted(e.observed)},'
-        f'"expected":{quoted(e.expected)},"bytes":"{b64encode(e.payload).decode()}"}}'
-        for e in finding.evidence
+        f'{{"side":"{e.side}","at":{e.at:.6f},"observed":{shown(e.observed)},'
+        f'"expected":{shown(e.expected)},"bytes":"{b64encode(e.payload[:most]).decode()}"}}'
+        for e in finding.evidence[:looks]
     )
-    more = f'"fingerprint":{quoted(finding.fingerprint)},' if finding.fingerprint else ""
+    more = f'"fingerprint":{shown(finding.fingerprint)},' if finding.fingerprint else ""
     if finding.next_step:
-        more += f'"next":{quoted(finding.next_step)},'
+        more += f'"next":{shown(finding.next_step)},'
     return (
         f'{{"rule":"{finding.rule}","slug":"{finding.slug}","severity":"{finding.severity}",'
         f'"where":"{finding.where}","harm":"{finding.harm}","cause":"{finding.cause}",'
         f'"certain":{_bool(finding.certain)},"symptom":{_bool(finding.symptom)},'
-        f'"line":{quoted(finding.line)},"call_id":{quoted(finding.call_id)},'
-        f'"side":"{finding.side}","at":{finding.at:.6f},"summary":{quoted(finding.summary)},'
+        f'"line":{shown(finding.line)},"call_id":{shown(finding.call_id)},'
+        f'"side":"{finding.side}","at":{finding.at:.6f},"summary":{shown(finding.summary)},'
         f'{more}"evidence":[{proof}]}}'
     )
 
 
-def advice_json(advice: Advice) -> str:
+def advice_json(advice: Advice, shown: Shown = quoted) -> str:
     return (
         f'{{"action":"{advice.action}","state":"{advice.state}","confidence":{advice.confidence},'
-        f'"for":{_list(advice.for_)},"against":{_list(advice.against)},'
-        f'"commands":{_list(advice.commands)},"subject":{quoted(advice.subject)}}}'
+        f'"for":{texts_json(advice.for_, shown)},"against":{texts_json(advice.against, shown)},'
+        f'"commands":{texts_json(advice.commands)},"subject":{shown(advice.subject)}}}'
     )
 
 
-_ROWS: dict[str, Callable[[Any], str]] = {
+_ROWS: dict[str, Callable[..., str]] = {
     "finding": finding_json, "advice": advice_json, "call": call_json,
     "registration": registration_json,
 }  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from algwatch.base import address
+from algwatch.base import address, quote
 from algwatch.base.native.layout import (
     ACK,
     BYE,
@@ -26,6 +26,7 @@ from algwatch.base.sighting import AT, CALL, CSEQ, METHOD, STATUS, TO_TAG, TXN, 
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import rewrites
+from algwatch.report.render import status
 from algwatch.report.render.differ import Pair, differing_lines
 from algwatch.sip.message import Message, to_text
 
@@ -284,12 +285,12 @@ class Ladder:
 def _label(copy: Sighting) -> str:
     """INVITE, re-INVITE, 200 OK, 200 OK (BYE); not yet cleaned for a terminal."""
     row = copy.row
-    message = Message(copy.payload)
     method = METHOD_NAMES[row[METHOD]]
     if method in ("", "OTHER"):
-        method = message.method
+        method = quote.method(Message(copy.payload).method)
     if row[STATUS]:
-        label = " ".join(message.start_line.split()[1:4])[:24]
+        # Registered words: the reason phrase on the wire may say anything.
+        label = status.labelled(row[STATUS])[:24]
         return label if row[METHOD] == INVITE else f"{label} ({method})"
     return "re-INVITE" if row[METHOD] == INVITE and row[TO_TAG] else method
 

@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One line a report, for the log of a router (logread adds the time) and for a terminal."""
+"""One line a report, for the log of a router (logread adds the time) and for a terminal.
+
+A line is a word for its kind and then fields, key=value (logfmt). A value that is not one plain
+word stands in double quotes, with a backslash before quotes and backslashes in it, and escapes for
+what does not print: so no value can look like another field or another line. The last field is
+the sentence.
+"""
 
 from __future__ import annotations
 
 from algwatch.advise.advice import Advice
+from algwatch.base.quote import cut, somebody, visible
 from algwatch.base.report import Report
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import Finding
@@ -14,8 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-MAX_LINE = 1000  # characters; syslog cuts at 1024 bytes
+    Fields = list[tuple[str, str]]
 
+MAX_LINE = 1000  # bytes; syslog cuts at 1024
+MAX_FIELD = 160  # bytes of a value
+AGENT = "agent"  # the kind of lines about the agent itself
+
+# The bytes of a value that needs no quotes.
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:@/+%")
 _PLACES = {
     "phone": "on the phone",
     "router": "in this router",
@@ -32,44 +45,80 @@ _HARMS = {
 
 
 def log_line(report: Report) -> str:
-    """A sentence or two. Bytes from the wire cannot control the terminal."""
-    return printable(_SENTENCES[report.kind](report))
+    """The line of any report, at most MAX_LINE bytes."""
+    return fields_line(report.kind, _FIELDS[report.kind](report))
 
 
-def printable(text: str) -> str:
-    if len(text) > MAX_LINE:
-        text = text[: MAX_LINE - 1] + "…"
-    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+def agent_line(text: str) -> str:
+    """A line about the agent itself."""
+    return fields_line(AGENT, [("msg", text)])
 
 
-def _finding(finding: Finding) -> str:
-    about = f" (call {finding.call_id})" if finding.call_id else ""
-    place, harm = _PLACES[finding.where], _HARMS[finding.harm]
-    return f"{finding.severity}: {finding.rule} {place}, {harm}: {finding.summary}{about}"
+def fields_line(kind: str, fields: Fields) -> str:
+    """kind key=value ...; a field without a value is left out. The last one is cut to the room
+    that the others leave."""
+    *first, (key, text) = [(key, value) for key, value in fields if value]
+    line = kind + "".join(f" {k}={_fitted(v, MAX_FIELD)}" for k, v in first)
+    return f"{line} {key}={_fitted(text, MAX_LINE - len(line.encode()) - len(key) - 2)}"
 
 
-def _advice(advice: Advice) -> str:
-    subject = f" for {advice.subject}" if advice.subject else ""
+def _fitted(text: str, room: int) -> str:
+    """As _value, in so many bytes."""
+    text = cut(text, room)
+    shown = _value(text)
+    while (over := len(shown.encode()) - room) > 0 and text:
+        # A character is at most ten bytes, and no escape is cut in two.
+        text = text[: -max(4, over // 10)]
+        shown = _value(text + "..." if text else "")
+    return shown
+
+
+def _value(text: str) -> str:
+    if text and _PLAIN.issuperset(text):
+        return text
+    return '"' + visible(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
+
+
+def _finding(finding: Finding) -> Fields:
+    return [
+        ("severity", finding.severity), ("rule", finding.rule), ("slug", finding.slug),
+        ("where", finding.where), ("harm", finding.harm), ("line", finding.line),
+        ("call", finding.call_id),
+        ("msg", f"{_PLACES[finding.where]}, {_HARMS[finding.harm]}: {finding.summary}"),
+    ]  # fmt: skip
+
+
+def _advice(advice: Advice) -> Fields:
+    fields = [("action", advice.action), ("state", advice.state), ("line", advice.subject)]
     if advice.state == "none":
-        return f"advice: {advice.action} withdrawn{subject}: {'; '.join(advice.against)}"
-    reason = f": {advice.for_[0]}" if advice.for_ else ""
-    commands = f" To do so: {'; '.join(advice.commands)}" if advice.commands else ""
-    sure = f"{advice.confidence:.0%} sure"
-    return f"advice: {advice.action} {advice.state}{subject}, {sure}{reason}{commands}"
+        return [*fields, ("msg", f"withdrawn: {'; '.join(advice.against)}")]
+    # The commands stand in a field of their own, where no sentence comes.
+    fields += [("sure", f"{advice.confidence:.0%}")]
+    fields += [(f"type{n}", text) for n, text in enumerate(advice.commands, 1)]
+    return [*fields, ("msg", advice.for_[0] if advice.for_ else advice.state)]
 
 
-def _call(call: CallSummary) -> str:
+def _call(call: CallSummary) -> Fields:
     seconds = max(0.0, call.end - call.start)
-    ack = ", ACK missing" if call.ack == "missing" else ""
     refused = f" with {status.in_words(call.status)}" if call.outcome == "rejected" else ""
-    return f"call {call.call_id} {call.outcome}{refused} after {seconds:.1f} s{ack}"
+    ack = ", ACK missing" if call.ack == "missing" else ""
+    return [
+        ("call", call.call_id), ("outcome", call.outcome),
+        ("status", str(call.status or "")), ("ack", call.ack), ("seconds", f"{seconds:.1f}"),
+        ("line", call.line), ("msg", f"{call.outcome}{refused} after {seconds:.1f} s{ack}"),
+    ]  # fmt: skip
 
 
-def _registration(registration: RegistrationSummary) -> str:
+def _registration(registration: RegistrationSummary) -> Fields:
     code = f" with {status.in_words(registration.status)}" if registration.status else ""
-    return f"registration of {registration.aor} {registration.outcome}{code}"
+    outcome = registration.outcome
+    return [
+        ("aor", registration.aor), ("outcome", outcome), ("status", str(registration.status or "")),
+        ("line", registration.line),
+        ("msg", f"registration of {somebody(registration.aor)} {outcome}{code}"),
+    ]  # fmt: skip
 
 
-_SENTENCES: dict[str, Callable[[Any], str]] = {
+_FIELDS: dict[str, Callable[[Any], Fields]] = {
     "finding": _finding, "advice": _advice, "call": _call, "registration": _registration,
 }  # fmt: skip

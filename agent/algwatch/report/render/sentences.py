@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
+from algwatch.base.quote import cut, quoted, somebody
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import HURTS, Finding
 from algwatch.report.render import status
 
 LONGEST = 400  # characters of a rule's sentence that are kept
-NAME = 80  # characters of a name from the wire
 
 ENDS = {"accepted": "was accepted", "refused": "was refused", "unanswered": "was never answered",
         "challenged": "was asked for credentials, and nothing came of it",
@@ -39,15 +39,6 @@ class Brief:
         return self.harm in HURTS
 
 
-def cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 3] + "..."
-
-
-def quoted(text: str) -> str:
-    """A text from the wire inside a sentence of ours, which it cannot end."""
-    return '"' + cut(text, NAME).replace('"', "'") + '"' if text else "somebody"
-
-
 def several(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("s" if number != 1 else "")
 
@@ -59,7 +50,7 @@ def listed(parts: list[str]) -> str:
 
 def named_call(call: CallSummary) -> str:
     """A sentence about a call without a ladder above it, with who called whom."""
-    who = f"The call from {quoted(call.from_)} to {quoted(call.to)}"
+    who = f"The call from {somebody(call.from_)} to {somebody(call.to)}"
     if call.outcome == "rejected":
         return f"{who} was refused with {status.in_words(call.status)}."
     if call.outcome == "unanswered":
@@ -78,7 +69,7 @@ def named_registration(registration: RegistrationSummary) -> str:
     if registration.status and registration.outcome != "accepted":
         ended = ended.replace("refused", f"refused with {status.in_words(registration.status)}")
         ended = ended.replace("credentials", f"credentials ({registration.status})")
-    return f"The registration of {quoted(registration.aor)} {ended}."
+    return f"The registration of {somebody(registration.aor)} {ended}."
 
 
 def _lower(text: str) -> str:

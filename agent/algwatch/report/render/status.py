@@ -6,6 +6,9 @@ from __future__ import annotations
 # Reason phrases of RFC 3261 section 21 and of the extensions that phones meet. The one on the
 # wire is free text, so people are told the registered one.
 REASONS = {
+    100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued",
+    183: "Session Progress", 199: "Early Dialog Terminated", 200: "OK", 202: "Accepted",
+    204: "No Notification",
     300: "Multiple Choices", 301: "Moved Permanently", 302: "Moved Temporarily", 305: "Use Proxy",
     380: "Alternative Service", 400: "Bad Request", 401: "Unauthorized", 402: "Payment Required",
     403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable",
@@ -33,6 +36,11 @@ def in_words(status: int) -> str:
     """486 (Busy Here), or the number alone where no phrase is registered."""
     phrase = REASONS.get(status, "")
     return f"{status} ({phrase})" if phrase else str(status)
+
+
+def labelled(status: int) -> str:
+    """486 Busy Here, or the number alone where no phrase is registered."""
+    return f"{status} {REASONS.get(status, '')}".rstrip()
 
 
 def is_fault(status: int) -> bool:

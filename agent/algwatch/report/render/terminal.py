@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import IO
 
+from algwatch.base.quote import visible
+
 # Select Graphic Rendition (ECMA-48 section 8.3.117), the only control sequences ever written.
 STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36",
           "bold red": "1;31", "bold green": "1;32", "bold yellow": "1;33"}  # fmt: skip
@@ -51,8 +53,7 @@ class Terminal:
     def clean(self, text: str) -> str:
         """Nothing that a terminal would obey: control and format characters (ESC, CR, bidi
         overrides, ...) come out as escapes, and so does what is not ASCII where it must be."""
-        if not text.isprintable():
-            text = "".join(c if c.isprintable() else _escape(c) for c in text)
+        text = visible(text)
         if not self._unicode and not text.isascii():
             text = text.encode("ascii", "backslashreplace").decode("ascii")
         return text
@@ -69,10 +70,6 @@ class Terminal:
         if first + width - len(dots) < len(text):
             piece = piece[: -len(dots)] + dots
         return piece
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
 
 
 def speaks_unicode(out: IO[str]) -> bool:

@@ -10,6 +10,8 @@ from textwrap import wrap
 from typing import IO
 
 from algwatch.advise.actions import in_words
+from algwatch.base import quote
+from algwatch.base.quote import quoted, somebody
 from algwatch.base.report import Report
 from algwatch.report.render import status
 from algwatch.report.render.collected import Collected
@@ -21,6 +23,7 @@ from algwatch.report.render.terminal import Terminal, speaks_unicode
 from algwatch.report.render.verdict import CANNOT_TELL, FINE, HURTS
 
 NARROW, WIDE = 80, 120  # columns
+CALL_ID = 120  # characters
 
 HARM_WORDS = {"observed": "did harm", "certain": "will do harm", "latent": "may do harm",
               "none": "no harm"}  # fmt: skip
@@ -91,10 +94,14 @@ class Page:
         for number, call in enumerate(shown, 1):
             summary = self.collected.calls.get(call.call_id)
             self.heading(
-                f"Call {number}" + (f": {summary.from_} to {summary.to}" if summary else "")
+                f"Call {number}"
+                + (f": {somebody(summary.from_)} to {somebody(summary.to)}" if summary else "")
             )
             when = datetime.fromtimestamp(call.started // 10**9, UTC)
-            self.paragraph(f"{when:%Y-%m-%d %H:%M:%S} UTC, Call-ID {call.call_id}", style="dim")
+            self.paragraph(
+                f"{when:%Y-%m-%d %H:%M:%S} UTC, Call-ID {quoted(call.call_id, CALL_ID)}",
+                style="dim",
+            )
             self.line()
             for line in ladder_lines(
                 call, self.ladder.two_sided, self.ladder.newest, self.terminal, self.width
@@ -210,7 +217,8 @@ def outside_line(method: str, traffic: Outside, two_sided: bool) -> str:
     if two_sided and traffic.lonely:
         text += f"; {several(traffic.lonely, 'message')} on one side only"
     if traffic.rewritten:
-        text += f"; the router rewrote {', '.join(traffic.headers) or 'nothing but form'}"
+        headers = ", ".join(map(quote.header, traffic.headers))
+        text += f"; the router rewrote {headers or 'nothing but form'}"
     elif two_sided and traffic.paired:
         text += "; the router changed nothing"
     return text + "."

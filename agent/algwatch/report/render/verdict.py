@@ -11,6 +11,7 @@ from collections import Counter
 
 from algwatch.advise.actions import KEEP, in_words
 from algwatch.advise.advice import Advice, InForce
+from algwatch.base.quote import somebody
 from algwatch.base.report import Report, by_kind
 from algwatch.base.table import Table
 from algwatch.compare.summary import CallSummary, RegistrationSummary
@@ -22,7 +23,6 @@ from algwatch.report.render.sentences import (
     listed,
     named_call,
     named_registration,
-    quoted,
     several,
 )
 
@@ -290,7 +290,7 @@ def _after_registration(registration: RegistrationSummary) -> str:
     if registration.outcome == "challenged":
         return "Check the user name and the password that the phone has for its provider."
     said = status.in_words(registration.status)
-    return f"Ask the provider why it refuses {quoted(registration.aor)} with {said}."
+    return f"Ask the provider why it refuses {somebody(registration.aor)} with {said}."
 
 
 def _nothing_read(capture: dict[str, int]) -> Reason:

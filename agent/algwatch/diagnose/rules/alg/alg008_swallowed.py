@@ -29,6 +29,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base.packet import WAN
+from algwatch.base.quote import somebody
 from algwatch.compare.call import Call
 from algwatch.compare.line import REWRITTEN
 from algwatch.diagnose import cause
@@ -63,7 +64,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         proof.append(evidence(rewritten.first, "another message of this line, rewritten", ""))
     yield RULE.finding(
         "router", "observed",
-        f"The INVITE to {call.to} entered the router and never left it: {what}, which the router's "
-        "SIP helper drops. It is at work on this line, whose other messages it rewrites.",
+        f"The INVITE to {somebody(call.to)} entered the router and never left it: {what}, which "
+        "the router's SIP helper drops. It is at work on this line, whose other messages it "
+        "rewrites.",
         proof, call.call_id, cause=cause.ALG, certain=True, call_id=call.call_id, line=line.name,
     )  # fmt: skip

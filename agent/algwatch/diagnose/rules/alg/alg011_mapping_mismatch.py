@@ -129,7 +129,7 @@ def _wrong(call: Call, crossing: Crossing, known: Known) -> Finding | None:
     harm = "latent"
     if hurt and how is not None:
         harm = "observed" if how.dropped(known.now) else "latent"
-    wanted = next((r.expected for r in wrong if r.expected and r.expected != r.after), "")
+    wanted = next((r.wanted for r in wrong if r.expected and r.expected != r.after), "")
     tail = f"; its NAT mapping says {wanted}" if wanted else "; its NAT mapping does not say so"
     why = prints.reason(crossing)
     return RULE.finding(

@@ -33,6 +33,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base.packet import LAN, WAN
+from algwatch.base.quote import somebody
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause, misrouted
 from algwatch.diagnose import lost_ack as lost
@@ -102,7 +103,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     d, s = how.dialog, how.side
     yield RULE.finding(
         where, harm,
-        f"The 2xx of {call.to if s.by_caller(d) else call.from_} {_words(how, proved)}: "
+        f"The 2xx of {_callee(call, s.by_caller(d))} {_words(how, proved)}: "
         f"{reading.what}{f'; {so}' if proved else ''}.",
         _proof(call, how, known.now), f"{call.call_id}/{d.invite.cseq if d.invite else 0}",
         cause=why, call_id=call.call_id, line=_line(call),
@@ -117,7 +118,7 @@ def _other_answer(call: Call, how: lost.LostAck, known: Known) -> Finding:
     so = f"it waited for {lost.elapsed(d, d.answer_last)}" if hurt else "it may have given up"
     return RULE.finding(
         reading.where, "observed" if hurt else "latent",
-        f"Another phone that took the call to {call.to if s.by_caller(d) else call.from_} sent its "
+        f"Another phone that took the call to {_callee(call, s.by_caller(d))} sent its "
         f"own 2xx {how.repeats + 1} times, and that one was never acknowledged: {what}; {so}.",
         [evidence(d.answer, f"2xx sent {how.repeats + 1} times", "ACK within T1")],
         f"{call.call_id}/{d.callee_tag:x}", cause=reading.cause, call_id=call.call_id,
@@ -135,6 +136,11 @@ def _words(how: lost.LostAck, proved: bool) -> str:
     if not d.repeats:
         return f"{said} and not repeated"
     return f"{said} and came {how.repeats + 1} times"
+
+
+def _callee(call: Call, by_caller: bool) -> str:
+    """The end whose 2xx it is."""
+    return somebody(call.to if by_caller else call.from_)
 
 
 def _line(call: Call) -> str:

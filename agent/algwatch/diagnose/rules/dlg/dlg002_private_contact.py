@@ -29,6 +29,7 @@ from collections.abc import Iterator
 
 from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
+from algwatch.base.quote import quoted
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.line import NAT_HANDLED, WORKS_UNTOUCHED
@@ -63,7 +64,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     again = how.dialog.confirmed
     if line is not None and not again and (line.count(WORKS_UNTOUCHED) or line.count(NAT_HANDLED)):
         return  # this provider finds the phone in spite of its Contact
-    proof = [evidence(answer, f"Contact: {_contact(answer)}", f"an address for {ends.dst}")]
+    proof = [evidence(answer, f"Contact: {quoted(_contact(answer))}", f"an address for {ends.dst}")]
     lan = call.dialog(LAN)
     if lan is not None and lan.answer is not None:
         same = _contact(lan.answer) == _contact(answer)

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from algwatch.base.quote import somebody
 from algwatch.compare.registered import Registered
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
@@ -62,7 +63,7 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
         proof.append(evidence(response, "the response", "200 to the phone"))
     line = exchange.line.name if exchange.line is not None else ""
     yield RULE.finding(
-        reading.where, "observed", f"The REGISTER of {registered.aor} {what}.", proof,
+        reading.where, "observed", f"The REGISTER of {somebody(registered.aor)} {what}.", proof,
         f"{registered.call_id}/{outcome}", cause=reading.cause, call_id=registered.call_id,
         line=line,
     )  # fmt: skip

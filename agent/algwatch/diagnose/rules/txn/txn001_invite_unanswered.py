@@ -28,6 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base.packet import LAN, WAN
+from algwatch.base.quote import somebody
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause, misrouted
@@ -66,8 +67,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     line = known.line(call)
     yield RULE.finding(
         reading.where, "observed",
-        f"{_name(s, t)} to {call.to} was sent {sent} times and got no response {_until(s, t)}: "
-        f"{reading.what}.",
+        f"{_name(s, t)} to {somebody(call.to)} was sent {sent} times and got no response "
+        f"{_until(s, t)}: {reading.what}.",
         [evidence(copy, f"sent {t.requests} times", "any response") for _, t, copy in silent],
         call.call_id, cause=reading.cause, call_id=call.call_id, line=line.name if line else "",
     )  # fmt: skip

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from algwatch.base import quote
 from algwatch.compare.exchange import Exchange
 from algwatch.diagnose import cause, misrouted
 from algwatch.diagnose.finding import Finding
@@ -71,8 +72,9 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     message = Message(request.payload)
     target = to_text(message.to.uri)
     key = exchange.call_id if exchange.method in CRITICAL else f"{reading.where}/{target}"
+    asked = f"The {quote.method(exchange.method)} to {quote.somebody(target)}"
     yield RULE.finding(
-        where, harm, f"The {exchange.method} to {target} {what}.", proof,
+        where, harm, f"{asked} {what}.", proof,
         f"{exchange.method}/{key}", cause=why, call_id=exchange.call_id,
         line=exchange.line.name if exchange.line else "",
     )  # fmt: skip

@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base.packet import LAN, WAN
+from algwatch.base.quote import somebody
 from algwatch.compare import ack as acks
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause
@@ -70,7 +71,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         proof.append(evidence(d.answer, f"the 2xx, sent {times(d.answers)}"))
     line = known.line(call)
     yield RULE.finding(
-        where, harm, f"The ACK to the 2xx of {call.to} {what}{so}.", proof, call.call_id,
+        where, harm, f"The ACK to the 2xx of {somebody(call.to)} {what}{so}.", proof, call.call_id,
         cause=causes.get(where, cause.UNKNOWN), call_id=call.call_id,
         line=line.name if line else "",
     )  # fmt: skip
