@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import IO
 
 from algwatch.base.report import Report
@@ -20,11 +21,16 @@ ACCEPTED = ("accepted", 0)
 
 
 class Console:
-    """Standard output: sentences, or JSON lines. A reader that went away does not stop us."""
+    """Standard output: sentences, or JSON lines. A reader that went away does not stop us.
+
+    anonymous: makes of a report one that names nobody, for sentences, which may go into a log;
+    None: names as they are. JSON lines are for a program, hold whole messages, and are as they are.
+    """
 
     def __init__(self, out: IO[str], as_json: bool) -> None:
         self._out: IO[str] | None = out
         self._json = as_json
+        self.anonymous: Callable[[Report], Report] | None = None
         self._registered: Table[str, tuple[str, int]] = Table(REGISTRATIONS)
 
     def say(self, text: str) -> None:
@@ -38,7 +44,7 @@ class Console:
         """A kind that is not always told has a method of its own here, which says whether."""
         is_told = getattr(self, f"_is_told_{report.kind}", None)
         if is_told is None or is_told(report):
-            self._write(self._as_json(report) if self._json else log_line(report))
+            self._write(self._as_json(report) if self._json else self._as_line(report))
 
     def _is_told_registration(self, registration: RegistrationSummary) -> bool:
         """Phones refresh every few minutes: only one that fails, or ends otherwise than the one
@@ -51,6 +57,9 @@ class Console:
         before = self._registered.get(registration.aor, ACCEPTED)
         self._registered.add(registration.aor, now)
         return now != before
+
+    def _as_line(self, report: Report) -> str:
+        return log_line(report if self.anonymous is None else self.anonymous(report))
 
     def _as_json(self, report: Report) -> str:
         # Here, because not everybody wants it.
