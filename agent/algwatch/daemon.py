@@ -15,6 +15,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import FrameType
 
 from algwatch import __version__
@@ -41,6 +42,7 @@ from algwatch.report.rate import Bucket, Rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from algwatch.report.privacy import Privacy
     from algwatch.report.publisher import Publisher
 
 BUSY, IDLE = 0.25, 0.5  # seconds between looks at idle taps, with and without something pending
@@ -324,13 +326,18 @@ def _open_taps(config: Config, counts: Counts) -> list[Source]:
     return sources
 
 
+def _privacy(config: Config, key: bytes) -> Privacy:
+    from algwatch.report.privacy import Privacy
+
+    return Privacy(key, config.privacy)
+
+
 def _publisher(
-    config: Config, cpe: str, key: bytes, console: Console, about: dict[str, object]
+    config: Config, cpe: str, privacy: Privacy, console: Console, about: dict[str, object]
 ) -> Publisher:
     # Here, because paho is the largest thing in this process and not everybody wants a broker.
     from algwatch.report.broker import Broker, BrokerError
     from algwatch.report.outbox import Outbox
-    from algwatch.report.privacy import Privacy
     from algwatch.report.publisher import Publisher
     from algwatch.report.wire import Encoder
 
@@ -345,7 +352,7 @@ def _publisher(
                 config.mqtt_cert,
                 config.mqtt_key,
             ),
-            Encoder(cpe, __version__, boot, Privacy(key, config.privacy)),
+            Encoder(cpe, __version__, boot, privacy),
             Outbox(config.outbox_bytes),
             time.time,
             console.say,
@@ -400,6 +407,7 @@ def run(config: Config, out: int, err: int) -> int:
     names = ", ".join(f"{s.live.name} ({SIDE_NAMES[s.side]})" for s in sources[:-1])
     names += f" and {sources[-1].live.name} ({SIDE_NAMES[sources[-1].side]})"
     publisher = None
+    key = os.urandom(32)  # of the pseudonyms in the log, where no report shares it
     where = "reporting here only"
     if config.mqtt:
         from algwatch.report.identity import hardware_address, privacy_key
@@ -412,10 +420,14 @@ def run(config: Config, out: int, err: int) -> int:
             key, passing = privacy_key(config.privacy_key)
         except FileError as problem:
             raise CannotStart(f"privacy_key {problem}") from None
-        publisher = _publisher(config, cpe, key, console, {"taps": taps})
+        publisher = _publisher(config, cpe, _privacy(config, key), console, {"taps": taps})
         where = f"reporting to {publisher.broker} as {cpe}"
         if config.privacy and passing:
             where += f" (pseudonyms last until the end: {passing})"
+    if config.privacy and not config.json:
+        from algwatch.report.anonymous import anonymous
+
+        console.anonymous = partial(anonymous, privacy=_privacy(config, key))
     _confine(config.user)  # before any thread, of the lines or of the publisher: it would keep all
     console.say(f"algwatch {__version__}: watching {names}, {where}")
     for source in sources:

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 from algwatch.advise.advice import Advice
 from algwatch.base.report import Report
+from algwatch.report.anonymous import anonymous
 from algwatch.report.console import Console, gap
+from algwatch.report.privacy import Privacy
 from algwatch.report.render.log_line import MAX_LINE, agent_line, log_line
 from logfmt import fields
 from reports import call, finding, registration
@@ -49,6 +52,27 @@ def test_every_kind_of_report_is_a_line_and_an_object_under_its_kind() -> None:
     assert kinds == [report.kind for report in reports]
     kinds = [next(iter(json.loads(line))) for line in said(*reports, as_json=True)]
     assert kinds == [report.kind for report in reports]
+
+
+def test_sentences_for_a_log_name_nobody_and_are_told_as_often() -> None:
+    one, lines = console()
+    privacy = Privacy(bytes(32))
+    one.anonymous = partial(anonymous, privacy=privacy)
+    given = finding(summary='The 2xx of "sip:ben@example.net" came 7 times.')
+    kept = Advice("keep-sip-alg", "recommended", 0.8, ['of "ben"'], [], ["uci commit"], "192.0.2.1")
+    refused = registration("refused", 403)
+    for report in (call(), given, refused, refused, kept):
+        one.report(report)
+    ben, anna = privacy.pseudonym("ben"), privacy.pseudonym("anna")
+    said_ = [fields(line)["msg"] for line in lines]
+    assert len(said_) == 4
+    assert privacy.call_id("c1@phone") in lines[0]
+    assert f'The 2xx of "sip:{ben}@example.net" came 7 times.' in said_[1]
+    assert f"sip:{anna}@example.net" in said_[2]
+    assert "uci commit" in said_[3]
+    for name in ("ben@", "anna", "c1@", "of ben", '"ben"'):
+        assert name not in "".join(lines)
+    assert given.evidence and "ben" in given.summary  # the report itself is as it was
 
 
 def test_a_registration_is_told_when_it_fails_or_changes_and_not_for_each_refresh() -> None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 import msgpack
 import pytest
 from algwatch.advise.advice import Advice
+from algwatch.advise.commands import disable_on_openwrt
 from algwatch.cli import Usage
 from algwatch.cli.decode import line, payloads
 from algwatch.diagnose.finding import Evidence, Finding
@@ -105,6 +106,13 @@ def test_advice_carries_every_field_of_its_definition() -> None:
                    "subject": "p0"}  # fmt: skip
 
 
+def test_commands_arrive_as_they_are_to_be_typed() -> None:
+    given = advice()[0]
+    given.commands = disable_on_openwrt("192.168.1.10")
+    row = decode(encoder().advice([given], 0.0))["advice"][0]
+    assert row["commands"] == given.commands
+
+
 def test_payloads_are_bounded_whatever_a_rule_says() -> None:
     long, wide = "x" * 100_000, "\U0001f600" * 100_000
     for text in (long, wide, long + "@", "\ud800" * 1000):
@@ -113,7 +121,7 @@ def test_payloads_are_bounded_whatever_a_rule_says() -> None:
 
 
 def test_what_was_left_out_for_its_size_is_said() -> None:
-    message = b"ACK x SIP/2.0" + (b"\r\nVia: " + b"v" * 900) * 3
+    message = b"ACK x SIP/2.0" + b"\r\nl: 1" * 400
     body = decode(encoder().finding(finding(6, "\U0001f600" * 500, message), 0.0))
     assert body["finding"]["cut"] is True
     assert 1 <= len(body["finding"]["evidence"]) < 6

@@ -27,7 +27,11 @@ TELL_HELD = 5.0  # seconds between attempts to tell advice that was held back
 class Console:
     """out: takes a line of standard output; err: of standard error, for lines about the agent
     itself where standard output has JSON; both return at once. Lines are bounded in number: what
-    is left out is counted and said, and of advice the latest word is told later."""
+    is left out is counted and said, and of advice the latest word is told later.
+
+    anonymous: makes of a report one that names nobody, for sentences, which may go into a log;
+    None: names as they are. JSON lines are for a program, hold whole messages, and are as they are.
+    """
 
     def __init__(self, out: Callable[[str], None], err: Callable[[str], None], as_json: bool,
                  clock: Callable[[], float] = monotonic) -> None:  # fmt: skip
@@ -36,6 +40,7 @@ class Console:
         self._json = as_json
         self._clock = clock
         self._rate = Rate(clock)
+        self.anonymous: Callable[[Report], Report] | None = None
         self._registered: Table[str, tuple[str, int]] = Table(REGISTRATIONS)
         self._held: Table[tuple[str, str], Advice] = Table(HELD)
         self._held_at = self._untold_at = clock()
@@ -68,7 +73,7 @@ class Console:
         self._tell_untold()
 
     def _tell(self, report: Report) -> None:
-        self._out(self._as_json(report) if self._json else log_line(report))
+        self._out(self._as_json(report) if self._json else self._as_line(report))
 
     def _is_told(self, report: Report) -> bool:
         kind = getattr(report, "rule", report.kind)
@@ -107,6 +112,9 @@ class Console:
     def _tell_untold(self) -> None:
         for kind, untold in self._rate.untold():
             self._out(untold_json(kind, untold) if self._json else untold_line(kind, untold))
+
+    def _as_line(self, report: Report) -> str:
+        return log_line(report if self.anonymous is None else self.anonymous(report))
 
     def _as_json(self, report: Report) -> str:
         # Here, because not everybody wants it.

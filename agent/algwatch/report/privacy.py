@@ -1,221 +1,346 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Privacy: the router lets out no credentials, no names or numbers of people, no needless header.
+"""Privacy: the router lets out no names or numbers of people.
 
-Two steps. Evidence bytes are cut down to a list of header fields that diagnosis needs; whatever
-is not on the list stays (Authorization and its kin are on no list, so no setting lets them out).
-Then user parts, display names and local parts of Call-IDs become pseudonyms: a keyed hash
-(BLAKE2b, RFC 7693) under a key that never leaves the router, so that the ISP can tell callers
-apart and cannot find out who they are, not even by hashing every phone number.
+Text that others wrote leaves by grammar, never by being overlooked: an address, a port, a domain
+name, a parameter whose name and value are known stay; users, display names, local parts of
+Call-IDs, tags and branches become pseudonyms; everything else becomes a mark that tells its length.
+A pseudonym is a keyed hash (BLAKE2b, RFC 7693) under a key that never leaves the router, so that
+the ISP can tell callers apart, and can tell whether two copies differ, and cannot find out who
+they are, not even by hashing every phone number. Each function takes one pass over its text.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from hashlib import blake2b
+from collections.abc import Iterator
 
-MAX_EVIDENCE = 2048  # bytes of one message
-_KNOWN_MAX = 512  # identities remembered, to find them in plain sentences
+from algwatch.base import address
 
-# Header fields by which a message is recognised, and those that an ALG or a proxy damages.
-_FIELDS = {
-    b"via": b"v", b"from": b"f", b"to": b"t", b"call-id": b"i", b"contact": b"m",
-    b"content-length": b"l", b"content-type": b"c", b"cseq": b"", b"max-forwards": b"",
-    b"record-route": b"", b"route": b"", b"path": b"", b"expires": b"", b"min-expires": b"",
-    b"session-expires": b"x", b"refer-to": b"r", b"server": b"", b"user-agent": b"",
-}  # fmt: skip
-_ALLOWED = frozenset(_FIELDS) | frozenset(short for short in _FIELDS.values() if short)
-_SDP = (b"v=", b"o=", b"c=", b"m=", b"a=rtcp:")  # never a=crypto, k=, a=ice-pwd, s=, i=, e=, p=
-_ADDRESSES = frozenset(
-    (b"from", b"f", b"to", b"t", b"contact", b"m", b"record-route", b"route", b"path",
-     b"refer-to", b"r")
+try:
+    # Not hashlib: that loads OpenSSL, 3 MB.
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
+
+MAX_SENTENCE = 4096  # characters of a sentence that are read
+
+# Labels of domain names in which no person is named, with at most three digits behind them.
+_SERVICES = frozenset(
+    ("sip", "sips", "sipproxy", "siptrunk", "proxy", "outbound", "registrar", "reg", "ims",
+     "voip", "volte", "pbx", "sbc", "edge", "core", "gw", "gateway", "trunk", "tel", "phone",
+     "voice", "fritz", "mnc", "mcc", "pub", "epc", "net", "ipv", "ip4", "ip6", "stun", "turn",
+     "tls", "tcp", "udp", "ws", "wss", "as", "cscf", "pcscf", "icscf", "scscf", "p", "i", "s",
+     "a", "b", "c", "dc", "pop", "node", "host", "srv", "server", "www")
 )  # fmt: skip
+# Under these each network gives its own names.
+_LOCAL = frozenset(
+    ("local", "lan", "home", "box", "internal", "intranet", "localdomain", "corp", "private",
+     "arpa")
+)  # fmt: skip
+# Behind these, and behind two letters, stands a provider's own name; "anna.smith" is no domain.
+_TOP = frozenset(
+    ("com", "net", "org", "info", "biz", "tel", "mobi", "pro", "app", "dev", "cloud", "tech",
+     "online", "network", "systems", "solutions", "services", "digital", "telecom", "phone",
+     "voip", "edu", "gov", "int", "example", "invalid", "test")
+)  # fmt: skip
+_SECOND_LEVEL = frozenset(
+    ("co", "com", "net", "org", "gov", "ac", "edu", "ne", "or", "gv", "ltd", "plc")
+)  # fmt: skip
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
+_MANY_DIGITS = re.compile(r"[0-9]{5}")
+_HEX = frozenset("0123456789abcdefABCDEF")
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # what no value holds (RFC 3261 section 25.1)
 
-_LINES = re.compile(rb"\r\n|\n|\r")
-_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
-_MAX_LINE = 1024  # bytes; what is longer is left out as a whole: a cut could show half a name
-_MAX_LEARN = 4096  # bytes of a message that are searched for names
+# Runs that hold no separator, strings in quotes and text in angle brackets as a whole. Possessive:
+# no byte is looked at twice, however hostile the text is.
+_STRING = r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)'
+_ANGLE = r"<[^>]*+(?:>|\Z)"
+_SPLIT = {sep: re.compile(rf'(?:[^"<{sep}]++|{_STRING}|{_ANGLE})*+', re.S) for sep in (",", ";")}
+_QUOTED = re.compile(_STRING, re.S)
+_NAME = re.compile(r"[\w.-]*[A-Za-z](:[0-9]+)?")  # a domain name, with a port or without
+_WORD = re.compile(r"\S++")
+_BRACKETS = "()[]{}.,;:'!?="
 
-# Every expression runs over hostile text: none may take more than linear time on a long line.
-_TOKEN = re.compile(r"[^\s<>\"]+")
-_LEAD = re.compile(r"([(\[{=,;:']*)((?:sips?|tel|im|pres|xmpp|mailto):)?", re.I)
-_NUMBER = re.compile(r"\+?[0-9*#()-]{3,}")
-_PSEUDONYM = re.compile(r"[ucd]-[0-9a-f]{12}")
-_GLOBAL = re.compile(r"(?<![\w.-])\+[0-9]{5,20}\b")
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)(?:"|$)')
-_UNQUOTED = re.compile(r"(^|,)([^<>\",;:@]+)(?=<)")
-_FOUND = re.compile(rb"\b(?:sips?|im|pres|xmpp|mailto):([^\s<>\"@:;]{2,64})[^\s<>\"@]{0,64}@", re.I)
-_FOUND_TEL = re.compile(rb"\btel:([^\s;<>\"@]{3,64})", re.I)
-_FOUND_NAME = re.compile(
-    rb"^(?:from|to|f|t|contact|m)[ \t]{0,8}:[ \t]{0,8}"
-    rb"(?:\"([^\"\r\n]{2,64})\"|([^\s<\":@][^<\":@\r\n]{1,63}))[ \t]{0,8}<",
-    re.I | re.M,
-)
-# Words of our own sentences: hiding them would protect nobody and spoil every summary.
-_NOBODY = frozenset(("anonymous", "sip", "phone", "router", "provider", "via", "contact"))
+TRANSPORTS = frozenset(("udp", "tcp", "tls", "sctp", "ws", "wss", "tls-sctp"))
+METHODS = frozenset(
+    ("INVITE", "ACK", "BYE", "CANCEL", "REGISTER", "OPTIONS", "PRACK", "UPDATE", "INFO", "MESSAGE",
+     "SUBSCRIBE", "NOTIFY", "REFER", "PUBLISH")
+)  # fmt: skip
+_SCHEMES = frozenset(("sip", "sips", "tel"))
+_WORDS = {
+    "transport": TRANSPORTS, "user": frozenset(("phone", "ip", "dialstring")),
+    "lr": frozenset(("on", "true", "yes")), "method": METHODS,
+}  # fmt: skip
+_BARE = frozenset(("lr", "ob", "rport", "alias", "gr"))  # parameters that need no value
+_ADDRESSES = frozenset(("maddr", "received"))
+_NUMBERS = {"ttl": 3, "expires": 7, "rport": 5, "reg-id": 3}  # digits
+_QVALUE = re.compile(r"[01](\.[0-9]{0,3})?")
+URI_PARAMS = frozenset(("transport", "lr", "user", "maddr", "ttl", "method", "ob", "gr"))
+FIELD_PARAMS = frozenset(("tag", "expires", "q", "reg-id", "ob"))
+VIA_PARAMS = frozenset(("branch", "received", "rport", "maddr", "ttl", "alias"))
+COOKIE = "z9hG4bK"  # begins each branch (RFC 3261 section 8.1.1.7)
+
+
+def split(text: str, by: str) -> Iterator[str]:
+    """Parts of text at each comma or semicolon that stands in no string and no angle brackets."""
+    at, run = 0, _SPLIT[by]
+    while at <= len(text):
+        match = run.match(text, at)
+        if match is None:  # cannot be: the expression matches the empty string
+            return
+        yield match[0]
+        at = match.end() + 1
+
+
+def is_number(text: str, digits: int, most: int = 0) -> bool:
+    """True for a decimal number of at most so many digits, without leading zeros."""
+    if not (text.isascii() and text.isdigit() and len(text) <= digits):
+        return False
+    return (text == "0" or text[0] != "0") and (not most or int(text) <= most)
 
 
 class Privacy:
-    """key: at least 16 random bytes that stay on this router. enabled: False shows user parts
-    as they are (the operator's choice); what is not on the list of fields stays in any case."""
+    """key: at least 16 random bytes that stay on this router. enabled: False shows users, names,
+    hosts and Call-IDs as they are (the operator's choice); what has no place in a report
+    (report/evidence.py) stays in any case."""
 
     def __init__(self, key: bytes, enabled: bool = True) -> None:
         if len(key) < 16:
             raise ValueError("the key of the pseudonyms needs at least 16 bytes")
         self._key = key[:64]
         self.enabled = enabled
-        self._known: dict[str, None] = {}
 
     def pseudonym(self, name: str, kind: str = "u") -> str:
-        """`u-3f9a0c12d4e5`: 48 bits, the same for the same name under the same key."""
-        digest = blake2b(name.encode("utf-8", "replace"), digest_size=6, key=self._key)
-        return f"{kind}-{digest.hexdigest()}"
+        """`u-3f9a0c12d4e5`: 48 bits, the same for the same name under the same key, whatever its
+        kind: u user, d display name, c Call-ID, h host, t tag, b branch, x anything."""
+        raw = name.encode("utf-8", "surrogatepass")
+        return f"{kind}-{blake2b(raw, digest_size=6, key=self._key).hexdigest()}"
 
     def mark(self, text: str) -> str:
         """A keyed mark for something that must be recognised and need not be read (16 hex)."""
-        return blake2b(text.encode("utf-8", "replace"), digest_size=8, key=self._key).hexdigest()
+        raw = text.encode("utf-8", "surrogatepass")
+        return blake2b(raw, digest_size=8, key=self._key).hexdigest()
+
+    def opaque(self, text: str) -> str:
+        """`x-3f9a0c12d4e5-17`: something of 17 characters that no grammar here knows. Never shown
+        as it is where it could end its line."""
+        if not text:
+            return ""
+        if not self.enabled and not CONTROL.search(text):
+            return text
+        return f"{self.pseudonym(text, 'x')}-{len(text)}"
+
+    def name(self, text: str, kind: str) -> str:
+        """A pseudonym, or the text itself for an operator who wants it."""
+        if not text:
+            return ""
+        return self.pseudonym(text, kind) if self.enabled else self.opaque(text)
 
     def call_id(self, call_id: str) -> str:
-        """The local part as a pseudonym; the host stays, ALGs rewrite it (RFC 3261 20.8)."""
-        if not self.enabled or not call_id:
-            return call_id
+        """The local part as a pseudonym; addresses in the host stay, ALGs rewrite them (RFC 3261
+        section 20.8)."""
         local, at, host = call_id.rpartition("@")
-        return self.pseudonym(local if at else call_id, "c") + (at + host if at else "")
+        if not at:
+            return self.name(call_id, "c")
+        return f"{self.name(local, 'c')}@{host if _is_address(host) else self.name(host, 'h')}"
 
-    def learn(self, message: bytes) -> None:
-        """Remember who is named in this message, to find them again in plain sentences."""
+    def host(self, text: str) -> str:
+        """An IP address as it is, and of a domain name what names a provider or a service: the
+        labels that could name a person are pseudonyms."""
+        bare = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
+        if _is_address(bare):
+            return text
+        labels = text.split(".") if len(text) <= 254 else []
+        end = len(labels) - (len(labels) > 1 and not labels[-1])  # without the dot at the end
+        if not labels or not all(_LABEL.fullmatch(label) for label in labels[:end]):
+            return self.opaque(text)
         if not self.enabled:
-            return
-        message = message[:_MAX_LEARN]
-        names = _FOUND.findall(message) + _FOUND_TEL.findall(message)
-        names += [a or b for a, b in _FOUND_NAME.findall(message)]
-        for name in names:
-            text = name.decode("utf-8", "replace").strip()
-            if len(text) < 2 or text.lower() in _NOBODY:
-                continue
-            self._known.pop(text, None)
-            self._known[text] = None
-        while len(self._known) > _KNOWN_MAX:
-            del self._known[next(iter(self._known))]
+            return text
+        public = end - _public(labels[:end])
+        for i, label in enumerate(labels[:end]):
+            private = i < public or _MANY_DIGITS.search(label)
+            if private and (end == 1 or not _is_service(label)):
+                labels[i] = self.pseudonym(label, "h")
+        return ".".join(labels)
 
-    def text(self, text: str, call_id: str = "") -> str:
-        """A sentence or a header field value without user parts. call_id: as in the message."""
+    def hostport(self, text: str) -> str:
+        """Host, with a port behind it or without."""
+        host, colon, port = text.rpartition(":")
+        if colon and is_number(port, 5) and (host[:1] == "[" or ":" not in host):
+            return f"{self.host(host)}:{port}" if host else self.opaque(text)
+        return self.host(text)
+
+    def uri(self, text: str) -> str:
+        """A SIP or telephone URI (RFC 3261 section 19.1, RFC 3966). A password goes altogether."""
+        scheme, colon, rest = text.partition(":")
+        kind = scheme.lower()
+        if not colon or kind not in _SCHEMES:
+            return self.opaque(text)
+        if kind == "tel":
+            number, semicolon, params = rest.partition(";")
+            return f"{scheme}:{self.name(number, 'u')}{semicolon}{self.opaque(params)}"
+        left, at, right = rest.partition("@")
+        user = ""
+        if at:
+            # Also behind the password: a user with parameters (RFC 3261 section 19.1.6).
+            left = left.partition(":")[0]
+            who, semicolon, params = left.partition(";")
+            user = f"{self.name(who, 'u')}{semicolon}{self.opaque(params)}@"
+        else:
+            right = rest
+        right, question, headers = right.partition("?")
+        host, semicolon, params = right.partition(";")
+        if not at and host.isascii() and host.strip("+0123456789*#-.()") == "" and "." not in host:
+            shown = self.name(host, "u")  # a number without a host
+        else:
+            shown = self.hostport(host)
+        if semicolon:
+            shown += self.params(params.split(";"), URI_PARAMS)
+        if question:
+            # May hold a whole header field: no setting lets it out.
+            shown += f"?{self.pseudonym(headers, 'x')}-{len(headers)}"
+        return f"{scheme}:{user}{shown}"
+
+    def params(self, params: Iterator[str] | list[str], known: frozenset[str]) -> str:
+        """;name=value of each parameter that is known, and one mark for all others."""
+        shown, others = "", []
+        for param in params:
+            name, equals, value = param.partition("=")
+            name, value = name.strip(" \t"), value.strip(" \t")
+            said = self._param(name.lower(), value, equals) if name.lower() in known else None
+            if said is not None:
+                shown += f";{name}{equals}{said}"
+            elif param:
+                others.append(param)
+        return f"{shown};{self.opaque(';'.join(others))}" if others else shown
+
+    def _param(self, name: str, value: str, equals: str) -> str | None:
+        """What is shown of a parameter's value; None where it has not the form of one."""
+        if not value:
+            return "" if name in _BARE or equals else None
+        if name == "tag":
+            return self.name(value, "t")
+        if name == "branch":
+            cookie = COOKIE if value.startswith(COOKIE) else ""
+            return cookie + self.name(value[len(cookie) :], "b")
+        if name in _ADDRESSES:
+            return value if _is_address(value.strip("[]")) else self.opaque(value)
+        if name in _NUMBERS:
+            return value if is_number(value, _NUMBERS[name]) else None
+        if name == "q":
+            return value if _QVALUE.fullmatch(value) else None
+        words = _WORDS.get(name, ())
+        return value if value in words or value.lower() in words else None
+
+    def address(self, text: str) -> str:
+        """One value of Contact, From, To, Route and their like (RFC 3261 section 20.10)."""
+        text = text.strip(" \t")
+        if text == "*":
+            return text
+        quotes = _QUOTED.match(text)
+        if quotes is not None:
+            display = quotes[0].strip('"')
+            shown = f'"{self.name(display, "d")}" '
+            junk, opening, rest = text[quotes.end() :].partition("<")
+            shown += self.opaque(junk.strip(" \t"))
+            if not opening:
+                return shown
+            rest = "<" + rest
+        elif "<" in text:
+            display, _, rest = text.partition("<")
+            display, rest = display.strip(" \t'"), "<" + rest
+            shown = f"{self.name(display, 'd')} " if display else ""
+        else:
+            # Parameters belong to the field here (RFC 3261 section 20), those of the user do not.
+            end = text.find(";", max(0, text.find("@")))
+            uri, rest = (text[:end], text[end:]) if end >= 0 else (text, "")
+            return self.uri(uri) + (self.params(split(rest[1:], ";"), FIELD_PARAMS) if rest else "")
+        uri, closing, rest = rest[1:].partition(">")
+        shown += f"<{self.uri(uri)}{closing}"
+        junk, semicolon, params = rest.partition(";")
+        shown += self.opaque(junk.strip(" \t"))
+        return shown + (self.params(split(params, ";"), FIELD_PARAMS) if semicolon else "")
+
+    def value(self, text: str) -> str:
+        """A text from the wire of which only its form shows what it is."""
+        if not self.enabled:
+            return text
+        host, colon, port = text.rpartition(":")
+        bare = host.strip("[]") if colon and is_number(port, 5) else text.strip("[]")
+        if _is_address(bare) or _is_address(text):
+            return text
+        if text.count("<") == 1:
+            return self.address(text)
+        if "<" in text:
+            return ", ".join(self.address(part) for part in split(text, ","))
+        if text.partition(":")[0].lower() in _SCHEMES:
+            return ", ".join(self.uri(part.strip(" ")) for part in text.split(","))
+        return self.opaque(text)
+
+    def text(self, text: str) -> str:
+        """A sentence of ours without people. What others wrote stands in it in double quotes,
+        which it cannot end (base/quote.py), or is an address, a number or a domain name."""
         if not self.enabled or not text:
             return text
-        if len(call_id) > 3:  # a shorter one tells nothing, and would hit half the sentence
-            text = text.replace(call_id, self.call_id(call_id))
-        text = _TOKEN.sub(self._token, text)
-        for name in self._known:
-            if name in text:
-                whole = rf"(?<![\w.]){re.escape(name)}(?!\w|\.\w)"
-                text = re.sub(whole, self.pseudonym(name), text)
-        return _GLOBAL.sub(lambda m: self.pseudonym(m[0]), text)
+        parts = text[:MAX_SENTENCE].split('"')
+        for i, part in enumerate(parts):
+            parts[i] = self.value(part) if i % 2 else _WORD.sub(self._word, part)
+        return '"'.join(parts)
 
-    def _token(self, match: re.Match[str]) -> str:
-        """One run of text without white space, quotes or angle brackets."""
-        token = match[0]
-        # The last @ counts: a strange user part is hidden rather than shown.
-        left, at, host = token.rpartition("@")
-        lead = _LEAD.match(left if at else token)
-        if lead is None:  # cannot be: the expression matches the empty string
-            return token
-        before = lead[1] + (lead[2] or "")
-        if at:
-            name = left[lead.end() :]
-            if _PSEUDONYM.fullmatch(name):
-                return token
-            # A password (RFC 3261 19.1.1) is not part of who it is, and goes altogether.
-            return before + self.pseudonym(name.partition(":")[0]) + "@" + host
-        if not lead[2]:
-            return token
-        name, semicolon, params = token[lead.end() :].partition(";")
-        name, colon, port = name.partition(":")
-        if lead[2].lower() == "tel:" or _NUMBER.fullmatch(name):
-            name = self.pseudonym(name)
-        return before + name + colon + port + semicolon + params
-
-    def evidence(self, message: bytes) -> bytes:
-        """The start line and the header fields and SDP lines that diagnosis needs, in order,
-        one line each (folding undone), at most MAX_EVIDENCE bytes."""
-        if not message:
-            return b""
-        head, body = _split(message)
-        kept: list[bytes] = []
-        left = MAX_EVIDENCE
-        for index, line in enumerate(_unfold(head)):
-            name, colon, value = line.partition(b":")
-            key = name.strip().lower()
-            if index and (not colon or key not in _ALLOWED):
-                continue
-            if len(line) > _MAX_LINE:
-                kept.append((name[:32] + b":" if index else b"") + b" (too long)")
-            else:
-                kept.append(name + b":" + self._value(key, value) if index else self._line(line))
-            left -= len(kept[-1]) + 2
-            if left <= 0:
-                break
-        kept.append(b"")
-        for line in _LINES.split(body[:MAX_EVIDENCE]):
-            if line.startswith(_SDP) and len(line) <= _MAX_LINE:
-                kept.append(self._sdp(line))
-        kept.append(b"")
-        return b"\r\n".join(kept)[:MAX_EVIDENCE]
-
-    def _line(self, line: bytes) -> bytes:
-        # Not text(): words that are someone's name may not be replaced inside SIP/2.0 200 OK.
-        if not self.enabled:
-            return line
-        if line[:4].upper() == b"SIP/":
-            return b" ".join(line.split(b" ", 2)[:2])  # the reason phrase may say anything
-        return _through(self._uris, line)
-
-    def _value(self, key: bytes, value: bytes) -> bytes:
-        if not self.enabled:
-            return value
-        if key in (b"call-id", b"i"):
-            bare = value.strip()
-            return b" " + _through(self.call_id, bare)
-        if key in _ADDRESSES:
-            value = _through(self._names, value)
-        return _through(self._uris, value)
-
-    def _names(self, value: str) -> str:
-        value = _QUOTED.sub(lambda m: f'"{self.pseudonym(m[1], "d")}"' if m[1] else '""', value)
-        return _UNQUOTED.sub(self._unquoted, value)
-
-    def _unquoted(self, match: re.Match[str]) -> str:
-        name = match[2].strip()
-        return f"{match[1]} {self.pseudonym(name, 'd')} " if name else match[0]
-
-    def _uris(self, value: str) -> str:
-        return _TOKEN.sub(self._token, value)
-
-    def _sdp(self, line: bytes) -> bytes:
-        if not self.enabled:
-            return line
-        if line.startswith(b"o="):  # o=<username> ... (RFC 4566 5.2)
-            name, space, rest = line[2:].partition(b" ")
-            if name != b"-":
-                name = _through(self.pseudonym, name)
-            return b"o=" + name + space + rest
-        return _through(self._uris, line)
+    def _word(self, match: re.Match[str]) -> str:
+        """A word outside quotes, without the punctuation around it."""
+        word = match[0]
+        if not ("@" in word or ":" in word or "." in word or "+" in word):
+            return word
+        bare = word.strip(_BRACKETS + "<>")
+        if not bare:
+            return word
+        start = word.index(bare)
+        before, after = word[:start], word[start + len(bare) :]
+        if before[-1:] == "[" and after[:1] == "]":
+            return word if _is_address(bare) else before + self.opaque(bare) + after
+        if bare.partition(":")[0].lower() in _SCHEMES and ":" in bare:
+            return before + self.uri(bare) + after
+        if "@" in bare:
+            user, _, host = bare.partition("@")
+            return f"{before}{self.name(user, 'u')}@{self.hostport(host)}{after}"
+        if "." in bare and "/" not in bare and _NAME.fullmatch(bare):
+            return before + self.hostport(bare) + after
+        if bare[0] == "+" and bare[1:].isdigit():
+            # Also a time shift of ours, which is shorter.
+            return before + (self.name(bare, "u") if len(bare) > 5 else bare) + after
+        return word
 
 
-def _through(change: Callable[[str], str], raw: bytes) -> bytes:
-    # latin-1 keeps every byte, so that broken evidence stays exactly as broken as it was.
-    return change(raw.decode("latin-1")).encode("latin-1", "replace")
+def _public(labels: list[str]) -> int:
+    """How many labels at the end of a domain name are those of a provider, not of its user."""
+    top = labels[-1].lower()
+    if len(labels) == 1 or not top.isalpha():
+        return 0
+    if top in _LOCAL:
+        return 1
+    if len(top) != 2 and top not in _TOP:
+        return 0
+    return 3 if len(top) == 2 and labels[-2].lower() in _SECOND_LEVEL else 2
 
 
-def _split(message: bytes) -> tuple[bytes, bytes]:
-    match = _END.search(message)
-    return (message[: match.start()], message[match.end() :]) if match else (message, b"")
+def _is_service(label: str) -> bool:
+    stem = label.lower().rstrip("0123456789")
+    return len(label) - len(stem) <= 3 and (not stem or stem.rstrip("-") in _SERVICES)
 
 
-def _unfold(head: bytes) -> list[bytes]:
-    lines: list[bytes] = []
-    for line in _LINES.split(head.lstrip(b"\r\n")):
-        if line[:1] in (b" ", b"\t") and len(lines) > 1:
-            lines[-1] += b" " + line.strip()
-        else:
-            lines.append(line)
-    return lines
+def _is_address(text: str) -> bool:
+    """True for an IPv4 address, or an IPv6 address without brackets (RFC 4291 section 2.2). One
+    with a zone is none: a zone is a name."""
+    if ":" not in text:
+        return address.ipv4(text) >= 0
+    head, gap, tail = text.partition("::")
+    groups = [group for part in (head, tail) if part for group in part.split(":")]
+    count = len(groups)
+    if groups and "." in groups[-1]:
+        if address.ipv4(groups.pop()) < 0:
+            return False
+        count += 1
+    if len(text) > 45 or (count > 7 if gap else count != 8):
+        return False
+    return all(0 < len(group) <= 4 and _HEX.issuperset(group) for group in groups)

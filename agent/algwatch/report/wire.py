@@ -14,6 +14,7 @@ import msgpack
 
 from algwatch.advise.advice import Advice
 from algwatch.diagnose.finding import Finding
+from algwatch.report.evidence import evidence
 from algwatch.report.privacy import Privacy
 
 TYPE_CHECKING = False
@@ -97,16 +98,13 @@ class Encoder:
     def finding(self, finding: Finding, at: float) -> bytes:
         """at: seconds since 1970, of the report."""
         privacy = self._privacy
-        for look in finding.evidence:
-            privacy.learn(look.payload)
-        call_id = finding.call_id
         looks = [
             {
                 "side": look.side,
                 "at": look.at,
-                "observed": _cut(privacy.text(look.observed, call_id)),
-                "expected": _cut(privacy.text(look.expected, call_id)),
-                "bytes": privacy.evidence(look.payload),
+                "observed": _cut(privacy.text(look.observed)),
+                "expected": _cut(privacy.text(look.expected)),
+                "bytes": evidence(look.payload, privacy),
             }
             for look in finding.evidence[:MAX_EVIDENCE]
         ]
@@ -121,10 +119,10 @@ class Encoder:
             "certain": finding.certain,
             "symptom": finding.symptom,
             "line": _cut(privacy.text(finding.line)),
-            "call_id": _cut(privacy.call_id(call_id), 256),
+            "call_id": _cut(privacy.call_id(finding.call_id), 256),
             "side": finding.side,
             "at": finding.at,
-            "summary": _cut(privacy.text(finding.summary, call_id)),
+            "summary": _cut(privacy.text(finding.summary)),
             "fingerprint": _cut(finding.fingerprint, 64),
             "key": privacy.mark(finding.key),
             "evidence": looks,
@@ -147,7 +145,8 @@ class Encoder:
                 "confidence": float(one.confidence),
                 "for": [_cut(text(line)) for line in one.for_[:MAX_LINES]],
                 "against": [_cut(text(line)) for line in one.against[:MAX_LINES]],
-                "commands": [_cut(text(line)) for line in one.commands[:MAX_LINES]],
+                # Ours but for an address of a packet; a pseudonym would break them.
+                "commands": [_cut(line) for line in one.commands[:MAX_LINES]],
                 "subject": _cut(text(one.subject)),
             }
             for one in (advice or [])[:MAX_ADVICE]

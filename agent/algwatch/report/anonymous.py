@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports without people, for the log of a router: syslog servers, support bundles and whoever has
+the router's password read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from algwatch.advise.advice import Advice
+from algwatch.base.report import Report
+from algwatch.compare.summary import CallSummary, RegistrationSummary
+from algwatch.diagnose.finding import Finding
+from algwatch.report.privacy import Privacy
+
+R = TypeVar("R", bound=Report)
+
+
+def anonymous(report: Report, privacy: Privacy) -> Report:
+    """A copy of a report in whose texts people are pseudonyms, as in what is sent; its evidence
+    stays behind."""
+    return _BY_KIND[report.kind](report, privacy)
+
+
+def _copy(report: R) -> R:
+    made = type(report).__new__(type(report))
+    slots: Iterable[str] = report.__slots__
+    for name in slots:
+        setattr(made, name, getattr(report, name))
+    return made
+
+
+def _finding(finding: Finding, privacy: Privacy) -> Finding:
+    made = _copy(finding)
+    made.summary = privacy.text(finding.summary)
+    made.next_step = privacy.text(finding.next_step)
+    made.line = privacy.text(finding.line)
+    made.call_id = privacy.call_id(finding.call_id)
+    made.evidence = []
+    return made
+
+
+def _advice(advice: Advice, privacy: Privacy) -> Advice:
+    made = _copy(advice)
+    made.for_ = [privacy.text(line) for line in advice.for_]
+    made.against = [privacy.text(line) for line in advice.against]
+    made.subject = privacy.text(advice.subject)
+    return made
+
+
+def _call(call: CallSummary, privacy: Privacy) -> CallSummary:
+    made = _copy(call)
+    made.call_id = privacy.call_id(call.call_id)
+    made.from_ = privacy.value(call.from_)
+    made.to = privacy.value(call.to)
+    made.line = privacy.text(call.line)
+    made.timeout = privacy.value(call.timeout)
+    return made
+
+
+def _registration(one: RegistrationSummary, privacy: Privacy) -> RegistrationSummary:
+    made = _copy(one)
+    made.call_id = privacy.call_id(one.call_id)
+    made.aor = privacy.value(one.aor)
+    made.line = privacy.text(one.line)
+    return made
+
+
+_BY_KIND: dict[str, Callable[[Any, Privacy], Report]] = {
+    "finding": _finding, "advice": _advice, "call": _call, "registration": _registration,
+}  # fmt: skip
