@@ -3,19 +3,18 @@
 
 from __future__ import annotations
 
-from algwatch.base.native.layout import INVITE
+from algwatch.base.native.layout import BYE, INVITE, METHOD_NAMES
 from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.sighting import FROM_TAG, METHOD, STATUS, Sighting
 from algwatch.compare import ack
 from algwatch.compare.crossing import Crossing
-from algwatch.compare.joined import Joined
+from algwatch.compare.joined import Joined, label
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message, parties, reach
 from algwatch.sip.timers import ACK_WAIT
 
 # A 2xx that came three times has waited T1 + 2*T1 = 1.5 s for its ACK: longer than a path is long.
 REPEATS = 2
-_KEPT = frozenset(("INVITE", "2xx INVITE", "ACK", "BYE"))
 
 
 class Call(Joined[DialogSet]):
@@ -34,14 +33,22 @@ class Call(Joined[DialogSet]):
         self.predicted = self.unsolicited = False
         self._wan_contact = ""
 
-    def cross(self, kind: str, crossing: Crossing) -> None:
+    def cross(self, crossing: Crossing) -> None:
+        """Attach what became of a message."""
         pair = crossing.flow_pair
         if not self.paired or crossing.rewritten or pair is None or crossing.expected is not None:
-            super().cross(kind, crossing)
+            self.attach(label(crossing), crossing)
         if self.inbound is None:
             self._orient(crossing)
-        if kind in _KEPT and pair is not None:
-            self.flow_pairs[kind] = pair
+        if pair is None:
+            return
+        row = crossing.entered.row
+        method, status = row[METHOD], row[STATUS]
+        if not status:
+            if INVITE <= method <= BYE:  # or ACK
+                self.flow_pairs[METHOD_NAMES[method]] = pair
+        elif method == INVITE and 200 <= status < 300:
+            self.flow_pairs["2xx INVITE"] = pair
 
     def _orient(self, crossing: Crossing) -> None:
         row = crossing.entered.row

@@ -82,7 +82,7 @@ class Joined(Generic[T]):
             return pair
         return None
 
-    def cross(self, kind: str, crossing: Crossing) -> None:
+    def attach(self, kind: str, crossing: Crossing) -> None:
         """Attach what became of a message; kind: its label."""
         pair = crossing.flow_pair
         if pair is None:
