@@ -99,11 +99,12 @@ class Call(Joined[DialogSet]):
         goes the other way. None where nothing shows it."""
         if self.inbound is None:
             return None
-        latest = None
+        latest = newest = None
         for s in self.sides:
-            if s is not None and (latest is None or s.answered_at > latest.answered_at):
-                latest = s
-        if latest is None or latest.current is None or latest.by_caller(latest.current):
+            d = s.current if s is not None else None
+            if d is not None and (newest is None or d.answered_at > newest.answered_at):
+                latest, newest = s, d
+        if latest is None or newest is None or latest.by_caller(newest):
             return self.inbound
         return not self.inbound
 
@@ -133,6 +134,18 @@ class Call(Joined[DialogSet]):
             if len(s.dialogs) > 1:
                 return False  # forked: another phone may have answered, too
             if d.silent or d.odd or s.late_invites or (d.bye_status >= 300 or d.bye_unanswered):
+                return False
+        return True
+
+    @property
+    def ended_well(self) -> bool:
+        """As most calls: plain, and its BYE was answered on each side. Then ack() says "seen" and
+        outcome() "completed"."""
+        if not self.is_plain:
+            return False
+        for s in self.sides:
+            d = s.current if s is not None else None
+            if d is not None and not (d.answered_at and d.bye_at and d.ended_at):
                 return False
         return True
 
