@@ -3,19 +3,18 @@
 
 from __future__ import annotations
 
-from algwatch.base.native.layout import INVITE
+from algwatch.base.native.layout import BYE, INVITE, METHOD_NAMES
 from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.sighting import FROM_TAG, METHOD, STATUS, Sighting
 from algwatch.compare import ack
 from algwatch.compare.crossing import Crossing
-from algwatch.compare.joined import Joined
+from algwatch.compare.joined import Joined, label
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message, parties, reach
 from algwatch.sip.timers import ACK_WAIT
 
 # A 2xx that came three times has waited T1 + 2*T1 = 1.5 s for its ACK: longer than a path is long.
 REPEATS = 2
-_KEPT = frozenset(("INVITE", "2xx INVITE", "ACK", "BYE"))
 
 
 class Call(Joined[DialogSet]):
@@ -34,14 +33,22 @@ class Call(Joined[DialogSet]):
         self.predicted = self.unsolicited = False
         self._wan_contact = ""
 
-    def cross(self, kind: str, crossing: Crossing) -> None:
+    def cross(self, crossing: Crossing) -> None:
+        """Attach what became of a message."""
         pair = crossing.flow_pair
         if not self.paired or crossing.rewritten or pair is None or crossing.expected is not None:
-            super().cross(kind, crossing)
+            self.attach(label(crossing), crossing)
         if self.inbound is None:
             self._orient(crossing)
-        if kind in _KEPT and pair is not None:
-            self.flow_pairs[kind] = pair
+        if pair is None:
+            return
+        row = crossing.entered.row
+        method, status = row[METHOD], row[STATUS]
+        if not status:
+            if INVITE <= method <= BYE:  # or ACK
+                self.flow_pairs[METHOD_NAMES[method]] = pair
+        elif method == INVITE and 200 <= status < 300:
+            self.flow_pairs["2xx INVITE"] = pair
 
     def _orient(self, crossing: Crossing) -> None:
         row = crossing.entered.row
@@ -92,11 +99,12 @@ class Call(Joined[DialogSet]):
         goes the other way. None where nothing shows it."""
         if self.inbound is None:
             return None
-        latest = None
+        latest = newest = None
         for s in self.sides:
-            if s is not None and (latest is None or s.answered_at > latest.answered_at):
-                latest = s
-        if latest is None or latest.current is None or latest.by_caller(latest.current):
+            d = s.current if s is not None else None
+            if d is not None and (newest is None or d.answered_at > newest.answered_at):
+                latest, newest = s, d
+        if latest is None or newest is None or latest.by_caller(newest):
             return self.inbound
         return not self.inbound
 
@@ -126,6 +134,18 @@ class Call(Joined[DialogSet]):
             if len(s.dialogs) > 1:
                 return False  # forked: another phone may have answered, too
             if d.silent or d.odd or s.late_invites or (d.bye_status >= 300 or d.bye_unanswered):
+                return False
+        return True
+
+    @property
+    def ended_well(self) -> bool:
+        """As most calls: plain, and its BYE was answered on each side. Then ack() says "seen" and
+        outcome() "completed"."""
+        if not self.is_plain:
+            return False
+        for s in self.sides:
+            d = s.current if s is not None else None
+            if d is not None and not (d.answered_at and d.bye_at and d.ended_at):
                 return False
         return True
 

@@ -9,7 +9,6 @@ from algwatch.base.table import Table
 from algwatch.compare.ack import went_to_the_end
 from algwatch.compare.call import REPEATS, Call
 from algwatch.compare.crossing import Crossing
-from algwatch.compare.joined import label
 from algwatch.sip.dialogs import (
     ANSWERED,
     BYE_SENT,
@@ -113,14 +112,16 @@ class Calls:
 
     def cross(self, crossing: Crossing) -> Call | None:
         """Attach a crossing to its call, if it has one; returns that call."""
-        lan, wan = crossing.lan, crossing.wan
-        if lan is None or wan is None or lan.row[CALL] == wan.row[CALL]:
-            call = self.table.get(crossing.entered.row[CALL])
+        entered, left = crossing.entered.row, crossing.left.row
+        key = entered[CALL]
+        if key == left[CALL]:
+            call = self.table.get(key)
         else:
-            call = self._joined(lan.row[CALL], wan.row[CALL], crossing.entered.row[AT])
+            lan, wan = (entered, left) if crossing.outbound else (left, entered)
+            call = self._joined(lan[CALL], wan[CALL], entered[AT])
         if call is None:
             return None
-        call.cross(label(crossing), crossing)
+        call.cross(crossing)
         if call.unsolicited and crossing.flow_pair is not None and call.inbound is not None:
             call.unsolicited = False
             self.table.mark_solicited(call.key)

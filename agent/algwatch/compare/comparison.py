@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from algwatch.base.native.layout import ACK, KIND_CUT, KIND_KEEPALIVE
+from algwatch.base.native.layout import ACK, KIND_CUT, KIND_KEEPALIVE, ROW_MALFORMED
 from algwatch.base.packet import LAN, UNKNOWN, Batch
-from algwatch.base.sighting import AT, KIND, METHOD
+from algwatch.base.sighting import AT, BITS, KIND, METHOD, STATUS
 from algwatch.compare.call import Call
 from algwatch.compare.calls import PREDICTED, Calls, Moment
 from algwatch.compare.captured import Captured
@@ -18,7 +18,7 @@ from algwatch.compare.exchange import Exchange, Exchanges
 from algwatch.compare.first_of_kind import FirstOfKind
 from algwatch.compare.known_rewrites import KnownRewrites
 from algwatch.compare.limits import KINDS, MAPPINGS, Limits
-from algwatch.compare.line import Line, Lines
+from algwatch.compare.line import READ, Line, Lines
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.observe import closed
 from algwatch.compare.pairing import Pairing
@@ -177,19 +177,36 @@ class Comparison:
         return news
 
     def _crossed(self, crossings: list[Crossing]) -> list[Crossing]:
-        """Join what crossed; the crossings that a rule has to see."""
+        """Join what crossed; the crossings that a rule has to see: the first of its kind on its
+        flow pair, one that differs from those before, is malformed, or stayed unpaired."""
         news: list[Crossing] = []
+        cross, learn, rewrites, watch = (
+            self.calls.cross,
+            self.lines.feed,
+            self._rewrites,
+            self.watch,
+        )
         for crossing in crossings:
             if crossing.rewritten:
-                self._rewrites.look(crossing)
-            call = self.calls.cross(crossing)
+                rewrites.look(crossing)
+            call = cross(crossing)
             if call is None:
                 self._registrations.cross(crossing)
-            self.lines.feed(crossing, call)
-            if crossing.entered.row[METHOD] > ACK:
+            row = crossing.entered.row
+            method, status = row[METHOD], row[STATUS]
+            if method in READ or not (status or crossing.outbound):
+                learn(crossing, call)
+            if method > ACK and not status:
                 self._exchanges.cross(crossing)
-            if self.watch is not None:
-                self.watch(crossing)
-            if self._rewrites.is_news(crossing):
+            if watch is not None:
+                watch(crossing)
+            pair = crossing.flow_pair
+            kind = method << 3 | status // 100
+            if pair is None:
+                news.append(crossing)
+            elif not pair.kinds >> kind & 1:
+                pair.kinds |= 1 << kind
+                news.append(crossing)
+            elif not crossing.seen_before if crossing.rewritten else row[BITS] & ROW_MALFORMED:
                 news.append(crossing)
         return news

@@ -23,7 +23,7 @@ class FlowPair:
     (32 bytes); phone, far: the same as text. wan_host: text of the WAN address. agreed: ns, when
     its crossings last agreed with what is known of the NAT (compare/mapping.py); negative: not
     yet, or too long ago. old: the address before, as it stands in text. kinds: bits of the kinds
-    of message that have crossed on it (see KnownRewrites.is_news).
+    of message that have crossed on it, by method and class of status.
     """
 
     __slots__ = ("_hosts", "_lan", "_new", "_received", "_rports", "_wan", "agreed", "far",

@@ -82,7 +82,7 @@ class Joined(Generic[T]):
             return pair
         return None
 
-    def cross(self, kind: str, crossing: Crossing) -> None:
+    def attach(self, kind: str, crossing: Crossing) -> None:
         """Attach what became of a message; kind: its label."""
         pair = crossing.flow_pair
         if pair is None:
@@ -97,6 +97,8 @@ class Joined(Generic[T]):
     def _changed(self, kind: str, crossing: Crossing) -> None:
         if not crossing.headers <= self.headers:
             self.headers |= crossing.headers
+        if crossing.seen_before and self.changed:
+            return  # as the mapping says, like one that is kept
         wrong = not crossing.seen_before and any(not r.explained for r in rewrites(crossing))
         self.unexplained = self.unexplained or wrong
         room = len(self.changed) < REWRITTEN and kind not in self.changed

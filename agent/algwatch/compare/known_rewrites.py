@@ -9,8 +9,7 @@ FlowPair.explains)? Where it does not, compare/differences.py says why.
 
 from __future__ import annotations
 
-from algwatch.base.native.layout import ROW_MALFORMED
-from algwatch.base.sighting import BITS, METHOD, STATUS
+from algwatch.base.sighting import METHOD, STATUS
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import rewrites
@@ -44,18 +43,3 @@ class KnownRewrites:
         )
         if all(r.explained and r.linux for r in changes):
             self._kinds.add(kind, (crossing.headers, left.count(pair.old)))
-
-    @staticmethod
-    def is_news(crossing: Crossing) -> bool:
-        """True if a rule has to see it: the first of its kind on its flow pair, one that differs
-        from those before, is malformed, or stayed unpaired."""
-        pair, row = crossing.flow_pair, crossing.entered.row
-        if pair is None:
-            return True
-        bit = 1 << (row[METHOD] << 3 | row[STATUS] // 100)
-        if not pair.kinds & bit:
-            pair.kinds |= bit
-            return True
-        if crossing.rewritten:
-            return not crossing.seen_before
-        return bool(row[BITS] & ROW_MALFORMED)

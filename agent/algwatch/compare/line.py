@@ -105,6 +105,7 @@ class Lines:
 
     def __init__(self, limit: int) -> None:
         self._table: Table[bytes, Line] = Table(limit)
+        self._by_remote: dict[str, list[Line]] = {}  # empty when it has to be made
         self.fresh: dict[str, Line] = {}
 
     @property
@@ -119,6 +120,7 @@ class Lines:
         if line is None:
             line = Line(pair.phone, pair.far, self.fresh)
             self._table.add(pair.line, line)
+            self._by_remote.clear()
         return line
 
     def find(self, phone: bytes, remote: bytes) -> Line | None:
@@ -131,7 +133,10 @@ class Lines:
 
     def beside(self, line: Line) -> list[Line]:
         """The other phones here with the same provider."""
-        return [o for o in self._table.values() if o.remote == line.remote and o is not line]
+        if not self._by_remote:
+            for one in self._table.values():
+                self._by_remote.setdefault(one.remote, []).append(one)
+        return [one for one in self._by_remote.get(line.remote, ()) if one is not line]
 
     def keepalive(self, phone: bytes, remote: bytes, at: int) -> None:
         """phone sent a keep-alive to remote (16 bytes each)."""
@@ -140,7 +145,8 @@ class Lines:
             line.observe(KEEPALIVE, None, at)
 
     def feed(self, crossing: Crossing, call: Call | None) -> None:
-        """Learn from a crossing with both copies; call: that it belongs to."""
+        """Learn from a crossing with both copies that READ names, or of a request from the WAN;
+        call: that it belongs to."""
         pair = crossing.flow_pair
         if pair is None:
             return
@@ -159,15 +165,14 @@ class Lines:
                 self._outbound(line, crossing, status)
             else:
                 self._answered(line, crossing, method)
-        elif not status and not crossing.outbound:
-            if method == OPTIONS:
-                self.of(pair).observe(KEEPALIVE, crossing.entered)
-            elif method in IN_DIALOG and crossing.expected is None and _is_answered(call):
-                # Where the router itself has a private address (CGNAT, a provider's own network)
-                # the request may have gone to the Contact that the ALG wrote.
-                contact = call.wan_contact if call is not None else ""
-                if contact and contact != pair.wan_host and address.is_unroutable(contact):
-                    self.of(pair).observe(NAT_HANDLED, crossing.entered)
+        elif method == OPTIONS:
+            self.of(pair).observe(KEEPALIVE, crossing.entered)
+        elif method in IN_DIALOG and crossing.expected is None and _is_answered(call):
+            # Where the router itself has a private address (CGNAT, a provider's own network) the
+            # request may have gone to the Contact that the ALG wrote.
+            contact = call.wan_contact if call is not None else ""
+            if contact and contact != pair.wan_host and address.is_unroutable(contact):
+                self.of(pair).observe(NAT_HANDLED, crossing.entered)
 
     @staticmethod
     def _outbound(line: Line, crossing: Crossing, status: int) -> None:

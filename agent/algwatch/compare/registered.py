@@ -92,7 +92,7 @@ class Registrations:
         if lan is not None and wan is not None and lan.row[CALL] != wan.row[CALL]:
             self._join(one, self.table.get(crossing.left.row[CALL]))
         kind = label(crossing)
-        one.cross(kind, crossing)
+        one.attach(kind, crossing)
         if crossing.flow_pair is not None:
             one.flow_pairs[kind] = crossing.flow_pair
 

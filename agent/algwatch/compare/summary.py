@@ -29,8 +29,11 @@ class CallSummary(Report):
         self.call_id = call.call_id
         self.from_ = call.from_
         self.to = call.to
-        self.ack = call.ack(now)
-        self.outcome = call.outcome(now, self.ack)
+        if call.ended_well:
+            self.ack, self.outcome = "seen", "completed"
+        else:
+            self.ack = call.ack(now)
+            self.outcome = call.outcome(now, self.ack)
         self.line = line
         self.unsolicited = call.unsolicited
         if lossy:

@@ -8,7 +8,7 @@ tests (strict), because a diagnostician that stops is worth nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from types import ModuleType
+from typing import Any
 
 from algwatch.base.table import Table
 from algwatch.diagnose.finding import Finding
@@ -18,66 +18,45 @@ from algwatch.diagnose.subject import SUBJECTS, Event
 
 SAID = 4096  # things that were said and are remembered
 
+Check = Callable[[Any, Known], Iterable[Finding]]
+
 # "certain" is said before it happens, "observed" after it did: the later word wins.
 _RANK = {"none": 0, "latent": 1, "certain": 2, "observed": 3}
 
 
-class Meter:
-    """Metrics of one rule: shown, how many things it was shown; found, findings that were news;
-    failures, exceptions; ns, time that it took."""
-
-    __slots__ = ("failures", "found", "ns", "shown")
-
-    def __init__(self) -> None:
-        self.shown = self.found = self.failures = self.ns = 0
-
-
 class Engine:
-    """said: what was said already, shared with Known. meters: by rule id. strict: rules that fail
-    raise. clock: ns, for the meters; None, the rules are counted and not timed."""
+    """said: what was said already, shared with Known. failures: exceptions by rule id, faults of
+    ours. strict: rules that fail raise."""
 
-    def __init__(self, known: Known, said: Table[str, int], strict: bool = False,
-                 clock: Callable[[], int] | None = None) -> None:  # fmt: skip
+    def __init__(self, known: Known, said: Table[str, int], strict: bool = False) -> None:
         self.known = known
         self.strict = strict
-        self._clock = clock
-        self.meters: dict[str, Meter] = {}
+        self.failures: dict[str, int] = {}
         self._said = said
-        self._rules: dict[str, list[tuple[ModuleType, Meter]]] = {name: [] for name in SUBJECTS}
+        self._rules: dict[str, list[tuple[str, Check]]] = {name: [] for name in SUBJECTS}
         for rule in RULES:
             if known.two_sided or not rule.RULE.two_sided:
-                meter = self.meters[rule.RULE.id] = Meter()
-                self._rules[rule.RULE.subject].append((rule, meter))
+                self._rules[rule.RULE.subject].append((rule.RULE.id, rule.check))
 
     def listens(self, subject: str) -> bool:
         """True if any rule is about it."""
         return bool(self._rules[subject])
 
-    @property
-    def failures(self) -> dict[str, int]:
-        """Exceptions by rule id: faults of ours."""
-        return {name: meter.failures for name, meter in self.meters.items() if meter.failures}
-
     def feed(self, events: Iterable[Event]) -> list[Finding]:
         """Show each thing to the rules of its subject; the findings that are news, in order."""
         news: list[Finding] = []
-        clock = self._clock
+        known = self.known
         for subject, thing in events:
-            for rule, meter in self._rules[subject]:
-                meter.shown += 1
-                began = clock() if clock is not None else 0
+            for name, check in self._rules[subject]:
                 try:
-                    found = [f for f in rule.check(thing, self.known) if self._is_news(f)]
+                    found = list(check(thing, known))
                 except Exception:
-                    meter.failures += 1
+                    self.failures[name] = self.failures.get(name, 0) + 1
                     if self.strict:
                         raise
                     continue
-                finally:
-                    if clock is not None:
-                        meter.ns += clock() - began
-                meter.found += len(found)
-                news += found
+                if found:
+                    news += filter(self._is_news, found)
         return news
 
     def _is_news(self, finding: Finding) -> bool:

@@ -259,6 +259,8 @@ def _were(number: int) -> str:
 
 
 def _grade(call: CallSummary) -> str:
+    if call.outcome == "completed":
+        return OPEN if call.timeout else WELL
     if call.outcome in ("dropped", "unanswered"):
         return DEAD
     if call.outcome == "rejected":
