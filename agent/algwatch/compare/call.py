@@ -127,7 +127,20 @@ class Call(Joined[DialogSet]):
                 return False  # forked: another phone may have answered, too
             if d.silent or d.odd or s.late_invites or (d.bye_status >= 300 or d.bye_unanswered):
                 return False
+            if s.unheard is not None or d.bye_challenged:
+                return False
         return True
+
+    @property
+    def is_unheard(self) -> bool:
+        """A refusal came again and again, or a BYE was challenged and not sent again: what is to
+        be said of it is known only when nothing more comes."""
+        for s in self.sides:
+            if s is not None:
+                d = s.current
+                if s.unheard is not None or (d is not None and d.bye_given_up):
+                    return True
+        return False
 
     @property
     def near_callee(self) -> DialogSet | None:
