@@ -15,6 +15,7 @@ from algwatch.sip.timers import ACK_WAIT
 
 # A 2xx that came three times has waited T1 + 2*T1 = 1.5 s for its ACK: longer than a path is long.
 REPEATS = 2
+NOWHERE = ("", 0)
 _KEPT = frozenset(("INVITE", "2xx INVITE", "ACK", "BYE"))
 
 
@@ -25,7 +26,16 @@ class Call(Joined[DialogSet]):
     sip/unsolicited.py; nobody is told when one is forgotten. predicted: its drop was announced.
     """
 
-    __slots__ = ("_wan_contact", "call_id", "from_", "inbound", "predicted", "to", "unsolicited")
+    __slots__ = (
+        "_phone_contact",
+        "_wan_contact",
+        "call_id",
+        "from_",
+        "inbound",
+        "predicted",
+        "to",
+        "unsolicited",
+    )
 
     def __init__(self, key: int, first: Sighting, two_sided: bool) -> None:
         super().__init__(key, two_sided)
@@ -33,6 +43,7 @@ class Call(Joined[DialogSet]):
         self.inbound: bool | None = None
         self.predicted = self.unsolicited = False
         self._wan_contact = ""
+        self._phone_contact = NOWHERE
 
     def cross(self, kind: str, crossing: Crossing) -> None:
         pair = crossing.flow_pair
@@ -177,6 +188,27 @@ class Call(Joined[DialogSet]):
                 self._wan_contact = reach(shown.payload)[2] or ""
         return self._wan_contact
 
+    def goes_to_contact(self, crossing: Crossing) -> bool:
+        """This message went to where the Contact of the phone says that it listens, whatever port
+        the phone sends from."""
+        if crossing.lan is None:
+            return False
+        went = crossing.lan.ends
+        return (went.dst, went.dport) == self.phone_contact
+
+    @property
+    def phone_contact(self) -> tuple[str, int]:
+        """Host and port of the Contact that the phone of this call wrote; NOWHERE where that is not
+        known."""
+        s = self.sides[LAN]
+        if self._phone_contact is NOWHERE and s is not None and self.inbound is not None:
+            d = s.current
+            wrote = (d.answer if d is not None else None) if self.inbound else s.request
+            contacts = Message(wrote.payload).contacts if wrote is not None else []
+            if contacts:
+                self._phone_contact = contacts[0].host, contacts[0].port or 5060
+        return self._phone_contact
+
     def answer_misdelivered(self) -> bool:
         """The 2xx to a call of the phone reached the LAN, but not the port that the phone asked
         for (rport, RFC 3581)."""
@@ -313,6 +345,8 @@ class Call(Joined[DialogSet]):
             if d is None or not d.acked_at or d.answers != 1 or d.odd or s.late_invites:
                 return
         self._wan_contact = self.wan_contact  # read while its bytes are here
+        if self.misdelivered:
+            self._phone_contact = self.phone_contact
         for s in self.sides:
             if s is not None and s.current is not None:
                 d = s.current

@@ -99,7 +99,7 @@ def _reading(call: Call, s: DialogSet, t: Transaction) -> tuple[Reading, bool]:
         )  # fmt: skip
         stopped = Reading("router", cause.ROUTER, f"it came to the {where}")
         return (None if inward else misrouted.answer_misrouted(call)) or stopped, True
-    if kind in call.misdelivered:
+    if kind in call.misdelivered and not call.goes_to_contact(call.misdelivered[kind]):
         return Reading(
             "router", cause.ROUTER, "the router sent it to a port that the phone did not send from"
         ), True
