@@ -11,7 +11,7 @@ from algwatch.compare.crossing import Crossing
 from algwatch.compare.joined import Joined
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message, parties, reach
-from algwatch.sip.timers import ACK_WAIT
+from algwatch.sip.timers import ACK_WAIT, T2
 
 # A 2xx that came three times has waited T1 + 2*T1 = 1.5 s for its ACK: longer than a path is long.
 REPEATS = 2
@@ -296,7 +296,15 @@ class Call(Joined[DialogSet]):
             return "completed" if ended else "ongoing" if waits else "unknown"
         if ended:
             return "unknown" if self._bye_is_open() else "completed"
-        return "unknown" if self.partial else "ongoing"
+        return "unknown" if self.partial or self._may_come_again(now) else "ongoing"
+
+    def _may_come_again(self, now: int) -> bool:
+        """The 2xx was acknowledged so lately that its retransmission, which would show that the
+        ACK was lost, need not have come yet: at most T2 lies between two of them (RFC 3261 section
+        13.3.1.4)."""
+        s = self.near_callee
+        d = s.current if s is not None else None
+        return d is not None and d.acked_at > 0 and now - max(d.acked_at, d.answer_last) < T2
 
     def _bye_is_open(self) -> bool:
         """It is not known what became of the BYE: nobody answered it yet, and the capture ends

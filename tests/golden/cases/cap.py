@@ -41,6 +41,32 @@ def _() -> House:
     return house
 
 
+def _goes_on(until: float) -> House:
+    """A call whose ACK comes at 3.02 s, and something else at the end of the capture."""
+    house = House()
+    call = Outgoing(house, "on@phone")
+    call.invite(1)
+    call.respond(1.3, 180)
+    call.ok(3)
+    call.ack(3.02)
+    register(house, until - 0.03)
+    return house
+
+
+@case("dlg001-near-miss-capture-ends-after-ack", must_not=[*DLG, *ALG],
+      outcomes=["unknown"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The capture ends 3.5 s after the ACK: had it been lost beyond the router, its 2xx need not
+    have come again yet."""
+    return _goes_on(6.5)
+
+
+@case("dlg001-near-miss-goes-on", must_not=[*DLG, *ALG], outcomes=["ongoing"])
+def _() -> House:
+    """The capture ends 5 s after the ACK, and no 2xx came again: the call goes on."""
+    return _goes_on(8)
+
+
 @case("cap005-near-miss-whole-calls", must_not=["CAP005", *DLG], outcomes=["completed", "rejected"])
 def _() -> House:
     """Two whole calls, one of them refused and its ACK on the INVITE's own branch."""
