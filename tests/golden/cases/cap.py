@@ -18,6 +18,37 @@ def _() -> House:
     return house
 
 
+def _pbx_on_the_router() -> House:
+    """The phone talks to the router's LAN address, and the router to the provider, each with a
+    Call-ID of its own."""
+    inside = House(wan="192.168.1.10", provider="192.168.1.1")
+    outside = House(phone="198.51.100.2", wan="198.51.100.2")
+    outgoing_call(inside, 1, "a@phone")
+    outgoing_call(outside, 1.05, "b@pbx")
+    inside.wan = outside.wan
+    return inside
+
+
+@case("cap001-pbx-on-the-router", [("CAP001", "unknown", "none")], [*DLG, *ALG],
+      outcomes=["completed", "completed"], one_file="both")  # fmt: skip
+def _() -> House:
+    """Both sides of a PBX on the router in one file: no message is on two sides, and it is not said
+    that one side is missing."""
+    return _pbx_on_the_router()
+
+
+@case("cap001-near-miss-intercom", [("CAP001", "unknown", "none")], [*DLG, *ALG],
+      outcomes=["completed", "completed"], one_file="lan")  # fmt: skip
+def _() -> House:
+    """The LAN side alone of a phone that calls another one in the house, and a number outside."""
+    house = House()
+    other = House(wan="192.168.1.10", provider="192.168.1.11")
+    outgoing_call(house, 1, "out@phone")
+    outgoing_call(other, 20, "room@phone")
+    house.lan += other.lan
+    return house
+
+
 @case("cap001-near-miss-both-sides", must_not=["CAP001", *DLG, *ALG])
 def _() -> House:
     """The same call without an ALG, both sides: nothing to say."""
