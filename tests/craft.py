@@ -264,6 +264,7 @@ class House:
         if alg == "linux":
             self.out_alg = linux_out(phone, port, wan, wan_port)
             self.in_alg = linux_in(phone, port, wan, wan_port)
+        self.forced = 0  # the LAN port that the router sends everything to, where it forces one
         self._idents = idents
         self._sent = {"phone": 0x1000, "provider": 0x2000}
 
@@ -299,7 +300,9 @@ class House:
             data = frame(payload, src, sport, self.wan_ip, to, ttl, ident)
             self.wan.append((_ns(at), data))
         if lan:
-            data = frame(seen, src, sport, self.phone, lan_port or self.port, ttl - 1, ident)
+            data = frame(
+                seen, src, sport, self.phone, lan_port or self.forced or self.port, ttl - 1, ident
+            )
             self.lan.append((_ns(at + FORWARD), data))
         return seen
 

@@ -11,10 +11,11 @@ from algwatch.compare.crossing import Crossing
 from algwatch.compare.joined import Joined, label
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message, parties, reach
-from algwatch.sip.timers import ACK_WAIT
+from algwatch.sip.timers import ACK_WAIT, T2
 
 # A 2xx that came three times has waited T1 + 2*T1 = 1.5 s for its ACK: longer than a path is long.
 REPEATS = 2
+NOWHERE = ("", 0)
 
 
 class Call(Joined[DialogSet]):
@@ -24,7 +25,16 @@ class Call(Joined[DialogSet]):
     sip/unsolicited.py; nobody is told when one is forgotten. predicted: its drop was announced.
     """
 
-    __slots__ = ("_wan_contact", "call_id", "from_", "inbound", "predicted", "to", "unsolicited")
+    __slots__ = (
+        "_phone_contact",
+        "_wan_contact",
+        "call_id",
+        "from_",
+        "inbound",
+        "predicted",
+        "to",
+        "unsolicited",
+    )
 
     def __init__(self, key: int, first: Sighting, two_sided: bool) -> None:
         super().__init__(key, two_sided)
@@ -32,6 +42,7 @@ class Call(Joined[DialogSet]):
         self.inbound: bool | None = None
         self.predicted = self.unsolicited = False
         self._wan_contact = ""
+        self._phone_contact = NOWHERE
 
     def cross(self, crossing: Crossing) -> None:
         """Attach what became of a message."""
@@ -135,6 +146,8 @@ class Call(Joined[DialogSet]):
                 return False  # forked: another phone may have answered, too
             if d.silent or d.odd or s.late_invites or (d.bye_status >= 300 or d.bye_unanswered):
                 return False
+            if s.unheard is not None or d.bye_challenged:
+                return False
         return True
 
     @property
@@ -148,6 +161,17 @@ class Call(Joined[DialogSet]):
             if d is not None and not (d.answered_at and d.bye_at and d.ended_at):
                 return False
         return True
+
+    @property
+    def is_unheard(self) -> bool:
+        """A refusal came again and again, or a BYE was challenged and not sent again: what is to
+        be said of it is known only when nothing more comes."""
+        for s in self.sides:
+            if s is not None:
+                d = s.current
+                if s.unheard is not None or (d is not None and d.bye_given_up):
+                    return True
+        return False
 
     @property
     def near_callee(self) -> DialogSet | None:
@@ -183,6 +207,27 @@ class Call(Joined[DialogSet]):
             if shown is not None:
                 self._wan_contact = reach(shown.payload)[2] or ""
         return self._wan_contact
+
+    def goes_to_contact(self, crossing: Crossing) -> bool:
+        """This message went to where the Contact of the phone says that it listens, whatever port
+        the phone sends from."""
+        if crossing.lan is None:
+            return False
+        went = crossing.lan.ends
+        return (went.dst, went.dport) == self.phone_contact
+
+    @property
+    def phone_contact(self) -> tuple[str, int]:
+        """Host and port of the Contact that the phone of this call wrote; NOWHERE where that is not
+        known."""
+        s = self.sides[LAN]
+        if self._phone_contact is NOWHERE and s is not None and self.inbound is not None:
+            d = s.current
+            wrote = (d.answer if d is not None else None) if self.inbound else s.request
+            contacts = Message(wrote.payload).contacts if wrote is not None else []
+            if contacts:
+                self._phone_contact = contacts[0].host, contacts[0].port or 5060
+        return self._phone_contact
 
     def answer_misdelivered(self) -> bool:
         """The 2xx to a call of the phone reached the LAN, but not the port that the phone asked
@@ -271,7 +316,15 @@ class Call(Joined[DialogSet]):
             return "completed" if ended else "ongoing" if waits else "unknown"
         if ended:
             return "unknown" if self._bye_is_open() else "completed"
-        return "unknown" if self.partial else "ongoing"
+        return "unknown" if self.partial or self._may_come_again(now) else "ongoing"
+
+    def _may_come_again(self, now: int) -> bool:
+        """The 2xx was acknowledged so lately that its retransmission, which would show that the
+        ACK was lost, need not have come yet: at most T2 lies between two of them (RFC 3261 section
+        13.3.1.4)."""
+        s = self.near_callee
+        d = s.current if s is not None else None
+        return d is not None and d.acked_at > 0 and now - max(d.acked_at, d.answer_last) < T2
 
     def _bye_is_open(self) -> bool:
         """It is not known what became of the BYE: nobody answered it yet, and the capture ends
@@ -320,6 +373,8 @@ class Call(Joined[DialogSet]):
             if d is None or not d.acked_at or d.answers != 1 or d.odd or s.late_invites:
                 return
         self._wan_contact = self.wan_contact  # read while its bytes are here
+        if self.misdelivered:
+            self._phone_contact = self.phone_contact
         for s in self.sides:
             if s is not None and s.current is not None:
                 d = s.current

@@ -183,9 +183,12 @@ class Calls:
                      *self._challenged.due(now)):  # fmt: skip
             if not self._is_live(call) or not self._is_over(call, now):
                 continue
-            if now - call.last_at <= self._settle.delay:
+            unheard = call.is_unheard
+            if now - call.last_at <= (T4 if unheard else self._settle.delay):
                 self._linger.add(now, call)  # it ended just now, and is not judged yet
                 continue
+            if unheard:
+                moments.append((call, JUDGED))
             self._forget(call)
             moments.append((call, CLOSED))
         if self._evicted:

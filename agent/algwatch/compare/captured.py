@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+from algwatch.base import address
 from algwatch.base.native.layout import KIND_CUT
 from algwatch.base.packet import Batch
-from algwatch.base.sighting import KIND, Sighting
+from algwatch.base.sighting import FLOW, KIND, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.quality import Quality
 from algwatch.sip.side import Side
 from algwatch.sip.timers import WINDOW
 from algwatch.sip.transaction import Event, Seen
+
+FLOWS = 256  # whose addresses are looked at
+INSIDE, OUTSIDE, ACROSS = 1, 2, 4
 
 
 class Captured:
@@ -21,13 +25,15 @@ class Captured:
     both copies were seen. partial, undecided: calls whose beginning or end the capture does not
     hold, with examples. lost: packets a side that were not captured; lost_at: ns, until when the
     latest of them came, or an interface was gone. forgets: calls were evicted. quality: whether the
-    two captures are both sides of one router, where that was asked.
+    two captures are both sides of one router, where that was asked. networks: bits of the flows of
+    a capture with one side: INSIDE, OUTSIDE and ACROSS, those between addresses of which none, each
+    or one is public.
     """
 
-    __slots__ = ("cut", "cut_example", "duplicate", "duplicates", "finished", "first", "forgets",
-                 "lost", "lost_at", "now", "paired", "partial", "partial_example", "quality",
-                 "sip",
-                 "started", "two_sided", "undecided", "undecided_example")  # fmt: skip
+    __slots__ = ("_flows", "cut", "cut_example", "duplicate", "duplicates", "finished", "first",
+                 "forgets", "lost", "lost_at", "networks", "now", "paired", "partial",
+                 "partial_example", "quality", "sip", "started", "two_sided", "undecided",
+                 "undecided_example")  # fmt: skip
 
     def __init__(self, two_sided: bool) -> None:
         self.two_sided = two_sided
@@ -39,7 +45,8 @@ class Captured:
         self.duplicate: Sighting | None = None
         self.cut_example: Sighting | None = None
         self.lost = [0, 0, 0]
-        self.lost_at = 0
+        self.lost_at = self.networks = 0
+        self._flows: set[int] = set()
         self.partial = self.undecided = 0
         self.quality: Quality | None = None
         self.partial_example: Sighting | None = None
@@ -61,6 +68,25 @@ class Captured:
                 self.cut += 1
                 if self.cut_example is None or self.cut_example.side > which:
                     self.cut_example = batch.sighting(which, row, i)
+
+    def note_networks(self, batch: Batch, events: list[Event]) -> None:
+        """Which addresses the flows of a capture with one side are between."""
+        flows = self._flows
+        for _, _, row, i in events:
+            if row[FLOW] not in flows and len(flows) < FLOWS:
+                flows.add(row[FLOW])
+                ends = batch.ends[48 * i : 48 * i + 48]
+                private = sum(
+                    address.is_unroutable(address.text(bytes(ends[at : at + 16]), ends[47]))
+                    for at in (0, 16)
+                )
+                self.networks |= (OUTSIDE, ACROSS, INSIDE)[private]
+
+    @property
+    def two_networks(self) -> bool:
+        """The flows are inside the LAN or outside of it, and none is across: a PBX, SBC or proxy
+        on the router has calls of its own on either side."""
+        return self.networks == INSIDE | OUTSIDE
 
     def lossy(self, call: Call) -> bool:
         """True if a message of it may have come and not be known: then one that was not seen is

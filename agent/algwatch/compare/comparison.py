@@ -101,6 +101,8 @@ class Comparison:
             return News(self._crossed(pairing.feed(which, fresh)) if fresh else [])
         if self.pairing is not None:
             return News([])
+        if which == UNKNOWN:
+            self.captured.note_networks(batch, events)
         if self.watch is not None:
             for copy in fresh:
                 self.watch(alone(copy, sent=False))

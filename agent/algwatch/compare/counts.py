@@ -22,6 +22,7 @@ def counts(captured: Captured, pairing: Pairing | None, sides: list[Side], calls
             "lan": captured.sip[LAN],
             "wan": captured.sip[WAN],
             "duplicates": captured.duplicates,
+            **({"networks": 2} if captured.two_networks else {}),
         },
         "crossings": {
             "paired": p.paired if p else 0,

@@ -310,7 +310,17 @@ class Pairing:
         # makes tags and datagrams of its own.
         sure = [o for o in other if not o.paired and _same_tags(copy, o) and _same_datagram(copy, o)
                 and not self._is_contradicted(copy, o)]  # fmt: skip
-        return (sure[0], BY_IP_ID) if len(sure) == 1 else (None, "")
+        if len(sure) == 1:
+            return sure[0], BY_IP_ID
+        # Without IP IDs: the same tags on a known mapping, with nothing alike on either side.
+        alike = [o for o in other if not o.paired and _same_tags(copy, o)]
+        if len(alike) != 1 or any(o is not copy and not o.paired and _same_tags(copy, o)
+                                  for o in own):  # fmt: skip
+            return None, ""
+        found = alike[0]
+        if _without_id(copy, found) and self._is_mapped(copy, found):
+            return found, BY_ORDER
+        return None, ""
 
     def _is_contradicted(self, one: Sighting, two: Sighting) -> bool:
         lan, wan = (one, two) if one.side == LAN else (two, one)
@@ -355,6 +365,12 @@ def _same_tags(one: Sighting, two: Sighting) -> bool:
         and bool(a[FROM_TAG])
         and all(a[field] == b[field] for field in (STATUS, METHOD, CSEQ, FROM_TAG, TO_TAG))
     )
+
+
+def _without_id(one: Sighting, two: Sighting) -> bool:
+    """Neither has an IPv4 ID, and one passed a router more than the other."""
+    a, b = one.row, two.row
+    return not (a[IP_ID] or b[IP_ID]) and abs(a[TTL] - b[TTL]) == 1
 
 
 def _same_datagram(one: Sighting, two: Sighting) -> bool:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from algwatch.base.sighting import FROM_TAG, TO_TAG, Row, Sighting
+from algwatch.base.sighting import AT, FROM_TAG, TO_TAG, Row, Sighting
 from algwatch.sip.transaction import Transaction
 
 # Faults of an ACK that acknowledges a 2xx all the same.
@@ -25,10 +25,10 @@ class Dialog:
     there is a 2xx; silent: Timer B of the pending one has passed.
     Times in ns, 0 = not seen. acked_at, acked_last: the first and the latest ACK to that 2xx.
     confirmed: an ACK was seen in it at some time. bye: the first BYE, kept where no ACK was seen or
-    it was refused; bye_response: the refusal; bye_status: of its response; bye_unanswered: Timer F
-    of the BYE has passed; bye_unrepeated: and it was never repeated, so an answer was likely not
-    captured; both_ended: the other end sent one, too; bye_reason: its Reason where that names a
-    timeout (sip/reason.py).
+    it was refused, and the latest one after a challenge; bye_response: the refusal; bye_status: of
+    its response; bye_unanswered: Timer F of the BYE has passed; bye_unrepeated: and it was never
+    repeated, so an answer was likely not captured; both_ended: the other end sent one, too;
+    bye_reason: its Reason where that names a timeout (sip/reason.py).
     """
 
     __slots__ = ("ack", "acked_at", "acked_last", "answer", "answer_last", "answered_at",
@@ -61,6 +61,14 @@ class Dialog:
         return self.bye_response is not None and not (self.bye_status or self.bye_unanswered)
 
     @property
+    def bye_given_up(self) -> bool:
+        """The BYE was asked for credentials, and none with them was sent."""
+        bye, response = self.bye, self.bye_response
+        if bye is None or response is None or not self.bye_challenged:
+            return False
+        return bool(bye.row[AT] <= response.row[AT])
+
+    @property
     def repeats(self) -> int:
         """How often the 2xx came again."""
         return max(0, self.answers - 1)
@@ -80,7 +88,9 @@ class DialogSet:
     the transactions of that INVITE by key, where there is more than one (a proxy forked it here,
     or it passes twice); waiting: those without a final response. refused: the latest refusal among
     them; rejected: the one that ended the attempt; challenged: how often credentials were asked
-    for. response: a refusal of it. late_invites: INVITEs that came once more after their 2xx.
+    for. response: a refusal of it. unheard: an INVITE whose refusal came again and again, as to a
+    caller that does not hear it, and that refusal; unheard_at: when it came last. late_invites:
+    INVITEs that came once more after their 2xx.
     partial: its beginning was not seen. first: its first message, until the INVITE is there. Times
     in ns, 0 = not seen.
     """
@@ -88,7 +98,8 @@ class DialogSet:
     __slots__ = ("branches", "call", "caller_tag", "cancelled_at", "challenged", "current",
                  "dialogs", "final_retransmissions", "first", "invite", "invite_retransmissions",
                  "last_at", "late_invites", "partial", "refused", "rejected", "request", "response",
-                 "side", "started_at", "timed_out", "unsolicited", "waiting")  # fmt: skip
+                 "side", "started_at", "timed_out", "unheard", "unheard_at", "unsolicited",
+                 "waiting")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int) -> None:
         self.call = call
@@ -102,6 +113,8 @@ class DialogSet:
         self.first: Sighting | None = None
         self.response: Sighting | None = None
         self.branches = _NO_BRANCHES
+        self.unheard: tuple[Transaction, Sighting] | None = None
+        self.unheard_at = 0
         self.waiting = self.refused = self.rejected = self.challenged = self.late_invites = 0
         self.cancelled_at = 0
         self.invite_retransmissions = self.final_retransmissions = 0

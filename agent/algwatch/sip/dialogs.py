@@ -38,6 +38,8 @@ CHALLENGED = 7  # the INVITE was asked for credentials
 Step = tuple[DialogSet, int, Row]
 
 MOST_BRANCHES = 8  # of one INVITE that are known by their keys
+# A refusal that came three times has waited T1 + 2*T1 = 1.5 s for its ACK.
+UNHEARD = 2
 MOST_DIALOGS = 8  # of one Call-ID on one side
 CHALLENGES = (401, 407)
 _NO_BRANCHES: dict[int, Transaction] = {}
@@ -90,6 +92,8 @@ class Dialogs:
                 elif code == ACKED:
                     if 200 <= t.status < 300:
                         self._acked(s, row, i, batch, step, BY_BRANCH)
+                    elif not t.acked_at:
+                        t.acked_at = row[AT]
                 elif code == TIMED_OUT:
                     self._silent(s, t, row, step)
             elif method == ACK:
@@ -270,6 +274,10 @@ class Dialogs:
     def _answered_again(self, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
                         step: Callable[[Step], None]) -> None:  # fmt: skip
         """A final response to an INVITE once more."""
+        if row[STATUS] >= 300 and t.finals > UNHEARD:
+            if s.unheard is None or s.unheard[0] is not t:
+                s.unheard = t, batch.sighting(self.side, row, i)
+            s.unheard_at = row[AT]
         now = s.current
         if now is not None and t is now.invite and now.callee_tag == row[TO_TAG]:
             self._repeated(s, now, row, i, batch, step)
@@ -352,6 +360,8 @@ class Dialogs:
                     step((s, BYE_SENT, row))
             elif d.bye_by_caller != (row[FROM_TAG] == s.caller_tag):
                 d.both_ended = True
+            elif d.bye_response is not None:
+                d.bye = t.request  # with credentials, one hopes
         elif code in (FINAL, ORPHAN):
             status = row[STATUS]
             if code == FINAL and status >= 300:

@@ -49,14 +49,16 @@ class Transaction:
     no retransmission. Times in ns; 0 = not yet. last_*: of its latest message, whose status and
     method `pair` tells as well. unsolicited: see sip/unsolicited.py.
 
+    acked_at: of an INVITE that was refused, its first ACK.
+
     For methods other than INVITE and ACK also: request, response: the first sighting of each;
     forwarded: the transaction on the other side that its request became at this router; copy: it
     is one of those; unpaired: its request never reached the other side."""
 
-    __slots__ = ("at", "call", "copy", "cseq", "final_at", "final_flow", "finals", "flow",
-                 "forwarded", "from_tag", "key", "last_at", "last_ip_id", "last_pair", "last_ttl",
-                 "method", "provisional_at", "request", "requests", "response", "status",
-                 "unpaired", "unsolicited")  # fmt: skip
+    __slots__ = ("acked_at", "at", "call", "copy", "cseq", "final_at", "final_flow", "finals",
+                 "flow", "forwarded", "from_tag", "key", "last_at", "last_ip_id", "last_pair",
+                 "last_ttl", "method", "provisional_at", "request", "requests", "response",
+                 "status", "unpaired", "unsolicited")  # fmt: skip
     last_ip_id: int
     last_pair: int
     last_ttl: int
@@ -74,7 +76,7 @@ class Transaction:
         self.response: Sighting | None = None
         self.forwarded: Transaction | None = None
         self.requests = self.finals = self.status = 0
-        self.flow = self.final_flow = self.provisional_at = self.final_at = 0
+        self.flow = self.final_flow = self.provisional_at = self.final_at = self.acked_at = 0
 
     def resume(self, was: Transaction) -> None:
         """was is this transaction until it had to go for want of room: go on from there."""
@@ -86,6 +88,7 @@ class Transaction:
         self.final_flow = was.final_flow or self.final_flow
         self.provisional_at = was.provisional_at or self.provisional_at
         self.final_at = was.final_at or self.final_at
+        self.acked_at = was.acked_at or self.acked_at
 
     @property
     def unrepeated(self) -> bool:

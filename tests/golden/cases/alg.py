@@ -231,6 +231,26 @@ def _() -> House:
     return house
 
 
+@case("alg011-near-miss-served-at-its-contact", must_not=["ALG011", *DLG],
+      outcomes=["completed", "completed", "rejected"])  # fmt: skip
+def _() -> House:
+    """A phone that sends from port 49152 and listens on the port in its Via and its Contact, 5060:
+    the router sends everything there, and each call lives or is refused."""
+    house = House(port=49152, wan_port=49152)
+    house.forced = 5060
+    contact = f"<sip:100@{house.phone}:5060>"
+    register(house, 0)
+    served = incoming_call(house, 1, "in@provider", contact=contact,
+                           fixed_contact=f"sip:100@{house.public}")  # fmt: skip
+    assert served.answered
+    outgoing_call(house, 12, "out@phone", contact=contact)
+    busy = Outgoing(house, "refused@phone", contact=contact)
+    busy.invite(30)
+    busy.respond(31, 486)
+    busy.nak(31.02)
+    return house
+
+
 @case("alg011-near-miss-later-ack-right", [("ALG011", "router", "latent")], ["DLG001", "DLG002"])
 def _() -> House:
     """The first ACK goes to port 5080, the one to the repeated 2xx to the phone's own port: the

@@ -18,6 +18,37 @@ def _() -> House:
     return house
 
 
+def _pbx_on_the_router() -> House:
+    """The phone talks to the router's LAN address, and the router to the provider, each with a
+    Call-ID of its own."""
+    inside = House(wan="192.168.1.10", provider="192.168.1.1")
+    outside = House(phone="198.51.100.2", wan="198.51.100.2")
+    outgoing_call(inside, 1, "a@phone")
+    outgoing_call(outside, 1.05, "b@pbx")
+    inside.wan = outside.wan
+    return inside
+
+
+@case("cap001-pbx-on-the-router", [("CAP001", "unknown", "none")], [*DLG, *ALG],
+      outcomes=["completed", "completed"], one_file="both")  # fmt: skip
+def _() -> House:
+    """Both sides of a PBX on the router in one file: no message is on two sides, and it is not said
+    that one side is missing."""
+    return _pbx_on_the_router()
+
+
+@case("cap001-near-miss-intercom", [("CAP001", "unknown", "none")], [*DLG, *ALG],
+      outcomes=["completed", "completed"], one_file="lan")  # fmt: skip
+def _() -> House:
+    """The LAN side alone of a phone that calls another one in the house, and a number outside."""
+    house = House()
+    other = House(wan="192.168.1.10", provider="192.168.1.11")
+    outgoing_call(house, 1, "out@phone")
+    outgoing_call(other, 20, "room@phone")
+    house.lan += other.lan
+    return house
+
+
 @case("cap001-near-miss-both-sides", must_not=["CAP001", *DLG, *ALG])
 def _() -> House:
     """The same call without an ALG, both sides: nothing to say."""
@@ -39,6 +70,32 @@ def _() -> House:
     call.respond(3.2, 180)
     call.ok(5)
     return house
+
+
+def _goes_on(until: float) -> House:
+    """A call whose ACK comes at 3.02 s, and something else at the end of the capture."""
+    house = House()
+    call = Outgoing(house, "on@phone")
+    call.invite(1)
+    call.respond(1.3, 180)
+    call.ok(3)
+    call.ack(3.02)
+    register(house, until - 0.03)
+    return house
+
+
+@case("dlg001-near-miss-capture-ends-after-ack", must_not=[*DLG, *ALG],
+      outcomes=["unknown"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The capture ends 3.5 s after the ACK: had it been lost beyond the router, its 2xx need not
+    have come again yet."""
+    return _goes_on(6.5)
+
+
+@case("dlg001-near-miss-goes-on", must_not=[*DLG, *ALG], outcomes=["ongoing"])
+def _() -> House:
+    """The capture ends 5 s after the ACK, and no 2xx came again: the call goes on."""
+    return _goes_on(8)
 
 
 @case("cap005-near-miss-whole-calls", must_not=["CAP005", *DLG], outcomes=["completed", "rejected"])

@@ -32,6 +32,8 @@ class Case:
 
     def files(self) -> dict[str, list[Packet]]:
         lan, wan = self.make().sorted()
+        if self.one_file == "both":
+            return {"capture.pcap": sorted(lan + wan, key=lambda packet: packet[0])}
         if self.one_file:
             return {"capture.pcap": lan if self.one_file == "lan" else wan}
         return {"lan.pcap": lan, "wan.pcap": wan}

@@ -521,26 +521,117 @@ def _() -> House:
     return house
 
 
-def _bye_challenged(house: House, again: bool) -> House:
+def _bye_challenged(house: House, later: float = 50) -> Outgoing:
     call = _dies(house)
-    for n in (1, 2) if again else (1,):
-        made = call._request("BYE", 1 + n, "sip:300@203.0.113.5", f";tag={call._tag}",
-                             branch=f"bye{n}")  # fmt: skip
-        house.into(9.03 + n, answer(407 if n == 1 else 200, house.out(9 + n, made)))
-    outgoing_call(house, 50, "later@phone")
-    return house
+    house.into(10.03, answer(407, house.out(10, _bye(call, 1))))
+    outgoing_call(house, later, "later@phone")
+    return call
 
 
-@case("quality-bye-challenged-and-given-up", must_not=[*DLG, *ALG],
-      outcomes=["unknown", "completed"], state="cannot-tell")  # fmt: skip
+def _bye(call: Outgoing, n: int) -> bytes:
+    return call._request("BYE", 1 + n, "sip:300@203.0.113.5", f";tag={call._tag}",
+                         branch=f"bye{n}")  # fmt: skip
+
+
+@case("dlg008-bye-challenged-and-given-up", [("DLG008", "phone", "observed")],
+      ["TXN003", *DLG, *ALG], outcomes=["unknown", "completed"])  # fmt: skip
 def _() -> House:
     """The phone's BYE is challenged with 407, and it sends no other: the far end stays in the
-    call, so it gets no all-clear."""
-    return _bye_challenged(House(), again=False)
+    call."""
+    return _bye_challenged(House()).house
 
 
-@case("quality-near-miss-bye-challenged", must_not=["TXN003", *DLG, *ALG],
+@case("dlg008-near-miss-bye-challenged", must_not=["TXN003", "DLG008", *DLG, *ALG],
       outcomes=["completed", "completed"])  # fmt: skip
 def _() -> House:
     """The same, and the BYE with credentials is accepted."""
-    return _bye_challenged(House(), again=True)
+    call = _bye_challenged(House())
+    call.house.into(11.03, answer(200, call.house.out(11, _bye(call, 2))))
+    return call.house
+
+
+@case("dlg008-near-miss-bye-challenged-at-the-end", must_not=["TXN003", "DLG008", *DLG, *ALG],
+      outcomes=["unknown", "completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The same, and the capture ends 30 s after the challenge: credentials may yet come."""
+    return _bye_challenged(House(), 34).house
+
+
+@case("dlg008-near-miss-bye-with-credentials-stopped", [("TXN003", "router", "observed")],
+      ["DLG008", *DLG, *ALG], outcomes=["unknown", "completed"])  # fmt: skip
+def _() -> House:
+    """The BYE with credentials never leaves the router: the phone did not give up."""
+    call = _bye_challenged(House(), 60)
+    for after in (0, *LADDER_REQUEST):
+        call.house.out(11 + after, _bye(call, 2), wan=False)
+    return call.house
+
+
+# ---- TXN002 ----
+
+
+def _refused(house: House, count: int = 11, acks: int = 0, out: bool = True, into: bool = True,
+             slow: float = 0.02) -> House:  # fmt: skip
+    """A call that is refused with 486, `count` times. acks: how many of those the phone
+    acknowledges, `slow` seconds later; out: its ACKs leave the router; into: the refusals reach
+    the phone."""
+    register(house, 0)
+    call = Outgoing(house, "busy@phone")
+    call.invite(1)
+    call.respond(1.02, 100)
+    ack = call._request("ACK", 1, "sip:300@example.net", f";tag={call._tag}", branch="invite")
+    for n, after in enumerate((0, *LADDER_2XX)[:count]):
+        call.respond(2 + after, 486, lan=into)
+        if n < acks:
+            house.out(2 + slow + after, ack, wan=out)
+    outgoing_call(house, 60, "later@phone")
+    return house
+
+
+@case("txn002-phone-sends-no-ack", [("TXN002", "phone", "latent")], [*DLG, *ALG],
+      outcomes=["rejected", "completed"])  # fmt: skip
+def _() -> House:
+    """The 486 comes to the phone eleven times, which acknowledges none of them."""
+    return _refused(House())
+
+
+@case("txn002-ack-stopped", [("TXN002", "router", "latent")], [*DLG, *ALG],
+      outcomes=["rejected", "completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The phone acknowledges each 486, and no ACK leaves the router."""
+    return _refused(House(), acks=11, out=False)
+
+
+@case("txn002-ack-lost-beyond", [("TXN002", "network", "latent")], [*DLG, *ALG],
+      outcomes=["rejected", "completed"])  # fmt: skip
+def _() -> House:
+    """The phone acknowledges each 486, its ACKs leave the router, and the 486 still comes."""
+    return _refused(House(), acks=11)
+
+
+@case("txn002-refusal-stopped", [("TXN002", "router", "observed")], [*DLG, *ALG],
+      outcomes=["rejected", "completed"])  # fmt: skip
+def _() -> House:
+    """No 486 reaches the phone: its user waits for an answer that was given."""
+    return _refused(House(), into=False)
+
+
+@case("txn002-one-sided", [("TXN002", "unknown", "latent"), ("CAP001", "unknown", "none")],
+      [*DLG, *ALG], outcomes=["rejected", "completed"], one_file="lan")  # fmt: skip
+def _() -> House:
+    """The phone acknowledges no 486, on the LAN side alone."""
+    return _refused(House())
+
+
+@case("txn002-near-miss-one-ack-lost", must_not=["TXN002", *DLG, *ALG],
+      outcomes=["rejected", "completed"])  # fmt: skip
+def _() -> House:
+    """The 486 comes twice, because one ACK was lost beyond the router."""
+    return _refused(House(), 2, acks=2)
+
+
+@case("txn002-near-miss-slow-ack", must_not=["TXN002", *DLG, *ALG],
+      outcomes=["rejected", "completed"])  # fmt: skip
+def _() -> House:
+    """The phone needs 1.6 s for its first ACK: the 486 comes three times, and no more."""
+    return _refused(House(), 3, acks=1, slow=1.6)

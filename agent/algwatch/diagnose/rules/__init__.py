@@ -35,6 +35,7 @@ from algwatch.diagnose.rules.dlg import (
 from algwatch.diagnose.rules.reg import reg001_registration_failed, reg006_call_not_delivered
 from algwatch.diagnose.rules.txn import (
     txn001_invite_unanswered,
+    txn002_refusal_unacknowledged,
     txn003_request_failed,
     txn008_odd_ack,
 )
@@ -49,6 +50,7 @@ RULES: tuple[ModuleType, ...] = (
     cap010_not_two_sides,
     cap011_cut_messages,
     txn001_invite_unanswered,
+    txn002_refusal_unacknowledged,
     txn003_request_failed,
     txn008_odd_ack,
     dlg001_ack_lost,

@@ -76,7 +76,7 @@ def _blame(outcome: str, hurting: list[Brief]) -> str:
 def _changes(ladder: CallLadder, two_sided: bool, harm: str, unclear: bool) -> str:
     """The changes that the router made. unclear: nothing shows that they did no harm."""
     if not two_sided:
-        return "; only one side was captured, so what the router changed is not known"
+        return "; it was seen on one side only, so what the router changed is not known"
     if not ladder.paired:
         return "; no message of it was seen on both sides, so what the router changed is not known"
     whole = ladder.paired == ladder.messages

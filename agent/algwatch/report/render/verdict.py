@@ -54,6 +54,8 @@ NO_PAIR = ("Both sides have SIP, and no message was found on both: captures of t
            "two times, clocks that differ, sides exchanged, or a PBX, SBC or proxy (siproxd) on "
            "the router, whose calls have Call-IDs of their own.")  # fmt: skip
 NO_CALL = "No call and no registration of a phone here was seen: nothing shows whether they work."
+OWN_CALLS = ("No message is on two sides: a PBX, SBC or proxy on the router has calls of its own "
+             "in the LAN and outside, so there are no two copies to compare.")  # fmt: skip
 ONE_SIDE = "Only one side of the router was captured, so what the router changed is not known."
 
 
@@ -250,7 +252,7 @@ class Verdict:
             text += f"; {'it' if one else several(on, 'call')} had not ended when the capture did"
         reasons = [(f"{text}.", "")]
         if not counts["crossings"].get("paired"):
-            reasons.append((ONE_SIDE, ""))
+            reasons.append((OWN_CALLS if counts["capture"].get("networks") else ONE_SIDE, ""))
         return reasons
 
 

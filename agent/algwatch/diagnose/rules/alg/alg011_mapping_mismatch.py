@@ -13,7 +13,8 @@ Why it breaks calls
     32 s. It is certain by protocol: the phone sent its 2xx from the port in the mapping.
 
 What else looks the same
-    A mapping that expired and was made anew (not within 60 s of the phone's last packet). The
+    A mapping that expired and was made anew (not within 60 s of the phone's last packet). A phone
+    that sends from another port than it listens on: it is served at the port in its Contact. The
     Contact of REGISTER keeps its own port and is opened as an expectation: not a mismatch.
 
 Recommendation
@@ -29,6 +30,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
+from algwatch.base.packet import LAN
 from algwatch.base.sighting import Sighting
 from algwatch.compare import fingerprint as prints
 from algwatch.compare.call import Call
@@ -70,6 +72,8 @@ def _forced(call: Call, known: Known) -> Finding | None:
         return None
     how = lost.lost_ack(call, known)
     hurt = how is not None and _WRONG_PORT.get(how.how) in call.misdelivered
+    if not hurt and _is_served(call):
+        return None
     # An ACK that fits no dialog would not have been taken on any port.
     hurt = hurt and how is not None and not how.dialog.odd
     kind = _WRONG_PORT[how.how] if how is not None and hurt else next(iter(call.misdelivered))
@@ -98,6 +102,17 @@ def _forced(call: Call, known: Known) -> Finding | None:
         proof, f"{call.call_id}/forced", cause=cause.ALG, certain=hurt, call_id=call.call_id,
         line=alg.between(crossing), fingerprint=prints.LINUX,
     )  # fmt: skip
+
+
+def _is_served(call: Call) -> bool:
+    """All of it came to the port in the phone's own Contact, and the phone was there."""
+    if not all(call.goes_to_contact(crossing) for crossing in call.misdelivered.values()):
+        return False
+    s = call.sides[LAN]
+    t = s.invite if s is not None else None
+    if s is None or t is None:
+        return False
+    return bool(t.provisional_at or t.finals) if call.inbound else bool(s.acked_at or t.acked_at)
 
 
 def _proof_of_port(call: Call) -> Sighting | None:

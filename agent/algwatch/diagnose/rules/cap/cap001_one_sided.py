@@ -9,7 +9,8 @@ Why it breaks calls
     every rule that compares them stays silent.
 
 What else looks the same
-    A PBX or phone on the router itself (its SIP never crosses the LAN), SIP that stays in the
+    A PBX or phone on the router itself (its SIP never crosses the LAN; a file with both of its
+    sides is told apart by the addresses), SIP that stays in the
     LAN, the wrong interface, or hardware flow offload that hides packets from the taps.
 
 Recommendation
@@ -52,6 +53,18 @@ def check(_: None, known: Known) -> Iterator[Finding]:
     assert first is not None
     name = f"the {SIDE_NAMES[side].upper()}" if side in (LAN, WAN) else "one"
     count = capture.sip[side]
+    if capture.two_networks:
+        yield RULE.finding(
+            "unknown", "none",
+            f"No message is on two sides ({count} messages, some between hosts of the LAN and some "
+            "between public addresses): a PBX, SBC or proxy on the router has calls of its own on "
+            "either side. Rules that compare two copies stay silent.",
+            [evidence(first, "a message on one side", "its copy on the other side of the router")],
+            "capture",
+            next_step="Read each call by itself: the PBX makes its messages anew, so there are no "
+            "two copies.",
+        )  # fmt: skip
+        return
     yield RULE.finding(
         "unknown", "none",
         f"Only {name} side has SIP ({count} {'message' if count == 1 else 'messages'}): rules that "

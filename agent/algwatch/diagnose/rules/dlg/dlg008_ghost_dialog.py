@@ -3,7 +3,8 @@
 
 What it sees
     A BYE in an established dialog that is refused with 481 (or 404, 408, 410), while no BYE of
-    the other end was seen.
+    the other end was seen. Or a BYE that is asked for credentials (401, 407), and none with them
+    follows in 32 s.
 
 Why it breaks calls
     The end that was left behind talks to nobody until its user hangs up; a PBX or a trunk may
@@ -12,14 +13,16 @@ Why it breaks calls
 
 What else looks the same
     Both ends hang up at the same moment: each sees the other's BYE, and 481 is right. A call that
-    was transferred.
+    was transferred. A BYE with credentials that was not captured (CAP002), or that nobody answers
+    (TXN003).
 
 Recommendation
     On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of
-    endpoints behind NAT.
+    endpoints behind NAT. For a challenge: check user name and password, and whether the phone
+    answers the challenge of a BYE at all.
 
 References
-    RFC 3261 sections 12.2.2, 15.1.2; RFC 3581; RFC 5626.
+    RFC 3261 sections 12.2.2, 15.1.2, 22.2; RFC 3581; RFC 5626.
 """
 
 from __future__ import annotations
@@ -33,6 +36,8 @@ from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.rules.dlg.dlg002_private_contact import private_contact
 from algwatch.diagnose.subject import CALL
+from algwatch.sip.message import Message
+from algwatch.sip.timers import TIMER_F
 
 RULE = Rule(
     "DLG008", "ghost-dialog", "error", CALL, ("RFC 3261 15.1.2", "RFC 3261 12.2.2"),
@@ -43,6 +48,10 @@ GONE = (404, 408, 410, 481)  # what an end answers to the BYE of a dialog that i
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
+    given_up = _given_up(call, known)
+    if given_up is not None:
+        yield given_up
+        return
     for s in call.seen:
         d = s.current
         if d is None or d.bye_status not in GONE or d.both_ended or not d.confirmed:
@@ -71,3 +80,28 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             proof, call.call_id, cause=why, call_id=call.call_id, line=line.name if line else "",
         )  # fmt: skip
         return
+
+
+def _given_up(call: Call, known: Known) -> Finding | None:
+    """The BYE was challenged on every side that saw the call, and never sent with credentials."""
+    every = [s.current for s in call.seen if s.current is not None]
+    if len(every) != len(call.seen) or known.lossy(call):
+        return None
+    for d in every:
+        if not (d.bye_given_up and d.confirmed) or d.both_ended or known.now - d.bye_at < TIMER_F:
+            return None
+    d = every[0]
+    if d.bye is None or d.bye_response is None:
+        return None
+    phone = call.two_sided and call.inbound is not None and d.bye_by_caller != call.inbound
+    status, line = Message(d.bye_response.payload).status, known.line(call)
+    return RULE.finding(
+        "phone" if phone else "unknown", "observed",
+        f"The BYE was asked for credentials ({status}), and none with them was sent: the other end "
+        "stays in the call.",
+        [evidence(d.bye, "the BYE", "a BYE with credentials after the challenge"),
+         evidence(d.bye_response, f"asked for credentials with {status}", "")],
+        call.call_id, cause=cause.REFUSED, call_id=call.call_id, line=line.name if line else "",
+        next_step="Check the user name and the password that the phone has, and whether it answers "
+        "the challenge of a BYE.",
+    )  # fmt: skip
