@@ -11,9 +11,9 @@ import os
 import shutil
 from collections.abc import Callable
 
-import hostile
 import native_steps
 import pytest
+import shapes
 from native_steps import NativeSteps
 
 MOST = 32  # steps for each byte; gcc and clang differ, the most that either has shown are 20
@@ -42,17 +42,17 @@ def complaint(count: Count, data: list[bytes]) -> str:
     told = ", ".join(f"{n} for {len(one)} bytes" for n, one in zip(steps, data, strict=True))
     if any(n > MOST * len(one) + FIXED for n, one in zip(steps, data, strict=True)):
         return f"too many steps: {told}"
-    base = next(i for i, one in enumerate(data) if len(one) >= hostile.LENGTHS[1])
+    base = next(i for i, one in enumerate(data) if len(one) >= shapes.LENGTHS[1])
     allowed = GROWTH * steps[base] / len(data[base]) + SLACK
     if any(n / len(one) > allowed for n, one in zip(steps[base:], data[base:], strict=True)):
         return f"faster than in proportion: {told}"
     return ""
 
 
-def complaints(count: Count, places: dict[str, hostile.Place]) -> list[str]:
+def complaints(count: Count, places: dict[str, shapes.Place]) -> list[str]:
     found = []
-    for shape, text in hostile.texts().items():
-        long = [text(length) for length in hostile.LENGTHS]
+    for shape, text in shapes.texts().items():
+        long = [text(length) for length in shapes.LENGTHS]
         for name, place in places.items():
             if told := complaint(count, [place(one) for one in long]):
                 found.append(f"{shape} in {name}: {told}")
@@ -60,22 +60,22 @@ def complaints(count: Count, places: dict[str, hostile.Place]) -> list[str]:
 
 
 def test_a_message_costs_in_proportion_to_its_length(native: NativeSteps) -> None:
-    assert complaints(native.message, hostile.sip_places()) == []
+    assert complaints(native.message, shapes.sip_places()) == []
 
 
 def test_a_message_in_a_stream_costs_in_proportion_to_its_length(native: NativeSteps) -> None:
-    places = hostile.STARTS | hostile.LINES
+    places = shapes.STARTS | shapes.LINES
     assert complaints(lambda data: native.message(data, stream=True), places) == []
 
 
 def test_a_body_costs_in_proportion_to_its_length(native: NativeSteps) -> None:
-    assert complaints(native.body, hostile.sdp_places()) == []
+    assert complaints(native.body, shapes.sdp_places()) == []
 
 
 def test_each_unit_behind_each_beginning_costs_in_proportion(native: NativeSteps) -> None:
     found = []
-    places = {name: hostile.field(name.encode()) for name in KINDS}
-    for shape, text in hostile.all_texts():
+    places = {name: shapes.field(name.encode()) for name in KINDS}
+    for shape, text in shapes.all_texts():
         long = text(4 << 10), text(8 << 10)
         for name, place in places.items():
             if told := complaint(native.message, [place(one) for one in long]):
@@ -87,5 +87,5 @@ def test_what_takes_quadratic_time_is_found(native: NativeSteps) -> None:
     def quadratic(data: bytes) -> int:
         return len(data) ** 2 // 2000 + native.message(data)
 
-    assert len(complaints(quadratic, {"to": hostile.field(b"to")})) == len(hostile.texts())
-    assert set(KINDS) <= {name for name, _ in hostile.known_fields()}
+    assert len(complaints(quadratic, {"to": shapes.field(b"to")})) == len(shapes.texts())
+    assert set(KINDS) <= {name for name, _ in shapes.known_fields()}

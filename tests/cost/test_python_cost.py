@@ -11,9 +11,9 @@ from itertools import cycle
 from pathlib import Path
 
 import craft
-import hostile
 import pytest
 import python_cost
+import shapes
 from algwatch.__main__ import main
 from algwatch.report.render.differ import changed_part, differing_lines
 
@@ -47,15 +47,15 @@ def longer(message: bytes) -> bytes:
 
 
 ALGS: tuple[Alg, ...] = (untouched, rewritten, damaged, shortened, longer)
-PLACES: dict[str, hostile.Place] = {
-    **{name: hostile.field(name.encode()) for name, _ in hostile.known_fields()},
-    **hostile.STARTS,
-    **hostile.LINES,
+PLACES: dict[str, shapes.Place] = {
+    **{name: shapes.field(name.encode()) for name, _ in shapes.known_fields()},
+    **shapes.STARTS,
+    **shapes.LINES,
 }
-SDP = hostile.sdp_places()
+SDP = shapes.sdp_places()
 IN_SDP = ("whole body", "o=", "c=", "m=", "many m=", "many c=", "many a=candidate:", "a=rtcp:")
 PLACES |= {
-    f"SDP, {name}": lambda text, place=SDP[name]: hostile.message(body=place(text))  # type: ignore[misc]
+    f"SDP, {name}": lambda text, place=SDP[name]: shapes.message(body=place(text))  # type: ignore[misc]
     for name in IN_SDP
 }
 
@@ -64,7 +64,7 @@ def call(message: bytes, alg: Alg) -> craft.House:
     """An INVITE that is answered, sent again, and a request outside of the call."""
     house = craft.House(phone="192.168.1.2")
     house.out(1.0, message, alg=alg)
-    house.into(1.1, craft.answer(200, hostile.message(), to_tag="2", contact="<sip:b@203.0.113.5>"))
+    house.into(1.1, craft.answer(200, shapes.message(), to_tag="2", contact="<sip:b@203.0.113.5>"))
     house.out(1.5, message, alg=alg)
     other = re.sub(rb"^INVITE", b"OPTIONS", message)
     house.out(40, other.replace(b"Call-Id: 1", b"Call-Id: 2"), alg=alg)
@@ -92,7 +92,7 @@ class Analysis:
 def test_an_analysis_takes_time_in_proportion_to_hostile_messages(tmp_path: Path) -> None:
     found = []
     ways = cycle([(alg, json) for json in (False, True) for alg in ALGS])
-    for number, (shape, text) in enumerate(hostile.texts().items()):
+    for number, (shape, text) in enumerate(shapes.texts().items()):
         short, long = text(SHORT), text(LONG)
         for name, place in list(PLACES.items())[number % SOME :: SOME]:
             alg, json = next(ways)
@@ -109,7 +109,7 @@ def test_an_analysis_runs_opcodes_in_proportion_to_hostile_messages(
     found = []
     mine = list(PLACES.items())[ALGS.index(alg) :: len(ALGS)]
     for number, (name, place) in enumerate(mine):
-        shape = hostile.mixed(number, 3)
+        shape = shapes.mixed(number, 3)
         work, more = (
             Analysis(tmp_path, place(shape(size)), alg, number % 3 == 0) for size in (3000, 9000)
         )

@@ -134,10 +134,22 @@ def test_a_file_without_a_packet_is_told(tmp_path: Path) -> None:
         assert errors == f"algwatch: {words[0]}: no packet is in it\n"
 
 
-def wait_for(pipe: Any, data: bytes) -> None:
-    pipe.write(data)
-    pipe.flush()
-    time.sleep(1.5)
+def settled(process: subprocess.Popen[bytes]) -> None:
+    """Returns when the process has done its work and waits for more."""
+    same, before = 0, ""
+    while same < 6:
+        time.sleep(0.1)
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        state, used = fields[0], f"{fields[11]} {fields[12]}"
+        same = same + 1 if state == "S" and used == before else 0
+        before = used
+
+
+def wait_for(process: subprocess.Popen[bytes], data: bytes) -> None:
+    assert process.stdin is not None
+    process.stdin.write(data)
+    process.stdin.flush()
+    settled(process)
 
 
 @pytest.mark.parametrize("form", ["pcap", "pcapng"])
@@ -148,7 +160,7 @@ def test_ctrl_c_gives_the_report_of_what_was_read_until_then(form: str) -> None:
         [*ANALYZE, "--json", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, env=ENVIRONMENT,
     ) as process:  # fmt: skip
-        wait_for(process.stdin, data[:-10])
+        wait_for(process, data[:-10])
         process.send_signal(signal.SIGINT)
         assert process.stdout is not None and process.stderr is not None
         said, errors = process.stdout.read(), process.stderr.read()
@@ -170,13 +182,13 @@ def test_ctrl_c_before_the_first_packet_ends_it(piped: str, start: bytes, tmp_pa
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT,
     ) as process:  # fmt: skip
         if piped == "stdin":
-            wait_for(process.stdin, start)
+            wait_for(process, start)
         elif start:
             writer = os.open(fifo, os.O_WRONLY)
             os.write(writer, start)
-            time.sleep(1.5)
+            settled(process)
         else:
-            time.sleep(1.5)  # nobody ever opens it
+            settled(process)  # nobody ever opens it
         process.send_signal(signal.SIGINT)
         said, errors = process.communicate(timeout=10)
         if piped == "fifo" and start:
