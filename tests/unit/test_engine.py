@@ -36,7 +36,8 @@ def engine(monkeypatch: pytest.MonkeyPatch, *checks: object, strict: bool = Fals
     monkeypatch.setattr(engines, "RULES", rules)
     said: Table[str, int] = Table(16)
     known = Known(Captured(True), Lines(4), Mappings(4), said)
-    return Engine(known, said, strict)
+    ticks = iter(range(1000))
+    return Engine(known, said, strict, lambda: next(ticks))
 
 
 def test_a_rule_that_fails_is_counted_and_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
