@@ -33,11 +33,13 @@ class Pipeline:
 
     taps: list of Tap, indexed by Batch.tap. Each method returns a list of reports, in order. watch:
     called with every message once it is known what became of it (a ladder for people). strict:
-    rules that fail raise (tests). quality: what is known of the taps before (compare/quality.py).
+    rules that fail raise (tests). clock: ns, to time the rules. quality: what is known of the taps
+    before (compare/quality.py).
     """
 
     def __init__(self, taps: list[Tap], live: bool = False,
                  watch: Callable[[Crossing], None] | None = None, strict: bool = False,
+                 clock: Callable[[], int] | None = None,
                  quality: Quality | None = None) -> None:  # fmt: skip
         sides = {tap.side for tap in taps}
         self.taps = taps
@@ -51,7 +53,7 @@ class Pipeline:
         self._captured.quality = quality
         said: Table[str, int] = Table(SAID)
         known = Known(self._captured, lines, self._comparison.mappings, said)
-        self._engine = Engine(known, said, strict)
+        self._engine = Engine(known, said, strict, clock)
         self._comparison.one_sided_news = self._engine.listens(CROSSING)
         self._recommender = Recommender(lines)
 

@@ -24,39 +24,63 @@ Check = Callable[[Any, Known], Iterable[Finding]]
 _RANK = {"none": 0, "latent": 1, "certain": 2, "observed": 3}
 
 
-class Engine:
-    """said: what was said already, shared with Known. failures: exceptions by rule id, faults of
-    ours. strict: rules that fail raise."""
+class Meter:
+    """Metrics of one rule: shown, how many things it was shown; found, findings that were news;
+    failures, exceptions; ns, time that it took."""
 
-    def __init__(self, known: Known, said: Table[str, int], strict: bool = False) -> None:
+    __slots__ = ("failures", "found", "ns", "shown")
+
+    def __init__(self) -> None:
+        self.shown = self.found = self.failures = self.ns = 0
+
+
+class Engine:
+    """said: what was said already, shared with Known. meters: by rule id. strict: rules that fail
+    raise. clock: ns, for the meters; None, the rules are counted and not timed."""
+
+    def __init__(self, known: Known, said: Table[str, int], strict: bool = False,
+                 clock: Callable[[], int] | None = None) -> None:  # fmt: skip
         self.known = known
         self.strict = strict
-        self.failures: dict[str, int] = {}
+        self._clock = clock
+        self.meters: dict[str, Meter] = {}
         self._said = said
-        self._rules: dict[str, list[tuple[str, Check]]] = {name: [] for name in SUBJECTS}
+        self._rules: dict[str, list[tuple[Check, Meter]]] = {name: [] for name in SUBJECTS}
         for rule in RULES:
             if known.two_sided or not rule.RULE.two_sided:
-                self._rules[rule.RULE.subject].append((rule.RULE.id, rule.check))
+                meter = self.meters[rule.RULE.id] = Meter()
+                self._rules[rule.RULE.subject].append((rule.check, meter))
 
     def listens(self, subject: str) -> bool:
         """True if any rule is about it."""
         return bool(self._rules[subject])
 
+    @property
+    def failures(self) -> dict[str, int]:
+        """Exceptions by rule id: faults of ours."""
+        return {name: meter.failures for name, meter in self.meters.items() if meter.failures}
+
     def feed(self, events: Iterable[Event]) -> list[Finding]:
         """Show each thing to the rules of its subject; the findings that are news, in order."""
         news: list[Finding] = []
-        known = self.known
+        clock, known = self._clock, self.known
         for subject, thing in events:
-            for name, check in self._rules[subject]:
+            for check, meter in self._rules[subject]:
+                meter.shown += 1
+                began = clock() if clock is not None else 0
                 try:
                     found = list(check(thing, known))
                 except Exception:
-                    self.failures[name] = self.failures.get(name, 0) + 1
+                    meter.failures += 1
                     if self.strict:
                         raise
-                    continue
+                    found = []
+                if clock is not None:
+                    meter.ns += clock() - began
                 if found:
-                    news += filter(self._is_news, found)
+                    fresh = [f for f in found if self._is_news(f)]
+                    meter.found += len(fresh)
+                    news += fresh
         return news
 
     def _is_news(self, finding: Finding) -> bool:
