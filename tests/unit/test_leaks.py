@@ -3,21 +3,30 @@
 
 from __future__ import annotations
 
+import random
 import re
 import time
 from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import leaks
 import pytest
+from algwatch.advise.advice import Advice
 from algwatch.base.native import layout
 from algwatch.base.native.rows import Counts
 from algwatch.capture.pcap import read
+from algwatch.compare.rewrite import Rewrite
+from algwatch.diagnose.alg import told
 from algwatch.diagnose.finding import Evidence, Finding
+from algwatch.report.anonymous import anonymous
 from algwatch.report.evidence import MAX_EVIDENCE, evidence
 from algwatch.report.privacy import Privacy, split
+from algwatch.report.render.log_line import log_line
 from algwatch.report.wire import Encoder, decode
 from captures import all_captures
+from craft import Packet, analyzed, frame, packets_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -184,3 +193,92 @@ def test_nothing_private_in_any_capture_is_sent_as_evidence(name: str) -> None:
 
 def _holds(sent: bytes, name: bytes) -> bool:
     return re.search(rb"(?<![\w.])" + re.escape(name) + rb"(?![\w.])", sent) is not None
+
+
+# ---- what is said of calls ----
+
+PAIRS = sorted(p.parent for p in (Path(__file__).parents[1] / "golden").glob("*/lan.pcap"))
+NAMES = (
+    ("{}", "<"), ("{}", '"{}, Jon" <'), ("{}", "Jörg {}, Büro <"), ("+49{}", '"\\"{}\\"" <'),
+    ("{}.smith", "{} <"), ("{};phone-context=+49{}", "<"), ("{}:{}pw", "\r\n\t{} <"),
+    ("{}%22%20{}", "<"), ("{}/x?y", "'{}' <"), ("{}", '"' + "{}" * 40 + '" <'), ("{}" * 12, "<"),
+)  # fmt: skip
+
+
+class Renamed:
+    """Puts a secret in the place of each user, display name and Call-ID of both captures."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._given: dict[bytes, bytes] = {}
+        self.secrets: list[str] = []
+
+    def _secret(self, name: bytes) -> bytes:
+        if name not in self._given:
+            source = random.Random(f"{self._seed} {name!r}")
+            made = "".join(source.choices("bcdfghjklmnpqrstvwxz", k=9)).capitalize()
+            self._given[name] = made.encode()
+            self.secrets.append(made)
+        return self._given[name]
+
+    def __call__(self, message: bytes) -> bytes:
+        head, end, body = message.partition(b"\r\n\r\n")
+        user, display = (shape.encode() for shape in NAMES[self._seed % len(NAMES)])
+
+        def uri(match: re.Match[bytes]) -> bytes:
+            return b"sip:" + user.replace(b"{}", self._secret(match[1])) + b"@"
+
+        def party(match: re.Match[bytes]) -> bytes:
+            return match[1] + display.replace(b"{}", self._secret(b"display " + match[1]))
+
+        head = re.sub(rb"sip:([a-z0-9]+)@", uri, head)
+        head = re.sub(rb"((?:From|To|Contact): )<", party, head)
+        head = re.sub(rb"(?<=Call-ID: )([^\r@]+)", lambda m: self._secret(b"id " + m[1]), head)
+        body = re.sub(rb"(?<=IP4 )[a-z][a-z.]+", lambda m: self._secret(m[0]), body)
+        secret = self._secret(b"other")
+        head += b"\r\nSubject: " + secret + b'\r\nAuthorization: Digest username="' + secret + b'"'
+        return head + end + body
+
+    def packets(self, path: Path) -> list[Packet]:
+        made = []
+        for at, data in packets_of(path.read_bytes()):
+            payload = data[42:]
+            udp = data[12:14] == b"\x08\x00" and data[23] == 17 and not data[20] & 0x3F
+            if udp and b"SIP/2.0" in payload and len(payload) == int.from_bytes(data[38:40]) - 8:
+                src, dst = (str(ip_address(data[i : i + 4])) for i in (26, 30))
+                sport, dport, ident = (int.from_bytes(data[i : i + 2]) for i in (34, 36, 18))
+                data = frame(self(payload), src, sport, dst, dport, data[22], ident)
+            made.append((at, data))
+        return made
+
+
+@pytest.mark.parametrize("folder", PAIRS, ids=lambda folder: folder.name)
+def test_nobody_is_named_in_what_is_sent_or_logged_of_any_call(folder: Path) -> None:
+    privacy = Privacy(KEY)
+    first = PAIRS.index(folder)
+    for seed in range(first, first + len(NAMES), 4):  # each shape in a quarter of the folders
+        renamed = Renamed(seed)
+        lan, wan = (renamed.packets(folder / f"{side}.pcap") for side in ("lan", "wan"))
+        encoder = Encoder("cpe1", "0.1.0", "b001", privacy)
+        for one in analyzed(lan, wan)[1]:
+            said = log_line(anonymous(one, privacy)).encode()
+            if isinstance(one, Finding):
+                said += texts(decode(encoder.finding(one, 0.0)))
+            if isinstance(one, Advice):
+                said += texts(decode(encoder.advice([one], 0.0)))
+            left = [part for secret in renamed.secrets if (part := leaks.leaked(secret, said))]
+            assert not left, (left, NAMES[seed], said)
+
+
+@pytest.mark.parametrize("field", ["user", "display", "address", "parameters", "branch", "value"])
+@pytest.mark.parametrize("text", ["4930123456", "10123", "anna", "anna.smith"])
+def test_what_was_rewritten_is_told_without_people(field: str, text: str) -> None:
+    said = told([Rewrite("Contact", field, 0, text, "192.0.2.1")])
+    shown = Privacy(KEY).text(said)
+    assert text not in shown
+    assert field != "address" or "became 192.0.2.1" in shown
+
+
+def test_a_port_that_was_rewritten_is_told() -> None:
+    said = told([Rewrite("SDP", "port", 1, "4000", "5000")])
+    assert Privacy(KEY).text(said) == said == "SDP port 4000 became 5000"

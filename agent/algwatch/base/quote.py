@@ -76,13 +76,14 @@ def somebody(text: str) -> str:
 
 def is_host(text: str) -> bool:
     """True for an IP address (an IPv6 address with or without brackets) and for a name of at
-    most HOST characters (RFC 3261 section 25.1, and "_")."""
+    most HOST characters with a dot (RFC 3261 section 25.1, and "_"). One without may be a person's,
+    and is a word like ours: report/privacy.py would not know it."""
     if not 0 < len(text) <= HOST:
         return False
     if ":" in text or text[0] == "[":
         bare = text[1:-1] if text[0] == "[" and text[-1] == "]" else text
         return address.is_ipv6(bare)
-    return _HOST.issuperset(text) and text[0].isalnum()
+    return "." in text and _HOST.issuperset(text) and text[0].isalnum()
 
 
 def host(text: str) -> str:
@@ -95,7 +96,8 @@ def value(text: str) -> str:
     and quoted what is neither."""
     name, colon, port = text.rpartition(":")
     is_port = bool(colon) and port.isascii() and port.isdigit() and len(port) <= 5
-    whole = is_host(text) or (is_port and is_host(name) and (":" not in name or name[0] == "["))
+    whole = is_host(text) or (text.isascii() and text.isdigit() and len(text) <= 5)
+    whole = whole or (is_port and is_host(name) and (":" not in name or name[0] == "["))
     return text if whole else quoted(text)
 
 

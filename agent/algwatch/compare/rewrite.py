@@ -11,6 +11,7 @@ from __future__ import annotations
 from algwatch.base import quote
 
 # Fields that hold a number or an endpoint; of the others every value is quoted.
+_NUMBERS = frozenset(("port", "rport", "count"))
 _ENDPOINTS = frozenset(("address", "port", "received", "rport", "maddr", "origin", "count"))
 
 MAPPING = "mapping"  # this packet's own address and port, translated
@@ -55,9 +56,11 @@ class Rewrite:
         return self._shown(self.expected)
 
     def _shown(self, text: str) -> str:
-        if not text or self.field == "bytes" or (text.isascii() and text.isdigit()):
-            return text[: quote.NAME]
-        return quote.value(text) if self.field in _ENDPOINTS else quote.quoted(text)
+        if not text or self.field == "bytes":
+            return text
+        # Digits alone are a port only where a port stands; a user or a host of digits is somebody.
+        endpoint = self.field in _ENDPOINTS and not text.isdigit()
+        return quote.value(text) if endpoint or self.field in _NUMBERS else quote.quoted(text)
 
     def __repr__(self) -> str:
         why = self.explained or "unexplained"
