@@ -94,6 +94,12 @@ def _ring_bytes() -> int:
     return max(262144, min(ram // 256, 2097152)) // 65536 * 65536
 
 
+def _memory_bytes() -> int:
+    """A 64th of the RAM, 1 to 16 MB: 1 MB on a router with 64 MB."""
+    ram = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGESIZE")
+    return max(1 << 20, min(ram // 64, 16 << 20)) // 65536 * 65536
+
+
 # key: (reader, default). A list grows when its key is given again.
 KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "lan": (_interfaces, []),
@@ -101,6 +107,7 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "ports": (_ports, [5060, 5080]),
     "ring_bytes": (_between(131072, 64 << 20), _ring_bytes()),
     "user": (_user, ""),
+    "memory_bytes": (_between(524288, 1 << 30), _memory_bytes()),
     "cpe": (_cpe, ""),
     "mqtt": (_url, ""),
     "mqtt_user": (_text, ""),
@@ -130,6 +137,7 @@ class Config:
         ports: list[int]
         ring_bytes: int
         user: str
+        memory_bytes: int
         cpe: str
         mqtt: str
         mqtt_user: str

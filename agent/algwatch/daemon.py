@@ -28,6 +28,7 @@ from algwatch.base.packet import LAN, SIDE_NAMES, WAN, Batch, Tap
 from algwatch.base.report import Report
 from algwatch.capture.filter import FilterError
 from algwatch.capture.order import Order, Timeline
+from algwatch.capture.reassembly import LIMIT as REASSEMBLY
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import DISORDER, LAG, LiveTap, TapError
 from algwatch.compare.crossing import Crossing
@@ -291,6 +292,12 @@ class Daemon:
         }
 
 
+def kept_bytes(memory: int, taps: int) -> int:
+    """Bytes for the tables, of all that messages may take: rows that wait to be in order, and
+    messages that come in pieces, have bounds of their own."""
+    return max(memory // 4, memory - HELD - taps * REASSEMBLY)
+
+
 def tidy_by_the_clock() -> None:
     """Stop looking for cycles each time that so many objects were made: nothing that a message
     leaves behind is one (tests/unit/test_cycles.py), and a look costs as much as the messages
@@ -435,7 +442,8 @@ def run(config: Config, out: int, err: int) -> int:
             console.say(source.live.unseen)
     clock = PacketClock(time.monotonic_ns, time.time_ns)
     watched = [Tap(s.live.name, s.side) for s in sources]
-    pipeline = Pipeline(watched, live=True, watch=_sides_check(config, console))
+    memory = kept_bytes(config.memory_bytes, len(sources))
+    pipeline = Pipeline(watched, live=True, watch=_sides_check(config, console), memory=memory)
     daemon = Daemon(sources, pipeline, clock, console, counts, publisher, config.health_interval)
     for note in config.notes():
         console.say(note)

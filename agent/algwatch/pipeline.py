@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from algwatch.advise.recommend import Recommender
+from algwatch.advise.recommend import Recommender, payloads
 from algwatch.base.packet import LAN, WAN, Batch, Tap
 from algwatch.base.report import Report
 from algwatch.base.table import Table
 from algwatch.compare.calls import CLOSED, Moment
 from algwatch.compare.comparison import Comparison, News
 from algwatch.compare.crossing import Crossing
+from algwatch.compare.held import apart
 from algwatch.compare.limits import LAPTOP, ROUTER
 from algwatch.compare.quality import Quality
 from algwatch.diagnose.engine import SAID, Engine
@@ -35,19 +36,20 @@ class Pipeline:
     called with every message once it is known what became of it (a ladder for people). strict:
     rules that fail raise (tests). clock: ns, to time the rules. quality: what is known of the taps
     before (compare/quality.py).
+    memory: bytes of messages that are kept at most; by default 1 MB live and 256 MB for files.
     """
 
     def __init__(self, taps: list[Tap], live: bool = False,
                  watch: Callable[[Crossing], None] | None = None, strict: bool = False,
-                 clock: Callable[[], int] | None = None,
-                 quality: Quality | None = None) -> None:  # fmt: skip
+                 clock: Callable[[], int] | None = None, quality: Quality | None = None,
+                 memory: int | None = None) -> None:  # fmt: skip
         sides = {tap.side for tap in taps}
         self.taps = taps
         self.live = live
         self._watermarks = [0] * len(taps)
         self._capture_at = 0
         self._comparison = Comparison(
-            LAN in sides and WAN in sides, ROUTER if live else LAPTOP, live, watch
+            LAN in sides and WAN in sides, ROUTER if live else LAPTOP, live, watch, memory
         )
         self._captured, lines = self._comparison.captured, self._comparison.lines
         self._captured.quality = quality
@@ -56,6 +58,7 @@ class Pipeline:
         self._engine = Engine(known, said, strict, clock)
         self._comparison.one_sided_news = self._engine.listens(CROSSING)
         self._recommender = Recommender(lines)
+        self._comparison.budget.share(self._recommender.harm, payloads, apart)
 
     @property
     def pending(self) -> bool:

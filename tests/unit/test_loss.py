@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import algwatch.base.table
 import algwatch.pipeline
 import pytest
 from algwatch.advise.advice import Advice
@@ -349,6 +350,8 @@ def overfull(monkeypatch: pytest.MonkeyPatch, then: str) -> list[Report]:
     of the tables, and on the LAN the phone's OPTIONS push out its INVITE too: there the next 2xx
     opens it anew, on the WAN that is an echo. then: what else comes of it."""
     monkeypatch.setattr(algwatch.pipeline, "ROUTER", Limits(12, 4, 256, 128))
+    # The oldest goes, whatever it has shown: as in a flood of what has shown as much.
+    monkeypatch.setattr(algwatch.base.table, "choose", lambda _, limit, count: range(count))
     house = House()
     register(house, 0)
     call = Incoming(house, "call")

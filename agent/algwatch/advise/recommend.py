@@ -7,13 +7,23 @@ from __future__ import annotations
 from algwatch.advise import actions
 from algwatch.advise.advice import Advice
 from algwatch.advise.disable import Harmed, disable, sentences, speaks_for
-from algwatch.base.table import Table
+from algwatch.base.table import CROSSED, Table, Weight
 from algwatch.compare.counterfactual import YES, without_alg
 from algwatch.compare.line import RPORT_ASKED, RPORT_MISSING, Line, Lines
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 
 LIMIT = 256
+
+
+def payloads(harm: dict[str, Finding]) -> list[bytes]:
+    """Of the evidence, for the budget (base/budget.py)."""
+    return [look.payload for finding in harm.values() for look in finding.evidence]
+
+
+def _weigh(line: str, value: object) -> Weight:
+    """The phone of a line pays for its room."""
+    return CROSSED, line.partition(" ")[0]
 
 
 class Recommender:
@@ -26,8 +36,8 @@ class Recommender:
         self._reasons: Table[tuple[str, str], dict[str, str]] = Table(LIMIT)  # a sentence a rule
         self._harmed = Harmed()
         # The latest of each rule by line: harm that the ALG did, and that it carries the line.
-        self._harm: Table[str, dict[str, Finding]] = Table(LIMIT)
-        self._carried: Table[str, Finding] = Table(LIMIT)
+        self.harm: Table[str, dict[str, Finding]] = Table(LIMIT, _weigh)
+        self._carried: Table[str, Finding] = Table(LIMIT, _weigh)
         # Lines that the ALG harms or carries, by provider and name.
         self._advised_lines: Table[str, dict[str, Line]] = Table(LIMIT)
 
@@ -50,7 +60,7 @@ class Recommender:
     def refresh(self) -> list[Advice]:
         """The same for every line of which something was seen for the first time, while its calls
         still go on."""
-        fresh = list(self._lines.fresh.values())
+        fresh = {line.remote: line for line in self._lines.fresh.values()}.values()
         self._lines.fresh.clear()
         return [advice for line in fresh for advice in self.reconsider(line)]
 
@@ -72,10 +82,10 @@ class Recommender:
         return self._plain(finding, line)
 
     def _hurt(self, finding: Finding, line: Line) -> None:
-        harm = self._harm.get(line.name)
+        harm = self.harm.get(line.name)
         if harm is None:
             harm = {}
-            self._harm.add(line.name, harm)
+            self.harm.add(line.name, harm)
         harm.pop(finding.rule, None)
         harm[finding.rule] = finding
         self._harmed.add(finding)
@@ -85,7 +95,7 @@ class Recommender:
         without = without_alg(line, self._lines.beside(line))
         given: list[Advice] = []
         off: Advice | None = None
-        if harm := self._harm.get(line.name):
+        if harm := self.harm.get(line.name):
             # The latest is told first, but one that the protocol proves goes before it.
             latest = list(harm.values())[::-1]
             best = sorted(latest, key=lambda f: not f.certain)

@@ -55,12 +55,16 @@ class Deadlines(Generic[T]):
             self._clean()
         self._queue.extend(items)
 
-    def _clean(self) -> None:
+    def tidy(self) -> None:
+        """Let go of the items that do not live."""
         live = self._living(self._queue)
         self._queue.clear()
         self._queue.extend(live)
+
+    def _clean(self) -> None:
+        self.tidy()
         # Twice what lives, so that the next look is as many items away again.
-        self._limit = max(self._limit, 2 * len(live))
+        self._limit = max(self._limit, 2 * len(self._queue))
 
     def due(self, now: int) -> list[T]:
         queue = self._queue

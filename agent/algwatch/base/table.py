@@ -1,83 +1,176 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A dict that cannot grow without bound: when it is full, the oldest entry goes."""
+"""Room: who may keep how much, when there is no room for all. One policy for every table.
+
+A table is a dict with a limit. When it is full an entry goes, chosen by what it has shown and by
+the host that sent it, so that a flood evicts itself and not the calls of others:
+
+1. Each entry has a grade: STRANGE (nobody here asked for it), FRESH (nothing is known of it yet),
+   CROSSED (both copies were seen), ANSWERED (and the other end agreed). The lower grade goes
+   first. FRESH and CROSSED keep a quarter of the room each, or else a table full of what is
+   ANSWERED would let nothing new become so.
+2. Within a grade the host with the most entries pays: a flood from one address evicts its own.
+3. Among hosts with as many, the oldest entry goes. So spoofed addresses with one entry each push
+   out one another, and reach nothing of a higher grade.
+
+Grades and hosts are asked for when a table is full, not when an entry comes: a table with room
+costs as much as a dict. The same policy holds for bytes (base/budget.py).
+"""
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Callable, Hashable
 from itertools import islice
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
 
+STRANGE, FRESH, CROSSED, ANSWERED = range(4)
+
+Weight = tuple[int, Hashable]  # grade and host
+
 # Finding a dict's oldest key costs O(deleted), so a few keys are fetched at once. The fetched list
 # keeps values alive after their deletion, so it is short.
 _AHEAD = 16
 _ABSENT = object()
+SHARE = 4  # of the room: what STRANGE may have at most, and FRESH and CROSSED keep
+_BATCH = 4  # of the room: so much is chosen at once, since a choice looks at every entry
+
+
+def choose(weights: list[Weight], limit: int, count: int) -> list[int]:
+    """Indices of the entries that go, at most count, all of one grade, the first to go first.
+
+    weights: of all entries, the oldest first, not empty. limit: entries that there is room for.
+    """
+    grades = [0] * (ANSWERED + 1)
+    for grade, _ in weights:
+        grades[grade] += 1
+    keep = limit // SHARE
+    spare = grades[:]
+    spare[FRESH] -= keep
+    spare[CROSSED] -= keep
+    # Where no grade has more than it may keep, the table is tiny: the lowest goes.
+    going = next((g for g, n in enumerate(spare) if n > 0), None)
+    if going is None:
+        going = next(g for g, n in enumerate(grades) if n)
+        spare = grades
+    by_host: dict[Hashable, list[int]] = {}
+    for index, (grade, host) in enumerate(weights):
+        if grade == going:
+            by_host.setdefault(host, []).append(index)
+    # Down to which number of entries the largest hosts are cut, so that count of them go.
+    count = min(count, spare[going])
+    counts = sorted((len(some) for some in by_host.values()), reverse=True)
+    level, cut = counts[0], 0
+    for hosts, size in enumerate(counts, 1):
+        smaller = counts[hosts] if hosts < len(counts) else 0
+        if cut + hosts * (size - smaller) >= count:
+            level = size - -(-(count - cut) // hosts)
+            break
+        cut += hosts * (size - smaller)
+        level = smaller
+    chosen = [some[: len(some) - level] for some in by_host.values() if len(some) > level]
+    # The largest host first, and of hosts with as many the one with the older entry.
+    ordered = sorted((i - len(some), index) for some in chosen for i, index in enumerate(some))
+    return [index for _, index in ordered[:count]]
 
 
 class Table(dict[K, V], Generic[K, V]):
-    """limit: entries. evicted, unsolicited: how many solicited and unsolicited entries were
-    evicted. "Oldest" is by insertion. Reading costs as much as reading a dict.
+    """limit: entries. weigh: grade and host of an entry; without it the oldest goes. gone: is told
+    of each value that had to go. evicted, unsolicited: how many had to, STRANGE ones apart.
+    "Oldest" is by insertion. Reading costs as much as reading a dict.
 
-    Unsolicited entries (sip/unsolicited.py) have at most a quarter of the room and are evicted
-    first, so a flood from outside cannot evict the calls of a phone.
+    Strange entries have at most a quarter of the room.
     """
 
-    __slots__ = ("_oldest", "_unsolicited", "evicted", "limit", "unsolicited")
+    __slots__ = ("_going", "_oldest", "_strange", "evicted", "gone", "limit", "unsolicited",
+                 "weigh")  # fmt: skip
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, weigh: Callable[[K, V], Weight] | None = None,
+                 gone: Callable[[V], None] | None = None) -> None:  # fmt: skip
         super().__init__()
         self.limit = limit
+        self.weigh = weigh
+        self.gone = gone
         self.evicted = self.unsolicited = 0
-        self._unsolicited: deque[K] = deque()
+        self._strange: list[tuple[K, V]] = []  # as they were when they came
+        # Chosen to go, with the grade that they had: the first to go is the last.
+        self._going: list[tuple[K, V, int]] = []
         self._oldest: list[tuple[K, V]] = []  # the oldest is the last
 
-    def add(self, key: K, value: V, unsolicited: bool = False) -> V | None:
-        """Insert; returns the value that was evicted for it, or None."""
-        gone = None
-        if (unsolicited or len(self) >= self.limit) and key not in self:
-            if unsolicited or self._unsolicited:
-                gone = self._make_room(key, unsolicited)
-            else:
-                gone = self._evict_oldest()
+    def add(self, key: K, value: V, strange: bool = False) -> None:
+        """Insert, at the cost of another entry where there is no room. strange: its grade is
+        STRANGE now."""
+        if (strange or len(self) >= self.limit) and key not in self:
+            if strange:
+                if len(self._strange) * SHARE >= self.limit:
+                    self._evict_strange()
+                self._strange.append((key, value))
+            if len(self) >= self.limit:
+                self._evict()
         self[key] = value
-        return gone
 
-    def _make_room(self, key: K, unsolicited: bool) -> V | None:
-        gone = None
-        if unsolicited:
-            if len(self._unsolicited) * 4 >= self.limit:
-                gone = self._evict_unsolicited()
-            self._unsolicited.append(key)
-        if gone is None and len(self) >= self.limit:
-            gone = self._evict_unsolicited()
-            if gone is None:
-                gone = self._evict_oldest()
-        return gone
+    def evict(self, key: K, strange: bool = False) -> None:
+        """Delete an entry for want of room. strange: its grade is STRANGE."""
+        value = self.pop(key)
+        if strange:
+            self.unsolicited += 1
+        else:
+            self.evicted += 1
+        if self.gone is not None:
+            self.gone(value)
 
-    def _evict_oldest(self) -> V:
+    def tidy(self) -> None:
+        """Let go of values that are in the table no more."""
+        self._strange = [one for one in self._strange if self.get(one[0], _ABSENT) is one[1]]
+        self._going = [one for one in self._going if self.get(one[0], _ABSENT) is one[1]]
+        self._oldest.clear()
+
+    def _evict(self) -> None:
+        if self.weigh is None:
+            while self._strange:
+                key, value = self._strange.pop(0)
+                if self.get(key, _ABSENT) is value:
+                    self.evict(key, True)
+                    return
+            self._evict_oldest()
+            return
+        while True:
+            while self._going:
+                key, value, grade = self._going.pop()
+                # Neither deleted nor replaced nor raised since.
+                if self.get(key, _ABSENT) is value and self.weigh(key, value)[0] <= grade:
+                    self.evict(key, grade == STRANGE)
+                    return
+            items = list(self.items())
+            weights = [self.weigh(key, value) for key, value in items]
+            chosen = choose(weights, self.limit, max(1, self.limit // _BATCH))
+            self._going = [(*items[i], weights[i][0]) for i in reversed(chosen)]
+
+    def _evict_strange(self) -> None:
+        """Evict some of the strange entries, where they have a quarter of the room: some at once,
+        so that not each of a flood costs a look at all."""
+        there, weights = [], []
+        for key, value in self._strange:
+            if self.get(key, _ABSENT) is value:
+                weight = self.weigh(key, value) if self.weigh is not None else (STRANGE, None)
+                if weight[0] == STRANGE:
+                    there.append((key, value))
+                    weights.append(weight)
+        going: set[int] = set()
+        if len(there) * SHARE >= self.limit:
+            going.update(choose(weights, self.limit, max(1, self.limit // (SHARE * _BATCH))))
+        for i in going:
+            self.evict(there[i][0], True)
+        self._strange = [one for i, one in enumerate(there) if i not in going]
+
+    def _evict_oldest(self) -> None:
         oldest = self._oldest
         while True:
             while oldest:
                 key, value = oldest.pop()
                 if self.get(key, _ABSENT) is value:  # neither deleted nor replaced since
-                    self.evicted += 1
-                    del self[key]
-                    return value
+                    self.evict(key)
+                    return
             oldest += islice(self.items(), _AHEAD)
             oldest.reverse()
-
-    def _evict_unsolicited(self) -> V | None:
-        """Evict the oldest unsolicited entry that is still in the table; None without one."""
-        while self._unsolicited:
-            gone = self.pop(self._unsolicited.popleft(), None)
-            if gone is not None:
-                self.unsolicited += 1
-                return gone
-        return None
-
-    def mark_solicited(self, key: K) -> None:
-        """The entry is not unsolicited any more."""
-        if key in self._unsolicited:
-            self._unsolicited.remove(key)

@@ -20,6 +20,8 @@ SLOT = 1_000_000_000
 # How far rows of one tap are sorted, ns: packets of several queues or interfaces in one file.
 DISORDER = 250_000_000
 MOST_ROWS = 256  # in a batch that is handed on; more in one slot become several batches
+# Live, of several taps: in a flood the two copies of a message are not further apart than that.
+LIVE_ROWS = 32
 FOREVER = 1 << 63  # ns; later than any packet
 
 R = TypeVar("R")
@@ -216,8 +218,12 @@ class Order:
                 break
             if late:
                 batch.watermark = min(slot, *late) * SLOT
-            found.append(batch)
             ready.popleft()
+            if self._limit and batch.count > LIVE_ROWS:
+                rest = part(batch, LIVE_ROWS, batch.count)
+                ready.appendleft((max(first_time(rest), slot * SLOT), slot, rest))
+                batch = part(batch, 0, LIVE_ROWS)
+            found.append(batch)
         return found
 
 

@@ -21,8 +21,9 @@ NOWHERE = ("", 0)
 class Call(Joined[DialogSet]):
     """call_id, from_, to: text, as the side wrote them that saw the call first.
 
-    inbound: the callee is in the LAN; None while nothing shows it. unsolicited: see
-    sip/unsolicited.py; nobody is told when one is forgotten. predicted: its drop was announced.
+    inbound: the callee is in the LAN; None while nothing shows it. host: address (16 bytes) of the
+    one who sent its first message, as it came to the router. unsolicited: see sip/unsolicited.py;
+    nobody is told when one is forgotten. predicted: its drop was announced.
     """
 
     __slots__ = (
@@ -30,6 +31,7 @@ class Call(Joined[DialogSet]):
         "_wan_contact",
         "call_id",
         "from_",
+        "host",
         "inbound",
         "predicted",
         "to",
@@ -39,6 +41,7 @@ class Call(Joined[DialogSet]):
     def __init__(self, key: int, first: Sighting, two_sided: bool) -> None:
         super().__init__(key, two_sided)
         self.call_id, self.from_, self.to = parties(first.payload)
+        self.host = first.packed_ends[:16]
         self.inbound: bool | None = None
         self.predicted = self.unsolicited = False
         self._wan_contact = ""

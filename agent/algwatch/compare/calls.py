@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from algwatch.base.deadlines import Deadlines, Waiting
 from algwatch.base.sighting import AT, CALL, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.ack import went_to_the_end
 from algwatch.compare.call import REPEATS, Call
 from algwatch.compare.crossing import Crossing
+from algwatch.compare.weights import call as weigh
+from algwatch.sip.dialog import DialogSet
 from algwatch.sip.dialogs import (
     ANSWERED,
     BYE_SENT,
@@ -34,12 +38,13 @@ _OVER = (ENDED, UNANSWERED, CHALLENGED)
 
 
 class Calls:
-    """Steps of dialog sets and crossings in, moments out. limit: calls followed at once."""
+    """Steps of dialog sets and crossings in, moments out. limit: calls followed at once. forgets:
+    a call had to go for want of room. drop: is told of the dialog sets of a call that had to."""
 
     def __init__(self, two_sided: bool, limit: int) -> None:
         self.two_sided = two_sided
         # A call stands under each of its keys.
-        self.table: Table[int, Call] = Table(limit)
+        self.table: Table[int, Call] = Table(limit, weigh, self._gone)
         room = 2 * limit
         self._soon: Deadlines[Call] = Deadlines(2 * WINDOW, room, self._living)
         # The first 2xx that comes again comes T1 after the first, so a second is enough to know
@@ -51,16 +56,24 @@ class Calls:
         self._challenged: Deadlines[Call] = Deadlines(3 * TIMER_B, room, self._living)
         self._unanswered: Deadlines[Call] = Deadlines(TIMER_F, room, self._living)
         self._ack_wait: Deadlines[Answer] = Deadlines(ACK_WAIT + SECOND, room, self._living_answers)
+        self._queues = (self._soon, self._confirmed, self._settle, self._linger, self._challenged,
+                        self._unanswered)  # fmt: skip
         self._evicted: list[Call] = []
+        self.drop: Callable[[DialogSet], None] | None = None
+        self.forgets = False
 
     @property
     def due(self) -> int:
         """ns; advance() does nothing before it."""
         if self._evicted:
             return 0
-        queues = (self._soon, self._confirmed, self._settle, self._linger, self._challenged,
-                  self._unanswered)  # fmt: skip
-        return min(self._ack_wait.next, *[queue.next for queue in queues])
+        return min(self._ack_wait.next, *[queue.next for queue in self._queues])
+
+    def tidy(self) -> None:
+        """Let go of calls that are in the table no more."""
+        self._ack_wait.tidy()
+        for queue in self._queues:
+            queue.tidy()
 
     def feed(self, steps: list[Step]) -> None:
         """Steps of one side, in order. Moments come from advance, when both sides are there."""
@@ -68,7 +81,7 @@ class Calls:
         for s, code, row in steps:
             call = get(s.call)
             if call is None:
-                call = self._begun(s.call, s.first or s.request, s.unsolicited)
+                call = self._begun(s.call, s.first or s.request, s.unsolicited, s.partial)
                 if call is None:
                     continue
             if call.sides[s.side] is not s:
@@ -96,19 +109,39 @@ class Calls:
                 queue = self._challenged if code == CHALLENGED else self._linger
                 queue.add(at, call)
 
-    def _begun(self, key: int, first: Sighting | None, unsolicited: bool) -> Call | None:
+    def _begun(self, key: int, first: Sighting | None, unsolicited: bool,
+               partial: bool) -> Call | None:  # fmt: skip
         if first is None:
             return None
         call = Call(key, first, self.two_sided)
         call.unsolicited = unsolicited
-        if not unsolicited and len(self.table) < self.table.limit:
+        strange = unsolicited or partial
+        if strange or len(self.table) >= self.table.limit:
+            self.table.add(key, call, strange)
+        else:
             self.table[key] = call
-            return call
-        gone = self.table.add(key, call, unsolicited)
-        if gone is not None and not gone.unsolicited:
-            self._forget(gone)
-            self._evicted.append(gone)
         return call
+
+    def lose(self, s: DialogSet) -> None:
+        """A dialog set had to go for want of room: its call goes with it, because what its other
+        side shows alone would be told wrongly."""
+        call = self.table.get(s.call)
+        if call is not None and call.sides[s.side] is s:
+            self.table.evict(s.call, call.unsolicited)
+
+    def _gone(self, call: Call) -> None:
+        for s in call.sides:
+            if s is not None and self.drop is not None:
+                self.drop(s)
+        if not call.unsolicited:
+            self.forgets = True
+            self._forget(call)
+            self._evicted.append(call)
+
+    def closed(self) -> list[Moment]:
+        """Calls that had to go for want of room since the last look."""
+        gone, self._evicted = self._evicted, []
+        return [(call, CLOSED) for call in gone]
 
     def cross(self, crossing: Crossing) -> Call | None:
         """Attach a crossing to its call, if it has one; returns that call."""
@@ -121,10 +154,11 @@ class Calls:
             call = self._joined(lan[CALL], wan[CALL], entered[AT])
         if call is None:
             return None
+        if not call.paired and crossing.flow_pair is not None:
+            call.host = crossing.entered.packed_ends[:16]
         call.cross(crossing)
         if call.unsolicited and crossing.flow_pair is not None and call.inbound is not None:
             call.unsolicited = False
-            self.table.mark_solicited(call.key)
         return call
 
     def _joined(self, lan: int, wan: int, at: int) -> Call | None:
@@ -191,17 +225,13 @@ class Calls:
                 moments.append((call, JUDGED))
             self._forget(call)
             moments.append((call, CLOSED))
-        if self._evicted:
-            moments += [(call, CLOSED) for call in self._evicted]
-            self._evicted = []
-        return moments
+        return moments + self.closed()
 
     def finish(self) -> list[Moment]:
         """The capture is over; what is still there is closed as it stands."""
-        calls = self._evicted + list(dict.fromkeys(self.table.values()))
-        self._evicted = []
+        moments = self.closed()
+        calls = list(dict.fromkeys(self.table.values()))
         self.table.clear()
-        moments: list[Moment] = []
         for call in calls:
             if not call.is_plain:
                 moments.append((call, JUDGED))

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from algwatch.base.budget import Budget
 from algwatch.base.native.layout import ACK, KIND_CUT, KIND_KEEPALIVE, ROW_MALFORMED
 from algwatch.base.packet import LAN, UNKNOWN, Batch
-from algwatch.base.sighting import AT, BITS, KIND, METHOD, STATUS
+from algwatch.base.sighting import AT, BITS, CALL, KIND, LENGTH, METHOD, PAYLOAD, STATUS, Row
+from algwatch.compare import held
 from algwatch.compare.call import Call
 from algwatch.compare.calls import PREDICTED, Calls, Moment
 from algwatch.compare.captured import Captured
@@ -18,14 +20,17 @@ from algwatch.compare.exchange import Exchange, Exchanges
 from algwatch.compare.first_of_kind import FirstOfKind
 from algwatch.compare.known_rewrites import KnownRewrites
 from algwatch.compare.limits import KINDS, MAPPINGS, Limits
-from algwatch.compare.line import READ, Line, Lines
+from algwatch.compare.line import READ, Line, Lines, Shown
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.observe import closed
-from algwatch.compare.pairing import Pairing
+from algwatch.compare.pairing import Pairing, Waiting
 from algwatch.compare.registered import Registered, Registrations
 from algwatch.compare.summary import CallSummary, RegistrationSummary
+from algwatch.compare.weights import Weights
+from algwatch.sip.dialog import DialogSet
 from algwatch.sip.dialogs import Step
 from algwatch.sip.side import Side
+from algwatch.sip.timers import TIMER_C
 from algwatch.sip.transaction import Seen
 from algwatch.sip.unsolicited import Unsolicited
 
@@ -50,7 +55,8 @@ class Comparison:
     one_sided_news: whether anybody asks for crossings where there is one side only."""
 
     def __init__(self, two_sided: bool, limits: Limits, live: bool,
-                 watch: Callable[[Crossing], None] | None) -> None:  # fmt: skip
+                 watch: Callable[[Crossing], None] | None,
+                 memory: int | None = None) -> None:  # fmt: skip
         self.live = live
         self.watch = watch
         self.one_sided_news = True
@@ -68,6 +74,13 @@ class Comparison:
         self._registrations = Registrations(two_sided, more, self._exchanges)
         self._rewrites = KnownRewrites(limits.lines * KINDS)
         self._first = FirstOfKind(limits.lines * KINDS * 4)
+        self.budget = Budget(limits.memory if memory is None else memory)
+        self._share_room(unsolicited)
+        # ns; requests that came later were seen.
+        self._asked_since = 0
+        if live:
+            for side in self.sides:
+                side.transactions.stray = self._is_stray
 
     @property
     def pending(self) -> bool:
@@ -89,6 +102,11 @@ class Comparison:
         other: list[Seen] = []
         events, steps = side.feed(batch, pairing is not None or self.watch is not None, other)
         fresh = list(batch.sightings.values())
+        if fresh:
+            # Offsets ascend, so this is what their payloads have together, or a little more.
+            last = fresh[-1].row
+            size = last[PAYLOAD] + last[LENGTH] - fresh[0].row[PAYLOAD]
+            self.budget.came(len(fresh), size)
         self.captured.note(side, batch, events, other)
         self._heard(side, steps)
         for row, i in other:
@@ -98,7 +116,10 @@ class Comparison:
                 ends = batch.ends[48 * i : 48 * i + 32]
                 self.lines.keepalive(ends[:16], ends[16:], row[AT])
         if pairing is not None:
-            return News(self._crossed(pairing.feed(which, fresh)) if fresh else [])
+            news = News(self._crossed(pairing.feed(which, fresh)) if fresh else [])
+            if self.calls.forgets:
+                news.moments = self.calls.closed()
+            return news
         if self.pairing is not None:
             return News([])
         if which == UNKNOWN:
@@ -111,11 +132,14 @@ class Comparison:
     def advance(self, now: int) -> News:
         """Every tap has passed this moment (ns)."""
         self.captured.now = now
-        self.captured.started = self.captured.started or now
+        if not self.captured.started:
+            self.captured.started = now
+            self._asked_since = now
         return self._pass_time(now)
 
     def lost(self, side: int, packets: int, until: int) -> None:
         """See Pipeline.lost; of a side (LAN, WAN, UNKNOWN)."""
+        self._asked_since = max(self._asked_since, until)
         self.captured.lost[side] += packets
         self.captured.lost_at = max(self.captured.lost_at, until)
         if self.pairing is not None and side != UNKNOWN:
@@ -152,6 +176,55 @@ class Comparison:
             for one in chosen
         ]
 
+    def _share_room(self, unsolicited: Unsolicited | None) -> None:
+        """Tell the tables who sent what they hold."""
+        weights = Weights(self.calls.table, self.lines, unsolicited)
+        for side in self.sides:
+            side.transactions.table.weigh = weights.transaction
+            side.dialogs.table.weigh = weights.dialogs
+            side.registrations.table.weigh = weights.registration
+        if unsolicited is not None:
+            unsolicited.known.weigh = weights.remote
+        if self.pairing is not None:
+            self.pairing.weigh = weights.waiting
+        self.lines.table.weigh = weights.line
+        self.mappings.table.weigh = weights.mapping
+        self.mappings.flow_pairs.weigh = weights.flow_pair
+        self._registrations.table.weigh = weights.registered
+        self._rewrites.kinds.weigh = weights.rewrite
+        self.calls.drop = self._drop
+        budget = self.budget
+        budget.share(self.calls.table, held.call, held.by_call)
+        budget.share(self._registrations.table, held.registered, held.by_call)
+        for side in self.sides:
+            side.dialogs.table.gone = self.calls.lose
+            budget.share(side.dialogs.table, held.dialogs, held.by_call)
+            budget.share(side.registrations.table, held.registration, held.by_call)
+            budget.share(side.transactions.table, held.transaction, held.call_of)
+            budget.tidy.append(side.transactions.tidy)
+        if self.pairing is not None:
+            budget.share(Waiting(self.pairing), held.sighting, held.call_of_copy)
+        budget.share(Shown(self.lines.table), Line.sightings, held.apart)
+        budget.tidy += [self.calls.tidy, self._registrations.tidy]
+
+    def _drop(self, s: DialogSet) -> None:
+        self.sides[s.side].dialogs.forget(s)
+
+    def _is_stray(self, row: Row) -> bool:
+        """True if a response answers nothing that anybody here has asked: its request would have
+        been seen, and neither its call nor its registration is known."""
+        call = row[CALL]
+        if not self.captured.started or row[AT] < self._asked_since + TIMER_C:
+            return False
+        if call in self.calls.table:
+            return False
+        for side in self.sides:
+            if call in side.dialogs.table or call in side.registrations.table:
+                return False
+        if self.pairing is not None:
+            self.pairing.turned_away.add(row)
+        return True
+
     def counts(self) -> dict[str, dict[str, int]]:
         """See compare/counts.py."""
         return counts(self.captured, self.pairing, self.sides, self.calls, self.lines)
@@ -159,7 +232,7 @@ class Comparison:
     def _heard(self, side: Side, steps: list[Step]) -> None:
         if steps:
             self.calls.feed(steps)
-            self.captured.forgets = self.calls.table.evicted > 0
+            self.captured.forgets = self.calls.forgets
         if side.registered:
             self._registrations.feed(side.registered, self.captured.now)
             side.registered.clear()

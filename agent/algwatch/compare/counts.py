@@ -42,9 +42,11 @@ def _evicted(pairing: Pairing | None, sides: list[Side], calls: Calls,
     evicted = {
         "transactions": sum(table.evicted for table in tables),
         "dialogs": sum(side.dialogs.table.evicted for side in sides),
+        "registrations": sum(side.registrations.table.evicted for side in sides),
         "calls": calls.table.evicted,
         "sightings": pairing.dropped if pairing is not None else 0,
         "phones": lines.evicted,
         "unsolicited": sum(table.unsolicited for table in tables),
+        "strays": sum(side.transactions.strays for side in sides),
     }
     return {what: count for what, count in evicted.items() if count}

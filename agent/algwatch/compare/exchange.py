@@ -11,7 +11,7 @@ from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.sighting import CALL, METHOD, STATUS, TXN, Sighting
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.line import FOLLOWS_PHONE, Line, Lines
-from algwatch.sip.message import Message, to_text
+from algwatch.sip.message import Message, parties
 from algwatch.sip.side import Side
 from algwatch.sip.transaction import Transaction
 
@@ -69,7 +69,7 @@ class Exchange:
 
     @property
     def call_id(self) -> str:
-        return to_text(Message(self.request.payload).call_id) if self.request is not None else ""
+        return parties(self.request.payload)[0] if self.request is not None else ""
 
 
 class Exchanges:
@@ -95,6 +95,7 @@ class Exchanges:
             if left is not None and left is not entered:
                 entered.forwarded = left
                 left.copy = True
+                left.ends = entered.ends
                 entered.unpaired = False
 
     def _transaction(self, copy: Sighting) -> Transaction | None:

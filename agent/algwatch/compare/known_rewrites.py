@@ -25,14 +25,14 @@ class KnownRewrites:
         # By kind: what was rewritten, and how often the entered address still stands in the copy
         # that left: in Call-ID always, in Contact never (ALG010), so that another number is
         # another kind.
-        self._kinds: Table[_Kind, tuple[frozenset[str], int]] = Table(limit)
+        self.kinds: Table[_Kind, tuple[frozenset[str], int]] = Table(limit)
 
     def look(self, crossing: Crossing) -> None:
         """Set `seen_before` and `headers` of a rewritten crossing."""
         pair, row, left = crossing.flow_pair, crossing.entered.row, crossing.left.payload
         assert pair is not None
         kind = (pair.line, pair.outbound, row[STATUS], row[METHOD])
-        known = self._kinds.get(kind)
+        known = self.kinds.get(kind)
         if known is not None and crossing.translated and left.count(pair.old) == known[1]:
             crossing.seen_before = True
             crossing.headers = known[0]
@@ -42,4 +42,4 @@ class KnownRewrites:
             r.header for r in changes if r.explained and r.explained != NORMALISED
         )
         if all(r.explained and r.linux for r in changes):
-            self._kinds.add(kind, (crossing.headers, left.count(pair.old)))
+            self.kinds.add(kind, (crossing.headers, left.count(pair.old)))

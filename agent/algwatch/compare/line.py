@@ -36,6 +36,9 @@ WORKS_REWRITTEN = "works-rewritten"  # a call lived with something rewritten
 REACHED_REWRITTEN = "reached-rewritten"  # such an incoming call, so its ACK came to that Contact
 REWRITTEN = "rewritten"  # the router rewrote a message of this line
 
+# Each of these needs a far end that took part.
+_ANSWERS = (RPORT_ANSWERED, NAT_HANDLED, WORKS_UNTOUCHED, WORKS_REWRITTEN, DROPS_UNTOUCHED)
+
 
 def _is_answered(call: Call | None) -> bool:
     """The ACK to a refusal goes where the INVITE went, and shows nothing of the Contact."""
@@ -56,12 +59,13 @@ class Observation:
 class Line:
     """phone, remote: host texts. seen: observations by word. private_contact: the Contact that
     the phone wrote last is unroutable; shown: that message as it left the router. expires: seconds
-    granted by the registrar, 0 = not seen. passed: reasons to drop a message (sip/helper_drops.py)
-    for which a rewritten INVITE was not dropped. messages: REGISTER and INVITE, with responses.
-    fresh: where the line notes that something was seen of it for the first time.
+    granted by the registrar, 0 = not seen. answered: the far end has taken part. passed: reasons to
+    drop a message (sip/helper_drops.py) for which a rewritten INVITE was not dropped. messages:
+    REGISTER and INVITE, with responses. fresh: where the line notes that something was seen of it
+    for the first time.
     """
 
-    __slots__ = ("_fresh", "_rewritten", "expires", "messages", "passed", "phone",
+    __slots__ = ("_fresh", "_rewritten", "answered", "expires", "messages", "passed", "phone",
                  "private_contact", "remote", "seen", "shown")  # fmt: skip
 
     def __init__(self, phone: str, remote: str, fresh: dict[str, Line] | None = None) -> None:
@@ -69,7 +73,7 @@ class Line:
         self.remote = remote
         self._fresh = fresh
         self.seen: dict[str, Observation] = {}
-        self.private_contact = self._rewritten = False
+        self.answered = self.private_contact = self._rewritten = False
         self.shown: Sighting | None = None
         self.messages = self.expires = 0
         self.passed: frozenset[str] = frozenset()
@@ -84,10 +88,22 @@ class Line:
         known = self.seen.get(word)
         if known is None:
             self.seen[word] = Observation(sighting, at)
+            if word in _ANSWERS:
+                self.answered = True
             self.note()
         else:
             known.count += 1
             known.last_at = at
+
+    def sightings(self) -> list[Sighting | None]:
+        """Messages that it keeps to show them."""
+        return [self.shown, *[one.first for one in self.seen.values()]]
+
+    def shed(self) -> None:
+        """Let go of these. That they were seen is still known."""
+        self.shown = None
+        for one in self.seen.values():
+            one.first = None
 
     def note(self) -> None:
         """Something new in kind is known of it."""
@@ -99,48 +115,69 @@ class Line:
         return known.count if known is not None else 0
 
 
+class Shown:
+    """The messages that lines keep, as a keeper of a Budget: they go, the lines stay."""
+
+    def __init__(self, table: Table[bytes, Line]) -> None:
+        self.weigh = table.weigh
+        self.items = table.items
+        self.get = table.get
+
+    def tidy(self) -> None:
+        """Nothing else points to what a line has shed."""
+
+    def evict(self, key: bytes, strange: bool = False) -> None:
+        line = self.get(key)
+        if line is not None:
+            line.shed()
+
+
 class Lines:
     """limit: lines that are remembered. fresh: those of which something was seen for the first
     time, by name, until the advice was looked at again."""
 
     def __init__(self, limit: int) -> None:
-        self._table: Table[bytes, Line] = Table(limit)
+        self.table: Table[bytes, Line] = Table(limit)
         self._by_remote: dict[str, list[Line]] = {}  # empty when it has to be made
         self.fresh: dict[str, Line] = {}
 
     @property
     def evicted(self) -> int:
-        return self._table.evicted
+        return self.table.evicted
+
+    def answering(self) -> set[bytes]:
+        """Addresses (16 bytes) of the far ends that have taken part in a line."""
+        return {key[16:] for key, line in self.table.items() if line.answered}
 
     def all(self) -> list[Line]:
-        return list(self._table.values())
+        return list(self.table.values())
 
     def of(self, pair: FlowPair) -> Line:
-        line = self._table.get(pair.line)
+        line = self.table.get(pair.line)
         if line is None:
             line = Line(pair.phone, pair.far, self.fresh)
-            self._table.add(pair.line, line)
+            self.table.add(pair.line, line)
             self._by_remote.clear()
         return line
 
     def find(self, phone: bytes, remote: bytes) -> Line | None:
         """The line of two addresses (16 bytes each)."""
-        return self._table.get(phone + remote)
+        return self.table.get(phone + remote)
 
     def has(self, phone: bytes, remote: bytes) -> bool:
         """True if anything has crossed between these two addresses (16 bytes each)."""
-        return phone + remote in self._table
+        return phone + remote in self.table
 
     def beside(self, line: Line) -> list[Line]:
         """The other phones here with the same provider."""
         if not self._by_remote:
-            for one in self._table.values():
+            for one in self.table.values():
                 self._by_remote.setdefault(one.remote, []).append(one)
         return [one for one in self._by_remote.get(line.remote, ()) if one is not line]
 
     def keepalive(self, phone: bytes, remote: bytes, at: int) -> None:
         """phone sent a keep-alive to remote (16 bytes each)."""
-        line = self._table.get(phone + remote)
+        line = self.table.get(phone + remote)
         if line is not None:
             line.observe(KEEPALIVE, None, at)
 
@@ -155,7 +192,7 @@ class Lines:
         if method in READ:
             if not crossing.outbound and (not status or status == 100):
                 return
-            line = self._table.get(pair.line) or self.of(pair)
+            line = self.table.get(pair.line) or self.of(pair)
             # A phone says the same of itself in every message: most need not be read.
             line.messages += 1
             skip = line.messages > READ_FIRST and line.messages % READ_EVERY
@@ -206,3 +243,4 @@ class Lines:
                 if not line.expires:
                     line.note()
                 line.expires = int(text[:9])
+                line.answered = True

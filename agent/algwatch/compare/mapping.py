@@ -24,7 +24,7 @@ class Mappings:
     """
 
     def __init__(self, limit: int) -> None:
-        self._table: Table[bytes, Entry] = Table(limit)
+        self.table: Table[bytes, Entry] = Table(limit)
         self.flow_pairs: Table[int, FlowPair] = Table(limit // 2)
 
     def flow_pair(self, lan: Sighting, wan: Sighting, outbound: bool) -> FlowPair:
@@ -49,7 +49,7 @@ class Mappings:
         if lan is None or wan is None or pair is None:
             return
         at = lan.row[AT]
-        known = self._table.get(pair.outside)
+        known = self.table.get(pair.outside)
         if known is not None and not pair.outbound:
             known.answered_at = at
             expected = known.inside
@@ -59,7 +59,7 @@ class Mappings:
                 return
         elif pair.outbound and pair.translated:
             if known is None:
-                self._table.add(pair.outside, Entry(pair.inside, at))
+                self.table.add(pair.outside, Entry(pair.inside, at))
             else:
                 known.inside = pair.inside
                 known.last_at = at
@@ -67,18 +67,18 @@ class Mappings:
 
     def of(self, outside: bytes, remote: bytes) -> Entry | None:
         """The mapping of a WAN address and port towards a remote one (18 bytes each)."""
-        return self._table.get(outside + remote)
+        return self.table.get(outside + remote)
 
     def contradicts(self, lan: Sighting, wan: Sighting, outbound: bool) -> bool:
         """True if the NAT is known to mean another LAN host by this WAN address and port."""
         inside = lan.source if outbound else lan.destination
         ends = (wan.source, wan.destination) if outbound else (wan.destination, wan.source)
-        known = self._table.get(ends[0] + ends[1])
+        known = self.table.get(ends[0] + ends[1])
         return known is not None and known.inside[:16] != inside[:16]
 
     def is_known(self, lan: bytes, wan: bytes, remote: bytes) -> bool:
         """True if lan (18 bytes) is what wan means towards remote."""
-        known = self._table.get(wan + remote)
+        known = self.table.get(wan + remote)
         return known is not None and known.inside == lan
 
     def newer_address(self, sent: Sighting) -> str:
@@ -90,10 +90,10 @@ class Mappings:
         anew, RFC 5382 REQ-12).
         """
         old, at = sent.packed_ends[:16], sent.row[AT]
-        mine = [e for key, e in self._table.items() if key[:16] == old]
+        mine = [e for key, e in self.table.items() if key[:16] == old]
         answered = max((e.answered_at for e in mine), default=0)
         hosts = {e.inside[:16]: e.first_at for e in reversed(mine)}
-        for key, e in self._table.items():
+        for key, e in self.table.items():
             if key[:16] == old or not e.answered_at or not answered < e.first_at <= at:
                 continue
             before = hosts.get(e.inside[:16])

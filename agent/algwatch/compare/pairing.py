@@ -10,6 +10,7 @@ because it also needs one identity part that survived (docs/decisions/0003-pairi
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from algwatch.base.deadlines import NEVER
 from algwatch.base.native.layout import ROW_OUTGOING
@@ -29,7 +30,7 @@ from algwatch.base.sighting import (
     TTL,
     Sighting,
 )
-from algwatch.base.table import Table
+from algwatch.base.table import FRESH, STRANGE, Table, Weight, choose
 from algwatch.compare.crossing import (
     BY_IP_ID,
     BY_ORDER,
@@ -40,6 +41,7 @@ from algwatch.compare.crossing import (
     is_outbound,
 )
 from algwatch.compare.mapping import Mappings
+from algwatch.compare.turned_away import TurnedAway
 from algwatch.sip.message import identity
 from algwatch.sip.timers import SECOND, WINDOW
 from algwatch.sip.unsolicited import Unsolicited
@@ -51,9 +53,11 @@ _new = object.__new__
 class Pairing:
     """Pairs the sightings of both sides.
 
-    limit: sightings of one side that wait at once; unsolicited ones get a quarter of it. A sighting
-    over the limit is counted in `dropped`, and is neither paired nor reported missing. The same
-    holds for its copy on the other side, and for the other copy of a message that was not captured.
+    limit: sightings of one side that wait at once; unsolicited ones get a quarter of it. Beyond it
+    some have to go (base/table.py). One that had to is counted in `dropped`, and is neither paired
+    nor reported missing. The same holds for its copy on the other side (compare/turned_away.py),
+    and for the other copy of a message that was not captured. weigh: grade and host of a sighting,
+    which is unsolicited or not.
     paired, rewritten: crossings. lan_only, wan_only: messages whose other copy never came;
     unsolicited: such messages on the WAN side that are not in wan_only.
     """
@@ -66,6 +70,8 @@ class Pairing:
         self._unsolicited = unsolicited
         self._lost_at = [-WINDOW, -WINDOW]  # by side, ns: up to here copies may be missing
         self.limit = limit
+        self.weigh: Callable[[Sighting, bool], Weight] = _unweighed
+        self.turned_away = TurnedAway()
         self.dropped = 0
         self.paired = self.lan_only = self.wan_only = self.rewritten = self.unsolicited = 0
         # Hashes of a Call-ID that the router changed to the changed one, and back.
@@ -116,14 +122,44 @@ class Pairing:
                             crossings.append(accept(crossing, first))
                             continue
                     put_back(pair, first)
-            if len(waiting) >= room and (len(waiting) >= self.limit or self._is_unsolicited(copy)):
+            if len(waiting) >= room and not self._has_room(waiting, copy):
                 self.dropped += 1
-                self.lost(side, row[AT])
+                self.turned_away.add(row)
                 continue
             waiting.append(copy)
             if wait(pair, copy) is not copy:
                 self._more[side].setdefault(pair, []).append(copy)
         return crossings
+
+    def _has_room(self, waiting: deque[Sighting], copy: Sighting) -> bool:
+        """True if copy may wait with these, of which some may have to go for it."""
+        if len(waiting) >= self.limit:
+            self.tidy()
+            if len(waiting) >= self.limit:
+                there = list(waiting)
+                weights = [self.weigh(one, self.is_unsolicited(one)) for one in there]
+                going = set(choose(weights, self.limit, max(1, self.limit // 4)))
+                for i in going:
+                    self._forget(there[i])
+                    self.turned_away.add(there[i].row)
+                self.dropped += len(going)
+                waiting.clear()
+                waiting.extend(one for i, one in enumerate(there) if i not in going)
+        return len(waiting) * 4 < self.limit or not self.is_unsolicited(copy)
+
+    def tidy(self) -> None:
+        """Let go of copies that were paired."""
+        for waiting in self._waiting:
+            there = [copy for copy in waiting if not copy.paired]
+            waiting.clear()
+            waiting.extend(there)
+
+    def evict(self, copy: Sighting) -> None:
+        """A sighting that waits has to go."""
+        self._waiting[copy.side].remove(copy)
+        self._forget(copy)
+        self.turned_away.add(copy.row)
+        self.dropped += 1
 
     def lost(self, side: int, at: int) -> None:
         """Copies of that side (LAN or WAN) may be missing up to `at` (ns)."""
@@ -152,7 +188,9 @@ class Pairing:
             self._forget(copy)
             partner, key = self._fallback(copy, own, other)
             since = copy.row[AT] - WINDOW
-            if partner is None and since <= self._lost_at[1 - copy.side]:
+            if partner is None and (
+                since <= self._lost_at[1 - copy.side] or self.turned_away.has(copy.row, now)
+            ):
                 continue
             if key == BY_ORDER and since <= max(self._lost_at):
                 continue  # a rival of the two may be among the missing copies
@@ -164,7 +202,7 @@ class Pairing:
                     crossing.used_at = known.last_at if known is not None else 0
                 if copy.side == LAN:
                     self.lan_only += 1
-                elif self._is_unsolicited(copy):
+                elif self.is_unsolicited(copy):
                     self.unsolicited += 1
                 else:
                     self.wan_only += 1
@@ -201,7 +239,7 @@ class Pairing:
     def _lost_recently(self, copy: Sighting) -> bool:
         return copy.row[AT] - WINDOW <= max(self._lost_at)
 
-    def _is_unsolicited(self, copy: Sighting) -> bool:
+    def is_unsolicited(self, copy: Sighting) -> bool:
         return copy.side == WAN and self._unsolicited is not None and self._unsolicited.sent(copy)
 
     def waiting(self) -> list[Sighting]:
@@ -333,6 +371,34 @@ class Pairing:
         if lan.source == wan.source:
             return self.mappings.is_known(lan.destination, wan.destination, wan.source)
         return False
+
+
+class Waiting:
+    """The sightings that wait, as a keeper of a Budget."""
+
+    def __init__(self, pairing: Pairing) -> None:
+        self._pairing = pairing
+
+    def weigh(self, key: Sighting, copy: Sighting) -> Weight:
+        return self._pairing.weigh(copy, self._pairing.is_unsolicited(copy))
+
+    def items(self) -> list[tuple[Sighting, Sighting]]:
+        return [(copy, copy) for copy in self._pairing.waiting()]
+
+    @staticmethod
+    def get(key: Sighting, /) -> Sighting | None:
+        return None if key.paired else key
+
+    def tidy(self) -> None:
+        """Let go of copies that were paired."""
+        self._pairing.tidy()
+
+    def evict(self, key: Sighting, strange: bool = False) -> None:
+        self._pairing.evict(key)
+
+
+def _unweighed(copy: Sighting, unsolicited: bool) -> Weight:
+    return STRANGE if unsolicited else FRESH, copy.packed_ends[:16]
 
 
 def _is_one(crossing: Crossing) -> bool:

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-
-from algwatch.base.deadlines import NEVER
+from algwatch.base.deadlines import Deadlines, Waiting
 from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.sighting import CALL
 from algwatch.base.table import Table
@@ -18,8 +16,6 @@ from algwatch.sip.message import parties
 from algwatch.sip.registration import Registration, RegistrationStep
 from algwatch.sip.timers import TIMER_F, WINDOW
 from algwatch.sip.transaction import FINAL, TIMED_OUT
-
-_Due = deque[tuple[int, "Registered"]]
 
 
 class Registered(Joined[Registration]):
@@ -65,7 +61,10 @@ class Registrations:
         self.two_sided = two_sided
         self.table: Table[int, Registered] = Table(limit)
         self._exchanges = exchanges
-        self._due: tuple[_Due, _Due] = (deque(), deque())  # soon, later
+        self._soon: Deadlines[Registered] = Deadlines(2 * WINDOW, 2 * limit, self._living)
+        self._later: Deadlines[Registered] = Deadlines(
+            TIMER_F + 2 * WINDOW, 2 * limit, self._living
+        )
 
     def feed(self, steps: list[RegistrationStep], now: int) -> None:
         """now: ns, at or after the steps."""
@@ -81,7 +80,7 @@ class Registrations:
                 # Not before both sides had the time to show it; and a challenge that nobody
                 # follows up is an outcome only when its time is over.
                 later = r.status in CHALLENGES and code == FINAL
-                self._due[later].append((now + (TIMER_F if later else 0) + 2 * WINDOW, one))
+                (self._later if later else self._soon).add(now, one)
 
     def cross(self, crossing: Crossing) -> None:
         """Take the crossing of a REGISTER or of its response, or its only copy."""
@@ -104,14 +103,18 @@ class Registrations:
     @property
     def due(self) -> int:
         """ns; changed() finds nothing before it."""
-        return min([queue[0][0] for queue in self._due if queue], default=NEVER)
+        return min(self._soon.next, self._later.next)
+
+    def tidy(self) -> None:
+        """Let go of registrations that are in the table no more."""
+        self._soon.tidy()
+        self._later.tidy()
 
     def changed(self, now: int) -> list[Registered]:
         """Registrations whose outcome has changed for good or bad and is known by now (ns)."""
         found: list[Registered] = []
-        for queue in self._due:
-            while queue and queue[0][0] <= now:
-                self._look(queue.popleft()[1], now, found)
+        for one in (*self._soon.due(now), *self._later.due(now)):
+            self._look(one, now, found)
         return found
 
     def finish(self, now: int) -> list[Registered]:
@@ -129,6 +132,10 @@ class Registrations:
             one.said = outcome
             one.exchange = self._failed(one)
             found.append(one)
+
+    def _living(self, waiting: Waiting[Registered]) -> list[tuple[int, Registered]]:
+        current = self.table.get
+        return [item for item in waiting if current(item[1].key) is item[1]]
 
     def all(self) -> list[Registered]:
         return list(dict.fromkeys(self.table.values()))

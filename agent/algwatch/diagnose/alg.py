@@ -14,7 +14,7 @@ from algwatch.compare.rewrite import MAPPING, Rewrite
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.rule import Rule, evidence
-from algwatch.sip.message import Message, to_text
+from algwatch.sip.message import Message, parties
 
 MOST = 8  # changes of one message that a sentence names
 
@@ -104,4 +104,4 @@ def consistent(call: Call) -> Crossing | None:
 
 
 def call_id(crossing: Crossing) -> str:
-    return to_text(Message(crossing.entered.payload).call_id)
+    return parties(crossing.entered.payload)[0]

@@ -12,7 +12,7 @@ from typing import Any
 
 from algwatch.base.table import Table
 from algwatch.diagnose.finding import Finding
-from algwatch.diagnose.known import Known
+from algwatch.diagnose.known import Known, said_key
 from algwatch.diagnose.rules import RULES
 from algwatch.diagnose.subject import SUBJECTS, Event
 
@@ -87,8 +87,9 @@ class Engine:
         """New, or worse than before, or (for a finding about the capture) with other words."""
         capture = finding.cause == "capture"
         word = hash(finding.summary) if capture else _RANK[finding.harm]
-        before = self._said.get(finding.key)
+        key = said_key(finding.key)
+        before = self._said.get(key)
         if before is not None and (before == word if capture else word <= before):
             return False
-        self._said.add(finding.key, word)
+        self._said.add(key, word)
         return True

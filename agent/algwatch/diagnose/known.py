@@ -19,6 +19,14 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
+MOST_KEY = 256  # characters of a key that is remembered
+
+
+def said_key(key: str) -> str:
+    """The key under which a finding is remembered: a long Call-ID in it is cut, not kept."""
+    return key if len(key) <= MOST_KEY else f"{key[:MOST_KEY]}#{hash(key):x}"
+
+
 class Known:
     """now, started: ns of packet time. finished: the capture is over. two_sided: copies of both
     sides are compared. sip: messages a side (LAN, WAN, UNKNOWN); first: the first message of each.
@@ -90,4 +98,4 @@ class Known:
     def was_said(self, rule: str, key: str) -> bool:
         """True if a rule (id) has said something under key: for what is said once, whatever
         comes."""
-        return f"{rule}/{key}" in self._said
+        return said_key(f"{rule}/{key}") in self._said

@@ -127,8 +127,9 @@ class Dialogs:
         s = DialogSet(call, self.side, row[AT])
         s.caller_tag = row[FROM_TAG]
         s.unsolicited = t.unsolicited
-        if t.unsolicited or len(self.table) >= self.table.limit:
-            self.table.add(call, s, t.unsolicited)
+        strange = t.unsolicited or not invited
+        if strange or len(self.table) >= self.table.limit:
+            self.table.add(call, s, strange)
         else:
             self.table[call] = s
         s.first = batch.sighting(self.side, row, i)

@@ -18,6 +18,8 @@ _CALL_ID, _CSEQ, _VIAS = SIP.CALL_ID, SIP.CSEQ, SIP.VIAS
 _VIA_BITS, _RPORT = SIP.VIA + VIA.BITS, SIP.VIA + VIA.RPORT
 _CONTACT_BITS, _CONTACT_HOST = SIP.CONTACT + ADDR.BITS, SIP.CONTACT + ADDR.HOST
 
+MOST_TEXT = 1024  # bytes of a text that is kept apart from its message
+
 
 def to_text(span: bytes) -> str:
     """Wire bytes for people: UTF-8 (RFC 3261 section 7), what is not shows as U+FFFD."""
@@ -41,15 +43,16 @@ def identity(payload: bytes) -> tuple[bytes, int, int, bytes, bytes]:
 
 
 def parties(payload: bytes) -> tuple[str, str, str]:
-    """Call-ID, From URI and To URI as text: what every call is listed with."""
+    """Call-ID, From URI and To URI as text of at most MOST_TEXT bytes each: what every call is
+    listed with."""
     code, s = scan_briefly(payload)
     if code <= 0:
         return "", "", ""
     call_id, caller, callee = s[SIP.CALL_ID], s[_FROM_URI], s[_TO_URI]
     return (
-        payload[call_id : call_id + s[SIP.CALL_ID + 1]].decode("utf-8", "replace"),
-        payload[caller : caller + s[_FROM_URI + 1]].decode("utf-8", "replace"),
-        payload[callee : callee + s[_TO_URI + 1]].decode("utf-8", "replace"),
+        payload[call_id : call_id + min(s[SIP.CALL_ID + 1], MOST_TEXT)].decode("utf-8", "replace"),
+        payload[caller : caller + min(s[_FROM_URI + 1], MOST_TEXT)].decode("utf-8", "replace"),
+        payload[callee : callee + min(s[_TO_URI + 1], MOST_TEXT)].decode("utf-8", "replace"),
     )
 
 
@@ -65,7 +68,8 @@ def reach(payload: bytes) -> tuple[bool, bytes | None, str | None]:
     if s[SIP.CONTACTS]:
         host = s[_CONTACT_HOST]
         star = s[_CONTACT_BITS] & ADDR.STAR
-        contact = "*" if star else to_text(payload[host : host + s[_CONTACT_HOST + 1]])
+        size = min(s[_CONTACT_HOST + 1], MOST_TEXT)
+        contact = "*" if star else to_text(payload[host : host + size])
     return s[_VIAS] > 0, rport, contact
 
 

@@ -40,6 +40,7 @@ _NO_ENDS = (b"",)
 Event = tuple[int, "Transaction", Row, int]
 Seen = tuple[Row, int]  # a row and its index in the batch
 Meet = Callable[[Row, bytes], bool]  # a row and its addresses
+Stray = Callable[[Row], bool]
 
 
 class Transaction:
@@ -50,15 +51,18 @@ class Transaction:
     method `pair` tells as well. unsolicited: see sip/unsolicited.py.
 
     acked_at: of an INVITE that was refused, its first ACK.
+    ends: addresses of its first message, of a forwarded request those with which it came to the
+    router (b"" where sightings are not kept).
 
     For methods other than INVITE and ACK also: request, response: the first sighting of each;
     forwarded: the transaction on the other side that its request became at this router; copy: it
     is one of those; unpaired: its request never reached the other side."""
 
-    __slots__ = ("acked_at", "at", "call", "copy", "cseq", "final_at", "final_flow", "finals",
-                 "flow", "forwarded", "from_tag", "key", "last_at", "last_ip_id", "last_pair",
-                 "last_ttl", "method", "provisional_at", "request", "requests", "response",
-                 "status", "unpaired", "unsolicited")  # fmt: skip
+    __slots__ = ("acked_at", "at", "call", "copy", "cseq", "ends", "final_at", "final_flow",
+                 "finals", "flow", "forwarded", "from_tag", "key", "last_at", "last_ip_id",
+                 "last_pair", "last_ttl", "method", "provisional_at", "request", "requests",
+                 "response", "status", "unpaired", "unsolicited")  # fmt: skip
+    ends: bytes
     last_ip_id: int
     last_pair: int
     last_ttl: int
@@ -105,18 +109,20 @@ class Transaction:
 class Transactions:
     """One side's transactions. limit: how many are followed at once. meet: is told of each first
     request, and says whether it is unsolicited (only where feed() keeps all). side: of the
-    sightings that feed() makes.
+    sightings that feed() makes. stray: is asked of each response that answers no request here;
+    where it says yes the response is forgotten at once: no transaction, no event, no sighting.
 
-    messages counts SIP messages without duplicates; duplicates counts packets that were captured
-    more than once (CAP007): the same message with the same IP ID and TTL within the window, which
-    no retransmission can be. duplicate: the latest of them.
+    messages counts SIP messages without duplicates; strays counts those that were forgotten;
+    duplicates counts packets that were captured more than once (CAP007): the same message with the
+    same IP ID and TTL within the window, which no retransmission can be. duplicate: the latest.
     """
 
     def __init__(self, limit: int, meet: Meet | None = None, side: int = UNKNOWN) -> None:
         self.side = side
         self.table: Table[int, Transaction] = Table(limit)
         self.meet = meet
-        self.messages = 0
+        self.stray: Stray | None = None
+        self.messages = self.strays = 0
         self.duplicates = 0
         self.duplicate: Seen | None = None
         self._young: Deadlines[Transaction] = Deadlines(T4, 2 * limit, self._living)
@@ -138,7 +144,7 @@ class Transactions:
         begin = begun.append
         limit = table.limit
         new = Sighting.__new__
-        meet = self.meet
+        meet, stray = self.meet, self.stray
         duplicates = self.duplicates
         buffer, made, side = batch.buffer, batch.sightings, self.side
         # bytes() of bytes costs as much as copying them, a slice of them is a copy already.
@@ -155,7 +161,11 @@ class Transactions:
             key ^= call  # two calls that chose one branch are no retransmission, nor a duplicate
             t = get(key)
             if t is None:
+                if status and stray is not None and stray(row):
+                    self.strays += 1
+                    continue
                 t = Transaction(key, at, call, tag, cseq, method)
+                t.ends = ends
                 if status:
                     if status < 200:
                         t.provisional_at = at
@@ -171,8 +181,8 @@ class Transactions:
                     if meet is not None:
                         t.unsolicited = meet(row, ends)
                     event((REQUEST, t, row, i))
-                if t.unsolicited or len(table) >= limit:
-                    table.add(key, t, t.unsolicited)
+                if status or t.unsolicited or len(table) >= limit:
+                    table.add(key, t, t.unsolicited or bool(status))
                 else:
                     table[key] = t
                 begin((at + T4, t))
@@ -262,6 +272,11 @@ class Transactions:
                     events.append((TIMED_OUT, t, _timed_out(t, now), -1))
                 del self.table[t.key]
         return events
+
+    def tidy(self) -> None:
+        """Let go of transactions that are in the table no more."""
+        self._young.tidy()
+        self._waiting.tidy()
 
     def _living(self, waiting: Waiting[Transaction]) -> list[tuple[int, Transaction]]:
         current = self.table.get

@@ -20,21 +20,26 @@ class Unsolicited:
 
     def __init__(self, calls: Table[int, Any], limit: int) -> None:
         self._calls = calls
-        self._known: Table[bytes, None] = Table(limit)
+        # By far host: the LAN host that has sent it something, b"" where only the WAN copy of that
+        # was seen.
+        self.known: Table[bytes, bytes] = Table(limit)
 
     def ask(self, row: Row, ends: bytes) -> bool:
         """Remember the destination of a request that a phone has sent. ends: its 48 bytes of
         addresses. Returns False: the request is not unsolicited."""
         remote = ends[16:32]
-        if remote not in self._known:
-            self._known.add(remote, None)
+        if not self.known.get(remote):
+            self.known.add(remote, ends[:16])
         return False
 
     def meet(self, row: Row, ends: bytes) -> bool:
         """Is the request of a WAN row unsolicited?"""
         # The WAN copy is often read first: a busy tap gets its blocks sooner than a quiet one.
         if row[BITS] & ROW_OUTGOING:
-            return self.ask(row, ends)
+            remote = ends[16:32]
+            if remote not in self.known:
+                self.known.add(remote, b"")
+            return False
         return self._is_one(row, ends)
 
     def sent(self, copy: Sighting) -> bool:
@@ -49,4 +54,4 @@ class Unsolicited:
         if call is not None and not call.unsolicited:
             return False
         # The direction of a packet from a file is unknown: one known end is enough.
-        return ends[:16] not in self._known and ends[16:32] not in self._known
+        return ends[:16] not in self.known and ends[16:32] not in self.known

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sightings that each kind of thing holds, for the budget (base/budget.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from algwatch.base.sighting import CALL, Sighting
+from algwatch.compare.call import Call
+from algwatch.compare.crossing import Crossing
+from algwatch.compare.joined import Joined
+from algwatch.compare.registered import Registered
+from algwatch.sip.dialog import DialogSet
+from algwatch.sip.registration import Registration
+from algwatch.sip.transaction import Transaction
+
+Sightings = Iterator[Sighting | None]
+
+
+def by_call(call: int, value: object) -> int:
+    """The group of what stands in its table by the hash of its Call-ID."""
+    return call
+
+
+def call_of(key: int, t: Transaction) -> int:
+    return t.call
+
+
+def call_of_copy(key: Sighting, copy: Sighting) -> int:
+    return copy.row[CALL]
+
+
+def apart(key: object, value: object) -> int:
+    """The group of what stays or goes by itself."""
+    return -1 - id(value)
+
+
+def sighting(copy: Sighting) -> tuple[Sighting]:
+    return (copy,)
+
+
+def transaction(t: Transaction) -> tuple[Sighting | None, ...]:
+    return t.request, t.response
+
+
+def dialogs(s: DialogSet) -> Sightings:
+    yield from (s.first, s.request, s.response)
+    for d in s.dialogs:
+        yield from (d.request, d.answer, d.ack, d.stray_ack, d.bye, d.bye_response)
+        if d.pending is not None:
+            yield d.pending[1]
+
+
+def call(one: Call) -> Sightings:
+    for s in one.sides:
+        if s is not None:
+            yield from dialogs(s)
+    yield from _joined(one)
+
+
+def registration(r: Registration) -> Sightings:
+    yield from transaction(r.transaction)
+    if r.failed is not None:
+        yield from transaction(r.failed)
+
+
+def registered(one: Registered) -> Sightings:
+    for r in one.sides:
+        if r is not None:
+            yield from registration(r)
+    if one.exchange is not None:
+        for t in one.exchange.sides:
+            if t is not None:
+                yield from transaction(t)
+    yield from _joined(one)
+
+
+def _joined(one: Joined[DialogSet] | Joined[Registration]) -> Sightings:
+    yield from _crossings(one.unpaired.values())
+    yield from _crossings(one.changed.values())
+    yield from _crossings(one.misdelivered.values())
+
+
+def _crossings(some: Iterable[Crossing]) -> Sightings:
+    for crossing in some:
+        yield from (crossing.lan, crossing.wan)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Grade and host of what the tables of this stage and of sip/ hold (see base/table.py).
+
+The host is who sent the first message to the router: an outgoing message has the router's own
+address on the WAN side, so there the LAN host pays once both copies were seen.
+"""
+
+from __future__ import annotations
+
+from algwatch.base.sighting import CALL, Sighting
+from algwatch.base.table import ANSWERED, CROSSED, FRESH, STRANGE, Table, Weight
+from algwatch.compare.call import Call
+from algwatch.compare.crossing import Entry
+from algwatch.compare.flow_pair import FlowPair
+from algwatch.compare.line import Line, Lines
+from algwatch.compare.registered import Registered
+from algwatch.sip.dialog import DialogSet
+from algwatch.sip.registration import Registration
+from algwatch.sip.transaction import Transaction
+from algwatch.sip.unsolicited import Unsolicited
+
+
+def call(key: int, one: Call) -> Weight:
+    if one.unsolicited:
+        return STRANGE, one.host
+    answered = over = False
+    partial = True
+    for s in one.sides:
+        if s is None:
+            continue
+        partial = partial and s.partial
+        if s.spoken:
+            answered = True
+        elif s.rejected or s.timed_out:
+            over = True
+        elif s.invite is not None and s.invite.provisional_at:
+            answered = True
+    crossed = one.paired or not one.two_sided
+    if partial:  # anybody can send what follows an INVITE
+        return FRESH if crossed else STRANGE, one.host
+    if over or not crossed:
+        return FRESH, one.host
+    return ANSWERED if answered else CROSSED, one.host
+
+
+class Weights:
+    """Weighs what belongs to calls by its call."""
+
+    def __init__(self, calls: Table[int, Call], lines: Lines,
+                 unsolicited: Unsolicited | None) -> None:  # fmt: skip
+        self._calls = calls
+        self._lines = lines
+        self._unsolicited = unsolicited
+        self._answering: tuple[int, set[bytes]] = (-1, set())
+
+    def transaction(self, key: int, t: Transaction) -> Weight:
+        one = self._calls.get(t.call)
+        if one is not None:
+            grade, host = call(t.call, one)
+            # A response without its request shows nothing.
+            return grade if t.requests else min(grade, FRESH), host
+        host = t.ends[:16]
+        if t.unsolicited or not t.requests:
+            return STRANGE, host
+        if t.copy or t.forwarded is not None:
+            return ANSWERED if t.final_at else CROSSED, host
+        return FRESH, host
+
+    def dialogs(self, key: int, s: DialogSet) -> Weight:
+        one = self._calls.get(s.call)
+        if one is not None:
+            return call(s.call, one)
+        return STRANGE if s.unsolicited or s.partial else FRESH, b""
+
+    @staticmethod
+    def registration(key: int, r: Registration) -> Weight:
+        host = r.transaction.ends[:16]
+        if r.unsolicited:
+            return STRANGE, host
+        if r.transaction.copy or r.transaction.forwarded is not None:
+            return ANSWERED if r.accepted_at else CROSSED, host
+        return FRESH, host
+
+    @staticmethod
+    def registered(key: int, one: Registered) -> Weight:
+        near = one.near
+        host = near.transaction.ends[:16]
+        if one.unsolicited:
+            return STRANGE, host
+        if one.paired or not one.two_sided:
+            return ANSWERED if near.accepted_at else CROSSED, host
+        return FRESH, host
+
+    @staticmethod
+    def line(key: bytes, line: Line) -> Weight:
+        return ANSWERED if line.answered else CROSSED, key[:16]
+
+    @staticmethod
+    def mapping(key: bytes, entry: Entry) -> Weight:
+        return ANSWERED if entry.answered_at else CROSSED, entry.inside[:16]
+
+    @staticmethod
+    def flow_pair(key: int, pair: FlowPair) -> Weight:
+        return CROSSED, pair.inside[:16]
+
+    @staticmethod
+    def rewrite(key: tuple[bytes, bool, int, int], known: object) -> Weight:
+        return CROSSED, key[0][:16]
+
+    def remote(self, remote: bytes, host: bytes) -> Weight:
+        """Of a far host, and the LAN host that has sent it something."""
+        assert self._unsolicited is not None
+        # Looked up again after some were evicted, because that looks at every line.
+        moment = self._unsolicited.known.evicted // 16
+        if self._answering[0] != moment:
+            self._answering = moment, self._lines.answering()
+        return ANSWERED if remote in self._answering[1] else FRESH, host
+
+    def waiting(self, copy: Sighting, strange: bool) -> Weight:
+        """Of a sighting that waits for its other copy. strange: it is unsolicited."""
+        one = self._calls.get(copy.row[CALL])
+        if one is not None:
+            return call(copy.row[CALL], one)
+        return STRANGE if strange else FRESH, copy.packed_ends[:16]
