@@ -59,9 +59,9 @@ class Transaction:
     is one of those; unpaired: its request never reached the other side."""
 
     __slots__ = ("acked_at", "at", "call", "copy", "cseq", "ends", "final_at", "final_flow",
-                 "finals", "flow", "forwarded", "from_tag", "key", "last_at", "last_ip_id", "last_pair",
-                 "last_ttl", "method", "provisional_at", "request", "requests", "response",
-                 "status", "unpaired", "unsolicited")  # fmt: skip
+                 "finals", "flow", "forwarded", "from_tag", "key", "last_at", "last_ip_id",
+                 "last_pair", "last_ttl", "method", "provisional_at", "request", "requests",
+                 "response", "status", "unpaired", "unsolicited")  # fmt: skip
     ends: bytes
     last_ip_id: int
     last_pair: int
