@@ -42,7 +42,7 @@ class Console:
         self._rate = Rate(clock)
         self.anonymous: Callable[[Report], Report] | None = None
         self._registered: Table[str, tuple[str, int]] = Table(REGISTRATIONS)
-        self._held: Table[tuple[str, str], Advice] = Table(HELD)
+        self._held: Table[tuple[str, str], Advice] = Table(HELD, gone=self._is_too_much)
         self._held_at = self._untold_at = clock()
 
     def say(self, text: str, always: bool = False) -> None:
@@ -85,10 +85,12 @@ class Console:
         self._held.pop(key, None)
         if self._rate.passes("advice", subject, True, count=False):
             return True
-        gone = self._held.add(key, advice)
-        if gone is not None:
-            self._rate.miss("advice", f"{gone.action} for {gone.subject}")
+        self._held.add(key, advice)
         return False
+
+    def _is_too_much(self, advice: Advice) -> None:
+        """Advice that was held back has to go for want of room."""
+        self._rate.miss("advice", f"{advice.action} for {advice.subject}")
 
     def _is_told_registration(self, registration: RegistrationSummary) -> bool:
         """Phones refresh every few minutes: only one that fails, or ends otherwise than the one
