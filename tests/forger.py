@@ -5,8 +5,12 @@ send. It knows all that it has not yet seen: addresses, tags, IP ID and TTL of t
 from __future__ import annotations
 
 import struct
+from ipaddress import ip_address
 
-from craft import Packet
+from algwatch.base.native import layout
+from algwatch.base.packet import LAN, WAN, Batch, Tap
+from algwatch.pipeline import Pipeline, Report
+from craft import House, Packet, analyzed, batch
 
 BEFORE = 100_000  # ns that a forged copy comes before the true one
 
@@ -29,7 +33,7 @@ def summed(frame: bytes) -> bytes:
     made = bytearray(frame)
     made[24:26] = made[40:42] = b"\0\0"
     made[24:26] = struct.pack("!H", ~_sum(bytes(made[14:34])) & 0xFFFF)
-    udp = ~_sum(_pseudo(made) + bytes(made[34:])) & 0xFFFF
+    udp = ~_sum(_pseudo(frame) + bytes(made[34:])) & 0xFFFF
     made[40:42] = struct.pack("!H", udp or 0xFFFF)
     return bytes(made)
 
@@ -62,3 +66,59 @@ def before(packet: Packet, frame: bytes | None = None, by: int = BEFORE) -> Pack
     """A frame that comes before that packet; by default the same one."""
     at, data = packet
     return at - by, data if frame is None else frame
+
+
+# ---- attacks on both taps ----
+
+
+class Attacked:
+    """A house and an attacker who has a host on each side. lan, wan: the true packets; forged_lan,
+    forged_wan: those of the attacker, which come in on either tap."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.lan, self.wan = house.sorted()
+        self.forged: tuple[list[Packet], list[Packet]] = ([], [])
+
+    def taps(self) -> tuple[list[Packet], list[Packet]]:
+        """As two capture files show it, which tell no direction."""
+        lan, wan = (
+            sorted(true + forged, key=lambda p: p[0])
+            for true, forged in zip((self.lan, self.wan), self.forged, strict=True)
+        )
+        return lan, wan
+
+    def judged(self, live: bool) -> tuple[Pipeline, list[Report]]:
+        """live: with the direction that a ring knows, and warned as a daemon warns."""
+        if not live:
+            return analyzed(*self.taps())
+        pipeline = Pipeline([Tap("lan", LAN), Tap("wan", WAN)], strict=True)
+        reports: list[Report] = []
+        parts = [(p[0], tap, p) for tap, some in enumerate(self.taps()) for p in some]
+        for _, tap, packet in sorted(parts, key=lambda part: part[:2]):
+            is_forged = any(packet is one for one in self.forged[tap])
+            out = not is_forged and _left(self.house, tap, packet[1])
+            reports += pipeline.feed(directed(batch([packet], tap), out))
+        return pipeline, reports + pipeline.finish()
+
+
+def _left(house: House, tap: int, frame: bytes) -> bool:
+    """Did the router send this true frame?"""
+    source, target = frame[26:30], frame[30:34]
+    if tap == LAN:
+        return target == ip_address(house.phone).packed
+    return source == ip_address(house.wan_ip).packed
+
+
+def directed(made: Batch, out: bool) -> Batch:
+    """The rows as a ring marks them."""
+    rows, size = bytearray(made.rows), layout.ROW.size
+    for i in range(made.count):
+        row = list(layout.ROW.unpack_from(rows, i * size))
+        row[12] |= layout.ROW_DIRECTED | (layout.ROW_OUTGOING if out else 0)
+        layout.ROW.pack_into(rows, i * size, *row)
+    return Batch(made.buffer, bytes(rows), made.ends, made.count, made.tap, made.watermark)
+
+
+def payload_of(packet: Packet) -> bytes:
+    return packet[1][42:]

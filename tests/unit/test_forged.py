@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames that no stack accepts are counted, and are no evidence; what offload or editing made of the
-checksums of a capture file is no forgery."""
+"""Frames that no stack accepts are counted, and are no evidence. Wrong checksums that offload or
+editing left in a file are no forgery."""
 
 from __future__ import annotations
 
