@@ -28,6 +28,14 @@ def _pseudo(frame: bytes) -> bytes:
     return frame[26:34] + struct.pack("!HH", frame[23], len(frame) - 34)
 
 
+def ip_summed(packet: bytes, at: int = 0) -> bytes:
+    """The packet, whose IPv4 header is at that offset, with the checksum of that header."""
+    made = bytearray(packet)
+    made[at + 10 : at + 12] = b"\0\0"
+    made[at + 10 : at + 12] = struct.pack("!H", ~_sum(bytes(made[at : at + 20])) & 0xFFFF)
+    return bytes(made)
+
+
 def summed(frame: bytes) -> bytes:
     """The Ethernet frame with IPv4 and UDP, and both checksums."""
     made = bytearray(frame)
