@@ -8,12 +8,14 @@ import struct
 
 import pytest
 from algwatch.advise.advice import Advice
+from algwatch.base.native.layout import ENDS, ROW
 from algwatch.base.packet import LAN, WAN
+from algwatch.compare.sides_check import weigh
 from algwatch.compare.summary import CallSummary
 from algwatch.diagnose.finding import Finding
 from algwatch.pipeline import Report
-from craft import LADDER_2XX, House, Incoming, Outgoing, frame, incoming_call, register
-from forger import Attacked, before, payload_of, with_payload
+from craft import LADDER_2XX, House, Incoming, Outgoing, batch, frame, incoming_call, register
+from forger import Attacked, before, directed, payload_of, with_payload
 
 BOTH = pytest.mark.parametrize("live", [False, True], ids=["files", "live"])
 RING = pytest.mark.parametrize("live", [True], ids=["live"])
@@ -165,3 +167,18 @@ def test_a_delivery_that_a_lan_host_fakes_is_none(live: bool) -> None:
             attacked.forged[LAN].append((at + 200_000, made))
     _, reports = attacked.judged(live)
     assert findings(reports)["DLG001"].where == "router"
+
+
+@pytest.mark.parametrize(("lan_out", "wan_out", "votes"), [(False, True, True), (False, False, False),
+                                                          (True, True, False)])  # fmt: skip
+def test_only_a_copy_that_went_out_votes_on_the_sides(
+    lan_out: bool, wan_out: bool, votes: bool
+) -> None:
+    house = House()
+    Outgoing(house, "out@phone").invite(1)
+    headers = []
+    for packets, out in ((house.lan, lan_out), (house.wan, wan_out)):
+        made = directed(batch(packets), out)
+        row = ROW.unpack_from(made.rows)
+        headers.append((row[15], row[12], made.ends[: ENDS.size]))
+    assert bool(weigh(*headers)) is votes
