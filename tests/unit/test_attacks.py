@@ -169,8 +169,10 @@ def test_a_delivery_that_a_lan_host_fakes_is_none(live: bool) -> None:
     assert findings(reports)["DLG001"].where == "router"
 
 
-@pytest.mark.parametrize(("lan_out", "wan_out", "votes"), [(False, True, True), (False, False, False),
-                                                          (True, True, False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("lan_out", "wan_out", "votes"),
+    [(False, True, True), (False, False, False), (True, True, False)],
+)
 def test_only_a_copy_that_went_out_votes_on_the_sides(
     lan_out: bool, wan_out: bool, votes: bool
 ) -> None:
