@@ -226,7 +226,7 @@ typedef struct {
     uint64_t packets, sip, keepalive, stun, tls, icmp, fragments, segments, other, not_ip;
     uint64_t truncated, malformed; /* truncated: packets of any kind */
     uint64_t cut;                  /* rows of AW_KIND_CUT */
-    uint64_t forged;               /* packets with SIP that no stack accepts: no rows */
+    uint64_t forged;               /* packets with SIP that nobody accepts or sends on: no rows */
     uint64_t damaged;              /* packets whose rows have AW_ROW_DAMAGED */
 } aw_counts;
 

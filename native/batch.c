@@ -288,7 +288,8 @@ static int accepted(packet *k) {
     /* UDP without a checksum: over IPv4 only (RFC 768, RFC 8200 section 8.1). */
     if (wrong & SUM_NONE && f.proto == 17 && f.version == 4) wrong &= ~(unsigned)SUM_NONE;
     if (checks != AW_CHECK_FILE) {
-        if (!wrong) return 1;
+        /* No router sends on what came in with a TTL of 1 (RFC 1812 section 5.3.1). */
+        if (!wrong && f.ttl > 1) return 1;
         k->out->counts->forged++;
         return 0;
     }

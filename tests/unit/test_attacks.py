@@ -184,3 +184,20 @@ def test_only_a_copy_that_went_out_votes_on_the_sides(
         row = ROW.unpack_from(made.rows)
         headers.append((row[15], row[12], made.ends[: ENDS.size]))
     assert bool(weigh(*headers)) is votes
+
+
+@BOTH
+def test_the_same_answer_of_another_lan_host_does_not_hide_the_rewrite(live: bool) -> None:
+    """It has a flow of its own, with the IP ID and TTL of the true one."""
+    house = House("linux", wan_port=40123)
+    register(house, 0)
+    incoming_call(house, 1, "in@provider")
+    attacked = Attacked(house)
+    for packet in attacked.lan:
+        if payload_of(packet).startswith(b"SIP/2.0 200"):
+            made = bytearray(packet[1])
+            made[26:30] = bytes((192, 168, 1, 66))
+            attacked.forged[LAN].append(before(packet, bytes(made)))
+    pipeline, reports = attacked.judged(live)
+    assert pipeline.counts()["crossings"]["rewritten"] == 7
+    assert "CAP012" not in findings(reports)

@@ -391,6 +391,9 @@ class Pairing:
                 found.append((crossing, other))
         if not found:
             return None
+        # One of another sender has a copy of its own; the NAT tells whose this is.
+        if any(o.source != candidates[0].source for o in candidates):
+            found = [f for f in found if self._is_mapped(copy, f[1])] or found
         every = found
         for better in (
             [f for f in found if not f[0].rewritten],
@@ -474,11 +477,13 @@ def _is_one(crossing: Crossing) -> bool:
 
 
 def _contradicts(one: Sighting, two: Sighting) -> bool:
-    """Do two packets of one side claim to be the same message, with other bytes or between other
-    ends? A server may send several provisional responses at once, and those of two servers differ
-    in their To tag."""
+    """Do two packets of one side claim to be the same message of one sender, with other bytes or to
+    another end? A server may send several provisional responses at once, and those of two servers
+    differ in their To tag."""
     a, b = one.row, two.row
     if a[CALL] != b[CALL] or (one.payload == two.payload and a[FLOW] == b[FLOW]):
+        return False
+    if one.source != two.source:
         return False
     if not a[STATUS]:
         return True
