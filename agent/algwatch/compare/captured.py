@@ -31,7 +31,8 @@ class Captured:
     Pairing), one of them.
     """
 
-    __slots__ = ("_flows", "contested", "contested_example", "cut", "cut_example", "duplicate", "duplicates", "finished", "first",
+    __slots__ = ("_flows", "contested", "contested_example", "cut", "cut_example", "duplicate",
+                 "duplicates", "finished", "first",
                  "forgets", "lost", "lost_at", "networks", "now", "paired", "partial",
                  "partial_example", "quality", "sip", "started", "two_sided", "undecided",
                  "undecided_example")  # fmt: skip
