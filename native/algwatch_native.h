@@ -155,7 +155,8 @@ enum aw_frame_bits {
     AW_FRAME_FRAGMENT = 1,   /* an IP fragment: payload is what it carries; ports: of the first */
     AW_FRAME_TRUNCATED = 2,  /* the innermost length field says more than was captured */
     AW_FRAME_OUTGOING = 4,   /* SLL/SLL2/ring packet type 4 */
-    AW_FRAME_VLAN = 8, AW_FRAME_PPPOE = 16, AW_FRAME_BAD = 32, AW_FRAME_TUNNEL = 64
+    AW_FRAME_VLAN = 8, AW_FRAME_PPPOE = 16, AW_FRAME_BAD = 32, AW_FRAME_TUNNEL = 64,
+    AW_FRAME_DIRECTED = 128  /* the link layer says who sent it: OUTGOING is set or it came in */
 };
 
 typedef struct {
@@ -165,7 +166,11 @@ typedef struct {
     uint32_t seq;              /* TCP sequence number */
     uint16_t sport, dport, vlan, ip_id;
     uint8_t src[16], dst[16];  /* IPv4: the first 4 bytes, the rest 0 */
-    uint8_t version, proto, ttl, bits, tcp_flags, reserved[3];
+    uint8_t version, proto, ttl, bits, tcp_flags;
+    uint8_t header;            /* bytes of the UDP or TCP header in front of the payload; 0: its
+                                  checksum cannot be checked (a fragment, a route, no length) */
+    uint8_t beyond;            /* 1: a length field says more than was captured, of any layer */
+    uint8_t reserved;
 } aw_frame;
 
 /* Returns 1 for UDP or TCP, or a fragment of what may hold either (of a tunnel as well: proto 4,
@@ -186,7 +191,9 @@ enum aw_kind {
 enum aw_row_bits {
     AW_ROW_MALFORMED = 1, AW_ROW_TRUNCATED = 2, AW_ROW_OUTGOING = 4, AW_ROW_TCP = 8,
     AW_ROW_IPV6 = 16, AW_ROW_CLIPPED = 32, AW_ROW_SDP = 64, AW_ROW_CONTACT = 128,
-    AW_ROW_COOKIE = 256 /* branch is z9hG4bK and more */, AW_ROW_TAGGED = 512 /* To has a tag */
+    AW_ROW_COOKIE = 256 /* branch is z9hG4bK and more */, AW_ROW_TAGGED = 512 /* To has a tag */,
+    AW_ROW_DIRECTED = 1024, /* it is known which way it went: OUTGOING, or else it came in */
+    AW_ROW_DAMAGED = 2048   /* of a file: a checksum is wrong, which offload may explain */
 };
 
 /* struct.Struct("=QQQQIIIIIHHHHBBBB"), 64 bytes */
@@ -219,6 +226,8 @@ typedef struct {
     uint64_t packets, sip, keepalive, stun, tls, icmp, fragments, segments, other, not_ip;
     uint64_t truncated, malformed; /* truncated: packets of any kind */
     uint64_t cut;                  /* rows of AW_KIND_CUT */
+    uint64_t forged;               /* packets with SIP that nobody accepts or sends on: no rows */
+    uint64_t damaged;              /* packets whose rows have AW_ROW_DAMAGED */
 } aw_counts;
 
 enum aw_batch_limits { AW_ROWS_A_PACKET = 32 }; /* so many must be free to take a packet */
@@ -240,6 +249,15 @@ typedef struct {
     aw_counts *counts;     /* added to */
 } aw_output;
 
+/* What of a packet is checked. A wrong checksum in a file may be that of a packet which the capturing
+ * machine had not yet finished (offload), or which was edited since: see AW_ROW_DAMAGED. */
+enum aw_checks {
+    AW_CHECK_FILE = 0,   /* lengths; wrong checksums are marked */
+    AW_CHECK_WIRE = 1,   /* received by this machine: lengths and checksums */
+    AW_CHECK_HEADER = 2, /* the same, and the kernel answers for the transport checksum */
+    AW_CHECK_SENT = 3    /* sent by this machine: nothing */
+};
+
 /* One captured frame. */
 typedef struct {
     const uint8_t *buf;
@@ -247,10 +265,15 @@ typedef struct {
     uint64_t at;            /* ns since 1970 */
     uint16_t point;         /* capture point (aw_ends); 0: what the frame says */
     uint8_t outgoing;       /* this machine sent it */
+    uint8_t directed;       /* that is known, either way */
+    uint8_t checks;         /* aw_checks */
+    uint8_t whole;          /* nothing of it was cut when it was captured */
 } aw_packet;
 
 /* Many of them. meta: count records of four uint32_t (seconds, microseconds, offset, caplen), as
- * pcapy-ng's next_batch() makes them. next: the packet that comes next. */
+ * pcapy-ng's next_batch() makes them. The upper two bits of caplen: AW_META_ bits of the direction,
+ * where it is known. next: the packet that comes next. */
+enum aw_meta_bits { AW_META_IN = 1, AW_META_OUT = 2, AW_META_SHIFT = 30 };
 typedef struct {
     const uint8_t *buf;
     size_t size;

@@ -12,6 +12,7 @@ typedef struct {
     const uint8_t *p; /* of the frame */
     uint16_t point, bits;
     int watched;    /* a port is one of the configured SIP ports */
+    int checked;    /* accepted() has looked at its checksums */
     uint32_t first; /* its first row */
     aw_output *out;
 } packet;
@@ -275,6 +276,30 @@ static int is_rest_of_via(const uint8_t *p, size_t length) {
     return length >= 8 && memcmp(p, "SIP/2.0/", 8) == 0;
 }
 
+/* Would a stack accept the packet? Asked before its first row, because most packets give none. In a
+ * file a wrong checksum is marked, and what is left to the network card is no fault. */
+static int accepted(packet *k) {
+    const unsigned checks = k->in->checks;
+    if (k->checked || checks == AW_CHECK_SENT || is_cut(k)) return 1;
+    k->checked = 1;
+    aw_frame f = *k->frame;
+    if (checks == AW_CHECK_HEADER) f.header = 0;
+    unsigned wrong = aw_wrong_sums(k->p, &f);
+    /* UDP without a checksum: over IPv4 only (RFC 768, RFC 8200 section 8.1). */
+    if (wrong & SUM_NONE && f.proto == 17 && f.version == 4) wrong &= ~(unsigned)SUM_NONE;
+    if (checks != AW_CHECK_FILE) {
+        /* No router sends on what came in with a TTL of 1 (RFC 1812 section 5.3.1). */
+        if (!wrong && f.ttl > 1) return 1;
+        k->out->counts->forged++;
+        return 0;
+    }
+    if (wrong & (SUM_HEADER | SUM_PAYLOAD)) {
+        k->bits |= AW_ROW_DAMAGED;
+        k->out->counts->damaged++;
+    }
+    return 1;
+}
+
 /* The number of rows of the packet so far. */
 static uint32_t given(const packet *k) {
     return k->out->count - k->first;
@@ -287,7 +312,7 @@ static void from_udp(packet *k) {
     if (is_cut(k)) {
         if (may_be_sip(p, f->length) && add_cut(k, f->payload, f->length)) return;
     } else if (may_be_sip(p, f->length) && aw_sip_scan(p, f->length, 0, &s) > 0) {
-        add_sip(k, &s, f->payload, f->length);
+        if (accepted(k)) add_sip(k, &s, f->payload, f->length);
         return;
     }
     if (k->watched && !is_cut(k) && is_keepalive(p, f->length)) {
@@ -328,6 +353,7 @@ static void from_tcp(packet *k) {
                    ? aw_sip_scan(p + i, end - i, 1, &s)
                    : AW_NOT_SIP;
         if (code <= 0 || is_of_websocket(p + i, &s)) break;
+        if (!accepted(k)) return;
         add_sip(k, &s, i, (size_t)code);
         i += (size_t)code;
     }
@@ -344,6 +370,7 @@ static void from_tcp(packet *k) {
         k->out->counts->stun++;
     } else if ((k->watched && !is_tls_record(p + i, end - i)) || given(k) ||
                starts_like_sip(p + i, end - i, code)) {
+        if (!accepted(k)) return;
         add_row(k, f, AW_KIND_SEGMENT, i, end - i);
         k->out->counts->segments++;
     } else {
@@ -376,6 +403,15 @@ static int from_icmp(packet *k) {
     return 1;
 }
 
+/* Lengths that contradict each other. Where the capture cut nothing, so does one beyond the end of
+ * the frame: it must not pass for a message that was not captured whole. */
+static int is_lie(const aw_packet *in, const aw_frame *f) {
+    if (in->checks == AW_CHECK_SENT) return 0;
+    if (in->whole && f->beyond) return 1;
+    return !(f->bits & AW_FRAME_TRUNCATED) && f->bits & AW_FRAME_BAD &&
+           (f->proto == 17 || f->proto == 6) && !(f->bits & AW_FRAME_FRAGMENT);
+}
+
 int aw_packet_scan(const aw_tap *tap, const aw_packet *in, aw_output *out) {
     aw_frame f;
     packet k = {.tap = tap, .in = in, .frame = &f, .out = out};
@@ -390,11 +426,16 @@ int aw_packet_scan(const aw_tap *tap, const aw_packet *in, aw_output *out) {
         counts->not_ip++;
         return 0;
     }
+    if (is_lie(in, &f)) {
+        counts->forged++;
+        return 0;
+    }
     if (f.bits & AW_FRAME_TRUNCATED) {
         counts->truncated++;
         bits |= AW_ROW_TRUNCATED;
     }
     if (in->outgoing || f.bits & AW_FRAME_OUTGOING) bits |= AW_ROW_OUTGOING;
+    if (in->directed || f.bits & AW_FRAME_DIRECTED) bits |= AW_ROW_DIRECTED;
     if (f.proto == 6) bits |= AW_ROW_TCP;
     if (f.version == 6) bits |= AW_ROW_IPV6;
     k.bits = (uint16_t)bits;
@@ -402,6 +443,7 @@ int aw_packet_scan(const aw_tap *tap, const aw_packet *in, aw_output *out) {
     if (!carries) {
         if (!from_icmp(&k)) counts->other++;
     } else if (f.bits & AW_FRAME_FRAGMENT) {
+        if (!accepted(&k)) return 0;
         add_row(&k, &f, AW_KIND_FRAGMENT, f.payload, f.length);
         counts->fragments++;
     } else {
@@ -420,7 +462,12 @@ int aw_batch_scan(const aw_tap *tap, aw_packets *packets, aw_output *out) {
     out->count = 0;
     for (; i < packets->count && out->room - out->count >= AW_ROWS_A_PACKET; i++) {
         const uint32_t *record = packets->meta + (size_t)i * 4;
-        aw_packet one = {.buf = packets->buf, .frame = record[2], .caplen = record[3]};
+        const uint32_t direction = record[3] >> AW_META_SHIFT;
+        aw_packet one = {.buf = packets->buf,
+                         .frame = record[2],
+                         .caplen = record[3] & (((uint32_t)1 << AW_META_SHIFT) - 1),
+                         .outgoing = direction == AW_META_OUT,
+                         .directed = direction == AW_META_IN || direction == AW_META_OUT};
         if (one.frame > packets->size) { /* the table does not fit its buffer */
             out->counts->packets++;
             out->counts->truncated++;

@@ -16,6 +16,7 @@ SOURCES = [
     "sdp_scan.c",
     "variant.c",
     "hash.c",
+    "checksum.c",
     "batch.c",
     "ring.c",
     "privileges.c",

@@ -23,6 +23,7 @@ typedef struct {
     size_t i, end;
     uint32_t type; /* ethertype at L_TYPE */
     aw_frame *f;
+    int bounded, routed; /* the IP header says where the packet ends; its destination is not dst */
 } cursor;
 
 static uint32_t be16(const uint8_t *p) {
@@ -57,6 +58,7 @@ static enum layer bad(cursor *c) {
 static void shorten(cursor *c, size_t length) {
     if (length > c->end - c->i) {
         mark(c->f, AW_FRAME_TRUNCATED);
+        c->f->beyond = 1;
     } else {
         unmark(c->f, AW_FRAME_TRUNCATED);
         c->end = c->i + length;
@@ -133,10 +135,16 @@ static enum layer bsd_loopback(cursor *c) {
     }
 }
 
+/* sll_pkttype of a packet socket. One to another host only passed by, which tells no direction. */
+static void packet_type(cursor *c, uint32_t type) {
+    if (type == 4) mark(c->f, AW_FRAME_OUTGOING);
+    if (type < 3 || type == 4) mark(c->f, AW_FRAME_DIRECTED);
+}
+
 static enum layer cooked(cursor *c) {
     const uint8_t *h = c->p + c->i;
     if (!has(c, 16)) return bad(c);
-    if (be16(h) == 4) mark(c->f, AW_FRAME_OUTGOING);
+    packet_type(c, be16(h));
     c->type = be16(h + 14);
     c->i += 16;
     return L_TYPE;
@@ -145,7 +153,7 @@ static enum layer cooked(cursor *c) {
 static enum layer cooked2(cursor *c) {
     const uint8_t *h = c->p + c->i;
     if (!has(c, 20)) return bad(c);
-    if (h[10] == 4) mark(c->f, AW_FRAME_OUTGOING);
+    packet_type(c, h[10]);
     c->f->ifindex = be32(h + 4);
     c->type = be16(h);
     c->i += 20;
@@ -229,8 +237,14 @@ static void begin_ip(cursor *c, uint8_t version) {
     if (f->version) mark(f, AW_FRAME_TUNNEL);
     f->version = version;
     f->ip = (uint32_t)c->i;
+    c->bounded = c->routed = 0;
     memset(f->src, 0, sizeof f->src);
     memset(f->dst, 0, sizeof f->dst);
+}
+
+static void bound(cursor *c, size_t length) {
+    shorten(c, length);
+    c->bounded = !(c->f->bits & AW_FRAME_TRUNCATED);
 }
 
 static enum layer ipv4(cursor *c) {
@@ -242,7 +256,7 @@ static enum layer ipv4(cursor *c) {
     /* 0: left to the network card by segmentation offload, so up to the captured end */
     if (total) {
         if (total < header) return bad(c);
-        shorten(c, total);
+        bound(c, total);
     }
     c->f->ip_id = (uint16_t)be16(h + 4);
     c->f->ttl = h[8];
@@ -266,7 +280,7 @@ static enum layer ipv6(cursor *c) {
     memcpy(c->f->src, h + 8, 16);
     memcpy(c->f->dst, h + 24, 16);
     c->i += 40;
-    if (length) shorten(c, length); /* 0: jumbogram or offload */
+    if (length) bound(c, length); /* 0: jumbogram or offload */
     for (int n = 0; n < EXTENSION_HEADERS; n++) {
         const uint8_t *x = c->p + c->i;
         size_t size;
@@ -279,6 +293,7 @@ static enum layer ipv6(cursor *c) {
         case 140: /* RFC 8200, RFC 7045 */
             if (!has(c, 2)) return bad(c);
             size = ((size_t)x[1] + 1) * 8;
+            if (next != 0) c->routed = 1;
             break;
         case 51: /* authentication header: RFC 4302 */
             if (!has(c, 2)) return bad(c);
@@ -338,10 +353,12 @@ static void udp(cursor *c) {
         const size_t length = be16(h + 4);
         f->sport = (uint16_t)be16(h);
         f->dport = (uint16_t)be16(h + 2);
-        if (length >= 8)
+        /* More than the IP packet holds is a lie, where that was captured whole. */
+        if (length >= 8 && !(c->bounded && length > c->end - c->i))
             shorten(c, length);
         else if (length)
             mark(f, AW_FRAME_BAD);
+        if (length && !c->routed && !(f->bits & (AW_FRAME_BAD | AW_FRAME_TRUNCATED))) f->header = 8;
         c->i += 8;
     }
     f->payload = (uint32_t)c->i;
@@ -366,6 +383,8 @@ static void tcp(cursor *c) {
         if (header < 20 || !has(c, header)) {
             mark(f, AW_FRAME_BAD);
             header = c->end - c->i;
+        } else if (!c->routed && !(f->bits & AW_FRAME_TRUNCATED)) {
+            f->header = (uint8_t)header;
         }
         c->i += header;
     }
@@ -394,7 +413,7 @@ static int follow(cursor *c, enum layer next) {
 }
 
 int aw_frame_parse(const uint8_t *p, size_t caplen, uint32_t linktype, aw_frame *out) {
-    cursor c = {p, 0, caplen, 0, out};
+    cursor c = {.p = p, .end = caplen, .f = out};
     memset(out, 0, sizeof *out);
     if (caplen > 0xffffffffu) c.end = 0xffffffffu;
     switch (linktype) {
@@ -414,7 +433,7 @@ int aw_frame_parse(const uint8_t *p, size_t caplen, uint32_t linktype, aw_frame 
 }
 
 int aw_frame_parse_ip(const uint8_t *p, size_t at, size_t end, aw_frame *out) {
-    cursor c = {p, at, end, 0, out};
+    cursor c = {.p = p, .i = at, .end = end, .f = out};
     memset(out, 0, sizeof *out);
     return follow(&c, L_IP);
 }

@@ -189,6 +189,15 @@ static struct tpacket_block_desc *current(const aw_ring *ring) {
                                                  (size_t)ring->block * ring->block_size);
 }
 
+/* The kernel has checked the transport checksum of a received packet (CSUM_VALID), or another
+ * machine's is still to be filled in: a bridge or a veth hands that on (CSUMNOTREADY). Of a packet
+ * that this machine sends, the card fills in the rest. */
+static uint8_t checks_of(const struct tpacket3_hdr *header, const struct sockaddr_ll *from) {
+    if (from->sll_pkttype == PACKET_OUTGOING) return AW_CHECK_SENT;
+    if (header->tp_status & (TP_STATUS_CSUM_VALID | TP_STATUS_CSUMNOTREADY)) return AW_CHECK_HEADER;
+    return AW_CHECK_WIRE;
+}
+
 /* One frame that the kernel described at `header`. A frame with rows is copied to frames + at, and
  * its rows point there, so the block can go back to the kernel before they are read. */
 static int scan(const aw_ring *ring, const aw_tap *tap, const struct tpacket3_hdr *header,
@@ -199,7 +208,10 @@ static int scan(const aw_ring *ring, const aw_tap *tap, const struct tpacket3_hd
                         .caplen = header->tp_snaplen,
                         .at = (uint64_t)header->tp_sec * NS + header->tp_nsec,
                         .point = (uint16_t)(ring->ifindex & (POINT_VLAN - 1)),
-                        .outgoing = from->sll_pkttype == PACKET_OUTGOING};
+                        .outgoing = from->sll_pkttype == PACKET_OUTGOING,
+                        .directed = 1,
+                        .checks = checks_of(header, from),
+                        .whole = header->tp_snaplen >= header->tp_len};
     const uint32_t first = out->count;
     uint32_t i;
 

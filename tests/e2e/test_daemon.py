@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 from algwatch.base.native import layout
 from brokers import MOSQUITTO, Gate, Listener, Mosquitto, authority, need, until
+from forger import ip_summed
 from hostile import ATTACKS, HostileBroker
 
 AGENT = Path(__file__).parents[2] / "agent"
@@ -50,7 +51,7 @@ def frame(payload: bytes, source: tuple[str, int], ttl: int) -> bytes:
     head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 7, 0, ttl, 17, 0,
                        socket.inet_aton(source[0]), socket.inet_aton(PROVIDER[0]))  # fmt: skip
     # To the router's own address: what is for others is none of its business.
-    return bytes.fromhex("02112233445502000000000a0800") + head + udp
+    return bytes.fromhex("02112233445502000000000a0800") + ip_summed(head + udp)
 
 
 def register(number: int, via: str, contact: str) -> bytes:

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from brokers import Mosquitto, need, until
 from craft import START, House, Incoming, Outgoing, frame, register
+from forger import ip_summed
 from test_daemon import Agent, Router, _allowed, broker, listen, router, run
 
 __all__ = ["_allowed", "broker", "router", "run"]  # fixtures
@@ -43,7 +44,7 @@ def garbage(rng: Random, house: House) -> Iterator[bytes]:
         source = f"185.{rng.randrange(256)}.{rng.randrange(256)}.{rng.randrange(1, 255)}"
         made = frame(payload, source, rng.randrange(1024, 65536), house.wan_ip, 5060, 50,
                      1 + number)  # fmt: skip
-        yield WAN + made[6:]
+        yield WAN + ip_summed(made, 14)[6:]
 
 
 @pytest.fixture
@@ -76,6 +77,7 @@ def play(router: Router, house: House) -> None:
             ends[name] = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
             ends[name].bind((name, 0))
     phone, public = socket.inet_aton(house.phone), socket.inet_aton(house.wan_ip)
+    lan, wan = ([(at, ip_summed(data, 14)) for at, data in some] for some in (lan, wan))
     events = [(at, BR_LAN + data[6:], "far-br-lan" if data[26:30] == phone else "br-lan")
               for at, data in lan]  # fmt: skip
     events += [(at, WAN + data[6:], "wan" if data[26:30] == public else "far-wan")

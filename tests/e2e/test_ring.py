@@ -20,6 +20,8 @@ from algwatch.base.native.ring import Ring
 from algwatch.base.native.rows import Counts
 from algwatch.capture import ring
 from algwatch.capture.ring import BLOCK_BYTES, LAG, LiveTap, TapError
+from craft import frame
+from forger import ip_summed, summed, wrong
 
 INVITE = (
     b"INVITE sip:bob@10.77.0.2 SIP/2.0\r\n"
@@ -233,14 +235,38 @@ def test_a_vlan_tag_is_told_beside_the_message(wire: Wire) -> None:
         raw.bind(("aw0", 0))
     payload = INVITE % (4, 4)
     udp = struct.pack("!HHHH", 5060, 5060, 8 + len(payload), 0) + payload
-    packet = struct.pack(
+    packet = ip_summed(struct.pack(
         "!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 9, 0, 64, 17, 0,
         bytes((10, 77, 0, 1)), bytes((10, 77, 0, 2)),
-    ) + udp  # fmt: skip
+    ) + udp)  # fmt: skip
     with raw:
         raw.send(b"\xff" * 6 + b"\2\0\0\0\0\1" + struct.pack("!HHH", 0x8100, 20, 0x0800) + packet)
     found = wait(far, lambda found: bool(found))
     assert [(one.payload, one.point) for one in found] == [(payload, 0x8000 | 20)]
+    far.close()
+
+
+def test_what_no_stack_accepts_gives_no_row(wire: Wire) -> None:
+    """Frames on the wire with a wrong IP or UDP checksum, or a length that lies. A right one does,
+    and so does one that this kernel leaves to the card."""
+    far = wire.tap(far=True)
+    with wire.inside(wire.near):
+        raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        raw.bind(("aw0", 0))
+    right = frame(INVITE % (6, 6), "10.77.0.1", 5060, "10.77.0.2", 5060)
+    right = b"\xff" * 6 + right[6:]
+    lying = bytearray(right)
+    lying[38:40] = struct.pack("!H", 2000)
+    with raw:
+        for data in (wrong(right, "ip"), wrong(right, "udp"), ip_summed(bytes(lying), 14)):
+            raw.send(data)
+        raw.send(summed(right))
+    with wire.sender() as sender:
+        sender.sendto(INVITE % (7, 7), ("10.77.0.2", 5060))
+    found = wait(far, lambda found: len(found) > 1)
+    assert [one.payload for one in found] == [INVITE % (6, 6), INVITE % (7, 7)]
+    assert all(one.bits & layout.ROW_DIRECTED for one in found)
+    assert far.counts.as_dict()["forged"] == 3
     far.close()
 
 
@@ -257,10 +283,10 @@ def test_a_device_without_a_link_header_is_read_as_raw_ip(wire: Wire) -> None:
         tap = wire.tap(device="aw-tun")
         payload = INVITE % (5, 5)
         udp = struct.pack("!HHHH", 5060, 5060, 8 + len(payload), 0) + payload
-        os.write(tun, struct.pack(
+        os.write(tun, ip_summed(struct.pack(
             "!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 9, 0, 64, 17, 0,
             bytes((10, 88, 0, 1)), bytes((10, 88, 0, 2)),
-        ) + udp)  # fmt: skip
+        ) + udp))  # fmt: skip
         found = wait(tap, lambda found: bool(found))
         assert [one.payload for one in found] == [payload]
         tap.close()

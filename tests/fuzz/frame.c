@@ -30,8 +30,8 @@ static int is_around(uint8_t proto, uint8_t version) {
 static void check_result(const aw_frame *f, size_t len, int carries) {
     CHECK((size_t)f->payload + f->length <= len && f->ip <= len);
     CHECK(f->version == 0 || f->version == 4 || f->version == 6);
-    CHECK(f->bits < 128 && f->vlan < 4096);
-    CHECK(!f->reserved[0] && !f->reserved[1] && !f->reserved[2]);
+    CHECK(f->vlan < 4096);
+    CHECK(!f->reserved && f->beyond <= 1 && f->header <= 60);
     if (f->version == 4)
         for (int i = 4; i < 16; i++) CHECK(!f->src[i] && !f->dst[i]);
     if (f->bits & AW_FRAME_TUNNEL) CHECK(f->version);

@@ -146,7 +146,7 @@ static int packet(const setting *is, const uint8_t *frame, uint32_t caplen, uint
         const aw_row *row = &rows[i];
         CHECK(row->payload >= before && (size_t)row->payload + row->length <= caplen);
         before = (size_t)row->payload + row->length;
-        CHECK(row->at == at && row->tap == 3 && row->bits < 1024 && row->flow);
+        CHECK(row->at == at && row->tap == 3 && row->bits < 4096 && row->flow);
         CHECK(row->kind >= AW_KIND_SIP && row->kind <= AW_KIND_CUT);
         CHECK(ends[i].frame == 0 && ends[i].caplen == caplen);
         CHECK(ends[i].version == 4 || ends[i].version == 6);
@@ -176,8 +176,9 @@ static void check_counts(const aw_counts *counts, const aw_row *rows, int n, uin
     CHECK(counts->icmp == of[AW_KIND_ICMP] && counts->fragments == of[AW_KIND_FRAGMENT]);
     CHECK(counts->cut == of[AW_KIND_CUT]);
     CHECK(counts->segments == of[AW_KIND_SEGMENT] && counts->malformed == malformed);
-    CHECK(counts->other + counts->not_ip + (uint64_t)n >= packets);
-    CHECK(counts->other + counts->not_ip <= packets && counts->truncated <= packets);
+    const uint64_t without = counts->other + counts->not_ip + counts->forged;
+    CHECK(without + (uint64_t)n >= packets && without <= packets);
+    CHECK(counts->truncated <= packets && counts->damaged <= packets);
 }
 
 /* The packets of the input one by one, then all as batches. */

@@ -287,7 +287,7 @@ static struct tpacket_block_desc *block(unsigned number) {
 #define ALIGNED(n) (((n) + 15u) & ~15u) /* TPACKET_ALIGN, which mixes signs */
 enum { FIRST = 64, SOCKADDR_AT = ALIGNED(sizeof(struct tpacket3_hdr)), MAC_AT = 96 };
 static const char frame[] = "\2\0\0\0\0\1\2\0\0\0\0\2\x08\0"
-                            "\x45\0\0\63\0\1\x40\0\100\21\0\0\xc0\xa8\1\12\xcb\0\x71\5"
+                            "\x45\0\0\63\0\1\x40\0\100\21\x3d\1\xc0\xa8\1\12\xcb\0\x71\5"
                             "\x13\xc4\x13\xc4\0\37\0\0"
                             "BYE a SIP/2.0\r\nl:1\r\n\r\nx";
 
@@ -360,7 +360,7 @@ static void check_packets(void) {
         CHECK(memcmp(out + rows[i].payload, "BYE a", 5) == 0);
         CHECK(memcmp(out + ends[i].frame, frame, sizeof frame - 1) == 0);
         CHECK(ends[i].frame == (uint32_t)i * (sizeof frame - 1)); /* one behind the other */
-        CHECK(!(rows[i].bits & AW_ROW_OUTGOING) == (i != 1));
+        CHECK(!(rows[i].bits & AW_ROW_OUTGOING) == (i != 1) && rows[i].bits & AW_ROW_DIRECTED);
         CHECK(ends[i].point == (i == 2 ? 0x8000 | 20 : INDEX));
     }
     CHECK(out[4 * (sizeof frame - 1)] == 0xee); /* and nothing behind the last */
@@ -389,6 +389,44 @@ static void check_cut(void) {
         CHECK(memcmp(out + ends[i].frame, frame, CAPLEN) == 0);
     }
     CHECK(out[2 * CAPLEN] == 0xee);
+    aw_ring_close(&ring);
+}
+
+/* What no stack accepts gives no row, where the kernel does not answer for it. */
+static void check_forged(void) {
+    static const struct {
+        uint8_t type;
+        uint32_t status;
+        int sum, rows; /* of UDP, wrong; rows that it gives */
+    } cases[] = {
+        {PACKET_HOST, 0, 1, 0},
+        {PACKET_HOST, TP_STATUS_CSUM_VALID, 1, 1},
+        {PACKET_HOST, TP_STATUS_CSUMNOTREADY, 1, 1}, /* over a bridge or a veth */
+        {PACKET_OUTGOING, TP_STATUS_CSUMNOTREADY, 1, 1},
+        {PACKET_OUTGOING, 0, 1, 1},
+        {PACKET_HOST, 0, 0, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        aw_ring ring;
+        reset();
+        CHECK(open_ring(&ring) == 0);
+        put(0, FIRST, cases[i].type, 0);
+        uint8_t *packet = ring_memory + FIRST;
+        memcpy(packet + offsetof(struct tpacket3_hdr, tp_status), &cases[i].status, 4);
+        if (cases[i].sum) memcpy(packet + MAC_AT + 14 + 20 + 6, "\x12\x34", 2);
+        hand_over(0, 1, 0);
+        CHECK(read_ring(&ring, BLOCK, 100) == cases[i].rows);
+        CHECK((int)counts.forged == !cases[i].rows && counts.packets == 1);
+        aw_ring_close(&ring);
+    }
+    /* The frame ends before its IP packet does, and nothing was cut: not captured by half, but
+     * refused by every stack. */
+    aw_ring ring;
+    reset();
+    CHECK(open_ring(&ring) == 0);
+    put_long(0, FIRST, PACKET_HOST, 0, 60);
+    hand_over(0, 1, 0);
+    CHECK(read_ring(&ring, BLOCK, 100) == 0 && counts.forged == 1 && !counts.cut);
     aw_ring_close(&ring);
 }
 
@@ -461,6 +499,7 @@ void check_ring(void) {
     check_idle();
     check_packets();
     check_cut();
+    check_forged();
     check_room();
     check_noise();
     check_stats();

@@ -19,5 +19,6 @@ void check_that(int holds, const char *what, const char *file, int line);
 void check_sip_file(const char *path);
 void check_sip(void);
 void check_frames(void);
+void check_sums(void);
 void check_ring(void);
 #endif

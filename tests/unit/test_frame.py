@@ -103,7 +103,7 @@ ENCAPSULATIONS: dict[str, tuple[int, Wrap]] = {
 
 def identity(row: Row) -> Row:
     """A row without what may depend on how its packet was wrapped: offsets and the point."""
-    bits = row.bits & ~layout.ROW_OUTGOING
+    bits = row.bits & ~(layout.ROW_OUTGOING | layout.ROW_DIRECTED)
     return row._replace(payload=0, frame=0, caplen=0, point=0, bits=bits)
 
 

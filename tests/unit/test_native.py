@@ -238,6 +238,7 @@ def test_every_packet_is_counted_once() -> None:
     assert counts.as_dict() == {
         "packets": 11, "sip": 2, "keepalive": 1, "stun": 1, "tls": 1, "icmp": 1, "fragments": 1,
         "segments": 1, "other": 1, "not_ip": 1, "truncated": 1, "malformed": 2, "cut": 1,
+        "forged": 0, "damaged": 0,
     }  # fmt: skip
 
 

@@ -53,10 +53,11 @@ class Maker:
         body = struct.pack(self.order + "HHI", linktype, 0, snaplen)
         return self.block(1, body + options(self.order, [*some, *more]))
 
-    def packet(self, ticks: int, data: bytes, interface: int = 0) -> Maker:
+    def packet(self, ticks: int, data: bytes, interface: int = 0,
+               more: Sequence[tuple[int, bytes]] = ()) -> Maker:  # fmt: skip
         head = (interface, ticks >> 32, ticks & 0xFFFFFFFF, len(data), len(data))
         body = struct.pack(self.order + "5I", *head) + data + bytes(-len(data) % 4)
-        return self.block(6, body + options(self.order, [(1, b"a comment")]))
+        return self.block(6, body + options(self.order, [(1, b"a comment"), *more]))
 
     def old_packet(self, ticks: int, data: bytes, interface: int = 0) -> Maker:
         head = (interface, 0, ticks >> 32, ticks & 0xFFFFFFFF, len(data), len(data))

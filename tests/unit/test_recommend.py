@@ -288,3 +288,75 @@ def test_a_phone_with_rport_that_drops_speaks_against_one_without_and_never_for_
     assert without_alg(mine, [works, asks]).answer == "yes"
     asks.observe(words.DROPS_UNTOUCHED, None, 1)
     assert without_alg(mine, [works, asks]).answer == "unknown"
+
+
+# ---- what strangers can do to the advice ----
+
+
+def forced_untouched_before(house: House, far: str) -> None:
+    """Calls of a far end: one that lives untouched, on a flow that no helper touches, and a forced
+    port a while later."""
+    caller = House(wan_port=40999, provider=far)
+    incoming_call(caller, 60, f"lives@{far}")
+    house.lan += caller.lan
+    house.wan += caller.wan
+    forced(house, f"dies@{far}", at=100, src=far)
+
+
+def test_the_calls_of_a_foreign_host_do_not_turn_the_alg_off() -> None:
+    """It can make its own calls die at the helper, and live elsewhere, as often as it likes."""
+    house = House("linux")
+    register(house, 0)
+    forced_untouched_before(house, "203.0.113.66")
+    said = advice(house)["disable-sip-alg"]
+    assert said.state == "suspected"
+    assert any("may be those of anyone" in line for line in said.against)
+
+
+def test_the_same_calls_of_the_provider_do() -> None:
+    house = House("linux")
+    register(house, 0)
+    forced_untouched_before(house, house.provider)
+    assert advice(house)["disable-sip-alg"].state == "recommended"
+
+
+def test_a_line_that_needs_the_alg_and_one_that_it_hurts_get_no_contradicting_advice() -> None:
+    house = House("linux")
+    register(house, 0)
+    works_beside(house, 0.5)
+    forced(house, at=20)
+    needs = House("linux", phone="192.168.1.55", wan_port=40555, provider="203.0.113.99")
+    register(needs, 120, rport=False, n=55)
+    incoming_call(needs, 130, "needs@other", rport=False)
+    house.lan += needs.lan
+    house.wan += needs.wan
+    _, reports = analyzed(*house.sorted())
+    last = {(r.action, r.subject): r for r in reports if isinstance(r, Advice)}
+    given = {action: said for (action, _), said in last.items()}
+    assert given["keep-sip-alg"].state == given["disable-sip-alg"].state == "suspected"
+    assert any("another line needs it" in line for line in given["disable-sip-alg"].against)
+    assert any("it hurts another line" in line for line in given["keep-sip-alg"].against)
+
+
+@pytest.mark.parametrize(
+    ("tags", "src", "shown"),
+    [
+        (True, "", True),
+        (False, "", False),  # of no dialog
+        (True, "203.0.113.66", False),  # of another host, which may have overheard the tags
+    ],
+)
+def test_only_a_request_inside_the_dialog_shows_that_the_provider_handles_the_nat(
+    tags: bool, src: str, shown: bool
+) -> None:
+    house = House(wan_port=40123)
+    call = Incoming(house, "in@provider")
+    call.invite(1)
+    call.ok(3)
+    made = call._in_dialog("BYE", 2, f"{src or house.provider}:5060", ())
+    if not tags:
+        made = made.replace(b"tag=", b"tag=other")
+    house.into(3.2, made, src=src or house.provider)
+    pipeline, _ = analyzed(*house.sorted())
+    lines = pipeline._comparison.lines.all()
+    assert any(line.count(words.NAT_HANDLED) for line in lines) is shown

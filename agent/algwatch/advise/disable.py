@@ -19,10 +19,16 @@ from algwatch.diagnose.finding import Finding
 
 APART = 60.0  # seconds between two harmful calls that count as independent
 LIMIT = 256
+MOST_BEYOND = 4  # sentences about lines with other providers
 LONG_EXPIRES = 180  # seconds: longer than an unhelped UDP mapping lives on OpenWrt
 TRY_IT = (
     "it is not known whether the same call works without the ALG: try it with this phone, one call "
     "in each direction"
+)
+
+UNKNOWN_CALLER = (
+    "the phone was not seen to register with {line.remote} or to call it, so these calls may be "
+    "those of anyone"
 )
 
 Reason = tuple[str, str]  # a word for what was seen, and the sentence
@@ -50,17 +56,21 @@ class Harmed:
         return finding.certain or max(times, default=0.0) - min(times, default=0.0) >= APART
 
 
-def disable(findings: list[Finding], line: Line, without: Counterfactual, proved: bool) -> Advice:
-    """The advice when the ALG has hurt calls of this line. findings: one a rule, the best first."""
+def disable(findings: list[Finding], line: Line, without: Counterfactual, proved: bool,
+            elsewhere: list[Reason], beyond: list[Line]) -> Advice:  # fmt: skip
+    """The advice when the ALG has hurt calls of this line. findings: one a rule, the best first.
+    elsewhere: other lines of this router that need the ALG. beyond: lines with other providers."""
     for_ = [*((f.rule, f.summary) for f in findings), *speaks_for(line, without)]
-    against = speaks_against(line, without)
+    against = [*elsewhere, *speaks_against(line, without), *_told_beyond(beyond)]
     commands: list[str] = []
     if without.answer == NO:
         state, confidence = "none", 0.0
-    elif without.answer == YES and proved:
+    elif without.answer == YES and proved and line.is_own and not elsewhere:
         state, confidence = "recommended", 0.9 if findings[0].certain else 0.8
     else:
         state, confidence = "suspected", 0.5
+        if not line.is_own:
+            against.insert(0, ("unknown-caller", UNKNOWN_CALLER.format(line=line)))
         if without.answer != YES:
             against.append(("trial", TRY_IT))
     if state != "none":
@@ -117,6 +127,22 @@ def speaks_for(line: Line, without: Counterfactual) -> list[Reason]:
         what = f"the registration is refreshed every {line.expires} s or sooner"
         said.append(("refreshed", what))
     return said
+
+
+def _told_beyond(lines: list[Line]) -> list[Reason]:
+    """What the lines with other providers showed: the ALG is turned off for them as well."""
+    said: list[Reason] = []
+    for other in lines:
+        if count := other.count(words.DROPS_UNTOUCHED):
+            what = f"{_calls(count)} of {other.name} dropped with nothing rewritten"
+            said.append((f"{words.DROPS_UNTOUCHED}-beyond", what))
+        if count := other.count(words.FOLLOWS_PHONE):
+            what = (
+                f"the provider of {other.name} sent responses to what its Via says, not to where "
+                f"its packets come from ({count} seen)"
+            )
+            said.append((f"{words.FOLLOWS_PHONE}-beyond", what))
+    return said[:MOST_BEYOND]
 
 
 def speaks_against(line: Line, without: Counterfactual) -> list[Reason]:

@@ -4,16 +4,19 @@ is known."""
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 from algwatch.advise import actions
 from algwatch.advise.advice import Advice
-from algwatch.advise.disable import Harmed, disable, sentences, speaks_for
+from algwatch.advise.disable import Harmed, Reason, disable, sentences, speaks_for
 from algwatch.base.table import CROSSED, Table, Weight
-from algwatch.compare.counterfactual import YES, without_alg
+from algwatch.compare.counterfactual import NO, YES, without_alg
 from algwatch.compare.line import RPORT_ASKED, RPORT_MISSING, Line, Lines
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 
 LIMIT = 256
+T = TypeVar("T")
 
 
 def payloads(harm: dict[str, Finding]) -> list[bytes]:
@@ -74,12 +77,22 @@ class Recommender:
                 mine = {}
                 self._advised_lines.add(line.remote, mine)
             mine[line.name] = line
+            # What is new in kind for one line speaks for or against the advice for all others.
+            kind: Table[str, Any] = self.harm
             if finding.cause == cause.ALG_NEEDED:
+                kind = self._carried
+            known = line.name in kind
+            if kind is self._carried:
                 self._carried.add(line.name, finding)
             else:
                 self._hurt(finding, line)
-            return self._of_line(line)
+            others = [] if known else self._advised_now(line)
+            return [advice for one in (line, *others) for advice in self._of_line(one)]
         return self._plain(finding, line)
+
+    def _advised_now(self, line: Line) -> list[Line]:
+        """The other lines for which there is advice to turn the ALG off or to keep it."""
+        return [o for some in self._advised_lines.values() for o in some.values() if o is not line]
 
     def _hurt(self, finding: Finding, line: Line) -> None:
         harm = self.harm.get(line.name)
@@ -91,7 +104,8 @@ class Recommender:
         self._harmed.add(finding)
 
     def _of_line(self, line: Line) -> list[Advice]:
-        """Advice to turn the ALG off for it, or to keep it: never both."""
+        """Advice to turn the ALG off for it, or to keep it: never both, and neither is recommended
+        while the other is meant for another line of this router."""
         without = without_alg(line, self._lines.beside(line))
         given: list[Advice] = []
         off: Advice | None = None
@@ -99,7 +113,9 @@ class Recommender:
             # The latest is told first, but one that the protocol proves goes before it.
             latest = list(harm.values())[::-1]
             best = sorted(latest, key=lambda f: not f.certain)
-            off = disable(best, line, without, self._harmed.proved(best[0]))
+            proved = self._harmed.proved(best[0])
+            beyond = [o for o in self._lines.all() if o.remote != line.remote and o.is_own]
+            off = disable(best, line, without, proved, self._needed_elsewhere(line), beyond)
             given.append(off)
         carried = self._carried.get(line.name)
         if carried is not None:
@@ -111,8 +127,32 @@ class Recommender:
             if why:
                 given.insert(0, Advice(actions.KEEP, "none", 0.0, [], why, [], line.name))
             else:
-                given += self._plain(carried, line)
+                given += [self._doubted(a, line) for a in self._plain(carried, line)]
         return given
+
+    def _needed_elsewhere(self, line: Line) -> list[Reason]:
+        """Other lines that need the ALG, of those whose provider the phone itself has chosen."""
+        return [
+            (f"needed-by-{other.name}", f"another line needs it: {finding.summary}")
+            for other, finding in self._others(line, self._carried)
+            if other.is_own
+        ]
+
+    def _doubted(self, keep: Advice, line: Line) -> Advice:
+        """The advice to keep the ALG, with what it has done to other lines."""
+        hurt = [
+            next(reversed(harm.values())) for other, harm in self._others(line, self.harm)
+            if other.is_own and without_alg(other, self._lines.beside(other)).answer != NO
+        ]  # fmt: skip
+        if hurt:
+            keep.state, keep.confidence = "suspected", 0.5
+            keep.against += [f"it hurts another line: {finding.summary}" for finding in hurt]
+            keep.kinds |= {f"hurts-{finding.line}" for finding in hurt}
+        return keep
+
+    def _others(self, line: Line, table: Table[str, T]) -> list[tuple[Line, T]]:
+        """What a table by name of the line has of the other advised lines."""
+        return [(o, table[o.name]) for o in self._advised_now(line) if o.name in table]
 
     def _plain(self, finding: Finding, line: Line | None) -> list[Advice]:
         """Advice that follows from its cause alone, with what each rule has said for it."""

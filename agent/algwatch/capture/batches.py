@@ -153,6 +153,15 @@ def add_ns(batch: Batch, fine: dict[int, int]) -> Batch:
     return Batch(batch.buffer, whole, batch.ends, batch.count, batch.tap, batch.watermark)
 
 
+def picked(batch: Batch, order: list[int]) -> Batch:
+    """Those rows, by their index."""
+    rows = _picked(memoryview(batch.rows), _ROW.size, order)
+    ends = _picked(memoryview(batch.ends), _ENDS.size, order)
+    return Batch(
+        batch.buffer, b"".join(rows), b"".join(ends), len(order), batch.tap, batch.watermark
+    )
+
+
 def by_tap(batch: Batch) -> list[Batch]:
     """A batch for each tap that its rows name."""
     taps = bytes(memoryview(batch.rows)[_TAP :: _ROW.size])

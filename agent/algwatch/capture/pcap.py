@@ -16,6 +16,7 @@ from algwatch.capture.batches import add_ns, interleaved, kept
 from algwatch.capture.packets import LINKTYPES, Interface, Packets
 from algwatch.capture.read import MOST_PACKETS, CaptureError, Stop, open_reader
 from algwatch.capture.shift import Shift, shifted
+from algwatch.capture.sums import Sums
 
 __all__ = ["CaptureError", "CaptureFile", "read", "write"]
 
@@ -65,6 +66,7 @@ class CaptureFile:
         self._scanners: dict[tuple[int, int], Scanner] = {}
         self._unread: dict[int, int] = {}  # packets by link type
         self._reassembler: Reassembler | None = None
+        self._sums = Sums(counts)
         linktypes = {one.linktype for one in self.interfaces}
         if linktypes and not linktypes & set(LINKTYPES):
             self.close()
@@ -144,9 +146,12 @@ class CaptureFile:
             key, counts = layout.REPLAY_KEY, self._counts
             scanner = Scanner(group[0], group[1], key, self._ports, counts)
             self._scanners[group] = scanner
+        damaged = self._counts.struct.damaged
         for batch in scanner.scan(packets.buffer, _in_order(found), self._newest):
             batch.tap = self.tap
-            yield batch
+            now = self._counts.struct.damaged
+            yield self._sums.judged(batch, now != damaged)
+            damaged = now
 
     def _reassembled(self, batch: Batch) -> Batch:
         """Most files hold no TCP and no fragments: they do not load the reassembler, 1.2 MB."""

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from algwatch.base.native.layout import META_IN, META_OUT
 from algwatch.capture.packets import LATEST, LONGEST, Interface, Packets
 
 SECTION, INTERFACE, OLD_PACKET, SIMPLE_PACKET, ENHANCED_PACKET = 0x0A0D0D0A, 1, 2, 3, 6
@@ -20,6 +21,7 @@ MOST_INTERFACES = 4096
 
 _ORDER = 0x1A2B3C4D
 _IF_NAME, _IF_TSRESOL, _IF_TSOFFSET = 2, 9, 14
+_EPB_FLAGS = 2
 
 
 class Damaged(Exception):
@@ -48,6 +50,7 @@ class Pcapng:
         self._head: Callable[..., Any] = struct.Struct(order + "II").unpack_from
         self._enhanced: Callable[..., Any] = struct.Struct(order + "IIII").unpack_from
         self._trailer: Callable[..., Any] = struct.Struct(order + "I").unpack_from
+        self._option: Callable[..., Any] = struct.Struct(order + "HH").unpack_from
 
     def feed(self, data: bytes, most: int = 1 << 30) -> Packets:
         """The packets that are complete by now, `most` of them; the others come with the next
@@ -105,7 +108,9 @@ class Pcapng:
                 if total < 32:
                     raise Damaged(f"a packet block of {total} bytes")
                 interface, high, low, length = self._enhanced(buffer, at + 8)
-                self._add(packets, interface, high << 32 | low, at + 28, length, end - 4)
+                behind = at + 28 + (length + 3 & ~3)
+                way = self._direction(buffer, behind, end - 4) if end - behind > 8 else 0
+                self._add(packets, interface, high << 32 | low, at + 28, length, end - 4, way)
             elif kind == INTERFACE:
                 self._interface(buffer[at + 8 : end - 4])
             elif kind in (SIMPLE_PACKET, OLD_PACKET):
@@ -174,9 +179,21 @@ class Pcapng:
         length = min(length, self._snaplens[0] or length, end - at - 16)
         self._add(packets, 0, None, at + 12, length, end - 4)
 
+    def _direction(self, buffer: bytes, at: int, end: int) -> int:
+        """META_IN, META_OUT or 0, by the options of a packet from `at` on."""
+        while at + 8 <= end:
+            code, length = self._option(buffer, at)
+            if code == _EPB_FLAGS and length == 4:
+                return (0, META_IN, META_OUT, 0)[self._trailer(buffer, at + 4)[0] & 3]
+            if code == 0:
+                break
+            at += 4 + (length + 3 & ~3)
+        return 0
+
     def _add(self, packets: Packets, interface: int, ticks: int | None, start: int, length: int,
-             end: int) -> None:  # fmt: skip
-        """A packet of that interface of the section, from start on. end: of the room for it."""
+             end: int, way: int = 0) -> None:  # fmt: skip
+        """A packet of that interface of the section, from start on. end: of the room for it; way:
+        META_IN or META_OUT where that is known."""
         if interface >= len(self._section):
             raise Damaged("a packet of an interface that is not described")
         if length > end - start or length > LONGEST:
@@ -203,4 +220,4 @@ class Pcapng:
         record = packets.records.get(index)
         if record is None:
             record = packets.records[index] = []
-        record += (seconds, micro, start, length)
+        record += (seconds, micro, start, length | way)

@@ -102,15 +102,16 @@ class Reassembler:
     over 64 kB, which only TCP can carry and no row can hold. conflicts: overlapping parts with
     different bytes. expired: given up after FRAGMENT_SECONDS or STREAM_SECONDS. evicted: given up
     for room. incomplete: datagrams and begun messages among the expired and evicted. repeated:
-    messages that TCP sent again. websockets: connections on a SIP port that carry WebSocket
-    (RFC 7118); their data is not looked at.
+    messages that TCP sent again. refused: datagrams with a wrong checksum, which no stack accepts.
+    websockets: connections on a SIP port that carry WebSocket (RFC 7118); their data is not looked
+    at.
     """
 
     def __init__(self, tap: int, ports: Sequence[int], key: bytes, limit: int = LIMIT) -> None:
         self.tap = tap
         self.counts = Counts()
         self.conflicts = self.expired = self.evicted = self.too_long = 0
-        self.incomplete = self.repeated = self.websockets = 0
+        self.incomplete = self.repeated = self.websockets = self.refused = 0
         self.held = 0  # bytes
         self._limit = limit
         self._scanner = Scanner(RAW, tap, key, ports, self.counts, max_rows=64)
@@ -408,6 +409,7 @@ class Reassembler:
             "too_long": self.too_long,
             "repeated": self.repeated,
             "websockets": self.websockets,
+            "refused": self.refused,
         }
         return {name: value for name, value in numbers.items() if value}
 
@@ -456,7 +458,11 @@ class Reassembler:
                 layout.ROW.iter_unpack(one.rows), layout.ENDS.iter_unpack(one.ends), strict=True
             ):
                 packet = by_frame[end[2]]
-                bits = row[12] | packet.row[12] & layout.ROW_OUTGOING
+                way = packet.row[12] & (layout.ROW_OUTGOING | layout.ROW_DIRECTED)
+                if row[12] & layout.ROW_DAMAGED and way == layout.ROW_DIRECTED:
+                    self.refused += 1  # captured as it came in: no stack accepts it
+                    continue
+                bits = row[12] | way
                 row = (packet.row[0], *row[1:12], bits, *row[13:16], packet.row[16])
                 yield packet.index, row, (*end[:6], packet.ends[6], *end[7:])
 

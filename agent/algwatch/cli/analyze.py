@@ -282,7 +282,7 @@ class Source:
             **self._numbers["capture"],
             "malformed": scanned["malformed"],
             "truncated": scanned["truncated"],
-            **{name: scanned[name] for name in NOT_SIP if scanned[name]},
+            **{name: scanned[name] for name in (*NOT_SIP, "forged") if scanned[name]},
             **self._reassembly,
         }
         return {**self._numbers, "capture": capture}

@@ -24,12 +24,14 @@ class Call(Joined[DialogSet]):
     inbound: the callee is in the LAN; None while nothing shows it. host: address (16 bytes) of the
     one who sent its first message, as it came to the router. unsolicited: see sip/unsolicited.py;
     nobody is told when one is forgotten. predicted: its drop was announced.
+    contested: labels of messages of which several contradict each other (see Pairing).
     """
 
     __slots__ = (
         "_phone_contact",
         "_wan_contact",
         "call_id",
+        "contested",
         "from_",
         "host",
         "inbound",
@@ -46,6 +48,7 @@ class Call(Joined[DialogSet]):
         self.predicted = self.unsolicited = False
         self._wan_contact = ""
         self._phone_contact = NOWHERE
+        self.contested: frozenset[str] = frozenset()
 
     def cross(self, crossing: Crossing) -> None:
         """Attach what became of a message."""
@@ -137,7 +140,7 @@ class Call(Joined[DialogSet]):
     @property
     def is_plain(self) -> bool:
         """Answered, acknowledged at once and never touched: no rule has anything to say."""
-        if self.headers or self.changed or self.misdelivered or self.unpaired:
+        if self.headers or self.changed or self.misdelivered or self.unpaired or self.contested:
             return False
         for s in self.sides:
             if s is None:
@@ -250,7 +253,7 @@ class Call(Joined[DialogSet]):
     def ack_misdelivered(self) -> bool:
         """The ACK reached the LAN, but not a port where its callee is. A phone that answered an
         INVITE which went to that port listens there, wherever it sends from."""
-        if not self.two_sided:
+        if not self.two_sided or "ACK" in self.contested:
             return False
         ack_, invite = self.misdelivered.get("ACK"), self.misdelivered.get("INVITE")
         if ack_ is not None:

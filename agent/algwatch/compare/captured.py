@@ -27,10 +27,12 @@ class Captured:
     latest of them came, or an interface was gone. forgets: calls were evicted. quality: whether the
     two captures are both sides of one router, where that was asked. networks: bits of the flows of
     a capture with one side: INSIDE, OUTSIDE and ACROSS, those between addresses of which none, each
-    or one is public.
+    or one is public. contested, contested_example: packets that contradict each other (see
+    Pairing), one of them.
     """
 
-    __slots__ = ("_flows", "cut", "cut_example", "duplicate", "duplicates", "finished", "first",
+    __slots__ = ("_flows", "contested", "contested_example", "cut", "cut_example", "duplicate",
+                 "duplicates", "finished", "first",
                  "forgets", "lost", "lost_at", "networks", "now", "paired", "partial",
                  "partial_example", "quality", "sip", "started", "two_sided", "undecided",
                  "undecided_example")  # fmt: skip
@@ -43,6 +45,8 @@ class Captured:
         self.first: list[Sighting | None] = [None, None, None]
         self.duplicates = self.cut = self.paired = 0
         self.duplicate: Sighting | None = None
+        self.contested = 0
+        self.contested_example: Sighting | None = None
         self.cut_example: Sighting | None = None
         self.lost = [0, 0, 0]
         self.lost_at = self.networks = 0
@@ -87,6 +91,11 @@ class Captured:
         """The flows are inside the LAN or outside of it, and none is across: a PBX, SBC or proxy
         on the router has calls of its own on either side."""
         return self.networks == INSIDE | OUTSIDE
+
+    def contest(self, packets: int, example: Sighting) -> None:
+        """So many packets contradict others; one of them."""
+        self.contested += packets
+        self.contested_example = self.contested_example or example
 
     def lossy(self, call: Call) -> bool:
         """True if a message of it may have come and not be known: then one that was not seen is

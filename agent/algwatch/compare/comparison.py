@@ -8,8 +8,19 @@ from collections.abc import Callable
 
 from algwatch.base.budget import Budget
 from algwatch.base.native.layout import ACK, KIND_CUT, KIND_KEEPALIVE, ROW_MALFORMED
-from algwatch.base.packet import LAN, UNKNOWN, Batch
-from algwatch.base.sighting import AT, BITS, CALL, KIND, LENGTH, METHOD, PAYLOAD, STATUS, Row
+from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch
+from algwatch.base.sighting import (
+    AT,
+    BITS,
+    CALL,
+    KIND,
+    LENGTH,
+    METHOD,
+    PAYLOAD,
+    STATUS,
+    Row,
+    Sighting,
+)
 from algwatch.compare import held
 from algwatch.compare.call import Call
 from algwatch.compare.calls import PREDICTED, Calls, Moment
@@ -18,6 +29,7 @@ from algwatch.compare.counts import counts
 from algwatch.compare.crossing import Crossing, alone
 from algwatch.compare.exchange import Exchange, Exchanges
 from algwatch.compare.first_of_kind import FirstOfKind
+from algwatch.compare.joined import label_of
 from algwatch.compare.known_rewrites import KnownRewrites
 from algwatch.compare.limits import KINDS, MAPPINGS, Limits
 from algwatch.compare.line import READ, Line, Lines, Shown
@@ -68,6 +80,8 @@ class Comparison:
                       for side in range(3)]  # fmt: skip
         self.mappings = Mappings(more)
         self.pairing = Pairing(self.mappings, limits.pairs, unsolicited) if two_sided else None
+        for which in (LAN, WAN):
+            self.sides[which].transactions.weighs = two_sided
         self.lines = Lines(limits.lines)
         self.captured = Captured(two_sided)
         self._exchanges = Exchanges(self.sides, self.lines, two_sided)
@@ -108,6 +122,9 @@ class Comparison:
             size = last[PAYLOAD] + last[LENGTH] - fresh[0].row[PAYLOAD]
             self.budget.came(len(fresh), size)
         self.captured.note(side, batch, events, other)
+        if impostors := side.transactions.impostors:
+            self._contested([batch.sighting(which, *seen) for seen in impostors])
+            impostors.clear()
         self._heard(side, steps)
         for row, i in other:
             if row[KIND] == KIND_CUT:  # as good as not captured
@@ -152,6 +169,8 @@ class Comparison:
         last = News([])
         if self.pairing is not None:
             last.crossings = self._crossed(self.pairing.finish())
+            if self.pairing.contest:
+                self._contested(self.pairing.contest)
             if self.watch is not None:
                 for copy in self.pairing.waiting():
                     self.watch(alone(copy, sent=False))
@@ -239,6 +258,8 @@ class Comparison:
 
     def _pass_time(self, now: int) -> News:
         news = News([] if self.pairing is None else self._crossed(self.pairing.advance(now)))
+        if self.pairing is not None and self.pairing.contest:
+            self._contested(self.pairing.contest)
         for side in self.sides:
             self._heard(side, side.advance(now))
             for t in side.failed:
@@ -250,6 +271,15 @@ class Comparison:
         news.moments = [m for m in self.calls.advance(now) if self.live or m[1] != PREDICTED]
         news.registered = self._registrations.changed(now)
         return news
+
+    def _contested(self, copies: list[Sighting]) -> None:
+        """Nothing is concluded from these; they are taken out of the list."""
+        self.captured.contest(len(copies), copies[0])
+        for copy in copies:
+            call = self.calls.table.get(copy.row[CALL])
+            if call is not None:
+                call.contested |= {label_of(copy)}
+        copies.clear()
 
     def _crossed(self, crossings: list[Crossing]) -> list[Crossing]:
         """Join what crossed; the crossings that a rule has to see: the first of its kind on its

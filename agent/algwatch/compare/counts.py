@@ -23,6 +23,7 @@ def counts(captured: Captured, pairing: Pairing | None, sides: list[Side], calls
             "wan": captured.sip[WAN],
             "duplicates": captured.duplicates,
             **({"networks": 2} if captured.two_networks else {}),
+            **({"contested": captured.contested} if captured.contested else {}),
         },
         "crossings": {
             "paired": p.paired if p else 0,

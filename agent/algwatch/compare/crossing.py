@@ -12,6 +12,7 @@ from algwatch.compare.rewrite import Rewrite
 IDENTITY = "identity"  # branch, CSeq, class, From tag, Call-ID
 BY_IP_ID = "ip-id"  # IPv4 ID, remote endpoint, TTL one less
 BY_ORDER = "order"  # the only two that are left within a known address mapping
+CONTESTED = "contested"  # and given up: another packet contradicts one of the copies
 ALONE = ""  # the other copy never came
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 from algwatch.base.native.layout import METHOD_NAMES
-from algwatch.base.sighting import METHOD, STATUS
+from algwatch.base.sighting import METHOD, STATUS, Sighting
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import rewrites
 from algwatch.compare.flow_pair import FlowPair
@@ -25,9 +25,13 @@ _NO_FLOW_PAIRS: dict[str, FlowPair] = {}
 
 def label(crossing: Crossing) -> str:
     """ "INVITE", "2xx INVITE", "ACK" ..."""
-    row = crossing.entered.row
-    status = row[STATUS]
-    return _LABELS[status if status < 1000 else status % 1000][row[METHOD]]
+    return label_of(crossing.entered)
+
+
+def label_of(copy: Sighting) -> str:
+    """The same of one copy."""
+    status = copy.row[STATUS]
+    return _LABELS[status if status < 1000 else status % 1000][copy.row[METHOD]]
 
 
 class Joined(Generic[T]):

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from algwatch.base import address
 from algwatch.base.native.layout import ACK, BYE, INVITE, OPTIONS, REGISTER
-from algwatch.base.sighting import AT, METHOD, STATUS, Sighting
+from algwatch.base.packet import LAN, WAN
+from algwatch.base.sighting import AT, FROM_TAG, METHOD, STATUS, TO_TAG, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
@@ -35,14 +36,28 @@ DROPS_UNTOUCHED = "drops-untouched"  # such a call dropped
 WORKS_REWRITTEN = "works-rewritten"  # a call lived with something rewritten
 REACHED_REWRITTEN = "reached-rewritten"  # such an incoming call, so its ACK came to that Contact
 REWRITTEN = "rewritten"  # the router rewrote a message of this line
+ACCEPTED = "accepted"  # the provider accepted a REGISTER or an INVITE of the phone
 
 # Each of these needs a far end that took part.
 _ANSWERS = (RPORT_ANSWERED, NAT_HANDLED, WORKS_UNTOUCHED, WORKS_REWRITTEN, DROPS_UNTOUCHED)
 
 
-def _is_answered(call: Call | None) -> bool:
-    """The ACK to a refusal goes where the INVITE went, and shows nothing of the Contact."""
-    return call is not None and call.spoken
+def _is_in_dialog(crossing: Crossing, call: Call | None) -> bool:
+    """True if both sides saw the 2xx of the dialog to which an ACK or BYE claims to belong, between
+    the same hosts, and it has the tags of both ends: one of another host says nothing of the
+    provider. The ACK to a refusal goes where the INVITE went, and shows nothing of the Contact."""
+    pair = crossing.flow_pair
+    if call is None or pair is None or call.flow_pair is None:
+        return False
+    if call.flow_pair.line != pair.line:
+        return False
+    for copy, s in ((crossing.lan, call.sides[LAN]), (crossing.wan, call.sides[WAN])):
+        d = s.current if s is not None else None
+        if copy is None or s is None or d is None or not d.answered_at:
+            return False
+        if {copy.row[FROM_TAG], copy.row[TO_TAG]} != {s.caller_tag, d.callee_tag}:
+            return False
+    return True
 
 
 class Observation:
@@ -94,6 +109,13 @@ class Line:
         else:
             known.count += 1
             known.last_at = at
+
+    @property
+    def is_own(self) -> bool:
+        """True if the phone asked something of the provider, which accepted it: calls that come
+        from elsewhere may be those of anyone."""
+        asked = self.count(RPORT_ASKED) or self.count(RPORT_MISSING)
+        return bool(asked and self.count(ACCEPTED))
 
     def sightings(self) -> list[Sighting | None]:
         """Messages that it keeps to show them."""
@@ -204,7 +226,7 @@ class Lines:
                 self._answered(line, crossing, method)
         elif method == OPTIONS:
             self.of(pair).observe(KEEPALIVE, crossing.entered)
-        elif method in IN_DIALOG and crossing.expected is None and _is_answered(call):
+        elif method in IN_DIALOG and crossing.expected is None and _is_in_dialog(crossing, call):
             # Where the router itself has a private address (CGNAT, a provider's own network) the
             # request may have gone to the Contact that the ALG wrote.
             contact = call.wan_contact if call is not None else ""
@@ -236,7 +258,10 @@ class Lines:
         _, rport, _ = reach(crossing.entered.payload)
         if rport:
             line.observe(RPORT_ANSWERED, crossing.entered)
-        if method == REGISTER and 200 <= crossing.entered.row[STATUS] < 300:
+        if not 200 <= crossing.entered.row[STATUS] < 300:
+            return
+        line.observe(ACCEPTED, crossing.entered)
+        if method == REGISTER:
             answer = Message(crossing.entered.payload)
             text = next((c.expires for c in answer.contacts if c.expires), "") or answer.expires
             if text.isascii() and text.isdigit():

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from algwatch.base import address
+from algwatch.base.packet import LAN, WAN
 from algwatch.compare.call import Call
 from algwatch.compare.captured import Captured
 from algwatch.compare.line import (
@@ -27,9 +28,15 @@ def closed(call: Call, captured: Captured, lines: Lines) -> tuple[CallSummary, L
     if summary.outcome != "completed" or call.partial_anywhere:
         captured.note_end(call, summary.outcome)
     # Packets of a lossy call may not have been captured, so it speaks for nothing.
-    if line is not None and not lossy:
+    if line is not None and not lossy and _both_showed(call):
         _observe(call, summary, line, captured.now)
     return summary, line
+
+
+def _both_showed(call: Call) -> bool:
+    """True if both sides saw the 2xx: a dialog that one side alone shows may be anyone's."""
+    lan, wan = call.dialog(LAN), call.dialog(WAN)
+    return lan is not None and wan is not None and bool(lan.answered_at and wan.answered_at)
 
 
 def _observe(call: Call, summary: CallSummary, line: Line, now: int) -> None:

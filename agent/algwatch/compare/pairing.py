@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 
 from algwatch.base.deadlines import NEVER
-from algwatch.base.native.layout import ROW_OUTGOING
+from algwatch.base.native.layout import ROW_DIRECTED, ROW_OUTGOING
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import (
     AT,
@@ -28,12 +28,14 @@ from algwatch.base.sighting import (
     STATUS,
     TO_TAG,
     TTL,
+    Row,
     Sighting,
 )
 from algwatch.base.table import FRESH, STRANGE, Table, Weight, choose
 from algwatch.compare.crossing import (
     BY_IP_ID,
     BY_ORDER,
+    CONTESTED,
     IDENTITY,
     UNTOUCHED,
     Crossing,
@@ -47,6 +49,19 @@ from algwatch.sip.timers import SECOND, WINDOW
 from algwatch.sip.unsolicited import Unsolicited
 
 _EARLIEST = -WINDOW
+
+
+class _Doubt:
+    """crossing: waits for a contradiction; None after one. at: ns; pair: hash of its identity."""
+
+    __slots__ = ("at", "crossing", "pair")
+
+    def __init__(self, row: Row, crossing: Crossing | None) -> None:
+        self.at = row[AT]
+        self.pair = row[PAIR]
+        self.crossing = crossing
+
+
 _new = object.__new__
 
 
@@ -58,6 +73,7 @@ class Pairing:
     nor reported missing. The same holds for its copy on the other side (compare/turned_away.py),
     and for the other copy of a message that was not captured. weigh: grade and host of a sighting,
     which is unsolicited or not.
+    contest: packets that another one contradicts, since somebody emptied it.
     paired, rewritten: crossings. lan_only, wan_only: messages whose other copy never came;
     unsolicited: such messages on the WAN side that are not in wan_only.
     """
@@ -73,6 +89,11 @@ class Pairing:
         self.weigh: Callable[[Sighting, bool], Weight] = _unweighed
         self.turned_away = TurnedAway()
         self.dropped = 0
+        self.contest: list[Sighting] = []  # those since somebody emptied it
+        # Crossings that wait for a contradiction, and those behind them.
+        self._queue: list[Crossing] = []
+        self._doubts: list[_Doubt] = []  # the oldest first
+        self._doubtful: dict[int, list[_Doubt]] = {}
         self.paired = self.lan_only = self.wan_only = self.rewritten = self.unsolicited = 0
         # Hashes of a Call-ID that the router changed to the changed one, and back.
         self._aliases: Table[int, int] = Table(limit)
@@ -83,12 +104,14 @@ class Pairing:
 
     @property
     def pending(self) -> bool:
-        return bool(self._waiting[0] or self._waiting[1])
+        return bool(self._waiting[0] or self._waiting[1] or self._queue)
 
     @property
     def due(self) -> int:
         """ns; advance() does nothing before it."""
-        return min([side[0].row[AT] + WINDOW for side in self._waiting if side], default=NEVER)
+        due = [side[0].row[AT] + WINDOW for side in self._waiting if side]
+        due += [doubt.at + WINDOW for doubt in self._doubts[:1]]
+        return min(due, default=NEVER)
 
     def feed(self, side: int, seen: list[Sighting]) -> list[Crossing]:
         """side: LAN or WAN; seen: its sightings in capture order. Returns completed crossings."""
@@ -98,10 +121,13 @@ class Pairing:
         find, put_back, wait = other.pop, other.__setitem__, own.setdefault
         cross, accept = self._crossing, self._accept
         room = (self.limit + 3) // 4
-        aliases = self._aliases
+        aliases, doubtful = self._aliases, self._doubtful
+        held = bool(self._queue)
         for copy in seen:
             row = copy.row
             pair = row[PAIR]
+            if doubtful and pair in doubtful and self._is_contested(copy):
+                continue
             first = find(pair, None)
             if first is not None:
                 if pair in more:
@@ -109,6 +135,8 @@ class Pairing:
                     found = self._among(copy, [first, *more[pair]])
                     if found is not None:
                         crossings.append(found)
+                        held = self._waits(found) or held
+                    if copy.paired:
                         continue
                 else:
                     theirs = first.row
@@ -118,8 +146,10 @@ class Pairing:
                     )
                     if same and _EARLIEST <= row[AT] - theirs[AT] <= WINDOW:
                         crossing = cross(copy, first, IDENTITY)
-                        if not crossing.rewritten or _is_one(crossing):
+                        if crossing is not None and (not crossing.rewritten or _is_one(crossing)):
                             crossings.append(accept(crossing, first))
+                            if crossing.rewritten or crossing.expected is not None:
+                                held = self._waits(crossing) or held
                             continue
                     put_back(pair, first)
             if len(waiting) >= room and not self._has_room(waiting, copy):
@@ -129,6 +159,9 @@ class Pairing:
             waiting.append(copy)
             if wait(pair, copy) is not copy:
                 self._more[side].setdefault(pair, []).append(copy)
+        if held:
+            self._queue += crossings
+            return []
         return crossings
 
     def _has_room(self, waiting: deque[Sighting], copy: Sighting) -> bool:
@@ -168,8 +201,8 @@ class Pairing:
     def advance(self, now: int) -> list[Crossing]:
         """now: both taps have passed this moment (ns). A sighting that waited longer than the
         window is paired by a fallback key, or becomes a crossing with one copy."""
-        crossings: list[Crossing] = []
         horizon = now - WINDOW
+        crossings = self._undisputed(horizon) if self._doubtful or self._queue else []
         lan, wan = self._waiting
         for side in lan, wan:
             while side and side[0].paired:
@@ -187,6 +220,8 @@ class Pairing:
                 continue
             self._forget(copy)
             partner, key = self._fallback(copy, own, other)
+            if copy.paired or (partner is None and _is_spent(copy)):
+                continue
             since = copy.row[AT] - WINDOW
             if partner is None and (
                 since <= self._lost_at[1 - copy.side] or self.turned_away.has(copy.row, now)
@@ -218,12 +253,14 @@ class Pairing:
         if one != two:
             self._aliases.add(one, two)
             self._aliases.add(two, one)
-        return self._accept(self._crossing(copy, partner, key), partner)
+        crossing = self._crossing(copy, partner, key)
+        assert crossing is not None
+        return self._accept(crossing, partner)
 
     def finish(self) -> list[Crossing]:
         """The capture is over: try the fallback keys for the sightings that still wait. The rest is
         neither paired nor missing, see waiting()."""
-        crossings: list[Crossing] = []
+        crossings = self._undisputed(NEVER)
         lan, wan = self._waiting
         for copy in self.waiting():
             if copy.paired:
@@ -247,14 +284,81 @@ class Pairing:
         both = [copy for side in self._waiting for copy in side if not copy.paired]
         return sorted(both, key=lambda copy: copy.row[AT])
 
-    def _crossing(self, copy: Sighting, partner: Sighting, matched_by: str) -> Crossing:
+    def _waits(self, crossing: Crossing) -> bool:
+        """Has a crossing that may show harm to wait until the window is over, because another one
+        may contradict it? Only a ring knows that it was the router that sent the second copy."""
+        row = crossing.left.row
+        harmless = crossing.expected is None and (crossing.translated or not crossing.rewritten)
+        if harmless or row[BITS] & ROW_DIRECTED:
+            return False
+        self._doubt(row, crossing)
+        return True
+
+    def _doubt(self, row: Row, crossing: Crossing | None) -> None:
+        doubt = _Doubt(row, crossing)
+        self._doubts.append(doubt)
+        self._doubtful.setdefault(row[PAIR], []).append(doubt)
+
+    def _undisputed(self, until: int) -> list[Crossing]:
+        """The crossings that nothing has contradicted up to then (ns), in order: those behind one
+        that waits wait, too."""
+        gone = 0
+        for doubt in self._doubts:
+            if doubt.at > until:
+                break
+            gone += 1
+            alike = self._doubtful[doubt.pair]
+            alike.remove(doubt)
+            if not alike:
+                del self._doubtful[doubt.pair]
+        del self._doubts[:gone]
+        waits = {doubt.crossing for doubt in self._doubts}
+        ready = 0
+        for crossing in self._queue:
+            if crossing in waits:
+                break
+            ready += 1
+        crossings = [c for c in self._queue[:ready] if c.matched_by != CONTESTED]
+        del self._queue[:ready]
+        return crossings
+
+    def _is_contested(self, copy: Sighting) -> bool:
+        """True if nothing is concluded from it, because it and another one that claims to be the
+        same message contradict each other."""
+        for doubt in self._doubtful[copy.row[PAIR]]:
+            if abs(copy.row[AT] - doubt.at) > WINDOW:
+                continue
+            crossing = doubt.crossing
+            if crossing is not None:
+                before = crossing.lan if copy.side == LAN else crossing.wan
+                if before is None or not _contradicts(before, copy):
+                    continue
+                doubt.crossing = None
+                crossing.matched_by = CONTESTED  # which takes it out of the queue
+                self.paired -= 1
+                self.rewritten -= crossing.rewritten
+                self._contest([crossing.entered, crossing.left])
+            self._contest([copy])
+            return True
+        return False
+
+    def _contest(self, copies: list[Sighting]) -> None:
+        """Leave them out: they are neither paired nor missing."""
+        self.contest += copies
+        for copy in copies:
+            copy.paired = True
+
+    def _crossing(self, copy: Sighting, partner: Sighting, matched_by: str) -> Crossing | None:
+        """None where both came in, or both went out."""
         if copy.side == LAN:
             lan, wan = copy, partner
         else:
             lan, wan = partner, copy
         a, b = lan.row, wan.row
         # is_outbound() and Mappings.flow_pair(), inlined for the usual case.
-        if a[TTL] == b[TTL] or a[BITS] != b[BITS]:
+        if a[TTL] == b[TTL] or a[BITS] != b[BITS] or a[BITS] & ROW_DIRECTED:
+            if not _may_cross(a, b):
+                return None
             outbound = is_outbound(lan, wan)
         else:
             outbound = a[TTL] > b[TTL]
@@ -311,33 +415,59 @@ class Pairing:
             del more[pair]
 
     def _among(self, copy: Sighting, candidates: list[Sighting]) -> Crossing | None:
-        """The crossing of copy and one of the candidates: that with its IPv4 ID, else the first."""
+        """The crossing of copy and one of the candidates: one with its bytes, else that with its
+        IPv4 ID, else the first. Where several are as good and contradict each other, none: then
+        copy.paired is set, and they are left out."""
         row = copy.row
-        found = None
+        found: list[tuple[Crossing, Sighting]] = []
         for other in candidates:
             theirs = other.row
             if row[CALL] != theirs[CALL] or not _EARLIEST <= row[AT] - theirs[AT] <= WINDOW:
                 continue
             crossing = self._crossing(copy, other, IDENTITY)
-            if crossing.rewritten and not _is_one(crossing):
-                continue
-            if row[IP_ID] and row[IP_ID] == theirs[IP_ID]:
-                found = crossing, other
-                break
-            found = found or (crossing, other)
-        if found is None:
+            if crossing is not None and (not crossing.rewritten or _is_one(crossing)):
+                found.append((crossing, other))
+        if not found:
             return None
-        crossing, partner = found
+        # One of another sender has a copy of its own; the NAT tells whose this is.
+        if any(o.source != candidates[0].source for o in candidates):
+            found = [f for f in found if self._is_mapped(copy, f[1])] or found
+        every = found
+        for better in (
+            [f for f in found if not f[0].rewritten],
+            [f for f in found if row[TO_TAG] == f[1].row[TO_TAG]],
+        ):
+            if better:
+                found = better
+                break
+        found = [f for f in found if row[IP_ID] and row[IP_ID] == f[1].row[IP_ID]] or found
+        crossing, partner = found[0]
+        rivals = [o for _, o in every if o is not partner and _contradicts(partner, o)]
+        if rivals:
+            for rival in rivals:
+                self._forget(rival)
+            self._contest(rivals)
+            self._doubt(row, None)
+            if any(rival is o for rival in rivals for _, o in found):
+                self._forget(partner)
+                self._contest([partner, copy])
+                return None
         self._forget(partner)
+        copy.paired = True
         return self._accept(crossing, partner)
 
     def _fallback(
         self, copy: Sighting, own: deque[Sighting], other: deque[Sighting]
     ) -> tuple[Sighting | None, str]:
         near = [o for o in other if not o.paired and _alike(copy, o)]
-        for candidate in near:
-            if _same_datagram(copy, candidate) and not self._is_contradicted(copy, candidate):
-                return candidate, BY_IP_ID
+        same = [o for o in near if _same_datagram(copy, o) and not self._is_contradicted(copy, o)]
+        if len(same) > 1 and any(_contradicts(same[0], o) for o in same[1:]):
+            for one in same:
+                self._forget(one)
+            self._contest([copy, *same])
+            return None, ""
+        if same:
+            return same[0], BY_IP_ID
         near = [o for o in near if o.row[CSEQ] == copy.row[CSEQ]]
         mapped = [o for o in near if self._is_mapped(copy, o)]
         # Order decides only with one message of this kind on each side.
@@ -412,6 +542,31 @@ def _is_one(crossing: Crossing) -> bool:
     return one[1:] == two[1:] if aliased else one == two
 
 
+def _contradicts(one: Sighting, two: Sighting) -> bool:
+    """Do two packets of one side claim to be the same message of one sender, with other bytes or to
+    another end? A server may send several provisional responses at once, and those of two servers
+    differ in their To tag."""
+    a, b = one.row, two.row
+    if a[CALL] != b[CALL] or (one.payload == two.payload and a[FLOW] == b[FLOW]):
+        return False
+    if one.source != two.source:
+        return False
+    if not a[STATUS]:
+        return True
+    return a[TO_TAG] == b[TO_TAG] and (a[STATUS] >= 200 or 0 < a[IP_ID] == b[IP_ID])
+
+
+def _may_cross(one: Row, two: Row) -> bool:
+    """False if both are known to have come in, or both to have gone out."""
+    directed = one[BITS] & two[BITS] & ROW_DIRECTED
+    return not directed or bool((one[BITS] ^ two[BITS]) & ROW_OUTGOING)
+
+
+def _is_spent(copy: Sighting) -> bool:
+    """No router may send it on (RFC 1812 section 5.3.1), so that it did not is no news."""
+    return copy.row[TTL] <= 1 and not copy.row[BITS] & ROW_OUTGOING
+
+
 def _alike(one: Sighting, two: Sighting) -> bool:
     """Same kind of message within the window, with one identity part that survived."""
     a, b = one.row, two.row
@@ -419,6 +574,7 @@ def _alike(one: Sighting, two: Sighting) -> bool:
         abs(a[AT] - b[AT]) <= WINDOW
         and a[STATUS] == b[STATUS]
         and a[METHOD] == b[METHOD]
+        and _may_cross(a, b)
         and (a[CALL] == b[CALL] or a[PAIR] == b[PAIR])
     )
 
@@ -428,6 +584,7 @@ def _same_tags(one: Sighting, two: Sighting) -> bool:
     a, b = one.row, two.row
     return (
         abs(a[AT] - b[AT]) <= WINDOW
+        and _may_cross(a, b)
         and bool(a[FROM_TAG])
         and all(a[field] == b[field] for field in (STATUS, METHOD, CSEQ, FROM_TAG, TO_TAG))
     )

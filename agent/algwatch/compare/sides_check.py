@@ -12,7 +12,7 @@ sides stay as they were named.
 from __future__ import annotations
 
 from algwatch.base import address
-from algwatch.base.native.layout import ROW_OUTGOING
+from algwatch.base.native.layout import ROW_DIRECTED, ROW_OUTGOING
 from algwatch.base.sighting import BITS, TTL, Sighting
 from algwatch.compare.crossing import Crossing
 
@@ -35,6 +35,8 @@ def vote(lan: Sighting, wan: Sighting) -> int:
 def weigh(lan: tuple[int, int, bytes], wan: tuple[int, int, bytes]) -> int:
     """vote() of two copies as (TTL, bits of the row, 48 bytes of addresses)."""
     a, b = lan[2], wan[2]
+    if lan[1] & wan[1] & ROW_DIRECTED and not (lan[1] ^ wan[1]) & ROW_OUTGOING:
+        return 0  # both came in: the one is not what became of the other
     entered = _entered(lan, wan)
     source_kept = a[:16] == b[:16] and a[40:42] == b[40:42]
     target_kept = a[16:32] == b[16:32] and a[42:44] == b[42:44]

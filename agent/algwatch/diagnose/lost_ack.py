@@ -28,12 +28,15 @@ IGNORED = "ignored"  # delivered to the callee in the LAN, which still repeats t
 ANSWER_STOPPED = "answer-stopped"  # the 2xx itself never crossed this router
 UNHEARD = "unheard"  # the 2xx left the router, and its caller still sends the INVITE
 UNSEEN = "unseen"  # the capture lost packets meanwhile: a missing ACK proves nothing
+CONTESTED = "contested"  # packets that claim to be the same ACK, or 2xx, contradict each other
 ONE_SIDED = "one-sided"  # no ACK on the only captured side
 ONE_SIDED_IGNORED = "one-sided-ignored"  # an ACK is there, and the 2xx still comes
 ONE_SIDED_UNHEARD = "one-sided-unheard"  # the INVITE is repeated after its 2xx
 
 # Readings that rest on a captured ACK.
 SHOWN = (WRONG_PORT, IGNORED, BEYOND)
+# Readings that do not say what became of the ACK.
+NOT_PROVED = (UNSEEN, CONTESTED)
 
 
 class LostAck:
@@ -52,7 +55,7 @@ class LostAck:
 
     def dropped(self, now: int) -> bool:
         """Did it hurt: did the callee give up, or is its time over? now: ns."""
-        if self.how == UNSEEN and not ack.waited_out(self.side, self.dialog):
+        if self.how in NOT_PROVED and not ack.waited_out(self.side, self.dialog):
             return False
         return ack.dropped(self.side, self.dialog, now)
 
@@ -68,6 +71,8 @@ def lost_ack(call: Call, known: Known) -> LostAck | None:
 
 def _lost_ack(call: Call, known: Known) -> LostAck | None:
     lost = _reading(call, known.now)
+    if lost is not None and not call.contested.isdisjoint(("ACK", "2xx INVITE")):
+        return LostAck(lost.side, lost.dialog, CONTESTED)
     if lost is None or lost.how == ONE_SIDED_IGNORED or not known.lossy(call):
         return lost
     # A lost packet could have been another ACK. Trust the reading only if both INVITE and ACK were

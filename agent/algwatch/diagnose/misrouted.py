@@ -8,7 +8,7 @@ from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import host as shown_host
 from algwatch.base.quote import quoted
-from algwatch.base.sighting import AT, Ends, Sighting
+from algwatch.base.sighting import AT, TTL, Ends, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.exchange import Exchange
 from algwatch.diagnose import cause
@@ -42,6 +42,10 @@ def ack_misrouted(call: Call, known: Known) -> Reading | None:
     lan, wan = _dialog(call.sides[LAN]), _dialog(call.sides[WAN])
     if wan is None or wan.ack is None or wan.answer is None or wan.request is None:
         return None
+    if wan.ack.row[TTL] <= 1:
+        return Reading("network", cause.UNKNOWN, (
+            "the ACK arrived with a TTL of 1, so no router may send it on (RFC 1812 section 5.3.1)"
+        ))  # fmt: skip
     ack, answer, invite = wan.ack.ends, wan.answer.ends, wan.request.ends
     if (ack.dst, ack.dport) != (answer.src, answer.sport):
         what = (

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from algwatch.base.native.layout import ACK, BYE, CANCEL, INVITE
+from algwatch.base.native.layout import ACK, BYE, CANCEL, INVITE, ROW_DIRECTED, ROW_OUTGOING
 from algwatch.base.packet import Batch
-from algwatch.base.sighting import AT, CALL, CSEQ, FROM_TAG, STATUS, TO_TAG, Row
+from algwatch.base.sighting import AT, BITS, CALL, CSEQ, FROM_TAG, STATUS, TO_TAG, Row, Sighting
 from algwatch.base.table import Table
 from algwatch.sip.dialog import BY_BRANCH, BY_TAG, NOT_ODD, Dialog, DialogSet
 from algwatch.sip.reason import timeout_reason
@@ -320,6 +320,8 @@ class Dialogs:
                 odd = odd or BY_TAG
             else:
                 return
+        if _is_of_another(row, d.request):
+            return
         at = row[AT]
         if d is not s.current:
             if s.current is not None and not s.current.acked_at and d.answer is not None:
@@ -405,3 +407,11 @@ class Dialogs:
                 self._over[s.call] = None
             else:
                 self._over.add(s.call, None)
+
+
+def _is_of_another(ack: Row, request: Sighting | None) -> bool:
+    """True if the ACK came in by the interface on which its INVITE went out, or the other way
+    round: then it is not from the caller, and no router has sent it on."""
+    if request is None or not ack[BITS] & request.row[BITS] & ROW_DIRECTED:
+        return False
+    return bool((ack[BITS] ^ request.row[BITS]) & ROW_OUTGOING)

@@ -8,13 +8,26 @@ happens to a message of a healthy call is one dict lookup and a few assignments.
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Callable
 from itertools import repeat
 
 from algwatch.base.deadlines import Deadlines, Waiting
-from algwatch.base.native.layout import ACK, ENDS, INVITE, KIND_SIP, ROW
+from algwatch.base.native.layout import ACK, ENDS, INVITE, KIND_SIP, ROW, ROW_OUTGOING
 from algwatch.base.packet import UNKNOWN, Batch
-from algwatch.base.sighting import Row, Sighting
+from algwatch.base.sighting import (
+    AT,
+    BITS,
+    CALL,
+    FLOW,
+    LENGTH,
+    PAIR,
+    PAYLOAD,
+    STATUS,
+    TO_TAG,
+    Row,
+    Sighting,
+)
 from algwatch.base.table import Table
 from algwatch.sip.timers import SECOND, T4, TIMER_B, WINDOW
 
@@ -33,6 +46,8 @@ UDP = 17  # Ends.proto
 
 # An IP ID of 0 tells no two packets apart (Linux with DF): then a copy is what comes at once.
 TWIN = SECOND // 200
+NOT_ALIKE, SAME, OTHER_BYTES = 0, 1, 2  # see Transactions._likeness()
+REMEMBERED = 64  # sightings that are looked at for what was captured twice; a batch at least
 
 _ENDS = struct.Struct(f"{ENDS.size}s")  # the addresses of each row, as they are
 _NO_ENDS = (b"",)
@@ -113,8 +128,11 @@ class Transactions:
     where it says yes the response is forgotten at once: no transaction, no event, no sighting.
 
     messages counts SIP messages without duplicates; strays counts those that were forgotten;
-    duplicates counts packets that were captured more than once (CAP007): the same message with the
-    same IP ID and TTL within the window, which no retransmission can be. duplicate: the latest.
+    duplicates counts packets that were captured more than once (CAP007): the same bytes on the same
+    flow in the same direction, with the same IP ID and TTL within the window, which no
+    retransmission can be. duplicate: the latest of them. impostors: packets with all that and other
+    bytes, since somebody emptied it. weighs: look at bytes, flow and direction, which needs that
+    feed() keeps all; without it they are not asked.
     """
 
     def __init__(self, limit: int, meet: Meet | None = None, side: int = UNKNOWN) -> None:
@@ -125,6 +143,11 @@ class Transactions:
         self.messages = self.strays = 0
         self.duplicates = 0
         self.duplicate: Seen | None = None
+        self.impostors: list[Seen] = []
+        self.weighs = False
+        # Sightings of the latest batches, the latest first.
+        self._recent: deque[dict[int, Sighting]] = deque()
+        self._remembered = 0
         self._young: Deadlines[Transaction] = Deadlines(T4, 2 * limit, self._living)
         self._waiting: Deadlines[Transaction] = Deadlines(TIMER_B, 2 * limit, self._living)
 
@@ -191,10 +214,15 @@ class Transactions:
                 and ip_id == t.last_ip_id
                 and ttl == t.last_ttl
                 and at - t.last_at < (WINDOW if ip_id else TWIN)
+                and (like := self._likeness(t, row, buffer, made) if self.weighs else SAME)
             ):
-                self.duplicates += 1
-                self.duplicate = (row, i)
-                continue
+                if like == SAME:
+                    self.duplicates += 1
+                    self.duplicate = (row, i)
+                    continue
+                # Made to look like the packet before. No sender repeats itself so soon, so it is no
+                # retransmission; pairing weighs the two.
+                self.impostors.append((row, i))
             else:
                 t.last_at = at
                 if not status:
@@ -205,6 +233,9 @@ class Transactions:
                         t.requests += 1
                         if method <= ACK:
                             event((REQUEST_AGAIN, t, row, i))
+                    elif method == ACK:
+                        # The first one may have been forged, which only a dialog can tell.
+                        event((REQUEST_AGAIN, t, row, i))
                 elif status < 200:
                     if not t.provisional_at:
                         t.provisional_at = at
@@ -238,8 +269,39 @@ class Transactions:
                 copy.paired = False
                 copy._ends = None
         self._young.extend(begun)
+        if self.weighs and made:
+            self._remember(made)
         self.messages += batch.count - len(other) - (self.duplicates - duplicates)
         return events
+
+    def _likeness(self, t: Transaction, row: Row, buffer: bytes | memoryview,
+                  made: dict[int, Sighting]) -> int:  # fmt: skip
+        """Is this the transaction's latest packet once more? SAME: the same bytes on the same flow
+        in the same direction, and where that packet is no longer known. OTHER_BYTES, or NOT_ALIKE:
+        flow, direction or To tag differ. made: the sightings so far of the batch, whose bytes are
+        in buffer."""
+        for some in (made, *self._recent):
+            for before in reversed(some.values()):
+                was = before.row
+                if was[AT] < t.last_at:
+                    break
+                if was[AT] == t.last_at and was[PAIR] == t.last_pair and was[CALL] == row[CALL]:
+                    if was[FLOW] != row[FLOW] or (was[BITS] ^ row[BITS]) & ROW_OUTGOING:
+                        return NOT_ALIKE
+                    if row[STATUS] and was[TO_TAG] != row[TO_TAG]:
+                        return NOT_ALIKE  # of two phones
+                    start = row[PAYLOAD]
+                    same = before.payload == buffer[start : start + row[LENGTH]]
+                    return SAME if same else OTHER_BYTES
+        return SAME
+
+    def _remember(self, made: dict[int, Sighting]) -> None:
+        """Keep the sightings of a batch, and of as few before it as may be needed: the larger part
+        of what was captured twice is in one batch."""
+        self._recent.appendleft(made)
+        self._remembered += len(made)
+        while len(self._recent) > 1 and self._remembered - len(self._recent[-1]) >= REMEMBERED:
+            self._remembered -= len(self._recent.pop())
 
     def advance(self, now: int) -> list[Event]:
         """Timers B and F, and forgetting what is over. now: ns of packet time."""

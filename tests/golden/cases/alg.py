@@ -564,3 +564,20 @@ def _() -> House:
     house = _swallowed(body)
     outgoing_call(house, 10, "again@phone", body=body)
     return house
+
+
+@case("alg011-near-miss-ack-from-another-port",
+      [("ALG011", "router", "latent"), ("DLG001", "provider", "observed")],
+      ["DLG002", "DLG004", "ALG014", "ALG015"], {},
+      ["dropped"])  # fmt: skip
+def _() -> House:
+    """The same wrong port in the Contact, but the provider sends its ACKs to the mapping all the
+    same, from another port than its INVITE: every NAT drops them, and the Contact did no harm."""
+    house = House("linux", wan_port=40123)
+    _contact_port_kept(house)
+    register(house, 0)
+    call = answered(house, "a2@provider", 1)
+    for after in (0, *LADDER_2XX):
+        call.ack(3.05 + after, lan=False, sport=5062, via_port=5062)
+    call.dropped(3)
+    return house

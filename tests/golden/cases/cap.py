@@ -3,9 +3,21 @@
 
 from __future__ import annotations
 
-from craft import House, Outgoing, Packet, incoming_call, outgoing_call, register
+import struct
 
-from cases.case import ALG, DLG, case
+from craft import (
+    LADDER_2XX,
+    House,
+    Incoming,
+    Outgoing,
+    Packet,
+    incoming_call,
+    outgoing_call,
+    register,
+)
+from forger import before, payload_of, with_payload
+
+from cases.case import ALG, DLG, answered, case
 
 
 @case("cap001-one-sided", [("CAP001", "unknown", "none")], [*DLG, *ALG, "CAP005", "CAP007"],
@@ -198,4 +210,90 @@ def _() -> House:
     house = House()
     incoming_call(house, 1, "whole@provider")
     house.lan, house.wan = _cut(house.lan, 65535), _cut(house.wan, 65535)
+    return house
+
+
+# ---- CAP012: forged copies ----
+
+
+def _forged(house: House, method: bytes, lan_port: int = 0, old: bytes = b"",
+            new: bytes = b"") -> None:  # fmt: skip
+    """A LAN host and a WAN host send a copy of each such message just before the true one, with
+    its IP ID and TTL: to another LAN port, or with other bytes on the WAN."""
+    for tap, packets in enumerate((house.lan, house.wan)):
+        for packet in list(packets):
+            if not payload_of(packet).startswith(method) or old not in payload_of(packet):
+                continue
+            data = bytearray(packet[1])
+            if lan_port and not tap:
+                data[36:38] = struct.pack("!H", lan_port)
+            made = bytes(data)
+            if tap and old:
+                made = with_payload(made, payload_of(packet).replace(old, new))
+            packets.append(before(packet, made))
+
+
+@case("cap012-acks-forged-to-another-port",
+      [("CAP012", "unknown", "none"), ("DLG001", "unknown", "observed")], ALG,
+      outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """A router without an ALG delivers each ACK to the phone, which repeats its 2xx all the same.
+    Before each of them, forged copies show an ACK that the router sends to another port: nothing is
+    concluded from either, and no ALG is blamed."""
+    house = House(wan_port=40123)
+    register(house, 0)
+    call = answered(house)
+    for after in (0, *LADDER_2XX):
+        call.ack(3.03 + after)
+    call.dropped(3)
+    _forged(house, b"ACK", lan_port=5099)
+    return house
+
+
+@case("cap012-a-rewrite-is-forged", [("CAP012", "unknown", "none")], [*DLG, *ALG],
+      state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """A call without an ALG. Just before the 2xx of the phone forged copies show that the router
+    wrote another Contact into it."""
+    house = House(wan_port=40123)
+    incoming_call(house, 1, "in@provider")
+    _forged(house, b"SIP/2.0 200", old=b"Contact: <sip:100@192.168.1.10:5060>",
+            new=b"Contact: <sip:100@198.51.100.2:5060>")  # fmt: skip
+    return house
+
+
+@case("cap012-a-rewrite-is-hidden", [("CAP012", "unknown", "none")], ["CAP007"],
+      outcomes=["dropped"], state="hurts")  # fmt: skip
+def _() -> House:
+    """The router writes its WAN address into the Contact, and the call drops. A forged copy of each
+    2xx that seems to leave as it came hides that: nothing is concluded about the Contact."""
+    house = House("linux", wan_port=40123)
+    register(house, 0)
+    call = answered(house)
+    call.dropped(3)
+    for packet in list(house.lan):
+        if payload_of(packet).startswith(b"SIP/2.0 200") and b"INVITE" in payload_of(packet):
+            true = next(p for p in house.wan if p[1][18:20] == packet[1][18:20])
+            house.wan.append(before(true, with_payload(true[1], payload_of(packet))))
+    return house
+
+
+@case("cap012-near-miss-two-phones-ring", [("ALG014", "router", "none")], ["CAP012", *DLG],
+      outcomes=["completed"])  # fmt: skip
+def _() -> House:
+    """Two phones of a PBX ring within 50 ms: two 180 for one INVITE, with two To tags."""
+    house = House("linux", wan_port=40123)
+    call = Incoming(house, "in@provider")
+    call.invite(1)
+    call.ringing(1.2)
+    at, data = house.lan[-1]
+    seen = house.wan[-1][1]
+    tag = payload_of((at, data)).split(b"tag=")[-1].split(b"\r\n")[0]
+    for packets, one, later in ((house.lan, data, 0), (house.wan, seen, 200_000)):
+        again = payload_of((at, one)).replace(tag, b"x" * len(tag))
+        other = one[:18] + b"\x77\x77" + one[20:]  # an IP ID of its own
+        packets.append((at + 50_000_000 + later, with_payload(other, again)))
+    call.ok(3)
+    call.ack(3.03)
+    call.bye(6)
     return house

@@ -24,6 +24,7 @@ from algwatch.diagnose.rules.cap import (
     cap009_sides_exchanged,
     cap010_not_two_sides,
     cap011_cut_messages,
+    cap012_contradictory_copies,
 )
 from algwatch.diagnose.rules.dlg import (
     dlg001_ack_lost,
@@ -49,6 +50,7 @@ RULES: tuple[ModuleType, ...] = (
     cap009_sides_exchanged,
     cap010_not_two_sides,
     cap011_cut_messages,
+    cap012_contradictory_copies,
     txn001_invite_unanswered,
     txn002_refusal_unacknowledged,
     txn003_request_failed,

@@ -169,6 +169,10 @@ class Page:
         for name in ("duplicates", "malformed", "truncated"):
             if capture.get(name):
                 parts.append(f"{capture[name]} {name}")
+        if capture.get("forged"):
+            parts.append(
+                f"{several(capture['forged'], 'packet')} that no receiver accepts, left out"
+            )
         self.paragraph(", ".join(parts) + ".")
         if "evicted" in counts:
             gone = ", ".join(f"{n} {what}" for what, n in counts["evicted"].items())

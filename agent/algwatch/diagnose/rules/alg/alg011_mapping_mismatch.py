@@ -37,7 +37,7 @@ from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import rewrites
 from algwatch.compare.line import REACHED_REWRITTEN
-from algwatch.diagnose import alg, cause
+from algwatch.diagnose import alg, cause, misrouted
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -138,6 +138,9 @@ def _wrong(call: Call, crossing: Crossing, known: Known) -> Finding | None:
     how = lost.lost_ack(call, known)
     contact = any(r.header == "Contact" for r in wrong) and crossing.outbound
     hurt = how is not None and contact and how.how in (lost.NEVER_ON_WAN, lost.STOPPED_INBOUND)
+    if how is not None and how.how == lost.STOPPED_INBOUND:
+        stopped = misrouted.ack_misrouted(call, known)
+        hurt = hurt and (stopped is None or stopped.cause == cause.ALG)  # else by no fault of it
     line = known.line(call)
     if line is not None and line.count(REACHED_REWRITTEN):
         hurt = False  # what the router wrote was reached before: the loss is another one

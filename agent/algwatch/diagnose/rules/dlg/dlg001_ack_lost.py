@@ -78,6 +78,10 @@ READINGS = {
     lost.UNSEEN: Reading(
         "unknown", cause.UNKNOWN,
         "not all of the call was captured and kept, so it is not known what became of the ACK"),
+    lost.CONTESTED: Reading(
+        "unknown", cause.UNKNOWN,
+        "packets that claim to be the same message contradict each other, so nothing is concluded "
+        "from them"),
     lost.ONE_SIDED: Reading("unknown", cause.UNKNOWN, "no ACK on this side of the router"),
     lost.ONE_SIDED_IGNORED: Reading("unknown", cause.UNKNOWN,
                                     "an ACK was sent, and the 2xx still comes"),
@@ -99,7 +103,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         # It came from, or went to, a host that the NAT was never told of.
         where, why = "provider", cause.RECORD_ROUTE
     harm, so = _harm(how, known.now)
-    proved = how.how != lost.UNSEEN or harm == "observed"
+    proved = how.how not in lost.NOT_PROVED or harm == "observed"
     d, s = how.dialog, how.side
     yield RULE.finding(
         where, harm,

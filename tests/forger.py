@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An attacker on paper: frames with right and wrong checksums, and forged copies of what others
+send. It knows all that it has not yet seen: addresses, tags, IP ID and TTL of the next message."""
+
+from __future__ import annotations
+
+import struct
+from ipaddress import ip_address
+
+from algwatch.base.native import layout
+from algwatch.base.packet import LAN, WAN, Batch, Tap
+from algwatch.pipeline import Pipeline, Report
+from craft import House, Packet, analyzed, batch
+
+BEFORE = 100_000  # ns that a forged copy comes before the true one
+
+
+def _sum(data: bytes) -> int:
+    """RFC 1071, not complemented."""
+    data += bytes(len(data) % 2)
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+def _pseudo(frame: bytes) -> bytes:
+    return frame[26:34] + struct.pack("!HH", frame[23], len(frame) - 34)
+
+
+def ip_summed(packet: bytes, at: int = 0) -> bytes:
+    """The packet, whose IPv4 header is at that offset, with the checksum of that header."""
+    made = bytearray(packet)
+    made[at + 10 : at + 12] = b"\0\0"
+    made[at + 10 : at + 12] = struct.pack("!H", ~_sum(bytes(made[at : at + 20])) & 0xFFFF)
+    return bytes(made)
+
+
+def summed(frame: bytes) -> bytes:
+    """The Ethernet frame with IPv4 and UDP, and both checksums."""
+    made = bytearray(frame)
+    made[24:26] = made[40:42] = b"\0\0"
+    made[24:26] = struct.pack("!H", ~_sum(bytes(made[14:34])) & 0xFFFF)
+    udp = ~_sum(_pseudo(frame) + bytes(made[34:])) & 0xFFFF
+    made[40:42] = struct.pack("!H", udp or 0xFFFF)
+    return bytes(made)
+
+
+def partial(frame: bytes) -> bytes:
+    """As a machine captures what its network card is to finish."""
+    made = bytearray(summed(frame))
+    made[40:42] = struct.pack("!H", _sum(_pseudo(frame)))
+    return bytes(made)
+
+
+def wrong(frame: bytes, which: str = "udp") -> bytes:
+    """With a wrong checksum of "ip" or "udp", which is neither 0 nor partial."""
+    made = bytearray(summed(frame))
+    at = 24 if which == "ip" else 40
+    value = struct.unpack_from("!H", made, at)[0] ^ 0x1111
+    made[at : at + 2] = struct.pack("!H", value or 0x2222)
+    return bytes(made)
+
+
+def with_payload(frame: bytes, payload: bytes) -> bytes:
+    """The frame with another payload."""
+    made = bytearray(frame[:42]) + payload
+    made[16:18] = struct.pack("!H", 28 + len(payload))
+    made[38:40] = struct.pack("!H", 8 + len(payload))
+    return bytes(made)
+
+
+def before(packet: Packet, frame: bytes | None = None, by: int = BEFORE) -> Packet:
+    """A frame that comes before that packet; by default the same one."""
+    at, data = packet
+    return at - by, data if frame is None else frame
+
+
+# ---- attacks on both taps ----
+
+
+class Attacked:
+    """A house and an attacker who has a host on each side. lan, wan: the true packets; forged_lan,
+    forged_wan: those of the attacker, which come in on either tap."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.lan, self.wan = house.sorted()
+        self.forged: tuple[list[Packet], list[Packet]] = ([], [])
+
+    def taps(self) -> tuple[list[Packet], list[Packet]]:
+        """As two capture files show it, which tell no direction."""
+        lan, wan = (
+            sorted(true + forged, key=lambda p: p[0])
+            for true, forged in zip((self.lan, self.wan), self.forged, strict=True)
+        )
+        return lan, wan
+
+    def judged(self, live: bool) -> tuple[Pipeline, list[Report]]:
+        """live: with the direction that a ring knows, and warned as a daemon warns."""
+        if not live:
+            return analyzed(*self.taps())
+        pipeline = Pipeline([Tap("lan", LAN), Tap("wan", WAN)], strict=True)
+        reports: list[Report] = []
+        parts = [(p[0], tap, p) for tap, some in enumerate(self.taps()) for p in some]
+        for _, tap, packet in sorted(parts, key=lambda part: part[:2]):
+            is_forged = any(packet is one for one in self.forged[tap])
+            out = not is_forged and _left(self.house, tap, packet[1])
+            reports += pipeline.feed(directed(batch([packet], tap), out))
+        return pipeline, reports + pipeline.finish()
+
+
+def _left(house: House, tap: int, frame: bytes) -> bool:
+    """Did the router send this true frame?"""
+    source, target = frame[26:30], frame[30:34]
+    if tap == LAN:
+        return target == ip_address(house.phone).packed
+    return source == ip_address(house.wan_ip).packed
+
+
+def directed(made: Batch, out: bool) -> Batch:
+    """The rows as a ring marks them."""
+    rows, size = bytearray(made.rows), layout.ROW.size
+    for i in range(made.count):
+        row = list(layout.ROW.unpack_from(rows, i * size))
+        row[12] |= layout.ROW_DIRECTED | (layout.ROW_OUTGOING if out else 0)
+        layout.ROW.pack_into(rows, i * size, *row)
+    return Batch(made.buffer, bytes(rows), made.ends, made.count, made.tap, made.watermark)
+
+
+def payload_of(packet: Packet) -> bytes:
+    return packet[1][42:]

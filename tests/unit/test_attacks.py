@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whoever can send packets from the LAN, from the WAN or from both must not make harm, nor hide it.
+Files tell no direction; a ring does (live)."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from algwatch.advise.advice import Advice
+from algwatch.base.native.layout import ENDS, ROW
+from algwatch.base.packet import LAN, WAN
+from algwatch.compare.sides_check import weigh
+from algwatch.compare.summary import CallSummary
+from algwatch.diagnose.finding import Finding
+from algwatch.pipeline import Report
+from craft import LADDER_2XX, House, Incoming, Outgoing, batch, frame, incoming_call, register
+from forger import Attacked, before, directed, payload_of, with_payload
+
+BOTH = pytest.mark.parametrize("live", [False, True], ids=["files", "live"])
+RING = pytest.mark.parametrize("live", [True], ids=["live"])
+
+
+def findings(reports: list[Report]) -> dict[str, Finding]:
+    return {r.rule: r for r in reports if isinstance(r, Finding)}
+
+
+def advised(reports: list[Report]) -> dict[str, str]:
+    """State by action, in the end."""
+    return {r.action: r.state for r in reports if isinstance(r, Advice)}
+
+
+def outcome(reports: list[Report]) -> str:
+    (call,) = (r for r in reports if isinstance(r, CallSummary))
+    return call.outcome
+
+
+def forge(attacked: Attacked, begin: bytes, *, old: bytes = b"", new: bytes = b"",
+          lan_port: int = 0, where: tuple[int, ...] = (LAN, WAN)) -> Attacked:  # fmt: skip
+    """Copies of each message that begins so, just before the true ones, with IP ID and TTL."""
+    for tap in where:
+        for packet in (attacked.lan, attacked.wan)[tap]:
+            payload = payload_of(packet)
+            if not payload.startswith(begin) or (old and old not in payload):
+                continue
+            made = bytearray(packet[1])
+            if lan_port and tap == LAN:
+                made[36:38] = struct.pack("!H", lan_port)
+            data = with_payload(bytes(made), payload.replace(old, new) if tap == WAN else payload)
+            attacked.forged[tap].append(before(packet, data))
+    return attacked
+
+
+def ignored() -> House:
+    """No ALG: the phone repeats its 2xx although each ACK is delivered."""
+    house = House(wan_port=40123)
+    register(house, 0)
+    call = Incoming(house, "in@provider")
+    call.invite(1)
+    call.ringing(1.2)
+    call.ok(3)
+    for after in (0, *LADDER_2XX):
+        call.ack(3.03 + after)
+    call.dropped(3)
+    return house
+
+
+@BOTH
+def test_an_ack_to_another_port_that_two_hosts_forge_blames_no_router(live: bool) -> None:
+    _, reports = forge(Attacked(ignored()), b"ACK", lan_port=5099).judged(live)
+    found = findings(reports)
+    assert "ALG011" not in found
+    assert found["DLG001"].where == ("phone" if live else "unknown")
+    assert "disable-sip-alg" not in advised(reports)
+
+
+@BOTH
+def test_without_the_attack_it_is_the_phone(live: bool) -> None:
+    found = findings(Attacked(ignored()).judged(live)[1])
+    assert found["DLG001"].where == "phone"
+    assert "CAP012" not in found
+
+
+@BOTH
+@pytest.mark.parametrize("begin", [b"INVITE", b"SIP/2.0 200", b"ACK"])
+def test_a_forged_rewrite_is_none(live: bool, begin: bytes) -> None:
+    house = House(wan_port=40123)
+    incoming_call(house, 1, "in@provider")
+    attacked = forge(Attacked(house), begin, old=b"sip:100@", new=b"sip:999@")
+    pipeline, reports = attacked.judged(live)
+    assert any(attacked.forged)
+    assert not [rule for rule in findings(reports) if rule.startswith("ALG")]
+    assert pipeline.counts()["crossings"]["rewritten"] == 0
+    assert outcome(reports) == "completed"
+    assert not advised(reports)
+
+
+@RING
+def test_a_forged_copy_that_crosses_untouched_does_not_hide_the_rewrite(live: bool) -> None:
+    house = House("linux", wan_port=40123)
+    Outgoing(house, "out@phone").invite(1)
+    attacked = Attacked(house)
+    ((at, lan),), ((out_at, wan),) = attacked.lan, attacked.wan
+    attacked.forged[LAN].append((at - 50_000, lan))
+    attacked.forged[WAN].append((out_at - 50_000, with_payload(wan, payload_of((at, lan)))))
+    pipeline, _ = attacked.judged(live)
+    assert pipeline.counts()["crossings"]["rewritten"] == 1
+
+
+@BOTH
+def test_a_copy_that_comes_in_on_both_sides_is_no_crossing(live: bool) -> None:
+    """A call that exists nowhere but in the attacker's mind."""
+    house = House()
+    incoming_call(house, 1, "in@provider")
+    attacked = Attacked(house)
+    attacked.forged = attacked.lan, attacked.wan
+    attacked.lan, attacked.wan = [], []
+    pipeline, _ = attacked.judged(live)
+    assert pipeline.counts()["crossings"]["paired"] == (0 if live else 6)
+
+
+@BOTH
+def test_an_ack_that_no_router_may_send_on_is_not_stopped_by_this_one(live: bool) -> None:
+    """With a TTL of 1, from the provider's own address and port."""
+    house = House(wan_port=40123)
+    register(house, 0)
+    call = Incoming(house, "in@provider", contact=f"<sip:100@{house.public}>")
+    call.invite(1)
+    call.ok(3)
+    for after in (0, *LADDER_2XX):
+        call.ack(3.03 + after, lan=False, ttl=1)
+    call.dropped(3)
+    _, reports = Attacked(house).judged(live)
+    assert findings(reports)["DLG001"].where != "router"
+
+
+@BOTH
+def test_an_ack_with_a_ttl_that_suffices_is_stopped_by_this_router(live: bool) -> None:
+    house = House(wan_port=40123)
+    register(house, 0)
+    call = Incoming(house, "in@provider", contact=f"<sip:100@{house.public}>")
+    call.invite(1)
+    call.ok(3)
+    for after in (0, *LADDER_2XX):
+        call.ack(3.03 + after, lan=False)
+    call.dropped(3)
+    _, reports = Attacked(house).judged(live)
+    assert findings(reports)["DLG001"].where == "router"
+
+
+@RING
+def test_a_delivery_that_a_lan_host_fakes_is_none(live: bool) -> None:
+    """The router stops each ACK; a LAN host sends what looks like the copy that it sends on."""
+    house = House(wan_port=40123)
+    register(house, 0)
+    call = Incoming(house, "in@provider", contact=f"<sip:100@{house.public}>")
+    call.invite(1)
+    call.ok(3)
+    for after in (0, *LADDER_2XX):
+        call.ack(3.03 + after, lan=False)
+    call.dropped(3)
+    attacked = Attacked(house)
+    for at, data in attacked.wan:
+        if payload_of((at, data)).startswith(b"ACK"):
+            made = frame(payload_of((at, data)), house.provider, 5060, house.phone, house.port, 59,
+                         struct.unpack_from("!H", data, 18)[0])  # fmt: skip
+            attacked.forged[LAN].append((at + 200_000, made))
+    _, reports = attacked.judged(live)
+    assert findings(reports)["DLG001"].where == "router"
+
+
+@pytest.mark.parametrize(
+    ("lan_out", "wan_out", "votes"),
+    [(False, True, True), (False, False, False), (True, True, False)],
+)
+def test_only_a_copy_that_went_out_votes_on_the_sides(
+    lan_out: bool, wan_out: bool, votes: bool
+) -> None:
+    house = House()
+    Outgoing(house, "out@phone").invite(1)
+    headers = []
+    for packets, out in ((house.lan, lan_out), (house.wan, wan_out)):
+        made = directed(batch(packets), out)
+        row = ROW.unpack_from(made.rows)
+        headers.append((row[15], row[12], made.ends[: ENDS.size]))
+    assert bool(weigh(*headers)) is votes
+
+
+@BOTH
+def test_the_same_answer_of_another_lan_host_does_not_hide_the_rewrite(live: bool) -> None:
+    """It has a flow of its own, with the IP ID and TTL of the true one."""
+    house = House("linux", wan_port=40123)
+    register(house, 0)
+    incoming_call(house, 1, "in@provider")
+    attacked = Attacked(house)
+    for packet in attacked.lan:
+        if payload_of(packet).startswith(b"SIP/2.0 200"):
+            made = bytearray(packet[1])
+            made[26:30] = bytes((192, 168, 1, 66))
+            attacked.forged[LAN].append(before(packet, bytes(made)))
+    pipeline, reports = attacked.judged(live)
+    assert pipeline.counts()["crossings"]["rewritten"] == 7
+    assert "CAP012" not in findings(reports)
