@@ -94,7 +94,7 @@ def test_what_had_to_go_for_want_of_room_is_counted_by_kind() -> None:
 def test_memory_in_a_flood_is_bounded() -> None:
     # 36,000 unsolicited; each of them would be more than a kilobyte.
     _, _, held = run(1000)
-    assert held < 1_000_000
+    assert held < 1_300_000
 
 
 def test_the_oldest_entry_of_a_full_table_goes_also_when_others_went_and_came_again() -> None:

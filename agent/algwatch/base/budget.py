@@ -14,9 +14,11 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Protocol
 
-from algwatch.base.sighting import Sighting
+from algwatch.base.deadlines import NEVER
+from algwatch.base.sighting import AT, Sighting
 from algwatch.base.table import ANSWERED, CROSSED, FRESH, SHARE, STRANGE, Weight
 
+A_CALL = 32_768  # bytes; most calls hold less
 SIGHTING = 1024  # bytes of a Sighting beside its payload: row, addresses, the object
 
 Held = Callable[[Any], Iterable[Sighting | bytes | None]]
@@ -40,11 +42,12 @@ class Keeper(Protocol):
 
 class _Thing:
     """Entries that stay or go together. held: bytes by the id of what they hold; share: their part
-    of these, where other things hold them too."""
+    of these, where other things hold them too. at: when the first message of it came, ns."""
 
-    __slots__ = ("entries", "held", "share")
+    __slots__ = ("at", "entries", "held", "share")
 
     def __init__(self) -> None:
+        self.at = NEVER
         self.entries: list[tuple[Keeper, Any, Any]] = []  # keeper, key, value
         self.held: dict[int, int] = {}
         self.share = 0.0
@@ -67,6 +70,13 @@ class _Pile:
     def __init__(self) -> None:
         self.things: deque[_Thing] = deque()
         self.size = 0.0
+
+    def claim(self) -> tuple[float, int]:
+        """How much it has to give before others. One thing of the size of a call is no more than
+        anybody may have: each message of a flood with made-up addresses is smaller. Of those with
+        as little the oldest goes."""
+        size = self.size if len(self.things) > 1 else max(0.0, self.size - A_CALL)
+        return size, -self.things[0].at
 
 
 class Budget:
@@ -118,9 +128,11 @@ class Budget:
         for keeper, held, group in self._keepers:
             for key, value in keeper.items():
                 mine: dict[int, int] = {}
+                at = NEVER
                 for one in held(value):
                     if isinstance(one, Sighting):
                         mine[id(one)] = SIGHTING
+                        at = min(at, one.row[AT])
                         one = one.payload
                     if one is not None:
                         mine[id(one)] = sizes[id(one)]
@@ -128,7 +140,8 @@ class Budget:
                     thing = things.setdefault(group(key, value), _Thing())
                     thing.entries.append((keeper, key, value))
                     thing.held.update(mine)
-        return list(things.values())
+                    thing.at = min(thing.at, at)
+        return sorted(things.values(), key=lambda thing: thing.at)
 
     def _make_room(self, things: list[_Thing], total: int) -> int:
         users: dict[int, int] = {}  # how many things hold something, by its id
@@ -147,7 +160,7 @@ class Budget:
         goal = self.limit - self.limit // SHARE
         while total > goal and any(grades):
             grade = self._going(grades, sizes)
-            host, pile = max(grades[grade].items(), key=_size)
+            host, pile = max(grades[grade].items(), key=_claim)
             thing = pile.things.popleft()
             pile.size -= thing.share
             sizes[grade] -= thing.share
@@ -172,5 +185,5 @@ class Budget:
         return next(grade for grade, piles in enumerate(grades) if piles)
 
 
-def _size(item: tuple[Hashable, _Pile]) -> float:
-    return item[1].size
+def _claim(item: tuple[Hashable, _Pile]) -> tuple[float, int]:
+    return item[1].claim()

@@ -331,7 +331,7 @@ class Pairing:
             crossing = doubt.crossing
             if crossing is not None:
                 before = crossing.lan if copy.side == LAN else crossing.wan
-                if before is None or not _contradicts(before, copy):
+                if before is None or not _contradicts(before, copy, crossing.outbound):
                     continue
                 doubt.crossing = None
                 crossing.matched_by = CONTESTED  # which takes it out of the queue
@@ -429,7 +429,9 @@ class Pairing:
                 found.append((crossing, other))
         if not found:
             return None
-        # One of another sender has a copy of its own; the NAT tells whose this is.
+        # One to another far end has a copy of its own.
+        found = [f for f in found if _has_one_far_end(f[0])] or found
+        # So has one of another sender; the NAT tells whose this is.
         if any(o.source != candidates[0].source for o in candidates):
             found = [f for f in found if self._is_mapped(copy, f[1])] or found
         every = found
@@ -442,7 +444,9 @@ class Pairing:
                 break
         found = [f for f in found if row[IP_ID] and row[IP_ID] == f[1].row[IP_ID]] or found
         crossing, partner = found[0]
-        rivals = [o for _, o in every if o is not partner and _contradicts(partner, o)]
+        rivals = [
+            o for _, o in every if o is not partner and _contradicts(partner, o, crossing.outbound)
+        ]
         if rivals:
             for rival in rivals:
                 self._forget(rival)
@@ -461,7 +465,7 @@ class Pairing:
     ) -> tuple[Sighting | None, str]:
         near = [o for o in other if not o.paired and _alike(copy, o)]
         same = [o for o in near if _same_datagram(copy, o) and not self._is_contradicted(copy, o)]
-        if len(same) > 1 and any(_contradicts(same[0], o) for o in same[1:]):
+        if len(same) > 1 and any(_contradicts(same[0], o, False) for o in same[1:]):
             for one in same:
                 self._forget(one)
             self._contest([copy, *same])
@@ -542,14 +546,21 @@ def _is_one(crossing: Crossing) -> bool:
     return one[1:] == two[1:] if aliased else one == two
 
 
-def _contradicts(one: Sighting, two: Sighting) -> bool:
+def _has_one_far_end(crossing: Crossing) -> bool:
+    lan, wan = crossing.lan, crossing.wan
+    if lan is None or wan is None:
+        return False
+    return lan.destination == wan.destination if crossing.outbound else lan.source == wan.source
+
+
+def _contradicts(one: Sighting, two: Sighting, outbound: bool) -> bool:
     """Do two packets of one side claim to be the same message of one sender, with other bytes or to
-    another end? A server may send several provisional responses at once, and those of two servers
-    differ in their To tag."""
+    another end of this house? To another far end (outbound) it is another message. A server may
+    send several provisional responses at once, and those of two servers differ in their To tag."""
     a, b = one.row, two.row
     if a[CALL] != b[CALL] or (one.payload == two.payload and a[FLOW] == b[FLOW]):
         return False
-    if one.source != two.source:
+    if one.source != two.source or (outbound and one.destination != two.destination):
         return False
     if not a[STATUS]:
         return True

@@ -26,6 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base.packet import LAN, WAN
+from algwatch.base.quote import somebody
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause, misrouted
 from algwatch.diagnose.finding import Finding
@@ -64,7 +65,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     line = known.line(call)
     yield RULE.finding(
         reading.where, "observed" if stopped else "latent",
-        f"The {t.status} to the INVITE to {call.to} was sent {times(t.finals)}: {reading.what}.",
+        f"The {t.status} to the INVITE to {somebody(call.to)} was sent {times(t.finals)}: "
+        f"{reading.what}.",
         [evidence(refusal, f"sent {times(t.finals)}", "an ACK after the first one")],
         call.call_id, cause=reading.cause, call_id=call.call_id, line=line.name if line else "",
     )  # fmt: skip
