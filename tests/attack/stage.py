@@ -10,6 +10,7 @@ import contextlib
 import random
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -36,10 +37,11 @@ from lab.scenarios import (
     needs_helper,
 )
 from lab.sip import Message
-from lab.truth import Truth
+from lab.truth import HURTS, Truth
 
 from .wire import Address, Host, hardware_address
 
+SMALL = ("--memory-bytes", "1048576", "--ring-bytes", "262144")  # as on a router with 64 MB
 TOLD_AFTER = 5  # answers, the last one after 7.5 s: the harm is a finding by then
 LIVES = 9.0  # seconds of a call that lives; longer than any attack waits
 
@@ -135,12 +137,32 @@ class Stage:
 # ---- plays: what happens meanwhile ----
 
 
+class Person(Phone):
+    """Somebody who answers one caller; to all others the phone is busy, as most phones are."""
+
+    def _incoming(self, sock: socket.socket, request: Message, source: Address) -> None:
+        if self.draw.peer in request.get("From"):
+            super()._incoming(sock, request, source)
+        else:
+            self.respond(request, source, "486 Busy Here", [], sock=sock)
+
+
+class Registrar(Provider):
+    """It takes calls from those who have registered."""
+
+    def _incoming(self, sock: socket.socket, request: Message, source: Address) -> None:
+        if self.draw.user in request.get("From"):
+            super()._incoming(sock, request, source)
+        else:
+            self.respond(request, source, "403 Forbidden", [], sock=sock)
+
+
 def dying(loop: Loop, net: Network, stage: Stage) -> Facts:
     """6b: the ALG sends the ACK to another port. Another phone shows that disabling is right."""
     draw = net.draw
     draw.other_first = True
     habits: dict[str, Any] = {"proxy": False, "ack_via_port": draw.via_port}
-    stage.phone, stage.provider = Phone(loop, net), Provider(loop, net, **habits)
+    stage.phone, stage.provider = Person(loop, net), Registrar(loop, net, **habits)
     other = OtherPhone(loop, net, **habits)
     stage.phone.register()
     other.play(silent)
@@ -154,8 +176,8 @@ def dying(loop: Loop, net: Network, stage: Stage) -> Facts:
 def unproven(loop: Loop, net: Network, stage: Stage) -> Facts:
     """6c: as before, but nothing shows that it would work without the ALG: suspected, no more."""
     draw = net.draw
-    stage.phone = Phone(loop, net)
-    stage.provider = Provider(
+    stage.phone = Person(loop, net)
+    stage.provider = Registrar(
         loop, net, fixes_contact=False, proxy=False, ack_via_port=draw.via_port
     )
     stage.phone.register()
@@ -168,7 +190,7 @@ def unproven(loop: Loop, net: Network, stage: Stage) -> Facts:
 
 def elsewhere(loop: Loop, net: Network, stage: Stage) -> Facts:
     """4: there is no ALG, and the provider sends the ACK to the private Contact."""
-    stage.phone, stage.provider = Phone(loop, net), Provider(loop, net, fixes_contact=False)
+    stage.phone, stage.provider = Person(loop, net), Registrar(loop, net, fixes_contact=False)
     stage.phone.register()
     call = _dies(loop, stage)
     return facts_of(
@@ -178,7 +200,7 @@ def elsewhere(loop: Loop, net: Network, stage: Stage) -> Facts:
 
 def living(loop: Loop, net: Network, stage: Stage) -> Facts:
     """There is no ALG, and a call that lives."""
-    stage.phone, stage.provider = Phone(loop, net), Provider(loop, net)
+    stage.phone, stage.provider = Person(loop, net), Registrar(loop, net)
     stage.phone.register()
     call = _ring_phone(loop, stage.phone, stage.provider)
     loop.until(lambda: call.acked, 5, "the ACK at the phone")
@@ -223,8 +245,8 @@ PLAYS: dict[Play, str] = {
 class Attempt:
     """One attack. group: lies, blindness, growth, leaks or leftovers. aim: what the attacker
     wants, one line. attack: works until stage.over, in a thread of its own. before: prepares what
-    the agent finds at its start. may: rules whose findings about the attacker's own messages are
-    true, may_advise the same for actions. words: options of the agent. lines, grows: most
+    the agent finds at its start. may: rules whose findings without a call are true besides
+    those of the play. words: options of the agent. lines, grows: most
     lines of the log, most kB of growth. quick: part of the short form in the tests."""
 
     def __init__(
@@ -237,8 +259,8 @@ class Attempt:
         *,
         before: Callable[[Stage], None] | None = None,
         may: str = "",
-        may_advise: str = "",
         words: tuple[str, ...] = (),
+        latent: str = "",
         lines: int = 250,
         grows: int = 6000,
         quick: bool = False,
@@ -250,7 +272,7 @@ class Attempt:
         self.attack = attack
         self.before = before
         self.may = set(may.split())
-        self.may_advise = set(may_advise.split())
+        self.latent = set(latent.split())
         self.words = words
         self.lines = lines
         self.grows = grows
@@ -259,6 +281,16 @@ class Attempt:
     @property
     def truth(self) -> Truth:
         return SCENARIOS[PLAYS[self.play]].truth
+
+    @property
+    def helper(self) -> bool:
+        return SCENARIOS[PLAYS[self.play]].helper
+
+    def is_true_of_others(self, finding: dict[str, Any]) -> bool:
+        """Of the attacker's own calls much is true: they really end without an ACK, and a router
+        with an ALG rewrites them. Only a router without one can do them no harm."""
+        blames = finding["where"] == "router" and finding["harm"] in HURTS
+        return self.helper or not (blames and finding["rule"].startswith("ALG"))
 
 
 class Outcome:
@@ -275,6 +307,7 @@ class Outcome:
         self.ended = 0.0
         self.status = 0
         self.sent = 0
+        self.key = b""  # of the pseudonyms
 
 
 def resident(pid: int) -> int:
@@ -303,7 +336,7 @@ def perform(attempt: Attempt, seed: int, directory: Path) -> Outcome:
         net.helper(SCENARIOS[PLAYS[attempt.play]].helper)
         stage = Stage(net, seed, directory)
         agent = stage.agent = Agent(
-            net.router, net.draw.cpe, directory / "privacy.key", words=attempt.words
+            net.router, net.draw.cpe, directory / "privacy.key", words=(*SMALL, *attempt.words)
         )  # fmt: skip
         loop = Loop()
         thread = threading.Thread(target=_attack, args=(attempt, stage), daemon=True)
@@ -351,6 +384,7 @@ def perform(attempt: Attempt, seed: int, directory: Path) -> Outcome:
             stage.wan.close()
         outcome.reports, outcome.log, outcome.sent = agent.reports, agent.log, stage.sent
         outcome.faults += stage.faults
+        outcome.key = agent.privacy_key.read_bytes()
         outcome.facts["secrets"] = stage.secrets
         outcome.facts["strangers"] = [stage.lan_host, stage.wan_host]
     return outcome

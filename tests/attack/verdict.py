@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from algwatch.report.privacy import Privacy
 from lab.agent import verdict_of
 from lab.truth import judge
 
 from .stage import Attempt, Outcome
 
-MOST_MEMORY = 36_000  # kB of RAM, whatever comes
 END = 3.5  # seconds from SIGTERM to the end
 
 
@@ -26,30 +26,38 @@ def faults_of(attempt: Attempt, outcome: Outcome) -> list[str]:
 def _false(attempt: Attempt, outcome: Outcome) -> list[str]:
     """What was said that is not the truth, or not said that is."""
     facts = outcome.facts
-    strangers = facts["strangers"]
     verdict = verdict_of(outcome.reports)
-    known = dict(facts, addresses=[*facts["addresses"], *strangers])
-    own = [f for f in verdict["findings"] if f["rule"] in attempt.may and _about(f, known)]
-    verdict["findings"] = [f for f in verdict["findings"] if f not in own]
-    verdict["advice"] = [
-        a for a in verdict["advice"]
-        if not (a["action"] in attempt.may_advise and a["subject"].startswith(strangers[0]))
-    ]  # fmt: skip
-    return judge(attempt.truth, known, verdict).faults
+    known = dict(facts, addresses=[*facts["addresses"], *facts["strangers"]])
+    privacy = Privacy(outcome.key)
+    drawn = {privacy.call_id(call_id) for call_id in facts["call_ids"]}
+    faults = []
+    own = []
+    for finding in verdict["findings"]:
+        known_call = finding["call_id"] in drawn
+        if known_call and finding["rule"] in attempt.latent and finding["harm"] == "latent":
+            continue
+        if known_call or not (finding["call_id"] or _is_theirs(finding, facts)):
+            own.append(finding)
+        elif not attempt.is_true_of_others(finding):
+            faults.append(
+                f"false, of the attacker's own messages: {finding['rule']} where "
+                f"{finding['where']} harm {finding['harm']}: {finding['summary']}"
+            )
+    verdict["findings"] = [f for f in own if f["call_id"] or f["rule"] not in attempt.may]
+    return faults + judge(attempt.truth, known, verdict).faults
 
 
-def _about(finding: dict[str, Any], facts: dict[str, Any]) -> bool:
-    """The finding is about what the attacker sent, not about the call beside it."""
-    return not any(
-        finding["call_id"] and finding["call_id"].partition("@")[2] == call.partition("@")[2] != ""
-        for call in facts["dead_call_ids"]
-    )
+def _is_theirs(finding: dict[str, Any], facts: dict[str, Any]) -> bool:
+    """A finding without a call whose line is that of no phone that was drawn."""
+    phones = [facts["phone"][0], facts.get("other_phone", ["-"])[0]]
+    line: str = finding.get("line", "")
+    return bool(line) and line.partition(" ")[0] not in phones
 
 
 def _cost(attempt: Attempt, outcome: Outcome) -> list[str]:
     faults = []
     first, most, last = outcome.memory
-    if most > MOST_MEMORY or most - first > attempt.grows:
+    if most - first > attempt.grows:
         faults.append(f"memory: {first} kB at the start, {most} kB at most, {last} kB at the end")
     if len(outcome.log) > attempt.lines:
         faults.append(f"{len(outcome.log)} lines of log, at most {attempt.lines} are fine")

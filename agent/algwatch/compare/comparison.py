@@ -277,7 +277,7 @@ class Comparison:
         self.captured.contest(len(copies), copies[0])
         for copy in copies:
             call = self.calls.table.get(copy.row[CALL])
-            if call is not None:
+            if call is not None and _is_between(copy, call):
                 call.contested |= {label_of(copy)}
         copies.clear()
 
@@ -315,3 +315,9 @@ class Comparison:
             elif not crossing.seen_before if crossing.rewritten else row[BITS] & ROW_MALFORMED:
                 news.append(crossing)
         return news
+
+
+def _is_between(copy: Sighting, call: Call) -> bool:
+    """True if the far end of the call, as far as it is known, is one of the message's ends."""
+    pair = call.flow_pairs.get("INVITE")
+    return pair is None or pair.outside[18:] in (copy.source, copy.destination)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from algwatch.base.sighting import CALL, Sighting
+from algwatch.base.native.layout import ACK, BYE, CANCEL, INVITE, REGISTER
+from algwatch.base.sighting import CALL, METHOD, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.joined import Joined
@@ -13,6 +14,10 @@ from algwatch.compare.registered import Registered
 from algwatch.sip.dialog import DialogSet
 from algwatch.sip.registration import Registration
 from algwatch.sip.transaction import Transaction
+
+# What begins, changes and ends a call stays or goes with it. Of other requests anybody may send any
+# number in its name.
+OF_CALLS = (INVITE, ACK, BYE, CANCEL)
 
 Sightings = Iterator[Sighting | None]
 
@@ -23,11 +28,16 @@ def by_call(call: int, value: object) -> int:
 
 
 def call_of(key: int, t: Transaction) -> int:
-    return t.call
+    return _group(t.call, t.method)
 
 
 def call_of_copy(key: Sighting, copy: Sighting) -> int:
-    return copy.row[CALL]
+    return _group(copy.row[CALL], copy.row[METHOD])
+
+
+def _group(call: int, method: int) -> int:
+    """Other messages of a Call-ID are a group of their own."""
+    return call if method in OF_CALLS or method == REGISTER else ~call
 
 
 def apart(key: object, value: object) -> int:

@@ -52,14 +52,16 @@ _EARLIEST = -WINDOW
 
 
 class _Doubt:
-    """crossing: waits for a contradiction; None after one. at: ns; pair: hash of its identity."""
+    """crossing: of two copies that claim to be one message. waits: for a contradiction; False after
+    one. at: ns; pair: hash of its identity."""
 
-    __slots__ = ("at", "crossing", "pair")
+    __slots__ = ("at", "crossing", "pair", "waits")
 
-    def __init__(self, row: Row, crossing: Crossing | None) -> None:
+    def __init__(self, row: Row, crossing: Crossing, waits: bool) -> None:
         self.at = row[AT]
         self.pair = row[PAIR]
         self.crossing = crossing
+        self.waits = waits
 
 
 _new = object.__new__
@@ -291,11 +293,11 @@ class Pairing:
         harmless = crossing.expected is None and (crossing.translated or not crossing.rewritten)
         if harmless or row[BITS] & ROW_DIRECTED:
             return False
-        self._doubt(row, crossing)
+        self._doubt(row, crossing, True)
         return True
 
-    def _doubt(self, row: Row, crossing: Crossing | None) -> None:
-        doubt = _Doubt(row, crossing)
+    def _doubt(self, row: Row, crossing: Crossing, waits: bool) -> None:
+        doubt = _Doubt(row, crossing, waits)
         self._doubts.append(doubt)
         self._doubtful.setdefault(row[PAIR], []).append(doubt)
 
@@ -312,7 +314,7 @@ class Pairing:
             if not alike:
                 del self._doubtful[doubt.pair]
         del self._doubts[:gone]
-        waits = {doubt.crossing for doubt in self._doubts}
+        waits = {doubt.crossing for doubt in self._doubts if doubt.waits}
         ready = 0
         for crossing in self._queue:
             if crossing in waits:
@@ -329,11 +331,13 @@ class Pairing:
             if abs(copy.row[AT] - doubt.at) > WINDOW:
                 continue
             crossing = doubt.crossing
-            if crossing is not None:
+            if not _has_far_end_of(crossing, copy):
+                continue
+            if doubt.waits:
                 before = crossing.lan if copy.side == LAN else crossing.wan
                 if before is None or not _contradicts(before, copy, crossing.outbound):
                     continue
-                doubt.crossing = None
+                doubt.waits = False
                 crossing.matched_by = CONTESTED  # which takes it out of the queue
                 self.paired -= 1
                 self.rewritten -= crossing.rewritten
@@ -451,7 +455,7 @@ class Pairing:
             for rival in rivals:
                 self._forget(rival)
             self._contest(rivals)
-            self._doubt(row, None)
+            self._doubt(row, crossing, False)
             if any(rival is o for rival in rivals for _, o in found):
                 self._forget(partner)
                 self._contest([partner, copy])
@@ -478,6 +482,10 @@ class Pairing:
         rivals = [o for o in own if not o.paired and o is not copy and _alike(copy, o)]
         if len(mapped) == 1 and not rivals:
             return mapped[0], BY_ORDER
+        # Sent on to another far end: as it came, with nothing alike on either side.
+        whole = [o for o in near if o.row[PAIR] == copy.row[PAIR] and o.row[CALL] == copy.row[CALL]]
+        if len(whole) == 1 == len(near) and not rivals:
+            return whole[0], IDENTITY
         # Call-ID and branch changed at once: one datagram with the tags that it had. A B2BUA
         # makes tags and datagrams of its own.
         sure = [o for o in other if not o.paired and _same_tags(copy, o) and _same_datagram(copy, o)
@@ -536,8 +544,11 @@ def _unweighed(copy: Sighting, unsolicited: bool) -> Weight:
 
 
 def _is_one(crossing: Crossing) -> bool:
-    """Are these two copies, with equal hashes and different bytes, one message? If only the
-    addresses of the flow pair differ, they are. Otherwise their identity parts are compared."""
+    """Are these two copies, with equal hashes and different bytes, one message? With another far end
+    that is seen when nothing else fits. If only the addresses of the flow pair differ, they are.
+    Otherwise their identity parts are compared."""
+    if not _has_one_far_end(crossing):
+        return False
     if crossing.translated:
         return True
     one, two = identity(crossing.entered.payload), identity(crossing.left.payload)
@@ -550,7 +561,14 @@ def _has_one_far_end(crossing: Crossing) -> bool:
     lan, wan = crossing.lan, crossing.wan
     if lan is None or wan is None:
         return False
-    return lan.destination == wan.destination if crossing.outbound else lan.source == wan.source
+    return lan.destination == wan.destination or lan.source == wan.source
+
+
+def _has_far_end_of(crossing: Crossing, copy: Sighting) -> bool:
+    entered = crossing.entered
+    if crossing.outbound:
+        return entered.destination == copy.destination
+    return entered.source == copy.source
 
 
 def _contradicts(one: Sighting, two: Sighting, outbound: bool) -> bool:

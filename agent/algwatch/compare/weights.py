@@ -7,11 +7,12 @@ address on the WAN side, so there the LAN host pays once both copies were seen.
 
 from __future__ import annotations
 
-from algwatch.base.sighting import CALL, Sighting
+from algwatch.base.sighting import CALL, METHOD, Sighting
 from algwatch.base.table import ANSWERED, CROSSED, FRESH, STRANGE, Table, Weight
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Entry
 from algwatch.compare.flow_pair import FlowPair
+from algwatch.compare.held import OF_CALLS
 from algwatch.compare.line import Line, Lines
 from algwatch.compare.registered import Registered
 from algwatch.sip.dialog import DialogSet
@@ -57,8 +58,9 @@ class Weights:
         one = self._calls.get(t.call)
         if one is not None:
             grade, host = call(t.call, one)
-            # A response without its request shows nothing.
-            return grade if t.requests else min(grade, FRESH), host
+            # A response without its request shows nothing, nor do others than those of the call.
+            ours = t.requests and t.method in OF_CALLS
+            return grade if ours else min(grade, FRESH), host
         host = t.ends[:16]
         if t.unsolicited or not t.requests:
             return STRANGE, host
@@ -120,5 +122,6 @@ class Weights:
         """Of a sighting that waits for its other copy. strange: it is unsolicited."""
         one = self._calls.get(copy.row[CALL])
         if one is not None:
-            return call(copy.row[CALL], one)
+            grade, host = call(copy.row[CALL], one)
+            return grade if copy.row[METHOD] in OF_CALLS else min(grade, FRESH), host
         return STRANGE if strange else FRESH, copy.packed_ends[:16]

@@ -36,6 +36,22 @@ def _dialog(s: DialogSet | None) -> Dialog | None:
     return s.current if s is not None else None
 
 
+def ack_of_stranger(call: Call) -> Sighting | None:
+    """The ACK, if it stopped at the WAN side and came from a host that the INVITE names nowhere.
+    Anybody who knows the call can send one, so it says nothing of where the caller's ACK is. A host
+    name could be that of any address."""
+    wan = _dialog(call.sides[WAN])
+    if wan is None or wan.ack is None or wan.request is None:
+        return None
+    src, invite = wan.ack.ends.src, Message(wan.request.payload)
+    hosts = {one.host.strip("[]") for one in (*invite.contacts, *invite.record_routes)}
+    hosts.update(host.strip("[]") for via in invite.vias for host in (via.host, via.received))
+    hosts.discard("")
+    if src == wan.request.ends.src or not all(address.is_literal(host) for host in hosts):
+        return None
+    return wan.ack if src not in hosts else None
+
+
 def ack_misrouted(call: Call, known: Known) -> Reading | None:
     """For an ACK that arrived on the WAN and never left to the LAN: whether it was sent to where
     the phone is not, or came from where the phone has never sent anything."""
@@ -63,6 +79,11 @@ def ack_misrouted(call: Call, known: Known) -> Reading | None:
         return Reading("router", cause.ALG, f"{what}, which the router had written")
     if wan.ack.source == wan.request.source:
         return None
+    if ack_of_stranger(call) is not None:
+        return Reading("network", cause.UNKNOWN, (
+            f"the only ACK came from {ack.src}, which the INVITE names nowhere, so it is not the "
+            "caller's"
+        ))  # fmt: skip
     stopped = call.unpaired.get("ACK")
     used_at = stopped.used_at if stopped is not None else 0
     if wan.ack.row[AT] - used_at < SURE:

@@ -175,7 +175,7 @@ def _slow(shape: str) -> Callable[[Stage], None]:
     return attack
 
 
-OWN = "TXN001 TXN003 REG001 ALG001 ALG002 ALG008 ALG010 ALG014 CAP005 CAP002"
+OWN = "CAP005 CAP002"  # calls of a flood have no end, and a flood is not captured whole
 
 
 def _attempts() -> list[Attempt]:

@@ -17,7 +17,7 @@ from ..wire import Address, ipv4, tcp
 from .blindness import OWN
 
 LARGE = 60_000  # bytes of a message
-HOSTILE = 8.0  # seconds before the broker behaves
+HOSTILE = 4.0  # seconds before the broker behaves
 
 
 def _padded(stage: Stage, host: str, method: str = "INVITE", **how: Any) -> bytes:

@@ -125,7 +125,7 @@ WRITERS: dict[str, tuple[Write, str]] = {
     "uris": (_uris, "URIs, tags, branches and Call-IDs"),
 }
 ATTEMPTS = [
-    Attempt(f"leak-{name}", "leaks", harmless, aim, leak(write), may=f"{OWN} MSG001 TXN008",
+    Attempt(f"leak-{name}", "leaks", harmless, aim, leak(write), may=OWN,
             quick=name in ("headers", "message"))
     for name, (write, aim) in WRITERS.items()
 ]  # fmt: skip

@@ -33,7 +33,7 @@ from algwatch.base.quote import quoted
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.line import NAT_HANDLED, WORKS_UNTOUCHED
-from algwatch.diagnose import cause
+from algwatch.diagnose import cause, misrouted
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -50,7 +50,9 @@ RULE = Rule(
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
     how = lost.lost_ack(call, known)
-    if how is None or how.how not in (lost.NEVER_ON_WAN, lost.ONE_SIDED):
+    if how is None or how.how not in (lost.NEVER_ON_WAN, lost.ONE_SIDED, lost.STOPPED_INBOUND):
+        return
+    if how.how == lost.STOPPED_INBOUND and misrouted.ack_of_stranger(call) is None:
         return
     outside = call.sides[WAN] if call.two_sided else how.side
     answer = outside.current.answer if outside is not None and outside.current is not None else None
