@@ -544,8 +544,8 @@ def _unweighed(copy: Sighting, unsolicited: bool) -> Weight:
 
 
 def _is_one(crossing: Crossing) -> bool:
-    """Are these two copies, with equal hashes and different bytes, one message? With another far end
-    that is seen when nothing else fits. If only the addresses of the flow pair differ, they are.
+    """Are these two copies, with equal hashes and different bytes, one message? Those with another
+    far end are, where nothing else fits. If only the addresses of the flow pair differ, they are.
     Otherwise their identity parts are compared."""
     if not _has_one_far_end(crossing):
         return False
