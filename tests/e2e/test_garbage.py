@@ -96,7 +96,7 @@ def test_a_flood_of_garbage_hides_no_call_and_takes_no_memory(
 ) -> None:  # fmt: skip
     listener = listen(router, broker, "cpe7")
     agent = run("--mqtt", f"mqtt://127.0.0.1:{broker.port}", "--cpe", "cpe7",
-                "--health-interval", "1")  # fmt: skip
+                "--health-interval", "1", "--memory-bytes", "1048576")  # fmt: skip
     assert agent.heard("connected")
     assert until(lambda: listener.of("health"))
     before = agent.memory()

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from brokers import Listener, Mosquitto, until
+from forger import ip_summed
 from logfmt import fields
 from test_daemon import AGENT, LAN, PROVIDER, WAN, Agent, Router, _allowed, broker, listen, router
 from test_daemon import run as run
@@ -33,7 +34,7 @@ def frame(payload: bytes, source: tuple[str, int], target: tuple[str, int], ttl:
     udp = struct.pack("!HHHH", source[1], target[1], 8 + len(payload), 0) + payload
     head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 7, 0, ttl, 17, 0,
                        socket.inet_aton(source[0]), socket.inet_aton(target[0]))  # fmt: skip
-    return bytes.fromhex("02112233445502000000000a0800") + head + udp
+    return ip_summed(bytes.fromhex("02112233445502000000000a0800") + head + udp, 14)
 
 
 def refused(router: Router, numbers: range) -> None:
@@ -69,10 +70,11 @@ def refused(router: Router, numbers: range) -> None:
 
 @contextmanager
 def agent(router: Router, out: int, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The daemon with this standard output, which is closed here."""
+    """The daemon with this standard output, which is closed here. It names people, by whom the
+    lines are told apart."""
     with router.inside():
         process = subprocess.Popen(
-            [sys.executable, "-m", "algwatch", "run", *TAPS, *words],
+            [sys.executable, "-m", "algwatch", "run", *TAPS, "--privacy", "off", *words],
             stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE,
             env=dict(os.environ, PYTHONPATH=str(AGENT)),
         )  # fmt: skip
