@@ -220,7 +220,7 @@ def test_a_full_file_system_gets_the_log_again_when_there_is_room(
     router: Router, run: Callable[..., Agent], tmp_path: Path
 ) -> None:
     small = f'mount -t tmpfs -o size=16k none {tmp_path} && exec "$@" >>{tmp_path}/log'
-    one = run(within=("unshare", "--mount", "sh", "-c", small, "sh"))
+    one = run("--privacy", "off", within=("unshare", "--mount", "sh", "-c", small, "sh"))
     log = Path(f"/proc/{one.process.pid}/root{tmp_path}/log")
     assert until(lambda: log.exists() and "watching" in log.read_text()), one.complained
     filler = log.with_name("filler")

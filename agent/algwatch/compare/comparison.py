@@ -35,7 +35,7 @@ from algwatch.compare.limits import KINDS, MAPPINGS, Limits
 from algwatch.compare.line import READ, Line, Lines, Shown
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.observe import closed
-from algwatch.compare.pairing import Pairing, Waiting
+from algwatch.compare.pairing import Pairing
 from algwatch.compare.registered import Registered, Registrations
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.compare.weights import Weights
@@ -196,7 +196,7 @@ class Comparison:
         ]
 
     def _share_room(self, unsolicited: Unsolicited | None) -> None:
-        """Tell the tables who sent what they hold."""
+        """Give the tables their weights and the budget its keepers."""
         weights = Weights(self.calls.table, self.lines, unsolicited)
         for side in self.sides:
             side.transactions.table.weigh = weights.transaction
@@ -222,7 +222,7 @@ class Comparison:
             budget.share(side.transactions.table, held.transaction, held.call_of)
             budget.tidy.append(side.transactions.tidy)
         if self.pairing is not None:
-            budget.share(Waiting(self.pairing), held.sighting, held.call_of_copy)
+            budget.share(held.Waiting(self.pairing), held.sighting, held.call_of_copy)
         budget.share(Shown(self.lines.table), Line.sightings, held.apart)
         budget.tidy += [self.calls.tidy, self._registrations.tidy]
 
@@ -273,7 +273,8 @@ class Comparison:
         return news
 
     def _contested(self, copies: list[Sighting]) -> None:
-        """Nothing is concluded from these; they are taken out of the list."""
+        """Count contested copies and tell their calls. Nothing is concluded from them; the list is
+        empty afterwards."""
         self.captured.contest(len(copies), copies[0])
         for copy in copies:
             call = self.calls.table.get(copy.row[CALL])
