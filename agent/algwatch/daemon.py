@@ -1,49 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`algwatch run`: both taps, one poll loop, the pipeline, and what it says told and published.
+"""The loop of `algwatch run`: batches of both taps through the pipeline, and reports to the log and
+the broker. start.py puts it together.
 
-Everything happens in one thread but the connection to the broker (report/mqtt.py).
+Everything happens in one thread but the lines (report/output.py) and the connection to the broker
+(report/mqtt.py).
 """
 
 from __future__ import annotations
 
-import codecs
 import gc
 import os
 import select
 import signal
 import struct
-import sys
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from types import FrameType
 
-from algwatch import __version__
 from algwatch.advise.advice import Advice, InForce
 from algwatch.base.clock import PacketClock
-from algwatch.base.native import privileges
 from algwatch.base.native.layout import ROW
 from algwatch.base.native.rows import Counts
-from algwatch.base.packet import LAN, SIDE_NAMES, WAN, Batch, Tap
+from algwatch.base.packet import SIDE_NAMES, Batch
 from algwatch.base.report import Report
-from algwatch.capture.filter import FilterError
 from algwatch.capture.order import Order, Timeline
-from algwatch.capture.reassembly import LIMIT as REASSEMBLY
 from algwatch.capture.reassembly import Reassembler
-from algwatch.capture.ring import DISORDER, LAG, LiveTap, TapError
-from algwatch.compare.crossing import Crossing
-from algwatch.compare.sides_check import SidesCheck
-from algwatch.config import Config
+from algwatch.capture.ring import DISORDER, LAG, LiveTap
 from algwatch.diagnose.finding import Finding
-from algwatch.files import FileError
 from algwatch.pipeline import Pipeline
-from algwatch.report.console import Console, gap
-from algwatch.report.output import Output
+from algwatch.report.console import Console
 from algwatch.report.rate import Bucket, Rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from algwatch.report.privacy import Privacy
     from algwatch.report.publisher import Publisher
 
 BUSY, IDLE = 0.25, 0.5  # seconds between looks at idle taps, with and without something pending
@@ -51,16 +40,10 @@ TURN = 8  # batches of one tap in a row; pairs need both sides
 TIDY = 60.0  # seconds between looks for garbage that holds on to itself
 FAREWELL = 2.0  # seconds that the broker gets to acknowledge the last reports
 ADVICE = (10, 0.2)  # messages with all advice in force: at once, and a second
-LAST_LINES = 0.5  # seconds that whoever reads standard output gets to take the last lines,
-LAST_LINE = 0.2  # and after the farewell at least
 HELD = 192 * 1024  # bytes of messages that wait for others to be in order of time
 MAX_ADVICE = 64  # phones and providers with advice in force
 
 _AT = struct.Struct("=Q")
-
-
-class CannotStart(Exception):
-    """The text is one line that says what to do next."""
 
 
 class Source:
@@ -292,12 +275,6 @@ class Daemon:
         }
 
 
-def kept_bytes(memory: int, taps: int) -> int:
-    """Bytes for the tables, of all that messages may take: rows that wait to be in order, and
-    messages that come in pieces, have bounds of their own."""
-    return max(memory // 4, memory - HELD - taps * REASSEMBLY)
-
-
 def tidy_by_the_clock() -> None:
     """Stop looking for cycles each time that so many objects were made: nothing that a message
     leaves behind is one (tests/unit/test_cycles.py), and a look costs as much as the messages
@@ -315,145 +292,3 @@ def resident() -> dict[str, int]:
     except OSError:
         return {}
     return {"rss": pages * os.sysconf("SC_PAGESIZE") // 1024}
-
-
-def _open_taps(config: Config, counts: Counts) -> list[Source]:
-    # Random, so that nobody outside can build SIP messages whose hashes collide.
-    key = os.urandom(16)
-    sources: list[Source] = []
-    wanted = [(name, LAN) for name in config.lan] + [(name, WAN) for name in config.wan]
-    try:
-        for index, (name, side) in enumerate(wanted):
-            live = LiveTap(name, index, config.ports, key, counts, config.ring_bytes)
-            sources.append(Source(live, side, Reassembler(index, config.ports, key)))
-    except (TapError, FilterError) as problem:
-        for source in sources:
-            source.live.close()
-        raise CannotStart(str(problem)) from None
-    return sources
-
-
-def _privacy(config: Config, key: bytes) -> Privacy:
-    from algwatch.report.privacy import Privacy
-
-    return Privacy(key, config.privacy)
-
-
-def _publisher(
-    config: Config, cpe: str, privacy: Privacy, console: Console, about: dict[str, object]
-) -> Publisher:
-    # Here, because paho is the largest thing in this process and not everybody wants a broker.
-    from algwatch.report.broker import Broker, BrokerError
-    from algwatch.report.outbox import Outbox
-    from algwatch.report.publisher import Publisher
-    from algwatch.report.wire import Encoder
-
-    boot = f"{int(time.time()) & 0xFFFFFFFF:08x}{os.urandom(4).hex()}"
-    try:
-        return Publisher(
-            Broker(
-                config.mqtt,
-                config.mqtt_user,
-                config.mqtt_password,
-                config.mqtt_ca,
-                config.mqtt_cert,
-                config.mqtt_key,
-            ),
-            Encoder(cpe, __version__, boot, privacy),
-            Outbox(config.outbox_bytes),
-            time.time,
-            console.say,
-            about,
-            0 if sys.stdin is not None and sys.stdin.isatty() else config.boot_delay,
-            config.mqtt_keepalive,
-            2 * config.health_interval,
-        )
-    except BrokerError as problem:
-        raise CannotStart(str(problem)) from None
-
-
-def _confine(user: str) -> None:
-    """Give up what is not needed once rings and files are open; CannotStart."""
-    uid = gid = privileges.SAME_USER
-    if user:
-        import pwd
-
-        try:
-            entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
-        except KeyError:
-            raise CannotStart(f"user {user}: there is no such user on this router") from None
-        uid, gid = entry.pw_uid, entry.pw_gid
-        # Loaded when first used, from where that user may not be allowed to read.
-        for name in ("ascii", "idna"):
-            codecs.lookup(name)
-    error = privileges.drop(uid, gid)
-    if error:
-        become = f"become user {user}" if user else "give up privileges"
-        raise CannotStart(f"cannot {become}: {os.strerror(error)}")
-
-
-def _sides_check(config: Config, console: Console) -> Callable[[Crossing], None]:
-    """Tells people, once, that the interfaces are named the wrong way round."""
-    check = SidesCheck(", ".join(config.lan), ", ".join(config.wan))
-
-    def watch(crossing: Crossing) -> None:
-        line = check.feed(crossing)
-        if line is not None:
-            console.say(line)
-
-    return watch
-
-
-def run(config: Config, out: int, err: int) -> int:
-    """The daemon from start to end. out, err: file descriptors; nothing is written to them but
-    here. Returns 0; CannotStart."""
-    outputs = [Output(out, gap(config.json)), Output(err, gap(False))]
-    console = Console(outputs[0].line, outputs[1].line, config.json)
-    counts = Counts()
-    sources = _open_taps(config, counts)
-    names = ", ".join(f"{s.live.name} ({SIDE_NAMES[s.side]})" for s in sources[:-1])
-    names += f" and {sources[-1].live.name} ({SIDE_NAMES[sources[-1].side]})"
-    publisher = None
-    key = os.urandom(32)  # of the pseudonyms in the log, where no report shares it
-    where = "reporting here only"
-    if config.mqtt:
-        from algwatch.report.identity import hardware_address, privacy_key
-
-        cpe = config.cpe or hardware_address(config.lan[0])
-        if not cpe:
-            raise CannotStart(f"{config.lan[0]} has no MAC address: name this router with --cpe")
-        taps: dict[str, object] = {s.live.name: SIDE_NAMES[s.side] for s in sources}
-        try:
-            key, passing = privacy_key(config.privacy_key)
-        except FileError as problem:
-            raise CannotStart(f"privacy_key {problem}") from None
-        publisher = _publisher(config, cpe, _privacy(config, key), console, {"taps": taps})
-        where = f"reporting to {publisher.broker} as {cpe}"
-        if config.privacy and passing:
-            where += f" (pseudonyms last until the end: {passing})"
-    if config.privacy and not config.json:
-        from algwatch.report.anonymous import anonymous
-
-        console.anonymous = partial(anonymous, privacy=_privacy(config, key))
-    _confine(config.user)  # before any thread, of the lines or of the publisher: it would keep all
-    console.say(f"algwatch {__version__}: watching {names}, {where}")
-    for source in sources:
-        if source.live.unseen:
-            console.say(source.live.unseen)
-    clock = PacketClock(time.monotonic_ns, time.time_ns)
-    watched = [Tap(s.live.name, s.side) for s in sources]
-    memory = kept_bytes(config.memory_bytes, len(sources))
-    pipeline = Pipeline(watched, live=True, watch=_sides_check(config, console), memory=memory)
-    daemon = Daemon(sources, pipeline, clock, console, counts, publisher, config.health_interval)
-    for note in config.notes():
-        console.say(note)
-    if publisher is not None:
-        publisher.start()
-    daemon.run()
-    end = time.monotonic() + LAST_LINES
-    daemon.stop()
-    # The farewell has given the other lines their time.
-    end = max(end, time.monotonic() + LAST_LINE)
-    for output in outputs:
-        output.close(end - time.monotonic())
-    return 0

@@ -63,7 +63,7 @@ def start(words: list[str]) -> int:
         raise Usage(str(problem)) from None
     if sys.stdout is None and not config.mqtt:
         raise Usage("standard output is closed and no broker is given: nobody would be told")
-    from algwatch.daemon import CannotStart, run
+    from algwatch.start import CannotStart, run
 
     try:
         return run(config, 1, 2)

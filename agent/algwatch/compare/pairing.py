@@ -544,9 +544,9 @@ def _unweighed(copy: Sighting, unsolicited: bool) -> Weight:
 
 
 def _is_one(crossing: Crossing) -> bool:
-    """Are these two copies, with equal hashes and different bytes, one message? Those with another
-    far end are, where nothing else fits. If only the addresses of the flow pair differ, they are.
-    Otherwise their identity parts are compared."""
+    """Are these two copies, with equal hashes and different bytes, one message? They are if only
+    the addresses of the flow pair differ; otherwise their identity parts are compared. With another
+    far end the answer is no: _fallback() pairs those when nothing else fits."""
     if not _has_one_far_end(crossing):
         return False
     if crossing.translated:
