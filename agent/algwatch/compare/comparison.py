@@ -35,7 +35,7 @@ from algwatch.compare.limits import KINDS, MAPPINGS, Limits
 from algwatch.compare.line import READ, Line, Lines, Shown
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.observe import closed
-from algwatch.compare.pairing import Pairing, Waiting
+from algwatch.compare.pairing import Pairing
 from algwatch.compare.registered import Registered, Registrations
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.compare.weights import Weights
@@ -222,7 +222,7 @@ class Comparison:
             budget.share(side.transactions.table, held.transaction, held.call_of)
             budget.tidy.append(side.transactions.tidy)
         if self.pairing is not None:
-            budget.share(Waiting(self.pairing), held.sighting, held.call_of_copy)
+            budget.share(held.Waiting(self.pairing), held.sighting, held.call_of_copy)
         budget.share(Shown(self.lines.table), Line.sightings, held.apart)
         budget.tidy += [self.calls.tidy, self._registrations.tidy]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sightings that each kind of thing holds, for the budget (base/budget.py)."""
+"""Held: the sightings that each kind of thing holds, for the budget (base/budget.py)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from collections.abc import Iterable, Iterator
 
 from algwatch.base.native.layout import ACK, BYE, CANCEL, INVITE, REGISTER
 from algwatch.base.sighting import CALL, METHOD, Sighting
+from algwatch.base.table import Weight
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.joined import Joined
+from algwatch.compare.pairing import Pairing
 from algwatch.compare.registered import Registered
 from algwatch.sip.dialog import DialogSet
 from algwatch.sip.registration import Registration
 from algwatch.sip.transaction import Transaction
 
-# What begins, changes and ends a call stays or goes with it. Of other requests anybody may send any
-# number in its name.
+# The requests that begin, change and end a call stay or go with it. Anybody may send any number of
+# other requests in its name.
 OF_CALLS = (INVITE, ACK, BYE, CANCEL)
 
 Sightings = Iterator[Sighting | None]
@@ -94,3 +96,27 @@ def _joined(one: Joined[DialogSet] | Joined[Registration]) -> Sightings:
 def _crossings(some: Iterable[Crossing]) -> Sightings:
     for crossing in some:
         yield from (crossing.lan, crossing.wan)
+
+
+class Waiting:
+    """The sightings that wait, as a keeper of a Budget."""
+
+    def __init__(self, pairing: Pairing) -> None:
+        self._pairing = pairing
+
+    def weigh(self, key: Sighting, copy: Sighting) -> Weight:
+        return self._pairing.weigh(copy, self._pairing.is_unsolicited(copy))
+
+    def items(self) -> list[tuple[Sighting, Sighting]]:
+        return [(copy, copy) for copy in self._pairing.waiting()]
+
+    @staticmethod
+    def get(key: Sighting, /) -> Sighting | None:
+        return None if key.paired else key
+
+    def tidy(self) -> None:
+        """Let go of copies that were paired."""
+        self._pairing.tidy()
+
+    def evict(self, key: Sighting, strange: bool = False) -> None:
+        self._pairing.evict(key)

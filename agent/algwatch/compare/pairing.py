@@ -21,21 +21,28 @@ from algwatch.base.sighting import (
     CALL,
     CSEQ,
     FLOW,
-    FROM_TAG,
     IP_ID,
-    METHOD,
     PAIR,
-    STATUS,
     TO_TAG,
     TTL,
-    Row,
     Sighting,
 )
 from algwatch.base.table import FRESH, STRANGE, Table, Weight, choose
+from algwatch.compare.alike import (
+    are_alike,
+    contradicts,
+    has_one_far_end,
+    is_one,
+    is_spent,
+    may_cross,
+    same_datagram,
+    same_tags,
+    without_id,
+)
+from algwatch.compare.contests import Contests
 from algwatch.compare.crossing import (
     BY_IP_ID,
     BY_ORDER,
-    CONTESTED,
     IDENTITY,
     UNTOUCHED,
     Crossing,
@@ -44,25 +51,10 @@ from algwatch.compare.crossing import (
 )
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.turned_away import TurnedAway
-from algwatch.sip.message import identity
 from algwatch.sip.timers import SECOND, WINDOW
 from algwatch.sip.unsolicited import Unsolicited
 
 _EARLIEST = -WINDOW
-
-
-class _Doubt:
-    """crossing: of two copies that claim to be one message. waits: for a contradiction; False after
-    one. at: ns; pair: hash of its identity."""
-
-    __slots__ = ("at", "crossing", "pair", "waits")
-
-    def __init__(self, row: Row, crossing: Crossing, waits: bool) -> None:
-        self.at = row[AT]
-        self.pair = row[PAIR]
-        self.crossing = crossing
-        self.waits = waits
-
 
 _new = object.__new__
 
@@ -91,11 +83,8 @@ class Pairing:
         self.weigh: Callable[[Sighting, bool], Weight] = _unweighed
         self.turned_away = TurnedAway()
         self.dropped = 0
-        self.contest: list[Sighting] = []  # those since somebody emptied it
-        # Crossings that wait for a contradiction, and those behind them.
-        self._queue: list[Crossing] = []
-        self._doubts: list[_Doubt] = []  # the oldest first
-        self._doubtful: dict[int, list[_Doubt]] = {}
+        self._contests = Contests(self._withdraw)
+        self.contest = self._contests.contest
         self.paired = self.lan_only = self.wan_only = self.rewritten = self.unsolicited = 0
         # Hashes of a Call-ID that the router changed to the changed one, and back.
         self._aliases: Table[int, int] = Table(limit)
@@ -106,13 +95,13 @@ class Pairing:
 
     @property
     def pending(self) -> bool:
-        return bool(self._waiting[0] or self._waiting[1] or self._queue)
+        return bool(self._waiting[0] or self._waiting[1] or self._contests.queue)
 
     @property
     def due(self) -> int:
         """ns; advance() does nothing before it."""
         due = [side[0].row[AT] + WINDOW for side in self._waiting if side]
-        due += [doubt.at + WINDOW for doubt in self._doubts[:1]]
+        due += [doubt.at + WINDOW for doubt in self._contests.doubts[:1]]
         return min(due, default=NEVER)
 
     def feed(self, side: int, seen: list[Sighting]) -> list[Crossing]:
@@ -123,12 +112,13 @@ class Pairing:
         find, put_back, wait = other.pop, other.__setitem__, own.setdefault
         cross, accept = self._crossing, self._accept
         room = (self.limit + 3) // 4
-        aliases, doubtful = self._aliases, self._doubtful
-        held = bool(self._queue)
+        aliases, contests = self._aliases, self._contests
+        doubtful, waits = contests.doubtful, contests.waits
+        held = bool(contests.queue)
         for copy in seen:
             row = copy.row
             pair = row[PAIR]
-            if doubtful and pair in doubtful and self._is_contested(copy):
+            if doubtful and pair in doubtful and contests.leaves_out(copy):
                 continue
             first = find(pair, None)
             if first is not None:
@@ -137,7 +127,7 @@ class Pairing:
                     found = self._among(copy, [first, *more[pair]])
                     if found is not None:
                         crossings.append(found)
-                        held = self._waits(found) or held
+                        held = waits(found) or held
                     if copy.paired:
                         continue
                 else:
@@ -148,10 +138,10 @@ class Pairing:
                     )
                     if same and _EARLIEST <= row[AT] - theirs[AT] <= WINDOW:
                         crossing = cross(copy, first, IDENTITY)
-                        if crossing is not None and (not crossing.rewritten or _is_one(crossing)):
+                        if crossing is not None and (not crossing.rewritten or is_one(crossing)):
                             crossings.append(accept(crossing, first))
                             if crossing.rewritten or crossing.expected is not None:
-                                held = self._waits(crossing) or held
+                                held = waits(crossing) or held
                             continue
                     put_back(pair, first)
             if len(waiting) >= room and not self._has_room(waiting, copy):
@@ -162,7 +152,7 @@ class Pairing:
             if wait(pair, copy) is not copy:
                 self._more[side].setdefault(pair, []).append(copy)
         if held:
-            self._queue += crossings
+            contests.queue += crossings
             return []
         return crossings
 
@@ -204,7 +194,8 @@ class Pairing:
         """now: both taps have passed this moment (ns). A sighting that waited longer than the
         window is paired by a fallback key, or becomes a crossing with one copy."""
         horizon = now - WINDOW
-        crossings = self._undisputed(horizon) if self._doubtful or self._queue else []
+        contests = self._contests
+        crossings = contests.undisputed(horizon) if contests.doubtful or contests.queue else []
         lan, wan = self._waiting
         for side in lan, wan:
             while side and side[0].paired:
@@ -222,7 +213,7 @@ class Pairing:
                 continue
             self._forget(copy)
             partner, key = self._fallback(copy, own, other)
-            if copy.paired or (partner is None and _is_spent(copy)):
+            if copy.paired or (partner is None and is_spent(copy)):
                 continue
             since = copy.row[AT] - WINDOW
             if partner is None and (
@@ -262,7 +253,7 @@ class Pairing:
     def finish(self) -> list[Crossing]:
         """The capture is over: try the fallback keys for the sightings that still wait. The rest is
         neither paired nor missing, see waiting()."""
-        crossings = self._undisputed(NEVER)
+        crossings = self._contests.undisputed(NEVER)
         lan, wan = self._waiting
         for copy in self.waiting():
             if copy.paired:
@@ -286,72 +277,6 @@ class Pairing:
         both = [copy for side in self._waiting for copy in side if not copy.paired]
         return sorted(both, key=lambda copy: copy.row[AT])
 
-    def _waits(self, crossing: Crossing) -> bool:
-        """Has a crossing that may show harm to wait until the window is over, because another one
-        may contradict it? Only a ring knows that it was the router that sent the second copy."""
-        row = crossing.left.row
-        harmless = crossing.expected is None and (crossing.translated or not crossing.rewritten)
-        if harmless or row[BITS] & ROW_DIRECTED:
-            return False
-        self._doubt(row, crossing, True)
-        return True
-
-    def _doubt(self, row: Row, crossing: Crossing, waits: bool) -> None:
-        doubt = _Doubt(row, crossing, waits)
-        self._doubts.append(doubt)
-        self._doubtful.setdefault(row[PAIR], []).append(doubt)
-
-    def _undisputed(self, until: int) -> list[Crossing]:
-        """The crossings that nothing has contradicted up to then (ns), in order: those behind one
-        that waits wait, too."""
-        gone = 0
-        for doubt in self._doubts:
-            if doubt.at > until:
-                break
-            gone += 1
-            alike = self._doubtful[doubt.pair]
-            alike.remove(doubt)
-            if not alike:
-                del self._doubtful[doubt.pair]
-        del self._doubts[:gone]
-        waits = {doubt.crossing for doubt in self._doubts if doubt.waits}
-        ready = 0
-        for crossing in self._queue:
-            if crossing in waits:
-                break
-            ready += 1
-        crossings = [c for c in self._queue[:ready] if c.matched_by != CONTESTED]
-        del self._queue[:ready]
-        return crossings
-
-    def _is_contested(self, copy: Sighting) -> bool:
-        """True if nothing is concluded from it, because it and another one that claims to be the
-        same message contradict each other."""
-        for doubt in self._doubtful[copy.row[PAIR]]:
-            if abs(copy.row[AT] - doubt.at) > WINDOW:
-                continue
-            crossing = doubt.crossing
-            if not _has_far_end_of(crossing, copy):
-                continue
-            if doubt.waits:
-                before = crossing.lan if copy.side == LAN else crossing.wan
-                if before is None or not _contradicts(before, copy, crossing.outbound):
-                    continue
-                doubt.waits = False
-                crossing.matched_by = CONTESTED  # which takes it out of the queue
-                self.paired -= 1
-                self.rewritten -= crossing.rewritten
-                self._contest([crossing.entered, crossing.left])
-            self._contest([copy])
-            return True
-        return False
-
-    def _contest(self, copies: list[Sighting]) -> None:
-        """Leave them out: they are neither paired nor missing."""
-        self.contest += copies
-        for copy in copies:
-            copy.paired = True
-
     def _crossing(self, copy: Sighting, partner: Sighting, matched_by: str) -> Crossing | None:
         """None where both came in, or both went out."""
         if copy.side == LAN:
@@ -361,7 +286,7 @@ class Pairing:
         a, b = lan.row, wan.row
         # is_outbound() and Mappings.flow_pair(), inlined for the usual case.
         if a[TTL] == b[TTL] or a[BITS] != b[BITS] or a[BITS] & ROW_DIRECTED:
-            if not _may_cross(a, b):
+            if not may_cross(a, b):
                 return None
             outbound = is_outbound(lan, wan)
         else:
@@ -403,6 +328,11 @@ class Pairing:
             self.mappings.learn(crossing)
         return crossing
 
+    def _withdraw(self, crossing: Crossing) -> None:
+        """A crossing was contradicted: it is none."""
+        self.paired -= 1
+        self.rewritten -= crossing.rewritten
+
     def _forget(self, copy: Sighting) -> None:
         first, more = self._first[copy.side], self._more[copy.side]
         pair = copy.row[PAIR]
@@ -429,12 +359,12 @@ class Pairing:
             if row[CALL] != theirs[CALL] or not _EARLIEST <= row[AT] - theirs[AT] <= WINDOW:
                 continue
             crossing = self._crossing(copy, other, IDENTITY)
-            if crossing is not None and (not crossing.rewritten or _is_one(crossing)):
+            if crossing is not None and (not crossing.rewritten or is_one(crossing)):
                 found.append((crossing, other))
         if not found:
             return None
         # One to another far end has a copy of its own.
-        found = [f for f in found if _has_one_far_end(f[0])] or found
+        found = [f for f in found if has_one_far_end(f[0])] or found
         # So has one of another sender; the NAT tells whose this is.
         if any(o.source != candidates[0].source for o in candidates):
             found = [f for f in found if self._is_mapped(copy, f[1])] or found
@@ -449,16 +379,16 @@ class Pairing:
         found = [f for f in found if row[IP_ID] and row[IP_ID] == f[1].row[IP_ID]] or found
         crossing, partner = found[0]
         rivals = [
-            o for _, o in every if o is not partner and _contradicts(partner, o, crossing.outbound)
+            o for _, o in every if o is not partner and contradicts(partner, o, crossing.outbound)
         ]
         if rivals:
             for rival in rivals:
                 self._forget(rival)
-            self._contest(rivals)
-            self._doubt(row, crossing, False)
+            self._contests.contested(rivals)
+            self._contests.doubt(row, crossing, False)
             if any(rival is o for rival in rivals for _, o in found):
                 self._forget(partner)
-                self._contest([partner, copy])
+                self._contests.contested([partner, copy])
                 return None
         self._forget(partner)
         copy.paired = True
@@ -467,19 +397,19 @@ class Pairing:
     def _fallback(
         self, copy: Sighting, own: deque[Sighting], other: deque[Sighting]
     ) -> tuple[Sighting | None, str]:
-        near = [o for o in other if not o.paired and _alike(copy, o)]
-        same = [o for o in near if _same_datagram(copy, o) and not self._is_contradicted(copy, o)]
-        if len(same) > 1 and any(_contradicts(same[0], o, False) for o in same[1:]):
+        near = [o for o in other if not o.paired and are_alike(copy, o)]
+        same = [o for o in near if same_datagram(copy, o) and not self._is_contradicted(copy, o)]
+        if len(same) > 1 and any(contradicts(same[0], o, False) for o in same[1:]):
             for one in same:
                 self._forget(one)
-            self._contest([copy, *same])
+            self._contests.contested([copy, *same])
             return None, ""
         if same:
             return same[0], BY_IP_ID
         near = [o for o in near if o.row[CSEQ] == copy.row[CSEQ]]
         mapped = [o for o in near if self._is_mapped(copy, o)]
         # Order decides only with one message of this kind on each side.
-        rivals = [o for o in own if not o.paired and o is not copy and _alike(copy, o)]
+        rivals = [o for o in own if not o.paired and o is not copy and are_alike(copy, o)]
         if len(mapped) == 1 and not rivals:
             return mapped[0], BY_ORDER
         # Sent on to another far end: as it came, with nothing alike on either side.
@@ -488,17 +418,17 @@ class Pairing:
             return whole[0], IDENTITY
         # Call-ID and branch changed at once: one datagram with the tags that it had. A B2BUA
         # makes tags and datagrams of its own.
-        sure = [o for o in other if not o.paired and _same_tags(copy, o) and _same_datagram(copy, o)
+        sure = [o for o in other if not o.paired and same_tags(copy, o) and same_datagram(copy, o)
                 and not self._is_contradicted(copy, o)]  # fmt: skip
         if len(sure) == 1:
             return sure[0], BY_IP_ID
         # Without IP IDs: the same tags on a known mapping, with nothing alike on either side.
-        alike = [o for o in other if not o.paired and _same_tags(copy, o)]
-        if len(alike) != 1 or any(o is not copy and not o.paired and _same_tags(copy, o)
+        alike = [o for o in other if not o.paired and same_tags(copy, o)]
+        if len(alike) != 1 or any(o is not copy and not o.paired and same_tags(copy, o)
                                   for o in own):  # fmt: skip
             return None, ""
         found = alike[0]
-        if _without_id(copy, found) and self._is_mapped(copy, found):
+        if without_id(copy, found) and self._is_mapped(copy, found):
             return found, BY_ORDER
         return None, ""
 
@@ -515,123 +445,5 @@ class Pairing:
         return False
 
 
-class Waiting:
-    """The sightings that wait, as a keeper of a Budget."""
-
-    def __init__(self, pairing: Pairing) -> None:
-        self._pairing = pairing
-
-    def weigh(self, key: Sighting, copy: Sighting) -> Weight:
-        return self._pairing.weigh(copy, self._pairing.is_unsolicited(copy))
-
-    def items(self) -> list[tuple[Sighting, Sighting]]:
-        return [(copy, copy) for copy in self._pairing.waiting()]
-
-    @staticmethod
-    def get(key: Sighting, /) -> Sighting | None:
-        return None if key.paired else key
-
-    def tidy(self) -> None:
-        """Let go of copies that were paired."""
-        self._pairing.tidy()
-
-    def evict(self, key: Sighting, strange: bool = False) -> None:
-        self._pairing.evict(key)
-
-
 def _unweighed(copy: Sighting, unsolicited: bool) -> Weight:
     return STRANGE if unsolicited else FRESH, copy.packed_ends[:16]
-
-
-def _is_one(crossing: Crossing) -> bool:
-    """Are these two copies, with equal hashes and different bytes, one message? They are if only
-    the addresses of the flow pair differ; otherwise their identity parts are compared. With another
-    far end the answer is no: _fallback() pairs those when nothing else fits."""
-    if not _has_one_far_end(crossing):
-        return False
-    if crossing.translated:
-        return True
-    one, two = identity(crossing.entered.payload), identity(crossing.left.payload)
-    # Different Call-IDs: earlier pairs showed that the router changes this one.
-    aliased = crossing.entered.row[CALL] != crossing.left.row[CALL]
-    return one[1:] == two[1:] if aliased else one == two
-
-
-def _has_one_far_end(crossing: Crossing) -> bool:
-    lan, wan = crossing.lan, crossing.wan
-    if lan is None or wan is None:
-        return False
-    return lan.destination == wan.destination or lan.source == wan.source
-
-
-def _has_far_end_of(crossing: Crossing, copy: Sighting) -> bool:
-    entered = crossing.entered
-    if crossing.outbound:
-        return entered.destination == copy.destination
-    return entered.source == copy.source
-
-
-def _contradicts(one: Sighting, two: Sighting, outbound: bool) -> bool:
-    """Do two packets of one side claim to be the same message of one sender, with other bytes or to
-    another end of this house? To another far end (outbound) it is another message. A server may
-    send several provisional responses at once, and those of two servers differ in their To tag."""
-    a, b = one.row, two.row
-    if a[CALL] != b[CALL] or (one.payload == two.payload and a[FLOW] == b[FLOW]):
-        return False
-    if one.source != two.source or (outbound and one.destination != two.destination):
-        return False
-    if not a[STATUS]:
-        return True
-    return a[TO_TAG] == b[TO_TAG] and (a[STATUS] >= 200 or 0 < a[IP_ID] == b[IP_ID])
-
-
-def _may_cross(one: Row, two: Row) -> bool:
-    """False if both are known to have come in, or both to have gone out."""
-    directed = one[BITS] & two[BITS] & ROW_DIRECTED
-    return not directed or bool((one[BITS] ^ two[BITS]) & ROW_OUTGOING)
-
-
-def _is_spent(copy: Sighting) -> bool:
-    """No router may send it on (RFC 1812 section 5.3.1), so that it did not is no news."""
-    return copy.row[TTL] <= 1 and not copy.row[BITS] & ROW_OUTGOING
-
-
-def _alike(one: Sighting, two: Sighting) -> bool:
-    """Same kind of message within the window, with one identity part that survived."""
-    a, b = one.row, two.row
-    return (
-        abs(a[AT] - b[AT]) <= WINDOW
-        and a[STATUS] == b[STATUS]
-        and a[METHOD] == b[METHOD]
-        and _may_cross(a, b)
-        and (a[CALL] == b[CALL] or a[PAIR] == b[PAIR])
-    )
-
-
-def _same_tags(one: Sighting, two: Sighting) -> bool:
-    """Same kind of message, with the CSeq number and the tags of the other one."""
-    a, b = one.row, two.row
-    return (
-        abs(a[AT] - b[AT]) <= WINDOW
-        and _may_cross(a, b)
-        and bool(a[FROM_TAG])
-        and all(a[field] == b[field] for field in (STATUS, METHOD, CSEQ, FROM_TAG, TO_TAG))
-    )
-
-
-def _without_id(one: Sighting, two: Sighting) -> bool:
-    """Neither has an IPv4 ID, and one passed a router more than the other."""
-    a, b = one.row, two.row
-    return not (a[IP_ID] or b[IP_ID]) and abs(a[TTL] - b[TTL]) == 1
-
-
-def _same_datagram(one: Sighting, two: Sighting) -> bool:
-    """Same IPv4 ID, same remote endpoint, TTL one less behind the router. Equal TTLs do not match:
-    they are SIP of the router itself."""
-    a, b = one.row, two.row
-    if not a[IP_ID] or a[IP_ID] != b[IP_ID] or abs(a[TTL] - b[TTL]) != 1:
-        return False
-    lan, wan = (one, two) if one.side == LAN else (two, one)
-    if lan.row[TTL] > wan.row[TTL]:
-        return lan.destination == wan.destination
-    return lan.source == wan.source
