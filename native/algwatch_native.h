@@ -249,8 +249,8 @@ typedef struct {
     aw_counts *counts;     /* added to */
 } aw_output;
 
-/* What of a packet is checked. A wrong checksum in a file may be that of a packet which the capturing
- * machine had not yet finished (offload), or which was edited since: see AW_ROW_DAMAGED. */
+/* The parts of a packet that are checked. A packet of a file with a wrong checksum may be one that the
+ * capturing machine had not yet finished (offload), or that was edited since: see AW_ROW_DAMAGED. */
 enum aw_checks {
     AW_CHECK_FILE = 0,   /* lengths; wrong checksums are marked */
     AW_CHECK_WIRE = 1,   /* received by this machine: lengths and checksums */
@@ -330,7 +330,7 @@ void aw_ring_close(aw_ring *ring);
 enum aw_users { AW_SAME_USER = 0xffffffff };
 
 /* Become uid and gid without other groups (AW_SAME_USER: stay who we are), keep CAP_NET_RAW as far
- * as it is there and no other capability, and set no_new_privs. Of the calling thread, so before
- * others are started. Returns 0 or an errno; then the process should end. */
+ * as it is there and no other capability, and set no_new_privs. Only the calling
+ * thread changes: call it before others are started. Returns 0 or an errno; then the process should end. */
 int aw_privileges_drop(uint32_t uid, uint32_t gid);
 /* clang-format on */

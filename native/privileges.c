@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a process keeps once its sockets are open: CAP_NET_RAW, to open a ring again when its
- * interface comes back, and nothing else.
+/* The rights that a process keeps once its sockets are open: CAP_NET_RAW, to open a ring again when
+ * its interface comes back, and nothing else.
  *
  * Source: capabilities(7), capget(2), prctl(2); kernel/capability.c, security/commoncap.c.
  */
@@ -36,8 +36,8 @@ static int permitted_now(uint32_t *low) {
     return 0;
 }
 
-/* What an exec() could ever get back. A process without CAP_SETPCAP may not drop these, and with
- * no_new_privs it gets none of them either. */
+/* The set that an exec() could ever get back. A process without CAP_SETPCAP may not drop these, and
+ * with no_new_privs it gets none of them either. */
 static void empty_bounding_set(void) {
     int capability;
 

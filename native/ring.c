@@ -190,8 +190,8 @@ static struct tpacket_block_desc *current(const aw_ring *ring) {
 }
 
 /* The kernel has checked the transport checksum of a received packet (CSUM_VALID), or another
- * machine's is still to be filled in: a bridge or a veth hands that on (CSUMNOTREADY). Of a packet
- * that this machine sends, the card fills in the rest. */
+ * machine's is still to be filled in: a bridge or a veth hands that on (CSUMNOTREADY). In a
+ * packet that this machine sends, the card fills in the rest. */
 static uint8_t checks_of(const struct tpacket3_hdr *header, const struct sockaddr_ll *from) {
     if (from->sll_pkttype == PACKET_OUTGOING) return AW_CHECK_SENT;
     if (header->tp_status & (TP_STATUS_CSUM_VALID | TP_STATUS_CSUMNOTREADY)) return AW_CHECK_HEADER;

@@ -6,7 +6,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from algwatch.report.incoming import BURST, MAX_PACKET, READ, Incoming, Misbehaviour
+from algwatch.report.incoming import MAX_PACKET, READ, UNASKED, Incoming, Misbehaviour
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,7 +86,7 @@ def test_some_messages_that_nobody_asked_for_are_dropped_and_a_flood_is_not_read
     one = incoming(clock=clock)
     one.feed(CONNACK)
     one.take(99)
-    one.feed(b"\x33\x05\0\1t\0\7" * BURST)
+    one.feed(b"\x33\x05\0\1t\0\7" * UNASKED[0])
     assert not one.ready
     clock.now += 1.0
     one.feed(b"\xd0\0")

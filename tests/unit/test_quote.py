@@ -46,11 +46,16 @@ def test_a_long_text_is_cut_and_keeps_its_host() -> None:
 
 
 @pytest.mark.parametrize("text", [
-    "fd00::1", "::", "::1", "1:2:3:4:5:6:7:8", "::ffff:192.0.2.1", "FE80::1%eth0", "1::",
-    "1:2:3:4:5:6:192.0.2.1",
+    "fd00::1", "::", "::1", "1:2:3:4:5:6:7:8", "::ffff:192.0.2.1", "1::", "1:2:3:4:5:6:192.0.2.1",
 ])  # fmt: skip
 def test_an_ipv6_literal_is_one(text: str) -> None:
     assert address.is_ipv6(text) and quote.is_host(text) and quote.is_host(f"[{text}]")
+
+
+def test_a_zone_is_a_name_so_an_address_with_one_stands_in_quotes() -> None:
+    assert address.is_ipv6("fe80::1%anna.smith")
+    for text in ("fe80::1%anna.smith", "[fe80::1%anna]", "[fe80::1%anna]:5060"):
+        assert quote.host(text) == quote.value(text) == f'"{text}"'
 
 
 @pytest.mark.parametrize("text", [

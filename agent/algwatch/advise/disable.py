@@ -130,7 +130,7 @@ def speaks_for(line: Line, without: Counterfactual) -> list[Reason]:
 
 
 def _told_beyond(lines: list[Line]) -> list[Reason]:
-    """What the lines with other providers showed: the ALG is turned off for them as well."""
+    """Evidence of the lines with other providers: the ALG is turned off for them as well."""
     said: list[Reason] = []
     for other in lines:
         if count := other.count(words.DROPS_UNTOUCHED):

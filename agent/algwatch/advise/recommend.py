@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def payloads(harm: dict[str, Finding]) -> list[bytes]:
-    """Of the evidence, for the budget (base/budget.py)."""
+    """The messages of the evidence, for the budget (base/budget.py)."""
     return [look.payload for finding in harm.values() for look in finding.evidence]
 
 
@@ -77,7 +77,7 @@ class Recommender:
                 mine = {}
                 self._advised_lines.add(line.remote, mine)
             mine[line.name] = line
-            # What is new in kind for one line speaks for or against the advice for all others.
+            # News of a kind about one line speaks for or against the advice for all others.
             kind: Table[str, Any] = self.harm
             if finding.cause == cause.ALG_NEEDED:
                 kind = self._carried
@@ -151,7 +151,7 @@ class Recommender:
         return keep
 
     def _others(self, line: Line, table: Table[str, T]) -> list[tuple[Line, T]]:
-        """What a table by name of the line has of the other advised lines."""
+        """The other advised lines that a table has, by name of the line, and its values."""
         return [(o, table[o.name]) for o in self._advised_now(line) if o.name in table]
 
     def _plain(self, finding: Finding, line: Line | None) -> list[Advice]:

@@ -48,7 +48,7 @@ def ipv4(host: str) -> int:
 
 def is_ipv6(host: str) -> bool:
     """An IPv6 literal without brackets (RFC 3261 section 25.1), with or without a zone (RFC 4007
-    section 11). What else stands in brackets is no address, whatever it begins with."""
+    section 11). Other text in brackets is no address, whatever it begins with."""
     if ":" not in host or len(host) > LONGEST:
         return False
     host, percent, zone = host.partition("%")

@@ -26,7 +26,7 @@ Group = Callable[[Any, Any], Hashable]
 
 
 class Keeper(Protocol):
-    """What a Budget sees of a Table, or of something like it."""
+    """The part of a Table, or of something like it, that a Budget uses."""
 
     @property
     def weigh(self) -> Callable[[Any, Any], Weight] | None: ...
@@ -63,7 +63,7 @@ class _Thing:
 
 
 class _Pile:
-    """What one host has of one grade, the oldest first."""
+    """The things of one host and one grade, the oldest first. size: bytes."""
 
     __slots__ = ("size", "things")
 
@@ -72,9 +72,9 @@ class _Pile:
         self.size = 0.0
 
     def claim(self) -> tuple[float, int]:
-        """How much it has to give before others. One thing of the size of a call is no more than
-        anybody may have: each message of a flood with made-up addresses is smaller. Of those with
-        as little the oldest goes."""
+        """Bytes that it has to give before others. One thing of the size of a call is no more than
+        anybody may have: each message of a flood with made-up addresses is smaller. Among piles
+        with equal claims the one with the oldest thing gives."""
         size = self.size if len(self.things) > 1 else max(0.0, self.size - A_CALL)
         return size, -self.things[0].at
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quote: how text that others wrote stands in text of ours.
+"""Quote: the form in which text that others wrote stands in text of ours.
 
 A sentence, a log line or a command of ours may hold text from the wire (users, hosts, display
 names, methods, reason phrases, Call-IDs) or from a system that others filled (names of files and
@@ -22,13 +22,13 @@ _UNSEEN = dict.fromkeys(
      0xFFA0, *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
 )  # fmt: skip
 _ESCAPES = {code: chr(code).encode("unicode_escape").decode() for code in _UNSEEN}
-# What looks like the end of our quotes.
+# Characters that look like the end of our quotes.
 _QUOTES = dict.fromkeys(
     map(ord, "\"\u02ba\u02dd\u02ee\u00ab\u00bb\u201c\u201d\u201e\u201f\u2033\u2036\u275d\u275e"
              "\u276e\u276f\u2e42\u301d\u301e\u301f\uff02"), "'"
 )  # fmt: skip
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")
-# Fields of header fields that are one word of RFC 3261, as sip/message.py and compare/ name them.
+# Header fields and other parts of a message, as sip/message.py and compare/ name them.
 _HEADERS = frozenset(
     ("Via", "Contact", "From", "To", "Record-Route", "Route", "Path", "Call-ID", "CSeq", "Expires",
      "Content-Type", "Content-Length", "Request-URI", "SDP", "Body", "Header")
@@ -76,13 +76,14 @@ def somebody(text: str) -> str:
 
 def is_host(text: str) -> bool:
     """True for an IP address (an IPv6 address with or without brackets) and for a name of at
-    most HOST characters with a dot (RFC 3261 section 25.1, and "_"). One without may be a person's,
-    and is a word like ours: report/privacy.py would not know it."""
+    most HOST characters with a dot (RFC 3261 section 25.1, and "_"). A name without a dot may be a
+    person's, and looks like a word of ours: report/privacy.py would not know it. The zone of an
+    IPv6 address (RFC 4007 section 11) is such a name."""
     if not 0 < len(text) <= HOST:
         return False
     if ":" in text or text[0] == "[":
         bare = text[1:-1] if text[0] == "[" and text[-1] == "]" else text
-        return address.is_ipv6(bare)
+        return "%" not in bare and address.is_ipv6(bare)
     return "." in text and _HOST.issuperset(text) and text[0].isalnum()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sums: what the wrong checksums of a capture file mean.
+"""Sums: the meaning of wrong checksums in a capture file.
 
 A machine that leaves checksums to its network card captures its own packets without them, and a
 file whose addresses were edited has none that is right. There they are wrong again and again. One
@@ -23,7 +23,7 @@ _PAIR = 32  # bytes of both addresses in the ends of a row
 
 
 class Sums:
-    """Of one file. counts: to which the packets that are left out are added as forged.
+    """The checksums of one file. counts: the packets that are left out are added to its `forged`.
 
     Two hosts, in one direction, are judged alike: wrong checksums are left out unless most are
     wrong. Right ones are looked for in the batch of the wrong one and in the batch before, so that

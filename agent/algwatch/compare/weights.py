@@ -110,7 +110,7 @@ class Weights:
         return CROSSED, key[0][:16]
 
     def remote(self, remote: bytes, host: bytes) -> Weight:
-        """Of a far host, and the LAN host that has sent it something."""
+        """Weight of a far host. host: the LAN host that has sent it something."""
         assert self._unsolicited is not None
         # Looked up again after some were evicted, because that looks at every line.
         moment = self._unsolicited.known.evicted // 16
@@ -119,7 +119,7 @@ class Weights:
         return ANSWERED if remote in self._answering[1] else FRESH, host
 
     def waiting(self, copy: Sighting, strange: bool) -> Weight:
-        """Of a sighting that waits for its other copy. strange: it is unsolicited."""
+        """Weight of a sighting that waits for its other copy. strange: it is unsolicited."""
         one = self._calls.get(copy.row[CALL])
         if one is not None:
             grade, host = call(copy.row[CALL], one)

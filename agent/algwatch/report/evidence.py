@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Evidence: what is sent of a message, built anew from the parts of it that are understood.
 
-Nothing is copied because it was not recognised as private. Of the header section the start line
-and the fields of one list leave, each as its grammar has it (RFC 3261 section 25.1); of the body
-the session description, where Content-Type says that it is one, in the lines that say where media
-goes (RFC 8866). So credentials, challenges, media keys and texts are not looked for: they have no
-way out, whatever they are disguised as and whatever the operator sets.
+Nothing is copied because it was not recognised as private. The start line leaves, and the header
+fields of one list, each as its grammar has it (RFC 3261 section 25.1). A body leaves only where
+Content-Type says that it is a session description, in the lines that say where media goes (RFC
+8866). So credentials, challenges, media keys and texts are not looked for: they have no way out,
+whatever they are disguised as and whatever the operator sets.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from algwatch.base.quote import METHODS
 from algwatch.report.privacy import (
     CONTROL,
-    METHODS,
     TRANSPORTS,
     VIA_PARAMS,
     Privacy,
@@ -36,7 +36,7 @@ _TYPES = frozenset(
      "application/dialog-info+xml", "application/pidf+xml", "application/simple-message-summary",
      "message/cpim", "message/sipfrag", "multipart/alternative", "multipart/mixed", "text/plain")
 )  # fmt: skip
-# What may stand in User-Agent and Server: makers and programs, their models, and versions.
+# Words that may stand in User-Agent and Server: makers and programs, their models, and versions.
 _PRODUCTS = frozenset(
     ("3cx", "3cxphonesystem", "aastra", "alcatel", "algo", "asterisk", "audiocodes", "avaya",
      "avm", "baresip", "bria", "cisco", "digium", "ekiga", "fanvil", "fpbx", "freepbx",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who this router is in reports: its id, and the key of the pseudonyms that leave it."""
+"""Identity: the id of this router in reports, and the key of the pseudonyms that leave it."""
 
 from __future__ import annotations
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from algwatch.report.rate import Bucket
+
 READ = 4096  # bytes to read from the socket at a time
 # Bytes of a packet with its fixed header (3.1.2.11.4). CONNACK and PUBACK with properties have
 # some hundred; a reason string or user property that makes them longer must be left out.
 MAX_PACKET = 4096
-BURST = 20  # packets that answer none of ours, in a moment
-RATE = 2.0  # of them a second; PINGRESP comes once a second at most (3.2.2.3.14)
+# Packets that answer none of ours: at once, and a second. PINGRESP comes once a second at most
+# (3.2.2.3.14).
+UNASKED = (20, 2.0)
 
 CONNACK, PUBLISH, PUBACK, PINGRESP, DISCONNECT = 2, 3, 4, 13, 14
 _NAMES = (
@@ -39,7 +42,7 @@ class Incoming:
     of which a part is there, or None. code: of CONNACK, None before it.
     """
 
-    __slots__ = ("_filled", "_is_owed", "_mqtt5", "_now", "_part", "_room", "code", "ready",
+    __slots__ = ("_is_owed", "_mqtt5", "_now", "_part", "_unasked", "code", "ready",
                  "since")  # fmt: skip
 
     def __init__(
@@ -49,8 +52,7 @@ class Incoming:
         self._is_owed = is_owed
         self._now = now
         self._part = bytearray()
-        self._room = float(BURST)
-        self._filled = now()
+        self._unasked = Bucket(UNASKED, now())
         self.ready = bytearray()
         self.since: float | None = None
         self.code: int | None = None
@@ -115,14 +117,10 @@ class Incoming:
             if not self._is_owed(number):
                 raise Misbehaviour(f"sent PUBACK for a report that was not sent ({number})")
         elif kind in (PUBLISH, PINGRESP):
-            self._spend(_NAMES[kind])
+            if not self._unasked.take(self._now()):
+                raise Misbehaviour(
+                    f"sends one {_NAMES[kind]} after the other, which we did not ask for"
+                )
             # Some brokers subscribe their clients to something: let it pass by.
             return kind != PUBLISH
         return True
-
-    def _spend(self, name: str) -> None:
-        now = self._now()
-        self._room = min(BURST, self._room + (now - self._filled) * RATE) - 1
-        self._filled = now
-        if self._room < 0:
-            raise Misbehaviour(f"sends one {name} after the other, which we did not ask for")

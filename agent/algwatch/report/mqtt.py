@@ -22,6 +22,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 
+from algwatch.base.quote import quoted
 from algwatch.report import paho
 from algwatch.report.backoff import STABLE, Backoff
 from algwatch.report.broker import Broker
@@ -317,7 +318,7 @@ class Link:
         except (OSError, Misbehaviour):
             raise
         except Exception as problem:  # paho 1.6 raises a dozen kinds
-            detail = _quoted(str(problem) or type(problem).__name__)
+            detail = quoted(str(problem) or type(problem).__name__, LONGEST_REASON)
             raise Misbehaviour(f"sent a malformed packet ({detail})") from problem
         # paho calls a refusal so, too.
         if failed and not self._answer and self._incoming.code not in _WRONG_VERSION:
@@ -436,12 +437,7 @@ def _own_words(properties: Any) -> str:
     reason = getattr(properties, "ReasonString", "")
     if not isinstance(reason, str) or not reason:
         return ""
-    return ", " + _quoted(reason)
-
-
-def _quoted(text: str) -> str:
-    text = text[:LONGEST_REASON].replace('"', "'")
-    return '"' + "".join(letter if letter.isprintable() else "?" for letter in text) + '"'
+    return ", " + quoted(reason, LONGEST_REASON)
 
 
 def _plain(problem: Exception) -> str:

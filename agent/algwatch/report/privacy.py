@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator
 
 from algwatch.base import address
+from algwatch.base.quote import METHODS
 
 try:
     # Not hashlib: that loads OpenSSL, 3 MB.
@@ -48,7 +49,6 @@ _SECOND_LEVEL = frozenset(
 )  # fmt: skip
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 _MANY_DIGITS = re.compile(r"[0-9]{5}")
-_HEX = frozenset("0123456789abcdefABCDEF")
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # what no value holds (RFC 3261 section 25.1)
 
 # Runs that hold no separator, strings in quotes and text in angle brackets as a whole. Possessive:
@@ -62,10 +62,6 @@ _WORD = re.compile(r"\S++")
 _BRACKETS = "()[]{}.,;:'!?="
 
 TRANSPORTS = frozenset(("udp", "tcp", "tls", "sctp", "ws", "wss", "tls-sctp"))
-METHODS = frozenset(
-    ("INVITE", "ACK", "BYE", "CANCEL", "REGISTER", "OPTIONS", "PRACK", "UPDATE", "INFO", "MESSAGE",
-     "SUBSCRIBE", "NOTIFY", "REFER", "PUBLISH")
-)  # fmt: skip
 _SCHEMES = frozenset(("sip", "sips", "tel"))
 _WORDS = {
     "transport": TRANSPORTS, "user": frozenset(("phone", "ip", "dialstring")),
@@ -215,7 +211,7 @@ class Privacy:
         return f"{shown};{self.opaque(';'.join(others))}" if others else shown
 
     def _param(self, name: str, value: str, equals: str) -> str | None:
-        """What is shown of a parameter's value; None where it has not the form of one."""
+        """The part of a parameter's value that is shown; None where it has not the form of one."""
         if not value:
             return "" if name in _BARE or equals else None
         if name == "tag":
@@ -278,7 +274,7 @@ class Privacy:
         return self.opaque(text)
 
     def text(self, text: str) -> str:
-        """A sentence of ours without people. What others wrote stands in it in double quotes,
+        """A sentence of ours without people. Text that others wrote stands in it in double quotes,
         which it cannot end (base/quote.py), or is an address, a number or a domain name."""
         if not self.enabled or not text:
             return text
@@ -330,17 +326,5 @@ def _is_service(label: str) -> bool:
 
 
 def _is_address(text: str) -> bool:
-    """True for an IPv4 address, or an IPv6 address without brackets (RFC 4291 section 2.2). One
-    with a zone is none: a zone is a name."""
-    if ":" not in text:
-        return address.ipv4(text) >= 0
-    head, gap, tail = text.partition("::")
-    groups = [group for part in (head, tail) if part for group in part.split(":")]
-    count = len(groups)
-    if groups and "." in groups[-1]:
-        if address.ipv4(groups.pop()) < 0:
-            return False
-        count += 1
-    if len(text) > 45 or (count > 7 if gap else count != 8):
-        return False
-    return all(0 < len(group) <= 4 and _HEX.issuperset(group) for group in groups)
+    """True for an IPv4 address, or an IPv6 address without brackets and zone: a zone is a name."""
+    return "%" not in text and address.is_literal(text)

@@ -4,8 +4,9 @@
 A flood of messages makes a flood of findings, which would wear out the flash of a log and hide
 the finding that counts. So lines are taken from token buckets: one for each kind (a rule, say),
 one for all of them, and one for what is told of a line (phone and provider) for the first time,
-because that is news. What hurts has its own bucket of the last two, so that a flood of what does
-not cannot hide it. The first of each kind always passes. What is left out is counted.
+because that is news. Lines about harm have their own bucket of the last two, so that a flood of
+other lines cannot hide them. The first of each kind always passes. Lines that are left out are
+counted.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class Rate:
         self._lock = allocate_lock()
         self._each = each
         self._kinds: Table[str, Bucket] = Table(KINDS)
-        # Of what does not hurt, and of what does.
+        # For lines about no harm, and for those about harm.
         self._all = Bucket(every, now), Bucket(every, now)
         self._first = Bucket(first, now), Bucket(first, now)
         self._told: Table[tuple[str, str], None] = Table(KNOWN)
@@ -98,7 +99,7 @@ class Rate:
             self._miss(kind, subject)
 
     def untold(self) -> list[tuple[str, Untold]]:
-        """What was left out since the last time, by kind."""
+        """The lines that were left out since the last time, by kind."""
         with self._lock:
             found = list(self._untold.items())
             self._untold.clear()

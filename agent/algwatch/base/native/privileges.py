@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the process may still do once its sockets are open."""
+"""Privileges: the rights that the process keeps once its sockets are open."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from algwatch.report.render.verdict import Verdict
 
 SCHEMA = 1
 ADVICE = 4096  # pieces of advice that are kept
-# Of a line of the daemon:
+# Bounds of a line of the daemon:
 LINE_TEXT = 1000  # characters of a text
 LINE_LOOKS = 8  # looks at the wire in a finding
 LINE_PAYLOAD = 2048  # bytes of a message
