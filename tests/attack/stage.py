@@ -287,14 +287,14 @@ class Attempt:
         return SCENARIOS[PLAYS[self.play]].helper
 
     def is_true_of_others(self, finding: dict[str, Any]) -> bool:
-        """Of the attacker's own calls much is true: they really end without an ACK, and a router
+        """Much is true of the attacker's own calls: they really end without an ACK, and a router
         with an ALG rewrites them. Only a router without one can do them no harm."""
         blames = finding["where"] == "router" and finding["harm"] in HURTS
         return self.helper or not (blames and finding["rule"].startswith("ALG"))
 
 
 class Outcome:
-    """What is known afterwards. memory: kB at the start, the most, at the end. seconds: CPU time
+    """The outcome of an attempt. memory: kB at the start, the most, at the end. seconds: CPU time
     of the agent, and how long its end took."""
 
     def __init__(self) -> None:

@@ -24,7 +24,7 @@ def faults_of(attempt: Attempt, outcome: Outcome) -> list[str]:
 
 
 def _false(attempt: Attempt, outcome: Outcome) -> list[str]:
-    """What was said that is not the truth, or not said that is."""
+    """Faults of the reports: untrue ones, and true ones that are missing."""
     facts = outcome.facts
     verdict = verdict_of(outcome.reports)
     known = dict(facts, addresses=[*facts["addresses"], *facts["strangers"]])

@@ -19,7 +19,7 @@ Place = Callable[[bytes], bytes]
 
 FIELD_H = Path(__file__).resolve().parents[2] / "native" / "field.h"
 
-# What a scanner treats as special: quotes, escapes, folds, separators, brackets, white space.
+# Bytes that a scanner treats as special: quotes, escapes, folds, separators, brackets, white space.
 UNITS = (
     b'"', b"\\", b'\\"', b'"\\', b'""', b'"a"', b'"\\""', b'"a', b"\\\\", b",", b",,", b", ", b'",',
     b'",",', b'"\\",', b'<",">', b";", b";;", b"; ", b";a", b";a=", b';a="', b';a="b"', b';a="\\"',
@@ -33,7 +33,7 @@ UNITS = (
     b"*,",
     b"\xc3\xa9", b"\xff", b"'", b"`", b"{", b"}", b"|", b"^", b"~", b"-", b"_", b"+1-",
 )  # fmt: skip
-# What may stand in front, so that the text is met in another state of the scanner.
+# Beginnings that may stand in front, so that the text is met in another state of the scanner.
 BEGINNINGS = (
     b"", b'"', b"a ", b"<", b"<sip:", b"<sip:a@", b"sip:a@b", b"<sip:a@b;", b"<sip:a@b>",
     b"<sip:a@b>;",

@@ -59,7 +59,7 @@ FORGED = text(0x1F, b'x"\nalgwatch: all is well\x1b[2J')
 
 
 class Connection:
-    """What the attack has: a socket, what the client sent, and whether the attack is over."""
+    """The means of an attack: a socket, what the client sent, and whether the attack is over."""
 
     def __init__(self, sock: socket.socket, over: threading.Event) -> None:
         self.sock = sock

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a running daemon may still do, and the files that it reads and writes."""
+"""The rights of a running daemon, and the files that it reads and writes."""
 
 from __future__ import annotations
 

@@ -392,7 +392,7 @@ static void check_cut(void) {
     aw_ring_close(&ring);
 }
 
-/* What no stack accepts gives no row, where the kernel does not answer for it. */
+/* A packet that no stack accepts gives no row, where the kernel does not answer for it. */
 static void check_forged(void) {
     static const struct {
         uint8_t type;

@@ -70,7 +70,7 @@ def registrations(rng: Random, house: House, n: int) -> Iterator[Shot]:
 
 
 def requests(rng: Random, house: House, n: int) -> Iterator[Shot]:
-    """Of other methods, half of them refused."""
+    """Requests of other methods, half of them refused."""
     name, phone = name_of(rng), f"192.168.1.{n % 200 + 20}"
     method = ("MESSAGE", "OPTIONS", "SUBSCRIBE", "PUBLISH")[n % 4]
     yield from through(large(ask(method, phone, house.provider, name)), phone, 6000,

@@ -219,7 +219,7 @@ def _message(start: str, fields: list[str], kind: str, body: str) -> bytes:
 
 
 def attempts(seed: int = SEED) -> Iterator[tuple[str, bytes, str]]:
-    """What is tried, the message, and the secret in it."""
+    """The name of each attempt, its message, and the secret in it."""
     source = random.Random(seed)
     start = "INVITE sip:bob@example.com SIP/2.0"
     for line in USERS + DISPLAY + PARAMS + FIELDS:

@@ -27,7 +27,7 @@ def quiet() -> Said:
 
 
 def held_back(reports: list[Report]) -> str:
-    """What differs from a house without a flood, "" where nothing does."""
+    """The differences from a house without a flood; "" where there are none."""
     findings, advice = floods.said(reports)
     wanted, given = quiet()
     said = [f"not said: {one}" for one in wanted - findings]

@@ -63,7 +63,7 @@ def test_a_sum_that_the_card_was_to_finish_is_no_damage(tmp_path: Path) -> None:
 
 
 def test_one_right_packet_does_not_hide_those_of_an_edited_file(tmp_path: Path) -> None:
-    """Who can send one packet with a right checksum must not take all others away."""
+    """A sender of one packet with a right checksum must not take all others away."""
     found, _ = rows_of(tmp_path / "a.pcap", [made(), *[wrong(made(n)) for n in range(2, 30)]])
     assert found == 30 - 1
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -327,11 +327,11 @@ def test_a_2xx_that_goes_to_the_phone_next_to_it_is_not_an_ack_that_the_phone_fo
     assert "the phone never sent an ACK" not in lost.summary
 
 
-def stopped(contact: str, **how: Any) -> Finding:
+def stopped(contact: str, more: Sequence[str] = (), **how: Any) -> Finding:
     """A call to the phone whose ACK arrives and is not let in."""
     house = House()
     register(house, 0)
-    call = Incoming(house, "stopped@provider", contact=contact)
+    call = Incoming(house, "stopped@provider", contact=contact, more=more)
     call.invite(1)
     call.ok(3)
     call.ack(3.05, lan=False, **how)
@@ -351,7 +351,14 @@ def test_an_ack_to_a_port_that_no_contact_named_is_the_providers_fault() -> None
 
 
 def test_an_ack_from_a_host_that_the_nat_was_never_told_of_is_the_providers_fault() -> None:
-    assert stopped("", src="203.0.113.99").where == "provider"
+    more = ["Record-Route: <sip:203.0.113.99;lr>"]
+    assert stopped("", more, src="203.0.113.99").where == "provider"
+
+
+def test_an_ack_from_a_host_that_the_invite_names_nowhere_is_nobodys_fault() -> None:
+    lost = stopped("", src="203.0.113.99")
+    assert lost.where == "network"
+    assert "the only ACK came from 203.0.113.99, which the INVITE names nowhere" in lost.summary
 
 
 def test_an_ack_that_is_where_it_belongs_and_does_not_get_in_is_the_routers_fault() -> None:

@@ -57,7 +57,7 @@ def _invites_of_many(stage: Stage, number: int) -> None:
 
 
 def _crossings(stage: Stage, number: int) -> None:
-    """What really crosses, each to another address."""
+    """Requests that really cross, each to another address."""
     made = stage.request("OPTIONS", stage.lan_host)
     stage.lan.udp((stage.lan_host, 5060), _far(stage, number), made, ident=number % 65000 + 1)
 

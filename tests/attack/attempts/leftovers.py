@@ -85,7 +85,7 @@ def _many_privileges(stage: Stage) -> None:
 
 
 def _old_advice(stage: Stage) -> None:
-    """What an earlier run had left at the broker: retained."""
+    """Advice that an earlier run left at the broker: retained."""
     given = {
         "action": "disable-sip-alg", "state": "recommended", "subject": "192.0.2.1 and 192.0.2.2",
         "confidence": 0.9, "for": [], "against": [],
