@@ -29,7 +29,7 @@ def _with_argparse(argv: list[str]) -> int:
 
     class Parser(argparse.ArgumentParser):
         def error(self, message: str) -> NoReturn:
-            """As its own, with what was typed made visible."""
+            """As argparse does it, with control characters in the words made visible."""
             super().error(visible(message))
 
     parser = Parser(prog="algwatch", description=ABOUT)

@@ -145,7 +145,7 @@ class Daemon:
         self._console.say(f"algwatch stopped{lost}", always=True)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        # It may have interrupted whoever writes a line: no line is written here.
+        # The signal may have interrupted the writing of a line: none is written here.
         if number == signal.SIGHUP:
             self._asked = True
         else:
@@ -276,9 +276,9 @@ class Daemon:
 
 
 def tidy_by_the_clock() -> None:
-    """Stop looking for cycles each time that so many objects were made: nothing that a message
-    leaves behind is one (tests/unit/test_cycles.py), and a look costs as much as the messages
-    that come meanwhile in a burst need of the ring. From now on gc.collect() does it."""
+    """Look for cycles in gc.collect() only, not whenever so many objects were made. No message
+    leaves a cycle behind (tests/unit/test_cycles.py), and the messages of a burst need room in the
+    ring for as long as a look takes."""
     gc.collect()
     gc.freeze()  # what was imported stays
     gc.disable()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small files that must be whole: read with a limit, written so that a full disk or a cut of
+"""Files: small ones that must be whole, read with a limit, written so that a full disk or a cut of
 power leaves the old one or the new one, and nothing between."""
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _remove(path: str) -> None:
 
 
 def _sync_directory(path: str) -> None:
-    """Else the name may be lost with the power although the bytes are there (fsync(2))."""
+    """Without it a cut of power may lose the name although the bytes are there (fsync(2))."""
     try:
         number = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | PLAIN)
     except OSError:

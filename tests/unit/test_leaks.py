@@ -152,7 +152,8 @@ _SHOWN = re.compile(
 def private(message: bytes) -> set[bytes]:
     """The words of a message that nobody outside may read, found without the code under test: users
     and numbers, strings in quotes, local parts of Call-IDs, tags, and each longer word of fields
-    and bodies that are not sent. Words that stand in a host or in a field that is sent are left out."""
+    and bodies that are not sent. Words that stand in a host or in a field that is sent are left
+    out."""
     head, _, body = message.partition(b"\r\n\r\n")
     lines = head.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ").split(b"\r\n")
     found = {name for name in _NAMED.findall(message) if not re.fullmatch(rb"[\d.]+", name)}

@@ -53,7 +53,7 @@ class _Thing:
         self.share = 0.0
 
     def weight(self) -> Weight:
-        """That of the entry with the highest grade."""
+        """The weight of the entry with the highest grade."""
         best: Weight = STRANGE, None
         for keeper, key, value in self.entries:
             weight = keeper.weigh(key, value) if keeper.weigh is not None else (FRESH, None)
@@ -80,8 +80,8 @@ class _Pile:
 
 
 class Budget:
-    """limit: bytes. held: as of the last look; evicted: things that had to go for bytes. tidy:
-    called after some went, to let go of what still points to them."""
+    """limit: bytes. held: bytes as of the last look; evicted: things that had to go for bytes.
+    tidy: called after some went, to let go of references to them."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit

@@ -33,8 +33,8 @@ Weight = tuple[int, Hashable]  # grade and host
 # keeps values alive after their deletion, so it is short.
 _AHEAD = 16
 _ABSENT = object()
-SHARE = 4  # of the room: what STRANGE may have at most, and FRESH and CROSSED keep
-_BATCH = 4  # of the room: so much is chosen at once, since a choice looks at every entry
+SHARE = 4  # the part (a quarter) that STRANGE may have at most, and FRESH and CROSSED keep
+_BATCH = 4  # the part that is chosen at once, since a choice looks at every entry
 
 
 def choose(weights: list[Weight], limit: int, count: int) -> list[int]:
@@ -148,8 +148,8 @@ class Table(dict[K, V], Generic[K, V]):
             self._going = [(*items[i], weights[i][0]) for i in reversed(chosen)]
 
     def _evict_strange(self) -> None:
-        """Evict some of the strange entries, where they have a quarter of the room: some at once,
-        so that not each of a flood costs a look at all."""
+        """Evict some of the strange entries, where they have a quarter of the room. Some go at
+        once, so that not each message of a flood costs a look at all entries."""
         there, weights = [], []
         for key, value in self._strange:
             if self.get(key, _ABSENT) is value:

@@ -154,7 +154,7 @@ def add_ns(batch: Batch, fine: dict[int, int]) -> Batch:
 
 
 def picked(batch: Batch, order: list[int]) -> Batch:
-    """Those rows, by their index."""
+    """A batch of some rows. order: their indices."""
     rows = _picked(memoryview(batch.rows), _ROW.size, order)
     ends = _picked(memoryview(batch.ends), _ENDS.size, order)
     return Batch(

@@ -196,7 +196,7 @@ class Comparison:
         ]
 
     def _share_room(self, unsolicited: Unsolicited | None) -> None:
-        """Tell the tables who sent what they hold."""
+        """Give the tables their weights and the budget its keepers."""
         weights = Weights(self.calls.table, self.lines, unsolicited)
         for side in self.sides:
             side.transactions.table.weigh = weights.transaction
@@ -273,7 +273,8 @@ class Comparison:
         return news
 
     def _contested(self, copies: list[Sighting]) -> None:
-        """Nothing is concluded from these; they are taken out of the list."""
+        """Count contested copies and tell their calls. Nothing is concluded from them; the list is
+        empty afterwards."""
         self.captured.contest(len(copies), copies[0])
         for copy in copies:
             call = self.calls.table.get(copy.row[CALL])

@@ -29,7 +29,7 @@ def label(crossing: Crossing) -> str:
 
 
 def label_of(copy: Sighting) -> str:
-    """The same of one copy."""
+    """The label of one copy, as label() of a crossing."""
     status = copy.row[STATUS]
     return _LABELS[status if status < 1000 else status % 1000][copy.row[METHOD]]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Grade and host of what the tables of this stage and of sip/ hold (see base/table.py).
+"""Weights: grade and host of the entries of this stage's tables and of sip/ (see base/table.py).
 
 The host is who sent the first message to the router: an outgoing message has the router's own
 address on the WAN side, so there the LAN host pays once both copies were seen.
@@ -22,6 +22,8 @@ from algwatch.sip.unsolicited import Unsolicited
 
 
 def call(key: int, one: Call) -> Weight:
+    """Weight of a call: ANSWERED needs both copies and an answer of the other end, and counts no
+    longer once the call was refused or timed out."""
     if one.unsolicited:
         return STRANGE, one.host
     answered = over = False
@@ -45,7 +47,8 @@ def call(key: int, one: Call) -> Weight:
 
 
 class Weights:
-    """Weighs what belongs to calls by its call."""
+    """Weighs the entries of all tables; those that belong to a call by that call. lines,
+    unsolicited: to weigh far hosts; unsolicited is None without two sides."""
 
     def __init__(self, calls: Table[int, Call], lines: Lines,
                  unsolicited: Unsolicited | None) -> None:  # fmt: skip

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports without people, for the log of a router: syslog servers, support bundles and whoever has
-the router's password read it."""
+"""Anonymous: reports without people, for the log of a router. Syslog servers, support bundles and
+all who have the router's password read it."""
 
 from __future__ import annotations
 

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wait between two connections: longer each time, with jitter, and long for a shared id."""
+"""Backoff: the wait between two connections. It grows with each fault, has jitter, and is long for
+a shared id."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 STABLE = 300.0  # seconds after which a connection counts as good; above twice the longest wait
-# Two agents with one client id throw each other out: whoever connects last, stays. Each of them
+# Two agents with one client id throw each other out: the last to connect stays. Each of them
 # comes back so rarely that both are heard for a while.
 EVICTED = 60.0, 1800.0  # seconds before the second and before the last of many tries
 FORGIVEN = 4 * EVICTED[1]  # seconds after which an id counts as no longer shared
-# MQTT 3.1.1 has no word for it: a connection that was accepted just ends, again and again.
+# MQTT 3.1.1 has no code for a shared id: a connection that was accepted just ends, again and again.
 QUIET = 3
 
 

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
 
-HANDSHAKE = 20.0  # seconds
+HANDSHAKE = 20.0  # seconds for a TLS handshake
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 

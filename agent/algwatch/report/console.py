@@ -142,7 +142,7 @@ def untold_json(kind: str, untold: Untold) -> str:
 
 
 def gap(as_json: bool) -> Callable[[int, str], str]:
-    """The line for lines that could not be written (report/output.py)."""
+    """Makes the line that stands for lines that could not be written (report/output.py)."""
 
     def told(lines: int, why: str) -> str:
         why = why or "they were not read"

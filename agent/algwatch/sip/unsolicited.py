@@ -20,8 +20,7 @@ class Unsolicited:
 
     def __init__(self, calls: Table[int, Any], limit: int) -> None:
         self._calls = calls
-        # By far host: the LAN host that has sent it something, b"" where only the WAN copy of that
-        # was seen.
+        # By far host: the LAN host that has sent it something; b"" with only a WAN copy.
         self.known: Table[bytes, bytes] = Table(limit)
 
     def ask(self, row: Row, ends: bytes) -> bool:

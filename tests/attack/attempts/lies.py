@@ -310,7 +310,7 @@ def _attempts() -> list[Attempt]:
     made += [
         Attempt("both-sides-invent-harm", "lies", living,
                 "hosts on both sides forge the two copies of a rewritten answer",
-                # Packets that the LAN host sends as the phone really cross: the phone seems to repeat it.
+                # Its packets as the phone really cross: the phone seems to repeat itself.
                 _repeated(_both_sides), quick=True, latent="DLG001"),
         Attempt("both-sides-hide-harm", "lies", dying, "the same beside true harm",
                 _repeated(_both_sides)),
