@@ -32,6 +32,20 @@ Packet = tuple[int, bytes]  # ns since 1970, Ethernet frame
 # ---- frames and files ----
 
 
+def ones_sum(data: bytes) -> int:
+    """The sum of RFC 1071, not complemented."""
+    data += bytes(len(data) % 2)
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+def checksum(data: bytes) -> int:
+    """RFC 1071."""
+    return ~ones_sum(data) & 0xFFFF
+
+
 def frame(payload: bytes, src: str, sport: int, dst: str, dport: int, ttl: int = 64,
           ident: int = 1) -> bytes:  # fmt: skip
     """Ethernet, IPv4 or IPv6, UDP. ident is the IPv4 ID."""

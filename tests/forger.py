@@ -10,18 +10,9 @@ from ipaddress import ip_address
 from algwatch.base.native import layout
 from algwatch.base.packet import LAN, WAN, Batch, Tap
 from algwatch.pipeline import Pipeline, Report
-from craft import House, Packet, analyzed, batch
+from craft import House, Packet, analyzed, batch, checksum, ones_sum
 
 BEFORE = 100_000  # ns that a forged copy comes before the true one
-
-
-def _sum(data: bytes) -> int:
-    """RFC 1071, not complemented."""
-    data += bytes(len(data) % 2)
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total
 
 
 def _pseudo(frame: bytes) -> bytes:
@@ -32,7 +23,7 @@ def ip_summed(packet: bytes, at: int = 0) -> bytes:
     """The packet, whose IPv4 header is at that offset, with the checksum of that header."""
     made = bytearray(packet)
     made[at + 10 : at + 12] = b"\0\0"
-    made[at + 10 : at + 12] = struct.pack("!H", ~_sum(bytes(made[at : at + 20])) & 0xFFFF)
+    made[at + 10 : at + 12] = struct.pack("!H", checksum(bytes(made[at : at + 20])))
     return bytes(made)
 
 
@@ -40,8 +31,8 @@ def summed(frame: bytes) -> bytes:
     """The Ethernet frame with IPv4 and UDP, and both checksums."""
     made = bytearray(frame)
     made[24:26] = made[40:42] = b"\0\0"
-    made[24:26] = struct.pack("!H", ~_sum(bytes(made[14:34])) & 0xFFFF)
-    udp = ~_sum(_pseudo(frame) + bytes(made[34:])) & 0xFFFF
+    made[24:26] = struct.pack("!H", checksum(bytes(made[14:34])))
+    udp = checksum(_pseudo(frame) + bytes(made[34:]))
     made[40:42] = struct.pack("!H", udp or 0xFFFF)
     return bytes(made)
 
@@ -49,7 +40,7 @@ def summed(frame: bytes) -> bytes:
 def partial(frame: bytes) -> bytes:
     """As a machine captures what its network card is to finish."""
     made = bytearray(summed(frame))
-    made[40:42] = struct.pack("!H", _sum(_pseudo(frame)))
+    made[40:42] = struct.pack("!H", ones_sum(_pseudo(frame)))
     return bytes(made)
 
 

@@ -3,32 +3,21 @@
 
 from __future__ import annotations
 
-import fcntl
 import socket
 import struct
 from ipaddress import IPv4Address
 
+from algwatch.report import identity
+from craft import checksum
 from lab.namespace import Namespace
 
 ETH_IPV4 = b"\x08\x00"
-SIOCGIFHWADDR = 0x8927
 Address = tuple[str, int]
 
 
-def checksum(data: bytes) -> int:
-    """RFC 1071."""
-    if len(data) % 2:
-        data += b"\0"
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
 def hardware_address(namespace: Namespace, device: str) -> bytes:
-    with namespace, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        got: bytes = fcntl.ioctl(sock, SIOCGIFHWADDR, struct.pack("16s24x", device.encode()))
-    return got[18:24]
+    with namespace:
+        return bytes.fromhex(identity.hardware_address(device))
 
 
 def _pseudo(source: str, target: str, protocol: int, length: int) -> bytes:

@@ -21,6 +21,7 @@ from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import BLOCK_BYTES, LiveTap
 from algwatch.daemon import Console, Daemon, Source
 from algwatch.pipeline import Pipeline
+from craft import ones_sum
 from test_ring import INVITE, KEY, Wire, _allowed, ip, sip, wait, wire
 
 __all__ = ["_allowed", "wire"]  # fixtures
@@ -51,14 +52,6 @@ def frames(tap: LiveTap, seconds: float) -> tuple[list[bytes], list[bytes]]:
             if row[13] in (layout.KIND_SIP, layout.KIND_CUT):
                 messages.append(bytes(whole.buffer[row[8] : row[8] + row[9]]))
     return caught, messages
-
-
-def ones_sum(data: bytes) -> int:
-    data += bytes(len(data) % 2)
-    total = sum(int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data), 2))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total
 
 
 def test_sip_is_read_although_the_hardware_was_to_finish_its_checksum(wire: Wire) -> None:
