@@ -373,6 +373,19 @@ def test_what_came_in_is_no_part_of_what_went_out() -> None:
         assert line.reassembler.conflicts == 0
 
 
+def test_parts_with_different_ttls_are_one_message_where_the_direction_is_known() -> None:
+    """Every receiver puts them together, so a router sends them on: a LAN copy that was not seen
+    would leave the WAN copy to a forged one."""
+    message = invite("ttls", b"x" * 900)
+    data = udp(message)
+    line = Line().send(
+        ipv4(data[:480], more=True, ttl=64), ipv4(data[480:], offset=480, ttl=63), way=IN
+    )
+    assert line.whole == [message]
+    first, second = segments(message, [300])
+    assert Line().send(first, second[:8] + b"\x3f" + second[9:], way=IN).whole == [message]
+
+
 def test_what_a_tunnel_in_fragments_carries_is_left_out_where_it_is_live() -> None:
     message = invite("wrapped", b"x" * 900)
     inner = b"\x04\0" + bytes(6) + ipv4(udp(message))  # destination options, then IPv4

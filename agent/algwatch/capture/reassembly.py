@@ -205,11 +205,13 @@ class Reassembler:
         at = index * layout.ENDS.size
         raw = bytes(batch.ends[at : at + layout.ENDS.size])
         ends = layout.ENDS.unpack(raw)
-        # Addresses, ports, capture point, TTL and direction: in a file that holds both sides of a
-        # router without NAT only the TTL tells the two copies of one packet apart. What came in
-        # with the addresses of what goes out is somebody else's.
+        # Addresses, ports, capture point and direction: what came in with the addresses of what
+        # goes out is somebody else's. In a file that holds both sides of a router without NAT, and
+        # does not tell the direction, only the TTL tells the two copies of one packet apart; else
+        # it may differ from part to part, as for every receiver.
         way = row[12] >> 2 & 1 | row[12] >> 9 & 2  # OUTGOING and DIRECTED
-        packet = _Packet(self._index, row, ends, raw[:32] + raw[_PORTS_AT:] + bytes((row[15], way)))
+        told = bytes((0, way)) if way & 2 else bytes((row[15], way))
+        packet = _Packet(self._index, row, ends, raw[:32] + raw[_PORTS_AT:] + told)
         if self._pending:
             self._expire(row[0])
         head = bytes(batch.buffer[ends[2] : payload])
