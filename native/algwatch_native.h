@@ -285,8 +285,8 @@ typedef struct {
  * rows are free and leaves next there; next == count means done. Returns out->count. */
 int aw_batch_scan(const aw_tap *tap, aw_packets *packets, aw_output *out);
 
-/* One frame to rows, behind those that are there; AW_ROWS_A_PACKET rows must be free. Returns how
- * many came. Used by aw_batch_scan and the ring. */
+/* One frame to rows, behind those that are there; AW_ROWS_A_PACKET rows must be free. What a tunnel
+ * carries gives rows of a file only. Returns how many came. Used by aw_batch_scan and the ring. */
 int aw_packet_scan(const aw_tap *tap, const aw_packet *packet, aw_output *out);
 
 /* SipHash-1-3 (Aumasson, Bernstein 2012) of p[0..len). */

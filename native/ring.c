@@ -216,8 +216,9 @@ static int scan(const aw_ring *ring, const aw_tap *tap, const struct tpacket3_hd
     uint32_t i;
 
     /* Addressed to another station and only seen because something made the interface
-     * promiscuous: this router neither received nor sent it. */
-    if (from->sll_pkttype == PACKET_OTHERHOST) {
+     * promiscuous: this router neither received nor sent it. Or to several at once: this router
+     * does not send that on (RFC 1812 section 5.3.4). */
+    if (from->sll_pkttype != PACKET_HOST && from->sll_pkttype != PACKET_OUTGOING) {
         out->counts->packets++;
         out->counts->other++;
         return 0;

@@ -51,7 +51,7 @@ def _open_taps(config: Config, counts: Counts) -> list[Source]:
     try:
         for index, (name, side) in enumerate(wanted):
             live = LiveTap(name, index, config.ports, key, counts, config.ring_bytes)
-            sources.append(Source(live, side, Reassembler(index, config.ports, key)))
+            sources.append(Source(live, side, Reassembler(index, config.ports, key, live=True)))
     except (TapError, FilterError) as problem:
         for source in sources:
             source.live.close()

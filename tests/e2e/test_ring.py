@@ -19,6 +19,7 @@ from algwatch.base.native import layout
 from algwatch.base.native.ring import Ring
 from algwatch.base.native.rows import Counts
 from algwatch.capture import ring
+from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import BLOCK_BYTES, LAG, LiveTap, TapError
 from craft import frame
 from forger import ip_summed, summed, wrong
@@ -120,6 +121,23 @@ class Wire:
             sender.bind(("10.77.0.1", port))
         return sender
 
+    def to_far(self) -> bytes:
+        """Both hardware addresses of a frame from aw0 to aw1."""
+        said = []
+        for name, device in ((self.far, "aw1"), (self.near, "aw0")):
+            with self.inside(name):
+                words = ["ip", "-o", "link", "show", device]
+                shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+            said.append(shown.split("link/ether ")[1].split()[0].replace(":", ""))
+        return bytes.fromhex("".join(said))
+
+    def raw(self) -> socket.socket:
+        """Sends whole frames on aw0."""
+        with self.inside(self.near):
+            raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+            raw.bind(("aw0", 0))
+        return raw
+
     def tap(self, far: bool = False, device: str = "", **options: int) -> LiveTap:
         with self.inside(self.far if far else self.near):
             return LiveTap(
@@ -146,9 +164,12 @@ class Seen:
         self.payload = payload
 
 
-def drain(tap: LiveTap) -> list[Seen]:
+def drain(tap: LiveTap, whole: Reassembler | None = None) -> list[Seen]:
+    """whole: puts parts together."""
     found = []
     while (batch := tap.read()) is not None:
+        if whole is not None:
+            batch = whole.feed(batch)
         rows = layout.ROW.iter_unpack(batch.rows)
         for row, ends in zip(rows, layout.ENDS.iter_unpack(batch.ends), strict=True):
             payload = bytes(batch.buffer[row[8] : row[8] + row[9]])
@@ -156,12 +177,13 @@ def drain(tap: LiveTap) -> list[Seen]:
     return found
 
 
-def wait(tap: LiveTap, enough: Callable[[list[Seen]], bool], seconds: float = 3.0) -> list[Seen]:
+def wait(tap: LiveTap, enough: Callable[[list[Seen]], bool], seconds: float = 3.0,
+         whole: Reassembler | None = None) -> list[Seen]:  # fmt: skip
     found: list[Seen] = []
     end = time.monotonic() + seconds
     while not enough(found) and time.monotonic() < end:
         select.select([tap.fileno()] if tap.fileno() >= 0 else [], [], [], 0.1)
-        found += drain(tap)
+        found += drain(tap, whole)
     return found
 
 
@@ -230,17 +252,9 @@ def test_an_icmp_error_that_quotes_a_sip_flow_is_seen(wire: Wire) -> None:
 
 def test_a_vlan_tag_is_told_beside_the_message(wire: Wire) -> None:
     far = wire.tap(far=True)
-    with wire.inside(wire.near):
-        raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-        raw.bind(("aw0", 0))
     payload = INVITE % (4, 4)
-    udp = struct.pack("!HHHH", 5060, 5060, 8 + len(payload), 0) + payload
-    packet = ip_summed(struct.pack(
-        "!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 9, 0, 64, 17, 0,
-        bytes((10, 77, 0, 1)), bytes((10, 77, 0, 2)),
-    ) + udp)  # fmt: skip
-    with raw:
-        raw.send(b"\xff" * 6 + b"\2\0\0\0\0\1" + struct.pack("!HHH", 0x8100, 20, 0x0800) + packet)
+    with wire.raw() as raw:
+        raw.send(wire.to_far() + struct.pack("!HHH", 0x8100, 20, 0x0800) + _datagram(payload))
     found = wait(far, lambda found: bool(found))
     assert [(one.payload, one.point) for one in found] == [(payload, 0x8000 | 20)]
     far.close()
@@ -250,14 +264,11 @@ def test_what_no_stack_accepts_gives_no_row(wire: Wire) -> None:
     """Frames on the wire with a wrong IP or UDP checksum, or a length that lies. A right one does,
     and so does one that this kernel leaves to the card."""
     far = wire.tap(far=True)
-    with wire.inside(wire.near):
-        raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-        raw.bind(("aw0", 0))
     right = frame(INVITE % (6, 6), "10.77.0.1", 5060, "10.77.0.2", 5060)
-    right = b"\xff" * 6 + right[6:]
+    right = wire.to_far() + right[12:]
     lying = bytearray(right)
     lying[38:40] = struct.pack("!H", 2000)
-    with raw:
+    with wire.raw() as raw:
         for data in (wrong(right, "ip"), wrong(right, "udp"), ip_summed(bytes(lying), 14)):
             raw.send(data)
         raw.send(summed(right))
@@ -267,6 +278,56 @@ def test_what_no_stack_accepts_gives_no_row(wire: Wire) -> None:
     assert [one.payload for one in found] == [INVITE % (6, 6), INVITE % (7, 7)]
     assert all(one.bits & layout.ROW_DIRECTED for one in found)
     assert far.counts.as_dict()["forged"] == 3
+    far.close()
+
+
+def _datagram(payload: bytes) -> bytes:
+    """UDP in IPv4, with the checksum of the IP header."""
+    udp = struct.pack("!HHHH", 5060, 5060, 8 + len(payload), 0) + payload
+    head = struct.pack(
+        "!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 9, 0, 64, 17, 0,
+        bytes((10, 77, 0, 1)), bytes((10, 77, 0, 2)),
+    )  # fmt: skip
+    return ip_summed(head + udp)
+
+
+def _in_ipv6(first: int, data: bytes) -> bytes:
+    """first: the number of the header that data begins with."""
+    ends = bytes.fromhex("fd" + "00" * 14 + "01" + "fd" + "00" * 14 + "02")
+    return struct.pack("!IHBB", 6 << 28, len(data), first, 64) + ends + data
+
+
+def test_what_a_tunnel_carries_is_no_message_of_this_router(wire: Wire) -> None:
+    """A host could wrap a forged message and have the router send it on, as if it were one of the
+    router's own. The kernel's filter does not see it behind two extension headers, nor in parts."""
+    near, far = wire.tap(), wire.tap(far=True)
+    wrapped = struct.pack("!BB6x", 4, 0) + _datagram(INVITE % (8, 8))  # destination options
+    half = len(wrapped) // 16 * 8
+    parts = [(0x86DD, _in_ipv6(0, struct.pack("!BB6x", 60, 0) + wrapped))]  # hop-by-hop options
+    for offset, more, data in ((0, 1, wrapped[:half]), (half, 0, wrapped[half:])):
+        parts.append((0x86DD, _in_ipv6(44, struct.pack("!BBHI", 60, 0, offset | more, 7) + data)))
+    with wire.raw() as raw:
+        for ethertype, packet in (*parts, (0x0800, _datagram(INVITE % (9, 9)))):
+            raw.send(wire.to_far() + struct.pack("!H", ethertype) + packet)
+    for tap in near, far:
+        whole = Reassembler(tap.tap, (5060,), KEY, live=True)
+        found = wait(tap, lambda found: bool(sip(found)), whole=whole)
+        assert [one.payload for one in sip(found)] == [INVITE % (9, 9)]
+        assert (tap.counts.as_dict()["other"], whole.refused) == (1, 1)
+        tap.close()
+
+
+def test_what_is_sent_to_a_group_of_stations_gives_no_row(wire: Wire) -> None:
+    """No router sends on what the link layer brings to several at once (RFC 1812 section 5.3.4), so
+    that it does not is no news."""
+    far = wire.tap(far=True)
+    with wire.raw() as raw:
+        for number, to in enumerate((b"\xff" * 6, bytes.fromhex("01005e000001"))):
+            raw.send(to + wire.to_far()[6:] + b"\x08\0" + _datagram(INVITE % (number, number)))
+        raw.send(wire.to_far() + b"\x08\0" + _datagram(INVITE % (9, 9)))
+    found = wait(far, lambda found: INVITE % (9, 9) in [one.payload for one in found])
+    assert [one.payload for one in found] == [INVITE % (9, 9)]
+    assert far.counts.as_dict()["other"] == 2
     far.close()
 
 

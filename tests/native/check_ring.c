@@ -345,14 +345,16 @@ static void check_packets(void) {
     uint32_t at = put(0, FIRST, PACKET_HOST, 0);
     at = put(0, at, PACKET_OUTGOING, 0);
     at = put(0, at, PACKET_OTHERHOST, 0);
+    at = put(0, at, PACKET_BROADCAST, 0);
+    at = put(0, at, PACKET_MULTICAST, 0);
     at = put(0, at, PACKET_HOST, 0xe000 | 20); /* priority and VLAN 20 */
     put(0, at, PACKET_HOST, 0x2000);           /* a priority tag names no VLAN */
-    hand_over(0, 5, TP_STATUS_LOSING);
+    hand_over(0, 7, TP_STATUS_LOSING);
     CHECK(read_ring(&ring, BLOCK, AW_ROWS_A_PACKET - 1) == AW_FAILED && ring.error == EINVAL);
     CHECK(read_ring(&ring, BLOCK - 1, 100) == AW_FAILED && ring.error == EINVAL);
 
     CHECK(read_ring(&ring, BLOCK, 100) == 4);
-    CHECK(counts.packets == 5 && counts.sip == 4 && counts.other == 1 && ring.losing == 1);
+    CHECK(counts.packets == 7 && counts.sip == 4 && counts.other == 3 && ring.losing == 1);
     CHECK(is_with_kernel(0) && ring.block == 1);
     memset(ring_memory, 0xdd, BLOCK); /* whose memory it is again */
     for (int i = 0; i < 4; i++) {

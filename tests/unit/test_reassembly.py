@@ -27,15 +27,16 @@ from algwatch.capture.stream import LONGEST
 from capture_frames import TCP, ether, fragment6, invite, ipv4, ipv6, tcp, udp
 
 START = 1_700_000_000 * SECOND
+IN, OUT = 1, 2  # enum aw_meta_bits
 
 
 class Line:
     """Packets through the scanner and the reassembler, as a tap would do it."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self, limit: int = LIMIT, live: bool = False) -> None:
         self.counts = Counts()
         self.scanner = Scanner(1, 0, layout.REPLAY_KEY, (5060,), self.counts)
-        self.reassembler = Reassembler(0, (5060,), layout.REPLAY_KEY, limit)
+        self.reassembler = Reassembler(0, (5060,), layout.REPLAY_KEY, limit, live)
         self.whole: list[bytes] = []
         self.rows: list[tuple[int, ...]] = []
         self.ends: list[tuple[bytes | int, ...]] = []
@@ -49,12 +50,13 @@ class Line:
                 self.rows.append(row)
                 self.ends.append(layout.ENDS.unpack_from(batch.ends, index * layout.ENDS.size))
 
-    def send(self, *packets: bytes, step: int = 1000) -> Line:
+    def send(self, *packets: bytes, step: int = 1000, way: int = 0) -> Line:
+        """way: IN or OUT, where that is known."""
         for packet in packets:
             frame = ether(packet)
             self.at += step
             seconds, ns = divmod(self.at, SECOND)
-            meta = struct.pack("=IIII", seconds, ns // 1000, 0, len(frame))
+            meta = struct.pack("=IIII", seconds, ns // 1000, 0, len(frame) | way << 30)
             for batch in self.scanner.scan(frame, meta, self.at):
                 whole = self.reassembler.feed(batch)
                 assert whole.watermark == batch.watermark
@@ -352,6 +354,46 @@ def test_the_copies_of_one_packet_on_both_sides_of_a_router_do_not_mix() -> None
     lower = [packet[:8] + b"\x3f" + packet[9:] for packet in stream]
     line = Line().send(stream[0], lower[0], stream[1], lower[1])
     assert line.whole == [message, message]
+
+
+def test_what_came_in_is_no_part_of_what_went_out() -> None:
+    """Somebody sends parts with the addresses and the numbers of those that the router will send:
+    they must not stand in its message."""
+    message = invite("ours", b"x" * 900)
+    forged = message.replace(b"x", b"!")
+    for ours, theirs in (
+        (fragments(udp(message), 480, ident=7), fragments(udp(forged), 480, ident=7)),
+        (segments(message, [400]), segments(forged, [400])),
+    ):
+        line = Line().send(theirs[0], way=IN).send(*ours, way=OUT).send(*theirs[1:], way=IN)
+        assert set(line.whole) == {message, forged}
+        assert [bool(row[12] & layout.ROW_OUTGOING) for row in line.rows] == [
+            one == message for one in line.whole
+        ]
+        assert line.reassembler.conflicts == 0
+
+
+def test_parts_with_different_ttls_are_one_message_where_the_direction_is_known() -> None:
+    """Every receiver puts them together, so a router sends them on: a LAN copy that was not seen
+    would leave the WAN copy to a forged one."""
+    message = invite("ttls", b"x" * 900)
+    data = udp(message)
+    line = Line().send(
+        ipv4(data[:480], more=True, ttl=64), ipv4(data[480:], offset=480, ttl=63), way=IN
+    )
+    assert line.whole == [message]
+    first, second = segments(message, [300])
+    assert Line().send(first, second[:8] + b"\x3f" + second[9:], way=IN).whole == [message]
+
+
+def test_what_a_tunnel_in_fragments_carries_is_left_out_where_it_is_live() -> None:
+    message = invite("wrapped", b"x" * 900)
+    inner = b"\x04\0" + bytes(6) + ipv4(udp(message))  # destination options, then IPv4
+    parts = [fragment6(inner[:480], 0, True, proto=60)]
+    parts.append(fragment6(inner[480:], 480, False, proto=60))
+    assert Line().send(*parts).whole == [message]
+    line = Line(live=True).send(*parts)
+    assert (line.whole, line.reassembler.refused) == ([], 1)
 
 
 def test_what_never_became_whole_is_counted() -> None:

@@ -97,18 +97,22 @@ Made = list[tuple[_Packet, int, tuple[bytes, ...]]]
 class Reassembler:
     """Batches of one tap (or of several in one file, told apart by the rows' tap) in and out.
 
-    tap, ports, key: as for every other row of that tap. counts: of the packets that were put
+    tap, ports, key: as for every other row of that tap. live: of an interface of this machine: what
+    a tunnel carries is left out (see aw_packet_scan). counts: of the packets that were put
     together; its packets, sip and malformed are not in the tap's own counts. too_long: messages
     over 64 kB, which only TCP can carry and no row can hold. conflicts: overlapping parts with
     different bytes. expired: given up after FRAGMENT_SECONDS or STREAM_SECONDS. evicted: given up
     for room. incomplete: datagrams and begun messages among the expired and evicted. repeated:
-    messages that TCP sent again. refused: datagrams with a wrong checksum, which no stack accepts.
+    messages that TCP sent again. refused: datagrams with a wrong checksum, which no stack accepts,
+    and where it is live those that may be a tunnel.
     websockets: connections on a SIP port that carry WebSocket (RFC 7118); their data is not looked
     at.
     """
 
-    def __init__(self, tap: int, ports: Sequence[int], key: bytes, limit: int = LIMIT) -> None:
+    def __init__(self, tap: int, ports: Sequence[int], key: bytes, limit: int = LIMIT,
+                 live: bool = False) -> None:  # fmt: skip
         self.tap = tap
+        self._live = live
         self.counts = Counts()
         self.conflicts = self.expired = self.evicted = self.too_long = 0
         self.incomplete = self.repeated = self.websockets = self.refused = 0
@@ -201,9 +205,13 @@ class Reassembler:
         at = index * layout.ENDS.size
         raw = bytes(batch.ends[at : at + layout.ENDS.size])
         ends = layout.ENDS.unpack(raw)
-        # Addresses, ports, capture point, TTL and tap: in a file that holds both sides of a
-        # router without NAT only the TTL tells the two copies of one packet apart.
-        packet = _Packet(self._index, row, ends, raw[:32] + raw[_PORTS_AT:] + bytes(row[15:]))
+        # Addresses, ports, capture point and direction: what came in with the addresses of what
+        # goes out is somebody else's. In a file that holds both sides of a router without NAT, and
+        # does not tell the direction, only the TTL tells the two copies of one packet apart; else
+        # it may differ from part to part, as for every receiver.
+        way = row[12] >> 2 & 1 | row[12] >> 9 & 2  # OUTGOING and DIRECTED
+        told = bytes((0, way)) if way & 2 else bytes((row[15], way))
+        packet = _Packet(self._index, row, ends, raw[:32] + raw[_PORTS_AT:] + told)
         if self._pending:
             self._expire(row[0])
         head = bytes(batch.buffer[ends[2] : payload])
@@ -367,7 +375,10 @@ class Reassembler:
         if packet.ends[7] == UDP:
             _make(self._made, packet, whole)
         elif packet.ends[7] != TCP:  # a tunnel, or IPv6 extension headers
-            _make(self._tunnels, packet, whole)
+            if self._live:
+                self.refused += 1
+            else:
+                _make(self._tunnels, packet, whole)
         elif len(whole) >= 20:
             sport, dport, seq = struct.unpack_from("!HHI", whole)
             text = whole[(whole[12] >> 4) * 4 :]
