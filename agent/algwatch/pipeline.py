@@ -53,6 +53,8 @@ class Pipeline:
         )
         self._captured, lines = self._comparison.captured, self._comparison.lines
         self._captured.quality = quality
+        if quality is not None:
+            self._comparison.bound(quality)
         said: Table[str, int] = Table(SAID)
         known = Known(self._captured, lines, self._comparison.mappings, said)
         self._engine = Engine(known, said, strict, clock)

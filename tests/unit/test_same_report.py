@@ -42,8 +42,8 @@ PUBLIC += sorted((SHARED / "cases" / "repro").glob("*.lan.pcap"))
 TWO = [(one / "lan.pcap", one / "wan.pcap") for one in PAIRS]
 TWO += [(one, one.with_name(one.name.replace(".lan.", ".wan."))) for one in PUBLIC]
 
-# Live, clocks and sides are not put right.
-TWICE = ("cap008-", "cap009-", "cap010-")
+# Live, clocks and sides are not put right, and both taps are there all the time.
+TWICE = ("cap008-", "cap009-", "cap010-", "cap013-")
 ONE_CLOCK = [two for two in TWO if not two[0].parent.name.startswith(TWICE)]
 
 

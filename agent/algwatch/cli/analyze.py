@@ -269,9 +269,15 @@ class Source:
         for batch in self._batches(files):
             if batch.count:
                 yield from timeline.feed(batch)
-            else:
+            elif not self._ends_early(batch.tap):
                 timeline.end(batch.tap, batch.watermark)
         yield from timeline.finish()
+
+    def _ends_early(self, tap: int) -> bool:
+        """True if the other side was captured longer, so that time goes on."""
+        if self.quality is None or tap >= len(self._named):
+            return False
+        return self.quality.ended[self._named[tap].side] > 0
 
     def counts(self) -> dict[str, dict[str, int]]:
         """The parts "capture", "crossings" and "evicted" (see Pipeline.counts) of the finished

@@ -43,7 +43,7 @@ def ended_unacknowledged(d: Dialog) -> bool:
 def survived(s: DialogSet, d: Dialog, now: int) -> bool:
     """The callee stopped repeating its 2xx and did not give up: some ACK got through, whether it
     was captured or not. now: ns."""
-    if (d.bye_at or now) - d.answer_last <= T2 + SECOND:
+    if (d.bye_at or min(now, s.until)) - d.answer_last <= T2 + SECOND:
         return False  # it may still be at it
     if waited_out(s, d) or ended_unacknowledged(d):
         return False
@@ -56,7 +56,7 @@ def dropped(s: DialogSet, d: Dialog, now: int) -> bool:
     the end. One that fell silent before, or whose caller hung up, did not. now: ns."""
     if s.gave_up(d) or ended_unacknowledged(d):
         return True
-    return went_to_the_end(d) and now - d.answered_at >= ACK_WAIT
+    return went_to_the_end(d) and min(now, s.until) - d.answered_at >= ACK_WAIT
 
 
 def ignored(s: DialogSet, d: Dialog, now: int) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from algwatch.base.deadlines import NEVER
 from algwatch.base.native.layout import BYE, INVITE, METHOD_NAMES
 from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.sighting import FROM_TAG, METHOD, STATUS, Sighting
@@ -11,7 +12,7 @@ from algwatch.compare.crossing import Crossing
 from algwatch.compare.joined import Joined, label
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message, parties, reach
-from algwatch.sip.timers import ACK_WAIT, T2
+from algwatch.sip.timers import ACK_WAIT, T2, WINDOW
 
 # A 2xx that came three times has waited T1 + 2*T1 = 1.5 s for its ACK: longer than a path is long.
 REPEATS = 2
@@ -183,11 +184,23 @@ class Call(Joined[DialogSet]):
     def near_callee(self) -> DialogSet | None:
         """The dialog set of the callee's side, or of any side with an answer."""
         near = self.sides[self.callee_side]
+        if near is not None and (near.since or near.until != NEVER):
+            near = self._captured_longer(near)
         if near is not None and near.current is not None and near.current.answered_at:
             return near
         for s in self.sides:
             if s is not None and s.answered_at:
                 return s
+        return near
+
+    def _captured_longer(self, near: DialogSet) -> DialogSet:
+        """near, or the other side where that alone was captured when the call was answered or
+        ended."""
+        for s in self.seen:
+            if s is not near and s.answered_at:
+                early = near.since and s.answered_at < near.since
+                if early or s.last_at > near.until + WINDOW:
+                    return s
         return near
 
     def dialog(self, side: int) -> Dialog | None:
@@ -285,7 +298,7 @@ class Call(Joined[DialogSet]):
             return "seen" if d.acked_at else "unknown"
         if ack.ended_unacknowledged(d):
             return "missing"
-        waited = now - d.answered_at >= ACK_WAIT or s.gave_up(d)
+        waited = min(now, s.until) - d.answered_at >= ACK_WAIT or s.gave_up(d)
         if d.repeats >= REPEATS or (d.repeats and waited):
             return "missing"
         return "unknown"
@@ -330,7 +343,9 @@ class Call(Joined[DialogSet]):
         13.3.1.4)."""
         s = self.near_callee
         d = s.current if s is not None else None
-        return d is not None and d.acked_at > 0 and now - max(d.acked_at, d.answer_last) < T2
+        if s is None or d is None or not d.acked_at:
+            return False
+        return min(now, s.until) - max(d.acked_at, d.answer_last) < T2
 
     def _bye_is_open(self) -> bool:
         """It is not known what became of the BYE: nobody answered it yet, and the capture ends

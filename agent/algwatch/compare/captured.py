@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from algwatch.base import address
+from algwatch.base.deadlines import NEVER
 from algwatch.base.native.layout import KIND_CUT
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import FLOW, KIND, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.quality import Quality
 from algwatch.sip.side import Side
-from algwatch.sip.timers import WINDOW
+from algwatch.sip.timers import T2, WINDOW
 from algwatch.sip.transaction import Event, Seen
 
 FLOWS = 256  # whose addresses are looked at
@@ -24,15 +25,16 @@ class Captured:
     one of them; cut, cut_example: messages that were not captured whole. paired: messages of which
     both copies were seen. partial, undecided: calls whose beginning or end the capture does not
     hold, with examples. lost: packets a side that were not captured; lost_at: ns, until when the
-    latest of them came, or an interface was gone. forgets: calls were evicted. quality: whether the
-    two captures are both sides of one router, where that was asked. networks: bits of the flows of
+    latest of them came, or an interface was gone; began, ended: ns, both sides were captured
+    from then on, and until then. forgets: calls were evicted. quality: whether the two captures
+    are both sides of one router, where that was asked. networks: bits of the flows of
     a capture with one side: INSIDE, OUTSIDE and ACROSS, those between addresses of which none, each
     or one is public. contested, contested_example: packets that contradict each other (see
     Pairing), one of them.
     """
 
-    __slots__ = ("_flows", "contested", "contested_example", "cut", "cut_example", "duplicate",
-                 "duplicates", "finished", "first",
+    __slots__ = ("_flows", "began", "contested", "contested_example", "cut", "cut_example",
+                 "duplicate", "duplicates", "ended", "finished", "first",
                  "forgets", "lost", "lost_at", "networks", "now", "paired", "partial",
                  "partial_example", "quality", "sip", "started", "two_sided", "undecided",
                  "undecided_example")  # fmt: skip
@@ -50,6 +52,7 @@ class Captured:
         self.cut_example: Sighting | None = None
         self.lost = [0, 0, 0]
         self.lost_at = self.networks = 0
+        self.began, self.ended = 0, NEVER
         self._flows: set[int] = set()
         self.partial = self.undecided = 0
         self.quality: Quality | None = None
@@ -103,10 +106,24 @@ class Captured:
         # A call that goes on after it was evicted: each side goes on at another message.
         if self.forgets and call.partial_anywhere:
             return True
+        if (self.began or self.ended != NEVER) and self._is_outside(call):
+            return True
         if not self.lost_at:
             return False
         # If the beginning of the call was not seen, it may have been lost.
         return call.started_at - WINDOW <= self.lost_at or call.partial
+
+    def _is_outside(self, call: Call) -> bool:
+        """True if what decides the call came while one side alone was captured: the 2xx to its
+        latest INVITE, on either side, or the INVITE where none was seen."""
+        answered = [s.current.answered_at for s in call.seen if s.current is not None]
+        at = [one for one in answered if one] or [call.started_at]
+        return min(at) - WINDOW <= self.began or self.is_late(max(at))
+
+    def is_late(self, at: int) -> bool:
+        """True if too little came after that time (ns) while both sides were captured: the
+        messages that matter, or their retransmissions, may be outside."""
+        return at + T2 >= self.ended
 
     def note_end(self, call: Call, outcome: str) -> None:
         """For CAP005: a call whose beginning or end may not be in the capture. outcome: of it."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from algwatch.base.budget import Budget
+from algwatch.base.deadlines import NEVER
 from algwatch.base.native.layout import ACK, KIND_CUT, KIND_KEEPALIVE, ROW_MALFORMED
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch
 from algwatch.base.sighting import (
@@ -26,7 +27,7 @@ from algwatch.compare.call import Call
 from algwatch.compare.calls import PREDICTED, Calls, Moment
 from algwatch.compare.captured import Captured
 from algwatch.compare.counts import counts
-from algwatch.compare.crossing import Crossing, alone
+from algwatch.compare.crossing import OUTSIDE, Crossing, alone
 from algwatch.compare.exchange import Exchange, Exchanges
 from algwatch.compare.first_of_kind import FirstOfKind
 from algwatch.compare.joined import label_of
@@ -36,6 +37,7 @@ from algwatch.compare.line import READ, Line, Lines, Shown
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.observe import closed
 from algwatch.compare.pairing import Pairing
+from algwatch.compare.quality import Quality
 from algwatch.compare.registered import Registered, Registrations
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.compare.weights import Weights
@@ -76,6 +78,7 @@ class Comparison:
         unsolicited = Unsolicited(self.calls.table, limits.lines) if two_sided else None
         meet = (unsolicited.ask, unsolicited.meet, None) if unsolicited else (None,) * 3
         more = limits.lines * MAPPINGS
+        self._unsolicited = unsolicited
         self.sides = [Side(side, limits.transactions, limits.calls, more, meet[side])
                       for side in range(3)]  # fmt: skip
         self.mappings = Mappings(more)
@@ -90,6 +93,7 @@ class Comparison:
         self._first = FirstOfKind(limits.lines * KINDS * 4)
         self.budget = Budget(limits.memory if memory is None else memory)
         self._share_room(unsolicited)
+        self._until = [NEVER] * 3  # by side, ns: its capture ended there
         # ns; requests that came later were seen.
         self._asked_since = 0
         if live:
@@ -106,7 +110,8 @@ class Comparison:
         """ns; advance() finds nothing to do before it."""
         due = min(self.calls.due, self._registrations.due)
         for side in self.sides:
-            due = min(due, side.transactions.due)
+            if self.captured.now < self._until[side.side]:
+                due = min(due, side.transactions.due)
         return due if self.pairing is None else min(due, self.pairing.due)
 
     def feed(self, which: int, batch: Batch) -> News:
@@ -153,6 +158,23 @@ class Comparison:
             self.captured.started = now
             self._asked_since = now
         return self._pass_time(now)
+
+    def bound(self, quality: Quality) -> None:
+        """The captures of both sides began and ended as it says."""
+        if self.pairing is None:
+            return
+        for side in (LAN, WAN):
+            began, ended = quality.began[side], quality.ended[side] or NEVER
+            self.pairing.bound(side, began, ended)
+            if began:
+                self.pairing.lost(side, began)
+            self.sides[side].dialogs.since = began
+            self._until[side] = self.sides[side].dialogs.until = ended
+        self.captured.began, self.captured.ended = max(quality.began), min(self._until)
+        self._registrations.lan_ended = self._until[LAN]
+        if self._unsolicited is not None:
+            for remote in quality.remotes:
+                self._unsolicited.known.add(remote, b"")
 
     def lost(self, side: int, packets: int, until: int) -> None:
         """See Pipeline.lost; of a side (LAN, WAN, UNKNOWN)."""
@@ -258,10 +280,13 @@ class Comparison:
 
     def _pass_time(self, now: int) -> News:
         news = News([] if self.pairing is None else self._crossed(self.pairing.advance(now)))
-        if self.pairing is not None and self.pairing.contest:
-            self._contested(self.pairing.contest)
+        if self.pairing is not None:
+            if self.pairing.contest:
+                self._contested(self.pairing.contest)
+            if self.pairing.outside:
+                self._outside(self.pairing.outside)
         for side in self.sides:
-            self._heard(side, side.advance(now))
+            self._heard(side, side.advance(min(now, self._until[side.side])))
             for t in side.failed:
                 exchange = self._exchanges.made(t, side.side)
                 if exchange is not None:
@@ -271,6 +296,15 @@ class Comparison:
         news.moments = [m for m in self.calls.advance(now) if self.live or m[1] != PREDICTED]
         news.registered = self._registrations.changed(now)
         return news
+
+    def _outside(self, copies: list[Sighting]) -> None:
+        """Copies from while the other side was not captured; they are taken out of the list."""
+        if self.watch is not None:
+            for copy in copies:
+                crossing = alone(copy, sent=False)
+                crossing.matched_by = OUTSIDE
+                self.watch(crossing)
+        copies.clear()
 
     def _contested(self, copies: list[Sighting]) -> None:
         """Count contested copies and tell their calls. Nothing is concluded from them; the list is

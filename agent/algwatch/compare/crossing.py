@@ -14,6 +14,7 @@ BY_IP_ID = "ip-id"  # IPv4 ID, remote endpoint, TTL one less
 BY_ORDER = "order"  # the only two that are left within a known address mapping
 CONTESTED = "contested"  # and given up: another packet contradicts one of the copies
 ALONE = ""  # the other copy never came
+OUTSIDE = "outside"  # nor could it: the other side was not captured at that time
 
 
 def is_outbound(lan: Sighting, wan: Sighting) -> bool:

@@ -23,10 +23,21 @@ SLACK = SECOND  # the captures began and ended within that of their first and la
 
 class Asked:
     """A request without its retransmissions. times: ns, of all its messages; ttl: its own;
-    accepted: the TTL of the 2xx to it, 0 without one; one_network: it goes to a neighbour (IPv4:
-    the first 24 bits of the address, IPv6: the first 64)."""
+    accepted, accepted_at: TTL and time of the 2xx to it, 0 without one; one_network: it goes to a
+    neighbour (IPv4: the first 24 bits of the address, IPv6: the first 64)."""
 
-    __slots__ = ("accepted", "dst", "identity", "method", "one_network", "src", "times", "ttl")
+    __slots__ = (
+        "accepted",
+        "accepted_at",
+        "dst",
+        "dst_packed",
+        "identity",
+        "method",
+        "one_network",
+        "src",
+        "times",
+        "ttl",
+    )
 
     def __init__(self, copy: Copy, src: str, dst: str) -> None:
         self.times: list[int] = []
@@ -34,8 +45,9 @@ class Asked:
         self.method = _method(copy)
         self.src = src
         self.dst = dst
+        self.dst_packed = copy.ends[16:32]
         self.ttl = copy.ttl
-        self.accepted = 0
+        self.accepted = self.accepted_at = 0
         length = 3 if copy.ends[47] == 4 else 8
         self.one_network = copy.ends[:length] == copy.ends[16 : 16 + length]
 
@@ -50,7 +62,7 @@ class Traffic:
         self.hops: dict[str, int] = {}
         self.messages = 0
         times: dict[Key, list[int]] = {}
-        accepted: dict[Key, int] = {}
+        accepted: dict[Key, Copy] = {}
         for copies in identities:
             copy = copies[0]
             src, dst = (address.text(copy.ends[i : i + 16], copy.ends[47]) for i in (0, 16))
@@ -63,9 +75,10 @@ class Traffic:
             if not status and _method(copy) != ACK:
                 self.asked.setdefault(key, Asked(copy, src, dst))
             elif 200 <= status < 300:
-                accepted[key] = copy.ttl
+                accepted[key] = copy
         for key, asked in self.asked.items():
-            asked.accepted = accepted.get(key, 0)
+            if key in accepted:
+                asked.accepted, asked.accepted_at = accepted[key].ttl, accepted[key].at
             asked.times = times[key]
         every = [at for some in times.values() for at in some]
         self.first, self.last = min(every, default=0) - SLACK, max(every, default=0) + SLACK
@@ -118,6 +131,35 @@ def unrelated(lan: Traffic, wan: Traffic) -> Unrelated | None:
     if inside and outside and (done_inside or done_outside > 1):
         return Unrelated(inside, outside, together)
     return None
+
+
+def crossed_in_lan(lan: Traffic, wan: Traffic) -> list[Asked]:
+    """The requests of the LAN side that the router has certainly forwarded: they came from beyond,
+    or somebody beyond has accepted them."""
+    near = wan.near()
+    return [
+        a for a in lan.asked.values()
+        if _is_forwarded(a, near, wan.hosts) and (
+            _is_far(a.accepted)
+            or (_is_far(a.ttl) and not _goes_out(a, wan.hosts))
+        )
+    ]  # fmt: skip
+
+
+def crossed_on_wan(wan: Traffic) -> list[Asked]:
+    """The requests of the WAN side that the router has certainly forwarded."""
+    near = wan.near()
+    return [a for a in wan.asked.values() if _is_from_behind(a, near)]
+
+
+def _goes_out(asked: Asked, beyond: dict[str, int]) -> bool:
+    inside = address.is_unroutable(asked.src), address.is_unroutable(asked.dst)
+    return inside[0] and (not inside[1] or asked.dst in beyond)
+
+
+def _is_far(ttl: int) -> bool:
+    """True if a message was seen, and had passed a router."""
+    return ttl > 0 and _hops(ttl) > 0
 
 
 def _is_from_behind(asked: Asked, near: set[str]) -> bool:

@@ -79,6 +79,9 @@ class Pairing:
         self._flow_pairs = mappings.flow_pairs
         self._unsolicited = unsolicited
         self._lost_at = [-WINDOW, -WINDOW]  # by side, ns: up to here copies may be missing
+        # By side, ns: its capture began and ended there (compare/spans.py).
+        self._began, self._ended = [-WINDOW, -WINDOW], [NEVER, NEVER]
+        self.outside: list[Sighting] = []  # what is outside of it, since somebody emptied it
         self.limit = limit
         self.weigh: Callable[[Sighting, bool], Weight] = _unweighed
         self.turned_away = TurnedAway()
@@ -190,6 +193,10 @@ class Pairing:
         """Copies of that side (LAN or WAN) may be missing up to `at` (ns)."""
         self._lost_at[side] = max(self._lost_at[side], at)
 
+    def bound(self, side: int, began: int, ended: int) -> None:
+        """The capture of that side (LAN or WAN) began and ended there (ns)."""
+        self._began[side], self._ended[side] = began, ended
+
     def advance(self, now: int) -> list[Crossing]:
         """now: both taps have passed this moment (ns). A sighting that waited longer than the
         window is paired by a fallback key, or becomes a crossing with one copy."""
@@ -216,6 +223,12 @@ class Pairing:
             if copy.paired or (partner is None and is_spent(copy)):
                 continue
             since = copy.row[AT] - WINDOW
+            if partner is None and (
+                since <= self._began[1 - copy.side]
+                or copy.row[AT] + WINDOW >= self._ended[1 - copy.side]
+            ):
+                self.outside.append(copy)
+                continue
             if partner is None and (
                 since <= self._lost_at[1 - copy.side] or self.turned_away.has(copy.row, now)
             ):

@@ -10,7 +10,11 @@ from algwatch.sip.timers import WINDOW
 
 
 class Quality:
-    """offset: of the clocks, None when it cannot be measured; unsteady: that is so although
+    """began, ended: by side (LAN, WAN), ns on the LAN clock: messages that crossed the router
+    earlier or later than that are not in its capture; 0 where the other side shows none.
+    witnesses: one of those, by the side that misses it. remotes: addresses (16 bytes) beyond the
+    router that phones speak to, as far as a LAN capture that began later shows them.
+    offset: of the clocks, None when it cannot be measured; unsteady: that is so although
     messages are on both sides. exchanged: the LAN capture was named WAN; all else that is said
     here names the sides as they are. same: both captures hold the same packets; wan_kept: the WAN
     capture holds more. unrelated: what must have crossed is on one side only; together: the
@@ -18,8 +22,9 @@ class Quality:
     crossed. lan, wan: a message on both sides, or (unrelated) one of each. late: known only after
     everything was judged by the sides as they were named, which are meant then."""
 
-    __slots__ = ("asked", "exchanged", "lan", "late", "offset", "pairs", "same", "together",
-                 "unrelated", "unsteady", "wan", "wan_kept")  # fmt: skip
+    __slots__ = ("asked", "began", "ended", "exchanged", "lan", "late", "offset", "pairs",
+                 "remotes", "same", "together", "unrelated", "unsteady", "wan", "wan_kept",
+                 "witnesses")  # fmt: skip
 
     def __init__(self) -> None:
         self.offset: Offset | None = None
@@ -27,6 +32,9 @@ class Quality:
         self.wan_kept = self.late = False
         self.together = True
         self.pairs = 0
+        self.began, self.ended = [0, 0], [0, 0]
+        self.remotes: frozenset[bytes] = frozenset()
+        self.witnesses: list[Sighting | None] = [None, None]
         self.asked = (0, 0)
         self.lan: Sighting | None = None
         self.wan: Sighting | None = None

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from algwatch.base.deadlines import Deadlines, Waiting
+from algwatch.base.deadlines import NEVER, Deadlines, Waiting
 from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.sighting import CALL
 from algwatch.base.table import Table
@@ -20,19 +20,22 @@ from algwatch.sip.transaction import FINAL, TIMED_OUT
 
 class Registered(Joined[Registration]):
     """call_id, aor: text. exchange: the latest REGISTER that failed, None while none did. said: the
-    outcome that was told last."""
+    outcome that was told last. lan_ended: ns, the LAN side was captured until then."""
 
-    __slots__ = ("aor", "call_id", "exchange", "said")
+    __slots__ = ("aor", "call_id", "exchange", "lan_ended", "said")
 
     def __init__(self, key: int, two_sided: bool) -> None:
         super().__init__(key, two_sided)
         self.call_id = self.aor = self.said = ""
         self.exchange: Exchange | None = None
+        self.lan_ended = NEVER
 
     @property
     def near(self) -> Registration:
         """As the side saw it that the requests came from."""
         lan, wan, one = self.sides[LAN], self.sides[WAN], self.sides[UNKNOWN]
+        if lan is not None and wan is not None and wan.last_at > self.lan_ended:
+            return wan
         near = lan or wan or one
         assert near is not None
         return near
@@ -59,6 +62,7 @@ class Registrations:
 
     def __init__(self, two_sided: bool, limit: int, exchanges: Exchanges) -> None:
         self.two_sided = two_sided
+        self.lan_ended = NEVER  # ns; the LAN side was captured until then
         self.table: Table[int, Registered] = Table(limit)
         self._exchanges = exchanges
         self._soon: Deadlines[Registered] = Deadlines(2 * WINDOW, 2 * limit, self._living)
@@ -72,6 +76,7 @@ class Registrations:
             one = self.table.get(r.call)
             if one is None:
                 one = Registered(r.call, self.two_sided)
+                one.lan_ended = self.lan_ended
                 self.table.add(r.call, one, r.unsolicited)
             one.sides[r.side] = r
             if not one.call_id and r.request is not None:

@@ -13,9 +13,10 @@ from algwatch.base.packet import LAN, WAN, Batch
 from algwatch.base.sighting import PAIR, Sighting
 from algwatch.compare.clock_offset import DELAY, Match, measure
 from algwatch.compare.copies import Copy, is_same, keeps_an_end, match_copies
-from algwatch.compare.must_cross import Traffic, unrelated
+from algwatch.compare.must_cross import SLACK, Traffic, unrelated
 from algwatch.compare.quality import Quality
 from algwatch.compare.sides_check import Votes, weigh
+from algwatch.compare.spans import Seen, note_spans
 from algwatch.sip.timers import SECOND
 
 IDENTITIES = 4096  # of one side that are remembered
@@ -45,12 +46,15 @@ class Survey:
         self._example_masks = [0, 0]
         self._messages = [0, 0]
         self._common = 0
+        # By side, ns: its first row, and the end of what was read.
+        self._first, self._last = [0, 0], [0, 0]
         # By side, ns: what is earlier needs no look. Two clocks that agree may still drift apart,
         # which shows only after a while.
         self._skip_to = [0, 0]
 
     def feed(self, side: int, batch: Batch) -> None:
         """side: LAN or WAN, as it was named."""
+        self._last[side] = max(self._last[side], batch.watermark)
         if batch.watermark < self._skip_to[side]:
             return
         own, other, mask = self._copies[side], self._copies[1 - side], self._masks[side]
@@ -58,6 +62,8 @@ class Survey:
         for i, row in enumerate(ROW.iter_unpack(batch.rows)):
             (at, _, call, pair, _, from_tag, _, cseq, start, length, status, ip_id, bits, kind,
              method, ttl, _) = row  # fmt: skip
+            if at < self._first[side] or not self._first[side]:
+                self._first[side] = at
             if kind != KIND_SIP:
                 continue
             self._messages[side] += 1
@@ -79,8 +85,9 @@ class Survey:
             self._look(batch.watermark)
 
     def _look(self, now: int) -> None:
-        quality = self.finish()
+        quality = self._judge(False)
         if _is_settled(quality):
+            self._note_spans(quality, over=False)
             self.settled = quality
         elif _is_one_clock(quality):
             self._skip_to = [now + SAME_SPAN] * 2
@@ -103,6 +110,13 @@ class Survey:
 
     def finish(self, late: bool = False) -> Quality:
         """late: nothing can be read again with what it says."""
+        quality = self._judge(late)
+        if not late:
+            # With more messages it depends on the size of batches whether a survey ends before.
+            self._note_spans(quality, over=self._common < SAMPLE)
+        return quality
+
+    def _judge(self, late: bool) -> Quality:
         quality = Quality()
         quality.late = late
         if not all(self._messages):
@@ -153,6 +167,26 @@ class Survey:
                     found.append((copies, other))
                     break
         return found
+
+    def _note_spans(self, quality: Quality, over: bool) -> None:
+        """over: both captures were read to their ends."""
+        offset = quality.offset
+        if quality.same or offset is None:
+            return
+        sides = [LAN, WAN] if not quality.exchanged else [WAN, LAN]
+        first, last = ([some[side] for side in sides] for some in (self._first, self._last))
+        if offset.matters:
+            first[WAN], last[WAN] = offset.lan(first[WAN]), offset.lan(last[WAN])
+        apart = [abs(some[LAN] - some[WAN]) > SLACK for some in (first, last)]
+        if not (apart[0] or (over and apart[1])):
+            return
+        shift = offset.lan if offset.matters else None
+        seen = [
+            Seen(Traffic(self._copies[side].values()), first[i], last[i], self._examples[side],
+                 shift if i == WAN else None)
+            for i, side in enumerate(sides)
+        ]  # fmt: skip
+        note_spans(quality, seen[LAN], seen[WAN], over)
 
     def _relate(self, quality: Quality) -> None:
         mask = max(self._masks)  # of the rest one side has not kept what the other has

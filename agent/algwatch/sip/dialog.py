@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from algwatch.base.deadlines import NEVER
 from algwatch.base.sighting import AT, FROM_TAG, TO_TAG, Row, Sighting
 from algwatch.sip.transaction import Transaction
 
@@ -91,20 +92,22 @@ class DialogSet:
     for. response: a refusal of it. unheard: an INVITE whose refusal came again and again, as to a
     caller that does not hear it, and that refusal; unheard_at: when it came last. late_invites:
     INVITEs that came once more after their 2xx.
-    partial: its beginning was not seen. first: its first message, until the INVITE is there. Times
-    in ns, 0 = not seen.
+    partial: its beginning was not seen. first: its first message, until the INVITE is there.
+    since, until: the side was captured from then on, and until then (0, NEVER: all the time).
+    Times in ns, 0 = not seen.
     """
 
     __slots__ = ("branches", "call", "caller_tag", "cancelled_at", "challenged", "current",
                  "dialogs", "final_retransmissions", "first", "invite", "invite_retransmissions",
                  "last_at", "late_invites", "partial", "refused", "rejected", "request", "response",
-                 "side", "started_at", "timed_out", "unheard", "unheard_at", "unsolicited",
-                 "waiting")  # fmt: skip
+                 "side", "since", "started_at", "timed_out", "unheard", "unheard_at", "unsolicited",
+                 "until", "waiting")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int) -> None:
         self.call = call
         self.side = side
         self.started_at = self.last_at = at
+        self.since, self.until = 0, NEVER
         self.caller_tag = 0
         self.current: Dialog | None = None
         self.dialogs: tuple[Dialog, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from algwatch.base.deadlines import NEVER
 from algwatch.base.native.layout import ACK, BYE, CANCEL, INVITE, ROW_DIRECTED, ROW_OUTGOING
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import AT, BITS, CALL, CSEQ, FROM_TAG, STATUS, TO_TAG, Row, Sighting
@@ -53,6 +54,7 @@ class Dialogs:
 
     def __init__(self, side: int, limit: int) -> None:
         self.side = side
+        self.since, self.until = 0, NEVER  # ns; the side was captured from then until then
         self.table: Table[int, DialogSet] = Table(limit)
         self._over: Table[int, None] = Table(limit)
 
@@ -125,6 +127,7 @@ class Dialogs:
         if method == BYE and self.table.evicted:
             return None  # of a call that had to go: nothing could be said of it
         s = DialogSet(call, self.side, row[AT])
+        s.since, s.until = self.since, self.until
         s.caller_tag = row[FROM_TAG]
         s.unsolicited = t.unsolicited
         strange = t.unsolicited or not invited

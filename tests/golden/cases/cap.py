@@ -7,6 +7,7 @@ import struct
 
 from craft import (
     LADDER_2XX,
+    START,
     House,
     Incoming,
     Outgoing,
@@ -296,4 +297,205 @@ def _() -> House:
     call.ok(3)
     call.ack(3.03)
     call.bye(6)
+    return house
+
+
+# ---- CAP013: one capture began later, or ended earlier ----
+
+CUT = 40  # s after START: between two calls
+
+
+def _cut_to(packets: list[Packet], first: float = 0, last: float = 1e6) -> list[Packet]:
+    """The packets of that time, in seconds after START."""
+    return [one for one in packets if first <= one[0] / 1e9 - START < last]
+
+
+def _four_calls() -> House:
+    house = House("linux", wan_port=1024)
+    register(house, 0)
+    for at in (5, 45):
+        outgoing_call(house, at, f"out{at}@phone")
+        incoming_call(house, at + 20, f"in{at}@provider")
+    return house
+
+
+def _dies_alone(at: float, other: float) -> House:
+    """A call that is never acknowledged, and two good ones at another time."""
+    house = House("linux", wan_port=1024)
+    register(house, other)
+    outgoing_call(house, other + 2, "out@phone")
+    incoming_call(house, other + 12, "in@provider")
+    call = Incoming(house, "dead@provider")
+    call.invite(at)
+    call.ringing(at + 0.2)
+    call.ok(at + 2)
+    call.dropped(at + 2)
+    register(house, at + 40, n=2)
+    return house
+
+
+@case("cap013-wan-began-later", [("CAP013", "unknown", "none")], [*DLG, "CAP005", "TXN001"],
+      outcomes=["completed"] * 4)  # fmt: skip
+def _() -> House:
+    """The WAN capture begins 40 s after the LAN capture. The calls before it are judged by the LAN
+    side, and none of their messages is missing on the WAN."""
+    house = _four_calls()
+    house.wan = _cut_to(house.wan, first=CUT)
+    return house
+
+
+@case("cap013-lan-began-later", [("CAP013", "unknown", "none")], [*DLG, "CAP005", "TXN001"],
+      outcomes=["completed"] * 4)  # fmt: skip
+def _() -> House:
+    """The LAN capture begins 40 s after the WAN capture. The calls before it are with the provider
+    that the phone calls later, so they are not unsolicited."""
+    house = _four_calls()
+    house.lan = _cut_to(house.lan, first=CUT)
+    return house
+
+
+@case("cap013-wan-ended-earlier", [("CAP013", "unknown", "none")], [*DLG, "CAP005", "TXN001"],
+      outcomes=["completed"] * 4)  # fmt: skip
+def _() -> House:
+    """The WAN capture ends in the midst of the LAN capture."""
+    house = _four_calls()
+    house.wan = _cut_to(house.wan, last=CUT)
+    return house
+
+
+@case("cap013-lan-ended-earlier", [("CAP013", "unknown", "none")], [*DLG, "CAP005", "TXN001"],
+      outcomes=["completed"] * 4)  # fmt: skip
+def _() -> House:
+    """The LAN capture ends in the midst of the WAN capture."""
+    house = _four_calls()
+    house.lan = _cut_to(house.lan, last=CUT)
+    return house
+
+
+@case("cap013-dies-before-lan-began", [("CAP013", "unknown", "none"),
+      ("DLG001", "unknown", "observed")], ["ALG011", "DLG002"],
+      outcomes=["dropped", "completed", "completed"])  # fmt: skip
+def _() -> House:
+    """A call is never acknowledged before the LAN capture begins: it is dead, and the WAN side
+    alone does not tell where the ACK was lost."""
+    house = _dies_alone(at=2, other=60)
+    house.lan = _cut_to(house.lan, first=55)
+    return house
+
+
+def _unanswered(house: House, at: float, **how: bool) -> None:
+    call = Outgoing(house, "silent@phone")
+    for after in (0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5):
+        call.invite(at + after, **how)
+
+
+@case("cap013-dies-after-wan-ended", [("CAP013", "unknown", "none"),
+      ("TXN001", "unknown", "observed")], ["ALG008", *DLG],
+      outcomes=["completed", "completed", "unanswered"])  # fmt: skip
+def _() -> House:
+    """After the end of the WAN capture an INVITE of the phone is never answered: packet time goes
+    on with the LAN capture, the call is dead, and the router is not blamed."""
+    house = House("linux", wan_port=1024)
+    register(house, 0)
+    outgoing_call(house, 5, "a@phone")
+    _unanswered(house, 50)
+    outgoing_call(house, 90, "b@phone")
+    house.wan = _cut_to(house.wan, last=CUT)
+    return house
+
+
+@case("cap013-registration-dies-after-lan-ended", [("CAP013", "unknown", "none"),
+      ("REG001", "unknown", "observed")], DLG,
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """After the end of the LAN capture the next REGISTER of the phone is never answered: the WAN
+    capture shows it, and the registration that was accepted before does not hide it."""
+    house = House("linux", wan_port=1024)
+    register(house, 0)
+    outgoing_call(house, 5, "a@phone")
+    before = len(house.wan)
+    for after in (0, 0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5):
+        register(house, 50 + after, n=2)
+    house.wan = house.wan[:before] + house.wan[before::2]
+    outgoing_call(house, 90, "b@phone")
+    house.lan = _cut_to(house.lan, last=CUT)
+    return house
+
+
+@case("cap013-near-miss-swallows-first", [("TXN001", "unknown", "observed")], ["CAP013", *DLG],
+      outcomes=["completed", "unanswered"])  # fmt: skip
+def _() -> House:
+    """A router swallows the first call of a phone, which shows nothing on the WAN for 40 s: nobody
+    beyond it has answered anything, so the WAN capture has not begun later."""
+    house = House("linux", wan_port=1024)
+    _unanswered(house, 1, wan=False)
+    register(house, 45)
+    outgoing_call(house, 50, "a@phone")
+    return house
+
+
+@case("cap013-near-miss-swallows-last", must_not=["CAP013", *DLG],
+      outcomes=["completed", "unknown"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """A router swallows the last call of a phone: that shows no end of the WAN capture. Packet time
+    ends with the WAN side, so the call is not decided."""
+    house = House("linux", wan_port=1024)
+    register(house, 0)
+    outgoing_call(house, 5, "a@phone")
+    _unanswered(house, 50, wan=False)
+    return house
+
+
+@case("cap013-near-miss-quiet-ends", must_not=["CAP013", "CAP005", *DLG],
+      outcomes=["completed"] * 3, state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The phone calls another one in the house before and after a call to the provider: the WAN is
+    quiet at both ends, as it should be. What stayed in the house is on one side only."""
+    house = House("linux", wan_port=1024)
+    other = House(wan="192.168.1.10", provider="192.168.1.11")
+    outgoing_call(other, 1, "early@phone")
+    outgoing_call(house, 30, "out@phone")
+    outgoing_call(other, 60, "late@phone")
+    house.lan += other.lan
+    return house
+
+
+@case("cap013-near-miss-answered-after-the-end", [("CAP013", "unknown", "none")],
+      ["TXN001", "TXN003", *DLG], outcomes=["completed"] * 3)  # fmt: skip
+def _() -> House:
+    """The WAN capture ends while an INVITE is still unanswered, and the LAN side shows how the call
+    goes on: the WAN side does not time out, and no response was held back by the router."""
+    house = House("linux", wan_port=1024)
+    register(house, 0)
+    outgoing_call(house, 5, "a@phone")
+    call = Outgoing(house, "slow@phone")
+    for after in (0, 0.5, 1.5, 3.5, 7.5, 15.5):
+        call.invite(20 + after)
+    call.respond(41, 180)
+    call.ok(43)
+    call.ack(43.02)
+    call.bye(60)
+    outgoing_call(house, 90, "z@phone")
+    house.wan = _cut_to(house.wan, last=CUT)
+    return house
+
+
+@case("cap013-dies-across-the-end", [("CAP013", "unknown", "none")], ["ALG011", *DLG],
+      outcomes=["dropped", "completed", "completed"], state="hurts")  # fmt: skip
+def _() -> House:
+    """The LAN capture ends while the phone rings. Its 2xx is never acknowledged, which the WAN side
+    alone shows: the call is dead, and not completed because of its BYE."""
+    house = _dies_alone(at=30, other=0)
+    house.lan = _cut_to(house.lan, last=31)
+    return house
+
+
+@case("cap013-dies-across-the-beginning", [("CAP013", "unknown", "none"),
+      ("DLG001", "unknown", "observed")], ["ALG011", "DLG002"],
+      outcomes=["dropped", "completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The LAN capture begins when the phone has repeated its 2xx for the last time: the WAN side
+    shows that it was never acknowledged."""
+    house = _dies_alone(at=2, other=60)
+    house.lan = _cut_to(house.lan, first=33)
     return house

@@ -25,6 +25,7 @@ from algwatch.diagnose.rules.cap import (
     cap010_not_two_sides,
     cap011_cut_messages,
     cap012_contradictory_copies,
+    cap013_shorter_capture,
 )
 from algwatch.diagnose.rules.dlg import (
     dlg001_ack_lost,
@@ -51,6 +52,7 @@ RULES: tuple[ModuleType, ...] = (
     cap010_not_two_sides,
     cap011_cut_messages,
     cap012_contradictory_copies,
+    cap013_shorter_capture,
     txn001_invite_unanswered,
     txn002_refusal_unacknowledged,
     txn003_request_failed,

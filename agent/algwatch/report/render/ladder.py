@@ -24,7 +24,7 @@ from algwatch.base.native.layout import (
 )
 from algwatch.base.sighting import AT, CALL, CSEQ, METHOD, STATUS, TO_TAG, TXN, Sighting
 from algwatch.base.table import Table
-from algwatch.compare.crossing import Crossing
+from algwatch.compare.crossing import OUTSIDE, Crossing
 from algwatch.compare.differences import rewrites
 from algwatch.report.render import status
 from algwatch.report.render.differ import Pair, differing_lines
@@ -40,6 +40,7 @@ MAKES_A_CALL = (INVITE, ACK, BYE, CANCEL)
 WITHIN_A_CALL = (PRACK, UPDATE, INFO, NOTIFY, REFER)
 
 CROSSED = "crossed"  # both copies were seen
+UNKNOWN = "unknown"  # one copy, and the other side was not captured then
 LONELY = "lonely"  # one copy, and the other never came (or there is only one side)
 
 # The ACK to a 2xx, as a ladder shows it.
@@ -196,6 +197,8 @@ class Ladder:
         method = row[METHOD]
         self.newest = max(self.newest, row[AT])
         fate = CROSSED if crossing.both else LONELY
+        if crossing.matched_by == OUTSIDE:
+            fate = UNKNOWN
         self._sides |= 3 if fate == CROSSED else (1, 2, 0)[copy.side]
         key = self._key(row[CALL], crossing.left.row[CALL] if crossing.both else row[CALL])
         call = self.calls.get(key)

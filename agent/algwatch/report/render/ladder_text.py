@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from algwatch.report.render.differ import Pair, changed_part
-from algwatch.report.render.ladder import CROSSED, CallLadder, Step
+from algwatch.report.render.ladder import CROSSED, UNKNOWN, CallLadder, Step
 from algwatch.report.render.terminal import Terminal
 from algwatch.sip.timers import WINDOW
 
@@ -113,7 +113,8 @@ def _head(texts: list[str], places: list[int], terminal: Terminal, style: str) -
 
 def _columns(step: Step, heads: Heads, newest: int) -> tuple[int, int, str]:
     """From which column to which, and what stands at the end where the other copy is missing:
-    "cross" it never came or went where nobody is, "unknown" the capture ended too early to say."""
+    "cross" it never came or went where nobody is, "unknown" the capture ended too early to say, or
+    the other side was not captured then."""
     ends = step.lan or step.wan
     assert ends is not None
     if not heads.two_sided:
@@ -121,7 +122,7 @@ def _columns(step: Step, heads: Heads, newest: int) -> tuple[int, int, str]:
     if step.fate == CROSSED:
         wrong = "cross" if step.expected else ""  # it crossed, and went where nobody is
         return (PHONE, PROVIDER, "") if step.outbound else (PROVIDER, PHONE, wrong)
-    fate = "unknown" if step.at > newest - WINDOW else "cross"
+    fate = "unknown" if step.at > newest - WINDOW or step.fate == UNKNOWN else "cross"
     if step.lan is not None:
         if step.lan[2] == heads.hosts[PHONE]:  # it came out of the router, and never went in
             return ROUTER, PHONE, ""

@@ -90,6 +90,8 @@ def _given_up(call: Call, known: Known) -> Finding | None:
     for d in every:
         if not (d.bye_given_up and d.confirmed) or d.both_ended or known.now - d.bye_at < TIMER_F:
             return None
+        if known.capture.is_late(d.bye_at):
+            return None
     d = every[0]
     if d.bye is None or d.bye_response is None:
         return None

@@ -28,6 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base import quote
+from algwatch.base.sighting import AT
 from algwatch.compare.exchange import Exchange
 from algwatch.diagnose import cause, misrouted
 from algwatch.diagnose.finding import Finding
@@ -83,6 +84,8 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
 def request_reading(exchange: Exchange, known: Known) -> Reading:
     """Where a request that got no response went, or where its response did."""
     if not exchange.two_sided or exchange.outbound is None:
+        return Reading("unknown", cause.UNKNOWN, "nobody answered it")
+    if exchange.request is not None and known.capture.is_late(exchange.request.row[AT]):
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
     left = exchange.left
     if left is None:
