@@ -14,7 +14,17 @@ from algwatch.compare.sides_check import weigh
 from algwatch.compare.summary import CallSummary
 from algwatch.diagnose.finding import Finding
 from algwatch.pipeline import Report
-from craft import LADDER_2XX, House, Incoming, Outgoing, batch, frame, incoming_call, register
+from craft import (
+    LADDER_2XX,
+    House,
+    Incoming,
+    Outgoing,
+    batch,
+    far_gives_up,
+    frame,
+    incoming_call,
+    register,
+)
 from forger import Attacked, before, directed, payload_of, with_payload
 
 BOTH = pytest.mark.parametrize("live", [False, True], ids=["files", "live"])
@@ -49,6 +59,41 @@ def forge(attacked: Attacked, begin: bytes, *, old: bytes = b"", new: bytes = b"
             data = with_payload(bytes(made), payload.replace(old, new) if tap == WAN else payload)
             attacked.forged[tap].append(before(packet, data))
     return attacked
+
+
+def beyond() -> Attacked:
+    """No ALG: each ACK of the phone leaves the router, and the 2xx still comes."""
+    house = House(wan_port=40123)
+    register(house, 0)
+    far_gives_up(house, 1, "out@phone", acks=True, leave=True)
+    return Attacked(house)
+
+
+@BOTH
+def test_an_ack_that_somebody_sends_back_did_not_stop_in_this_router(live: bool) -> None:
+    attacked = beyond()
+    attacked.forged[WAN].extend(
+        (at + 20_000_000, data) for at, data in attacked.wan
+        if payload_of((at, data)).startswith(b"ACK")
+    )  # fmt: skip
+    lost = findings(attacked.judged(live)[1])["DLG001"]
+    assert (lost.where, lost.cause) == ("network", "unknown")
+
+
+@BOTH
+@pytest.mark.parametrize("side", [LAN, WAN])
+def test_an_invite_that_somebody_sends_first_does_not_stop_an_ack(live: bool, side: int) -> None:
+    if side == WAN:
+        attacked = beyond()
+    else:
+        house = ignored()
+        attacked = Attacked(house)
+    true = (attacked.lan, attacked.wan)[side]
+    first = next(p for p in true if payload_of(p).startswith(b"INVITE"))
+    attacked.forged[side].append(before(first, by=5_000_000))
+    _, reports = attacked.judged(live)
+    for finding in findings(reports).values():
+        assert finding.where != "router" or finding.harm not in ("observed", "certain"), finding
 
 
 def ignored() -> House:

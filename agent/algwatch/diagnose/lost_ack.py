@@ -159,7 +159,7 @@ def _inbound(call: Call, lan: DialogSet, wan: DialogSet) -> str:
     if not wan.acked_at:
         return UNHEARD if wan.late_invites else NEVER_ON_WAN
     if not lan.acked_at:
-        return STOPPED_INBOUND
+        return STOPPED_INBOUND if _stopped(call) else UNSEEN
     return WRONG_PORT if call.ack_misdelivered() else IGNORED
 
 
@@ -167,12 +167,21 @@ def _outbound(call: Call, lan: DialogSet, wan: DialogSet) -> str:
     if not lan.acked_at:
         return ANSWER_WRONG_PORT if call.answer_misdelivered() else NOT_SENT
     if not wan.acked_at:
-        return STOPPED_OUTBOUND
+        return STOPPED_OUTBOUND if _stopped(call) else UNSEEN
     back, answer = call.unpaired.get("ACK"), wan.current.answer if wan.current is not None else None
     if back is None or back.wan is None or answer is None:
         return BEYOND
-    # Both ends are in the LAN: it came to where the 2xx had left from.
-    return STOPPED_AGAIN if back.wan.destination == answer.source else BEYOND
+    # Both ends are in the LAN: it came to where the 2xx had left from, an address of this router as
+    # is the one that the ACK left from. Anybody can send it back to a far end.
+    ack_ = wan.current.ack if wan.current is not None else None
+    ours = ack_ is not None and ack_.source[:16] == answer.source[:16]
+    return STOPPED_AGAIN if ours and back.wan.destination == answer.source else BEYOND
+
+
+def _stopped(call: Call) -> bool:
+    """Did an ACK stop in this router? One that crossed did not, though a side does not take it for
+    that of its call: the INVITE that this side saw first may be forged."""
+    return "ACK" in call.unpaired
 
 
 def ack_past_proxy(call: Call, lost: LostAck) -> Sighting | None:
