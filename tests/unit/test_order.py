@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
+from typing import Any
 
 import pytest
+from algwatch.__main__ import main
 from algwatch.base.native import layout
 from algwatch.base.packet import Batch
 from algwatch.capture.order import DISORDER, FOREVER, MOST_ROWS, SLOT, Order, Timeline
+from craft import House, Outgoing, outgoing_call, pcap
 
 START = 1_700_000_000 * 1_000_000_000
 SECOND = 1_000_000_000
@@ -215,3 +219,26 @@ def test_time_does_not_pass_the_end_of_a_tap() -> None:
     timeline.feed(slot_at(START + 10 * SECOND))
     timeline.finish()
     assert [at for what, at in stages.log if what == "time"] == [START, START + SECOND // 2]
+
+
+def test_a_call_that_rang_years_ago_is_not_looked_at_ever_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, house = House(), House()
+    ringing = Outgoing(before, "old@phone")
+    ringing.invite(0)
+    ringing.respond(0.2, 180)
+    old = [(at - 10**18, data) for at, data in before.lan]
+    outgoing_call(house, 100, "new@phone")
+    path = tmp_path / "lan.pcap"
+    path.write_bytes(pcap([*old, *house.sorted()[0]]))
+    steps: list[int] = []
+    step = Timeline._step
+
+    def counted(timeline: Timeline[Any], now: int) -> list[Any]:
+        steps.append(now)
+        return step(timeline, now)
+
+    monkeypatch.setattr(Timeline, "_step", counted)
+    assert main(["analyze", "--json", str(path)]) in (0, 1, 3)
+    assert len(steps) < 1000

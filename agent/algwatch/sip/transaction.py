@@ -57,6 +57,10 @@ Seen = tuple[Row, int]  # a row and its index in the batch
 Meet = Callable[[Row, bytes], bool]  # a row and its addresses
 Stray = Callable[[Row], bool]
 
+# Its callee has to say something each minute (RFC 3261 section 13.3.1.1). After this nobody waits any
+# more, and a capture with a packet of years ago is not looked through from then on.
+RINGS = 3600 * SECOND
+
 
 class Transaction:
     """key: in the table. method, cseq, call (hash), from_tag (hash): of the request. requests: how
@@ -326,7 +330,7 @@ class Transactions:
                 continue
             if t.final_at:
                 young.add_due(max(now, t.last_at) + T4, t)
-            elif t.provisional_at and t.method == INVITE:
+            elif t.provisional_at and t.method == INVITE and now - t.last_at < RINGS:
                 # INVITE has no timer while it proceeds (section 17.1.1.2).
                 waiting.add(now, t)
             else:
