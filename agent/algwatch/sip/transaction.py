@@ -57,8 +57,8 @@ Seen = tuple[Row, int]  # a row and its index in the batch
 Meet = Callable[[Row, bytes], bool]  # a row and its addresses
 Stray = Callable[[Row], bool]
 
-# Its callee has to say something each minute (RFC 3261 section 13.3.1.1). After this nobody waits any
-# more, and a capture with a packet of years ago is not looked through from then on.
+# Its callee has to say something each minute (RFC 3261 section 13.3.1.1). After this nobody waits
+# any more, and a capture with a packet of years ago is not looked through from then on.
 RINGS = 3600 * SECOND
 
 
