@@ -36,18 +36,26 @@ def _dialog(s: DialogSet | None) -> Dialog | None:
     return s.current if s is not None else None
 
 
+def _invite(call: Call) -> Sighting | None:
+    """The INVITE that came in from the WAN; its LAN copy has the same source."""
+    for d in (_dialog(call.sides[WAN]), _dialog(call.sides[LAN])):
+        if d is not None and d.request is not None:
+            return d.request
+    return None
+
+
 def ack_of_stranger(call: Call) -> Sighting | None:
     """The ACK, if it stopped at the WAN side and came from a host that the INVITE names nowhere.
     Anybody who knows the call can send one, so it says nothing of where the caller's ACK is. A host
     name could be that of any address."""
-    wan = _dialog(call.sides[WAN])
-    if wan is None or wan.ack is None or wan.request is None:
+    wan, request = _dialog(call.sides[WAN]), _invite(call)
+    if wan is None or wan.ack is None or request is None:
         return None
-    src, invite = wan.ack.ends.src, Message(wan.request.payload)
+    src, invite = wan.ack.ends.src, Message(request.payload)
     hosts = {one.host.strip("[]") for one in (*invite.contacts, *invite.record_routes)}
     hosts.update(host.strip("[]") for via in invite.vias for host in (via.host, via.received))
     hosts.discard("")
-    if src == wan.request.ends.src or not all(address.is_literal(host) for host in hosts):
+    if src == request.ends.src or not all(address.is_literal(host) for host in hosts):
         return None
     return wan.ack if src not in hosts else None
 
@@ -55,14 +63,14 @@ def ack_of_stranger(call: Call) -> Sighting | None:
 def ack_misrouted(call: Call, known: Known) -> Reading | None:
     """For an ACK that arrived on the WAN and never left to the LAN: whether it was sent to where
     the phone is not, or came from where the phone has never sent anything."""
-    lan, wan = _dialog(call.sides[LAN]), _dialog(call.sides[WAN])
-    if wan is None or wan.ack is None or wan.answer is None or wan.request is None:
+    lan, wan, request = _dialog(call.sides[LAN]), _dialog(call.sides[WAN]), _invite(call)
+    if wan is None or wan.ack is None or wan.answer is None:
         return None
     if wan.ack.row[TTL] <= 1:
         return Reading("network", cause.UNKNOWN, (
             "the ACK arrived with a TTL of 1, so no router may send it on (RFC 1812 section 5.3.1)"
         ))  # fmt: skip
-    ack, answer, invite = wan.ack.ends, wan.answer.ends, wan.request.ends
+    ack, answer = wan.ack.ends, wan.answer.ends
     if (ack.dst, ack.dport) != (answer.src, answer.sport):
         what = (
             f"the ACK was sent to {ack.dst}:{ack.dport}, but the 2xx came from "
@@ -77,8 +85,14 @@ def ack_misrouted(call: Call, known: Known) -> Reading | None:
         if by_phone:
             return Reading("phone", cause.NAT_UNHANDLED, what)
         return Reading("router", cause.ALG, f"{what}, which the router had written")
-    if wan.ack.source == wan.request.source:
+    if request is None:
+        return Reading("unknown", cause.UNKNOWN, (
+            "the ACK arrived on the WAN side and never left to the LAN; its INVITE was not "
+            "captured, so it is not known whether the NAT had to let it in"
+        ))  # fmt: skip
+    if wan.ack.source == request.source:
         return None
+    invite = request.ends
     if ack_of_stranger(call) is not None:
         return Reading("network", cause.UNKNOWN, (
             f"the only ACK came from {ack.src}, which the INVITE names nowhere, so it is not the "

@@ -97,5 +97,7 @@ def _where(call: Call, s: DialogSet, d: Dialog) -> str:
     if entered is None or entered.current is None:
         return "unknown"
     if not entered.current.odd and entered.current.stray_ack is None:
+        if entered.current.invite is None:
+            return "unknown"  # without its INVITE no ACK looks odd
         return "router" if entered.current.acked_at and s is not entered else "unknown"
     return "provider" if call.answered_inside else "phone"
