@@ -73,6 +73,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!parse(p, size - 1, linktype, &f)) return 0;
     CHECK(parse(p, (size_t)f.payload + f.length, linktype, &again));
     again.bits = (uint8_t)((again.bits & ~AW_FRAME_TRUNCATED) | (f.bits & AW_FRAME_TRUNCATED));
+    again.beyond = f.beyond; /* and so does what a whole packet has to have */
+    again.header = f.header;
     CHECK(memcmp(&f, &again, sizeof f) == 0);
     return 0;
 }

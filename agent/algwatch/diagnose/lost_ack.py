@@ -113,7 +113,11 @@ def _reading(call: Call, now: int) -> LostAck | None:
         return None
     if not _answered(got, s):
         return LostAck(s, d, ANSWER_STOPPED)
-    return LostAck(s, d, _inbound(call, lan, wan) if inside else _outbound(call, lan, wan))
+    how = _inbound(call, lan, wan) if inside else _outbound(call, lan, wan)
+    acked = max(one.current.acked_last for one in (lan, wan) if one.current is not None)
+    if how == UNSEEN and now - acked <= WINDOW:
+        return None  # its other copy may come
+    return LostAck(s, d, how)
 
 
 def other_answers(call: Call, known: Known) -> list[LostAck]:
