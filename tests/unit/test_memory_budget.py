@@ -11,7 +11,12 @@ from pathlib import Path
 
 import pytest
 from algwatch.base.budget import SIGHTING, Budget
+from algwatch.base.packet import LAN
 from algwatch.base.table import ANSWERED, FRESH, STRANGE, Table
+from algwatch.capture.batches import in_order
+from algwatch.compare.comparison import Comparison
+from algwatch.compare.limits import ROUTER
+from craft import NS, START, batch, frame, request
 from filling import KINDS
 
 PROGRAM = Path(__file__).resolve().parent / "filling.py"
@@ -78,3 +83,21 @@ def test_nothing_is_looked_at_before_the_limit_can_be_reached() -> None:
     budget.came(1, 2_000)
     assert budget.held == 900_000
     assert len(table) == 1
+
+
+def test_messages_that_lie_in_no_order_of_place_count_with_their_whole_length() -> None:
+    """As those that were put together from fragments, which lie behind their batch."""
+    messages = [
+        request("OPTIONS", "sip:x", via="192.0.2.1", branch=f"z9hG4bK{n}", cseq=1,
+                call_id=f"{n}@x", more=[f"Subject: {'x' * 500}"])
+        for n in range(3)
+    ]  # fmt: skip
+    packets = [
+        (START * NS + 1000 * (9 - n), frame(message, "192.0.2.1", 5060, "192.0.2.2", 5060))
+        for n, message in enumerate(messages)
+    ]
+    comparison = Comparison(True, ROUTER, True, None)
+    came: list[tuple[int, int]] = []
+    comparison.budget.came = lambda *some: came.append(some)  # type: ignore[method-assign]
+    comparison.feed(LAN, in_order(batch(packets)))
+    assert came == [(3, sum(map(len, messages)))]

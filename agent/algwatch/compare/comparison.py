@@ -17,7 +17,6 @@ from algwatch.base.sighting import (
     KIND,
     LENGTH,
     METHOD,
-    PAYLOAD,
     STATUS,
     Row,
     Sighting,
@@ -122,10 +121,7 @@ class Comparison:
         events, steps = side.feed(batch, pairing is not None or self.watch is not None, other)
         fresh = list(batch.sightings.values())
         if fresh:
-            # Offsets ascend, so this is what their payloads have together, or a little more.
-            last = fresh[-1].row
-            size = last[PAYLOAD] + last[LENGTH] - fresh[0].row[PAYLOAD]
-            self.budget.came(len(fresh), size)
+            self.budget.came(len(fresh), sum([copy.row[LENGTH] for copy in fresh]))
         self.captured.note(side, batch, events, other)
         if impostors := side.transactions.impostors:
             self._contested([batch.sighting(which, *seen) for seen in impostors])
