@@ -164,31 +164,29 @@ def test_a_copy_that_comes_in_on_both_sides_is_no_crossing(live: bool) -> None:
     assert pipeline.counts()["crossings"]["paired"] == (0 if live else 6)
 
 
-@BOTH
-def test_an_ack_that_no_router_may_send_on_is_not_stopped_by_this_one(live: bool) -> None:
-    """With a TTL of 1, from the provider's own address and port."""
+def stopped_acks(ttl: int = 60) -> House:
+    """A call whose ACKs, from the provider's own address and port, never come out to the LAN."""
     house = House(wan_port=40123)
     register(house, 0)
     call = Incoming(house, "in@provider", contact=f"<sip:100@{house.public}>")
     call.invite(1)
     call.ok(3)
     for after in (0, *LADDER_2XX):
-        call.ack(3.03 + after, lan=False, ttl=1)
+        call.ack(3.03 + after, lan=False, ttl=ttl)
     call.dropped(3)
+    return house
+
+
+@BOTH
+def test_an_ack_that_no_router_may_send_on_is_not_stopped_by_this_one(live: bool) -> None:
+    house = stopped_acks(ttl=1)
     _, reports = Attacked(house).judged(live)
     assert findings(reports)["DLG001"].where != "router"
 
 
 @BOTH
 def test_an_ack_with_a_ttl_that_suffices_is_stopped_by_this_router(live: bool) -> None:
-    house = House(wan_port=40123)
-    register(house, 0)
-    call = Incoming(house, "in@provider", contact=f"<sip:100@{house.public}>")
-    call.invite(1)
-    call.ok(3)
-    for after in (0, *LADDER_2XX):
-        call.ack(3.03 + after, lan=False)
-    call.dropped(3)
+    house = stopped_acks()
     _, reports = Attacked(house).judged(live)
     assert findings(reports)["DLG001"].where == "router"
 
@@ -196,14 +194,7 @@ def test_an_ack_with_a_ttl_that_suffices_is_stopped_by_this_router(live: bool) -
 @RING
 def test_a_delivery_that_a_lan_host_fakes_is_none(live: bool) -> None:
     """The router stops each ACK; a LAN host sends what looks like the copy that it sends on."""
-    house = House(wan_port=40123)
-    register(house, 0)
-    call = Incoming(house, "in@provider", contact=f"<sip:100@{house.public}>")
-    call.invite(1)
-    call.ok(3)
-    for after in (0, *LADDER_2XX):
-        call.ack(3.03 + after, lan=False)
-    call.dropped(3)
+    house = stopped_acks()
     attacked = Attacked(house)
     for at, data in attacked.wan:
         if payload_of((at, data)).startswith(b"ACK"):

@@ -431,12 +431,11 @@ class Pairing:
             return whole[0], IDENTITY
         # Call-ID and branch changed at once: one datagram with the tags that it had. A B2BUA
         # makes tags and datagrams of its own.
-        sure = [o for o in other if not o.paired and same_tags(copy, o) and same_datagram(copy, o)
-                and not self._is_contradicted(copy, o)]  # fmt: skip
+        alike = [o for o in other if not o.paired and same_tags(copy, o)]
+        sure = [o for o in alike if same_datagram(copy, o) and not self._is_contradicted(copy, o)]
         if len(sure) == 1:
             return sure[0], BY_IP_ID
         # Without IP IDs: the same tags on a known mapping, with nothing alike on either side.
-        alike = [o for o in other if not o.paired and same_tags(copy, o)]
         if len(alike) != 1 or any(o is not copy and not o.paired and same_tags(copy, o)
                                   for o in own):  # fmt: skip
             return None, ""

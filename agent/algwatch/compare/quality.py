@@ -9,6 +9,11 @@ from algwatch.compare.clock_offset import Offset
 from algwatch.sip.timers import WINDOW
 
 
+def named(copy: Sighting | None, side: int) -> Sighting | None:
+    """The message as one of that side (LAN, WAN), however its capture was named."""
+    return Sighting(copy.row, side, copy.payload, copy.packed_ends) if copy else None
+
+
 class Quality:
     """began, ended: by side (LAN, WAN), ns on the LAN clock: messages that crossed the router
     earlier or later than that are not in its capture; 0 where the other side shows none.
@@ -43,9 +48,7 @@ class Quality:
         """Name the sides as they are."""
         if self.offset is not None:
             self.offset = self.offset.turned()
-        lan, wan = self.wan, self.lan
-        self.lan = Sighting(lan.row, LAN, lan.payload, lan.packed_ends) if lan else None
-        self.wan = Sighting(wan.row, WAN, wan.payload, wan.packed_ends) if wan else None
+        self.lan, self.wan = named(self.wan, LAN), named(self.lan, WAN)
 
     @property
     def misleading(self) -> bool:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import Sighting
-from algwatch.compare.must_cross import SLACK, Asked, Traffic, crossed_in_lan, crossed_on_wan
-from algwatch.compare.quality import Quality
+from algwatch.compare.must_cross import SLACK, Traffic, crossed_in_lan, crossed_on_wan
+from algwatch.compare.quality import Quality, named
 
 
 @dataclass(slots=True)
@@ -44,13 +44,10 @@ def note_spans(quality: Quality, lan: Seen, wan: Seen, over: bool) -> None:
                 quality.ended[side] = own.last
             else:
                 continue
-            quality.witnesses[side] = quality.witnesses[side] or _example(other, asked)
+            if quality.witnesses[side] is None:
+                quality.witnesses[side] = named(other.examples.get(asked.identity), 1 - side)
     if quality.began[LAN]:
         quality.remotes = _remotes(lan.traffic, wan.traffic)
-
-
-def _example(seen: Seen, asked: Asked) -> Sighting | None:
-    return seen.examples.get(asked.identity)
 
 
 def _remotes(lan: Traffic, wan: Traffic) -> frozenset[bytes]:

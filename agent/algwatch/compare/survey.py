@@ -187,11 +187,6 @@ class Survey:
             for i, side in enumerate(sides)
         ]  # fmt: skip
         note_spans(quality, seen[LAN], seen[WAN], over)
-        for side, copy in enumerate(quality.witnesses):
-            if copy is not None and copy.side == side:  # as it was named
-                quality.witnesses[side] = Sighting(
-                    copy.row, 1 - side, copy.payload, copy.packed_ends
-                )
 
     def _relate(self, quality: Quality) -> None:
         mask = max(self._masks)  # of the rest one side has not kept what the other has

@@ -11,7 +11,7 @@ whatever they are disguised as and whatever the operator sets.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from algwatch.base.quote import METHODS
 from algwatch.report.privacy import (
@@ -68,38 +68,43 @@ def evidence(message: bytes, privacy: Privacy) -> bytes:
     head, body = _parts(message)
     if not head:
         return b""
-    shown: list[bytes] = []
-    left = MAX_EVIDENCE - 4
     types: list[str] = []
-    lines = _unfolded(head)
-    for index, line in enumerate(lines):
-        if not index:
-            said = _start_line(line, privacy)
-        else:
-            name, colon, value = line.partition(":")
-            name, value = name.strip(" \t"), value.strip(" \t")
-            say = _FIELDS.get(name.lower()) if colon else None
-            if say is None:
-                continue
-            if say is _content_type:
-                types.append(value.partition(";")[0].strip(" \t").lower())
-            # Nothing behind a bare CR or a NUL is taken for what it looks like.
-            shown_value = privacy.opaque(value) if CONTROL.search(value) else say(value, privacy)
-            said = f"{name}: {shown_value}"
-        raw = said.encode("utf-8", "surrogateescape")
-        if len(raw) + 2 > left:
-            break
-        shown.append(raw)
-        left -= len(raw) + 2
+    shown, left = _fitting(_head_lines(head, types, privacy), MAX_EVIDENCE - 4)
     shown.append(b"")
-    for text in _description(body, privacy) if types == [SDP] else ():
-        raw = text.encode("utf-8", "surrogateescape")
-        if len(raw) + 2 > left:
-            break
-        shown.append(raw)
-        left -= len(raw) + 2
+    if types == [SDP]:
+        shown += _fitting(_description(body, privacy), left)[0]
     shown.append(b"")
     return b"\r\n".join(shown)
+
+
+def _head_lines(head: bytes, types: list[str], privacy: Privacy) -> Iterator[str]:
+    """The start line and the fields that are shown. types: takes each Content-Type."""
+    for index, line in enumerate(_unfolded(head)):
+        if not index:
+            yield _start_line(line, privacy)
+            continue
+        name, colon, value = line.partition(":")
+        name, value = name.strip(" \t"), value.strip(" \t")
+        say = _FIELDS.get(name.lower()) if colon else None
+        if say is None:
+            continue
+        if say is _content_type:
+            types.append(value.partition(";")[0].strip(" \t").lower())
+        # Nothing behind a bare CR or a NUL is taken for what it looks like.
+        said = privacy.opaque(value) if CONTROL.search(value) else say(value, privacy)
+        yield f"{name}: {said}"
+
+
+def _fitting(lines: Iterable[str], room: int) -> tuple[list[bytes], int]:
+    """As many lines as fit into room bytes with their line ends, and the room that is left."""
+    shown: list[bytes] = []
+    for line in lines:
+        raw = line.encode("utf-8", "surrogateescape")
+        if len(raw) + 2 > room:
+            break
+        shown.append(raw)
+        room -= len(raw) + 2
+    return shown, room
 
 
 def _parts(message: bytes) -> tuple[bytes, bytes]:

@@ -65,7 +65,7 @@ def check(_: None, known: Known) -> Iterator[Finding]:
 def _proof(quality: Quality, side: int, at: int) -> Evidence:
     """side: whose capture is shorter; at: ns, its first or last packet."""
     name, witness = SIDE_NAMES[side].upper(), quality.witnesses[side]
-    if witness is not None and witness.side != side:
+    if witness is not None:
         return evidence(witness, "a request that crossed the router", f"its copy on the {name}")
     moment = at / 1e9
     return Evidence(SIDE_NAMES[side], moment, f"the {name} capture begins or ends here",
