@@ -221,13 +221,13 @@ def _lines(path: str) -> tuple[list[str], int]:
         os.set_blocking(number, True)
         mode = os.fstat(number).st_mode
         with open(number, "rb") as file:
-            text = file.read(MOST_TEXT + 1).decode()
+            data = file.read(MOST_TEXT + 1)
+        if len(data) > MOST_TEXT:
+            raise ConfigError(f"{path}: larger than {MOST_TEXT} bytes")
+        return data.decode().splitlines(), mode
     except (OSError, UnicodeDecodeError) as problem:
         reason = getattr(problem, "strerror", None) or "not a text file"
         raise ConfigError(f"{path}: {reason}") from None
-    if len(text) > MOST_TEXT:
-        raise ConfigError(f"{path}: larger than {MOST_TEXT} bytes")
-    return text.splitlines(), mode
 
 
 def from_file(config: Config, path: str) -> None:

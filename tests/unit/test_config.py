@@ -159,3 +159,11 @@ def test_a_certificate_file_that_does_not_serve_is_named(tmp_path: Path) -> None
     path.write_text("not a certificate")
     with pytest.raises(BrokerError, match=f"mqtt_ca {path}"):
         Broker("mqtts://h", ca=str(path)).context()
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00e4"])
+def test_a_file_that_is_too_large_is_refused_and_not_cut(tmp_path: Path, letter: str) -> None:
+    """Whatever its letters take: a setting behind the limit would silently be none."""
+    text = "# " + letter * (70_000 // len(letter.encode())) + "\nlan = br-lan\n"
+    with pytest.raises(ConfigError, match="larger than 65536 bytes"):
+        from_file(Config(), file(tmp_path, text))
