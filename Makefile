@@ -49,8 +49,9 @@ bench: setup  ## everything measured beside its peers, and a plot (root: live ca
 lab: setup  ## only the lab: real calls through the kernel's own NAT and SIP helper
 	@$(PY) -m pytest -q tests/lab
 
-docs: setup  ## write docs/rules.md from the rules
-	@$(PY) -m algwatch rules --markdown >docs/rules.md
+docs: setup  ## write docs/rules.md, docs/rules/ and the examples of `algwatch explain`
+	@$(PY) tests/golden/examples.py
+	@$(PY) -m algwatch rules --markdown docs
 
 fuzz: setup  ## fuzz the native code and reassembly: SECONDS=600 RUNS= TARGET=sip, or TARGET=coverage
 	@TARGET='$(TARGET)' SECONDS='$(SECONDS)' RUNS='$(RUNS)' BUILD='$(BUILD)' REFERENCE='$(REFERENCE)' \

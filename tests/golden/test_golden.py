@@ -13,6 +13,7 @@ import pytest
 from algwatch.__main__ import main
 from algwatch.diagnose.rules import RULES
 from cases import CASES
+from examples import EXAMPLES, written
 from generate import captures, readme
 
 HERE = Path(__file__).resolve().parent
@@ -87,3 +88,7 @@ def test_every_rule_has_a_capture_that_fires_it_and_a_near_miss_that_must_not() 
 def test_no_golden_folder_is_left_over() -> None:
     folders = {p.name for p in HERE.iterdir() if (p / "expected.json").exists()}
     assert folders == set(CASES)
+
+
+def test_the_examples_of_explain_are_what_the_captures_show_today() -> None:
+    assert Path(EXAMPLES).read_text(encoding="utf-8") == written(), "run: make docs"

@@ -110,7 +110,7 @@ def test_an_ack_that_the_router_sent_to_another_port_ends_in_a_cross_and_names_b
     text, status = shown(**recorded("6b-on"), encoding="ascii")
     (arrow, _) = lines_with(text, " ACK ")[:2]
     assert "X<-" in arrow
-    assert "sent to 192.168.181.4:31589, but the NAT mapping says 192.168.181.4:22312" in text
+    assert "sent to 192.168.181.4:31589; NAT mapping: 192.168.181.4:22312" in text
     assert status == 1
 
 

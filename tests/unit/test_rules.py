@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import py_compile
 import re
 import shutil
@@ -15,7 +16,7 @@ from types import ModuleType
 import pytest
 from algwatch.__main__ import main
 from algwatch.cli.explain import SECTIONS, find, parts
-from algwatch.cli.rules import markdown
+from algwatch.cli.rules import pages
 from algwatch.diagnose.finding import SEVERITIES
 from algwatch.diagnose.rules import RULES
 
@@ -62,8 +63,12 @@ def test_a_rule_is_named_alike_in_its_file_its_docstring_and_its_declaration(
     assert declared.summary.endswith(".")
 
 
-def test_docs_rules_md_is_what_the_rules_say_today() -> None:
-    assert (ROOT / "docs" / "rules.md").read_text() == markdown(), "run: make docs"
+def test_the_documents_are_what_the_rules_say_today() -> None:
+    docs = ROOT / "docs"
+    there = {f"rules/{path.name}" for path in (docs / "rules").iterdir()}
+    assert {"rules.md", *there} == set(pages()), "run: make docs"
+    for name, text in pages().items():
+        assert (docs / name).read_text() == text, "run: make docs"
 
 
 @pytest.mark.parametrize("word", ["ALG011", "alg011", "mapping-mismatch", "Mapping-Mismatch"])
@@ -75,7 +80,17 @@ def test_explain_takes_ids_and_slugs_in_any_case(
     assert page.startswith("ALG011 mapping-mismatch: ")
     places = [page.index(f"\n{heading}\n") for heading in SECTIONS]
     assert places == sorted(places)
+    assert "\nExample\n" in page and "│" in page
     assert max(map(len, page.splitlines())) <= 80
+
+
+def test_where_only_ascii_is_shown_the_example_is_drawn_with_it(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "algwatch", "explain", "ALG011"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stdout.isascii()
+    assert b"INVITE" in done.stdout and b"|<" in done.stdout
 
 
 @pytest.mark.parametrize(

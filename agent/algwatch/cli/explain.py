@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from difflib import get_close_matches
@@ -11,6 +12,7 @@ from types import ModuleType
 
 from algwatch.cli import Usage
 from algwatch.diagnose.rules import RULES
+from algwatch.report.render.terminal import in_ascii, speaks_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ SECTIONS = (
     "References",
 )
 WIDEST = 100  # columns: longer lines are hard to read
+EXAMPLES = os.path.join(os.path.dirname(__file__), "examples.txt")
 
 
 def add(subparsers: Subparsers) -> None:
@@ -73,6 +76,17 @@ def parts(rule: ModuleType) -> tuple[str, list[tuple[str, str]]]:
     return title, [(heading, " ".join(text)) for heading, text in sections]
 
 
+def example(rule: ModuleType) -> str:
+    """What `analyze` prints of a capture in which the rule found something; "" where no file can
+    show it, or where the examples were left out of the package."""
+    try:
+        with open(EXAMPLES, encoding="utf-8") as file:
+            drawn = file.read()
+    except OSError:
+        return ""
+    return f"\n{drawn}".partition(f"\n== {rule.RULE.id}\n")[2].partition("\n== ")[0].rstrip()
+
+
 def explained(rule: ModuleType, width: int) -> str:
     """The page that is printed."""
     title, sections = parts(rule)
@@ -85,4 +99,7 @@ def explained(rule: ModuleType, width: int) -> str:
         indented = fill(text, width, initial_indent="  ", subsequent_indent="  ",
                         break_long_words=False, break_on_hyphens=False)  # fmt: skip
         page += ["", heading, indented]
+    drawn = example(rule)
+    if drawn:
+        page += ["", "Example", "", drawn if speaks_unicode(sys.stdout) else in_ascii(drawn)]
     return "\n".join(page) + "\n"

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from textwrap import wrap
 from types import ModuleType
 from typing import Any
 
-from algwatch.cli.explain import parts
+from algwatch.cli.explain import example, parts
 from algwatch.diagnose.rules import RULES
 
 TYPE_CHECKING = False
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from algwatch.cli import Subparsers
 
+WRITTEN = "<!-- Written by `make docs`; a test compares it with the rules. Do not edit. -->"
+
 
 def add(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
@@ -26,14 +29,20 @@ def add(subparsers: Subparsers) -> None:
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="print one JSON object")
-    how.add_argument("--markdown", action="store_true", help="print docs/rules.md")
+    how.add_argument(
+        "--markdown", metavar="DIR", help="write rules.md and rules/ID.md into this folder"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"schema": 1, "rules": [described(rule) for rule in RULES]}, indent=2))
     elif args.markdown:
-        sys.stdout.write(markdown())
+        for name, text in pages().items():
+            path = os.path.join(args.markdown, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
     else:
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 100
         sys.stdout.write(table(max(80, columns - 1)))
@@ -68,12 +77,12 @@ def table(width: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def markdown() -> str:
-    """docs/rules.md: a table, and a section a rule."""
+def pages() -> dict[str, str]:
+    """The documents about the rules, by name: a table of all, and a page of each."""
     lines = [
         "# The rules",
         "",
-        "<!-- Written by `make docs`; a test compares it with the rules. Do not edit. -->",
+        WRITTEN,
         "",
         "Severity is that of a finding that hurts nobody: one that may hurt is a warning, one that",
         "does is an error. Two-sided rules are silent where only one side of the router was seen.",
@@ -81,16 +90,32 @@ def markdown() -> str:
         "| id | slug | severity | subject | two-sided | summary |",
         "|---|---|---|---|---|---|",
     ]
+    made = {}
     for rule in RULES:
         r = rule.RULE
         two = "yes" if r.two_sided else "no"
-        anchor = f"{r.id}-{r.slug}".lower()
+        page = f"rules/{r.id}.md"
         lines.append(
-            f"| [{r.id}](#{anchor}) | {r.slug} | {r.severity} | {r.subject} | {two} | {r.summary} |"
+            f"| [{r.id}]({page}) | {r.slug} | {r.severity} | {r.subject} | {two} | {r.summary} |"
         )
-    for rule in RULES:
-        title, sections = parts(rule)
-        lines += ["", f"## {rule.RULE.id} {rule.RULE.slug}", "", title]
-        for heading, text in sections:
-            lines += ["", f"**{heading}.** {text}"]
+        made[page] = _page(rule)
+    return {"rules.md": "\n".join(lines) + "\n", **made}
+
+
+def _page(rule: ModuleType) -> str:
+    title, sections = parts(rule)
+    needs = "Both sides of the router are needed" if rule.RULE.two_sided else "One side is enough"
+    lines = [
+        f"# {rule.RULE.id} {rule.RULE.slug}",
+        "",
+        WRITTEN,
+        "",
+        f"{title[:1].upper()}{title[1:]}",
+        "",
+        f"Severity {rule.RULE.severity}; looks at a {rule.RULE.subject}. {needs}.",
+    ]
+    for heading, text in sections:
+        lines += ["", f"## {heading}", "", text]
+    if drawn := example(rule):
+        lines += ["", "## Example", "", "```", drawn, "```"]
     return "\n".join(lines) + "\n"

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from algwatch.report.render.differ import Pair, changed_part
 from algwatch.report.render.ladder import CROSSED, UNKNOWN, CallLadder, Step
 from algwatch.report.render.terminal import Terminal
@@ -83,10 +85,11 @@ def ladder_lines(
     told: set[Pair] = set()
     for step in steps:
         lines.append(_arrow(step, call, heads, places, newest, terminal))
-        lines += [_note(text, places, terminal) for text in _notes(step, heads)]
+        for text in _notes(step, heads):
+            lines += _note(text, places, terminal, width)
         lines += _differences(step, told, places, terminal, width)
     if call.more:
-        lines.append(_note(f"{call.more} more messages, not shown", places, terminal))
+        lines += _note(f"{call.more} more messages, not shown", places, terminal, width)
     return lines
 
 
@@ -216,7 +219,7 @@ def _notes(step: Step, heads: Heads) -> list[str]:
     said = []
     if step.expected and step.lan is not None:
         went = joined(step.lan[2], step.lan[3])
-        said.append(f"sent to {went}, but the NAT mapping says {step.expected}")
+        said.append(f"sent to {went}; NAT mapping: {step.expected}")
     elif step.lan is not None:
         near = step.lan[:2] if step.outbound else step.lan[2:]
         if near[0] != heads.hosts[PHONE]:
@@ -229,8 +232,10 @@ def _notes(step: Step, heads: Heads) -> list[str]:
     return said
 
 
-def _note(text: str, places: list[int], terminal: Terminal) -> str:
-    return " " * (places[0] + 3) + terminal.paint(terminal.clean(text), "yellow")
+def _note(text: str, places: list[int], terminal: Terminal, width: int) -> list[str]:
+    margin = " " * (places[0] + 3)
+    lines = wrap(terminal.clean(text), width - len(margin), break_on_hyphens=False)
+    return [margin + terminal.paint(line, "yellow") for line in lines]
 
 
 def _differences(step: Step, told: set[Pair], places: list[int], terminal: Terminal,

@@ -34,6 +34,12 @@ ASCII = Glyphs("|", "-", "+", "<", ">", "X", "...", "-", "-")
 UNICODE = Glyphs("│", "─", "┼", "◀", "▶", "✗", "…", "•", "─")
 
 
+def in_ascii(drawn: str) -> str:
+    """What was drawn with the glyphs of UNICODE, with those of ASCII."""
+    table = {getattr(UNICODE, name): getattr(ASCII, name) for name in Glyphs.__slots__}
+    return drawn.translate(str.maketrans(table))
+
+
 class Terminal:
     """colour: whether styles are written; unicode: whether the terminal shows more than ASCII."""
 
