@@ -121,6 +121,7 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "health_interval": (_between(1, 86400), 60),
     "privacy": (_switch, True),
     "privacy_key": (_text, "/etc/algwatch/privacy.key"),
+    "hardware_offload": (_switch, False),
     "json": (_switch, False),
 }
 LISTS = ("lan", "wan", "ports")
@@ -151,6 +152,7 @@ class Config:
         health_interval: int
         privacy: bool
         privacy_key: str
+        hardware_offload: bool
         json: bool
 
     def __init__(self) -> None:

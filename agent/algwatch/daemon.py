@@ -19,10 +19,12 @@ from types import FrameType
 
 from algwatch.advise.advice import Advice, InForce
 from algwatch.base.clock import PacketClock
+from algwatch.base.host import Host
 from algwatch.base.native.layout import ROW
 from algwatch.base.native.rows import Counts
 from algwatch.base.packet import SIDE_NAMES, Batch
 from algwatch.base.report import Report
+from algwatch.capture.host import read_host
 from algwatch.capture.order import Order, Timeline
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import DISORDER, LAG, LiveTap
@@ -114,6 +116,7 @@ class Daemon:
             if time.monotonic() >= tidy_at:
                 tidy_at = time.monotonic() + TIDY
                 gc.collect()
+                self.tell_host(read_host(self._clock.now()))
         self.turn()
         self.finish()
 
@@ -123,6 +126,10 @@ class Daemon:
         for tap in range(len(self._sources)):
             self._turn(tap)
         self._tell(self._timeline.advance(self._order.watermark))
+
+    def tell_host(self, host: Host) -> None:
+        """Tell the pipeline what the router says of itself."""
+        self._tell(self._pipeline.host(host))
 
     def finish(self) -> None:
         """Nothing more will come: what is pending becomes unknown."""

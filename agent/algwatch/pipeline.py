@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from algwatch.advise.recommend import Recommender, payloads
+from algwatch.base.host import Host
 from algwatch.base.packet import LAN, WAN, Batch, Tap
 from algwatch.base.report import Report
 from algwatch.base.table import Table
@@ -15,17 +16,10 @@ from algwatch.compare.crossing import Crossing
 from algwatch.compare.held import apart
 from algwatch.compare.limits import LAPTOP, ROUTER
 from algwatch.compare.quality import Quality
+from algwatch.diagnose import subject
 from algwatch.diagnose.engine import SAID, Engine
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.subject import (
-    CALL,
-    CAPTURE,
-    CROSSING,
-    LINE,
-    REGISTRATION,
-    TRANSACTION,
-    Event,
-)
+from algwatch.diagnose.subject import CALL, CAPTURE, CROSSING, Event
 from algwatch.sip.timers import SECOND
 
 
@@ -97,6 +91,11 @@ class Pipeline:
         moves: a message that was not seen meanwhile is not missing."""
         self._comparison.lost(self.taps[tap].side, packets, until)
 
+    def host(self, host: Host) -> list[Report]:
+        """What the router says of itself now."""
+        self._captured.host = host
+        return self._told([(subject.HOST, host)])
+
     def finish(self) -> list[Report]:
         """The capture is over: what is pending becomes unknown; the last reports."""
         due, last = self._comparison.finish()
@@ -121,12 +120,12 @@ class Pipeline:
 
     def _judged(self, news: News) -> list[Report]:
         events: list[Event] = [(CROSSING, crossing) for crossing in news.crossings]
-        events += [(TRANSACTION, exchange) for exchange in news.exchanges]
+        events += [(subject.TRANSACTION, exchange) for exchange in news.exchanges]
         reports = self._told(events) if events else []
         for moment in news.moments:
             reports += self._moment(moment)
         if news.registered:
-            reports += self._told([(REGISTRATION, one) for one in news.registered])
+            reports += self._told([(subject.REGISTRATION, one) for one in news.registered])
             if self.live:
                 reports += self._comparison.registrations(news.registered)
         return reports + self._recommender.refresh()
@@ -141,7 +140,7 @@ class Pipeline:
             return []
         if line is None:
             return [summary]
-        return [summary, *self._told([(LINE, line)]), *self._recommender.reconsider(line)]
+        return [summary, *self._told([(subject.LINE, line)]), *self._recommender.reconsider(line)]
 
     def _told(self, events: list[Event]) -> list[Report]:
         findings = self._engine.feed(events)

@@ -14,10 +14,12 @@ from functools import partial
 
 from algwatch import __version__
 from algwatch.base.clock import PacketClock
+from algwatch.base.host import HARDWARE
 from algwatch.base.native import privileges
 from algwatch.base.native.rows import Counts
 from algwatch.base.packet import LAN, SIDE_NAMES, WAN, Tap
 from algwatch.capture.filter import FilterError
+from algwatch.capture.host import read_host
 from algwatch.capture.reassembly import LIMIT as REASSEMBLY
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import LiveTap, TapError
@@ -37,6 +39,13 @@ if TYPE_CHECKING:
 
 LAST_LINES = 0.5  # seconds that the reader of standard output gets to take the last lines
 LAST_LINE = 0.2  # seconds of these after the farewell, at least
+
+OFFLOADED = (
+    "hardware flow offload is on: packets pass this router without being captured, and a capture "
+    "on the WAN device makes some routers restart; turn it off (uci set "
+    "firewall.@defaults[0].flow_offloading_hw=0; uci commit firewall; service firewall restart), "
+    "or set hardware_offload = on to watch all the same"
+)
 
 
 class CannotStart(Exception):
@@ -142,6 +151,9 @@ def run(config: Config, out: int, err: int) -> int:
     outputs = [Output(out, gap(config.json)), Output(err, gap(False))]
     console = Console(outputs[0].line, outputs[1].line, config.json)
     counts = Counts()
+    host = read_host(time.time_ns())  # while this process may read what only root may
+    if host.offload == HARDWARE and not config.hardware_offload:
+        raise CannotStart(OFFLOADED)
     sources = _open_taps(config, counts)
     names = ", ".join(f"{s.live.name} ({SIDE_NAMES[s.side]})" for s in sources[:-1])
     names += f" and {sources[-1].live.name} ({SIDE_NAMES[sources[-1].side]})"
@@ -179,6 +191,7 @@ def run(config: Config, out: int, err: int) -> int:
     daemon = Daemon(sources, pipeline, clock, console, counts, publisher, config.health_interval)
     for note in config.notes():
         console.say(note)
+    daemon.tell_host(host)
     if publisher is not None:
         publisher.start()
     daemon.run()

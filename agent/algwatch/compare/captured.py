@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from algwatch.base import address
 from algwatch.base.deadlines import NEVER
+from algwatch.base.host import HARDWARE, Host
 from algwatch.base.native.layout import KIND_CUT
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import FLOW, KIND, Sighting
@@ -30,12 +31,12 @@ class Captured:
     are both sides of one router, where that was asked. networks: bits of the flows of
     a capture with one side: INSIDE, OUTSIDE and ACROSS, those between addresses of which none, each
     or one is public. contested, contested_example: packets that contradict each other (see
-    Pairing), one of them.
+    Pairing), one of them. host: what the router says of itself, where it was asked (live).
     """
 
     __slots__ = ("_flows", "began", "contested", "contested_example", "cut", "cut_example",
                  "duplicate", "duplicates", "ended", "finished", "first",
-                 "forgets", "lost", "lost_at", "networks", "now", "paired", "partial",
+                 "forgets", "host", "lost", "lost_at", "networks", "now", "paired", "partial",
                  "partial_example", "quality", "sip", "started", "two_sided", "undecided",
                  "undecided_example")  # fmt: skip
 
@@ -56,6 +57,7 @@ class Captured:
         self._flows: set[int] = set()
         self.partial = self.undecided = 0
         self.quality: Quality | None = None
+        self.host: Host | None = None
         self.partial_example: Sighting | None = None
         self.undecided_example: Sighting | None = None
 
@@ -108,6 +110,8 @@ class Captured:
             return True
         if (self.began or self.ended != NEVER) and self._is_outside(call):
             return True
+        if self.host is not None and self.host.offload == HARDWARE:
+            return True  # packets of a flow that goes on pass without the kernel
         if not self.lost_at:
             return False
         # If the beginning of the call was not seen, it may have been lost.

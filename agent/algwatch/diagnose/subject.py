@@ -30,7 +30,7 @@ LINE = "line"
 """compare.line.Line: a phone and its provider, when a call of it is over."""
 
 HOST = "host"
-"""Timed facts of the router itself. No rule is about them yet."""
+"""base.host.Host: what the router says of itself. Live only, once a minute."""
 
 CAPTURE = "capture"
 """None: what the capture is worth is asked of `known`. Live once a second, and at the end."""

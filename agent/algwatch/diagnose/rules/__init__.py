@@ -14,11 +14,13 @@ from algwatch.diagnose.rules.alg import (
     alg011_mapping_mismatch,
     alg014_benign_rewrite,
     alg015_helpful_rewrite,
+    alg017_helper_present,
 )
 from algwatch.diagnose.rules.cap import (
     cap001_one_sided,
     cap002_packets_lost,
     cap005_partial_dialog,
+    cap006_hardware_offload,
     cap007_duplicate_packets,
     cap008_clocks_differ,
     cap009_sides_exchanged,
@@ -46,6 +48,7 @@ RULES: tuple[ModuleType, ...] = (
     cap001_one_sided,
     cap002_packets_lost,
     cap005_partial_dialog,
+    cap006_hardware_offload,
     cap007_duplicate_packets,
     cap008_clocks_differ,
     cap009_sides_exchanged,
@@ -72,4 +75,5 @@ RULES: tuple[ModuleType, ...] = (
     alg011_mapping_mismatch,
     alg014_benign_rewrite,
     alg015_helpful_rewrite,
+    alg017_helper_present,
 )

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The router's own state, from the files that its kernel and its firewall keep. What cannot be read
+is not known, and no error."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from algwatch import files
+from algwatch.base.host import HARDWARE, NO_OFFLOAD, NOT_READ, SOFTWARE, Host
+
+MOST = 262144  # bytes that are read of a file
+
+# Kernel documentation, networking/nf_conntrack-sysctl.rst. The names of modules: net/netfilter.
+_HELPER = "sys/module/nf_conntrack_sip"
+_EXPECTED = "proc/net/nf_conntrack_expect"
+_TIMEOUTS = "proc/sys/net/netfilter/nf_conntrack_udp_timeout"
+# OpenWrt, firewall4: the section `config defaults`.
+_FIREWALL = "etc/config/firewall"
+_SECTION = re.compile(rb"^\s*config\s+['\"]?(\w+)['\"]?", re.M)
+_OFFLOAD = re.compile(rb"^\s*option\s+['\"]?flow_offloading(_hw)?['\"]?\s+['\"]?(\w+)['\"]?", re.M)
+_OF_SIP = re.compile(rb"[ \t]sip(?:/\S*)?[ \t]*$", re.M)
+_ON = (b"1", b"on", b"true", b"yes", b"enabled")
+
+
+def read_host(at: int, root: str = "/") -> Host:
+    """at: ns, packet time. root: of the files (tests)."""
+    helper = os.path.join(root, _HELPER)
+    there = os.path.isdir(helper)
+    # What is built into the kernel has parameters here, and no state.
+    loaded = there and os.path.exists(os.path.join(helper, "initstate"))
+    return Host(
+        at, there, loaded, _expectations(root), _seconds(root, ""), _seconds(root, "_stream"),
+        _offload(root),
+    )  # fmt: skip
+
+
+def _read(root: str, path: str) -> bytes | None:
+    try:
+        return files.read(os.path.join(root, path), MOST)
+    except files.FileError:
+        return None
+
+
+def _expectations(root: str) -> int:
+    """How many flows the SIP helper expects (exp_seq_show() in nf_conntrack_expect.c)."""
+    lines = _read(root, _EXPECTED)
+    if lines is None:
+        return NOT_READ
+    return len(_OF_SIP.findall(lines))
+
+
+def _seconds(root: str, what: str) -> int:
+    text = (_read(root, _TIMEOUTS + what) or b"").strip()
+    return int(text) if text.isdigit() and len(text) < 10 else 0
+
+
+def _offload(root: str) -> str:
+    config = _read(root, _FIREWALL) or b""
+    starts = [*_SECTION.finditer(config)]
+    ends = [start.start() for start in starts[1:]] + [len(config)] * bool(starts)
+    on = set()
+    for start, end in zip(starts, ends, strict=True):
+        if start[1] == b"defaults":
+            for option in _OFFLOAD.finditer(config, start.end(), end):
+                if option[2].lower() in _ON:
+                    on.add(option[1])
+    if None not in on:
+        return NO_OFFLOAD  # hardware offload without the other one does nothing (fw4.uc)
+    return HARDWARE if b"_hw" in on else SOFTWARE
