@@ -296,13 +296,31 @@ def upgrade(protocol: bytes = b"sip") -> bytes:
 def test_sip_inside_a_websocket_is_no_message_of_ours_in_either_direction() -> None:
     request = upgrade()
     line = Line().send(ipv4(tcp(request, sport=40000, seq=1), TCP))
-    line.send(ipv4(tcp(invite("ws1"), sport=40000, seq=1 + len(request)), TCP, ttl=64))
+    masked = bytes(byte ^ 0x5A for byte in invite("ws1"))
+    line.send(ipv4(tcp(masked, sport=40000, seq=1 + len(request)), TCP, ttl=64))
     back: dict[str, Any] = {"src": "192.0.2.9", "dst": "192.168.1.10", "ttl": 51}
     line.send(ipv4(tcp(invite("ws2"), sport=5060, dport=40000, seq=9), TCP, **back))
     assert line.whole == []
     assert line.reassembler.websockets == 1
     # Another connection is not concerned.
     assert line.send(ipv4(tcp(invite("other"), sport=40001), TCP)).whole == [invite("other")]
+
+
+@pytest.mark.parametrize("by_client", [True, False], ids=["request", "answer"])
+def test_a_forged_upgrade_hides_a_line_until_its_phone_speaks_only(by_client: bool) -> None:
+    back: dict[str, Any] = {"src": "192.0.2.9", "dst": "192.168.1.10", "ttl": 51}
+    forged = ipv4(tcp(upgrade(), sport=40000, seq=1), TCP)
+    if not by_client:
+        answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
+        forged = ipv4(tcp(answer, sport=5060, dport=40000, seq=1), TCP, **back)
+    line = Line().send(ipv4(tcp(invite("before"), sport=40000, seq=1), TCP)).send(forged)
+    line.send(ipv4(tcp(invite("hidden"), sport=5060, dport=40000, seq=9), TCP, **back))
+    line.send(ipv4(tcp(invite("plain"), sport=40000, seq=1 + len(invite("before"))), TCP))
+    line.send(ipv4(tcp(invite("seen"), sport=5060, dport=40000, seq=9 + 999), TCP, **back))
+    assert line.whole == [invite("before"), invite("plain"), invite("seen")]
+    expected = len(line.reassembler._flows) * FLOW_COST
+    expected += sum(one.cost for one in line.reassembler._pending.values())
+    assert line.reassembler.held == expected
 
 
 def test_the_ports_of_a_websocket_that_fell_silent_carry_sip_again() -> None:

@@ -42,6 +42,8 @@ STREAM_SECONDS = 32  # 64*T1: after that a request is dead (RFC 3261 section 17.
 FLOW_SECONDS = 120  # TCP_RTO_MAX of Linux: what comes later is no segment sent again
 WEBSOCKET_SECONDS = 600  # of silence: then the ports may belong to another connection
 
+CLIENT, SERVER = 1, 2  # of a WebSocket
+
 SECOND = 1_000_000_000
 UDP = 17
 SIP, FRAGMENT, SEGMENT = layout.KIND_SIP, layout.KIND_FRAGMENT, layout.KIND_SEGMENT
@@ -123,7 +125,8 @@ class Reassembler:
         # When each flow was last seen, ns, and how far it was read: the sequence number behind the
         # last whole message.
         self._flows: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
-        # Connections that carry WebSocket, both directions, and when they were last seen.
+        # Connections that carry WebSocket, both directions: when they were last seen, and whose
+        # direction it is.
         self._websockets: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
         self._made: Made = []
         self._tunnels: Made = []  # in them are packets that may be parts themselves
@@ -218,9 +221,13 @@ class Reassembler:
         if kind == FRAGMENT:
             self._fragment(packet, head, bytes(batch.buffer[payload : payload + length]))
             return
-        if self._websockets and self._is_websocket(raw[:32] + _PORTS.pack(*ends[4:6]), row[0]):
-            _is_none(batch, index)
-            return
+        if self._websockets and (way := self._websocket(raw, ends, row[0])):
+            # A client masks all that it sends (RFC 6455 section 5.3): where it says SIP in plain
+            # text, the upgrade was somebody else's.
+            if way != CLIENT or kind != SIP:
+                _is_none(batch, index)
+                return
+            self._forget_websocket(ends)
         place = segment_offset(head, packet.src + packet.dst)
         if place is None:
             return
@@ -341,11 +348,19 @@ class Reassembler:
     def _reached(self, key: bytes, at: int) -> int | None:
         return self._recall(self._flows, key, at, FLOW_SECONDS)
 
-    def _is_websocket(self, key: bytes, at: int) -> bool:
-        if self._recall(self._websockets, key, at, WEBSOCKET_SECONDS) is None:
-            return False
-        self._remember(self._websockets, key, at)
-        return True
+    def _websocket(self, raw: bytes, ends: tuple[Any, ...], at: int) -> int:
+        """CLIENT or SERVER, who sends on this flow of a WebSocket; 0 where it is none."""
+        key = raw[:32] + _PORTS.pack(*ends[4:6])
+        way = self._recall(self._websockets, key, at, WEBSOCKET_SECONDS)
+        if way is None:
+            return 0
+        self._remember(self._websockets, key, at, way)
+        return way
+
+    def _forget_websocket(self, ends: tuple[Any, ...]) -> None:
+        for flow in _both_ways(ends):
+            if self._websockets.pop(flow, None) is not None:
+                self.held -= FLOW_COST
 
     def _fragment(self, packet: _Packet, head: bytes, data: bytes) -> None:
         place = fragment_offset(head, packet.src + packet.dst)
@@ -392,10 +407,9 @@ class Reassembler:
     def _segment(self, packet: _Packet, seq: int, data: bytes, starts: bool) -> None:
         if _UPGRADE.match(data):
             self.websockets += 1
-            src, dst, _, _, sport, dport = packet.ends[:6]
-            for flow in (src + dst + _PORTS.pack(sport, dport),
-                         dst + src + _PORTS.pack(dport, sport)):  # fmt: skip
-                self._remember(self._websockets, flow, packet.row[0])
+            ways = (CLIENT, SERVER) if data[:1] == b"G" else (SERVER, CLIENT)  # GET, or its answer
+            for flow, way in zip(_both_ways(packet.ends), ways, strict=True):
+                self._remember(self._websockets, flow, packet.row[0], way)
             self._make_room()
             return
         key = packet.key
@@ -476,6 +490,12 @@ class Reassembler:
                 bits = row[12] | way
                 row = (packet.row[0], *row[1:12], bits, *row[13:16], packet.row[16])
                 yield packet.index, row, (*end[:6], packet.ends[6], *end[7:])
+
+
+def _both_ways(ends: tuple[Any, ...]) -> tuple[bytes, bytes]:
+    """The keys of both directions of a TCP connection, the one of `ends` first."""
+    src, dst, _, _, sport, dport = ends[:6]
+    return src + dst + _PORTS.pack(sport, dport), dst + src + _PORTS.pack(dport, sport)
 
 
 def _parts(batch: Batch) -> Iterator[tuple[int, int]]:
