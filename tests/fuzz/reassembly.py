@@ -46,8 +46,9 @@ from algwatch.base.native.rows import Counts, Scanner
 from algwatch.base.native.scan import scan_message
 from algwatch.base.packet import Batch
 from algwatch.capture.batches import times
+from algwatch.capture.flows import FLOW_COST
 from algwatch.capture.fragments import BASE_COST, PART_COST, Datagram
-from algwatch.capture.reassembly import FLOW_COST, LIMIT, Reassembler
+from algwatch.capture.reassembly import LIMIT, Reassembler
 from algwatch.capture.stream import MOST_TOLD, RUN_COST, Stream
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "cost"))
@@ -83,6 +84,7 @@ class Checked:
         state = vars(self.reassembler)
         self.numbers = {name: value for name, value in state.items() if isinstance(value, int)}
         self.tables = [value for value in state.values() if isinstance(value, dict | list)]
+        self.tables += [self.reassembler._flows._seen, self.reassembler._websockets._seen]
         assert set(state) - set(self.numbers) == {
             "counts", "_scanner", "_pending", "_flows", "_websockets", "_made", "_tunnels",
             "_opened",

@@ -13,14 +13,12 @@ import pytest
 from algwatch.base.native import layout
 from algwatch.base.native.rows import Counts, Scanner
 from algwatch.base.packet import Batch
+from algwatch.capture.flows import FLOW_COST, FLOW_SECONDS, WEBSOCKET_SECONDS
 from algwatch.capture.reassembly import (
-    FLOW_COST,
-    FLOW_SECONDS,
     FRAGMENT_SECONDS,
     LIMIT,
     SECOND,
     STREAM_SECONDS,
-    WEBSOCKET_SECONDS,
     Reassembler,
 )
 from algwatch.capture.stream import LONGEST

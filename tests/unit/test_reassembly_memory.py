@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from algwatch.base.native import layout
 from algwatch.base.native.rows import Counts, Scanner
-from algwatch.capture.reassembly import LIMIT, MOST_FLOWS, Reassembler
+from algwatch.capture.flows import MOST_FLOWS
+from algwatch.capture.reassembly import LIMIT, Reassembler
 from capture_frames import TCP, invite, ipv4, tcp, udp
 
 PROMISED = 256 * 1024  # bytes a tap

@@ -6,10 +6,9 @@ Sans-IO and bounded: all that is held counts against one limit a tap, and the ol
 
 from __future__ import annotations
 
-import re
 import struct
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -18,8 +17,22 @@ from algwatch.base.native.rows import Counts, Scanner
 from algwatch.base.packet import Batch
 from algwatch.capture.batches import NO_MESSAGES, Loose, loose
 from algwatch.capture.filter import RAW
+from algwatch.capture.flows import CLIENT, FLOW_SECONDS, Flows, WebSockets, is_upgrade
 from algwatch.capture.fragments import MOST_PARTS, Datagram
 from algwatch.capture.offsets import TCP, fragment_offset, segment_offset
+from algwatch.capture.pieces import (
+    FRAGMENT,
+    PORTS_AT,
+    SEGMENT,
+    SIP,
+    Made,
+    Piece,
+    is_none,
+    joined,
+    make,
+    parts,
+    piece_of,
+)
 from algwatch.capture.stream import (
     ANY,
     REPEATED,
@@ -35,65 +48,16 @@ from algwatch.capture.stream import (
 # Bytes held back for one tap, objects included. With one message of 64 kB on its way out, and
 # what the scanner needs for it, the whole stays below 256 kB (tests/unit/test_reassembly_memory).
 LIMIT = 122880
-FLOW_COST = 320  # what it costs to remember how far a TCP flow was read
-MOST_FLOWS = 64  # and as many WebSockets: a third of the room
 FRAGMENT_SECONDS = 30  # IPFRAG_TIMEOUT of Linux; RFC 8200 section 4.5 allows 60
 STREAM_SECONDS = 32  # 64*T1: after that a request is dead (RFC 3261 section 17.1.1.2)
-FLOW_SECONDS = 120  # TCP_RTO_MAX of Linux: what comes later is no segment sent again
-WEBSOCKET_SECONDS = 600  # of silence: then the ports may belong to another connection
-
-CLIENT, SERVER = 1, 2  # of a WebSocket
 
 SECOND = 1_000_000_000
 UDP = 17
-SIP, FRAGMENT, SEGMENT = layout.KIND_SIP, layout.KIND_FRAGMENT, layout.KIND_SEGMENT
-# Ten bytes of white space at most: between messages a keep-alive, inside one a part of it.
-KEEPALIVE = layout.KIND_KEEPALIVE
 
 _META = struct.Struct("=IIII")
-_PORTS = struct.Struct("!HH")
-_IPV4, _IPV6 = struct.Struct("!BBHHHBBH"), struct.Struct("!IHBB")
 _TCP = struct.Struct("!HHIIBBHHH")
-_NOT_TCP = bytes(value for value in range(256) if not value & layout.ROW_TCP)
 _KIND = 13  # in a row
 _index = itemgetter(0)
-_PORTS_AT = 40  # in a row's ends: from there on ports, capture point, protocol, IP version
-
-
-# RFC 6455 section 4.1 and 4.2.2. The answer is enough where the capture began after the request.
-_UPGRADE = re.compile(
-    rb"(?:GET |HTTP/1\.1 101 )[^\n]*\n(?:[^\n]*\n)*?upgrade[ \t]*:[^\n]*websocket", re.I
-)
-
-
-class _Packet:
-    """The packet that brought the last part; the whole message gets its time, TTL, IP ID,
-    direction and capture point. index: of its row in the batch; row, ends: unpacked; key: all that
-    the packets of one message have in common."""
-
-    __slots__ = ("dst", "ends", "index", "key", "row", "src")
-
-    def __init__(self, index: int, row: tuple[int, ...], ends: tuple[Any, ...], key: bytes) -> None:
-        self.index = index
-        self.row = row
-        self.ends = ends
-        self.key = key
-        self.src: bytes = ends[0]
-        self.dst: bytes = ends[1]
-        if ends[8] == 4:
-            self.src, self.dst = self.src[:4], self.dst[:4]
-
-    def header(self, length: int) -> bytes:
-        """An IP header in front of `length` bytes."""
-        ident, ttl, proto = self.row[11], self.row[15], self.ends[7]
-        if len(self.src) == 4:
-            words = (0x45, 0, 20 + length, ident, 0, ttl, proto, 0)
-            return _IPV4.pack(*words) + self.src + self.dst
-        return _IPV6.pack(6 << 28, length, proto, ttl) + self.src + self.dst
-
-
-# IP packets: the packet that brought the last part, length, parts.
-Made = list[tuple[_Packet, int, tuple[bytes, ...]]]
 
 
 class Reassembler:
@@ -118,16 +82,14 @@ class Reassembler:
         self.counts = Counts()
         self.conflicts = self.expired = self.evicted = self.too_long = 0
         self.incomplete = self.repeated = self.websockets = self.refused = 0
-        self.held = 0  # bytes
+        self._waits = 0  # bytes of what is pending
         self._limit = limit
         self._scanner = Scanner(RAW, tap, key, ports, self.counts, max_rows=64)
         self._pending: OrderedDict[bytes, Datagram | Stream] = OrderedDict()
         # When each flow was last seen, ns, and how far it was read: the sequence number behind the
         # last whole message.
-        self._flows: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
-        # Connections that carry WebSocket, both directions: when they were last seen, and whose
-        # direction it is.
-        self._websockets: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
+        self._flows = Flows(FLOW_SECONDS)
+        self._websockets = WebSockets()
         self._made: Made = []
         self._tunnels: Made = []  # in them are packets that may be parts themselves
         self._opened: list[tuple[int, *Loose]] = []  # messages that were whole inside a tunnel
@@ -141,7 +103,7 @@ class Reassembler:
         body, one that TCP sends again, one inside a WebSocket) is made a SEGMENT, in place.
         Without anything to put together the batch itself comes back.
         """
-        for index, kind in _parts(batch):
+        for index, kind in parts(batch):
             self._index = index
             self._take(batch, index, kind)
             while self._tunnels:  # each of them ended the waiting of a part, so this ends
@@ -155,7 +117,7 @@ class Reassembler:
     def _open_tunnels(self) -> None:
         """Messages that are whole inside a tunnel's packets are kept, their other packets taken.
         A tunnel in a tunnel is left for the next call: nesting does not become recursion."""
-        buffer = _joined(self._tunnels)
+        buffer = joined(self._tunnels)
         rows, ends = bytearray(), bytearray()
         for _, row, end in self._scanned(self._tunnels, buffer):
             rows += layout.ROW.pack(*row)
@@ -163,7 +125,7 @@ class Reassembler:
         self._tunnels = []
         count = len(rows) // layout.ROW.size
         batch = Batch(buffer, memoryview(rows), bytes(ends), count, self.tap, 0)
-        for index, kind in _parts(batch):
+        for index, kind in parts(batch):
             self._take(batch, index, kind)
         self._opened += [
             (self._index, *one) for one in loose(batch) if one[0][_KIND] not in NO_MESSAGES
@@ -178,7 +140,7 @@ class Reassembler:
             if one[0][_KIND] not in NO_MESSAGES
         ]
         others = opened + kept
-        buffer = _joined(made, (payload for _, _, _, payload in others))
+        buffer = joined(made, (payload for _, _, _, payload in others))
         size = sum(length for _, length, _ in made)
         found = []
         for index, row, ends, payload in others:
@@ -206,28 +168,21 @@ class Reassembler:
         if bits & layout.ROW_TRUNCATED:
             return  # the rest of it was not captured
         at = index * layout.ENDS.size
-        raw = bytes(batch.ends[at : at + layout.ENDS.size])
-        ends = layout.ENDS.unpack(raw)
-        # Addresses, ports, capture point and direction: what came in with the addresses of what
-        # goes out is somebody else's. In a file that holds both sides of a router without NAT, and
-        # does not tell the direction, only the TTL tells the two copies of one packet apart; else
-        # it may differ from part to part, as for every receiver.
-        way = row[12] >> 2 & 1 | row[12] >> 9 & 2  # OUTGOING and DIRECTED
-        told = bytes((0, way)) if way & 2 else bytes((row[15], way))
-        packet = _Packet(self._index, row, ends, raw[:32] + raw[_PORTS_AT:] + told)
+        packet = piece_of(self._index, row, bytes(batch.ends[at : at + layout.ENDS.size]))
+        ends = packet.ends
         if self._pending:
             self._expire(row[0])
         head = bytes(batch.buffer[ends[2] : payload])
         if kind == FRAGMENT:
             self._fragment(packet, head, bytes(batch.buffer[payload : payload + length]))
             return
-        if self._websockets and (way := self._websocket(raw, ends, row[0])):
+        if self._websockets and (way := self._websockets.sender(ends, row[0])):
             # A client masks all that it sends (RFC 6455 section 5.3): where it says SIP in plain
             # text, the upgrade was somebody else's.
             if way != CLIENT or kind != SIP:
-                _is_none(batch, index)
+                is_none(batch, index)
                 return
-            self._forget_websocket(ends)
+            self._websockets.close(ends)
         place = segment_offset(head, packet.src + packet.dst)
         if place is None:
             return
@@ -235,22 +190,22 @@ class Reassembler:
         seq, behind = (place[0] + place[1]) & 0xFFFFFFFF, place[1]
         self._give_up_old(key, row[0])
         if key not in self._pending:
-            reached = self._reached(key, row[0])
+            reached = self._flows.recall(key, row[0])
             if reached is not None and kind != SEGMENT and seq == reached:
-                self._remember(self._flows, key, row[0], (seq + length) & 0xFFFFFFFF)
+                self._flows.remember(key, row[0], (seq + length) & 0xFFFFFFFF)
                 return  # in order and whole, as most are
             if reached is not None and -REPEATED <= ahead(seq + length, reached) <= 0:
                 if kind == SIP:
                     self.repeated += 1
-                    _is_none(batch, index)
+                    is_none(batch, index)
                 return
         data = bytes(batch.buffer[payload : payload + length])
         if kind == SEGMENT:
             self._segment(packet, seq, data, behind > 0)
         elif not self._stands_alone(packet, seq, data, kind == SIP):
-            _is_none(batch, index)
+            is_none(batch, index)
 
-    def _stands_alone(self, packet: _Packet, seq: int, data: bytes, sip: bool) -> bool:
+    def _stands_alone(self, packet: Piece, seq: int, data: bytes, sip: bool) -> bool:
         """True if a segment that looks like a whole message, or a keep-alive, is one."""
         stream = self._stream(packet.key, seq, packet.row[0], sip)
         if stream is None:
@@ -276,25 +231,25 @@ class Reassembler:
             place = stream.place(seq)
             if stream.is_near(place):
                 if stream.is_stale(at) and place >= stream.runs[-1].end:
-                    self.held -= stream.cost
+                    self._waits -= stream.cost
                     stream.settle(at)  # before this segment: it may be the first of many
-                    self.held += stream.cost
+                    self._waits += stream.cost
                 return stream
             if not starts:
                 return None
             self._give_up(key)  # another connection with the same ports
         else:
-            reached = self._reached(key, at)
+            reached = self._flows.recall(key, at)
             if reached is not None and not -REPEATED <= ahead(seq, reached) <= WINDOW:
                 reached = None
         stream = self._pending[key] = Stream(
             seq if reached is None else reached, reached is not None, at
         )
-        self.held += stream.cost
+        self._waits += stream.cost
         return stream
 
     def _add(
-        self, packet: _Packet, stream: Stream, place: int, data: bytes, starts: bool, told: bool
+        self, packet: Piece, stream: Stream, place: int, data: bytes, starts: bool, told: bool
     ) -> None:
         """Add a segment, and make a packet of each message that it completes."""
         key, cost = packet.key, stream.cost
@@ -304,65 +259,22 @@ class Reassembler:
             while (message := stream.next_message(run)) is not None:
                 sport, dport = packet.ends[4:6]
                 header = _TCP.pack(sport, dport, 0, 0, 5 << 4, 0x18, 0, 0, 0)
-                _make(self._made, packet, header, message)
+                make(self._made, packet, header, message)
         stream.settle(packet.row[0])
-        self.held += stream.cost - cost
+        self._waits += stream.cost - cost
         if stream.too_long or stream.lost:
             self.too_long += stream.too_long
             self.incomplete += stream.lost
             stream.too_long = stream.lost = 0
         if stream.floor is not None:
-            self._remember(self._flows, key, packet.row[0], stream.seq(stream.floor))
+            self._flows.remember(key, packet.row[0], stream.seq(stream.floor))
         if stream.runs:
             self._pending.move_to_end(key)
         else:
             self._drop(key)
         self._make_room()
 
-    def _remember(
-        self, table: OrderedDict[bytes, tuple[int, int]], key: bytes, at: int, seq: int = 0
-    ) -> None:
-        if key in table:
-            table.move_to_end(key)
-        else:
-            self.held += FLOW_COST
-            if len(table) >= MOST_FLOWS:
-                table.popitem(last=False)
-                self.held -= FLOW_COST
-        table[key] = at, seq
-
-    def _recall(
-        self, table: OrderedDict[bytes, tuple[int, int]], key: bytes, at: int, seconds: int
-    ) -> int | None:
-        """The remembered sequence number; None without one, or when it is older than `seconds`:
-        then the ports may belong to another connection."""
-        seen = table.get(key)
-        if seen is None:
-            return None
-        if at - seen[0] > seconds * SECOND:
-            del table[key]
-            self.held -= FLOW_COST
-            return None
-        return seen[1]
-
-    def _reached(self, key: bytes, at: int) -> int | None:
-        return self._recall(self._flows, key, at, FLOW_SECONDS)
-
-    def _websocket(self, raw: bytes, ends: tuple[Any, ...], at: int) -> int:
-        """CLIENT or SERVER, who sends on this flow of a WebSocket; 0 where it is none."""
-        key = raw[:32] + _PORTS.pack(*ends[4:6])
-        way = self._recall(self._websockets, key, at, WEBSOCKET_SECONDS)
-        if way is None:
-            return 0
-        self._remember(self._websockets, key, at, way)
-        return way
-
-    def _forget_websocket(self, ends: tuple[Any, ...]) -> None:
-        for flow in _both_ways(ends):
-            if self._websockets.pop(flow, None) is not None:
-                self.held -= FLOW_COST
-
-    def _fragment(self, packet: _Packet, head: bytes, data: bytes) -> None:
+    def _fragment(self, packet: Piece, head: bytes, data: bytes) -> None:
         place = fragment_offset(head, packet.src + packet.dst)
         if place is None:
             return
@@ -374,47 +286,45 @@ class Reassembler:
         datagram = self._pending.get(key)
         if not isinstance(datagram, Datagram):
             datagram = self._pending[key] = Datagram(packet.row[0])
-            self.held += datagram.cost
+            self._waits += datagram.cost
         if len(datagram.parts) >= MOST_PARTS:
             self._give_up(key)
             self.evicted += 1
             return
         cost = datagram.cost
         self.conflicts += not datagram.add(offset, data, more)
-        self.held += datagram.cost - cost
+        self._waits += datagram.cost - cost
         whole = datagram.whole()
         if whole is None:
             self._make_room()
             return
         self._drop(key)
         if packet.ends[7] == UDP:
-            _make(self._made, packet, whole)
+            make(self._made, packet, whole)
         elif packet.ends[7] != TCP:  # a tunnel, or IPv6 extension headers
             if self._live:
                 self.refused += 1
             else:
-                _make(self._tunnels, packet, whole)
+                make(self._tunnels, packet, whole)
         elif len(whole) >= 20:
             sport, dport, seq = struct.unpack_from("!HHI", whole)
             text = whole[(whole[12] >> 4) * 4 :]
             if text:  # a fragment has no ports of its own
                 ends = (*packet.ends[:4], sport, dport, *packet.ends[6:])
                 raw = layout.ENDS.pack(*ends)
-                key = raw[:32] + raw[_PORTS_AT:] + packet.key[-2:]
-                packet = _Packet(packet.index, packet.row, ends, key)
+                key = raw[:32] + raw[PORTS_AT:] + packet.key[-2:]
+                packet = Piece(packet.index, packet.row, ends, key)
                 self._segment(packet, seq, text, False)
 
-    def _segment(self, packet: _Packet, seq: int, data: bytes, starts: bool) -> None:
-        if _UPGRADE.match(data):
+    def _segment(self, packet: Piece, seq: int, data: bytes, starts: bool) -> None:
+        if is_upgrade(data):
             self.websockets += 1
-            ways = (CLIENT, SERVER) if data[:1] == b"G" else (SERVER, CLIENT)  # GET, or its answer
-            for flow, way in zip(_both_ways(packet.ends), ways, strict=True):
-                self._remember(self._websockets, flow, packet.row[0], way)
+            self._websockets.open(data, packet.ends, packet.row[0])
             self._make_room()
             return
         key = packet.key
         self._give_up_old(key, packet.row[0])
-        reached = None if key in self._pending else self._reached(key, packet.row[0])
+        reached = None if key in self._pending else self._flows.recall(key, packet.row[0])
         if reached is not None and -REPEATED <= ahead(seq + len(data), reached) <= 0:
             return  # part of a message that is complete already
         starts = starts or may_start(data)
@@ -438,15 +348,20 @@ class Reassembler:
         }
         return {name: value for name, value in numbers.items() if value}
 
+    @property
+    def held(self) -> int:
+        """Bytes, objects included."""
+        return self._waits + self._flows.cost + self._websockets.cost
+
     def _drop(self, key: bytes) -> None:
-        self.held -= self._pending.pop(key).cost
+        self._waits -= self._pending.pop(key).cost
 
     def _give_up(self, key: bytes) -> None:
         one = self._pending[key]
         self.incomplete += isinstance(one, Datagram) or one.unread
         self._drop(key)
         if isinstance(one, Stream) and (reached := one.read_up_to) is not None:
-            self._remember(self._flows, key, one.touched, one.seq(reached))
+            self._flows.remember(key, one.touched, one.seq(reached))
 
     def _make_room(self) -> None:
         while self.held > self._limit and self._pending:
@@ -492,42 +407,8 @@ class Reassembler:
                 yield packet.index, row, (*end[:6], packet.ends[6], *end[7:])
 
 
-def _both_ways(ends: tuple[Any, ...]) -> tuple[bytes, bytes]:
-    """The keys of both directions of a TCP connection, the one of `ends` first."""
-    src, dst, _, _, sport, dport = ends[:6]
-    return src + dst + _PORTS.pack(sport, dport), dst + src + _PORTS.pack(dport, sport)
-
-
-def _parts(batch: Batch) -> Iterator[tuple[int, int]]:
-    """(index, kind) of the rows that are a fragment or segment, or may continue one."""
-    kinds = bytes(memoryview(batch.rows)[layout.ROW_KIND :: layout.ROW.size])
-    low = bytes(memoryview(batch.rows)[layout.ROW_LOW_BITS :: layout.ROW.size])
-    if FRAGMENT in kinds or low.translate(None, _NOT_TCP):
-        for index, kind in enumerate(kinds):
-            if kind == FRAGMENT or (
-                low[index] & layout.ROW_TCP and kind in (SEGMENT, SIP, KEEPALIVE)
-            ):
-                yield index, kind
-
-
-def _joined(made: Made, others: Iterable[bytes | memoryview] = ()) -> bytes:
-    return b"".join([*(one for _, _, parts in made for one in parts), *others])
-
-
-def _make(made: Made, packet: _Packet, *payload: bytes) -> None:
-    size = sum(map(len, payload))
-    if size <= 65535 - 20:  # an IPv4 header says no more
-        header = packet.header(size)
-        made.append((packet, len(header) + size, (header, *payload)))
-
-
 def _end(one: Datagram | Stream) -> int:
     """The time (ns) at which it is given up."""
     if isinstance(one, Datagram):
         return one.first_at + FRAGMENT_SECONDS * SECOND
     return one.touched + STREAM_SECONDS * SECOND
-
-
-def _is_none(batch: Batch, index: int) -> None:
-    """Make the row a SEGMENT: its bytes are no message of their own."""
-    memoryview(batch.rows)[index * layout.ROW.size + layout.ROW_KIND] = SEGMENT
