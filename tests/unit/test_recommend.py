@@ -162,8 +162,18 @@ def line(phone: str, *seen: str) -> Line:
 def test_what_was_seen_of_a_line_and_its_provider_decides_the_counterfactual(
     own: tuple[str, ...], beside: tuple[str, ...], answer: str
 ) -> None:
-    others = [line("192.168.1.11", *beside)]
+    others = [line("192.168.1.11", words.RPORT_ASKED, words.ACCEPTED, *beside)]
     assert without_alg(line("192.168.1.10", *own), others).answer == answer
+
+
+def test_a_phone_that_the_provider_has_never_accepted_speaks_for_nobody() -> None:
+    """Anyone in the LAN may answer a call that comes with the provider's address."""
+    mine = line("192.168.1.10")
+    for stranger in ((), (words.RPORT_ASKED,), (words.ACCEPTED,)):
+        beside = [line("192.168.1.66", words.WORKS_UNTOUCHED, words.NAT_HANDLED, *stranger)]
+        assert without_alg(mine, beside).answer == "unknown"
+    dropped = [line("192.168.1.66", words.DROPS_UNTOUCHED)]
+    assert without_alg(mine, dropped).answer == "no"
 
 
 def test_the_provider_that_fills_in_rport_and_follows_the_contact_is_no_reason_to_recommend() -> (
@@ -283,6 +293,7 @@ def test_a_phone_with_rport_that_drops_speaks_against_one_without_and_never_for_
     mine, works, asks = Line("phone", "far"), Line("like", "far"), Line("asks", "far")
     for line in (mine, works):
         line.observe(words.RPORT_MISSING, None, 1)
+        line.observe(words.ACCEPTED, None, 1)
     asks.observe(words.RPORT_ASKED, None, 1)
     works.observe(words.WORKS_UNTOUCHED, None, 1)
     assert without_alg(mine, [works, asks]).answer == "yes"

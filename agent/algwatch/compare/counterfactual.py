@@ -38,11 +38,13 @@ def without_alg(line: Line, beside: Iterable[Line]) -> Counterfactual:
     """beside: the other phones here with the same provider. An observation of the line goes
     before one of another phone; where the two kinds contradict each other it is not known."""
     others = list(beside)
-    alike = others
+    # Anyone in the LAN may take a call from somebody who sends with the provider's address: only a
+    # phone that the provider has accepted speaks for others.
+    alike = [other for other in others if other.is_own]
     if line.count(RPORT_MISSING):
         # A phone that asks for rport gets its responses without the ALG; this one may not. That
         # its calls drop counts all the same.
-        alike = [other for other in others if other.count(RPORT_MISSING)]
+        alike = [other for other in alike if other.count(RPORT_MISSING)]
     for_ = [(o, w) for o in (line, *alike) for w in (WORKS_UNTOUCHED, NAT_HANDLED) if o.count(w)]
     against = [(o, w) for o in (line, *others) for w in (DROPS_UNTOUCHED, FOLLOWS_PHONE)
                if o.count(w)]  # fmt: skip
