@@ -6,8 +6,9 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Iterator
+from typing import Any
 
-_SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
+_SWAPPED: dict[type[ast.AST], Any] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
     ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
     ast.And: ast.Or, ast.Or: ast.And, ast.Add: ast.Sub, ast.Sub: ast.Add,
@@ -84,9 +85,9 @@ def _changes(node: ast.expr | ast.stmt) -> list[str]:
 
 def _change(node: ast.AST, what: str) -> None:
     if isinstance(node, ast.Compare):
-        node.ops[0] = _SWAPPED[type(node.ops[0])]()  # type: ignore[assignment]
+        node.ops[0] = _SWAPPED[type(node.ops[0])]()
     elif isinstance(node, ast.BoolOp) and what == "and/or":
-        node.op = _SWAPPED[type(node.op)]()  # type: ignore[assignment]
+        node.op = _SWAPPED[type(node.op)]()
     elif isinstance(node, ast.BoolOp):
         del node.values[int(what.split()[-1]) - 1]
         if len(node.values) == 1:
@@ -94,7 +95,7 @@ def _change(node: ast.AST, what: str) -> None:
     elif isinstance(node, ast.UnaryOp):
         _become(node, ast.Call(ast.Name("bool", ast.Load()), [node.operand], []))
     elif isinstance(node, ast.BinOp):
-        node.op = _SWAPPED[type(node.op)]()  # type: ignore[assignment]
+        node.op = _SWAPPED[type(node.op)]()
     elif isinstance(node, ast.Constant):
         assert isinstance(node.value, bool | int | float)
         node.value = not node.value if what == "the other truth" else node.value + 1
@@ -106,6 +107,6 @@ def _change(node: ast.AST, what: str) -> None:
         _become(node, ast.Pass())
 
 
-def _become(node: ast.AST, other: ast.AST) -> None:
-    node.__class__ = other.__class__  # type: ignore[assignment]
+def _become(node: Any, other: ast.AST) -> None:
+    node.__class__ = other.__class__
     node.__dict__.update({name: getattr(other, name) for name in other._fields})
