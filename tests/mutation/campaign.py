@@ -38,11 +38,12 @@ def source_of(module: str) -> str:
 def noticed(module: str, number: int) -> bool:
     """True if a test fails with this mutant."""
     own = [f"tests/unit/{name}.py" for name in TARGETS[module]]
+    files = [*(name for name in own if (ROOT / name).exists()), GOLDEN]
     env = dict(os.environ, ALGWATCH_MUTANT=f"{module}:{number}",
                PYTHONPATH=f"{ROOT / 'tests'}:{ROOT / 'agent'}")  # fmt: skip
     argv = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "mutation.plugin",
             "-p", "no:cacheprovider", "-p", "no:xdist",
-            "--deselect", MADE, *[name for name in own if (ROOT / name).exists()], GOLDEN]  # fmt: skip
+            "--deselect", MADE, *files]  # fmt: skip
     try:
         done = subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, timeout=TIMEOUT)
     except subprocess.TimeoutExpired:
