@@ -21,7 +21,7 @@ run: setup  ## watch a call die of the kernel's SIP ALG, and the agent prove it
 	@$(PY) tests/lab/demo.py
 
 test: setup lint  ## everything: lint, then all tests, the lab included
-	@$(PY) -m pytest -q
+	@$(PY) -m pytest -q -n 2 --dist loadgroup
 
 lint: setup  ## ruff (check, format), clang-format, mypy (package strict, tests), import layers
 	@ruff check -q $(CHECKED)

@@ -1,16 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`craft` for every test; `--golden-update` for tests/golden."""
+"""`craft` for every test; `--golden-update` for tests/golden; which tests may run beside others.
+
+`make test` shares the tests between two processes (pytest-xdist). Those that build programs, bind
+ports, keep real time or measure something must not meet each other, so all of them are in one
+group, which one process runs in order. What a test has to say is a property "said" of it, which is
+printed at the end: the output of the processes is not shown.
+"""
 
 from __future__ import annotations
 
+import os
+import random
 import sys
 from pathlib import Path
 
 import pytest
 
-HERE = str(Path(__file__).resolve().parent)
+TESTS = Path(__file__).resolve().parent
+HERE = str(TESTS)
 if HERE not in sys.path:
     sys.path.insert(0, HERE)
+
+ALONE = ("attack", "bench", "cost", "e2e", "encap", "fuzz", "lab", "native")
+
+# The processes have to draw the same runs of the lab.
+os.environ.setdefault("ALGWATCH_LAB_SEED", str(random.randrange(10**6)))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -19,3 +33,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="record expected.json of tests/golden, where the verdict holds",
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if TESTS in item.path.parents and item.path.relative_to(TESTS).parts[0] in ALONE:
+            item.add_marker(pytest.mark.xdist_group("alone"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, value in report.user_properties:
+            if name == "said" and report.when == "call":
+                terminalreporter.write_line(str(value))

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +18,7 @@ from .privilege import lab_prefix
 from .run import analyze
 from .wire import Packet, read_capture
 
-SEED = int(os.environ.get("ALGWATCH_LAB_SEED") or random.randrange(10**6))
+SEED = int(os.environ["ALGWATCH_LAB_SEED"])  # drawn in tests/conftest.py, or given
 # Healthy calls are quick, so more draws of them; a dropped call takes its 32 s.
 NUMBERS = ["1", "1", "1", "2", "2", "2", "3", "6b-off"]
 NUMBERS += ["4", "5b-on", "5b-off", "6b-on", "6c-on", "6c-off", "14-on", "14-off"]
@@ -89,10 +88,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     if done.returncode != 0:
         pytest.fail(f"the lab broke:\n{done.stdout}\n{done.stderr}")
     return Lab(out)
-
-
-def pytest_report_header() -> str:
-    return f"lab: seed {SEED} (ALGWATCH_LAB_SEED={SEED} draws the same again)"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
