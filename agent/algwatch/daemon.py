@@ -92,11 +92,14 @@ class Daemon:
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
 
-    def run(self) -> None:
-        """Until SIGTERM or SIGINT."""
+    def listen(self) -> None:
+        """From here on a signal is heard, and does not end the process where it stands."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+
+    def run(self) -> None:
+        """Until SIGTERM or SIGINT."""
         # The first one soon: an operator who looks at a new router wants to see it alive.
         health_at = time.monotonic() + min(5.0, self._health_interval)
         tidy_at = time.monotonic() + TIDY

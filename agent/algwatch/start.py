@@ -180,15 +180,16 @@ def run(config: Config, out: int, err: int) -> int:
 
         console.anonymous = partial(anonymous, privacy=_privacy(config, key))
     _confine(config.user)  # before any thread, of the lines or of the publisher: it would keep all
-    console.say(f"algwatch {__version__}: watching {names}, {where}")
-    for source in sources:
-        if source.live.unseen:
-            console.say(source.live.unseen)
     clock = PacketClock(time.monotonic_ns, time.time_ns)
     watched = [Tap(s.live.name, s.side) for s in sources]
     memory = kept_bytes(config.memory_bytes, len(sources))
     pipeline = Pipeline(watched, live=True, watch=_sides_check(config, console), memory=memory)
     daemon = Daemon(sources, pipeline, clock, console, counts, publisher, config.health_interval)
+    daemon.listen()
+    console.say(f"algwatch {__version__}: watching {names}, {where}")
+    for source in sources:
+        if source.live.unseen:
+            console.say(source.live.unseen)
     for note in config.notes():
         console.say(note)
     daemon.tell_host(host)

@@ -412,6 +412,13 @@ def test_with_a_broker_only_what_paho_needs_is_loaded(
     assert not names & heavy
 
 
+def test_from_the_first_line_on_sigterm_is_heard(router: Router, run: Callable[..., Agent]) -> None:
+    for _ in range(3):
+        agent = run()
+        assert until(lambda a=agent: bool(a.said), 20.0)  # type: ignore[misc]
+        assert agent.stop()[0] == 0
+
+
 def test_sighup_is_answered_politely(router: Router, run: Callable[..., Agent]) -> None:
     agent = run()
     assert agent.heard("watching")
