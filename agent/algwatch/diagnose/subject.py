@@ -29,13 +29,28 @@ MEDIA = "media"
 LINE = "line"
 """compare.line.Line: a phone and its provider, when a call of it is over."""
 
+PATH = "path"
+"""compare.loss.Path: two hosts, when something that they said had to be sent again and went through
+then."""
+
 HOST = "host"
 """base.host.Host: what the router says of itself. Live only, once a minute."""
 
 CAPTURE = "capture"
 """None: what the capture is worth is asked of `known`. Live once a second, and at the end."""
 
-SUBJECTS = (CROSSING, TRANSACTION, CALL, REGISTRATION, SUBSCRIPTION, MEDIA, LINE, HOST, CAPTURE)
+SUBJECTS = (
+    CROSSING,
+    TRANSACTION,
+    CALL,
+    REGISTRATION,
+    SUBSCRIPTION,
+    MEDIA,
+    LINE,
+    PATH,
+    HOST,
+    CAPTURE,
+)
 
 Event = tuple[str, object]
 """A subject and the thing itself."""

@@ -41,6 +41,7 @@ from algwatch.diagnose.rules.txn import (
     txn001_invite_unanswered,
     txn002_refusal_unacknowledged,
     txn003_request_failed,
+    txn005_retransmissions,
     txn008_odd_ack,
 )
 
@@ -59,6 +60,7 @@ RULES: tuple[ModuleType, ...] = (
     txn001_invite_unanswered,
     txn002_refusal_unacknowledged,
     txn003_request_failed,
+    txn005_retransmissions,
     txn008_odd_ack,
     dlg001_ack_lost,
     dlg002_private_contact,
