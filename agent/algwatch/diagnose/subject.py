@@ -11,7 +11,7 @@ one side only: the first of its kind on its flow, as an unpaired crossing."""
 
 TRANSACTION = "transaction"
 """compare.exchange.Exchange: a request other than INVITE, ACK and REGISTER that timed out or was
-refused, once it did."""
+refused, once it did; OPTIONS that were answered after others had not been."""
 
 CALL = "call"
 """compare.call.Call: a call that ended, whose ACK is overdue, or (live) will drop. Every call that

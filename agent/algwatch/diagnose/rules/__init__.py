@@ -41,6 +41,7 @@ from algwatch.diagnose.rules.txn import (
     txn001_invite_unanswered,
     txn002_refusal_unacknowledged,
     txn003_request_failed,
+    txn004_peer_unreachable,
     txn005_retransmissions,
     txn008_odd_ack,
 )
@@ -60,6 +61,7 @@ RULES: tuple[ModuleType, ...] = (
     txn001_invite_unanswered,
     txn002_refusal_unacknowledged,
     txn003_request_failed,
+    txn004_peer_unreachable,
     txn005_retransmissions,
     txn008_odd_ack,
     dlg001_ack_lost,
