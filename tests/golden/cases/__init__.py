@@ -8,7 +8,7 @@ never the other way round: a case whose verdict does not hold cannot be accepted
 
 from __future__ import annotations
 
-from cases import alg, cap, dlg, loss, pairing, qualify, quality, reg, txn
+from cases import alg, cap, dlg, loss, msg, pairing, qualify, quality, reg, txn
 from cases.case import CASES, Case
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "cap",
     "dlg",
     "loss",
+    "msg",
     "pairing",
     "qualify",
     "quality",

@@ -36,6 +36,7 @@ from algwatch.diagnose.rules.dlg import (
     dlg006_ack_misaddressed,
     dlg008_ghost_dialog,
 )
+from algwatch.diagnose.rules.msg import msg001_malformed, msg002_content_length
 from algwatch.diagnose.rules.reg import reg001_registration_failed, reg006_call_not_delivered
 from algwatch.diagnose.rules.txn import (
     txn001_invite_unanswered,
@@ -58,6 +59,8 @@ RULES: tuple[ModuleType, ...] = (
     cap011_cut_messages,
     cap012_contradictory_copies,
     cap013_shorter_capture,
+    msg001_malformed,
+    msg002_content_length,
     txn001_invite_unanswered,
     txn002_refusal_unacknowledged,
     txn003_request_failed,
