@@ -148,7 +148,10 @@ class Comparison:
         if self.watch is not None:
             for copy in fresh:
                 self.watch(alone(copy, sent=False))
-        return News(self._first.of(events, batch, which) if self.one_sided_news else [])
+        news = News(self._first.of(events, batch, which) if self.one_sided_news else [])
+        for crossing in news.crossings:
+            self.captured.note_kind(crossing)
+        return news
 
     def advance(self, now: int) -> News:
         """Every tap has passed this moment (ns)."""
@@ -352,6 +355,8 @@ class Comparison:
                 news.append(crossing)
             elif not crossing.seen_before if crossing.rewritten else row[BITS] & ROW_MALFORMED:
                 news.append(crossing)
+        for crossing in news:
+            self.captured.note_kind(crossing)
         return news
 
 

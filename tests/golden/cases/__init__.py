@@ -8,7 +8,7 @@ never the other way round: a case whose verdict does not hold cannot be accepted
 
 from __future__ import annotations
 
-from cases import alg, cap, dlg, loss, msg, pairing, qualify, quality, reg, txn
+from cases import alg, cap, dlg, loss, msg, pairing, qualify, quality, reg, txn, unread
 from cases.case import CASES, Case
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "quality",
     "reg",
     "txn",
+    "unread",
 ]

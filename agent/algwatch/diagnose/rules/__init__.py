@@ -19,6 +19,8 @@ from algwatch.diagnose.rules.alg import (
 from algwatch.diagnose.rules.cap import (
     cap001_one_sided,
     cap002_packets_lost,
+    cap003_unexpected_port,
+    cap004_encrypted,
     cap005_partial_dialog,
     cap006_hardware_offload,
     cap007_duplicate_packets,
@@ -50,6 +52,8 @@ from algwatch.diagnose.rules.txn import (
 RULES: tuple[ModuleType, ...] = (
     cap001_one_sided,
     cap002_packets_lost,
+    cap003_unexpected_port,
+    cap004_encrypted,
     cap005_partial_dialog,
     cap006_hardware_offload,
     cap007_duplicate_packets,
