@@ -153,7 +153,7 @@ class Call(Joined[DialogSet]):
                 return False  # forked: another phone may have answered, too
             if d.silent or d.odd or s.late_invites or (d.bye_status >= 300 or d.bye_unanswered):
                 return False
-            if s.unheard is not None or d.bye_challenged:
+            if s.unheard is not None or d.bye_challenged or s.cancel is not None:
                 return False
         return True
 

@@ -8,13 +8,14 @@ never the other way round: a case whose verdict does not hold cannot be accepted
 
 from __future__ import annotations
 
-from cases import alg, cap, dlg, loss, msg, pairing, qualify, quality, reg, txn, unread
+from cases import alg, cancel, cap, dlg, loss, msg, pairing, qualify, quality, reg, txn, unread
 from cases.case import CASES, Case
 
 __all__ = [
     "CASES",
     "Case",
     "alg",
+    "cancel",
     "cap",
     "dlg",
     "loss",

@@ -46,6 +46,7 @@ from algwatch.diagnose.rules.txn import (
     txn003_request_failed,
     txn004_peer_unreachable,
     txn005_retransmissions,
+    txn007_cancel_race,
     txn008_odd_ack,
 )
 
@@ -70,6 +71,7 @@ RULES: tuple[ModuleType, ...] = (
     txn003_request_failed,
     txn004_peer_unreachable,
     txn005_retransmissions,
+    txn007_cancel_race,
     txn008_odd_ack,
     dlg001_ack_lost,
     dlg002_private_contact,
