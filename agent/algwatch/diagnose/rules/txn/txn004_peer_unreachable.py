@@ -68,8 +68,8 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
         yield RULE.finding(
             reading.where, "latent",
             f"{end} does not answer OPTIONS any more: {reading.what}. {asked.answered} were "
-            f"answered before ({before}), then {asked.missed} were not; the latest of them was "
-            f"sent {times(t.requests)}.",
+            f"answered before ({before}), and {_missed(asked.missed)} since; this one was sent "
+            f"{times(t.requests)}.",
             [evidence(request, f"sent {times(t.requests)}", "a final response")],
             key, cause=reading.cause, call_id=exchange.call_id, line=name,
         )  # fmt: skip
@@ -80,6 +80,10 @@ def _host(exchange: Exchange) -> str:
     request = exchange.left.request if exchange.left is not None else None
     request = request or exchange.request
     return f"{request.ends.dst}:{request.ends.dport}" if request is not None else ""
+
+
+def _missed(count: int) -> str:
+    return "one was not" if count == 1 else f"{count} were not"
 
 
 def _seconds(ns: int) -> str:
