@@ -260,6 +260,11 @@ static int is_tls_record(const uint8_t *p, size_t length) {
     return length >= 3 && p[0] >= 0x14 && p[0] <= 0x17 && p[1] == 0x03 && p[2] <= 4;
 }
 
+/* The port of SIP over TLS (RFC 3261 section 19.1.2), watched or not: nothing there can be read. */
+static int is_sips(const aw_frame *f) {
+    return f->sport == 5061 || f->dport == 5061;
+}
+
 /* True if the first bytes may be SIP. Cheap; may accept other bytes, never refuses SIP. */
 static int may_be_sip(const uint8_t *p, size_t length) {
     size_t i = 0;
@@ -362,7 +367,7 @@ static void from_tcp(packet *k) {
     if (k->watched && !is_cut(k) && is_keepalive(p + i, end - i)) {
         add_row(k, f, AW_KIND_KEEPALIVE, i, end - i);
         k->out->counts->keepalive++;
-    } else if (k->watched && is_tls_handshake(p + i, end - i)) {
+    } else if ((k->watched || is_sips(f)) && is_tls_handshake(p + i, end - i)) {
         add_row(k, f, AW_KIND_TLS, i, end - i);
         k->out->counts->tls++;
     } else if (k->watched && is_stun(p + i, end - i)) {

@@ -121,6 +121,7 @@ class Pipeline:
     def _judged(self, news: News) -> list[Report]:
         events: list[Event] = [(CROSSING, crossing) for crossing in news.crossings]
         events += [(subject.TRANSACTION, exchange) for exchange in news.exchanges]
+        events += [(subject.PATH, path) for path in news.paths]
         reports = self._told(events) if events else []
         for moment in news.moments:
             reports += self._moment(moment)

@@ -153,7 +153,7 @@ class Call(Joined[DialogSet]):
                 return False  # forked: another phone may have answered, too
             if d.silent or d.odd or s.late_invites or (d.bye_status >= 300 or d.bye_unanswered):
                 return False
-            if s.unheard is not None or d.bye_challenged:
+            if s.unheard is not None or d.bye_challenged or s.cancel is not None:
                 return False
         return True
 
@@ -392,6 +392,8 @@ class Call(Joined[DialogSet]):
                 continue
             d = s.current
             if d is None or not d.acked_at or d.answers != 1 or d.odd or s.late_invites:
+                return
+            if d.invite is not None and d.invite.again is not None:
                 return
         self._wan_contact = self.wan_contact  # read while its bytes are here
         if self.misdelivered:

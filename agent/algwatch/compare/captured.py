@@ -6,10 +6,11 @@ from __future__ import annotations
 from algwatch.base import address
 from algwatch.base.deadlines import NEVER
 from algwatch.base.host import HARDWARE, Host
-from algwatch.base.native.layout import KIND_CUT
+from algwatch.base.native.layout import KIND_CUT, KIND_KEEPALIVE, KIND_STUN, KIND_TLS, REGISTER
 from algwatch.base.packet import Batch
-from algwatch.base.sighting import FLOW, KIND, Sighting
+from algwatch.base.sighting import FLOW, KIND, METHOD, STATUS, Row, Sighting
 from algwatch.compare.call import Call
+from algwatch.compare.crossing import Crossing
 from algwatch.compare.quality import Quality
 from algwatch.sip.side import Side
 from algwatch.sip.timers import T2, WINDOW
@@ -17,6 +18,11 @@ from algwatch.sip.transaction import Event, Seen
 
 FLOWS = 256  # whose addresses are looked at
 INSIDE, OUTSIDE, ACROSS = 1, 2, 4
+UNREAD = (KIND_TLS, KIND_STUN, KIND_KEEPALIVE)
+ENCRYPTED = 4  # connections that are shown
+PORTS = 8  # that are shown
+SIP_PORTS = (5060, 5061)  # RFC 3261 section 19.1.2
+IPSEC = b"ipsec-3gpp"  # Security-Client, Security-Server (RFC 3329, 3GPP TS 33.203)
 
 
 class Captured:
@@ -31,14 +37,17 @@ class Captured:
     are both sides of one router, where that was asked. networks: bits of the flows of
     a capture with one side: INSIDE, OUTSIDE and ACROSS, those between addresses of which none, each
     or one is public. contested, contested_example: packets that contradict each other (see
-    Pairing), one of them. host: what the router says of itself, where it was asked (live).
+    Pairing), one of them. host: what the router says of itself, where it was asked (live). unread:
+    packets on SIP ports that are no SIP, by kind (UNREAD), each with an example; tls: the first TLS
+    handshake of connections, by both ends. ipsec: a REGISTER that agrees on IPsec. ports: the first
+    message of SIP on other ports than SIP_PORTS, by port.
     """
 
     __slots__ = ("_flows", "began", "contested", "contested_example", "cut", "cut_example",
                  "duplicate", "duplicates", "ended", "finished", "first",
-                 "forgets", "host", "lost", "lost_at", "networks", "now", "paired", "partial",
-                 "partial_example", "quality", "sip", "started", "two_sided", "undecided",
-                 "undecided_example")  # fmt: skip
+                 "forgets", "host", "ipsec", "lost", "lost_at", "networks", "now", "paired",
+                 "partial", "partial_example", "ports", "quality", "sip", "started", "tls",
+                 "two_sided", "undecided", "undecided_example", "unread")  # fmt: skip
 
     def __init__(self, two_sided: bool) -> None:
         self.two_sided = two_sided
@@ -60,6 +69,10 @@ class Captured:
         self.host: Host | None = None
         self.partial_example: Sighting | None = None
         self.undecided_example: Sighting | None = None
+        self.unread: dict[int, tuple[int, Sighting]] = {}
+        self.tls: dict[bytes, Sighting] = {}
+        self.ipsec: Sighting | None = None
+        self.ports: dict[int, Sighting] = {}
 
     def note(self, side: Side, batch: Batch, events: list[Event], other: list[Seen]) -> None:
         """Count a batch of one side. other: its rows that are no SIP message."""
@@ -77,6 +90,36 @@ class Captured:
                 self.cut += 1
                 if self.cut_example is None or self.cut_example.side > which:
                     self.cut_example = batch.sighting(which, row, i)
+            elif row[KIND] in UNREAD:
+                self._note_unread(batch, which, row, i)
+
+    def _note_unread(self, batch: Batch, which: int, row: Row, i: int) -> None:
+        count, example = self.unread.get(row[KIND], (0, None))
+        ends = batch.ends[48 * i : 48 * i + 48]
+        one, two = ends[:16] + ends[40:42], ends[16:32] + ends[42:44]
+        key = min(one, two) + max(one, two)
+        fresh = row[KIND] == KIND_TLS and key not in self.tls and len(self.tls) < ENCRYPTED
+        if example is None or fresh:
+            copy = batch.sighting(which, row, i)
+            example = example or copy
+            if fresh:
+                self.tls[key] = copy
+        self.unread[row[KIND]] = (count + 1, example)
+
+    def note_kind(self, crossing: Crossing) -> None:
+        """The first message of its kind on its flow, or one that differs: which port it is on."""
+        copy = crossing.entered
+        if self.two_sided and crossing.flow_pair is None and not crossing.outbound:
+            return  # scanners knock on every port
+        ends, row = copy.ends, copy.row
+        if ends.sport not in SIP_PORTS and ends.dport not in SIP_PORTS:
+            # That of the provider, where it is known which end that is.
+            inward = not crossing.outbound if self.two_sided else bool(row[STATUS])
+            port = ends.sport if inward else ends.dport
+            if len(self.ports) < PORTS:
+                self.ports.setdefault(port, copy)
+        if row[METHOD] == REGISTER and self.ipsec is None and IPSEC in copy.payload:
+            self.ipsec = copy
 
     def note_networks(self, batch: Batch, events: list[Event]) -> None:
         """Which addresses the flows of a capture with one side are between."""

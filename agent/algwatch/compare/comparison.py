@@ -33,6 +33,7 @@ from algwatch.compare.joined import label_of
 from algwatch.compare.known_rewrites import KnownRewrites
 from algwatch.compare.limits import KINDS, MAPPINGS, Limits
 from algwatch.compare.line import READ, Line, Lines, Shown
+from algwatch.compare.loss import Losses, Path
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.observe import closed
 from algwatch.compare.pairing import Pairing
@@ -51,15 +52,16 @@ from algwatch.sip.unsolicited import Unsolicited
 class News:
     """Things to be judged, in this order. crossings: that a rule has to see; exchanges: requests
     that failed; moments: calls that have something to say, or are over; registered: registrations
-    whose outcome has changed."""
+    whose outcome has changed; paths: hosts between which something had to be sent again."""
 
-    __slots__ = ("crossings", "exchanges", "moments", "registered")
+    __slots__ = ("crossings", "exchanges", "moments", "paths", "registered")
 
     def __init__(self, crossings: list[Crossing]) -> None:
         self.crossings = crossings
         self.exchanges: list[Exchange] = []
         self.moments: list[Moment] = []
         self.registered: list[Registered] = []
+        self.paths: list[Path] = []
 
 
 class Comparison:
@@ -87,6 +89,7 @@ class Comparison:
         self.lines = Lines(limits.lines)
         self.captured = Captured(two_sided)
         self._exchanges = Exchanges(self.sides, self.lines, two_sided)
+        self._losses = Losses(self.calls.table, self.sides, self.lines, self.captured, limits.lines)
         self._registrations = Registrations(two_sided, more, self._exchanges)
         self._rewrites = KnownRewrites(limits.lines * KINDS)
         self._first = FirstOfKind(limits.lines * KINDS * 4)
@@ -145,7 +148,10 @@ class Comparison:
         if self.watch is not None:
             for copy in fresh:
                 self.watch(alone(copy, sent=False))
-        return News(self._first.of(events, batch, which) if self.one_sided_news else [])
+        news = News(self._first.of(events, batch, which) if self.one_sided_news else [])
+        for crossing in news.crossings:
+            self.captured.note_kind(crossing)
+        return news
 
     def advance(self, now: int) -> News:
         """Every tap has passed this moment (ns)."""
@@ -193,6 +199,7 @@ class Comparison:
                 for copy in self.pairing.waiting():
                     self.watch(alone(copy, sent=False))
         self.captured.finished = True
+        last.paths = self._losses.finish()
         last.moments = self.calls.finish()
         last.registered = self._registrations.finish(now)
         return due, last
@@ -242,6 +249,7 @@ class Comparison:
         if self.pairing is not None:
             budget.share(held.Waiting(self.pairing), held.sighting, held.call_of_copy)
         budget.share(Shown(self.lines.table), Line.sightings, held.apart)
+        budget.share(self._losses.table, Path.sightings, held.apart)
         budget.tidy += [self.calls.tidy, self._registrations.tidy]
 
     def _drop(self, s: DialogSet) -> None:
@@ -288,6 +296,7 @@ class Comparison:
                 if exchange is not None:
                     news.exchanges.append(exchange)
             side.failed.clear()
+        news.paths = self._losses.feed()
         # In a file the end of the call is a moment away: only who waits wants to be warned.
         news.moments = [m for m in self.calls.advance(now) if self.live or m[1] != PREDICTED]
         news.registered = self._registrations.changed(now)
@@ -340,11 +349,14 @@ class Comparison:
             kind = method << 3 | status // 100
             if pair is None:
                 news.append(crossing)
+                self._losses.unpaired(crossing)
             elif not pair.kinds >> kind & 1:
                 pair.kinds |= 1 << kind
                 news.append(crossing)
             elif not crossing.seen_before if crossing.rewritten else row[BITS] & ROW_MALFORMED:
                 news.append(crossing)
+        for crossing in news:
+            self.captured.note_kind(crossing)
         return news
 
 

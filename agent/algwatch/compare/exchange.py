@@ -6,12 +6,13 @@ Only made for those that failed: a healthy request costs a link between its two 
 
 from __future__ import annotations
 
-from algwatch.base.native.layout import ACK, INVITE, METHOD_NAMES
+from algwatch.base.native.layout import ACK, INVITE, METHOD_NAMES, OPTIONS
 from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.sighting import CALL, METHOD, STATUS, TXN, Sighting
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.line import FOLLOWS_PHONE, Line, Lines
 from algwatch.sip.message import Message, parties
+from algwatch.sip.qualify import Asked
 from algwatch.sip.side import Side
 from algwatch.sip.transaction import Transaction
 
@@ -19,9 +20,10 @@ from algwatch.sip.transaction import Transaction
 class Exchange:
     """sides: its transaction as LAN, WAN and UNKNOWN saw it. outbound: the request went from the
     LAN to the WAN; None with one side only. line: of the phone and the provider, where it is known.
+    asked: of OPTIONS, all of its flow; of other methods None.
     """
 
-    __slots__ = ("line", "outbound", "sides", "two_sided")
+    __slots__ = ("asked", "line", "outbound", "sides", "two_sided")
 
     def __init__(self, entered: Transaction, side: int, two_sided: bool) -> None:
         self.two_sided = two_sided
@@ -31,6 +33,7 @@ class Exchange:
         if entered.forwarded is not None:
             self.sides[WAN if side == LAN else LAN] = entered.forwarded
         self.line: Line | None = None
+        self.asked: Asked | None = None
 
     @property
     def entered(self) -> Transaction:
@@ -77,6 +80,7 @@ class Exchanges:
 
     def __init__(self, sides: list[Side], lines: Lines, two_sided: bool) -> None:
         self._tables = [side.transactions.table for side in sides]
+        self._qualify = [side.qualify.table for side in sides]
         self._lines = lines
         self._two_sided = two_sided
 
@@ -107,6 +111,8 @@ class Exchanges:
         if t.copy or t.request is None or t.unsolicited:
             return None
         made = Exchange(t, side, self._two_sided)
+        if t.method == OPTIONS:
+            made.asked = self._qualify[side].get(t.flow)
         if self._two_sided and side != UNKNOWN:
             ends = t.request.packed_ends
             phone, remote = ends[:16], ends[16:32]

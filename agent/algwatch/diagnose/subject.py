@@ -11,7 +11,7 @@ one side only: the first of its kind on its flow, as an unpaired crossing."""
 
 TRANSACTION = "transaction"
 """compare.exchange.Exchange: a request other than INVITE, ACK and REGISTER that timed out or was
-refused, once it did."""
+refused, once it did; OPTIONS that were answered after others had not been."""
 
 CALL = "call"
 """compare.call.Call: a call that ended, whose ACK is overdue, or (live) will drop. Every call that
@@ -29,13 +29,28 @@ MEDIA = "media"
 LINE = "line"
 """compare.line.Line: a phone and its provider, when a call of it is over."""
 
+PATH = "path"
+"""compare.loss.Path: two hosts, when something that they said had to be sent again and went through
+then."""
+
 HOST = "host"
 """base.host.Host: what the router says of itself. Live only, once a minute."""
 
 CAPTURE = "capture"
 """None: what the capture is worth is asked of `known`. Live once a second, and at the end."""
 
-SUBJECTS = (CROSSING, TRANSACTION, CALL, REGISTRATION, SUBSCRIPTION, MEDIA, LINE, HOST, CAPTURE)
+SUBJECTS = (
+    CROSSING,
+    TRANSACTION,
+    CALL,
+    REGISTRATION,
+    SUBSCRIPTION,
+    MEDIA,
+    LINE,
+    PATH,
+    HOST,
+    CAPTURE,
+)
 
 Event = tuple[str, object]
 """A subject and the thing itself."""

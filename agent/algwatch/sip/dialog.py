@@ -91,17 +91,17 @@ class DialogSet:
     them; rejected: the one that ended the attempt; challenged: how often credentials were asked
     for. response: a refusal of it. unheard: an INVITE whose refusal came again and again, as to a
     caller that does not hear it, and that refusal; unheard_at: when it came last. late_invites:
-    INVITEs that came once more after their 2xx.
+    INVITEs that came once more after their 2xx. cancel: the CANCEL of the latest attempt.
     partial: its beginning was not seen. first: its first message, until the INVITE is there.
     since, until: the side was captured from then on, and until then (0, NEVER: all the time).
     Times in ns, 0 = not seen.
     """
 
-    __slots__ = ("branches", "call", "caller_tag", "cancelled_at", "challenged", "current",
-                 "dialogs", "final_retransmissions", "first", "invite", "invite_retransmissions",
-                 "last_at", "late_invites", "partial", "refused", "rejected", "request", "response",
-                 "side", "since", "started_at", "timed_out", "unheard", "unheard_at", "unsolicited",
-                 "until", "waiting")  # fmt: skip
+    __slots__ = ("branches", "call", "caller_tag", "cancel", "cancelled_at", "challenged",
+                 "current", "dialogs", "final_retransmissions", "first", "invite",
+                 "invite_retransmissions", "last_at", "late_invites", "partial", "refused",
+                 "rejected", "request", "response", "side", "since", "started_at", "timed_out",
+                 "unheard", "unheard_at", "unsolicited", "until", "waiting")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int) -> None:
         self.call = call
@@ -117,6 +117,7 @@ class DialogSet:
         self.response: Sighting | None = None
         self.branches = _NO_BRANCHES
         self.unheard: tuple[Transaction, Sighting] | None = None
+        self.cancel: Transaction | None = None
         self.unheard_at = 0
         self.waiting = self.refused = self.rejected = self.challenged = self.late_invites = 0
         self.cancelled_at = 0

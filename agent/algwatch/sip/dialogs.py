@@ -109,6 +109,7 @@ class Dialogs:
                     rest.append(event)
             elif code == REQUEST:  # CANCEL
                 s.cancelled_at = row[AT]
+                s.cancel = t
                 t.request = batch.sighting(self.side, row, i)
             elif code in (TIMED_OUT, FINAL):
                 rest.append(event)
@@ -160,6 +161,7 @@ class Dialogs:
         if not branch:
             s.branches = _NO_BRANCHES
             s.cancelled_at = 0
+            s.cancel = None
             s.timed_out = False
         elif len(s.branches) < MOST_BRANCHES:
             s.branches = s.branches or {s.invite.key: s.invite}

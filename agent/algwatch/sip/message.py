@@ -248,6 +248,14 @@ class Message:
         return self._sdp
 
     @property
+    def defects(self) -> dict[str, int]:
+        """What is malformed (as anomalies), with the offset of the first one of each in bytes."""
+        at, bits = SIP.ANOMALY_AT, self.scanned[SIP.ANOMALIES]
+        bits |= self.scanned[SIP.ANOMALIES + 1] << 16
+        names = enumerate(ANOMALY_NAMES)
+        return {name: self.scanned[at + i] for i, name in names if bits >> i & 1}
+
+    @property
     def anomalies(self) -> list[str]:
         """Names of what is malformed (aw_anomaly)."""
         bits = self.scanned[SIP.ANOMALIES] | self.scanned[SIP.ANOMALIES + 1] << 16

@@ -4,10 +4,11 @@ dialogs, registrations, or news about a request that failed."""
 
 from __future__ import annotations
 
-from algwatch.base.native.layout import REGISTER
+from algwatch.base.native.layout import OPTIONS, REGISTER
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import STATUS
 from algwatch.sip.dialogs import CHALLENGES, Dialogs, Step
+from algwatch.sip.qualify import Qualify
 from algwatch.sip.registration import Registrations, RegistrationStep
 from algwatch.sip.transaction import (
     FINAL,
@@ -28,7 +29,8 @@ class Side:
     see Transactions.
 
     registered: what happened to registrations; failed: transactions of other methods than INVITE
-    and ACK that timed out or were refused. Both since somebody emptied them.
+    and ACK that timed out or were refused, and OPTIONS that were answered after others had not
+    been. Both since somebody emptied them. qualify: the OPTIONS of each flow.
     """
 
     def __init__(self, side: int, transactions: int, calls: int, lines: int,
@@ -37,6 +39,7 @@ class Side:
         self.transactions = Transactions(transactions, meet, side)
         self.dialogs = Dialogs(side, calls)
         self.registrations = Registrations(side, lines)
+        self.qualify = Qualify(lines)
         self.registered: list[RegistrationStep] = []
         self.failed: list[Transaction] = []
 
@@ -77,7 +80,10 @@ class Side:
                     self.failed.append(t)
             elif code == TIMED_OUT and t.method != REGISTER:
                 self.failed.append(t)
-            if t.method == REGISTER:
+            if t.method == OPTIONS:
+                if self.qualify.feed(event) and t not in self.failed:
+                    self.failed.append(t)
+            elif t.method == REGISTER:
                 step = self.registrations.feed(event, batch)
                 if step is not None:
                     self.registered.append(step)

@@ -29,6 +29,7 @@ from algwatch.base.sighting import (
     Sighting,
 )
 from algwatch.base.table import Table
+from algwatch.sip.again import Again
 from algwatch.sip.timers import SECOND, T4, TIMER_B, WINDOW
 
 # Events: (code, transaction, row, index of the row in its batch). Only what a dialog has to know;
@@ -69,7 +70,8 @@ class Transaction:
     no retransmission. Times in ns; 0 = not yet. last_*: of its latest message, whose status and
     method `pair` tells as well. unsolicited: see sip/unsolicited.py.
 
-    acked_at: of an INVITE that was refused, its first ACK.
+    acked_at: of an INVITE that was refused, its first ACK. again: its retransmissions, None while
+    there were none.
     ends: addresses of its first message, of a forwarded request those with which it came to the
     router (b"" where sightings are not kept).
 
@@ -77,10 +79,10 @@ class Transaction:
     forwarded: the transaction on the other side that its request became at this router; copy: it
     is one of those; unpaired: its request never reached the other side."""
 
-    __slots__ = ("acked_at", "at", "call", "copy", "cseq", "ends", "final_at", "final_flow",
-                 "finals", "flow", "forwarded", "from_tag", "key", "last_at", "last_ip_id",
-                 "last_pair", "last_ttl", "method", "provisional_at", "request", "requests",
-                 "response", "status", "unpaired", "unsolicited")  # fmt: skip
+    __slots__ = ("acked_at", "again", "at", "call", "copy", "cseq", "ends", "final_at",
+                 "final_flow", "finals", "flow", "forwarded", "from_tag", "key", "last_at",
+                 "last_ip_id", "last_pair", "last_ttl", "method", "provisional_at", "request",
+                 "requests", "response", "status", "unpaired", "unsolicited")  # fmt: skip
     ends: bytes
     last_ip_id: int
     last_pair: int
@@ -98,6 +100,7 @@ class Transaction:
         self.request: Sighting | None = None
         self.response: Sighting | None = None
         self.forwarded: Transaction | None = None
+        self.again: Again | None = None
         self.requests = self.finals = self.status = 0
         self.flow = self.final_flow = self.provisional_at = self.final_at = self.acked_at = 0
 
@@ -112,6 +115,13 @@ class Transaction:
         self.provisional_at = was.provisional_at or self.provisional_at
         self.final_at = was.final_at or self.final_at
         self.acked_at = was.acked_at or self.acked_at
+        self.again = was.again or self.again
+
+    @property
+    def answered_at(self) -> int:
+        """When its first response came; 0 = not yet."""
+        first, final = self.provisional_at, self.final_at
+        return min(first, final) if first and final else first or final
 
     @property
     def unrepeated(self) -> bool:
@@ -136,7 +146,9 @@ class Transactions:
     flow in the same direction, with the same IP ID and TTL within the window, which no
     retransmission can be. duplicate: the latest of them. impostors: packets with all that and other
     bytes, since somebody emptied it. weighs: look at bytes, flow and direction, which needs that
-    feed() keeps all; without it they are not asked.
+    feed() keeps all; without it they are not asked. over: transactions that are over, since
+    somebody emptied it; None before the first retransmission, because only where there are some
+    anybody counts.
     """
 
     def __init__(self, limit: int, meet: Meet | None = None, side: int = UNKNOWN) -> None:
@@ -149,6 +161,7 @@ class Transactions:
         self.duplicate: Seen | None = None
         self.impostors: list[Seen] = []
         self.weighs = False
+        self.over: list[Transaction] | None = None
         # Sightings of the latest batches, the latest first.
         self._recent: deque[dict[int, Sighting]] = deque()
         self._remembered = 0
@@ -235,6 +248,8 @@ class Transactions:
                     elif flow == t.flow or not t.flow:
                         t.flow = flow
                         t.requests += 1
+                        if t.requests > 1:
+                            self._again(t).request(at, t.answered_at)
                         if method <= ACK:
                             event((REQUEST_AGAIN, t, row, i))
                     elif method == ACK:
@@ -253,6 +268,7 @@ class Transactions:
                     event((FINAL, t, row, i))
                 elif flow == t.final_flow:
                     t.finals += 1
+                    self._again(t)
                     if t.method == INVITE:
                         t.status = status
                         event((FINAL_AGAIN, t, row, i))
@@ -277,6 +293,14 @@ class Transactions:
             self._remember(made)
         self.messages += batch.count - len(other) - (self.duplicates - duplicates)
         return events
+
+    def _again(self, t: Transaction) -> Again:
+        """A message of it came once more."""
+        if self.over is None:
+            self.over = []
+        if t.again is None:
+            t.again = Again()
+        return t.again
 
     def _likeness(self, t: Transaction, row: Row, buffer: bytes | memoryview,
                   made: dict[int, Sighting]) -> int:  # fmt: skip
@@ -313,7 +337,7 @@ class Transactions:
         young, waiting = self._young, self._waiting
         # A ladder of retransmissions has gaps of T2 at most: what was answered and then silent
         # for T4 is over. An unanswered one is looked at again when Timer B or F is due.
-        current = self.table.get
+        current, over = self.table.get, self.over
         for t in young.due(now):
             if current(t.key) is not t:
                 continue  # evicted
@@ -321,6 +345,8 @@ class Transactions:
                 idle = t.last_at + T4
                 if idle <= now:
                     del self.table[t.key]
+                    if over is not None:
+                        over.append(t)
                 else:
                     young.add_due(idle, t)
             else:

@@ -8,7 +8,22 @@ never the other way round: a case whose verdict does not hold cannot be accepted
 
 from __future__ import annotations
 
-from cases import alg, cap, dlg, pairing, quality, reg, txn
+from cases import alg, cancel, cap, dlg, loss, msg, pairing, qualify, quality, reg, txn, unread
 from cases.case import CASES, Case
 
-__all__ = ["CASES", "Case", "alg", "cap", "dlg", "pairing", "quality", "reg", "txn"]
+__all__ = [
+    "CASES",
+    "Case",
+    "alg",
+    "cancel",
+    "cap",
+    "dlg",
+    "loss",
+    "msg",
+    "pairing",
+    "qualify",
+    "quality",
+    "reg",
+    "txn",
+    "unread",
+]

@@ -19,6 +19,8 @@ from algwatch.diagnose.rules.alg import (
 from algwatch.diagnose.rules.cap import (
     cap001_one_sided,
     cap002_packets_lost,
+    cap003_unexpected_port,
+    cap004_encrypted,
     cap005_partial_dialog,
     cap006_hardware_offload,
     cap007_duplicate_packets,
@@ -36,17 +38,23 @@ from algwatch.diagnose.rules.dlg import (
     dlg006_ack_misaddressed,
     dlg008_ghost_dialog,
 )
+from algwatch.diagnose.rules.msg import msg001_malformed, msg002_content_length
 from algwatch.diagnose.rules.reg import reg001_registration_failed, reg006_call_not_delivered
 from algwatch.diagnose.rules.txn import (
     txn001_invite_unanswered,
     txn002_refusal_unacknowledged,
     txn003_request_failed,
+    txn004_peer_unreachable,
+    txn005_retransmissions,
+    txn007_cancel_race,
     txn008_odd_ack,
 )
 
 RULES: tuple[ModuleType, ...] = (
     cap001_one_sided,
     cap002_packets_lost,
+    cap003_unexpected_port,
+    cap004_encrypted,
     cap005_partial_dialog,
     cap006_hardware_offload,
     cap007_duplicate_packets,
@@ -56,9 +64,14 @@ RULES: tuple[ModuleType, ...] = (
     cap011_cut_messages,
     cap012_contradictory_copies,
     cap013_shorter_capture,
+    msg001_malformed,
+    msg002_content_length,
     txn001_invite_unanswered,
     txn002_refusal_unacknowledged,
     txn003_request_failed,
+    txn004_peer_unreachable,
+    txn005_retransmissions,
+    txn007_cancel_race,
     txn008_odd_ack,
     dlg001_ack_lost,
     dlg002_private_contact,

@@ -14,7 +14,8 @@ Why it breaks calls
 What else looks the same
     A request over UDP that is not repeated: its response was not captured, or its sender is gone.
     A request at the end of a capture: nothing is said before 32 s are over. A peer that answers
-    OPTIONS with 404 or 405 is there. A BYE that is refused with 481: DLG008.
+    OPTIONS with 404 or 405 is there. OPTIONS that were answered before: TXN004. A BYE that is
+    refused with 481: DLG008.
 
 Recommendation
     See where it stopped. Beyond the router: look for a filter, or for a peer that is gone.
@@ -57,6 +58,8 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     if status and (exchange.method != "BYE" or status in GONE):
         return  # any answer shows that the other end is there; a ghost dialog is DLG008
     if not status and t.unrepeated:
+        return
+    if exchange.asked is not None and exchange.asked.answered:
         return
     reading = request_reading(exchange, known)
     if status:

@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loss: what had to be sent again between two hosts, and where the first copy was lost.
+
+Only exchanges that went through in the end count. A ladder of retransmissions that leads nowhere
+shows a message that is always stopped, ignored or misdelivered, and no loss. Nothing is counted
+before the first retransmission (Transactions.over).
+"""
+
+from __future__ import annotations
+
+from algwatch.base import address
+from algwatch.base.native.layout import ACK, CANCEL, INVITE, METHOD_NAMES
+from algwatch.base.packet import LAN, UNKNOWN, WAN
+from algwatch.base.sighting import CALL, TXN, Sighting
+from algwatch.base.table import CROSSED, Table, Weight
+from algwatch.compare.call import Call
+from algwatch.compare.captured import Captured
+from algwatch.compare.crossing import Crossing
+from algwatch.compare.line import Line, Lines
+from algwatch.sip.dialog import DialogSet
+from algwatch.sip.side import Side
+from algwatch.sip.timers import SECOND, TIMER_B, WINDOW
+from algwatch.sip.transaction import Transaction
+
+# Places where packets get lost. LAN: between the phone and this router; WAN: beyond it; UNKNOWN: on
+# either side of the only tap.
+ROUTER = 3
+PLACES = (WAN, LAN, ROUTER, UNKNOWN)
+
+# After an answer has passed its sender needs no longer than this to stop, on any path but one by
+# satellite; T1 is more.
+ROUND = 2 * SECOND // 5
+# What was lost is answered as soon as it comes through; what is answered slowly is not.
+QUICK = SECOND // 5
+# A ladder that went on for longer leads nowhere, or so it must be assumed.
+RECOVERS = TIMER_B // 2
+COUNTED = 600 * SECOND  # for so long exchanges are counted together
+ANSWERS = "2xx"
+MS = SECOND // 1000
+EXAMPLES = 2  # of each kind are kept
+MOST = 256  # entries of a kind
+
+
+class Lost:
+    """An exchange in which packets were lost. place: see PLACES. packets: so many, at least. sent:
+    how often the message was sent. what: a sentence part. example: its first copy; None where that
+    is not kept."""
+
+    __slots__ = ("example", "packets", "place", "sent", "what")
+
+    def __init__(self, place: int, packets: int, sent: int, what: str,
+                 example: Sighting | None) -> None:  # fmt: skip
+        self.place = place
+        self.packets = packets
+        self.sent = sent
+        self.what = what
+        self.example = example
+
+
+class Tries:
+    """Exchanges of one kind. all: how many; again: those with a retransmission. Those in which
+    packets seem to be lost: early, in front of the first answer; late, behind it; sure, which
+    nothing else explains."""
+
+    __slots__ = ("again", "all", "early", "late", "sure")
+
+    def __init__(self) -> None:
+        self.all = self.again = 0
+        self.early: list[Lost] = []
+        self.late: list[Lost] = []
+        self.sure: list[Lost] = []
+
+    def lost(self) -> list[Lost]:
+        """An end that is slow, or ignores an answer, looks as if packets were lost; but it is so
+        each time, and as many retransmissions are needed each time."""
+        mixed = 2 * (self.all - self.again) >= self.again
+        lost = self.sure + self.late if mixed else self.sure[:]
+        if mixed or len({one.sent for one in self.early}) > 2:
+            lost += self.early
+        return lost
+
+
+class Path:
+    """Two hosts that talk through this router, and what was lost between them. near, far: text;
+    near is the phone where both sides are captured. line: theirs, None with one side only. since,
+    until: ns, the time in which exchanges were counted. repeats: retransmissions of these, by
+    side (LAN, WAN, UNKNOWN)."""
+
+    __slots__ = ("far", "line", "near", "repeats", "since", "tries", "until")
+
+    def __init__(self, near: str, far: str, since: int) -> None:
+        self.near = near
+        self.far = far
+        self.line: Line | None = None
+        self.clear(since)
+
+    def clear(self, since: int) -> None:
+        self.since = self.until = since
+        self.repeats = [0, 0, 0]
+        self.tries: dict[str, Tries] = {}
+
+    def of(self, kind: str) -> Tries:
+        return self.tries.setdefault(kind, Tries())
+
+    @property
+    def exchanges(self) -> int:
+        return sum(tries.all for tries in self.tries.values())
+
+    def lost(self) -> list[Lost]:
+        return [one for tries in self.tries.values() for one in tries.lost()]
+
+    def sightings(self) -> list[Sighting | None]:
+        """Messages that it keeps to show them."""
+        return [one.example for tries in self.tries.values()
+                for some in (tries.early, tries.late, tries.sure) for one in some]  # fmt: skip
+
+
+class _Exchange:
+    """A transaction on the side where its request came from (t, side, request), and on the other
+    one (left; the same with one side only). callers, callees: of an INVITE the dialog sets there.
+    place: of the side that it went to; ends: of the request; phone: address (16 bytes)."""
+
+    __slots__ = ("callees", "callers", "ends", "left", "phone", "place", "request", "side", "t")
+
+    def __init__(self, t: Transaction, side: int, left: Transaction) -> None:
+        self.t = t
+        self.side = side
+        self.left = left
+        self.request = t.request
+        self.callers: DialogSet | None = None
+        self.callees: DialogSet | None = None
+        self.place = side if left is t else 1 - side
+        self.ends = self.phone = b""
+
+    def set_ends(self, left: bytes) -> None:
+        """left: the ends of its copy on the other side."""
+        self.ends = self.request.packed_ends if self.request is not None else self.t.ends
+        self.phone = self.ends[:16]
+        if self.side == WAN and self.left is not self.t:
+            self.phone = left[16:32]
+
+
+class Losses:
+    """Transactions that are over in, paths to be judged out. limit: paths that are followed."""
+
+    def __init__(self, calls: Table[int, Call], sides: list[Side], lines: Lines,
+                 captured: Captured, limit: int) -> None:  # fmt: skip
+        self._calls = calls
+        self._sides = sides
+        self._lines = lines
+        self._captured = captured
+        self.table: Table[bytes, Path] = Table(limit, _weigh)
+
+    def unpaired(self, crossing: Crossing) -> None:
+        """A message of which the other copy never came."""
+        copy = crossing.entered
+        t = self._sides[copy.side].transactions.table.get(copy.row[TXN] ^ copy.row[CALL])
+        if t is not None and t.again is not None and t.method != ACK:
+            t.again.stopped += 1
+
+    def feed(self) -> list[Path]:
+        """Count what is over; the paths of which more is known."""
+        news: dict[int, Path] = {}
+        for side in self._sides:
+            over = side.transactions.over
+            if over:
+                for t in over:
+                    path = self._count(t, side.side)
+                    if path is not None:
+                        news[id(path)] = path
+                over.clear()
+        return list(news.values())
+
+    def finish(self) -> list[Path]:
+        """The capture is over, so what was answered is, too; all paths."""
+        for side in self._sides:
+            transactions = side.transactions
+            if transactions.over is not None:
+                transactions.over += [t for t in transactions.table.values() if t.finals]
+        self.feed()
+        return list(self.table.values())
+
+    def _count(self, t: Transaction, side: int) -> Path | None:
+        """Count an exchange; returns its path where something of it came again."""
+        if t.method in (ACK, CANCEL) or t.copy or t.unsolicited or not (t.requests and t.finals):
+            return None
+        captured = self._captured
+        if captured.lost_at and t.at - WINDOW <= captured.lost_at:
+            return None  # its answer may have come, and not have been captured
+        if t.at - WINDOW <= captured.began or captured.is_late(t.last_at):
+            return None
+        made = self._invite(t, side) if t.method == INVITE else self._other(t, side)
+        if made is None or not made.ends:
+            return None
+        path = self._path(made)
+        if t.last_at - path.since > COUNTED:
+            path.clear(t.at)
+        path.until = max(path.until, t.last_at)
+        again = _request(path, made)
+        again = _answer(path, made) or again
+        return path if again else None
+
+    def _other(self, t: Transaction, side: int) -> _Exchange | None:
+        if not self._captured.two_sided:
+            made = _Exchange(t, side, t)
+            made.set_ends(b"")
+            return made
+        left = t.forwarded
+        if left is None or left.request is None:
+            return None
+        made = _Exchange(t, side, left)
+        made.set_ends(left.request.packed_ends)
+        return made
+
+    def _invite(self, t: Transaction, side: int) -> _Exchange | None:
+        """As the dialog sets of its call know it."""
+        call = self._calls.get(t.call)
+        s = call.sides[side] if call is not None else None
+        if call is None or s is None or call.misdelivered or call.contested:
+            return None
+        left, far = t, s
+        if self._captured.two_sided:
+            if call.inbound is None or not call.paired:
+                return None
+            inward = call.inbound == (t.from_tag == s.caller_tag)
+            other = call.sides[1 - side]
+            if inward != (side == WAN) or other is None:
+                return None
+            twin = _twin(t, s, other)
+            if twin is None:
+                return None
+            left, far = twin, other
+        made = _Exchange(t, side, left)
+        made.callers, made.callees = s, far
+        d = s.current
+        if d is not None and d.invite is t:
+            made.request = d.request
+        elif s.invite is t:
+            made.request = s.request
+        made.set_ends(left.ends)
+        return made
+
+    def _path(self, made: _Exchange) -> Path:
+        ends, version = made.ends, made.ends[47]
+        two = self._captured.two_sided
+        far = ends[:16] if made.side == WAN and two else ends[16:32]
+        near = made.phone
+        if not two and far < near:
+            near, far = far, near
+        path = self.table.get(near + far)
+        if path is None:
+            path = Path(address.text(near, version), address.text(far, version), made.t.at)
+            self.table.add(near + far, path)
+        if path.line is None and two:
+            path.line = self._lines.find(near, far)
+        return path
+
+
+def _weigh(key: bytes, path: Path) -> Weight:
+    return CROSSED, key[:16]
+
+
+def _twin(t: Transaction, s: DialogSet, other: DialogSet) -> Transaction | None:
+    """The transaction of an INVITE on the other side."""
+    by_caller = t.from_tag == s.caller_tag
+    answered = [d.invite for d in other.dialogs]
+    for one in (other.invite, *other.branches.values(), *answered):
+        if one is None or one.cseq != t.cseq:
+            continue
+        if (one.from_tag == other.caller_tag) == by_caller:
+            return one
+    return None
+
+
+def _add(some: list[Lost], lost: Lost) -> None:
+    if len(some) >= EXAMPLES:
+        lost.example = None
+    if len(some) < MOST:
+        some.append(lost)
+
+
+def _request(path: Path, made: _Exchange) -> bool:
+    """Count the request and its answers; True if anything came again."""
+    t, left = made.t, made.left
+    name = METHOD_NAMES[t.method]
+    tries = path.of(name)
+    tries.all += 1
+    again, beyond = t.again, left.again
+    if again is None or (t.requests < 2 and not again.stopped):
+        return False
+    tries.again += 1
+    path.repeats[made.side] += t.requests - 1
+    if left is not t:
+        path.repeats[made.place] += max(0, left.requests - 1)
+    if again.last_at - t.at > RECOVERS or not _was_heard(made):
+        return True
+    sent = f"the {name} was sent {t.requests} times"
+    stopped = again.stopped + (beyond.stopped if beyond is not None and left is not t else 0)
+    if stopped:
+        what = f"{sent}, and {stopped} of its copies or answers never left this router"
+        _add(tries.sure, Lost(ROUTER, stopped, t.requests, what, made.request))
+    if beyond is not None and beyond.early and left.answered_at - beyond.early_at <= QUICK:
+        after = (left.answered_at - beyond.early_at) // MS
+        what = f"{sent}, and the first answer came {after} ms after a repetition"
+        _add(tries.early, Lost(made.place, beyond.early, beyond.early + 1, what, made.request))
+    if again.late and again.gap >= ROUND:
+        what = f"{sent}, once {again.gap // MS} ms after an answer had gone by"
+        _add(tries.late, Lost(made.side, again.late, again.late + 1, what, made.request))
+    return True
+
+
+def _was_heard(made: _Exchange) -> bool:
+    """The sender of the request heard an answer in the end."""
+    t, again = made.t, made.t.again
+    if made.callers is None:
+        return again is None or t.last_at > again.last_at or not again.last_at
+    d = made.callers.current
+    return bool(t.acked_at or (d is not None and d.invite is t and d.acked_at))
+
+
+def _answer(path: Path, made: _Exchange) -> bool:
+    """Count the 2xx to an INVITE and its ACK; True if the 2xx came again."""
+    if made.callees is None or made.callers is None:
+        return False
+    d, mine = made.callees.current, made.callers.current
+    if d is None or d.invite is not made.left or mine is None or not d.acked_at or d.odd:
+        return False
+    tries = path.of(ANSWERS)
+    tries.all += 1
+    if d.answers < 2:
+        return False
+    tries.again += 1
+    for side, dialog in {made.place: d, made.side: mine}.items():
+        path.repeats[side] += dialog.repeats
+    # The ACK came by, and no 2xx any more: it went through.
+    if d.acked_last < d.answer_last or d.answer_last - d.answered_at > RECOVERS:
+        return True
+    late, wait = d.answer_last - d.acked_at, d.acked_at - d.answer_last
+    sent = f"the 2xx was sent {d.answers} times"
+    if late >= ROUND:
+        what = f"{sent}, the last time {late // MS} ms after an ACK had gone by"
+        _add(tries.late, Lost(made.place, 1, d.answers, what, d.answer))
+    elif 0 <= wait <= QUICK:
+        what = f"{sent}, and an ACK came {wait // MS} ms after the last one"
+        _add(tries.early, Lost(made.side, d.repeats, d.answers, what, d.answer))
+    return True

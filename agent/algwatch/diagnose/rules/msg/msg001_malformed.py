@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MSG001: a message is malformed.
+
+What it sees
+    A message that breaks the grammar of SIP: a start line, header field or mandatory field that is
+    wrong or missing, with the offset of the first such byte. The two copies tell whether it came
+    so or became so in this router. Content-Length is MSG002.
+
+Why it breaks calls
+    A stack answers such a request with 400, or drops it. A response without Via, From, To, Call-ID
+    or CSeq belongs to no transaction, so its receiver drops it.
+
+What else looks the same
+    Line ends without CR, numbers with quotes and the like, which nearly every stack takes: told
+    without harm. Empty lines in front of a message, which are allowed. A message that the capture
+    cut (CAP011). Internet scanners. A response that repeats the faults of its request.
+
+Recommendation
+    Came so: report it to the maker of the software that sent it. Became so in the router: turn off
+    what rewrites SIP there.
+
+References
+    RFC 3261 sections 7, 8.1.1, 8.2.2, 25; RFC 4475.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from algwatch.base.quote import quoted
+from algwatch.compare.crossing import Crossing
+from algwatch.diagnose import alg, cause, malformed
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.subject import CROSSING
+from algwatch.sip.message import Message
+
+RULE = Rule(
+    "MSG001", "malformed-message", "warning", CROSSING, ("RFC 3261 7", "RFC 3261 25"),
+    "A message is malformed: it came so, or became so in the router.",
+)  # fmt: skip
+
+# Without these no stack can take a message for what it is.
+GRAVE = {
+    "bad_start_line": "its start line is malformed",
+    "bad_version": "its SIP version is not 2.0",
+    "no_header_end": "no empty line ends its header",
+    "bad_cseq": "its CSeq is malformed",
+    "bad_via": "a Via is malformed",
+    "missing_via": "it has no Via",
+    "missing_from": "it has no From",
+    "missing_to": "it has no To",
+    "missing_call_id": "it has no Call-ID",
+    "missing_cseq": "it has no CSeq",
+    "duplicate_single": "a header field that may come once comes twice",
+    "method_mismatch": "its CSeq names another method",
+    "unterminated_quote": "a quoted string does not end",
+    "unterminated_angle": "an angle bracket does not close",
+    "bad_status": "its status code is malformed",
+}
+LIGHT = {
+    "bad_header_line": "a header line has no name or no colon",
+    "bare_lf": "a line ends without CR",
+    "bare_cr": "a CR stands alone",
+    "nul_byte": "a NUL byte is in it",
+    "bad_addr": "an address is malformed",
+    "bad_number": "a number is malformed",
+}
+WORDS = GRAVE | LIGHT
+MOST = 4  # defects that a sentence names
+
+
+def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
+    seen = malformed.defects(crossing, known)
+    if seen is None:
+        return
+    found = {name: at for name, at in seen.found.items() if name in WORDS}
+    if not found:
+        return
+    key = f"{alg.between(crossing)}/{seen.where}/{'+'.join(found)}"
+    if known.was_said(RULE.id, key):
+        return
+    grave = not GRAVE.keys().isdisjoint(found)
+    # The grave ones first, then by offset.
+    names = sorted(found, key=lambda name: (name in LIGHT, found[name]))[:MOST]
+    what = ", ".join(f"{WORDS[name]} (offset {found[name]})" for name in names)
+    message = Message(seen.copy.payload)
+    if seen.made:
+        harm, so = ("certain" if grave else "latent"), "became malformed in this router"
+    else:
+        harm = "latent" if grave and seen.where != "unknown" else "none"
+        so = f"came malformed{_sender(seen.where)}"
+    wrong = f"wrong: {', '.join(names)}"
+    proof = [evidence(seen.copy, wrong, "the grammar of RFC 3261 section 25")]
+    if seen.made:
+        proof.insert(0, evidence(crossing.entered, "entered the router without that", ""))
+    causes = {"phone": cause.PHONE, "provider": cause.PROVIDER, "router": cause.ALG}
+    yield RULE.finding(
+        seen.where, harm, f"{quoted(message.start_line, 60)} {so}: {what}.", proof, key,
+        cause=causes.get(seen.where, cause.UNKNOWN) if harm != "none" else cause.NONE,
+        certain=harm == "certain", call_id=alg.call_id(crossing),
+        line=alg.between(crossing) if known.two_sided else "",
+        severity="" if harm != "none" else "info",
+    )  # fmt: skip
+
+
+def _sender(where: str) -> str:
+    return {"phone": " from the phone", "provider": " from the provider's side"}.get(where, "")

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TXN004: an end that had answered OPTIONS does not answer any more, or does so again.
+
+What it sees
+    OPTIONS on a flow, sent again and again to learn whether the other end is there (Asterisk's
+    "qualify", Kamailio's keep-alive). They were answered, and then one got no response until Timer
+    F although it was repeated, or two that are not repeated got none. It tells how often they come,
+    how long a response took, and how long the outage was.
+
+Why it breaks calls
+    A PBX that holds a phone for unreachable sends it no calls. OPTIONS from the provider that come
+    to no phone any more tell that its NAT mapping is gone.
+
+What else looks the same
+    A peer that answers with 404 or 405: it is there. One that never answered: TXN003. A phone that
+    was switched off. OPTIONS that were not captured (CAP002).
+
+Recommendation
+    See where they stop. In this router: a shorter keep-alive interval, or a phone that sends its
+    own. At the phone: power, Wi-Fi. Beyond: the provider or the access line.
+
+References
+    RFC 3261 sections 11, 17.1.2.2 (Timer F).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from algwatch.base import quote
+from algwatch.compare.exchange import Exchange
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule, evidence, times
+from algwatch.diagnose.rules.txn.txn003_request_failed import request_reading
+from algwatch.diagnose.subject import TRANSACTION
+from algwatch.sip.message import Message, to_text
+from algwatch.sip.qualify import Asked
+from algwatch.sip.timers import SECOND
+
+RULE = Rule(
+    "TXN004", "peer-unreachable", "warning", TRANSACTION, ("RFC 3261 11", "RFC 3261 17.1.2.2"),
+    "An end that had answered OPTIONS does not answer any more, or does so again.",
+)  # fmt: skip
+
+
+def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
+    asked, request, t = exchange.asked, exchange.request, exchange.entered
+    if asked is None or request is None or not asked.answered or not asked.outages:
+        return
+    lost_at = known.capture.lost_at
+    if lost_at and lost_at >= asked.down_at:
+        return  # the responses may not have been captured
+    end = f"{quote.somebody(to_text(Message(request.payload).to.uri))} ({_host(exchange)})"
+    key = f"{request.source.hex()}/{request.destination.hex()}/{asked.outages}"
+    name = exchange.line.name if exchange.line else ""
+    before = f"every {_seconds(asked.interval)}, in {_took(asked)}"
+    if t is asked.back and t.response is not None:
+        yield RULE.finding(
+            "unknown", "none",
+            f"{end} answers OPTIONS again, {_seconds(t.final_at - asked.down_at)} after the first "
+            f"one without a response. They come {before}.",
+            [evidence(request, f"sent {times(t.requests)}"), evidence(t.response, "the response")],
+            f"{key}/back", call_id=exchange.call_id, line=name, severity="info",
+        )  # fmt: skip
+    elif asked.down and not exchange.status:
+        reading = request_reading(exchange, known)
+        yield RULE.finding(
+            reading.where, "latent",
+            f"{end} does not answer OPTIONS any more: {reading.what}. {asked.answered} were "
+            f"answered before ({before}), and {_missed(asked.missed)} since; this one was sent "
+            f"{times(t.requests)}.",
+            [evidence(request, f"sent {times(t.requests)}", "a final response")],
+            key, cause=reading.cause, call_id=exchange.call_id, line=name,
+        )  # fmt: skip
+
+
+def _host(exchange: Exchange) -> str:
+    """The end that is asked, as the farther side knows it."""
+    request = exchange.left.request if exchange.left is not None else None
+    request = request or exchange.request
+    return f"{request.ends.dst}:{request.ends.dport}" if request is not None else ""
+
+
+def _missed(count: int) -> str:
+    return "one was not" if count == 1 else f"{count} were not"
+
+
+def _seconds(ns: int) -> str:
+    return f"{ns / SECOND:.0f} s"
+
+
+def _took(asked: Asked) -> str:
+    """Round-trip times."""
+    low, mean, high = (ns // 1_000_000 for ns in
+                       (asked.quickest, asked.total // asked.answered, asked.slowest))  # fmt: skip
+    return f"{mean} ms" if low == high else f"{mean} ms ({low} to {high})"

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Again: the retransmissions of one request, as one tap sees them (RFC 3261 section 17.1)."""
+
+from __future__ import annotations
+
+
+class Again:
+    """Made for a transaction when its request, or a final response to an INVITE, comes once more.
+
+    early: repetitions of the request before any answer came by; early_at: ns, the latest of them.
+    late: repetitions after an answer had come by; gap: ns from that answer to the first of them.
+    last_at: ns, the latest repetition. stopped: copies of the request or its response, of which
+    others crossed this router, that did not.
+    """
+
+    __slots__ = ("early", "early_at", "gap", "last_at", "late", "stopped")
+
+    def __init__(self) -> None:
+        self.early = self.late = self.stopped = 0
+        self.early_at = self.gap = self.last_at = 0
+
+    def request(self, at: int, answered_at: int) -> None:
+        """The request came once more. answered_at: ns, its first answer; 0 = none yet."""
+        self.last_at = at
+        if answered_at:
+            self.gap = self.gap or at - answered_at
+            self.late += 1
+        else:
+            self.early_at = at
+            self.early += 1

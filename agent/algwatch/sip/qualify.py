@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Qualify: OPTIONS that ask again and again whether an end is there (RFC 3261 section 11)."""
+
+from __future__ import annotations
+
+from algwatch.base.sighting import AT
+from algwatch.base.table import Table
+from algwatch.sip.transaction import FINAL, REQUEST, TIMED_OUT, Event, Transaction
+
+MISSED = 2  # OPTIONS that are not repeated: one may be lost
+
+
+class Asked:
+    """The OPTIONS of one flow on one side. sent: how many, without retransmissions; answered: those
+    with a final response, whatever it says. quickest, slowest, total: ns from the latest copy of
+    one to its response. missed: those in a row without any response. down: the other end does not
+    answer any more; outages: how often that was so; down_at: ns, the first OPTIONS of the latest
+    outage; back: the one whose response ended it. first_at, last_at, answered_at: ns."""
+
+    __slots__ = ("answered", "answered_at", "back", "down", "down_at", "first_at", "last_at",
+                 "missed", "outages", "quickest", "sent", "slowest", "total")  # fmt: skip
+
+    def __init__(self, at: int) -> None:
+        self.first_at = self.last_at = at
+        self.sent = self.answered = self.answered_at = 0
+        self.quickest = self.slowest = self.total = 0
+        self.missed = self.outages = self.down_at = 0
+        self.down = False
+        self.back: Transaction | None = None
+
+    @property
+    def interval(self) -> int:
+        """ns between two of them, on average; 0 where there is one only."""
+        return (self.last_at - self.first_at) // (self.sent - 1) if self.sent > 1 else 0
+
+    def feed(self, code: int, t: Transaction, at: int) -> bool:
+        """An event of an OPTIONS transaction; True if its response ended an outage."""
+        if code == REQUEST:
+            self.sent += 1
+            self.last_at = at
+        elif code == FINAL:
+            took = at - (t.again.last_at or t.at if t.again is not None else t.at)
+            self.quickest = min(self.quickest or took, took)
+            self.slowest = max(self.slowest, took)
+            self.total += took
+            self.answered += 1
+            self.answered_at = at
+            self.missed = 0
+            if self.down:
+                self.down = False
+                self.back = t
+                return True
+        elif code == TIMED_OUT and t.at > self.answered_at:
+            if not self.missed:
+                self.down_at = t.at
+            self.missed += 1
+            gone = self.missed >= MISSED or not t.unrepeated
+            if self.answered and not self.down and gone:
+                self.down = True
+                self.outages += 1
+        return False
+
+
+class Qualify:
+    """One side's OPTIONS by the hash of their flow. limit: flows that are followed."""
+
+    def __init__(self, limit: int) -> None:
+        self.table: Table[int, Asked] = Table(limit)
+
+    def feed(self, event: Event) -> bool:
+        """See Asked.feed."""
+        code, t, row, _ = event
+        if t.unsolicited or not t.flow:
+            return False
+        asked = self.table.get(t.flow)
+        if asked is None:
+            asked = Asked(row[AT])
+            self.table.add(t.flow, asked)
+        return asked.feed(code, t, row[AT])

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Golden cases of CANCEL races (TXN007)."""
+
+from __future__ import annotations
+
+from craft import House, Outgoing, answer, incoming_call, outgoing_call, register
+
+from cases.case import ALG, DLG, case
+
+
+def _cancelled(house: House, status: int, branch: str = "invite", at: float = 4,
+               alg: bool = False) -> Outgoing:  # fmt: skip
+    """A call of the phone that rings and is cancelled at `at`. status: of the response to the
+    CANCEL; branch: of the CANCEL; alg: the router changes its branch on the way out."""
+    call = Outgoing(house, "changed-mind@phone")
+    call.invite(1)
+    call.respond(1.03, 100)
+    call.respond(1.3, 180)
+    made = call._request("CANCEL", 1, "sip:300@example.net", "", branch=branch)
+    seen = house.out(at, made, alg=lambda m: m.replace(b"z9hG4bKinvite", b"z9hG4bKalg-nvite")
+                     if alg else m)  # fmt: skip
+    back = answer(status, seen)
+    house.into(at + 0.03, back, alg=lambda m: m.replace(b"z9hG4bKalg-nvite", b"z9hG4bKinvite"))
+    return call
+
+
+@case("txn007-answered-and-left", [("TXN007", "phone", "observed")], [*DLG, *ALG],
+      {"phone-fix": "recommended"}, ["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """CANCEL and 200 cross. The phone acknowledges and sends no BYE: the called person hangs up
+    after half a minute of silence."""
+    house = House()
+    register(house, 0)
+    call = _cancelled(house, 481)
+    call.ok(4.01)
+    call.ack(4.03)
+    call.far_bye(35)
+    outgoing_call(house, 60, "later@phone")
+    return house
+
+
+@case("txn007-crossed-and-ended", [("TXN007", "unknown", "none")], ["TXN003", *DLG, *ALG])
+def _() -> House:
+    """CANCEL and 200 cross, and the phone acknowledges and hangs up at once, as it has to."""
+    house = House()
+    call = _cancelled(house, 481)
+    call.ok(4.01)
+    call.ack(4.03)
+    call.bye(4.1)
+    return house
+
+
+def _rings_on(house: House, call: Outgoing) -> House:
+    call.respond(40, 480)
+    call.nak(40.02)
+    incoming_call(house, 60, "later@provider", contact=f"<sip:100@{house.public}>")
+    return house
+
+
+@case("txn007-another-branch", [("TXN007", "phone", "observed")], [*DLG, *ALG],
+      {"phone-fix": "recommended"}, ["cancelled", "completed"])  # fmt: skip
+def _() -> House:
+    """The phone's CANCEL has another branch than its INVITE: 481, and the other end rings on."""
+    house = House()
+    return _rings_on(house, _cancelled(house, 481, branch="cancel"))
+
+
+@case("txn007-branch-changed-in-the-router", [("TXN007", "router", "observed")], DLG,
+      {"disable-sip-alg": "suspected"}, ["cancelled", "completed"])  # fmt: skip
+def _() -> House:
+    """The router changes the branch of the CANCEL, and not that of the INVITE."""
+    house = House()
+    return _rings_on(house, _cancelled(house, 481, alg=True))
+
+
+@case("txn007-near-miss-cancelled", must_not=["TXN007", "TXN003", *DLG, *ALG],
+      outcomes=["cancelled", "completed"])  # fmt: skip
+def _() -> House:
+    """A CANCEL as it should be: 200 to it, 487 to the INVITE, ACK."""
+    house = House()
+    call = _cancelled(house, 200)
+    call.respond(4.05, 487)
+    call.nak(4.07)
+    outgoing_call(house, 60, "later@phone")
+    return house
+
+
+@case("txn007-near-miss-busy", must_not=["TXN007", "TXN003", *DLG, *ALG],
+      outcomes=["cancelled", "completed"])  # fmt: skip
+def _() -> House:
+    """CANCEL and 486 cross: the CANCEL is answered with 481, and all is over."""
+    house = House()
+    call = _cancelled(house, 481)
+    call.respond(4.01, 486)
+    call.nak(4.02)
+    outgoing_call(house, 60, "later@phone")
+    return house
