@@ -14,6 +14,18 @@ from algwatch.sip.timers import SECOND
 LIFETIME = 60 * SECOND
 
 
+class NewerAddress:
+    """host: the WAN address, text. phone: a LAN host that uses it and is answered, text. since: ns,
+    when it used it first."""
+
+    __slots__ = ("host", "phone", "since")
+
+    def __init__(self, host: str, phone: str, since: int) -> None:
+        self.host = host
+        self.phone = phone
+        self.since = since
+
+
 class Mappings:
     """(WAN address and port, remote address and port) to LAN address and port.
 
@@ -81,14 +93,15 @@ class Mappings:
         known = self.table.get(wan + remote)
         return known is not None and known.inside == lan
 
-    def newer_address(self, sent: Sighting) -> str:
-        """The WAN address that took the place of the one which this WAN copy was sent from, as
-        text; "" where nothing shows that.
+    def newer_address(self, sent: Sighting) -> NewerAddress | None:
+        """The WAN address that took the place of the one which this WAN copy was sent from; None
+        where nothing shows that.
 
         It did when a LAN host that used the old address uses another one now, first used after the
         last packet that came in to the old one, and answered since (a line that was dialled
-        anew, RFC 5382 REQ-12).
+        anew) by the host to which this copy was sent: it is alive.
         """
+        far = sent.packed_ends[16:32]
         old, at = sent.packed_ends[:16], sent.row[AT]
         mine = [e for key, e in self.table.items() if key[:16] == old]
         answered = max((e.answered_at for e in mine), default=0)
@@ -96,7 +109,11 @@ class Mappings:
         for key, e in self.table.items():
             if key[:16] == old or not e.answered_at or not answered < e.first_at <= at:
                 continue
+            if key[18:34] != far:
+                continue
             before = hosts.get(e.inside[:16])
             if before is not None and before < e.first_at:
-                return address.text(key[:16], sent.ends.version)
-        return ""
+                version = sent.ends.version
+                phone = address.text(e.inside[:16], version)
+                return NewerAddress(address.text(key[:16], version), phone, e.first_at)
+        return None

@@ -13,7 +13,7 @@ from algwatch.compare.counterfactual import Counterfactual, needs_alg, without_a
 from algwatch.compare.crossing import Entry
 from algwatch.compare.joined import Joined
 from algwatch.compare.line import Line, Lines
-from algwatch.compare.mapping import Mappings
+from algwatch.compare.mapping import Mappings, NewerAddress
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -83,9 +83,9 @@ class Known:
         """The NAT mapping of a WAN address and port towards a remote one (18 bytes each)."""
         return self._mappings.of(outside, remote)
 
-    def stale_address(self, request: Sighting) -> str:
+    def newer_address(self, request: Sighting) -> NewerAddress | None:
         """The WAN address that came after the one which this WAN copy was sent from, where the
-        router no longer has that one; "" where nothing shows it. See Mappings.newer_address."""
+        router no longer has that one; None where nothing shows it."""
         return self._mappings.newer_address(request)
 
     def once(self, thing: S, read: Callable[[S, Known], T]) -> T:

@@ -243,11 +243,11 @@ def stale(request: Sighting | None, known: Known) -> Reading | None:
     """The reading of a request that left with an address which this router no longer has."""
     if request is None or request.side != WAN:
         return None
-    newer = known.stale_address(request)
-    if not newer:
+    newer = known.newer_address(request)
+    if newer is None:
         return None
     old = request.ends.src
     return Reading("router", cause.STALE_NAT, (
-        f"it left with {old}, which this router no longer has: others leave with {newer} and are "
-        "answered"
+        f"it left with {old}, which this router no longer has: others leave with {newer.host} and "
+        "are answered"
     ))  # fmt: skip
