@@ -7,7 +7,10 @@ from craft import (
     LADDER_INVITE,
     LADDER_REQUEST,
     House,
+    Incoming,
     Outgoing,
+    answer,
+    incoming_call,
     outgoing_call,
     register,
     request,
@@ -113,3 +116,81 @@ def _() -> House:
     register(moved, 110, n=2)
     return _joined(house, moved, _neighbour(house, "198.51.100.2", 0, 11),
                    _neighbour(house, "198.51.100.9", 100, 12))  # fmt: skip
+
+
+# ---- NAT003: another NAT beyond this router ----
+
+
+def _registered(house: House, at: float, received: str, rport: int) -> None:
+    """REGISTER and a 200 that says from where the registrar saw it come."""
+    made = request(
+        "REGISTER", "sip:example.net", via=f"{house.phone}:{house.port}", branch="z9hG4bKreg1",
+        call_id=f"reg1@{house.phone}", cseq=1, caller="<sip:100@example.net>;tag=r1",
+        contact=house.contact, more=["Expires: 120"],
+    )  # fmt: skip
+    seen = house.out(at, made)
+    house.into(at + 0.03, answer(200, seen, to_tag="reg", contact=f"{house.contact};expires=120",
+                                 received=received, rport=rport))  # fmt: skip
+
+
+@case("nat003-shared-address", [("NAT003", "network", "none")], [*DLG, *ALG])
+def _() -> House:
+    """The WAN address is one that the ISP shares (100.64.0.0/10). The provider answers to where
+    packets come from: calls complete, and there is nothing to do."""
+    house = House(wan="100.64.7.2")
+    _registered(house, 0, "198.51.100.77", 41000)
+    incoming_call(house, 5, "in@provider", fixed_contact="sip:100@198.51.100.77:41000")
+    return house
+
+
+@case("nat003-public-addresses-twice", [("NAT003", "network", "none")], [*DLG, *ALG])
+def _() -> House:
+    """Both addresses are public, and the registrar sees another one than this router's: a second
+    router with a subnet of its own translates once more."""
+    house = House()
+    _registered(house, 0, "198.51.100.77", 41000)
+    incoming_call(house, 5, "in@provider", fixed_contact="sip:100@198.51.100.77:41000")
+    return house
+
+
+@case("nat003-contact-names-the-shared-address",
+      [("NAT003", "network", "observed"), ("DLG001", "network", "observed")], ["DLG002", "ALG011"],
+      {"outer-router": "recommended"}, ["dropped"])  # fmt: skip
+def _() -> House:
+    """The helper writes the router's WAN address into the Contact, as its mapping says; but that
+    address is itself translated further on, so the ACK never finds it."""
+    house = House("linux", wan="100.64.7.2")
+    call = Incoming(house, "drop@provider")
+    call.invite(1)
+    call.ringing(1.2)
+    call.ok(3)
+    call.dropped(3)
+    return house
+
+
+@case("nat003-near-miss-voice-network", must_not=["NAT003", *DLG, *ALG])
+def _() -> House:
+    """The ISP's voice network: WAN address and provider are both private, and nothing lies between
+    them."""
+    house = House(wan="10.20.7.2", provider="10.20.0.5")
+    register(house, 0)
+    incoming_call(house, 5, "in@provider")
+    return house
+
+
+@case("nat003-near-miss-load-balancer", must_not=["NAT003", *DLG, *ALG])
+def _() -> House:
+    """The registrar stands behind a load balancer of its own, whose private address it sees."""
+    house = House()
+    _registered(house, 0, "10.0.0.9", 35060)
+    incoming_call(house, 5, "in@provider", fixed_contact=f"sip:100@{house.public}")
+    return house
+
+
+@case("nat003-near-miss-no-nat-here", must_not=["NAT003", *DLG, *ALG])
+def _() -> House:
+    """This router does not translate; the one behind it does, and is the only one."""
+    house = House(wan="192.168.1.10")
+    _registered(house, 0, "198.51.100.77", 41000)
+    incoming_call(house, 5, "in@provider", fixed_contact="sip:100@198.51.100.77:41000")
+    return house
