@@ -57,6 +57,8 @@ def transaction(t: Transaction) -> tuple[Sighting | None, ...]:
 
 def dialogs(s: DialogSet) -> Sightings:
     yield from (s.first, s.request, s.response)
+    if s.invite is not None:
+        yield s.invite.response
     for d in s.dialogs:
         yield from (d.request, d.answer, d.ack, d.stray_ack, d.bye, d.bye_response)
         if d.pending is not None:

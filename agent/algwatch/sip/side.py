@@ -11,6 +11,7 @@ from algwatch.sip.dialogs import CHALLENGES, Dialogs, Step
 from algwatch.sip.registration import Registrations, RegistrationStep
 from algwatch.sip.transaction import (
     FINAL,
+    NOT_HEARD,
     REQUEST,
     TIMED_OUT,
     Event,
@@ -28,7 +29,8 @@ class Side:
     see Transactions.
 
     registered: what happened to registrations; failed: transactions of other methods than INVITE
-    and ACK that timed out or were refused. Both since somebody emptied them.
+    and ACK that timed out or were refused, and of any but these, BYE and CANCEL those whose sender
+    does not hear the response. Both since somebody emptied them.
     """
 
     def __init__(self, side: int, transactions: int, calls: int, lines: int,
@@ -75,7 +77,7 @@ class Side:
                     t.response = batch.sighting(self.side, row, i)
                 if status >= 400 and status not in CHALLENGES and t.method != REGISTER:
                     self.failed.append(t)
-            elif code == TIMED_OUT and t.method != REGISTER:
+            elif code == NOT_HEARD or (code == TIMED_OUT and t.method != REGISTER):
                 self.failed.append(t)
             if t.method == REGISTER:
                 step = self.registrations.feed(event, batch)

@@ -42,6 +42,7 @@ from algwatch.diagnose.rules.txn import (
     txn001_invite_unanswered,
     txn002_refusal_unacknowledged,
     txn003_request_failed,
+    txn006_response_misrouted,
     txn008_odd_ack,
 )
 
@@ -60,6 +61,7 @@ RULES: tuple[ModuleType, ...] = (
     txn001_invite_unanswered,
     txn002_refusal_unacknowledged,
     txn003_request_failed,
+    txn006_response_misrouted,
     txn008_odd_ack,
     dlg001_ack_lost,
     dlg002_private_contact,
