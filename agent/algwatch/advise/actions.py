@@ -48,6 +48,7 @@ BY_CAUSE: dict[str, tuple[tuple[str, float], ...]] = {
     cause.ALG_NEEDED: ((KEEP, 0.8),),
     cause.STALE_NAT: ((CLEAR_NAT, 0.8),),
     cause.NAT_TIMEOUT: ((SHORTER_REFRESH, 0.8),),
+    cause.NAT_PORT: ((STATIC_NAT, 0.8),),
     cause.OUTER_NAT: ((OUTER_ROUTER, 0.7),),
     cause.OUTER_ALG: ((OUTER_ROUTER, 0.7),),
     cause.NAT_UNHANDLED: ((ENABLE_RPORT, 0.8), (FIX_CONTACT, 0.6)),

@@ -192,10 +192,14 @@ class Lines:
 
     def beside(self, line: Line) -> list[Line]:
         """The other phones here with the same provider."""
+        return [one for one in self.at(line.remote) if one is not line]
+
+    def at(self, remote: str) -> list[Line]:
+        """The lines of all phones here with that far end (text)."""
         if not self._by_remote:
             for one in self.table.values():
                 self._by_remote.setdefault(one.remote, []).append(one)
-        return [one for one in self._by_remote.get(line.remote, ()) if one is not line]
+        return self._by_remote.get(remote, [])
 
     def keepalive(self, phone: bytes, remote: bytes, at: int) -> None:
         """phone sent a keep-alive to remote (16 bytes each)."""

@@ -31,13 +31,15 @@ class Mappings:
 
     Learned from outbound crossings only: there the router's own NAT chose the WAN side. Where an
     inbound message really went is compared with it, never learned from it. Times are good to a
-    second. limit: mappings; half as many flow pairs. flow_pairs: by the hashes of both flows, for
-    who has time to look for himself (see flow_pair()).
+    second. limit: mappings; half as many flow pairs, and a quarter of it LAN addresses and ports
+    whose newest mapping is known (newest: WAN and remote address and port). flow_pairs: by the
+    hashes of both flows, for who has time to look for himself (see flow_pair()).
     """
 
     def __init__(self, limit: int) -> None:
         self.table: Table[bytes, Entry] = Table(limit)
         self.flow_pairs: Table[int, FlowPair] = Table(limit // 2)
+        self.newest: Table[bytes, bytes] = Table(limit // 4)
 
     def flow_pair(self, lan: Sighting, wan: Sighting, outbound: bool) -> FlowPair:
         """The flow pair on which these two copies of one message came. Its mapping is
@@ -71,11 +73,26 @@ class Mappings:
                 return
         elif pair.outbound and pair.translated:
             if known is None:
-                self.table.add(pair.outside, Entry(pair.inside, at))
+                self._begin(pair, at)
             else:
                 known.inside = pair.inside
                 known.last_at = at
         pair.agreed = at
+
+    def _begin(self, pair: FlowPair, at: int) -> None:
+        entry = Entry(pair.inside, at)
+        before = self.newest.get(pair.inside, b"")
+        if before[:16] == pair.outside[:16] and before[16:18] != pair.outside[16:18]:
+            entry.before = before
+        self.table.add(pair.outside, entry)
+        self.newest.add(pair.inside, pair.outside)
+
+    def since(self, entry: Entry) -> tuple[bytes, Entry] | None:
+        """The newest mapping of the same LAN address and port, where that is another one; its WAN
+        and remote address and port (36 bytes)."""
+        key = self.newest.get(entry.inside, b"")
+        newest = self.table.get(key)
+        return (key, newest) if newest is not None and newest is not entry else None
 
     def of(self, outside: bytes, remote: bytes) -> Entry | None:
         """The mapping of a WAN address and port towards a remote one (18 bytes each)."""

@@ -71,6 +71,14 @@ class Known:
         them."""
         return self._lines.find(phone, remote)
 
+    def lines_at(self, remote: str) -> list[Line]:
+        """The lines of all phones here with that far end (text)."""
+        return self._lines.at(remote)
+
+    def mapping_since(self, entry: Entry) -> tuple[bytes, Entry] | None:
+        """See Mappings.since."""
+        return self._mappings.since(entry)
+
     def without_alg(self, line: Line) -> Counterfactual:
         """Would the calls of this line work without the router's ALG?"""
         return without_alg(line, self._lines.beside(line))

@@ -194,3 +194,153 @@ def _() -> House:
     _registered(house, 0, "198.51.100.77", 41000)
     incoming_call(house, 5, "in@provider", fixed_contact="sip:100@198.51.100.77:41000")
     return house
+
+
+# ---- NAT002: another port than before, or than was announced ----
+
+
+def _pbx(wan_port: int = 40123, at: float = 0) -> House:
+    """A PBX that is told its public address and registers with it."""
+    house = House(wan_port=wan_port)
+    made = request(
+        "REGISTER", "sip:example.net", via=f"{house.phone}:5060", branch=f"z9hG4bKreg{at:.0f}",
+        call_id=f"reg@{house.phone}", cseq=1 + int(at), caller="<sip:100@example.net>;tag=r1",
+        contact=ANNOUNCED, more=["Expires: 3600"],
+    )  # fmt: skip
+    seen = house.out(at, made)
+    house.into(at + 0.03, answer(200, seen, to_tag="reg", contact=f"{ANNOUNCED};expires=3600",
+                                 received=house.wan_ip, rport=wan_port))  # fmt: skip
+    return house
+
+
+ANNOUNCED = "<sip:100@198.51.100.2:5060>"
+
+
+def _unheard(house: House, at: float, wan_port: int = 0) -> None:
+    """An INVITE that comes to that port seven times and reaches nobody."""
+    call = Incoming(house, "silent@provider")
+    for after in (0, *LADDER_INVITE):
+        call.invite(at + after, lan=False, wan_port=wan_port)
+
+
+@case("nat002-call-to-the-announced-port",
+      [("NAT002", "router", "observed"), ("REG006", "router", "observed"),
+       ("TXN001", "router", "observed")], [*DLG, *ALG],
+      {"static-nat-for-pbx": "recommended"}, ["completed", "unanswered"])  # fmt: skip
+def _() -> House:
+    """A PBX announces port 5060 of the public address in its Contact, and without a static mapping
+    the NAT has given it 40123. The provider calls the port that was announced."""
+    house = _pbx()
+    _unheard(house, 10, wan_port=5060)
+    outgoing_call(house, 60, "later@phone", contact=ANNOUNCED)
+    return house
+
+
+@case("nat002-ack-to-the-announced-port",
+      [("NAT002", "phone", "observed"), ("DLG001", "phone", "observed")],
+      ["DLG002", "NAT003", *ALG], {"static-nat-for-pbx": "recommended"}, ["dropped"])  # fmt: skip
+def _() -> House:
+    """The call comes to where the REGISTER came from, and the ACK to the Contact of the 2xx: port
+    5060, which the NAT never gave to the PBX."""
+    house = _pbx()
+    call = Incoming(house, "drop@provider", contact=ANNOUNCED)
+    call.invite(1)
+    call.ringing(1.2)
+    call.ok(3)
+    for after in (0.05, 0.55, 1.55, 3.55, 7.55, 11.55, 15.55, 19.55, 23.55, 27.55, 31.55):
+        call.ack(3 + after, lan=False, wan_port=5060)
+    call.dropped(3)
+    return house
+
+
+@case("nat002-call-to-the-port-of-before",
+      [("NAT002", "router", "observed"), ("REG006", "router", "observed")], [*DLG, *ALG],
+      {"static-nat-for-pbx": "recommended", "shorter-refresh-on-phone": "recommended"},
+      ["completed", "unanswered"])  # fmt: skip
+def _() -> House:
+    """The mapping of the PBX is forgotten, and its next call makes another one with another port.
+    The provider, which has the binding of before, calls the port of before."""
+    house = House(wan_port=40123)
+    register(house, 0, expires=3600)
+    later = House(wan_port=40999)
+    outgoing_call(later, 600, "later@phone")
+    _unheard(house, 700)
+    register(later, 760, n=9)
+    return _joined(house, later)
+
+
+@case("nat002-mapping-made-anew", [("NAT002", "router", "none")], ["REG006", *DLG, *ALG],
+      outcomes=["completed"])  # fmt: skip
+def _() -> House:
+    """The mapping of a phone is made anew with another port, and the phone registers with it at
+    once: nothing is lost."""
+    house = House(wan_port=40123)
+    register(house, 0)
+    later = House(wan_port=40999)
+    register(later, 600, n=2)
+    incoming_call(later, 610, "in@provider", fixed_contact=f"sip:100@{later.public}")
+    return _joined(house, later)
+
+
+@case("nat002-one-mapping-a-destination", [("NAT002", "router", "none")], [*DLG, *ALG],
+      outcomes=["completed"])  # fmt: skip
+def _() -> House:
+    """A symmetric NAT: the same port of a phone leaves to two providers with two ports. Both answer
+    to where packets come from."""
+    house = House(wan_port=40123)
+    register(house, 0)
+    other = House(wan_port=40999, provider="203.0.113.80")
+    register(other, 1, n=2)
+    incoming_call(other, 10, "in@provider", fixed_contact=f"sip:100@{other.public}")
+    return _joined(house, other)
+
+
+@case("nat002-near-miss-static-mapping", must_not=["NAT002", *DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The same PBX with a static mapping: it leaves with the port that it announces."""
+    house = _pbx(5060)
+    incoming_call(house, 5, "in@provider", contact=ANNOUNCED)
+    outgoing_call(house, 20, "out@phone", contact=ANNOUNCED)
+    return house
+
+
+@case("nat002-near-miss-two-phones", must_not=["NAT002", *DLG, *ALG], outcomes=[])
+def _() -> House:
+    """Two phones send from port 5060: the second gets another WAN port, and keeps it."""
+    house = House()
+    register(house, 0)
+    register(house, 60, n=2)
+    return _joined(house, _neighbour(house, house.wan_ip, 1, 11),
+                   _neighbour(house, house.wan_ip, 61, 12))  # fmt: skip
+
+
+@case("nat002-near-miss-another-address", must_not=["NAT002", "NAT005", *DLG, *ALG], outcomes=[])
+def _() -> House:
+    """The line is dialled anew: with the address the port is another one, too."""
+    house = House(wan_port=40123)
+    register(house, 0)
+    moved = House(wan="198.51.100.9", wan_port=40999)
+    register(moved, 60, n=2)
+    return _joined(house, moved)
+
+
+@case("nat002-near-miss-both-bindings", [("NAT002", "router", "none")],
+      ["REG006", "TXN001", *DLG, *ALG], outcomes=["completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The registrar has the old binding, too, and sends the call to both ports: the phone rings
+    all the same, and nobody waits at the old one."""
+    house = House(wan_port=40123)
+    register(house, 0)
+    later = House(wan_port=40999)
+    register(later, 600, n=2)
+    call = Incoming(later, "in@provider", fixed_contact=f"sip:100@{later.public}")
+    call.invite(610)
+    old = call.invited.replace(b"branch=z9hG4bKi-", b"branch=z9hG4bKo-")
+    for after in (0, 0.5, 1.5):
+        house.into(610.001 + after, old, lan=False)
+    call.ringing(610.2)
+    call.ok(612)
+    call.ack(612.05)
+    call.bye(616)
+    return _joined(house, later)

@@ -36,7 +36,11 @@ from algwatch.diagnose.rules.dlg import (
     dlg006_ack_misaddressed,
     dlg008_ghost_dialog,
 )
-from algwatch.diagnose.rules.nat import nat003_double_nat, nat005_stale_address
+from algwatch.diagnose.rules.nat import (
+    nat002_port_changed,
+    nat003_double_nat,
+    nat005_stale_address,
+)
 from algwatch.diagnose.rules.reg import reg001_registration_failed, reg006_call_not_delivered
 from algwatch.diagnose.rules.txn import (
     txn001_invite_unanswered,
@@ -70,6 +74,7 @@ RULES: tuple[ModuleType, ...] = (
     dlg008_ghost_dialog,
     reg001_registration_failed,
     reg006_call_not_delivered,
+    nat002_port_changed,
     nat003_double_nat,
     nat005_stale_address,
     alg001_contact_rewritten,
