@@ -14,10 +14,13 @@ from algwatch.base.sighting import (
     AT,
     BITS,
     CALL,
+    CSEQ,
+    FROM_TAG,
     KIND,
     LENGTH,
     METHOD,
     STATUS,
+    TXN,
     Row,
     Sighting,
 )
@@ -196,6 +199,25 @@ class Comparison:
         last.moments = self.calls.finish()
         last.registered = self._registrations.finish(now)
         return due, last
+
+    def request_of(self, response: Sighting) -> Sighting | None:
+        """The request that a response answers, as the same side saw it; None where its bytes are
+        gone. A response that came with another Via than its request has is found by its Call-ID."""
+        side, row = self.sides[response.side], response.row
+        call = row[CALL]
+        t = side.transactions.table.get(row[TXN] ^ call)
+        if t is not None and t.request is not None:
+            return t.request
+        s, r = side.dialogs.table.get(call), side.registrations.table.get(call)
+        some = [r.request] if r is not None else []
+        if s is not None:
+            some += [s.request, *[d.request for d in s.dialogs]]
+        for one in some:
+            if one is None or (one.row[METHOD], one.row[CSEQ]) != (row[METHOD], row[CSEQ]):
+                continue
+            if one.row[TXN] == row[TXN] or one.row[FROM_TAG] == row[FROM_TAG]:
+                return one
+        return None
 
     def close(self, call: Call) -> tuple[CallSummary, Line | None]:
         """A call is over: its summary, and the line that it was of."""

@@ -32,10 +32,11 @@ class Known:
     sides are compared. sip: messages a side (LAN, WAN, UNKNOWN); first: the first message of each.
     See compare/captured.py for the rest."""
 
-    __slots__ = ("_captured", "_lines", "_mappings", "_read", "_said")
+    __slots__ = ("_captured", "_lines", "_mappings", "_read", "_request_of", "_said")
 
-    def __init__(self, captured: Captured, lines: Lines, mappings: Mappings,
-                 said: dict[str, int]) -> None:  # fmt: skip
+    def __init__(self, captured: Captured, lines: Lines, mappings: Mappings, said: dict[str, int],
+                 request_of: Callable[[Sighting], Sighting | None] | None = None) -> None:  # fmt: skip
+        self._request_of = request_of
         self._captured = captured
         self._lines = lines
         self._mappings = mappings
@@ -90,6 +91,10 @@ class Known:
     def mapping(self, outside: bytes, remote: bytes) -> Entry | None:
         """The NAT mapping of a WAN address and port towards a remote one (18 bytes each)."""
         return self._mappings.of(outside, remote)
+
+    def request_of(self, response: Sighting) -> Sighting | None:
+        """See Comparison.request_of."""
+        return self._request_of(response) if self._request_of is not None else None
 
     def newer_address(self, request: Sighting) -> NewerAddress | None:
         """The WAN address that came after the one which this WAN copy was sent from, where the

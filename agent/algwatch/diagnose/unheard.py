@@ -15,7 +15,7 @@ from algwatch.diagnose import cause
 from algwatch.diagnose.misrouted import Reading
 from algwatch.sip.dialog import DialogSet
 from algwatch.sip.message import Message, Via
-from algwatch.sip.transaction import LATE, Transaction
+from algwatch.sip.transaction import LATE
 
 
 def response_not_taken(exchange: Exchange) -> Reading | None:
@@ -25,8 +25,10 @@ def response_not_taken(exchange: Exchange) -> Reading | None:
         return None
     if (strayed := exchange.strayed_response) is not None:
         left = exchange.left
-        other = bool(left is not None and left.finals)
-        return _changed(request, strayed, exchange.outbound, other)
+        right = None
+        if left is not None and left.request is not None and left.response is not None:
+            right = not _differs(left.request, left.response)
+        return _changed(request, strayed, exchange.outbound, right)
     if t.late >= LATE and exchange.outbound and t.response is not None:
         return deaf_port(request, t.response)
     return None
@@ -36,12 +38,13 @@ def answer_not_taken(call: Call) -> Reading | None:
     """The same of the INVITE of a call that a phone here makes."""
     if not call.two_sided or call.inbound is not False:
         return None
-    pair = response_to(call)
+    pair, outside = response_to(call, LAN), response_to(call, WAN)
     if pair is None:
         return None
     s, request, response = pair
-    wan = call.sides[WAN]
-    right = wan is not None and _answered(wan)
+    if s.acked_at or (s.invite is not None and s.invite.acked_at):
+        return None  # not all phones are strict
+    right = not _differs(outside[1], outside[2]) if outside is not None else None
     if (changed := _changed(request, response, True, right)) is not None:
         return changed
     d = s.current
@@ -51,9 +54,10 @@ def answer_not_taken(call: Call) -> Reading | None:
     return deaf_port(request, response) if again else None
 
 
-def response_to(call: Call) -> tuple[DialogSet, Sighting, Sighting] | None:
-    """The dialog set of the LAN, the INVITE of the phone, and a response to it on the LAN."""
-    s = call.sides[LAN]
+def response_to(call: Call, side: int) -> tuple[DialogSet, Sighting, Sighting] | None:
+    """The dialog set of that side, its INVITE, and a response to that, or one that was meant for it
+    and has another Via."""
+    s = call.sides[side]
     if s is None:
         return None
     d = s.current
@@ -65,27 +69,28 @@ def response_to(call: Call) -> tuple[DialogSet, Sighting, Sighting] | None:
     return (s, s.request, response) if response is not None else None
 
 
-def _answered(s: DialogSet) -> bool:
-    return bool(s.answered_at or s.rejected or s.refused or _heard(s.invite))
-
-
-def _heard(t: Transaction | None) -> bool:
-    return t is not None and bool(t.provisional_at or t.final_at)
-
-
-def _changed(request: Sighting, response: Sighting, outbound: bool, right: bool) -> Reading | None:
-    """For a response whose topmost Via has the branch of its request and another sent-by. right: on
-    the other side of the router they agree, so it was this router that changed it."""
+def _differs(request: Sighting, response: Sighting) -> bool:
+    """True if the topmost Via has the branch of that of the request and another sent-by."""
     asked, got = _top(request), _top(response)
     if asked is None or got is None or asked.branch != got.branch or not asked.branch:
-        return None
-    if _sent_by(asked) == _sent_by(got):
+        return False
+    return _sent_by(asked) != _sent_by(got)
+
+
+def _changed(request: Sighting, response: Sighting, outbound: bool,
+             right: bool | None) -> Reading | None:  # fmt: skip
+    """For a response with another Via than its request. right: on the other side of the router they
+    agree, so it was this router that changed it; None where that is not known."""
+    asked, got = _top(request), _top(response)
+    if asked is None or got is None or not _differs(request, response):
         return None
     who = "the phone" if outbound else "the other end"
     what = (
         f"a response came back with {value(joined(got.host, got.port))} in its Via, where "
         f"{who} had written {value(joined(asked.host, asked.port))}, so it is dropped"
     )
+    if right is None:
+        return Reading("unknown", cause.UNKNOWN, what)
     if right:
         return Reading("router", cause.ALG, f"{what}: this router changed it")
     if outbound:

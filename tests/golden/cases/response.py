@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Golden cases of TXN006: responses that went to where nobody waits."""
+"""Golden cases of TXN006 and ALG016: responses that went to where nobody waits, or that do not
+repeat what was asked."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from craft import (
     House,
     Outgoing,
     answer,
+    incoming_call,
     outgoing_call,
     request,
     works_beside,
@@ -169,6 +171,17 @@ def _() -> House:
     return _later(house)
 
 
+@case("txn006-near-miss-via-changed-and-taken", [("ALG002", "router", "latent")],
+      ["TXN006", "ALG016", *DLG], outcomes=["completed"])  # fmt: skip
+def _() -> House:
+    """The router changes the Via of responses, and the phone is not strict: it acknowledges the
+    2xx, so it has taken it."""
+    house = House()
+    house.in_alg = lambda message: message.replace(VIA + b"192.168.1.10", VIA + b"198.51.100.2")
+    outgoing_call(house, 1, "taken@phone")
+    return house
+
+
 @case("txn006-near-miss-port-kept", must_not=["TXN006", "REG001", *DLG],
       outcomes=["completed", "completed"])  # fmt: skip
 def _() -> House:
@@ -222,3 +235,86 @@ def _() -> House:
     it in, and it was not misrouted."""
     house = House()
     return _later(_in_vain(house, _asked(house), lan=False, sport=5080))
+
+
+# ---- ALG016: the echo ----
+
+OWN = b"<sip:100@192.168.1.10>"
+PUBLIC = b"<sip:100@203.0.113.99>"
+
+
+def _round(house: House, change: tuple[bytes, bytes], at: float = 0, **more: str) -> None:
+    """One REGISTER whose From and To are addresses; beyond the router something is changed."""
+    made = _asked(house).replace(b"<sip:100@example.net>", OWN)
+    seen = house.out(at, made).replace(*change)
+    back = answer(200, seen, to_tag="reg", received=house.wan_ip, rport=house.wan_port,
+                  contact=more.get("contact", f"{house.contact};expires=120"))  # fmt: skip
+    house.into(at + 0.03, back)
+
+
+@case("alg016-from-not-put-back", [("ALG016", "network", "none")], ["ALG001", "ALG002", *DLG])
+def _() -> House:
+    """A device in front of this router writes its own address into From and To of the REGISTER and
+    does not put it back in the response."""
+    house = House()
+    _round(house, (OWN, PUBLIC))
+    return _later(house)
+
+
+@case("alg016-tag-not-put-back",
+      [("ALG016", "network", "latent")], ["ALG001", "ALG002", *DLG])  # fmt: skip
+def _() -> House:
+    """A device in front of this router changes the From tag and does not put it back."""
+    house = House()
+    _round(house, (b";tag=r1", b";tag=x9"))
+    return _later(house)
+
+
+@case("alg016-via-not-put-back",
+      [("ALG016", "network", "latent"), ("TXN006", "network", "observed"),
+       ("DLG001", "network", "observed")], ["ALG002"],
+      {"outer-router": "recommended"}, ["dropped", "completed"])  # fmt: skip
+def _() -> House:
+    """A device in front of this router writes its address into the Via of an INVITE and does not
+    put it back: the phone drops 180 and 200, and the call with them."""
+    house = House()
+    call = Outgoing(house, "deaf@phone")
+    for after in (0, *LADDER_INVITE):
+        call.invite(1 + after)
+        call.seen = call.seen.replace(VIA + b"192.168.1.10", VIA + b"203.0.113.99")
+        if after < 4:
+            call.respond(1.03 + after, 180)
+    for after in (0, *LADDER_2XX):
+        call.ok(8 + after)
+    house.into(40.1, call.from_far("BYE"))
+    return _later(house)
+
+
+@case("alg016-near-miss-server-adds", must_not=["ALG016", "TXN006", *DLG])
+def _() -> House:
+    """The registrar adds received, rport and a To tag, leaves out port 5060, and writes host names
+    as it likes."""
+    house = House()
+    _round(house, (VIA + b"192.168.1.10:5060;", VIA + b"192.168.1.10;"))
+    return _later(house)
+
+
+@case("alg016-near-miss-border-controller", must_not=["ALG016", "TXN006", *DLG])
+def _() -> House:
+    """A session border controller answers with a Contact that names the public address: its own
+    header field, and no echo."""
+    house = House()
+    _round(house, (b"", b""), contact="<sip:100@203.0.113.99:5060>;expires=120")
+    return _later(house)
+
+
+@case("alg016-near-miss-own-alg",
+      [("ALG014", "router", "none")], ["ALG016", "TXN006", *DLG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """This router's own helper writes the WAN address into Via, From and To and puts the phone's
+    back: on the WAN side the echo is right."""
+    house = House("linux")
+    _round(house, (b"", b""))
+    incoming_call(house, 5, "in@provider")
+    return _later(house)

@@ -14,6 +14,7 @@ from algwatch.diagnose.rules.alg import (
     alg011_mapping_mismatch,
     alg014_benign_rewrite,
     alg015_helpful_rewrite,
+    alg016_upstream_alg,
     alg017_helper_present,
 )
 from algwatch.diagnose.rules.cap import (
@@ -85,5 +86,6 @@ RULES: tuple[ModuleType, ...] = (
     alg011_mapping_mismatch,
     alg014_benign_rewrite,
     alg015_helpful_rewrite,
+    alg016_upstream_alg,
     alg017_helper_present,
 )

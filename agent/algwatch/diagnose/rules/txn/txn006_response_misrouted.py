@@ -92,7 +92,7 @@ def _of_call(call: Call, known: Known) -> Iterator[Finding]:
         return
     if not call.contested.isdisjoint(("INVITE", "2xx INVITE")):
         return
-    reading, pair = unheard.answer_not_taken(call), unheard.response_to(call)
+    reading, pair = unheard.answer_not_taken(call), unheard.response_to(call, LAN)
     if reading is not None and pair is not None:
         _, request, response = pair
     else:
