@@ -34,8 +34,10 @@ class Known:
 
     __slots__ = ("_captured", "_lines", "_mappings", "_read", "_request_of", "_said")
 
-    def __init__(self, captured: Captured, lines: Lines, mappings: Mappings, said: dict[str, int],
-                 request_of: Callable[[Sighting], Sighting | None] | None = None) -> None:  # fmt: skip
+    def __init__(
+        self, captured: Captured, lines: Lines, mappings: Mappings, said: dict[str, int],
+        request_of: Callable[[Sighting], Sighting | None] | None = None,
+    ) -> None:  # fmt: skip
         self._request_of = request_of
         self._captured = captured
         self._lines = lines

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from algwatch.base import address
 from algwatch.base.packet import WAN
 from algwatch.base.sighting import AT, Sighting
 from algwatch.compare.call import Call
@@ -46,3 +47,23 @@ def _exchange(exchange: Exchange, known: Known) -> Sighting | None:
         return None
     # With one capture that ended earlier, nothing is said of what it would have shown.
     return None if known.capture.is_late(left.request.row[AT]) else left.request
+
+
+def sent_unanswered(thing: Call | Registered | Exchange) -> Sighting | None:
+    """The same where one side only was captured, and the request came from a host behind a NAT to
+    one that is not: it may be that of a phone."""
+    request = None
+    if isinstance(thing, Call):
+        s = thing.seen[0]
+        last = s.unanswered()
+        if not thing.two_sided and s.silent and last is not None:
+            t, request = last
+    else:
+        exchange = thing.exchange if isinstance(thing, Registered) else thing
+        if exchange is None or exchange.two_sided:
+            return None
+        t, request = exchange.entered, exchange.request
+    if request is None or t.requests < 2 or t.provisional_at or t.final_at:
+        return None
+    ends = request.ends
+    return request if address.is_unroutable(ends.src) > address.is_unroutable(ends.dst) else None

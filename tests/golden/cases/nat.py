@@ -344,3 +344,88 @@ def _() -> House:
     call.ack(612.05)
     call.bye(616)
     return _joined(house, later)
+
+
+# ---- NAT001: a Via without rport ----
+
+
+def _silent(house: House, rport: bool = False, at: float = 20) -> House:
+    """A REGISTER eleven times, which nobody answers."""
+    made = request(
+        "REGISTER", "sip:example.net", via=f"{house.phone}:5060", branch="z9hG4bKreg9",
+        call_id=f"reg9@{house.phone}", cseq=1, rport=rport, caller="<sip:100@example.net>;tag=r1",
+        contact=house.contact, more=["Expires: 120"],
+    )  # fmt: skip
+    for after in (0, *LADDER_REQUEST):
+        house.out(at + after, made)
+    return house
+
+
+def _then(house: House, at: float = 70) -> House:
+    """Another phone here is served, and time goes on."""
+    other = House(phone="192.168.1.11", wan=house.wan_ip, wan_port=40011)
+    outgoing_call(other, at, "later@phone")
+    return _joined(house, other)
+
+
+@case(
+    "nat001-another-port-and-no-answer",
+    [("NAT001", "phone", "latent"), ("REG001", "network", "observed")],
+    ["TXN006", *DLG, *ALG],
+)
+def _() -> House:
+    """A phone without rport registers, the NAT has given it port 40123 where Via says 5060, and
+    nobody answers."""
+    return _then(_silent(House(wan_port=40123)))
+
+
+@case(
+    "nat001-behind-two-nats",
+    [("NAT001", "phone", "latent"), ("REG001", "network", "observed")],
+    ["TXN006", *DLG, *ALG],
+)
+def _() -> House:
+    """This router keeps port 5060, and its WAN address is private: the port that the NAT beyond it
+    gives is not known, and nobody answers."""
+    return _then(_silent(House(wan="100.64.7.2")))
+
+
+@case("nat001-lan-side-alone", [("NAT001", "phone", "latent"), ("REG001", "unknown", "observed")],
+      [*DLG, *ALG], one_file="lan")  # fmt: skip
+def _() -> House:
+    """The same phone, of which the LAN side alone was captured."""
+    return _then(_silent(House(wan_port=40123)))
+
+
+@case("nat001-near-miss-asks-rport", [("REG001", "network", "observed")],
+      ["NAT001", *DLG, *ALG])  # fmt: skip
+def _() -> House:
+    """The same with rport: that nobody answers has another reason."""
+    return _then(_silent(House(wan_port=40123), rport=True))
+
+
+@case("nat001-near-miss-answered-before", [("REG001", "network", "observed")],
+      ["NAT001", *DLG, *ALG])  # fmt: skip
+def _() -> House:
+    """A phone without rport, which the provider has answered on this flow before: it sends to where
+    packets come from, and its silence has another reason."""
+    house = House(wan_port=40123)
+    register(house, 0, rport=False)
+    return _then(_silent(house))
+
+
+@case("nat001-near-miss-works", must_not=["NAT001", "TXN006", *DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """A phone without rport, whose provider answers to where packets come from: no news."""
+    house = House(wan_port=40123)
+    register(house, 0, rport=False)
+    outgoing_call(house, 5, "plain@phone", rport=False)
+    return _then(house)
+
+
+@case("nat001-near-miss-port-kept", [("REG001", "network", "observed")],
+      ["NAT001", *DLG, *ALG])  # fmt: skip
+def _() -> House:
+    """The NAT keeps the port that stands in Via: a response would find the phone."""
+    return _then(_silent(House()))

@@ -38,6 +38,7 @@ from algwatch.diagnose.rules.dlg import (
     dlg008_ghost_dialog,
 )
 from algwatch.diagnose.rules.nat import (
+    nat001_via_without_rport,
     nat002_port_changed,
     nat003_double_nat,
     nat005_stale_address,
@@ -75,6 +76,7 @@ RULES: tuple[ModuleType, ...] = (
     dlg008_ghost_dialog,
     reg001_registration_failed,
     reg006_call_not_delivered,
+    nat001_via_without_rport,
     nat002_port_changed,
     nat003_double_nat,
     nat005_stale_address,
