@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from algwatch.base.budget import Budget
 from algwatch.base.deadlines import NEVER
-from algwatch.base.native.layout import ACK, KIND_CUT, KIND_KEEPALIVE, ROW_MALFORMED
+from algwatch.base.native.layout import ACK, KIND_CUT, KIND_KEEPALIVE, KIND_STUN, ROW_MALFORMED
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch
 from algwatch.base.sighting import (
     AT,
@@ -136,6 +136,8 @@ class Comparison:
             elif row[KIND] == KIND_KEEPALIVE and which == LAN:
                 ends = batch.ends[48 * i : 48 * i + 32]
                 self.lines.keepalive(ends[:16], ends[16:], row[AT])
+            elif row[KIND] == KIND_STUN and which == LAN:
+                self.lines.stun.add(bytes(batch.ends[48 * i : 48 * i + 16]), None)
         if pairing is not None:
             news = News(self._crossed(pairing.feed(which, fresh)) if fresh else [])
             if self.calls.forgets:

@@ -155,13 +155,15 @@ class Shown:
 
 
 class Lines:
-    """limit: lines that are remembered. fresh: those of which something was seen for the first
+    """limit: lines that are remembered. stun: addresses (16 bytes) that sent STUN on a SIP port of
+    the LAN, as many at most. fresh: those of which something was seen for the first
     time, by name, until the advice was looked at again."""
 
     def __init__(self, limit: int) -> None:
         self.table: Table[bytes, Line] = Table(limit)
         self._by_remote: dict[str, list[Line]] = {}  # empty when it has to be made
         self.fresh: dict[str, Line] = {}
+        self.stun: Table[bytes, None] = Table(limit)
 
     @property
     def evicted(self) -> int:

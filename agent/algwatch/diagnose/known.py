@@ -74,6 +74,10 @@ class Known:
         them."""
         return self._lines.find(phone, remote)
 
+    def uses_stun(self, phone: bytes) -> bool:
+        """True if that LAN host (16 bytes) was seen to send STUN from a SIP port."""
+        return phone in self._lines.stun
+
     def lines_at(self, remote: str) -> list[Line]:
         """The lines of all phones here with that far end (text)."""
         return self._lines.at(remote)

@@ -6,10 +6,12 @@ from __future__ import annotations
 from craft import (
     LADDER_INVITE,
     LADDER_REQUEST,
+    START,
     House,
     Incoming,
     Outgoing,
     answer,
+    frame,
     incoming_call,
     outgoing_call,
     register,
@@ -429,3 +431,77 @@ def _() -> House:
 def _() -> House:
     """The NAT keeps the port that stands in Via: a response would find the phone."""
     return _then(_silent(House()))
+
+
+# ---- NAT004: a public address that the phone wrote itself ----
+
+
+def _stun(house: House, at: float) -> None:
+    """A binding request from the SIP port, and its response (RFC 8489 section 5)."""
+    for tap, src, port in ((house.lan, house.phone, house.port),
+                           (house.wan, house.wan_ip, house.wan_port)):  # fmt: skip
+        asked = b"\x00\x01\x00\x00\x21\x12\xa4\x42" + b"algwatch0001"
+        said = b"\x01\x01\x00\x00\x21\x12\xa4\x42" + b"algwatch0001"
+        stamp = (START * 1000 + round(at * 1000)) * 1_000_000
+        tap.append((stamp, frame(asked, src, port, "203.0.113.200", 3478)))
+        tap.append((stamp + 30_000_000, frame(said, "203.0.113.200", 3478, src, port)))
+
+
+@case("nat004-stun-agrees", [("NAT004", "phone", "none")], ["NAT002", *DLG, *ALG],
+      outcomes=["completed"])  # fmt: skip
+def _() -> House:
+    """A phone asks a STUN server and announces what it heard; the NAT has the same for the flow to
+    the provider."""
+    house = House(wan_port=40123)
+    _stun(house, 0)
+    incoming_call(house, 5, "in@provider", contact="<sip:100@198.51.100.2:40123>")
+    return house
+
+
+@case("nat004-stun-says-another-port", [("NAT004", "phone", "latent")], [*DLG, *ALG],
+      outcomes=["completed"])  # fmt: skip
+def _() -> House:
+    """The NAT has one mapping a destination: the port that STUN named is not that of the flow to
+    the provider, which sends to where packets come from."""
+    house = House(wan_port=40123)
+    asks = House(wan_port=40555)
+    _stun(asks, 0)
+    incoming_call(house, 5, "in@provider", contact="<sip:100@198.51.100.2:40555>",
+                  fixed_contact="sip:100@198.51.100.2:40123")  # fmt: skip
+    return _joined(house, asks)
+
+
+@case("nat004-configured-address-of-before", [("NAT004", "phone", "latent")], [*DLG, *ALG],
+      outcomes=["completed"])  # fmt: skip
+def _() -> House:
+    """A PBX is configured with the address that the line had before."""
+    house = House(wan="198.51.100.9")
+    incoming_call(house, 5, "in@provider", contact="<sip:100@198.51.100.2:5060>",
+                  fixed_contact="sip:100@198.51.100.9:5060")  # fmt: skip
+    return house
+
+
+@case("nat004-near-miss-written-by-the-router", [("ALG014", "router", "none")], ["NAT004", *DLG],
+      outcomes=["completed"])  # fmt: skip
+def _() -> House:
+    """The helper writes the public address; the phone wrote its private one."""
+    house = House("linux", wan_port=40123)
+    incoming_call(house, 5, "in@provider")
+    return house
+
+
+@case("nat004-near-miss-outer-address", must_not=["NAT004", *DLG, *ALG], outcomes=["completed"])
+def _() -> House:
+    """Two NATs in a row: the phone announces the outermost address, as STUN said."""
+    house = House(wan="100.64.7.2")
+    _stun(house, 0)
+    incoming_call(house, 5, "in@provider", contact="<sip:100@198.51.100.77:41000>")
+    return house
+
+
+@case("nat004-near-miss-host-name", must_not=["NAT004", *DLG, *ALG], outcomes=["completed"])
+def _() -> House:
+    """A PBX announces a host name, which is not looked up here."""
+    house = House()
+    incoming_call(house, 5, "in@provider", contact="<sip:100@pbx.example.org:5060>")
+    return house

@@ -41,6 +41,7 @@ from algwatch.diagnose.rules.nat import (
     nat001_via_without_rport,
     nat002_port_changed,
     nat003_double_nat,
+    nat004_public_contact,
     nat005_stale_address,
 )
 from algwatch.diagnose.rules.reg import reg001_registration_failed, reg006_call_not_delivered
@@ -79,6 +80,7 @@ RULES: tuple[ModuleType, ...] = (
     nat001_via_without_rport,
     nat002_port_changed,
     nat003_double_nat,
+    nat004_public_contact,
     nat005_stale_address,
     alg001_contact_rewritten,
     alg002_via_rewritten,

@@ -17,7 +17,7 @@ What else looks the same
     Two phones that send from the same port: one of them gets another WAN port, and keeps it. A line
     that was dialled anew has another address, not only another port (NAT005). A registrar that
     sends a call to the old and to the new binding: one of them rings. A Contact that the router
-    wrote itself (ALG011), or that the phone learned by STUN (NAT004).
+    wrote itself (ALG011).
 
 Recommendation
     For a PBX: a static port mapping for SIP and RTP in both directions (a redirect, and an SNAT
