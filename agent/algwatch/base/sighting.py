@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from algwatch.base import address
 from algwatch.base.native.layout import ENDS
 
@@ -11,6 +13,11 @@ AT, TXN, CALL, PAIR, FLOW, FROM_TAG, TO_TAG, CSEQ, PAYLOAD, LENGTH = range(10)
 STATUS, IP_ID, BITS, KIND, METHOD, TTL, TAP = range(10, 17)
 
 Row = tuple[int, ...]
+
+
+def port_of(endpoint: bytes) -> int:
+    """The port of an address and port as in a key (18 bytes; what follows is ignored)."""
+    return int.from_bytes(endpoint[16:18], sys.byteorder)
 
 
 class Ends:

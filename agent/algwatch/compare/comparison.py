@@ -8,16 +8,19 @@ from collections.abc import Callable
 
 from algwatch.base.budget import Budget
 from algwatch.base.deadlines import NEVER
-from algwatch.base.native.layout import ACK, KIND_CUT, KIND_KEEPALIVE, ROW_MALFORMED
+from algwatch.base.native.layout import ACK, KIND_CUT, KIND_KEEPALIVE, KIND_STUN, ROW_MALFORMED
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch
 from algwatch.base.sighting import (
     AT,
     BITS,
     CALL,
+    CSEQ,
+    FROM_TAG,
     KIND,
     LENGTH,
     METHOD,
     STATUS,
+    TXN,
     Row,
     Sighting,
 )
@@ -136,6 +139,8 @@ class Comparison:
             elif row[KIND] == KIND_KEEPALIVE and which == LAN:
                 ends = batch.ends[48 * i : 48 * i + 32]
                 self.lines.keepalive(ends[:16], ends[16:], row[AT])
+            elif row[KIND] == KIND_STUN and which == LAN:
+                self.lines.stun.add(bytes(batch.ends[48 * i : 48 * i + 16]), None)
         if pairing is not None:
             news = News(self._crossed(pairing.feed(which, fresh)) if fresh else [])
             if self.calls.forgets:
@@ -203,6 +208,25 @@ class Comparison:
         last.moments = self.calls.finish()
         last.registered = self._registrations.finish(now)
         return due, last
+
+    def request_of(self, response: Sighting) -> Sighting | None:
+        """The request that a response answers, as the same side saw it; None where its bytes are
+        gone. A response that came with another Via than its request has is found by its Call-ID."""
+        side, row = self.sides[response.side], response.row
+        call = row[CALL]
+        t = side.transactions.table.get(row[TXN] ^ call)
+        if t is not None and t.request is not None:
+            return t.request
+        s, r = side.dialogs.table.get(call), side.registrations.table.get(call)
+        some = [r.request] if r is not None else []
+        if s is not None:
+            some += [s.request, *[d.request for d in s.dialogs]]
+        for one in some:
+            if one is None or (one.row[METHOD], one.row[CSEQ]) != (row[METHOD], row[CSEQ]):
+                continue
+            if one.row[TXN] == row[TXN] or one.row[FROM_TAG] == row[FROM_TAG]:
+                return one
+        return None
 
     def close(self, call: Call) -> tuple[CallSummary, Line | None]:
         """A call is over: its summary, and the line that it was of."""

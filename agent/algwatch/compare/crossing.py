@@ -37,14 +37,17 @@ UNTOUCHED: frozenset[str] = frozenset()
 
 class Entry:
     """inside: LAN address and port (18 bytes). first_at, last_at: ns, the first and the latest
-    packet of the phone; answered_at: ns, the latest packet that came in through it, 0 = none."""
+    packet of the phone; answered_at: ns, the latest packet that came in through it, 0 = none.
+    before: the mapping that this LAN address and port had before, where it was another port of the
+    same WAN address: WAN address and port, and those of the far side (36 bytes), else b""."""
 
-    __slots__ = ("answered_at", "first_at", "inside", "last_at")
+    __slots__ = ("answered_at", "before", "first_at", "inside", "last_at")
 
     def __init__(self, inside: bytes, at: int) -> None:
         self.inside = inside
         self.first_at = self.last_at = at
         self.answered_at = 0
+        self.before = b""
 
 
 class Crossing:

@@ -68,7 +68,15 @@ class Exchange:
     def stopped_response(self) -> Sighting | None:
         """A response that came to this router and never reached the sender of the request."""
         left = self.left
-        return left.response if left is not None and not self.entered.finals else None
+        if left is None or not left.finals or self.entered.finals:
+            return None
+        return left.response
+
+    @property
+    def strayed_response(self) -> Sighting | None:
+        """A response that reached the sender of the request, or its side of the router, with
+        another Via than the request has, so that it is not taken (RFC 3261 section 18.1.2)."""
+        return self.entered.response if not self.entered.finals else None
 
     @property
     def call_id(self) -> str:
@@ -128,11 +136,15 @@ class Exchanges:
 
     @staticmethod
     def _note(made: Exchange) -> None:
-        """A response that went to Via's port and not to where the request came from."""
-        response, left = made.stopped_response, made.left
+        """A response that went to Via's port and not to where the request came from. Where the
+        phone asked for rport and the router took that out, the provider did not follow the phone.
+        """
+        response, left, request = made.stopped_response, made.left, made.request
         if response is None or left is None or left.request is None or made.line is None:
             return
-        if made.outbound and response.destination != left.request.source:
-            vias = Message(response.payload).vias
-            if vias and (vias[0].port or 5060) == response.ends.dport:
+        if made.outbound and request is not None and response.destination != left.request.source:
+            vias, wrote = Message(response.payload).vias, Message(request.payload).vias
+            asked = bool(wrote) and wrote[0].rport is not None
+            stripped = asked and bool(vias) and vias[0].rport is None
+            if vias and (vias[0].port or 5060) == response.ends.dport and not stripped:
                 made.line.observe(FOLLOWS_PHONE, response)

@@ -59,6 +59,8 @@ def dialogs(s: DialogSet) -> Sightings:
     yield from (s.first, s.request, s.response)
     if s.cancel is not None:
         yield from (s.cancel.request, s.cancel.response)
+    if s.invite is not None:
+        yield s.invite.response
     for d in s.dialogs:
         yield from (d.request, d.answer, d.ack, d.stray_ack, d.bye, d.bye_response)
         if d.pending is not None:

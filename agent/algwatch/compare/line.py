@@ -155,13 +155,15 @@ class Shown:
 
 
 class Lines:
-    """limit: lines that are remembered. fresh: those of which something was seen for the first
+    """limit: lines that are remembered. stun: addresses (16 bytes) that sent STUN on a SIP port of
+    the LAN, as many at most. fresh: those of which something was seen for the first
     time, by name, until the advice was looked at again."""
 
     def __init__(self, limit: int) -> None:
         self.table: Table[bytes, Line] = Table(limit)
         self._by_remote: dict[str, list[Line]] = {}  # empty when it has to be made
         self.fresh: dict[str, Line] = {}
+        self.stun: Table[bytes, None] = Table(limit)
 
     @property
     def evicted(self) -> int:
@@ -192,10 +194,14 @@ class Lines:
 
     def beside(self, line: Line) -> list[Line]:
         """The other phones here with the same provider."""
+        return [one for one in self.at(line.remote) if one is not line]
+
+    def at(self, remote: str) -> list[Line]:
+        """The lines of all phones here with that far end (text)."""
         if not self._by_remote:
             for one in self.table.values():
                 self._by_remote.setdefault(one.remote, []).append(one)
-        return [one for one in self._by_remote.get(line.remote, ()) if one is not line]
+        return self._by_remote.get(remote, [])
 
     def keepalive(self, phone: bytes, remote: bytes, at: int) -> None:
         """phone sent a keep-alive to remote (16 bytes each)."""

@@ -14,18 +14,32 @@ from algwatch.sip.timers import SECOND
 LIFETIME = 60 * SECOND
 
 
+class NewerAddress:
+    """host: the WAN address, text. phone: a LAN host that uses it and is answered, text. since: ns,
+    when it used it first."""
+
+    __slots__ = ("host", "phone", "since")
+
+    def __init__(self, host: str, phone: str, since: int) -> None:
+        self.host = host
+        self.phone = phone
+        self.since = since
+
+
 class Mappings:
     """(WAN address and port, remote address and port) to LAN address and port.
 
     Learned from outbound crossings only: there the router's own NAT chose the WAN side. Where an
     inbound message really went is compared with it, never learned from it. Times are good to a
-    second. limit: mappings; half as many flow pairs. flow_pairs: by the hashes of both flows, for
-    who has time to look for himself (see flow_pair()).
+    second. limit: mappings; half as many flow pairs, and a quarter of it LAN addresses and ports
+    whose newest mapping is known (newest: WAN and remote address and port). flow_pairs: by the
+    hashes of both flows, for who has time to look for himself (see flow_pair()).
     """
 
     def __init__(self, limit: int) -> None:
         self.table: Table[bytes, Entry] = Table(limit)
         self.flow_pairs: Table[int, FlowPair] = Table(limit // 2)
+        self.newest: Table[bytes, bytes] = Table(limit // 4)
 
     def flow_pair(self, lan: Sighting, wan: Sighting, outbound: bool) -> FlowPair:
         """The flow pair on which these two copies of one message came. Its mapping is
@@ -59,11 +73,26 @@ class Mappings:
                 return
         elif pair.outbound and pair.translated:
             if known is None:
-                self.table.add(pair.outside, Entry(pair.inside, at))
+                self._begin(pair, at)
             else:
                 known.inside = pair.inside
                 known.last_at = at
         pair.agreed = at
+
+    def _begin(self, pair: FlowPair, at: int) -> None:
+        entry = Entry(pair.inside, at)
+        before = self.newest.get(pair.inside, b"")
+        if before[:16] == pair.outside[:16] and before[16:18] != pair.outside[16:18]:
+            entry.before = before
+        self.table.add(pair.outside, entry)
+        self.newest.add(pair.inside, pair.outside)
+
+    def since(self, entry: Entry) -> tuple[bytes, Entry] | None:
+        """The newest mapping of the same LAN address and port, where that is another one; its WAN
+        and remote address and port (36 bytes)."""
+        key = self.newest.get(entry.inside, b"")
+        newest = self.table.get(key)
+        return (key, newest) if newest is not None and newest is not entry else None
 
     def of(self, outside: bytes, remote: bytes) -> Entry | None:
         """The mapping of a WAN address and port towards a remote one (18 bytes each)."""
@@ -81,14 +110,15 @@ class Mappings:
         known = self.table.get(wan + remote)
         return known is not None and known.inside == lan
 
-    def newer_address(self, sent: Sighting) -> str:
-        """The WAN address that took the place of the one which this WAN copy was sent from, as
-        text; "" where nothing shows that.
+    def newer_address(self, sent: Sighting) -> NewerAddress | None:
+        """The WAN address that took the place of the one which this WAN copy was sent from; None
+        where nothing shows that.
 
         It did when a LAN host that used the old address uses another one now, first used after the
         last packet that came in to the old one, and answered since (a line that was dialled
-        anew, RFC 5382 REQ-12).
+        anew) by the host to which this copy was sent: it is alive.
         """
+        far = sent.packed_ends[16:32]
         old, at = sent.packed_ends[:16], sent.row[AT]
         mine = [e for key, e in self.table.items() if key[:16] == old]
         answered = max((e.answered_at for e in mine), default=0)
@@ -96,7 +126,11 @@ class Mappings:
         for key, e in self.table.items():
             if key[:16] == old or not e.answered_at or not answered < e.first_at <= at:
                 continue
+            if key[18:34] != far:
+                continue
             before = hosts.get(e.inside[:16])
             if before is not None and before < e.first_at:
-                return address.text(key[:16], sent.ends.version)
-        return ""
+                version = sent.ends.version
+                phone = address.text(e.inside[:16], version)
+                return NewerAddress(address.text(key[:16], version), phone, e.first_at)
+        return None

@@ -16,6 +16,9 @@ ROUTER = (
 STALE_NAT = "stale-nat"  # a flow leaves with an address that the WAN no longer has
 NAT_TIMEOUT = "nat-timeout"  # the NAT mapping was gone before the next refresh
 
+NAT_PORT = "nat-port"  # the NAT gives another port than the provider was told
+OUTER_NAT = "outer-nat"  # another NAT, beyond this router, stands in the way
+OUTER_ALG = "outer-alg"  # something beyond this router rewrites SIP
 NAT_UNHANDLED = "nat-unhandled"  # a private address was shown, and neither end handled the NAT
 NO_RPORT = "no-rport"  # a Via without rport from behind a NAT that changes ports
 PHONE = "phone"  # the phone broke the protocol
@@ -28,6 +31,7 @@ LOSS = "loss"  # packets get lost beyond this router
 REFUSED = "refused"  # somebody said no: credentials, policy
 
 CAUSES = (
-    NONE, UNKNOWN, CAPTURE, ALG, ALG_NEEDED, ROUTER, STALE_NAT, NAT_TIMEOUT, NAT_UNHANDLED,
-    NO_RPORT, PHONE, PROVIDER, PROVIDER_CONTACT, RECORD_ROUTE, SIZE, LOSS, REFUSED,
+    NONE, UNKNOWN, CAPTURE, ALG, ALG_NEEDED, ROUTER, STALE_NAT, NAT_TIMEOUT, NAT_PORT,
+    OUTER_NAT, OUTER_ALG, NAT_UNHANDLED, NO_RPORT, PHONE, PROVIDER, PROVIDER_CONTACT,
+    RECORD_ROUTE, SIZE, LOSS, REFUSED,
 )  # fmt: skip

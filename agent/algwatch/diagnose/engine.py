@@ -49,7 +49,8 @@ class Engine:
         for rule in RULES:
             if known.two_sided or not rule.RULE.two_sided:
                 meter = self.meters[rule.RULE.id] = Meter()
-                self._rules[rule.RULE.subject].append((rule.check, meter))
+                for subject in rule.RULE.subjects:
+                    self._rules[subject].append((rule.check, meter))
 
     def listens(self, subject: str) -> bool:
         """True if any rule is about it."""

@@ -13,7 +13,7 @@ from algwatch.compare.counterfactual import Counterfactual, needs_alg, without_a
 from algwatch.compare.crossing import Entry
 from algwatch.compare.joined import Joined
 from algwatch.compare.line import Line, Lines
-from algwatch.compare.mapping import Mappings
+from algwatch.compare.mapping import Mappings, NewerAddress
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -32,10 +32,13 @@ class Known:
     sides are compared. sip: messages a side (LAN, WAN, UNKNOWN); first: the first message of each.
     See compare/captured.py for the rest."""
 
-    __slots__ = ("_captured", "_lines", "_mappings", "_read", "_said")
+    __slots__ = ("_captured", "_lines", "_mappings", "_read", "_request_of", "_said")
 
-    def __init__(self, captured: Captured, lines: Lines, mappings: Mappings,
-                 said: dict[str, int]) -> None:  # fmt: skip
+    def __init__(
+        self, captured: Captured, lines: Lines, mappings: Mappings, said: dict[str, int],
+        request_of: Callable[[Sighting], Sighting | None] | None = None,
+    ) -> None:  # fmt: skip
+        self._request_of = request_of
         self._captured = captured
         self._lines = lines
         self._mappings = mappings
@@ -71,6 +74,18 @@ class Known:
         them."""
         return self._lines.find(phone, remote)
 
+    def uses_stun(self, phone: bytes) -> bool:
+        """True if that LAN host (16 bytes) was seen to send STUN from a SIP port."""
+        return phone in self._lines.stun
+
+    def lines_at(self, remote: str) -> list[Line]:
+        """The lines of all phones here with that far end (text)."""
+        return self._lines.at(remote)
+
+    def mapping_since(self, entry: Entry) -> tuple[bytes, Entry] | None:
+        """See Mappings.since."""
+        return self._mappings.since(entry)
+
     def without_alg(self, line: Line) -> Counterfactual:
         """Would the calls of this line work without the router's ALG?"""
         return without_alg(line, self._lines.beside(line))
@@ -83,9 +98,13 @@ class Known:
         """The NAT mapping of a WAN address and port towards a remote one (18 bytes each)."""
         return self._mappings.of(outside, remote)
 
-    def stale_address(self, request: Sighting) -> str:
+    def request_of(self, response: Sighting) -> Sighting | None:
+        """See Comparison.request_of."""
+        return self._request_of(response) if self._request_of is not None else None
+
+    def newer_address(self, request: Sighting) -> NewerAddress | None:
         """The WAN address that came after the one which this WAN copy was sent from, where the
-        router no longer has that one; "" where nothing shows it. See Mappings.newer_address."""
+        router no longer has that one; None where nothing shows it."""
         return self._mappings.newer_address(request)
 
     def once(self, thing: S, read: Callable[[S, Known], T]) -> T:

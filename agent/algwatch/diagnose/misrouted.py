@@ -157,6 +157,26 @@ def _misaddressed(d: Dialog | None) -> str:
 def answer_misrouted(call: Call) -> Reading | None:
     """For a response to a call of the phone that never reached it: whether it was sent to another
     port than the INVITE came from, or by another host than the INVITE went to."""
+    sent = _answer_of(call)
+    return response_misrouted(*sent) if sent is not None else None
+
+
+def answer_sent_elsewhere(call: Call) -> Reading | None:
+    """The same, of a response that was sent to another port only, by the host that was asked."""
+    sent = _answer_of(call)
+    if sent is None or sent[2].packed_ends[:16] != sent[3].packed_ends[16:32]:
+        return None
+    return sent_elsewhere(*sent)
+
+
+def answer_to(call: Call) -> Sighting | None:
+    """The response of which answer_misrouted speaks."""
+    sent = _answer_of(call)
+    return sent[2] if sent is not None else None
+
+
+def _answer_of(call: Call) -> tuple[str, str, Sighting, Sighting, Sighting | None] | None:
+    """What response_misrouted asks of a call that the phone makes."""
     lan, wan = call.sides[LAN], call.sides[WAN]
     if wan is None:
         return None
@@ -168,8 +188,7 @@ def answer_misrouted(call: Call) -> Reading | None:
     )
     if answer is None or request is None:
         return None
-    return response_misrouted("2xx" if d is not None and d.answer else "response", "INVITE",
-                              answer, request, inside)  # fmt: skip
+    return "2xx" if d is not None and d.answer else "response", "INVITE", answer, request, inside
 
 
 def exchange_misrouted(exchange: Exchange) -> Reading | None:
@@ -182,9 +201,35 @@ def exchange_misrouted(exchange: Exchange) -> Reading | None:
                               exchange.request)  # fmt: skip
 
 
+def exchange_sent_elsewhere(exchange: Exchange) -> Reading | None:
+    """The same, of a response that was sent to another port only, by the host that was asked."""
+    response, left = exchange.stopped_response, exchange.left
+    if not exchange.outbound or response is None or left is None or left.request is None:
+        return None
+    if response.packed_ends[:16] != left.request.packed_ends[16:32]:
+        return None
+    status = Message(response.payload).status
+    return sent_elsewhere(str(status), exchange.method, response, left.request, exchange.request)
+
+
 def response_misrouted(name: str, method: str, answer: Sighting, request: Sighting,
                        inside: Sighting | None) -> Reading | None:  # fmt: skip
     """answer, request: WAN copies; inside: the LAN copy of the request."""
+    came, went = answer.ends, request.ends
+    if (elsewhere := sent_elsewhere(name, method, answer, request, inside)) is not None:
+        return elsewhere
+    if (came.src, came.sport) != (went.dst, went.dport):
+        return Reading("provider", cause.PROVIDER, (
+            f"the {name} came from {came.src}:{came.sport}, the {method} went to "
+            f"{went.dst}:{went.dport}"
+        ))  # fmt: skip
+    return None
+
+
+def sent_elsewhere(name: str, method: str, answer: Sighting, request: Sighting,
+                   inside: Sighting | None) -> Reading | None:  # fmt: skip
+    """For a response that was sent to another address or port than its request came from; None of
+    others. As response_misrouted."""
     came, went = answer.ends, request.ends
     if (came.dst, came.dport) != (went.src, went.sport):
         what = (
@@ -193,16 +238,17 @@ def response_misrouted(name: str, method: str, answer: Sighting, request: Sighti
         )
         vias = Message(request.payload).vias
         wrote = Message(inside.payload).vias if inside is not None else vias
-        if vias and wrote and (vias[0].port or 5060) != (wrote[0].port or 5060):
+        # Without rport a response goes to Via's port (RFC 3261 section 18.2.2).
+        followed = bool(vias and wrote) and (vias[0].port or 5060) == came.dport
+        if followed and vias[0].port != wrote[0].port and came.dport != (wrote[0].port or 5060):
             return Reading("router", cause.ALG, f"{what}, and the router had changed its Via")
-        if vias and vias[0].rport is None:
+        if followed and vias[0].rport is None and wrote[0].rport is not None:
+            return Reading("router", cause.ALG, (
+                f"{what}, and the router had taken rport out of its Via (RFC 3581)"
+            ))  # fmt: skip
+        if followed and vias[0].rport is None:
             return Reading("phone", cause.NO_RPORT, f"{what} and did not ask for rport (RFC 3581)")
         return Reading("provider", cause.PROVIDER, what)
-    if (came.src, came.sport) != (went.dst, went.dport):
-        return Reading("provider", cause.PROVIDER, (
-            f"the {name} came from {came.src}:{came.sport}, the {method} went to "
-            f"{went.dst}:{went.dport}"
-        ))  # fmt: skip
     return None
 
 
@@ -243,11 +289,11 @@ def stale(request: Sighting | None, known: Known) -> Reading | None:
     """The reading of a request that left with an address which this router no longer has."""
     if request is None or request.side != WAN:
         return None
-    newer = known.stale_address(request)
-    if not newer:
+    newer = known.newer_address(request)
+    if newer is None:
         return None
     old = request.ends.src
     return Reading("router", cause.STALE_NAT, (
-        f"it left with {old}, which this router no longer has: others leave with {newer} and are "
-        "answered"
+        f"it left with {old}, which this router no longer has: others leave with {newer.host} and "
+        "are answered"
     ))  # fmt: skip

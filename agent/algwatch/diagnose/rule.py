@@ -14,17 +14,21 @@ _SEVERITY = {"observed": "error", "certain": "error", "latent": "warning"}
 
 class Rule:
     """id and slug are public API. severity: of its findings when nothing was hurt.
-    subject: a word of diagnose/subject.py. two_sided: silent without both copies. symptom: it
+    subject, subjects: words of diagnose/subject.py, as text and each on its own; several where one
+    fault shows in things of several kinds. two_sided: silent without both copies. symptom: it
     says that something broke and not why. rfc: sections."""
 
-    __slots__ = ("id", "rfc", "severity", "slug", "subject", "summary", "symptom", "two_sided")
+    __slots__ = ("id", "rfc", "severity", "slug", "subject", "subjects", "summary", "symptom",
+                 "two_sided")  # fmt: skip
 
-    def __init__(self, id: str, slug: str, severity: str, subject: str, rfc: tuple[str, ...],
-                 summary: str, two_sided: bool = False, symptom: bool = False) -> None:  # fmt: skip
+    def __init__(self, id: str, slug: str, severity: str, subject: str | tuple[str, ...],
+                 rfc: tuple[str, ...], summary: str, two_sided: bool = False,
+                 symptom: bool = False) -> None:  # fmt: skip
         self.id = id
         self.slug = slug
         self.severity = severity
-        self.subject = subject
+        self.subjects = (subject,) if isinstance(subject, str) else subject
+        self.subject = ", ".join(self.subjects)
         self.rfc = rfc
         self.summary = summary
         self.two_sided = two_sided

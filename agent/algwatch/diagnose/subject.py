@@ -11,7 +11,8 @@ one side only: the first of its kind on its flow, as an unpaired crossing."""
 
 TRANSACTION = "transaction"
 """compare.exchange.Exchange: a request other than INVITE, ACK and REGISTER that timed out or was
-refused, once it did; OPTIONS that were answered after others had not been."""
+refused, once it did; OPTIONS that were answered after others had not been; and of any but INVITE,
+ACK, BYE and CANCEL one that comes again and again after its final response."""
 
 CALL = "call"
 """compare.call.Call: a call that ended, whose ACK is overdue, or (live) will drop. Every call that

@@ -222,6 +222,8 @@ class Dialogs:
         if code == ORPHAN:
             if s.invite is None:
                 s.invite = t
+            elif s.invite.is_meant(t) and t.key not in s.branches:
+                s.invite.response = s.invite.response or batch.sighting(self.side, row, i)
             if status < 200:
                 return
             if d is not None and d.answered_at and d.invite is not None:

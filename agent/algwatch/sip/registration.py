@@ -8,7 +8,7 @@ from algwatch.base.sighting import AT, CALL, STATUS, Row, Sighting
 from algwatch.base.table import Table
 from algwatch.sip.dialogs import CHALLENGES
 from algwatch.sip.timers import TIMER_F
-from algwatch.sip.transaction import FINAL, REQUEST, TIMED_OUT, Event, Transaction
+from algwatch.sip.transaction import FINAL, ORPHAN, REQUEST, TIMED_OUT, Event, Transaction
 
 
 class Registration:
@@ -59,7 +59,7 @@ class Registrations:
 
     def feed(self, event: Event, batch: Batch) -> RegistrationStep | None:
         """An event of a REGISTER transaction."""
-        code, t, row, _ = event
+        code, t, row, i = event
         r = self.table.get(row[CALL])
         if code == REQUEST:
             if r is None:
@@ -70,6 +70,8 @@ class Registrations:
             return r, code
         if r is None:
             return None
+        if code == ORPHAN and r.transaction.is_meant(t):
+            r.transaction.response = r.transaction.response or batch.sighting(self.side, row, i)
         if code == FINAL:
             if row[STATUS] >= 300:
                 r.failed = t

@@ -12,6 +12,7 @@ from algwatch.sip.qualify import Qualify
 from algwatch.sip.registration import Registrations, RegistrationStep
 from algwatch.sip.transaction import (
     FINAL,
+    NOT_HEARD,
     REQUEST,
     TIMED_OUT,
     Event,
@@ -29,8 +30,9 @@ class Side:
     see Transactions.
 
     registered: what happened to registrations; failed: transactions of other methods than INVITE
-    and ACK that timed out or were refused, and OPTIONS that were answered after others had not
-    been. Both since somebody emptied them. qualify: the OPTIONS of each flow.
+    and ACK that timed out or were refused, OPTIONS that were answered after others had not been,
+    and of any but INVITE, ACK, BYE and CANCEL those whose sender does not hear the response. Both
+    since somebody emptied them. qualify: the OPTIONS of each flow.
     """
 
     def __init__(self, side: int, transactions: int, calls: int, lines: int,
@@ -78,7 +80,7 @@ class Side:
                     t.response = batch.sighting(self.side, row, i)
                 if status >= 400 and status not in CHALLENGES and t.method != REGISTER:
                     self.failed.append(t)
-            elif code == TIMED_OUT and t.method != REGISTER:
+            elif code == NOT_HEARD or (code == TIMED_OUT and t.method != REGISTER):
                 self.failed.append(t)
             if t.method == OPTIONS:
                 if self.qualify.feed(event) and t not in self.failed:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from itertools import repeat
 
 from algwatch.base.deadlines import Deadlines, Waiting
-from algwatch.base.native.layout import ACK, ENDS, INVITE, KIND_SIP, ROW, ROW_OUTGOING
+from algwatch.base.native.layout import ACK, CANCEL, ENDS, INVITE, KIND_SIP, ROW, ROW_OUTGOING
 from algwatch.base.packet import UNKNOWN, Batch
 from algwatch.base.sighting import (
     AT,
@@ -42,8 +42,12 @@ ACKED = 4  # ACK with the INVITE's branch: to a non-2xx (section 17.1.1.3), or a
 ORPHAN = 5  # a response whose request was not seen
 TIMED_OUT = 6  # no response at all until Timer B or F
 REQUEST_AGAIN = 7  # an INVITE or ACK once more
+NOT_HEARD = 8  # a request of another kind (no BYE, CANCEL) came LATE times after its response
 
 UDP = 17  # Ends.proto
+
+# One retransmission may cross the response on the way.
+LATE = 2
 
 # An IP ID of 0 tells no two packets apart (Linux with DF): then a copy is what comes at once.
 TWIN = SECOND // 200
@@ -70,6 +74,9 @@ class Transaction:
     no retransmission. Times in ns; 0 = not yet. last_*: of its latest message, whose status and
     method `pair` tells as well. unsolicited: see sip/unsolicited.py.
 
+    late: how often a request that is no INVITE, BYE or CANCEL came after its final response.
+    response: that one, of a request that is no INVITE; where finals is 0, a response that was meant
+    for the request and has another Via, so that its sender does not take it (section 18.1.2).
     acked_at: of an INVITE that was refused, its first ACK. again: its retransmissions, None while
     there were none.
     ends: addresses of its first message, of a forwarded request those with which it came to the
@@ -81,8 +88,8 @@ class Transaction:
 
     __slots__ = ("acked_at", "again", "at", "call", "copy", "cseq", "ends", "final_at",
                  "final_flow", "finals", "flow", "forwarded", "from_tag", "key", "last_at",
-                 "last_ip_id", "last_pair", "last_ttl", "method", "provisional_at", "request",
-                 "requests", "response", "status", "unpaired", "unsolicited")  # fmt: skip
+                 "last_ip_id", "last_pair", "last_ttl", "late", "method", "provisional_at",
+                 "request", "requests", "response", "status", "unpaired", "unsolicited")  # fmt: skip
     ends: bytes
     last_ip_id: int
     last_pair: int
@@ -101,8 +108,14 @@ class Transaction:
         self.response: Sighting | None = None
         self.forwarded: Transaction | None = None
         self.again: Again | None = None
-        self.requests = self.finals = self.status = 0
+        self.requests = self.finals = self.late = self.status = 0
         self.flow = self.final_flow = self.provisional_at = self.final_at = self.acked_at = 0
+
+    def is_meant(self, other: Transaction) -> bool:
+        """other began with a response: whether that is one to this request, which has none yet."""
+        if other.requests or other is self or self.finals or self.provisional_at:
+            return False
+        return other.cseq == self.cseq and other.from_tag == self.from_tag
 
     def resume(self, was: Transaction) -> None:
         """was is this transaction until it had to go for want of room: go on from there."""
@@ -252,6 +265,10 @@ class Transactions:
                             self._again(t).request(at, t.answered_at)
                         if method <= ACK:
                             event((REQUEST_AGAIN, t, row, i))
+                        elif t.final_at and method > CANCEL:
+                            t.late += 1
+                            if t.late == LATE:
+                                event((NOT_HEARD, t, row, i))
                     elif method == ACK:
                         # The first one may have been forged, which only a dialog can tell.
                         event((REQUEST_AGAIN, t, row, i))

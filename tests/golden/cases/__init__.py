@@ -8,7 +8,22 @@ never the other way round: a case whose verdict does not hold cannot be accepted
 
 from __future__ import annotations
 
-from cases import alg, cancel, cap, dlg, loss, msg, pairing, qualify, quality, reg, txn, unread
+from cases import (
+    alg,
+    cancel,
+    cap,
+    dlg,
+    loss,
+    msg,
+    nat,
+    pairing,
+    qualify,
+    quality,
+    reg,
+    response,
+    txn,
+    unread,
+)
 from cases.case import CASES, Case
 
 __all__ = [
@@ -20,10 +35,12 @@ __all__ = [
     "dlg",
     "loss",
     "msg",
+    "nat",
     "pairing",
     "qualify",
     "quality",
     "reg",
+    "response",
     "txn",
     "unread",
 ]

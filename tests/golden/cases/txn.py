@@ -351,7 +351,7 @@ def _stale(house: House) -> House:
 
 
 @case("txn001-address-is-gone", [("TXN001", "router", "observed")], [*DLG, *ALG],
-      outcomes=["unanswered"])  # fmt: skip
+      {"clear-nat-state": "recommended"}, ["unanswered"])  # fmt: skip
 def _() -> House:
     """The line is dialled anew and gets another address. One phone is translated to the new one
     and answered; the flow of the other is still translated to the old one, and its INVITE is never

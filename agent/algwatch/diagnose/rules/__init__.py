@@ -14,6 +14,7 @@ from algwatch.diagnose.rules.alg import (
     alg011_mapping_mismatch,
     alg014_benign_rewrite,
     alg015_helpful_rewrite,
+    alg016_upstream_alg,
     alg017_helper_present,
 )
 from algwatch.diagnose.rules.cap import (
@@ -38,14 +39,28 @@ from algwatch.diagnose.rules.dlg import (
     dlg006_ack_misaddressed,
     dlg008_ghost_dialog,
 )
-from algwatch.diagnose.rules.msg import msg001_malformed, msg002_content_length
-from algwatch.diagnose.rules.reg import reg001_registration_failed, reg006_call_not_delivered
+from algwatch.diagnose.rules.msg import (
+    msg001_malformed,
+    msg002_content_length,
+)
+from algwatch.diagnose.rules.nat import (
+    nat001_via_without_rport,
+    nat002_port_changed,
+    nat003_double_nat,
+    nat004_public_contact,
+    nat005_stale_address,
+)
+from algwatch.diagnose.rules.reg import (
+    reg001_registration_failed,
+    reg006_call_not_delivered,
+)
 from algwatch.diagnose.rules.txn import (
     txn001_invite_unanswered,
     txn002_refusal_unacknowledged,
     txn003_request_failed,
     txn004_peer_unreachable,
     txn005_retransmissions,
+    txn006_response_misrouted,
     txn007_cancel_race,
     txn008_odd_ack,
 )
@@ -71,6 +86,7 @@ RULES: tuple[ModuleType, ...] = (
     txn003_request_failed,
     txn004_peer_unreachable,
     txn005_retransmissions,
+    txn006_response_misrouted,
     txn007_cancel_race,
     txn008_odd_ack,
     dlg001_ack_lost,
@@ -80,6 +96,11 @@ RULES: tuple[ModuleType, ...] = (
     dlg008_ghost_dialog,
     reg001_registration_failed,
     reg006_call_not_delivered,
+    nat001_via_without_rport,
+    nat002_port_changed,
+    nat003_double_nat,
+    nat004_public_contact,
+    nat005_stale_address,
     alg001_contact_rewritten,
     alg002_via_rewritten,
     alg006_sdp_rewritten,
@@ -88,5 +109,6 @@ RULES: tuple[ModuleType, ...] = (
     alg011_mapping_mismatch,
     alg014_benign_rewrite,
     alg015_helpful_rewrite,
+    alg016_upstream_alg,
     alg017_helper_present,
 )

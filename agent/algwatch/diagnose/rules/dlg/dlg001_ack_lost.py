@@ -35,7 +35,7 @@ from collections.abc import Iterator
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.compare.call import Call
-from algwatch.diagnose import cause, misrouted
+from algwatch.diagnose import cause, misrouted, unheard
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
@@ -199,7 +199,7 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
     if how.how == lost.BEYOND:
         return misrouted.ack_beyond(call)
     if how.how == lost.ANSWER_STOPPED and not call.answered_inside:
-        return misrouted.answer_misrouted(call)
+        return unheard.answer_not_taken(call) or misrouted.answer_misrouted(call)
     if how.how in (lost.IGNORED, lost.WRONG_PORT) and how.dialog.odd:
         # The phone need not take such an ACK on any port: its sender made it so (TXN008).
         return Reading("provider", cause.PROVIDER, READINGS[how.how].what)
@@ -207,6 +207,8 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
         return misrouted.unreachable_route(how.dialog, None)
     lan = call.dialog(LAN)
     if how.how == lost.NOT_SENT and lan is not None:
+        if (not_taken := unheard.answer_not_taken(call)) is not None:
+            return not_taken
         if (routed := misrouted.unreachable_route(lan, how.dialog)) is not None:
             return routed
         went = misrouted.answer_elsewhere(lan)

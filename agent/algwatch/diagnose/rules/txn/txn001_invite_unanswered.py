@@ -31,7 +31,7 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
-from algwatch.diagnose import cause, misrouted
+from algwatch.diagnose import cause, misrouted, unheard
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
@@ -114,6 +114,8 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
             return Reading("router", cause.ROUTER, "it never left the router")
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
     inward = call.inbound is not None and call.inbound == which[1]
+    if (not_taken := unheard.answer_not_taken(call)) is not None:
+        return not_taken
     if heard and inward:
         what = "responses came to the LAN side of this router and never left to the WAN"
         return Reading("router", cause.ROUTER, what)

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.compare.call import Call
-from algwatch.diagnose import cause, misrouted
+from algwatch.diagnose import cause, misrouted, unheard
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
@@ -86,6 +86,8 @@ def _reading(call: Call, s: DialogSet, t: Transaction) -> tuple[Reading, bool]:
     if not call.two_sided or call.inbound is None:
         return unknown
     inward = call.inbound == (t.from_tag == s.caller_tag)
+    if (not_taken := unheard.answer_not_taken(call)) is not None:
+        return not_taken, True
     near, far = call.sides[WAN if inward else LAN], call.sides[LAN if inward else WAN]
     if near is None or far is None or far.unheard is None:
         return unknown

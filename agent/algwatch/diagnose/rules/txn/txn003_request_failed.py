@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from algwatch.base import quote
 from algwatch.base.sighting import AT
 from algwatch.compare.exchange import Exchange
-from algwatch.diagnose import cause, misrouted
+from algwatch.diagnose import cause, misrouted, unheard
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
@@ -55,7 +55,7 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     if request is None:
         return
     t, status = exchange.entered, exchange.status
-    if status and (exchange.method != "BYE" or status in GONE):
+    if status and (exchange.method != "BYE" or status in GONE or status < 300):
         return  # any answer shows that the other end is there; a ghost dialog is DLG008
     if not status and t.unrepeated:
         return
@@ -90,6 +90,8 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
     if exchange.request is not None and known.capture.is_late(exchange.request.row[AT]):
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
+    if (not_taken := unheard.response_not_taken(exchange)) is not None:
+        return not_taken
     left = exchange.left
     if left is None:
         if exchange.unpaired and not exchange.outbound and _had_mapping(exchange, known):

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Echo: a response repeats Via, From, To, Call-ID and CSeq of its request (RFC 3261 section 8.2.6).
+Of the two WAN copies, what differs was changed beyond this router."""
+
+from __future__ import annotations
+
+from algwatch.base import address
+from algwatch.compare.differences import joined
+from algwatch.sip.message import Address, Message, Via, to_text
+
+IDENTITY = ("Via", "From tag")  # without these the phone does not take the response
+
+
+class Echo:
+    """header: "Via", "From", "To" or "From tag"; sent, returned: text as it stands there."""
+
+    __slots__ = ("header", "returned", "sent")
+
+    def __init__(self, header: str, sent: str, returned: str) -> None:
+        self.header = header
+        self.sent = sent
+        self.returned = returned
+
+
+def echoes(request: bytes, response: bytes, own: frozenset[str]) -> list[Echo]:
+    """Values of a request that came back in its response otherwise than a server may change them.
+
+    own: addresses (text) of the phone and of this router. A server adds received, rport and a To
+    tag, and writes out or leaves out port 5060. Other texts in From and To are some servers' habit;
+    an address of ours that came back as another one is none.
+    """
+    asked, got = Message(request), Message(response)
+    found: list[Echo] = []
+    for via, other in zip(asked.vias, got.vias, strict=False):
+        if _sent_by(via) != _sent_by(other) or via.branch != other.branch:
+            found.append(Echo("Via", _via(via), _via(other)))
+    for header, one, two in (("From", asked.from_, got.from_), ("To", asked.to, got.to)):
+        if one.host in own and _host(one) != _host(two) and address.is_literal(_host(two)):
+            found.append(Echo(header, to_text(one.uri), to_text(two.uri)))
+    if asked.from_.tag != got.from_.tag:
+        found.append(Echo("From tag", to_text(asked.from_.tag), to_text(got.from_.tag)))
+    return found
+
+
+def _host(one: Address) -> str:
+    return one.host.strip("[]").lower()
+
+
+def _sent_by(via: Via) -> tuple[str, int]:
+    return via.host.lower(), via.port or 5060
+
+
+def _via(via: Via) -> str:
+    return f"{joined(via.host, via.port)};branch={to_text(via.branch)}"

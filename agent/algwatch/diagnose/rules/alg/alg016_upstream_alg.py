@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ALG016: something beyond this router rewrites SIP.
+
+What it sees
+    A response on the WAN side whose Via or From tag is not that of the request as it left this
+    router, or in whose From or To an address of ours was replaced by another one. A server repeats
+    these as they came (the echo), so what differs was changed on the way.
+
+Why it breaks calls
+    A response with another Via or From tag belongs to no request of the phone, which drops it. An
+    address changed in From or To alone is mostly without harm, but shows that an ALG is there: a
+    second router, a modem or the ISP's NAT, whose other changes (Contact, SDP) do not show here.
+
+What else looks the same
+    What a server adds: received, rport, a tag in To, :5060 written out. A session border controller
+    or registrar that answers with another Contact: that is its own header field. The ALG of this
+    router: both copies that are compared are those of the WAN side. An ALG beyond that puts
+    everything back is not seen at all.
+
+Recommendation
+    Look for a second router or modem in front of this one, and turn its SIP ALG off or put it into
+    bridge mode. Without one: ask the provider.
+
+References
+    RFC 3261 sections 8.2.6.2, 18.1.2, 18.2.1; RFC 3581 section 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from algwatch.base import quote
+from algwatch.base.packet import WAN
+from algwatch.base.sighting import STATUS
+from algwatch.compare.crossing import Crossing
+from algwatch.compare.echo import IDENTITY, Echo, echoes
+from algwatch.diagnose import alg, cause
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.subject import CROSSING
+
+RULE = Rule(
+    "ALG016", "upstream-alg", "info", CROSSING,
+    ("RFC 3261 8.2.6.2", "RFC 3261 18.1.2", "RFC 3581 4"),
+    "Something beyond this router rewrites SIP: a response does not repeat what left.",
+    two_sided=True,
+)  # fmt: skip
+
+
+def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
+    response, pair = crossing.wan, crossing.flow_pair
+    if crossing.outbound or pair is None or response is None or response.side != WAN:
+        return
+    if not response.row[STATUS]:
+        return
+    request = known.request_of(response)
+    if request is None or request.packed_ends[16:32] != response.packed_ends[:16]:
+        return
+    changed = echoes(request.payload, response.payload, frozenset((pair.phone, pair.wan_host)))
+    if not changed:
+        return
+    dropped = any(one.header in IDENTITY for one in changed)
+    yield RULE.finding(
+        "network", "latent" if dropped else "none",
+        f"A response does not repeat what left this router: {_told(changed)}. Something beyond it "
+        f"rewrites SIP{', and a phone need not take such a response' if dropped else ''}.",
+        [
+            evidence(request, "left the router with " + _values(changed, sent=True), ""),
+            evidence(response, "came back with " + _values(changed, sent=False), "the same"),
+        ],
+        f"{alg.between(crossing)}/{dropped}", cause=cause.OUTER_ALG,
+        call_id=alg.call_id(crossing), line=alg.between(crossing),
+    )  # fmt: skip
+
+
+def _told(changed: list[Echo]) -> str:
+    return ", ".join(
+        f"{one.header} {quote.quoted(one.sent)} came back as {quote.quoted(one.returned)}"
+        for one in changed[: alg.MOST]
+    )
+
+
+def _values(changed: list[Echo], sent: bool) -> str:
+    return ", ".join(
+        f"{one.header} {quote.quoted(one.sent if sent else one.returned)}"
+        for one in changed[: alg.MOST]
+    )

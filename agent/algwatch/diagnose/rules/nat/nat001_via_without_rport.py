@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NAT001: a Via without rport from behind a NAT.
+
+What it sees
+    A request of a phone that nobody answers, whose Via has no rport and names another port than
+    the one with which it left, or that another NAT beyond this router translates once more. Nothing
+    has ever come back on this flow.
+
+Why it breaks calls
+    A server that follows RFC 3261 answers to the port that stands in Via, where the NAT has opened
+    nothing. Whether that is why nobody answers is not shown, so it is told as what may do harm; a
+    response that is seen at the wrong port is TXN006.
+
+What else looks the same
+    A phone without rport that is answered: its NAT keeps the port, or its provider sends to where
+    packets come from whatever they ask for. Nothing is said of it. An ALG that writes the public
+    port into Via. A router that takes rport out (TXN006).
+
+Recommendation
+    Turn rport on (symmetric response routing); most phones have it as NAT support.
+
+References
+    RFC 3261 section 18.2.2; RFC 3581 section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from algwatch.base import address, quote
+from algwatch.base.sighting import Sighting
+from algwatch.compare.call import Call
+from algwatch.compare.exchange import Exchange
+from algwatch.compare.registered import Registered
+from algwatch.diagnose import cause
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.subject import CALL, REGISTRATION, TRANSACTION
+from algwatch.diagnose.unanswered import left_unanswered, sent_unanswered
+from algwatch.sip.message import Message
+
+RULE = Rule(
+    "NAT001", "via-without-rport", "warning", (TRANSACTION, CALL, REGISTRATION),
+    ("RFC 3261 18.2.2", "RFC 3581 3"),
+    "A request from behind a NAT does not ask for rport, and nobody answers it.",
+)  # fmt: skip
+
+
+def check(thing: Call | Registered | Exchange, known: Known) -> Iterator[Finding]:
+    request = left_unanswered(thing, known)
+    line = ""
+    if request is not None:
+        entry = known.mapping(request.source, request.destination)
+        if entry is None or entry.answered_at:
+            return  # not translated, or responses come
+        of = known.line_of(entry.inside[:16], request.packed_ends[16:32])
+        line = of.name if of is not None else ""
+    else:
+        request = sent_unanswered(thing)
+    if request is None:
+        return
+    message, ends = Message(request.payload), request.ends
+    where = _nowhere(message, request, known.two_sided)
+    if not where:
+        return
+    yield RULE.finding(
+        "phone", "latent",
+        f"The {quote.method(message.method)} to {ends.dst} was never answered, and its Via does "
+        f"not ask for rport: {where}.",
+        [evidence(request, f"{ends.src}:{ends.sport}, Via without rport", "Via with rport")],
+        f"{ends.src}/{ends.dst}", cause=cause.NO_RPORT, call_id=thing.call_id, line=line,
+    )  # fmt: skip
+
+
+def _nowhere(message: Message, request: Sighting, two_sided: bool) -> str:
+    """Why a response to the port in Via would find nobody, a clause; "" where it would."""
+    via = message.vias[0] if message.vias else None
+    if via is None or via.rport is not None or via.transport.upper() != "UDP":
+        return ""
+    port, ends = via.port or 5060, request.ends
+    if not two_sided:
+        return f"a server may answer to port {port}, whatever port the NAT has given it"
+    if port != ends.sport:
+        return f"a server may answer to port {port}, and the NAT has opened {ends.sport}"
+    if address.is_unroutable(ends.src) and not address.is_unroutable(ends.dst):
+        return (
+            f"a server may answer to port {port}, whatever port the NAT beyond this router has "
+            "given it"
+        )
+    return ""

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NAT002: the NAT of this router gives a phone or PBX another port than it announces or had.
+
+What it sees
+    A LAN address and port that leaves with another WAN port than before: a mapping that was made
+    anew, or one a destination (symmetric NAT). By itself that is told and is no harm. It hurts
+    where the provider sends to a port that is not the one of now: an INVITE to the port that the
+    PBX's own Contact names, or to a mapping that was replaced meanwhile, which no phone gets; or
+    the ACK to a 2xx whose Contact names the WAN address with another port than the 2xx left with.
+
+Why it breaks calls
+    A PBX that is configured with its public address announces one port, mostly 5060. Without a
+    static mapping the NAT may give it any other, and opens only that: calls do not ring, and calls
+    that do are dropped after 32 s because the ACK goes to the port that was announced.
+
+What else looks the same
+    Two phones that send from the same port: one of them gets another WAN port, and keeps it. A line
+    that was dialled anew has another address, not only another port (NAT005). A registrar that
+    sends a call to the old and to the new binding: one of them rings. A Contact that the router
+    wrote itself (ALG011).
+
+Recommendation
+    For a PBX: a static port mapping for SIP and RTP in both directions (a redirect, and an SNAT
+    that keeps the port). For a phone: rport, and a keep-alive of 30 s that keeps the mapping.
+
+References
+    RFC 4787 REQ-1, REQ-3, REQ-5; RFC 3261 section 12.1.1; RFC 3581.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from algwatch.base import address
+from algwatch.base.packet import LAN, WAN
+from algwatch.base.sighting import AT, Sighting, port_of
+from algwatch.compare.call import Call
+from algwatch.compare.crossing import Crossing
+from algwatch.diagnose import cause
+from algwatch.diagnose import lost_ack as lost
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.subject import CALL, CROSSING
+from algwatch.sip.message import Message
+
+RULE = Rule(
+    "NAT002", "port-changed", "info", (CROSSING, CALL),
+    ("RFC 4787 REQ-1", "RFC 4787 REQ-3", "RFC 3261 12.1.1"),
+    "The NAT gives a phone or PBX another port than it announces, or than it had.",
+    two_sided=True,
+)  # fmt: skip
+
+
+def check(thing: Crossing | Call, known: Known) -> Iterator[Finding]:
+    if isinstance(thing, Crossing):
+        if thing.outbound:
+            yield from _made_anew(thing, known)
+    elif thing.inbound and not thing.unsolicited and not known.lossy(thing):
+        yield from _not_delivered(thing, known)
+        yield from _ack_to_announced(thing, known)
+
+
+def _made_anew(crossing: Crossing, known: Known) -> Iterator[Finding]:
+    """No harm yet: said once for a phone, its port and each of the two kinds."""
+    pair = crossing.flow_pair
+    if pair is None:
+        return
+    entry = known.mapping(pair.outside[:18], pair.outside[18:])
+    if entry is None or not entry.before:
+        return
+    was, now = port_of(entry.before), port_of(pair.outside)
+    inside = f"{pair.phone}:{port_of(pair.inside)}"
+    if entry.before[18:34] == pair.outside[18:34]:
+        kind, what = "anew", f"before with port {was}: the mapping was made anew"
+    else:
+        far = address.text(entry.before[18:34], crossing.entered.ends.version)
+        kind, what = "symmetric", f"to {far} with port {was}: one mapping a destination"
+    yield RULE.finding(
+        "router", "none",
+        f"{inside} leaves to {pair.far} with port {now} of {pair.wan_host}, "
+        f"{'' if kind == 'anew' else 'and '}{what}.",
+        [evidence(crossing.left, f"left with port {now}", f"port {was}, as before")],
+        f"{inside}/{kind}", line=f"{pair.phone} and {pair.far}",
+    )  # fmt: skip
+
+
+def _not_delivered(call: Call, known: Known) -> Iterator[Finding]:
+    """An INVITE of a provider that stopped here because it went to a port of before, or to one that
+    was announced and never given."""
+    crossing = call.unpaired.get("INVITE")
+    if crossing is None or crossing.wan is None or call.sides[LAN] is not None:
+        return
+    invite = crossing.wan
+    reading = _replaced(crossing, known) or _announced(invite, known)
+    if reading is None:
+        return
+    what, line = reading
+    ends = invite.ends
+    yield RULE.finding(
+        "router", "observed",
+        f"The INVITE of {ends.src} came to port {ends.dport} of {ends.dst} and reached no phone: "
+        f"{what}.",
+        [evidence(invite, f"to {ends.dst}:{ends.dport}", "to the port of the mapping")],
+        call.call_id, cause=cause.NAT_PORT, call_id=call.call_id, line=line,
+    )  # fmt: skip
+
+
+def _replaced(crossing: Crossing, known: Known) -> tuple[str, str] | None:
+    """The mapping for which the INVITE came was followed by another one towards the same host."""
+    entry, invite = crossing.mapping, crossing.wan
+    if entry is None or invite is None:
+        return None
+    since = known.mapping_since(entry)
+    if since is None:
+        return None
+    key, newest = since
+    same_host = key[:16] == invite.packed_ends[16:32] and key[18:34] == invite.packed_ends[:16]
+    if not same_host or not entry.last_at < newest.first_at < invite.row[AT]:
+        return None
+    version = invite.ends.version
+    phone = address.text(entry.inside, version)
+    what = f"{phone}, which had that port, leaves with port {port_of(key)} since"
+    line = known.line_of(entry.inside[:16], invite.packed_ends[:16])
+    return what, line.name if line is not None else ""
+
+
+def _announced(invite: Sighting, known: Known) -> tuple[str, str] | None:
+    """A phone or PBX here shows that address and port in its Contact and leaves with another."""
+    ends = invite.ends
+    for line in known.lines_at(ends.src):
+        shown = line.shown
+        if shown is None or line.private_contact or shown.row[AT] > invite.row[AT]:
+            continue
+        left = shown.ends
+        if left.src == ends.dst and _contact(shown) == (ends.dst, ends.dport) != (
+            left.src, left.sport,
+        ):  # fmt: skip
+            what = (
+                f"{line.phone} announces it in its Contact, and the NAT lets it leave with port "
+                f"{left.sport}"
+            )
+            return what, line.name
+    return None
+
+
+def _ack_to_announced(call: Call, known: Known) -> Iterator[Finding]:
+    """An ACK that stopped here, because the phone itself wrote this router's WAN address with
+    another port than the NAT has given it."""
+    how = lost.lost_ack(call, known)
+    lan, wan = call.dialog(LAN), call.dialog(WAN)
+    if how is None or how.how != lost.STOPPED_INBOUND or lan is None or wan is None:
+        return
+    if lan.answer is None or wan.answer is None or wan.ack is None:
+        return
+    left, ack = wan.answer.ends, wan.ack.ends
+    wrote = _contact(lan.answer)
+    if wrote != _contact(wan.answer) or wrote != (ack.dst, ack.dport):
+        return
+    if wrote[0] != left.src or wrote[1] == left.sport or lan.answer.ends.src == left.src:
+        return
+    line = known.line(call)
+    yield RULE.finding(
+        "phone", "observed" if how.dropped(known.now) else "latent",
+        f"The ACK came to {ack.dst}:{ack.dport}, as the phone announces in its Contact, and the "
+        f"NAT has given it port {left.sport}.",
+        [
+            evidence(wan.answer, f"left with {left.src}:{left.sport}",
+                     f"{wrote[0]}:{wrote[1]}, as its Contact says"),
+            evidence(wan.ack, f"ACK to {ack.dst}:{ack.dport}", ""),
+        ],
+        call.call_id, cause=cause.NAT_PORT, call_id=call.call_id,
+        line=line.name if line is not None else "",
+    )  # fmt: skip
+
+
+def _contact(copy: Sighting) -> tuple[str, int]:
+    contacts = Message(copy.payload).contacts
+    return (contacts[0].host.strip("[]"), contacts[0].port or 5060) if contacts else ("", 0)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TXN006: a response went to where nobody waits for it.
+
+What it sees
+    A response that came to the WAN side at another port than its request had left from, and never
+    to the LAN, because no mapping is there. Or its mirror: a response that was delivered to the
+    port from which the phone sends, while the phone listens at the port in its Via, and goes on
+    sending the request. Or a response whose Via is not the one that the phone wrote, which it has
+    to drop.
+
+Why it breaks calls
+    The phone repeats its request until it gives up: it does not register, does not call, or does
+    not know that its BYE was heard. Without rport a server answers to the port in Via; behind a NAT
+    that gives out other ports nobody has opened it.
+
+What else looks the same
+    A response that a router or a filter stopped although it came to the right port (REG001, TXN001,
+    TXN003). A response from another host than was asked: the NAT does not let it in. A phone that
+    listens at its Via port and gets its responses there, because the helper sends them there. One
+    retransmission that crosses the response.
+
+Recommendation
+    Without rport: turn rport on (symmetric response routing). Where the router changed Via or took
+    rport out: its ALG. Changed beyond this router: look at the device there.
+
+References
+    RFC 3261 sections 18.1.2, 18.2.2; RFC 3581 sections 3, 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from algwatch.base import quote
+from algwatch.base.packet import LAN
+from algwatch.base.sighting import AT, Sighting
+from algwatch.compare.call import Call
+from algwatch.compare.exchange import Exchange
+from algwatch.compare.registered import Registered
+from algwatch.diagnose import lost_ack as lost
+from algwatch.diagnose import misrouted, unheard
+from algwatch.diagnose.finding import Evidence, Finding
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule, evidence, times
+from algwatch.diagnose.rules.txn.txn003_request_failed import CRITICAL
+from algwatch.diagnose.subject import CALL, REGISTRATION, TRANSACTION
+from algwatch.sip.transaction import LATE
+
+RULE = Rule(
+    "TXN006", "response-misrouted", "error", (TRANSACTION, CALL, REGISTRATION),
+    ("RFC 3261 18.1.2", "RFC 3261 18.2.2", "RFC 3581 4"),
+    "A response was sent to a port, or with a Via, at which nobody waits for it.", two_sided=True,
+)  # fmt: skip
+
+
+def check(thing: Call | Registered | Exchange, known: Known) -> Iterator[Finding]:
+    if isinstance(thing, Call):
+        yield from _of_call(thing, known)
+    elif isinstance(thing, Exchange):
+        yield from _of_exchange(thing, known)
+    elif thing.said == "unanswered" and thing.exchange is not None:
+        yield from _of_exchange(thing.exchange, known)
+
+
+def _of_exchange(exchange: Exchange, known: Known) -> Iterator[Finding]:
+    request, t, left = exchange.request, exchange.entered, exchange.left
+    if request is None or t.unrepeated or known.capture.is_late(request.row[AT]):
+        return
+    reading = unheard.response_not_taken(exchange)
+    response = exchange.strayed_response or t.response
+    if reading is None:
+        reading, response = misrouted.exchange_sent_elsewhere(exchange), exchange.stopped_response
+    if reading is None or response is None:
+        return
+    method = quote.method(exchange.method)
+    serious = method in CRITICAL or method == "REGISTER"
+    proof = [evidence(request, f"{method} sent {times(t.requests)}", "a response that is taken")]
+    if left is not None and left.request is not None and response.side == left.request.side:
+        proof.append(evidence(left.request, "as it left the router", ""))
+    line = exchange.line.name if exchange.line is not None else ""
+    yield RULE.finding(
+        reading.where, "observed" if serious else "latent",
+        f"The phone does not get the response to its {method}: {reading.what}.",
+        [*proof, _at(response)], f"{method}/{line or exchange.call_id}", cause=reading.cause,
+        call_id=exchange.call_id, line=line,
+    )  # fmt: skip
+
+
+def _of_call(call: Call, known: Known) -> Iterator[Finding]:
+    s = call.sides[LAN]
+    if s is None or call.inbound is not False or call.unsolicited or known.lossy(call):
+        return
+    if not call.contested.isdisjoint(("INVITE", "2xx INVITE")):
+        return
+    reading, pair = unheard.answer_not_taken(call), unheard.response_to(call, LAN)
+    if reading is not None and pair is not None:
+        _, request, response = pair
+    else:
+        how = lost.lost_ack(call, known)
+        stopped = how is not None and how.how == lost.ANSWER_STOPPED
+        last = s.unanswered()
+        if last is None or not (s.silent or stopped):
+            return
+        reading, request = misrouted.answer_sent_elsewhere(call), last[1]
+        answer = misrouted.answer_to(call)
+        if reading is None or answer is None:
+            return
+        response = answer
+    t = s.invite
+    dead = s.silent or (t is not None and not t.finals and t.requests > LATE)
+    dead = dead or call.outcome(known.now) in ("dropped", "unanswered", "cancelled")
+    line = known.line(call)
+    yield RULE.finding(
+        reading.where, "observed" if dead else "latent",
+        f"The phone does not get the response to its INVITE: {reading.what}.",
+        [evidence(request, "the INVITE", "a response that is taken"), _at(response)],
+        call.call_id, cause=reading.cause, call_id=call.call_id,
+        line=line.name if line is not None else "",
+    )  # fmt: skip
+
+
+def _at(response: Sighting) -> Evidence:
+    ends = response.ends
+    return evidence(
+        response, f"the response, from {ends.src}:{ends.sport} to {ends.dst}:{ends.dport}", ""
+    )

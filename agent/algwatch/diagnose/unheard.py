@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Responses that came to the side of the router on which the sender of the request is, and that it
+does not take: their Via is not the one that it wrote, or they went to a port at which it does not
+listen (RFC 3261 sections 18.1.2 and 18.2.2, RFC 3581)."""
+
+from __future__ import annotations
+
+from algwatch.base.packet import LAN, WAN
+from algwatch.base.quote import value
+from algwatch.base.sighting import Sighting
+from algwatch.compare.call import Call
+from algwatch.compare.differences import joined
+from algwatch.compare.exchange import Exchange
+from algwatch.diagnose import cause
+from algwatch.diagnose.misrouted import Reading
+from algwatch.sip.dialog import DialogSet
+from algwatch.sip.message import Message, Via
+from algwatch.sip.transaction import LATE
+
+
+def response_not_taken(exchange: Exchange) -> Reading | None:
+    """The reading of a request other than INVITE of which that is proved."""
+    t, request = exchange.entered, exchange.request
+    if not exchange.two_sided or exchange.outbound is None or request is None:
+        return None
+    if (strayed := exchange.strayed_response) is not None:
+        left = exchange.left
+        right = None
+        if left is not None and left.request is not None and left.response is not None:
+            right = not _differs(left.request, left.response)
+        return _changed(request, strayed, exchange.outbound, right)
+    if t.late >= LATE and exchange.outbound and t.response is not None:
+        return deaf_port(request, t.response)
+    return None
+
+
+def answer_not_taken(call: Call) -> Reading | None:
+    """The same of the INVITE of a call that a phone here makes."""
+    if not call.two_sided or call.inbound is not False:
+        return None
+    pair, outside = response_to(call, LAN), response_to(call, WAN)
+    if pair is None:
+        return None
+    s, request, response = pair
+    if s.acked_at or (s.invite is not None and s.invite.acked_at):
+        return None  # not all phones are strict
+    right = not _differs(outside[1], outside[2]) if outside is not None else None
+    if (changed := _changed(request, response, True, right)) is not None:
+        return changed
+    d = s.current
+    again = s.late_invites >= LATE or s.unheard is not None
+    if d is not None and d.answer is not None:
+        again = again or d.answers > LATE
+    return deaf_port(request, response) if again else None
+
+
+def response_to(call: Call, side: int) -> tuple[DialogSet, Sighting, Sighting] | None:
+    """The dialog set of that side, its INVITE, and a response to that, or one that was meant for it
+    and has another Via."""
+    s = call.sides[side]
+    if s is None:
+        return None
+    d = s.current
+    if d is not None and d.pending is None and d.answer is not None and d.request is not None:
+        return s, d.request, d.answer
+    if s.request is None or s.invite is None:
+        return None
+    response = s.invite.response if not s.invite.finals else s.response
+    return (s, s.request, response) if response is not None else None
+
+
+def _differs(request: Sighting, response: Sighting) -> bool:
+    """True if the topmost Via has the branch of that of the request and another sent-by."""
+    asked, got = _top(request), _top(response)
+    if asked is None or got is None or asked.branch != got.branch or not asked.branch:
+        return False
+    return _sent_by(asked) != _sent_by(got)
+
+
+def _changed(request: Sighting, response: Sighting, outbound: bool,
+             right: bool | None) -> Reading | None:  # fmt: skip
+    """For a response with another Via than its request. right: on the other side of the router they
+    agree, so it was this router that changed it; None where that is not known."""
+    asked, got = _top(request), _top(response)
+    if asked is None or got is None or not _differs(request, response):
+        return None
+    who = "the phone" if outbound else "the other end"
+    what = (
+        f"a response came back with {value(joined(got.host, got.port))} in its Via, where "
+        f"{who} had written {value(joined(asked.host, asked.port))}, so it is dropped"
+    )
+    if right is None:
+        return Reading("unknown", cause.UNKNOWN, what)
+    if right:
+        return Reading("router", cause.ALG, f"{what}: this router changed it")
+    if outbound:
+        return Reading("network", cause.OUTER_ALG, f"{what}: it was changed beyond this router")
+    return Reading("phone", cause.PHONE, f"{what}: it left the phone so")
+
+
+def deaf_port(request: Sighting, response: Sighting) -> Reading | None:
+    """For a response that was delivered to the port that the phone sends from while it listens at
+    the port in its Via, without rport."""
+    via, went, came = _top(request), request.ends, response.ends
+    if via is None or via.rport is not None or via.host.strip("[]") != went.src:
+        return None
+    if (came.dst, came.dport) != (went.src, went.sport) or (via.port or 5060) == went.sport:
+        return None
+    return Reading("phone", cause.NO_RPORT, (
+        f"the response was delivered to port {went.sport}, from which the phone sends, but its Via "
+        f"names port {via.port or 5060} without rport, so that it listens there"
+    ))  # fmt: skip
+
+
+def _top(copy: Sighting) -> Via | None:
+    vias = Message(copy.payload).vias
+    return vias[0] if vias else None
+
+
+def _sent_by(via: Via) -> tuple[str, int]:
+    return via.host.lower(), via.port or 5060
