@@ -89,7 +89,8 @@ class Transaction:
     __slots__ = ("acked_at", "again", "at", "call", "copy", "cseq", "ends", "final_at",
                  "final_flow", "finals", "flow", "forwarded", "from_tag", "key", "last_at",
                  "last_ip_id", "last_pair", "last_ttl", "late", "method", "provisional_at",
-                 "request", "requests", "response", "status", "unpaired", "unsolicited")  # fmt: skip
+                 "request", "requests", "response", "status", "unpaired",
+                 "unsolicited")  # fmt: skip
     ends: bytes
     last_ip_id: int
     last_pair: int
