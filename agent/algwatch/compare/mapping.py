@@ -6,12 +6,12 @@ from __future__ import annotations
 from algwatch.base import address
 from algwatch.base.sighting import AT, FLOW, Sighting
 from algwatch.base.table import Table
-from algwatch.compare.crossing import Crossing, Entry
+from algwatch.compare.crossing import STREAM, UNREPLIED, Crossing, Entry
 from algwatch.compare.flow_pair import FlowPair
 from algwatch.sip.timers import SECOND
 
-# An entry of the stock kernel lives at least 60 s (unreplied UDP); younger ones are still there.
-LIFETIME = 60 * SECOND
+# An entry of the stock kernel lives at least 60 s; younger ones are still there.
+LIFETIME = UNREPLIED
 
 
 class Mappings:
@@ -19,12 +19,14 @@ class Mappings:
 
     Learned from outbound crossings only: there the router's own NAT chose the WAN side. Where an
     inbound message really went is compared with it, never learned from it. Times are good to a
-    second. limit: mappings; half as many flow pairs. flow_pairs: by the hashes of both flows, for
-    who has time to look for himself (see flow_pair()).
+    second. survived: ns, the longest silence of a mapping after which a message came in that the
+    ALG did not touch; started: ns, the capture began. limit: mappings; half as many flow pairs.
+    flow_pairs: by the hashes of both flows, for who has time to look for himself (see flow_pair()).
     """
 
     def __init__(self, limit: int) -> None:
         self.table: Table[bytes, Entry] = Table(limit)
+        self.survived = self.started = 0
         self.flow_pairs: Table[int, FlowPair] = Table(limit // 2)
 
     def flow_pair(self, lan: Sighting, wan: Sighting, outbound: bool) -> FlowPair:
@@ -51,6 +53,11 @@ class Mappings:
         at = lan.row[AT]
         known = self.table.get(pair.outside)
         if known is not None and not pair.outbound:
+            idle = at - known.used_at
+            if idle > known.survived:
+                known.survived = idle
+                if not crossing.rewritten:
+                    self.survived = max(self.survived, idle)
             known.answered_at = at
             expected = known.inside
             other = expected != pair.inside and expected[:16] == pair.inside[:16]
@@ -59,11 +66,29 @@ class Mappings:
                 return
         elif pair.outbound and pair.translated:
             if known is None:
-                self.table.add(pair.outside, Entry(pair.inside, at))
+                made = Entry(pair.inside, at)
+                if self.started and at - self.started > STREAM:
+                    made.born = at  # an older one would have been forgotten
+                self.table.add(pair.outside, made)
             else:
+                if known.inside == pair.inside:
+                    known.wake(at)
                 known.inside = pair.inside
                 known.last_at = at
         pair.agreed = at
+
+    def keepalive(self, ends: bytes, at: int) -> None:
+        """A packet on the WAN that only keeps a mapping open. ends: its 48 bytes of addresses."""
+        one, two = ends[:16] + ends[40:42], ends[16:32] + ends[42:44]
+        known = self.table.get(one + two)
+        if known is not None:
+            known.wake(at)
+            known.kept_at = at
+            return
+        known = self.table.get(two + one)
+        # One that comes too late keeps nothing open.
+        if known is not None and at - known.used_at < LIFETIME:
+            known.kept_at = at
 
     def of(self, outside: bytes, remote: bytes) -> Entry | None:
         """The mapping of a WAN address and port towards a remote one (18 bytes each)."""

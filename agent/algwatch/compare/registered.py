@@ -3,31 +3,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from algwatch.base.deadlines import NEVER, Deadlines, Waiting
 from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.sighting import CALL
 from algwatch.base.table import Table
+from algwatch.compare.binding import Binding, binding
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.exchange import Exchange, Exchanges
 from algwatch.compare.joined import Joined, label
 from algwatch.compare.summary import RegistrationSummary
-from algwatch.sip.dialogs import CHALLENGES
 from algwatch.sip.message import parties
-from algwatch.sip.registration import Registration, RegistrationStep
+from algwatch.sip.registration import ENDLESS, RETRIED, Registration, RegistrationStep
 from algwatch.sip.timers import TIMER_F, WINDOW
 from algwatch.sip.transaction import FINAL, TIMED_OUT
+
+INSISTS = 3  # a phone that registers again at once so often takes itself for not registered
 
 
 class Registered(Joined[Registration]):
     """call_id, aor: text. exchange: the latest REGISTER that failed, None while none did. said: the
-    outcome that was told last. lan_ended: ns, the LAN side was captured until then."""
+    outcome that was told last. binding: what the latest one that was accepted agreed on; oddity:
+    of it, as it was told last. lan_ended: ns, the LAN side was captured until then."""
 
-    __slots__ = ("aor", "call_id", "exchange", "lan_ended", "said")
+    __slots__ = ("aor", "binding", "call_id", "exchange", "lan_ended", "oddity", "said")
 
     def __init__(self, key: int, two_sided: bool) -> None:
         super().__init__(key, two_sided)
         self.call_id = self.aor = self.said = ""
         self.exchange: Exchange | None = None
+        self.binding: Binding | None = None
+        self.oddity: tuple[object, ...] = ()
         self.lan_ended = NEVER
 
     @property
@@ -58,10 +65,12 @@ class Registered(Joined[Registration]):
 
 
 class Registrations:
-    """Steps of both sides in, registrations that have to be judged out. limit: how many."""
+    """Steps of both sides in, registrations that have to be judged out. limit: how many. bind: is
+    told of each binding."""
 
     def __init__(self, two_sided: bool, limit: int, exchanges: Exchanges) -> None:
         self.two_sided = two_sided
+        self.bind: Callable[[Registered, Binding], None] = _nothing
         self.lan_ended = NEVER  # ns; the LAN side was captured until then
         self.table: Table[int, Registered] = Table(limit)
         self._exchanges = exchanges
@@ -84,7 +93,7 @@ class Registrations:
             if code in (FINAL, TIMED_OUT):
                 # Not before both sides had the time to show it; and a challenge that nobody
                 # follows up is an outcome only when its time is over.
-                later = r.status in CHALLENGES and code == FINAL
+                later = r.status in RETRIED and r.rounds < ENDLESS and code == FINAL
                 (self._later if later else self._soon).add(now, one)
 
     def cross(self, crossing: Crossing) -> None:
@@ -133,10 +142,23 @@ class Registrations:
         if one.unsolicited or self.table.get(one.key) is not one:
             return
         outcome = one.outcome(now)
-        if outcome not in (one.said, "unknown"):
-            one.said = outcome
+        oddity = self._agreed(one) if outcome == "accepted" else one.oddity
+        if outcome not in (one.said, "unknown") or oddity != one.oddity:
+            one.said, one.oddity = outcome, oddity
             one.exchange = self._failed(one)
             found.append(one)
+
+    def _agreed(self, one: Registered) -> tuple[object, ...]:
+        """Read what the latest REGISTER agreed on; its oddity, with whether the phone registers
+        again at once."""
+        near = one.near
+        made = binding(near)
+        if made is None:
+            return one.oddity
+        if one.binding is None or made.at > one.binding.at:
+            one.binding = made
+            self.bind(one, made)
+        return (*made.oddity, near.hasty >= INSISTS) if made.oddity else ()
 
     def _living(self, waiting: Waiting[Registered]) -> list[tuple[int, Registered]]:
         current = self.table.get
@@ -150,3 +172,7 @@ class Registrations:
         if near.failed is None or near.failed.request is None:
             return None
         return self._exchanges.made(near.failed, near.side)
+
+
+def _nothing(one: Registered, made: Binding) -> None:
+    """Nobody wants to know."""

@@ -10,10 +10,11 @@ from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.captured import Captured
 from algwatch.compare.counterfactual import Counterfactual, needs_alg, without_alg
-from algwatch.compare.crossing import Entry
+from algwatch.compare.crossing import Crossing, Entry
 from algwatch.compare.joined import Joined
 from algwatch.compare.line import Line, Lines
 from algwatch.compare.mapping import Mappings
+from algwatch.compare.silence import too_late
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -70,6 +71,11 @@ class Known:
         """The line of two addresses (16 bytes each), None where nothing has crossed between
         them."""
         return self._lines.find(phone, remote)
+
+    def too_late(self, undelivered: Crossing) -> tuple[Line | None, int]:
+        """Whose mapping an undelivered INVITE came for, and whether that was gone. See
+        compare.silence.too_late."""
+        return too_late(undelivered, self._lines)
 
     def without_alg(self, line: Line) -> Counterfactual:
         """Would the calls of this line work without the router's ALG?"""

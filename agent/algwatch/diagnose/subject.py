@@ -27,7 +27,8 @@ MEDIA = "media"
 """No rule is about it yet."""
 
 LINE = "line"
-"""compare.line.Line: a phone and its provider, when a call of it is over."""
+"""compare.line.Line: a phone and its provider, when a call of it is over or came too late for its
+mapping, or when nothing has used its mapping for too long."""
 
 HOST = "host"
 """base.host.Host: what the router says of itself. Live only, once a minute."""

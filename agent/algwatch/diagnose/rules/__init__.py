@@ -36,7 +36,11 @@ from algwatch.diagnose.rules.dlg import (
     dlg006_ack_misaddressed,
     dlg008_ghost_dialog,
 )
-from algwatch.diagnose.rules.reg import reg001_registration_failed, reg006_call_not_delivered
+from algwatch.diagnose.rules.reg import (
+    reg001_registration_failed,
+    reg005_mapping_too_short,
+    reg006_call_not_delivered,
+)
 from algwatch.diagnose.rules.txn import (
     txn001_invite_unanswered,
     txn002_refusal_unacknowledged,
@@ -66,6 +70,7 @@ RULES: tuple[ModuleType, ...] = (
     dlg006_ack_misaddressed,
     dlg008_ghost_dialog,
     reg001_registration_failed,
+    reg005_mapping_too_short,
     reg006_call_not_delivered,
     alg001_contact_rewritten,
     alg002_via_rewritten,
