@@ -103,7 +103,9 @@ def _terms(t: Transaction) -> Terms | None:
 def place(contact: Address) -> Place:
     """Parts of a Contact by which its phone knows it again (section 19.1.4, without
     parameters)."""
-    port = contact.port or (5061 if contact.uri[:5].lower() == b"sips:" else 5060)
+    uri, params = contact.uri[:5].lower(), contact.uri_params.lower()
+    tls = uri == b"sips:" or b"transport=tls" in params
+    port = contact.port or (5061 if tls else 5060)
     return contact.user, contact.host.lower().rstrip("."), port
 
 

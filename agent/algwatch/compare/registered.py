@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from algwatch.base.deadlines import NEVER, Deadlines, Waiting
 from algwatch.base.packet import LAN, UNKNOWN, WAN
-from algwatch.base.sighting import CALL
+from algwatch.base.sighting import AT, CALL
 from algwatch.base.table import Table
 from algwatch.compare.binding import Binding, binding
 from algwatch.compare.crossing import Crossing
@@ -25,9 +25,10 @@ INSISTS = 3  # a phone that registers again at once so often takes itself for no
 class Registered(Joined[Registration]):
     """call_id, aor: text. exchange: the latest REGISTER that failed, None while none did. said: the
     outcome that was told last. binding: what the latest one that was accepted agreed on; oddity:
-    of it, as it was told last. lan_ended: ns, the LAN side was captured until then."""
+    of it, as it was told last; lapsed: the phone came after the granted time of the one before
+    was over. lan_ended: ns, the LAN side was captured until then."""
 
-    __slots__ = ("aor", "binding", "call_id", "exchange", "lan_ended", "oddity", "said")
+    __slots__ = ("aor", "binding", "call_id", "exchange", "lan_ended", "lapsed", "oddity", "said")
 
     def __init__(self, key: int, two_sided: bool) -> None:
         super().__init__(key, two_sided)
@@ -35,6 +36,7 @@ class Registered(Joined[Registration]):
         self.exchange: Exchange | None = None
         self.binding: Binding | None = None
         self.oddity: tuple[object, ...] = ()
+        self.lapsed = False
         self.lan_ended = NEVER
 
     @property
@@ -93,7 +95,7 @@ class Registrations:
             if code in (FINAL, TIMED_OUT):
                 # Not before both sides had the time to show it; and a challenge that nobody
                 # follows up is an outcome only when its time is over.
-                later = r.status in RETRIED and r.rounds < ENDLESS and code == FINAL
+                later = r.status in RETRIED and max(r.rounds, r.brief) < ENDLESS and code == FINAL
                 (self._later if later else self._soon).add(now, one)
 
     def cross(self, crossing: Crossing) -> None:
@@ -156,9 +158,12 @@ class Registrations:
         if made is None:
             return one.oddity
         if one.binding is None or made.at > one.binding.at:
+            before = one.binding
+            if before is not None and before.until > before.at:
+                one.lapsed = made.near.asked.row[AT] > before.until
             one.binding = made
             self.bind(one, made)
-        return (*made.oddity, near.hasty >= INSISTS) if made.oddity else ()
+        return (*made.oddity, near.hasty >= INSISTS, one.lapsed) if made.oddity else ()
 
     def _living(self, waiting: Waiting[Registered]) -> list[tuple[int, Registered]]:
         current = self.table.get

@@ -20,12 +20,12 @@ class Registration:
     """call: hash of the Call-ID; side. transaction: of the latest REGISTER; failed: of the latest
     one that failed, with its request and response; status: of the latest final response, 0 while
     there is none; silent: Timer F of the latest one has passed. accepted_at: ns, the latest 2xx.
-    rounds: challenges since the last 2xx or the last silence. hasty: so many times in a row it
-    was registered again within HASTY of a 2xx. started_at, last_at: ns.
+    rounds: challenges since the last 2xx, 423 or silence; brief: 423 since the last 2xx. hasty: so
+    many times in a row it was registered again within HASTY of a 2xx. started_at, last_at: ns.
     unsolicited: see sip/unsolicited.py."""
 
-    __slots__ = ("accepted_at", "call", "failed", "hasty", "last_at", "rounds", "side", "silent",
-                 "started_at", "status", "transaction", "unsolicited")  # fmt: skip
+    __slots__ = ("accepted_at", "brief", "call", "failed", "hasty", "last_at", "rounds", "side",
+                 "silent", "started_at", "status", "transaction", "unsolicited")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int, transaction: Transaction) -> None:
         self.call = call
@@ -33,7 +33,7 @@ class Registration:
         self.started_at = self.last_at = at
         self.transaction = transaction
         self.failed: Transaction | None = None
-        self.status = self.rounds = self.accepted_at = self.hasty = 0
+        self.status = self.rounds = self.brief = self.accepted_at = self.hasty = 0
         self.silent = False
         self.unsolicited = transaction.unsolicited
 
@@ -52,7 +52,7 @@ class Registration:
             # the phone has tried more than once.
             over = now - self.last_at >= TIMER_F or self.rounds >= ENDLESS
             return "challenged" if over else "unknown"
-        if self.status in RETRIED and now - self.last_at < TIMER_F:
+        if self.status in RETRIED and self.brief < ENDLESS and now - self.last_at < TIMER_F:
             return "unknown"
         return "refused" if self.status >= 400 else "unknown"
 
@@ -107,9 +107,12 @@ class Registrations:
         r.silent = False
         if status in CHALLENGES:
             r.rounds += 1
+        elif status in RETRIED:
+            r.brief += 1
+            r.rounds = 0
         elif status < 300:
             r.accepted_at = row[AT]
-            r.rounds = 0
+            r.rounds = r.brief = 0
 
     def forget(self, r: Registration) -> None:
         if self.table.get(r.call) is r:

@@ -3,7 +3,19 @@
 
 from __future__ import annotations
 
-from craft import LADDER_INVITE, House, Incoming, incoming_call, register
+import re
+from collections.abc import Sequence
+
+from craft import (
+    LADDER_INVITE,
+    House,
+    Incoming,
+    Rewriter,
+    answer,
+    incoming_call,
+    register,
+    request,
+)
 
 from cases.case import ALG, DLG, case
 
@@ -148,4 +160,358 @@ def _() -> House:
         register(house, at, expires=3600, n=n)
         for k in range(1, 29):
             house.into(at + 30 * k, bytes(4))
+    return house
+
+
+NONCE = "8f2c"
+CHALLENGE = 'WWW-Authenticate: Digest realm="example.net", nonce="{nonce}", opaque="77", qop="auth"'
+CREDENTIALS = (
+    'Authorization: Digest username="100", realm="example.net", nonce="{nonce}", '
+    'uri="sip:example.net", response="{response}", opaque="77", qop=auth, cnonce="c1", nc=00000001'
+)
+
+
+def _asks(house: House, n: int, *, credentials: str = "", expires: int = 120, contact: str = "",
+          more: Sequence[str] = ()) -> bytes:  # fmt: skip
+    """The n-th REGISTER of one phone. credentials: their nonce."""
+    signed = CREDENTIALS.format(nonce=credentials, response=f"ab{n:030x}")
+    return request(
+        "REGISTER", "sip:example.net", via=f"{house.phone}:{house.port}", branch=f"z9hG4bKround{n}",
+        call_id=f"rounds@{house.phone}", cseq=n, caller="<sip:100@example.net>;tag=r1",
+        callee="<sip:100@example.net>", contact=contact or house.contact,
+        more=[*([signed] if credentials else ()), f"Expires: {expires}", *more],
+    )  # fmt: skip
+
+
+def _says(house: House, at: float, status: int, seen: bytes, contact: str = "",
+          more: Sequence[str] = ()) -> None:  # fmt: skip
+    house.into(at, answer(status, seen, to_tag=f"t{at:.0f}", contact=contact, more=more,
+                          received=house.wan_ip, rport=house.wan_port))  # fmt: skip
+
+
+def _challenges(house: House, at: float, seen: bytes, nonce: str = NONCE, stale: bool = False,
+                ) -> None:  # fmt: skip
+    made = CHALLENGE.format(nonce=nonce) + (", stale=true" if stale else "")
+    _says(house, at, 401, seen, more=[made])
+
+
+def _contact(seen: bytes, expires: int = 120) -> str:
+    """The Contact of a REGISTER as a registrar repeats it."""
+    found = re.search(rb"(?m)^Contact: (.*?)\r$", seen)
+    assert found is not None
+    return f"{found[1].decode()};expires={expires}"
+
+
+def _accepted(house: House, at: float, n: int, contact: str = "", expires: int = 120,
+              **how: object) -> None:  # fmt: skip
+    """One REGISTER and its 200, which lists `contact` or what was asked for."""
+    seen = house.out(at, _asks(house, n, **how))  # type: ignore[arg-type]
+    _says(house, at + 0.03, 200, seen, contact or _contact(seen, expires))
+
+
+def _changes(old: bytes, new: bytes) -> Rewriter:
+    return lambda message: message.replace(old, new)
+
+
+# ---- REG002 ----
+
+
+def _leaves_contact(alg: Rewriter) -> Rewriter:
+    """What the ALG does to all but Contact."""
+    line = re.compile(rb"(?m)^Contact: .*$")
+
+    def rewrite(message: bytes) -> bytes:
+        contact = line.search(message)
+        return line.sub(lambda _: contact[0], alg(message)) if contact else alg(message)
+
+    return rewrite
+
+
+@case("reg002-router-changes-it-one-way", [("REG002", "router", "latent")], DLG, outcomes=[])
+def _() -> House:
+    """The router writes its own address into the Contact of the REGISTER and does not undo it in
+    the 200."""
+    house = House("linux")
+    house.in_alg = _leaves_contact(house.in_alg)
+    for n in range(1, 4):
+        _accepted(house, 60 * n, n)
+    return house
+
+
+@case("reg002-phone-insists", [("REG002", "router", "observed")], DLG,
+      {"disable-sip-alg": "suspected"}, outcomes=[])  # fmt: skip
+def _() -> House:
+    """The same, and the phone takes itself for not registered: it registers again each second."""
+    house = House("linux")
+    house.in_alg = _leaves_contact(house.in_alg)
+    for n in range(1, 7):
+        _accepted(house, n, n)
+    return house
+
+
+@case("reg002-registrar-answers-with-the-public-address", [("REG002", "provider", "none")],
+      [*DLG, *ALG], outcomes=[])  # fmt: skip
+def _() -> House:
+    """The registrar lists the address that it saw. The phone takes no notice and refreshes in
+    time."""
+    house = House()
+    for n in range(1, 4):
+        _accepted(house, 60 * n, n, f"<sip:100@{house.public}>;expires=120")
+    return house
+
+
+@case("reg002-registrar-answers-and-phone-insists", [("REG002", "provider", "observed")],
+      [*DLG, *ALG], {"provider-fix": "recommended"}, outcomes=[])  # fmt: skip
+def _() -> House:
+    """The same registrar and a phone that looks for its own Contact: it registers each second."""
+    house = House()
+    for n in range(1, 7):
+        _accepted(house, n, n, f"<sip:100@{house.public}>;expires=120")
+    return house
+
+
+@case("reg002-one-sided", [("REG002", "unknown", "none"), ("CAP001", "unknown", "none")], DLG,
+      one_file="lan", outcomes=[])  # fmt: skip
+def _() -> House:
+    """The LAN side alone does not show who made it so."""
+    house = House("linux")
+    house.in_alg = _leaves_contact(house.in_alg)
+    _accepted(house, 0, 1)
+    return house
+
+
+@case("reg002-near-miss-several-bindings", must_not=["REG002", "REG003", *DLG, *ALG], outcomes=[])
+def _() -> House:
+    """The 200 lists those of two other phones first."""
+    house = House()
+    others = "<sip:100@192.0.2.8:5061>;expires=900, <sip:100@192.0.2.9>;expires=20, "
+    for n in range(1, 4):
+        _accepted(house, 60 * n, n, f"{others}{house.contact};expires=120")
+    return house
+
+
+@case("reg002-near-miss-default-port-and-parameters",
+      must_not=["REG002", *DLG, *ALG], outcomes=[])  # fmt: skip
+def _() -> House:
+    """The registrar leaves out :5060 and adds parameters of its own."""
+    house = House()
+    _accepted(house, 0, 1, f"<sip:100@{house.phone};received=x>;q=0.5;expires=120")
+    return house
+
+
+@case("reg002-near-miss-helper-undoes-it", [("ALG001", "router", "none")], ["REG002", *DLG],
+      outcomes=[])  # fmt: skip
+def _() -> House:
+    """The kernel's helper changes both."""
+    house = House("linux")
+    for n in range(1, 4):
+        _accepted(house, 60 * n, n)
+    return house
+
+
+@case("reg002-near-miss-outbound-and-gruu", must_not=["REG002", "REG003", *DLG, *ALG], outcomes=[])
+def _() -> House:
+    """Outbound with an instance and GRUUs (RFC 5626, 5627), Path and Service-Route. The registrar
+    knows the phone by its instance and answers with another address."""
+    house = House()
+    instance = '+sip.instance="<urn:uuid:00000000-0000-1000-8000-000a95a0e128>"'
+    mine = f"<sip:100@{house.phone}:5060;ob>;reg-id=1;{instance}"
+    gruu = 'pub-gruu="sip:100@example.net;gr=urn:uuid:0";temp-gruu="sip:tgruu.7@example.net;gr"'
+    seen = house.out(0, _asks(house, 1, contact=mine, more=["Supported: path, outbound, gruu"]))
+    _says(house, 0.03, 200, seen, f"<sip:100@{house.public};ob>;reg-id=1;{instance};{gruu};"
+          "expires=120", more=["Path: <sip:edge.example.net;lr;ob>", "Require: outbound",
+                               "Service-Route: <sip:core.example.net;lr>"])  # fmt: skip
+    return house
+
+
+@case("reg002-near-miss-removed", must_not=["REG001", "REG002", "REG003", *DLG, *ALG], outcomes=[])
+def _() -> House:
+    """The phone removes its binding; later all of them. The 200 lists what is left."""
+    house = House()
+    _accepted(house, 0, 1)
+    seen = house.out(90, _asks(house, 3, expires=0))
+    _says(house, 90.03, 200, seen, "<sip:100@192.0.2.9>;expires=20")
+    seen = house.out(120, _asks(house, 4, expires=0, contact="*"))
+    _says(house, 120.03, 200, seen)
+    return house
+
+
+# ---- REG003 ----
+
+
+@case("reg003-longer-than-granted", [("REG003", "router", "latent")], ["REG002", *DLG],
+      outcomes=[])  # fmt: skip
+def _() -> House:
+    """The registrar grants 60 s; the router makes it 3600 s for the phone."""
+    house = House()
+    house.in_alg = _changes(b"expires=60", b"expires=3600")
+    _accepted(house, 0, 1, expires=60)
+    return house
+
+
+@case("reg003-refreshed-too-late", [("REG003", "router", "observed")], ["REG002", *DLG],
+      {"disable-sip-alg": "suspected"}, outcomes=[])  # fmt: skip
+def _() -> House:
+    """The same, and the phone registers again after 170 s: for 110 s nobody could call it."""
+    house = House()
+    house.in_alg = _changes(b"expires=60", b"expires=3600")
+    for n in range(1, 4):
+        seen = house.out(170 * n, _asks(house, n))
+        _says(house, 170 * n + 0.03, 200, seen, _contact(seen, 60))
+    return house
+
+
+@case("reg003-header-made-shorter", [("REG003", "router", "none")], ["REG002", *DLG], outcomes=[])
+def _() -> House:
+    """The router makes the phone ask for 60 s: it has to refresh more often, and does."""
+    house = House()
+    house.out_alg = _changes(b"Expires: 120", b"Expires: 60")
+    for n in range(1, 4):
+        seen = house.out(30 * n, _asks(house, n))
+        _says(house, 30 * n + 0.03, 200, seen, _contact(seen, 60))
+    return house
+
+
+@case("reg003-too-brief-for-the-registrar", [("REG003", "router", "observed")], ["REG001", *DLG],
+      {"disable-sip-alg": "suspected"}, outcomes=[])  # fmt: skip
+def _() -> House:
+    """The registrar wants 300 s at least, the phone asks for 600 s, and the router makes it 60 s
+    each time."""
+    house = House()
+    house.out_alg = _changes(b"Expires: 600", b"Expires: 60")
+    _accepted(house, 0, 1, expires=60)
+    for n in range(2, 7):
+        seen = house.out(10 * n, _asks(house, n, expires=600))
+        _says(house, 10 * n + 0.03, 423, seen, more=["Min-Expires: 300"])
+    return house
+
+
+@case("reg003-near-miss-registrar-grants-less", must_not=["REG002", "REG003", *DLG, *ALG],
+      outcomes=[])  # fmt: skip
+def _() -> House:
+    """The phone asks for 3600 s and the registrar grants 60 s: both copies say so."""
+    house = House()
+    for n in range(1, 4):
+        seen = house.out(50 * n, _asks(house, n, expires=3600))
+        _says(house, 50 * n + 0.03, 200, seen, _contact(seen, 60))
+    return house
+
+
+@case("reg003-near-miss-min-expires", must_not=["REG001", "REG003", *DLG, *ALG], outcomes=[])
+def _() -> House:
+    """The registrar refuses 120 s as too brief; two seconds later the phone asks for 300 s."""
+    house = House()
+    seen = house.out(0, _asks(house, 1))
+    _says(house, 0.03, 423, seen, more=["Min-Expires: 300"])
+    _accepted(house, 2, 2, expires=300)
+    return house
+
+
+# ---- REG004 and REG001: credentials ----
+
+
+def _tries(house: House, rounds: int, stale: bool = False, signs: bool = True, at: float = 0,
+           n: int = 1) -> None:  # fmt: skip
+    """REGISTER and 401, again and again, each with a fresh nonce."""
+    nonce = ""
+    for k in range(rounds):
+        made = _asks(house, n + k, credentials=nonce if signs else "")
+        seen = house.out(at + 10 * k, made)
+        nonce = f"{NONCE}{k}"
+        _challenges(house, at + 10 * k + 0.03, seen, nonce, stale and k > 0)
+
+
+@case("reg004-nonce-changed", [("REG004", "router", "observed")], ["REG001", *DLG],
+      {"disable-sip-alg": "suspected"}, outcomes=[])  # fmt: skip
+def _() -> House:
+    """The router writes the nonce in capitals on its way in: no response fits."""
+    house = House()
+    _accepted(house, 0, 1)
+    house.in_alg = _changes(b'nonce="8f2c', b'nonce="8F2C')
+    _tries(house, 6, at=30, n=2)
+    return house
+
+
+@case("reg004-digest-uri-changed", [("REG004", "router", "observed")], ["REG001", *DLG],
+      {"disable-sip-alg": "suspected"}, outcomes=[])  # fmt: skip
+def _() -> House:
+    """The router writes its address into the uri of the credentials, and the registrar says 403."""
+    house = House()
+    _accepted(house, 0, 1)
+    house.out_alg = _changes(b'uri="sip:example.net"', b'uri="sip:198.51.100.2"')
+    seen = house.out(30, _asks(house, 2, credentials=NONCE))
+    _says(house, 30.03, 403, seen)
+    return house
+
+
+@case("reg004-request-uri-changed", [("REG004", "router", "observed")], ["REG001", *DLG],
+      {"disable-sip-alg": "suspected"}, outcomes=[])  # fmt: skip
+def _() -> House:
+    """The router changes the Request-URI and not the uri that was signed."""
+    house = House()
+    _accepted(house, 0, 1)
+    house.out_alg = _changes(b"REGISTER sip:example.net ", b"REGISTER sip:203.0.113.5 ")
+    seen = house.out(30, _asks(house, 2, credentials=NONCE))
+    _says(house, 30.03, 400, seen)
+    return house
+
+
+@case("reg004-near-miss-changed-and-accepted", must_not=["REG001", "REG004", *DLG], outcomes=[])
+def _() -> House:
+    """The router changes opaque, and the registrar does not mind."""
+    house = House()
+    house.out_alg = _changes(b'opaque="77"', b'opaque="78"')
+    seen = house.out(0, _asks(house, 1))
+    _challenges(house, 0.03, seen)
+    _accepted(house, 0.1, 2, credentials=NONCE)
+    return house
+
+
+@case("reg004-near-miss-order-and-quotes", [("REG001", "unknown", "observed")], ["REG004", *DLG],
+      outcomes=[])  # fmt: skip
+def _() -> House:
+    """The router writes white space into credentials, which nobody signs; the password is wrong."""
+    house = House()
+    house.out_alg = _changes(b', nonce="', b',  nonce = "')
+    _tries(house, 6)
+    return house
+
+
+@case("reg001-wrong-password", [("REG001", "unknown", "observed")], ["REG004", *DLG, *ALG],
+      outcomes=[])  # fmt: skip
+def _() -> House:
+    """401 to each REGISTER, with credentials for the nonce before it and without stale; the router
+    changes nothing."""
+    house = House()
+    _tries(house, 6)
+    return house
+
+
+@case("reg001-no-credentials", [("REG001", "phone", "observed")], ["REG004", *DLG, *ALG],
+      outcomes=[])  # fmt: skip
+def _() -> House:
+    """The phone repeats its REGISTER after each 401 and never sends credentials."""
+    house = House()
+    _tries(house, 4, signs=False)
+    return house
+
+
+@case("reg001-near-miss-stale-nonce", must_not=["REG001", "REG004", *DLG, *ALG], outcomes=[])
+def _() -> House:
+    """Each refresh comes with the nonce of the last one: 401 with stale=true, and again with the
+    new nonce: 200."""
+    house = House()
+    for k in range(4):
+        seen = house.out(60 * k, _asks(house, 2 * k + 1, credentials=f"old{k}"))
+        _challenges(house, 60 * k + 0.03, seen, f"old{k + 1}", stale=True)
+        _accepted(house, 60 * k + 0.1, 2 * k + 2, credentials=f"old{k + 1}")
+    return house
+
+
+@case("reg001-near-miss-several-rounds", must_not=["REG001", "REG004", *DLG, *ALG], outcomes=[])
+def _() -> House:
+    """An old nonce, a fresh one that a second server does not know, and then the right one."""
+    house = House()
+    _tries(house, 2)
+    _accepted(house, 20, 3, credentials=f"{NONCE}1")
     return house

@@ -38,6 +38,9 @@ from algwatch.diagnose.rules.dlg import (
 )
 from algwatch.diagnose.rules.reg import (
     reg001_registration_failed,
+    reg002_other_contact,
+    reg003_other_expires,
+    reg004_credentials_changed,
     reg005_mapping_too_short,
     reg006_call_not_delivered,
 )
@@ -70,6 +73,9 @@ RULES: tuple[ModuleType, ...] = (
     dlg006_ack_misaddressed,
     dlg008_ghost_dialog,
     reg001_registration_failed,
+    reg002_other_contact,
+    reg003_other_expires,
+    reg004_credentials_changed,
     reg005_mapping_too_short,
     reg006_call_not_delivered,
     alg001_contact_rewritten,
