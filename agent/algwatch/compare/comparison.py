@@ -91,7 +91,7 @@ class Comparison:
         self.lines = Lines(limits.lines)
         self.captured = Captured(two_sided)
         self._exchanges = Exchanges(self.sides, self.lines, two_sided)
-        self._registrations = Registrations(two_sided, more, self._exchanges)
+        self._registrations = Registrations(two_sided, more, self._exchanges, live)
         self._silences = Silences(self.mappings, self.lines, self.captured, more, live)
         self._registrations.bind = self._silences.bind
         self._rewrites = KnownRewrites(limits.lines * KINDS)

@@ -16,9 +16,10 @@ from algwatch.compare.joined import Joined, label
 from algwatch.compare.summary import RegistrationSummary
 from algwatch.sip.message import parties
 from algwatch.sip.registration import ENDLESS, RETRIED, Registration, RegistrationStep
-from algwatch.sip.timers import TIMER_F, WINDOW
+from algwatch.sip.timers import SECOND, TIMER_F, WINDOW
 from algwatch.sip.transaction import FINAL, TIMED_OUT
 
+SEEK = 15 * SECOND  # how often phones that have stopped are looked for
 INSISTS = 3  # a phone that registers again at once so often takes itself for not registered
 
 
@@ -26,9 +27,20 @@ class Registered(Joined[Registration]):
     """call_id, aor: text. exchange: the latest REGISTER that failed, None while none did. said: the
     outcome that was told last. binding: what the latest one that was accepted agreed on; oddity:
     of it, as it was told last; lapsed: the phone came after the granted time of the one before
-    was over. lan_ended: ns, the LAN side was captured until then."""
+    was over; stopped: ns, it should have come again by then, and others did; 0 = not so.
+    lan_ended: ns, the LAN side was captured until then."""
 
-    __slots__ = ("aor", "binding", "call_id", "exchange", "lan_ended", "lapsed", "oddity", "said")
+    __slots__ = (
+        "aor",
+        "binding",
+        "call_id",
+        "exchange",
+        "lan_ended",
+        "lapsed",
+        "oddity",
+        "said",
+        "stopped",
+    )
 
     def __init__(self, key: int, two_sided: bool) -> None:
         super().__init__(key, two_sided)
@@ -37,6 +49,7 @@ class Registered(Joined[Registration]):
         self.binding: Binding | None = None
         self.oddity: tuple[object, ...] = ()
         self.lapsed = False
+        self.stopped = 0
         self.lan_ended = NEVER
 
     @property
@@ -70,12 +83,14 @@ class Registrations:
     """Steps of both sides in, registrations that have to be judged out. limit: how many. bind: is
     told of each binding."""
 
-    def __init__(self, two_sided: bool, limit: int, exchanges: Exchanges) -> None:
+    def __init__(self, two_sided: bool, limit: int, exchanges: Exchanges, live: bool) -> None:
         self.two_sided = two_sided
         self.bind: Callable[[Registered, Binding], None] = _nothing
         self.lan_ended = NEVER  # ns; the LAN side was captured until then
         self.table: Table[int, Registered] = Table(limit)
         self._exchanges = exchanges
+        # In a file the phone may come again a moment later: it is looked for at the end.
+        self._seek_at = 0 if live else NEVER
         self._soon: Deadlines[Registered] = Deadlines(2 * WINDOW, 2 * limit, self._living)
         self._later: Deadlines[Registered] = Deadlines(
             TIMER_F + 2 * WINDOW, 2 * limit, self._living
@@ -119,7 +134,8 @@ class Registrations:
     @property
     def due(self) -> int:
         """ns; changed() finds nothing before it."""
-        return min(self._soon.next, self._later.next)
+        due = min(self._soon.next, self._later.next)
+        return min(due, self._seek_at) if self.table else due
 
     def tidy(self) -> None:
         """Let go of registrations that are in the table no more."""
@@ -131,6 +147,9 @@ class Registrations:
         found: list[Registered] = []
         for one in (*self._soon.due(now), *self._later.due(now)):
             self._look(one, now, found)
+        if now >= self._seek_at:
+            self._seek_at = now + SEEK
+            found += self._stopped(now)
         return found
 
     def finish(self, now: int) -> list[Registered]:
@@ -138,6 +157,27 @@ class Registrations:
         found: list[Registered] = []
         for one in self.all():
             self._look(one, now, found)
+        return found + [one for one in self._stopped(now) if one not in found]
+
+    def _stopped(self, now: int) -> list[Registered]:
+        """Phones that have not come again although one and a half times their granted time is
+        over, and others were accepted since."""
+        latest: dict[str, int] = {}  # by address of record
+        for one in self.table.values():
+            if one.binding is not None:
+                latest[one.aor] = max(latest.get(one.aor, 0), one.binding.at)
+        found = []
+        for one in self.all():
+            agreed = one.binding
+            if agreed is None or one.stopped or agreed.until == agreed.at:
+                continue
+            late = agreed.until + (agreed.until - agreed.at) // 2
+            if now < late or max(r.last_at for r in one.seen) > agreed.at:
+                continue
+            others = max((at for aor, at in latest.items() if aor != one.aor), default=0)
+            if latest[one.aor] == agreed.at and others > agreed.until:
+                one.stopped = late
+                found.append(one)
         return found
 
     def _look(self, one: Registered, now: int, found: list[Registered]) -> None:
@@ -162,6 +202,7 @@ class Registrations:
             if before is not None and before.until > before.at:
                 one.lapsed = made.near.asked.row[AT] > before.until
             one.binding = made
+            one.stopped = 0
             self.bind(one, made)
         return (*made.oddity, near.hasty >= INSISTS, one.lapsed) if made.oddity else ()
 

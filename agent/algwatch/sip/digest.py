@@ -36,7 +36,11 @@ def has_credentials(message: Message) -> bool:
 
 def is_stale(message: Message) -> bool:
     """A challenge says that the nonce was too old, and nothing of the password."""
-    return any(one.get("stale", "").lower() == "true" for one in parameters(message, CHALLENGE))
+    if any(one.get("stale", "").lower() == "true" for one in parameters(message, CHALLENGE)):
+        return True
+    # Some registrars say it in the reason phrase alone ("nonce has changed").
+    reason = message.start_line.lower()
+    return "nonce" in reason or "stale" in reason
 
 
 def changed(before: Message, after: Message) -> list[tuple[str, str, str]]:

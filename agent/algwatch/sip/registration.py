@@ -21,11 +21,13 @@ class Registration:
     one that failed, with its request and response; status: of the latest final response, 0 while
     there is none; silent: Timer F of the latest one has passed. accepted_at: ns, the latest 2xx.
     rounds: challenges since the last 2xx, 423 or silence; brief: 423 since the last 2xx. hasty: so
-    many times in a row it was registered again within HASTY of a 2xx. started_at, last_at: ns.
+    many times in a row it was registered again within HASTY of a 2xx. waited: ns, from the latest
+    challenge to the REGISTER that followed. started_at, last_at: ns.
     unsolicited: see sip/unsolicited.py."""
 
     __slots__ = ("accepted_at", "brief", "call", "failed", "hasty", "last_at", "rounds", "side",
-                 "silent", "started_at", "status", "transaction", "unsolicited")  # fmt: skip
+                 "silent", "started_at", "status", "transaction", "unsolicited",
+                 "waited")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int, transaction: Transaction) -> None:
         self.call = call
@@ -34,6 +36,7 @@ class Registration:
         self.transaction = transaction
         self.failed: Transaction | None = None
         self.status = self.rounds = self.brief = self.accepted_at = self.hasty = 0
+        self.waited = 0
         self.silent = False
         self.unsolicited = transaction.unsolicited
 
@@ -76,7 +79,9 @@ class Registrations:
                 r = Registration(row[CALL], self.side, row[AT], t)
                 self.table.add(row[CALL], r, t.unsolicited)
             r.transaction = t
-            if 200 <= r.status < 300:
+            if r.status in CHALLENGES:
+                r.waited = row[AT] - r.last_at
+            elif 200 <= r.status < 300:
                 r.hasty = r.hasty + 1 if row[AT] - r.accepted_at < HASTY else 0
             r.last_at = row[AT]
             return r, code

@@ -411,14 +411,14 @@ def _() -> House:
 
 
 def _tries(house: House, rounds: int, stale: bool = False, signs: bool = True, at: float = 0,
-           n: int = 1) -> None:  # fmt: skip
+           n: int = 1, every: float = 2) -> None:  # fmt: skip
     """REGISTER and 401, again and again, each with a fresh nonce."""
     nonce = ""
     for k in range(rounds):
         made = _asks(house, n + k, credentials=nonce if signs else "")
-        seen = house.out(at + 10 * k, made)
+        seen = house.out(at + every * k, made)
         nonce = f"{NONCE}{k}"
-        _challenges(house, at + 10 * k + 0.03, seen, nonce, stale and k > 0)
+        _challenges(house, at + every * k + 0.03, seen, nonce, stale and k > 0)
 
 
 @case("reg004-nonce-changed", [("REG004", "router", "observed")], ["REG001", *DLG],
@@ -487,12 +487,82 @@ def _() -> House:
     return house
 
 
+@case("reg001-accepted-before", [("REG001", "unknown", "observed")], ["REG004", *DLG, *ALG],
+      outcomes=[])  # fmt: skip
+def _() -> House:
+    """The same of a phone that was accepted a minute before: a password that it has cannot be told
+    from a nonce that is too old."""
+    house = House()
+    _accepted(house, 0, 1, credentials=NONCE)
+    _tries(house, 6, at=60, n=2)
+    return house
+
+
+@case("reg001-too-slow-for-its-nonce", [("REG001", "unknown", "observed")], ["REG004", *DLG, *ALG],
+      outcomes=[])  # fmt: skip
+def _() -> House:
+    """The phone answers each challenge after 17 s: its password may be right."""
+    house = House()
+    _tries(house, 5, every=17)
+    return house
+
+
 @case("reg001-no-credentials", [("REG001", "phone", "observed")], ["REG004", *DLG, *ALG],
       outcomes=[])  # fmt: skip
 def _() -> House:
     """The phone repeats its REGISTER after each 401 and never sends credentials."""
     house = House()
     _tries(house, 4, signs=False)
+    return house
+
+
+def _office(stops: float, comes_back: float = 0) -> House:
+    """Two phones that register each minute for ten minutes; one stops at `stops`."""
+    house, other = House(), House(phone="192.168.1.11", wan_port=40011)
+    for n in range(1, 11):
+        seen = other.out(60 * n, _asks(other, n).replace(b"sip:100@", b"sip:101@"))
+        _says(other, 60 * n + 0.03, 200, seen, _contact(seen))
+        if 60 * n < stops or (comes_back and 60 * n >= comes_back):
+            _accepted(house, 60 * n + 1, n)
+    house.lan += other.lan
+    house.wan += other.wan
+    return house
+
+
+@case("reg001-stopped-registering", [("REG001", "phone", "latent")], [*DLG, *ALG], outcomes=[])
+def _() -> House:
+    """One of two phones does not register any more after two minutes."""
+    return _office(stops=130)
+
+
+@case("reg001-near-miss-others-stop-as-well", must_not=["REG001", *DLG, *ALG], outcomes=[])
+def _() -> House:
+    """Nobody registers any more; the capture goes on with a call of another provider."""
+    house = House()
+    for n in range(1, 4):
+        _accepted(house, 60 * n, n)
+    _beside(house, 60)
+    other = House(phone="192.168.1.90", wan=house.wan_ip, wan_port=40090, provider="203.0.113.90")
+    for k in range(1, 60):
+        _keep_alive(house, 180 + 20 * k)
+        other.out(180 + 20 * k, b"\r\n\r\n")
+    house.lan += other.lan
+    house.wan += other.wan
+    return house
+
+
+@case("reg001-near-miss-comes-back", must_not=["REG001", *DLG, *ALG], outcomes=[])
+def _() -> House:
+    """It comes back before the capture ends."""
+    return _office(stops=130, comes_back=590)
+
+
+@case("reg001-near-miss-took-itself-off", must_not=["REG001", *DLG, *ALG], outcomes=[])
+def _() -> House:
+    """It removed its binding before it stopped."""
+    house = _office(stops=130)
+    seen = house.out(140, _asks(house, 9, expires=0))
+    _says(house, 140.03, 200, seen)
     return house
 
 
@@ -513,5 +583,5 @@ def _() -> House:
     """An old nonce, a fresh one that a second server does not know, and then the right one."""
     house = House()
     _tries(house, 2)
-    _accepted(house, 20, 3, credentials=f"{NONCE}1")
+    _accepted(house, 4, 3, credentials=f"{NONCE}1")
     return house

@@ -45,6 +45,7 @@ from algwatch.diagnose.rules.txn.txn003_request_failed import request_reading
 from algwatch.diagnose.subject import REGISTRATION
 from algwatch.sip import digest
 from algwatch.sip.message import Message
+from algwatch.sip.timers import SECOND
 from algwatch.sip.transaction import Transaction
 
 RULE = Rule(
@@ -53,11 +54,14 @@ RULE = Rule(
     "A REGISTER was never answered, or never accepted.",
 )  # fmt: skip
 
+PROMPT = 10 * SECOND  # a nonce is good for longer
 PASSWORD = "Check the user name and the password that the phone has for its provider."
 
 
 def check(registered: Registered, known: Known) -> Iterator[Finding]:
     outcome, exchange = registered.said, registered.exchange
+    if registered.stopped:
+        yield from _stopped(registered, known)
     if outcome == "accepted" or exchange is None or exchange.request is None:
         return
     t = exchange.entered
@@ -85,6 +89,24 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
     )  # fmt: skip
 
 
+def _stopped(registered: Registered, known: Known) -> Iterator[Finding]:
+    agreed = registered.binding
+    if agreed is None or known.capture.lost_at >= agreed.at:
+        return
+    granted, since = (agreed.until - agreed.at) // SECOND, (known.now - agreed.at) // SECOND
+    line = known.line(registered)
+    yield RULE.finding(
+        "phone" if known.two_sided else "unknown", "latent",
+        f"{somebody(registered.aor)} was registered for {granted} s and did not register again for "
+        f"{since} s while others did: it is switched off, or something keeps it from registering.",
+        [evidence(agreed.near.granted, f"grants {granted} s; no REGISTER for {since} s",
+                  f"another REGISTER within {granted} s")],
+        f"{registered.aor}/stopped", cause=cause.UNKNOWN, call_id=registered.call_id,
+        line=line.name if line is not None else "",
+        next_step="See whether that phone is on, and capture at its own port.",
+    )  # fmt: skip
+
+
 def _challenged(registered: Registered, t: Transaction, two_sided: bool) -> tuple[str, str, str]:
     """where, cause, and what happened to a REGISTER that was challenged and never accepted."""
     rounds, status = registered.near.rounds, t.status
@@ -95,6 +117,11 @@ def _challenged(registered: Registered, t: Transaction, two_sided: bool) -> tupl
         return "phone", cause.REFUSED, f"{again}, and the phone sent no credentials"
     if digest.is_stale(Message(t.response.payload)):
         return "unknown", cause.UNKNOWN, f"{again}, and its nonce was too old each time"
+    if registered.near.accepted_at or registered.near.waited > PROMPT:
+        so = "the password is another one than before, or its nonce is too old each time"
+        if not registered.near.accepted_at:
+            so = "the password is wrong, or the phone takes so long that its nonce is too old"
+        return "unknown", cause.UNKNOWN, f"{again}, with the credentials that it had sent: {so}"
     if two_sided and t.forwarded is not None:
         so = ": user name or password are wrong, as the router left the credentials alone"
     else:
