@@ -50,7 +50,8 @@ class Pipeline:
         if quality is not None:
             self._comparison.bound(quality)
         said: Table[str, int] = Table(SAID)
-        known = Known(self._captured, lines, self._comparison.mappings, said)
+        known = Known(self._captured, lines, self._comparison.mappings, said,
+                      self._comparison.registered)  # fmt: skip
         self._engine = Engine(known, said, strict, clock)
         self._comparison.one_sided_news = self._engine.listens(CROSSING)
         self._recommender = Recommender(lines)

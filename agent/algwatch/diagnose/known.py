@@ -14,6 +14,7 @@ from algwatch.compare.crossing import Crossing, Entry
 from algwatch.compare.joined import Joined
 from algwatch.compare.line import Line, Lines
 from algwatch.compare.mapping import Mappings
+from algwatch.compare.registered import Registered
 from algwatch.compare.silence import too_late
 
 S = TypeVar("S")
@@ -33,14 +34,16 @@ class Known:
     sides are compared. sip: messages a side (LAN, WAN, UNKNOWN); first: the first message of each.
     See compare/captured.py for the rest."""
 
-    __slots__ = ("_captured", "_lines", "_mappings", "_read", "_said")
+    __slots__ = ("_captured", "_lines", "_mappings", "_read", "_registered", "_said")
 
     def __init__(self, captured: Captured, lines: Lines, mappings: Mappings,
-                 said: dict[str, int]) -> None:  # fmt: skip
+                 said: dict[str, int],
+                 registered: Callable[[], list[Registered]] = list) -> None:  # fmt: skip
         self._captured = captured
         self._lines = lines
         self._mappings = mappings
         self._said = said
+        self._registered = registered
         # The reading of one thing that rules share: the thing, when, and the reading.
         self._read: tuple[object, int, object] = (None, 0, None)
 
@@ -71,6 +74,10 @@ class Known:
         """The line of two addresses (16 bytes each), None where nothing has crossed between
         them."""
         return self._lines.find(phone, remote)
+
+    def registered(self) -> list[Registered]:
+        """Every registration that is followed."""
+        return self._registered()
 
     def too_late(self, undelivered: Crossing) -> tuple[Line | None, int]:
         """Whose mapping an undelivered INVITE came for, and whether that was gone. See

@@ -585,3 +585,96 @@ def _() -> House:
     _tries(house, 2)
     _accepted(house, 4, 3, credentials=f"{NONCE}1")
     return house
+
+
+# ---- REG006: the wrong phone ----
+
+
+def _refused(house: House, at: float, uri: str = "", status: int = 404, wan_port: int = 0,
+             alg: Rewriter | None = None) -> None:  # fmt: skip
+    """An INVITE of the provider that the phone refuses, and the ACK."""
+    call = Incoming(house, "refused@provider")
+    call.invited = request(
+        "INVITE", uri or f"sip:100@{house.public}", via=f"{house.provider}:5060",
+        branch="z9hG4bKi-refused", call_id=call.call_id, cseq=1, contact=call.far,
+    )  # fmt: skip
+    call.invite(at, wan_port=wan_port, alg=alg)
+    sent = house.out(at + 0.1, answer(status, call.delivered, to_tag="no"))
+    assert sent
+    house.into(at + 0.15, call.invited.replace(b"INVITE", b"ACK").replace(
+        b"To: <sip:100@example.net>", b"To: <sip:100@example.net>;tag=no"), alg=alg)  # fmt: skip
+
+
+def _two_phones(first_port: int, then: int) -> tuple[House, House]:
+    """100 registers from a WAN port. Then the NAT forgets, 101 registers first and gets it."""
+    house = House(wan_port=first_port)
+    _accepted(house, 0, 1, expires=600)
+    other = House(phone="192.168.1.11", wan_port=then)
+    seen = other.out(200, _asks(other, 1).replace(b"sip:100@", b"sip:101@"))
+    _says(other, 200.03, 200, seen, _contact(seen, 600))
+    return house, other
+
+
+@case("reg006-wrong-phone-after-a-flush", [("REG006", "router", "observed")], [*DLG, *ALG],
+      outcomes=["rejected"])  # fmt: skip
+def _() -> House:
+    """100 has registered from WAN port 5060. The router loses its NAT state, 101 sends first and
+    gets that port: the provider's call for 100 rings at 101, which refuses it with 404."""
+    house, other = _two_phones(5060, 5060)
+    _refused(other, 210, f"sip:100@{house.phone}:5060")
+    house.lan += other.lan
+    house.wan += other.wan
+    return house
+
+
+@case("reg006-provider-calls-the-wrong-phone",
+      [("REG006", "provider", "observed"), ("REG005", "router", "latent")], [*DLG, *ALG],
+      {"provider-fix": "recommended"}, outcomes=["rejected"])  # fmt: skip
+def _() -> House:
+    """Both phones have ports of their own, and the provider sends the call for 100 to that of
+    101."""
+    house, other = _two_phones(5060, 40011)
+    _refused(other, 210, f"sip:100@{house.phone}:5060")
+    house.lan += other.lan
+    house.wan += other.wan
+    return house
+
+
+@case("reg006-request-uri-not-undone", [("REG006", "router", "observed")], DLG,
+      {"disable-sip-alg": "suspected"}, outcomes=["rejected"])  # fmt: skip
+def _() -> House:
+    """The router wrote its own address into the Contact of the REGISTER, and leaves it in the
+    Request-URI of the call: a strict phone refuses it with 404."""
+    house = House("linux")
+    _accepted(house, 0, 1)
+    _refused(house, 10, alg=lambda message: message)
+    return house
+
+
+@case("reg006-near-miss-trunk-without-that-number", must_not=["REG006", *DLG, *ALG],
+      outcomes=["rejected"])  # fmt: skip
+def _() -> House:
+    """A PBX has registered 100, is called by a number, and has none of that name."""
+    house = House()
+    _accepted(house, 0, 1)
+    _refused(house, 10, "sip:0302223@example.net")
+    return house
+
+
+@case("reg006-near-miss-refused-by-its-user", must_not=["REG006", *DLG, *ALG],
+      outcomes=["rejected"])  # fmt: skip
+def _() -> House:
+    """The phone declines a call to its own Contact."""
+    house = House()
+    _accepted(house, 0, 1)
+    _refused(house, 10, f"sip:100@{house.phone}:5060", 603)
+    return house
+
+
+@case("reg006-near-miss-helper-undoes-it", must_not=["REG006", *DLG], outcomes=["rejected"])
+def _() -> House:
+    """The kernel's helper puts the phone's Contact into the Request-URI; there is no such user."""
+    house = House("linux")
+    _accepted(house, 0, 1)
+    _refused(house, 10)
+    return house
