@@ -51,7 +51,7 @@ class Pipeline:
             self._comparison.bound(quality)
         said: Table[str, int] = Table(SAID)
         known = Known(self._captured, lines, self._comparison.mappings, said,
-                      self._comparison.registered)  # fmt: skip
+                      self._comparison.registered, self._comparison.transaction)  # fmt: skip
         self._engine = Engine(known, said, strict, clock)
         self._comparison.one_sided_news = self._engine.listens(CROSSING)
         self._recommender = Recommender(lines)

@@ -95,6 +95,7 @@ class Comparison:
         self._silences = Silences(self.mappings, self.lines, self.captured, more, live)
         self._registrations.bind = self._silences.bind
         self.registered = self._registrations.all
+        self.transaction = self._exchanges.transaction
         self._rewrites = KnownRewrites(limits.lines * KINDS)
         self._first = FirstOfKind(limits.lines * KINDS * 4)
         self.budget = Budget(limits.memory if memory is None else memory)

@@ -16,6 +16,7 @@ from algwatch.compare.line import Line, Lines
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.registered import Registered
 from algwatch.compare.silence import too_late
+from algwatch.sip.transaction import Transaction
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -34,16 +35,27 @@ class Known:
     sides are compared. sip: messages a side (LAN, WAN, UNKNOWN); first: the first message of each.
     See compare/captured.py for the rest."""
 
-    __slots__ = ("_captured", "_lines", "_mappings", "_read", "_registered", "_said")
+    __slots__ = (
+        "_captured",
+        "_lines",
+        "_mappings",
+        "_read",
+        "_registered",
+        "_said",
+        "_transaction",
+    )
 
     def __init__(self, captured: Captured, lines: Lines, mappings: Mappings,
                  said: dict[str, int],
-                 registered: Callable[[], list[Registered]] = list) -> None:  # fmt: skip
+                 registered: Callable[[], list[Registered]] = list,
+                 transaction: Callable[[Sighting], Transaction | None] = lambda _: None,
+                 ) -> None:  # fmt: skip
         self._captured = captured
         self._lines = lines
         self._mappings = mappings
         self._said = said
         self._registered = registered
+        self._transaction = transaction
         # The reading of one thing that rules share: the thing, when, and the reading.
         self._read: tuple[object, int, object] = (None, 0, None)
 
@@ -78,6 +90,10 @@ class Known:
     def registered(self) -> list[Registered]:
         """Every registration that is followed."""
         return self._registered()
+
+    def transaction(self, copy: Sighting) -> Transaction | None:
+        """The transaction of a message on its side; None once it is over."""
+        return self._transaction(copy)
 
     def too_late(self, undelivered: Crossing) -> tuple[Line | None, int]:
         """Whose mapping an undelivered INVITE came for, and whether that was gone. See

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 
 from craft import (
     LADDER_INVITE,
+    START,
     House,
     Incoming,
     Rewriter,
     answer,
+    frame,
     incoming_call,
     register,
     request,
@@ -677,4 +679,71 @@ def _() -> House:
     house = House("linux")
     _accepted(house, 0, 1)
     _refused(house, 10)
+    return house
+
+
+# ---- REG007 ----
+
+
+def _qualify(house: House, at: float, *, wan_port: int = 0, lan: bool = True) -> bytes:
+    """OPTIONS of the provider; returns what the phone gets."""
+    made = request(
+        "OPTIONS", f"sip:100@{house.phone}:5060", via=f"{house.provider}:5060",
+        branch=f"z9hG4bKq{at:.0f}", call_id=f"q{at:.0f}@provider", cseq=1,
+        caller="<sip:ping@example.net>;tag=q", callee="<sip:100@example.net>",
+    )  # fmt: skip
+    return house.into(at, made, lan=lan, wan_port=wan_port)
+
+
+def _router_says(house: House, at: float, seen: bytes, wan_port: int) -> None:
+    """A response of the router's own, with the TTL that hosts begin with."""
+    made = frame(answer(200, seen, to_tag="router"), house.wan_ip, wan_port, house.provider, 5060)
+    house.wan.append(((START * 1_000_000 + round(at * 1_000_000)) * 1000, made))
+
+
+@case("reg007-router-answers-options", [("REG007", "router", "latent")], [*DLG, *ALG], outcomes=[],
+      state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The provider asks each minute whether the phone is there, at the port of its mapping. The
+    router answers, and nothing comes to the LAN."""
+    house = House()
+    _accepted(house, 0, 1)
+    for at in (30, 90):
+        _router_says(house, at + 0.001, _qualify(house, at, lan=False), 5060)
+        _accepted(house, at + 30, int(at))
+    return house
+
+
+@case("reg007-near-miss-phone-answers", must_not=["REG007", *DLG, *ALG], outcomes=[])
+def _() -> House:
+    """The phone answers."""
+    house = House()
+    _accepted(house, 0, 1)
+    for at in (30, 90):
+        house.out(at + 0.01, answer(200, _qualify(house, at), to_tag="phone"))
+        _accepted(house, at + 30, int(at))
+    return house
+
+
+@case("reg007-near-miss-router-has-phone-ports", must_not=["REG007", *DLG, *ALG], outcomes=[],
+      state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The router has an account of its own on port 5060; the phone was given port 40123."""
+    house = House(wan_port=40123)
+    _accepted(house, 0, 1)
+    for at in (30, 90):
+        seen = _qualify(house, at, lan=False, wan_port=5060)
+        _router_says(house, at + 0.001, seen, 5060)
+        _accepted(house, at + 30, int(at))
+    return house
+
+
+@case("reg007-near-miss-answer-of-the-phone-not-captured",
+      must_not=["REG007", *DLG, *ALG], outcomes=[], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The response crossed the router, and its copy in the LAN is missing: its TTL is 63."""
+    house = House()
+    _accepted(house, 0, 1)
+    house.out(30.01, answer(200, _qualify(house, 30), to_tag="phone"), lan=False)
+    _accepted(house, 60, 2)
     return house

@@ -43,6 +43,7 @@ from algwatch.diagnose.rules.reg import (
     reg004_credentials_changed,
     reg005_mapping_too_short,
     reg006_call_not_delivered,
+    reg007_router_answers,
 )
 from algwatch.diagnose.rules.txn import (
     txn001_invite_unanswered,
@@ -78,6 +79,7 @@ RULES: tuple[ModuleType, ...] = (
     reg004_credentials_changed,
     reg005_mapping_too_short,
     reg006_call_not_delivered,
+    reg007_router_answers,
     alg001_contact_rewritten,
     alg002_via_rewritten,
     alg006_sdp_rewritten,
