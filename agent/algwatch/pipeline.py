@@ -126,7 +126,7 @@ class Pipeline:
         for moment in news.moments:
             reports += self._moment(moment)
         if news.lines:
-            reports += self._told([(LINE, line) for line in news.lines])
+            reports += self._told([(subject.LINE, line) for line in news.lines])
         if news.registered:
             reports += self._told([(subject.REGISTRATION, one) for one in news.registered])
             if self.live:
