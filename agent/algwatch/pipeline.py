@@ -50,9 +50,9 @@ class Pipeline:
         if quality is not None:
             self._comparison.bound(quality)
         said: Table[str, int] = Table(SAID)
-        known = Known(
-            self._captured, lines, self._comparison.mappings, said, self._comparison.request_of
-        )
+        known = Known(self._captured, lines, self._comparison.mappings, said,
+                      self._comparison.registered, self._comparison.transaction,
+                      self._comparison.request_of)  # fmt: skip
         self._engine = Engine(known, said, strict, clock)
         self._comparison.one_sided_news = self._engine.listens(CROSSING)
         self._recommender = Recommender(lines)
@@ -127,6 +127,8 @@ class Pipeline:
         reports = self._told(events) if events else []
         for moment in news.moments:
             reports += self._moment(moment)
+        if news.lines:
+            reports += self._told([(subject.LINE, line) for line in news.lines])
         if news.registered:
             reports += self._told([(subject.REGISTRATION, one) for one in news.registered])
             if self.live:

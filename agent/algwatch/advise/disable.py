@@ -16,6 +16,7 @@ from algwatch.compare import line as words
 from algwatch.compare.counterfactual import NO, YES, Counterfactual
 from algwatch.compare.line import Line
 from algwatch.diagnose.finding import Finding
+from algwatch.sip.timers import SECOND
 
 APART = 60.0  # seconds between two harmful calls that count as independent
 LIMIT = 256
@@ -120,7 +121,9 @@ def speaks_for(line: Line, without: Counterfactual) -> list[Reason]:
             "the phone"
         )
         said.append((words.RPORT_ANSWERED, what))
-    if line.count(words.KEEPALIVE):
+    if line.silence > LONG_EXPIRES * SECOND:
+        pass  # neither keeps the mapping open
+    elif line.count(words.KEEPALIVE):
         what = "the phone or the provider keeps the mapping open with keep-alives"
         said.append((words.KEEPALIVE, what))
     elif 0 < line.expires <= LONG_EXPIRES:
@@ -148,6 +151,14 @@ def _told_beyond(lines: list[Line]) -> list[Reason]:
 def speaks_against(line: Line, without: Counterfactual) -> list[Reason]:
     """Evidence that turning the ALG off would break something, as speaks_for."""
     said: list[Reason] = []
+    slow = line.silence > LONG_EXPIRES * SECOND
+    if slow:
+        what = (
+            "before the ALG is turned off, set a keep-alive of 30 s on the phone: nothing used its "
+            f"mapping for {line.silence // SECOND} s, which lives 3600 s with the helper and 180 s "
+            "without"
+        )
+        said.append(("silent", what))
     for other, word in without.against:
         count = other.count(word)
         if word == words.DROPS_UNTOUCHED:
@@ -166,7 +177,11 @@ def speaks_against(line: Line, without: Counterfactual) -> list[Reason]:
             "handle one"
         )
         said.append((words.PRIVATE_CONTACT, what))
-    if not line.count(words.KEEPALIVE) and (line.expires == 0 or line.expires > LONG_EXPIRES):
+    if (
+        not slow
+        and not line.count(words.KEEPALIVE)
+        and (line.expires == 0 or line.expires > LONG_EXPIRES)
+    ):
         what = (
             "no keep-alive was seen: the mapping lives 3600 s with the helper and 180 s without, "
             "so incoming calls may stop ringing (set one of 30 s on the phone first)"

@@ -42,6 +42,7 @@ from algwatch.compare.observe import closed
 from algwatch.compare.pairing import Pairing
 from algwatch.compare.quality import Quality
 from algwatch.compare.registered import Registered, Registrations
+from algwatch.compare.silence import Silences, note_too_late
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.compare.weights import Weights
 from algwatch.sip.dialog import DialogSet
@@ -51,17 +52,21 @@ from algwatch.sip.timers import TIMER_C
 from algwatch.sip.transaction import Seen
 from algwatch.sip.unsolicited import Unsolicited
 
+KEEPALIVES = (KIND_KEEPALIVE, KIND_STUN)  # RFC 5626 section 3.5
+
 
 class News:
     """Things to be judged, in this order. crossings: that a rule has to see; exchanges: requests
     that failed; moments: calls that have something to say, or are over; registered: registrations
-    whose outcome has changed; paths: hosts between which something had to be sent again."""
+    whose outcome has changed; paths: hosts between which something had to be sent again; lines:
+    those whose phones are silent for too long."""
 
-    __slots__ = ("crossings", "exchanges", "moments", "paths", "registered")
+    __slots__ = ("crossings", "exchanges", "lines", "moments", "paths", "registered")
 
     def __init__(self, crossings: list[Crossing]) -> None:
         self.crossings = crossings
         self.exchanges: list[Exchange] = []
+        self.lines: list[Line] = []
         self.moments: list[Moment] = []
         self.registered: list[Registered] = []
         self.paths: list[Path] = []
@@ -93,7 +98,11 @@ class Comparison:
         self.captured = Captured(two_sided)
         self._exchanges = Exchanges(self.sides, self.lines, two_sided)
         self._losses = Losses(self.calls.table, self.sides, self.lines, self.captured, limits.lines)
-        self._registrations = Registrations(two_sided, more, self._exchanges)
+        self._registrations = Registrations(two_sided, more, self._exchanges, live)
+        self._silences = Silences(self.mappings, self.lines, self.captured, more, live)
+        self._registrations.bind = self._silences.bind
+        self.registered = self._registrations.all
+        self.transaction = self._exchanges.transaction
         self._rewrites = KnownRewrites(limits.lines * KINDS)
         self._first = FirstOfKind(limits.lines * KINDS * 4)
         self.budget = Budget(limits.memory if memory is None else memory)
@@ -114,6 +123,8 @@ class Comparison:
     def due(self) -> int:
         """ns; advance() finds nothing to do before it."""
         due = min(self.calls.due, self._registrations.due)
+        if self._silences.table:
+            due = min(due, self._silences.due)
         for side in self.sides:
             if self.captured.now < self._until[side.side]:
                 due = min(due, side.transactions.due)
@@ -136,11 +147,14 @@ class Comparison:
         for row, i in other:
             if row[KIND] == KIND_CUT:  # as good as not captured
                 self.lost(which, 0, row[AT])
-            elif row[KIND] == KIND_KEEPALIVE and which == LAN:
-                ends = batch.ends[48 * i : 48 * i + 32]
-                self.lines.keepalive(ends[:16], ends[16:], row[AT])
-            elif row[KIND] == KIND_STUN and which == LAN:
-                self.lines.stun.add(bytes(batch.ends[48 * i : 48 * i + 16]), None)
+            elif row[KIND] in KEEPALIVES:
+                ends = bytes(batch.ends[48 * i : 48 * i + 48])
+                if which == WAN:
+                    self.mappings.keepalive(ends, row[AT])
+                elif which == LAN and row[KIND] == KIND_KEEPALIVE:
+                    self.lines.keepalive(ends[:16], ends[16:32], row[AT])
+                elif which == LAN:
+                    self.lines.stun.add(ends[:16], None)
         if pairing is not None:
             news = News(self._crossed(pairing.feed(which, fresh)) if fresh else [])
             if self.calls.forgets:
@@ -162,7 +176,7 @@ class Comparison:
         """Every tap has passed this moment (ns)."""
         self.captured.now = now
         if not self.captured.started:
-            self.captured.started = now
+            self.captured.started = self.mappings.started = now
             self._asked_since = now
         return self._pass_time(now)
 
@@ -207,6 +221,9 @@ class Comparison:
         last.paths = self._losses.finish()
         last.moments = self.calls.finish()
         last.registered = self._registrations.finish(now)
+        if self.pairing is not None:
+            self._silences.finish(now)
+            last.lines, self._silences.news = self._silences.news, []
         return due, last
 
     def request_of(self, response: Sighting) -> Sighting | None:
@@ -229,11 +246,14 @@ class Comparison:
         return None
 
     def close(self, call: Call) -> tuple[CallSummary, Line | None]:
-        """A call is over: its summary, and the line that it was of."""
+        """A call is over: its summary, and the line that it was of or came too late for."""
         for side, s in zip(self.sides, call.sides, strict=True):
             if s is not None:
                 side.dialogs.forget(s)
-        return closed(call, self.captured, self.lines)
+        summary, line = closed(call, self.captured, self.lines)
+        if line is None and call.unpaired:
+            line = note_too_late(call, self.captured, self.lines)
+        return summary, line
 
     def registrations(self, some: list[Registered] | None = None) -> list[RegistrationSummary]:
         """Summaries of these registrations, by default of all."""
@@ -324,6 +344,10 @@ class Comparison:
         # In a file the end of the call is a moment away: only who waits wants to be warned.
         news.moments = [m for m in self.calls.advance(now) if self.live or m[1] != PREDICTED]
         news.registered = self._registrations.changed(now)
+        if self.pairing is not None:
+            self._silences.advance(now)
+            if self._silences.news:
+                news.lines, self._silences.news = self._silences.news, []
         return news
 
     def _outside(self, copies: list[Sighting]) -> None:

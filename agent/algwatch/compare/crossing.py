@@ -8,6 +8,7 @@ from algwatch.base.packet import LAN
 from algwatch.base.sighting import AT, BITS, TTL, Sighting
 from algwatch.compare.flow_pair import FlowPair
 from algwatch.compare.rewrite import Rewrite
+from algwatch.sip.timers import SECOND
 
 IDENTITY = "identity"  # branch, CSeq, class, From tag, Call-ID
 BY_IP_ID = "ip-id"  # IPv4 ID, remote endpoint, TTL one less
@@ -34,20 +35,55 @@ def is_outbound(lan: Sighting, wan: Sighting) -> bool:
 
 UNTOUCHED: frozenset[str] = frozenset()
 
+# How long the NAT keeps a mapping for UDP without a packet: the kernel's helper (sip_timeout), and
+# without it OpenWrt (sysctl-nf-conntrack.conf), whose times are longer than those of the kernel.
+HELPED = 3600 * SECOND
+STREAM = 180 * SECOND  # nf_conntrack_udp_timeout_stream
+UNREPLIED = 60 * SECOND  # nf_conntrack_udp_timeout
+YOUNG = 2 * SECOND  # a mapping becomes a stream by a packet after that (nf_conntrack_udp_packet)
+SHORTEST = 30 * SECOND  # no NAT forgets a mapping that was used so lately
+
 
 class Entry:
     """inside: LAN address and port (18 bytes). first_at, last_at: ns, the first and the latest
-    packet of the phone; answered_at: ns, the latest packet that came in through it, 0 = none.
-    before: the mapping that this LAN address and port had before, where it was another port of the
-    same WAN address: WAN address and port, and those of the far side (36 bytes), else b""."""
+    packet of the phone; answered_at: ns, the latest packet that came in through it, 0 = none;
+    kept_at: ns, the latest keep-alive in either direction, 0 = none. silent_since, silent_until:
+    ns, the longest silence of SHORTEST or more that a packet of the phone ended, and that nobody
+    has looked at; silent_limit: see limit, at that time. survived: ns, the longest silence after
+    which a message came in through it. born: ns, the router made it then; 0 where that is not
+    known. before: the mapping that this LAN address and port had before, where it was another port
+    of the same WAN address: WAN address and port, and those of the far side (36 bytes), else
+    b""."""
 
-    __slots__ = ("answered_at", "before", "first_at", "inside", "last_at")
+    __slots__ = ("answered_at", "before", "born", "first_at", "inside", "kept_at", "last_at",
+                 "silent_limit", "silent_since", "silent_until", "survived")  # fmt: skip
 
     def __init__(self, inside: bytes, at: int) -> None:
         self.inside = inside
         self.first_at = self.last_at = at
-        self.answered_at = 0
         self.before = b""
+        self.answered_at = self.kept_at = self.born = 0
+        self.silent_since = self.silent_until = self.silent_limit = self.survived = 0
+
+    @property
+    def used_at(self) -> int:
+        """ns, the latest packet in either direction: each one restarts the timer of the NAT
+        (nf_ct_refresh_acct)."""
+        return max(self.last_at, self.answered_at, self.kept_at)
+
+    @property
+    def limit(self) -> int:
+        """ns; without a helper the NAT forgets it after so long without a packet."""
+        young = self.born and self.used_at - self.born <= YOUNG
+        return UNREPLIED if young else STREAM
+
+    def wake(self, at: int) -> None:
+        """The phone sent a packet: note the silence before it."""
+        since = self.used_at
+        if at - since >= max(SHORTEST, self.silent_until - self.silent_since):
+            self.silent_since, self.silent_until, self.silent_limit = since, at, self.limit
+        if at - since > UNREPLIED and at - since > self.limit:
+            self.born = at
 
 
 class Crossing:
@@ -59,7 +95,7 @@ class Crossing:
     seen_before: and nothing else, as in a message of this kind that was read before.
     expected: an inbound message's LAN destination by the NAT mapping, where it is known and
     differs from the real one (18 bytes), else None. mapping, used_at: of an unpaired inbound one
-    the mapping that it came for, and when (ns) the phone had used that last; None and 0 where
+    the mapping that it came for, and when (ns) a packet had used that last; None and 0 where
     there was none. changes: see compare.differences.rewrites.
     """
 

@@ -97,20 +97,21 @@ class Exchanges:
         row = crossing.entered.row
         if row[STATUS] or row[METHOD] in (INVITE, ACK):
             return
-        entered = self._transaction(crossing.entered)
+        entered = self.transaction(crossing.entered)
         if entered is None:
             return
         if crossing.flow_pair is None:
             entered.unpaired = entered.forwarded is None
         elif entered.forwarded is None:
-            left = self._transaction(crossing.left)
+            left = self.transaction(crossing.left)
             if left is not None and left is not entered:
                 entered.forwarded = left
                 left.copy = True
                 left.ends = entered.ends
                 entered.unpaired = False
 
-    def _transaction(self, copy: Sighting) -> Transaction | None:
+    def transaction(self, copy: Sighting) -> Transaction | None:
+        """That of a message, on its side; None once it is over."""
         return self._tables[copy.side].get(copy.row[TXN] ^ copy.row[CALL])
 
     def made(self, t: Transaction, side: int) -> Exchange | None:

@@ -88,6 +88,8 @@ def registered(one: Registered) -> Sightings:
         for t in one.exchange.sides:
             if t is not None:
                 yield from transaction(t)
+    if one.binding is not None:
+        yield from one.binding.sightings()
     yield from _joined(one)
 
 

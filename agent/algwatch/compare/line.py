@@ -15,6 +15,7 @@ from algwatch.base.sighting import AT, FROM_TAG, METHOD, STATUS, TO_TAG, Sightin
 from algwatch.base.table import Table
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
+from algwatch.compare.fingerprint import LINUX, fingerprint
 from algwatch.compare.flow_pair import FlowPair
 from algwatch.sip.helper_drops import dropped_for
 from algwatch.sip.message import Message, reach
@@ -74,14 +75,21 @@ class Observation:
 class Line:
     """phone, remote: host texts. seen: observations by word. private_contact: the Contact that
     the phone wrote last is unroutable; shown: that message as it left the router. expires: seconds
-    granted by the registrar, 0 = not seen. answered: the far end has taken part. passed: reasons to
-    drop a message (sip/helper_drops.py) for which a rewritten INVITE was not dropped. messages:
-    REGISTER and INVITE, with responses. fresh: where the line notes that something was seen of it
-    for the first time.
+    granted by the registrar, 0 = not seen. linux: the ALG that rewrote it first looks like the
+    kernel's helper. silence, silent_since: ns, how long nothing used the mapping of the
+    registered phone at worst, and from when on (compare/silence.py); granted: the 2xx to its
+    REGISTER; silence_limit: ns, how long its mapping would live without the helper; silence_helped:
+    the helper kept it; silence_told: it was told. too_late: the latest INVITE for it that came
+    after its mapping was gone, and the silence before it (ns). answered: the far end has taken
+    part. passed: reasons to drop a message (sip/helper_drops.py) for which a rewritten INVITE was
+    not dropped. messages: REGISTER and INVITE, with responses. fresh: where the line notes that
+    something was seen of it for the first time.
     """
 
-    __slots__ = ("_fresh", "_rewritten", "answered", "expires", "messages", "passed", "phone",
-                 "private_contact", "remote", "seen", "shown")  # fmt: skip
+    __slots__ = ("_fresh", "_rewritten", "answered", "expires", "granted", "linux", "messages",
+                 "passed", "phone", "private_contact", "remote", "seen", "shown", "silence",
+                 "silence_helped", "silence_limit", "silence_told", "silent_since",
+                 "too_late")  # fmt: skip
 
     def __init__(self, phone: str, remote: str, fresh: dict[str, Line] | None = None) -> None:
         self.phone = phone
@@ -90,7 +98,10 @@ class Line:
         self.seen: dict[str, Observation] = {}
         self.answered = self.private_contact = self._rewritten = False
         self.shown: Sighting | None = None
-        self.messages = self.expires = 0
+        self.granted: Sighting | None = None
+        self.too_late: tuple[Sighting, int] | None = None
+        self.linux = self.silence_helped = self.silence_told = False
+        self.messages = self.expires = self.silence = self.silence_limit = self.silent_since = 0
         self.passed: frozenset[str] = frozenset()
 
     @property
@@ -119,13 +130,19 @@ class Line:
 
     def sightings(self) -> list[Sighting | None]:
         """Messages that it keeps to show them."""
-        return [self.shown, *[one.first for one in self.seen.values()]]
+        late = self.too_late[0] if self.too_late is not None else None
+        return [self.shown, self.granted, late, *[one.first for one in self.seen.values()]]
 
     def shed(self) -> None:
         """Let go of these. That they were seen is still known."""
-        self.shown = None
+        self.shown = self.granted = self.too_late = None
         for one in self.seen.values():
             one.first = None
+
+    @property
+    def helped(self) -> bool:
+        """The kernel's helper is on its flow: it rewrote the latest message that it could."""
+        return self.linux and self._rewritten
 
     def note(self) -> None:
         """Something new in kind is known of it."""
@@ -244,6 +261,8 @@ class Lines:
         has_via, rport, contact = reach(crossing.entered.payload)
         line._rewritten = crossing.rewritten
         if crossing.rewritten:
+            if not line.count(REWRITTEN):
+                line.linux = fingerprint(crossing) == LINUX
             line.observe(REWRITTEN, crossing.left)
             if not status and crossing.entered.row[METHOD] == INVITE:
                 kind, _ = dropped_for(Message(crossing.entered.payload))

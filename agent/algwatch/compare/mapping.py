@@ -6,12 +6,12 @@ from __future__ import annotations
 from algwatch.base import address
 from algwatch.base.sighting import AT, FLOW, Sighting
 from algwatch.base.table import Table
-from algwatch.compare.crossing import Crossing, Entry
+from algwatch.compare.crossing import STREAM, UNREPLIED, Crossing, Entry
 from algwatch.compare.flow_pair import FlowPair
 from algwatch.sip.timers import SECOND
 
-# An entry of the stock kernel lives at least 60 s (unreplied UDP); younger ones are still there.
-LIFETIME = 60 * SECOND
+# An entry of the stock kernel lives at least 60 s; younger ones are still there.
+LIFETIME = UNREPLIED
 
 
 class NewerAddress:
@@ -31,13 +31,16 @@ class Mappings:
 
     Learned from outbound crossings only: there the router's own NAT chose the WAN side. Where an
     inbound message really went is compared with it, never learned from it. Times are good to a
-    second. limit: mappings; half as many flow pairs, and a quarter of it LAN addresses and ports
-    whose newest mapping is known (newest: WAN and remote address and port). flow_pairs: by the
-    hashes of both flows, for who has time to look for himself (see flow_pair()).
+    second. survived: ns, the longest silence of a mapping after which a message came in that the
+    ALG did not touch; started: ns, the capture began. limit: mappings; half as many flow pairs, and
+    a quarter of it LAN addresses and ports whose newest mapping is known (newest: WAN and remote
+    address and port). flow_pairs: by the hashes of both flows, for who has time to look for himself
+    (see flow_pair()).
     """
 
     def __init__(self, limit: int) -> None:
         self.table: Table[bytes, Entry] = Table(limit)
+        self.survived = self.started = 0
         self.flow_pairs: Table[int, FlowPair] = Table(limit // 2)
         self.newest: Table[bytes, bytes] = Table(limit // 4)
 
@@ -65,6 +68,11 @@ class Mappings:
         at = lan.row[AT]
         known = self.table.get(pair.outside)
         if known is not None and not pair.outbound:
+            idle = at - known.used_at
+            if idle > known.survived:
+                known.survived = idle
+                if not crossing.rewritten:
+                    self.survived = max(self.survived, idle)
             known.answered_at = at
             expected = known.inside
             other = expected != pair.inside and expected[:16] == pair.inside[:16]
@@ -75,6 +83,8 @@ class Mappings:
             if known is None:
                 self._begin(pair, at)
             else:
+                if known.inside == pair.inside:
+                    known.wake(at)
                 known.inside = pair.inside
                 known.last_at = at
         pair.agreed = at
@@ -84,6 +94,8 @@ class Mappings:
         before = self.newest.get(pair.inside, b"")
         if before[:16] == pair.outside[:16] and before[16:18] != pair.outside[16:18]:
             entry.before = before
+        if self.started and at - self.started > STREAM:
+            entry.born = at  # an older one would have been forgotten
         self.table.add(pair.outside, entry)
         self.newest.add(pair.inside, pair.outside)
 
@@ -93,6 +105,19 @@ class Mappings:
         key = self.newest.get(entry.inside, b"")
         newest = self.table.get(key)
         return (key, newest) if newest is not None and newest is not entry else None
+
+    def keepalive(self, ends: bytes, at: int) -> None:
+        """A packet on the WAN that only keeps a mapping open. ends: its 48 bytes of addresses."""
+        one, two = ends[:16] + ends[40:42], ends[16:32] + ends[42:44]
+        known = self.table.get(one + two)
+        if known is not None:
+            known.wake(at)
+            known.kept_at = at
+            return
+        known = self.table.get(two + one)
+        # One that comes too late keeps nothing open.
+        if known is not None and at - known.used_at < LIFETIME:
+            known.kept_at = at
 
     def of(self, outside: bytes, remote: bytes) -> Entry | None:
         """The mapping of a WAN address and port towards a remote one (18 bytes each)."""

@@ -240,7 +240,7 @@ class Pairing:
                 if not crossing.outbound and crossing.wan is not None:
                     known = self.mappings.of(copy.destination, copy.source)
                     crossing.mapping = known
-                    crossing.used_at = known.last_at if known is not None else 0
+                    crossing.used_at = known.used_at if known is not None else 0
                 if copy.side == LAN:
                     self.lan_only += 1
                 elif self.is_unsolicited(copy):

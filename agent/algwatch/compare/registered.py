@@ -3,31 +3,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from algwatch.base.deadlines import NEVER, Deadlines, Waiting
 from algwatch.base.packet import LAN, UNKNOWN, WAN
-from algwatch.base.sighting import CALL
+from algwatch.base.sighting import AT, CALL
 from algwatch.base.table import Table
+from algwatch.compare.binding import Binding, binding
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.exchange import Exchange, Exchanges
 from algwatch.compare.joined import Joined, label
 from algwatch.compare.summary import RegistrationSummary
-from algwatch.sip.dialogs import CHALLENGES
 from algwatch.sip.message import parties
-from algwatch.sip.registration import Registration, RegistrationStep
-from algwatch.sip.timers import TIMER_F, WINDOW
+from algwatch.sip.registration import ENDLESS, RETRIED, Registration, RegistrationStep
+from algwatch.sip.timers import SECOND, TIMER_F, WINDOW
 from algwatch.sip.transaction import FINAL, TIMED_OUT
+
+SEEK = 15 * SECOND  # how often phones that have stopped are looked for
+INSISTS = 3  # a phone that registers again at once so often takes itself for not registered
 
 
 class Registered(Joined[Registration]):
     """call_id, aor: text. exchange: the latest REGISTER that failed, None while none did. said: the
-    outcome that was told last. lan_ended: ns, the LAN side was captured until then."""
+    outcome that was told last. binding: what the latest one that was accepted agreed on; oddity:
+    of it, as it was told last; lapsed: the phone came after the granted time of the one before
+    was over; stopped: ns, it should have come again by then, and others did; 0 = not so.
+    lan_ended: ns, the LAN side was captured until then."""
 
-    __slots__ = ("aor", "call_id", "exchange", "lan_ended", "said")
+    __slots__ = (
+        "aor",
+        "binding",
+        "call_id",
+        "exchange",
+        "lan_ended",
+        "lapsed",
+        "oddity",
+        "said",
+        "stopped",
+    )
 
     def __init__(self, key: int, two_sided: bool) -> None:
         super().__init__(key, two_sided)
         self.call_id = self.aor = self.said = ""
         self.exchange: Exchange | None = None
+        self.binding: Binding | None = None
+        self.oddity: tuple[object, ...] = ()
+        self.lapsed = False
+        self.stopped = 0
         self.lan_ended = NEVER
 
     @property
@@ -58,13 +80,17 @@ class Registered(Joined[Registration]):
 
 
 class Registrations:
-    """Steps of both sides in, registrations that have to be judged out. limit: how many."""
+    """Steps of both sides in, registrations that have to be judged out. limit: how many. bind: is
+    told of each binding."""
 
-    def __init__(self, two_sided: bool, limit: int, exchanges: Exchanges) -> None:
+    def __init__(self, two_sided: bool, limit: int, exchanges: Exchanges, live: bool) -> None:
         self.two_sided = two_sided
+        self.bind: Callable[[Registered, Binding], None] = _nothing
         self.lan_ended = NEVER  # ns; the LAN side was captured until then
         self.table: Table[int, Registered] = Table(limit)
         self._exchanges = exchanges
+        # In a file the phone may come again a moment later: it is looked for at the end.
+        self._seek_at = 0 if live else NEVER
         self._soon: Deadlines[Registered] = Deadlines(2 * WINDOW, 2 * limit, self._living)
         self._later: Deadlines[Registered] = Deadlines(
             TIMER_F + 2 * WINDOW, 2 * limit, self._living
@@ -84,7 +110,7 @@ class Registrations:
             if code in (FINAL, TIMED_OUT):
                 # Not before both sides had the time to show it; and a challenge that nobody
                 # follows up is an outcome only when its time is over.
-                later = r.status in CHALLENGES and code == FINAL
+                later = r.status in RETRIED and max(r.rounds, r.brief) < ENDLESS and code == FINAL
                 (self._later if later else self._soon).add(now, one)
 
     def cross(self, crossing: Crossing) -> None:
@@ -108,7 +134,8 @@ class Registrations:
     @property
     def due(self) -> int:
         """ns; changed() finds nothing before it."""
-        return min(self._soon.next, self._later.next)
+        due = min(self._soon.next, self._later.next)
+        return min(due, self._seek_at) if self.table else due
 
     def tidy(self) -> None:
         """Let go of registrations that are in the table no more."""
@@ -120,6 +147,9 @@ class Registrations:
         found: list[Registered] = []
         for one in (*self._soon.due(now), *self._later.due(now)):
             self._look(one, now, found)
+        if now >= self._seek_at:
+            self._seek_at = now + SEEK
+            found += self._stopped(now)
         return found
 
     def finish(self, now: int) -> list[Registered]:
@@ -127,16 +157,54 @@ class Registrations:
         found: list[Registered] = []
         for one in self.all():
             self._look(one, now, found)
+        return found + [one for one in self._stopped(now) if one not in found]
+
+    def _stopped(self, now: int) -> list[Registered]:
+        """Phones that have not come again although one and a half times their granted time is
+        over, and others were accepted since."""
+        latest: dict[str, int] = {}  # by address of record
+        for one in self.table.values():
+            if one.binding is not None:
+                latest[one.aor] = max(latest.get(one.aor, 0), one.binding.at)
+        found = []
+        for one in self.all():
+            agreed = one.binding
+            if agreed is None or one.stopped or agreed.until == agreed.at:
+                continue
+            late = agreed.until + (agreed.until - agreed.at) // 2
+            if now < late or max(r.last_at for r in one.seen) > agreed.at:
+                continue
+            others = max((at for aor, at in latest.items() if aor != one.aor), default=0)
+            if latest[one.aor] == agreed.at and others > agreed.until:
+                one.stopped = late
+                found.append(one)
         return found
 
     def _look(self, one: Registered, now: int, found: list[Registered]) -> None:
         if one.unsolicited or self.table.get(one.key) is not one:
             return
         outcome = one.outcome(now)
-        if outcome not in (one.said, "unknown"):
-            one.said = outcome
+        oddity = self._agreed(one) if outcome == "accepted" else one.oddity
+        if outcome not in (one.said, "unknown") or oddity != one.oddity:
+            one.said, one.oddity = outcome, oddity
             one.exchange = self._failed(one)
             found.append(one)
+
+    def _agreed(self, one: Registered) -> tuple[object, ...]:
+        """Read what the latest REGISTER agreed on; its oddity, with whether the phone registers
+        again at once."""
+        near = one.near
+        made = binding(near)
+        if made is None:
+            return one.oddity
+        if one.binding is None or made.at > one.binding.at:
+            before = one.binding
+            if before is not None and before.until > before.at:
+                one.lapsed = made.near.asked.row[AT] > before.until
+            one.binding = made
+            one.stopped = 0
+            self.bind(one, made)
+        return (*made.oddity, near.hasty >= INSISTS, one.lapsed) if made.oddity else ()
 
     def _living(self, waiting: Waiting[Registered]) -> list[tuple[int, Registered]]:
         current = self.table.get
@@ -150,3 +218,7 @@ class Registrations:
         if near.failed is None or near.failed.request is None:
             return None
         return self._exchanges.made(near.failed, near.side)
+
+
+def _nothing(one: Registered, made: Binding) -> None:
+    """Nobody wants to know."""

@@ -10,10 +10,13 @@ from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.captured import Captured
 from algwatch.compare.counterfactual import Counterfactual, needs_alg, without_alg
-from algwatch.compare.crossing import Entry
+from algwatch.compare.crossing import Crossing, Entry
 from algwatch.compare.joined import Joined
 from algwatch.compare.line import Line, Lines
 from algwatch.compare.mapping import Mappings, NewerAddress
+from algwatch.compare.registered import Registered
+from algwatch.compare.silence import too_late
+from algwatch.sip.transaction import Transaction
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -32,17 +35,21 @@ class Known:
     sides are compared. sip: messages a side (LAN, WAN, UNKNOWN); first: the first message of each.
     See compare/captured.py for the rest."""
 
-    __slots__ = ("_captured", "_lines", "_mappings", "_read", "_request_of", "_said")
+    __slots__ = ("_captured", "_lines", "_mappings", "_read", "_registered", "_request_of", "_said",
+                 "_transaction")  # fmt: skip
 
-    def __init__(
-        self, captured: Captured, lines: Lines, mappings: Mappings, said: dict[str, int],
-        request_of: Callable[[Sighting], Sighting | None] | None = None,
-    ) -> None:  # fmt: skip
+    def __init__(self, captured: Captured, lines: Lines, mappings: Mappings, said: dict[str, int],
+                 registered: Callable[[], list[Registered]] = list,
+                 transaction: Callable[[Sighting], Transaction | None] = lambda _: None,
+                 request_of: Callable[[Sighting], Sighting | None] | None = None,
+                 ) -> None:  # fmt: skip
         self._request_of = request_of
         self._captured = captured
         self._lines = lines
         self._mappings = mappings
         self._said = said
+        self._registered = registered
+        self._transaction = transaction
         # The reading of one thing that rules share: the thing, when, and the reading.
         self._read: tuple[object, int, object] = (None, 0, None)
 
@@ -85,6 +92,19 @@ class Known:
     def mapping_since(self, entry: Entry) -> tuple[bytes, Entry] | None:
         """See Mappings.since."""
         return self._mappings.since(entry)
+
+    def registered(self) -> list[Registered]:
+        """Every registration that is followed."""
+        return self._registered()
+
+    def transaction(self, copy: Sighting) -> Transaction | None:
+        """The transaction of a message on its side; None once it is over."""
+        return self._transaction(copy)
+
+    def too_late(self, undelivered: Crossing) -> tuple[Line | None, int]:
+        """Whose mapping an undelivered INVITE came for, and whether that was gone. See
+        compare.silence.too_late."""
+        return too_late(undelivered, self._lines)
 
     def without_alg(self, line: Line) -> Counterfactual:
         """Would the calls of this line work without the router's ALG?"""

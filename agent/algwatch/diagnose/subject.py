@@ -28,7 +28,8 @@ MEDIA = "media"
 """No rule is about it yet."""
 
 LINE = "line"
-"""compare.line.Line: a phone and its provider, when a call of it is over."""
+"""compare.line.Line: a phone and its provider, when a call of it is over or came too late for its
+mapping, or when nothing has used its mapping for too long."""
 
 PATH = "path"
 """compare.loss.Path: two hosts, when something that they said had to be sent again and went through

@@ -7,19 +7,27 @@ from algwatch.base.packet import Batch
 from algwatch.base.sighting import AT, CALL, STATUS, Row, Sighting
 from algwatch.base.table import Table
 from algwatch.sip.dialogs import CHALLENGES
-from algwatch.sip.timers import TIMER_F
+from algwatch.sip.timers import SECOND, TIMER_F
 from algwatch.sip.transaction import FINAL, ORPHAN, REQUEST, TIMED_OUT, Event, Transaction
+
+# Responses that the phone answers with another REGISTER (sections 10.2.8 and 22.2).
+RETRIED = (*CHALLENGES, 423)
+HASTY = 15 * SECOND  # no granted time is so short that half of it is over by then
+ENDLESS = 3  # challenges without a 2xx: without credentials, with them, with fresh ones
 
 
 class Registration:
     """call: hash of the Call-ID; side. transaction: of the latest REGISTER; failed: of the latest
     one that failed, with its request and response; status: of the latest final response, 0 while
     there is none; silent: Timer F of the latest one has passed. accepted_at: ns, the latest 2xx.
-    rounds: challenges since the last 2xx or the last silence. started_at, last_at: ns.
+    rounds: challenges since the last 2xx, 423 or silence; brief: 423 since the last 2xx. hasty: so
+    many times in a row it was registered again within HASTY of a 2xx. waited: ns, from the latest
+    challenge to the REGISTER that followed. started_at, last_at: ns.
     unsolicited: see sip/unsolicited.py."""
 
-    __slots__ = ("accepted_at", "call", "failed", "last_at", "rounds", "side", "silent",
-                 "started_at", "status", "transaction", "unsolicited")  # fmt: skip
+    __slots__ = ("accepted_at", "brief", "call", "failed", "hasty", "last_at", "rounds", "side",
+                 "silent", "started_at", "status", "transaction", "unsolicited",
+                 "waited")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int, transaction: Transaction) -> None:
         self.call = call
@@ -27,7 +35,8 @@ class Registration:
         self.started_at = self.last_at = at
         self.transaction = transaction
         self.failed: Transaction | None = None
-        self.status = self.rounds = self.accepted_at = 0
+        self.status = self.rounds = self.brief = self.accepted_at = self.hasty = 0
+        self.waited = 0
         self.silent = False
         self.unsolicited = transaction.unsolicited
 
@@ -42,8 +51,12 @@ class Registration:
         if 200 <= self.status < 300:
             return "accepted"
         if self.status in CHALLENGES:
-            # A person may have to type the password: only silence makes it an outcome.
-            return "challenged" if now - self.last_at >= TIMER_F else "unknown"
+            # A person may have to type the password: only silence makes it an outcome, or that
+            # the phone has tried more than once.
+            over = now - self.last_at >= TIMER_F or self.rounds >= ENDLESS
+            return "challenged" if over else "unknown"
+        if self.status in RETRIED and self.brief < ENDLESS and now - self.last_at < TIMER_F:
+            return "unknown"
         return "refused" if self.status >= 400 else "unknown"
 
 
@@ -66,6 +79,10 @@ class Registrations:
                 r = Registration(row[CALL], self.side, row[AT], t)
                 self.table.add(row[CALL], r, t.unsolicited)
             r.transaction = t
+            if r.status in CHALLENGES:
+                r.waited = row[AT] - r.last_at
+            elif 200 <= r.status < 300:
+                r.hasty = r.hasty + 1 if row[AT] - r.accepted_at < HASTY else 0
             r.last_at = row[AT]
             return r, code
         if r is None:
@@ -97,9 +114,12 @@ class Registrations:
         r.silent = False
         if status in CHALLENGES:
             r.rounds += 1
+        elif status in RETRIED:
+            r.brief += 1
+            r.rounds = 0
         elif status < 300:
             r.accepted_at = row[AT]
-            r.rounds = 0
+            r.rounds = r.brief = 0
 
     def forget(self, r: Registration) -> None:
         if self.table.get(r.call) is r:

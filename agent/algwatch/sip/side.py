@@ -76,7 +76,7 @@ class Side:
                 t.request = batch.sighting(self.side, row, i)
             elif code == FINAL:
                 status = row[STATUS]
-                if keep or status >= 300:
+                if keep or status >= 300 or t.method == REGISTER:
                     t.response = batch.sighting(self.side, row, i)
                 if status >= 400 and status not in CHALLENGES and t.method != REGISTER:
                     self.failed.append(t)

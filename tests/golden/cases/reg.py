@@ -124,19 +124,6 @@ def _invited(house: House, at: float, src: str = "") -> House:
     return house
 
 
-@case("reg006-mapping-is-gone",
-      [("REG006", "router", "observed"), ("TXN001", "router", "observed")], [*DLG, *ALG],
-      {"shorter-refresh-on-phone": "recommended"},
-      outcomes=["completed", "unanswered"])  # fmt: skip
-def _() -> House:
-    """The phone registers for an hour and is silent then. Ten minutes later the provider's INVITE
-    comes to the WAN side seven times, and there is no mapping any more."""
-    house = House()
-    register(house, 0, expires=3600)
-    incoming_call(house, 5, "first@provider", fixed_contact=f"sip:100@{house.public}")
-    return _invited(house, 600)
-
-
 @case("reg006-stopped-behind-a-fresh-mapping",
       [("REG006", "router", "observed"), ("TXN001", "router", "observed")], [*DLG, *ALG],
       outcomes=["completed", "unanswered"])  # fmt: skip

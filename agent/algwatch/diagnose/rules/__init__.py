@@ -52,7 +52,12 @@ from algwatch.diagnose.rules.nat import (
 )
 from algwatch.diagnose.rules.reg import (
     reg001_registration_failed,
+    reg002_other_contact,
+    reg003_other_expires,
+    reg004_credentials_changed,
+    reg005_mapping_too_short,
     reg006_call_not_delivered,
+    reg007_router_answers,
 )
 from algwatch.diagnose.rules.txn import (
     txn001_invite_unanswered,
@@ -95,7 +100,12 @@ RULES: tuple[ModuleType, ...] = (
     dlg006_ack_misaddressed,
     dlg008_ghost_dialog,
     reg001_registration_failed,
+    reg002_other_contact,
+    reg003_other_expires,
+    reg004_credentials_changed,
+    reg005_mapping_too_short,
     reg006_call_not_delivered,
+    reg007_router_answers,
     nat001_via_without_rport,
     nat002_port_changed,
     nat003_double_nat,

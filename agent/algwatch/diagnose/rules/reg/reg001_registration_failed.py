@@ -3,8 +3,10 @@
 
 What it sees
     A REGISTER without any response until Timer F, one that is refused, or one that is challenged
-    and not followed by another with credentials. The two taps tell how far it came, and whether a
-    response came to the router and was lost there.
+    and not followed by another; or one that is challenged again and again, with the credentials
+    that it has. The two taps tell how far it came, and whether a response came to the router
+    and was lost there. A phone whose granted time has passed one and a half times without another
+    REGISTER while other phones go on.
 
 Why it breaks calls
     A phone that is not registered does not ring, and many providers refuse its calls.
@@ -12,11 +14,15 @@ Why it breaks calls
 What else looks the same
     The challenge (401, 407) of each registration, which the phone answers a moment later. A
     registration at the end of a capture, which is not yet decided. A REGISTER over UDP that is not
-    repeated: its response was not captured, or the phone is gone.
+    repeated: its response was not captured, or the phone is gone. A nonce that is too old
+    (stale=true), and a time that is too brief (423): the next round ends them. Credentials that the
+    router has changed: REG004. A phone that took itself off the registrar, or registers anew with
+    another Call-ID.
 
 Recommendation
-    Refused: see the status (403: account or password). Unanswered: the finding says where it
-    stopped. Without rport behind a NAT that changes ports: turn rport on.
+    Refused: see the status (403: account or password). Challenged again although it has sent
+    credentials: user name or password. Unanswered: the finding says where it stopped. Without rport
+    behind a NAT that changes ports: turn rport on.
 
 References
     RFC 3261 sections 10.2, 17.1.2.2, 22.2; RFC 3581.
@@ -29,12 +35,18 @@ from collections.abc import Iterator
 from algwatch.base.quote import somebody
 from algwatch.compare.registered import Registered
 from algwatch.diagnose import cause
+from algwatch.diagnose.credentials import damage
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.rule import Rule, evidence, times
+from algwatch.diagnose.rules.reg.reg003_other_expires import too_brief
 from algwatch.diagnose.rules.txn.txn003_request_failed import request_reading
 from algwatch.diagnose.subject import REGISTRATION
+from algwatch.sip import digest
+from algwatch.sip.message import Message
+from algwatch.sip.timers import SECOND
+from algwatch.sip.transaction import Transaction
 
 RULE = Rule(
     "REG001", "registration-failed", "error", REGISTRATION,
@@ -42,18 +54,25 @@ RULE = Rule(
     "A REGISTER was never answered, or never accepted.",
 )  # fmt: skip
 
+PROMPT = 10 * SECOND  # a nonce is good for longer
+PASSWORD = "Check the user name and the password that the phone has for its provider."
+
 
 def check(registered: Registered, known: Known) -> Iterator[Finding]:
     outcome, exchange = registered.said, registered.exchange
+    if registered.stopped:
+        yield from _stopped(registered, known)
     if outcome == "accepted" or exchange is None or exchange.request is None:
         return
     t = exchange.entered
     if outcome == "unanswered":
         reading = request_reading(exchange, known)
         what = f"was sent {times(t.requests)} and got no response in 32 s: {reading.what}"
+    elif damage(registered) is not None or too_brief(registered) is not None:
+        return  # REG004, REG003
     elif outcome == "challenged":
-        reading = Reading("unknown", cause.REFUSED, "")
-        what = f"was challenged with {t.status}, and nothing came after it"
+        where, why, what = _challenged(registered, t, known.two_sided)
+        reading = Reading(where, why, "")
     else:
         reading = Reading("unknown", cause.REFUSED, "")
         what = f"was refused with {t.status}"
@@ -62,8 +81,49 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
     if response is not None:
         proof.append(evidence(response, "the response", "200 to the phone"))
     line = exchange.line.name if exchange.line is not None else ""
+    step = PASSWORD if reading.cause == cause.REFUSED and outcome == "challenged" else ""
     yield RULE.finding(
         reading.where, "observed", f"The REGISTER of {somebody(registered.aor)} {what}.", proof,
         f"{registered.call_id}/{outcome}", cause=reading.cause, call_id=registered.call_id,
-        line=line,
+        line=line, next_step=step,
     )  # fmt: skip
+
+
+def _stopped(registered: Registered, known: Known) -> Iterator[Finding]:
+    agreed = registered.binding
+    if agreed is None or known.capture.lost_at >= agreed.at:
+        return
+    granted, since = (agreed.until - agreed.at) // SECOND, (known.now - agreed.at) // SECOND
+    line = known.line(registered)
+    yield RULE.finding(
+        "phone" if known.two_sided else "unknown", "latent",
+        f"{somebody(registered.aor)} was registered for {granted} s and did not register again for "
+        f"{since} s while others did: it is switched off, or something keeps it from registering.",
+        [evidence(agreed.near.granted, f"grants {granted} s; no REGISTER for {since} s",
+                  f"another REGISTER within {granted} s")],
+        f"{registered.aor}/stopped", cause=cause.UNKNOWN, call_id=registered.call_id,
+        line=line.name if line is not None else "",
+        next_step="See whether that phone is on, and capture at its own port.",
+    )  # fmt: skip
+
+
+def _challenged(registered: Registered, t: Transaction, two_sided: bool) -> tuple[str, str, str]:
+    """where, cause, and what happened to a REGISTER that was challenged and never accepted."""
+    rounds, status = registered.near.rounds, t.status
+    if rounds < 2 or t.request is None or t.response is None:
+        return "unknown", cause.REFUSED, f"was challenged with {status}, and nothing came after it"
+    again = f"was challenged with {status} {times(rounds)} in a row"
+    if not digest.has_credentials(Message(t.request.payload)):
+        return "phone", cause.REFUSED, f"{again}, and the phone sent no credentials"
+    if digest.is_stale(Message(t.response.payload)):
+        return "unknown", cause.UNKNOWN, f"{again}, and its nonce was too old each time"
+    if registered.near.accepted_at or registered.near.waited > PROMPT:
+        so = "the password is another one than before, or its nonce is too old each time"
+        if not registered.near.accepted_at:
+            so = "the password is wrong, or the phone takes so long that its nonce is too old"
+        return "unknown", cause.UNKNOWN, f"{again}, with the credentials that it had sent: {so}"
+    if two_sided and t.forwarded is not None:
+        so = ": user name or password are wrong, as the router left the credentials alone"
+    else:
+        so = ": user name or password are wrong, or a router has changed them on the way"
+    return "unknown", cause.REFUSED, f"{again}, with the credentials that it had sent{so}"

@@ -1,24 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""REG006: a call of the provider reached the WAN side and was given to no phone.
+"""REG006: a call of the provider was given to no phone, or to one that it is not for.
 
 What it sees
     An INVITE from a host to which a phone here has sent before, on the WAN side only, until its
-    caller gave up.
+    caller gave up, although the mapping that it came for was in use, or there was none. Or an
+    INVITE that a phone refused (404, 410, 416, 482, 484, 485, 603, 604): because it is for a user
+    whom another phone here has registered, after the router gave that phone's port away; or because
+    the router left in the Request-URI what it had written into the Contact of the REGISTER.
 
 Why it breaks calls
-    The phone does not ring. Mostly the NAT mapping of the phone is gone: its registration lasts an
-    hour, the mapping of an idle UDP flow 30 to 180 s, and nothing kept it open.
+    The phone does not ring.
 
 What else looks the same
-    Internet scanners: nobody here has sent anything to them, so they are left alone. A call that
-    the router answers itself (a PBX or phone port on the router).
+    A phone that refuses a call for another reason: the Request-URI is its own Contact. A trunk,
+    which is called by numbers that are no Contact. A mapping
+    that nothing had used for too long: REG005. Internet scanners: nobody here has sent
+    anything to them, so they are left alone. A call that the router answers itself (a PBX or phone
+    port on the router).
 
 Recommendation
-    A keep-alive of 30 s on the phone (CRLF or OPTIONS), or a refresh that is shorter than the
-    NAT's timeout.
+    See the finding: it says when the mapping was used last. Look at the router's firewall, and
+    whether the provider calls what the phone registered. After the router has given a port to
+    another phone: let the phones register again.
 
 References
-    RFC 3261 section 10.1; RFC 4787 REQ-5 (2 minutes at least); nf_conntrack_udp_timeout.
+    RFC 3261 sections 8.2.2.1, 10.1; RFC 4787 REQ-8.
 """
 
 from __future__ import annotations
@@ -26,48 +32,60 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base.packet import LAN
+from algwatch.base.quote import somebody
 from algwatch.base.sighting import AT
+from algwatch.compare import silence
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
+from algwatch.diagnose.wrong_phone import misdirected
 from algwatch.sip.timers import SECOND
 
 RULE = Rule(
-    "REG006", "call-not-delivered", "error", CALL, ("RFC 3261 10.1", "RFC 4787 REQ-5"),
-    "A call of the provider reached the WAN side and was given to no phone.", two_sided=True,
+    "REG006", "call-not-delivered", "error", CALL, ("RFC 3261 10.1", "RFC 4787 REQ-8"),
+    "A call of the provider was given to no phone, or to one that it is not for.", two_sided=True,
 )  # fmt: skip
-
-IDLE = 30 * SECOND  # no NAT forgets a mapping that is younger
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
-    crossing = call.unpaired.get("INVITE")
-    if crossing is None or crossing.wan is None or call.unsolicited or known.lossy(call):
+    crossing = silence.undelivered(call, known.capture)
+    if crossing is None:
+        yield from _misdirected(call, known)
         return
-    if call.sides[LAN] is not None or not call.inbound or not _is_over(call):
-        return
-    invite = crossing.wan
-    ends = invite.ends
-    mapping = crossing.mapping
-    line, why, so = None, cause.ROUTER, "nothing shows for which phone it was"
-    if mapping is not None:
-        line = known.line_of(mapping.inside[:16], invite.packed_ends[:16])
-        idle = invite.row[AT] - crossing.used_at
-        so = f"its mapping was used {idle / SECOND:.0f} s before"
-        if idle >= IDLE:
-            why = cause.NAT_TIMEOUT
-            so = f"the phone had sent nothing through that mapping for {idle / SECOND:.0f} s"
+    invite, ends = crossing.entered, crossing.entered.ends
+    line, idle = known.too_late(crossing)
+    if line is not None and idle:
+        return  # REG005
+    so = "nothing shows for which phone it was"
+    if crossing.mapping is not None:
+        seconds = (invite.row[AT] - crossing.used_at) / SECOND
+        so = f"its mapping was used {seconds:.0f} s before"
     yield RULE.finding(
         "router", "observed",
         f"The INVITE of {ends.src} to {ends.dst}:{ends.dport} reached this router and was given to "
         f"no phone: {so}.",
         [evidence(invite, f"arrived at {ends.dst}:{ends.dport}", "its copy in the LAN")],
-        call.call_id, cause=why, call_id=call.call_id, line=line.name if line is not None else "",
+        call.call_id, cause=cause.ROUTER, call_id=call.call_id,
+        line=line.name if line is not None else "",
     )  # fmt: skip
 
 
-def _is_over(call: Call) -> bool:
-    return any(s.timed_out or s.cancelled_at or s.rejected for s in call.seen)
+def _misdirected(call: Call, known: Known) -> Iterator[Finding]:
+    found = misdirected(call, known)
+    if found is None:
+        return
+    reading, inside = found.reading, call.sides[LAN]
+    status = inside.rejected if inside is not None else 0
+    yield RULE.finding(
+        reading.where, "observed",
+        f"{found.lan.ends.dst} refused the call of {somebody(call.from_)} with {status}: "
+        f"{reading.what}.",
+        [evidence(found.wan, f"came to {found.wan.ends.dst}:{found.wan.ends.dport}", ""),
+         evidence(found.lan, f"went to {found.lan.ends.dst}:{found.lan.ends.dport}",
+                  "the phone and the Contact that were registered"),
+         evidence(found.contact, "the Contact that was registered", "called so")],
+        call.call_id, cause=reading.cause, call_id=call.call_id, line=found.line,
+    )  # fmt: skip

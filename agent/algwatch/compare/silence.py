@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Silence: how long nothing used the NAT mapping of a registered phone.
+
+A phone that is registered for an hour and sends nothing meanwhile cannot be called once the NAT
+has forgotten its mapping. Packets in both directions count, and keep-alives are packets. So the
+fault is known before a call is lost. compare/crossing.py holds the times of the NAT.
+"""
+
+from __future__ import annotations
+
+from algwatch.base.deadlines import NEVER
+from algwatch.base.packet import LAN
+from algwatch.base.sighting import AT
+from algwatch.base.table import Table
+from algwatch.compare.binding import Binding
+from algwatch.compare.call import Call
+from algwatch.compare.captured import Captured
+from algwatch.compare.crossing import HELPED, SHORTEST, Crossing, Entry
+from algwatch.compare.flow_pair import FlowPair
+from algwatch.compare.line import REWRITTEN, Line, Lines
+from algwatch.compare.mapping import Mappings
+from algwatch.compare.registered import Registered
+from algwatch.sip.timers import SECOND
+
+UDP = 17
+EVERY = 15 * SECOND  # how often silent phones are looked for
+
+
+class Bound:
+    """A mapping of which a registrar was told. pair: of the REGISTER; at, until: ns, the binding
+    held."""
+
+    __slots__ = ("at", "pair", "until")
+
+    def __init__(self, pair: FlowPair, agreed: Binding) -> None:
+        self.pair = pair
+        self.at, self.until = agreed.at, agreed.until
+
+
+class Silences:
+    """Looks at the mappings of registered phones. limit: how many. news: lines whose silence is
+    told first, since somebody emptied it. live: a silence is told while it lasts; in a file it is
+    told at the end, when all that speaks against it is known."""
+
+    def __init__(self, mappings: Mappings, lines: Lines, captured: Captured, limit: int,
+                 live: bool) -> None:  # fmt: skip
+        self.news: list[Line] = []
+        self.due = 0 if live else NEVER  # ns; advance() finds nothing before it
+        self.table: Table[bytes, Bound] = Table(limit)  # by Mappings' key
+        self._live = live
+        self._mappings = mappings
+        self._lines = lines
+        self._captured = captured
+
+    def bind(self, one: Registered, agreed: Binding) -> None:
+        """A REGISTER was accepted."""
+        pair = one.flow_pairs.get("REGISTER")
+        if pair is None or agreed.near.asked.ends.proto != UDP:
+            return
+        before = self.table.get(pair.outside)
+        if before is not None:
+            self._look(before)
+        self.table.add(pair.outside, Bound(pair, agreed))
+        line = self._lines.of(pair)
+        if not line.silence:
+            line.granted = (agreed.far or agreed.near).granted
+
+    def advance(self, now: int) -> None:
+        """now: ns."""
+        if now >= self.due:
+            self.due = now + EVERY
+            self._look_at_all(now)
+
+    def finish(self, now: int) -> None:
+        """The capture is over: nothing more comes that could end a silence."""
+        self._live = True
+        self._look_at_all(now)
+        for line in self._lines.all():
+            if line.silence and not line.silence_told:
+                if line.silence_helped or self._mappings.survived <= line.silence_limit:
+                    line.silence_told = True
+                    self.news.append(line)
+                else:
+                    line.silence = 0
+
+    def _look_at_all(self, now: int) -> None:
+        for bound in self.table.values():
+            self._look(bound)
+            entry = self._entry(bound)
+            if entry is not None:  # the silence that still lasts
+                until = min(now, bound.until, self._captured.ended)
+                self._measure(bound, entry, entry.used_at, until, entry.limit)
+
+    def _look(self, bound: Bound) -> None:
+        """The longest silence that a packet of the phone ended, as long as its binding held."""
+        entry = self._entry(bound)
+        if entry is None or not entry.silent_since:
+            return
+        since, until = entry.silent_since, min(entry.silent_until, bound.until)
+        entry.silent_since = entry.silent_until = 0
+        if since >= bound.at - SECOND:
+            self._measure(bound, entry, since, until, entry.silent_limit)
+
+    def _entry(self, bound: Bound) -> Entry | None:
+        entry = self._mappings.table.get(bound.pair.outside)
+        return entry if entry is not None and entry.inside == bound.pair.inside else None
+
+    def _measure(self, bound: Bound, entry: Entry, since: int, until: int, limit: int) -> None:
+        """A mapping that was not used from since until then (ns), and would live for limit."""
+        idle = until - since
+        if idle <= limit or since <= max(self._captured.lost_at, self._captured.began):
+            return
+        line = self._lines.of(bound.pair)
+        helped = is_helped(line, self._lines)
+        # A call that came after a longer silence shows that this NAT waits longer.
+        if not helped and max(entry.survived, self._mappings.survived) > limit:
+            return
+        worse = line.silence_helped and not helped
+        if idle <= line.silence and not worse:
+            return
+        line.silence, line.silent_since, line.silence_limit = idle, since, limit
+        line.silence_helped = helped
+        line.note()
+        if self._live and (worse or not line.silence_told):
+            line.silence_told = True
+            self.news.append(line)
+
+
+def is_helped(line: Line, lines: Lines) -> bool:
+    """True if the kernel's helper is on the flow of this line: it rewrites it, or there was
+    nothing in its messages to rewrite and it rewrites others here."""
+    if line.helped or line.count(REWRITTEN):
+        return line.helped
+    return any(other.helped for other in lines.all())
+
+
+def undelivered(call: Call, captured: Captured) -> Crossing | None:
+    """The INVITE of a provider that came to the WAN side and was given to no phone until its
+    caller gave up; None where that is not so, or not known."""
+    crossing = call.unpaired.get("INVITE")
+    if crossing is None or crossing.wan is None or call.unsolicited or captured.lossy(call):
+        return None
+    if call.sides[LAN] is not None or not call.inbound:
+        return None
+    over = any(s.timed_out or s.cancelled_at or s.rejected for s in call.seen)
+    return crossing if over else None
+
+
+def too_late(crossing: Crossing, lines: Lines) -> tuple[Line | None, int]:
+    """For an INVITE that was not delivered: the line of the phone whose mapping it came for, and
+    for how long (ns) nothing had used that mapping; 0 where it was still there."""
+    mapping, invite = crossing.mapping, crossing.entered
+    if mapping is None:
+        return None, 0
+    line = lines.find(mapping.inside[:16], invite.packed_ends[:16])
+    idle = invite.row[AT] - crossing.used_at
+    least = HELPED if line is not None and is_helped(line, lines) else SHORTEST
+    return line, idle if idle >= least else 0
+
+
+def note_too_late(call: Call, captured: Captured, lines: Lines) -> Line | None:
+    """A call is over: the line whose mapping was gone when it came, None of others."""
+    crossing = undelivered(call, captured)
+    if crossing is None:
+        return None
+    line, idle = too_late(crossing, lines)
+    if line is None or not idle:
+        return None
+    line.too_late = crossing.entered, idle
+    return line

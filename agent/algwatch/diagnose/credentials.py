@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Credentials that the router changed between the two copies of a message."""
+
+from __future__ import annotations
+
+from algwatch.base.sighting import Sighting
+from algwatch.compare.registered import Registered
+from algwatch.sip import digest
+from algwatch.sip.message import Message, to_text
+
+
+class Damage:
+    """before, after: the copies. fields: name, and the value before and after. signed: the digest
+    was computed over one of them, so it cannot fit."""
+
+    __slots__ = ("after", "before", "fields", "signed")
+
+    def __init__(self, before: Sighting, after: Sighting,
+                 fields: list[tuple[str, str, str]]) -> None:  # fmt: skip
+        self.before = before
+        self.after = after
+        self.fields = fields
+        self.signed = any(name in digest.SIGNED for name, _, _ in fields)
+
+
+def damage(registered: Registered) -> Damage | None:
+    """For a registration that was refused or challenged: how the router changed its challenge or
+    its credentials; None where it did not, or only one side shows them."""
+    exchange = registered.exchange
+    if exchange is None or exchange.left is None or not exchange.outbound:
+        return None
+    near, far = exchange.entered, exchange.left
+    copies = [(near.request, far.request), (far.response, near.response)]
+    # The challenge that the credentials answered, where it is one of those that are kept.
+    copies += [(c.entered, c.left) for c in registered.changed.values() if c.both]
+    found = [_changed(before, after) for before, after in copies]
+    made = [one for one in found if one is not None]
+    return next((one for one in made if one.signed), made[0] if made else None)
+
+
+def _changed(before: Sighting | None, after: Sighting | None) -> Damage | None:
+    if before is None or after is None or before.payload == after.payload:
+        return None
+    one, two = Message(before.payload), Message(after.payload)
+    fields = digest.changed(one, two)
+    mine = digest.parameters(one, digest.CREDENTIALS)
+    uri = to_text(one.request_uri)
+    signed = any(p.get("uri") == uri for p in mine) and not any(f[0] == "uri" for f in fields)
+    if signed and one.request_uri != two.request_uri:
+        # The registrar compares both (RFC 3261 section 22.4, RFC 2617 section 3.2.2.5).
+        fields.append(("Request-URI", uri, to_text(two.request_uri)))
+    return Damage(before, after, fields) if fields else None

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""REG002: the registrar's 200 does not list the Contact that the phone registered.
+
+What it sees
+    An accepted REGISTER whose 200 lists bindings, and none of them is the phone's: neither its
+    user, host and port, nor its instance. Both taps tell who made it so: the router, where the 200
+    on the WAN side lists what the REGISTER asked for there; else the registrar.
+
+Why it breaks calls
+    A phone finds its granted time by its own Contact. One that does not find it takes itself for
+    not registered and registers again at once, or shows that it cannot be called.
+
+What else looks the same
+    A registrar that lists bindings of other phones as well. One that adds parameters. A registrar
+    that answers with the public address it saw: most phones take no notice, so it is told as
+    harmless until the phone registers again and again. The 200 that removes a binding.
+
+Recommendation
+    Changed by the router: see the advice on its ALG. By the registrar: send it the two Contacts.
+
+References
+    RFC 3261 sections 10.2.4, 10.3, 19.1.4; RFC 5626 section 4.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from algwatch.base import quote
+from algwatch.compare.binding import Binding, Terms
+from algwatch.compare.differences import joined
+from algwatch.compare.registered import INSISTS, Registered
+from algwatch.diagnose import cause
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.subject import REGISTRATION
+from algwatch.sip.message import Address
+
+RULE = Rule(
+    "REG002", "other-contact", "info", REGISTRATION,
+    ("RFC 3261 10.2.4", "RFC 3261 10.3", "RFC 3261 19.1.4"),
+    "The registrar's 200 does not list the Contact that the phone registered.",
+)  # fmt: skip
+
+LONG = 60  # seconds; a phone that registers again at once does not do so because time is short
+
+
+def check(registered: Registered, known: Known) -> Iterator[Finding]:
+    agreed = registered.binding
+    if registered.said != "accepted" or agreed is None:
+        return
+    near, far = agreed.near, agreed.far
+    if near.removed or near.found or not (near.contacts or (far is not None and far.contacts)):
+        return
+    where, why, who = _blamed(agreed, known.two_sided)
+    times = registered.near.hasty
+    insists = times >= INSISTS and not 0 <= near.seconds < LONG
+    harm = "observed" if insists else "latent" if where == "router" else "none"
+    wrote, got = _shown(near.own), _shown(near.contacts)
+    so = f", and it registered again at once, {times} times in a row" if insists else ""
+    proof = [evidence(near.asked, f"Contact {wrote}", "the same in the 200"),
+             evidence(near.granted, f"Contact {got}", f"Contact {wrote}")]  # fmt: skip
+    if far is not None and far is not near:
+        proof += [evidence(far.asked, f"Contact {_shown(far.own)}", f"Contact {wrote}"),
+                  evidence(far.granted, f"Contact {_shown(far.contacts)}", "")]  # fmt: skip
+    line = known.line(registered)
+    yield RULE.finding(
+        where, harm,
+        f"{quote.somebody(registered.aor)} registered {wrote} and the 200 lists {got}: {who}{so}.",
+        proof, f"{registered.aor}/{where}", cause=why if harm != "none" else cause.NONE,
+        call_id=registered.call_id, line=line.name if line is not None else "",
+    )  # fmt: skip
+
+
+def _blamed(agreed: Binding, two_sided: bool) -> tuple[str, str, str]:
+    """where, cause, and who made it so."""
+    near, far = agreed.near, agreed.far
+    if far is None:
+        return "unknown", cause.UNKNOWN, "one side does not show who made it so"
+    if far is near or not far.found:
+        return "provider", cause.PROVIDER, "the registrar answered so"
+    changed = _places(near) != _places(far)
+    how = "the router changed it on the way out and not back" if changed else (
+        "the router changed the 200")  # fmt: skip
+    return "router", cause.ALG, how
+
+
+def _places(terms: Terms) -> list[tuple[str, int]]:
+    return [(c.host, c.port) for c in terms.own]
+
+
+def _shown(contacts: list[Address]) -> str:
+    if not contacts:
+        return "none"
+    said = ", ".join(quote.value(joined(c.host, c.port)) for c in contacts[:4])
+    return said if len(contacts) <= 4 else f"{said} and {len(contacts) - 4} more"

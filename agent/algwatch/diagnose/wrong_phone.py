@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls that reached a phone which they are not for, or by a name that the phone does not own."""
+
+from __future__ import annotations
+
+from algwatch.base import quote
+from algwatch.base.packet import LAN, WAN
+from algwatch.base.sighting import AT, Sighting
+from algwatch.compare.binding import Place, Terms, place
+from algwatch.compare.call import Call
+from algwatch.compare.differences import joined
+from algwatch.compare.registered import Registered
+from algwatch.diagnose import cause
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.misrouted import Reading
+from algwatch.sip.message import Message, to_text
+
+# A phone answers so where it does not know whom the call is for (RFC 3261 sections 8.2.2.1,
+# 21.4, 21.6). 603 as well, since some phones do.
+UNKNOWN_HERE = (404, 410, 416, 482, 484, 485, 603, 604)
+
+
+class Misdirected:
+    """reading; lan, wan: the copies of the INVITE; contact: the 200 to the REGISTER that it should
+    have followed; line: of the phone that registered it, "" where that is not known."""
+
+    __slots__ = ("contact", "lan", "line", "reading", "wan")
+
+    def __init__(self, reading: Reading, lan: Sighting, wan: Sighting, contact: Sighting,
+                 line: str) -> None:  # fmt: skip
+        self.reading = reading
+        self.lan = lan
+        self.wan = wan
+        self.contact = contact
+        self.line = line
+
+
+def misdirected(call: Call, known: Known) -> Misdirected | None:
+    """For a call into the LAN that a phone refused because it does not know whom it is for."""
+    inside, outside = call.sides[LAN], call.sides[WAN]
+    if not call.inbound or inside is None or outside is None or known.lossy(call):
+        return None
+    lan, wan = inside.request, outside.request
+    if inside.rejected not in UNKNOWN_HERE or lan is None or wan is None:
+        return None
+    bound = _bound(known, lan)
+    phone = lan.packed_ends[16:32]
+    own = [one for one in bound if _phone(one) == phone]
+    called, asked = _called(Message(lan.payload)), _called(Message(wan.payload))
+    if any(called in _places(_terms(one)[0]) for one in own):
+        return None
+    for one in own:
+        if asked in _places(_terms(one)[1]):
+            return _renamed(one, called, lan, wan, known)
+    # A trunk is called by numbers that are no Contact: only that of another phone shows anything.
+    for one in bound:
+        if own and asked in _places(_terms(one)[1]) and not _shares(one, own):
+            return _wrong_phone(one, own[0], lan, wan, known)
+    return None
+
+
+def _bound(known: Known, invite: Sighting) -> list[Registered]:
+    """Registrations with the host that sent the call, over which it may have come."""
+    at, host = invite.row[AT], invite.packed_ends[:16]
+    return [
+        one for one in known.registered()
+        if one.binding is not None and one.binding.far is not None
+        and one.binding.at < at < one.binding.until
+        and one.binding.near.asked.packed_ends[16:32] == host
+    ]  # fmt: skip
+
+
+def _shares(owner: Registered, own: list[Registered]) -> bool:
+    """The phone that got the call has registered that user as well."""
+    users = {contact.user for contact in _terms(owner)[0].own}
+    return any(users & {contact.user for contact in _terms(one)[0].own} for one in own)
+
+
+def _terms(one: Registered) -> tuple[Terms, Terms, bytes]:
+    """As the phone and as the registrar saw it, and where the REGISTER came from on the WAN."""
+    agreed = one.binding
+    assert agreed is not None and agreed.far is not None
+    sent = one.near.transaction.forwarded
+    source = sent.request.source if sent is not None and sent.request is not None else b""
+    return agreed.near, agreed.far, source
+
+
+def _phone(one: Registered) -> bytes:
+    return _terms(one)[0].asked.packed_ends[:16]
+
+
+def _places(terms: Terms) -> set[Place]:
+    return {place(contact) for contact in terms.own}
+
+
+def _wrong_phone(owner: Registered, got: Registered, lan: Sighting, wan: Sighting,
+                 known: Known) -> Misdirected:  # fmt: skip
+    near, _, source = _terms(owner)
+    _, _, other = _terms(got)
+    called = f"{wan.ends.dst}:{wan.ends.dport}"
+    what = (
+        f"it is for {quote.quoted(to_text(Message(lan.payload).request_user))}, which "
+        f"{near.asked.ends.src} has registered, and the router gave it to {lan.ends.dst}"
+    )
+    reading = Reading("unknown", cause.UNKNOWN, what)
+    later = other != source or got.near.accepted_at > owner.near.accepted_at
+    if wan.destination == source and later:
+        reading = Reading("router", cause.ROUTER, (
+            f"{what}: it came to {called}, from which {near.asked.ends.src} has registered, and "
+            f"which the router has given to {lan.ends.dst} since"
+        ))  # fmt: skip
+    elif wan.destination == other != source:
+        reading = Reading("provider", cause.PROVIDER, (
+            f"{what}: the provider sent it to {called}, from which {lan.ends.dst} has registered"
+        ))  # fmt: skip
+    line = known.line(owner)
+    return Misdirected(reading, lan, wan, near.granted, line.name if line is not None else "")
+
+
+def _renamed(one: Registered, called: Place, lan: Sighting, wan: Sighting,
+             known: Known) -> Misdirected:  # fmt: skip
+    """The provider called the Contact that it knows, and the phone got another one."""
+    near, _, _ = _terms(one)
+    mine = ", ".join(quote.value(joined(c.host, c.port)) for c in near.own[:2])
+    name = f"{quote.quoted(to_text(called[0]))} at {quote.value(joined(*called[1:]))}"
+    reading = Reading("router", cause.ALG, (
+        f"its Request-URI names {name}, and {lan.ends.dst} has registered {mine}: the provider "
+        "called what the REGISTER said on the WAN side, and the router did not undo that"
+    ))  # fmt: skip
+    line = known.line(one)
+    return Misdirected(reading, lan, wan, near.granted, line.name if line is not None else "")
+
+
+def _called(message: Message) -> tuple[bytes, str, int]:
+    """The Request-URI as `place` has a Contact."""
+    uri = message.request_uri.lower()
+    tls = uri[:5] == b"sips:" or b"transport=tls" in uri
+    host = message.request_host.lower().rstrip(".")
+    return message.request_user, host, message.request_port or (5061 if tls else 5060)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Digest: challenges and credentials of a message (RFC 3261 section 22.4, RFC 8760)."""
+
+from __future__ import annotations
+
+import re
+
+from algwatch.sip.message import Message, to_text
+
+CHALLENGE = ("WWW-Authenticate", "Proxy-Authenticate")
+CREDENTIALS = ("Authorization", "Proxy-Authorization")
+
+# Parameters that the response is computed over, and the response: changed, it never fits again.
+# opaque has to come back as it was (RFC 2617 section 3.2.1).
+SIGNED = ("username", "realm", "nonce", "uri", "response", "algorithm", "qop", "cnonce", "nc")
+COMPARED = (*SIGNED, "opaque")
+MOST = 8  # challenges of one message that are read
+
+_PARAMETER = re.compile(rb'([A-Za-z-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,]+)')
+
+Parameters = dict[str, str]
+
+
+def parameters(message: Message, headers: tuple[str, ...]) -> list[Parameters]:
+    """The parameters of each such header field, names in lower case, values without quotes."""
+    values = [value for header in headers for value in message.header(header)][:MOST]
+    return [
+        {to_text(name).lower(): to_text(value).strip('"') for name, value in found}
+        for found in map(_PARAMETER.findall, values)
+    ]
+
+
+def has_credentials(message: Message) -> bool:
+    return any(message.header(name) for name in CREDENTIALS)
+
+
+def is_stale(message: Message) -> bool:
+    """A challenge says that the nonce was too old, and nothing of the password."""
+    if any(one.get("stale", "").lower() == "true" for one in parameters(message, CHALLENGE)):
+        return True
+    # Some registrars say it in the reason phrase alone ("nonce has changed").
+    reason = message.start_line.lower()
+    return "nonce" in reason or "stale" in reason
+
+
+def changed(before: Message, after: Message) -> list[tuple[str, str, str]]:
+    """Parameters of which a copy has another value: name, and both values ("" of none)."""
+    found = []
+    for headers in (CHALLENGE, CREDENTIALS):
+        ones, twos = parameters(before, headers), parameters(after, headers)
+        for one, two in zip(ones, twos, strict=False):
+            found += [
+                (name, one.get(name, ""), two.get(name, ""))
+                for name in COMPARED if one.get(name, "") != two.get(name, "")
+            ]  # fmt: skip
+    return found
