@@ -256,7 +256,7 @@ def _() -> House:
 
 
 @case("nat002-call-to-the-port-of-before",
-      [("NAT002", "router", "observed"), ("REG006", "router", "observed")], [*DLG, *ALG],
+      [("NAT002", "router", "observed"), ("REG005", "router", "observed")], [*DLG, *ALG],
       {"static-nat-for-pbx": "recommended", "shorter-refresh-on-phone": "recommended"},
       ["completed", "unanswered"])  # fmt: skip
 def _() -> House:
