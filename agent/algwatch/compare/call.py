@@ -25,12 +25,14 @@ class Call(Joined[DialogSet]):
     inbound: the callee is in the LAN; None while nothing shows it. host: address (16 bytes) of the
     one who sent its first message, as it came to the router. unsolicited: see sip/unsolicited.py;
     nobody is told when one is forgotten. predicted: its drop was announced.
+    at_proxy: the Contact of its 2xx was seen to be a proxy's own (sip/target.py).
     contested: labels of messages of which several contradict each other (see Pairing).
     """
 
     __slots__ = (
         "_phone_contact",
         "_wan_contact",
+        "at_proxy",
         "call_id",
         "contested",
         "from_",
@@ -46,7 +48,7 @@ class Call(Joined[DialogSet]):
         self.call_id, self.from_, self.to = parties(first.payload)
         self.host = first.packed_ends[:16]
         self.inbound: bool | None = None
-        self.predicted = self.unsolicited = False
+        self.predicted = self.unsolicited = self.at_proxy = False
         self._wan_contact = ""
         self._phone_contact = NOWHERE
         self.contested: frozenset[str] = frozenset()

@@ -61,7 +61,8 @@ class LostAck:
 
     def seconds_left(self, now: int) -> int:
         """Seconds until the callee gives up (64*T1 after its 2xx, RFC 3261 13.3.1.4). now: ns."""
-        return max(0, (self.dialog.answered_at + ACK_WAIT - now) // SECOND)
+        left = self.dialog.answered_at + ACK_WAIT - now
+        return max(1, left // SECOND) if left > 0 else 0
 
 
 def lost_ack(call: Call, known: Known) -> LostAck | None:

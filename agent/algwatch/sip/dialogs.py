@@ -381,6 +381,7 @@ class Dialogs:
         elif code == TIMED_OUT:
             d.bye_unanswered = True
             d.bye_unrepeated = t.unrepeated
+            d.bye = d.bye or t.request
             if current:
                 step((s, UNANSWERED, row))
 

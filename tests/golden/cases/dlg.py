@@ -592,15 +592,17 @@ def _recorded_route(proxy: str, acknowledged: bool = False) -> House:
     return house
 
 
-@case("dlg001-unreachable-route", [("DLG001", "provider", "observed")],
-      ["DLG002", "DLG004", *ALG], outcomes=["dropped"])  # fmt: skip
+@case("dlg001-unreachable-route",
+      [("DLG001", "provider", "observed"), ("DLG005", "provider", "observed")],
+      ["DLG002", "DLG004", *ALG], {"provider-fix": "recommended"}, ["dropped"])  # fmt: skip
 def _() -> House:
     """The 2xx comes with a Record-Route of a link-local address, so the phone has nowhere to send
     its ACK. That it never sent one is not its fault."""
     return _recorded_route("169.254.151.86")
 
 
-@case("dlg001-unreachable-route-on-one-side", [("DLG001", "unknown", "observed")],
+@case("dlg001-unreachable-route-on-one-side",
+      [("DLG001", "unknown", "observed"), ("DLG005", "unknown", "observed")],
       ["DLG002", "DLG004", *ALG], outcomes=["dropped"], one_file="lan")  # fmt: skip
 def _() -> House:
     """The same, captured in the LAN only: the Record-Route is named, and nobody is blamed."""

@@ -32,7 +32,9 @@ from algwatch.diagnose.rules.cap import (
 from algwatch.diagnose.rules.dlg import (
     dlg001_ack_lost,
     dlg002_private_contact,
+    dlg003_contact_of_proxy,
     dlg004_missing_record_route,
+    dlg005_route_set,
     dlg006_ack_misaddressed,
     dlg008_ghost_dialog,
 )
@@ -62,7 +64,9 @@ RULES: tuple[ModuleType, ...] = (
     txn008_odd_ack,
     dlg001_ack_lost,
     dlg002_private_contact,
+    dlg003_contact_of_proxy,
     dlg004_missing_record_route,
+    dlg005_route_set,
     dlg006_ack_misaddressed,
     dlg008_ghost_dialog,
     reg001_registration_failed,

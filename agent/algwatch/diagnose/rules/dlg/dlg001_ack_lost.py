@@ -35,7 +35,7 @@ from collections.abc import Iterator
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.compare.call import Call
-from algwatch.diagnose import cause, misrouted
+from algwatch.diagnose import cause, misrouted, route_set
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
@@ -196,19 +196,17 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
     """Where this router could do nothing about it, or another end did it."""
     if how.how == lost.STOPPED_INBOUND:
         return misrouted.ack_misrouted(call, known)
-    if how.how == lost.BEYOND:
-        return misrouted.ack_beyond(call)
     if how.how == lost.ANSWER_STOPPED and not call.answered_inside:
         return misrouted.answer_misrouted(call)
     if how.how in (lost.IGNORED, lost.WRONG_PORT) and how.dialog.odd:
         # The phone need not take such an ACK on any port: its sender made it so (TXN008).
         return Reading("provider", cause.PROVIDER, READINGS[how.how].what)
-    if how.how == lost.ONE_SIDED:
-        return misrouted.unreachable_route(how.dialog, None)
+    routed = route_set.unroutable_route(call, how) or route_set.misaddressed(call, how)
+    routed = routed or route_set.contact_at_proxy(call, how, known)
+    if routed is not None:
+        return routed
     lan = call.dialog(LAN)
     if how.how == lost.NOT_SENT and lan is not None:
-        if (routed := misrouted.unreachable_route(lan, how.dialog)) is not None:
-            return routed
         went = misrouted.answer_elsewhere(lan)
         if went is not None:
             reading = misrouted.answer_misrouted(call) or Reading(

@@ -13,7 +13,8 @@ Why it breaks calls
 What else looks the same
     A provider that ignores the Contact and sends to where the 2xx came from: its calls complete,
     and once one did, an ACK that is missing was lost otherwise and this rule stays silent. A
-    provider inside the same private network.
+    provider inside the same private network. A PBX in the LAN that recorded itself as proxy: only
+    that one has to reach the Contact (DLG005).
 
 Recommendation
     On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of
@@ -33,12 +34,13 @@ from algwatch.base.quote import quoted
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.line import NAT_HANDLED, WORKS_UNTOUCHED
-from algwatch.diagnose import cause, misrouted
+from algwatch.diagnose import cause, misrouted, route_set
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
+from algwatch.sip.dialog import Dialog
 from algwatch.sip.message import Message, to_text
 
 RULE = Rule(
@@ -59,7 +61,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     if answer is None or (not call.two_sided and answer.side == LAN):
         return
     host = private_contact(answer, call.two_sided)
-    if not host:
+    if not host or (outside is not None and _is_behind_a_proxy(outside.current)):
         return
     ends = answer.ends
     line = known.line(call)
@@ -98,6 +100,11 @@ def private_contact(message: Sighting, two_sided: bool) -> str:
     if not two_sided and address.is_unroutable(ends.src):
         return ""
     return host
+
+
+def _is_behind_a_proxy(d: Dialog | None) -> bool:
+    """A proxy in the LAN recorded itself: only that one has to reach the Contact."""
+    return d is not None and bool(route_set.proxies_ahead(d))
 
 
 def _contact(message: Sighting) -> str:

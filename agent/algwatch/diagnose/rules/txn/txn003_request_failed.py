@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from algwatch.base import quote
 from algwatch.base.sighting import AT
 from algwatch.compare.exchange import Exchange
-from algwatch.diagnose import cause, misrouted
+from algwatch.diagnose import cause, misrouted, route_set
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
@@ -87,6 +87,9 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
     if exchange.request is not None and known.capture.is_late(exchange.request.row[AT]):
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
+    host = route_set.unroutable_request(exchange.request) if exchange.outbound else ""
+    if host:
+        return Reading("unknown", cause.UNKNOWN, f"its Route sent it to {host}, a private address")
     left = exchange.left
     if left is None:
         if exchange.unpaired and not exchange.outbound and _had_mapping(exchange, known):
