@@ -12,11 +12,13 @@ from algwatch.compare.crossing import Crossing
 from algwatch.compare.joined import Joined, label
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message, parties, reach
-from algwatch.sip.timers import ACK_WAIT, T2, WINDOW
+from algwatch.sip.timers import ACK_WAIT, T2, T4, TIMER_F, WINDOW
 
 # A 2xx that came three times has waited T1 + 2*T1 = 1.5 s for its ACK: longer than a path is long.
 REPEATS = 2
 NOWHERE = ("", 0)
+# A dialog that lasted longer was not ended because another phone had taken the call, too.
+TALKED = T4
 
 
 class Call(Joined[DialogSet]):
@@ -155,7 +157,7 @@ class Call(Joined[DialogSet]):
                 return False  # forked: another phone may have answered, too
             if d.silent or d.odd or s.late_invites or (d.bye_status >= 300 or d.bye_unanswered):
                 return False
-            if s.unheard is not None or d.bye_challenged:
+            if s.unheard is not None or d.bye_challenged or d.odd_copy is not None:
                 return False
         return True
 
@@ -170,6 +172,23 @@ class Call(Joined[DialogSet]):
             if d is not None and not (d.answered_at and d.bye_at and d.ended_at):
                 return False
         return True
+
+    @property
+    def is_forked(self) -> bool:
+        """Several phones took it, and one of these dialogs may outlive the others."""
+        return any(len(s.dialogs) > 1 for s in self.seen)
+
+    def left_open(self, now: int) -> list[Dialog]:
+        """Dialogs of other phones that took this call, acknowledged and without a BYE, long after
+        the one in which its caller talked is over (RFC 3261 section 13.2.2.4): as the caller's
+        side saw them. A dialog that ended at once had been the one too many. now: ns."""
+        s = self.near_caller
+        if s is None or s.current is None or len(s.dialogs) < 2:
+            return []
+        over, began = s.current.ended_at, s.current.answered_at
+        if not over or not began or over - began <= TALKED or min(now, s.until) - over < TIMER_F:
+            return []
+        return [d for d in s.dialogs if d is not s.current and d.stays and d.answered_at < over]
 
     @property
     def is_unheard(self) -> bool:

@@ -58,7 +58,8 @@ def transaction(t: Transaction) -> tuple[Sighting | None, ...]:
 def dialogs(s: DialogSet) -> Sightings:
     yield from (s.first, s.request, s.response)
     for d in s.dialogs:
-        yield from (d.request, d.answer, d.ack, d.stray_ack, d.bye, d.bye_response)
+        yield from (d.request, d.answer, d.ack, d.stray_ack, d.odd_copy, d.bye,
+                    d.bye_response)  # fmt: skip
         if d.pending is not None:
             yield d.pending[1]
 

@@ -141,7 +141,7 @@ def unroutable_route(call: Call, how: lost.LostAck) -> Reading | None:
     nobody on this way can send."""
     d, far = how.dialog, call.dialog(WAN)
     if how.how == lost.ONE_SIDED:
-        return _recorded_beyond(d, None) or _recorded_inside(d, None)
+        return recorded_beyond(d, None) or _recorded_inside(d, None)
     if how.how == lost.NEVER_ON_WAN and far is not None:
         return _recorded_inside(far, call.dialog(LAN))
     near = call.dialog(LAN)
@@ -152,10 +152,10 @@ def unroutable_route(call: Call, how: lost.LostAck) -> Reading | None:
         sent = near.ack.ends.dst if near.ack is not None else ""
         if sent != next_hop(near):
             return None
-    return _recorded_beyond(near, far)
+    return recorded_beyond(near, far)
 
 
-def _recorded_beyond(near: Dialog, far: Dialog | None) -> Reading | None:
+def recorded_beyond(near: Dialog, far: Dialog | None) -> Reading | None:
     """A proxy beyond this router. near, far: the dialog at the caller, and where both sides were
     captured the one on the other side."""
     host = next_hop(near)

@@ -21,7 +21,8 @@ class Dialog:
     callee_tag: hash, 0 where the 2xx had none. For the latest answered INVITE in it:
     invite: the transaction; request, answer, ack: Sightings of the INVITE, its first 2xx and the
     first ACK, kept as long as a verdict may need them; answers: how often the 2xx came; odd: what
-    is odd about the ACK, a word above. stray_ack: an ACK whose CSeq number is of no INVITE.
+    is odd about the ACK, a word above; odd_copy: an ACK with the branch of its INVITE, where another
+    one was right, as on the next hop. stray_ack: an ACK whose CSeq number is of no INVITE.
     pending: a re-INVITE and its request that have no final response, which changes nothing until
     there is a 2xx; silent: Timer B of the pending one has passed.
     Times in ns, 0 = not seen. acked_at, acked_last: the first and the latest ACK to that 2xx.
@@ -35,8 +36,8 @@ class Dialog:
     __slots__ = ("ack", "acked_at", "acked_last", "answer", "answer_last", "answered_at",
                  "answers", "both_ended", "bye", "bye_at", "bye_by_caller", "bye_reason",
                  "bye_response", "bye_status", "bye_unanswered", "bye_unrepeated", "callee_tag",
-                 "confirmed", "ended_at", "invite", "odd", "pending", "request", "silent",
-                 "stray_ack")  # fmt: skip
+                 "confirmed", "ended_at", "invite", "odd", "odd_copy", "pending", "request",
+                 "silent", "stray_ack")  # fmt: skip
 
     def __init__(self, callee_tag: int) -> None:
         self.callee_tag = callee_tag
@@ -45,6 +46,7 @@ class Dialog:
         self.answer: Sighting | None = None
         self.ack: Sighting | None = None
         self.stray_ack: Sighting | None = None
+        self.odd_copy: Sighting | None = None
         self.bye: Sighting | None = None
         self.bye_response: Sighting | None = None
         self.pending: tuple[Transaction, Sighting] | None = None
@@ -68,6 +70,11 @@ class Dialog:
         if bye is None or response is None or not self.bye_challenged:
             return False
         return bool(bye.row[AT] <= response.row[AT])
+
+    @property
+    def stays(self) -> bool:
+        """It was acknowledged, and no BYE was seen in it."""
+        return bool(self.answered_at and self.acked_at) and not self.bye_at
 
     @property
     def repeats(self) -> int:

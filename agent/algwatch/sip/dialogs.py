@@ -268,7 +268,7 @@ class Dialogs:
                   step: Callable[[Step], None]) -> None:  # fmt: skip
         d.invite = t
         d.acked_at = d.acked_last = 0
-        d.ack = d.stray_ack = None
+        d.ack = d.stray_ack = d.odd_copy = None
         d.odd = NOT_ODD
         d.answered_at = d.answer_last = row[AT]
         d.answers = 1
@@ -338,7 +338,10 @@ class Dialogs:
                 d.stray_ack = d.stray_ack or batch.sighting(self.side, row, i)
             return
         d.acked_last = at
-        if not d.acked_at:
+        if d.acked_at:
+            if odd == BY_BRANCH and not d.odd and d.odd_copy is None:
+                d.odd_copy = batch.sighting(self.side, row, i)
+        else:
             d.acked_at = at
             d.confirmed = True
             d.odd = odd
@@ -376,14 +379,12 @@ class Dialogs:
             if status >= 200 and status not in CHALLENGES and not d.ended_at:
                 d.ended_at = row[AT]
                 d.bye_status = status
-                if current:
-                    step((s, ENDED, row))
+                step((s, ENDED, row))
         elif code == TIMED_OUT:
             d.bye_unanswered = True
             d.bye_unrepeated = t.unrepeated
             d.bye = d.bye or t.request
-            if current:
-                step((s, UNANSWERED, row))
+            step((s, UNANSWERED, row))
 
     @staticmethod
     def _silent(s: DialogSet, t: Transaction, row: Row, step: Callable[[Step], None]) -> None:

@@ -92,8 +92,6 @@ READINGS = {
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
-    for other in lost.other_answers(call, known):
-        yield _other_answer(call, other, known)
     how = lost.lost_ack(call, known)
     if how is None or how.dialog.answer is None:
         return
@@ -111,22 +109,6 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         f"{reading.what}{f'; {so}' if proved else ''}.",
         _proof(call, how, known.now), f"{call.call_id}/{d.invite.cseq if d.invite else 0}",
         cause=why, call_id=call.call_id, line=_line(call),
-    )  # fmt: skip
-
-
-def _other_answer(call: Call, how: lost.LostAck, known: Known) -> Finding:
-    d, s, reading = how.dialog, how.side, READINGS[how.how]
-    assert d.answer is not None
-    what = "none is on this side of the router" if how.how == lost.ONE_SIDED else reading.what
-    hurt = how.dropped(known.now)
-    so = f"it waited for {lost.elapsed(d, d.answer_last)}" if hurt else "it may have given up"
-    return RULE.finding(
-        reading.where, "observed" if hurt else "latent",
-        f"Another phone that took the call to {_callee(call, s.by_caller(d))} sent its "
-        f"own 2xx {how.repeats + 1} times, and that one was never acknowledged: {what}; {so}.",
-        [evidence(d.answer, f"2xx sent {how.repeats + 1} times", "ACK within T1")],
-        f"{call.call_id}/{d.callee_tag:x}", cause=reading.cause, call_id=call.call_id,
-        line=_line(call),
     )  # fmt: skip
 
 
