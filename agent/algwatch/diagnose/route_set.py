@@ -213,11 +213,25 @@ def proxies_ahead(d: Dialog) -> list[Address]:
     return ahead if same and is_whole(answer) else []
 
 
-def unroutable_request(request: Sighting | None) -> str:
-    """The host of the first Route of a request inside a dialog, where it went to that, and nobody
-    on the Internet can send there; else ""."""
-    if request is None or not request.row[TO_TAG]:
-        return ""
-    routes = Message(request.payload).routes
-    host = routes[0].host if routes else ""
-    return host if host == request.ends.dst and address.is_unroutable(host) else ""
+def unroutable_request(request: Sighting | None) -> tuple[str, str]:
+    """The host that a request inside a dialog went to, as its Route said or without one its
+    Request-URI, where nobody on the Internet can send there; and which of these it was. Else two
+    empty texts."""
+    if request is None or not request.row[TO_TAG] or not address.is_unroutable(request.ends.dst):
+        return "", ""
+    message = Message(request.payload)
+    routes = message.routes
+    host, by = (routes[0].host, "Route") if routes else (message.request_host, "Request-URI")
+    return (host, by) if host == request.ends.dst else ("", "")
+
+
+def own_refresh(call: Call) -> Sighting | None:
+    """The WAN copy of the target refresh that made the Contact of the phone unroutable, where that
+    could be reached before; None without one."""
+    d = call.dialog(WAN)
+    if d is None or call.inbound is None:
+        return None
+    callee, caller = d.moved
+    own = callee if call.inbound else caller
+    before = call.wan_contact
+    return own if own is not None and before and not address.is_unroutable(before) else None

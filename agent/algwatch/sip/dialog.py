@@ -21,10 +21,13 @@ class Dialog:
     callee_tag: hash, 0 where the 2xx had none. For the latest answered INVITE in it:
     invite: the transaction; request, answer, ack: Sightings of the INVITE, its first 2xx and the
     first ACK, kept as long as a verdict may need them; answers: how often the 2xx came; odd: what
-    is odd about the ACK, a word above; odd_copy: an ACK with the branch of its INVITE, where another
-    one was right, as on the next hop. stray_ack: an ACK whose CSeq number is of no INVITE.
+    is odd about the ACK, a word above; odd_copy: an ACK with the branch of its INVITE, where
+    another one was right, as on the next hop. stray_ack: an ACK whose CSeq number is of no INVITE.
     pending: a re-INVITE and its request that have no final response, which changes nothing until
     there is a 2xx; silent: Timer B of the pending one has passed.
+    moved: by end (callee, caller) the latest target refresh (re-INVITE, UPDATE) that made its
+    remote target an address of a private network, as it came from outside of one; None where there
+    was none, or a later one named another address.
     Times in ns, 0 = not seen. acked_at, acked_last: the first and the latest ACK to that 2xx.
     confirmed: an ACK was seen in it at some time. bye: the first BYE, kept where no ACK was seen or
     it was refused, and the latest one after a challenge; bye_response: the refusal; bye_status: of
@@ -36,7 +39,7 @@ class Dialog:
     __slots__ = ("ack", "acked_at", "acked_last", "answer", "answer_last", "answered_at",
                  "answers", "both_ended", "bye", "bye_at", "bye_by_caller", "bye_reason",
                  "bye_response", "bye_status", "bye_unanswered", "bye_unrepeated", "callee_tag",
-                 "confirmed", "ended_at", "invite", "odd", "odd_copy", "pending", "request",
+                 "confirmed", "ended_at", "invite", "moved", "odd", "odd_copy", "pending", "request",
                  "silent", "stray_ack")  # fmt: skip
 
     def __init__(self, callee_tag: int) -> None:
@@ -50,6 +53,7 @@ class Dialog:
         self.bye: Sighting | None = None
         self.bye_response: Sighting | None = None
         self.pending: tuple[Transaction, Sighting] | None = None
+        self.moved: tuple[Sighting | None, Sighting | None] = (None, None)
         self.answered_at = self.answer_last = self.acked_at = self.acked_last = 0
         self.bye_at = self.ended_at = 0
         self.answers = self.bye_status = 0

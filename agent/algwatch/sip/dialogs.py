@@ -6,12 +6,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from algwatch.base.deadlines import NEVER
-from algwatch.base.native.layout import ACK, BYE, CANCEL, INVITE, ROW_DIRECTED, ROW_OUTGOING
+from algwatch.base.native.layout import (
+    ACK,
+    BYE,
+    CANCEL,
+    INVITE,
+    ROW_DIRECTED,
+    ROW_OUTGOING,
+    UPDATE,
+)
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import AT, BITS, CALL, CSEQ, FROM_TAG, STATUS, TO_TAG, Row, Sighting
 from algwatch.base.table import Table
 from algwatch.sip.dialog import BY_BRANCH, BY_TAG, NOT_ODD, Dialog, DialogSet
 from algwatch.sip.reason import timeout_reason
+from algwatch.sip.target import moved
 from algwatch.sip.timers import T4, TIMER_B
 from algwatch.sip.transaction import (
     ACKED,
@@ -68,6 +77,8 @@ class Dialogs:
             method = t.method
             if method > CANCEL or not method:
                 rest.append(event)
+                if method == UPDATE and code <= FINAL:
+                    self._updated(event, batch)
                 continue
             s = get(row[CALL])
             if s is None:
@@ -215,6 +226,8 @@ class Dialogs:
             if status < 300:
                 now.request = pending[1]
                 self._accepted(s, now, t, row, i, batch, step)
+                assert now.answer is not None
+                now.moved = moved(now.moved, s.by_caller(now), pending[1], now.answer)
             return  # refused, it leaves the dialog as it was (section 14.1)
         d = s.of(row) if s.dialogs else None
         if code == ORPHAN:
@@ -385,6 +398,20 @@ class Dialogs:
             d.bye_unrepeated = t.unrepeated
             d.bye = d.bye or t.request
             step((s, UNANSWERED, row))
+
+    def _updated(self, event: Event, batch: Batch) -> None:
+        """An UPDATE (RFC 3311): once it is answered, its dialog, early or not, has new remote
+        targets."""
+        code, t, row, i = event
+        if code == REQUEST:
+            t.request = batch.sighting(self.side, row, i)
+            return
+        s = self.table.get(row[CALL])
+        d = s.of(row) if s is not None else None
+        if code == FINAL and 200 <= row[STATUS] < 300 and t.request is not None and d is not None:
+            assert s is not None
+            answer = batch.sighting(self.side, row, i)
+            d.moved = moved(d.moved, t.from_tag == s.caller_tag, t.request, answer)
 
     @staticmethod
     def _silent(s: DialogSet, t: Transaction, row: Row, step: Callable[[Step], None]) -> None:

@@ -5,7 +5,8 @@ sections 12.1 and 12.2.1.1)."""
 from __future__ import annotations
 
 from algwatch.base import address
-from algwatch.sip.message import Address, Message, to_text
+from algwatch.base.sighting import Sighting
+from algwatch.sip.message import Address, Message, reach, to_text
 
 LOOSE = b"lr"
 GRUU = b"gr"  # RFC 5627
@@ -86,3 +87,16 @@ def contact_of_proxy(answer: Message, src: str, sport: int) -> str:
     if here == endpoint(src, sport) or any(here == endpoint(r.host, r.port) for r in routes):
         return to_text(target.uri)
     return ""
+
+
+def moved(before: tuple[Sighting | None, Sighting | None], by_caller: bool, request: Sighting,
+          answer: Sighting) -> tuple[Sighting | None, Sighting | None]:  # fmt: skip
+    """Dialog.moved after a target refresh (RFC 3261 section 12.2.1.2): before it, and the request,
+    by the caller or not, and its 2xx. A message without a Contact changes no target."""
+    ends = list(before)
+    for message, of_caller in ((request, by_caller), (answer, not by_caller)):
+        host = reach(message.payload)[2]
+        if host is not None:
+            private = address.is_unroutable(host) and not address.is_unroutable(message.ends.src)
+            ends[of_caller] = message if private else None
+    return ends[0], ends[1]

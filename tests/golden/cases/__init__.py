@@ -8,7 +8,7 @@ never the other way round: a case whose verdict does not hold cannot be accepted
 
 from __future__ import annotations
 
-from cases import alg, cap, dlg, forked, pairing, quality, reg, route, txn
+from cases import alg, cap, dlg, forked, pairing, quality, refresh, reg, route, txn
 from cases.case import CASES, Case
 
 __all__ = [

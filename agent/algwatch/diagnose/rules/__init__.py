@@ -37,6 +37,7 @@ from algwatch.diagnose.rules.dlg import (
     dlg005_route_set,
     dlg006_ack_misaddressed,
     dlg008_ghost_dialog,
+    dlg010_target_refresh,
     dlg011_forked_answers,
 )
 from algwatch.diagnose.rules.reg import reg001_registration_failed, reg006_call_not_delivered
@@ -70,6 +71,7 @@ RULES: tuple[ModuleType, ...] = (
     dlg005_route_set,
     dlg006_ack_misaddressed,
     dlg008_ghost_dialog,
+    dlg010_target_refresh,
     dlg011_forked_answers,
     reg001_registration_failed,
     reg006_call_not_delivered,

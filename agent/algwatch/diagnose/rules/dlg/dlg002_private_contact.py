@@ -14,7 +14,8 @@ What else looks the same
     A provider that ignores the Contact and sends to where the 2xx came from: its calls complete,
     and once one did, an ACK that is missing was lost otherwise and this rule stays silent. A
     provider inside the same private network. A PBX in the LAN that recorded itself as proxy: only
-    that one has to reach the Contact (DLG005).
+    that one has to reach the Contact (DLG005). A Contact that could be reached until a re-INVITE
+    changed it (DLG010).
 
 Recommendation
     On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of
@@ -66,6 +67,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     ends = answer.ends
     line = known.line(call)
     again = how.dialog.confirmed
+    if again and route_set.own_refresh(call) is not None:
+        return  # the earlier Contact could be reached, and this one is a target refresh (DLG010)
     if line is not None and not again and (line.count(WORKS_UNTOUCHED) or line.count(NAT_HANDLED)):
         return  # this provider finds the phone in spite of its Contact
     proof = [evidence(answer, f"Contact: {quoted(_contact(answer))}", f"an address for {ends.dst}")]

@@ -111,8 +111,8 @@ def _bye(call: Call, known: Known) -> Iterator[Finding]:
         return
     if d.bye_by_caller == call.inbound or known.capture.is_late(d.bye_at):
         return
-    host, ends = route_set.unroutable_request(d.bye), d.bye.ends
-    if not host or address.is_unroutable(pair.far):
+    (host, by), ends = route_set.unroutable_request(d.bye), d.bye.ends
+    if by != "Route" or address.is_unroutable(pair.far):
         return
     # Its INVITE is no longer there to be looked at.
     kept = not call.unexplained and "Record-Route" not in call.headers

@@ -87,9 +87,9 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
     if exchange.request is not None and known.capture.is_late(exchange.request.row[AT]):
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
-    host = route_set.unroutable_request(exchange.request) if exchange.outbound else ""
+    host, by = route_set.unroutable_request(exchange.request) if exchange.outbound else ("", "")
     if host:
-        return Reading("unknown", cause.UNKNOWN, f"its Route sent it to {host}, a private address")
+        return Reading("unknown", cause.UNKNOWN, f"its {by} sent it to {host}, a private address")
     left = exchange.left
     if left is None:
         if exchange.unpaired and not exchange.outbound and _had_mapping(exchange, known):
