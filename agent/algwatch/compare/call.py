@@ -159,6 +159,8 @@ class Call(Joined[DialogSet]):
                 return False
             if s.unheard is not None or d.bye_challenged or d.odd_copy is not None:
                 return False
+            if s.reliable is not None and s.unpracked is not None:
+                return False
         return True
 
     @property

@@ -11,6 +11,7 @@ from algwatch.base.native.layout import (
     BYE,
     CANCEL,
     INVITE,
+    PRACK,
     ROW_DIRECTED,
     ROW_OUTGOING,
     UPDATE,
@@ -19,7 +20,9 @@ from algwatch.base.packet import Batch
 from algwatch.base.sighting import AT, BITS, CALL, CSEQ, FROM_TAG, STATUS, TO_TAG, Row, Sighting
 from algwatch.base.table import Table
 from algwatch.sip.dialog import BY_BRANCH, BY_TAG, NOT_ODD, Dialog, DialogSet
+from algwatch.sip.in_dialog import in_dialog
 from algwatch.sip.reason import timeout_reason
+from algwatch.sip.reliable import noted
 from algwatch.sip.target import moved
 from algwatch.sip.timers import T4, TIMER_B
 from algwatch.sip.transaction import (
@@ -28,6 +31,7 @@ from algwatch.sip.transaction import (
     FINAL_AGAIN,
     ORPHAN,
     PROVISIONAL,
+    PROVISIONAL_AGAIN,
     REQUEST,
     REQUEST_AGAIN,
     TIMED_OUT,
@@ -77,8 +81,8 @@ class Dialogs:
             method = t.method
             if method > CANCEL or not method:
                 rest.append(event)
-                if method == UPDATE and code <= FINAL:
-                    self._updated(event, batch)
+                if method in (UPDATE, PRACK):
+                    in_dialog(get(row[CALL]), event, batch)
                 continue
             s = get(row[CALL])
             if s is None:
@@ -109,6 +113,8 @@ class Dialogs:
                         t.acked_at = row[AT]
                 elif code == TIMED_OUT:
                     self._silent(s, t, row, step)
+                elif code == PROVISIONAL_AGAIN and t is s.invite:
+                    s.reliable = noted(s.reliable, batch.sighting(self.side, row, i))
             elif method == ACK:
                 d = s.current
                 sure = code == REQUEST_AGAIN or (d is not None and d.answered_at and not s.branches)
@@ -158,6 +164,7 @@ class Dialogs:
         if s.spoken:
             d = s.of(row) if row[TO_TAG] else None
             if d is not None:
+                d.crossed = d.pending
                 d.pending = (t, batch.sighting(self.side, row, i))
             return
         if s.invite is None:
@@ -208,6 +215,8 @@ class Dialogs:
                 d.invite = t
             elif d.pending is not None and was is d.pending[0]:
                 d.pending = (t, d.pending[1])
+            elif d.crossed is not None and was is d.crossed[0]:
+                d.crossed = (t, d.crossed[1])
         if t.key in s.branches:
             s.branches[t.key] = t
         if code == REQUEST:
@@ -221,8 +230,9 @@ class Dialogs:
         """The first final response of an INVITE transaction."""
         status = row[STATUS]
         now = s.current
-        if now is not None and now.pending is not None and t is now.pending[0]:
-            pending, now.pending, now.silent = now.pending, None, False
+        pending = now.over(t) if now is not None else None
+        if now is not None and pending is not None:
+            now.silent = False
             if status < 300:
                 now.request = pending[1]
                 self._accepted(s, now, t, row, i, batch, step)
@@ -347,7 +357,7 @@ class Dialogs:
                 d.acked_last = at
                 return
         if d.invite is not None and row[CSEQ] != d.invite.cseq:
-            if row[CSEQ] > d.invite.cseq and d.pending is None:
+            if row[CSEQ] > d.invite.cseq and d.pending is None and d.crossed is None:
                 d.stray_ack = d.stray_ack or batch.sighting(self.side, row, i)
             return
         d.acked_last = at
@@ -399,25 +409,11 @@ class Dialogs:
             d.bye = d.bye or t.request
             step((s, UNANSWERED, row))
 
-    def _updated(self, event: Event, batch: Batch) -> None:
-        """An UPDATE (RFC 3311): once it is answered, its dialog, early or not, has new remote
-        targets."""
-        code, t, row, i = event
-        if code == REQUEST:
-            t.request = batch.sighting(self.side, row, i)
-            return
-        s = self.table.get(row[CALL])
-        d = s.of(row) if s is not None else None
-        if code == FINAL and 200 <= row[STATUS] < 300 and t.request is not None and d is not None:
-            assert s is not None
-            answer = batch.sighting(self.side, row, i)
-            d.moved = moved(d.moved, t.from_tag == s.caller_tag, t.request, answer)
-
     @staticmethod
     def _silent(s: DialogSet, t: Transaction, row: Row, step: Callable[[Step], None]) -> None:
         """Timer B of an INVITE: of the call itself when no branch is left that may be answered."""
         d = s.current
-        if d is not None and d.pending is not None and t is d.pending[0]:
+        if d is not None and d.waits_for(t):
             d.silent = True
             step((s, UNANSWERED, row))
             return

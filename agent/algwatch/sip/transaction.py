@@ -29,7 +29,7 @@ from algwatch.base.sighting import (
     Sighting,
 )
 from algwatch.base.table import Table
-from algwatch.sip.timers import SECOND, T4, TIMER_B, WINDOW
+from algwatch.sip.timers import SECOND, T1, T4, TIMER_B, WINDOW
 
 # Events: (code, transaction, row, index of the row in its batch). Only what a dialog has to know;
 # retransmissions of other requests are counted on the transaction.
@@ -41,11 +41,15 @@ ACKED = 4  # ACK with the INVITE's branch: to a non-2xx (section 17.1.1.3), or a
 ORPHAN = 5  # a response whose request was not seen
 TIMED_OUT = 6  # no response at all until Timer B or F
 REQUEST_AGAIN = 7  # an INVITE or ACK once more
+PROVISIONAL_AGAIN = 8  # a provisional response to INVITE long after the first, see NOT_AT_ONCE
 
 UDP = 17  # Ends.proto
 
 # An IP ID of 0 tells no two packets apart (Linux with DF): then a copy is what comes at once.
 TWIN = SECOND // 200
+# What an INVITE gets first (100, 180, 183) comes sooner. Later there are those that nobody
+# acknowledges with PRACK, at T1, 2*T1, 4*T1 ... (RFC 3262 section 3).
+NOT_AT_ONCE = 3 * T1
 NOT_ALIKE, SAME, OTHER_BYTES = 0, 1, 2  # see Transactions._likeness()
 REMEMBERED = 64  # sightings that are looked at for what was captured twice; a batch at least
 
@@ -245,6 +249,8 @@ class Transactions:
                         t.provisional_at = at
                         if method == INVITE:
                             event((PROVISIONAL, t, row, i))
+                    elif at - t.provisional_at > NOT_AT_ONCE and method == INVITE:
+                        event((PROVISIONAL_AGAIN, t, row, i))
                 elif not t.final_at:
                     t.final_at = at
                     t.status = status

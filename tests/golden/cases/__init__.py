@@ -20,6 +20,7 @@ __all__ = [
     "forked",
     "pairing",
     "quality",
+    "refresh",
     "reg",
     "route",
     "txn",

@@ -150,3 +150,176 @@ def _() -> House:
         house.out(60 + after, bye, dst="10.1.1.1")
     register(house, 120, n=2)
     return house
+
+
+# ---- DLG013: reliable provisional responses (RFC 3262) ----
+
+LADDER_1XX = (0.5, 1.5, 3.5, 7.5, 15.5, 31.5)  # seconds after it: T1, doubled each time
+
+
+class Reliable(Outgoing):
+    """A call of the phone that offers 100rel."""
+
+    def invite(self, at: float, **how: object) -> None:
+        self.invited = self._request(
+            "INVITE", 1, "sip:300@example.net", "", self.contact, self.body
+        ).replace(b"Max-Forwards", b"Supported: 100rel\r\nMax-Forwards")
+        super().invite(at, **how)
+
+    def progress(self, at: float, rseq: int = 1, **how: object) -> None:
+        made = answer(183, self.seen, to_tag=self._tag, contact=self.far_contact,
+                      more=["Require: 100rel", f"RSeq: {rseq}"],
+                      body=sdp(self.house.provider, 20000))  # fmt: skip
+        self.house.into(at, made, **how)  # type: ignore[arg-type]
+
+    def prack(self, at: float, rseq: int = 1, **how: object) -> None:
+        made = self._request("PRACK", 1 + rseq, self.far_contact.strip("<>"), f";tag={self._tag}",
+                             branch=f"prack{rseq}")  # fmt: skip
+        made = made.replace(b"Max-Forwards", f"RAck: {rseq} 1 INVITE\r\nMax-Forwards".encode())
+        seen = self.house.out(at, made, **how)  # type: ignore[arg-type]
+        if not how:
+            self.house.into(at + 0.03, answer(200, seen))
+
+
+def _unpracked(call: Outgoing, **how: object) -> House:
+    register(call.house, 0)
+    call.invite(1)
+    call.respond(1.03, 100)
+    for after in (0, *LADDER_1XX):
+        Reliable.progress(call, 1.3 + after, **how)  # type: ignore[arg-type]
+    call.respond(33.4, 504)
+    call.nak(33.42)
+    return call.house
+
+
+@case("dlg013-never-sent", [("DLG013", "phone", "observed")], _without(),
+      {"phone-fix": "recommended"}, ["rejected"])  # fmt: skip
+def _() -> House:
+    """The phone offers 100rel, gets a 183 that asks for PRACK seven times, and never sends one. The
+    callee gives up after 32 s."""
+    return _unpracked(Reliable(House(), "mute@phone"))
+
+
+@case("dlg013-not-offered", [("DLG013", "provider", "observed")], _without(),
+      {"provider-fix": "recommended"}, ["rejected"])  # fmt: skip
+def _() -> House:
+    """The same to a phone that did not offer 100rel: the provider must not ask for PRACK."""
+    return _unpracked(Outgoing(House(), "plain@phone"))
+
+
+@case("dlg013-stopped-in-the-router", [("DLG013", "router", "observed")], _without("ALG008"),
+      outcomes=["rejected"])  # fmt: skip
+def _() -> House:
+    """The 183 comes to the WAN side seven times and never to the LAN."""
+    return _unpracked(Reliable(House(), "eaten@phone"), lan=False)
+
+
+def _reliable(house: House) -> Reliable:
+    register(house, 0)
+    call = Reliable(house, "early@phone")
+    call.invite(1)
+    call.respond(1.03, 100)
+    call.progress(1.3)
+    call.prack(1.32)
+    return call
+
+
+@case("dlg013-near-miss-prack", must_not=["DLG013", "TXN003", *_without()])
+def _() -> House:
+    """Two reliable provisional responses, each with its PRACK, an UPDATE of the early dialog, and a
+    call that is answered 40 s later."""
+    house = House()
+    call = _reliable(house)
+    asked = call._request("UPDATE", 9, call.far_contact.strip("<>"), f";tag={call._tag}",
+                          contact=call.contact, body=call.body)  # fmt: skip
+    house.into(2.03, answer(200, house.out(2, asked), contact=call.far_contact))
+    call.progress(10, rseq=2)
+    call.prack(10.02, rseq=2)
+    call.ok(41)
+    call.ack(41.02)
+    call.bye(60)
+    return house
+
+
+@case("dlg013-near-miss-slow", must_not=["DLG013", "TXN003", *_without()])
+def _() -> House:
+    """The first two PRACKs are late: the 183 comes three times."""
+    house = House()
+    register(house, 0)
+    call = Reliable(house, "slow@phone")
+    call.invite(1)
+    for after in (0, 0.5, 1.5):
+        call.progress(1.3 + after)
+    call.prack(3)
+    call.ok(10)
+    call.ack(10.02)
+    call.bye(20)
+    return house
+
+
+@case("dlg013-near-miss-rings-on", must_not=["DLG013", *_without()])
+def _() -> House:
+    """A proxy sends 180 without RSeq each 20 s for a minute: nobody has to acknowledge those."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "rings@phone")
+    call.invite(1)
+    for at in (1.3, 21, 41, 61):
+        call.respond(at, 180)
+    call.ok(65)
+    call.ack(65.02)
+    call.bye(80)
+    return house
+
+
+# ---- re-INVITE ----
+
+
+@case("re-invite-near-miss-glare", must_not=["TXN008", *_without()])
+def _() -> House:
+    """Both ends send a re-INVITE at the same moment. The phone refuses with 491, the far end
+    answers 200; the phone's ACK has the number of its own re-INVITE (RFC 3261 section 14)."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "glare@phone")
+    call.invite(1)
+    call.ok(3)
+    call.ack(3.02)
+    target = call.far_contact.strip("<>")
+    mine = call._request("INVITE", 2, target, f";tag={call._tag}", call.contact, call.body,
+                         branch="again")  # fmt: skip
+    sent = house.out(20, mine)
+    seen = house.into(20.01, call.from_far("INVITE", more=[f"Contact: {call.far_contact}"]))
+    house.out(20.02, answer(491, seen))
+    nak = call.from_far("ACK").replace(b"z9hG4bKfack-", b"z9hG4bKfinvite-")
+    house.into(20.05, nak)
+    house.into(20.3, answer(200, sent, contact=call.far_contact, body=sdp(house.provider, 20000)))
+    house.out(20.32, call._request("ACK", 2, target, f";tag={call._tag}", branch="ack2"))
+    house.into(20.8, call.from_far("OPTIONS", 4))
+    call.far_bye(60)
+    return house
+
+
+@case("re-invite-near-miss-both-491", must_not=["TXN008", "TXN002", *_without()])
+def _() -> House:
+    """Both ends refuse with 491, and the far end tries again two seconds later, with success."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "glare@phone")
+    call.invite(1)
+    call.ok(3)
+    call.ack(3.02)
+    target = call.far_contact.strip("<>")
+    sent = house.out(20, call._request("INVITE", 2, target, f";tag={call._tag}", call.contact,
+                                       call.body, branch="again"))  # fmt: skip
+    seen = house.into(20.01, call.from_far("INVITE", more=[f"Contact: {call.far_contact}"]))
+    house.out(20.02, answer(491, seen))
+    house.into(20.04, answer(491, sent))
+    house.into(20.05, call.from_far("ACK").replace(b"z9hG4bKfack-", b"z9hG4bKfinvite-"))
+    house.out(20.06, call._request("ACK", 2, target, f";tag={call._tag}", branch="again"))
+    again = call.from_far("INVITE", 2, more=[f"Contact: {call.far_contact}"])
+    seen = house.into(22, again.replace(b"z9hG4bKfinvite-", b"z9hG4bKfagain-"))
+    house.out(22.1, answer(200, seen, contact=call.contact, body=sdp(house.phone)))
+    house.into(22.13, call.from_far("ACK", 2).replace(b"z9hG4bKfack-", b"z9hG4bKfack2-"))
+    call.far_bye(60)
+    return house

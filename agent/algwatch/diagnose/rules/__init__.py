@@ -39,6 +39,7 @@ from algwatch.diagnose.rules.dlg import (
     dlg008_ghost_dialog,
     dlg010_target_refresh,
     dlg011_forked_answers,
+    dlg013_prack_missing,
 )
 from algwatch.diagnose.rules.reg import reg001_registration_failed, reg006_call_not_delivered
 from algwatch.diagnose.rules.txn import (
@@ -73,6 +74,7 @@ RULES: tuple[ModuleType, ...] = (
     dlg008_ghost_dialog,
     dlg010_target_refresh,
     dlg011_forked_answers,
+    dlg013_prack_missing,
     reg001_registration_failed,
     reg006_call_not_delivered,
     alg001_contact_rewritten,
