@@ -17,7 +17,13 @@ from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.sip.dialog import Dialog
 from algwatch.sip.message import Address, Message, to_text
-from algwatch.sip.target import AS_STRICT, Misaddressed, contact_of_proxy, is_whole
+from algwatch.sip.target import (
+    AS_STRICT,
+    Misaddressed,
+    contact_of_proxy,
+    is_whole,
+    remote_target,
+)
 
 
 class Wrong(Reading):
@@ -189,6 +195,34 @@ def _recorded_inside(wan: Dialog, lan: Dialog | None) -> Reading | None:
     if next_hop(lan) != host:
         return Reading("router", cause.ALG, f"{what}, and the router had changed it")
     return Reading("phone", cause.PHONE, what)
+
+
+def unroutable_contact(call: Call, how: lost.LostAck) -> Reading | None:
+    """For an ACK of the phone that did not come: whether the 2xx from the Internet has no
+    Record-Route and a Contact to which the phone cannot send."""
+    near, far = call.dialog(LAN), call.dialog(WAN)
+    if how.how not in (lost.NOT_SENT, lost.STOPPED_OUTBOUND, lost.BEYOND):
+        return None
+    if near is None or near.answer is None or far is None or far.answer is None:
+        return None
+    host, ends = _contact_host(near.answer), near.answer.ends
+    if not host or address.is_unroutable(ends.src) or not address.is_unroutable(ends.dst):
+        return None
+    if near.ack is not None and near.ack.ends.dst != host:
+        return None
+    what = f"its Contact sends the ACK to {shown_host(host)}, which {ends.dst} cannot reach"
+    if _contact_host(far.answer) != host:
+        return Reading("router", cause.ALG, f"{what}, and the router had changed it")
+    return Reading("provider", cause.PROVIDER_CONTACT, what)
+
+
+def _contact_host(answer: Sighting) -> str:
+    """The unroutable host of the Contact to which a request of the caller goes first; else ""."""
+    message = Message(answer.payload)
+    target = remote_target(message)
+    if target is None or message.record_routes or not address.is_unroutable(target.host):
+        return ""
+    return target.host
 
 
 def next_hop(d: Dialog) -> str:

@@ -369,3 +369,58 @@ def _() -> House:
     """The provider sends its ACK with the number that was dialled in its Request-URI, and the
     phone, whose Contact has another user part, does not take it."""
     return _delivered("sip:0301234567@198.51.100.2:5060")
+
+
+# ---- DLG002: the Contact of the far end ----
+
+PRIVATE = "sip:300@192.168.1.50:5060"
+FAR_002 = [("DLG002", "provider", "observed"), ("DLG001", "provider", "observed")]
+
+
+@case("dlg002-of-the-far-end", FAR_002, ["DLG003", "DLG004", "DLG005", "DLG006", *ALG],
+      FIX_CONTACT, ["dropped"])  # fmt: skip
+def _() -> House:
+    """The far end, itself behind a NAT, shows its private Contact, and no proxy recorded itself.
+    The phone has a host of that address in its own network, so its ACK never comes to the
+    router."""
+    house = House()
+    register(house, 0)
+    return routed(house, "hidden@phone", hosts=(), contact=PRIVATE, acks=False)
+
+
+@case("dlg002-of-the-far-end-stopped", FAR_002, ["DLG003", "DLG004", "DLG005", "DLG006", *ALG],
+      FIX_CONTACT, ["dropped"])  # fmt: skip
+def _() -> House:
+    """The phone sends its ACK to such an address, and the router has no way to it."""
+    house = House()
+    register(house, 0)
+    return routed(house, "hidden@phone", hosts=(), contact="sip:300@10.1.1.1:5060",
+                  dst="10.1.1.1", leaves=False)  # fmt: skip
+
+
+@case("dlg002-of-the-far-end-beyond", FAR_002, ["DLG003", "DLG004", "DLG005", "DLG006", *ALG],
+      FIX_CONTACT, ["dropped"])  # fmt: skip
+def _() -> House:
+    """The same with a router that sends it out."""
+    house = House()
+    register(house, 0)
+    return routed(house, "hidden@phone", hosts=(), contact="sip:300@10.1.1.1:5060",
+                  dst="10.1.1.1")  # fmt: skip
+
+
+@case("dlg002-near-miss-of-the-far-end", must_not=["DLG001", "DLG002", "DLG004", "DLG005", *ALG])
+def _() -> House:
+    """The phone sends its ACK to its proxy in spite of that Contact, and the call lives."""
+    house = House()
+    register(house, 0)
+    return routed(house, "hidden@phone", hosts=(), contact=PRIVATE, lives=True)
+
+
+@case("dlg002-near-miss-behind-a-proxy", [("DLG001", "network", "observed")],
+      ["DLG002", "DLG003", "DLG004", "DLG005", "DLG006", *ALG], outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The Contact is private and only the provider's proxy, which recorded itself, has to reach it.
+    The ACK is lost beyond the router."""
+    house = House()
+    register(house, 0)
+    return routed(house, "inner@phone", contact="sip:300@10.1.1.1:5060")

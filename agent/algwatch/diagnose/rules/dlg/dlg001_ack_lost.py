@@ -183,7 +183,8 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
     if how.how in (lost.IGNORED, lost.WRONG_PORT) and how.dialog.odd:
         # The phone need not take such an ACK on any port: its sender made it so (TXN008).
         return Reading("provider", cause.PROVIDER, READINGS[how.how].what)
-    routed = route_set.unroutable_route(call, how) or route_set.misaddressed(call, how)
+    routed = route_set.unroutable_route(call, how) or route_set.unroutable_contact(call, how)
+    routed = routed or route_set.misaddressed(call, how)
     routed = routed or route_set.contact_at_proxy(call, how, known)
     if routed is not None:
         return routed

@@ -3,7 +3,8 @@
 
 What it sees
     A 2xx to INVITE whose Contact on the WAN side is a private or otherwise unroutable address
-    (RFC 1918, RFC 6598, link-local), no ACK that comes for it, and the 2xx repeated.
+    (RFC 1918, RFC 6598, link-local), no ACK that comes for it, and the 2xx repeated. Or such a 2xx
+    from beyond, without a Record-Route, to a call of the phone.
 
 Why it breaks calls
     The ACK goes to the Contact of the 2xx (the remote target). From the other side of the NAT
@@ -31,7 +32,7 @@ from collections.abc import Iterator
 
 from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
-from algwatch.base.quote import quoted
+from algwatch.base.quote import quoted, somebody
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.line import NAT_HANDLED, WORKS_UNTOUCHED
@@ -39,6 +40,7 @@ from algwatch.diagnose import cause, misrouted, route_set
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
+from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.dialog import Dialog
@@ -53,6 +55,9 @@ RULE = Rule(
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
     how = lost.lost_ack(call, known)
+    if how is not None and (reading := route_set.unroutable_contact(call, how)) is not None:
+        yield _of_far(call, how, reading, known)
+        return
     if how is None or how.how not in (lost.NEVER_ON_WAN, lost.ONE_SIDED, lost.STOPPED_INBOUND):
         return
     if how.how == lost.STOPPED_INBOUND and misrouted.ack_of_stranger(call) is None:
@@ -88,6 +93,27 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         f"The 2xx left for {ends.dst} with the Contact {host}, which cannot be reached from "
         f"there, and no ACK came: {so}.",
         proof, call.call_id, cause=why, call_id=call.call_id, line=line.name if line else "",
+    )  # fmt: skip
+
+
+def _of_far(call: Call, how: lost.LostAck, reading: Reading, known: Known) -> Finding:
+    """The 2xx of a callee beyond this router."""
+    lan, line = call.dialog(LAN), known.line(call)
+    assert lan is not None and lan.answer is not None
+    answer = lan.answer
+    proof = [evidence(answer, f"Contact: {quoted(_contact(answer))}",
+                      f"an address for {answer.ends.dst}")]  # fmt: skip
+    wan = call.dialog(WAN)
+    if wan is not None and wan.answer is not None:
+        proof.append(evidence(wan.answer, f"on the WAN: {quoted(_contact(wan.answer))}", ""))
+    if lan.ack is not None:
+        proof.append(evidence(lan.ack, f"the ACK went to {lan.ack.ends.dst}", "delivered"))
+    return RULE.finding(
+        reading.where, "observed" if how.dropped(known.now) else "latent",
+        f"The 2xx of {somebody(call.to)} came from {answer.ends.src}, and no ACK can reach its "
+        f"sender: {reading.what}.",
+        proof, call.call_id, cause=reading.cause, certain=reading.cause == cause.ALG,
+        call_id=call.call_id, line=line.name if line else "",
     )  # fmt: skip
 
 

@@ -101,8 +101,8 @@ def _reading(call: Call, s: DialogSet, one: Reliable) -> Reading | None:
         return Reading("router", cause.ROUTER, "it never left the router itself")
     if not call.inbound:
         if far.request is not None and not _offers(far.request):
-            return Reading("provider", cause.PROVIDER,
-                           "the phone did not offer 100rel, so nobody may ask it for a PRACK")  # fmt: skip
+            what = "the phone did not offer 100rel, so nobody may ask it for a PRACK"
+            return Reading("provider", cause.PROVIDER, what)
         return Reading("phone", cause.PHONE, "the phone never sent one")
     contacts = Message(far.unpracked.first.payload).contacts
     ends = far.unpracked.first.ends
