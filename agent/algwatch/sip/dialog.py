@@ -32,10 +32,10 @@ class Dialog:
     was none, or a later one named another address.
     Times in ns, 0 = not seen. acked_at, acked_last: the first and the latest ACK to that 2xx.
     confirmed: an ACK was seen in it at some time. bye: the first BYE, kept where no ACK was seen,
-    where it was refused or not answered, and the latest one after a challenge; bye_response: the refusal; bye_status: of
-    its response; bye_unanswered: Timer F of the BYE has passed; bye_unrepeated: and it was never
-    repeated, so an answer was likely not captured; both_ended: the other end sent one, too;
-    bye_reason: its Reason where that names a timeout (sip/reason.py).
+    where it was refused or not answered, and the latest one after a challenge; bye_response: the
+    refusal; bye_status: of its response; bye_unanswered: Timer F of the BYE has passed;
+    bye_unrepeated: and it was never repeated, so an answer was likely not captured; both_ended: the
+    other end sent one, too; bye_reason: its Reason where that names a timeout (sip/reason.py).
     """
 
     __slots__ = ("ack", "acked_at", "acked_last", "answer", "answer_last", "answered_at",
