@@ -54,17 +54,13 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         return
     own, how = route_set.own_refresh(call), lost.lost_ack(call, known)
     if own is not None:
-        bye = outside.bye
+        bye, gone = outside.bye, outside.bye_status in GONE and not outside.both_ended
         if how is not None and how.how == lost.NEVER_ON_WAN and own is outside.answer:
-            dropped = how.dropped(known.now)
-            yield _of_phone(call, own, "no ACK to it ever came", None, known,
-                            "observed" if dropped else "latent")  # fmt: skip
-        elif bye is not None and outside.bye_status in GONE and not outside.both_ended:
-            if outside.bye_by_caller != call.inbound:
-                so = (
-                    f"the BYE of the far end never came: that of the phone got {outside.bye_status}"
-                )
-                yield _of_phone(call, own, so, bye, known, "observed")
+            harm = "observed" if how.dropped(known.now) else "latent"
+            yield _of_phone(call, own, "no ACK to it ever came", None, known, harm)
+        elif bye is not None and gone and outside.bye_by_caller != call.inbound:
+            so = f"the BYE of the far end never came: that of the phone got {outside.bye_status}"
+            yield _of_phone(call, own, so, bye, known, "observed")
     far = outside.moved[1 if call.inbound else 0]
     if far is not None and inside.bye is not None and inside.bye_unanswered:
         host = reach(far.payload)[2] or ""
