@@ -31,7 +31,9 @@ TRUTH: dict[str, Truth] = {
         {("TXN008", "provider"), ("ALG001", "router"), ("ALG002", "router"), ("ALG011", "router")},
     ),
     "responses_never_reach_caller.pcap": ("hurts", ["dropped"], {("DLG001", "unknown")}),
-    "record_route_link_local.pcap": ("cannot-tell", ["ongoing"], {("DLG001", "unknown")}),
+    "record_route_link_local.pcap": (
+        "hurts", ["ongoing"], {("DLG001", "unknown"), ("DLG005", "unknown")},
+    ),
     "2xx_once_bye_by_caller_at_32s.pcap": ("hurts", ["dropped"], {("DLG001", "unknown")}),
     "tcp_alg_slow": (
         "fine", ["completed"], {("ALG001", "router"), ("ALG002", "router"), ("ALG011", "router")},

@@ -12,11 +12,13 @@ from algwatch.compare.crossing import Crossing
 from algwatch.compare.joined import Joined, label
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message, parties, reach
-from algwatch.sip.timers import ACK_WAIT, T2, WINDOW
+from algwatch.sip.timers import ACK_WAIT, T2, T4, TIMER_F, WINDOW
 
 # A 2xx that came three times has waited T1 + 2*T1 = 1.5 s for its ACK: longer than a path is long.
 REPEATS = 2
 NOWHERE = ("", 0)
+# A dialog that lasted longer was not ended because another phone had taken the call, too.
+TALKED = T4
 
 
 class Call(Joined[DialogSet]):
@@ -25,12 +27,14 @@ class Call(Joined[DialogSet]):
     inbound: the callee is in the LAN; None while nothing shows it. host: address (16 bytes) of the
     one who sent its first message, as it came to the router. unsolicited: see sip/unsolicited.py;
     nobody is told when one is forgotten. predicted: its drop was announced.
+    at_proxy: the Contact of its 2xx was seen to be a proxy's own (sip/target.py).
     contested: labels of messages of which several contradict each other (see Pairing).
     """
 
     __slots__ = (
         "_phone_contact",
         "_wan_contact",
+        "at_proxy",
         "call_id",
         "contested",
         "from_",
@@ -46,7 +50,7 @@ class Call(Joined[DialogSet]):
         self.call_id, self.from_, self.to = parties(first.payload)
         self.host = first.packed_ends[:16]
         self.inbound: bool | None = None
-        self.predicted = self.unsolicited = False
+        self.predicted = self.unsolicited = self.at_proxy = False
         self._wan_contact = ""
         self._phone_contact = NOWHERE
         self.contested: frozenset[str] = frozenset()
@@ -153,7 +157,14 @@ class Call(Joined[DialogSet]):
                 return False  # forked: another phone may have answered, too
             if d.silent or d.odd or s.late_invites or (d.bye_status >= 300 or d.bye_unanswered):
                 return False
-            if s.unheard is not None or d.bye_challenged or s.cancel is not None:
+            if (
+                s.unheard is not None
+                or d.bye_challenged
+                or d.odd_copy is not None
+                or s.cancel is not None
+            ):
+                return False
+            if s.reliable is not None and s.unpracked is not None:
                 return False
         return True
 
@@ -168,6 +179,23 @@ class Call(Joined[DialogSet]):
             if d is not None and not (d.answered_at and d.bye_at and d.ended_at):
                 return False
         return True
+
+    @property
+    def is_forked(self) -> bool:
+        """Several phones took it, and one of these dialogs may outlive the others."""
+        return any(len(s.dialogs) > 1 for s in self.seen)
+
+    def left_open(self, now: int) -> list[Dialog]:
+        """Dialogs of other phones that took this call, acknowledged and without a BYE, long after
+        the one in which its caller talked is over (RFC 3261 section 13.2.2.4): as the caller's
+        side saw them. A dialog that ended at once had been the one too many. now: ns."""
+        s = self.near_caller
+        if s is None or s.current is None or len(s.dialogs) < 2:
+            return []
+        over, began = s.current.ended_at, s.current.answered_at
+        if not over or not began or over - began <= TALKED or min(now, s.until) - over < TIMER_F:
+            return []
+        return [d for d in s.dialogs if d is not s.current and d.stays and d.answered_at < over]
 
     @property
     def is_unheard(self) -> bool:

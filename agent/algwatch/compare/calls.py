@@ -108,6 +108,8 @@ class Calls:
                     self._settle.add(at, call)
                 queue = self._challenged if code == CHALLENGED else self._linger
                 queue.add(at, call)
+                if len(s.dialogs) > 1:
+                    self._unanswered.add(at, call)
 
     def _begun(self, key: int, first: Sighting | None, unsolicited: bool,
                partial: bool) -> Call | None:  # fmt: skip
@@ -215,13 +217,17 @@ class Calls:
                 self._unanswered.add(now, call)  # a BYE that may never be answered
         for call in (*self._linger.due(now), *self._unanswered.due(now),
                      *self._challenged.due(now)):  # fmt: skip
-            if not self._is_live(call) or not self._is_over(call, now):
+            if not self._is_live(call):
+                continue
+            if not self._is_over(call, now):
+                if call.is_forked:
+                    self._unanswered.add(now, call)
                 continue
             unheard = call.is_unheard
             if now - call.last_at <= (T4 if unheard else self._settle.delay):
                 self._linger.add(now, call)  # it ended just now, and is not judged yet
                 continue
-            if unheard:
+            if unheard or call.left_open(now):
                 moments.append((call, JUDGED))
             self._forget(call)
             moments.append((call, CLOSED))
@@ -268,5 +274,5 @@ class Calls:
                 or (d.bye_at and now - d.bye_at >= TIMER_F)
                 or (not s.spoken and (s.rejected or s.timed_out))
             ):
-                return True
+                return not any(one.stays for one in s.dialogs) or now - s.last_at >= TIMER_F
         return False

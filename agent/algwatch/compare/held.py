@@ -61,10 +61,16 @@ def dialogs(s: DialogSet) -> Sightings:
         yield from (s.cancel.request, s.cancel.response)
     if s.invite is not None:
         yield s.invite.response
+    if s.reliable is not None:
+        yield s.reliable.first
     for d in s.dialogs:
-        yield from (d.request, d.answer, d.ack, d.stray_ack, d.bye, d.bye_response)
+        yield from (d.request, d.answer, d.ack, d.stray_ack, d.odd_copy, d.bye,
+                    d.bye_response)  # fmt: skip
+        yield from d.moved
         if d.pending is not None:
             yield d.pending[1]
+        if d.crossed is not None:
+            yield d.crossed[1]
 
 
 def call(one: Call) -> Sightings:

@@ -19,6 +19,7 @@ from algwatch.compare.fingerprint import LINUX, fingerprint
 from algwatch.compare.flow_pair import FlowPair
 from algwatch.sip.helper_drops import dropped_for
 from algwatch.sip.message import Message, reach
+from algwatch.sip.target import contact_of_proxy
 
 READ = (REGISTER, INVITE)
 IN_DIALOG = (ACK, BYE)
@@ -37,6 +38,7 @@ DROPS_UNTOUCHED = "drops-untouched"  # such a call dropped
 WORKS_REWRITTEN = "works-rewritten"  # a call lived with something rewritten
 REACHED_REWRITTEN = "reached-rewritten"  # such an incoming call, so its ACK came to that Contact
 REWRITTEN = "rewritten"  # the router rewrote a message of this line
+REACHED_AT_PROXY = "reached-at-proxy"  # an outgoing call lived whose Contact was a proxy's own
 ACCEPTED = "accepted"  # the provider accepted a REGISTER or an INVITE of the phone
 
 # Each of these needs a far end that took part.
@@ -246,7 +248,7 @@ class Lines:
             if crossing.outbound:
                 self._outbound(line, crossing, status)
             else:
-                self._answered(line, crossing, method)
+                self._answered(line, crossing, method, call)
         elif method == OPTIONS:
             self.of(pair).observe(KEEPALIVE, crossing.entered)
         elif method in IN_DIALOG and crossing.expected is None and _is_in_dialog(crossing, call):
@@ -279,7 +281,7 @@ class Lines:
             line.shown = crossing.left
 
     @staticmethod
-    def _answered(line: Line, crossing: Crossing, method: int) -> None:
+    def _answered(line: Line, crossing: Crossing, method: int, call: Call | None) -> None:
         _, rport, _ = reach(crossing.entered.payload)
         if rport:
             line.observe(RPORT_ANSWERED, crossing.entered)
@@ -294,3 +296,7 @@ class Lines:
                     line.note()
                 line.expires = int(text[:9])
                 line.answered = True
+        elif call is not None and b"ecord-" in crossing.entered.payload:
+            ends = crossing.entered.ends
+            answer = Message(crossing.entered.payload)
+            call.at_proxy = bool(contact_of_proxy(answer, ends.src, ends.sport))

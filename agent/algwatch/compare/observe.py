@@ -9,6 +9,7 @@ from algwatch.compare.call import Call
 from algwatch.compare.captured import Captured
 from algwatch.compare.line import (
     DROPS_UNTOUCHED,
+    REACHED_AT_PROXY,
     REACHED_REWRITTEN,
     WORKS_REWRITTEN,
     WORKS_UNTOUCHED,
@@ -40,6 +41,8 @@ def _both_showed(call: Call) -> bool:
 
 
 def _observe(call: Call, summary: CallSummary, line: Line, now: int) -> None:
+    if call.at_proxy and summary.outcome == "completed" and summary.ack == "seen":
+        line.observe(REACHED_AT_PROXY, None, now)
     if call.changed:
         if summary.outcome == "completed":
             line.observe(WORKS_REWRITTEN, None, now)

@@ -7,6 +7,7 @@ place only when the captured messages prove it (RFC 3261 sections 13.2.2.4 and 1
 
 from __future__ import annotations
 
+from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import Sighting
 from algwatch.compare import ack
@@ -61,7 +62,8 @@ class LostAck:
 
     def seconds_left(self, now: int) -> int:
         """Seconds until the callee gives up (64*T1 after its 2xx, RFC 3261 13.3.1.4). now: ns."""
-        return max(0, (self.dialog.answered_at + ACK_WAIT - now) // SECOND)
+        left = self.dialog.answered_at + ACK_WAIT - now
+        return max(1, left // SECOND) if left > 0 else 0
 
 
 def lost_ack(call: Call, known: Known) -> LostAck | None:
@@ -203,7 +205,9 @@ def ack_past_proxy(call: Call, lost: LostAck) -> Sighting | None:
     if lost.how in (BEYOND, ONE_SIDED_IGNORED) and ends.dst != via.dst:
         answer = Message(d.answer.payload)
         same_caller = ends.src == via.src
-        return d.ack if same_caller and not answer.record_routes else None
+        # To a private address no proxy would be bypassed: that is the Contact's fault (DLG002).
+        direct = same_caller and not address.is_unroutable(ends.dst)
+        return d.ack if direct and not answer.record_routes else None
     return None
 
 

@@ -6,16 +6,13 @@ from __future__ import annotations
 
 from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
-from algwatch.base.quote import host as shown_host
-from algwatch.base.quote import quoted
 from algwatch.base.sighting import AT, TTL, Ends, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.exchange import Exchange
 from algwatch.diagnose import cause
 from algwatch.diagnose.known import Known
 from algwatch.sip.dialog import Dialog, DialogSet
-from algwatch.sip.message import Message, to_text
-from algwatch.sip.target import wrong_route, wrong_uri
+from algwatch.sip.message import Message
 from algwatch.sip.timers import SECOND
 
 SURE = 30 * SECOND  # no NAT forgets a mapping that was used so lately
@@ -110,48 +107,6 @@ def ack_misrouted(call: Call, known: Known) -> Reading | None:
         "provider", cause.PROVIDER,
         f"the ACK came from {came}: no phone has sent anything there, so no NAT lets it in",
     )  # fmt: skip
-
-
-def ack_beyond(call: Call) -> Reading | None:
-    """For an ACK that left the router while the 2xx still comes: whether it was addressed as the
-    2xx said, and which end wrote it so."""
-    lan, wan = _dialog(call.sides[LAN]), _dialog(call.sides[WAN])
-    wrong = _misaddressed(lan) or _misaddressed(wan)
-    if not wrong:
-        return None
-    if _misaddressed(lan):
-        return Reading("phone", cause.PHONE, f"the ACK left the router, but {wrong}")
-    # The ACK itself must differ: a 2xx that reached the phone otherwise is another thing.
-    if lan is None or lan.ack is None or wan is None or wan.ack is None:
-        return None
-    inside, outside = Message(lan.ack.payload), Message(wan.ack.payload)
-    if inside.request_uri == outside.request_uri and _hops(inside) == _hops(outside):
-        return None
-    return Reading(
-        "router", cause.ALG, f"the router sent the ACK on, but {wrong}; the phone had it right"
-    )
-
-
-def _hops(message: Message) -> list[bytes]:
-    return [route.uri for route in message.routes]
-
-
-def _misaddressed(d: Dialog | None) -> str:
-    if d is None or d.ack is None or d.answer is None:
-        return ""
-    if d.ack.source[:16] != d.answer.destination[:16]:
-        return ""  # not the 2xx that its sender got: a call between two phones passes twice
-    ack, answer = Message(d.ack.payload), Message(d.answer.payload)
-    uri, route = wrong_uri(ack, answer), wrong_route(ack, answer)
-    said = []
-    if uri:
-        has = quoted(to_text(ack.request_uri))
-        said.append(f"its Request-URI is {has} and the Contact of the 2xx is {quoted(uri)}")
-    if route:
-        said.append(
-            f"its Route is {'another' if ack.routes else 'missing'} and should be {quoted(route)}"
-        )
-    return " and ".join(said)
 
 
 def answer_misrouted(call: Call) -> Reading | None:
@@ -258,31 +213,6 @@ def answer_elsewhere(lan: Dialog) -> Ends | None:
         return None
     went = lan.answer.ends
     return went if went.dst != lan.request.ends.src else None
-
-
-def unreachable_route(near: Dialog, far: Dialog | None) -> Reading | None:
-    """For an ACK that nobody sent: whether the Record-Route of the 2xx makes its first hop an
-    address that the caller cannot reach. near, far: the dialog at the caller, and where both sides
-    were captured the one on the other side."""
-    if near.answer is None:
-        return None
-    host, ends = _first_hop(near.answer), near.answer.ends
-    # A 2xx from the Internet to a private address: the caller is behind the NAT, its proxies not.
-    if not host or address.is_unroutable(ends.src) or not address.is_unroutable(ends.dst):
-        return None
-    what = f"its Record-Route sends the ACK to {shown_host(host)}, which {ends.dst} cannot reach"
-    if far is None or far.answer is None:
-        return Reading("unknown", cause.UNKNOWN, what)
-    if _first_hop(far.answer) != host:
-        return Reading("router", cause.ALG, f"{what}, and the router had changed it")
-    return Reading("provider", cause.PROVIDER, what)
-
-
-def _first_hop(answer: Sighting) -> str:
-    """The unroutable host to which a 2xx sends the requests of its caller first (RFC 3261 section
-    12.1.2); "" where that is another one, or its Contact."""
-    routes = Message(answer.payload).record_routes
-    return routes[-1].host if routes and address.is_unroutable(routes[-1].host) else ""
 
 
 def stale(request: Sighting | None, known: Known) -> Reading | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from algwatch.base.deadlines import NEVER
 from algwatch.base.sighting import AT, FROM_TAG, TO_TAG, Row, Sighting
+from algwatch.sip.reliable import Reliable
 from algwatch.sip.transaction import Transaction
 
 # Faults of an ACK that acknowledges a 2xx all the same.
@@ -21,22 +22,27 @@ class Dialog:
     callee_tag: hash, 0 where the 2xx had none. For the latest answered INVITE in it:
     invite: the transaction; request, answer, ack: Sightings of the INVITE, its first 2xx and the
     first ACK, kept as long as a verdict may need them; answers: how often the 2xx came; odd: what
-    is odd about the ACK, a word above. stray_ack: an ACK whose CSeq number is of no INVITE.
+    is odd about the ACK, a word above; odd_copy: an ACK with the branch of its INVITE, where
+    another one was right, as on the next hop. stray_ack: an ACK whose CSeq number is of no INVITE.
     pending: a re-INVITE and its request that have no final response, which changes nothing until
-    there is a 2xx; silent: Timer B of the pending one has passed.
+    there is a 2xx; crossed: one of the other end at the same time (section 14.2: 491); silent:
+    Timer B of the pending one has passed.
+    moved: by end (callee, caller) the latest target refresh (re-INVITE, UPDATE) that made its
+    remote target an address of a private network, as it came from outside of one; None where there
+    was none, or a later one named another address.
     Times in ns, 0 = not seen. acked_at, acked_last: the first and the latest ACK to that 2xx.
-    confirmed: an ACK was seen in it at some time. bye: the first BYE, kept where no ACK was seen or
-    it was refused, and the latest one after a challenge; bye_response: the refusal; bye_status: of
-    its response; bye_unanswered: Timer F of the BYE has passed; bye_unrepeated: and it was never
-    repeated, so an answer was likely not captured; both_ended: the other end sent one, too;
-    bye_reason: its Reason where that names a timeout (sip/reason.py).
+    confirmed: an ACK was seen in it at some time. bye: the first BYE, kept where no ACK was seen,
+    where it was refused or not answered, and the latest one after a challenge; bye_response: the
+    refusal; bye_status: of its response; bye_unanswered: Timer F of the BYE has passed;
+    bye_unrepeated: and it was never repeated, so an answer was likely not captured; both_ended: the
+    other end sent one, too; bye_reason: its Reason where that names a timeout (sip/reason.py).
     """
 
     __slots__ = ("ack", "acked_at", "acked_last", "answer", "answer_last", "answered_at",
                  "answers", "both_ended", "bye", "bye_at", "bye_by_caller", "bye_reason",
                  "bye_response", "bye_status", "bye_unanswered", "bye_unrepeated", "callee_tag",
-                 "confirmed", "ended_at", "invite", "odd", "pending", "request", "silent",
-                 "stray_ack")  # fmt: skip
+                 "confirmed", "crossed", "ended_at", "invite", "moved", "odd", "odd_copy",
+                 "pending", "request", "silent", "stray_ack")  # fmt: skip
 
     def __init__(self, callee_tag: int) -> None:
         self.callee_tag = callee_tag
@@ -45,9 +51,12 @@ class Dialog:
         self.answer: Sighting | None = None
         self.ack: Sighting | None = None
         self.stray_ack: Sighting | None = None
+        self.odd_copy: Sighting | None = None
         self.bye: Sighting | None = None
         self.bye_response: Sighting | None = None
         self.pending: tuple[Transaction, Sighting] | None = None
+        self.crossed: tuple[Transaction, Sighting] | None = None
+        self.moved: tuple[Sighting | None, Sighting | None] = (None, None)
         self.answered_at = self.answer_last = self.acked_at = self.acked_last = 0
         self.bye_at = self.ended_at = 0
         self.answers = self.bye_status = 0
@@ -68,6 +77,29 @@ class Dialog:
         if bye is None or response is None or not self.bye_challenged:
             return False
         return bool(bye.row[AT] <= response.row[AT])
+
+    def waits_for(self, t: Transaction) -> bool:
+        """True if t is a re-INVITE without a final response."""
+        pending, crossed = self.pending, self.crossed
+        if pending is not None and pending[0] is t:
+            return True
+        return crossed is not None and crossed[0] is t
+
+    def over(self, t: Transaction) -> tuple[Transaction, Sighting] | None:
+        """The re-INVITE t, which has its final response now; None where t is none."""
+        pending, crossed = self.pending, self.crossed
+        if pending is not None and pending[0] is t:
+            self.pending, self.crossed = crossed, None
+            return pending
+        if crossed is not None and crossed[0] is t:
+            self.crossed = None
+            return crossed
+        return None
+
+    @property
+    def stays(self) -> bool:
+        """It was acknowledged, and no BYE was seen in it."""
+        return bool(self.answered_at and self.acked_at) and not self.bye_at
 
     @property
     def repeats(self) -> int:
@@ -93,14 +125,17 @@ class DialogSet:
     caller that does not hear it, and that refusal; unheard_at: when it came last. late_invites:
     INVITEs that came once more after their 2xx. cancel: the CANCEL of the latest attempt.
     partial: its beginning was not seen. first: its first message, until the INVITE is there.
+    reliable: a provisional response that comes again for want of a PRACK (sip/reliable.py);
+    pracked_at: when the latest PRACK came.
     since, until: the side was captured from then on, and until then (0, NEVER: all the time).
     Times in ns, 0 = not seen.
     """
 
     __slots__ = ("branches", "call", "caller_tag", "cancel", "cancelled_at", "challenged",
                  "current", "dialogs", "final_retransmissions", "first", "invite",
-                 "invite_retransmissions", "last_at", "late_invites", "partial", "refused",
-                 "rejected", "request", "response", "side", "since", "started_at", "timed_out",
+                 "invite_retransmissions", "last_at", "late_invites", "partial", "pracked_at",
+                 "refused", "rejected", "reliable", "request", "response", "side", "since",
+                 "started_at", "timed_out",
                  "unheard", "unheard_at", "unsolicited", "until", "waiting")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int) -> None:
@@ -118,12 +153,19 @@ class DialogSet:
         self.branches = _NO_BRANCHES
         self.unheard: tuple[Transaction, Sighting] | None = None
         self.cancel: Transaction | None = None
-        self.unheard_at = 0
+        self.reliable: Reliable | None = None
+        self.unheard_at = self.pracked_at = 0
         self.waiting = self.refused = self.rejected = self.challenged = self.late_invites = 0
         self.cancelled_at = 0
         self.invite_retransmissions = self.final_retransmissions = 0
         self.timed_out = self.unsolicited = False
         self.partial = True
+
+    @property
+    def unpracked(self) -> Reliable | None:
+        """A reliable provisional response that came again for long, and no PRACK was seen since."""
+        one = self.reliable
+        return one if one is not None and one.waits and self.pracked_at < one.at else None
 
     @property
     def answered_at(self) -> int:
@@ -196,8 +238,9 @@ class DialogSet:
         if d is not None:
             if d.invite is not None and d.invite.key == key:
                 return d.invite
-            if d.pending is not None and d.pending[0].key == key:
-                return d.pending[0]
+            for open_ in (d.pending, d.crossed):
+                if open_ is not None and open_[0].key == key:
+                    return open_[0]
         return self.branches.get(key)
 
     def refused_it(self, key: int) -> bool:

@@ -6,12 +6,24 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from algwatch.base.deadlines import NEVER
-from algwatch.base.native.layout import ACK, BYE, CANCEL, INVITE, ROW_DIRECTED, ROW_OUTGOING
+from algwatch.base.native.layout import (
+    ACK,
+    BYE,
+    CANCEL,
+    INVITE,
+    PRACK,
+    ROW_DIRECTED,
+    ROW_OUTGOING,
+    UPDATE,
+)
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import AT, BITS, CALL, CSEQ, FROM_TAG, STATUS, TO_TAG, Row, Sighting
 from algwatch.base.table import Table
 from algwatch.sip.dialog import BY_BRANCH, BY_TAG, NOT_ODD, Dialog, DialogSet
+from algwatch.sip.in_dialog import in_dialog
 from algwatch.sip.reason import timeout_reason
+from algwatch.sip.reliable import noted
+from algwatch.sip.target import moved
 from algwatch.sip.timers import T4, TIMER_B
 from algwatch.sip.transaction import (
     ACKED,
@@ -19,6 +31,7 @@ from algwatch.sip.transaction import (
     FINAL_AGAIN,
     ORPHAN,
     PROVISIONAL,
+    PROVISIONAL_AGAIN,
     REQUEST,
     REQUEST_AGAIN,
     TIMED_OUT,
@@ -68,6 +81,8 @@ class Dialogs:
             method = t.method
             if method > CANCEL or not method:
                 rest.append(event)
+                if method in (UPDATE, PRACK):
+                    in_dialog(get(row[CALL]), event, batch)
                 continue
             s = get(row[CALL])
             if s is None:
@@ -98,6 +113,8 @@ class Dialogs:
                         t.acked_at = row[AT]
                 elif code == TIMED_OUT:
                     self._silent(s, t, row, step)
+                elif code == PROVISIONAL_AGAIN and t is s.invite:
+                    s.reliable = noted(s.reliable, batch.sighting(self.side, row, i))
             elif method == ACK:
                 d = s.current
                 sure = code == REQUEST_AGAIN or (d is not None and d.answered_at and not s.branches)
@@ -148,6 +165,7 @@ class Dialogs:
         if s.spoken:
             d = s.of(row) if row[TO_TAG] else None
             if d is not None:
+                d.crossed = d.pending
                 d.pending = (t, batch.sighting(self.side, row, i))
             return
         if s.invite is None:
@@ -199,6 +217,8 @@ class Dialogs:
                 d.invite = t
             elif d.pending is not None and was is d.pending[0]:
                 d.pending = (t, d.pending[1])
+            elif d.crossed is not None and was is d.crossed[0]:
+                d.crossed = (t, d.crossed[1])
         if t.key in s.branches:
             s.branches[t.key] = t
         if code == REQUEST:
@@ -212,11 +232,14 @@ class Dialogs:
         """The first final response of an INVITE transaction."""
         status = row[STATUS]
         now = s.current
-        if now is not None and now.pending is not None and t is now.pending[0]:
-            pending, now.pending, now.silent = now.pending, None, False
+        pending = now.over(t) if now is not None else None
+        if now is not None and pending is not None:
+            now.silent = False
             if status < 300:
                 now.request = pending[1]
                 self._accepted(s, now, t, row, i, batch, step)
+                assert now.answer is not None
+                now.moved = moved(now.moved, s.by_caller(now), pending[1], now.answer)
             return  # refused, it leaves the dialog as it was (section 14.1)
         d = s.of(row) if s.dialogs else None
         if code == ORPHAN:
@@ -272,7 +295,7 @@ class Dialogs:
                   step: Callable[[Step], None]) -> None:  # fmt: skip
         d.invite = t
         d.acked_at = d.acked_last = 0
-        d.ack = d.stray_ack = None
+        d.ack = d.stray_ack = d.odd_copy = None
         d.odd = NOT_ODD
         d.answered_at = d.answer_last = row[AT]
         d.answers = 1
@@ -338,11 +361,14 @@ class Dialogs:
                 d.acked_last = at
                 return
         if d.invite is not None and row[CSEQ] != d.invite.cseq:
-            if row[CSEQ] > d.invite.cseq and d.pending is None:
+            if row[CSEQ] > d.invite.cseq and d.pending is None and d.crossed is None:
                 d.stray_ack = d.stray_ack or batch.sighting(self.side, row, i)
             return
         d.acked_last = at
-        if not d.acked_at:
+        if d.acked_at:
+            if odd == BY_BRANCH and not d.odd and d.odd_copy is None:
+                d.odd_copy = batch.sighting(self.side, row, i)
+        else:
             d.acked_at = at
             d.confirmed = True
             d.odd = odd
@@ -380,19 +406,18 @@ class Dialogs:
             if status >= 200 and status not in CHALLENGES and not d.ended_at:
                 d.ended_at = row[AT]
                 d.bye_status = status
-                if current:
-                    step((s, ENDED, row))
+                step((s, ENDED, row))
         elif code == TIMED_OUT:
             d.bye_unanswered = True
             d.bye_unrepeated = t.unrepeated
-            if current:
-                step((s, UNANSWERED, row))
+            d.bye = d.bye or t.request
+            step((s, UNANSWERED, row))
 
     @staticmethod
     def _silent(s: DialogSet, t: Transaction, row: Row, step: Callable[[Step], None]) -> None:
         """Timer B of an INVITE: of the call itself when no branch is left that may be answered."""
         d = s.current
-        if d is not None and d.pending is not None and t is d.pending[0]:
+        if d is not None and d.waits_for(t):
             d.silent = True
             step((s, UNANSWERED, row))
             return

@@ -4,45 +4,99 @@ sections 12.1 and 12.2.1.1)."""
 
 from __future__ import annotations
 
-from algwatch.sip.message import Address, Message, to_text
+from algwatch.base import address
+from algwatch.base.sighting import Sighting
+from algwatch.sip.message import Address, Message, reach, to_text
 
 LOOSE = b"lr"
+GRUU = b"gr"  # RFC 5627
+# How a request with the right parts in the wrong places treats the first proxy of its route set.
+AS_STRICT, AS_LOOSE = "strict", "loose"
+
+Endpoint = tuple[str, int, bytes]
 
 
-def endpoint(host: str, port: int, user: bytes = b"") -> tuple[str, int, bytes]:
+def endpoint(host: str, port: int, user: bytes = b"") -> Endpoint:
     """To compare; a missing port counts as 5060."""
     return host.lower().strip("[]"), port or 5060, user
 
 
-def _is_loose(route: Address) -> bool:
-    return any(p.split(b"=")[0].strip() == LOOSE for p in route.uri_params.lower().split(b";"))
+def _has(uri: Address, name: bytes) -> bool:
+    return any(p.split(b"=")[0].strip() == name for p in uri.uri_params.lower().split(b";"))
+
+
+def is_whole(message: Message) -> bool:
+    """False where it has more header field values than the scan holds: then its route set is not
+    known."""
+    return "clipped" not in message.anomalies
 
 
 def remote_target(answer: Message) -> Address | None:
     """The Contact of a 2xx."""
-    return answer.contacts[0] if answer.contacts else None
+    contacts = answer.contacts
+    return contacts[0] if contacts and not contacts[0].is_star else None
 
 
-def wrong_uri(ack: Message, answer: Message) -> str:
-    """The Contact that an ACK should have had as its Request-URI, as text; "" when it has it, when
-    the 2xx has none, or where a strict router comes first (section 12.2.1.1)."""
-    target = remote_target(answer)
-    if target is None or target.is_star:
-        return ""
-    routes = answer.record_routes
-    if routes and not _is_loose(routes[-1]):
-        return ""
-    has = endpoint(ack.request_host, ack.request_port, ack.request_user)
-    return "" if has == endpoint(target.host, target.port, target.user) else to_text(target.uri)
+class Misaddressed:
+    """What is wrong with a request of the caller by the 2xx of its dialog, "" where right: uri: the
+    Request-URI that it should have had; route: the Route that it should have had; treats: a word
+    above where it has both, and in the wrong places. All text from the wire."""
+
+    __slots__ = ("route", "treats", "uri")
+
+    def __init__(self, request: Message, answer: Message) -> None:
+        self.uri = self.route = self.treats = ""
+        target = remote_target(answer)
+        if target is None or not is_whole(answer) or not is_whole(request):
+            return
+        hops = list(reversed(answer.record_routes))
+        loose = not hops or _has(hops[0], LOOSE)
+        first, rest = (target, hops) if loose else (hops[0], [*hops[1:], target])
+        has = endpoint(request.request_host, request.request_port, request.request_user)
+        if has != endpoint(first.host, first.port, first.user):
+            self.uri = to_text(first.uri)
+        # A user part in a Record-Route is the proxy's own business.
+        routes = [endpoint(route.host, route.port) for route in request.routes]
+        if hops and routes != [endpoint(one.host, one.port) for one in rest]:
+            self.route = ", ".join(to_text(one.uri) for one in rest)
+        if not (hops and self.uri and self.route):
+            return
+        if loose:
+            whole = [endpoint(one.host, one.port) for one in (*hops[1:], target)]
+            if has[:2] == endpoint(hops[0].host, hops[0].port)[:2] and routes == whole:
+                self.treats = AS_STRICT
+        else:
+            whole = [endpoint(one.host, one.port) for one in hops]
+            if has == endpoint(target.host, target.port, target.user) and routes == whole:
+                self.treats = AS_LOOSE
+
+    def __bool__(self) -> bool:
+        return bool(self.uri or self.route)
 
 
-def wrong_route(ack: Message, answer: Message) -> str:
-    """The route set that an ACK of the caller should have had, as text; "" when it has it: the
-    Record-Route of the 2xx in reverse order."""
-    wanted = [endpoint(r.host, r.port) for r in reversed(answer.record_routes)]
-    if not wanted or not _is_loose(answer.record_routes[-1]):
+def contact_of_proxy(answer: Message, src: str, sport: int) -> str:
+    """The Contact of a 2xx that came from src:sport through proxies, as text, where it is the
+    address of one of them: the remote target is where the request passes on its way to the remote
+    target. "" for every other one. A GRUU is resolved by its proxy, and so may a name be."""
+    target, routes = remote_target(answer), answer.record_routes
+    if target is None or not routes or not is_whole(answer):
         return ""
-    has = [endpoint(r.host, r.port) for r in ack.routes]
-    if has == wanted:
+    if not address.is_literal(target.host.strip("[]")) or _has(target, GRUU):
         return ""
-    return ", ".join(to_text(r.uri) for r in reversed(answer.record_routes))
+    here = endpoint(target.host, target.port)
+    if here == endpoint(src, sport) or any(here == endpoint(r.host, r.port) for r in routes):
+        return to_text(target.uri)
+    return ""
+
+
+def moved(before: tuple[Sighting | None, Sighting | None], by_caller: bool, request: Sighting,
+          answer: Sighting) -> tuple[Sighting | None, Sighting | None]:  # fmt: skip
+    """Dialog.moved after a target refresh (RFC 3261 section 12.2.1.2): before it, and the request,
+    by the caller or not, and its 2xx. A message without a Contact changes no target."""
+    ends = list(before)
+    for message, of_caller in ((request, by_caller), (answer, not by_caller)):
+        host = reach(message.payload)[2]
+        if host is not None:
+            private = address.is_unroutable(host) and not address.is_unroutable(message.ends.src)
+            ends[of_caller] = message if private else None
+    return ends[0], ends[1]

@@ -30,7 +30,7 @@ from algwatch.base.sighting import (
 )
 from algwatch.base.table import Table
 from algwatch.sip.again import Again
-from algwatch.sip.timers import SECOND, T4, TIMER_B, WINDOW
+from algwatch.sip.timers import SECOND, T1, T4, TIMER_B, WINDOW
 
 # Events: (code, transaction, row, index of the row in its batch). Only what a dialog has to know;
 # retransmissions of other requests are counted on the transaction.
@@ -43,6 +43,7 @@ ORPHAN = 5  # a response whose request was not seen
 TIMED_OUT = 6  # no response at all until Timer B or F
 REQUEST_AGAIN = 7  # an INVITE or ACK once more
 NOT_HEARD = 8  # a request of another kind (no BYE, CANCEL) came LATE times after its response
+PROVISIONAL_AGAIN = 9  # a provisional response to INVITE long after the first, see NOT_AT_ONCE
 
 UDP = 17  # Ends.proto
 
@@ -51,6 +52,9 @@ LATE = 2
 
 # An IP ID of 0 tells no two packets apart (Linux with DF): then a copy is what comes at once.
 TWIN = SECOND // 200
+# What an INVITE gets first (100, 180, 183) comes sooner. Later there are those that nobody
+# acknowledges with PRACK, at T1, 2*T1, 4*T1 ... (RFC 3262 section 3).
+NOT_AT_ONCE = 3 * T1
 NOT_ALIKE, SAME, OTHER_BYTES = 0, 1, 2  # see Transactions._likeness()
 REMEMBERED = 64  # sightings that are looked at for what was captured twice; a batch at least
 
@@ -278,6 +282,8 @@ class Transactions:
                         t.provisional_at = at
                         if method == INVITE:
                             event((PROVISIONAL, t, row, i))
+                    elif at - t.provisional_at > NOT_AT_ONCE and method == INVITE:
+                        event((PROVISIONAL_AGAIN, t, row, i))
                 elif not t.final_at:
                     t.final_at = at
                     t.status = status

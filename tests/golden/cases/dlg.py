@@ -538,16 +538,16 @@ def _second_answer(acks: bool) -> House:
     return house
 
 
-@case("dlg001-second-phone-never-acknowledged", [("DLG001", "phone", "observed")], ALG,
-      outcomes=["completed"])  # fmt: skip
+@case("dlg011-second-phone-never-acknowledged", [("DLG011", "phone", "observed")],
+      ["DLG001", *ALG], {"phone-fix": "recommended"})  # fmt: skip
 def _() -> House:
     """Two phones of the far side take the call. The first is acknowledged and talks; the 2xx of
     the second comes eleven times and is never acknowledged: that one hears nothing for 32 s."""
     return _second_answer(acks=False)
 
 
-@case("dlg001-first-phone-never-acknowledged", [("DLG001", "phone", "observed")], ALG,
-      outcomes=["completed"])  # fmt: skip
+@case("dlg011-first-phone-never-acknowledged", [("DLG011", "phone", "observed")],
+      ["DLG001", *ALG], {"phone-fix": "recommended"})  # fmt: skip
 def _() -> House:
     """Two phones of the far side take the call, and the caller acknowledges the second one only:
     with that one it talks until it hangs up, and the first one waits in vain."""
@@ -565,7 +565,7 @@ def _() -> House:
     return house
 
 
-@case("dlg001-near-miss-second-phone-acknowledged", must_not=[*DLG, *ALG], outcomes=["completed"])
+@case("dlg011-near-miss-second-phone-acknowledged", must_not=["DLG011", *DLG, *ALG])
 def _() -> House:
     """The same with an ACK to each."""
     return _second_answer(acks=True)
@@ -592,15 +592,17 @@ def _recorded_route(proxy: str, acknowledged: bool = False) -> House:
     return house
 
 
-@case("dlg001-unreachable-route", [("DLG001", "provider", "observed")],
-      ["DLG002", "DLG004", *ALG], outcomes=["dropped"])  # fmt: skip
+@case("dlg001-unreachable-route",
+      [("DLG001", "provider", "observed"), ("DLG005", "provider", "observed")],
+      ["DLG002", "DLG004", *ALG], {"provider-fix": "recommended"}, ["dropped"])  # fmt: skip
 def _() -> House:
     """The 2xx comes with a Record-Route of a link-local address, so the phone has nowhere to send
     its ACK. That it never sent one is not its fault."""
     return _recorded_route("169.254.151.86")
 
 
-@case("dlg001-unreachable-route-on-one-side", [("DLG001", "unknown", "observed")],
+@case("dlg001-unreachable-route-on-one-side",
+      [("DLG001", "unknown", "observed"), ("DLG005", "unknown", "observed")],
       ["DLG002", "DLG004", *ALG], outcomes=["dropped"], one_file="lan")  # fmt: skip
 def _() -> House:
     """The same, captured in the LAN only: the Record-Route is named, and nobody is blamed."""

@@ -62,7 +62,8 @@ def _ended(outcome: str, summary: CallSummary | None, ladder: CallLadder) -> str
 
 def _blame(outcome: str, hurting: list[Brief]) -> str:
     """Where the cause lies. A symptom says that something broke, and no more than where."""
-    first = next((f for f in hurting if not f.symptom), hurting[0])
+    causes = [f for f in hurting if not f.symptom] or hurting[:1]
+    first = next((f for f in causes if f.where in PLACES), causes[0])
     place = PLACES.get(first.where)
     but = " and yet was hurt" if outcome == "completed" else ""
     name = f"({first.rule} {first.slug})"

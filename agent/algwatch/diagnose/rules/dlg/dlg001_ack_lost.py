@@ -35,7 +35,7 @@ from collections.abc import Iterator
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.compare.call import Call
-from algwatch.diagnose import cause, misrouted, unheard
+from algwatch.diagnose import cause, misrouted, route_set, unheard
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
@@ -92,8 +92,6 @@ READINGS = {
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
-    for other in lost.other_answers(call, known):
-        yield _other_answer(call, other, known)
     how = lost.lost_ack(call, known)
     if how is None or how.dialog.answer is None:
         return
@@ -111,22 +109,6 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         f"{reading.what}{f'; {so}' if proved else ''}.",
         _proof(call, how, known.now), f"{call.call_id}/{d.invite.cseq if d.invite else 0}",
         cause=why, call_id=call.call_id, line=_line(call),
-    )  # fmt: skip
-
-
-def _other_answer(call: Call, how: lost.LostAck, known: Known) -> Finding:
-    d, s, reading = how.dialog, how.side, READINGS[how.how]
-    assert d.answer is not None
-    what = "none is on this side of the router" if how.how == lost.ONE_SIDED else reading.what
-    hurt = how.dropped(known.now)
-    so = f"it waited for {lost.elapsed(d, d.answer_last)}" if hurt else "it may have given up"
-    return RULE.finding(
-        reading.where, "observed" if hurt else "latent",
-        f"Another phone that took the call to {_callee(call, s.by_caller(d))} sent its "
-        f"own 2xx {how.repeats + 1} times, and that one was never acknowledged: {what}; {so}.",
-        [evidence(d.answer, f"2xx sent {how.repeats + 1} times", "ACK within T1")],
-        f"{call.call_id}/{d.callee_tag:x}", cause=reading.cause, call_id=call.call_id,
-        line=_line(call),
     )  # fmt: skip
 
 
@@ -196,21 +178,20 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
     """Where this router could do nothing about it, or another end did it."""
     if how.how == lost.STOPPED_INBOUND:
         return misrouted.ack_misrouted(call, known)
-    if how.how == lost.BEYOND:
-        return misrouted.ack_beyond(call)
     if how.how == lost.ANSWER_STOPPED and not call.answered_inside:
         return unheard.answer_not_taken(call) or misrouted.answer_misrouted(call)
     if how.how in (lost.IGNORED, lost.WRONG_PORT) and how.dialog.odd:
         # The phone need not take such an ACK on any port: its sender made it so (TXN008).
         return Reading("provider", cause.PROVIDER, READINGS[how.how].what)
-    if how.how == lost.ONE_SIDED:
-        return misrouted.unreachable_route(how.dialog, None)
+    routed = route_set.unroutable_route(call, how) or route_set.unroutable_contact(call, how)
+    routed = routed or route_set.misaddressed(call, how)
+    routed = routed or route_set.contact_at_proxy(call, how, known)
+    if routed is not None:
+        return routed
     lan = call.dialog(LAN)
     if how.how == lost.NOT_SENT and lan is not None:
         if (not_taken := unheard.answer_not_taken(call)) is not None:
             return not_taken
-        if (routed := misrouted.unreachable_route(lan, how.dialog)) is not None:
-            return routed
         went = misrouted.answer_elsewhere(lan)
         if went is not None:
             reading = misrouted.answer_misrouted(call) or Reading(

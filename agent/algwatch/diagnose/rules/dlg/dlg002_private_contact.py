@@ -3,7 +3,8 @@
 
 What it sees
     A 2xx to INVITE whose Contact on the WAN side is a private or otherwise unroutable address
-    (RFC 1918, RFC 6598, link-local), no ACK that comes for it, and the 2xx repeated.
+    (RFC 1918, RFC 6598, link-local), no ACK that comes for it, and the 2xx repeated. Or such a 2xx
+    from beyond, without a Record-Route, to a call of the phone.
 
 Why it breaks calls
     The ACK goes to the Contact of the 2xx (the remote target). From the other side of the NAT
@@ -13,7 +14,9 @@ Why it breaks calls
 What else looks the same
     A provider that ignores the Contact and sends to where the 2xx came from: its calls complete,
     and once one did, an ACK that is missing was lost otherwise and this rule stays silent. A
-    provider inside the same private network.
+    provider inside the same private network. A PBX in the LAN that recorded itself as proxy: only
+    that one has to reach the Contact (DLG005). A Contact that could be reached until a re-INVITE
+    changed it (DLG010).
 
 Recommendation
     On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of
@@ -29,16 +32,18 @@ from collections.abc import Iterator
 
 from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
-from algwatch.base.quote import quoted
+from algwatch.base.quote import quoted, somebody
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.line import NAT_HANDLED, WORKS_UNTOUCHED
-from algwatch.diagnose import cause, misrouted
+from algwatch.diagnose import cause, misrouted, route_set
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
+from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
+from algwatch.sip.dialog import Dialog
 from algwatch.sip.message import Message, to_text
 
 RULE = Rule(
@@ -50,6 +55,9 @@ RULE = Rule(
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
     how = lost.lost_ack(call, known)
+    if how is not None and (reading := route_set.unroutable_contact(call, how)) is not None:
+        yield _of_far(call, how, reading, known)
+        return
     if how is None or how.how not in (lost.NEVER_ON_WAN, lost.ONE_SIDED, lost.STOPPED_INBOUND):
         return
     if how.how == lost.STOPPED_INBOUND and misrouted.ack_of_stranger(call) is None:
@@ -59,11 +67,13 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     if answer is None or (not call.two_sided and answer.side == LAN):
         return
     host = private_contact(answer, call.two_sided)
-    if not host:
+    if not host or (outside is not None and _is_behind_a_proxy(outside.current)):
         return
     ends = answer.ends
     line = known.line(call)
     again = how.dialog.confirmed
+    if again and route_set.own_refresh(call) is not None:
+        return  # the earlier Contact could be reached, and this one is a target refresh (DLG010)
     if line is not None and not again and (line.count(WORKS_UNTOUCHED) or line.count(NAT_HANDLED)):
         return  # this provider finds the phone in spite of its Contact
     proof = [evidence(answer, f"Contact: {quoted(_contact(answer))}", f"an address for {ends.dst}")]
@@ -86,6 +96,27 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     )  # fmt: skip
 
 
+def _of_far(call: Call, how: lost.LostAck, reading: Reading, known: Known) -> Finding:
+    """The 2xx of a callee beyond this router."""
+    lan, line = call.dialog(LAN), known.line(call)
+    assert lan is not None and lan.answer is not None
+    answer = lan.answer
+    proof = [evidence(answer, f"Contact: {quoted(_contact(answer))}",
+                      f"an address for {answer.ends.dst}")]  # fmt: skip
+    wan = call.dialog(WAN)
+    if wan is not None and wan.answer is not None:
+        proof.append(evidence(wan.answer, f"on the WAN: {quoted(_contact(wan.answer))}", ""))
+    if lan.ack is not None:
+        proof.append(evidence(lan.ack, f"the ACK went to {lan.ack.ends.dst}", "delivered"))
+    return RULE.finding(
+        reading.where, "observed" if how.dropped(known.now) else "latent",
+        f"The 2xx of {somebody(call.to)} came from {answer.ends.src}, and no ACK can reach its "
+        f"sender: {reading.what}.",
+        proof, call.call_id, cause=reading.cause, certain=reading.cause == cause.ALG,
+        call_id=call.call_id, line=line.name if line else "",
+    )  # fmt: skip
+
+
 def private_contact(message: Sighting, two_sided: bool) -> str:
     """The host of a Contact that the far side of this WAN message cannot reach, "" where it can."""
     contacts = Message(message.payload).contacts
@@ -98,6 +129,11 @@ def private_contact(message: Sighting, two_sided: bool) -> str:
     if not two_sided and address.is_unroutable(ends.src):
         return ""
     return host
+
+
+def _is_behind_a_proxy(d: Dialog | None) -> bool:
+    """A proxy in the LAN recorded itself: only that one has to reach the Contact."""
+    return d is not None and bool(route_set.proxies_ahead(d))
 
 
 def _contact(message: Sighting) -> str:

@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.compare.call import Call
-from algwatch.diagnose import cause
+from algwatch.diagnose import cause, route_set
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
@@ -65,6 +65,9 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         if call.two_sided and call.inbound is not None and phone:
             where = "network"
             host = private_contact(shown, True) if shown is not None else ""
+            if route_set.own_refresh(call) is not None:
+                where, host = "unknown", ""  # DLG010 tells who changed the Contact
+                so = ": the Contact of the phone had been changed meanwhile"
             if host:
                 where, why = "provider", cause.NAT_UNHANDLED
                 so = f": the phone's Contact was {host} on the WAN, where nobody can send to"

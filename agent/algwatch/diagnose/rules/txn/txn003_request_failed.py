@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from algwatch.base import quote
 from algwatch.base.sighting import AT
 from algwatch.compare.exchange import Exchange
-from algwatch.diagnose import cause, misrouted, unheard
+from algwatch.diagnose import cause, misrouted, route_set, unheard
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
@@ -92,6 +92,9 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
     if (not_taken := unheard.response_not_taken(exchange)) is not None:
         return not_taken
+    host, by = route_set.unroutable_request(exchange.request) if exchange.outbound else ("", "")
+    if host:
+        return Reading("unknown", cause.UNKNOWN, f"its {by} sent it to {host}, a private address")
     left = exchange.left
     if left is None:
         if exchange.unpaired and not exchange.outbound and _had_mapping(exchange, known):

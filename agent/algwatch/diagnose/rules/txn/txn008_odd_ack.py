@@ -2,8 +2,8 @@
 """TXN008: the ACK to a 2xx is not as it has to be.
 
 What it sees
-    An ACK to a 2xx that reuses the branch of its INVITE, has another To tag than the 2xx, or the
-    CSeq number of no INVITE in the dialog.
+    An ACK to a 2xx that reuses the branch of its INVITE, on every hop that was captured or on one,
+    has another To tag than the 2xx, or the CSeq number of no INVITE in the dialog.
 
 Why it breaks calls
     The ACK to a 2xx is a transaction of its own. One with the INVITE's branch belongs, to a
@@ -52,6 +52,7 @@ ODD = {
 def check(call: Call, known: Known) -> Iterator[Finding]:
     found = _odd(call)
     if found is None:
+        yield from _one_hop(call, known)
         return
     s, d, what = found
     ack = d.ack or d.stray_ack
@@ -75,6 +76,24 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         cause=causes.get(where, cause.UNKNOWN), call_id=call.call_id,
         line=line.name if line else "",
     )  # fmt: skip
+
+
+def _one_hop(call: Call, known: Known) -> Iterator[Finding]:
+    """An ACK that was right on one hop, and on another one, or when it was sent again, not."""
+    for s in call.seen:
+        d = s.current
+        if d is None or d.odd_copy is None:
+            continue
+        ends, line = d.odd_copy.ends, known.line(call)
+        yield RULE.finding(
+            "unknown", "latent",
+            f"One ACK to the 2xx of {somebody(call.to)}, from {ends.src} to {ends.dst}, "
+            f"{ODD[BY_BRANCH]}; another one was right.",
+            [evidence(d.odd_copy, f"the ACK {ODD[BY_BRANCH]}", "a branch of its own")],
+            call.call_id, cause=cause.UNKNOWN, call_id=call.call_id,
+            line=line.name if line else "",
+        )  # fmt: skip
+        return
 
 
 def _odd(call: Call) -> tuple[DialogSet, Dialog, str] | None:

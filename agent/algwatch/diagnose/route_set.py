@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ACKs that got lost because of the remote target or the route set of their dialog (RFC 3261
+sections 12.1 and 12.2.1.1), and whose fault that was."""
+
+from __future__ import annotations
+
+from algwatch.base import address
+from algwatch.base.packet import LAN, WAN
+from algwatch.base.quote import host as shown_host
+from algwatch.base.quote import quoted
+from algwatch.base.sighting import TO_TAG, Sighting
+from algwatch.compare.call import Call
+from algwatch.compare.line import REACHED_AT_PROXY
+from algwatch.diagnose import cause
+from algwatch.diagnose import lost_ack as lost
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.misrouted import Reading
+from algwatch.sip.dialog import Dialog
+from algwatch.sip.message import Address, Message, to_text
+from algwatch.sip.target import (
+    AS_STRICT,
+    Misaddressed,
+    contact_of_proxy,
+    is_whole,
+    remote_target,
+)
+
+
+class Wrong(Reading):
+    """An ACK that was not addressed as its 2xx says. ack, answer: those of the end that wrote it
+    so. by_route: its Request-URI is right, or only in the wrong place."""
+
+    __slots__ = ("ack", "answer", "by_route")
+
+    def __init__(self, where: str, why: str, what: str, d: Dialog, wrong: Misaddressed) -> None:
+        super().__init__(where, why, what)
+        assert d.ack is not None and d.answer is not None
+        self.ack, self.answer = d.ack, d.answer
+        self.by_route = bool(wrong.treats) or not wrong.uri
+
+
+def misaddressed(call: Call, how: lost.LostAck) -> Wrong | None:
+    """The ACK, if it was not addressed as its 2xx says, and its way shows which end did it."""
+    if how.how == lost.BEYOND:
+        return _from_phone(call)
+    if how.how == lost.IGNORED:
+        return _to_phone(call)
+    return None
+
+
+def _from_phone(call: Call) -> Wrong | None:
+    """For an ACK that left the router while the 2xx still comes."""
+    lan, wan = call.dialog(LAN), call.dialog(WAN)
+    wrong = _wrong(lan)
+    if wrong and lan is not None and lan.ack is not None:
+        said = _in_words(wrong, lan.ack)
+        return Wrong("phone", cause.PHONE, f"the ACK left the router, but {said}", lan, wrong)
+    wrong = _wrong(wan)
+    # The ACK itself must differ: a 2xx that reached the phone otherwise is another thing.
+    if not wrong or lan is None or lan.ack is None or wan is None or wan.ack is None:
+        return None
+    if _parts(lan.ack) == _parts(wan.ack):
+        return None
+    said = _in_words(wrong, wan.ack)
+    what = f"the router sent the ACK on, but {said}; the phone had it right"
+    return Wrong("router", cause.ALG, what, wan, wrong)
+
+
+def _to_phone(call: Call) -> Wrong | None:
+    """For an ACK that was delivered to the phone, which still repeats its 2xx. A provider that
+    handles the NAT may put the address of the packets in place of an unroutable Contact, and then
+    only the user part tells."""
+    wan = call.dialog(WAN)
+    wrong = _wrong(wan)
+    if not wrong or not wrong.uri or wan is None or wan.ack is None or wan.answer is None:
+        return None
+    ack, answer = Message(wan.ack.payload), Message(wan.answer.payload)
+    contact = answer.contacts[0]
+    if address.is_unroutable(contact.host) and ack.request_user == contact.user:
+        return None
+    said = _in_words(wrong, wan.ack)
+    return Wrong("provider", cause.PROVIDER, f"the ACK was delivered, but {said}", wan, wrong)
+
+
+def _wrong(d: Dialog | None) -> Misaddressed | None:
+    if d is None or d.ack is None or d.answer is None:
+        return None
+    if d.ack.source[:16] != d.answer.destination[:16]:
+        return None  # not the 2xx that its sender got: a call between two phones passes twice
+    return Misaddressed(Message(d.ack.payload), Message(d.answer.payload))
+
+
+def _parts(ack: Sighting) -> tuple[bytes, list[bytes]]:
+    message = Message(ack.payload)
+    return message.request_uri, [route.uri for route in message.routes]
+
+
+def _in_words(wrong: Misaddressed, ack: Sighting) -> str:
+    """What is wrong with it, a clause."""
+    message = Message(ack.payload)
+    if wrong.treats:
+        other = "loose" if wrong.treats == AS_STRICT else "strict"
+        return (
+            f"it treats a {other} router of the Record-Route as a {wrong.treats} one: its "
+            f"Request-URI should be {quoted(wrong.uri)} and its Route {quoted(wrong.route)}"
+        )
+    said = []
+    if wrong.uri:
+        has = quoted(to_text(message.request_uri))
+        said.append(f"its Request-URI is {has} and the Contact of the 2xx is {quoted(wrong.uri)}")
+    if wrong.route:
+        has = "another" if message.routes else "missing"
+        said.append(f"its Route is {has} and should be {quoted(wrong.route)}")
+    return " and ".join(said)
+
+
+def contact_at_proxy(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
+    """For a rightly addressed ACK, while the 2xx still comes: whether the Contact of that 2xx is
+    the address of a proxy on its way, so that no ACK can reach the callee behind it."""
+    if how.how not in (lost.BEYOND, lost.ONE_SIDED_IGNORED) or misaddressed(call, how) is not None:
+        return None
+    found = proxy_contact(call, how)
+    line = known.line(call)
+    if not found or (line is not None and line.count(REACHED_AT_PROXY)):
+        return None  # or such calls live, so something behind that address takes the ACK
+    return Reading(
+        "provider" if how.how == lost.BEYOND else "unknown", cause.PROVIDER_CONTACT,
+        f"the Contact of the 2xx is {quoted(found)}, a proxy that it came through: the ACK ends "
+        "there, and the 2xx still comes",
+    )  # fmt: skip
+
+
+def proxy_contact(call: Call, how: lost.LostAck) -> str:
+    """See contact_of_proxy; of the 2xx that came in from beyond this router and its ACK, which
+    went out as it says."""
+    d = (call.sides[WAN] or how.side).current
+    if d is None or d.ack is None or d.answer is None:
+        return ""
+    ends, wrong = d.answer.ends, _wrong(d)
+    if wrong is None or wrong or address.is_unroutable(ends.src):
+        return ""
+    return contact_of_proxy(Message(d.answer.payload), ends.src, ends.sport)
+
+
+def unroutable_route(call: Call, how: lost.LostAck) -> Reading | None:
+    """For an ACK that did not come: whether the next proxy of its route set has an address to which
+    nobody on this way can send."""
+    d, far = how.dialog, call.dialog(WAN)
+    if how.how == lost.ONE_SIDED:
+        return recorded_beyond(d, None) or _recorded_inside(d, None)
+    if how.how == lost.NEVER_ON_WAN and far is not None:
+        return _recorded_inside(far, call.dialog(LAN))
+    near = call.dialog(LAN)
+    if how.how not in (lost.NOT_SENT, lost.STOPPED_OUTBOUND, lost.BEYOND) or near is None:
+        return None
+    if how.how != lost.NOT_SENT:
+        # It was sent: to that proxy, or to one that the phone knows how to reach.
+        sent = near.ack.ends.dst if near.ack is not None else ""
+        if sent != next_hop(near):
+            return None
+    return recorded_beyond(near, far)
+
+
+def recorded_beyond(near: Dialog, far: Dialog | None) -> Reading | None:
+    """A proxy beyond this router. near, far: the dialog at the caller, and where both sides were
+    captured the one on the other side."""
+    host = next_hop(near)
+    if near.answer is None or not host:
+        return None
+    ends = near.answer.ends
+    # A 2xx from the Internet to a private address: the caller is behind the NAT, its proxies not.
+    if address.is_unroutable(ends.src) or not address.is_unroutable(ends.dst):
+        return None
+    what = f"its Record-Route sends the ACK to {shown_host(host)}, which {ends.dst} cannot reach"
+    if far is None or far.answer is None:
+        return Reading("unknown", cause.UNKNOWN, what)
+    if next_hop(far) != host:
+        return Reading("router", cause.ALG, f"{what}, and the router had changed it")
+    return Reading("provider", cause.PROVIDER, what)
+
+
+def _recorded_inside(wan: Dialog, lan: Dialog | None) -> Reading | None:
+    """A proxy in the LAN, as the far side of the WAN sees it. lan: None where that side was not
+    captured."""
+    host = next_hop(wan)
+    if wan.answer is None or not host:
+        return None
+    ends = wan.answer.ends
+    # In one private network, or seen before the NAT, such a Record-Route is right.
+    if address.is_unroutable(ends.dst) or address.is_unroutable(ends.src):
+        return None
+    what = f"its Record-Route sends the ACK to {shown_host(host)}, which {ends.dst} cannot reach"
+    if lan is None or lan.answer is None:
+        return Reading("unknown", cause.UNKNOWN, what)
+    if next_hop(lan) != host:
+        return Reading("router", cause.ALG, f"{what}, and the router had changed it")
+    return Reading("phone", cause.PHONE, what)
+
+
+def unroutable_contact(call: Call, how: lost.LostAck) -> Reading | None:
+    """For an ACK of the phone that did not come: whether the 2xx from the Internet has no
+    Record-Route and a Contact to which the phone cannot send."""
+    near, far = call.dialog(LAN), call.dialog(WAN)
+    if how.how not in (lost.NOT_SENT, lost.STOPPED_OUTBOUND, lost.BEYOND):
+        return None
+    if near is None or near.answer is None or far is None or far.answer is None:
+        return None
+    host, ends = _contact_host(near.answer), near.answer.ends
+    if not host or address.is_unroutable(ends.src) or not address.is_unroutable(ends.dst):
+        return None
+    if near.ack is not None and near.ack.ends.dst != host:
+        return None
+    what = f"its Contact sends the ACK to {shown_host(host)}, which {ends.dst} cannot reach"
+    if _contact_host(far.answer) != host:
+        return Reading("router", cause.ALG, f"{what}, and the router had changed it")
+    return Reading("provider", cause.PROVIDER_CONTACT, what)
+
+
+def _contact_host(answer: Sighting) -> str:
+    """The unroutable host of the Contact to which a request of the caller goes first; else ""."""
+    message = Message(answer.payload)
+    target = remote_target(message)
+    if target is None or message.record_routes or not address.is_unroutable(target.host):
+        return ""
+    return target.host
+
+
+def next_hop(d: Dialog) -> str:
+    """The unroutable host to which the ACK goes from the place of this capture, "" where it is
+    another one (RFC 3261 section 16.12)."""
+    ahead = proxies_ahead(d)
+    return ahead[-1].host if ahead and address.is_unroutable(ahead[-1].host) else ""
+
+
+def proxies_ahead(d: Dialog) -> list[Address]:
+    """The proxies between the place of this capture and the callee that recorded themselves, the
+    nearest last; empty where they are not known. Those that the INVITE had passed before stand in
+    it."""
+    if d.answer is None:
+        return []
+    answer = Message(d.answer.payload)
+    before = Message(d.request.payload).record_routes if d.request is not None else []
+    routes = answer.record_routes
+    ahead = routes[: max(0, len(routes) - len(before))]
+    # Where somebody rewrote them on the way, nothing tells which ones are ahead.
+    same = [route.uri for route in before] == [route.uri for route in routes[len(ahead) :]]
+    return ahead if same and is_whole(answer) else []
+
+
+def unroutable_request(request: Sighting | None) -> tuple[str, str]:
+    """The host that a request inside a dialog went to, as its Route said or without one its
+    Request-URI, where nobody on the Internet can send there; and which of these it was. Else two
+    empty texts."""
+    if request is None or not request.row[TO_TAG] or not address.is_unroutable(request.ends.dst):
+        return "", ""
+    message = Message(request.payload)
+    routes = message.routes
+    host, by = (routes[0].host, "Route") if routes else (message.request_host, "Request-URI")
+    return (host, by) if host == request.ends.dst else ("", "")
+
+
+def own_refresh(call: Call) -> Sighting | None:
+    """The WAN copy of the target refresh that made the Contact of the phone unroutable, where that
+    could be reached before; None without one."""
+    d = call.dialog(WAN)
+    if d is None or call.inbound is None:
+        return None
+    callee, caller = d.moved
+    own = callee if call.inbound else caller
+    before = call.wan_contact
+    return own if own is not None and before and not address.is_unroutable(before) else None

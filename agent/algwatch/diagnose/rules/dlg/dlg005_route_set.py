@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DLG005: the route set of a call leads nowhere, or is not followed.
+
+What it sees
+    A 2xx that nobody acknowledges and whose Record-Route makes the next proxy an address that the
+    caller cannot reach: private or link-local, from a provider or from a proxy in the LAN. Or an
+    ACK that left the router while the 2xx keeps coming, and whose Route is not the Record-Route of
+    the 2xx in reverse order; or one that treats a loose router as a strict one, or a strict one as
+    a loose one. Or a BYE that goes to such an address and is never answered.
+
+Why it breaks calls
+    ACK, BYE and re-INVITE pass the proxies that recorded themselves. To an address that cannot be
+    reached nothing goes; a proxy that is left out, or that finds itself in the Request-URI, may
+    know nothing of where the callee is. The callee ends the call after 32 s.
+
+What else looks the same
+    A phone that sends such an ACK to its outbound proxy, which knows the way: the call lives, no
+    finding. A proxy inside the network of the caller. A wrong Request-URI (DLG006). A message whose
+    proxies are more than this program reads.
+
+Recommendation
+    The proxy has to record an address that its neighbours can reach (kamailio:
+    record_route_preset, or advertise on the listening socket). A phone that does not follow the
+    route set: report it to its maker, with the 2xx and the ACK.
+
+References
+    RFC 3261 sections 12.1.1, 12.1.2, 12.2.1.1, 16.6 step 4, 16.12, 19.1.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from algwatch.base import address
+from algwatch.base.packet import LAN, WAN
+from algwatch.base.quote import somebody
+from algwatch.compare.ack import went_to_the_end
+from algwatch.compare.call import Call
+from algwatch.diagnose import cause, route_set
+from algwatch.diagnose import lost_ack as lost
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule, evidence, times
+from algwatch.diagnose.subject import CALL
+
+RULE = Rule(
+    "DLG005", "route-set", "error", CALL,
+    ("RFC 3261 12.1.2", "RFC 3261 12.2.1.1", "RFC 3261 16.12"),
+    "The route set of a call leads to an address that cannot be reached, or is not followed.",
+)  # fmt: skip
+
+BOTH_SIDES = "Capture on both sides of the router: it may have changed the Record-Route."
+
+
+def check(call: Call, known: Known) -> Iterator[Finding]:
+    how = lost.lost_ack(call, known)
+    if how is None:
+        yield from _bye(call, known)
+        return
+    yield from _unroutable(call, how, known)
+    yield from _not_followed(call, how, known)
+
+
+def _unroutable(call: Call, how: lost.LostAck, known: Known) -> Iterator[Finding]:
+    reading = route_set.unroutable_route(call, how)
+    # The copy that the caller, or its proxy, has read.
+    near = how.dialog if how.how in (lost.ONE_SIDED, lost.NEVER_ON_WAN) else call.dialog(LAN)
+    if how.how == lost.NEVER_ON_WAN:
+        near = call.dialog(WAN)
+    if reading is None or near is None or near.answer is None:
+        return
+    if how.dropped(known.now):
+        harm = "observed"
+    else:
+        harm = "certain" if went_to_the_end(how.dialog) else "latent"
+    proof = [evidence(near.answer, f"2xx sent {times(how.repeats + 1)}",
+                      f"a Record-Route for {near.answer.ends.dst}")]  # fmt: skip
+    if near.ack is not None:
+        proof.append(evidence(near.ack, f"the ACK went to {near.ack.ends.dst}", "delivered"))
+    far = call.dialog(WAN if near is call.dialog(LAN) else LAN)
+    if reading.cause == cause.ALG and far is not None and far.answer is not None:
+        proof.append(evidence(far.answer, "the 2xx on the other side of the router", "the same"))
+    yield RULE.finding(
+        reading.where, harm,
+        f"No ACK to the 2xx of {somebody(call.to)} can arrive: {reading.what}.",
+        proof, call.call_id, cause=reading.cause, certain=reading.cause == cause.ALG,
+        call_id=call.call_id, line=_line(call, known),
+        next_step=BOTH_SIDES if reading.where == "unknown" else "",
+    )  # fmt: skip
+
+
+def _not_followed(call: Call, how: lost.LostAck, known: Known) -> Iterator[Finding]:
+    wrong = route_set.misaddressed(call, how)
+    if wrong is None or not wrong.by_route:
+        return
+    yield RULE.finding(
+        wrong.where, "observed" if how.dropped(known.now) else "latent",
+        f"The ACK did not follow the route set of the call: {wrong.what}; so nobody took it.",
+        [evidence(wrong.ack, "the ACK", "the Record-Route of the 2xx in reverse order"),
+         evidence(wrong.answer, "Record-Route and Contact of the 2xx")],
+        call.call_id, cause=wrong.cause, certain=wrong.where == "router",
+        call_id=call.call_id, line=_line(call, known),
+    )  # fmt: skip
+
+
+def _bye(call: Call, known: Known) -> Iterator[Finding]:
+    """The BYE of the phone, where it went to a proxy that its caller had named, and that nobody
+    here can reach."""
+    d, pair = call.dialog(LAN), call.flow_pair
+    if d is None or d.bye is None or not d.bye_unanswered or pair is None or known.lossy(call):
+        return
+    if d.bye_by_caller == call.inbound or known.capture.is_late(d.bye_at):
+        return
+    (host, by), ends = route_set.unroutable_request(d.bye), d.bye.ends
+    if by != "Route" or address.is_unroutable(pair.far):
+        return
+    # Its INVITE is no longer there to be looked at.
+    kept = not call.unexplained and "Record-Route" not in call.headers
+    yield RULE.finding(
+        "provider" if kept else "unknown", "observed",
+        f"The BYE of {ends.src} had to go to {host}, a proxy of the route set that cannot be "
+        f"reached from there, while the INVITE went between it and {pair.far}: the other end stays "
+        "in the call.",
+        [evidence(d.bye, f"BYE to {host}, never answered", "a Route that can be reached")],
+        f"{call.call_id}/BYE", cause=cause.PROVIDER if kept else cause.UNKNOWN,
+        call_id=call.call_id, line=_line(call, known),
+    )  # fmt: skip
+
+
+def _line(call: Call, known: Known) -> str:
+    line = known.line(call)
+    return line.name if line else ""

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DLG013: a reliable provisional response is never acknowledged.
+
+What it sees
+    A provisional response with RSeq that comes again for more than 6 s, with the same number and To
+    tag, and no PRACK that reaches its sender. The two taps tell where that was lost.
+
+Why it breaks calls
+    The callee repeats such a response at T1, 2*T1, 4*T1 and so on, and after 64*T1 = 32 s it has to
+    refuse the INVITE with a 5xx: the call rings, and fails before anybody can take it.
+
+What else looks the same
+    A 180 without RSeq that a proxy repeats each minute. A PRACK that was sent and got no response
+    is TXN003. A slow PRACK: the response comes again once or twice, and then stops. A callee that
+    answers the INVITE all the same: a warning.
+
+Recommendation
+    A PRACK goes to the Contact of the response: where that is private, see DLG002. A caller that
+    did not offer 100rel must not get such a response: report it to the provider. Otherwise turn
+    100rel off on the phone, or report it to its maker.
+
+References
+    RFC 3262 sections 3 and 4; RFC 3261 section 12.1.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from algwatch.base import address
+from algwatch.base.packet import LAN, WAN
+from algwatch.base.quote import somebody
+from algwatch.base.sighting import Sighting
+from algwatch.compare.call import Call
+from algwatch.diagnose import cause
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.subject import CALL
+from algwatch.sip.dialog import DialogSet
+from algwatch.sip.message import Message
+from algwatch.sip.reliable import Reliable
+
+RULE = Rule(
+    "DLG013", "prack-missing", "warning", CALL, ("RFC 3262 3", "RFC 3262 4"),
+    "A reliable provisional response is never acknowledged with PRACK, so the callee gives up.",
+)  # fmt: skip
+
+UNANSWERED = Reading("unknown", cause.UNKNOWN, "no PRACK is on this side of the router")
+
+
+def check(call: Call, known: Known) -> Iterator[Finding]:
+    s = _callee(call)
+    one = s.unpracked if s is not None else None
+    if s is None or one is None or known.lossy(call) or known.capture.is_late(one.last_at):
+        return
+    reading = _reading(call, s, one)
+    if reading is None:
+        return
+    refused = 500 <= s.rejected < 600 and not s.spoken
+    so = f"; the callee refused the call with {s.rejected}" if refused else ""
+    status = Message(one.first.payload).status
+    proof = [evidence(one.first, f"{status} with RSeq, for {_seconds(one)} s", "PRACK")]
+    if s.response is not None and refused:
+        proof.append(evidence(s.response, f"refused with {s.rejected}", ""))
+    line = known.line(call)
+    yield RULE.finding(
+        reading.where, "observed" if refused else "latent",
+        f"The {status} of {somebody(call.to)} has to be acknowledged with PRACK, and came again "
+        f"for {_seconds(one)} s: {reading.what}{so}.",
+        proof, call.call_id, cause=reading.cause, call_id=call.call_id,
+        line=line.name if line else "",
+    )  # fmt: skip
+
+
+def _seconds(one: Reliable) -> int:
+    return (one.last_at - one.at) // 1_000_000_000
+
+
+def _callee(call: Call) -> DialogSet | None:
+    """What the side of the callee saw."""
+    if not call.two_sided:
+        return call.seen[0] if len(call.seen) == 1 else None
+    return None if call.inbound is None else call.sides[LAN if call.inbound else WAN]
+
+
+def _reading(call: Call, s: DialogSet, one: Reliable) -> Reading | None:
+    if not call.two_sided:
+        return UNANSWERED
+    far = call.sides[WAN if call.inbound else LAN]
+    if far is None or not call.paired:
+        return None
+    if far.pracked_at >= one.at:
+        if "PRACK" not in call.unpaired:
+            return None
+        return Reading("router", cause.ROUTER, "the PRACK came to this router and went no further")
+    if far.unpracked is None:
+        if "1xx INVITE" not in call.unpaired:
+            return None
+        return Reading("router", cause.ROUTER, "it never left the router itself")
+    if not call.inbound:
+        if far.request is not None and not _offers(far.request):
+            what = "the phone did not offer 100rel, so nobody may ask it for a PRACK"
+            return Reading("provider", cause.PROVIDER, what)
+        return Reading("phone", cause.PHONE, "the phone never sent one")
+    contacts = Message(far.unpracked.first.payload).contacts
+    ends = far.unpracked.first.ends
+    host = contacts[0].host if contacts else ""
+    if address.is_unroutable(host) and not address.is_unroutable(ends.dst) and host != ends.src:
+        return Reading("phone", cause.NAT_UNHANDLED, (
+            f"no PRACK reached this router, and its Contact is {host}, which cannot be reached "
+            f"from {ends.dst}"
+        ))  # fmt: skip
+    return Reading("network", cause.UNKNOWN, "no PRACK ever reached this router's WAN side")
+
+
+def _offers(invite: Sighting) -> bool:
+    """True if a caller can acknowledge provisional responses (RFC 3262 section 4)."""
+    message = Message(invite.payload)
+    values = (*message.header("Supported"), *message.header("k"), *message.header("Require"))
+    return any(b"100rel" in value.lower() for value in values)

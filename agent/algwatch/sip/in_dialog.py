@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests inside a dialog that change it, early or not, and are no INVITE: UPDATE (RFC 3311) and
+PRACK (RFC 3262)."""
+
+from __future__ import annotations
+
+from algwatch.base.native.layout import PRACK
+from algwatch.base.packet import Batch
+from algwatch.base.sighting import AT, STATUS
+from algwatch.sip.dialog import DialogSet
+from algwatch.sip.target import moved
+from algwatch.sip.transaction import FINAL, REQUEST, Event
+
+
+def in_dialog(s: DialogSet | None, event: Event, batch: Batch) -> None:
+    """s: the dialog set of the Call-ID of such a request, None where it is not known. An UPDATE of
+    an early dialog is answered before any 2xx, whose Contact is the remote target then."""
+    code, t, row, i = event
+    if code == REQUEST:
+        if t.method == PRACK:
+            if s is not None:
+                s.pracked_at = row[AT]
+        elif s is not None:
+            t.request = batch.sighting(s.side, row, i)
+        return
+    d = s.of(row) if s is not None else None
+    if s is None or d is None or code != FINAL or t.method == PRACK or t.request is None:
+        return
+    if 200 <= row[STATUS] < 300:
+        answer = batch.sighting(s.side, row, i)
+        d.moved = moved(d.moved, t.from_tag == s.caller_tag, t.request, answer)

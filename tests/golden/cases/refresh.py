@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Golden cases of what changes a dialog that is there, or not yet: re-INVITE, UPDATE (DLG010)."""
+
+from __future__ import annotations
+
+from craft import LADDER_2XX, House, Incoming, Outgoing, answer, register, sdp
+
+from cases.case import ALG, DLG, PHONE_OR_PROVIDER, answered, case
+
+NO = [*DLG, "DLG003", "DLG005", "DLG006", "DLG010", "DLG011", "TXN001"]
+
+
+def _without(*rules: str) -> list[str]:
+    return [rule for rule in (*NO, *ALG) if rule not in rules]
+
+
+# ---- DLG010 ----
+
+
+def _asked_again(house: House, contact: str, lives: bool = False,
+                 status: int = 200) -> Incoming:  # fmt: skip
+    """A call to a phone with a public Contact (STUN). The far end sends a re-INVITE, and the phone
+    answers with this Contact."""
+    register(house, 0)
+    call = answered(house, contact=f"<sip:100@{house.public}>")
+    call.ack(3.05)
+    again = call._in_dialog("INVITE", 2, f"{call.src}:5060", [f"Contact: {call.far}"])
+    seen = house.into(30, again)
+    final = answer(status, seen, contact=contact if status == 200 else "",
+                   body=sdp(house.phone) if status == 200 else b"")  # fmt: skip
+    if status != 200:
+        house.out(30.2, final)
+        nak = call._in_dialog("ACK", 2, f"{call.src}:5060", [])
+        house.into(30.23, nak.replace(b"z9hG4bKack-", b"z9hG4bKinvite-"))
+        call.bye(60)
+        return call
+    for after in (0,) if lives else (0, *LADDER_2XX):
+        house.out(30.2 + after, final)
+    if lives:
+        ack = call._in_dialog("ACK", 2, f"{call.src}:5060", [])
+        house.into(30.23, ack.replace(b"z9hG4bKack-", b"z9hG4bKagain-"))
+        call.bye(60)
+    else:
+        call.phone_bye(62.2)
+    return call
+
+
+@case("dlg010-answer-to-a-re-invite",
+      [("DLG010", "phone", "observed"), ("DLG001", "network", "observed")],
+      _without("DLG010", "DLG001"), PHONE_OR_PROVIDER, ["dropped"])  # fmt: skip
+def _() -> House:
+    """The phone shows its public address in its INVITE's 2xx, and its private one in the 2xx to a
+    re-INVITE. The ACK to that never comes, and the call drops in the middle."""
+    house = House()
+    _asked_again(house, house.contact)
+    return house
+
+
+@case("dlg010-near-miss-provider-knows-the-way", must_not=_without())
+def _() -> House:
+    """The same, with a provider that sends to where the 2xx came from."""
+    house = House()
+    _asked_again(house, house.contact, lives=True)
+    return house
+
+
+@case("dlg010-near-miss-public-and-lost", [("DLG001", "network", "observed")],
+      _without("DLG001"), outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The Contact stays public, and the ACK to the re-INVITE is lost."""
+    house = House()
+    _asked_again(house, f"<sip:100@{house.public}>")
+    return house
+
+
+@case("dlg010-near-miss-refused", must_not=_without())
+def _() -> House:
+    """The re-INVITE is refused with 488: the dialog is as it was, and goes on."""
+    house = House()
+    _asked_again(house, house.contact, status=488)
+    return house
+
+
+@case("dlg010-router-writes-it",
+      [("DLG010", "router", "observed"), ("DLG001", "network", "observed")],
+      [*DLG[1:], "DLG005", "DLG006"], {"disable-sip-alg": "suspected"}, ["dropped"])  # fmt: skip
+def _() -> House:
+    """The phone shows its public address both times; in the 2xx to the re-INVITE the router writes
+    a private one."""
+    house = House()
+
+    def wrong(message: bytes) -> bytes:
+        if b"CSeq: 2 INVITE" not in message or not message.startswith(b"SIP/2.0 200"):
+            return message
+        return message.replace(f"<sip:100@{house.public}>".encode(), b"<sip:100@10.0.0.1:5060>")
+
+    house.out_alg = wrong
+    _asked_again(house, f"<sip:100@{house.public}>")
+    return house
+
+
+def _updated(house: House, by_phone: bool, contact: str) -> Outgoing:
+    """A call of a phone with a public Contact, and an UPDATE of one end with this Contact."""
+    register(house, 0)
+    call = Outgoing(house, "updated@phone", contact=f"<sip:100@{house.public}>")
+    call.invite(1)
+    call.ok(3)
+    call.ack(3.02)
+    if by_phone:
+        target = call.far_contact.strip("<>")
+        asked = call._request("UPDATE", 2, target, f";tag={call._tag}", contact=contact)
+        seen = house.out(30, asked)
+        house.into(30.03, answer(200, seen, contact=call.far_contact))
+    else:
+        seen = house.into(30, call.from_far("UPDATE", more=[f"Contact: {contact}"]))
+        house.out(30.02, answer(200, seen, contact=call.contact))
+    return call
+
+
+@case("dlg010-update-of-the-phone",
+      [("DLG010", "phone", "observed"), ("DLG008", "unknown", "observed")],
+      _without("DLG010"), PHONE_OR_PROVIDER)  # fmt: skip
+def _() -> House:
+    """The phone's UPDATE has its private Contact. The far end hangs up, its BYE goes there, and the
+    phone's own BYE is refused with 481."""
+    house = House()
+    call = _updated(house, True, house.contact)
+    bye = call._request("BYE", 3, call.far_contact.strip("<>"), f";tag={call._tag}")
+    house.into(90.03, answer(481, house.out(90, bye)))
+    return house
+
+
+@case("dlg010-near-miss-update", must_not=[*_without(), "DLG008"])
+def _() -> House:
+    """The same UPDATE, and the far end's BYE comes to where the UPDATE came from."""
+    house = House()
+    _updated(house, True, house.contact).far_bye(90)
+    return house
+
+
+@case("dlg010-update-of-the-far-end",
+      [("DLG010", "provider", "observed"), ("TXN003", "unknown", "observed")],
+      _without("DLG010"), {"provider-fix": "recommended"})  # fmt: skip
+def _() -> House:
+    """The far end's UPDATE has a private Contact: the phone's BYE goes there, to nobody."""
+    house = House()
+    call = _updated(house, False, "<sip:300@10.1.1.1:5060>")
+    bye = call._request("BYE", 3, "sip:300@10.1.1.1:5060", f";tag={call._tag}")
+    for after in (0, *LADDER_2XX):
+        house.out(60 + after, bye, dst="10.1.1.1")
+    register(house, 120, n=2)
+    return house
+
+
+# ---- DLG013: reliable provisional responses (RFC 3262) ----
+
+LADDER_1XX = (0.5, 1.5, 3.5, 7.5, 15.5, 31.5)  # seconds after it: T1, doubled each time
+
+
+class Reliable(Outgoing):
+    """A call of the phone that offers 100rel."""
+
+    def invite(self, at: float, **how: object) -> None:
+        self.invited = self._request(
+            "INVITE", 1, "sip:300@example.net", "", self.contact, self.body
+        ).replace(b"Max-Forwards", b"Supported: 100rel\r\nMax-Forwards")
+        super().invite(at, **how)
+
+    def progress(self, at: float, rseq: int = 1, **how: object) -> None:
+        made = answer(183, self.seen, to_tag=self._tag, contact=self.far_contact,
+                      more=["Require: 100rel", f"RSeq: {rseq}"],
+                      body=sdp(self.house.provider, 20000))  # fmt: skip
+        self.house.into(at, made, **how)  # type: ignore[arg-type]
+
+    def prack(self, at: float, rseq: int = 1, **how: object) -> None:
+        made = self._request("PRACK", 1 + rseq, self.far_contact.strip("<>"), f";tag={self._tag}",
+                             branch=f"prack{rseq}")  # fmt: skip
+        made = made.replace(b"Max-Forwards", f"RAck: {rseq} 1 INVITE\r\nMax-Forwards".encode())
+        seen = self.house.out(at, made, **how)  # type: ignore[arg-type]
+        if not how:
+            self.house.into(at + 0.03, answer(200, seen))
+
+
+def _unpracked(call: Outgoing, **how: object) -> House:
+    register(call.house, 0)
+    call.invite(1)
+    call.respond(1.03, 100)
+    for after in (0, *LADDER_1XX):
+        Reliable.progress(call, 1.3 + after, **how)  # type: ignore[arg-type]
+    call.respond(33.4, 504)
+    call.nak(33.42)
+    return call.house
+
+
+@case("dlg013-never-sent", [("DLG013", "phone", "observed")], _without(),
+      {"phone-fix": "recommended"}, ["rejected"])  # fmt: skip
+def _() -> House:
+    """The phone offers 100rel, gets a 183 that asks for PRACK seven times, and never sends one. The
+    callee gives up after 32 s."""
+    return _unpracked(Reliable(House(), "mute@phone"))
+
+
+@case("dlg013-not-offered", [("DLG013", "provider", "observed")], _without(),
+      {"provider-fix": "recommended"}, ["rejected"])  # fmt: skip
+def _() -> House:
+    """The same to a phone that did not offer 100rel: the provider must not ask for PRACK."""
+    return _unpracked(Outgoing(House(), "plain@phone"))
+
+
+@case("dlg013-stopped-in-the-router", [("DLG013", "router", "observed")], _without("ALG008"),
+      outcomes=["rejected"])  # fmt: skip
+def _() -> House:
+    """The 183 comes to the WAN side seven times and never to the LAN."""
+    return _unpracked(Reliable(House(), "eaten@phone"), lan=False)
+
+
+def _reliable(house: House) -> Reliable:
+    register(house, 0)
+    call = Reliable(house, "early@phone")
+    call.invite(1)
+    call.respond(1.03, 100)
+    call.progress(1.3)
+    call.prack(1.32)
+    return call
+
+
+@case("dlg013-near-miss-prack", must_not=["DLG013", "TXN003", *_without()])
+def _() -> House:
+    """Two reliable provisional responses, each with its PRACK, an UPDATE of the early dialog, and a
+    call that is answered 40 s later."""
+    house = House()
+    call = _reliable(house)
+    asked = call._request("UPDATE", 9, call.far_contact.strip("<>"), f";tag={call._tag}",
+                          contact=call.contact, body=call.body)  # fmt: skip
+    house.into(2.03, answer(200, house.out(2, asked), contact=call.far_contact))
+    call.progress(10, rseq=2)
+    call.prack(10.02, rseq=2)
+    call.ok(41)
+    call.ack(41.02)
+    call.bye(60)
+    return house
+
+
+@case("dlg013-near-miss-slow", must_not=["DLG013", "TXN003", *_without()])
+def _() -> House:
+    """The first two PRACKs are late: the 183 comes three times."""
+    house = House()
+    register(house, 0)
+    call = Reliable(house, "slow@phone")
+    call.invite(1)
+    for after in (0, 0.5, 1.5):
+        call.progress(1.3 + after)
+    call.prack(3)
+    call.ok(10)
+    call.ack(10.02)
+    call.bye(20)
+    return house
+
+
+@case("dlg013-near-miss-rings-on", must_not=["DLG013", *_without()])
+def _() -> House:
+    """A proxy sends 180 without RSeq each 20 s for a minute: nobody has to acknowledge those."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "rings@phone")
+    call.invite(1)
+    for at in (1.3, 21, 41, 61):
+        call.respond(at, 180)
+    call.ok(65)
+    call.ack(65.02)
+    call.bye(80)
+    return house
+
+
+# ---- re-INVITE ----
+
+
+@case("re-invite-near-miss-glare", must_not=["TXN008", *_without()])
+def _() -> House:
+    """Both ends send a re-INVITE at the same moment. The phone refuses with 491, the far end
+    answers 200; the phone's ACK has the number of its own re-INVITE (RFC 3261 section 14)."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "glare@phone")
+    call.invite(1)
+    call.ok(3)
+    call.ack(3.02)
+    target = call.far_contact.strip("<>")
+    mine = call._request("INVITE", 2, target, f";tag={call._tag}", call.contact, call.body,
+                         branch="again")  # fmt: skip
+    sent = house.out(20, mine)
+    seen = house.into(20.01, call.from_far("INVITE", more=[f"Contact: {call.far_contact}"]))
+    house.out(20.02, answer(491, seen))
+    nak = call.from_far("ACK").replace(b"z9hG4bKfack-", b"z9hG4bKfinvite-")
+    house.into(20.05, nak)
+    house.into(20.3, answer(200, sent, contact=call.far_contact, body=sdp(house.provider, 20000)))
+    house.out(20.32, call._request("ACK", 2, target, f";tag={call._tag}", branch="ack2"))
+    house.into(20.8, call.from_far("OPTIONS", 4))
+    call.far_bye(60)
+    return house
+
+
+@case("re-invite-near-miss-both-491", must_not=["TXN008", "TXN002", *_without()])
+def _() -> House:
+    """Both ends refuse with 491, and the far end tries again two seconds later, with success."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "glare@phone")
+    call.invite(1)
+    call.ok(3)
+    call.ack(3.02)
+    target = call.far_contact.strip("<>")
+    sent = house.out(20, call._request("INVITE", 2, target, f";tag={call._tag}", call.contact,
+                                       call.body, branch="again"))  # fmt: skip
+    seen = house.into(20.01, call.from_far("INVITE", more=[f"Contact: {call.far_contact}"]))
+    house.out(20.02, answer(491, seen))
+    house.into(20.04, answer(491, sent))
+    house.into(20.05, call.from_far("ACK").replace(b"z9hG4bKfack-", b"z9hG4bKfinvite-"))
+    house.out(20.06, call._request("ACK", 2, target, f";tag={call._tag}", branch="again"))
+    again = call.from_far("INVITE", 2, more=[f"Contact: {call.far_contact}"])
+    seen = house.into(22, again.replace(b"z9hG4bKfinvite-", b"z9hG4bKfagain-"))
+    house.out(22.1, answer(200, seen, contact=call.contact, body=sdp(house.phone)))
+    house.into(22.13, call.from_far("ACK", 2).replace(b"z9hG4bKfack-", b"z9hG4bKfack2-"))
+    call.far_bye(60)
+    return house
