@@ -23,7 +23,7 @@ from algwatch.base.sighting import (
 )
 from algwatch.compare import held
 from algwatch.compare.call import Call
-from algwatch.compare.calls import PREDICTED, Calls, Moment
+from algwatch.compare.calls import WARNINGS, Calls, Moment
 from algwatch.compare.captured import Captured
 from algwatch.compare.counts import counts
 from algwatch.compare.crossing import OUTSIDE, Crossing, alone
@@ -193,7 +193,7 @@ class Comparison:
                 for copy in self.pairing.waiting():
                     self.watch(alone(copy, sent=False))
         self.captured.finished = True
-        last.moments = self.calls.finish()
+        last.moments = self.calls.finish(now)
         last.registered = self._registrations.finish(now)
         return due, last
 
@@ -289,7 +289,7 @@ class Comparison:
                     news.exchanges.append(exchange)
             side.failed.clear()
         # In a file the end of the call is a moment away: only who waits wants to be warned.
-        news.moments = [m for m in self.calls.advance(now) if self.live or m[1] != PREDICTED]
+        news.moments = [m for m in self.calls.advance(now) if self.live or m[1] not in WARNINGS]
         news.registered = self._registrations.changed(now)
         return news
 

@@ -61,6 +61,8 @@ def dialogs(s: DialogSet) -> Sightings:
         yield from (d.request, d.answer, d.ack, d.stray_ack, d.bye, d.bye_response)
         if d.pending is not None:
             yield d.pending[1]
+        if d.timer is not None:
+            yield from (d.timer.answer, d.timer.tried)
 
 
 def call(one: Call) -> Sightings:

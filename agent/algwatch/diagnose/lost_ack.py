@@ -63,6 +63,10 @@ class LostAck:
         """Seconds until the callee gives up (64*T1 after its 2xx, RFC 3261 13.3.1.4). now: ns."""
         return max(0, (self.dialog.answered_at + ACK_WAIT - now) // SECOND)
 
+    def is_open(self, now: int) -> bool:
+        """The callee still waits, and nobody has ended the call. now: ns."""
+        return not self.dialog.bye_at and self.seconds_left(now) > 0
+
 
 def lost_ack(call: Call, known: Known) -> LostAck | None:
     """The reading of this call; None unless the ACK is proved to be lost."""

@@ -34,6 +34,7 @@ from algwatch.diagnose.rules.dlg import (
     dlg002_private_contact,
     dlg004_missing_record_route,
     dlg006_ack_misaddressed,
+    dlg007_timer_drop,
     dlg008_ghost_dialog,
 )
 from algwatch.diagnose.rules.reg import reg001_registration_failed, reg006_call_not_delivered
@@ -64,6 +65,7 @@ RULES: tuple[ModuleType, ...] = (
     dlg002_private_contact,
     dlg004_missing_record_route,
     dlg006_ack_misaddressed,
+    dlg007_timer_drop,
     dlg008_ghost_dialog,
     reg001_registration_failed,
     reg006_call_not_delivered,
