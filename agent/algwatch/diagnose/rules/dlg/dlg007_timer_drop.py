@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DLG007: a timer ended the call, and nobody's finger.
+"""DLG007: a timer ended the call.
 
 What it sees
     The BYE of a call comes at a time that a timer gives. 32 s (64*T1) after an answer whose 2xx no
