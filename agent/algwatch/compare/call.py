@@ -166,6 +166,12 @@ class Call(Joined[DialogSet]):
         return True
 
     @property
+    def replaces(self) -> bool:
+        """Its INVITE was to replace another dialog (RFC 3891) and was refused with 481."""
+        return any(s is not None and s.rejected == 481 and s.request is not None
+                   and b"eplaces" in s.request.payload for s in self.sides)  # fmt: skip
+
+    @property
     def timed_out(self) -> bool:
         """A session that nobody refreshed ended it (RFC 4028)."""
         return any(s is not None and s.current is not None and s.current.timed_out

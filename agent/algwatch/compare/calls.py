@@ -136,6 +136,10 @@ class Calls:
             self.table[key] = call
         return call
 
+    def all(self) -> list[Call]:
+        """The calls that are followed."""
+        return list(dict.fromkeys(self.table.values()))
+
     def lose(self, s: DialogSet) -> None:
         """A dialog set had to go for want of room: its call goes with it, because what its other
         side shows alone would be told wrongly."""
@@ -266,7 +270,7 @@ class Calls:
     def finish(self, now: int) -> list[Moment]:
         """The capture is over, at now (ns); what is still there is closed as it stands."""
         moments = self.closed()
-        calls = list(dict.fromkeys(self.table.values()))
+        calls = self.all()
         self.table.clear()
         for call in calls:
             if not call.is_plain or call.is_overdue(now):

@@ -8,7 +8,14 @@ from collections.abc import Callable
 
 from algwatch.base.budget import Budget
 from algwatch.base.deadlines import NEVER
-from algwatch.base.native.layout import ACK, KIND_CUT, KIND_KEEPALIVE, ROW_MALFORMED
+from algwatch.base.native.layout import (
+    ACK,
+    KIND_CUT,
+    KIND_KEEPALIVE,
+    REFER,
+    ROW_MALFORMED,
+    SUBSCRIBE,
+)
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch
 from algwatch.base.sighting import (
     AT,
@@ -38,6 +45,7 @@ from algwatch.compare.observe import closed
 from algwatch.compare.pairing import Pairing
 from algwatch.compare.quality import Quality
 from algwatch.compare.registered import Registered, Registrations
+from algwatch.compare.subscribed import Subscribed, Subscriptions
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.compare.weights import Weights
 from algwatch.sip.dialog import DialogSet
@@ -51,15 +59,16 @@ from algwatch.sip.unsolicited import Unsolicited
 class News:
     """Things to be judged, in this order. crossings: that a rule has to see; exchanges: requests
     that failed; moments: calls that have something to say, or are over; registered: registrations
-    whose outcome has changed."""
+    whose outcome has changed; subscribed: subscriptions of which something is known."""
 
-    __slots__ = ("crossings", "exchanges", "moments", "registered")
+    __slots__ = ("crossings", "exchanges", "moments", "registered", "subscribed")
 
     def __init__(self, crossings: list[Crossing]) -> None:
         self.crossings = crossings
         self.exchanges: list[Exchange] = []
         self.moments: list[Moment] = []
         self.registered: list[Registered] = []
+        self.subscribed: list[Subscribed] = []
 
 
 class Comparison:
@@ -88,6 +97,7 @@ class Comparison:
         self.captured = Captured(two_sided)
         self._exchanges = Exchanges(self.sides, self.lines, two_sided)
         self._registrations = Registrations(two_sided, more, self._exchanges)
+        self._subscriptions = Subscriptions(two_sided, more)
         self._rewrites = KnownRewrites(limits.lines * KINDS)
         self._first = FirstOfKind(limits.lines * KINDS * 4)
         self.budget = Budget(limits.memory if memory is None else memory)
@@ -107,7 +117,7 @@ class Comparison:
     @property
     def due(self) -> int:
         """ns; advance() finds nothing to do before it."""
-        due = min(self.calls.due, self._registrations.due)
+        due = min(self.calls.due, self._registrations.due, self._subscriptions.due)
         for side in self.sides:
             if self.captured.now < self._until[side.side]:
                 due = min(due, side.transactions.due)
@@ -166,6 +176,7 @@ class Comparison:
                 self.pairing.lost(side, began)
             self.sides[side].dialogs.since = began
             self._until[side] = self.sides[side].dialogs.until = ended
+            self._subscriptions.until[side] = ended
         self.captured.began, self.captured.ended = max(quality.began), min(self._until)
         self._registrations.lan_ended = self._until[LAN]
         if self._unsolicited is not None:
@@ -195,6 +206,7 @@ class Comparison:
         self.captured.finished = True
         last.moments = self.calls.finish(now)
         last.registered = self._registrations.finish(now)
+        last.subscribed = self._subscriptions.finish()
         return due, last
 
     def close(self, call: Call) -> tuple[CallSummary, Line | None]:
@@ -220,6 +232,7 @@ class Comparison:
             side.transactions.table.weigh = weights.transaction
             side.dialogs.table.weigh = weights.dialogs
             side.registrations.table.weigh = weights.registration
+            side.subscriptions.table.weigh = weights.subscription
         if unsolicited is not None:
             unsolicited.known.weigh = weights.remote
         if self.pairing is not None:
@@ -228,21 +241,24 @@ class Comparison:
         self.mappings.table.weigh = weights.mapping
         self.mappings.flow_pairs.weigh = weights.flow_pair
         self._registrations.table.weigh = weights.registered
+        self._subscriptions.table.weigh = weights.subscribed
         self._rewrites.kinds.weigh = weights.rewrite
         self.calls.drop = self._drop
         budget = self.budget
         budget.share(self.calls.table, held.call, held.by_call)
         budget.share(self._registrations.table, held.registered, held.by_call)
+        budget.share(self._subscriptions.table, held.subscribed, held.by_other)
         for side in self.sides:
             side.dialogs.table.gone = self.calls.lose
             budget.share(side.dialogs.table, held.dialogs, held.by_call)
             budget.share(side.registrations.table, held.registration, held.by_call)
+            budget.share(side.subscriptions.table, held.subscription, held.by_other)
             budget.share(side.transactions.table, held.transaction, held.call_of)
             budget.tidy.append(side.transactions.tidy)
         if self.pairing is not None:
             budget.share(held.Waiting(self.pairing), held.sighting, held.call_of_copy)
         budget.share(Shown(self.lines.table), Line.sightings, held.apart)
-        budget.tidy += [self.calls.tidy, self._registrations.tidy]
+        budget.tidy += [self.calls.tidy, self._registrations.tidy, self._subscriptions.tidy]
 
     def _drop(self, s: DialogSet) -> None:
         self.sides[s.side].dialogs.forget(s)
@@ -257,6 +273,8 @@ class Comparison:
             return False
         for side in self.sides:
             if call in side.dialogs.table or call in side.registrations.table:
+                return False
+            if call in side.subscriptions.table:
                 return False
         if self.pairing is not None:
             self.pairing.turned_away.add(row)
@@ -273,6 +291,9 @@ class Comparison:
         if side.registered:
             self._registrations.feed(side.registered, self.captured.now)
             side.registered.clear()
+        if side.subscribed:
+            self._subscriptions.feed(side.subscribed, self.captured.now)
+            side.subscribed.clear()
 
     def _pass_time(self, now: int) -> News:
         news = News([] if self.pairing is None else self._crossed(self.pairing.advance(now)))
@@ -291,6 +312,7 @@ class Comparison:
         # In a file the end of the call is a moment away: only who waits wants to be warned.
         news.moments = [m for m in self.calls.advance(now) if self.live or m[1] not in WARNINGS]
         news.registered = self._registrations.changed(now)
+        news.subscribed = self._subscriptions.changed(now)
         return news
 
     def _outside(self, copies: list[Sighting]) -> None:
@@ -334,6 +356,8 @@ class Comparison:
                 learn(crossing, call)
             if method > ACK and not status:
                 self._exchanges.cross(crossing)
+            if SUBSCRIBE <= method <= REFER:
+                self._subscriptions.cross(crossing)
             if watch is not None:
                 watch(crossing)
             pair = crossing.flow_pair

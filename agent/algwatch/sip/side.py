@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Side: the order within one side of the router. Rows become transactions, and those become
-dialogs, registrations, or news about a request that failed."""
+dialogs, registrations, subscriptions, or news about a request that failed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from algwatch.base.packet import Batch
 from algwatch.base.sighting import STATUS
 from algwatch.sip.dialogs import CHALLENGES, Dialogs, Step
 from algwatch.sip.registration import Registrations, RegistrationStep
+from algwatch.sip.subscription import METHODS, Subscriptions, SubscriptionStep
 from algwatch.sip.transaction import (
     FINAL,
     REQUEST,
@@ -27,8 +28,9 @@ class Side:
     """side: LAN, WAN or UNKNOWN. Limits: transactions, calls and lines that are followed. meet:
     see Transactions.
 
-    registered: what happened to registrations; failed: transactions of other methods than INVITE
-    and ACK that timed out or were refused. Both since somebody emptied them.
+    registered, subscribed: what happened to registrations and subscriptions; failed: transactions
+    of other methods than INVITE and ACK that timed out or were refused. All since somebody emptied
+    them.
     """
 
     def __init__(self, side: int, transactions: int, calls: int, lines: int,
@@ -37,7 +39,9 @@ class Side:
         self.transactions = Transactions(transactions, meet, side)
         self.dialogs = Dialogs(side, calls)
         self.registrations = Registrations(side, lines)
+        self.subscriptions = Subscriptions(side, lines)
         self.registered: list[RegistrationStep] = []
+        self.subscribed: list[SubscriptionStep] = []
         self.failed: list[Transaction] = []
 
     def feed(self, batch: Batch, keep: bool, other: list[Seen]) -> tuple[list[Event], list[Step]]:
@@ -81,3 +85,7 @@ class Side:
                 step = self.registrations.feed(event, batch)
                 if step is not None:
                     self.registered.append(step)
+            elif t.method in METHODS:
+                news = self.subscriptions.feed(event, batch)
+                if news is not None:
+                    self.subscribed.append(news)

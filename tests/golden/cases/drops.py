@@ -3,16 +3,26 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import Any
+
 from craft import (
     LADDER_2XX,
     LADDER_INVITE,
     LADDER_REQUEST,
     House,
+    Incoming,
+    Outgoing,
     Timed,
+    answer,
     register,
+    request,
+    sized,
+    token,
 )
 
-from cases.case import ALG, DLG, answered, case
+from cases.case import ALG, DLG, PHONE_OR_PROVIDER, answered, case
 
 SILENT = (*DLG, "DLG007", *ALG)
 
@@ -201,3 +211,250 @@ def _() -> House:
     call.accept(903.1, call.refresh(903), more=[])
     call.bye(903 + 1768)
     return call.house
+
+
+# ---- DLG012: NOTIFY ----
+
+
+class Subscribing:
+    """The phone subscribes to its mailbox at 1 s, and the far end accepts."""
+
+    def __init__(self, house: House, contact: str = "") -> None:
+        self.house = house
+        self.contact = contact or house.contact
+        register(house, 0)
+        self.seen = b""
+        self.subscribe(1, 3600)
+
+    def _ids(self, far: bool) -> dict[str, Any]:
+        mine, theirs = "<sip:100@example.net>;tag=s1", "<sip:100@example.net>;tag=mwi"
+        return {"caller": theirs, "callee": mine} if far else {"caller": mine, "callee": theirs}
+
+    def subscribe(self, at: float, expires: int) -> None:
+        first = not self.seen
+        ids = self._ids(False)
+        made = request(
+            "SUBSCRIBE", "sip:100@example.net", via=f"{self.house.phone}:{self.house.port}",
+            branch=f"z9hG4bKsub{expires}", call_id="mwi@phone", cseq=1 if first else 2,
+            caller=ids["caller"], callee="<sip:100@example.net>" if first else ids["callee"],
+            contact=self.contact, more=["Event: message-summary", f"Expires: {expires}"],
+        )  # fmt: skip
+        self.seen = self.house.out(at, made)
+        self.house.into(at + 0.03, answer(
+            200, self.seen, to_tag="mwi", contact=f"<sip:{self.house.provider}:5060>",
+            received=self.house.wan_ip, rport=self.house.wan_port, more=[f"Expires: {expires}"],
+        ))  # fmt: skip
+
+    def notify(self, at: float, n: int = 1, state: str = "active;expires=3600",
+               again: Sequence[float] = (), **how: object) -> bytes:  # fmt: skip
+        """Returns what the phone gets."""
+        made = request(
+            "NOTIFY", f"sip:100@{self.house.public}", via=f"{self.house.provider}:5060",
+            branch=f"z9hG4bKnot{n}", call_id="mwi@phone", cseq=n, **self._ids(True),
+            more=["Event: message-summary", f"Subscription-State: {state}"],
+        )  # fmt: skip
+        seen = b""
+        for after in (0, *again):
+            seen = self.house.into(at + after, made, **how)  # type: ignore[arg-type]
+        return seen
+
+
+@case("dlg012-private-contact", [("DLG012", "phone", "observed")], ALG, PHONE_OR_PROVIDER, [])
+def _() -> House:
+    """The phone subscribes to its mailbox with a private Contact, no ALG. The provider accepts, and
+    sends its NOTIFY to the private address."""
+    one = Subscribing(House())
+    register(one.house, 60, n=2)
+    return one.house
+
+
+@case("dlg012-notify-stopped", [("DLG012", "router", "observed"), ("TXN003", "router", "latent")],
+      ALG, outcomes=[])  # fmt: skip
+def _() -> House:
+    """The NOTIFY comes to where the SUBSCRIBE came from, and never to the LAN."""
+    one = Subscribing(House(), "<sip:100@198.51.100.2:5060>")
+    one.notify(1.1, again=LADDER_REQUEST, lan=False)
+    register(one.house, 60, n=2)
+    return one.house
+
+
+@case("dlg012-notify-to-another-phone", [("DLG012", "router", "observed")], [*DLG, "ALG014"],
+      outcomes=[])  # fmt: skip
+def _() -> House:
+    """A later NOTIFY is given to another phone, which does not know the subscription."""
+    house = House()
+    one = Subscribing(house, "<sip:100@198.51.100.2:5060>")
+    house.out(1.2, answer(200, one.notify(1.1)))
+    house.phone = "192.168.1.11"
+    house.out(61.1, answer(481, one.notify(61, 2)))
+    return house
+
+
+@case("dlg012-notify-refused-by-the-phone", [("DLG012", "phone", "observed")], [*DLG, *ALG],
+      outcomes=[])  # fmt: skip
+def _() -> House:
+    """The phone forgot its subscription: nothing was changed on the way."""
+    house = House()
+    one = Subscribing(house, "<sip:100@198.51.100.2:5060>")
+    house.out(1.2, answer(200, one.notify(1.1)))
+    house.out(61.1, answer(481, one.notify(61, 2)))
+    return house
+
+
+@case("dlg012-near-miss-notified", must_not=["DLG012", *ALG], outcomes=[])
+def _() -> House:
+    """A private Contact, and a provider that sends its NOTIFY to where the SUBSCRIBE came from."""
+    house = House()
+    one = Subscribing(house)
+    house.out(1.2, answer(200, one.notify(1.1)))
+    register(house, 60, n=2)
+    return house
+
+
+@case("dlg012-near-miss-unsubscribed", must_not=["DLG012", *ALG], outcomes=[])
+def _() -> House:
+    """The phone ends its subscription, and answers 481 to a NOTIFY that comes after."""
+    house = House()
+    one = Subscribing(house)
+    house.out(1.2, answer(200, one.notify(1.1)))
+    one.subscribe(30, 0)
+    house.out(30.2, answer(481, one.notify(30.1, 2)))
+    register(house, 70, n=2)
+    return house
+
+
+@case("dlg012-near-miss-terminated", must_not=["DLG012", *ALG], outcomes=[])
+def _() -> House:
+    """The provider ends the subscription, and the phone has no more of it when that is told."""
+    house = House()
+    one = Subscribing(house)
+    house.out(1.2, answer(200, one.notify(1.1)))
+    house.out(30.2, answer(481, one.notify(30.1, 2, "terminated;reason=timeout")))
+    return house
+
+
+@case("dlg012-near-miss-capture-ends", must_not=["DLG012", *ALG], outcomes=[])
+def _() -> House:
+    """The capture ends 20 s after the SUBSCRIBE was accepted."""
+    one = Subscribing(House())
+    register(one.house, 21, n=2)
+    return one.house
+
+
+# ---- DLG012: transfers ----
+
+
+def _renaming(house: House) -> None:
+    """An ALG that writes its own address into Call-ID, and back; in nothing else."""
+
+    def out(message: bytes) -> bytes:
+        return re.sub(rb"(?m)^(Call-ID: .*)@192\.168\.1\.10\r$", rb"\1@198.51.100.2\r", message)
+
+    def back(message: bytes) -> bytes:
+        return re.sub(rb"(?m)^(Call-ID: .*)@198\.51\.100\.2\r$", rb"\1@192.168.1.10\r", message)
+
+    house.out_alg, house.in_alg = out, back
+
+
+def _transfer(house: House, result: str) -> House:
+    """The phone calls, then asks a colleague, then connects the two: a REFER in its first call
+    with Replaces, which names the second one. result: the sipfrag of the NOTIFY."""
+    register(house, 0)
+    first = Outgoing(house, "one@192.168.1.10", "<sip:100@198.51.100.2:5060>")
+    second = Outgoing(house, "two@192.168.1.10", "<sip:100@198.51.100.2:5060>")
+    for at, call in ((1, first), (11, second)):
+        call.invite(at)
+        call.ok(at + 1)
+        call.ack(at + 1.02)
+    tags = f"to-tag%3D{second._tag}%3Bfrom-tag%3Dp-{token(second.call_id)}"
+    refer = request(
+        "REFER", first.far_contact.strip("<>"), via=f"{house.phone}:{house.port}",
+        branch="z9hG4bKrefer", call_id=first.call_id, cseq=2,
+        caller=f"<sip:100@example.net>;tag=p-{token(first.call_id)}",
+        callee=f"<sip:300@example.net>;tag={first._tag}", contact=first.contact,
+        more=[f"Refer-To: <sip:400@example.net?Replaces=two%40192.168.1.10%3B{tags}>"],
+    )  # fmt: skip
+    seen = house.out(20, refer)
+    house.into(20.03, answer(202, seen, contact=first.far_contact))
+    for n, (state, text) in enumerate((("active", "100 Trying"), ("terminated", result)), 1):
+        notify = first.from_far(
+            "NOTIFY", n, ["Event: refer", f"Subscription-State: {state}"]
+        ).replace(b"z9hG4bKfnotify", b"z9hG4bKfnotify%d" % n)
+        fragment = f"SIP/2.0 {text}\r\n".encode()
+        notify = sized(notify.replace(b"Content-Length", b"Content-Type: message/sipfrag\r\n"
+                                      b"Content-Length") + fragment)  # fmt: skip
+        house.out(20 + n + 0.1, answer(200, house.into(20 + n, notify)))
+    second.bye(25)
+    first.bye(26)
+    return house
+
+
+@case("dlg012-transfer-renamed",
+      [("DLG012", "router", "observed")], [*DLG, "ALG014", "ALG015"],
+      {"disable-sip-alg": "suspected"}, ["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The router changes the Call-ID of each message and not that in Refer-To: the far end looks
+    for a dialog that it knows by another name."""
+    house = House()
+    _renaming(house)
+    return _transfer(house, "481 Call/Transaction Does Not Exist")
+
+
+@case("dlg012-near-miss-transfer-works", must_not=["DLG012", *DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """An attended transfer that works."""
+    return _transfer(House(), "200 OK")
+
+
+@case("dlg012-near-miss-transfer-refused", must_not=["DLG012", *DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The colleague is busy."""
+    return _transfer(House(), "486 Busy Here")
+
+
+@case("dlg012-transfer-of-a-dialog-that-is-gone", [("DLG012", "unknown", "latent")],
+      [*DLG, *ALG], outcomes=["completed", "completed"], state="fine")  # fmt: skip
+def _() -> House:
+    """The far end does not find the dialog either, and nothing here changed its name."""
+    return _transfer(House(), "481 Call/Transaction Does Not Exist")
+
+
+def _picked_up(house: House, name: str) -> House:
+    """A call of the phone, which the far end wants to replace by another one."""
+    register(house, 0)
+    call = Outgoing(house, "held@192.168.1.10", "<sip:100@198.51.100.2:5060>")
+    call.invite(1)
+    call.ok(2)
+    call.ack(2.02)
+    other = Incoming(house, "other@far", more=[
+        f"Replaces: {name};to-tag=p-{token(call.call_id)};from-tag={call._tag}",
+    ])  # fmt: skip
+    other.invite(10)
+    house.out(10.1, answer(481, other.delivered, to_tag="p-no"))
+    made = request(
+        "ACK", f"sip:100@{house.public}", via=f"{house.provider}:5060",
+        branch=f"z9hG4bKi-{token(other.call_id)}", call_id=other.call_id, cseq=1,
+        caller=f"<sip:200@example.net>;tag=c-{token(other.call_id)}",
+        callee="<sip:100@example.net>;tag=p-no",
+    )  # fmt: skip
+    house.into(10.2, made)
+    call.bye(30)
+    return house
+
+
+@case("dlg012-replaces-renamed", [("DLG012", "router", "observed")], [*DLG, "ALG014", "ALG015"],
+      {"disable-sip-alg": "suspected"}, ["completed", "rejected"])  # fmt: skip
+def _() -> House:
+    """The far end replaces a call of the phone by the Call-ID that the router has given it."""
+    house = House()
+    _renaming(house)
+    return _picked_up(house, "held@198.51.100.2")
+
+
+@case("dlg012-near-miss-replaces-gone", must_not=["DLG012", *DLG, *ALG],
+      outcomes=["completed", "rejected"], state="hurts")  # fmt: skip
+def _() -> House:
+    """It names a call that is over, and nothing was changed on the way."""
+    return _picked_up(House(), "gone@192.168.1.10")

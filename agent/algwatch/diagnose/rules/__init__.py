@@ -36,6 +36,7 @@ from algwatch.diagnose.rules.dlg import (
     dlg006_ack_misaddressed,
     dlg007_timer_drop,
     dlg008_ghost_dialog,
+    dlg012_subscription_broken,
 )
 from algwatch.diagnose.rules.reg import reg001_registration_failed, reg006_call_not_delivered
 from algwatch.diagnose.rules.txn import (
@@ -67,6 +68,7 @@ RULES: tuple[ModuleType, ...] = (
     dlg006_ack_misaddressed,
     dlg007_timer_drop,
     dlg008_ghost_dialog,
+    dlg012_subscription_broken,
     reg001_registration_failed,
     reg006_call_not_delivered,
     alg001_contact_rewritten,
