@@ -19,7 +19,7 @@ TIMER_N = TIMER_F  # a subscriber waits so long for the first NOTIFY (RFC 6665 s
 
 class Subscribed(Joined[Subscription]):
     """call_id, to: text. outbound: its request went from the LAN to the WAN; None where nothing
-    shows it. notified: the latest NOTIFY that crossed. until: by side (ns), see
+    shows it. notified: the latest NOTIFY that crossed and was not taken. until: by side (ns), see
     Quality.ended."""
 
     __slots__ = ("call_id", "notified", "outbound", "to", "until")
@@ -71,6 +71,15 @@ class Subscribed(Joined[Subscription]):
         s = self.sides[side]
         return s.request if s is not None else None
 
+    def absorb(self, other: Joined[Subscription]) -> bool:
+        if not super().absorb(other):
+            return False
+        if isinstance(other, Subscribed):
+            self.notified = self.notified or other.notified
+            if self.outbound is None:
+                self.outbound = other.outbound
+        return True
+
 
 class Subscriptions:
     """Steps of both sides in, subscriptions that have to be judged out. limit: how many."""
@@ -116,6 +125,8 @@ class Subscriptions:
             return
         one.flow_pairs[kind] = crossing.flow_pair
         if crossing.entered.row[STATUS]:
+            if kind == "2xx NOTIFY":
+                one.notified = None
             return
         if kind == "NOTIFY":
             one.notified = crossing

@@ -16,16 +16,18 @@ ACCEPTED = 7  # a step beside those of Event: the request was answered with 2xx
 
 
 class Subscription:
-    """call: hash of the Call-ID; side. transaction: of the latest SUBSCRIBE or REFER; request: it.
-    accepted_at: ns, the first 2xx to one, accepted: that 2xx. notify: the latest NOTIFY since the
-    first request; notified_at: ns, the first; failed: the transaction of the latest NOTIFY that was
-    refused or not answered, while the subscription lived. result: of a REFER, the latest status
-    that a NOTIFY told (message/sipfrag). over_at: ns, it was ended by Expires: 0, by a NOTIFY
-    with the state terminated, or by its refusal; 0 = it lives. silent: nobody answered the request.
-    started_at, last_at: ns. unsolicited: see sip/unsolicited.py."""
+    """call: hash of the Call-ID; side. transaction: of the latest SUBSCRIBE or REFER. request: the
+    one that began it, accepted: the 2xx to it, notify: the latest NOTIFY; all three are let go once
+    a NOTIFY was taken. asked: source, Call-ID and From tag of the request; notifier: the To tag of
+    the 2xx. accepted_at,
+    notified_at: ns, the first 2xx and the first NOTIFY. failed: the transaction of the latest
+    NOTIFY that was refused or not answered, while the subscription lived. result: of a REFER, the
+    latest status that a NOTIFY told (message/sipfrag). over_at: ns, it was ended by Expires: 0, by
+    a NOTIFY with the state terminated, or by its refusal; 0 = it lives. silent: nobody answered the
+    request. started_at, last_at: ns. unsolicited: see sip/unsolicited.py."""
 
-    __slots__ = ("accepted", "accepted_at", "call", "failed", "last_at", "notified_at", "notify",
-                 "over_at", "request", "result", "side", "silent", "started_at", "status",
+    __slots__ = ("accepted", "accepted_at", "asked", "call", "failed", "last_at", "notified_at",
+                 "notifier", "notify", "over_at", "request", "result", "side", "silent", "started_at", "status",
                  "transaction", "unsolicited")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int, transaction: Transaction) -> None:
@@ -33,7 +35,9 @@ class Subscription:
         self.side = side
         self.started_at = self.last_at = at
         self.transaction = transaction
-        self.request = transaction.request
+        self.request: Sighting | None = None
+        self.asked = (b"", b"", b"")
+        self.notifier = b""
         self.accepted: Sighting | None = None
         self.notify: Sighting | None = None
         self.failed: Transaction | None = None
@@ -74,8 +78,10 @@ class Subscriptions:
             s.status = row[STATUS]
             if s.status < 300:
                 if s.accepted_at:
-                    return None  # refreshed
+                    t.request = t.response = None  # refreshed
+                    return None
                 s.accepted_at, s.accepted = row[AT], batch.sighting(self.side, row, i)
+                s.notifier = Message(s.accepted.payload).to.tag
                 return s, ACCEPTED
             if s.status not in (401, 407) and not s.accepted_at:
                 s.over_at = row[AT]
@@ -90,9 +96,13 @@ class Subscriptions:
         s.transaction = t
         s.last_at = row[AT]
         s.silent = False
-        if s.request is None or not s.accepted_at:
+        if t.request is None:
+            return
+        message = Message(t.request.payload)
+        if not s.accepted_at:
             s.request = t.request
-        expires = Message(t.request.payload).expires.strip() if t.request is not None else ""
+        s.asked = t.request.source[:16], message.call_id, message.from_.tag
+        expires = message.expires.strip()
         ends = t.method == SUBSCRIBE and bool(expires) and not expires.strip("0")
         s.over_at = row[AT] if ends else 0
 
@@ -114,11 +124,22 @@ class Subscriptions:
                 return None  # 481 is right after it was ended (RFC 6665 section 4.1.3)
             s.failed = t
             return s, code
+        if code == FINAL:
+            s.failed = None
+            if s.result < 300 and (s.over_at or not s.is_refer):
+                _let_go(s)
         return None
 
     def forget(self, s: Subscription) -> None:
         if self.table.get(s.call) is s:
             del self.table[s.call]
+
+
+def _let_go(s: Subscription) -> None:
+    """It works: a phone may have a hundred of them, and no verdict needs their bytes."""
+    s.request = s.accepted = s.notify = None
+    if s.transaction.final_at:
+        s.transaction.request = s.transaction.response = None
 
 
 def _fragment(body: bytes) -> int:

@@ -246,11 +246,14 @@ class Subscribing:
         ))  # fmt: skip
 
     def notify(self, at: float, n: int = 1, state: str = "active;expires=3600",
-               again: Sequence[float] = (), **how: object) -> bytes:  # fmt: skip
-        """Returns what the phone gets."""
+               again: Sequence[float] = (), call_id: str = "mwi@phone", tag: str = "mwi",
+               **how: object) -> bytes:  # fmt: skip
+        """Returns what the phone gets. tag: of the notifier."""
+        ids = self._ids(True)
+        ids["caller"] = ids["caller"].replace("tag=mwi", f"tag={tag}")
         made = request(
             "NOTIFY", f"sip:100@{self.house.public}", via=f"{self.house.provider}:5060",
-            branch=f"z9hG4bKnot{n}", call_id="mwi@phone", cseq=n, **self._ids(True),
+            branch=f"z9hG4bKnot{n}", call_id=call_id, cseq=n, **ids,
             more=["Event: message-summary", f"Subscription-State: {state}"],
         )  # fmt: skip
         seen = b""
@@ -298,6 +301,39 @@ def _() -> House:
     one = Subscribing(house, "<sip:100@198.51.100.2:5060>")
     house.out(1.2, answer(200, one.notify(1.1)))
     house.out(61.1, answer(481, one.notify(61, 2)))
+    return house
+
+
+@case("dlg012-call-id-not-changed-back", [("DLG012", "router", "observed")], [*DLG, "ALG014"],
+      {"disable-sip-alg": "suspected"}, [])  # fmt: skip
+def _() -> House:
+    """The router changes the Call-ID of the SUBSCRIBE and not that of the NOTIFY, so the phone
+    does not know it."""
+
+    def out(message: bytes) -> bytes:
+        return message.replace(b"Call-ID: mwi@phone", b"Call-ID: mwi@198.51.100.2")
+
+    def back(message: bytes) -> bytes:
+        is_response = message.startswith(b"SIP/2.0")
+        return message.replace(b"mwi@198.51.100.2", b"mwi@phone") if is_response else message
+
+    house = House()
+    house.out_alg, house.in_alg = out, back
+    one = Subscribing(house, "<sip:100@198.51.100.2:5060>")
+    seen = one.notify(1.1, call_id="mwi@198.51.100.2")
+    house.out(1.2, answer(481, seen))
+    return house
+
+
+@case("dlg012-near-miss-forked", must_not=["DLG012", *DLG, *ALG], outcomes=[])
+def _() -> House:
+    """The SUBSCRIBE was forked: the NOTIFY of a second notifier is refused, which is right."""
+    house = House()
+    one = Subscribing(house, "<sip:100@198.51.100.2:5060>")
+    house.out(1.15, answer(481, one.notify(1.1, tag="other")))
+    house.out(1.25, answer(200, one.notify(1.2, 2)))
+    house.out(30.1, answer(481, one.notify(30, 3, tag="other")))
+    register(house, 60, n=2)
     return house
 
 

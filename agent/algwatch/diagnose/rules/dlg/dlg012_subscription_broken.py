@@ -15,7 +15,7 @@ Why it breaks calls
 
 What else looks the same
     481 to a NOTIFY after the phone has ended its subscription (Expires: 0), or after one with the
-    state terminated. A NOTIFY that nobody has subscribed to (old PBXs send them). A REFER with
+    state terminated, or from a second notifier where the SUBSCRIBE was forked. A NOTIFY that nobody has subscribed to (old PBXs send them). A REFER with
     Refer-Sub: false, and any REFER without NOTIFY: not all phones send it. A transfer that was
     refused for another reason than the name, 486 or 603. A REFER that nobody answers: TXN003.
 
@@ -38,6 +38,7 @@ from algwatch.base.quote import quoted, somebody
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
+from algwatch.compare.line import NAT_HANDLED, WORKS_UNTOUCHED
 from algwatch.compare.replaces import replaced
 from algwatch.compare.subscribed import Subscribed
 from algwatch.diagnose import cause
@@ -142,7 +143,10 @@ def _subscribe(one: Subscribed, known: Known) -> Iterator[Finding]:
         return
     proof = []
     if refused is not None:
-        reading = _refused_here(one)
+        refusal = _refused_here(one)
+        if refusal is None:
+            return
+        reading = refusal
         said = "A NOTIFY was refused with 481 although the subscription lived"
         failed = refused.failed
         if failed is None or failed.request is None:
@@ -185,6 +189,9 @@ def _deaf(one: Subscribed, known: Known) -> Reading:
     if wan.notify is None:
         if shown is None or wan.request is None:
             return Reading("network", cause.UNKNOWN, "none came to this router's WAN side")
+        line = known.line(one)
+        if line is not None and (line.count(WORKS_UNTOUCHED) or line.count(NAT_HANDLED)):
+            return Reading("network", cause.UNKNOWN, "none came to this router's WAN side")
         if address.is_unroutable(shown.host) and not address.is_unroutable(wan.request.ends.dst):
             if wrote is not None and wrote.uri == shown.uri:
                 return Reading("phone", cause.NAT_UNHANDLED, (
@@ -211,29 +218,29 @@ def _deaf(one: Subscribed, known: Known) -> Reading:
     )
 
 
-def _refused_here(one: Subscribed) -> Reading:
-    """Why the NOTIFY of a subscription that lives was refused with 481."""
-    lan, wan = one.sides[LAN], one.sides[WAN]
-    notified = one.notified
-    if not one.two_sided or lan is None or wan is None or lan.request is None:
-        return Reading("unknown", cause.UNKNOWN, "its subscriber did not know it")
-    if notified is None or notified.lan is None or notified.wan is None:
-        return Reading("unknown", cause.UNKNOWN, "its subscriber did not know it")
-    if notified.lan.destination[:16] != lan.request.source[:16]:
-        phone, own = notified.lan.ends.dst, lan.request.ends.src
-        return Reading("router", cause.ROUTER, (
-            f"the router gave it to {phone}, and {own} had subscribed"
-        ))  # fmt: skip
-    changed = _ids(notified.lan) != _ids(notified.wan)
-    if wan.request is not None:
-        changed = changed or _ids(lan.request) != _ids(wan.request)
-    if changed and _ids(notified.lan)[0] != _ids(lan.request)[0]:
+def _refused_here(one: Subscribed) -> Reading | None:
+    """Why the NOTIFY of a subscription that lives was refused with 481; None where that is right."""
+    lan, notified = one.sides[LAN], one.notified
+    unknown = Reading("unknown", cause.UNKNOWN, "its subscriber did not know it")
+    if not one.two_sided or lan is None or notified is None:
+        return unknown
+    if notified.lan is None or notified.wan is None:
+        return unknown
+    source, call_id, tag = lan.asked
+    if notified.lan.destination[:16] != source:
+        phone = notified.lan.ends.dst
+        own = address.text(source, notified.lan.ends.version)
+        return Reading("router", cause.ROUTER, f"the router gave it to {phone}, and {own} had "
+                       "subscribed")  # fmt: skip
+    here, there = Message(notified.lan.payload), Message(notified.wan.payload)
+    if here.call_id != call_id:
         return Reading("router", cause.ALG, "the router changed its Call-ID and not back")
-    if changed and _ids(lan.request)[1] not in _ids(notified.lan)[1:]:
-        return Reading("router", cause.ALG, "the router changed its tag and not back")
+    if tag not in (here.from_.tag, here.to.tag):
+        changed = (here.from_.tag, here.to.tag) != (there.from_.tag, there.to.tag)
+        wan = one.sides[WAN]
+        if changed or (wan is not None and wan.asked[2] != tag):
+            return Reading("router", cause.ALG, "the router changed its tag and not back")
+        return None  # of another dialog
+    if lan.notifier and lan.notifier != here.from_.tag == there.from_.tag:
+        return None  # of another notifier, where the SUBSCRIBE was forked (RFC 6665 section 4.4.1)
     return Reading("phone", cause.UNKNOWN, "the phone that had subscribed did not know it")
-
-
-def _ids(copy: Sighting) -> tuple[bytes, bytes, bytes]:
-    message = Message(copy.payload)
-    return message.call_id, message.from_.tag, message.to.tag
