@@ -27,8 +27,8 @@ class Subscription:
     request. started_at, last_at: ns. unsolicited: see sip/unsolicited.py."""
 
     __slots__ = ("accepted", "accepted_at", "asked", "call", "failed", "last_at", "notified_at",
-                 "notifier", "notify", "over_at", "request", "result", "side", "silent", "started_at", "status",
-                 "transaction", "unsolicited")  # fmt: skip
+                 "notifier", "notify", "over_at", "request", "result", "side", "silent",
+                 "started_at", "status", "transaction", "unsolicited")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int, transaction: Transaction) -> None:
         self.call = call
