@@ -14,10 +14,11 @@ Why it breaks calls
     Contact of the SUBSCRIBE, which is a private address or another phone's.
 
 What else looks the same
-    481 to a NOTIFY after the phone has ended its subscription (Expires: 0), or after one with the
-    state terminated, or from a second notifier where the SUBSCRIBE was forked. A NOTIFY that nobody has subscribed to (old PBXs send them). A REFER with
-    Refer-Sub: false, and any REFER without NOTIFY: not all phones send it. A transfer that was
-    refused for another reason than the name, 486 or 603. A REFER that nobody answers: TXN003.
+    481 to a NOTIFY after the phone has ended its subscription (Expires: 0), after one with the
+    state terminated, or from a second notifier where the SUBSCRIBE was forked. A NOTIFY that nobody
+    has subscribed to (old PBXs send them). A REFER with Refer-Sub: false, and any REFER without
+    NOTIFY: not all phones send it. A transfer that was refused for another reason than the name,
+    such as 486 or 603. A REFER that nobody answers: TXN003.
 
 Recommendation
     For a private Contact: rport, STUN or outbound on the phone, or a provider that sends to where
@@ -48,6 +49,7 @@ from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import SUBSCRIPTION
 from algwatch.sip.message import Address, Message, to_text
+from algwatch.sip.subscription import Subscription
 
 RULE = Rule(
     "DLG012", "subscription-broken", "warning", SUBSCRIPTION,
@@ -219,20 +221,26 @@ def _deaf(one: Subscribed, known: Known) -> Reading:
 
 
 def _refused_here(one: Subscribed) -> Reading | None:
-    """Why the NOTIFY of a subscription that lives was refused with 481; None where that is right."""
+    """Why the NOTIFY of a subscription that lives was refused with 481; None where it is right."""
     lan, notified = one.sides[LAN], one.notified
     unknown = Reading("unknown", cause.UNKNOWN, "its subscriber did not know it")
     if not one.two_sided or lan is None or notified is None:
         return unknown
     if notified.lan is None or notified.wan is None:
         return unknown
-    source, call_id, tag = lan.asked
+    source = lan.asked[0]
     if notified.lan.destination[:16] != source:
         phone = notified.lan.ends.dst
         own = address.text(source, notified.lan.ends.version)
         return Reading("router", cause.ROUTER, f"the router gave it to {phone}, and {own} had "
                        "subscribed")  # fmt: skip
-    here, there = Message(notified.lan.payload), Message(notified.wan.payload)
+    return _unknown_to(one, lan, Message(notified.lan.payload), Message(notified.wan.payload))
+
+
+def _unknown_to(one: Subscribed, lan: Subscription, here: Message, there: Message
+                ) -> Reading | None:  # fmt: skip
+    """The same, of a NOTIFY that its subscriber got: its copies in the LAN and on the WAN."""
+    _, call_id, tag = lan.asked
     if here.call_id != call_id:
         return Reading("router", cause.ALG, "the router changed its Call-ID and not back")
     if tag not in (here.from_.tag, here.to.tag):
