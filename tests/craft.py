@@ -530,6 +530,48 @@ class Outgoing:
         self.house.out(at + 0.02, answer(200, seen))
 
 
+class Timed(Outgoing):
+    """A call of the phone with a session timer, answered at 3 s. refresher: uac is the phone."""
+
+    def __init__(self, house: House, refresher: str, interval: int = 1800,
+                 alg: Rewriter | None = None, call_id: str = "timed@phone") -> None:  # fmt: skip
+        super().__init__(house, call_id)
+        register(house, 0)
+        self.refreshes = 0
+        self.timer = [f"Session-Expires: {interval};refresher={refresher}", "Require: timer"]
+        self.invite(1)
+        self.accept(3, self.seen, alg=alg)
+        self.ack(3.02)
+
+    def accept(self, at: float, request: bytes, more: Sequence[str] | None = None,
+               **how: object) -> None:  # fmt: skip
+        """The far end accepts a request of the phone."""
+        made = answer(
+            200, request, to_tag=self._tag, contact=self.far_contact,
+            body=sdp(self.house.provider, 20000), received=self.house.wan_ip,
+            rport=self.house.wan_port, more=self.timer if more is None else more,
+        )  # fmt: skip
+        self.house.into(at, made, **how)  # type: ignore[arg-type]
+
+    def refresh(self, at: float, method: str = "UPDATE", again: Sequence[float] = (),
+                **how: object) -> bytes:  # fmt: skip
+        """A request of the phone that refreshes the session; returns what the far end gets."""
+        self.refreshes += 1
+        made = self._request(
+            method, 1 + self.refreshes, self.far_contact.strip("<>"), f";tag={self._tag}",
+            self.contact, self.body if method == "INVITE" else b"",
+            branch=f"{method.lower()}{self.refreshes}",
+        )  # fmt: skip
+        seen = b""
+        for after in (0, *again):
+            seen = self.house.out(at + after, made, **how)  # type: ignore[arg-type]
+        return seen
+
+    def refused(self, at: float, request: bytes, status: int) -> None:
+        self.house.into(at, answer(status, request, received=self.house.wan_ip,
+                                   rport=self.house.wan_port))  # fmt: skip
+
+
 def incoming_call(house: House, at: float, call_id: str, **how: object) -> Incoming:
     """A whole call that completes."""
     call = Incoming(house, call_id, **how)  # type: ignore[arg-type]

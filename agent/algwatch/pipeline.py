@@ -52,7 +52,7 @@ class Pipeline:
         said: Table[str, int] = Table(SAID)
         known = Known(self._captured, lines, self._comparison.mappings, said,
                       self._comparison.registered, self._comparison.transaction,
-                      self._comparison.request_of)  # fmt: skip
+                      self._comparison.request_of, self._comparison.calls)  # fmt: skip
         self._engine = Engine(known, said, strict, clock)
         self._comparison.one_sided_news = self._engine.listens(CROSSING)
         self._recommender = Recommender(lines)
@@ -133,12 +133,15 @@ class Pipeline:
             reports += self._told([(subject.REGISTRATION, one) for one in news.registered])
             if self.live:
                 reports += self._comparison.registrations(news.registered)
+        if news.subscribed:
+            reports += self._told([(subject.SUBSCRIPTION, one) for one in news.subscribed])
         return reports + self._recommender.refresh()
 
     def _moment(self, moment: Moment) -> list[Report]:
         call, what = moment
         if what != CLOSED:
-            return self._told([(CALL, call)])
+            told = self._told([(CALL, call)])
+            return told + self._told([(subject.SUBSCRIPTION, call)]) if call.replaces else told
         summary, line = self._comparison.close(call)
         # Scanners send requests all day: a router's log is not for them.
         if call.unsolicited and self.live:

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.skipif(not REPRO.is_dir(), reason="no ../shared/cases b
 
 # State; outcomes of the calls; findings that are not harmless, as rule and place.
 Truth = tuple[str, list[str], set[tuple[str, str]]]
+DROPPED = {("DLG001", "unknown"), ("DLG007", "unknown")}  # by the timer of a callee
 TRUTH: dict[str, Truth] = {
     "five_biginv": ("fine", ["completed"] * 5, set()),
     "two_bigok_slow_bigbye": ("fine", ["completed"] * 3, set()),
@@ -30,11 +31,11 @@ TRUTH: dict[str, Truth] = {
         "fine", ["completed"] * 2,
         {("TXN008", "provider"), ("ALG001", "router"), ("ALG002", "router"), ("ALG011", "router")},
     ),
-    "responses_never_reach_caller.pcap": ("hurts", ["dropped"], {("DLG001", "unknown")}),
+    "responses_never_reach_caller.pcap": ("hurts", ["dropped"], DROPPED),
     "record_route_link_local.pcap": (
         "hurts", ["ongoing"], {("DLG001", "unknown"), ("DLG005", "unknown")},
     ),
-    "2xx_once_bye_by_caller_at_32s.pcap": ("hurts", ["dropped"], {("DLG001", "unknown")}),
+    "2xx_once_bye_by_caller_at_32s.pcap": ("hurts", ["dropped"], DROPPED),
     "tcp_alg_slow": (
         "fine", ["completed"], {("ALG001", "router"), ("ALG002", "router"), ("ALG011", "router")},
     ),

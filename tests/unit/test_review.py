@@ -489,5 +489,5 @@ def test_a_provider_that_was_seen_to_find_the_phone_is_not_told_to_handle_nat() 
     call.ok(102)
     call.dropped(102)
     reports = verdict(house)
-    assert hurt(reports) == ["DLG001"]
+    assert hurt(reports) == ["DLG001", "DLG007"]
     assert not advice(reports)

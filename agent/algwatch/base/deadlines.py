@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Things that fall due a fixed time after something happened. O(1), because nothing overtakes."""
+"""Things that fall due. Deadlines: a fixed time after something happened, O(1), because nothing
+overtakes. Alarms: each at a time of its own, O(log n)."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from heapq import heapify, heappop, heappush
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -74,4 +76,46 @@ class Deadlines(Generic[T]):
         take, keep = queue.popleft, items.append
         while queue and queue[0][0] <= now:
             keep(take()[1])
+        return items
+
+
+class Alarms(Generic[T]):
+    """Items that fall due each at a time of its own. limit, living: as of Deadlines."""
+
+    __slots__ = ("_count", "_heap", "_limit", "_living")
+
+    def __init__(self, limit: int, living: Callable[[Waiting[T]], list[tuple[int, T]]]) -> None:
+        self._limit = limit
+        self._living = living
+        self._heap: list[tuple[int, int, T]] = []
+        self._count = 0  # orders items that are due at once
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    @property
+    def next(self) -> int:
+        """When the first item falls due, ns; NEVER without one."""
+        return self._heap[0][0] if self._heap else NEVER
+
+    def add_due(self, due: int, item: T) -> None:
+        """due: ns."""
+        if len(self._heap) >= self._limit:
+            self.tidy()
+            self._limit = max(self._limit, 2 * len(self._heap))
+        self._count += 1
+        heappush(self._heap, (due, self._count, item))
+
+    def tidy(self) -> None:
+        """Let go of the items that do not live."""
+        live = self._living(deque((due, item) for due, _, item in self._heap))
+        self._heap = [(due, number, item) for number, (due, item) in enumerate(live, 1)]
+        self._count = len(self._heap)
+        heapify(self._heap)
+
+    def due(self, now: int) -> list[T]:
+        """The items that are due now (ns), the first to be due first."""
+        items: list[T] = []
+        while self._heap and self._heap[0][0] <= now:
+            items.append(heappop(self._heap)[2])
         return items

@@ -26,8 +26,9 @@ class Call(Joined[DialogSet]):
 
     inbound: the callee is in the LAN; None while nothing shows it. host: address (16 bytes) of the
     one who sent its first message, as it came to the router. unsolicited: see sip/unsolicited.py;
-    nobody is told when one is forgotten. predicted: its drop was announced.
-    at_proxy: the Contact of its 2xx was seen to be a proxy's own (sip/target.py).
+    nobody is told when one is forgotten. predicted: its drop was announced for want of an ACK;
+    overdue: for want of a session refresh. at_proxy: the Contact of its 2xx was seen to be a
+    proxy's own (sip/target.py).
     contested: labels of messages of which several contradict each other (see Pairing).
     """
 
@@ -40,6 +41,7 @@ class Call(Joined[DialogSet]):
         "from_",
         "host",
         "inbound",
+        "overdue",
         "predicted",
         "to",
         "unsolicited",
@@ -50,7 +52,7 @@ class Call(Joined[DialogSet]):
         self.call_id, self.from_, self.to = parties(first.payload)
         self.host = first.packed_ends[:16]
         self.inbound: bool | None = None
-        self.predicted = self.unsolicited = self.at_proxy = False
+        self.predicted = self.overdue = self.unsolicited = self.at_proxy = False
         self._wan_contact = ""
         self._phone_contact = NOWHERE
         self.contested: frozenset[str] = frozenset()
@@ -155,7 +157,13 @@ class Call(Joined[DialogSet]):
                 return False
             if len(s.dialogs) > 1:
                 return False  # forked: another phone may have answered, too
-            if d.silent or d.odd or s.late_invites or (d.bye_status >= 300 or d.bye_unanswered):
+            if (
+                d.silent
+                or d.odd
+                or d.timed_out
+                or s.late_invites
+                or (d.bye_status >= 300 or d.bye_unanswered)
+            ):
                 return False
             if (
                 s.unheard is not None
@@ -167,6 +175,32 @@ class Call(Joined[DialogSet]):
             if s.reliable is not None and s.unpracked is not None:
                 return False
         return True
+
+    @property
+    def replaces(self) -> bool:
+        """Its INVITE was to replace another dialog (RFC 3891) and was refused with 481."""
+        return any(s is not None and s.rejected == 481 and s.request is not None
+                   and b"eplaces" in s.request.payload for s in self.sides)  # fmt: skip
+
+    @property
+    def timed_out(self) -> bool:
+        """A session that nobody refreshed ended it (RFC 4028)."""
+        return any(s is not None and s.current is not None and s.current.timed_out
+                   for s in self.sides)  # fmt: skip
+
+    def is_overdue(self, now: int) -> bool:
+        """A refresh of its session must have come, and none was answered on a side that goes on
+        being captured. now: ns."""
+        timed = False
+        for s in self.seen:
+            d = s.current
+            if d is None or d.bye_at or d.ended_at:
+                return False
+            if d.timer is not None:
+                timed = True
+                if min(now, s.until) < d.timer.overdue_at:
+                    return False
+        return timed
 
     @property
     def ended_well(self) -> bool:
@@ -362,6 +396,8 @@ class Call(Joined[DialogSet]):
             waits = any(s.answered_at and now - s.answered_at < ACK_WAIT for s in self.seen)
             return "completed" if ended else "ongoing" if waits else "unknown"
         if ended:
+            if self.timed_out:
+                return "dropped"
             return "unknown" if self._bye_is_open() else "completed"
         return "unknown" if self.partial or self._may_come_again(now) else "ongoing"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from algwatch.base.deadlines import Deadlines, Waiting
+from algwatch.base.deadlines import Alarms, Deadlines, Waiting
 from algwatch.base.sighting import AT, CALL, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.ack import went_to_the_end
@@ -19,17 +19,20 @@ from algwatch.sip.dialogs import (
     CHALLENGED,
     CONFIRMED,
     ENDED,
+    REFRESHED,
     REPEATED,
     STARTED,
     UNANSWERED,
     Step,
 )
-from algwatch.sip.timers import ACK_WAIT, SECOND, T4, TIMER_B, TIMER_F, WINDOW
+from algwatch.sip.timers import ACK_WAIT, SECOND, T2, T4, TIMER_B, TIMER_F, WINDOW
 
 # Moments of a call, told to later stages as (call, moment).
-PREDICTED = 0  # the 2xx keeps coming and no ACK got through: it will drop
+PREDICTED = 0  # no ACK got through to a 2xx, or no session refresh came: it will drop
 JUDGED = 1  # it ended, or its time for an ACK is over: say what happened
 CLOSED = 2  # nothing more will come: the summary
+RELIEVED = 3  # it was predicted to drop, and what was missing came late
+WARNINGS = (PREDICTED, RELIEVED)
 
 Moment = tuple[Call, int]
 Answer = tuple[Call, int]  # a call and when (ns) it was answered
@@ -56,7 +59,12 @@ class Calls:
         self._challenged: Deadlines[Call] = Deadlines(3 * TIMER_B, room, self._living)
         self._unanswered: Deadlines[Call] = Deadlines(TIMER_F, room, self._living)
         self._ack_wait: Deadlines[Answer] = Deadlines(ACK_WAIT + SECOND, room, self._living_answers)
-        self._queues = (self._soon, self._confirmed, self._settle, self._linger, self._challenged,
+        # An ACK came late: when no 2xx comes after it, the callee has it.
+        self._relieved: Deadlines[Call] = Deadlines(T2 + SECOND, room, self._living)
+        self._refresh: Alarms[Call] = Alarms(room, self._living)
+        self._refreshed: Deadlines[Call] = Deadlines(2 * WINDOW, room, self._living)
+        self._queues = (self._relieved, self._refresh, self._refreshed, self._soon,
+                        self._confirmed, self._settle, self._linger, self._challenged,
                         self._unanswered)  # fmt: skip
         self._evicted: list[Call] = []
         self.drop: Callable[[DialogSet], None] | None = None
@@ -86,12 +94,18 @@ class Calls:
                     continue
             if call.sides[s.side] is not s:
                 call.sides[s.side] = s
-            if code == ANSWERED:
-                continue
-            at = row[AT]
             d = s.current
+            at = row[AT]
+            if code in (ANSWERED, REFRESHED):
+                if d is not None and d.timer is not None:
+                    self._refresh.add_due(d.timer.overdue_at, call)
+                if call.overdue:
+                    self._refreshed.add(at, call)
+                continue
             if code == CONFIRMED:
                 self._confirmed.add(at, call)
+                if call.predicted:
+                    self._relieved.add(at, call)
             elif code == STARTED:
                 if s.request is not None:
                     s.first = None
@@ -123,6 +137,10 @@ class Calls:
         else:
             self.table[key] = call
         return call
+
+    def all(self) -> list[Call]:
+        """The calls that are followed."""
+        return list(dict.fromkeys(self.table.values()))
 
     def lose(self, s: DialogSet) -> None:
         """A dialog set had to go for want of room: its call goes with it, because what its other
@@ -196,6 +214,11 @@ class Calls:
             if not call.predicted and self._is_live(call):
                 call.predicted = True
                 moments.append((call, PREDICTED))
+        for call in dict.fromkeys(self._refresh.due(now)):
+            if not call.overdue and self._is_live(call) and call.is_overdue(now):
+                call.overdue = True
+                moments.append((call, PREDICTED))
+        moments += [(call, RELIEVED) for call in self._came_late(now)]
         # Both sides of a call are mostly due at once.
         for call in dict.fromkeys(self._confirmed.due(now)):
             if self._is_live(call) and not call.ack_misdelivered():
@@ -211,7 +234,7 @@ class Calls:
         for call in dict.fromkeys(self._settle.due(now)):
             if not self._is_live(call):
                 continue
-            if not call.is_plain:
+            if not call.is_plain or call.predicted or call.overdue:
                 moments.append((call, JUDGED))
             if not self._is_over(call, now):
                 self._unanswered.add(now, call)  # a BYE that may never be answered
@@ -233,13 +256,30 @@ class Calls:
             moments.append((call, CLOSED))
         return moments + self.closed()
 
-    def finish(self) -> list[Moment]:
-        """The capture is over; what is still there is closed as it stands."""
+    def _came_late(self, now: int) -> list[Call]:
+        """Calls that were predicted to drop, and will not."""
+        relieved: list[Call] = []
+        for call in dict.fromkeys(self._relieved.due(now)):
+            s = call.near_callee
+            d = s.current if s is not None else None
+            if not call.predicted or d is None or not self._is_live(call):
+                continue
+            if call.ack(now) == "seen" and not call.ack_ignored(now) and not d.bye_at:
+                call.predicted = False
+                relieved.append(call)
+        for call in dict.fromkeys(self._refreshed.due(now)):
+            if call.overdue and self._is_live(call) and not call.is_overdue(now):
+                call.overdue = False
+                relieved.append(call)
+        return relieved
+
+    def finish(self, now: int) -> list[Moment]:
+        """The capture is over, at now (ns); what is still there is closed as it stands."""
         moments = self.closed()
-        calls = list(dict.fromkeys(self.table.values()))
+        calls = self.all()
         self.table.clear()
         for call in calls:
-            if not call.is_plain:
+            if not call.is_plain or call.is_overdue(now):
                 moments.append((call, JUDGED))
             moments.append((call, CLOSED))
         return moments

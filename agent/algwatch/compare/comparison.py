@@ -8,7 +8,15 @@ from collections.abc import Callable
 
 from algwatch.base.budget import Budget
 from algwatch.base.deadlines import NEVER
-from algwatch.base.native.layout import ACK, KIND_CUT, KIND_KEEPALIVE, KIND_STUN, ROW_MALFORMED
+from algwatch.base.native.layout import (
+    ACK,
+    KIND_CUT,
+    KIND_KEEPALIVE,
+    KIND_STUN,
+    REFER,
+    ROW_MALFORMED,
+    SUBSCRIBE,
+)
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch
 from algwatch.base.sighting import (
     AT,
@@ -26,7 +34,7 @@ from algwatch.base.sighting import (
 )
 from algwatch.compare import held
 from algwatch.compare.call import Call
-from algwatch.compare.calls import PREDICTED, Calls, Moment
+from algwatch.compare.calls import WARNINGS, Calls, Moment
 from algwatch.compare.captured import Captured
 from algwatch.compare.counts import counts
 from algwatch.compare.crossing import OUTSIDE, Crossing, alone
@@ -43,6 +51,7 @@ from algwatch.compare.pairing import Pairing
 from algwatch.compare.quality import Quality
 from algwatch.compare.registered import Registered, Registrations
 from algwatch.compare.silence import Silences, note_too_late
+from algwatch.compare.subscribed import Subscribed, Subscriptions
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.compare.weights import Weights
 from algwatch.sip.dialog import DialogSet
@@ -59,9 +68,12 @@ class News:
     """Things to be judged, in this order. crossings: that a rule has to see; exchanges: requests
     that failed; moments: calls that have something to say, or are over; registered: registrations
     whose outcome has changed; paths: hosts between which something had to be sent again; lines:
-    those whose phones are silent for too long."""
+    those whose phones are silent for too long; subscribed: subscriptions of which something is
+    known."""
 
-    __slots__ = ("crossings", "exchanges", "lines", "moments", "paths", "registered")
+    __slots__ = (
+        "crossings", "exchanges", "lines", "moments", "paths", "registered", "subscribed"
+    )  # fmt: skip
 
     def __init__(self, crossings: list[Crossing]) -> None:
         self.crossings = crossings
@@ -70,6 +82,7 @@ class News:
         self.moments: list[Moment] = []
         self.registered: list[Registered] = []
         self.paths: list[Path] = []
+        self.subscribed: list[Subscribed] = []
 
 
 class Comparison:
@@ -103,6 +116,7 @@ class Comparison:
         self._registrations.bind = self._silences.bind
         self.registered = self._registrations.all
         self.transaction = self._exchanges.transaction
+        self._subscriptions = Subscriptions(two_sided, more)
         self._rewrites = KnownRewrites(limits.lines * KINDS)
         self._first = FirstOfKind(limits.lines * KINDS * 4)
         self.budget = Budget(limits.memory if memory is None else memory)
@@ -122,7 +136,7 @@ class Comparison:
     @property
     def due(self) -> int:
         """ns; advance() finds nothing to do before it."""
-        due = min(self.calls.due, self._registrations.due)
+        due = min(self.calls.due, self._registrations.due, self._subscriptions.due)
         if self._silences.table:
             due = min(due, self._silences.due)
         for side in self.sides:
@@ -191,6 +205,7 @@ class Comparison:
                 self.pairing.lost(side, began)
             self.sides[side].dialogs.since = began
             self._until[side] = self.sides[side].dialogs.until = ended
+            self._subscriptions.until[side] = ended
         self.captured.began, self.captured.ended = max(quality.began), min(self._until)
         self._registrations.lan_ended = self._until[LAN]
         if self._unsolicited is not None:
@@ -219,8 +234,9 @@ class Comparison:
                     self.watch(alone(copy, sent=False))
         self.captured.finished = True
         last.paths = self._losses.finish()
-        last.moments = self.calls.finish()
+        last.moments = self.calls.finish(now)
         last.registered = self._registrations.finish(now)
+        last.subscribed = self._subscriptions.finish()
         if self.pairing is not None:
             self._silences.finish(now)
             last.lines, self._silences.news = self._silences.news, []
@@ -271,6 +287,7 @@ class Comparison:
             side.transactions.table.weigh = weights.transaction
             side.dialogs.table.weigh = weights.dialogs
             side.registrations.table.weigh = weights.registration
+            side.subscriptions.table.weigh = weights.subscription
         if unsolicited is not None:
             unsolicited.known.weigh = weights.remote
         if self.pairing is not None:
@@ -279,22 +296,25 @@ class Comparison:
         self.mappings.table.weigh = weights.mapping
         self.mappings.flow_pairs.weigh = weights.flow_pair
         self._registrations.table.weigh = weights.registered
+        self._subscriptions.table.weigh = weights.subscribed
         self._rewrites.kinds.weigh = weights.rewrite
         self.calls.drop = self._drop
         budget = self.budget
         budget.share(self.calls.table, held.call, held.by_call)
         budget.share(self._registrations.table, held.registered, held.by_call)
+        budget.share(self._subscriptions.table, held.subscribed, held.by_other)
         for side in self.sides:
             side.dialogs.table.gone = self.calls.lose
             budget.share(side.dialogs.table, held.dialogs, held.by_call)
             budget.share(side.registrations.table, held.registration, held.by_call)
+            budget.share(side.subscriptions.table, held.subscription, held.by_other)
             budget.share(side.transactions.table, held.transaction, held.call_of)
             budget.tidy.append(side.transactions.tidy)
         if self.pairing is not None:
             budget.share(held.Waiting(self.pairing), held.sighting, held.call_of_copy)
         budget.share(Shown(self.lines.table), Line.sightings, held.apart)
         budget.share(self._losses.table, Path.sightings, held.apart)
-        budget.tidy += [self.calls.tidy, self._registrations.tidy]
+        budget.tidy += [self.calls.tidy, self._registrations.tidy, self._subscriptions.tidy]
 
     def _drop(self, s: DialogSet) -> None:
         self.sides[s.side].dialogs.forget(s)
@@ -309,6 +329,8 @@ class Comparison:
             return False
         for side in self.sides:
             if call in side.dialogs.table or call in side.registrations.table:
+                return False
+            if call in side.subscriptions.table:
                 return False
         if self.pairing is not None:
             self.pairing.turned_away.add(row)
@@ -325,6 +347,9 @@ class Comparison:
         if side.registered:
             self._registrations.feed(side.registered, self.captured.now)
             side.registered.clear()
+        if side.subscribed:
+            self._subscriptions.feed(side.subscribed, self.captured.now)
+            side.subscribed.clear()
 
     def _pass_time(self, now: int) -> News:
         news = News([] if self.pairing is None else self._crossed(self.pairing.advance(now)))
@@ -342,12 +367,13 @@ class Comparison:
             side.failed.clear()
         news.paths = self._losses.feed()
         # In a file the end of the call is a moment away: only who waits wants to be warned.
-        news.moments = [m for m in self.calls.advance(now) if self.live or m[1] != PREDICTED]
+        news.moments = [m for m in self.calls.advance(now) if self.live or m[1] not in WARNINGS]
         news.registered = self._registrations.changed(now)
         if self.pairing is not None:
             self._silences.advance(now)
             if self._silences.news:
                 news.lines, self._silences.news = self._silences.news, []
+        news.subscribed = self._subscriptions.changed(now)
         return news
 
     def _outside(self, copies: list[Sighting]) -> None:
@@ -391,6 +417,8 @@ class Comparison:
                 learn(crossing, call)
             if method > ACK and not status:
                 self._exchanges.cross(crossing)
+            if SUBSCRIBE <= method <= REFER:
+                self._subscriptions.cross(crossing)
             if watch is not None:
                 watch(crossing)
             pair = crossing.flow_pair

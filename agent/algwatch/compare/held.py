@@ -13,8 +13,10 @@ from algwatch.compare.crossing import Crossing
 from algwatch.compare.joined import Joined
 from algwatch.compare.pairing import Pairing
 from algwatch.compare.registered import Registered
+from algwatch.compare.subscribed import Subscribed
 from algwatch.sip.dialog import DialogSet
 from algwatch.sip.registration import Registration
+from algwatch.sip.subscription import Subscription
 from algwatch.sip.transaction import Transaction
 
 # The requests that begin, change and end a call stay or go with it. Anybody may send any number of
@@ -27,6 +29,11 @@ Sightings = Iterator[Sighting | None]
 def by_call(call: int, value: object) -> int:
     """The group of what stands in its table by the hash of its Call-ID."""
     return call
+
+
+def by_other(call: int, value: object) -> int:
+    """The same for what is of requests that may come in the name of a call."""
+    return ~call
 
 
 def call_of(key: int, t: Transaction) -> int:
@@ -71,6 +78,8 @@ def dialogs(s: DialogSet) -> Sightings:
             yield d.pending[1]
         if d.crossed is not None:
             yield d.crossed[1]
+        if d.timer is not None:
+            yield from (d.timer.answer, d.timer.tried)
 
 
 def call(one: Call) -> Sightings:
@@ -99,7 +108,25 @@ def registered(one: Registered) -> Sightings:
     yield from _joined(one)
 
 
-def _joined(one: Joined[DialogSet] | Joined[Registration]) -> Sightings:
+def subscription(s: Subscription) -> Sightings:
+    yield from (s.request, s.accepted, s.notify)
+    yield from transaction(s.transaction)
+    if s.failed is not None:
+        yield from transaction(s.failed)
+
+
+def subscribed(one: Subscribed) -> Sightings:
+    for s in one.sides:
+        if s is not None:
+            yield from subscription(s)
+    if one.notified is not None:
+        yield from _crossings((one.notified,))
+    yield from _joined(one)
+
+
+def _joined(
+    one: Joined[DialogSet] | Joined[Registration] | Joined[Subscription],
+) -> Sightings:
     yield from _crossings(one.unpaired.values())
     yield from _crossings(one.changed.values())
     yield from _crossings(one.misdelivered.values())

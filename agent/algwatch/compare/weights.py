@@ -15,8 +15,10 @@ from algwatch.compare.flow_pair import FlowPair
 from algwatch.compare.held import OF_CALLS
 from algwatch.compare.line import Line, Lines
 from algwatch.compare.registered import Registered
+from algwatch.compare.subscribed import Subscribed
 from algwatch.sip.dialog import DialogSet
 from algwatch.sip.registration import Registration
+from algwatch.sip.subscription import Subscription
 from algwatch.sip.transaction import Transaction
 from algwatch.sip.unsolicited import Unsolicited
 
@@ -88,6 +90,25 @@ class Weights:
 
     @staticmethod
     def registered(key: int, one: Registered) -> Weight:
+        near = one.near
+        host = near.transaction.ends[:16]
+        if one.unsolicited:
+            return STRANGE, host
+        if one.paired or not one.two_sided:
+            return ANSWERED if near.accepted_at else CROSSED, host
+        return FRESH, host
+
+    @staticmethod
+    def subscription(key: int, s: Subscription) -> Weight:
+        host = s.transaction.ends[:16]
+        if s.unsolicited:
+            return STRANGE, host
+        if s.transaction.copy or s.transaction.forwarded is not None:
+            return ANSWERED if s.accepted_at else CROSSED, host
+        return FRESH, host
+
+    @staticmethod
+    def subscribed(key: int, one: Subscribed) -> Weight:
         near = one.near
         host = near.transaction.ends[:16]
         if one.unsolicited:

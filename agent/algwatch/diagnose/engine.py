@@ -22,6 +22,7 @@ Check = Callable[[Any, Known], Iterable[Finding]]
 
 # "certain" is said before it happens, "observed" after it did: the later word wins.
 _RANK = {"none": 0, "latent": 1, "certain": 2, "observed": 3}
+_PREDICTS = 4  # added to the rank of a prediction
 
 
 class Meter:
@@ -85,12 +86,20 @@ class Engine:
         return news
 
     def _is_news(self, finding: Finding) -> bool:
-        """New, or worse than before, or (for a finding about the capture) with other words."""
-        capture = finding.cause == "capture"
-        word = hash(finding.summary) if capture else _RANK[finding.harm]
+        """New, or worse than before, or (for a finding about the capture) with other words; or the
+        word that follows a prediction."""
         key = said_key(finding.key)
         before = self._said.get(key)
-        if before is not None and (before == word if capture else word <= before):
-            return False
-        self._said.add(key, word)
-        return True
+        if finding.cause == "capture":
+            word = hash(finding.summary)
+            is_news = before != word
+        else:
+            word = rank = _RANK[finding.harm]
+            if finding.predicts:
+                word |= _PREDICTS
+            is_news = before is None or rank > before & ~_PREDICTS
+            if before is not None and before & _PREDICTS and not finding.predicts:
+                is_news = True
+        if is_news:
+            self._said.add(key, word)
+        return is_news

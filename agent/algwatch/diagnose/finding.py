@@ -37,12 +37,13 @@ class Finding(Report):
     at: seconds since 1970. summary: one plain sentence. evidence: never empty.
     key: what makes it the same finding when it is said again with more knowledge (a prediction
          that came true replaces itself). fingerprint: whose ALG it looks like, ALG rules only.
+    predicts: it tells what will happen, so the next word on it is news, whatever it is.
     next_step: what to do so that more can be told, one sentence, "" where the advice says it.
     """
 
     __slots__ = ("at", "call_id", "cause", "certain", "evidence", "fingerprint", "harm", "key",
-                 "line", "next_step", "rule", "severity", "side", "slug", "summary", "symptom",
-                 "where")  # fmt: skip
+                 "line", "next_step", "predicts", "rule", "severity", "side", "slug", "summary",
+                 "symptom", "where")  # fmt: skip
     kind = "finding"
 
     def __init__(
@@ -65,6 +66,7 @@ class Finding(Report):
         symptom: bool = False,
         line: str = "",
         next_step: str = "",
+        predicts: bool = False,
     ) -> None:
         self.rule = rule
         self.slug = slug
@@ -83,6 +85,7 @@ class Finding(Report):
         self.symptom = symptom
         self.line = line
         self.next_step = next_step
+        self.predicts = predicts
 
     @property
     def hurts(self) -> bool:

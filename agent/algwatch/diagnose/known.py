@@ -8,6 +8,7 @@ from typing import TypeVar, cast
 
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
+from algwatch.compare.calls import Calls
 from algwatch.compare.captured import Captured
 from algwatch.compare.counterfactual import Counterfactual, needs_alg, without_alg
 from algwatch.compare.crossing import Crossing, Entry
@@ -15,6 +16,7 @@ from algwatch.compare.joined import Joined
 from algwatch.compare.line import Line, Lines
 from algwatch.compare.mapping import Mappings, NewerAddress
 from algwatch.compare.registered import Registered
+from algwatch.compare.replaces import renamed, replaced
 from algwatch.compare.silence import too_late
 from algwatch.sip.transaction import Transaction
 
@@ -35,14 +37,14 @@ class Known:
     sides are compared. sip: messages a side (LAN, WAN, UNKNOWN); first: the first message of each.
     See compare/captured.py for the rest."""
 
-    __slots__ = ("_captured", "_lines", "_mappings", "_read", "_registered", "_request_of", "_said",
-                 "_transaction")  # fmt: skip
+    __slots__ = ("_calls", "_captured", "_lines", "_mappings", "_read", "_registered",
+                 "_request_of", "_said", "_transaction")  # fmt: skip
 
     def __init__(self, captured: Captured, lines: Lines, mappings: Mappings, said: dict[str, int],
                  registered: Callable[[], list[Registered]] = list,
                  transaction: Callable[[Sighting], Transaction | None] = lambda _: None,
                  request_of: Callable[[Sighting], Sighting | None] | None = None,
-                 ) -> None:  # fmt: skip
+                 calls: Calls | None = None) -> None:  # fmt: skip
         self._request_of = request_of
         self._captured = captured
         self._lines = lines
@@ -50,6 +52,7 @@ class Known:
         self._said = said
         self._registered = registered
         self._transaction = transaction
+        self._calls = calls
         # The reading of one thing that rules share: the thing, when, and the reading.
         self._read: tuple[object, int, object] = (None, 0, None)
 
@@ -133,6 +136,15 @@ class Known:
         if self._read[0] is not thing or self._read[1] != self.now:
             self._read = (thing, self.now, read(thing, self))
         return cast("T", self._read[2])
+
+    def renamed(self, names: Sighting, inside: bool) -> Crossing | None:
+        """A rewritten message that shows that the router gave the dialog which a message names with
+        Replaces another name on the side where it is looked for (inside: the LAN). None where
+        nothing shows that. Looks at every call: for what is rare."""
+        wanted = replaced(names.payload)
+        if wanted is None or self._calls is None:
+            return None
+        return renamed(wanted, self._calls.all(), inside)
 
     def was_said(self, rule: str, key: str) -> bool:
         """True if a rule (id) has said something under key: for what is said once, whatever

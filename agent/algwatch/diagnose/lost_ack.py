@@ -65,6 +65,10 @@ class LostAck:
         left = self.dialog.answered_at + ACK_WAIT - now
         return max(1, left // SECOND) if left > 0 else 0
 
+    def is_open(self, now: int) -> bool:
+        """The callee still waits, and nobody has ended the call. now: ns."""
+        return not self.dialog.bye_at and self.seconds_left(now) > 0
+
 
 def lost_ack(call: Call, known: Known) -> LostAck | None:
     """The reading of this call; None unless the ACK is proved to be lost."""

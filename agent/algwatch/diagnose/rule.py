@@ -36,10 +36,11 @@ class Rule:
 
     def finding(self, where: str, harm: str, summary: str, evidence: list[Evidence], key: str, *,
                 cause: str = "", call_id: str = "", certain: bool = False, fingerprint: str = "",
-                line: str = "", next_step: str = "", severity: str = "") -> Finding:  # fmt: skip
+                line: str = "", next_step: str = "", severity: str = "", predicts: bool = False,
+                symptom: bool | None = None) -> Finding:  # fmt: skip
         """key: what makes it the same finding, within this rule. severity: where it is not that of
-        the rule or of the harm. Raises ValueError without evidence, or for a cause that is in no
-        list (faults of the rule)."""
+        the rule or of the harm; symptom: where it is not that of the rule. Raises ValueError
+        without evidence, or for a cause that is in no list (faults of the rule)."""
         if not evidence:
             raise ValueError(f"{self.id}: a finding without evidence")
         if cause not in causes.CAUSES:
@@ -51,8 +52,9 @@ class Rule:
         return Finding(
             self.id, self.slug, severity,
             where, harm, call_id, first.side, first.at, summary, evidence, f"{self.id}/{key}",
-            cause=causes.CAPTURE if capture else cause, certain=certain, symptom=self.symptom,
-            fingerprint=fingerprint, line=line, next_step=next_step,
+            cause=causes.CAPTURE if capture else cause, certain=certain,
+            symptom=self.symptom if symptom is None else symptom, fingerprint=fingerprint,
+            line=line, next_step=next_step, predicts=predicts,
         )  # fmt: skip
 
 

@@ -22,7 +22,9 @@ REGISTRATION = "registration"
 """compare.registered.Registered: a registration whenever its outcome changes."""
 
 SUBSCRIPTION = "subscription"
-"""No rule is about one yet."""
+"""compare.subscribed.Subscribed: a SUBSCRIBE or REFER whose NOTIFY failed, or is overdue, or told a
+failure; at the end all. Also a compare.call.Call whose INVITE has Replaces and was refused with
+481: the other half of a transfer."""
 
 MEDIA = "media"
 """No rule is about it yet."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from algwatch.base.deadlines import NEVER
 from algwatch.base.sighting import AT, FROM_TAG, TO_TAG, Row, Sighting
 from algwatch.sip.reliable import Reliable
+from algwatch.sip.session_timer import SessionTimer
 from algwatch.sip.transaction import Transaction
 
 # Faults of an ACK that acknowledges a 2xx all the same.
@@ -36,13 +37,14 @@ class Dialog:
     refusal; bye_status: of its response; bye_unanswered: Timer F of the BYE has passed;
     bye_unrepeated: and it was never repeated, so an answer was likely not captured; both_ended: the
     other end sent one, too; bye_reason: its Reason where that names a timeout (sip/reason.py).
+    timer: the session timer in force, None without one; timed_out: the BYE is that timer's.
     """
 
     __slots__ = ("ack", "acked_at", "acked_last", "answer", "answer_last", "answered_at",
                  "answers", "both_ended", "bye", "bye_at", "bye_by_caller", "bye_reason",
                  "bye_response", "bye_status", "bye_unanswered", "bye_unrepeated", "callee_tag",
                  "confirmed", "crossed", "ended_at", "invite", "moved", "odd", "odd_copy",
-                 "pending", "request", "silent", "stray_ack")  # fmt: skip
+                 "pending", "request", "silent", "stray_ack", "timed_out", "timer")  # fmt: skip
 
     def __init__(self, callee_tag: int) -> None:
         self.callee_tag = callee_tag
@@ -57,12 +59,13 @@ class Dialog:
         self.pending: tuple[Transaction, Sighting] | None = None
         self.crossed: tuple[Transaction, Sighting] | None = None
         self.moved: tuple[Sighting | None, Sighting | None] = (None, None)
+        self.timer: SessionTimer | None = None
         self.answered_at = self.answer_last = self.acked_at = self.acked_last = 0
         self.bye_at = self.ended_at = 0
         self.answers = self.bye_status = 0
         self.odd = NOT_ODD
         self.bye_reason = ""
-        self.confirmed = self.silent = False
+        self.confirmed = self.silent = self.timed_out = False
         self.bye_by_caller = self.bye_unanswered = self.both_ended = self.bye_unrepeated = False
 
     @property

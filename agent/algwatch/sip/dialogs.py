@@ -23,6 +23,7 @@ from algwatch.sip.dialog import BY_BRANCH, BY_TAG, NOT_ODD, Dialog, DialogSet
 from algwatch.sip.in_dialog import in_dialog
 from algwatch.sip.reason import timeout_reason
 from algwatch.sip.reliable import noted
+from algwatch.sip.session_timer import session_timer
 from algwatch.sip.target import moved
 from algwatch.sip.timers import T4, TIMER_B
 from algwatch.sip.transaction import (
@@ -48,6 +49,7 @@ ENDED = 4  # BYE answered, or the INVITE got a non-2xx final response
 UNANSWERED = 5  # Timer B of an INVITE, Timer F of a BYE
 BYE_SENT = 6
 CHALLENGED = 7  # the INVITE was asked for credentials
+REFRESHED = 8  # an UPDATE in it was answered with 2xx
 
 Step = tuple[DialogSet, int, Row]
 
@@ -83,6 +85,8 @@ class Dialogs:
                 rest.append(event)
                 if method in (UPDATE, PRACK):
                     in_dialog(get(row[CALL]), event, batch)
+                if method == UPDATE:
+                    self._update(event, batch, step)
                 continue
             s = get(row[CALL])
             if s is None:
@@ -167,6 +171,8 @@ class Dialogs:
             if d is not None:
                 d.crossed = d.pending
                 d.pending = (t, batch.sighting(self.side, row, i))
+                if d.timer is not None:
+                    d.timer.try_(d.pending[1], t.from_tag == s.caller_tag)
             return
         if s.invite is None:
             if s.request is None:
@@ -240,6 +246,8 @@ class Dialogs:
                 self._accepted(s, now, t, row, i, batch, step)
                 assert now.answer is not None
                 now.moved = moved(now.moved, s.by_caller(now), pending[1], now.answer)
+            elif now.timer is not None:
+                now.timer.refused = status
             return  # refused, it leaves the dialog as it was (section 14.1)
         d = s.of(row) if s.dialogs else None
         if code == ORPHAN:
@@ -290,6 +298,7 @@ class Dialogs:
             d.answered_at = d.answer_last = row[AT]
             d.answers = 1
             d.answer = batch.sighting(self.side, row, i)
+            d.timer = session_timer(d.answer, True)
 
     def _accepted(self, s: DialogSet, d: Dialog, t: Transaction, row: Row, i: int, batch: Batch,
                   step: Callable[[Step], None]) -> None:  # fmt: skip
@@ -300,6 +309,7 @@ class Dialogs:
         d.answered_at = d.answer_last = row[AT]
         d.answers = 1
         d.answer = batch.sighting(self.side, row, i)
+        d.timer = session_timer(d.answer, t.from_tag == s.caller_tag)
         step((s, ANSWERED, row))
 
     def _answered_again(self, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
@@ -390,7 +400,9 @@ class Dialogs:
                 d.bye_at = row[AT]
                 d.bye_reason = timeout_reason(t.request.payload)
                 d.bye_by_caller = row[FROM_TAG] == s.caller_tag
-                if not d.acked_at or d.answer_last > d.acked_at:
+                if d.timer is not None:
+                    d.timed_out = d.timer.ends(d.bye_at, d.bye_by_caller, d.bye_reason)
+                if d.timed_out or not d.acked_at or d.answer_last > d.acked_at:
                     d.bye = t.request
                 if current:
                     step((s, BYE_SENT, row))
@@ -412,6 +424,24 @@ class Dialogs:
             d.bye_unrepeated = t.unrepeated
             d.bye = d.bye or t.request
             step((s, UNANSWERED, row))
+
+    def _update(self, event: Event, batch: Batch, step: Callable[[Step], None]) -> None:
+        """An UPDATE inside a dialog (RFC 3311): one that is answered refreshes the session."""
+        code, t, row, i = event
+        s = self.table.get(row[CALL])
+        d = s.of(row) if s is not None else None
+        if s is None or d is None or not d.answered_at:
+            return
+        if code == REQUEST:
+            if d.timer is not None:
+                d.timer.try_(batch.sighting(self.side, row, i), t.from_tag == s.caller_tag)
+        elif code == FINAL and row[STATUS] >= 300:
+            if d.timer is not None:
+                d.timer.refused = row[STATUS]
+        elif code == FINAL:
+            d.timer = session_timer(batch.sighting(self.side, row, i), t.from_tag == s.caller_tag)
+            if d is s.current:
+                step((s, REFRESHED, row))
 
     @staticmethod
     def _silent(s: DialogSet, t: Transaction, row: Row, step: Callable[[Step], None]) -> None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Side: the order within one side of the router. Rows become transactions, and those become
-dialogs, registrations, or news about a request that failed."""
+dialogs, registrations, subscriptions, or news about a request that failed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from algwatch.base.sighting import STATUS
 from algwatch.sip.dialogs import CHALLENGES, Dialogs, Step
 from algwatch.sip.qualify import Qualify
 from algwatch.sip.registration import Registrations, RegistrationStep
+from algwatch.sip.subscription import METHODS, Subscriptions, SubscriptionStep
 from algwatch.sip.transaction import (
     FINAL,
     NOT_HEARD,
@@ -29,10 +30,10 @@ class Side:
     """side: LAN, WAN or UNKNOWN. Limits: transactions, calls and lines that are followed. meet:
     see Transactions.
 
-    registered: what happened to registrations; failed: transactions of other methods than INVITE
-    and ACK that timed out or were refused, OPTIONS that were answered after others had not been,
-    and of any but INVITE, ACK, BYE and CANCEL those whose sender does not hear the response. Both
-    since somebody emptied them. qualify: the OPTIONS of each flow.
+    registered, subscribed: what happened to registrations and subscriptions; failed: transactions
+    of other methods than INVITE and ACK that timed out or were refused, OPTIONS that were answered
+    after others had not been, and of any but INVITE, ACK, BYE and CANCEL those whose sender does
+    not hear the response. All since somebody emptied them. qualify: the OPTIONS of each flow.
     """
 
     def __init__(self, side: int, transactions: int, calls: int, lines: int,
@@ -42,7 +43,9 @@ class Side:
         self.dialogs = Dialogs(side, calls)
         self.registrations = Registrations(side, lines)
         self.qualify = Qualify(lines)
+        self.subscriptions = Subscriptions(side, lines)
         self.registered: list[RegistrationStep] = []
+        self.subscribed: list[SubscriptionStep] = []
         self.failed: list[Transaction] = []
 
     def feed(self, batch: Batch, keep: bool, other: list[Seen]) -> tuple[list[Event], list[Step]]:
@@ -89,3 +92,7 @@ class Side:
                 step = self.registrations.feed(event, batch)
                 if step is not None:
                     self.registered.append(step)
+            elif t.method in METHODS:
+                news = self.subscriptions.feed(event, batch)
+                if news is not None:
+                    self.subscribed.append(news)

@@ -39,9 +39,11 @@ from algwatch.diagnose.rules.dlg import (
     dlg004_missing_record_route,
     dlg005_route_set,
     dlg006_ack_misaddressed,
+    dlg007_timer_drop,
     dlg008_ghost_dialog,
     dlg010_target_refresh,
     dlg011_forked_answers,
+    dlg012_subscription_broken,
     dlg013_prack_missing,
 )
 from algwatch.diagnose.rules.msg import (
@@ -105,9 +107,11 @@ RULES: tuple[ModuleType, ...] = (
     dlg004_missing_record_route,
     dlg005_route_set,
     dlg006_ack_misaddressed,
+    dlg007_timer_drop,
     dlg008_ghost_dialog,
     dlg010_target_refresh,
     dlg011_forked_answers,
+    dlg012_subscription_broken,
     dlg013_prack_missing,
     reg001_registration_failed,
     reg002_other_contact,

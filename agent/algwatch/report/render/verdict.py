@@ -203,8 +203,10 @@ class Verdict:
         causes = [f for f in found if not f.symptom]
         explained = frozenset(f.call_id for f in causes if f.call_id)
         lines = frozenset(f.line for f in causes if not f.call_id)
-        alone = [f for f in found if f.symptom and f.call_id not in explained
-                 and not (f.line and f.line in lines)]  # fmt: skip
+        symptoms = [f for f in found if f.symptom and f.call_id not in explained
+                    and not (f.line and f.line in lines)]  # fmt: skip
+        # The first word on a call says it; another symptom of it says no more.
+        alone = list({f.call_id or f.summary: f for f in symptoms[::-1]}.values())[::-1]
         reasons = [
             (f.summary, f.next_step or f"Read what else looks the same: algwatch explain {f.rule}.")
             for f in causes + alone

@@ -42,6 +42,7 @@ from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.subject import CALL
+from algwatch.sip.dialog import Dialog
 
 RULE = Rule(
     "DLG001", "ack-lost", "error", CALL,
@@ -94,21 +95,51 @@ READINGS = {
 def check(call: Call, known: Known) -> Iterator[Finding]:
     how = lost.lost_ack(call, known)
     if how is None or how.dialog.answer is None:
+        late = _came_late(call, known)
+        if late is not None:
+            yield late
         return
-    reading = _misrouted(call, how, known) or READINGS[how.how]
-    where, why = reading.where, reading.cause
-    if lost.ack_past_proxy(call, how) is not None:
-        # It came from, or went to, a host that the NAT was never told of.
-        where, why = "provider", cause.RECORD_ROUTE
+    reading = reading_of(call, how, known)
     harm, so = _harm(how, known.now)
     proved = how.how not in lost.NOT_PROVED or harm == "observed"
     d, s = how.dialog, how.side
     yield RULE.finding(
-        where, harm,
-        f"The 2xx of {_callee(call, s.by_caller(d))} {_words(how, proved)}: "
+        reading.where, harm,
+        f"The 2xx of {callee(call, s.by_caller(d))} {_words(how, proved)}: "
         f"{reading.what}{f'; {so}' if proved else ''}.",
-        _proof(call, how, known.now), f"{call.call_id}/{d.invite.cseq if d.invite else 0}",
-        cause=why, call_id=call.call_id, line=_line(call),
+        _proof(call, how, known.now), _key(call, d), cause=reading.cause, call_id=call.call_id,
+        line=_line(call), predicts=harm == "latent" and how.is_open(known.now),
+    )  # fmt: skip
+
+
+def reading_of(call: Call, how: lost.LostAck, known: Known) -> Reading:
+    """Where the ACK was lost, and why."""
+    reading = _misrouted(call, how, known) or READINGS[how.how]
+    if lost.ack_past_proxy(call, how) is not None:
+        # It came from, or went to, a host that the NAT was never told of.
+        return Reading("provider", cause.RECORD_ROUTE, reading.what)
+    return reading
+
+
+def _key(call: Call, d: Dialog) -> str:
+    return f"{call.call_id}/{d.invite.cseq if d.invite else 0}"
+
+
+def _came_late(call: Call, known: Known) -> Finding | None:
+    """The word that takes back a prediction: the ACK came before the callee gave up."""
+    s = call.near_callee
+    d = s.current if s is not None else None
+    if s is None or d is None or d.ack is None or not known.was_said(RULE.id, _key(call, d)):
+        return None
+    if (call.predicted and not d.bye_at) or call.ack(known.now) != "seen":
+        return None
+    return RULE.finding(
+        "unknown", "none",
+        f"The 2xx of {callee(call, s.by_caller(d))} came {d.repeats + 1} times and was "
+        f"acknowledged after {lost.elapsed(d, d.acked_at)}: the callee does not end the call for "
+        "want of an ACK.",
+        [evidence(d.ack, f"ACK after {lost.elapsed(d, d.acked_at)}", "ACK within T1")],
+        _key(call, d), cause=cause.NONE, call_id=call.call_id, line=_line(call), severity="info",
     )  # fmt: skip
 
 
@@ -124,7 +155,7 @@ def _words(how: lost.LostAck, proved: bool) -> str:
     return f"{said} and came {how.repeats + 1} times"
 
 
-def _callee(call: Call, by_caller: bool) -> str:
+def callee(call: Call, by_caller: bool) -> str:
     """The end whose 2xx it is."""
     return somebody(call.to if by_caller else call.from_)
 

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Subscribed: what both sides saw of one subscription, or of one REFER, joined."""
+
+from __future__ import annotations
+
+from algwatch.base.deadlines import NEVER, Deadlines, Waiting
+from algwatch.base.packet import LAN, UNKNOWN, WAN
+from algwatch.base.sighting import CALL, STATUS, Sighting
+from algwatch.base.table import Table
+from algwatch.compare.crossing import Crossing
+from algwatch.compare.joined import Joined, label
+from algwatch.sip.message import parties
+from algwatch.sip.subscription import ACCEPTED, Subscription, SubscriptionStep
+from algwatch.sip.timers import TIMER_F, WINDOW
+from algwatch.sip.transaction import REQUEST
+
+TIMER_N = TIMER_F  # a subscriber waits so long for the first NOTIFY (RFC 6665 section 4.1.2.4)
+
+
+class Subscribed(Joined[Subscription]):
+    """call_id, to: text. outbound: its request went from the LAN to the WAN; None where nothing
+    shows it. notified: the latest NOTIFY that crossed and was not taken. until: by side (ns), see
+    Quality.ended."""
+
+    __slots__ = ("call_id", "notified", "outbound", "to", "until")
+
+    def __init__(self, key: int, two_sided: bool, until: list[int]) -> None:
+        super().__init__(key, two_sided)
+        self.call_id = self.to = ""
+        self.outbound: bool | None = None
+        self.notified: Crossing | None = None
+        self.until = until
+
+    @property
+    def near(self) -> Subscription:
+        """As the side saw it that the request came from."""
+        order = (UNKNOWN, WAN, LAN) if self.outbound is False else (UNKNOWN, LAN, WAN)
+        return next(s for s in map(self.sides.__getitem__, order) if s is not None)
+
+    @property
+    def unsolicited(self) -> bool:
+        return not self.paired and self.near.unsolicited
+
+    @property
+    def is_over(self) -> bool:
+        return any(s.over_at for s in self.seen)
+
+    def is_deaf(self, now: int) -> bool:
+        """It was accepted, and its subscriber got no NOTIFY in the time that it waits for one. now:
+        ns."""
+        s = self.near
+        if not s.accepted_at or s.notified_at or self.is_over:
+            return False
+        return min(now, self.until[s.side]) - s.accepted_at >= TIMER_N
+
+    @property
+    def refused(self) -> Subscription | None:
+        """The side where a NOTIFY of it was refused with 481 while it lived."""
+        for s in self.seen:
+            if s.failed is not None and s.failed.status == 481:
+                return s
+        return None
+
+    @property
+    def result(self) -> int:
+        """Of a REFER: the status that it came to, 0 where no NOTIFY told one."""
+        return max((s.result for s in self.seen), default=0)
+
+    def copy(self, side: int) -> Sighting | None:
+        """Its request as that side saw it."""
+        s = self.sides[side]
+        return s.request if s is not None else None
+
+    def absorb(self, other: Joined[Subscription]) -> bool:
+        if not super().absorb(other):
+            return False
+        if isinstance(other, Subscribed):
+            self.notified = self.notified or other.notified
+            if self.outbound is None:
+                self.outbound = other.outbound
+        return True
+
+
+class Subscriptions:
+    """Steps of both sides in, subscriptions that have to be judged out. limit: how many."""
+
+    def __init__(self, two_sided: bool, limit: int) -> None:
+        self.two_sided = two_sided
+        self.until = [NEVER] * 3  # by side, ns: its capture ended there
+        self.table: Table[int, Subscribed] = Table(limit)
+        self._soon: Deadlines[Subscribed] = Deadlines(2 * WINDOW, 2 * limit, self._living)
+        self._later: Deadlines[Subscribed] = Deadlines(
+            TIMER_N + 2 * WINDOW, 2 * limit, self._living
+        )
+
+    def feed(self, steps: list[SubscriptionStep], now: int) -> None:
+        """now: ns, at or after the steps."""
+        for s, code in steps:
+            one = self.table.get(s.call)
+            if one is None:
+                one = Subscribed(s.call, self.two_sided, self.until)
+                self.table.add(s.call, one, s.unsolicited)
+            one.sides[s.side] = s
+            if not one.call_id and s.request is not None:
+                one.call_id, _, one.to = parties(s.request.payload)
+            if code == ACCEPTED:
+                self._later.add(now, one)
+            elif code != REQUEST or s.result:
+                self._soon.add(now, one)
+
+    def cross(self, crossing: Crossing) -> None:
+        """Take the crossing of a SUBSCRIBE, REFER or NOTIFY or of a response to one, or its only
+        copy."""
+        lan, wan = crossing.lan, crossing.wan
+        one = self.table.get(crossing.entered.row[CALL])
+        if one is None and crossing.flow_pair is not None:
+            one = self.table.get(crossing.left.row[CALL])
+        if one is None:
+            return
+        if lan is not None and wan is not None and lan.row[CALL] != wan.row[CALL]:
+            self._join(one, self.table.get(crossing.left.row[CALL]))
+        kind = label(crossing)
+        one.attach(kind, crossing)
+        if crossing.flow_pair is None:
+            return
+        one.flow_pairs[kind] = crossing.flow_pair
+        if crossing.entered.row[STATUS]:
+            if kind == "2xx NOTIFY":
+                one.notified = None
+            return
+        if kind == "NOTIFY":
+            one.notified = crossing
+        elif one.outbound is None:
+            one.outbound = crossing.outbound
+
+    def _join(self, one: Subscribed, other: Subscribed | None) -> None:
+        if other is not None and other is not one and one.absorb(other):
+            for key in other.keys:
+                self.table[key] = one
+
+    @property
+    def due(self) -> int:
+        """ns; changed() finds nothing before it."""
+        return min(self._soon.next, self._later.next)
+
+    def tidy(self) -> None:
+        """Let go of subscriptions that are in the table no more."""
+        self._soon.tidy()
+        self._later.tidy()
+
+    def changed(self, now: int) -> list[Subscribed]:
+        """Subscriptions to judge by now (ns)."""
+        due = dict.fromkeys((*self._soon.due(now), *self._later.due(now)))
+        return [one for one in due if not one.unsolicited and self.table.get(one.key) is one]
+
+    def finish(self) -> list[Subscribed]:
+        """The capture is over: all."""
+        return [one for one in dict.fromkeys(self.table.values()) if not one.unsolicited]
+
+    def _living(self, waiting: Waiting[Subscribed]) -> list[tuple[int, Subscribed]]:
+        current = self.table.get
+        return [item for item in waiting if current(item[1].key) is item[1]]

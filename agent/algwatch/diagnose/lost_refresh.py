@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the refresh of a session was lost (RFC 4028), read from both taps. A place is named only
+where the captured messages prove it."""
+
+from __future__ import annotations
+
+from algwatch.base.packet import LAN, WAN
+from algwatch.compare.call import Call
+from algwatch.diagnose import cause, misrouted
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.misrouted import Reading
+from algwatch.sip.dialog import Dialog
+from algwatch.sip.session_timer import SessionTimer
+from algwatch.sip.timers import WINDOW
+
+
+def timed(call: Call) -> Dialog | None:
+    """The dialog whose session timer is over or runs, as that side saw it which waited longest for
+    a refresh; None without one."""
+    dialogs = [s.current for s in call.seen if s.current is not None]
+    some = [d for d in dialogs if d.timed_out] or [d for d in dialogs if d.timer is not None]
+    return min(some, key=_since, default=None)
+
+
+def _since(d: Dialog) -> int:
+    return d.timer.at if d.timer is not None else 0
+
+
+def lost_refresh(call: Call, known: Known) -> Reading:
+    """Where a refresh was lost that must have come."""
+    one = timed(call)
+    timer = one.timer if one is not None else None
+    assert timer is not None
+    if not call.two_sided or len(call.seen) < 2 or call.inbound is None or not call.paired:
+        return _unplaced(timer)
+    lan, wan = _timer(call, LAN), _timer(call, WAN)
+    if lan is None or wan is None:
+        return _unplaced(timer)
+    if known.lossy(call) or known.capture.is_late(timer.overdue_at):
+        return Reading("unknown", cause.UNKNOWN, (
+            "not all of the call was captured and kept, so it is not known what became of it"
+        ))  # fmt: skip
+    if (lan.interval, lan.refresher) != (wan.interval, wan.refresher):
+        if abs(lan.at - wan.at) > WINDOW:
+            return _answer_lost(call, lan, wan)
+        return Reading("router", cause.ALG, (
+            f"the router changed Session-Expires, {_said(lan)} in the LAN and {_said(wan)} on the "
+            "WAN, so the two ends do not agree"
+        ))  # fmt: skip
+    if abs(lan.at - wan.at) > WINDOW:
+        return _answer_lost(call, lan, wan)
+    tried = lan.tried_at or wan.tried_at
+    by_caller = timer.refreshed_by_caller
+    if tried:
+        by_caller = lan.tried_by_caller if lan.tried_at else wan.tried_by_caller
+    if by_caller is None:
+        return _unplaced(timer)
+    inside = by_caller != call.inbound
+    near, far = (lan, wan) if inside else (wan, lan)
+    if not tried:
+        return _never_sent(inside)
+    if not near.tried_at:
+        return _unplaced(timer)
+    if not far.tried_at:
+        return _stopped(call, near, inside)
+    if near.refused or far.refused:
+        who = "provider" if inside else "phone"
+        if call.unexplained or len(call.keys) > 1:
+            who = "unknown"  # the router changed what the other end knows the dialog by
+        status = near.refused or far.refused
+        return Reading(who, cause.REFUSED, f"the refresh was refused with {status}")
+    if inside:
+        return misrouted.stale(wan.tried, known) or Reading("network", cause.UNKNOWN, (
+            "the phone's refresh left the router, and nobody answered it"
+        ))  # fmt: skip
+    return Reading("phone", cause.UNKNOWN, (
+        "the far end's refresh was delivered, and the phone did not answer it"
+    ))  # fmt: skip
+
+
+def _timer(call: Call, side: int) -> SessionTimer | None:
+    d = call.dialog(side)
+    return d.timer if d is not None else None
+
+
+def _said(timer: SessionTimer) -> str:
+    who = f";refresher={timer.refresher.decode('ascii', 'replace')[:8]}" if timer.refresher else ""
+    return f"{timer.interval // 1_000_000_000}{who}"
+
+
+def _never_sent(inside: bool) -> Reading:
+    if inside:
+        return Reading("phone", cause.PHONE, (
+            "the phone had agreed to refresh it and sent neither re-INVITE nor UPDATE"
+        ))  # fmt: skip
+    return Reading("network", cause.UNKNOWN, (
+        "the far end had agreed to refresh it, and neither re-INVITE nor UPDATE came to this "
+        "router's WAN side"
+    ))  # fmt: skip
+
+
+def _stopped(call: Call, near: SessionTimer, inside: bool) -> Reading:
+    """The refresh was seen on the side that it came from, and not on the other."""
+    if "INVITE" not in call.unpaired and "UPDATE" not in call.unpaired:
+        return _unplaced(near)
+    if inside:
+        return Reading("router", cause.ROUTER, "the phone's refresh never left the router")
+    return Reading("router", cause.ROUTER, (
+        "the far end's refresh came to this router and was given to no phone"
+    ))  # fmt: skip
+
+
+def _answer_lost(call: Call, lan: SessionTimer, wan: SessionTimer) -> Reading:
+    """One side saw the refresh answered, and the other did not."""
+    if not ({"2xx INVITE", "2xx UPDATE"} & call.unpaired.keys()):
+        return _unplaced(lan)
+    on, to = ("WAN", "LAN") if wan.at > lan.at else ("LAN", "WAN")
+    return Reading("router", cause.ROUTER, (
+        f"the 2xx to its refresh came to the {on} side of this router and never left to the {to}"
+    ))  # fmt: skip
+
+
+def _unplaced(timer: SessionTimer) -> Reading:
+    if timer.refused:
+        what = f"its refresh was refused with {timer.refused}"
+    elif timer.tried_at:
+        what = "its refresh was not answered"
+    else:
+        what = "neither re-INVITE nor UPDATE refreshed it"
+    return Reading("unknown", cause.UNKNOWN, what)

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DLG012: a transfer names a dialog that is not known by that name, or a NOTIFY cannot arrive.
+
+What it sees
+    A REFER with Replaces in its Refer-To that failed (its NOTIFY tells 481, 404 or another
+    failure), or an INVITE with Replaces that was refused with 481, and the router had given the
+    dialog that it names another Call-ID or tag on the side where it was looked for. A SUBSCRIBE
+    that was accepted and got no NOTIFY in 32 s, with how far NOTIFY requests came; or a NOTIFY that
+    was refused with 481 although the subscription lived.
+
+Why it breaks calls
+    An attended transfer ends in 481, with the caller between the two phones. Without NOTIFY the
+    lamp for new messages (MWI) and those for other phones (BLF) stay dark: the NOTIFY goes to the
+    Contact of the SUBSCRIBE, which is a private address or another phone's.
+
+What else looks the same
+    481 to a NOTIFY after the phone has ended its subscription (Expires: 0), after one with the
+    state terminated, or from a second notifier where the SUBSCRIBE was forked. A NOTIFY that nobody
+    has subscribed to (old PBXs send them). A REFER with Refer-Sub: false, and any REFER without
+    NOTIFY: not all phones send it. A transfer that was refused for another reason than the name,
+    such as 486 or 603. A REFER that nobody answers: TXN003.
+
+Recommendation
+    For a private Contact: rport, STUN or outbound on the phone, or a provider that sends to where
+    packets come from. For a changed Call-ID or tag: turn off the ALG of the router.
+
+References
+    RFC 6665 sections 4.1.2.4, 4.1.3, 4.2.2; RFC 3515 section 2.4; RFC 3891 section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from algwatch.base import address
+from algwatch.base.packet import LAN, WAN
+from algwatch.base.quote import host as shown_host
+from algwatch.base.quote import quoted, somebody
+from algwatch.base.sighting import Sighting
+from algwatch.compare.call import Call
+from algwatch.compare.crossing import Crossing
+from algwatch.compare.line import NAT_HANDLED, WORKS_UNTOUCHED
+from algwatch.compare.replaces import replaced
+from algwatch.compare.subscribed import Subscribed
+from algwatch.diagnose import cause
+from algwatch.diagnose.finding import Evidence, Finding
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.subject import SUBSCRIPTION
+from algwatch.sip.message import Address, Message, to_text
+from algwatch.sip.subscription import Subscription
+
+RULE = Rule(
+    "DLG012", "subscription-broken", "warning", SUBSCRIPTION,
+    ("RFC 6665 4.1.2.4", "RFC 6665 4.1.3", "RFC 3515 2.4", "RFC 3891 3"),
+    "A transfer names a dialog that is not known by that name, or a NOTIFY cannot arrive.",
+)  # fmt: skip
+
+UNKNOWN_NAME = (404, 481)  # a Replaces that matches no dialog; 404 from some B2BUAs
+
+
+def check(thing: Subscribed | Call, known: Known) -> Iterator[Finding]:
+    if isinstance(thing, Call):
+        yield from _replaces(thing, known)
+        return
+    if thing.near.is_refer:
+        yield from _refer(thing, known)
+    else:
+        yield from _subscribe(thing, known)
+
+
+def _replaces(call: Call, known: Known) -> Iterator[Finding]:
+    """An INVITE with Replaces, refused by its callee."""
+    if call.inbound is None or not call.paired:
+        return
+    s = call.sides[LAN if call.inbound else WAN]
+    if s is None or s.request is None:
+        return
+    shown = known.renamed(s.request, call.inbound)
+    if shown is None:
+        return
+    line = known.line(call)
+    yield RULE.finding(
+        "router", "observed",
+        f"The call to {somebody(call.to)} was to replace another one (Replaces) and was refused "
+        f"with {s.rejected}: {_renamed(shown)}.",
+        [evidence(s.request, "names the dialog", "the name that its callee knows"),
+         *_both(shown)],
+        f"{call.call_id}/replaces", cause=cause.ALG, call_id=call.call_id,
+        line=line.name if line else "",
+    )  # fmt: skip
+
+
+def _refer(one: Subscribed, known: Known) -> Iterator[Finding]:
+    refused = one.result or one.near.status
+    copy = one.copy(WAN if one.outbound else LAN) or one.near.request
+    if refused not in UNKNOWN_NAME or copy is None or replaced(copy.payload) is None:
+        return
+    shown = None
+    if one.outbound is not None:
+        shown = known.renamed(copy, not one.outbound)
+    if shown is None and refused != 481:
+        return
+    proof = [evidence(copy, "names the dialog in Refer-To", "the name that is known there")]
+    told = next((s.notify for s in one.seen if s.notify is not None), None)
+    if told is not None:
+        proof.append(evidence(told, f"the transfer ended with {refused}", "200"))
+    what = "no dialog has the name in it, and nothing shows that this router changed it"
+    if shown is not None:
+        proof += _both(shown)
+        what = _renamed(shown)
+    line = known.line(one)
+    yield RULE.finding(
+        "router" if shown else "unknown", "observed" if shown else "latent",
+        f"The transfer (REFER to {somebody(one.to)}) ended with {refused}: {what}.",
+        proof, f"{one.call_id}/refer", cause=cause.ALG if shown else cause.UNKNOWN,
+        call_id=one.call_id, line=line.name if line else "",
+    )  # fmt: skip
+
+
+def _renamed(shown: Crossing) -> str:
+    assert shown.lan is not None and shown.wan is not None
+    lan, wan = Message(shown.lan.payload), Message(shown.wan.payload)
+    what, one, two = "Call-ID", lan.call_id, wan.call_id
+    if one == two:
+        what, one, two = "From tag", lan.from_.tag, wan.from_.tag
+    if one == two:
+        what, one, two = "To tag", lan.to.tag, wan.to.tag
+    return (
+        f"the router had changed the {what} of the dialog that it names, {quoted(to_text(one))} in "
+        f"the LAN and {quoted(to_text(two))} on the WAN"
+    )
+
+
+def _both(shown: Crossing) -> list[Evidence]:
+    copies = (shown.lan, shown.wan)
+    return [evidence(c, "the dialog that is named", "one name on both sides")
+            for c in copies if c is not None]  # fmt: skip
+
+
+def _subscribe(one: Subscribed, known: Known) -> Iterator[Finding]:
+    deaf, refused = one.is_deaf(known.now), one.refused
+    if one.outbound is False or one.is_over or not (deaf or refused):
+        return
+    proof = []
+    if refused is not None:
+        refusal = _refused_here(one)
+        if refusal is None:
+            return
+        reading = refusal
+        said = "A NOTIFY was refused with 481 although the subscription lived"
+        failed = refused.failed
+        if failed is None or failed.request is None:
+            return
+        proof.append(evidence(failed.request, "the NOTIFY", "200"))
+        if failed.response is not None:
+            proof.append(evidence(failed.response, "refused with 481", "200"))
+    else:
+        reading = _deaf(one, known)
+        said = "No NOTIFY came in 32 s after the SUBSCRIBE was accepted"
+    near = one.near
+    if near.request is not None:
+        proof.append(evidence(near.request, "the SUBSCRIBE", "a NOTIFY"))
+    if near.accepted is not None:
+        proof.append(evidence(near.accepted, "accepted", "a NOTIFY at once (RFC 6665 4.2.1.2)"))
+    line = known.line(one)
+    hurt = bool(refused) or reading.cause != cause.UNKNOWN
+    if proof:
+        yield RULE.finding(
+            reading.where, "observed" if hurt else "latent",
+            f"{said} (subscription to {somebody(one.to)}): {reading.what}.", proof,
+            f"{one.call_id}/notify", cause=reading.cause, call_id=one.call_id,
+            line=line.name if line else "",
+        )  # fmt: skip
+
+
+def _contact(copy: Sighting | None) -> Address | None:
+    contacts = Message(copy.payload).contacts if copy is not None else []
+    return contacts[0] if contacts else None
+
+
+def _deaf(one: Subscribed, known: Known) -> Reading:
+    """Where the NOTIFY of an accepted SUBSCRIBE was lost."""
+    wan, lan = one.sides[WAN], one.sides[LAN]
+    if not one.two_sided or wan is None or lan is None or not one.outbound:
+        return Reading("unknown", cause.UNKNOWN, "none is on this side of the router")
+    if known.capture.lost_at or known.capture.is_late(wan.accepted_at or lan.started_at):
+        return Reading("unknown", cause.UNKNOWN, "not all of it was captured")
+    shown, wrote = _contact(wan.request), _contact(lan.request)
+    if wan.notify is None:
+        if shown is None or wan.request is None:
+            return Reading("network", cause.UNKNOWN, "none came to this router's WAN side")
+        line = known.line(one)
+        if line is not None and (line.count(WORKS_UNTOUCHED) or line.count(NAT_HANDLED)):
+            return Reading("network", cause.UNKNOWN, "none came to this router's WAN side")
+        if address.is_unroutable(shown.host) and not address.is_unroutable(wan.request.ends.dst):
+            if wrote is not None and wrote.uri == shown.uri:
+                return Reading("phone", cause.NAT_UNHANDLED, (
+                    f"the phone's Contact was {shown_host(shown.host)} on the WAN, where nobody "
+                    "can send to, and neither end handled the NAT"
+                ))  # fmt: skip
+            return Reading("router", cause.ALG, (
+                f"the router made the Contact {shown_host(shown.host)}, where nobody can send to"
+            ))  # fmt: skip
+        return Reading("network", cause.UNKNOWN, "none came to this router's WAN side")
+    if "NOTIFY" not in one.unpaired or wan.request is None:
+        return Reading("unknown", cause.UNKNOWN, "it is not known what became of it")
+    went, came = wan.notify.ends, wan.request.ends
+    if (went.dst, went.dport) == (came.src, came.sport):
+        return Reading("router", cause.ROUTER, "it came to this router and was given to no phone")
+    what = f"it was sent to {went.dst}:{went.dport}, but the SUBSCRIBE came from " \
+           f"{came.src}:{came.sport}"  # fmt: skip
+    if shown is None or (shown.host, shown.port or 5060) != (went.dst, went.dport):
+        return Reading("provider", cause.PROVIDER, what)
+    if wrote is not None and wrote.uri == shown.uri:
+        return Reading("phone", cause.NAT_UNHANDLED, f"{what}, as its Contact said")
+    return Reading(
+        "router", cause.ALG, f"{what}, as its Contact said, which the router had written"
+    )
+
+
+def _refused_here(one: Subscribed) -> Reading | None:
+    """Why the NOTIFY of a subscription that lives was refused with 481; None where it is right."""
+    lan, notified = one.sides[LAN], one.notified
+    unknown = Reading("unknown", cause.UNKNOWN, "its subscriber did not know it")
+    if not one.two_sided or lan is None or notified is None:
+        return unknown
+    if notified.lan is None or notified.wan is None:
+        return unknown
+    source = lan.asked[0]
+    if notified.lan.destination[:16] != source:
+        phone = notified.lan.ends.dst
+        own = address.text(source, notified.lan.ends.version)
+        return Reading("router", cause.ROUTER, f"the router gave it to {phone}, and {own} had "
+                       "subscribed")  # fmt: skip
+    return _unknown_to(one, lan, Message(notified.lan.payload), Message(notified.wan.payload))
+
+
+def _unknown_to(one: Subscribed, lan: Subscription, here: Message, there: Message
+                ) -> Reading | None:  # fmt: skip
+    """The same, of a NOTIFY that its subscriber got: its copies in the LAN and on the WAN."""
+    _, call_id, tag = lan.asked
+    if here.call_id != call_id:
+        return Reading("router", cause.ALG, "the router changed its Call-ID and not back")
+    if tag not in (here.from_.tag, here.to.tag):
+        changed = (here.from_.tag, here.to.tag) != (there.from_.tag, there.to.tag)
+        wan = one.sides[WAN]
+        if changed or (wan is not None and wan.asked[2] != tag):
+            return Reading("router", cause.ALG, "the router changed its tag and not back")
+        return None  # of another dialog
+    if lan.notifier and lan.notifier != here.from_.tag == there.from_.tag:
+        return None  # of another notifier, where the SUBSCRIBE was forked (RFC 6665 section 4.4.1)
+    return Reading("phone", cause.UNKNOWN, "the phone that had subscribed did not know it")

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SessionTimer: how long a call lasts without a refresh (RFC 4028)."""
+
+from __future__ import annotations
+
+from algwatch.base.sighting import AT, Sighting
+from algwatch.sip.message import Message
+from algwatch.sip.timers import SECOND, TIMER_B
+
+NEAR = 2 * SECOND  # how far a BYE may be from a timer and still be the one of that timer
+LONGEST = 7 * 24 * 3600  # seconds; a longer interval ends no call
+UAC, UAS = b"uac", b"uas"
+
+# A header field name in one of these forms stands in all that is to be read; "x" is the compact one
+# (section 4). To look for them costs less than to scan the message once more.
+_NAMES = (b"ession-E", b"ession-e", b"SSION-E", b"\nx:", b"\nx ", b"\nX:")
+GONE = (408, 481)  # a refresh that is refused so ends the call (section 10, RFC 3261 12.2.1.2)
+
+
+class SessionTimer:
+    """answer: the 2xx that agreed on it, on this side. at: ns, when that came. interval: ns, its
+    Session-Expires. by_caller: its request, a re-INVITE or UPDATE, was the caller's. refresher:
+    "uac" (the end that sent that request), "uas" or b"" where the 2xx does not say.
+
+    Of the requests that may refresh it: tried: the latest one since; tried_at: ns, 0 = none;
+    tried_by_caller; refused: the status of its refusal.
+    """
+
+    __slots__ = ("answer", "at", "by_caller", "interval", "refresher", "refused", "tried",
+                 "tried_at", "tried_by_caller")  # fmt: skip
+
+    def __init__(self, answer: Sighting, by_caller: bool, interval: int, refresher: bytes) -> None:
+        self.answer = answer
+        self.at = answer.row[AT]
+        self.by_caller = by_caller
+        self.interval = interval
+        self.refresher = refresher
+        self.tried: Sighting | None = None
+        self.tried_at = self.refused = 0
+        self.tried_by_caller = False
+
+    @property
+    def refreshed_by_caller(self) -> bool | None:
+        """True if the caller has to refresh it; None where the 2xx does not say."""
+        if self.refresher == UAC:
+            return self.by_caller
+        return not self.by_caller if self.refresher == UAS else None
+
+    @property
+    def bye_at(self) -> int:
+        """ns; without a refresh the other end sends BYE then (section 10)."""
+        return self.at + self.interval - min(TIMER_B, self.interval // 3)
+
+    @property
+    def overdue_at(self) -> int:
+        """ns; a refresh comes after half of the interval (section 7.2). Some come later, so half of
+        what is left then is waited for."""
+        half = self.at + self.interval // 2
+        return half + (self.bye_at - half) // 2
+
+    def try_(self, copy: Sighting, by_caller: bool) -> None:
+        """A request that may refresh it."""
+        self.tried = copy
+        self.tried_at = copy.row[AT]
+        self.tried_by_caller = by_caller
+        self.refused = 0
+
+    def ends(self, at: int, by_caller: bool, reason: str) -> bool:
+        """True if a BYE at that time (ns) is the one of this timer. reason: see sip/reason.py."""
+        lasted = at - self.at
+        if abs(at - self.bye_at) <= NEAR or abs(lasted - self.interval) <= NEAR:
+            return True
+        if lasted < self.interval // 2 - NEAR:
+            return False
+        if reason:
+            return True
+        if not self.tried_at:
+            return False
+        if self.refused:
+            return self.refused in GONE and at - self.tried_at <= TIMER_B
+        # The end that sent it in vain until Timer B or F.
+        waited = at - self.tried_at - TIMER_B
+        return by_caller == self.tried_by_caller and abs(waited) <= NEAR
+
+
+def session_timer(answer: Sighting, by_caller: bool) -> SessionTimer | None:
+    """The timer that a 2xx to an INVITE or UPDATE agrees on; None without one."""
+    payload = answer.payload
+    for name in _NAMES:
+        if name in payload:
+            break
+    else:
+        return None
+    message = Message(payload)
+    for value in message.header("Session-Expires") or message.header("x"):
+        interval, *params = value.split(b";")
+        interval = interval.strip()
+        if not interval.isdigit() or len(interval) > 9 or not 0 < int(interval) <= LONGEST:
+            return None
+        refresher = b""
+        for param in params:
+            name, _, word = param.partition(b"=")
+            if name.strip().lower() == b"refresher":
+                refresher = word.strip().lower()
+        return SessionTimer(answer, by_caller, int(interval) * SECOND, refresher)
+    return None

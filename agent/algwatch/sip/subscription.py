@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Subscription: the SUBSCRIBE or REFER requests of one Call-ID on one side, and the NOTIFY requests
+that they call for (RFC 6665, RFC 3515)."""
+
+from __future__ import annotations
+
+from algwatch.base.native.layout import NOTIFY, REFER, SUBSCRIBE
+from algwatch.base.packet import Batch
+from algwatch.base.sighting import AT, CALL, STATUS, Row, Sighting
+from algwatch.base.table import Table
+from algwatch.sip.message import Message
+from algwatch.sip.transaction import FINAL, REQUEST, TIMED_OUT, Event, Transaction
+
+METHODS = (SUBSCRIBE, NOTIFY, REFER)
+ACCEPTED = 7  # a step beside those of Event: the request was answered with 2xx
+
+
+class Subscription:
+    """call: hash of the Call-ID; side. transaction: of the latest SUBSCRIBE or REFER. request: the
+    one that began it, accepted: the 2xx to it, notify: the latest NOTIFY; all three are let go once
+    a NOTIFY was taken. asked: source, Call-ID and From tag of the request; notifier: the To tag of
+    the 2xx. accepted_at,
+    notified_at: ns, the first 2xx and the first NOTIFY. failed: the transaction of the latest
+    NOTIFY that was refused or not answered, while the subscription lived. result: of a REFER, the
+    latest status that a NOTIFY told (message/sipfrag). over_at: ns, it was ended by Expires: 0, by
+    a NOTIFY with the state terminated, or by its refusal; 0 = it lives. silent: nobody answered the
+    request. started_at, last_at: ns. unsolicited: see sip/unsolicited.py."""
+
+    __slots__ = ("accepted", "accepted_at", "asked", "call", "failed", "last_at", "notified_at",
+                 "notifier", "notify", "over_at", "request", "result", "side", "silent",
+                 "started_at", "status", "transaction", "unsolicited")  # fmt: skip
+
+    def __init__(self, call: int, side: int, at: int, transaction: Transaction) -> None:
+        self.call = call
+        self.side = side
+        self.started_at = self.last_at = at
+        self.transaction = transaction
+        self.request: Sighting | None = None
+        self.asked = (b"", b"", b"")
+        self.notifier = b""
+        self.accepted: Sighting | None = None
+        self.notify: Sighting | None = None
+        self.failed: Transaction | None = None
+        self.accepted_at = self.notified_at = self.over_at = self.status = self.result = 0
+        self.silent = False
+        self.unsolicited = transaction.unsolicited
+
+    @property
+    def is_refer(self) -> bool:
+        return self.transaction.method == REFER
+
+
+SubscriptionStep = tuple[Subscription, int]  # a subscription and what happened, as in Event
+
+
+class Subscriptions:
+    """One side's subscriptions by the hash of their Call-ID. limit: how many are followed."""
+
+    def __init__(self, side: int, limit: int) -> None:
+        self.side = side
+        self.table: Table[int, Subscription] = Table(limit)
+
+    def feed(self, event: Event, batch: Batch) -> SubscriptionStep | None:
+        """An event of a SUBSCRIBE, NOTIFY or REFER transaction; the request of t is there."""
+        code, t, row, i = event
+        s = self.table.get(row[CALL])
+        if t.method == NOTIFY:
+            return self._notified(s, code, t, row) if s is not None else None
+        if code == REQUEST:
+            if s is None:
+                s = Subscription(row[CALL], self.side, row[AT], t)
+                self.table.add(row[CALL], s, t.unsolicited)
+            self._asked(s, t, row)
+            return s, code
+        if s is None or t is not s.transaction:
+            return None
+        if code == FINAL:
+            s.status = row[STATUS]
+            if s.status < 300:
+                if s.accepted_at:
+                    t.request = t.response = None  # refreshed
+                    return None
+                s.accepted_at, s.accepted = row[AT], batch.sighting(self.side, row, i)
+                s.notifier = Message(s.accepted.payload).to.tag
+                return s, ACCEPTED
+            if s.status not in (401, 407) and not s.accepted_at:
+                s.over_at = row[AT]
+            return s, code
+        if code == TIMED_OUT:
+            s.silent = True
+            return s, code
+        return None
+
+    @staticmethod
+    def _asked(s: Subscription, t: Transaction, row: Row) -> None:
+        s.transaction = t
+        s.last_at = row[AT]
+        s.silent = False
+        if t.request is None:
+            return
+        message = Message(t.request.payload)
+        if not s.accepted_at:
+            s.request = t.request
+        s.asked = t.request.source[:16], message.call_id, message.from_.tag
+        expires = message.expires.strip()
+        ends = t.method == SUBSCRIBE and bool(expires) and not expires.strip("0")
+        s.over_at = row[AT] if ends else 0
+
+    @staticmethod
+    def _notified(s: Subscription, code: int, t: Transaction, row: Row) -> SubscriptionStep | None:
+        if code == REQUEST and t.request is not None:
+            s.last_at = row[AT]
+            s.notify = t.request
+            s.notified_at = s.notified_at or row[AT]
+            message = Message(t.request.payload)
+            state = message.header("Subscription-State")
+            if s.is_refer:
+                s.result = _fragment(message.body) or s.result
+            if state and state[0].lower().startswith(b"terminated"):
+                s.over_at = row[AT]
+            return (s, code) if s.result >= 300 else None
+        if code in (FINAL, TIMED_OUT) and (code == TIMED_OUT or row[STATUS] >= 300):
+            if t.status in (401, 407) or (s.over_at and not s.is_refer):
+                return None  # 481 is right after it was ended (RFC 6665 section 4.1.3)
+            s.failed = t
+            return s, code
+        if code == FINAL:
+            s.failed = None
+            if s.result < 300 and (s.over_at or not s.is_refer):
+                _let_go(s)
+        return None
+
+    def forget(self, s: Subscription) -> None:
+        if self.table.get(s.call) is s:
+            del self.table[s.call]
+
+
+def _let_go(s: Subscription) -> None:
+    """It works: a phone may have a hundred of them, and no verdict needs their bytes."""
+    s.request = s.accepted = s.notify = None
+    if s.transaction.final_at:
+        s.transaction.request = s.transaction.response = None
+
+
+def _fragment(body: bytes) -> int:
+    """The status code of a message/sipfrag body (RFC 3420), 0 where it is none."""
+    if not body.startswith(b"SIP/2.0 ") or not body[8:11].isdigit():
+        return 0
+    return int(body[8:11])
