@@ -199,9 +199,9 @@ class Comparison:
 
     def close(self, call: Call) -> tuple[CallSummary, Line | None]:
         """A call is over: its summary, and the line that it was of."""
-        for side, s in zip(self.sides, call.sides, strict=True):
+        for s in (*call.sides, *call.astray):
             if s is not None:
-                side.dialogs.forget(s)
+                self.sides[s.side].dialogs.forget(s)
         return closed(call, self.captured, self.lines)
 
     def registrations(self, some: list[Registered] | None = None) -> list[RegistrationSummary]:

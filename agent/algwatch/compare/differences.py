@@ -9,6 +9,9 @@ from algwatch.compare.rewrite import EXPECTATION, MAPPING, NORMALISED, Rewrite
 from algwatch.sip.message import Address, Message, Via, to_text
 from algwatch.sip.sdp import Sdp
 
+# Header fields that name somebody, and to which nothing is sent.
+_IDENTITIES = frozenset(("From", "To"))
+
 
 class Translation:
     """How the packet itself was translated: entered and left Ends, in the order of travel."""
@@ -34,6 +37,14 @@ class Translation:
             if host == e_host and (port or 5060) == e_port and (l_host, l_port) != (e_host, e_port):
                 return f"{l_host}:{l_port}"
         return ""
+
+    def text(self, before: str) -> str:
+        """The same text with translated hosts."""
+        for e_host, e_port, l_host, l_port in self.ends:
+            if l_host != e_host and e_host in before:
+                whole = before.replace(f"{e_host}:{e_port}", f"{l_host}:{l_port}")
+                return whole.replace(e_host, l_host)
+        return before
 
     def is_forced(self, before: tuple[str, int], after: tuple[str, int]) -> bool:
         """Only the port of the packet's own destination was changed: map_addr() writes its
@@ -77,8 +88,12 @@ def _compare(crossing: Crossing) -> list[Rewrite]:
         for i, (one, two) in enumerate(zip(ones, twos, strict=False)):
             if one.all != two.all:
                 _address(found, header, i, one, two, how, register and header == "Contact")
+    old_id, new_id = to_text(a.call_id), to_text(b.call_id)
+    if old_id != new_id:
+        found.append(Rewrite("Call-ID", "value", 0, old_id, new_id,
+                             MAPPING if how.text(old_id) == new_id else "",
+                             linux=False))  # fmt: skip
     for header, before, after in (
-        ("Call-ID", to_text(a.call_id), to_text(b.call_id)),
         ("CSeq", str(a.cseq), str(b.cseq)),
         ("Expires", a.expires, b.expires),
         ("Content-Type", a.content_type, b.content_type),
@@ -86,7 +101,7 @@ def _compare(crossing: Crossing) -> list[Rewrite]:
         if before != after:
             found.append(Rewrite(header, "value", 0, before, after, linux=False))
     _body(found, a, b, how)
-    _other_lines(found, a, b)
+    _other_lines(found, a, b, how)
     return found
 
 
@@ -108,9 +123,13 @@ def _endpoint(found: list[Rewrite], header: str, index: int, before: tuple[str, 
         explained = MAPPING
     elif expectation and host and after[0] == host:
         explained = EXPECTATION
+    elif header in _IDENTITIES and host == after[0] and host and after[1] in (0, before[1]):
+        explained = MAPPING  # nobody sends anything there
     elif before[0] == after[0] and (before[1] or 5060) == (after[1] or 5060):
         explained = NORMALISED  # :5060 written out or left out
     linux = bool(explained) and after[1] != 0
+    if explained == MAPPING and written != expected:
+        linux = False  # as an identity only
     if not explained and how.is_forced(before, after):
         linux, expected = True, joined(*before)
     expected = expected or (joined(host, before[1]) if host else "")
@@ -182,15 +201,22 @@ def _address(found: list[Rewrite], header: str, i: int, a: Address, b: Address,
     before, after = (a.host, a.port), (b.host, b.port)
     size = len(found)
     _endpoint(found, header, i, before, after, how, expectation)
+    if a.tag != b.tag:
+        found.append(Rewrite(header, "tag", i, to_text(a.tag), to_text(b.tag), linux=False))
     for field, one, two in (
         ("user", a.user, b.user),
-        ("parameters", a.uri_params + b";" + a.params, b.uri_params + b";" + b.params),
+        ("parameters", _parameters(a), _parameters(b)),
         ("display", a.display, b.display),
     ):
         if one != two:
             found.append(Rewrite(header, field, i, to_text(one), to_text(two), linux=False))
     if len(found) == size:  # same parts, other text: scheme, brackets, white space
         found.append(Rewrite(header, "form", i, to_text(a.all), to_text(b.all), linux=False))
+
+
+def _parameters(one: Address) -> bytes:
+    params = one.params.replace(b"tag=" + one.tag, b"tag=", 1) if one.tag else one.params
+    return one.uri_params + b";" + params
 
 
 def _body(found: list[Rewrite], a: Message, b: Message, how: Translation) -> None:
@@ -278,7 +304,7 @@ _TYPED = frozenset(
 )
 
 
-def _other_lines(found: list[Rewrite], a: Message, b: Message) -> None:
+def _other_lines(found: list[Rewrite], a: Message, b: Message, how: Translation) -> None:
     """Header fields that nobody has a reason to touch, and the order of all of them."""
     ones, twos = _lines(a), _lines(b)
     if [name for name, _ in ones] != [name for name, _ in twos]:
@@ -291,16 +317,14 @@ def _other_lines(found: list[Rewrite], a: Message, b: Message) -> None:
         return
     for (name, before_value), (_, after_value) in zip(ones, twos, strict=True):
         if before_value != after_value and name.lower() not in _TYPED:
-            found.append(
-                Rewrite(
-                    to_text(name),
-                    "value",
-                    0,
-                    to_text(before_value),
-                    to_text(after_value),
-                    linux=False,
-                )
-            )
+            before, after = to_text(before_value), to_text(after_value)
+            explained = MAPPING if how.text(before) == after else ""
+            found.append(Rewrite(_full(to_text(name)), "value", 0, before, after, explained,
+                                 linux=False))  # fmt: skip
+
+
+def _full(name: str) -> str:
+    return {"r": "Refer-To", "b": "Referred-By"}.get(name.lower(), name)
 
 
 def _lines(message: Message) -> list[tuple[bytes, bytes]]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from algwatch.base.sighting import STATUS
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import joined, rewrites
 from algwatch.sip.message import Message
@@ -12,6 +13,9 @@ UNKNOWN = "unknown"
 PROXY = "proxy"
 JUNIPER = "Juniper-type"
 
+# Fields that nf_nat_sip writes (reference, section 1.3).
+_WRITES = frozenset(("Request-URI", "Via", "Contact", "From", "To", "SDP", "Content-Length"))
+
 
 def fingerprint(crossing: Crossing) -> str:
     """LINUX only when the mapping rule and the form of nf_nat_sip explain every byte that was
@@ -19,12 +23,21 @@ def fingerprint(crossing: Crossing) -> str:
     changes = rewrites(crossing)
     if not changes:
         return ""
-    fields = {(r.header, r.field) for r in changes}
-    if ("Via", "count") in fields or ("Via", "branch") in fields:
+    if is_proxy(crossing):
         return PROXY
     if any(r.header in ("Call-ID", "Record-Route", "Route") for r in changes):
         return JUNIPER
     return UNKNOWN if reason(crossing) else LINUX
+
+
+def is_proxy(crossing: Crossing) -> bool:
+    """A hop that adds a Via of its own to requests and takes it off the responses (RFC 3261
+    sections 16.6, 16.7): no ALG does."""
+    for r in rewrites(crossing):
+        if r.header == "Via" and r.field == "count":
+            more = int(r.after) - int(r.before)
+            return more == (-1 if crossing.entered.row[STATUS] else 1)
+    return False
 
 
 def reason(crossing: Crossing) -> str:
@@ -33,7 +46,7 @@ def reason(crossing: Crossing) -> str:
     for r in changes:
         if r.linux:
             continue
-        if r.explained or r.expected:
+        if (r.explained or r.expected) and r.header in _WRITES:
             return (
                 f"{r.name} became {r.became or 'nothing'} where nf_nat_sip would write "
                 f"{r.wanted or 'nothing else'}"

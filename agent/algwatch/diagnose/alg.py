@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from algwatch.base import address
 from algwatch.compare import fingerprint as prints
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import rewrites
+from algwatch.compare.joined import label
 from algwatch.compare.rewrite import MAPPING, Rewrite
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Evidence, Finding
@@ -49,14 +50,17 @@ def both_copies(crossing: Crossing, changes: list[Rewrite]) -> list[Evidence]:
     ]  # fmt: skip
 
 
-def changed(rule: Rule, headers: tuple[str, ...], crossing: Crossing) -> Iterator[Finding]:
-    """The finding of a rule that is about some header fields being rewritten at all."""
+def changed(rule: Rule, chosen: Callable[[Rewrite], bool],
+            crossing: Crossing) -> Iterator[Finding]:  # fmt: skip
+    """The finding of a rule that is about some fields being rewritten at all. What a proxy changed
+    is no ALG's doing (ALG009)."""
     if not crossing.rewritten:
         return
-    every = rewrites(crossing)
-    mine = [r for r in every if r.header in headers]
+    mine = [r for r in rewrites(crossing) if chosen(r)]
     # :5060 written out is cosmetic: alone it is no finding.
     if not any(r.explained != "normalised" or r.field == "origin" for r in mine):
+        return
+    if prints.is_proxy(crossing):
         return
     explained = all(r.explained for r in mine)
     who = prints.fingerprint(crossing)
@@ -98,10 +102,23 @@ def contradiction(crossing: Crossing) -> tuple[list[Rewrite], list[str]]:
 
 def consistent(call: Call) -> Crossing | None:
     """A rewritten message of a call in which every rewrite is what the mapping says; else None."""
-    if not call.changed or call.misdelivered or call.unexplained:
+    if not call.changed or call.misdelivered or call.unexplained or call.unrestored:
+        return None
+    if call.names is not None and call.names.broken:
         return None
     return next(iter(call.changed.values()))
 
 
 def call_id(crossing: Crossing) -> str:
     return parties(crossing.entered.payload)[0]
+
+
+def kind(crossing: Crossing) -> str:
+    """Of a message, in words: "INVITE", "2xx INVITE" ..."""
+    return label(crossing)
+
+
+def of_header(crossing: Crossing, header: str) -> list[Rewrite]:
+    """The changes of one header field; all of them where there is none."""
+    every = rewrites(crossing)
+    return [r for r in every if r.header == header] or every

@@ -36,4 +36,4 @@ RULE = Rule(
 
 
 def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
-    yield from changed(RULE, ("SDP",), crossing)
+    yield from changed(RULE, lambda r: r.header == "SDP", crossing)

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 
 from algwatch.base.quote import somebody
 from algwatch.compare.registered import Registered
-from algwatch.diagnose import cause
+from algwatch.diagnose import cause, renamed
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
@@ -49,7 +49,7 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
         return
     t = exchange.entered
     if outcome == "unanswered":
-        reading = request_reading(exchange, known)
+        reading = renamed.response_unmatched(registered) or request_reading(exchange, known)
         what = f"was sent {times(t.requests)} and got no response in 32 s: {reading.what}"
     elif outcome == "challenged":
         reading = Reading("unknown", cause.REFUSED, "")

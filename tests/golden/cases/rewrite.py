@@ -1,0 +1,429 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Golden cases of rewriters other than the kernel's: names of a dialog, routes, identities, and
+what is not put back (ALG003 to ALG005, ALG012, DLG009)"""
+
+from __future__ import annotations
+
+from craft import (
+    LADDER_2XX,
+    LADDER_INVITE,
+    LADDER_REQUEST,
+    House,
+    Incoming,
+    Outgoing,
+    Rewriter,
+    answer,
+    incoming_call,
+    outgoing_call,
+    register,
+    request,
+    sdp,
+)
+
+from cases.case import ALG, DLG, case
+
+INSIDE, OUTSIDE = b"one@192.168.1.10", b"one@198.51.100.2"
+CALL_ID = INSIDE.decode()
+
+
+def writes(*changes: tuple[bytes, bytes], but: bytes = b"never") -> Rewriter:
+    """A router that writes new for old in every message that does not begin with `but`."""
+
+    def rewrite(message: bytes) -> bytes:
+        for old, new in () if message.startswith(but) else changes:
+            message = message.replace(old, new)
+        return message
+
+    return rewrite
+
+
+def unheard(house: House, call_id: str = CALL_ID) -> Outgoing:
+    """A call of a phone that takes no response for its own."""
+    call = Outgoing(house, call_id)
+    for after in (0, *LADDER_INVITE):
+        call.invite(1 + after)
+        call.respond(1.03 + after, 100)
+    for after in (0, *LADDER_2XX):
+        call.ok(3 + after)
+    return call
+
+
+def far_bye(call: Outgoing, at: float, status: int, *changes: tuple[bytes, bytes]) -> None:
+    """The far end's BYE, with the names that it knows, and what the phone says."""
+    seen = call.house.into(at, writes(*changes)(call.from_far("BYE")))
+    call.house.out(at + 0.02, answer(status, seen))
+
+
+# ---- DLG009, ALG005 ----
+
+HIDDEN = (INSIDE, OUTSIDE)
+BY_PHONE = ["DLG002", "DLG004", "DLG006", "DLG008", "CAP005", "ALG014", "ALG015"]
+
+
+@case("dlg009-call-id-not-put-back",
+      [("DLG009", "router", "observed"), ("DLG001", "router", "observed"),
+       ("TXN001", "router", "observed"), ("ALG005", "router", "none")],
+      [*BY_PHONE, "ALG012"], {"disable-sip-alg": "suspected"}, ["dropped"])  # fmt: skip
+def _() -> House:
+    """Scenario 24, of the Juniper type: the router hides the LAN address in the Call-ID and leaves
+    the hidden one in all that comes back. The phone repeats its INVITE, sends no ACK, and refuses
+    the BYE: one call, and the phone is innocent."""
+    house = House()
+    register(house, 0)
+    house.out_alg = writes(HIDDEN)
+    far_bye(unheard(house), 35, 481, HIDDEN)
+    return house
+
+
+@case("dlg009-bye-refused", [("DLG009", "router", "observed")], BY_PHONE,
+      {"disable-sip-alg": "suspected"})  # fmt: skip
+def _() -> House:
+    """The same with a phone that finds its responses by their branch. The call is acknowledged;
+    the BYE of the far end has a Call-ID that the phone does not know, and is refused with 481."""
+    house = House()
+    register(house, 0)
+    house.out_alg = writes(HIDDEN)
+    call = Outgoing(house, CALL_ID)
+    call.invite(1)
+    call.respond(1.3, 180)
+    call.ok(3)
+    call.ack(3.02)
+    far_bye(call, 20, 481, HIDDEN)
+    call.bye(60)
+    return house
+
+
+@case("dlg009-tag-not-put-back",
+      [("DLG009", "router", "observed"), ("ALG005", "router", "latent")], BY_PHONE,
+      {"disable-sip-alg": "recommended"})  # fmt: skip
+def _() -> House:
+    """The tag of the phone instead. The provider sends its BYE to where packets come from although
+    it saw a private Contact, so the line works without the ALG."""
+    house = House()
+    register(house, 0)
+    tag = (b"tag=p-one-phone", b"tag=q-one-phone")
+    house.out_alg = writes(tag)
+    call = Outgoing(house, "one@phone")
+    call.invite(1)
+    call.respond(1.3, 180)
+    call.ok(3)
+    call.ack(3.02)
+    far_bye(call, 20, 481, tag)
+    call.bye(60)
+    return house
+
+
+@case("dlg009-branch-not-put-back",
+      [("DLG009", "router", "observed"), ("DLG001", "router", "observed"),
+       ("ALG005", "router", "latent")],
+      [*BY_PHONE, "ALG002"], {"disable-sip-alg": "suspected"}, ["dropped"])  # fmt: skip
+def _() -> House:
+    """The branch instead: the phone must discard each response."""
+    house = House()
+    register(house, 0)
+    house.out_alg = writes((b"branch=z9hG4bKinvite", b"branch=z9hG4bKnat"))
+    call = unheard(house, "one@phone")
+    seen = house.into(35, call.from_far("BYE"), lan=False)
+    assert seen
+    return house
+
+
+@case("dlg009-ack-left-out",
+      [("DLG009", "router", "observed"), ("DLG001", "router", "observed")], BY_PHONE,
+      {"disable-sip-alg": "recommended"}, ["dropped"])  # fmt: skip
+def _() -> House:
+    """The Call-ID is changed and put back in all messages but the ACK, which means nothing to the
+    far end: it repeats its 2xx and hangs up after 32 s."""
+    house = House()
+    register(house, 0)
+    house.out_alg = writes(HIDDEN, but=b"ACK")
+    house.in_alg = writes(HIDDEN[::-1])
+    call = Outgoing(house, CALL_ID)
+    call.invite(1)
+    call.respond(1.03, 100)
+    for after in (0, *LADDER_2XX):
+        call.ok(3 + after)
+        call.ack(3.02 + after)
+    far_bye(call, 35, 200, HIDDEN)
+    return house
+
+
+@case("dlg009-callee-tag",
+      [("DLG009", "router", "observed"), ("DLG001", "router", "observed")], BY_PHONE,
+      {"disable-sip-alg": "suspected"}, ["dropped"])  # fmt: skip
+def _() -> House:
+    """An incoming call: the router changes the phone's tag in the 2xx and leaves the changed one in
+    the ACK, which the phone does not take."""
+    house = House()
+    register(house, 0)
+    tag = (b"tag=p-one-provider", b"tag=q-one-provider")
+    house.out_alg = writes(tag)
+    call = Incoming(house, "one@provider")
+    call.invite(1)
+    call.ringing(1.2)
+    made = writes(tag)
+    for after in (0, *LADDER_2XX):
+        call.ok(3 + after)
+        call.ack(3.03 + after, alg=made)
+    house.wan = [(at, made(data) if b"ACK sip" in data else data) for at, data in house.wan]
+    call.phone_bye(35)
+    return house
+
+
+@case("dlg009-near-miss-register", [("REG001", "router", "observed"), ("ALG005", "router", "none")],
+      ["DLG009", *BY_PHONE], {"disable-sip-alg": "suspected"})  # fmt: skip
+def _() -> House:
+    """The Call-ID of a REGISTER is not put back in its 200: the phone repeats the REGISTER until it
+    gives up. No dialog, so REG001 says it. A call that nothing was rewritten of goes well."""
+    house = House()
+    house.out_alg = writes((b"reg1@192.168.1.10", b"reg1@198.51.100.2"))
+    asked = request(
+        "REGISTER", "sip:example.net", via="192.168.1.10:5060", branch="z9hG4bKreg1",
+        call_id="reg1@192.168.1.10", cseq=1, caller="<sip:100@example.net>;tag=r1",
+        contact=house.contact, more=["Expires: 120"],
+    )  # fmt: skip
+    for after in (0, *LADDER_REQUEST):
+        seen = house.out(after, asked)
+        house.into(after + 0.03, answer(200, seen, to_tag="reg", contact=house.contact,
+                                        received=house.wan_ip, rport=5060))  # fmt: skip
+    outgoing_call(house, 60, "later@phone", body=sdp(house.wan_ip))
+    return house
+
+
+@case("dlg009-near-miss-phone-takes-it",
+      [("DLG009", "router", "latent"), ("ALG005", "router", "none")], BY_PHONE)  # fmt: skip
+def _() -> House:
+    """The Call-ID is not put back, and this phone looks at branches and tags only: nobody was
+    hurt, and nothing is advised."""
+    house = House()
+    register(house, 0)
+    house.out_alg = writes(HIDDEN)
+    call = Outgoing(house, CALL_ID)
+    call.invite(1)
+    call.respond(1.3, 180)
+    call.ok(3)
+    call.ack(3.02)
+    far_bye(call, 20, 200, HIDDEN)
+    return house
+
+
+@case("alg005-put-back", [("ALG005", "router", "none"), ("ALG014", "router", "none")],
+      ["DLG009", "ALG012", *DLG])  # fmt: skip
+def _() -> House:
+    """The router hides the LAN address in each Call-ID and puts it back on the way in: the calls
+    complete, and nothing is advised."""
+    house = House()
+    end = b"\r\nCSeq"
+    hidden = (b"@192.168.1.10" + end, b"@198.51.100.2" + end)
+    house.out_alg, house.in_alg = writes(hidden), writes(hidden[::-1])
+    register(house, 0)
+    outgoing_call(house, 1, CALL_ID)
+    return house
+
+
+@case("alg005-near-miss-linux", [("ALG014", "router", "none")],
+      ["ALG004", "ALG005", "ALG012", "DLG009", *DLG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The kernel's ALG leaves the LAN address in the Call-ID and changes no other name."""
+    house = House("linux")
+    register(house, 0)
+    outgoing_call(house, 1, CALL_ID)
+    incoming_call(house, 12, "in@provider")
+    return house
+
+
+# ---- ALG012 ----
+
+
+def _left(*starts: bytes, house: House) -> Rewriter:
+    """The kernel's ALG on the way in, which leaves lines that begin so as they came."""
+    whole = house.in_alg
+
+    def rewrite(message: bytes) -> bytes:
+        old, new = message.split(b"\r\n"), whole(message).split(b"\r\n")
+        return b"\r\n".join(o if o.startswith(starts) else n for o, n in zip(old, new, strict=True))
+
+    return rewrite
+
+
+@case("alg012-via",
+      [("ALG012", "router", "observed"), ("DLG001", "router", "observed")],
+      ["DLG002", "DLG009", "ALG011", "ALG014", "ALG015"], {"disable-sip-alg": "suspected"},
+      ["dropped"])  # fmt: skip
+def _() -> House:
+    """The Via of the phone is rewritten on the way out and not put back in the responses, which
+    the phone must discard."""
+    house = House("linux")
+    register(house, 0)
+    house.in_alg = _left(b"Via", house=house)
+    call = unheard(house, "one@phone")
+    call.far_bye(35)
+    return house
+
+
+@case("alg012-request-uri", [("ALG012", "router", "observed")],
+      ["DLG001", "DLG008", "DLG009", "ALG014", "ALG015"],
+      {"disable-sip-alg": "suspected"})  # fmt: skip
+def _() -> House:
+    """Contact is rewritten, and the BYE comes to the phone with the public address in its
+    Request-URI: this phone does not own that, and says 404."""
+    house = House("linux")
+    register(house, 0)
+    house.in_alg = _left(b"BYE", house=house)
+    call = Outgoing(house, "one@phone")
+    call.invite(1)
+    call.respond(1.3, 180)
+    call.ok(3)
+    call.ack(3.02)
+    far_bye(call, 20, 404)
+    call.bye(60)
+    return house
+
+
+@case("alg012-near-miss-taken", [("ALG012", "router", "latent")],
+      ["DLG001", "DLG008", "DLG009", "ALG014"])  # fmt: skip
+def _() -> House:
+    """The same with a phone that goes by the user in the Request-URI."""
+    house = House("linux")
+    register(house, 0)
+    house.in_alg = _left(b"BYE", house=house)
+    call = Outgoing(house, "one@phone")
+    call.invite(1)
+    call.respond(1.3, 180)
+    call.ok(3)
+    call.ack(3.02)
+    far_bye(call, 20, 200)
+    return house
+
+
+@case("alg012-near-miss-stun", must_not=["ALG012", "DLG009", *DLG])
+def _() -> House:
+    """The phone writes its public address itself (STUN): it stays there in all that comes back, as
+    it should."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "stun@phone", contact=f"<sip:100@{house.public}>",
+                    body=sdp(house.wan_ip))  # fmt: skip
+    call.invited = request(
+        "INVITE", "sip:300@example.net", via=house.public, branch="z9hG4bKinvite-stun-phone",
+        call_id="stun@phone", cseq=1, caller="<sip:100@example.net>;tag=p-stun-phone",
+        callee="<sip:300@example.net>", contact=call.contact, body=call.body,
+    )  # fmt: skip
+    call.invite(1)
+    call.respond(1.3, 180)
+    call.ok(3)
+    call.ack(3.02)
+    call.far_bye(9)
+    return house
+
+
+# ---- ALG003, ALG004 ----
+
+
+@case("alg003-identities", [("ALG003", "router", "none"), ("ALG014", "router", "none")],
+      ["ALG001", "ALG002", "ALG012", *DLG])  # fmt: skip
+def _() -> House:
+    """A vendor's ALG that writes the router's address into P-Asserted-Identity, and puts it back:
+    a name only, and the call completes."""
+    house = House()
+    register(house, 0)
+    name = (b"P-Asserted-Identity: <sip:100@192.168.1.10>",
+            b"P-Asserted-Identity: <sip:100@198.51.100.2>")  # fmt: skip
+    house.out_alg, house.in_alg = writes(name), writes(name[::-1])
+    call = Outgoing(house, "name@phone", body=sdp(house.wan_ip))
+    call.invited = request(
+        "INVITE", "sip:300@example.net", via="192.168.1.10:5060",
+        branch="z9hG4bKinvite-name-phone", call_id="name@phone", cseq=1,
+        caller="<sip:100@example.net>;tag=p-name-phone", callee="<sip:300@example.net>",
+        contact=call.contact, body=call.body, more=[name[0].decode()],
+    )  # fmt: skip
+    call.invite(1)
+    call.respond(1.3, 180)
+    call.ok(3)
+    call.ack(3.02)
+    call.bye(9)
+    return house
+
+
+@case("alg003-user", [("ALG003", "router", "latent")], ["ALG014", *DLG], outcomes=["rejected"])
+def _() -> House:
+    """The router writes another user into the Request-URI of a call that comes in, and the phone
+    says 404: it is not shown that the other user is why, so nothing is advised."""
+    house = House()
+    register(house, 0)
+    house.in_alg = writes((b"INVITE sip:100@", b"INVITE sip:line1@"))
+    call = Incoming(house, "user@provider")
+    call.invite(1)
+    house.out(1.1, answer(404, call.delivered, to_tag="p-user-provider"))
+    nak = call._in_dialog("ACK", 1, f"{call.src}:5060", ())
+    house.into(1.15, nak.replace(b"z9hG4bKack", b"z9hG4bKi"))
+    return house
+
+
+@case("alg003-near-miss-domain", [("ALG001", "router", "none")], ["ALG003", "ALG004", *DLG])
+def _() -> House:
+    """The kernel's ALG, an outgoing call, and host names in From, To and Request-URI: these stay as
+    they are."""
+    house = House("linux")
+    register(house, 0)
+    outgoing_call(house, 1, "domain@phone")
+    return house
+
+
+def _routed(house: House, call_id: str) -> Outgoing:
+    """A call of a PBX that records its own route."""
+    call = Outgoing(house, call_id)
+    call.invited = request(
+        "INVITE", "sip:300@example.net", via="192.168.1.10:5060",
+        branch=f"z9hG4bKinvite-{call_id.replace('@', '-')}", call_id=call_id, cseq=1,
+        caller=f"<sip:100@example.net>;tag=p-{call_id.replace('@', '-')}",
+        callee="<sip:300@example.net>", contact=call.contact, body=sdp(house.wan_ip),
+        more=["Record-Route: <sip:192.168.1.10:5060;lr>"],
+    )  # fmt: skip
+    call.invite(1)
+    call.respond(1.3, 180)
+    call.ok(3)
+    call.ack(3.02)
+    return call
+
+
+ROUTE = (b"Route: <sip:192.168.1.10:5060;lr>", b"Route: <sip:198.51.100.2:5060;lr>")
+
+
+@case("alg004-record-route", [("ALG004", "router", "none"), ("ALG014", "router", "none")],
+      ["ALG012", "ALG001", *DLG])  # fmt: skip
+def _() -> House:
+    """Scenario 25, of the Juniper type: Record-Route is rewritten on the way out, and the Route of
+    the BYE on the way in."""
+    house = House()
+    register(house, 0)
+    house.out_alg, house.in_alg = writes(ROUTE), writes(ROUTE[::-1])
+    call = _routed(house, "route@phone")
+    made = call.from_far("BYE", more=["Route: <sip:198.51.100.2:5060;lr>"])
+    house.out(20.02, answer(200, house.into(20, made)))
+    return house
+
+
+@case("alg004-not-put-back", [("ALG004", "router", "none"), ("ALG012", "router", "latent")],
+      ["ALG014", *DLG])  # fmt: skip
+def _() -> House:
+    """The same, and the Route of the BYE is left as it came. This PBX takes it."""
+    house = House()
+    register(house, 0)
+    house.out_alg = writes(ROUTE)
+    call = _routed(house, "route@phone")
+    made = call.from_far("BYE", more=["Route: <sip:198.51.100.2:5060;lr>"])
+    house.out(20.02, answer(200, house.into(20, made)))
+    return house
+
+
+@case("alg004-near-miss-left-alone", must_not=["ALG004", "ALG012", *ALG])
+def _() -> House:
+    """A private Record-Route that no ALG touches: what the router left alone it did not write."""
+    house = House()
+    register(house, 0)
+    call = _routed(house, "route@phone")
+    made = call.from_far("BYE", more=["Route: <sip:192.168.1.10:5060;lr>"])
+    house.out(20.02, answer(200, house.into(20, made)))
+    return house
