@@ -63,19 +63,27 @@ def changed(rule: Rule, chosen: Callable[[Rewrite], bool],
     if prints.is_proxy(crossing):
         return
     explained = all(r.explained for r in mine)
-    who = prints.fingerprint(crossing)
+    who = prints.looks_like(crossing)
     way = "on its way out" if crossing.outbound else "on its way in"
     by = "as its own NAT mapping says" if explained else "and its NAT mapping does not explain it"
-    why = prints.reason(crossing) if who != prints.LINUX else ""
     yield rule.finding(
         "router", "none" if explained else "latent",
         f"The router changed a message {way}: {told(mine)}, {by}."
-        + (f" Not the Linux helper: {why}." if why else ""),
+        + whose(who),
         both_copies(crossing, mine),
         f"{between(crossing)}/{'explained' if explained else 'unexplained'}",
         cause=cause.NONE if explained else cause.ALG, call_id=call_id(crossing),
-        line=between(crossing), fingerprint=who,
+        line=between(crossing), fingerprint=who.name,
     )  # fmt: skip
+
+
+def whose(who: prints.Print) -> str:
+    """A sentence about whose ALG it looks like, with a space before it; "" of the Linux helper."""
+    if not who.why:
+        return ""
+    if who.name == prints.UNKNOWN:
+        return f" Not the Linux helper: {who.why}."
+    return f" It looks {who.name}: {who.why}."
 
 
 def contradiction(crossing: Crossing) -> tuple[list[Rewrite], list[str]]:

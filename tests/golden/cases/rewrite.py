@@ -4,6 +4,8 @@ what is not put back (ALG003 to ALG005, ALG012, DLG009)"""
 
 from __future__ import annotations
 
+import re
+
 from craft import (
     LADDER_2XX,
     LADDER_INVITE,
@@ -18,6 +20,8 @@ from craft import (
     register,
     request,
     sdp,
+    sized,
+    untouched,
 )
 
 from cases.case import ALG, DLG, case
@@ -426,4 +430,83 @@ def _() -> House:
     call = _routed(house, "route@phone")
     made = call.from_far("BYE", more=["Route: <sip:192.168.1.10:5060;lr>"])
     house.out(20.02, answer(200, house.into(20, made)))
+    return house
+
+
+# ---- ALG007 ----
+
+
+def _parts(message: bytes) -> bytes:
+    """The same with SDP as one of two parts (SIP-I)."""
+    head, _, body = message.partition(b"\r\n\r\n")
+    head = head.replace(b"application/sdp", b"multipart/mixed;boundary=unique-1")
+    return sized(
+        head + b"\r\n\r\n--unique-1\r\nContent-Type: application/sdp\r\n\r\n" + body
+        + b"\r\n--unique-1\r\nContent-Type: application/isup\r\n\r\n\x01\x00\x60\r\n"
+        + b"--unique-1--\r\n"
+    )  # fmt: skip
+
+
+def _counts_from_v(message: bytes) -> bytes:
+    """Content-Length as the kernel's helper counts it: from "v=" to the end of the datagram."""
+    at = message.find(b"\r\nv=") + 2
+    if b"multipart" not in message:
+        return message
+    return re.sub(rb"(?m)^(Content-Length: )\d+", rb"\g<1>%d" % (len(message) - at), message)
+
+
+def _several_parts(call_id: str, count: Rewriter, status: int) -> House:
+    """An INVITE with a body of two parts, and what the provider says to it."""
+    house = House("linux")
+    register(house, 0)
+    whole = house.out_alg
+    house.out_alg = lambda message: count(whole(message))
+    call = Outgoing(house, call_id)
+    call.invite(1, lan=False, wan=False)
+    call.invited = _parts(call.invited)
+    call.invite(1)
+    call.respond(1.05, 100)
+    call.respond(1.2, status, sdp(house.provider, 20000) if status == 200 else b"")
+    if status == 200:
+        call.ack(1.22)
+        call.bye(9)
+    else:
+        call.nak(1.22)
+    return house
+
+
+@case("alg007-several-parts", [("ALG007", "router", "observed")],
+      ["ALG014", "DLG009", *DLG], {"disable-sip-alg": "suspected"}, ["rejected"])  # fmt: skip
+def _() -> House:
+    """Scenario 9: the kernel's helper counts Content-Length from "v=" on, so the body of two parts
+    is cut before its last boundary, and the provider says 400."""
+    return _several_parts("parts@phone", _counts_from_v, 400)
+
+
+@case("alg007-near-miss-taken", [("ALG007", "router", "latent")], ["ALG014", "DLG009", *DLG])
+def _() -> House:
+    """The same with a provider that takes it: the call completes."""
+    return _several_parts("parts@phone", _counts_from_v, 200)
+
+
+@case("alg007-near-miss-counted-right", [("ALG001", "router", "none")],
+      ["ALG007", "DLG009", *DLG], outcomes=["rejected"], state="hurts")  # fmt: skip
+def _() -> House:
+    """A helper that counts the whole body. The provider refuses the call all the same, and the
+    body is not why."""
+    return _several_parts("parts@phone", untouched, 488)
+
+
+@case("alg007-lines-lost", [("ALG007", "router", "observed")],
+      ["ALG014", "DLG009", *DLG], {"disable-sip-alg": "suspected"}, ["rejected"])  # fmt: skip
+def _() -> House:
+    """A vendor's ALG drops a line of the SDP and counts what is left: the provider says 488."""
+    house = House()
+    register(house, 0)
+    house.out_alg = lambda message: sized(message.replace(b"t=0 0\r\n", b""))
+    call = Outgoing(house, "lines@phone", body=sdp(house.wan_ip))
+    call.invite(1)
+    call.respond(1.05, 100)
+    call.respond(1.2, 488)
+    call.nak(1.22)
     return house
