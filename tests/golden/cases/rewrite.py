@@ -15,6 +15,7 @@ from craft import (
     Outgoing,
     Rewriter,
     answer,
+    fragmented,
     incoming_call,
     outgoing_call,
     register,
@@ -510,3 +511,122 @@ def _() -> House:
     call.respond(1.2, 488)
     call.nak(1.22)
     return house
+
+
+# ---- SIZE001, ALG013 ----
+
+
+def _filled(call: Outgoing, size: int) -> None:
+    """Its INVITE as an IP packet of so many bytes."""
+    call.invite(0, lan=False, wan=False)
+    missing = size - 28 - len(call.invited) - len(b"X-Fill: \r\n")
+    line = b"X-Fill: " + b"x" * missing + b"\r\nMax-Forwards"
+    call.invited = call.invited.replace(b"Max-Forwards", line, 1)
+
+
+def _in_vain(house: House, call_id: str, at: float, size: int, leaves: bool = True) -> None:
+    call = Outgoing(house, call_id)
+    _filled(call, size)
+    for after in (0, *LADDER_INVITE):
+        call.invite(at + after, wan=leaves)
+
+
+def _of_size(*sizes: int, alg: bool = False, leaves: bool = True, answered: int = 0,
+             mtu: int = 1500) -> House:  # fmt: skip
+    """A short call that works, calls with an INVITE of that size that nobody answers, and another
+    registration. alg: of the kernel, for a phone with a short address. answered: size of the INVITE
+    of a call that works before. mtu: of the WAN."""
+    house = House("linux", phone="10.0.0.9") if alg else House()
+    register(house, 0)
+    outgoing_call(house, 1, "short@phone")
+    if answered:
+        call = Outgoing(house, "long@phone")
+        _filled(call, answered)
+        call.invite(10)
+        call.respond(10.3, 180)
+        call.ok(11)
+        call.ack(11.02)
+        call.bye(15)
+    for n, size in enumerate(sizes):
+        _in_vain(house, f"gone{n}@phone", 20 + 60 * n, size, leaves)
+        register(house, 25 + 60 * n, n=2 + n)
+        register(house, 75 + 60 * n, n=20 + n)
+    house.lan, house.wan = fragmented(house.lan), fragmented(house.wan, mtu)
+    return house
+
+
+SMALLER = {"smaller-messages-or-tcp": "recommended"}
+SIZE = ["SIZE001", "ALG013"]
+
+
+@case("size001-beyond", [("SIZE001", "network", "observed"), ("TXN001", "network", "observed")],
+      ["ALG013", "ALG008", *DLG], SMALLER, ["unanswered", "unanswered", "completed"])  # fmt: skip
+def _() -> House:
+    """The INVITE of a phone with many codecs travels in two IP fragments. It leaves the router and
+    is never answered; a short call and each registration are."""
+    return _of_size(1700, 1700)
+
+
+@case("size001-router", [("SIZE001", "router", "observed"), ("TXN001", "router", "observed")],
+      ["ALG013", "ALG008", *DLG], SMALLER, ["unanswered", "completed"])  # fmt: skip
+def _() -> House:
+    """The same, and the fragments do not leave the router."""
+    return _of_size(1700, leaves=False)
+
+
+@case("size001-near-miss-short", [("TXN001", "network", "observed")], [*SIZE, *DLG],
+      outcomes=["unanswered", "completed"])  # fmt: skip
+def _() -> House:
+    """An INVITE of one packet that nobody answers: size is not why."""
+    return _of_size(1400)
+
+
+@case("size001-near-miss-answered-before", [("TXN001", "network", "observed")], [*SIZE, *DLG],
+      outcomes=["unanswered", "completed", "completed"])  # fmt: skip
+def _() -> House:
+    """An INVITE in fragments was answered on this line: fragments do arrive."""
+    return _of_size(1700, answered=1700)
+
+
+@case("size001-near-miss-provider-gone", [("TXN001", "network", "observed")], [*SIZE, *DLG],
+      outcomes=["unanswered", "completed"])  # fmt: skip
+def _() -> House:
+    """An INVITE in fragments, after which the provider answers nothing at all."""
+    house = House()
+    register(house, 0)
+    outgoing_call(house, 1, "short@phone")
+    _in_vain(house, "gone@phone", 20, 1700)
+    asked = request(
+        "REGISTER", "sip:example.net", via="192.168.1.10:5060", branch="z9hG4bKreg2",
+        call_id="reg2@192.168.1.10", cseq=2, caller="<sip:100@example.net>;tag=r1",
+        contact=house.contact, more=["Expires: 120"],
+    )  # fmt: skip
+    for after in (0, *LADDER_REQUEST):
+        house.out(25 + after, asked)
+    house.out(70, asked.replace(b"reg2", b"reg3"))
+    house.lan, house.wan = fragmented(house.lan), fragmented(house.wan)
+    return house
+
+
+@case("alg013-grew-into-fragments",
+      [("ALG013", "router", "observed"), ("TXN001", "network", "observed")],
+      ["SIZE001", "ALG008", *DLG], SMALLER, ["unanswered", "completed"])  # fmt: skip
+def _() -> House:
+    """The NAT gives the phone a longer address: an INVITE of 1490 bytes grows past the MTU of 1492
+    and leaves in two fragments, which nobody answers."""
+    return _of_size(1490, alg=True, mtu=1492)
+
+
+@case("alg013-black-hole",
+      [("ALG013", "router", "observed"), ("TXN001", "router", "observed")],
+      ["SIZE001", "ALG008", *DLG], SMALLER, ["unanswered", "completed"])  # fmt: skip
+def _() -> House:
+    """Scenario 11: the same with a router that must not fragment: it never leaves."""
+    return _of_size(1490, alg=True, leaves=False, mtu=1492)
+
+
+@case("alg013-near-miss-fits", [("TXN001", "router", "observed")], [*SIZE, "ALG008", *DLG],
+      outcomes=["unanswered", "completed"])  # fmt: skip
+def _() -> House:
+    """An INVITE that would fit after it has grown, and does not leave the router either."""
+    return _of_size(1450, alg=True, leaves=False, mtu=1492)

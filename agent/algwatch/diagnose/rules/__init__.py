@@ -17,6 +17,7 @@ from algwatch.diagnose.rules.alg import (
     alg010_partial_rewrite,
     alg011_mapping_mismatch,
     alg012_not_undone,
+    alg013_grew_too_long,
     alg014_benign_rewrite,
     alg015_helpful_rewrite,
     alg017_helper_present,
@@ -42,6 +43,7 @@ from algwatch.diagnose.rules.dlg import (
     dlg008_ghost_dialog,
     dlg009_names_not_kept,
 )
+from algwatch.diagnose.rules.nat import size001_fragments_lost
 from algwatch.diagnose.rules.reg import reg001_registration_failed, reg006_call_not_delivered
 from algwatch.diagnose.rules.txn import (
     txn001_invite_unanswered,
@@ -74,6 +76,7 @@ RULES: tuple[ModuleType, ...] = (
     dlg009_names_not_kept,
     reg001_registration_failed,
     reg006_call_not_delivered,
+    size001_fragments_lost,
     alg001_contact_rewritten,
     alg002_via_rewritten,
     alg003_target_rewritten,
@@ -85,6 +88,7 @@ RULES: tuple[ModuleType, ...] = (
     alg010_partial_rewrite,
     alg011_mapping_mismatch,
     alg012_not_undone,
+    alg013_grew_too_long,
     alg014_benign_rewrite,
     alg015_helpful_rewrite,
     alg017_helper_present,
