@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from algwatch.base import address
 from algwatch.base.deadlines import NEVER
 from algwatch.base.host import HARDWARE, Host
 from algwatch.base.native.layout import KIND_CUT
 from algwatch.base.packet import Batch
-from algwatch.base.sighting import FLOW, KIND, Sighting
+from algwatch.base.sighting import FLOW, KIND, LENGTH, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.quality import Quality
 from algwatch.sip.side import Side
@@ -17,6 +19,23 @@ from algwatch.sip.transaction import Event, Seen
 
 FLOWS = 256  # whose addresses are looked at
 INSIDE, OUTSIDE, ACROSS = 1, 2, 4
+# INVITEs that are looked at for the other half of a B2BUA, and the longest of them.
+ALONE, ALONE_BYTES = 8, 4096
+
+
+class Alone:
+    """An INVITE that one side alone shows. call: None once it is over; started_at: ns, of it."""
+
+    __slots__ = ("call", "invite", "started_at")
+
+    def __init__(self, call: Call, invite: Sighting) -> None:
+        self.call: Call | None = call
+        self.invite = invite
+        self.started_at = call.started_at
+
+    @property
+    def is_one_sided(self) -> bool:
+        return self.call is None or not (self.call.paired or len(self.call.seen) > 1)
 
 
 class Captured:
@@ -30,11 +49,12 @@ class Captured:
     from then on, and until then. forgets: calls were evicted. quality: whether the two captures
     are both sides of one router, where that was asked. networks: bits of the flows of
     a capture with one side: INSIDE, OUTSIDE and ACROSS, those between addresses of which none, each
-    or one is public. contested, contested_example: packets that contradict each other (see
-    Pairing), one of them. host: what the router says of itself, where it was asked (live).
+    or one is public. alone: the latest INVITEs that one side alone shows. contested,
+    contested_example: packets that contradict each other (see Pairing), one of them. host: what
+    the router says of itself, where it was asked (live).
     """
 
-    __slots__ = ("_flows", "began", "contested", "contested_example", "cut", "cut_example",
+    __slots__ = ("_flows", "alone", "began", "contested", "contested_example", "cut", "cut_example",
                  "duplicate", "duplicates", "ended", "finished", "first",
                  "forgets", "host", "lost", "lost_at", "networks", "now", "paired", "partial",
                  "partial_example", "quality", "sip", "started", "two_sided", "undecided",
@@ -49,6 +69,7 @@ class Captured:
         self.duplicates = self.cut = self.paired = 0
         self.duplicate: Sighting | None = None
         self.contested = 0
+        self.alone: deque[Alone] = deque(maxlen=ALONE)
         self.contested_example: Sighting | None = None
         self.cut_example: Sighting | None = None
         self.lost = [0, 0, 0]
@@ -96,6 +117,20 @@ class Captured:
         """The flows are inside the LAN or outside of it, and none is across: a PBX, SBC or proxy
         on the router has calls of its own on either side."""
         return self.networks == INSIDE | OUTSIDE
+
+    def note_alone(self, call: Call, invite: Sighting) -> None:
+        """One side alone shows an INVITE of this call."""
+        if invite.row[LENGTH] <= ALONE_BYTES and not any(
+            one.call is call and one.invite.side == invite.side for one in self.alone
+        ):
+            self.alone.append(Alone(call, invite))
+
+    def let_go(self, call: Call) -> None:
+        """The call is over: its INVITE alone may be that of the other half of a B2BUA."""
+        for one in [one for one in self.alone if one.call is call]:
+            if call.paired or len(call.seen) > 1:
+                self.alone.remove(one)
+            one.call = None
 
     def contest(self, packets: int, example: Sighting) -> None:
         """So many packets contradict others; one of them."""

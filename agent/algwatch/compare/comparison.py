@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from algwatch.base.budget import Budget
 from algwatch.base.deadlines import NEVER
-from algwatch.base.native.layout import ACK, KIND_CUT, KIND_KEEPALIVE, ROW_MALFORMED
+from algwatch.base.native.layout import ACK, INVITE, KIND_CUT, KIND_KEEPALIVE, ROW_MALFORMED
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch
 from algwatch.base.sighting import (
     AT,
@@ -199,6 +199,8 @@ class Comparison:
 
     def close(self, call: Call) -> tuple[CallSummary, Line | None]:
         """A call is over: its summary, and the line that it was of."""
+        if self.captured.alone:
+            self.captured.let_go(call)
         for s in (*call.sides, *call.astray):
             if s is not None:
                 self.sides[s.side].dialogs.forget(s)
@@ -340,6 +342,8 @@ class Comparison:
             kind = method << 3 | status // 100
             if pair is None:
                 news.append(crossing)
+                if method == INVITE and not status and call is not None:
+                    self.captured.note_alone(call, crossing.entered)
             elif not pair.kinds >> kind & 1:
                 pair.kinds |= 1 << kind
                 news.append(crossing)

@@ -45,9 +45,15 @@ def both_copies(crossing: Crossing, changes: list[Rewrite]) -> list[Evidence]:
     wanted = ", ".join(f"{r.name}: {r.wanted}" for r in shown if r.expected)
     return [
         evidence(crossing.entered, f"entered the router with {before}", "unchanged"),
-        evidence(crossing.left, f"left it with {after}", f"unchanged, or by the mapping {wanted}"
-                 if wanted else "unchanged"),
+        evidence(crossing.left, f"left it with {after}{_rest(crossing, shown)}",
+                 f"unchanged, or by the mapping {wanted}" if wanted else "unchanged"),
     ]  # fmt: skip
+
+
+def _rest(crossing: Crossing, shown: list[Rewrite]) -> str:
+    """What else changed in the message that no rule of the Linux helper explains."""
+    rest = [r for r in rewrites(crossing) if not r.linux and r not in shown]
+    return f"; and, not as the Linux helper does: {told(rest)}" if rest else ""
 
 
 def changed(rule: Rule, chosen: Callable[[Rewrite], bool],
@@ -89,7 +95,7 @@ def whose(who: prints.Print) -> str:
 def contradiction(crossing: Crossing) -> tuple[list[Rewrite], list[str]]:
     """For an outbound message: what was rewritten to the public address, and the headers in which
     the phone's own address was left. Both or neither of them is empty."""
-    if not crossing.outbound or not crossing.rewritten:
+    if not crossing.outbound or not crossing.rewritten or prints.is_proxy(crossing):
         return [], []
     assert crossing.lan is not None and crossing.wan is not None
     done = [r for r in rewrites(crossing) if r.header in ("Via", "Contact", "SDP")

@@ -83,6 +83,10 @@ class Known:
         """The NAT mapping of a WAN address and port towards a remote one (18 bytes each)."""
         return self._mappings.of(outside, remote)
 
+    def is_wan_address(self, host: bytes) -> bool:
+        """True if packets of phones here leave with this address (16 bytes)."""
+        return self._mappings.is_wan_address(host)
+
     def stale_address(self, request: Sighting) -> str:
         """The WAN address that came after the one which this WAN copy was sent from, where the
         router no longer has that one; "" where nothing shows it. See Mappings.newer_address."""

@@ -5,23 +5,28 @@ what is not put back (ALG003 to ALG005, ALG012, DLG009)"""
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 
 from craft import (
     LADDER_2XX,
     LADDER_INVITE,
     LADDER_REQUEST,
+    START,
     House,
     Incoming,
     Outgoing,
+    Packet,
     Rewriter,
     answer,
     fragmented,
+    frame,
     incoming_call,
     outgoing_call,
     register,
     request,
     sdp,
     sized,
+    token,
     untouched,
 )
 
@@ -630,3 +635,165 @@ def _() -> House:
 def _() -> House:
     """An INVITE that would fit after it has grown, and does not leave the router either."""
     return _of_size(1450, alg=True, leaves=False, mtu=1492)
+
+
+# ---- ALG009 ----
+
+GATEWAY = "192.168.1.1"
+
+
+def _on(packets: list[Packet], at: float, payload: bytes, src: str, dst: str, ttl: int) -> None:
+    packets.append((round((START + at) * 1e9), frame(payload, src, 5060, dst, 5060, ttl, 77)))
+
+
+def _invite(call_id: str, via: str, user: str, tag: str, host: str) -> bytes:
+    return request(
+        "INVITE", f"sip:{user}@example.net", via=f"{via}:5060", branch=f"z9hG4bK{tag}",
+        call_id=call_id, cseq=1, caller=f"<sip:100@example.net>;tag={tag}",
+        callee=f"<sip:{user}@example.net>", contact=f"<sip:100@{via}:5060>", body=sdp(host),
+    )  # fmt: skip
+
+
+def _whole(packets: list[Packet], at: float, invite: bytes, near: str, far: str,
+           ttls: tuple[int, int], alter: Rewriter = untouched) -> None:  # fmt: skip
+    """A call on one tap, from near to far. ttls: of the packets of each. alter: what becomes of
+    the requests."""
+    invite = alter(invite)
+    tag = re.search(rb";tag=(\w+)", invite)
+    assert tag is not None
+    _on(packets, at, invite, near, far, ttls[0])
+    ok = answer(200, invite, to_tag=f"to{tag[1].decode()}", contact=f"<sip:300@{far}:5060>",
+                body=sdp(far, 20000))  # fmt: skip
+    _on(packets, at + 1, ok, far, near, ttls[1])
+    for method, late, cseq in (("ACK", 1.1, 1), ("BYE", 5.0, 2)):
+        made = request(
+            method, f"sip:300@{far}:5060", via=f"{near}:5060",
+            branch=f"z9hG4bK{method}{tag[1].decode()}", cseq=cseq,
+            call_id=re.search(rb"Call-ID: (.*)\r", invite)[1].decode(),  # type: ignore[index]
+            caller=f"<sip:100@example.net>;tag={tag[1].decode()}",
+            callee=f"<sip:300@example.net>;tag=to{tag[1].decode()}",
+        )  # fmt: skip
+        made = alter(made)
+        _on(packets, at + late, made, near, far, ttls[0])
+    _on(packets, at + 5.1, answer(200, made), far, near, ttls[1])
+
+
+NOT_ALG = ["ALG001", "ALG002", "ALG003", "ALG004", "ALG005", "ALG006", "ALG010", "ALG011", "ALG012",
+           "ALG014", "ALG015", "DLG009"]  # fmt: skip
+
+
+@case("alg009-b2bua", [("ALG009", "router", "none")], [*NOT_ALG, *DLG],
+      outcomes=["completed", "completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """Scenario 28: a PBX on the router. The phone calls it, and it calls the provider, with names
+    of its own."""
+    house = House()
+    _whole(house.lan, 1, _invite("in@phone", house.phone, "300", "a1", house.phone), house.phone,
+           GATEWAY, (64, 64))  # fmt: skip
+    _whole(house.wan, 1.05, _invite("out@pbx", house.wan_ip, "300", "b1", house.wan_ip),
+           house.wan_ip, house.provider, (64, 60))  # fmt: skip
+    return house
+
+
+@case("alg009-near-miss-two-calls", must_not=["ALG009", *NOT_ALG, *DLG],
+      outcomes=["completed", "completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The same packets a minute apart, to two users: nothing shows that they are of one call."""
+    house = House()
+    _whole(house.lan, 1, _invite("in@phone", house.phone, "300", "a1", house.phone), house.phone,
+           GATEWAY, (64, 64))  # fmt: skip
+    _whole(house.wan, 61, _invite("out@pbx", house.wan_ip, "400", "b1", house.wan_ip),
+           house.wan_ip, house.provider, (64, 60))  # fmt: skip
+    return house
+
+
+@case("alg009-proxy", [("ALG009", "router", "none")], [*NOT_ALG, *DLG], state="cannot-tell")
+def _() -> House:
+    """A proxy on the router (siproxd): one call, with a Via more and another Contact on the WAN."""
+    house = House()
+    invite = _invite("one@phone", house.phone, "300", "a1", house.phone)
+
+    def proxied(message: bytes) -> bytes:
+        branch = token(message[:6].decode()).encode()
+        own = b"Via: SIP/2.0/UDP 198.51.100.2:5060;branch=z9hG4bKproxy-" + branch + b"\r\nVia"
+        changed = message.replace(b"Via", own, 1)
+        return changed.replace(b"<sip:100@192.168.1.10:5060>", b"<sip:100@198.51.100.2:5060>")
+
+    _whole(house.lan, 1, invite, house.phone, GATEWAY, (64, 64))
+    _whole(house.wan, 1.05, invite, house.phone, house.provider, (64, 60), proxied)
+    house.wan = [(at, data.replace(ip_address(house.phone).packed, ip_address(house.wan_ip).packed))
+                 for at, data in house.wan]  # fmt: skip
+    return house
+
+
+@case("alg009-forwarding-proxy", [("ALG009", "router", "none")], [*NOT_ALG, *DLG])
+def _() -> House:
+    """A transparent proxy that keeps each datagram's IP ID and TTL: its copies are paired, and what
+    it changed is no ALG's doing."""
+    house = House()
+    register(house, 0)
+    own = b"Via: SIP/2.0/UDP 198.51.100.2:5060;branch=z9hG4bKproxy"
+
+    def out(message: bytes) -> bytes:
+        if message.startswith(b"SIP/2.0"):
+            return message
+        return message.replace(b"Via:", own + b"\r\nVia:", 1)
+
+    house.out_alg = out
+    house.in_alg = lambda m: re.sub(re.escape(own) + rb"[^\r]*\r\n", b"", m, count=1)
+    call = Outgoing(house, "one@phone", rport=False, body=sdp(house.wan_ip))
+    call.invite(1)
+    call.respond(1.3, 180)
+    call.ok(3)
+    call.ack(3.02)
+    call.bye(9)
+    return house
+
+
+@case("alg009-agent", [("ALG009", "router", "none")], [*NOT_ALG, *DLG],
+      outcomes=["completed", "completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """Scenario 29: the router has an agent of its own (FXS) on WAN port 5060, which takes a call.
+    A LAN phone works beside it."""
+    house = House(port=5062, wan_port=5062)
+    register(house, 0)
+    outgoing_call(house, 1, "lan@phone", body=sdp(house.wan_ip))
+    _whole(house.wan, 20, _invite("fxs@provider", house.provider, "200", "p1", house.provider),
+           house.provider, house.wan_ip, (60, 64))  # fmt: skip
+    register(house, 60, n=2)
+    return house
+
+
+@case("alg009-busy", [("ALG009", "router", "observed")], [*NOT_ALG[:-1], *DLG],
+      {"disable-sip-alg": "suspected"}, outcomes=["completed", "rejected"])  # fmt: skip
+def _() -> House:
+    """Scenario 27, of the QuickSec type: the router takes the phone's INVITE and answers 486 in the
+    provider's name. The 486 has a TTL with which hosts begin, and never came to the WAN."""
+    house = House()
+    register(house, 0)
+    outgoing_call(house, 1, "before@phone", body=sdp(house.wan_ip))
+    call = Outgoing(house, "busy@phone")
+    call.invite(20, wan=False)
+    busy = answer(486, call.invited, to_tag="none")
+    _on(house.lan, 20.01, busy, house.provider, house.phone, 64)
+    house.out(20.02, call._request("ACK", 1, "sip:300@example.net", ";tag=none", branch="invite"),
+              wan=False)  # fmt: skip
+    register(house, 60, n=2)
+    return house
+
+
+@case("alg009-near-miss-provider-says-busy", must_not=["ALG009", *NOT_ALG, *DLG],
+      outcomes=["completed", "rejected"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The same 486 with the TTL of the provider's other packets: it has passed this router, and its
+    WAN copy was not captured."""
+    house = House()
+    register(house, 0)
+    outgoing_call(house, 1, "before@phone", body=sdp(house.wan_ip))
+    call = Outgoing(house, "busy@phone")
+    call.invite(20, wan=False)
+    _on(house.lan, 20.3, answer(486, call.invited, to_tag="none"), house.provider, house.phone, 59)
+    house.out(20.32, call._request("ACK", 1, "sip:300@example.net", ";tag=none", branch="invite"),
+              wan=False)  # fmt: skip
+    register(house, 60, n=2)
+    return house

@@ -127,7 +127,7 @@ def _port(endpoint: bytes | None) -> int:
 
 
 def _wrong(call: Call, crossing: Crossing, known: Known) -> Finding | None:
-    every = rewrites(crossing)
+    every = [] if prints.is_proxy(crossing) else rewrites(crossing)
     wrong = [
         r for r in every
         if r.header in ("Contact", "Via", "SDP", "Request-URI")
