@@ -26,7 +26,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from algwatch.base.packet import LAN
 from algwatch.base.quote import host as shown_host
+from algwatch.base.sighting import STATUS
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.restored import FROM, REQUEST_URI, VIA
@@ -50,6 +52,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         harm, so = _harm(call, what, known)
         pair = crossing.flow_pair
         assert pair is not None
+        if what == VIA and not _wrote_another(call, pair.wan_host):
+            continue
         changed = next((c for c in call.changed.values() if c.outbound), None)
         proof = [
             evidence(crossing.entered, f"{what} with {pair.wan_host}", ""),
@@ -66,6 +70,17 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             cause=cause.ALG, certain=harm == "observed", call_id=call.call_id,
             line=alg.between(crossing),
         )  # fmt: skip
+
+
+def _wrote_another(call: Call, public: str) -> bool:
+    """The phone's own Via had another address, where its INVITE is still known."""
+    s = call.sides[LAN]
+    asked = s.request if s is not None else None
+    if asked is None:
+        out = (c.lan for c in call.changed.values() if c.outbound and not c.entered.row[STATUS])
+        asked = next(out, None)
+    vias = Message(asked.payload).vias if asked is not None else []
+    return bool(vias) and vias[0].host != public
 
 
 def _what(crossing: Crossing) -> str:
