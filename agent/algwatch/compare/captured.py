@@ -167,6 +167,8 @@ class Captured:
     def note_end(self, call: Call, outcome: str) -> None:
         """For CAP005: a call whose beginning or end may not be in the capture. outcome: of it."""
         partial = [s for s in call.seen if s.partial and s.first is not None]
+        if outcome == "dropped":
+            partial = []  # a finding tells what became of it
         if self.began and not call.partial:
             partial = []  # CAP013 tells of the side that began later
         if partial and not self.forgets:

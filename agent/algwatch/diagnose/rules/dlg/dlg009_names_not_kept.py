@@ -88,9 +88,12 @@ def _harm(call: Call, known: Known) -> tuple[str, str, list[Evidence]]:
         return "observed", said, [evidence(refused, f"{status} to the BYE", "200")]
     how = lost.lost_ack(call, known)
     if how is not None and renamed.ack_unmatched(call, how) is not None:
+        so = "; the ACK was not taken for one"
+        if how.how in (lost.ANSWER_STOPPED, lost.NOT_SENT):
+            so = "; the phone took the 2xx for no answer to its INVITE"
         if how.dropped(known.now):
-            return "observed", "; so no ACK came to its 2xx, and the call was dropped", []
-        return "latent", "; no ACK came to its 2xx", []
+            return "observed", f"{so}, and the call was dropped", []
+        return "latent", so, []
     caller = None if known.lossy(call) else call.near_caller
     if not call.inbound and caller is not None and caller.timed_out and _answered(call):
         return "observed", "; the phone took none for the response to its INVITE", []
