@@ -193,7 +193,8 @@ enum aw_row_bits {
     AW_ROW_IPV6 = 16, AW_ROW_CLIPPED = 32, AW_ROW_SDP = 64, AW_ROW_CONTACT = 128,
     AW_ROW_COOKIE = 256 /* branch is z9hG4bK and more */, AW_ROW_TAGGED = 512 /* To has a tag */,
     AW_ROW_DIRECTED = 1024, /* it is known which way it went: OUTGOING, or else it came in */
-    AW_ROW_DAMAGED = 2048   /* of a file: a checksum is wrong, which offload may explain */
+    AW_ROW_DAMAGED = 2048,  /* of a file: a checksum is wrong, which offload may explain */
+    AW_ROW_FRAGMENTED = 4096 /* it was put together of IP fragments (capture/reassembly.py) */
 };
 
 /* struct.Struct("=QQQQIIIIIHHHHBBBB"), 64 bytes */

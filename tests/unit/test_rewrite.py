@@ -8,18 +8,27 @@ from collections.abc import Callable
 import pytest
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import rewrites
-from algwatch.compare.fingerprint import JUNIPER, LINUX, PROXY, UNKNOWN, fingerprint, reason
+from algwatch.compare.fingerprint import (
+    BROADCOM,
+    JUNIPER,
+    LINUX,
+    PROXY,
+    UNKNOWN,
+    fingerprint,
+    looks_like,
+    reason,
+)
 from algwatch.compare.rewrite import EXPECTATION, MAPPING, NORMALISED, Rewrite
 from craft import House, Outgoing, analyzed, linux_out, register, sized, untouched
 
 PUBLIC = 40123
 
 
-def crossed(alter: Callable[[bytes], bytes], contact: str = "") -> Crossing:
+def crossed(alter: Callable[[bytes], bytes], contact: str = "", call_id: str = "one") -> Crossing:
     """An INVITE that the phone sends and the router alters so."""
     house = House(wan_port=PUBLIC)
     house.out_alg = alter
-    Outgoing(house, "one", contact=contact).invite(1)
+    Outgoing(house, call_id, contact=contact).invite(1)
     house.out_alg = untouched
     Outgoing(house, "later").invite(3)  # the window of fallback keys is over
     seen: list[Crossing] = []
@@ -157,15 +166,63 @@ def test_registers_contact_may_keep_a_port_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(("old", "new", "whose"), [
-    (b";branch=z9hG4bK", b";branch=z9hG4bKx", PROXY),
+    (b";branch=z9hG4bK", b";branch=z9hG4bKx", UNKNOWN),
     (b"Max-Forwards: 70\r\n", b"Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKp\r\nMax-Forwards: 69\r\n",
      PROXY),
     (b"Max-Forwards: 70\r\n", b"Record-Route: <sip:198.51.100.2;lr>\r\nMax-Forwards: 70\r\n",
-     JUNIPER),
+     UNKNOWN),
+    (b"Call-ID: one@192.168.1.10", b"Call-ID: one@198.51.100.2", JUNIPER),
+    (b"Call-ID: one@192.168.1.10", b"Call-ID: two@198.51.100.2", UNKNOWN),
     (b"Max-Forwards: 70", b"max-forwards:  70", UNKNOWN),
 ])  # fmt: skip
 def test_other_boxes_are_told_from_the_linux_helper(old: bytes, new: bytes, whose: str) -> None:
-    assert fingerprint(crossed(lambda m: whole(replaced(old, new)(m)))) == whose
+    crossing = crossed(lambda m: whole(replaced(old, new)(m)), call_id="one@192.168.1.10")
+    assert fingerprint(crossing) == whose
+
+
+def test_a_replaced_port_of_a_public_contact_is_of_the_broadcom_type() -> None:
+    stun = b"sip:100@198.51.100.2:5070"
+    crossing = crossed(
+        lambda m: whole(m).replace(stun, b"sip:100@198.51.100.2:%d" % PUBLIC), f"<{stun.decode()}>"
+    )
+    assert looks_like(crossing).name == BROADCOM
+    assert "198.51.100.2:5070 in Contact" in looks_like(crossing).why
+
+
+def test_each_byte_of_a_body_of_several_parts_is_accounted_for() -> None:
+    def parts(message: bytes) -> bytes:
+        head, _, body = message.partition(b"\r\n\r\n")
+        head = head.replace(b"application/sdp", b"multipart/mixed;boundary=x")
+        return sized(head + b"\r\n\r\n--x\r\n\r\n" + body + b"--x\r\nISUP\r\n--x--\r\n")
+
+    def alg(message: bytes) -> bytes:
+        return message.replace(b"IP4 192.168.1.10", b"IP4 198.51.100.2").replace(b"ISUP", b"XSUP")
+
+    house = House(wan_port=PUBLIC)
+    house.out_alg = alg
+    call = Outgoing(house, "one")
+    call.invite(1, wan=False, lan=False)
+    call.invited = parts(call.invited)
+    call.invite(1)
+    seen: list[Crossing] = []
+    analyzed(*house.sorted(), watch=seen.append)
+    changes = rewrites(seen[0])
+    assert fields(changes) == [
+        ("SDP", "address", MAPPING), ("SDP", "origin", NORMALISED), ("Body", "line", ""),
+    ]  # fmt: skip
+    assert (changes[2].before, changes[2].after) == ("ISUP", "XSUP")
+
+
+@pytest.mark.parametrize(("old", "new", "field"), [
+    (b"t=0 0", b"t=0 9", ("Body", "line")),
+    (b"Content-Length: ", b"Content-Length:   ", ("Content-Length", "form")),
+    (b"From: <sip:100@example.net>", b"From: <sip:100@example.net> ", ("From", "form")),
+])  # fmt: skip
+def test_bytes_that_no_rule_explains_are_named(
+    old: bytes, new: bytes, field: tuple[str, str]
+) -> None:
+    changes = changed(lambda message: whole(message).replace(old, new))
+    assert [(r.header, r.field) for r in changes if not r.explained] == [field]
 
 
 def test_nothing_changed_is_nobodys_alg() -> None:

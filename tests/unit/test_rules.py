@@ -55,7 +55,7 @@ def test_a_rule_is_named_alike_in_its_file_its_docstring_and_its_declaration(
     rule: ModuleType,
 ) -> None:
     declared = rule.RULE
-    assert re.fullmatch(r"(CAP|MSG|TXN|DLG|REG|NAT|ALG|SDP)\d{3}", declared.id)
+    assert re.fullmatch(r"(CAP|MSG|TXN|DLG|REG|NAT|SIZE|ALG|SDP)\d{3}", declared.id)
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", declared.slug)
     assert rule.__name__.rpartition(".")[2].startswith(declared.id.lower() + "_")
     assert (rule.__doc__ or "").startswith(declared.id + ": ")

@@ -403,6 +403,8 @@ class Reassembler:
                     self.refused += 1  # captured as it came in: no stack accepts it
                     continue
                 bits = row[12] | way
+                if packet.row[13] == FRAGMENT and end[7] == UDP:
+                    bits |= layout.ROW_FRAGMENTED
                 row = (packet.row[0], *row[1:12], bits, *row[13:16], packet.row[16])
                 yield packet.index, row, (*end[:6], packet.ends[6], *end[7:])
 

@@ -54,7 +54,10 @@ def find(word: str) -> ModuleType:
     wanted = word.strip().lower()
     if wanted in names:
         return names[wanted]
-    near = get_close_matches(wanted, names, n=5, cutoff=0.6)
+    family = wanted.rstrip("0123456789")
+    padded = family + wanted[len(family) :].lstrip("0").zfill(3)  # alg1 means ALG001
+    near = [padded] if padded in names else []
+    near += get_close_matches(wanted, names, n=5 - len(near), cutoff=0.6)
     if not near:
         near = [name for name in names if wanted and (wanted in name or name[:3] == wanted[:3])]
     ids = list(dict.fromkeys(f"{names[n].RULE.id} ({names[n].RULE.slug})" for n in near))

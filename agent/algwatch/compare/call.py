@@ -30,11 +30,14 @@ class Call(Joined[DialogSet]):
     overdue: for want of a session refresh. at_proxy: the Contact of its 2xx was seen to be a
     proxy's own (sip/target.py).
     contested: labels of messages of which several contradict each other (see Pairing).
+    astray: dialog sets of messages that came to a side under the name of the other one, because
+    the router changes its Call-ID and not in all of its messages.
     """
 
     __slots__ = (
         "_phone_contact",
         "_wan_contact",
+        "astray",
         "at_proxy",
         "call_id",
         "contested",
@@ -56,11 +59,15 @@ class Call(Joined[DialogSet]):
         self._wan_contact = ""
         self._phone_contact = NOWHERE
         self.contested: frozenset[str] = frozenset()
+        self.astray: tuple[DialogSet, ...] = ()
 
     def cross(self, crossing: Crossing) -> None:
         """Attach what became of a message."""
         pair = crossing.flow_pair
-        if not self.paired or crossing.rewritten or pair is None or crossing.expected is not None:
+        if (
+            not self.paired or crossing.rewritten or pair is None
+            or crossing.expected is not None or self.names is not None or self.headers
+        ):  # fmt: skip
             self.attach(label(crossing), crossing)
         if self.inbound is None:
             self._orient(crossing)

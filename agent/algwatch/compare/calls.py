@@ -93,6 +93,8 @@ class Calls:
                 if call is None:
                     continue
             if call.sides[s.side] is not s:
+                if _is_astray(call, s):
+                    continue
                 call.sides[s.side] = s
             d = s.current
             at = row[AT]
@@ -150,7 +152,7 @@ class Calls:
             self.table.evict(s.call, call.unsolicited)
 
     def _gone(self, call: Call) -> None:
-        for s in call.sides:
+        for s in (*call.sides, *call.astray):
             if s is not None and self.drop is not None:
                 self.drop(s)
         if not call.unsolicited:
@@ -195,7 +197,7 @@ class Calls:
             return call
         if two.started_at < one.started_at:
             one, two = two, one
-        if not one.absorb(two):
+        if not (one.absorb(two) or _part(one, two, lan, wan)):
             return one
         for key in two.keys:
             self.table[key] = one
@@ -301,18 +303,47 @@ class Calls:
 
     @staticmethod
     def _is_over(call: Call, now: int) -> bool:
+        spoken = call.spoken
         for s in call.sides:
             if s is None:
                 continue
             d = s.current
+            # A caller that never heard the 2xx is done before the callee gives up.
+            failed = s.rejected or (s.timed_out and not spoken)
             if d is None:
-                if s.rejected or s.timed_out:
+                if failed:
                     return True
             elif (
                 d.ended_at
                 or d.bye_unanswered
                 or (d.bye_at and now - d.bye_at >= TIMER_F)
-                or (not s.spoken and (s.rejected or s.timed_out))
+                or (not s.spoken and failed)
             ):
                 return not any(one.stays for one in s.dialogs) or now - s.last_at >= TIMER_F
         return False
+
+
+def _is_astray(call: Call, s: DialogSet) -> bool:
+    """True if these messages came to their side under the name of the other one: they are not what
+    this side knows of the call."""
+    if len(call.keys) == 1 or (own := call.sides[s.side]) is None or own.call == s.call:
+        return False
+    if s not in call.astray and len(call.astray) < 2:
+        call.astray = (*call.astray, s)
+    return True
+
+
+def _part(one: Call, two: Call, lan: int, wan: int) -> bool:
+    """Join two calls that both saw a side, where one of them saw there only what the router left
+    under the other side's name. lan, wan: what the call is called on each. False where both saw
+    the beginning there, as two calls do."""
+    every = [s for call in (one, two) for s in (*call.sides, *call.astray) if s is not None]
+    astray = [s for s in every if s.call != (lan, wan, s.call)[s.side]]
+    rest = [s for s in every if s not in astray]
+    if len({s.side for s in rest}) < len(rest) or not all(s.partial for s in astray):
+        return False
+    for s in rest:
+        one.sides[s.side] = two.sides[s.side] = s
+    one.astray = tuple(astray)
+    two.astray = ()
+    return one.absorb(two)

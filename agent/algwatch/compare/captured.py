@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from algwatch.base import address
 from algwatch.base.deadlines import NEVER
 from algwatch.base.host import HARDWARE, Host
 from algwatch.base.native.layout import KIND_CUT, KIND_KEEPALIVE, KIND_STUN, KIND_TLS, REGISTER
 from algwatch.base.packet import Batch
-from algwatch.base.sighting import FLOW, KIND, METHOD, STATUS, Row, Sighting
+from algwatch.base.sighting import FLOW, KIND, LENGTH, METHOD, STATUS, Row, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.quality import Quality
@@ -23,6 +25,23 @@ ENCRYPTED = 4  # connections that are shown
 PORTS = 8  # that are shown
 SIP_PORTS = (5060, 5061)  # RFC 3261 section 19.1.2
 IPSEC = b"ipsec-3gpp"  # Security-Client, Security-Server (RFC 3329, 3GPP TS 33.203)
+# INVITEs that are looked at for the other half of a B2BUA, and the longest of them.
+ALONE, ALONE_BYTES = 8, 4096
+
+
+class Alone:
+    """An INVITE that one side alone shows. call: None once it is over; started_at: ns, of it."""
+
+    __slots__ = ("call", "invite", "started_at")
+
+    def __init__(self, call: Call, invite: Sighting) -> None:
+        self.call: Call | None = call
+        self.invite = invite
+        self.started_at = call.started_at
+
+    @property
+    def is_one_sided(self) -> bool:
+        return self.call is None or not (self.call.paired or len(self.call.seen) > 1)
 
 
 class Captured:
@@ -36,14 +55,15 @@ class Captured:
     from then on, and until then. forgets: calls were evicted. quality: whether the two captures
     are both sides of one router, where that was asked. networks: bits of the flows of
     a capture with one side: INSIDE, OUTSIDE and ACROSS, those between addresses of which none, each
-    or one is public. contested, contested_example: packets that contradict each other (see
-    Pairing), one of them. host: what the router says of itself, where it was asked (live). unread:
-    packets on SIP ports that are no SIP, by kind (UNREAD), each with an example; tls: the first TLS
-    handshake of connections, by both ends. ipsec: a REGISTER that agrees on IPsec. ports: the first
-    message of SIP on other ports than SIP_PORTS, by port.
+    or one is public. alone: the latest INVITEs that one side alone shows. contested,
+    contested_example: packets that contradict each other (see Pairing), one of them. host: what the
+    router says of itself, where it was asked (live). unread: packets on SIP ports that are no SIP,
+    by kind (UNREAD), each with an example; tls: the first TLS handshake of connections, by both
+    ends. ipsec: a REGISTER that agrees on IPsec. ports: the first message of SIP on other ports
+    than SIP_PORTS, by port.
     """
 
-    __slots__ = ("_flows", "began", "contested", "contested_example", "cut", "cut_example",
+    __slots__ = ("_flows", "alone", "began", "contested", "contested_example", "cut", "cut_example",
                  "duplicate", "duplicates", "ended", "finished", "first",
                  "forgets", "host", "ipsec", "lost", "lost_at", "networks", "now", "paired",
                  "partial", "partial_example", "ports", "quality", "sip", "started", "tls",
@@ -58,6 +78,7 @@ class Captured:
         self.duplicates = self.cut = self.paired = 0
         self.duplicate: Sighting | None = None
         self.contested = 0
+        self.alone: deque[Alone] = deque(maxlen=ALONE)
         self.contested_example: Sighting | None = None
         self.cut_example: Sighting | None = None
         self.lost = [0, 0, 0]
@@ -140,6 +161,20 @@ class Captured:
         on the router has calls of its own on either side."""
         return self.networks == INSIDE | OUTSIDE
 
+    def note_alone(self, call: Call, invite: Sighting) -> None:
+        """One side alone shows an INVITE of this call."""
+        if invite.row[LENGTH] <= ALONE_BYTES and not any(
+            one.call is call and one.invite.side == invite.side for one in self.alone
+        ):
+            self.alone.append(Alone(call, invite))
+
+    def let_go(self, call: Call) -> None:
+        """The call is over: its INVITE alone may be that of the other half of a B2BUA."""
+        for one in [one for one in self.alone if one.call is call]:
+            if call.paired or len(call.seen) > 1:
+                self.alone.remove(one)
+            one.call = None
+
     def contest(self, packets: int, example: Sighting) -> None:
         """So many packets contradict others; one of them."""
         self.contested += packets
@@ -175,6 +210,8 @@ class Captured:
     def note_end(self, call: Call, outcome: str) -> None:
         """For CAP005: a call whose beginning or end may not be in the capture. outcome: of it."""
         partial = [s for s in call.seen if s.partial and s.first is not None]
+        if outcome == "dropped":
+            partial = []  # a finding tells what became of it
         if self.began and not call.partial:
             partial = []  # CAP013 tells of the side that began later
         if partial and not self.forgets:

@@ -10,6 +10,7 @@ from algwatch.base.budget import Budget
 from algwatch.base.deadlines import NEVER
 from algwatch.base.native.layout import (
     ACK,
+    INVITE,
     KIND_CUT,
     KIND_KEEPALIVE,
     KIND_STUN,
@@ -263,9 +264,11 @@ class Comparison:
 
     def close(self, call: Call) -> tuple[CallSummary, Line | None]:
         """A call is over: its summary, and the line that it was of or came too late for."""
-        for side, s in zip(self.sides, call.sides, strict=True):
+        if self.captured.alone:
+            self.captured.let_go(call)
+        for s in (*call.sides, *call.astray):
             if s is not None:
-                side.dialogs.forget(s)
+                self.sides[s.side].dialogs.forget(s)
         summary, line = closed(call, self.captured, self.lines)
         if line is None and call.unpaired:
             line = note_too_late(call, self.captured, self.lines)
@@ -426,6 +429,8 @@ class Comparison:
             if pair is None:
                 news.append(crossing)
                 self._losses.unpaired(crossing)
+                if method == INVITE and not status and call is not None:
+                    self.captured.note_alone(call, crossing.entered)
             elif not pair.kinds >> kind & 1:
                 pair.kinds |= 1 << kind
                 news.append(crossing)

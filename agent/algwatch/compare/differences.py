@@ -9,6 +9,9 @@ from algwatch.compare.rewrite import EXPECTATION, MAPPING, NORMALISED, Rewrite
 from algwatch.sip.message import Address, Message, Via, to_text
 from algwatch.sip.sdp import Sdp
 
+# Header fields that name somebody, and to which nothing is sent.
+_IDENTITIES = frozenset(("From", "To"))
+
 
 class Translation:
     """How the packet itself was translated: entered and left Ends, in the order of travel."""
@@ -34,6 +37,19 @@ class Translation:
             if host == e_host and (port or 5060) == e_port and (l_host, l_port) != (e_host, e_port):
                 return f"{l_host}:{l_port}"
         return ""
+
+    @property
+    def to(self) -> tuple[str, int]:
+        """Where the packet left to."""
+        return self.ends[1][2:]
+
+    def text(self, before: str) -> str:
+        """The same text with translated hosts."""
+        for e_host, e_port, l_host, l_port in self.ends:
+            if l_host != e_host and e_host in before:
+                whole = before.replace(f"{e_host}:{e_port}", f"{l_host}:{l_port}")
+                return whole.replace(e_host, l_host)
+        return before
 
     def is_forced(self, before: tuple[str, int], after: tuple[str, int]) -> bool:
         """Only the port of the packet's own destination was changed: map_addr() writes its
@@ -77,8 +93,12 @@ def _compare(crossing: Crossing) -> list[Rewrite]:
         for i, (one, two) in enumerate(zip(ones, twos, strict=False)):
             if one.all != two.all:
                 _address(found, header, i, one, two, how, register and header == "Contact")
+    old_id, new_id = to_text(a.call_id), to_text(b.call_id)
+    if old_id != new_id:
+        found.append(Rewrite("Call-ID", "value", 0, old_id, new_id,
+                             MAPPING if how.text(old_id) == new_id else "",
+                             linux=False))  # fmt: skip
     for header, before, after in (
-        ("Call-ID", to_text(a.call_id), to_text(b.call_id)),
         ("CSeq", str(a.cseq), str(b.cseq)),
         ("Expires", a.expires, b.expires),
         ("Content-Type", a.content_type, b.content_type),
@@ -86,7 +106,7 @@ def _compare(crossing: Crossing) -> list[Rewrite]:
         if before != after:
             found.append(Rewrite(header, "value", 0, before, after, linux=False))
     _body(found, a, b, how)
-    _other_lines(found, a, b)
+    _other_lines(found, a, b, how)
     return found
 
 
@@ -108,9 +128,15 @@ def _endpoint(found: list[Rewrite], header: str, index: int, before: tuple[str, 
         explained = MAPPING
     elif expectation and host and after[0] == host:
         explained = EXPECTATION
+    elif header == "Request-URI" and host and (after[0], after[1] or 5060) == how.to:
+        explained = MAPPING  # where the packet itself goes
+    elif header in _IDENTITIES and host == after[0] and host and after[1] in (0, before[1]):
+        explained = MAPPING  # nobody sends anything there
     elif before[0] == after[0] and (before[1] or 5060) == (after[1] or 5060):
         explained = NORMALISED  # :5060 written out or left out
     linux = bool(explained) and after[1] != 0
+    if explained == MAPPING and written != expected:
+        linux = False  # as an identity only
     if not explained and how.is_forced(before, after):
         linux, expected = True, joined(*before)
     expected = expected or (joined(host, before[1]) if host else "")
@@ -155,6 +181,7 @@ def _request_uri(found: list[Rewrite], a: Message, b: Message, how: Translation)
 def _via(found: list[Rewrite], i: int, a: Via, b: Via, how: Translation) -> None:
     if a.all == b.all:
         return
+    size = len(found)
     _endpoint(found, "Via", i, (a.host, a.port), (b.host, b.port), how, expectation=False)
     if a.received != b.received:
         explained = MAPPING if how.host(a.received) == b.received and b.received else ""
@@ -175,6 +202,7 @@ def _via(found: list[Rewrite], i: int, a: Via, b: Via, how: Translation) -> None
     if a.maddr != b.maddr:
         explained = MAPPING if how.host(a.maddr) == b.maddr and b.maddr else ""
         found.append(Rewrite("Via", "maddr", i, a.maddr, b.maddr, explained, linux=bool(explained)))
+    _rest(found, size, "Via", i, a.all, b.all)
 
 
 def _address(found: list[Rewrite], header: str, i: int, a: Address, b: Address,
@@ -182,15 +210,38 @@ def _address(found: list[Rewrite], header: str, i: int, a: Address, b: Address,
     before, after = (a.host, a.port), (b.host, b.port)
     size = len(found)
     _endpoint(found, header, i, before, after, how, expectation)
+    if a.tag != b.tag:
+        found.append(Rewrite(header, "tag", i, to_text(a.tag), to_text(b.tag), linux=False))
     for field, one, two in (
         ("user", a.user, b.user),
-        ("parameters", a.uri_params + b";" + a.params, b.uri_params + b";" + b.params),
+        ("parameters", _parameters(a), _parameters(b)),
         ("display", a.display, b.display),
     ):
         if one != two:
             found.append(Rewrite(header, field, i, to_text(one), to_text(two), linux=False))
-    if len(found) == size:  # same parts, other text: scheme, brackets, white space
-        found.append(Rewrite(header, "form", i, to_text(a.all), to_text(b.all), linux=False))
+    _rest(found, size, header, i, a.all, b.all)
+
+
+def _rest(found: list[Rewrite], size: int, header: str, i: int, before: bytes,
+          after: bytes) -> None:  # fmt: skip
+    """What the differences from `size` on do not account for in one value: scheme, brackets, white
+    space, other parameters."""
+    text = to_text(before)
+    for r in found[size:]:
+        name = "" if r.field in ("address", "port") else f"{r.field}="
+        if r.before and r.field != "parameters":
+            text = text.replace(name + r.before, name + r.after, 1)
+        elif name and f";{r.field}" in text:
+            text = text.replace(f";{r.field}", f";{name}{r.after}", 1)
+        else:
+            return  # added, or of several parts: told as a whole
+    if text != to_text(after):
+        found.append(Rewrite(header, "form", i, to_text(before), to_text(after), linux=False))
+
+
+def _parameters(one: Address) -> bytes:
+    params = one.params.replace(b"tag=" + one.tag, b"tag=", 1) if one.tag else one.params
+    return one.uri_params + b";" + params
 
 
 def _body(found: list[Rewrite], a: Message, b: Message, how: Translation) -> None:
@@ -198,6 +249,7 @@ def _body(found: list[Rewrite], a: Message, b: Message, how: Translation) -> Non
         size = len(found)
         if a.sdp.present and b.sdp.present:
             _sdp(found, a.sdp, b.sdp, how)
+        _body_lines(found, size, a.body, b.body, how)
         if len(found) == size:
             found.append(
                 Rewrite(
@@ -219,6 +271,40 @@ def _body(found: list[Rewrite], a: Message, b: Message, how: Translation) -> Non
                 right,
             )
         )
+
+
+def _body_lines(found: list[Rewrite], size: int, before: bytes, after: bytes,
+                how: Translation) -> None:  # fmt: skip
+    """Lines that the differences from `size` on do not account for. In a body of several parts the
+    SDP is one of them, and its lines are all that is looked at."""
+    ones, twos = before.split(b"\r\n"), after.split(b"\r\n")
+    sdp = [r for r in found[size:] if r.header == "SDP"]
+    if len(ones) != len(twos):
+        found.append(Rewrite("Body", "lines", 0, str(len(ones)), str(len(twos)), linux=False))
+        return
+    hosts = {line.rpartition(b" ")[2] for line in twos if line.startswith(b"c=")}
+    for i, (one, two) in enumerate(zip(ones, twos, strict=True)):
+        if one == two:
+            continue
+        text, other = to_text(one), to_text(two)
+        kind = one[:2]
+        if any(_accounts(r, text, other) for r in sdp):
+            continue
+        explained, address = "", two.rpartition(b" ")
+        if how.text(text) == other:
+            explained = MAPPING
+        elif kind == b"o=" and address[2] in hosts and address[0] == one.rpartition(b" ")[0]:
+            explained = NORMALISED
+        found.append(Rewrite("Body", "line", i, text, other, explained,
+                             linux=bool(explained) and kind in (b"c=", b"o=")))  # fmt: skip
+
+
+def _accounts(r: Rewrite, before: str, after: str) -> bool:
+    """True if one difference of the SDP turns the line into the other one."""
+    if r.field == "port":
+        kind, _, rest = before.partition(" ")
+        return rest.startswith(r.before) and f"{kind} {r.after}{rest[len(r.before) :]}" == after
+    return bool(r.before) and before.replace(r.before, r.after) == after
 
 
 def _sdp(found: list[Rewrite], a: Sdp, b: Sdp, how: Translation) -> None:
@@ -271,6 +357,10 @@ def _sdp(found: list[Rewrite], a: Sdp, b: Sdp, how: Translation) -> None:
         )
 
 
+# Compact forms (RFC 3261 section 7.3.3, RFC 3515, RFC 3892).
+_LONG = {"v": "Via", "m": "Contact", "f": "From", "t": "To", "i": "Call-ID", "c": "Content-Type",
+         "l": "Content-Length", "r": "Refer-To", "b": "Referred-By"}  # fmt: skip
+
 # Header fields that are compared field by field above, long and compact form.
 _TYPED = frozenset(
     b"via v contact m from f to t record-route route path call-id i cseq expires content-type c "
@@ -278,36 +368,38 @@ _TYPED = frozenset(
 )
 
 
-def _other_lines(found: list[Rewrite], a: Message, b: Message) -> None:
+def _other_lines(found: list[Rewrite], a: Message, b: Message, how: Translation) -> None:
     """Header fields that nobody has a reason to touch, and the order of all of them."""
     ones, twos = _lines(a), _lines(b)
-    if [name for name, _ in ones] != [name for name, _ in twos]:
-        before = ", ".join(to_text(name) for name, _ in ones)
-        after = ", ".join(to_text(name) for name, _ in twos)
-        if sorted(n for n, _ in ones) == sorted(n for n, _ in twos):
+    if [name for name, _, _ in ones] != [name for name, _, _ in twos]:
+        before = ", ".join(to_text(name) for name, _, _ in ones)
+        after = ", ".join(to_text(name) for name, _, _ in twos)
+        if sorted(n for n, _, _ in ones) == sorted(n for n, _, _ in twos):
             found.append(Rewrite("Header", "order", 0, before, after, linux=False))
         else:
             found.append(Rewrite("Header", "names", 0, before, after, linux=False))
         return
-    for (name, before_value), (_, after_value) in zip(ones, twos, strict=True):
-        if before_value != after_value and name.lower() not in _TYPED:
-            found.append(
-                Rewrite(
-                    to_text(name),
-                    "value",
-                    0,
-                    to_text(before_value),
-                    to_text(after_value),
-                    linux=False,
-                )
-            )
+    for (name, before_value, one), (_, after_value, two) in zip(ones, twos, strict=True):
+        if before_value == after_value and one != two:
+            found.append(Rewrite(_full(to_text(name)), "form", 0, to_text(one), to_text(two),
+                                 linux=False))  # fmt: skip
+        elif before_value != after_value and name.lower() not in _TYPED:
+            before, after = to_text(before_value), to_text(after_value)
+            explained = MAPPING if how.text(before) == after else ""
+            found.append(Rewrite(_full(to_text(name)), "value", 0, before, after, explained,
+                                 linux=False))  # fmt: skip
 
 
-def _lines(message: Message) -> list[tuple[bytes, bytes]]:
+def _full(name: str) -> str:
+    return _LONG.get(name.lower(), name)
+
+
+def _lines(message: Message) -> list[tuple[bytes, bytes, bytes]]:
+    """Name, value and the whole line of each header field."""
     section = message.header_section.replace(b"\r\n ", b"  ").replace(b"\r\n\t", b"  ")
     pairs = []
     for line in section.split(b"\r\n")[1:]:
         name, colon, value = line.partition(b":")
         if colon:
-            pairs.append((name.strip(), value.strip()))
+            pairs.append((name.strip(), value.strip(), line))
     return pairs

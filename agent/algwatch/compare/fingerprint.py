@@ -1,39 +1,91 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fingerprint: whose ALG the rewrites of a crossing look like (reference, section 2)."""
+"""Fingerprint: whose ALG the rewrites of a crossing look like (reference, section 2).
+
+Only what is documented of one kind of router names it. Everything else is UNKNOWN, with the reason
+why it is not the Linux helper.
+"""
 
 from __future__ import annotations
 
+from algwatch.base import address
+from algwatch.base.sighting import STATUS
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import joined, rewrites
+from algwatch.compare.rewrite import Rewrite
 from algwatch.sip.message import Message
 
 LINUX = "Linux nf_nat_sip"
 UNKNOWN = "unknown"
 PROXY = "proxy"
 JUNIPER = "Juniper-type"
+BROADCOM = "Broadcom-type"
+
+# Fields that nf_nat_sip writes (reference, section 1.3).
+_WRITES = frozenset(("Request-URI", "Via", "Contact", "From", "To", "SDP", "Content-Length"))
+# What Juniper documents that its ALG translates, and the same of QuickSec.
+_JUNIPER = _WRITES | {"Call-ID", "Route", "Record-Route", "Body"}
+_NAMES_IT = frozenset(("Call-ID", "Route", "Record-Route"))
+# What Broadcom's fork writes: one Via, one Contact, the SDP of the phone.
+_BROADCOM = frozenset(("Via", "Contact", "SDP", "Content-Length"))
+
+
+class Print:
+    """name: a word above, "" when nothing was changed. why: what in the message shows it, one
+    clause; of LINUX nothing."""
+
+    __slots__ = ("name", "why")
+
+    def __init__(self, name: str, why: str = "") -> None:
+        self.name = name
+        self.why = why
 
 
 def fingerprint(crossing: Crossing) -> str:
+    """The name alone."""
+    return looks_like(crossing).name
+
+
+def looks_like(crossing: Crossing) -> Print:
     """LINUX only when the mapping rule and the form of nf_nat_sip explain every byte that was
-    changed, and every one that it would have changed was; "" when nothing was changed."""
+    changed, and every one that it would have changed was."""
     changes = rewrites(crossing)
     if not changes:
-        return ""
-    fields = {(r.header, r.field) for r in changes}
-    if ("Via", "count") in fields or ("Via", "branch") in fields:
-        return PROXY
-    if any(r.header in ("Call-ID", "Record-Route", "Route") for r in changes):
-        return JUNIPER
-    return UNKNOWN if reason(crossing) else LINUX
+        return Print("")
+    if is_proxy(crossing):
+        return Print(PROXY, "it has a Via of its own")
+    not_linux = reason(crossing)
+    if not not_linux:
+        return Print(LINUX)
+    if (why := _broadcom(crossing, changes)) and {r.header for r in changes} <= _BROADCOM:
+        return Print(BROADCOM, why)
+    named = next((r for r in changes if r.header in _NAMES_IT and r.field in ("address", "value")
+                  and (r.explained or r.expected)), None)  # fmt: skip
+    if named is not None and {r.header for r in changes} <= _JUNIPER:
+        return Print(JUNIPER, f"it translates {named.header}")
+    return Print(UNKNOWN, not_linux)
+
+
+def is_proxy(crossing: Crossing) -> bool:
+    """A hop that adds a Via of its own to requests and takes it off the responses (RFC 3261
+    sections 16.6, 16.7): no ALG does."""
+    for r in rewrites(crossing):
+        if r.header == "Via" and r.field == "count":
+            more = int(r.after) - int(r.before)
+            return more == (-1 if crossing.entered.row[STATUS] else 1)
+    return False
 
 
 def reason(crossing: Crossing) -> str:
     """Why it is not the Linux helper, one clause; "" when it may be, or nobody."""
     changes = rewrites(crossing)
-    for r in changes:
-        if r.linux:
-            continue
+    wrong = [r for r in changes if not r.linux]
+    for r in wrong:
+        if r.header not in _WRITES and r.header != "Body":
+            return f"nf_nat_sip never changes {r.name}"
+    for r in wrong:
         if r.explained or r.expected:
+            if r.expected == r.after:
+                return f"nf_nat_sip would have left {r.name} {r.was}"
             return (
                 f"{r.name} became {r.became or 'nothing'} where nf_nat_sip would write "
                 f"{r.wanted or 'nothing else'}"
@@ -42,14 +94,19 @@ def reason(crossing: Crossing) -> str:
     return _omitted(crossing) if changes else ""
 
 
-def _omitted(crossing: Crossing) -> str:
-    """Values that map_addr() would have rewritten, and that were left: exactly the packet's own
-    address and port in the topmost Via (UDP) and in any Contact."""
+def _own(crossing: Crossing) -> tuple[tuple[str, int], tuple[str, int]]:
+    """The phone's address and port as they are, and as they were translated, in the order of
+    travel."""
     came, went = crossing.entered.ends, crossing.left.ends
     if crossing.outbound:
-        own, mapped = (came.src, came.sport), (went.src, went.sport)
-    else:
-        own, mapped = (came.dst, came.dport), (went.dst, went.dport)
+        return (came.src, came.sport), (went.src, went.sport)
+    return (came.dst, came.dport), (went.dst, went.dport)
+
+
+def _omitted(crossing: Crossing) -> str:
+    """Values that map_addr() would have rewritten, and that were left: exactly the packet's own
+    address and port in the topmost Via (UDP), any Contact, From and To."""
+    own, mapped = _own(crossing)
     if own == mapped:
         return ""
     left = Message(crossing.left.payload)
@@ -57,7 +114,27 @@ def _omitted(crossing: Crossing) -> str:
     for header, places in (
         ("Via", [(v.host, v.port or 5060) for v in via if v.transport.upper() == "UDP"]),
         ("Contact", [(c.host, c.port or 5060) for c in left.contacts]),
+        ("From", [(left.from_.host, left.from_.port or 5060)]),
+        ("To", [(left.to.host, left.to.port or 5060)]),
     ):
         if own in places:
             return f"nf_nat_sip would not have left {joined(*own)} in {header}"
+    return ""
+
+
+def _broadcom(crossing: Crossing, changes: list[Rewrite]) -> str:
+    """What Broadcom's fork does and no other: From and To are left although they hold the phone's
+    own address, or the port of a public address that the phone wrote (STUN) is replaced."""
+    own, mapped = _own(crossing)
+    if not crossing.outbound or own == mapped or address.is_unroutable(mapped[0]):
+        return ""
+    for r in changes:
+        stun = mapped[0] in (r.before, r.before.rpartition(":")[0])
+        if stun and r.header in ("Via", "Contact") and r.field == "port":
+            return f"it replaces the port of the public address {r.was} in {r.header}"
+    left = Message(crossing.left.payload)
+    done = any(r.header in ("Via", "Contact") and r.explained for r in changes)
+    for header, one in (("From", left.from_), ("To", left.to)):
+        if done and (one.host, one.port or 5060) == own:
+            return f"it leaves the phone's address in {header}"
     return ""

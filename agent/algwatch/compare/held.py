@@ -83,7 +83,7 @@ def dialogs(s: DialogSet) -> Sightings:
 
 
 def call(one: Call) -> Sightings:
-    for s in one.sides:
+    for s in (*one.sides, *one.astray):
         if s is not None:
             yield from dialogs(s)
     yield from _joined(one)
@@ -130,6 +130,10 @@ def _joined(
     yield from _crossings(one.unpaired.values())
     yield from _crossings(one.changed.values())
     yield from _crossings(one.misdelivered.values())
+    yield from _crossings(one.unrestored.values())
+    if one.names is not None:
+        yield from _crossings(one.names.changed.values())
+        yield from _crossings([broken.crossing for broken in one.names.broken.values()])
 
 
 def _crossings(some: Iterable[Crossing]) -> Sightings:

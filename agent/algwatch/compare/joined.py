@@ -10,6 +10,8 @@ from algwatch.base.sighting import METHOD, STATUS, Sighting
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import rewrites
 from algwatch.compare.flow_pair import FlowPair
+from algwatch.compare.names import Names, renames
+from algwatch.compare.restored import FROM, left_public
 
 T = TypeVar("T")
 
@@ -42,11 +44,14 @@ class Joined(Generic[T]):
     messages whose other copy never came; changed: rewritten ones, the first and those that the
     mapping does not explain; misdelivered: inbound ones that went to another LAN port than the
     mapping says. headers: what was rewritten as the mapping says, in any message; unexplained: a
-    rewrite that the mapping does not explain. paired: a message of it crossed.
+    rewrite that the mapping does not explain. names: its names on both sides, since the router
+    changed one. unrestored: by word of compare/restored.py, the first message that came to the
+    phone with the public address which the router had written there. paired: a message of it
+    crossed.
     """
 
-    __slots__ = ("changed", "flow_pairs", "headers", "keys", "misdelivered", "paired", "sides",
-                 "two_sided", "unexplained", "unpaired")  # fmt: skip
+    __slots__ = ("changed", "flow_pairs", "headers", "keys", "misdelivered", "names", "paired",
+                 "sides", "two_sided", "unexplained", "unpaired", "unrestored")  # fmt: skip
 
     def __init__(self, key: int, two_sided: bool) -> None:
         self.keys: tuple[int, ...] = (key,)
@@ -61,6 +66,8 @@ class Joined(Generic[T]):
             self.flow_pairs = _NO_FLOW_PAIRS
             self.unpaired = self.misdelivered = self.changed = _NO_CROSSINGS
         self.headers: frozenset[str] = frozenset()
+        self.names: Names | None = None
+        self.unrestored = _NO_CROSSINGS
         self.unexplained = self.paired = False
 
     @property
@@ -95,6 +102,12 @@ class Joined(Generic[T]):
         self.paired = True
         if crossing.rewritten:
             self._changed(kind, crossing)
+            if self.names is None and not crossing.translated and renames(crossing):
+                self.names = Names()
+        if self.names is not None:
+            self.names.feed(kind, crossing)
+        if (self.headers or self.unexplained) and not (crossing.outbound or crossing.translated):
+            self._restored(crossing)
         if crossing.expected is not None:
             self.misdelivered.setdefault(kind, crossing)
 
@@ -108,6 +121,15 @@ class Joined(Generic[T]):
         room = len(self.changed) < REWRITTEN and kind not in self.changed
         if room and (wrong or not self.changed):
             self.changed[kind] = crossing
+
+    def _restored(self, crossing: Crossing) -> None:
+        for what in left_public(crossing):
+            header = FROM[what]
+            if what not in self.unrestored and (
+                header in self.headers
+                or any(r.header == header for c in self.changed.values() for r in rewrites(c))
+            ):
+                self.unrestored = {**self.unrestored, what: crossing}
 
     def absorb(self, other: Joined[T]) -> bool:
         """Take over what another one holds, which a pair proved to be the same thing. False when
@@ -129,6 +151,8 @@ class Joined(Generic[T]):
         for kind, pair in other.flow_pairs.items():
             self.flow_pairs.setdefault(kind, pair)
         self.headers |= other.headers
+        self.names = self.names or other.names
+        self.unrestored = {**other.unrestored, **self.unrestored}
         self.unexplained = self.unexplained or other.unexplained
         self.paired = self.paired or other.paired
         return True

@@ -9,9 +9,19 @@ as findings do.
 from __future__ import annotations
 
 from algwatch.base import address
-from algwatch.base.native.layout import ACK, BYE, INVITE, OPTIONS, REGISTER
+from algwatch.base.native.layout import ACK, BYE, INVITE, OPTIONS, REGISTER, ROW_FRAGMENTED
 from algwatch.base.packet import LAN, WAN
-from algwatch.base.sighting import AT, FROM_TAG, METHOD, STATUS, TO_TAG, Sighting
+from algwatch.base.sighting import (
+    AT,
+    BITS,
+    CSEQ,
+    FROM_TAG,
+    LENGTH,
+    METHOD,
+    STATUS,
+    TO_TAG,
+    Sighting,
+)
 from algwatch.base.table import Table
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
@@ -63,6 +73,18 @@ def _is_in_dialog(crossing: Crossing, call: Call | None) -> bool:
     return True
 
 
+def _asked_in_fragments(line: Line, crossing: Crossing, call: Call | None) -> bool:
+    """True if a response may be to a request that left in IP fragments."""
+    method = crossing.entered.row[METHOD]
+    if method not in line.in_fragments:
+        return False
+    s = call.sides[WAN] if call is not None else None
+    if method != INVITE or s is None or s.request is None:
+        return True
+    request = s.request.row
+    return request[CSEQ] == crossing.entered.row[CSEQ] and bool(request[BITS] & ROW_FRAGMENTED)
+
+
 class Observation:
     """count; first: the Sighting that showed it, None where it was counted only; last_at: ns."""
 
@@ -84,14 +106,16 @@ class Line:
     the helper kept it; silence_told: it was told. too_late: the latest INVITE for it that came
     after its mapping was gone, and the silence before it (ns). answered: the far end has taken
     part. passed: reasons to drop a message (sip/helper_drops.py) for which a rewritten INVITE was
-    not dropped. messages: REGISTER and INVITE, with responses. fresh: where the line notes that
-    something was seen of it for the first time.
+    not dropped. messages: REGISTER and INVITE, with responses. in_fragments: methods of requests of
+    the phone that left in IP fragments; fragments_answered: the far end has answered one; grew:
+    bytes by which the router makes an INVITE longer. fresh: where the line notes that something was
+    seen of it for the first time.
     """
 
-    __slots__ = ("_fresh", "_rewritten", "answered", "expires", "granted", "linux", "messages",
-                 "passed", "phone", "private_contact", "remote", "seen", "shown", "silence",
-                 "silence_helped", "silence_limit", "silence_told", "silent_since",
-                 "too_late")  # fmt: skip
+    __slots__ = ("_fresh", "_rewritten", "answered", "expires", "fragments_answered", "granted",
+                 "grew", "in_fragments", "linux", "messages", "passed", "phone", "private_contact",
+                 "remote", "seen", "shown", "silence", "silence_helped", "silence_limit",
+                 "silence_told", "silent_since", "too_late")  # fmt: skip
 
     def __init__(self, phone: str, remote: str, fresh: dict[str, Line] | None = None) -> None:
         self.phone = phone
@@ -104,6 +128,9 @@ class Line:
         self.too_late: tuple[Sighting, int] | None = None
         self.linux = self.silence_helped = self.silence_told = False
         self.messages = self.expires = self.silence = self.silence_limit = self.silent_since = 0
+        self.grew = 0
+        self.in_fragments: frozenset[int] = frozenset()
+        self.fragments_answered = False
         self.passed: frozenset[str] = frozenset()
 
     @property
@@ -240,6 +267,11 @@ class Lines:
             if not crossing.outbound and (not status or status == 100):
                 return
             line = self.table.get(pair.line) or self.of(pair)
+            if crossing.outbound:
+                if not status and crossing.left.row[BITS] & ROW_FRAGMENTED:
+                    line.in_fragments |= {method}
+            elif line.in_fragments and not line.fragments_answered:
+                line.fragments_answered = _asked_in_fragments(line, crossing, call)
             # A phone says the same of itself in every message: most need not be read.
             line.messages += 1
             skip = line.messages > READ_FIRST and line.messages % READ_EVERY
@@ -266,6 +298,9 @@ class Lines:
             if not line.count(REWRITTEN):
                 line.linux = fingerprint(crossing) == LINUX
             line.observe(REWRITTEN, crossing.left)
+            if not status and crossing.left.row[METHOD] == INVITE:
+                grew = crossing.left.row[LENGTH] - crossing.entered.row[LENGTH]
+                line.grew = max(line.grew, grew)
             if not status and crossing.entered.row[METHOD] == INVITE:
                 kind, _ = dropped_for(Message(crossing.entered.payload))
                 if kind:

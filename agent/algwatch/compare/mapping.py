@@ -123,6 +123,10 @@ class Mappings:
         """The mapping of a WAN address and port towards a remote one (18 bytes each)."""
         return self.table.get(outside + remote)
 
+    def is_wan_address(self, host: bytes) -> bool:
+        """True if a mapping has this WAN address (16 bytes)."""
+        return any(key[:16] == host for key in self.table)
+
     def contradicts(self, lan: Sighting, wan: Sighting, outbound: bool) -> bool:
         """True if the NAT is known to mean another LAN host by this WAN address and port."""
         inside = lan.source if outbound else lan.destination

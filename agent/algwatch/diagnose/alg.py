@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from algwatch.base import address
 from algwatch.compare import fingerprint as prints
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import rewrites
+from algwatch.compare.joined import label
 from algwatch.compare.rewrite import MAPPING, Rewrite
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Evidence, Finding
@@ -44,40 +45,57 @@ def both_copies(crossing: Crossing, changes: list[Rewrite]) -> list[Evidence]:
     wanted = ", ".join(f"{r.name}: {r.wanted}" for r in shown if r.expected)
     return [
         evidence(crossing.entered, f"entered the router with {before}", "unchanged"),
-        evidence(crossing.left, f"left it with {after}", f"unchanged, or by the mapping {wanted}"
-                 if wanted else "unchanged"),
+        evidence(crossing.left, f"left it with {after}{_rest(crossing, shown)}",
+                 f"unchanged, or by the mapping {wanted}" if wanted else "unchanged"),
     ]  # fmt: skip
 
 
-def changed(rule: Rule, headers: tuple[str, ...], crossing: Crossing) -> Iterator[Finding]:
-    """The finding of a rule that is about some header fields being rewritten at all."""
+def _rest(crossing: Crossing, shown: list[Rewrite]) -> str:
+    """What else changed in the message that no rule of the Linux helper explains."""
+    rest = [r for r in rewrites(crossing) if not r.linux and r not in shown]
+    return f"; and, not as the Linux helper does: {told(rest)}" if rest else ""
+
+
+def changed(rule: Rule, chosen: Callable[[Rewrite], bool],
+            crossing: Crossing) -> Iterator[Finding]:  # fmt: skip
+    """The finding of a rule that is about some fields being rewritten at all. What a proxy changed
+    is no ALG's doing (ALG009)."""
     if not crossing.rewritten:
         return
-    every = rewrites(crossing)
-    mine = [r for r in every if r.header in headers]
+    mine = [r for r in rewrites(crossing) if chosen(r)]
     # :5060 written out is cosmetic: alone it is no finding.
     if not any(r.explained != "normalised" or r.field == "origin" for r in mine):
         return
+    if prints.is_proxy(crossing):
+        return
     explained = all(r.explained for r in mine)
-    who = prints.fingerprint(crossing)
+    who = prints.looks_like(crossing)
     way = "on its way out" if crossing.outbound else "on its way in"
     by = "as its own NAT mapping says" if explained else "and its NAT mapping does not explain it"
-    why = prints.reason(crossing) if who != prints.LINUX else ""
     yield rule.finding(
         "router", "none" if explained else "latent",
         f"The router changed a message {way}: {told(mine)}, {by}."
-        + (f" Not the Linux helper: {why}." if why else ""),
+        + whose(who),
         both_copies(crossing, mine),
         f"{between(crossing)}/{'explained' if explained else 'unexplained'}",
         cause=cause.NONE if explained else cause.ALG, call_id=call_id(crossing),
-        line=between(crossing), fingerprint=who,
+        line=between(crossing), fingerprint=who.name,
     )  # fmt: skip
+
+
+def whose(who: prints.Print) -> str:
+    """A sentence about whose ALG it looks like, with a space before it; "" of the Linux helper."""
+    if not who.why:
+        return ""
+    if who.name == prints.UNKNOWN:
+        return f" Not the Linux helper: {who.why}."
+    return f" It looks {who.name}: {who.why}."
 
 
 def contradiction(crossing: Crossing) -> tuple[list[Rewrite], list[str]]:
     """For an outbound message: what was rewritten to the public address, and the headers in which
     the phone's own address was left. Both or neither of them is empty."""
-    if not crossing.outbound or not crossing.rewritten:
+    if not crossing.outbound or not crossing.rewritten or prints.is_proxy(crossing):
         return [], []
     assert crossing.lan is not None and crossing.wan is not None
     done = [r for r in rewrites(crossing) if r.header in ("Via", "Contact", "SDP")
@@ -98,10 +116,23 @@ def contradiction(crossing: Crossing) -> tuple[list[Rewrite], list[str]]:
 
 def consistent(call: Call) -> Crossing | None:
     """A rewritten message of a call in which every rewrite is what the mapping says; else None."""
-    if not call.changed or call.misdelivered or call.unexplained:
+    if not call.changed or call.misdelivered or call.unexplained or call.unrestored:
         return None
+    if call.names is not None:
+        return None  # Call-ID and tags are no part of the NAT mapping
     return next(iter(call.changed.values()))
 
 
 def call_id(crossing: Crossing) -> str:
     return parties(crossing.entered.payload)[0]
+
+
+def kind(crossing: Crossing) -> str:
+    """Of a message, in words: "INVITE", "2xx INVITE" ..."""
+    return label(crossing)
+
+
+def of_header(crossing: Crossing, header: str) -> list[Rewrite]:
+    """The changes of one header field; all of them where there is none."""
+    every = rewrites(crossing)
+    return [r for r in every if r.header == header] or every

@@ -121,6 +121,10 @@ class Known:
         """The NAT mapping of a WAN address and port towards a remote one (18 bytes each)."""
         return self._mappings.of(outside, remote)
 
+    def is_wan_address(self, host: bytes) -> bool:
+        """True if packets of phones here leave with this address (16 bytes)."""
+        return self._mappings.is_wan_address(host)
+
     def request_of(self, response: Sighting) -> Sighting | None:
         """See Comparison.request_of."""
         return self._request_of(response) if self._request_of is not None else None

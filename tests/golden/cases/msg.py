@@ -45,8 +45,7 @@ def _from_v(message: bytes) -> bytes:
     return re.sub(rb"(?m)^Content-Length: \d+", b"Content-Length: %d" % length, message)
 
 
-@case("msg002-multipart-in-the-router", [("MSG002", "router", "certain")], DLG,
-      {"disable-sip-alg": "suspected"})  # fmt: skip
+@case("msg002-multipart-in-the-router", [("MSG002", "router", "latent")], DLG)
 def _() -> House:
     """An INVITE with SDP and a location in a multipart body. The router counts the body from its
     SDP part on, so the provider cuts the last boundary."""

@@ -81,7 +81,7 @@ def _() -> House:
     return _changed((b"tag=p-one-phone", b"tag=p-two-phone"), loses=True)
 
 
-@case("pairing-branch-changed", [*LOST, ("ALG002", "router", "latent")],
+@case("pairing-branch-changed", [*LOST, ("ALG005", "router", "latent")],
       ["DLG002", "DLG004", "CAP005"], outcomes=["dropped"])  # fmt: skip
 def _() -> House:
     """The same with the branch of every Via of the phone."""

@@ -128,7 +128,7 @@ def _() -> House:
 
 @case("txn006-call-via-changed-on-the-way-back",
       [("TXN006", "router", "observed"), ("DLG001", "router", "observed")], ["REG001"],
-      {"disable-sip-alg": "suspected"}, ["dropped", "completed"])  # fmt: skip
+      {"disable-sip-alg": "recommended"}, ["dropped", "completed"])  # fmt: skip
 def _() -> House:
     """The same of 180 and 200: the 2xx is in the LAN, and the phone that drops it sends no ACK."""
     house = House()

@@ -2,7 +2,8 @@
 """ALG002: the router rewrote a Via.
 
 What it sees
-    Via differs between the two copies: sent-by address or port, received, rport, branch.
+    Via differs between the two copies: sent-by address or port, received, rport. (For the branch
+    see ALG005.)
 
 Why it breaks calls
     Responses go where the topmost Via says. A Via that is rewritten on the way out must be put
@@ -28,6 +29,7 @@ from algwatch.diagnose.alg import changed
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule
+from algwatch.diagnose.rules.alg.alg005_names_rewritten import is_name
 from algwatch.diagnose.subject import CROSSING
 
 RULE = Rule(
@@ -38,4 +40,4 @@ RULE = Rule(
 
 
 def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
-    yield from changed(RULE, ("Via",), crossing)
+    yield from changed(RULE, lambda r: r.header == "Via" and not is_name(r), crossing)

@@ -2,7 +2,8 @@
 """ALG006: the router rewrote the session description.
 
 What it sees
-    c= addresses, m= ports, a=rtcp or the o= line of a body differ between the two copies.
+    c= addresses, m= ports, a=rtcp, the o= line or another line of a body differ between the two
+    copies.
 
 Why it breaks calls
     Media goes where SDP says. An address or port that the router does not forward is one-way
@@ -36,4 +37,4 @@ RULE = Rule(
 
 
 def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
-    yield from changed(RULE, ("SDP",), crossing)
+    yield from changed(RULE, lambda r: r.header in ("SDP", "Body"), crossing)

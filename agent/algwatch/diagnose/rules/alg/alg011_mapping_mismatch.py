@@ -127,7 +127,7 @@ def _port(endpoint: bytes | None) -> int:
 
 
 def _wrong(call: Call, crossing: Crossing, known: Known) -> Finding | None:
-    every = rewrites(crossing)
+    every = [] if prints.is_proxy(crossing) else rewrites(crossing)
     wrong = [
         r for r in every
         if r.header in ("Contact", "Via", "SDP", "Request-URI")
@@ -149,11 +149,10 @@ def _wrong(call: Call, crossing: Crossing, known: Known) -> Finding | None:
         harm = "observed" if how.dropped(known.now) else "latent"
     wanted = next((r.wanted for r in wrong if r.expected and r.expected != r.after), "")
     tail = f"; its NAT mapping says {wanted}" if wanted else "; its NAT mapping does not say so"
-    why = prints.reason(crossing)
     return RULE.finding(
         "router", harm,
         f"The router wrote what its NAT mapping does not say: {alg.told(wrong)}{tail}."
-        + (f" Not the Linux helper: {why}." if why else ""),
+        + alg.whose(prints.looks_like(crossing)),
         alg.both_copies(crossing, wrong),
         # Each call that it hurt counts; otherwise once for a phone and a provider.
         f"{call.call_id if harm == 'observed' else alg.between(crossing)}/written",

@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.compare.call import Call
-from algwatch.diagnose import cause, route_set
+from algwatch.diagnose import cause, renamed, route_set
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
@@ -56,8 +56,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         d = s.current
         if d is None or d.bye_status not in GONE or d.both_ended or not d.confirmed:
             continue
-        if d.bye is None:
-            continue
+        if d.bye is None or renamed.refused_bye(call) or renamed.foreign_bye(call):
+            continue  # the router had made it a stranger's (DLG009, ALG012)
         phone = d.bye_by_caller != call.inbound  # the BYE is the phone's
         where, why, so = "unknown", cause.UNKNOWN, ""
         line = known.line(call)

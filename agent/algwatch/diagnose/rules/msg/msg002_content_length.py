@@ -67,7 +67,7 @@ def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
     key = f"{alg.between(crossing)}/{seen.where}/{min(found)}"
     if known.was_said(RULE.id, key):
         return
-    harm = "certain" if seen.made else "none" if seen.where == "unknown" else "latent"
+    harm = "none" if seen.where == "unknown" else "latent"  # many receivers take it all the same
     so = CAME[seen.where]
     says = f"Content-Length {quote.value(declared)}, body of {have} bytes"
     proof = [evidence(seen.copy, says, f"Content-Length {have}")]
@@ -82,7 +82,7 @@ def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
         f"body has {have} bytes: {so}{_so_what(found)}.",
         proof, key,
         cause=causes.get(seen.where, cause.UNKNOWN) if harm != "none" else cause.NONE,
-        certain=harm == "certain", call_id=alg.call_id(crossing),
+        call_id=alg.call_id(crossing),
         line=alg.between(crossing) if known.two_sided else "",
         severity="" if harm != "none" else "info",
     )  # fmt: skip

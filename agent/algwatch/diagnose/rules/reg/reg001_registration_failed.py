@@ -34,7 +34,7 @@ from collections.abc import Iterator
 
 from algwatch.base.quote import somebody
 from algwatch.compare.registered import Registered
-from algwatch.diagnose import cause
+from algwatch.diagnose import cause, renamed
 from algwatch.diagnose.credentials import damage
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -66,7 +66,7 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
         return
     t = exchange.entered
     if outcome == "unanswered":
-        reading = request_reading(exchange, known)
+        reading = renamed.response_unmatched(registered) or request_reading(exchange, known)
         what = f"was sent {times(t.requests)} and got no response in 32 s: {reading.what}"
     elif damage(registered) is not None or too_brief(registered) is not None:
         return  # REG004, REG003

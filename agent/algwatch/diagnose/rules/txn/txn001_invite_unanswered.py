@@ -31,7 +31,7 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
-from algwatch.diagnose import cause, misrouted, unheard
+from algwatch.diagnose import cause, misrouted, renamed, unheard
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
@@ -120,7 +120,8 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
         what = "responses came to the LAN side of this router and never left to the WAN"
         return Reading("router", cause.ROUTER, what)
     if heard:
-        return misrouted.answer_misrouted(call) or Reading(
+        misplaced = misrouted.answer_misrouted(call) or renamed.response_unmatched(call)
+        return misplaced or Reading(
             "router", cause.ROUTER,
             "responses came to the WAN side of this router and never left to the LAN",
         )  # fmt: skip

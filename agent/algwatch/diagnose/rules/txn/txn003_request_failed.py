@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from algwatch.base import quote
 from algwatch.base.sighting import AT
 from algwatch.compare.exchange import Exchange
-from algwatch.diagnose import cause, misrouted, route_set, unheard
+from algwatch.diagnose import cause, misrouted, renamed, route_set, unheard
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
@@ -106,6 +106,9 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
             return Reading("unknown", cause.UNKNOWN, "nobody answered it")
         return Reading("router", cause.ROUTER, "it never left the router")
     if left.finals or left.provisional_at:
+        unlike = _delivered(exchange)
+        if unlike is not None:
+            return unlike
         side = "WAN" if exchange.outbound else "LAN"
         return misrouted.exchange_misrouted(exchange) or Reading(
             "router", cause.ROUTER,
@@ -116,6 +119,17 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
     return misrouted.stale(left.request, known) or Reading(
         "network", cause.UNKNOWN, "it left the router, and nobody answered"
     )
+
+
+def _delivered(exchange: Exchange) -> Reading | None:
+    """For a response that crossed the router, to a request whose sender goes on asking."""
+    request, response = exchange.request, exchange.stopped_response
+    if request is None or response is None or not response.paired:
+        return None
+    unlike = renamed.unlike(request, response) if exchange.outbound else ""
+    if unlike:
+        return Reading("router", cause.ALG, f"the router gave it its response with {unlike}")
+    return Reading("unknown", cause.UNKNOWN, "its response crossed the router, and it goes on")
 
 
 def _had_mapping(exchange: Exchange, known: Known) -> bool:

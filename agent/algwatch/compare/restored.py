@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Restored: whether a router that writes its public address on the way out puts the phone's own
+back on the way in."""
+
+from __future__ import annotations
+
+from algwatch.base.sighting import STATUS
+from algwatch.compare.crossing import Crossing
+from algwatch.sip.message import Message
+
+VIA, REQUEST_URI, ROUTE = "Via", "Request-URI", "Route"
+# By what is left: the header field in which the router had written its address.
+FROM = {VIA: "Via", REQUEST_URI: "Contact", ROUTE: "Record-Route"}
+
+
+def left_public(crossing: Crossing) -> list[str]:
+    """Words above for what still holds the router's public address in the copy that came to the
+    phone: the topmost Via of a response, the Request-URI and the topmost Route of a request."""
+    pair = crossing.flow_pair
+    if crossing.outbound or pair is None or not pair.translated or pair.phone == pair.wan_host:
+        return []
+    came, left = Message(crossing.entered.payload), Message(crossing.left.payload)
+    public = pair.wan_host
+    if crossing.entered.row[STATUS]:
+        # One more Via is a proxy's own.
+        vias = left.vias if len(left.vias) == len(came.vias) else []
+        return [VIA] if vias and vias[0].host == public else []
+    found = [REQUEST_URI] if left.request_host == public == came.request_host else []
+    routes = left.routes
+    return [*found, ROUTE] if routes and routes[0].host == public else found

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names that the router changed one way and did not put back the other way: to the end that gets
+such a message it belongs to nothing (RFC 3261 sections 12.2.2, 17.1.3, 18.1.2)."""
+
+from __future__ import annotations
+
+from algwatch.base.packet import LAN, WAN
+from algwatch.base.quote import quoted
+from algwatch.base.sighting import Sighting
+from algwatch.compare.call import Call
+from algwatch.compare.joined import Joined, T
+from algwatch.compare.names import BRANCH, CALL_ID, TAG, Broken
+from algwatch.compare.restored import REQUEST_URI, VIA
+from algwatch.diagnose import cause
+from algwatch.diagnose import lost_ack as lost
+from algwatch.diagnose.misrouted import Reading
+from algwatch.sip.message import Message, to_text
+
+UNKNOWN_DIALOG = 481
+NOT_MINE = (404, 416, 481, 482)  # to a Request-URI that the phone does not own
+
+
+def broken(thing: Joined[T], outbound: bool) -> Broken | None:
+    """The first message of a direction that has a name which its receiver does not know."""
+    if thing.names is None:
+        return None
+    for what in (CALL_ID, TAG, BRANCH):
+        one = thing.names.broken.get((what, outbound))
+        if one is not None:
+            return one
+    return None
+
+
+def response_unmatched(thing: Joined[T]) -> Reading | None:
+    """For a response that came to the phone, which goes on as if it had none."""
+    one = broken(thing, False)
+    if one is not None:
+        return Reading("router", cause.ALG, (
+            f"the router gave the phone its responses with the {one.what} {quoted(one.became)}, "
+            f"and the phone had written {quoted(one.was)}"
+        ))  # fmt: skip
+    crossing = thing.unrestored.get(VIA)
+    if crossing is not None and crossing.flow_pair is not None:
+        return Reading("router", cause.ALG, (
+            "the router gave the phone its responses with the router's own address "
+            f"{crossing.flow_pair.wan_host} in Via, where the phone had written another"
+        ))  # fmt: skip
+    return None
+
+
+def ack_unmatched(call: Call, how: lost.LostAck) -> Reading | None:
+    """For an ACK, or a 2xx, that came to its receiver with names that this one does not know."""
+    inside = call.answered_inside
+    if not inside and how.how in (lost.ANSWER_STOPPED, lost.NOT_SENT):
+        return response_unmatched(call)
+    if how.how not in (lost.UNSEEN, lost.IGNORED, lost.BEYOND, lost.STOPPED_INBOUND,
+                       lost.STOPPED_OUTBOUND):  # fmt: skip
+        return None
+    one = broken(call, not inside)
+    if one is None or one.what == BRANCH:
+        return None
+    return Reading("router", cause.ALG, (
+        f"the router sent the ACK on with the {one.what} {quoted(one.became)}, and the "
+        f"{'phone' if inside else 'other end'} knows {quoted(one.was)}"
+    ))  # fmt: skip
+
+
+def foreign_bye(call: Call) -> Sighting | None:
+    """The refusal of the far end's BYE, which came to the phone with the router's address in its
+    Request-URI, where the phone had written its own into Contact."""
+    d = call.dialog(WAN)
+    if d is None or REQUEST_URI not in call.unrestored or d.bye_status not in NOT_MINE:
+        return None
+    if d.both_ended or d.bye_by_caller != call.inbound:
+        return None
+    return d.bye_response
+
+
+def refused_bye(call: Call) -> Sighting | None:
+    """The 481 to the far end's BYE, which came to the phone with the Call-ID or a tag of the
+    other side."""
+    d = call.dialog(WAN)
+    one = broken(call, False)
+    if d is None or one is None or one.what == BRANCH or d.bye_status != UNKNOWN_DIALOG:
+        return None
+    if d.both_ended or d.bye_by_caller != call.inbound:
+        return None
+    for s in (call.sides[LAN], *call.astray):
+        for inside in s.dialogs if s is not None else ():
+            if inside.bye_response is not None and inside.bye_status == UNKNOWN_DIALOG:
+                return inside.bye_response
+    return d.bye_response
+
+
+def unlike(request: Sighting, response: Sighting) -> str:
+    """What a response does not repeat of the request that it came for, a clause; "" of nothing
+    (RFC 3261 section 8.2.6.2)."""
+    asked, got = Message(request.payload), Message(response.payload)
+    names = [(CALL_ID, asked.call_id, got.call_id), ("From tag", asked.from_.tag, got.from_.tag)]
+    vias, others = asked.vias, got.vias
+    if vias and others:
+        names.append((BRANCH, vias[0].branch, others[0].branch))
+        names.append((VIA, vias[0].host.encode(), others[0].host.encode()))
+    for what, one, two in names:
+        if one != two:
+            wrote = quoted(to_text(one))
+            return f"the {what} {quoted(to_text(two))}, where the phone had written {wrote}"
+    return ""

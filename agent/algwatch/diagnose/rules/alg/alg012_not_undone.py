@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ALG012: what the router wrote on the way out was not put back on the way in.
+
+What it sees
+    The router writes its public address into Via, Contact or Record-Route of what the phone sends,
+    and a response comes to the phone with that address still in Via, or a request inside the call
+    with it still in the Request-URI or in the topmost Route. For Call-ID, tags and branch: DLG009.
+
+Why it breaks calls
+    A phone must discard a response whose topmost Via is not its own (RFC 3261 section 18.1.2): it
+    repeats its request as if nobody had answered. A Request-URI that it does not own it may refuse
+    (404, 481), and it sends a request on to a Route that is not itself.
+
+What else looks the same
+    A phone that wrote its public address itself (STUN): the router changed nothing on the way
+    out, so nothing has to be put back. A phone that takes all of it: then it did no harm.
+
+Recommendation
+    Turn the SIP ALG off, when the calls of this line work without it.
+
+References
+    RFC 3261 sections 12.2.2, 16.4, 18.1.2; reference, harm taxonomy A5, R7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from algwatch.base.packet import LAN
+from algwatch.base.quote import host as shown_host
+from algwatch.base.sighting import STATUS
+from algwatch.compare.call import Call
+from algwatch.compare.crossing import Crossing
+from algwatch.compare.restored import FROM, REQUEST_URI, VIA
+from algwatch.diagnose import alg, cause, renamed
+from algwatch.diagnose import lost_ack as lost
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.subject import CALL
+from algwatch.sip.message import Message
+
+RULE = Rule(
+    "ALG012", "not-undone", "warning", CALL,
+    ("RFC 3261 12.2.2", "RFC 3261 16.4", "RFC 3261 18.1.2"),
+    "What the router wrote on the way out was not put back on the way in.", two_sided=True,
+)  # fmt: skip
+
+
+def check(call: Call, known: Known) -> Iterator[Finding]:
+    for what, crossing in call.unrestored.items():
+        harm, so = _harm(call, what, known)
+        pair = crossing.flow_pair
+        assert pair is not None
+        if what == VIA and not _wrote_another(call, pair.wan_host):
+            continue
+        changed = next((c for c in call.changed.values() if c.outbound), None)
+        proof = [
+            evidence(crossing.entered, f"{what} with {pair.wan_host}", ""),
+            evidence(crossing.left, f"{what} with {pair.wan_host}", pair.phone),
+        ]
+        if changed is not None:
+            proof[:0] = alg.both_copies(changed, alg.of_header(changed, FROM[what]))
+        yield RULE.finding(
+            "router", harm,
+            f"The router writes {shown_host(pair.wan_host)} into {FROM[what]} on the way out, and "
+            f"did not put the phone's own address back: it stands in the {what} of "
+            f"{_what(crossing)} that came to the phone{so}.",
+            proof, f"{call.call_id if harm == 'observed' else alg.between(crossing)}/{what}",
+            cause=cause.ALG, certain=harm == "observed", call_id=call.call_id,
+            line=alg.between(crossing),
+        )  # fmt: skip
+
+
+def _wrote_another(call: Call, public: str) -> bool:
+    """The phone's own Via had another address, where its INVITE is still known."""
+    s = call.sides[LAN]
+    asked = s.request if s is not None else None
+    if asked is None:
+        out = (c.lan for c in call.changed.values() if c.outbound and not c.entered.row[STATUS])
+        asked = next(out, None)
+    vias = Message(asked.payload).vias if asked is not None else []
+    return bool(vias) and vias[0].host != public
+
+
+def _what(crossing: Crossing) -> str:
+    return f"the {alg.kind(crossing)}"
+
+
+def _harm(call: Call, what: str, known: Known) -> tuple[str, str]:
+    if what == VIA:
+        how = lost.lost_ack(call, known)
+        if how is not None and renamed.ack_unmatched(call, how) is not None:
+            return ("observed" if how.dropped(known.now) else "latent"), (
+                "; the phone did not take the 2xx for an answer, and sent no ACK"
+            )
+        caller = None if known.lossy(call) else call.near_caller
+        if not call.inbound and caller is not None and caller.timed_out:
+            return "observed", "; the phone took none for the response to its INVITE"
+    refused = renamed.foreign_bye(call) if what == REQUEST_URI else None
+    if refused is not None:
+        return "observed", f"; the phone refused the BYE with {Message(refused.payload).status}"
+    return "latent", ""

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SIZE001: only requests that travel in IP fragments go unanswered.
+
+What it sees
+    An INVITE that is repeated in vain and travels in IP fragments, on a line whose shorter requests
+    are answered, and of which no request in fragments ever was. Where it left the router, a hop
+    beyond does not carry fragments; where it did not, this router does not.
+
+Why it breaks calls
+    Many firewalls and carrier NATs drop the second fragment, which has no port. A phone with many
+    codecs, candidates or headers has an INVITE of more than 1500 bytes, the more so with
+    credentials: it registers, takes calls, and cannot make any.
+
+What else looks the same
+    A provider that is gone: it answers nothing. An INVITE in fragments that is answered now and
+    then: packets get lost. A message that only the router made too long: ALG013.
+
+Recommendation
+    Fewer codecs and options on the phone, or SIP over TCP or TLS.
+
+References
+    RFC 3261 section 18.1.1; RFC 4787 REQ-14; RFC 8900.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from algwatch.base.quote import somebody
+from algwatch.compare.call import Call
+from algwatch.diagnose import cause
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.oversized import is_fragmented, length, oversized
+from algwatch.diagnose.rule import Rule, evidence, times
+from algwatch.diagnose.subject import CALL
+
+RULE = Rule(
+    "SIZE001", "fragments-lost", "error", CALL, ("RFC 3261 18.1.1", "RFC 4787", "RFC 8900"),
+    "Only requests that travel in IP fragments go unanswered.", two_sided=True,
+)  # fmt: skip
+
+
+def check(call: Call, known: Known) -> Iterator[Finding]:
+    one = oversized(call, known)
+    if one is None or one.grew or not is_fragmented(one.outside or one.inside):
+        return
+    proof = [evidence(one.inside, f"entered the router with {length(one.inside)} bytes", "")]
+    if one.outside is not None:
+        where, what = "network", "left the router in IP fragments, and nobody answered"
+        proof.append(evidence(one.outside, "left it in IP fragments", "any response"))
+    else:
+        where, what = "router", "came in IP fragments and never left the router"
+    yield RULE.finding(
+        where, "observed",
+        f"The INVITE to {somebody(call.to)} of {length(one.inside)} bytes was sent "
+        f"{times(one.sent)}, {what}; shorter requests to {one.line.remote} are answered.",
+        proof, call.call_id, cause=cause.SIZE, call_id=call.call_id, line=one.line.name,
+    )  # fmt: skip
