@@ -24,7 +24,8 @@ SUBSCRIPTION = "subscription"
 """No rule is about one yet."""
 
 MEDIA = "media"
-"""No rule is about it yet."""
+"""compare.media.Media: the RTP of a call that was answered, once the call is over, or the capture.
+Only where RTP was counted, which live interfaces do not do yet."""
 
 LINE = "line"
 """compare.line.Line: a phone and its provider, when a call of it is over."""

@@ -24,7 +24,8 @@ class Dialog:
     is odd about the ACK, a word above. stray_ack: an ACK whose CSeq number is of no INVITE.
     pending: a re-INVITE and its request that have no final response, which changes nothing until
     there is a 2xx; silent: Timer B of the pending one has passed.
-    Times in ns, 0 = not seen. acked_at, acked_last: the first and the latest ACK to that 2xx.
+    Times in ns, 0 = not seen. established_at: the first 2xx to any INVITE in it. acked_at,
+    acked_last: the first and the latest ACK to the 2xx of the latest.
     confirmed: an ACK was seen in it at some time. bye: the first BYE, kept where no ACK was seen or
     it was refused, and the latest one after a challenge; bye_response: the refusal; bye_status: of
     its response; bye_unanswered: Timer F of the BYE has passed; bye_unrepeated: and it was never
@@ -35,8 +36,8 @@ class Dialog:
     __slots__ = ("ack", "acked_at", "acked_last", "answer", "answer_last", "answered_at",
                  "answers", "both_ended", "bye", "bye_at", "bye_by_caller", "bye_reason",
                  "bye_response", "bye_status", "bye_unanswered", "bye_unrepeated", "callee_tag",
-                 "confirmed", "ended_at", "invite", "odd", "pending", "request", "silent",
-                 "stray_ack")  # fmt: skip
+                 "confirmed", "ended_at", "established_at", "invite", "odd", "pending", "request",
+                 "silent", "stray_ack")  # fmt: skip
 
     def __init__(self, callee_tag: int) -> None:
         self.callee_tag = callee_tag
@@ -49,7 +50,7 @@ class Dialog:
         self.bye_response: Sighting | None = None
         self.pending: tuple[Transaction, Sighting] | None = None
         self.answered_at = self.answer_last = self.acked_at = self.acked_last = 0
-        self.bye_at = self.ended_at = 0
+        self.bye_at = self.ended_at = self.established_at = 0
         self.answers = self.bye_status = 0
         self.odd = NOT_ODD
         self.bye_reason = ""
