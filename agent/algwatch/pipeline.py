@@ -10,7 +10,6 @@ from algwatch.base.host import Host
 from algwatch.base.packet import LAN, WAN, Batch, Tap
 from algwatch.base.report import Report
 from algwatch.base.table import Table
-from algwatch.compare.call import Call
 from algwatch.compare.calls import CLOSED, Moment
 from algwatch.compare.comparison import Comparison, News
 from algwatch.compare.crossing import Crossing
@@ -33,7 +32,7 @@ class Pipeline:
     rules that fail raise (tests). clock: ns, to time the rules. quality: what is known of the taps
     before (compare/quality.py).
     memory: bytes of messages that are kept at most; by default 1 MB live and 256 MB for files.
-    media: RTP that was counted.
+    media: RTP that is counted.
     """
 
     def __init__(self, taps: list[Tap], live: bool = False,
@@ -43,12 +42,12 @@ class Pipeline:
         sides = {tap.side for tap in taps}
         self.taps = taps
         self.live = live
-        self._media = media
         self._watermarks = [0] * len(taps)
         self._capture_at = 0
         self._comparison = Comparison(
             LAN in sides and WAN in sides, ROUTER if live else LAPTOP, live, watch, memory
         )
+        self._comparison.media = media
         self._captured, lines = self._comparison.captured, self._comparison.lines
         self._captured.quality = quality
         if quality is not None:
@@ -83,9 +82,6 @@ class Pipeline:
         now = min(marks)
         if now <= self._captured.now:
             return []
-        calls = self._comparison.calls
-        if self._media is not None and not calls.keeps:
-            calls.keeps = bool(self._media.shown(now))
         reports = self._judged(self._comparison.advance(now))
         if self.live and now - self._capture_at > SECOND:
             self._capture_at = now
@@ -141,19 +137,16 @@ class Pipeline:
         call, what = moment
         if what != CLOSED:
             return self._told([(CALL, call)])
-        heard = self._heard(call)
+        media = self._comparison.heard(call)
+        told = self._told([(subject.MEDIA, media)]) if media is not None else []
         summary, line = self._comparison.close(call)
         # Scanners send requests all day: a router's log is not for them.
         if call.unsolicited and self.live:
             return []
         if line is None:
-            return [*heard, summary]
-        told = self._told([(subject.LINE, line)])
-        return [*heard, summary, *told, *self._recommender.reconsider(line)]
-
-    def _heard(self, call: Call) -> list[Report]:
-        media = self._media.of(call, self._captured.now) if self._media is not None else None
-        return self._told([(subject.MEDIA, media)]) if media is not None else []
+            return [*told, summary]
+        told += [summary, *self._told([(subject.LINE, line)])]
+        return told + self._recommender.reconsider(line)
 
     def _told(self, events: list[Event]) -> list[Report]:
         findings = self._engine.feed(events)

@@ -17,6 +17,7 @@ STALE_NAT = "stale-nat"  # a flow leaves with an address that the WAN no longer 
 NAT_TIMEOUT = "nat-timeout"  # the NAT mapping was gone before the next refresh
 
 NAT_UNHANDLED = "nat-unhandled"  # a private address was shown, and neither end handled the NAT
+MEDIA_NAT = "media-nat"  # SDP names an address for media from where nothing can come back
 NO_RPORT = "no-rport"  # a Via without rport from behind a NAT that changes ports
 PHONE = "phone"  # the phone broke the protocol
 PROVIDER = "provider"  # the provider's side broke the protocol
@@ -29,5 +30,5 @@ REFUSED = "refused"  # somebody said no: credentials, policy
 
 CAUSES = (
     NONE, UNKNOWN, CAPTURE, ALG, ALG_NEEDED, ROUTER, STALE_NAT, NAT_TIMEOUT, NAT_UNHANDLED,
-    NO_RPORT, PHONE, PROVIDER, PROVIDER_CONTACT, RECORD_ROUTE, SIZE, LOSS, REFUSED,
+    MEDIA_NAT, NO_RPORT, PHONE, PROVIDER, PROVIDER_CONTACT, RECORD_ROUTE, SIZE, LOSS, REFUSED,
 )  # fmt: skip

@@ -8,7 +8,7 @@ never the other way round: a case whose verdict does not hold cannot be accepted
 
 from __future__ import annotations
 
-from cases import alg, cap, dlg, pairing, quality, reg, txn
+from cases import alg, cap, dlg, pairing, quality, reg, sdp, txn
 from cases.case import CASES, Case
 
-__all__ = ["CASES", "Case", "alg", "cap", "dlg", "pairing", "quality", "reg", "txn"]
+__all__ = ["CASES", "Case", "alg", "cap", "dlg", "pairing", "quality", "reg", "sdp", "txn"]

@@ -37,6 +37,11 @@ from algwatch.diagnose.rules.dlg import (
     dlg008_ghost_dialog,
 )
 from algwatch.diagnose.rules.reg import reg001_registration_failed, reg006_call_not_delivered
+from algwatch.diagnose.rules.sdp import (
+    sdp001_media_address,
+    sdp002_media_port,
+    sdp003_one_way_audio,
+)
 from algwatch.diagnose.rules.txn import (
     txn001_invite_unanswered,
     txn002_refusal_unacknowledged,
@@ -76,4 +81,7 @@ RULES: tuple[ModuleType, ...] = (
     alg014_benign_rewrite,
     alg015_helpful_rewrite,
     alg017_helper_present,
+    sdp001_media_address,
+    sdp002_media_port,
+    sdp003_one_way_audio,
 )
