@@ -30,9 +30,8 @@ class Pipeline:
     taps: list of Tap, indexed by Batch.tap. Each method returns a list of reports, in order. watch:
     called with every message once it is known what became of it (a ladder for people). strict:
     rules that fail raise (tests). clock: ns, to time the rules. quality: what is known of the taps
-    before (compare/quality.py).
-    memory: bytes of messages that are kept at most; by default 1 MB live and 256 MB for files.
-    media: RTP that is counted.
+    before (compare/quality.py). memory: bytes of messages that are kept at most; by default 1 MB
+    live and 256 MB for files. media: RTP that is counted.
     """
 
     def __init__(self, taps: list[Tap], live: bool = False,

@@ -35,13 +35,15 @@ class Dead:
 
 
 class Fault:
-    """Why: kind, a word above; where, cause: as in Finding; harm; what: a sentence."""
+    """Why: kind, a word above; to_caller: the direction; where, cause, harm: as in Finding; what:
+    a sentence."""
 
-    __slots__ = ("cause", "harm", "kind", "proof", "what", "where")
+    __slots__ = ("cause", "harm", "kind", "proof", "to_caller", "what", "where")
 
-    def __init__(self, kind: str, where: str, cause: str, harm: str, what: str,
+    def __init__(self, kind: str, to_caller: bool, where: str, cause: str, harm: str, what: str,
                  proof: list[Evidence]) -> None:  # fmt: skip
         self.kind = kind
+        self.to_caller = to_caller
         self.where = where
         self.cause = cause
         self.harm = harm
@@ -58,7 +60,13 @@ def can_tell(media: Media, known: Known) -> bool:
     call = media.call
     if known.lossy(call) or call.partial_anywhere or call.contested:
         return False
-    return media.both_talk and (not call.two_sided or call.inbound is not None)
+    if not media.both_talk or (call.two_sided and call.inbound is None):
+        return False
+    # Where the far end's address is one of the LAN, media need not cross the router.
+    told, wrote = media.far(LAN), media.far(WAN)
+    return not call.two_sided or told is None or wrote is None or (
+        address.is_unroutable(wrote.now.host) or not address.is_unroutable(told.now.host)
+    )  # fmt: skip
 
 
 def dead(media: Media, known: Known) -> list[Dead]:
@@ -70,12 +78,22 @@ def dead(media: Media, known: Known) -> list[Dead]:
     return _dead_on_one(media)
 
 
+def _is_silent(media: Media, *ways: Way) -> bool:
+    """Nothing came on any of them. Who suppresses silence sends a first packet and may then be
+    quiet for long: then it takes four times as long."""
+    if not all(media.is_dead(way) for way in ways):
+        return False
+    return not any(way.packets for way in ways) or media.until - media.since >= 4 * DEAD
+
+
 def _dead_on_one(media: Media) -> list[Dead]:
+    """A stream that is counted has an announced end, and its other end is watched as well: what
+    came back would have been counted on the same side."""
     found = []
     for side in media.sides:
         for to_caller in (True, False):
             here, other = media.to(side, to_caller), media.to(side, not to_caller)
-            if side in media.shown and media.is_dead(here) and media.is_alive(other):
+            if side in media.shown and _is_silent(media, here) and media.is_alive(other):
                 whom = "caller" if to_caller else "callee"
                 what = f"no RTP went to the {whom}, although the {whom} sent {other.packets}"
                 found.append(Dead(to_caller, "unknown", what, [(side, to_caller)]))
@@ -85,7 +103,6 @@ def _dead_on_one(media: Media) -> list[Dead]:
 def _dead_on_two(media: Media, known: Known) -> list[Dead]:
     if media.sides != [LAN, WAN] or not {LAN, WAN} <= media.shown:
         return []
-    heard = any(media.is_alive(w(s)) for s in (LAN, WAN) for w in (media.inbound, media.outbound))
     found = []
     for inwards in (True, False):
         way = media.inbound if inwards else media.outbound
@@ -95,24 +112,39 @@ def _dead_on_two(media: Media, known: Known) -> list[Dead]:
         looks = [(came, to_caller), (went, to_caller)]
         words = f"{SIDE_NAMES[came].upper()} and not on the {SIDE_NAMES[went].upper()} side"
         whom = "to the phone" if inwards else "of the phone"
-        if media.is_alive(first) and media.is_dead(second):
+        gone = _crosses(media, first, inwards)
+        if gone and media.is_alive(first) and media.is_dead(second):
             what = f"RTP {whom} is on the {words}: {first.packets} packets came to the router"
             found.append(Dead(to_caller, "router", what, looks))
-        elif media.is_dead(first) and media.is_dead(second):
-            if not heard:
+        elif gone and _stopped(first, second, known):
+            after = max(0, second.last - media.since) // SECOND
+            what = f"from {after} s on RTP {whom} is on the {words}"
+            found.append(Dead(to_caller, "router", what, looks))
+        elif _is_silent(media, first, second):
+            # On the side where the other direction is alive, this one would have been counted.
+            if not media.is_alive(media.outbound(WAN) if inwards else media.inbound(LAN)):
                 continue
-            if inwards:
-                what = "no RTP to the phone ever came to the WAN side"
-            else:
-                what = "the phone sent no RTP"
+            what = "no RTP to the phone ever came" if inwards else "the phone sent no RTP"
             if first.packets or second.packets:
                 what += " after the call was answered"
+            elif inwards:
+                what += " to the WAN side"
             found.append(Dead(to_caller, "network" if inwards else "phone", what, looks))
-        elif _stopped(first, second, known):
-            after = (second.last - media.since) // SECOND
-            what = f"RTP {whom} goes on on the {words} from {after} s on"
-            found.append(Dead(to_caller, "router", what, looks))
     return found
+
+
+def _crosses(media: Media, way: Way, inwards: bool) -> bool:
+    """It would have been counted behind the router, too: there either end of it was announced, or
+    is known from RTP that goes the other way."""
+    near, told, wrote = media.near(LAN), media.far(LAN), media.far(WAN)
+    pair = media.call.flow_pair
+    if not way.pairs or near is None or told is None or wrote is None or pair is None:
+        return False
+    source, destination = way.pairs[0]
+    if not inwards:
+        return destination == wrote.endpoint
+    listens = near.now.host == pair.phone or media.outbound(LAN).packets
+    return source == told.endpoint or bool(listens)
 
 
 def _stopped(first: Way, second: Way, known: Known) -> bool:
@@ -164,7 +196,7 @@ def _unreachable_on_one(media: Media) -> Fault | None:
                 f"{_name(one)} was announced for audio behind a NAT, from where "
                 f"{media.to(side, not caller).packets} packets came and to where none goes back"
             )
-            return Fault(PRIVATE, "unknown", cause.MEDIA_NAT, harm, what, [
+            return Fault(PRIVATE, caller, "unknown", cause.MEDIA_NAT, harm, what, [
                 said(media, side, one, f"announces {_name(one)} for audio",
                      "an address that can be reached"),
                 *counted(media, side, (True, False)),
@@ -197,9 +229,9 @@ def _unreachable(media: Media) -> Fault | None:
         f"the SDP that left for {pair.far} names {host} for audio, which {kind}, and no RTP comes "
         f"back: {who}"
     )
+    where, why = ("phone", cause.MEDIA_NAT) if kept else ("router", cause.UNKNOWN)
     return Fault(
-        PRIVATE, "phone" if kept else "router", cause.MEDIA_NAT if kept else cause.UNKNOWN, harm,
-        what, [
+        PRIVATE, media.phone_is_caller, where, why, harm, what, [
             said(media, WAN, near, f"announces {_name(near)} for audio", f"{pair.wan_host}"),
             said(media, LAN, wrote, f"left the phone with {_name(wrote)}", ""),
             *counted(media, WAN, (True, False)),
@@ -229,7 +261,7 @@ def _wrong_port(media: Media) -> Fault | None:
         *counted(media, WAN, (True, False)), *counted(media, LAN, (media.phone_is_caller,)),
     ]  # fmt: skip
     if near.endpoint in left:
-        return Fault(ASTRAY, "provider", cause.PROVIDER, "observed", (
+        return Fault(ASTRAY, media.phone_is_caller, "provider", cause.PROVIDER, "observed", (
             f"RTP for the phone comes to {_text(used)}, but {_name(near)} was announced and is "
             "where the phone's own RTP leaves"
         ), proof)  # fmt: skip
@@ -240,7 +272,7 @@ def _wrong_port(media: Media) -> Fault | None:
     else:
         where, who = "router", f"where the phone had written {_name(wrote)}"
     return Fault(
-        ASTRAY, where, cause.MEDIA_NAT if where == "phone" else cause.UNKNOWN, "observed",
+        ASTRAY, media.phone_is_caller, where, cause.UNKNOWN, "observed",
         f"{_name(near)} was announced for audio, {who}, but the phone's RTP leaves from "
         f"{_text(real)}: what comes to the announced port does not reach the phone", proof,
     )  # fmt: skip
@@ -260,7 +292,7 @@ def _redirected(media: Media) -> Fault | None:
     ):
         return None
     return Fault(
-        ASTRAY, "router", cause.ALG, "observed",
+        ASTRAY, not media.phone_is_caller, "router", cause.ALG, "observed",
         f"the far end announced {_name(wrote)} for audio and the router made {_name(told)} of it: "
         "the phone sends its RTP there, and none goes to the far end",
         [

@@ -16,7 +16,8 @@ What else looks the same
     on hold. A provider inside the same private network. A capture without RTP shows nothing.
 
 Recommendation
-    Turn on STUN or ICE on the phone. Turning the ALG off does not help: it left this SDP alone.
+    Turn on STUN or ICE on the phone. Turning the ALG off does not help where it left this SDP
+    alone. Where the router wrote the address, try a call of one phone without the ALG.
 
 References
     RFC 3264 section 5.1; RFC 8866 section 5.7; RFC 4961; RFC 7362.
@@ -27,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.compare.media import Media
-from algwatch.diagnose import audio
+from algwatch.diagnose import audio, cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule
@@ -39,6 +40,9 @@ RULE = Rule(
 )  # fmt: skip
 
 
+_NEXT = "Try a call of this phone alone without the router's ALG, which wrote that address."
+
+
 def check(media: Media, known: Known) -> Iterator[Finding]:
     why = audio.fault(media, known)
     if why is None or why.kind != audio.PRIVATE:
@@ -47,4 +51,5 @@ def check(media: Media, known: Known) -> Iterator[Finding]:
     yield RULE.finding(
         why.where, why.harm, f"One-way audio: {why.what}.", why.proof, call.call_id,
         cause=why.cause, call_id=call.call_id, line=audio.line_of(media, known),
+        next_step=_NEXT if why.cause == cause.UNKNOWN else "",
     )  # fmt: skip

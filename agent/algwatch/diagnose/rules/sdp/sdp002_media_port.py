@@ -18,8 +18,8 @@ What else looks the same
     the far end's address and sends on what it gets.
 
 Recommendation
-    Where the phone wrote the port: turn on STUN or ICE there, or give it a range of ports that the
-    router forwards. Where the router wrote it, try a call of one phone without the ALG.
+    Where the phone wrote the port: let it ask STUN from its RTP port or use ICE, or forward a range
+    of RTP ports to it. Where the router wrote it, try a call of one phone without the ALG.
 
 References
     RFC 3264 section 5.1; RFC 4961; net/netfilter/nf_nat_sip.c nf_nat_sdp_media().
@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.compare.media import Media
-from algwatch.diagnose import audio
+from algwatch.diagnose import audio, cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule
@@ -43,6 +43,13 @@ RULE = Rule(
 )  # fmt: skip
 
 
+_NEXT = {
+    "phone": "Forward the RTP ports of the phone on the router without changing them, or turn on "
+    "ICE on the phone.",
+    "router": "Try a call of this phone alone without the router's ALG.",
+}
+
+
 def check(media: Media, known: Known) -> Iterator[Finding]:
     why = audio.fault(media, known)
     if why is None or why.kind != audio.ASTRAY:
@@ -51,4 +58,5 @@ def check(media: Media, known: Known) -> Iterator[Finding]:
     yield RULE.finding(
         why.where, why.harm, f"One-way audio: {why.what}.", why.proof, call.call_id,
         cause=why.cause, call_id=call.call_id, line=audio.line_of(media, known),
+        next_step=_NEXT.get(why.where, "") if why.cause == cause.UNKNOWN else "",
     )  # fmt: skip

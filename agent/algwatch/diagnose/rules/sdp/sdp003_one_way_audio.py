@@ -13,10 +13,11 @@ Why it breaks calls
 
 What else looks the same
     A call on hold (sendonly, recvonly, inactive, an address of 0.0.0.0). Silence suppression and
-    comfort noise: packets are few then, and not none; a direction that falls silent later
-    counts only where the other side of the router still has it. Early media, calls of a few
-    seconds, audio that became fax (port 0), ICE, which chooses other addresses. A capture or a
-    side of it without any RTP says nothing.
+    comfort noise: packets are few then, and not none (some in the first second count only after
+    twenty seconds without any); a direction that falls silent later counts only where the other
+    side of the router still has it. RTP that leaves by another WAN interface, which was not
+    captured. Early media, calls of a few seconds, audio that became fax (port 0), ICE, which
+    chooses other addresses. A capture or a side of it without any RTP says nothing.
 
 Recommendation
     SDP001 or SDP002 beside it says why. Otherwise look where it ends: the phone, this router (its
@@ -56,7 +57,8 @@ def check(media: Media, known: Known) -> Iterator[Finding]:
     why = audio.fault(media, known)
     call = media.call
     for dead in audio.dead(media, known):
-        where = why.where if why is not None else dead.where
+        mine = why is not None and why.to_caller is dead.to_caller
+        where = why.where if why is not None and mine else dead.where
         lost = cause.ROUTER if where == "router" else cause.UNKNOWN
         proof = [look for side, to_caller in dead.looks
                  for look in audio.counted(media, side, (to_caller, not to_caller))]  # fmt: skip
@@ -66,5 +68,5 @@ def check(media: Media, known: Known) -> Iterator[Finding]:
             f"One-way audio for {seconds:.0f} s: {dead.what}.", proof,
             f"{call.call_id}/{'caller' if dead.to_caller else 'callee'}",
             cause=lost, call_id=call.call_id, line=audio.line_of(media, known),
-            next_step="" if why is not None else _NEXT[where],
+            next_step="" if mine else _NEXT[where],
         )  # fmt: skip
