@@ -204,7 +204,9 @@ class Comparison:
 
     def heard(self, call: Call) -> Media | None:
         """The RTP of a call that is over; None where it shows nothing."""
-        return self.media.of(call, self.captured.now) if self.media is not None else None
+        if self.media is None or not self.calls.keeps:
+            return None
+        return self.media.of(call, self.captured.now)
 
     def close(self, call: Call) -> tuple[CallSummary, Line | None]:
         """A call is over: its summary, and the line that it was of."""
