@@ -16,6 +16,7 @@ from algwatch.base.packet import LAN, UNKNOWN, WAN, Tap
 from algwatch.base.report import Report
 from algwatch.base.rtp import Announced, Stream
 from algwatch.capture.pcap import CaptureFile
+from algwatch.cli.analyze import Source
 from algwatch.compare.media import ALIVE, Counted
 from algwatch.diagnose.finding import Finding
 from algwatch.pipeline import Pipeline
@@ -150,3 +151,26 @@ def test_a_direction_is_alive_from_a_second_of_packets_on(tmp_path: Path, more: 
         reports += pipeline.feed(made)
     reports += pipeline.finish()
     assert len(list(findings(reports))) == more
+
+
+def test_a_wan_side_with_another_clock_is_counted_on_that_of_the_lan(tmp_path: Path) -> None:
+    """Which side is an hour ahead changes nothing of what is said."""
+    told = []
+    for ahead in (0, 3600 * NS):
+        house = House()
+        for n in range(3):  # enough messages to tell the clocks by
+            called(house, 12, f"call{n}@phone") if not n else outgoing_call(
+                house, 20 + 10 * n, f"call{n}@phone"
+            )
+        audio = Audio(house)
+        audio.out(3.1, 11.9)
+        audio.into(3.1, 11.9, lan=False)
+        lan, wan = house.sorted()
+        names = tmp_path / f"lan{ahead}", tmp_path / f"wan{ahead}"
+        names[0].write_bytes(pcap(lan))
+        names[1].write_bytes(pcap([(at + ahead, data) for at, data in wan]))
+        source = Source([], [str(names[0])], [str(names[1])], PORTS)
+        source.check()
+        told.append([(f.rule, f.where, f.summary) for f in findings(list(source.reports()))])
+    assert told[0] == told[1]
+    assert [(rule, where) for rule, where, _ in told[0]] == [("SDP003", "router")]
