@@ -120,7 +120,9 @@ const char *aw_variant(void);
 
 /* ---- SDP (RFC 8866) ---- */
 
-enum aw_media_bits { AW_MEDIA_INACTIVE = 1, AW_MEDIA_CANDIDATE = 2 };
+enum aw_media_bits {
+    AW_MEDIA_INACTIVE = 1, AW_MEDIA_CANDIDATE = 2, AW_MEDIA_SENDONLY = 4, AW_MEDIA_RECVONLY = 8
+};
 
 typedef struct {
     aw_span line;        /* the whole m= value */
@@ -231,6 +233,68 @@ typedef struct {
     uint64_t damaged;              /* packets whose rows have AW_ROW_DAMAGED */
 } aw_counts;
 
+/* ---- RTP: counted by the media that SIP announced, never kept ---- */
+
+enum aw_rtp_limits {
+    AW_ANNOUNCED = 4096, /* announcements; the oldest goes */
+    AW_STREAMS = 4,      /* of one announcement */
+    AW_OF_A_CALL = 1024, /* heads of lists */
+    AW_SHELF = 32768     /* bytes of session descriptions that wait */
+};
+
+/* RTP between an announced endpoint and one other, while the announcement was in force. */
+typedef struct {
+    uint64_t first, last;  /* ns since 1970; 0: the stream is free */
+    uint64_t bytes;        /* of RTP with its headers, as far as it was captured */
+    uint32_t packets;
+    uint16_t port;         /* of the other end */
+    uint8_t inwards;       /* to the announced endpoint; 0: from it */
+    uint8_t reserved;
+    uint8_t address[16];   /* of the other end, as in aw_frame */
+} aw_stream;
+
+enum aw_announced_bits {
+    AW_ANNOUNCED_NAME = 1 /* a host name or no address */, AW_ANNOUNCED_ICE = 2,
+    AW_ANNOUNCED_REQUEST = 4,
+    AW_ANNOUNCED_LEARNED = 8 /* announced by nobody: RTP came from there to what sender announced */
+};
+
+/* One m=audio line of RTP in a session description, as one message carried it. */
+typedef struct {
+    uint64_t call;         /* as in aw_row */
+    uint64_t at;           /* ns: the first message that said so */
+    uint64_t ended;        /* ns: a BYE of the call on this tap; later RTP is not counted. 0: none */
+    uint32_t sender;       /* keyed hash of the tag of who announced it, 0 = absent */
+    uint32_t more;         /* packets of streams for which there was no room */
+    uint16_t port;         /* 0: declined (RFC 3264 section 6) */
+    uint16_t ways;         /* aw_media_bits of the direction, 0: sendrecv */
+    uint16_t bits;         /* aw_announced_bits */
+    uint16_t next, before; /* in the list of its port: index + 1, 0 = none */
+    uint16_t later, earlier; /* in the list of its call */
+    uint8_t version, tap;  /* version: of address; 0: it is a name */
+    uint8_t index;         /* of the m= line */
+    uint8_t linked;        /* it is in the list of its port */
+    uint8_t address[16];   /* announced, as in aw_frame */
+    uint8_t source[16];    /* of the message */
+    aw_stream streams[AW_STREAMS];
+} aw_announced;
+
+/* Owned by the caller, all zero at first, shared by all taps of a run. */
+typedef struct {
+    uint64_t first[256];   /* by tap, ns: its first counted packet, 0 = none */
+    uint32_t used, oldest; /* announcements that are there; the next to go when all are */
+    uint32_t waiting;      /* bytes on the shelf */
+    uint32_t forgotten;    /* session descriptions for which the shelf had no room */
+    uint16_t by_port[65536]; /* index + 1 of the latest announcement with that port */
+    uint16_t by_call[AW_OF_A_CALL]; /* the same of a call, by its low bits */
+    aw_announced announced[AW_ANNOUNCED];
+    uint8_t shelf[AW_SHELF]; /* see rtp.c */
+} aw_rtp;
+
+/* Read the session descriptions that wait, before announced is looked at. Scanning does so by
+ * itself when RTP comes: a capture without RTP never pays for them. */
+void aw_rtp_settle(aw_rtp *rtp);
+
 enum aw_batch_limits { AW_ROWS_A_PACKET = 32 }; /* so many must be free to take a packet */
 
 /* How the packets of one tap are read. */
@@ -240,6 +304,7 @@ typedef struct {
     uint32_t port_count;
     uint32_t linktype;     /* not for a ring, which knows its own */
     uint8_t tap;           /* goes into every row */
+    aw_rtp *rtp;           /* where RTP is counted; NULL: nowhere */
 } aw_tap;
 
 /* Where rows go. */

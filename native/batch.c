@@ -182,6 +182,8 @@ static void add_sip(packet *k, const aw_sip *s, size_t at, size_t length) {
     }
     row->bits = (uint16_t)bits;
     k->out->counts->sip++;
+    if (k->tap->rtp)
+        aw_rtp_message(k->tap->rtp, row, k->frame, k->p + at + s->body.off, s->body.len);
 }
 
 /* ---- SIP that the capture cut ---- */
@@ -314,6 +316,11 @@ static void from_udp(packet *k) {
     const aw_frame *f = k->frame;
     const uint8_t *p = k->p + f->payload;
     aw_sip s;
+    if (f->length && p[0] >= 0x80) { /* media begin so, and nothing that has a row */
+        k->out->counts->other++;
+        if (k->tap->rtp) aw_rtp_look(k->tap->rtp, k->tap->tap, k->in->at, f, p);
+        return;
+    }
     if (is_cut(k)) {
         if (may_be_sip(p, f->length) && add_cut(k, f->payload, f->length)) return;
     } else if (may_be_sip(p, f->length) && aw_sip_scan(p, f->length, 0, &s) > 0) {

@@ -17,6 +17,7 @@ SOURCES = [
     "variant.c",
     "hash.c",
     "checksum.c",
+    "rtp.c",
     "batch.c",
     "ring.c",
     "privileges.c",

@@ -62,9 +62,13 @@ static int is_whole(const uint8_t *p, size_t i, size_t end, const char *text, si
     return end - i == length && memcmp(p + i, text, length) == 0;
 }
 
-static inline void scan_attribute(const uint8_t *p, sdp_line line, aw_media *m, int *inactive,
+enum { WAYS = AW_MEDIA_INACTIVE | AW_MEDIA_SENDONLY | AW_MEDIA_RECVONLY };
+
+/* session: the direction of all media that say none. */
+static inline void scan_attribute(const uint8_t *p, sdp_line line, aw_media *m, unsigned *session,
                                   aw_sdp *out) {
     const size_t i = line.i, end = line.end;
+    unsigned way = 0;
     switch (p[i]) {
     case 'r':
         if (m && begins(p, i, end, "rtcp:", 5)) {
@@ -75,9 +79,12 @@ static inline void scan_attribute(const uint8_t *p, sdp_line line, aw_media *m, 
             return;
         }
         if (!is_whole(p, i, end, "recvonly", 8)) return;
+        way = AW_MEDIA_RECVONLY;
         break;
     case 's':
-        if (!is_whole(p, i, end, "sendrecv", 8) && !is_whole(p, i, end, "sendonly", 8)) return;
+        if (is_whole(p, i, end, "sendrecv", 8)) break;
+        if (!is_whole(p, i, end, "sendonly", 8)) return;
+        way = AW_MEDIA_SENDONLY;
         break;
     case 'c':
         if (m && begins(p, i, end, "candidate:", 10)) {
@@ -88,22 +95,20 @@ static inline void scan_attribute(const uint8_t *p, sdp_line line, aw_media *m, 
     case 'i':
         if (begins(p, i, end, "ice-ufrag:", 10)) out->ice = 1;
         if (!is_whole(p, i, end, "inactive", 8)) return;
-        if (m)
-            m->bits |= AW_MEDIA_INACTIVE;
-        else
-            *inactive = 1;
-        return;
+        way = AW_MEDIA_INACTIVE;
+        break;
     default: return;
     }
     if (m)
-        m->bits = (uint16_t)(m->bits & ~AW_MEDIA_INACTIVE);
+        m->bits = (uint16_t)((m->bits & ~(unsigned)WAYS) | way);
     else
-        *inactive = 0;
+        *session = way;
 }
 
 int aw_sdp_scan(const uint8_t *p, size_t len, aw_sdp *out) {
     size_t i = 0;
-    int looks = 0, version = 0, inactive = 0, clipped = 0;
+    int looks = 0, version = 0, clipped = 0;
+    unsigned session = 0;
     aw_media *m = NULL;
 
     memset(out, 0, offsetof(aw_sdp, media));
@@ -126,7 +131,7 @@ int aw_sdp_scan(const uint8_t *p, size_t len, aw_sdp *out) {
         const uint8_t type = p[i];
         i = next;
         if (type == 'a') { /* most lines are attributes */
-            if (line.i < line.end && !clipped) scan_attribute(p, line, m, &inactive, out);
+            if (line.i < line.end && !clipped) scan_attribute(p, line, m, &session, out);
             continue;
         }
         switch (type) {
@@ -159,7 +164,7 @@ int aw_sdp_scan(const uint8_t *p, size_t len, aw_sdp *out) {
             }
             m = &out->media[out->media_count++];
             scan_media(p, line, m, out);
-            if (inactive) m->bits |= AW_MEDIA_INACTIVE;
+            m->bits = (uint16_t)session;
             break;
         default:
             if (type < 'a' || type > 'z') out->anomalies |= BAD_LINE;

@@ -15,6 +15,7 @@ from algwatch.compare.comparison import Comparison, News
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.held import apart
 from algwatch.compare.limits import LAPTOP, ROUTER
+from algwatch.compare.media import Counted
 from algwatch.compare.quality import Quality
 from algwatch.diagnose import subject
 from algwatch.diagnose.engine import SAID, Engine
@@ -29,14 +30,14 @@ class Pipeline:
     taps: list of Tap, indexed by Batch.tap. Each method returns a list of reports, in order. watch:
     called with every message once it is known what became of it (a ladder for people). strict:
     rules that fail raise (tests). clock: ns, to time the rules. quality: what is known of the taps
-    before (compare/quality.py).
-    memory: bytes of messages that are kept at most; by default 1 MB live and 256 MB for files.
+    before (compare/quality.py). memory: bytes of messages that are kept at most; by default 1 MB
+    live and 256 MB for files. media: RTP that is counted.
     """
 
     def __init__(self, taps: list[Tap], live: bool = False,
                  watch: Callable[[Crossing], None] | None = None, strict: bool = False,
                  clock: Callable[[], int] | None = None, quality: Quality | None = None,
-                 memory: int | None = None) -> None:  # fmt: skip
+                 memory: int | None = None, media: Counted | None = None) -> None:  # fmt: skip
         sides = {tap.side for tap in taps}
         self.taps = taps
         self.live = live
@@ -45,6 +46,7 @@ class Pipeline:
         self._comparison = Comparison(
             LAN in sides and WAN in sides, ROUTER if live else LAPTOP, live, watch, memory
         )
+        self._comparison.media = media
         self._captured, lines = self._comparison.captured, self._comparison.lines
         self._captured.quality = quality
         if quality is not None:
@@ -142,13 +144,16 @@ class Pipeline:
         if what != CLOSED:
             told = self._told([(CALL, call)])
             return told + self._told([(subject.SUBSCRIPTION, call)]) if call.replaces else told
+        media = self._comparison.heard(call)
+        told = self._told([(subject.MEDIA, media)]) if media is not None else []
         summary, line = self._comparison.close(call)
         # Scanners send requests all day: a router's log is not for them.
         if call.unsolicited and self.live:
             return []
         if line is None:
-            return [summary]
-        return [summary, *self._told([(subject.LINE, line)]), *self._recommender.reconsider(line)]
+            return [*told, summary]
+        told += [summary, *self._told([(subject.LINE, line)])]
+        return told + self._recommender.reconsider(line)
 
     def _told(self, events: list[Event]) -> list[Report]:
         findings = self._engine.feed(events)

@@ -17,7 +17,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 NATIVE = HERE.parents[1] / "native"
 SOURCES = ("frame", "chars", "sip_start", "sip_addr", "sip_via", "sip_scan", "sdp_scan", "hash",
-           "checksum", "batch")  # fmt: skip
+           "checksum", "rtp", "batch")  # fmt: skip
 RESULT = 8192  # bytes: more than any scan result
 
 

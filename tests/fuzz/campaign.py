@@ -33,7 +33,7 @@ import seeds
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE / "out"
-DICTIONARY = {"sip": "sip", "sdp": "sdp", "frame": "frame", "packet": "frame"}
+DICTIONARY = {"sip": "sip", "sdp": "sdp", "frame": "frame", "packet": "frame", "rtp": "sdp"}
 SHORT, LONG = 1500, 65535
 LONG_PART = 10  # one in so many executions may be as long as a message can be
 SHOWN = ("does not hold", "SUMMARY", "written to", "Base64", "Error:")

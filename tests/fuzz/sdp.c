@@ -38,7 +38,9 @@ static void check_result(const aw_sdp *s, size_t len) {
         CHECK(!m->rtcp.off || m->rtcp.off > behind);
         CHECK((size_t)m->address.off + m->address.len <= next);
         CHECK((size_t)m->rtcp.off + m->rtcp.len <= next);
-        CHECK(m->bits <= (AW_MEDIA_INACTIVE | AW_MEDIA_CANDIDATE));
+        const unsigned ways = m->bits & ~(unsigned)AW_MEDIA_CANDIDATE;
+        CHECK(ways == 0 || ways == AW_MEDIA_INACTIVE || ways == AW_MEDIA_SENDONLY ||
+              ways == AW_MEDIA_RECVONLY);
         CHECK((m->candidates != 0) == ((m->bits & AW_MEDIA_CANDIDATE) != 0));
         CHECK(m->rtcp.off || !m->rtcp_port);
     }

@@ -29,7 +29,7 @@ sys.path.insert(0, str(TESTS))
 sys.path.insert(0, str(TESTS / "scan"))
 sys.path.insert(0, str(TESTS / "unit"))
 
-NATIVE_TARGETS = ("sip", "sdp", "frame", "packet")
+NATIVE_TARGETS = ("sip", "sdp", "frame", "packet", "rtp")
 TARGETS = (*NATIVE_TARGETS, "reassembly")
 LINKS = {1: 0, 12: 1, 113: 2, 276: 3, 9: 4, 0: 5, 108: 6, 228: 7, 229: 8, 101: 9, 239: 10}
 """links.h: link type to the byte that chooses it."""
@@ -47,6 +47,21 @@ def of_message(message: bytes) -> Iterator[Seed]:
     body = message.partition(b"\r\n\r\n")[2]
     if body.startswith(b"v="):
         yield "sdp", body
+
+
+def of_media() -> Iterator[Seed]:
+    """Scripts of rtp.c: an offer and an answer, RTP between them, another offer, and a BYE."""
+    head = b"v=0\r\nc=IN IP4 10.0.0.%d\r\nm=audio %d RTP/AVP 0\r\n"
+    for more in (b"", b"a=sendonly\r\n", b"a=ice-ufrag:x\r\n", b"m=image 9 udptl t38\r\n"):
+        bodies = [head % (n, 1000 + n) + more for n in (1, 2)]
+        script = b""
+        for step, body in enumerate(bodies):
+            body += b"\n" * (-len(body) % 4)
+            script += bytes((step + len(body), step * 4)) + body
+        script += bytes((3 + 4, 1 + 8 * 2, 3 + 4, 2 + 8 * 1, 3 + 4, 1 + 8 * 3)) * 3
+        yield "rtp", script + bytes((2, 0)) + script
+    six = b"v=0\r\nc=IN IP6 2001:db8::1\r\nm=audio 1001 RTP/AVP 0\r\n" + b"\n"
+    yield "rtp", bytes((len(six) - len(six) % 4, 0)) + six
 
 
 def of_frames(linktype: int, frames: list[bytes]) -> Iterator[Seed]:
@@ -87,6 +102,7 @@ def own() -> Iterator[Seed]:
             yield from of_message(case.payload)
     for message in long():
         yield from of_message(message)
+    yield from of_media()
     both = capture_frames.INVITE * 3
     yield "packet", bytes((1, STREAM)) + both
     ip4 = capture_frames.ipv4(capture_frames.udp(capture_frames.INVITE))

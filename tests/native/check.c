@@ -10,6 +10,7 @@ int main(int argc, char **argv) {
     check_sip();
     check_frames();
     check_sums();
+    check_rtp();
     check_ring();
     for (int i = 1; i < argc; i++) check_sip_file(argv[i]);
     printf("native checks passed, %d files, %s\n", argc - 1, aw_variant());

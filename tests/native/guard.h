@@ -20,5 +20,6 @@ void check_sip_file(const char *path);
 void check_sip(void);
 void check_frames(void);
 void check_sums(void);
+void check_rtp(void);
 void check_ring(void);
 #endif

@@ -39,5 +39,5 @@ def test_only_the_boundary_touches_the_extension() -> None:
                 names = [node.module or "", *(f"{node.module}.{a.name}" for a in node.names)]
             if "algwatch._native" in names:
                 importers.add(str(path.relative_to(package)))
-    five = ("layout", "privileges", "ring", "rows", "scan")
-    assert importers == {f"base/native/{name}.py" for name in five}
+    six = ("layout", "privileges", "ring", "rows", "rtp", "scan")
+    assert importers == {f"base/native/{name}.py" for name in six}

@@ -254,8 +254,8 @@ def test_the_boundary_is_the_only_importer_of_the_extension() -> None:
         for path in (ROOT / "agent").rglob("*.py")
         if re.search(r"^\s*(from|import) algwatch\._native", path.read_text(), re.M)
     }
-    five = ("layout", "privileges", "ring", "rows", "scan")
-    assert importers == {f"base/native/{name}.py" for name in five}
+    six = ("layout", "privileges", "ring", "rows", "rtp", "scan")
+    assert importers == {f"base/native/{name}.py" for name in six}
 
 
 @pytest.mark.skipif(not CAPTURES.is_dir(), reason="../shared/captures is not there")

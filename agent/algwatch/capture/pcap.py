@@ -26,6 +26,7 @@ _NOT_TCP = bytes(value for value in range(256) if not value & layout.ROW_TCP)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from algwatch.base.native.rtp import Rtp
     from algwatch.capture.reassembly import Reassembler
     from algwatch.capture.spool import Spool
 
@@ -35,7 +36,7 @@ class CaptureFile:
 
     path: file name, or "-" for standard input. tap: index of the tap in every row. ports: SIP
     ports. counts: added to. stop: ends the reading. most: packets a batch.
-    spool: what came through a pipe.
+    spool: what came through a pipe. rtp: where RTP is counted.
 
     interfaces: those that the file describes so far. sides: LAN, WAN or UNKNOWN by name of the
     interface (see capture/interfaces.py), added to the tap in the rows; others are UNKNOWN. With
@@ -49,7 +50,7 @@ class CaptureFile:
 
     def __init__(self, path: str, tap: int, ports: Sequence[int], counts: Counts,
                  stop: Stop | None = None, most: int = MOST_PACKETS,
-                 spool: Spool | None = None) -> None:  # fmt: skip
+                 spool: Spool | None = None, rtp: Rtp | None = None) -> None:  # fmt: skip
         self.path = path
         self.tap = tap
         self.sides: dict[str, int] = {}
@@ -63,6 +64,7 @@ class CaptureFile:
         self._newest = 0
         self._ports = ports
         self._counts = counts
+        self._rtp = rtp
         self._scanners: dict[tuple[int, int], Scanner] = {}
         self._unread: dict[int, int] = {}  # packets by link type
         self._reassembler: Reassembler | None = None
@@ -144,7 +146,7 @@ class CaptureFile:
         scanner = self._scanners.get(group)
         if scanner is None:
             key, counts = layout.REPLAY_KEY, self._counts
-            scanner = Scanner(group[0], group[1], key, self._ports, counts)
+            scanner = Scanner(group[0], group[1], key, self._ports, counts, rtp=self._rtp)
             self._scanners[group] = scanner
         damaged = self._counts.struct.damaged
         for batch in scanner.scan(packets.buffer, _in_order(found), self._newest):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from algwatch.base.packet import LAN, SIDE_NAMES, Batch, Tap
 from algwatch.base.report import Report
 from algwatch.compare.crossing import Crossing
+from algwatch.compare.media import Counted
 from algwatch.compare.quality import Quality
 from algwatch.pipeline import Pipeline
 
@@ -17,7 +18,7 @@ class EachAlone:
     others, together. It has what Pipeline has for files."""
 
     def __init__(self, taps: list[Tap], named: int, watch: Callable[[Crossing], None] | None,
-                 quality: Quality) -> None:  # fmt: skip
+                 quality: Quality, media: Counted) -> None:  # fmt: skip
         sides = range(LAN, len(SIDE_NAMES))
         groups = [[i for i in range(named) if taps[i].side == side] for side in sides]
         groups.append(list(range(named, len(taps))))
@@ -25,7 +26,8 @@ class EachAlone:
         self._where: dict[int, tuple[Pipeline, int]] = {}
         for group in groups:
             if group:
-                one = Pipeline([taps[i] for i in group], watch=watch, quality=quality)
+                one = Pipeline([taps[i] for i in group], watch=watch, quality=quality,
+                               media=media.part(group))  # fmt: skip
                 self._pipelines.append(one)
                 self._where.update((tap, (one, n)) for n, tap in enumerate(group))
 

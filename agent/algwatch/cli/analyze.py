@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from algwatch.base.native.rows import Counts
+from algwatch.base.native.rtp import Rtp
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
 from algwatch.base.quote import quoted
 from algwatch.base.report import Report
@@ -22,10 +23,12 @@ from algwatch.capture.merged import Merged
 from algwatch.capture.order import Timeline
 from algwatch.capture.pcap import CaptureFile
 from algwatch.capture.read import MOST_PACKETS, CaptureError, Stop, start_of
+from algwatch.capture.shift import Shift
 from algwatch.capture.spool import LIMIT, Spool, room, spool
 from algwatch.cli import Usage, complain
 from algwatch.cli.alone import EachAlone
 from algwatch.compare.crossing import Crossing
+from algwatch.compare.media import Counted
 from algwatch.compare.quality import Quality
 from algwatch.compare.sides import Sides
 from algwatch.compare.split import split
@@ -175,6 +178,7 @@ class Source:
         self.quality: Quality | None = None
         self._survey: Survey | None = None  # of sides that cannot be read twice
         self._scanned = Counts()
+        self._rtp = Rtp()
         self._numbers: dict[str, dict[str, int]] = {}
         self._reassembly: dict[str, int] = {}  # only what there was: most captures have none
         self._opened: list[CaptureFile] = []
@@ -236,9 +240,9 @@ class Source:
         files, taps = self._open()
         pipeline: Pipeline | EachAlone
         if self.quality is not None and self.quality.unrelated:
-            pipeline = EachAlone(taps, len(self._named), watch, self.quality)
+            pipeline = EachAlone(taps, len(self._named), watch, self.quality, self._media(taps))
         else:
-            pipeline = Pipeline(taps, watch=watch, quality=self.quality)
+            pipeline = Pipeline(taps, watch=watch, quality=self.quality, media=self._media(taps))
         if self._survey is None:
             yield from self._told(pipeline, files, taps)
             yield from pipeline.finish()
@@ -252,6 +256,16 @@ class Source:
         self._warn(files)
         for rule, failures in pipeline.failures.items():
             complain(f"rule {rule} failed {failures} times: please report")
+
+    def _media(self, taps: list[Tap]) -> Counted:
+        """A file whose flows were surveyed has both sides in one tap."""
+        sides = [tap.side for tap in taps]
+        shifts: list[Shift | None] = [None] * len(taps)
+        for file in self._opened:
+            if self._sides is not None and not file.sides and file.tap >= len(self._named):
+                sides[file.tap] = UNKNOWN
+            shifts[file.tap] = file.shift
+        return Counted(self._rtp, sides, shifts)
 
     def _warn(self, files: list[CaptureFile]) -> None:
         for problem in self.problems:
@@ -303,10 +317,11 @@ class Source:
             file.close()
         self._opened = files = []
         self._scanned = Counts()
+        self._rtp = Rtp()
         taps: list[Tap] = []
         for number, name in enumerate([tap.name for tap in self._named] + self._files):
             file = CaptureFile(name, len(taps), self._ports, self._scanned, self.stop, self._most,
-                               self._spools.get(name))  # fmt: skip
+                               self._spools.get(name), self._rtp)  # fmt: skip
             files.append(file)
             file.limit = self._limits.get(name, 0)
             if number < len(self._named):

@@ -42,7 +42,8 @@ _OVER = (ENDED, UNANSWERED, CHALLENGED)
 
 class Calls:
     """Steps of dialog sets and crossings in, moments out. limit: calls followed at once. forgets:
-    a call had to go for want of room. drop: is told of the dialog sets of a call that had to."""
+    a call had to go for want of room. drop: is told of the dialog sets of a call that had to.
+    keeps: what announced its media is kept as long as a call lasts."""
 
     def __init__(self, two_sided: bool, limit: int) -> None:
         self.two_sided = two_sided
@@ -68,7 +69,7 @@ class Calls:
                         self._unanswered)  # fmt: skip
         self._evicted: list[Call] = []
         self.drop: Callable[[DialogSet], None] | None = None
-        self.forgets = False
+        self.forgets = self.keeps = False
 
     @property
     def due(self) -> int:
@@ -223,7 +224,7 @@ class Calls:
         moments += [(call, RELIEVED) for call in self._came_late(now)]
         # Both sides of a call are mostly due at once.
         for call in dict.fromkeys(self._confirmed.due(now)):
-            if self._is_live(call) and not call.ack_misdelivered():
+            if self._is_live(call) and not self.keeps and not call.ack_misdelivered():
                 call.let_go()
         for call, answered_at in self._ack_wait.due(now):
             s = call.near_callee

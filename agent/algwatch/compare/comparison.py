@@ -47,6 +47,7 @@ from algwatch.compare.limits import KINDS, MAPPINGS, Limits
 from algwatch.compare.line import READ, Line, Lines, Shown
 from algwatch.compare.loss import Losses, Path
 from algwatch.compare.mapping import Mappings
+from algwatch.compare.media import Counted, Media
 from algwatch.compare.observe import closed
 from algwatch.compare.pairing import Pairing
 from algwatch.compare.quality import Quality
@@ -89,12 +90,14 @@ class News:
 class Comparison:
     """two_sided: whether there are taps of both sides. live: somebody waits, and wants to be warned
     of a call that will drop. watch: called with every message once it is known what became of it.
-    one_sided_news: whether anybody asks for crossings where there is one side only."""
+    one_sided_news: whether anybody asks for crossings where there is one side only. media: RTP that
+    is counted, where it is."""
 
     def __init__(self, two_sided: bool, limits: Limits, live: bool,
                  watch: Callable[[Crossing], None] | None,
                  memory: int | None = None) -> None:  # fmt: skip
         self.live = live
+        self.media: Counted | None = None
         self.watch = watch
         self.one_sided_news = True
         self.calls = Calls(two_sided, limits.calls)
@@ -193,6 +196,8 @@ class Comparison:
         if not self.captured.started:
             self.captured.started = self.mappings.started = now
             self._asked_since = now
+        if self.media is not None and not self.calls.keeps:
+            self.calls.keeps = bool(self.media.shown(now))
         return self._pass_time(now)
 
     def bound(self, quality: Quality) -> None:
@@ -261,6 +266,12 @@ class Comparison:
             if one.row[TXN] == row[TXN] or one.row[FROM_TAG] == row[FROM_TAG]:
                 return one
         return None
+
+    def heard(self, call: Call) -> Media | None:
+        """The RTP of a call that is over; None where it shows nothing."""
+        if self.media is None or not self.calls.keeps:
+            return None
+        return self.media.of(call, self.captured.now)
 
     def close(self, call: Call) -> tuple[CallSummary, Line | None]:
         """A call is over: its summary, and the line that it was of or came too late for."""

@@ -20,6 +20,7 @@ NAT_PORT = "nat-port"  # the NAT gives another port than the provider was told
 OUTER_NAT = "outer-nat"  # another NAT, beyond this router, stands in the way
 OUTER_ALG = "outer-alg"  # something beyond this router rewrites SIP
 NAT_UNHANDLED = "nat-unhandled"  # a private address was shown, and neither end handled the NAT
+MEDIA_NAT = "media-nat"  # SDP names an address for media from where nothing can come back
 NO_RPORT = "no-rport"  # a Via without rport from behind a NAT that changes ports
 PHONE = "phone"  # the phone broke the protocol
 PROVIDER = "provider"  # the provider's side broke the protocol
@@ -32,6 +33,6 @@ REFUSED = "refused"  # somebody said no: credentials, policy
 
 CAUSES = (
     NONE, UNKNOWN, CAPTURE, ALG, ALG_NEEDED, ROUTER, STALE_NAT, NAT_TIMEOUT, NAT_PORT,
-    OUTER_NAT, OUTER_ALG, NAT_UNHANDLED, NO_RPORT, PHONE, PROVIDER, PROVIDER_CONTACT,
+    OUTER_NAT, OUTER_ALG, NAT_UNHANDLED, MEDIA_NAT, NO_RPORT, PHONE, PROVIDER, PROVIDER_CONTACT,
     RECORD_ROUTE, SIZE, LOSS, REFUSED,
 )  # fmt: skip

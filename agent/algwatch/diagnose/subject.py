@@ -27,7 +27,8 @@ failure; at the end all. Also a compare.call.Call whose INVITE has Replaces and 
 481: the other half of a transfer."""
 
 MEDIA = "media"
-"""No rule is about it yet."""
+"""compare.media.Media: the RTP of a call that was answered, once the call is over, or the capture.
+Only where RTP was counted, which live interfaces do not do yet."""
 
 LINE = "line"
 """compare.line.Line: a phone and its provider, when a call of it is over or came too late for its

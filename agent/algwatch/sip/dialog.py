@@ -31,7 +31,8 @@ class Dialog:
     moved: by end (callee, caller) the latest target refresh (re-INVITE, UPDATE) that made its
     remote target an address of a private network, as it came from outside of one; None where there
     was none, or a later one named another address.
-    Times in ns, 0 = not seen. acked_at, acked_last: the first and the latest ACK to that 2xx.
+    Times in ns, 0 = not seen. established_at: the first 2xx to any INVITE in it. acked_at,
+    acked_last: the first and the latest ACK to the 2xx of the latest.
     confirmed: an ACK was seen in it at some time. bye: the first BYE, kept where no ACK was seen,
     where it was refused or not answered, and the latest one after a challenge; bye_response: the
     refusal; bye_status: of its response; bye_unanswered: Timer F of the BYE has passed;
@@ -43,8 +44,9 @@ class Dialog:
     __slots__ = ("ack", "acked_at", "acked_last", "answer", "answer_last", "answered_at",
                  "answers", "both_ended", "bye", "bye_at", "bye_by_caller", "bye_reason",
                  "bye_response", "bye_status", "bye_unanswered", "bye_unrepeated", "callee_tag",
-                 "confirmed", "crossed", "ended_at", "invite", "moved", "odd", "odd_copy",
-                 "pending", "request", "silent", "stray_ack", "timed_out", "timer")  # fmt: skip
+                 "confirmed", "crossed", "ended_at", "established_at", "invite", "moved", "odd",
+                 "odd_copy", "pending", "request", "silent", "stray_ack", "timed_out",
+                 "timer")  # fmt: skip
 
     def __init__(self, callee_tag: int) -> None:
         self.callee_tag = callee_tag
@@ -61,7 +63,7 @@ class Dialog:
         self.moved: tuple[Sighting | None, Sighting | None] = (None, None)
         self.timer: SessionTimer | None = None
         self.answered_at = self.answer_last = self.acked_at = self.acked_last = 0
-        self.bye_at = self.ended_at = 0
+        self.bye_at = self.ended_at = self.established_at = 0
         self.answers = self.bye_status = 0
         self.odd = NOT_ODD
         self.bye_reason = ""

@@ -307,6 +307,8 @@ class Dialogs:
         d.ack = d.stray_ack = d.odd_copy = None
         d.odd = NOT_ODD
         d.answered_at = d.answer_last = row[AT]
+        if not d.established_at:
+            d.established_at = row[AT]
         d.answers = 1
         d.answer = batch.sighting(self.side, row, i)
         d.timer = session_timer(d.answer, t.from_tag == s.caller_tag)

@@ -27,6 +27,7 @@ from cases import (
     response,
     rewrite,
     route,
+    sdp,
     txn,
     unread,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "response",
     "rewrite",
     "route",
+    "sdp",
     "txn",
     "unread",
 ]

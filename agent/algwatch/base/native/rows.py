@@ -10,6 +10,10 @@ from algwatch.base.native.layout import ENDS, ROW
 from algwatch.base.native.scan import checked_key
 from algwatch.base.packet import Batch
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from algwatch.base.native.rtp import Rtp
+
 _MAX_U32 = 0xFFFFFFFF
 _ROWS_A_PACKET: int = lib.AW_ROWS_A_PACKET
 uncleared = ffi.new_allocator(should_clear_after_alloc=False)  # RAM is what was written to
@@ -55,23 +59,27 @@ class Rows:
 
 class Settings:
     """How the packets of one tap are read (aw_tap). tap: index of the tap; key: 16 bytes; ports:
-    SIP ports; linktype: LINKTYPE_ value of libpcap, not for a ring."""
+    SIP ports; linktype: LINKTYPE_ value of libpcap, not for a ring; rtp: where RTP is counted."""
 
-    __slots__ = ("_key", "_ports", "struct", "tap")
+    __slots__ = ("_key", "_ports", "_rtp", "struct", "tap")
 
-    def __init__(self, tap: int, key: bytes, ports: Sequence[int], linktype: int = 0) -> None:
+    def __init__(self, tap: int, key: bytes, ports: Sequence[int], linktype: int = 0,
+                 rtp: Rtp | None = None) -> None:  # fmt: skip
         self.tap = tap
         self._key = ffi.new("uint8_t[16]", checked_key(key))
         self._ports = ffi.new("uint16_t[]", list(ports))
+        self._rtp = rtp
         self.struct = ffi.new("aw_tap *", (self._key, self._ports, len(ports), linktype, tap))
+        if rtp is not None:
+            self.struct.rtp = rtp.struct
 
 
 class Scanner:
     """Packets of one tap to batches.
 
     linktype: LINKTYPE_ value of libpcap; tap: index of the tap; key: 16 bytes; ports: SIP
-    ports; counts: added to. Reuses its buffers: a batch's rows and ends are valid until the
-    next batch is asked for.
+    ports; counts: added to; rtp: where RTP is counted. Reuses its buffers: a batch's rows and ends
+    are valid until the next batch is asked for.
     """
 
     __slots__ = ("_rows", "_settings", "counts", "linktype", "tap")
@@ -84,11 +92,12 @@ class Scanner:
         ports: Sequence[int],
         counts: Counts,
         max_rows: int = 1024,
+        rtp: Rtp | None = None,
     ) -> None:
         self.linktype = linktype
         self.tap = tap
         self.counts = counts
-        self._settings = Settings(tap, key, ports, linktype)
+        self._settings = Settings(tap, key, ports, linktype, rtp)
         self._rows = Rows(max_rows)
         self._rows.output.counts = counts.struct
 

@@ -75,6 +75,11 @@ from algwatch.diagnose.rules.reg import (
     reg006_call_not_delivered,
     reg007_router_answers,
 )
+from algwatch.diagnose.rules.sdp import (
+    sdp001_media_address,
+    sdp002_media_port,
+    sdp003_one_way_audio,
+)
 from algwatch.diagnose.rules.txn import (
     txn001_invite_unanswered,
     txn002_refusal_unacknowledged,
@@ -153,4 +158,7 @@ RULES: tuple[ModuleType, ...] = (
     alg015_helpful_rewrite,
     alg016_upstream_alg,
     alg017_helper_present,
+    sdp001_media_address,
+    sdp002_media_port,
+    sdp003_one_way_audio,
 )

@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Media: the RTP of one call on both sides of the router, beside the media that its messages
+announced (RFC 3264, RFC 3550).
+
+RTP is counted in C while a file is read (native/rtp.c), by announcement: the endpoint of one end of
+the call. Each stream has the other end, so RTP from an endpoint that nobody announced is seen as
+well, where it goes to one that was. Live interfaces do not count RTP: their capture filter keeps it
+out. Whoever counts it there (conntrack) has to give what `Counted` asks of its table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from typing import Protocol
+
+from algwatch.base.packet import LAN, UNKNOWN, WAN
+from algwatch.base.rtp import Announced, Stream
+from algwatch.compare.call import Call
+from algwatch.sip.timers import SECOND
+
+# A direction is dead when nothing came for so long, while the other one is alive.
+DEAD = 5 * SECOND
+GRACE = SECOND  # after an answer, RTP of what was before may still come
+ALIVE = 50  # packets: a second of the usual 20 ms
+
+Endpoint = tuple[str, int]
+Shift = Callable[[int], int]
+
+
+class Table(Protocol):
+    """Where RTP was counted: base.native.rtp.Rtp."""
+
+    def first(self, tap: int) -> int: ...
+
+    def of(self, call: int) -> list[Announced]: ...
+
+
+class Way:
+    """RTP in one direction on one side. pairs: (source, destination) of its streams, those with
+    the most packets first. Times in ns, 0 = none."""
+
+    __slots__ = ("first", "last", "octets", "packets", "pairs")
+
+    def __init__(self, streams: dict[tuple[Endpoint, Endpoint], Stream] | None = None) -> None:
+        some = streams or {}
+        self.packets = sum(s.packets for s in some.values())
+        self.octets = sum(s.octets for s in some.values())
+        self.first = min((s.first for s in some.values()), default=0)
+        self.last = max((s.last for s in some.values()), default=0)
+        self.pairs = sorted(some, key=lambda pair: -some[pair].packets)
+
+    def to(self, end: Endpoint) -> bool:
+        return any(destination == end for _, destination in self.pairs)
+
+
+NONE = Way()
+
+
+class End:
+    """One end of the call as one side shows it. now: its announcement in force; changed: when it
+    came (ns)."""
+
+    __slots__ = ("changed", "every", "now")
+
+    def __init__(self, every: list[Announced]) -> None:
+        self.every = every
+        self.now = every[-1]
+        self.changed = self.now.at
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return self.now.host, self.now.port
+
+    @property
+    def audible(self) -> bool:
+        """It has an audio stream to which RTP shall come, and from which it comes."""
+        return bool(self.now.port and self.now.host) and not self.now.held
+
+
+class Media:
+    """call. since: ns, answered and no announcement changed later; until: ns, when it ended, or as
+    far as is known. shown: sides on which RTP was counted by then, of any call; of a file
+    with both sides, of this one."""
+
+    __slots__ = ("_ends", "_ways", "call", "shown", "since", "until")
+
+    def __init__(self, call: Call, ends: dict[tuple[int, bool], End],
+                 ways: dict[tuple[int, bool], Way], since: int, until: int,
+                 shown: frozenset[int]) -> None:  # fmt: skip
+        self.call = call
+        self._ends = ends
+        self._ways = ways
+        self.since = since
+        self.until = until
+        self.shown = shown
+
+    def end(self, side: int, caller: bool) -> End | None:
+        return self._ends.get((side, caller))
+
+    def to(self, side: int, caller: bool) -> Way:
+        """RTP to the caller, or to the callee."""
+        return self._ways.get((side, caller), NONE)
+
+    @property
+    def sides(self) -> list[int]:
+        """Sides on which both ends announced audio."""
+        return [
+            s for s in (LAN, WAN, UNKNOWN) if (s, True) in self._ends and (s, False) in self._ends
+        ]
+
+    @property
+    def phone_is_caller(self) -> bool:
+        return self.call.inbound is False
+
+    def near(self, side: int) -> End | None:
+        """The phone's end."""
+        return self.end(side, self.phone_is_caller)
+
+    def far(self, side: int) -> End | None:
+        return self.end(side, not self.phone_is_caller)
+
+    def inbound(self, side: int) -> Way:
+        """RTP to the phone."""
+        return self.to(side, self.phone_is_caller)
+
+    def outbound(self, side: int) -> Way:
+        return self.to(side, not self.phone_is_caller)
+
+    @property
+    def both_talk(self) -> bool:
+        """Both ends announced on every side that RTP shall go both ways, as it was last said; ICE
+        may have chosen other endpoints."""
+        sides = self.sides
+        for side in sides:
+            one, two = self._ends[side, True], self._ends[side, False]
+            if not (one.audible and two.audible) or (one.now.ice and two.now.ice):
+                return False
+        return bool(sides)
+
+    def is_dead(self, way: Way) -> bool:
+        """Nothing came that way since both ends could talk."""
+        return way.last <= self.since + GRACE
+
+    def is_alive(self, way: Way) -> bool:
+        """It came for a time in which the other one would have been heard."""
+        return way.packets >= ALIVE and way.last >= self.since + DEAD
+
+    def lasted(self, way: Way) -> int:
+        """ns; how long it came since both ends could talk."""
+        return max(0, way.last - max(way.first, self.since))
+
+
+class Counted:
+    """RTP by call. table: who counted it. sides: by index of the tap, UNKNOWN where one tap has
+    both sides, or an unknown one. shifts: of taps whose times are put on another clock."""
+
+    def __init__(self, table: Table, sides: Sequence[int],
+                 shifts: Sequence[Shift | None] = ()) -> None:  # fmt: skip
+        self._table = table
+        self._sides = list(sides)
+        self._shifts = list(shifts) or [None] * len(self._sides)
+
+    def part(self, taps: Sequence[int]) -> Counted:
+        """The same for some taps; the others count for nothing."""
+        sides = [side if tap in taps else -1 for tap, side in enumerate(self._sides)]
+        return Counted(self._table, sides, self._shifts)
+
+    def shown(self, now: int) -> frozenset[int]:
+        """Sides on which RTP was counted up to that time (ns). A scanner may be further on."""
+        found = set()
+        for tap, side in enumerate(self._sides):
+            first = self._table.first(tap) if side >= 0 else 0
+            if first and self._at(tap, first) <= now:
+                found.add(side)
+        return frozenset(found)
+
+    def of(self, call: Call, now: int) -> Media | None:
+        """The media of a call that was answered, as far as they are known now (ns); None where
+        nothing was counted, or where several took it."""
+        shown = self.shown(now)
+        answered = 0
+        if not shown or call.partial or call.unsolicited:
+            return None
+        until = now
+        for s in call.seen:
+            d = s.current
+            if d is None or len(s.dialogs) != 1:
+                return None
+            answered = max(answered, d.established_at)
+            if d.bye_at:
+                until = min(until, d.bye_at)
+        if not answered:
+            return None
+        by_end: dict[tuple[int, bool], list[Announced]] = {}
+        said: dict[tuple[int, bool], list[Announced]] = {}
+        for one in self._announced(call, now):
+            for side, part, announces in self._placed(call, one):
+                by_caller = self._by_caller(call, side, one)
+                if by_caller is None:
+                    continue
+                if one.learned:  # the other end
+                    by_caller = not by_caller
+                elif announces:
+                    said.setdefault((side, by_caller), []).append(part)
+                by_end.setdefault((side, by_caller), []).append(part)
+        ends = {key: End(_one_line(some)) for key, some in said.items()}
+        ways = {(side, caller): _way(by_end, side, caller)
+                for side in (LAN, WAN, UNKNOWN) for caller in (True, False)}  # fmt: skip
+        if call.two_sided and UNKNOWN in shown:  # a file with both: what this call shows of them
+            shown |= {side for (side, _), way in ways.items() if way.packets}
+        changed = max((end.changed for end in ends.values()), default=0)
+        return Media(call, ends, ways, max(answered, changed), until, shown)
+
+    def _announced(self, call: Call, now: int) -> Iterator[Announced]:
+        for key in call.keys:
+            for one in self._table.of(key):
+                if self._sides[one.tap] < 0:
+                    continue
+                one.at = self._at(one.tap, one.at)
+                for stream in one.streams:
+                    stream.first = self._at(one.tap, stream.first)
+                    stream.last = self._at(one.tap, stream.last)
+                if one.at <= now:
+                    yield one
+
+    def _at(self, tap: int, at: int) -> int:
+        shift = self._shifts[tap]
+        return at if shift is None else shift(at)
+
+    def _placed(self, call: Call, one: Announced) -> list[tuple[int, Announced, bool]]:
+        """The sides of an announcement: (side, it with the streams there, it was announced there).
+
+        In a file with both sides the address of the phone, or the one that the NAT made of it,
+        tells the side of a stream. What the far end says is the same on both.
+        """
+        side, pair = self._sides[one.tap], call.flow_pair
+        if side != UNKNOWN or not call.two_sided:
+            return [(side, one, True)]
+        if pair is None or pair.phone == pair.wan_host:
+            return []
+        placed = []
+        for side, host in ((LAN, pair.phone), (WAN, pair.wan_host)):
+            part = copy(one)
+            part.streams = [s for s in one.streams if host in (one.host, s.host)]
+            announces = one.source == host or one.source not in (pair.phone, pair.wan_host)
+            placed.append((side, part, announces))
+        return placed
+
+    @staticmethod
+    def _by_caller(call: Call, side: int, one: Announced) -> bool | None:
+        s = call.sides[side]
+        d = s.current if s is not None else None
+        if s is None or d is None or not one.sender:
+            return None
+        if one.sender == s.caller_tag:
+            return True
+        return False if one.sender == d.callee_tag else None
+
+
+def _one_line(some: list[Announced]) -> list[Announced]:
+    """Those of the first audio line that is not declined: more than one is rare."""
+    taken = next((one.index for one in some if one.port), some[0].index)
+    return [one for one in some if one.index == taken]
+
+
+def _way(by_end: dict[tuple[int, bool], list[Announced]], side: int, caller: bool) -> Way:
+    """RTP to one end: as it came to what that end announced, and from what the other one did. The
+    same packet is in both, so the larger number counts."""
+    to_it = _streams(by_end.get((side, caller), ()), True)
+    from_other = _streams(by_end.get((side, not caller), ()), False)
+    for pair, stream in from_other.items():
+        known = to_it.get(pair)
+        if known is None:
+            to_it[pair] = stream
+        else:
+            to_it[pair] = _merged(known, stream, max)
+    return Way(to_it)
+
+
+def _streams(some: Sequence[Announced],
+             inwards: bool) -> dict[tuple[Endpoint, Endpoint], Stream]:  # fmt: skip
+    found: dict[tuple[Endpoint, Endpoint], Stream] = {}
+    for one in some:
+        own = one.host, one.port
+        for s in one.streams:
+            if s.inwards is not inwards:
+                continue
+            other = s.host, s.port
+            pair = (other, own) if inwards else (own, other)
+            known = found.get(pair)
+            found[pair] = s if known is None else _merged(known, s, int.__add__)
+    return found
+
+
+def _merged(a: Stream, b: Stream, count: Callable[[int, int], int]) -> Stream:
+    return Stream(
+        a.host, a.port, a.inwards, count(a.packets, b.packets), count(a.octets, b.octets),
+        min(a.first, b.first), max(a.last, b.last),
+    )  # fmt: skip

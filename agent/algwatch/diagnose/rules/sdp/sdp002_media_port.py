@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SDP002: the announced media port or address is not the one that RTP uses.
+
+What it sees
+    One of three things, with both sides captured. RTP for the phone comes to the announced WAN
+    port and not to the phone, whose own RTP leaves from another WAN port. RTP for the phone comes
+    to a port that was not announced, and not to the phone. The router changed the media address
+    of the far end, the phone sends there, and nothing goes to what the far end had written.
+
+Why it breaks calls
+    A NAT lets in only what comes to the port from which the phone's RTP leaves. RTP that goes to
+    another port or host is heard by nobody.
+
+What else looks the same
+    The kernel's ALG opens the announced port beside the one in use: RTP reaches the phone, and the
+    rule stays silent. RTP from another port than the announced one is legal, and is no finding
+    where it is heard (RFC 4961 recommends the same one). A media proxy on the router changes
+    the far end's address and sends on what it gets.
+
+Recommendation
+    Where the phone wrote the port: let it ask STUN from its RTP port or use ICE, or forward a range
+    of RTP ports to it. Where the router wrote it, try a call of one phone without the ALG.
+
+References
+    RFC 3264 section 5.1; RFC 4961; net/netfilter/nf_nat_sip.c nf_nat_sdp_media().
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from algwatch.compare.media import Media
+from algwatch.diagnose import audio, cause
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule
+from algwatch.diagnose.subject import MEDIA
+
+RULE = Rule(
+    "SDP002", "media-port", "warning", MEDIA, ("RFC 3264 5.1", "RFC 4961"),
+    "RTP uses another port or address than the one that was announced, and is not heard.",
+    two_sided=True,
+)  # fmt: skip
+
+
+_NEXT = {
+    "phone": "Forward the RTP ports of the phone on the router without changing them, or turn on "
+    "ICE on the phone.",
+    "router": "Try a call of this phone alone without the router's ALG.",
+}
+
+
+def check(media: Media, known: Known) -> Iterator[Finding]:
+    why = audio.fault(media, known)
+    if why is None or why.kind != audio.ASTRAY:
+        return
+    call = media.call
+    yield RULE.finding(
+        why.where, why.harm, f"One-way audio: {why.what}.", why.proof, call.call_id,
+        cause=why.cause, call_id=call.call_id, line=audio.line_of(media, known),
+        next_step=_NEXT.get(why.where, "") if why.cause == cause.UNKNOWN else "",
+    )  # fmt: skip

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SDP003: no RTP in one direction, although both ends announced it.
+
+What it sees
+    A call that lasted five seconds or more since it was answered and since the last change of its
+    SDP; both ends said that they send and receive. One direction has RTP (50 packets and more, five
+    seconds long), the other one has none from a second after the answer on. With both sides it
+    says where: on the WAN and not on the LAN side, never on the WAN, on the LAN and not on the WAN
+    side, not sent by the phone; or from which second on the router lets nothing through.
+
+Why it breaks calls
+    One of the two hears nothing, and hangs up.
+
+What else looks the same
+    A call on hold (sendonly, recvonly, inactive, an address of 0.0.0.0). Silence suppression and
+    comfort noise: packets are few then, and not none (some in the first second count only after
+    twenty seconds without any); a direction that falls silent later counts only where the other
+    side of the router still has it. RTP that leaves by another WAN interface, which was not
+    captured. Early media, calls of a few seconds, audio that became fax (port 0), ICE, which
+    chooses other addresses. A capture or a side of it without any RTP says nothing.
+
+Recommendation
+    SDP001 or SDP002 beside it says why. Otherwise look where it ends: the phone, this router (its
+    firewall and its NAT for UDP), or beyond.
+
+References
+    RFC 3264 sections 5.1 and 8.4; RFC 3550.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from algwatch.compare.media import Media
+from algwatch.diagnose import audio, cause
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule
+from algwatch.diagnose.subject import MEDIA
+
+RULE = Rule(
+    "SDP003", "one-way-audio", "error", MEDIA, ("RFC 3264 5.1", "RFC 3264 8.4"),
+    "No RTP in one direction, although both ends announced it.", symptom=True,
+)  # fmt: skip
+
+_NEXT = {
+    "router": "Look which rule or NAT entry of the router stops UDP to the media port of the phone "
+    "(conntrack -L -p udp).",
+    "phone": "Look at microphone, mute and media settings of the phone, and whether its own "
+    "network lets UDP out.",
+    "network": "Ask the provider whether it sends RTP for this call, and to which address.",
+    "unknown": "Capture both sides of the router at the same time, with RTP.",
+}
+
+
+def check(media: Media, known: Known) -> Iterator[Finding]:
+    why = audio.fault(media, known)
+    call = media.call
+    for dead in audio.dead(media, known):
+        mine = why is not None and why.to_caller is dead.to_caller
+        where = why.where if why is not None and mine else dead.where
+        lost = cause.ROUTER if where == "router" else cause.UNKNOWN
+        proof = [look for side, to_caller in dead.looks
+                 for look in audio.counted(media, side, (to_caller, not to_caller))]  # fmt: skip
+        seconds = (media.until - media.since) / 1e9
+        yield RULE.finding(
+            where, "observed",
+            f"One-way audio for {seconds:.0f} s: {dead.what}.", proof,
+            f"{call.call_id}/{'caller' if dead.to_caller else 'callee'}",
+            cause=lost, call_id=call.call_id, line=audio.line_of(media, known),
+            next_step="" if mine else _NEXT[where],
+        )  # fmt: skip
