@@ -58,22 +58,22 @@ class Lost:
 
 
 class Tries:
-    """Exchanges of one kind. all: how many; again: those with a retransmission. Those in which
-    packets seem to be lost: early, in front of the first answer; late, behind it; sure, which
-    nothing else explains."""
+    """Exchanges of one kind. all: how many; again: those with a retransmission; quick: those that
+    were answered at once. Those in which packets seem to be lost: early, in front of the first
+    answer; late, behind it; sure, which nothing else explains."""
 
-    __slots__ = ("again", "all", "early", "late", "sure")
+    __slots__ = ("again", "all", "early", "late", "quick", "sure")
 
     def __init__(self) -> None:
-        self.all = self.again = 0
+        self.all = self.again = self.quick = 0
         self.early: list[Lost] = []
         self.late: list[Lost] = []
         self.sure: list[Lost] = []
 
     def lost(self) -> list[Lost]:
-        """An end that is slow, or ignores an answer, looks as if packets were lost; but it is so
-        each time, and as many retransmissions are needed each time."""
-        mixed = 2 * (self.all - self.again) >= self.again
+        """An end that is slow, or ignores an answer, looks as if packets were lost; but then few
+        exchanges are answered at once, and as many retransmissions are needed each time."""
+        mixed = 2 * self.quick >= self.again
         lost = self.sure + self.late if mixed else self.sure[:]
         if mixed or len({one.sent for one in self.early}) > 2:
             lost += self.early
@@ -287,6 +287,7 @@ def _request(path: Path, made: _Exchange) -> bool:
     tries.all += 1
     again, beyond = t.again, left.again
     if again is None or (t.requests < 2 and not again.stopped):
+        tries.quick += left.answered_at - left.at <= QUICK
         return False
     tries.again += 1
     path.repeats[made.side] += t.requests - 1
@@ -328,6 +329,7 @@ def _answer(path: Path, made: _Exchange) -> bool:
     tries = path.of(ANSWERS)
     tries.all += 1
     if d.answers < 2:
+        tries.quick += d.acked_at - d.answered_at <= QUICK
         return False
     tries.again += 1
     for side, dialog in {made.place: d, made.side: mine}.items():

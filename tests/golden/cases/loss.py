@@ -152,6 +152,24 @@ def _() -> House:
     return house
 
 
+@case("txn005-near-miss-now-and-then-slow", must_not=["TXN005", *DLG, *ALG])
+def _() -> House:
+    """The provider needs 0.4 s to 0.65 s for a MESSAGE: a third of them is sent twice, and none is
+    lost."""
+    house = House()
+    register(house, 0)
+    for n in range(12):
+        made = request("MESSAGE", "sip:300@example.net", via=f"{house.phone}:{house.port}",
+                       branch=f"z9hG4bKm{n}", call_id=f"m{n}@phone", cseq=1)  # fmt: skip
+        takes = (0.4, 0.45, 0.6 + n / 200)[n % 3]
+        seen = house.out(10 + 20 * n, made)
+        if takes > 0.5:
+            house.out(10.5 + 20 * n, made)
+        house.into(10 + 20 * n + takes, answer(200, seen))
+    outgoing_call(house, 300, "call@phone")
+    return house
+
+
 @case("txn005-near-miss-lost-ack-ladders",
       [("DLG001", "network", "observed"), ("DLG002", "phone", "observed")],
       ["TXN005", *ALG], {"enable-rport-stun-outbound": "recommended",
