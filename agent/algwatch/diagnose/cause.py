@@ -28,7 +28,7 @@ PROVIDER_CONTACT = "provider-contact"  # the provider handled the NAT once, and 
 RECORD_ROUTE = "record-route"  # a proxy left itself out of the route set
 
 SIZE = "size"  # only large messages get lost
-LOSS = "loss"  # packets get lost beyond this router
+LOSS = "loss"  # packets get lost on the way
 REFUSED = "refused"  # somebody said no: credentials, policy
 
 CAUSES = (

@@ -65,7 +65,7 @@ def check(_: None, known: Known) -> Iterator[Finding]:
              for kind, (_, example) in capture.unread.items()]  # fmt: skip
     instead = f"; packets on SIP ports: {there}" if there else ""
     yield RULE.finding(
-        "unknown", "none", f"No SIP message was seen{instead}.",
+        "unknown", "none", f"No SIP message was read{instead}.",
         proof or [Evidence("unknown", known.now / 1e9, "no SIP message", "SIP on port 5060", b"")],
         "none", next_step="Capture while a phone registers and makes a call.",
     )  # fmt: skip
