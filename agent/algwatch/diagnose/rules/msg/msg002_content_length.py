@@ -11,7 +11,8 @@ Why it breaks calls
     lost, or the last boundary of a multipart body.
 
 What else looks the same
-    Bytes behind the body that are blank or zero: padding, which nobody misses. TCP, where
+    Bytes behind the body that are blank or zero: padding, which nobody misses. Other bytes behind a
+    body that ends with a line: told without harm, since it may be whole. TCP, where
     Content-Length decides what the message is. A message that the capture cut (CAP011).
 
 Recommendation
@@ -62,12 +63,16 @@ def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
     message = Message(seen.copy.payload)
     declared, have = message.content_length, len(message.body)
     high, low = message.scanned[SIP.CONTENT_LENGTH : SIP.CONTENT_LENGTH + 2]
-    if "length_long" in found and not message.body[high << 16 | low :].strip(PADDING):
+    within, beyond = message.body[: high << 16 | low], message.body[high << 16 | low :]
+    if "length_long" in found and not beyond.strip(PADDING):
         return
+    # What ends with a line may be whole, and something else behind it (RFC 4475 section 3.1.1.7).
+    whole = "length_long" in found and (not within or within.endswith(b"\n"))
     key = f"{alg.between(crossing)}/{seen.where}/{min(found)}"
     if known.was_said(RULE.id, key):
         return
-    harm = "none" if seen.where == "unknown" else "latent"  # many receivers take it all the same
+    # Many receivers take it all the same.
+    harm = "none" if whole or seen.where == "unknown" else "latent"
     so = CAME[seen.where]
     says = f"Content-Length {quote.value(declared)}, body of {have} bytes"
     proof = [evidence(seen.copy, says, f"Content-Length {have}")]
