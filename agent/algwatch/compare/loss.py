@@ -164,8 +164,9 @@ class Losses:
         for side in self._sides:
             over = side.transactions.over
             if over:
+                since = side.transactions.counts_from
                 for t in over:
-                    path = self._count(t, side.side)
+                    path = self._count(t, side.side) if t.last_at > since else None
                     if path is not None:
                         news[id(path)] = path
                 over.clear()

@@ -166,7 +166,7 @@ class Transactions:
     bytes, since somebody emptied it. weighs: look at bytes, flow and direction, which needs that
     feed() keeps all; without it they are not asked. over: transactions that are over, since
     somebody emptied it; None before the first retransmission, because only where there are some
-    anybody counts.
+    anybody counts. counts_from: ns; those that were silent from then on were over before it.
     """
 
     def __init__(self, limit: int, meet: Meet | None = None, side: int = UNKNOWN) -> None:
@@ -180,6 +180,7 @@ class Transactions:
         self.impostors: list[Seen] = []
         self.weighs = False
         self.over: list[Transaction] | None = None
+        self.counts_from = 0
         # Sightings of the latest batches, the latest first.
         self._recent: deque[dict[int, Sighting]] = deque()
         self._remembered = 0
@@ -267,7 +268,7 @@ class Transactions:
                         t.flow = flow
                         t.requests += 1
                         if t.requests > 1:
-                            self._again(t).request(at, t.answered_at)
+                            self._again(t, at).request(at, t.answered_at)
                         if method <= ACK:
                             event((REQUEST_AGAIN, t, row, i))
                         elif t.final_at and method > CANCEL:
@@ -292,7 +293,7 @@ class Transactions:
                     event((FINAL, t, row, i))
                 elif flow == t.final_flow:
                     t.finals += 1
-                    self._again(t)
+                    self._again(t, at)
                     if t.method == INVITE:
                         t.status = status
                         event((FINAL_AGAIN, t, row, i))
@@ -318,10 +319,11 @@ class Transactions:
         self.messages += batch.count - len(other) - (self.duplicates - duplicates)
         return events
 
-    def _again(self, t: Transaction) -> Again:
+    def _again(self, t: Transaction, at: int) -> Again:
         """A message of it came once more."""
         if self.over is None:
             self.over = []
+            self.counts_from = at - T4
         if t.again is None:
             t.again = Again()
         return t.again
