@@ -17,6 +17,7 @@ from algwatch.compare.call import Call
 from algwatch.compare.captured import Captured
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.line import Line, Lines
+from algwatch.sip.again import Again
 from algwatch.sip.dialog import DialogSet
 from algwatch.sip.side import Side
 from algwatch.sip.timers import SECOND, TIMER_B, WINDOW
@@ -155,8 +156,11 @@ class Losses:
         """A message of which the other copy never came."""
         copy = crossing.entered
         t = self._sides[copy.side].transactions.table.get(copy.row[TXN] ^ copy.row[CALL])
-        if t is not None and t.again is not None and t.method != ACK:
-            t.again.stopped += 1
+        if t is None or t.unsolicited or t.method == ACK:
+            return
+        if t.again is None:  # the first copy: others may follow
+            t.again = Again()
+        t.again.stopped += 1
 
     def feed(self) -> list[Path]:
         """Count what is over; the paths of which more is known."""

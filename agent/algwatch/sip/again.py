@@ -5,7 +5,8 @@ from __future__ import annotations
 
 
 class Again:
-    """Made for a transaction when its request, or a final response to an INVITE, comes once more.
+    """Made for a transaction when its request, or a final response to an INVITE, comes once more,
+    or when a copy of either stops in this router.
 
     early: repetitions of the request before any answer came by; early_at: ns, the latest of them.
     late: repetitions after an answer had come by; gap: ns from that answer to the first of them.
