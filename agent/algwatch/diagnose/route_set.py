@@ -10,6 +10,7 @@ from algwatch.base.quote import host as shown_host
 from algwatch.base.quote import quoted
 from algwatch.base.sighting import TO_TAG, Sighting
 from algwatch.compare.call import Call
+from algwatch.compare.differences import rewrites
 from algwatch.compare.line import REACHED_AT_PROXY
 from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
@@ -147,9 +148,9 @@ def unroutable_route(call: Call, how: lost.LostAck) -> Reading | None:
     nobody on this way can send."""
     d, far = how.dialog, call.dialog(WAN)
     if how.how == lost.ONE_SIDED:
-        return recorded_beyond(d, None) or _recorded_inside(d, None)
+        return recorded_beyond(call, d, None) or _recorded_inside(call, d, None)
     if how.how == lost.NEVER_ON_WAN and far is not None:
-        return _recorded_inside(far, call.dialog(LAN))
+        return _recorded_inside(call, far, call.dialog(LAN))
     near = call.dialog(LAN)
     if how.how not in (lost.NOT_SENT, lost.STOPPED_OUTBOUND, lost.BEYOND) or near is None:
         return None
@@ -158,10 +159,10 @@ def unroutable_route(call: Call, how: lost.LostAck) -> Reading | None:
         sent = near.ack.ends.dst if near.ack is not None else ""
         if sent != next_hop(near):
             return None
-    return recorded_beyond(near, far)
+    return recorded_beyond(call, near, far)
 
 
-def recorded_beyond(near: Dialog, far: Dialog | None) -> Reading | None:
+def recorded_beyond(call: Call, near: Dialog, far: Dialog | None) -> Reading | None:
     """A proxy beyond this router. near, far: the dialog at the caller, and where both sides were
     captured the one on the other side."""
     host = next_hop(near)
@@ -175,11 +176,11 @@ def recorded_beyond(near: Dialog, far: Dialog | None) -> Reading | None:
     if far is None or far.answer is None:
         return Reading("unknown", cause.UNKNOWN, what)
     if next_hop(far) != host:
-        return Reading("router", cause.ALG, f"{what}, and the router had changed it")
+        return _of_router(call, near.answer, "Record-Route", what)
     return Reading("provider", cause.PROVIDER, what)
 
 
-def _recorded_inside(wan: Dialog, lan: Dialog | None) -> Reading | None:
+def _recorded_inside(call: Call, wan: Dialog, lan: Dialog | None) -> Reading | None:
     """A proxy in the LAN, as the far side of the WAN sees it. lan: None where that side was not
     captured."""
     host = next_hop(wan)
@@ -193,7 +194,7 @@ def _recorded_inside(wan: Dialog, lan: Dialog | None) -> Reading | None:
     if lan is None or lan.answer is None:
         return Reading("unknown", cause.UNKNOWN, what)
     if next_hop(lan) != host:
-        return Reading("router", cause.ALG, f"{what}, and the router had changed it")
+        return _of_router(call, lan.answer, "Record-Route", what)
     return Reading("phone", cause.PHONE, what)
 
 
@@ -212,7 +213,7 @@ def unroutable_contact(call: Call, how: lost.LostAck) -> Reading | None:
         return None
     what = f"its Contact sends the ACK to {shown_host(host)}, which {ends.dst} cannot reach"
     if _contact_host(far.answer) != host:
-        return Reading("router", cause.ALG, f"{what}, and the router had changed it")
+        return _of_router(call, near.answer, "Contact", what)
     return Reading("provider", cause.PROVIDER_CONTACT, what)
 
 
@@ -223,6 +224,21 @@ def _contact_host(answer: Sighting) -> str:
     if target is None or message.record_routes or not address.is_unroutable(target.host):
         return ""
     return target.host
+
+
+def _of_router(call: Call, copy: Sighting, header: str, what: str) -> Reading:
+    if rewrote(call, copy, header):
+        return Reading("router", cause.ALG, f"{what}, and the router had changed it")
+    return Reading("unknown", cause.UNKNOWN, what)
+
+
+def rewrote(call: Call, copy: Sighting, header: str) -> bool:
+    """True if a pair proves that the router changed that header field of this message, of which
+    copy is one: what two sides show first of it need not be two copies of one."""
+    for crossing in call.changed.values():
+        if copy.payload in (crossing.entered.payload, crossing.left.payload):
+            return any(change.header == header for change in rewrites(crossing))
+    return False
 
 
 def next_hop(d: Dialog) -> str:
@@ -267,5 +283,7 @@ def own_refresh(call: Call) -> Sighting | None:
         return None
     callee, caller = d.moved
     own = callee if call.inbound else caller
-    before = call.wan_contact
-    return own if own is not None and before and not address.is_unroutable(before) else None
+    before, pair = call.wan_contact, call.flow_pair
+    if own is None or pair is None or own.ends.src != pair.wan_host:
+        return None  # anybody can send one in the name of the phone
+    return own if before and not address.is_unroutable(before) else None

@@ -237,5 +237,5 @@ def _() -> House:
     for after in (0, *LADDER_2XX):
         call.ok(3 + after)
         call.second(3.1 + after)
-    call.far_bye(36)
+    call.far_bye(35.6)
     return house

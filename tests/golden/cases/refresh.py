@@ -130,6 +130,25 @@ def _() -> House:
     return house
 
 
+@case("dlg010-router-changes-an-update",
+      [("DLG010", "router", "observed"), ("DLG008", "unknown", "observed")],
+      ["DLG001", "DLG002"], {"disable-sip-alg": "suspected"})  # fmt: skip
+def _() -> House:
+    """The phone's UPDATE has its public Contact, and the router writes a private one."""
+    house = House()
+
+    def wrong(message: bytes) -> bytes:
+        if not message.startswith(b"UPDATE"):
+            return message
+        return message.replace(f"<sip:100@{house.public}>".encode(), b"<sip:100@10.0.0.1:5060>")
+
+    house.out_alg = wrong
+    call = _updated(house, True, f"<sip:100@{house.public}>")
+    bye = call._request("BYE", 3, call.far_contact.strip("<>"), f";tag={call._tag}")
+    house.into(90.03, answer(481, house.out(90, bye)))
+    return house
+
+
 @case("dlg010-near-miss-update", must_not=[*_without(), "DLG008"])
 def _() -> House:
     """The same UPDATE, and the far end's BYE comes to where the UPDATE came from."""

@@ -78,10 +78,12 @@ def _of_phone(call: Call, refresh: Sighting, so: str, proof: Sighting | None, kn
         copies += [one for one in (lan.answer, lan.request) if one is not None]
     mine = next((one for one in copies if _is_copy(one, refresh)), None)
     wrote = (reach(mine.payload)[2] or "") if mine is not None else host
-    if wrote == host:
+    if route_set.rewrote(call, refresh, "Contact"):
+        where, why, whose = "router", cause.ALG, "the router wrote it so"
+    elif wrote == host:
         where, why, whose = "phone", cause.NAT_UNHANDLED, "the phone wrote it so"
     else:
-        where, why, whose = "router", cause.ALG, "the router wrote it so"
+        where, why, whose = "unknown", cause.UNKNOWN, "the phone had written another one"
     seen = [evidence(refresh, f"Contact host {host}; before: {call.wan_contact}",
                      "a Contact that can be reached")]  # fmt: skip
     if mine is not None:

@@ -69,7 +69,9 @@ def _not_acknowledged(call: Call, how: lost.LostAck, known: Known) -> Finding:
     near = call.sides[LAN]
     if how.how == lost.NOT_SENT and near is not None:
         twin = next((one for one in near.dialogs if one.callee_tag == d.callee_tag), None)
-        reading = (route_set.recorded_beyond(twin, d) if twin is not None else None) or reading
+        reading = (
+            route_set.recorded_beyond(call, twin, d) if twin is not None else None
+        ) or reading
     assert d.answer is not None
     what = "none is on this side of the router" if how.how == lost.ONE_SIDED else reading.what
     hurt = how.dropped(known.now)
