@@ -25,13 +25,15 @@ class Call(Joined[DialogSet]):
     inbound: the callee is in the LAN; None while nothing shows it. host: address (16 bytes) of the
     one who sent its first message, as it came to the router. unsolicited: see sip/unsolicited.py;
     nobody is told when one is forgotten. predicted: its drop was announced for want of an ACK;
-    overdue: for want of a session refresh.
+    overdue: for want of a session refresh. alarm_at: ns, when its session is looked at next, 0 =
+    not.
     contested: labels of messages of which several contradict each other (see Pairing).
     """
 
     __slots__ = (
         "_phone_contact",
         "_wan_contact",
+        "alarm_at",
         "call_id",
         "contested",
         "from_",
@@ -48,6 +50,7 @@ class Call(Joined[DialogSet]):
         self.call_id, self.from_, self.to = parties(first.payload)
         self.host = first.packed_ends[:16]
         self.inbound: bool | None = None
+        self.alarm_at = 0
         self.predicted = self.overdue = self.unsolicited = False
         self._wan_contact = ""
         self._phone_contact = NOWHERE
