@@ -171,6 +171,35 @@ def test_each_session_waits_for_its_own_time() -> None:
     assert [f.call_id for _, f in told] == ["short@phone"]
 
 
+def test_a_call_that_renews_its_session_often_has_few_alarms() -> None:
+    house = House()
+    pipeline = Pipeline([Tap("lan", LAN), Tap("wan", WAN)], live=True, strict=True)
+    call = Timed(house, "uac", 604800)
+    for n in range(200):
+        call.timer = [f"Session-Expires: {604800 - n};refresher=uac"]
+        call.accept(4 + n, call.refresh(4 + n))
+    for tap, some in enumerate(house.sorted()):
+        pipeline.feed(batch(some, tap))
+    assert len(pipeline._comparison.calls._refresh) == 1
+    pipeline.finish()
+
+
+def test_a_shorter_session_is_told_in_time() -> None:
+    call = Timed(House(), "uac", 604800)
+    call.timer = ["Session-Expires: 90;refresher=uac"]
+    call.accept(10.1, call.refresh(10))
+    told, _ = live(call.house, 10 + 58)
+    assert [(f.rule, f.harm) for _, f in told] == [("DLG007", "latent")]
+
+
+def test_a_timer_that_is_taken_away_after_the_bye_fails_nothing() -> None:
+    call = Timed(House(), "uac", 90)
+    seen = call.refresh(62.9)
+    call.far_bye(63)
+    call.accept(63.01, seen, more=[])
+    live(call.house, 80)
+
+
 def test_a_refreshed_session_is_never_told() -> None:
     call = Timed(House(), "uac", 90)
     for n in range(1, 6):

@@ -27,8 +27,8 @@ class Call(Joined[DialogSet]):
     inbound: the callee is in the LAN; None while nothing shows it. host: address (16 bytes) of the
     one who sent its first message, as it came to the router. unsolicited: see sip/unsolicited.py;
     nobody is told when one is forgotten. predicted: its drop was announced for want of an ACK;
-    overdue: for want of a session refresh. at_proxy: the Contact of its 2xx was seen to be a
-    proxy's own (sip/target.py).
+    overdue: for want of a session refresh. alarm_at: ns, when its session is looked at next, 0 =
+    not. at_proxy: the Contact of its 2xx was seen to be a proxy's own (sip/target.py).
     contested: labels of messages of which several contradict each other (see Pairing).
     astray: dialog sets of messages that came to a side under the name of the other one, because
     the router changes its Call-ID and not in all of its messages.
@@ -37,6 +37,7 @@ class Call(Joined[DialogSet]):
     __slots__ = (
         "_phone_contact",
         "_wan_contact",
+        "alarm_at",
         "astray",
         "at_proxy",
         "call_id",
@@ -55,6 +56,7 @@ class Call(Joined[DialogSet]):
         self.call_id, self.from_, self.to = parties(first.payload)
         self.host = first.packed_ends[:16]
         self.inbound: bool | None = None
+        self.alarm_at = 0
         self.predicted = self.overdue = self.unsolicited = self.at_proxy = False
         self._wan_contact = ""
         self._phone_contact = NOWHERE

@@ -101,7 +101,7 @@ class Calls:
             at = row[AT]
             if code in (ANSWERED, REFRESHED):
                 if d is not None and d.timer is not None:
-                    self._refresh.add_due(d.timer.overdue_at, call)
+                    self._watch(call, d.timer.overdue_at, at)
                 if call.overdue:
                     self._refreshed.add(at, call)
                 continue
@@ -217,9 +217,8 @@ class Calls:
             if not call.predicted and self._is_live(call):
                 call.predicted = True
                 moments.append((call, PREDICTED))
-        for call in dict.fromkeys(self._refresh.due(now)):
-            if not call.overdue and self._is_live(call) and call.is_overdue(now):
-                call.overdue = True
+        for call in self._refresh.due(now):
+            if self._is_live(call) and self._is_overdue(call, now):
                 moments.append((call, PREDICTED))
         moments += [(call, RELIEVED) for call in self._came_late(now)]
         # Both sides of a call are mostly due at once.
@@ -258,6 +257,28 @@ class Calls:
             self._forget(call)
             moments.append((call, CLOSED))
         return moments + self.closed()
+
+    def _watch(self, call: Call, due: int, now: int) -> None:
+        """Look at its session when a refresh is overdue, due (ns). A call has one alarm, and a
+        second one only where that comes much too late."""
+        if not call.alarm_at or due - now < (call.alarm_at - now) // 2:
+            call.alarm_at = due
+            self._refresh.add_due(due, call)
+
+    def _is_overdue(self, call: Call, now: int) -> bool:
+        """True if that is news. A session that was refreshed meanwhile is watched on."""
+        if now >= call.alarm_at:
+            call.alarm_at = 0
+        if call.overdue:
+            return False
+        if call.is_overdue(now):
+            call.overdue = True
+            return True
+        timers = [s.current.timer for s in call.seen if s.current is not None]
+        due = max((t.overdue_at for t in timers if t is not None), default=0)
+        if due > now and not call.alarm_at:
+            self._watch(call, due, now)
+        return False
 
     def _came_late(self, now: int) -> list[Call]:
         """Calls that were predicted to drop, and will not."""

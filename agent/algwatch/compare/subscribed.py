@@ -9,7 +9,6 @@ from algwatch.base.sighting import CALL, STATUS, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.joined import Joined, label
-from algwatch.sip.message import parties
 from algwatch.sip.subscription import ACCEPTED, Subscription, SubscriptionStep
 from algwatch.sip.timers import TIMER_F, WINDOW
 from algwatch.sip.transaction import REQUEST
@@ -94,19 +93,20 @@ class Subscriptions:
         )
 
     def feed(self, steps: list[SubscriptionStep], now: int) -> None:
-        """now: ns, at or after the steps."""
+        """now: ns, until when all was seen."""
         for s, code in steps:
             one = self.table.get(s.call)
             if one is None:
                 one = Subscribed(s.call, self.two_sided, self.until)
                 self.table.add(s.call, one, s.unsolicited)
             one.sides[s.side] = s
-            if not one.call_id and s.request is not None:
-                one.call_id, _, one.to = parties(s.request.payload)
+            if not one.call_id:
+                one.call_id, one.to = s.call_id, s.to
+            # The other side may show the same only later.
             if code == ACCEPTED:
-                self._later.add(now, one)
+                self._later.add(max(now, s.last_at), one)
             elif code != REQUEST or s.result:
-                self._soon.add(now, one)
+                self._soon.add(max(now, s.last_at), one)
 
     def cross(self, crossing: Crossing) -> None:
         """Take the crossing of a SUBSCRIBE, REFER or NOTIFY or of a response to one, or its only

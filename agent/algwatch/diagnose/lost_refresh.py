@@ -18,8 +18,8 @@ def timed(call: Call) -> Dialog | None:
     """The dialog whose session timer is over or runs, as that side saw it which waited longest for
     a refresh; None without one."""
     dialogs = [s.current for s in call.seen if s.current is not None]
-    some = [d for d in dialogs if d.timed_out] or [d for d in dialogs if d.timer is not None]
-    return min(some, key=_since, default=None)
+    some = [d for d in dialogs if d.timer is not None]
+    return min([d for d in some if d.timed_out] or some, key=_since, default=None)
 
 
 def _since(d: Dialog) -> int:
@@ -84,7 +84,7 @@ def _timer(call: Call, side: int) -> SessionTimer | None:
 
 
 def _said(timer: SessionTimer) -> str:
-    who = f";refresher={timer.refresher.decode('ascii', 'replace')[:8]}" if timer.refresher else ""
+    who = f";refresher={timer.refresher.decode()}" if timer.refresher else ""
     return f"{timer.interval // 1_000_000_000}{who}"
 
 

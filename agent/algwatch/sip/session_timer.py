@@ -101,6 +101,7 @@ def session_timer(answer: Sighting, by_caller: bool) -> SessionTimer | None:
         for param in params:
             name, _, word = param.partition(b"=")
             if name.strip().lower() == b"refresher":
-                refresher = word.strip().lower()
+                word = word.strip().lower()
+                refresher = word if word in (UAC, UAS) else b""
         return SessionTimer(answer, by_caller, int(interval) * SECOND, refresher)
     return None

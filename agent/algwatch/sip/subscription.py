@@ -8,7 +8,7 @@ from algwatch.base.native.layout import NOTIFY, REFER, SUBSCRIBE
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import AT, CALL, STATUS, Row, Sighting
 from algwatch.base.table import Table
-from algwatch.sip.message import Message
+from algwatch.sip.message import Message, parties
 from algwatch.sip.transaction import FINAL, REQUEST, TIMED_OUT, Event, Transaction
 
 METHODS = (SUBSCRIBE, NOTIFY, REFER)
@@ -16,19 +16,19 @@ ACCEPTED = 7  # a step beside those of Event: the request was answered with 2xx
 
 
 class Subscription:
-    """call: hash of the Call-ID; side. transaction: of the latest SUBSCRIBE or REFER. request: the
-    one that began it, accepted: the 2xx to it, notify: the latest NOTIFY; all three are let go once
-    a NOTIFY was taken. asked: source, Call-ID and From tag of the request; notifier: the To tag of
-    the 2xx. accepted_at,
-    notified_at: ns, the first 2xx and the first NOTIFY. failed: the transaction of the latest
-    NOTIFY that was refused or not answered, while the subscription lived. result: of a REFER, the
-    latest status that a NOTIFY told (message/sipfrag). over_at: ns, it was ended by Expires: 0, by
-    a NOTIFY with the state terminated, or by its refusal; 0 = it lives. silent: nobody answered the
-    request. started_at, last_at: ns. unsolicited: see sip/unsolicited.py."""
+    """call: hash of the Call-ID; side. call_id, to: text of its request. transaction: of the
+    latest SUBSCRIBE or REFER. request: the one that began it, accepted: the 2xx to it, notify:
+    the latest NOTIFY; all three are let go once a NOTIFY was taken. asked: source, Call-ID and
+    From tag of the request; notifier: the To tag of the 2xx. accepted_at, notified_at: ns, the
+    first 2xx and the first NOTIFY. failed: the transaction of the latest NOTIFY that was refused
+    or not answered, while the subscription lived. result: of a REFER, the latest status that a
+    NOTIFY told (message/sipfrag). over_at: ns, it was ended by Expires: 0, by a NOTIFY with the
+    state terminated, or by its refusal; 0 = it lives. silent: nobody answered the request.
+    started_at, last_at: ns. unsolicited: see sip/unsolicited.py."""
 
-    __slots__ = ("accepted", "accepted_at", "asked", "call", "failed", "last_at", "notified_at",
-                 "notifier", "notify", "over_at", "request", "result", "side", "silent",
-                 "started_at", "status", "transaction", "unsolicited")  # fmt: skip
+    __slots__ = ("accepted", "accepted_at", "asked", "call", "call_id", "failed", "last_at",
+                 "notified_at", "notifier", "notify", "over_at", "request", "result", "side",
+                 "silent", "started_at", "status", "to", "transaction", "unsolicited")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int, transaction: Transaction) -> None:
         self.call = call
@@ -38,6 +38,7 @@ class Subscription:
         self.request: Sighting | None = None
         self.asked = (b"", b"", b"")
         self.notifier = b""
+        self.call_id = self.to = ""
         self.accepted: Sighting | None = None
         self.notify: Sighting | None = None
         self.failed: Transaction | None = None
@@ -64,6 +65,8 @@ class Subscriptions:
         """An event of a SUBSCRIBE, NOTIFY or REFER transaction; the request of t is there."""
         code, t, row, i = event
         s = self.table.get(row[CALL])
+        if s is not None:
+            s.last_at = row[AT]
         if t.method == NOTIFY:
             return self._notified(s, code, t, row) if s is not None else None
         if code == REQUEST:
@@ -94,13 +97,15 @@ class Subscriptions:
     @staticmethod
     def _asked(s: Subscription, t: Transaction, row: Row) -> None:
         s.transaction = t
-        s.last_at = row[AT]
         s.silent = False
         if t.request is None:
             return
         message = Message(t.request.payload)
+        if t.method == REFER:  # each one is a transfer of its own
+            s.accepted_at = s.result = 0
         if not s.accepted_at:
             s.request = t.request
+            s.call_id, _, s.to = parties(t.request.payload)
         s.asked = t.request.source[:16], message.call_id, message.from_.tag
         expires = message.expires.strip()
         ends = t.method == SUBSCRIBE and bool(expires) and not expires.strip("0")
@@ -109,7 +114,6 @@ class Subscriptions:
     @staticmethod
     def _notified(s: Subscription, code: int, t: Transaction, row: Row) -> SubscriptionStep | None:
         if code == REQUEST and t.request is not None:
-            s.last_at = row[AT]
             s.notify = t.request
             s.notified_at = s.notified_at or row[AT]
             message = Message(t.request.payload)

@@ -206,7 +206,7 @@ class Verdict:
         symptoms = [f for f in found if f.symptom and f.call_id not in explained
                     and not (f.line and f.line in lines)]  # fmt: skip
         # The first word on a call says it; another symptom of it says no more.
-        alone = list({f.call_id or f.summary: f for f in symptoms[::-1]}.values())[::-1]
+        alone = list({f.call_id or str(id(f)): f for f in symptoms[::-1]}.values())[::-1]
         reasons = [
             (f.summary, f.next_step or f"Read what else looks the same: algwatch explain {f.rule}.")
             for f in causes + alone

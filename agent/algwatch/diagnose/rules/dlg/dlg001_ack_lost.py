@@ -108,7 +108,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         f"The 2xx of {callee(call, s.by_caller(d))} {_words(how, proved)}: "
         f"{reading.what}{f'; {so}' if proved else ''}.",
         _proof(call, how, known.now), _key(call, d), cause=reading.cause, call_id=call.call_id,
-        line=_line(call), predicts=harm == "latent" and how.is_open(known.now),
+        line=_line(call), predicts=proved and harm == "latent" and how.is_open(known.now),
     )  # fmt: skip
 
 

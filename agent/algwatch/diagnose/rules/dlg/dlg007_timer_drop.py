@@ -63,6 +63,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     if how is not None:
         yield from _unacknowledged(call, how, known)
     if call.timed_out:
+        if timed(call) is None:
+            return  # what came after the BYE took the timer away
         yield _expired(call, known)
     elif call.is_overdue(known.now):
         yield from _overdue(call, known)
