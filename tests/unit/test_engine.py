@@ -103,3 +103,21 @@ def test_every_cause_has_an_action_or_a_reason_why_not(word: str) -> None:
     assert (word in actions.BY_CAUSE) != (word in actions.NO_ACTION)
     for action, _ in actions.BY_CAUSE.get(word, ()):
         assert action in actions.ACTIONS
+
+
+def test_a_rule_about_several_kinds_of_thing_is_shown_all_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown: list[object] = []
+    both = Rule("XXX000", "said", "info", (CALL, CAPTURE), (), "Said.")
+
+    def check(thing: object, known: Known) -> list[Finding]:
+        shown.append(thing)
+        return []
+
+    rules = [SimpleNamespace(RULE=both, check=check)]
+    monkeypatch.setattr(engines, "RULES", rules)
+    made = Engine(Known(Captured(True), Lines(4), Mappings(4), {}), Table(16))
+    made.feed([(CALL, "call"), (CAPTURE, None)])
+    assert shown == ["call", None] and made.meters["XXX000"].shown == 2
+    assert both.subject == "call, capture"

@@ -43,6 +43,9 @@ from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL, CROSSING
 from algwatch.sip.message import Message
+from algwatch.sip.timers import SECOND
+
+IDLE = 30 * SECOND  # no NAT forgets a mapping that is younger
 
 RULE = Rule(
     "NAT002", "port-changed", "info", (CROSSING, CALL),
@@ -92,7 +95,8 @@ def _not_delivered(call: Call, known: Known) -> Iterator[Finding]:
     if crossing is None or crossing.wan is None or call.sides[LAN] is not None:
         return
     invite = crossing.wan
-    reading = _replaced(crossing, known) or _announced(invite, known)
+    new = crossing.mapping is None
+    reading = _announced(invite, known) if new else _replaced(crossing, known)
     if reading is None:
         return
     what, line = reading
@@ -118,6 +122,8 @@ def _replaced(crossing: Crossing, known: Known) -> tuple[str, str] | None:
     same_host = key[:16] == invite.packed_ends[16:32] and key[18:34] == invite.packed_ends[:16]
     if not same_host or not entry.last_at < newest.first_at < invite.row[AT]:
         return None
+    if invite.row[AT] - entry.last_at < IDLE:
+        return None  # it is still there
     version = invite.ends.version
     phone = address.text(entry.inside, version)
     what = f"{phone}, which had that port, leaves with port {port_of(key)} since"
