@@ -217,7 +217,7 @@ CALLS: dict[str, tuple[Callable[[], House], set[tuple[str, str]]]] = {
     "forked": (forked, {("DLG001", "network"), ("DLG002", "phone")}),
     "re-INVITE of the phone": (lambda: invited_again(True), {("DLG001", "phone")}),
     "re-INVITE of the far side": (
-        lambda: invited_again(False), {("DLG001", "network")}
+        lambda: invited_again(False), {("DLG001", "network"), ("NAT004", "phone")}
     ),
     "refused": (refused, set()),
     "cancelled": (cancelled, set()),
