@@ -44,6 +44,7 @@ from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.rules.txn.txn003_request_failed import CRITICAL
 from algwatch.diagnose.subject import CALL, REGISTRATION, TRANSACTION
+from algwatch.sip.timers import T2
 from algwatch.sip.transaction import LATE
 
 RULE = Rule(
@@ -90,13 +91,17 @@ def _of_call(call: Call, known: Known) -> Iterator[Finding]:
     s = call.sides[LAN]
     if s is None or call.inbound is not False or call.unsolicited or known.lossy(call):
         return
+    if s.unheard is not None and not known.capture.finished and known.now - s.unheard_at <= T2:
+        return  # it may come once more, as for TXN002
     if not call.contested.isdisjoint(("INVITE", "2xx INVITE")):
         return
+    how = lost.lost_ack(call, known)
+    if not (s.silent or s.unheard is not None or how is not None):
+        return  # nothing shows yet that the phone did not take it
     reading, pair = unheard.answer_not_taken(call), unheard.response_to(call, LAN)
     if reading is not None and pair is not None:
         _, request, response = pair
     else:
-        how = lost.lost_ack(call, known)
         stopped = how is not None and how.how == lost.ANSWER_STOPPED
         last = s.unanswered()
         if last is None or not (s.silent or stopped):
