@@ -97,7 +97,7 @@ class Registrations:
         )
 
     def feed(self, steps: list[RegistrationStep], now: int) -> None:
-        """now: ns, at or after the steps."""
+        """now: ns, that every tap has passed: the steps may be later."""
         for r, code in steps:
             one = self.table.get(r.call)
             if one is None:
@@ -111,7 +111,7 @@ class Registrations:
                 # Not before both sides had the time to show it; and a challenge that nobody
                 # follows up is an outcome only when its time is over.
                 later = r.status in RETRIED and max(r.rounds, r.brief) < ENDLESS and code == FINAL
-                (self._later if later else self._soon).add(now, one)
+                (self._later if later else self._soon).add(max(now, r.last_at), one)
 
     def cross(self, crossing: Crossing) -> None:
         """Take the crossing of a REGISTER or of its response, or its only copy."""

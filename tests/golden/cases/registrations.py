@@ -347,7 +347,9 @@ def _() -> House:
     """The registrar grants 60 s; the router makes it 3600 s for the phone."""
     house = House()
     house.in_alg = _changes(b"expires=60", b"expires=3600")
-    _accepted(house, 0, 1, expires=60)
+    for n in range(1, 4):
+        seen = house.out(50 * n, _asks(house, n))
+        _says(house, 50 * n + 0.03, 200, seen, _contact(seen, 60))
     return house
 
 
@@ -439,10 +441,12 @@ def _() -> House:
 def _() -> House:
     """The router writes its address into the uri of the credentials, and the registrar says 403."""
     house = House()
-    _accepted(house, 0, 1)
+    for n in range(1, 5):
+        _accepted(house, 20 * n, n)
     house.out_alg = _changes(b'uri="sip:example.net"', b'uri="sip:198.51.100.2"')
-    seen = house.out(30, _asks(house, 2, credentials=NONCE))
-    _says(house, 30.03, 403, seen)
+    seen = house.out(130, _asks(house, 6, credentials=NONCE))
+    _says(house, 130.03, 403, seen)
+    _beside(house, 170)
     return house
 
 
@@ -451,10 +455,12 @@ def _() -> House:
 def _() -> House:
     """The router changes the Request-URI and not the uri that was signed."""
     house = House()
-    _accepted(house, 0, 1)
+    for n in range(1, 5):
+        _accepted(house, 20 * n, n)
     house.out_alg = _changes(b"REGISTER sip:example.net ", b"REGISTER sip:203.0.113.5 ")
-    seen = house.out(30, _asks(house, 2, credentials=NONCE))
-    _says(house, 30.03, 400, seen)
+    seen = house.out(130, _asks(house, 6, credentials=NONCE))
+    _says(house, 130.03, 400, seen)
+    _beside(house, 170)
     return house
 
 
