@@ -193,13 +193,18 @@ class Registrations:
     def _agreed(self, one: Registered) -> tuple[object, ...]:
         """Read what the latest REGISTER agreed on; its oddity, with whether the phone registers
         again at once."""
-        near = one.near
-        made = binding(near)
+        near, made = one.near, one.binding
+        t = near.transaction
+        # Both sides tell of one response: it is read once, when both copies were seen.
+        if made is None or made.near.granted is not t.response or (
+            made.far is None and t.forwarded is not None
+        ):  # fmt: skip
+            made = binding(near)
         if made is None:
             return one.oddity
-        if one.binding is None or made.at > one.binding.at:
-            before = one.binding
-            if before is not None and before.until > before.at:
+        before = one.binding
+        if made is not before and (before is None or made.at >= before.at):
+            if before is not None and made.at > before.at and before.until > before.at:
                 one.lapsed = made.near.asked.row[AT] > before.until
             one.binding = made
             one.stopped = 0
