@@ -40,6 +40,8 @@ class Run:
     def __init__(self, number: str, seed: int, directory: Path, with_agent: bool = True) -> None:
         self.scenario = SCENARIOS[number]
         self.draw = Draw(seed)
+        if self.scenario.tune:
+            self.scenario.tune(self.draw)
         self.directory = directory
         self.with_agent = with_agent
         self.on_report: Callable[[str, Any], None] | None = None
@@ -62,7 +64,8 @@ class Run:
         """
         started = time.monotonic()
         self.directory.mkdir(parents=True, exist_ok=True)
-        with Network(self.draw) as net:
+        options = {k: v(self.draw) if callable(v) else v for k, v in self.scenario.network.items()}
+        with Network(self.draw, **options) as net:
             net.check_helper()
             net.helper(self.scenario.helper)
             agent = None
@@ -72,6 +75,7 @@ class Run:
             files = {"br-lan": self.lan, "wan": self.wan}
             recorder = Recorder(net.router, files, self.on_frame)
             loop = Loop()
+            net.household(loop)
             fault = ""
             try:
                 if agent:

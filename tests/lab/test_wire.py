@@ -20,8 +20,7 @@ LADDER = [0.0, 0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5]
 
 
 def only(lab: Lab, number: str) -> Played:
-    (played,) = lab.of(number)
-    return played
+    return lab.of(number)[0]
 
 
 def dead(played: Played) -> tuple[list[Packet], list[Packet]]:

@@ -76,12 +76,13 @@ class Line:
     the phone wrote last is unroutable; shown: that message as it left the router. expires: seconds
     granted by the registrar, 0 = not seen. answered: the far end has taken part. passed: reasons to
     drop a message (sip/helper_drops.py) for which a rewritten INVITE was not dropped. messages:
-    REGISTER and INVITE, with responses. fresh: where the line notes that something was seen of it
+    REGISTER and INVITE, with responses. offer: the phone's latest INVITE that left rewritten, as it
+    entered the router. fresh: where the line notes that something was seen of it
     for the first time.
     """
 
-    __slots__ = ("_fresh", "_rewritten", "answered", "expires", "messages", "passed", "phone",
-                 "private_contact", "remote", "seen", "shown")  # fmt: skip
+    __slots__ = ("_fresh", "_rewritten", "answered", "expires", "messages", "offer", "passed",
+                 "phone", "private_contact", "remote", "seen", "shown")  # fmt: skip
 
     def __init__(self, phone: str, remote: str, fresh: dict[str, Line] | None = None) -> None:
         self.phone = phone
@@ -90,6 +91,7 @@ class Line:
         self.seen: dict[str, Observation] = {}
         self.answered = self.private_contact = self._rewritten = False
         self.shown: Sighting | None = None
+        self.offer: Sighting | None = None
         self.messages = self.expires = 0
         self.passed: frozenset[str] = frozenset()
 
@@ -119,11 +121,11 @@ class Line:
 
     def sightings(self) -> list[Sighting | None]:
         """Messages that it keeps to show them."""
-        return [self.shown, *[one.first for one in self.seen.values()]]
+        return [self.shown, self.offer, *[one.first for one in self.seen.values()]]
 
     def shed(self) -> None:
         """Let go of these. That they were seen is still known."""
-        self.shown = None
+        self.shown = self.offer = None
         for one in self.seen.values():
             one.first = None
 
@@ -240,6 +242,7 @@ class Lines:
         if crossing.rewritten:
             line.observe(REWRITTEN, crossing.left)
             if not status and crossing.entered.row[METHOD] == INVITE:
+                line.offer = crossing.entered
                 kind, _ = dropped_for(Message(crossing.entered.payload))
                 if kind:
                     line.passed |= {kind}

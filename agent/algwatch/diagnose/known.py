@@ -71,6 +71,10 @@ class Known:
         them."""
         return self._lines.find(phone, remote)
 
+    def beside(self, line: Line) -> list[Line]:
+        """The other phones here with the same provider."""
+        return self._lines.beside(line)
+
     def without_alg(self, line: Line) -> Counterfactual:
         """Would the calls of this line work without the router's ALG?"""
         return without_alg(line, self._lines.beside(line))

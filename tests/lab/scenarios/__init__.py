@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scenarios of the lab by group, each with its truth, declared before any verdict is known."""
+
+from __future__ import annotations
+
+from algwatch.diagnose.rules import RULES
+
+from . import calls, loss, nat, ports, swallowed, transports, vendor
+from .scenario import Scenario
+
+GROUPS = (calls, ports, swallowed, loss, nat, vendor, transports)
+SCENARIOS: dict[str, Scenario] = {s.number: s for group in GROUPS for s in group.SCENARIOS}
+
+# Scenarios that the agent does not judge rightly yet: the rule that is missing, which ends the wait
+# by itself once it is there, or one that does not see this yet, in words. All of them are played
+# by `make lab`, which shows the verdicts and does not count them.
+AWAITED = {
+    "7-on": "ALG011 does not see the answer to a REGISTER at the wrong port",
+    "7c-off": "TXN006",
+    "7c-on": "ALG015 does not see a phone that is served by the forced port",
+    "9-on": "ALG007",
+    "10d-on": "ALG008 reads no REGISTER",
+    "15": "DLG003",
+    "17-both": "TXN005",
+    "19-5": "DLG007",
+    "19-10": "DLG007",
+    "19-32": "DLG007",
+    "19-timer": "DLG007",
+    "21": "TXN004",
+    "22": "NAT004",
+    "24": "ALG005",
+    "25": "ALG004",
+    "26-expires": "REG003",
+    "26-rport": "TXN006",
+    "26-via": "ALG011 does not see the answer to a REGISTER at the wrong port",
+    "27": "ALG009",
+    "28": "ALG009",
+    "31-symmetric": "NAT002",
+    "32": "REG005",
+    "34-cgnat": "NAT003",
+    "34-alg": "ALG016",
+    "33-wrong-on": "REG006 does not see a call at the wrong phone",
+    "33-wrong-off": "REG006 does not see a call at the wrong phone",
+}
+_THERE = {rule.RULE.id for rule in RULES}
+
+
+def awaits(number: str) -> str:
+    """What this scenario waits for, "" when it can be judged."""
+    reason = AWAITED.get(number, "")
+    return "" if reason in _THERE else reason
