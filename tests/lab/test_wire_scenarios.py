@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from .conftest import Lab, Played
@@ -216,3 +218,63 @@ def test_28_every_request_has_one_via_more(lab: Lab) -> None:
         inside, outside = (requests(side, "REGISTER")[0].sip for side in (played.lan, played.wan))
         assert inside and outside
         assert len(outside.all("Via")) == len(inside.all("Via")) + 1
+
+
+def test_13_over_tcp_the_phone_names_another_port_than_its_connection_has(lab: Lab) -> None:
+    for played in lab.of("13-on", "13-off", "13-split-on", "13-split-off"):
+        invite = next(p for p in played.lan if p.raw.startswith(b"INVITE") and p.target[1] == 5060)
+        assert b"SIP/2.0/TCP" in invite.raw
+        whole = b"m=audio" in invite.raw
+        assert whole == ("split" not in played.number)
+        if whole:
+            assert contact(invite)[1] != invite.source[1]
+
+
+def test_34_the_wan_address_is_the_carriers_and_the_provider_sees_another(lab: Lab) -> None:
+    for played in lab.of("34-cgnat", "34-alg"):
+        assert played.facts["wan_ip"].startswith("100.")
+        answer = responses(played.wan, 200, "REGISTER")[0]
+        assert answer.sip and "received=" in answer.sip.get("Via")
+        assert f"received={played.facts['wan_ip']}" not in answer.sip.get("Via")
+        if played.number == "34-alg":
+            sent = requests(played.wan, "INVITE")[0]
+            assert sent.sip
+            answers = responses(played.wan, 200, "INVITE")
+            assert all(a.sip and a.sip.get("Call-ID") != sent.sip.get("Call-ID") for a in answers)
+
+
+def test_36_the_addresses_are_ipv6_and_the_same_on_both_sides(lab: Lab) -> None:
+    for played in lab.of("36-on", "36-off", "36-low"):
+        sip = [p for p in played.wan if p.sip]
+        assert sip and all(":" in p.source[0] for p in sip)
+        assert {p.raw for p in played.lan if p.sip} >= {p.raw for p in sip}
+        assert bool(requests(played.wan, "INVITE")) == (played.number != "36-low")
+
+
+def test_the_real_endpoints_are_those_of_debian(lab: Lab) -> None:
+    for played in lab.of(*(n for n in SCENARIOS if "-real" in n)):
+        register = requests(played.lan, "REGISTER")[0]
+        answer = responses(played.lan, 200, "REGISTER")[0]
+        assert register.sip and register.sip.get("User-Agent").startswith("baresip")
+        assert answer.sip and answer.sip.get("Server").startswith("kamailio")
+
+
+def test_15_the_ack_names_the_next_proxy_and_the_answer_still_comes(lab: Lab) -> None:
+    for played in lab.of("15", "15-real"):
+        packets = of_call(played.wan, row(played, "outgoing"))
+        answer = responses(packets, 200, "INVITE")
+        assert len(answer) > 8
+        acks = requests(packets, "ACK")
+        assert len(acks) >= len(answer) - 1
+        assert acks[0].sip
+        proxies = [host_port(uri_of(r))[0] for r in answer[0].sip.all("Record-Route")]  # type: ignore[union-attr]
+        assert host_port(acks[0].sip.start.split(" ")[1])[0] in proxies
+
+
+def test_21_the_phone_is_asked_all_the_time_and_silent_for_a_while(lab: Lab) -> None:
+    for played in lab.of("21", "21-real"):
+        asked = {p.sip.get("Call-ID") for p in requests(played.lan, "OPTIONS") if p.sip}
+        times = sorted(p.at for p in played.lan if p.sip and p.sip.status == 200
+                       and p.sip.method == "OPTIONS")  # fmt: skip
+        assert len(asked) >= 8
+        assert max(b - a for a, b in itertools.pairwise(times)) > 25

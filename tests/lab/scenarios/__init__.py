@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from algwatch.diagnose.rules import RULES
 
-from . import calls, loss, nat, ports, swallowed, transports, vendor
+from . import calls, loss, nat, ports, real, swallowed, transports, vendor
 from .scenario import Scenario
 
-GROUPS = (calls, ports, swallowed, loss, nat, vendor, transports)
+GROUPS = (calls, ports, swallowed, loss, nat, vendor, transports, real)
 SCENARIOS: dict[str, Scenario] = {s.number: s for group in GROUPS for s in group.SCENARIOS}
 
 # Scenarios that the agent does not judge rightly yet: the rule that is missing, which ends the wait
@@ -21,6 +21,8 @@ AWAITED = {
     "9-on": "ALG007",
     "10d-on": "ALG008 reads no REGISTER",
     "15": "DLG003",
+    "15-real": "DLG003",
+    "21-real": "TXN004",
     "17-both": "TXN005",
     "19-5": "DLG007",
     "19-10": "DLG007",
