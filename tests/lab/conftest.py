@@ -15,7 +15,7 @@ import pytest
 from .namespace import NoLab
 from .play import NO_LAB, directory_of
 from .privilege import lab_prefix
-from .run import analyze
+from .run import analyze_here
 from .scenarios import SCENARIOS, awaits
 from .wire import Packet, read_capture
 
@@ -58,7 +58,7 @@ class Played:
 
     def analyzed(self) -> dict[str, Any]:
         if self._verdict is None:
-            self._verdict = analyze(self.directory / "lan.pcap", self.directory / "wan.pcap")
+            self._verdict = analyze_here(self.directory / "lan.pcap", self.directory / "wan.pcap")
         return self._verdict
 
 

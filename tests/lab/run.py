@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import subprocess
 import sys
@@ -111,6 +113,17 @@ def analyze(lan: Path, wan: Path) -> dict[str, Any]:
         raise RuntimeError(f"algwatch analyze: status {done.returncode}: {done.stderr.strip()}")
     verdict: dict[str, Any] = json.loads(done.stdout)
     return verdict | {"exit": done.returncode}
+
+
+def analyze_here(lan: Path, wan: Path) -> dict[str, Any]:
+    """The same without a process of its own, for one thread only."""
+    from algwatch.__main__ import main
+
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        status = main(["analyze", "--json", "--lan", str(lan), "--wan", str(wan)])
+    verdict: dict[str, Any] = json.loads(out.getvalue())
+    return verdict | {"exit": status}
 
 
 def _plain(value: Any) -> Any:

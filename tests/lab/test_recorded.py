@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .run import analyze
+from .run import analyze_here
 from .scenarios import SCENARIOS, awaits
 from .truth import judge
 
@@ -25,5 +25,5 @@ def test_the_verdict_on_a_recorded_run_is_the_truth(number: str) -> None:
         pytest.skip(awaits(number))
     folder = RECORDED / number
     facts = json.loads((folder / "facts.json").read_text())
-    verdict = analyze(folder / "lan.pcap", folder / "wan.pcap")
+    verdict = analyze_here(folder / "lan.pcap", folder / "wan.pcap")
     assert not judge(SCENARIOS[number].truth, facts, verdict).faults

@@ -138,7 +138,7 @@ SCENARIOS = [
     ),
     Scenario(
         "14-off", "no Record-Route, helper off", False, True, no_record_route,
-        Truth(BYPASSED, QUIET, "DLG007", advice=ADD_ROUTE, dropped="incoming"), short=True,
+        Truth(BYPASSED, QUIET, "DLG007", advice=ADD_ROUTE, dropped="incoming"),
     ),
     Scenario(
         "15", "a proxy puts the next proxy into the Contact of a reply", False, True,

@@ -222,7 +222,7 @@ SCENARIOS = [
         Truth(
             [Must("TXN002", "provider network")], f"{QUIET} TXN002 TXN005", may_advise=LINE,
             ends={"outgoing": "rejected unknown"}, state="fine hurts",
-        ), short=True,
+        ),
     ),
     *(
         Scenario(
@@ -251,7 +251,7 @@ SCENARIOS = [
             [Must("TXN003|DLG008", "provider network", HURT)], QUIET, "TXN003 TXN005",
             may_advise=LINE,
             ends={"incoming": "completed|unknown seen"}, state="hurts",
-        ), short=True,
+        ),
     ),
     Scenario(
         "21", "a qualified peer dies and returns", False, True, peer_dies,

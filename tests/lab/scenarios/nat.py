@@ -272,7 +272,7 @@ SCENARIOS = [
         Truth(
             UNDELIVERED, QUIET, "TXN001 TXN005 REG005", may_advise=SHORTER, state="hurts",
             ends={"incoming": "unanswered unknown"},
-        ), short=True, tune=_long_expires,
+        ), tune=_long_expires,
     ),
     *(
         Scenario(

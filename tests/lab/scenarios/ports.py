@@ -231,7 +231,7 @@ SCENARIOS = [
     ),
     Scenario(
         "5b-off", "other port in Contact, helper off", False, True, split_ports,
-        Truth(NOT_FIXED, QUIET, "DLG007", any_of=FIX_IT, dropped="incoming"), short=True,
+        Truth(NOT_FIXED, QUIET, "DLG007", any_of=FIX_IT, dropped="incoming"),
     ),
     Scenario(
         "6a-on", "forced destination port of the INVITE, helper on", True, True, forced_invite,
@@ -262,7 +262,6 @@ SCENARIOS = [
     Scenario(
         "6c-off", "the same provider that follows the Contact, helper off", False, True,
         follows_contact, Truth(NOT_FIXED, QUIET, "DLG007", any_of=FIX_IT, dropped="incoming"),
-        short=True,
     ),
     Scenario(
         "7-on", "rport and another port in Via, helper on", True, True, sends_from_elsewhere,

@@ -191,7 +191,7 @@ SCENARIOS = [
     Scenario(
         "9-off", "multipart INVITE, helper off", False, False, multipart, Truth([], QUIET)
     ),
-    *_legal("10a", "SDP without Content-Length", _no_content_length, short=True),
+    *_legal("10a", "SDP without Content-Length", _no_content_length),
     *_legal("10b", "a host name in the origin of the SDP", _named_origin),
     *_legal("10c", "a media port below 1024", _low_port),
     Scenario(
