@@ -62,7 +62,7 @@ class Campaign:
         self._lock = threading.Lock()
 
     def play(self, at_once: int) -> None:
-        print(f"{'scenario':<14}{'seed':<8}{'seconds':>7}  truth, and where the verdict differs")
+        print(f"{'scenario':<18}{'seed':<8}{'seconds':>7}  truth, and where the verdict differs")
         # The slow ones first: they wait while the quick ones work.
         runs = sorted(self.runs, key=lambda r: not SCENARIOS[r[0]].slow)
         with ThreadPoolExecutor(at_once) as pool:
@@ -99,10 +99,10 @@ class Campaign:
         with self._lock:
             self.wrong[number] = self.wrong.get(number, 0) + len(faults)
             (self.awaiting if waits else self.score).add(score)
-            line = f"{number:<14}{seed:<8}{result['seconds']:>7.1f}  {said_in_short(truth)}"
+            line = f"{number:<18}{seed:<8}{result['seconds']:>7.1f}  {said_in_short(truth)}"
             print(line + (f" (awaits {waits})" if waits else ""))
             for fault in faults:
-                print(f"{'':<31}{fault[:400]}")
+                print(f"{'':<35}{fault[:400]}")
             sys.stdout.flush()
             if result["fault"] and not waits:
                 self.score.faults.append(result["fault"])
@@ -121,7 +121,7 @@ class Campaign:
             f"{score.false_disable + self.awaiting.false_disable}"
         )
         for number in dict.fromkeys(n for n, _ in self.runs if awaits(n)):
-            wrong = self.wrong.get(number, 0)
+            wrong = self.wrong.get(number, 1)
             print(f"not counted: {number}: {awaits(number)}" + ("" if wrong else "; right now"))
         for line in self.broken:
             print(f"broken: {line}")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from .draw import Draw
 from .loop import Loop, Timer
-from .sip import T1, T2, Message, host_port, media_of, sdp, uri_of
+from .sip import T1, T2, Message, host_port, media_of, sdp, tag_of, uri_of
 
 Address = tuple[str, int]
 Rewritten = Callable[[Message, bytes], bytes]
@@ -50,7 +50,8 @@ class UserAgent:
 
     Habits that a scenario may change: written(message, bytes) returns the bytes that leave;
     deaf(message) is true for what it does not hear; refuses is the status line of its answer to
-    INVITE, "" to answer with 200; ring and patience are seconds until it answers and until it
+    INVITE, "" to answer with 200; follows_routes, acknowledges_forks: as RFC 3261 demands;
+    refreshes: answers re-INVITEs; ring and patience are seconds until it answers and until it
     hangs up for want of an ACK.
     """
 
@@ -62,6 +63,7 @@ class UserAgent:
         self.calls: dict[str, Call] = {}
         self.registered = False
         self.received: list[tuple[Address, Message]] = []
+        self.forks: list[str] = []  # To of the further answers
         self.undelivered: list[Address] = []
         self.written: Rewritten = lambda message, data: data
         self.deaf: Callable[[Message], bool] = lambda message: False
@@ -69,6 +71,9 @@ class UserAgent:
         self.ring = draw.ring
         self.transport = "UDP"
         self.patience = 64 * T1
+        self.follows_routes = True
+        self.acknowledges_forks = True
+        self.refreshes = False
         self._clients: dict[tuple[str, str], tuple[Timer, Callable[[Message, Address], None]]] = {}
         self._served: dict[tuple[str, str], tuple[bytes, Address, socket.socket]] = {}
         self.listen(sock)
@@ -189,6 +194,10 @@ class UserAgent:
         served = self._served.get((message.branch, message.method))
         if served is not None:  # a retransmission gets the same answer
             self.transmit(*served)
+        elif message.method == "INVITE" and self.refreshes and tag_of(message.get("To")):
+            body = sdp(*self.media(), self.draw.seed + 2)
+            fields = [("Contact", self.contact()), ("Content-Type", "application/sdp")]
+            self.respond(message, source, "200 OK", fields, body, sock=sock)
         elif message.method == "INVITE":
             self._incoming(sock, message, source)
         elif message.method == "BYE":
@@ -231,7 +240,10 @@ class UserAgent:
                 call.routes = list(reversed(response.all("Record-Route")))
                 call.remote_media = media_of(response.body)
                 self.established(call)
-            self.acknowledge(call)
+            if response.get("To") == call.remote:
+                self.acknowledge(call)
+            elif self.acknowledges_forks:
+                self._end_fork(call, response, source)
 
         def timer_b() -> None:
             if not call.heard and not call.over:
@@ -240,6 +252,16 @@ class UserAgent:
         self.request(message, to, answer)
         self.loop.later(64 * T1, timer_b)
         return call
+
+    def _end_fork(self, call: Call, response: Message, source: Address) -> None:
+        """The answer of another callee: its ACK, and BYE at once (section 13.2.2.4)."""
+        fork = Call(call.call_id, call.local, response.get("To"), incoming=False)
+        fork.target, fork.cseq = self.target_of(response, source), call.cseq
+        fork.routes = list(reversed(response.all("Record-Route")))
+        self.acknowledge(fork)
+        if fork.remote not in self.forks:
+            self.forks.append(fork.remote)
+            self.hang_up(fork)
 
     def _acknowledge_refusal(self, invite: Message, response: Message, to: Address) -> None:
         """The ACK to a non-2xx final response is part of the transaction (section 17.1.1.3)."""
@@ -258,7 +280,10 @@ class UserAgent:
             ("Max-Forwards", "70"), ("From", call.local), ("To", call.remote),
             ("Call-ID", call.call_id), ("CSeq", f"{cseq} {method}"),
         ]  # fmt: skip
-        hop = uri_of(call.routes[0]) if call.routes else call.target
+        if not self.follows_routes:
+            fields = [f for f in fields if f[0] != "Route"]
+        straight = not (call.routes and self.follows_routes)
+        hop = call.target if straight else uri_of(call.routes[0])
         return Message(f"{method} {call.target} SIP/2.0", fields), host_port(hop)
 
     def acknowledge(self, call: Call) -> None:

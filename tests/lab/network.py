@@ -298,10 +298,11 @@ route add blackhole 192.168.0.0/16
     def lose(self, sent: bool, match: str) -> None:
         """The access line beyond the wan loses what matches (nftables). sent: by the provider, so
         that it never arrives at the router; else by the router, after it has left."""
-        hook = "output" if sent else "input"
+        # Before fragments are put together (priority -400).
+        hook = "output" if sent else "prerouting"
         self.provider.run(
             "nft", "-f", "-",
-            text=f"table ip line_{hook} {{ chain c {{ type filter hook {hook} priority 0; "
+            text=f"table ip line_{hook} {{ chain c {{ type filter hook {hook} priority -450; "
             f"{match} drop; }}; }}\n",
         )  # fmt: skip
 

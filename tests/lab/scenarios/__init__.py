@@ -5,16 +5,25 @@ from __future__ import annotations
 
 from algwatch.diagnose.rules import RULES
 
-from . import calls, loss, nat, ports, real, swallowed, transports, vendor
+from . import calls, damage, loss, nat, ports, real, swallowed, transports, vendor
 from .scenario import Scenario
 
-GROUPS = (calls, ports, swallowed, loss, nat, vendor, transports, real)
+GROUPS = (calls, ports, swallowed, loss, nat, vendor, transports, real, damage)
 SCENARIOS: dict[str, Scenario] = {s.number: s for group in GROUPS for s in group.SCENARIOS}
 
 # Scenarios that the agent does not judge rightly yet: the rule that is missing, which ends the wait
 # by itself once it is there, or one that does not see this yet, in words. All of them are played
 # by `make lab`, which shows the verdicts and does not count them.
 AWAITED = {
+    "11-on": "ALG013",
+    "35-fork-lost": "DLG011",
+    "35-refresh": "DLG010",
+    "43-back": "ALG012",
+    "43-contact": "REG002",
+    "43-fragments": "SIZE001",
+    "43-from": "ALG003",
+    "43-media-lost": "SDP003",
+    "43-private-media": "SDP001",
     "7-on": "ALG011 does not see the answer to a REGISTER at the wrong port",
     "7c-off": "TXN006",
     "7c-on": "ALG015 does not see a phone that is served by the forced port",
