@@ -45,11 +45,10 @@ AWAITED = {
     "26-rport": "TXN006",
     "26-via": "ALG011 does not see the answer to a REGISTER at the wrong port",
     "27": "ALG009",
-    "28": "ALG009",
+    "28": "ALG009 does not name a proxy that adds a Via",
     "31-symmetric": "NAT002",
-    "32": "REG005",
     "34-cgnat": "NAT003",
-    "34-alg": "ALG016",
+    "34-alg": "ALG016 does not join responses with another Call-ID",
     "33-wrong-on": "REG006 does not see a call at the wrong phone",
     "33-wrong-off": "REG006 does not see a call at the wrong phone",
 }

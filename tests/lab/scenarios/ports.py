@@ -204,7 +204,7 @@ def served_by_helper(loop: Loop, net: Network, say: Say) -> Facts:
 
 FORCED = [Must("ALG011", "router", HURT), Must("DLG001", "router", HURT)]
 # The forced port also gets into what leaves, as Via and Request-URI port (ALG011).
-FORCED_HARMLESS = f"{QUIET} ALG001 ALG002 ALG003 ALG006 ALG010 ALG011 ALG017"
+FORCED_HARMLESS = f"{QUIET} REG002 ALG001 ALG002 ALG003 ALG006 ALG010 ALG011 ALG017"
 # The answer to the phone's BYE goes to the forced port, too.
 FORCED_MAY = "DLG007 DLG008 TXN003 TXN005"
 DISABLE = {"disable-sip-alg": "recommended"}
@@ -214,7 +214,7 @@ SCENARIOS = [
         "5a-on", "the helper misleads the provider's test for NAT", True, True, misled_provider,
         # On the wire it is 5b: only a trial tells them apart, so disable is suspected at most.
         Truth(
-            NOT_FIXED, f"{QUIET} {REWRITTEN}", "DLG007 ALG010", any_of=FIX_IT,
+            NOT_FIXED, f"{QUIET} {REWRITTEN} REG002", "DLG007 ALG010", any_of=FIX_IT,
             may_advise=SUSPECTED, dropped="incoming",
         ),
     ),
@@ -225,7 +225,7 @@ SCENARIOS = [
     Scenario(
         "5b-on", "other port in Contact, helper on", True, True, split_ports,
         Truth(
-            NOT_FIXED, f"{QUIET} {REWRITTEN}", "DLG007 ALG010", any_of=FIX_IT,
+            NOT_FIXED, f"{QUIET} {REWRITTEN} REG002", "DLG007 ALG010", any_of=FIX_IT,
             dropped="incoming",
         ), short=True,
     ),

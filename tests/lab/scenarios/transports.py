@@ -108,7 +108,7 @@ def _carried_with_host(draw: Draw) -> None:
     draw.call_id = lambda host: f"{draw.token(16)}@{host}"  # type: ignore[method-assign]
 
 
-HALF = "ALG001 ALG002 ALG006 ALG010 ALG014 ALG017"
+HALF = "ALG001 ALG002 ALG003 REG002 ALG006 ALG010 ALG014 ALG017"
 
 SCENARIOS = [
     Scenario(

@@ -307,7 +307,7 @@ SCENARIOS = [
     Scenario(
         "24", "Call-ID rewritten out and not back (Juniper)", False, False, call_id_hidden,
         Truth(
-            [Must("ALG005", "router", HURT)], f"{QUIET} {CHANGES}",
+            [Must("ALG005|DLG009", "router", HURT)], f"{QUIET} {CHANGES} ALG005",
             "DLG009 TXN003 DLG008 ALG012", advice=DISABLE, state="hurts", alg="vendor",
             ends={"outgoing": "completed|unknown|ongoing seen"},
         ), tune=_with_call_id_host,
@@ -321,8 +321,8 @@ SCENARIOS = [
     Scenario(
         "26-expires", "Expires changed", False, False, _alone(ExpiresChanged, dies=False),
         Truth(
-            [Must("REG003", "router")], QUIET, may_advise=MAY_DISABLE, state="hurts fine",
-            alg="vendor",
+            [Must("REG003", "router")], f"{QUIET} ALG001", may_advise=MAY_DISABLE,
+            state="hurts fine", alg="vendor",
         ), tune=_short_expires,
     ),
     Scenario(
