@@ -306,9 +306,6 @@ route add blackhole 192.168.0.0/16
             f"{match} drop; }}; }}\n",
         )  # fmt: skip
 
-    def lose_nothing(self) -> None:
-        self.provider.run("nft", "flush", "ruleset")
-
     def forget_flows(self) -> None:
         """Deletes every conntrack entry and expectation of the router (ctnetlink, no filter)."""
         with self.router:

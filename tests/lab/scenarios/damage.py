@@ -343,8 +343,10 @@ def refreshed_to_nowhere(loop: Loop, net: Network, say: Say) -> Facts:
     assert host_port(theirs.target)[0] == net.draw.phone_ip
     provider.hang_up(theirs)
     loop.sleep(10.0)
+    del provider.calls[call.call_id]  # for the provider it is over: 481
     phone.hang_up(call)
     loop.sleep(2.0)
+    provider.calls[call.call_id] = theirs
     return facts_of(phone, provider, [call])
 
 
