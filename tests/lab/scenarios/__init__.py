@@ -13,8 +13,8 @@ SCENARIOS: dict[str, Scenario] = {s.number: s for group in GROUPS for s in group
 
 # Scenarios that the agent does not judge rightly yet: the rule that is missing, which ends the wait
 # by itself once it is there (REG002 where REG006 learns it together with it), or in words what is
-# wrong, which is to be taken out when it is mended: `make lab` then says "right now". All of them are played
-# by `make lab`, which shows the verdicts and does not count them.
+# wrong, which is to be taken out when it is mended: `make lab` then says "right now". All of them
+# are played by `make lab`, which shows the verdicts and does not count them.
 AWAITED = {
     "11-on": "ALG013 learns from no REGISTER by how much the router lengthens messages",
     "35-fork-lost": "DLG011",
