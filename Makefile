@@ -46,8 +46,9 @@ golden-update: setup  ## accept what is printed now as the golden output, then l
 bench: setup  ## everything measured beside its peers, and a plot (root: live capture too)
 	@$(PY) tests/bench/bench.py $(BENCH)
 
-lab: setup  ## only the lab: real calls through the kernel's own NAT and SIP helper
-	@$(PY) -m pytest -q tests/lab
+lab: setup  ## every scenario with real calls, truth beside verdict: SEEDS=20 ONLY="6b-on 44-on" SEED=7 AT_ONCE=4
+	@SEEDS='$(SEEDS)' ONLY='$(ONLY)' SEED='$(SEED)' AT_ONCE='$(AT_ONCE)' KEEP='$(KEEP)' \
+	  $(PY) tests/lab/campaign.py
 
 docs: setup  ## write docs/rules.md, docs/rules/ and the examples of `algwatch explain`
 	@$(PY) tests/golden/examples.py

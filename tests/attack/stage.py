@@ -27,15 +27,10 @@ from lab.network import Network
 from lab.phone import Phone
 from lab.provider import Provider
 from lab.run import SETTLE, silent
-from lab.scenarios import (
-    SCENARIOS,
-    Facts,
-    OtherPhone,
-    _ring_phone,
-    facts_of,
-    healthy,
-    needs_helper,
-)
+from lab.scenarios import SCENARIOS
+from lab.scenarios.calls import healthy, needs_helper
+from lab.scenarios.moves import OtherPhone, facts_of, ring_phone
+from lab.scenarios.scenario import Facts
 from lab.sip import Message
 from lab.truth import HURTS, Truth
 
@@ -202,7 +197,7 @@ def living(loop: Loop, net: Network, stage: Stage) -> Facts:
     """There is no ALG, and a call that lives."""
     stage.phone, stage.provider = Person(loop, net), Registrar(loop, net)
     stage.phone.register()
-    call = _ring_phone(loop, stage.phone, stage.provider)
+    call = ring_phone(loop, stage.phone, stage.provider)
     loop.until(lambda: call.acked, 5, "the ACK at the phone")
     stage.answered.set()
     loop.sleep(LIVES)
@@ -226,7 +221,7 @@ def harmless(loop: Loop, net: Network, stage: Stage) -> Facts:
 
 def _dies(loop: Loop, stage: Stage) -> Call:
     assert stage.phone is not None and stage.provider is not None
-    call = _ring_phone(loop, stage.phone, stage.provider)
+    call = ring_phone(loop, stage.phone, stage.provider)
     stage.answered.set()
     loop.until(lambda: call.sent_finals >= TOLD_AFTER, 15, "the repetition of the answer")
     stage.phone.hang_up(call, "dropped")  # some phones wait no longer

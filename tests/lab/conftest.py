@@ -15,14 +15,26 @@ import pytest
 from .namespace import NoLab
 from .play import NO_LAB, directory_of
 from .privilege import lab_prefix
-from .run import analyze
+from .run import analyze_here
+from .scenarios import SCENARIOS, awaits
 from .wire import Packet, read_capture
 
 SEED = int(os.environ["ALGWATCH_LAB_SEED"])  # drawn in tests/conftest.py, or given
-# Healthy calls are quick, so more draws of them; a dropped call takes its 32 s.
-NUMBERS = ["1", "1", "1", "2", "2", "2", "3", "6b-off"]
-NUMBERS += ["4", "5b-on", "5b-off", "6b-on", "6c-on", "6c-off", "14-on", "14-off"]
-RUNS = [(number, SEED + n) for n, number in enumerate(NUMBERS)]
+# Recordings of a campaign (KEEP=DIR make lab) to look at, instead of runs of their own.
+FROM = os.environ.get("ALGWATCH_LAB_FROM", "")
+# The short form: healthy calls are quick, so more draws of them; what dies takes its 32 s, all at
+# the same time.
+NUMBERS = ["1", "2", *(n for n, s in SCENARIOS.items() if s.short and not awaits(n))]
+
+
+def _runs() -> list[tuple[str, int]]:
+    if not FROM:
+        return [(number, SEED + n) for n, number in enumerate(NUMBERS)]
+    found = [p.parent.name.rpartition("-") for p in Path(FROM).glob("*/result.json")]
+    return [(number, int(seed)) for number, _, seed in found]
+
+
+RUNS = _runs()
 TIMEOUT = 240  # seconds for all of them
 
 
@@ -46,7 +58,7 @@ class Played:
 
     def analyzed(self) -> dict[str, Any]:
         if self._verdict is None:
-            self._verdict = analyze(self.directory / "lan.pcap", self.directory / "wan.pcap")
+            self._verdict = analyze_here(self.directory / "lan.pcap", self.directory / "wan.pcap")
         return self._verdict
 
 
@@ -56,8 +68,17 @@ class Lab:
     def __init__(self, directory: Path) -> None:
         self.runs = [Played(directory_of(directory, *run)) for run in RUNS]
 
+    @property
+    def judged(self) -> list[Played]:
+        """Without the scenarios that wait for a rule."""
+        return [r for r in self.runs if not awaits(r.number)]
+
     def of(self, *numbers: str) -> list[Played]:
-        return [r for r in self.runs if r.number in numbers]
+        """The runs of these scenarios; skips the test when none of them was played."""
+        played = [r for r in self.runs if r.number in numbers]
+        if not played:
+            pytest.skip(f"not in the short form: {' '.join(numbers)}")
+        return played
 
 
 def _no_lab(reason: str) -> None:
@@ -68,6 +89,8 @@ def _no_lab(reason: str) -> None:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    if FROM:
+        return Lab(Path(FROM))
     out = tmp_path_factory.mktemp("lab")
     try:
         prefix = lab_prefix()
@@ -92,5 +115,5 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.name in ("test_lab.py", "test_wire.py"):
+        if item.path.name == "test_lab.py" or item.path.name.startswith("test_wire"):
             item.add_marker(pytest.mark.lab)

@@ -34,7 +34,8 @@ from .broker import provide_broker  # noqa: E402
 from .namespace import NoLab  # noqa: E402
 from .privilege import lab_prefix  # noqa: E402
 from .run import Run, analyze  # noqa: E402
-from .scenarios import OTHER_COMPLETED, SCENARIOS  # noqa: E402
+from .scenarios import SCENARIOS  # noqa: E402
+from .scenarios.moves import OTHER_COMPLETED  # noqa: E402
 from .sidebyside import SideBySide  # noqa: E402
 from .truth import HURTS, Score, judge  # noqa: E402
 

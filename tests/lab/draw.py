@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import copy
 import random
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 
 DOCUMENTATION = [IPv4Network(n) for n in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
 FIRST = ["anna", "ben", "carla", "eva", "frank", "gerda", "hugo", "ines", "jonas", "kim", "lena"]
@@ -19,6 +19,8 @@ class Draw:
     caller_ip, media_ip: str. phone_port, contact_port, via_port, provider_port: UDP ports. proxy:
     the provider is a proxy (two Via, Record-Route) and not a session border controller.
     other_first: the other phone is called before the first one, not while that call is dying.
+    order: seed of the order of header fields, 0 for the usual one. bystanders: healthy phones
+    beside the one that the scenario is about, at more_ips. far_ips: three hosts of the Internet.
     """
 
     def __init__(self, seed: int) -> None:
@@ -60,6 +62,17 @@ class Draw:
         self.other_rtp_port = 2 * chance.randint(5000, 30000)
         self.other_user = f"{chance.choice(FIRST)}.{chance.choice(LAST)}{chance.randint(100, 199)}"
         self.other_first = chance.random() < 0.5
+        self.order = chance.choice([0, 0, chance.randint(1, 10**6)])
+        self.bystanders = chance.choice([0, 0, 1, 2])
+        spare = [ip for ip in hosts if ip not in (self.phone_ip, self.other_ip)]
+        self.more_ips = chance.sample(spare, 2)
+        self.far_ips = [str(other[n]) for n in chance.sample(range(1, 255), 4)]
+        self.far_ips = [ip for ip in self.far_ips if ip != self.caller_ip][:3]
+        self.more_users = [f"{chance.choice(FIRST)}{n}{chance.randint(10, 99)}" for n in (3, 4)]
+        self.public_ip = self.public_gateway = ""  # outside of a carrier's NAT
+        self.more_ports = [
+            chance.choice([5060, port]) for port in chance.sample(range(6000, 9999), 2)
+        ]
 
     def of_other_phone(self) -> Draw:
         """The same draw for the other phone of the house: its own address, ports and name, and
@@ -70,6 +83,27 @@ class Draw:
         other.provider_port = self.unhelped_port
         other.caller_port, other.media_port = self.other_caller_port, self.media_port + 2
         return other
+
+    def of_ipv6(self) -> Draw:
+        """The same draw with IPv6 addresses (RFC 3849), each made of its IPv4 address."""
+        six = copy.copy(self)
+        lan, wan = (f"2001:db8:{int(n[0]) & 0xFFFF:x}" for n in (self.lan, self.wan))
+        for name in ("phone_ip", "router_ip", "wan_ip", "gateway_ip", "provider_ip", "caller_ip",
+                     "media_ip"):  # fmt: skip
+            old = int(IPv4Address(getattr(self, name)))
+            net = {"phone_ip": lan + ":1", "router_ip": lan + ":1"}.get(name, "2001:db8:ffff:5")
+            net = wan + ":2" if name in ("wan_ip", "gateway_ip") else net
+            setattr(six, name, str(IPv6Address(f"{net}::{old >> 16:x}:{old & 0xFFFF:x}")))
+        if self.domain == self.provider_ip:
+            six.domain = "sip.example.net"
+        return six
+
+    def of_more(self, number: int) -> Draw:
+        """The same draw for one more phone, 0 or 1, that uses the same provider and its port."""
+        more = copy.copy(self)
+        more.phone_ip, more.phone_port = self.more_ips[number], self.more_ports[number]
+        more.rtp_port, more.user = self.rtp_port + 4 * (number + 1), self.more_users[number]
+        return more
 
     @staticmethod
     def _private(chance: random.Random) -> IPv4Network:
@@ -89,7 +123,7 @@ class Draw:
         """Every address that a true verdict may name."""
         return {
             self.router_ip, self.phone_ip, self.other_ip, self.wan_ip, self.gateway_ip,
-            self.provider_ip, self.caller_ip, self.media_ip,
+            self.provider_ip, self.caller_ip, self.media_ip, *self.more_ips, *self.far_ips,
         }  # fmt: skip
 
 

@@ -32,6 +32,7 @@ class Loop:
         self._order = itertools.count()
         self._selector = selectors.DefaultSelector()
         self._sockets: list[socket.socket] = []
+        self.closing: list[socket.socket] = []  # closed with the loop, without being listened to
 
     def later(self, seconds: float, action: Callable[[], None]) -> Timer:
         timer = Timer(action)
@@ -69,12 +70,13 @@ class Loop:
                 data, source = sock.recvfrom(65535)
             except (BlockingIOError, ConnectionRefusedError):
                 return
-            handler(data, source)
+            # An IPv6 address also has a flow label and a scope, which nobody here uses.
+            handler(data, source[:2] if sock.family == socket.AF_INET6 else source)
 
     def sleep(self, seconds: float) -> None:
         self.until(lambda: False, seconds)
 
     def close(self) -> None:
         self._selector.close()
-        for sock in self._sockets:
+        for sock in [*self._sockets, *self.closing]:
             sock.close()

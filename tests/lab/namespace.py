@@ -105,9 +105,10 @@ class Namespace:
     def udp(self, host: str, port: int, dont_fragment: bool = True) -> socket.socket:
         """A bound, non-blocking UDP socket. Without DF the kernel numbers packets (IP ID != 0)."""
         with self:
-            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            sock = socket.socket(family, socket.SOCK_DGRAM)
         try:
-            if not dont_fragment:
+            if not dont_fragment and family == socket.AF_INET:
                 sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
             sock.bind((host, port))
             sock.setblocking(False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import shutil
 import socket
 import struct
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from .draw import Draw
+from .loop import Loop
 from .namespace import Namespace, NoLab
 
 # As fw4 writes it on OpenWrt: the helper object, attached in prerouting for the LAN zone only,
@@ -21,9 +23,11 @@ from .namespace import Namespace, NoLab
 RULES = """
 table inet fw4 {
   ct helper sip { type "sip" protocol udp; }
+  ct helper sip-tcp { type "sip" protocol tcp; }
   chain input {
     type filter hook input priority filter; policy accept;
     ct state established,related accept
+    meta l4proto ipv6-icmp accept
     iifname "wan" drop
   }
   chain forward {
@@ -39,17 +43,35 @@ table inet fw4 {
   }
   chain srcnat {
     type nat hook postrouting priority srcnat; policy accept;
-    oifname "wan" masquerade
+    meta nfproto ipv4 oifname "wan" masquerade
   }
 }
 """
 HELPER_RULE = 'add rule inet fw4 helper_lan udp dport 5060 ct helper set "sip"\n'
+# fw3 and hand-written rules attach it for TCP, too.
+CARRIER = """
+table ip carrier {
+  chain forward {
+    type filter hook forward priority filter; policy drop;
+    ct state established,related accept
+    iifname "cpe" accept
+  }
+  chain srcnat { type nat hook postrouting priority srcnat; oifname "net" masquerade; }
+}
+"""
+TCP_RULE = 'add rule inet fw4 helper_lan tcp dport 5060 ct helper set "sip-tcp"\n'
 SYSCTL = {
     "net/ipv4/ip_forward": "1",
     "net/ipv4/conf/all/rp_filter": "0",
     "net/ipv4/conf/default/rp_filter": "0",
     "net/ipv6/conf/all/disable_ipv6": "1",
     "net/ipv6/conf/default/disable_ipv6": "1",
+}
+IPV6 = {
+    "net/ipv6/conf/all/disable_ipv6": "0",
+    "net/ipv6/conf/default/disable_ipv6": "0",
+    "net/ipv6/conf/default/accept_dad": "0",
+    "net/ipv6/conf/all/forwarding": "1",
 }
 # OpenWrt: package/kernel/linux/files/sysctl-nf-conntrack.conf
 TIMEOUTS = {
@@ -62,20 +84,37 @@ CTNETLINK, CTNETLINK_EXP, MSG_DELETE = 1, 2, 2
 class Network:
     """Builds the three namespaces of one draw; `with` removes them again.
 
-    Raises NoLab when the kernel or the privileges do not allow it.
+    Raises NoLab when the kernel or the privileges do not allow it. nft: more lines for the
+    router, after its usual rules. mtu: of the wan, bytes. ports: of the bridge. tcp: the helper
+    reads TCP, too. ipv6: both versions, without NAT for IPv6. carrier: a second router with NAT
+    (CGNAT) between this one and the provider.
     """
 
-    def __init__(self, draw: Draw) -> None:
+    def __init__(
+        self,
+        draw: Draw,
+        nft: str = "",
+        mtu: int = 1500,
+        ports: int = 1,
+        tcp: bool = False,
+        ipv6: bool = False,
+        carrier: bool = False,
+    ) -> None:
         self.draw = draw
+        self.nft, self.mtu, self.ports = nft, mtu, ports
+        self.tcp, self.ipv6, self.has_carrier = tcp, ipv6, carrier
         self.helped = False
+        self.noise = random.Random(draw.seed)  # its own: it must not change what else is drawn
         for tool in ("ip", "nft"):
             if not shutil.which(tool):
                 raise NoLab(f"the lab needs the command {tool} (Debian: iproute2, nftables)")
         made: list[Namespace] = []
         try:
-            for name in ("phone", "router", "provider"):
+            for name in ("phone", "router", "provider", "carrier")[: 4 if carrier else 3]:
                 made.append(Namespace(name))
-            self.phone, self.router, self.provider = made
+            self.phone, self.router, self.provider = made[:3]
+            self.carrier = made[-1]
+            self._made = made
             self._build()
         except subprocess.CalledProcessError as error:
             for namespace in made:
@@ -99,23 +138,27 @@ class Network:
         self.close()
 
     def close(self) -> None:
-        for namespace in (self.phone, self.router, self.provider):
+        for namespace in self._made:
             namespace.close()
 
     def _build(self) -> None:
         draw = self.draw
-        for namespace in (self.phone, self.router, self.provider):
-            self._sysctl(namespace, SYSCTL)
+        more = "".join(f"addr add {ip}/24 dev eth0\n" for ip in draw.more_ips)
+        far = "".join(f"addr add {ip}/32 dev lo\n" for ip in draw.far_ips)
+        for namespace in self._made:
+            self._sysctl(namespace, SYSCTL | (IPV6 if self.ipv6 else {}))
+        outer = self.carrier if self.has_carrier else self.provider
         self.router.run(
             "ip", "-batch", "-",
             text=f"""
 link set lo up
 link add lan0 type veth peer name eth0 netns {self.phone.path}
-link add wan type veth peer name eth0 netns {self.provider.path}
+link add wan type veth peer name {"cpe" if self.has_carrier else "eth0"} netns {outer.path}
 link add br-lan type bridge
 link set lan0 master br-lan
-link set lan0 up
+{self._more_ports()}link set lan0 up
 link set br-lan up
+link set wan mtu {self.mtu}
 link set wan up
 addr add {draw.router_ip}/24 dev br-lan
 addr add {draw.wan_ip}/24 dev wan
@@ -129,27 +172,47 @@ link set lo up
 link set eth0 up
 addr add {draw.phone_ip}/24 dev eth0
 addr add {draw.other_ip}/24 dev eth0
-route add default via {draw.router_ip}
+{more}route add default via {draw.router_ip}
 """,
         )  # fmt: skip
+        gateway = draw.gateway_ip
+        if self.has_carrier:
+            gateway = draw.public_gateway
+            self.carrier.run(
+                "ip", "-batch", "-",
+                text=f"""
+link set lo up
+link add net type veth peer name eth0 netns {self.provider.path}
+link set cpe up
+link set net up
+addr add {draw.gateway_ip}/24 dev cpe
+addr add {draw.public_ip}/24 dev net
+route add default via {gateway} onlink dev net
+""",
+            )  # fmt: skip
+            self.carrier.run("nft", "-f", "-", text=CARRIER)
         # The Internet has no way to anybody's private network: what is sent there is lost.
         self.provider.run(
             "ip", "-batch", "-",
             text=f"""
 link set lo up
 link set eth0 up
-addr add {draw.gateway_ip}/24 dev eth0
+addr add {gateway}/24 dev eth0
 addr add {draw.provider_ip}/32 dev lo
 addr add {draw.caller_ip}/32 dev lo
 addr add {draw.media_ip}/32 dev lo
-route add blackhole 10.0.0.0/8
+{far}route add blackhole 10.0.0.0/8
 route add blackhole 172.16.0.0/12
 route add blackhole 192.168.0.0/16
 """,
         )  # fmt: skip
+        if self.ipv6:
+            self._build_ipv6()
         if os.geteuid() == 0 and shutil.which("modprobe"):
             subprocess.run(["modprobe", "-q", "nf_nat_sip"], check=False, capture_output=True)
         self.router.run("nft", "-f", "-", text=RULES)
+        if self.nft:
+            self.router.run("nft", "-f", "-", text=self.nft)
         self._sysctl(self.router, TIMEOUTS)
         if shutil.which("ethtool"):  # whole checksums in the captures; nothing depends on it
             for namespace, device in (
@@ -162,6 +225,28 @@ route add blackhole 192.168.0.0/16
                         check=False,
                         capture_output=True,
                     )
+
+    def _build_ipv6(self) -> None:
+        draw = self.draw.of_ipv6()
+        for namespace, text in (
+            (self.phone, f"addr add {draw.phone_ip}/64 dev eth0 nodad\n"
+                         f"route add default via {draw.router_ip}\n"),
+            (self.router, f"addr add {draw.router_ip}/64 dev br-lan nodad\n"
+                          f"addr add {draw.wan_ip}/64 dev wan nodad\n"
+                          f"route add default via {draw.gateway_ip}\n"),
+            (self.provider, f"addr add {draw.gateway_ip}/64 dev eth0 nodad\n"
+                            + "".join(f"addr add {ip}/128 dev lo nodad\n" for ip in (
+                                draw.provider_ip, draw.caller_ip, draw.media_ip))
+                            + f"route add default via {draw.wan_ip}\n"),
+        ):  # fmt: skip
+            namespace.run("ip", "-6", "-batch", "-", text=text)
+
+    def _more_ports(self) -> str:
+        return "".join(
+            f"link add lan{n} type veth peer name eth{n} netns {self.phone.path}\n"
+            f"link set lan{n} master br-lan\nlink set lan{n} up\n"
+            for n in range(1, self.ports)
+        )
 
     @staticmethod
     def _sysctl(namespace: Namespace, values: dict[str, str]) -> None:
@@ -176,13 +261,50 @@ route add blackhole 192.168.0.0/16
 
     def helper(self, on: bool) -> None:
         """Switches the SIP helper; live flows are forgotten, since they would keep theirs."""
-        text = "flush chain inet fw4 helper_lan\n" + (HELPER_RULE if on else "")
+        text = "flush chain inet fw4 helper_lan\n" + (
+            HELPER_RULE + self.tcp * TCP_RULE if on else ""
+        )
         try:
             self.router.run("nft", "-f", "-", text=text)
         except subprocess.CalledProcessError as error:
             raise NoLab("the kernel has no SIP helper (nf_conntrack_sip, nft ct helper)") from error
         self.helped = on
         self.forget_flows()
+
+    def household(self, loop: Loop) -> None:
+        """Somebody else in the house uses the Internet all the time, which also shows in a
+        recording that it went on while no phone said anything.
+        """
+        there = self.provider.udp(self.draw.far_ips[2], 443)
+        here = self.phone.udp(self.draw.other_ip, 0)
+
+        def echo(data: bytes, source: tuple[str, int]) -> None:
+            there.sendto(data, source)
+
+        loop.listen(there, echo)
+        loop.listen(here, lambda data, source: None)
+
+        def again() -> None:
+            here.sendto(b"\x45" + self.noise.randbytes(40), there_is)
+            loop.later(self.noise.uniform(0.5, 1.5), again)
+
+        there_is = there.getsockname()
+        again()
+
+    def mapping_timeouts(self, new: int, stream: int) -> None:
+        """Seconds that the router keeps an unanswered and an answered UDP flow."""
+        self._sysctl(self.router, dict(zip(TIMEOUTS, map(str, (new, stream)), strict=True)))
+
+    def lose(self, sent: bool, match: str) -> None:
+        """The access line beyond the wan loses what matches (nftables). sent: by the provider, so
+        that it never arrives at the router; else by the router, after it has left."""
+        # Before fragments are put together (priority -400).
+        hook = "output" if sent else "prerouting"
+        self.provider.run(
+            "nft", "-f", "-",
+            text=f"table ip line_{hook} {{ chain c {{ type filter hook {hook} priority -450; "
+            f"{match} drop; }}; }}\n",
+        )  # fmt: skip
 
     def forget_flows(self) -> None:
         """Deletes every conntrack entry and expectation of the router (ctnetlink, no filter)."""

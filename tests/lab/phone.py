@@ -10,7 +10,7 @@ from .draw import Draw
 from .endpoint import Address, Call, UserAgent
 from .loop import Loop
 from .network import Network
-from .sip import Message, sent_by
+from .sip import Message, literal, sent_by
 
 RTP_PACKETS = 6
 RTP_INTERVAL = 0.02  # seconds, one PCMA frame
@@ -18,8 +18,8 @@ RTP_INTERVAL = 0.02  # seconds, one PCMA frame
 
 class Phone(UserAgent):
     """rport: asks for symmetric responses (RFC 3581). split: requests and answers leave from
-    another port than the one that Contact names, as some Cisco phones do. draw: that of the
-    network when None.
+    another port than the one that Contact names, as some Cisco phones do. via_port: the sent-by
+    port of its requests, 0 for the one that they leave from. draw: that of the network when None.
     """
 
     def __init__(
@@ -29,9 +29,12 @@ class Phone(UserAgent):
         rport: bool = True,
         split: bool = False,
         draw: Draw | None = None,
+        via_port: int = 0,
     ) -> None:
         draw = draw or net.draw
         self.rport = rport
+        self.via_port = via_port or draw.phone_port
+        self.host = draw.phone_ip  # as it writes itself; a STUN client writes another
         self.contact_port = draw.contact_port if split else draw.phone_port
         sock = net.phone.udp(draw.phone_ip, draw.phone_port, draw.dont_fragment)
         super().__init__(loop, draw, sock, f"sip:{draw.user}@{draw.domain}")
@@ -47,21 +50,27 @@ class Phone(UserAgent):
 
     def via(self, method: str) -> list[str]:
         rport = ";rport" if self.rport else ""
-        host = f"{self.draw.phone_ip}:{self.draw.phone_port}"
-        return [f"SIP/2.0/UDP {host};branch=z9hG4bK{self.draw.token(12)}{rport}"]
+        host = f"{literal(self.host)}:{self.via_port}"
+        return [f"SIP/2.0/{self.transport} {host};branch=z9hG4bK{self.draw.token(12)}{rport}"]
 
     def contact(self) -> str:
-        return f"<sip:{self.draw.user}@{self.draw.phone_ip}:{self.contact_port}>"
+        return f"<sip:{self.draw.user}@{literal(self.host)}:{self.contact_port}>"
 
     def media(self) -> Address:
-        return self.draw.phone_ip, self.draw.rtp_port
+        return self.host, self.draw.rtp_port
+
+    def serve(self, sock: socket.socket, request: Message, source: Address) -> None:
+        known = request.method in ("OPTIONS", "NOTIFY", "MESSAGE")
+        status = "200 OK" if known else "501 Not Implemented"
+        to = request.get("To") + f";tag={self.draw.token()}"
+        self.respond(request, source, status, [], sock=sock, to=to)
 
     def reply_to(self, request: Message, source: Address) -> Address:
         top = request.get("Via")
         return source if ";rport" in top else (source[0], sent_by(top)[1])
 
-    def register(self) -> None:
-        """REGISTER and wait for its 200. Raises TimeoutError."""
+    def register(self, wait: float = 5) -> None:
+        """REGISTER and wait for its 200. Raises TimeoutError, except for a wait of 0 s."""
         self.registered = False
         self._register_cseq += 1
         message = Message(
@@ -82,7 +91,8 @@ class Phone(UserAgent):
             self.registered = response.status == 200
 
         self.request(message, self.registrar, answer)
-        self.loop.until(lambda: self.registered, 5, "the registration")
+        if wait:
+            self.loop.until(lambda: self.registered, wait, "the registration")
 
     def keep_alive(self, every: float) -> None:
         """CRLF CRLF (RFC 5626 section 3.5.1) every so many seconds, for as long as it runs."""

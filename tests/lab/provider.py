@@ -11,15 +11,15 @@ from .endpoint import Address, Call, UserAgent
 from .loop import Loop
 from .network import Network
 from .phone import send_rtp
-from .sip import Message, host_port, sent_by, uri_of, user_of
+from .sip import Message, host_port, literal, sent_by, uri_of, user_of
 
 
 class Provider(UserAgent):
     """handles_nat: follows source addresses instead of Via and registered Contact.
     fixes_contact: replaces a private Contact of an endpoint's reply by its source address
     (fix_nated_contact). record_route: the proxy stays in the path. ack_via_port: the sent-by
-    port of its ACKs, 0 for the usual one. None leaves proxy or SBC to the draw. draw: that of the
-    network when None.
+    port of its ACKs, 0 for the usual one; invite_via_port: of its INVITEs. None leaves proxy or
+    SBC to the draw. draw: that of the network when None.
     """
 
     def __init__(
@@ -31,6 +31,7 @@ class Provider(UserAgent):
         proxy: bool | None = None,
         record_route: bool = True,
         ack_via_port: int = 0,
+        invite_via_port: int = 0,
         draw: Draw | None = None,
     ) -> None:
         draw = draw or net.draw
@@ -38,7 +39,8 @@ class Provider(UserAgent):
         self.fixes_contact = fixes_contact
         self.proxy = draw.proxy if proxy is None else proxy
         self.record_route = record_route
-        self.ack_via_port = ack_via_port
+        self.via_ports = {"ACK": ack_via_port, "INVITE": invite_via_port}
+        self.qualified: list[str] = []  # Call-IDs of its OPTIONS
         self.bindings: dict[str, tuple[str, Address]] = {}
         sock = net.provider.udp(draw.provider_ip, draw.provider_port, draw.dont_fragment)
         super().__init__(loop, draw, sock, f"sip:{draw.peer}@{draw.domain}")
@@ -58,13 +60,17 @@ class Provider(UserAgent):
     @property
     def _route(self) -> str:
         port = self.draw.provider_port
-        return f"<sip:{self.draw.provider_ip}{'' if port == 5060 else f':{port}'};lr>"
+        return f"<sip:{literal(self.draw.provider_ip)}{'' if port == 5060 else f':{port}'};lr>"
 
     def via(self, method: str) -> list[str]:
         draw = self.draw
-        port = self.ack_via_port if method == "ACK" and self.ack_via_port else draw.provider_port
-        own = f"SIP/2.0/UDP {draw.provider_ip}:{port};branch=z9hG4bK{draw.token(14)}"
-        caller = f"SIP/2.0/UDP {draw.caller_ip}:{draw.caller_port};branch=z9hG4bK{draw.token(9)}"
+        port = self.via_ports.get(method) or draw.provider_port
+        here = f"{literal(draw.provider_ip)}:{port}"
+        own = f"SIP/2.0/{self.transport} {here};branch=z9hG4bK{draw.token(14)}"
+        # Behind another port than it sends from it can only be reached by rport (RFC 3581).
+        own += ";rport" if port != draw.provider_port else ""
+        behind = f"{literal(draw.caller_ip)}:{draw.caller_port}"
+        caller = f"SIP/2.0/UDP {behind};branch=z9hG4bK{draw.token(9)}"
         if not self.proxy:
             return [own]
         return [caller] if self._direct and method != "INVITE" else [own, caller]
@@ -75,7 +81,7 @@ class Provider(UserAgent):
             if self.proxy
             else (self.draw.provider_ip, self.draw.provider_port)
         )
-        return f"<sip:{self.draw.peer}@{host}:{port}>"
+        return f"<sip:{self.draw.peer}@{literal(host)}:{port}>"
 
     def media(self) -> Address:
         return self.draw.media_ip, self.draw.media_port
@@ -128,6 +134,22 @@ class Provider(UserAgent):
         self.respond(
             request, source, "200 OK", fields, to=request.get("To") + f";tag={self.draw.token()}"
         )
+
+    def qualify(self, user: str, to: Address) -> None:
+        """OPTIONS to a registered phone, as a PBX sends them to know who is there."""
+        message = Message(
+            f"OPTIONS {self.bindings[user][0]} SIP/2.0",
+            [
+                *[("Via", v) for v in self.via("OPTIONS")],
+                ("Max-Forwards", "70"),
+                ("From", f"<{self.identity}>;tag={self.draw.token()}"),
+                ("To", f"<sip:{user}@{self.draw.domain}>"),
+                ("Call-ID", self.draw.call_id(self.draw.provider_ip)),
+                ("CSeq", "102 OPTIONS"),
+            ],
+        )
+        self.qualified.append(message.get("Call-ID"))
+        self.request(message, to, lambda response, source: None)
 
     def call(self, user: str) -> Call:
         """Somebody calls the registered user."""

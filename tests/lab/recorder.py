@@ -16,14 +16,14 @@ from .namespace import Namespace
 
 SO_TIMESTAMPNS = 35  # <asm-generic/socket.h>
 ETH_P_ALL = 3
-IPV4 = b"\x08\x00"
+IP = (b"\x08\x00", b"\x86\xdd")
 PCAP_HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)  # microseconds, Ethernet
 
 
 class Recorder:
     """Both interfaces on one clock: the kernel stamps each packet when it passes the device.
 
-    devices: interface name -> file. IPv4 only; ARP is left out. on_frame: called from the
+    devices: interface name -> file. ARP is left out. on_frame: called from the
     recorder's thread with the interface, seconds since 1970 and the Ethernet frame.
     """
 
@@ -60,7 +60,7 @@ class Recorder:
                     frame, control, _, _ = tap.recvmsg(65535, 64)
                 except BlockingIOError:
                     break
-                if frame[12:14] != IPV4:
+                if frame[12:14] not in IP:
                     continue
                 seconds, nanos = divmod(time.time_ns(), 10**9)
                 for level, kind, data in control:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import subprocess
 import sys
@@ -40,6 +42,8 @@ class Run:
     def __init__(self, number: str, seed: int, directory: Path, with_agent: bool = True) -> None:
         self.scenario = SCENARIOS[number]
         self.draw = Draw(seed)
+        if self.scenario.tune:
+            self.scenario.tune(self.draw)
         self.directory = directory
         self.with_agent = with_agent
         self.on_report: Callable[[str, Any], None] | None = None
@@ -62,7 +66,8 @@ class Run:
         """
         started = time.monotonic()
         self.directory.mkdir(parents=True, exist_ok=True)
-        with Network(self.draw) as net:
+        options = {k: v(self.draw) if callable(v) else v for k, v in self.scenario.network.items()}
+        with Network(self.draw, **options) as net:
             net.check_helper()
             net.helper(self.scenario.helper)
             agent = None
@@ -72,6 +77,7 @@ class Run:
             files = {"br-lan": self.lan, "wan": self.wan}
             recorder = Recorder(net.router, files, self.on_frame)
             loop = Loop()
+            net.household(loop)
             fault = ""
             try:
                 if agent:
@@ -107,6 +113,17 @@ def analyze(lan: Path, wan: Path) -> dict[str, Any]:
         raise RuntimeError(f"algwatch analyze: status {done.returncode}: {done.stderr.strip()}")
     verdict: dict[str, Any] = json.loads(done.stdout)
     return verdict | {"exit": done.returncode}
+
+
+def analyze_here(lan: Path, wan: Path) -> dict[str, Any]:
+    """The same without a process of its own, for one thread only."""
+    from algwatch.__main__ import main
+
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        status = main(["analyze", "--json", "--lan", str(lan), "--wan", str(wan)])
+    verdict: dict[str, Any] = json.loads(out.getvalue())
+    return verdict | {"exit": status}
 
 
 def _plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 T1, T2 = 0.5, 4.0  # seconds, RFC 3261 table 4
@@ -11,7 +12,7 @@ COMPACT = {
     "Content-Length": "l", "Content-Type": "c",
 }  # fmt: skip
 LONG = {short: name for name, short in COMPACT.items()}
-_URI = re.compile(r"sips?:(?:([^@;>]*)@)?([^:;>]+)(?::(\d+))?")
+_URI = re.compile(r"sips?:(?:([^@;>]*)@)?(\[[^\]]*\]|[^:;>]+)(?::(\d+))?")
 
 
 class Message:
@@ -35,9 +36,17 @@ class Message:
             fields.append((LONG.get(name.strip(), name.strip()), value.strip()))
         return cls(lines[0], fields, body)
 
-    def encode(self, compact: bool = False) -> bytes:
+    def encode(self, compact: bool = False, order: int = 0) -> bytes:
+        """order: seed of the order of the header fields, 0 to leave it. Via stays in front, and
+        fields of one name keep their order, which alone means something (RFC 3261 section 7.3.1).
+        """
         lines = [self.start]
-        for name, value in [*self.fields, ("Content-Length", str(len(self.body)))]:
+        fields = [*self.fields, ("Content-Length", str(len(self.body)))]
+        if order:
+            names = sorted({n for n, _ in fields if n != "Via"})
+            random.Random(order).shuffle(names)
+            fields.sort(key=lambda f: ["Via", *names].index(f[0]))
+        for name, value in fields:
             lines.append(f"{COMPACT.get(name, name) if compact else name}: {value}")
         return "\r\n".join([*lines, "", ""]).encode() + self.body
 
@@ -73,7 +82,12 @@ def host_port(uri: str) -> tuple[str, int]:
     match = _URI.search(uri)
     if not match:
         raise ValueError(f"no SIP URI in {uri!r}")
-    return match[2], int(match[3] or 5060)
+    return match[2].strip("[]"), int(match[3] or 5060)
+
+
+def literal(host: str) -> str:
+    """An address as it stands in a URI or Via: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def user_of(uri: str) -> str:
@@ -88,13 +102,16 @@ def tag_of(value: str) -> str:
 
 def sent_by(via: str) -> tuple[str, int]:
     """Host and port of a Via value, without its received and rport."""
-    host, _, port = via.split(";")[0].split()[-1].partition(":")
-    return host, int(port or 5060)
+    host, _, port = via.split(";")[0].split()[-1].rpartition(":")
+    if not host or host.startswith("[") != host.endswith("]"):
+        host, port = f"{host}:{port}" if host else port, ""
+    return host.strip("[]"), int(port or 5060)
 
 
 def sdp(host: str, port: int, session: int, origin: str = "") -> bytes:
+    net = "IP6" if ":" in host else "IP4"
     lines = [
-        "v=0", f"o=- {session} {session} IN IP4 {origin or host}", "s=-", f"c=IN IP4 {host}",
+        "v=0", f"o=- {session} {session} IN {net} {origin or host}", "s=-", f"c=IN {net} {host}",
         "t=0 0", f"m=audio {port} RTP/AVP 8 0 101", "a=rtpmap:8 PCMA/8000",
         "a=rtpmap:101 telephone-event/8000", "a=sendrecv", "",
     ]  # fmt: skip
@@ -103,5 +120,5 @@ def sdp(host: str, port: int, session: int, origin: str = "") -> bytes:
 
 def media_of(body: bytes) -> tuple[str, int] | None:
     text = body.decode("utf-8", "replace")
-    host, port = re.search(r"c=IN IP4 (\S+)", text), re.search(r"m=audio (\d+)", text)
+    host, port = re.search(r"c=IN IP[46] (\S+)", text), re.search(r"m=audio (\d+)", text)
     return (host[1], int(port[1])) if host and port else None

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from .run import analyze
-from .scenarios import SCENARIOS
+from .run import analyze_here
+from .scenarios import SCENARIOS, awaits
 from .truth import judge
 
 RECORDED = Path(__file__).resolve().parents[1] / "golden" / "lab"
@@ -21,7 +21,9 @@ def test_every_scenario_has_been_recorded() -> None:
 
 @pytest.mark.parametrize("number", list(SCENARIOS))
 def test_the_verdict_on_a_recorded_run_is_the_truth(number: str) -> None:
+    if awaits(number):
+        pytest.skip(awaits(number))
     folder = RECORDED / number
     facts = json.loads((folder / "facts.json").read_text())
-    verdict = analyze(folder / "lan.pcap", folder / "wan.pcap")
+    verdict = analyze_here(folder / "lan.pcap", folder / "wan.pcap")
     assert not judge(SCENARIOS[number].truth, facts, verdict).faults

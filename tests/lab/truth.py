@@ -13,16 +13,19 @@ _PSEUDONYM = re.compile(r"c-[0-9a-f]{12}")
 
 
 class Must:
-    """A finding that has to be there. where, harm: the words of which any one is true."""
+    """A finding that has to be there. rule: alternatives with "|" where two rules say the same.
+    where, harm: the words of which any one is true.
+    """
 
     def __init__(self, rule: str, where: str = "", harm: str = "") -> None:
         self.rule = rule
+        self.rules = rule.split("|")
         self.where = where.split()
         self.harm = harm.split()
 
     def met_by(self, finding: dict[str, Any]) -> bool:
         return (
-            finding["rule"] == self.rule
+            finding["rule"] in self.rules
             and (not self.where or finding["where"] in self.where)
             and (not self.harm or finding["harm"] in self.harm)
         )
@@ -38,8 +41,12 @@ class Truth:
     hurt nobody. may: rules that may be there with any harm. Everything else is a false finding.
 
     advice: action -> states, of which the last word has to be one. may_advise: actions that are
-    true as well. Every other action is false; disable-sip-alg above all.
-    dropped: names of the calls (see facts_of) that die for want of an ACK; all others complete.
+    true as well; "action:state" is true in that state only. Every other action is false;
+    disable-sip-alg above all.
+    dropped: names of the calls (see facts_of) that die for want of an ACK; ends: name -> words
+    of "outcome" and "ack", alternatives with "|", for calls that end otherwise; all others
+    complete. state: words of which the verdict's is one, "" for hurts when a call dropped and
+    fine otherwise. alg: linux, or vendor or upstream where it is not this router's kernel.
     """
 
     def __init__(
@@ -51,6 +58,9 @@ class Truth:
         any_of: str = "",
         may_advise: str = "",
         dropped: str = "",
+        ends: dict[str, str] | None = None,
+        state: str = "",
+        alg: str = "linux",
     ) -> None:
         self.must = must
         self.harmless = harmless.split()
@@ -59,11 +69,22 @@ class Truth:
         self.any_of = any_of.split()
         self.may_advise = may_advise.split()
         self.dropped = dropped.split()
-        self.state = "hurts" if dropped else "fine"
+        self.ends = ends or {}
+        self.states = (state or ("hurts" if dropped else "fine")).split()
+        self.alg = alg
 
     def of_call(self, name: str) -> tuple[str, str]:
-        """Outcome and ACK of the call of this name."""
+        """Outcome and ACK of the call of this name, alternatives with "|"."""
+        if name in self.ends:
+            outcome, ack = self.ends[name].split()
+            return outcome, ack
         return ("dropped", "missing") if name in self.dropped else ("completed", "seen")
+
+    def allows(self, finding: dict[str, Any]) -> bool:
+        """The finding is true, or at least not false."""
+        rule, harm = finding["rule"], finding["harm"]
+        harmless = rule in self.harmless and harm not in HURTS
+        return harmless or rule in self.may or any(must.met_by(finding) for must in self.must)
 
 
 class Score:
@@ -74,12 +95,22 @@ class Score:
         self.false = 0
         self.missed = 0
         self.faults: list[str] = []
+        self.false_disable = 0
+        self.rules: dict[str, list[int]] = {}  # rule -> [true, false, missed]
+
+    def count(self, rule: str, column: int) -> None:
+        """column: 0 true, 1 false, 2 missed."""
+        self.rules.setdefault(rule, [0, 0, 0])[column] += 1
 
     def add(self, other: Score) -> None:
         self.true += other.true
         self.false += other.false
         self.missed += other.missed
         self.faults += other.faults
+        self.false_disable += other.false_disable
+        for rule, counts in other.rules.items():
+            mine = self.rules.setdefault(rule, [0, 0, 0])
+            mine[:] = [a + b for a, b in zip(mine, counts, strict=True)]
 
     @property
     def precision(self) -> float:
@@ -103,14 +134,15 @@ def judge(truth: Truth, facts: dict[str, Any], verdict: dict[str, Any]) -> Score
             score.true += 1
         else:
             score.missed += 1
+            score.count(must.rule, 2)
             score.faults.append(f"missing: {must}")
     for finding in findings:
-        rule, harm = finding["rule"], finding["harm"]
-        allowed = rule in truth.may or (rule in truth.harmless and harm not in HURTS)
-        if not allowed and not any(must.met_by(finding) for must in truth.must):
+        allowed = truth.allows(finding)
+        score.count(finding["rule"], 0 if allowed else 1)
+        if not allowed:
             score.false += 1
             score.faults.append(f"false: {_name(finding)}: {finding['summary']}")
-        _judge_alg(finding, score)
+        _judge_alg(truth, finding, score)
     _judge_advice(truth, verdict["advice"], score)
     if "calls" in verdict:
         _judge_calls(truth, facts, verdict["calls"], score)
@@ -123,14 +155,19 @@ def _name(finding: dict[str, Any]) -> str:
     return f"{finding['rule']} where {finding['where']} harm {finding['harm']}"
 
 
-def _judge_alg(finding: dict[str, Any], score: Score) -> None:
-    """The only ALG in the lab is the Linux helper of its router."""
+def _judge_alg(truth: Truth, finding: dict[str, Any], score: Score) -> None:
+    """Whose ALG it is: that of the kernel in the lab's router unless the truth says otherwise."""
     if not finding["rule"].startswith("ALG"):
         return
-    if finding["where"] != "router":
+    if finding["where"] != "router" and truth.alg != "upstream":
         score.faults.append(f"no ALG but the router's: {_name(finding)}")
-    if re.search("not the linux helper", finding["summary"], re.IGNORECASE):
+    other = re.search("not the linux helper", finding["summary"], re.IGNORECASE)
+    if other and truth.alg == "linux":
         score.faults.append(f"it is the Linux helper: {finding['rule']}: {finding['summary']}")
+    named = any(finding["rule"] in must.rules for must in truth.must)
+    # What is rewritten by the mapping alone looks like the Linux helper; the fault itself does not.
+    if truth.alg != "linux" and named and finding.get("fingerprint", "") == "Linux nf_nat_sip":
+        score.faults.append(f"not the Linux helper: {finding['rule']}: {finding['summary']}")
 
 
 def _judge_advice(truth: Truth, advice: list[dict[str, Any]], score: Score) -> None:
@@ -147,9 +184,11 @@ def _judge_advice(truth: Truth, advice: list[dict[str, Any]], score: Score) -> N
         else:
             score.missed += 1
             score.faults.append(f"missing advice: one of {truth.any_of}, got {given}")
-    for action in given:
-        if action not in [*truth.advice, *truth.any_of, *truth.may_advise]:
+    for action, state in given.items():
+        true = [*truth.advice, *truth.any_of, *truth.may_advise]
+        if action not in true and f"{action}:{state}" not in true:
             score.false += 1
+            score.false_disable += action == "disable-sip-alg"
             score.faults.append(f"false advice: {action} {given[action]}")
 
 
@@ -158,14 +197,14 @@ def _judge_calls(
 ) -> None:
     said = {c["call_id"]: c for c in calls}
     drawn = {c["call_id"]: c["name"] for c in facts["calls"]}
-    for stranger in said.keys() - drawn:
+    for stranger in said.keys() - drawn - set(facts.get("noise", [])):
         score.false += 1
         score.faults.append(f"a call that was not made: {stranger}")
     for call_id, name in sorted(drawn.items()):
         call = said.get(call_id)
         got = (call["outcome"], call["ack"]) if call else None
         truly = truth.of_call(name)
-        if got == truly:
+        if got and all(a in b.split("|") for a, b in zip(got, truly, strict=True)):
             score.true += 1
         else:
             score.missed += 1
@@ -175,11 +214,13 @@ def _judge_calls(
 def _judge_state(truth: Truth, verdict: dict[str, Any], score: Score) -> None:
     """The state of the whole capture; the exit status says the same."""
     state = verdict["verdict"]["state"]
-    if state == truth.state:
+    if state in truth.states:
         score.true += 1
     else:
         score.missed += 1
-        score.faults.append(f"state {state}, truly {truth.state}: {verdict['verdict']['why']}")
+        score.faults.append(
+            f"state {state}, truly {' or '.join(truth.states)}: {verdict['verdict']['why']}"
+        )
     if "exit" in verdict and verdict["exit"] != EXIT[state]:
         score.faults.append(f"exit status {verdict['exit']} with the state {state}")
 
@@ -206,12 +247,13 @@ def _judge_names(facts: dict[str, Any], verdict: dict[str, Any], score: Score) -
         if advice["state"] == "none":
             continue
         _judge_words(facts, advice["action"], " ".join(advice["for"]), score)
-        if not advice["subject"].startswith(f"{facts['phone'][0]} and "):
+        phones = facts.get("phones") or [facts["phone"][0]]
+        if not any(advice["subject"].startswith(f"{phone} and ") for phone in phones):
             score.faults.append(f"{advice['action']} is about the wrong phone: {advice['subject']}")
     if over_mqtt:
         # One call, one pseudonym: otherwise nobody could join the reports about it.
         said_of_dead = {f["call_id"] for f in verdict["findings"] if f["rule"].startswith("DLG")}
-        if len(said_of_dead) > 1:
+        if len(said_of_dead) > max(1, len(facts["dead_call_ids"])):
             score.faults.append(f"one call under several names: {sorted(said_of_dead)}")
 
 

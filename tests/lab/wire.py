@@ -9,31 +9,36 @@ from pathlib import Path
 
 from .sip import Message
 
-UDP, ICMP = 17, 1
+UDP, TCP, ICMP = 17, 6, 1
 
 
 class Packet:
     """at: seconds since 1970. source, target: (address, port), port 0 for ICMP.
-    sip: None for what is not SIP. raw: the UDP or ICMP payload.
+    sip: None for what is not SIP. raw: the payload; over TCP that of one segment.
     """
 
     __slots__ = ("at", "ip_id", "protocol", "raw", "sip", "source", "target", "ttl")
 
     def __init__(self, at: float, ip: bytes) -> None:
         self.at = at
-        self.protocol = ip[9]
-        self.ttl = ip[8]
-        self.ip_id = int.from_bytes(ip[4:6])
-        header = 4 * (ip[0] & 15)
-        ports = struct.unpack_from("!HH", ip, header) if self.protocol == UDP else (0, 0)
-        self.source = (socket.inet_ntoa(ip[12:16]), ports[0])
-        self.target = (socket.inet_ntoa(ip[16:20]), ports[1])
-        self.raw = ip[header + 8 : int.from_bytes(ip[2:4])]
-        self.sip = Message.parse(self.raw) if self.protocol == UDP else None
+        if ip[0] >> 4 == 6:
+            self.protocol, self.ttl, self.ip_id, header = ip[6], ip[7], 0, 40
+            source, target = (socket.inet_ntop(socket.AF_INET6, a) for a in (ip[8:24], ip[24:40]))
+            end = 40 + int.from_bytes(ip[4:6])
+        else:
+            self.protocol, self.ttl, self.ip_id = ip[9], ip[8], int.from_bytes(ip[4:6])
+            header, end = 4 * (ip[0] & 15), int.from_bytes(ip[2:4])
+            source, target = socket.inet_ntoa(ip[12:16]), socket.inet_ntoa(ip[16:20])
+        ports = struct.unpack_from("!HH", ip, header) if self.protocol in (UDP, TCP) else (0, 0)
+        self.source = (source, ports[0])
+        self.target = (target, ports[1])
+        start = header + (4 * (ip[header + 12] >> 4) if self.protocol == TCP else 8)
+        self.raw = ip[start:end]
+        self.sip = Message.parse(self.raw) if self.protocol in (UDP, TCP) else None
 
 
 def read_capture(path: Path) -> list[Packet]:
-    """Every IPv4 packet of an Ethernet capture in host byte order, as the recorder writes it."""
+    """Every IP packet of an Ethernet capture in host byte order, as the recorder writes it."""
     data = path.read_bytes()
     packets, offset = [], 24
     while offset < len(data):

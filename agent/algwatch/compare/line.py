@@ -108,14 +108,15 @@ class Line:
     part. passed: reasons to drop a message (sip/helper_drops.py) for which a rewritten INVITE was
     not dropped. messages: REGISTER and INVITE, with responses. in_fragments: methods of requests of
     the phone that left in IP fragments; fragments_answered: the far end has answered one; grew:
-    bytes by which the router makes an INVITE longer. fresh: where the line notes that something was
-    seen of it for the first time.
+    bytes by which the router makes an INVITE longer. offer: the phone's latest INVITE that left
+    rewritten, as it entered the router. fresh: where the line notes that something was seen of it
+    for the first time.
     """
 
     __slots__ = ("_fresh", "_rewritten", "answered", "expires", "fragments_answered", "granted",
-                 "grew", "in_fragments", "linux", "messages", "passed", "phone", "private_contact",
-                 "remote", "seen", "shown", "silence", "silence_helped", "silence_limit",
-                 "silence_told", "silent_since", "too_late")  # fmt: skip
+                 "grew", "in_fragments", "linux", "messages", "offer", "passed", "phone",
+                 "private_contact", "remote", "seen", "shown", "silence", "silence_helped",
+                 "silence_limit", "silence_told", "silent_since", "too_late")  # fmt: skip
 
     def __init__(self, phone: str, remote: str, fresh: dict[str, Line] | None = None) -> None:
         self.phone = phone
@@ -131,6 +132,7 @@ class Line:
         self.grew = 0
         self.in_fragments: frozenset[int] = frozenset()
         self.fragments_answered = False
+        self.offer: Sighting | None = None
         self.passed: frozenset[str] = frozenset()
 
     @property
@@ -160,11 +162,17 @@ class Line:
     def sightings(self) -> list[Sighting | None]:
         """Messages that it keeps to show them."""
         late = self.too_late[0] if self.too_late is not None else None
-        return [self.shown, self.granted, late, *[one.first for one in self.seen.values()]]
+        return [
+            self.shown,
+            self.granted,
+            late,
+            self.offer,
+            *[one.first for one in self.seen.values()],
+        ]
 
     def shed(self) -> None:
         """Let go of these. That they were seen is still known."""
-        self.shown = self.granted = self.too_late = None
+        self.shown = self.granted = self.too_late = self.offer = None
         for one in self.seen.values():
             one.first = None
 
@@ -302,6 +310,7 @@ class Lines:
                 grew = crossing.left.row[LENGTH] - crossing.entered.row[LENGTH]
                 line.grew = max(line.grew, grew)
             if not status and crossing.entered.row[METHOD] == INVITE:
+                line.offer = crossing.entered
                 kind, _ = dropped_for(Message(crossing.entered.payload))
                 if kind:
                     line.passed |= {kind}

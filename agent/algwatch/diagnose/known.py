@@ -109,6 +109,10 @@ class Known:
         compare.silence.too_late."""
         return too_late(undelivered, self._lines)
 
+    def beside(self, line: Line) -> list[Line]:
+        """The other phones here with the same provider."""
+        return self._lines.beside(line)
+
     def without_alg(self, line: Line) -> Counterfactual:
         """Would the calls of this line work without the router's ALG?"""
         return without_alg(line, self._lines.beside(line))

@@ -8,6 +8,7 @@ from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import AT, TTL, Ends, Sighting
 from algwatch.compare.call import Call
+from algwatch.compare.crossing import Crossing
 from algwatch.compare.exchange import Exchange
 from algwatch.diagnose import cause
 from algwatch.diagnose.known import Known
@@ -107,6 +108,22 @@ def ack_misrouted(call: Call, known: Known) -> Reading | None:
         "provider", cause.PROVIDER,
         f"the ACK came from {came}: no phone has sent anything there, so no NAT lets it in",
     )  # fmt: skip
+
+
+def unheard_invite(call: Call) -> Crossing | None:
+    """The INVITE to a phone that the router sent to the port in the Via of its sender, where the
+    phone is not (the helper's forced destination port, nf_conntrack_sip.c process_sip_request()),
+    and that nobody answered until Timer B. A phone that listens there would have."""
+    crossing, s = call.misdelivered.get("INVITE"), call.sides[LAN]
+    if crossing is None or crossing.lan is None or crossing.wan is None or not call.inbound:
+        return None
+    if s is None or not s.timed_out or s.invite is None:
+        return None
+    if s.invite.provisional_at or s.invite.final_at:
+        return None
+    vias = Message(crossing.wan.payload).vias
+    forced = bool(vias) and (vias[0].port or 5060) == crossing.lan.ends.dport
+    return crossing if forced else None
 
 
 def answer_misrouted(call: Call) -> Reading | None:

@@ -5,7 +5,8 @@ What it sees
     An INVITE that entered the router again and again and never left it, on a line whose other
     messages the router rewrites, so its helper is at work there; and in it what the Linux helper
     (nf_conntrack_sip) is known to drop: a host name where SDP has an address, a media port below
-    1024, or SDP without Content-Length.
+    1024, SDP without Content-Length, or a media port that another call of this house has offered
+    to the same provider within 180 s, whose pinhole is still waiting.
 
 Why it breaks calls
     The helper drops what it cannot parse or open. Every retransmission is dropped likewise, and
@@ -30,8 +31,9 @@ from collections.abc import Iterator
 
 from algwatch.base.packet import WAN
 from algwatch.base.quote import somebody
+from algwatch.base.sighting import AT, Sighting
 from algwatch.compare.call import Call
-from algwatch.compare.line import REWRITTEN
+from algwatch.compare.line import REWRITTEN, Line
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -39,6 +41,9 @@ from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.helper_drops import dropped_for
 from algwatch.sip.message import Message
+from algwatch.sip.timers import SECOND
+
+PENDING = 180 * SECOND  # how long the pinhole of an offer waits (nf_conntrack_sip.c)
 
 RULE = Rule(
     "ALG008", "swallowed", "error", CALL, ("RFC 8866 5.2", "RFC 8866 5.7", "RFC 3261 20.14"),
@@ -56,10 +61,17 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     line = known.line_of(crossing.phone, crossing.remote)
     rewritten = line.seen.get(REWRITTEN) if line is not None else None
     kind, what = dropped_for(Message(crossing.lan.payload))
+    if line is None or rewritten is None:
+        return
+    other = None
+    if not kind:
+        other, what = _collision(crossing.lan, line, known)
     # A helper that has let through the like has not dropped this one for it.
-    if line is None or rewritten is None or not kind or kind in line.passed:
+    if (other is None and not kind) or kind in line.passed:
         return
     proof = [evidence(crossing.lan, f"entered the router; {what}", "its copy on the WAN side")]
+    if other is not None:
+        proof.append(evidence(other, "offered the port before", "another port"))
     if rewritten.first is not None:
         proof.append(evidence(rewritten.first, "another message of this line, rewritten", ""))
     yield RULE.finding(
@@ -69,3 +81,26 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         "rewrites.",
         proof, call.call_id, cause=cause.ALG, certain=True, call_id=call.call_id, line=line.name,
     )  # fmt: skip
+
+
+def _collision(mine: Sighting, line: Line, known: Known) -> tuple[Sighting | None, str]:
+    """The INVITE of another flow that has offered the same media port to the same provider so
+    lately that its pinhole may still be waiting, and a clause."""
+    ports = _ports(mine)
+    for one in (line, *known.beside(line)):
+        offer = one.offer
+        if offer is None or offer.source == mine.source:
+            continue
+        same = ports & _ports(offer)
+        ago = mine.row[AT] - offer.row[AT]
+        if same and 0 <= ago < PENDING:
+            ends = offer.ends
+            return offer, (
+                f"its media port {min(same)} is the one that {ends.src}:{ends.sport} offered to "
+                f"the same provider {ago / SECOND:.1f} s before"
+            )
+    return None, ""
+
+
+def _ports(invite: Sighting) -> set[int]:
+    return {media.port for media in Message(invite.payload).sdp.media if media.port}

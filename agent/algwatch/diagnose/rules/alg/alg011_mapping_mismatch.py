@@ -59,11 +59,15 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     if forced is not None:
         yield forced  # what it then wrote into headers follows from it
         return
+    latent = None
     for crossing in call.changed.values() if call.unexplained else ():
         wrong = _wrong(call, crossing, known)
-        if wrong is not None:
-            yield wrong
+        if wrong is not None and wrong.harm == "observed":
+            yield wrong  # the one that the call died of, and not what came before it
             return
+        latent = latent or wrong
+    if latent is not None:
+        yield latent
 
 
 def _forced(call: Call, known: Known) -> Finding | None:
@@ -71,12 +75,14 @@ def _forced(call: Call, known: Known) -> Finding | None:
     if not call.misdelivered:
         return None
     how = lost.lost_ack(call, known)
+    unheard = misrouted.unheard_invite(call)
     hurt = how is not None and _WRONG_PORT.get(how.how) in call.misdelivered
     if not hurt and _is_served(call):
         return None
     # An ACK that fits no dialog would not have been taken on any port.
     hurt = hurt and how is not None and not how.dialog.odd
     kind = _WRONG_PORT[how.how] if how is not None and hurt else next(iter(call.misdelivered))
+    kind = "INVITE" if unheard is not None else kind
     crossing = call.misdelivered[kind]
     lan, wan, port = crossing.lan, crossing.wan, _port(crossing.expected)
     assert lan is not None and wan is not None
@@ -88,7 +94,9 @@ def _forced(call: Call, known: Known) -> Finding | None:
     answer = _proof_of_port(call) if kind == "ACK" else None
     if answer is not None:
         proof.append(evidence(answer, f"the phone is at {went.dst}:{port}", ""))
-    if hurt:
+    if unheard is not None:
+        hurt, harm, so = True, "observed", ", and nobody answered it"
+    elif hurt:
         assert how is not None
         harm = "observed" if how.dropped(known.now) else "certain"
         whose = "its" if kind == "ACK" else "the"

@@ -128,6 +128,13 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
     if call.inbound is None:
         what = "it was seen on both sides of the router, and nobody answered"
         return Reading("unknown", cause.UNKNOWN, what)
+    forced = misrouted.unheard_invite(call)
+    if forced is not None and forced.lan is not None:
+        went = forced.lan.ends
+        return Reading(
+            "router", cause.ALG,
+            f"it was delivered to {went.dst}:{went.dport}, and the phone is not at that port",
+        )  # fmt: skip
     if inward:
         return Reading("phone", cause.UNKNOWN, "it was delivered, and the phone did not answer")
     s = call.sides[WAN]
