@@ -93,6 +93,48 @@ def changed_request_uri(lan: Sequence[Packet], wan: Sequence[Packet]) -> bool:
     return False
 
 
+def changed_route(lan: Sequence[Packet], wan: Sequence[Packet]) -> bool:
+    """An ACK of the phone whose Route is that of the 2xx, whose copy on the WAN has another Route,
+    and that 2xx again after it."""
+    outside = [s for s in map(_read, wan) if s]
+    for _, _, _, _, _, payload in filter(None, map(_read, lan)):
+        call, route = _header(payload, b"Call-ID"), _header(payload, b"Route")
+        if not payload.startswith(b"ACK ") or not route:
+            continue
+        finals = [s for s in outside if _is_2xx(s[5]) and _header(s[5], b"Call-ID") == call]
+        if not finals or route not in re.findall(rb"(?m)^Record-Route: (.*?)\r$", finals[0][5]):
+            continue
+        for at, *_, copy in outside:
+            same = copy.startswith(b"ACK ") and _header(copy, b"Call-ID") == call
+            if same and _header(copy, b"Route") != route and finals[-1][0] > at:
+                return True
+    return False
+
+
+def changed_record_route(lan: Sequence[Packet], wan: Sequence[Packet]) -> bool:
+    """A 2xx that reached the LAN again and again with a private Record-Route, which its WAN copy
+    does not have, and no ACK of the phone."""
+    inside, outside = ([s for s in map(_read, side) if s] for side in (lan, wan))
+    for at, *_, payload in inside:
+        call, route = _header(payload, b"Call-ID"), _header(payload, b"Record-Route")
+        if not _is_2xx(payload) or not re.match(rb"<sip:(10|192\.168)\.", route):
+            continue
+        copies = [s for s in outside if _is_2xx(s[5]) and _branch(s[5]) == _branch(payload)
+                  and abs(s[0] - at) < NS // 4]  # fmt: skip
+        of_call = [s for s in inside if _header(s[5], b"Call-ID") == call]
+        again = sum(_is_2xx(s[5]) for s in of_call) > 2
+        acked = any(s[5].startswith(b"ACK ") for s in of_call)
+        if again and not acked and any(_header(s[5], b"Record-Route") != route for s in copies):
+            return True
+    return False
+
+
 def may_recommend_disabling(lan: Sequence[Packet], wan: Sequence[Packet]) -> bool:
-    proofs = (forced_port, wrong_contact_twice, changed_request_uri)
+    proofs = (
+        forced_port,
+        wrong_contact_twice,
+        changed_request_uri,
+        changed_route,
+        changed_record_route,
+    )
     return any(proof(lan, wan) for proof in proofs)
