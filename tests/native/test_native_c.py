@@ -233,7 +233,7 @@ def test_a_32_bit_big_endian_cpu_says_the_same(tmp_path: Path) -> None:
     assert same.stdout.splitlines() == said.splitlines()
 
 
-@pytest.mark.parametrize("target", ["sip", "sdp", "frame", "packet"])
+@pytest.mark.parametrize("target", ["sip", "sdp", "frame", "packet", "rtp"])
 def test_what_fuzzing_kept_holds_on_a_32_bit_big_endian_cpu(target: str, tmp_path: Path) -> None:
     emulated = emulator()
     fuzz = HERE.parent / "fuzz"
