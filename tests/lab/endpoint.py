@@ -63,7 +63,7 @@ class UserAgent:
         self.calls: dict[str, Call] = {}
         self.registered = False
         self.received: list[tuple[Address, Message]] = []
-        self.forks: list[str] = []  # To of the further answers
+        self.forks: list[str] = []  # tags of the further answers
         self.undelivered: list[Address] = []
         self.written: Rewritten = lambda message, data: data
         self.deaf: Callable[[Message], bool] = lambda message: False
@@ -240,7 +240,8 @@ class UserAgent:
                 call.routes = list(reversed(response.all("Record-Route")))
                 call.remote_media = media_of(response.body)
                 self.established(call)
-            if response.get("To") == call.remote:
+            # By its tag alone: a helper may rewrite the address in To.
+            if tag_of(response.get("To")) == tag_of(call.remote):
                 self.acknowledge(call)
             elif self.acknowledges_forks:
                 self._end_fork(call, response, source)
@@ -259,8 +260,8 @@ class UserAgent:
         fork.target, fork.cseq = self.target_of(response, source), call.cseq
         fork.routes = list(reversed(response.all("Record-Route")))
         self.acknowledge(fork)
-        if fork.remote not in self.forks:
-            self.forks.append(fork.remote)
+        if tag_of(fork.remote) not in self.forks:
+            self.forks.append(tag_of(fork.remote))
             self.hang_up(fork)
 
     def _acknowledge_refusal(self, invite: Message, response: Message, to: Address) -> None:
