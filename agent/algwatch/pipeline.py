@@ -129,14 +129,12 @@ class Pipeline:
         reports = self._told(events) if events else []
         for moment in news.moments:
             reports += self._moment(moment)
-        if news.lines:
-            reports += self._told([(subject.LINE, line) for line in news.lines])
-        if news.registered:
-            reports += self._told([(subject.REGISTRATION, one) for one in news.registered])
-            if self.live:
-                reports += self._comparison.registrations(news.registered)
-        if news.subscribed:
-            reports += self._told([(subject.SUBSCRIPTION, one) for one in news.subscribed])
+        events = [(subject.LINE, line) for line in news.lines]
+        events += [(subject.SUBSCRIPTION, one) for one in news.subscribed]
+        events += [(subject.REGISTRATION, one) for one in news.registered]
+        reports += self._told(events) if events else []
+        if self.live and news.registered:
+            reports += self._comparison.registrations(news.registered)
         return reports + self._recommender.refresh()
 
     def _moment(self, moment: Moment) -> list[Report]:
