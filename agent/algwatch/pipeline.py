@@ -47,17 +47,14 @@ class Pipeline:
             LAN in sides and WAN in sides, ROUTER if live else LAPTOP, live, watch, memory
         )
         self._comparison.media = media
-        self._captured, lines = self._comparison.captured, self._comparison.lines
+        self._captured = self._comparison.captured
         self._captured.quality = quality
         if quality is not None:
             self._comparison.bound(quality)
         said: Table[str, int] = Table(SAID)
-        known = Known(self._captured, lines, self._comparison.mappings, said,
-                      self._comparison.registered, self._comparison.transaction,
-                      self._comparison.request_of, self._comparison.calls)  # fmt: skip
-        self._engine = Engine(known, said, strict, clock)
+        self._engine = Engine(Known(self._comparison, said), said, strict, clock)
         self._comparison.one_sided_news = self._engine.listens(CROSSING)
-        self._recommender = Recommender(lines)
+        self._recommender = Recommender(self._comparison.lines)
         self._comparison.budget.share(self._recommender.harm, payloads, apart)
 
     @property

@@ -8,9 +8,8 @@ from types import SimpleNamespace
 import pytest
 from algwatch.advise import actions
 from algwatch.base.table import Table
-from algwatch.compare.captured import Captured
-from algwatch.compare.line import Lines
-from algwatch.compare.mapping import Mappings
+from algwatch.compare.comparison import Comparison
+from algwatch.compare.limits import ROUTER
 from algwatch.diagnose import cause
 from algwatch.diagnose import engine as engines
 from algwatch.diagnose.engine import Engine
@@ -35,7 +34,7 @@ def engine(monkeypatch: pytest.MonkeyPatch, *checks: object, strict: bool = Fals
                              check=check) for i, check in enumerate(checks)]  # fmt: skip
     monkeypatch.setattr(engines, "RULES", rules)
     said: Table[str, int] = Table(16)
-    known = Known(Captured(True), Lines(4), Mappings(4), said)
+    known = Known(Comparison(True, ROUTER, False, None), said)
     ticks = iter(range(1000))
     return Engine(known, said, strict, lambda: next(ticks))
 
@@ -93,7 +92,7 @@ def test_each_rule_is_counted_and_timed(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_rules_cannot_set_what_they_are_told() -> None:
-    known = Known(Captured(True), Lines(4), Mappings(4), {})
+    known = Known(Comparison(True, ROUTER, False, None), {})
     with pytest.raises(AttributeError):
         known.now = 1  # type: ignore[misc]
 
@@ -117,7 +116,7 @@ def test_a_rule_about_several_kinds_of_thing_is_shown_all_of_them(
 
     rules = [SimpleNamespace(RULE=both, check=check)]
     monkeypatch.setattr(engines, "RULES", rules)
-    made = Engine(Known(Captured(True), Lines(4), Mappings(4), {}), Table(16))
+    made = Engine(Known(Comparison(True, ROUTER, False, None), {}), Table(16))
     made.feed([(CALL, "call"), (CAPTURE, None)])
     assert shown == ["call", None] and made.meters["XXX000"].shown == 2
     assert both.subject == "call, capture"

@@ -8,13 +8,13 @@ from typing import TypeVar, cast
 
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
-from algwatch.compare.calls import Calls
 from algwatch.compare.captured import Captured
+from algwatch.compare.comparison import Comparison
 from algwatch.compare.counterfactual import Counterfactual, needs_alg, without_alg
 from algwatch.compare.crossing import Crossing, Entry
 from algwatch.compare.joined import Joined
-from algwatch.compare.line import Line, Lines
-from algwatch.compare.mapping import Mappings, NewerAddress
+from algwatch.compare.line import Line
+from algwatch.compare.mapping import NewerAddress
 from algwatch.compare.registered import Registered
 from algwatch.compare.replaces import renamed, replaced
 from algwatch.compare.silence import too_late
@@ -37,22 +37,15 @@ class Known:
     sides are compared. sip: messages a side (LAN, WAN, UNKNOWN); first: the first message of each.
     See compare/captured.py for the rest."""
 
-    __slots__ = ("_calls", "_captured", "_lines", "_mappings", "_read", "_registered",
-                 "_request_of", "_said", "_transaction")  # fmt: skip
+    __slots__ = ("_captured", "_comparison", "_lines", "_mappings", "_read", "_said")
 
-    def __init__(self, captured: Captured, lines: Lines, mappings: Mappings, said: dict[str, int],
-                 registered: Callable[[], list[Registered]] = list,
-                 transaction: Callable[[Sighting], Transaction | None] = lambda _: None,
-                 request_of: Callable[[Sighting], Sighting | None] | None = None,
-                 calls: Calls | None = None) -> None:  # fmt: skip
-        self._request_of = request_of
-        self._captured = captured
-        self._lines = lines
-        self._mappings = mappings
+    def __init__(self, comparison: Comparison, said: dict[str, int]) -> None:
+        """said: by key (said_key), what was said already."""
+        self._comparison = comparison
+        self._captured = comparison.captured
+        self._lines = comparison.lines
+        self._mappings = comparison.mappings
         self._said = said
-        self._registered = registered
-        self._transaction = transaction
-        self._calls = calls
         # The reading of one thing that rules share: the thing, when, and the reading.
         self._read: tuple[object, int, object] = (None, 0, None)
 
@@ -98,11 +91,11 @@ class Known:
 
     def registered(self) -> list[Registered]:
         """Every registration that is followed."""
-        return self._registered()
+        return self._comparison.registered()
 
     def transaction(self, copy: Sighting) -> Transaction | None:
         """The transaction of a message on its side; None once it is over."""
-        return self._transaction(copy)
+        return self._comparison.transaction(copy)
 
     def too_late(self, undelivered: Crossing) -> tuple[Line | None, int]:
         """Whose mapping an undelivered INVITE came for, and whether that was gone. See
@@ -131,7 +124,7 @@ class Known:
 
     def request_of(self, response: Sighting) -> Sighting | None:
         """See Comparison.request_of."""
-        return self._request_of(response) if self._request_of is not None else None
+        return self._comparison.request_of(response)
 
     def newer_address(self, request: Sighting) -> NewerAddress | None:
         """The WAN address that came after the one which this WAN copy was sent from, where the
@@ -150,9 +143,7 @@ class Known:
         Replaces another name on the side where it is looked for (inside: the LAN). None where
         nothing shows that. Looks at every call: for what is rare."""
         wanted = replaced(names.payload)
-        if wanted is None or self._calls is None:
-            return None
-        return renamed(wanted, self._calls.all(), inside)
+        return renamed(wanted, self._comparison.calls.all(), inside) if wanted is not None else None
 
     def was_said(self, rule: str, key: str) -> bool:
         """True if a rule (id) has said something under key: for what is said once, whatever
