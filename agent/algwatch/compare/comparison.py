@@ -300,8 +300,8 @@ class Comparison:
         for side in self.sides:
             side.transactions.table.weigh = weights.transaction
             side.dialogs.table.weigh = weights.dialogs
-            side.registrations.table.weigh = weights.registration
-            side.subscriptions.table.weigh = weights.subscription
+            side.registrations.table.weigh = weights.agreed
+            side.subscriptions.table.weigh = weights.agreed
         if unsolicited is not None:
             unsolicited.known.weigh = weights.remote
         if self.pairing is not None:
@@ -309,8 +309,8 @@ class Comparison:
         self.lines.table.weigh = weights.line
         self.mappings.table.weigh = weights.mapping
         self.mappings.flow_pairs.weigh = weights.flow_pair
-        self._registrations.table.weigh = weights.registered
-        self._subscriptions.table.weigh = weights.subscribed
+        self._registrations.table.weigh = weights.joined
+        self._subscriptions.table.weigh = weights.joined
         self._rewrites.kinds.weigh = weights.rewrite
         self.calls.drop = self._drop
         budget = self.budget

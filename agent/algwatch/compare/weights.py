@@ -80,35 +80,18 @@ class Weights:
         return STRANGE if s.unsolicited or s.partial else FRESH, b""
 
     @staticmethod
-    def registration(key: int, r: Registration) -> Weight:
-        host = r.transaction.ends[:16]
-        if r.unsolicited:
-            return STRANGE, host
-        if r.transaction.copy or r.transaction.forwarded is not None:
-            return ANSWERED if r.accepted_at else CROSSED, host
-        return FRESH, host
-
-    @staticmethod
-    def registered(key: int, one: Registered) -> Weight:
-        near = one.near
-        host = near.transaction.ends[:16]
+    def agreed(key: int, one: Registration | Subscription) -> Weight:
+        """What a phone and the far end agreed on, as one side saw it."""
+        host = one.transaction.ends[:16]
         if one.unsolicited:
             return STRANGE, host
-        if one.paired or not one.two_sided:
-            return ANSWERED if near.accepted_at else CROSSED, host
+        if one.transaction.copy or one.transaction.forwarded is not None:
+            return ANSWERED if one.accepted_at else CROSSED, host
         return FRESH, host
 
     @staticmethod
-    def subscription(key: int, s: Subscription) -> Weight:
-        host = s.transaction.ends[:16]
-        if s.unsolicited:
-            return STRANGE, host
-        if s.transaction.copy or s.transaction.forwarded is not None:
-            return ANSWERED if s.accepted_at else CROSSED, host
-        return FRESH, host
-
-    @staticmethod
-    def subscribed(key: int, one: Subscribed) -> Weight:
+    def joined(key: int, one: Registered | Subscribed) -> Weight:
+        """The same, as both sides saw it."""
         near = one.near
         host = near.transaction.ends[:16]
         if one.unsolicited:
