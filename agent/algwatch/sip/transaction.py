@@ -84,7 +84,7 @@ class Transaction:
     acked_at: of an INVITE that was refused, its first ACK. again: its retransmissions, None while
     there were none.
     ends: addresses of its first message, of a forwarded request those with which it came to the
-    router (b"" where sightings are not kept).
+    router.
 
     For methods other than INVITE and ACK also: request, response: the first sighting of each;
     forwarded: the transaction on the other side that its request became at this router; copy: it
@@ -224,7 +224,7 @@ class Transactions:
                     self.strays += 1
                     continue
                 t = Transaction(key, at, call, tag, cseq, method)
-                t.ends = ends
+                t.ends = ends or bytes(batch.ends[48 * i : 48 * i + 48])
                 if status:
                     if status < 200:
                         t.provisional_at = at

@@ -110,8 +110,8 @@ def _of_far(call: Call, how: lost.LostAck, reading: Reading, known: Known) -> Fi
         proof.append(evidence(lan.ack, f"the ACK went to {lan.ack.ends.dst}", "delivered"))
     return RULE.finding(
         reading.where, "observed" if how.dropped(known.now) else "latent",
-        f"The 2xx of {somebody(call.to)} came from {answer.ends.src}, and no ACK can reach its "
-        f"sender: {reading.what}.",
+        f"The 2xx of {somebody(call.to)} came from {answer.ends.src}, and the ACK cannot reach "
+        f"its sender: {reading.what}.",
         proof, call.call_id, cause=reading.cause, certain=reading.cause == cause.ALG,
         call_id=call.call_id, line=line.name if line else "",
     )  # fmt: skip

@@ -82,7 +82,7 @@ def _unroutable(call: Call, how: lost.LostAck, known: Known) -> Iterator[Finding
         proof.append(evidence(far.answer, "the 2xx on the other side of the router", "the same"))
     yield RULE.finding(
         reading.where, harm,
-        f"No ACK to the 2xx of {somebody(call.to)} can arrive: {reading.what}.",
+        f"The ACK to the 2xx of {somebody(call.to)} cannot arrive: {reading.what}.",
         proof, call.call_id, cause=reading.cause, certain=reading.cause == cause.ALG,
         call_id=call.call_id, line=_line(call, known),
         next_step=BOTH_SIDES if reading.where == "unknown" else "",
