@@ -32,12 +32,14 @@ class Call(Joined[DialogSet]):
     contested: labels of messages of which several contradict each other (see Pairing).
     astray: dialog sets of messages that came to a side under the name of the other one, because
     the router changes its Call-ID and not in all of its messages.
+    announced: messages that were let go, kept to show the media that they announced.
     """
 
     __slots__ = (
         "_phone_contact",
         "_wan_contact",
         "alarm_at",
+        "announced",
         "astray",
         "at_proxy",
         "call_id",
@@ -62,6 +64,7 @@ class Call(Joined[DialogSet]):
         self._phone_contact = NOWHERE
         self.contested: frozenset[str] = frozenset()
         self.astray: tuple[DialogSet, ...] = ()
+        self.announced: tuple[Sighting, ...] = ()
 
     def cross(self, crossing: Crossing) -> None:
         """Attach what became of a message."""
@@ -457,9 +460,9 @@ class Call(Joined[DialogSet]):
                 said = "ongoing"
         return said
 
-    def let_go(self) -> None:
+    def let_go(self, keep: bool = False) -> None:
         """Drop the bytes of a call whose 2xx came once and was acknowledged: its INVITE may ring
-        on for hours, and no verdict needs them."""
+        on for hours, and no verdict needs them. keep: as `announced`, where RTP is counted."""
         for s in self.sides:
             if s is None:
                 continue
@@ -474,6 +477,9 @@ class Call(Joined[DialogSet]):
         for s in self.sides:
             if s is not None and s.current is not None:
                 d = s.current
+                if keep:
+                    some = (d.request, d.answer, d.ack, s.request)
+                    self.announced += tuple([copy for copy in some if copy is not None])
                 s.request = s.first = d.request = d.answer = d.ack = None
         while len(self.flow_pairs) > 1:
             self.flow_pairs.popitem()

@@ -223,8 +223,8 @@ class Calls:
         moments += [(call, RELIEVED) for call in self._came_late(now)]
         # Both sides of a call are mostly due at once.
         for call in dict.fromkeys(self._confirmed.due(now)):
-            if self._is_live(call) and not self.keeps and not call.ack_misdelivered():
-                call.let_go()
+            if self._is_live(call) and not call.ack_misdelivered():
+                call.let_go(self.keeps)
         for call, answered_at in self._ack_wait.due(now):
             s = call.near_callee
             d = s.current if s is not None else None

@@ -86,6 +86,7 @@ def call(one: Call) -> Sightings:
     for s in (*one.sides, *one.astray):
         if s is not None:
             yield from dialogs(s)
+    yield from one.announced
     yield from _joined(one)
 
 

@@ -333,8 +333,8 @@ def _message(media: Media, side: int, end: End) -> Sighting | None:
     d = s.current if s is not None else None
     if s is None or d is None:
         return None
-    for copy in (d.request, d.answer, d.ack, s.request):
-        if copy is not None and _announces(copy, end.endpoint):
+    for copy in (d.request, d.answer, d.ack, s.request, *media.call.announced):
+        if copy is not None and copy.side == side and _announces(copy, end.endpoint):
             return copy
     return None
 
