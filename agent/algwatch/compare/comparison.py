@@ -44,7 +44,7 @@ from algwatch.compare.first_of_kind import FirstOfKind
 from algwatch.compare.joined import label_of
 from algwatch.compare.known_rewrites import KnownRewrites
 from algwatch.compare.limits import KINDS, MAPPINGS, Limits
-from algwatch.compare.line import READ, Line, Lines, Shown
+from algwatch.compare.line import LATCHES, READ, Line, Lines, Shown
 from algwatch.compare.loss import Losses, Path
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.media import Counted, Media
@@ -271,7 +271,10 @@ class Comparison:
         """The RTP of a call that is over; None where it shows nothing."""
         if self.media is None or not self.calls.keeps:
             return None
-        return self.media.of(call, self.captured.now)
+        media = self.media.of(call, self.captured.now)
+        if media is not None and call.flow_pair is not None and media.latched:
+            self.lines.of(call.flow_pair).observe(LATCHES, None, media.until)
+        return media
 
     def close(self, call: Call) -> tuple[CallSummary, Line | None]:
         """A call is over: its summary, and the line that it was of or came too late for."""

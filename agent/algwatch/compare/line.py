@@ -49,6 +49,7 @@ WORKS_REWRITTEN = "works-rewritten"  # a call lived with something rewritten
 REACHED_REWRITTEN = "reached-rewritten"  # such an incoming call, so its ACK came to that Contact
 REWRITTEN = "rewritten"  # the router rewrote a message of this line
 REACHED_AT_PROXY = "reached-at-proxy"  # an outgoing call lived whose Contact was a proxy's own
+LATCHES = "latches"  # RTP came to where packets come from, past another address in the SDP
 ACCEPTED = "accepted"  # the provider accepted a REGISTER or an INVITE of the phone
 
 # Each of these needs a far end that took part.

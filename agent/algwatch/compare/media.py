@@ -138,6 +138,15 @@ class Media:
                 return False
         return bool(sides)
 
+    @property
+    def latched(self) -> bool:
+        """The far end sent to where RTP of the phone comes from, and not to the address in its SDP
+        (RFC 7362)."""
+        near, pair = self.near(WAN), self.call.flow_pair
+        if near is None or pair is None or near.now.host == pair.wan_host:
+            return False
+        return any(host == pair.wan_host for _, (host, _) in self.inbound(WAN).pairs)
+
     def is_dead(self, way: Way) -> bool:
         """Nothing came that way since both ends could talk."""
         return way.last <= self.since + GRACE

@@ -9,6 +9,7 @@ from algwatch.base import address
 from algwatch.base.deadlines import NEVER
 from algwatch.base.packet import LAN, SIDE_NAMES, WAN
 from algwatch.base.sighting import Sighting
+from algwatch.compare.line import LATCHES
 from algwatch.compare.media import ALIVE, DEAD, End, Endpoint, Media, Way
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Evidence
@@ -166,7 +167,7 @@ def _fault(media: Media, known: Known) -> Fault | None:
         return _unreachable_on_one(media)
     if media.sides != [LAN, WAN] or not {LAN, WAN} <= media.shown:
         return None
-    return _unreachable(media) or _wrong_port(media) or _redirected(media)
+    return _unreachable(media, known) or _wrong_port(media) or _redirected(media)
 
 
 # ---- an address that cannot be reached ----
@@ -204,15 +205,18 @@ def _unreachable_on_one(media: Media) -> Fault | None:
     return None
 
 
-def _unreachable(media: Media) -> Fault | None:
+def _unreachable(media: Media, known: Known) -> Fault | None:
     """The media address of the phone on the WAN side is one to which nothing can come, and nothing
-    comes: a provider that sends to where RTP comes from (latching, RFC 7362) would be heard."""
+    comes: a provider that sends to where RTP comes from (latching, RFC 7362) would be heard. One
+    that did so in an earlier call of this line does not need the address: then it is no reason."""
     near, far, wrote = media.near(WAN), media.far(WAN), media.near(LAN)
     pair, out = media.call.flow_pair, media.outbound(WAN)
     if near is None or far is None or wrote is None or pair is None:
         return None
-    host = near.now.host
+    host, line = near.now.host, known.line(media.call)
     if host == pair.wan_host or address.is_unroutable(far.now.host):
+        return None
+    if line is not None and line.count(LATCHES):
         return None
     if not address.is_unroutable(host) and address.is_unroutable(pair.wan_host):
         return None  # behind another NAT, whose address it may be

@@ -69,17 +69,18 @@ def _ns(at: float) -> int:
 
 
 def called(house: House, until: float, call_id: str = "talk@phone", *, body: bytes = b"",
-           answer: bytes = b"", ok: bool = True) -> Outgoing:  # fmt: skip
+           answer: bytes = b"", ok: bool = True, after: float = 0) -> Outgoing:  # fmt: skip
     """A call of the phone that is answered at 3 s. body: its SDP, by default with the address of
-    the WAN side, as STUN tells it; answer: that of the far end."""
+    the WAN side, as STUN tells it; answer: that of the far end; after: s, it begins so much
+    later."""
     call = Outgoing(house, call_id, body=body or sdp(house.wan_ip, PORT))
-    call.invite(1)
-    call.respond(1.1, 180)
+    call.invite(after + 1)
+    call.respond(after + 1.1, 180)
     if answer:
-        call.respond(3, 200, answer)
+        call.respond(after + 3, 200, answer)
     elif ok:
-        call.ok(3)
-    call.ack(3.02)
+        call.ok(after + 3)
+    call.ack(after + 3.02)
     if until:
         call.bye(until)
     return call
@@ -501,6 +502,20 @@ def _() -> House:
     house = House()
     called(house, 12, body=sdp(house.phone, PORT))
     Audio(house, wan_port=40001).both(3.1, 11.9)
+    return house
+
+
+@case("sdp003-lost-where-the-provider-latches", [("SDP003", "network", "observed")],
+      ["SDP001", "SDP002", *DLG], outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The RTP of an earlier call with the same private address came back, so the address is not why
+    none comes in this one."""
+    house = House()
+    audio = Audio(house, wan_port=40001)
+    called(house, 9, "before@phone", body=sdp(house.phone, PORT))
+    audio.both(3.1, 8.9)
+    called(house, 72, body=sdp(house.phone, PORT), after=60)
+    audio.out(63.1, 71.9)
     return house
 
 

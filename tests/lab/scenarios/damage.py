@@ -155,7 +155,7 @@ class NoLatching(Provider):
 
 
 def _talk_alone(loop: Loop, net: Network, provider: Provider, before: bool = False) -> Facts:
-    """An incoming call in which the phone speaks for 4 s and hears nothing. before: another call
+    """An incoming call in which the phone speaks for 7 s and hears nothing. before: another call
     shows that the provider finds the phone's media by itself.
     """
     phone = Phone(loop, net)
@@ -168,11 +168,11 @@ def _talk_alone(loop: Loop, net: Network, provider: Provider, before: bool = Fal
         net.lose(True, f"udp sport {net.draw.media_port}")
     call = ring_phone(loop, phone, provider)
     loop.until(lambda: call.acked, 5, "the ACK at the phone")
-    for burst in range(40):
+    for burst in range(14):
         loop.later(
-            burst * 0.1, lambda: send_rtp(loop, phone.rtp, (net.draw.media_ip, net.draw.media_port))
+            burst * 0.5, lambda: send_rtp(loop, phone.rtp, (net.draw.media_ip, net.draw.media_port))
         )
-    loop.sleep(5.0)
+    loop.sleep(7.0)
     phone.hang_up(call)
     loop.sleep(1.0)
     facts = facts_of(phone, provider, [*earlier, call])

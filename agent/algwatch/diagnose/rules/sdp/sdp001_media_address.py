@@ -13,7 +13,8 @@ Why it breaks calls
 What else looks the same
     A provider that sends to where RTP comes from, whatever the SDP says (latching, symmetric RTP,
     RFC 7362): its RTP comes back, and the rule stays silent, as it does for ICE and for a call
-    on hold. A provider inside the same private network. A capture without RTP shows nothing.
+    on hold, and for a later call of the same line whose RTP is lost (SDP003). A provider inside
+    the same private network. A capture without RTP shows nothing.
 
 Recommendation
     Turn on STUN or ICE on the phone. Turning the ALG off does not help where it left this SDP
