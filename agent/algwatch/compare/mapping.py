@@ -106,6 +106,24 @@ class Mappings:
         newest = self.table.get(key)
         return (key, newest) if newest is not None and newest is not entry else None
 
+    def elsewhere(self, outside: bytes, remote: bytes,
+                  before: int) -> tuple[Entry, bytes, bytes] | None:  # fmt: skip
+        """A mapping of that WAN address and port (18 bytes) towards another host than remote (18
+        bytes), the phone of which left to remote with another port before then (ns): the mapping,
+        the far end that it is for, and the WAN address and port towards remote. Looks at every
+        mapping: for what is rare."""
+        towards = {
+            e.inside: key[:18] for key, e in self.table.items()
+            if key[18:] == remote and e.first_at < before
+        }  # fmt: skip
+        for key, entry in self.table.items():
+            if key[:18] != outside or key[18:34] == remote[:16]:
+                continue
+            mapped = towards.get(entry.inside, outside)
+            if mapped != outside and mapped[:16] == outside[:16]:
+                return entry, key[18:], mapped
+        return None
+
     def keepalive(self, ends: bytes, at: int) -> None:
         """A packet on the WAN that only keeps a mapping open. ends: its 48 bytes of addresses."""
         one, two = ends[:16] + ends[40:42], ends[16:32] + ends[42:44]

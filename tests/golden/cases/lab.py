@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from craft import House, Outgoing, answer, outgoing_call, register, request, sdp
 
 from cases.case import ALG, DLG, case
+from cases.nat import _joined, _unheard
 from cases.qualify import ONCE, REPEATED
 from cases.rewrite import _parts
 
@@ -38,21 +37,21 @@ ASKED = 4.0  # seconds between two OPTIONS
 
 
 def _asked(house: House, until: float, away: tuple[float, float],
-           ladder: Sequence[float] = REPEATED) -> None:  # fmt: skip
+           queue: bool = False) -> None:  # fmt: skip
     """The provider asks the phone every ASKED seconds. The phone says nothing while it is away:
-    what is asked then is repeated as the ladder says, or waits in a queue and is answered later."""
+    what is asked then is repeated, or waits in a queue and is answered later."""
     leave, come = away
     for n in range(int(until / ASKED)):
         at = 5 + ASKED * n
         made = request("OPTIONS", f"sip:100@{house.public}", via=f"{house.provider}:5060",
                        branch=f"z9hG4bKq{n}", call_id=f"q{n}@provider", cseq=1)  # fmt: skip
-        for after in ladder:
+        for after in ONCE if queue else REPEATED:
             seen = house.into(at + after, made)
             if not leave < at + after < come:
                 house.out(at + after + 0.01, answer(200, seen))
                 break
         else:
-            if ladder is ONCE:
+            if queue:
                 house.out(come + n / 1000, answer(200, seen))
 
 
@@ -76,7 +75,7 @@ def _() -> House:
     first of them after Timer F."""
     house = House()
     register(house, 0)
-    _asked(house, 60, (16, 52), ONCE)
+    _asked(house, 60, (16, 52), queue=True)
     outgoing_call(house, 80, "later@phone")
     return house
 
@@ -86,9 +85,61 @@ def _() -> House:
     """One OPTIONS is answered after 9 s, and the next one at once: no outage."""
     house = House()
     register(house, 0)
-    _asked(house, 60, (16.5, 20), ONCE)
+    _asked(house, 60, (16.5, 20), queue=True)
     made = request("OPTIONS", f"sip:100@{house.public}", via=f"{house.provider}:5060",
                    branch="z9hG4bKslow", call_id="slow@provider", cseq=1)  # fmt: skip
     house.out(79, answer(200, house.into(70, made)))
     outgoing_call(house, 90, "later@phone")
     return house
+
+
+# ---- NAT002: one mapping a destination ----
+
+SECOND_HOST = "203.0.113.80"
+
+
+def _second_host(same_port: bool) -> House:
+    """A phone that registers at one host and has talked to a second one, which calls it at the port
+    of the binding."""
+    house = House(wan_port=40123)
+    register(house, 0)
+    second = House(wan_port=40123 if same_port else 40999, provider=SECOND_HOST)
+    register(second, 1, n=2)
+    outgoing_call(house, 60, "later@phone")
+    return _joined(house, second, _called(10))
+
+
+def _called(at: float) -> House:
+    caller = House(wan_port=40123, provider=SECOND_HOST)
+    _unheard(caller, at)
+    return caller
+
+
+@case("nat002-call-to-the-port-of-another-host",
+      [("NAT002", "router", "observed"), ("REG006", "router", "observed"),
+       ("TXN001", "router", "observed")], [*DLG, *ALG],
+      {"static-nat-for-pbx": "recommended"}, ["completed", "unanswered"])  # fmt: skip
+def _() -> House:
+    """A symmetric NAT: the phone leaves to the registrar with one port and to the host that calls
+    it with another one. The call comes to the port of the registrar, and no phone gets it."""
+    return _second_host(same_port=False)
+
+
+@case("nat002-near-miss-one-port-for-all",
+      [("REG006", "router", "observed"), ("TXN001", "router", "observed")],
+      ["NAT002", *DLG, *ALG], outcomes=["completed", "unanswered"])  # fmt: skip
+def _() -> House:
+    """The same call, and the NAT has given the phone one port for both hosts: the port is right,
+    and not why the call stops here."""
+    return _second_host(same_port=True)
+
+
+@case("nat002-near-miss-host-never-asked", must_not=["NAT002", *DLG, *ALG],
+      outcomes=["completed", "unanswered"])  # fmt: skip
+def _() -> House:
+    """The call comes from a host to which the phone has never sent anything: nothing shows that the
+    NAT would have given it another port there."""
+    house = House(wan_port=40123)
+    register(house, 0)
+    outgoing_call(house, 60, "later@phone")
+    return _joined(house, _called(10))

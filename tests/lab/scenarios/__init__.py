@@ -43,7 +43,6 @@ AWAITED = {
     "26-rport": "TXN006",
     "26-via": "ALG011 does not see the answer to a REGISTER at the wrong port",
     "27": "ALG009",
-    "31-symmetric": "NAT002 does not say that the lost call is its doing",
     "34-cgnat": "NAT003",
     "34-alg": "ALG016 does not join responses with another Call-ID",
     "33-wrong-on": "REG002",
