@@ -8,7 +8,7 @@ from craft import House, Outgoing, answer, outgoing_call, register, request, sdp
 from cases.case import ALG, DLG, case
 from cases.nat import _joined, _unheard
 from cases.qualify import ONCE, REPEATED
-from cases.rewrite import _parts
+from cases.rewrite import _in_vain, _parts
 
 # ---- fingerprint of the helper's Content-Length ----
 
@@ -143,3 +143,34 @@ def _() -> House:
     register(house, 0)
     outgoing_call(house, 60, "later@phone")
     return _joined(house, _called(10))
+
+
+# ---- ALG013: how much longer ----
+
+
+def _first_call(size: int) -> House:
+    """A phone with a short address registers, and then sends an INVITE of that size, which does not
+    leave the router; it registers again meanwhile."""
+    house = House("linux", phone="10.0.0.9")
+    register(house, 0)
+    _in_vain(house, "gone@phone", 20, size, leaves=False)
+    register(house, 25, n=2)
+    register(house, 75, n=3)
+    return house
+
+
+@case("alg013-only-registers-before",
+      [("ALG013", "router", "observed"), ("TXN001", "router", "observed")],
+      ["SIZE001", "ALG008", *DLG], {"smaller-messages-or-tcp": "recommended"},
+      ["unanswered"])  # fmt: skip
+def _() -> House:
+    """The first call of a phone, of 1490 bytes on a line with an MTU of 1492: that the router makes
+    its messages longer only a REGISTER has shown."""
+    return _first_call(1490)
+
+
+@case("alg013-near-miss-only-registers-before", [("TXN001", "router", "observed")],
+      ["ALG013", "SIZE001", "ALG008", *DLG], outcomes=["unanswered"])  # fmt: skip
+def _() -> House:
+    """An INVITE that still fits with what the router adds to a REGISTER."""
+    return _first_call(1470)
