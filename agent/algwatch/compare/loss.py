@@ -20,7 +20,7 @@ from algwatch.compare.line import Line, Lines
 from algwatch.sip.again import Again
 from algwatch.sip.dialog import DialogSet
 from algwatch.sip.side import Side
-from algwatch.sip.timers import SECOND, TIMER_B, WINDOW
+from algwatch.sip.timers import SECOND, T1, T2, TIMER_B, WINDOW
 from algwatch.sip.transaction import Transaction
 
 # Places where packets get lost. LAN: between the phone and this router; WAN: beyond it; UNKNOWN: on
@@ -58,6 +58,13 @@ class Lost:
         self.sent = sent
         self.what = what
         self.example = example
+
+    @property
+    def silent(self) -> int:
+        """ns, the latest copy that got no answer: copies come at T1, then after twice as long as
+        before, and from T2 on after T2 (Timer E)."""
+        waited = self.until - self.since
+        return self.since + max(waited - T2, (waited - T1) // 2, 0)
 
 
 class Tries:
@@ -109,21 +116,23 @@ class Path:
         return sum(tries.all for tries in self.tries.values())
 
     def lost(self) -> list[Lost]:
-        """An end that was away for a while answers nothing in that time: what waited for it at the
-        same time is one loss, that of the exchange that was sent most often."""
+        """An end that was away for a while answers nothing in that time, and everything after it:
+        all that waited for it is one loss, that of the exchange that was sent most often."""
         lost: list[Lost] = []
         waited: list[Lost] = []
         for tries in self.tries.values():
             late, early = tries.lost()
             lost += late
             waited += early
-        until = 0
+        silent = back = 0  # ns; the end was still away, and it was there again
         for one in sorted(waited, key=lambda one: one.since):
-            if one.since >= until:
+            if one.since >= back or max(silent, one.silent) > min(back, one.until):
                 lost.append(one)
-            elif one.sent > lost[-1].sent:
+                silent, back = one.silent, one.until
+                continue
+            if one.sent > lost[-1].sent:
                 lost[-1] = one
-            until = max(until, one.until)
+            silent, back = max(silent, one.silent), min(back, one.until)
         return lost
 
     def sightings(self) -> list[Sighting | None]:

@@ -68,6 +68,23 @@ def _() -> House:
     return house
 
 
+@case("txn005-many-at-once", [("TXN005", "phone", "observed")],
+      ["TXN004", "TXN003", *DLG, *ALG], {"look-for-loss": "recommended"})  # fmt: skip
+def _() -> House:
+    """Half of the OPTIONS need four tries, several at the same time, and those between them are
+    answered at once: the phone is there, and packets get lost."""
+    house = House()
+    register(house, 0)
+    for n in range(24):
+        made = request("OPTIONS", f"sip:100@{house.public}", via=f"{house.provider}:5060",
+                       branch=f"z9hG4bKq{n}", call_id=f"q{n}@provider", cseq=1)  # fmt: skip
+        for after in REPEATED[:4] if n % 2 else ONCE:
+            seen = house.into(5 + 1.3 * n + after, made)
+        house.out(5 + 1.3 * n + after + 0.01, answer(200, seen))
+    outgoing_call(house, 80, "later@phone")
+    return house
+
+
 @case("txn004-answers-late", [("TXN004", "phone", "latent"), ("TXN004", "unknown", "none")],
       ["TXN005", "TXN003", *DLG, *ALG])  # fmt: skip
 def _() -> House:
