@@ -94,7 +94,7 @@ class Pipeline:
 
     def host(self, host: Host) -> list[Report]:
         """What the router says of itself now."""
-        self._captured.host = host
+        self._comparison.host(host)
         return self._told([(subject.HOST, host)])
 
     def finish(self) -> list[Report]:

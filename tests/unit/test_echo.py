@@ -42,6 +42,21 @@ def test_a_changed_echo_names_its_header(change: tuple[bytes, bytes], header: st
     assert headers(change) == [header]
 
 
+@pytest.mark.parametrize("change", [
+    (b"From: ", b"X-From: "),
+    (b"From: <sip:100@192.168.1.10>;tag=r1", b"From: ;"),
+    (b"Via: ", b"X-Via: "),
+])  # fmt: skip
+def test_a_field_that_is_absent_or_unreadable_was_not_translated(
+    change: tuple[bytes, bytes],
+) -> None:
+    assert not headers(change)
+
+
+def test_a_from_tag_that_was_taken_off_is_a_change() -> None:
+    assert headers((b";tag=r1", b"")) == ["From tag"]
+
+
 def test_bytes_that_are_no_message_are_compared_without_harm() -> None:
     assert not echoes(b"", b"", OWN)
     assert not echoes(b"\0", b"\0\r\n\r\n", OWN)

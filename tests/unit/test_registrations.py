@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import pytest
 from algwatch.advise.advice import Advice
+from algwatch.base.host import Host
 from algwatch.base.packet import LAN, WAN, Tap
 from algwatch.base.sighting import Sighting
 from algwatch.compare.binding import Terms
+from algwatch.compare.crossing import Entry, Timeouts
 from algwatch.diagnose.finding import Finding
-from algwatch.pipeline import Pipeline
+from algwatch.pipeline import Pipeline, Report
 from algwatch.sip import digest
 from algwatch.sip.message import Message
 from craft import (
@@ -84,19 +86,40 @@ def test_digest_parameters_are_compared_by_what_they_say() -> None:
         assert isinstance(digest.changed(one, message), list)
 
 
-def test_a_silence_is_told_while_it_lasts() -> None:
+@pytest.mark.parametrize(("host", "least"), [
+    (None, 180),
+    (Host(START * NS), 180),
+    (Host(START * NS, udp_timeout=20, udp_timeout_stream=90), 90),
+    (Host(START * NS, udp_timeout=60, udp_timeout_stream=400), 400),
+])  # fmt: skip
+def test_a_silence_is_told_while_it_lasts(host: Host | None, least: int) -> None:
+    """least: seconds; the timeouts that the router itself tells count."""
     house = House()
     register(house, 0, expires=3600)
     pipeline = Pipeline([Tap("lan", LAN), Tap("wan", WAN)], live=True, strict=True)
-    said = pipeline.feed(batch(house.lan, 0)) + pipeline.feed(batch(house.wan, 1))
+    said: list[Report] = pipeline.host(host) if host is not None else []
+    said += pipeline.feed(batch(house.lan, 0)) + pipeline.feed(batch(house.wan, 1))
     told: list[int] = []
     for second in range(1, 600):
         for tap in (0, 1):
             said += pipeline.advance(tap, (START + second) * NS)
         if not told and any(isinstance(r, Finding) and r.rule == "REG005" for r in said):
             told.append(second)
-    assert 180 < told[0] < 200
+    assert least < told[0] < least + 20
     assert sum(isinstance(r, Finding) and r.rule == "REG005" for r in said) == 1
+
+
+def test_a_mapping_that_the_router_keeps_for_longer_is_not_made_anew() -> None:
+    times = Timeouts()
+    times.tell(60, 600)
+    entry = Entry(bytes(18), 0, times)
+    entry.wake(10 * NS)
+    entry.wake(300 * NS)
+    assert entry.limit == 600 * NS
+    entry.wake(1000 * NS)
+    assert entry.limit == 60 * NS
+    times.tell(0, 0)
+    assert times.told and times.shortest == 60 * NS
 
 
 def test_the_advice_to_turn_the_alg_off_says_what_must_be_done_first() -> None:

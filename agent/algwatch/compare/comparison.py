@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from algwatch.base.budget import Budget
 from algwatch.base.deadlines import NEVER
+from algwatch.base.host import Host
 from algwatch.base.native.layout import (
     ACK,
     INVITE,
@@ -217,6 +218,11 @@ class Comparison:
         if self._unsolicited is not None:
             for remote in quality.remotes:
                 self._unsolicited.known.add(remote, b"")
+
+    def host(self, host: Host) -> None:
+        """What the router says of itself now."""
+        self.captured.host = host
+        self.mappings.timeouts.tell(host.udp_timeout, host.udp_timeout_stream)
 
     def lost(self, side: int, packets: int, until: int) -> None:
         """See Pipeline.lost; of a side (LAN, WAN, UNKNOWN)."""

@@ -44,6 +44,35 @@ YOUNG = 2 * SECOND  # a mapping becomes a stream by a packet after that (nf_conn
 SHORTEST = 30 * SECOND  # no NAT forgets a mapping that was used so lately
 
 
+class Timeouts:
+    """Those in force. unreplied, stream: ns; told: the router itself has said so, otherwise they
+    are those of OpenWrt."""
+
+    __slots__ = ("stream", "told", "unreplied")
+
+    def __init__(self) -> None:
+        self.unreplied, self.stream, self.told = UNREPLIED, STREAM, False
+
+    def tell(self, unreplied: int, stream: int) -> None:
+        """What the router says (s); 0 where it does not."""
+        if unreplied > 0 and stream > 0:
+            self.unreplied, self.stream, self.told = unreplied * SECOND, stream * SECOND, True
+
+    @property
+    def shortest(self) -> int:
+        """ns; no NAT, or where it is known not this one, forgets a mapping that was used so
+        lately."""
+        return min(self.unreplied, self.stream) if self.told else SHORTEST
+
+    @property
+    def stock(self) -> int:
+        """ns; nor does one of the stock kernel, unless it says otherwise."""
+        return min(UNREPLIED, self.unreplied, self.stream)
+
+
+OPENWRT = Timeouts()
+
+
 class Entry:
     """inside: LAN address and port (18 bytes). first_at, last_at: ns, the first and the latest
     packet of the phone; answered_at: ns, the latest packet that came in through it, 0 = none;
@@ -53,13 +82,15 @@ class Entry:
     which a message came in through it. born: ns, the router made it then; 0 where that is not
     known. before: the mapping that this LAN address and port had before, where it was another port
     of the same WAN address: WAN address and port, and those of the far side (36 bytes), else
-    b""."""
+    b"". timeouts: of this NAT."""
 
     __slots__ = ("answered_at", "before", "born", "first_at", "inside", "kept_at", "last_at",
-                 "silent_limit", "silent_since", "silent_until", "survived")  # fmt: skip
+                 "silent_limit", "silent_since", "silent_until", "survived",
+                 "timeouts")  # fmt: skip
 
-    def __init__(self, inside: bytes, at: int) -> None:
+    def __init__(self, inside: bytes, at: int, timeouts: Timeouts = OPENWRT) -> None:
         self.inside = inside
+        self.timeouts = timeouts
         self.first_at = self.last_at = at
         self.before = b""
         self.answered_at = self.kept_at = self.born = 0
@@ -75,14 +106,14 @@ class Entry:
     def limit(self) -> int:
         """ns; without a helper the NAT forgets it after so long without a packet."""
         young = self.born and self.used_at - self.born <= YOUNG
-        return UNREPLIED if young else STREAM
+        return self.timeouts.unreplied if young else self.timeouts.stream
 
     def wake(self, at: int) -> None:
         """The phone sent a packet: note the silence before it."""
         since = self.used_at
         if at - since >= max(SHORTEST, self.silent_until - self.silent_since):
             self.silent_since, self.silent_until, self.silent_limit = since, at, self.limit
-        if at - since > UNREPLIED and at - since > self.limit:
+        if at - since > self.timeouts.unreplied and at - since > self.limit:
             self.born = at
 
 

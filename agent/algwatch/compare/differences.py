@@ -257,20 +257,28 @@ def _body(found: list[Rewrite], a: Message, b: Message, how: Translation) -> Non
                 )
             )
     if a.content_length != b.content_length:
-        right = b.content_length.isascii() and b.content_length.isdigit()
-        right = right and int(b.content_length[:6]) == len(b.body)
+        written = b.content_length
+        helpers = _counted_from_v(b.body)
+        right = written.isascii() and written.isdigit() and int(written[:6]) == len(b.body)
         found.append(
             Rewrite(
                 "Content-Length",
                 "value",
                 0,
                 a.content_length,
-                b.content_length,
+                written,
                 NORMALISED if right else "",
-                str(len(b.body)),
-                right,
+                helpers or str(len(b.body)),
+                written == helpers if helpers else right,
             )
         )
+
+
+def _counted_from_v(body: bytes) -> str:
+    """Content-Length as nf_nat_sip writes it: from "v=" to the end of the datagram, which is the
+    body only where SDP is all of it (mangle_content_len()); "" where there is none."""
+    start = 0 if body.startswith(b"v=") else body.find(b"\nv=") + 1
+    return str(len(body) - start) if start or body.startswith(b"v=") else ""
 
 
 def _body_lines(found: list[Rewrite], size: int, before: bytes, after: bytes,

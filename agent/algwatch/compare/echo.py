@@ -27,17 +27,20 @@ def echoes(request: bytes, response: bytes, own: frozenset[str]) -> list[Echo]:
 
     own: addresses (text) of the phone and of this router. A server adds received, rport and a To
     tag, and writes out or leaves out port 5060. Other texts in From and To are some servers' habit;
-    an address of ours that came back as another one is none.
+    an address of ours that came back as another one is none. A header field that is absent, or in
+    which no address can be read, was spoilt (MSG001) and not translated.
     """
     asked, got = Message(request), Message(response)
     found: list[Echo] = []
     for via, other in zip(asked.vias, got.vias, strict=False):
+        if not (via.host and other.host):
+            continue
         if _sent_by(via) != _sent_by(other) or via.branch != other.branch:
             found.append(Echo("Via", _via(via), _via(other)))
     for header, one, two in (("From", asked.from_, got.from_), ("To", asked.to, got.to)):
         if one.host in own and _host(one) != _host(two) and address.is_literal(_host(two)):
             found.append(Echo(header, to_text(one.uri), to_text(two.uri)))
-    if asked.from_.tag != got.from_.tag:
+    if asked.from_.uri and got.from_.uri and asked.from_.tag != got.from_.tag:
         found.append(Echo("From tag", to_text(asked.from_.tag), to_text(got.from_.tag)))
     return found
 

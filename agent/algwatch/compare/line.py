@@ -109,7 +109,7 @@ class Line:
     part. passed: reasons to drop a message (sip/helper_drops.py) for which a rewritten INVITE was
     not dropped. messages: REGISTER and INVITE, with responses. in_fragments: methods of requests of
     the phone that left in IP fragments; fragments_answered: the far end has answered one; grew:
-    bytes by which the router makes an INVITE longer. offer: the phone's latest INVITE that left
+    bytes by which the router makes a request longer. offer: the phone's latest INVITE that left
     rewritten, as it entered the router. fresh: where the line notes that something was seen of it
     for the first time.
     """
@@ -307,7 +307,8 @@ class Lines:
             if not line.count(REWRITTEN):
                 line.linux = fingerprint(crossing) == LINUX
             line.observe(REWRITTEN, crossing.left)
-            if not status and crossing.left.row[METHOD] == INVITE:
+            if not status:
+                # What is rewritten in a REGISTER is in an INVITE as well, and SDP besides.
                 grew = crossing.left.row[LENGTH] - crossing.entered.row[LENGTH]
                 line.grew = max(line.grew, grew)
             if not status and crossing.entered.row[METHOD] == INVITE:

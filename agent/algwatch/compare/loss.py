@@ -20,7 +20,7 @@ from algwatch.compare.line import Line, Lines
 from algwatch.sip.again import Again
 from algwatch.sip.dialog import DialogSet
 from algwatch.sip.side import Side
-from algwatch.sip.timers import SECOND, TIMER_B, WINDOW
+from algwatch.sip.timers import SECOND, T1, T2, TIMER_B, WINDOW
 from algwatch.sip.transaction import Transaction
 
 # Places where packets get lost. LAN: between the phone and this router; WAN: beyond it; UNKNOWN: on
@@ -45,17 +45,26 @@ MOST = 256  # entries of a kind
 class Lost:
     """An exchange in which packets were lost. place: see PLACES. packets: so many, at least. sent:
     how often the message was sent. what: a sentence part. example: its first copy; None where that
-    is not kept."""
+    is not kept. since, until: ns, how long it waited for its answer."""
 
-    __slots__ = ("example", "packets", "place", "sent", "what")
+    __slots__ = ("example", "packets", "place", "sent", "since", "until", "what")
 
     def __init__(self, place: int, packets: int, sent: int, what: str,
-                 example: Sighting | None) -> None:  # fmt: skip
+                 example: Sighting | None, since: int = 0, until: int = 0) -> None:  # fmt: skip
+        self.since = since
+        self.until = until
         self.place = place
         self.packets = packets
         self.sent = sent
         self.what = what
         self.example = example
+
+    @property
+    def silent(self) -> int:
+        """ns, the latest copy that got no answer: copies come at T1, then after twice as long as
+        before, and from T2 on after T2 (Timer E)."""
+        waited = self.until - self.since
+        return self.since + max(waited - T2, (waited - T1) // 2, 0)
 
 
 class Tries:
@@ -71,14 +80,13 @@ class Tries:
         self.late: list[Lost] = []
         self.sure: list[Lost] = []
 
-    def lost(self) -> list[Lost]:
-        """An end that is slow, or ignores an answer, looks as if packets were lost; but then few
-        exchanges are answered at once, and as many retransmissions are needed each time."""
+    def lost(self) -> tuple[list[Lost], list[Lost]]:
+        """Those behind the first answer, and those in front of it. An end that is slow, or ignores
+        an answer, looks as if packets were lost; but then few exchanges are answered at once, and
+        as many retransmissions are needed each time."""
         mixed = 2 * self.quick >= self.again
-        lost = self.sure + self.late if mixed else self.sure[:]
-        if mixed or len({one.sent for one in self.early}) > 2:
-            lost += self.early
-        return lost
+        early = self.early if mixed or len({one.sent for one in self.early}) > 2 else []
+        return self.sure + self.late if mixed else self.sure, early
 
 
 class Path:
@@ -108,7 +116,24 @@ class Path:
         return sum(tries.all for tries in self.tries.values())
 
     def lost(self) -> list[Lost]:
-        return [one for tries in self.tries.values() for one in tries.lost()]
+        """An end that was away for a while answers nothing in that time, and everything after it:
+        all that waited for it is one loss, that of the exchange that was sent most often."""
+        lost: list[Lost] = []
+        waited: list[Lost] = []
+        for tries in self.tries.values():
+            late, early = tries.lost()
+            lost += late
+            waited += early
+        silent = back = 0  # ns; the end was still away, and it was there again
+        for one in sorted(waited, key=lambda one: one.since):
+            if one.since >= back or max(silent, one.silent) > min(back, one.until):
+                lost.append(one)
+                silent, back = one.silent, one.until
+                continue
+            if one.sent > lost[-1].sent:
+                lost[-1] = one
+            silent, back = max(silent, one.silent), min(back, one.until)
+        return lost
 
     def sightings(self) -> list[Sighting | None]:
         """Messages that it keeps to show them."""
@@ -308,7 +333,8 @@ def _request(path: Path, made: _Exchange) -> bool:
     if beyond is not None and beyond.early and left.answered_at - beyond.early_at <= QUICK:
         after = (left.answered_at - beyond.early_at) // MS
         what = f"{sent}, and the first answer came {after} ms after a repetition"
-        _add(tries.early, Lost(made.place, beyond.early, beyond.early + 1, what, made.request))
+        _add(tries.early, Lost(made.place, beyond.early, beyond.early + 1, what, made.request,
+                               left.at, left.answered_at))  # fmt: skip
     if again.late and again.gap >= ROUND:
         what = f"{sent}, once {again.gap // MS} ms after an answer had gone by"
         _add(tries.late, Lost(made.side, again.late, again.late + 1, what, made.request))
@@ -349,5 +375,6 @@ def _answer(path: Path, made: _Exchange) -> bool:
         _add(tries.late, Lost(made.place, 1, d.answers, what, d.answer))
     elif 0 <= wait <= QUICK:
         what = f"{sent}, and an ACK came {wait // MS} ms after the last one"
-        _add(tries.early, Lost(made.side, d.repeats, d.answers, what, d.answer))
+        _add(tries.early, Lost(made.side, d.repeats, d.answers, what, d.answer, d.answered_at,
+                               d.acked_at))  # fmt: skip
     return True

@@ -6,12 +6,9 @@ from __future__ import annotations
 from algwatch.base import address
 from algwatch.base.sighting import AT, FLOW, Sighting
 from algwatch.base.table import Table
-from algwatch.compare.crossing import STREAM, UNREPLIED, Crossing, Entry
+from algwatch.compare.crossing import Crossing, Entry, Timeouts
 from algwatch.compare.flow_pair import FlowPair
 from algwatch.sip.timers import SECOND
-
-# An entry of the stock kernel lives at least 60 s; younger ones are still there.
-LIFETIME = UNREPLIED
 
 
 class NewerAddress:
@@ -32,15 +29,16 @@ class Mappings:
     Learned from outbound crossings only: there the router's own NAT chose the WAN side. Where an
     inbound message really went is compared with it, never learned from it. Times are good to a
     second. survived: ns, the longest silence of a mapping after which a message came in that the
-    ALG did not touch; started: ns, the capture began. limit: mappings; half as many flow pairs, and
-    a quarter of it LAN addresses and ports whose newest mapping is known (newest: WAN and remote
-    address and port). flow_pairs: by the hashes of both flows, for who has time to look for himself
-    (see flow_pair()).
+    ALG did not touch; started: ns, the capture began. timeouts: of this NAT. limit: mappings; half
+    as many flow pairs, and a quarter of it LAN addresses and ports whose newest mapping is known
+    (newest: WAN and remote address and port). flow_pairs: by the hashes of both flows, for who has
+    time to look for himself (see flow_pair()).
     """
 
     def __init__(self, limit: int) -> None:
         self.table: Table[bytes, Entry] = Table(limit)
         self.survived = self.started = 0
+        self.timeouts = Timeouts()
         self.flow_pairs: Table[int, FlowPair] = Table(limit // 2)
         self.newest: Table[bytes, bytes] = Table(limit // 4)
 
@@ -76,7 +74,7 @@ class Mappings:
             known.answered_at = at
             expected = known.inside
             other = expected != pair.inside and expected[:16] == pair.inside[:16]
-            if other and wan.row[AT] - known.last_at < LIFETIME:
+            if other and wan.row[AT] - known.last_at < self.timeouts.stock:
                 crossing.expected = expected
                 return
         elif pair.outbound and pair.translated:
@@ -90,11 +88,11 @@ class Mappings:
         pair.agreed = at
 
     def _begin(self, pair: FlowPair, at: int) -> None:
-        entry = Entry(pair.inside, at)
+        entry = Entry(pair.inside, at, self.timeouts)
         before = self.newest.get(pair.inside, b"")
         if before[:16] == pair.outside[:16] and before[16:18] != pair.outside[16:18]:
             entry.before = before
-        if self.started and at - self.started > STREAM:
+        if self.started and at - self.started > self.timeouts.stream:
             entry.born = at  # an older one would have been forgotten
         self.table.add(pair.outside, entry)
         self.newest.add(pair.inside, pair.outside)
@@ -106,6 +104,24 @@ class Mappings:
         newest = self.table.get(key)
         return (key, newest) if newest is not None and newest is not entry else None
 
+    def elsewhere(self, outside: bytes, remote: bytes,
+                  before: int) -> tuple[Entry, bytes, bytes] | None:  # fmt: skip
+        """A mapping of that WAN address and port (18 bytes) towards another host than remote (18
+        bytes), the phone of which left to remote with another port before then (ns): the mapping,
+        the far end that it is for, and the WAN address and port towards remote. Looks at every
+        mapping: for what is rare."""
+        towards = {
+            e.inside: key[:18] for key, e in self.table.items()
+            if key[18:] == remote and e.first_at < before
+        }  # fmt: skip
+        for key, entry in self.table.items():
+            if key[:18] != outside or key[18:34] == remote[:16]:
+                continue
+            mapped = towards.get(entry.inside, outside)
+            if mapped != outside and mapped[:16] == outside[:16]:
+                return entry, key[18:], mapped
+        return None
+
     def keepalive(self, ends: bytes, at: int) -> None:
         """A packet on the WAN that only keeps a mapping open. ends: its 48 bytes of addresses."""
         one, two = ends[:16] + ends[40:42], ends[16:32] + ends[42:44]
@@ -116,7 +132,7 @@ class Mappings:
             return
         known = self.table.get(two + one)
         # One that comes too late keeps nothing open.
-        if known is not None and at - known.used_at < LIFETIME:
+        if known is not None and at - known.used_at < self.timeouts.stock:
             known.kept_at = at
 
     def of(self, outside: bytes, remote: bytes) -> Entry | None:

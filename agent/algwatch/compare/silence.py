@@ -15,7 +15,7 @@ from algwatch.base.table import Table
 from algwatch.compare.binding import Binding
 from algwatch.compare.call import Call
 from algwatch.compare.captured import Captured
-from algwatch.compare.crossing import HELPED, SHORTEST, Crossing, Entry
+from algwatch.compare.crossing import HELPED, Crossing, Entry
 from algwatch.compare.flow_pair import FlowPair
 from algwatch.compare.line import REWRITTEN, Line, Lines
 from algwatch.compare.mapping import Mappings
@@ -154,7 +154,8 @@ def too_late(crossing: Crossing, lines: Lines) -> tuple[Line | None, int]:
         return None, 0
     line = lines.find(mapping.inside[:16], invite.packed_ends[:16])
     idle = invite.row[AT] - crossing.used_at
-    least = HELPED if line is not None and is_helped(line, lines) else SHORTEST
+    helped = line is not None and is_helped(line, lines)
+    least = HELPED if helped else mapping.timeouts.shortest
     return line, idle if idle >= least else 0
 
 

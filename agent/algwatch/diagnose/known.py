@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar, cast
 
-from algwatch.base.sighting import Sighting
+from algwatch.base.sighting import AT, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.captured import Captured
 from algwatch.compare.comparison import Comparison
@@ -88,6 +88,10 @@ class Known:
     def mapping_since(self, entry: Entry) -> tuple[bytes, Entry] | None:
         """See Mappings.since."""
         return self._mappings.since(entry)
+
+    def mapping_elsewhere(self, invite: Sighting) -> tuple[Entry, bytes, bytes] | None:
+        """See Mappings.elsewhere: for what came to a WAN address and port that is not its."""
+        return self._mappings.elsewhere(invite.destination, invite.source, invite.row[AT])
 
     def registered(self) -> list[Registered]:
         """Every registration that is followed."""

@@ -5,20 +5,23 @@ from __future__ import annotations
 
 from algwatch.base.sighting import AT
 from algwatch.base.table import Table
+from algwatch.sip.timers import T2
 from algwatch.sip.transaction import FINAL, REQUEST, TIMED_OUT, Event, Transaction
 
-MISSED = 2  # OPTIONS that are not repeated: one may be lost
+MISSED = 2  # OPTIONS that are not repeated, or are answered too late: one may be lost
+TOO_LATE = 2 * T2  # by then whoever asked has long taken the other end for gone
 
 
 class Asked:
     """The OPTIONS of one flow on one side. sent: how many, without retransmissions; answered: those
-    with a final response, whatever it says. quickest, slowest, total: ns from the latest copy of
-    one to its response. missed: those in a row without any response. down: the other end does not
-    answer any more; outages: how often that was so; down_at: ns, the first OPTIONS of the latest
-    outage; back: the one whose response ended it. first_at, last_at, answered_at: ns."""
+    with a final response in time, whatever it says. quickest, slowest, total: ns from the latest
+    copy of one to its response. missed: those in a row without a response in time. down: the other
+    end does not answer any more; outages: how often that was so; down_at: ns, the first OPTIONS of
+    the latest outage; late: the one whose response came so late that it showed it; back: the one
+    whose response ended it. first_at, last_at, answered_at: ns."""
 
     __slots__ = ("answered", "answered_at", "back", "down", "down_at", "first_at", "last_at",
-                 "missed", "outages", "quickest", "sent", "slowest", "total")  # fmt: skip
+                 "late", "missed", "outages", "quickest", "sent", "slowest", "total")  # fmt: skip
 
     def __init__(self, at: int) -> None:
         self.first_at = self.last_at = at
@@ -27,6 +30,7 @@ class Asked:
         self.missed = self.outages = self.down_at = 0
         self.down = False
         self.back: Transaction | None = None
+        self.late: Transaction | None = None
 
     @property
     def interval(self) -> int:
@@ -34,10 +38,15 @@ class Asked:
         return (self.last_at - self.first_at) // (self.sent - 1) if self.sent > 1 else 0
 
     def feed(self, code: int, t: Transaction, at: int) -> bool:
-        """An event of an OPTIONS transaction; True if its response ended an outage."""
+        """An event of an OPTIONS transaction; True if its response ended an outage, or came so late
+        that it shows one."""
         if code == REQUEST:
             self.sent += 1
             self.last_at = at
+        elif code == FINAL and self.answered and at - t.at > TOO_LATE:
+            if self._miss(t, False):
+                self.late = t
+                return True
         elif code == FINAL:
             took = at - (t.again.last_at or t.at if t.again is not None else t.at)
             self.quickest = min(self.quickest or took, took)
@@ -50,15 +59,22 @@ class Asked:
                 self.down = False
                 self.back = t
                 return True
-        elif code == TIMED_OUT and t.at > self.answered_at:
-            if not self.missed:
-                self.down_at = t.at
-            self.missed += 1
-            gone = self.missed >= MISSED or not t.unrepeated
-            if self.answered and not self.down and gone:
-                self.down = True
-                self.outages += 1
+        elif code == TIMED_OUT:
+            self._miss(t, not t.unrepeated)
         return False
+
+    def _miss(self, t: Transaction, surely: bool) -> bool:
+        """No response in time; True if it shows that an outage has begun. surely: by itself."""
+        if t.at <= self.answered_at:
+            return False
+        if not self.missed:
+            self.down_at = t.at
+        self.missed += 1
+        if not self.answered or self.down or not (surely or self.missed >= MISSED):
+            return False
+        self.down = True
+        self.outages += 1
+        return True
 
 
 class Qualify:

@@ -5,7 +5,7 @@ What it sees
     An INVITE that came to the router as one packet and left it in IP fragments, because the router
     had made it longer; it goes unanswered, and shorter requests of the line do not. Or one that
     never left: it just fits the MTU of the line (1500, with PPPoE 1492 bytes), and with what this
-    router adds to its like it does not.
+    router adds to an INVITE or REGISTER of the phone it does not.
 
 Why it breaks calls
     A packet that must not be fragmented (DF) and has grown is dropped, and the phone cannot make
@@ -57,7 +57,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         proof.append(evidence(one.outside, f"{length(one.outside)} bytes in IP fragments", ""))
     else:
         what = (
-            f"never left the router, which adds up to {one.line.grew} bytes to the like: it fits "
+            f"never left the router, which adds up to {one.line.grew} bytes to a request: it fits "
             "the line as the phone sent it, and no longer after that"
         )
         rewritten = one.line.seen.get(REWRITTEN)

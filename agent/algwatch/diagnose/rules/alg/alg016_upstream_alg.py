@@ -12,10 +12,10 @@ Why it breaks calls
     second router, a modem or the ISP's NAT, whose other changes (Contact, SDP) do not show here.
 
 What else looks the same
-    What a server adds: received, rport, a tag in To, :5060 written out. A session border controller
-    or registrar that answers with another Contact: that is its own header field. The ALG of this
-    router: both copies that are compared are those of the WAN side. An ALG beyond that puts
-    everything back is not seen at all.
+    What a server adds: received, rport, a tag in To, :5060 written out. A malformed response, in
+    which no From can be read (MSG001). A session border controller or registrar that answers with
+    another Contact: that is its own header field. The ALG of this router: both copies that are
+    compared are those of the WAN side. An ALG beyond that puts everything back is not seen at all.
 
 Recommendation
     Look for a second router or modem in front of this one, and turn its SIP ALG off or put it into

@@ -5,8 +5,9 @@ What it sees
     A LAN address and port that leaves with another WAN port than before: a mapping that was made
     anew, or one a destination (symmetric NAT). By itself that is told and is no harm. It hurts
     where the provider sends to a port that is not the one of now: an INVITE to the port that the
-    PBX's own Contact names, or to a mapping that was replaced meanwhile, which no phone gets; or
-    the ACK to a 2xx whose Contact names the WAN address with another port than the 2xx left with.
+    PBX's own Contact names, to a mapping that was replaced meanwhile, or from a second host to the
+    port that is for the first one, which no phone gets; or the ACK to a 2xx whose Contact names the
+    WAN address with another port than the 2xx left with.
 
 Why it breaks calls
     A PBX that is configured with its public address announces one port, mostly 5060. Without a
@@ -96,7 +97,10 @@ def _not_delivered(call: Call, known: Known) -> Iterator[Finding]:
         return
     invite = crossing.wan
     new = crossing.mapping is None
-    reading = _announced(invite, known) if new else _replaced(crossing, known)
+    reading = (
+        _announced(invite, known) or _of_another(invite, known)
+        if new else _replaced(crossing, known)
+    )  # fmt: skip
     if reading is None:
         return
     what, line = reading
@@ -148,6 +152,23 @@ def _announced(invite: Sighting, known: Known) -> tuple[str, str] | None:
             )
             return what, line.name
     return None
+
+
+def _of_another(invite: Sighting, known: Known) -> tuple[str, str] | None:
+    """A symmetric NAT: the port is that towards another host, and the phone leaves to this one with
+    a port of its own."""
+    found = known.mapping_elsewhere(invite)
+    if found is None:
+        return None
+    entry, far, mapped = found
+    version = invite.ends.version
+    phone, host = address.text(entry.inside, version), address.text(far[:16], version)
+    what = (
+        f"it is the port with which {phone} leaves to {host}; to {invite.ends.src} it leaves with "
+        f"port {port_of(mapped)}, one mapping a destination"
+    )
+    line = known.line_of(entry.inside[:16], far[:16])
+    return what, line.name if line is not None else ""
 
 
 def _ack_to_announced(call: Call, known: Known) -> Iterator[Finding]:

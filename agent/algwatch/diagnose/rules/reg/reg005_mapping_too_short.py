@@ -3,11 +3,11 @@
 
 What it sees
     A registered phone whose NAT mapping no packet used for longer than the NAT keeps it: 3600 s
-    with the kernel's helper, without it 180 s, and 60 s where nothing passed later than 2 s after
-    the first packet. Packets of both directions count, keep-alives and STUN as well. It is told
-    before a call is lost; and when an INVITE of the provider came after such a silence and was
-    given to no phone. With the helper the silence does no harm: it is told as what has to be
-    changed before the ALG is turned off.
+    with the kernel's helper; without it the times that the router itself tells (live), else 180 s,
+    and 60 s where nothing passed later than 2 s after the first packet. Packets of both directions
+    count, keep-alives and STUN as well. It is told before a call is lost; and when an INVITE of the
+    provider came after such a silence and was given to no phone. With the helper the silence does
+    no harm: it is told as what has to be changed before the ALG is turned off.
 
 Why it breaks calls
     An INVITE finds no mapping any more, and the phone does not ring until it registers again. The

@@ -59,7 +59,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     line, idle = known.too_late(crossing)
     if line is not None and idle:
         return  # REG005
-    so = "nothing shows for which phone it was"
+    so = f"no mapping of that port towards {ends.src} was seen"
     if crossing.mapping is not None:
         seconds = (invite.row[AT] - crossing.used_at) / SECOND
         so = f"its mapping was used {seconds:.0f} s before"

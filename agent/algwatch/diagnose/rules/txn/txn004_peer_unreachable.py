@@ -4,8 +4,9 @@
 What it sees
     OPTIONS on a flow, sent again and again to learn whether the other end is there (Asterisk's
     "qualify", Kamailio's keep-alive). They were answered, and then one got no response until Timer
-    F although it was repeated, or two that are not repeated got none. It tells how often they come,
-    how long a response took, and how long the outage was.
+    F although it was repeated, or two that are not repeated got none, or two in a row were answered
+    later than after 8 s (a phone that was suspended answers all of them at once). It tells how
+    often they come, how long a response took, and how long the outage was.
 
 Why it breaks calls
     A PBX that holds a phone for unreachable sends it no calls. OPTIONS from the provider that come
@@ -29,6 +30,7 @@ from collections.abc import Iterator
 
 from algwatch.base import quote
 from algwatch.compare.exchange import Exchange
+from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence, times
@@ -63,6 +65,17 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
             [evidence(request, f"sent {times(t.requests)}"), evidence(t.response, "the response")],
             f"{key}/back", call_id=exchange.call_id, line=name, severity="info",
         )  # fmt: skip
+    elif t is asked.late and t.response is not None:
+        where, what = _late(exchange)
+        yield RULE.finding(
+            where, "latent",
+            f"{end} did not answer OPTIONS in time: this one got its response after "
+            f"{_seconds(t.final_at - t.at)}{what}. {asked.answered} were answered in time "
+            f"({before}).",
+            [evidence(request, f"sent {times(t.requests)}", "a response within seconds"),
+             evidence(t.response, f"the response, {_seconds(t.final_at - t.at)} later")],
+            key, cause=cause.UNKNOWN, call_id=exchange.call_id, line=name,
+        )  # fmt: skip
     elif asked.down and not exchange.status:
         reading = request_reading(exchange, known)
         yield RULE.finding(
@@ -80,6 +93,16 @@ def _host(exchange: Exchange) -> str:
     request = exchange.left.request if exchange.left is not None else None
     request = request or exchange.request
     return f"{request.ends.dst}:{request.ends.dport}" if request is not None else ""
+
+
+def _late(exchange: Exchange) -> tuple[str, str]:
+    """Where a late response was so long, and that in words."""
+    t, left = exchange.entered, exchange.left
+    if left is None or not left.final_at or 2 * (left.final_at - left.at) < t.final_at - t.at:
+        return "unknown", ""
+    if exchange.outbound:
+        return "network", ", and that time passed beyond this router"
+    return "phone", ", and that time passed behind this router"
 
 
 def _missed(count: int) -> str:

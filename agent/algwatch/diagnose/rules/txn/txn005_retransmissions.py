@@ -14,7 +14,8 @@ Why it breaks calls
 What else looks the same
     A ladder of retransmissions that leads nowhere: a message that is always stopped, misdelivered
     or ignored (DLG001, TXN001, TXN002), and no loss. An end that answers slowly: it does so each
-    time. Messages that were not captured (CAP002).
+    time. An end that was away for a while (TXN004): all that waited for it at the same time counts
+    once. Messages that were not captured (CAP002).
 
 Recommendation
     Beyond the router: look at errors of the access line (DSL, cable) and for a full uplink. Between
