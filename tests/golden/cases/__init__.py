@@ -30,6 +30,7 @@ from cases import (
     sdp,
     txn,
     unread,
+    variants,
 )
 from cases.case import CASES, Case
 
@@ -57,4 +58,5 @@ __all__ = [
     "sdp",
     "txn",
     "unread",
+    "variants",
 ]
