@@ -4,7 +4,17 @@ captures of which a part is missing"""
 
 from __future__ import annotations
 
-from craft import LADDER_2XX, LADDER_REQUEST, House, Outgoing, answer, incoming_call, register
+from craft import (
+    LADDER_2XX,
+    LADDER_INVITE,
+    LADDER_REQUEST,
+    House,
+    Incoming,
+    Outgoing,
+    answer,
+    incoming_call,
+    register,
+)
 
 from cases.case import ALG, DLG, PHONE_OR_PROVIDER, answered, case
 from cases.refresh import LADDER_1XX, Reliable
@@ -95,6 +105,23 @@ def _() -> House:
         for after in (0, *LADDER_REQUEST):
             ns = round((at + after) * 1e9)
             house.lan.append((house.lan[0][0] + ns, asked))
+    return house
+
+
+# ---- no NAT ----
+
+
+@case("reg006-routed", [("REG006", "router", "observed"), ("TXN001", "router", "observed")],
+      ["REG005", *ALG], outcomes=["unanswered"])  # fmt: skip
+def _() -> House:
+    """A router without NAT, as with IPv6: the INVITE is sent to the phone's own address and is
+    stopped, by a filter for one."""
+    house = House(phone="198.51.100.77", wan="198.51.100.77")
+    register(house, 0)
+    call = Incoming(house, "routed@provider")
+    for after in (0, *LADDER_INVITE):
+        call.invite(30 + after, lan=False)
+    register(house, 90, n=2)
     return house
 
 
