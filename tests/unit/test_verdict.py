@@ -185,6 +185,7 @@ def test_a_capture_that_cannot_be_trusted_says_so_with_the_step_of_its_finding()
     [
         ({}, {"paired": 0, "lan_only": 10, "wan_only": 10}, "no message was found on both"),
         ({}, {"lan_only": 1}, "1 message was seen on one side of the router only"),
+        ({}, {"undecided": 2}, "2 messages were captured on one side when nothing came on the"),
         ({}, {"wan_only": 7}, "7 messages were seen on one side"),
         ({"truncated": 3}, {}, "3 packets were cut off by the capture"),
     ],

@@ -31,6 +31,7 @@ def counts(captured: Captured, pairing: Pairing | None, sides: list[Side], calls
             "wan_only": p.wan_only if p else 0,
             "unsolicited": p.unsolicited if p else 0,
             "rewritten": p.rewritten if p else 0,
+            **({"undecided": p.undecided} if p and p.undecided else {}),
         },
         **({"evicted": gone} if gone else {}),
     }

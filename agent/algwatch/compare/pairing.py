@@ -51,7 +51,7 @@ from algwatch.compare.crossing import (
 )
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.turned_away import TurnedAway
-from algwatch.sip.timers import SECOND, WINDOW
+from algwatch.sip.timers import SECOND, TIMER_F, WINDOW
 from algwatch.sip.unsolicited import Unsolicited
 
 _EARLIEST = -WINDOW
@@ -69,7 +69,8 @@ class Pairing:
     which is unsolicited or not.
     contest: packets that another one contradicts, since somebody emptied it.
     paired, rewritten: crossings. lan_only, wan_only: messages whose other copy never came;
-    unsolicited: such messages on the WAN side that are not in wan_only.
+    unsolicited: such messages on the WAN side that are not in wan_only. undecided, once finished:
+    messages whose other copy has not come although their own side was captured on for Timer F.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Pairing:
         self._contests = Contests(self._withdraw)
         self.contest = self._contests.contest
         self.paired = self.lan_only = self.wan_only = self.rewritten = self.unsolicited = 0
+        self.undecided = 0
         # Hashes of a Call-ID that the router changed to the changed one, and back.
         self._aliases: Table[int, int] = Table(limit)
         self._waiting: tuple[deque[Sighting], deque[Sighting]] = (deque(), deque())
@@ -277,7 +279,15 @@ class Pairing:
                 self._forget(copy)
                 copy.paired = True
                 crossings.append(self._matched(copy, partner, key))
+        self.undecided = sum(self._undecided(side) for side in self._waiting)
         return crossings
+
+    def _undecided(self, waiting: deque[Sighting]) -> int:
+        end = max((copy.row[AT] for copy in waiting), default=0) - TIMER_F
+        return sum(
+            not (copy.paired or copy.row[AT] > end or is_spent(copy) or self.is_unsolicited(copy))
+            for copy in waiting
+        )
 
     def _lost_recently(self, copy: Sighting) -> bool:
         return copy.row[AT] - WINDOW <= max(self._lost_at)

@@ -43,9 +43,10 @@ def _invite(call: Call) -> Sighting | None:
 
 
 def ack_of_stranger(call: Call) -> Sighting | None:
-    """The ACK, if it stopped at the WAN side and came from a host that the INVITE names nowhere.
-    Anybody who knows the call can send one, so it says nothing of where the caller's ACK is. A host
-    name could be that of any address."""
+    """The ACK, if it stopped at the WAN side and came from a host that the INVITE names nowhere,
+    and that is no neighbour of its sender: providers have several proxies. Anybody who knows the
+    call can send one, so it says nothing of where the caller's ACK is. A host name could be that of
+    any address."""
     wan, request = _dialog(call.sides[WAN]), _invite(call)
     if wan is None or wan.ack is None or request is None:
         return None
@@ -53,9 +54,16 @@ def ack_of_stranger(call: Call) -> Sighting | None:
     hosts = {one.host.strip("[]") for one in (*invite.contacts, *invite.record_routes)}
     hosts.update(host.strip("[]") for via in invite.vias for host in (via.host, via.received))
     hosts.discard("")
-    if src == request.ends.src or not all(address.is_literal(host) for host in hosts):
+    if _are_neighbours(wan.ack, request) or not all(address.is_literal(host) for host in hosts):
         return None
     return wan.ack if src not in hosts else None
+
+
+def _are_neighbours(one: Sighting, other: Sighting) -> bool:
+    """True if the senders of both are in one network (IPv4: 24 bits, IPv6: 64)."""
+    a, b = one.packed_ends, other.packed_ends
+    length = 3 if a[47] == 4 else 8
+    return a[47] == b[47] and a[:length] == b[:length]
 
 
 def ack_misrouted(call: Call, known: Known) -> Reading | None:
@@ -93,8 +101,8 @@ def ack_misrouted(call: Call, known: Known) -> Reading | None:
     invite = request.ends
     if ack_of_stranger(call) is not None:
         return Reading("network", cause.UNKNOWN, (
-            f"the only ACK came from {ack.src}, which the INVITE names nowhere, so it is not the "
-            "caller's"
+            f"the only ACK came from {ack.src}, which the INVITE names nowhere, so it need not be "
+            "the caller's"
         ))  # fmt: skip
     stopped = call.unpaired.get("ACK")
     used_at = stopped.used_at if stopped is not None else 0

@@ -131,16 +131,16 @@ class DialogSet:
     INVITEs that came once more after their 2xx. cancel: the CANCEL of the latest attempt.
     partial: its beginning was not seen. first: its first message, until the INVITE is there.
     reliable: a provisional response that comes again for want of a PRACK (sip/reliable.py);
-    pracked_at: when the latest PRACK came.
+    pracked_at: when the latest PRACK came; pracked: the number that the latest one acknowledges.
     since, until: the side was captured from then on, and until then (0, NEVER: all the time).
     Times in ns, 0 = not seen.
     """
 
     __slots__ = ("branches", "call", "caller_tag", "cancel", "cancelled_at", "challenged",
                  "current", "dialogs", "final_retransmissions", "first", "invite",
-                 "invite_retransmissions", "last_at", "late_invites", "partial", "pracked_at",
-                 "refused", "rejected", "reliable", "request", "response", "side", "since",
-                 "started_at", "timed_out",
+                 "invite_retransmissions", "last_at", "late_invites", "partial", "pracked",
+                 "pracked_at", "refused", "rejected", "reliable", "request", "response",
+                 "side", "since", "started_at", "timed_out",
                  "unheard", "unheard_at", "unsolicited", "until", "waiting")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int) -> None:
@@ -160,6 +160,7 @@ class DialogSet:
         self.cancel: Transaction | None = None
         self.reliable: Reliable | None = None
         self.unheard_at = self.pracked_at = 0
+        self.pracked = b""
         self.waiting = self.refused = self.rejected = self.challenged = self.late_invites = 0
         self.cancelled_at = 0
         self.invite_retransmissions = self.final_retransmissions = 0
@@ -170,7 +171,12 @@ class DialogSet:
     def unpracked(self) -> Reliable | None:
         """A reliable provisional response that came again for long, and no PRACK was seen since."""
         one = self.reliable
-        return one if one is not None and one.waits and self.pracked_at < one.at else None
+        return one if one is not None and one.waits and not self.has_prack(one) else None
+
+    def has_prack(self, one: Reliable) -> bool:
+        """A PRACK was seen since, or one with its number: the first may come before the response
+        is repeated."""
+        return self.pracked_at >= one.at or self.pracked == one.rseq
 
     @property
     def answered_at(self) -> int:

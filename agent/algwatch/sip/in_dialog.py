@@ -8,23 +8,27 @@ from algwatch.base.native.layout import PRACK
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import AT, STATUS
 from algwatch.sip.dialog import DialogSet
+from algwatch.sip.reliable import acknowledged
 from algwatch.sip.target import moved
-from algwatch.sip.transaction import FINAL, REQUEST, Event
+from algwatch.sip.transaction import FINAL, REQUEST, REQUEST_AGAIN, Event
 
 
 def in_dialog(s: DialogSet | None, event: Event, batch: Batch) -> None:
     """s: the dialog set of the Call-ID of such a request, None where it is not known. An UPDATE of
     an early dialog is answered before any 2xx, whose Contact is the remote target then."""
     code, t, row, i = event
+    if t.method == PRACK:
+        if s is not None and code in (REQUEST, REQUEST_AGAIN):
+            s.pracked_at = row[AT]
+            if code == REQUEST:
+                s.pracked = acknowledged(batch.sighting(s.side, row, i))
+        return
     if code == REQUEST:
-        if t.method == PRACK:
-            if s is not None:
-                s.pracked_at = row[AT]
-        elif s is not None:
+        if s is not None:
             t.request = batch.sighting(s.side, row, i)
         return
     d = s.of(row) if s is not None else None
-    if s is None or d is None or code != FINAL or t.method == PRACK or t.request is None:
+    if s is None or d is None or code != FINAL or t.request is None:
         return
     if 200 <= row[STATUS] < 300:
         answer = batch.sighting(s.side, row, i)

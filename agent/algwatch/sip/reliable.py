@@ -50,3 +50,10 @@ def noted(before: Reliable | None, response: Sighting) -> Reliable | None:
     if before is not None and before.waits:
         return before
     return Reliable(response, values[0])
+
+
+def acknowledged(prack: Sighting) -> bytes:
+    """The number of the response that a PRACK acknowledges, b"" if it names none (RAck, RFC 3262
+    section 7.2)."""
+    values = Message(prack.payload).header("RAck")
+    return values[0].split()[0] if values and values[0].split() else b""

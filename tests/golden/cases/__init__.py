@@ -31,6 +31,7 @@ from cases import (
     sdp,
     txn,
     unread,
+    variants,
 )
 from cases.case import CASES, Case
 
@@ -59,4 +60,5 @@ __all__ = [
     "sdp",
     "txn",
     "unread",
+    "variants",
 ]

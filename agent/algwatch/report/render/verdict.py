@@ -181,7 +181,7 @@ class Verdict:
             self.doubtful = bool(latent)
             reasons = latent + self._fine(counts)
         times = Counter(why for why, _ in reasons)
-        why = [text if n == 1 else f"{text[:-1]} ({n} times)." for text, n in times.items()]
+        why = [_repeated(text, n) for text, n in times.items()]
         if len(why) > WHY:
             why[WHY - 1 :] = [f"There are {len(why) - WHY + 1} more reasons like these."]
         self.why = why
@@ -231,6 +231,10 @@ class Verdict:
         elif alone:
             why = f"{several(alone, 'message')} {_were(alone)} seen on one side of the router only."
             reasons.append((why, CROSSES))
+        elif undecided := crossings.get("undecided", 0):
+            why = (f"{several(undecided, 'message')} {_were(undecided)} captured on one side when "
+                   "nothing came on the other any more.")  # fmt: skip
+            reasons.append((why, BOTH))
         if not reasons and not self.calls.total and not self.registrations.total:
             reasons.append((NO_CALL, "Capture while a phone registers and makes a call."))
         return reasons
@@ -256,6 +260,13 @@ class Verdict:
         if not counts["crossings"].get("paired"):
             reasons.append((OWN_CALLS if counts["capture"].get("networks") else ONE_SIDE, ""))
         return reasons
+
+
+def _repeated(text: str, number: int) -> str:
+    if number == 1:
+        return text
+    more = " or more" if number >= KEPT else ""  # the rest is forgotten
+    return f"{text[:-1]} ({number} times{more})."
 
 
 def _were(number: int) -> str:

@@ -63,6 +63,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     if crossing.mapping is not None:
         seconds = (invite.row[AT] - crossing.used_at) / SECOND
         so = f"its mapping was used {seconds:.0f} s before"
+    elif (own := known.line_of(invite.packed_ends[16:32], invite.packed_ends[:16])) is not None:
+        line, so = own, "it was sent to the address of a phone here, which no NAT changes"
     yield RULE.finding(
         "router", "observed",
         f"The INVITE of {ends.src} to {ends.dst}:{ends.dport} reached this router and was given to "

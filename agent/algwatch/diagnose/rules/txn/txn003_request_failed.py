@@ -15,7 +15,8 @@ What else looks the same
     A request over UDP that is not repeated: its response was not captured, or its sender is gone.
     A request at the end of a capture: nothing is said before 32 s are over. A peer that answers
     OPTIONS with 404 or 405 is there. OPTIONS that were answered before: TXN004. A BYE that is
-    refused with 481: DLG008.
+    refused with 481: DLG008. A BYE that is refused with 500 when it comes again may have ended the
+    call: that is told as what may do harm.
 
 Recommendation
     See where it stopped. Beyond the router: look for a filter, or for a peer that is gone.
@@ -62,13 +63,20 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     if exchange.asked is not None and exchange.asked.answered:
         return
     reading = request_reading(exchange, known)
+    harm = "observed" if exchange.method in CRITICAL else "latent"
     if status:
         what = f"was refused with {status}: the other end stays in the call"
         where, why = "unknown", cause.REFUSED
+        if status == 500 and t.requests > 1:
+            # Some ends take a BYE that comes again for a new one, out of order (section 12.2.2).
+            what = (
+                f"was sent {times(t.requests)} and refused with {status}: the other end may have "
+                "taken the first one, or stays in the call"
+            )
+            harm = "latent"
     else:
         what = f"was sent {times(t.requests)} and got no response in 32 s: {reading.what}"
         where, why = reading.where, reading.cause
-    harm = "observed" if exchange.method in CRITICAL else "latent"
     proof = [evidence(request, f"sent {times(t.requests)}", "a final response")]
     response = exchange.stopped_response or t.response
     if response is not None:

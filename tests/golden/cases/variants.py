@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Golden cases of calls that real networks vary: several proxies, PRACK, phones that restart, and
+captures of which a part is missing"""
+
+from __future__ import annotations
+
+from craft import (
+    LADDER_2XX,
+    LADDER_INVITE,
+    LADDER_REQUEST,
+    House,
+    Incoming,
+    Outgoing,
+    answer,
+    incoming_call,
+    register,
+)
+
+from cases.case import ALG, DLG, PHONE_OR_PROVIDER, answered, case
+from cases.refresh import LADDER_1XX, Reliable
+
+# ---- PRACK ----
+
+
+@case("dlg013-prack-stopped",
+      [("DLG013", "router", "observed"), ("TXN003", "router", "observed")],
+      [*DLG, *ALG], outcomes=["rejected"])  # fmt: skip
+def _() -> House:
+    """The phone sends its PRACK at once and repeats it: none leaves the router. The callee repeats
+    its 183 and refuses the call at the end. The first PRACK comes before the 183 is repeated."""
+    house = House()
+    register(house, 0)
+    call = Reliable(house, "prack@phone")
+    call.invite(1)
+    call.respond(1.03, 100)
+    for after in (0, *LADDER_1XX):
+        call.progress(1.3 + after)
+    for after in (0, *LADDER_REQUEST):
+        call.prack(1.32 + after, wan=False)
+    call.respond(33.4, 504)
+    call.nak(33.42)
+    register(house, 80, n=2)
+    return house
+
+
+@case("dlg013-near-miss-one-prack", must_not=["DLG013"], outcomes=["rejected"], state="hurts")
+def _() -> House:
+    """The phone sends one PRACK, which leaves the router, and the 183 comes again all the same:
+    nobody may say that the phone sent none."""
+    house = House()
+    register(house, 0)
+    call = Reliable(house, "once@phone")
+    call.invite(1)
+    for after in (0, *LADDER_1XX):
+        call.progress(1.3 + after)
+    call.prack(1.32, wan=True)
+    call.respond(33.4, 504)
+    call.nak(33.42)
+    register(house, 80, n=2)
+    return house
+
+
+# ---- several proxies of a provider ----
+
+
+def _acked_by(src: str) -> House:
+    house = House()
+    call = answered(house)
+    for after in (0, *LADDER_2XX):
+        call.ack(3.03 + after, src=src, lan=False)
+    call.dropped(3)
+    return house
+
+
+@case("dlg001-ack-of-a-neighbour", [("DLG001", "provider", "observed")], ["DLG002", *ALG],
+      outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The INVITE comes from one address of the provider and each ACK from the next one, to the
+    right port of the WAN: it finds the phone in spite of its Contact, and the NAT stops it."""
+    return _acked_by("203.0.113.6")
+
+
+@case("dlg001-near-miss-ack-of-a-stranger",
+      [("DLG001", "network", "observed"), ("DLG002", "phone", "observed")], ALG,
+      PHONE_OR_PROVIDER, ["dropped"])  # fmt: skip
+def _() -> House:
+    """The same from a network that the call names nowhere: it may be anybody's."""
+    return _acked_by("192.0.2.66")
+
+
+# ---- captures of which a part is missing ----
+
+
+@case("reg001-near-miss-wan-fell-silent", must_not=["REG001"], outcomes=[], state="cannot-tell")
+def _() -> House:
+    """The phone was registered. From then on its REGISTERs, with another Call-ID, are on the LAN
+    alone, and the WAN capture holds nothing more: the router may have swallowed them, or that
+    capture was over. No all-clear."""
+    house = House()
+    register(house, 0)
+    other = House()
+    for at, number in ((60, 2), (160, 3)):
+        register(other, at, n=number)
+        asked = other.lan[-2][1]
+        for after in (0, *LADDER_REQUEST):
+            ns = round((at + after) * 1e9)
+            house.lan.append((house.lan[0][0] + ns, asked))
+    return house
+
+
+# ---- no NAT ----
+
+
+@case("reg006-routed", [("REG006", "router", "observed"), ("TXN001", "router", "observed")],
+      ["REG005", *ALG], outcomes=["unanswered"])  # fmt: skip
+def _() -> House:
+    """A router without NAT, as with IPv6: the INVITE is sent to the phone's own address and is
+    stopped, by a filter for one."""
+    house = House(phone="198.51.100.77", wan="198.51.100.77")
+    register(house, 0)
+    call = Incoming(house, "routed@provider")
+    for after in (0, *LADDER_INVITE):
+        call.invite(30 + after, lan=False)
+    register(house, 90, n=2)
+    return house
+
+
+# ---- BYE ----
+
+
+def _byes(times: int) -> House:
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "twice@phone")
+    call.invite(1)
+    call.respond(1.2, 180)
+    call.ok(3)
+    call.ack(3.02)
+    made = call._request("BYE", 2, call.far_contact.strip("<>"), f";tag={call._tag}")
+    for number in range(times):
+        seen = house.out(20 + 0.5 * number, made)
+    house.into(20.01 + 0.5 * number, answer(500, seen))
+    register(house, 80, n=2)
+    return house
+
+
+@case("txn003-bye-taken-before", [("TXN003", "unknown", "latent")], [*DLG, *ALG])
+def _() -> House:
+    """The far end answers the BYE only when it comes again, with 500 (out of order): it took the
+    first one, or it stays in the call."""
+    return _byes(2)
+
+
+@case("txn003-bye-refused-at-once", [("TXN003", "unknown", "observed")], [*DLG, *ALG])
+def _() -> House:
+    """The same at the first BYE: the far end stays in the call."""
+    return _byes(1)
+
+
+# ---- a phone that restarts ----
+
+
+@case("reg-near-miss-restart", must_not=["REG001", "REG002", "REG005", "REG006", "NAT002", *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """A phone restarts and registers the same address of record with another Call-ID and from
+    another port. A call before and one after that."""
+    house = House()
+    register(house, 0, expires=600)
+    incoming_call(house, 5, "before@provider")
+    after = House(port=5071, wan_port=5071)
+    register(after, 60, expires=600, n=2)
+    incoming_call(after, 70, "restarted@provider",
+                  fixed_contact=f"sip:100@{after.public}")  # fmt: skip
+    house.lan += after.lan
+    house.wan += after.wan
+    return house
