@@ -90,7 +90,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     yield RULE.finding(
         where if call.two_sided else "unknown",
         "observed" if how.dropped(known.now) else "latent",
-        f"The 2xx left for {ends.dst} with the Contact {host}, which cannot be reached from "
+        f"The 2xx {'left for' if call.two_sided else 'went to'} {ends.dst} with the Contact {host}, which cannot be reached from "
         f"there, and no ACK came: {so}.",
         proof, call.call_id, cause=why, call_id=call.call_id, line=line.name if line else "",
     )  # fmt: skip

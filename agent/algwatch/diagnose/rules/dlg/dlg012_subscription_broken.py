@@ -224,7 +224,9 @@ def _refused_here(one: Subscribed) -> Reading | None:
     """Why the NOTIFY of a subscription that lives was refused with 481; None where it is right."""
     lan, notified = one.sides[LAN], one.notified
     unknown = Reading("unknown", cause.UNKNOWN, "its subscriber did not know it")
-    if not one.two_sided or lan is None or notified is None:
+    if not one.two_sided:
+        return None if _is_of_another(one) else unknown
+    if lan is None or notified is None:
         return unknown
     if notified.lan is None or notified.wan is None:
         return unknown
@@ -235,6 +237,16 @@ def _refused_here(one: Subscribed) -> Reading | None:
         return Reading("router", cause.ROUTER, f"the router gave it to {phone}, and {own} had "
                        "subscribed")  # fmt: skip
     return _unknown_to(one, lan, Message(notified.lan.payload), Message(notified.wan.payload))
+
+
+def _is_of_another(one: Subscribed) -> bool:
+    """True if the refused NOTIFY has the tags of another dialog or of another notifier."""
+    s = one.refused
+    if s is None or s.failed is None or s.failed.request is None:
+        return False
+    notify = Message(s.failed.request.payload)
+    tags = notify.from_.tag, notify.to.tag
+    return s.asked[2] not in tags or bool(s.notifier and s.notifier not in tags)
 
 
 def _unknown_to(one: Subscribed, lan: Subscription, here: Message, there: Message
