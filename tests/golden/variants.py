@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ SHARED = HERE.parents[2] / "shared" / "captures"
 Pair = tuple[list[Packet], list[Packet]]
 Said = dict[str, Any]
 
+# A refusal that somebody decided, or a number that does not exist.
+NO_FAULT = (404, 410, 480, 484, 485, 486, 487, 600, 603, 604, 607)
 HURTS = ("observed", "certain")
 MS = 1_000_000  # ns
 
@@ -89,6 +92,33 @@ VARIANTS: dict[str, Callable[[list[Packet], list[Packet]], Pair]] = {
 }
 
 
+ONE_SIDED = ("LAN alone", "WAN alone")
+
+
+def without_one(lan: list[Packet], wan: list[Packet]) -> Iterator[tuple[str, Pair]]:
+    """The pair without one message: without both copies of it, or without either."""
+    copies: dict[tuple[bytes, ...], list[int]] = {}
+    for n, (_, data) in enumerate(wan):
+        copies.setdefault(_identity(data), []).append(n)
+    for i, (at, data) in enumerate(lan):
+        twins = copies.get(_identity(data), []) if b"SIP/2.0" in data else []
+        for j in [j for j in twins if abs(wan[j][0] - at) < 200 * MS][:1]:
+            rest, other = lan[:i] + lan[i + 1 :], wan[:j] + wan[j + 1 :]
+            for what, pair in (
+                ("both", (rest, other)),
+                ("LAN", (rest, wan)),
+                ("WAN", (lan, other)),
+            ):
+                if all(pair):
+                    yield f"without {what} {i}, {j}", pair
+
+
+def _identity(data: bytes) -> tuple[bytes, ...]:
+    """First word of the message and its CSeq."""
+    found = re.search(rb"(?mi)^cseq[ \t]*:(.*?)\r$", data)
+    return data[42:50], found[1] if found else b""
+
+
 # ---- verdicts ----
 
 
@@ -122,3 +152,14 @@ def hurting(said: Said) -> set[tuple[str, str]]:
 def advised(said: Said) -> set[tuple[str, str]]:
     """Actions in force, with their state."""
     return {(a["action"], a["state"]) for a in said["advice"] if a["state"] != "none"}
+
+
+def is_dead(one: dict[str, Any]) -> bool:
+    """A call that ended otherwise than by its users, or a registration that failed; or nobody knows
+    how it ended."""
+    outcome = one["outcome"]
+    if "aor" in one:
+        return outcome != "accepted"
+    if outcome == "rejected":
+        return one["status"] >= 400 and one["status"] not in NO_FAULT
+    return outcome in ("dropped", "unanswered", "unknown")

@@ -29,6 +29,7 @@ from cases import (
     route,
     sdp,
     txn,
+    uncaptured,
     unread,
 )
 from cases.case import CASES, Case
@@ -56,5 +57,6 @@ __all__ = [
     "route",
     "sdp",
     "txn",
+    "uncaptured",
     "unread",
 ]
