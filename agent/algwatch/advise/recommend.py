@@ -16,6 +16,8 @@ from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 
 LIMIT = 256
+# One side alone, for instance, shows that something is wrong, and not whose doing it is.
+PLACE_UNKNOWN = "the capture does not show where the fault lies: it may be in this router"
 T = TypeVar("T")
 
 
@@ -161,6 +163,10 @@ class Recommender:
         given = []
         for action, confidence in actions.BY_CAUSE.get(finding.cause, ()):
             key = (action, finding.line)
+            state = "recommended"
+            before = self._given.get(key)
+            if finding.where == "unknown" and (before is None or before[0] != state):
+                state, confidence = "suspected", confidence / 2
             for_ = {finding.rule: finding.summary, **(self._reasons.get(key) or {})}
             for_[finding.rule] = finding.summary
             self._reasons.add(key, for_)
@@ -168,11 +174,13 @@ class Recommender:
             if untouched:
                 # A field that the router left unchanged is not caused by it.
                 against["untouched"] = "the router left this Contact as the phone wrote it"
+            if state == "suspected":
+                against["place"] = PLACE_UNKNOWN
             if action == actions.ENABLE_RPORT and asks:
                 title = actions.STUN_OR_OUTBOUND
                 against[RPORT_ASKED] = "the phone asks for rport already, which was not enough"
             given.append(Advice(
-                action, "recommended", confidence, list(for_.values()), list(against.values()),
+                action, state, confidence, list(for_.values()), list(against.values()),
                 [], finding.line, title, frozenset((*for_, *against)),
             ))  # fmt: skip
         return given

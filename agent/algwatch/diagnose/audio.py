@@ -64,9 +64,22 @@ def can_tell(media: Media, known: Known) -> bool:
     if not media.both_talk or (call.two_sided and call.inbound is None):
         return False
     # Where the far end's address is one of the LAN, media need not cross the router.
+    if not call.two_sided:
+        return not any(_is_inside(media, side) for side in media.sides)
     told, wrote = media.far(LAN), media.far(WAN)
-    return not call.two_sided or told is None or wrote is None or (
+    return told is None or wrote is None or (
         address.is_unroutable(wrote.now.host) or not address.is_unroutable(told.now.host)
+    )  # fmt: skip
+
+
+def _is_inside(media: Media, side: int) -> bool:
+    """What came from the Internet to a private address announces a private one, which may be in
+    the same network."""
+    one, two = (media.end(side, caller) for caller in (True, False))
+    return one is not None and two is not None and any(
+        address.is_unroutable(far.now.host) and not address.is_unroutable(far.now.source)
+        and address.is_unroutable(near.now.source)
+        for near, far in ((one, two), (two, one))
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar, cast
 
-from algwatch.base.sighting import AT, Sighting
+from algwatch.base.sighting import AT, CALL, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.captured import Captured
 from algwatch.compare.comparison import Comparison
@@ -148,6 +148,11 @@ class Known:
         nothing shows that. Looks at every call: for what is rare."""
         wanted = replaced(names.payload)
         return renamed(wanted, self._comparison.calls.all(), inside) if wanted is not None else None
+
+    def began_before(self, copy: Sighting) -> bool:
+        """True if the call of a message is followed, and its beginning was not captured."""
+        call = self._calls.table.get(copy.row[CALL]) if self._calls is not None else None
+        return call is not None and call.partial
 
     def was_said(self, rule: str, key: str) -> bool:
         """True if a rule (id) has said something under key: for what is said once, whatever

@@ -440,7 +440,10 @@ class Dialogs:
         elif code == FINAL and row[STATUS] >= 300:
             if d.timer is not None:
                 d.timer.refused = row[STATUS]
-        elif code == FINAL:
+        elif code == FINAL or (
+            # A 2xx to a request that was not captured refreshes the session as well.
+            code == ORPHAN and 200 <= row[STATUS] < 300 and d.timer and not d.timer.tried_at
+        ):
             d.timer = session_timer(batch.sighting(self.side, row, i), t.from_tag == s.caller_tag)
             if d is s.current:
                 step((s, REFRESHED, row))

@@ -89,7 +89,9 @@ class Registrations:
             return None
         if code == ORPHAN and r.transaction.is_meant(t):
             r.transaction.response = r.transaction.response or batch.sighting(self.side, row, i)
-        if code == FINAL:
+        # A REGISTER that was not captured was accepted.
+        unseen = code == ORPHAN and 200 <= row[STATUS] < 300 and t.cseq > r.transaction.cseq
+        if code == FINAL or unseen:
             if row[STATUS] >= 300:
                 r.failed = t
             self._answered(r, row)

@@ -9,7 +9,7 @@ from algwatch.base.packet import Batch
 from algwatch.base.sighting import AT, CALL, STATUS, Row, Sighting
 from algwatch.base.table import Table
 from algwatch.sip.message import Message, parties
-from algwatch.sip.transaction import FINAL, REQUEST, TIMED_OUT, Event, Transaction
+from algwatch.sip.transaction import FINAL, ORPHAN, REQUEST, TIMED_OUT, Event, Transaction
 
 METHODS = (SUBSCRIBE, NOTIFY, REFER)
 ACCEPTED = 7  # a step beside those of Event: the request was answered with 2xx
@@ -123,6 +123,9 @@ class Subscriptions:
             if state and state[0].lower().startswith(b"terminated"):
                 s.over_at = row[AT]
             return (s, code) if s.result >= 300 else None
+        if code == ORPHAN:  # a NOTIFY that was not captured was answered
+            s.notified_at = s.notified_at or row[AT]
+            return None
         if code in (FINAL, TIMED_OUT) and (code == TIMED_OUT or row[STATUS] >= 300):
             if t.status in (401, 407) or (s.over_at and not s.is_refer):
                 return None  # 481 is right after it was ended (RFC 6665 section 4.1.3)

@@ -30,6 +30,7 @@ from cases import (
     route,
     sdp,
     txn,
+    uncaptured,
     unread,
     variants,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "route",
     "sdp",
     "txn",
+    "uncaptured",
     "unread",
     "variants",
 ]

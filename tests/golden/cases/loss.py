@@ -119,7 +119,7 @@ def _asks_and_stops(house: House, at: float, n: int, stops: bool) -> None:
 
 
 @case("txn005-one-sided", [("TXN005", "unknown", "observed"), ("CAP001", "unknown", "none")],
-      [*ALG, *DLG], LOOK, one_file="lan")  # fmt: skip
+      [*ALG, *DLG], {"look-for-loss": "suspected"}, one_file="lan")  # fmt: skip
 def _() -> House:
     """The LAN side alone of the lossy line: packets get lost, and it is not known where."""
     house = _line(lossy=True)

@@ -84,7 +84,7 @@ def _() -> House:
 
 
 @case("dlg003-one-sided", [("DLG003", "unknown", "observed"), ("DLG001", "unknown", "observed")],
-      NOT_003, FIX_CONTACT, ["dropped"], one_file="lan")  # fmt: skip
+      NOT_003, {"provider-fix-contact": "suspected"}, ["dropped"], one_file="lan")  # fmt: skip
 def _() -> House:
     """The LAN side alone: the Contact is named, and no place."""
     house = House()

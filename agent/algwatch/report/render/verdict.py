@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from algwatch.advise.actions import KEEP, in_words
+from algwatch.advise.actions import DISABLE, KEEP, in_words
 from algwatch.advise.advice import Advice, InForce
 from algwatch.base.quote import somebody
 from algwatch.base.report import Report, by_kind
@@ -193,7 +193,9 @@ class Verdict:
         if not given:
             return ""
         first = given[0]
-        trial = ", as a trial" if first.state == "suspected" else ""
+        trial = ""
+        if first.state == "suspected":
+            trial = ", as a trial" if first.action in (DISABLE, KEEP) else ", which may help"
         lines = " (algwatch prints the lines to type)" if first.commands else ""
         return f"{in_words(first)}{trial}{lines}."
 

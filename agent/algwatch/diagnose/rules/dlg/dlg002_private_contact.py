@@ -87,11 +87,12 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         so = "the ACK of an earlier 2xx of this call had come: the provider handled the NAT once"
     else:
         where, why, so = "phone", cause.NAT_UNHANDLED, "nobody handled the NAT"
+    went = "left for" if call.two_sided else "went to"
     yield RULE.finding(
         where if call.two_sided else "unknown",
         "observed" if how.dropped(known.now) else "latent",
-        f"The 2xx left for {ends.dst} with the Contact {host}, which cannot be reached from "
-        f"there, and no ACK came: {so}.",
+        f"The 2xx {went} {ends.dst} with the Contact {host}, "
+        f"which cannot be reached from there, and no ACK came: {so}.",
         proof, call.call_id, cause=why, call_id=call.call_id, line=line.name if line else "",
     )  # fmt: skip
 

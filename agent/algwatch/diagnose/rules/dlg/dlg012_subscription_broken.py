@@ -36,7 +36,7 @@ from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import host as shown_host
 from algwatch.base.quote import quoted, somebody
-from algwatch.base.sighting import Sighting
+from algwatch.base.sighting import CSEQ, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.line import NAT_HANDLED, WORKS_UNTOUCHED
@@ -224,10 +224,10 @@ def _refused_here(one: Subscribed) -> Reading | None:
     """Why the NOTIFY of a subscription that lives was refused with 481; None where it is right."""
     lan, notified = one.sides[LAN], one.notified
     unknown = Reading("unknown", cause.UNKNOWN, "its subscriber did not know it")
-    if not one.two_sided or lan is None or notified is None:
-        return unknown
-    if notified.lan is None or notified.wan is None:
-        return unknown
+    if lan is None or notified is None or notified.lan is None or notified.wan is None:
+        return None if _is_of_another(one) else unknown
+    if not _is_the_refused(one, notified):
+        return None  # one of its messages was not captured
     source = lan.asked[0]
     if notified.lan.destination[:16] != source:
         phone = notified.lan.ends.dst
@@ -235,6 +235,27 @@ def _refused_here(one: Subscribed) -> Reading | None:
         return Reading("router", cause.ROUTER, f"the router gave it to {phone}, and {own} had "
                        "subscribed")  # fmt: skip
     return _unknown_to(one, lan, Message(notified.lan.payload), Message(notified.wan.payload))
+
+
+def _is_of_another(one: Subscribed) -> bool:
+    """True if the refused NOTIFY has the tags of another dialog, of another notifier, or of one
+    that is not known."""
+    s = one.refused
+    if s is None or s.failed is None or s.failed.request is None:
+        return False
+    notify = Message(s.failed.request.payload)
+    tags = notify.from_.tag, notify.to.tag
+    return s.asked[2] not in tags or not s.notifier or s.notifier not in tags
+
+
+def _is_the_refused(one: Subscribed, notified: Crossing) -> bool:
+    """The NOTIFY that crossed is the one that was refused."""
+    refused = one.refused
+    request = refused.failed.request if refused is not None and refused.failed is not None else None
+    return request is not None and any(
+        copy is not None and copy.row[CSEQ] == request.row[CSEQ]
+        for copy in (notified.lan, notified.wan)
+    )
 
 
 def _unknown_to(one: Subscribed, lan: Subscription, here: Message, there: Message
@@ -249,6 +270,8 @@ def _unknown_to(one: Subscribed, lan: Subscription, here: Message, there: Messag
         if changed or (wan is not None and wan.asked[2] != tag):
             return Reading("router", cause.ALG, "the router changed its tag and not back")
         return None  # of another dialog
-    if lan.notifier and lan.notifier != here.from_.tag == there.from_.tag:
-        return None  # of another notifier, where the SUBSCRIBE was forked (RFC 6665 section 4.4.1)
+    if lan.notifier != here.from_.tag == there.from_.tag:
+        # Of another notifier, where the SUBSCRIBE was forked (RFC 6665 section 4.4.1), or nobody
+        # knows of which one.
+        return None
     return Reading("phone", cause.UNKNOWN, "the phone that had subscribed did not know it")

@@ -77,6 +77,8 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     else:
         what = f"was sent {times(t.requests)} and got no response in 32 s: {reading.what}"
         where, why = reading.where, reading.cause
+    if not exchange.two_sided and exchange.method == "BYE" and known.began_before(request):
+        harm = "latent"  # anybody can send the BYE of a call that one side alone does not show
     proof = [evidence(request, f"sent {times(t.requests)}", "a final response")]
     response = exchange.stopped_response or t.response
     if response is not None:

@@ -63,7 +63,9 @@ def check(path: Path, known: Known) -> Iterator[Finding]:
     if not shown:
         return
     places = {place: sum(one.packets for one in lost if one.place == place) for place in PLACES}
-    most = max(PLACES, key=places.__getitem__)
+    if not known.two_sided:
+        places = {UNKNOWN: sum(places.values())}
+    most = max(places, key=places.__getitem__)
     packets = sum(places.values())
     # Two thirds on one part of the way: there it is to be looked for.
     where = WHERE[most] if 3 * places[most] >= 2 * packets else "unknown"
