@@ -47,7 +47,7 @@ class Known:
         self._mappings = comparison.mappings
         self._said = said
         # The reading of one thing that rules share: the thing, when, and the reading.
-        self._read: tuple[object, int, object] = (None, 0, None)
+        self._read: tuple[object, int, dict[object, object]] = (None, 0, {})
 
     @property
     def now(self) -> int:
@@ -136,11 +136,16 @@ class Known:
         return self._mappings.newer_address(request)
 
     def once(self, thing: S, read: Callable[[S, Known], T]) -> T:
-        """The reading of a thing that several rules share: made once, as long as the same thing is
+        """A reading of a thing that several rules share: made once, as long as the same thing is
         shown at the same time."""
-        if self._read[0] is not thing or self._read[1] != self.now:
-            self._read = (thing, self.now, read(thing, self))
-        return cast("T", self._read[2])
+        of, at, readings = self._read
+        now = self._captured.now
+        if of is not thing or at != now:
+            readings = {}
+            self._read = (thing, now, readings)
+        if read not in readings:
+            readings[read] = read(thing, self)
+        return cast("T", readings[read])
 
     def renamed(self, names: Sighting, inside: bool) -> Crossing | None:
         """A rewritten message that shows that the router gave the dialog which a message names with

@@ -14,7 +14,7 @@ from algwatch.compare import ack
 from algwatch.compare.call import REPEATS, Call
 from algwatch.diagnose.known import Known
 from algwatch.sip.dialog import Dialog, DialogSet
-from algwatch.sip.message import Message
+from algwatch.sip.message import parsed
 from algwatch.sip.timers import ACK_WAIT, SECOND, WINDOW
 
 NOT_SENT = "not-sent"  # the caller in the LAN never sent it
@@ -201,13 +201,13 @@ def ack_past_proxy(call: Call, lost: LostAck) -> Sighting | None:
     d = s.current
     if d is None or d.ack is None or d.request is None or d.answer is None:
         return None
-    request, ends = Message(d.request.payload), d.ack.ends
+    request, ends = parsed(d.request.payload), d.ack.ends
     via = d.request.ends
     if lost.how in (STOPPED_INBOUND, ONE_SIDED_IGNORED) and ends.src != via.src:
         proxied = len(request.vias) > 1 and not request.record_routes
         return d.ack if proxied and ends.dst == via.dst else None
     if lost.how in (BEYOND, ONE_SIDED_IGNORED) and ends.dst != via.dst:
-        answer = Message(d.answer.payload)
+        answer = parsed(d.answer.payload)
         same_caller = ends.src == via.src
         # To a private address no proxy would be bypassed: that is the Contact's fault (DLG002).
         direct = same_caller and not address.is_unroutable(ends.dst)

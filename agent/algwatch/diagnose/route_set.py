@@ -17,7 +17,7 @@ from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.sip.dialog import Dialog
-from algwatch.sip.message import Address, Message, to_text
+from algwatch.sip.message import Address, parsed, to_text
 from algwatch.sip.target import (
     AS_STRICT,
     Misaddressed,
@@ -75,7 +75,7 @@ def _to_phone(call: Call) -> Wrong | None:
     wrong = _wrong(wan)
     if not wrong or not wrong.uri or wan is None or wan.ack is None or wan.answer is None:
         return None
-    ack, answer = Message(wan.ack.payload), Message(wan.answer.payload)
+    ack, answer = parsed(wan.ack.payload), parsed(wan.answer.payload)
     contact = answer.contacts[0]
     if address.is_unroutable(contact.host) and ack.request_user == contact.user:
         return None
@@ -88,17 +88,17 @@ def _wrong(d: Dialog | None) -> Misaddressed | None:
         return None
     if d.ack.source[:16] != d.answer.destination[:16]:
         return None  # not the 2xx that its sender got: a call between two phones passes twice
-    return Misaddressed(Message(d.ack.payload), Message(d.answer.payload))
+    return Misaddressed(parsed(d.ack.payload), parsed(d.answer.payload))
 
 
 def _parts(ack: Sighting) -> tuple[bytes, list[bytes]]:
-    message = Message(ack.payload)
+    message = parsed(ack.payload)
     return message.request_uri, [route.uri for route in message.routes]
 
 
 def _in_words(wrong: Misaddressed, ack: Sighting) -> str:
     """What is wrong with it, a clause."""
-    message = Message(ack.payload)
+    message = parsed(ack.payload)
     if wrong.treats:
         other = "loose" if wrong.treats == AS_STRICT else "strict"
         return (
@@ -140,7 +140,7 @@ def proxy_contact(call: Call, how: lost.LostAck) -> str:
     ends, wrong = d.answer.ends, _wrong(d)
     if wrong is None or wrong or address.is_unroutable(ends.src):
         return ""
-    return contact_of_proxy(Message(d.answer.payload), ends.src, ends.sport)
+    return contact_of_proxy(parsed(d.answer.payload), ends.src, ends.sport)
 
 
 def unroutable_route(call: Call, how: lost.LostAck) -> Reading | None:
@@ -219,7 +219,7 @@ def unroutable_contact(call: Call, how: lost.LostAck) -> Reading | None:
 
 def _contact_host(answer: Sighting) -> str:
     """The unroutable host of the Contact to which a request of the caller goes first; else ""."""
-    message = Message(answer.payload)
+    message = parsed(answer.payload)
     target = remote_target(message)
     if target is None or message.record_routes or not address.is_unroutable(target.host):
         return ""
@@ -254,8 +254,8 @@ def proxies_ahead(d: Dialog) -> list[Address]:
     it."""
     if d.answer is None:
         return []
-    answer = Message(d.answer.payload)
-    before = Message(d.request.payload).record_routes if d.request is not None else []
+    answer = parsed(d.answer.payload)
+    before = parsed(d.request.payload).record_routes if d.request is not None else []
     routes = answer.record_routes
     ahead = routes[: max(0, len(routes) - len(before))]
     # Where somebody rewrote them on the way, nothing tells which ones are ahead.
@@ -269,7 +269,7 @@ def unroutable_request(request: Sighting | None) -> tuple[str, str]:
     empty texts."""
     if request is None or not request.row[TO_TAG] or not address.is_unroutable(request.ends.dst):
         return "", ""
-    message = Message(request.payload)
+    message = parsed(request.payload)
     routes = message.routes
     host, by = (routes[0].host, "Route") if routes else (message.request_host, "Request-URI")
     return (host, by) if host == request.ends.dst else ("", "")

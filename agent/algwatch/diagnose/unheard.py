@@ -14,7 +14,7 @@ from algwatch.compare.exchange import Exchange
 from algwatch.diagnose import cause
 from algwatch.diagnose.misrouted import Reading
 from algwatch.sip.dialog import DialogSet
-from algwatch.sip.message import Message, Via
+from algwatch.sip.message import Via, parsed
 from algwatch.sip.transaction import LATE
 
 
@@ -113,8 +113,7 @@ def deaf_port(request: Sighting, response: Sighting) -> Reading | None:
 
 
 def _top(copy: Sighting) -> Via | None:
-    vias = Message(copy.payload).vias
-    return vias[0] if vias else None
+    return parsed(copy.payload).top_via
 
 
 def _sent_by(via: Via) -> tuple[str, int]:

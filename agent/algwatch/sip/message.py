@@ -73,6 +73,11 @@ def reach(payload: bytes) -> tuple[bool, bytes | None, str | None]:
     return s[_VIAS] > 0, rport, contact
 
 
+def via_count(payload: bytes) -> int:
+    """How many Vias it has, as far as the scan holds them."""
+    return scan_briefly(payload)[1][_VIAS]
+
+
 class Via:
     """One Via value: sent-by (host, port; 0 = none written), branch, received, rport, maddr.
 
@@ -117,6 +122,22 @@ class Address:
     @property
     def is_star(self) -> bool:
         return bool(self.bits & ADDR.STAR)
+
+
+KEPT, KEPT_BYTES = 8, 4096
+_kept: dict[bytes, Message] = {}
+
+
+def parsed(payload: bytes) -> Message:
+    """A message that several rules look at: the last few are kept, unless they are long."""
+    message = _kept.get(payload)
+    if message is None:
+        message = Message(payload)
+        if len(payload) <= KEPT_BYTES:
+            if len(_kept) >= KEPT:
+                del _kept[next(iter(_kept))]
+            _kept[payload] = message
+    return message
 
 
 class Message:
@@ -188,6 +209,10 @@ class Message:
     @property
     def vias(self) -> list[Via]:
         return [Via(self, i) for i in self._list(SIP.VIAS, SIP.VIA, VIA.SIZE)]
+
+    @property
+    def top_via(self) -> Via | None:
+        return Via(self, SIP.VIA) if self.scanned[SIP.VIAS] else None
 
     @property
     def contacts(self) -> list[Address]:

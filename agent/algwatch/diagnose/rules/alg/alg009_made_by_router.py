@@ -42,7 +42,7 @@ from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
-from algwatch.sip.message import Message
+from algwatch.sip.message import Message, via_count
 from algwatch.sip.timers import SECOND
 
 RULE = Rule(
@@ -81,6 +81,9 @@ def _proxy(call: Call, known: Known) -> Finding | None:
 
 def _adds_via(call: Call, lan: Sighting, wan: Sighting) -> bool:
     """One copy has the Vias of the other one behind one more."""
+    # Most calls have as many on both sides: that is looked at first, because it costs little.
+    if via_count(lan.payload) == via_count(wan.payload):
+        return False
     if call.paired and not any(prints.is_proxy(c) for c in call.changed.values()):
         return False
     one, two = Message(lan.payload), Message(wan.payload)

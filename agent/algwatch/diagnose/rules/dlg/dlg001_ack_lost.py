@@ -99,7 +99,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         if late is not None:
             yield late
         return
-    reading = reading_of(call, how, known)
+    reading = reading_of(call, known)
     harm, so = _harm(how, known.now)
     proved = how.how not in lost.NOT_PROVED or harm == "observed"
     d, s = how.dialog, how.side
@@ -112,8 +112,14 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def reading_of(call: Call, how: lost.LostAck, known: Known) -> Reading:
-    """Where the ACK was lost, and why."""
+def reading_of(call: Call, known: Known) -> Reading:
+    """Where the ACK was lost, and why, of a call whose ACK was."""
+    return known.once(call, _reading_of)
+
+
+def _reading_of(call: Call, known: Known) -> Reading:
+    how = lost.lost_ack(call, known)
+    assert how is not None
     reading = _misrouted(call, how, known) or READINGS[how.how]
     if lost.ack_past_proxy(call, how) is not None:
         # It came from, or went to, a host that the NAT was never told of.

@@ -84,7 +84,7 @@ def _unacknowledged(call: Call, how: lost.LostAck, known: Known) -> Iterator[Fin
         so = "sooner than 64*T1 (32 s), as phones do that wait 5 to 10 s for an ACK"
     else:
         return
-    reading = reading_of(call, how, known)
+    reading = reading_of(call, known)
     yield RULE.finding(
         reading.where, "observed",
         f"The call that {callee(call, s.by_caller(d))} answered was ended {after} after the "
