@@ -87,7 +87,7 @@ def test_8_both_phones_offer_one_port_and_one_invite_never_leaves(lab: Lab) -> N
 
 def test_9_content_length_is_that_of_another_body(lab: Lab) -> None:
     for number, right in (("9-on", False), ("9-off", True)):
-        for played in [p for p in lab.runs if p.number == number]:
+        for played in lab.of(number):
             invite = requests(played.wan, "INVITE")[0]
             assert invite.sip and invite.sip.get("Content-Type").startswith("multipart/mixed")
             assert (int(invite.sip.get("Content-Length")) == len(invite.sip.body)) == right
