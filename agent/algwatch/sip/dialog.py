@@ -131,14 +131,14 @@ class DialogSet:
     INVITEs that came once more after their 2xx. cancel: the CANCEL of the latest attempt.
     partial: its beginning was not seen. first: its first message, until the INVITE is there.
     reliable: a provisional response that comes again for want of a PRACK (sip/reliable.py);
-    pracked_at: when the latest PRACK came.
+    pracked: RSeq that the latest PRACK names.
     since, until: the side was captured from then on, and until then (0, NEVER: all the time).
     Times in ns, 0 = not seen.
     """
 
     __slots__ = ("branches", "call", "caller_tag", "cancel", "cancelled_at", "challenged",
                  "current", "dialogs", "final_retransmissions", "first", "invite",
-                 "invite_retransmissions", "last_at", "late_invites", "partial", "pracked_at",
+                 "invite_retransmissions", "last_at", "late_invites", "partial", "pracked",
                  "refused", "rejected", "reliable", "request", "response", "side", "since",
                  "started_at", "timed_out",
                  "unheard", "unheard_at", "unsolicited", "until", "waiting")  # fmt: skip
@@ -159,7 +159,8 @@ class DialogSet:
         self.unheard: tuple[Transaction, Sighting] | None = None
         self.cancel: Transaction | None = None
         self.reliable: Reliable | None = None
-        self.unheard_at = self.pracked_at = 0
+        self.unheard_at = 0
+        self.pracked = b""
         self.waiting = self.refused = self.rejected = self.challenged = self.late_invites = 0
         self.cancelled_at = 0
         self.invite_retransmissions = self.final_retransmissions = 0
@@ -168,9 +169,11 @@ class DialogSet:
 
     @property
     def unpracked(self) -> Reliable | None:
-        """A reliable provisional response that came again for long, and no PRACK was seen since."""
+        """A reliable provisional response that came again for long, and no PRACK of it was seen:
+        one that nobody answered is a request that failed.
+        """
         one = self.reliable
-        return one if one is not None and one.waits and self.pracked_at < one.at else None
+        return one if one is not None and one.waits and self.pracked != one.rseq else None
 
     @property
     def answered_at(self) -> int:

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from algwatch.base.native.layout import PRACK
 from algwatch.base.packet import Batch
-from algwatch.base.sighting import AT, STATUS
+from algwatch.base.sighting import STATUS
 from algwatch.sip.dialog import DialogSet
+from algwatch.sip.reliable import acknowledged
 from algwatch.sip.target import moved
 from algwatch.sip.transaction import FINAL, REQUEST, Event
 
@@ -19,7 +20,7 @@ def in_dialog(s: DialogSet | None, event: Event, batch: Batch) -> None:
     if code == REQUEST:
         if t.method == PRACK:
             if s is not None:
-                s.pracked_at = row[AT]
+                s.pracked = acknowledged(batch.sighting(s.side, row, i))
         elif s is not None:
             t.request = batch.sighting(s.side, row, i)
         return

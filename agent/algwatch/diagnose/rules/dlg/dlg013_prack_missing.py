@@ -91,7 +91,7 @@ def _reading(call: Call, s: DialogSet, one: Reliable) -> Reading | None:
     far = call.sides[WAN if call.inbound else LAN]
     if far is None or not call.paired:
         return None
-    if far.pracked_at >= one.at:
+    if far.pracked == one.rseq:
         if "PRACK" not in call.unpaired:
             return None
         return Reading("router", cause.ROUTER, "the PRACK came to this router and went no further")
