@@ -41,7 +41,7 @@ WIDTH = 100
 
 def said_in_short(truth: Truth) -> str:
     """What has to be there, in one line."""
-    words = [m.rule for m in truth.must]
+    words = [m.rule for m in [*truth.must, *truth.live, *truth.filed]]
     words += [f"{action} {'/'.join(states.split())}" for action, states in truth.advice.items()]
     if truth.any_of:
         words.append(" or ".join(truth.any_of))

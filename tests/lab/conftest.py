@@ -35,15 +35,22 @@ def _runs() -> list[tuple[str, int]]:
 
 
 RUNS = _runs()
+RECORDED = Path(__file__).resolve().parents[1] / "golden" / "lab"
 TIMEOUT = 240  # seconds for all of them
 
 
 class Played:
-    """One run that has been played. facts: what the endpoints know; lan, wan: the packets."""
+    """One run that has been played. facts: what the endpoints know; lan, wan: the packets.
+    recorded: one of tests/golden/lab, which nobody watched live.
+    """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, recorded: bool = False) -> None:
         self.directory = directory
-        self.result: dict[str, Any] = json.loads((directory / "result.json").read_text())
+        self.result: dict[str, Any] = (
+            {"number": directory.name, "facts": json.loads((directory / "facts.json").read_text())}
+            if recorded
+            else json.loads((directory / "result.json").read_text())
+        )
         self.number: str = self.result["number"]
         self.facts: dict[str, Any] = self.result["facts"]
         self._verdict: dict[str, Any] | None = None
@@ -74,10 +81,16 @@ class Lab:
         return [r for r in self.runs if not awaits(r.number)]
 
     def of(self, *numbers: str) -> list[Played]:
-        """The runs of these scenarios; skips the test when none of them was played."""
+        """The runs of these scenarios; for one that the short form does not play its recording."""
+        here = {r.number for r in self.runs}
+        recorded = [Played(RECORDED / n, recorded=True) for n in numbers if n not in here]
+        return [r for r in self.runs if r.number in numbers] + recorded
+
+    def live(self, *numbers: str) -> list[Played]:
+        """Those that an agent watched; skips the test when there is none (ALGWATCH_LAB_FROM)."""
         played = [r for r in self.runs if r.number in numbers]
         if not played:
-            pytest.skip(f"not in the short form: {' '.join(numbers)}")
+            pytest.skip(f"not played: {' '.join(numbers)}")
         return played
 
 

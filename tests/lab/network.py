@@ -13,6 +13,7 @@ import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from .draw import Draw
 from .loop import Loop
@@ -104,6 +105,7 @@ class Network:
         self.nft, self.mtu, self.ports = nft, mtu, ports
         self.tcp, self.ipv6, self.has_carrier = tcp, ipv6, carrier
         self.helped = False
+        self.agent: Any = None  # Agent, where one watches
         self.noise = random.Random(draw.seed)  # its own: it must not change what else is drawn
         for tool in ("ip", "nft"):
             if not shutil.which(tool):
@@ -294,6 +296,27 @@ route add blackhole 192.168.0.0/16
     def mapping_timeouts(self, new: int, stream: int) -> None:
         """Seconds that the router keeps an unanswered and an answered UDP flow."""
         self._sysctl(self.router, dict(zip(TIMEOUTS, map(str, (new, stream)), strict=True)))
+
+    def redial(self, address: str) -> None:
+        """The line comes back with another WAN address. The flows that are there keep the old one,
+        as with SNAT and many vendors' NAT, and what is sent to that comes to somebody else.
+        """
+        old = self.draw.wan_ip
+        self.router.run(
+            "ip", "-batch", "-",
+            text=f"addr add {address}/32 dev wan\naddr del {old}/24 dev wan\n"
+            f"route replace default via {self.draw.gateway_ip} onlink dev wan\n",
+        )  # fmt: skip
+        self.snat(address)
+        self.provider.run("ip", "route", "add", "blackhole", f"{old}/32")
+
+    def snat(self, address: str) -> None:
+        """SNAT instead of masquerading, which would forget the flows of an address that goes."""
+        self.router.run(
+            "nft", "-f", "-",
+            text="flush chain inet fw4 srcnat\n"
+            f'add rule inet fw4 srcnat meta nfproto ipv4 oifname "wan" snat ip to {address}\n',
+        )  # fmt: skip
 
     def lose(self, sent: bool, match: str) -> None:
         """The access line beyond the wan loses what matches (nftables). sent: by the provider, so

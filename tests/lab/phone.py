@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from collections.abc import Callable
 
 from .draw import Draw
 from .endpoint import Address, Call, UserAgent
 from .loop import Loop
 from .network import Network
-from .sip import Message, literal, sent_by
+from .sip import Message, literal, sent_by, tag_of
 
 RTP_PACKETS = 6
 RTP_INTERVAL = 0.02  # seconds, one PCMA frame
@@ -42,6 +43,9 @@ class Phone(UserAgent):
             self.listen(net.phone.udp(draw.phone_ip, self.contact_port, draw.dont_fragment))
         self.rtp = net.phone.udp(draw.phone_ip, draw.rtp_port)
         self.heard = 0
+        # Header fields that its REGISTER has besides; what it does with the answer.
+        self.credentials: Callable[[Message], list[tuple[str, str]]] | None = None
+        self.answered: Callable[[Message], None] = lambda response: None
         loop.listen(self.rtp, self._hear)
         self.registrar: Address = (draw.provider_ip, draw.provider_port)
         self._tag = draw.token()
@@ -62,7 +66,7 @@ class Phone(UserAgent):
     def serve(self, sock: socket.socket, request: Message, source: Address) -> None:
         known = request.method in ("OPTIONS", "NOTIFY", "MESSAGE")
         status = "200 OK" if known else "501 Not Implemented"
-        to = request.get("To") + f";tag={self.draw.token()}"
+        to = "" if tag_of(request.get("To")) else f"{request.get('To')};tag={self.draw.token()}"
         self.respond(request, source, status, [], sock=sock, to=to)
 
     def reply_to(self, request: Message, source: Address) -> Address:
@@ -87,8 +91,12 @@ class Phone(UserAgent):
             ],
         )
 
+        if self.credentials:
+            message.fields += self.credentials(message)
+
         def answer(response: Message, source: Address) -> None:
             self.registered = response.status == 200
+            self.answered(response)
 
         self.request(message, self.registrar, answer)
         if wait:

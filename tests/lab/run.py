@@ -73,7 +73,10 @@ class Run:
             agent = None
             if self.with_agent:
                 key = self.directory / "privacy.key"
-                agent = Agent(net.router, self.draw.cpe, key, self.on_report, self.on_line)
+                agent = net.agent = Agent(
+                    net.router, self.draw.cpe, key, self.on_report, self.on_line,
+                    self.scenario.words,
+                )  # fmt: skip
             files = {"br-lan": self.lan, "wan": self.wan}
             recorder = Recorder(net.router, files, self.on_frame)
             loop = Loop()

@@ -79,10 +79,11 @@ class TcpPhone(Phone):
             sock = socket.create_connection(self.registrar, 5, (self.draw.phone_ip, 0))
         sock.setblocking(False)
         self.udp = self.sock
-        self.sock = Stream(  # type: ignore[assignment]
+        self.stream = Stream(
             loop, sock, self.registrar, lambda data, source: self._read(self.sock, data, source),
             cut,
         )  # fmt: skip
+        self.sock = self.stream  # type: ignore[assignment]
 
     def contact(self) -> str:
         return super().contact().replace(">", ";transport=tcp>")
@@ -107,9 +108,13 @@ class TcpProvider(Provider):
                 self.streams[source] = Stream(
                     loop, sock, source, lambda data, peer: self._read(self.sock, data, peer), cut
                 )
+                self.accepted(self.streams[source])
             loop.later(0.02, accept)
 
         accept()
+
+    def accepted(self, stream: Stream) -> None:
+        """A phone has connected."""
 
     def transmit(self, data: bytes, to: Address, sock: socket.socket | None = None) -> None:
         stream = self.streams.get(to)

@@ -67,7 +67,7 @@ def test_nobody_s_name_or_number_leaves_the_router(lab: Lab, index: int) -> None
 
 
 def test_the_dropped_call_is_announced_before_it_drops(lab: Lab) -> None:
-    for played in lab.of("6b-on", "6c-on", "4"):
+    for played in lab.live("6b-on", "6c-on", "4"):
         said = [at for at, kind, p in played.result["mqtt"] if kind == "finding"]
         assert said, "no finding at all"
         assert min(said) < 32, "the first finding came only after the call had dropped"
@@ -86,7 +86,7 @@ def test_disable_is_recommended_only_where_the_alg_is_the_cause(lab: Lab) -> Non
 
 
 def test_6b_the_other_phone_makes_the_advice_certain_before_the_call_drops(lab: Lab) -> None:
-    for played in lab.of("6b-on"):
+    for played in lab.live("6b-on"):
         states = [
             (at, a["state"])
             for at, kind, payload in played.result["mqtt"] if kind == "advice"

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recorded runs of tests/golden/lab: the same truth where no lab can run."""
+"""The recorded runs of tests/golden/lab: the same truth where no lab can run.
+
+Nothing is skipped: a verdict that is known to be wrong (AWAITED) has to be wrong still.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,12 @@ def test_every_scenario_has_been_recorded() -> None:
 
 @pytest.mark.parametrize("number", list(SCENARIOS))
 def test_the_verdict_on_a_recorded_run_is_the_truth(number: str) -> None:
-    if awaits(number):
-        pytest.skip(awaits(number))
     folder = RECORDED / number
     facts = json.loads((folder / "facts.json").read_text())
     verdict = analyze_here(folder / "lan.pcap", folder / "wan.pcap")
-    assert not judge(SCENARIOS[number].truth, facts, verdict).faults
+    score = judge(SCENARIOS[number].truth, facts, verdict)
+    assert not score.false_disable
+    if awaits(number):
+        assert score.faults, f"right now: take {number} out of AWAITED"
+    else:
+        assert not score.faults

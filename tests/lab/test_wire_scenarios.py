@@ -11,9 +11,11 @@ from .conftest import Lab, Played
 from .draw import is_private
 from .scenarios import SCENARIOS
 from .sip import host_port, media_of, sent_by, uri_of
-from .wire import Packet, of_call, requests, responses
+from .wire import TCP, Packet, of_call, requests, responses
 
 QUIET = ["5a-off", "6a-off", "7-off", "8-off", "9-off", "16", "22", "22-off", "31", "37-bridge"]
+QUIET += ["29", "35-prack-on", "35-prack-off", "35-refer-on", "35-refer-off", "43-capture"]
+QUIET += ["12-off", "43-password-right"]
 QUIET += ["39", "42", "44-on", "44-off", "25", "26-expires", "26-space", "28"]
 
 
@@ -87,7 +89,7 @@ def test_8_both_phones_offer_one_port_and_one_invite_never_leaves(lab: Lab) -> N
 
 def test_9_content_length_is_that_of_another_body(lab: Lab) -> None:
     for number, right in (("9-on", False), ("9-off", True)):
-        for played in [p for p in lab.runs if p.number == number]:
+        for played in lab.of(number):
             invite = requests(played.wan, "INVITE")[0]
             assert invite.sip and invite.sip.get("Content-Type").startswith("multipart/mixed")
             assert (int(invite.sip.get("Content-Length")) == len(invite.sip.body)) == right
@@ -344,3 +346,127 @@ def test_43_the_long_invite_leaves_in_fragments_and_the_short_one_is_answered(la
         assert len(sent) >= 7
         assert not responses(of_call(played.wan, long), 100, "INVITE")
         assert responses(of_call(played.wan, row(played, "before")), 200, "INVITE")
+
+
+def test_12_the_next_message_lacks_what_the_invite_grew_by(lab: Lab) -> None:
+    for played in lab.of("12-on", "12-off"):
+        first = row(played, "outgoing").encode()
+        sides = [[p for p in side if p.protocol == TCP and p.target[1] == 5060]
+                 for side in (played.lan, played.wan)]  # fmt: skip
+        invites = [next(p for p in side if first in p.raw) for side in sides]
+        assert all(p.raw.count(b"INVITE sip:") == 2 for p in invites)
+        grew = len(invites[1].raw) - len(invites[0].raw)
+        assert (grew > 0) == (played.number == "12-on")
+        refused = [p for p in played.lan if p.sip and p.sip.status == 501]
+        assert bool(refused) == (played.number == "12-on")
+
+
+def test_29_another_agent_answers_with_the_address_of_the_wan(lab: Lab) -> None:
+    for played in lab.of("29", "29-taken"):
+        own = [p for p in requests(played.wan, "REGISTER") if p.source[1] == 5060
+               and p.source[0] == played.facts["wan_ip"] and p.ttl == 64]  # fmt: skip
+        assert own
+        assert not {p.raw for p in own} & {p.raw for p in played.lan}
+    for played in lab.of("29-taken"):
+        call_id = row(played, "incoming")
+        assert responses(of_call(played.wan, call_id), 404, "INVITE")
+        assert not requests(of_call(played.lan, call_id), "INVITE")
+        assert responses(played.wan, 200, "OPTIONS")
+        assert not requests(played.lan, "OPTIONS")
+
+
+def test_35_prack_refer_and_subscribe_are_as_their_rfcs_draw_them(lab: Lab) -> None:
+    for played in lab.of("35-prack-on", "35-prack-off"):
+        ringing = responses(played.wan, 180, "INVITE")[0]
+        prack = requests(played.wan, "PRACK")[0]
+        assert ringing.sip and prack.sip
+        assert prack.sip.get("RAck") == f"{ringing.sip.get('RSeq')} 1 INVITE"
+        assert responses(played.lan, 200, "PRACK")
+    for played in lab.of("35-refer-on", "35-refer-off"):
+        ends = [p.raw.rpartition(b"\r\n\r\n")[2] for p in requests(played.lan, "NOTIFY")]
+        assert ends == [b"SIP/2.0 100 Trying\r\n", b"SIP/2.0 200 OK\r\n"]
+    for played in lab.of("35-subscribe-on", "35-subscribe-off"):
+        assert len(requests(played.lan, "SUBSCRIBE")) == len(requests(played.lan, "NOTIFY")) == 2
+
+
+def test_35_the_prack_leaves_and_the_ringing_comes_again(lab: Lab) -> None:
+    for played in lab.of("35-prack-lost"):
+        assert len(requests(played.wan, "PRACK")) > 8
+        assert not responses(played.wan, 200, "PRACK")
+        assert len(responses(played.lan, 180, "INVITE")) > 4
+        assert responses(played.lan, 504, "INVITE")
+
+
+def test_35_the_transfer_names_a_call_that_the_provider_never_saw(lab: Lab) -> None:
+    for played in lab.of("35-replaces"):
+        refer = requests(played.wan, "REFER")[0]
+        assert refer.sip
+        named = refer.sip.get("Refer-To").partition("Replaces=")[2].partition("%3B")[0]
+        named = named.replace("%40", "@")
+        assert [
+            p for p in requests(played.lan, "INVITE") if p.sip and p.sip.get("Call-ID") == named
+        ]
+        assert not [p for p in played.wan if p.sip and p.sip.get("Call-ID") == named]
+
+
+def test_35_the_notify_has_nowhere_to_go(lab: Lab) -> None:
+    for played in lab.of("35-subscribe-lost"):
+        subscribe = requests(played.wan, "SUBSCRIBE")[0]
+        assert is_private(contact(subscribe)[0])
+        assert responses(played.lan, 200, "SUBSCRIBE")
+        assert not requests(played.wan, "NOTIFY")
+
+
+def test_38_nobody_reads_what_is_sealed(lab: Lab) -> None:
+    for played in lab.of("38-on", "38-off"):
+        for side in (played.lan, played.wan):
+            assert not [p for p in side if p.sip]
+            assert [p for p in side if p.target[1] == 5061 and p.raw.startswith(b"\x16\x03")]
+
+
+def test_43_a_cancel_crosses_the_answer(lab: Lab) -> None:
+    for played in lab.of("43-cancel", "43-cancel-held"):
+        packets = of_call(played.wan, row(played, "outgoing"))
+        cancel, bye = requests(packets, "CANCEL")[0], requests(packets, "BYE")[0]
+        answer, ack = responses(packets, 200, "INVITE")[0], requests(packets, "ACK")[0]
+        assert abs(cancel.at - answer.at) < 0.1
+        assert cancel.at < ack.at < bye.at
+        here = bye.source[0] == played.facts["wan_ip"]
+        assert here == (played.number == "43-cancel")
+        assert (bye.at - ack.at > 10) == (played.number == "43-cancel-held")
+
+
+def test_43_a_flow_keeps_the_old_address(lab: Lab) -> None:
+    for played in lab.of("43-redialled"):
+        sent = requests(played.wan, "REGISTER")
+        new = {p.source[0] for p in sent} - {played.facts["wan_ip"]}
+        assert len(new) == 1
+        changed = next(p.at for p in sent if p.source[0] in new)
+        late = [p for p in sent if p.at > changed and p.source[0] not in new]
+        assert len(late) > 5
+        answers = {p.target[0] for p in responses(played.wan, 200, "REGISTER") if p.at > changed}
+        assert answers == new
+
+
+def test_43_credentials(lab: Lab) -> None:
+    for played in lab.of("43-digest", "43-password-on", "43-password-off", "43-password-right"):
+        lan, wan = (
+            [p.sip.get("Authorization") for p in requests(side, "REGISTER") if p.sip][1]
+            for side in (played.lan, played.wan)
+        )
+        assert lan and (lan != wan) == (played.number == "43-digest")
+        fits = played.number == "43-password-right"
+        assert bool(responses(played.lan, 200, "REGISTER")) == fits
+        assert len(responses(played.lan, 401, "REGISTER")) == (1 if fits else 5)
+
+
+def test_43_media_comes_to_the_announced_port_and_leaves_from_another(lab: Lab) -> None:
+    for played in lab.of("43-media-port"):
+        media = [p for p in played.wan if p.raw[:2] == b"\x80\x08"]
+        outside = played.facts["wan_ip"]
+        left = {p.source[1] for p in media if p.source[0] == outside}
+        came = {p.target[1] for p in media if p.target[0] == outside}
+        assert len(left) == len(came) == 1 and left != came
+        heard = [p for p in played.lan if p.raw[:2] == b"\x80\x08"
+                 and p.target[0] == played.facts["phone"][0]]  # fmt: skip
+        assert not heard

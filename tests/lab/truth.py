@@ -9,6 +9,7 @@ from typing import Any
 HURTS = ("observed", "certain")
 EXIT = {"fine": 0, "hurts": 1, "cannot-tell": 3}
 _IPV4 = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
+_SECTION = re.compile(r"RFC \d+ [\d.]+")
 _PSEUDONYM = re.compile(r"c-[0-9a-f]{12}")
 
 
@@ -45,8 +46,10 @@ class Truth:
     disable-sip-alg above all.
     dropped: names of the calls (see facts_of) that die for want of an ACK; ends: name -> words
     of "outcome" and "ack", alternatives with "|", for calls that end otherwise; all others
-    complete. state: words of which the verdict's is one, "" for hurts when a call dropped and
-    fine otherwise. alg: linux, or vendor or upstream where it is not this router's kernel.
+    complete. live: findings that only the agent on the router can have; filed: those that need
+    RTP, which it counts in files alone. state: words of which the verdict's is one, "" for hurts
+    when a call dropped and fine otherwise. alg: linux, or vendor or upstream where it is not this
+    router's kernel.
     """
 
     def __init__(
@@ -61,8 +64,12 @@ class Truth:
         ends: dict[str, str] | None = None,
         state: str = "",
         alg: str = "linux",
+        live: list[Must] | None = None,
+        filed: list[Must] | None = None,
     ) -> None:
         self.must = must
+        self.live = live or []
+        self.filed = filed or []
         self.harmless = harmless.split()
         self.may = may.split()
         self.advice = advice or {}
@@ -84,7 +91,11 @@ class Truth:
         """The finding is true, or at least not false."""
         rule, harm = finding["rule"], finding["harm"]
         harmless = rule in self.harmless and harm not in HURTS
-        return harmless or rule in self.may or any(must.met_by(finding) for must in self.must)
+        return (
+            harmless
+            or rule in self.may
+            or any(must.met_by(finding) for must in [*self.must, *self.live, *self.filed])
+        )
 
 
 class Score:
@@ -129,7 +140,7 @@ def judge(truth: Truth, facts: dict[str, Any], verdict: dict[str, Any]) -> Score
     """
     score = Score()
     findings = verdict["findings"]
-    for must in truth.must:
+    for must in truth.must + (truth.filed if "calls" in verdict else truth.live):
         if any(must.met_by(f) for f in findings):
             score.true += 1
         else:
@@ -236,7 +247,7 @@ def _judge_names(facts: dict[str, Any], verdict: dict[str, Any], score: Score) -
         text = finding["summary"] + " ".join(
             f" {e['observed']} {e['expected']}" for e in finding["evidence"]
         )
-        for address in set(_IPV4.findall(text)) - set(facts["addresses"]):
+        for address in set(_IPV4.findall(_SECTION.sub("", text))) - set(facts["addresses"]):
             score.faults.append(f"{finding['rule']} names an address nobody drew: {address}")
         _judge_words(facts, finding["rule"], text, score)
         dead = facts["dead_call_ids"]

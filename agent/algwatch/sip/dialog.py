@@ -169,7 +169,9 @@ class DialogSet:
 
     @property
     def unpracked(self) -> Reliable | None:
-        """A reliable provisional response that came again for long, and no PRACK was seen since."""
+        """A reliable provisional response that came again for long, and no PRACK of it was seen:
+        one that nobody answered is a request that failed.
+        """
         one = self.reliable
         return one if one is not None and one.waits and not self.has_prack(one) else None
 

@@ -9,6 +9,7 @@ from algwatch.sip.timers import SECOND
 
 # Seconds of repetition after which no PRACK is on its way any more: T1 + 2*T1 + 4*T1 and more.
 LONG = 6 * SECOND
+MOST = 10  # digits of an RSeq
 
 
 class Reliable:
@@ -43,17 +44,17 @@ def noted(before: Reliable | None, response: Sighting) -> Reliable | None:
     values = Message(response.payload).header("RSeq")
     if not values:
         return before
-    if before is not None and before.is_again(response, values[0]):
+    rseq = bytes(values[0][:MOST])
+    if before is not None and before.is_again(response, rseq):
         before.times += 1
         before.last_at = response.row[AT]
         return before
     if before is not None and before.waits:
         return before
-    return Reliable(response, values[0])
+    return Reliable(response, rseq)
 
 
 def acknowledged(prack: Sighting) -> bytes:
-    """The number of the response that a PRACK acknowledges, b"" if it names none (RAck, RFC 3262
-    section 7.2)."""
+    """The RSeq that a PRACK names (RFC 3262 section 7.2), b"" of none."""
     values = Message(prack.payload).header("RAck")
-    return values[0].split()[0] if values and values[0].split() else b""
+    return bytes(values[0].split()[0][:MOST]) if values and values[0].split() else b""

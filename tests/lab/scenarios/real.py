@@ -172,7 +172,7 @@ SCENARIOS = [
             _dying("DLG004", record=False),
             Truth(
                 BYPASSED, f"{QUIET} {REWRITTEN}" if helper else QUIET, f"DLG007 {MEDIA}",
-                advice=ADD_ROUTE, dropped="incoming",
+                advice=ADD_ROUTE, dropped="incoming", may_advise=FIX_IT,
             ), tune=_at_address,
         )
         for word, helper in (("on", True), ("off", False))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lab.draw import Draw
@@ -28,7 +28,7 @@ SUSPECTED = "disable-sip-alg:suspected"
 class Scenario:
     """number, title: as in scenarios.md. helper: state of the ALG at the start. slow: something in
     it dies, which takes its 32 s. short: part of the short form. tune: changes the draw before the
-    network is built. network: options of Network.
+    network is built. words: options of `algwatch run`. network: options of Network.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class Scenario:
         truth: Truth,
         short: bool = False,
         tune: Callable[[Draw], None] | None = None,
+        words: Sequence[str] = (),
         **network: Any,
     ) -> None:
         self.number = number
@@ -51,4 +52,5 @@ class Scenario:
         self.truth = truth
         self.short = short
         self.tune = tune
+        self.words = words
         self.network = network
