@@ -57,7 +57,7 @@ class Pipeline:
                       self._comparison.request_of, self._comparison.calls)  # fmt: skip
         self._engine = Engine(known, said, strict, clock)
         self._comparison.one_sided_news = self._engine.listens(CROSSING)
-        self._recommender = Recommender(lines)
+        self._recommender = Recommender(lines, LAN in sides and WAN in sides)
         self._comparison.budget.share(self._recommender.harm, payloads, apart)
 
     @property

@@ -16,6 +16,8 @@ from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 
 LIMIT = 256
+DOUBTED = 0.5
+CROSSED_NOTHING = "nothing of it was seen to cross this router, so anyone may have sent it"
 T = TypeVar("T")
 
 
@@ -30,10 +32,12 @@ def _weigh(line: str, value: object) -> Weight:
 
 
 class Recommender:
-    """Findings in, advice that changed out. Advice is kept by action and line."""
+    """Findings in, advice that changed out. Advice is kept by action and line. two_sided: a line is
+    known of everything that crossed this router."""
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: Lines, two_sided: bool = False) -> None:
         self._lines = lines
+        self._two_sided = two_sided
         # By action and line: state, confidence, and every kind of reason that was told.
         self._given: Table[tuple[str, str], tuple[str, float, frozenset[str]]] = Table(LIMIT)
         self._reasons: Table[tuple[str, str], dict[str, str]] = Table(LIMIT)  # a sentence a rule
@@ -145,7 +149,7 @@ class Recommender:
             if other.is_own and without_alg(other, self._lines.beside(other)).answer != NO
         ]  # fmt: skip
         if hurt:
-            keep.state, keep.confidence = "suspected", 0.5
+            keep.state, keep.confidence = "suspected", DOUBTED
             keep.against += [f"it hurts another line: {finding.summary}" for finding in hurt]
             keep.kinds |= {f"hurts-{finding.line}" for finding in hurt}
         return keep
@@ -171,8 +175,12 @@ class Recommender:
             if action == actions.ENABLE_RPORT and asks:
                 title = actions.STUN_OR_OUTBOUND
                 against[RPORT_ASKED] = "the phone asks for rport already, which was not enough"
+            state = "recommended"
+            if self._two_sided and not finding.line:
+                state, confidence = "suspected", min(confidence, DOUBTED)
+                against["crossed-nothing"] = CROSSED_NOTHING
             given.append(Advice(
-                action, "recommended", confidence, list(for_.values()), list(against.values()),
+                action, state, confidence, list(for_.values()), list(against.values()),
                 [], finding.line, title, frozenset((*for_, *against)),
             ))  # fmt: skip
         return given
