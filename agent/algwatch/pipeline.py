@@ -54,7 +54,7 @@ class Pipeline:
         said: Table[str, int] = Table(SAID)
         self._engine = Engine(Known(self._comparison, said), said, strict, clock)
         self._comparison.one_sided_news = self._engine.listens(CROSSING)
-        self._recommender = Recommender(self._comparison.lines)
+        self._recommender = Recommender(self._comparison.lines, self._comparison.two_sided)
         self._comparison.budget.share(self._recommender.harm, payloads, apart)
 
     @property

@@ -18,6 +18,8 @@ from algwatch.diagnose.finding import Finding
 LIMIT = 256
 # One side alone, for instance, shows that something is wrong, and not whose doing it is.
 PLACE_UNKNOWN = "the capture does not show where the fault lies: it may be in this router"
+DOUBTED = 0.5
+CROSSED_NOTHING = "nothing of it was seen to cross this router, so anyone may have sent it"
 T = TypeVar("T")
 
 
@@ -32,10 +34,12 @@ def _weigh(line: str, value: object) -> Weight:
 
 
 class Recommender:
-    """Findings in, advice that changed out. Advice is kept by action and line."""
+    """Findings in, advice that changed out. Advice is kept by action and line. two_sided: a line is
+    known of everything that crossed this router."""
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: Lines, two_sided: bool = False) -> None:
         self._lines = lines
+        self._two_sided = two_sided
         # By action and line: state, confidence, and every kind of reason that was told.
         self._given: Table[tuple[str, str], tuple[str, float, frozenset[str]]] = Table(LIMIT)
         self._reasons: Table[tuple[str, str], dict[str, str]] = Table(LIMIT)  # a sentence a rule
@@ -147,7 +151,7 @@ class Recommender:
             if other.is_own and without_alg(other, self._lines.beside(other)).answer != NO
         ]  # fmt: skip
         if hurt:
-            keep.state, keep.confidence = "suspected", 0.5
+            keep.state, keep.confidence = "suspected", DOUBTED
             keep.against += [f"it hurts another line: {finding.summary}" for finding in hurt]
             keep.kinds |= {f"hurts-{finding.line}" for finding in hurt}
         return keep
@@ -164,18 +168,17 @@ class Recommender:
         for action, confidence in actions.BY_CAUSE.get(finding.cause, ()):
             key = (action, finding.line)
             state = "recommended"
-            before = self._given.get(key)
-            if finding.where == "unknown" and (before is None or before[0] != state):
+            doubts = self._doubts(finding, key)
+            if doubts:
                 state, confidence = "suspected", confidence / 2
             for_ = {finding.rule: finding.summary, **(self._reasons.get(key) or {})}
             for_[finding.rule] = finding.summary
             self._reasons.add(key, for_)
-            title, against = "", {}
+            title, against = "", dict[str, str]()
             if untouched:
                 # A field that the router left unchanged is not caused by it.
                 against["untouched"] = "the router left this Contact as the phone wrote it"
-            if state == "suspected":
-                against["place"] = PLACE_UNKNOWN
+            against |= doubts
             if action == actions.ENABLE_RPORT and asks:
                 title = actions.STUN_OR_OUTBOUND
                 against[RPORT_ASKED] = "the phone asks for rport already, which was not enough"
@@ -184,6 +187,16 @@ class Recommender:
                 [], finding.line, title, frozenset((*for_, *against)),
             ))  # fmt: skip
         return given
+
+    def _doubts(self, finding: Finding, key: tuple[str, str]) -> dict[str, str]:
+        """What makes advice only suspected, by kind."""
+        doubts = {}
+        before = self._given.get(key)
+        if finding.where == "unknown" and (before is None or before[0] != "recommended"):
+            doubts["place"] = PLACE_UNKNOWN
+        if self._two_sided and not finding.line:
+            doubts["crossed-nothing"] = CROSSED_NOTHING
+        return doubts
 
     def _line(self, finding: Finding) -> Line | None:
         return next((line for line in self._lines.all() if line.name == finding.line), None)

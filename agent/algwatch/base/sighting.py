@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 
 from algwatch.base import address
-from algwatch.base.native.layout import ENDS
+from algwatch.base.native.layout import ENDS, ROW_DIRECTED, ROW_OUTGOING
 
 # Indices into a row (layout.ROW, aw_row in algwatch_native.h).
 AT, TXN, CALL, PAIR, FLOW, FROM_TAG, TO_TAG, CSEQ, PAYLOAD, LENGTH = range(10)
@@ -64,3 +64,9 @@ class Sighting:
         if self._ends is None:
             self._ends = Ends(self.packed_ends)
         return self._ends
+
+
+def came_in(copy: Sighting) -> bool:
+    """True if this machine is known not to have sent it: whoever can reach the interface may have
+    written anything into it. False also where the capture tells no direction."""
+    return copy.row[BITS] & (ROW_DIRECTED | ROW_OUTGOING) == ROW_DIRECTED

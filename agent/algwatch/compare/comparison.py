@@ -97,6 +97,7 @@ class Comparison:
     def __init__(self, two_sided: bool, limits: Limits, live: bool,
                  watch: Callable[[Crossing], None] | None,
                  memory: int | None = None) -> None:  # fmt: skip
+        self.two_sided = two_sided
         self.live = live
         self.media: Counted | None = None
         self.watch = watch

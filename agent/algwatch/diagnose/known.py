@@ -156,7 +156,7 @@ class Known:
 
     def began_before(self, copy: Sighting) -> bool:
         """True if the call of a message is followed, and its beginning was not captured."""
-        call = self._calls.table.get(copy.row[CALL]) if self._calls is not None else None
+        call = self._comparison.calls.table.get(copy.row[CALL])
         return call is not None and call.partial
 
     def was_said(self, rule: str, key: str) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
-from algwatch.base.sighting import AT, TTL, Ends, Sighting
+from algwatch.base.sighting import AT, TTL, Ends, Sighting, came_in
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.exchange import Exchange
@@ -196,6 +196,8 @@ def response_misrouted(name: str, method: str, answer: Sighting, request: Sighti
                        inside: Sighting | None) -> Reading | None:  # fmt: skip
     """answer, request: WAN copies; inside: the LAN copy of the request."""
     came, went = answer.ends, request.ends
+    if came_in(request):
+        return None  # somebody on the WAN side wrote it, and it never left this router
     if (elsewhere := sent_elsewhere(name, method, answer, request, inside)) is not None:
         return elsewhere
     if (came.src, came.sport) != (went.dst, went.dport):
@@ -211,6 +213,8 @@ def sent_elsewhere(name: str, method: str, answer: Sighting, request: Sighting,
     """For a response that was sent to another address or port than its request came from; None of
     others. As response_misrouted."""
     came, went = answer.ends, request.ends
+    if came_in(request):
+        return None  # as in response_misrouted
     if (came.dst, came.dport) != (went.src, went.sport):
         what = (
             f"the {name} was sent to {came.dst}:{came.dport}, but the {method} came from "

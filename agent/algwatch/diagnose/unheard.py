@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import value
-from algwatch.base.sighting import Sighting
+from algwatch.base.sighting import Sighting, came_in
 from algwatch.compare.call import Call
 from algwatch.compare.differences import joined
 from algwatch.compare.exchange import Exchange
@@ -84,6 +84,8 @@ def _changed(request: Sighting, response: Sighting, outbound: bool,
     asked, got = _top(request), _top(response)
     if asked is None or got is None or not _differs(request, response):
         return None
+    if came_in(response):
+        return None  # a neighbour of the sender made it: this router has sent no such response
     who = "the phone" if outbound else "the other end"
     what = (
         f"a response came back with {value(joined(got.host, got.port))} in its Via, where "
@@ -102,6 +104,8 @@ def deaf_port(request: Sighting, response: Sighting) -> Reading | None:
     """For a response that was delivered to the port that the phone sends from while it listens at
     the port in its Via, without rport."""
     via, went, came = _top(request), request.ends, response.ends
+    if came_in(response):
+        return None  # as in _changed
     if via is None or via.rport is not None or via.host.strip("[]") != went.src:
         return None
     if (came.dst, came.dport) != (went.src, went.sport) or (via.port or 5060) == went.sport:

@@ -33,7 +33,7 @@ from collections.abc import Iterator
 
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
-from algwatch.base.sighting import STATUS, TTL, Sighting
+from algwatch.base.sighting import STATUS, TTL, Sighting, came_in
 from algwatch.compare import fingerprint as prints
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
@@ -140,7 +140,13 @@ def _answer(call: Call, side: int) -> Sighting | None:
 
 
 def _is_made(copy: Sighting | None, like: Sighting) -> bool:
-    return copy is not None and copy.side == like.side and copy.row[TTL] in _INITIAL
+    return copy is not None and copy.side == like.side and _may_be_made(copy)
+
+
+def _may_be_made(copy: Sighting) -> bool:
+    """By its TTL, and where the direction is known by that: another host of the LAN can send in the
+    name of a far end, but that comes in."""
+    return copy.row[TTL] in _INITIAL and not came_in(copy)
 
 
 def _answered(call: Call, known: Known) -> Finding | None:
@@ -149,7 +155,7 @@ def _answered(call: Call, known: Known) -> Finding | None:
         copy, asked = crossing.entered, _request(call, crossing.entered.side, known)
         if not kind.endswith(" INVITE") or asked is None or kind.startswith("1xx"):
             continue
-        if copy.row[TTL] not in _INITIAL or copy.destination != asked.source:
+        if not _may_be_made(copy) or copy.destination != asked.source:
             continue
         inside = copy.side == LAN
         if not _comes_from_router(call, asked, copy, known):
