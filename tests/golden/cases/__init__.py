@@ -28,6 +28,7 @@ from cases import (
     rewrite,
     route,
     sdp,
+    served,
     txn,
     unread,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "rewrite",
     "route",
     "sdp",
+    "served",
     "txn",
     "unread",
 ]
