@@ -8,7 +8,7 @@ first one. So a 2xx that stops coming early was acknowledged, whatever was captu
 from __future__ import annotations
 
 from algwatch.sip.dialog import Dialog, DialogSet
-from algwatch.sip.timers import ACK_WAIT, SECOND, T2, WINDOW
+from algwatch.sip.timers import ACK_WAIT, SECOND, T1, T2, WINDOW
 
 SLACK = 2 * SECOND  # how far a BYE may be from 64*T1 and still be the one of that timer
 CLOSE = SECOND + SECOND // 2  # the same where nothing but the BYE shows it
@@ -40,10 +40,20 @@ def ended_unacknowledged(d: Dialog) -> bool:
     return abs(d.bye_at - d.answered_at - ACK_WAIT) <= CLOSE
 
 
+def _next(d: Dialog) -> int:
+    """ns from the latest 2xx to the next one. The steps T1, 2*T1, 4*T1 and T2 and the sums of those
+    that follow each other are all different, so the time since the first 2xx tells the step, even
+    where some of them were lost."""
+    lasted = d.answer_last - d.answered_at
+    return 2 * T1 if lasted < 3 * T1 // 2 else 4 * T1 if lasted < 7 * T1 // 2 else T2
+
+
 def survived(s: DialogSet, d: Dialog, now: int) -> bool:
     """The callee stopped repeating its 2xx and did not give up: some ACK got through, whether it
     was captured or not. now: ns."""
-    if (d.bye_at or min(now, s.until)) - d.answer_last <= T2 + SECOND:
+    quiet = (d.bye_at or min(now, s.until)) - d.answer_last
+    overdue = d.bye_at and d.answers > 1 and quiet > _next(d) + WINDOW
+    if quiet <= T2 + SECOND and not overdue:
         return False  # it may still be at it
     if waited_out(s, d) or ended_unacknowledged(d):
         return False

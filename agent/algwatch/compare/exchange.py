@@ -138,8 +138,8 @@ class Exchanges:
     @staticmethod
     def _note(made: Exchange) -> None:
         """A response that went to Via's port and not to where the request came from. Where the
-        phone asked for rport and the router took that out, the provider did not follow the phone.
-        """
+        phone asked for rport and the router took that out, or the router wrote another port in
+        place of the one that the packet came from, the provider did not follow the phone."""
         response, left, request = made.stopped_response, made.left, made.request
         if response is None or left is None or left.request is None or made.line is None:
             return
@@ -147,5 +147,8 @@ class Exchanges:
             vias, wrote = Message(response.payload).vias, Message(request.payload).vias
             asked = bool(wrote) and wrote[0].rport is not None
             stripped = asked and bool(vias) and vias[0].rport is None
-            if vias and (vias[0].port or 5060) == response.ends.dport and not stripped:
+            came = left.request.ends.sport
+            spoiled = bool(wrote) and (wrote[0].port or 5060) == came != response.ends.dport
+            misled = stripped or spoiled
+            if vias and (vias[0].port or 5060) == response.ends.dport and not misled:
                 made.line.observe(FOLLOWS_PHONE, response)

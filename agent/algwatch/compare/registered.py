@@ -17,7 +17,7 @@ from algwatch.compare.summary import RegistrationSummary
 from algwatch.sip.message import parties
 from algwatch.sip.registration import ENDLESS, RETRIED, Registration, RegistrationStep
 from algwatch.sip.timers import SECOND, TIMER_F, WINDOW
-from algwatch.sip.transaction import FINAL, TIMED_OUT
+from algwatch.sip.transaction import FINAL, NOT_HEARD, ORPHAN, TIMED_OUT
 
 SEEK = 15 * SECOND  # how often phones that have stopped are looked for
 INSISTS = 3  # a phone that registers again at once so often takes itself for not registered
@@ -73,9 +73,10 @@ class Registered(Joined[Registration]):
     def summary(self, now: int, line: str) -> RegistrationSummary:
         start = min(r.started_at for r in self.seen)
         end = max(r.last_at for r in self.seen)
+        status = self.near.status or self.near.taken(now)
         return RegistrationSummary(
-            self.call_id, self.aor, self.outcome(now), self.near.status, start / 1e9, end / 1e9,
-            line, self.unsolicited,
+            self.call_id, self.aor, self.outcome(now), status, start / 1e9, end / 1e9, line,
+            self.unsolicited,
         )  # fmt: skip
 
 
@@ -107,7 +108,9 @@ class Registrations:
             one.sides[r.side] = r
             if not one.call_id and r.request is not None:
                 one.call_id, _, one.aor = parties(r.request.payload)
-            if code in (FINAL, TIMED_OUT):
+            if code in (NOT_HEARD, ORPHAN):  # whether the phone takes it shows when Timer F is over
+                self._later.add(max(now, r.last_at), one)
+            elif code in (FINAL, TIMED_OUT):
                 # Not before both sides had the time to show it; and a challenge that nobody
                 # follows up is an outcome only when its time is over.
                 later = r.status in RETRIED and max(r.rounds, r.brief) < ENDLESS and code == FINAL

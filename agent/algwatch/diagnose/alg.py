@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 
 from algwatch.base import address
+from algwatch.base.packet import LAN
 from algwatch.compare import fingerprint as prints
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
@@ -121,6 +123,23 @@ def consistent(call: Call) -> Crossing | None:
     if call.names is not None:
         return None  # Call-ID and tags are no part of the NAT mapping
     return next(iter(call.changed.values()))
+
+
+def is_served(call: Call) -> bool:
+    """All of it came to the port in the phone's own Contact, and the phone was there."""
+    if not all(call.goes_to_contact(crossing) for crossing in call.misdelivered.values()):
+        return False
+    s = call.sides[LAN]
+    t = s.invite if s is not None else None
+    if s is None or t is None:
+        return False
+    return bool(t.provisional_at or t.finals) if call.inbound else bool(s.acked_at or t.acked_at)
+
+
+def port_of(endpoint: bytes | None) -> int:
+    """The port of an address with its port (18 bytes)."""
+    # aw_ends holds ports in the byte order of the machine.
+    return int.from_bytes(endpoint[16:18], sys.byteorder) if endpoint else 0
 
 
 def call_id(crossing: Crossing) -> str:

@@ -192,6 +192,25 @@ def exchange_sent_elsewhere(exchange: Exchange) -> Reading | None:
     return sent_elsewhere(str(status), exchange.method, response, left.request, exchange.request)
 
 
+def via_port_followed(exchange: Exchange) -> bool:
+    """True if the response that never reached the phone went to a port that the router had written
+    into Via, and that its NAT has not given: without rport a server has to send it there (RFC 3261
+    section 18.2.2)."""
+    response, left, request = exchange.stopped_response, exchange.left, exchange.request
+    if not exchange.outbound or response is None or request is None:
+        return False
+    if left is None or left.request is None:
+        return False
+    vias, wrote = Message(left.request.payload).vias, Message(request.payload).vias
+    if not vias or not wrote or vias[0].rport is not None:
+        return False
+    went, came = left.request.ends, response.ends
+    port = vias[0].port or 5060
+    if port in (wrote[0].port or 5060, went.sport):
+        return False
+    return (came.src, came.dst, came.dport) == (went.dst, went.src, port)
+
+
 def response_misrouted(name: str, method: str, answer: Sighting, request: Sighting,
                        inside: Sighting | None) -> Reading | None:  # fmt: skip
     """answer, request: WAN copies; inside: the LAN copy of the request."""

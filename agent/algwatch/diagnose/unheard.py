@@ -116,6 +116,35 @@ def deaf_port(request: Sighting, response: Sighting) -> Reading | None:
     ))  # fmt: skip
 
 
+def forced_port(exchange: Exchange) -> tuple[Sighting, Sighting] | None:
+    """Both copies (LAN, WAN) of the response to a phone that asks for it at the port that it sends
+    from (rport), where it came to that port of the mapping and the router sent it to another one,
+    and the phone sent its request until Timer F."""
+    t, left, request = exchange.entered, exchange.left, exchange.request
+    if not exchange.outbound or request is None or left is None or left.request is None:
+        return None
+    if not t.insisted or t.response is None or left.response is None:
+        return None
+    via, went, came = _top(request), request.source, t.response.destination
+    if via is None or via.rport is None or went[:16] != came[:16] or went == came:
+        return None
+    if left.response.destination != left.request.source:
+        return None
+    return t.response, left.response
+
+
+def delivered_elsewhere(exchange: Exchange) -> Reading | None:
+    """The reading of what forced_port() tells."""
+    forced = forced_port(exchange)
+    if forced is None or exchange.request is None:
+        return None
+    went, asked = forced[0].ends, exchange.request.ends
+    return Reading("router", cause.ALG, (
+        f"the router sent it to port {went.dport}, but the phone sends from port {asked.sport} and "
+        "asks for responses there (rport)"
+    ))  # fmt: skip
+
+
 def _top(copy: Sighting) -> Via | None:
     return parsed(copy.payload).top_via
 

@@ -7,8 +7,17 @@ from algwatch.base.packet import Batch
 from algwatch.base.sighting import AT, CALL, STATUS, Row, Sighting
 from algwatch.base.table import Table
 from algwatch.sip.dialogs import CHALLENGES
-from algwatch.sip.timers import SECOND, TIMER_F
-from algwatch.sip.transaction import FINAL, ORPHAN, REQUEST, TIMED_OUT, Event, Transaction
+from algwatch.sip.timers import SECOND, T1, T2, TIMER_F
+from algwatch.sip.transaction import (
+    FINAL,
+    LATE,
+    NOT_HEARD,
+    ORPHAN,
+    REQUEST,
+    TIMED_OUT,
+    Event,
+    Transaction,
+)
 
 # Responses that the phone answers with another REGISTER (sections 10.2.8 and 22.2).
 RETRIED = (*CHALLENGES, 423)
@@ -44,11 +53,24 @@ class Registration:
     def request(self) -> Sighting | None:
         return self.transaction.request
 
+    def taken(self, now: int) -> int:
+        """Status of a response with another Via than the REGISTER has, after which that did not
+        come again although it was due: not all phones are strict (RFC 3261 section 18.1.2). 0 where
+        there is none. now: ns."""
+        t = self.transaction
+        if t.finals or t.response is None:
+            return 0
+        at = t.response.row[AT]
+        return t.response.row[STATUS] if t.last_at <= at + T1 and now - at > T2 + T1 else 0
+
     def outcome(self, now: int) -> str:
         """accepted, refused, unanswered, challenged or unknown. now: ns."""
-        if self.silent:
+        t = self.transaction
+        if self.silent or t.insisted:
             return "unanswered"
-        if 200 <= self.status < 300:
+        if t.late >= LATE and now - t.last_at <= T2:
+            return "unknown"  # it still asks, so it has not taken the response
+        if 200 <= (self.status or self.taken(now)) < 300:
             return "accepted"
         if self.status in CHALLENGES:
             # A person may have to type the password: only silence makes it an outcome, or that
@@ -89,18 +111,21 @@ class Registrations:
             return None
         if code == ORPHAN and r.transaction.is_meant(t):
             r.transaction.response = r.transaction.response or batch.sighting(self.side, row, i)
+            return r, code
         # A REGISTER that was not captured was accepted.
         unseen = code == ORPHAN and 200 <= row[STATUS] < 300 and t.cseq > r.transaction.cseq
         if code == FINAL or unseen:
             if row[STATUS] >= 300:
                 r.failed = t
             self._answered(r, row)
+        elif code == NOT_HEARD:
+            r.failed = t
         elif code == TIMED_OUT:
             if t is not r.transaction and r.transaction.final_at:
                 return None  # another one was answered meanwhile
             r.rounds = 0
-            if t.unrepeated:
-                r.status = 0  # nothing is known of it
+            if t.unrepeated or r.taken(row[AT]):
+                r.status = 0  # nothing else is known of it
                 return None
             r.failed = t
             r.silent = True

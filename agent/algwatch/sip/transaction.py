@@ -148,6 +148,12 @@ class Transaction:
         return self.requests == 1 and self.request is not None and self.request.ends.proto == UDP
 
     @property
+    def insisted(self) -> bool:
+        """The request was repeated until Timer F although its final response came: its sender never
+        took that."""
+        return self.late >= LATE and self.last_at - self.at > TIMER_B - SECOND
+
+    @property
     def waited_out(self) -> bool:
         """The request was repeated until Timer B: so no response came, whatever was captured."""
         return not self.finals and self.last_at - self.at > TIMER_B - SECOND

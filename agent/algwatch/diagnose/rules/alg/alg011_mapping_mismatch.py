@@ -3,49 +3,55 @@
 
 What it sees
     A Contact, Via or media address that was rewritten to something else than the mapping of the
-    packet itself; or an inbound message that left to another LAN port than the one that the
+    packet itself, or the response to a REGISTER that went to such a port because the router had
+    written it into Via; or an inbound message that left to another LAN port than the one that the
     phone's own packets come from (the helper's forced destination port, made for phones that
     answer on their Via port: a proxy that changes the port in its Via sets it for everything
     that follows).
 
 Why it breaks calls
     The ACK, BYE or INVITE goes where nobody listens: the 2xx is repeated and the call drops after
-    32 s. It is certain by protocol: the phone sent its 2xx from the port in the mapping.
+    32 s. It is certain by protocol: the phone sent its 2xx from the port in the mapping. A phone
+    whose REGISTER is answered there never learns that it is registered.
 
 What else looks the same
     A mapping that expired and was made anew (not within 60 s of the phone's last packet). A phone
     that sends from another port than it listens on: it is served at the port in its Contact. The
-    Contact of REGISTER keeps its own port and is opened as an expectation: not a mismatch.
+    Contact of REGISTER keeps its own port and is opened as an expectation: not a mismatch. A
+    response to a phone without rport that went to the port in the phone's Via: it listens there.
 
 Recommendation
     Turn the SIP ALG off when a call was hurt, and when the provider handles the NAT itself.
 
 References
-    RFC 3261 sections 12.1, 18.2.2; net/netfilter/nf_nat_sip.c map_addr(), forced_dport
-    (commit 7266507d8999).
+    RFC 3261 sections 12.1, 18.2.2; RFC 3581 section 3; net/netfilter/nf_nat_sip.c map_addr(),
+    forced_dport (commit 7266507d8999).
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
-from algwatch.base.packet import LAN
+from algwatch.base.quote import somebody
 from algwatch.base.sighting import Sighting
 from algwatch.compare import fingerprint as prints
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import rewrites
+from algwatch.compare.exchange import Exchange
 from algwatch.compare.line import REACHED_REWRITTEN
-from algwatch.diagnose import alg, cause, misrouted
+from algwatch.compare.registered import Registered
+from algwatch.diagnose import alg, cause, misrouted, unheard
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.rule import Rule, evidence
-from algwatch.diagnose.subject import CALL
+from algwatch.diagnose.rule import Rule, evidence, times
+from algwatch.diagnose.subject import CALL, REGISTRATION
+from algwatch.sip.message import Message
 
 RULE = Rule(
-    "ALG011", "mapping-mismatch", "warning", CALL, ("RFC 3261 12.1", "RFC 3261 18.2.2"),
+    "ALG011", "mapping-mismatch", "warning", (CALL, REGISTRATION),
+    ("RFC 3261 12.1", "RFC 3261 18.2.2"),
     "The router wrote an address, or sent a message to a port, that is not its NAT mapping.",
     two_sided=True,
 )  # fmt: skip
@@ -54,7 +60,75 @@ RULE = Rule(
 _WRONG_PORT = {lost.WRONG_PORT: "ACK", lost.ANSWER_WRONG_PORT: "2xx INVITE"}
 
 
-def check(call: Call, known: Known) -> Iterator[Finding]:
+def check(thing: Call | Registered, known: Known) -> Iterator[Finding]:
+    if isinstance(thing, Registered):
+        yield from _of_registration(thing)
+    else:
+        yield from _of_call(thing, known)
+
+
+def _of_registration(registered: Registered) -> Iterator[Finding]:
+    """A response to REGISTER that is not at the port of the phone, which never took one."""
+    exchange = registered.exchange
+    if registered.said != "unanswered" or exchange is None or exchange.line is None:
+        return
+    forced = unheard.forced_port(exchange)
+    if forced is not None:
+        yield _response_forced(registered, exchange, *forced)
+    elif misrouted.via_port_followed(exchange):
+        yield _via_followed(registered, exchange)
+
+
+def _response_forced(registered: Registered, exchange: Exchange, lan: Sighting,
+                     wan: Sighting) -> Finding:  # fmt: skip
+    request = exchange.request
+    assert request is not None and exchange.line is not None
+    asked, came, went = request.ends, wan.ends, lan.ends
+    vias = Message(request.payload).vias
+    linux = bool(vias) and (vias[0].port or 5060) == went.dport
+    status = Message(lan.payload).status
+    return RULE.finding(
+        "router", "observed",
+        f"The {status} to the REGISTER of {somebody(registered.aor)} arrived at {came.dst}:"
+        f"{came.dport} and the router sent it to {went.dst}:{went.dport}, but the phone sends from "
+        f"port {asked.sport} and asks for responses there (rport); it sent the REGISTER "
+        f"{times(exchange.entered.requests)} in 32 s.",
+        [
+            evidence(request, f"sent from {asked.src}:{asked.sport} with rport", ""),
+            evidence(wan, f"{status} arrived at {came.dst}:{came.dport}",
+                     f"to {asked.src}:{asked.sport}"),
+            evidence(lan, f"{status} left to {went.dst}:{went.dport}",
+                     f"{asked.src}:{asked.sport}"),
+        ],
+        f"{registered.call_id}/forced", cause=cause.ALG, certain=True, call_id=registered.call_id,
+        line=exchange.line.name, fingerprint=prints.LINUX if linux else prints.UNKNOWN,
+    )  # fmt: skip
+
+
+def _via_followed(registered: Registered, exchange: Exchange) -> Finding:
+    request, left, response = exchange.request, exchange.left, exchange.stopped_response
+    assert request is not None and exchange.line is not None and response is not None
+    assert left is not None and left.request is not None
+    out, came = left.request.ends, response.ends
+    return RULE.finding(
+        "router", "observed",
+        f"The router wrote port {came.dport} into the Via of the REGISTER of "
+        f"{somebody(registered.aor)}, but its NAT mapping has port {out.sport}: the response went "
+        f"to {came.dst}:{came.dport}, where no mapping is, and the phone sent the REGISTER "
+        f"{times(exchange.entered.requests)} in 32 s.",
+        [
+            evidence(request, "the REGISTER entered the router", ""),
+            evidence(left.request, f"left it from {out.src}:{out.sport} with port {came.dport} in "
+                     "its Via", f"port {out.sport}"),
+            evidence(response, f"the response arrived at {came.dst}:{came.dport}",
+                     f"{out.src}:{out.sport}"),
+        ],
+        f"{registered.call_id}/via", cause=cause.ALG, certain=True, call_id=registered.call_id,
+        line=exchange.line.name, fingerprint=prints.UNKNOWN,
+    )  # fmt: skip
+
+
+def _of_call(call: Call, known: Known) -> Iterator[Finding]:
     forced = _forced(call, known)
     if forced is not None:
         yield forced  # what it then wrote into headers follows from it
@@ -66,7 +140,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             yield wrong  # the one that the call died of, and not what came before it
             return
         latent = latent or wrong
-    if latent is not None:
+    # What it writes for a phone that it serves at another port follows from that (ALG015).
+    if latent is not None and not (call.misdelivered and alg.is_served(call)):
         yield latent
 
 
@@ -77,14 +152,14 @@ def _forced(call: Call, known: Known) -> Finding | None:
     how = lost.lost_ack(call, known)
     unheard = misrouted.unheard_invite(call)
     hurt = how is not None and _WRONG_PORT.get(how.how) in call.misdelivered
-    if not hurt and _is_served(call):
+    if not hurt and alg.is_served(call):
         return None
     # An ACK that fits no dialog would not have been taken on any port.
     hurt = hurt and how is not None and not how.dialog.odd
     kind = _WRONG_PORT[how.how] if how is not None and hurt else next(iter(call.misdelivered))
     kind = "INVITE" if unheard is not None else kind
     crossing = call.misdelivered[kind]
-    lan, wan, port = crossing.lan, crossing.wan, _port(crossing.expected)
+    lan, wan, port = crossing.lan, crossing.wan, alg.port_of(crossing.expected)
     assert lan is not None and wan is not None
     went, came = lan.ends, wan.ends
     proof = [
@@ -112,26 +187,10 @@ def _forced(call: Call, known: Known) -> Finding | None:
     )  # fmt: skip
 
 
-def _is_served(call: Call) -> bool:
-    """All of it came to the port in the phone's own Contact, and the phone was there."""
-    if not all(call.goes_to_contact(crossing) for crossing in call.misdelivered.values()):
-        return False
-    s = call.sides[LAN]
-    t = s.invite if s is not None else None
-    if s is None or t is None:
-        return False
-    return bool(t.provisional_at or t.finals) if call.inbound else bool(s.acked_at or t.acked_at)
-
-
 def _proof_of_port(call: Call) -> Sighting | None:
     """The phone's own 2xx: it left from the port where the phone is."""
     s = call.near_callee
     return s.current.answer if s is not None and s.current is not None else None
-
-
-def _port(endpoint: bytes | None) -> int:
-    # aw_ends holds ports in the byte order of the machine.
-    return int.from_bytes(endpoint[16:18], sys.byteorder) if endpoint else 0
 
 
 def _wrong(call: Call, crossing: Crossing, known: Known) -> Finding | None:

@@ -3,21 +3,27 @@
 
 What it sees
     A call that completed with consistent rewriting, of a phone that writes private addresses and
-    does not ask for rport, with a provider that was never seen to handle NAT by itself.
+    does not ask for rport, with a provider that was never seen to handle NAT by itself. Or a phone
+    without rport that sends from one port and listens at another one, which it names in Via and
+    Contact, and that the router serves there (the helper's forced destination port, made for phones
+    like Cisco's 7941).
 
 Why it breaks calls
     It does not: the ALG is what carries the call. Turned off, the provider would send the ACK,
-    BYE and every incoming call to a private address.
+    BYE and every incoming call to a private address, or the router would deliver them to the port
+    from which the phone sends and at which it does not listen.
 
 What else looks the same
     A provider that handles NAT and shows it only when it sees a private address (then turning
-    off would be safe; a trial on one phone decides).
+    off would be safe; a trial on one phone decides). A phone that is not at the forced port:
+    ALG011.
 
 Recommendation
     Keep the SIP ALG, or make the phone handle the NAT itself (rport, STUN, outbound) first.
 
 References
-    RFC 3581; RFC 5626; reference, harm taxonomy B2.
+    RFC 3581; RFC 5626; reference, harm taxonomy B2; net/netfilter/nf_conntrack_sip.c forced_dport
+    (commit 7266507d8999).
 """
 
 from __future__ import annotations
@@ -26,11 +32,13 @@ from collections.abc import Iterator
 
 from algwatch.compare import fingerprint as prints
 from algwatch.compare.call import Call
+from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import rewrites
+from algwatch.compare.line import RPORT_MISSING, Line
 from algwatch.diagnose import alg, cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.rule import Rule
+from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
 
 RULE = Rule(
@@ -40,19 +48,47 @@ RULE = Rule(
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
-    crossing = alg.consistent(call)
     line = known.line(call)
-    if crossing is None or line is None or not known.needs_alg(line):
+    if line is None:
+        return
+    served = _served(call, line)
+    crossing = served or alg.consistent(call)
+    if crossing is None or not (served or known.needs_alg(line)):
         return
     if known.was_said(RULE.id, alg.between(crossing)):
         return
     if call.outcome(known.now) != "completed" or call.ack(known.now) != "seen":
         return
+    if served is None:
+        what = (
+            f"The phone {line.phone} writes its private address and does not ask for rport; the "
+            f"rewriting is what carries its calls to {line.remote}."
+        )
+        proof = alg.both_copies(crossing, rewrites(crossing))
+    else:
+        assert served.lan is not None and served.wan is not None
+        came, went = served.wan.ends, served.lan.ends
+        sends = alg.port_of(served.expected)
+        what = (
+            f"The phone {line.phone} sends from port {sends}, listens at port {went.dport}, which "
+            "its Contact names, and does not ask for rport; the router sends it there what comes "
+            f"for it, and that is what carries its calls to {line.remote}."
+        )
+        proof = [
+            evidence(served.wan, f"arrived at {came.dst}:{came.dport}",
+                     f"by the NAT mapping to {went.dst}:{sends}"),
+            evidence(served.lan, f"left to {went.dst}:{went.dport}", "where the phone listens"),
+        ]  # fmt: skip
     yield RULE.finding(
-        "router", "none",
-        f"The phone {line.phone} writes its private address and does not ask for rport; the "
-        f"rewriting is what carries its calls to {line.remote}.",
-        alg.both_copies(crossing, rewrites(crossing)), alg.between(crossing),
+        "router", "none", what, proof, alg.between(crossing),
         cause=cause.ALG_NEEDED, call_id=call.call_id, line=alg.between(crossing),
-        fingerprint=prints.fingerprint(crossing),
+        fingerprint=prints.fingerprint(crossing) if served is None else prints.LINUX,
     )  # fmt: skip
+
+
+def _served(call: Call, line: Line) -> Crossing | None:
+    """A message to the port at which the phone listens and from which it does not send, on a line
+    that the router rewrites (a port forward does the same without)."""
+    if not call.misdelivered or not call.changed or not line.count(RPORT_MISSING):
+        return None
+    return next(iter(call.misdelivered.values())) if alg.is_served(call) else None

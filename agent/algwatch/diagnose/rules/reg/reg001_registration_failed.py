@@ -2,7 +2,8 @@
 """REG001: a registration was never answered, or never accepted.
 
 What it sees
-    A REGISTER without any response until Timer F, one that is refused, or one that is challenged
+    A REGISTER without any response until Timer F, or with one that the phone never takes, so that
+    it goes on sending; one that is refused, or one that is challenged
     and not followed by another; or one that is challenged again and again, with the credentials
     that it has. The two taps tell how far it came, and whether a response came to the router
     and was lost there. A phone whose granted time has passed one and a half times without another
@@ -68,6 +69,10 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
     if outcome == "unanswered":
         reading = renamed.response_unmatched(registered) or request_reading(exchange, known)
         what = f"was sent {times(t.requests)} and got no response in 32 s: {reading.what}"
+        if t.finals and reading.cause != cause.UNKNOWN:
+            return  # TXN006, ALG011
+        if t.finals:
+            what = f"was sent {times(t.requests)} in 32 s although a response came: {reading.what}"
     elif damage(registered) is not None or too_brief(registered) is not None:
         return  # REG004, REG003
     elif outcome == "challenged":

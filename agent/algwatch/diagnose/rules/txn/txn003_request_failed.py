@@ -96,6 +96,12 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
 
 def request_reading(exchange: Exchange, known: Known) -> Reading:
     """Where a request that got no response went, or where its response did."""
+    if exchange.entered.finals:
+        return (
+            unheard.response_not_taken(exchange)
+            or unheard.delivered_elsewhere(exchange)
+            or Reading("unknown", cause.UNKNOWN, "it was sent again and again all the same")
+        )
     if not exchange.two_sided or exchange.outbound is None:
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
     if exchange.request is not None and known.capture.is_late(exchange.request.row[AT]):
