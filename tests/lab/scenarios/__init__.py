@@ -37,17 +37,15 @@ GROUPS = (
 )
 SCENARIOS: dict[str, Scenario] = {s.number: s for group in GROUPS for s in group.SCENARIOS}
 
-# Scenarios that the agent does not judge rightly yet, and what is wrong. `make lab` plays them, shows
-# the verdicts and does not count them; one that is right is to be taken out, and a test says so.
+# Scenarios that the agent does not judge rightly yet, and what is wrong. `make lab` plays them,
+# shows the verdicts and does not count them; one that is right is to be taken out: a test says so.
 AWAITED = {
     "12-on": "ALG013 does not tell of a TCP stream that the helper spoils",
     "10d-on": "ALG008 reads no REGISTER",
     "34-alg": "ALG016 does not join responses with another Call-ID",
 }
-_THERE = {rule.RULE.id for rule in RULES}
 
 
 def awaits(number: str) -> str:
-    """What this scenario waits for, "" when it can be judged."""
-    reason = AWAITED.get(number, "")
-    return "" if reason in _THERE else reason
+    """What is wrong with the verdict on this scenario, "" when it is to be judged."""
+    return AWAITED.get(number, "")
