@@ -291,7 +291,7 @@ def _() -> House:
     house = House("linux", wan_port=40123)
     _contact_port_kept(house)
     register(house, 0)
-    _ack_to_contact(house, "a2@provider", 1)
+    _ack_to_contact(house, "a2@provider", 2)
     return house
 
 
@@ -305,8 +305,8 @@ def _() -> House:
     house = House("linux", wan_port=40123)
     _contact_port_kept(house)
     register(house, 0)
-    _ack_to_contact(house, "a2-one@provider", 1)
-    _ack_to_contact(house, "a2-two@provider", 101)
+    _ack_to_contact(house, "a2-one@provider", 2)
+    _ack_to_contact(house, "a2-two@provider", 102)
     return house
 
 
@@ -576,8 +576,8 @@ def _() -> House:
     house = House("linux", wan_port=40123)
     _contact_port_kept(house)
     register(house, 0)
-    call = answered(house, "a2@provider", 1)
+    call = answered(house, "a2@provider", 2)
     for after in (0, *LADDER_2XX):
-        call.ack(3.05 + after, lan=False, sport=5062, via_port=5062)
-    call.dropped(3)
+        call.ack(4.05 + after, lan=False, sport=5062, via_port=5062)
+    call.dropped(4)
     return house
