@@ -232,3 +232,40 @@ def _() -> House:
 def _() -> House:
     """The same of a strict phone, which drops a response with a Via that it has not written."""
     return _stun_registers(House("linux"), 11, 0)
+
+
+# ---- ALG016: another Call-ID beyond this router ----
+
+
+def _renamed(out: bytes, bye: bytes, phone_ends: bool = False) -> House:
+    """A call of the phone of which the other end writes that Call-ID in its responses and BYE."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "own@192.168.1.10")
+    call.invite(1)
+    call.seen = call.seen.replace(b"own@192.168.1.10", out)
+    call.respond(1.3, 180)
+    call.ok(3)
+    call.ack(3.02)
+    if phone_ends:
+        call.bye(8)
+    made = call.from_far("BYE").replace(b"own@192.168.1.10", bye)
+    house.into(9, made)
+    house.out(9.02, answer(200 if bye == b"own@192.168.1.10" else 481, made))
+    return _later(house)
+
+
+@case("alg016-call-id-not-put-back", [("ALG016", "network", "observed")], ALG,
+      {"outer-router": "recommended"}, ["completed", "ongoing", "completed"],
+      state="hurts")  # fmt: skip
+def _() -> House:
+    """A device in front of this router changes the Call-ID of what goes out and does not put it
+    back. The phone is not strict about responses, but refuses the BYE with 481."""
+    return _renamed(b"own@203.0.113.99", b"own@203.0.113.99")
+
+
+@case("alg016-near-miss-bye-of-another-call", must_not=["ALG016", *ALG],
+      outcomes=["completed", "unknown", "ongoing"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The responses repeat the Call-ID; a BYE of a call that the phone does not know is refused."""
+    return _renamed(b"own@192.168.1.10", b"other@203.0.113.99")

@@ -42,7 +42,6 @@ SCENARIOS: dict[str, Scenario] = {s.number: s for group in GROUPS for s in group
 AWAITED = {
     "12-on": "ALG013 does not tell of a TCP stream that the helper spoils",
     "10d-on": "ALG008 reads no REGISTER",
-    "34-alg": "ALG016 does not join responses with another Call-ID",
 }
 
 
