@@ -2,9 +2,9 @@
 """ALG016: something beyond this router rewrites SIP.
 
 What it sees
-    A response on the WAN side whose Via, From tag or Call-ID is not that of the request as it left this
-    router, or in whose From or To an address of ours was replaced by another one. A server repeats
-    these as they came (the echo), so what differs was changed on the way.
+    A response on the WAN side whose Via, From tag or Call-ID is not that of the request as it left
+    this router, or in whose From or To an address of ours was replaced by another one. A server
+    repeats these as they came (the echo), so what differs was changed on the way.
 
 Why it breaks calls
     A response with another Via, From tag or Call-ID belongs to no request of the phone, which drops
