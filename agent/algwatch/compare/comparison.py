@@ -257,7 +257,8 @@ class Comparison:
 
     def request_of(self, response: Sighting) -> Sighting | None:
         """The request that a response answers, as the same side saw it; None where its bytes are
-        gone. A response that came with another Via than its request has is found by its Call-ID."""
+        gone. A response that came with another Via than its request has is found by its Call-ID,
+        and one with another Call-ID by the rest."""
         side, row = self.sides[response.side], response.row
         call = row[CALL]
         t = side.transactions.table.get(row[TXN] ^ call)
@@ -272,6 +273,24 @@ class Comparison:
                 continue
             if one.row[TXN] == row[TXN] or one.row[FROM_TAG] == row[FROM_TAG]:
                 return one
+        if s is None or s.request is None:  # nothing was asked under this name
+            return self._asked_by_another_name(response)
+        return None
+
+    def _asked_by_another_name(self, response: Sighting) -> Sighting | None:
+        """The request with Via, CSeq and From tag of a response whose Call-ID nobody here has used.
+        Looks at every call: for what is rare."""
+        side, row = self.sides[response.side], response.row
+        for some in (side.dialogs.table.values(), side.registrations.table.values()):
+            for one in some:
+                request = one.request
+                if request is None or request.row[CALL] == row[CALL]:
+                    continue
+                asked = request.row
+                if (asked[TXN], asked[METHOD], asked[CSEQ], asked[FROM_TAG]) == (
+                    row[TXN], row[METHOD], row[CSEQ], row[FROM_TAG]
+                ) and request.source == response.destination:  # fmt: skip
+                    return request
         return None
 
     def heard(self, call: Call) -> Media | None:

@@ -8,11 +8,11 @@ from algwatch.base import address
 from algwatch.compare.differences import joined
 from algwatch.sip.message import Address, Message, Via, to_text
 
-IDENTITY = ("Via", "From tag")  # without these the phone does not take the response
+IDENTITY = ("Via", "From tag", "Call-ID")  # without these the phone does not take the response
 
 
 class Echo:
-    """header: "Via", "From", "To" or "From tag"; sent, returned: text as it stands there."""
+    """header: "Via", "From", "To", "From tag" or "Call-ID"; sent, returned: text as it stands there."""
 
     __slots__ = ("header", "returned", "sent")
 
@@ -42,6 +42,8 @@ def echoes(request: bytes, response: bytes, own: frozenset[str]) -> list[Echo]:
             found.append(Echo(header, to_text(one.uri), to_text(two.uri)))
     if asked.from_.uri and got.from_.uri and asked.from_.tag != got.from_.tag:
         found.append(Echo("From tag", to_text(asked.from_.tag), to_text(got.from_.tag)))
+    if (one := asked.call_id) != (two := got.call_id) and one and two:
+        found.append(Echo("Call-ID", to_text(one), to_text(two)))
     return found
 
 

@@ -106,12 +106,12 @@ class Line:
     REGISTER; silence_limit: ns, how long its mapping would live without the helper; silence_helped:
     the helper kept it; silence_told: it was told. too_late: the latest INVITE for it that came
     after its mapping was gone, and the silence before it (ns). answered: the far end has taken
-    part. passed: reasons to drop a message (sip/helper_drops.py) for which a rewritten INVITE was
-    not dropped. messages: REGISTER and INVITE, with responses. in_fragments: methods of requests of
-    the phone that left in IP fragments; fragments_answered: the far end has answered one; grew:
-    bytes by which the router makes a request longer. offer: the phone's latest INVITE that left
-    rewritten, as it entered the router. fresh: where the line notes that something was seen of it
-    for the first time.
+    part. passed: reasons to drop a message (sip/helper_drops.py) for which a rewritten INVITE or
+    REGISTER was not dropped. messages: REGISTER and INVITE, with responses. in_fragments: methods
+    of requests of the phone that left in IP fragments; fragments_answered: the far end has answered
+    one; grew: bytes by which the router makes a request longer. offer: the phone's latest INVITE
+    that left rewritten, as it entered the router. fresh: where the line notes that something was
+    seen of it for the first time.
     """
 
     __slots__ = ("_fresh", "_rewritten", "answered", "expires", "fragments_answered", "granted",
@@ -313,6 +313,7 @@ class Lines:
                 line.grew = max(line.grew, grew)
             if not status and crossing.entered.row[METHOD] == INVITE:
                 line.offer = crossing.entered
+            if not status and crossing.entered.row[METHOD] in READ:
                 kind, _ = dropped_for(Message(crossing.entered.payload))
                 if kind:
                     line.passed |= {kind}

@@ -130,6 +130,10 @@ class Known:
         """See Comparison.request_of."""
         return self._comparison.request_of(response)
 
+    def call(self, copy: Sighting) -> Call | None:
+        """The call of a message, by its Call-ID."""
+        return self._comparison.calls.table.get(copy.row[CALL])
+
     def newer_address(self, request: Sighting) -> NewerAddress | None:
         """The WAN address that came after the one which this WAN copy was sent from, where the
         router no longer has that one; None where nothing shows it."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Legal messages that the Linux SIP helper drops (net/netfilter/nf_conntrack_sip.c process_sdp(),
-set_expected_rtp_rtcp(); nf_nat_sip.c mangle_content_len(), nf_nat_sdp_session())."""
+set_expected_rtp_rtcp(), process_register_request(); nf_nat_sip.c mangle_content_len(),
+nf_nat_sdp_session())."""
 
 from __future__ import annotations
 
@@ -13,6 +14,10 @@ LOWEST_PORT = 1024  # the helper opens none below
 def dropped_for(message: Message) -> tuple[str, str]:
     """Why the helper drops a message: a word, and a clause. Both are empty where no reason is
     known."""
+    if message.method == "REGISTER" and not message.status:
+        if any(contact.expires.startswith('"') for contact in message.contacts):
+            return "expires", "its Contact has a quoted expires"
+        return "", ""
     sdp = message.sdp
     if not sdp.present:
         return "", ""

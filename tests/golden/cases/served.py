@@ -232,3 +232,98 @@ def _() -> House:
 def _() -> House:
     """The same of a strict phone, which drops a response with a Via that it has not written."""
     return _stun_registers(House("linux"), 11, 0)
+
+
+# ---- ALG016: another Call-ID beyond this router ----
+
+
+def _renamed(out: bytes, bye: bytes, phone_ends: bool = False) -> House:
+    """A call of the phone of which the other end writes that Call-ID in its responses and BYE."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "own@192.168.1.10")
+    call.invite(1)
+    call.seen = call.seen.replace(b"own@192.168.1.10", out)
+    call.respond(1.3, 180)
+    call.ok(3)
+    call.ack(3.02)
+    if phone_ends:
+        call.bye(8)
+    made = call.from_far("BYE").replace(b"own@192.168.1.10", bye)
+    house.into(9, made)
+    house.out(9.02, answer(200 if bye == b"own@192.168.1.10" else 481, made))
+    return _later(house)
+
+
+@case("alg016-call-id-not-put-back", [("ALG016", "network", "observed")], ALG,
+      {"outer-router": "recommended"}, ["completed", "ongoing", "completed"],
+      state="hurts")  # fmt: skip
+def _() -> House:
+    """A device in front of this router changes the Call-ID of what goes out and does not put it
+    back. The phone is not strict about responses, but refuses the BYE with 481."""
+    return _renamed(b"own@203.0.113.99", b"own@203.0.113.99")
+
+
+@case("alg016-near-miss-bye-of-another-call", must_not=["ALG016", *ALG],
+      outcomes=["completed", "unknown", "ongoing"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The responses repeat the Call-ID; a BYE of a call that the phone does not know is refused."""
+    return _renamed(b"own@192.168.1.10", b"other@203.0.113.99")
+
+
+# ---- ALG008: a REGISTER that the helper drops ----
+
+
+def _quoted(alg: str, *, before: bool = False, quoted: bool = True, taken: int = 0) -> House:
+    """A REGISTER with its expires in quotes that never leaves the router. before: a call of the
+    same phone went well; taken: how many such REGISTER requests went through before."""
+    house = House(alg)
+    for n in range(taken):
+        seen = house.out(n, _with_expires(house, n, quoted))
+        house.into(n + 0.03, answer(200, seen, to_tag="reg"))
+    if before:
+        outgoing_call(house, 5, "before@phone")
+    made = _with_expires(house, 9, quoted)
+    for after in (0, *LADDER_REQUEST):
+        house.out(20 + after, made, wan=False)
+    return _later(house)
+
+
+def _with_expires(house: House, n: int, quoted: bool) -> bytes:
+    expires = '"600"' if quoted else "600"
+    return request(
+        "REGISTER", "sip:example.net", via=f"{house.phone}:{house.port}", branch=f"z9hG4bKreg{n}",
+        call_id=f"reg@{house.phone}", cseq=1 + n, caller="<sip:100@example.net>;tag=r1",
+        contact=f"{house.contact};expires={expires}",
+    )  # fmt: skip
+
+
+@case("alg008-register-with-quoted-expires",
+      [("ALG008", "router", "observed"), ("REG001", "router", "observed")], DLG,
+      {"disable-sip-alg": "suspected"}, ["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The helper rewrites the calls of this phone and drops its REGISTER, whose Contact has its
+    expires in quotes."""
+    return _quoted("linux", before=True)
+
+
+@case("alg008-near-miss-register-without-quotes", [("REG001", "router", "observed")],
+      ["ALG008", *DLG], outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The same without quotes: nothing in the REGISTER is known to make the helper drop it."""
+    return _quoted("linux", before=True, quoted=False)
+
+
+@case("alg008-near-miss-register-like-let-through", [("REG001", "router", "observed")],
+      ["ALG008", *DLG], outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The helper has let a REGISTER with quotes through before."""
+    return _quoted("linux", before=True, taken=1)
+
+
+@case("alg008-near-miss-register-and-no-helper", [("REG001", "unknown", "observed")],
+      ["ALG008", *DLG])  # fmt: skip
+def _() -> House:
+    """No other message of this line crosses, so no helper is shown to be at work: REG001 names the
+    quotes, and blames nobody."""
+    return _quoted("")

@@ -6,7 +6,8 @@ What it sees
     messages the router rewrites, so its helper is at work there; and in it what the Linux helper
     (nf_conntrack_sip) is known to drop: a host name where SDP has an address, a media port below
     1024, SDP without Content-Length, or a media port that another call of this house has offered
-    to the same provider within 180 s, whose pinhole is still waiting.
+    to the same provider within 180 s, whose pinhole is still waiting. Or a REGISTER on such a line
+    whose Contact has its expires in quotes.
 
 Why it breaks calls
     The helper drops what it cannot parse or open. Every retransmission is dropped likewise, and
@@ -34,11 +35,12 @@ from algwatch.base.quote import somebody
 from algwatch.base.sighting import AT, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.line import REWRITTEN, Line
+from algwatch.compare.registered import Registered
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
-from algwatch.diagnose.subject import CALL
+from algwatch.diagnose.subject import CALL, REGISTRATION
 from algwatch.sip.helper_drops import dropped_for
 from algwatch.sip.message import Message
 from algwatch.sip.timers import SECOND
@@ -46,12 +48,48 @@ from algwatch.sip.timers import SECOND
 PENDING = 180 * SECOND  # how long the pinhole of an offer waits (nf_conntrack_sip.c)
 
 RULE = Rule(
-    "ALG008", "swallowed", "error", CALL, ("RFC 8866 5.2", "RFC 8866 5.7", "RFC 3261 20.14"),
+    "ALG008", "swallowed", "error", (CALL, REGISTRATION),
+    ("RFC 8866 5.2", "RFC 8866 5.7", "RFC 3261 20.14"),
     "The router's SIP helper swallowed a legal message.", two_sided=True,
 )  # fmt: skip
 
 
-def check(call: Call, known: Known) -> Iterator[Finding]:
+def check(thing: Call | Registered, known: Known) -> Iterator[Finding]:
+    if isinstance(thing, Registered):
+        yield from _of_registration(thing, known)
+    else:
+        yield from _of_call(thing, known)
+
+
+def _of_registration(registered: Registered, known: Known) -> Iterator[Finding]:
+    exchange = registered.exchange
+    if registered.said != "unanswered" or exchange is None or exchange.line is None:
+        return
+    request, line = exchange.request, exchange.line
+    if request is None or not exchange.unpaired or exchange.left is not None:
+        return
+    if not exchange.outbound or exchange.entered.unrepeated:
+        return
+    if known.capture.is_late(request.row[AT]) or known.capture.lost_at >= request.row[AT]:
+        return
+    rewritten = line.seen.get(REWRITTEN)
+    kind, what = dropped_for(Message(request.payload))
+    if not kind or rewritten is None or kind in line.passed:
+        return
+    proof = [evidence(request, f"entered the router; {what}", "its copy on the WAN side")]
+    if rewritten.first is not None:
+        proof.append(evidence(rewritten.first, "another message of this line, rewritten", ""))
+    yield RULE.finding(
+        "router", "observed",
+        f"The REGISTER of {somebody(registered.aor)} entered the router and never left it: {what}, "
+        "which the router's SIP helper drops. It is at work on this line, whose other messages it "
+        "rewrites.",
+        proof, registered.call_id, cause=cause.ALG, certain=True, call_id=registered.call_id,
+        line=line.name,
+    )  # fmt: skip
+
+
+def _of_call(call: Call, known: Known) -> Iterator[Finding]:
     crossing = call.unpaired.get("INVITE")
     if crossing is None or crossing.lan is None or call.sides[WAN] is not None:
         return

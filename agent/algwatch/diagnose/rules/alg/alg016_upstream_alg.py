@@ -2,12 +2,13 @@
 """ALG016: something beyond this router rewrites SIP.
 
 What it sees
-    A response on the WAN side whose Via or From tag is not that of the request as it left this
-    router, or in whose From or To an address of ours was replaced by another one. A server repeats
-    these as they came (the echo), so what differs was changed on the way.
+    A response on the WAN side whose Via, From tag or Call-ID is not that of the request as it left
+    this router, or in whose From or To an address of ours was replaced by another one. A server
+    repeats these as they came (the echo), so what differs was changed on the way.
 
 Why it breaks calls
-    A response with another Via or From tag belongs to no request of the phone, which drops it. An
+    A response with another Via, From tag or Call-ID belongs to no request of the phone, which drops
+    it; and where it is not strict, it still refuses the BYE under the other name with 481. An
     address changed in From or To alone is mostly without harm, but shows that an ALG is there: a
     second router, a modem or the ISP's NAT, whose other changes (Contact, SDP) do not show here.
 
@@ -30,8 +31,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base import quote
+from algwatch.base.native.layout import BYE
 from algwatch.base.packet import WAN
-from algwatch.base.sighting import STATUS
+from algwatch.base.sighting import METHOD, STATUS, Sighting
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.echo import IDENTITY, Echo, echoes
 from algwatch.diagnose import alg, cause
@@ -49,6 +51,10 @@ RULE = Rule(
 
 
 def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
+    refusal = crossing.wan
+    if crossing.outbound and refusal is not None and refusal.row[STATUS] == 481:
+        yield from _refused(crossing, refusal, known)
+        return
     response, pair = crossing.wan, crossing.flow_pair
     if crossing.outbound or pair is None or response is None or response.side != WAN:
         return
@@ -71,6 +77,38 @@ def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
         ],
         f"{alg.between(crossing)}/{dropped}", cause=cause.OUTER_ALG,
         call_id=alg.call_id(crossing), line=alg.between(crossing),
+    )  # fmt: skip
+
+
+def _refused(crossing: Crossing, refusal: Sighting, known: Known) -> Iterator[Finding]:
+    """The phone refused the BYE of a call that the other end knows by another Call-ID, and the call
+    had not ended by the name that the phone gave it."""
+    call = known.call(refusal) if refusal.row[METHOD] == BYE else None
+    d = call.dialog(WAN) if call is not None else None
+    if d is None or d.answer is None:
+        return
+    request = known.request_of(d.answer)
+    own = known.call(request) if request is not None else None
+    if request is None or own is None or own is call:
+        return
+    if any(s.current is not None and s.current.bye_at for s in own.seen):
+        return
+    changed = [one for one in echoes(request.payload, d.answer.payload, frozenset())
+               if one.header == "Call-ID"]  # fmt: skip
+    if not changed:
+        return
+    yield RULE.finding(
+        "network", "observed",
+        f"A response does not repeat what left this router: {_told(changed)}. Something beyond it "
+        "rewrites SIP, and the phone refused the BYE under that name with 481: it stays in the "
+        "call.",
+        [
+            evidence(request, "left the router with " + _values(changed, sent=True), ""),
+            evidence(d.answer, "came back with " + _values(changed, sent=False), "the same"),
+            evidence(refusal, "the phone refused the BYE with 481", "200"),
+        ],
+        f"{alg.between(crossing)}/{True}", cause=cause.OUTER_ALG, call_id=own.call_id,
+        line=alg.between(crossing),
     )  # fmt: skip
 
 

@@ -45,6 +45,7 @@ from algwatch.diagnose.rules.reg.reg003_other_expires import too_brief
 from algwatch.diagnose.rules.txn.txn003_request_failed import request_reading
 from algwatch.diagnose.subject import REGISTRATION
 from algwatch.sip import digest
+from algwatch.sip.helper_drops import dropped_for
 from algwatch.sip.message import Message
 from algwatch.sip.timers import SECOND
 from algwatch.sip.transaction import Transaction
@@ -69,6 +70,9 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
     if outcome == "unanswered":
         reading = renamed.response_unmatched(registered) or request_reading(exchange, known)
         what = f"was sent {times(t.requests)} and got no response in 32 s: {reading.what}"
+        if reading.cause == cause.UNKNOWN and exchange.outbound and exchange.left is None:
+            drops = dropped_for(Message(exchange.request.payload))[1]
+            what += f"; {drops}: the SIP helper of Linux would drop it for that" if drops else ""
         if t.finals and reading.cause != cause.UNKNOWN:
             return  # TXN006, ALG011
         if t.finals:
