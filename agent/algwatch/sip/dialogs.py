@@ -17,7 +17,18 @@ from algwatch.base.native.layout import (
     UPDATE,
 )
 from algwatch.base.packet import Batch
-from algwatch.base.sighting import AT, BITS, CALL, CSEQ, FROM_TAG, STATUS, TO_TAG, Row, Sighting
+from algwatch.base.sighting import (
+    AT,
+    BITS,
+    CALL,
+    CSEQ,
+    FLOW,
+    FROM_TAG,
+    STATUS,
+    TO_TAG,
+    Row,
+    Sighting,
+)
 from algwatch.base.table import Table
 from algwatch.sip.dialog import BY_BRANCH, BY_TAG, NOT_ODD, Dialog, DialogSet
 from algwatch.sip.in_dialog import in_dialog
@@ -263,6 +274,8 @@ class Dialogs:
                 if t.key == d.invite.key:
                     d.invite = t
                     self._repeated(s, d, row, i, batch, step)
+                elif _is_rewritten(d, t, row):
+                    self._repeated(s, d, row, i, batch, step)
                 return
             if t is not s.invite:
                 return
@@ -322,7 +335,9 @@ class Dialogs:
                 s.unheard = t, batch.sighting(self.side, row, i)
             s.unheard_at = row[AT]
         now = s.current
-        if now is not None and t is now.invite and now.callee_tag == row[TO_TAG]:
+        if now is not None and now.callee_tag == row[TO_TAG] and (
+            t is now.invite or _is_rewritten(now, t, row)
+        ):  # fmt: skip
             self._repeated(s, now, row, i, batch, step)
             return
         if now is None or t is not now.invite or not now.answered_at:
@@ -482,3 +497,12 @@ def _is_of_another(ack: Row, request: Sighting | None) -> bool:
     if request is None or not ack[BITS] & request.row[BITS] & ROW_DIRECTED:
         return False
     return bool((ack[BITS] ^ request.row[BITS]) & ROW_OUTGOING)
+
+
+def _is_rewritten(d: Dialog, t: Transaction, row: Row) -> bool:
+    """True if a 2xx of no INVITE that was seen is that of d once more, on its flow: a router has
+    begun to rewrite its Via (the helper's forced port)."""
+    first = d.invite
+    if first is None or t.requests or not d.answered_at or row[STATUS] >= 300:
+        return False
+    return first.final_flow == row[FLOW] and first.cseq == row[CSEQ]

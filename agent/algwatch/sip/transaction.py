@@ -42,13 +42,15 @@ ACKED = 4  # ACK with the INVITE's branch: to a non-2xx (section 17.1.1.3), or a
 ORPHAN = 5  # a response whose request was not seen
 TIMED_OUT = 6  # no response at all until Timer B or F
 REQUEST_AGAIN = 7  # an INVITE or ACK once more
-NOT_HEARD = 8  # a request of another kind (no BYE, CANCEL) came LATE times after its response
+# A request of another kind (no BYE, CANCEL) came LATE or DEAF times after its response.
+NOT_HEARD = 8
 PROVISIONAL_AGAIN = 9  # a provisional response to INVITE long after the first, see NOT_AT_ONCE
 
 UDP = 17  # Ends.proto
 
 # One retransmission may cross the response on the way.
 LATE = 2
+DEAF = 6  # and as many show that its sender never hears it, however long the way is
 
 # An IP ID of 0 tells no two packets apart (Linux with DF): then a copy is what comes at once.
 TWIN = SECOND // 200
@@ -279,7 +281,7 @@ class Transactions:
                             event((REQUEST_AGAIN, t, row, i))
                         elif t.final_at and method > CANCEL:
                             t.late += 1
-                            if t.late == LATE:
+                            if t.late == LATE or t.late == DEAF:
                                 event((NOT_HEARD, t, row, i))
                     elif method == ACK:
                         # The first one may have been forged, which only a dialog can tell.

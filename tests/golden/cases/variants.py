@@ -4,6 +4,8 @@ captures of which a part is missing"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from craft import (
     LADDER_2XX,
     LADDER_INVITE,
@@ -14,6 +16,7 @@ from craft import (
     answer,
     incoming_call,
     register,
+    request,
 )
 
 from cases.case import ALG, DLG, PHONE_OR_PROVIDER, answered, case
@@ -106,6 +109,66 @@ def _() -> House:
             ns = round((at + after) * 1e9)
             house.lan.append((house.lan[0][0] + ns, asked))
     return house
+
+
+# ---- one side alone ----
+
+
+def _forced(house: House, again: Sequence[float]) -> Incoming:
+    """The 2xx comes again with another port in its Via: the router takes that port for the far
+    end's since the first ACK."""
+    call = answered(house, contact=f"<sip:100@{house.public}>")
+    call.ack(3.03, via_port=54532, lan=False)
+    for after in again:
+        call.ok(3 + after, alg=lambda m: m.replace(b".5:5060;rport", b".5:54532;rport"))
+        call.ack(3.03 + after, via_port=54532, lan=False)
+    return call
+
+
+@case("dlg001-wan-alone-via-rewritten", [("DLG001", "unknown", "observed")],
+      ["DLG002", "DLG004", *ALG], outcomes=["dropped"], one_file="wan")  # fmt: skip
+def _() -> House:
+    """The WAN side alone: an ACK follows each 2xx, which comes again to the end, and from the
+    second on has another port in its Via. It is the same 2xx."""
+    house = House()
+    _forced(house, LADDER_2XX).phone_bye(35)
+    return house
+
+
+@case("dlg001-near-miss-wan-alone-via-rewritten", must_not=DLG, one_file="wan")
+def _() -> House:
+    """The same with a single repetition, as the first ACK crosses it, and a call that lives."""
+    house = House()
+    _forced(house, LADDER_2XX[:1]).bye(60)
+    return house
+
+
+def _registers(again: Sequence[float], answer_after: float) -> House:
+    """The WAN side: a REGISTER that comes again, and a 200 to each."""
+    house = House()
+    asked = request("REGISTER", "sip:example.net", via="198.51.100.2:5060", branch="z9hG4bKdeaf",
+                    call_id="deaf@phone", cseq=1, caller="<sip:100@example.net>;tag=r1",
+                    contact=f"<sip:100@{house.public}>", more=["Expires: 120"])  # fmt: skip
+    granted = answer(200, asked, to_tag="reg", contact=f"<sip:100@{house.public}>;expires=120")
+    for after in (0, *again):
+        house.out(after, asked, lan=False)
+        house.into(after + answer_after, granted, lan=False)
+    incoming_call(house, 60, "later@provider")
+    return house
+
+
+@case("txn003-register-not-heard", [("TXN003", "unknown", "observed")], ["REG001"],
+      one_file="wan")  # fmt: skip
+def _() -> House:
+    """The WAN side alone: each REGISTER has its 200 at once, and yet it comes again to the end."""
+    return _registers(LADDER_REQUEST, 0.03)
+
+
+@case("txn003-near-miss-slow-way", must_not=["TXN003", "REG001"], one_file="wan")
+def _() -> House:
+    """The same near the registrar, at the end of a long way: three REGISTERs come after the first
+    200, and none later."""
+    return _registers((0.5, 1.5, 3.5), 0.01)
 
 
 # ---- no NAT ----

@@ -3,8 +3,9 @@
 
 What it sees
     A request (no INVITE, ACK or REGISTER) without any response until Timer F, 32 s; or a BYE that
-    is refused with another status than 481. The two taps tell how far the request came, and
-    whether a response came and was lost.
+    is refused with another status than 481; or a request (also REGISTER) that comes again and again
+    after its response, so that its sender does not get that. The two taps tell how far the request
+    came, and whether a response came and was lost.
 
 Why it breaks calls
     Without an answer to its BYE an end does not know whether the other one still talks. MESSAGE,
@@ -40,6 +41,7 @@ from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.rules.dlg.dlg008_ghost_dialog import GONE
 from algwatch.diagnose.subject import TRANSACTION
 from algwatch.sip.message import Message, to_text
+from algwatch.sip.transaction import DEAF
 
 RULE = Rule(
     "TXN003", "request-failed", "warning", TRANSACTION,
@@ -56,6 +58,9 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     if request is None:
         return
     t, status = exchange.entered, exchange.status
+    if t.late >= DEAF and exchange.method in (*CRITICAL, "REGISTER"):
+        yield from _not_heard(exchange)
+        return
     if status and (exchange.method != "BYE" or status in GONE or status < 300):
         return  # any answer shows that the other end is there; a ghost dialog is DLG008
     if not status and t.unrepeated:
@@ -91,6 +96,24 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
         where, harm, f"{asked} {what}.", proof,
         f"{exchange.method}/{key}", cause=why, call_id=exchange.call_id,
         line=exchange.line.name if exchange.line else "",
+    )  # fmt: skip
+
+
+def _not_heard(exchange: Exchange) -> Iterator[Finding]:
+    """For a request that goes on after its response was seen on the side of its sender."""
+    request, response, t = exchange.request, exchange.entered.response, exchange.entered
+    if request is None or unheard.response_not_taken(exchange) is not None:
+        return  # TXN006
+    proof = [evidence(request, f"sent {times(t.requests)}", "once, with its response")]
+    if response is not None:
+        proof.append(evidence(response, "the response", ""))
+    target = quote.somebody(to_text(Message(request.payload).to.uri))
+    yield RULE.finding(
+        "unknown", "observed",
+        f"The {quote.method(exchange.method)} to {target} came again {times(t.late)} after its "
+        "response: the response does not reach its sender, or is not taken there.",
+        proof, f"{exchange.method}/{exchange.call_id}", cause=cause.UNKNOWN,
+        call_id=exchange.call_id, line=exchange.line.name if exchange.line else "",
     )  # fmt: skip
 
 
