@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "agent"))
 
 import make_calls
+from algwatch.base.packet import Tap
 from algwatch.cli import analyze
 from algwatch.diagnose.engine import Check, Engine
 from algwatch.diagnose.rules import RULES
@@ -59,10 +60,11 @@ class _Timed(Pipeline):
     """A pipeline whose rules are timed."""
 
     made: ClassVar[list[Engine]] = []
-    clock: ClassVar[Callable[[], int] | None] = None
+    clock: Callable[[], int] | None = None
 
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, clock=self.clock, **more)
+    def __init__(self, taps: list[Tap], **more: Any) -> None:
+        more["clock"] = _Timed.clock
+        super().__init__(taps, **more)
         self.made.append(self._engine)
 
 
@@ -150,7 +152,7 @@ def _count(library: str) -> None:
     """Under callgrind: judge the captures of each rule, and count in that one alone. Prints how
     many things each was shown."""
     counter = CDLL(library)
-    wanted: Check | None = None
+    wanted: Any = None
     plain = Engine.__init__
 
     def counted(check: Check) -> Check:
@@ -173,7 +175,7 @@ def _count(library: str) -> None:
 
     run = counted(nothing)
     for _ in range(CALIBRATION):
-        run(None, None)
+        run(None, wanted)
     counter.dump(0)
     Engine.__init__ = init  # type: ignore[method-assign]
     for number, rule in enumerate(RULES, 1):

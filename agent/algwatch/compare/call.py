@@ -113,7 +113,7 @@ class Call(Joined[DialogSet]):
     @property
     def spoken(self) -> bool:
         """A side saw a 2xx, or an ACK to one."""
-        for s in self.sides:
+        for s in self.sides:  # noqa: SIM110 - any() costs twice as much
             if s is not None and s.spoken:
                 return True
         return False
@@ -229,7 +229,7 @@ class Call(Joined[DialogSet]):
     @property
     def is_forked(self) -> bool:
         """Several phones took it, and one of these dialogs may outlive the others."""
-        for s in self.sides:
+        for s in self.sides:  # noqa: SIM110
             if s is not None and len(s.dialogs) > 1:
                 return True
         return False
