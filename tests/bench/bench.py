@@ -2,7 +2,7 @@
 """`make bench`: the whole table in one run, side by side with what else is installed, and a plot.
 
 Options: --rounds N (5), --times N (10: how many times longer the long file is), --plot FILE,
---only scanners|files|ring|wrappings. Exit status 1: totals of scanners differ,
+--only scanners|files|rules|ring|wrappings. Exit status 1: totals of scanners differ,
 and no reason is known.
 """
 
@@ -22,9 +22,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "agent"))
 import files
 import measure
 import plot
+import rules
 import scanners
 
-PARTS = ("scanners", "files", "ring", "wrappings")
+PARTS = ("scanners", "files", "rules", "ring", "wrappings")
 
 
 def _heading(text: str) -> None:
@@ -69,6 +70,14 @@ def _files(directory: Path, rounds: int, times: int) -> list[plot.Chart]:
     ]  # fmt: skip
 
 
+def _rules(directory: Path, rounds: int) -> None:
+    _heading("What each rule costs")
+    golden = rules.measure(rules.goldens(), rounds)
+    calls = rules.measure(rules.rewritten(directory), rounds)
+    counts, missing = rules.instructions()
+    print(rules.show(golden, calls, counts), missing and f"\n{missing}", flush=True)
+
+
 def _ring(directory: Path, rounds: int) -> list[plot.Chart]:
     _heading("Live capture")
     if os.geteuid() != 0:
@@ -104,6 +113,8 @@ def main() -> int:
             charts += made
         if "files" in wanted:
             charts += _files(directory, args.rounds, args.times)
+        if "rules" in wanted:
+            _rules(directory, args.rounds)
         if "ring" in wanted:
             charts += _ring(directory, args.rounds)
         if "wrappings" in wanted:

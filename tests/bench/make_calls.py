@@ -231,10 +231,10 @@ def write_calls(path: Path, times: int = 1) -> int:
     return count
 
 
-def write_pair(lan: Path, wan: Path, rewriting: bool) -> int:
+def write_pair(lan: Path, wan: Path, rewriting: bool, calls: int = CALLS, lost: int = LOST) -> int:
     sides = Side(lan, LAN, rewriting), Side(wan, WAN, rewriting)
     count = 0
-    for at, by_phone, call, text in traffic(CALLS, LOST):
+    for at, by_phone, call, text in traffic(calls, lost):
         count += 1
         for side in sides:
             side.put(at, by_phone, call, text, count)

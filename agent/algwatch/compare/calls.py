@@ -94,7 +94,7 @@ class Calls:
                 if call is None:
                     continue
             if call.sides[s.side] is not s:
-                if _is_astray(call, s):
+                if len(call.keys) > 1 and _is_astray(call, s):
                     continue
                 call.sides[s.side] = s
             d = s.current
@@ -252,7 +252,7 @@ class Calls:
             if now - call.last_at <= (T4 if unheard else self._settle.delay):
                 self._linger.add(now, call)  # it ended just now, and is not judged yet
                 continue
-            if unheard or call.left_open(now):
+            if unheard or (call.is_forked and call.left_open(now)):
                 moments.append((call, JUDGED))
             self._forget(call)
             moments.append((call, CLOSED))
@@ -325,13 +325,14 @@ class Calls:
 
     @staticmethod
     def _is_over(call: Call, now: int) -> bool:
-        spoken = call.spoken
         for s in call.sides:
             if s is None:
                 continue
             d = s.current
+            if d is not None and d.ended_at and d.bye_at and len(s.dialogs) == 1:
+                return True  # as most calls end
             # A caller that never heard the 2xx is done before the callee gives up.
-            failed = s.rejected or (s.timed_out and not spoken)
+            failed = s.rejected or (s.timed_out and not call.spoken)
             if d is None:
                 if failed:
                     return True
@@ -348,7 +349,7 @@ class Calls:
 def _is_astray(call: Call, s: DialogSet) -> bool:
     """True if these messages came to their side under the name of the other one: they are not what
     this side knows of the call."""
-    if len(call.keys) == 1 or (own := call.sides[s.side]) is None or own.call == s.call:
+    if (own := call.sides[s.side]) is None or own.call == s.call:
         return False
     if s not in call.astray and len(call.astray) < 2:
         call.astray = (*call.astray, s)

@@ -100,7 +100,8 @@ class Entry:
     def used_at(self) -> int:
         """ns, the latest packet in either direction: each one restarts the timer of the NAT
         (nf_ct_refresh_acct)."""
-        return max(self.last_at, self.answered_at, self.kept_at)
+        used = self.last_at if self.last_at > self.answered_at else self.answered_at
+        return used if used > self.kept_at else self.kept_at
 
     @property
     def limit(self) -> int:
@@ -111,7 +112,9 @@ class Entry:
     def wake(self, at: int) -> None:
         """The phone sent a packet: note the silence before it."""
         since = self.used_at
-        if at - since >= max(SHORTEST, self.silent_until - self.silent_since):
+        if at - since < SHORTEST:
+            return
+        if at - since >= self.silent_until - self.silent_since:
             self.silent_since, self.silent_until, self.silent_limit = since, at, self.limit
         if at - since > self.timeouts.unreplied and at - since > self.limit:
             self.born = at

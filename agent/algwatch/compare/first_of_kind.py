@@ -23,7 +23,8 @@ class FirstOfKind:
         found = []
         seen = self._seen
         for _, _, row, i in events:
-            key = row[FLOW] << 7 | row[METHOD] << 3 | row[STATUS] // 100
+            # A flow is a hash of 64 bits: two of them do not differ in their last bits only.
+            key = row[FLOW] ^ (row[METHOD] << 3 | row[STATUS] // 100)
             if key in seen and not row[BITS] & ROW_MALFORMED:
                 continue
             seen.add(key, None)

@@ -37,6 +37,7 @@ QUICK = SECOND // 5
 RECOVERS = TIMER_B // 2
 COUNTED = 600 * SECOND  # for so long exchanges are counted together
 ANSWERS = "2xx"
+NOT_COUNTED = (ACK, CANCEL)
 MS = SECOND // 1000
 EXAMPLES = 2  # of each kind are kept
 MOST = 256  # entries of a kind
@@ -109,7 +110,10 @@ class Path:
         self.tries: dict[str, Tries] = {}
 
     def of(self, kind: str) -> Tries:
-        return self.tries.setdefault(kind, Tries())
+        tries = self.tries.get(kind)
+        if tries is None:
+            tries = self.tries[kind] = Tries()
+        return tries
 
     @property
     def exchanges(self) -> int:
@@ -195,7 +199,9 @@ class Losses:
             if over:
                 since = side.transactions.counts_from
                 for t in over:
-                    path = self._count(t, side.side) if t.last_at > since else None
+                    if t.copy or t.last_at <= since or t.method in NOT_COUNTED:
+                        continue
+                    path = self._count(t, side.side)
                     if path is not None:
                         news[id(path)] = path
                 over.clear()
@@ -212,12 +218,12 @@ class Losses:
 
     def _count(self, t: Transaction, side: int) -> Path | None:
         """Count an exchange; returns its path where something of it came again."""
-        if t.method in (ACK, CANCEL) or t.copy or t.unsolicited or not (t.requests and t.finals):
+        if t.unsolicited or not t.requests:
             return None
         captured = self._captured
         if captured.lost_at and t.at - WINDOW <= captured.lost_at:
             return None  # its answer may have come, and not have been captured
-        if t.at - WINDOW <= captured.began or captured.is_late(t.last_at):
+        if t.at - WINDOW <= captured.began or t.last_at + T2 >= captured.ended:
             return None
         made = self._invite(t, side) if t.method == INVITE else self._other(t, side)
         if made is None or not made.ends:
@@ -225,7 +231,8 @@ class Losses:
         path = self._path(made)
         if t.last_at - path.since > COUNTED:
             path.clear(t.at)
-        path.until = max(path.until, t.last_at)
+        if t.last_at > path.until:
+            path.until = t.last_at
         again = _request(path, made)
         again = _answer(path, made) or again
         return path if again else None

@@ -18,6 +18,8 @@ _CALL_ID, _CSEQ, _VIAS = SIP.CALL_ID, SIP.CSEQ, SIP.VIAS
 _VIA_BITS, _RPORT = SIP.VIA + VIA.BITS, SIP.VIA + VIA.RPORT
 _CONTACT_BITS, _CONTACT_HOST = SIP.CONTACT + ADDR.BITS, SIP.CONTACT + ADDR.HOST
 
+_CLIPPED = 1 << ANOMALY_NAMES.index("clipped")
+
 MOST_TEXT = 1024  # bytes of a text that is kept apart from its message
 
 
@@ -143,12 +145,13 @@ def parsed(payload: bytes) -> Message:
 class Message:
     """payload: one whole message. code: bytes consumed, or a negative native code (not SIP)."""
 
-    __slots__ = ("_sdp", "code", "payload", "scanned")
+    __slots__ = ("_sdp", "_top", "code", "payload", "scanned")
 
     def __init__(self, payload: bytes) -> None:
         self.payload = payload
         self.code, self.scanned = scan_message(payload)
         self._sdp: Sdp | None = None
+        self._top: Via | None = None
 
     def span(self, index: int) -> bytes:
         """The bytes of the span whose offset stands at index of the scan result."""
@@ -212,7 +215,9 @@ class Message:
 
     @property
     def top_via(self) -> Via | None:
-        return Via(self, SIP.VIA) if self.scanned[SIP.VIAS] else None
+        if self._top is None and self.scanned[SIP.VIAS]:
+            self._top = Via(self, SIP.VIA)
+        return self._top
 
     @property
     def contacts(self) -> list[Address]:
@@ -279,6 +284,12 @@ class Message:
         bits |= self.scanned[SIP.ANOMALIES + 1] << 16
         names = enumerate(ANOMALY_NAMES)
         return {name: self.scanned[at + i] for i, name in names if bits >> i & 1}
+
+    @property
+    def is_clipped(self) -> bool:
+        """It has more values of a header field than the scan holds."""
+        bits = self.scanned[SIP.ANOMALIES] | self.scanned[SIP.ANOMALIES + 1] << 16
+        return bool(bits & _CLIPPED)
 
     @property
     def anomalies(self) -> list[str]:

@@ -14,6 +14,7 @@ UAC, UAS = b"uac", b"uas"
 # A header field name in one of these forms stands in all that is to be read; "x" is the compact one
 # (section 4). To look for them costs less than to scan the message once more.
 _NAMES = (b"ession-E", b"ession-e", b"SSION-E", b"\nx:", b"\nx ", b"\nX:")
+_PARTS = (b"ession-", b"SSION-E", b"\nx", b"\nX:")  # fewer, of which one is in each of these
 GONE = (408, 481)  # a refresh that is refused so ends the call (section 10, RFC 3261 12.2.1.2)
 
 
@@ -86,10 +87,12 @@ class SessionTimer:
 def session_timer(answer: Sighting, by_caller: bool) -> SessionTimer | None:
     """The timer that a 2xx to an INVITE or UPDATE agrees on; None without one."""
     payload = answer.payload
-    for name in _NAMES:
-        if name in payload:
+    for part in _PARTS:
+        if part in payload:
             break
     else:
+        return None
+    if not any(name in payload for name in _NAMES):
         return None
     message = Message(payload)
     for value in message.header("Session-Expires") or message.header("x"):

@@ -28,7 +28,7 @@ def _has(uri: Address, name: bytes) -> bool:
 def is_whole(message: Message) -> bool:
     """False where it has more header field values than the scan holds: then its route set is not
     known."""
-    return "clipped" not in message.anomalies
+    return not message.is_clipped
 
 
 def remote_target(answer: Message) -> Address | None:

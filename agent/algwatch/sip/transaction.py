@@ -172,9 +172,10 @@ class Transactions:
     flow in the same direction, with the same IP ID and TTL within the window, which no
     retransmission can be. duplicate: the latest of them. impostors: packets with all that and other
     bytes, since somebody emptied it. weighs: look at bytes, flow and direction, which needs that
-    feed() keeps all; without it they are not asked. over: transactions that are over, since
-    somebody emptied it; None before the first retransmission, because only where there are some
-    anybody counts. counts_from: ns; those that were silent from then on were over before it.
+    feed() keeps all; without it they are not asked. over: transactions that are over and had
+    a final response, since somebody emptied it; None before the first retransmission, because only
+    where there are some anybody counts. counts_from: ns; those that were silent from then on were
+    over before it.
     """
 
     def __init__(self, limit: int, meet: Meet | None = None, side: int = UNKNOWN) -> None:
@@ -379,7 +380,7 @@ class Transactions:
                 idle = t.last_at + T4
                 if idle <= now:
                     del self.table[t.key]
-                    if over is not None:
+                    if over is not None and t.finals:
                         over.append(t)
                 else:
                     young.add_due(idle, t)
