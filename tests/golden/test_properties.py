@@ -121,6 +121,9 @@ def test_whatever_failed_is_spoken_of(name: str) -> None:
     failed = [one for one in (*latest.values(), *registrations.values())
               if is_dead(one) and not one.get("unsolicited")]  # fmt: skip
     assert not [one for one in failed if not spoken_of(said, one)], said["verdict"]
+    if not (said["capture"]["lan"] and said["capture"]["wan"]):
+        assert not [f for f in said["findings"] if f["where"] == "router"]
+        assert not [action for action, _ in advised(said) if action in ALG]
 
 
 @EACH
