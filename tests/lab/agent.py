@@ -99,6 +99,12 @@ class Agent:
             if self._process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError("the agent did not open its taps: " + " | ".join(self.log))
 
+    def restart(self) -> None:
+        """The agent ends, and is started once more."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(10)
+        self.start_agent()
+
     @property
     def process(self) -> subprocess.Popen[str]:
         assert self._process is not None

@@ -94,7 +94,7 @@ class Lab:
         return played
 
 
-def _no_lab(reason: str) -> None:
+def no_lab(reason: str) -> None:
     if os.environ.get("CI", "").lower() in ("1", "true"):
         pytest.fail(reason)
     pytest.skip(reason)
@@ -108,7 +108,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     try:
         prefix = lab_prefix()
     except NoLab as error:
-        _no_lab(str(error))
+        no_lab(str(error))
     here = Path(__file__).resolve()
     root = here.parents[2]
     paths = [str(here.parents[1]), str(root / "agent"), os.environ.get("PYTHONPATH", "")]
@@ -120,7 +120,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     )
     print(done.stdout)
     if done.returncode == NO_LAB:
-        _no_lab(done.stderr.strip().splitlines()[-1])
+        no_lab(done.stderr.strip().splitlines()[-1])
     if done.returncode != 0:
         pytest.fail(f"the lab broke:\n{done.stdout}\n{done.stderr}")
     return Lab(out)
@@ -128,5 +128,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.name == "test_lab.py" or item.path.name.startswith("test_wire"):
+        if item.path.name in ("test_lab.py", "test_load.py") or item.path.name.startswith(
+            "test_wire"
+        ):
             item.add_marker(pytest.mark.lab)

@@ -14,7 +14,15 @@ from .sip import host_port, media_of, sent_by, uri_of
 from .wire import TCP, Packet, of_call, requests, responses
 
 QUIET = ["5a-off", "6a-off", "7-off", "8-off", "9-off", "16", "22", "22-off", "31", "37-bridge"]
-QUIET += ["29", "35-prack-on", "35-prack-off", "35-refer-on", "35-refer-off", "43-capture"]
+QUIET += [
+    "29",
+    "35-prack-on",
+    "35-prack-off",
+    "35-refer-on",
+    "35-refer-off",
+    "43-capture",
+    "43-helper",
+]
 QUIET += ["12-off", "43-password-right"]
 QUIET += ["39", "42", "44-on", "44-off", "25", "26-expires", "26-space", "28"]
 

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from algwatch.diagnose.rules import RULES
-
 from . import (
     calls,
     damage,

@@ -280,6 +280,19 @@ def _flood(loop: Loop, net: Network) -> list[str]:
     return noise
 
 
+def started_late(loop: Loop, net: Network, say: Say) -> Facts:
+    """43: the agent starts when the helper has been at work for a while, and expects flows."""
+    phone, provider = Phone(loop, net), Provider(loop, net)
+    phone.register()
+    before = incoming_lives(loop, phone, provider)
+    loop.until(lambda: before.over, 3, "the end of the call")
+    loop.sleep(1.0)
+    if net.agent:
+        net.agent.restart()
+    loop.sleep(1.0)
+    return facts_of(phone, provider, [before, *calls_live(loop, phone, provider, say)])
+
+
 SCENARIOS = [
     Scenario(
         "29", "the router's own agent has port 5060, helper on", True, False, own_agent,
@@ -336,6 +349,13 @@ SCENARIOS = [
             [], QUIET, "SDP003", may_advise=f"static-nat-for-pbx {FIX_IT}", state="hurts",
             filed=[Must("SDP002", "phone router", HURT)],
         ), nft=_media_moved,
+    ),
+    Scenario(
+        "43-helper", "the agent starts when the helper is at work", True, False, started_late,
+        Truth(
+            [Must("ALG014", "router", "none")], f"{QUIET} {REWRITTEN}",
+            live=[Must("ALG017", "router", "none")],
+        ),
     ),
     Scenario(
         "43-capture", "the agent's capture is full for a while", False, False, capture_full,
