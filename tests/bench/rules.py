@@ -71,7 +71,7 @@ class _Timed(Pipeline):
 def _judge(captures: Iterable[Capture]) -> list[Engine]:
     """The engines that judged them."""
     _Timed.made = []
-    analyze.Pipeline = _Timed  # type: ignore[misc]
+    analyze.Pipeline = _Timed  # type: ignore[misc, assignment]
     try:
         for lan, wan, files in captures:
             source = analyze.Source(files, lan, wan, analyze.PORTS)

@@ -12,7 +12,8 @@ IDENTITY = ("Via", "From tag", "Call-ID")  # without these the phone does not ta
 
 
 class Echo:
-    """header: "Via", "From", "To", "From tag" or "Call-ID"; sent, returned: text as it stands there."""
+    """header: "Via", "From", "To", "From tag" or "Call-ID"; sent, returned: text as it stands
+    there."""
 
     __slots__ = ("header", "returned", "sent")
 
@@ -42,8 +43,9 @@ def echoes(request: bytes, response: bytes, own: frozenset[str]) -> list[Echo]:
             found.append(Echo(header, to_text(one.uri), to_text(two.uri)))
     if asked.from_.uri and got.from_.uri and asked.from_.tag != got.from_.tag:
         found.append(Echo("From tag", to_text(asked.from_.tag), to_text(got.from_.tag)))
-    if (one := asked.call_id) != (two := got.call_id) and one and two:
-        found.append(Echo("Call-ID", to_text(one), to_text(two)))
+    sent, returned = asked.call_id, got.call_id
+    if sent and returned and sent != returned:
+        found.append(Echo("Call-ID", to_text(sent), to_text(returned)))
     return found
 
 

@@ -157,7 +157,7 @@ def _registers(again: Sequence[float], answer_after: float) -> House:
     return house
 
 
-@case("txn003-register-not-heard", [("TXN003", "unknown", "observed")], ["REG001"],
+@case("reg001-answer-never-taken", [("REG001", "unknown", "observed")], ["TXN003"],
       one_file="wan")  # fmt: skip
 def _() -> House:
     """The WAN side alone: each REGISTER has its 200 at once, and yet it comes again to the end."""

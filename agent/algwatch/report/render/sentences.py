@@ -10,7 +10,7 @@ from algwatch.report.render import status
 
 LONGEST = 400  # characters of a rule's sentence that are kept
 
-ENDS = {"accepted": "was accepted", "refused": "was refused", "unanswered": "was never answered",
+ENDS = {"accepted": "was accepted", "refused": "was refused", "unanswered": "got no answer",
         "challenged": "was asked for credentials, and nothing came of it",
         "unknown": "was not seen to end"}  # fmt: skip
 

@@ -3,7 +3,7 @@
 
 What it sees
     A request (no INVITE, ACK or REGISTER) without any response until Timer F, 32 s; or a BYE that
-    is refused with another status than 481; or a request (also REGISTER) that comes again and again
+    is refused with another status than 481; or a request that comes again and again
     after its response, so that its sender does not get that. The two taps tell how far the request
     came, and whether a response came and was lost.
 
@@ -58,7 +58,7 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     if request is None:
         return
     t, status = exchange.entered, exchange.status
-    if t.late >= DEAF and exchange.method in (*CRITICAL, "REGISTER"):
+    if t.late >= DEAF and exchange.method in CRITICAL:
         yield from _not_heard(exchange)
         return
     if status and (exchange.method != "BYE" or status in GONE or status < 300):
