@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from algwatch.base.sighting import STATUS
+from algwatch.base.sighting import AT, STATUS
 from algwatch.compare.crossing import BY_ORDER, Crossing
 from algwatch.sip.message import Message, to_text
 
@@ -69,10 +69,14 @@ class Names:
             else:
                 was, became = two, inside
             if was is not None:
-                self.broken.setdefault(
-                    (what, crossing.outbound),
-                    Broken(what, to_text(was), to_text(became), kind, crossing),
-                )
+                self._note(Broken(what, to_text(was), to_text(became), kind, crossing))
+
+    def _note(self, one: Broken) -> None:
+        """Messages are not always paired in their order."""
+        key = one.what, one.crossing.outbound
+        first = self.broken.get(key)
+        if first is None or one.crossing.entered.row[AT] < first.crossing.entered.row[AT]:
+            self.broken[key] = one
 
 
 def renames(crossing: Crossing) -> bool:
