@@ -55,6 +55,12 @@ class Announced:
         self.streams = streams
         self.more = more
 
+    def between(self, streams: list[Stream]) -> Announced:
+        """The same with these of its streams."""
+        return Announced(self.tap, self.at, self.sender, self.source, self.host, self.port,
+                         self.ways, self.ice, self.request, self.index, streams, self.more,
+                         self.learned)  # fmt: skip
+
     @property
     def held(self) -> bool:
         return bool(self.ways) or self.host in ("0.0.0.0", "::")

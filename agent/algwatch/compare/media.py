@@ -11,7 +11,6 @@ out. Whoever counts it there (conntrack) has to give what `Counted` asks of its 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from copy import copy
 from typing import Protocol
 
 from algwatch.base.packet import LAN, UNKNOWN, WAN
@@ -250,8 +249,7 @@ class Counted:
             return []
         placed = []
         for side, host in ((LAN, pair.phone), (WAN, pair.wan_host)):
-            part = copy(one)
-            part.streams = [s for s in one.streams if host in (one.host, s.host)]
+            part = one.between([s for s in one.streams if host in (one.host, s.host)])
             announces = one.source == host or one.source not in (pair.phone, pair.wan_host)
             placed.append((side, part, announces))
         return placed
