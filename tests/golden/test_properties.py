@@ -183,6 +183,30 @@ def test_no_lost_packet_of_a_healthy_capture_blames_anybody(name: str, folder: P
         assert not blamed, (what, said["verdict"])
 
 
+def test_the_answers_of_two_phones_are_no_copies_of_each_other(folder: Path) -> None:
+    """Of each a copy is lost, on the other side, at the same time; both had passed one proxy."""
+    lan, wan = ([(at, other_ident(data)) for at, data in side]
+                for side in PAIRS["dlg011-both-unacknowledged"])  # fmt: skip
+    lost = dict(without_one(lan, wan))["without both 20, 19"]
+    said = judged(lost, folder)
+    assert not more_than(judged((lan, wan), folder), said, set())
+    assert not [f for f in said["findings"] if f["where"] == "router"]
+
+
+def other_ident(data: bytes) -> bytes:
+    """That of the second phone's answers as of another host."""
+    return data[:18] + b"\x77" + data[19:] if b"tag=second" in data else data
+
+
+def test_a_call_has_its_direction_from_a_pair_and_not_from_a_lost_copy(folder: Path) -> None:
+    """Without the LAN copy of its INVITE a call of the phone is no call to it."""
+    lan, wan = PAIRS["dlg002-of-the-far-end"]
+    before = judged((lan, wan), folder)
+    without = [packet for packet in lan if b"INVITE sip:" not in packet[1]]
+    assert len(without) < len(lan)
+    assert hurting(judged((without, wan), folder)) == hurting(before)
+
+
 # ---- by rule ----
 
 

@@ -30,7 +30,7 @@ def is_one(crossing: Crossing) -> bool:
     """True if two copies with equal hashes and different bytes are one message: only the addresses
     of the flow pair differ, or else their identity parts are equal. False with another far end:
     Pairing joins those when nothing else fits."""
-    if not has_one_far_end(crossing):
+    if not has_one_far_end(crossing) or are_two_answers(crossing.entered, crossing.left):
         return False
     if crossing.translated:
         return True
@@ -38,6 +38,15 @@ def is_one(crossing: Crossing) -> bool:
     # Different Call-IDs: earlier pairs showed that the router changes this one.
     aliased = crossing.entered.row[CALL] != crossing.left.row[CALL]
     return one[1:] == two[1:] if aliased else one == two
+
+
+def are_two_answers(one: Sighting, two: Sighting) -> bool:
+    """True for responses with different To tags and IPv4 IDs: two phones took one call, and of each
+    one copy was not captured."""
+    a, b = one.row, two.row
+    return bool(
+        a[STATUS] and a[TO_TAG] != b[TO_TAG] and a[IP_ID] and b[IP_ID] and a[IP_ID] != b[IP_ID]
+    )
 
 
 def has_one_far_end(crossing: Crossing) -> bool:

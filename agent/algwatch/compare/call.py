@@ -24,8 +24,9 @@ TALKED = T4
 class Call(Joined[DialogSet]):
     """call_id, from_, to: text, as the side wrote them that saw the call first.
 
-    inbound: the callee is in the LAN; None while nothing shows it. host: address (16 bytes) of the
-    one who sent its first message, as it came to the router. unsolicited: see sip/unsolicited.py;
+    inbound: the callee is in the LAN; None while nothing shows it. oriented: a pair
+    shows it. host: address (16 bytes) of the one who sent its first message, as it came to the
+    router. unsolicited: see sip/unsolicited.py;
     nobody is told when one is forgotten. predicted: its drop was announced for want of an ACK;
     overdue: for want of a session refresh. alarm_at: ns, when its session is looked at next, 0 =
     not. at_proxy: the Contact of its 2xx was seen to be a proxy's own (sip/target.py).
@@ -47,6 +48,7 @@ class Call(Joined[DialogSet]):
         "from_",
         "host",
         "inbound",
+        "oriented",
         "overdue",
         "predicted",
         "to",
@@ -58,6 +60,7 @@ class Call(Joined[DialogSet]):
         self.call_id, self.from_, self.to = parties(first.payload)
         self.host = first.packed_ends[:16]
         self.inbound: bool | None = None
+        self.oriented = False
         self.alarm_at = 0
         self.predicted = self.overdue = self.unsolicited = self.at_proxy = False
         self._wan_contact = ""
@@ -74,7 +77,7 @@ class Call(Joined[DialogSet]):
             or crossing.expected is not None or self.names is not None or self.headers
         ):  # fmt: skip
             self.attach(label(crossing), crossing)
-        if self.inbound is None:
+        if not self.oriented:
             self._orient(crossing)
         if pair is None:
             return
@@ -90,9 +93,13 @@ class Call(Joined[DialogSet]):
         row = crossing.entered.row
         if row[METHOD] != INVITE:
             return
-        self.inbound = crossing.outbound if row[STATUS] else not crossing.outbound
         if crossing.flow_pair is None:
+            # Its other copy may have been lost, on the side that it came from: a pair will tell.
+            if self.inbound is None:
+                self.inbound = crossing.outbound if row[STATUS] else not crossing.outbound
             return
+        self.inbound = crossing.outbound if row[STATUS] else not crossing.outbound
+        self.oriented = True
         # Where the capture began later, the first INVITE may be one of the callee.
         for copy in (crossing.lan, crossing.wan):
             s = self.sides[copy.side] if copy is not None else None

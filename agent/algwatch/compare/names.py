@@ -49,7 +49,7 @@ class Names:
 
     def feed(self, kind: str, crossing: Crossing) -> None:
         """A message that crossed; kind: its label."""
-        if crossing.lan is None or crossing.wan is None:
+        if crossing.lan is None or crossing.wan is None or _may_be_two(crossing):
             return
         for what, inside, outside in _names(crossing):
             if not inside or not outside:
@@ -80,13 +80,15 @@ class Names:
 
 
 def renames(crossing: Crossing) -> bool:
-    """True if the router changed a name in this message. Two responses that only their order has
-    joined may be those of two phones."""
-    if crossing.lan is None or crossing.wan is None:
-        return False
-    if crossing.matched_by == BY_ORDER and crossing.entered.row[STATUS]:
+    """True if the router changed a name in this message."""
+    if crossing.lan is None or crossing.wan is None or _may_be_two(crossing):
         return False
     return any(one != two for _, one, two in _names(crossing))
+
+
+def _may_be_two(crossing: Crossing) -> bool:
+    """Two responses that only their order has joined may be those of two phones."""
+    return crossing.matched_by == BY_ORDER and bool(crossing.entered.row[STATUS])
 
 
 def _names(crossing: Crossing) -> Iterator[tuple[str, bytes, bytes]]:

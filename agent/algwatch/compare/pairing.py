@@ -30,6 +30,7 @@ from algwatch.base.sighting import (
 from algwatch.base.table import FRESH, STRANGE, Table, Weight, choose
 from algwatch.compare.alike import (
     are_alike,
+    are_two_answers,
     contradicts,
     has_one_far_end,
     is_one,
@@ -429,7 +430,7 @@ class Pairing:
             return None, ""
         if same:
             return same[0], BY_IP_ID
-        near = [o for o in near if o.row[CSEQ] == copy.row[CSEQ]]
+        near = [o for o in near if o.row[CSEQ] == copy.row[CSEQ] and not are_two_answers(copy, o)]
         mapped = [o for o in near if self._is_mapped(copy, o)]
         # Order decides only with one message of this kind on each side.
         rivals = [o for o in own if not o.paired and o is not copy and are_alike(copy, o)]
