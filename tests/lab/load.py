@@ -3,9 +3,9 @@
 
 CALLS=10000 is how many, RATE=40 how many begin in a second at most, SEED=7 the draw; on a slow
 machine a call waits until there is room for it (AT_ONCE), so that its timers keep time. The agent
-watches as a user starts it, and its numbers have to be those of the endpoints and of the
-recording: calls, messages of each side, pairs, rewritten ones. Exit status 1 when one differs, 77
-without a lab.
+watches as a user starts it, and its numbers have to be those of the endpoints and of the recording:
+calls, messages of each side, pairs, rewritten ones. Exit status 1 when one differs, 77 without a
+lab.
 """
 
 from __future__ import annotations

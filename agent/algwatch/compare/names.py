@@ -72,7 +72,10 @@ class Names:
                 self._note(Broken(what, to_text(was), to_text(became), kind, crossing))
 
     def _note(self, one: Broken) -> None:
-        """Messages are not always paired in their order."""
+        """Messages are not always paired in their order, and a provisional response decides
+        nothing."""
+        if 0 < one.crossing.entered.row[STATUS] < 200:
+            return
         key = one.what, one.crossing.outbound
         first = self.broken.get(key)
         if first is None or one.crossing.entered.row[AT] < first.crossing.entered.row[AT]:
