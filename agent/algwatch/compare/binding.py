@@ -21,9 +21,11 @@ class Terms:
     """One side of it. asked, granted: the REGISTER and its 2xx. wanted: seconds that the request
     asks for, -1 where it does not say. seconds: granted to the phone's own Contact, -1 where
     nothing says it. removed: the request removes its Contact (section 10.2.2). contacts: of the
-    2xx. found: the Contact of the request is among them."""
+    2xx. own, places: those of the request, and what a phone knows them by. found: the Contact of
+    the request is among contacts."""
 
-    __slots__ = ("asked", "contacts", "found", "granted", "own", "removed", "seconds", "wanted")
+    __slots__ = ("asked", "contacts", "found", "granted", "own", "places", "removed", "seconds",
+                 "wanted")  # fmt: skip
 
     def __init__(self, asked: Sighting, granted: Sighting) -> None:
         self.asked = asked
@@ -36,7 +38,7 @@ class Terms:
         self.wanted = max(times, default=-1)
         # A request without Contact asks for the bindings, and changes none.
         self.removed = not mine or self.wanted == 0
-        places = {place(c) for c in mine}
+        self.places = places = {place(c) for c in mine}
         instances = {_instance(c) for c in mine} - {b""}
         own = [c for c in self.contacts if place(c) in places or _instance(c) in instances]
         self.found = bool(own)

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 
 from algwatch.base.deadlines import Alarms, Deadlines, Waiting
 from algwatch.base.sighting import AT, CALL, Sighting
@@ -144,6 +145,10 @@ class Calls:
     def all(self) -> list[Call]:
         """The calls that are followed."""
         return list(dict.fromkeys(self.table.values()))
+
+    def latest(self, count: int) -> Iterator[Call]:
+        """So many of those that began last."""
+        return islice(reversed(self.table.values()), count)
 
     def lose(self, s: DialogSet) -> None:
         """A dialog set had to go for want of room: its call goes with it, because what its other

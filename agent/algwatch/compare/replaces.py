@@ -4,11 +4,15 @@ the router made of its name."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.sip.message import Message
 
 LONGEST = 2048  # bytes of a header field that is read
+MOST_CALLS = 512  # the latest, that are looked at for a name
+MOST_READ = 64  # rewritten messages: a name such as "a" stands in all of them
 
 Name = tuple[bytes, frozenset[bytes]]  # Call-ID, and the tags that are known
 
@@ -62,14 +66,21 @@ def _fits(wanted: Name, has: Name) -> bool:
     return wanted[0] == has[0] and (has[1] <= wanted[1] or not wanted[1])
 
 
-def renamed(wanted: Name, calls: list[Call], inside: bool) -> Crossing | None:
+def renamed(wanted: Name, calls: Iterable[Call], inside: bool) -> Crossing | None:
     """The message that shows that the router gave the wanted dialog another name on the side where
     it is looked for (inside: the LAN): its name there does not fit, that of the other side does."""
+    read = 0
     for call in calls:
         found = None
         for crossing in call.changed.values():
             if crossing.lan is None or crossing.wan is None:
                 continue
+            # Whoever makes many calls and names many dialogs must not have all of them read.
+            if wanted[0] not in crossing.lan.payload and wanted[0] not in crossing.wan.payload:
+                continue
+            read += 1
+            if read > MOST_READ:
+                return None
             lan, wan = _of(crossing.lan.payload), _of(crossing.wan.payload)
             here, there = (lan, wan) if inside else (wan, lan)
             if here == there:

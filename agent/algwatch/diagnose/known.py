@@ -16,7 +16,7 @@ from algwatch.compare.joined import Joined
 from algwatch.compare.line import Line
 from algwatch.compare.mapping import NewerAddress
 from algwatch.compare.registered import Registered
-from algwatch.compare.replaces import renamed, replaced
+from algwatch.compare.replaces import MOST_CALLS, renamed, replaced
 from algwatch.compare.silence import too_late
 from algwatch.sip.transaction import Transaction
 
@@ -154,9 +154,11 @@ class Known:
     def renamed(self, names: Sighting, inside: bool) -> Crossing | None:
         """A rewritten message that shows that the router gave the dialog which a message names with
         Replaces another name on the side where it is looked for (inside: the LAN). None where
-        nothing shows that. Looks at every call: for what is rare."""
+        nothing shows that. Looks at many calls: for what is rare."""
         wanted = replaced(names.payload)
-        return renamed(wanted, self._comparison.calls.all(), inside) if wanted is not None else None
+        if wanted is None:
+            return None
+        return renamed(wanted, self._comparison.calls.latest(MOST_CALLS), inside)
 
     def began_before(self, copy: Sighting) -> bool:
         """True if the call of a message is followed, and its beginning was not captured."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from algwatch.base import quote
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import AT, Sighting
-from algwatch.compare.binding import Place, Terms, place
+from algwatch.compare.binding import Binding, Place, Terms
 from algwatch.compare.call import Call
 from algwatch.compare.differences import joined
 from algwatch.compare.registered import Registered
@@ -45,28 +45,29 @@ def misdirected(call: Call, known: Known) -> Misdirected | None:
         return None
     bound = _bound(known, lan)
     phone = lan.packed_ends[16:32]
-    own = [one for one in bound if _phone(one) == phone]
+    # A call comes here for each registration that there is: both loops look at what was read.
+    own = [one for one, agreed in bound if agreed.near.asked.packed_ends[:16] == phone]
     called, asked = _called(Message(lan.payload)), _called(Message(wan.payload))
-    if any(called in _places(_terms(one)[0]) for one in own):
+    if any(called in _terms(one)[0].places for one in own):
         return None
     for one in own:
-        if asked in _places(_terms(one)[1]):
+        if asked in _terms(one)[1].places:
             return _renamed(one, called, lan, wan, known)
     # A trunk is called by numbers that are no Contact: only that of another phone shows anything.
-    for one in bound:
-        if own and asked in _places(_terms(one)[1]) and not _shares(one, own):
+    for one, agreed in bound if own else ():
+        if agreed.far is not None and asked in agreed.far.places and not _shares(one, own):
             return _wrong_phone(one, own[0], lan, wan, known)
     return None
 
 
-def _bound(known: Known, invite: Sighting) -> list[Registered]:
+def _bound(known: Known, invite: Sighting) -> list[tuple[Registered, Binding]]:
     """Registrations with the host that sent the call, over which it may have come."""
     at, host = invite.row[AT], invite.packed_ends[:16]
     return [
-        one for one in known.registered()
-        if one.binding is not None and one.binding.far is not None
-        and one.binding.at < at < one.binding.until
-        and one.binding.near.asked.packed_ends[16:32] == host
+        (one, agreed) for one in known.registered()
+        if (agreed := one.binding) is not None and agreed.far is not None
+        and agreed.at < at < agreed.until
+        and agreed.near.asked.packed_ends[16:32] == host
     ]  # fmt: skip
 
 
@@ -83,14 +84,6 @@ def _terms(one: Registered) -> tuple[Terms, Terms, bytes]:
     sent = one.near.transaction.forwarded
     source = sent.request.source if sent is not None and sent.request is not None else b""
     return agreed.near, agreed.far, source
-
-
-def _phone(one: Registered) -> bytes:
-    return _terms(one)[0].asked.packed_ends[:16]
-
-
-def _places(terms: Terms) -> set[Place]:
-    return {place(contact) for contact in terms.own}
 
 
 def _wrong_phone(owner: Registered, got: Registered, lan: Sighting, wan: Sighting,
