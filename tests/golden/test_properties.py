@@ -140,8 +140,8 @@ def test_one_side_alone_blames_no_router_and_touches_no_alg(name: str, folder: P
 
 def more_than(before: Said, after: Said, alike: set[str]) -> list[object]:
     """Harm or advice that the verdict on a variant has and that on the whole has not. Where
-    something hurts it may be told without its place, or with the advice only suspected."""
-    hurts = before["verdict"]["state"] == "hurts"
+    something may hurt it may be told without its place, or with the advice only suspected."""
+    hurts = before["verdict"]["state"] != "fine"
     known, given = hurting(before), advised(before)
     harm = [(rule, where) for rule, where in hurting(after) - known
             if rule not in alike and not (hurts and where == "unknown")]  # fmt: skip
