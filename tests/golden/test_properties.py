@@ -71,6 +71,7 @@ ALIKE_WITHOUT_A_PACKET = {
     "txn005-near-miss-now-and-then-slow": {"TXN003"},
     # A BYE when a session ends that was not refreshed.
     "dlg007-near-miss-refreshed-late": {"DLG007"},
+    "dlg007-near-miss-refresh-not-captured": {"DLG007"},
     # A NOTIFY that is refused, of a subscription that nothing ended.
     "dlg012-near-miss-unsubscribed": {"DLG012"},
     # The router does change the time; a REGISTER less, and it seems to have done harm.
