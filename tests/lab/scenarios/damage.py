@@ -404,7 +404,7 @@ SCENARIOS = [
     Scenario(
         "43-media-lost", "the provider's media is lost on the line", False, False, media_lost,
         Truth(
-            [Must("SDP003", "provider network", HURT)], QUIET, "SDP001",
+            [], QUIET, "SDP001", filed=[Must("SDP003", "provider network", HURT)],
             may_advise=f"look-for-loss {FIX_IT}", state="hurts",
         ),
     ),
