@@ -196,3 +196,8 @@ def test_a_contact_host_in_brackets_is_no_address_and_no_advice() -> None:
     assert not any(isinstance(r, Finding) and r.rule == "DLG002" for r in reports)
     reports = hostile(name, "host in brackets", "[fd00::1]", True, True)
     assert any(isinstance(r, Finding) and r.rule == "DLG002" for r in reports)
+
+
+def test_a_sentence_that_is_cut_leaves_no_text_outside_quotes() -> None:
+    text = WRITTEN["host"].format(f"xxx'. {MARK} {TAIL}")
+    page(hostile("sdp003-never-on-wan", "host", text, False, True), "cut sentence")
