@@ -64,7 +64,7 @@ def test_a_call_that_died_hurts_although_no_rule_has_found_why(outcome: str) -> 
     ("outcome", "status", "words"),
     [
         ("refused", 403, "was refused with 403 (Forbidden)"),
-        ("unanswered", 0, "was never answered"),
+        ("unanswered", 0, "got no answer"),
         ("challenged", 401, "was asked for credentials (401), and nothing came of it"),
     ],
 )

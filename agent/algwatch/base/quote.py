@@ -63,6 +63,14 @@ def cut(text: str, most: int) -> str:
     return text[: most - 3 - len(tail)] + "..." + tail
 
 
+def cut_sentence(text: str, most: int) -> str:
+    """At most so many characters, from the front: what is left out must not open a quote."""
+    if len(text) <= most:
+        return text
+    kept = text[: most - 4]
+    return kept + '..."' if kept.count('"') % 2 else kept + "..."
+
+
 def quoted(text: str, most: int = NAME) -> str:
     """text in double quotes, cut to so many characters and then made visible. Quotes in it become
     single ones."""

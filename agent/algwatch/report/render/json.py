@@ -15,7 +15,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import IO
 
 from algwatch.advise.advice import Advice, InForce
-from algwatch.base.quote import cut
+from algwatch.base.quote import cut_sentence
 from algwatch.base.report import Report, by_kind
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import Finding
@@ -135,7 +135,7 @@ def texts_json(texts: list[str], shown: Shown = quoted) -> str:
 
 
 def _short(text: str) -> str:
-    return quoted(cut(text, LINE_TEXT))
+    return quoted(cut_sentence(text, LINE_TEXT))
 
 
 def _bool(value: bool) -> str:

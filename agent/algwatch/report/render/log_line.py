@@ -10,7 +10,7 @@ the sentence.
 from __future__ import annotations
 
 from algwatch.advise.advice import Advice
-from algwatch.base.quote import cut, somebody, visible
+from algwatch.base.quote import cut, cut_sentence, somebody, visible
 from algwatch.base.report import Report
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import Finding
@@ -59,7 +59,8 @@ def fields_line(kind: str, fields: Fields) -> str:
     that the others leave."""
     *first, (key, text) = [(key, value) for key, value in fields if value]
     line = kind + "".join(f" {k}={_fitted(v, MAX_FIELD)}" for k, v in first)
-    return f"{line} {key}={_fitted(text, MAX_LINE - len(line.encode()) - len(key) - 2)}"
+    room = MAX_LINE - len(line.encode()) - len(key) - 2
+    return f"{line} {key}={_fitted(cut_sentence(text, room), room)}"
 
 
 def _fitted(text: str, room: int) -> str:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from algwatch.base.quote import quoted, somebody
+from algwatch.base.quote import cut_sentence, quoted, somebody
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import HURTS, Finding
 from algwatch.report.render import status
@@ -31,8 +31,8 @@ class Brief:
         self.line = finding.line
         self.cause = finding.cause
         self.symptom = finding.symptom
-        self.summary = _cut(finding.summary)
-        self.next_step = _cut(finding.next_step)
+        self.summary = cut_sentence(finding.summary, LONGEST)
+        self.next_step = cut_sentence(finding.next_step, LONGEST)
 
     @property
     def hurts(self) -> bool:
@@ -74,11 +74,3 @@ def named_registration(registration: RegistrationSummary) -> str:
 
 def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
-
-
-def _cut(text: str) -> str:
-    """At most LONGEST characters, from the front: what is left out must not open a quote."""
-    if len(text) <= LONGEST:
-        return text
-    kept = text[: LONGEST - 4]
-    return kept + '..."' if kept.count('"') % 2 else kept + "..."

@@ -268,7 +268,7 @@ def _repeated(text: str, number: int) -> str:
     if number == 1:
         return text
     more = " or more" if number >= KEPT else ""  # the rest is forgotten
-    return f"{text[:-1]} ({number} times{more})."
+    return f"{text.removesuffix('.')} ({number} times{more})."
 
 
 def _were(number: int) -> str:
