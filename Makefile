@@ -6,7 +6,7 @@ CHECKED := agent tests setup.py native/build_cffi.py
 C_FILES := $(wildcard native/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test lint format golden golden-update bench fuzz attack mutate lab lab-calls cross package docs clean
+.PHONY: help setup build run test test-all lint format golden golden-update bench fuzz attack mutate lab lab-calls cross package docs clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -22,6 +22,9 @@ run: setup  ## watch a call die of the kernel's SIP ALG, and the agent prove it
 
 test: setup lint  ## everything: lint, then all tests, the lab included
 	@$(PY) -m pytest -q -n 2 --dist loadgroup
+
+test-all: setup lint  ## the same with every capture in every long test, which make test takes by turns
+	@ALGWATCH_ALL=1 $(PY) -m pytest -q -n 2 --dist loadgroup
 
 lint: setup  ## ruff (check, format), clang-format, mypy (package strict, tests), import layers
 	@ruff check -q $(CHECKED)

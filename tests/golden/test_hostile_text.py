@@ -33,10 +33,10 @@ TAIL = "\u202e\u200b\u3164\u2028\x9b2J\x1b]0;x\x07"
 ENDS = ('".', "”.", "'.", '\\".', ">.", ".")
 LONGEST = 600  # characters of a sentence
 
+FAMILIES = ("alg", "dlg", "msg", "nat", "reg", "sdp", "size", "txn")
 NAMES = sorted(
-    n for n in CASES
-    if n.startswith(("alg", "dlg", "msg", "nat", "reg", "sdp", "size", "txn")) and "near-miss" not in n and "cap" not in n
-)  # fmt: skip
+    n for n in CASES if n.startswith(FAMILIES) and "near-miss" not in n and "cap" not in n
+)
 
 Change = Callable[[bytes, str], bytes]
 

@@ -23,6 +23,7 @@ from algwatch.pipeline import Pipeline, Report
 from algwatch.report.render.json import write_json
 from craft import batch as crafted
 from craft import packets_of
+from sample import some
 
 pytest.importorskip("pcapy", reason="pcapy-ng is not installed")
 
@@ -99,7 +100,7 @@ def test_of_one_file(path: Path, tmp_path: Path) -> None:
     assert report(lan=[path], most=7) == named
 
 
-@pytest.mark.parametrize("files", TWO, ids=name_of)
+@pytest.mark.parametrize("files", some(TWO, 4), ids=name_of)
 def test_of_two_files(files: tuple[Path, Path], tmp_path: Path) -> None:
     lan, wan = files
     whole = report(lan=[lan], wan=[wan])
@@ -111,7 +112,7 @@ def test_of_two_files(files: tuple[Path, Path], tmp_path: Path) -> None:
     assert through_pipes(pipes, [*files], [], [pipes[0]], [pipes[1]]) == whole
 
 
-@pytest.mark.parametrize("files", TWO, ids=name_of)
+@pytest.mark.parametrize("files", some(TWO, 8), ids=name_of)
 def test_of_standard_input(files: tuple[Path, Path]) -> None:
     lan, wan = files
     command = [sys.executable, "-m", "algwatch", "analyze", "--json", "--lan", "-", "--wan",
@@ -132,8 +133,8 @@ def live(files: tuple[Path, Path], slice_: int, pause: int) -> str:
     pipeline = Pipeline(taps)
     order, timeline = Order(2, 1 << 20), Timeline(pipeline, 2)
     packets = [packets_of(path.read_bytes()) for path in files]
-    for tap, some in enumerate(packets):
-        timeline.end(tap, max(at for at, _ in some))
+    for tap, mine in enumerate(packets):
+        timeline.end(tap, max(at for at, _ in mine))
     sources = [Reassembler(tap, PORTS, layout.REPLAY_KEY) for tap in range(2)]
     reports: list[Report] = []
 
@@ -164,7 +165,7 @@ def live(files: tuple[Path, Path], slice_: int, pause: int) -> str:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("files", ONE_CLOCK, ids=name_of)
+@pytest.mark.parametrize("files", some(ONE_CLOCK, 4), ids=name_of)
 def test_of_two_live_taps(files: tuple[Path, Path]) -> None:
     """Said at other moments, and in the end the same."""
     said = json.loads(live(files, 1, 50_000_000))
