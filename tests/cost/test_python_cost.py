@@ -157,4 +157,4 @@ def test_what_takes_quadratic_time_is_found() -> None:
         return lambda: re.search("a*b", "a" * count)
 
     assert python_cost.busy(loops(100), loops(400), times=4)
-    assert python_cost.slow(searches(1500), searches(9000), times=6)
+    assert python_cost.slow(searches(4000), searches(24000), times=6)
