@@ -21,10 +21,10 @@ run: setup  ## watch a call die of the kernel's SIP ALG, and the agent prove it
 	@$(PY) tests/lab/demo.py
 
 test: setup lint  ## everything: lint, then all tests, the lab included
-	@$(PY) -m pytest -q -n 2 --dist loadgroup
+	@$(PY) -m pytest -q -n 2
 
 test-all: setup lint  ## the same with every capture in every long test, which make test takes by turns
-	@ALGWATCH_ALL=1 $(PY) -m pytest -q -n 2 --dist loadgroup
+	@ALGWATCH_ALL=1 $(PY) -m pytest -q -n 2
 
 lint: setup  ## ruff (check, format), clang-format, mypy (package strict, tests), import layers
 	@ruff check -q $(CHECKED)

@@ -21,12 +21,17 @@ UNTOLD = ("cap008-clock-set", "cap009-near-miss-no-nat", "cap010-", "cap011-snap
           *NO_SIP)  # fmt: skip
 PAIRS = {name: case.make().sorted() for name, case in CASES.items() if not case.one_file}
 PAIRS |= RECORDED
-SHIFTED = [name for name in PAIRS if not name.startswith(UNTOLD)]
+# Whose verdict hangs on the time at which one side shows something: the INVITE that a proxy on the
+# router sends is unsolicited until its host is known, and one of two NOTIFY is shown. Without NAT
+# (IPv6) nothing tells which side is which.
+ON_TIME = ("alg009-proxy", "lab/35-replaces", "lab/36-")
+SHIFTED = [name for name in PAIRS if not name.startswith((*UNTOLD, *ON_TIME))]
 WRONG = ("CAP008", "CAP009")
 
 
 def verdict(lan: list[Packet], wan: list[Packet], folder: Path) -> tuple[Any, set[str]]:
-    """All but times and what is said of clocks and sides; and which of those rules spoke."""
+    """All but times, what is said of clocks and sides, and the order of what is said (a timer of
+    ours may come between two messages, or not); and which of those rules spoke."""
     paths = [folder / "lan.pcap", folder / "wan.pcap"]
     for path, packets in zip(paths, (lan, wan), strict=True):
         path.write_bytes(pcap(packets))
@@ -35,7 +40,14 @@ def verdict(lan: list[Packet], wan: list[Packet], folder: Path) -> tuple[Any, se
     said = json.loads(text)
     spoke = {f["rule"] for f in said["findings"]} & {*WRONG, "CAP010"}
     said["findings"] = [f for f in said["findings"] if f["rule"] not in WRONG]
-    return (status, timeless(said)), spoke
+    return (status, orderless(timeless(said))), spoke
+
+
+def orderless(said: Any) -> Any:
+    for part in ("calls", "findings", "advice", "registrations"):
+        said[part] = sorted(said[part], key=json.dumps)
+    said["verdict"]["why"] = sorted(said["verdict"]["why"])
+    return said
 
 
 def timeless(value: Any) -> Any:
@@ -82,7 +94,7 @@ def test_one_capture_given_twice_is_judged_as_the_one_that_it_is(name: str, tmp_
         said, spoke = verdict(packets, packets, tmp_path)
         assert spoke == {"CAP010"}
         status, text, _ = analyze(str(tmp_path / "lan.pcap"))
-        alone = timeless(json.loads(text))
+        alone = orderless(timeless(json.loads(text)))
         said[1]["findings"] = [f for f in said[1]["findings"] if f["rule"] != "CAP010"]
         # Two sides were asked for: where nothing hurts on the one it cannot be told, for this
         # reason before others.
@@ -104,11 +116,15 @@ def test_two_routers_are_judged_each_alone(tmp_path: Path) -> None:
             each.append(timeless(json.loads(text)))
         for part in ("calls", "findings", "advice"):
             alone = [x for verdict in each for x in verdict[part] if not about_the_capture(x)]
+            if part == "advice":  # about no line: one for both routers
+                assert {a["action"] for a in both[part]} == {a["action"] for a in alone}
+                continue
             assert by_text(both[part]) == by_text(alone), (one, two)
 
 
 def about_the_capture(value: dict[str, Any]) -> bool:
-    return str(value.get("rule", "")).startswith("CAP")
+    """Also of losses, whose numbers hang on which sides are looked for."""
+    return str(value.get("rule", "")).startswith(("CAP", "TXN005"))
 
 
 def by_text(values: list[dict[str, Any]]) -> list[str]:

@@ -327,7 +327,7 @@ def test_43_media_comes_from_one_end_only(lab: Lab) -> None:
     for played in lab.of("43-private-media", "43-media-lost"):
         begun = requests(of_call(played.lan, row(played, "incoming")), "INVITE")[0].at
         media = [p for p in played.lan if p.raw[:2] == b"\x80\x08" and p.at > begun]
-        assert len(media) > 100
+        assert len(media) > 80  # a recording keeps the beginning of each flow
         assert {p.source[0] for p in media} == {played.facts["phone"][0]}
 
 
