@@ -71,9 +71,9 @@ static int read_ipv6(const uint8_t *p, size_t n, uint8_t out[16]) {
     }
     if (gap == 17) return count == 16;
     if (count > 14) return 0;
-    for (size_t n = count - gap; n-- > 0;) { /* what is behind the gap, to the end */
-        out[16 - (count - gap) + n] = out[gap + n];
-        out[gap + n] = 0;
+    for (size_t k = count - gap; k-- > 0;) { /* what is behind the gap, to the end */
+        out[16 - (count - gap) + k] = out[gap + k];
+        out[gap + k] = 0;
     }
     return 1;
 }

@@ -356,9 +356,9 @@ def test_an_ack_from_a_host_that_the_nat_was_never_told_of_is_the_providers_faul
 
 
 def test_an_ack_from_a_host_that_the_invite_names_nowhere_is_nobodys_fault() -> None:
-    lost = stopped("", src="203.0.113.99")
+    lost = stopped("", src="198.18.7.99")  # in no network of the provider's
     assert lost.where == "network"
-    assert "the only ACK came from 203.0.113.99, which the INVITE names nowhere" in lost.summary
+    assert "the only ACK came from 198.18.7.99, which the INVITE names nowhere" in lost.summary
 
 
 def test_an_ack_that_is_where_it_belongs_and_does_not_get_in_is_the_routers_fault() -> None:
