@@ -88,8 +88,9 @@ def _broken(old: bytes, new: bytes) -> Rewriter:
     return lambda message: message.replace(old, new)
 
 
-@case("msg001-became-so-in-the-router", [("MSG001", "router", "certain")], ["MSG002", *DLG],
-      {"disable-sip-alg": "suspected"}, ["unanswered"])  # fmt: skip
+@case("msg001-became-so-in-the-router",
+      [("MSG001", "router", "latent"), ("TXN001", "network", "observed")], ["MSG002", *DLG],
+      outcomes=["unanswered"])  # fmt: skip
 def _() -> House:
     """The router loses the To of an INVITE on its way out, and the provider drops it."""
     house = House()

@@ -61,7 +61,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         "router", harm,
         f"The router changes the {one.what} of a call and does not keep to it: the {one.kind} "
         f"{to} left with {quoted(one.became)}, and {knows} {quoted(one.was)}{so}.",
-        [*_proof(call, one), *more], call.call_id, cause=cause.ALG, certain=harm == "observed",
+        [*_proof(call, one), *more], call.call_id, cause=cause.ALG,
         call_id=call.call_id, line=line.name if line is not None else "",
     )  # fmt: skip
 

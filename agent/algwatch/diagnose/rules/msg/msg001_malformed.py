@@ -87,7 +87,8 @@ def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
     what = ", ".join(f"{WORDS[name]} (offset {found[name]})" for name in names)
     message = Message(seen.copy.payload)
     if seen.made:
-        harm, so = ("certain" if grave else "latent"), "became malformed in this router"
+        # What became of it, only its call or registration shows.
+        harm, so = "latent", "became malformed in this router"
     else:
         harm = "latent" if grave and seen.where != "unknown" else "none"
         so = f"came malformed{_sender(seen.where)}"
@@ -99,7 +100,7 @@ def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
     yield RULE.finding(
         seen.where, harm, f"{quoted(message.start_line, 60)} {so}: {what}.", proof, key,
         cause=causes.get(seen.where, cause.UNKNOWN) if harm != "none" else cause.NONE,
-        certain=harm == "certain", call_id=alg.call_id(crossing),
+        call_id=alg.call_id(crossing),
         line=alg.between(crossing) if known.two_sided else "",
         severity="" if harm != "none" else "info",
     )  # fmt: skip
