@@ -104,7 +104,8 @@ def test_every_header_says_what_it_needs(tmp_path: Path) -> None:
 
 CALLS = ("socket", "close", "ioctl", "setsockopt", "getsockopt", "getsockname", "bind", "mmap",
          "munmap")  # fmt: skip
-CHECKS = ("check.c", "guard.c", "check_sip.c", "check_frame.c", "check_sums.c", "check_ring.c")
+CHECKS = ("check.c", "guard.c", "check_sip.c", "check_frame.c", "check_sums.c", "check_ring.c",
+          "check_rtp.c")  # fmt: skip
 MIPS = "mips-linux-gnu-gcc"
 
 
