@@ -14,6 +14,7 @@ from algwatch.advise.commands import disable_on_openwrt
 from algwatch.base.table import Table
 from algwatch.compare import line as words
 from algwatch.compare.counterfactual import NO, YES, Counterfactual
+from algwatch.compare.crossing import STREAM
 from algwatch.compare.line import Line
 from algwatch.diagnose.finding import Finding
 from algwatch.sip.timers import SECOND
@@ -21,7 +22,7 @@ from algwatch.sip.timers import SECOND
 APART = 60.0  # seconds between two harmful calls that count as independent
 LIMIT = 256
 MOST_BEYOND = 4  # sentences about lines with other providers
-LONG_EXPIRES = 180  # seconds: longer than an unhelped UDP mapping lives on OpenWrt
+LONG_EXPIRES = STREAM // SECOND  # longer than an unhelped UDP mapping lives on OpenWrt
 TRY_IT = (
     "it is not known whether the same call works without the ALG: try it with this phone, one call "
     "in each direction"

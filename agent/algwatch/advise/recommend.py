@@ -18,7 +18,6 @@ from algwatch.diagnose.finding import Finding
 LIMIT = 256
 # One side alone, for instance, shows that something is wrong, and not whose doing it is.
 PLACE_UNKNOWN = "the capture does not show where the fault lies: it may be in this router"
-DOUBTED = 0.5
 CROSSED_NOTHING = "nothing of it was seen to cross this router, so anyone may have sent it"
 T = TypeVar("T")
 
@@ -151,7 +150,7 @@ class Recommender:
             if other.is_own and without_alg(other, self._lines.beside(other)).answer != NO
         ]  # fmt: skip
         if hurt:
-            keep.state, keep.confidence = "suspected", DOUBTED
+            keep.state, keep.confidence = "suspected", 0.5
             keep.against += [f"it hurts another line: {finding.summary}" for finding in hurt]
             keep.kinds |= {f"hurts-{finding.line}" for finding in hurt}
         return keep

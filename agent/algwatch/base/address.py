@@ -97,3 +97,9 @@ def _is_unroutable(host: str) -> bool:
         low = host.lower()
         return low.startswith(("fc", "fd", "fe8", "fe9", "fea", "feb")) or low in ("::1", "::")
     return False
+
+
+def in_one_network(one: bytes, two: bytes, version: int) -> bool:
+    """True if two packed addresses (16 bytes each) begin alike: IPv4 with 24 bits, IPv6 with 64."""
+    length = 3 if version == 4 else 8
+    return one[:length] == two[:length]

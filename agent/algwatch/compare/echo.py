@@ -36,7 +36,7 @@ def echoes(request: bytes, response: bytes, own: frozenset[str]) -> list[Echo]:
     for via, other in zip(asked.vias, got.vias, strict=False):
         if not (via.host and other.host):
             continue
-        if _sent_by(via) != _sent_by(other) or via.branch != other.branch:
+        if via.sent_by != other.sent_by or via.branch != other.branch:
             found.append(Echo("Via", _via(via), _via(other)))
     for header, one, two in (("From", asked.from_, got.from_), ("To", asked.to, got.to)):
         if one.host in own and _host(one) != _host(two) and address.is_literal(_host(two)):
@@ -51,10 +51,6 @@ def echoes(request: bytes, response: bytes, own: frozenset[str]) -> list[Echo]:
 
 def _host(one: Address) -> str:
     return one.host.strip("[]").lower()
-
-
-def _sent_by(via: Via) -> tuple[str, int]:
-    return via.host.lower(), via.port or 5060
 
 
 def _via(via: Via) -> str:

@@ -24,7 +24,7 @@ SLACK = SECOND  # the captures began and ended within that of their first and la
 class Asked:
     """A request without its retransmissions. times: ns, of all its messages; ttl: its own;
     accepted, accepted_at: TTL and time of the 2xx to it, 0 without one; one_network: it goes to a
-    neighbour (IPv4: the first 24 bits of the address, IPv6: the first 64)."""
+    neighbour (address.in_one_network)."""
 
     __slots__ = (
         "accepted",
@@ -48,8 +48,8 @@ class Asked:
         self.dst_packed = copy.ends[16:32]
         self.ttl = copy.ttl
         self.accepted = self.accepted_at = 0
-        length = 3 if copy.ends[47] == 4 else 8
-        self.one_network = copy.ends[:length] == copy.ends[16 : 16 + length]
+        ends = copy.ends
+        self.one_network = address.in_one_network(ends[:16], ends[16:32], ends[47])
 
 
 class Traffic:

@@ -74,7 +74,7 @@ def _differs(request: Sighting, response: Sighting) -> bool:
     asked, got = _top(request), _top(response)
     if asked is None or got is None or asked.branch != got.branch or not asked.branch:
         return False
-    return _sent_by(asked) != _sent_by(got)
+    return asked.sent_by != got.sent_by
 
 
 def _changed(request: Sighting, response: Sighting, outbound: bool,
@@ -147,7 +147,3 @@ def delivered_elsewhere(exchange: Exchange) -> Reading | None:
 
 def _top(copy: Sighting) -> Via | None:
     return parsed(copy.payload).top_via
-
-
-def _sent_by(via: Via) -> tuple[str, int]:
-    return via.host.lower(), via.port or 5060

@@ -100,6 +100,11 @@ class Via:
         has_rport = message.scanned[base + VIA.BITS] & VIA.HAS_RPORT
         self.rport = span(base + VIA.RPORT) if has_rport else None
 
+    @property
+    def sent_by(self) -> tuple[str, int]:
+        """Host in lower case, and port, where none is written the default one."""
+        return self.host.lower(), self.port or 5060
+
 
 class Address:
     """One name-addr or addr-spec: Contact, From, To, Route, Record-Route, Path."""
