@@ -117,7 +117,9 @@ def _of_call(call: Call, known: Known) -> Iterator[Finding]:
         f"The INVITE to {somebody(call.to)} entered the router and never left it: {what}, which "
         "the router's SIP helper drops. It is at work on this line, whose other messages it "
         "rewrites.",
-        proof, call.call_id, cause=cause.ALG, certain=True, call_id=call.call_id, line=line.name,
+        # The pinhole of the other offer may have been used up, which nothing here shows.
+        proof, call.call_id, cause=cause.ALG, certain=other is None, call_id=call.call_id,
+        line=line.name,
     )  # fmt: skip
 
 
