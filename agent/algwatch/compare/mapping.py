@@ -12,15 +12,15 @@ from algwatch.sip.timers import SECOND
 
 
 class NewerAddress:
-    """host: the WAN address, text. phone: a LAN host that uses it and is answered, text. since: ns,
-    when it used it first."""
+    """host: the WAN address, text. phone: a LAN host that uses it and is answered, text; inside:
+    its address (16 bytes)."""
 
-    __slots__ = ("host", "phone", "since")
+    __slots__ = ("host", "inside", "phone")
 
-    def __init__(self, host: str, phone: str, since: int) -> None:
+    def __init__(self, host: str, phone: str, inside: bytes) -> None:
         self.host = host
         self.phone = phone
-        self.since = since
+        self.inside = inside
 
 
 class Mappings:
@@ -177,5 +177,5 @@ class Mappings:
             if before is not None and before < e.first_at:
                 version = sent.ends.version
                 phone = address.text(e.inside[:16], version)
-                return NewerAddress(address.text(key[:16], version), phone, e.first_at)
+                return NewerAddress(address.text(key[:16], version), phone, e.inside[:16])
         return None

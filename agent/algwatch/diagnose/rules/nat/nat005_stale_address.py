@@ -35,7 +35,7 @@ from algwatch.compare.call import Call
 from algwatch.compare.exchange import Exchange
 from algwatch.compare.registered import Registered
 from algwatch.diagnose import cause
-from algwatch.diagnose.finding import Evidence, Finding
+from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL, REGISTRATION, TRANSACTION
@@ -62,15 +62,17 @@ def check(thing: Call | Registered | Exchange, known: Known) -> Iterator[Finding
     line = known.line_of(inside.inside[:16], request.packed_ends[16:32]) if inside else None
     phone = line.phone if line is not None else "a phone here"
     method = quote.method(Message(request.payload).method)
+    never = f"{method} from {ends.src}:{ends.sport}, never answered"
+    proof = [evidence(request, never, f"from {newer.host}")]
+    other = known.line_of(newer.inside, request.packed_ends[16:32])
+    shown = other.shown if other is not None else None
+    if shown is not None and shown.ends.src == newer.host:
+        proof.append(evidence(shown, f"{newer.phone} leaves with {newer.host}", ""))
     yield RULE.finding(
         "router", "observed",
         f"The flow of {phone} to {ends.dst} still leaves with {ends.src}, which this router no "
         f"longer has: {newer.phone} has left with {newer.host} since, and is answered.",
-        [
-            evidence(request, f"{method} from {ends.src}:{ends.sport}, never answered",
-                     f"from {newer.host}"),
-            Evidence("wan", newer.since / 1e9, f"{newer.phone} leaves with {newer.host}", "", b""),
-        ],
+        proof,
         f"{phone}/{ends.src}/{ends.dst}", cause=cause.STALE_NAT, call_id=thing.call_id,
         line=line.name if line is not None else "",
     )  # fmt: skip

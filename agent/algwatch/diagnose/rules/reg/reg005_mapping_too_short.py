@@ -90,7 +90,9 @@ def _lost(line: Line, invite: Sighting, idle: int) -> Finding:
 
 
 def _seen(line: Line, observed: str, expected: str) -> Evidence:
-    """The 2xx to the REGISTER stands for the silence after it."""
-    if line.granted is None:
+    """The 2xx to the REGISTER stands for the silence after it, or another message of the phone
+    where that had to go for want of room."""
+    copy = line.granted or line.shown
+    if copy is None:
         return Evidence("wan", line.silent_since / 1e9, observed, expected, b"")
-    return evidence(line.granted, observed, expected)
+    return evidence(copy, observed, expected)
