@@ -6,8 +6,13 @@ from __future__ import annotations
 from algwatch.base.native.layout import ROW_MALFORMED, ROW_TRUNCATED
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import BITS, STATUS, Sighting
+from algwatch.compare.call import Call
 from algwatch.compare.crossing import CONTESTED, Crossing
+from algwatch.diagnose import cause
+from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.known import Known
+from algwatch.diagnose.lost_ack import LostAck
+from algwatch.diagnose.misrouted import Reading
 from algwatch.sip.message import Message
 
 LENGTH = frozenset(("length_short", "length_long", "bad_length"))
@@ -19,6 +24,34 @@ ECHOED = frozenset(
      "unterminated_angle", "missing_via", "missing_from", "missing_to", "missing_call_id",
      "missing_cseq")
 )  # fmt: skip
+
+# Without these no stack can take a message for what it is.
+GRAVE = {
+    "bad_start_line": "its start line is malformed",
+    "bad_version": "its SIP version is not 2.0",
+    "no_header_end": "no empty line ends its header",
+    "bad_cseq": "its CSeq is malformed",
+    "bad_via": "a Via is malformed",
+    "missing_via": "it has no Via",
+    "missing_from": "it has no From",
+    "missing_to": "it has no To",
+    "missing_call_id": "it has no Call-ID",
+    "missing_cseq": "it has no CSeq",
+    "duplicate_single": "a header field that may come once comes twice",
+    "method_mismatch": "its CSeq names another method",
+    "unterminated_quote": "a quoted string does not end",
+    "unterminated_angle": "an angle bracket does not close",
+    "bad_status": "its status code is malformed",
+}
+LIGHT = {
+    "bad_header_line": "a header line has no name or no colon",
+    "bare_lf": "a line ends without CR",
+    "bare_cr": "a CR stands alone",
+    "nul_byte": "a NUL byte is in it",
+    "bad_addr": "an address is malformed",
+    "bad_number": "a number is malformed",
+}
+WORDS = GRAVE | LIGHT
 
 
 class Defects:
@@ -58,6 +91,35 @@ def defects(crossing: Crossing, known: Known) -> Defects | None:
     if known.two_sided and crossing.outbound == (entered.side == LAN):
         where = "phone" if entered.side == LAN else "provider"
     return Defects(entered, came, False, where)
+
+
+def spoiled(entered: Sighting | None, left: Sighting | None) -> Reading | None:
+    """The reading of a message that nobody took because this router had made it malformed; None
+    where it left as well as it came. Which part of the router did so is not known from that."""
+    if entered is None or left is None or not left.row[BITS] & ROW_MALFORMED:
+        return None
+    if (entered.row[BITS] | left.row[BITS]) & ROW_TRUNCATED:
+        return None
+    came = _of(entered)
+    made = [name for name in _of(left) if name in GRAVE and name not in came]
+    if not made:
+        return None
+    return Reading("router", cause.ROUTER, f"this router made it malformed: {GRAVE[made[0]]}")
+
+
+def spoiled_ack(call: Call, how: LostAck) -> Reading | None:
+    """The same of an ACK that was delivered or sent on, and of a 2xx that got none."""
+    lan, wan = call.dialog(LAN), call.dialog(WAN)
+    if lan is None or wan is None:
+        return None
+    inside = call.answered_inside
+    if how.how in (lost.IGNORED, lost.BEYOND):
+        copies = (wan.ack, lan.ack) if inside else (lan.ack, wan.ack)
+    elif how.how == lost.NOT_SENT and not inside:
+        copies = (wan.answer, lan.answer)
+    else:
+        return None
+    return spoiled(*copies)
 
 
 def _of(copy: Sighting) -> dict[str, int]:

@@ -8,15 +8,12 @@ from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import AT, TTL, Ends, Sighting, came_in
 from algwatch.compare.call import Call
-from algwatch.compare.crossing import Crossing
+from algwatch.compare.crossing import SHORTEST, Crossing
 from algwatch.compare.exchange import Exchange
 from algwatch.diagnose import cause
 from algwatch.diagnose.known import Known
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message
-from algwatch.sip.timers import SECOND
-
-SURE = 30 * SECOND  # no NAT forgets a mapping that was used so lately
 
 
 class Reading:
@@ -60,10 +57,9 @@ def ack_of_stranger(call: Call) -> Sighting | None:
 
 
 def _are_neighbours(one: Sighting, other: Sighting) -> bool:
-    """True if the senders of both are in one network (IPv4: 24 bits, IPv6: 64)."""
+    """True if the senders of both are in one network."""
     a, b = one.packed_ends, other.packed_ends
-    length = 3 if a[47] == 4 else 8
-    return a[47] == b[47] and a[:length] == b[:length]
+    return a[47] == b[47] and address.in_one_network(a[:16], b[:16], a[47])
 
 
 def ack_misrouted(call: Call, known: Known) -> Reading | None:
@@ -106,7 +102,7 @@ def ack_misrouted(call: Call, known: Known) -> Reading | None:
         ))  # fmt: skip
     stopped = call.unpaired.get("ACK")
     used_at = stopped.used_at if stopped is not None else 0
-    if wan.ack.row[AT] - used_at < SURE:
+    if wan.ack.row[AT] - used_at < SHORTEST:
         return None
     if ack.src == invite.src:
         came = f"port {ack.sport} of {ack.src}, the INVITE from port {invite.sport}"

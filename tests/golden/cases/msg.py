@@ -5,9 +5,20 @@ from __future__ import annotations
 
 import re
 
-from craft import House, Incoming, Outgoing, Rewriter, incoming_call, outgoing_call, register, sdp
+from craft import (
+    LADDER_2XX,
+    LADDER_REQUEST,
+    House,
+    Incoming,
+    Outgoing,
+    Rewriter,
+    incoming_call,
+    outgoing_call,
+    register,
+    sdp,
+)
 
-from cases.case import DLG, case
+from cases.case import DLG, answered, case
 
 PARTS = (
     b"--b1\r\nContent-Type: application/sdp\r\n\r\n%b\r\n--b1\r\n"
@@ -89,7 +100,7 @@ def _broken(old: bytes, new: bytes) -> Rewriter:
 
 
 @case("msg001-became-so-in-the-router",
-      [("MSG001", "router", "latent"), ("TXN001", "network", "observed")], ["MSG002", *DLG],
+      [("MSG001", "router", "latent"), ("TXN001", "router", "observed")], ["MSG002", *DLG],
       outcomes=["unanswered"])  # fmt: skip
 def _() -> House:
     """The router loses the To of an INVITE on its way out, and the provider drops it."""
@@ -99,6 +110,37 @@ def _() -> House:
     for after in (0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5):
         call.invite(5 + after, alg=_broken(b"To: <sip:300@example.net>\r\n", b""))
     register(house, 60, n=2)
+    return house
+
+
+@case("dlg001-ack-spoiled-in-the-router",
+      [("DLG001", "router", "observed"), ("MSG001", "router", "latent")],
+      ["DLG002", "DLG004"], {"disable-sip-alg": "suspected"}, ["dropped"])  # fmt: skip
+def _() -> House:
+    """Every ACK loses its To in the router and is delivered so: the phone is not to blame."""
+    house = House()
+    call = answered(house, contact=f"<sip:100@{house.public}>")
+    for after in (0, *LADDER_2XX):
+        call.ack(3.03 + after, alg=_broken(b"To: ", b"Too "))
+    call.dropped(3)
+    return house
+
+
+@case("txn003-bye-spoiled-in-the-router",
+      [("TXN003", "router", "observed"), ("MSG001", "router", "latent")], DLG,
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The BYE of the phone loses its From in the router, and the provider drops it."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "spoiled@phone")
+    call.invite(1)
+    call.ok(3)
+    call.ack(3.02)
+    bye = call._request("BYE", 2, "sip:300@203.0.113.5", f";tag={call._tag}")
+    for after in (0, *LADDER_REQUEST):
+        house.out(9 + after, bye, alg=_broken(b"From: ", b"Frm "))
+    outgoing_call(house, 60, "later@phone")
     return house
 
 

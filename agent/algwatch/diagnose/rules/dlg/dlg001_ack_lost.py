@@ -35,7 +35,7 @@ from collections.abc import Iterator
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.compare.call import Call
-from algwatch.diagnose import cause, misrouted, renamed, route_set, unheard
+from algwatch.diagnose import cause, malformed, misrouted, renamed, route_set, unheard
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
@@ -215,6 +215,8 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
     """Where this router could do nothing about it, or another end did it."""
     if (unmatched := renamed.ack_unmatched(call, how)) is not None:
         return unmatched
+    if (spoiled := malformed.spoiled_ack(call, how)) is not None:
+        return spoiled
     if how.how == lost.STOPPED_INBOUND:
         return misrouted.ack_misrouted(call, known)
     if how.how == lost.ANSWER_STOPPED and not call.answered_inside:

@@ -41,33 +41,6 @@ RULE = Rule(
     "A message is malformed: it came so, or became so in the router.",
 )  # fmt: skip
 
-# Without these no stack can take a message for what it is.
-GRAVE = {
-    "bad_start_line": "its start line is malformed",
-    "bad_version": "its SIP version is not 2.0",
-    "no_header_end": "no empty line ends its header",
-    "bad_cseq": "its CSeq is malformed",
-    "bad_via": "a Via is malformed",
-    "missing_via": "it has no Via",
-    "missing_from": "it has no From",
-    "missing_to": "it has no To",
-    "missing_call_id": "it has no Call-ID",
-    "missing_cseq": "it has no CSeq",
-    "duplicate_single": "a header field that may come once comes twice",
-    "method_mismatch": "its CSeq names another method",
-    "unterminated_quote": "a quoted string does not end",
-    "unterminated_angle": "an angle bracket does not close",
-    "bad_status": "its status code is malformed",
-}
-LIGHT = {
-    "bad_header_line": "a header line has no name or no colon",
-    "bare_lf": "a line ends without CR",
-    "bare_cr": "a CR stands alone",
-    "nul_byte": "a NUL byte is in it",
-    "bad_addr": "an address is malformed",
-    "bad_number": "a number is malformed",
-}
-WORDS = GRAVE | LIGHT
 MOST = 4  # defects that a sentence names
 
 
@@ -75,16 +48,16 @@ def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
     seen = malformed.defects(crossing, known)
     if seen is None:
         return
-    found = {name: at for name, at in seen.found.items() if name in WORDS}
+    found = {name: at for name, at in seen.found.items() if name in malformed.WORDS}
     if not found:
         return
     key = f"{alg.between(crossing)}/{seen.where}/{'+'.join(found)}"
     if known.was_said(RULE.id, key):
         return
-    grave = not GRAVE.keys().isdisjoint(found)
+    grave = not malformed.GRAVE.keys().isdisjoint(found)
     # The grave ones first, then by offset.
-    names = sorted(found, key=lambda name: (name in LIGHT, found[name]))[:MOST]
-    what = ", ".join(f"{WORDS[name]} (offset {found[name]})" for name in names)
+    names = sorted(found, key=lambda name: (name in malformed.LIGHT, found[name]))[:MOST]
+    what = ", ".join(f"{malformed.WORDS[name]} (offset {found[name]})" for name in names)
     message = Message(seen.copy.payload)
     if seen.made:
         # What became of it, only its call or registration shows.

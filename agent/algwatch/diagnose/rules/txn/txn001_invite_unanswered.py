@@ -31,7 +31,7 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
-from algwatch.diagnose import cause, misrouted, renamed, unheard
+from algwatch.diagnose import cause, malformed, misrouted, renamed, unheard
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
@@ -125,6 +125,11 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
             "router", cause.ROUTER,
             "responses came to the WAN side of this router and never left to the LAN",
         )  # fmt: skip
+    copies = [last[1] for side in (LAN, WAN) if (last := _unanswered(call, side)) is not None]
+    if len(copies) == 2:
+        entered, left = reversed(copies) if inward else copies
+        if (spoiled := malformed.spoiled(entered, left)) is not None:
+            return spoiled
     if call.inbound is None:
         what = "it was seen on both sides of the router, and nobody answered"
         return Reading("unknown", cause.UNKNOWN, what)
@@ -137,11 +142,15 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
         )  # fmt: skip
     if inward:
         return Reading("phone", cause.UNKNOWN, "it was delivered, and the phone did not answer")
-    s = call.sides[WAN]
-    last = s.unanswered() if s is not None else None
+    last = _unanswered(call, WAN)
     return misrouted.stale(last[1] if last is not None else None, known) or Reading(
         "network", cause.UNKNOWN, "it left the router, and nobody answered"
     )
+
+
+def _unanswered(call: Call, side: int) -> tuple[Transaction, Sighting] | None:
+    s = call.sides[side]
+    return s.unanswered() if s is not None else None
 
 
 def _last(s: DialogSet) -> tuple[Transaction, Sighting] | None:

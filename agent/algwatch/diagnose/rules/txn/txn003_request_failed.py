@@ -33,7 +33,7 @@ from collections.abc import Iterator
 from algwatch.base import quote
 from algwatch.base.sighting import AT
 from algwatch.compare.exchange import Exchange
-from algwatch.diagnose import cause, misrouted, renamed, route_set, unheard
+from algwatch.diagnose import cause, malformed, misrouted, renamed, route_set, unheard
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
@@ -153,6 +153,8 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
             "router", cause.ROUTER,
             f"its response came to the {side} side of this router and went no further",
         )  # fmt: skip
+    if (spoiled := malformed.spoiled(exchange.request, left.request)) is not None:
+        return spoiled
     if not exchange.outbound:
         return Reading("phone", cause.UNKNOWN, "it was delivered, and the phone did not answer")
     return misrouted.stale(left.request, known) or Reading(
