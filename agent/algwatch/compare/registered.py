@@ -4,19 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from heapq import nlargest
+from operator import itemgetter
 
-from algwatch.base.deadlines import NEVER, Deadlines, Waiting
+from algwatch.base.deadlines import NEVER
 from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.sighting import AT, CALL
-from algwatch.base.table import Table
 from algwatch.compare.binding import Binding, binding
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.exchange import Exchange, Exchanges
-from algwatch.compare.joined import Joined, label
+from algwatch.compare.followed import Followed
+from algwatch.compare.joined import Joined
 from algwatch.compare.summary import RegistrationSummary
 from algwatch.sip.message import parties
 from algwatch.sip.registration import ENDLESS, RETRIED, Registration, RegistrationStep
-from algwatch.sip.timers import SECOND, TIMER_F, WINDOW
+from algwatch.sip.timers import SECOND, TIMER_F
 from algwatch.sip.transaction import FINAL, NOT_HEARD, ORPHAN, TIMED_OUT
 
 SEEK = 15 * SECOND  # how often phones that have stopped are looked for
@@ -80,22 +82,18 @@ class Registered(Joined[Registration]):
         )  # fmt: skip
 
 
-class Registrations:
+class Registrations(Followed[Registered]):
     """Steps of both sides in, registrations that have to be judged out. limit: how many. bind: is
     told of each binding."""
 
     def __init__(self, two_sided: bool, limit: int, exchanges: Exchanges, live: bool) -> None:
+        super().__init__(limit, TIMER_F)
         self.two_sided = two_sided
         self.bind: Callable[[Registered, Binding], None] = _nothing
         self.lan_ended = NEVER  # ns; the LAN side was captured until then
-        self.table: Table[int, Registered] = Table(limit)
         self._exchanges = exchanges
         # In a file the phone may come again a moment later: it is looked for at the end.
         self._seek_at = 0 if live else NEVER
-        self._soon: Deadlines[Registered] = Deadlines(2 * WINDOW, 2 * limit, self._living)
-        self._later: Deadlines[Registered] = Deadlines(
-            TIMER_F + 2 * WINDOW, 2 * limit, self._living
-        )
 
     def feed(self, steps: list[RegistrationStep], now: int) -> None:
         """now: ns, that every tap has passed: the steps may be later."""
@@ -118,37 +116,20 @@ class Registrations:
 
     def cross(self, crossing: Crossing) -> None:
         """Take the crossing of a REGISTER or of its response, or its only copy."""
-        lan, wan = crossing.lan, crossing.wan
         one = self.table.get(crossing.entered.row[CALL])
-        if one is None:
-            return
-        if lan is not None and wan is not None and lan.row[CALL] != wan.row[CALL]:
-            self._join(one, self.table.get(crossing.left.row[CALL]))
-        kind = label(crossing)
-        one.attach(kind, crossing)
-        if crossing.flow_pair is not None:
-            one.flow_pairs[kind] = crossing.flow_pair
-
-    def _join(self, one: Registered, other: Registered | None) -> None:
-        if other is not None and other is not one and one.absorb(other):
-            for key in other.keys:
-                self.table[key] = one
+        if one is not None:
+            self._attach(one, crossing)
 
     @property
     def due(self) -> int:
         """ns; changed() finds nothing before it."""
-        due = min(self._soon.next, self._later.next)
+        due = super().due
         return min(due, self._seek_at) if self.table else due
-
-    def tidy(self) -> None:
-        """Let go of registrations that are in the table no more."""
-        self._soon.tidy()
-        self._later.tidy()
 
     def changed(self, now: int) -> list[Registered]:
         """Registrations whose outcome has changed for good or bad and is known by now (ns)."""
         found: list[Registered] = []
-        for one in (*self._soon.due(now), *self._later.due(now)):
+        for one in self._due(now):
             self._look(one, now, found)
         if now >= self._seek_at:
             self._seek_at = now + SEEK
@@ -160,7 +141,7 @@ class Registrations:
         found: list[Registered] = []
         for one in self.all():
             self._look(one, now, found)
-        return found + [one for one in self._stopped(now) if one not in found]
+        return list(dict.fromkeys((*found, *self._stopped(now))))
 
     def _stopped(self, now: int) -> list[Registered]:
         """Phones that have not come again although one and a half times their granted time is
@@ -169,6 +150,7 @@ class Registrations:
         for one in self.table.values():
             if one.binding is not None:
                 latest[one.aor] = max(latest.get(one.aor, 0), one.binding.at)
+        two = nlargest(2, latest.items(), key=itemgetter(1))
         found = []
         for one in self.all():
             agreed = one.binding
@@ -177,14 +159,14 @@ class Registrations:
             late = agreed.until + (agreed.until - agreed.at) // 2
             if now < late or max(r.last_at for r in one.seen) > agreed.at:
                 continue
-            others = max((at for aor, at in latest.items() if aor != one.aor), default=0)
+            others = next((at for aor, at in two if aor != one.aor), 0)
             if latest[one.aor] == agreed.at and others > agreed.until:
                 one.stopped = late
                 found.append(one)
         return found
 
     def _look(self, one: Registered, now: int, found: list[Registered]) -> None:
-        if one.unsolicited or self.table.get(one.key) is not one:
+        if one.unsolicited:
             return
         outcome = one.outcome(now)
         oddity = self._agreed(one) if outcome == "accepted" else one.oddity
@@ -213,13 +195,6 @@ class Registrations:
             one.stopped = 0
             self.bind(one, made)
         return (*made.oddity, near.hasty >= INSISTS, one.lapsed) if made.oddity else ()
-
-    def _living(self, waiting: Waiting[Registered]) -> list[tuple[int, Registered]]:
-        current = self.table.get
-        return [item for item in waiting if current(item[1].key) is item[1]]
-
-    def all(self) -> list[Registered]:
-        return list(dict.fromkeys(self.table.values()))
 
     def _failed(self, one: Registered) -> Exchange | None:
         near = one.near

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from algwatch.base.deadlines import NEVER, Deadlines, Waiting
+from algwatch.base.deadlines import NEVER
 from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.sighting import CALL, STATUS, Sighting
-from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
-from algwatch.compare.joined import Joined, label
+from algwatch.compare.followed import Followed
+from algwatch.compare.joined import Joined
 from algwatch.sip.subscription import ACCEPTED, Subscription, SubscriptionStep
-from algwatch.sip.timers import TIMER_F, WINDOW
+from algwatch.sip.timers import TIMER_F
 from algwatch.sip.transaction import REQUEST
 
 TIMER_N = TIMER_F  # a subscriber waits so long for the first NOTIFY (RFC 6665 section 4.1.2.4)
@@ -80,17 +80,13 @@ class Subscribed(Joined[Subscription]):
         return True
 
 
-class Subscriptions:
+class Subscriptions(Followed[Subscribed]):
     """Steps of both sides in, subscriptions that have to be judged out. limit: how many."""
 
     def __init__(self, two_sided: bool, limit: int) -> None:
+        super().__init__(limit, TIMER_N)
         self.two_sided = two_sided
         self.until = [NEVER] * 3  # by side, ns: its capture ended there
-        self.table: Table[int, Subscribed] = Table(limit)
-        self._soon: Deadlines[Subscribed] = Deadlines(2 * WINDOW, 2 * limit, self._living)
-        self._later: Deadlines[Subscribed] = Deadlines(
-            TIMER_N + 2 * WINDOW, 2 * limit, self._living
-        )
 
     def feed(self, steps: list[SubscriptionStep], now: int) -> None:
         """now: ns, until when all was seen."""
@@ -111,19 +107,14 @@ class Subscriptions:
     def cross(self, crossing: Crossing) -> None:
         """Take the crossing of a SUBSCRIBE, REFER or NOTIFY or of a response to one, or its only
         copy."""
-        lan, wan = crossing.lan, crossing.wan
         one = self.table.get(crossing.entered.row[CALL])
         if one is None and crossing.flow_pair is not None:
             one = self.table.get(crossing.left.row[CALL])
         if one is None:
             return
-        if lan is not None and wan is not None and lan.row[CALL] != wan.row[CALL]:
-            self._join(one, self.table.get(crossing.left.row[CALL]))
-        kind = label(crossing)
-        one.attach(kind, crossing)
+        kind = self._attach(one, crossing)
         if crossing.flow_pair is None:
             return
-        one.flow_pairs[kind] = crossing.flow_pair
         if crossing.entered.row[STATUS]:
             if kind == "2xx NOTIFY":
                 one.notified = None
@@ -133,30 +124,10 @@ class Subscriptions:
         elif one.outbound is None:
             one.outbound = crossing.outbound
 
-    def _join(self, one: Subscribed, other: Subscribed | None) -> None:
-        if other is not None and other is not one and one.absorb(other):
-            for key in other.keys:
-                self.table[key] = one
-
-    @property
-    def due(self) -> int:
-        """ns; changed() finds nothing before it."""
-        return min(self._soon.next, self._later.next)
-
-    def tidy(self) -> None:
-        """Let go of subscriptions that are in the table no more."""
-        self._soon.tidy()
-        self._later.tidy()
-
     def changed(self, now: int) -> list[Subscribed]:
         """Subscriptions to judge by now (ns)."""
-        due = dict.fromkeys((*self._soon.due(now), *self._later.due(now)))
-        return [one for one in due if not one.unsolicited and self.table.get(one.key) is one]
+        return [one for one in self._due(now) if not one.unsolicited]
 
     def finish(self) -> list[Subscribed]:
         """The capture is over: all."""
-        return [one for one in dict.fromkeys(self.table.values()) if not one.unsolicited]
-
-    def _living(self, waiting: Waiting[Subscribed]) -> list[tuple[int, Subscribed]]:
-        current = self.table.get
-        return [item for item in waiting if current(item[1].key) is item[1]]
+        return [one for one in self.all() if not one.unsolicited]
