@@ -8,6 +8,7 @@ from algwatch.compare.summary import CallSummary
 from algwatch.diagnose.finding import Finding
 from craft import (
     LADDER_2XX,
+    LADDER_INVITE,
     House,
     Incoming,
     Outgoing,
@@ -15,6 +16,8 @@ from craft import (
     answer,
     incoming_call,
     one_sided,
+    register,
+    request,
 )
 
 TICK = 80.0
@@ -204,3 +207,25 @@ def test_many_calls_leave_nothing_behind() -> None:
     assert not pipeline._comparison.calls.table
     assert sum(len(side.transactions.table) for side in pipeline._comparison.sides) < 40
     assert sum(len(side.dialogs.table) for side in pipeline._comparison.sides) == 0
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 50])
+def test_a_challenged_call_that_is_given_up_is_judged_before_it_is_closed(size: int) -> None:
+    """The caller types its password for a minute, and stops asking before Timer B."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "slow@phone")
+    call.invite(1)
+    call.respond(1.03, 407)
+    call.nak(1.05)
+    asked = request(
+        "INVITE", "sip:300@example.net", via="192.168.1.10:5060", branch="z9hG4bKagain",
+        call_id="slow@phone", cseq=2, caller="<sip:100@example.net>;tag=p-slow-phone",
+        callee="<sip:300@example.net>", contact=house.contact, body=call.body,
+    )  # fmt: skip
+    for after in (0, *LADDER_INVITE[:5]):
+        house.out(64.8 + after, asked)
+    register(house, 130, n=2)
+    _, reports = analyzed(*house.sorted(), size=size)
+    found = {(r.rule, r.where, r.harm) for r in reports if isinstance(r, Finding)}
+    assert ("TXN001", "network", "observed") in found

@@ -16,7 +16,8 @@ Row = tuple[int, ...]
 
 
 def port_of(endpoint: bytes) -> int:
-    """The port of an address and port as in a key (18 bytes; what follows is ignored)."""
+    """The port of an address and port as in a key (18 bytes; what follows is ignored); 0 of
+    empty ones."""
     return int.from_bytes(endpoint[16:18], sys.byteorder)
 
 

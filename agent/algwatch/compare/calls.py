@@ -122,6 +122,8 @@ class Calls:
                 if d.answers > REPEATS and not call.predicted:
                     self._soon.add(at, call)
             elif code in _OVER:
+                # No message came: nothing else shows that it is not time to close it.
+                call.unjudged = call.unjudged or code == UNANSWERED
                 if code == UNANSWERED or not s.bye_at or (d is not None and d.bye_status >= 300):
                     self._settle.add(at, call)
                 queue = self._challenged if code == CHALLENGED else self._linger
@@ -241,6 +243,7 @@ class Calls:
         for call in dict.fromkeys(self._settle.due(now)):
             if not self._is_live(call):
                 continue
+            call.unjudged = False
             if not call.is_plain or call.predicted or call.overdue:
                 moments.append((call, JUDGED))
             if not self._is_over(call, now):
@@ -257,7 +260,7 @@ class Calls:
             if now - call.last_at <= (T4 if unheard else self._settle.delay):
                 self._linger.add(now, call)  # it ended just now, and is not judged yet
                 continue
-            if unheard or (call.is_forked and call.left_open(now)):
+            if unheard or call.unjudged or (call.is_forked and call.left_open(now)):
                 moments.append((call, JUDGED))
             self._forget(call)
             moments.append((call, CLOSED))

@@ -57,15 +57,12 @@ NONE = Way()
 
 
 class End:
-    """One end of the call as one side shows it. now: its announcement in force; changed: when it
-    came (ns)."""
+    """One end of the call as one side shows it. now: its announcement in force."""
 
-    __slots__ = ("changed", "every", "now")
+    __slots__ = ("now",)
 
-    def __init__(self, every: list[Announced]) -> None:
-        self.every = every
-        self.now = every[-1]
-        self.changed = self.now.at
+    def __init__(self, now: Announced) -> None:
+        self.now = now
 
     @property
     def endpoint(self) -> Endpoint:
@@ -212,12 +209,12 @@ class Counted:
                 elif announces:
                     said.setdefault((side, by_caller), []).append(part)
                 by_end.setdefault((side, by_caller), []).append(part)
-        ends = {key: End(_one_line(some)) for key, some in said.items()}
+        ends = {key: End(_one_line(some)[-1]) for key, some in said.items()}
         ways = {(side, caller): _way(by_end, side, caller)
                 for side in (LAN, WAN, UNKNOWN) for caller in (True, False)}  # fmt: skip
         if call.two_sided and UNKNOWN in shown:  # a file with both: what this call shows of them
             shown |= {side for (side, _), way in ways.items() if way.packets}
-        changed = max((end.changed for end in ends.values()), default=0)
+        changed = max((end.now.at for end in ends.values()), default=0)
         return Media(call, ends, ways, max(answered, changed), until, shown)
 
     def _announced(self, call: Call, now: int) -> Iterator[Announced]:

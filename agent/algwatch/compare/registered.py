@@ -75,7 +75,7 @@ class Registered(Joined[Registration]):
     def summary(self, now: int, line: str) -> RegistrationSummary:
         start = min(r.started_at for r in self.seen)
         end = max(r.last_at for r in self.seen)
-        status = self.near.status or self.near.taken(now)
+        status = self.near.status or self.near.transaction.taken(now)
         return RegistrationSummary(
             self.call_id, self.aor, self.outcome(now), status, start / 1e9, end / 1e9, line,
             self.unsolicited,

@@ -4,9 +4,10 @@ back on the way in."""
 
 from __future__ import annotations
 
-from algwatch.base.sighting import STATUS
+from algwatch.base.sighting import STATUS, port_of
 from algwatch.compare.crossing import Crossing
 from algwatch.sip.message import Message
+from algwatch.sip.target import endpoint
 
 VIA, REQUEST_URI, ROUTE = "Via", "Request-URI", "Route"
 # By what is left: the header field in which the router had written its address.
@@ -15,7 +16,8 @@ FROM = {VIA: "Via", REQUEST_URI: "Contact", ROUTE: "Record-Route"}
 
 def left_public(crossing: Crossing) -> list[str]:
     """Words above for what still holds the router's public address in the copy that came to the
-    phone: the topmost Via of a response, the Request-URI and the topmost Route of a request."""
+    phone: the topmost Via of a response, the Request-URI and the topmost Route of a request. A
+    Request-URI that names another port than the one of this mapping nobody wrote for the phone."""
     pair = crossing.flow_pair
     if crossing.outbound or pair is None or not pair.translated or pair.phone == pair.wan_host:
         return []
@@ -25,6 +27,8 @@ def left_public(crossing: Crossing) -> list[str]:
         # One more Via is a proxy's own.
         vias = left.vias if len(left.vias) == len(came.vias) else []
         return [VIA] if vias and vias[0].host == public else []
-    found = [REQUEST_URI] if left.request_host == public == came.request_host else []
+    mapped = endpoint(public, port_of(pair.outside))
+    uris = {endpoint(m.request_host, m.request_port) for m in (came, left)}
+    found = [REQUEST_URI] if uris == {mapped} else []
     routes = left.routes
     return [*found, ROUTE] if routes and routes[0].host == public else found

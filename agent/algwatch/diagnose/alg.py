@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 
 from algwatch.base import address
@@ -134,12 +133,6 @@ def is_served(call: Call) -> bool:
     if s is None or t is None:
         return False
     return bool(t.provisional_at or t.finals) if call.inbound else bool(s.acked_at or t.acked_at)
-
-
-def port_of(endpoint: bytes | None) -> int:
-    """The port of an address with its port (18 bytes)."""
-    # aw_ends holds ports in the byte order of the machine.
-    return int.from_bytes(endpoint[16:18], sys.byteorder) if endpoint else 0
 
 
 def call_id(crossing: Crossing) -> str:

@@ -297,7 +297,8 @@ def _wrong_port(media: Media) -> Fault | None:
 
 def _redirected(media: Media) -> Fault | None:
     """The phone sends where the SDP that it got says, which is not what the far end had written,
-    and nothing goes to where that listens."""
+    and nothing goes to where that listens. What leaves for another place still is of a relay that
+    the phone was sent to on purpose."""
     told, wrote = media.far(LAN), media.far(WAN)
     if told is None or wrote is None or told.endpoint == wrote.endpoint:
         return None
@@ -305,7 +306,7 @@ def _redirected(media: Media) -> Fault | None:
     if (
         not media.is_alive(out)
         or not out.to(told.endpoint)
-        or media.outbound(WAN).to(wrote.endpoint)
+        or any(destination != told.endpoint for _, destination in media.outbound(WAN).pairs)
     ):
         return None
     return Fault(
@@ -370,9 +371,4 @@ def _name(end: End) -> str:
     return _text(end.endpoint)
 
 
-def line_of(media: Media, known: Known) -> str:
-    line = known.line(media.call)
-    return line.name if line is not None else ""
-
-
-__all__ = ["ASTRAY", "PRIVATE", "Dead", "Fault", "counted", "dead", "fault", "line_of"]
+__all__ = ["ASTRAY", "PRIVATE", "Dead", "Fault", "counted", "dead", "fault"]

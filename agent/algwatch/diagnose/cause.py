@@ -36,3 +36,10 @@ CAUSES = (
     OUTER_NAT, OUTER_ALG, NAT_UNHANDLED, MEDIA_NAT, NO_RPORT, PHONE, PROVIDER, PROVIDER_CONTACT,
     RECORD_ROUTE, SIZE, LOSS, REFUSED,
 )  # fmt: skip
+
+_BY_PLACE = {"phone": PHONE, "provider": PROVIDER, "router": ALG}
+
+
+def of_place(where: str) -> str:
+    """Why a message is broken, by the place (`Finding.where`) that wrote it so."""
+    return _BY_PLACE.get(where, UNKNOWN)

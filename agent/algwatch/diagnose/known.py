@@ -72,6 +72,11 @@ class Known:
         pair = thing.flow_pair
         return self._lines.of(pair) if pair is not None else None
 
+    def line_name(self, thing: Joined[T]) -> str:
+        """`Line.name` of the same, "" of none."""
+        line = self.line(thing)
+        return line.name if line is not None else ""
+
     def line_of(self, phone: bytes, remote: bytes) -> Line | None:
         """The line of two addresses (16 bytes each), None where nothing has crossed between
         them."""

@@ -14,6 +14,7 @@ from algwatch.diagnose import cause
 from algwatch.diagnose.known import Known
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message
+from algwatch.sip.target import same_endpoint
 
 
 class Reading:
@@ -82,7 +83,7 @@ def ack_misrouted(call: Call, known: Known) -> Reading | None:
         if not shown or (shown[0].host, shown[0].port or 5060) != (ack.dst, ack.dport):
             return Reading("provider", cause.PROVIDER, what)
         wrote = Message(lan.answer.payload).contacts if lan is not None and lan.answer else []
-        by_phone = bool(wrote) and wrote[0].uri == shown[0].uri
+        by_phone = bool(wrote) and same_endpoint(wrote[0], shown[0])
         what += ", as its Contact said"
         if by_phone:
             return Reading("phone", cause.NAT_UNHANDLED, what)

@@ -14,6 +14,7 @@ from algwatch.compare.restored import REQUEST_URI, VIA
 from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.misrouted import Reading
+from algwatch.sip.dialog import DialogSet
 from algwatch.sip.message import Message, to_text
 
 UNKNOWN_DIALOG = 481
@@ -46,6 +47,12 @@ def response_unmatched(thing: Joined[T]) -> Reading | None:
             f"{crossing.flow_pair.wan_host} in Via, where the phone had written another"
         ))  # fmt: skip
     return None
+
+
+def none_taken(caller: DialogSet) -> bool:
+    """Responses came to the INVITE that this side repeated until Timer B, as if it had none."""
+    last = caller.unanswered() if caller.timed_out else None
+    return last is not None and last[0].response is not None
 
 
 def ack_unmatched(call: Call, how: lost.LostAck) -> Reading | None:

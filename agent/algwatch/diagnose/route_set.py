@@ -233,11 +233,12 @@ def _of_router(call: Call, copy: Sighting, header: str, what: str) -> Reading:
 
 
 def rewrote(call: Call, copy: Sighting, header: str) -> bool:
-    """True if a pair proves that the router changed that header field of this message, of which
-    copy is one: what two sides show first of it need not be two copies of one."""
+    """True if a pair proves that the router changed the address in that header field of this
+    message, of which copy is one: what two sides show first of it need not be two copies of one."""
     for crossing in call.changed.values():
         if copy.payload in (crossing.entered.payload, crossing.left.payload):
-            return any(change.header == header for change in rewrites(crossing))
+            return any(change.header == header and change.field in ("address", "count")
+                       for change in rewrites(crossing))  # fmt: skip
     return False
 
 

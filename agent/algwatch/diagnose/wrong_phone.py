@@ -106,8 +106,7 @@ def _wrong_phone(owner: Registered, got: Registered, lan: Sighting, wan: Sightin
         reading = Reading("provider", cause.PROVIDER, (
             f"{what}: the provider sent it to {called}, from which {lan.ends.dst} has registered"
         ))  # fmt: skip
-    line = known.line(owner)
-    return Misdirected(reading, lan, wan, near.granted, line.name if line is not None else "")
+    return Misdirected(reading, lan, wan, near.granted, known.line_name(owner))
 
 
 def _renamed(one: Registered, called: Place, lan: Sighting, wan: Sighting,
@@ -120,8 +119,7 @@ def _renamed(one: Registered, called: Place, lan: Sighting, wan: Sighting,
         f"its Request-URI names {name}, and {lan.ends.dst} has registered {mine}: the provider "
         "called what the REGISTER said on the WAN side, and the router did not undo that"
     ))  # fmt: skip
-    line = known.line(one)
-    return Misdirected(reading, lan, wan, near.granted, line.name if line is not None else "")
+    return Misdirected(reading, lan, wan, near.granted, known.line_name(one))
 
 
 def _called(message: Message) -> tuple[bytes, str, int]:

@@ -257,6 +257,7 @@ class DialogSet:
         return self.branches.get(key)
 
     def refused_it(self, key: int) -> bool:
-        """True if an ACK with that key is one to a refusal: then its transaction was evicted."""
+        """True if an ACK with that key is one to a refusal: then its transaction was evicted, or
+        the refusal came with another Via."""
         was = self.invite_of(key)
-        return was is not None and was.status >= 300
+        return was is not None and (was.status >= 300 or bool(self.rejected))

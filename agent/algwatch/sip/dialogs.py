@@ -465,7 +465,10 @@ class Dialogs:
 
     @staticmethod
     def _silent(s: DialogSet, t: Transaction, row: Row, step: Callable[[Step], None]) -> None:
-        """Timer B of an INVITE: of the call itself when no branch is left that may be answered."""
+        """Timer B of an INVITE: of the call itself when no branch is left that may be answered. One
+        whose sender took a response with another Via has it, and waits on."""
+        if t.taken(row[AT]):
+            return
         d = s.current
         if d is not None and d.waits_for(t):
             d.silent = True

@@ -17,8 +17,8 @@ class Asked:
     with a final response in time, whatever it says. quickest, slowest, total: ns from the latest
     copy of one to its response. missed: those in a row without a response in time. down: the other
     end does not answer any more; outages: how often that was so; down_at: ns, the first OPTIONS of
-    the latest outage; late: the one whose response came so late that it showed it; back: the one
-    whose response ended it. first_at, last_at, answered_at: ns."""
+    the latest outage; late: the key of the one whose response came so late that it showed it; back:
+    of the one whose response ended it; 0 = none. first_at, last_at, answered_at: ns."""
 
     __slots__ = ("answered", "answered_at", "back", "down", "down_at", "first_at", "last_at",
                  "late", "missed", "outages", "quickest", "sent", "slowest", "total")  # fmt: skip
@@ -27,10 +27,8 @@ class Asked:
         self.first_at = self.last_at = at
         self.sent = self.answered = self.answered_at = 0
         self.quickest = self.slowest = self.total = 0
-        self.missed = self.outages = self.down_at = 0
+        self.missed = self.outages = self.down_at = self.back = self.late = 0
         self.down = False
-        self.back: Transaction | None = None
-        self.late: Transaction | None = None
 
     @property
     def interval(self) -> int:
@@ -45,7 +43,7 @@ class Asked:
             self.last_at = at
         elif code == FINAL and self.answered and at - t.at > TOO_LATE:
             if self._miss(t, False):
-                self.late = t
+                self.late = t.key
                 return True
         elif code == FINAL:
             took = at - (t.again.last_at or t.at if t.again is not None else t.at)
@@ -57,7 +55,7 @@ class Asked:
             self.missed = 0
             if self.down:
                 self.down = False
-                self.back = t
+                self.back = t.key
                 return True
         elif code == TIMED_OUT:
             self._miss(t, not t.unrepeated)

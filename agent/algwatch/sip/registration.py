@@ -7,7 +7,7 @@ from algwatch.base.packet import Batch
 from algwatch.base.sighting import AT, CALL, STATUS, Row, Sighting
 from algwatch.base.table import Table
 from algwatch.sip.dialogs import CHALLENGES
-from algwatch.sip.timers import SECOND, T1, T2, TIMER_F
+from algwatch.sip.timers import SECOND, T2, TIMER_F
 from algwatch.sip.transaction import (
     FINAL,
     LATE,
@@ -53,16 +53,6 @@ class Registration:
     def request(self) -> Sighting | None:
         return self.transaction.request
 
-    def taken(self, now: int) -> int:
-        """Status of a response with another Via than the REGISTER has, after which that did not
-        come again although it was due: not all phones are strict (RFC 3261 section 18.1.2). 0 where
-        there is none. now: ns."""
-        t = self.transaction
-        if t.finals or t.response is None:
-            return 0
-        at = t.response.row[AT]
-        return t.response.row[STATUS] if t.last_at <= at + T1 and now - at > T2 + T1 else 0
-
     def outcome(self, now: int) -> str:
         """accepted, refused, unanswered, challenged or unknown. now: ns."""
         t = self.transaction
@@ -70,7 +60,7 @@ class Registration:
             return "unanswered"
         if t.late >= LATE and now - t.last_at <= T2:
             return "unknown"  # it still asks, so it has not taken the response
-        if 200 <= (self.status or self.taken(now)) < 300:
+        if 200 <= (self.status or t.taken(now)) < 300:
             return "accepted"
         if self.status in CHALLENGES:
             # A person may have to type the password: only silence makes it an outcome, or that
@@ -124,7 +114,7 @@ class Registrations:
             if t is not r.transaction and r.transaction.final_at:
                 return None  # another one was answered meanwhile
             r.rounds = 0
-            if t.unrepeated or r.taken(row[AT]):
+            if t.unrepeated or r.transaction.taken(row[AT]):
                 r.status = 0  # nothing else is known of it
                 return None
             r.failed = t

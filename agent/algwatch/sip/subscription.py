@@ -8,6 +8,7 @@ from algwatch.base.native.layout import NOTIFY, REFER, SUBSCRIBE
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import AT, CALL, STATUS, Row, Sighting
 from algwatch.base.table import Table
+from algwatch.sip.dialogs import CHALLENGES
 from algwatch.sip.message import Message, parties
 from algwatch.sip.transaction import FINAL, ORPHAN, REQUEST, TIMED_OUT, Event, Transaction
 
@@ -86,7 +87,7 @@ class Subscriptions:
                 s.accepted_at, s.accepted = row[AT], batch.sighting(self.side, row, i)
                 s.notifier = Message(s.accepted.payload).to.tag
                 return s, ACCEPTED
-            if s.status not in (401, 407) and not s.accepted_at:
+            if s.status not in CHALLENGES and not s.accepted_at:
                 s.over_at = row[AT]
             return s, code
         if code == TIMED_OUT:
@@ -127,7 +128,7 @@ class Subscriptions:
             s.notified_at = s.notified_at or row[AT]
             return None
         if code in (FINAL, TIMED_OUT) and (code == TIMED_OUT or row[STATUS] >= 300):
-            if t.status in (401, 407) or (s.over_at and not s.is_refer):
+            if t.status in CHALLENGES or (s.over_at and not s.is_refer):
                 return None  # 481 is right after it was ended (RFC 6665 section 4.1.3)
             s.failed = t
             return s, code

@@ -21,6 +21,11 @@ def endpoint(host: str, port: int, user: bytes = b"") -> Endpoint:
     return host.lower().strip("[]"), port or 5060, user
 
 
+def same_endpoint(one: Address, other: Address) -> bool:
+    """Requests to both go to the same host and port, whatever else stands in the two URIs."""
+    return endpoint(one.host, one.port) == endpoint(other.host, other.port)
+
+
 def _has(uri: Address, name: bytes) -> bool:
     return any(p.split(b"=")[0].strip() == name for p in uri.uri_params.lower().split(b";"))
 

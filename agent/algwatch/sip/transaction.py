@@ -30,7 +30,7 @@ from algwatch.base.sighting import (
 )
 from algwatch.base.table import Table
 from algwatch.sip.again import Again
-from algwatch.sip.timers import SECOND, T1, T4, TIMER_B, WINDOW
+from algwatch.sip.timers import SECOND, T1, T2, T4, TIMER_B, WINDOW
 
 # Events: (code, transaction, row, index of the row in its batch). Only what a dialog has to know;
 # retransmissions of other requests are counted on the transaction.
@@ -148,6 +148,15 @@ class Transaction:
         """A request that is no INVITE went over UDP and came once: without a response it is sent
         again after T1 (Timer E, section 17.1.2.2), so one came, or its sender is gone."""
         return self.requests == 1 and self.request is not None and self.request.ends.proto == UDP
+
+    def taken(self, now: int) -> int:
+        """Status of a response with another Via than the request has, after which that did not come
+        again although it was due: not all phones are strict (RFC 3261 section 18.1.2). 0 where
+        there is none. now: ns."""
+        if self.finals or self.response is None:
+            return 0
+        at = self.response.row[AT]
+        return self.response.row[STATUS] if self.last_at <= at + T1 and now - at > T2 + T1 else 0
 
     @property
     def insisted(self) -> bool:

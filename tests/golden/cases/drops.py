@@ -271,6 +271,18 @@ def _() -> House:
     return one.house
 
 
+@case("dlg012-router-adds-a-parameter",
+      [("DLG012", "phone", "observed"), ("ALG001", "router", "latent")], ["ALG014"],
+      PHONE_OR_PROVIDER, [])  # fmt: skip
+def _() -> House:
+    """The same, and the router adds ";transport=udp": the address is what the phone wrote."""
+    house = House()
+    old, new = b"<sip:100@192.168.1.10:5060>", b"<sip:100@192.168.1.10:5060;transport=udp>"
+    house.out_alg = lambda made: made.replace(old, new) if made.startswith(b"SUBSCRIBE") else made
+    register(Subscribing(house).house, 60, n=2)
+    return house
+
+
 @case("dlg012-notify-stopped", [("DLG012", "router", "observed"), ("TXN003", "router", "latent")],
       ALG, outcomes=[])  # fmt: skip
 def _() -> House:

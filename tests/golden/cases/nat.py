@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from craft import (
+    LADDER_2XX,
     LADDER_INVITE,
     LADDER_REQUEST,
     START,
@@ -16,6 +17,7 @@ from craft import (
     outgoing_call,
     register,
     request,
+    works_beside,
 )
 
 from cases.case import ALG, DLG, case
@@ -269,6 +271,28 @@ def _() -> House:
     _unheard(house, 700)
     register(later, 760, n=9)
     return _joined(house, later)
+
+
+@case("nat002-router-adds-a-parameter",
+      [("NAT002", "phone", "observed"), ("DLG001", "phone", "observed"),
+       ("ALG001", "router", "latent")], ["ALG014"],
+      {"static-nat-for-pbx": "recommended"}, ["completed", "dropped"])  # fmt: skip
+def _() -> House:
+    """The phone announces a port that no mapping has, and the router adds ";transport=udp" to that
+    Contact: the address in it is what the phone wrote."""
+    house = House()
+    register(house, 0)
+    contact = b"<sip:100@198.51.100.2:5062>"
+    house.out_alg = lambda made: made.replace(contact, contact[:-1] + b";transport=udp>")
+    call = Incoming(house, "drop@provider", contact=contact.decode())
+    call.invite(1)
+    call.ringing(1.2)
+    call.ok(3)
+    for after in (0, *LADDER_2XX):
+        call.ack(3.03 + after, lan=False, wan_port=5062)
+    call.dropped(3)
+    works_beside(house, 60)
+    return house
 
 
 @case("nat002-mapping-made-anew", [("NAT002", "router", "none")], ["REG006", *DLG, *ALG],

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from craft import LADDER_2XX, House, Incoming, Outgoing, answer, register, sdp
+from craft import LADDER_2XX, House, Incoming, Outgoing, answer, register, sdp, works_beside
 
 from cases.case import ALG, DLG, PHONE_OR_PROVIDER, answered, case
 
@@ -53,6 +53,21 @@ def _() -> House:
     re-INVITE. The ACK to that never comes, and the call drops in the middle."""
     house = House()
     _asked_again(house, house.contact)
+    return house
+
+
+@case("dlg010-router-adds-a-parameter",
+      [("DLG010", "phone", "observed"), ("DLG001", "network", "observed"),
+       ("ALG001", "router", "latent")], _without("DLG010", "DLG001", "ALG001"),
+      PHONE_OR_PROVIDER, ["completed", "dropped"])  # fmt: skip
+def _() -> House:
+    """The same, and the router adds ";transport=udp" to the Contact of that 2xx: the address in it
+    is what the phone wrote."""
+    house = House()
+    old, new = b"<sip:100@192.168.1.10:5060>", b"<sip:100@192.168.1.10:5060;transport=udp>"
+    house.out_alg = lambda made: made.replace(old, new) if b"CSeq: 2 INVITE" in made else made
+    _asked_again(house, house.contact)
+    works_beside(house, 80)
     return house
 
 

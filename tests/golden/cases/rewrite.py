@@ -28,6 +28,7 @@ from craft import (
     sized,
     token,
     untouched,
+    works_beside,
 )
 
 from cases.case import ALG, DLG, case
@@ -326,6 +327,147 @@ def _() -> House:
     call.ack(3.02)
     call.far_bye(9)
     return house
+
+
+@case("alg012-near-miss-another-port", must_not=["ALG012", *DLG],
+      must=[("DLG008", "unknown", "observed")], outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The far end leaves the port of the NAT mapping out of the Request-URI of its BYE, so it is
+    not what the kernel's ALG has to put back, and the phone says 404."""
+    house = House("linux", wan_port=1024)
+    register(house, 0)
+    call = Outgoing(house, "one@phone")
+    call.invite(1)
+    call.respond(1.03, 100)
+    call.ok(3)
+    call.ack(3.02)
+    far_bye(call, 10, 404, (b"BYE sip:100@198.51.100.2:1024", b"BYE sip:100@198.51.100.2"))
+    call.bye(60)
+    works_beside(house, 100)
+    return house
+
+
+@case("alg012-near-miss-stun-port", [("ALG001", "router", "latent")], ["ALG012", *DLG],
+      outcomes=["completed", "completed"], state="hurts")  # fmt: skip
+def _() -> House:
+    """A phone that wrote its public address itself; the router writes the port of its mapping and
+    puts the phone's own back. The phone refuses a BYE for a reason of its own."""
+    house = House(wan_port=1024)
+    register(house, 0)
+    port = (b"198.51.100.2:5060", b"198.51.100.2:1024")
+    house.out_alg, house.in_alg = writes(port), writes(port[::-1])
+    call = Outgoing(house, "stun@phone", contact="<sip:100@198.51.100.2:5060>",
+                    body=sdp(house.wan_ip))  # fmt: skip
+    call.invite(1)
+    call.respond(1.3, 180)
+    call.ok(3)
+    call.ack(3.02)
+    far_bye(call, 9, 481)
+    call.bye(60)
+    works_beside(house, 100)
+    return house
+
+
+def _rings_on(house: House, late: bool) -> House:
+    """The phone takes what comes without a look at Via. late: answered after 40 s, else cancelled.
+    Another phone lives with no ALG in its way."""
+    register(house, 0)
+    call = Outgoing(house, "ring@phone")
+    call.invite(10)
+    call.respond(10.03, 100)
+    call.respond(10.3, 180)
+    if late:
+        call.ok(50)
+        call.ack(50.02)
+        call.bye(60)
+    else:
+        call.cancel(50)
+        call.respond(50.05, 487)
+        call.nak(50.07)
+    works_beside(house, 80)
+    register(house, 130, n=2)
+    return house
+
+
+@case("alg012-near-miss-answered-late", [("ALG012", "router", "latent")], ["TXN001", *DLG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """Via is rewritten and not put back. The phone is not strict: it sends its INVITE once, rings
+    on for 40 s, and is answered."""
+    house = House("linux")
+    house.in_alg = _left(b"Via", house=house)
+    return _rings_on(house, True)
+
+
+@case("alg012-near-miss-cancelled-late", [("ALG012", "router", "latent")], ["TXN001", *DLG],
+      outcomes=["completed", "cancelled"])  # fmt: skip
+def _() -> House:
+    """The same call, cancelled after 40 s."""
+    house = House("linux")
+    house.in_alg = _left(b"Via", house=house)
+    return _rings_on(house, False)
+
+
+@case("txn006-near-miss-answered-late", [("ALG002", "router", "latent")],
+      ["TXN001", "TXN006", *DLG], outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """A router that writes its own address into the Via of responses only, and the same phone."""
+    house = House()
+    own = (b"Via: SIP/2.0/UDP 192.168.1.10", b"Via: SIP/2.0/UDP 198.51.100.2")
+    house.in_alg = lambda made: writes(own)(made) if made.startswith(b"SIP/2.0") else made
+    return _rings_on(house, True)
+
+
+@case("dlg009-near-miss-answered-late", [("DLG009", "router", "latent")], ["TXN001", *DLG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """A router that changes the branch of the INVITE and does not put it back, and the same
+    phone."""
+    house = House()
+    house.out_alg = writes((b"branch=z9hG4bKinvite", b"branch=z9hG4bKnat"))
+    return _rings_on(house, True)
+
+
+def _challenged_in_vain(house: House) -> House:
+    """The phone takes the 401, and nothing comes to its INVITE with credentials. Later calls of
+    this phone and of another one live."""
+    register(house, 0)
+    call = Outgoing(house, "one@phone")
+    call.invite(10)
+    call.respond(10.03, 401)
+    call.nak(10.05)
+    for after in (0, *LADDER_INVITE):
+        house.out(
+            10.1 + after,
+            call._request(
+                "INVITE", 2, "sip:300@example.net", "", call.contact, call.body, branch="inv2"
+            ),
+        )
+    outgoing_call(house, 60, "fine@phone")
+    works_beside(house, 80)
+    register(house, 130, n=2)
+    return house
+
+
+@case("alg012-near-miss-challenge-taken",
+      [("ALG012", "router", "latent"), ("TXN001", "network", "observed")], [*DLG],
+      outcomes=["completed", "completed", "unanswered"])  # fmt: skip
+def _() -> House:
+    """Via is rewritten and not put back, which the phone does not mind: it took the challenge. That
+    its second INVITE was never answered is another matter."""
+    house = House("linux")
+    house.in_alg = _left(b"Via", house=house)
+    return _challenged_in_vain(house)
+
+
+@case("dlg009-near-miss-challenge-taken",
+      [("DLG009", "router", "latent"), ("TXN001", "network", "observed")], [*DLG],
+      outcomes=["completed", "completed", "unanswered"])  # fmt: skip
+def _() -> House:
+    """The same of the branch."""
+    house = House()
+    house.out_alg = writes((b"branch=z9hG4bKinvite", b"branch=z9hG4bKnat"))
+    return _challenged_in_vain(house)
 
 
 # ---- ALG003, ALG004 ----

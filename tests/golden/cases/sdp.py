@@ -6,7 +6,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from craft import FORWARD, START, House, Incoming, Outgoing, frame, sdp, sized
+from craft import FORWARD, START, House, Incoming, Outgoing, frame, sdp, sized, works_beside
 
 from cases.case import DLG, case
 
@@ -611,6 +611,26 @@ def _() -> House:
     audio.out(3.1, 11.9, wan=False, far=ELSEWHERE)
     audio.out(3.1, 11.9, lan=False)
     audio.into(3.1, 11.9)
+    return house
+
+
+@case("sdp002-near-miss-latching-relay", [("ALG006", "router", "latent")], [*SDP, *DLG],
+      outcomes=["completed"] * 3)  # fmt: skip
+def _() -> House:
+    """The router relays media: it writes its own address into the SDP for the phone, and sends on
+    to where the RTP of the far end came from, which is another host than the far end announced."""
+    house = House()
+    old, new = b"IN IP4 203.0.113.5", b"IN IP4 198.51.100.2"
+    house.in_alg = lambda message: sized(message.replace(old, new))
+    relay = "203.0.113.77"
+    for n, after in enumerate((0, 100)):
+        called(house, after + 12, f"talk{n}@phone", after=after)
+        start, stop = after + 3.1, after + 11.9
+        Audio(house, far=relay, far_port=41000).out(start, stop, lan=False)
+        Audio(house, far=relay, far_port=41000).into(start, stop, lan=False)
+        Audio(house, far=house.wan_ip).out(start, stop, wan=False)
+        Audio(house, far=house.wan_ip).into(start, stop, wan=False)
+    works_beside(house, 130)
     return house
 
 

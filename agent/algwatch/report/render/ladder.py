@@ -7,8 +7,6 @@ that people are shown: first copies one by one, retransmissions as one line with
 
 from __future__ import annotations
 
-import sys
-
 from algwatch.base import address, quote
 from algwatch.base.native.layout import (
     ACK,
@@ -22,7 +20,7 @@ from algwatch.base.native.layout import (
     REFER,
     UPDATE,
 )
-from algwatch.base.sighting import AT, CALL, CSEQ, METHOD, STATUS, TO_TAG, TXN, Sighting
+from algwatch.base.sighting import AT, CALL, CSEQ, METHOD, STATUS, TO_TAG, TXN, Sighting, port_of
 from algwatch.base.table import Table
 from algwatch.compare.crossing import OUTSIDE, Crossing
 from algwatch.compare.differences import rewrites
@@ -306,5 +304,4 @@ def _ends(copy: Sighting | None) -> tuple[str, int, str, int] | None:
 
 
 def _endpoint(packed: bytes, copy: Sighting) -> str:
-    host = address.text(packed[:16], copy.ends.version)
-    return f"{host}:{int.from_bytes(packed[16:18], sys.byteorder)}"
+    return f"{address.text(packed[:16], copy.ends.version)}:{port_of(packed)}"

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from algwatch.sip.dialogs import CHALLENGES
+
 # Reason phrases of RFC 3261 section 21 and of the extensions that phones meet. The one on the
 # wire is free text, so people are told the registered one.
 REASONS = {
@@ -29,7 +31,6 @@ REASONS = {
 
 # Somebody is busy or does not want the call, or the number does not exist.
 _NO_FAULT = frozenset((404, 410, 480, 484, 485, 486, 487, 600, 603, 604, 607))
-_CHALLENGES = (401, 407)
 
 
 def in_words(status: int) -> str:
@@ -55,4 +56,4 @@ def kind(status: int) -> str:
         return "accepted"
     if status < 400:
         return "redirected"
-    return "challenged" if status in _CHALLENGES else "refused"
+    return "challenged" if status in CHALLENGES else "refused"

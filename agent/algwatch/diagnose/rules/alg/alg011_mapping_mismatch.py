@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base.quote import somebody
-from algwatch.base.sighting import Sighting
+from algwatch.base.sighting import Sighting, port_of
 from algwatch.compare import fingerprint as prints
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
@@ -159,7 +159,7 @@ def _forced(call: Call, known: Known) -> Finding | None:
     kind = _WRONG_PORT[how.how] if how is not None and hurt else next(iter(call.misdelivered))
     kind = "INVITE" if unheard is not None else kind
     crossing = call.misdelivered[kind]
-    lan, wan, port = crossing.lan, crossing.wan, alg.port_of(crossing.expected)
+    lan, wan, port = crossing.lan, crossing.wan, port_of(crossing.expected or b"")
     assert lan is not None and wan is not None
     went, came = lan.ends, wan.ends
     proof = [

@@ -54,6 +54,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         assert pair is not None
         if what == VIA and not _wrote_another(call, pair.wan_host):
             continue
+        if what == REQUEST_URI and call.phone_contact[0] == pair.wan_host:
+            continue
         changed = next((c for c in call.changed.values() if c.outbound), None)
         proof = [
             evidence(crossing.entered, f"{what} with {pair.wan_host}", ""),
@@ -95,7 +97,7 @@ def _harm(call: Call, what: str, known: Known) -> tuple[str, str]:
                 "; the phone did not take the 2xx for an answer, and sent no ACK"
             )
         caller = None if known.lossy(call) else call.near_caller
-        if not call.inbound and caller is not None and caller.timed_out:
+        if not call.inbound and caller is not None and renamed.none_taken(caller):
             return "observed", "; the phone took none for the response to its INVITE"
     refused = renamed.foreign_bye(call) if what == REQUEST_URI else None
     if refused is not None:

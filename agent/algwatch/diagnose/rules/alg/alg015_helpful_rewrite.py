@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from algwatch.base.sighting import port_of
 from algwatch.compare import fingerprint as prints
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
@@ -68,7 +69,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     else:
         assert served.lan is not None and served.wan is not None
         came, went = served.wan.ends, served.lan.ends
-        sends = alg.port_of(served.expected)
+        sends = port_of(served.expected or b"")
         what = (
             f"The phone {line.phone} sends from port {sends}, listens at port {went.dport}, which "
             "its Contact names, and does not ask for rport; the router sends it there what comes "

@@ -52,11 +52,10 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         return
     d = (call.sides[WAN] or how.side).current
     assert d is not None and d.answer is not None and d.ack is not None
-    line = known.line(call)
     yield RULE.finding(
         reading.where, "observed" if how.dropped(known.now) else "latent",
         f"The ACK cannot reach the callee: {reading.what}.",
         [evidence(d.answer, f"2xx sent {times(how.repeats + 1)}", "the Contact of the callee"),
          evidence(d.ack, "the ACK, as the 2xx says", "delivered")],
-        call.call_id, cause=reading.cause, call_id=call.call_id, line=line.name if line else "",
+        call.call_id, cause=reading.cause, call_id=call.call_id, line=known.line_name(call),
     )  # fmt: skip

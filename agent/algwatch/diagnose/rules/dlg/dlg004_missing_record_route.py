@@ -60,7 +60,6 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             f"The INVITE went to the proxy {invite.dst}, the ACK straight to {direct.dst}, and "
             "the 2xx keeps coming"
         )
-    line = known.line(call)
     yield RULE.finding(
         "provider", "observed" if how.dropped(known.now) else "latent",
         f"{said}: the proxy left itself out of the route set (no Record-Route).",
@@ -69,5 +68,5 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             evidence(ack, f"{direct.src} to {direct.dst}", f"{invite.src} to {invite.dst}"),
         ],
         call.call_id, cause=cause.RECORD_ROUTE, call_id=call.call_id,
-        line=line.name if line else "",
+        line=known.line_name(call),
     )  # fmt: skip

@@ -84,7 +84,7 @@ def _unroutable(call: Call, how: lost.LostAck, known: Known) -> Iterator[Finding
         reading.where, harm,
         f"The ACK to the 2xx of {somebody(call.to)} cannot arrive: {reading.what}.",
         proof, call.call_id, cause=reading.cause, certain=reading.cause == cause.ALG,
-        call_id=call.call_id, line=_line(call, known),
+        call_id=call.call_id, line=known.line_name(call),
         next_step=BOTH_SIDES if reading.where == "unknown" else "",
     )  # fmt: skip
 
@@ -99,7 +99,7 @@ def _not_followed(call: Call, how: lost.LostAck, known: Known) -> Iterator[Findi
         [evidence(wrong.ack, "the ACK", "the Record-Route of the 2xx in reverse order"),
          evidence(wrong.answer, "Record-Route and Contact of the 2xx")],
         call.call_id, cause=wrong.cause, certain=wrong.where == "router",
-        call_id=call.call_id, line=_line(call, known),
+        call_id=call.call_id, line=known.line_name(call),
     )  # fmt: skip
 
 
@@ -123,10 +123,5 @@ def _bye(call: Call, known: Known) -> Iterator[Finding]:
         "in the call.",
         [evidence(d.bye, f"BYE to {host}, never answered", "a Route that can be reached")],
         f"{call.call_id}/BYE", cause=cause.PROVIDER if kept else cause.UNKNOWN,
-        call_id=call.call_id, line=_line(call, known),
+        call_id=call.call_id, line=known.line_name(call),
     )  # fmt: skip
-
-
-def _line(call: Call, known: Known) -> str:
-    line = known.line(call)
-    return line.name if line else ""

@@ -45,12 +45,11 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     wrong = route_set.misaddressed(call, how) if how is not None else None
     if how is None or wrong is None or wrong.by_route:
         return
-    line = known.line(call)
     yield RULE.finding(
         wrong.where, "observed" if how.dropped(known.now) else "latent",
         f"The ACK was not addressed as the 2xx says: {wrong.what}; so nobody took it.",
         [evidence(wrong.ack, "the ACK", "Request-URI and Route from the 2xx"),
          evidence(wrong.answer, "Contact and Record-Route of the 2xx")],
         call.call_id, cause=wrong.cause, certain=wrong.where == "router",
-        call_id=call.call_id, line=line.name if line else "",
+        call_id=call.call_id, line=known.line_name(call),
     )  # fmt: skip

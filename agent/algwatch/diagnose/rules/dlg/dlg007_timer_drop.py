@@ -91,8 +91,8 @@ def _unacknowledged(call: Call, how: lost.LostAck, known: Known) -> Iterator[Fin
         f"answer: {so}.",
         [evidence(d.bye, f"BYE {after} after the answer", "a call that goes on"),
          evidence(d.answer, "the 2xx that no ACK reached", "ACK within T1")],
-        f"{call.call_id}/ack", cause=reading.cause, call_id=call.call_id, line=_line(call, known),
-        symptom=True,
+        f"{call.call_id}/ack", cause=reading.cause, call_id=call.call_id,
+        line=known.line_name(call), symptom=True,
     )  # fmt: skip
 
 
@@ -113,7 +113,7 @@ def _expired(call: Call, known: Known) -> Finding:
         f"The call to {somebody(call.to)} was dropped by its session timer (Session-Expires "
         f"{interval}) {lasted:.0f} s after the session began or was refreshed{said}: "
         f"{reading.what}.",
-        proof, _key(call), cause=reading.cause, call_id=call.call_id, line=_line(call, known),
+        proof, _key(call), cause=reading.cause, call_id=call.call_id, line=known.line_name(call),
     )  # fmt: skip
 
 
@@ -130,7 +130,7 @@ def _overdue(call: Call, known: Known) -> Iterator[Finding]:
         f"(Session-Expires {timer.interval // SECOND}): {reading.what}; without a refresh the call "
         f"is ended in {left} s.",
         [_agreed(timer)], _key(call), cause=reading.cause, call_id=call.call_id,
-        line=_line(call, known), predicts=True,
+        line=known.line_name(call), predicts=True,
     )  # fmt: skip
 
 
@@ -152,7 +152,7 @@ def _came_late(call: Call, known: Known) -> Iterator[Finding]:
     if proof:
         yield RULE.finding(
             "unknown", "none", f"The call to {somebody(call.to)} {what}.", proof, _key(call),
-            cause=cause.NONE, call_id=call.call_id, line=_line(call, known), severity="info",
+            cause=cause.NONE, call_id=call.call_id, line=known.line_name(call), severity="info",
         )  # fmt: skip
 
 
@@ -173,8 +173,3 @@ def _agreed(timer: SessionTimer) -> Evidence:
 
 def _key(call: Call) -> str:
     return f"{call.call_id}/session"
-
-
-def _line(call: Call, known: Known) -> str:
-    line = known.line(call)
-    return line.name if line is not None else ""

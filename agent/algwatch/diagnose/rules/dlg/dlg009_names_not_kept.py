@@ -54,7 +54,6 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     if one is None:
         return
     harm, so, more = _harm(call, known)
-    line = known.line(call)
     to = "from the phone" if one.crossing.outbound else "to the phone"
     knows = "the other end knows" if one.crossing.outbound else "the phone had written"
     yield RULE.finding(
@@ -62,7 +61,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         f"The router changes the {one.what} of a call and does not keep to it: the {one.kind} "
         f"{to} left with {quoted(one.became)}, and {knows} {quoted(one.was)}{so}.",
         [*_proof(call, one), *more], call.call_id, cause=cause.ALG,
-        call_id=call.call_id, line=line.name if line is not None else "",
+        call_id=call.call_id, line=known.line_name(call),
     )  # fmt: skip
 
 
@@ -95,7 +94,7 @@ def _harm(call: Call, known: Known) -> tuple[str, str, list[Evidence]]:
             return "observed", f"{so}, and the call was dropped", []
         return "latent", so, []
     caller = None if known.lossy(call) else call.near_caller
-    if not call.inbound and caller is not None and caller.timed_out and _answered(call):
+    if not call.inbound and caller is not None and renamed.none_taken(caller) and _answered(call):
         return "observed", "; the phone took none for the response to its INVITE", []
     return "latent", "", []
 

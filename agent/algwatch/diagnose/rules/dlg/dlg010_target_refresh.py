@@ -90,18 +90,16 @@ def _of_phone(call: Call, refresh: Sighting, so: str, proof: Sighting | None, kn
         seen.append(evidence(mine, whose, ""))
     if proof is not None:
         seen.append(evidence(proof, "the BYE of the phone", "200"))
-    line = known.line(call)
     return RULE.finding(
         where, harm,
         f"{_named(message)} changed the Contact of the phone from {call.wan_contact} to {host}, "
         f"which cannot be reached from {refresh.ends.dst}, and {so}; {whose}.",
         seen, f"{call.call_id}/phone", cause=why, certain=where == "router",
-        call_id=call.call_id, line=line.name if line else "",
+        call_id=call.call_id, line=known.line_name(call),
     )  # fmt: skip
 
 
 def _of_far(call: Call, refresh: Sighting, host: str, bye: Sighting, known: Known) -> Finding:
-    line = known.line(call)
     return RULE.finding(
         "provider", "observed",
         f"{_named(Message(refresh.payload))} of {refresh.ends.src} changed its Contact to {host}, "
@@ -110,7 +108,7 @@ def _of_far(call: Call, refresh: Sighting, host: str, bye: Sighting, known: Know
         [evidence(refresh, f"Contact host {host}", "a Contact that can be reached"),
          evidence(bye, f"BYE to {host}", "200")],
         f"{call.call_id}/far", cause=cause.PROVIDER, call_id=call.call_id,
-        line=line.name if line else "",
+        line=known.line_name(call),
     )  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def _not_acknowledged(call: Call, how: lost.LostAck, known: Known) -> Finding:
         f"and that one was never acknowledged: {what}; {so}.",
         [evidence(d.answer, f"2xx sent {how.repeats + 1} times", "ACK within T1")],
         f"{call.call_id}/{d.callee_tag:x}", cause=reading.cause, call_id=call.call_id,
-        line=_line(call, known),
+        line=known.line_name(call),
     )  # fmt: skip
 
 
@@ -97,7 +97,7 @@ def _left(call: Call, d: Dialog, known: Known) -> Finding:
         "a call with nobody.",
         [evidence(d.answer, "its 2xx, acknowledged", "ACK, and BYE from a caller that goes")],
         f"{call.call_id}/{d.callee_tag:x}", cause=why, call_id=call.call_id,
-        line=_line(call, known),
+        line=known.line_name(call),
     )  # fmt: skip
 
 
@@ -118,7 +118,7 @@ def _refused(call: Call, d: Dialog, known: Known) -> Finding:
         f"after {lasted:.0f} s; its BYE was refused with {d.bye_status}: the caller had forgotten "
         "it without a BYE.",
         proof, f"{call.call_id}/{d.callee_tag:x}", cause=why, call_id=call.call_id,
-        line=_line(call, known),
+        line=known.line_name(call),
     )  # fmt: skip
 
 
@@ -127,8 +127,3 @@ def _caller(call: Call) -> tuple[str, str]:
     if not call.two_sided or call.inbound is None or call.sides[LAN] is None:
         return "unknown", cause.UNKNOWN
     return ("provider", cause.PROVIDER) if call.inbound else ("phone", cause.PHONE)
-
-
-def _line(call: Call, known: Known) -> str:
-    line = known.line(call)
-    return line.name if line is not None else ""

@@ -50,6 +50,7 @@ from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import SUBSCRIPTION
 from algwatch.sip.message import Address, Message, to_text
 from algwatch.sip.subscription import Subscription
+from algwatch.sip.target import same_endpoint
 
 RULE = Rule(
     "DLG012", "subscription-broken", "warning", SUBSCRIPTION,
@@ -80,7 +81,6 @@ def _replaces(call: Call, known: Known) -> Iterator[Finding]:
     shown = known.renamed(s.request, call.inbound)
     if shown is None:
         return
-    line = known.line(call)
     yield RULE.finding(
         "router", "observed",
         f"The call to {somebody(call.to)} was to replace another one (Replaces) and was refused "
@@ -88,7 +88,7 @@ def _replaces(call: Call, known: Known) -> Iterator[Finding]:
         [evidence(s.request, "names the dialog", "the name that its callee knows"),
          *_both(shown)],
         f"{call.call_id}/replaces", cause=cause.ALG, call_id=call.call_id,
-        line=line.name if line else "",
+        line=known.line_name(call),
     )  # fmt: skip
 
 
@@ -110,12 +110,11 @@ def _refer(one: Subscribed, known: Known) -> Iterator[Finding]:
     if shown is not None:
         proof += _both(shown)
         what = _renamed(shown)
-    line = known.line(one)
     yield RULE.finding(
         "router" if shown else "unknown", "observed" if shown else "latent",
         f"The transfer (REFER to {somebody(one.to)}) ended with {refused}: {what}.",
         proof, f"{one.call_id}/refer", cause=cause.ALG if shown else cause.UNKNOWN,
-        call_id=one.call_id, line=line.name if line else "",
+        call_id=one.call_id, line=known.line_name(one),
     )  # fmt: skip
 
 
@@ -164,14 +163,13 @@ def _subscribe(one: Subscribed, known: Known) -> Iterator[Finding]:
         proof.append(evidence(near.request, "the SUBSCRIBE", "a NOTIFY"))
     if near.accepted is not None:
         proof.append(evidence(near.accepted, "accepted", "a NOTIFY at once (RFC 6665 4.2.1.2)"))
-    line = known.line(one)
     hurt = bool(refused) or reading.cause != cause.UNKNOWN
     if proof:
         yield RULE.finding(
             reading.where, "observed" if hurt else "latent",
             f"{said} (subscription to {somebody(one.to)}): {reading.what}.", proof,
             f"{one.call_id}/notify", cause=reading.cause, call_id=one.call_id,
-            line=line.name if line else "",
+            line=known.line_name(one),
         )  # fmt: skip
 
 
@@ -195,7 +193,7 @@ def _deaf(one: Subscribed, known: Known) -> Reading:
         if line is not None and (line.count(WORKS_UNTOUCHED) or line.count(NAT_HANDLED)):
             return Reading("network", cause.UNKNOWN, "none came to this router's WAN side")
         if address.is_unroutable(shown.host) and not address.is_unroutable(wan.request.ends.dst):
-            if wrote is not None and wrote.uri == shown.uri:
+            if wrote is not None and same_endpoint(wrote, shown):
                 return Reading("phone", cause.NAT_UNHANDLED, (
                     f"the phone's Contact was {shown_host(shown.host)} on the WAN, where nobody "
                     "can send to, and neither end handled the NAT"
@@ -213,7 +211,7 @@ def _deaf(one: Subscribed, known: Known) -> Reading:
            f"{came.src}:{came.sport}"  # fmt: skip
     if shown is None or (shown.host, shown.port or 5060) != (went.dst, went.dport):
         return Reading("provider", cause.PROVIDER, what)
-    if wrote is not None and wrote.uri == shown.uri:
+    if wrote is not None and same_endpoint(wrote, shown):
         return Reading("phone", cause.NAT_UNHANDLED, f"{what}, as its Contact said")
     return Reading(
         "router", cause.ALG, f"{what}, as its Contact said, which the router had written"

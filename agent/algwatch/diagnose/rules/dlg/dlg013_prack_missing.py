@@ -64,13 +64,12 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     proof = [evidence(one.first, f"{status} with RSeq, for {_seconds(one)} s", "PRACK")]
     if s.response is not None and refused:
         proof.append(evidence(s.response, f"refused with {s.rejected}", ""))
-    line = known.line(call)
     yield RULE.finding(
         reading.where, "observed" if refused else "latent",
         f"The {status} of {somebody(call.to)} has to be acknowledged with PRACK, and came again "
         f"for {_seconds(one)} s: {reading.what}{so}.",
         proof, call.call_id, cause=reading.cause, call_id=call.call_id,
-        line=line.name if line else "",
+        line=known.line_name(call),
     )  # fmt: skip
 
 

@@ -69,10 +69,9 @@ def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
     proof = [evidence(seen.copy, wrong, "the grammar of RFC 3261 section 25")]
     if seen.made:
         proof.insert(0, evidence(crossing.entered, "entered the router without that", ""))
-    causes = {"phone": cause.PHONE, "provider": cause.PROVIDER, "router": cause.ALG}
     yield RULE.finding(
         seen.where, harm, f"{quoted(message.start_line, 60)} {so}: {what}.", proof, key,
-        cause=causes.get(seen.where, cause.UNKNOWN) if harm != "none" else cause.NONE,
+        cause=cause.of_place(seen.where) if harm != "none" else cause.NONE,
         call_id=alg.call_id(crossing),
         line=alg.between(crossing) if known.two_sided else "",
         severity="" if harm != "none" else "info",

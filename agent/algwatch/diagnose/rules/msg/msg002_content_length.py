@@ -80,13 +80,12 @@ def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
         was = Message(crossing.entered.payload)
         entered = f"Content-Length {quote.value(was.content_length)}, body of {len(was.body)} bytes"
         proof.insert(0, evidence(crossing.entered, entered, "both agree"))
-    causes = {"phone": cause.PHONE, "provider": cause.PROVIDER, "router": cause.ALG}
     yield RULE.finding(
         seen.where, harm,
         f"Content-Length of {quoted(message.start_line, 60)} says {quote.value(declared)}, and its "
         f"body has {have} bytes: {so}{_so_what(found)}.",
         proof, key,
-        cause=causes.get(seen.where, cause.UNKNOWN) if harm != "none" else cause.NONE,
+        cause=cause.of_place(seen.where) if harm != "none" else cause.NONE,
         call_id=alg.call_id(crossing),
         line=alg.between(crossing) if known.two_sided else "",
         severity="" if harm != "none" else "info",

@@ -186,7 +186,6 @@ def _ack_to_announced(call: Call, known: Known) -> Iterator[Finding]:
         return
     if wrote[0] != left.src or wrote[1] == left.sport or lan.answer.ends.src == left.src:
         return
-    line = known.line(call)
     yield RULE.finding(
         "phone", "observed" if how.dropped(known.now) else "latent",
         f"The ACK came to {ack.dst}:{ack.dport}, as the phone announces in its Contact, and the "
@@ -197,7 +196,7 @@ def _ack_to_announced(call: Call, known: Known) -> Iterator[Finding]:
             evidence(wan.ack, f"ACK to {ack.dst}:{ack.dport}", ""),
         ],
         call.call_id, cause=cause.NAT_PORT, call_id=call.call_id,
-        line=line.name if line is not None else "",
+        line=known.line_name(call),
     )  # fmt: skip
 
 

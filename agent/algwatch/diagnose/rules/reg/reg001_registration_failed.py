@@ -103,7 +103,6 @@ def _stopped(registered: Registered, known: Known) -> Iterator[Finding]:
     if agreed is None or known.capture.lost_at >= agreed.at:
         return
     granted, since = (agreed.until - agreed.at) // SECOND, (known.now - agreed.at) // SECOND
-    line = known.line(registered)
     yield RULE.finding(
         "phone" if known.two_sided else "unknown", "latent",
         f"{somebody(registered.aor)} was registered for {granted} s and did not register again for "
@@ -111,7 +110,7 @@ def _stopped(registered: Registered, known: Known) -> Iterator[Finding]:
         [evidence(agreed.near.granted, f"grants {granted} s; no REGISTER for {since} s",
                   f"another REGISTER within {granted} s")],
         f"{registered.aor}/stopped", cause=cause.UNKNOWN, call_id=registered.call_id,
-        line=line.name if line is not None else "",
+        line=known.line_name(registered),
         next_step="See whether that phone is on, and capture at its own port.",
     )  # fmt: skip
 

@@ -64,12 +64,11 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
     if far is not None and far is not near:
         proof += [evidence(far.asked, f"Contact {_shown(far.own)}", f"Contact {wrote}"),
                   evidence(far.granted, f"Contact {_shown(far.contacts)}", "")]  # fmt: skip
-    line = known.line(registered)
     yield RULE.finding(
         where, harm,
         f"{quote.somebody(registered.aor)} registered {wrote} and the 200 lists {got}: {who}{so}.",
         proof, f"{registered.aor}/{where}", cause=why if harm != "none" else cause.NONE,
-        call_id=registered.call_id, line=line.name if line is not None else "",
+        call_id=registered.call_id, line=known.line_name(registered),
     )  # fmt: skip
 
 

@@ -79,7 +79,6 @@ def _accepted(registered: Registered, known: Known) -> Iterator[Finding]:
         so = "; the phone registered again after the granted time was over"
     elif harm == "latent":
         so = "; the registrar may forget the phone before it registers again"
-    line = known.line(registered)
     yield RULE.finding(
         "router", harm,
         f"The router changed the time of the registration of {quote.somebody(registered.aor)}: "
@@ -89,7 +88,7 @@ def _accepted(registered: Registered, known: Known) -> Iterator[Finding]:
          evidence(far.granted, f"grants {_time(far.seconds)}", "the same on both sides"),
          evidence(near.granted, f"grants {_time(near.seconds)}", _time(far.seconds))],
         registered.aor, cause=cause.ALG if harm != "none" else cause.NONE,
-        call_id=registered.call_id, line=line.name if line is not None else "",
+        call_id=registered.call_id, line=known.line_name(registered),
     )  # fmt: skip
 
 

@@ -57,6 +57,6 @@ def check(media: Media, known: Known) -> Iterator[Finding]:
     call = media.call
     yield RULE.finding(
         why.where, why.harm, f"One-way audio: {why.what}.", why.proof, call.call_id,
-        cause=why.cause, call_id=call.call_id, line=audio.line_of(media, known),
+        cause=why.cause, call_id=call.call_id, line=known.line_name(call),
         next_step=_NEXT.get(why.where, "") if why.cause == cause.UNKNOWN else "",
     )  # fmt: skip

@@ -67,6 +67,6 @@ def check(media: Media, known: Known) -> Iterator[Finding]:
             where, "observed",
             f"One-way audio for {seconds:.0f} s: {dead.what}.", proof,
             f"{call.call_id}/{'caller' if dead.to_caller else 'callee'}",
-            cause=lost, call_id=call.call_id, line=audio.line_of(media, known),
+            cause=lost, call_id=call.call_id, line=known.line_name(call),
             next_step="" if mine else _NEXT[where],
         )  # fmt: skip

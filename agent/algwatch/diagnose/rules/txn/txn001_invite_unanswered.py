@@ -64,13 +64,12 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     if reading is None:
         return
     sent = max(t.requests for _, t, _ in silent)
-    line = known.line(call)
     yield RULE.finding(
         reading.where, "observed",
         f"{_name(s, t)} to {somebody(call.to)} was sent {sent} times and got no response "
         f"{_until(s, t)}: {reading.what}.",
         [evidence(copy, f"sent {t.requests} times", "any response") for _, t, copy in silent],
-        call.call_id, cause=reading.cause, call_id=call.call_id, line=line.name if line else "",
+        call.call_id, cause=reading.cause, call_id=call.call_id, line=known.line_name(call),
     )  # fmt: skip
 
 

@@ -62,13 +62,12 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         reading, stopped = Reading("unknown", cause.UNKNOWN, "no ACK arrived"), False
     else:
         return
-    line = known.line(call)
     yield RULE.finding(
         reading.where, "observed" if stopped else "latent",
         f"The {t.status} to the INVITE to {somebody(call.to)} was sent {times(t.finals)}: "
         f"{reading.what}.",
         [evidence(refusal, f"sent {times(t.finals)}", "an ACK after the first one")],
-        call.call_id, cause=reading.cause, call_id=call.call_id, line=line.name if line else "",
+        call.call_id, cause=reading.cause, call_id=call.call_id, line=known.line_name(call),
     )  # fmt: skip
 
 

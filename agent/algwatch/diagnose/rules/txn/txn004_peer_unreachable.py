@@ -57,7 +57,7 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     key = f"{request.source.hex()}/{request.destination.hex()}/{asked.outages}"
     name = exchange.line.name if exchange.line else ""
     before = f"every {_seconds(asked.interval)}, in {_took(asked)}"
-    if t is asked.back and t.response is not None:
+    if t.key == asked.back and t.response is not None:
         yield RULE.finding(
             "unknown", "none",
             f"{end} answers OPTIONS again, {_seconds(t.final_at - asked.down_at)} after the first "
@@ -65,7 +65,7 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
             [evidence(request, f"sent {times(t.requests)}"), evidence(t.response, "the response")],
             f"{key}/back", call_id=exchange.call_id, line=name, severity="info",
         )  # fmt: skip
-    elif t is asked.late and t.response is not None:
+    elif t.key == asked.late and t.response is not None:
         where, what = _late(exchange)
         yield RULE.finding(
             where, "latent",

@@ -114,13 +114,12 @@ def _of_call(call: Call, known: Known) -> Iterator[Finding]:
     t = s.invite
     dead = s.silent or (t is not None and not t.finals and t.requests > LATE)
     dead = dead or call.outcome(known.now) in ("dropped", "unanswered", "cancelled")
-    line = known.line(call)
     yield RULE.finding(
         reading.where, "observed" if dead else "latent",
         f"The phone does not get the response to its INVITE: {reading.what}.",
         [evidence(request, "the INVITE", "a response that is taken"), _at(response)],
         call.call_id, cause=reading.cause, call_id=call.call_id,
-        line=line.name if line is not None else "",
+        line=known.line_name(call),
     )  # fmt: skip
 
 

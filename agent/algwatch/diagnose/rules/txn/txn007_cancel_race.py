@@ -49,7 +49,6 @@ RULE = Rule(
 
 LEFT = 10 * SECOND  # a caller that has cancelled sends its BYE sooner
 GONE = 481
-CAUSES = {"phone": cause.PHONE, "provider": cause.PROVIDER, "router": cause.ALG}
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
@@ -96,7 +95,7 @@ def _answered(call: Call, s: DialogSet, d: Dialog, cancel: Transaction,
         where, "observed",
         f"{what}. The caller acknowledged and sent no BYE: the called end {be} in the call with "
         f"nobody, {ended}.",
-        proof, call.call_id, cause=CAUSES.get(where, cause.UNKNOWN), call_id=call.call_id,
+        proof, call.call_id, cause=cause.of_place(where), call_id=call.call_id,
         line=name,
     )  # fmt: skip
 
@@ -126,13 +125,12 @@ def _refused(call: Call, s: DialogSet, invite: Transaction, cancel: Transaction,
         proof.append(
             evidence(cancel.response, f"refused with {GONE}", "200, and 487 to the INVITE")
         )
-    line = known.line(call)
     yield RULE.finding(
         where, "observed",
         f"The CANCEL of the call to {somebody(call.to)} was refused with {GONE}, because {why}: "
         f"the called end rang on for {on // SECOND} s.",
-        proof, call.call_id, cause=CAUSES.get(where, cause.UNKNOWN), call_id=call.call_id,
-        line=line.name if line is not None else "",
+        proof, call.call_id, cause=cause.of_place(where), call_id=call.call_id,
+        line=known.line_name(call),
     )  # fmt: skip
 
 

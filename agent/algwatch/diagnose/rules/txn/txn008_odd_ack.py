@@ -64,17 +64,15 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         harm, so = "observed", ", and the callee goes on as if none had come"
     else:
         harm, so = "latent", ""
-    causes = {"phone": cause.PHONE, "provider": cause.PROVIDER, "router": cause.ALG}
     proof = [evidence(ack, f"the ACK {what}", "a branch of its own, the tags of the dialog")]
     if d.request is not None:
         proof.append(evidence(d.request, "the INVITE"))
     if d.answer is not None:
         proof.append(evidence(d.answer, f"the 2xx, sent {times(d.answers)}"))
-    line = known.line(call)
     yield RULE.finding(
         where, harm, f"The ACK to the 2xx of {somebody(call.to)} {what}{so}.", proof, call.call_id,
-        cause=causes.get(where, cause.UNKNOWN), call_id=call.call_id,
-        line=line.name if line else "",
+        cause=cause.of_place(where), call_id=call.call_id,
+        line=known.line_name(call),
     )  # fmt: skip
 
 
