@@ -6,7 +6,7 @@ CHECKED := agent tests setup.py native/build_cffi.py
 C_FILES := $(wildcard native/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-all lint format golden golden-update bench fuzz attack mutate lab lab-calls cross package docs clean
+.PHONY: help setup build run test test-all lint format golden golden-update bench fuzz attack mutate worlds lab lab-calls cross package docs clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -66,6 +66,9 @@ fuzz: setup  ## fuzz the native code and reassembly: SECONDS=600 RUNS= TARGET=si
 
 attack: setup  ## attack the running agent beside real calls: SEED=7 ONLY="lies twin" AT_ONCE=4
 	@$(PY) tests/attack/campaign.py $(if $(SEED),--seed $(SEED)) $(if $(AT_ONCE),--at-once $(AT_ONCE)) $(ONLY)
+
+worlds: setup  ## play random phones, providers and ALGs on paper (SEEDS=0-2000): is anything false said?
+	@$(PY) tests/worlds/judge.py $(SEEDS)
 
 mutate: setup  ## change what pairs, compares and advises, one change at a time: does a test notice?
 	@$(PY) tests/mutation/campaign.py $(if $(SAMPLE),--sample $(SAMPLE)) $(ONLY)

@@ -338,13 +338,15 @@ class Call(Joined[DialogSet]):
         return self._phone_contact
 
     def answer_misdelivered(self) -> bool:
-        """The 2xx to a call of the phone reached the LAN, but not the port that the phone asked
-        for (rport, RFC 3581)."""
+        """The 2xx to a call of the phone reached the LAN, but neither the port that the phone asked
+        for (rport, RFC 3581) nor without that the one in its Via."""
         d = self.dialog(LAN)
         if d is None or d.answer is None or d.request is None:
             return False
         vias = Message(d.answer.payload).vias
-        if not vias or vias[0].rport is None:
+        if not vias:
+            return False
+        if vias[0].rport is None and (vias[0].port or 5060) == d.answer.ends.dport:
             return False
         answer = self.misdelivered.get("2xx INVITE")
         if answer is not None and answer.lan is not None:
@@ -487,7 +489,7 @@ class Call(Joined[DialogSet]):
             if d.invite is not None and d.invite.again is not None:
                 return
         self._wan_contact = self.wan_contact  # read while its bytes are here
-        if self.misdelivered:
+        if self.misdelivered or self.headers or self.changed:
             self._phone_contact = self.phone_contact
         for s in self.sides:
             if s is not None and s.current is not None:

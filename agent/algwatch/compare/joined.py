@@ -43,15 +43,16 @@ class Joined(Generic[T]):
     By label of the message (see `label`): flow_pairs, on which the latest one crossed; unpaired:
     messages whose other copy never came; changed: rewritten ones, the first and those that the
     mapping does not explain; misdelivered: inbound ones that went to another LAN port than the
-    mapping says. headers: what was rewritten as the mapping says, in any message; unexplained: a
-    rewrite that the mapping does not explain. names: its names on both sides, since the router
-    changed one. unrestored: by word of compare/restored.py, the first message that came to the
-    phone with the public address which the router had written there. paired: a message of it
-    crossed.
+    mapping says. headers: what was rewritten as the mapping says, in any message; wrote: where the
+    router wrote another address on the way out; unexplained: a rewrite that the mapping does not
+    explain. names: its names on both sides, since the router changed one. unrestored: by word of
+    compare/restored.py, the first message that came to the phone with the public address in what
+    the router changes. paired: a message of it crossed.
     """
 
     __slots__ = ("changed", "flow_pairs", "headers", "keys", "misdelivered", "names", "paired",
-                 "sides", "two_sided", "unexplained", "unpaired", "unrestored")  # fmt: skip
+                 "sides", "two_sided", "unexplained", "unpaired", "unrestored",
+                 "wrote")  # fmt: skip
 
     def __init__(self, key: int, two_sided: bool) -> None:
         self.keys: tuple[int, ...] = (key,)
@@ -66,6 +67,7 @@ class Joined(Generic[T]):
             self.flow_pairs = _NO_FLOW_PAIRS
             self.unpaired = self.misdelivered = self.changed = _NO_CROSSINGS
         self.headers: frozenset[str] = frozenset()
+        self.wrote: frozenset[str] = frozenset()
         self.names: Names | None = None
         self.unrestored = _NO_CROSSINGS
         self.unexplained = self.paired = False
@@ -114,9 +116,14 @@ class Joined(Generic[T]):
     def _changed(self, kind: str, crossing: Crossing) -> None:
         if not crossing.headers <= self.headers:
             self.headers |= crossing.headers
+        if crossing.outbound and not crossing.headers <= self.wrote:
+            self.wrote |= crossing.headers
         if crossing.seen_before and self.changed:
             return  # as the mapping says, like one that is kept
-        wrong = not crossing.seen_before and any(not r.explained for r in rewrites(crossing))
+        changes = [] if crossing.seen_before else [r for r in rewrites(crossing) if not r.explained]
+        wrong = bool(changes)
+        if crossing.outbound:
+            self.wrote |= {r.header for r in changes if r.field == "address"}
         self.unexplained = self.unexplained or wrong
         room = len(self.changed) < REWRITTEN and kind not in self.changed
         if room and (wrong or not self.changed):
@@ -151,6 +158,7 @@ class Joined(Generic[T]):
         for kind, pair in other.flow_pairs.items():
             self.flow_pairs.setdefault(kind, pair)
         self.headers |= other.headers
+        self.wrote |= other.wrote
         self.names = self.names or other.names
         self.unrestored = {**other.unrestored, **self.unrestored}
         self.unexplained = self.unexplained or other.unexplained

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
-from algwatch.base.sighting import AT, TTL, Ends, Sighting, came_in
-from algwatch.compare.call import Call
+from algwatch.base.sighting import AT, TTL, Ends, Sighting, came_in, port_of
+from algwatch.compare.call import NOWHERE, Call
 from algwatch.compare.crossing import SHORTEST, Crossing
 from algwatch.compare.exchange import Exchange
 from algwatch.diagnose import cause
@@ -187,6 +187,27 @@ def exchange_sent_elsewhere(exchange: Exchange) -> Reading | None:
         return None
     status = Message(response.payload).status
     return sent_elsewhere(str(status), exchange.method, response, left.request, exchange.request)
+
+
+def delivered_astray(exchange: Exchange, known: Known) -> Reading | None:
+    """For a request that was delivered to a phone: whether the router sent it to another port than
+    its NAT mapping has, and than the phone announces in that call or to its registrar."""
+    request, left = exchange.request, exchange.left
+    if exchange.outbound is not False or request is None or left is None or left.request is None:
+        return None
+    entry = known.mapping(request.destination, request.source)
+    went = left.request.destination
+    if entry is None or entry.inside == went or entry.inside[:16] != went[:16]:
+        return None
+    call, ends = known.call(request), left.request.ends
+    announced = call.phone_contact if call is not None else NOWHERE
+    own = [c for one in known.registered() if one.binding is not None for c in one.binding.near.own]
+    if (ends.dst, ends.dport) in (announced, *((c.host, c.port or 5060) for c in own)):
+        return None
+    return Reading("router", cause.ALG, (
+        f"the router sent it to {ends.dst}:{ends.dport}, and the phone is at port "
+        f"{port_of(entry.inside)}"
+    ))  # fmt: skip
 
 
 def via_port_followed(exchange: Exchange) -> bool:

@@ -10,7 +10,7 @@ from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.joined import Joined, T
 from algwatch.compare.names import BRANCH, CALL_ID, TAG, Broken
-from algwatch.compare.restored import REQUEST_URI, VIA
+from algwatch.compare.restored import FROM, REQUEST_URI, VIA
 from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.misrouted import Reading
@@ -77,6 +77,8 @@ def foreign_bye(call: Call) -> Sighting | None:
     Request-URI, where the phone had written its own into Contact."""
     d = call.dialog(WAN)
     if d is None or REQUEST_URI not in call.unrestored or d.bye_status not in NOT_MINE:
+        return None
+    if FROM[REQUEST_URI] not in call.wrote:
         return None
     if d.both_ended or d.bye_by_caller != call.inbound:
         return None

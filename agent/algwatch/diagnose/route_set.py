@@ -15,7 +15,7 @@ from algwatch.compare.line import REACHED_AT_PROXY
 from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.misrouted import Reading, answer_elsewhere
 from algwatch.sip.dialog import Dialog
 from algwatch.sip.message import Address, parsed, to_text
 from algwatch.sip.target import (
@@ -154,6 +154,8 @@ def unroutable_route(call: Call, how: lost.LostAck) -> Reading | None:
     near = call.dialog(LAN)
     if how.how not in (lost.NOT_SENT, lost.STOPPED_OUTBOUND, lost.BEYOND) or near is None:
         return None
+    if answer_elsewhere(near) is not None:
+        return None  # its caller never got the 2xx
     if how.how != lost.NOT_SENT:
         # It was sent: to that proxy, or to one that the phone knows how to reach.
         sent = near.ack.ends.dst if near.ack is not None else ""
@@ -205,6 +207,8 @@ def unroutable_contact(call: Call, how: lost.LostAck) -> Reading | None:
     if how.how not in (lost.NOT_SENT, lost.STOPPED_OUTBOUND, lost.BEYOND):
         return None
     if near is None or near.answer is None or far is None or far.answer is None:
+        return None
+    if answer_elsewhere(near) is not None:
         return None
     host, ends = _contact_host(near.answer), near.answer.ends
     if not host or address.is_unroutable(ends.src) or not address.is_unroutable(ends.dst):

@@ -117,16 +117,18 @@ def deaf_port(request: Sighting, response: Sighting) -> Reading | None:
 
 
 def forced_port(exchange: Exchange) -> tuple[Sighting, Sighting] | None:
-    """Both copies (LAN, WAN) of the response to a phone that asks for it at the port that it sends
-    from (rport), where it came to that port of the mapping and the router sent it to another one,
-    and the phone sent its request until Timer F."""
+    """Both copies (LAN, WAN) of a response that came to the mapping of the port which the phone
+    sends from, and that the router sent to another one, where the phone does not listen either
+    without rport (its Via names another port). The phone sent its request until Timer F."""
     t, left, request = exchange.entered, exchange.left, exchange.request
     if not exchange.outbound or request is None or left is None or left.request is None:
         return None
     if not t.insisted or t.response is None or left.response is None:
         return None
     via, went, came = _top(request), request.source, t.response.destination
-    if via is None or via.rport is None or went[:16] != came[:16] or went == came:
+    if via is None or went[:16] != came[:16] or went == came:
+        return None
+    if via.rport is None and (via.port or 5060) == t.response.ends.dport:
         return None
     if left.response.destination != left.request.source:
         return None
@@ -141,8 +143,16 @@ def delivered_elsewhere(exchange: Exchange) -> Reading | None:
     went, asked = forced[0].ends, exchange.request.ends
     return Reading("router", cause.ALG, (
         f"the router sent it to port {went.dport}, but the phone sends from port {asked.sport} and "
-        "asks for responses there (rport)"
+        f"{wanted(exchange.request)}"
     ))  # fmt: skip
+
+
+def wanted(request: Sighting) -> str:
+    """Where the sender of a request wants its response, a clause."""
+    via = _top(request)
+    if via is None or via.rport is not None:
+        return "asks for responses there (rport)"
+    return f"names port {via.port or 5060} in its Via"
 
 
 def _top(copy: Sighting) -> Via | None:

@@ -91,10 +91,10 @@ def _response_forced(registered: Registered, exchange: Exchange, lan: Sighting,
         "router", "observed",
         f"The {status} to the REGISTER of {somebody(registered.aor)} arrived at {came.dst}:"
         f"{came.dport} and the router sent it to {went.dst}:{went.dport}, but the phone sends from "
-        f"port {asked.sport} and asks for responses there (rport); it sent the REGISTER "
+        f"port {asked.sport} and {unheard.wanted(request)}; it sent the REGISTER "
         f"{times(exchange.entered.requests)} in 32 s.",
         [
-            evidence(request, f"sent from {asked.src}:{asked.sport} with rport", ""),
+            evidence(request, f"sent from {asked.src}:{asked.sport}", ""),
             evidence(wan, f"{status} arrived at {came.dst}:{came.dport}",
                      f"to {asked.src}:{asked.sport}"),
             evidence(lan, f"{status} left to {went.dst}:{went.dport}",

@@ -26,11 +26,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from algwatch.base.packet import LAN
 from algwatch.base.quote import host as shown_host
-from algwatch.base.sighting import STATUS
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
+from algwatch.compare.differences import rewrites
 from algwatch.compare.restored import FROM, REQUEST_URI, VIA
 from algwatch.diagnose import alg, cause, renamed
 from algwatch.diagnose import lost_ack as lost
@@ -49,14 +48,12 @@ RULE = Rule(
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
     for what, crossing in call.unrestored.items():
+        if FROM[what] not in call.wrote:
+            continue
         harm, so = _harm(call, what, known)
         pair = crossing.flow_pair
         assert pair is not None
-        if what == VIA and not _wrote_another(call, pair.wan_host):
-            continue
-        if what == REQUEST_URI and call.phone_contact[0] == pair.wan_host:
-            continue
-        changed = next((c for c in call.changed.values() if c.outbound), None)
+        changed = _written(call, FROM[what])
         proof = [
             evidence(crossing.entered, f"{what} with {pair.wan_host}", ""),
             evidence(crossing.left, f"{what} with {pair.wan_host}", pair.phone),
@@ -74,15 +71,12 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _wrote_another(call: Call, public: str) -> bool:
-    """The phone's own Via had another address, where its INVITE is still known."""
-    s = call.sides[LAN]
-    asked = s.request if s is not None else None
-    if asked is None:
-        out = (c.lan for c in call.changed.values() if c.outbound and not c.entered.row[STATUS])
-        asked = next(out, None)
-    vias = Message(asked.payload).vias if asked is not None else []
-    return bool(vias) and vias[0].host != public
+def _written(call: Call, header: str) -> Crossing | None:
+    """A message that left with another address in that header field, where it is still known."""
+    for crossing in call.changed.values():
+        if crossing.outbound and any(r.header == header for r in rewrites(crossing)):
+            return crossing
+    return None
 
 
 def _what(crossing: Crossing) -> str:

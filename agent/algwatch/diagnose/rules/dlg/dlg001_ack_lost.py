@@ -8,7 +8,8 @@ What it sees
     the router and the 2xx still comes. An ACK that stopped here is not put on the router if it was
     sent to a port that is not the phone's, or came from a host that no phone has sent anything to;
     one that was never sent is not put on the phone if the 2xx has a Record-Route that it cannot
-    reach.
+    reach. An ACK that was delivered, or left, is put on the router if that had written the address
+    in its Request-URI, or the Contact from which the phone took it.
 
 Why it breaks calls
     The callee must hear an ACK. Without one it repeats its 2xx for 64*T1 = 32 s and then ends the
@@ -35,7 +36,7 @@ from collections.abc import Iterator
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.compare.call import Call
-from algwatch.diagnose import cause, malformed, misrouted, renamed, route_set, unheard
+from algwatch.diagnose import cause, malformed, misrouted, renamed, retargeted, route_set, unheard
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
@@ -211,6 +212,24 @@ def _proof(call: Call, how: lost.LostAck, now: int) -> list[Evidence]:
     return proof
 
 
+def _retargeted(call: Call, how: lost.LostAck) -> Reading | None:
+    """For an ACK that was sent, or delivered, with the address of the router's own making."""
+    lan, wan = call.dialog(LAN), call.dialog(WAN)
+    if lan is None or wan is None:
+        return None
+    if how.how == lost.BEYOND:
+        reading = retargeted.by_contact(call, wan.ack)
+        went = READINGS[how.how].what
+    elif how.how == lost.IGNORED:
+        reading = retargeted.by_request_uri(call, lan.ack, wan.ack)
+        went = READINGS[how.how].what
+    else:
+        return None
+    if reading is None:
+        return None
+    return Reading(reading.where, reading.cause, f"{went}: {reading.what}")
+
+
 def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
     """Where this router could do nothing about it, or another end did it."""
     if (unmatched := renamed.ack_unmatched(call, how)) is not None:
@@ -224,6 +243,8 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
     if how.how in (lost.IGNORED, lost.WRONG_PORT) and how.dialog.odd:
         # The phone need not take such an ACK on any port: its sender made it so (TXN008).
         return Reading("provider", cause.PROVIDER, READINGS[how.how].what)
+    if (astray := _retargeted(call, how)) is not None:
+        return astray
     routed = route_set.unroutable_route(call, how) or route_set.unroutable_contact(call, how)
     routed = routed or route_set.misaddressed(call, how)
     routed = routed or route_set.contact_at_proxy(call, how, known)

@@ -3,7 +3,8 @@
 
 What it sees
     A BYE in an established dialog that is refused with 481 (or 404, 408, 410), while no BYE of
-    the other end was seen. Or a BYE that is asked for credentials (401, 407), and none with them
+    the other end was seen. The router did it, where it had written into the Request-URI what is not
+    the Contact of the phone. Or a BYE that is asked for credentials (401, 407), and none with them
     follows in 32 s.
 
 Why it breaks calls
@@ -29,13 +30,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from algwatch.base.packet import LAN, WAN
 from algwatch.compare.call import Call
-from algwatch.diagnose import cause, renamed, route_set
+from algwatch.diagnose import cause, renamed, retargeted, route_set
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.rules.dlg.dlg002_private_contact import private_contact
 from algwatch.diagnose.subject import CALL
+from algwatch.sip.dialog import Dialog
 from algwatch.sip.message import Message
 from algwatch.sip.timers import TIMER_F
 
@@ -58,6 +61,10 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             continue
         if d.bye is None or renamed.refused_bye(call) or renamed.foreign_bye(call):
             continue  # the router had made it a stranger's (DLG009, ALG012)
+        retargeted_bye = _retargeted(call, known, d)
+        if retargeted_bye is not None:
+            yield retargeted_bye
+            return
         phone = d.bye_by_caller != call.inbound  # the BYE is the phone's
         where, why, so = "unknown", cause.UNKNOWN, ""
         line = known.line(call)
@@ -83,6 +90,24 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             proof, call.call_id, cause=why, call_id=call.call_id, line=line.name if line else "",
         )  # fmt: skip
         return
+
+
+def _retargeted(call: Call, known: Known, d: Dialog) -> Finding | None:
+    """The BYE of the far end came to the phone with an address that is not its Contact, as the
+    router had written it."""
+    lan, wan = call.dialog(LAN), call.dialog(WAN)
+    if lan is None or wan is None or call.inbound is None or d.bye_by_caller != call.inbound:
+        return None
+    reading = retargeted.by_request_uri(call, lan.bye, wan.bye)
+    if reading is None or lan.bye is None or wan.bye is None:
+        return None
+    return RULE.finding(
+        reading.where, "observed",
+        f"The phone refused the BYE of the other end with {d.bye_status}: {reading.what}.",
+        [evidence(wan.bye, "the BYE as it came", ""),
+         evidence(lan.bye, "as it came to the phone", "with the Contact of the phone")],
+        call.call_id, cause=reading.cause, call_id=call.call_id, line=known.line_name(call),
+    )  # fmt: skip
 
 
 def _given_up(call: Call, known: Known) -> Finding | None:

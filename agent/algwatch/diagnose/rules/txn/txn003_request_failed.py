@@ -5,7 +5,8 @@ What it sees
     A request (no INVITE, ACK or REGISTER) without any response until Timer F, 32 s; or a BYE that
     is refused with another status than 481; or a request that comes again and again
     after its response, so that its sender does not get that. The two taps tell how far the request
-    came, and whether a response came and was lost.
+    came, whether a response came and was lost, whether the router sent it to a port at which the
+    phone is not, and whether it went to a Contact that the router had written.
 
 Why it breaks calls
     Without an answer to its BYE an end does not know whether the other one still talks. MESSAGE,
@@ -31,9 +32,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base import quote
-from algwatch.base.sighting import AT
+from algwatch.base.sighting import AT, TO_TAG
 from algwatch.compare.exchange import Exchange
-from algwatch.diagnose import cause, malformed, misrouted, renamed, route_set, unheard
+from algwatch.diagnose import cause, malformed, misrouted, renamed, retargeted, route_set, unheard
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
@@ -131,6 +132,11 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
     if (not_taken := unheard.response_not_taken(exchange)) is not None:
         return not_taken
+    call = known.call(exchange.request) if exchange.request is not None else None
+    if call is not None and exchange.outbound:
+        astray = retargeted.by_contact(call, exchange.request)
+        if astray is not None:
+            return astray
     host, by = route_set.unroutable_request(exchange.request) if exchange.outbound else ("", "")
     if host:
         return Reading("unknown", cause.UNKNOWN, f"its {by} sent it to {host}, a private address")
@@ -156,9 +162,13 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
     if (spoiled := malformed.spoiled(exchange.request, left.request)) is not None:
         return spoiled
     if not exchange.outbound:
-        return Reading("phone", cause.UNKNOWN, "it was delivered, and the phone did not answer")
+        return misrouted.delivered_astray(exchange, known) or Reading(
+            "phone", cause.UNKNOWN, "it was delivered, and the phone did not answer"
+        )
+    # Where the call is over and forgotten, nothing shows any more whether it went to the right end.
+    lost = call is None and left.request is not None and bool(left.request.row[TO_TAG])
     return misrouted.stale(left.request, known) or Reading(
-        "network", cause.UNKNOWN, "it left the router, and nobody answered"
+        "unknown" if lost else "network", cause.UNKNOWN, "it left the router, and nobody answered"
     )
 
 

@@ -37,8 +37,8 @@ from algwatch.base.sighting import AT, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.exchange import Exchange
 from algwatch.compare.registered import Registered
+from algwatch.diagnose import cause, misrouted, unheard
 from algwatch.diagnose import lost_ack as lost
-from algwatch.diagnose import misrouted, unheard
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence, times
@@ -99,6 +99,7 @@ def _of_call(call: Call, known: Known) -> Iterator[Finding]:
     if not (s.silent or s.unheard is not None or how is not None):
         return  # nothing shows yet that the phone did not take it
     reading, pair = unheard.answer_not_taken(call), unheard.response_to(call, LAN)
+    changed = reading is not None and reading.cause == cause.ALG
     if reading is not None and pair is not None:
         _, request, response = pair
     else:
@@ -118,7 +119,7 @@ def _of_call(call: Call, known: Known) -> Iterator[Finding]:
         reading.where, "observed" if dead else "latent",
         f"The phone does not get the response to its INVITE: {reading.what}.",
         [evidence(request, "the INVITE", "a response that is taken"), _at(response)],
-        call.call_id, cause=reading.cause, call_id=call.call_id,
+        call.call_id, cause=reading.cause, certain=changed and dead, call_id=call.call_id,
         line=known.line_name(call),
     )  # fmt: skip
 

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests inside a call that were not taken because this router had changed where they go: the
+Contact of the far end on its way to the phone, or the Request-URI of what came to the phone (RFC
+3261 sections 12.2.1.1, 12.2.2 and 16.4)."""
+
+from __future__ import annotations
+
+from algwatch.base.quote import value
+from algwatch.base.sighting import CSEQ, Sighting
+from algwatch.compare.call import Call
+from algwatch.compare.differences import joined
+from algwatch.diagnose import cause
+from algwatch.diagnose.misrouted import Reading
+from algwatch.sip.message import Message, parsed
+from algwatch.sip.target import endpoint, remote_target, same_endpoint
+
+
+def by_contact(call: Call, sent: Sighting | None) -> Reading | None:
+    """sent: a request of the phone that went to the Contact of the far end as this router had
+    written it, and not as the far end had."""
+    crossing = call.changed.get("INVITE" if call.inbound else "2xx INVITE")
+    if sent is None or crossing is None or crossing.lan is None or crossing.wan is None:
+        return None
+    if crossing.outbound:
+        return None
+    told = remote_target(parsed(crossing.lan.payload))
+    wrote = remote_target(parsed(crossing.wan.payload))
+    if told is None or wrote is None or same_endpoint(told, wrote):
+        return None
+    request = parsed(sent.payload)
+    if endpoint(request.request_host, request.request_port) != endpoint(told.host, told.port):
+        return None
+    return Reading("router", cause.ALG, (
+        f"its Request-URI has {value(joined(told.host, told.port))}, which the router had written "
+        f"into the Contact of the other end in place of {value(joined(wrote.host, wrote.port))}"
+    ))  # fmt: skip
+
+
+def by_request_uri(call: Call, lan: Sighting | None, wan: Sighting | None) -> Reading | None:
+    """lan, wan: both copies of a request of the far end, which came with the Contact of the phone
+    in its Request-URI, and which the router gave to the phone with another address there."""
+    if lan is None or wan is None or lan.row[CSEQ] != wan.row[CSEQ] or call.phone_contact[1] == 0:
+        return None
+    own = endpoint(*call.phone_contact)
+    came, left = _target(wan), _target(lan)
+    if came != own or left == own:
+        return None
+    return Reading("router", cause.ALG, (
+        f"it came with the Contact of the phone in its Request-URI, {value(joined(*came[:2]))}, "
+        f"and the router made {value(joined(*left[:2]))} of that"
+    ))  # fmt: skip
+
+
+def _target(copy: Sighting) -> tuple[str, int, bytes]:
+    message = Message(copy.payload)
+    return endpoint(message.request_host, message.request_port)
