@@ -11,7 +11,6 @@ from algwatch.sip.sdp import Sdp
 
 # Header fields that name somebody, and to which nothing is sent.
 _IDENTITIES = frozenset(("From", "To"))
-MOST_TAKEN = 256  # ports in a row that other expectations have
 
 
 class Translation:
@@ -38,16 +37,6 @@ class Translation:
             if host == e_host and (port or 5060) == e_port and (l_host, l_port) != (e_host, e_port):
                 return f"{l_host}:{l_port}"
         return ""
-
-    def may_expect(self, before: tuple[str, int], port: int) -> bool:
-        """Whether the helper may expect calls for before (host, port) at that translated port: it
-        takes the one of the mapping, or the same where the packet is from another, and counts up
-        while that is taken (nf_nat_sip_expect())."""
-        for e_host, e_port, l_host, l_port in self.ends:
-            if before[0] == e_host and l_host != e_host:
-                first = l_port if (before[1] or 5060) == e_port else before[1] or 5060
-                return 0 <= port - first < MOST_TAKEN
-        return False
 
     @property
     def to(self) -> tuple[str, int]:
@@ -137,7 +126,7 @@ def _endpoint(found: list[Rewrite], header: str, index: int, before: tuple[str, 
     explained = ""
     if expected and (after[0], after[1] or 5060) == _split(expected):
         explained = MAPPING
-    elif expectation and after[0] == host and how.may_expect(before, after[1] or 5060):
+    elif expectation and host and after[0] == host:
         explained = EXPECTATION
     elif header == "Request-URI" and host and (after[0], after[1] or 5060) == how.to:
         explained = MAPPING  # where the packet itself goes

@@ -385,7 +385,6 @@ def _rings_on(house: House, late: bool) -> House:
         call.respond(50.05, 487)
         call.nak(50.07)
     works_beside(house, 80)
-    register(house, 130, n=2)
     return house
 
 
