@@ -16,7 +16,7 @@ def call(outcome: str = "completed", status: int = 0, call_id: str = "c1@phone",
     made.call_id, made.from_, made.to = call_id, "sip:anna@example.net", to
     made.outcome, made.status, made.ack = outcome, status, ack
     made.start, made.end, made.line, made.unsolicited = AT, AT + 9, "", unsolicited
-    made.timeout = ""
+    made.failure = ""
     made.invite_retransmissions = made.final_retransmissions = 0
     return made
 

@@ -33,9 +33,7 @@ class Terms:
         request, response = Message(asked.payload), Message(granted.payload)
         mine, self.contacts = request.contacts, response.contacts
         self.own = mine
-        default = _seconds(request.expires)
-        times = [default if not c.expires else _seconds(c.expires) for c in mine]
-        self.wanted = max(times, default=-1)
+        self.wanted = _wanted(request)
         # A request without Contact asks for the bindings, and changes none.
         self.removed = not mine or self.wanted == 0
         self.places = places = {place(c) for c in mine}
@@ -100,6 +98,19 @@ def _terms(t: Transaction) -> Terms | None:
     return (
         Terms(t.request, t.response) if t.request is not None and t.response is not None else None
     )
+
+
+def takes_off(asked: Sighting) -> bool:
+    """A REGISTER that only removes bindings, its own or with "*" all of them (section 10.2.2)."""
+    request = Message(asked.payload)
+    return bool(request.contacts) and _wanted(request) == 0
+
+
+def _wanted(request: Message) -> int:
+    """Seconds that a REGISTER asks for, the most of its Contacts; -1 where it does not say."""
+    default = _seconds(request.expires)
+    times = [default if not c.expires else _seconds(c.expires) for c in request.contacts]
+    return max(times, default=-1)
 
 
 def place(contact: Address) -> Place:

@@ -442,8 +442,8 @@ class Call(Joined[DialogSet]):
 
     def _bye_is_open(self) -> bool:
         """It is not known what became of the BYE: nobody answered it yet, and the capture ends
-        before it is known whether it crossed; or it was not even repeated; or it was
-        challenged, and nothing came after."""
+        before it is known whether it crossed, or while it is sent again; or it was not even
+        repeated; or it was challenged, and nothing came after."""
         some = [s.current for s in self.sides if s is not None and s.current is not None]
         for d in some:
             if not d.ended_at:
@@ -451,7 +451,7 @@ class Call(Joined[DialogSet]):
         else:
             return False  # most calls: the BYE was answered wherever it was seen
         lan, wan = self.dialog(LAN), self.dialog(WAN)
-        if any(d.bye_unrepeated or d.bye_challenged for d in some):
+        if any(d.bye_unrepeated or d.bye_challenged or d.bye_repeated for d in some):
             return not any(d.ended_at for d in some)
         if lan is None or wan is None or bool(lan.bye_at) == bool(wan.bye_at):
             return False

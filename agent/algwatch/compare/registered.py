@@ -10,7 +10,7 @@ from operator import itemgetter
 from algwatch.base.deadlines import NEVER
 from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.sighting import AT, CALL
-from algwatch.compare.binding import Binding, binding
+from algwatch.compare.binding import Binding, binding, takes_off
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.exchange import Exchange, Exchanges
 from algwatch.compare.followed import Followed
@@ -69,8 +69,12 @@ class Registered(Joined[Registration]):
         return not self.paired and self.near.unsolicited
 
     def outcome(self, now: int) -> str:
-        """accepted, refused, unanswered, challenged or unknown. now: ns."""
-        return self.near.outcome(now)
+        """accepted, refused, unanswered, challenged or unknown. A phone that takes itself off, and
+        is not let, has not failed to register: its binding ends by itself. now: ns."""
+        near = self.near
+        said = near.outcome(now)
+        failed = said != "accepted" and near.request is not None and takes_off(near.request)
+        return "unknown" if failed else said
 
     def summary(self, now: int, line: str) -> RegistrationSummary:
         start = min(r.started_at for r in self.seen)

@@ -14,14 +14,14 @@ class CallSummary(Report):
     outcome: completed, dropped, cancelled, rejected, unanswered, ongoing, unknown.
     ack: seen, missing, unknown. status: of the final response that refused it, else 0.
     start, end: seconds since 1970. line: `Line.name` of the phone and its provider, "" where that
-    is not known. timeout: the Reason of its BYE where that names a timeout (sip/reason.py).
+    is not known. failure: the Reason of its BYE where nobody hung up (sip/reason.py).
     unsolicited: its INVITE came from a host that nobody here has called, and nothing
     of it crossed. lossy: packets were lost in the capture meanwhile, so a message that was not seen
     is missing only where somebody waited for it to the end.
     """
 
-    __slots__ = ("ack", "call_id", "end", "final_retransmissions", "from_",
-                 "invite_retransmissions", "line", "outcome", "start", "status", "timeout", "to",
+    __slots__ = ("ack", "call_id", "end", "failure", "final_retransmissions", "from_",
+                 "invite_retransmissions", "line", "outcome", "start", "status", "to",
                  "unsolicited")  # fmt: skip
     kind = "call"
 
@@ -39,10 +39,10 @@ class CallSummary(Report):
         if lossy:
             self._doubt(call)
         seen = call.seen
-        self.timeout = ""
+        self.failure = ""
         for s in seen:
             for d in s.dialogs:
-                self.timeout = self.timeout or d.bye_reason
+                self.failure = self.failure or d.bye_reason
         s = seen[0]
         start, end, refused = s.started_at, s.last_at, s.rejected
         self.invite_retransmissions = s.invite_retransmissions

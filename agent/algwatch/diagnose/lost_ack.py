@@ -28,6 +28,7 @@ BEYOND = "beyond"  # left the router, and the 2xx still comes
 IGNORED = "ignored"  # delivered to the callee in the LAN, which still repeats the 2xx
 ANSWER_STOPPED = "answer-stopped"  # the 2xx itself never crossed this router
 UNHEARD = "unheard"  # the 2xx left the router, and its caller still sends the INVITE
+CANCELLED = "cancelled"  # its caller, beyond, had cancelled the call before it got the 2xx
 UNSEEN = "unseen"  # the capture lost packets meanwhile: a missing ACK proves nothing
 CONTESTED = "contested"  # packets that claim to be the same ACK, or 2xx, contradict each other
 ONE_SIDED = "one-sided"  # no ACK on the only captured side
@@ -104,6 +105,8 @@ def _reading(call: Call, now: int) -> LostAck | None:
             return None  # both sides saw the call, and its direction is not known
         if call.two_sided and call.unpaired and inside is None:
             return None
+        if not d.acked_at and _cancelled(s):
+            return LostAck(s, d, CANCELLED)
         if s.late_invites and not d.acked_at:
             return LostAck(s, d, ONE_SIDED_UNHEARD)
         return LostAck(s, d, ONE_SIDED_IGNORED if ignored else ONE_SIDED)
@@ -167,6 +170,8 @@ def _answered(s: DialogSet, like: DialogSet) -> bool:
 
 def _inbound(call: Call, lan: DialogSet, wan: DialogSet) -> str:
     if not wan.acked_at:
+        if _cancelled(wan):
+            return CANCELLED
         return UNHEARD if wan.late_invites else NEVER_ON_WAN
     if not lan.acked_at:
         return STOPPED_INBOUND if _stopped(call) else UNSEEN
@@ -186,6 +191,16 @@ def _outbound(call: Call, lan: DialogSet, wan: DialogSet) -> str:
     ack_ = wan.current.ack if wan.current is not None else None
     ours = ack_ is not None and ack_.source[:16] == answer.source[:16]
     return STOPPED_AGAIN if ours and back.wan.destination == answer.source else BEYOND
+
+
+def _cancelled(s: DialogSet) -> bool:
+    """The caller cancelled the INVITE that was answered: it had not got the 2xx then, so it is not
+    the Contact of that 2xx that keeps its ACK away (RFC 3261 sections 9.1 and 15). s: where the
+    CANCEL came in. One of a forked INVITE may be for another branch."""
+    d, cancel = s.current, s.cancel
+    if d is None or cancel is None or d.invite is None or s.branches:
+        return False
+    return cancel.cseq == d.invite.cseq and s.by_caller(d)
 
 
 def _stopped(call: Call) -> bool:

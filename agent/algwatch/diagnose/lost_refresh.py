@@ -13,6 +13,8 @@ from algwatch.sip.dialog import Dialog
 from algwatch.sip.session_timer import SessionTimer
 from algwatch.sip.timers import WINDOW
 
+_UNKNOWN_METHOD = (405, 501)  # UPDATE is an extension (RFC 3311), and a re-INVITE would do
+
 
 def timed(call: Call) -> Dialog | None:
     """The dialog whose session timer is over or runs, as that side saw it which waited longest for
@@ -68,6 +70,8 @@ def lost_refresh(call: Call, known: Known) -> Reading:
         if call.unexplained or len(call.keys) > 1:
             who = "unknown"  # the router changed what the other end knows the dialog by
         status = near.refused or far.refused
+        if status in _UNKNOWN_METHOD:
+            who = "unknown"  # the other end may not have offered it (Allow, RFC 3261 section 20.5)
         return Reading(who, cause.REFUSED, f"the refresh was refused with {status}")
     if inside:
         return misrouted.stale(wan.tried, known) or Reading("network", cause.UNKNOWN, (

@@ -54,7 +54,7 @@ def _call(call: CallSummary, privacy: Privacy) -> CallSummary:
     made.from_ = privacy.value(call.from_)
     made.to = privacy.value(call.to)
     made.line = privacy.text(call.line)
-    made.timeout = privacy.value(call.timeout)
+    made.failure = privacy.value(call.failure)
     return made
 
 

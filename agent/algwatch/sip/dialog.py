@@ -36,13 +36,14 @@ class Dialog:
     confirmed: an ACK was seen in it at some time. bye: the first BYE, kept where no ACK was seen,
     where it was refused or not answered, and the latest one after a challenge; bye_response: the
     refusal; bye_status: of its response; bye_unanswered: Timer F of the BYE has passed;
-    bye_unrepeated: and it was never repeated, so an answer was likely not captured; both_ended: the
-    other end sent one, too; bye_reason: its Reason where that names a timeout (sip/reason.py).
+    bye_unrepeated: and it was never repeated, so an answer was likely not captured; bye_of: the
+    latest BYE transaction of the end that sent one first; both_ended: the other end sent one, too;
+    bye_reason: its Reason where nobody hung up (sip/reason.py).
     timer: the session timer in force, None without one; timed_out: the BYE is that timer's.
     """
 
     __slots__ = ("ack", "acked_at", "acked_last", "answer", "answer_last", "answered_at",
-                 "answers", "both_ended", "bye", "bye_at", "bye_by_caller", "bye_reason",
+                 "answers", "both_ended", "bye", "bye_at", "bye_by_caller", "bye_of", "bye_reason",
                  "bye_response", "bye_status", "bye_unanswered", "bye_unrepeated", "callee_tag",
                  "confirmed", "crossed", "ended_at", "established_at", "invite", "moved", "odd",
                  "odd_copy", "pending", "request", "silent", "stray_ack", "timed_out",
@@ -57,6 +58,7 @@ class Dialog:
         self.stray_ack: Sighting | None = None
         self.odd_copy: Sighting | None = None
         self.bye: Sighting | None = None
+        self.bye_of: Transaction | None = None
         self.bye_response: Sighting | None = None
         self.pending: tuple[Transaction, Sighting] | None = None
         self.crossed: tuple[Transaction, Sighting] | None = None
@@ -74,6 +76,12 @@ class Dialog:
     def bye_challenged(self) -> bool:
         """The BYE was asked for credentials, and none with them was answered or waited out."""
         return self.bye_response is not None and not (self.bye_status or self.bye_unanswered)
+
+    @property
+    def bye_repeated(self) -> bool:
+        """The BYE was sent again and has no response yet: whether anybody heard it is not known."""
+        t = self.bye_of
+        return t is not None and t.requests > 1 and not t.final_at and not self.bye_unanswered
 
     @property
     def bye_given_up(self) -> bool:

@@ -32,7 +32,7 @@ from algwatch.base.sighting import (
 from algwatch.base.table import Table
 from algwatch.sip.dialog import BY_BRANCH, BY_TAG, NOT_ODD, Dialog, DialogSet
 from algwatch.sip.in_dialog import in_dialog
-from algwatch.sip.reason import timeout_reason
+from algwatch.sip.reason import failure
 from algwatch.sip.reliable import noted
 from algwatch.sip.session_timer import session_timer
 from algwatch.sip.target import moved
@@ -258,7 +258,7 @@ class Dialogs:
                 assert now.answer is not None
                 now.moved = moved(now.moved, s.by_caller(now), pending[1], now.answer)
             elif now.timer is not None:
-                now.timer.refused = status
+                now.timer.refuse(status, row[AT])
             return  # refused, it leaves the dialog as it was (section 14.1)
         d = s.of(row) if s.dialogs else None
         if code == ORPHAN:
@@ -415,7 +415,8 @@ class Dialogs:
             t.request = batch.sighting(self.side, row, i)
             if not d.bye_at:
                 d.bye_at = row[AT]
-                d.bye_reason = timeout_reason(t.request.payload)
+                d.bye_of = t
+                d.bye_reason = failure(t.request.payload)
                 d.bye_by_caller = row[FROM_TAG] == s.caller_tag
                 if d.timer is not None:
                     d.timed_out = d.timer.ends(d.bye_at, d.bye_by_caller, d.bye_reason)
@@ -426,7 +427,7 @@ class Dialogs:
             elif d.bye_by_caller != (row[FROM_TAG] == s.caller_tag):
                 d.both_ended = True
             elif d.bye_response is not None:
-                d.bye = t.request  # with credentials, one hopes
+                d.bye_of, d.bye = t, t.request  # with credentials, one hopes
         elif code in (FINAL, ORPHAN):
             status = row[STATUS]
             if code == FINAL and status >= 300:
@@ -454,7 +455,7 @@ class Dialogs:
                 d.timer.try_(batch.sighting(self.side, row, i), t.from_tag == s.caller_tag)
         elif code == FINAL and row[STATUS] >= 300:
             if d.timer is not None:
-                d.timer.refused = row[STATUS]
+                d.timer.refuse(row[STATUS], row[AT])
         elif code == FINAL or (
             # A 2xx to a request that was not captured refreshes the session as well.
             code == ORPHAN and 200 <= row[STATUS] < 300 and d.timer and not d.timer.tried_at

@@ -1,20 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Reason of a BYE (RFC 3326): a call that a timer ended did not end well."""
+"""The Reason of a BYE (RFC 3326): a call that a timer or a failure ended did not end well."""
 
 from __future__ import annotations
+
+import re
 
 from algwatch.sip.message import Message, to_text
 
 LONGEST = 120  # characters that are kept
 
+_CAUSE = re.compile(r"\s*(sip|q\.850)\s*;.*?\bcause\s*=\s*(\d{1,3})(?!\d)", re.I | re.S)
+# Nobody there, busy, cancelled, declined: a person may have done so (RFC 3261 section 21).
+_OF_PEOPLE = (480, 486, 487, 600, 603)
+# No circuit or resource, not available or not implemented, a message or the protocol in error
+# (ITU-T Q.850 table 1). Those below are of people and numbers, and 127 says nothing.
+_FAILURES = range(34, 112)
 
-def timeout_reason(payload: bytes) -> str:
-    """The value of the Reason header field, bounded, where it names a timeout: a session that was
-    not refreshed (RFC 4028 section 10), media that stopped. "" for every other message."""
+
+def failure(payload: bytes) -> str:
+    """The value of the Reason header field of a BYE, bounded, where nobody hung up: a session that
+    was not refreshed (RFC 4028 section 10), media that stopped, a refusal (SIP) or a failure of
+    the network (Q.850). "" for every other message."""
     if b"eason" not in payload:
         return ""
     for value in Message(payload).header("Reason"):
-        folded = value.lower().replace(b" ", b"")
-        if b"cause=408" in folded or b"timeout" in folded or b"timedout" in folded:
-            return to_text(value)[:LONGEST]
+        text = to_text(value)[:LONGEST]
+        if names_timeout(text) or _is_failure(text):
+            return text
     return ""
+
+
+def names_timeout(reason: str) -> bool:
+    """True for one of failure() that is a timer's."""
+    folded = reason.lower().replace(" ", "")
+    return "cause=408" in folded or "timeout" in folded or "timedout" in folded
+
+
+def _is_failure(reason: str) -> bool:
+    found = _CAUSE.match(reason)
+    if found is None:
+        return False
+    cause = int(found[2])
+    if found[1].lower() == "sip":
+        return cause >= 400 and cause not in _OF_PEOPLE
+    return cause in _FAILURES

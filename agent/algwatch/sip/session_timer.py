@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from algwatch.base.sighting import AT, Sighting
 from algwatch.sip.message import Message
+from algwatch.sip.reason import names_timeout
 from algwatch.sip.timers import SECOND, TIMER_B
 
 NEAR = 2 * SECOND  # how far a BYE may be from a timer and still be the one of that timer
@@ -24,11 +25,11 @@ class SessionTimer:
     "uac" (the end that sent that request), "uas" or b"" where the 2xx does not say.
 
     Of the requests that may refresh it: tried: the latest one since; tried_at: ns, 0 = none;
-    tried_by_caller; refused: the status of its refusal.
+    tried_by_caller; refused: the status of its refusal, refused_at: ns, when that came.
     """
 
-    __slots__ = ("answer", "at", "by_caller", "interval", "refresher", "refused", "tried",
-                 "tried_at", "tried_by_caller")  # fmt: skip
+    __slots__ = ("answer", "at", "by_caller", "interval", "refresher", "refused",
+                 "refused_at", "tried", "tried_at", "tried_by_caller")  # fmt: skip
 
     def __init__(self, answer: Sighting, by_caller: bool, interval: int, refresher: bytes) -> None:
         self.answer = answer
@@ -37,7 +38,7 @@ class SessionTimer:
         self.interval = interval
         self.refresher = refresher
         self.tried: Sighting | None = None
-        self.tried_at = self.refused = 0
+        self.tried_at = self.refused = self.refused_at = 0
         self.tried_by_caller = False
 
     @property
@@ -66,6 +67,10 @@ class SessionTimer:
         self.tried_by_caller = by_caller
         self.refused = 0
 
+    def refuse(self, status: int, at: int) -> None:
+        """That request was refused. at: ns."""
+        self.refused, self.refused_at = status, at
+
     def ends(self, at: int, by_caller: bool, reason: str) -> bool:
         """True if a BYE at that time (ns) is the one of this timer. reason: see sip/reason.py."""
         lasted = at - self.at
@@ -73,12 +78,15 @@ class SessionTimer:
             return True
         if lasted < self.interval // 2 - NEAR:
             return False
-        if reason:
+        if reason and names_timeout(reason):
             return True
         if not self.tried_at:
             return False
         if self.refused:
-            return self.refused in GONE and at - self.tried_at <= TIMER_B
+            if self.refused in GONE:
+                return at - self.tried_at <= TIMER_B
+            # Another refusal leaves the session as it was, and some ends give it up all the same.
+            return by_caller == self.tried_by_caller and at - self.refused_at <= NEAR
         # The end that sent it in vain until Timer B or F.
         waited = at - self.tried_at - TIMER_B
         return by_caller == self.tried_by_caller and abs(waited) <= NEAR

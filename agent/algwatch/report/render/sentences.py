@@ -7,6 +7,7 @@ from algwatch.base.quote import cut_sentence, quoted, somebody
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import HURTS, Finding
 from algwatch.report.render import status
+from algwatch.sip.reason import names_timeout
 
 LONGEST = 400  # characters of a rule's sentence that are kept
 
@@ -57,8 +58,9 @@ def named_call(call: CallSummary) -> str:
         return f"{who} was never answered."
     if call.outcome == "dropped":
         return f"{who} was answered and then dropped."
-    if call.timeout and call.outcome == "completed":
-        return f"{who} was ended by a timer: its BYE gives the reason {quoted(call.timeout)}."
+    if call.failure and call.outcome == "completed":
+        what = "timer" if names_timeout(call.failure) else "failure"
+        return f"{who} was ended by a {what}: its BYE gives the reason {quoted(call.failure)}."
     if call.outcome == "ongoing":
         return f"{who} was not decided when the capture ended."
     return f"The outcome of {_lower(who)} cannot be told from this capture."

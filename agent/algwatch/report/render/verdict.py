@@ -25,6 +25,7 @@ from algwatch.report.render.sentences import (
     named_registration,
     several,
 )
+from algwatch.sip.reason import names_timeout
 
 FINE, HURTS, CANNOT_TELL = "fine", "hurts", "cannot-tell"
 EXIT = {FINE: 0, HURTS: 1, CANNOT_TELL: 3}
@@ -45,6 +46,7 @@ NOTHING: Reason = ("", "")
 
 TIMED_OUT = ("Ask whoever ended the call for its timers, and look whether media and session "
              "refreshes (RFC 4028) pass the router both ways.")  # fmt: skip
+FAILED = "Ask whoever ended the call what the reason of its BYE stands for there."
 WAIT = "Capture from before the call until 32 s after its last message."
 BOTH = "Capture both sides on the router itself at the same time, which has one clock."
 CROSSES = "Look at the arrows that end in a cross, or capture both sides once more."
@@ -277,12 +279,12 @@ def _were(number: int) -> str:
 
 def _grade(call: CallSummary) -> str:
     if call.outcome == "completed":
-        return OPEN if call.timeout else WELL
+        return OPEN if call.failure else WELL
     if call.outcome in ("dropped", "unanswered"):
         return DEAD
     if call.outcome == "rejected":
         return DEAD if status.is_fault(call.status) else DECLINED
-    if call.timeout:
+    if call.failure:
         return OPEN
     if call.outcome == "ongoing":
         return GOES_ON if call.ack == "seen" else OPEN
@@ -290,8 +292,8 @@ def _grade(call: CallSummary) -> str:
 
 
 def _after_call(call: CallSummary) -> str:
-    if call.timeout and call.outcome == "completed":
-        return TIMED_OUT
+    if call.failure and call.outcome == "completed":
+        return TIMED_OUT if names_timeout(call.failure) else FAILED
     if call.outcome in ("ongoing", "unknown"):
         return WAIT
     if call.outcome != "rejected":

@@ -77,6 +77,9 @@ READINGS = {
         "network", cause.UNKNOWN,
         "the 2xx left the router, and its caller goes on sending the INVITE: it does not hear the "
         "responses"),
+    lost.CANCELLED: Reading(
+        "unknown", cause.UNKNOWN,
+        "its caller had cancelled the call when it was answered, and sent no ACK"),
     lost.UNSEEN: Reading(
         "unknown", cause.UNKNOWN,
         "not all of the call was captured and kept, so it is not known what became of the ACK"),

@@ -7,9 +7,9 @@ What it sees
     the ACK was lost. A 2xx that came once will do (TCP, B2BUA) where the BYE comes at 32 s. Or a
     call with a session timer that no re-INVITE and no UPDATE refreshed: its BYE comes at
     Session-Expires less 32 s or a third, or at Session-Expires, or 32 s after a refresh that nobody
-    answered, or at once after one that was refused with 481, or after half of the interval with a
-    Reason that names a timeout. Live, a refresh that is overdue is told with the seconds left, and
-    taken back when it comes late.
+    answered, or at once after one that was refused, by its sender (408, 481: by either end), or
+    after half of the interval with a Reason that names a timeout. Live, a refresh that is overdue
+    is told with the seconds left, and taken back when it comes late.
 
 Why it breaks calls
     The users still talk. A session timer of 1800 s, the usual one, drops each long call after 15 or
@@ -18,7 +18,8 @@ Why it breaks calls
 What else looks the same
     A user who hangs up after 10 s, 32 s or 15 minutes: with its ACK, and a session that was
     refreshed or has no timer, that is a call as any other. A Reason that names a timeout where no
-    session timer was agreed on: media may have stopped. A refresh later than half of the interval,
+    session timer was agreed on: media may have stopped. A refresh that is refused and then comes
+    otherwise (UPDATE with 501, then a re-INVITE). A refresh later than half of the interval,
     which is allowed (RFC 4028 section 7.2).
 
 Recommendation

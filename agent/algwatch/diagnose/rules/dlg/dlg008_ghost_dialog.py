@@ -2,10 +2,11 @@
 """DLG008: one end had ended the call, and the other did not hear of it.
 
 What it sees
-    A BYE in an established dialog that is refused with 481 (or 404, 408, 410), while no BYE of
-    the other end was seen. The router did it, where it had written into the Request-URI what is not
-    the Contact of the phone. Or a BYE that is asked for credentials (401, 407), and none with them
-    follows in 32 s.
+    A BYE in an established dialog that is refused with 481, while no BYE of the other end was seen.
+    Or one that is refused with 404, 408 or 410, as proxies do which cannot find the other end: that
+    may still be in the call, or gone. The router did it, where it had written into the Request-URI
+    what is not the Contact of the phone. Or a BYE that is asked for credentials (401, 407), and
+    none with them follows in 32 s.
 
 Why it breaks calls
     The end that was left behind talks to nobody until its user hangs up; a PBX or a trunk may
@@ -47,6 +48,7 @@ RULE = Rule(
     "One end had ended the call, and the other one did not hear of it.",
 )  # fmt: skip
 
+ENDED = 481  # its dialog is over (RFC 3261 section 15.1.2)
 GONE = (404, 408, 410, 481)  # what an end answers to the BYE of a dialog that it no longer has
 
 
@@ -67,9 +69,12 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             return
         phone = d.bye_by_caller != call.inbound  # the BYE is the phone's
         where, why, so = "unknown", cause.UNKNOWN, ""
+        said = "the other end did not have the call any more, and its own BYE never came"
         line = known.line(call)
         shown, host = line.shown if line is not None else None, ""
-        if call.two_sided and call.inbound is not None and phone:
+        if d.bye_status != ENDED:
+            said = "the other end was not found, and may still be in the call"
+        elif call.two_sided and call.inbound is not None and phone:
             where = "network"
             host = private_contact(shown, True) if shown is not None else ""
             if route_set.own_refresh(call) is not None:
@@ -85,8 +90,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             proof.append(evidence(shown, f"Contact host {host}", "an address to send to"))
         yield RULE.finding(
             where, "observed",
-            f"The BYE was refused with {d.bye_status}: the other end had ended the call before, "
-            f"and its own BYE never came{so}.",
+            f"The BYE was refused with {d.bye_status}: {said}{so}.",
             proof, call.call_id, cause=why, call_id=call.call_id, line=line.name if line else "",
         )  # fmt: skip
         return
