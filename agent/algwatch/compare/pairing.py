@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from algwatch.base import address
 from algwatch.base.deadlines import NEVER
 from algwatch.base.native.layout import ROW_DIRECTED, ROW_OUTGOING
 from algwatch.base.packet import LAN, WAN
@@ -69,7 +70,8 @@ class Pairing:
     and for the other copy of a message that was not captured. weigh: grade and host of a sighting,
     which is unsolicited or not.
     contest: packets that another one contradicts, since somebody emptied it.
-    paired, rewritten: crossings. lan_only, wan_only: messages whose other copy never came;
+    paired, rewritten: crossings. lan_only, wan_only: messages whose other copy never came, but for
+    those between two hosts of the LAN (a phone and its PBX), which no router forwards;
     unsolicited: such messages on the WAN side that are not in wan_only. undecided, once finished:
     messages whose other copy has not come although their own side was captured on for Timer F.
     """
@@ -245,7 +247,7 @@ class Pairing:
                     crossing.mapping = known
                     crossing.used_at = known.used_at if known is not None else 0
                 if copy.side == LAN:
-                    self.lan_only += 1
+                    self.lan_only += not _is_for_neighbour(copy)
                 elif self.is_unsolicited(copy):
                     self.unsolicited += 1
                 else:
@@ -287,6 +289,7 @@ class Pairing:
         end = max((copy.row[AT] for copy in waiting), default=0) - TIMER_F
         return sum(
             not (copy.paired or copy.row[AT] > end or is_spent(copy) or self.is_unsolicited(copy))
+            and not _is_for_neighbour(copy)
             for copy in waiting
         )
 
@@ -470,3 +473,9 @@ class Pairing:
 
 def _unweighed(copy: Sighting, unsolicited: bool) -> Weight:
     return STRANGE if unsolicited else FRESH, copy.packed_ends[:16]
+
+
+def _is_for_neighbour(copy: Sighting) -> bool:
+    """A message of the LAN between two hosts of one network."""
+    ends = copy.packed_ends
+    return copy.side == LAN and address.in_one_network(ends[:16], ends[16:32], ends[47])

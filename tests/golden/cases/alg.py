@@ -265,7 +265,7 @@ def _() -> House:
     return house
 
 
-def _contact_port_kept(house: House) -> None:
+def contact_port_kept(house: House) -> None:
     """A vendor's ALG that writes the phone's own port behind the public address."""
     whole = linux_out(*_four(house))
     wrong = re.compile(rb"(?m)^(Contact: .*?):%d" % house.wan_port)
@@ -289,7 +289,7 @@ def _() -> House:
     once; and a provider that goes where the Contact says may go to the private one without the
     ALG: only suspected."""
     house = House("linux", wan_port=40123)
-    _contact_port_kept(house)
+    contact_port_kept(house)
     register(house, 0)
     _ack_to_contact(house, "a2@provider", 2)
     return house
@@ -303,7 +303,7 @@ def _() -> House:
     """The same twice, 100 s apart: independent. The provider fills rport in, but both ACKs went
     where the Contact says, so its NAT handling is not proved: still the trial decides."""
     house = House("linux", wan_port=40123)
-    _contact_port_kept(house)
+    contact_port_kept(house)
     register(house, 0)
     _ack_to_contact(house, "a2-one@provider", 2)
     _ack_to_contact(house, "a2-two@provider", 102)
@@ -322,7 +322,7 @@ def _() -> House:
     incoming_call(house, 1, "w@provider", fixed_contact=f"sip:100@{house.public}")
     house.out_alg = linux_out(*_four(house))
     house.in_alg = linux_in(*_four(house))
-    _contact_port_kept(house)
+    contact_port_kept(house)
     _ack_to_contact(house, "a2-one@provider", 21)
     _ack_to_contact(house, "a2-two@provider", 121)
     return house
@@ -437,7 +437,7 @@ def _() -> House:
     there was delivered. Two later calls lose their ACK before it comes to the WAN side: the wrong
     port is not why. ALG001's own wrong Contact is told, and harmed nobody."""
     house = House("linux", wan_port=40123)
-    _contact_port_kept(house)
+    contact_port_kept(house)
     works_beside(house, 0)
     register(house, 5)
     call = answered(house, "reached@provider", 10)
@@ -574,7 +574,7 @@ def _() -> House:
     """The same wrong port in the Contact, but the provider sends its ACKs to the mapping all the
     same, from another port than its INVITE: every NAT drops them, and the Contact did no harm."""
     house = House("linux", wan_port=40123)
-    _contact_port_kept(house)
+    contact_port_kept(house)
     register(house, 0)
     call = answered(house, "a2@provider", 2)
     for after in (0, *LADDER_2XX):

@@ -447,10 +447,11 @@ def _() -> House:
 
 
 @case("cap013-near-miss-quiet-ends", must_not=["CAP013", "CAP005", *DLG],
-      outcomes=["completed"] * 3, state="cannot-tell")  # fmt: skip
+      outcomes=["completed"] * 3)  # fmt: skip
 def _() -> House:
     """The phone calls another one in the house before and after a call to the provider: the WAN is
-    quiet at both ends, as it should be. What stayed in the house is on one side only."""
+    quiet at both ends, as it should be. What stays in the house needs no router, so nothing of it
+    is missing."""
     house = House("linux", wan_port=1024)
     other = House(wan="192.168.1.10", provider="192.168.1.11")
     outgoing_call(other, 1, "early@phone")

@@ -13,11 +13,13 @@ from craft import (
     Timed,
     answer,
     incoming_call,
+    outgoing_call,
     register,
     request,
     sdp,
 )
 
+from cases.alg import contact_port_kept
 from cases.case import ALG, DLG, case
 
 NO = (*DLG, "DLG007", "DLG008", "TXN001", "TXN003", *ALG)
@@ -219,6 +221,47 @@ def _() -> House:
 def _() -> House:
     """The same on the WAN side alone."""
     return _cancelled_and_dropped("")
+
+
+# ---- a re-INVITE that is never acknowledged, behind an ALG that errs ----
+
+
+@case("alg011-near-miss-re-invite-came", [("ALG011", "router", "latent"),
+      ("DLG001", "network", "observed")], ["DLG002", "DLG004", "ALG014", "ALG015"],
+      outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The ALG writes a port into the Contact that is not the mapping's, and the far end does not
+    follow it: ACK and re-INVITE come to the phone. The ACK to the re-INVITE's 2xx never comes to
+    the WAN side. The port is not why."""
+    house = House("linux", wan_port=40123)
+    contact_port_kept(house)
+    register(house, 0)
+    call = Incoming(house, "again@provider", fixed_contact="sip:100@198.51.100.2:40123")
+    call.invite(1)
+    call.ok(3)
+    call.ack(3.05)
+    asked = call._in_dialog("INVITE", 2, "203.0.113.5:5060", [f"Contact: {call.far}"])
+    seen = house.into(30, asked)
+    for after in (0, *LADDER_2XX):
+        house.out(30.1 + after, answer(200, seen, contact=house.contact, body=sdp(house.phone)))
+    call.phone_bye(62.1)
+    return house
+
+
+# ---- calls that need no router ----
+
+
+@case("pairing-near-miss-phone-and-its-pbx", must_not=NO, outcomes=["completed", "completed"])
+def _() -> House:
+    """A phone calls through a PBX in the LAN: the tap of the LAN shows the call between these two
+    as well, which no router forwards. Nothing is missing on the WAN side."""
+    house = House()
+    register(house, 0)
+    outgoing_call(house, 3, "out@pbx")
+    desk = House(phone="192.168.1.33", wan="192.168.1.33", provider=house.phone)
+    outgoing_call(desk, 2.9, "in@desk")
+    house.lan += desk.lan
+    return house
 
 
 # ---- REG001: a phone that takes itself off ----

@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base.quote import somebody
-from algwatch.base.sighting import Sighting, port_of
+from algwatch.base.sighting import AT, Sighting, port_of
 from algwatch.compare import fingerprint as prints
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
@@ -47,6 +47,7 @@ from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.subject import CALL, REGISTRATION
+from algwatch.sip.dialog import Dialog
 from algwatch.sip.message import Message
 
 RULE = Rule(
@@ -187,6 +188,12 @@ def _forced(call: Call, known: Known) -> Finding | None:
     )  # fmt: skip
 
 
+def _asked_again(d: Dialog, crossing: Crossing) -> bool:
+    """The 2xx is that of a re-INVITE, which came to the phone after the far end had been shown what
+    the router wrote into that earlier message."""
+    return crossing.entered.row[AT] <= d.established_at < d.answered_at
+
+
 def _proof_of_port(call: Call) -> Sighting | None:
     """The phone's own 2xx: it left from the port where the phone is."""
     s = call.near_callee
@@ -211,6 +218,8 @@ def _wrong(call: Call, crossing: Crossing, known: Known) -> Finding | None:
     line = known.line(call)
     if line is not None and line.count(REACHED_REWRITTEN):
         hurt = False  # what the router wrote was reached before: the loss is another one
+    if hurt and how is not None and _asked_again(how.dialog, crossing):
+        hurt = False  # and by the re-INVITE itself that this 2xx answers
     harm = "latent"
     if hurt and how is not None:
         harm = "observed" if how.dropped(known.now) else "latent"
