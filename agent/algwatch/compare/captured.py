@@ -50,7 +50,8 @@ class Captured:
     UNKNOWN); first: the first message of each; duplicates, duplicate: packets captured twice, and
     one of them; cut, cut_example: messages that were not captured whole. paired: messages of which
     both copies were seen. partial, undecided: calls whose beginning or end the capture does not
-    hold, with examples. lost: packets a side that were not captured; lost_at: ns, until when the
+    hold, with examples. lost: packets a side that were not captured; gaps: times among
+    them that TCP went on behind bytes that were not captured; lost_at: ns, until when the
     latest of them came, or an interface was gone; began, ended: ns, both sides were captured
     from then on, and until then. forgets: calls were evicted. quality: whether the two captures
     are both sides of one router, where that was asked. networks: bits of the flows of
@@ -65,7 +66,7 @@ class Captured:
 
     __slots__ = ("_flows", "alone", "began", "contested", "contested_example", "cut", "cut_example",
                  "duplicate", "duplicates", "ended", "finished", "first",
-                 "forgets", "host", "ipsec", "lost", "lost_at", "networks", "now", "paired",
+                 "forgets", "gaps", "host", "ipsec", "lost", "lost_at", "networks", "now", "paired",
                  "partial", "partial_example", "ports", "quality", "sip", "started", "tls",
                  "two_sided", "undecided", "undecided_example", "unread")  # fmt: skip
 
@@ -81,7 +82,7 @@ class Captured:
         self.alone: deque[Alone] = deque(maxlen=ALONE)
         self.contested_example: Sighting | None = None
         self.cut_example: Sighting | None = None
-        self.lost = [0, 0, 0]
+        self.lost, self.gaps = [0, 0, 0], [0, 0, 0]
         self.lost_at = self.networks = 0
         self.began, self.ended = 0, NEVER
         self._flows: set[int] = set()
@@ -107,6 +108,9 @@ class Captured:
             self.duplicates += transactions.duplicates
             transactions.duplicate, transactions.duplicates = None, 0
         for row, i in other:
+            if row[KIND] == KIND_CUT and not row[LENGTH]:
+                self.gaps[which] += 1  # nothing of it was captured
+                continue
             if row[KIND] == KIND_CUT:
                 self.cut += 1
                 if self.cut_example is None or self.cut_example.side > which:

@@ -165,8 +165,8 @@ class Comparison:
             impostors.clear()
         self._heard(side, steps)
         for row, i in other:
-            if row[KIND] == KIND_CUT:  # as good as not captured
-                self.lost(which, 0, row[AT])
+            if row[KIND] == KIND_CUT:  # as good as not captured, or not captured at all
+                self.lost(which, not row[LENGTH], row[AT])
             elif row[KIND] in KEEPALIVES:
                 ends = bytes(batch.ends[48 * i : 48 * i + 48])
                 if which == WAN:
@@ -318,10 +318,11 @@ class Comparison:
         """Summaries of these registrations, by default of all."""
         now, lines = self.captured.now, self.lines
         chosen = self._registrations.all() if some is None else some
-        return [
-            one.summary(now, lines.of(one.flow_pair).name if one.flow_pair is not None else "")
+        named = [
+            (one, lines.of(one.flow_pair).name if one.flow_pair is not None else "")
             for one in chosen
         ]
+        return [one.summary(now, line, self.captured.lost_at) for one, line in named]
 
     def _share_room(self, unsolicited: Unsolicited | None) -> None:
         """Give the tables their weights and the budget its keepers."""

@@ -19,7 +19,7 @@ from algwatch.compare.summary import RegistrationSummary
 from algwatch.sip.message import parties
 from algwatch.sip.registration import ENDLESS, RETRIED, Registration, RegistrationStep
 from algwatch.sip.timers import SECOND, TIMER_F
-from algwatch.sip.transaction import FINAL, NOT_HEARD, ORPHAN, TIMED_OUT
+from algwatch.sip.transaction import FINAL, NOT_HEARD, ORPHAN, TIMED_OUT, UDP
 
 SEEK = 15 * SECOND  # how often phones that have stopped are looked for
 INSISTS = 3  # a phone that registers again at once so often takes itself for not registered
@@ -76,12 +76,16 @@ class Registered(Joined[Registration]):
         failed = said != "accepted" and near.request is not None and takes_off(near.request)
         return "unknown" if failed else said
 
-    def summary(self, now: int, line: str) -> RegistrationSummary:
+    def summary(self, now: int, line: str, lost_at: int) -> RegistrationSummary:
+        """lost_at: see Captured: silence shows nothing over TCP, where nothing is sent again."""
         start = min(r.started_at for r in self.seen)
         end = max(r.last_at for r in self.seen)
         status = self.near.status or self.near.transaction.taken(now)
+        said, asked = self.outcome(now), self.near.request
+        if said == "unanswered" and asked is not None and asked.row[AT] <= lost_at:
+            said = "unknown" if asked.ends.proto != UDP else said
         return RegistrationSummary(
-            self.call_id, self.aor, self.outcome(now), status, start / 1e9, end / 1e9, line,
+            self.call_id, self.aor, said, status, start / 1e9, end / 1e9, line,
             self.unsolicited,
         )  # fmt: skip
 

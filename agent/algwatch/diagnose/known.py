@@ -12,13 +12,14 @@ from algwatch.compare.captured import Captured
 from algwatch.compare.comparison import Comparison
 from algwatch.compare.counterfactual import Counterfactual, needs_alg, without_alg
 from algwatch.compare.crossing import Crossing, Entry
+from algwatch.compare.exchange import Exchange
 from algwatch.compare.joined import Joined
 from algwatch.compare.line import Line
 from algwatch.compare.mapping import NewerAddress
 from algwatch.compare.registered import Registered
 from algwatch.compare.replaces import MOST_CALLS, renamed, replaced
 from algwatch.compare.silence import too_late
-from algwatch.sip.transaction import Transaction
+from algwatch.sip.transaction import UDP, Transaction
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -66,6 +67,14 @@ class Known:
         """True if a message of it may have come and not be known: then one that was not seen is
         not missing."""
         return self._captured.lossy(call)
+
+    def unseen(self, exchange: Exchange) -> bool:
+        """A response to a request over TCP, which is not sent again, may have come and not be
+        known."""
+        request = exchange.request
+        if request is None or request.ends.proto == UDP:
+            return False
+        return self._captured.lost_at >= request.row[AT]
 
     def line(self, thing: Joined[T]) -> Line | None:
         """The line of a call or registration; None where no message of it crossed."""

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from craft import House, Timed, answer, register, request
+from ipaddress import ip_address
+
+from craft import House, Timed, answer, outgoing_call, register, request, tcp_frame
 
 from cases.case import ALG, CASES, DLG, case
 from cases.drops import Subscribing
@@ -100,3 +102,59 @@ def _() -> House:
     """The WAN side alone of a line that loses packets between phone and router: one side does not
     show where."""
     return _alone("txn005-loss-in-the-house")
+
+
+# ---- SIP over TCP, of which packets are missing in the capture (CAP002) ----
+
+
+def _over_tcp(missing: int, late: float = 0) -> House:
+    """Three registrations and two calls over one TCP connection. missing: number of the response
+    that is not captured, from 0; late: TCP sends that one again so many seconds later."""
+    house = House()
+    register(house, 0, expires=60)
+    outgoing_call(house, 6, "one@tcp")
+    register(house, 20, expires=60, n=2)
+    outgoing_call(house, 30, "two@tcp")
+    register(house, 70, expires=60, n=3)
+    sent = {"phone": 1000, "far": 1000}
+    kept, responses, again = [], 0, []
+    for at, data in house.lan:
+        payload = data[42:].replace(b"SIP/2.0/UDP", b"SIP/2.0/TCP")
+        outward = data[26:30] == ip_address(house.phone).packed
+        ends = (house.phone, 5060, house.provider, 5060)
+        ends = ends if outward else (ends[2], 5060, ends[0], 5060)
+        who = "phone" if outward else "far"
+        made = tcp_frame(payload, *ends, sent[who], 7)
+        sent[who] += len(payload)
+        responses += not outward
+        if outward or responses != missing + 1:
+            kept.append((at, made))
+        elif late:
+            again.append((at + round(late * 1e9), made))
+    house.lan = kept + again
+    return house
+
+
+@case("cap002-tcp-goes-on", [("CAP002", "unknown", "none"), ("CAP001", "unknown", "none")],
+      ["REG001", "TXN003", *DLG, "DLG007"], outcomes=["completed", "completed"], one_file="lan",
+      state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """SIP over TCP: the 200 to a REGISTER is not in the capture, and TCP goes on behind it, as it
+    does only when its receiver has it. The registration did not fail."""
+    return _over_tcp(5)
+
+
+@case("cap002-bye-over-tcp", [("CAP002", "unknown", "none"), ("CAP001", "unknown", "none")],
+      ["REG001", "TXN003", *DLG, "DLG007"], outcomes=["completed", "completed"], one_file="lan",
+      state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The same with the 200 to a BYE."""
+    return _over_tcp(4)
+
+
+@case("cap002-near-miss-tcp-sent-again", [("CAP001", "unknown", "none")],
+      ["CAP002", "REG001", "TXN003", *DLG], outcomes=["completed", "completed"],
+      one_file="lan")  # fmt: skip
+def _() -> House:
+    """The same segment got lost on the line, and TCP sent it again: all of it is in the capture."""
+    return _over_tcp(4, late=0.4)

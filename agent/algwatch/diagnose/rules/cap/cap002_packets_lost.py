@@ -2,7 +2,8 @@
 """CAP002: the capture lost packets.
 
 What it sees
-    Packets that found no room in the capture ring of an interface, by the kernel's own count.
+    Packets that found no room in the capture ring of an interface, by the kernel's own count. Or
+    SIP over TCP that goes on behind bytes which were not captured: TCP itself had them.
 
 Why it breaks calls
     It does not. But a message that was not seen may have been among them. So of messages and calls
@@ -11,7 +12,7 @@ Why it breaks calls
 
 What else looks the same
     Nothing: the kernel counts. Loss on the line is no loss in the capture. A capture file does
-    not tell which packets are missing in it.
+    not tell which UDP packets are missing in it.
 
 Recommendation
     Give the ring more memory (ring_bytes), or keep the flood away from the router: what comes to
@@ -38,18 +39,24 @@ RULE = Rule(
 
 
 def check(_: None, known: Known) -> Iterator[Finding]:
-    for side, count in enumerate(known.capture.lost):
+    capture = known.capture
+    for side, count in enumerate(capture.lost):
         if count:
-            yield _lost(SIDE_NAMES[side], count, known.capture.lost_at)
+            yield _lost(SIDE_NAMES[side], count, capture.gaps[side], capture.lost_at)
 
 
-def _lost(side: str, count: int, until: int) -> Finding:
+def _lost(side: str, count: int, gaps: int, until: int) -> Finding:
+    dropped = count - gaps
+    what = f"{dropped} packets found no room in the ring"
+    step = "Give the capture ring more memory (ring_bytes)."
+    if not dropped:
+        what = f"{gaps} times TCP goes on behind bytes that were not captured"
+        step = "Capture again with more memory (tcpdump -B), or on the router itself."
     least = 10 ** (len(str(count)) - 1)  # said again when it is ten times as much, not each second
     return RULE.finding(
         "unknown", "none",
         f"The capture of the {side.upper()} lost packets, {least} or more so far: of calls of that "
         "time nothing is called missing that was not seen.",
-        [Evidence(side, until / 1e9, f"{count} packets found no room in the ring",
-                  "all are captured", b"")],
-        f"capture/{side}", next_step="Give the capture ring more memory (ring_bytes).",
+        [Evidence(side, until / 1e9, what, "all are captured", b"")],
+        f"capture/{side}", next_step=step,
     )  # fmt: skip

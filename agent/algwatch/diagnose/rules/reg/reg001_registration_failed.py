@@ -67,6 +67,8 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
     if outcome == "accepted" or exchange is None or exchange.request is None:
         return
     t = exchange.entered
+    if outcome == "unanswered" and known.unseen(exchange):
+        return
     if outcome == "unanswered":
         reading = renamed.response_unmatched(registered) or request_reading(exchange, known)
         what = f"was sent {times(t.requests)} and got no response in 32 s: {reading.what}"
