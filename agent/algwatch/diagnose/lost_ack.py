@@ -35,6 +35,7 @@ ONE_SIDED = "one-sided"  # no ACK on the only captured side
 ONE_SIDED_IGNORED = "one-sided-ignored"  # an ACK is there, and the 2xx still comes
 ONE_SIDED_UNHEARD = "one-sided-unheard"  # the INVITE is repeated after its 2xx
 
+ALONE = (ONE_SIDED, ONE_SIDED_IGNORED)
 # Readings that rest on a captured ACK.
 SHOWN = (WRONG_PORT, IGNORED, BEYOND)
 # Readings that do not say what became of the ACK.

@@ -120,6 +120,8 @@ def contact_at_proxy(call: Call, how: lost.LostAck, known: Known) -> Reading | N
     the address of a proxy on its way, so that no ACK can reach the callee behind it."""
     if how.how not in (lost.BEYOND, lost.ONE_SIDED_IGNORED) or misaddressed(call, how) is not None:
         return None
+    if unroutable_route(call, how) is not None:
+        return None  # it did not even get there
     found = proxy_contact(call, how)
     line = known.line(call)
     if not found or (line is not None and line.count(REACHED_AT_PROXY)):
@@ -144,11 +146,14 @@ def proxy_contact(call: Call, how: lost.LostAck) -> str:
 
 
 def unroutable_route(call: Call, how: lost.LostAck) -> Reading | None:
-    """For an ACK that did not come: whether the next proxy of its route set has an address to which
-    nobody on this way can send."""
+    """For an ACK that did not come, or went there: whether the next proxy of its route set has an
+    address to which nobody on this way can send."""
     d, far = how.dialog, call.dialog(WAN)
     if how.how == lost.ONE_SIDED:
         return recorded_beyond(call, d, None) or _recorded_inside(call, d, None)
+    if how.how == lost.ONE_SIDED_IGNORED:
+        went = d.ack.ends.dst if d.ack is not None else ""
+        return recorded_beyond(call, d, None) if went and went == next_hop(d) else None
     if how.how == lost.NEVER_ON_WAN and far is not None:
         return _recorded_inside(call, far, call.dialog(LAN))
     near = call.dialog(LAN)
@@ -247,10 +252,15 @@ def rewrote(call: Call, copy: Sighting, header: str) -> bool:
 
 
 def next_hop(d: Dialog) -> str:
-    """The unroutable host to which the ACK goes from the place of this capture, "" where it is
-    another one (RFC 3261 section 16.12)."""
+    """The host to which the ACK goes from the place of this capture (RFC 3261 section 16.12), where
+    that is unroutable, or has an address of the IP version that this call does not use (a proxy
+    between the two has to record itself twice, RFC 5658 section 4); "" where it is another one."""
     ahead = proxies_ahead(d)
-    return ahead[-1].host if ahead and address.is_unroutable(ahead[-1].host) else ""
+    if not ahead or d.answer is None:
+        return ""
+    host = ahead[-1].host
+    other = address.ipv4(host) >= 0 if d.answer.ends.version == 6 else address.is_ipv6(host)
+    return host if other or address.is_unroutable(host) else ""
 
 
 def proxies_ahead(d: Dialog) -> list[Address]:

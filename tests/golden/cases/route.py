@@ -162,6 +162,46 @@ def _() -> House:
     return routed(house, "inner@phone", hosts=(CORE, "10.20.30.40"), dst="10.20.30.40")
 
 
+@case("dlg005-lan-side-alone",
+      [("DLG005", "unknown", "observed"), ("CAP001", "unknown", "none")], [*NOT_005, *ALG],
+      outcomes=["dropped"], one_file="lan")  # fmt: skip
+def _() -> House:
+    """The LAN side of a call whose only proxy records its private address, while the Contact is its
+    public one: the ACK goes to the first, so the second is not why it gets lost."""
+    house = House()
+    register(house, 0)
+    return routed(house, "inner@phone", hosts=("10.20.30.40",), dst="10.20.30.40",
+                  contact=f"sip:300@{EDGE}:5060", leaves=False)  # fmt: skip
+
+
+@case("dlg005-proxy-of-the-other-ip-version",
+      [("DLG005", "provider", "observed"), ("DLG001", "provider", "observed")],
+      [*NOT_005, *ALG], PROVIDER_FIX, ["dropped"])  # fmt: skip
+def _() -> House:
+    """A proxy between IPv4 and IPv6 records its IPv6 address alone. The phone has none, and sends
+    no ACK: it is not to blame."""
+    house = House()
+    register(house, 0)
+    return routed(house, "six@phone", hosts=("[2001:db8::5]",), acks=False)
+
+
+@case("dlg005-near-miss-recorded-twice", must_not=["DLG001", "DLG005", *NOT_005, *ALG])
+def _() -> House:
+    """Such a proxy that records itself with both addresses, the one of this side nearest."""
+    house = House()
+    register(house, 0)
+    return routed(house, "both@phone", hosts=("[2001:db8::5]", EDGE), lives=True)
+
+
+@case("dlg005-near-miss-phone-sends-no-ack", [("DLG001", "phone", "observed")],
+      ["DLG005", *NOT_005, *ALG], outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The same Record-Route, and a phone that sends no ACK."""
+    house = House()
+    register(house, 0)
+    return routed(house, "none@phone", hosts=("[2001:db8::5]", EDGE), acks=False)
+
+
 def _behind_a_lan_proxy(house: House, proxy: str, acknowledged: bool = False) -> House:
     """A call to a phone behind a PBX in the LAN, which records itself as proxy; the phone's Contact
     is private, and only the PBX has to reach it."""

@@ -3,10 +3,11 @@
 
 What it sees
     A 2xx that nobody acknowledges and whose Record-Route makes the next proxy an address that the
-    caller cannot reach: private or link-local, from a provider or from a proxy in the LAN. Or an
-    ACK that left the router while the 2xx keeps coming, and whose Route is not the Record-Route of
-    the 2xx in reverse order; or one that treats a loose router as a strict one, or a strict one as
-    a loose one. Or a BYE that goes to such an address and is never answered.
+    caller cannot reach: private or link-local, or of the IP version that the call does not use,
+    from a provider or from a proxy in the LAN. Or an ACK that left the router while the 2xx keeps
+    coming, and whose Route is not the Record-Route of the 2xx in reverse order; or one that treats
+    a loose router as a strict one, or a strict one as a loose one. Or a BYE that goes to such an
+    address and is never answered.
 
 Why it breaks calls
     ACK, BYE and re-INVITE pass the proxies that recorded themselves. To an address that cannot be
@@ -24,7 +25,7 @@ Recommendation
     route set: report it to its maker, with the 2xx and the ACK.
 
 References
-    RFC 3261 sections 12.1.1, 12.1.2, 12.2.1.1, 16.6 step 4, 16.12, 19.1.1.
+    RFC 3261 sections 12.1.1, 12.1.2, 12.2.1.1, 16.6 step 4, 16.12, 19.1.1; RFC 5658 section 4.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
 def _unroutable(call: Call, how: lost.LostAck, known: Known) -> Iterator[Finding]:
     reading = route_set.unroutable_route(call, how)
     # The copy that the caller, or its proxy, has read.
-    near = how.dialog if how.how in (lost.ONE_SIDED, lost.NEVER_ON_WAN) else call.dialog(LAN)
+    near = how.dialog if how.how in (*lost.ALONE, lost.NEVER_ON_WAN) else call.dialog(LAN)
     if how.how == lost.NEVER_ON_WAN:
         near = call.dialog(WAN)
     if reading is None or near is None or near.answer is None:
