@@ -248,6 +248,40 @@ def _() -> House:
     return house
 
 
+@case("alg011-near-miss-no-ack-at-any-port", [("ALG011", "router", "latent"),
+      ("DLG001", "network", "observed")], ["DLG002", "DLG004", "ALG014", "ALG015"],
+      outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The same ALG, and a first call of which no ACK comes. To the wrong port it would have come to
+    the WAN side as well, because the address is this router's."""
+    house = House("linux", wan_port=40123)
+    contact_port_kept(house)
+    register(house, 0)
+    call = Incoming(house, "silent@provider")
+    call.invite(1)
+    call.ok(3)
+    call.dropped(3)
+    return house
+
+
+@case("alg011-near-miss-ack-at-the-mapping", [("ALG011", "router", "latent"),
+      ("DLG001", "router", "observed")], ["DLG002", "DLG004", "ALG014", "ALG015"],
+      outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The same ALG, and an ACK that comes to the mapping and is stopped in the router, by a
+    firewall: whatever the ALG wrote, the far end did not follow it."""
+    house = House("linux", wan_port=40123)
+    contact_port_kept(house)
+    register(house, 0)
+    call = Incoming(house, "stopped@provider", fixed_contact="sip:100@198.51.100.2:40123")
+    call.invite(1)
+    call.ok(3)
+    for after in (0, *LADDER_2XX):
+        call.ack(3.05 + after, lan=False)
+    call.dropped(3)
+    return house
+
+
 # ---- calls that need no router ----
 
 

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from algwatch.base.packet import WAN
 from algwatch.base.quote import somebody
 from algwatch.base.sighting import AT, Sighting, port_of
 from algwatch.compare import fingerprint as prints
@@ -47,7 +48,6 @@ from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.subject import CALL, REGISTRATION
-from algwatch.sip.dialog import Dialog
 from algwatch.sip.message import Message
 
 RULE = Rule(
@@ -188,10 +188,20 @@ def _forced(call: Call, known: Known) -> Finding | None:
     )  # fmt: skip
 
 
-def _asked_again(d: Dialog, crossing: Crossing) -> bool:
-    """The 2xx is that of a re-INVITE, which came to the phone after the far end had been shown what
-    the router wrote into that earlier message."""
-    return crossing.entered.row[AT] <= d.established_at < d.answered_at
+def _may_follow(call: Call, how: lost.LostAck, crossing: Crossing) -> bool:
+    """May the ACK be lost because the far end followed what the router wrote into this message?
+    Not where the 2xx is that of a re-INVITE, which came to the phone in spite of it; where an ACK
+    came to the mapping; or where none came, and the address is this router's own: to another port
+    of that, an ACK would have come to the WAN side all the same."""
+    d, wan = how.dialog, call.dialog(WAN)
+    if crossing.entered.row[AT] <= d.established_at < d.answered_at:
+        return False
+    if wan is None or wan.answer is None:
+        return True
+    if how.how == lost.NEVER_ON_WAN:
+        contacts = Message(crossing.left.payload).contacts
+        return not contacts or contacts[0].host != crossing.left.ends.src
+    return wan.ack is None or wan.ack.destination != wan.answer.source
 
 
 def _proof_of_port(call: Call) -> Sighting | None:
@@ -218,8 +228,8 @@ def _wrong(call: Call, crossing: Crossing, known: Known) -> Finding | None:
     line = known.line(call)
     if line is not None and line.count(REACHED_REWRITTEN):
         hurt = False  # what the router wrote was reached before: the loss is another one
-    if hurt and how is not None and _asked_again(how.dialog, crossing):
-        hurt = False  # and by the re-INVITE itself that this 2xx answers
+    if hurt and how is not None and not _may_follow(call, how, crossing):
+        hurt = False
     harm = "latent"
     if hurt and how is not None:
         harm = "observed" if how.dropped(known.now) else "latent"
