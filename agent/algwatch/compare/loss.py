@@ -148,26 +148,22 @@ class Path:
 class _Exchange:
     """A transaction on the side where its request came from (t, side, request), and on the other
     one (left; the same with one side only). callers, callees: of an INVITE the dialog sets there.
-    place: of the side that it went to; ends: of the request; phone: address (16 bytes)."""
+    place: of the side that it went to; ends: of the request; left_ends: of its copy there."""
 
-    __slots__ = ("callees", "callers", "ends", "left", "phone", "place", "request", "side", "t")
+    __slots__ = ("callees", "callers", "ends", "left", "left_ends", "place", "request", "side",
+                 "t")  # fmt: skip
 
-    def __init__(self, t: Transaction, side: int, left: Transaction) -> None:
+    def __init__(self, t: Transaction, side: int, left: Transaction, left_ends: bytes,
+                 request: Sighting | None) -> None:  # fmt: skip
         self.t = t
         self.side = side
         self.left = left
-        self.request = t.request
+        self.left_ends = left_ends
+        self.request = request
         self.callers: DialogSet | None = None
         self.callees: DialogSet | None = None
         self.place = side if left is t else 1 - side
-        self.ends = self.phone = b""
-
-    def set_ends(self, left: bytes) -> None:
-        """left: the ends of its copy on the other side."""
-        self.ends = self.request.packed_ends if self.request is not None else self.t.ends
-        self.phone = self.ends[:16]
-        if self.side == WAN and self.left is not self.t:
-            self.phone = left[16:32]
+        self.ends = request.packed_ends if request is not None else t.ends
 
 
 class Losses:
@@ -194,12 +190,18 @@ class Losses:
     def feed(self) -> list[Path]:
         """Count what is over; the paths of which more is known."""
         news: dict[int, Path] = {}
+        captured = self._captured
+        # Where packets were lost, an answer may have come and not have been captured.
+        began = max(captured.began, captured.lost_at) + WINDOW
+        ended = captured.ended - T2
         for side in self._sides:
             over = side.transactions.over
             if over:
                 since = side.transactions.counts_from
                 for t in over:
                     if t.copy or t.last_at <= since or t.method in NOT_COUNTED:
+                        continue
+                    if t.unsolicited or not t.requests or t.at <= began or t.last_at >= ended:
                         continue
                     path = self._count(t, side.side)
                     if path is not None:
@@ -218,13 +220,6 @@ class Losses:
 
     def _count(self, t: Transaction, side: int) -> Path | None:
         """Count an exchange; returns its path where something of it came again."""
-        if t.unsolicited or not t.requests:
-            return None
-        captured = self._captured
-        if captured.lost_at and t.at - WINDOW <= captured.lost_at:
-            return None  # its answer may have come, and not have been captured
-        if t.at - WINDOW <= captured.began or t.last_at + T2 >= captured.ended:
-            return None
         made = self._invite(t, side) if t.method == INVITE else self._other(t, side)
         if made is None or not made.ends:
             return None
@@ -234,20 +229,17 @@ class Losses:
         if t.last_at > path.until:
             path.until = t.last_at
         again = _request(path, made)
-        again = _answer(path, made) or again
+        if made.callers is not None:
+            again = _answer(path, made) or again
         return path if again else None
 
     def _other(self, t: Transaction, side: int) -> _Exchange | None:
         if not self._captured.two_sided:
-            made = _Exchange(t, side, t)
-            made.set_ends(b"")
-            return made
+            return _Exchange(t, side, t, b"", t.request)
         left = t.forwarded
         if left is None or left.request is None:
             return None
-        made = _Exchange(t, side, left)
-        made.set_ends(left.request.packed_ends)
-        return made
+        return _Exchange(t, side, left, left.request.packed_ends, t.request)
 
     def _invite(self, t: Transaction, side: int) -> _Exchange | None:
         """As the dialog sets of its call know it."""
@@ -267,25 +259,26 @@ class Losses:
             if twin is None:
                 return None
             left, far = twin, other
-        made = _Exchange(t, side, left)
-        made.callers, made.callees = s, far
-        d = s.current
+        d, request = s.current, t.request
         if d is not None and d.invite is t:
-            made.request = d.request
+            request = d.request
         elif s.invite is t:
-            made.request = s.request
-        made.set_ends(left.ends)
+            request = s.request
+        made = _Exchange(t, side, left, left.ends, request)
+        made.callers, made.callees = s, far
         return made
 
     def _path(self, made: _Exchange) -> Path:
-        ends, version = made.ends, made.ends[47]
+        ends = made.ends
         two = self._captured.two_sided
-        far = ends[:16] if made.side == WAN and two else ends[16:32]
-        near = made.phone
-        if not two and far < near:
+        near, far = ends[:16], ends[16:32]
+        if two and made.side == WAN:
+            near, far = made.left_ends[16:32], near
+        elif not two and far < near:
             near, far = far, near
         path = self.table.get(near + far)
         if path is None:
+            version = ends[47]
             path = Path(address.text(near, version), address.text(far, version), made.t.at)
             self.table.add(near + far, path)
         if path.line is None and two:
@@ -320,7 +313,7 @@ def _request(path: Path, made: _Exchange) -> bool:
     """Count the request and its answers; True if anything came again."""
     t, left = made.t, made.left
     name = METHOD_NAMES[t.method]
-    tries = path.of(name)
+    tries = path.tries.get(name) or path.of(name)
     tries.all += 1
     again, beyond = t.again, left.again
     if again is None or (t.requests < 2 and not again.stopped):
@@ -364,7 +357,7 @@ def _answer(path: Path, made: _Exchange) -> bool:
     d, mine = made.callees.current, made.callers.current
     if d is None or d.invite is not made.left or mine is None or not d.acked_at or d.odd:
         return False
-    tries = path.of(ANSWERS)
+    tries = path.tries.get(ANSWERS) or path.of(ANSWERS)
     tries.all += 1
     if d.answers < 2:
         tries.quick += d.acked_at - d.answered_at <= QUICK
