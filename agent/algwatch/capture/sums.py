@@ -37,11 +37,10 @@ class Sums:
 
     def judged(self, batch: Batch, damaged: bool) -> Batch:
         """The batch without what no stack accepts. damaged: it has rows with ROW_DAMAGED."""
-        before = [*self._before, *_hosts(self._last)]
-        self._before = []
         if not damaged:
-            self._last = batch.ends
+            self._before, self._last = [], batch.ends
             return batch
+        before = [*self._before, *_hosts(self._last)]
         self._last = b""
         wrong = [bool(row[_BITS] & ROW_DAMAGED) for row in ROW.iter_unpack(batch.rows)]
         hosts = _hosts(batch.ends)

@@ -30,7 +30,8 @@ def is_one(crossing: Crossing) -> bool:
     """True if two copies with equal hashes and different bytes are one message: only the addresses
     of the flow pair differ, or else their identity parts are equal. False with another far end:
     Pairing joins those when nothing else fits."""
-    if not has_one_far_end(crossing) or are_two_answers(crossing.entered, crossing.left):
+    pair = crossing.flow_pair
+    if pair is None or not pair.one_far_end or are_two_answers(crossing.entered, crossing.left):
         return False
     if crossing.translated:
         return True
@@ -45,15 +46,8 @@ def are_two_answers(one: Sighting, two: Sighting) -> bool:
     one copy was not captured."""
     a, b = one.row, two.row
     return bool(
-        a[STATUS] and a[TO_TAG] != b[TO_TAG] and a[IP_ID] and b[IP_ID] and a[IP_ID] != b[IP_ID]
+        a[TO_TAG] != b[TO_TAG] and a[STATUS] and a[IP_ID] and b[IP_ID] and a[IP_ID] != b[IP_ID]
     )
-
-
-def has_one_far_end(crossing: Crossing) -> bool:
-    lan, wan = crossing.lan, crossing.wan
-    if lan is None or wan is None:
-        return False
-    return lan.destination == wan.destination or lan.source == wan.source
 
 
 def contradicts(one: Sighting, two: Sighting, outbound: bool) -> bool:

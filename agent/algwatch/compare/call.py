@@ -75,8 +75,9 @@ class Call(Joined[DialogSet]):
         """Attach what became of a message."""
         pair = crossing.flow_pair
         if (
-            not self.paired or crossing.rewritten or pair is None
-            or crossing.expected is not None or self.names is not None or self.headers
+            not self.paired or pair is None
+            or crossing.expected is not None or self.names is not None
+            or (not self.knows(crossing) if crossing.rewritten else self.headers)
         ):  # fmt: skip
             self.attach(label(crossing), crossing)
         if not self.oriented:
@@ -84,12 +85,13 @@ class Call(Joined[DialogSet]):
         if pair is None:
             return
         row = crossing.entered.row
-        method, status = row[METHOD], row[STATUS]
-        if not status:
-            if INVITE <= method <= BYE:  # or ACK
+        method = row[METHOD]
+        if INVITE <= method <= BYE:  # or ACK
+            status = row[STATUS]
+            if not status:
                 self.flow_pairs[METHOD_NAMES[method]] = pair
-        elif method == INVITE and 200 <= status < 300:
-            self.flow_pairs["2xx INVITE"] = pair
+            elif method == INVITE and 200 <= status < 300:
+                self.flow_pairs["2xx INVITE"] = pair
 
     def _orient(self, crossing: Crossing) -> None:
         row = crossing.entered.row
@@ -191,7 +193,7 @@ class Call(Joined[DialogSet]):
                 return False
             if (
                 s.unheard is not None
-                or d.bye_challenged
+                or (d.bye_response is not None and d.bye_challenged)
                 or d.odd_copy is not None
                 or s.cancel is not None
             ):
@@ -265,7 +267,9 @@ class Call(Joined[DialogSet]):
         for s in self.sides:
             if s is not None:
                 d = s.current
-                if s.unheard is not None or (d is not None and d.bye_given_up):
+                if s.unheard is not None or (
+                    d is not None and d.bye_response is not None and d.bye_given_up
+                ):
                     return True
         return False
 

@@ -39,6 +39,7 @@ Moment = tuple[Call, int]
 Answer = tuple[Call, int]  # a call and when (ns) it was answered
 
 _OVER = (ENDED, UNANSWERED, CHALLENGED)
+_TIMED = (ANSWERED, REFRESHED)  # a session timer may begin anew
 
 
 class Calls:
@@ -100,7 +101,7 @@ class Calls:
                 call.sides[s.side] = s
             d = s.current
             at = row[AT]
-            if code in (ANSWERED, REFRESHED):
+            if code in _TIMED:
                 if d is not None and d.timer is not None:
                     self._watch(call, d.timer.overdue_at, at)
                 if call.overdue:

@@ -146,18 +146,14 @@ class Captured:
         if row[METHOD] == REGISTER and self.ipsec is None and IPSEC in copy.payload:
             self.ipsec = copy
 
-    def note_networks(self, batch: Batch, events: list[Event]) -> None:
-        """Which addresses the flows of a capture with one side are between."""
-        flows = self._flows
-        for _, _, row, i in events:
-            if row[FLOW] not in flows and len(flows) < FLOWS:
-                flows.add(row[FLOW])
-                ends = batch.ends[48 * i : 48 * i + 48]
-                private = sum(
-                    address.is_unroutable(address.text(bytes(ends[at : at + 16]), ends[47]))
-                    for at in (0, 16)
-                )
-                self.networks |= (OUTSIDE, ACROSS, INSIDE)[private]
+    def note_network(self, copy: Sighting) -> None:
+        """The first message of its kind on its flow, with one side only: which addresses the flow
+        is between."""
+        flow = copy.row[FLOW]
+        if flow not in self._flows and len(self._flows) < FLOWS:
+            self._flows.add(flow)
+            private = sum(address.is_unroutable(host) for host in (copy.ends.src, copy.ends.dst))
+            self.networks |= (OUTSIDE, ACROSS, INSIDE)[private]
 
     @property
     def two_networks(self) -> bool:

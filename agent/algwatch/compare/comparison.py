@@ -5,6 +5,7 @@ registrations and exchanges, and remembered by line."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 
 from algwatch.base.budget import Budget
 from algwatch.base.deadlines import NEVER
@@ -27,7 +28,6 @@ from algwatch.base.sighting import (
     CSEQ,
     FROM_TAG,
     KIND,
-    LENGTH,
     METHOD,
     STATUS,
     TXN,
@@ -64,6 +64,7 @@ from algwatch.sip.timers import TIMER_C
 from algwatch.sip.transaction import Seen
 from algwatch.sip.unsolicited import Unsolicited
 
+_payload = attrgetter("payload")
 KEEPALIVES = (KIND_KEEPALIVE, KIND_STUN)  # RFC 5626 section 3.5
 
 
@@ -158,7 +159,7 @@ class Comparison:
         events, steps = side.feed(batch, pairing is not None or self.watch is not None, other)
         fresh = list(batch.sightings.values())
         if fresh:
-            self.budget.came(len(fresh), sum([copy.row[LENGTH] for copy in fresh]))
+            self.budget.came(len(fresh), sum(map(len, map(_payload, fresh))))
         self.captured.note(side, batch, events, other)
         if impostors := side.transactions.impostors:
             self._contested([batch.sighting(which, *seen) for seen in impostors])
@@ -182,14 +183,14 @@ class Comparison:
             return news
         if self.pairing is not None:
             return News([])
-        if which == UNKNOWN:
-            self.captured.note_networks(batch, events)
         if self.watch is not None:
             for copy in fresh:
                 self.watch(alone(copy, sent=False))
         news = News(self._first.of(events, batch, which) if self.one_sided_news else [])
         for crossing in news.crossings:
             self.captured.note_kind(crossing)
+            if which == UNKNOWN:
+                self.captured.note_network(crossing.entered)
         return news
 
     def advance(self, now: int) -> News:

@@ -19,16 +19,17 @@ class FlowPair:
 
     outbound: from the LAN to the WAN. inside: LAN address and port of the phone (18 bytes);
     outside: the WAN address and port that stand for it, and those of the far side (36 bytes);
-    translated: they differ from those inside. line: addresses of the phone and of the far side
-    (32 bytes); phone, far: the same as text. wan_host: text of the WAN address. agreed: ns, when
-    its crossings last agreed with what is known of the NAT (compare/mapping.py); negative: not
-    yet, or too long ago. old: the address before, as it stands in text. kinds: bits of the kinds
-    of message that have crossed on it, by method and class of status.
+    translated: they differ from those inside; one_far_end: the address and port of the far side are
+    the same in both flows, or those of the sender are. line: addresses of the phone and of the far
+    side (32 bytes); phone, far: the same as text. wan_host: text of the WAN address. agreed: ns,
+    when its crossings last agreed with what is known of the NAT (compare/mapping.py); negative: not
+    yet, or too long ago. old: the address before, as it stands in text. kinds: bits of the kinds of
+    message that have crossed on it, by method and class of status.
     """
 
     __slots__ = ("_hosts", "_lan", "_new", "_received", "_rports", "_wan", "agreed", "far",
-                 "inside", "kinds", "line", "old", "outbound", "outside", "phone", "translated",
-                 "wan_host")  # fmt: skip
+                 "inside", "kinds", "line", "old", "one_far_end", "outbound", "outside", "phone",
+                 "translated", "wan_host")  # fmt: skip
 
     def __init__(self, lan: Sighting, wan: Sighting, outbound: bool) -> None:
         self.outbound = outbound
@@ -45,6 +46,7 @@ class FlowPair:
             self.wan_host = wan.ends.dst
         self.outside = mapped + far
         self.translated = self.inside != mapped
+        self.one_far_end = lan.destination == wan.destination or lan.source == wan.source
         self.line = self.inside[:16] + far[:16]
         self.agreed = -SECOND
         self.kinds = 0

@@ -113,6 +113,11 @@ class Joined(Generic[T]):
         if crossing.expected is not None:
             self.misdelivered.setdefault(kind, crossing)
 
+    def knows(self, crossing: Crossing) -> bool:
+        """A rewritten message shows nothing that an earlier one has not shown: it is as the mapping
+        says, like one that is kept."""
+        return bool(crossing.seen_before and self.changed and crossing.headers <= self.headers)
+
     def _changed(self, kind: str, crossing: Crossing) -> None:
         if not crossing.headers <= self.headers:
             self.headers |= crossing.headers

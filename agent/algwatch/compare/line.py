@@ -8,6 +8,8 @@ as findings do.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from algwatch.base import address
 from algwatch.base.native.layout import ACK, BYE, INVITE, OPTIONS, REGISTER, ROW_FRAGMENTED
 from algwatch.base.packet import LAN, WAN
@@ -247,9 +249,9 @@ class Lines:
         """True if anything has crossed between these two addresses (16 bytes each)."""
         return phone + remote in self.table
 
-    def beside(self, line: Line) -> list[Line]:
+    def beside(self, line: Line) -> Iterator[Line]:
         """The other phones here with the same provider."""
-        return [one for one in self.at(line.remote) if one is not line]
+        return (one for one in self.at(line.remote) if one is not line)
 
     def at(self, remote: str) -> list[Line]:
         """The lines of all phones here with that far end (text)."""

@@ -33,7 +33,6 @@ from algwatch.compare.alike import (
     are_alike,
     are_two_answers,
     contradicts,
-    has_one_far_end,
     is_one,
     is_spent,
     may_cross,
@@ -148,7 +147,9 @@ class Pairing:
                         crossing = cross(copy, first, IDENTITY)
                         if crossing is not None and (not crossing.rewritten or is_one(crossing)):
                             crossings.append(accept(crossing, first))
-                            if crossing.rewritten or crossing.expected is not None:
+                            if crossing.expected is not None or (
+                                crossing.rewritten and not crossing.translated
+                            ):
                                 held = waits(crossing) or held
                             continue
                     put_back(pair, first)
@@ -391,7 +392,9 @@ class Pairing:
         if not found:
             return None
         # One to another far end has a copy of its own.
-        found = [f for f in found if has_one_far_end(f[0])] or found
+        found = [
+            f for f in found if f[0].flow_pair is not None and f[0].flow_pair.one_far_end
+        ] or found
         # So has one of another sender; the NAT tells whose this is.
         if any(o.source != candidates[0].source for o in candidates):
             found = [f for f in found if self._is_mapped(copy, f[1])] or found

@@ -65,13 +65,14 @@ class Engine:
     def feed(self, events: Iterable[Event]) -> list[Finding]:
         """Show each thing to the rules of its subject; the findings that are news, in order."""
         news: list[Finding] = []
-        clock, known = self._clock, self.known
+        clock, known, began = self._clock, self.known, 0
         for subject, thing in events:
             for check, meter in self._rules[subject]:
                 meter.shown += 1
-                began = clock() if clock is not None else 0
+                if clock is not None:
+                    began = clock()
                 try:
-                    found = list(check(thing, known))
+                    found = [*check(thing, known)]
                 except Exception:
                     meter.failures += 1
                     if self.strict:

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar, cast
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from algwatch.base.sighting import AT, CALL, Sighting
 from algwatch.compare.call import Call
@@ -48,7 +48,7 @@ class Known:
         self._mappings = comparison.mappings
         self._said = said
         # The reading of one thing that rules share: the thing, when, and the reading.
-        self._read: tuple[object, int, dict[object, object]] = (None, 0, {})
+        self._read: tuple[object, int, dict[object, Any]] = (None, 0, {})
 
     @property
     def now(self) -> int:
@@ -120,7 +120,7 @@ class Known:
         compare.silence.too_late."""
         return too_late(undelivered, self._lines)
 
-    def beside(self, line: Line) -> list[Line]:
+    def beside(self, line: Line) -> Iterator[Line]:
         """The other phones here with the same provider."""
         return self._lines.beside(line)
 
@@ -163,7 +163,8 @@ class Known:
             self._read = (thing, now, readings)
         if read not in readings:
             readings[read] = read(thing, self)
-        return cast("T", readings[read])
+        reading: T = readings[read]
+        return reading
 
     def renamed(self, names: Sighting, inside: bool) -> Crossing | None:
         """A rewritten message that shows that the router gave the dialog which a message names with
