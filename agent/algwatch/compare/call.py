@@ -151,7 +151,9 @@ class Call(Joined[DialogSet]):
             return None
         latest = newest = None
         for s in self.sides:
-            d = s.current if s is not None else None
+            if s is None:
+                continue
+            d = s.current
             if d is not None and (newest is None or d.answered_at > newest.answered_at):
                 latest, newest = s, d
         if latest is None or newest is None or latest.by_caller(newest):

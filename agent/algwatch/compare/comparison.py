@@ -460,10 +460,11 @@ class Comparison:
             method, status = row[METHOD], row[STATUS]
             if method in READ or not (status or crossing.outbound):
                 learn(crossing, call)
-            if method > ACK and not status:
-                self._exchanges.cross(crossing)
-            if SUBSCRIBE <= method <= REFER:
-                self._subscriptions.cross(crossing)
+            if method > ACK:
+                if not status:
+                    self._exchanges.cross(crossing)
+                if SUBSCRIBE <= method <= REFER:
+                    self._subscriptions.cross(crossing)
             if watch is not None:
                 watch(crossing)
             pair = crossing.flow_pair

@@ -82,6 +82,8 @@ class Joined(Generic[T]):
         lan, wan, one = self.sides
         if one is None and lan is not None:
             return [lan] if wan is None else [lan, wan]
+        if lan is None and wan is None and one is not None:
+            return [one]
         return [seen for seen in (lan, wan, one) if seen is not None]
 
     @property
