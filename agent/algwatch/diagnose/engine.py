@@ -26,13 +26,21 @@ _PREDICTS = 4  # added to the rank of a prediction
 
 
 class Meter:
-    """Metrics of one rule: shown, how many things it was shown; found, findings that were news;
-    failures, exceptions; ns, time that it took."""
+    """Metrics of one rule: found, findings that were news; failures, exceptions; ns, time that it
+    took."""
 
-    __slots__ = ("failures", "found", "ns", "shown")
+    __slots__ = ("_shown", "_subjects", "failures", "found", "ns")
 
-    def __init__(self) -> None:
-        self.shown = self.found = self.failures = self.ns = 0
+    def __init__(self, subjects: tuple[str, ...], shown: dict[str, int]) -> None:
+        """shown: how many things the rules of each subject were shown, counted elsewhere."""
+        self._subjects = subjects
+        self._shown = shown
+        self.found = self.failures = self.ns = 0
+
+    @property
+    def shown(self) -> int:
+        """How many things it was shown."""
+        return sum(self._shown[subject] for subject in self._subjects)
 
 
 class Engine:
@@ -45,11 +53,13 @@ class Engine:
         self.strict = strict
         self._clock = clock
         self.meters: dict[str, Meter] = {}
+        self._shown = dict.fromkeys(SUBJECTS, 0)
         self._said = said
         self._rules: dict[str, list[tuple[Check, Meter]]] = {name: [] for name in SUBJECTS}
         for rule in RULES:
             if known.two_sided or not rule.RULE.two_sided:
-                meter = self.meters[rule.RULE.id] = Meter()
+                meter = Meter(rule.RULE.subjects, self._shown)
+                self.meters[rule.RULE.id] = meter
                 for subject in rule.RULE.subjects:
                     self._rules[subject].append((rule.check, meter))
 
@@ -67,8 +77,8 @@ class Engine:
         news: list[Finding] = []
         clock, known, began = self._clock, self.known, 0
         for subject, thing in events:
+            self._shown[subject] += 1
             for check, meter in self._rules[subject]:
-                meter.shown += 1
                 if clock is not None:
                     began = clock()
                 try:
