@@ -30,14 +30,16 @@ def is_one(crossing: Crossing) -> bool:
     """True if two copies with equal hashes and different bytes are one message: only the addresses
     of the flow pair differ, or else their identity parts are equal. False with another far end:
     Pairing joins those when nothing else fits."""
-    pair = crossing.flow_pair
-    if pair is None or not pair.one_far_end or are_two_answers(crossing.entered, crossing.left):
+    pair, entered, left = crossing.flow_pair, crossing.entered, crossing.left
+    if pair is None or not pair.one_far_end:
+        return False
+    if entered.row[TO_TAG] != left.row[TO_TAG] and are_two_answers(entered, left):
         return False
     if crossing.translated:
         return True
-    one, two = identity(crossing.entered.payload), identity(crossing.left.payload)
+    one, two = identity(entered.payload), identity(left.payload)
     # Different Call-IDs: earlier pairs showed that the router changes this one.
-    aliased = crossing.entered.row[CALL] != crossing.left.row[CALL]
+    aliased = entered.row[CALL] != left.row[CALL]
     return one[1:] == two[1:] if aliased else one == two
 
 

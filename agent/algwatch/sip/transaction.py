@@ -223,7 +223,7 @@ class Transactions:
         new = Sighting.__new__
         meet, stray = self.meet, self.stray
         duplicates = self.duplicates
-        buffer, made, side = batch.buffer, batch.sightings, self.side
+        buffer, addresses, made, side = batch.buffer, batch.ends, batch.sightings, self.side
         # bytes() of bytes costs as much as copying them, a slice of them is a copy already.
         whole = buffer if isinstance(buffer, bytes) else None
         every_ends = _ENDS.iter_unpack(batch.ends) if keep else repeat(_NO_ENDS)
@@ -242,7 +242,7 @@ class Transactions:
                     self.strays += 1
                     continue
                 t = Transaction(key, at, call, tag, cseq, method)
-                t.ends = ends or bytes(batch.ends[48 * i : 48 * i + 48])
+                t.ends = ends or addresses[48 * i : 48 * i + 48]
                 if status:
                     if status < 200:
                         t.provisional_at = at
