@@ -28,6 +28,7 @@ from algwatch.base.sighting import (
     CSEQ,
     FROM_TAG,
     KIND,
+    LENGTH,
     METHOD,
     STATUS,
     TXN,

@@ -118,6 +118,8 @@ class Joined(Generic[T]):
     def knows(self, crossing: Crossing) -> bool:
         """A rewritten message shows nothing that an earlier one has not shown: it is as the mapping
         says, like one that is kept."""
+        if crossing.outbound and not crossing.headers <= self.wrote:
+            return False
         return bool(crossing.seen_before and self.changed and crossing.headers <= self.headers)
 
     def _changed(self, kind: str, crossing: Crossing) -> None:
