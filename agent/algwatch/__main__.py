@@ -8,13 +8,14 @@ import sys
 from importlib import import_module
 
 from algwatch import __version__
-from algwatch.base.quote import visible
 from algwatch.cli import VERBS, Usage, complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+NO_VERB = ("type what to do: algwatch analyze FILE for captures, algwatch run --lan IF --wan IF "
+           "on a router; algwatch --help lists all verbs")  # fmt: skip
 ABOUT = "Finds out whether a router's SIP ALG breaks phone calls, proves it, and says what to do."
 
 
@@ -29,8 +30,8 @@ def _with_argparse(argv: list[str]) -> int:
 
     class Parser(argparse.ArgumentParser):
         def error(self, message: str) -> NoReturn:
-            """As argparse does it, with control characters in the words made visible."""
-            super().error(visible(message))
+            """One line, like every other complaint, with where the options are told."""
+            raise Usage(f"{message}; {self.prog} --help tells how it is typed")
 
     parser = Parser(prog="algwatch", description=ABOUT)
     parser.add_argument("--version", action="version", version=_version())
@@ -87,6 +88,8 @@ def main(argv: list[str] | None = None) -> int:
             from algwatch.cli.run import start
 
             return start(words[1:])
+        if not words:
+            raise Usage(NO_VERB)
         return _verb(words)
     except Usage as problem:
         complain(str(problem))

@@ -22,7 +22,7 @@ def file(tmp_path: Path, text: str) -> str:
 def test_a_file_sets_every_kind_of_value(tmp_path: Path) -> None:
     config = Config()
     from_file(config, file(tmp_path, """
-# console has its own VLAN
+# voice has its own VLAN
 lan = br-lan
 wan = wan, wan.7
 ports=5060 5080

@@ -69,10 +69,16 @@ def add(subparsers: Subparsers) -> None:
         )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
-        "--ports", default=",".join(map(str, PORTS)), metavar="N,N", help="SIP ports (%(default)s)"
+        "--ports",
+        default=",".join(map(str, PORTS)),
+        metavar="N,N",
+        help="ports of SIP, default: %(default)s; whatever begins like SIP is seen on any port",
     )
     parser.add_argument(
-        "--color", choices=("auto", "always", "never"), default="auto", help="default: %(default)s"
+        "--color",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="auto, the default: on a terminal, unless NO_COLOR is set",
     )
 
 

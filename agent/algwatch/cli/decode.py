@@ -28,9 +28,15 @@ MAX_ITEMS = 65536
 
 
 def add(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser("decode", help="print MQTT payloads as JSON, one line each")
+    parser = subparsers.add_parser(
+        "decode",
+        help="print MQTT payloads as JSON, one line each",
+        description="Prints MQTT payloads as JSON, one line each. From a broker: "
+        "mosquitto_sub -t 'algwatch/1/#' -N | algwatch decode",
+    )
     parser.add_argument(
         "file",
+        metavar="FILE",
         nargs="*",
         default=["-"],
         help="a payload, or several one behind the other; - is standard input (the default)",

@@ -21,14 +21,15 @@ usage: algwatch run --lan IF [--lan IF2] --wan IF [--wan IF2] [--mqtt URL] [--co
 Watches the SIP messages on both sides of this router and tells what it finds: one line an
 event on standard output, and reports over MQTT when a broker is given.
 
-  --lan IF, --wan IF    interface of that side; may be repeated (console often has its own VLAN)
+  --lan IF, --wan IF    interface of that side; may be repeated (voice often has its own VLAN)
   --mqtt URL            mqtt://HOST[:1883] or mqtts://HOST[:8883]; without it nothing is sent
   --config FILE         settings, one `key = value` a line
   --cpe ID              id of this router; default: MAC address of the first LAN interface
   --ports 5060,5080     ports of SIP; whatever begins like SIP is seen on any port
   --json                JSON lines instead of sentences
 
-Every setting of the file is also an option: """
+Every setting of the file is also an option (docs/configuration.md):
+"""
 
 
 def _read(words: list[str], environment: dict[str, str]) -> Config:
@@ -54,8 +55,12 @@ def _read(words: list[str], environment: dict[str, str]) -> Config:
 def start(words: list[str]) -> int:
     """Run until SIGTERM or SIGINT; words: the options. Returns 0; Usage when it cannot start."""
     if "--help" in words or "-h" in words:
+        from textwrap import fill  # the daemon never imports it
+
         options = sorted(key.replace("_", "-") for key in KEYS if key != "mqtt_password")
-        print(HELP + ", ".join(f"--{option}" for option in options))
+        listed = ", ".join(f"--{option}" for option in options)
+        print(HELP + fill(listed, 95, initial_indent="  ", subsequent_indent="  ",
+                          break_on_hyphens=False))  # fmt: skip
         return 0
     try:
         config = _read(words, dict(os.environ))
