@@ -141,7 +141,9 @@ class Captured:
             # That of the provider, where it is known which end that is.
             inward = not crossing.outbound if self.two_sided else bool(row[STATUS])
             port = ends.sport if inward else ends.dport
-            if len(self.ports) < PORTS:
+            known = ends.sport in self.ports or ends.dport in self.ports
+            # With one side, a request to the phone's own port comes from that of the provider.
+            if len(self.ports) < PORTS and (self.two_sided or not known):
                 self.ports.setdefault(port, copy)
         if row[METHOD] == REGISTER and self.ipsec is None and IPSEC in copy.payload:
             self.ipsec = copy
