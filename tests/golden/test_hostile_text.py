@@ -155,8 +155,8 @@ def page(reports: list[Report], what: str) -> None:
     lines = out.getvalue().split("\n")
     for line in lines:
         assert line == visible(line), (what, line)
-    if "  type on the router:" in lines:
-        first = lines.index("  type on the router:") + 1
+    if "  type on the router (OpenWrt):" in lines:
+        first = lines.index("  type on the router (OpenWrt):") + 1
         assert lines[first].startswith("    cp /etc/config/firewall ")
     # Lines are wrapped: quotes may begin on one and end on the next.
     assert "curl" not in unquoted(" ".join(line.strip() for line in lines)), (what, lines)

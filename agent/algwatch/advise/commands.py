@@ -5,6 +5,10 @@ from __future__ import annotations
 
 from algwatch.base import address
 
+BEFORE = "/etc/config/firewall.before-algwatch"
+UNDO_ON_OPENWRT = f"cp {BEFORE} /etc/config/firewall && /etc/init.d/firewall reload"
+"""Puts back what the lines of disable_on_openwrt saved."""
+
 
 def disable_on_openwrt(phone: str) -> list[str]:
     """Least invasive first: the configuration, then this phone's live entry. phone: its address; of
@@ -17,7 +21,7 @@ def disable_on_openwrt(phone: str) -> list[str]:
     find_zone = "awk -F. '/[.]name=.lan.$/ {print $2; exit}'"
     live = f"conntrack -D -p udp -s {phone} --dport 5060    # when no call is up"
     return [
-        "cp /etc/config/firewall /etc/config/firewall.before-algwatch",
+        f"cp /etc/config/firewall {BEFORE}",
         f"zone=$(uci show firewall | {find_zone})",
         "uci set firewall.$zone.auto_helper='0'",
         "uci commit firewall",

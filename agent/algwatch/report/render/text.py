@@ -10,6 +10,7 @@ from textwrap import wrap
 from typing import IO
 
 from algwatch.advise.actions import in_words
+from algwatch.advise.commands import UNDO_ON_OPENWRT
 from algwatch.base import quote
 from algwatch.base.quote import quoted, somebody
 from algwatch.base.report import Report
@@ -150,9 +151,11 @@ class Page:
                 for text in texts:
                     self.paragraph(text, f"  {sign:>7}: ", " " * 11)
             if advice.commands:
-                self.line("  type on the router:")
+                self.line("  type on the router (OpenWrt):")
                 for command in advice.commands:
                     self.line("    " + self.terminal.paint(self.terminal.clean(command), "cyan"))
+                self.line("  to undo it:")
+                self.line("    " + self.terminal.paint(UNDO_ON_OPENWRT, "cyan"))
             self.line()
 
     def overview(self, counts: dict[str, dict[str, int]]) -> None:
