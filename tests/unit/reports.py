@@ -28,8 +28,9 @@ def registration(outcome: str = "accepted", status: int = 0, aor: str = "sip:ann
 
 def finding(harm: str = "observed", rule: str = "ALG011", call_id: str = "c1@phone",
             key: str = "", summary: str = "", symptom: bool = False, cause: str = "alg",
-            severity: str = "error", next_step: str = "") -> Finding:  # fmt: skip
-    return Finding(rule, "a-slug", severity, "router", harm, call_id, "lan", AT,
+            severity: str = "error", next_step: str = "",
+            where: str = "router") -> Finding:  # fmt: skip
+    return Finding(rule, "a-slug", severity, where, harm, call_id, "lan", AT,
                    summary or f"{rule} has happened.", [Evidence("lan", AT, "this", "that", b"x")],
                    key or f"{rule}/{call_id}", cause=cause, symptom=symptom,
                    next_step=next_step)  # fmt: skip

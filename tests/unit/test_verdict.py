@@ -260,3 +260,26 @@ def test_advice_in_force_is_the_next_step() -> None:
     assert "as a trial" in settled(*hurt, advice(state="suspected")).next
     assert settled(*hurt, advice("keep-sip-alg")).next == "Look here."
     assert settled(call(), advice("keep-sip-alg")).next.startswith("Keep the router's SIP ALG on")
+
+
+@pytest.mark.parametrize(
+    ("where", "why", "first"),
+    [("router", "router", "Look at the firewall rules"), ("phone", "phone", "Look at the settings"),
+     ("network", "unknown", "Ask the provider"), ("provider", "provider", "Ask the provider"),
+     ("unknown", "refused", "Ask whoever refused it"), ("router", "alg", "Read what else"),
+     ("unknown", "unknown", "Read what else")],
+)  # fmt: skip
+def test_the_next_step_follows_from_the_place(where: str, why: str, first: str) -> None:
+    step = settled(finding(where=where, cause=why)).next
+    assert step.startswith(first)
+    assert step.endswith("ead what else looks the same: algwatch explain ALG011.")
+
+
+@pytest.mark.parametrize(("networks", "both"), [(0, True), (2, False)])
+def test_harm_seen_on_one_side_calls_for_the_other_one(networks: int, both: bool) -> None:
+    """Where a PBX on the router has calls of its own, both sides were there."""
+    one_side = counts({"networks": networks}, paired=0)
+    step = settled(finding(where="unknown", cause="unknown"), of=one_side).next
+    assert step.startswith("Capture both sides") == both
+    refused = settled(finding(where="unknown", cause="refused"), of=one_side).next
+    assert refused.startswith("Ask whoever refused it")

@@ -90,7 +90,7 @@ def whose(who: prints.Print) -> str:
         return ""
     if who.name == prints.UNKNOWN:
         return f" Not the Linux helper: {who.why}."
-    return f" It looks {who.name}: {who.why}."
+    return f" It looks like a {who.name} ALG: {who.why}."
 
 
 def contradiction(crossing: Crossing) -> tuple[list[Rewrite], list[str]]:

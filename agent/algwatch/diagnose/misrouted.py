@@ -111,7 +111,8 @@ def ack_misrouted(call: Call, known: Known) -> Reading | None:
         came = f"{ack.src}, the INVITE from {invite.src}"
     return Reading(
         "provider", cause.PROVIDER,
-        f"the ACK came from {came}: no phone has sent anything there, so no NAT lets it in",
+        f"the ACK came from {came}: no phone was seen to send anything there, so the NAT need not "
+        "let it in",
     )  # fmt: skip
 
 

@@ -50,6 +50,15 @@ FAILED = "Ask whoever ended the call what the reason of its BYE stands for there
 WAIT = "Capture from before the call until 32 s after its last message."
 BOTH = "Capture both sides on the router itself at the same time, which has one clock."
 CROSSES = "Look at the arrows that end in a cross, or capture both sides once more."
+REFUSED = "Ask whoever refused it what the status code stands for there"
+LOOK = {
+    "phone": "Look at the settings and the log of the phone",
+    "router": "Look at the firewall rules and NAT entries of the router (nft list ruleset, "
+              "conntrack -L)",
+    "provider": "Ask the provider what it has seen of this",
+    "network": "Ask the provider what it has seen of this, because it lies beyond this router",
+}  # fmt: skip
+"""By place of a finding that names no step, where to look first."""
 HOW = "tcpdump -i any -s 0 -w FILE 'port 5060'"
 
 NO_PAIR = ("Both sides have SIP, and no message was found on both: captures of two routers or of "
@@ -173,7 +182,8 @@ class Verdict:
             (f"This may do harm: {f.summary}", f.next_step)
             for f in self._findings["latent"].values()
         ]
-        if reasons := self._hurting():
+        seen = counts["crossings"].get("paired") or counts["capture"].get("networks")
+        if reasons := self._hurting(one_sided=not seen):
             self.state = HURTS
         elif (doubts := self._doubts(counts)) or self._undecided():
             self.state = CANNOT_TELL
@@ -201,7 +211,7 @@ class Verdict:
         lines = " (algwatch prints the lines to type)" if first.commands else ""
         return f"{in_words(first)}{trial}{lines}."
 
-    def _hurting(self) -> list[Reason]:
+    def _hurting(self, one_sided: bool) -> list[Reason]:
         """Causes, then symptoms without one, then what died without a finding."""
         found = list(self._findings[HURTS].values())
         causes = [f for f in found if not f.symptom]
@@ -211,10 +221,7 @@ class Verdict:
                     and not (f.line and f.line in lines)]  # fmt: skip
         # The first word on a call says it; another symptom of it says no more.
         alone = list({f.call_id or str(id(f)): f for f in symptoms[::-1]}.values())[::-1]
-        reasons = [
-            (f.summary, f.next_step or f"Read what else looks the same: algwatch explain {f.rule}.")
-            for f in causes + alone
-        ]
+        reasons = [(f.summary, f.next_step or _look(f, one_sided)) for f in causes + alone]
         told = frozenset(f.call_id for f in found)
         return reasons + self.calls.reasons(DEAD, told) + self.registrations.reasons(DEAD, told)
 
@@ -275,6 +282,20 @@ def _repeated(text: str, number: int) -> str:
 
 def _were(number: int) -> str:
     return "was" if number == 1 else "were"
+
+
+def _look(finding: Brief, one_sided: bool) -> str:
+    """The next step of a finding that names none."""
+    if one_sided and finding.cause == cause.UNKNOWN:
+        return BOTH
+    first = LOOK.get(finding.where, "")
+    if finding.cause == cause.REFUSED:
+        first = REFUSED
+    elif finding.where == "router" and finding.cause != cause.ROUTER:
+        first = ""
+    read = f"read what else looks the same: algwatch explain {finding.rule}."
+    text = f"{first}, and {read}" if first else read
+    return text[0].upper() + text[1:]
 
 
 def _grade(call: CallSummary) -> str:

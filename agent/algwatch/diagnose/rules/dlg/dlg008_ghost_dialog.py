@@ -132,7 +132,7 @@ def _given_up(call: Call, known: Known) -> Finding | None:
     return RULE.finding(
         "phone" if phone else "unknown", "observed",
         f"The BYE was asked for credentials ({status}), and none with them was sent: the other end "
-        "stays in the call.",
+        "may still be in the call.",
         [evidence(d.bye, "the BYE", "a BYE with credentials after the challenge"),
          evidence(d.bye_response, f"asked for credentials with {status}", "")],
         call.call_id, cause=cause.REFUSED, call_id=call.call_id, line=line.name if line else "",

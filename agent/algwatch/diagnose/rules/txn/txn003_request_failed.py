@@ -71,13 +71,13 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     reading = request_reading(exchange, known)
     harm = "observed" if exchange.method in CRITICAL else "latent"
     if status:
-        what = f"was refused with {status}: the other end stays in the call"
+        what = f"was refused with {status}: the other end may still be in the call"
         where, why = "unknown", cause.REFUSED
         if status == 500 and t.requests > 1:
             # Some ends take a BYE that comes again for a new one, out of order (section 12.2.2).
             what = (
                 f"was sent {times(t.requests)} and refused with {status}: the other end may have "
-                "taken the first one, or stays in the call"
+                "taken the first one, or be still in the call"
             )
             harm = "latent"
     else:
@@ -124,7 +124,9 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
         return (
             unheard.response_not_taken(exchange)
             or unheard.delivered_elsewhere(exchange)
-            or Reading("unknown", cause.UNKNOWN, "it was sent again and again all the same")
+            or Reading(
+                "unknown", cause.UNKNOWN, "it does not reach its sender, or is not taken there"
+            )
         )
     if not exchange.two_sided or exchange.outbound is None:
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
