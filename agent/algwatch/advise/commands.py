@@ -6,8 +6,8 @@ from __future__ import annotations
 from algwatch.base import address
 
 BEFORE = "/etc/config/firewall.before-algwatch"
-UNDO_ON_OPENWRT = f"cp {BEFORE} /etc/config/firewall && /etc/init.d/firewall reload"
-"""Puts back what the lines of disable_on_openwrt saved."""
+UNDO_ON_OPENWRT = f"cp {BEFORE} /etc/config/firewall", "/etc/init.d/firewall reload"
+"""The lines that put back what those of disable_on_openwrt saved."""
 
 
 def disable_on_openwrt(phone: str) -> list[str]:

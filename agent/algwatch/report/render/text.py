@@ -155,7 +155,8 @@ class Page:
                 for command in advice.commands:
                     self.line("    " + self.terminal.paint(self.terminal.clean(command), "cyan"))
                 self.line("  to undo it:")
-                self.line("    " + self.terminal.paint(UNDO_ON_OPENWRT, "cyan"))
+                for command in UNDO_ON_OPENWRT:
+                    self.line("    " + self.terminal.paint(command, "cyan"))
             self.line()
 
     def overview(self, counts: dict[str, dict[str, int]]) -> None:
