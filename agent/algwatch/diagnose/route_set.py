@@ -29,14 +29,16 @@ from algwatch.sip.target import (
 
 class Wrong(Reading):
     """An ACK that was not addressed as its 2xx says. ack, answer: those of the end that wrote it
-    so. by_route: its Request-URI is right, or only in the wrong place."""
+    so. before: the ACK as the router got it, if the router changed it. by_route: its Request-URI
+    is right, or only in the wrong place."""
 
-    __slots__ = ("ack", "answer", "by_route")
+    __slots__ = ("ack", "answer", "before", "by_route")
 
-    def __init__(self, where: str, why: str, what: str, d: Dialog, wrong: Misaddressed) -> None:
+    def __init__(self, where: str, why: str, what: str, d: Dialog, wrong: Misaddressed,
+                 before: Sighting | None = None) -> None:  # fmt: skip
         super().__init__(where, why, what)
         assert d.ack is not None and d.answer is not None
-        self.ack, self.answer = d.ack, d.answer
+        self.ack, self.answer, self.before = d.ack, d.answer, before
         self.by_route = bool(wrong.treats) or not wrong.uri
 
 
@@ -64,7 +66,7 @@ def _from_phone(call: Call) -> Wrong | None:
         return None
     said = _in_words(wrong, wan.ack)
     what = f"the router sent the ACK on, but {said}; the phone had it right"
-    return Wrong("router", cause.ALG, what, wan, wrong)
+    return Wrong("router", cause.ALG, what, wan, wrong, lan.ack)
 
 
 def _to_phone(call: Call) -> Wrong | None:
@@ -242,8 +244,9 @@ def _of_router(call: Call, copy: Sighting, header: str, what: str) -> Reading:
 
 
 def rewrote(call: Call, copy: Sighting, header: str) -> bool:
-    """True if a pair proves that the router changed the address in that header field of this
-    message, of which copy is one: what two sides show first of it need not be two copies of one."""
+    """True if a pair proves that the router changed the address in this header field. copy: either
+    copy of the message. The first copies that the two sides show may be of two messages, so they
+    prove nothing."""
     for crossing in call.changed.values():
         if copy.payload in (crossing.entered.payload, crossing.left.payload):
             return any(change.header == header and change.field in ("address", "count")

@@ -98,7 +98,8 @@ def _not_followed(call: Call, how: lost.LostAck, known: Known) -> Iterator[Findi
         wrong.where, "observed" if how.dropped(known.now) else "latent",
         f"The ACK did not follow the route set of the call: {wrong.what}; so nobody took it.",
         [evidence(wrong.ack, "the ACK", "the Record-Route of the 2xx in reverse order"),
-         evidence(wrong.answer, "Record-Route and Contact of the 2xx")],
+         evidence(wrong.answer, "Record-Route and Contact of the 2xx"),
+         *([evidence(wrong.before, "the ACK of the phone")] if wrong.before else ())],
         call.call_id, cause=wrong.cause, certain=wrong.where == "router",
         call_id=call.call_id, line=known.line_name(call),
     )  # fmt: skip

@@ -49,7 +49,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         wrong.where, "observed" if how.dropped(known.now) else "latent",
         f"The ACK was not addressed as the 2xx says: {wrong.what}; so nobody took it.",
         [evidence(wrong.ack, "the ACK", "Request-URI and Route from the 2xx"),
-         evidence(wrong.answer, "Contact and Record-Route of the 2xx")],
+         evidence(wrong.answer, "Contact and Record-Route of the 2xx"),
+         *([evidence(wrong.before, "the ACK of the phone")] if wrong.before else ())],
         call.call_id, cause=wrong.cause, certain=wrong.where == "router",
         call_id=call.call_id, line=known.line_name(call),
     )  # fmt: skip

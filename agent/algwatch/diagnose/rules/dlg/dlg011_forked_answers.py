@@ -110,6 +110,8 @@ def _refused(call: Call, d: Dialog, known: Known) -> Finding:
     where, why = _caller(call)
     lasted = (d.bye_at - d.answered_at) / 1e9 if d.answered_at else 0
     proof = [evidence(d.bye, "its BYE", "a BYE of the caller, when it took another phone's answer")]
+    if d.answer is not None:
+        proof.append(evidence(d.answer, "its 2xx"))
     if d.bye_response is not None:
         proof.append(evidence(d.bye_response, f"refused with {d.bye_status}", "200"))
     return RULE.finding(
