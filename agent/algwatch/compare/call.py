@@ -25,11 +25,11 @@ class Call(Joined[DialogSet]):
     """call_id, from_, to: text, as the side wrote them that saw the call first.
 
     inbound: the callee is in the LAN; None while nothing shows it. oriented: a pair shows it. host:
-    address (16 bytes) of the one who sent its first message, as it came to the router. unsolicited:
-    see sip/unsolicited.py; nobody is told when one is forgotten. predicted: its drop was announced
-    for want of an ACK; overdue: for want of a session refresh. unjudged: nobody answered one of its
-    requests, and it was not judged since. alarm_at: ns, when its session is looked at next, 0 =
-    not. at_proxy: the Contact of its 2xx was seen to be a proxy's own (sip/target.py).
+    source address (16 bytes) of its first message, as it came to the router. unsolicited: see
+    sip/unsolicited.py; such a call is forgotten without a report. predicted: its drop was announced
+    for want of an ACK; overdue: for want of a session refresh. unjudged: one of its requests got no
+    answer, and the call was not judged since. alarm_at: ns, when its session is looked at next; 0:
+    never. at_proxy: the Contact of its 2xx was seen to be a proxy's own (sip/target.py).
     contested: labels of messages of which several contradict each other (see Pairing).
     astray: dialog sets of messages that came to a side under the name of the other one, because
     the router changes its Call-ID and not in all of its messages.

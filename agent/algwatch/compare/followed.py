@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Followed: joined things by the hashes of their Call-IDs, and when each one is to be judged."""
+"""Followed: registrations or subscriptions of both sides, and when each one is to be judged."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ T = TypeVar("T", bound=Joined[Any])
 
 
 class Followed(Generic[T]):
-    """limit: how many. They are due soon, when the other side had its time to show the same, or
-    later, when `time` (ns) of their own is over besides."""
+    """Joined things of one kind by the hashes of their Call-IDs, at most `limit`. One is due soon,
+    after two windows, in which the other side can show the same; or later, when `time` (ns) has
+    passed as well."""
 
     def __init__(self, limit: int, time: int) -> None:
         self.table: Table[int, T] = Table(limit)
@@ -33,18 +34,18 @@ class Followed(Generic[T]):
         return list(dict.fromkeys(self.table.values()))
 
     def tidy(self) -> None:
-        """Let go of those that are in the table no more."""
+        """Forget the deadlines of things that are no longer in the table."""
         self._soon.tidy()
         self._later.tidy()
 
     def _due(self, now: int) -> list[T]:
-        """Those to be judged by now (ns), as far as they are still followed."""
+        """Things in the table whose deadline has come at now (ns), each once."""
         due = dict.fromkeys((*self._soon.due(now), *self._later.due(now)))
         return [one for one in due if self.table.get(one.key) is one]
 
     def _attach(self, one: T, crossing: Crossing) -> str:
-        """Attach what became of a message of it; the label of that. Where both sides call it
-        otherwise, what is known by the other name is joined."""
+        """Attach a crossing to a thing, and return its label. If the copies have two Call-IDs, the
+        thing with the other Call-ID is absorbed."""
         lan, wan = crossing.lan, crossing.wan
         if lan is not None and wan is not None and lan.row[CALL] != wan.row[CALL]:
             other = self.table.get(crossing.left.row[CALL])

@@ -12,8 +12,8 @@ from algwatch.sip.timers import SECOND
 
 
 class NewerAddress:
-    """host: the WAN address, text. phone: a LAN host that uses it and is answered, text; inside:
-    its address (16 bytes)."""
+    """The WAN address that replaced an older one. host: that address, text. phone: a LAN host that
+    uses it and is answered, text; inside: the address of that LAN host, 16 bytes."""
 
     __slots__ = ("host", "inside", "phone")
 

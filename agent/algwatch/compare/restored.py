@@ -17,7 +17,7 @@ FROM = {VIA: "Via", REQUEST_URI: "Contact", ROUTE: "Record-Route"}
 def left_public(crossing: Crossing) -> list[str]:
     """Words above for what still holds the router's public address in the copy that came to the
     phone: the topmost Via of a response, the Request-URI and the topmost Route of a request. A
-    Request-URI that names another port than the one of this mapping nobody wrote for the phone."""
+    Request-URI with another port than that of this mapping was not written for the phone."""
     pair = crossing.flow_pair
     if crossing.outbound or pair is None or not pair.translated or pair.phone == pair.wan_host:
         return []

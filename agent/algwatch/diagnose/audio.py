@@ -297,8 +297,8 @@ def _wrong_port(media: Media) -> Fault | None:
 
 def _redirected(media: Media) -> Fault | None:
     """The phone sends where the SDP that it got says, which is not what the far end had written,
-    and nothing goes to where that listens. What leaves for another place still is of a relay that
-    the phone was sent to on purpose."""
+    and nothing goes to the address that the far end had written. RTP that leaves the router for
+    another address comes from a media relay: the router changed the address on purpose."""
     told, wrote = media.far(LAN), media.far(WAN)
     if told is None or wrote is None or told.endpoint == wrote.endpoint:
         return None

@@ -34,9 +34,8 @@ def said_key(key: str) -> str:
 
 
 class Known:
-    """now, started: ns of packet time. finished: the capture is over. two_sided: copies of both
-    sides are compared. sip: messages a side (LAN, WAN, UNKNOWN); first: the first message of each.
-    See compare/captured.py for the rest."""
+    """now: ns of packet time. two_sided: copies of both sides are compared. capture: state of the
+    capture itself (compare/captured.py)."""
 
     __slots__ = ("_captured", "_comparison", "_lines", "_mappings", "_read", "_said")
 

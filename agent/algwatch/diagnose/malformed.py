@@ -68,7 +68,7 @@ class Defects:
 
 
 def defects(crossing: Crossing, known: Known) -> Defects | None:
-    """Of a crossing, or of the only copy; None without any, and of what nobody here has asked for.
+    """Defects of a crossing, or of its only copy; None without any, and of unsolicited messages.
     Those that the router made come first."""
     entered, left = crossing.entered, crossing.left
     if not (entered.row[BITS] | left.row[BITS]) & ROW_MALFORMED:
@@ -108,7 +108,7 @@ def spoiled(entered: Sighting | None, left: Sighting | None) -> Reading | None:
 
 
 def spoiled_ack(call: Call, how: LostAck) -> Reading | None:
-    """The same of an ACK that was delivered or sent on, and of a 2xx that got none."""
+    """The same for an ACK that was delivered or sent on, and for a 2xx without an ACK."""
     lan, wan = call.dialog(LAN), call.dialog(WAN)
     if lan is None or wan is None:
         return None

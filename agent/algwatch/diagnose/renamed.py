@@ -50,7 +50,7 @@ def response_unmatched(thing: Joined[T]) -> Reading | None:
 
 
 def none_taken(caller: DialogSet) -> bool:
-    """Responses came to the INVITE that this side repeated until Timer B, as if it had none."""
+    """True if this side repeated its INVITE until Timer B although responses to it came."""
     last = caller.unanswered() if caller.timed_out else None
     return last is not None and last[0].response is not None
 

@@ -3,10 +3,10 @@
 
 What it sees
     A request (no INVITE, ACK or REGISTER) without any response until Timer F, 32 s; or a BYE that
-    is refused with another status than 481; or a request that comes again and again
-    after its response, so that its sender does not get that. The two taps tell how far the request
-    came, whether a response came and was lost, whether the router sent it to a port at which the
-    phone is not, and whether it went to a Contact that the router had written.
+    is refused with another status than 404, 408, 410 or 481; or a request that comes again and
+    again after its response, so that its sender does not get that. The two taps tell how far the
+    request came, whether a response came and was lost, whether the router sent it to a port at
+    which the phone is not, and whether it went to a Contact that the router had written.
 
 Why it breaks calls
     Without an answer to its BYE an end does not know whether the other one still talks. MESSAGE,
@@ -17,8 +17,8 @@ What else looks the same
     A request over UDP that is not repeated: its response was not captured, or its sender is gone.
     A request at the end of a capture: nothing is said before 32 s are over. A peer that answers
     OPTIONS with 404 or 405 is there. OPTIONS that were answered before: TXN004. A BYE that is
-    refused with 481: DLG008. A BYE that is refused with 500 when it comes again may have ended the
-    call: that is told as what may do harm.
+    refused with 404, 408, 410 or 481: DLG008. A BYE that is refused with 500 when it comes again
+    may have ended the call: that is told as what may do harm.
 
 Recommendation
     See where it stopped. Beyond the router: look for a filter, or for a peer that is gone.
@@ -77,7 +77,7 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
             # Some ends take a BYE that comes again for a new one, out of order (section 12.2.2).
             what = (
                 f"was sent {times(t.requests)} and refused with {status}: the other end may have "
-                "taken the first one, or be still in the call"
+                "taken the first one, or still be in the call"
             )
             harm = "latent"
     else:
