@@ -315,3 +315,17 @@ def test_pipes_take_a_quarter_of_the_free_room_at_most() -> None:
     free = os.statvfs(tempfile.gettempdir())
     assert room(1000) == 1000
     assert room(1 << 62) <= free.f_blocks * free.f_frsize // 4
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["dance"], ["explain"], ["analyze"], ["analyze", "--lan"], ["rules", "--all"],
+              ["explain", "ALG999"], ["decode", "/no/such"], ["analyze", "/no/such"]],
+)  # fmt: skip
+def test_bad_usage_is_one_line_that_names_the_program(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    (line,) = said.err.splitlines()
+    assert line.startswith("algwatch: ") and len(line) > 20

@@ -236,6 +236,11 @@ def test_a_call_that_goes_on_with_its_ack_is_fine() -> None:
                            "capture did."]  # fmt: skip
 
 
+def test_one_call_and_one_registration_are_not_called_all() -> None:
+    why = settled(call(), registration("accepted")).why
+    assert why == ["The one call and the one registration that were seen ended well."]
+
+
 def test_one_side_that_is_fine_says_that_the_router_was_not_seen() -> None:
     verdict = settled(call(), of=counts({"wan": 0}, paired=0))
     assert verdict.state == FINE

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 KNOWN = 1024  # pairs of kind and subject that are remembered as told
-KINDS = 256  # kinds; there are some thirty
+KINDS = 256  # kinds; there are some eighty
 NAMED = 8  # subjects of untold lines that are remembered by name, for each kind
 
 Budget = tuple[float, float]  # at once, and a second

@@ -261,6 +261,8 @@ class Verdict:
         all_of = f"All {listed(seen)} that were"
         if one:
             all_of = f"The one {'call' if calls else 'registration'} that was"
+        elif calls == registrations == 1:
+            all_of = "The one call and the one registration that were"
         declined, on = self.calls.counts[DECLINED], self.calls.counts[GOES_ON]
         text = f"{all_of} seen {'went' if on else 'ended'} well"
         if declined:

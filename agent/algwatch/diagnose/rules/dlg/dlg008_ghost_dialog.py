@@ -69,7 +69,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             return
         phone = d.bye_by_caller != call.inbound  # the BYE is the phone's
         where, why, so = "unknown", cause.UNKNOWN, ""
-        said = "the other end did not have the call any more, and its own BYE never came"
+        said = "the other end no longer has the call, and no BYE of it was seen"
         line = known.line(call)
         shown, host = line.shown if line is not None else None, ""
         if d.bye_status != ENDED:

@@ -66,7 +66,7 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
         yield from _stopped(registered, known)
     if outcome == "accepted" or exchange is None or exchange.request is None:
         return
-    t = exchange.entered
+    t, step = exchange.entered, ""
     if outcome == "unanswered" and known.unseen(exchange):
         return
     if outcome == "unanswered":
@@ -84,15 +84,16 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
     elif outcome == "challenged":
         where, why, what = _challenged(registered, t, known.two_sided)
         reading = Reading(where, why, "")
+        step = PASSWORD if why == cause.REFUSED else ""
     else:
         reading = Reading("unknown", cause.REFUSED, "")
         what = f"was refused with {t.status}"
+        step = f"Ask the provider why it refuses with {t.status}."
     proof = [evidence(exchange.request, f"sent {times(t.requests)}", "200")]
     response = exchange.stopped_response or t.response
     if response is not None:
         proof.append(evidence(response, "the response", "200 to the phone"))
     line = exchange.line.name if exchange.line is not None else ""
-    step = PASSWORD if reading.cause == cause.REFUSED and outcome == "challenged" else ""
     yield RULE.finding(
         reading.where, "observed", f"The REGISTER of {somebody(registered.aor)} {what}.", proof,
         f"{registered.call_id}/{outcome}", cause=reading.cause, call_id=registered.call_id,
