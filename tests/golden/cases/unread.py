@@ -92,6 +92,17 @@ def _() -> House:
     return house
 
 
+@case("cap003-other-port-one-sided", [("CAP003", "unknown", "none"), ("CAP001", "unknown", "none")],
+      ["CAP004", *DLG, *ALG], one_file="lan")  # fmt: skip
+def _() -> House:
+    """The LAN side alone: the phone's own port, to which calls come, is not named."""
+    house, plain = House(port=5070), House(port=5070)
+    register(plain, 0)
+    incoming_call(plain, 1, "elsewhere@provider", contact="<sip:100@192.168.1.10:5070>")
+    house.lan += [(at, _moved(data)) for at, data in plain.lan]
+    return house
+
+
 def _moved(data: bytes) -> bytes:
     """The same frame with the provider's port 5060 made 5080."""
     payload = data[42:].replace(b"203.0.113.5:5060", b"203.0.113.5:5080")
