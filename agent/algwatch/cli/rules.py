@@ -25,7 +25,10 @@ WRITTEN = "<!-- Written by `make docs`; a test compares it with the rules. Do no
 
 def add(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
-        "rules", help="list all rules", description="Lists all rules: id, slug, severity, subject."
+        "rules",
+        help="list all rules",
+        description="Lists all rules: id, slug, severity, summary. A rule in full: "
+        "algwatch explain RULE.",
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="print one JSON object")
@@ -64,15 +67,13 @@ def described(rule: ModuleType) -> dict[str, Any]:
 
 def table(width: int) -> str:
     """A line a rule, longer summaries wrapped under themselves."""
-    head = ("id", "slug", "severity", "subject", "summary")
-    rows = [
-        (r.RULE.id, r.RULE.slug, r.RULE.severity, r.RULE.subject, r.RULE.summary) for r in RULES
-    ]
-    sizes = [max(len(row[i]) for row in (head, *rows)) for i in range(4)]
+    head = ("id", "slug", "severity", "summary")
+    rows = [(r.RULE.id, r.RULE.slug, r.RULE.severity, r.RULE.summary) for r in RULES]
+    sizes = [max(len(row[i]) for row in (head, *rows)) for i in range(3)]
     lines = []
     for row in (head, *rows):
-        start = "  ".join(cell.ljust(size) for cell, size in zip(row[:4], sizes, strict=True))
-        for i, line in enumerate(wrap(row[4], width - len(start) - 2)):
+        start = "  ".join(cell.ljust(size) for cell, size in zip(row[:3], sizes, strict=True))
+        for i, line in enumerate(wrap(row[3], width - len(start) - 2)):
             lines.append(f"{start if i == 0 else ' ' * len(start)}  {line}")
     return "\n".join(lines) + "\n"
 
