@@ -79,7 +79,7 @@ class Binding:
 
 
 def binding(r: Registration) -> Binding | None:
-    """What the latest REGISTER of the phone's side agreed on; None unless it was accepted and
+    """The binding of the latest REGISTER on the phone's side; None unless it was accepted and
     both messages are there."""
     t = r.transaction
     near = _terms(t)

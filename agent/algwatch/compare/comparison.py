@@ -223,7 +223,7 @@ class Comparison:
                 self._unsolicited.known.add(remote, b"")
 
     def host(self, host: Host) -> None:
-        """What the router says of itself now."""
+        """Note the present state of the router: its helper and its timeouts."""
         self.captured.host = host
         self.mappings.timeouts.tell(host.udp_timeout, host.udp_timeout_stream)
 

@@ -54,7 +54,7 @@ class Timeouts:
         self.unreplied, self.stream, self.told = UNREPLIED, STREAM, False
 
     def tell(self, unreplied: int, stream: int) -> None:
-        """What the router says (s); 0 where it does not."""
+        """Take the timeouts of the router (s); 0: the router tells none."""
         if unreplied > 0 and stream > 0:
             self.unreplied, self.stream, self.told = unreplied * SECOND, stream * SECOND, True
 

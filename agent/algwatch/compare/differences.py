@@ -224,8 +224,8 @@ def _address(found: list[Rewrite], header: str, i: int, a: Address, b: Address,
 
 def _rest(found: list[Rewrite], size: int, header: str, i: int, before: bytes,
           after: bytes) -> None:  # fmt: skip
-    """What the differences from `size` on do not account for in one value: scheme, brackets, white
-    space, other parameters."""
+    """Append the rest of one value that the differences from `size` on do not explain: scheme,
+    brackets, white space, other parameters."""
     text = to_text(before)
     for r in found[size:]:
         name = "" if r.field in ("address", "port") else f"{r.field}="

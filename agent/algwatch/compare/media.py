@@ -237,7 +237,7 @@ class Counted:
         """The sides of an announcement: (side, it with the streams there, it was announced there).
 
         In a file with both sides the address of the phone, or the one that the NAT made of it,
-        tells the side of a stream. What the far end says is the same on both.
+        tells the side of a stream. An announcement of the far end is the same on both sides.
         """
         side, pair = self._sides[one.tap], call.flow_pair
         if side != UNKNOWN or not call.two_sided:

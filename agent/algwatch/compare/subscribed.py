@@ -62,7 +62,7 @@ class Subscribed(Joined[Subscription]):
 
     @property
     def result(self) -> int:
-        """Of a REFER: the status that it came to, 0 where no NOTIFY told one."""
+        """The status that a REFER came to; 0 if no NOTIFY told one."""
         return max((s.result for s in self.seen), default=0)
 
     def copy(self, side: int) -> Sighting | None:

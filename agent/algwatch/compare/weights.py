@@ -81,7 +81,7 @@ class Weights:
 
     @staticmethod
     def agreed(key: int, one: Registration | Subscription) -> Weight:
-        """What a phone and the far end agreed on, as one side saw it."""
+        """The weight of a registration or subscription, as one side saw it."""
         host = one.transaction.ends[:16]
         if one.unsolicited:
             return STRANGE, host

@@ -52,15 +52,15 @@ def both_copies(crossing: Crossing, changes: list[Rewrite]) -> list[Evidence]:
 
 
 def _rest(crossing: Crossing, shown: list[Rewrite]) -> str:
-    """What else changed in the message that no rule of the Linux helper explains."""
+    """Other changes of the message that no rule of the Linux helper explains, a clause."""
     rest = [r for r in rewrites(crossing) if not r.linux and r not in shown]
     return f"; and, not as the Linux helper does: {told(rest)}" if rest else ""
 
 
 def changed(rule: Rule, chosen: Callable[[Rewrite], bool],
             crossing: Crossing) -> Iterator[Finding]:  # fmt: skip
-    """The finding of a rule that is about some fields being rewritten at all. What a proxy changed
-    is no ALG's doing (ALG009)."""
+    """The finding of a rule that is about some fields being rewritten at all. Changes by a
+    proxy are no ALG's doing (ALG009)."""
     if not crossing.rewritten:
         return
     mine = [r for r in rewrites(crossing) if chosen(r)]
@@ -140,7 +140,7 @@ def call_id(crossing: Crossing) -> str:
 
 
 def kind(crossing: Crossing) -> str:
-    """Of a message, in words: "INVITE", "2xx INVITE" ..."""
+    """A message in words: "INVITE", "2xx INVITE" ..."""
     return label(crossing)
 
 

@@ -73,8 +73,8 @@ def can_tell(media: Media, known: Known) -> bool:
 
 
 def _is_inside(media: Media, side: int) -> bool:
-    """What came from the Internet to a private address announces a private one, which may be in
-    the same network."""
+    """True if an announcement from the Internet came to a private address and names a private
+    address: both may be in one network."""
     one, two = (media.end(side, caller) for caller in (True, False))
     return one is not None and two is not None and any(
         address.is_unroutable(far.now.host) and not address.is_unroutable(far.now.source)
@@ -93,8 +93,8 @@ def dead(media: Media, known: Known) -> list[Dead]:
 
 
 def _is_silent(media: Media, *ways: Way) -> bool:
-    """Nothing came on any of them. Who suppresses silence sends a first packet and may then be
-    quiet for long: then it takes four times as long."""
+    """True if nothing came on any of them. An end that suppresses silence sends a first packet and
+    may then be quiet for long: after a packet the wait is four times as long."""
     if not all(media.is_dead(way) for way in ways):
         return False
     return not any(way.packets for way in ways) or media.until - media.since >= 4 * DEAD
@@ -326,7 +326,7 @@ def _redirected(media: Media) -> Fault | None:
 
 
 def counted(media: Media, side: int, to_caller: tuple[bool, ...]) -> Iterator[Evidence]:
-    """What was counted on a side, by direction."""
+    """Evidence of the RTP that was counted on a side, by direction."""
     for caller in to_caller:
         way, whom = media.to(side, caller), "caller" if caller else "callee"
         at = (way.last or media.until) / 1e9

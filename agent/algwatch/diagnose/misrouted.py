@@ -154,7 +154,7 @@ def answer_to(call: Call) -> Sighting | None:
 
 
 def _answer_of(call: Call) -> tuple[str, str, Sighting, Sighting, Sighting | None] | None:
-    """What response_misrouted asks of a call that the phone makes."""
+    """The parts of an outgoing call that response_misrouted reads."""
     lan, wan = call.sides[LAN], call.sides[WAN]
     if wan is None:
         return None

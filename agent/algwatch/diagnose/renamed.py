@@ -102,7 +102,7 @@ def refused_bye(call: Call) -> Sighting | None:
 
 
 def unlike(request: Sighting, response: Sighting) -> str:
-    """What a response does not repeat of the request that it came for, a clause; "" of nothing
+    """The names that a response does not repeat of its request, a clause; "" if it repeats all
     (RFC 3261 section 8.2.6.2)."""
     asked, got = Message(request.payload), Message(response.payload)
     names = [(CALL_ID, asked.call_id, got.call_id), ("From tag", asked.from_.tag, got.from_.tag)]

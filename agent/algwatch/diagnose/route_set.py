@@ -99,7 +99,7 @@ def _parts(ack: Sighting) -> tuple[bytes, list[bytes]]:
 
 
 def _in_words(wrong: Misaddressed, ack: Sighting) -> str:
-    """What is wrong with it, a clause."""
+    """Its fault, a clause."""
     message = parsed(ack.payload)
     if wrong.treats:
         other = "loose" if wrong.treats == AS_STRICT else "strict"

@@ -71,7 +71,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
 
 
 def _damage(crossing: Crossing) -> str:
-    """What is wrong with the body that left, a clause; "" of nothing."""
+    """The defect of the body that left, a clause; "" without one."""
     if crossing.left.ends.proto != UDP:
         return ""  # over TCP Content-Length says where a message ends
     came, left = Message(crossing.entered.payload), Message(crossing.left.payload)

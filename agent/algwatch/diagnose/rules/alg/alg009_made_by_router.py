@@ -103,7 +103,7 @@ def _request(call: Call, side: int, known: Known) -> Sighting | None:
 
 
 def _b2bua(call: Call, known: Known) -> Finding | None:
-    """Of two calls that begin together, the one of the LAN is told."""
+    """Two calls that begin together; the one of the LAN is told."""
     lan = _request(call, LAN, known)
     if lan is None or call.paired or call.sides[WAN] is not None:
         return None

@@ -42,7 +42,8 @@ from algwatch.sip.message import Message
 RULE = Rule(
     "ALG012", "not-undone", "warning", CALL,
     ("RFC 3261 12.2.2", "RFC 3261 16.4", "RFC 3261 18.1.2"),
-    "What the router wrote on the way out was not put back on the way in.", two_sided=True,
+    "An address that the router wrote on the way out was not put back on the way in.",
+    two_sided=True,
 )  # fmt: skip
 
 

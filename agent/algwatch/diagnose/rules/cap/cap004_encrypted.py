@@ -6,8 +6,8 @@ What it sees
     REGISTER that agrees on IPsec (Security-Client: ipsec-3gpp). It tells between which hosts.
 
 Why it breaks calls
-    It does not. What is encrypted cannot be read here, so nothing is known of its calls; and no ALG
-    can read or change it either. What goes wrong there has another cause than the ALG.
+    It does not. Encrypted SIP cannot be read here, so nothing is known of its calls; and no ALG can
+    read or change it either. A fault of such a call has another cause than the ALG.
 
 What else looks the same
     SIP over WebSocket (WSS) on port 443 looks like any web page and is not told. A phone that uses

@@ -33,7 +33,7 @@ from algwatch.diagnose.subject import CAPTURE
 
 RULE = Rule(
     "CAP009", "sides-exchanged", "warning", CAPTURE, (),
-    "What was named LAN is the WAN side; the sides are exchanged where they can be.",
+    "The capture named LAN is the WAN side; the sides are exchanged where they can be.",
 )  # fmt: skip
 
 

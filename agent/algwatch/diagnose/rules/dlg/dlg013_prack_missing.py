@@ -78,7 +78,7 @@ def _seconds(one: Reliable) -> int:
 
 
 def _callee(call: Call) -> DialogSet | None:
-    """What the side of the callee saw."""
+    """The dialog set on the side of the callee."""
     if not call.two_sided:
         return call.seen[0] if len(call.seen) == 1 else None
     return None if call.inbound is None else call.sides[LAN if call.inbound else WAN]
