@@ -90,7 +90,7 @@ def reason(crossing: Crossing) -> str:
                 f"{r.name} became {r.became or 'nothing'} where nf_nat_sip would write "
                 f"{r.wanted or 'nothing else'}"
             )
-        return f"nf_nat_sip never changes {r.name}"
+        return f"nf_nat_sip makes no such change of {r.name}"
     return _omitted(crossing) if changes else ""
 
 

@@ -53,8 +53,8 @@ CROSSES = "Look at the arrows that end in a cross, or capture both sides once mo
 REFUSED = "Ask whoever refused it what the status code stands for there"
 LOOK = {
     "phone": "Look at the settings and the log of the phone",
-    "router": "Look at the firewall rules and NAT entries of the router (nft list ruleset, "
-              "conntrack -L)",
+    "router": "Look at the firewall rules, NAT entries and SIP helper of the router (nft list "
+              "ruleset, conntrack -L)",
     "provider": "Ask the provider what it has seen of this",
     "network": "Ask the provider what it has seen of this, because it lies beyond this router",
 }  # fmt: skip
