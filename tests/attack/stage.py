@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from algwatch.diagnose.cause import ALG
 from craft import answer, request
 from lab.agent import Agent
 from lab.draw import Draw
@@ -285,7 +286,7 @@ class Attempt:
         """Much is true of the attacker's own calls: they really end without an ACK, and a router
         with an ALG rewrites them. Only a router without one can do them no harm."""
         blames = finding["where"] == "router" and finding["harm"] in HURTS
-        return self.helper or not (blames and finding["rule"].startswith("ALG"))
+        return self.helper or not (blames and finding["cause"] == ALG)
 
 
 class Outcome:

@@ -89,5 +89,11 @@ class Host:
                      fragment=at // 8 | more)
             )  # fmt: skip
 
+    def arp(self, own: str, of: str) -> None:
+        """Ask for a station's MAC, so that it knows the one of this host (RFC 826)."""
+        asked = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1)
+        asked += self.mac + IPv4Address(own).packed + bytes(6) + IPv4Address(of).packed
+        self._sock.send(self._to + self.mac + b"\x08\x06" + asked)
+
     def close(self) -> None:
         self._sock.close()

@@ -14,6 +14,8 @@ STATUS, IP_ID, BITS, KIND, METHOD, TTL, TAP = range(10, 17)
 
 Row = tuple[int, ...]
 
+DISPUTED = -1  # Sighting.paired: another packet contradicts it
+
 
 def port_of(endpoint: bytes) -> int:
     """The port of an address and port as in a key (18 bytes; what follows is ignored); 0 of
@@ -34,7 +36,9 @@ class Ends:
 
 class Sighting:
     """row: the message's row; side: LAN, WAN or UNKNOWN; payload: its bytes, a copy of our own;
-    packed_ends: its 48 bytes of addresses (aw_ends); paired: its other copy was found."""
+    packed_ends: its 48 bytes of addresses (aw_ends); paired: the number of its crossing, the same
+    in both copies, 0 while its other copy was not found, DISPUTED where nothing is concluded from
+    it."""
 
     __slots__ = ("_ends", "packed_ends", "paired", "payload", "row", "side")
 
@@ -43,7 +47,7 @@ class Sighting:
         self.side = side
         self.payload = payload
         self.packed_ends = packed_ends
-        self.paired = False
+        self.paired = 0
         self._ends: Ends | None = None
 
     @property
@@ -71,3 +75,9 @@ def came_in(copy: Sighting) -> bool:
     """True if this machine is known not to have sent it: whoever can reach the interface may have
     written anything into it. False also where the capture tells no direction."""
     return copy.row[BITS] & (ROW_DIRECTED | ROW_OUTGOING) == ROW_DIRECTED
+
+
+def are_copies(one: Sighting | None, other: Sighting | None) -> bool:
+    """True if pairing has joined these two, so that they are one message on both sides. Messages
+    that each side merely saw first need not be: anybody may send one that never crosses."""
+    return one is not None and other is not None and 0 < one.paired == other.paired

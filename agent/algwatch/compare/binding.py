@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from algwatch.base.sighting import AT, Sighting
+from algwatch.base.sighting import AT, Sighting, are_copies
 from algwatch.sip.message import Address, Message
 from algwatch.sip.registration import Registration
 from algwatch.sip.timers import SECOND
@@ -87,7 +87,8 @@ def binding(r: Registration) -> Binding | None:
         return None
     left = t.forwarded
     far = None
-    if left is not None and left.request is not None and left.response is not None:
+    if left is not None and left.request is not None and are_copies(t.response, left.response):
+        assert left.response is not None
         same = left.request.payload == near.asked.payload
         same = same and left.response.payload == near.granted.payload
         far = near if same else _terms(left)

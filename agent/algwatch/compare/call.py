@@ -6,7 +6,7 @@ from __future__ import annotations
 from algwatch.base.deadlines import NEVER
 from algwatch.base.native.layout import BYE, INVITE, METHOD_NAMES
 from algwatch.base.packet import LAN, UNKNOWN, WAN
-from algwatch.base.sighting import FROM_TAG, METHOD, STATUS, Sighting
+from algwatch.base.sighting import FROM_TAG, METHOD, STATUS, Sighting, are_copies
 from algwatch.compare import ack
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.joined import Joined, label
@@ -346,8 +346,10 @@ class Call(Joined[DialogSet]):
     def answer_misdelivered(self) -> bool:
         """The 2xx to a call of the phone reached the LAN, but neither the port that the phone asked
         for (rport, RFC 3581) nor without that the one in its Via."""
-        d = self.dialog(LAN)
+        d, out = self.dialog(LAN), self.dialog(WAN)
         if d is None or d.answer is None or d.request is None:
+            return False
+        if out is None or not are_copies(d.request, out.request):
             return False
         vias = Message(d.answer.payload).vias
         if not vias:
@@ -372,8 +374,13 @@ class Call(Joined[DialogSet]):
                 return True
             assert invite.lan is not None
             return ack_.lan.destination != invite.lan.destination
-        d = self.dialog(LAN)
+        d, out = self.dialog(LAN), self.dialog(WAN)
         if not self.answered_inside or d is None or d.ack is None or d.answer is None:
+            return False
+        # To another port of this router than the 2xx came from: its sender did that.
+        if out is None or out.answer is None or not are_copies(d.answer, out.answer):
+            return False
+        if out.ack is not None and out.ack.destination != out.answer.source:
             return False
         went = d.ack.destination
         if went[:16] != d.answer.source[:16] or went == d.answer.source:

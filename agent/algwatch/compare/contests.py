@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from algwatch.base.native.layout import ROW_DIRECTED
 from algwatch.base.packet import LAN
-from algwatch.base.sighting import AT, BITS, PAIR, Row, Sighting
+from algwatch.base.sighting import AT, BITS, DISPUTED, PAIR, Row, Sighting
 from algwatch.compare.alike import contradicts
 from algwatch.compare.crossing import CONTESTED, Crossing
 from algwatch.sip.timers import WINDOW
@@ -108,7 +108,7 @@ class Contests:
         """Leave them out: they are neither paired nor missing."""
         self.contest += copies
         for copy in copies:
-            copy.paired = True
+            copy.paired = DISPUTED
 
 
 def _has_far_end_of(crossing: Crossing, copy: Sighting) -> bool:

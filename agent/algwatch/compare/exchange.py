@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from algwatch.base.native.layout import ACK, INVITE, METHOD_NAMES, OPTIONS
 from algwatch.base.packet import LAN, UNKNOWN, WAN
-from algwatch.base.sighting import CALL, METHOD, STATUS, TXN, Sighting
+from algwatch.base.sighting import CALL, METHOD, STATUS, TXN, Sighting, are_copies
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.line import FOLLOWS_PHONE, Line, Lines
 from algwatch.sip.message import Message, parties
@@ -73,6 +73,11 @@ class Exchange:
         return left.response
 
     @property
+    def answered_alike(self) -> bool:
+        """The first final response on each side is one message, in its two copies."""
+        return self.left is not None and are_copies(self.entered.response, self.left.response)
+
+    @property
     def strayed_response(self) -> Sighting | None:
         """A response that reached the sender of the request, or its side of the router, with
         another Via than the request has, so that it is not taken (RFC 3261 section 18.1.2)."""
@@ -107,6 +112,9 @@ class Exchanges:
             if left is not None and left is not entered:
                 entered.forwarded = left
                 left.copy = True
+                # Anybody may have sent another one with the same branch before.
+                if entered.request is not None and left.request is not None:
+                    entered.request, left.request = crossing.entered, crossing.left
                 left.ends = entered.ends
                 entered.unpaired = False
 

@@ -45,8 +45,8 @@ MOST = 256  # entries of a kind
 
 class Lost:
     """An exchange in which packets were lost. place: see PLACES. packets: so many, at least. sent:
-    how often the message was sent. what: a sentence part. example: its first copy; None where that
-    is not kept. since, until: ns, how long it waited for its answer."""
+    how often the message was sent. what: a sentence part. example: a copy of it; None where none is
+    kept. since, until: ns, how long it waited for its answer."""
 
     __slots__ = ("example", "packets", "place", "sent", "since", "until", "what")
 

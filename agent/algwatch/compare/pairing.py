@@ -92,7 +92,7 @@ class Pairing:
         self._contests = Contests(self._withdraw)
         self.contest = self._contests.contest
         self.paired = self.lan_only = self.wan_only = self.rewritten = self.unsolicited = 0
-        self.undecided = 0
+        self.undecided = self._number = 0
         # Hashes of a Call-ID that the router changed to the changed one, and back.
         self._aliases: Table[int, int] = Table(limit)
         self._waiting: tuple[deque[Sighting], deque[Sighting]] = (deque(), deque())
@@ -146,7 +146,7 @@ class Pairing:
                     if same and _EARLIEST <= row[AT] - theirs[AT] <= WINDOW:
                         crossing = cross(copy, first, IDENTITY)
                         if crossing is not None and (not crossing.rewritten or is_one(crossing)):
-                            crossings.append(accept(crossing, first))
+                            crossings.append(accept(crossing))
                             if crossing.expected is not None or (
                                 crossing.rewritten and not crossing.translated
                             ):
@@ -267,7 +267,7 @@ class Pairing:
             self._aliases.add(two, one)
         crossing = self._crossing(copy, partner, key)
         assert crossing is not None
-        return self._accept(crossing, partner)
+        return self._accept(crossing)
 
     def finish(self) -> list[Crossing]:
         """The capture is over: try the fallback keys for the sightings that still wait. The rest is
@@ -281,7 +281,6 @@ class Pairing:
             partner, key = self._fallback(copy, own, other)
             if partner is not None and (key == BY_IP_ID or not self._lost_recently(copy)):
                 self._forget(copy)
-                copy.paired = True
                 crossings.append(self._matched(copy, partner, key))
         self.undecided = sum(self._undecided(side) for side in self._waiting)
         return crossings
@@ -345,9 +344,10 @@ class Pairing:
             crossing.translated = pair.explains(crossing.entered.payload, crossing.left.payload)
         return crossing
 
-    def _accept(self, crossing: Crossing, partner: Sighting) -> Crossing:
-        """Count a crossing. partner: the copy that had waited."""
-        partner.paired = True
+    def _accept(self, crossing: Crossing) -> Crossing:
+        """Count a crossing."""
+        self._number += 1
+        crossing.entered.paired = crossing.left.paired = self._number
         self.paired += 1
         if crossing.rewritten:
             self.rewritten += 1
@@ -411,6 +411,9 @@ class Pairing:
         rivals = [
             o for _, o in every if o is not partner and contradicts(partner, o, crossing.outbound)
         ]
+        # Several senders of one message, of which one has crossed: the NAT is not learned from it.
+        if not self._is_mapped(copy, partner):
+            rivals += [o for _, o in found if o.source != partner.source]
         if rivals:
             for rival in rivals:
                 self._forget(rival)
@@ -421,8 +424,7 @@ class Pairing:
                 self._contests.contested([partner, copy])
                 return None
         self._forget(partner)
-        copy.paired = True
-        return self._accept(crossing, partner)
+        return self._accept(crossing)
 
     def _fallback(
         self, copy: Sighting, own: deque[Sighting], other: deque[Sighting]

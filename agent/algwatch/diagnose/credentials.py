@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from algwatch.base.sighting import Sighting
+from algwatch.base.sighting import Sighting, are_copies
 from algwatch.compare.registered import Registered
 from algwatch.sip import digest
 from algwatch.sip.message import Message, to_text
@@ -33,7 +33,7 @@ def damage(registered: Registered) -> Damage | None:
     copies = [(near.request, far.request), (far.response, near.response)]
     # The challenge that the credentials answered, where it is one of those that are kept.
     copies += [(c.entered, c.left) for c in registered.changed.values() if c.both]
-    found = [_changed(before, after) for before, after in copies]
+    found = [_changed(*both) for both in copies if are_copies(*both)]
     made = [one for one in found if one is not None]
     return next((one for one in made if one.signed), made[0] if made else None)
 

@@ -5,6 +5,7 @@ where the captured messages prove it."""
 from __future__ import annotations
 
 from algwatch.base.packet import LAN, WAN
+from algwatch.base.sighting import are_copies
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause, misrouted
 from algwatch.diagnose.known import Known
@@ -45,6 +46,8 @@ def lost_refresh(call: Call, known: Known) -> Reading:
     if (lan.interval, lan.refresher) != (wan.interval, wan.refresher):
         if abs(lan.at - wan.at) > WINDOW:
             return _answer_lost(call, lan, wan)
+        if not are_copies(lan.answer, wan.answer):
+            return _unplaced(timer)
         return Reading("router", cause.ALG, (
             f"the router changed Session-Expires, {_said(lan)} in the LAN and {_said(wan)} on the "
             "WAN, so the two ends do not agree"

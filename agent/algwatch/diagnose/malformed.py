@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from algwatch.base.native.layout import ROW_MALFORMED, ROW_TRUNCATED
 from algwatch.base.packet import LAN, WAN
-from algwatch.base.sighting import BITS, STATUS, Sighting
+from algwatch.base.sighting import BITS, STATUS, Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import CONTESTED, Crossing
 from algwatch.diagnose import cause
@@ -97,6 +97,8 @@ def spoiled(entered: Sighting | None, left: Sighting | None) -> Reading | None:
     """The reading of a message that nobody took because this router had made it malformed; None
     where it left as well as it came. Which part of the router did so is not known from that."""
     if entered is None or left is None or not left.row[BITS] & ROW_MALFORMED:
+        return None
+    if not are_copies(entered, left):
         return None
     if (entered.row[BITS] | left.row[BITS]) & ROW_TRUNCATED:
         return None

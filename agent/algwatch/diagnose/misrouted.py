@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
-from algwatch.base.sighting import AT, TTL, Ends, Sighting, came_in, port_of
+from algwatch.base.sighting import AT, TTL, Ends, Sighting, are_copies, came_in, port_of
 from algwatch.compare.call import NOWHERE, Call
 from algwatch.compare.crossing import SHORTEST, Crossing
 from algwatch.compare.exchange import Exchange
@@ -66,28 +66,16 @@ def _are_neighbours(one: Sighting, other: Sighting) -> bool:
 def ack_misrouted(call: Call, known: Known) -> Reading | None:
     """For an ACK that arrived on the WAN and never left to the LAN: whether it was sent to where
     the phone is not, or came from where the phone has never sent anything."""
-    lan, wan, request = _dialog(call.sides[LAN]), _dialog(call.sides[WAN]), _invite(call)
+    wan, request = _dialog(call.sides[WAN]), _invite(call)
     if wan is None or wan.ack is None or wan.answer is None:
         return None
     if wan.ack.row[TTL] <= 1:
         return Reading("network", cause.UNKNOWN, (
             "the ACK arrived with a TTL of 1, so no router may send it on (RFC 1812 section 5.3.1)"
         ))  # fmt: skip
-    ack, answer = wan.ack.ends, wan.answer.ends
-    if (ack.dst, ack.dport) != (answer.src, answer.sport):
-        what = (
-            f"the ACK was sent to {ack.dst}:{ack.dport}, but the 2xx came from "
-            f"{answer.src}:{answer.sport}"
-        )
-        shown = Message(wan.answer.payload).contacts
-        if not shown or (shown[0].host, shown[0].port or 5060) != (ack.dst, ack.dport):
-            return Reading("provider", cause.PROVIDER, what)
-        wrote = Message(lan.answer.payload).contacts if lan is not None and lan.answer else []
-        by_phone = bool(wrote) and same_endpoint(wrote[0], shown[0])
-        what += ", as its Contact said"
-        if by_phone:
-            return Reading("phone", cause.NAT_UNHANDLED, what)
-        return Reading("router", cause.ALG, f"{what}, which the router had written")
+    if (elsewhere := ack_sent_elsewhere(call)) is not None:
+        return elsewhere
+    ack = wan.ack.ends
     if request is None:
         return Reading("unknown", cause.UNKNOWN, (
             "the ACK arrived on the WAN side and never left to the LAN; its INVITE was not "
@@ -114,6 +102,31 @@ def ack_misrouted(call: Call, known: Known) -> Reading | None:
         f"the ACK came from {came}: no phone was seen to send anything there, so the NAT need not "
         "let it in",
     )  # fmt: skip
+
+
+def ack_sent_elsewhere(call: Call) -> Reading | None:
+    """For an ACK that came to the WAN side: whether it was sent to another address or port than the
+    2xx came from."""
+    lan, wan = _dialog(call.sides[LAN]), _dialog(call.sides[WAN])
+    if wan is None or wan.ack is None or wan.answer is None:
+        return None
+    ack, answer = wan.ack.ends, wan.answer.ends
+    if (ack.dst, ack.dport) == (answer.src, answer.sport):
+        return None
+    what = (
+        f"the ACK was sent to {ack.dst}:{ack.dport}, but the 2xx came from "
+        f"{answer.src}:{answer.sport}"
+    )
+    shown = Message(wan.answer.payload).contacts
+    if not shown or (shown[0].host, shown[0].port or 5060) != (ack.dst, ack.dport):
+        return Reading("provider", cause.PROVIDER, what)
+    what += ", as its Contact said"
+    if lan is None or lan.answer is None or not are_copies(lan.answer, wan.answer):
+        return Reading("unknown", cause.UNKNOWN, what)
+    wrote = Message(lan.answer.payload).contacts
+    if wrote and same_endpoint(wrote[0], shown[0]):
+        return Reading("phone", cause.NAT_UNHANDLED, what)
+    return Reading("router", cause.ALG, f"{what}, which the router had written")
 
 
 def unheard_invite(call: Call) -> Crossing | None:
@@ -221,7 +234,7 @@ def via_port_followed(exchange: Exchange) -> bool:
     if left is None or left.request is None:
         return False
     vias, wrote = Message(left.request.payload).vias, Message(request.payload).vias
-    if not vias or not wrote or vias[0].rport is not None:
+    if not vias or not wrote or vias[0].rport is not None or not are_copies(request, left.request):
         return False
     went, came = left.request.ends, response.ends
     port = vias[0].port or 5060
@@ -258,6 +271,8 @@ def sent_elsewhere(name: str, method: str, answer: Sighting, request: Sighting,
             f"the {name} was sent to {came.dst}:{came.dport}, but the {method} came from "
             f"{went.src}:{went.sport}"
         )
+        if inside is not None and not are_copies(inside, request):
+            return Reading("unknown", cause.UNKNOWN, what)
         vias = Message(request.payload).vias
         wrote = Message(inside.payload).vias if inside is not None else vias
         # Without rport a response goes to Via's port (RFC 3261 section 18.2.2).

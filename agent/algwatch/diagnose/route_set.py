@@ -8,7 +8,7 @@ from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import host as shown_host
 from algwatch.base.quote import quoted
-from algwatch.base.sighting import TO_TAG, Sighting
+from algwatch.base.sighting import TO_TAG, Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.compare.differences import rewrites
 from algwatch.compare.line import REACHED_AT_PROXY
@@ -62,7 +62,7 @@ def _from_phone(call: Call) -> Wrong | None:
     # The ACK itself must differ: a 2xx that reached the phone otherwise is another thing.
     if not wrong or lan is None or lan.ack is None or wan is None or wan.ack is None:
         return None
-    if _parts(lan.ack) == _parts(wan.ack):
+    if not are_copies(lan.ack, wan.ack) or _parts(lan.ack) == _parts(wan.ack):
         return None
     said = _in_words(wrong, wan.ack)
     what = f"the router sent the ACK on, but {said}; the phone had it right"

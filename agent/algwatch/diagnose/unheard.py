@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import value
-from algwatch.base.sighting import Sighting, came_in
+from algwatch.base.sighting import Sighting, are_copies, came_in
 from algwatch.compare.call import Call
 from algwatch.compare.differences import joined
 from algwatch.compare.exchange import Exchange
@@ -26,7 +26,8 @@ def response_not_taken(exchange: Exchange) -> Reading | None:
     if (strayed := exchange.strayed_response) is not None:
         left = exchange.left
         right = None
-        if left is not None and left.request is not None and left.response is not None:
+        if left is not None and left.request is not None and are_copies(strayed, left.response):
+            assert left.response is not None
             right = not _differs(left.request, left.response)
         return _changed(request, strayed, exchange.outbound, right)
     if t.late >= LATE and exchange.outbound and t.response is not None:
@@ -44,7 +45,9 @@ def answer_not_taken(call: Call) -> Reading | None:
     s, request, response = pair
     if s.acked_at or (s.invite is not None and s.invite.acked_at):
         return None  # not all phones are strict
-    right = not _differs(outside[1], outside[2]) if outside is not None else None
+    right = None
+    if outside is not None and all(map(are_copies, pair[1:], outside[1:])):
+        right = not _differs(outside[1], outside[2])
     if (changed := _changed(request, response, True, right)) is not None:
         return changed
     d = s.current
@@ -124,6 +127,8 @@ def forced_port(exchange: Exchange) -> tuple[Sighting, Sighting] | None:
     if not exchange.outbound or request is None or left is None or left.request is None:
         return None
     if not t.insisted or t.response is None or left.response is None:
+        return None
+    if not exchange.answered_alike:
         return None
     via, went, came = _top(request), request.source, t.response.destination
     if via is None or went[:16] != came[:16] or went == came:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from algwatch.base import quote
 from algwatch.base.packet import LAN, WAN
-from algwatch.base.sighting import AT, Sighting
+from algwatch.base.sighting import AT, Sighting, are_copies
 from algwatch.compare.binding import Binding, Place, Terms
 from algwatch.compare.call import Call
 from algwatch.compare.differences import joined
@@ -42,6 +42,8 @@ def misdirected(call: Call, known: Known) -> Misdirected | None:
         return None
     lan, wan = inside.request, outside.request
     if inside.rejected not in UNKNOWN_HERE or lan is None or wan is None:
+        return None
+    if not are_copies(lan, wan):
         return None
     bound = _bound(known, lan)
     phone = lan.packed_ends[16:32]

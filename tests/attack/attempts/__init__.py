@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from . import blindness, growth, leaks, leftovers, lies, quiet
+from . import blindness, decoys, growth, leaks, leftovers, lies, quiet
 
 ATTEMPTS = [
     attempt
-    for group in (quiet, lies, blindness, growth, leaks, leftovers)
+    for group in (quiet, lies, decoys, blindness, growth, leaks, leftovers)
     for attempt in group.ATTEMPTS
 ]

@@ -319,7 +319,7 @@ def _attempts() -> list[Attempt]:
         Attempt("other-flow-hides-harm", "lies", dying, "the same beside true harm",
                 _repeated(_other_flow)),
         Attempt("contradicting-copies", "lies", dying, "several LAN copies for one WAN copy",
-                _repeated(_contradicting), may="CAP012"),
+                _repeated(_contradicting), may="CAP012", latent="NAT004"),
         Attempt("bye-of-no-dialog", "lies", unproven,
                 "a BYE to where packets come from shows a provider that handles NAT",
                 _bye_of_nothing, quick=True),

@@ -233,6 +233,15 @@ def _retargeted(call: Call, how: lost.LostAck) -> Reading | None:
     return Reading(reading.where, reading.cause, f"{went}: {reading.what}")
 
 
+def _is_at_another_port(call: Call) -> bool:
+    """The ACK came into the LAN to a port that is neither that of the 2xx nor of its INVITE."""
+    d = call.dialog(LAN)
+    if not call.answered_inside or d is None or d.ack is None or d.answer is None:
+        return False
+    asked = d.request.destination if d.request is not None else d.answer.source
+    return d.ack.destination not in (d.answer.source, asked)
+
+
 def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
     """Where this router could do nothing about it, or another end did it."""
     if (unmatched := renamed.ack_unmatched(call, how)) is not None:
@@ -241,6 +250,8 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
         return spoiled
     if how.how == lost.STOPPED_INBOUND:
         return misrouted.ack_misrouted(call, known)
+    if how.how == lost.IGNORED and _is_at_another_port(call):
+        return misrouted.ack_sent_elsewhere(call)
     if how.how == lost.ANSWER_STOPPED and not call.answered_inside:
         return unheard.answer_not_taken(call) or misrouted.answer_misrouted(call)
     if how.how in (lost.IGNORED, lost.WRONG_PORT) and how.dialog.odd:

@@ -36,7 +36,7 @@ from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import host as shown_host
 from algwatch.base.quote import quoted, somebody
-from algwatch.base.sighting import CSEQ, Sighting
+from algwatch.base.sighting import CSEQ, Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.line import NAT_HANDLED, WORKS_UNTOUCHED
@@ -193,7 +193,9 @@ def _deaf(one: Subscribed, known: Known) -> Reading:
         if line is not None and (line.count(WORKS_UNTOUCHED) or line.count(NAT_HANDLED)):
             return Reading("network", cause.UNKNOWN, "none came to this router's WAN side")
         if address.is_unroutable(shown.host) and not address.is_unroutable(wan.request.ends.dst):
-            if wrote is not None and same_endpoint(wrote, shown):
+            if wrote is None or not are_copies(lan.request, wan.request):
+                return Reading("network", cause.UNKNOWN, "none came to this router's WAN side")
+            if same_endpoint(wrote, shown):
                 return Reading("phone", cause.NAT_UNHANDLED, (
                     f"the phone's Contact was {shown_host(shown.host)} on the WAN, where nobody "
                     "can send to, and neither end handled the NAT"
@@ -211,7 +213,9 @@ def _deaf(one: Subscribed, known: Known) -> Reading:
            f"{came.src}:{came.sport}"  # fmt: skip
     if shown is None or (shown.host, shown.port or 5060) != (went.dst, went.dport):
         return Reading("provider", cause.PROVIDER, what)
-    if wrote is not None and same_endpoint(wrote, shown):
+    if wrote is None or not are_copies(lan.request, wan.request):
+        return Reading("unknown", cause.UNKNOWN, f"{what}, as its Contact said")
+    if same_endpoint(wrote, shown):
         return Reading("phone", cause.NAT_UNHANDLED, f"{what}, as its Contact said")
     return Reading(
         "router", cause.ALG, f"{what}, as its Contact said, which the router had written"
@@ -256,6 +260,12 @@ def _is_the_refused(one: Subscribed, notified: Crossing) -> bool:
     )
 
 
+def _is_copy(lan: Subscription, wan: Subscription) -> bool:
+    """Both sides show the same SUBSCRIBE."""
+    latest = are_copies(lan.transaction.request, wan.transaction.request)
+    return latest or are_copies(lan.request, wan.request)
+
+
 def _unknown_to(one: Subscribed, lan: Subscription, here: Message, there: Message
                 ) -> Reading | None:  # fmt: skip
     """The same, of a NOTIFY that its subscriber got: its copies in the LAN and on the WAN."""
@@ -265,7 +275,7 @@ def _unknown_to(one: Subscribed, lan: Subscription, here: Message, there: Messag
     if tag not in (here.from_.tag, here.to.tag):
         changed = (here.from_.tag, here.to.tag) != (there.from_.tag, there.to.tag)
         wan = one.sides[WAN]
-        if changed or (wan is not None and wan.asked[2] != tag):
+        if changed or (wan is not None and wan.asked[2] != tag and _is_copy(lan, wan)):
             return Reading("router", cause.ALG, "the router changed its tag and not back")
         return None  # of another dialog
     if lan.notifier != here.from_.tag == there.from_.tag:

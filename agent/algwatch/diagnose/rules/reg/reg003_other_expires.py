@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base import quote
+from algwatch.base.sighting import are_copies
 from algwatch.compare.binding import Terms
 from algwatch.compare.registered import Registered
 from algwatch.diagnose import cause
@@ -98,7 +99,7 @@ def too_brief(registered: Registered) -> Finding | None:
     if exchange is None or exchange.status != TOO_BRIEF or exchange.left is None:
         return None
     asked, sent, answer = exchange.request, exchange.left.request, exchange.left.response
-    if asked is None or sent is None or answer is None:
+    if asked is None or sent is None or answer is None or not are_copies(asked, sent):
         return None
     least = to_text(b"".join(Message(answer.payload).header("Min-Expires")[:1]))
     if not least.isascii() or not least.isdigit() or len(least) > 10:

@@ -30,7 +30,7 @@ from collections.abc import Iterator
 
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
-from algwatch.base.sighting import came_in
+from algwatch.base.sighting import are_copies
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
@@ -153,6 +153,11 @@ def _changed(call: Call) -> bool:
     far = call.sides[LAN if call.inbound else WAN]
     if far is None or far.cancel is None or far.cancel.request is None or far.request is None:
         return False
-    if came_in(far.cancel.request) or came_in(far.request):
-        return False  # this router has not sent it
+    near = call.near_caller
+    if near is None or near.cancel is None:
+        return False
+    if not are_copies(near.cancel.request, far.cancel.request) or not are_copies(
+        near.request, far.request
+    ):
+        return False  # this router has not sent one of them on
     return _branch(far.cancel.request.payload) != _branch(far.request.payload)

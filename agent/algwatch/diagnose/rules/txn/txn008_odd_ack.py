@@ -28,6 +28,7 @@ from collections.abc import Iterator
 
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
+from algwatch.base.sighting import are_copies
 from algwatch.compare import ack as acks
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause
@@ -116,5 +117,5 @@ def _where(call: Call, s: DialogSet, d: Dialog) -> str:
     if not entered.current.odd and entered.current.stray_ack is None:
         if entered.current.invite is None:
             return "unknown"  # without its INVITE no ACK looks odd
-        return "router" if entered.current.acked_at and s is not entered else "unknown"
+        return "router" if are_copies(entered.current.ack, d.ack) else "unknown"
     return "provider" if call.answered_inside else "phone"
