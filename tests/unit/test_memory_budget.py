@@ -22,6 +22,7 @@ from filling import KINDS
 PROGRAM = Path(__file__).resolve().parent / "filling.py"
 MEMORY = 2 << 20
 BESIDE = 10 << 20  # entries themselves, the batch under way, reports, gaps of the allocator
+EXAMPLES = 16 * 61_000  # messages of the last 250 ms, and those that show what is said of a capture
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "all"])
@@ -35,6 +36,7 @@ def test_messages_of_60_kb_take_no_more_than_the_budget(kind: str) -> None:
     assert filled["evicted"] > 0
     assert filled["held"] <= MEMORY
     assert filled["grown"] * 1024 <= MEMORY + BESIDE
+    assert filled["uncounted"] <= EXAMPLES
 
 
 Value = tuple[int, str, bytes]  # grade, host, payload

@@ -59,7 +59,10 @@ def sighting(copy: Sighting) -> tuple[Sighting]:
 
 
 def transaction(t: Transaction) -> tuple[Sighting | None, ...]:
-    return t.request, t.response
+    other = t.forwarded  # which may have gone from its table
+    if other is None:
+        return t.request, t.response
+    return t.request, t.response, other.request, other.response
 
 
 def dialogs(s: DialogSet) -> Sightings:
@@ -70,6 +73,8 @@ def dialogs(s: DialogSet) -> Sightings:
         yield s.invite.response
     if s.reliable is not None:
         yield s.reliable.first
+    if s.unheard is not None:
+        yield s.unheard[1]
     for d in s.dialogs:
         yield from (d.request, d.answer, d.ack, d.stray_ack, d.odd_copy, d.bye,
                     d.bye_response)  # fmt: skip

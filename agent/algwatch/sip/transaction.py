@@ -199,8 +199,8 @@ class Transactions:
         self.weighs = False
         self.over: list[Transaction] | None = None
         self.counts_from = 0
-        # Sightings of the latest batches, the latest first.
-        self._recent: deque[dict[int, Sighting]] = deque()
+        # Rows of the latest batches and the hashes of their bytes, the latest first.
+        self._recent: deque[list[tuple[Row, int]]] = deque()
         self._remembered = 0
         self._young: Deadlines[Transaction] = Deadlines(T4, 2 * limit, self._living)
         self._waiting: Deadlines[Transaction] = Deadlines(TIMER_B, 2 * limit, self._living)
@@ -329,7 +329,7 @@ class Transactions:
                 copy.side = side
                 copy.payload = payload
                 copy.packed_ends = ends
-                copy.paired = False
+                copy.paired = 0
                 copy._ends = None
         self._young.extend(begun)
         if self.weighs and made:
@@ -352,9 +352,9 @@ class Transactions:
         in the same direction, and where that packet is no longer known. OTHER_BYTES, or NOT_ALIKE:
         flow, direction or To tag differ. made: the sightings so far of the batch, whose bytes are
         in buffer."""
-        for some in (made, *self._recent):
-            for before in reversed(some.values()):
-                was = before.row
+        now = ((copy.row, copy.payload) for copy in reversed(made.values()))
+        for some in (now, *map(reversed, self._recent)):
+            for was, kept in some:
                 if was[AT] < t.last_at:
                     break
                 if was[AT] == t.last_at and was[PAIR] == t.last_pair and was[CALL] == row[CALL]:
@@ -363,14 +363,15 @@ class Transactions:
                     if row[STATUS] and was[TO_TAG] != row[TO_TAG]:
                         return NOT_ALIKE  # of two phones
                     start = row[PAYLOAD]
-                    same = before.payload == buffer[start : start + row[LENGTH]]
+                    payload = bytes(buffer[start : start + row[LENGTH]])
+                    same = kept == (payload if isinstance(kept, bytes) else hash(payload))
                     return SAME if same else OTHER_BYTES
         return SAME
 
     def _remember(self, made: dict[int, Sighting]) -> None:
-        """Keep the sightings of a batch, and of as few before it as may be needed: the larger part
-        of what was captured twice is in one batch."""
-        self._recent.appendleft(made)
+        """Keep what tells the sightings of a batch apart, and of as few before it as may be needed:
+        the larger part of what was captured twice is in one batch."""
+        self._recent.appendleft([(copy.row, hash(copy.payload)) for copy in made.values()])
         self._remembered += len(made)
         while len(self._recent) > 1 and self._remembered - len(self._recent[-1]) >= REMEMBERED:
             self._remembered -= len(self._recent.pop())
