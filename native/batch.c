@@ -283,6 +283,28 @@ static int is_rest_of_via(const uint8_t *p, size_t length) {
     return length >= 8 && memcmp(p, "SIP/2.0/", 8) == 0;
 }
 
+/* No router sends on what came in with a TTL of 1 (RFC 1812 section 5.3.1) or with malformed
+ * options, and none follows a source route unless it is told to (RFC 7126 section 4.3, Linux
+ * accept_source_route). */
+static int may_be_sent_on(const uint8_t *p, const aw_frame *f) {
+    enum { END = 0, NOP = 1, LOOSE = 131, STRICT = 137 };
+    if (f->ttl <= 1) return 0;
+    if (f->version != 4) return 1;
+    const uint8_t *h = p + f->ip;
+    const size_t end = (size_t)(h[0] & 15) * 4;
+    for (size_t i = 20; i < end && h[i] != END;) {
+        if (h[i] == NOP) {
+            i++;
+            continue;
+        }
+        if (h[i] == LOOSE || h[i] == STRICT || i + 1 == end) return 0;
+        const size_t length = h[i + 1];
+        if (length < 2 || length > end - i) return 0;
+        i += length;
+    }
+    return 1;
+}
+
 /* Would a stack accept the packet? Asked before its first row, because most packets give none. In a
  * file a wrong checksum is marked, and what is left to the network card is no fault. */
 static int accepted(packet *k) {
@@ -295,8 +317,7 @@ static int accepted(packet *k) {
     /* UDP without a checksum: over IPv4 only (RFC 768, RFC 8200 section 8.1). */
     if (wrong & SUM_NONE && f.proto == 17 && f.version == 4) wrong &= ~(unsigned)SUM_NONE;
     if (checks != AW_CHECK_FILE) {
-        /* No router sends on what came in with a TTL of 1 (RFC 1812 section 5.3.1). */
-        if (!wrong && f.ttl > 1) return 1;
+        if (!wrong && may_be_sent_on(k->p, &f)) return 1;
         k->out->counts->forged++;
         return 0;
     }

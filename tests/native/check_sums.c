@@ -179,6 +179,21 @@ static void check_lengths(void) {
     CHECK(!read_as(&s, AW_CHECK_FILE, s.length, 0) && counts.forged == 1);
 }
 
+/* IPv4 options of 8 bytes: on a ring no router sends on what has a source route, or malformed ones.
+ */
+static void check_options(const char *options, enum verdict wire) {
+    sample s = made(4, UDP, MESSAGE);
+    memmove(s.bytes + 28, s.bytes + 20, s.length - 20);
+    memcpy(s.bytes + 20, options, 8);
+    s.bytes[0] = 0x47;
+    s.transport += 8;
+    s.length += 8;
+    put16(s.bytes + 2, (unsigned)s.length);
+    put16(s.bytes + 10, 0);
+    put16(s.bytes + 10, ~sum_of(s.bytes, 28, 0) & 0xffff);
+    expect_each(&s, FINE, wire, wire, FINE);
+}
+
 /* The final destination of a routed packet is in its routing header, and in the sum. */
 static void check_routed(void) {
     sample s = made(6, UDP, MESSAGE), routed = s;
@@ -200,5 +215,12 @@ void check_sums(void) {
         }
     check_large_segment();
     check_lengths();
+    check_options("\x83\7\4\1\2\3\4\0", REFUSED);  /* loose source route */
+    check_options("\1\x89\7\4\1\2\3\4", REFUSED);  /* strict, behind a NOP */
+    check_options("\x94\11\0\0\0\0\0\0", REFUSED); /* router alert, longer than the header */
+    check_options("\x94\1\0\0\0\0\0\0", REFUSED);
+    check_options("\1\1\1\1\1\1\1\x94", REFUSED);
+    check_options("\x94\4\0\0\1\1\1\1", FINE); /* router alert */
+    check_options("\0\x83\7\4\1\2\3\4", FINE); /* behind the end of the list */
     check_routed();
 }

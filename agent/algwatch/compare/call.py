@@ -17,6 +17,7 @@ from algwatch.sip.timers import ACK_WAIT, T2, T4, TIMER_F, WINDOW
 # A 2xx that came three times has waited T1 + 2*T1 = 1.5 s for its ACK: longer than a path is long.
 REPEATS = 2
 NOWHERE = ("", 0)
+ANNOUNCED = 16  # messages of one call that are kept to show its media
 # A dialog that lasted longer was not ended because another phone had taken the call, too.
 TALKED = T4
 
@@ -33,7 +34,7 @@ class Call(Joined[DialogSet]):
     contested: labels of messages of which several contradict each other (see Pairing).
     astray: dialog sets of messages that came to a side under the name of the other one, because
     the router changes its Call-ID and not in all of its messages.
-    announced: messages that were let go, kept to show the media that they announced.
+    announced: the latest messages that were let go, kept to show the media that they announced.
     """
 
     __slots__ = (
@@ -509,7 +510,9 @@ class Call(Joined[DialogSet]):
                 d = s.current
                 if keep:
                     some = (d.request, d.answer, d.ack, s.request)
-                    self.announced += tuple([copy for copy in some if copy is not None])
+                    made = [copy for copy in some if copy is not None]
+                    # What is in force is said again in each re-INVITE.
+                    self.announced = (*self.announced, *made)[-ANNOUNCED:]
                 s.request = s.first = d.request = d.answer = d.ack = None
         while len(self.flow_pairs) > 1:
             self.flow_pairs.popitem()
