@@ -179,6 +179,23 @@ def test_no_text_from_the_wire_is_read_as_ours(field: str) -> None:
         page(reports, f"{name}, {field}")
 
 
+def test_a_contact_that_was_replaced_is_not_read_as_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text stands in the first transaction of each call alone: later ones are compared with
+    it. What a rule says of the one before is as hostile as the one now."""
+    change = FIELDS["host in brackets"]
+
+    def first(message: bytes, text: str) -> bytes:
+        return change(message, text) if re.search(rb"(?m)^CSeq: 1 ", message) else message
+
+    monkeypatch.setitem(FIELDS, "first host", first)
+    seen = 0
+    for name in (n for n in NAMES if n.startswith(("dlg", "nat", "reg"))):
+        reports = hostile(name, "first host", f"[fd::xxx. {MARK}]", True, True)
+        seen += check(reports, name)
+        page(reports, name)
+    assert seen
+
+
 def test_hostile_texts_do_reach_sentences() -> None:
     """Otherwise the test above would prove nothing."""
     for name, field, near in (

@@ -29,6 +29,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base.packet import LAN, WAN
+from algwatch.base.quote import host as shown_host
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause, route_set
@@ -84,7 +85,9 @@ def _of_phone(call: Call, refresh: Sighting, so: str, proof: Sighting | None, kn
         where, why, whose = "phone", cause.NAT_UNHANDLED, "the phone wrote it so"
     else:
         where, why, whose = "unknown", cause.UNKNOWN, "the phone had written another one"
-    seen = [evidence(refresh, f"Contact host {host}; before: {call.wan_contact}",
+    # The one before may be anything: a name, or text in brackets.
+    before = shown_host(call.wan_contact)
+    seen = [evidence(refresh, f"Contact host {host}; before: {before}",
                      "a Contact that can be reached")]  # fmt: skip
     if mine is not None:
         seen.append(evidence(mine, whose, ""))
@@ -92,7 +95,7 @@ def _of_phone(call: Call, refresh: Sighting, so: str, proof: Sighting | None, kn
         seen.append(evidence(proof, "the BYE of the phone", "200"))
     return RULE.finding(
         where, harm,
-        f"{_named(message)} changed the Contact of the phone from {call.wan_contact} to {host}, "
+        f"{_named(message)} changed the Contact of the phone from {before} to {host}, "
         f"which cannot be reached from {refresh.ends.dst}, and {so}; {whose}.",
         seen, f"{call.call_id}/phone", cause=why, certain=where == "router",
         call_id=call.call_id, line=known.line_name(call),
