@@ -96,12 +96,12 @@ class Attacked:
         parts = [(p[0], tap, p) for tap, some in enumerate(self.taps()) for p in some]
         for _, tap, packet in sorted(parts, key=lambda part: part[:2]):
             is_forged = any(packet is one for one in self.forged[tap])
-            out = not is_forged and _left(self.house, tap, packet[1])
+            out = not is_forged and left_by_router(self.house, tap, packet[1])
             reports += pipeline.feed(directed(batch([packet], tap), out))
         return pipeline, reports + pipeline.finish()
 
 
-def _left(house: House, tap: int, frame: bytes) -> bool:
+def left_by_router(house: House, tap: int, frame: bytes) -> bool:
     """Did the router send this true frame?"""
     source, target = frame[26:30], frame[30:34]
     if tap == LAN:

@@ -8,12 +8,12 @@ import struct
 
 import pytest
 from algwatch.advise.advice import Advice
-from algwatch.base.native.layout import ENDS, ROW
-from algwatch.base.packet import LAN, WAN
+from algwatch.base.native.layout import ENDS, ROW, ROW_FRAGMENTED
+from algwatch.base.packet import LAN, WAN, Batch, Tap
 from algwatch.compare.sides_check import weigh
 from algwatch.compare.summary import CallSummary
 from algwatch.diagnose.finding import Finding
-from algwatch.pipeline import Report
+from algwatch.pipeline import Pipeline, Report
 from craft import (
     LADDER_2XX,
     House,
@@ -25,7 +25,7 @@ from craft import (
     incoming_call,
     register,
 )
-from forger import Attacked, before, directed, payload_of, with_payload
+from forger import Attacked, before, directed, left_by_router, payload_of, with_payload
 
 BOTH = pytest.mark.parametrize("live", [False, True], ids=["files", "live"])
 RING = pytest.mark.parametrize("live", [True], ids=["live"])
@@ -237,3 +237,28 @@ def test_the_same_answer_of_another_lan_host_does_not_hide_the_rewrite(live: boo
     pipeline, reports = attacked.judged(live)
     assert pipeline.counts()["crossings"]["rewritten"] == 7
     assert "CAP012" not in findings(reports)
+
+
+@pytest.mark.parametrize("fragments", [False, True], ids=["whole", "fragments"])
+def test_a_refusal_that_left_in_fragments_need_not_be_the_routers(fragments: bool) -> None:
+    """Another host of the LAN sends it in more fragments than are put together here, with a TTL of
+    65 and the provider's address: the router sends it on in fewer, with a TTL of 64."""
+    house = House(wan_port=40123)
+    register(house, 0)
+    call = Outgoing(house, "out@phone")
+    call.invite(1)
+    call.respond(1.2, 100)
+    call.respond(2, 486, wan=False, ttl=65)
+    register(house, 40, n=2)
+    pipeline = Pipeline([Tap("lan", LAN), Tap("wan", WAN)], strict=True)
+    reports: list[Report] = []
+    parts = [(p[0], tap, p) for tap, some in enumerate(house.sorted()) for p in some]
+    for _, tap, packet in sorted(parts, key=lambda part: part[:2]):
+        made = directed(batch([packet], tap), left_by_router(house, tap, packet[1]))
+        if fragments and payload_of(packet).startswith(b"SIP/2.0 486"):
+            row = list(ROW.unpack(made.rows))
+            row[12] |= ROW_FRAGMENTED
+            made = Batch(made.buffer, ROW.pack(*row), made.ends, 1, tap, made.watermark)
+        reports += pipeline.feed(made)
+    reports += pipeline.finish()
+    assert ("ALG009" in findings(reports)) is not fragments

@@ -31,9 +31,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from algwatch.base.native.layout import ROW_FRAGMENTED
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
-from algwatch.base.sighting import STATUS, TTL, Sighting, came_in
+from algwatch.base.sighting import BITS, STATUS, TTL, Sighting, came_in
 from algwatch.compare import fingerprint as prints
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
@@ -145,8 +146,10 @@ def _is_made(copy: Sighting | None, like: Sighting) -> bool:
 
 def _may_be_made(copy: Sighting) -> bool:
     """By its TTL, and where the direction is known by that: another host of the LAN can send in the
-    name of a far end, but that comes in."""
-    return copy.row[TTL] in _INITIAL and not came_in(copy)
+    name of a far end, but that comes in. One that left in fragments may have come in as more of
+    them than are put together here."""
+    row = copy.row
+    return row[TTL] in _INITIAL and not came_in(copy) and not row[BITS] & ROW_FRAGMENTED
 
 
 def _answered(call: Call, known: Known) -> Finding | None:
