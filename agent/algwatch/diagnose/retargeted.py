@@ -6,7 +6,7 @@ Contact of the far end on its way to the phone, or the Request-URI of what came 
 from __future__ import annotations
 
 from algwatch.base.quote import value
-from algwatch.base.sighting import CSEQ, Sighting
+from algwatch.base.sighting import Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.compare.differences import joined
 from algwatch.diagnose import cause
@@ -39,7 +39,7 @@ def by_contact(call: Call, sent: Sighting | None) -> Reading | None:
 def by_request_uri(call: Call, lan: Sighting | None, wan: Sighting | None) -> Reading | None:
     """lan, wan: both copies of a request of the far end, which came with the Contact of the phone
     in its Request-URI, and which the router gave to the phone with another address there."""
-    if lan is None or wan is None or lan.row[CSEQ] != wan.row[CSEQ] or call.phone_contact[1] == 0:
+    if lan is None or wan is None or not are_copies(lan, wan) or call.phone_contact[1] == 0:
         return None
     own = endpoint(*call.phone_contact)
     came, left = _target(wan), _target(lan)
