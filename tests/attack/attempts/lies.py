@@ -329,7 +329,7 @@ def _attempts() -> list[Attempt]:
                 "re-INVITEs of no dialog show the same", _reinvite_of_nothing),
         Attempt("foreign-calls-beside-keep", "lies", needed,
                 "a foreign host's calls bring advice against the ALG that a phone needs",
-                _foreign_calls, quick=True),
+                _foreign_calls),
         Attempt("own-harm-beside-keep", "lies", needed,
                 "two hosts act a call that the ALG kills", _own_harm),
         Attempt("own-harm-without-alg", "lies", living, "the same without any ALG", _own_harm),
