@@ -285,6 +285,8 @@ typedef struct {
     uint32_t used, oldest; /* announcements that are there; the next to go when all are */
     uint32_t waiting;      /* bytes on the shelf */
     uint32_t forgotten;    /* session descriptions for which the shelf had no room */
+    uint32_t room;         /* announcements that are kept at most; 0: AW_ANNOUNCED. Else no RTP
+                            * comes here (a live tap), and a shelf that is full is read */
     uint16_t by_port[65536]; /* index + 1 of the latest announcement with that port */
     uint16_t by_call[AW_OF_A_CALL]; /* the same of a call, by its low bits */
     aw_announced announced[AW_ANNOUNCED];

@@ -139,12 +139,13 @@ static const aw_announced *before(const aw_rtp *rtp, const aw_announced *a) {
 
 static void keep(aw_rtp *rtp, const aw_announced *made) {
     static const uint8_t zero[16];
+    const uint32_t room = rtp->room ? rtp->room : AW_ANNOUNCED;
     uint32_t slot = rtp->used;
-    if (slot < AW_ANNOUNCED) {
+    if (slot < room) {
         rtp->used++;
     } else {
         slot = rtp->oldest;
-        rtp->oldest = (slot + 1) % AW_ANNOUNCED;
+        rtp->oldest = (slot + 1) % room;
         unlink_port(rtp, &rtp->announced[slot]);
         unlink_call(rtp, &rtp->announced[slot]);
     }
@@ -250,7 +251,10 @@ void aw_rtp_message(aw_rtp *rtp, const aw_row *row, const aw_frame *f, const uin
         rtp->forgotten++;
         return;
     }
-    if (rtp->waiting + sizeof one + length > AW_SHELF) {
+    const int full = rtp->waiting + sizeof one + length > AW_SHELF;
+    if (full && rtp->room) {
+        aw_rtp_settle(rtp);
+    } else if (full) {
         /* So many messages and no RTP among them: their media are not in this capture. */
         rtp->forgotten++;
         rtp->waiting = 0;

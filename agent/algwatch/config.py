@@ -122,6 +122,7 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "privacy": (_switch, True),
     "privacy_key": (_text, "/etc/algwatch/privacy.key"),
     "hardware_offload": (_switch, False),
+    "media": (_switch, True),
     "json": (_switch, False),
 }
 LISTS = ("lan", "wan", "ports")
@@ -153,6 +154,7 @@ class Config:
         privacy: bool
         privacy_key: str
         hardware_offload: bool
+        media: bool
         json: bool
 
     def __init__(self) -> None:

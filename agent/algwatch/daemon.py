@@ -24,6 +24,7 @@ from algwatch.base.native.layout import ROW
 from algwatch.base.native.rows import Counts
 from algwatch.base.packet import SIDE_NAMES, Batch
 from algwatch.base.report import Report
+from algwatch.capture.conntrack import PAUSE, Conntrack
 from algwatch.capture.host import read_host
 from algwatch.capture.order import Order, Timeline
 from algwatch.capture.reassembly import Reassembler
@@ -61,7 +62,8 @@ class Source:
 
 
 class Daemon:
-    """sources: one for each tap of the pipeline, in its order. publisher: None without MQTT."""
+    """sources: one for each tap of the pipeline, in its order. publisher: None without MQTT.
+    conntrack: None where no media are counted."""
 
     def __init__(
         self,
@@ -72,8 +74,11 @@ class Daemon:
         counts: Counts,
         publisher: Publisher | None,
         health_interval: float,
+        conntrack: Conntrack | None = None,
     ) -> None:
         self._sources = sources
+        self._conntrack = conntrack
+        self._look_began = 0
         self._pipeline = pipeline
         self._order = Order(len(sources), HELD)
         self._timeline = Timeline(pipeline, len(sources))
@@ -107,6 +112,7 @@ class Daemon:
         while not self._stopping:
             self._wait()
             self.turn()
+            self._count_media()
             self._console.tick()
             self._publish_advice()
             if self._asked:
@@ -130,6 +136,23 @@ class Daemon:
             self._turn(tap)
         self._tell(self._timeline.advance(self._order.watermark))
 
+    def _count_media(self) -> None:
+        """Look at the table of connections for a moment, where the media of a call want it."""
+        table, now = self._conntrack, self._clock.now()
+        if table is None:
+            return
+        if table.ready and (ports := self._pipeline.wanted(now)):
+            self._look_began = now
+            table.begin(ports)
+        if table.busy:
+            try:
+                found = table.step(self._clock.now)
+            except OSError as problem:
+                self._console.say(f"the media of a call were not counted: {problem}")
+                return
+            if found is not None:
+                self._pipeline.looked(self._look_began, found)
+
     def tell_host(self, host: Host) -> None:
         """Tell the pipeline what the router says of itself."""
         self._tell(self._pipeline.host(host))
@@ -151,6 +174,8 @@ class Daemon:
             missing = not self._publisher.stop(FAREWELL)
         for source in self._sources:
             source.live.close()
+        if self._conntrack is not None:
+            self._conntrack.close()
         lost = ", the broker did not get everything" if missing else ""
         self._console.say(f"algwatch stopped{lost}", always=True)
 
@@ -169,6 +194,8 @@ class Daemon:
             if number >= 0:
                 poller.register(number, select.POLLIN)
         pause = BUSY if self._pipeline.pending or self._order.pending else IDLE
+        if self._conntrack is not None and self._conntrack.busy:
+            pause = PAUSE
         if any(source.live.waiting for source in self._sources):
             pause = 0.0
         for number, _ in poller.poll(pause * 1000):

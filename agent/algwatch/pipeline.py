@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from algwatch.advise.recommend import Recommender, payloads
-from algwatch.base.host import Host
+from algwatch.base.host import NO_OFFLOAD, Host
 from algwatch.base.packet import LAN, WAN, Batch, Tap
 from algwatch.base.report import Report
 from algwatch.base.table import Table
+from algwatch.base.tracked import Tracked
+from algwatch.compare.accounted import Accounted
 from algwatch.compare.calls import CLOSED, Moment
 from algwatch.compare.comparison import Comparison, News
 from algwatch.compare.crossing import Crossing
@@ -96,6 +98,20 @@ class Pipeline:
         """What the router says of itself now."""
         self._comparison.host(host)
         return self._told([(subject.HOST, host)])
+
+    def wanted(self, now: int) -> frozenset[int]:
+        """Ports (UDP) of media of which somebody should look now (ns) how the router's connection
+        tracking counts them; then looked() is due."""
+        media, host = self._comparison.media, self._captured.host
+        if not isinstance(media, Accounted) or (host is not None and host.offload != NO_OFFLOAD):
+            return frozenset()
+        return media.wanted(self._comparison.calls.all, now)
+
+    def looked(self, began: int, found: Sequence[Tracked]) -> None:
+        """The flows with these ports, as a look that began then (ns) found them."""
+        media = self._comparison.media
+        if isinstance(media, Accounted):
+            media.looked(began, found)
 
     def finish(self) -> list[Report]:
         """The capture is over: what is pending becomes unknown; the last reports."""

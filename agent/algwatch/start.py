@@ -14,15 +14,18 @@ from functools import partial
 
 from algwatch import __version__
 from algwatch.base.clock import PacketClock
-from algwatch.base.host import HARDWARE
+from algwatch.base.host import HARDWARE, NO_OFFLOAD
 from algwatch.base.native import privileges
 from algwatch.base.native.rows import Counts
+from algwatch.base.native.rtp import Rtp
 from algwatch.base.packet import LAN, SIDE_NAMES, WAN, Tap
+from algwatch.capture.conntrack import Conntrack, NoAccounting
 from algwatch.capture.filter import FilterError
 from algwatch.capture.host import read_host
 from algwatch.capture.reassembly import LIMIT as REASSEMBLY
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import LiveTap, TapError
+from algwatch.compare.accounted import Accounted
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.sides_check import SidesCheck
 from algwatch.config import Config
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from algwatch.report.privacy import Privacy
     from algwatch.report.publisher import Publisher
 
+ANNOUNCED = 512  # media that are known at once: a call has four, two a side
 LAST_LINES = 0.5  # seconds that the reader of standard output gets to take the last lines
 LAST_LINE = 0.2  # seconds of these after the farewell, at least
 
@@ -52,20 +56,30 @@ class CannotStart(Exception):
     """The text is one line that says what to do next."""
 
 
-def _open_taps(config: Config, counts: Counts) -> list[Source]:
+def _open_taps(config: Config, counts: Counts, rtp: Rtp | None) -> list[Source]:
     # Random, so that nobody outside can build SIP messages whose hashes collide.
     key = os.urandom(16)
     sources: list[Source] = []
     wanted = [(name, LAN) for name in config.lan] + [(name, WAN) for name in config.wan]
     try:
         for index, (name, side) in enumerate(wanted):
-            live = LiveTap(name, index, config.ports, key, counts, config.ring_bytes)
+            live = LiveTap(name, index, config.ports, key, counts, config.ring_bytes, rtp)
             sources.append(Source(live, side, Reassembler(index, config.ports, key, live=True)))
     except (TapError, FilterError) as problem:
         for source in sources:
             source.live.close()
         raise CannotStart(str(problem)) from None
     return sources
+
+
+def _open_conntrack(config: Config, offload: str) -> tuple[Conntrack | None, str]:
+    """Before privileges are given up. None where it does not serve, and a line that says why."""
+    try:
+        if offload != NO_OFFLOAD and config.media:
+            raise NoAccounting("flow offload is on, and its packets are not counted")
+        return (Conntrack() if config.media else None), ""
+    except NoAccounting as why:
+        return None, f"the media of calls are not counted, so one-way audio is not seen: {why}"
 
 
 def _privacy(config: Config, key: bytes) -> Privacy:
@@ -154,7 +168,9 @@ def run(config: Config, out: int, err: int) -> int:
     host = read_host(time.time_ns())  # while this process may read what only root may
     if host.offload == HARDWARE and not config.hardware_offload:
         raise CannotStart(OFFLOADED)
-    sources = _open_taps(config, counts)
+    conntrack, uncounted = _open_conntrack(config, host.offload)
+    rtp = Rtp(ANNOUNCED) if conntrack is not None else None
+    sources = _open_taps(config, counts, rtp)
     names = ", ".join(f"{s.live.name} ({SIDE_NAMES[s.side]})" for s in sources[:-1])
     names += f" and {sources[-1].live.name} ({SIDE_NAMES[sources[-1].side]})"
     publisher = None
@@ -183,14 +199,19 @@ def run(config: Config, out: int, err: int) -> int:
     clock = PacketClock(time.monotonic_ns, time.time_ns)
     watched = [Tap(s.live.name, s.side) for s in sources]
     memory = kept_bytes(config.memory_bytes, len(sources))
-    pipeline = Pipeline(watched, live=True, watch=_sides_check(config, console), memory=memory)
-    daemon = Daemon(sources, pipeline, clock, console, counts, publisher, config.health_interval)
+    sides = [tap.side for tap in watched]
+    media = Accounted(rtp, sides, clock.packet) if rtp is not None else None
+    pipeline = Pipeline(
+        watched, live=True, watch=_sides_check(config, console), memory=memory, media=media
+    )
+    daemon = Daemon(sources, pipeline, clock, console, counts, publisher, config.health_interval,
+                    conntrack)  # fmt: skip
     daemon.listen()
     console.say(f"algwatch {__version__}: watching {names}, {where}")
     for source in sources:
         if source.live.unseen:
             console.say(source.live.unseen)
-    for note in config.notes():
+    for note in [uncounted] * bool(uncounted) + config.notes():
         console.say(note)
     daemon.tell_host(host)
     if publisher is not None:

@@ -79,6 +79,7 @@ TIMEOUTS = {
     "net/netfilter/nf_conntrack_udp_timeout": "60",
     "net/netfilter/nf_conntrack_udp_timeout_stream": "180",
 }
+ACCOUNTING = {"net/netfilter/nf_conntrack_acct": "1"}
 CTNETLINK, CTNETLINK_EXP, MSG_DELETE = 1, 2, 2
 
 
@@ -215,7 +216,7 @@ route add blackhole 192.168.0.0/16
         self.router.run("nft", "-f", "-", text=RULES)
         if self.nft:
             self.router.run("nft", "-f", "-", text=self.nft)
-        self._sysctl(self.router, TIMEOUTS)
+        self._sysctl(self.router, TIMEOUTS | ACCOUNTING)
         if shutil.which("ethtool"):  # whole checksums in the captures; nothing depends on it
             for namespace, device in (
                 (self.phone, "eth0"), (self.router, "lan0"),

@@ -8,13 +8,14 @@ class Stream:
     """RTP between an announced endpoint and one other while the announcement was in force.
 
     inwards: to the announced endpoint. host, port: the other end. first, last: ns. octets: of RTP
-    with its headers.
+    with its headers. sure: ns; where the time of the last packet is not known exactly (last is the
+    latest possible), it came after this.
     """
 
-    __slots__ = ("first", "host", "inwards", "last", "octets", "packets", "port")
+    __slots__ = ("first", "host", "inwards", "last", "octets", "packets", "port", "sure")
 
     def __init__(self, host: str, port: int, inwards: bool, packets: int, octets: int, first: int,
-                 last: int) -> None:  # fmt: skip
+                 last: int, sure: int | None = None) -> None:  # fmt: skip
         self.host = host
         self.port = port
         self.inwards = inwards
@@ -22,6 +23,7 @@ class Stream:
         self.octets = octets
         self.first = first
         self.last = last
+        self.sure = last if sure is None else sure
 
 
 class Announced:

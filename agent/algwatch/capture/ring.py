@@ -16,6 +16,10 @@ from algwatch.base.native.rows import Counts, Settings
 from algwatch.base.packet import Batch
 from algwatch.capture import filter as kernel_filter
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from algwatch.base.native.rtp import Rtp
+
 BLOCK_BYTES = 65536  # a frame that segmentation offload made is not cut (64 kB of IP)
 BLOCK_TIMEOUT_MS = 100
 # The kernel's timer hands a block over when it finds it for the second time, so a packet may
@@ -85,7 +89,8 @@ class LiveTap:
 
     name: interface, looked up again whenever it comes back. tap: index of the tap in every row.
     ports: SIP ports. key: 16 bytes, of the hashes. counts: added to. ring_bytes: memory that
-    the kernel shares with us; in a burst as much again is taken of our own. Raises TapError.
+    the kernel shares with us; in a burst as much again is taken of our own. rtp: where the media
+    that messages announce are noted. Raises TapError.
     drops: packets that found no room, of those that came before what read() returned last.
     tags: how many VLAN tags in a frame the kernel's filter looks behind.
 
@@ -103,6 +108,7 @@ class LiveTap:
         key: bytes,
         counts: Counts,
         ring_bytes: int = 262144,
+        rtp: Rtp | None = None,
     ) -> None:
         self.name = name
         self.tap = tap
@@ -110,7 +116,7 @@ class LiveTap:
         self.reopened = 0
         self.drops = 0
         self._ports = kernel_filter.checked_ports(ports)
-        self._settings = Settings(tap, key, self._ports)
+        self._settings = Settings(tap, key, self._ports, rtp=rtp)
         block = max(BLOCK_BYTES, os.sysconf("SC_PAGESIZE"))
         self._shape = (block, max(2, ring_bytes // block))
         self.tags = kernel_filter.MOST_TAGS

@@ -5,7 +5,7 @@ announced (RFC 3264, RFC 3550).
 RTP is counted in C while a file is read (native/rtp.c), by announcement: the endpoint of one end of
 the call. Each stream has the other end, so RTP from an endpoint that nobody announced is seen as
 well, where it goes to one that was. Live interfaces do not count RTP: their capture filter keeps it
-out. Whoever counts it there (conntrack) has to give what `Counted` asks of its table.
+out, and connection tracking counts it (compare/accounted.py).
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Table(Protocol):
 
 class Way:
     """RTP in one direction on one side. pairs: (source, destination) of its streams, those with
-    the most packets first. Times in ns, 0 = none."""
+    the most packets first. last, sure: as in Stream. Times in ns, 0 = none."""
 
-    __slots__ = ("first", "last", "octets", "packets", "pairs")
+    __slots__ = ("first", "last", "octets", "packets", "pairs", "sure")
 
     def __init__(self, streams: dict[tuple[Endpoint, Endpoint], Stream] | None = None) -> None:
         some = streams or {}
@@ -47,6 +47,7 @@ class Way:
         self.octets = sum(s.octets for s in some.values())
         self.first = min((s.first for s in some.values()), default=0)
         self.last = max((s.last for s in some.values()), default=0)
+        self.sure = max((s.sure for s in some.values()), default=0)
         self.pairs = sorted(some, key=lambda pair: -some[pair].packets)
 
     def to(self, end: Endpoint) -> bool:
@@ -77,9 +78,10 @@ class End:
 class Media:
     """call. since: ns, answered and no announcement changed later; until: ns, when it ended, or as
     far as is known. shown: sides on which RTP was counted by then, of any call; of a file
-    with both sides, of this one."""
+    with both sides, of this one. tracked: the router's connection tracking counted it, which has
+    what went through, and not what came and did not."""
 
-    __slots__ = ("_ends", "_ways", "call", "shown", "since", "until")
+    __slots__ = ("_ends", "_ways", "call", "shown", "since", "tracked", "until")
 
     def __init__(self, call: Call, ends: dict[tuple[int, bool], End],
                  ways: dict[tuple[int, bool], Way], since: int, until: int,
@@ -90,6 +92,7 @@ class Media:
         self.since = since
         self.until = until
         self.shown = shown
+        self.tracked = False
 
     def end(self, side: int, caller: bool) -> End | None:
         return self._ends.get((side, caller))
@@ -149,11 +152,11 @@ class Media:
 
     def is_alive(self, way: Way) -> bool:
         """It came for a time in which the other one would have been heard."""
-        return way.packets >= ALIVE and way.last >= self.since + DEAD
+        return way.packets >= ALIVE and way.sure >= self.since + DEAD
 
     def lasted(self, way: Way) -> int:
         """ns; how long it came since both ends could talk."""
-        return max(0, way.last - max(way.first, self.since))
+        return max(0, way.sure - max(way.first, self.since))
 
 
 class Counted:
@@ -225,7 +228,7 @@ class Counted:
                 one.at = self._at(one.tap, one.at)
                 for stream in one.streams:
                     stream.first = self._at(one.tap, stream.first)
-                    stream.last = self._at(one.tap, stream.last)
+                    stream.last = stream.sure = self._at(one.tap, stream.last)
                 if one.at <= now:
                     yield one
 
@@ -300,5 +303,5 @@ def _streams(some: Sequence[Announced],
 def _merged(a: Stream, b: Stream, count: Callable[[int, int], int]) -> Stream:
     return Stream(
         a.host, a.port, a.inwards, count(a.packets, b.packets), count(a.octets, b.octets),
-        min(a.first, b.first), max(a.last, b.last),
+        min(a.first, b.first), max(a.last, b.last), max(a.sure, b.sure),
     )  # fmt: skip

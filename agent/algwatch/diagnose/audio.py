@@ -87,6 +87,8 @@ def dead(media: Media, known: Known) -> list[Dead]:
     """The directions in which nothing came, although both ends announced it."""
     if not can_tell(media, known) or media.until - media.since < DEAD:
         return []
+    if media.tracked:
+        return _dead_in_table(media)
     if media.call.two_sided:
         return _dead_on_two(media, known)
     return _dead_on_one(media)
@@ -112,6 +114,26 @@ def _dead_on_one(media: Media) -> list[Dead]:
                 what = f"no RTP went to the {whom}, although the {whom} sent {other.packets}"
                 found.append(Dead(to_caller, "unknown", what, [(side, to_caller)]))
     return found if len(found) == 1 else []
+
+
+def _dead_in_table(media: Media) -> list[Dead]:
+    """Not a packet of the call one way, while the other one is alive. What came and belonged to no
+    flow is not in the table, so nothing says where it ended."""
+    for inwards in (True, False):
+        here = media.inbound if inwards else media.outbound
+        there = media.outbound(LAN) if inwards else media.inbound(LAN)
+        if media.sides != [LAN, WAN] or here(LAN).packets or here(WAN).packets:
+            continue
+        if not media.is_alive(there):
+            continue
+        what = (
+            f"the phone sent {there.packets} packets through this router, and none came back"
+            if inwards
+            else f"{there.packets} packets came to the phone through the router, and none went back"
+        )
+        to_caller = media.phone_is_caller is inwards
+        return [Dead(to_caller, "unknown", what, [(LAN, to_caller), (WAN, to_caller)])]
+    return []
 
 
 def _dead_on_two(media: Media, known: Known) -> list[Dead]:
@@ -180,6 +202,8 @@ def _fault(media: Media, known: Known) -> Fault | None:
         return _unreachable_on_one(media)
     if media.sides != [LAN, WAN] or not {LAN, WAN} <= media.shown:
         return None
+    if media.tracked:  # what came to another port, or went on from a relay, is not in the table
+        return _unreachable(media, known)
     return _unreachable(media, known) or _wrong_port(media) or _redirected(media)
 
 
@@ -330,7 +354,8 @@ def counted(media: Media, side: int, to_caller: tuple[bool, ...]) -> Iterator[Ev
     for caller in to_caller:
         way, whom = media.to(side, caller), "caller" if caller else "callee"
         at = (way.last or media.until) / 1e9
-        seen = f"RTP to the {whom}: {way.packets} packets, {way.octets} bytes"
+        seen = "in the table of connections, " if media.tracked else ""
+        seen += f"RTP to the {whom}: {way.packets} packets, {way.octets} bytes"
         if way.pairs:
             source, destination = way.pairs[0]
             seconds = (way.last - way.first) / 1e9

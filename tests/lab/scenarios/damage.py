@@ -155,7 +155,7 @@ class NoLatching(Provider):
 
 
 def _talk_alone(loop: Loop, net: Network, provider: Provider, before: bool = False) -> Facts:
-    """An incoming call in which the phone speaks for 7 s and hears nothing. before: another call
+    """An incoming call in which the phone speaks for 9 s and hears nothing. before: another call
     shows that the provider finds the phone's media by itself.
     """
     phone = Phone(loop, net)
@@ -168,11 +168,11 @@ def _talk_alone(loop: Loop, net: Network, provider: Provider, before: bool = Fal
         net.lose(True, f"udp sport {net.draw.media_port}")
     call = ring_phone(loop, phone, provider)
     loop.until(lambda: call.acked, 5, "the ACK at the phone")
-    for burst in range(14):
+    for burst in range(18):
         loop.later(
             burst * 0.5, lambda: send_rtp(loop, phone.rtp, (net.draw.media_ip, net.draw.media_port))
         )
-    loop.sleep(7.0)
+    loop.sleep(9.0)
     phone.hang_up(call)
     loop.sleep(1.0)
     facts = facts_of(phone, provider, [*earlier, call])
@@ -399,12 +399,14 @@ SCENARIOS = [
         Truth(
             [], QUIET, "SDP001 SDP003", may_advise=f"{FIX_IT} provider-fix", state="hurts fine",
             filed=[Must("SDP001|SDP003", harm="latent observed certain")],
+            live=[Must("SDP001", "phone", HURT), Must("SDP003", "phone", HURT)],
         ),
     ),
     Scenario(
         "43-media-lost", "the provider's media is lost on the line", False, False, media_lost,
         Truth(
             [], QUIET, "SDP001", filed=[Must("SDP003", "provider network", HURT)],
+            live=[Must("SDP003", "unknown", HURT)],
             may_advise=f"look-for-loss {FIX_IT}", state="hurts",
         ),
     ),

@@ -347,7 +347,7 @@ SCENARIOS = [
         other_media_port,
         Truth(
             [], QUIET, "SDP003", may_advise=f"static-nat-for-pbx {FIX_IT}", state="hurts",
-            filed=[Must("SDP002", "phone router", HURT)],
+            filed=[Must("SDP002", "phone router", HURT)], live=[Must("SDP003", "unknown", HURT)],
         ), nft=_media_moved,
     ),
     Scenario(

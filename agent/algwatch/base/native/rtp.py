@@ -20,14 +20,16 @@ WALK = 64  # announcements of one call that are looked at, the latest first
 
 
 class Rtp:
-    """RTP of the calls of one run, by announcement. A scanner fills it (rows.Settings)."""
+    """RTP of the calls of one run, by announcement. A scanner fills it (rows.Settings). room: how
+    many announcements are kept of taps to which no RTP comes; 0: RTP comes."""
 
     __slots__ = ("_memory", "struct")
 
-    def __init__(self) -> None:
+    def __init__(self, room: int = 0) -> None:
         # Pages of the kernel are zero, and take up RAM only when something is written there.
         self._memory = mmap(-1, int(ffi.sizeof("aw_rtp")))
         self.struct = ffi.from_buffer("aw_rtp *", self._memory, require_writable=True)
+        self.struct.room = room
 
     def first(self, tap: int) -> int:
         """ns; when the first packet of that tap was counted, 0 = none so far."""

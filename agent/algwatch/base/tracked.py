@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tracked: a UDP flow as the router's connection tracking counts it."""
+
+from __future__ import annotations
+
+Endpoint = tuple[str, int]
+Counter = tuple[int, int]
+"""Packets, and bytes with their IP headers."""
+
+
+class Tracked:
+    """One entry of the table, as it stood at a time (ns, packet time).
+
+    original: (source, destination) of the packets of whoever sent the first one, as they come to
+    the router; reply: of the packets of the other one, as they come to it. Network address
+    translation is the difference of the two. sent, answered: counters of these packets, None where
+    the kernel does not count. offloaded: some pass without being counted.
+    """
+
+    __slots__ = ("answered", "at", "offloaded", "original", "reply", "sent")
+
+    def __init__(self, at: int, original: tuple[Endpoint, Endpoint],
+                 reply: tuple[Endpoint, Endpoint], sent: Counter | None, answered: Counter | None,
+                 offloaded: bool = False) -> None:  # fmt: skip
+        self.at = at
+        self.original = original
+        self.reply = reply
+        self.sent = sent
+        self.answered = answered
+        self.offloaded = offloaded
