@@ -138,7 +138,7 @@ class Wire:
             raw.bind(("aw0", 0))
         return raw
 
-    def tap(self, far: bool = False, device: str = "", **options: int) -> LiveTap:
+    def tap(self, far: bool = False, device: str = "", **options: Any) -> LiveTap:
         with self.inside(self.far if far else self.near):
             return LiveTap(
                 device or ("aw1" if far else "aw0"), int(far), (5060,), KEY, Counts(),

@@ -468,6 +468,15 @@ def test_43_credentials(lab: Lab) -> None:
         assert len(responses(played.lan, 401, "REGISTER")) == (1 if fits else 5)
 
 
+def test_43_both_ends_talk_and_a_mute_phone_does_not(lab: Lab) -> None:
+    for played in lab.of("43-talk-off", "43-talk-on", "43-mute"):
+        media = [p for p in played.lan if p.raw[:2] == b"\x80\x08"]
+        phone = played.facts["phone"][0]
+        assert sum(p.target[0] == phone for p in media) > 80
+        sent = sum(p.source[0] == phone for p in media)
+        assert sent > 80 if played.number != "43-mute" else not sent
+
+
 def test_43_media_comes_to_the_announced_port_and_leaves_from_another(lab: Lab) -> None:
     for played in lab.of("43-media-port"):
         media = [p for p in played.wan if p.raw[:2] == b"\x80\x08"]

@@ -222,6 +222,17 @@ def test_a_private_address_that_nobody_can_send_to_is_the_reason() -> None:
     ]  # fmt: skip
 
 
+def test_a_provider_that_finds_the_phone_by_itself_needs_no_address() -> None:
+    """It did in an earlier call, however short: then the private address is not the reason."""
+    house = House()
+    body = sdp(house.phone, PORT)
+    called(house, ANSWER + 0.6, "one@phone", body=body)
+    called(house, 60, "two@phone", body=body, after=40)
+    first = nat().out(HALF, rate(ANSWER, ANSWER + 0.5), until=30)
+    live = Live(house, first, nat().out(rate(43, 60), NONE, since=40))
+    assert [(f.rule, f.where) for f in live.run(100)] == [("SDP003", "unknown")]
+
+
 def test_a_few_looks_are_enough_and_without_a_call_there_are_none() -> None:
     live = Live(talked(), nat().out(TALK, TALK))
     live.run(600)

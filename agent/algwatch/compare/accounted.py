@@ -150,7 +150,7 @@ class Accounted(Counted):
     def of(self, call: Call, now: int) -> Media | None:
         """As Counted.of(), until the last look at the table; None where that does not show it."""
         talk = self._talks.get(call.key)
-        if talk is None or talk.strange or len(talk.looks) < 2:
+        if talk is None or talk.strange or not talk.looks:
             return None
         media = super().of(call, now)
         if media is not None:

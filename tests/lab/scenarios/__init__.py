@@ -8,6 +8,7 @@ from . import (
     damage,
     dialogs,
     loss,
+    media,
     nat,
     ports,
     real,
@@ -32,6 +33,7 @@ GROUPS = (
     dialogs,
     router,
     streams,
+    media,
 )
 SCENARIOS: dict[str, Scenario] = {s.number: s for group in GROUPS for s in group.SCENARIOS}
 

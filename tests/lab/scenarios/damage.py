@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One damage alone: odd ACKs, forks, registrars, sizes, media (numbers 11, 35 and 43)."""
+"""One damage alone: odd ACKs, forks, registrars, sizes (numbers 11, 35 and 43)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lab.endpoint import Address, Call
 from lab.hop import Hop
 from lab.loop import Loop
 from lab.network import Network
-from lab.phone import Phone, send_rtp
+from lab.phone import Phone
 from lab.provider import Provider
 from lab.sip import T1, Message, host_port, uri_of
 from lab.truth import Must, Truth
 
-from .moves import facts_of, incoming_lives, never_answered, outgoing_lives, ring_phone
+from .moves import facts_of, never_answered, outgoing_lives
 from .scenario import FIX_IT, HURT, QUIET, REWRITTEN, Facts, Say, Scenario
 from .vendor import CHANGES, Consistent
 
@@ -141,59 +141,11 @@ def not_mapped_back(loop: Loop, net: Network, say: Say) -> Facts:
     return facts_of(phone, provider, [call])
 
 
-class NoLatching(Provider):
-    """Sends media to what the SDP says, wherever media comes from."""
-
-    def established(self, call: object) -> None:
-        remote = getattr(call, "remote_media", None)
-        if remote:
-            for burst in range(60):
-                self.loop.later(burst * 0.05, lambda: send_rtp(self.loop, self.rtp, remote))
-
-    def _hear(self, data: bytes, source: Address) -> None:
-        self.heard += 1
-
-
-def _talk_alone(loop: Loop, net: Network, provider: Provider, before: bool = False) -> Facts:
-    """An incoming call in which the phone speaks for 9 s and hears nothing. before: another call
-    shows that the provider finds the phone's media by itself.
-    """
-    phone = Phone(loop, net)
-    phone.register()
-    earlier = []
-    if before:
-        earlier.append(incoming_lives(loop, phone, provider))
-        loop.until(lambda: phone.heard > 0, 3, "the provider's media")
-        loop.sleep(0.5)
-        net.lose(True, f"udp sport {net.draw.media_port}")
-    call = ring_phone(loop, phone, provider)
-    loop.until(lambda: call.acked, 5, "the ACK at the phone")
-    for burst in range(18):
-        loop.later(
-            burst * 0.5, lambda: send_rtp(loop, phone.rtp, (net.draw.media_ip, net.draw.media_port))
-        )
-    loop.sleep(9.0)
-    phone.hang_up(call)
-    loop.sleep(1.0)
-    facts = facts_of(phone, provider, [*earlier, call])
-    return _named(facts, earlier[0], "before") if earlier else facts
-
-
-def _named(facts: Facts, call: Call, name: str) -> Facts:
+def named(facts: Facts, call: Call, name: str) -> Facts:
     for row in facts["calls"]:
         if row["call_id"] == call.call_id:
             row["name"] = name
     return facts
-
-
-def private_media(loop: Loop, net: Network, say: Say) -> Facts:
-    """43: the provider sends its media to the private address in the phone's SDP."""
-    return _talk_alone(loop, net, NoLatching(loop, net))
-
-
-def media_lost(loop: Loop, net: Network, say: Say) -> Facts:
-    """43: the provider's media is lost before it comes to the router."""
-    return _talk_alone(loop, net, Provider(loop, net), before=True)
 
 
 class Forking(Provider):
@@ -304,7 +256,7 @@ def fragments_lost(loop: Loop, net: Network, say: Say) -> Facts:
 
     phone.written = written
     call = _too_long(loop, phone, net.draw.peer)
-    return _named(facts_of(phone, provider, [before, call]), before, "before")
+    return named(facts_of(phone, provider, [before, call]), before, "before")
 
 
 def _fragments(draw: Draw) -> None:
@@ -391,23 +343,6 @@ SCENARIOS = [
             [Must("ALG012", "router", HURT)], f"{QUIET} {CHANGES} ALG012",
             f"{DROP} TXN001 TXN005 TXN006 ALG002", advice=DISABLE, state="hurts", alg="vendor",
             ends={"outgoing": "unanswered|dropped|rejected unknown|missing"},
-        ),
-    ),
-    Scenario(
-        "43-private-media", "the provider sends media to a private address", False, False,
-        private_media,
-        Truth(
-            [], QUIET, "SDP001 SDP003", may_advise=f"{FIX_IT} provider-fix", state="hurts fine",
-            filed=[Must("SDP001|SDP003", harm="latent observed certain")],
-            live=[Must("SDP001", "phone", HURT), Must("SDP003", "phone", HURT)],
-        ),
-    ),
-    Scenario(
-        "43-media-lost", "the provider's media is lost on the line", False, False, media_lost,
-        Truth(
-            [], QUIET, "SDP001", filed=[Must("SDP003", "provider network", HURT)],
-            live=[Must("SDP003", "unknown", HURT)],
-            may_advise=f"look-for-loss {FIX_IT}", state="hurts",
         ),
     ),
     Scenario(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The router itself: its own agent, a new WAN address, credentials, media ports, a full capture."""
+"""The router itself: its own agent, a new WAN address, credentials, a full capture."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from lab.endpoint import Address
 from lab.hop import Hop
 from lab.loop import Loop
 from lab.network import Network
-from lab.phone import Phone, send_rtp
+from lab.phone import Phone
 from lab.provider import Provider
 from lab.sip import Message, uri_of, user_of
 from lab.truth import Must, Truth
 
-from .damage import NoLatching
-from .moves import Line, calls_live, facts_of, incoming_lives, outgoing_lives, ring_phone
-from .scenario import FIX_IT, HURT, QUIET, REWRITTEN, Facts, Play, Say, Scenario
+from .moves import Line, calls_live, facts_of, incoming_lives, outgoing_lives
+from .scenario import HURT, QUIET, REWRITTEN, Facts, Play, Say, Scenario
 from .vendor import CHANGES, DISABLE, Consistent, edited
 
 
@@ -197,44 +196,6 @@ def authenticates(damaged: bool, password: str) -> Play:
     return play
 
 
-class Steady(NoLatching):
-    """Talks for longer, and less."""
-
-    def established(self, call: object) -> None:
-        remote = getattr(call, "remote_media", None)
-        if remote:
-            _talk(self.loop, self.rtp, remote)
-
-
-def _talk(loop: Loop, sock: socket.socket, to: Address) -> None:
-    """8 s of media, so few packets that a recording keeps them all."""
-    for burst in range(16):
-        loop.later(burst * 0.5, lambda: send_rtp(loop, sock, to))
-
-
-def other_media_port(loop: Loop, net: Network, say: Say) -> Facts:
-    """43: a phone that knows its public address announces its own media port, which the NAT moves;
-    the provider sends to the announced one.
-    """
-    phone, provider = Phone(loop, net), Steady(loop, net)
-    phone.host = net.draw.wan_ip
-    phone.register()
-    call = ring_phone(loop, phone, provider)
-    loop.until(lambda: call.acked, 5, "the ACK at the phone")
-    _talk(loop, phone.rtp, (net.draw.media_ip, net.draw.media_port))
-    loop.sleep(8.5)
-    phone.hang_up(call)
-    loop.sleep(1.0)
-    return facts_of(phone, provider, [call])
-
-
-def _media_moved(draw: Draw) -> str:
-    return (
-        f'insert rule inet fw4 srcnat oifname "wan" udp sport {draw.rtp_port} '
-        "masquerade fully-random\n"
-    )
-
-
 def capture_full(loop: Loop, net: Network, say: Say) -> Facts:
     """43: a flood comes to the WAN while the agent has no time, so that packets find no room in
     its capture; a call of that time is not seen whole. Without an agent there is no flood.
@@ -341,14 +302,6 @@ SCENARIOS = [
     Scenario(
         "43-password-right", "the right password, helper on", True, False,
         authenticates(False, Challenging.password), Truth([], f"{QUIET} {REWRITTEN}"),
-    ),
-    Scenario(
-        "43-media-port", "media comes to the announced port and leaves from another", False, False,
-        other_media_port,
-        Truth(
-            [], QUIET, "SDP003", may_advise=f"static-nat-for-pbx {FIX_IT}", state="hurts",
-            filed=[Must("SDP002", "phone router", HURT)], live=[Must("SDP003", "unknown", HURT)],
-        ), nft=_media_moved,
     ),
     Scenario(
         "43-helper", "the agent starts when the helper is at work", True, False, started_late,
