@@ -68,6 +68,57 @@ def _cross(router: Router) -> bool:
     return False
 
 
+def _account(router: Router, value: str) -> None:
+    with router.inside():
+        accounting = Path("/proc/sys/net/netfilter/nf_conntrack_acct")
+        if not accounting.exists():
+            pytest.skip("this kernel tracks no connections (nf_conntrack)")
+        accounting.write_text(value)
+
+
+def _table_of(pid: int) -> list[str]:
+    links = [os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+    return [link for link in links if link.endswith("/nf_conntrack")]
+
+
+@pytest.mark.parametrize("user", ["", "nobody"])
+def test_the_table_of_connections_is_opened_before_rights_are_given_up(
+    router: Router, run: Callable[..., Agent], user: str
+) -> None:
+    _account(router, "1")
+    words = ("--user", user) if user else ()
+    agent = run(*words)
+    assert agent.heard("watching")
+    assert set(status(agent.process.pid)["CapEff"]) == {NET_RAW}
+    assert len(_table_of(agent.process.pid)) == 1
+    descriptor = next(
+        fd for fd in Path(f"/proc/{agent.process.pid}/fdinfo").iterdir()
+        if _table_of(agent.process.pid)[0] == os.readlink(
+            f"/proc/{agent.process.pid}/fd/{fd.name}")
+    )  # fmt: skip
+    flags = int(re.findall(r"^flags:\t(\d+)$", descriptor.read_text(), re.M)[0], 8)
+    assert flags & os.O_ACCMODE == os.O_RDONLY, "writing to it would forget flows on OpenWrt"
+    assert agent.stop()[0] == 0
+    assert not [line for line in agent.said if "media" in line]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [((), "nf_conntrack_acct=1"), (("--media", "off"), "")],
+    ids=["no-accounting", "off"],
+)
+def test_without_accounting_the_table_stays_closed_and_people_are_told(
+    router: Router, run: Callable[..., Agent], words: tuple[str, ...], told: str
+) -> None:
+    _account(router, "0" if told else "1")
+    agent = run(*words)
+    assert agent.heard("watching")
+    assert not _table_of(agent.process.pid)
+    assert agent.stop()[0] == 0
+    lines = [line for line in agent.said if "the media of calls are not counted" in line]
+    assert len(lines) == bool(told) and told in "".join(lines)
+
+
 def test_a_user_who_is_not_there_is_named(router: Router, run: Callable[..., Agent]) -> None:
     agent = run("--user", "nemo")
     assert agent.process.wait(10) == 2

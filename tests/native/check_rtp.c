@@ -153,10 +153,27 @@ static void check_full(void) {
     check_rtp_lists(&table);
 }
 
+/* A live tap, to which no RTP comes: what messages say is read in time, and the latest stay. */
+static void check_room(void) {
+    char body[256];
+    memset(&table, 0, sizeof table);
+    table.room = 40;
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(body, sizeof body, SDP("IP4 192.0.2.%u", "m=audio %u RTP/AVP 0\r\n"), i % 250,
+                 10000 + i);
+        announce(1000 + i, i, body);
+        check_rtp_lists(&table);
+    }
+    CHECK(!table.forgotten && latest(1999)->port == 10999 && latest(1960)->port == 10960);
+    CHECK(table.used == 40 && table.oldest < 40 && !table.by_call[1959 & (AW_OF_A_CALL - 1)]);
+    check_rtp_lists(&table);
+}
+
 void check_rtp(void) {
     check_counting();
     check_relay();
     check_values();
     check_lines();
     check_full();
+    check_room();
 }

@@ -28,7 +28,7 @@ failure; at the end all. Also a compare.call.Call whose INVITE has Replaces and 
 
 MEDIA = "media"
 """compare.media.Media: the RTP of a call that was answered, once the call is over, or the capture.
-Only where RTP was counted, which live interfaces do not do yet."""
+Only where RTP was counted: in files, and live by connection tracking."""
 
 LINE = "line"
 """compare.line.Line: a phone and its provider, when a call of it is over or came too late for its

@@ -169,7 +169,7 @@ SCENARIOS = [
             [], QUIET, "SDP001 SDP003", may_advise=f"{FIX_IT} provider-fix", state="hurts fine",
             filed=[Must("SDP001|SDP003", harm="latent observed certain")],
             live=[Must("SDP001", "phone", HURT), Must("SDP003", "phone", HURT)],
-        ),
+        ), short=True,
     ),
     Scenario(
         "43-media-lost", "the provider's media is lost on the line", False, False, media_lost,
@@ -188,7 +188,7 @@ SCENARIOS = [
         ), nft=_media_moved,
     ),
     Scenario(
-        "43-talk-off", "both ends talk", False, False, both_talk, Truth([], QUIET),
+        "43-talk-off", "both ends talk", False, False, both_talk, Truth([], QUIET), short=True,
     ),
     Scenario(
         "43-talk-on", "both ends talk, helper on", True, False, both_talk,

@@ -4,7 +4,8 @@
 What it sees
     The SDP that left on the WAN side names a private or otherwise unroutable address for the
     phone's audio, or one that is not the router's; RTP of the phone leaves, and none comes back on
-    either side. Latent when it lasted a second, observed from five seconds on.
+    either side. Latent when it lasted a second, observed from five seconds on. Live the table of
+    connections tells it, for calls of some six seconds and more.
 
 Why it breaks calls
     The far end sends RTP to the address in the SDP (RFC 3264). From beyond the NAT nothing gets to

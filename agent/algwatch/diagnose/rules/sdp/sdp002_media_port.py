@@ -5,7 +5,9 @@ What it sees
     One of three things, with both sides captured. RTP for the phone comes to the announced WAN
     port and not to the phone, whose own RTP leaves from another WAN port. RTP for the phone comes
     to a port that was not announced, and not to the phone. The router changed the media address
-    of the far end, the phone sends there, and nothing goes to what the far end had written.
+    of the far end, the phone sends there, and nothing goes to what the far end had written. In
+    files alone: the router's table of connections has no RTP that comes and goes no further, so
+    live such a call shows no more than SDP003.
 
 Why it breaks calls
     A NAT lets in only what comes to the port from which the phone's RTP leaves. RTP that goes to

@@ -7,6 +7,9 @@ What it sees
     seconds long), the other one has none from a second after the answer on. With both sides it
     says where: on the WAN and not on the LAN side, never on the WAN, on the LAN and not on the WAN
     side, not sent by the phone; or from which second on the router lets nothing through.
+    Live the router's table of connections (conntrack) is looked at a few times in a call: 50
+    packets and more went through one way, and not a single one ever the other way. That table does
+    not have what came and was not let through, so the place is unknown.
 
 Why it breaks calls
     One of the two hears nothing, and hangs up.
@@ -17,7 +20,9 @@ What else looks the same
     twenty seconds without any); a direction that falls silent later counts only where the other
     side of the router still has it. RTP that leaves by another WAN interface, which was not
     captured. Early media, calls of a few seconds, audio that became fax (port 0), ICE, which
-    chooses other addresses. A capture or a side of it without any RTP says nothing.
+    chooses other addresses. A capture or a side of it without any RTP says nothing. Live nothing is
+    said of a flow that is offloaded (its packets are not counted), nor where another flow brings
+    something to the port of the phone. RTP that comes to the same phone through another router.
 
 Recommendation
     SDP001 or SDP002 beside it says why. Otherwise look where it ends: the phone, this router (its
