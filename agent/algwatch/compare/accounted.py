@@ -130,6 +130,8 @@ class Accounted(Counted):
                 if mine:
                     self._asked.append(call)
                     ports |= mine | self._used(call)
+                else:  # nothing to look for this time
+                    self._talks.setdefault(call.key, Talk(0)).looks.append(now)
         return frozenset(ports)
 
     def looked(self, began: int, found: Sequence[Tracked]) -> None:
