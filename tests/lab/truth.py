@@ -47,9 +47,9 @@ class Truth:
     dropped: names of the calls (see facts_of) that die for want of an ACK; ends: name -> words
     of "outcome" and "ack", alternatives with "|", for calls that end otherwise; all others
     complete. live: findings that only the agent on the router can have; filed: those that need
-    single packets of RTP, which are in files alone. state: words of which the verdict's is one, "" for hurts
-    when a call dropped and fine otherwise. alg: linux, or vendor or upstream where it is not this
-    router's kernel.
+    single packets of RTP, which are in files alone. state: words of which the verdict's is one, ""
+    for hurts when a call dropped and fine otherwise. alg: linux, or vendor or upstream where it is
+    not this router's kernel.
     """
 
     def __init__(

@@ -124,6 +124,8 @@ class Live:
         """The findings about media of so many seconds."""
         waiting = [list(packets) for packets in self.house.sorted()]
         at, over = 0.0, 0.0
+        began: int | None = None
+        ports: frozenset[int] = frozenset()
         while at < until:
             at += self.pause
             now = _ns(at)
@@ -133,10 +135,12 @@ class Live:
                 if some:
                     self.reports += self.pipeline.feed(self._scan(some, tap))
                 self.reports += self.pipeline.advance(tap, now - NS // 5)
-            if at >= over and (ports := self.pipeline.wanted(now)):
+            if began is not None and at >= over:
+                self.pipeline.looked(began, self.table(over, ports))
+                began = None
+            if began is None and (ports := self.pipeline.wanted(now)):
                 self.looks.append(at)
-                over = at + self.slow
-                self.pipeline.looked(now, self.table(over, ports))
+                began, over = now, at + self.slow
         self.reports += self.pipeline.finish()
         return self.found
 
@@ -382,6 +386,46 @@ def test_ipv6_without_translation_is_counted_as_well() -> None:
     rows = Nat(house())
     assert said(rows.out(TALK, NONE), house=house()) == ONE_WAY
     assert said(rows.out(TALK, TALK), house=house()) == []
+
+
+def test_an_entry_that_was_forgotten_meanwhile_has_another_call_s_packets() -> None:
+    """One packet of comfort noise in each of two calls, on an entry that was made anew: the numbers
+    are those of the first call."""
+    house = House()
+    called(house, ANSWER + 1.5, "one@phone")
+    called(house, 95, "two@phone", after=80)
+    noise = rate(0, 0, before=1)
+    rows = [nat().out(rate(ANSWER, ANSWER + 1.5, 20), noise, until=70),
+            nat().out(rate(83, 95), noise, since=83)]  # fmt: skip
+    assert said(*rows, house=house) == []
+
+
+def test_a_look_that_began_before_the_offer_changed_counts_for_nothing() -> None:
+    house = House()
+    call = called(house, 40)
+    re_invited(call, 4.3, sdp(house.wan_ip, PORT), sdp(house.provider, FAR + 2))
+    live = Live(house, nat().out(TALK, TALK), slow=0.6)
+    live.run(5)
+    assert live.looks == [4.25]
+    assert [talk.looks for talk in live.accounted._talks.values()] == [[]]
+
+
+def test_what_the_router_itself_takes_is_not_heard_by_the_phone() -> None:
+    """Its firewall lets UDP in to its own address, which the phone announced; the RTP of the phone
+    leaves from another port."""
+    house = talked()
+    mine = Nat(House(phone=house.wan_ip)).into(TALK, NONE)
+    assert said(nat().out(TALK, NONE, wan_port=999), mine, house=house) == ONE_WAY
+
+
+def test_a_far_address_that_the_router_changed_is_not_blamed_for_what_is_not_seen() -> None:
+    """A relay on the router sends on what it gets, which the table does not tie together."""
+    house = House()
+    house.in_alg = lambda data: data.replace(
+        f"c=IN IP4 {house.provider}".encode(), b"c=IN IP4 198.51.100.200"
+    )
+    called(house, BYE)
+    assert said(nat().out(TALK, TALK, far="198.51.100.200"), house=house) == []
 
 
 def test_with_flow_offload_nobody_looks() -> None:

@@ -211,6 +211,7 @@ class Accounted(Counted):
 
     def _take(self, talk: Talk, said: list[Announced], pair: FlowPair,
               found: Sequence[Tracked]) -> None:  # fmt: skip
+        # A phone that announces another endpoint (STUN) is known by what it sent to the far end.
         near = {flow.ends[LAN][0] for flow in talk.flows.values()}
         far: dict[int, set[Endpoint]] = {LAN: set(), WAN: set()}
         hosts = {pair.phone}
@@ -221,11 +222,6 @@ class Accounted(Counted):
             elif side == LAN and (one.host != pair.wan_host or pair.phone == pair.wan_host):
                 near.add((one.host, one.port))
                 hosts.add(one.host)
-        # A phone that announces another endpoint (STUN) is known by what it sends to the far end.
-        for entry in found:
-            placed = _placed(entry, near, hosts, far)
-            if placed is not None:
-                near.add(placed[1][LAN][0])
         for entry in found:
             placed = _placed(entry, near, hosts, far)
             if placed is None:
