@@ -15,6 +15,7 @@ from algwatch.base.native.rows import Counts, Scanner
 from algwatch.base.native.rtp import Rtp
 from algwatch.base.packet import LAN, WAN, Batch, Tap
 from algwatch.base.report import Report
+from algwatch.base.rtp import Announced
 from algwatch.base.tracked import Tracked
 from algwatch.capture.conntrack import tracked
 from algwatch.compare.accounted import Accounted
@@ -301,6 +302,9 @@ HEALTHY = [
      [nat().out(TALK, NONE, port=PORT + 6, wan_port=PORT + 6), nat().into(TALK, NONE)]),
     ("it comes from another host to a forwarded port",
      [nat().out(TALK, NONE), nat().into(TALK, NONE, far=OTHER, far_port=7)]),
+    ("it comes from another host to the port that the phone sends from",
+     [nat().out(TALK, NONE, port=4000, wan_port=4000),
+      nat().into(TALK, NONE, port=4000, wan_port=4000, far=OTHER, far_port=7)]),
     ("the phone sends from another port, and hears there",
      [nat().out(TALK, TALK, port=PORT + 6, wan_port=999)]),
     ("it leaves by another line", [nat().out(TALK, NONE, wan="100.64.0.7")]),
@@ -397,7 +401,25 @@ def test_an_entry_that_was_forgotten_meanwhile_has_another_call_s_packets() -> N
     noise = rate(0, 0, before=1)
     rows = [nat().out(rate(ANSWER, ANSWER + 1.5, 20), noise, until=70),
             nat().out(rate(83, 95), noise, since=83)]  # fmt: skip
-    assert said(*rows, house=house) == []
+    live = Live(house, *rows)
+    assert live.run(140) == [] and live.looks[-1] > 95
+
+
+def test_a_call_that_announced_nothing_is_asked_for_no_more_than_any_other() -> None:
+    asked = []
+
+    class Counting:
+        def first(self, tap: int) -> int:
+            return 0
+
+        def of(self, call: int) -> list[Announced]:
+            asked.append(call)
+            return []
+
+    live = Live(talked(body=b"nothing", answer=b"nothing"))
+    live.accounted._table = Counting()
+    assert (live.run(), live.looks) == ([], [])
+    assert 1 <= len(asked) <= 10
 
 
 def test_a_look_that_began_before_the_offer_changed_counts_for_nothing() -> None:

@@ -163,7 +163,7 @@ class Accounted(Counted):
     # ---- when to look ----
 
     def _is_due(self, call: Call, now: int) -> bool:
-        if call.unsolicited or call.partial_anywhere or call.flow_pair is None:
+        if call.flow_pair is None:
             return False
         since = until = 0
         for s in call.seen:
