@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from algwatch.base import quote
+from algwatch.base import address, quote
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import AT, Sighting, are_copies
 from algwatch.compare.binding import Binding, Place, Terms
@@ -57,7 +57,7 @@ def misdirected(call: Call, known: Known) -> Misdirected | None:
             return _renamed(one, called, lan, wan, known)
     # A trunk is called by numbers that are no Contact: only that of another phone shows anything.
     for one, agreed in bound if own else ():
-        if agreed.far is not None and asked in agreed.far.places and not _shares(one, own):
+        if agreed.far is not None and _names(asked, agreed.far) and not _shares(one, own):
             return _wrong_phone(one, own[0], lan, wan, known)
     return None
 
@@ -71,6 +71,15 @@ def _bound(known: Known, invite: Sighting) -> list[tuple[Registered, Binding]]:
         and agreed.at < at < agreed.until
         and agreed.near.asked.packed_ends[16:32] == host
     ]  # fmt: skip
+
+
+def _names(asked: Place, far: Terms) -> bool:
+    """It is a Contact that the registrar knows, or has the user of one with a private address,
+    which a provider replaces by where the REGISTER came from."""
+    return asked in far.places or any(
+        contact.user == asked[0] != b"" and address.is_unroutable(contact.host)
+        for contact in far.own
+    )
 
 
 def _shares(owner: Registered, own: list[Registered]) -> bool:

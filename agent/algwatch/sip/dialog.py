@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from algwatch.base.deadlines import NEVER
-from algwatch.base.sighting import AT, FROM_TAG, TO_TAG, Row, Sighting
+from algwatch.base.sighting import AT, CSEQ, FROM_TAG, TO_TAG, Row, Sighting
 from algwatch.sip.reliable import Reliable
 from algwatch.sip.session_timer import SessionTimer
 from algwatch.sip.transaction import Transaction
@@ -140,13 +140,15 @@ class DialogSet:
     partial: its beginning was not seen. first: its first message, until the INVITE is there.
     reliable: a provisional response that comes again for want of a PRACK (sip/reliable.py);
     pracked_at: when the latest PRACK came; pracked: the number that the latest one acknowledges.
+    misbranched: an ACK to the refusal has another branch than the INVITE (section 17.1.1.3).
     since, until: the side was captured from then on, and until then (0, NEVER: all the time).
     Times in ns, 0 = not seen.
     """
 
     __slots__ = ("branches", "call", "caller_tag", "cancel", "cancelled_at", "challenged",
                  "current", "dialogs", "final_retransmissions", "first", "invite",
-                 "invite_retransmissions", "last_at", "late_invites", "partial", "pracked",
+                 "invite_retransmissions", "last_at", "late_invites", "misbranched",
+                 "partial", "pracked",
                  "pracked_at", "refused", "rejected", "reliable", "request", "response",
                  "side", "since", "started_at", "timed_out",
                  "unheard", "unheard_at", "unsolicited", "until", "waiting")  # fmt: skip
@@ -172,7 +174,7 @@ class DialogSet:
         self.waiting = self.refused = self.rejected = self.challenged = self.late_invites = 0
         self.cancelled_at = 0
         self.invite_retransmissions = self.final_retransmissions = 0
-        self.timed_out = self.unsolicited = False
+        self.timed_out = self.unsolicited = self.misbranched = False
         self.partial = True
 
     @property
@@ -263,6 +265,13 @@ class DialogSet:
                 if open_ is not None and open_[0].key == key:
                     return open_[0]
         return self.branches.get(key)
+
+    def is_to_refusal(self, row: Row) -> bool:
+        """True of an ACK with the CSeq number and To tag of the refusal that ended the attempt."""
+        if not self.rejected or self.spoken or self.response is None or self.invite is None:
+            return False
+        same = row[CSEQ] == self.invite.cseq and row[TO_TAG] == self.response.row[TO_TAG]
+        return same and row[FROM_TAG] == self.invite.from_tag
 
     def refused_it(self, key: int) -> bool:
         """True if an ACK with that key is one to a refusal: then its transaction was evicted, or

@@ -134,7 +134,10 @@ class Dialogs:
                 d = s.current
                 sure = code == REQUEST_AGAIN or (d is not None and d.answered_at and not s.branches)
                 if sure or not s.refused_it(t.key):
-                    self._acked(s, row, i, batch, step, NOT_ODD)
+                    if s.is_to_refusal(row):
+                        s.misbranched = True
+                    else:
+                        self._acked(s, row, i, batch, step, NOT_ODD)
             elif method == BYE:
                 self._bye(code, s, t, row, i, batch, step)
                 if code in (FINAL, TIMED_OUT):
@@ -219,7 +222,7 @@ class Dialogs:
         """The code, had the table kept the transaction with which t begins anew.
         That one was evicted if its time was not over; another key is another branch."""
         was = s.invite_of(t.key)
-        if was is None:
+        if was is None or was.cseq != t.cseq:
             return code
         over = was.last_at + T4 if was.final_at else was.at + TIMER_B
         if t.at >= over and (was.final_at or not was.provisional_at):

@@ -237,7 +237,8 @@ class Transactions:
                 continue
             key ^= call  # two calls that chose one branch are no retransmission, nor a duplicate
             t = get(key)
-            if t is None:
+            # Some clients send the next request with the branch of the one before.
+            if t is None or (cseq != t.cseq and not status and t.final_at and method == t.method):
                 if status and stray is not None and stray(row):
                     self.strays += 1
                     continue

@@ -36,6 +36,7 @@ from cases import (
     uncaptured,
     unread,
     variants,
+    variants_reported,
 )
 from cases.case import CASES, Case
 
@@ -69,4 +70,5 @@ __all__ = [
     "uncaptured",
     "unread",
     "variants",
+    "variants_reported",
 ]

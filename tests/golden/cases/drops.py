@@ -463,9 +463,10 @@ def _() -> House:
 
 
 @case("dlg012-transfer-of-a-dialog-that-is-gone", [("DLG012", "unknown", "latent")],
-      [*DLG, *ALG], outcomes=["completed", "completed"], state="fine")  # fmt: skip
+      [*DLG, *ALG], outcomes=["completed", "completed"], state="cannot-tell")  # fmt: skip
 def _() -> House:
-    """The far end does not find the dialog either, and nothing here changed its name."""
+    """The far end does not find the dialog either, and nothing here changed its name: the transfer
+    failed, though both calls completed."""
     return _transfer(House(), "481 Call/Transaction Does Not Exist")
 
 

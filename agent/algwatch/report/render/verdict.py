@@ -185,7 +185,7 @@ class Verdict:
         seen = counts["crossings"].get("paired") or counts["capture"].get("networks")
         if reasons := self._hurting(one_sided=not seen):
             self.state = HURTS
-        elif (doubts := self._doubts(counts)) or self._undecided():
+        elif (doubts := self._doubts(counts)) or self._undecided() or self._broke():
             self.state = CANNOT_TELL
             reasons = doubts + latent + self._undecided()
         else:
@@ -252,6 +252,10 @@ class Verdict:
 
     def _undecided(self) -> list[Reason]:
         return self.calls.reasons(OPEN) + self.registrations.reasons(OPEN)
+
+    def _broke(self) -> bool:
+        """Something failed, and neither why nor whether it hurt is known."""
+        return any(f.symptom for f in self._findings["latent"].values())
 
     def _fine(self, counts: dict[str, dict[str, int]]) -> list[Reason]:
         calls, registrations = self.calls.total, self.registrations.total

@@ -36,7 +36,16 @@ from collections.abc import Iterator
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.compare.call import Call
-from algwatch.diagnose import cause, malformed, misrouted, renamed, retargeted, route_set, unheard
+from algwatch.diagnose import (
+    cause,
+    malformed,
+    misrouted,
+    no_contact,
+    renamed,
+    retargeted,
+    route_set,
+    unheard,
+)
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
@@ -259,6 +268,8 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
         return Reading("provider", cause.PROVIDER, READINGS[how.how].what)
     if (astray := _retargeted(call, how)) is not None:
         return astray
+    if (nowhere := no_contact.reading(call, how)) is not None:
+        return nowhere
     routed = route_set.unroutable_route(call, how) or route_set.unroutable_contact(call, how)
     routed = routed or route_set.misaddressed(call, how)
     routed = routed or route_set.contact_at_proxy(call, how, known)

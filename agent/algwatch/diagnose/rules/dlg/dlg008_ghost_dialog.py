@@ -2,7 +2,8 @@
 """DLG008: one end had ended the call, and the other did not hear of it.
 
 What it sees
-    A BYE in an established dialog that is refused with 481, while no BYE of the other end was seen.
+    A BYE in an established dialog that is refused with 481, while no BYE of the other end was seen,
+    or one that came to the other side of this router and went no further.
     Or one that is refused with 404, 408 or 410, as proxies do which cannot find the other end: that
     may still be in the call, or gone. The router did it, where it had written into the Request-URI
     what is not the Contact of the phone. Or a BYE that is asked for credentials (401, 407), and
@@ -32,6 +33,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base.packet import LAN, WAN
+from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause, renamed, retargeted, route_set
 from algwatch.diagnose.finding import Finding
@@ -39,7 +41,7 @@ from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.rules.dlg.dlg002_private_contact import private_contact
 from algwatch.diagnose.subject import CALL
-from algwatch.sip.dialog import Dialog
+from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message
 from algwatch.sip.timers import TIMER_F
 
@@ -72,20 +74,28 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         said = "the other end no longer has the call, and no BYE of it was seen"
         line = known.line(call)
         shown, host = line.shown if line is not None else None, ""
-        if d.bye_status != ENDED:
+        elsewhere = _other_bye(call, s)
+        if elsewhere is not None:
+            said = "the BYE of the other end came only to the other side of this router"
+            if "BYE" in call.unpaired and not known.lossy(call):
+                where, why = "router", cause.ROUTER
+                said = "the BYE of the other end came to this router, which did not send it on"
+        elif d.bye_status != ENDED:
             said = "the other end was not found, and may still be in the call"
         elif call.two_sided and call.inbound is not None and phone:
             where = "network"
             host = private_contact(shown, True) if shown is not None else ""
             if route_set.own_refresh(call) is not None:
                 where, host = "unknown", ""  # DLG010 tells who changed the Contact
-                so = ": the Contact of the phone had been changed meanwhile"
+                so += ": the Contact of the phone had been changed meanwhile"
             if host:
                 where, why = "provider", cause.NAT_UNHANDLED
-                so = f": the phone's Contact was {host} on the WAN, where nobody can send to"
+                so += f": the phone's Contact was {host} on the WAN, where nobody can send to"
         proof = [evidence(d.bye, "the BYE", "200")]
         if d.bye_response is not None:
             proof.append(evidence(d.bye_response, f"refused with {d.bye_status}", "200"))
+        if elsewhere is not None:
+            proof.append(evidence(elsewhere, "the BYE of the other end", "its copy on both sides"))
         if host and shown is not None:
             proof.append(evidence(shown, f"Contact host {host}", "an address to send to"))
         yield RULE.finding(
@@ -112,6 +122,16 @@ def _retargeted(call: Call, known: Known, d: Dialog) -> Finding | None:
          evidence(lan.bye, "as it came to the phone", "with the Contact of the phone")],
         call.call_id, cause=reading.cause, call_id=call.call_id, line=known.line_name(call),
     )  # fmt: skip
+
+
+def _other_bye(call: Call, near: DialogSet) -> Sighting | None:
+    """The BYE of the other end that the other side of the router saw, and near did not."""
+    for s in call.seen:
+        d = s.current
+        if s is not near and d is not None and d.both_ended:
+            unpaired = call.unpaired.get("BYE")
+            return unpaired.entered if unpaired is not None else d.bye
+    return None
 
 
 def _given_up(call: Call, known: Known) -> Finding | None:

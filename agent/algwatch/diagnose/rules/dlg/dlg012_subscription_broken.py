@@ -4,9 +4,10 @@
 What it sees
     A REFER with Replaces in its Refer-To that failed (its NOTIFY tells 481, 404 or another
     failure), or an INVITE with Replaces that was refused with 481, and the router had given the
-    dialog that it names another Call-ID or tag on the side where it was looked for. A SUBSCRIBE
-    that was accepted and got no NOTIFY in 32 s, with how far NOTIFY requests came; or a NOTIFY that
-    was refused with 481 although the subscription lived.
+    dialog that it names another Call-ID or tag on the side where it was looked for. A REFER that
+    was refused, or a transfer that failed, for another reason than what a person answers. A
+    SUBSCRIBE that was accepted and got no NOTIFY in 32 s, with how far NOTIFY requests came; or a
+    NOTIFY that was refused with 481 although the subscription lived.
 
 Why it breaks calls
     An attended transfer ends in 481, with the caller between the two phones. Without NOTIFY the
@@ -48,6 +49,7 @@ from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import SUBSCRIPTION
+from algwatch.sip.dialogs import CHALLENGES
 from algwatch.sip.message import Address, Message, to_text
 from algwatch.sip.subscription import Subscription
 from algwatch.sip.target import same_endpoint
@@ -58,6 +60,8 @@ RULE = Rule(
     "A transfer names a dialog that is not known by that name, or a NOTIFY cannot arrive.",
 )  # fmt: skip
 
+# A person, or the number that was dialled, is why.
+DECLINED = (404, 410, 480, 484, 485, 486, 487, 491, 600, 603, 604, 607)
 UNKNOWN_NAME = (404, 481)  # a Replaces that matches no dialog; 404 from some B2BUAs
 
 
@@ -95,7 +99,11 @@ def _replaces(call: Call, known: Known) -> Iterator[Finding]:
 def _refer(one: Subscribed, known: Known) -> Iterator[Finding]:
     refused = one.result or one.near.status
     copy = one.copy(WAN if one.outbound else LAN) or one.near.request
-    if refused not in UNKNOWN_NAME or copy is None or replaced(copy.payload) is None:
+    if copy is None:
+        return
+    if refused not in UNKNOWN_NAME or replaced(copy.payload) is None:
+        if refused >= 400 and refused not in (*CHALLENGES, *DECLINED):
+            yield _failed(one, copy, refused, known)
         return
     shown = None
     if one.outbound is not None:
@@ -114,7 +122,22 @@ def _refer(one: Subscribed, known: Known) -> Iterator[Finding]:
         "router" if shown else "unknown", "observed" if shown else "latent",
         f"The transfer (REFER to {somebody(one.to)}) ended with {refused}: {what}.",
         proof, f"{one.call_id}/refer", cause=cause.ALG if shown else cause.UNKNOWN,
-        call_id=one.call_id, line=known.line_name(one),
+        call_id=one.call_id, line=known.line_name(one), symptom=not shown,
+    )  # fmt: skip
+
+
+def _failed(one: Subscribed, copy: Sighting, refused: int, known: Known) -> Finding:
+    proof = [evidence(copy, "the REFER", "202")]
+    told = next((s.notify for s in one.seen if s.notify is not None), None)
+    what = f"was refused with {refused}"
+    if one.result and told is not None:
+        proof.append(evidence(told, f"the transfer ended with {refused}", "200"))
+        what = f"was accepted, and the transfer ended with {refused}"
+    return RULE.finding(
+        "unknown", "observed", f"The REFER to {somebody(one.to)} {what}.", proof,
+        f"{one.call_id}/refer", cause=cause.REFUSED, call_id=one.call_id,
+        line=known.line_name(one), symptom=True,
+        next_step="Ask whoever refused the transfer what that status stands for there.",
     )  # fmt: skip
 
 
@@ -169,7 +192,7 @@ def _subscribe(one: Subscribed, known: Known) -> Iterator[Finding]:
             reading.where, "observed" if hurt else "latent",
             f"{said} (subscription to {somebody(one.to)}): {reading.what}.", proof,
             f"{one.call_id}/notify", cause=reading.cause, call_id=one.call_id,
-            line=known.line_name(one),
+            line=known.line_name(one), symptom=not hurt,
         )  # fmt: skip
 
 

@@ -34,6 +34,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base.quote import somebody
+from algwatch.base.sighting import CSEQ
 from algwatch.compare.registered import Registered
 from algwatch.diagnose import cause, renamed
 from algwatch.diagnose.credentials import damage
@@ -124,6 +125,11 @@ def _challenged(registered: Registered, t: Transaction, two_sided: bool) -> tupl
     if rounds < 2 or t.request is None or t.response is None:
         return "unknown", cause.REFUSED, f"was challenged with {status}, and nothing came after it"
     again = f"was challenged with {status} {times(rounds)} in a row"
+    if t.response.row[CSEQ] != t.request.row[CSEQ]:
+        return "phone" if two_sided else "unknown", cause.PHONE, (
+            f"{again}: it has the branch of the REGISTER before (RFC 3261 section 8.1.1.7), so the "
+            "registrar took it for that one and repeated its answer"
+        )  # fmt: skip
     if not digest.has_credentials(Message(t.request.payload)):
         return "phone", cause.REFUSED, f"{again}, and the phone sent no credentials"
     if digest.is_stale(Message(t.response.payload)):

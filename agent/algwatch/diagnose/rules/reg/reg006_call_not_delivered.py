@@ -3,7 +3,10 @@
 
 What it sees
     An INVITE from a host to which a phone here has sent before, on the WAN side only, until its
-    caller gave up, although the mapping that it came for was in use, or there was none. Or an
+    caller gave up, although the mapping that it came for was in use, or there was none: then it
+    says whether it came to, or from, another port than those of the phone's REGISTER. The same
+    from a host to which nobody here has sent anything, if it is a neighbour of the registrar and
+    the call is for the address of record of a phone here. Or an
     INVITE that a phone refused (404, 410, 416, 482, 484, 485, 603, 604): because it is for a user
     whom another phone here has registered, after the router gave that phone's port away; or because
     the router left in the Request-URI what it had written into the Contact of the REGISTER.
@@ -15,8 +18,8 @@ What else looks the same
     A phone that refuses a call for another reason: the Request-URI is its own Contact. A trunk,
     which is called by numbers that are no Contact. A mapping
     that nothing had used for too long: REG005. Internet scanners: nobody here has sent
-    anything to them, so they are left alone. A call that the router answers itself (a PBX or phone
-    port on the router).
+    anything to them, and they do not know the address of record of a phone. A call that the router
+    answers itself (a PBX or phone port on the router).
 
 Recommendation
     See the finding: it says when the mapping was used last. Look at the router's firewall, and
@@ -31,14 +34,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from algwatch.base.packet import LAN
+from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.base.sighting import AT
 from algwatch.compare import silence
 from algwatch.compare.call import Call
-from algwatch.diagnose import cause
+from algwatch.diagnose import cause, not_let_in
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
+from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
 from algwatch.diagnose.wrong_phone import misdirected
@@ -51,6 +55,9 @@ RULE = Rule(
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
+    if (owner := not_let_in.owner_elsewhere(call, known)) is not None:
+        yield _from_elsewhere(call, owner)
+        return
     crossing = silence.undelivered(call, known.capture)
     if crossing is None:
         yield from _misdirected(call, known)
@@ -63,6 +70,9 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     if crossing.mapping is not None:
         seconds = (invite.row[AT] - crossing.used_at) / SECOND
         so = f"its mapping was used {seconds:.0f} s before"
+    elif (missed := not_let_in.reading(call, known)) is not None:
+        yield _not_let_in(call, known, missed)
+        return
     elif (own := known.line_of(invite.packed_ends[16:32], invite.packed_ends[:16])) is not None:
         line, so = own, "it was sent to the address of a phone here, which no NAT changes"
     yield RULE.finding(
@@ -72,6 +82,44 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         [evidence(invite, f"arrived at {ends.dst}:{ends.dport}", "its copy in the LAN")],
         call.call_id, cause=cause.ROUTER, call_id=call.call_id,
         line=line.name if line is not None else "",
+    )  # fmt: skip
+
+
+def _from_elsewhere(call: Call, owner: not_let_in.Owner) -> Finding:
+    s = call.sides[WAN]
+    assert s is not None and s.request is not None
+    came, asked = s.request.ends, owner.left.ends
+    return RULE.finding(
+        "provider", "observed",
+        f"The INVITE of {came.src} to {somebody(call.to)} was given to no phone: the phone has "
+        f"registered at {asked.dst}, and nobody here has sent anything to {came.src}, so no NAT "
+        "lets it in.",
+        [evidence(s.request, f"came from {came.src}", f"from {asked.dst}"),
+         evidence(owner.left, f"registered at {asked.dst}", "")],
+        call.call_id, cause=cause.UNKNOWN, call_id=call.call_id, line=owner.line,
+        next_step="Ask the provider to send calls from the host at which the phone registers; "
+        "where it cannot, let the router's firewall forward SIP of that host to the phone.",
+    )  # fmt: skip
+
+
+def _not_let_in(call: Call, known: Known, missed: Reading) -> Finding:
+    wan = call.unpaired["INVITE"].wan
+    assert wan is not None
+    owner = not_let_in.owner(call, known)
+    proof = [
+        evidence(
+            wan,
+            f"from {wan.ends.src}:{wan.ends.sport} to {wan.ends.dst}:{wan.ends.dport}",
+            "between the ports of the REGISTER",
+        )
+    ]
+    if owner is not None:
+        proof.append(evidence(owner.left, "the REGISTER of the phone", ""))
+    return RULE.finding(
+        missed.where, "observed",
+        f"The INVITE of {wan.ends.src} was given to no phone: {missed.what}.",
+        proof, call.call_id, cause=missed.cause, call_id=call.call_id,
+        line=owner.line if owner is not None else "",
     )  # fmt: skip
 
 

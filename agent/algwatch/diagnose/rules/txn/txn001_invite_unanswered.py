@@ -31,7 +31,7 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
-from algwatch.diagnose import cause, malformed, misrouted, renamed, unheard
+from algwatch.diagnose import cause, malformed, misrouted, not_let_in, renamed, unheard
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
@@ -90,7 +90,7 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
              lossy: bool) -> Reading | None:  # fmt: skip
     lan, wan = (_sent(call.sides[side], which) for side in (LAN, WAN))
     if not call.two_sided:
-        if copy.side == WAN:
+        if copy.side == WAN and not _is_inside(call, copy):
             return None  # one of the scanners, for all that this side shows
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
     if not (lan or wan):
@@ -104,7 +104,9 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
     if not lan:
         if unpaired is None:
             return None  # not proved that it never came
-        return Reading("router", cause.ROUTER, "it reached this router and was given to no phone")
+        return not_let_in.reading(call, known) or Reading(
+            "router", cause.ROUTER, "it reached this router and was given to no phone"
+        )
     if not wan:
         if unpaired is None:
             return None
@@ -145,6 +147,12 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
     return misrouted.stale(last[1] if last is not None else None, known) or Reading(
         "network", cause.UNKNOWN, "it left the router, and nobody answered"
     )
+
+
+def _is_inside(call: Call, copy: Sighting) -> bool:
+    """A re-INVITE of a call that was answered and acknowledged."""
+    d = call.dialog(copy.side)
+    return d is not None and d.confirmed and d.pending is not None and d.pending[1] is copy
 
 
 def _unanswered(call: Call, side: int) -> tuple[Transaction, Sighting] | None:

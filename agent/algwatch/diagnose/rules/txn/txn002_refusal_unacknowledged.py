@@ -3,7 +3,8 @@
 
 What it sees
     A final response of 300 or more to an INVITE that comes three times or more, without an ACK to
-    it or long after one. The two taps tell how far the refusal came, and how far the ACK.
+    it or long after one, or with one that has another branch than the INVITE. The two taps tell how
+    far the refusal came, and how far the ACK.
 
 Why it breaks calls
     It breaks none: the call is refused either way, and the end that refused it goes on sending for
@@ -106,6 +107,11 @@ def _reading(call: Call, s: DialogSet, t: Transaction) -> tuple[Reading, bool]:
         return Reading(
             "router", cause.ROUTER, "the router sent it to a port that the phone did not send from"
         ), True
+    if near.misbranched:
+        what = "its ACK has another branch than the INVITE (RFC 3261 section 17.1.1.3)"
+        if inward:
+            return Reading("provider", cause.PROVIDER, what), False
+        return Reading("phone", cause.PHONE, what), False
     if not asked.acked_at:
         if inward:
             return Reading("network", cause.UNKNOWN, "it left the router, and no ACK came"), False

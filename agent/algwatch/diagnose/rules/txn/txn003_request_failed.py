@@ -52,6 +52,8 @@ RULE = Rule(
 
 # Without an answer to these a user notices.
 CRITICAL = ("BYE", "CANCEL", "MESSAGE", "REFER", "UPDATE", "PRACK")
+# Without an answer to these a subscription is over (RFC 6665 sections 4.1.2, 4.2.2), unseen.
+SUBSCRIBING = ("SUBSCRIBE", "NOTIFY")
 
 
 def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
@@ -97,6 +99,7 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
         where, harm, f"{asked} {what}.", proof,
         f"{exchange.method}/{key}", cause=why, call_id=exchange.call_id,
         line=exchange.line.name if exchange.line else "",
+        symptom=harm == "latent" and exchange.method in SUBSCRIBING,
     )  # fmt: skip
 
 

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An INVITE that came to this router for a phone whose mapping is open, to another port than that
+mapping has or from another one than it is for: no NAT lets that in (RFC 4787 REQ-8 allows it to
+drop the second kind, and OpenWrt does)."""
+
+from __future__ import annotations
+
+from algwatch.base import address
+from algwatch.base.packet import LAN, WAN
+from algwatch.base.sighting import AT, Sighting
+from algwatch.compare import silence
+from algwatch.compare.binding import Binding
+from algwatch.compare.call import Call
+from algwatch.compare.crossing import SHORTEST
+from algwatch.compare.line import REWRITTEN
+from algwatch.diagnose import cause
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.misrouted import Reading
+from algwatch.sip.message import Message
+from algwatch.sip.target import same_endpoint
+
+
+class Owner:
+    """The phone that the INVITE is for. agreed: its binding; left: its REGISTER on the WAN side;
+    line: the name of its line."""
+
+    __slots__ = ("agreed", "helped", "left", "line")
+
+    def __init__(self, agreed: Binding, left: Sighting, line: str, helped: bool) -> None:
+        self.agreed = agreed
+        self.left = left
+        self.line = line
+        self.helped = helped
+
+
+def owner(call: Call, known: Known) -> Owner | None:
+    """The phone here whose user an undelivered INVITE names and which has registered with the host
+    that sent it; None where there is none, or where its mapping may be gone."""
+    return known.once(call, _owner)
+
+
+def _owner(call: Call, known: Known) -> Owner | None:
+    crossing = silence.undelivered(call, known.capture)
+    if crossing is None or crossing.wan is None or crossing.mapping is not None:
+        return None
+    return _of(crossing.wan, known, None)
+
+
+def owner_elsewhere(call: Call, known: Known) -> Owner | None:
+    """The same of an INVITE that came from a host to which no phone here has sent anything, from
+    the network of the registrar, and that names the address of record of the phone in its To."""
+    s = call.sides[WAN]
+    if not call.unsolicited or call.sides[LAN] is not None or s is None or known.lossy(call):
+        return None
+    invite = s.request
+    if invite is None or not (s.timed_out or s.cancelled_at):
+        return None
+    host = Message(invite.payload).to.host
+    return None if host in (invite.ends.src, invite.ends.dst) else _of(invite, known, call.to)
+
+
+def _of(invite: Sighting, known: Known, aor: str | None) -> Owner | None:
+    """aor: of the phone; None where it has registered with the host that sent the INVITE."""
+    user = Message(invite.payload).request_user
+    for one in known.registered():
+        agreed, sent = one.binding, one.near.transaction.forwarded
+        if agreed is None or agreed.far is None or sent is None or sent.request is None:
+            continue
+        left = sent.request
+        host, registrar = invite.packed_ends[:16], left.packed_ends[16:32]
+        meant = host == registrar
+        if aor is not None:
+            near = address.in_one_network(host, registrar, invite.packed_ends[47])
+            meant = one.aor == aor and near
+        if not meant or invite.row[AT] > agreed.until:
+            continue
+        if all(contact.user != user for contact in agreed.far.own):
+            continue
+        # Meanwhile the phone may have registered again: its mapping tells how old that is.
+        entry = known.mapping(left.source, left.destination)
+        if entry is None or not entry.first_at < invite.row[AT] < entry.used_at + SHORTEST:
+            continue
+        line = known.line(one)
+        helped = line is not None and bool(line.helped or line.count(REWRITTEN))
+        return Owner(agreed, left, line.name if line is not None else "", helped)
+    return None
+
+
+def reading(call: Call, known: Known) -> Reading | None:
+    """Why the router let in no INVITE for that phone; None where nothing shows it."""
+    found = owner(call, known)
+    if found is None:
+        return None
+    invite = call.unpaired["INVITE"].wan
+    assert invite is not None
+    came, went = invite.ends, found.left.ends
+    if invite.destination != found.left.source:
+        if known.mapping_elsewhere(invite) is not None:
+            return None  # the port is open, towards another host (NAT002)
+        return _other_port(found, came.dst, came.dport, went.src, went.sport)
+    what = f"it came from port {came.sport}, and the phone has registered at port {went.dport}"
+    if found.helped:
+        # The kernel's helper expects calls from any port of the registrar (sip_direct_signalling).
+        what += ": no NAT lets that in, and this router's SIP helper, which may, did not"
+        return Reading("unknown", cause.UNKNOWN, what)
+    return Reading(
+        "provider", cause.PROVIDER,
+        f"{what}: no phone has sent anything to where it came from, so no NAT lets it in",
+    )  # fmt: skip
+
+
+def _other_port(found: Owner, host: str, port: int, mapped: str, mapped_port: int
+                ) -> Reading | None:  # fmt: skip
+    what = f"it came to {host}:{port}, and the phone is at {mapped}:{mapped_port}"
+    far, near = found.agreed.far, found.agreed.near
+    shown = far.own[0] if far is not None and far.own else None
+    if shown is not None and (shown.port or 5060) == port and near.own:
+        if same_endpoint(near.own[0], shown):
+            if not address.is_unroutable(shown.host):
+                return None  # the phone wrote a public address itself (NAT002)
+            return Reading(
+                "provider", cause.NAT_UNHANDLED,
+                f"{what}: the provider took the port from the phone's Contact and not from where "
+                "its packets come from",
+            )  # fmt: skip
+        return Reading("router", cause.ALG, f"{what}: the router has written that port into the "
+                       "Contact")  # fmt: skip
+    return Reading("unknown", cause.UNKNOWN, f"{what}: nobody here was seen to open that port")
