@@ -21,6 +21,7 @@ NOT_SENT = "not-sent"  # the caller in the LAN never sent it
 NEVER_ON_WAN = "never-on-wan"  # the caller's ACK never reached this router
 STOPPED_INBOUND = "stopped-inbound"  # arrived on the WAN, never on the LAN
 WRONG_PORT = "wrong-port"  # arrived, and the router sent it to a port that is not the callee's
+WRONG_PHONE = "wrong-phone"  # arrived, and the router sent it to another host than the callee
 ANSWER_WRONG_PORT = "answer-wrong-port"  # the router sent the 2xx to a port not the caller's
 STOPPED_OUTBOUND = "stopped-outbound"  # left the phone, and never left the router
 STOPPED_AGAIN = "stopped-again"  # left, came back for another phone here, and was stopped
@@ -37,7 +38,7 @@ ONE_SIDED_UNHEARD = "one-sided-unheard"  # the INVITE is repeated after its 2xx
 
 ALONE = (ONE_SIDED, ONE_SIDED_IGNORED)
 # Readings that rest on a captured ACK.
-SHOWN = (WRONG_PORT, IGNORED, BEYOND)
+SHOWN = (WRONG_PORT, WRONG_PHONE, IGNORED, BEYOND)
 # Readings that do not say what became of the ACK.
 NOT_PROVED = (UNSEEN, CONTESTED)
 
@@ -176,7 +177,17 @@ def _inbound(call: Call, lan: DialogSet, wan: DialogSet) -> str:
         return UNHEARD if wan.late_invites else NEVER_ON_WAN
     if not lan.acked_at:
         return STOPPED_INBOUND if _stopped(call) else UNSEEN
-    return WRONG_PORT if call.ack_misdelivered() else IGNORED
+    if call.ack_misdelivered():
+        return WRONG_PORT
+    return WRONG_PHONE if _went_to_another(lan) else IGNORED
+
+
+def _went_to_another(lan: DialogSet) -> bool:
+    """The ACK went to another host of the LAN than the one that sent the 2xx."""
+    d = lan.current
+    if d is None or d.ack is None or d.answer is None:
+        return False
+    return d.ack.packed_ends[16:32] != d.answer.packed_ends[:16]
 
 
 def _outbound(call: Call, lan: DialogSet, wan: DialogSet) -> str:

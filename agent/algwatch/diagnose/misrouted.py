@@ -75,7 +75,6 @@ def ack_misrouted(call: Call, known: Known) -> Reading | None:
         ))  # fmt: skip
     if (elsewhere := ack_sent_elsewhere(call)) is not None:
         return elsewhere
-    ack = wan.ack.ends
     if request is None:
         return Reading("unknown", cause.UNKNOWN, (
             "the ACK arrived on the WAN side and never left to the LAN; its INVITE was not "
@@ -83,7 +82,7 @@ def ack_misrouted(call: Call, known: Known) -> Reading | None:
         ))  # fmt: skip
     if wan.ack.source == request.source:
         return None
-    invite = request.ends
+    ack, invite = wan.ack.ends, request.ends
     if ack_of_stranger(call) is not None:
         return Reading("network", cause.UNKNOWN, (
             f"the only ACK came from {ack.src}, which the INVITE names nowhere, so it need not be "

@@ -16,9 +16,12 @@ from craft import (
     Outgoing,
     answer,
     incoming_call,
+    linux_in,
+    linux_out,
     outgoing_call,
     register,
     request,
+    works_beside,
 )
 
 from cases.case import ALG, DLG, PHONE_OR_PROVIDER, case
@@ -452,3 +455,80 @@ def _() -> House:
 def _() -> House:
     """It is answered."""
     return _refreshed(House(), 1)
+
+
+# ---- an ACK that goes to another phone ----
+
+
+def _two_phones(written: str, wan_port: int = 5060) -> House:
+    """Two phones, the second of which leaves with port 1024, and its Contact names port `wan_port`
+    of the router, where the first one is. A call to the second one is answered, and each ACK goes
+    to where the Contact says. written: who wrote that, "router" or "phone"."""
+    first, second = House(), House(phone="192.168.1.11", wan_port=1024)
+    public = f"<sip:100@{second.wan_ip}:{wan_port}>"
+    if written == "router":
+        second.out_alg = linux_out("192.168.1.11", 5060, second.wan_ip, wan_port)
+        second.in_alg = linux_in("192.168.1.11", 5060, second.wan_ip, wan_port)
+    register(first, 0)
+    register(second, 1, n=2)
+    call = Incoming(second, "other@provider", public if written == "phone" else "",
+                    fixed_contact=public.strip("<>"))  # fmt: skip
+    call.invite(10)
+    call.ringing(10.2)
+    call.ok(12)
+    if wan_port == 1024:
+        call.ack(12.05)
+        call.bye(20)
+    else:
+        for after in (0, *LADDER_2XX):
+            first.into(12.05 + after, call._in_dialog("ACK", 1, "203.0.113.5:5060", ()))
+        call.dropped(12)
+    works_beside(first, 60)
+    first.lan += second.lan
+    first.wan += second.wan
+    return first
+
+
+@case("alg011-ack-to-another-phone",
+      [("ALG011", "router", "observed"), ("DLG001", "router", "observed")], ["DLG002", "DLG004"],
+      {"disable-sip-alg": "suspected"}, ["completed", "dropped"])  # fmt: skip
+def _() -> House:
+    """The router writes the port of the first phone into the Contact of the second one, so the
+    first one gets its ACK: the second one is not to blame for repeating its 2xx."""
+    return _two_phones("router")
+
+
+@case("dlg001-ack-to-another-phone",
+      [("DLG001", "phone", "observed"), ("NAT002", "phone", "observed")], ["DLG002", "DLG004"],
+      {"static-nat-for-pbx": "recommended"}, ["completed", "dropped"])  # fmt: skip
+def _() -> House:
+    """The second phone itself announces that port of the router."""
+    return _two_phones("phone")
+
+
+@case("alg011-near-miss-ack-to-its-phone", must_not=["ALG011", *DLG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The router writes the port that its NAT has given, and the ACK comes to the right phone."""
+    return _two_phones("router", 1024)
+
+
+# ---- a call during which the router dials anew ----
+
+
+@case("dlg008-address-changed", [("DLG008", "network", "observed")], [*DLG, *ALG])
+def _() -> House:
+    """The WAN address changes during a call. The phone's BYE leaves with the new one and is
+    refused: that of the far end went to the old one, whatever the Contact was."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "long@phone")
+    call.invite(1)
+    call.respond(1.03, 100)
+    call.ok(3)
+    call.ack(3.02)
+    house.wan_ip = "198.51.100.77"
+    register(house, 40, n=2)
+    bye = call._request("BYE", 2, call.far_contact.strip("<>"), f";tag={call._tag}")
+    house.into(60.03, answer(481, house.out(60, bye)))
+    return house

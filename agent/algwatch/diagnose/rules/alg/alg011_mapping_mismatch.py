@@ -58,6 +58,7 @@ RULE = Rule(
 )  # fmt: skip
 
 # By the reading of the lost ACK: the message that went to the wrong port.
+_ON_WAN = (lost.STOPPED_INBOUND, lost.WRONG_PHONE)  # the ACK came, and not to the callee
 _WRONG_PORT = {lost.WRONG_PORT: "ACK", lost.ANSWER_WRONG_PORT: "2xx INVITE"}
 
 
@@ -221,9 +222,12 @@ def _wrong(call: Call, crossing: Crossing, known: Known) -> Finding | None:
         return None
     how = lost.lost_ack(call, known)
     contact = any(r.header == "Contact" for r in wrong) and crossing.outbound
-    hurt = how is not None and contact and how.how in (lost.NEVER_ON_WAN, lost.STOPPED_INBOUND)
-    if how is not None and how.how == lost.STOPPED_INBOUND:
-        stopped = misrouted.ack_misrouted(call, known)
+    hurt = how is not None and contact and how.how in (lost.NEVER_ON_WAN, *_ON_WAN)
+    if how is not None and how.how in _ON_WAN:
+        if how.how == lost.WRONG_PHONE:
+            stopped = misrouted.ack_sent_elsewhere(call)
+        else:
+            stopped = misrouted.ack_misrouted(call, known)
         hurt = hurt and (stopped is None or stopped.cause == cause.ALG)  # else by no fault of it
     line = known.line(call)
     if line is not None and line.count(REACHED_REWRITTEN):

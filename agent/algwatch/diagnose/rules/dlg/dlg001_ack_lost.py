@@ -69,6 +69,8 @@ READINGS = {
                                   "the ACK arrived on the WAN side and never left to the LAN"),
     lost.WRONG_PORT: Reading("router", cause.ALG,
                              "the ACK arrived, and the router sent it to another port"),
+    lost.WRONG_PHONE: Reading("router", cause.ROUTER,
+                              "the ACK arrived, and the router sent it to another phone"),
     lost.ANSWER_WRONG_PORT: Reading("router", cause.ALG,
                                     "the 2xx arrived, and the router sent it to another port"),
     lost.STOPPED_OUTBOUND: Reading("router", cause.ROUTER,
@@ -261,6 +263,8 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
         return misrouted.ack_misrouted(call, known)
     if how.how == lost.IGNORED and _is_at_another_port(call):
         return misrouted.ack_sent_elsewhere(call)
+    if how.how == lost.WRONG_PHONE:
+        return _to_another(call)
     if how.how == lost.ANSWER_STOPPED and not call.answered_inside:
         return unheard.answer_not_taken(call) or misrouted.answer_misrouted(call)
     if how.how in (lost.IGNORED, lost.WRONG_PORT) and how.dialog.odd:
@@ -287,3 +291,17 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
             what = f"{reading.what}, so the router gave it to {went.dst}, which did not call"
             return Reading(reading.where, reading.cause, what)
     return None
+
+
+def _to_another(call: Call) -> Reading:
+    """The ACK went to a host of the LAN that did not send the 2xx."""
+    wrong, lan = READINGS[lost.WRONG_PHONE], call.dialog(LAN)
+    assert lan is not None and lan.ack is not None and lan.answer is not None
+    what = (
+        f"the ACK arrived, and the router sent it to {lan.ack.ends.dst}, but the phone is "
+        f"{lan.answer.ends.src}"
+    )
+    sent = misrouted.ack_sent_elsewhere(call)
+    if sent is None:
+        return Reading(wrong.where, wrong.cause, what)
+    return Reading(sent.where, sent.cause, f"{what}: {sent.what}")

@@ -16,8 +16,8 @@ Why it breaks calls
 
 What else looks the same
     Both ends hang up at the same moment: each sees the other's BYE, and 481 is right. A call that
-    was transferred. A BYE with credentials that was not captured (CAP002), or that nobody answers
-    (TXN003).
+    was transferred. A call during which the WAN address changed: the BYE went to the old one. A BYE
+    with credentials that was not captured (CAP002), or that nobody answers (TXN003).
 
 Recommendation
     On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of
@@ -82,6 +82,9 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
                 said = "the BYE of the other end came to this router, which did not send it on"
         elif d.bye_status != ENDED:
             said = "the other end was not found, and may still be in the call"
+        elif call.two_sided and call.inbound is not None and phone and (moved := _moved(call)):
+            where = "network"
+            so += f": this router's WAN address was {moved} when the call began, and is another now"
         elif call.two_sided and call.inbound is not None and phone:
             where = "network"
             host = private_contact(shown, True) if shown is not None else ""
@@ -122,6 +125,14 @@ def _retargeted(call: Call, known: Known, d: Dialog) -> Finding | None:
          evidence(lan.bye, "as it came to the phone", "with the Contact of the phone")],
         call.call_id, cause=reading.cause, call_id=call.call_id, line=known.line_name(call),
     )  # fmt: skip
+
+
+def _moved(call: Call) -> str:
+    """The WAN address with which the call began, where its BYE left with another one; else ""."""
+    began, left = call.flow_pairs.get("INVITE"), call.flow_pairs.get("BYE")
+    if began is None or left is None or began.wan_host == left.wan_host:
+        return ""
+    return began.wan_host
 
 
 def _other_bye(call: Call, near: DialogSet) -> Sighting | None:

@@ -176,7 +176,9 @@ def _ack_to_announced(call: Call, known: Known) -> Iterator[Finding]:
     another port than the NAT has given it."""
     how = lost.lost_ack(call, known)
     lan, wan = call.dialog(LAN), call.dialog(WAN)
-    if how is None or how.how != lost.STOPPED_INBOUND or lan is None or wan is None:
+    if how is None or how.how not in (lost.STOPPED_INBOUND, lost.WRONG_PHONE):
+        return
+    if lan is None or wan is None:
         return
     if lan.answer is None or wan.answer is None or wan.ack is None:
         return
