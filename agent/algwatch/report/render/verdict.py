@@ -178,12 +178,13 @@ class Verdict:
 
     def settle(self, counts: dict[str, dict[str, int]]) -> None:
         """All is said. counts: of Pipeline.counts() or cli.analyze's Source.counts()."""
+        one_sided = not (counts["crossings"].get("paired") or counts["capture"].get("networks"))
         latent = [
-            (f"This may do harm: {f.summary}", f.next_step)
+            (f"This may do harm: {f.summary}",
+             f.next_step or (_look(f, one_sided) if f.symptom else ""))
             for f in self._findings["latent"].values()
-        ]
-        seen = counts["crossings"].get("paired") or counts["capture"].get("networks")
-        if reasons := self._hurting(one_sided=not seen):
+        ]  # fmt: skip
+        if reasons := self._hurting(one_sided):
             self.state = HURTS
         elif (doubts := self._doubts(counts)) or self._undecided() or self._broke():
             self.state = CANNOT_TELL
