@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from algwatch.base.native.layout import ACK, INVITE, METHOD_NAMES, OPTIONS
 from algwatch.base.packet import LAN, UNKNOWN, WAN
-from algwatch.base.sighting import CALL, METHOD, STATUS, TXN, Sighting, are_copies
+from algwatch.base.sighting import AT, CALL, METHOD, STATUS, TXN, Sighting, are_copies
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.line import FOLLOWS_PHONE, Line, Lines
 from algwatch.sip.message import Message, parties
@@ -113,8 +113,9 @@ class Exchanges:
                 entered.forwarded = left
                 left.copy = True
                 # Anybody may have sent another one with the same branch before.
-                if entered.request is not None and left.request is not None:
-                    entered.request, left.request = crossing.entered, crossing.left
+                for t, copy in ((entered, crossing.entered), (left, crossing.left)):
+                    if t.request is not None and t.request.row[AT] < copy.row[AT]:
+                        t.request = copy
                 left.ends = entered.ends
                 entered.unpaired = False
 
