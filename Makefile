@@ -51,7 +51,7 @@ bench: setup  ## everything measured beside its peers, and a plot (root: live ca
 
 lab: setup  ## every scenario with real calls, truth beside verdict: SEEDS=20 ONLY="6b-on 44-on" SEED=7 AT_ONCE=4
 	@SEEDS='$(SEEDS)' ONLY='$(ONLY)' SEED='$(SEED)' AT_ONCE='$(AT_ONCE)' KEEP='$(KEEP)' \
-	  $(PY) tests/lab/campaign.py
+	  RESULTS='$(RESULTS)' $(PY) tests/lab/campaign.py
 
 lab-calls: setup  ## very many calls, half past the helper, every number exact: CALLS=10000 RATE=40 SEED=7
 	@CALLS='$(CALLS)' RATE='$(RATE)' SEED='$(SEED)' $(PY) tests/lab/load.py

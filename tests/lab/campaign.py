@@ -2,13 +2,15 @@
 """`make lab`: plays every scenario and prints truth, verdict and time, then precision and recall.
 
 SEEDS=20 plays each with 20 draws, ONLY="6b-on 44-on" some of them, AT_ONCE=12 so many at the same
-time (they mostly wait), SEED=7 the draws from that seed on, KEEP=DIR keeps the captures there.
+time (they mostly wait), SEED=7 the draws from that seed on, KEEP=DIR keeps the captures there,
+RESULTS=FILE gets one line of JSON for each run besides: `make lab-table` makes a table of it.
 Each run is judged twice: by what came over MQTT and by `algwatch analyze` on its recording.
 Exit status 1 when a verdict is not the truth, 77 when the lab cannot run here.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
@@ -49,11 +51,12 @@ def said_in_short(truth: Truth) -> str:
 
 
 class Campaign:
-    """runs: (number, seed). out: where the recordings go."""
+    """runs: (number, seed). out: where the recordings go. results: a file for them, or ""."""
 
-    def __init__(self, runs: list[tuple[str, int]], out: Path) -> None:
+    def __init__(self, runs: list[tuple[str, int]], out: Path, results: str = "") -> None:
         self.runs = runs
         self.out = out
+        self.results = results
         self.score = Score()  # of the scenarios that can be judged
         self.awaiting = Score()
         self.wrong: dict[str, int] = {}  # faults by scenario
@@ -82,6 +85,7 @@ class Campaign:
             with self._lock:
                 self.broken.append(f"{number}:{seed}: {error!r}")
                 traceback.print_exc()
+                self._record(number, seed, 0.0, Score(), [f"broken: {error!r}"])
             return
         self._judge(number, seed, result, verdict)
 
@@ -104,8 +108,20 @@ class Campaign:
             for fault in faults:
                 print(f"{'':<35}{fault[:400]}")
             sys.stdout.flush()
+            self._record(number, seed, result["seconds"], score, faults)
             if result["fault"] and not waits:
                 self.score.faults.append(result["fault"])
+
+    def _record(
+        self, number: str, seed: int, seconds: float, score: Score, faults: list[str]
+    ) -> None:
+        if not self.results:
+            return
+        row = {"number": number, "seed": seed, "seconds": seconds, "faults": faults}
+        row |= {"true": score.true, "false": score.false, "missed": score.missed}
+        row |= {"false_disable": score.false_disable, "rules": score.rules}
+        with open(self.results, "a") as file:
+            file.write(json.dumps(row) + "\n")
 
     def print_numbers(self) -> None:
         print(f"\n{'rule':<10}{'true':>6}{'false':>7}{'missed':>8}{'precision':>11}{'recall':>8}")
@@ -151,7 +167,9 @@ def main() -> int:
     ]
     print(f"seed {first} (SEED={first} draws the same again)")
     with tempfile.TemporaryDirectory() as name:
-        campaign = Campaign(runs, Path(os.environ.get("KEEP") or name))
+        campaign = Campaign(
+            runs, Path(os.environ.get("KEEP") or name), os.environ.get("RESULTS", "")
+        )
         campaign.play(int(os.environ.get("AT_ONCE") or 12))
     if campaign.missing:
         print(campaign.missing[0], file=sys.stderr)

@@ -57,11 +57,17 @@ class Played:
 
     @property
     def lan(self) -> list[Packet]:
-        return read_capture(self.directory / "lan.pcap")
+        return self._packets("lan.pcap")
 
     @property
     def wan(self) -> list[Packet]:
-        return read_capture(self.directory / "wan.pcap")
+        return self._packets("wan.pcap")
+
+    def _packets(self, name: str) -> list[Packet]:
+        """Without those of the crowd, which is no part of the scenario."""
+        theirs = self.facts.get("crowd", {}).get("provider")
+        packets = read_capture(self.directory / name)
+        return [p for p in packets if theirs not in (p.source[0], p.target[0])]
 
     def analyzed(self) -> dict[str, Any]:
         if self._verdict is None:

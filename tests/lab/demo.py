@@ -63,7 +63,7 @@ class Show:
 
     def __init__(self, number: str, seed: int, out: Path) -> None:
         self.number = number
-        self.run = Run(number, seed, out / number)
+        self.run = Run(number, seed, out / number, wide=False)
         self.label = LABEL[number]
         self.result: dict[str, Any] = {}
         self.error = ""

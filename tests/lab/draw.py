@@ -7,6 +7,8 @@ import copy
 import random
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 
+from .forms import PLAIN
+
 DOCUMENTATION = [IPv4Network(n) for n in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
 FIRST = ["anna", "ben", "carla", "eva", "frank", "gerda", "hugo", "ines", "jonas", "kim", "lena"]
 LAST = ["arndt", "busch", "cramer", "ebert", "fuchs", "graf", "hahn", "jung", "keller", "moser"]
@@ -19,8 +21,10 @@ class Draw:
     caller_ip, media_ip: str. phone_port, contact_port, via_port, provider_port: UDP ports. proxy:
     the provider is a proxy (two Via, Record-Route) and not a session border controller.
     other_first: the other phone is called before the first one, not while that call is dying.
-    order: seed of the order of header fields, 0 for the usual one. bystanders: healthy phones
-    beside the one that the scenario is about, at more_ips. far_ips: three hosts of the Internet.
+    bystanders: healthy phones beside the one that the scenario is about, at more_ips. far_ips:
+    three hosts of the Internet. What habits.py draws is the usual here: forms of both ends, their
+    display names, bare (a Contact without angle brackets), extra (further fields), delay (seconds
+    on the way from the provider), crowd (phones of another provider, see crowd.py).
     """
 
     def __init__(self, seed: int) -> None:
@@ -46,7 +50,6 @@ class Draw:
         self.peer = "+49" + "".join(chance.choices("0123456789", k=9))
         self.domain = chance.choice([f"sip{chance.randint(1, 99)}.example.net", self.provider_ip])
         self.proxy = chance.random() < 0.5
-        self.compact = chance.random() < 0.3
         self.dont_fragment = chance.random() < 0.5
         self.expires = chance.choice([60, 120, 600, 3600])
         self.ring = chance.uniform(0.2, 0.6)
@@ -62,7 +65,6 @@ class Draw:
         self.other_rtp_port = 2 * chance.randint(5000, 30000)
         self.other_user = f"{chance.choice(FIRST)}.{chance.choice(LAST)}{chance.randint(100, 199)}"
         self.other_first = chance.random() < 0.5
-        self.order = chance.choice([0, 0, chance.randint(1, 10**6)])
         self.bystanders = chance.choice([0, 0, 1, 2])
         spare = [ip for ip in hosts if ip not in (self.phone_ip, self.other_ip)]
         self.more_ips = chance.sample(spare, 2)
@@ -70,6 +72,14 @@ class Draw:
         self.far_ips = [ip for ip in self.far_ips if ip != self.caller_ip][:3]
         self.more_users = [f"{chance.choice(FIRST)}{n}{chance.randint(10, 99)}" for n in (3, 4)]
         self.public_ip = self.public_gateway = ""  # outside of a carrier's NAT
+        self.forms = self.provider_forms = PLAIN
+        self.display = self.provider_display = ""
+        self.bare = False
+        self.extra: list[tuple[str, str]] = []
+        self.delay = 0.0
+        self.crowd = 0
+        self.crowd_ips: list[str] = []
+        self.crowd_provider, self.crowd_port = "", 5060
         self.more_ports = [
             chance.choice([5060, port]) for port in chance.sample(range(6000, 9999), 2)
         ]

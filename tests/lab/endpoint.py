@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 
 from .draw import Draw
+from .forms import PLAIN, Forms
 from .loop import Loop, Timer
 from .sip import T1, T2, Message, host_port, media_of, sdp, tag_of, uri_of
 
@@ -46,7 +47,8 @@ class Call:
 class UserAgent:
     """Reads and writes SIP on its sockets. Subclasses say who they are and where things go.
 
-    sock: the socket that requests leave from. identity: its own address-of-record URI.
+    sock: the socket that requests leave from. identity: its own address-of-record URI. forms: how
+    it writes fields. display: its display name.
 
     Habits that a scenario may change: written(message, bytes) returns the bytes that leave;
     deaf(message) is true for what it does not hear; refuses is the status line of its answer to
@@ -55,8 +57,18 @@ class UserAgent:
     hangs up for want of an ACK.
     """
 
-    def __init__(self, loop: Loop, draw: Draw, sock: socket.socket, identity: str) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        draw: Draw,
+        sock: socket.socket,
+        identity: str,
+        forms: Forms = PLAIN,
+        display: str = "",
+    ) -> None:
         self.loop = loop
+        self.forms = forms
+        self.display = display
         self.draw = draw
         self.sock = sock
         self.identity = identity
@@ -111,10 +123,16 @@ class UserAgent:
     def serve(self, sock: socket.socket, request: Message, source: Address) -> None:
         """A request that is no part of a call."""
 
+    def name(self, tag: str = "") -> str:
+        """Its name-addr for From and To."""
+        addr = f"{self.display} <{self.identity}>".strip()
+        return f"{addr};tag={tag}" if tag else addr
+
     # Sending ---------------------------------------------------------------------------
 
     def encode(self, message: Message) -> bytes:
-        data = message.encode(self.draw.compact, self.draw.order)
+        extra = [f for f in self.draw.extra if not message.get(f[0])]
+        data = Message(message.start, message.fields + extra, message.body).encode(self.forms)
         return self.written(message, data)
 
     def transmit(self, data: bytes, to: Address, sock: socket.socket | None = None) -> None:

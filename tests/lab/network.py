@@ -146,8 +146,9 @@ class Network:
 
     def _build(self) -> None:
         draw = self.draw
-        more = "".join(f"addr add {ip}/24 dev eth0\n" for ip in draw.more_ips)
-        far = "".join(f"addr add {ip}/32 dev lo\n" for ip in draw.far_ips)
+        more = "".join(f"addr add {ip}/24 dev eth0\n" for ip in [*draw.more_ips, *draw.crowd_ips])
+        hosts = [*draw.far_ips, *([draw.crowd_provider] if draw.crowd_ips else [])]
+        far = "".join(f"addr add {ip}/32 dev lo\n" for ip in hosts)
         for namespace in self._made:
             self._sysctl(namespace, SYSCTL | (IPV6 if self.ipv6 else {}))
         outer = self.carrier if self.has_carrier else self.provider

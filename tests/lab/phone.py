@@ -38,7 +38,9 @@ class Phone(UserAgent):
         self.host = draw.phone_ip  # as it writes itself; a STUN client writes another
         self.contact_port = draw.contact_port if split else draw.phone_port
         sock = net.phone.udp(draw.phone_ip, draw.phone_port, draw.dont_fragment)
-        super().__init__(loop, draw, sock, f"sip:{draw.user}@{draw.domain}")
+        identity = f"sip:{draw.user}@{draw.domain}"
+        super().__init__(loop, draw, sock, identity, draw.forms, draw.display)
+        self.bare = draw.bare
         if split:
             self.listen(net.phone.udp(draw.phone_ip, self.contact_port, draw.dont_fragment))
         self.rtp = net.phone.udp(draw.phone_ip, draw.rtp_port)
@@ -58,7 +60,8 @@ class Phone(UserAgent):
         return [f"SIP/2.0/{self.transport} {host};branch=z9hG4bK{self.draw.token(12)}{rport}"]
 
     def contact(self) -> str:
-        return f"<sip:{self.draw.user}@{literal(self.host)}:{self.contact_port}>"
+        uri = f"sip:{self.draw.user}@{literal(self.host)}:{self.contact_port}"
+        return uri if self.bare else f"<{uri}>"
 
     def media(self) -> Address:
         return self.host, self.draw.rtp_port
@@ -82,8 +85,8 @@ class Phone(UserAgent):
             [
                 *[("Via", v) for v in self.via("REGISTER")],
                 ("Max-Forwards", "70"),
-                ("From", f"<{self.identity}>;tag={self._tag}"),
-                ("To", f"<{self.identity}>"),
+                ("From", self.name(self._tag)),
+                ("To", self.name()),
                 ("Call-ID", self._register_id),
                 ("CSeq", f"{self._register_cseq} REGISTER"),
                 ("Contact", self.contact()),
@@ -114,7 +117,7 @@ class Phone(UserAgent):
     def call(self, user: str) -> Call:
         """Calls a user of the provider."""
         uri = f"sip:{user}@{self.draw.domain}"
-        local = f"<{self.identity}>;tag={self.draw.token()}"
+        local = self.name(self.draw.token())
         call = Call(self.draw.call_id(self.draw.phone_ip), local, f"<{uri}>", incoming=False)
         return self.dial(call, uri, self.registrar, [])
 

@@ -43,7 +43,8 @@ class Provider(UserAgent):
         self.qualified: list[str] = []  # Call-IDs of its OPTIONS
         self.bindings: dict[str, tuple[str, Address]] = {}
         sock = net.provider.udp(draw.provider_ip, draw.provider_port, draw.dont_fragment)
-        super().__init__(loop, draw, sock, f"sip:{draw.peer}@{draw.domain}")
+        identity = f"sip:{draw.peer}@{draw.domain}"
+        super().__init__(loop, draw, sock, identity, draw.provider_forms, draw.provider_display)
         # The caller's own host: seen by the phone only when no proxy stays in the path.
         self.caller = net.provider.udp(draw.caller_ip, draw.caller_port, draw.dont_fragment)
         self.listen(self.caller)
@@ -112,7 +113,11 @@ class Provider(UserAgent):
         direct = self._direct and message is not None and message.method in ("ACK", "BYE")
         if direct and message is not None and not message.status:
             sock = self.caller
-        super().transmit(data, to, sock)
+        out = sock or self.sock
+        if not self.draw.delay:
+            super().transmit(data, to, out)
+            return
+        self.loop.later(self.draw.delay, lambda: UserAgent.transmit(self, data, to, out))
 
     def _incoming(self, sock: socket.socket, request: Message, source: Address) -> None:
         if self.proxy and self.record_route:
@@ -154,7 +159,7 @@ class Provider(UserAgent):
     def call(self, user: str) -> Call:
         """Somebody calls the registered user."""
         contact, source = self.bindings[user]
-        local = f"<{self.identity}>;tag={self.draw.token()}"
+        local = self.name(self.draw.token())
         remote = f"<sip:{user}@{self.draw.domain}>"
         call = Call(self.draw.call_id(self.draw.caller_ip), local, remote, incoming=False)
         extra = []

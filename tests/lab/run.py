@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from .agent import Agent
+from .crowd import Crowd, invite
 from .draw import Draw
+from .habits import widen
 from .loop import Loop
 from .network import Network
 from .recorder import Recorder
@@ -36,14 +38,25 @@ class Run:
     """number: key of SCENARIOS. directory: gets lan.pcap, wan.pcap, result.json.
 
     with_agent: starts a broker and `algwatch run` in the router. on_report, on_line, on_frame:
-    see Agent and Recorder; called from their threads.
+    see Agent and Recorder; called from their threads. wide: with what habits.py draws.
     """
 
-    def __init__(self, number: str, seed: int, directory: Path, with_agent: bool = True) -> None:
+    def __init__(
+        self,
+        number: str,
+        seed: int,
+        directory: Path,
+        with_agent: bool = True,
+        wide: bool = True,
+    ) -> None:
         self.scenario = SCENARIOS[number]
         self.draw = Draw(seed)
+        if wide:
+            widen(self.draw)
         if self.scenario.tune:
             self.scenario.tune(self.draw)
+        if self.scenario.crowd:
+            invite(self.draw, "ALG014" in self.scenario.truth.harmless)
         self.directory = directory
         self.with_agent = with_agent
         self.on_report: Callable[[str, Any], None] | None = None
@@ -86,7 +99,8 @@ class Run:
                 if agent:
                     with STARTING:
                         fault = agent.try_start()
-                facts = self.scenario.play(loop, net, say)
+                crowd = Crowd(loop, net).facts
+                facts = self.scenario.play(loop, net, say) | {"crowd": crowd}
                 loop.sleep(SETTLE)
             finally:
                 loop.close()

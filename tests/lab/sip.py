@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import random
 import re
 
+from .forms import PLAIN, Forms, proper, values
+
 T1, T2 = 0.5, 4.0  # seconds, RFC 3261 table 4
-COMPACT = {
-    "Via": "v", "From": "f", "To": "t", "Contact": "m", "Call-ID": "i",
-    "Content-Length": "l", "Content-Type": "c",
-}  # fmt: skip
-LONG = {short: name for name, short in COMPACT.items()}
+_FOLD = re.compile(r"\r\n[ \t]+")
 _URI = re.compile(r"sips?:(?:([^@;>]*)@)?(\[[^\]]*\]|[^:;>]+)(?::(\d+))?")
 
 
@@ -27,28 +24,18 @@ class Message:
     def parse(cls, data: bytes) -> Message | None:
         """None for what is not SIP (keep-alives)."""
         head, _, body = data.partition(b"\r\n\r\n")
-        lines = head.decode("utf-8", "replace").split("\r\n")
+        lines = _FOLD.sub(" ", head.decode("utf-8", "replace")).split("\r\n")
         if "SIP/2.0" not in lines[0]:
             return None
         fields = []
         for line in lines[1:]:
-            name, _, value = line.partition(":")
-            fields.append((LONG.get(name.strip(), name.strip()), value.strip()))
+            name, _, text = line.partition(":")
+            fields += [(proper(name), v) for v in values(proper(name), text.strip())]
         return cls(lines[0], fields, body)
 
-    def encode(self, compact: bool = False, order: int = 0) -> bytes:
-        """order: seed of the order of the header fields, 0 to leave it. Via stays in front, and
-        fields of one name keep their order, which alone means something (RFC 3261 section 7.3.1).
-        """
-        lines = [self.start]
+    def encode(self, forms: Forms = PLAIN) -> bytes:
         fields = [*self.fields, ("Content-Length", str(len(self.body)))]
-        if order:
-            names = sorted({n for n, _ in fields if n != "Via"})
-            random.Random(order).shuffle(names)
-            fields.sort(key=lambda f: ["Via", *names].index(f[0]))
-        for name, value in fields:
-            lines.append(f"{COMPACT.get(name, name) if compact else name}: {value}")
-        return "\r\n".join([*lines, "", ""]).encode() + self.body
+        return forms.head(self.start, fields) + self.body
 
     def get(self, name: str) -> str:
         return next((v for n, v in self.fields if n.lower() == name.lower()), "")

@@ -74,7 +74,7 @@ class TcpPhone(Phone):
 
     def __init__(self, loop: Loop, net: Network, cut: Cut = whole, **habits: Any) -> None:
         super().__init__(loop, net, **habits)
-        self.transport = "TCP"
+        self.transport, self.bare = "TCP", False
         with net.phone:
             sock = socket.create_connection(self.registrar, 5, (self.draw.phone_ip, 0))
         sock.setblocking(False)

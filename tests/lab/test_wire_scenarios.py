@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 
@@ -111,7 +112,7 @@ def test_10_it_leaves_only_where_no_helper_reads_it(lab: Lab, kind: str) -> None
         assert bool(requests(played.wan, method)) == played.number.endswith("off")
         text = sent[0].raw.decode()
         assert {
-            "10a": "Content-Length" not in text and "\r\nl:" not in text,
+            "10a": not re.search(r"\r\n(content-length|l)\s*:", text, re.IGNORECASE),
             "10b": "IN IP4 pbx.example.org" in text,
             "10c": any(f"m=audio {port} " in text for port in range(1, 1024)),
             "10d": 'expires="600"' in text,
@@ -217,7 +218,8 @@ def test_26_each_damage_alone(lab: Lab) -> None:
         elif played.number == "26-via":
             assert sent_by(outside.sip.get("Via"))[1] != outside.source[1]
         else:
-            assert b":     0\r\n" in outside.raw and b":     0\r\n" not in inside.raw
+            sides = [re.search(rb":\s{4,}0\r\n", packet.raw) for packet in (outside, inside)]
+            assert sides[0] and not sides[1]
 
 
 def test_27_the_refusal_was_never_on_the_wan(lab: Lab) -> None:

@@ -10,6 +10,7 @@ HURTS = ("observed", "certain")
 EXIT = {"fine": 0, "hurts": 1, "cannot-tell": 3}
 _IPV4 = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
 _SECTION = re.compile(r"RFC \d+ [\d.]+")
+JOINED = ("calls", "call_ids", "people", "addresses")  # facts that a crowd has as well
 _PSEUDONYM = re.compile(r"c-[0-9a-f]{12}")
 
 
@@ -134,11 +135,17 @@ class Score:
         return self.true / there if there else 1.0
 
 
+def with_crowd(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts of a run, those of its crowd among them."""
+    crowd = facts.get("crowd", {})
+    return facts | {key: facts.get(key, []) + crowd.get(key, []) for key in JOINED}
+
+
 def judge(truth: Truth, facts: dict[str, Any], verdict: dict[str, Any]) -> Score:
     """Holds a verdict (the object of `analyze --json`, or as much of it as came over MQTT) to
     the truth and to the names that were drawn. An MQTT verdict has no "calls" and no "verdict".
     """
-    score = Score()
+    score, facts = Score(), with_crowd(facts)
     findings = verdict["findings"]
     for must in truth.must + (truth.filed if "calls" in verdict else truth.live):
         if any(must.met_by(f) for f in findings):

@@ -29,7 +29,7 @@ def _final(stage: Stage, contact: str = "") -> bytes:
         ]
     else:
         final.fields = [field for field in final.fields if field[0] != "Content-Length"]
-    return final.encode(stage.draw.compact)
+    return final.encode(stage.draw.forms)
 
 
 def _repeated(send: Callable[[Stage, int], None]) -> Callable[[Stage], None]:

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network
 
 from lab.draw import Draw
 from lab.endpoint import Address, Call
+from lab.habits import plain_sizes
 from lab.hop import Hop
 from lab.loop import Loop
 from lab.network import Network
@@ -206,6 +207,7 @@ def _grown(draw: Draw) -> None:
     draw.wan_ip = str(draw.wan[draw.random.randint(100, 254)])
     draw.gateway_ip = str(draw.wan[draw.random.randint(1, 99)])
     draw.dont_fragment = True
+    plain_sizes(draw)
 
 
 def black_hole(loop: Loop, net: Network, say: Say) -> Facts:
@@ -252,7 +254,7 @@ def fragments_lost(loop: Loop, net: Network, say: Say) -> Facts:
         if not message.start.startswith("INVITE"):
             return data
         fields = [*message.fields, long]
-        return Message(message.start, fields, message.body).encode(net.draw.compact)
+        return Message(message.start, fields, message.body).encode(phone.forms)
 
     phone.written = written
     call = _too_long(loop, phone, net.draw.peer)

@@ -127,7 +127,7 @@ def refresh_lost(loop: Loop, net: Network, say: Say) -> Facts:
         if message.method != "INVITE" or message.status == 100:
             return data
         fields = [*message.fields, ("Session-Expires", "90;refresher=uac")]
-        return Message(message.start, fields, message.body).encode(net.draw.compact)
+        return Message(message.start, fields, message.body).encode(net.draw.forms)
 
     phone.written = provider.written = timed
     phone.register()

@@ -278,7 +278,7 @@ SCENARIOS = [
         Truth(
             [Must("NAT005", "router", HURT)], QUIET, "REG001 TXN003 TXN005",
             advice={"clear-nat-state": "recommended suspected"}, state="hurts",
-        ),
+        ), crowd=False,
     ),
     Scenario(
         "43-digest", "the ALG changes what a response was computed over", False, False,

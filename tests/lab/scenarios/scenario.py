@@ -28,7 +28,8 @@ SUSPECTED = "disable-sip-alg:suspected"
 class Scenario:
     """number, title: as in scenarios.md. helper: state of the ALG at the start. slow: something in
     it dies, which takes its 32 s. short: part of the short form. tune: changes the draw before the
-    network is built. words: options of `algwatch run`. network: options of Network.
+    network is built. words: options of `algwatch run`. crowd: phones of another provider may
+    be in the house (crowd.py). network: options of Network.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Scenario:
         short: bool = False,
         tune: Callable[[Draw], None] | None = None,
         words: Sequence[str] = (),
+        crowd: bool = True,
         **network: Any,
     ) -> None:
         self.number = number
@@ -53,4 +55,5 @@ class Scenario:
         self.short = short
         self.tune = tune
         self.words = words
+        self.crowd = crowd
         self.network = network

@@ -162,7 +162,7 @@ SCENARIOS = [
         Scenario(
             f"38-{word}", f"TLS, helper {word}", helper, False, over_tls,
             Truth([Must("CAP004", harm="none")], f"{QUIET} ALG017", state="cannot-tell"),
-            tune=_tls_port, words=("--ports", "5060,5061"),
+            tune=_tls_port, words=("--ports", "5060,5061"), crowd=False,
         )
         for word, helper in (("on", True), ("off", False))
     ),

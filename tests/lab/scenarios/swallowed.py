@@ -19,6 +19,7 @@ from lab.truth import Must, Truth
 from .moves import Line, facts_of, hang_up, never_answered, outgoing_lives
 from .scenario import HURT, QUIET, REWRITTEN, Facts, Play, Say, Scenario
 
+LENGTH = re.compile(rb"(\r\n(?:Content-Length|l)[ \t]*:[ \t]*)\d+", re.IGNORECASE)
 Edit = Callable[[bytes, Draw], bytes]
 
 
@@ -80,7 +81,7 @@ def multipart(loop: Loop, net: Network, say: Say) -> Facts:
         body = parts + f"--{edge}--\r\n".encode()
         fields = [f for f in message.fields if f[0] != "Content-Type"]
         fields.append(("Content-Type", f'multipart/mixed;boundary="{edge}"'))
-        return Message(message.start, fields, body).encode(net.draw.compact, net.draw.order)
+        return Message(message.start, fields, body).encode(phone.forms)
 
     phone.written = written
     phone.register()
@@ -95,14 +96,14 @@ def multipart(loop: Loop, net: Network, say: Say) -> Facts:
 
 
 def _no_content_length(data: bytes, draw: Draw) -> bytes:
-    return re.sub(rb"\r\n(Content-Length|l): \d+", b"", data, count=1)
+    return LENGTH.sub(b"", data, count=1)
 
 
 def _named_origin(data: bytes, draw: Draw) -> bytes:
     """The same number of bytes would be luck: Content-Length is written anew."""
     head, _, body = data.partition(b"\r\n\r\n")
     body = re.sub(rb"(o=.* IN IP4 )\S+", rb"\1pbx.example.org", body)
-    head = re.sub(rb"\r\n(Content-Length|l): \d+", rb"\r\n\1: %d" % len(body), head)
+    head = LENGTH.sub(rb"\g<1>%d" % len(body), head)
     return head + b"\r\n\r\n" + body
 
 
@@ -110,7 +111,7 @@ def _low_port(data: bytes, draw: Draw) -> bytes:
     head, _, body = data.partition(b"\r\n\r\n")
     low = str(2 * (draw.rtp_port % 300) + 300).encode()
     body = re.sub(rb"m=audio \d+", b"m=audio " + low, body)
-    head = re.sub(rb"\r\n(Content-Length|l): \d+", rb"\r\n\1: %d" % len(body), head)
+    head = LENGTH.sub(rb"\g<1>%d" % len(body), head)
     return head + b"\r\n\r\n" + body
 
 
@@ -142,9 +143,10 @@ def quoted_expires(loop: Loop, net: Network, say: Say) -> Facts:
     def written(message: Message, data: bytes) -> bytes:
         if not message.start.startswith("REGISTER"):
             return data
-        return re.sub(rb"(\r\n(?:Contact|m): <[^>]*>)", rb'\1;expires="600"', data)
+        contact = re.compile(rb"(\r\n(?:Contact|m)[ \t]*:[ \t]*<[^>]*>)", re.IGNORECASE)
+        return contact.sub(rb'\1;expires="600"', data)
 
-    phone.written = written
+    phone.written, phone.bare = written, False
     phone.register(wait=0 if net.helped else 5)
     loop.sleep(34 if net.helped else 1)
     dead = [phone._register_id] if net.helped else []

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from lab.draw import Draw
 from lab.endpoint import Address
+from lab.forms import proper
 from lab.hop import Alg, Hop
 from lab.loop import Loop
 from lab.network import Network
@@ -28,19 +29,18 @@ def edited(data: bytes, **fields: Field) -> bytes:
     "start" is the start line. The rest stays as it is, to the byte.
     """
     head, _, body = data.partition(b"\r\n\r\n")
-    lines = head.decode("utf-8", "replace").split("\r\n")
-    for n, line in enumerate(lines):
-        if n == 0:
-            lines[0] = fields["start"](line) if "start" in fields else line
-            continue
-        name, _, value = line.partition(": ")
-        change = fields.get(_LONG.get(name, name).replace("-", "_"))
+    lines = _LINE.split(head.decode("utf-8", "replace"))
+    lines[0] = fields["start"](lines[0]) if "start" in fields else lines[0]
+    for n, line in enumerate(lines[1:], 1):
+        name, colon, value = _FIELD.split(line, maxsplit=1)
+        change = fields.get(proper(name).replace("-", "_"))
         if change:
-            lines[n] = f"{name}: {change(value)}"
+            lines[n] = f"{name}{colon}{change(value)}"
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-_LONG = {"v": "Via", "m": "Contact", "i": "Call-ID", "l": "Content-Length"}
+_LINE = re.compile(r"\r\n(?![ \t])")  # a field may go on in a second line
+_FIELD = re.compile(r"(\s*:\s*)")
 
 
 def swap(old: Address, new: Address) -> Field:
@@ -273,7 +273,7 @@ class TransparentProxy(Alg):
             for n, v in message.fields
             if n != "Content-Length"
         ]
-        return message.encode(self.draw.compact)
+        return message.encode(self.draw.forms)
 
 
 def proxy_on_router(loop: Loop, net: Network, say: Say) -> Facts:
