@@ -74,4 +74,6 @@ def ignored(s: DialogSet, d: Dialog, now: int) -> bool:
     callee that ACK is lost. now: ns."""
     if not d.acked_at or d.answer_last - d.acked_at <= 3 * SECOND // 2:
         return False
+    if d.bye_at and d.answers == 2 and d.acked_last >= d.answer_last and not waited_out(s, d):
+        return False  # one ACK was lost, and the next one may have come before the BYE
     return not survived(s, d, now)

@@ -163,6 +163,23 @@ def _() -> House:
     return house
 
 
+@case("dlg001-near-miss-one-of-two-acks-lost", must_not=[*DLG, *ALG])
+def _() -> House:
+    """The first ACK of the phone is lost beyond the router, and so is the first retransmission of
+    the 2xx. The callee hangs up 0.6 s after the second ACK has left: it need not have lost that
+    one, since its next 2xx would have come later."""
+    house = House()
+    call = Outgoing(house, "hasty@phone")
+    call.invite(1)
+    call.respond(1.2, 180)
+    for at in (3, 4.52):
+        call.ok(at)
+        call.ack(at + 0.001)
+    seen = house.into(5.1, call.from_far("BYE"))
+    house.out(5.1, answer(200, seen))
+    return house
+
+
 @case("dlg001-near-miss-ack-by-another-way", must_not=[*DLG, *ALG])
 def _() -> House:
     """No ACK is in the capture (it took another way), but the 2xx stops after 1.5 s and the call
