@@ -30,6 +30,7 @@ if not __package__:  # started as a file: python tests/lab/campaign.py
     __package__ = "lab"
     import_module("lab")
 
+from .access import NotHere  # noqa: E402
 from .agent import verdict_of  # noqa: E402
 from .namespace import NoLab  # noqa: E402
 from .play import NO_LAB, directory_of  # noqa: E402
@@ -62,6 +63,7 @@ class Campaign:
         self.wrong: dict[str, int] = {}  # faults by scenario
         self.broken: list[str] = []
         self.missing: list[str] = []
+        self.not_here: dict[str, str] = {}  # why a scenario cannot be played on this machine
         self._lock = threading.Lock()
 
     def play(self, at_once: int) -> None:
@@ -78,6 +80,9 @@ class Campaign:
             run = Run(number, seed, directory_of(self.out, number, seed))
             result = run.play()
             verdict = analyze(run.lan, run.wan)
+        except NotHere as error:
+            self.not_here[number] = str(error)
+            return
         except NoLab as error:
             self.missing.append(str(error))
             return
@@ -130,8 +135,9 @@ class Campaign:
             recall = true / (true + missed) if true + missed else 1.0
             print(f"{rule:<10}{true:>6}{false:>7}{missed:>8}{precision:>11.3f}{recall:>8.3f}")
         score = self.score
+        played = [number for number, _ in self.runs if number not in self.not_here]
         print(
-            f"\n{len(self.runs)} runs of {len({n for n, _ in self.runs})} scenarios, two verdicts "
+            f"\n{len(played)} runs of {len(set(played))} scenarios, two verdicts "
             f"each: precision {score.precision:.3f}, recall {score.recall:.3f} ({score.true} true, "
             f"{score.false} false, {score.missed} missed); false 'disable': "
             f"{score.false_disable + self.awaiting.false_disable}"
@@ -139,6 +145,8 @@ class Campaign:
         for number in dict.fromkeys(n for n, _ in self.runs if awaits(n)):
             wrong = self.wrong.get(number, 1)
             print(f"not counted: {number}: {awaits(number)}" + ("" if wrong else "; right now"))
+        for number, why in self.not_here.items():
+            print(f"not played here: {number}: {why}")
         for line in self.broken:
             print(f"broken: {line}")
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from .access import KINDS, NotHere
 from .draw import Draw
 from .loop import Loop
 from .namespace import Namespace, NoLab
@@ -89,7 +90,7 @@ class Network:
     Raises NoLab when the kernel or the privileges do not allow it. nft: more lines for the
     router, after its usual rules. mtu: of the wan, bytes. ports: of the bridge. tcp: the helper
     reads TCP, too. ipv6: both versions, without NAT for IPv6. carrier: a second router with NAT
-    (CGNAT) between this one and the provider.
+    (CGNAT) between this one and the provider. access: key of KINDS.
     """
 
     def __init__(
@@ -101,8 +102,10 @@ class Network:
         tcp: bool = False,
         ipv6: bool = False,
         carrier: bool = False,
+        access: str = "",
     ) -> None:
         self.draw = draw
+        self.access = KINDS[access](draw)
         self.nft, self.mtu, self.ports = nft, mtu, ports
         self.tcp, self.ipv6, self.has_carrier = tcp, ipv6, carrier
         self.helped = False
@@ -111,22 +114,20 @@ class Network:
         for tool in ("ip", "nft"):
             if not shutil.which(tool):
                 raise NoLab(f"the lab needs the command {tool} (Debian: iproute2, nftables)")
-        made: list[Namespace] = []
+        self._made = made = list[Namespace]()
         try:
             for name in ("phone", "router", "provider", "carrier")[: 4 if carrier else 3]:
                 made.append(Namespace(name))
             self.phone, self.router, self.provider = made[:3]
             self.carrier = made[-1]
-            self._made = made
             self._build()
         except subprocess.CalledProcessError as error:
-            for namespace in made:
-                namespace.close()
+            self.close()
             lines = (error.stderr or "").strip().splitlines() or ["no reason given"]
-            raise NoLab(f"the lab could not be built: {error.cmd[0]}: {lines[0]}") from error
+            kind = NotHere if access else NoLab
+            raise kind(f"the lab could not be built: {error.cmd[0]}: {lines[0]}") from error
         except BaseException:
-            for namespace in made:
-                namespace.close()
+            self.close()
             raise
 
     def __enter__(self) -> Network:
@@ -141,6 +142,7 @@ class Network:
         self.close()
 
     def close(self) -> None:
+        self.access.close()
         for namespace in self._made:
             namespace.close()
 
@@ -151,23 +153,23 @@ class Network:
         far = "".join(f"addr add {ip}/32 dev lo\n" for ip in hosts)
         for namespace in self._made:
             self._sysctl(namespace, SYSCTL | (IPV6 if self.ipv6 else {}))
-        outer = self.carrier if self.has_carrier else self.provider
+        outer, end = self.provider, "eth0"
+        if self.has_carrier:
+            outer, end = self.carrier, "cpe"
         self.router.run(
             "ip", "-batch", "-",
             text=f"""
 link set lo up
 link add lan0 type veth peer name eth0 netns {self.phone.path}
-link add wan type veth peer name {"cpe" if self.has_carrier else "eth0"} netns {outer.path}
+link add {self.access.port} type veth peer name {end} netns {outer.path}
 link add br-lan type bridge
 link set lan0 master br-lan
 {self._more_ports()}link set lan0 up
 link set br-lan up
-link set wan mtu {self.mtu}
-link set wan up
+link set {self.access.port} mtu {self.mtu}
+link set {self.access.port} up
 addr add {draw.router_ip}/24 dev br-lan
-addr add {draw.wan_ip}/24 dev wan
-route add default via {draw.gateway_ip} onlink dev wan
-""",
+{self.access.router}""",
         )  # fmt: skip
         self.phone.run(
             "ip", "-batch", "-",
@@ -201,7 +203,7 @@ route add default via {gateway} onlink dev net
             text=f"""
 link set lo up
 link set eth0 up
-addr add {gateway}/24 dev eth0
+{self.access.provider}addr add {gateway}/24 dev {self.access.far}
 addr add {draw.provider_ip}/32 dev lo
 addr add {draw.caller_ip}/32 dev lo
 addr add {draw.media_ip}/32 dev lo
@@ -210,6 +212,7 @@ route add blackhole 172.16.0.0/12
 route add blackhole 192.168.0.0/16
 """,
         )  # fmt: skip
+        self.access.start(self.router, self.provider)
         if self.ipv6:
             self._build_ipv6()
         if os.geteuid() == 0 and shutil.which("modprobe"):
@@ -221,7 +224,7 @@ route add blackhole 192.168.0.0/16
         if shutil.which("ethtool"):  # whole checksums in the captures; nothing depends on it
             for namespace, device in (
                 (self.phone, "eth0"), (self.router, "lan0"),
-                (self.router, "wan"), (self.provider, "eth0"),
+                (self.router, self.access.port), (self.provider, "eth0"),
             ):  # fmt: skip
                 with namespace:
                     subprocess.run(

@@ -16,8 +16,18 @@ from .namespace import Namespace
 
 SO_TIMESTAMPNS = 35  # <asm-generic/socket.h>
 ETH_P_ALL = 3
-IP = (b"\x08\x00", b"\x86\xdd")
+PACKET_AUXDATA, SOL_PACKET = 8, 263
+TP_STATUS_VLAN_VALID = 0x10
+# IPv4, IPv6, PPPoE session
+KEPT = (b"\x08\x00", b"\x86\xdd", b"\x88\x64")
 PCAP_HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)  # microseconds, Ethernet
+
+
+def _tagged(frame: bytes, auxdata: bytes) -> bytes:
+    """The frame with its VLAN tag, which comes beside it (struct tpacket_auxdata)."""
+    status, tci = struct.unpack_from("=I12xH", auxdata)
+    tag = struct.pack("!HH", 0x8100, tci)
+    return frame[:12] + tag + frame[12:] if status & TP_STATUS_VLAN_VALID else frame
 
 
 class Recorder:
@@ -40,6 +50,7 @@ class Recorder:
                 tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
                 tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
                 tap.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+                tap.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
                 tap.bind((device, ETH_P_ALL))
                 tap.setblocking(False)
                 self._taps.append((device, tap, path, [PCAP_HEADER]))
@@ -57,15 +68,17 @@ class Recorder:
         for device, tap, _, records in self._taps:
             while True:
                 try:
-                    frame, control, _, _ = tap.recvmsg(65535, 64)
+                    frame, control, _, _ = tap.recvmsg(65535, 128)
                 except BlockingIOError:
                     break
-                if frame[12:14] not in IP:
+                if frame[12:14] not in KEPT:
                     continue
                 seconds, nanos = divmod(time.time_ns(), 10**9)
                 for level, kind, data in control:
                     if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
                         seconds, nanos = struct.unpack_from("@ll", data)
+                    if level == SOL_PACKET and kind == PACKET_AUXDATA:
+                        frame = _tagged(frame, data)
                 head = struct.pack("<IIII", seconds, nanos // 1000, len(frame), len(frame))
                 records.append(head + frame)
                 if self._on_frame:

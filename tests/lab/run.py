@@ -90,7 +90,7 @@ class Run:
                     net.router, self.draw.cpe, key, self.on_report, self.on_line,
                     self.scenario.words,
                 )  # fmt: skip
-            files = {"br-lan": self.lan, "wan": self.wan}
+            files = {"br-lan": self.lan, net.access.port: self.wan}
             recorder = Recorder(net.router, files, self.on_frame)
             loop = Loop()
             net.household(loop)

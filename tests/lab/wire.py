@@ -44,9 +44,15 @@ def read_capture(path: Path) -> list[Packet]:
     while offset < len(data):
         seconds, micros, length, _ = struct.unpack_from("<IIII", data, offset)
         frame = data[offset + 16 : offset + 16 + length]
-        packets.append(Packet(seconds + micros / 1e6, frame[14:]))
+        packets.append(Packet(seconds + micros / 1e6, frame[_ip_at(frame) :]))
         offset += 16 + length
     return packets
+
+
+def _ip_at(frame: bytes) -> int:
+    """Where the IP packet begins: behind Ethernet, a VLAN tag, PPPoE (RFC 2516)."""
+    at = 18 if frame[12:14] == b"\x81\x00" else 14
+    return at + 8 if frame[at - 2 : at] == b"\x88\x64" else at
 
 
 def of_call(packets: list[Packet], call_id: str) -> list[Packet]:

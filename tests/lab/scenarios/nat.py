@@ -306,6 +306,13 @@ SCENARIOS = [
         "37-bridge", "a bridge with three ports, helper on", True, False, other_port,
         Truth([Must("ALG014", "router", "none")], f"{QUIET} {REWRITTEN}"), ports=3,
     ),
+    *(
+        Scenario(
+            f"37-{word}", f"{title}, helper on", True, False, other_port,
+            Truth([Must("ALG014", "router", "none")], f"{QUIET} {REWRITTEN}"), access=word,
+        )
+        for word, title in (("vlan", "a VLAN carries the wan"), ("pppoe", "PPPoE carries the wan"))
+    ),
     Scenario(
         "39", "SIP on another port, helper on 5060 only", True, False, other_port,
         Truth([], f"{QUIET} ALG017"), short=True, tune=_other_port,
