@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from .provider import Provider
 _LENGTH = re.compile(rb"\r\n(?:content-length|l)\s*:\s*(\d+)", re.IGNORECASE)
 Cut = Callable[[bytes], list[bytes]]
 PAUSE = 0.03  # seconds between two pieces, so that each leaves in a segment of its own
+AFTER = 0.001  # seconds between the last piece and the next message
 
 
 def whole(data: bytes) -> list[bytes]:
@@ -46,9 +48,13 @@ class Stream:
         loop.listen(sock, lambda data, source: self._read(data))
 
     def sendto(self, data: bytes, to: Address) -> None:
-        """The connection decides where it goes."""
+        """The connection decides where it goes. The pieces of two messages do not mix."""
+        now = time.monotonic()
+        first = max(now, self._busy_until)
         for number, piece in enumerate(self.cut(data)):
-            self.loop.later(number * PAUSE, lambda p=piece: self._send(p))  # type: ignore[misc]
+            due = first + number * PAUSE
+            self.loop.later(due - now, lambda p=piece: self._send(p))  # type: ignore[misc]
+            self._busy_until = due + AFTER
 
     def _send(self, piece: bytes) -> None:
         with contextlib.suppress(OSError):
