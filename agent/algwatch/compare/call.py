@@ -6,7 +6,7 @@ from __future__ import annotations
 from algwatch.base.deadlines import NEVER
 from algwatch.base.native.layout import BYE, INVITE, METHOD_NAMES
 from algwatch.base.packet import LAN, UNKNOWN, WAN
-from algwatch.base.sighting import FROM_TAG, METHOD, STATUS, Sighting, are_copies
+from algwatch.base.sighting import CALL, FROM_TAG, METHOD, STATUS, Sighting, are_copies
 from algwatch.compare import ack
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.joined import Joined, label
@@ -23,7 +23,8 @@ TALKED = T4
 
 
 class Call(Joined[DialogSet]):
-    """call_id, from_, to: text, as the side wrote them that saw the call first.
+    """call_id, from_, to: text, as the side wrote them that saw the call first; call_id as its
+    caller wrote it where the router changed it.
 
     inbound: the callee is in the LAN; None while nothing shows it. oriented: a pair shows it. host:
     source address (16 bytes) of its first message, as it came to the router. unsolicited: see
@@ -105,6 +106,9 @@ class Call(Joined[DialogSet]):
             return
         self.inbound = crossing.outbound if row[STATUS] else not crossing.outbound
         self.oriented = True
+        if crossing.entered.row[CALL] != crossing.left.row[CALL]:  # as its caller wrote it
+            sent = crossing.left if row[STATUS] else crossing.entered
+            self.call_id = parties(sent.payload)[0]
         # Where the capture began later, the first INVITE may be one of the callee.
         for copy in (crossing.lan, crossing.wan):
             s = self.sides[copy.side] if copy is not None else None

@@ -17,15 +17,14 @@ TIMER_N = TIMER_F  # a subscriber waits so long for the first NOTIFY (RFC 6665 s
 
 
 class Subscribed(Joined[Subscription]):
-    """call_id, to: text. outbound: its request went from the LAN to the WAN; None where nothing
+    """outbound: its request went from the LAN to the WAN; None where nothing
     shows it. notified: the latest NOTIFY that crossed and was not taken. until: by side (ns), see
     Quality.ended."""
 
-    __slots__ = ("call_id", "notified", "outbound", "to", "until")
+    __slots__ = ("notified", "outbound", "until")
 
     def __init__(self, key: int, two_sided: bool, until: list[int]) -> None:
         super().__init__(key, two_sided)
-        self.call_id = self.to = ""
         self.outbound: bool | None = None
         self.notified: Crossing | None = None
         self.until = until
@@ -35,6 +34,15 @@ class Subscribed(Joined[Subscription]):
         """As the side saw it that the request came from."""
         order = (UNKNOWN, WAN, LAN) if self.outbound is False else (UNKNOWN, LAN, WAN)
         return next(s for s in map(self.sides.__getitem__, order) if s is not None)
+
+    @property
+    def call_id(self) -> str:
+        """As its sender wrote it, whichever side was read first."""
+        return self.near.call_id
+
+    @property
+    def to(self) -> str:
+        return self.near.to
 
     @property
     def unsolicited(self) -> bool:
@@ -96,8 +104,6 @@ class Subscriptions(Followed[Subscribed]):
                 one = Subscribed(s.call, self.two_sided, self.until)
                 self.table.add(s.call, one, s.unsolicited)
             one.sides[s.side] = s
-            if not one.call_id:
-                one.call_id, one.to = s.call_id, s.to
             # The other side may show the same only later.
             if code == ACCEPTED:
                 self._later.add(max(now, s.last_at), one)

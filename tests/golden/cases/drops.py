@@ -448,6 +448,19 @@ def _() -> House:
     return _transfer(house, "481 Call/Transaction Does Not Exist")
 
 
+@case("dlg012-transfer-renamed-wan-first",
+      [("DLG012", "router", "observed")], [*DLG, "ALG014", "ALG015"],
+      {"disable-sip-alg": "suspected"}, ["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The same, and the WAN copies are stamped 1 ms before those in the LAN: the finding names the
+    dialog as its phone wrote it all the same."""
+    house = House()
+    _renaming(house)
+    _transfer(house, "481 Call/Transaction Does Not Exist")
+    house.wan = [(at - 10**6, data) for at, data in house.wan]
+    return house
+
+
 @case("dlg012-near-miss-transfer-works", must_not=["DLG012", *DLG, *ALG],
       outcomes=["completed", "completed"])  # fmt: skip
 def _() -> House:
