@@ -161,7 +161,8 @@ static enum layer cooked2(cursor *c) {
 }
 
 /* struct nflog_hdr and TLVs (libpcap pcap/nflog.h); lengths and types in the capturing machine's
- * byte order: a type is small, so the order that makes it small is the right one. */
+ * byte order: a type is small, so the order that makes it small is the right one. A hook sees the
+ * bytes before the helper has changed them, so no such packet has left, whatever its device. */
 static enum layer nflog(cursor *c) {
     enum { INDEV = 4, OUTDEV = 5, PAYLOAD = 9 };
     if (!has(c, 4)) return bad(c);
@@ -182,10 +183,7 @@ static enum layer nflog(cursor *c) {
             c->i += 4;
             return L_IP;
         }
-        if ((type == INDEV || type == OUTDEV) && length >= 8) {
-            c->f->ifindex = be32(h + 4);
-            if (type == OUTDEV) mark(c->f, AW_FRAME_OUTGOING);
-        }
+        if ((type == INDEV || type == OUTDEV) && length >= 8) c->f->ifindex = be32(h + 4);
         const size_t padded = (length + 3) & ~(size_t)3;
         c->i = padded > c->end - c->i ? c->end : c->i + padded;
     }

@@ -128,6 +128,13 @@ def test_a_frame_cut_by_the_capture_is_truncated_and_never_called_malformed(name
     assert row.length == 30
 
 
+def test_what_a_hook_logs_has_not_left_whatever_its_device() -> None:
+    packet = four(udp())
+    out = tlv(5, struct.pack("!I", 3), "<")  # NFULA_IFINDEX_OUTDEV
+    (row,) = scan(239, b"\x02\x00\x00\x05" + out + tlv(9, packet, "<"))
+    assert not row.bits & (layout.ROW_OUTGOING | layout.ROW_DIRECTED)
+
+
 def test_ip_options_and_tcp_options_are_stepped_over() -> None:
     (plain,) = scan(12, four(tcp(), 6))
     (row,) = scan(12, four(tcp(options=b"\1" * 12), 6, options=b"\1" * 8))

@@ -35,12 +35,13 @@ def call_story(summary: CallSummary | None, found: list[Brief], ladder: CallLadd
     """The sentence under a ladder, and its style. found: findings about the call, worst first.
     It says nothing that the ladder does not show."""
     inside = any(step.lan is not None for step in ladder.steps)
-    if summary is not None and summary.unsolicited and not inside:
+    hurts = bool(found) and found[0].hurts  # then it is the router's own call that died
+    if summary is not None and summary.unsolicited and not inside and not hurts:
         return UNSOLICITED, "dim"
     outcome = summary.outcome if summary is not None else "unknown"
     text = _ended(outcome, summary, ladder)
     harm = found[0].harm if found else "none"
-    if found and found[0].hurts:
+    if hurts:
         return f"{text}{_blame(outcome, [f for f in found if f.hurts])}.", "bold red"
     dead = outcome in ("dropped", "unanswered") or (
         outcome == "rejected" and summary is not None and status.is_fault(summary.status)

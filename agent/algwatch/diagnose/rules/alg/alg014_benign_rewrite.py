@@ -50,11 +50,12 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         return  # it contradicts itself: that this call completed proves nothing for the next
     changes = rewrites(crossing)
     looks_like = prints.fingerprint(crossing)
+    back = not call.unpaired  # of the router's own calls nothing is seen to come back
     yield RULE.finding(
         "router", "none",
         f"The router rewrites {', '.join(sorted(call.headers)) or 'nothing but form'} as its NAT "
-        f"mapping says, puts it back on the way in, and the call completed: harmless "
-        f"({looks_like}).",
+        f"mapping says, {'puts it back on the way in, ' if back else ''}and the call completed: "
+        f"harmless ({looks_like}).",
         alg.both_copies(crossing, changes), alg.between(crossing), call_id=call.call_id,
         line=alg.between(crossing), fingerprint=looks_like,
     )  # fmt: skip
