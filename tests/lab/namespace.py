@@ -13,6 +13,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Sequence
 from types import TracebackType
 
@@ -35,6 +36,19 @@ def _check(result: int, what: str) -> None:
                 f"the lab may not {what}: {os.strerror(code)} (needs root or user namespaces)"
             )
         raise OSError(code, f"{what}: {os.strerror(code)}")
+
+
+def _bind(sock: socket.socket, address: tuple[str, int]) -> None:
+    """A child that another thread has just forked holds what was closed here, until its exec."""
+    end = time.monotonic() + 1
+    while True:
+        try:
+            sock.bind(address)
+            return
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
 
 
 class Namespace:
@@ -110,7 +124,7 @@ class Namespace:
         try:
             if not dont_fragment and family == socket.AF_INET:
                 sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
-            sock.bind((host, port))
+            _bind(sock, (host, port))
             sock.setblocking(False)
         except OSError:
             sock.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import select
+import shutil
 import socket
 import struct
 import threading
@@ -95,3 +96,18 @@ class Recorder:
         for _, tap, path, records in self._taps:
             tap.close()
             path.write_bytes(b"".join(records))
+
+
+class Logged:
+    """What an nftables rule logs to a group of NFLOG, written by tcpdump as anybody would do it."""
+
+    def __init__(self, namespace: Namespace, group: int, path: Path) -> None:
+        if not shutil.which("tcpdump"):
+            raise RuntimeError("needs: apt-get install tcpdump")
+        self._process = namespace.start(["tcpdump", "-U", "-i", f"nflog:{group}", "-w", str(path)])
+        assert self._process.stdout is not None
+        self._process.stdout.readline()  # it listens
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)

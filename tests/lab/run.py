@@ -20,7 +20,7 @@ from .draw import Draw
 from .habits import widen
 from .loop import Loop
 from .network import Network
-from .recorder import Recorder
+from .recorder import Logged, Recorder
 from .scenarios import SCENARIOS
 
 # After the last packet the agent still has to see the pairing window go by.
@@ -91,6 +91,11 @@ class Run:
                     self.scenario.words,
                 )  # fmt: skip
             files = {"br-lan": self.lan, net.access.port: self.wan}
+            logged = (
+                Logged(net.router, self.scenario.group, files.pop("br-lan"))
+                if self.scenario.group
+                else None
+            )
             recorder = Recorder(net.router, files, self.on_frame)
             loop = Loop()
             net.household(loop)
@@ -105,6 +110,8 @@ class Run:
             finally:
                 loop.close()
                 recorder.stop()
+                if logged:
+                    logged.stop()
                 if agent:
                     agent.stop()
         result = {

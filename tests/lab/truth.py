@@ -266,7 +266,8 @@ def _judge_names(facts: dict[str, Any], verdict: dict[str, Any], score: Score) -
             continue
         _judge_words(facts, advice["action"], " ".join(advice["for"]), score)
         phones = facts.get("phones") or [facts["phone"][0]]
-        if not any(advice["subject"].startswith(f"{phone} and ") for phone in phones):
+        about = advice["subject"].partition(" and ")[0]  # "" where nothing crossed the router
+        if about not in phones:
             score.faults.append(f"{advice['action']} is about the wrong phone: {advice['subject']}")
     if over_mqtt:
         # One call, one pseudonym: otherwise nobody could join the reports about it.

@@ -10,6 +10,7 @@ from . import (
     loss,
     media,
     nat,
+    own,
     ports,
     real,
     router,
@@ -32,6 +33,7 @@ GROUPS = (
     damage,
     dialogs,
     router,
+    own,
     streams,
     media,
 )

@@ -26,11 +26,17 @@ from .vendor import CHANGES, DISABLE, Consistent, edited
 
 
 class OwnAgent(Phone):
-    """The router's own phone ports (FXS): a user agent that owns port 5060 of the WAN address."""
+    """The router's own phone ports (FXS): a user agent that owns port 5060 of an address of the
+    router, that of the wan where host names none.
+    """
 
-    def __init__(self, loop: Loop, net: Network) -> None:
+    def __init__(self, loop: Loop, net: Network, host: str = "") -> None:
         draw = net.draw.of_more(0)
-        draw.phone_ip, draw.phone_port, draw.router_ip = net.draw.wan_ip, 5060, net.draw.wan_ip
+        draw.phone_ip, draw.phone_port, draw.router_ip = (
+            host or net.draw.wan_ip,
+            5060,
+            net.draw.wan_ip,
+        )
         lan, net.phone = net.phone, net.router
         try:
             super().__init__(loop, net, draw=draw)

@@ -29,7 +29,8 @@ class Scenario:
     """number, title: as in scenarios.md. helper: state of the ALG at the start. slow: something in
     it dies, which takes its 32 s. short: part of the short form. tune: changes the draw before the
     network is built. words: options of `algwatch run`. crowd: phones of another provider may
-    be in the house (crowd.py). network: options of Network.
+    be in the house (crowd.py). group: of NFLOG, recorded in the place of br-lan. network: options
+    of Network.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Scenario:
         tune: Callable[[Draw], None] | None = None,
         words: Sequence[str] = (),
         crowd: bool = True,
+        group: int = 0,
         **network: Any,
     ) -> None:
         self.number = number
@@ -56,4 +58,5 @@ class Scenario:
         self.tune = tune
         self.words = words
         self.crowd = crowd
+        self.group = group
         self.network = network
