@@ -6,7 +6,7 @@ CHECKED := agent tests setup.py native/build_cffi.py
 C_FILES := $(wildcard native/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-all lint format golden golden-update bench fuzz attack mutate worlds lab lab-calls cross package docs clean
+.PHONY: help setup build run test test-all lint format golden golden-update bench fuzz attack mutate worlds lab lab-table lab-calls cross package docs clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -52,6 +52,9 @@ bench: setup  ## everything measured beside its peers, and a plot (root: live ca
 lab: setup  ## every scenario with real calls, truth beside verdict: SEEDS=20 ONLY="6b-on 44-on" SEED=7 AT_ONCE=4
 	@SEEDS='$(SEEDS)' ONLY='$(ONLY)' SEED='$(SEED)' AT_ONCE='$(AT_ONCE)' KEEP='$(KEEP)' \
 	  RESULTS='$(RESULTS)' $(PY) tests/lab/campaign.py
+
+lab-table: setup  ## docs/lab-scenarios.md of what `make lab RESULTS=FILE` has noted: RESULTS=FILE
+	@RESULTS='$(RESULTS)' $(PY) tests/lab/table.py
 
 lab-calls: setup  ## very many calls, half past the helper, every number exact: CALLS=10000 RATE=40 SEED=7
 	@CALLS='$(CALLS)' RATE='$(RATE)' SEED='$(SEED)' $(PY) tests/lab/load.py

@@ -12,9 +12,10 @@ from .conftest import Lab, Played
 from .draw import is_private
 from .scenarios import SCENARIOS
 from .sip import host_port, media_of, sent_by, uri_of
-from .wire import TCP, Packet, of_call, requests, responses
+from .wire import TCP, Packet, frames, of_call, requests, responses
 
 QUIET = ["5a-off", "6a-off", "7-off", "8-off", "9-off", "16", "22", "22-off", "31", "37-bridge"]
+QUIET += ["37-vlan", "37-pppoe", "30-on", "30-off", "30-nflog"]
 QUIET += [
     "29",
     "35-prack-on",
@@ -383,6 +384,26 @@ def test_29_another_agent_answers_with_the_address_of_the_wan(lab: Lab) -> None:
         assert not requests(of_call(played.lan, call_id), "INVITE")
         assert responses(played.wan, 200, "OPTIONS")
         assert not requests(played.lan, "OPTIONS")
+
+
+def test_30_the_wan_alone_shows_what_the_routers_own_agent_says(lab: Lab) -> None:
+    for played in lab.of("30-on", "30-off", "30-dies", "30-nflog"):
+        inside, outside = (requests(side, "REGISTER") for side in (played.lan, played.wan))
+        own = played.facts["phone"][0]
+        assert bool(inside) == (played.number == "30-nflog")
+        assert all(contact(p)[0] == own and is_private(own) for p in inside)
+        assert all(p.source[0] == played.facts["wan_ip"] and p.ttl == 64 for p in outside)
+        public = contact(outside[0])[0] == played.facts["wan_ip"]
+        assert public == (played.number in ("30-on", "30-nflog"))
+
+
+def test_37_the_wire_carries_what_the_wan_shows(lab: Lab) -> None:
+    for played in lab.of("37-vlan", "37-pppoe"):
+        kinds = {frame[12:14] for _, frame, _ in frames(played.directory / "wan.pcap")}
+        assert kinds == {{"37-vlan": b"\x81\x00", "37-pppoe": b"\x88\x64"}[played.number]}
+        before, after = requests(played.lan, "REGISTER")[0], requests(played.wan, "REGISTER")[0]
+        assert contact(before)[0] == played.facts["phone"][0]
+        assert contact(after)[0] == played.facts["wan_ip"]
 
 
 def test_35_prack_refer_and_subscribe_are_as_their_rfcs_draw_them(lab: Lab) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 from .sip import Message
 
 UDP, TCP, ICMP = 17, 6, 1
+NFLOG = 239  # link type
 
 
 class Packet:
@@ -38,19 +40,30 @@ class Packet:
 
 
 def read_capture(path: Path) -> list[Packet]:
-    """Every IP packet of an Ethernet capture in host byte order, as the recorder writes it."""
+    """Every IP packet of an Ethernet or NFLOG capture in host byte order, as it was recorded."""
+    return [Packet(at, frame[_ip_at(frame, link) :]) for at, frame, link in frames(path)]
+
+
+def frames(path: Path) -> Iterator[tuple[float, bytes, int]]:
+    """Seconds since 1970, the whole frame, and the link type."""
     data = path.read_bytes()
-    packets, offset = [], 24
+    link, offset = data[20], 24
     while offset < len(data):
         seconds, micros, length, _ = struct.unpack_from("<IIII", data, offset)
         frame = data[offset + 16 : offset + 16 + length]
-        packets.append(Packet(seconds + micros / 1e6, frame[_ip_at(frame) :]))
+        yield seconds + micros / 1e6, frame, link
         offset += 16 + length
-    return packets
 
 
-def _ip_at(frame: bytes) -> int:
-    """Where the IP packet begins: behind Ethernet, a VLAN tag, PPPoE (RFC 2516)."""
+def _ip_at(frame: bytes, link: int) -> int:
+    """Where the IP packet begins: behind Ethernet, a VLAN tag, PPPoE (RFC 2516); or the attributes
+    of nfnetlink_log, of which 9 is the payload.
+    """
+    if link == NFLOG:
+        at = 4
+        while frame[at + 2] != 9:
+            at += (int.from_bytes(frame[at : at + 2], "little") + 3) & ~3
+        return at + 4
     at = 18 if frame[12:14] == b"\x81\x00" else 14
     return at + 8 if frame[at - 2 : at] == b"\x88\x64" else at
 

@@ -124,6 +124,7 @@ def symmetric(loop: Loop, net: Network, say: Say) -> Facts:
     heard: list[int] = []
     phone.request(asked, (net.draw.far_ips[1], 5060), lambda r, source: heard.append(r.status))
     loop.until(lambda: bool(heard), 3, "the answer of the second host")
+    loop.sleep(1.1)  # in files the order of two sides is known to the second only
     home = provider.sock
     provider.sock = second
     theirs = provider.call(net.draw.user)

@@ -16,7 +16,7 @@ from lab.truth import Must, Truth
 
 from .moves import call_dies, calls_live, facts_of
 from .router import OwnAgent
-from .scenario import FIX_IT, HURT, QUIET, Facts, Say, Scenario
+from .scenario import FIX_IT, HURT, QUIET, REWRITTEN, Facts, Say, Scenario
 
 GROUP = 5  # of NFLOG
 OUTPUT = """
@@ -54,8 +54,8 @@ def _logged(draw: Draw) -> str:
 
 SCENARIOS = [
     Scenario(
-        "30-on", "the router's own agent at its LAN address, helper in the output path", False,
-        False, lives, Truth([], f"{QUIET} ALG009", state="fine cannot-tell", ends=HALF),
+        "30-on", "the router's own agent at its LAN address, helper in the output path", True,
+        False, lives, Truth([], f"{QUIET} ALG009 ALG017", state="fine cannot-tell", ends=HALF),
         nft=_helped,
     ),
     Scenario(
@@ -63,10 +63,10 @@ SCENARIOS = [
         Truth([], f"{QUIET} ALG009", state="fine cannot-tell", ends=HALF),
     ),
     Scenario(
-        "30-nflog", "the same agent, and the copy of the output hook as the LAN side", False, False,
+        "30-nflog", "the same agent, and the copy of the output hook as the LAN side", True, False,
         lives,
         Truth(
-            [], f"{QUIET} ALG009", state="fine cannot-tell", ends=HALF,
+            [], f"{QUIET} {REWRITTEN} ALG009", state="fine cannot-tell", ends=HALF,
             filed=[Must("ALG001", "router", "none")],
         ), nft=_logged, group=GROUP, crowd=False,
     ),
