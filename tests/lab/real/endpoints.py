@@ -118,6 +118,19 @@ class Real:
         for line in child.stdout:
             self.log.append(line.rstrip())
 
+    def _bound(self, where: Namespace, host: str, port: int) -> None:
+        """Until a program that was started has its socket there; a busy machine takes long."""
+        there = f"{int.from_bytes(socket.inet_aton(host), 'little'):08X}:{port:04X}"
+        end = time.monotonic() + 15
+        while True:
+            with where:
+                bound = there in Path("/proc/thread-self/net/udp").read_text()
+            if bound:
+                return
+            if time.monotonic() > end:
+                raise TimeoutError(f"nothing listens at {host}:{port}")
+            self.loop.sleep(0.05)
+
     # What the wire tells ---------------------------------------------------------------
 
     def saw(self, method: str, status: int = 0, call_id: str = "") -> list[Message]:
@@ -179,6 +192,7 @@ class Real:
             self.net.provider, "kamailio", "-f", str(path), "-DD", "-m", "16", "-M", "4",
             "-Y", str(run), "-P", str(run / "pid"),
         )  # fmt: skip
+        self._bound(self.net.provider, host, 5060)
 
     def _sipp(self, name: str, end: str, port: int, *more: str) -> None:
         text = (HERE / f"{name}.xml").read_text().replace("@end@", end)
@@ -202,6 +216,7 @@ class Real:
     def callee(self, port: int = 5062) -> None:
         """Answers one call."""
         self._sipp("callee", "", port)
+        self._bound(self.net.provider, self.draw.caller_ip, port)
 
     def baresip(self, calls: bool = False) -> None:
         """The phone: registers, and answers every call at once. calls: the caller instead, in the
@@ -232,6 +247,7 @@ class Real:
         child = self.start(where, "baresip", "-f", str(folder))
         if not calls:
             self.phone = child
+        self._bound(where, host, port)
 
     def tell(self, command: str, text: str = "", caller: bool = False) -> None:
         """A command of baresip's menu."""

@@ -17,7 +17,7 @@ from lab.truth import Must, Truth
 from .calls import ADD_ROUTE, BYPASSED
 from .scenario import FIX_IT, HURT, NOT_FIXED, QUIET, REWRITTEN, Facts, Play, Say, Scenario
 
-STARTED = 0.7  # seconds until kamailio listens
+STARTED = 0.7  # seconds until baresip takes commands
 
 
 def _facts(real: Real, calls: dict[str, str], **more: Any) -> Facts:
@@ -54,7 +54,6 @@ def _facts(real: Real, calls: dict[str, str], **more: Any) -> Facts:
 
 def _registered(real: Real, **habits: Any) -> None:
     real.kamailio(**habits)
-    real.loop.sleep(STARTED)
     real.baresip()
     real.until("REGISTER", 200)
 
@@ -70,7 +69,6 @@ def _called(real: Real) -> str:
 def _calls(real: Real) -> str:
     """baresip calls sipp and hangs up."""
     real.callee()
-    real.loop.sleep(0.5)
     before = set(real.call_ids("INVITE"))
     real.tell("dial", f"sip:{real.draw.peer}@{real.draw.provider_ip}")
     real.loop.until(lambda: len(real.call_ids("INVITE")) > len(before), 5, "the INVITE of baresip")
@@ -121,7 +119,6 @@ def fixed_for_everybody(loop: Loop, net: Network, say: Say) -> Facts:
         real.kamailio(host=second, fix="nobody")
         _registered(real, fix="every", to=f"{second}:5060")
         real.callee()
-        loop.sleep(0.5)
         real.tell("dial", f"sip:{real.draw.peer}@{real.draw.provider_ip}")
         call_id = real.until("INVITE").get("Call-ID")
         real.until("ACK", call_id=call_id)
