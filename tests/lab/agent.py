@@ -24,7 +24,7 @@ from .namespace import Namespace
 
 # The line by which the agent says that its taps are open names both of them.
 _OPEN = re.compile(r"\bbr-lan\b.*\bwan\b")
-START_TIMEOUT = 30.0  # seconds; a loaded machine starts many interpreters at once
+START_TIMEOUT = 60.0  # seconds; a loaded machine starts many interpreters at once
 
 
 class Agent:
