@@ -99,14 +99,19 @@ class Recorder:
 
 
 class Logged:
-    """What an nftables rule logs to a group of NFLOG, written by tcpdump as anybody would do it."""
+    """What an nftables rule logs to a group of NFLOG, written by tcpdump as anybody would do it. It
+    stamps packets when it reads them, so it must not wait for a busy machine.
+    """
 
     def __init__(self, namespace: Namespace, group: int, path: Path) -> None:
         if not shutil.which("tcpdump"):
             raise RuntimeError("needs: apt-get install tcpdump")
-        self._process = namespace.start(["tcpdump", "-U", "-i", f"nflog:{group}", "-w", str(path)])
+        argv = ["nice", "-n", "-20", "tcpdump", "-U", "-i", f"nflog:{group}", "-w", str(path)]
+        self._process = namespace.start(argv)
         assert self._process.stdout is not None
-        self._process.stdout.readline()  # it listens
+        while "listening" not in (line := self._process.stdout.readline()):
+            if not line:
+                raise RuntimeError("tcpdump cannot read NFLOG")
 
     def stop(self) -> None:
         self._process.terminate()
