@@ -48,7 +48,8 @@ def said_in_short(truth: Truth) -> str:
     words += [f"{action} {'/'.join(states.split())}" for action, states in truth.advice.items()]
     if truth.any_of:
         words.append(" or ".join(truth.any_of))
-    return ", ".join(words) or ("nothing to do" if truth.states == ["fine"] else "hurts")
+    states = {"fine": "nothing to do", "cannot-tell": "cannot tell"}
+    return ", ".join(words) or " or ".join(states.get(s, s) for s in truth.states)
 
 
 class Campaign:

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make lab-table RESULTS=FILE`: docs/lab-scenarios.md of what `make lab RESULTS=FILE` has noted.
 
-A run that was played again with the same seed counts once, as it went last.
+A run that was played again with the same seed, since lab, truth or agent had a fault, counts once,
+as it went last; what went wrong the first time is told below.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -42,19 +44,21 @@ ALGS = {"linux": "off", "vendor": "vendor's, played", "upstream": "the carrier's
 Row = dict[str, Any]
 
 
-def read(path: Path) -> list[Row]:
-    """The latest run of each scenario and seed."""
-    rows: dict[tuple[str, int], Row] = {}
+def read(path: Path) -> tuple[list[Row], list[Row]]:
+    """The first and the latest run of each scenario and seed."""
+    first: dict[tuple[str, int], Row] = {}
+    last: dict[tuple[str, int], Row] = {}
     for line in path.read_text().splitlines():
         row = json.loads(line)
         if row["number"] in SCENARIOS:
-            rows[row["number"], row["seed"]] = row
-    return list(rows.values())
+            first.setdefault((row["number"], row["seed"]), row)
+            last[row["number"], row["seed"]] = row
+    return list(first.values()), list(last.values())
 
 
 def _line(number: str, scenario: Scenario, runs: list[Row]) -> str:
     alg = "the kernel's" if scenario.helper else ALGS[scenario.truth.alg]
-    words = [number, scenario.title, alg, said_in_short(scenario.truth)]
+    words = [number, scenario.title, alg, said_in_short(scenario.truth).replace("|", " or ")]
     right = sum(
         not any(f.startswith(f"{way}: ") for f in r["faults"]) and not _broken(r)
         for r in runs
@@ -83,7 +87,26 @@ def score_of(rows: list[Row]) -> Score:
     return total
 
 
-def text_of(rows: list[Row]) -> str:
+def _the_first_time(rows: list[Row]) -> str:
+    """What went wrong, by scenario."""
+    counted = [r for r in rows if not awaits(r["number"])]
+    score, wrong = score_of(counted), [r for r in counted if r["faults"]]
+    said = {f"{r['number']}:{r['seed']}": _kinds(r["faults"]) for r in wrong}
+    out = (
+        f"\nThe first time each was played: {score.true} true, {score.false} false, "
+        f"{score.missed} missed; precision {score.precision:.4f}, recall {score.recall:.4f}; "
+        f"{len(wrong)} runs had a fault:\n\n"
+    )
+    return out + "".join(f"- {run}: {kinds}\n" for run, kinds in said.items()) if wrong else ""
+
+
+def _kinds(faults: list[str]) -> str:
+    """What is wrong, without names."""
+    short = [re.sub(r"^(mqtt|file): |\(.*|where .*|'.*", "", f).strip() for f in faults]
+    return ", ".join(dict.fromkeys(re.sub(r"^call .*", "outcome of a call", f) for f in short))
+
+
+def text_of(first: list[Row], rows: list[Row]) -> str:
     out = [HEAD]
     for number, scenario in SCENARIOS.items():
         out.append(_line(number, scenario, [r for r in rows if r["number"] == number]))
@@ -97,6 +120,7 @@ def text_of(rows: list[Row]) -> str:
         f'{score.precision:.4f}, recall {score.recall:.4f}. False "disable", those that do not '
         f"count among them: {disabled}. Runs that broke off before there was a verdict: {broken}.\n"
     )
+    out.append(_the_first_time(first))
     out += [f"\nNot counted: {number}, {why}.\n" for number, why in AWAITED.items()]
     out.append("\n## By rule\n\nFindings; one that may be there and is counts as true.\n")
     out.append(
@@ -114,7 +138,7 @@ def main() -> int:
     if not results:
         print("make lab-table RESULTS=FILE, as make lab RESULTS=FILE wrote it", file=sys.stderr)
         return 2
-    TABLE.write_text(text_of(read(Path(results))))
+    TABLE.write_text(text_of(*read(Path(results))))
     print(TABLE.relative_to(ROOT))
     return 0
 
