@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from algwatch.compare.line import (
+    ACCEPTED,
     DROPS_UNTOUCHED,
     FOLLOWS_PHONE,
     NAT_HANDLED,
+    NO_WAY_BACK,
     PRIVATE_CONTACT,
+    REWRITTEN,
     RPORT_MISSING,
     WORKS_UNTOUCHED,
     Line,
@@ -45,7 +48,16 @@ def without_alg(line: Line, beside: Iterable[Line]) -> Counterfactual:
         # A phone that asks for rport gets its responses without the ALG; this one may not. That
         # its calls drop counts all the same.
         alike = [other for other in alike if other.count(RPORT_MISSING)]
-    for_ = [(o, w) for o in (line, *alike) for w in (WORKS_UNTOUCHED, NAT_HANDLED) if o.count(w)]
+    speak = [line, *alike]
+    if line.count(NO_WAY_BACK):
+        # Without rport responses go to the port in Via, which the NAT does not give it (RFC 3261
+        # section 18.2.2). Requests that come show nothing of that: only a phone like it, whose
+        # responses came with nothing rewritten.
+        speak = [
+            other for other in alike
+            if other.count(NO_WAY_BACK) and other.count(ACCEPTED) and not other.count(REWRITTEN)
+        ]  # fmt: skip
+    for_ = [(o, w) for o in speak for w in (WORKS_UNTOUCHED, NAT_HANDLED) if o.count(w)]
     against = [(o, w) for o in (line, *others) for w in (DROPS_UNTOUCHED, FOLLOWS_PHONE)
                if o.count(w)]  # fmt: skip
     if for_ and not against:

@@ -23,6 +23,7 @@ from algwatch.base.sighting import (
     STATUS,
     TO_TAG,
     Sighting,
+    port_of,
 )
 from algwatch.base.table import Table
 from algwatch.compare.call import Call
@@ -40,6 +41,7 @@ READ_FIRST, READ_EVERY = 64, 16
 # The words of observations.
 RPORT_ASKED = "rport-asked"  # the phone's Via has rport
 RPORT_MISSING = "rport-missing"  # a request of the phone has none
+NO_WAY_BACK = "no-way-back"  # and the NAT gives it another port than the one that it sends from
 RPORT_ANSWERED = "rport-answered"  # the provider filled it in (RFC 3581)
 PRIVATE_CONTACT = "private-contact"  # the phone writes an unroutable Contact
 KEEPALIVE = "keep-alive"  # the phone or the provider keeps the mapping open
@@ -321,6 +323,10 @@ class Lines:
                     line.passed |= {kind}
         if not status and has_via:
             line.observe(RPORT_MISSING if rport is None else RPORT_ASKED, crossing.entered)
+            pair = crossing.flow_pair
+            moved = pair is not None and port_of(pair.inside) != port_of(pair.outside)
+            if rport is None and moved:
+                line.observe(NO_WAY_BACK, crossing.entered)
         if contact is not None and contact != "*":
             line.private_contact = address.is_unroutable(contact)
             if line.private_contact:

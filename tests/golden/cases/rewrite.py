@@ -273,6 +273,41 @@ def _() -> House:
     return house
 
 
+def _via_left(rport: bool) -> House:
+    """The Via of the phone is rewritten by the mapping, which has another port, and not put back.
+    The provider sends to where packets come from, past a private Contact."""
+    house = House(wan_port=40123)
+    house.out_alg = writes((b"SIP/2.0/UDP 192.168.1.10:5060", b"SIP/2.0/UDP 198.51.100.2:40123"))
+    incoming_call(house, 1, "in@provider", fixed_contact=f"sip:100@{house.public}")
+    call = Outgoing(house, "one@phone", rport=rport)
+    for after in (0, *LADDER_INVITE):
+        call.invite(20 + after)
+        call.respond(20.03 + after, 100)
+    for after in (0, *LADDER_2XX):
+        call.ok(22 + after)
+    call.far_bye(54)
+    return house
+
+
+@case("alg012-via-of-another-port",
+      [("ALG012", "router", "observed"), ("DLG001", "router", "observed")],
+      ["DLG002", "DLG009", "ALG014"], {"disable-sip-alg": "recommended"},
+      ["completed", "dropped"])  # fmt: skip
+def _() -> House:
+    """A phone with rport: without the ALG its responses find it."""
+    return _via_left(rport=True)
+
+
+@case("alg012-near-miss-no-way-back",
+      [("ALG012", "router", "observed"), ("DLG001", "router", "observed")],
+      ["DLG002", "DLG009", "ALG014"], {"disable-sip-alg": "suspected"},
+      ["completed", "dropped"])  # fmt: skip
+def _() -> House:
+    """A phone without rport: without the ALG its responses would go to port 5060 of the WAN side,
+    which the NAT has not given to it. What comes to it in calls shows nothing of that."""
+    return _via_left(rport=False)
+
+
 @case("alg012-request-uri", [("ALG012", "router", "observed")],
       ["DLG001", "DLG008", "DLG009", "ALG014", "ALG015"],
       {"disable-sip-alg": "suspected"})  # fmt: skip
