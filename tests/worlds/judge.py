@@ -40,7 +40,8 @@ class Played:
         wrong = []
         if self.advice.get(DISABLE) == "recommended" and self._as_bad_without():
             wrong.append("disable is recommended, and all is as bad without the ALG")
-        if DISABLE in self.advice and self.alg.fine and not self.plain.fine:
+        needed = self.alg.fine and self.alg.all_shown and not self.plain.fine
+        if DISABLE in self.advice and needed:
             wrong.append("disable is advised, and nothing but the ALG makes it work")
         if any(a["action"] == DISABLE for a in self.said_plain["advice"]):
             wrong.append("disable is advised where no ALG is")
