@@ -24,15 +24,11 @@ def verdicts(name: str, console: Console) -> Pipeline:
     """A live pipeline that has told everything that it says about a golden capture."""
     files = [(str(GOLDEN / name / f"{side}.pcap"), tap) for tap, side in enumerate(("lan", "wan"))]
     pipeline = Pipeline([Tap("lan", LAN), Tap("wan", WAN)], live=True)
-    said = 0
     for batch in merged(files, (5060,), Counts()):
         for report in pipeline.feed(batch):
             console.report(report)
-            said += 1
     for report in pipeline.finish():
         console.report(report)
-        said += 1
-    assert said, name
     return pipeline
 
 
@@ -48,3 +44,4 @@ def test_neither_a_message_nor_a_verdict_is_garbage_that_holds_on_to_itself() ->
     finally:
         gc.enable()
     assert (len(pipelines), garbage) == (len(TWO_SIDED), 0)
+    assert len(told) > 100  # the console has a rate

@@ -236,7 +236,7 @@ class Reassembler:
                     self._waits -= stream.cost
                     stream.settle(at)  # before this segment: it may be the first of many
                     self._waits += stream.cost
-                    self._tell_holes(key, stream, at)
+                    self._tell_holes(key, stream)
                 return stream
             if not starts:
                 return None
@@ -266,7 +266,7 @@ class Reassembler:
                 make(self._made, packet, header, message)
         stream.settle(packet.row[0])
         self._waits += stream.cost - cost
-        self._tell_holes(key, stream, packet.row[0])
+        self._tell_holes(key, stream)
         if stream.too_long or stream.lost:
             self.too_long += stream.too_long
             self.incomplete += stream.lost
@@ -286,19 +286,19 @@ class Reassembler:
                 cost = one.cost
                 one.settle(now)
                 self._waits += one.cost - cost
-                self._tell_holes(key, one, now)
+                self._tell_holes(key, one)
                 if one.floor is not None:
                     self._flows.remember(key, one.touched, one.seq(one.floor))
                 if not one.runs:
                     self._drop(key)
 
-    def _tell_holes(self, key: bytes, stream: Stream, at: int) -> None:
-        """A row without bytes for what the capture lost. key: of the flow; at: ns, now."""
+    def _tell_holes(self, key: bytes, stream: Stream) -> None:
+        """A row without bytes for what the capture lost. key: of the flow."""
         if not stream.holes:
             return
         stream.holes = 0
         bits, kind = layout.ROW_TCP, layout.KIND_CUT
-        row = (at, 0, 0, 0, stream.flow, *(0,) * 7, bits, kind, 0, 0, stream.tap)
+        row = (stream.given_up, 0, 0, 0, stream.flow, *(0,) * 7, bits, kind, 0, 0, stream.tap)
         ends = layout.ENDS.unpack(key[:32] + bytes(8) + key[32 : 32 + layout.ENDS.size - PORTS_AT])
         self._opened.append((self._index, row, ends, memoryview(b"")))
 

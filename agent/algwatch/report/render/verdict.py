@@ -180,10 +180,9 @@ class Verdict:
         """All is said. counts: of Pipeline.counts() or cli.analyze's Source.counts()."""
         one_sided = not (counts["crossings"].get("paired") or counts["capture"].get("networks"))
         latent = [
-            (f"This may do harm: {f.summary}",
-             f.next_step or (_look(f, one_sided) if f.symptom else ""))
+            (f"This may do harm: {f.summary}", f.next_step)
             for f in self._findings["latent"].values()
-        ]  # fmt: skip
+        ]
         if reasons := self._hurting(one_sided):
             self.state = HURTS
         elif (doubts := self._doubts(counts)) or self._undecided() or self._broke():
@@ -198,7 +197,11 @@ class Verdict:
         if len(why) > WHY:
             why[WHY - 1 :] = [f"There are {len(why) - WHY + 1} more reasons like these."]
         self.why = why
-        self.next = self._advised() or next((step for _, step in reasons if step), "")
+        symptoms = [f for f in self._findings["latent"].values() if f.symptom]
+        steps = [self._advised(), *(step for _, step in reasons)]
+        if self.state == CANNOT_TELL:
+            steps += [_look(f, one_sided) for f in symptoms[:1]]
+        self.next = next((step for step in steps if step), "")
 
     def _advised(self) -> str:
         """The first advice in force. To leave the ALG on is no remedy for what hurts."""

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from algwatch.base.packet import SIDE_NAMES
+from algwatch.base.packet import LAN, SIDE_NAMES, WAN
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule
@@ -52,11 +52,12 @@ def _lost(side: str, count: int, gaps: int, until: int) -> Finding:
     if not dropped:
         what = f"{gaps} times TCP goes on behind bytes that were not captured"
         step = "Capture again with more memory (tcpdump -B), or on the router itself."
+    of = f" of the {side.upper()}" if side in (SIDE_NAMES[LAN], SIDE_NAMES[WAN]) else ""
     least = 10 ** (len(str(count)) - 1)  # said again when it is ten times as much, not each second
     return RULE.finding(
         "unknown", "none",
-        f"The capture of the {side.upper()} lost packets, {least} or more so far: of calls of that "
-        "time nothing is called missing that was not seen.",
+        f"The capture{of} lost packets, {least} or more so far: of calls of that time nothing is "
+        "called missing that was not seen.",
         [Evidence(side, until / 1e9, what, "all are captured", b"")],
         f"capture/{side}", next_step=step,
     )  # fmt: skip
