@@ -94,6 +94,11 @@ def pcap(packets: Iterable[Packet]) -> bytes:
     return b"".join(parts)
 
 
+def is_ethernet(capture: bytes) -> bool:
+    """Whether a little-endian pcap file has that link type: one of NFLOG has another."""
+    return capture[20:24] == b"\x01\0\0\0"
+
+
 def packets_of(capture: bytes) -> list[Packet]:
     """The packets of a little-endian Ethernet pcap file, with microseconds or nanoseconds."""
     found = []

@@ -20,7 +20,7 @@ from algwatch.base.packet import WAN
 from algwatch.diagnose.finding import Finding
 from algwatch.pipeline import Report
 from cases import CASES
-from craft import Packet, analyzed, one_sided, packets_of, pcap
+from craft import Packet, analyzed, is_ethernet, one_sided, packets_of, pcap
 from evidence import forced_port, may_recommend_disabling
 from sample import some
 
@@ -42,7 +42,7 @@ def recorded() -> dict[str, Pair]:
             packets_of((p / "wan.pcap").read_bytes()),
         )
         for p in sorted(LAB.iterdir())
-        if (p / "lan.pcap").exists()
+        if (p / "lan.pcap").exists() and is_ethernet((p / "lan.pcap").read_bytes())
     }
 
 

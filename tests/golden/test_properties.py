@@ -74,6 +74,8 @@ ALIKE_WITHOUT_A_PACKET = {
     "dlg007-near-miss-refresh-not-captured": {"DLG007"},
     # A NOTIFY that is refused, of a subscription that nothing ended.
     "dlg012-near-miss-unsubscribed": {"DLG012"},
+    # One of two ACKs is lost indeed: with the next one gone as well, the call seems to drop.
+    "dlg001-near-miss-one-of-two-acks-lost": {"DLG001"},
     # The router does change the time; a REGISTER less, and it seems to have done harm.
     "reg003-longer-than-granted": {"REG003"},
 }  # fmt: skip
@@ -230,8 +232,9 @@ def counted() -> dict[str, list[int]]:
     return counts
 
 
-def lab(counts: dict[str, list[int]], folder: Path) -> list[str]:
+def lab(counts: dict[str, list[int]]) -> list[str]:
     """Adds those of the lab; returns the scenarios that are not judged rightly yet."""
+    from lab.run import analyze_here
     from lab.scenarios import SCENARIOS, awaits
     from lab.truth import judge
 
@@ -241,8 +244,8 @@ def lab(counts: dict[str, list[int]], folder: Path) -> list[str]:
         if awaits(number):
             waits.append(number)
             continue
-        score = judge(scenario.truth, json.loads(facts.read_text()),
-                      whole(f"lab/{number}", folder))  # fmt: skip
+        said = analyze_here(facts.with_name("lan.pcap"), facts.with_name("wan.pcap"))
+        score = judge(scenario.truth, json.loads(facts.read_text()), said)
         for rule, some in score.rules.items():
             mine = counts.setdefault(rule, [0, 0, 0])
             mine[:] = [a + b for a, b in zip(mine, some, strict=True)]
@@ -250,11 +253,11 @@ def lab(counts: dict[str, list[int]], folder: Path) -> list[str]:
 
 
 def test_precision_and_recall_of_every_rule_are_one(
-    folder: Path, record_property: Callable[[str, object], None]
+    record_property: Callable[[str, object], None],
 ) -> None:
     """expected.json holds what the program says: test_golden.py sees to it."""
     counts = counted()
-    waits = lab(counts, folder)
+    waits = lab(counts)
     lines = ["rule        true false missed precision recall"]
     for rule, (true, false, missed) in sorted(counts.items()):
         precision = true / (true + false) if true + false else 1.0

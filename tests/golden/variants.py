@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from craft import Packet, checksum, packets_of, pcap
+from craft import Packet, checksum, is_ethernet, packets_of, pcap
 from test_golden import analyze
 
 HERE = Path(__file__).resolve().parent
@@ -35,6 +35,7 @@ def all_pairs() -> dict[str, Pair]:
     return {
         name: (packets_of(lan.read_bytes()), packets_of(wan.read_bytes()))
         for name, (lan, wan) in pairs.items()
+        if is_ethernet(lan.read_bytes())
     }
 
 
