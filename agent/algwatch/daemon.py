@@ -29,6 +29,7 @@ from algwatch.capture.host import read_host
 from algwatch.capture.order import Order, Timeline
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import DISORDER, LAG, LiveTap
+from algwatch.compare.accounted import Accounted
 from algwatch.diagnose.finding import Finding
 from algwatch.pipeline import Pipeline
 from algwatch.report.console import Console
@@ -63,7 +64,7 @@ class Source:
 
 class Daemon:
     """sources: one for each tap of the pipeline, in its order. publisher: None without MQTT.
-    conntrack: None where no media are counted."""
+    conntrack, media: where the media of calls are counted, and who asks for it; both or none."""
 
     def __init__(
         self,
@@ -75,9 +76,11 @@ class Daemon:
         publisher: Publisher | None,
         health_interval: float,
         conntrack: Conntrack | None = None,
+        media: Accounted | None = None,
     ) -> None:
         self._sources = sources
         self._conntrack = conntrack
+        self._media = media
         self._look_began = 0
         self._pipeline = pipeline
         self._order = Order(len(sources), HELD)
@@ -138,10 +141,10 @@ class Daemon:
 
     def _count_media(self) -> None:
         """Look at the table of connections for a moment, where the media of a call want it."""
-        table, now = self._conntrack, self._clock.now()
-        if table is None:
+        table, media, now = self._conntrack, self._media, self._clock.now()
+        if table is None or media is None:
             return
-        if table.ready and (ports := self._pipeline.wanted(now)):
+        if table.ready and (ports := media.wanted(now)):
             self._look_began = now
             table.begin(ports)
         if table.busy:
@@ -151,7 +154,7 @@ class Daemon:
                 self._console.say(f"the media of a call were not counted: {problem}")
                 return
             if found is not None:
-                self._pipeline.looked(self._look_began, found)
+                media.looked(self._look_began, found)
 
     def tell_host(self, host: Host) -> None:
         """Tell the pipeline what the router says of itself."""

@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from algwatch.advise.recommend import Recommender, payloads
-from algwatch.base.host import NO_OFFLOAD, Host
+from algwatch.base.host import Host
 from algwatch.base.packet import LAN, WAN, Batch, Tap
 from algwatch.base.report import Report
 from algwatch.base.table import Table
-from algwatch.base.tracked import Tracked
-from algwatch.compare.accounted import Accounted
 from algwatch.compare.calls import CLOSED, Moment
 from algwatch.compare.comparison import Comparison, News
 from algwatch.compare.crossing import Crossing
@@ -40,19 +38,16 @@ class Pipeline:
                  watch: Callable[[Crossing], None] | None = None, strict: bool = False,
                  clock: Callable[[], int] | None = None, quality: Quality | None = None,
                  memory: int | None = None, media: Counted | None = None) -> None:  # fmt: skip
-        sides = {tap.side for tap in taps}
         self.taps = taps
         self.live = live
         self._watermarks = [0] * len(taps)
         self._capture_at = 0
         self._comparison = Comparison(
-            LAN in sides and WAN in sides, ROUTER if live else LAPTOP, live, watch, memory
+            {LAN, WAN} <= {t.side for t in taps}, ROUTER if live else LAPTOP, live, watch, memory
         )
-        self._comparison.media = media
+        self._comparison.hears(media)
         self._captured = self._comparison.captured
-        self._captured.quality = quality
-        if quality is not None:
-            self._comparison.bound(quality)
+        self._comparison.bound(quality)
         said: Table[str, int] = Table(SAID)
         self._engine = Engine(Known(self._comparison, said), said, strict, clock)
         self._comparison.one_sided_news = self._engine.listens(CROSSING)
@@ -77,8 +72,7 @@ class Pipeline:
     def advance(self, tap: int, now: int) -> list[Report]:
         """Nothing earlier than `now` (ns since 1970) will come from this tap any more."""
         marks = self._watermarks
-        if now > marks[tap]:
-            marks[tap] = now
+        marks[tap] = max(marks[tap], now)
         now = min(marks)
         if now <= self._captured.now:
             return []
@@ -89,29 +83,14 @@ class Pipeline:
         return reports
 
     def lost(self, tap: int, packets: int, until: int) -> None:
-        """Not everything later than this tap's watermark and earlier than `until` (ns) was
-        captured; packets: how many are known to be lost. To be called before the watermark
-        moves: a message that was not seen meanwhile is not missing."""
+        """Not everything between this tap's watermark and `until` (ns) was captured, so nothing of
+        then is missing. packets: known to be lost. To be called before the watermark moves."""
         self._comparison.lost(self.taps[tap].side, packets, until)
 
     def host(self, host: Host) -> list[Report]:
         """What the router says of itself now."""
         self._comparison.host(host)
         return self._told([(subject.HOST, host)])
-
-    def wanted(self, now: int) -> frozenset[int]:
-        """Ports (UDP) of media of which somebody should look now (ns) how the router's connection
-        tracking counts them; then looked() is due."""
-        media, host = self._comparison.media, self._captured.host
-        if not isinstance(media, Accounted) or (host is not None and host.offload != NO_OFFLOAD):
-            return frozenset()
-        return media.wanted(self._comparison.calls.all, now)
-
-    def looked(self, began: int, found: Sequence[Tracked]) -> None:
-        """The flows with these ports, as a look that began then (ns) found them."""
-        media = self._comparison.media
-        if isinstance(media, Accounted):
-            media.looked(began, found)
 
     def finish(self) -> list[Report]:
         """The capture is over: what is pending becomes unknown; the last reports."""
@@ -122,8 +101,7 @@ class Pipeline:
         return reports + self._told([(CAPTURE, None)])
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """{"capture": {...}, "crossings": {...}} as in `analyze --json`; where a table was full
-        also {"evicted": {...}}."""
+        """capture and crossings of `analyze --json`, and evicted where a table was full."""
         return self._comparison.counts()
 
     def judge(self, quality: Quality) -> None:

@@ -205,7 +205,7 @@ def run(config: Config, out: int, err: int) -> int:
         watched, live=True, watch=_sides_check(config, console), memory=memory, media=media
     )
     daemon = Daemon(sources, pipeline, clock, console, counts, publisher, config.health_interval,
-                    conntrack)  # fmt: skip
+                    conntrack, media)  # fmt: skip
     daemon.listen()
     console.say(f"algwatch {__version__}: watching {names}, {where}")
     for source in sources:

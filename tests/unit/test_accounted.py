@@ -137,9 +137,9 @@ class Live:
                     self.reports += self.pipeline.feed(self._scan(some, tap))
                 self.reports += self.pipeline.advance(tap, now - NS // 5)
             if began is not None and at >= over:
-                self.pipeline.looked(began, self.table(over, ports))
+                self.accounted.looked(began, self.table(over, ports))
                 began = None
-            if began is None and (ports := self.pipeline.wanted(now)):
+            if began is None and (ports := self.accounted.wanted(now)):
                 self.looks.append(at)
                 began, over = now, at + self.slow
         self.reports += self.pipeline.finish()

@@ -99,7 +99,9 @@ class Talk:
 
 class Accounted(Counted):
     """table: what messages announced (base.native.rtp.Rtp). sides: by tap. clock: their kernel time
-    stamps (ns) to packet time. Ask wanted(), look at the table of connections, tell looked()."""
+    stamps (ns) to packet time. Ask wanted(), look at the table of connections, tell looked().
+    followed: tells the calls that are followed. offloaded: packets pass the router without being
+    counted, so nothing is looked for."""
 
     def __init__(self, table: Table, sides: Sequence[int], clock: Shift) -> None:
         super().__init__(table, sides)
@@ -107,18 +109,20 @@ class Accounted(Counted):
         self._talks: dict[int, Talk] = {}
         self._asked: list[Call] = []
         self._scan_at = 0
+        self.followed: Callable[[], Sequence[Call]] = list
+        self.offloaded = False
         self._old: Bounded[tuple[Pair, Pair], tuple[int, Counter, Counter]] = Bounded(MOST_OLD)
 
     def shown(self, now: int) -> frozenset[int]:
         return _SIDES
 
-    def wanted(self, followed: Callable[[], Sequence[Call]], now: int) -> frozenset[int]:
-        """Ports of the media of calls whose turn it is now (ns); none for most of the time.
-        followed: tells the calls that are."""
-        if now < self._scan_at:
+    def wanted(self, now: int) -> frozenset[int]:
+        """UDP ports of the media of calls whose turn it is now (ns): look how connection tracking
+        counts them, and tell looked(). None for most of the time."""
+        if now < self._scan_at or self.offloaded:
             return frozenset()
         self._scan_at = now + SCAN
-        calls = followed()
+        calls = self.followed()
         keys = {call.key for call in calls}
         for key in [key for key in self._talks if key not in keys]:
             del self._talks[key]
@@ -135,7 +139,7 @@ class Accounted(Counted):
         return frozenset(ports)
 
     def looked(self, began: int, found: Sequence[Tracked]) -> None:
-        """began: ns, when the look at the table began that wanted() asked for."""
+        """The flows that a look found. began: ns, when the look began that wanted() asked for."""
         for call in self._asked:
             said, pair = list(self._said(call)), call.flow_pair
             if not said or pair is None:

@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from algwatch.base.budget import Budget
 from algwatch.base.deadlines import NEVER
-from algwatch.base.host import Host
+from algwatch.base.host import NO_OFFLOAD, Host
 from algwatch.base.native.layout import (
     ACK,
     INVITE,
@@ -36,6 +36,7 @@ from algwatch.base.sighting import (
     Sighting,
 )
 from algwatch.compare import held
+from algwatch.compare.accounted import Accounted
 from algwatch.compare.call import Call
 from algwatch.compare.calls import WARNINGS, Calls, Moment
 from algwatch.compare.captured import Captured
@@ -204,9 +205,10 @@ class Comparison:
             self.calls.keeps = bool(self.media.shown(now))
         return self._pass_time(now)
 
-    def bound(self, quality: Quality) -> None:
-        """The captures of both sides began and ended as it says."""
-        if self.pairing is None:
+    def bound(self, quality: Quality | None) -> None:
+        """The captures of both sides began and ended as it says, where that is known."""
+        self.captured.quality = quality
+        if self.pairing is None or quality is None:
             return
         for side in (LAN, WAN):
             began, ended = quality.began[side], quality.ended[side] or NEVER
@@ -222,9 +224,17 @@ class Comparison:
             for remote in quality.remotes:
                 self._unsolicited.known.add(remote, b"")
 
+    def hears(self, media: Counted | None) -> None:
+        """media: see above."""
+        self.media = media
+        if isinstance(media, Accounted):
+            media.followed = self.calls.all
+
     def host(self, host: Host) -> None:
-        """Note the present state of the router: its helper and its timeouts."""
+        """Note the present state of the router: its helper, its timeouts, what passes uncounted."""
         self.captured.host = host
+        if isinstance(self.media, Accounted):
+            self.media.offloaded = host.offload != NO_OFFLOAD
         self.mappings.timeouts.tell(host.udp_timeout, host.udp_timeout_stream)
 
     def lost(self, side: int, packets: int, until: int) -> None:
