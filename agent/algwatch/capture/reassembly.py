@@ -109,8 +109,6 @@ class Reassembler:
             while self._tunnels:  # each of them ended the waiting of a part, so this ends
                 self._open_tunnels()
         if self._pending:
-            self._index = batch.count
-            self._settle(batch.watermark)
             self._expire(batch.watermark)
         if self._made or self._opened:
             return self._merged(batch)
@@ -236,7 +234,7 @@ class Reassembler:
                     self._waits -= stream.cost
                     stream.settle(at)  # before this segment: it may be the first of many
                     self._waits += stream.cost
-                    self._tell_holes(key, stream)
+                    self._tell_holes(key, stream, at)
                 return stream
             if not starts:
                 return None
@@ -266,7 +264,7 @@ class Reassembler:
                 make(self._made, packet, header, message)
         stream.settle(packet.row[0])
         self._waits += stream.cost - cost
-        self._tell_holes(key, stream)
+        self._tell_holes(key, stream, packet.row[0])
         if stream.too_long or stream.lost:
             self.too_long += stream.too_long
             self.incomplete += stream.lost
@@ -279,26 +277,14 @@ class Reassembler:
             self._drop(key)
         self._make_room()
 
-    def _settle(self, now: int) -> None:
-        """Go on behind what was awaited for too long, though nothing more came on its flow."""
-        for key, one in [*self._pending.items()]:
-            if isinstance(one, Stream) and one.runs and one.is_stale(now):
-                cost = one.cost
-                one.settle(now)
-                self._waits += one.cost - cost
-                self._tell_holes(key, one)
-                if one.floor is not None:
-                    self._flows.remember(key, one.touched, one.seq(one.floor))
-                if not one.runs:
-                    self._drop(key)
-
-    def _tell_holes(self, key: bytes, stream: Stream) -> None:
-        """A row without bytes for what the capture lost. key: of the flow."""
+    def _tell_holes(self, key: bytes, stream: Stream, at: int) -> None:
+        """A row without bytes for what the capture lost. key: of the flow; at: ns, of the packet
+        that shows it."""
         if not stream.holes:
             return
         stream.holes = 0
         bits, kind = layout.ROW_TCP, layout.KIND_CUT
-        row = (stream.given_up, 0, 0, 0, stream.flow, *(0,) * 7, bits, kind, 0, 0, stream.tap)
+        row = (at, 0, 0, 0, stream.flow, *(0,) * 7, bits, kind, 0, 0, stream.tap)
         ends = layout.ENDS.unpack(key[:32] + bytes(8) + key[32 : 32 + layout.ENDS.size - PORTS_AT])
         self._opened.append((self._index, row, ends, memoryview(b"")))
 

@@ -90,12 +90,11 @@ class Stream:
     base: the sequence number of place 0. known: all bytes in front of it were read, so a segment
     from there is a repetition. at: ns. too_long: messages that no row can hold. lost: messages
     given up with a part missing. holes: bytes that never came in front of some that did: TCP does
-    not go on without them, so the capture lost them; given_up: ns, when they were awaited no more.
-    flow, tap: of its rows.
+    not go on without them, so the capture lost them. flow, tap: of its rows.
     """
 
-    __slots__ = ("base", "cost", "floor", "flow", "given_up", "holes", "lost", "runs", "since",
-                 "tap", "too_long", "touched")  # fmt: skip
+    __slots__ = ("base", "cost", "floor", "flow", "holes", "lost", "runs", "since", "tap",
+                 "too_long", "touched")  # fmt: skip
 
     def __init__(self, base: int, known: bool, at: int) -> None:
         self.base = base
@@ -103,7 +102,7 @@ class Stream:
         self.runs: list[Run] = []
         self.touched = at
         self.since = 0  # since when something may be missing, ns; 0: nothing is
-        self.too_long = self.lost = self.holes = self.given_up = self.flow = self.tap = 0
+        self.too_long = self.lost = self.holes = self.flow = self.tap = 0
         self.cost = BASE_COST
 
     def place(self, seq: int) -> int:
@@ -310,8 +309,6 @@ class Stream:
             last = runs[-1]
             if self.standing(last.begin) == INSIDE:
                 last.reading = False
-            # However many packets are read at once, it is told as of the same moment.
-            self.given_up = self.since + HOLE if self.is_stale(at) else at
             self.holes += len(runs) - 1 + (self.floor is not None and self.floor < runs[0].begin)
             self.floor = last.begin
         floor = self.floor
