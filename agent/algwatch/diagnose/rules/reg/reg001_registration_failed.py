@@ -84,6 +84,8 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
         return  # REG004, REG003
     elif outcome == "challenged":
         where, why, what = _challenged(registered, t, known.two_sided)
+        if why == cause.PHONE and not registered.paired:
+            where, why = "unknown", cause.UNKNOWN  # anyone may have sent it
         reading = Reading(where, why, "")
         step = PASSWORD if why == cause.REFUSED else ""
     else:

@@ -118,8 +118,8 @@ def _not_let_in(call: Call, known: Known, missed: Reading) -> Finding:
     return RULE.finding(
         missed.where, "observed",
         f"The INVITE of {wan.ends.src} was given to no phone: {missed.what}.",
+        # Nothing of it crossed: it may have another sender than the provider, so it is of no line.
         proof, call.call_id, cause=missed.cause, call_id=call.call_id,
-        line=owner.line if owner is not None else "",
     )  # fmt: skip
 
 
