@@ -413,7 +413,10 @@ class Pairing:
         ]
         # Several senders of one message, of which one has crossed: the NAT is not learned from it.
         if not self._is_mapped(copy, partner):
-            rivals += [o for _, o in found if o.source != partner.source]
+            rivals += [
+                o for _, o in found
+                if o.source != partner.source and o.destination == partner.destination
+            ]  # fmt: skip
         if rivals:
             for rival in rivals:
                 self._forget(rival)
