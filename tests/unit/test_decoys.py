@@ -177,9 +177,25 @@ def two_senders() -> House:
     return house
 
 
+def two_answers() -> House:
+    """The one with a Contact never crosses; no ACK follows the other."""
+    house = at_ease()
+    for at in TWICE:
+        call = Incoming(house, f"answers{at}@provider")
+        call.invite(at)
+        call.ringing(at + 0.2)
+        named = answer(200, call.delivered, to_tag=call._tag, contact=house.contact)
+        bare = answer(200, call.delivered, to_tag=call._tag)
+        for after in (0, *LADDER_2XX):
+            house.out(at + 2 + after, named, wan=False, dst=ELSEWHERE)
+            house.out(at + 2.01 + after, bare)
+        call.phone_bye(at + 34)
+    return house
+
+
 HOUSES: list[Callable[[], House]] = [
     two_registers, two_challenges, two_acks, two_branches, two_session_timers, two_cancels,
-    two_vias, two_senders,
+    two_vias, two_senders, two_answers,
 ]  # fmt: skip
 
 

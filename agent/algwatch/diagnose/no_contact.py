@@ -6,11 +6,12 @@ from __future__ import annotations
 import re
 
 from algwatch.base.packet import LAN, WAN
-from algwatch.base.sighting import Sighting
+from algwatch.base.sighting import Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.misrouted import Reading
+from algwatch.sip.message import Message
 
 _CONTACT = re.compile(rb"(?im)^(?:contact|m)[ \t]*:")
 # The ACK came from nowhere, or went nowhere.
@@ -26,15 +27,32 @@ def reading(call: Call, how: lost.LostAck) -> Reading | None:
     what = "the 2xx has no Contact, so its caller does not know where to send the ACK"
     if not call.two_sided:
         return Reading("unknown", cause.UNKNOWN, what) if _is_without(answer) else None
-    copies = [d.answer for side in (LAN, WAN) if (d := call.dialog(side)) is not None]
-    lacking = [copy is not None and _is_without(copy) for copy in copies]
-    if len(lacking) != 2 or not any(lacking):
+    entered_by, left_by = (LAN, WAN) if call.answered_inside else (WAN, LAN)
+    came, went = call.dialog(entered_by), call.dialog(left_by)
+    entered = came.answer if came is not None else None
+    left = went.answer if went is not None else None
+    if entered is None or left is None:
         return None
-    if not all(lacking):
+    if not _is_without(left):
+        return _put_in(entered, left)
+    if not _is_without(entered):
+        if not are_copies(entered, left):
+            return Reading("unknown", cause.UNKNOWN, what)
         return Reading("router", cause.ALG, f"{what}: the router took it out")
     if call.answered_inside:
         return Reading("phone", cause.PHONE, what)
     return Reading("provider", cause.PROVIDER, what)
+
+
+def _put_in(entered: Sighting, left: Sighting) -> Reading | None:
+    """For a 2xx that left with a Contact: whose it is where it entered with none."""
+    if not _is_without(entered) or not are_copies(entered, left):
+        return None
+    contacts, ends = Message(left.payload).contacts, left.ends
+    if contacts and (contacts[0].host, contacts[0].port or 5060) == (ends.src, ends.sport):
+        return None  # the far end was told rightly where to send the ACK
+    return Reading("unknown", cause.UNKNOWN, "the 2xx had no Contact, and the router put one in "
+                   f"that is not {ends.src}:{ends.sport}, from where it left")  # fmt: skip
 
 
 def _is_without(copy: Sighting) -> bool:

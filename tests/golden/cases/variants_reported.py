@@ -25,6 +25,7 @@ from craft import (
 )
 
 from cases.case import ALG, DLG, case
+from cases.rewrite import writes
 
 # ---- a BYE that stopped at this router, and the other end's that is refused with 481 ----
 
@@ -308,6 +309,44 @@ def _() -> House:
 def _() -> House:
     """The phone wrote a Contact, and the router took it out."""
     return _without_contact(House(), keeps=True)
+
+
+def _puts_in(house: House, uri: bytes) -> House:
+    """A call whose 2xx has no Contact when it enters the router, and this one when it leaves."""
+    house.out_alg = lambda message: (
+        message if b"\r\nContact:" in message
+        else message.replace(b"Content-Length", b"Contact: <%b>\r\nContent-Length" % uri)
+    )  # fmt: skip
+    return _without_contact(house)
+
+
+@case("dlg001-near-miss-contact-put-in", [("DLG001", "network", "observed")], ["DLG002"],
+      outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The phone answers without Contact, and the router writes one: the far end was told where to
+    send its ACK, and none came."""
+    return _puts_in(House(), b"sip:100@198.51.100.2:5060")
+
+
+@case("dlg001-private-contact-put-in", [("DLG001", "unknown", "observed")], ["DLG002"],
+      outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The same, with an address of the LAN: without the router the far end would not have known
+    either where to send its ACK."""
+    return _puts_in(House(), b"sip:100@192.168.1.10:5060")
+
+
+@case("alg011-contact-made-private", [("ALG011", "router", "observed")], ["DLG002"],
+      {"disable-sip-alg": "suspected"}, ["dropped"])  # fmt: skip
+def _() -> House:
+    """The phone announces its mapping, and the router writes its address in the LAN over that."""
+    house = House(wan_port=40123)
+    house.out_alg = writes((b"198.51.100.2:40123", b"192.168.1.10:5060"))
+    call = Incoming(house, "undone@provider", contact="<sip:100@198.51.100.2:40123>")
+    call.invite(1)
+    call.ok(3)
+    call.dropped(3)
+    return house
 
 
 # ---- an ACK to a refusal with another branch ----

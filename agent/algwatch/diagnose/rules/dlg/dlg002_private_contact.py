@@ -16,7 +16,8 @@ What else looks the same
     and once one did, an ACK that is missing was lost otherwise and this rule stays silent. A
     provider inside the same private network. A PBX in the LAN that recorded itself as proxy: only
     that one has to reach the Contact (DLG005). A Contact that could be reached until a re-INVITE
-    changed it (DLG010).
+    changed it (DLG010). A
+    Contact that the router put in place of one that could be reached (ALG001, ALG011).
 
 Recommendation
     On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of
@@ -33,7 +34,7 @@ from collections.abc import Iterator
 from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import quoted, somebody
-from algwatch.base.sighting import Sighting
+from algwatch.base.sighting import Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.compare.line import NAT_HANDLED, WORKS_UNTOUCHED
 from algwatch.diagnose import cause, misrouted, route_set
@@ -69,6 +70,9 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     host = private_contact(answer, call.two_sided)
     if not host or (outside is not None and _is_behind_a_proxy(outside.current)):
         return
+    lan = call.dialog(LAN)
+    if lan is not None and _is_the_routers(lan.answer, answer):
+        return
     ends = answer.ends
     line = known.line(call)
     again = how.dialog.confirmed
@@ -77,7 +81,6 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     if line is not None and not again and (line.count(WORKS_UNTOUCHED) or line.count(NAT_HANDLED)):
         return  # this provider finds the phone in spite of its Contact
     proof = [evidence(answer, f"Contact: {quoted(_contact(answer))}", f"an address for {ends.dst}")]
-    lan = call.dialog(LAN)
     if lan is not None and lan.answer is not None:
         same = _contact(lan.answer) == _contact(answer)
         said = "the phone wrote it so" if same else "the phone wrote another Contact"
@@ -130,6 +133,14 @@ def private_contact(message: Sighting, two_sided: bool) -> str:
     if not two_sided and address.is_unroutable(ends.src):
         return ""
     return host
+
+
+def _is_the_routers(entered: Sighting | None, left: Sighting) -> bool:
+    """It wrote this Contact in place of one that can be reached, or of none (ALG001, ALG011)."""
+    if entered is None or not are_copies(entered, left):
+        return False
+    contacts = Message(entered.payload).contacts
+    return not contacts or not address.is_unroutable(contacts[0].host)
 
 
 def _is_behind_a_proxy(d: Dialog | None) -> bool:
