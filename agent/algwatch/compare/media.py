@@ -15,6 +15,7 @@ from typing import Protocol
 
 from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.rtp import Announced, Stream
+from algwatch.base.tracked import Endpoint
 from algwatch.compare.call import Call
 from algwatch.sip.timers import SECOND
 
@@ -23,7 +24,6 @@ DEAD = 5 * SECOND
 GRACE = SECOND  # after an answer, RTP of what was before may still come
 ALIVE = 50  # packets: a second of the usual 20 ms
 
-Endpoint = tuple[str, int]
 Shift = Callable[[int], int]
 
 

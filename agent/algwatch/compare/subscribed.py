@@ -17,9 +17,8 @@ TIMER_N = TIMER_F  # a subscriber waits so long for the first NOTIFY (RFC 6665 s
 
 
 class Subscribed(Joined[Subscription]):
-    """outbound: its request went from the LAN to the WAN; None where nothing
-    shows it. notified: the latest NOTIFY that crossed and was not taken. until: by side (ns), see
-    Quality.ended."""
+    """outbound: its request went from the LAN to the WAN; None where nothing shows it. notified:
+    the latest NOTIFY that crossed and was not taken. until: by side (ns), see Quality.ended."""
 
     __slots__ = ("notified", "outbound", "until")
 

@@ -9,8 +9,9 @@ from algwatch.base import address
 from algwatch.base.deadlines import NEVER
 from algwatch.base.packet import LAN, SIDE_NAMES, WAN
 from algwatch.base.sighting import Sighting
+from algwatch.base.tracked import Endpoint
 from algwatch.compare.line import LATCHES
-from algwatch.compare.media import ALIVE, DEAD, End, Endpoint, Media, Way
+from algwatch.compare.media import ALIVE, DEAD, End, Media, Way
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Evidence
 from algwatch.diagnose.known import Known

@@ -65,7 +65,7 @@ def _are_neighbours(one: Sighting, other: Sighting) -> bool:
 
 def ack_misrouted(call: Call, known: Known) -> Reading | None:
     """For an ACK that arrived on the WAN and never left to the LAN: whether it was sent to where
-    the phone is not, or came from where the phone has never sent anything."""
+    the phone is not, or came from where no phone was seen to send anything."""
     wan, request = _dialog(call.sides[WAN]), _invite(call)
     if wan is None or wan.ack is None or wan.answer is None:
         return None

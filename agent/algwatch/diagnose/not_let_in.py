@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An INVITE that came to this router for a phone whose mapping is open, to another port than that
-mapping has or from another one than it is for: no NAT lets that in (RFC 4787 REQ-8 allows it to
-drop the second kind, and OpenWrt does)."""
+mapping has or from another one than it is for: the NAT need not let that in (RFC 4787 REQ-8 allows
+it to drop the second kind, and OpenWrt does)."""
 
 from __future__ import annotations
 
@@ -101,11 +101,12 @@ def reading(call: Call, known: Known) -> Reading | None:
     what = f"it came from port {came.sport}, and the phone has registered at port {went.dport}"
     if found.helped:
         # The kernel's helper expects calls from any port of the registrar (sip_direct_signalling).
-        what += ": no NAT lets that in, and this router's SIP helper, which may, did not"
+        what += ": the NAT need not let that in, and this router's SIP helper, which may, did not"
         return Reading("unknown", cause.UNKNOWN, what)
     return Reading(
         "provider", cause.PROVIDER,
-        f"{what}: no phone has sent anything to where it came from, so no NAT lets it in",
+        f"{what}: no phone was seen to send anything to port {came.sport}, so the NAT need not let "
+        "it in",
     )  # fmt: skip
 
 

@@ -148,10 +148,9 @@ class DialogSet:
     __slots__ = ("branches", "call", "caller_tag", "cancel", "cancelled_at", "challenged",
                  "current", "dialogs", "final_retransmissions", "first", "invite",
                  "invite_retransmissions", "last_at", "late_invites", "misbranched",
-                 "partial", "pracked",
-                 "pracked_at", "refused", "rejected", "reliable", "request", "response",
-                 "side", "since", "started_at", "timed_out",
-                 "unheard", "unheard_at", "unsolicited", "until", "waiting")  # fmt: skip
+                 "partial", "pracked", "pracked_at", "refused", "rejected", "reliable", "request",
+                 "response", "side", "since", "started_at", "timed_out", "unheard",
+                 "unheard_at", "unsolicited", "until", "waiting")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int) -> None:
         self.call = call

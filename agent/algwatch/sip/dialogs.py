@@ -69,6 +69,8 @@ MOST_BRANCHES = 8  # of one INVITE that are known by their keys
 UNHEARD = 2
 MOST_DIALOGS = 8  # of one Call-ID on one side
 CHALLENGES = (401, 407)
+# Somebody is busy or does not want the call, or the number does not exist.
+NO_FAULT = (404, 410, 480, 484, 485, 486, 487, 600, 603, 604, 607)
 _NO_BRANCHES: dict[int, Transaction] = {}
 _FIRST = (REQUEST, ORPHAN)  # the events with which a transaction begins
 _OPENS = (REQUEST, FINAL, ORPHAN)  # the events that show a call which nobody knows

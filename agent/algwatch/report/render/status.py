@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from algwatch.sip.dialogs import CHALLENGES
+from algwatch.sip.dialogs import CHALLENGES, NO_FAULT
 
 # Reason phrases of RFC 3261 section 21 and of the extensions that phones meet. The one on the
 # wire is free text, so people are told the registered one.
@@ -29,9 +29,6 @@ REASONS = {
     604: "Does Not Exist Anywhere", 606: "Not Acceptable", 607: "Unwanted", 608: "Rejected",
 }  # fmt: skip
 
-# Somebody is busy or does not want the call, or the number does not exist.
-_NO_FAULT = frozenset((404, 410, 480, 484, 485, 486, 487, 600, 603, 604, 607))
-
 
 def in_words(status: int) -> str:
     """486 (Busy Here), or the number alone where no phrase is registered."""
@@ -47,7 +44,7 @@ def labelled(status: int) -> str:
 def is_fault(status: int) -> bool:
     """True if a request that ended with this final status failed for no visible reason: neither
     redirected, nor declined, nor for a number that does not exist."""
-    return status >= 400 and status not in _NO_FAULT
+    return status >= 400 and status not in NO_FAULT
 
 
 def kind(status: int) -> str:

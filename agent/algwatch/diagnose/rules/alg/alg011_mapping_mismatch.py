@@ -57,8 +57,8 @@ RULE = Rule(
     two_sided=True,
 )  # fmt: skip
 
-# By the reading of the lost ACK: the message that went to the wrong port.
 _ON_WAN = (lost.STOPPED_INBOUND, lost.WRONG_PHONE)  # the ACK came, and not to the callee
+# By the reading of the lost ACK: the message that went to the wrong port.
 _WRONG_PORT = {lost.WRONG_PORT: "ACK", lost.ANSWER_WRONG_PORT: "2xx INVITE"}
 
 

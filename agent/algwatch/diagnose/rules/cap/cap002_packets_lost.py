@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from algwatch.base.packet import LAN, SIDE_NAMES, WAN
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.rule import Rule
+from algwatch.diagnose.rule import Rule, times
 from algwatch.diagnose.subject import CAPTURE
 
 RULE = Rule(
@@ -42,22 +42,22 @@ def check(_: None, known: Known) -> Iterator[Finding]:
     capture = known.capture
     for side, count in enumerate(capture.lost):
         if count:
-            yield _lost(SIDE_NAMES[side], count, capture.gaps[side], capture.lost_at)
+            yield _lost(side, count, capture.gaps[side], capture.lost_at)
 
 
-def _lost(side: str, count: int, gaps: int, until: int) -> Finding:
-    dropped = count - gaps
+def _lost(side: int, count: int, gaps: int, until: int) -> Finding:
+    dropped, name = count - gaps, SIDE_NAMES[side]
     what = f"{dropped} packets found no room in the ring"
     step = "Give the capture ring more memory (ring_bytes)."
     if not dropped:
-        what = f"{gaps} times TCP goes on behind bytes that were not captured"
+        what = f"TCP goes on {times(gaps)} behind bytes that were not captured"
         step = "Capture again with more memory (tcpdump -B), or on the router itself."
-    of = f" of the {side.upper()}" if side in (SIDE_NAMES[LAN], SIDE_NAMES[WAN]) else ""
+    of = f" of the {name.upper()}" if side in (LAN, WAN) else ""
     least = 10 ** (len(str(count)) - 1)  # said again when it is ten times as much, not each second
     return RULE.finding(
         "unknown", "none",
         f"The capture{of} lost packets, {least} or more so far: of calls of that time nothing is "
         "called missing that was not seen.",
-        [Evidence(side, until / 1e9, what, "all are captured", b"")],
-        f"capture/{side}", next_step=step,
+        [Evidence(name, until / 1e9, what, "all are captured", b"")],
+        f"capture/{name}", next_step=step,
     )  # fmt: skip

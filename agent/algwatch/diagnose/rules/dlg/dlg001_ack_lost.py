@@ -233,15 +233,14 @@ def _retargeted(call: Call, how: lost.LostAck) -> Reading | None:
         return None
     if how.how == lost.BEYOND:
         reading = retargeted.by_contact(call, wan.ack)
-        went = READINGS[how.how].what
     elif how.how == lost.IGNORED:
         reading = retargeted.by_request_uri(call, lan.ack, wan.ack)
-        went = READINGS[how.how].what
     else:
         return None
     if reading is None:
         return None
-    return Reading(reading.where, reading.cause, f"{went}: {reading.what}")
+    what = f"{READINGS[how.how].what}: {reading.what}"
+    return Reading(reading.where, reading.cause, what)
 
 
 def _is_at_another_port(call: Call) -> bool:

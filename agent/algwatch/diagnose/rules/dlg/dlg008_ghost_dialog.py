@@ -3,11 +3,11 @@
 
 What it sees
     A BYE in an established dialog that is refused with 481, while no BYE of the other end was seen,
-    or one that came to the other side of this router and went no further.
-    Or one that is refused with 404, 408 or 410, as proxies do which cannot find the other end: that
-    may still be in the call, or gone. The router did it, where it had written into the Request-URI
-    what is not the Contact of the phone. Or a BYE that is asked for credentials (401, 407), and
-    none with them follows in 32 s.
+    or one that came to the other side of this router and went no further. Or one that is refused
+    with 404, 408 or 410, as proxies do which cannot find the other end: that may still be in the
+    call, or gone. The router did it, where it had written into the Request-URI what is not the
+    Contact of the phone. Or a BYE that is asked for credentials (401, 407), and none with them
+    follows in 32 s.
 
 Why it breaks calls
     The end that was left behind talks to nobody until its user hangs up; a PBX or a trunk may

@@ -49,7 +49,7 @@ from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import SUBSCRIPTION
-from algwatch.sip.dialogs import CHALLENGES
+from algwatch.sip.dialogs import CHALLENGES, NO_FAULT
 from algwatch.sip.message import Address, Message, to_text
 from algwatch.sip.subscription import Subscription
 from algwatch.sip.target import same_endpoint
@@ -60,8 +60,8 @@ RULE = Rule(
     "A transfer names a dialog that is not known by that name, or a NOTIFY cannot arrive.",
 )  # fmt: skip
 
-# A person, or the number that was dialled, is why.
-DECLINED = (404, 410, 480, 484, 485, 486, 487, 491, 600, 603, 604, 607)
+# A person, or the number that was dialled, is why; or two re-INVITE that crossed.
+DECLINED = (*NO_FAULT, 491)
 UNKNOWN_NAME = (404, 481)  # a Replaces that matches no dialog; 404 from some B2BUAs
 
 

@@ -5,21 +5,21 @@ What it sees
     An INVITE from a host to which a phone here has sent before, on the WAN side only, until its
     caller gave up, although the mapping that it came for was in use, or there was none: then it
     says whether it came to, or from, another port than those of the phone's REGISTER. The same
-    from a host to which nobody here has sent anything, if it is a neighbour of the registrar and
-    the call is for the address of record of a phone here. Or an
-    INVITE that a phone refused (404, 410, 416, 482, 484, 485, 603, 604): because it is for a user
-    whom another phone here has registered, after the router gave that phone's port away; or because
-    the router left in the Request-URI what it had written into the Contact of the REGISTER.
+    from a host to which nobody here was seen to send anything, if it is a neighbour of the
+    registrar and the call is for the address of record of a phone here.
+    Or an INVITE that a phone refused (404, 410, 416, 482, 484, 485, 603, 604): because it is for a
+    user whom another phone here has registered, after the router gave that phone's port away; or
+    because the router left in the Request-URI what it had written into the Contact of the REGISTER.
 
 Why it breaks calls
     The phone does not ring.
 
 What else looks the same
     A phone that refuses a call for another reason: the Request-URI is its own Contact. A trunk,
-    which is called by numbers that are no Contact. A mapping
-    that nothing had used for too long: REG005. Internet scanners: nobody here has sent
-    anything to them, and they do not know the address of record of a phone. A call that the router
-    answers itself (a PBX or phone port on the router).
+    which is called by numbers that are no Contact. A mapping that nothing had used for too long:
+    REG005. Internet scanners: nobody here has sent anything to them, and they do not know the
+    address of record of a phone. A call that the router answers itself (a PBX or phone port on the
+    router).
 
 Recommendation
     See the finding: it says when the mapping was used last. Look at the router's firewall, and
@@ -92,8 +92,8 @@ def _from_elsewhere(call: Call, owner: not_let_in.Owner) -> Finding:
     return RULE.finding(
         "provider", "observed",
         f"The INVITE of {came.src} to {somebody(call.to)} was given to no phone: the phone has "
-        f"registered at {asked.dst}, and nobody here has sent anything to {came.src}, so no NAT "
-        "lets it in.",
+        f"registered at {asked.dst}, and nobody here was seen to send anything to {came.src}, so "
+        "the NAT need not let it in.",
         [evidence(s.request, f"came from {came.src}", f"from {asked.dst}"),
          evidence(owner.left, f"registered at {asked.dst}", "")],
         call.call_id, cause=cause.UNKNOWN, call_id=call.call_id, line=owner.line,
