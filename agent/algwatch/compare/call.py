@@ -32,6 +32,8 @@ class Call(Joined[DialogSet]):
     for want of an ACK; overdue: for want of a session refresh. unjudged: one of its requests got no
     answer, and the call was not judged since. alarm_at: ns, when its session is looked at next; 0:
     never. at_proxy: the Contact of its 2xx was seen to be a proxy's own (sip/target.py).
+    moved: it came in to a WAN port that the router has given to another LAN host since the port was
+    first used.
     contested: labels of messages of which several contradict each other (see Pairing).
     astray: dialog sets of messages that came to a side under the name of the other one, because
     the router changes its Call-ID and not in all of its messages.
@@ -50,6 +52,7 @@ class Call(Joined[DialogSet]):
         "from_",
         "host",
         "inbound",
+        "moved",
         "oriented",
         "overdue",
         "predicted",
@@ -66,7 +69,7 @@ class Call(Joined[DialogSet]):
         self.oriented = False
         self.alarm_at = 0
         self.predicted = self.overdue = self.unjudged = self.at_proxy = False
-        self.unsolicited = False
+        self.unsolicited = self.moved = False
         self._wan_contact = ""
         self._phone_contact = NOWHERE
         self.contested: frozenset[str] = frozenset()
@@ -106,6 +109,7 @@ class Call(Joined[DialogSet]):
             return
         self.inbound = crossing.outbound if row[STATUS] else not crossing.outbound
         self.oriented = True
+        self.moved = crossing.flow_pair.moved
         if crossing.entered.row[CALL] != crossing.left.row[CALL]:  # as its caller wrote it
             sent = crossing.left if row[STATUS] else crossing.entered
             self.call_id = parties(sent.payload)[0]
@@ -181,6 +185,8 @@ class Call(Joined[DialogSet]):
     def is_plain(self) -> bool:
         """Answered, acknowledged at once and never touched: no rule has anything to say."""
         if self.headers or self.changed or self.misdelivered or self.unpaired or self.contested:
+            return False
+        if self.moved:
             return False
         for s in self.sides:
             if s is None:
@@ -498,6 +504,8 @@ class Call(Joined[DialogSet]):
     def let_go(self, keep: bool = False) -> None:
         """Drop the bytes of a call whose 2xx came once and was acknowledged: its INVITE may ring
         on for hours, and no verdict needs them. keep: as `announced`, where RTP is counted."""
+        if self.moved:
+            return  # whom it is for stands in it
         for s in self.sides:
             if s is None:
                 continue

@@ -82,10 +82,10 @@ class Entry:
     which a message came in through it. born: ns, the router made it then; 0 where that is not
     known. before: the mapping that this LAN address and port had before, where it was another port
     of the same WAN address: WAN address and port, and those of the far side (36 bytes), else
-    b"". timeouts: of this NAT."""
+    b"". moved: the router has given the port to another LAN host since. timeouts: of this NAT."""
 
     __slots__ = ("answered_at", "before", "born", "first_at", "inside", "kept_at", "last_at",
-                 "silent_limit", "silent_since", "silent_until", "survived",
+                 "moved", "silent_limit", "silent_since", "silent_until", "survived",
                  "timeouts")  # fmt: skip
 
     def __init__(self, inside: bytes, at: int, timeouts: Timeouts = OPENWRT) -> None:
@@ -93,6 +93,7 @@ class Entry:
         self.timeouts = timeouts
         self.first_at = self.last_at = at
         self.before = b""
+        self.moved = False
         self.answered_at = self.kept_at = self.born = 0
         self.silent_since = self.silent_until = self.silent_limit = self.survived = 0
 

@@ -24,12 +24,12 @@ class FlowPair:
     side (32 bytes); phone, far: the same as text. wan_host: text of the WAN address. agreed: ns,
     when its crossings last agreed with what is known of the NAT (compare/mapping.py); negative: not
     yet, or too long ago. old: the address before, as it stands in text. kinds: bits of the kinds of
-    message that have crossed on it, by method and class of status.
+    message that have crossed on it, by method and class of status. moved: see Entry.
     """
 
     __slots__ = ("_hosts", "_lan", "_new", "_received", "_rports", "_wan", "agreed", "far",
-                 "inside", "kinds", "line", "old", "one_far_end", "outbound", "outside", "phone",
-                 "translated", "wan_host")  # fmt: skip
+                 "inside", "kinds", "line", "moved", "old", "one_far_end", "outbound", "outside",
+                 "phone", "translated", "wan_host")  # fmt: skip
 
     def __init__(self, lan: Sighting, wan: Sighting, outbound: bool) -> None:
         self.outbound = outbound
@@ -50,6 +50,7 @@ class FlowPair:
         self.line = self.inside[:16] + far[:16]
         self.agreed = -SECOND
         self.kinds = 0
+        self.moved = False
         # As they stand in text, before and after: a crossing costs no formatting.
         self.old, self._new = before[0].encode(), after[0].encode()
         self._hosts = b"%s:%d" % (self.old, before[1]), b"%s:%d" % (self._new, after[1])

@@ -72,6 +72,7 @@ class Mappings:
                 if not crossing.rewritten:
                     self.survived = max(self.survived, idle)
             known.answered_at = at
+            pair.moved = known.moved
             expected = known.inside
             other = expected != pair.inside and expected[:16] == pair.inside[:16]
             if other and wan.row[AT] - known.last_at < self.timeouts.stock:
@@ -83,6 +84,8 @@ class Mappings:
             else:
                 if known.inside == pair.inside:
                     known.wake(at)
+                elif known.inside[:16] != pair.inside[:16]:
+                    known.moved = True
                 known.inside = pair.inside
                 known.last_at = at
         pair.agreed = at

@@ -36,14 +36,14 @@ class Misdirected:
 
 
 def misdirected(call: Call, known: Known) -> Misdirected | None:
-    """For a call into the LAN that a phone refused because it does not know whom it is for."""
+    """For a call into the LAN that a phone refused because it does not know whom it is for, or took
+    although it is for another one."""
     inside, outside = call.sides[LAN], call.sides[WAN]
     if not call.inbound or inside is None or outside is None or known.lossy(call):
         return None
     lan, wan = inside.request, outside.request
-    if inside.rejected not in UNKNOWN_HERE or lan is None or wan is None:
-        return None
-    if not are_copies(lan, wan):
+    strange = inside.rejected in UNKNOWN_HERE
+    if not (strange or inside.spoken) or lan is None or wan is None or not are_copies(lan, wan):
         return None
     bound = _bound(known, lan)
     phone = lan.packed_ends[16:32]
@@ -54,11 +54,13 @@ def misdirected(call: Call, known: Known) -> Misdirected | None:
         return None
     for one in own:
         if asked in _terms(one)[1].places:
-            return _renamed(one, called, lan, wan, known)
+            return _renamed(one, called, lan, wan, known) if strange else None
     # A trunk is called by numbers that are no Contact: only that of another phone shows anything.
     for one, agreed in bound if own else ():
         if agreed.far is not None and _names(asked, agreed.far) and not _shares(one, own):
-            return _wrong_phone(one, own[0], lan, wan, known)
+            found = _wrong_phone(one, own[0], lan, wan, known)
+            # A provider that forwards a call may leave the number in it that was dialled.
+            return found if strange or found.reading.where == "router" else None
     return None
 
 
@@ -83,9 +85,12 @@ def _names(asked: Place, far: Terms) -> bool:
 
 
 def _shares(owner: Registered, own: list[Registered]) -> bool:
-    """The phone that got the call has registered that user as well."""
+    """The phone that got the call has registered that user, or the same number, as well."""
     users = {contact.user for contact in _terms(owner)[0].own}
-    return any(users & {contact.user for contact in _terms(one)[0].own} for one in own)
+    return any(
+        one.aor == owner.aor or users & {contact.user for contact in _terms(one)[0].own}
+        for one in own
+    )
 
 
 def _terms(one: Registered) -> tuple[Terms, Terms, bytes]:
@@ -104,18 +109,18 @@ def _wrong_phone(owner: Registered, got: Registered, lan: Sighting, wan: Sightin
     called = f"{wan.ends.dst}:{wan.ends.dport}"
     what = (
         f"it is for {quote.quoted(to_text(Message(lan.payload).request_user))}, which "
-        f"{near.asked.ends.src} has registered, and the router gave it to {lan.ends.dst}"
+        f"{near.asked.ends.src} has registered"
     )
-    reading = Reading("unknown", cause.UNKNOWN, what)
+    reading = Reading("unknown", cause.UNKNOWN, f"{what}, and the router gave it to {lan.ends.dst}")
     later = other != source or got.near.accepted_at > owner.near.accepted_at
     if wan.destination == source and later:
         reading = Reading("router", cause.ROUTER, (
-            f"{what}: it came to {called}, from which {near.asked.ends.src} has registered, and "
-            f"which the router has given to {lan.ends.dst} since"
+            f"{what} from {called}, and the router has given that port to {lan.ends.dst} since"
         ))  # fmt: skip
     elif wan.destination == other != source:
         reading = Reading("provider", cause.PROVIDER, (
-            f"{what}: the provider sent it to {called}, from which {lan.ends.dst} has registered"
+            f"{what}, and the provider sent it to {called}, from which {lan.ends.dst} has "
+            "registered"
         ))  # fmt: skip
     return Misdirected(reading, lan, wan, near.granted, known.line_name(owner))
 

@@ -17,6 +17,7 @@ from craft import (
     incoming_call,
     register,
     request,
+    sdp,
 )
 
 from cases.case import ALG, DLG, case
@@ -643,6 +644,44 @@ def _() -> House:
     101."""
     house, other = _two_phones(5060, 40011)
     _refused(other, 210, f"sip:100@{house.phone}:5060")
+    house.lan += other.lan
+    house.wan += other.wan
+    return house
+
+
+def _answers(other: House, uri: str) -> None:
+    """A call of the provider for that URI, which the other phone takes, and which ends well."""
+    call = Incoming(other, "taken@provider", fixed_contact=f"sip:101@{other.public}")
+    call.invited = request(
+        "INVITE", uri, via=f"{other.provider}:5060", branch="z9hG4bKi-taken",
+        call_id=call.call_id, cseq=1, caller="<sip:200@example.net>;tag=c-taken", contact=call.far,
+        body=sdp(other.provider, 20000),
+    )  # fmt: skip
+    call.invite(210)
+    call.ringing(210.1)
+    call.ok(212)
+    call.ack(212.05)
+    call.bye(230)
+
+
+@case("reg006-wrong-phone-answers", [("REG006", "router", "observed")], [*DLG, *ALG],
+      outcomes=["completed"])  # fmt: skip
+def _() -> House:
+    """As after the flush, but 101 takes every call: it talks to somebody who called 100."""
+    house, other = _two_phones(5060, 5060)
+    _answers(other, f"sip:100@{house.phone}:5060")
+    house.lan += other.lan
+    house.wan += other.wan
+    return house
+
+
+@case("reg006-near-miss-forwarded", [("REG005", "router", "latent")], ["REG006", *DLG, *ALG],
+      outcomes=["completed"])  # fmt: skip
+def _() -> House:
+    """100 has its calls forwarded to 101, and the provider sends them to the port of 101 with the
+    number in them that was dialled."""
+    house, other = _two_phones(5060, 40011)
+    _answers(other, f"sip:100@{other.public}")
     house.lan += other.lan
     house.wan += other.wan
     return house

@@ -10,12 +10,14 @@ What it sees
     Or an INVITE that a phone refused (404, 410, 416, 482, 484, 485, 603, 604): because it is for a
     user whom another phone here has registered, after the router gave that phone's port away; or
     because the router left in the Request-URI what it had written into the Contact of the REGISTER.
+    Or one that such a phone answered, after the router gave the port away.
 
 Why it breaks calls
-    The phone does not ring.
+    The phone does not ring, or another one does.
 
 What else looks the same
-    A phone that refuses a call for another reason: the Request-URI is its own Contact. A trunk,
+    A phone that refuses a call for another reason: the Request-URI is its own Contact. A call that
+    the provider forwards to another phone, with the number in it that was dialled. A trunk,
     which is called by numbers that are no Contact. A mapping that nothing had used for too long:
     REG005. Internet scanners: nobody here has sent anything to them, and they do not know the
     address of record of a phone. A call that the router answers itself (a PBX or phone port on the
@@ -129,10 +131,11 @@ def _misdirected(call: Call, known: Known) -> Iterator[Finding]:
         return
     reading, inside = found.reading, call.sides[LAN]
     status = inside.rejected if inside is not None else 0
+    did = f"refused the call of {somebody(call.from_)} with {status}"
+    if not status:
+        did = f"answered the call of {somebody(call.from_)} to another phone"
     yield RULE.finding(
-        reading.where, "observed",
-        f"{found.lan.ends.dst} refused the call of {somebody(call.from_)} with {status}: "
-        f"{reading.what}.",
+        reading.where, "observed", f"{found.lan.ends.dst} {did}: {reading.what}.",
         [evidence(found.wan, f"came to {found.wan.ends.dst}:{found.wan.ends.dport}", ""),
          evidence(found.lan, f"went to {found.lan.ends.dst}:{found.lan.ends.dport}",
                   "the phone and the Contact that were registered"),
