@@ -25,7 +25,7 @@ from craft import (
     incoming_call,
     register,
 )
-from forger import Attacked, before, directed, left_by_router, payload_of, with_payload
+from forger import BEFORE, Attacked, before, directed, left_by_router, payload_of, with_payload
 
 BOTH = pytest.mark.parametrize("live", [False, True], ids=["files", "live"])
 RING = pytest.mark.parametrize("live", [True], ids=["live"])
@@ -262,3 +262,32 @@ def test_a_refusal_that_left_in_fragments_need_not_be_the_routers(fragments: boo
         reports += pipeline.feed(made)
     reports += pipeline.finish()
     assert ("ALG009" in findings(reports)) is not fragments
+
+
+@BOTH
+def test_copies_for_another_far_end_do_not_hide_harm_whose_invite_waits(live: bool) -> None:
+    """Another host sends the phone's answer with other Contacts on to another port. In files the
+    crossing of the INVITE, of which the router changed more than addresses, waits meanwhile."""
+    house = House("linux", wan_port=40123)
+    register(house, 0)
+    call = Incoming(house, "in@provider")
+    call.invite(1, alg=lambda m: house.in_alg(m).replace(b"Contact: <sip:200", b"Contact: <sip:2"))
+    call.ok(1.5)
+    for after in (0, *LADDER_2XX):
+        call.ack(1.53 + after, lan_port=5080)
+    call.dropped(1.5)
+    attacked = Attacked(house)
+    for tap, true in ((LAN, attacked.lan), (WAN, attacked.wan)):
+        for at, data in true:
+            lines = payload_of((at, data)).split(b"\r\n")
+            if lines[0] != b"SIP/2.0 200 OK" or b"CSeq: 1 INVITE" not in lines:
+                continue
+            contact = next(i for i, line in enumerate(lines) if line.startswith(b"Contact:"))
+            made = bytearray(data)
+            made[36:38] = struct.pack("!H", 5061)
+            for n in range(3):
+                lines[contact] = b"Contact: <sip:x@192.0.2.77:%d>" % n
+                payload = with_payload(bytes(made), b"\r\n".join(lines))
+                attacked.forged[tap].append((at - BEFORE + n, payload))
+    found = findings(attacked.judged(live)[1])
+    assert (found["DLG001"].where, found["DLG001"].harm) == ("router", "observed")

@@ -496,6 +496,11 @@ class Comparison:
 
 
 def _is_between(copy: Sighting, call: Call) -> bool:
-    """True if the far end of the call, as far as it is known, is one of the message's ends."""
+    """True if the far end of the call, as far as it is known, is one of the message's ends. While
+    the crossing of its INVITE waits for a contradiction, it is the end that both copies share."""
     pair = call.flow_pairs.get("INVITE")
-    return pair is None or pair.outside[18:] in (copy.source, copy.destination)
+    if pair is not None:
+        return pair.outside[18:] in (copy.source, copy.destination)
+    asked = [s.request for s in call.seen if s.request is not None]
+    shared = set.intersection(*({one.source, one.destination} for one in asked)) if asked else set()
+    return not shared or not shared.isdisjoint((copy.source, copy.destination))
