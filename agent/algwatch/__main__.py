@@ -64,7 +64,7 @@ def _drop_output() -> None:
 
 
 def _fill_standard_files() -> None:
-    """Whoever called may have closed them. What this program opens must not take their numbers:
+    """The caller may have closed them. A file that this program opens must not take their numbers:
     its own pipe would be read as standard input, without end."""
     for fd in 0, 1, 2:
         try:

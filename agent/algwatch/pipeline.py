@@ -88,7 +88,7 @@ class Pipeline:
         self._comparison.lost(self.taps[tap].side, packets, until)
 
     def host(self, host: Host) -> list[Report]:
-        """What the router says of itself now."""
+        """The router's present state, as it tells it itself."""
         self._comparison.host(host)
         return self._told([(subject.HOST, host)])
 

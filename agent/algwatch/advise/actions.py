@@ -73,5 +73,5 @@ NO_ACTION = {
 
 
 def in_words(advice: Advice) -> str:
-    """What to do, a sentence without its full stop."""
+    """The advice as a sentence, without its full stop."""
     return advice.title or ACTIONS.get(advice.action, advice.action)

@@ -96,7 +96,7 @@ def _whose(other: Line, line: Line) -> str:
 
 
 def _kind(word: str, other: Line, line: Line) -> str:
-    """What this phone showed and what the phones beside it showed are two kinds of reasons."""
+    """Reasons that this phone showed, and those of the phones beside it, are two kinds."""
     return word if other is line else f"{word}-beside"
 
 

@@ -188,7 +188,7 @@ class Recommender:
         return given
 
     def _doubts(self, finding: Finding, key: tuple[str, str]) -> dict[str, str]:
-        """What makes advice only suspected, by kind."""
+        """The reasons why advice is only suspected, by kind."""
         doubts = {}
         before = self._given.get(key)
         if finding.where == "unknown" and (before is None or before[0] != "recommended"):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The router's own state, from the files that its kernel and its firewall keep. What cannot be read
-is not known, and no error."""
+"""The router's own state, from the files that its kernel and its firewall keep. A file that cannot
+be read leaves its fact unknown, and is no error."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read_host(at: int, root: str = "/") -> Host:
     """at: ns, packet time. root: of the files (tests)."""
     helper = os.path.join(root, _HELPER)
     there = os.path.isdir(helper)
-    # What is built into the kernel has parameters here, and no state.
+    # A helper that is built into the kernel has parameters here, and no state.
     loaded = there and os.path.exists(os.path.join(helper, "initstate"))
     return Host(
         at, there, loaded, _expectations(root), _seconds(root, ""), _seconds(root, "_stream"),

@@ -80,7 +80,7 @@ def parts(rule: ModuleType) -> tuple[str, list[tuple[str, str]]]:
 
 
 def example(rule: ModuleType) -> str:
-    """What `analyze` prints of a capture in which the rule found something; "" where no file can
+    """The output of `analyze` for a capture in which the rule found something; "" where no file can
     show it, or where the examples were left out of the package."""
     try:
         with open(EXAMPLES, encoding="utf-8") as file:

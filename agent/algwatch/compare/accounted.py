@@ -7,8 +7,8 @@ counters tell what came. They begin with the flow and not with the call: what an
 same ports left there is taken off.
 
 An entry has the addresses of a flow on both sides and its packets both ways, as they came to the
-router. What came and belonged to no entry is not in the table. So it shows that nothing came
-through, and never where it was lost.
+router. A packet that came and belonged to no entry is not in the table. So it shows that nothing
+came through, and never where it was lost.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ class Flow:
 
 
 class Talk:
-    """What is known of the media of one call. changed: ns, the latest change of its SDP; looks: ns,
-    when the table was looked at since then. strange: its flows cannot be told."""
+    """The media of one call, as far as it is known. changed: ns, the latest change of its SDP;
+    looks: ns, when the table was looked at since then. strange: its flows cannot be told."""
 
     __slots__ = ("changed", "flows", "looks", "strange")
 
@@ -194,7 +194,7 @@ class Accounted(Counted):
                     yield one
 
     def _announced(self, call: Call, now: int) -> Iterator[Announced]:
-        """What messages announced, and the phone's end of each flow, with what was counted."""
+        """Announced media, and the phone's end of each flow, with the packets counted."""
         said, pair, talk = list(self._said(call)), call.flow_pair, self._talks.get(call.key)
         yield from said
         if pair is None or talk is None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Echo: a response repeats Via, From, To, Call-ID and CSeq of its request (RFC 3261 section 8.2.6).
-Of the two WAN copies, what differs was changed beyond this router."""
+A difference between the two WAN copies was made beyond this router."""
 
 from __future__ import annotations
 

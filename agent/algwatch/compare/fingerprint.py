@@ -25,7 +25,7 @@ _WRITES = frozenset(("Request-URI", "Via", "Contact", "From", "To", "SDP", "Cont
 # What Juniper documents that its ALG translates, and the same of QuickSec.
 _JUNIPER = _WRITES | {"Call-ID", "Route", "Record-Route", "Body"}
 _NAMES_IT = frozenset(("Call-ID", "Route", "Record-Route"))
-# What Broadcom's fork writes: one Via, one Contact, the SDP of the phone.
+# Broadcom's fork writes these: one Via, one Contact, the SDP of the phone.
 _BROADCOM = frozenset(("Via", "Contact", "SDP", "Content-Length"))
 
 
@@ -123,7 +123,7 @@ def _omitted(crossing: Crossing) -> str:
 
 
 def _broadcom(crossing: Crossing, changes: list[Rewrite]) -> str:
-    """What Broadcom's fork does and no other: From and To are left although they hold the phone's
+    """Habits of Broadcom's fork and no other: From and To are left although they hold the phone's
     own address, or the port of a public address that the phone wrote (STUN) is replaced."""
     own, mapped = _own(crossing)
     if not crossing.outbound or own == mapped or address.is_unroutable(mapped[0]):

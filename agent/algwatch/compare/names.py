@@ -95,7 +95,7 @@ def _may_be_two(crossing: Crossing) -> bool:
 
 
 def _names(crossing: Crossing) -> Iterator[tuple[str, bytes, bytes]]:
-    """What, and the name on the LAN and on the WAN."""
+    """The kind of name, and the name on the LAN and on the WAN."""
     assert crossing.lan is not None and crossing.wan is not None
     a, b = Message(crossing.lan.payload), Message(crossing.wan.payload)
     yield CALL_ID, a.call_id, b.call_id

@@ -118,8 +118,8 @@ def _dead_on_one(media: Media) -> list[Dead]:
 
 
 def _dead_in_table(media: Media) -> list[Dead]:
-    """Not a packet of the call one way, while the other one is alive. What came and belonged to no
-    flow is not in the table, so nothing says where it ended."""
+    """Not a packet of the call one way, while the other one is alive. A packet that came and
+    belonged to no flow is not in the table, so nothing says where it ended."""
     for inwards in (True, False):
         here = media.inbound if inwards else media.outbound
         there = media.outbound(LAN) if inwards else media.inbound(LAN)

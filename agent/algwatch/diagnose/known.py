@@ -115,7 +115,7 @@ class Known:
         return self._comparison.transaction(copy)
 
     def too_late(self, undelivered: Crossing) -> tuple[Line | None, int]:
-        """Whose mapping an undelivered INVITE came for, and whether that was gone. See
+        """The line whose mapping an undelivered INVITE came for, and whether that was gone. See
         compare.silence.too_late."""
         return too_late(undelivered, self._lines)
 

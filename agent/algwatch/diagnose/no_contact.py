@@ -19,8 +19,8 @@ _READINGS = (lost.NEVER_ON_WAN, lost.NOT_SENT, lost.ONE_SIDED)
 
 
 def reading(call: Call, how: lost.LostAck) -> Reading | None:
-    """Who left Contact out of the 2xx that no ACK followed (RFC 3261 section 12.1.1); None where
-    the 2xx has one, malformed or not, or an earlier one of the dialog had."""
+    """The place where Contact was left out of the 2xx that no ACK followed (RFC 3261 section
+    12.1.1); None where the 2xx has one, malformed or not, or an earlier one of the dialog had."""
     answer = how.dialog.answer
     if how.how not in _READINGS or answer is None or how.dialog.confirmed:
         return None

@@ -284,7 +284,7 @@ class Message:
 
     @property
     def defects(self) -> dict[str, int]:
-        """What is malformed (as anomalies), with the offset of the first one of each in bytes."""
+        """The anomalies, with the offset of the first one of each in bytes."""
         at, bits = SIP.ANOMALY_AT, self.scanned[SIP.ANOMALIES]
         bits |= self.scanned[SIP.ANOMALIES + 1] << 16
         names = enumerate(ANOMALY_NAMES)

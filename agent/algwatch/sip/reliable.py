@@ -37,8 +37,8 @@ class Reliable:
 
 
 def noted(before: Reliable | None, response: Sighting) -> Reliable | None:
-    """What is known after a provisional response more; before: what was. The next one of its
-    sender (another RSeq) shows that the one before had its PRACK."""
+    """The state after a provisional response more; before: the state until then. The next one of
+    its sender (another RSeq) shows that the one before had its PRACK."""
     if b"\nrseq" not in response.payload.lower():
         return before
     values = Message(response.payload).header("RSeq")

@@ -24,7 +24,7 @@ class SessionTimer:
     Session-Expires. by_caller: its request, a re-INVITE or UPDATE, was the caller's. refresher:
     "uac" (the end that sent that request), "uas" or b"" where the 2xx does not say.
 
-    Of the requests that may refresh it: tried: the latest one since; tried_at: ns, 0 = none;
+    Requests that may refresh it: tried: the latest one since; tried_at: ns, 0 = none;
     tried_by_caller; refused: the status of its refusal, refused_at: ns, when that came.
     """
 

@@ -43,7 +43,7 @@ def remote_target(answer: Message) -> Address | None:
 
 
 class Misaddressed:
-    """What is wrong with a request of the caller by the 2xx of its dialog, "" where right: uri: the
+    """The faults of a request of the caller by the 2xx of its dialog, "" where right: uri: the
     Request-URI that it should have had; route: the Route that it should have had; treats: a word
     above where it has both, and in the wrong places. All text from the wire."""
 

@@ -36,7 +36,7 @@ class Rtp:
         return int(self.struct.first[tap])
 
     def of(self, call: int) -> list[Announced]:
-        """What the messages of a call announced, in the order in which it was read. call: hash of
+        """The media that the messages of a call announced, in the order of reading. call: hash of
         its Call-ID."""
         table = self.struct
         if table.waiting:

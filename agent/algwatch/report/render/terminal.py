@@ -35,7 +35,7 @@ UNICODE = Glyphs("│", "─", "┼", "◀", "▶", "✗", "…", "•", "─")
 
 
 def in_ascii(drawn: str) -> str:
-    """What was drawn with the glyphs of UNICODE, with those of ASCII."""
+    """A drawing in the glyphs of UNICODE, with those of ASCII instead."""
     table = {getattr(UNICODE, name): getattr(ASCII, name) for name in Glyphs.__slots__}
     return drawn.translate(str.maketrans(table))
 
