@@ -186,8 +186,10 @@ enum aw_kind {
     AW_KIND_ICMP = 5,     /* ICMP error that quotes a flow on a SIP port */
     AW_KIND_FRAGMENT = 6, /* for capture/reassembly.py */
     AW_KIND_SEGMENT = 7,  /* TCP bytes of a SIP flow that are not whole messages */
-    AW_KIND_CUT = 8       /* the captured part of a SIP message: evidence of its time and flow, no
+    AW_KIND_CUT = 8,      /* the captured part of a SIP message: evidence of its time and flow, no
                              more. Values outside its whole lines are 0 */
+    AW_KIND_OVERLAP = 9   /* TCP bytes that came again with other content, from
+                             capture/reassembly.py; none where the stream broke off after them */
 };
 
 enum aw_row_bits {

@@ -38,13 +38,17 @@ class Line:
         self.whole: list[bytes] = []
         self.rows: list[tuple[int, ...]] = []
         self.ends: list[tuple[bytes | int, ...]] = []
+        self.others: list[tuple[tuple[int, ...], bytes]] = []
         self.at = START
 
     def take(self, batch: Batch) -> None:
         for index in range(batch.count):
             row = layout.ROW.unpack_from(batch.rows, index * layout.ROW.size)
-            if row[13] == layout.KIND_SIP:
-                self.whole.append(bytes(batch.buffer[row[8] : row[8] + row[9]]))
+            payload = bytes(batch.buffer[row[8] : row[8] + row[9]])
+            if row[13] != layout.KIND_SIP:
+                self.others.append((row, payload))
+            else:
+                self.whole.append(payload)
                 self.rows.append(row)
                 self.ends.append(layout.ENDS.unpack_from(batch.ends, index * layout.ENDS.size))
 
@@ -214,6 +218,22 @@ def test_a_retransmission_with_other_bytes_is_a_conflict_and_the_first_counts() 
     line = Line().send(first, liar, second)
     assert line.whole == [message]
     assert line.reassembler.conflicts == 1
+
+
+@pytest.mark.parametrize("way", [0, IN, OUT])
+def test_new_bytes_behind_contradicting_ones_make_a_row_and_no_message(way: int) -> None:
+    """As behind a message that the kernel's helper made longer: the receiver keeps the first bytes,
+    and the message across that place is not as anybody wrote it."""
+    whole, broken, later = (invite(name, b"body" * 9) for name in ("whole", "broken", "later"))
+    seam = len(whole) + 200
+    line = Line().send(*segments((whole + broken)[:seam], []), way=way)
+    line.send(ipv4(tcp(b"other bytes!" + broken[200 + 12 :], seq=1000 + seam - 12), TCP), way=way)
+    line.send(*segments(later, [], seq=1000 + len(whole) + len(broken) - 12), way=way)
+    assert broken not in line.whole and line.whole[0] == whole
+    ((row, payload),) = [one for one in line.others if one[0][13] == layout.KIND_OVERLAP]
+    assert payload == b"other bytes!"
+    known = {0: 0, IN: layout.ROW_DIRECTED, OUT: layout.ROW_DIRECTED | layout.ROW_OUTGOING}
+    assert row[12] & (layout.ROW_DIRECTED | layout.ROW_OUTGOING) == known[way]
 
 
 def test_a_message_in_pieces_is_found_behind_whole_ones_and_a_port_that_is_used_again() -> None:

@@ -257,6 +257,10 @@ class Reassembler:
         stream.flow, stream.tap = packet.row[4], packet.row[16]
         if not stream.add(place, data, starts, told):
             self.conflicts += 1
+        if stream.overlap:
+            way = packet.row[12] & (layout.ROW_OUTGOING | layout.ROW_DIRECTED)
+            self._tell(key, stream, packet.row[0], layout.KIND_OVERLAP, way, stream.overlap)
+            stream.overlap = b""
         for run in stream.runs:
             while (message := stream.next_message(run)) is not None:
                 sport, dport = packet.ends[4:6]
@@ -278,15 +282,20 @@ class Reassembler:
         self._make_room()
 
     def _tell_holes(self, key: bytes, stream: Stream, at: int) -> None:
-        """A row without bytes for what the capture lost. key: of the flow; at: ns, of the packet
-        that shows it."""
-        if not stream.holes:
-            return
-        stream.holes = 0
-        bits, kind = layout.ROW_TCP, layout.KIND_CUT
-        row = (at, 0, 0, 0, stream.flow, *(0,) * 7, bits, kind, 0, 0, stream.tap)
+        """A row without bytes for what the capture lost, or for what framing missed behind an
+        overlap. key: of the flow; at: ns, of the packet that shows it."""
+        if stream.holes:
+            stream.holes = 0
+            kind = layout.KIND_CUT if stream.seam is None else layout.KIND_OVERLAP
+            self._tell(key, stream, at, kind)
+
+    def _tell(self, key: bytes, stream: Stream, at: int, kind: int, way: int = 0,
+              data: bytes = b"") -> None:  # fmt: skip
+        """A row that is no message. way: bits of its direction; data: its bytes."""
+        row = (at, 0, 0, 0, stream.flow, 0, 0, 0, 0, len(data), 0, 0,
+               layout.ROW_TCP | way, kind, 0, 0, stream.tap)  # fmt: skip
         ends = layout.ENDS.unpack(key[:32] + bytes(8) + key[32 : 32 + layout.ENDS.size - PORTS_AT])
-        self._opened.append((self._index, row, ends, memoryview(b"")))
+        self._opened.append((self._index, row, ends, memoryview(data)))
 
     def _fragment(self, packet: Piece, head: bytes, data: bytes) -> None:
         place = fragment_offset(head, packet.src + packet.dst)

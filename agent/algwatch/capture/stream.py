@@ -90,11 +90,14 @@ class Stream:
     base: the sequence number of place 0. known: all bytes in front of it were read, so a segment
     from there is a repetition. at: ns. too_long: messages that no row can hold. lost: messages
     given up with a part missing. holes: bytes that never came in front of some that did: TCP does
-    not go on without them, so the capture lost them. flow, tap: of its rows.
+    not go on without them, so the capture lost them. overlap: the first bytes of the latest segment
+    that contradicts earlier ones, which the receiver keeps, and brings new ones as well; seam:
+    place where those began, None without such a segment: a message across it is not as anybody
+    wrote it, and framing goes wrong behind it. flow, tap: of its rows.
     """
 
-    __slots__ = ("base", "cost", "floor", "flow", "holes", "lost", "runs", "since", "tap",
-                 "too_long", "touched")  # fmt: skip
+    __slots__ = ("base", "cost", "floor", "flow", "holes", "lost", "overlap", "runs", "seam",
+                 "since", "tap", "too_long", "touched")  # fmt: skip
 
     def __init__(self, base: int, known: bool, at: int) -> None:
         self.base = base
@@ -103,6 +106,8 @@ class Stream:
         self.touched = at
         self.since = 0  # since when something may be missing, ns; 0: nothing is
         self.too_long = self.lost = self.holes = self.flow = self.tap = 0
+        self.overlap = b""
+        self.seam: int | None = None
         self.cost = BASE_COST
 
     def place(self, seq: int) -> int:
@@ -171,7 +176,7 @@ class Stream:
             if told and runs[-1].end == end:
                 self._tell(runs[-1], place + line_ends(data), end)
             return True
-        first, agreed = place, True
+        first, torn = place, b""
         at = place = max(place, floor)
         gaps = []
         for run in self.runs:
@@ -181,7 +186,8 @@ class Stream:
                 continue
             low, high = max(run.begin, at), min(run.end, end)
             old = run.data[low - run.begin : high - run.begin]
-            agreed &= old == data[low - first : high - first]
+            if old != data[low - first : high - first]:
+                torn = data[low - first : high - first]
             if run.begin > at:
                 gaps.append((at, run.begin))
             at = run.end
@@ -194,7 +200,11 @@ class Stream:
             for run in self.runs:
                 if run.begin <= place < run.end:
                     self._tell(run, place, end)
-        return agreed
+        # Nothing but known bytes is one that TCP sends again, whatever became of it on the way.
+        self.overlap = torn if gaps else b""
+        if self.overlap:
+            self.seam = gaps[0][0]
+        return not torn
 
     def _put(self, place: int, data: bytes, starts: bool) -> None:
         runs = self.runs
@@ -282,11 +292,14 @@ class Stream:
                 if standing == SOUND and not is_sound(data, run.at):
                     run.reading = False
                     return None
+                end = here + run.need
                 with memoryview(data) as view:
                     message = bytes(view[run.at : run.at + run.need])
-                self._tell(run, here, here + run.need)
+                self._tell(run, here, end)
                 run.skip(run.need)
-                return message
+                if self.seam is None or not here < self.seam < end:
+                    return message
+                self.lost += 1
         return None
 
     def _tell(self, run: Run, place: int, end: int) -> None:

@@ -15,9 +15,12 @@ from algwatch.base.native.layout import (
     INVITE,
     KIND_CUT,
     KIND_KEEPALIVE,
+    KIND_OVERLAP,
     KIND_STUN,
     REFER,
+    ROW_DIRECTED,
     ROW_MALFORMED,
+    ROW_OUTGOING,
     SUBSCRIBE,
 )
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch
@@ -47,7 +50,7 @@ from algwatch.compare.first_of_kind import FirstOfKind
 from algwatch.compare.joined import label_of
 from algwatch.compare.known_rewrites import KnownRewrites
 from algwatch.compare.limits import KINDS, MAPPINGS, Limits
-from algwatch.compare.line import LATCHES, READ, Line, Lines, Shown
+from algwatch.compare.line import LATCHES, OVERLAPS, READ, SPOILED, Line, Lines, Shown
 from algwatch.compare.loss import Losses, Path
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.media import Counted, Media
@@ -62,7 +65,7 @@ from algwatch.compare.weights import Weights
 from algwatch.sip.dialog import DialogSet
 from algwatch.sip.dialogs import Step
 from algwatch.sip.side import Side
-from algwatch.sip.timers import TIMER_C
+from algwatch.sip.timers import SECOND, TIMER_C
 from algwatch.sip.transaction import Seen
 from algwatch.sip.unsolicited import Unsolicited
 
@@ -170,6 +173,10 @@ class Comparison:
         for row, i in other:
             if row[KIND] == KIND_CUT:  # as good as not captured, or not captured at all
                 self.lost(which, not row[LENGTH], row[AT])
+            elif row[KIND] == KIND_OVERLAP:  # framing may miss messages behind it
+                self.lost(which, 0, row[AT])
+                if row[LENGTH]:
+                    self._overlaps(batch.sighting(which, row, i))
             elif row[KIND] in KEEPALIVES:
                 ends = bytes(batch.ends[48 * i : 48 * i + 48])
                 if which == WAN:
@@ -450,6 +457,25 @@ class Comparison:
             if call is not None and _is_between(copy, call):
                 call.contested |= {label_of(copy)}
         copies.clear()
+
+    def _overlaps(self, copy: Sighting) -> None:
+        """TCP bytes came again with other content: note it of the line on which they were sent,
+        unless they did so on their way to the router, too."""
+        host, far = copy.packed_ends[:16], copy.packed_ends[16:32]
+        if copy.side == WAN:
+            sent = self.mappings.of(copy.source, copy.destination)
+            came_in = copy.row[BITS] & (ROW_DIRECTED | ROW_OUTGOING) == ROW_DIRECTED
+            if sent is None or came_in:
+                return
+            host = sent.inside[:16]
+        line = self.lines.find(host, far)
+        if line is None:
+            return
+        before = line.seen.get(OVERLAPS)
+        if copy.side == LAN:
+            line.observe(OVERLAPS, copy)
+        elif before is None or copy.row[AT] - before.last_at > SECOND:
+            line.observe(SPOILED, copy)
 
     def _crossed(self, crossings: list[Crossing]) -> list[Crossing]:
         """Join what crossed; the crossings that a rule has to see: the first of its kind on its

@@ -54,6 +54,8 @@ REACHED_REWRITTEN = "reached-rewritten"  # such an incoming call, so its ACK cam
 REWRITTEN = "rewritten"  # the router rewrote a message of this line
 REACHED_AT_PROXY = "reached-at-proxy"  # an outgoing call lived whose Contact was a proxy's own
 LATCHES = "latches"  # RTP came to where packets come from, past another address in the SDP
+SPOILED = "spoiled"  # bytes of TCP that left the router came again with other content
+OVERLAPS = "overlaps"  # they did so as they came from the phone
 ACCEPTED = "accepted"  # the provider accepted a REGISTER or an INVITE of the phone
 
 # Each of these needs a far end that took part.

@@ -1,26 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ALG013: the router made a message too long for the line.
+"""ALG013: the router made a message longer than the line or its TCP stream bears.
 
 What it sees
     An INVITE that came to the router as one packet and left it in IP fragments, because the router
     had made it longer; it goes unanswered, and shorter requests of the line do not. Or one that
     never left: it just fits the MTU of the line (1500, with PPPoE 1492 bytes), and with what this
     router adds to an INVITE or REGISTER of the phone it does not.
+    SIP over TCP of which bytes leave the router twice, the second time with other content and with
+    new bytes behind them, on a line whose messages the router makes longer, while the bytes of the
+    phone follow each other.
 
 Why it breaks calls
     A packet that must not be fragmented (DF) and has grown is dropped, and the phone cannot make
     its own smaller, because that fits. One that is fragmented is lost where fragments are dropped.
+    The kernel's helper shifts the sequence numbers behind a message that it made longer. When a
+    segment holds a whole message and the beginning of the next one, it does so too late: the next
+    segment covers as many bytes as the message grew by. The far end keeps the earlier ones, so the
+    next message lacks its bytes, and what follows is read at the wrong place.
 
 What else looks the same
     An INVITE that is too long as the phone wrote it: SIZE001. A message that the helper drops for
-    what is in it: ALG008. Over TCP the helper can spoil a stream that has a whole message and a
-    part of the next one in a segment; what is sent after that is not told here.
+    what is in it: ALG008. TCP that sends bytes again, all of them known. A phone, or somebody in
+    the LAN, whose own bytes contradict each other.
 
 Recommendation
-    Smaller messages or TCP; with the SIP ALG off the message keeps its length.
+    Smaller messages or TCP; with the SIP ALG off the message keeps its length. Where a TCP stream
+    is spoiled: turn the ALG off, or use UDP.
 
 References
-    RFC 3261 section 18.1.1; RFC 1191; RFC 2516 section 7; reference, section 1.9.
+    RFC 3261 sections 18.1.1, 18.3; RFC 1191; RFC 2516 section 7; RFC 9293 section 3.10.7.4;
+    nf_nat_sip_seq_adjust(); reference, section 1.9.
 """
 
 from __future__ import annotations
@@ -28,22 +37,50 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base.quote import somebody
+from algwatch.base.sighting import LENGTH
 from algwatch.compare.call import Call
-from algwatch.compare.line import REWRITTEN
+from algwatch.compare.line import REWRITTEN, SPOILED, Line
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.oversized import length, oversized
 from algwatch.diagnose.rule import Rule, evidence, times
-from algwatch.diagnose.subject import CALL
+from algwatch.diagnose.subject import CALL, LINE
 
 RULE = Rule(
-    "ALG013", "grew-too-long", "error", CALL, ("RFC 3261 18.1.1", "RFC 1191", "RFC 2516"),
-    "The router made a message too long for the line.", two_sided=True,
+    "ALG013", "grew-too-long", "error", (CALL, LINE),
+    ("RFC 3261 18.1.1", "RFC 1191", "RFC 2516", "RFC 9293 3.10.7.4"),
+    "The router made a message longer than the line or its TCP stream bears.", two_sided=True,
 )  # fmt: skip
 
 
-def check(call: Call, known: Known) -> Iterator[Finding]:
+def check(thing: Call | Line, known: Known) -> Iterator[Finding]:
+    if isinstance(thing, Line):
+        yield from _spoiled(thing)
+    else:
+        yield from _too_long(thing, known)
+
+
+def _spoiled(line: Line) -> Iterator[Finding]:
+    spoiled = line.seen.get(SPOILED)
+    if spoiled is None or spoiled.first is None or not line.grew:
+        return
+    copy = spoiled.first
+    size = copy.row[LENGTH]
+    proof = [evidence(copy, f"{size} bytes that were sent before with other content", "new bytes")]
+    rewritten = line.seen.get(REWRITTEN)
+    if rewritten is not None and rewritten.first is not None:
+        proof.append(evidence(rewritten.first, "a message of this line, made longer", ""))
+    yield RULE.finding(
+        "router", "certain",
+        f"The router makes messages to {line.remote} longer and does not shift the TCP stream "
+        f"behind each of them: {size} bytes left it a second time, with other content. The phone "
+        "sent them once. The far end drops them, and they are part of the next message.",
+        proof, f"stream/{line.name}", cause=cause.ALG, line=line.name,
+    )  # fmt: skip
+
+
+def _too_long(call: Call, known: Known) -> Iterator[Finding]:
     one = oversized(call, known)
     if one is None or not one.grew:
         return

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Golden cases of SIP over TCP whose bytes the router changes."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from craft import House, Outgoing, outgoing_call, register, tcp_frame
+
+from cases.case import DLG, case
+
+BEGUN = 300  # bytes of the second INVITE that travel in the segment of the first one
+
+
+class Segments:
+    """The messages of a house as segments of one TCP connection, on both sides. seq: the next
+    sequence number, by side and direction."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.lan: list[tuple[int, bytes]] = []
+        self.wan: list[tuple[int, bytes]] = []
+        self.seq = {(side, outward): 1000 for side in ("lan", "wan") for outward in (True, False)}
+        self._ident = 0
+
+    def send(self, side: str, at: int, outward: bool, payload: bytes, shift: int = 0,
+             advance: bool = True) -> None:  # fmt: skip
+        """shift: of the sequence number against the bytes before."""
+        house = self.house
+        own = (house.phone if side == "lan" else house.wan_ip, house.port)
+        ends = (*own, house.provider, 5060) if outward else (house.provider, 5060, *own)
+        made = tcp_frame(payload, *ends, self.seq[side, outward] + shift, self._ident)
+        ttl = 64 - (outward == (side == "wan"))
+        getattr(self, side).append((at, made[:22] + bytes([ttl]) + made[23:]))
+        if advance:
+            self.seq[side, outward] += len(payload) + shift
+
+    def pair(self, lan: tuple[int, bytes], wan: tuple[int, bytes], outward: bool) -> None:
+        """Both copies of one segment."""
+        self._ident += 1
+        self.send("lan", lan[0], outward, lan[1])
+        self.send("wan", wan[0], outward, wan[1])
+
+
+def _stream(spoils: bool, phone_too: bool = False, again: bool = False) -> House:
+    """A registration, a call, an INVITE whose segment holds the beginning of the next one, and a
+    registration. The router makes messages longer. spoils: it does not shift what comes next;
+    phone_too: the phone itself sends such bytes; again: TCP sends the end of that segment
+    again, with the rest of the message."""
+    house = House("linux", phone="10.0.0.3", wan="198.51.100.197")
+    register(house, 0)
+    outgoing_call(house, 2, "before@tcp")
+    calls = [Outgoing(house, name) for name in ("whole@tcp", "halved@tcp")]
+    for call in calls:
+        call.invite(20)
+    for call in calls if not spoils else ():
+        call.respond(20.3, 180)
+        call.ok(22)
+        call.ack(22.02)
+        call.bye(26)
+    register(house, 60, n=2)
+    made = Segments(house)
+    begun: tuple[bytes, bytes] | None = None
+    for (at, inside), (then, outside) in zip(house.lan, house.wan, strict=True):
+        outward = inside[26:30] == ip_address(house.phone).packed
+        one, two = (data[42:].replace(b"SIP/2.0/UDP", b"SIP/2.0/TCP") for data in (inside, outside))
+        if one.startswith(b"INVITE") and b"Call-ID: whole@tcp" in one:
+            begun = one, two
+            continue
+        if begun is None:
+            made.pair((at, one), (then, two), outward)
+            continue
+        first, longer = begun
+        grew, rest = len(longer) - len(first), one[BEGUN:]
+        begun = None
+        made.pair((at, first + one[:BEGUN]), (then, longer + one[:BEGUN]), True)
+        at, then = at + 40_000_000, then + 40_000_000
+        if phone_too:
+            made.send("lan", at, True, b"x" * grew + rest, -grew, advance=False)
+            made.seq["lan", True] += len(rest)
+        elif again:
+            made.send("lan", at, True, one[BEGUN - grew :], -grew)
+        else:
+            made.send("lan", at, True, rest)
+        if again:
+            made.send("wan", then, True, one[BEGUN - grew :], -grew)
+        else:
+            made.send("wan", then, True, rest, -grew if spoils else 0)
+    house.lan, house.wan = made.lan, made.wan
+    return house
+
+
+@case("alg013-stream-spoiled", [("ALG013", "router", "certain")], DLG,
+      {"disable-sip-alg": "suspected"}, outcomes=["completed", "unknown", "unknown"])  # fmt: skip
+def _() -> House:
+    """The helper lengthens an INVITE whose segment holds the beginning of the next one, and sends
+    the rest of that one under sequence numbers that it has used."""
+    return _stream(spoils=True)
+
+
+@case("alg013-near-miss-stream-shifted", must_not=["ALG013", "CAP002", *DLG],
+      outcomes=["completed"] * 3)  # fmt: skip
+def _() -> House:
+    """The same segments, and the router shifts the second one by what it has added."""
+    return _stream(spoils=False)
+
+
+@case("alg013-near-miss-stream-sent-again", must_not=["ALG013", "CAP002", *DLG],
+      outcomes=["completed"] * 3)  # fmt: skip
+def _() -> House:
+    """TCP sends the end of the segment again together with the rest, with the same content."""
+    return _stream(spoils=False, again=True)
+
+
+@case("alg013-near-miss-the-phones-own-overlap", must_not=["ALG013", *DLG],
+      outcomes=["completed", "unknown"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """Somebody in the LAN sends such bytes with the phone's address: they are no work of the
+    router."""
+    return _stream(spoils=True, phone_too=True)
