@@ -15,6 +15,7 @@ from algwatch.cli.analyze import Source
 from algwatch.compare.limits import Limits
 from algwatch.report.render.json import write_json
 from algwatch.report.render.terminal import Terminal
+from craft import House, Incoming, pcap
 from sip_capture import Screen, message, shown, write_capture
 
 LAB = Path(__file__).resolve().parents[1] / "golden" / "lab"
@@ -128,6 +129,25 @@ def test_a_rewritten_call_that_completed_is_called_harmless() -> None:
     assert status == 0
     harmless = r"completed, and the router changed \d+ of its \d+ messages, which did no harm"
     assert re.search(harmless, flat(text))
+
+
+def test_a_warning_about_another_place_is_not_put_on_the_changes_of_the_router(
+    tmp_path: Path,
+) -> None:
+    house = House("linux")
+    call = Incoming(house, "odd@provider")
+    call.invite(1)
+    call.ok(3)
+    odd = call._in_dialog("ACK", 1, f"{call.src}:5060", ())
+    house.into(3.05, odd.replace(b"z9hG4bKack-", b"z9hG4bKi-"))
+    call.bye(60)
+    lan, wan = tmp_path / "lan.pcap", tmp_path / "wan.pcap"
+    lan.write_bytes(pcap(house.lan))
+    wan.write_bytes(pcap(house.wan))
+    said = flat(shown(lan=[lan], wan=[wan])[0])
+    assert "TXN008 odd-ack, may do harm" in said
+    harmless = r"of its \d+ messages, which did no harm; what may do harm stands below\."
+    assert re.search(harmless, said)
 
 
 def test_findings_stand_in_the_order_of_their_harm() -> None:

@@ -12,6 +12,7 @@ from algwatch.report.render.sentences import Brief
 HARMS = ("observed", "certain", "latent", "none")
 PLACES = {"phone": "the phone", "router": "this router", "provider": "the provider",
           "network": "the network beyond this router"}  # fmt: skip
+ROUTER = ("router", "unknown")  # where a change by the router may be what does harm
 
 OUTCOMES = {
     "completed": "The call completed",
@@ -41,12 +42,13 @@ def call_story(summary: CallSummary | None, found: list[Brief], ladder: CallLadd
     outcome = summary.outcome if summary is not None else "unknown"
     text = _ended(outcome, summary, ladder)
     harm = found[0].harm if found else "none"
+    by_router = any(f.harm == "latent" and f.where in ROUTER for f in found)
     if hurts:
         return f"{text}{_blame(outcome, [f for f in found if f.hurts])}.", "bold red"
     dead = outcome in ("dropped", "unanswered") or (
         outcome == "rejected" and summary is not None and status.is_fault(summary.status)
     )
-    text += _changes(ladder, two_sided, harm, dead or outcome == "unknown")
+    text += _changes(ladder, two_sided, harm, by_router, dead or outcome == "unknown")
     if dead:
         return text + ".", "bold red"
     good = outcome == "completed" and harm == "none"
@@ -75,20 +77,22 @@ def _blame(outcome: str, hurting: list[Brief]) -> str:
     return f"{but}; the cause lies with {place} {name}"
 
 
-def _changes(ladder: CallLadder, two_sided: bool, harm: str, unclear: bool) -> str:
-    """The changes that the router made. unclear: nothing shows that they did no harm."""
+def _changes(ladder: CallLadder, two_sided: bool, harm: str, by_router: bool,
+             unclear: bool) -> str:  # fmt: skip
+    """The changes that the router made. harm: the worst of the findings; by_router: what may do
+    harm may be one of these changes. unclear: nothing shows that they did no harm."""
     if not two_sided:
         return "; it was seen on one side only, so what the router changed is not known"
     if not ladder.paired:
         return "; no message of it was seen on both sides, so what the router changed is not known"
     whole = ladder.paired == ladder.messages
+    below = "; what may do harm stands below" if harm == "latent" else ""
     if not ladder.rewritten:
-        below = "; what may do harm stands below" if harm == "latent" else ""
         what = "" if whole else " of what was seen on both sides"
         return f", and the router changed nothing{what}{below}"
     whose = "its" if whole else "the"
     where = "" if whole else " that were seen on both sides"
     text = f", and the router changed {ladder.rewritten} of {whose} {ladder.paired} messages{where}"
-    if harm == "latent":
+    if by_router:
         return text + ": that may do harm"
-    return text if unclear else text + ", which did no harm"
+    return text + below if unclear else text + ", which did no harm" + below
