@@ -42,9 +42,9 @@ format: setup  ## bring Python and C into the form that lint wants
 golden: setup  ## only the golden captures: each verdict as recorded and as the truth demands
 	@$(PY) -m pytest -q tests/golden
 
-golden-update: setup  ## accept what is printed now as the golden output, then look at git diff
+golden-update: setup  ## accept what is printed now as the golden output, then look at git diff: ONLY=dlg014
 	@$(PY) tests/golden/generate.py
-	@$(PY) -m pytest -q tests/golden --golden-update
+	@$(PY) -m pytest -q tests/golden/test_golden.py --golden-update $(if $(ONLY),-k "$(ONLY)")
 
 bench: setup  ## everything measured beside its peers, and a plot (root: live capture too)
 	@$(PY) tests/bench/bench.py $(BENCH)

@@ -55,7 +55,8 @@ def test_the_captures_are_what_the_generator_makes(name: str) -> None:
     made = captures(CASES[name])
     assert made == captures(CASES[name])
     for file, data in made.items():
-        assert (HERE / name / file).read_bytes() == data, f"run tests/golden/generate.py ({file})"
+        path = HERE / name / file
+        assert path.exists() and path.read_bytes() == data, f"make golden-update writes {path}"
     assert (HERE / name / "README.md").read_text() == readme(CASES[name])
 
 
@@ -63,6 +64,7 @@ def test_the_captures_are_what_the_generator_makes(name: str) -> None:
 def test_the_verdict_is_the_one_that_the_specification_demands(
     name: str, request: pytest.FixtureRequest
 ) -> None:
+    assert (HERE / name).is_dir(), "make golden-update writes the captures of a new case"
     status, text, errors = analyze(*CASES[name].arguments(str(HERE / name)))
     assert errors == ""
     verdict = json.loads(text)
