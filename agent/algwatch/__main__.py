@@ -39,7 +39,11 @@ def _with_argparse(argv: list[str]) -> int:
     verb = next((word for word in argv if not word.startswith("-")), None)
     for name in (verb,) if verb in VERBS else VERBS:
         import_module(f"algwatch.cli.{name}").add(subparsers)
-    args = parser.parse_args(argv)
+    args, rest = parser.parse_known_args(argv)
+    if rest:  # argparse points to the help of all verbs
+        unknown = " ".join(rest)
+        how = f"algwatch {args.verb} --help tells how it is typed"
+        raise Usage(f"unrecognized arguments: {unknown}; {how}")
     status: int = import_module(f"algwatch.cli.{args.verb}").main(args)
     return status
 
@@ -80,8 +84,7 @@ def main(argv: list[str] | None = None) -> int:
     analyze also 1 (something hurts) and 3 (cannot tell); 2 for bad usage, unreadable input and
     output that cannot be written; 130 after SIGINT."""
     words = sys.argv[1:] if argv is None else argv
-    if sys.stdout is None and words[:1] != ["run"]:
-        return 2  # closed by whoever called: nowhere to write to
+    nowhere = sys.stdout is None  # closed by whoever called
     _fill_standard_files()
     try:
         if words[:1] == ["run"]:
@@ -90,6 +93,8 @@ def main(argv: list[str] | None = None) -> int:
             return start(words[1:])
         if not words:
             raise Usage(NO_VERB)
+        if nowhere:
+            raise Usage("the output cannot be written: standard output is closed")
         return _verb(words)
     except Usage as problem:
         complain(str(problem))

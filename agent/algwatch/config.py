@@ -125,6 +125,7 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "media": (_switch, True),
     "json": (_switch, False),
 }
+_LISTED = ", ".join(sorted(KEYS))
 LISTS = ("lan", "wan", "ports")
 SWITCHES = ("json",)  # options that stand alone on the command line
 ENVIRONMENT = {"ALGWATCH_MQTT_USER": "mqtt_user", "ALGWATCH_MQTT_PASSWORD": "mqtt_password"}
@@ -170,8 +171,10 @@ class Config:
     def set(self, key: str, value: str) -> None:
         """ConfigError without a place; the caller knows where it stands."""
         if key not in KEYS:
-            near = [known for known in KEYS if known[:2] == key[:2]] or sorted(KEYS)
-            raise ConfigError(f"unknown setting {key[:40]!r}; did you mean {', '.join(near)}?")
+            wanted = key.replace("-", "_").lower()
+            near = [wanted] if wanted in KEYS else [k for k in KEYS if k[:2] == wanted[:2]]
+            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {_LISTED}"
+            raise ConfigError(f"unknown setting {key[:40]!r}; {hint}")
         try:
             read = KEYS[key][0](value)
         except ValueError as problem:

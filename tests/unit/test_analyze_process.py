@@ -112,6 +112,12 @@ def test_standard_files_that_are_closed_are_not_taken_by_files_of_the_program(
     for closed, words, status, errors in (
         ("<&-", ["-"], 2, "algwatch: -: standard input is closed\n"),
         ("<&-", ["--lan", str(lan), "--wan", str(wan)], 0, ""),
+        (
+            ">&-",
+            [str(lan)],
+            2,
+            "algwatch: the output cannot be written: standard output is closed\n",
+        ),
         ("2>&-", ["--lan", str(lan), "--wan", str(wan)], 0, ""),
         ("2>&-", [str(tmp_path / "none")], 2, ""),
         ("<&- 2>&-", ["-"], 2, ""),

@@ -47,6 +47,8 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_p
     ("line", "why"),
     [
         ("lam = br-lan", "line 2: unknown setting 'lam'; did you mean lan?"),
+        ("memory-bytes = 1", "unknown setting 'memory-bytes'; did you mean memory_bytes?"),
+        ("foo = 1", "unknown setting 'foo'; there are boot_delay, cpe, "),
         ("lan", "line 2: 'lan' is not `key = value`"),
         ("lan =", "line 2: lan: needs a value"),
         ("lan = an-interface-with-a-long-name", "cannot be the name of an interface"),
@@ -137,6 +139,8 @@ def test_user_and_password_given_apart_win_over_the_url() -> None:
         "mqtt://h:99999",
         "mqtt://h/topic",
         "mqtt://:pw@h",
+        "mqtt://user:pw",
+        "mqtt://h:99999",
         "broker",
         "mqtt://[1",
     ],

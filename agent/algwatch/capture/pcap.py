@@ -109,7 +109,7 @@ class CaptureFile:
             problems.append(f"{sum(self._unread.values())} packets: {_not_read(self._unread)}")
         self.problem = "; ".join(problems)
         if self.problem and not self.packets:
-            raise CaptureError(f"{self.path}: {self.problem}")
+            raise CaptureError(f"{self.path}: {self.problem}; no packet of it can be read")
 
     def _scanned(self, packets: Packets) -> Iterator[Batch]:
         """Mostly one batch: more when the room for rows ran out."""

@@ -34,9 +34,15 @@ class Broker:
     ) -> None:
         try:
             parts = urlsplit(url)
-            port = parts.port
         except ValueError as problem:
             raise BrokerError(f"the broker's URL is wrong: {problem}") from None
+        try:
+            port = parts.port
+        except ValueError:  # whose text may hold a password that stands in the wrong place
+            raise BrokerError(
+                "the port in the broker's URL is not a number from 0 to 65535: it must look like "
+                "mqtt://HOST:1883 or mqtt://USER:PASSWORD@HOST:1883"
+            ) from None
         if parts.scheme not in PORTS or not parts.hostname:
             raise BrokerError("the broker's URL must look like mqtt://HOST:1883 or mqtts://HOST")
         if parts.path not in ("", "/") or parts.query or parts.fragment:
