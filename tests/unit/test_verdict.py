@@ -253,13 +253,37 @@ def test_what_may_do_harm_is_named_beside_a_fine_state() -> None:
     assert verdict.why[0] == "This may do harm: A port is wrong."
 
 
+# ---- the SIP ALG ----
+
+
+def test_what_hurts_is_told_with_what_to_do_about_the_alg_where_that_is_not_the_next_step() -> None:
+    hurt = call("dropped"), finding(where="phone", cause="phone")
+    assert settled(*hurt).alg == "leave it as it is: nothing here shows that it did harm."
+    other = advice("phone-fix")
+    assert "nothing here shows" in settled(*hurt, other).alg
+    assert settled(*hurt, advice()).alg == "" and "ALG off" in settled(*hurt, advice()).next
+    assert settled(*hurt, other, advice()).alg.startswith("turn it off as well")
+    assert settled(*hurt, advice("keep-sip-alg")).alg == "keep it on: a phone here needs it."
+    assert settled(call()).alg == ""  # fine: nothing to do
+
+
+def test_a_fault_in_the_router_gets_no_all_clear_for_its_alg() -> None:
+    here = settled(call("dropped"), finding(where="router", cause="router"))
+    assert here.alg.endswith("it is not proved that turning the ALG off mends it.")
+
+
+def test_one_side_says_nothing_of_the_alg() -> None:
+    verdict = settled(call("dropped"), finding(), of=counts(paired=0, lan_only=20))
+    assert "no message was seen on both sides" in verdict.alg
+
+
 # ---- next ----
 
 
 def test_advice_in_force_is_the_next_step() -> None:
     hurt = call("dropped"), finding(next_step="Look here.")
     assert settled(*hurt).next == "Look here."
-    printed = "Turn the router's SIP ALG off (algwatch prints the lines to type)."
+    printed = "Turn the router's SIP ALG off (the lines to type stand with the advice)."
     assert settled(*hurt, advice()).next == printed
     assert settled(*hurt, advice(), advice(state="none")).next == "Look here."
     assert "as a trial" in settled(*hurt, advice(state="suspected")).next

@@ -201,6 +201,8 @@ class Page:
         bullet = f"{self.terminal.glyphs.bullet} "
         for why in verdict.why:
             self.paragraph(why, bullet, "  ")
+        if verdict.alg:
+            self.paragraph(verdict.alg, "SIP ALG: ", "         ")
         if verdict.next:
             self.paragraph(verdict.next, "Next: ", "      ", "bold")
         self.paragraph(

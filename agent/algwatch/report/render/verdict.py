@@ -68,6 +68,14 @@ NO_CALL = "No call and no registration of a phone here was seen: nothing shows w
 OWN_CALLS = ("No message is on two sides: a PBX, SBC or proxy on the router has calls of its own "
              "in the LAN and outside, so there are no two copies to compare.")  # fmt: skip
 ONE_SIDE = "Only one side of the router was captured, so what the router changed is not known."
+# On the router's SIP ALG, where it is not the next step.
+ALG_TOO = 'turn it off as well: see "What to do".'
+ALG_KEEP = "keep it on: a phone here needs it."
+ALG_UNSURE = ("leave it as it is for now: the fault is in the router, and it is not proved that "
+              "turning the ALG off mends it.")  # fmt: skip
+ALG_UNSEEN = ("leave it as it is: no message was seen on both sides of the router, so nothing "
+              "shows whether it does harm.")  # fmt: skip
+ALG_LEAVE = "leave it as it is: nothing here shows that it did harm."
 
 
 class Tally:
@@ -115,13 +123,14 @@ class Verdict:
 
     state: FINE, HURTS or CANNOT_TELL. why: at most WHY sentences, the most important first.
     next: one sentence, "" where nothing is to be done. status: the exit status of `analyze`.
-    doubtful: nothing hurts, and something may.
+    doubtful: nothing hurts, and something may. alg: a sentence on the router's SIP ALG, "" where
+    next says it, or nobody asks.
     """
 
     def __init__(self) -> None:
         self.state = CANNOT_TELL
         self.why: list[str] = []
-        self.next = ""
+        self.next = self.alg = ""
         self.doubtful = False
         self.calls = Tally()
         self.registrations = Tally()
@@ -202,18 +211,39 @@ class Verdict:
         if self.state == CANNOT_TELL:
             steps += [_look(f, one_sided) for f in symptoms[:1]]
         self.next = next((step for step in steps if step), "")
+        if self.state != FINE and counts["capture"].get("sip_messages"):
+            self.alg = self._on_alg(bool(counts["crossings"].get("paired")))
+
+    def _on_alg(self, compared: bool) -> str:
+        """What is to be said of the router's ALG where it is not the next step. compared: messages
+        were seen on both sides."""
+        given = self._advice.all()
+        of_alg = [a for a in given if a.action in (DISABLE, KEEP)]
+        if of_alg and of_alg[0] is self._first(given):
+            return ""
+        if of_alg and of_alg[0].action == DISABLE:
+            return ALG_TOO
+        if of_alg:
+            return ALG_KEEP
+        if not compared:
+            return ALG_UNSEEN
+        found = self._findings[HURTS].values()
+        here = any(f.where == "router" or f.cause == cause.ALG for f in found)
+        return ALG_UNSURE if here else ALG_LEAVE
 
     def _advised(self) -> str:
         """The first advice in force. To leave the ALG on is no remedy for what hurts."""
-        given = [a for a in self._advice.all() if a.action != KEEP or self.state == FINE]
-        if not given:
+        first = self._first(self._advice.all())
+        if first is None:
             return ""
-        first = given[0]
         trial = ""
         if first.state == "suspected":
             trial = ", as a trial" if first.action in (DISABLE, KEEP) else ", which may help"
-        lines = " (algwatch prints the lines to type)" if first.commands else ""
+        lines = " (the lines to type stand with the advice)" if first.commands else ""
         return f"{in_words(first)}{trial}{lines}."
+
+    def _first(self, given: list[Advice]) -> Advice | None:
+        return next((a for a in given if a.action != KEEP or self.state == FINE), None)
 
     def _hurting(self, one_sided: bool) -> list[Reason]:
         """Causes, then symptoms without one, then what died without a finding."""
