@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Iterator
+from types import FunctionType, ModuleType
 from typing import Any
 
 _SWAPPED: dict[type[ast.AST], Any] = {
@@ -16,27 +16,55 @@ _SWAPPED: dict[type[ast.AST], Any] = {
 
 
 class Mutant:
-    """line: of the change; what: the change in words; tree: of the whole module."""
+    """lines: of the changed expression; what: the change in words."""
 
-    def __init__(self, line: int, what: str, tree: ast.Module) -> None:
-        self.line = line
-        self.what = what
-        self.tree = tree
+    def __init__(self, number: int, node: ast.expr | ast.stmt, change: str) -> None:
+        part = node.test if isinstance(node, ast.If | ast.While | ast.IfExp) else node
+        self.lines = range(node.lineno, (part.end_lineno or part.lineno) + 1)
+        self.what = f"{change}: {ast.unparse(part)}"
+        self._number = number
+        self._change = change
+
+    def tree(self, source: str) -> ast.Module:
+        """The whole module with the change."""
+        tree = ast.parse(source)
+        for number, node in enumerate(_nodes(tree)):
+            if number == self._number:
+                _change(node, self._change)
+                break
+        return ast.fix_missing_locations(tree)
 
 
 def mutants(source: str) -> list[Mutant]:
     """All mutants of a module, in the order of its lines. What only helps a type checker or a
     reader (annotations, __slots__, docstrings, assertions) is left alone."""
-    tree = ast.parse(source)
-    made = []
-    for number, node in enumerate(_nodes(tree)):
-        for what in _changes(node):
-            changed = copy.deepcopy(tree)
-            for again, twin in enumerate(_nodes(changed)):
-                if again == number:
-                    _change(twin, what)
-            made.append(Mutant(node.lineno, what, changed))
-    return sorted(made, key=lambda one: one.line)
+    made = [
+        Mutant(number, node, change)
+        for number, node in enumerate(_nodes(ast.parse(source)))
+        for change in _changes(node)
+    ]
+    return sorted(made, key=lambda one: one.lines[0])
+
+
+def apply(tree: ast.Module, module: ModuleType) -> None:
+    """Let a module that was imported already do what the tree says, for whoever has a function or
+    class of it. (Its numbers change for itself alone.)"""
+    changed = ModuleType(module.__name__)
+    exec(compile(tree, str(module.__file__), "exec"), vars(changed))
+    _take(module, changed)
+
+
+def _take(old: Any, new: Any) -> None:
+    for name, value in list(vars(new).items()):
+        before = vars(old).get(name)
+        if isinstance(value, property):
+            before, value = before.fget, value.fget
+        if isinstance(value, FunctionType):
+            before.__code__, before.__defaults__ = value.__code__, value.__defaults__
+        elif isinstance(value, type) and value is not before:
+            _take(before, value)
+        elif isinstance(value, int | float | frozenset):
+            setattr(old, name, value)
 
 
 def _nodes(tree: ast.AST) -> Iterator[ast.expr | ast.stmt]:
