@@ -10,7 +10,7 @@ import pytest
 from algwatch.advise.actions import in_words
 from algwatch.advise.advice import Advice
 from algwatch.compare import line as words
-from algwatch.compare.counterfactual import without_alg
+from algwatch.compare.counterfactual import needs_alg, without_alg
 from algwatch.compare.line import Line
 from algwatch.compare.summary import CallSummary
 from algwatch.report.render.json import write_json
@@ -299,6 +299,44 @@ def test_a_phone_with_rport_that_drops_speaks_against_one_without_and_never_for_
     assert without_alg(mine, [works, asks]).answer == "yes"
     asks.observe(words.DROPS_UNTOUCHED, None, 1)
     assert without_alg(mine, [works, asks]).answer == "unknown"
+
+
+NO_RPORT = (words.RPORT_MISSING, words.ACCEPTED)
+
+
+@pytest.mark.parametrize(
+    ("like", "answer"),
+    [
+        ((*NO_RPORT, words.NO_WAY_BACK, words.WORKS_UNTOUCHED), "yes"),
+        # At the port that the NAT kept, responses find it by Via.
+        ((*NO_RPORT, words.WORKS_UNTOUCHED), "unknown"),
+        # Its responses may owe their way to the ALG.
+        ((*NO_RPORT, words.NO_WAY_BACK, words.WORKS_UNTOUCHED, words.REWRITTEN), "unknown"),
+        # Anyone's calls.
+        ((words.RPORT_MISSING, words.NO_WAY_BACK, words.WORKS_UNTOUCHED), "unknown"),
+    ],
+)
+def test_a_phone_whose_responses_miss_it_needs_one_like_it_that_works(
+    like: tuple[str, ...], answer: str
+) -> None:
+    mine = line("192.168.1.10", *NO_RPORT, words.NO_WAY_BACK, words.WORKS_UNTOUCHED)
+    assert without_alg(mine, []).answer == "unknown"
+    assert without_alg(mine, [line("192.168.1.11", *like)]).answer == answer
+
+
+@pytest.mark.parametrize(
+    ("seen", "needs"),
+    [
+        ((words.RPORT_MISSING, words.PRIVATE_CONTACT), True),
+        ((words.RPORT_MISSING,), False),  # it writes its public address
+        ((words.RPORT_ASKED, words.PRIVATE_CONTACT), False),
+        ((words.RPORT_MISSING, words.PRIVATE_CONTACT, words.NAT_HANDLED), False),
+    ],
+)
+def test_only_a_phone_that_does_nothing_about_the_nat_needs_the_alg(
+    seen: tuple[str, ...], needs: bool
+) -> None:
+    assert needs_alg(line("192.168.1.10", *seen), []) is needs
 
 
 # ---- what strangers can do to the advice ----

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from algwatch.compare.line import (
-    ACCEPTED,
     DROPS_UNTOUCHED,
     FOLLOWS_PHONE,
     NAT_HANDLED,
@@ -53,23 +52,14 @@ def without_alg(line: Line, beside: Iterable[Line]) -> Counterfactual:
         # Without rport responses go to the port in Via, which the NAT does not give it (RFC 3261
         # section 18.2.2). Requests that come show nothing of that: only a phone like it, whose
         # responses came with nothing rewritten.
-        speak = [
-            other for other in alike
-            if other.count(NO_WAY_BACK) and other.count(ACCEPTED) and not other.count(REWRITTEN)
-        ]  # fmt: skip
+        speak = [o for o in alike if o.count(NO_WAY_BACK) and not o.count(REWRITTEN)]
     for_ = [(o, w) for o in speak for w in (WORKS_UNTOUCHED, NAT_HANDLED) if o.count(w)]
     against = [(o, w) for o in (line, *others) for w in (DROPS_UNTOUCHED, FOLLOWS_PHONE)
                if o.count(w)]  # fmt: skip
-    if for_ and not against:
-        answer = YES
-    elif against and not for_:
-        answer = NO
-    elif for_ and against:
-        own_for = any(o is line for o, _ in for_)
-        own_against = any(o is line for o, _ in against)
-        answer = UNKNOWN if own_for == own_against else YES if own_for else NO
-    else:
-        answer = UNKNOWN
+    works, fails = bool(for_), bool(against)
+    if works and fails:
+        works, fails = (any(o is line for o, _ in seen) for seen in (for_, against))
+    answer = UNKNOWN if works == fails else YES if works else NO
     return Counterfactual(answer, for_, against)
 
 
