@@ -82,22 +82,17 @@ class Recommender:
                 mine = {}
                 self._advised_lines.add(line.remote, mine)
             mine[line.name] = line
-            # News of a kind about one line speaks for or against the advice for all others.
-            kind: Table[str, Any] = self.harm
-            if finding.cause == cause.ALG_NEEDED:
-                kind = self._carried
-            known = line.name in kind
-            if kind is self._carried:
+            needed = finding.cause == cause.ALG_NEEDED
+            same: Table[str, Any] = self._carried if needed else self.harm
+            opposite: Table[str, Any] = self.harm if needed else self._carried
+            # The first of a kind about one line speaks against the opposite advice for others.
+            others = [] if line.name in same else [o for o, _ in self._others(line, opposite)]
+            if needed:
                 self._carried.add(line.name, finding)
             else:
                 self._hurt(finding, line)
-            others = [] if known else self._advised_now(line)
             return [advice for one in (line, *others) for advice in self._of_line(one)]
         return self._plain(finding, line)
-
-    def _advised_now(self, line: Line) -> list[Line]:
-        """The other lines for which there is advice to turn the ALG off or to keep it."""
-        return [o for some in self._advised_lines.values() for o in some.values() if o is not line]
 
     def _hurt(self, finding: Finding, line: Line) -> None:
         harm = self.harm.get(line.name)
@@ -157,7 +152,10 @@ class Recommender:
 
     def _others(self, line: Line, table: Table[str, T]) -> list[tuple[Line, T]]:
         """The other advised lines that a table has, by name of the line, and its values."""
-        return [(o, table[o.name]) for o in self._advised_now(line) if o.name in table]
+        return [
+            (one, table[one.name]) for some in self._advised_lines.values()
+            for one in some.values() if one is not line and one.name in table
+        ]  # fmt: skip
 
     def _plain(self, finding: Finding, line: Line | None) -> list[Advice]:
         """Advice that follows from its cause alone, with what each rule has said for it."""

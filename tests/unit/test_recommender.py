@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which findings become advice, for which lines, and when it is told again or withdrawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from algwatch.advise import actions
+from algwatch.advise.advice import Advice
+from algwatch.advise.recommend import CROSSED_NOTHING, LIMIT, PLACE_UNKNOWN, Recommender
+from algwatch.compare import line as words
+from algwatch.compare.line import Line, Lines
+from algwatch.diagnose import cause
+from algwatch.diagnose.finding import Finding
+
+OWN = (words.RPORT_ASKED, words.ACCEPTED)
+
+
+@dataclass
+class Known:
+    """Lines by hand, and what is advised of them."""
+
+    lines: Lines = field(default_factory=lambda: Lines(1000))
+    two_sided: bool = True
+
+    def __post_init__(self) -> None:
+        self.recommender = Recommender(self.lines, self.two_sided)
+
+    def line(self, phone: str = "phone", remote: str = "provider", *seen: str) -> Line:
+        made = Line(phone, remote, self.lines.fresh)
+        for word in seen or OWN:
+            made.observe(word, None, 1)
+        self.lines.table.add(f"{phone} {remote}".encode(), made)
+        return made
+
+    def said(self, *findings: Finding) -> list[tuple[str, str, str]]:
+        return told(self.recommender.feed(list(findings)))
+
+
+def told(advice: list[Advice]) -> list[tuple[str, str, str]]:
+    return [(a.action, a.state, a.subject) for a in advice]
+
+
+def finding(why: str, line: Line | None, rule: str = "ALG011", at: float = 0.0, *,
+            where: str = "router", certain: bool = False) -> Finding:  # fmt: skip
+    harm = "none" if why == cause.ALG_NEEDED else "observed"
+    return Finding(
+        rule, "", "error", where, harm, f"call{at}", "lan", at, f"{rule} at {at}", [], "",
+        cause=why, certain=certain, line=line.name if line is not None else "",
+    )  # fmt: skip
+
+
+def harm(line: Line | None, rule: str = "ALG011", at: float = 0.0, *, where: str = "router",
+         certain: bool = False) -> Finding:  # fmt: skip
+    return finding(cause.ALG, line, rule, at, where=where, certain=certain)
+
+
+def needed(line: Line) -> Finding:
+    return finding(cause.ALG_NEEDED, line, "ALG015")
+
+
+# ---- turning it off ----
+
+
+def test_harm_is_advised_of_where_the_router_did_it_on_a_line_that_is_known() -> None:
+    known = Known()
+    line = known.line()
+    gone = Line("evicted", "provider")
+    assert known.said(harm(None)) == known.said(harm(gone)) == []
+    assert known.said(harm(line, where="provider")) == []
+    assert known.said(harm(line)) == [("disable-sip-alg", "suspected", line.name)]
+
+
+def test_all_harmed_phones_of_a_provider_hear_that_it_handles_the_nat() -> None:
+    known = Known()
+    one, two, three = (known.line(phone) for phone in ("one", "two", "three"))
+    known.said(harm(one, certain=True), harm(two, certain=True))
+    three.observe(words.NAT_HANDLED, None, 2)
+    off = "disable-sip-alg", "recommended"
+    assert told(known.recommender.refresh()) == [(*off, one.name), (*off, two.name)]
+    assert not known.lines.fresh
+    assert known.recommender.refresh() == []
+
+
+def test_the_latest_harm_is_told_first_and_what_the_protocol_proves_before_it() -> None:
+    known = Known()
+    line = known.line()
+    feed = known.recommender.feed
+    (first,) = feed([harm(line, "DLG001", 1)])
+    assert first.for_ == ["DLG001 at 1"]
+    (second,) = feed([harm(line, "ALG012", 2)])
+    assert second.for_ == ["ALG012 at 2", "DLG001 at 1"]
+    line.observe(words.NAT_HANDLED, None, 3)
+    (third,) = feed([harm(line, "DLG001", 70)])
+    assert third.for_[:2] == ["DLG001 at 70", "ALG012 at 2"]
+    assert (third.state, third.confidence) == ("recommended", 0.8)
+    (surer,) = feed([harm(line, "ALG012", 80, certain=True)])
+    assert surer.for_[:2] == ["ALG012 at 80", "DLG001 at 70"]
+    assert (surer.state, surer.confidence) == ("recommended", 0.9)
+    assert feed([harm(line, "DLG001", 90)]) == []
+
+
+def test_what_lines_with_other_providers_showed_speaks_against_it() -> None:
+    known = Known()
+    line = known.line()
+    known.line("phone", "another", *OWN, words.DROPS_UNTOUCHED)
+    known.line("stranger", "anyone", words.DROPS_UNTOUCHED)
+    line.observe(words.DROPS_UNTOUCHED, None, 1)
+    line.observe(words.WORKS_UNTOUCHED, None, 1)
+    (advice,) = known.recommender.feed([harm(line)])
+    dropped = [why for why in advice.against if "dropped with nothing rewritten" in why]
+    assert dropped == [
+        "1 call to this phone dropped with nothing rewritten",
+        "1 call of phone and another dropped with nothing rewritten",
+    ]
+
+
+def test_a_phone_with_many_lines_pays_for_its_room() -> None:
+    known = Known()
+    quiet = known.line("quiet")
+    known.said(harm(quiet), needed(quiet))
+    for n in range(LIMIT):
+        loud = known.line("loud", f"far{n}")
+        known.recommender.feed([harm(loud)])
+    assert quiet.name in known.recommender.harm
+
+
+# ---- keeping it ----
+
+
+def keep(known: Known, line: Line) -> Advice:
+    given = known.recommender.feed([needed(line)])
+    (advice,) = (one for one in given if one.action == "keep-sip-alg")
+    return advice
+
+
+def test_it_is_kept_for_a_line_that_drops_without_it_whatever_it_did() -> None:
+    known = Known()
+    line = known.line("phone", "provider", *OWN, words.DROPS_UNTOUCHED)
+    assert known.said(harm(line)) == []
+    assert keep(known, line).state == "recommended"
+
+
+def test_keeping_it_is_withdrawn_where_the_provider_is_seen_to_handle_the_nat() -> None:
+    known = Known()
+    line = known.line()
+    keep(known, line)
+    line.observe(words.NAT_HANDLED, None, 2)
+    (gone,) = known.recommender.reconsider(line)
+    assert (gone.action, gone.state, gone.confidence) == ("keep-sip-alg", "none", 0.0)
+    assert any("not to its private Contact" in why for why in gone.against)
+
+
+def test_keeping_it_is_withdrawn_with_the_latest_harm_as_the_reason() -> None:
+    known = Known()
+    line = known.line()
+    keep(known, line)
+    known.recommender.feed([harm(line, "ALG012", 1)])
+    line.observe(words.NAT_HANDLED, None, 2)
+    assert known.said(harm(line, "DLG001", 2)) == [("disable-sip-alg", "suspected", line.name)]
+    keeping = known.recommender._of_line(line)[0]
+    assert keeping.state == "none" and keeping.against == ["DLG001 at 2"]
+
+
+def test_keeping_it_is_doubted_for_each_line_that_it_hurts() -> None:
+    known = Known()
+    line, one, two = (known.line(phone) for phone in ("phone", "one", "two"))
+    known.said(harm(one))
+    first = keep(known, line)
+    assert (first.state, first.confidence) == ("suspected", 0.5)
+    assert first.against == ["it hurts another line: ALG011 at 0.0"]
+    again = [a for a in known.recommender.feed([harm(two, at=1)]) if a.action == "keep-sip-alg"]
+    assert len(again) == 1 and len(again[0].against) == 2
+
+
+@pytest.mark.parametrize("seen", [(words.RPORT_ASKED,), (*OWN, words.DROPS_UNTOUCHED)])
+def test_nor_by_lines_of_anyone_nor_by_one_that_drops_without_it(seen: tuple[str, ...]) -> None:
+    known = Known()
+    line = known.line()
+    other = known.line("other", "another", *seen)
+    known.said(harm(other))
+    assert keep(known, line).state == "recommended"
+
+
+# ---- what follows from the cause alone ----
+
+
+def test_what_is_sure_stays_so_when_it_is_seen_again_at_an_unknown_place() -> None:
+    known = Known()
+    line = known.line()
+    why = cause.PROVIDER_CONTACT
+
+    def again(rule: str, where: str) -> list[tuple[str, list[str]]]:
+        advice = known.recommender.feed([finding(why, line, rule, where=where)])
+        return [(a.state, a.against) for a in advice]
+
+    assert again("DLG001", "unknown") == [("suspected", [PLACE_UNKNOWN])]
+    assert again("DLG002", "unknown") == [("suspected", [PLACE_UNKNOWN])]
+    assert again("DLG003", "provider") == [("recommended", [])]
+    assert again("DLG004", "unknown") == [("recommended", [])]
+
+
+@pytest.mark.parametrize("two_sided", [True, False])
+def test_what_crossed_nothing_is_only_suspected_where_both_sides_were_seen(two_sided: bool) -> None:
+    known = Known(two_sided=two_sided)
+    (advice,) = known.recommender.feed([finding(cause.PROVIDER, None)])
+    assert advice.state == ("suspected" if two_sided else "recommended")
+    assert advice.against == ([CROSSED_NOTHING] if two_sided else [])
+
+
+def test_rport_is_advised_for_a_via_without_it_whatever_the_others_ask() -> None:
+    known = Known()
+    line = known.line()
+    (advice,) = known.recommender.feed([finding(cause.NO_RPORT, line)])
+    assert advice.action == actions.ENABLE_RPORT
+    assert advice.title == "" and advice.against == []
