@@ -275,12 +275,12 @@ def test_nobody_is_named_in_what_is_sent_or_logged_of_any_call(folder: Path) -> 
 @pytest.mark.parametrize("field", ["user", "display", "address", "parameters", "branch", "value"])
 @pytest.mark.parametrize("text", ["4930123456", "10123", "anna", "anna.smith"])
 def test_what_was_rewritten_is_told_without_people(field: str, text: str) -> None:
-    said = told([Rewrite("Contact", field, 0, text, "192.0.2.1")])
+    said = told([Rewrite("Contact", field, text, "192.0.2.1")])
     shown = Privacy(KEY).text(said)
     assert text not in shown
     assert field != "address" or "became 192.0.2.1" in shown
 
 
 def test_a_port_that_was_rewritten_is_told() -> None:
-    said = told([Rewrite("SDP", "port", 1, "4000", "5000")])
+    said = told([Rewrite("SDP", "port", "4000", "5000")])
     assert Privacy(KEY).text(said) == said == "SDP port 4000 became 5000"

@@ -79,8 +79,8 @@ def _compare(crossing: Crossing) -> list[Rewrite]:
     _request_uri(found, a, b, how)
     a_vias, b_vias = a.vias, b.vias
     _count(found, "Via", len(a_vias), len(b_vias))
-    for i, (via, other) in enumerate(zip(a_vias, b_vias, strict=False)):
-        _via(found, i, via, other, how)
+    for via, other in zip(a_vias, b_vias, strict=False):
+        _via(found, via, other, how)
     for header, ones, twos in (
         ("Contact", a.contacts, b.contacts),
         ("From", [a.from_], [b.from_]),
@@ -90,12 +90,12 @@ def _compare(crossing: Crossing) -> list[Rewrite]:
         ("Path", a.paths, b.paths),
     ):
         _count(found, header, len(ones), len(twos))
-        for i, (one, two) in enumerate(zip(ones, twos, strict=False)):
+        for one, two in zip(ones, twos, strict=False):
             if one.all != two.all:
-                _address(found, header, i, one, two, how, register and header == "Contact")
+                _address(found, header, one, two, how, register and header == "Contact")
     old_id, new_id = to_text(a.call_id), to_text(b.call_id)
     if old_id != new_id:
-        found.append(Rewrite("Call-ID", "value", 0, old_id, new_id,
+        found.append(Rewrite("Call-ID", "value", old_id, new_id,
                              MAPPING if how.text(old_id) == new_id else "",
                              linux=False))  # fmt: skip
     for header, before, after in (
@@ -104,7 +104,7 @@ def _compare(crossing: Crossing) -> list[Rewrite]:
         ("Content-Type", a.content_type, b.content_type),
     ):
         if before != after:
-            found.append(Rewrite(header, "value", 0, before, after, linux=False))
+            found.append(Rewrite(header, "value", before, after, linux=False))
     _body(found, a, b, how)
     _other_lines(found, a, b, how)
     return found
@@ -112,10 +112,10 @@ def _compare(crossing: Crossing) -> list[Rewrite]:
 
 def _count(found: list[Rewrite], header: str, before: int, after: int) -> None:
     if before != after:
-        found.append(Rewrite(header, "count", 0, str(before), str(after), linux=False))
+        found.append(Rewrite(header, "count", str(before), str(after), linux=False))
 
 
-def _endpoint(found: list[Rewrite], header: str, index: int, before: tuple[str, int],
+def _endpoint(found: list[Rewrite], header: str, before: tuple[str, int],
               after: tuple[str, int], how: Translation, expectation: bool) -> None:  # fmt: skip
     """Host and port of a URI or a sent-by."""
     if before == after:
@@ -145,7 +145,6 @@ def _endpoint(found: list[Rewrite], header: str, index: int, before: tuple[str, 
         Rewrite(
             header,
             field,
-            index,
             joined(*before),
             written,
             explained,
@@ -164,13 +163,12 @@ def _request_uri(found: list[Rewrite], a: Message, b: Message, how: Translation)
     if a.request_uri == b.request_uri:
         return
     before, after = (a.request_host, a.request_port), (b.request_host, b.request_port)
-    _endpoint(found, "Request-URI", 0, before, after, how, expectation=False)
+    _endpoint(found, "Request-URI", before, after, how, expectation=False)
     if a.request_user != b.request_user or before == after:
         found.append(
             Rewrite(
                 "Request-URI",
                 "user",
-                0,
                 to_text(a.request_uri),
                 to_text(b.request_uri),
                 linux=False,
@@ -178,52 +176,51 @@ def _request_uri(found: list[Rewrite], a: Message, b: Message, how: Translation)
         )
 
 
-def _via(found: list[Rewrite], i: int, a: Via, b: Via, how: Translation) -> None:
+def _via(found: list[Rewrite], a: Via, b: Via, how: Translation) -> None:
     if a.all == b.all:
         return
     size = len(found)
-    _endpoint(found, "Via", i, (a.host, a.port), (b.host, b.port), how, expectation=False)
+    _endpoint(found, "Via", (a.host, a.port), (b.host, b.port), how, expectation=False)
     if a.received != b.received:
         explained = MAPPING if how.host(a.received) == b.received and b.received else ""
-        found.append(Rewrite("Via", "received", i, a.received, b.received, explained,
+        found.append(Rewrite("Via", "received", a.received, b.received, explained,
                              how.host(a.received), bool(explained)))  # fmt: skip
     if a.rport != b.rport:
         before, after = to_text(a.rport or b""), to_text(b.rport or b"")
         ports = {str(e): str(to) for _, e, _, to in how.ends}
         explained = MAPPING if before and ports.get(before) == after else ""
-        found.append(Rewrite("Via", "rport", i, before, after, explained,
+        found.append(Rewrite("Via", "rport", before, after, explained,
                              ports.get(before, ""), bool(explained)))  # fmt: skip
     for field, before, after in (
         ("branch", to_text(a.branch), to_text(b.branch)),
         ("transport", a.transport, b.transport),
     ):
         if before != after:
-            found.append(Rewrite("Via", field, i, before, after, linux=False))
+            found.append(Rewrite("Via", field, before, after, linux=False))
     if a.maddr != b.maddr:
         explained = MAPPING if how.host(a.maddr) == b.maddr and b.maddr else ""
-        found.append(Rewrite("Via", "maddr", i, a.maddr, b.maddr, explained, linux=bool(explained)))
-    _rest(found, size, "Via", i, a.all, b.all)
+        found.append(Rewrite("Via", "maddr", a.maddr, b.maddr, explained, linux=bool(explained)))
+    _rest(found, size, "Via", a.all, b.all)
 
 
-def _address(found: list[Rewrite], header: str, i: int, a: Address, b: Address,
+def _address(found: list[Rewrite], header: str, a: Address, b: Address,
              how: Translation, expectation: bool) -> None:  # fmt: skip
     before, after = (a.host, a.port), (b.host, b.port)
     size = len(found)
-    _endpoint(found, header, i, before, after, how, expectation)
+    _endpoint(found, header, before, after, how, expectation)
     if a.tag != b.tag:
-        found.append(Rewrite(header, "tag", i, to_text(a.tag), to_text(b.tag), linux=False))
+        found.append(Rewrite(header, "tag", to_text(a.tag), to_text(b.tag), linux=False))
     for field, one, two in (
         ("user", a.user, b.user),
         ("parameters", _parameters(a), _parameters(b)),
         ("display", a.display, b.display),
     ):
         if one != two:
-            found.append(Rewrite(header, field, i, to_text(one), to_text(two), linux=False))
-    _rest(found, size, header, i, a.all, b.all)
+            found.append(Rewrite(header, field, to_text(one), to_text(two), linux=False))
+    _rest(found, size, header, a.all, b.all)
 
 
-def _rest(found: list[Rewrite], size: int, header: str, i: int, before: bytes,
-          after: bytes) -> None:  # fmt: skip
+def _rest(found: list[Rewrite], size: int, header: str, before: bytes, after: bytes) -> None:
     """Append the rest of one value that the differences from `size` on do not explain: scheme,
     brackets, white space, other parameters."""
     text = to_text(before)
@@ -236,7 +233,7 @@ def _rest(found: list[Rewrite], size: int, header: str, i: int, before: bytes,
         else:
             return  # added, or of several parts: told as a whole
     if text != to_text(after):
-        found.append(Rewrite(header, "form", i, to_text(before), to_text(after), linux=False))
+        found.append(Rewrite(header, "form", to_text(before), to_text(after), linux=False))
 
 
 def _parameters(one: Address) -> bytes:
@@ -253,7 +250,7 @@ def _body(found: list[Rewrite], a: Message, b: Message, how: Translation) -> Non
         if len(found) == size:
             found.append(
                 Rewrite(
-                    "Body", "bytes", 0, f"{len(a.body)} bytes", f"{len(b.body)} bytes", linux=False
+                    "Body", "bytes", f"{len(a.body)} bytes", f"{len(b.body)} bytes", linux=False
                 )
             )
     if a.content_length != b.content_length:
@@ -264,7 +261,6 @@ def _body(found: list[Rewrite], a: Message, b: Message, how: Translation) -> Non
             Rewrite(
                 "Content-Length",
                 "value",
-                0,
                 a.content_length,
                 written,
                 NORMALISED if right else "",
@@ -288,10 +284,10 @@ def _body_lines(found: list[Rewrite], size: int, before: bytes, after: bytes,
     ones, twos = before.split(b"\r\n"), after.split(b"\r\n")
     sdp = [r for r in found[size:] if r.header == "SDP"]
     if len(ones) != len(twos):
-        found.append(Rewrite("Body", "lines", 0, str(len(ones)), str(len(twos)), linux=False))
+        found.append(Rewrite("Body", "lines", str(len(ones)), str(len(twos)), linux=False))
         return
     hosts = {line.rpartition(b" ")[2] for line in twos if line.startswith(b"c=")}
-    for i, (one, two) in enumerate(zip(ones, twos, strict=True)):
+    for one, two in zip(ones, twos, strict=True):
         if one == two:
             continue
         text, other = to_text(one), to_text(two)
@@ -303,7 +299,7 @@ def _body_lines(found: list[Rewrite], size: int, before: bytes, after: bytes,
             explained = MAPPING
         elif kind == b"o=" and address[2] in hosts and address[0] == one.rpartition(b" ")[0]:
             explained = NORMALISED
-        found.append(Rewrite("Body", "line", i, text, other, explained,
+        found.append(Rewrite("Body", "line", text, other, explained,
                              linux=bool(explained) and kind in (b"c=", b"o=")))  # fmt: skip
 
 
@@ -317,27 +313,23 @@ def _accounts(r: Rewrite, before: str, after: str) -> bool:
 
 def _sdp(found: list[Rewrite], a: Sdp, b: Sdp, how: Translation) -> None:
     """c= and m= by the mapping; o= is overwritten with the last media address by nf_nat_sip."""
-    pairs = [(0, a.address, b.address)]
-    pairs += [
-        (i + 1, m.address, n.address)
-        for i, (m, n) in enumerate(zip(a.media, b.media, strict=False))
-    ]
-    for i, before, after in pairs:
+    pairs = [(a.address, b.address)]
+    pairs += [(m.address, n.address) for m, n in zip(a.media, b.media, strict=False)]
+    for before, after in pairs:
         if before != after:
             ok = how.host(before) == after and after != ""
             found.append(
                 Rewrite(
-                    "SDP", "address", i, before, after, MAPPING if ok else "", how.host(before), ok
+                    "SDP", "address", before, after, MAPPING if ok else "", how.host(before), ok
                 )
             )
-    for i, (m, n) in enumerate(zip(a.media, b.media, strict=False)):
+    for m, n in zip(a.media, b.media, strict=False):
         if m.port != n.port:
             ok = any(r.header == "SDP" and r.explained for r in found) and n.port >= 1024
             found.append(
                 Rewrite(
                     "SDP",
                     "port",
-                    i + 1,
                     str(m.port),
                     str(n.port),
                     EXPECTATION if ok else "",
@@ -346,7 +338,7 @@ def _sdp(found: list[Rewrite], a: Sdp, b: Sdp, how: Translation) -> None:
                 )
             )
         if m.rtcp != n.rtcp:
-            found.append(Rewrite("SDP", "rtcp", i + 1, m.rtcp, n.rtcp, linux=False))
+            found.append(Rewrite("SDP", "rtcp", m.rtcp, n.rtcp, linux=False))
     if len(a.media) != len(b.media):
         _count(found, "SDP", len(a.media), len(b.media))
     if a.origin_address != b.origin_address:
@@ -355,7 +347,6 @@ def _sdp(found: list[Rewrite], a: Sdp, b: Sdp, how: Translation) -> None:
             Rewrite(
                 "SDP",
                 "origin",
-                0,
                 a.origin_address,
                 b.origin_address,
                 NORMALISED if ok else "",
@@ -383,18 +374,18 @@ def _other_lines(found: list[Rewrite], a: Message, b: Message, how: Translation)
         before = ", ".join(to_text(name) for name, _, _ in ones)
         after = ", ".join(to_text(name) for name, _, _ in twos)
         if sorted(n for n, _, _ in ones) == sorted(n for n, _, _ in twos):
-            found.append(Rewrite("Header", "order", 0, before, after, linux=False))
+            found.append(Rewrite("Header", "order", before, after, linux=False))
         else:
-            found.append(Rewrite("Header", "names", 0, before, after, linux=False))
+            found.append(Rewrite("Header", "names", before, after, linux=False))
         return
     for (name, before_value, one), (_, after_value, two) in zip(ones, twos, strict=True):
         if before_value == after_value and one != two:
-            found.append(Rewrite(_full(to_text(name)), "form", 0, to_text(one), to_text(two),
+            found.append(Rewrite(_full(to_text(name)), "form", to_text(one), to_text(two),
                                  linux=False))  # fmt: skip
         elif before_value != after_value and name.lower() not in _TYPED:
             before, after = to_text(before_value), to_text(after_value)
             explained = MAPPING if how.text(before) == after else ""
-            found.append(Rewrite(_full(to_text(name)), "value", 0, before, after, explained,
+            found.append(Rewrite(_full(to_text(name)), "value", before, after, explained,
                                  linux=False))  # fmt: skip
 
 

@@ -21,17 +21,16 @@ NORMALISED = "normalised"  # o= follows c=, Content-Length follows the body
 
 class Rewrite:
     """header: "Contact", "Via", "SDP", ...; field: "address", "port", "user", "received", ...;
-    index: which value of that header, from 0; before, after: text in the order of travel;
-    expected: what the mapping would have made of it ("" when nothing); explained: see above;
-    linux: whether it has the form in which nf_nat_sip writes (it always writes a port)."""
+    before, after: text in the order of travel; expected: what the mapping would have made of it
+    ("" when nothing); explained: see above; linux: whether it has the form in which nf_nat_sip
+    writes (it always writes a port)."""
 
-    __slots__ = ("after", "before", "expected", "explained", "field", "header", "index", "linux")
+    __slots__ = ("after", "before", "expected", "explained", "field", "header", "linux")
 
-    def __init__(self, header: str, field: str, index: int, before: str, after: str,
+    def __init__(self, header: str, field: str, before: str, after: str,
                  explained: str = "", expected: str = "", linux: bool = True) -> None:  # fmt: skip
         self.header = header
         self.field = field
-        self.index = index
         self.before = before
         self.after = after
         self.explained = explained
@@ -64,4 +63,4 @@ class Rewrite:
 
     def __repr__(self) -> str:
         why = self.explained or "unexplained"
-        return f"<{self.header}[{self.index}].{self.field} {self.before} -> {self.after}: {why}>"
+        return f"<{self.header} {self.field} {self.before} -> {self.after}: {why}>"
