@@ -41,8 +41,9 @@ MODULES = [
     "algwatch.advise.disable",
 ]
 UNIT = [
-    "pairing", "rewrite", "recommend", "attacks", "accounted", "call", "decoys", "loss", "mapping",
-    "predicted", "registrations", "resume", "retransmissions", "review",
+    "pairing", "rewrite", "differences", "recommend", "recommender", "attacks", "accounted",
+    "call", "decoys", "loss", "mapping", "predicted", "registrations", "resume",
+    "retransmissions", "review",
 ]  # fmt: skip
 TESTS = [*(f"tests/unit/test_{name}.py" for name in UNIT), "tests/golden/test_golden.py"]
 # They ask about the generator and the documents, and take long.

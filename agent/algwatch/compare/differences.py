@@ -228,7 +228,7 @@ def _rest(found: list[Rewrite], size: int, header: str, before: bytes, after: by
         name = "" if r.field in ("address", "port") else f"{r.field}="
         if r.before and r.field != "parameters":
             text = text.replace(name + r.before, name + r.after, 1)
-        elif name and f";{r.field}" in text:
+        elif f";{r.field}" in text:
             text = text.replace(f";{r.field}", f";{name}{r.after}", 1)
         else:
             return  # added, or of several parts: told as a whole
@@ -237,8 +237,7 @@ def _rest(found: list[Rewrite], size: int, header: str, before: bytes, after: by
 
 
 def _parameters(one: Address) -> bytes:
-    params = one.params.replace(b"tag=" + one.tag, b"tag=", 1) if one.tag else one.params
-    return one.uri_params + b";" + params
+    return one.uri_params + b";" + one.params.replace(b"tag=" + one.tag, b"tag=", 1)
 
 
 def _body(found: list[Rewrite], a: Message, b: Message, how: Translation) -> None:
@@ -247,12 +246,6 @@ def _body(found: list[Rewrite], a: Message, b: Message, how: Translation) -> Non
         if a.sdp.present and b.sdp.present:
             _sdp(found, a.sdp, b.sdp, how)
         _body_lines(found, size, a.body, b.body, how)
-        if len(found) == size:
-            found.append(
-                Rewrite(
-                    "Body", "bytes", f"{len(a.body)} bytes", f"{len(b.body)} bytes", linux=False
-                )
-            )
     if a.content_length != b.content_length:
         written = b.content_length
         helpers = _counted_from_v(b.body)
@@ -265,7 +258,7 @@ def _body(found: list[Rewrite], a: Message, b: Message, how: Translation) -> Non
                 written,
                 NORMALISED if right else "",
                 helpers or str(len(b.body)),
-                written == helpers if helpers else right,
+                written == helpers != "",
             )
         )
 
@@ -339,8 +332,7 @@ def _sdp(found: list[Rewrite], a: Sdp, b: Sdp, how: Translation) -> None:
             )
         if m.rtcp != n.rtcp:
             found.append(Rewrite("SDP", "rtcp", m.rtcp, n.rtcp, linux=False))
-    if len(a.media) != len(b.media):
-        _count(found, "SDP", len(a.media), len(b.media))
+    _count(found, "SDP", len(a.media), len(b.media))
     if a.origin_address != b.origin_address:
         ok = b.origin_address in b.connections
         found.append(

@@ -55,7 +55,7 @@ class Rewrite:
         return self._shown(self.expected)
 
     def _shown(self, text: str) -> str:
-        if not text or self.field == "bytes":
+        if not text:
             return text
         # Digits alone are a port only where a port stands; a user or a host of digits is somebody.
         endpoint = self.field in _ENDPOINTS and not text.isdigit()
