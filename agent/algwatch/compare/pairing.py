@@ -101,10 +101,6 @@ class Pairing:
         self._more: tuple[dict[int, list[Sighting]], dict[int, list[Sighting]]] = ({}, {})
 
     @property
-    def pending(self) -> bool:
-        return bool(self._waiting[0] or self._waiting[1] or self._contests.queue)
-
-    @property
     def due(self) -> int:
         """ns; advance() does nothing before it."""
         due = [side[0].row[AT] + WINDOW for side in self._waiting if side]
@@ -118,7 +114,7 @@ class Pairing:
         own, waiting = self._first[side], self._waiting[side]
         find, put_back, wait = other.pop, other.__setitem__, own.setdefault
         cross, accept = self._crossing, self._accept
-        room = (self.limit + 3) // 4
+        room = self.limit // 4
         aliases, contests = self._aliases, self._contests
         doubtful, waits = contests.doubtful, contests.waits
         held = bool(contests.queue)

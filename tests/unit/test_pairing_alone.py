@@ -1,0 +1,402 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pairing by itself: its room, its windows, and what it says of copies that may be missing."""
+
+from __future__ import annotations
+
+import pytest
+from algwatch.base.deadlines import NEVER
+from algwatch.base.native.layout import ROW
+from algwatch.base.packet import LAN, WAN
+from algwatch.base.sighting import AT, Sighting
+from algwatch.base.table import FRESH
+from algwatch.compare.crossing import BY_IP_ID, BY_ORDER, IDENTITY, Crossing
+from algwatch.compare.mapping import Mappings
+from algwatch.compare.pairing import Pairing
+from algwatch.sip.timers import SECOND, TIMER_F, WINDOW
+from algwatch.sip.unsolicited import Unsolicited
+from craft import START, House, Packet, batch, frame, request
+
+NOW = START * SECOND
+
+
+class Stranger(Unsolicited):
+    """Everything on the WAN side is unsolicited."""
+
+    def __init__(self) -> None:
+        pass
+
+    def sent(self, copy: Sighting) -> bool:
+        return copy.side == WAN
+
+
+def sightings(packets: list[Packet], side: int) -> list[Sighting]:
+    made = batch(packets, side)
+    return [made.sighting(side, row, i) for i, row in enumerate(ROW.iter_unpack(made.rows))]
+
+
+def invite(n: int = 0, *, call_id: str = "", branch: str = "", tag: str = "",
+           more: tuple[str, ...] = ()) -> bytes:  # fmt: skip
+    return request(
+        "INVITE", "sip:300@example.net", via="192.0.2.1:5060", branch=branch or f"z9hG4bK{n}",
+        call_id=call_id or f"call{n}", cseq=1, more=more,
+        caller=f"<sip:100@example.net>;tag={tag or f'tag{n}'}",
+    )  # fmt: skip
+
+
+def made(house: House) -> tuple[list[Sighting], list[Sighting]]:
+    lan, wan = house.sorted()
+    return sightings(lan, LAN), sightings(wan, WAN)
+
+
+def pairing(limit: int = 64, unsolicited: Unsolicited | None = None) -> Pairing:
+    return Pairing(Mappings(64), limit, unsolicited)
+
+
+def keys(crossings: list[Crossing]) -> list[str]:
+    return [one.matched_by for one in crossings]
+
+
+# ---- the window ----
+
+
+@pytest.mark.parametrize("first", [LAN, WAN])
+@pytest.mark.parametrize("apart", [WINDOW, WINDOW + SECOND // 1000])
+def test_copies_pair_up_to_the_window_whichever_is_read_first(first: int, apart: int) -> None:
+    house = House()
+    house.out(1, invite(), wan=False)
+    house.out(1 + (apart / SECOND) - 0.0002, invite(), lan=False)
+    sides = made(house)
+    assert sides[WAN][0].row[AT] - sides[LAN][0].row[AT] == apart
+    one = pairing()
+    assert one.feed(first, sides[first]) == []
+    found = one.feed(1 - first, sides[1 - first])
+    assert keys(found) == ([IDENTITY] if apart == WINDOW else [])
+
+
+def test_it_is_due_when_what_waits_longest_is_alone() -> None:
+    house = House()
+    house.out(1, invite(1), wan=False)
+    house.out(1.1, invite(2), lan=False)
+    lan, wan = made(house)
+    one = pairing()
+    assert one.due > NOW + 10**6 * SECOND
+    one.feed(WAN, wan)
+    one.feed(LAN, lan)
+    assert one.due == lan[0].row[AT] + WINDOW
+    assert one.advance(one.due - 1) == []
+    assert [c.lan for c in one.advance(one.due)] == lan
+    assert one.due == wan[0].row[AT] + WINDOW
+
+
+def test_it_is_due_when_nothing_can_contradict_a_crossing_any_more() -> None:
+    house = House(wan_port=40001)
+    house.out_alg = lambda message: message.replace(b"300@", b"301@")
+    house.out(1, invite())
+    lan, wan = made(house)
+    one = pairing()
+    assert one.feed(LAN, lan) == one.feed(WAN, wan) == []
+    assert one.advance(one.due) == []  # the window of the first copy
+    assert one.due == wan[0].row[AT] + WINDOW
+    assert one.advance(one.due - 1) == []
+    assert keys(one.advance(one.due)) == [IDENTITY]
+
+
+# ---- room ----
+
+
+def test_unsolicited_messages_have_a_quarter_of_the_room() -> None:
+    house = House()
+    for n in range(5):
+        house.into(1 + n / 100, invite(n))
+    lan, wan = made(house)
+    one = pairing(8, Stranger())
+    one.feed(WAN, wan[:3])
+    assert (one.dropped, one.waiting()) == (1, wan[:2])
+    # Nor is the other copy of one that was dropped missing on its side.
+    one.feed(LAN, lan[2:])
+    assert [c.lan for c in one.advance(NOW + 2 * SECOND)] == [None, None, lan[3], lan[4]]
+    assert (one.unsolicited, one.wan_only, one.lan_only) == (2, 0, 2)
+
+
+def test_where_there_is_no_room_a_quarter_of_those_that_wait_goes() -> None:
+    house = House()
+    for n in range(9):
+        house.out(1 + n / 100, invite(n))
+    lan, wan = made(house)
+    one = pairing(8)
+    one.weigh = lambda copy, _: (FRESH, copy in lan[:3])  # five are of one host
+    one.feed(LAN, lan)
+    kept = [*lan[:3], *lan[5:]]
+    assert (one.dropped, one.waiting()) == (2, kept)
+    assert [c.lan for c in one.feed(WAN, wan)] == kept
+    # The other copies of those that had to go are not missing.
+    assert one.advance(NOW + 2 * SECOND) == []
+    assert (one.lan_only, one.wan_only) == (0, 0)
+
+
+def test_what_was_paired_takes_no_room() -> None:
+    house = House()
+    for n in range(9):
+        house.out(1 + n / 100, invite(n))
+    lan, wan = made(house)
+    one = pairing(8)
+    one.feed(LAN, lan[:8])
+    assert len(one.feed(WAN, wan[:4])) == 4
+    one.feed(LAN, lan[8:])
+    assert (one.dropped, one.waiting()) == (0, lan[4:])
+
+
+def test_one_that_has_to_go_is_neither_paired_nor_missing() -> None:
+    house = House()
+    house.out(1, invite())
+    (lan,), (wan,) = made(house)
+    one = pairing()
+    one.feed(LAN, [lan])
+    one.evict(lan)
+    assert (one.dropped, one.waiting()) == (1, [])
+    assert one.feed(WAN, [wan]) == one.advance(NOW + 2 * SECOND) == []
+    assert (one.paired, one.wan_only) == (0, 0)
+
+
+# ---- copies that may be missing ----
+
+
+def lone(at: float = 1) -> Sighting:
+    house = House()
+    house.out(at, invite(), wan=False)
+    return made(house)[0][0]
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_what_is_near_an_end_of_the_other_capture_is_outside_of_it(missing: bool) -> None:
+    copy = lone()
+    at, step = copy.row[AT], 0 if missing else 1
+    for began, ended in ((at - WINDOW - step, NEVER), (0, at + WINDOW + step)):
+        one = pairing()
+        one.bound(WAN, began, ended)
+        one.bound(LAN, at, at)
+        one.feed(LAN, [copy])
+        assert len(one.advance(NOW + 2 * SECOND)) == (not missing)
+        assert one.outside == [copy] * missing
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_the_other_copy_may_have_been_lost_until_then(missing: bool) -> None:
+    copy = lone()
+    one = pairing()
+    one.lost(WAN, copy.row[AT] - WINDOW - (not missing))
+    one.lost(WAN, 0)
+    one.lost(LAN, NEVER)
+    one.feed(LAN, [copy])
+    assert len(one.advance(NOW + 2 * SECOND)) == (not missing)
+    assert one.lan_only == (not missing)
+
+
+def changed_and_without_ids(idents: bool = False) -> tuple[Pairing, list[Sighting], list[Sighting]]:
+    """A mapping that is known, and a message whose branch the router changes."""
+    house = House(wan_port=40001, idents=idents)
+    house.out(0, invite(1))
+    house.out_alg = lambda message: message.replace(b"z9hG4bK2", b"z9hG4bKalg")
+    house.out(1, invite(2))
+    lan, wan = made(house)
+    one = pairing()
+    one.feed(LAN, lan)
+    assert keys(one.feed(WAN, wan)) == [IDENTITY]
+    return one, lan[1:], wan[1:]
+
+
+@pytest.mark.parametrize("side", [LAN, WAN])
+@pytest.mark.parametrize("finish", [True, False])
+def test_order_decides_nothing_where_a_copy_may_have_been_lost(side: int, finish: bool) -> None:
+    for lost in (True, False):
+        one, (lan,), (wan,) = changed_and_without_ids()
+        one.lost(side, wan.row[AT] - WINDOW if lost else lan.row[AT] - WINDOW - 1)
+        found = one.finish() if finish else one.advance(NOW + 2 * SECOND)
+        assert [c.matched_by for c in found if c.both] == ([] if lost else [BY_ORDER])
+
+
+def test_an_ip_id_decides_all_the_same() -> None:
+    for finish in (True, False):
+        one, _, _ = changed_and_without_ids(idents=True)
+        one.lost(LAN, NEVER)
+        found = one.finish() if finish else one.advance(NOW + 2 * SECOND)
+        assert keys(found) == [BY_IP_ID]
+
+
+def test_what_has_waited_for_timer_f_at_the_end_is_undecided() -> None:
+    """But for what no router sends on, what strangers sent, and what is between neighbours."""
+    old, new = House(), House()
+    old.out(1, invite(1), wan=False)
+    for n, ttl in ((2, 1), (3, 2)):
+        data = frame(invite(n), old.phone, 5060, old.provider, 5060, ttl, n)
+        old.lan.append((NOW + n * 10**6, data))
+    old.out(1, invite(4), wan=False, dst="192.168.1.20")
+    last = 1 + TIMER_F / SECOND
+    new.out(last, invite(5), wan=False)
+    old.into(1, invite(6), lan=False)
+    old.into(last + 1, invite(7), lan=False)
+    lan, wan = made(old)
+    for unsolicited, expected in ((Stranger(), 2), (None, 3)):
+        one = pairing(unsolicited=unsolicited)
+        one.feed(LAN, lan)
+        one.feed(WAN, wan)
+        one.feed(LAN, made(new)[0])
+        assert one.finish() == []
+        assert one.undecided == expected
+
+
+# ---- several candidates ----
+
+
+def forgot(one: Pairing) -> bool:
+    """Nothing that was paired or left out is kept to be paired."""
+    return not any((*one._first, *one._more))
+
+
+@pytest.mark.parametrize("chosen", [0, 1, 2])
+def test_of_copies_with_the_same_bytes_the_ip_id_chooses(chosen: int) -> None:
+    house = House()
+    for n in range(3):
+        house.out(1 + n / 100, invite(), wan=n == chosen)
+    lan, wan = made(house)
+    one = pairing()
+    one.feed(LAN, lan)
+    (crossing,) = one.feed(WAN, wan)
+    assert crossing.lan is lan[chosen]
+    assert len(one.advance(NOW + 2 * SECOND)) == 2
+    assert forgot(one)
+
+
+def test_without_ip_ids_it_is_the_first() -> None:
+    house = House(idents=False)
+    for n in range(3):
+        house.out(1 + n / 100, invite())
+    lan, wan = made(house)
+    one = pairing()
+    one.feed(LAN, lan)
+    assert [c.lan for c in one.feed(WAN, wan)] == lan
+    assert forgot(one)
+
+
+def test_another_call_and_one_of_before_the_window_are_no_candidates() -> None:
+    house = House(idents=False)
+    house.out(1, invite(1), wan=False)
+    house.out(1.2, invite(1, call_id="other"), wan=False)
+    house.out(1.3, invite(1))
+    lan, wan = made(house)
+    one = pairing()
+    one.feed(LAN, lan)
+    assert [c.lan for c in one.feed(WAN, wan)] == lan[2:]
+    assert [c.lan for c in one.advance(NOW + 2 * SECOND)] == lan[:2]
+    assert forgot(one)
+
+
+def test_the_copy_to_the_same_far_end_comes_first() -> None:
+    house = House(idents=False)
+    house.out(1, invite(), wan=False, dst="203.0.113.77")
+    house.out(1.01, invite())
+    lan, wan = made(house)
+    one = pairing()
+    one.feed(LAN, lan)
+    assert [c.lan for c in one.feed(WAN, wan)] == lan[1:]
+    assert one.contest == []
+
+
+def test_the_copy_with_the_same_bytes_goes_before_one_that_contradicts_it() -> None:
+    house = House()
+    house.out(1, invite(more=("X: forged",)), wan=False)
+    house.out(1.01, invite())
+    lan, wan = made(house)
+    one = pairing()
+    one.feed(LAN, lan)
+    assert [c.lan for c in one.feed(WAN, wan)] == lan[1:]
+    assert one.contest == lan[:1]
+    assert one.advance(NOW + 2 * SECOND) == []
+    assert forgot(one)
+
+
+def test_two_that_contradict_each_other_and_changed_prove_nothing() -> None:
+    house = House(idents=False)
+    house.out_alg = lambda message: message.replace(b"300@", b"301@")
+    house.out(1, invite(more=("X: one",)), wan=False)
+    house.out(1.01, invite(more=("X: two",)))
+    lan, wan = made(house)
+    one = pairing()
+    one.feed(LAN, lan)
+    assert one.feed(WAN, wan) == one.advance(NOW + 2 * SECOND) == []
+    assert sorted(map(id, one.contest)) == sorted(map(id, [*lan, *wan]))
+    assert (one.paired, one.lan_only, one.wan_only) == (0, 0, 0)
+    assert forgot(one)
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_of_two_senders_of_one_message_the_nat_tells_whose_it_is(mapped: bool) -> None:
+    forger, house = House(phone="192.168.1.66", idents=False), House(idents=False, wan_port=40001)
+    one = pairing()
+    if mapped:
+        house.out(0, invite(1))
+    forger.out(1, invite(), wan=False)
+    house.out(1.01, invite())
+    lan, wan = made(house)
+    forged = made(forger)[0]
+    one.feed(LAN, [*lan[:-1], *forged, lan[-1]])
+    found = one.feed(WAN, wan)
+    if mapped:
+        assert [c.lan for c in found] == lan and one.contest == []
+    else:
+        assert found == [] and {*one.contest} == {*forged, *lan, *wan}
+    one.advance(NOW + 2 * SECOND)
+    assert forgot(one)
+
+
+# ---- the fallback keys ----
+
+
+def test_two_datagrams_with_one_ip_id_that_contradict_each_other_prove_nothing() -> None:
+    house = House()
+    house.out(1, invite(1), wan=False)
+    for n, branch in enumerate(("z9hG4bKa", "z9hG4bKb")):
+        data = frame(invite(1, branch=branch), house.wan_ip, 5060, house.provider, 5060, 63, 0x1001)
+        house.wan.append((NOW + SECOND + n * 10**6, data))
+    lan, wan = made(house)
+    one = pairing()
+    one.feed(LAN, lan)
+    one.feed(WAN, wan)
+    assert one.advance(NOW + 2 * SECOND) == []
+    assert {*one.contest} == {*lan, *wan}
+    assert forgot(one)
+
+
+@pytest.mark.parametrize("rival", ["", "lan", "wan"])
+def test_one_that_was_sent_on_to_another_far_end_has_nothing_alike_beside_it(rival: str) -> None:
+    house = House(idents=False)
+    house.out(1, invite(), wan=False)
+    changed = invite().replace(b"300@", b"301@")
+    house.out(1, changed, lan=False, dst="203.0.113.77")
+    if rival:
+        beside = invite(2, call_id="call0")
+        house.out(1.1, beside, lan=rival == "lan", wan=rival == "wan", dst="203.0.113.88")
+    lan, wan = made(house)
+    one = pairing()
+    one.feed(LAN, lan)
+    assert one.feed(WAN, wan) == []
+    found = [c for c in one.advance(NOW + 2 * SECOND) if c.both]
+    assert keys(found) == ([] if rival else [IDENTITY])
+
+
+def test_an_alias_of_one_call_is_none_of_another() -> None:
+    house, other = House(), House(phone="192.168.1.11", wan_port=40001, idents=False)
+    house.out_alg = lambda message: message.replace(b"call1", b"alias")
+    house.out(0, invite(1))
+    house.out(1, invite(2), wan=False)
+    other.out(1.0001, invite(2, call_id="other"), lan=False)
+    house.out(2, invite(1, branch="z9hG4bKagain"))
+    one = pairing()
+    lan, wan = made(house)
+    one.feed(LAN, lan)
+    one.feed(WAN, wan[:1])
+    assert keys(one.advance(NOW + SECOND // 2)) == [BY_IP_ID]
+    one.feed(WAN, [*made(other)[1], *wan[1:]])
+    found = one.advance(NOW + 3 * SECOND)
+    assert [(c.lan, c.wan) for c in found if c.both] == [(lan[2], wan[1])]
+    assert len(found) == 3
