@@ -76,14 +76,23 @@ def _of(invite: Sighting, known: Known, aor: str | None) -> Owner | None:
             continue
         if all(contact.user != user for contact in agreed.far.own):
             continue
-        # Meanwhile the phone may have registered again: its mapping tells how old that is.
-        entry = known.mapping(left.source, left.destination)
-        if entry is None or not entry.first_at < invite.row[AT] < entry.used_at + SHORTEST:
+        asked = one.near.transaction.request
+        if asked is not None and asked.source == left.source:  # no NAT here
+            if aor is None or invite.destination != left.source:
+                continue
+        elif not _is_open(invite, left, known):
             continue
         line = known.line(one)
         helped = line is not None and bool(line.helped or line.count(REWRITTEN))
         return Owner(agreed, left, line.name if line is not None else "", helped)
     return None
+
+
+def _is_open(invite: Sighting, left: Sighting, known: Known) -> bool:
+    """The mapping of the REGISTER was in use when the INVITE came: meanwhile the phone may have
+    registered again, and the mapping tells how old that is. left: the REGISTER on the WAN side."""
+    entry = known.mapping(left.source, left.destination)
+    return entry is not None and entry.first_at < invite.row[AT] < entry.used_at + SHORTEST
 
 
 def reading(call: Call, known: Known) -> Reading | None:

@@ -213,6 +213,28 @@ def _() -> House:
     return house
 
 
+@case("reg006-call-from-another-host-no-nat", [("REG006", "provider", "observed")],
+      ["TXN001", *DLG, *ALG], outcomes=["unanswered"])  # fmt: skip
+def _() -> House:
+    """The same with a public address in the LAN, as with IPv6: the router translates nothing, and
+    its firewall lets in only answers."""
+    house = House(phone="198.51.100.10", wan="198.51.100.10")
+    _bound(house)
+    _called(house, 5060, src="203.0.113.66")
+    return house
+
+
+@case("reg006-near-miss-no-nat-and-another-address", must_not=["REG006", "TXN001", *DLG, *ALG],
+      outcomes=["unanswered"])  # fmt: skip
+def _() -> House:
+    """The call goes to another address than the phone has registered."""
+    house = House(phone="198.51.100.10", wan="198.51.100.10")
+    _bound(house)
+    house.wan_ip = "198.51.100.11"
+    _called(house, 5060, src="203.0.113.66")
+    return house
+
+
 @case("reg006-near-miss-scanner-guesses-the-user", must_not=["REG006", "TXN001", *DLG, *ALG],
       outcomes=["unanswered"])  # fmt: skip
 def _() -> House:

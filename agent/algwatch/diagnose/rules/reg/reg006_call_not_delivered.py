@@ -95,7 +95,7 @@ def _from_elsewhere(call: Call, owner: not_let_in.Owner) -> Finding:
         "provider", "observed",
         f"The INVITE of {came.src} to {somebody(call.to)} was given to no phone: the phone has "
         f"registered at {asked.dst}, and nobody here was seen to send anything to {came.src}, so "
-        "the NAT need not let it in.",
+        "this router need not let it in.",
         [evidence(s.request, f"came from {came.src}", f"from {asked.dst}"),
          evidence(owner.left, f"registered at {asked.dst}", "")],
         call.call_id, cause=cause.UNKNOWN, call_id=call.call_id, line=owner.line,
