@@ -11,16 +11,19 @@ from algwatch.compare.flow_pair import FlowPair
 from algwatch.sip.timers import SECOND
 
 
-class NewerAddress:
-    """The WAN address that replaced an older one. host: that address, text. phone: a LAN host that
-    uses it and is answered, text; inside: the address of that LAN host, 16 bytes."""
+class RightAddress:
+    """The WAN address that a flow should have left with. host: that address, text. phone: a LAN
+    host that uses it and is answered, text; inside: the address of that LAN host, 16 bytes.
+    translated: the flow left with an older one, else with the private address of its own phone."""
 
-    __slots__ = ("host", "inside", "phone")
+    __slots__ = ("host", "inside", "phone", "translated")
 
-    def __init__(self, host: str, phone: str, inside: bytes) -> None:
-        self.host = host
-        self.phone = phone
-        self.inside = inside
+    def __init__(self, outside: bytes, inside: bytes, version: int, translated: bool) -> None:
+        """outside, inside: packed WAN and LAN address, maybe with more behind it."""
+        self.host = address.text(outside, version)
+        self.phone = address.text(inside, version)
+        self.inside = inside[:16]
+        self.translated = translated
 
 
 class Mappings:
@@ -158,9 +161,26 @@ class Mappings:
         known = self.table.get(wan + remote)
         return known is not None and known.inside == lan
 
-    def newer_address(self, sent: Sighting) -> NewerAddress | None:
-        """The WAN address that took the place of the one which this WAN copy was sent from; None
-        where nothing shows that.
+    def right_address(self, sent: Sighting) -> RightAddress | None:
+        """The WAN address with which this WAN copy should have left; None where nothing shows that
+        the one it left with was wrong."""
+        return self._newer_address(sent) or self._translation(sent)
+
+    def _translation(self, sent: Sighting) -> RightAddress | None:
+        """That of another LAN host which the same far end answers, where the copy went to a public
+        address with the private one of its phone: no mapping has that as its WAN address."""
+        ends, packed = sent.ends, sent.packed_ends
+        if not address.is_unroutable(ends.src) or address.is_unroutable(ends.dst):
+            return None
+        if self.is_wan_address(packed[:16]):
+            return None
+        for key, e in self.table.items():
+            if key[18:34] == packed[16:32] and e.answered_at:
+                return RightAddress(key, e.inside, ends.version, translated=False)
+        return None
+
+    def _newer_address(self, sent: Sighting) -> RightAddress | None:
+        """The WAN address that took the place of the one which this WAN copy was sent from.
 
         It did when a LAN host that used the old address uses another one now, first used after the
         last packet that came in to the old one, and answered since (a line that was dialled
@@ -178,7 +198,5 @@ class Mappings:
                 continue
             before = hosts.get(e.inside[:16])
             if before is not None and before < e.first_at:
-                version = sent.ends.version
-                phone = address.text(e.inside[:16], version)
-                return NewerAddress(address.text(key[:16], version), phone, e.inside[:16])
+                return RightAddress(key, e.inside, sent.ends.version, translated=True)
         return None

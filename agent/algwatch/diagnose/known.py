@@ -15,7 +15,7 @@ from algwatch.compare.crossing import Crossing, Entry
 from algwatch.compare.exchange import Exchange
 from algwatch.compare.joined import Joined
 from algwatch.compare.line import Line
-from algwatch.compare.mapping import NewerAddress
+from algwatch.compare.mapping import RightAddress
 from algwatch.compare.registered import Registered
 from algwatch.compare.replaces import MOST_CALLS, renamed, replaced
 from algwatch.compare.silence import too_late
@@ -147,10 +147,9 @@ class Known:
         """The call of a message, by its Call-ID."""
         return self._comparison.calls.table.get(copy.row[CALL])
 
-    def newer_address(self, request: Sighting) -> NewerAddress | None:
-        """The WAN address that came after the one which this WAN copy was sent from, where the
-        router no longer has that one; None where nothing shows it."""
-        return self._mappings.newer_address(request)
+    def right_address(self, request: Sighting) -> RightAddress | None:
+        """See Mappings.right_address."""
+        return self._mappings.right_address(request)
 
     def once(self, thing: S, read: Callable[[S, Known], T]) -> T:
         """A reading of a thing that several rules share: made once, as long as the same thing is

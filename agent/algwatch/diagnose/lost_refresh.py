@@ -77,7 +77,7 @@ def lost_refresh(call: Call, known: Known) -> Reading:
             who = "unknown"  # the other end may not have offered it (Allow, RFC 3261 section 20.5)
         return Reading(who, cause.REFUSED, f"the refresh was refused with {status}")
     if inside:
-        return misrouted.stale(wan.tried, known) or Reading("network", cause.UNKNOWN, (
+        return misrouted.wrong_source(wan.tried, known) or Reading("network", cause.UNKNOWN, (
             "the phone's refresh left the router, and nobody answered it"
         ))  # fmt: skip
     return Reading("phone", cause.UNKNOWN, (

@@ -296,15 +296,17 @@ def answer_elsewhere(lan: Dialog) -> Ends | None:
     return went if went.dst != lan.request.ends.src else None
 
 
-def stale(request: Sighting | None, known: Known) -> Reading | None:
-    """The reading of a request that left with an address which this router no longer has."""
+def wrong_source(request: Sighting | None, known: Known) -> Reading | None:
+    """The reading of a request that left with an address which is not this router's (NAT005)."""
     if request is None or request.side != WAN:
         return None
-    newer = known.newer_address(request)
-    if newer is None:
+    right = known.right_address(request)
+    if right is None:
         return None
-    old = request.ends.src
-    return Reading("router", cause.STALE_NAT, (
-        f"it left with {old}, which this router no longer has: others leave with {newer.host} and "
-        "are answered"
-    ))  # fmt: skip
+    src = request.ends.src
+    if right.translated:
+        why, what = cause.STALE_NAT, f"it left with {src}, which this router no longer has"
+    else:
+        why, what = cause.ROUTER, f"it left with the phone's own address {src}, not translated"
+    others = f"others leave with {right.host} and are answered"
+    return Reading("router", why, f"{what}: {others}")

@@ -111,6 +111,46 @@ def _() -> House:
                    _neighbour(house, "198.51.100.9", 150, 13, provider="203.0.113.80"))  # fmt: skip
 
 
+@case("nat005-not-translated",
+      [("NAT005", "router", "observed"), ("REG001", "router", "observed")], [*DLG, *ALG],
+      outcomes=["completed"])  # fmt: skip
+def _() -> House:
+    """The phone was on before the router had its NAT rules, and repeats its REGISTER in a flow that
+    nothing translates. Another phone leaves with the WAN address and is served by the same
+    provider."""
+    house = House(wan="192.168.1.10")
+    _refresh_in_vain(house, 10)
+    later = House(phone="192.168.1.11", wan_port=40011)
+    outgoing_call(later, 50, "later@phone")
+    return _joined(house, _neighbour(house, "198.51.100.2", 0, 11), later)
+
+
+@case("nat005-call-not-translated",
+      [("NAT005", "router", "observed"), ("TXN001", "router", "observed")], [*DLG, *ALG],
+      outcomes=["unanswered"])  # fmt: skip
+def _() -> House:
+    """The same, and it is an INVITE."""
+    house = House(wan="192.168.1.10")
+    call = Outgoing(house, "alone@phone")
+    for after in (0, *LADDER_INVITE):
+        call.invite(10 + after)
+    return _joined(house, _neighbour(house, "198.51.100.2", 0, 11),
+                   _neighbour(house, "198.51.100.2", 50, 12))  # fmt: skip
+
+
+@case("nat005-near-miss-translated-further-on", [("REG001", "network", "observed")],
+      ["NAT005", *DLG, *ALG], outcomes=[])  # fmt: skip
+def _() -> House:
+    """A router that translates nobody, as the one in front of it does that: the private address of
+    the phone is in its place, and the provider of this phone is down."""
+    house = House(wan="192.168.1.10")
+    _refresh_in_vain(house, 10)
+    other = House(phone="192.168.1.11", wan="192.168.1.11", provider="203.0.113.80")
+    register(other, 0, n=11)
+    register(other, 60, n=12)
+    return _joined(house, other)
+
+
 @case("nat005-near-miss-flows-moved", must_not=["NAT005", "REG001", *DLG, *ALG], outcomes=[])
 def _() -> House:
     """The line is dialled anew, and the flows of both phones move to the new address at once."""

@@ -1,24 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NAT005: a flow leaves with an address that this router no longer has.
+"""NAT005: a flow leaves with an address that this router does not have on its WAN, or no longer.
 
 What it sees
     Requests of a phone that leave the WAN side and are never answered, with another source address
     than the router has now. The line was dialled anew: another LAN host that had the old address
-    leaves with a new one since, and the same provider answers it.
+    leaves with a new one since, and the same provider answers it. Or they go to a public address
+    with the private one of the phone, while another LAN host leaves translated and is answered.
 
 Why it breaks calls
-    The NAT chose the address when the flow began and keeps it as long as packets come. A phone
-    that repeats its REGISTER keeps its own dead flow alive. Responses go to an address that
-    somebody else has now: the phone is not registered, and neither calls nor rings.
+    The NAT decides when the flow begins and keeps to it as long as packets come. A phone that
+    repeats its REGISTER keeps its own dead flow alive: one that began before the line was dialled
+    anew, or before the router had its NAT rules. Responses go to an address that somebody else has
+    now, or nowhere: the phone is not registered, and neither calls nor rings.
 
 What else looks the same
     A provider that is down: it answers nobody. A router with two WAN addresses, both of which are
     answered. Where no other flow to this provider is answered with another address, nothing shows
-    that the address is gone, and this rule is silent.
+    that the address is gone or that this router translates at all, and this rule is silent.
 
 Recommendation
     Clear the NAT state of this phone on the router (conntrack -D -s PHONE -p udp), or switch the
-    phone off for five minutes.
+    phone off for five minutes. A phone that is not translated even then is in a network which the
+    NAT rules leave out.
 
 References
     nf_nat_masquerade.c (masq_device_event, masq_inet_event): only masquerading forgets the flows
@@ -45,7 +48,7 @@ from algwatch.sip.message import Message
 RULE = Rule(
     "NAT005", "stale-address", "error", (TRANSACTION, CALL, REGISTRATION),
     (),
-    "A flow leaves with an address that this router no longer has, so nothing is answered.",
+    "A flow leaves with an address that is not the router's, or no longer, and is not answered.",
     two_sided=True,
 )  # fmt: skip
 
@@ -54,25 +57,39 @@ def check(thing: Call | Registered | Exchange, known: Known) -> Iterator[Finding
     request = left_unanswered(thing, known)
     if request is None or request.side != WAN:
         return
-    newer = known.newer_address(request)
-    if newer is None:
+    right = known.right_address(request)
+    if right is None:
         return
-    ends = request.ends
-    inside = known.mapping(request.source, request.destination)
-    line = known.line_of(inside.inside[:16], request.packed_ends[16:32]) if inside else None
+    ends, host = request.ends, request.packed_ends[:16]
+    if right.translated:
+        inside = known.mapping(request.source, request.destination)
+        host = inside.inside[:16] if inside is not None else b""
+    line = known.line_of(host, request.packed_ends[16:32])
     phone = line.phone if line is not None else "a phone here"
     method = quote.method(Message(request.payload).method)
     never = f"{method} from {ends.src}:{ends.sport}, never answered"
-    proof = [evidence(request, never, f"from {newer.host}")]
-    other = known.line_of(newer.inside, request.packed_ends[16:32])
+    proof = [evidence(request, never, f"from {right.host}")]
+    other = known.line_of(right.inside, request.packed_ends[16:32])
     shown = other.shown if other is not None else None
-    if shown is not None and shown.ends.src == newer.host:
-        proof.append(evidence(shown, f"{newer.phone} leaves with {newer.host}", ""))
-    yield RULE.finding(
-        "router", "observed",
+    if shown is not None and shown.ends.src == right.host:
+        proof.append(evidence(shown, f"{right.phone} leaves with {right.host}", ""))
+    why, step = cause.STALE_NAT, ""
+    summary = (
         f"The flow of {phone} to {ends.dst} still leaves with {ends.src}, which this router no "
-        f"longer has: {newer.phone} has left with {newer.host} since, and is answered.",
-        proof,
-        f"{phone}/{ends.src}/{ends.dst}", cause=cause.STALE_NAT, call_id=thing.call_id,
-        line=line.name if line is not None else "",
+        f"longer has: {right.phone} has left with {right.host} since, and is answered."
+    )
+    if not right.translated:
+        why = cause.ROUTER
+        summary = (
+            f"The flow of {phone} to {ends.dst} leaves with the phone's own address: this router "
+            f"does not translate it; {right.phone} leaves with {right.host}, and is answered."
+        )
+        step = (
+            f"Clear the NAT state of that phone on the router (conntrack -D -s {ends.src}); where "
+            "that does not help, look whether its NAT rules cover the phone."
+        )
+    yield RULE.finding(
+        "router", "observed", summary, proof,
+        f"{phone}/{ends.src}/{ends.dst}", cause=why, call_id=thing.call_id,
+        line=line.name if line is not None else "", next_step=step,
     )  # fmt: skip

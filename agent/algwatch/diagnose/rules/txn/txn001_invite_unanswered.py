@@ -144,7 +144,7 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
     if inward:
         return Reading("phone", cause.UNKNOWN, "it was delivered, and the phone did not answer")
     last = _unanswered(call, WAN)
-    return misrouted.stale(last[1] if last is not None else None, known) or Reading(
+    return misrouted.wrong_source(last[1] if last is not None else None, known) or Reading(
         "network", cause.UNKNOWN, "it left the router, and nobody answered"
     )
 

@@ -172,7 +172,7 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
         )
     # Where the call is over and forgotten, nothing shows any more whether it went to the right end.
     lost = call is None and left.request is not None and bool(left.request.row[TO_TAG])
-    return misrouted.stale(left.request, known) or Reading(
+    return misrouted.wrong_source(left.request, known) or Reading(
         "unknown" if lost else "network", cause.UNKNOWN, "it left the router, and nobody answered"
     )
 
