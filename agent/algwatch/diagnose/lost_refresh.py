@@ -11,7 +11,7 @@ from algwatch.diagnose import cause, misrouted
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.sip.dialog import Dialog
-from algwatch.sip.session_timer import SessionTimer
+from algwatch.sip.session_timer import UAC, SessionTimer, session_timer
 from algwatch.sip.timers import WINDOW
 
 _UNKNOWN_METHOD = (405, 501)  # UPDATE is an extension (RFC 3311), and a re-INVITE would do
@@ -38,7 +38,7 @@ def lost_refresh(call: Call, known: Known) -> Reading:
         return _unplaced(timer)
     lan, wan = _timer(call, LAN), _timer(call, WAN)
     if lan is None or wan is None:
-        return _unplaced(timer)
+        return _taken_out(call, timer) or _unplaced(timer)
     if known.lossy(call) or known.capture.is_late(timer.overdue_at):
         return Reading("unknown", cause.UNKNOWN, (
             "not all of the call was captured and kept, so it is not known what became of it"
@@ -83,6 +83,23 @@ def lost_refresh(call: Call, known: Known) -> Reading:
     return Reading("phone", cause.UNKNOWN, (
         "the far end's refresh was delivered, and the phone did not answer it"
     ))  # fmt: skip
+
+
+def _taken_out(call: Call, timer: SessionTimer) -> Reading | None:
+    """The end that has to refresh it does not know of it: the router took Session-Expires out of
+    the 2xx. timer: of the other side."""
+    for crossing in call.changed.values():
+        left = crossing.left
+        if timer.answer is not crossing.entered or session_timer(left, timer.by_caller) is not None:
+            continue
+        if timer.tried_at or timer.refresher != UAC:
+            return None  # the end to which that 2xx goes knew it, or need not
+        who = "the far end" if crossing.outbound else "the phone"
+        return Reading("router", cause.ALG, (
+            f"{who} was to refresh it, and the router had taken Session-Expires out of the 2xx "
+            "that says so"
+        ))  # fmt: skip
+    return None
 
 
 def _timer(call: Call, side: int) -> SessionTimer | None:

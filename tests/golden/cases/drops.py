@@ -164,6 +164,31 @@ def _() -> House:
     return call.house
 
 
+def _taken_out(message: bytes) -> bytes:
+    """A router that takes out header fields which it does not know."""
+    return re.sub(rb"(?m)^(Session-Expires|Require): .*\r\n", b"", message)
+
+
+@case("dlg007-router-takes-the-timer-out", [("DLG007", "router", "observed")], [*DLG],
+      {"disable-sip-alg": "suspected"}, ["dropped"])  # fmt: skip
+def _() -> House:
+    """The far end asks the phone to refresh the session, and the router takes that out of its 2xx:
+    the phone knows of no timer, and the far end hangs up."""
+    call = Timed(House(), "uac", alg=_taken_out)
+    call.far_bye(3 + 1768)
+    return call.house
+
+
+@case("dlg007-near-miss-taken-out-in-vain", [("DLG007", "unknown", "observed")], [*DLG],
+      outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The same router, and the far end is to refresh the session itself: that the phone does not
+    know of the timer is not why it does not."""
+    call = Timed(House(), "uas", alg=_taken_out)
+    call.far_bye(3 + 1768)
+    return call.house
+
+
 @case("dlg007-overdue", [("DLG007", "phone", "latent")], [*DLG, *ALG], outcomes=["ongoing"],
       state="fine")  # fmt: skip
 def _() -> House:
