@@ -166,6 +166,11 @@ class Line:
         asked = self.count(RPORT_ASKED) or self.count(RPORT_MISSING)
         return bool(asked and self.count(ACCEPTED))
 
+    @property
+    def finds_phone(self) -> bool:
+        """Its far end was seen to find the phone in spite of a private Contact."""
+        return bool(self.count(WORKS_UNTOUCHED) or self.count(NAT_HANDLED))
+
     def sightings(self) -> list[Sighting | None]:
         """Messages that it keeps to show them."""
         late = self.too_late[0] if self.too_late is not None else None

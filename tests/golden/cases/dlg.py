@@ -386,6 +386,16 @@ def _() -> House:
     return _hung_up(house, house.contact, 481)
 
 
+@case("dlg008-near-miss-provider-knows-the-way", [("DLG008", "network", "observed")],
+      [*DLG, *ALG], outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The same phone; this provider has sent ACK and BYE of another call to where its packets come
+    from. Its private Contact is not why."""
+    house = House()
+    incoming_call(house, 30, "found@provider", fixed_contact=f"sip:100@{house.public}")
+    return _hung_up(house, house.contact, 481)
+
+
 @case("dlg008-public-contact", [("DLG008", "network", "observed")], [*DLG, *ALG])
 def _() -> House:
     """The same with a public Contact: the far side's BYE was lost, and nothing shows where."""

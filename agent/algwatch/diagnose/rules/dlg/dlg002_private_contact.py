@@ -36,7 +36,6 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import quoted, somebody
 from algwatch.base.sighting import Sighting, are_copies
 from algwatch.compare.call import Call
-from algwatch.compare.line import NAT_HANDLED, WORKS_UNTOUCHED
 from algwatch.diagnose import cause, misrouted, route_set
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
@@ -78,8 +77,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     again = how.dialog.confirmed
     if again and route_set.own_refresh(call) is not None:
         return  # the earlier Contact could be reached, and this one is a target refresh (DLG010)
-    if line is not None and not again and (line.count(WORKS_UNTOUCHED) or line.count(NAT_HANDLED)):
-        return  # this provider finds the phone in spite of its Contact
+    if line is not None and not again and line.finds_phone:
+        return
     proof = [evidence(answer, f"Contact: {quoted(_contact(answer))}", f"an address for {ends.dst}")]
     if lan is not None and lan.answer is not None:
         same = _contact(lan.answer) == _contact(answer)

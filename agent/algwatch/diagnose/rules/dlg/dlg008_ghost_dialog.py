@@ -17,7 +17,8 @@ Why it breaks calls
 What else looks the same
     Both ends hang up at the same moment: each sees the other's BYE, and 481 is right. A call that
     was transferred. A call during which the WAN address changed: the BYE went to the old one. A BYE
-    with credentials that was not captured (CAP002), or that nobody answers (TXN003).
+    with credentials that was not captured (CAP002), or that nobody answers (TXN003). A private
+    Contact past which the provider was seen to find the phone is not why.
 
 Recommendation
     On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of
@@ -73,7 +74,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         where, why, so = "unknown", cause.UNKNOWN, ""
         said = "the other end no longer has the call, and no BYE of it was seen"
         line = known.line(call)
-        shown, host = line.shown if line is not None else None, ""
+        shown = line.shown if line is not None and not line.finds_phone else None
+        host = ""
         elsewhere = _other_bye(call, s)
         if elsewhere is not None:
             said = "the BYE of the other end came only to the other side of this router"

@@ -40,7 +40,6 @@ from algwatch.base.quote import quoted, somebody
 from algwatch.base.sighting import CSEQ, Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
-from algwatch.compare.line import NAT_HANDLED, WORKS_UNTOUCHED
 from algwatch.compare.replaces import replaced
 from algwatch.compare.subscribed import Subscribed
 from algwatch.diagnose import cause
@@ -213,7 +212,7 @@ def _deaf(one: Subscribed, known: Known) -> Reading:
         if shown is None or wan.request is None:
             return Reading("network", cause.UNKNOWN, "none came to this router's WAN side")
         line = known.line(one)
-        if line is not None and (line.count(WORKS_UNTOUCHED) or line.count(NAT_HANDLED)):
+        if line is not None and line.finds_phone:
             return Reading("network", cause.UNKNOWN, "none came to this router's WAN side")
         if address.is_unroutable(shown.host) and not address.is_unroutable(wan.request.ends.dst):
             if wrote is None or not are_copies(lan.request, wan.request):
