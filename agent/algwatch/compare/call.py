@@ -208,6 +208,7 @@ class Call(Joined[DialogSet]):
                 s.unheard is not None
                 or (d.bye_response is not None and d.bye_challenged)
                 or d.odd_copy is not None
+                or d.disowned is not None
                 or s.cancel is not None
             ):
                 return False
@@ -272,6 +273,17 @@ class Call(Joined[DialogSet]):
         if not over or not began or over - began <= TALKED or min(now, s.until) - over < TIMER_F:
             return []
         return [d for d in s.dialogs if d is not s.current and d.stays and d.answered_at < over]
+
+    @property
+    def disowned(self) -> Sighting | None:
+        """The 481 of an end that does not know the dialog any more, while nobody has hung up."""
+        found = None
+        for s in self.sides:
+            d = s.current if s is not None else None
+            if d is not None and d.bye_at:
+                return None
+            found = found or (d.disowned if d is not None else None)
+        return found
 
     @property
     def is_unheard(self) -> bool:
@@ -452,7 +464,9 @@ class Call(Joined[DialogSet]):
             if self.timed_out:
                 return "dropped"
             return "unknown" if self._bye_is_open() else "completed"
-        return "unknown" if self.partial or self._may_come_again(now) else "ongoing"
+        if self.partial or self.disowned is not None or self._may_come_again(now):
+            return "unknown"
+        return "ongoing"
 
     def _may_come_again(self, now: int) -> bool:
         """The 2xx was acknowledged so lately that its retransmission, which would show that the

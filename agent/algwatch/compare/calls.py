@@ -256,6 +256,8 @@ class Calls:
             if not self._is_over(call, now):
                 if call.is_forked:
                     self._unanswered.add(now, call)
+                if call.disowned is not None:
+                    moments.append((call, JUDGED))
                 continue
             unheard = call.is_unheard
             if now - call.last_at <= (T4 if unheard else self._settle.delay):

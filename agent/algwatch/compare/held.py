@@ -77,7 +77,7 @@ def dialogs(s: DialogSet) -> Sightings:
         yield s.unheard[1]
     for d in s.dialogs:
         yield from (d.request, d.answer, d.ack, d.stray_ack, d.odd_copy, d.bye,
-                    d.bye_response)  # fmt: skip
+                    d.bye_response, d.disowned)  # fmt: skip
         yield from d.moved
         if d.pending is not None:
             yield d.pending[1]

@@ -27,7 +27,8 @@ class Dialog:
     another one was right, as on the next hop. stray_ack: an ACK whose CSeq number is of no INVITE.
     pending: a re-INVITE and its request that have no final response, which changes nothing until
     there is a 2xx; crossed: one of the other end at the same time (section 14.2: 491); silent:
-    Timer B of the pending one has passed.
+    Timer B of the pending one has passed. disowned: the 481 to one, or to an UPDATE: the end that
+    refused it does not know the dialog any more (section 12.2.2).
     moved: by end (callee, caller) the latest target refresh (re-INVITE, UPDATE) that made its
     remote target an address of a private network, as it came from outside of one; None where there
     was none, or a later one named another address.
@@ -45,9 +46,9 @@ class Dialog:
     __slots__ = ("ack", "acked_at", "acked_last", "answer", "answer_last", "answered_at",
                  "answers", "both_ended", "bye", "bye_at", "bye_by_caller", "bye_of", "bye_reason",
                  "bye_response", "bye_status", "bye_unanswered", "bye_unrepeated", "callee_tag",
-                 "confirmed", "crossed", "ended_at", "established_at", "invite", "moved", "odd",
-                 "odd_copy", "pending", "request", "silent", "stray_ack", "timed_out",
-                 "timer")  # fmt: skip
+                 "confirmed", "crossed", "disowned", "ended_at", "established_at", "invite",
+                 "moved", "odd", "odd_copy", "pending", "request", "silent", "stray_ack",
+                 "timed_out", "timer")  # fmt: skip
 
     def __init__(self, callee_tag: int) -> None:
         self.callee_tag = callee_tag
@@ -60,6 +61,7 @@ class Dialog:
         self.bye: Sighting | None = None
         self.bye_of: Transaction | None = None
         self.bye_response: Sighting | None = None
+        self.disowned: Sighting | None = None
         self.pending: tuple[Transaction, Sighting] | None = None
         self.crossed: tuple[Transaction, Sighting] | None = None
         self.moved: tuple[Sighting | None, Sighting | None] = (None, None)

@@ -56,7 +56,7 @@ STARTED = 0
 ANSWERED = 1  # first 2xx of the current INVITE
 REPEATED = 2  # the 2xx came once more
 CONFIRMED = 3  # first ACK to that 2xx
-ENDED = 4  # BYE answered, or the INVITE got a non-2xx final response
+ENDED = 4  # BYE answered, the INVITE got a non-2xx final response, or a request in it 481
 UNANSWERED = 5  # Timer B of an INVITE, Timer F of a BYE
 BYE_SENT = 6
 CHALLENGED = 7  # the INVITE was asked for credentials
@@ -69,6 +69,7 @@ MOST_BRANCHES = 8  # of one INVITE that are known by their keys
 UNHEARD = 2
 MOST_DIALOGS = 8  # of one Call-ID on one side
 CHALLENGES = (401, 407)
+NO_DIALOG = 481  # to a request in a dialog that is over, or never was (section 12.2.2)
 # Somebody is busy or does not want the call, or the number does not exist.
 NO_FAULT = (404, 410, 480, 484, 485, 486, 487, 600, 603, 604, 607)
 _NO_BRANCHES: dict[int, Transaction] = {}
@@ -262,9 +263,9 @@ class Dialogs:
                 self._accepted(s, now, t, row, i, batch, step)
                 assert now.answer is not None
                 now.moved = moved(now.moved, s.by_caller(now), pending[1], now.answer)
-            elif now.timer is not None:
-                now.timer.refuse(status, row[AT])
-            return  # refused, it leaves the dialog as it was (section 14.1)
+            else:
+                self._refused(s, now, row, i, batch, step)
+            return
         d = s.of(row) if s.dialogs else None
         if code == ORPHAN:
             if s.invite is None:
@@ -322,7 +323,7 @@ class Dialogs:
                   step: Callable[[Step], None]) -> None:  # fmt: skip
         d.invite = t
         d.acked_at = d.acked_last = 0
-        d.ack = d.stray_ack = d.odd_copy = None
+        d.ack = d.stray_ack = d.odd_copy = d.disowned = None
         d.odd = NOT_ODD
         d.answered_at = d.answer_last = row[AT]
         if not d.established_at:
@@ -408,6 +409,16 @@ class Dialogs:
                 d.ack = batch.sighting(self.side, row, i)
             step((s, CONFIRMED, row))
 
+    def _refused(self, s: DialogSet, d: Dialog, row: Row, i: int, batch: Batch,
+                 step: Callable[[Step], None]) -> None:  # fmt: skip
+        """A re-INVITE or UPDATE was refused: that leaves the dialog as it was (section 14.1) where
+        the other end knows it."""
+        if d.timer is not None:
+            d.timer.refuse(row[STATUS], row[AT])
+        if row[STATUS] == NO_DIALOG and not d.bye_at:
+            d.disowned = batch.sighting(self.side, row, i)
+            step((s, ENDED, row))
+
     def _bye(self, code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
              step: Callable[[Step], None]) -> None:  # fmt: skip
         d = s.current
@@ -459,13 +470,13 @@ class Dialogs:
             if d.timer is not None:
                 d.timer.try_(batch.sighting(self.side, row, i), t.from_tag == s.caller_tag)
         elif code == FINAL and row[STATUS] >= 300:
-            if d.timer is not None:
-                d.timer.refuse(row[STATUS], row[AT])
+            self._refused(s, d, row, i, batch, step)
         elif code == FINAL or (
             # A 2xx to a request that was not captured refreshes the session as well.
             code == ORPHAN and 200 <= row[STATUS] < 300 and d.timer and not d.timer.tried_at
         ):
             d.timer = session_timer(batch.sighting(self.side, row, i), t.from_tag == s.caller_tag)
+            d.disowned = None
             if d is s.current:
                 step((s, REFRESHED, row))
 

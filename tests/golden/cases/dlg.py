@@ -396,6 +396,51 @@ def _() -> House:
     return _hung_up(house, house.contact, 481)
 
 
+def _asked_again(house: House, method: str, status: int = 481) -> Outgoing:
+    """A call of the phone, in which the far end refuses its re-INVITE or UPDATE at 30 s."""
+    register(house, 0)
+    call = Outgoing(house, "again@phone")
+    call.invite(1)
+    call.ok(3)
+    call.ack(3.02)
+    target, to = call.far_contact.strip("<>"), f";tag={call._tag}"
+    asked = call._request(method, 2, target, to, call.contact, call.body, branch="again")
+    house.into(30.03, answer(status, house.out(30, asked)))
+    if method == "INVITE":
+        house.out(30.05, call._request("ACK", 2, target, to, branch="again"))
+    register(house, 100, n=2)
+    return call
+
+
+@case("dlg008-re-invite-not-known", [("DLG008", "network", "latent")], [*DLG, *ALG],
+      outcomes=["unknown"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The phone puts the call on hold, the far end answers 481, and neither says a word more: the
+    far end had lost the call before."""
+    return _asked_again(House(), "INVITE").house
+
+
+@case("dlg008-update-not-known", [("DLG008", "unknown", "latent")], [*DLG, *ALG],
+      outcomes=["unknown"], state="cannot-tell", one_file="lan")  # fmt: skip
+def _() -> House:
+    """The same of an UPDATE, on the LAN side alone."""
+    return _asked_again(House(), "UPDATE").house
+
+
+@case("dlg008-near-miss-not-known-and-hung-up", must_not=["DLG008", *DLG, *ALG])
+def _() -> House:
+    """The far end knows the call all the same: its BYE comes a second later."""
+    call = _asked_again(House(), "INVITE")
+    call.far_bye(31)
+    return call.house
+
+
+@case("dlg008-near-miss-refused-for-now", must_not=["DLG008", *DLG, *ALG], outcomes=["ongoing"])
+def _() -> House:
+    """488: the far end does not want what was asked for, and the call goes on."""
+    return _asked_again(House(), "INVITE", status=488).house
+
+
 @case("dlg008-public-contact", [("DLG008", "network", "observed")], [*DLG, *ALG])
 def _() -> House:
     """The same with a public Contact: the far side's BYE was lost, and nothing shows where."""

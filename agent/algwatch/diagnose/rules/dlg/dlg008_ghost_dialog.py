@@ -7,7 +7,8 @@ What it sees
     with 404, 408 or 410, as proxies do which cannot find the other end: that may still be in the
     call, or gone. The router did it, where it had written into the Request-URI what is not the
     Contact of the phone. Or a BYE that is asked for credentials (401, 407), and none with them
-    follows in 32 s.
+    follows in 32 s. Or a re-INVITE or UPDATE that is refused with 481, and no BYE of either end
+    in the 5 s after it.
 
 Why it breaks calls
     The end that was left behind talks to nobody until its user hangs up; a PBX or a trunk may
@@ -33,8 +34,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from algwatch.base import quote
 from algwatch.base.packet import LAN, WAN
-from algwatch.base.sighting import Sighting
+from algwatch.base.sighting import AT, FROM_TAG, Sighting
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause, renamed, retargeted, route_set
 from algwatch.diagnose.finding import Finding
@@ -44,7 +46,7 @@ from algwatch.diagnose.rules.dlg.dlg002_private_contact import private_contact
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message
-from algwatch.sip.timers import TIMER_F
+from algwatch.sip.timers import T4, TIMER_F
 
 RULE = Rule(
     "DLG008", "ghost-dialog", "error", CALL, ("RFC 3261 15.1.2", "RFC 3261 12.2.2"),
@@ -59,6 +61,9 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     given_up = _given_up(call, known)
     if given_up is not None:
         yield given_up
+        return
+    if call.disowned is not None:
+        yield from _disowned(call, call.disowned, known)
         return
     for s in call.seen:
         d = s.current
@@ -109,6 +114,29 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             proof, call.call_id, cause=why, call_id=call.call_id, line=line.name if line else "",
         )  # fmt: skip
         return
+
+
+def _disowned(call: Call, refusal: Sighting, known: Known) -> Iterator[Finding]:
+    """A re-INVITE or UPDATE was refused so, and nobody has hung up. Its sender may have ended the
+    call without a word (RFC 3261 section 12.2.1.2)."""
+    s = call.sides[refusal.side]
+    if known.now - refusal.row[AT] < T4 or known.lossy(call) or s is None:
+        return  # a BYE of the other end may be on its way
+    method = quote.method(Message(refusal.payload).method)
+    asked = "A re-INVITE" if method == "INVITE" else f"The {method}"
+    from_phone = (refusal.row[FROM_TAG] == s.caller_tag) != call.inbound
+    beyond = call.two_sided and call.inbound is not None and from_phone
+    if call.unexplained or call.names is not None:
+        beyond = False  # the router changed what the other end knows the dialog by
+    yield RULE.finding(
+        "network" if beyond else "unknown", "latent",
+        f"{asked} in the call to {quote.somebody(call.to)} was refused with {ENDED}: the other end "
+        "does not know the call any more, and no BYE of it was seen.",
+        [evidence(refusal, f"refused with {ENDED}", "200")], call.call_id, cause=cause.UNKNOWN,
+        call_id=call.call_id, line=known.line_name(call), symptom=True,
+        next_step="Look in the log of the end that refused it: it may have been restarted in the "
+        "middle of the call.",
+    )  # fmt: skip
 
 
 def _retargeted(call: Call, known: Known, d: Dialog) -> Finding | None:
