@@ -47,12 +47,18 @@ def test_a_call_that_was_refused_for_no_visible_reason_hurts(status: int) -> Non
 
 
 @pytest.mark.parametrize(
-    "status", [302, 404, 410, 480, 484, 485, 486, 487, 600, 603, 604]
+    "status", [404, 410, 480, 484, 485, 486, 487, 600, 603, 604]
 )  # fmt: skip
 def test_a_call_to_somebody_who_is_busy_or_does_not_exist_is_fine(status: int) -> None:
     verdict = settled(call("rejected", status), call(call_id="c2@phone"))
     assert (verdict.state, verdict.status, verdict.next) == (FINE, 0, "")
     assert verdict.why == ["All 2 calls that were seen ended well; 1 call found nobody to take it."]
+
+
+def test_a_call_that_was_redirected_is_fine_and_told_as_that() -> None:
+    verdict = settled(call("rejected", 302), call(call_id="c2@phone"))
+    assert (verdict.state, verdict.status, verdict.next) == (FINE, 0, "")
+    assert verdict.why == ["All 2 calls that were seen ended well; 1 call was redirected."]
 
 
 @pytest.mark.parametrize("outcome", ["dropped", "unanswered"])

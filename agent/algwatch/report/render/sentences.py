@@ -53,7 +53,7 @@ def named_call(call: CallSummary) -> str:
     """A sentence about a call without a ladder above it, with who called whom."""
     who = f"The call from {somebody(call.from_)} to {somebody(call.to)}"
     if call.outcome == "rejected":
-        return f"{who} was refused with {status.in_words(call.status)}."
+        return f"{who} was {status.refused(call.status)}."
     if call.outcome == "unanswered":
         return f"{who} was never answered."
     if call.outcome == "dropped":

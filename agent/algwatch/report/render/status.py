@@ -47,6 +47,12 @@ def is_fault(status: int) -> bool:
     return status >= 400 and status not in NO_FAULT
 
 
+def refused(status: int) -> str:
+    """refused with 486 (Busy Here); redirected with 302 (Moved Temporarily), for a 3xx."""
+    how = "redirected" if kind(status) == "redirected" else "refused"
+    return f"{how} with {in_words(status)}"
+
+
 def kind(status: int) -> str:
     """accepted, redirected, challenged or refused, of a final status."""
     if status < 300:

@@ -57,7 +57,7 @@ def call_story(summary: CallSummary | None, found: list[Brief], ladder: CallLadd
 
 def _ended(outcome: str, summary: CallSummary | None, ladder: CallLadder) -> str:
     if outcome == "rejected" and summary is not None:
-        return f"The call was refused with {status.in_words(summary.status)}"
+        return f"The call was {status.refused(summary.status)}"
     if outcome == "dropped":
         return OUTCOMES[outcome] + DROPPED.get(ladder.ack, "")
     return OUTCOMES.get(outcome, f"The call ended as {outcome}")

@@ -37,6 +37,7 @@ ADVICE = 64
 # The end of a call or a registration, as far as a verdict cares.
 WELL = "well"
 DECLINED = "declined"  # refused for a reason that is no fault
+REDIRECTED = "redirected"
 GOES_ON = "goes on"  # and was acknowledged
 DEAD = "dead"
 OPEN = "open"  # nobody knows
@@ -84,7 +85,7 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self.counts = {WELL: 0, DECLINED: 0, GOES_ON: 0, DEAD: 0, OPEN: 0}
+        self.counts = {WELL: 0, DECLINED: 0, REDIRECTED: 0, GOES_ON: 0, DEAD: 0, OPEN: 0}
         self._latest: dict[str, Table[str, tuple[str, Reason]]] = {
             grade: Table(KEPT) for grade in self.counts
         }
@@ -301,10 +302,13 @@ class Verdict:
             all_of = f"The one {'call' if calls else 'registration'} that was"
         elif calls == registrations == 1:
             all_of = "The one call and the one registration that were"
-        declined, on = self.calls.counts[DECLINED], self.calls.counts[GOES_ON]
+        grades = self.calls.counts
+        declined, elsewhere, on = grades[DECLINED], grades[REDIRECTED], grades[GOES_ON]
         text = f"{all_of} seen {'went' if on else 'ended'} well"
         if declined:
             text += f"; {'it' if one else several(declined, 'call')} found nobody to take it"
+        if elsewhere:
+            text += f"; {'it' if one else several(elsewhere, 'call')} {_were(elsewhere)} redirected"
         if on:
             text += f"; {'it' if one else several(on, 'call')} had not ended when the capture did"
         reasons = [(f"{text}.", "")]
@@ -344,6 +348,8 @@ def _grade(call: CallSummary) -> str:
     if call.outcome in ("dropped", "unanswered"):
         return DEAD
     if call.outcome == "rejected":
+        if status.kind(call.status) == "redirected":
+            return REDIRECTED
         return DEAD if status.is_fault(call.status) else DECLINED
     if call.failure:
         return OPEN
