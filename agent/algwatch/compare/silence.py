@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from algwatch.base.deadlines import NEVER
 from algwatch.base.packet import LAN
-from algwatch.base.sighting import AT
+from algwatch.base.sighting import AT, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.binding import Binding
 from algwatch.compare.call import Call
@@ -74,7 +74,7 @@ class Silences:
     def finish(self, now: int) -> None:
         """The capture is over: nothing more comes that could end a silence."""
         self._live = True
-        self._look_at_all(now)
+        self._look_at_all(now, last=True)
         for line in self._lines.all():
             if line.silence and not line.silence_told:
                 if line.silence_helped or self._mappings.survived <= line.silence_limit:
@@ -83,21 +83,23 @@ class Silences:
                 else:
                     line.silence = 0
 
-    def _look_at_all(self, now: int) -> None:
+    def _look_at_all(self, now: int, last: bool = False) -> None:
         for bound in self.table.values():
-            self._look(bound)
+            self._look(bound, last)
             entry = self._entry(bound)
             if entry is not None:  # the silence that still lasts
                 until = min(now, bound.until, self._captured.ended)
                 self._measure(bound, entry, entry.used_at, until, entry.limit)
 
-    def _look(self, bound: Bound) -> None:
-        """The longest silence that a packet of the phone ended, as long as its binding held."""
+    def _look(self, bound: Bound, last: bool = False) -> None:
+        """The longest silence that a packet of the phone ended, as long as its binding held. last:
+        nothing comes after it, and calls are still to be judged by it."""
         entry = self._entry(bound)
         if entry is None or not entry.silent_since:
             return
         since, until = entry.silent_since, min(entry.silent_until, bound.until)
-        entry.silent_since = entry.silent_until = 0
+        if not last:
+            entry.silent_since = entry.silent_until = 0
         if since >= bound.at - SECOND:
             self._measure(bound, entry, since, until, entry.silent_limit)
 
@@ -157,6 +159,23 @@ def too_late(crossing: Crossing, lines: Lines) -> tuple[Line | None, int]:
     helped = line is not None and is_helped(line, lines)
     least = HELPED if helped else mapping.timeouts.shortest
     return line, idle if idle >= least else 0
+
+
+def gone(request: Sighting, mappings: Mappings, lines: Lines) -> tuple[Line | None, int]:
+    """For any request that came to the WAN side and was given to no phone: the line of the phone
+    whose mapping it came for, and for how long (ns) nothing had used that mapping; 0 where it may
+    have been there still."""
+    mapping = mappings.of(request.destination, request.source)
+    if mapping is None or request.ends.proto != UDP:
+        return None, 0
+    line = lines.find(mapping.inside[:16], request.packed_ends[:16])
+    at, since, limit = request.row[AT], mapping.used_at, mapping.limit
+    if mapping.silent_since < at <= mapping.silent_until:  # the phone has made another one since
+        since, limit = mapping.silent_since, mapping.silent_limit
+    if line is not None and is_helped(line, lines):
+        limit = HELPED
+    waits_longer = at - since <= max(mapping.survived, mappings.survived)
+    return line, 0 if waits_longer or at - since < limit else at - since
 
 
 def note_too_late(call: Call, captured: Captured, lines: Lines) -> Line | None:

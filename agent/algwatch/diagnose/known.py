@@ -18,7 +18,7 @@ from algwatch.compare.line import Line
 from algwatch.compare.mapping import RightAddress
 from algwatch.compare.registered import Registered
 from algwatch.compare.replaces import MOST_CALLS, renamed, replaced
-from algwatch.compare.silence import too_late
+from algwatch.compare.silence import gone, too_late
 from algwatch.sip.transaction import UDP, Transaction
 
 S = TypeVar("S")
@@ -118,6 +118,12 @@ class Known:
         """The line whose mapping an undelivered INVITE came for, and whether that was gone. See
         compare.silence.too_late."""
         return too_late(undelivered, self._lines)
+
+    def mapping_gone(self, request: Sighting) -> tuple[Line | None, int]:
+        """The same of any request that came to the WAN side. See compare.silence.gone."""
+        line, idle = gone(request, self._mappings, self._lines)
+        lost = self._captured.lost_at > request.row[AT] - idle  # it may have been used meanwhile
+        return line, 0 if lost else idle
 
     def beside(self, line: Line) -> Iterator[Line]:
         """The other phones here with the same provider."""

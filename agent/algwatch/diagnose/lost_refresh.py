@@ -67,7 +67,7 @@ def lost_refresh(call: Call, known: Known) -> Reading:
     if not near.tried_at:
         return _unplaced(timer)
     if not far.tried_at:
-        return _stopped(call, near, inside)
+        return _stopped(call, near, inside, known)
     if near.refused or far.refused:
         who = "provider" if inside else "phone"
         if call.unexplained or len(call.keys) > 1:
@@ -123,15 +123,14 @@ def _never_sent(inside: bool) -> Reading:
     ))  # fmt: skip
 
 
-def _stopped(call: Call, near: SessionTimer, inside: bool) -> Reading:
+def _stopped(call: Call, near: SessionTimer, inside: bool, known: Known) -> Reading:
     """The refresh was seen on the side that it came from, and not on the other."""
     if "INVITE" not in call.unpaired and "UPDATE" not in call.unpaired:
         return _unplaced(near)
     if inside:
         return Reading("router", cause.ROUTER, "the phone's refresh never left the router")
-    return Reading("router", cause.ROUTER, (
-        "the far end's refresh came to this router and was given to no phone"
-    ))  # fmt: skip
+    what = "the far end's refresh came to this router and was given to no phone"
+    return misrouted.given_to_no_phone(near.tried, known, what)
 
 
 def _answer_lost(call: Call, lan: SessionTimer, wan: SessionTimer) -> Reading:

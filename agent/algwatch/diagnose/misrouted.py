@@ -15,17 +15,20 @@ from algwatch.diagnose.known import Known
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message
 from algwatch.sip.target import same_endpoint
+from algwatch.sip.timers import SECOND
 
 
 class Reading:
-    """where, cause: as in Finding; what: what happened, a clause."""
+    """where, cause, line: as in Finding, line "" where the finding knows it; what: what happened, a
+    clause."""
 
-    __slots__ = ("cause", "what", "where")
+    __slots__ = ("cause", "line", "what", "where")
 
-    def __init__(self, where: str, cause: str, what: str) -> None:
+    def __init__(self, where: str, cause: str, what: str, line: str = "") -> None:
         self.where = where
         self.cause = cause
         self.what = what
+        self.line = line
 
 
 def _dialog(s: DialogSet | None) -> Dialog | None:
@@ -310,3 +313,24 @@ def wrong_source(request: Sighting | None, known: Known) -> Reading | None:
         why, what = cause.ROUTER, f"it left with the phone's own address {src}, not translated"
     others = f"others leave with {right.host} and are answered"
     return Reading("router", why, f"{what}: {others}")
+
+
+def given_to_no_phone(request: Sighting | None, known: Known, what: str) -> Reading:
+    """The reading of a request that came to this router and went no further. request: its WAN copy;
+    what: that in words."""
+    if request is None:
+        return Reading("router", cause.ROUTER, what)
+    line, idle = known.mapping_gone(request)
+    if line is not None and idle:
+        return Reading("router", cause.NAT_TIMEOUT, (
+            f"{what}, as nothing had used the mapping of {line.phone} for {idle / SECOND:.0f} s"
+        ), line.name)  # fmt: skip
+    phone, far = request.packed_ends[16:32], request.packed_ends[:16]
+    mapped = known.mapping(request.destination, request.source) is not None
+    if mapped or known.line_of(phone, far) is not None:  # the latter without a NAT
+        return Reading("router", cause.ROUTER, what)
+    came = request.ends
+    return Reading("unknown", cause.UNKNOWN, (
+        f"{what}; it came from port {came.sport} of {came.src} to port {came.dport}, and no phone "
+        "was seen to send anything that way, so this router need not let it in"
+    ))  # fmt: skip

@@ -164,6 +164,27 @@ def _() -> House:
     return call.house
 
 
+@case("dlg007-refresh-after-the-mapping",
+      [("DLG007", "router", "observed"), ("TXN001", "router", "observed")], [*DLG, *ALG],
+      {"shorter-refresh-on-phone": "recommended"}, ["dropped"])  # fmt: skip
+def _() -> House:
+    """The far end refreshes the session after a quarter of an hour in which nothing used the NAT
+    mapping of the phone: neither that nor its BYE comes through."""
+    call = Timed(House(), "uas")
+    house = call.house
+    asked = call.from_far("INVITE", more=[f"Contact: {call.far_contact}"])
+    for after in (0, *LADDER_INVITE):
+        house.into(903 + after, asked, lan=False)
+    bye = call.from_far("BYE", 2, more=['Reason: SIP;cause=408;text="Session timeout"'])
+    for after in (0, *LADDER_REQUEST):
+        house.into(936 + after, bye, lan=False)
+    other = House(phone="192.168.1.11", wan_port=40011)
+    register(other, 1000, n=2)
+    house.lan += other.lan
+    house.wan += other.wan
+    return house
+
+
 def _taken_out(message: bytes) -> bytes:
     """A router that takes out header fields which it does not know."""
     return re.sub(rb"(?m)^(Session-Expires|Require): .*\r\n", b"", message)

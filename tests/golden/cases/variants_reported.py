@@ -30,9 +30,9 @@ from cases.rewrite import writes
 # ---- a BYE that stopped at this router, and the other end's that is refused with 481 ----
 
 
-def _stopped_bye(helper: str, delivered: bool) -> House:
+def _stopped_bye(helper: str, delivered: bool, later: float = 0) -> House:
     """The far end hangs up, and the phone's own BYE is refused. delivered: the far end's BYE comes
-    to the phone."""
+    to the phone. later: seconds by which the call is longer."""
     house = House(helper)
     register(house, 0, expires=3600)
     call = Outgoing(house, "ghost@phone")
@@ -45,9 +45,9 @@ def _stopped_bye(helper: str, delivered: bool) -> House:
         house.out(20.52, answer(200, house.into(20.5, bye)))
     else:
         for after in (0, *LADDER_REQUEST):
-            house.into(20 + after, bye, lan=False)
+            house.into(later + 20 + after, bye, lan=False)
     own = call._request("BYE", 2, "sip:300@203.0.113.5:5060", f";tag={call._tag}")
-    at = 20.51 if delivered else 40
+    at = 20.51 if delivered else later + 40
     house.into(at + 0.03, answer(481, house.out(at, own)))
     return house
 
@@ -63,6 +63,15 @@ def _() -> House:
 def _() -> House:
     """The same with the kernel's helper, which wrote a public Contact."""
     return _stopped_bye("linux", False)
+
+
+@case("dlg008-bye-after-the-mapping",
+      [("DLG008", "router", "observed"), ("REG005", "router", "latent")], DLG,
+      {"shorter-refresh-on-phone": "recommended"})  # fmt: skip
+def _() -> House:
+    """The far end hangs up after ten minutes in which nothing used the NAT mapping of the phone,
+    and the phone makes a new one before the far end gives up."""
+    return _stopped_bye("", False, later=600)
 
 
 @case("dlg008-near-miss-bye-delivered", must_not=["DLG008", "TXN003", *DLG])

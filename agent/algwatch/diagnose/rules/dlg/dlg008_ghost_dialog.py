@@ -38,7 +38,7 @@ from algwatch.base import quote
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import AT, FROM_TAG, Sighting
 from algwatch.compare.call import Call
-from algwatch.diagnose import cause, renamed, retargeted, route_set
+from algwatch.diagnose import cause, misrouted, renamed, retargeted, route_set
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
@@ -85,8 +85,9 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         if elsewhere is not None:
             said = "the BYE of the other end came only to the other side of this router"
             if "BYE" in call.unpaired and not known.lossy(call):
-                where, why = "router", cause.ROUTER
-                said = "the BYE of the other end came to this router, which did not send it on"
+                what = "the BYE of the other end came to this router, which did not send it on"
+                reading = misrouted.given_to_no_phone(elsewhere, known, what)
+                where, why, said = reading.where, reading.cause, reading.what
         elif d.bye_status != ENDED:
             said = "the other end was not found, and may still be in the call"
         elif call.two_sided and call.inbound is not None and phone and (moved := _moved(call)):

@@ -42,7 +42,7 @@ from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.replaces import replaced
 from algwatch.compare.subscribed import Subscribed
-from algwatch.diagnose import cause
+from algwatch.diagnose import cause, misrouted
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
@@ -230,7 +230,8 @@ def _deaf(one: Subscribed, known: Known) -> Reading:
         return Reading("unknown", cause.UNKNOWN, "it is not known what became of it")
     went, came = wan.notify.ends, wan.request.ends
     if (went.dst, went.dport) == (came.src, came.sport):
-        return Reading("router", cause.ROUTER, "it came to this router and was given to no phone")
+        what = "it came to this router and was given to no phone"
+        return misrouted.given_to_no_phone(wan.notify, known, what)
     what = f"it was sent to {went.dst}:{went.dport}, but the SUBSCRIBE came from " \
            f"{came.src}:{came.sport}"  # fmt: skip
     if shown is None or (shown.host, shown.port or 5060) != (went.dst, went.dport):

@@ -70,6 +70,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         f"{_until(s, t)}: {reading.what}.",
         [evidence(copy, f"sent {t.requests} times", "any response") for _, t, copy in silent],
         call.call_id, cause=reading.cause, call_id=call.call_id, line=known.line_name(call),
+        symptom=reading.cause != cause.NAT_TIMEOUT,
     )  # fmt: skip
 
 
@@ -104,9 +105,10 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
     if not lan:
         if unpaired is None:
             return None  # not proved that it never came
-        return not_let_in.reading(call, known) or Reading(
-            "router", cause.ROUTER, "it reached this router and was given to no phone"
-        )
+        what = "it reached this router and was given to no phone"
+        if _is_inside(call, copy):
+            return misrouted.given_to_no_phone(copy, known, what)
+        return not_let_in.reading(call, known) or Reading("router", cause.ROUTER, what)
     if not wan:
         if unpaired is None:
             return None

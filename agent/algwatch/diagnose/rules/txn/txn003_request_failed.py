@@ -14,14 +14,17 @@ Why it breaks calls
     that nobody answers hurt only later, so they are told as what may do harm.
 
 What else looks the same
-    A request over UDP that is not repeated: its response was not captured, or its sender is gone.
-    A request at the end of a capture: nothing is said before 32 s are over. A peer that answers
+    A request over UDP that is not repeated: its response was not captured, or its sender is gone. A
+    request at the end of a capture: nothing is said before 32 s are over. A peer that answers
     OPTIONS with 404 or 405 is there. OPTIONS that were answered before: TXN004. A BYE that is
     refused with 404, 408, 410 or 481: DLG008. A BYE that is refused with 500 when it comes again
-    may have ended the call: that is told as what may do harm.
+    may have ended the call: that is told as what may do harm. A request that came when the NAT had
+    forgotten the mapping of its phone, or by another way than that: no router has to let it in, and
+    the finding says so.
 
 Recommendation
-    See where it stopped. Beyond the router: look for a filter, or for a peer that is gone.
+    See where it stopped. Where the mapping was gone: a shorter refresh or keep-alive on the phone.
+    Beyond the router: look for a filter, or for a peer that is gone.
 
 References
     RFC 3261 sections 15.1.2, 17.1.2.2 (Timer F).
@@ -98,7 +101,7 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     yield RULE.finding(
         where, harm, f"{asked} {what}.", proof,
         f"{exchange.method}/{key}", cause=why, call_id=exchange.call_id,
-        line=exchange.line.name if exchange.line else "",
+        line=exchange.line.name if exchange.line else reading.line,
         symptom=harm == "latent" and exchange.method in SUBSCRIBING,
     )  # fmt: skip
 
@@ -147,9 +150,9 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
         return Reading("unknown", cause.UNKNOWN, f"its {by} sent it to {host}, a private address")
     left = exchange.left
     if left is None:
-        if exchange.unpaired and not exchange.outbound and _had_mapping(exchange, known):
-            return Reading(
-                "router", cause.ROUTER, "it reached this router and was given to no phone"
+        if exchange.unpaired and not exchange.outbound:
+            return misrouted.given_to_no_phone(
+                exchange.request, known, "it reached this router and was given to no phone"
             )
         if not exchange.unpaired or exchange.line is None:
             # By another WAN than the ones that are watched it may well have left.
@@ -186,9 +189,3 @@ def _delivered(exchange: Exchange) -> Reading | None:
     if unlike:
         return Reading("router", cause.ALG, f"the router gave it its response with {unlike}")
     return Reading("unknown", cause.UNKNOWN, "its response crossed the router, and it goes on")
-
-
-def _had_mapping(exchange: Exchange, known: Known) -> bool:
-    """A phone here has sent something from where this request of the WAN was sent to."""
-    request = exchange.request
-    return request is not None and known.mapping(request.destination, request.source) is not None

@@ -84,7 +84,7 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
             f"answered before ({before}), and {_missed(asked.missed)} since; this one was sent "
             f"{times(t.requests)}.",
             [evidence(request, f"sent {times(t.requests)}", "a final response")],
-            key, cause=reading.cause, call_id=exchange.call_id, line=name,
+            key, cause=reading.cause, call_id=exchange.call_id, line=name or reading.line,
         )  # fmt: skip
 
 
