@@ -206,16 +206,21 @@ def exchange_sent_elsewhere(exchange: Exchange) -> Reading | None:
 
 
 def delivered_astray(exchange: Exchange, known: Known) -> Reading | None:
-    """For a request that was delivered to a phone: whether the router sent it to another port than
-    its NAT mapping has, and than the phone announces in that call or to its registrar."""
+    """For a request that was delivered to a phone: see request_astray."""
     request, left = exchange.request, exchange.left
     if exchange.outbound is not False or request is None or left is None or left.request is None:
         return None
-    entry = known.mapping(request.destination, request.source)
-    went = left.request.destination
+    return request_astray(request, left.request, known)
+
+
+def request_astray(wan: Sighting, lan: Sighting, known: Known) -> Reading | None:
+    """For both copies of a request to a phone: whether the router sent it to another port than its
+    NAT mapping has, and than the phone announces in that call or to its registrar."""
+    entry = known.mapping(wan.destination, wan.source)
+    went = lan.destination
     if entry is None or entry.inside == went or entry.inside[:16] != went[:16]:
         return None
-    call, ends = known.call(request), left.request.ends
+    call, ends = known.call(wan), lan.ends
     announced = call.phone_contact if call is not None else NOWHERE
     own = [c for one in known.registered() if one.binding is not None for c in one.binding.near.own]
     if (ends.dst, ends.dport) in (announced, *((c.host, c.port or 5060) for c in own)):

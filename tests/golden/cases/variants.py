@@ -17,6 +17,7 @@ from craft import (
     incoming_call,
     register,
     request,
+    works_beside,
 )
 
 from cases.case import ALG, DLG, PHONE_OR_PROVIDER, answered, case
@@ -238,3 +239,37 @@ def _() -> House:
     house.lan += after.lan
     house.wan += after.wan
     return house
+
+
+# ---- a port at which the phone is not ----
+
+
+def _silent(asked_contact: str) -> House:
+    """The phone registers that Contact. Two minutes later an INVITE to it is sent to port 5080."""
+    house = House()
+    asked = request("REGISTER", "sip:example.net", via="192.168.1.10:5060", branch="z9hG4bKreg",
+                    call_id="reg@phone", cseq=1, contact=asked_contact,
+                    more=["Expires: 600"])  # fmt: skip
+    seen = house.out(0, asked)
+    house.into(0.03, answer(200, seen, to_tag="r", contact=f"{asked_contact};expires=600",
+                            received=house.wan_ip, rport=house.wan_port))  # fmt: skip
+    call = Incoming(house, "late@provider")
+    for after in (0, *LADDER_INVITE):
+        call.invite(120 + after, lan_port=5080)
+    works_beside(house, 180)
+    return house
+
+
+@case("txn001-sent-to-another-port-late", [("TXN001", "router", "observed")],
+      outcomes=["completed", "unanswered"])  # fmt: skip
+def _() -> House:
+    """An INVITE comes long after the last packet of the phone, and is sent to a port that the phone
+    neither uses nor announces: it is not the phone that did not answer."""
+    return _silent("<sip:100@192.168.1.10:5060>")
+
+
+@case("txn001-near-miss-sent-to-the-port-in-contact", [("TXN001", "phone", "observed")],
+      outcomes=["completed", "unanswered"])  # fmt: skip
+def _() -> House:
+    """The same, to a phone that has registered that port."""
+    return _silent("<sip:100@192.168.1.10:5080>")

@@ -144,7 +144,10 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
             f"it was delivered to {went.dst}:{went.dport}, and the phone is not at that port",
         )  # fmt: skip
     if inward:
-        return Reading("phone", cause.UNKNOWN, "it was delivered, and the phone did not answer")
+        astray = misrouted.request_astray(entered, left, known) if len(copies) == 2 else None
+        return astray or Reading(
+            "phone", cause.UNKNOWN, "it was delivered, and the phone did not answer"
+        )
     last = _unanswered(call, WAN)
     return misrouted.wrong_source(last[1] if last is not None else None, known) or Reading(
         "network", cause.UNKNOWN, "it left the router, and nobody answered"
