@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from algwatch.base.sighting import AT, STATUS
+from algwatch.base.native.layout import ACK, BYE
+from algwatch.base.sighting import AT, METHOD, STATUS
 from algwatch.compare.crossing import BY_ORDER, Crossing
 from algwatch.sip.message import Message, to_text
 
@@ -51,14 +52,18 @@ class Names:
         """A message that crossed; kind: its label."""
         if crossing.lan is None or crossing.wan is None or _may_be_two(crossing):
             return
+        row = crossing.entered.row
         for what, inside, outside in _names(crossing):
-            if not inside or not outside:
+            # A router may take the tag out of a response: then no tag is what that side calls it,
+            # in the requests that are never sent outside a dialog.
+            whole = bool(inside and outside)
+            if not whole and (what != TAG or not (row[STATUS] or row[METHOD] in (ACK, BYE))):
                 continue
             one, two = self._lan.get((what, inside)), self._wan.get((what, outside))
             if one == outside and two == inside:
                 continue
             if one is None and two is None:
-                if inside != outside:
+                if inside != outside and (whole or row[STATUS]):
                     self.changed.setdefault(what, crossing)
                     if len(self._lan) < MOST:
                         self._lan[what, inside] = outside

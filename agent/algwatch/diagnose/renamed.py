@@ -21,6 +21,15 @@ UNKNOWN_DIALOG = 481
 NOT_MINE = (404, 416, 481, 482)  # to a Request-URI that the phone does not own
 
 
+def name(text: str) -> str:
+    """For people; a tag may have been taken out."""
+    return quoted(text) if text else "none"
+
+
+def _called(one: Broken) -> str:
+    return f"the {one.what} {quoted(one.became)}" if one.became else f"no {one.what}"
+
+
 def broken(thing: Joined[T], outbound: bool) -> Broken | None:
     """The first message of a direction that has a name which its receiver does not know."""
     if thing.names is None:
@@ -37,8 +46,8 @@ def response_unmatched(thing: Joined[T]) -> Reading | None:
     one = broken(thing, False)
     if one is not None:
         return Reading("router", cause.ALG, (
-            f"the router gave the phone its responses with the {one.what} {quoted(one.became)}, "
-            f"and the phone had written {quoted(one.was)}"
+            f"the router gave the phone its responses with {_called(one)}, "
+            f"and the phone had written {name(one.was)}"
         ))  # fmt: skip
     crossing = thing.unrestored.get(VIA)
     if crossing is not None and crossing.flow_pair is not None:
@@ -67,8 +76,8 @@ def ack_unmatched(call: Call, how: lost.LostAck) -> Reading | None:
     if one is None or one.what == BRANCH:
         return None
     return Reading("router", cause.ALG, (
-        f"the router sent the ACK on with the {one.what} {quoted(one.became)}, and the "
-        f"{'phone' if inside else 'other end'} knows {quoted(one.was)}"
+        f"the router sent the ACK on with {_called(one)}, and the "
+        f"{'phone' if inside else 'other end'} knows {name(one.was)}"
     ))  # fmt: skip
 
 
@@ -86,19 +95,22 @@ def foreign_bye(call: Call) -> Sighting | None:
 
 
 def refused_bye(call: Call) -> Sighting | None:
-    """The 481 to the far end's BYE, which came to the phone with the Call-ID or a tag of the
-    other side."""
-    d = call.dialog(WAN)
-    one = broken(call, False)
-    if d is None or one is None or one.what == BRANCH or d.bye_status != UNKNOWN_DIALOG:
+    """The 481 to a BYE that came to its receiver with a Call-ID or a tag which that one does not
+    know."""
+    if call.inbound is None:
         return None
-    if d.both_ended or d.bye_by_caller != call.inbound:
-        return None
-    for s in (call.sides[LAN], *call.astray):
-        for inside in s.dialogs if s is not None else ():
-            if inside.bye_response is not None and inside.bye_status == UNKNOWN_DIALOG:
-                return inside.bye_response
-    return d.bye_response
+    for side, outbound in ((LAN, False), (WAN, True)):
+        sent, one = call.dialog(WAN if side == LAN else LAN), broken(call, outbound)
+        if sent is None or one is None or one.what == BRANCH or sent.bye_status != UNKNOWN_DIALOG:
+            continue
+        if sent.both_ended or (sent.bye_by_caller != call.inbound) is not outbound:
+            continue
+        for s in (call.sides[side], *call.astray):
+            for got in s.dialogs if s is not None else ():
+                if got.bye_response is not None and got.bye_status == UNKNOWN_DIALOG:
+                    return got.bye_response
+        return sent.bye_response
+    return None
 
 
 def unlike(request: Sighting, response: Sighting) -> str:

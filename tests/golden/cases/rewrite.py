@@ -181,6 +181,44 @@ def _() -> House:
     return house
 
 
+UNTAGGED = b"To: <sip:300@example.net>\r\n"
+TAGGED = b"To: <sip:300@example.net>;tag=f-one-192-168-1-10\r\n"
+
+
+def _tag_taken_out(put_back: bool) -> House:
+    """The router takes the To tag out of the 2xx, so the ACK and the BYE of the phone have none."""
+    house = House()
+    register(house, 0)
+    house.in_alg = writes((TAGGED, UNTAGGED))
+    if put_back:
+        house.out_alg = writes((UNTAGGED, TAGGED), but=b"INVITE")
+    call = Outgoing(house, CALL_ID)
+    call.invite(1)
+    call.respond(1.03, 100)
+    uri = call.far_contact.strip("<>")
+    for after in (0,) if put_back else (0, *LADDER_2XX[:4]):
+        call.ok(3 + after)
+        house.out(3.02 + after, call._request("ACK", 1, uri, ""))
+    seen = house.out(12, call._request("BYE", 2, uri, ""))
+    house.into(12.03, answer(200 if put_back else 481, seen))
+    return house
+
+
+@case("dlg009-tag-taken-out", [("DLG009", "router", "observed")], BY_PHONE,
+      {"disable-sip-alg": "suspected"})  # fmt: skip
+def _() -> House:
+    """The far end takes neither the ACK for one nor the BYE for one of its call, and refuses that
+    with 481. The private Contact of the phone has nothing to do with it."""
+    return _tag_taken_out(False)
+
+
+@case("dlg009-near-miss-tag-put-back", [("ALG005", "router", "latent")],
+      ["DLG009", *BY_PHONE, *DLG])  # fmt: skip
+def _() -> House:
+    """The same router puts it back into both."""
+    return _tag_taken_out(True)
+
+
 @case("dlg009-near-miss-register", [("REG001", "router", "observed"), ("ALG005", "router", "none")],
       ["DLG009", *BY_PHONE], {"disable-sip-alg": "suspected"})  # fmt: skip
 def _() -> House:

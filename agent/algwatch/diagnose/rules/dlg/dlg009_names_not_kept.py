@@ -29,7 +29,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from algwatch.base.quote import quoted
 from algwatch.compare.call import Call
 from algwatch.compare.names import Broken
 from algwatch.diagnose import cause, renamed
@@ -59,7 +58,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     yield RULE.finding(
         "router", harm,
         f"The router changes the {one.what} of a call and does not keep to it: the {one.kind} "
-        f"{to} left with {quoted(one.became)}, and {knows} {quoted(one.was)}{so}.",
+        f"{to} left with {renamed.name(one.became)}, and {knows} {renamed.name(one.was)}{so}.",
         [*_proof(call, one), *more], call.call_id, cause=cause.ALG,
         call_id=call.call_id, line=known.line_name(call),
     )  # fmt: skip
@@ -83,7 +82,7 @@ def _harm(call: Call, known: Known) -> tuple[str, str, list[Evidence]]:
     refused = renamed.refused_bye(call)
     if refused is not None:
         status = renamed.UNKNOWN_DIALOG
-        said = f"; the phone refused the BYE with {status}, as of a call that it does not have"
+        said = f"; the BYE was refused with {status}, as of a call that is not known"
         return "observed", said, [evidence(refused, f"{status} to the BYE", "200")]
     how = lost.lost_ack(call, known)
     if how is not None and renamed.ack_unmatched(call, how) is not None:
