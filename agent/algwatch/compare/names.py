@@ -74,7 +74,7 @@ class Names:
             else:
                 was, became = two, inside
             if was is not None:
-                self._note(Broken(what, to_text(was), to_text(became), kind, crossing))
+                self._note(Broken(what, _shown(was), _shown(became), kind, crossing))
 
     def _note(self, one: Broken) -> None:
         """Messages are not always paired in their order, and a provisional response decides
@@ -99,6 +99,11 @@ def _may_be_two(crossing: Crossing) -> bool:
     return crossing.matched_by == BY_ORDER and bool(crossing.entered.row[STATUS])
 
 
+def _shown(name: bytes) -> str:
+    """Without the tag of the end that counts (CSeq): no other name has a space."""
+    return to_text(name.partition(b" ")[0])
+
+
 def _names(crossing: Crossing) -> Iterator[tuple[str, bytes, bytes]]:
     """The kind of name, and the name on the LAN and on the WAN."""
     assert crossing.lan is not None and crossing.wan is not None
@@ -107,7 +112,7 @@ def _names(crossing: Crossing) -> Iterator[tuple[str, bytes, bytes]]:
     yield TAG, a.from_.tag, b.from_.tag
     yield TAG, a.to.tag, b.to.tag
     # Each end counts its own requests.
-    yield CSEQ, b"%s %d" % (a.from_.tag, a.cseq), b"%s %d" % (a.from_.tag, b.cseq)
+    yield CSEQ, b"%d %s" % (a.cseq, a.from_.tag), b"%d %s" % (b.cseq, a.from_.tag)
     vias, others = a.vias, b.vias
     if vias and len(vias) == len(others):  # else a proxy, whose branches are its own
         yield BRANCH, vias[0].branch, others[0].branch

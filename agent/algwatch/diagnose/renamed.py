@@ -9,7 +9,7 @@ from algwatch.base.quote import quoted
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.joined import Joined, T
-from algwatch.compare.names import BRANCH, CALL_ID, TAG, Broken
+from algwatch.compare.names import BRANCH, CALL_ID, CSEQ, TAG, Broken
 from algwatch.compare.restored import FROM, REQUEST_URI, VIA
 from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
@@ -34,7 +34,7 @@ def broken(thing: Joined[T], outbound: bool) -> Broken | None:
     """The first message of a direction that has a name which its receiver does not know."""
     if thing.names is None:
         return None
-    for what in (CALL_ID, TAG, BRANCH):
+    for what in (CALL_ID, TAG, BRANCH, CSEQ):
         one = thing.names.broken.get((what, outbound))
         if one is not None:
             return one
@@ -101,9 +101,11 @@ def refused_bye(call: Call) -> Sighting | None:
         return None
     for side, outbound in ((LAN, False), (WAN, True)):
         sent, one = call.dialog(WAN if side == LAN else LAN), broken(call, outbound)
-        if sent is None or one is None or one.what == BRANCH or sent.bye_status != UNKNOWN_DIALOG:
+        if sent is None or one is None or one.what not in (CALL_ID, TAG):
             continue
-        if sent.both_ended or (sent.bye_by_caller != call.inbound) is not outbound:
+        if sent.bye_status != UNKNOWN_DIALOG or sent.both_ended:
+            continue
+        if (sent.bye_by_caller != call.inbound) is not outbound:
             continue
         for s in (call.sides[side], *call.astray):
             for got in s.dialogs if s is not None else ():

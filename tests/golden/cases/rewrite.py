@@ -219,6 +219,35 @@ def _() -> House:
     return _tag_taken_out(True)
 
 
+COUNTED = (b"CSeq: 1 INVITE", b"CSeq: 101 INVITE")
+
+
+@case("dlg009-cseq-not-put-back",
+      [("DLG009", "router", "observed"), ("DLG001", "router", "observed")], BY_PHONE,
+      {"disable-sip-alg": "suspected"}, ["dropped"])  # fmt: skip
+def _() -> House:
+    """The router counts the INVITEs of the phone anew. Responses come with its own count, so the
+    phone takes none for its own and sends no ACK."""
+    house = House()
+    register(house, 0)
+    house.out_alg = writes(COUNTED)
+    call = unheard(house)
+    far_bye(call, 35, 481)
+    return house
+
+
+@case("dlg009-near-miss-cseq-put-back", [("ALG005", "router", "latent")],
+      ["DLG009", *BY_PHONE, *DLG])  # fmt: skip
+def _() -> House:
+    """The same router puts the count of the phone back into responses, and counts the ACK too."""
+    house = House()
+    register(house, 0)
+    house.out_alg = writes(COUNTED, (b"CSeq: 1 ACK", b"CSeq: 101 ACK"))
+    house.in_alg = writes(COUNTED[::-1])
+    outgoing_call(house, 1, CALL_ID)
+    return house
+
+
 @case("dlg009-near-miss-register", [("REG001", "router", "observed"), ("ALG005", "router", "none")],
       ["DLG009", *BY_PHONE], {"disable-sip-alg": "suspected"})  # fmt: skip
 def _() -> House:

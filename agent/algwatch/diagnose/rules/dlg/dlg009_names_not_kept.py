@@ -2,16 +2,17 @@
 """DLG009: the router changed the names of a dialog and did not put them back.
 
 What it sees
-    The router writes another Call-ID, tag or branch into the messages of one direction, and leaves
-    that name in the messages that come the other way; or it changes the name in some methods and
-    not in others. It hurts where the phone refuses an in-dialog request with 481, does not take a
-    response for the one to its request, or where an ACK means nothing to the end that gets it.
+    The router writes another Call-ID, tag, branch or CSeq number into the messages of one
+    direction, and leaves it in the messages that come the other way; or it changes the name in some
+    methods and not in others. It hurts where an in-dialog request is refused with 481, where the
+    phone does not take a response for the one to its request, or where an ACK means nothing to the
+    end that gets it.
 
 Why it breaks calls
-    Both ends know a dialog by its Call-ID and tags, and a transaction by its branch. A BYE with
-    another Call-ID is answered with 481, and the call goes on for the one who did not hang up. A
-    response with another branch is discarded: the phone repeats its INVITE, and nobody sends the
-    ACK.
+    Both ends know a dialog by its Call-ID and tags, and a transaction by its branch and CSeq. A
+    BYE with another Call-ID is answered with 481, and the call goes on for the one who did not hang
+    up. A response with another branch is discarded: the phone repeats its INVITE, and nobody sends
+    the ACK.
 
 What else looks the same
     A router that hides the Call-ID and puts it back in every message (ALG005): the call completes.
@@ -41,7 +42,7 @@ from algwatch.diagnose.subject import CALL
 RULE = Rule(
     "DLG009", "names-not-kept", "warning", CALL,
     ("RFC 3261 8.2.6.2", "RFC 3261 12.2.2", "RFC 3261 17.1.3"),
-    "The router changed the Call-ID, a tag or the branch one way and did not put it back.",
+    "The router changed the Call-ID, a tag, the branch or CSeq one way and did not put it back.",
     two_sided=True,
 )  # fmt: skip
 
