@@ -52,6 +52,12 @@ LIGHT = {
     "bad_number": "a number is malformed",
 }
 WORDS = GRAVE | LIGHT
+# A response of this kind is discarded, and a request refused or discarded (section 18.3).
+CUT = {
+    "length_short": "its Content-Length is longer than its body",
+    "bad_length": "its Content-Length is no number",
+}
+SPOILS = GRAVE | CUT
 
 
 class Defects:
@@ -103,10 +109,10 @@ def spoiled(entered: Sighting | None, left: Sighting | None) -> Reading | None:
     if (entered.row[BITS] | left.row[BITS]) & ROW_TRUNCATED:
         return None
     came = _of(entered)
-    made = [name for name in _of(left) if name in GRAVE and name not in came]
+    made = [name for name in _of(left) if name in SPOILS and name not in came]
     if not made:
         return None
-    return Reading("router", cause.ROUTER, f"this router made it malformed: {GRAVE[made[0]]}")
+    return Reading("router", cause.ROUTER, f"this router made it malformed: {SPOILS[made[0]]}")
 
 
 def spoiled_ack(call: Call, how: LostAck) -> Reading | None:
@@ -119,6 +125,8 @@ def spoiled_ack(call: Call, how: LostAck) -> Reading | None:
         copies = (wan.ack, lan.ack) if inside else (lan.ack, wan.ack)
     elif how.how == lost.NOT_SENT and not inside:
         copies = (wan.answer, lan.answer)
+    elif how.how == lost.NEVER_ON_WAN:
+        copies = (lan.answer, wan.answer)
     else:
         return None
     return spoiled(*copies)

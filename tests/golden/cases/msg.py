@@ -126,6 +126,34 @@ def _() -> House:
     return house
 
 
+def _cut(taken: bool) -> House:
+    """The router cuts the body of the 2xx off and leaves its Content-Length."""
+    house = House()
+    register(house, 0)
+    house.out_alg = lambda m: m.partition(b"v=0")[0] if m.startswith(b"SIP/2.0 200") else m
+    call = answered(house)
+    if taken:
+        call.ack(3.03)
+        call.bye(20)
+    else:
+        call.dropped(3)
+    return house
+
+
+@case("dlg001-answer-cut-in-the-router",
+      [("DLG001", "router", "observed"), ("ALG007", "router", "observed")], ["DLG002", "DLG004"],
+      {"disable-sip-alg": "suspected"}, ["dropped"])  # fmt: skip
+def _() -> House:
+    """The far end has to discard such a response (RFC 3261 section 18.3), whatever its Contact."""
+    return _cut(False)
+
+
+@case("alg007-near-miss-answer-cut-and-taken", [("ALG007", "router", "latent")], DLG)
+def _() -> House:
+    """The same, and the far end takes it: the call lives."""
+    return _cut(True)
+
+
 @case("txn003-bye-spoiled-in-the-router",
       [("TXN003", "router", "observed"), ("MSG001", "router", "latent")], DLG,
       outcomes=["completed", "completed"])  # fmt: skip

@@ -33,7 +33,8 @@ from algwatch.compare import fingerprint as prints
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import rewrites
-from algwatch.diagnose import alg, cause
+from algwatch.diagnose import alg, cause, malformed
+from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
@@ -96,6 +97,9 @@ def _length(message: Message) -> int | None:
 
 
 def _harm(call: Call, crossing: Crossing, known: Known) -> tuple[str, str]:
+    how = lost.lost_ack(call, known) if alg.kind(crossing) == "2xx INVITE" else None
+    if how is not None and how.dropped(known.now) and malformed.spoiled_ack(call, how) is not None:
+        return "observed", "; it was never acknowledged"
     if crossing.entered.row[STATUS] or alg.kind(crossing) != "INVITE" or call.spoken:
         return "latent", ""
     for s in call.seen:

@@ -36,7 +36,7 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import quoted, somebody
 from algwatch.base.sighting import Sighting, are_copies
 from algwatch.compare.call import Call
-from algwatch.diagnose import cause, misrouted, route_set
+from algwatch.diagnose import cause, malformed, misrouted, route_set
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -66,6 +66,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     answer = outside.current.answer if outside is not None and outside.current is not None else None
     if answer is None or (not call.two_sided and answer.side == LAN):
         return
+    if malformed.spoiled_ack(call, how) is not None:
+        return  # nobody could read it
     host = private_contact(answer, call.two_sided)
     if not host or (outside is not None and _is_behind_a_proxy(outside.current)):
         return
