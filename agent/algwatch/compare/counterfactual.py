@@ -17,6 +17,8 @@ from algwatch.compare.line import (
     PRIVATE_CONTACT,
     REWRITTEN,
     RPORT_MISSING,
+    URI_REFUSED,
+    URI_REPLACED,
     WORKS_UNTOUCHED,
     Line,
 )
@@ -53,6 +55,10 @@ def without_alg(line: Line, beside: Iterable[Line]) -> Counterfactual:
         # section 18.2.2). Requests that come show nothing of that: only a phone like it, whose
         # responses came with nothing rewritten.
         speak = [o for o in alike if o.count(NO_WAY_BACK) and not o.count(REWRITTEN)]
+    if line.count(URI_REFUSED):
+        # Nor does it take a request that names where its packets come from: such a provider goes on
+        # writing that without the ALG.
+        speak = [other for other in speak if not other.count(URI_REPLACED)]
     for_ = [(o, w) for o in speak for w in (WORKS_UNTOUCHED, NAT_HANDLED) if o.count(w)]
     against = [(o, w) for o in (line, *others) for w in (DROPS_UNTOUCHED, FOLLOWS_PHONE)
                if o.count(w)]  # fmt: skip

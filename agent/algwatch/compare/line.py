@@ -53,6 +53,8 @@ WORKS_REWRITTEN = "works-rewritten"  # a call lived with something rewritten
 REACHED_REWRITTEN = "reached-rewritten"  # such an incoming call, so its ACK came to that Contact
 REWRITTEN = "rewritten"  # the router rewrote a message of this line
 REACHED_AT_PROXY = "reached-at-proxy"  # an outgoing call lived whose Contact was a proxy's own
+URI_REPLACED = "uri-replaced"  # so did the provider's Request-URI say, and not that Contact
+URI_REFUSED = "uri-refused"  # the phone refused a request that names the router's address
 LATCHES = "latches"  # RTP came to where packets come from, past another address in the SDP
 SPOILED = "spoiled"  # bytes of TCP that left the router came again with other content
 OVERLAPS = "overlaps"  # they did so as they came from the phone
@@ -308,7 +310,10 @@ class Lines:
             # request may have gone to the Contact that the ALG wrote.
             contact = call.wan_contact if call is not None else ""
             if contact and contact != pair.wan_host and address.is_unroutable(contact):
-                self.of(pair).observe(NAT_HANDLED, crossing.entered)
+                line = self.of(pair)
+                line.observe(NAT_HANDLED, crossing.entered)
+                if Message(crossing.entered.payload).request_host == pair.wan_host:
+                    line.observe(URI_REPLACED, None, row[AT])
 
     @staticmethod
     def _outbound(line: Line, crossing: Crossing, status: int) -> None:

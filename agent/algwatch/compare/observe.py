@@ -7,10 +7,12 @@ from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
 from algwatch.compare.call import Call
 from algwatch.compare.captured import Captured
+from algwatch.compare.foreign import foreign_bye
 from algwatch.compare.line import (
     DROPS_UNTOUCHED,
     REACHED_AT_PROXY,
     REACHED_REWRITTEN,
+    URI_REFUSED,
     WORKS_REWRITTEN,
     WORKS_UNTOUCHED,
     Line,
@@ -43,6 +45,8 @@ def _both_showed(call: Call) -> bool:
 def _observe(call: Call, summary: CallSummary, line: Line, now: int) -> None:
     if call.at_proxy and summary.outcome == "completed" and summary.ack == "seen":
         line.observe(REACHED_AT_PROXY, None, now)
+    if foreign_bye(call) is not None:
+        line.observe(URI_REFUSED, None, now)
     if call.changed:
         if summary.outcome == "completed":
             line.observe(WORKS_REWRITTEN, None, now)

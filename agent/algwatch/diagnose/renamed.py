@@ -10,7 +10,7 @@ from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.joined import Joined, T
 from algwatch.compare.names import BRANCH, CALL_ID, CSEQ, TAG, Broken
-from algwatch.compare.restored import FROM, REQUEST_URI, VIA
+from algwatch.compare.restored import VIA
 from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.misrouted import Reading
@@ -18,7 +18,6 @@ from algwatch.sip.dialog import DialogSet
 from algwatch.sip.message import Message, to_text
 
 UNKNOWN_DIALOG = 481
-NOT_MINE = (404, 416, 481, 482)  # to a Request-URI that the phone does not own
 
 
 def name(text: str) -> str:
@@ -79,19 +78,6 @@ def ack_unmatched(call: Call, how: lost.LostAck) -> Reading | None:
         f"the router sent the ACK on with {_called(one)}, and the "
         f"{'phone' if inside else 'other end'} knows {name(one.was)}"
     ))  # fmt: skip
-
-
-def foreign_bye(call: Call) -> Sighting | None:
-    """The refusal of the far end's BYE, which came to the phone with the router's address in its
-    Request-URI, where the phone had written its own into Contact."""
-    d = call.dialog(WAN)
-    if d is None or REQUEST_URI not in call.unrestored or d.bye_status not in NOT_MINE:
-        return None
-    if FROM[REQUEST_URI] not in call.wrote:
-        return None
-    if d.both_ended or d.bye_by_caller != call.inbound:
-        return None
-    return d.bye_response
 
 
 def refused_bye(call: Call) -> Sighting | None:

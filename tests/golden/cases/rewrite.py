@@ -394,6 +394,46 @@ def _() -> House:
     return house
 
 
+def _refuses_foreign(provider_writes: bool) -> House:
+    """The same, and nothing is rewritten for another phone of the house. provider_writes: the
+    requests to that one name where its packets come from, and not its private Contact."""
+    house = House("linux")
+    register(house, 0)
+    house.in_alg = _left(b"BYE", house=house)
+    call = Outgoing(house, "one@phone")
+    call.invite(1)
+    call.respond(1.3, 180)
+    call.ok(3)
+    call.ack(3.02)
+    far_bye(call, 20, 404)
+    call.bye(60)
+    other = House(phone="192.168.1.77", wan_port=40077)
+    register(other, 80, n=77)
+    named = f"sip:100@{other.public}" if provider_writes else ""
+    incoming_call(other, 81, "beside@provider", fixed_contact=named)
+    house.lan += other.lan
+    house.wan += other.wan
+    return house
+
+
+@case("alg012-request-uri-of-the-provider", [("ALG012", "router", "observed")],
+      ["DLG001", "DLG008", "DLG009"], {"disable-sip-alg": "suspected"},
+      ["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The provider writes the public address into the Request-URI by itself: without the ALG this
+    phone gets the same BYE."""
+    return _refuses_foreign(True)
+
+
+@case("alg012-near-miss-request-uri-of-the-phone", [("ALG012", "router", "observed")],
+      ["DLG001", "DLG008", "DLG009"], {"disable-sip-alg": "recommended"},
+      ["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The provider keeps the Contact of the phone in the Request-URI: without the ALG the BYE names
+    this phone."""
+    return _refuses_foreign(False)
+
+
 @case("alg012-near-miss-taken", [("ALG012", "router", "latent")],
       ["DLG001", "DLG008", "DLG009", "ALG014"])  # fmt: skip
 def _() -> House:

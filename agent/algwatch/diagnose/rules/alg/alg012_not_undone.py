@@ -30,6 +30,7 @@ from algwatch.base.quote import host as shown_host
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import rewrites
+from algwatch.compare.foreign import foreign_bye
 from algwatch.compare.restored import FROM, REQUEST_URI, VIA
 from algwatch.diagnose import alg, cause, renamed
 from algwatch.diagnose import lost_ack as lost
@@ -94,7 +95,7 @@ def _harm(call: Call, what: str, known: Known) -> tuple[str, str]:
         caller = None if known.lossy(call) else call.near_caller
         if not call.inbound and caller is not None and renamed.none_taken(caller):
             return "observed", "; the phone took none for the response to its INVITE"
-    refused = renamed.foreign_bye(call) if what == REQUEST_URI else None
+    refused = foreign_bye(call) if what == REQUEST_URI else None
     if refused is not None:
         return "observed", f"; the phone refused the BYE with {Message(refused.payload).status}"
     return "latent", ""

@@ -38,6 +38,7 @@ from algwatch.base import quote
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import AT, FROM_TAG, Sighting
 from algwatch.compare.call import Call
+from algwatch.compare.foreign import foreign_bye
 from algwatch.diagnose import cause, misrouted, renamed, retargeted, route_set
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -69,7 +70,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         d = s.current
         if d is None or d.bye_status not in GONE or d.both_ended or not d.confirmed:
             continue
-        if d.bye is None or renamed.refused_bye(call) or renamed.foreign_bye(call):
+        if d.bye is None or renamed.refused_bye(call) or foreign_bye(call):
             continue  # the router had made it a stranger's (DLG009, ALG012)
         retargeted_bye = _retargeted(call, known, d)
         if retargeted_bye is not None:
