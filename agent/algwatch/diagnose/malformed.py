@@ -125,7 +125,7 @@ def spoiled_ack(call: Call, how: LostAck) -> Reading | None:
         copies = (wan.ack, lan.ack) if inside else (lan.ack, wan.ack)
     elif how.how == lost.NOT_SENT and not inside:
         copies = (wan.answer, lan.answer)
-    elif how.how == lost.NEVER_ON_WAN:
+    elif how.how in (lost.NEVER_ON_WAN, lost.UNHEARD):
         copies = (lan.answer, wan.answer)
     else:
         return None
