@@ -14,15 +14,16 @@ from algwatch.diagnose.misrouted import Reading
 from algwatch.sip.message import Message
 
 _CONTACT = re.compile(rb"(?im)^(?:contact|m)[ \t]*:")
-# The ACK came from nowhere, or went nowhere.
-_READINGS = (lost.NEVER_ON_WAN, lost.NOT_SENT, lost.ONE_SIDED)
+# The ACK came from nowhere, went nowhere, or names what its sender has guessed.
+_READINGS = (lost.NEVER_ON_WAN, lost.NOT_SENT, lost.ONE_SIDED, lost.IGNORED, lost.BEYOND)
 
 
 def reading(call: Call, how: lost.LostAck) -> Reading | None:
     """The place where Contact was left out of the 2xx that no ACK followed (RFC 3261 section
     12.1.1); None where the 2xx has one, malformed or not, or an earlier one of the dialog had."""
-    answer = how.dialog.answer
-    if how.how not in _READINGS or answer is None or how.dialog.confirmed:
+    d = how.dialog
+    answer = d.answer
+    if how.how not in _READINGS or answer is None or d.established_at < d.answered_at:
         return None
     what = "the 2xx has no Contact, so its caller does not know where to send the ACK"
     if not call.two_sided:

@@ -342,6 +342,39 @@ def _() -> House:
     return _without_contact(House(), keeps=True)
 
 
+@case("dlg001-contact-taken-out-and-guessed", [("DLG001", "router", "observed")],
+      ["DLG002", "DLG006"], outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The same, and the far end guesses the address: the phone does not take its ACK."""
+    house = House()
+    register(house, 0)
+    call = Incoming(house, "guessed@provider", fixed_contact=f"sip:100@{house.public}")
+    call.invite(1)
+    call.ringing(1.2)
+    house.out_alg = lambda message: re.sub(rb"(?m)^Contact: .*\r\n", b"", message)
+    for after in (0, *LADDER_2XX):
+        call.ok(3 + after)
+        call.ack(3.03 + after)
+    call.phone_bye(35)
+    return house
+
+
+@case("dlg001-near-miss-contact-kept-and-ignored", [("DLG001", "phone", "observed")], ["DLG002"],
+      outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The Contact is there, and the phone takes no ACK all the same."""
+    house = House()
+    register(house, 0)
+    call = Incoming(house, "kept@provider")
+    call.invite(1)
+    call.ringing(1.2)
+    for after in (0, *LADDER_2XX):
+        call.ok(3 + after)
+        call.ack(3.03 + after)
+    call.phone_bye(35)
+    return house
+
+
 def _puts_in(house: House, uri: bytes) -> House:
     """A call whose 2xx has no Contact when it enters the router, and this one when it leaves."""
     house.out_alg = lambda message: (
