@@ -331,11 +331,24 @@ def given_to_no_phone(request: Sighting | None, known: Known, what: str) -> Read
             f"{what}, as nothing had used the mapping of {line.phone} for {idle / SECOND:.0f} s"
         ), line.name)  # fmt: skip
     phone, far = request.packed_ends[16:32], request.packed_ends[:16]
-    mapped = known.mapping(request.destination, request.source) is not None
-    if mapped or known.line_of(phone, far) is not None:  # the latter without a NAT
+    # Without a NAT there is a line and no mapping.
+    if _was_open(request, known) or known.line_of(phone, far) is not None:
         return Reading("router", cause.ROUTER, what)
     came = request.ends
     return Reading("unknown", cause.UNKNOWN, (
         f"{what}; it came from port {came.sport} of {came.src} to port {came.dport}, and no phone "
         "was seen to send anything that way, so this router need not let it in"
     ))  # fmt: skip
+
+
+def _was_open(request: Sighting, known: Known) -> bool:
+    """The phone had sent something by the way on which this request came, before it came, or the
+    call itself came that way."""
+    entry = known.mapping(request.destination, request.source)
+    if entry is None:
+        return False
+    call = known.call(request)
+    began = call.flow_pairs.get("INVITE") if call is not None else None
+    if began is not None and began.outside == request.destination + request.source:
+        return True
+    return entry.first_at < request.row[AT]

@@ -436,6 +436,38 @@ def _() -> House:
     return _from_elsewhere(House(), "BYE")
 
 
+def _from_another_port(opened: float) -> House:
+    """The far end of a call sends its BYE from a port of its own, to which the phone sends
+    something at that time."""
+    house = House()
+    call = Outgoing(house, "port@phone")
+    call.invite(1)
+    call.ok(3)
+    call.ack(3.02)
+    for after in (0, *LADDER_REQUEST):
+        house.into(60 + after, call.from_far("BYE"), sport=5090, lan=False)
+    asked = request("OPTIONS", "sip:203.0.113.5:5090", via="192.168.1.10:5060", branch="z9hG4bKask",
+                    call_id="ask@phone", cseq=1)  # fmt: skip
+    house.into(opened + 0.03, answer(200, house.out(opened, asked, dport=5090), to_tag="o"),
+               sport=5090)  # fmt: skip
+    outgoing_call(house, 110, "later@phone")
+    return house
+
+
+@case("txn003-bye-from-a-port-opened-later", [("TXN003", "unknown", "observed")], [*DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """No NAT had to let in the BYE when it came: nothing had been sent to that port."""
+    return _from_another_port(80)
+
+
+@case("txn003-near-miss-bye-from-an-open-port", [("TXN003", "router", "observed")], [*DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The phone had sent something to that port just before."""
+    return _from_another_port(45)
+
+
 @case("txn001-re-invite-from-another-host", [("TXN001", "unknown", "observed")], [*DLG, *ALG],
       outcomes=["completed", "completed"])  # fmt: skip
 def _() -> House:
