@@ -101,7 +101,7 @@ typedef struct {
     uint16_t request_port;
     aw_span reason;                     /* reason phrase of a response */
     aw_span call_id, cseq_value, cseq_method, max_forwards_value, expires;
-    aw_span content_type, content_length_value, user_agent, server;
+    aw_span content_type, content_length_value, user_agent, server, session_expires;
     aw_span body;                       /* what is there, whatever Content-Length says */
     aw_addr from, to;
     aw_via via[AW_VIAS];
@@ -198,7 +198,8 @@ enum aw_row_bits {
     AW_ROW_COOKIE = 256 /* branch is z9hG4bK and more */, AW_ROW_TAGGED = 512 /* To has a tag */,
     AW_ROW_DIRECTED = 1024, /* it is known which way it went: OUTGOING, or else it came in */
     AW_ROW_DAMAGED = 2048,  /* of a file: a checksum is wrong, which offload may explain */
-    AW_ROW_FRAGMENTED = 4096 /* it was put together of IP fragments (capture/reassembly.py) */
+    AW_ROW_FRAGMENTED = 4096, /* it was put together of IP fragments (capture/reassembly.py) */
+    AW_ROW_TIMER = 8192     /* there is a Session-Expires (RFC 4028) */
 };
 
 /* struct.Struct("=QQQQIIIIIHHHHBBBB"), 64 bytes */

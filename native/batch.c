@@ -159,6 +159,7 @@ static aw_row *add_message(packet *k, uint8_t kind, const aw_sip *s, size_t at, 
     if (anomalies_of(s) >> AW_CLIPPED & 1) bits |= AW_ROW_CLIPPED;
     if (s->contacts) bits |= AW_ROW_CONTACT;
     if (s->to.tag.len) bits |= AW_ROW_TAGGED;
+    if (s->session_expires.len) bits |= AW_ROW_TIMER;
     if (s->vias && has_cookie(p, s->via[0].branch)) bits |= AW_ROW_COOKIE;
     if (carries_sdp(p, s)) bits |= AW_ROW_SDP;
     row->bits = (uint16_t)bits;

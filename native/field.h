@@ -31,7 +31,8 @@ enum { SLOTS = 32, NEXT = SLOTS };
     FIELD(MAX_FORWARDS, "max-forwards", 0, SLOT('m', 'a', 'x'), FORWARDS())                        \
     FIELD(EXPIRES, "expires", 0, SLOT('e', 'x', 'p'), NUMBER(expires))                             \
     FIELD(USER_AGENT, "user-agent", 0, SLOT('u', 's', 'e'), TEXT(user_agent))                      \
-    FIELD(SERVER, "server", 0, SLOT('s', 'e', 'r'), TEXT(server))
+    FIELD(SERVER, "server", 0, SLOT('s', 'e', 'r'), TEXT(server))                                  \
+    FIELD(SESSION_EXPIRES, "session-expires", 'x', SLOT('s', 'e', 's'), TEXT(session_expires))
 /* clang-format on */
 
 #define MEMBER(id, name, compact, slot, kind) F_##id,

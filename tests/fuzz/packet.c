@@ -146,7 +146,8 @@ static int packet(const setting *is, const uint8_t *frame, uint32_t caplen, uint
         const aw_row *row = &rows[i];
         CHECK(row->payload >= before && (size_t)row->payload + row->length <= caplen);
         before = (size_t)row->payload + row->length;
-        CHECK(row->at == at && row->tap == 3 && row->bits < 4096 && row->flow);
+        CHECK(row->at == at && row->tap == 3 && !(row->bits & AW_ROW_FRAGMENTED) &&
+              row->bits < 2 * AW_ROW_TIMER && row->flow);
         CHECK(row->kind >= AW_KIND_SIP && row->kind <= AW_KIND_CUT);
         CHECK(ends[i].frame == 0 && ends[i].caplen == caplen);
         CHECK(ends[i].version == 4 || ends[i].version == 6);

@@ -82,7 +82,8 @@ static void check_result(const aw_sip *s, size_t len, int code) {
                               &s->request_host, &s->reason,       &s->call_id,
                               &s->cseq_value,   &s->cseq_method,  &s->max_forwards_value,
                               &s->expires,      &s->content_type, &s->content_length_value,
-                              &s->user_agent,   &s->server,       &s->body};
+                              &s->user_agent,   &s->server,       &s->session_expires,
+                              &s->body};
     size_t before = 0;
     if (len > 65535) len = 65535;
     for (size_t i = 0; i < sizeof spans / sizeof *spans; i++) fuzz_inside(*spans[i], len);

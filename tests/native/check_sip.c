@@ -63,6 +63,7 @@ static void sip_inside(const aw_sip *s, size_t len) {
                                                         &s->content_length_value,
                                                         &s->user_agent,
                                                         &s->server,
+                                                        &s->session_expires,
                                                         &s->body};
     for (size_t i = 0; i < sizeof spans / sizeof *spans; i++) span_inside(*spans[i], len);
     CHECK(s->vias <= AW_VIAS && s->contacts <= AW_CONTACTS && s->routes <= AW_ROUTES);

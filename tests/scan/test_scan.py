@@ -30,7 +30,8 @@ ADDR_SPANS = ("all", "display", "uri", "user", "host", "uri_params", "params", "
 SIP_SPANS = (
     "method_name", "request_uri", "request_user", "request_host", "reason", "call_id",
     "cseq_value", "cseq_method", "max_forwards_value", "expires", "content_type",
-    "content_length_value", "user_agent", "server", "body",
+    "content_length_value", "user_agent", "server", "session_expires",
+    "body",
 )  # fmt: skip
 LISTS = ("via", "contact", "route", "record_route", "path")
 

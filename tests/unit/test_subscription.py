@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import pytest
-from algwatch.base.native.layout import ENDS, ROW
+from algwatch.base.native.layout import ENDS, ROW, ROW_TIMER
 from algwatch.base.packet import UNKNOWN
-from algwatch.base.sighting import Sighting
+from algwatch.base.sighting import BITS, Sighting
 from algwatch.compare.replaces import replaced
 from algwatch.sip.session_timer import session_timer
 from algwatch.sip.timers import SECOND
@@ -18,8 +18,9 @@ HEAD = (
 
 
 def copy(payload: bytes) -> Sighting:
-    row = ROW.unpack(bytes(ROW.size))
-    return Sighting(row, UNKNOWN, payload, bytes(ENDS.size))
+    row = list(ROW.unpack(bytes(ROW.size)))
+    row[BITS] = ROW_TIMER
+    return Sighting(tuple(row), UNKNOWN, payload, bytes(ENDS.size))
 
 
 @pytest.mark.parametrize(

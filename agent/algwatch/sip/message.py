@@ -248,6 +248,11 @@ class Message:
         return to_text(self.span(SIP.EXPIRES))
 
     @property
+    def session_expires(self) -> bytes:
+        """RFC 4028."""
+        return self.span(SIP.SESSION_EXPIRES)
+
+    @property
     def content_length(self) -> str:
         return to_text(self.span(SIP.CONTENT_LENGTH_VALUE))
 

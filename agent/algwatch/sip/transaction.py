@@ -58,7 +58,7 @@ TWIN = SECOND // 200
 # acknowledges with PRACK, at T1, 2*T1, 4*T1 ... (RFC 3262 section 3).
 NOT_AT_ONCE = 3 * T1
 NOT_ALIKE, SAME, OTHER_BYTES = 0, 1, 2  # see Transactions._likeness()
-REMEMBERED = 64  # sightings that are looked at for what was captured twice; a batch at least
+REMEMBERED = 64  # sightings of earlier batches that are looked at for what was captured twice
 
 _ENDS = struct.Struct(f"{ENDS.size}s")  # the addresses of each row, as they are
 _NO_ENDS = (b"",)
@@ -199,9 +199,8 @@ class Transactions:
         self.weighs = False
         self.over: list[Transaction] | None = None
         self.counts_from = 0
-        # Rows of the latest batches and the hashes of their bytes, the latest first.
-        self._recent: deque[list[tuple[Row, int]]] = deque()
-        self._remembered = 0
+        # The latest rows of earlier batches and the hashes of their bytes, the oldest first.
+        self._recent: deque[tuple[Row, int]] = deque(maxlen=REMEMBERED)
         self._young: Deadlines[Transaction] = Deadlines(T4, 2 * limit, self._living)
         self._waiting: Deadlines[Transaction] = Deadlines(TIMER_B, 2 * limit, self._living)
 
@@ -354,7 +353,7 @@ class Transactions:
         flow, direction or To tag differ. made: the sightings so far of the batch, whose bytes are
         in buffer."""
         now = ((copy.row, copy.payload) for copy in reversed(made.values()))
-        for some in (now, *map(reversed, self._recent)):
+        for some in (now, reversed(self._recent)):
             for was, kept in some:
                 if was[AT] < t.last_at:
                     break
@@ -370,12 +369,10 @@ class Transactions:
         return SAME
 
     def _remember(self, made: dict[int, Sighting]) -> None:
-        """Keep what tells the sightings of a batch apart, and of as few before it as may be needed:
-        the larger part of what was captured twice is in one batch."""
-        self._recent.appendleft([(copy.row, hash(copy.payload)) for copy in made.values()])
-        self._remembered += len(made)
-        while len(self._recent) > 1 and self._remembered - len(self._recent[-1]) >= REMEMBERED:
-            self._remembered -= len(self._recent.pop())
+        """Keep what tells the last sightings of a batch apart: most of what was captured twice is
+        in one batch."""
+        last = list(made.values())[-REMEMBERED:]
+        self._recent.extend([(copy.row, hash(copy.payload)) for copy in last])
 
     def advance(self, now: int) -> list[Event]:
         """Timers B and F, and forgetting what is over. now: ns of packet time."""

@@ -43,6 +43,7 @@ ROW_TAGGED: int = lib.AW_ROW_TAGGED
 ROW_DIRECTED: int = lib.AW_ROW_DIRECTED
 ROW_DAMAGED: int = lib.AW_ROW_DAMAGED
 ROW_FRAGMENTED: int = lib.AW_ROW_FRAGMENTED
+ROW_TIMER: int = lib.AW_ROW_TIMER
 
 META_IN: int = lib.AW_META_IN << lib.AW_META_SHIFT
 META_OUT: int = lib.AW_META_OUT << lib.AW_META_SHIFT
@@ -128,6 +129,7 @@ class SIP:
     CONTENT_LENGTH_VALUE = _at("aw_sip", "content_length_value")
     USER_AGENT = _at("aw_sip", "user_agent")
     SERVER = _at("aw_sip", "server")
+    SESSION_EXPIRES = _at("aw_sip", "session_expires")
     BODY = _at("aw_sip", "body")
     FROM = _at("aw_sip", "from")
     TO = _at("aw_sip", "to")
