@@ -42,6 +42,9 @@ MS = SECOND // 1000
 EXAMPLES = 2  # of each kind are kept
 MOST = 256  # entries of a kind
 
+# The transaction on the other side, the request, and of an INVITE the dialog sets: see _Exchange.
+_Found = tuple[Transaction, "Sighting | None", "DialogSet | None", "DialogSet | None"]
+
 
 class Lost:
     """An exchange in which packets were lost. place: see PLACES. packets: so many, at least. sent:
@@ -148,22 +151,19 @@ class Path:
 class _Exchange:
     """A transaction on the side where its request came from (t, side, request), and on the other
     one (left; the same with one side only). callers, callees: of an INVITE the dialog sets there.
-    place: of the side that it went to; ends: of the request; left_ends: of its copy there."""
+    place: of the side that it went to."""
 
-    __slots__ = ("callees", "callers", "ends", "left", "left_ends", "place", "request", "side",
-                 "t")  # fmt: skip
+    __slots__ = ("callees", "callers", "left", "place", "request", "side", "t")
 
-    def __init__(self, t: Transaction, side: int, left: Transaction, left_ends: bytes,
-                 request: Sighting | None) -> None:  # fmt: skip
+    def __init__(self, t: Transaction, side: int, left: Transaction, request: Sighting | None,
+                 callers: DialogSet | None, callees: DialogSet | None) -> None:  # fmt: skip
         self.t = t
         self.side = side
         self.left = left
-        self.left_ends = left_ends
         self.request = request
-        self.callers: DialogSet | None = None
-        self.callees: DialogSet | None = None
+        self.callers = callers
+        self.callees = callees
         self.place = side if left is t else 1 - side
-        self.ends = request.packed_ends if request is not None else t.ends
 
 
 class Losses:
@@ -220,28 +220,38 @@ class Losses:
 
     def _count(self, t: Transaction, side: int) -> Path | None:
         """Count an exchange; returns its path where something of it came again."""
-        made = self._invite(t, side) if t.method == INVITE else self._other(t, side)
-        if made is None or not made.ends:
+        found = self._invite(t, side) if t.method == INVITE else self._other(t)
+        if found is None:
             return None
-        path = self._path(made)
+        left, request, callers, callees = found
+        ends = request.packed_ends if request is not None else t.ends
+        if not ends:
+            return None
+        path = self._path(t, side, left, ends)
         if t.last_at - path.since > COUNTED:
             path.clear(t.at)
         if t.last_at > path.until:
             path.until = t.last_at
-        again = _request(path, made)
-        if made.callers is not None:
-            again = _answer(path, made) or again
-        return path if again else None
+        again = _is_repeated(path, t, left)
+        answer = callers is not None and _is_answer_repeated(path, left, callers, callees)
+        if not again and not answer:
+            return None
+        made = _Exchange(t, side, left, request, callers, callees)
+        if again:
+            _request(path, made)
+        if answer:
+            _answer(path, made)
+        return path
 
-    def _other(self, t: Transaction, side: int) -> _Exchange | None:
+    def _other(self, t: Transaction) -> _Found | None:
         if not self._captured.two_sided:
-            return _Exchange(t, side, t, b"", t.request)
+            return t, t.request, None, None
         left = t.forwarded
         if left is None or left.request is None:
             return None
-        return _Exchange(t, side, left, left.request.packed_ends, t.request)
+        return left, t.request, None, None
 
-    def _invite(self, t: Transaction, side: int) -> _Exchange | None:
+    def _invite(self, t: Transaction, side: int) -> _Found | None:
         """As the dialog sets of its call know it."""
         call = self._calls.get(t.call)
         s = call.sides[side] if call is not None else None
@@ -264,24 +274,24 @@ class Losses:
             request = d.request
         elif s.invite is t:
             request = s.request
-        made = _Exchange(t, side, left, left.ends, request)
-        made.callers, made.callees = s, far
-        return made
+        return left, request, s, far
 
-    def _path(self, made: _Exchange) -> Path:
-        ends = made.ends
+    def _path(self, t: Transaction, side: int, left: Transaction, ends: bytes) -> Path:
+        """The path of a transaction whose request came with these addresses."""
         two = self._captured.two_sided
         near, far = ends[:16], ends[16:32]
-        if two and made.side == WAN:
-            near, far = made.left_ends[16:32], near
-        elif not two and far < near:
+        if two:
+            if side == WAN:
+                went = left.ends if left.request is None else left.request.packed_ends
+                near, far = went[16:32], near
+        elif far < near:
             near, far = far, near
         path = self.table.get(near + far)
         if path is None:
             version = ends[47]
-            path = Path(address.text(near, version), address.text(far, version), made.t.at)
+            path = Path(address.text(near, version), address.text(far, version), t.at)
             self.table.add(near + far, path)
-        if path.line is None and two:
+        if two and path.line is None:
             path.line = self._lines.find(near, far)
         return path
 
@@ -309,22 +319,43 @@ def _add(some: list[Lost], lost: Lost) -> None:
         some.append(lost)
 
 
-def _request(path: Path, made: _Exchange) -> bool:
-    """Count the request and its answers; True if anything came again."""
-    t, left = made.t, made.left
-    name = METHOD_NAMES[t.method]
-    tries = path.tries.get(name) or path.of(name)
+def _is_repeated(path: Path, t: Transaction, left: Transaction) -> bool:
+    """Count a request and its answers; True if it came again."""
+    tries = path.of(METHOD_NAMES[t.method])
     tries.all += 1
-    again, beyond = t.again, left.again
-    if again is None or (t.requests < 2 and not again.stopped):
+    if t.again is None or (t.requests < 2 and not t.again.stopped):
         tries.quick += left.answered_at - left.at <= QUICK
         return False
     tries.again += 1
+    return True
+
+
+def _is_answer_repeated(path: Path, left: Transaction, callers: DialogSet,
+                        callees: DialogSet | None) -> bool:  # fmt: skip
+    """Count the 2xx to an INVITE and its ACK; True if the 2xx came again."""
+    d = callees.current if callees is not None else None
+    if d is None or d.invite is not left or callers.current is None or not d.acked_at or d.odd:
+        return False
+    tries = path.of(ANSWERS)
+    tries.all += 1
+    if d.answers < 2:
+        tries.quick += d.acked_at - d.answered_at <= QUICK
+        return False
+    tries.again += 1
+    return True
+
+
+def _request(path: Path, made: _Exchange) -> None:
+    """Where the copies of a request were lost that came again."""
+    t, left = made.t, made.left
+    name = METHOD_NAMES[t.method]
+    tries, again, beyond = path.of(name), t.again, left.again
+    assert again is not None
     path.repeats[made.side] += t.requests - 1
     if left is not t:
         path.repeats[made.place] += max(0, left.requests - 1)
     if again.last_at - t.at > RECOVERS or not _was_heard(made):
-        return True
+        return
     sent = f"the {name} was sent {t.requests} times"
     stopped = again.stopped + (beyond.stopped if beyond is not None and left is not t else 0)
     if stopped:
@@ -338,7 +369,6 @@ def _request(path: Path, made: _Exchange) -> bool:
     if again.late and again.gap >= ROUND:
         what = f"{sent}, once {again.gap // MS} ms after an answer had gone by"
         _add(tries.late, Lost(made.side, again.late, again.late + 1, what, made.request))
-    return True
 
 
 def _was_heard(made: _Exchange) -> bool:
@@ -350,24 +380,17 @@ def _was_heard(made: _Exchange) -> bool:
     return bool(t.acked_at or (d is not None and d.invite is t and d.acked_at))
 
 
-def _answer(path: Path, made: _Exchange) -> bool:
-    """Count the 2xx to an INVITE and its ACK; True if the 2xx came again."""
-    if made.callees is None or made.callers is None:
-        return False
+def _answer(path: Path, made: _Exchange) -> None:
+    """Where the copies of a 2xx, or of its ACK, were lost that came again."""
+    assert made.callees is not None and made.callers is not None
     d, mine = made.callees.current, made.callers.current
-    if d is None or d.invite is not made.left or mine is None or not d.acked_at or d.odd:
-        return False
-    tries = path.tries.get(ANSWERS) or path.of(ANSWERS)
-    tries.all += 1
-    if d.answers < 2:
-        tries.quick += d.acked_at - d.answered_at <= QUICK
-        return False
-    tries.again += 1
+    assert d is not None and mine is not None
+    tries = path.of(ANSWERS)
     for side, dialog in {made.place: d, made.side: mine}.items():
         path.repeats[side] += dialog.repeats
     # The ACK came by, and no 2xx any more: it went through.
     if d.acked_last < d.answer_last or d.answer_last - d.answered_at > RECOVERS:
-        return True
+        return
     late, wait = d.answer_last - d.acked_at, d.acked_at - d.answer_last
     sent = f"the 2xx was sent {d.answers} times"
     if late >= ROUND:
@@ -377,4 +400,3 @@ def _answer(path: Path, made: _Exchange) -> bool:
         what = f"{sent}, and an ACK came {wait // MS} ms after the last one"
         _add(tries.early, Lost(made.side, d.repeats, d.answers, what, d.answer, d.answered_at,
                                d.acked_at))  # fmt: skip
-    return True
