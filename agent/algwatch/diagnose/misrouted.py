@@ -337,7 +337,7 @@ def given_to_no_phone(request: Sighting | None, known: Known, what: str) -> Read
     came = request.ends
     return Reading("unknown", cause.UNKNOWN, (
         f"{what}; it came from port {came.sport} of {came.src} to port {came.dport}, and no phone "
-        "was seen to send anything that way, so this router need not let it in"
+        "was seen to send anything that way before, so this router need not let it in"
     ))  # fmt: skip
 
 
