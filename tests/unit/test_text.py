@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 from algwatch import pipeline
+from algwatch.advise import actions
 from algwatch.cli.analyze import Source
 from algwatch.compare.limits import Limits
+from algwatch.report.render.how import HOW
 from algwatch.report.render.json import write_json
 from algwatch.report.render.terminal import Terminal
 from craft import House, Incoming, pcap
@@ -55,6 +57,19 @@ def test_what_speaks_against_an_advice_that_is_only_suspected_is_told() -> None:
     assert "Turn the router's SIP ALG off (suspected: try it" in said
     assert "for: the phone asks for rport and the provider answers with it" in said
     assert "against: without the ALG the provider sees a private Contact" in said
+
+
+@pytest.mark.parametrize("action", sorted(actions.ACTIONS))
+def test_every_action_comes_with_how_it_is_done(action: str) -> None:
+    if action == actions.DISABLE:
+        assert action not in HOW  # it has lines to type
+        return
+    assert HOW[action].endswith(".")
+
+
+def test_an_advice_without_lines_to_type_says_how_it_is_done() -> None:
+    text, _ = shown(**golden("nat005-refresh-with-the-old-address"))
+    assert "how: on the router, when no call is up: conntrack -D -p udp" in flat(text)
 
 
 def test_a_healthy_call_needs_nothing_done() -> None:

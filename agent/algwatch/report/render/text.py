@@ -16,6 +16,7 @@ from algwatch.base.quote import quoted, somebody
 from algwatch.base.report import Report
 from algwatch.report.render import status
 from algwatch.report.render.collected import Collected
+from algwatch.report.render.how import HOW
 from algwatch.report.render.ladder import Ladder, Outside
 from algwatch.report.render.ladder_text import ladder_lines
 from algwatch.report.render.sentences import Brief, several
@@ -150,6 +151,8 @@ class Page:
             for sign, texts in (("for", advice.for_), ("against", advice.against)):
                 for text in texts:
                     self.paragraph(text, f"  {sign:>7}: ", " " * 11)
+            if advice.action in HOW:
+                self.paragraph(HOW[advice.action], "      how: ", " " * 11)
             if advice.commands:
                 self.line("  type on the router (OpenWrt):")
                 for command in advice.commands:
