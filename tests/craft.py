@@ -219,7 +219,7 @@ Rewriter = Callable[[bytes], bytes]
 
 
 def linux_out(host: str, port: int, wan: str, wan_port: int) -> Rewriter:
-    """The rewrites of nf_nat_sip on the way out (reference 1.2 to 1.4: map_addr())."""
+    """The rewrites of nf_nat_sip on the way out (map_addr())."""
     return _mapped(host, port, wan, wan_port, received=False)
 
 

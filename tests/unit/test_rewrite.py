@@ -155,7 +155,7 @@ def test_a_port_written_out_is_form_and_no_other_address() -> None:
 
 
 def test_registers_contact_may_keep_a_port_of_its_own() -> None:
-    """Opened as an expectation (reference 1.3); an INVITE's may not."""
+    """Opened as an expectation; an INVITE's may not."""
     house = House(wan_port=PUBLIC)
     house.out_alg = replaced(b"<sip:100@192.168.1.10:5060>", b"<sip:100@198.51.100.2:5060>")
     register(house, 0)

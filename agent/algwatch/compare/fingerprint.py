@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fingerprint: whose ALG the rewrites of a crossing look like (reference, section 2).
+"""Fingerprint: whose ALG the rewrites of a crossing look like.
 
 Only what is documented of one kind of router names it. Everything else is UNKNOWN, with the reason
 why it is not the Linux helper.
@@ -20,7 +20,7 @@ PROXY = "proxy"
 JUNIPER = "Juniper-type"
 BROADCOM = "Broadcom-type"
 
-# Fields that nf_nat_sip writes (reference, section 1.3).
+# Fields that nf_nat_sip writes.
 _WRITES = frozenset(("Request-URI", "Via", "Contact", "From", "To", "SDP", "Content-Length"))
 # What Juniper documents that its ALG translates, and the same of QuickSec.
 _JUNIPER = _WRITES | {"Call-ID", "Route", "Record-Route", "Body"}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The golden captures, a family a file: one function a behaviour.
 
-The verdict of each (`must`, `must_not`, `advice`, `state`) is written by hand from the diagnosis
-catalogue and the harm taxonomy. The program's output is recorded beside it (expected.json), and
+The verdict of each (`must`, `must_not`, `advice`, `state`) is written by hand from what the
+RFCs demand of the messages. The program's output is recorded beside it (expected.json), and
 never the other way round: a case whose verdict does not hold cannot be accepted.
 """
 

@@ -61,7 +61,7 @@ def _only(start: bytes, keep: Callable[[bytes], bytes],
 
 @case("alg001-near-miss-domain-contact", [("ALG002", "router", "none")], [*DLG, "ALG001", "ALG011"])
 def _() -> House:
-    """The Contact is a host name, which the kernel's ALG leaves alone (reference 1.3); Via and
+    """The Contact is a host name, which the kernel's ALG leaves alone; Via and
     SDP it rewrites."""
     house = House("linux")
     outgoing_call(house, 1, "name@phone", contact="<sip:100@phone.example.org>",
@@ -145,7 +145,7 @@ def _() -> House:
 
 
 def _forced(call: Incoming, at: float = 3) -> None:
-    """The ACKs carry Via :5080, so the kernel sends them to phone:5080 (reference 1.7-B)."""
+    """The ACKs carry Via :5080, so the kernel sends them to phone:5080."""
     for after in (0, *LADDER_2XX):
         call.ack(at + 0.03 + after, via_port=5080, lan_port=5080)
     call.dropped(at)

@@ -213,7 +213,7 @@ def _() -> House:
       ["DLG004", "ALG014", "ALG015"], PHONE_OR_PROVIDER, ["dropped"])  # fmt: skip
 def _() -> House:
     """The kernel's ALG is on, and the Contact names another port than the phone sends from, so it
-    stays private (reference 1.3). The router left it as it was: it is not the cause, and nothing
+    stays private. The router left it as it was: it is not the cause, and nothing
     shows that the call would live without the ALG (scenarios 5a and 5b)."""
     house = House("linux")
     register(house, 0)

@@ -51,7 +51,7 @@ def _call(house: House, call_id: str, at: float = 1, body: bytes | None = None,
 
 
 def _from_v(message: bytes) -> bytes:
-    """mangle_content_len(): the bytes from v= on (reference 1.4)."""
+    """mangle_content_len(): the bytes from v= on."""
     length = len(message) - message.index(b"v=0")
     return re.sub(rb"(?m)^Content-Length: \d+", b"Content-Length: %d" % length, message)
 

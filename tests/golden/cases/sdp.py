@@ -375,7 +375,7 @@ def _() -> House:
 @near_miss("media-inside-the-lan")
 def _() -> House:
     """The router writes the private address of another phone here into the SDP of the far end, so
-    that media stay inside (reference 1.4, hairpin)."""
+    that media stay inside."""
     house = House()
     old, new = b"c=IN IP4 203.0.113.5\r\n", b"c=IN IP4 192.168.1.77\r\n"
     house.in_alg = lambda message: sized(message.replace(old, new))

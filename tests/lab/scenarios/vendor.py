@@ -195,7 +195,7 @@ class ViaPortWrong(Consistent):
 
 class SpaceAdded(Consistent):
     """Writes Content-Length anew with white space in front, as engines that write every header
-    anew do (the proxy-based kind, reference section 2).
+    anew do (the proxy-based kind).
     """
 
     def outbound(self, data: bytes, inside: Address, outside: Address) -> bytes | None:

@@ -18,7 +18,7 @@ Recommendation
     None by itself. Where an ACK or BYE got lost, see ALG012 and DLG001.
 
 References
-    RFC 3261 sections 12.1, 16.6, 20.30, 20.34; RFC 3327; reference, harm taxonomy D1.
+    RFC 3261 sections 12.1, 16.6, 20.30, 20.34; RFC 3327.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ Recommendation
     None by itself: see DLG009 where a name was not put back.
 
 References
-    RFC 3261 sections 8.1.1.4, 8.1.1.5, 8.1.1.7, 19.3; reference, section 2 (Juniper, QuickSec).
+    RFC 3261 sections 8.1.1.4, 8.1.1.5, 8.1.1.7, 19.3.
 """
 
 from __future__ import annotations

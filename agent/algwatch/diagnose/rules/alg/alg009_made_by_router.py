@@ -23,8 +23,7 @@ Recommendation
     turn the SIP ALG off, when the calls of this line work without it.
 
 References
-    RFC 3261 sections 6 (B2BUA), 8.1.3.3, 16.6; RFC 1812 section 5.3.1; reference, harm taxonomy X2
-    and section 5.3.
+    RFC 3261 sections 6 (B2BUA), 8.1.3.3, 16.6; RFC 1812 section 5.3.1.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ Recommendation
     Turn the SIP ALG off, when the calls of this line work without it.
 
 References
-    RFC 3261 sections 12.2.2, 16.4, 18.1.2; reference, harm taxonomy A5, R7.
+    RFC 3261 sections 12.2.2, 16.4, 18.1.2.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ Recommendation
 
 References
     RFC 3261 sections 18.1.1, 18.3; RFC 1191; RFC 2516 section 7; RFC 9293 section 3.10.7.4;
-    nf_nat_sip_seq_adjust(); reference, section 1.9.
+    nf_nat_sip_seq_adjust().
 """
 
 from __future__ import annotations

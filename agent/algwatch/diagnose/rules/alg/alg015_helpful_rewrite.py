@@ -22,7 +22,7 @@ Recommendation
     Keep the SIP ALG, or make the phone handle the NAT itself (rport, STUN, outbound) first.
 
 References
-    RFC 3581; RFC 5626; reference, harm taxonomy B2; net/netfilter/nf_conntrack_sip.c forced_dport
+    RFC 3581; RFC 5626; net/netfilter/nf_conntrack_sip.c forced_dport
     (commit 7266507d8999).
 """
 

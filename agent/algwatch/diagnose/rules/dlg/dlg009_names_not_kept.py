@@ -23,7 +23,7 @@ Recommendation
     Turn the SIP ALG off, when the calls of this line work without it.
 
 References
-    RFC 3261 sections 8.2.6.2, 12.2.2, 17.1.3; reference, harm taxonomy D2.
+    RFC 3261 sections 8.2.6.2, 12.2.2, 17.1.3.
 """
 
 from __future__ import annotations
