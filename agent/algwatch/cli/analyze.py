@@ -350,8 +350,10 @@ class Source:
             if name not in there:
                 # They stand in the file, so anybody may have written them.
                 names = ", ".join(quoted(one, 40) for one in sorted(there)[:NAMED])
-                names = f"{names}, ..." if len(there) > NAMED else names or "none with a name"
-                raise Usage(f"no file has an interface {name}; the interfaces are: {names}")
+                hint = f"the interfaces are: {names}{', ...' if len(there) > NAMED else ''}"
+                if not there:
+                    hint = "none has names of interfaces: name whole files with --lan and --wan"
+                raise Usage(f"no file has an interface {name}; {hint}")
 
     def _batches(self, files: list[CaptureFile]) -> Iterator[Batch]:
         """The batches of one tap each. One without rows: the capture of its tap ends there."""

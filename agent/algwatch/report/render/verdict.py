@@ -49,7 +49,10 @@ TIMED_OUT = ("Ask whoever ended the call for its timers, and look whether media 
              "refreshes (RFC 4028) pass the router both ways.")  # fmt: skip
 FAILED = "Ask whoever ended the call what the reason of its BYE stands for there."
 WAIT = "Capture from before the call until 32 s after its last message."
-BOTH = "Capture both sides on the router itself at the same time, which has one clock."
+HOW = "tcpdump -i any -s 0 -w FILE 'port 5060'"
+BOTH = f"Capture both sides at the same time, on the router itself: {HOW}."
+AGAIN = f"Call again, and capture both sides of it on the router itself: {HOW}."
+UNTIL = f"Capture both sides on the router itself until the phone registers again: {HOW}."
 CROSSES = "Look at the arrows that end in a cross, or capture both sides once more."
 REFUSED = "Ask whoever refused it what the status code stands for there"
 LOOK = {
@@ -60,7 +63,6 @@ LOOK = {
     "network": "Ask the provider what it has seen of this, because it lies beyond this router",
 }  # fmt: skip
 """By place of a finding that names no step, where to look first."""
-HOW = "tcpdump -i any -s 0 -w FILE 'port 5060'"
 
 NO_PAIR = ("Both sides have SIP, and no message was found on both: captures of two routers or of "
            "two times, clocks that differ, sides exchanged, or a PBX, SBC or proxy (siproxd) on "
@@ -364,7 +366,7 @@ def _after_call(call: CallSummary) -> str:
     if call.outcome in ("ongoing", "unknown"):
         return WAIT
     if call.outcome != "rejected":
-        return f"{BOTH[:-1]}, and call again."
+        return AGAIN
     if status.kind(call.status) == "challenged":
         return "Check the user name and the password that the phone has for its provider."
     return f"Ask whoever refused the call what {status.in_words(call.status)} stands for there."
@@ -374,7 +376,7 @@ def _after_registration(registration: RegistrationSummary) -> str:
     if registration.outcome == "unknown":
         return WAIT.replace("call", "registration")
     if registration.outcome == "unanswered":
-        return f"{BOTH[:-1]}, until the phone registers again."
+        return UNTIL
     if registration.outcome == "challenged":
         return "Check the user name and the password that the phone has for its provider."
     said = status.in_words(registration.status)
