@@ -54,6 +54,13 @@ def test_every_kind_of_report_is_a_line_and_an_object_under_its_kind() -> None:
     assert kinds == [report.kind for report in reports]
 
 
+def test_a_finding_about_the_capture_has_no_place_and_says_what_to_do() -> None:
+    one = finding("none", "CAP003", cause="capture", summary="No SIP.", next_step="Make a call.")
+    assert fields(log_line(one))["msg"] == "about the capture: No SIP. Make a call."
+    other = finding("observed", summary="It broke.", next_step="Look here.", where="phone")
+    assert fields(log_line(other))["msg"] == "on the phone, it hurt: It broke. Look here."
+
+
 def test_sentences_for_a_log_name_nobody_and_are_told_as_often() -> None:
     one, lines = console()
     privacy = Privacy(bytes(32))

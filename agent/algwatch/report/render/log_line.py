@@ -13,6 +13,7 @@ from algwatch.advise.advice import Advice
 from algwatch.base.quote import cut, cut_sentence, somebody, visible
 from algwatch.base.report import Report
 from algwatch.compare.summary import CallSummary, RegistrationSummary
+from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.report.render import status
 
@@ -85,8 +86,15 @@ def _finding(finding: Finding) -> Fields:
         ("severity", finding.severity), ("rule", finding.rule), ("slug", finding.slug),
         ("where", finding.where), ("harm", finding.harm), ("line", finding.line),
         ("call", finding.call_id),
-        ("msg", f"{_PLACES[finding.where]}, {_HARMS[finding.harm]}: {finding.summary}"),
+        ("msg", f"{_about(finding)}: {finding.summary} {finding.next_step}".rstrip()),
     ]  # fmt: skip
+
+
+def _about(finding: Finding) -> str:
+    """Where, and whether it hurts; a capture hurts nobody."""
+    if finding.cause == cause.CAPTURE:
+        return "about the capture"
+    return f"{_PLACES[finding.where]}, {_HARMS[finding.harm]}"
 
 
 def _advice(advice: Advice) -> Fields:
