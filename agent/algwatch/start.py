@@ -21,7 +21,7 @@ from algwatch.base.native.rtp import Rtp
 from algwatch.base.packet import LAN, SIDE_NAMES, WAN, Tap
 from algwatch.capture.conntrack import Conntrack, NoAccounting
 from algwatch.capture.filter import FilterError
-from algwatch.capture.host import read_host
+from algwatch.capture.host import is_down, read_host
 from algwatch.capture.reassembly import LIMIT as REASSEMBLY
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import LiveTap, TapError
@@ -209,6 +209,8 @@ def run(config: Config, out: int, err: int) -> int:
     daemon.listen()
     console.say(f"algwatch {__version__}: watching {names}, {where}")
     for source in sources:
+        if is_down(source.live.name):
+            console.say(f"{source.live.name} is down: nothing is seen on it until it is up")
         if source.live.unseen:
             console.say(source.live.unseen)
     for note in [uncounted] * bool(uncounted) + config.notes():

@@ -9,7 +9,7 @@ import algwatch.start
 import pytest
 from algwatch.base.host import HARDWARE, NO_OFFLOAD, NOT_READ, SOFTWARE, Host
 from algwatch.base.packet import LAN, WAN, Tap
-from algwatch.capture.host import read_host
+from algwatch.capture.host import is_down, read_host
 from algwatch.config import Config
 from algwatch.diagnose.finding import Finding
 from algwatch.pipeline import Pipeline
@@ -52,6 +52,19 @@ def test_what_is_not_there_is_not_known(tmp_path: Path) -> None:
     host = read_host(7, str(tmp_path))
     assert (host.helper, host.loaded, host.expectations) == (False, False, NOT_READ)
     assert (host.udp_timeout, host.udp_timeout_stream, host.offload) == (0, 0, NO_OFFLOAD)
+
+
+@pytest.mark.parametrize(
+    ("flags", "down"), [("0x1002", True), ("0x1003", False), ("", False), ("up", False)]
+)
+def test_an_interface_that_nobody_has_set_up_is_down(
+    tmp_path: Path, flags: str, down: bool
+) -> None:
+    assert not is_down("lan1", str(tmp_path))  # what is not there is not known
+    folder = tmp_path / "sys" / "class" / "net" / "lan1"
+    folder.mkdir(parents=True)
+    (folder / "flags").write_text(flags + "\n")
+    assert is_down("lan1", str(tmp_path)) == down
 
 
 def test_a_helper_that_is_built_in_is_no_module(tmp_path: Path) -> None:

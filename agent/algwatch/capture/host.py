@@ -36,6 +36,15 @@ def read_host(at: int, root: str = "/") -> Host:
     )  # fmt: skip
 
 
+def is_down(interface: str, root: str = "/") -> bool:
+    """True if nobody has set it up (IFF_UP, netdevice(7)). root: as above."""
+    text = (_read(root, f"sys/class/net/{interface}/flags") or b"").strip()
+    try:
+        return not int(text, 16) & 1
+    except ValueError:
+        return False
+
+
 def _read(root: str, path: str) -> bytes | None:
     try:
         return files.read(os.path.join(root, path), MOST)
