@@ -47,6 +47,7 @@ UNIT = [
 TESTS = [*(f"tests/unit/test_{name}.py" for name in UNIT), "tests/golden/test_golden.py"]
 # They ask about the generator and the documents, and take long.
 LEFT_OUT = "not test_the_captures_are and not test_the_examples"
+MOST = 300  # tests that a change is shown to; nearly every one reaches some lines
 SLOW = 100  # seconds of CPU time; a change that makes the tests hang is noticed, too
 MEMORY = 1 << 30  # bytes; so is one that makes them take all there is
 Line = tuple[str, int]  # file and number
@@ -108,6 +109,7 @@ class Campaign:
         changed = {(file, line) for line in mutant.lines}
         tests = [one for one in session.items if changed & reached[one.nodeid][1]]
         tests.sort(key=lambda one: (-self.noticed_by[one.nodeid], reached[one.nodeid][0]))
+        del tests[MOST:]
         name = _forked(lambda: self._first_to_fail(file, mutant.tree(source), tests), SLOW)
         self.noticed_by[name] += 1
         if name == "":
