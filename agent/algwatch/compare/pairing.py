@@ -208,8 +208,7 @@ class Pairing:
         """now: both taps have passed this moment (ns). A sighting that waited longer than the
         window is paired by a fallback key, or becomes a crossing with one copy."""
         horizon = now - WINDOW
-        contests = self._contests
-        crossings = contests.undisputed(horizon) if contests.doubtful or contests.queue else []
+        crossings = self._contests.undisputed(horizon)
         lan, wan = self._waiting
         for side in lan, wan:
             while side and side[0].paired:
