@@ -329,6 +329,31 @@ def test_two_that_contradict_each_other_and_changed_prove_nothing() -> None:
     assert forgot(one)
 
 
+def test_what_contradicts_a_crossing_takes_it_back_and_is_left_out_itself() -> None:
+    house = House()
+    house.out_alg = lambda message: message.replace(b"300@", b"301@")
+    house.out(1, invite())
+    house.out(1.01, invite(more=("X: forged",)), lan=False)
+    house.out(1.02, invite(more=("X: again",)), lan=False)
+    lan, wan = made(house)
+    one = pairing()
+    one.feed(LAN, lan)
+    assert one.feed(WAN, wan) == one.advance(NOW + 2 * SECOND) == []
+    assert {*one.contest} == {*lan, *wan}
+    assert (one.paired, one.rewritten, one.wan_only) == (0, 0, 0)
+    assert forgot(one)
+
+
+def test_one_that_crossed_as_it_came_is_paired_at_once_wherever_it_went() -> None:
+    house = House()
+    house.out(1, invite(), wan=False)
+    house.out(1, invite(), lan=False, dst="203.0.113.77")
+    lan, wan = made(house)
+    one = pairing()
+    one.feed(LAN, lan)
+    assert keys(one.feed(WAN, wan)) == [IDENTITY]
+
+
 @pytest.mark.parametrize("mapped", [True, False])
 def test_of_two_senders_of_one_message_the_nat_tells_whose_it_is(mapped: bool) -> None:
     forger, house = House(phone="192.168.1.66", idents=False), House(idents=False, wan_port=40001)

@@ -215,3 +215,12 @@ def test_rport_is_advised_for_a_via_without_it_whatever_the_others_ask() -> None
     (advice,) = known.recommender.feed([finding(cause.NO_RPORT, line)])
     assert advice.action == actions.ENABLE_RPORT
     assert advice.title == "" and advice.against == []
+
+
+@pytest.mark.parametrize("always", [True, False])
+def test_stun_is_left_only_to_a_phone_that_asks_for_rport_always(always: bool) -> None:
+    known = Known()
+    line = known.line("phone", "provider", *OWN, *([] if always else [words.RPORT_MISSING]))
+    (advice, _) = known.recommender.feed([finding(cause.NAT_UNHANDLED, line, "DLG002")])
+    assert advice.action == actions.ENABLE_RPORT
+    assert bool(advice.title) is always
