@@ -134,6 +134,16 @@ def test_where_there_is_no_room_a_quarter_of_those_that_wait_goes() -> None:
     assert (one.lan_only, one.wan_only) == (0, 0)
 
 
+def test_in_the_smallest_room_one_goes() -> None:
+    house = House()
+    for n in range(5):
+        house.out(1 + n / 100, invite(n), wan=False)
+    lan, _ = made(house)
+    one = pairing(4)
+    one.feed(LAN, lan)
+    assert (one.dropped, one.waiting()) == (1, lan[1:])
+
+
 def test_what_was_paired_takes_no_room() -> None:
     house = House()
     for n in range(9):
@@ -190,6 +200,15 @@ def test_the_other_copy_may_have_been_lost_until_then(missing: bool) -> None:
     one.feed(LAN, [copy])
     assert len(one.advance(NOW + 2 * SECOND)) == (not missing)
     assert one.lan_only == (not missing)
+
+
+@pytest.mark.parametrize(("ttl", "missing"), [(1, False), (2, True)])
+def test_what_no_router_sends_on_is_not_missing(ttl: int, missing: bool) -> None:
+    house = House()
+    data = frame(invite(), house.phone, 5060, house.provider, 5060, ttl, 1)
+    one = pairing()
+    one.feed(LAN, sightings([(NOW, data)], LAN))
+    assert len(one.advance(NOW + SECOND)) == one.lan_only == missing
 
 
 def changed_and_without_ids(idents: bool = False) -> tuple[Pairing, list[Sighting], list[Sighting]]:
