@@ -227,6 +227,19 @@ def test_never_came_is_said_only_when_both_taps_have_passed_the_window() -> None
     assert lonely() == 1
 
 
+def test_idle_taps_are_looked_at_often_while_a_copy_is_waited_for() -> None:
+    house = House()
+    house.out(1, request("OPTIONS", "sip:300@example.net", via="192.168.1.10:5060",
+                         branch="z9hG4bKa", call_id="one", cseq=1), wan=False)  # fmt: skip
+    pipeline = Pipeline([Tap("lan", LAN), Tap("wan", WAN)], strict=True)
+    assert not pipeline.pending
+    fed(pipeline, house.lan, 0, 1)
+    assert pipeline.pending
+    for tap in 0, 1:
+        pipeline.advance(tap, (1_700_000_000 + 2) * 10**9)
+    assert not pipeline.pending
+
+
 def test_a_copy_that_comes_late_from_a_lagging_tap_is_no_absence() -> None:
     house = House()
     Outgoing(house, "one").invite(1)

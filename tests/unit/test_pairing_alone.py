@@ -229,7 +229,8 @@ def changed_and_without_ids(idents: bool = False) -> tuple[Pairing, list[Sightin
 def test_order_decides_nothing_where_a_copy_may_have_been_lost(side: int, finish: bool) -> None:
     for lost in (True, False):
         one, (lan,), (wan,) = changed_and_without_ids()
-        one.lost(side, wan.row[AT] - WINDOW if lost else lan.row[AT] - WINDOW - 1)
+        last = wan if finish else lan
+        one.lost(side, last.row[AT] - WINDOW if lost else lan.row[AT] - WINDOW - 1)
         found = one.finish() if finish else one.advance(NOW + 2 * SECOND)
         assert [c.matched_by for c in found if c.both] == ([] if lost else [BY_ORDER])
 
@@ -237,9 +238,25 @@ def test_order_decides_nothing_where_a_copy_may_have_been_lost(side: int, finish
 def test_an_ip_id_decides_all_the_same() -> None:
     for finish in (True, False):
         one, _, _ = changed_and_without_ids(idents=True)
-        one.lost(LAN, NEVER)
+        for side in LAN, WAN:
+            one.lost(side, NEVER)
+            one.bound(side, NOW + SECOND, NOW + SECOND)
         found = one.finish() if finish else one.advance(NOW + 2 * SECOND)
         assert keys(found) == [BY_IP_ID]
+
+
+def test_it_finds_the_copy_that_has_no_hops_left_too() -> None:
+    """Its clock is a little late."""
+    house = House()
+    for tap, (branch, host, ttl, at) in enumerate((
+        ("z9hG4bKa", house.phone, 2, 10**6), ("z9hG4bKb", house.wan_ip, 1, 0)
+    )):  # fmt: skip
+        data = frame(invite(branch=branch), host, 5060, house.provider, 5060, ttl, 7)
+        (house.lan, house.wan)[tap].append((NOW + at, data))
+    one = pairing()
+    for side, seen in zip((LAN, WAN), made(house), strict=True):
+        one.feed(side, seen)
+    assert keys(one.advance(NOW + SECOND)) == [BY_IP_ID]
 
 
 def test_what_has_waited_for_timer_f_at_the_end_is_undecided() -> None:

@@ -143,7 +143,7 @@ class Comparison:
     @property
     def pending(self) -> bool:
         """True if something waits for time to pass."""
-        return bool(self.calls.table) or (self.pairing is not None and self.pairing.pending)
+        return bool(self.calls.table) or (self.pairing is not None and self.pairing.due < NEVER)
 
     @property
     def due(self) -> int:

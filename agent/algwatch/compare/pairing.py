@@ -243,10 +243,9 @@ class Pairing:
                 continue  # a rival of the two may be among the missing copies
             if partner is None:
                 crossing = alone(copy, bool(copy.row[BITS] & ROW_OUTGOING))
-                if not crossing.outbound and crossing.wan is not None:
-                    known = self.mappings.of(copy.destination, copy.source)
-                    crossing.mapping = known
-                    crossing.used_at = known.used_at if known is not None else 0
+                known = self.mappings.of(copy.destination, copy.source)  # of what came in
+                if known is not None:
+                    crossing.mapping, crossing.used_at = known, known.used_at
                 if copy.side == LAN:
                     self.lan_only += not _is_for_neighbour(copy)
                 elif self.is_unsolicited(copy):
