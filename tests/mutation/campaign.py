@@ -108,7 +108,9 @@ class Campaign:
                     reached: dict[str, tuple[float, set[Line]]]) -> bool:  # fmt: skip
         changed = {(file, line) for line in mutant.lines}
         tests = [one for one in session.items if changed & reached[one.nodeid][1]]
-        tests.sort(key=lambda one: (-self.noticed_by[one.nodeid], reached[one.nodeid][0]))
+        own = self.files[file].rpartition(".")[2]
+        tests.sort(key=lambda one: (-self.noticed_by[one.nodeid], own not in one.nodeid,
+                                    reached[one.nodeid][0]))  # fmt: skip
         del tests[MOST:]
         name = _forked(lambda: self._first_to_fail(file, mutant.tree(source), tests), SLOW)
         self.noticed_by[name] += 1

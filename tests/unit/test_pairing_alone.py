@@ -14,7 +14,7 @@ from algwatch.compare.mapping import Mappings
 from algwatch.compare.pairing import Pairing
 from algwatch.sip.timers import SECOND, TIMER_F, WINDOW
 from algwatch.sip.unsolicited import Unsolicited
-from craft import START, House, Packet, batch, frame, request
+from craft import START, House, Packet, answer, batch, frame, request
 
 NOW = START * SECOND
 
@@ -243,6 +243,7 @@ def test_an_ip_id_decides_all_the_same() -> None:
             one.bound(side, NOW + SECOND, NOW + SECOND)
         found = one.finish() if finish else one.advance(NOW + 2 * SECOND)
         assert keys(found) == [BY_IP_ID]
+        assert forgot(one)
 
 
 def test_it_finds_the_copy_that_has_no_hops_left_too() -> None:
@@ -338,8 +339,50 @@ def test_the_copy_to_the_same_far_end_comes_first() -> None:
     assert one.contest == []
 
 
+@pytest.mark.parametrize("to", ["", "203.0.113.88"])
+def test_of_several_that_went_to_another_far_end_it_is_the_first(to: str) -> None:
+    house = House(idents=False)
+    house.out(1, invite(), wan=False)
+    house.out(1.01, invite(), wan=False, dst=to)
+    house.out(1.02, invite(), lan=False, dst="203.0.113.77")
+    lan, wan = made(house)
+    one = pairing()
+    one.feed(LAN, lan)
+    assert [c.lan for c in one.feed(WAN, wan)] == lan[:1]
+
+
+def ringing(tag: str) -> bytes:
+    return answer(180, invite(), to_tag=tag)
+
+
+def test_of_changed_answers_the_to_tag_chooses() -> None:
+    house = House(idents=False, wan_port=40001)
+    house.in_alg = lambda message: message.replace(b"192.0.2.1", b"192.0.2.2")
+    for n, tag in enumerate("abc"):
+        house.into(1 + n / 100, ringing(tag), lan=tag == "b")
+    lan, wan = made(house)
+    one = pairing()
+    one.feed(WAN, wan)
+    one.feed(LAN, lan)
+    both = [c.wan for c in one.advance(NOW + 2 * SECOND) if c.both]
+    assert both == wan[1:2] and one.contest == []
+
+
+def test_the_two_flows_of_a_message_that_came_the_other_way_are_another_pair() -> None:
+    house = House(idents=False)
+    house.out(1, invite(1))
+    for side, host, ttl in ((house.lan, house.phone, 60), (house.wan, house.wan_ip, 61)):
+        side.append((NOW + SECOND + 10**8, frame(invite(2), host, 5060, house.provider, 5060, ttl)))
+    lan, wan = made(house)
+    one = pairing()
+    one.feed(LAN, lan)
+    found = one.feed(WAN, wan)
+    assert [c.outbound for c in found] == [True, False]
+    assert all(c.flow_pair is not None and c.flow_pair.outbound is c.outbound for c in found)
+
+
 def test_the_copy_with_the_same_bytes_goes_before_one_that_contradicts_it() -> None:
-    house = House()
+    house = House(idents=False)
     house.out(1, invite(more=("X: forged",)), wan=False)
     house.out(1.01, invite())
     lan, wan = made(house)
@@ -445,7 +488,8 @@ def test_one_that_was_sent_on_to_another_far_end_has_nothing_alike_beside_it(riv
     assert keys(found) == ([] if rival else [IDENTITY])
 
 
-def test_an_alias_of_one_call_is_none_of_another() -> None:
+@pytest.mark.parametrize("first", [LAN, WAN])
+def test_an_alias_of_one_call_is_none_of_another(first: int) -> None:
     house, other = House(), House(phone="192.168.1.11", wan_port=40001, idents=False)
     house.out_alg = lambda message: message.replace(b"call1", b"alias")
     house.out(0, invite(1))
@@ -454,10 +498,75 @@ def test_an_alias_of_one_call_is_none_of_another() -> None:
     house.out(2, invite(1, branch="z9hG4bKagain"))
     one = pairing()
     lan, wan = made(house)
-    one.feed(LAN, lan)
+    one.feed(LAN, lan[:1])
     one.feed(WAN, wan[:1])
     assert keys(one.advance(NOW + SECOND // 2)) == [BY_IP_ID]
-    one.feed(WAN, [*made(other)[1], *wan[1:]])
+    rest = lan[1:], [*made(other)[1], *wan[1:]]
+    for side in first, 1 - first:
+        one.feed(side, rest[side])
     found = one.advance(NOW + 3 * SECOND)
     assert [(c.lan, c.wan) for c in found if c.both] == [(lan[2], wan[1])]
-    assert len(found) == 3
+    assert sorted(keys(found)) == ["", "", IDENTITY]
+
+
+def known_mapping(outbound: bool, *beside: bytes) -> tuple[Pairing, list[list[Sighting]]]:
+    """A message without an IPv4 ID whose branch and From tag the router changes, on a mapping that
+    is known; beside: other messages, which the router swallows."""
+    house = House(wan_port=40001, idents=False)
+    house.out(0, invite(1))
+    house.out_alg = house.in_alg = lambda message: message.replace(b"2;", b"x;").replace(
+        b"z9hG4bK2", b"z9hG4bKx"
+    )
+    send = house.out if outbound else house.into
+    send(1, invite(2).replace(b";tag=tag2", b";tag=tag2;x"))
+    for n, message in enumerate(beside):
+        send(1.1 + n / 100, message, lan=outbound, wan=not outbound)
+    sides = [*made(house)]
+    one = pairing()
+    one.feed(LAN, sides[LAN])
+    assert keys(one.feed(WAN, sides[WAN])) == [IDENTITY]
+    return one, sides
+
+
+@pytest.mark.parametrize("outbound", [True, False])
+def test_order_needs_a_mapping_and_nothing_alike_beside_it(outbound: bool) -> None:
+    options = invite(3, call_id="call2").replace(b"INVITE", b"OPTIONS")
+    other = invite(3)
+    alike = invite(3, call_id="call2")
+    for beside, expected in (((), [BY_ORDER]), ((options, other), [BY_ORDER]), ((alike,), [])):
+        one, _ = known_mapping(outbound, *beside)
+        found = one.advance(NOW + 3 * SECOND)
+        assert [c.matched_by for c in found if c.both] == expected
+        assert all(c.outbound is outbound for c in found if c.both)
+        assert forgot(one)
+
+
+def renamed(*idents: int, mapped: bool = True, hops: int = 1) -> list[Crossing]:
+    """Call-ID and branch change at once, in as many messages as there are IPv4 IDs."""
+    house = House(wan_port=40001, idents=False)
+    if mapped:
+        house.out(0, invite(1))
+    for n, ident in enumerate(idents):
+        for tap, host, ttl, name in ((LAN, house.phone, 64, "in"), (WAN, house.wan_ip, 63, "out")):
+            message = invite(call_id=f"{name}{n}", branch=f"z9hG4bK{name}{n}", tag="same")
+            ttl += (1 - hops) * (tap == WAN)
+            data = frame(message, host, 5060 if tap == LAN else 40001, house.provider, 5060, ttl,
+                         ident)  # fmt: skip
+            (house.lan, house.wan)[tap].append((NOW + SECOND + n * 10**6 + tap * 10**5, data))
+    lan, wan = made(house)
+    one = pairing()
+    one.feed(LAN, lan)
+    one.feed(WAN, wan)
+    found = one.advance(NOW + 3 * SECOND)
+    assert forgot(one)
+    return [c for c in found if c.both]
+
+
+def test_where_call_id_and_branch_change_the_tags_need_a_datagram_or_a_mapping() -> None:
+    assert keys(renamed(7)) == keys(renamed(7, mapped=False)) == [BY_IP_ID]
+    assert keys(renamed(7, 8)) == [BY_IP_ID, BY_IP_ID]
+    assert keys(renamed(7, 7)) == []
+    assert keys(renamed(0)) == [BY_ORDER]
+    assert (
+        renamed(0, mapped=False) == renamed(0, hops=2) == renamed(0, 0) == renamed(7, hops=2) == []
+    )

@@ -78,9 +78,8 @@ def is_spent(copy: Sighting) -> bool:
     return copy.row[TTL] <= 1 and not copy.row[BITS] & ROW_OUTGOING
 
 
-def are_alike(one: Sighting, two: Sighting) -> bool:
+def are_alike(a: Row, b: Row) -> bool:
     """Same kind of message within the window, with one identity part that survived."""
-    a, b = one.row, two.row
     return (
         abs(a[AT] - b[AT]) <= WINDOW
         and a[STATUS] == b[STATUS]
@@ -90,9 +89,8 @@ def are_alike(one: Sighting, two: Sighting) -> bool:
     )
 
 
-def same_tags(one: Sighting, two: Sighting) -> bool:
+def same_tags(a: Row, b: Row) -> bool:
     """Same kind of message, with the CSeq number and the tags of the other one."""
-    a, b = one.row, two.row
     return (
         abs(a[AT] - b[AT]) <= WINDOW
         and may_cross(a, b)

@@ -26,6 +26,7 @@ from algwatch.base.sighting import (
     PAIR,
     TO_TAG,
     TTL,
+    Row,
     Sighting,
 )
 from algwatch.base.table import FRESH, STRANGE, Table, Weight, choose
@@ -56,6 +57,7 @@ from algwatch.sip.timers import SECOND, TIMER_F, WINDOW
 from algwatch.sip.unsolicited import Unsolicited
 
 _EARLIEST = -WINDOW
+_ALONE = 64  # more in one window are a flood
 
 _new = object.__new__
 
@@ -96,6 +98,8 @@ class Pairing:
         # Hashes of a Call-ID that the router changed to the changed one, and back.
         self._aliases: Table[int, int] = Table(limit)
         self._waiting: tuple[deque[Sighting], deque[Sighting]] = (deque(), deque())
+        # By side, rows of the latest that found no partner.
+        self._alone: tuple[deque[Row], deque[Row]] = (deque(maxlen=_ALONE), deque(maxlen=_ALONE))
         # By side and hash: the oldest sighting, and the later ones with that hash (rare).
         self._first: tuple[dict[int, Sighting], dict[int, Sighting]] = ({}, {})
         self._more: tuple[dict[int, list[Sighting]], dict[int, list[Sighting]]] = ({}, {})
@@ -226,8 +230,12 @@ class Pairing:
                 continue
             self._forget(copy)
             partner, key = self._fallback(copy, own, other)
-            if copy.paired or (partner is None and is_spent(copy)):
+            if copy.paired:
                 continue
+            if partner is None:
+                self._alone[copy.side].append(copy.row)
+                if is_spent(copy):
+                    continue
             since = copy.row[AT] - WINDOW
             if partner is None and (
                 since <= self._began[1 - copy.side]
@@ -431,7 +439,7 @@ class Pairing:
     def _fallback(
         self, copy: Sighting, own: deque[Sighting], other: deque[Sighting]
     ) -> tuple[Sighting | None, str]:
-        near = [o for o in other if not o.paired and are_alike(copy, o)]
+        near = [o for o in other if not o.paired and are_alike(copy.row, o.row)]
         same = [o for o in near if same_datagram(copy, o) and not self._is_contradicted(copy, o)]
         if len(same) > 1 and any(contradicts(same[0], o, False) for o in same[1:]):
             for one in same:
@@ -440,10 +448,14 @@ class Pairing:
             return None, ""
         if same:
             return same[0], BY_IP_ID
+        # One of the other side that stayed alone may be it as well as those that still wait.
+        row = copy.row
+        if any(are_alike(row, o) or same_tags(row, o) for o in self._alone[1 - copy.side]):
+            return None, ""
         near = [o for o in near if o.row[CSEQ] == copy.row[CSEQ] and not are_two_answers(copy, o)]
         mapped = [o for o in near if self._is_mapped(copy, o)]
         # Order decides only with one message of this kind on each side.
-        rivals = [o for o in own if not o.paired and o is not copy and are_alike(copy, o)]
+        rivals = [o for o in own if not o.paired and o is not copy and are_alike(copy.row, o.row)]
         if len(mapped) == 1 and not rivals:
             return mapped[0], BY_ORDER
         # Sent on to another far end: as it came, with nothing alike on either side.
@@ -452,12 +464,12 @@ class Pairing:
             return whole[0], IDENTITY
         # Call-ID and branch changed at once: one datagram with the tags that it had. A B2BUA
         # makes tags and datagrams of its own.
-        alike = [o for o in other if not o.paired and same_tags(copy, o)]
+        alike = [o for o in other if not o.paired and same_tags(copy.row, o.row)]
         sure = [o for o in alike if same_datagram(copy, o) and not self._is_contradicted(copy, o)]
         if len(sure) == 1:
             return sure[0], BY_IP_ID
         # Without IP IDs: the same tags on a known mapping, with nothing alike on either side.
-        if len(alike) != 1 or any(o is not copy and not o.paired and same_tags(copy, o)
+        if len(alike) != 1 or any(o is not copy and not o.paired and same_tags(copy.row, o.row)
                                   for o in own):  # fmt: skip
             return None, ""
         found = alike[0]
