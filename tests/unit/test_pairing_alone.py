@@ -570,3 +570,35 @@ def test_where_call_id_and_branch_change_the_tags_need_a_datagram_or_a_mapping()
     assert (
         renamed(0, mapped=False) == renamed(0, hops=2) == renamed(0, 0) == renamed(7, hops=2) == []
     )
+
+
+def test_what_has_found_its_copy_is_no_rival() -> None:
+    house = House(wan_port=40001, idents=False)
+    house.out(0, invite(1))
+    house.into(1, invite(2, tag="same"), alg=lambda message: message.replace(b"2", b"8"))
+    house.into(1.1, invite(3, tag="same"))
+    lan, wan = made(house)
+    one = pairing()
+    one.feed(LAN, lan)
+    assert keys(one.feed(WAN, wan)) == [IDENTITY, IDENTITY]
+    assert keys(one.advance(NOW + 3 * SECOND)) == [BY_ORDER]
+
+
+@pytest.mark.parametrize("outbound", [True, False])
+@pytest.mark.parametrize("phone", ["192.168.1.10", "192.168.1.11"])
+def test_an_ip_id_joins_nothing_that_the_nat_contradicts(outbound: bool, phone: str) -> None:
+    house = House(wan_port=40001)
+    house.out(0, invite(1))
+    house.phone = phone
+    house.out_alg = house.in_alg = branch_changed
+    (house.out if outbound else house.into)(1, invite(2))
+    lan, wan = made(house)
+    one = pairing()
+    one.feed(LAN, lan)
+    one.feed(WAN, wan)
+    found = [c for c in one.advance(NOW + 3 * SECOND) if c.both]
+    assert keys(found) == ([BY_IP_ID] if phone == "192.168.1.10" else [])
+
+
+def branch_changed(message: bytes) -> bytes:
+    return message.replace(b"z9hG4bK", b"z9hG4bKalg")
