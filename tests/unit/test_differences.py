@@ -108,6 +108,9 @@ def test_only_the_translated_host_is_opened_for_a_registrations_contact(
 ) -> None:
     entered = message("REGISTER sip:example.net SIP/2.0", body="")
     assert changed(CONTACT, new, of=entered) == [f"Contact address {expected} {MAPPED}"]
+    public = message("REGISTER sip:example.net SIP/2.0", body="", Contact="<sip:100@example.net>")
+    first, *_ = changed("<sip:100@example.net>", "*", of=public)
+    assert first == "Contact address -"
 
 
 @pytest.mark.parametrize(("old", "new", "expected"), [
@@ -280,9 +283,15 @@ def test_every_line_is_accounted_for(old: str, new: str, expected: list[str]) ->
     assert body(SDP.replace(old, new)) == expected
 
 
-@pytest.mark.parametrize("left", ["", "hello|"])
-def test_a_body_that_is_no_sdp_any_more_is_other_lines(left: str) -> None:
-    assert body(left) == ["Body lines -"]
+@pytest.mark.parametrize("other", ["", "hello|"])
+def test_a_body_that_is_no_sdp_any_more_or_becomes_some_is_other_lines(other: str) -> None:
+    assert body(other) == body(SDP, other) == ["Body lines -"]
+
+
+def test_a_new_media_port_accounts_for_its_own_line_alone() -> None:
+    more = SDP + "a=x 16388 y|"
+    left = more.replace("16384", "20002").replace("16388", "20002")
+    assert body(left, more) == ["SDP port -", "Body line -"]
 
 
 PART = "--x|Content-Type: application/sdp||"

@@ -137,7 +137,7 @@ def _endpoint(found: list[Rewrite], header: str, before: tuple[str, int],
     linux = bool(explained) and after[1] != 0
     if explained == MAPPING and written != expected:
         linux = False  # as an identity only
-    if not explained and how.is_forced(before, after):
+    if how.is_forced(before, after):
         linux, expected = True, joined(*before)
     expected = expected or (joined(host, before[1]) if host else "")
     field = "address" if before[0] != after[0] else "port"
