@@ -106,16 +106,18 @@ def test_it_is_due_when_nothing_can_contradict_a_crossing_any_more() -> None:
 
 def test_unsolicited_messages_have_a_quarter_of_the_room() -> None:
     house = House()
-    for n in range(5):
+    for n in range(8):
         house.into(1 + n / 100, invite(n))
     lan, wan = made(house)
-    one = pairing(8, Stranger())
-    one.feed(WAN, wan[:3])
-    assert (one.dropped, one.waiting()) == (1, wan[:2])
-    # Nor is the other copy of one that was dropped missing on its side.
-    one.feed(LAN, lan[2:])
-    assert [c.lan for c in one.advance(NOW + 2 * SECOND)] == [None, None, lan[3], lan[4]]
-    assert (one.unsolicited, one.wan_only, one.lan_only) == (2, 0, 2)
+    for limit, quarter in ((8, 2), (20, 5)):
+        one = pairing(limit, Stranger())
+        one.feed(WAN, wan[: quarter + 1])
+        assert (one.dropped, one.waiting()) == (1, wan[:quarter])
+        # Nor is the other copy of one that was dropped missing on its side.
+        one.feed(LAN, lan[quarter:])
+        found = [c.lan for c in one.advance(NOW + 2 * SECOND)]
+        assert found == [None] * quarter + lan[quarter + 1 :]
+        assert (one.unsolicited, one.wan_only, one.lan_only) == (quarter, 0, 7 - quarter)
 
 
 def test_where_there_is_no_room_a_quarter_of_those_that_wait_goes() -> None:
@@ -270,6 +272,7 @@ def test_what_has_waited_for_timer_f_at_the_end_is_undecided() -> None:
     old.out(1, invite(4), wan=False, dst="192.168.1.20")
     last = 1 + TIMER_F / SECOND
     new.out(last, invite(5), wan=False)
+    old.out(1, invite(8))
     old.into(1, invite(6), lan=False)
     old.into(last + 1, invite(7), lan=False)
     lan, wan = made(old)
@@ -326,6 +329,34 @@ def test_another_call_and_one_of_before_the_window_are_no_candidates() -> None:
     assert [c.lan for c in one.feed(WAN, wan)] == lan[2:]
     assert [c.lan for c in one.advance(NOW + 2 * SECOND)] == lan[:2]
     assert forgot(one)
+
+
+def test_copies_of_another_call_are_no_candidates_whatever_else_is_equal() -> None:
+    house = House(idents=False)
+    for after in (0, 0.01):
+        house.out(1 + after, invite(1, call_id="other"), wan=False)
+    house.out(1.02, invite(1), lan=False)
+    lan, wan = made(house)
+    one = pairing()
+    one.feed(LAN, lan)
+    assert one.feed(WAN, wan) == []
+    assert keys(one.advance(NOW + 2 * SECOND)) == ["", "", ""]
+
+
+@pytest.mark.parametrize(("at", "chosen"), [
+    (0.75, [0]), (0.749, []), (1.26, [1]), (1.261, []),
+])  # fmt: skip
+def test_of_several_only_those_within_the_window_are_candidates(
+    at: float, chosen: list[int]
+) -> None:
+    house = House(idents=False)
+    for after in (0, 0.01):
+        house.out(1 + after, invite(), wan=False)
+    house.out(at - 0.0002, invite(), lan=False)
+    lan, wan = made(house)
+    one = pairing()
+    one.feed(LAN, lan)
+    assert [c.lan for c in one.feed(WAN, wan)] == [lan[n] for n in chosen]
 
 
 def test_the_copy_to_the_same_far_end_comes_first() -> None:
@@ -469,6 +500,20 @@ def test_two_datagrams_with_one_ip_id_that_contradict_each_other_prove_nothing()
     assert one.advance(NOW + 2 * SECOND) == []
     assert {*one.contest} == {*lan, *wan}
     assert forgot(one)
+
+
+def test_two_that_are_equal_do_not_contradict_each_other() -> None:
+    """A port of a bridge and the bridge, captured at once."""
+    house = House()
+    house.out_alg = branch_changed
+    house.out(1, invite())
+    house.wan *= 2
+    lan, wan = made(house)
+    one = pairing()
+    one.feed(LAN, lan)
+    one.feed(WAN, wan)
+    found = one.advance(NOW + 2 * SECOND)
+    assert keys(found) == [BY_IP_ID, ""] and one.contest == []
 
 
 @pytest.mark.parametrize("rival", ["", "lan", "wan"])

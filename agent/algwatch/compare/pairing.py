@@ -441,7 +441,7 @@ class Pairing:
     ) -> tuple[Sighting | None, str]:
         near = [o for o in other if not o.paired and are_alike(copy.row, o.row)]
         same = [o for o in near if same_datagram(copy, o) and not self._is_contradicted(copy, o)]
-        if len(same) > 1 and any(contradicts(same[0], o, False) for o in same[1:]):
+        if any(contradicts(same[0], o, False) for o in same[1:]):
             for one in same:
                 self._forget(one)
             self._contests.contested([copy, *same])
