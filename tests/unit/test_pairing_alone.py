@@ -617,16 +617,19 @@ def test_where_call_id_and_branch_change_the_tags_need_a_datagram_or_a_mapping()
     )
 
 
-def test_what_has_found_its_copy_is_no_rival() -> None:
+@pytest.mark.parametrize("outbound", [True, False])
+@pytest.mark.parametrize("found", [True, False])
+def test_only_what_has_found_its_copy_is_no_rival(outbound: bool, found: bool) -> None:
     house = House(wan_port=40001, idents=False)
     house.out(0, invite(1))
-    house.into(1, invite(2, tag="same"), alg=lambda message: message.replace(b"2", b"8"))
-    house.into(1.1, invite(3, tag="same"))
+    send = house.out if outbound else house.into
+    send(1, invite(2, tag="same"), alg=lambda message: message.replace(b"2", b"8"))
+    send(1.1, invite(3, tag="same"), lan=found or outbound, wan=found or not outbound)
     lan, wan = made(house)
     one = pairing()
     one.feed(LAN, lan)
-    assert keys(one.feed(WAN, wan)) == [IDENTITY, IDENTITY]
-    assert keys(one.advance(NOW + 3 * SECOND)) == [BY_ORDER]
+    assert keys(one.feed(WAN, wan)) == [IDENTITY, IDENTITY][: 1 + found]
+    assert [c.matched_by for c in one.advance(NOW + 3 * SECOND) if c.both] == [BY_ORDER] * found
 
 
 @pytest.mark.parametrize("outbound", [True, False])
