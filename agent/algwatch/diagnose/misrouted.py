@@ -8,7 +8,7 @@ from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import AT, TTL, Ends, Sighting, are_copies, came_in, port_of
 from algwatch.compare.call import NOWHERE, Call
-from algwatch.compare.crossing import SHORTEST, Crossing
+from algwatch.compare.crossing import SHORTEST, Crossing, Entry
 from algwatch.compare.exchange import Exchange
 from algwatch.diagnose import cause
 from algwatch.diagnose.known import Known
@@ -331,22 +331,28 @@ def given_to_no_phone(request: Sighting | None, known: Known, what: str) -> Read
             f"{what}, as nothing had used the mapping of {line.phone} for {idle / SECOND:.0f} s"
         ), line.name)  # fmt: skip
     phone, far = request.packed_ends[16:32], request.packed_ends[:16]
-    # Without a NAT there is a line and no mapping.
-    if _was_open(request, known) or known.line_of(phone, far) is not None:
-        return Reading("router", cause.ROUTER, what)
-    came = request.ends
-    return Reading("unknown", cause.UNKNOWN, (
-        f"{what}; it came from port {came.sport} of {came.src} to port {came.dport}, and no phone "
-        "was seen to send anything that way before, so this router need not let it in"
-    ))  # fmt: skip
-
-
-def _was_open(request: Sighting, known: Known) -> bool:
-    """The phone had sent something by the way on which this request came, before it came, or the
-    call itself came that way."""
     entry = known.mapping(request.destination, request.source)
-    if entry is None:
-        return False
+    open_ = entry is not None and _was_open(request, entry, known)
+    if not open_ and known.line_of(phone, far) is None:  # which is there without a NAT
+        came = request.ends
+        return Reading("unknown", cause.UNKNOWN, (
+            f"{what}; it came from port {came.sport} of {came.src} to port {came.dport}, and no "
+            "phone was seen to send anything that way before, so this router need not let it in"
+        ))  # fmt: skip
+    since = known.mapping_since(entry) if entry is not None else None
+    if entry is not None and since is not None:
+        key, newest = since
+        replaced = key[18:] == request.source and entry.last_at < newest.first_at < request.row[AT]
+        if replaced:
+            return Reading("router", cause.UNKNOWN, (
+                f"{what}, as its mapping is gone: the phone leaves with port {port_of(key)} since"
+            ))  # fmt: skip
+    return Reading("router", cause.ROUTER, what)
+
+
+def _was_open(request: Sighting, entry: Entry, known: Known) -> bool:
+    """The phone had sent something by the way on which this request came, before it came, or the
+    call itself came that way. entry: the mapping of that way."""
     call = known.call(request)
     began = call.flow_pairs.get("INVITE") if call is not None else None
     if began is not None and began.outside == request.destination + request.source:

@@ -159,6 +159,24 @@ def _() -> House:
     return _asked_in_vain(House(), keeps=True)
 
 
+@case("txn003-bye-to-the-mapping-of-before", [("TXN003", "router", "observed")],
+      ["DLG008", *DLG, *ALG], outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The router starts anew in the middle of a call and gives the phone another port. The far end,
+    which does not know that, hangs up."""
+    house = House()
+    register(house, 0)
+    bye = _dies(house).from_far("BYE")
+    for after in (0, *LADDER_REQUEST):
+        house.into(70 + after, bye, lan=False)
+    later = House(wan_port=61000)
+    register(later, 50, n=2)
+    outgoing_call(later, 110, "later@phone")
+    house.lan += later.lan
+    house.wan += later.wan
+    return house
+
+
 @case("txn003-response-to-bye-stopped", [("TXN003", "router", "observed")], [*DLG, *ALG],
       outcomes=["completed", "completed"])  # fmt: skip
 def _() -> House:
