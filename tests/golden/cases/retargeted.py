@@ -165,8 +165,9 @@ def _() -> House:
 
 
 @case("dlg008-bye-to-a-changed-uri",
-      [("DLG008", "router", "observed"), ("ALG003", "router", "none")], ["ALG012", "DLG001"],
-      {"disable-sip-alg": "suspected"}, ["completed", "completed"])  # fmt: skip
+      [("DLG008", "router", "observed"), ("ALG003", "router", "none")],
+      ["ALG012", "ALG014", "DLG001"], {"disable-sip-alg": "suspected"},
+      ["completed", "completed"])  # fmt: skip
 def _() -> House:
     """The phone takes the ACK and refuses the BYE, which names what it did not announce."""
     house = House()

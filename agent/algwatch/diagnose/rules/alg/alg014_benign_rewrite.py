@@ -3,7 +3,7 @@
 
 What it sees
     A call in which the router changed addresses, every change is what its NAT mapping says, the
-    ACK reached the callee, and the call ended normally.
+    ACK reached the callee, every INVITE in it was answered, and the BYE was accepted.
 
 Why it breaks calls
     It does not. Said once for a phone and a provider, so that nobody turns off what works.
@@ -41,7 +41,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     crossing = alg.consistent(call)
     if crossing is None or known.was_said(RULE.id, alg.between(crossing)):
         return
-    if call.outcome(known.now) != "completed" or call.ack(known.now) != "seen":
+    if call.outcome(known.now) != "completed" or call.ack(known.now) != "seen" or _failed(call):
         return
     line = known.line(call)
     if line is None or known.needs_alg(line):
@@ -59,3 +59,9 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         alg.both_copies(crossing, changes), alg.between(crossing), call_id=call.call_id,
         line=alg.between(crossing), fingerprint=looks_like,
     )  # fmt: skip
+
+
+def _failed(call: Call) -> bool:
+    """A request in it was not answered, or its BYE was refused."""
+    every = [s.current for s in call.seen if s.current is not None]
+    return any(d.silent or d.bye_unanswered or d.bye_status >= 300 for d in every)
