@@ -10,17 +10,19 @@ from algwatch.sip.message import Message, to_text
 
 
 class Damage:
-    """before, after: the copies. fields: name, and the value before and after. signed: the digest
-    was computed over one of them, so it cannot fit."""
+    """before, after: the copies. fields: name, and the value before and after. gone: names of
+    header fields that the router took out. signed: the digest was computed over one of the fields,
+    or one is gone, so it cannot fit."""
 
-    __slots__ = ("after", "before", "fields", "signed")
+    __slots__ = ("after", "before", "fields", "gone", "signed")
 
-    def __init__(self, before: Sighting, after: Sighting,
-                 fields: list[tuple[str, str, str]]) -> None:  # fmt: skip
+    def __init__(self, before: Sighting, after: Sighting, fields: list[tuple[str, str, str]],
+                 gone: list[str]) -> None:  # fmt: skip
         self.before = before
         self.after = after
         self.fields = fields
-        self.signed = any(name in digest.SIGNED for name, _, _ in fields)
+        self.gone = gone
+        self.signed = bool(gone) or any(name in digest.SIGNED for name, _, _ in fields)
 
 
 def damage(registered: Registered) -> Damage | None:
@@ -49,4 +51,5 @@ def _changed(before: Sighting | None, after: Sighting | None) -> Damage | None:
     if signed and one.request_uri != two.request_uri:
         # The registrar compares both (RFC 3261 section 22.4, RFC 2617 section 3.2.2.5).
         fields.append(("Request-URI", uri, to_text(two.request_uri)))
-    return Damage(before, after, fields) if fields else None
+    gone = digest.taken_out(one, two)
+    return Damage(before, after, fields, gone) if fields or gone else None

@@ -43,6 +43,12 @@ def is_stale(message: Message) -> bool:
     return "nonce" in reason or "stale" in reason
 
 
+def taken_out(before: Message, after: Message) -> list[str]:
+    """Names of the header fields of a challenge or of credentials that a copy has no more."""
+    names = (*CHALLENGE, *CREDENTIALS)
+    return [name for name in names if before.header(name) and not after.header(name)]
+
+
 def changed(before: Message, after: Message) -> list[tuple[str, str, str]]:
     """Parameters of which a copy has another value: name, and both values ("" of none)."""
     found = []

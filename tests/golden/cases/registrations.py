@@ -465,6 +465,43 @@ def _() -> House:
     return house
 
 
+def _takes_out(name: bytes) -> Rewriter:
+    return lambda message: re.sub(rb"(?m)^" + name + rb": .*\r\n", b"", message)
+
+
+@case("reg004-credentials-taken-out", [("REG004", "router", "observed")], ["REG001", *DLG],
+      {"disable-sip-alg": "suspected"}, outcomes=[])  # fmt: skip
+def _() -> House:
+    """The phone answers each challenge, and the router takes its Authorization out: the password is
+    not wrong."""
+    house = House()
+    _accepted(house, 0, 1)
+    house.out_alg = _takes_out(b"Authorization")
+    _tries(house, 6, at=30, n=2)
+    return house
+
+
+@case("reg004-challenge-taken-out", [("REG004", "router", "observed")], ["REG001", *DLG],
+      {"disable-sip-alg": "suspected"}, outcomes=[])  # fmt: skip
+def _() -> House:
+    """The router takes the challenge out of each 401, and the phone has nothing to answer."""
+    house = House()
+    _accepted(house, 0, 1)
+    house.in_alg = _takes_out(b"WWW-Authenticate")
+    _tries(house, 6, at=30, n=2, signs=False)
+    return house
+
+
+@case("reg004-near-miss-date-taken-out", [("REG001", "unknown", "observed")], ["REG004", *DLG],
+      outcomes=[])  # fmt: skip
+def _() -> House:
+    """The router takes out another header field; the password is wrong."""
+    house = House()
+    house.out_alg = _takes_out(b"Max-Forwards")
+    _tries(house, 6)
+    return house
+
+
 @case("reg004-near-miss-changed-and-accepted", must_not=["REG001", "REG004", *DLG], outcomes=[])
 def _() -> House:
     """The router changes opaque, and the registrar does not mind."""

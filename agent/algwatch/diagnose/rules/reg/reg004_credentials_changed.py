@@ -4,7 +4,8 @@
 What it sees
     A REGISTER that is refused or challenged again, of which the two copies differ in the challenge
     (realm, nonce, opaque, qop, algorithm) or in the credentials (username, uri, response and what
-    it was computed over); or the router changed the Request-URI, which the credentials name.
+    it was computed over), or one of them has none any more; or the router changed the Request-URI,
+    which the credentials name.
 
 Why it breaks calls
     The response is a hash over these values. The registrar computes it from what it has sent and
@@ -27,9 +28,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base import quote
+from algwatch.base.sighting import STATUS
+from algwatch.compare.exchange import Exchange
 from algwatch.compare.registered import Registered
 from algwatch.diagnose import cause
-from algwatch.diagnose.credentials import damage
+from algwatch.diagnose.credentials import Damage, damage
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
@@ -53,6 +56,9 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
     exchange = registered.exchange
     if found is None or exchange is None:
         return
+    if found.gone:
+        yield _taken_out(registered, found, exchange)
+        return
     what = ", ".join(_told(*field) for field in found.fields[:MOST])
     before = ", ".join(_shown(name, was) for name, was, _ in found.fields[:MOST])
     after = ", ".join(_shown(name, became) for name, _, became in found.fields[:MOST])
@@ -64,6 +70,20 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
         [evidence(found.before, f"entered the router with {before}", "unchanged"),
          evidence(found.after, f"left it with {after}", before)],
         registered.aor, cause=cause.ALG, call_id=registered.call_id, certain=found.signed,
+        line=exchange.line.name if exchange.line is not None else "",
+    )  # fmt: skip
+
+
+def _taken_out(registered: Registered, found: Damage, exchange: Exchange) -> Finding:
+    name = " and ".join(found.gone)
+    message = "response" if found.before.row[STATUS] else "REGISTER"
+    return RULE.finding(
+        "router", "observed",
+        f"The registrar answers the REGISTER of {quote.somebody(registered.aor)} with "
+        f"{exchange.status}, and the router takes {name} out of the {message}.",
+        [evidence(found.before, f"entered the router with {name}", "unchanged"),
+         evidence(found.after, f"left it without {name}", name)],
+        registered.aor, cause=cause.ALG, call_id=registered.call_id, certain=True,
         line=exchange.line.name if exchange.line is not None else "",
     )  # fmt: skip
 
