@@ -62,8 +62,13 @@ def _from_phone(call: Call) -> Wrong | None:
     # The ACK itself must differ: a 2xx that reached the phone otherwise is another thing.
     if not wrong or lan is None or lan.ack is None or wan is None or wan.ack is None:
         return None
-    if not are_copies(lan.ack, wan.ack) or _parts(lan.ack) == _parts(wan.ack):
+    if not are_copies(lan.ack, wan.ack):
         return None
+    if _parts(lan.ack) == _parts(wan.ack):
+        if not wrong.route or lan.answer is None or not rewrote(call, lan.answer, "Record-Route"):
+            return None
+        said = f"{_in_words(wrong, wan.ack)}: the router had changed the Record-Route of the 2xx"
+        return Wrong("router", cause.ALG, f"the ACK left the router, but {said}", wan, wrong)
     said = _in_words(wrong, wan.ack)
     what = f"the router sent the ACK on, but {said}; the phone had it right"
     return Wrong("router", cause.ALG, what, wan, wrong, lan.ack)

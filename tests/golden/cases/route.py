@@ -4,6 +4,7 @@ Record-Route leads nowhere, or is not followed), DLG006 (the Request-URI), near 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from craft import LADDER_2XX, House, Incoming, Outgoing, Rewriter, register
@@ -369,6 +370,19 @@ def _() -> House:
     house = House()
     register(house, 0)
     return routed(house, "bare@phone", route=(), lives=True)
+
+
+@case("dlg005-router-takes-the-route-out",
+      [("DLG005", "router", "observed"), ("DLG001", "router", "observed")],
+      ["DLG002", "DLG003", "DLG004", "DLG006"], {"disable-sip-alg": "recommended"},
+      ["dropped"])  # fmt: skip
+def _() -> House:
+    """The router takes Record-Route out of the 2xx, and the phone sends its ACK straight to the
+    Contact: it never learned of the proxies."""
+    house = House()
+    register(house, 0)
+    house.in_alg = lambda message: re.sub(rb"(?m)^Record-Route: .*\r\n", b"", message)
+    return routed(house, "bare@phone", route=())
 
 
 @case("dlg005-router-changes-the-route",
