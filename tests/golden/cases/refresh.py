@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 from craft import LADDER_2XX, House, Incoming, Outgoing, answer, register, sdp, works_beside
 
 from cases.case import ALG, DLG, PHONE_OR_PROVIDER, answered, case
@@ -246,6 +248,15 @@ def _() -> House:
 def _() -> House:
     """The 183 comes to the WAN side seven times and never to the LAN."""
     return _unpracked(Reliable(House(), "eaten@phone"), lan=False)
+
+
+@case("dlg013-router-takes-rseq-out", [("DLG013", "router", "observed")], _without(),
+      {"disable-sip-alg": "suspected"}, ["rejected"])  # fmt: skip
+def _() -> House:
+    """The router takes RSeq and Require out of the 183: the phone need not acknowledge that."""
+    house = House()
+    house.in_alg = lambda message: re.sub(rb"(?m)^(RSeq|Require): .*\r\n", b"", message)
+    return _unpracked(Reliable(house, "bare@phone"))
 
 
 def _reliable(house: House) -> Reliable:

@@ -95,6 +95,9 @@ def _reading(call: Call, s: DialogSet, one: Reliable) -> Reading | None:
             return None
         return Reading("router", cause.ROUTER, "the PRACK came to this router and went no further")
     if far.unpracked is None:
+        if _taken_out(call, one):
+            what = "the router took RSeq out of it, so its caller did not know that"
+            return Reading("router", cause.ALG, what)
         if "1xx INVITE" not in call.unpaired:
             return None
         return Reading("router", cause.ROUTER, "it never left the router itself")
@@ -112,6 +115,12 @@ def _reading(call: Call, s: DialogSet, one: Reliable) -> Reading | None:
             f"from {ends.dst}"
         ))  # fmt: skip
     return Reading("network", cause.UNKNOWN, "no PRACK ever reached this router's WAN side")
+
+
+def _taken_out(call: Call, one: Reliable) -> bool:
+    """A copy of it left the router without RSeq."""
+    return any(c.entered.payload == one.first.payload and not Message(c.left.payload).header("RSeq")
+               for c in call.changed.values())  # fmt: skip
 
 
 def _offers(invite: Sighting) -> bool:
