@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import Sighting, are_copies
+from algwatch.compare.call import Call
 from algwatch.compare.registered import Registered
 from algwatch.sip import digest
 from algwatch.sip.message import Message, to_text
+
+REFUSED = (401, 403, 407)
 
 
 class Damage:
@@ -38,6 +42,22 @@ def damage(registered: Registered) -> Damage | None:
     found = [_changed(*both) for both in copies if are_copies(*both)]
     made = [one for one in found if one is not None]
     return next((one for one in made if one.signed), made[0] if made else None)
+
+
+def damage_in_call(call: Call) -> Damage | None:
+    """The same for a call of a phone that was refused for its credentials, where these cannot fit
+    any more. A proxy may refuse a call for many reasons, so a Request-URI alone is none."""
+    lan, wan = call.sides[LAN], call.sides[WAN]
+    if lan is None or wan is None or call.inbound is not False or wan.rejected not in REFUSED:
+        return None
+    for before, after in ((lan.request, wan.request), (wan.response, lan.response)):
+        if before is None or after is None or not are_copies(before, after):
+            continue
+        one, two = Message(before.payload), Message(after.payload)
+        made = Damage(before, after, digest.changed(one, two), digest.taken_out(one, two))
+        if made.signed:
+            return made
+    return None
 
 
 def _changed(before: Sighting | None, after: Sighting | None) -> Damage | None:

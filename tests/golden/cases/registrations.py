@@ -11,6 +11,7 @@ from craft import (
     START,
     House,
     Incoming,
+    Outgoing,
     Rewriter,
     answer,
     frame,
@@ -490,6 +491,50 @@ def _() -> House:
     house.in_alg = _takes_out(b"WWW-Authenticate")
     _tries(house, 6, at=30, n=2, signs=False)
     return house
+
+
+def _calls_in_vain(house: House, status: int) -> House:
+    """A call of the phone that is challenged, and refused when it comes with credentials."""
+    _accepted(house, 0, 1)
+    call = Outgoing(house, "asked@phone")
+    call.invite(5)
+    call.respond(5.03, 407)
+    call.nak(5.04)
+    made = call._request("INVITE", 2, "sip:300@example.net", "", call.contact, call.body, "again")
+    signed = (b'Proxy-Authorization: Digest username="100", realm="r", nonce="n", '
+              b'uri="sip:300@example.net", response="abc"\r\nCSeq: 2')  # fmt: skip
+    seen = house.out(5.1, made.replace(b"CSeq: 2", signed))
+    house.into(5.13, answer(status, seen, to_tag="no"))
+    house.out(5.14, call._request("ACK", 2, "sip:300@example.net", ";tag=no", branch="again"))
+    return house
+
+
+@case("reg004-credentials-of-a-call-taken-out", [("REG004", "router", "observed")], [*DLG],
+      {"disable-sip-alg": "suspected"}, ["rejected"])  # fmt: skip
+def _() -> House:
+    """The router takes the credentials out of the INVITE: the password is not wrong."""
+    house = House()
+    house.out_alg = _takes_out(b"Proxy-Authorization")
+    return _calls_in_vain(house, 407)
+
+
+@case("reg004-credentials-of-a-call-changed", [("REG004", "router", "observed")], [*DLG],
+      {"disable-sip-alg": "suspected"}, ["rejected"])  # fmt: skip
+def _() -> House:
+    """The router writes its address into the uri of the credentials of an INVITE."""
+    house = House()
+    house.out_alg = _changes(b'uri="sip:300@example.net"', b'uri="sip:300@198.51.100.2"')
+    return _calls_in_vain(house, 403)
+
+
+@case("reg004-near-miss-call-refused", must_not=["REG004", *DLG], outcomes=["rejected"],
+      state="hurts")  # fmt: skip
+def _() -> House:
+    """The router changes the Request-URI of the INVITE, and the provider says 403: it may do so for
+    many reasons."""
+    house = House()
+    house.out_alg = _changes(b"INVITE sip:300@example.net ", b"INVITE sip:300@203.0.113.5 ")
+    return _calls_in_vain(house, 403)
 
 
 @case("reg004-near-miss-date-taken-out", [("REG001", "unknown", "observed")], ["REG004", *DLG],

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""REG004: the router changed the credentials of a registration, so they never fit.
+"""REG004: the router changed the credentials of a phone, so they never fit.
 
 What it sees
     A REGISTER that is refused or challenged again, of which the two copies differ in the challenge
     (realm, nonce, opaque, qop, algorithm) or in the credentials (username, uri, response and what
     it was computed over), or one of them has none any more; or the router changed the Request-URI,
-    which the credentials name.
+    which the credentials name. The same of an INVITE that ends with 401, 403 or 407, but for the
+    Request-URI.
 
 Why it breaks calls
     The response is a hash over these values. The registrar computes it from what it has sent and
-    gets another one, so it refuses the right password for ever, and the phone is not registered.
+    gets another one, so it refuses the right password for ever, and the phone is not registered,
+    or its calls are refused.
 
 What else looks the same
     A wrong password: both copies are the same (REG001). A nonce that is too old (stale=true): the
@@ -28,20 +30,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base import quote
+from algwatch.base.packet import WAN
 from algwatch.base.sighting import STATUS
-from algwatch.compare.exchange import Exchange
+from algwatch.compare.call import Call
 from algwatch.compare.registered import Registered
 from algwatch.diagnose import cause
-from algwatch.diagnose.credentials import Damage, damage
+from algwatch.diagnose.credentials import Damage, damage, damage_in_call
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
-from algwatch.diagnose.subject import REGISTRATION
+from algwatch.diagnose.subject import CALL, REGISTRATION
 
 RULE = Rule(
-    "REG004", "credentials-changed", "error", REGISTRATION,
+    "REG004", "credentials-changed", "error", (REGISTRATION, CALL),
     ("RFC 3261 22.4", "RFC 2617 3.2.1", "RFC 2617 3.2.2.5"),
-    "The router changed the credentials of a registration, so they never fit.", two_sided=True,
+    "The router changed the credentials of a phone, so they never fit.", two_sided=True,
 )  # fmt: skip
 
 FAILED = ("refused", "challenged")
@@ -49,42 +52,41 @@ SECRET = ("username", "response", "cnonce")  # are not repeated in a sentence
 MOST = 4  # values that a sentence names
 
 
-def check(registered: Registered, known: Known) -> Iterator[Finding]:
-    if registered.said not in FAILED:
+def check(thing: Registered | Call, known: Known) -> Iterator[Finding]:
+    if isinstance(thing, Call):
+        found, wan = damage_in_call(thing), thing.sides[WAN]
+        if found is not None and wan is not None and not known.lossy(thing):
+            whose = f"The provider answers the INVITE to {quote.somebody(thing.to)}"
+            yield _finding(thing, found, whose, wan.rejected, "INVITE", known.line_name(thing))
         return
-    found = damage(registered)
-    exchange = registered.exchange
-    if found is None or exchange is None:
+    exchange = thing.exchange
+    if thing.said not in FAILED or exchange is None or (found := damage(thing)) is None:
         return
+    whose = f"The registrar answers the REGISTER of {quote.somebody(thing.aor)}"
+    line = exchange.line.name if exchange.line is not None else ""
+    yield _finding(thing, found, whose, exchange.status, "REGISTER", line)
+
+
+def _finding(thing: Registered | Call, found: Damage, whose: str, status: int, request: str,
+             line: str) -> Finding:  # fmt: skip
+    """whose: who answers which request, a clause."""
     if found.gone:
-        yield _taken_out(registered, found, exchange)
-        return
-    what = ", ".join(_told(*field) for field in found.fields[:MOST])
-    before = ", ".join(_shown(name, was) for name, was, _ in found.fields[:MOST])
-    after = ", ".join(_shown(name, became) for name, _, became in found.fields[:MOST])
-    yield RULE.finding(
-        "router", "observed",
-        f"The registrar answers the REGISTER of {quote.somebody(registered.aor)} with "
-        f"{exchange.status}, and the router had changed what its credentials were computed over: "
-        f"{what}.",
+        name = before = " and ".join(found.gone)
+        after = f"no {name}"
+        message = "response" if found.before.row[STATUS] else request
+        what = f"takes {name} out of the {message}"
+    else:
+        some = found.fields[:MOST]
+        before = ", ".join(_shown(name, was) for name, was, _ in some)
+        after = ", ".join(_shown(name, became) for name, _, became in some)
+        told = ", ".join(_told(*field) for field in some)
+        what = f"had changed what its credentials were computed over: {told}"
+    return RULE.finding(
+        "router", "observed", f"{whose} with {status}, and the router {what}.",
         [evidence(found.before, f"entered the router with {before}", "unchanged"),
          evidence(found.after, f"left it with {after}", before)],
-        registered.aor, cause=cause.ALG, call_id=registered.call_id, certain=found.signed,
-        line=exchange.line.name if exchange.line is not None else "",
-    )  # fmt: skip
-
-
-def _taken_out(registered: Registered, found: Damage, exchange: Exchange) -> Finding:
-    name = " and ".join(found.gone)
-    message = "response" if found.before.row[STATUS] else "REGISTER"
-    return RULE.finding(
-        "router", "observed",
-        f"The registrar answers the REGISTER of {quote.somebody(registered.aor)} with "
-        f"{exchange.status}, and the router takes {name} out of the {message}.",
-        [evidence(found.before, f"entered the router with {name}", "unchanged"),
-         evidence(found.after, f"left it without {name}", name)],
-        registered.aor, cause=cause.ALG, call_id=registered.call_id, certain=True,
-        line=exchange.line.name if exchange.line is not None else "",
+        thing.aor if isinstance(thing, Registered) else thing.call_id, cause=cause.ALG,
+        call_id=thing.call_id, certain=found.signed, line=line,
     )  # fmt: skip
 
 
