@@ -14,7 +14,7 @@ from algwatch.compare.counterfactual import Counterfactual, needs_alg, without_a
 from algwatch.compare.crossing import Crossing, Entry
 from algwatch.compare.exchange import Exchange
 from algwatch.compare.joined import Joined
-from algwatch.compare.line import Line
+from algwatch.compare.line import ACCEPTED, Line
 from algwatch.compare.mapping import RightAddress
 from algwatch.compare.registered import Registered
 from algwatch.compare.replaces import MOST_CALLS, renamed, replaced
@@ -154,8 +154,14 @@ class Known:
         return self._comparison.calls.table.get(copy.row[CALL])
 
     def right_address(self, request: Sighting) -> RightAddress | None:
-        """See Mappings.right_address."""
-        return self._mappings.right_address(request)
+        """See Mappings.right_address. A flow that was served as it is needs no other address: by
+        way of a second WAN, another router may translate it."""
+        right, ends = self._mappings.right_address(request), request.packed_ends
+        if right is not None and not right.translated:
+            line = self.line_of(ends[:16], ends[16:32])
+            if line is not None and line.count(ACCEPTED):
+                return None
+        return right
 
     def once(self, thing: S, read: Callable[[S, Known], T]) -> T:
         """A reading of a thing that several rules share: made once, as long as the same thing is

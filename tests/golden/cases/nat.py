@@ -138,6 +138,18 @@ def _() -> House:
                    _neighbour(house, "198.51.100.2", 50, 12))  # fmt: skip
 
 
+@case("nat005-near-miss-served-untranslated", [("REG001", "network", "observed")],
+      ["NAT005", *DLG, *ALG], outcomes=[])  # fmt: skip
+def _() -> House:
+    """The same phone leaves by a second WAN, where the router in front translates it, and was
+    registered before its provider fell silent on that way."""
+    house = House(wan="192.168.1.10")
+    register(house, 1)
+    _refresh_in_vain(house, 110)
+    return _joined(house, _neighbour(house, "198.51.100.2", 0, 11),
+                   _neighbour(house, "198.51.100.2", 150, 12))  # fmt: skip
+
+
 @case("nat005-near-miss-translated-further-on", [("REG001", "network", "observed")],
       ["NAT005", *DLG, *ALG], outcomes=[])  # fmt: skip
 def _() -> House:
