@@ -283,6 +283,40 @@ def _() -> House:
     return house
 
 
+@case("txn008-to-tag-changed-in-the-router",
+      [("TXN008", "router", "observed"), ("DLG001", "router", "observed")],
+      ["DLG002", "DLG004"], {"disable-sip-alg": "suspected"}, ["dropped"])  # fmt: skip
+def _() -> House:
+    """Every ACK comes with the tag of the phone and is delivered with another one."""
+    house = House()
+    register(house, 0)
+    call = answered(house, "odd@provider")
+    house.in_alg = lambda m: m.replace(b"=p-odd", b"=q-odd") if m.startswith(b"ACK") else m
+    for after in (0, *LADDER_2XX):
+        call.ack(3.03 + after)
+    call.dropped(3)
+    return house
+
+
+@case("txn008-near-miss-to-tag-of-the-phone",
+      [("TXN008", "phone", "observed"), ("DLG001", "phone", "observed")],
+      ["DLG002", "DLG004", *ALG], {"phone-fix": "recommended"}, ["dropped"])  # fmt: skip
+def _() -> House:
+    """The phone itself writes another To tag into its ACK: neither the router nor the network has
+    lost it."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "odd@phone")
+    call.invite(1)
+    call.respond(1.3, 180)
+    made = call._request("ACK", 1, "sip:300@203.0.113.5:5060", ";tag=q-odd")
+    for after in (0, *LADDER_2XX):
+        call.ok(3 + after)
+        house.out(3.02 + after, made)
+    call.far_bye(35)
+    return house
+
+
 @case("txn008-near-miss-refused", must_not=["TXN008", *DLG, *ALG], outcomes=["rejected"])
 def _() -> House:
     """The ACK to a 486 has the branch of the INVITE, as it has to (RFC 3261 section 17.1.1.3)."""

@@ -41,6 +41,7 @@ from algwatch.diagnose import (
     malformed,
     misrouted,
     no_contact,
+    odd_ack,
     renamed,
     retargeted,
     route_set,
@@ -266,9 +267,10 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
         return _to_another(call)
     if how.how == lost.ANSWER_STOPPED and not call.answered_inside:
         return unheard.answer_not_taken(call) or misrouted.answer_misrouted(call)
-    if how.how in (lost.IGNORED, lost.WRONG_PORT) and how.dialog.odd:
-        # The phone need not take such an ACK on any port: its sender made it so (TXN008).
-        return Reading("provider", cause.PROVIDER, READINGS[how.how].what)
+    if how.how in (lost.IGNORED, lost.WRONG_PORT, lost.BEYOND) and how.dialog.odd:
+        # Its callee need not take such an ACK on any port (TXN008).
+        where = odd_ack.place(call, how.dialog)
+        return Reading(where, cause.of_place(where), READINGS[how.how].what)
     if (astray := _retargeted(call, how)) is not None:
         return astray
     if (nowhere := no_contact.reading(call, how)) is not None:

@@ -26,12 +26,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
-from algwatch.base.sighting import are_copies
 from algwatch.compare import ack as acks
 from algwatch.compare.call import Call
-from algwatch.diagnose import cause
+from algwatch.diagnose import cause, odd_ack
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence, times
@@ -59,7 +57,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     ack = d.ack or d.stray_ack
     if ack is None:
         return
-    where = _where(call, s, d)
+    where = odd_ack.place(call, d)
     ignored = acks.ignored(s, d, known.now) or (d.stray_ack is not None and not d.acked_at)
     if ignored and acks.dropped(s, d, known.now):
         harm, so = "observed", ", and the callee goes on as if none had come"
@@ -105,17 +103,3 @@ def _odd(call: Call) -> tuple[DialogSet, Dialog, str] | None:
         if d.stray_ack is not None and not d.acked_at:
             return s, d, "has the CSeq number of no INVITE in the dialog"
     return None
-
-
-def _where(call: Call, s: DialogSet, d: Dialog) -> str:
-    """The end that sent it; the router where it came in right and left odd."""
-    if not call.two_sided or call.answered_inside is None or not call.paired:
-        return "unknown"
-    entered = call.sides[WAN if call.answered_inside else LAN]
-    if entered is None or entered.current is None:
-        return "unknown"
-    if not entered.current.odd and entered.current.stray_ack is None:
-        if entered.current.invite is None:
-            return "unknown"  # without its INVITE no ACK looks odd
-        return "router" if are_copies(entered.current.ack, d.ack) else "unknown"
-    return "provider" if call.answered_inside else "phone"
