@@ -7,7 +7,7 @@ from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
 from algwatch.compare.call import Call
 from algwatch.compare.captured import Captured
-from algwatch.compare.foreign import foreign_bye
+from algwatch.compare.foreign import foreign_ack, foreign_bye
 from algwatch.compare.line import (
     DROPS_UNTOUCHED,
     REACHED_AT_PROXY,
@@ -45,7 +45,8 @@ def _both_showed(call: Call) -> bool:
 def _observe(call: Call, summary: CallSummary, line: Line, now: int) -> None:
     if call.at_proxy and summary.outcome == "completed" and summary.ack == "seen":
         line.observe(REACHED_AT_PROXY, None, now)
-    if foreign_bye(call) is not None:
+    ignored = summary.outcome == "dropped" and foreign_ack(call) is not None
+    if ignored or foreign_bye(call) is not None:
         line.observe(URI_REFUSED, None, now)
     if call.changed:
         if summary.outcome == "completed":

@@ -8,11 +8,14 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import quoted
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
+from algwatch.compare.foreign import foreign_ack
 from algwatch.compare.joined import Joined, T
+from algwatch.compare.line import REACHED_REWRITTEN
 from algwatch.compare.names import BRANCH, CALL_ID, CSEQ, TAG, Broken
 from algwatch.compare.restored import VIA
 from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
+from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.sip.dialog import DialogSet
 from algwatch.sip.message import Message, to_text
@@ -77,6 +80,22 @@ def ack_unmatched(call: Call, how: lost.LostAck) -> Reading | None:
     return Reading("router", cause.ALG, (
         f"the router sent the ACK on with {_called(one)}, and the "
         f"{'phone' if inside else 'other end'} knows {name(one.was)}"
+    ))  # fmt: skip
+
+
+def ack_foreign(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
+    """For an ACK that the phone ignores: whether it came with the router's address in its
+    Request-URI, where the phone had written its own into Contact, and had never taken one so."""
+    line = known.line(call)
+    if how.how != lost.IGNORED or (line is not None and line.count(REACHED_REWRITTEN)):
+        return None
+    ack = foreign_ack(call)
+    if ack is None:
+        return None
+    host = Message(ack.payload).request_host
+    return Reading("router", cause.ALG, (
+        f"the ACK came to the phone with {host}, which the router had written into its Contact, in "
+        "the Request-URI, and the phone still repeats its 2xx"
     ))  # fmt: skip
 
 

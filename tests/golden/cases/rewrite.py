@@ -31,7 +31,7 @@ from craft import (
     works_beside,
 )
 
-from cases.case import ALG, DLG, case
+from cases.case import ALG, DLG, answered, case
 
 INSIDE, OUTSIDE = b"one@192.168.1.10", b"one@198.51.100.2"
 CALL_ID = INSIDE.decode()
@@ -392,6 +392,37 @@ def _() -> House:
     far_bye(call, 20, 404)
     call.bye(60)
     return house
+
+
+def _ignores_foreign(first_taken: bool) -> House:
+    """Contact is rewritten, and no ACK to a 2xx of the phone has its own address in the Request-URI
+    again. first_taken: in a call before, the phone takes it."""
+    house = House("linux")
+    register(house, 0)
+    house.in_alg = _left(b"ACK", b"BYE", house=house)
+    if first_taken:
+        incoming_call(house, 1, "before@provider")
+    call = answered(house, "ignored@provider", 10)
+    for after in (0, *LADDER_2XX):
+        call.ack(12.03 + after)
+    call.dropped(12)
+    return house
+
+
+@case("alg012-ack-with-a-foreign-request-uri",
+      [("ALG012", "router", "observed"), ("DLG001", "router", "observed")],
+      ["DLG002", "DLG006"], {"disable-sip-alg": "suspected"}, ["dropped"])  # fmt: skip
+def _() -> House:
+    """The phone ignores it and repeats its 2xx until it drops the call."""
+    return _ignores_foreign(False)
+
+
+@case("alg012-near-miss-foreign-request-uri-taken-before",
+      [("ALG012", "router", "latent"), ("DLG001", "phone", "observed")],
+      ["DLG002", "DLG006"], outcomes=["completed", "dropped"])  # fmt: skip
+def _() -> House:
+    """The phone has taken such an ACK before: why it ignores this one is not known."""
+    return _ignores_foreign(True)
 
 
 def _refuses_foreign(provider_writes: bool) -> House:

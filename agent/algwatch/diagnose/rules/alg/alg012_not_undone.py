@@ -8,8 +8,9 @@ What it sees
 
 Why it breaks calls
     A phone must discard a response whose topmost Via is not its own (RFC 3261 section 18.1.2): it
-    repeats its request as if nobody had answered. A Request-URI that it does not own it may refuse
-    (404, 481), and it sends a request on to a Route that is not itself.
+    repeats its request as if nobody had answered. A request with a Request-URI that it does not own
+    it may refuse (404, 481), or ignore if it is an ACK, and it sends a request on to a Route that
+    is not itself.
 
 What else looks the same
     A phone that wrote its public address itself (STUN): the router changed nothing on the way
@@ -53,6 +54,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         if FROM[what] not in call.wrote:
             continue
         harm, so = _harm(call, what, known)
+        # Why a phone ignores an ACK is not as sure as why it refuses a BYE.
+        sure = what != REQUEST_URI or foreign_bye(call) is not None
         pair = crossing.flow_pair
         assert pair is not None
         changed = _written(call, FROM[what])
@@ -68,7 +71,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             f"did not put the phone's own address back: it stands in the {what} of "
             f"{_what(crossing)} that came to the phone{so}.",
             proof, f"{call.call_id if harm == 'observed' else alg.between(crossing)}/{what}",
-            cause=cause.ALG, certain=harm == "observed", call_id=call.call_id,
+            cause=cause.ALG, certain=sure and harm == "observed", call_id=call.call_id,
             line=alg.between(crossing),
         )  # fmt: skip
 
@@ -95,7 +98,12 @@ def _harm(call: Call, what: str, known: Known) -> tuple[str, str]:
         caller = None if known.lossy(call) else call.near_caller
         if not call.inbound and caller is not None and renamed.none_taken(caller):
             return "observed", "; the phone took none for the response to its INVITE"
-    refused = foreign_bye(call) if what == REQUEST_URI else None
+    if what != REQUEST_URI:
+        return "latent", ""
+    refused = foreign_bye(call)
     if refused is not None:
         return "observed", f"; the phone refused the BYE with {Message(refused.payload).status}"
+    how = lost.lost_ack(call, known)
+    if how is not None and renamed.ack_foreign(call, how, known) is not None:
+        return ("observed" if how.dropped(known.now) else "latent"), "; the phone did not take it"
     return "latent", ""

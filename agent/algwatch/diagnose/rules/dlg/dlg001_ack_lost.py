@@ -271,7 +271,7 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
         # Its callee need not take such an ACK on any port (TXN008).
         where = odd_ack.place(call, how.dialog)
         return Reading(where, cause.of_place(where), READINGS[how.how].what)
-    if (astray := _retargeted(call, how)) is not None:
+    if (astray := _retargeted(call, how) or renamed.ack_foreign(call, how, known)) is not None:
         return astray
     if (nowhere := no_contact.reading(call, how)) is not None:
         return nowhere
