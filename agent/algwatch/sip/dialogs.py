@@ -401,6 +401,8 @@ class Dialogs:
         if d.acked_at:
             if odd == BY_BRANCH and not d.odd and d.odd_copy is None:
                 d.odd_copy = batch.sighting(self.side, row, i)
+            if d.ack is None and d.answers > 1 and not d.ended_at:
+                d.ack = batch.sighting(self.side, row, i)  # let go as the 2xx was
         else:
             d.acked_at = at
             d.confirmed = True

@@ -8,6 +8,7 @@ import re
 from craft import (
     LADDER_2XX,
     LADDER_INVITE,
+    NS,
     START,
     House,
     Incoming,
@@ -355,6 +356,18 @@ def _() -> House:
 def _() -> House:
     """Request-URI and Route are right, and the 2xx still comes: lost beyond the router."""
     return _ack_to(House(), RIGHT)
+
+
+@case("dlg006-capture-begins-among-the-repetitions",
+      [("DLG006", "phone", "observed"), ("DLG001", "phone", "observed")],
+      ["DLG002", "DLG004", *ALG], {"phone-fix": "recommended"}, ["dropped"])  # fmt: skip
+def _() -> House:
+    """Of a call with the ACK to the dialled number the capture has what comes after 6 s: the 2xx
+    every 4 s, and each time the ACK."""
+    house = _ack_to(House(), "sip:300@example.net", route=False)
+    for tap in (house.lan, house.wan):
+        tap[:] = [packet for packet in tap if packet[0] > (START + 6) * NS]
+    return house
 
 
 @case("dlg006-near-miss-accepted", must_not=["DLG006", *DLG, *ALG])
