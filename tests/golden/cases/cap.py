@@ -12,6 +12,7 @@ from craft import (
     Incoming,
     Outgoing,
     Packet,
+    answer,
     incoming_call,
     outgoing_call,
     register,
@@ -190,6 +191,25 @@ def _() -> House:
     register(house, 0)
     incoming_call(house, 1, "cut@provider")
     house.lan, house.wan = _cut(house.lan, 96), _cut(house.wan, 96)
+    return house
+
+
+@case("cap011-refused-bye",
+      [("DLG008", "unknown", "observed"), ("CAP011", "unknown", "none")], [*DLG, *ALG])  # fmt: skip
+def _() -> House:
+    """The BYE of the phone is refused with 481. All that has SDP is cut, so a BYE of the other end
+    may have come and not be known, and no place is named."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "cut@phone")
+    call.invite(1)
+    call.respond(1.1, 100)
+    call.respond(1.3, 180)
+    call.ok(3)
+    call.ack(3.02)
+    seen = house.out(20, call._request("BYE", 2, "sip:300@203.0.113.5:5060", f";tag={call._tag}"))
+    house.into(20.03, answer(481, seen))
+    house.lan, house.wan = _cut(house.lan, 440), _cut(house.wan, 440)
     return house
 
 

@@ -76,7 +76,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         if retargeted_bye is not None:
             yield retargeted_bye
             return
-        phone = d.bye_by_caller != call.inbound  # the BYE is the phone's
+        # The BYE is the phone's, and that of the other end would have been seen.
+        phone = d.bye_by_caller != call.inbound and not known.lossy(call)
         where, why, so = "unknown", cause.UNKNOWN, ""
         said = "the other end no longer has the call, and no BYE of it was seen"
         line = known.line(call)
