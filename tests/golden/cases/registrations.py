@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from craft import (
     LADDER_INVITE,
+    LADDER_REQUEST,
     START,
     House,
     Incoming,
@@ -602,6 +603,29 @@ def _() -> House:
       outcomes=[])  # fmt: skip
 def _() -> House:
     """The phone repeats its REGISTER after each 401 and never sends credentials."""
+    house = House()
+    _tries(house, 4, signs=False)
+    return house
+
+
+@case("reg001-challenge-not-taken", [("REG001", "unknown", "observed")], ["REG004", *DLG, *ALG],
+      outcomes=[], one_file="wan")  # fmt: skip
+def _() -> House:
+    """The WAN side: each REGISTER comes again to the end although it was challenged at once. The
+    phone does not get the challenge, so it is not said to send no credentials."""
+    house = House()
+    for k in range(4):
+        for after in (0, *LADDER_REQUEST):
+            seen = house.out(1 + 40 * k + after, _asks(house, 1 + k))
+            _challenges(house, 1.03 + 40 * k + after, seen, f"{NONCE}{k}", False)
+    return house
+
+
+@case("reg001-near-miss-challenge-taken", [("REG001", "unknown", "observed")],
+      ["REG004", *DLG, *ALG], outcomes=[], one_file="wan")  # fmt: skip
+def _() -> House:
+    """The WAN side of a phone that takes each challenge and sends no credentials, or of a router
+    that drops the REGISTERs which have them."""
     house = House()
     _tries(house, 4, signs=False)
     return house

@@ -83,6 +83,9 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
     elif damage(registered) is not None or too_brief(registered) is not None:
         return  # REG004, REG003
     elif outcome == "challenged":
+        bare = not digest.has_credentials(Message(exchange.request.payload))
+        if bare and known.was_said(RULE.id, f"{registered.call_id}/unanswered"):
+            return  # a phone that takes no challenge sends no credentials
         where, why, what = _challenged(registered, t, known.two_sided)
         if why == cause.PHONE and not registered.paired:
             where, why = "unknown", cause.UNKNOWN  # anyone may have sent it
@@ -133,7 +136,8 @@ def _challenged(registered: Registered, t: Transaction, two_sided: bool) -> tupl
             "registrar took it for that one and repeated its answer"
         )  # fmt: skip
     if not digest.has_credentials(Message(t.request.payload)):
-        return "phone", cause.REFUSED, f"{again}, and the phone sent no credentials"
+        where = "phone" if two_sided else "unknown"
+        return where, cause.REFUSED, f"{again}, and the phone sent no credentials"
     if digest.is_stale(Message(t.response.payload)):
         return "unknown", cause.UNKNOWN, f"{again}, and its nonce was too old each time"
     if registered.near.accepted_at or registered.near.waited > PROMPT:
