@@ -62,9 +62,6 @@ class Batch:
         copy = self.sightings.get(i)
         if copy is None:
             start = row[PAYLOAD]
-            payload = self.buffer[start : start + row[LENGTH]]
-            if not isinstance(payload, bytes):
-                payload = bytes(payload)
-            copy = Sighting(row, side, payload, self.ends[48 * i : 48 * i + 48])
-            self.sightings[i] = copy
+            payload = bytes(self.buffer[start : start + row[LENGTH]])
+            copy = self.sightings[i] = Sighting(row, side, payload, self.ends[48 * i : 48 * i + 48])
         return copy

@@ -19,7 +19,6 @@ from algwatch.sip.dialogs import (
     BYE_SENT,
     CHALLENGED,
     CONFIRMED,
-    ENDED,
     REFRESHED,
     REPEATED,
     STARTED,
@@ -38,7 +37,6 @@ WARNINGS = (PREDICTED, RELIEVED)
 Moment = tuple[Call, int]
 Answer = tuple[Call, int]  # a call and when (ns) it was answered
 
-_OVER = (ENDED, UNANSWERED, CHALLENGED)
 _TIMED = (ANSWERED, REFRESHED)  # a session timer may begin anew
 
 
@@ -99,30 +97,30 @@ class Calls:
                 if len(call.keys) > 1 and _is_astray(call, s):
                     continue
                 call.sides[s.side] = s
-            d = s.current
             at = row[AT]
-            if code in _TIMED:
-                if d is not None and d.timer is not None:
-                    self._watch(call, d.timer.overdue_at, at)
-                if call.overdue:
-                    self._refreshed.add(at, call)
+            if code == STARTED:
+                if s.request is not None:
+                    s.first = None
                 continue
+            d = s.current
             if code == CONFIRMED:
                 self._confirmed.add(at, call)
                 if call.predicted:
                     self._relieved.add(at, call)
-            elif code == STARTED:
-                if s.request is not None:
-                    s.first = None
             elif code == BYE_SENT:
                 self._settle.add(at, call)
-            elif code == REPEATED and d is not None:
+            elif code in _TIMED:
+                if d is not None and d.timer is not None:
+                    self._watch(call, d.timer.overdue_at, at)
+                if call.overdue:
+                    self._refreshed.add(at, call)
+            elif code == REPEATED:
                 # A 2xx that never came again is not judged for its ACK (see Call.ack).
-                if d.answers == 2:
+                if d is not None and d.answers == 2:
                     self._ack_wait.add(d.answered_at, (call, d.answered_at))
-                if d.answers > REPEATS and not call.predicted:
+                if d is not None and d.answers > REPEATS and not call.predicted:
                     self._soon.add(at, call)
-            elif code in _OVER:
+            else:  # ENDED, UNANSWERED, CHALLENGED
                 # No message came: nothing else shows that it is not time to close it.
                 call.unjudged = call.unjudged or code == UNANSWERED
                 if code == UNANSWERED or not s.bye_at or (d is not None and d.bye_status >= 300):

@@ -100,7 +100,7 @@ class Exchanges:
     def cross(self, crossing: Crossing) -> None:
         """The crossing of a first request, or of an unpaired one."""
         row = crossing.entered.row
-        if row[STATUS] or row[METHOD] in (INVITE, ACK):
+        if row[STATUS] or row[METHOD] == INVITE or row[METHOD] == ACK:
             return
         entered = self.transaction(crossing.entered)
         if entered is None:
@@ -113,9 +113,10 @@ class Exchanges:
                 entered.forwarded = left
                 left.copy = True
                 # Anybody may have sent another one with the same branch before.
-                for t, copy in ((entered, crossing.entered), (left, crossing.left)):
-                    if t.request is not None and t.request.row[AT] < copy.row[AT]:
-                        t.request = copy
+                if entered.request is not None and entered.request.row[AT] < row[AT]:
+                    entered.request = crossing.entered
+                if left.request is not None and left.request.row[AT] < crossing.left.row[AT]:
+                    left.request = crossing.left
                 left.ends = entered.ends
                 entered.unpaired = False
 

@@ -77,7 +77,8 @@ def _is_in_dialog(crossing: Crossing, call: Call | None) -> bool:
         d = s.current if s is not None else None
         if copy is None or s is None or d is None or not d.answered_at:
             return False
-        if {copy.row[FROM_TAG], copy.row[TO_TAG]} != {s.caller_tag, d.callee_tag}:
+        tags = copy.row[FROM_TAG], copy.row[TO_TAG]
+        if tags != (s.caller_tag, d.callee_tag) and tags != (d.callee_tag, s.caller_tag):
             return False
     return True
 

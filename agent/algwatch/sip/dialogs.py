@@ -74,6 +74,8 @@ NO_DIALOG = 481  # to a request in a dialog that is over, or never was (section 
 NO_FAULT = (404, 410, 480, 484, 485, 486, 487, 600, 603, 604, 607)
 _NO_BRANCHES: dict[int, Transaction] = {}
 _FIRST = (REQUEST, ORPHAN)  # the events with which a transaction begins
+_ANSWERS = (FINAL, ORPHAN)
+_LAST = (FINAL, TIMED_OUT)
 _OPENS = (REQUEST, FINAL, ORPHAN)  # the events that show a call which nobody knows
 
 
@@ -113,11 +115,13 @@ class Dialogs:
             if code != TIMED_OUT:
                 s.last_at = row[AT]
             if method == INVITE:
+                if code == PROVISIONAL:
+                    continue  # nothing that a dialog has to know
                 if s.invite is not None and code in _FIRST:
                     code = self._resumed(code, s, t, row)
                 if code == REQUEST:
                     self._invited(s, t, row, i, batch)
-                elif code in (FINAL, ORPHAN):
+                elif code in _ANSWERS:
                     self._answered(code, s, t, row, i, batch, step)
                 elif code == FINAL_AGAIN:
                     self._answered_again(s, t, row, i, batch, step)
@@ -143,7 +147,7 @@ class Dialogs:
                         self._acked(s, row, i, batch, step, NOT_ODD)
             elif method == BYE:
                 self._bye(code, s, t, row, i, batch, step)
-                if code in (FINAL, TIMED_OUT):
+                if code in _LAST:
                     rest.append(event)
             elif code == REQUEST:  # CANCEL
                 s.cancelled_at = row[AT]
@@ -247,7 +251,7 @@ class Dialogs:
         if code == REQUEST:
             return REQUEST_AGAIN
         if row[STATUS] < 200:
-            return PROVISIONAL  # nothing that a dialog has to know
+            return PROVISIONAL
         return FINAL_AGAIN if answered else FINAL
 
     def _answered(self, code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
@@ -383,7 +387,7 @@ class Dialogs:
                 odd = odd or BY_TAG
             else:
                 return
-        if _is_of_another(row, d.request):
+        if row[BITS] & ROW_DIRECTED and _is_of_another(row, d.request):
             return
         at = row[AT]
         if d is not s.current:
@@ -446,7 +450,7 @@ class Dialogs:
                 d.both_ended = True
             elif d.bye_response is not None:
                 d.bye_of, d.bye = t, t.request  # with credentials, one hopes
-        elif code in (FINAL, ORPHAN):
+        elif code in _ANSWERS:
             status = row[STATUS]
             if code == FINAL and status >= 300:
                 t.response = d.bye_response = batch.sighting(self.side, row, i)
