@@ -7,6 +7,9 @@ that people are shown: first copies one by one, retransmissions as one line with
 
 from __future__ import annotations
 
+from collections import deque
+from heapq import heappop, heappush
+
 from algwatch.base import address, quote
 from algwatch.base.native.layout import (
     ACK,
@@ -73,14 +76,16 @@ class Step:
 
 
 class CallLadder:
-    """The steps of one call. more: messages that were not kept as a step; hurts: a finding says
-    so, and it stays when others have to go; messages, paired (seen on both sides), rewritten:
-    counts; started: ns."""
+    """The steps of one call. key: hash of its Call-ID; number: of the call, counted; more:
+    messages that were not kept as a step; hurts: a finding says so, and it stays when others have
+    to go; messages, paired (seen on both sides), rewritten: counts; started: ns."""
 
-    __slots__ = ("_repeats", "_seen", "call_id", "hurts", "messages", "more", "over", "paired",
-                 "rewritten", "started", "steps")  # fmt: skip
+    __slots__ = ("_repeats", "_seen", "call_id", "hurts", "key", "messages", "more", "number",
+                 "over", "paired", "rewritten", "started", "steps")  # fmt: skip
 
-    def __init__(self, first: Sighting) -> None:
+    def __init__(self, first: Sighting, key: int, number: int) -> None:
+        self.key = key
+        self.number = number
         self.call_id = to_text(Message(first.payload).call_id)
         self.started: int = first.row[AT]
         self.steps: list[Step] = []
@@ -186,6 +191,10 @@ class Ladder:
         self.compared = True
         self._sides = 0  # bits: LAN, WAN
         self._by_id: dict[str, CallLadder] = {}
+        self._number = 0  # of the latest call
+        # Those that may have to go: that are over, the latest first, and all as they began.
+        self._over: list[tuple[int, CallLadder]] = []
+        self._begun: deque[CallLadder] = deque()
         self._gone: Table[int, bool] = Table(GONE)
         self._also: Table[int, int] = Table(GONE)  # the other Call-ID of a call, by its hash
 
@@ -224,8 +233,9 @@ class Ladder:
     def over(self, call_id: str) -> None:
         """Nothing more will come of this call."""
         call = self._by_id.get(call_id)
-        if call is not None:
+        if call is not None and not call.over:
             call.over = True
+            heappush(self._over, (-call.number, call))
 
     def of(self, call_id: str) -> CallLadder | None:
         return self._by_id.get(call_id)
@@ -256,19 +266,30 @@ class Ladder:
             self._gone.add(key, True)
             self.dropped += 1
             return None
-        call = CallLadder(first)
+        self._number += 1
+        call = CallLadder(first, key, self._number)
+        if len(self._begun) > 2 * (self.limit + MARGIN):  # most of them are gone
+            self._begun = deque(one for one in self.calls.values() if not one.hurts)
+        self._begun.append(call)
         self.calls[key] = call
         self._by_id[call.call_id] = call
         return call
 
     def _make_room(self) -> bool:
         """Let the latest call go that is over and healthy, else the oldest that hurts nobody."""
-        key = next((k for k in reversed(self.calls) if self._is_dull(k, True)), None)
-        if key is None:
-            key = next((k for k in self.calls if self._is_dull(k, False)), None)
-        if key is None:
+        while self._over:
+            if self._let_go(heappop(self._over)[1]):
+                return True
+        while self._begun:
+            if self._let_go(self._begun.popleft()):
+                return True
+        return False
+
+    def _let_go(self, call: CallLadder) -> bool:
+        """False of one that hurts, which stays, or is gone already."""
+        if call.hurts or self.calls.get(call.key) is not call:
             return False
-        self._drop(key)
+        self._drop(call.key)
         return True
 
     def _drop(self, key: int) -> None:
@@ -277,10 +298,6 @@ class Ladder:
             del self._by_id[call.call_id]
         self._gone.add(key, True)
         self.dropped += 1
-
-    def _is_dull(self, key: int, over: bool) -> bool:
-        call = self.calls[key]
-        return not call.hurts and (call.over or not over)
 
 
 def _label(copy: Sighting) -> str:
