@@ -49,7 +49,8 @@ TIMED_OUT = ("Ask whoever ended the call for its timers, and look whether media 
              "refreshes (RFC 4028) pass the router both ways.")  # fmt: skip
 FAILED = "Ask whoever ended the call what the reason of its BYE stands for there."
 WAIT = "Capture from before the call until 32 s after its last message."
-HOW = "tcpdump -i any -s 0 -w FILE 'port 5060'"
+# The later fragments of a large message have no ports (RFC 791 section 3.2).
+HOW = "tcpdump -i any -s 0 -w FILE 'port 5060 or ip[6:2] & 0x1fff != 0'"
 BOTH = f"Capture both sides at the same time, on the router itself: {HOW}."
 AGAIN = f"Call again, and capture both sides of it on the router itself: {HOW}."
 UNTIL = f"Capture both sides on the router itself until the phone registers again: {HOW}."
