@@ -341,6 +341,7 @@ def test_copies_of_another_call_are_no_candidates_whatever_else_is_equal() -> No
     one.feed(LAN, lan)
     assert one.feed(WAN, wan) == []
     assert keys(one.advance(NOW + 2 * SECOND)) == ["", "", ""]
+    assert (one.lan_only, one.wan_only) == (2, 1)
 
 
 @pytest.mark.parametrize(("at", "chosen"), [
