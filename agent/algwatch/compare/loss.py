@@ -11,7 +11,7 @@ from __future__ import annotations
 from algwatch.base import address
 from algwatch.base.native.layout import ACK, CANCEL, INVITE, METHOD_NAMES
 from algwatch.base.packet import LAN, UNKNOWN, WAN
-from algwatch.base.sighting import CALL, TXN, Sighting
+from algwatch.base.sighting import AT, CALL, STATUS, TXN, Sighting
 from algwatch.base.table import CROSSED, Table, Weight
 from algwatch.compare.call import Call
 from algwatch.compare.captured import Captured
@@ -183,6 +183,10 @@ class Losses:
         t = self._sides[copy.side].transactions.table.get(copy.row[TXN] ^ copy.row[CALL])
         if t is None or t.unsolicited or t.method == ACK:
             return
+        status = copy.row[STATUS]
+        first = t.final_at if status >= 200 else t.provisional_at if status else t.at
+        if 0 < copy.row[AT] - first < ROUND:
+            return  # no sender repeats itself so soon: this router sent it twice
         if t.again is None:  # the first copy: others may follow
             t.again = Again()
         t.again.stopped += 1

@@ -106,6 +106,22 @@ def _() -> House:
     return house
 
 
+@case("txn005-near-miss-router-sends-twice", must_not=["TXN005", *ALG, *DLG], state="cannot-tell")
+def _() -> House:
+    """The router sends each response twice within 2 ms: nothing was lost, and nobody had to send
+    anything again."""
+    house = House()
+    register(house, 0)
+    for n in range(12):
+        made = request("MESSAGE", "sip:300@example.net", via=f"{house.phone}:{house.port}",
+                       branch=f"z9hG4bKm{n}", call_id=f"m{n}@phone", cseq=1)  # fmt: skip
+        taken = answer(200, house.out(10 + 20 * n, made))
+        house.into(10.03 + 20 * n, taken)
+        house.into(10.032 + 20 * n, taken, wan=False)
+    outgoing_call(house, 300, "call@phone")
+    return house
+
+
 def _asks_and_stops(house: House, at: float, n: int, stops: bool) -> None:
     made = request("MESSAGE", "sip:300@example.net", via=f"{house.phone}:{house.port}",
                    branch=f"z9hG4bKm{n}", call_id=f"m{n}@phone", cseq=1)  # fmt: skip
