@@ -18,6 +18,7 @@ import tempfile
 import textwrap
 import threading
 import time
+import traceback
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ CALL = {
     "incoming": "incoming call",
     "outgoing": "outgoing call",
     "other-phone": "call to the other phone",
+    "bystander": "call to a third phone",
 }
 STARTED = time.monotonic()
 _printing = threading.Lock()
@@ -163,7 +165,7 @@ def conclude(rows: list[tuple[str, dict[str, Any], dict[str, dict[str, Any]]]]) 
     score = Score()
     print("\nThe verdicts")
     for number, facts, verdicts in rows:
-        calls = ", ".join(f"{CALL[c['name']]} {c['outcome']}" for c in facts["calls"])
+        calls = ", ".join(f"{CALL.get(c['name'], c['name'])} {c['outcome']}" for c in facts["calls"])
         print(f"\n  {LABEL[number]}: {calls}")
         shown: dict[str, Any] | None = None
         for origin, verdict in verdicts.items():
@@ -269,6 +271,9 @@ if __name__ == "__main__":
         code = main()
     except KeyboardInterrupt:
         print("\nstopped")
+    except Exception:
+        traceback.print_exc()
+        code = 1
     finally:
         sys.stdout.flush()
         os._exit(code)  # ends the threads, and with them all that they started
