@@ -129,6 +129,25 @@ def changed_record_route(lan: Sequence[Packet], wan: Sequence[Packet]) -> bool:
     return False
 
 
+def removed_record_route(lan: Sequence[Packet], wan: Sequence[Packet]) -> bool:
+    """A 2xx that came to the WAN again and again with a Record-Route, which its LAN copy does not
+    have, and ACKs of the phone without a Route."""
+    inside, outside = ([s for s in map(_read, side) if s] for side in (lan, wan))
+    for at, *_, payload in outside:
+        call = _header(payload, b"Call-ID")
+        if not _is_2xx(payload) or not _header(payload, b"Record-Route"):
+            continue
+        copies = [s for s in inside if _is_2xx(s[5]) and _branch(s[5]) == _branch(payload)
+                  and abs(s[0] - at) < NS // 4]  # fmt: skip
+        again = sum(_is_2xx(s[5]) and _header(s[5], b"Call-ID") == call for s in outside) > 2
+        acks = [s[5] for s in inside
+                if s[5].startswith(b"ACK ") and _header(s[5], b"Call-ID") == call]  # fmt: skip
+        bare = acks and not any(_header(ack, b"Route") for ack in acks)
+        if again and bare and any(not _header(s[5], b"Record-Route") for s in copies):
+            return True
+    return False
+
+
 def may_recommend_disabling(lan: Sequence[Packet], wan: Sequence[Packet]) -> bool:
     proofs = (
         forced_port,
@@ -136,5 +155,6 @@ def may_recommend_disabling(lan: Sequence[Packet], wan: Sequence[Packet]) -> boo
         changed_request_uri,
         changed_route,
         changed_record_route,
+        removed_record_route,
     )
     return any(proof(lan, wan) for proof in proofs)

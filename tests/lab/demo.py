@@ -165,7 +165,9 @@ def conclude(rows: list[tuple[str, dict[str, Any], dict[str, dict[str, Any]]]]) 
     score = Score()
     print("\nThe verdicts")
     for number, facts, verdicts in rows:
-        calls = ", ".join(f"{CALL.get(c['name'], c['name'])} {c['outcome']}" for c in facts["calls"])
+        calls = ", ".join(
+            f"{CALL.get(c['name'], c['name'])} {c['outcome']}" for c in facts["calls"]
+        )
         print(f"\n  {LABEL[number]}: {calls}")
         shown: dict[str, Any] | None = None
         for origin, verdict in verdicts.items():

@@ -465,7 +465,9 @@ class Comparison:
         if copy.side == WAN:
             sent = self.mappings.of(copy.source, copy.destination)
             came_in = copy.row[BITS] & (ROW_DIRECTED | ROW_OUTGOING) == ROW_DIRECTED
-            if sent is None or came_in:
+            # Where the LAN was not captured, the bytes may have come to the router so.
+            beside = self.captured.began < copy.row[AT] and not self.captured.is_late(copy.row[AT])
+            if sent is None or came_in or not beside:
                 return
             host = sent.inside[:16]
         line = self.lines.find(host, far)

@@ -4,6 +4,7 @@ such a message it belongs to nothing (RFC 3261 sections 12.2.2, 17.1.3, 18.1.2).
 
 from __future__ import annotations
 
+from algwatch.base import sighting
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import quoted
 from algwatch.base.sighting import Sighting
@@ -70,7 +71,7 @@ def ack_unmatched(call: Call, how: lost.LostAck) -> Reading | None:
     """For an ACK, or a 2xx, that came to its receiver with names that this one does not know."""
     inside = call.answered_inside
     if not inside and how.how in (lost.ANSWER_STOPPED, lost.NOT_SENT):
-        return response_unmatched(call)
+        return response_unmatched(call) or _of_no_request(call)
     if how.how not in (lost.UNSEEN, lost.IGNORED, lost.BEYOND, lost.STOPPED_INBOUND,
                        lost.STOPPED_OUTBOUND):  # fmt: skip
         return None
@@ -96,6 +97,20 @@ def ack_foreign(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
     return Reading("router", cause.ALG, (
         f"the ACK came to the phone with {host}, which the router had written into its Contact, in "
         "the Request-URI, and the phone still repeats its 2xx"
+    ))  # fmt: skip
+
+
+def _of_no_request(call: Call) -> Reading | None:
+    """For a 2xx that came to the phone with the CSeq number of none of its INVITEs: it discards
+    that (RFC 3261 section 17.1.3). Nothing shows who changed one of the two."""
+    s, d = call.sides[LAN], call.dialog(LAN)
+    if s is None or s.request is None or d is None or d.answer is None:
+        return None
+    got, asked = (copy.row[sighting.CSEQ] for copy in (d.answer, s.request))
+    if got == asked or (d.invite is not None and d.invite.cseq == got):
+        return None
+    return Reading("unknown", cause.UNKNOWN, (
+        f"it came to the phone with CSeq {got}, and the INVITE of the phone has {asked}"
     ))  # fmt: skip
 
 
