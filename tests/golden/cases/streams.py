@@ -42,11 +42,12 @@ class Segments:
         self.send("wan", wan[0], outward, wan[1])
 
 
-def _stream(spoils: bool, phone_too: bool = False, again: bool = False) -> House:
+def _stream(spoils: bool, phone_too: bool = False, again: int = 0, other: bytes = b"") -> House:
     """A registration, a call, an INVITE whose segment holds the beginning of the next one, and a
     registration. The router makes messages longer. spoils: it does not shift what comes next;
-    phone_too: the phone itself sends such bytes; again: TCP sends the end of that segment
-    again, with the rest of the message."""
+    phone_too: the phone itself sends such bytes; again: TCP sends so many bytes of the end of that
+    segment again, with the rest of the message; other: the router sends these in place of the
+    first of them."""
     house = House("linux", phone="10.0.0.3", wan="198.51.100.197")
     register(house, 0)
     outgoing_call(house, 2, "before@tcp")
@@ -79,11 +80,12 @@ def _stream(spoils: bool, phone_too: bool = False, again: bool = False) -> House
             made.send("lan", at, True, b"x" * grew + rest, -grew, advance=False)
             made.seq["lan", True] += len(rest)
         elif again:
-            made.send("lan", at, True, one[BEGUN - grew :], -grew)
+            made.send("lan", at, True, one[BEGUN - again :], -again)
         else:
             made.send("lan", at, True, rest)
         if again:
-            made.send("wan", then, True, one[BEGUN - grew :], -grew)
+            sent = other + one[BEGUN - again + len(other) :]
+            made.send("wan", then, True, sent, -again)
         else:
             made.send("wan", then, True, rest, -grew if spoils else 0)
     house.lan, house.wan = made.lan, made.wan
@@ -109,7 +111,15 @@ def _() -> House:
       outcomes=["completed"] * 3)  # fmt: skip
 def _() -> House:
     """TCP sends the end of the segment again together with the rest, with the same content."""
-    return _stream(spoils=False, again=True)
+    return _stream(spoils=False, again=24)
+
+
+@case("alg013-near-miss-stream-sent-again-changed", must_not=["ALG013", "CAP002", *DLG],
+      outcomes=["completed"] * 3)  # fmt: skip
+def _() -> House:
+    """The same with 100 bytes, of which the router changes some: that is more than it adds to a
+    message, so its sequence numbers are not what is wrong."""
+    return _stream(spoils=False, again=100, other=b"x" * 5)
 
 
 @case("alg013-near-miss-the-phones-own-overlap", must_not=["ALG013", *DLG],

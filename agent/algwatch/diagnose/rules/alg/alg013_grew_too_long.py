@@ -20,8 +20,9 @@ Why it breaks calls
 
 What else looks the same
     An INVITE that is too long as the phone wrote it: SIZE001. A message that the helper drops for
-    what is in it: ALG008. TCP that sends bytes again, all of them known. A phone, or somebody in
-    the LAN, whose own bytes contradict each other.
+    what is in it: ALG008. TCP that sends bytes again, all of them known, or more of them than the
+    router adds to a message. A phone, or somebody in the LAN, whose own bytes contradict each
+    other.
 
 Recommendation
     Smaller messages or TCP; with the SIP ALG off the message keeps its length. Where a TCP stream
@@ -63,10 +64,12 @@ def check(thing: Call | Line, known: Known) -> Iterator[Finding]:
 
 def _spoiled(line: Line) -> Iterator[Finding]:
     spoiled = line.seen.get(SPOILED)
-    if spoiled is None or spoiled.first is None or not line.grew:
+    if spoiled is None or spoiled.first is None:
         return
     copy = spoiled.first
     size = copy.row[LENGTH]
+    if size > line.grew:
+        return  # more than the router adds: it sent something again, and changed it otherwise
     proof = [evidence(copy, f"{size} bytes that were sent before with other content", "new bytes")]
     rewritten = line.seen.get(REWRITTEN)
     if rewritten is not None and rewritten.first is not None:
