@@ -375,12 +375,9 @@ def _() -> House:
     return _via_left(rport=False)
 
 
-@case("alg012-request-uri", [("ALG012", "router", "observed")],
-      ["DLG001", "DLG008", "DLG009", "ALG014", "ALG015"],
-      {"disable-sip-alg": "suspected"})  # fmt: skip
-def _() -> House:
+def _bye_to_the_router(status: int) -> tuple[House, Outgoing]:
     """Contact is rewritten, and the BYE comes to the phone with the public address in its
-    Request-URI: this phone does not own that, and says 404."""
+    Request-URI. status: of its response."""
     house = House("linux")
     register(house, 0)
     house.in_alg = _left(b"BYE", house=house)
@@ -389,7 +386,17 @@ def _() -> House:
     call.respond(1.3, 180)
     call.ok(3)
     call.ack(3.02)
-    far_bye(call, 20, 404)
+    far_bye(call, 20, status)
+    return house, call
+
+
+@case("alg012-request-uri", [("ALG012", "router", "observed")],
+      ["DLG001", "DLG008", "DLG009", "ALG014", "ALG015"],
+      {"disable-sip-alg": "suspected"})  # fmt: skip
+def _() -> House:
+    """Contact is rewritten, and the BYE comes to the phone with the public address in its
+    Request-URI: this phone does not own that, and says 404."""
+    house, call = _bye_to_the_router(404)
     call.bye(60)
     return house
 
@@ -428,15 +435,7 @@ def _() -> House:
 def _refuses_foreign(provider_writes: bool) -> House:
     """The same, and nothing is rewritten for another phone of the house. provider_writes: the
     requests to that one name where its packets come from, and not its private Contact."""
-    house = House("linux")
-    register(house, 0)
-    house.in_alg = _left(b"BYE", house=house)
-    call = Outgoing(house, "one@phone")
-    call.invite(1)
-    call.respond(1.3, 180)
-    call.ok(3)
-    call.ack(3.02)
-    far_bye(call, 20, 404)
+    house, call = _bye_to_the_router(404)
     call.bye(60)
     other = House(phone="192.168.1.77", wan_port=40077)
     register(other, 80, n=77)
@@ -469,16 +468,7 @@ def _() -> House:
       ["DLG001", "DLG008", "DLG009", "ALG014"])  # fmt: skip
 def _() -> House:
     """The same with a phone that goes by the user in the Request-URI."""
-    house = House("linux")
-    register(house, 0)
-    house.in_alg = _left(b"BYE", house=house)
-    call = Outgoing(house, "one@phone")
-    call.invite(1)
-    call.respond(1.3, 180)
-    call.ok(3)
-    call.ack(3.02)
-    far_bye(call, 20, 200)
-    return house
+    return _bye_to_the_router(200)[0]
 
 
 @case("alg012-near-miss-stun", must_not=["ALG012", "DLG009", *DLG])
