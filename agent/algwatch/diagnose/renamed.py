@@ -19,9 +19,8 @@ from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.sip.dialog import DialogSet
+from algwatch.sip.dialogs import NO_DIALOG
 from algwatch.sip.message import Message, to_text
-
-UNKNOWN_DIALOG = 481
 
 
 def name(text: str) -> str:
@@ -71,7 +70,7 @@ def ack_unmatched(call: Call, how: lost.LostAck) -> Reading | None:
     """For an ACK, or a 2xx, that came to its receiver with names that this one does not know."""
     inside = call.answered_inside
     if not inside and how.how in (lost.ANSWER_STOPPED, lost.NOT_SENT):
-        return response_unmatched(call) or _of_no_request(call)
+        return response_unmatched(call)
     if how.how not in (lost.UNSEEN, lost.IGNORED, lost.BEYOND, lost.STOPPED_INBOUND,
                        lost.STOPPED_OUTBOUND):  # fmt: skip
         return None
@@ -100,11 +99,13 @@ def ack_foreign(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
     ))  # fmt: skip
 
 
-def _of_no_request(call: Call) -> Reading | None:
+def answer_to_nothing(call: Call, how: lost.LostAck) -> Reading | None:
     """For a 2xx that came to the phone with the CSeq number of none of its INVITEs: it discards
     that (RFC 3261 section 17.1.3). Nothing shows who changed one of the two."""
     s, d = call.sides[LAN], call.dialog(LAN)
-    if s is None or s.request is None or d is None or d.answer is None:
+    if how.how != lost.NOT_SENT or call.answered_inside or s is None or s.request is None:
+        return None
+    if d is None or d.answer is None:
         return None
     got, asked = (copy.row[sighting.CSEQ] for copy in (d.answer, s.request))
     if got == asked or (d.invite is not None and d.invite.cseq == got):
@@ -123,13 +124,13 @@ def refused_bye(call: Call) -> Sighting | None:
         sent, one = call.dialog(WAN if side == LAN else LAN), broken(call, outbound)
         if sent is None or one is None or one.what not in (CALL_ID, TAG):
             continue
-        if sent.bye_status != UNKNOWN_DIALOG or sent.both_ended:
+        if sent.bye_status != NO_DIALOG or sent.both_ended:
             continue
         if (sent.bye_by_caller != call.inbound) is not outbound:
             continue
         for s in (call.sides[side], *call.astray):
             for got in s.dialogs if s is not None else ():
-                if got.bye_response is not None and got.bye_status == UNKNOWN_DIALOG:
+                if got.bye_response is not None and got.bye_status == NO_DIALOG:
                     return got.bye_response
         return sent.bye_response
     return None

@@ -255,7 +255,8 @@ def _is_at_another_port(call: Call) -> bool:
 
 def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
     """Where this router could do nothing about it, or another end did it."""
-    if (unmatched := renamed.ack_unmatched(call, how)) is not None:
+    unmatched = renamed.ack_unmatched(call, how) or renamed.answer_to_nothing(call, how)
+    if unmatched is not None:
         return unmatched
     if (spoiled := malformed.spoiled_ack(call, how)) is not None:
         return spoiled

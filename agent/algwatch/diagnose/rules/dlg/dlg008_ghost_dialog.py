@@ -46,6 +46,7 @@ from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.rules.dlg.dlg002_private_contact import private_contact
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.dialog import Dialog, DialogSet
+from algwatch.sip.dialogs import NO_DIALOG
 from algwatch.sip.message import Message
 from algwatch.sip.timers import T4, TIMER_F
 
@@ -54,8 +55,8 @@ RULE = Rule(
     "One end had ended the call, and the other one did not hear of it.",
 )  # fmt: skip
 
-ENDED = 481  # its dialog is over (RFC 3261 section 15.1.2)
-GONE = (404, 408, 410, 481)  # what an end answers to the BYE of a dialog that it no longer has
+# To the BYE of a dialog that an end no longer has.
+GONE = (404, 408, 410, NO_DIALOG)
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
@@ -90,7 +91,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
                 what = "the BYE of the other end came to this router, which did not send it on"
                 reading = misrouted.given_to_no_phone(elsewhere, known, what)
                 where, why, said = reading.where, reading.cause, reading.what
-        elif d.bye_status != ENDED:
+        elif d.bye_status != NO_DIALOG:
             said = "the other end was not found, and may still be in the call"
         elif call.two_sided and call.inbound is not None and phone and (moved := _moved(call)):
             where = "network"
@@ -133,9 +134,9 @@ def _disowned(call: Call, refusal: Sighting, known: Known) -> Iterator[Finding]:
         beyond = False  # the router changed what the other end knows the dialog by
     yield RULE.finding(
         "network" if beyond else "unknown", "latent",
-        f"{asked} in the call to {quote.somebody(call.to)} was refused with {ENDED}: the other end "
-        "does not know the call any more, and no BYE of it was seen.",
-        [evidence(refusal, f"refused with {ENDED}", "200")], call.call_id, cause=cause.UNKNOWN,
+        f"{asked} in the call to {quote.somebody(call.to)} was refused with {NO_DIALOG}: the other "
+        "end does not know the call any more, and no BYE of it was seen.",
+        [evidence(refusal, f"refused with {NO_DIALOG}", "200")], call.call_id, cause=cause.UNKNOWN,
         call_id=call.call_id, line=known.line_name(call), symptom=True,
         next_step="Look in the log of the end that refused it: it may have been restarted in the "
         "middle of the call.",

@@ -38,6 +38,7 @@ from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
+from algwatch.sip.dialogs import NO_DIALOG
 
 RULE = Rule(
     "DLG009", "names-not-kept", "warning", CALL,
@@ -82,7 +83,7 @@ def _harm(call: Call, known: Known) -> tuple[str, str, list[Evidence]]:
     """Harm, a clause about it, and what shows it."""
     refused = renamed.refused_bye(call)
     if refused is not None:
-        status = renamed.UNKNOWN_DIALOG
+        status = NO_DIALOG
         said = f"; the BYE was refused with {status}, as of a call that is not known"
         return "observed", said, [evidence(refused, f"{status} to the BYE", "200")]
     how = lost.lost_ack(call, known)

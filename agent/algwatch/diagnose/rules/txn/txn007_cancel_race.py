@@ -38,6 +38,7 @@ from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.dialog import Dialog, DialogSet
+from algwatch.sip.dialogs import NO_DIALOG
 from algwatch.sip.message import Message
 from algwatch.sip.timers import SECOND, T2
 from algwatch.sip.transaction import Transaction
@@ -48,7 +49,6 @@ RULE = Rule(
 )  # fmt: skip
 
 LEFT = 10 * SECOND  # a caller that has cancelled sends its BYE sooner
-GONE = 481
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
@@ -61,7 +61,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     if d is not None and d.answered_at:
         if d.invite is not None and d.invite.cseq == s.cancel.cseq and s.by_caller(d):
             yield from _answered(call, s, d, s.cancel, known)
-    elif s.cancel.status == GONE and s.invite is not None:
+    elif s.cancel.status == NO_DIALOG and s.invite is not None:
         yield from _refused(call, s, s.invite, s.cancel, known)
 
 
@@ -123,12 +123,12 @@ def _refused(call: Call, s: DialogSet, invite: Transaction, cancel: Transaction,
     proof = [evidence(s.request, "the INVITE"), evidence(request, "the CANCEL", "its branch")]
     if cancel.response is not None:
         proof.append(
-            evidence(cancel.response, f"refused with {GONE}", "200, and 487 to the INVITE")
+            evidence(cancel.response, f"refused with {NO_DIALOG}", "200, and 487 to the INVITE")
         )
     yield RULE.finding(
         where, "observed",
-        f"The CANCEL of the call to {somebody(call.to)} was refused with {GONE}, because {why}: "
-        f"the called end rang on for {on // SECOND} s.",
+        f"The CANCEL of the call to {somebody(call.to)} was refused with {NO_DIALOG}, because "
+        f"{why}: the called end rang on for {on // SECOND} s.",
         proof, call.call_id, cause=cause.of_place(where), call_id=call.call_id,
         line=known.line_name(call),
     )  # fmt: skip
