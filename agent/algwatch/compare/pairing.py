@@ -105,11 +105,6 @@ class Pairing:
         self._more: tuple[dict[int, list[Sighting]], dict[int, list[Sighting]]] = ({}, {})
 
     @property
-    def pending(self) -> bool:
-        """True if a copy or a crossing waits for time to pass."""
-        return bool(self._waiting[0] or self._waiting[1] or self._contests.queue)
-
-    @property
     def due(self) -> int:
         """ns; advance() does nothing before it."""
         due = [side[0].row[AT] + WINDOW for side in self._waiting if side]

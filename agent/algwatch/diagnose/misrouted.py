@@ -339,11 +339,9 @@ def given_to_no_phone(request: Sighting | None, known: Known, what: str) -> Read
             f"{what}; it came from port {came.sport} of {came.src} to port {came.dport}, and no "
             "phone was seen to send anything that way before, so this router need not let it in"
         ))  # fmt: skip
-    since = known.mapping_since(entry) if entry is not None else None
-    if entry is not None and since is not None:
+    if entry is not None and (since := known.mapping_since(entry)) is not None:
         key, newest = since
-        replaced = key[18:] == request.source and entry.last_at < newest.first_at < request.row[AT]
-        if replaced:
+        if key[18:] == request.source and entry.last_at < newest.first_at < request.row[AT]:
             return Reading("router", cause.UNKNOWN, (
                 f"{what}, as its mapping is gone: the phone leaves with port {port_of(key)} since"
             ))  # fmt: skip

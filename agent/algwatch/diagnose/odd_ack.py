@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An ACK to a 2xx that is not as it has to be: whose doing that is."""
+"""The place where an ACK to a 2xx became odd."""
 
 from __future__ import annotations
 

@@ -219,8 +219,8 @@ class Verdict:
             self.alg = self._on_alg(bool(counts["crossings"].get("paired")))
 
     def _on_alg(self, compared: bool) -> str:
-        """What is to be said of the router's ALG where it is not the next step. compared: messages
-        were seen on both sides."""
+        """A sentence on the router's ALG where that is not the next step. compared: messages were
+        seen on both sides."""
         given = self._advice.all()
         of_alg = [a for a in given if a.action in (DISABLE, KEEP)]
         if of_alg and of_alg[0] is self._first(given):

@@ -16,8 +16,8 @@ What else looks the same
     and once one did, an ACK that is missing was lost otherwise and this rule stays silent. A
     provider inside the same private network. A PBX in the LAN that recorded itself as proxy: only
     that one has to reach the Contact (DLG005). A Contact that could be reached until a re-INVITE
-    changed it (DLG010). A
-    Contact that the router put in place of one that could be reached (ALG001, ALG011).
+    changed it (DLG010). A Contact that the router put in place of one that could be reached
+    (ALG001, ALG011).
 
 Recommendation
     On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of
