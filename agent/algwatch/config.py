@@ -47,6 +47,25 @@ def _ports(value: str) -> list[int]:
     return ports
 
 
+def _tags(value: str) -> list[tuple[str, str]]:
+    tags = []
+    for word in _words(value):
+        name, equals, text = word.partition("=")
+        if not equals or not _is_label(name, 32) or not _is_label(text, 64):
+            raise ValueError(
+                f"{word[:40]!r} is not name=value of letters, digits, '-', '_' and '.'"
+            )
+        tags.append((name, text))
+    if len(tags) > 16 or len(dict(tags)) < len(tags):
+        raise ValueError("at most 16 tags, each name once")
+    return tags
+
+
+def _is_label(text: str, most: int) -> bool:
+    plain = text.replace("-", "").replace("_", "").replace(".", "")
+    return len(text) <= most and plain.isascii() and plain.isalnum()
+
+
 def _number(value: str, least: int, most: int) -> int:
     if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
         raise ValueError(f"{value!r} is not a number from {least} to {most}")
@@ -75,7 +94,7 @@ def _user(value: str) -> str:
 def _cpe(value: str) -> str:
     if not 1 <= len(value) <= 64 or not value.isascii():
         raise ValueError("an id has 1 to 64 characters")
-    if not value.replace("-", "").replace("_", "").replace(".", "").isalnum():
+    if not _is_label(value, 64):
         # It is one level of the MQTT topics: no /, + or #.
         raise ValueError(f"{value!r}: an id has letters, digits, '-', '_' and '.' only")
     return value
@@ -109,6 +128,7 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "user": (_user, ""),
     "memory_bytes": (_between(524288, 1 << 30), _memory_bytes()),
     "cpe": (_cpe, ""),
+    "tags": (_tags, []),
     "mqtt": (_url, ""),
     "mqtt_user": (_text, ""),
     "mqtt_password": (_text, ""),
@@ -126,7 +146,7 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "json": (_switch, False),
 }
 _LISTED = ", ".join(sorted(KEYS))
-LISTS = ("lan", "wan", "ports")
+LISTS = ("lan", "wan", "ports", "tags")
 SWITCHES = ("json",)  # options that stand alone on the command line
 ENVIRONMENT = {"ALGWATCH_MQTT_USER": "mqtt_user", "ALGWATCH_MQTT_PASSWORD": "mqtt_password"}
 
@@ -142,6 +162,7 @@ class Config:
         user: str
         memory_bytes: int
         cpe: str
+        tags: list[tuple[str, str]]
         mqtt: str
         mqtt_user: str
         mqtt_password: str

@@ -89,6 +89,7 @@ class Daemon:
         self._console = console
         self._counts = counts
         self._publisher = publisher
+        self._tally = publisher.tally if publisher is not None else None
         self._health_interval = health_interval
         self._started = time.monotonic()
         self._advice = InForce(MAX_ADVICE)
@@ -265,6 +266,8 @@ class Daemon:
             if shift:  # to what the wall clock says now
                 report.shift(shift)
             self._console.report(report)
+            if self._tally is not None:
+                self._tally.feed(report)
             take = getattr(self, f"_on_{report.kind}", None)
             if take is not None:
                 take(report)

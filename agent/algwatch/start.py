@@ -14,11 +14,12 @@ from functools import partial
 
 from algwatch import __version__
 from algwatch.base.clock import PacketClock
-from algwatch.base.host import HARDWARE, NO_OFFLOAD
+from algwatch.base.host import HARDWARE, NO_OFFLOAD, Host
 from algwatch.base.native import privileges
 from algwatch.base.native.rows import Counts
 from algwatch.base.native.rtp import Rtp
 from algwatch.base.packet import LAN, SIDE_NAMES, WAN, Tap
+from algwatch.capture.board import read_board
 from algwatch.capture.conntrack import Conntrack, NoAccounting
 from algwatch.capture.filter import FilterError
 from algwatch.capture.host import is_down, read_host
@@ -39,6 +40,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from algwatch.report.privacy import Privacy
     from algwatch.report.publisher import Publisher
+    from algwatch.report.tally import Tally
 
 ANNOUNCED = 512  # media that are known at once: a call has four, two a side
 LAST_LINES = 0.5  # seconds that the reader of standard output gets to take the last lines
@@ -93,10 +95,13 @@ def _publisher(
 ) -> Publisher:
     # Here, because paho is the largest thing in this process and not everybody wants a broker.
     from algwatch.report.broker import Broker, BrokerError
+    from algwatch.report.encode import Encoder
     from algwatch.report.outbox import Outbox
+    from algwatch.report.providers import Providers
     from algwatch.report.publisher import Publisher
-    from algwatch.report.wire import Encoder
+    from algwatch.report.tally import Tally
 
+    providers = Providers()
     boot = f"{int(time.time()) & 0xFFFFFFFF:08x}{os.urandom(4).hex()}"
     try:
         return Publisher(
@@ -108,7 +113,7 @@ def _publisher(
                 config.mqtt_cert,
                 config.mqtt_key,
             ),
-            Encoder(cpe, __version__, boot, privacy),
+            Encoder(cpe, __version__, boot, privacy, providers),
             Outbox(config.outbox_bytes),
             time.time,
             console.say,
@@ -116,6 +121,7 @@ def _publisher(
             0 if sys.stdin is not None and sys.stdin.isatty() else config.boot_delay,
             config.mqtt_keepalive,
             2 * config.health_interval,
+            Tally(providers),
         )
     except BrokerError as problem:
         raise CannotStart(str(problem)) from None
@@ -141,11 +147,26 @@ def _confine(user: str) -> None:
         raise CannotStart(f"cannot {become}: {os.strerror(error)}")
 
 
-def _sides_check(config: Config, console: Console) -> Callable[[Crossing], None]:
-    """Tells people, once, that the interfaces are named the wrong way round."""
+def _about(config: Config, host: Host, sources: list[Source]) -> dict[str, object]:
+    """What the birth message tells of this router."""
+    helper = "module" if host.loaded else "built-in" if host.helper else "absent"
+    return {
+        "taps": {s.live.name: SIDE_NAMES[s.side] for s in sources},
+        **read_board(),
+        "helper": helper,
+        "offload": host.offload or "none",
+        "tags": dict(config.tags),
+    }
+
+
+def _watch(config: Config, console: Console, tally: Tally | None) -> Callable[[Crossing], None]:
+    """Sees each message once it is known what became of it: for the fleet's counters, and to tell
+    people, once, that the interfaces are named the wrong way round."""
     check = SidesCheck(", ".join(config.lan), ", ".join(config.wan))
 
     def watch(crossing: Crossing) -> None:
+        if tally is not None:
+            tally.cross(crossing)
         line = check.feed(crossing)
         if line is not None:
             console.say(line)
@@ -182,12 +203,13 @@ def run(config: Config, out: int, err: int) -> int:
         cpe = config.cpe or hardware_address(config.lan[0])
         if not cpe:
             raise CannotStart(f"{config.lan[0]} has no MAC address: name this router with --cpe")
-        taps: dict[str, object] = {s.live.name: SIDE_NAMES[s.side] for s in sources}
         try:
             key, passing = privacy_key(config.privacy_key)
         except FileError as problem:
             raise CannotStart(f"privacy_key {problem}") from None
-        publisher = _publisher(config, cpe, _privacy(config, key), console, {"taps": taps})
+        publisher = _publisher(
+            config, cpe, _privacy(config, key), console, _about(config, host, sources)
+        )
         where = f"reporting to {publisher.broker} as {cpe}"
         if config.privacy and passing:
             where += f" (pseudonyms last until the end: {passing})"
@@ -201,9 +223,8 @@ def run(config: Config, out: int, err: int) -> int:
     memory = kept_bytes(config.memory_bytes, len(sources))
     sides = [tap.side for tap in watched]
     media = Accounted(rtp, sides, clock.packet) if rtp is not None else None
-    pipeline = Pipeline(
-        watched, live=True, watch=_sides_check(config, console), memory=memory, media=media
-    )
+    watch = _watch(config, console, publisher.tally if publisher is not None else None)
+    pipeline = Pipeline(watched, live=True, watch=watch, memory=memory, media=media)
     daemon = Daemon(sources, pipeline, clock, console, counts, publisher, config.health_interval,
                     conntrack, media)  # fmt: skip
     daemon.listen()

@@ -211,7 +211,7 @@ def test_a_message_that_crosses_the_router_is_reported_until_sigterm(
     router: Router, run: Callable[..., Agent], broker: Mosquitto
 ) -> None:
     listener = listen(router, broker, "021122334455")
-    agent = run("--mqtt", f"mqtt://127.0.0.1:{broker.port}")
+    agent = run("--mqtt", f"mqtt://127.0.0.1:{broker.port}", "--tags", "region=north plan=basic")
     opened = (
         "algwatch 0.1.0: watching br-lan (lan) and wan (wan), "
         f"reporting to mqtt://127.0.0.1:{broker.port} as 021122334455"
@@ -228,7 +228,11 @@ def test_a_message_that_crosses_the_router_is_reported_until_sigterm(
     assert seconds < 3
     assert until(lambda: listener.of("state")[-1].get("reason") == "stopped")
     births = [body for body in listener.of("state") if body["online"]]
-    assert births[0]["taps"] == {"br-lan": "lan", "wan": "wan"}
+    birth = births[0]
+    assert birth["taps"] == {"br-lan": "lan", "wan": "wan"}
+    assert birth["tags"] == {"region": "north", "plan": "basic"}
+    assert birth["kernel"] == os.uname().release and birth["offload"] == "none"
+    assert birth["helper"] in ("module", "built-in", "absent")
     health = listener.of("health")[-1]["health"]
     assert health["crossings"] == {
         "paired": 1,

@@ -18,10 +18,10 @@ from algwatch.advise.advice import Advice
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.report import mqtt
 from algwatch.report.broker import Broker
+from algwatch.report.encode import Encoder
 from algwatch.report.outbox import Outbox
 from algwatch.report.privacy import Privacy
 from algwatch.report.publisher import Publisher
-from algwatch.report.wire import Encoder
 from brokers import Gate, Listener, Mosquitto, authority, need, until
 
 AGENT = Path(__file__).parents[2] / "agent"
@@ -449,7 +449,7 @@ from algwatch.report.broker import Broker
 from algwatch.report.outbox import Outbox
 from algwatch.report.privacy import Privacy
 from algwatch.report.publisher import Publisher
-from algwatch.report.wire import Encoder
+from algwatch.report.encode import Encoder
 {finding}
 {Agent}
 agent = Agent("mqtt://127.0.0.1:{port}")

@@ -6,10 +6,11 @@ from __future__ import annotations
 import pytest
 from algwatch.report import mqtt
 from algwatch.report.broker import Broker
+from algwatch.report.encode import Encoder
 from algwatch.report.outbox import Outbox
 from algwatch.report.privacy import Privacy
 from algwatch.report.publisher import Publisher
-from algwatch.report.wire import Encoder, decode
+from algwatch.report.wire import decode
 
 pytestmark = pytest.mark.usefixtures("offline")
 

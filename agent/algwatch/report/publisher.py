@@ -10,14 +10,17 @@ from time import monotonic
 from algwatch.advise.advice import Advice
 from algwatch.diagnose.finding import Finding
 from algwatch.report.broker import Broker
+from algwatch.report.encode import Encoder
 from algwatch.report.mqtt import Link
 from algwatch.report.outbox import Outbox, Outgoing
-from algwatch.report.wire import Encoder, topic
+from algwatch.report.tally import Tally
+from algwatch.report.wire import topic
 
 
 class Publisher:
     """wall: seconds since 1970. about: what the birth message tells about this agent.
-    health_expiry: seconds after which a health report is worthless. Other arguments as in Link.
+    health_expiry: seconds after which a health report is worthless. tally: what is counted for
+    health reports. Other arguments as in Link.
     """
 
     def __init__(
@@ -31,6 +34,7 @@ class Publisher:
         boot_delay: float = 0.0,
         keepalive: int = 60,
         health_expiry: int = 120,
+        tally: Tally | None = None,
     ) -> None:
         self.broker = broker
         self._encoder = encoder
@@ -42,6 +46,7 @@ class Publisher:
         self._wall = wall
         self._about = about
         self._health_expiry = health_expiry
+        self.tally = tally
         self._lock = Lock()  # the link's thread says hello, the daemon's says the rest
         self._birth: int | None = None  # a sequence number that no broker has seen yet
         self._advice: list[Advice] | None = None
@@ -92,7 +97,7 @@ class Publisher:
                 "connections": self._link.connections,
                 "taken_over": self._link.taken_over,
             }
-            payload = self._encoder.health({**health, "mqtt": mqtt}, self._wall())
+            payload = self._encoder.health({**health, "mqtt": mqtt}, self._wall(), self.tally)
         self._put("health", payload, expiry=self._health_expiry)
 
     def stop(self, patience: float) -> bool:
