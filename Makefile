@@ -6,7 +6,7 @@ CHECKED := agent tests setup.py native/build_cffi.py
 C_FILES := $(wildcard native/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-all lint format golden golden-update bench fuzz attack mutate worlds lab lab-table lab-calls cross package docs clean
+.PHONY: help setup build run test test-all lint format golden golden-update bench fuzz attack kills mutate worlds lab lab-table lab-calls cross package docs clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -69,6 +69,9 @@ fuzz: setup  ## fuzz the native code and reassembly: SECONDS=600 RUNS= TARGET=si
 
 attack: setup  ## attack the running agent beside real calls: SEED=7 ONLY="lies twin" AT_ONCE=4
 	@$(PY) tests/attack/campaign.py $(if $(SEED),--seed $(SEED)) $(if $(AT_ONCE),--at-once $(AT_ONCE)) $(ONLY)
+
+kills: setup  ## kill -9 agents at random moments, and count the findings that get lost: KILLS=200
+	@ALGWATCH_KILLS=$(or $(KILLS),200) $(PY) -m pytest -q tests/e2e/test_kills.py
 
 worlds: setup  ## play random phones, providers and ALGs on paper (SEEDS=0-2000): is anything false said?
 	@$(PY) tests/worlds/judge.py $(SEEDS)

@@ -138,6 +138,7 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "mqtt_keepalive": (_between(5, 3600), 60),
     "boot_delay": (_between(0, 86400), 0),
     "outbox_bytes": (_between(16384, 64 << 20), 262144),
+    "spool": (_text, ""),
     "health_interval": (_between(1, 86400), 60),
     "privacy": (_switch, True),
     "privacy_key": (_text, "/etc/algwatch/privacy.key"),
@@ -172,6 +173,7 @@ class Config:
         mqtt_keepalive: int
         boot_delay: int
         outbox_bytes: int
+        spool: str
         health_interval: int
         privacy: bool
         privacy_key: str

@@ -180,7 +180,10 @@ class Daemon:
             source.live.close()
         if self._conntrack is not None:
             self._conntrack.close()
-        lost = ", the broker did not get everything" if missing else ""
+        lost = ""
+        if missing and self._publisher is not None:
+            kept = self._publisher.spooled
+            lost = ", the broker did not get everything" + (" yet" if kept else "")
         self._console.say(f"algwatch stopped{lost}", always=True)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -265,12 +268,13 @@ class Daemon:
         for report in reports:
             if shift:  # to what the wall clock says now
                 report.shift(shift)
-            self._console.report(report)
             if self._tally is not None:
                 self._tally.feed(report)
+            # First into the spool, then into the log: what people have read is not lost.
             take = getattr(self, f"_on_{report.kind}", None)
             if take is not None:
                 take(report)
+            self._console.report(report)
             advised = advised or report.kind == Advice.kind
         if advised:
             self._advice_due = True

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from algwatch import __version__
@@ -40,9 +41,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from algwatch.report.privacy import Privacy
     from algwatch.report.publisher import Publisher
+    from algwatch.report.spool import Spool
     from algwatch.report.tally import Tally
 
 ANNOUNCED = 512  # media that are known at once: a call has four, two a side
+SPOOL_SHARE = 16  # the part of free memory that the spool takes at most
+SPOOL_LEAST = 65536  # bytes
 LAST_LINES = 0.5  # seconds that the reader of standard output gets to take the last lines
 LAST_LINE = 0.2  # seconds of these after the farewell, at least
 
@@ -127,17 +131,47 @@ def _publisher(
         raise CannotStart(str(problem)) from None
 
 
+def _prepare_spool(folder: str, user: str) -> None:
+    """Make the folder while this process may, for the user that it becomes."""
+    uid = gid = privileges.SAME_USER
+    if user:
+        uid, gid = _user(user)
+    with suppress(OSError):  # Spool says why it does not serve
+        os.mkdir(folder, 0o700)
+        if user:
+            os.chown(folder, uid, gid)
+
+
+def _spool(config: Config, console: Console) -> Spool | None:
+    """None where there is none or it does not serve, which is said."""
+    from algwatch.report.spool import Spool, SpoolError
+
+    if not config.spool:
+        return None
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGESIZE")
+    try:
+        return Spool(config.spool, max(SPOOL_LEAST, min(config.outbox_bytes, free // SPOOL_SHARE)))
+    except SpoolError as problem:
+        console.say(f"spool {problem}: reports wait in memory, and a restart loses them")
+        return None
+
+
+def _user(user: str) -> tuple[int, int]:
+    """uid and gid of a name or number; CannotStart."""
+    import pwd
+
+    try:
+        entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
+    except KeyError:
+        raise CannotStart(f"user {user}: there is no such user on this router") from None
+    return entry.pw_uid, entry.pw_gid
+
+
 def _confine(user: str) -> None:
     """Give up what is not needed once rings and files are open; CannotStart."""
     uid = gid = privileges.SAME_USER
     if user:
-        import pwd
-
-        try:
-            entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
-        except KeyError:
-            raise CannotStart(f"user {user}: there is no such user on this router") from None
-        uid, gid = entry.pw_uid, entry.pw_gid
+        uid, gid = _user(user)
         # Loaded when first used, from where that user may not be allowed to read.
         for name in ("ascii", "idna"):
             codecs.lookup(name)
@@ -217,6 +251,8 @@ def run(config: Config, out: int, err: int) -> int:
         from algwatch.report.anonymous import anonymous
 
         console.anonymous = partial(anonymous, privacy=_privacy(config, key))
+    if config.spool:
+        _prepare_spool(config.spool, config.user)
     _confine(config.user)  # before any thread, of the lines or of the publisher: it would keep all
     clock = PacketClock(time.monotonic_ns, time.time_ns)
     watched = [Tap(s.live.name, s.side) for s in sources]
@@ -238,7 +274,7 @@ def run(config: Config, out: int, err: int) -> int:
         console.say(note)
     daemon.tell_host(host)
     if publisher is not None:
-        publisher.start()
+        publisher.start(_spool(config, console))
     daemon.run()
     end = time.monotonic() + LAST_LINES
     daemon.stop()

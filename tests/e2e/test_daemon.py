@@ -249,6 +249,29 @@ def test_a_message_that_crosses_the_router_is_reported_until_sigterm(
     listener.close()
 
 
+def test_a_finding_outlives_the_agent_that_no_broker_has_heard(
+    router: Router, run: Callable[..., Agent], broker: Mosquitto, tmp_path: Path
+) -> None:
+    broker.kill()
+    words = ("--mqtt", f"mqtt://127.0.0.1:{broker.port}", "--spool", str(tmp_path / "spool"))
+    first = run(*words)
+    assert first.heard("watching")
+    router.crosses(register(1, "192.168.1.10", "192.168.1.10"),
+                   register(1, "198.51.100.2:1024", "198.51.100.77:9"))  # fmt: skip
+    assert first.heard("ALG"), first.said
+    first.process.kill()
+    first.process.wait()
+    with router.inside():
+        broker.start()
+    listener = listen(router, broker, "021122334455")
+    second = run(*words)
+    assert second.heard("of an earlier start wait to be sent"), second.said
+    assert until(lambda: listener.of("finding")), second.said
+    assert listener.of("finding")[0]["boot"] != listener.of("state")[-1]["boot"]
+    assert second.stop()[0] == 0
+    listener.close()
+
+
 def test_nobody_who_calls_is_named_over_mqtt_although_a_program_on_the_router_may_know(
     router: Router, run: Callable[..., Agent], broker: Mosquitto
 ) -> None:

@@ -13,6 +13,7 @@ from algwatch.report.broker import Broker
 from algwatch.report.encode import Encoder
 from algwatch.report.mqtt import Link
 from algwatch.report.outbox import Outbox, Outgoing
+from algwatch.report.spool import Spool
 from algwatch.report.tally import Tally
 from algwatch.report.wire import topic
 
@@ -61,7 +62,10 @@ class Publisher:
             keepalive,
         )
 
-    def start(self) -> None:
+    def start(self, spool: Spool | None = None) -> None:
+        """spool: where findings outlive this process."""
+        if spool is not None and (left := self._outbox.open(spool, monotonic())):
+            self._say(f"{left} reports of an earlier start wait to be sent")
         self._link.start()
 
     @property
@@ -71,7 +75,7 @@ class Publisher:
     def finding(self, finding: Finding) -> None:
         with self._lock:
             payload = self._encoder.finding(finding, self._wall())
-        self._put("finding", payload)
+        self._put("finding", payload, keep=True)
 
     def advice(self, advice: list[Advice]) -> None:
         """All advice in force. Without a connection it is only kept: the next hello says it."""
@@ -94,6 +98,7 @@ class Publisher:
                 "dropped": outbox.dropped,
                 "expired": outbox.expired,
                 "refused": outbox.refused,
+                "unspooled": outbox.unspooled,
                 "connections": self._link.connections,
                 "taken_over": self._link.taken_over,
             }
@@ -109,12 +114,22 @@ class Publisher:
         self._tell_loss(at_end=True)
         return done
 
+    @property
+    def spooled(self) -> bool:
+        """What the broker did not get is sent at the next start."""
+        return self._outbox.is_spooled
+
     def _put(
-        self, kind: str, payload: bytes, retain: bool = False, expiry: int | None = None
+        self,
+        kind: str,
+        payload: bytes,
+        retain: bool = False,
+        expiry: int | None = None,
+        keep: bool = False,
     ) -> None:
         expires = None if expiry is None else monotonic() + expiry
         where = topic(self._encoder.cpe, kind)
-        self._outbox.put(Outgoing(where, payload, retain, expiry, expires))
+        self._outbox.put(Outgoing(where, payload, retain, expiry, expires, keep))
         self._tell_loss()
         self._link.wake()
 
