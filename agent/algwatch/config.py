@@ -139,7 +139,8 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "boot_delay": (_between(0, 86400), 0),
     "outbox_bytes": (_between(16384, 64 << 20), 262144),
     "spool": (_text, ""),
-    "health_interval": (_between(1, 86400), 60),
+    "health_interval": (_between(1, 86400), 300),
+    "daily_bytes": (_between(65536, 1 << 40), 1 << 20),
     "privacy": (_switch, True),
     "privacy_key": (_text, "/etc/algwatch/privacy.key"),
     "hardware_offload": (_switch, False),
@@ -175,6 +176,7 @@ class Config:
         outbox_bytes: int
         spool: str
         health_interval: int
+        daily_bytes: int
         privacy: bool
         privacy_key: str
         hardware_offload: bool

@@ -33,6 +33,7 @@ from algwatch.compare.accounted import Accounted
 from algwatch.diagnose.finding import Finding
 from algwatch.pipeline import Pipeline
 from algwatch.report.console import Console
+from algwatch.report.jitter import uniform
 from algwatch.report.rate import Bucket, Rate
 
 TYPE_CHECKING = False
@@ -123,7 +124,7 @@ class Daemon:
                 self._asked = False
                 self._console.say("nothing is read again on SIGHUP: restart to change settings")
             if time.monotonic() >= health_at:
-                health_at = time.monotonic() + self._health_interval
+                health_at = time.monotonic() + uniform(0.9, 1.1) * self._health_interval
                 if self._publisher is not None:
                     self._publisher.health(self.health())
             if time.monotonic() >= tidy_at:

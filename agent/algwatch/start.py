@@ -126,6 +126,7 @@ def _publisher(
             config.mqtt_keepalive,
             2 * config.health_interval,
             Tally(providers),
+            config.daily_bytes,
         )
     except BrokerError as problem:
         raise CannotStart(str(problem)) from None

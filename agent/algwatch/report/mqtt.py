@@ -27,6 +27,7 @@ from algwatch.report import paho
 from algwatch.report.backoff import STABLE, Backoff
 from algwatch.report.broker import Broker
 from algwatch.report.incoming import MAX_PACKET, Incoming, Misbehaviour
+from algwatch.report.jitter import uniform
 from algwatch.report.outbox import Outbox, Outgoing
 from algwatch.report.wire import CONTENT_TYPE
 
@@ -51,11 +52,6 @@ _WRONG_VERSION = (1, 132)  # CONNACK of MQTT 3.1.1 section 3.2.2.3 and MQTT 5 se
 _WRONG_LOGIN = (4, 5, 134, 135)
 _TAKEN_OVER = 142
 _LOST = "connection lost"
-
-
-def uniform(least: float, most: float) -> float:
-    """Jitter; the random module would cost 0.3 MB."""
-    return least + (most - least) * int.from_bytes(os.urandom(4), "big") / 0xFFFFFFFF
 
 
 class Link:

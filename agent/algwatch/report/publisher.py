@@ -9,6 +9,7 @@ from time import monotonic
 
 from algwatch.advise.advice import Advice
 from algwatch.diagnose.finding import Finding
+from algwatch.report.allowance import HARM, HARMLESS, HEALTH, Allowance
 from algwatch.report.broker import Broker
 from algwatch.report.encode import Encoder
 from algwatch.report.mqtt import Link
@@ -21,7 +22,7 @@ from algwatch.report.wire import topic
 class Publisher:
     """wall: seconds since 1970. about: what the birth message tells about this agent.
     health_expiry: seconds after which a health report is worthless. tally: what is counted for
-    health reports. Other arguments as in Link.
+    health reports. daily: bytes that may be sent a day. Other arguments as in Link.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Publisher:
         keepalive: int = 60,
         health_expiry: int = 120,
         tally: Tally | None = None,
+        daily: int = 1 << 20,
     ) -> None:
         self.broker = broker
         self._encoder = encoder
@@ -48,6 +50,7 @@ class Publisher:
         self._about = about
         self._health_expiry = health_expiry
         self.tally = tally
+        self._allowance = Allowance(daily)
         self._lock = Lock()  # the link's thread says hello, the daemon's says the rest
         self._birth: int | None = None  # a sequence number that no broker has seen yet
         self._advice: list[Advice] | None = None
@@ -73,6 +76,8 @@ class Publisher:
         return self._link.connected
 
     def finding(self, finding: Finding) -> None:
+        if not self._allowance.allows("finding", HARM if finding.hurts else HARMLESS):
+            return
         with self._lock:
             payload = self._encoder.finding(finding, self._wall())
         self._put("finding", payload, keep=True)
@@ -88,7 +93,7 @@ class Publisher:
 
     def health(self, health: dict[str, object]) -> None:
         """Without a connection there is nobody to tell, and a late report is worthless."""
-        if not self._link.connected:
+        if not self._link.connected or not self._allowance.allows("health", HEALTH):
             return
         with self._lock:
             outbox = self._outbox
@@ -99,6 +104,7 @@ class Publisher:
                 "expired": outbox.expired,
                 "refused": outbox.refused,
                 "unspooled": outbox.unspooled,
+                "withheld": dict(self._allowance.withheld),
                 "connections": self._link.connections,
                 "taken_over": self._link.taken_over,
             }
@@ -127,6 +133,7 @@ class Publisher:
         expiry: int | None = None,
         keep: bool = False,
     ) -> None:
+        self._allowance.spend(len(payload))
         expires = None if expiry is None else monotonic() + expiry
         where = topic(self._encoder.cpe, kind)
         self._outbox.put(Outgoing(where, payload, retain, expiry, expires, keep))
