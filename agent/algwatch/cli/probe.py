@@ -40,7 +40,7 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("--lan", default="", metavar="IF",
                         help="interface of the phones, a bridge; default: br-lan")  # fmt: skip
     parser.add_argument("--wan", default="", metavar="IF",
-                        help="interface to the provider; default: of the default route")  # fmt: skip
+                        help="interface of the provider; default: the default route")  # fmt: skip
     parser.add_argument("--port", action="append", type=int, default=[], metavar="PORT",
                         help="the provider's port, besides 5060; may be repeated; default: "
                         f"{OTHER_PORTS[0]}")  # fmt: skip

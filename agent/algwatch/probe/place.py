@@ -26,9 +26,9 @@ FARS = (bytes((192, 0, 2, 1)), bytes((198, 51, 100, 1)), bytes((203, 0, 113, 1))
 
 class Place:
     """lan: the interface that has the LAN's address; bridge: it, or the bridge beneath a VLAN;
-    vlan: id of that VLAN, 0 without one; own: the router's address there; wan: the interface that packets
-    to a public address leave by; far: where the messages go, 4 bytes; taken: addresses that
-    somebody has."""
+    vlan: id of that VLAN, 0 without one; own: the router's address there; wan: the interface that
+    packets to a public address leave by; far: where the messages go, 4 bytes; taken: addresses
+    that somebody has."""
 
     __slots__ = ("bridge", "far", "lan", "own", "taken", "vlan", "wan")
 
@@ -75,7 +75,7 @@ def find(nl: Netlink, lan: str = "", wan: str = "") -> Place:
                       for bits, net in networks)), FARS[0])  # fmt: skip
     _check_route(nl, every, place)
     place.taken = {a.host for a in addresses}
-    place.taken.update(links.neighbours(nl, inner.index))
+    place.taken.update(host for _, host in links.neighbours(nl))
     return place
 
 

@@ -34,16 +34,14 @@ NO_VETH = (
 
 
 class Port:
-    """host: the address that the probe uses. index: of the end that frames are sent on; mac: its
-    MAC. Open at once; close() leaves nothing behind, and may be called again."""
+    """host: the address that the probe uses. inner_name: of the bridge's port; name, mac: of the
+    other end, that frames are sent on. close() leaves nothing behind, and may be called again."""
 
-    __slots__ = ("_inner", "_lan", "_link", "host", "index", "inner_name", "mac", "name")
+    __slots__ = ("_link", "host", "inner_name", "mac", "name")
 
     def __init__(self, nl: Netlink, place: Place, host: bytes) -> None:
         """Refused; NetlinkError, and then nothing is left, either."""
         self._link = nl
-        self._lan = place.lan.index
-        self._inner = 0
         self.host = host
         self.name = OURS_OUTSIDE + host.hex()
         self.inner_name = OURS + host.hex()
@@ -63,7 +61,6 @@ class Port:
         near, far = links.link(nl, self.inner_name), links.link(nl, self.name)
         if near is None or far is None:
             raise Refused(f"{self.inner_name} vanished at once: look which program deletes it")
-        self._inner, self.index = near.index, far.index
         for link in (near, far):
             with suppress(NetlinkError, OSError):  # there is no IPv6 here
                 links.set_no_ipv6_address(nl, link.index)
@@ -77,28 +74,27 @@ class Port:
         links.set_up(nl, near.index)
 
     def close(self) -> None:
-        """Flows first: without them nothing tells their address any more."""
-        forget(self._link, self.host, self._lan)
-        if self._inner:
-            links.delete(self._link, self._inner)
-            self._inner = 0
-            return
-        found = links.link(self._link, self.inner_name)
-        if found is not None:
-            links.delete(self._link, found.index)
+        """Flows first: without the veth nothing tells their address any more."""
+        try:
+            forget(self._link, self.host)
+        finally:
+            found = links.link(self._link, self.inner_name)
+            if found is not None:
+                links.delete(self._link, found.index)
 
 
-def forget(nl: Netlink, host: bytes, lan: int = 0) -> int:
-    """Delete the flows of this address, and with each what its helper expects; how many there
-    were. lan: index of the interface on which ARP asked for it."""
+def forget(nl: Netlink, host: bytes) -> int:
+    """Delete the flows of this address, and with each what its helper expects, and that ARP asked
+    for it (for ICMP errors that came back); how many flows there were."""
     shown = address.text(host, 4)
     count = 0
     with Flows() as flows:
         for flow in flows.entries(lambda one: one.is_of(shown), host):
             count += flows.delete(flow)
-    if lan:
-        with suppress(NetlinkError):
-            links.forget_neighbour(nl, lan, host)
+    for index, neighbour in links.neighbours(nl):
+        if neighbour == host:
+            with suppress(NetlinkError):
+                links.forget_neighbour(nl, index, host)
     return count
 
 

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The run of a probe: everything that is sent, in its order, and the result.
+"""The run of a probe, from finding the interfaces to leaving nothing behind.
 
-OPTIONS goes first, and nothing follows unless its WAN copy has TTL 1: then every other message dies
-at the next hop, too. Signals that end a process wait until nothing of the probe is left.
+Signals that end a process wait until nothing of the probe is left.
 """
 
 from __future__ import annotations
 
 import os
-import random
 import select
 import signal
 import socket
@@ -16,32 +14,18 @@ import time
 
 from algwatch.base import address
 from algwatch.kernel import netlink
-from algwatch.kernel.answered import mark_answered
-from algwatch.kernel.flows import TCP, Flows
 from algwatch.kernel.netlink import Netlink
-from algwatch.probe import frames
+from algwatch.probe.exchange import ENDING, Exchange, Stopped, check_signals
 from algwatch.probe.free import claims, free_address
-from algwatch.probe.messages import KINDS, Message
-from algwatch.probe.place import Place, find
+from algwatch.probe.place import find
 from algwatch.probe.port import Port, clean, locked
 from algwatch.probe.refused import Refused
 from algwatch.probe.result import Result
-from algwatch.probe.verdict import Sent
-from algwatch.probe.watch import Copy, Watch
+from algwatch.probe.watch import Watch
 
 OTHER_PORTS = (5070,)  # besides 5060
-TRIES = 3  # of the first message
-GATE = 0.3  # seconds that one of these takes at most
-CROSS = 0.4  # seconds that the messages of one kind of transport take at most, twice
-LOOK = 0.05  # seconds between two looks at pending signals
-LATEST = 3.5  # seconds after which no new kind of message is begun
-ENDING = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT))
-_FIRST_PORT, _LAST_PORT = 40000, 59000  # of the probe; one more each message
-_FIRST_RTP, _LAST_RTP = 61000, 64000
-
-
-class Stopped(Exception):
-    """Nothing more is sent; the text says why."""
+MOST_ARP = 4096  # packets of ARP that are looked at in the end
+_ARP = 0x0806
 
 
 def probe(lan: str = "", wan: str = "", ports: tuple[int, ...] = OTHER_PORTS) -> Result:
@@ -86,22 +70,22 @@ def _probe(result: Result, lan: str, wan: str, ports: tuple[int, ...], began: fl
         place = find(nl, lan, wan)
         result.lan, result.wan = place.lan.name, place.wan.name
         result.far = address.text(place.far, 4)
-        with _packet_socket(place.lan.name, 0x0806) as arp, Watch(place.far) as watch:
+        with packet_socket(place.lan.name, _ARP) as arp, Watch(place.far) as watch:
             host = free_address(place.own, place.taken, arp, place.lan.mac)
             result.address = address.text(host, 4)
-            _check_stop()
+            check_signals()
             port = Port(nl, place, host)
             try:
-                with _packet_socket(port.name, 0) as wire:
-                    run = _Run(place, port, watch, wire, result, wan != "")
-                    run.everything(ports, began)
+                with packet_socket(port.name, 0) as wire:
+                    exchange = Exchange(place, port, watch, wire, result, wan != "")
+                    exchange.everything(ports, began)
                     if host in _heard(arp, place.lan.mac):
                         raise Stopped(f"somebody else took {result.address} meanwhile: probe again")
             finally:
                 port.close()
 
 
-def _packet_socket(name: str, protocol: int) -> socket.socket:
+def packet_socket(name: str, protocol: int) -> socket.socket:
     kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
     opened = socket.socket(socket.AF_PACKET, kind, 0)
     try:
@@ -115,210 +99,8 @@ def _packet_socket(name: str, protocol: int) -> socket.socket:
 def _heard(arp: socket.socket, mac: bytes) -> set[bytes]:
     """Addresses that somebody claimed since ARP was last read."""
     found: set[bytes] = set()
-    while select.select([arp], [], [], 0)[0]:
+    for _ in range(MOST_ARP):
+        if not select.select([arp], [], [], 0)[0]:
+            break
         found |= claims(arp.recv(2048), mac)
     return found
-
-
-def _check_stop() -> None:
-    if signal.sigpending() & ENDING:
-        raise Stopped("it was stopped by a signal")
-
-
-class _Run:
-    def __init__(self, place: Place, port: Port, watch: Watch, wire: socket.socket,
-                 result: Result, wan_was_named: bool) -> None:  # fmt: skip
-        self._place, self._port, self._watch, self._wire = place, port, watch, wire
-        self._result, self._wan_was_named = result, wan_was_named
-        self._macs = place.lan.mac + port.mac
-        self._own_devices = {port.name, port.inner_name}
-        self._by_ident: dict[int, Sent] = {}
-        self._ident = random.randrange(1, 60000)
-        self._next_port = random.randrange(_FIRST_PORT, _LAST_PORT)
-        self._rtp = random.randrange(_FIRST_RTP, _LAST_RTP, 2)
-        self._crossed_syns: set[int] = set()
-        self._syns: dict[int, Sent] = {}
-
-    def everything(self, ports: tuple[int, ...], began: float) -> None:
-        """Stopped, after which nothing else may be sent."""
-        self._gate()
-        every = (5060, *ports)
-        udp = [self._new(kind, False, far) for far in every for kind in KINDS
-               if (kind, far) != ("OPTIONS", 5060)]  # fmt: skip
-        self._cross(udp, self._send_udp)
-        if time.monotonic() - began < LATEST:
-            self._tcp([self._new(kind, True, far) for far in every for kind in KINDS])
-        else:
-            self._result.notes.append("TCP was not tried: it took too long until then")
-        self._cross([self._new("OPTIONS", False, 5060, 5060)], self._send_udp)
-        self._note_helpers()
-
-    def _new(self, kind: str, tcp: bool, far_port: int, port: int = 0) -> Sent:
-        self._next_port += 1
-        self._rtp += 2
-        message = Message(
-            kind, tcp, self._result.address, port or self._next_port, self._result.far, far_port,
-            self._rtp, os.urandom(6).hex(),
-        )  # fmt: skip
-        sent = Sent(message)
-        self._result.sent.append(sent)
-        return sent
-
-    def _gate(self) -> None:
-        first = self._new("OPTIONS", False, 5060)
-        for _ in range(TRIES):
-            self._send_udp(first)
-            self._collect([first], GATE)
-            if first.wan is not None:
-                return
-        if first.lan is None:
-            raise Stopped(
-                f"the message did not enter by {self._result.lan}: look for a bridge firewall "
-                "(nft list ruleset bridge) or filtering of VLANs"
-            )
-        raise Stopped(
-            f"OPTIONS entered by {self._result.lan} and nothing of it left within "
-            f"{TRIES * GATE:.0f} s: look whether this router drops what goes to {self._result.far} "
-            "(a bogon list, a firewall), keeps SIP for a proxy of its own, or has a WAN that does "
-            "not answer ARP"
-        )
-
-    def _cross(self, some: list[Sent], send: _Sender) -> None:
-        """Send them, and those again whose WAN copy does not come."""
-        for _ in range(2):
-            missing = [sent for sent in some if sent.wan is None]
-            for sent in missing:
-                send(sent)
-            self._collect(missing, CROSS)
-
-    def _tcp(self, some: list[Sent]) -> None:
-        """A helper does not look into TCP before the other end has answered. Nobody answers here,
-        so the entries that the SYNs made are told that somebody did."""
-        for sent in some:
-            self._syns[self._send_tcp(sent, frames.SYN)] = sent
-        end = time.monotonic() + GATE
-        while len(self._crossed_syns) < len(some) and self._look(end):
-            pass
-        ready = []
-        with Flows() as flows, Netlink(netlink.NETFILTER) as nl:
-            found = {
-                flow.source[1]: flow
-                for flow in flows.entries(
-                    lambda one: one.proto == TCP and one.source[0] == self._result.address,
-                    self._port.host,
-                )
-            }
-            for sent in some:
-                flow = found.get(sent.message.port)
-                if flow is not None and mark_answered(nl, flow):
-                    ready.append(sent)
-        if len(ready) < len(some):
-            self._result.notes.append(
-                f"{len(some) - len(ready)} of {len(some)} TCP connections were not let through"
-            )
-        self._cross(ready, self._send_data)
-
-    def _note_helpers(self) -> None:
-        with Flows() as flows:
-            found = flows.entries(lambda one: one.source[0] == self._result.address,
-                                  self._port.host)  # fmt: skip
-        by_flow = {(flow.proto, flow.source[1]): flow.helper for flow in found}
-        for sent in self._result.sent:
-            message = sent.message
-            sent.helper = by_flow.get((TCP if message.tcp else 17, message.port), "")
-
-    def _number(self, sent: Sent) -> int:
-        self._ident = self._ident % 65535 + 1
-        self._by_ident[self._ident] = sent
-        return self._ident
-
-    def _send_udp(self, sent: Sent) -> None:
-        message = sent.message
-        ports = message.port, message.far_port
-        self._wire.send(frames.udp(self._macs, self._port.host, self._place.far, ports,
-                                   self._number(sent), message.payload))  # fmt: skip
-
-    def _send_data(self, sent: Sent) -> None:
-        self._send_tcp(sent, frames.PUSH | frames.ACK)
-
-    def _send_tcp(self, sent: Sent, flags: int) -> int:
-        message = sent.message
-        ident = self._number(sent)
-        data = b"" if flags == frames.SYN else message.payload
-        numbers = (1000, 0) if flags == frames.SYN else (1001, 1)
-        ports = message.port, message.far_port
-        self._wire.send(frames.tcp(self._macs, self._port.host, self._place.far, ports, ident,
-                                   flags, numbers, data))  # fmt: skip
-        return ident
-
-    def _collect(self, some: list[Sent], seconds: float) -> None:
-        """Until both copies of each were seen."""
-        end = time.monotonic() + seconds
-        while any(sent.wan is None or sent.lan is None for sent in some) and self._look(end):
-            pass
-
-    def _look(self, end: float) -> bool:
-        """Take one packet; False: it is over."""
-        _check_stop()
-        now = time.monotonic()
-        copy = self._watch.wait(min(end, now + LOOK))
-        if copy is None:
-            return time.monotonic() < end
-        self._take(copy)
-        return True
-
-    def _take(self, copy: Copy) -> None:
-        frame = copy.frame
-        sent = self._by_ident.get(frame.ip_id)
-        if sent is None or not self._is_ours(copy, sent):
-            sent = next((s for s in self._result.sent if s.message.token.encode() in copy.payload),
-                        None)  # fmt: skip
-        if sent is None or copy.device in self._own_devices:
-            return
-        inside = copy.device == self._place.lan.name and not copy.leaves
-        if not inside and not copy.leaves:
-            return  # on its way in, by the bridge beneath a VLAN
-        if not inside and sent.wan is None:
-            self._check_wan(copy)
-        if not copy.payload:
-            if not inside and frame.ip_id in self._syns:
-                self._crossed_syns.add(frame.ip_id)
-        elif inside:
-            sent.lan = sent.lan or copy
-        else:
-            sent.wan = sent.wan or copy
-
-    def _is_ours(self, copy: Copy, sent: Sent) -> bool:
-        """By the destination, or where it was changed by the port of the sender."""
-        frame, message = copy.frame, sent.message
-        return frame.dst == self._place.far or message.port == frame.sport
-
-    def _check_wan(self, copy: Copy) -> None:
-        """Stopped, unless it left as it should."""
-        frame = copy.frame
-        if frame.dst != self._place.far:
-            raise Stopped(
-                f"this router sends on to {address.text(frame.dst, 4)} what goes to "
-                f"{self._result.far}: look for a redirect or a SIP proxy on it (nft list ruleset)"
-            )
-        if frame.ttl != frames.TTL - 1:
-            raise Stopped(
-                f"OPTIONS left with TTL {frame.ttl} instead of 1: a rule of this router sets it, "
-                "and what would follow could arrive somewhere; take that rule away while you probe"
-            )
-        if copy.device == self._result.wan:
-            return
-        if self._wan_was_named:
-            raise Stopped(
-                f"the message left by {copy.device}, not by {self._result.wan}: a policy "
-                f"of this router routes it so, and only {copy.device} can be probed"
-            )
-        self._result.notes.append(f"messages left by {copy.device}, too, as a policy routes them")
-        self._result.wan = copy.device
-
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    _Sender = Callable[[Sent], None]

@@ -47,7 +47,8 @@ def text(result: Result) -> str:
     lines += ["", fill(_LEGEND, WIDTH)] if shown else []
     lines += _changes(result)
     lines += [""] if lines else []
-    lines += [fill(f"Note: {visible(note)}.", WIDTH) for note in result.notes]
+    early = [f"it ended early: {why}" for why in result.reasons if result.state == REWRITTEN]
+    lines += [fill(f"Note: {visible(note)}.", WIDTH) for note in [*result.notes, *early]]
     lines.append(fill(visible(result.conclusion), WIDTH))
     if _NEXT[result.state]:
         lines.append(fill(_NEXT[result.state], WIDTH))
