@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from algwatch.kernel import links, netlink
@@ -241,6 +242,63 @@ def test_a_wan_that_is_down_and_a_second_one_are_refused(net: Network) -> None:
         net.router.run("ip", "route", "del", "default", "dev", "br-lan")
         assert "wan is no bridge" in probed(net, lan="wan", wan="wan").conclusion
         assert "there is no such interface" in probed(net, wan="ppp9").conclusion
+
+
+def test_a_bridge_that_cannot_serve_is_refused(net: Network) -> None:
+    batch = ("ip", "-batch", "-")
+    with nothing_stays(net):
+        net.router.run("ip", "link", "set", "br-lan", "type", "bridge", "stp_state", "1")
+        assert "br-lan runs the spanning tree protocol" in probed(net).conclusion
+        net.router.run("ip", "link", "set", "br-lan", "type", "bridge", "stp_state", "0")
+        net.router.run(*batch, text="link add br-x type bridge\naddr add 10.9.9.1/24 dev br-x\n")
+        assert "br-x is down" in probed(net, lan="br-x").conclusion
+        net.router.run("ip", "link", "set", "br-x", "up")
+        assert "br-x has no port" in probed(net, lan="br-x").conclusion
+        net.router.run("ip", "link", "del", "br-x")
+
+
+def test_of_two_lans_the_one_that_ubus_names_is_probed(
+    net: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net.router.run(
+        "ip", "-batch", "-",
+        text="link add br-guest type bridge\naddr add 10.9.9.1/24 dev br-guest\n"
+        "link set br-guest up\n",
+    )  # fmt: skip
+    try:
+        assert probed(net).lan == "br-lan"
+        (tmp_path / "ubus").write_text('#!/bin/sh\necho \'{"l3_device": "br-guest"}\'\n')
+        (tmp_path / "ubus").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        assert "br-guest has no port" in probed(net).conclusion
+        (tmp_path / "ubus").write_text("#!/bin/sh\necho '[[[['\n")
+        assert probed(net).lan == "br-lan"
+    finally:
+        net.router.run("ip", "link", "del", "br-guest")
+
+
+def test_a_network_without_a_free_address_is_refused(net: Network) -> None:
+    ip, lan = net.draw.phone_ip, net.draw.lan
+    first = ".".join(str(lan[0]).split(".")[:3])
+    net.phone.run("ip", "-batch", "-", text="".join(
+        f"addr add {first}.{n}/24 dev eth0\n" for n in range(2, 255)
+        if f"{first}.{n}" not in (ip, net.draw.other_ip, *net.draw.more_ips)
+    ))  # fmt: skip
+    try:
+        with nothing_stays(net):
+            assert "belongs to somebody" in probed(net).conclusion
+    finally:
+        net.phone.run("ip", "-batch", "-", text="".join(
+            f"addr del {first}.{n}/24 dev eth0\n" for n in range(2, 255)
+            if f"{first}.{n}" not in (ip, net.draw.other_ip, *net.draw.more_ips)
+        ))  # fmt: skip
+
+
+def test_without_root_it_says_so(net: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    result = probed(net)
+    assert result.usage
+    assert "only root may probe" in result.conclusion
 
 
 def test_a_phone_that_answers_arp_keeps_its_address(net: Network) -> None:

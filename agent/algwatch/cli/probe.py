@@ -38,7 +38,7 @@ def add(subparsers: Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--lan", default="", metavar="IF",
-                        help="interface of the phones, a bridge; default: br-lan")  # fmt: skip
+                        help="interface of the phones, a bridge; default: found")  # fmt: skip
     parser.add_argument("--wan", default="", metavar="IF",
                         help="interface of the provider; default: the default route")  # fmt: skip
     parser.add_argument("--port", action="append", type=int, default=[], metavar="PORT",

@@ -13,6 +13,7 @@ from algwatch.kernel import links
 from algwatch.kernel.links import Address, Link
 from algwatch.kernel.netlink import Netlink, NetlinkError
 from algwatch.probe.refused import Refused
+from algwatch.probe.ubus import device_of
 
 OURS = "algw-"  # of the bridge side; the address follows, in hexadecimal digits
 OURS_OUTSIDE = "algo-"  # of the side that frames are sent on
@@ -135,7 +136,11 @@ def _lan(every: dict[int, Link], addresses: list[Address], name: str,
         if link.index in with_address and link.index != wan.index
         and (link.kind == "bridge" or _lower(every, link).kind == "bridge")
     ]  # fmt: skip
-    chosen_ones = [link for link in bridges if link.name == _HOME] or bridges
+    chosen_ones = bridges
+    if len(bridges) > 1:
+        told = device_of("lan")
+        chosen_ones = ([link for link in bridges if link.name == told]
+                       or [link for link in bridges if link.name == _HOME] or bridges)  # fmt: skip
     if not chosen_ones:
         raise Refused(
             "there is no LAN bridge with an IPv4 address: a message can only enter by a port of a "

@@ -49,6 +49,13 @@ class Result:
         return [sent for sent in self.sent if sent.state == UNKNOWN]
 
     @property
+    def rewrites(self) -> list[str]:
+        """What is rewritten, as in "Via of OPTIONS over UDP to port 5060"; empty without a
+        rewrite, also where nothing is known."""
+        return [f"{field.name} of {sent.message.name}" for sent in self.sent
+                for field in sent.fields if field.verdict != SAME]  # fmt: skip
+
+    @property
     def conclusion(self) -> str:
         """One sentence."""
         if self.state == REWRITTEN:

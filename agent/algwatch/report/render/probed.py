@@ -11,6 +11,11 @@ from algwatch.probe.verdict import ADDED, MAPPED, MISSING, SAME, WRONG, Sent
 
 WIDTH = 80
 _CELLS = {SAME: "same", MAPPED: "mapping", WRONG: "WRONG", MISSING: "MISSING", ADDED: "ADDED"}
+_ORDER = (
+    "Request-URI", "Status-Line", "Via", "Max-Forwards", "Route", "Record-Route", "From", "To",
+    "Call-ID", "CSeq", "Contact", "Expires", "Content-Type", "Content-Length", "SDP v=", "SDP o=",
+    "SDP s=", "SDP c=", "SDP t=", "SDP m=", "SDP a=",
+)  # fmt: skip
 _NAME, _CELL = 15, 9  # columns
 _LEGEND = (
     "same: both copies have it byte for byte; mapping: rewritten to the address and port that the "
@@ -66,10 +71,9 @@ def _column(sent: Sent) -> str:
 
 def _table(group: list[Sent]) -> list[str]:
     """One column a message, one row a header field; the one from port 5060 has a star."""
-    names = [name for sent in group for name, _ in sent.lines]
-    order = dict.fromkeys(n for n in names if not n.startswith("SDP "))
-    order.update(dict.fromkeys(n for n in names if n.startswith("SDP ")))
-    order.update(dict.fromkeys(field.name for sent in group for field in sent.fields))
+    names = {name for sent in group for name, _ in sent.lines}
+    names |= {field.name for sent in group for field in sent.fields}
+    order = [name for name in _ORDER if name in names] + sorted(names.difference(_ORDER))
     head = _title(group).ljust(_NAME + 2)
     rows = [(head + "".join(_column(sent).ljust(_CELL) for sent in group)).rstrip()]
     for name in order:
