@@ -20,6 +20,7 @@ from algwatch.probe.result import REWRITTEN, UNKNOWN, UNTOUCHED, Result
 from algwatch.probe.verdict import Sent
 from algwatch.probe.watch import Copy
 from algwatch.report.render.probed import as_object, text
+from craft import House, analyzed, outgoing_call, register, sized
 
 HOST, FAR, WAN = bytes((192, 168, 1, 200)), bytes((192, 0, 2, 1)), bytes((198, 51, 100, 2))
 MACS = bytes(range(12))
@@ -155,6 +156,28 @@ def test_no_copy_however_broken_raises_or_is_called_untouched() -> None:
         assert text(one).isprintable() or "\n" in text(one)
         assert "\x1b" not in text(one)
         json.dumps(as_object(one))
+
+
+def watched(user: bytes, call: bool = True) -> list[tuple[str, str]]:
+    """What is reported of a probe, with a call of a phone beside it, whose messages have this user
+    instead of the probe's."""
+    house = House("linux", phone="192.168.1.200", port=41000, wan="198.51.100.2", wan_port=41000,
+                  provider="192.0.2.1")  # fmt: skip
+    for n, kind in enumerate(KINDS):
+        house.out(5 + n / 10, sized(message(kind).payload.replace(b"algwatch-probe", user)))
+    register(house, 60)
+    if call:
+        outgoing_call(house, 61, "phone@call")
+    _, reports = analyzed(*house.sorted())
+    return [(r.kind, str(getattr(r, "rule", getattr(r, "call_id", "")))) for r in reports]
+
+
+def test_those_who_watch_meanwhile_do_not_take_it_for_a_failed_call() -> None:
+    alone = watched(b"algwatch-probe")
+    assert ("call", "phone@call") in alone
+    assert not any("0123456789ab" in name for _, name in alone)
+    # Those of a phone are not left out.
+    assert any("0123456789ab" in name for _, name in watched(b"somebody-else!"))
 
 
 def test_bad_ports_are_bad_usage() -> None:

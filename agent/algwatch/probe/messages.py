@@ -7,8 +7,10 @@ phones that call each other directly, in From (To of the response): wherever an 
 
 from __future__ import annotations
 
+from algwatch.capture.probes import USER as PROBE
+
 KINDS = ("OPTIONS", "REGISTER", "INVITE", "200 OK", "ACK", "BYE")
-USER = "algwatch-probe"
+USER = PROBE.decode()
 
 
 class Message:

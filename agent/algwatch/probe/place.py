@@ -9,6 +9,7 @@ import errno
 from algwatch.base import address
 from algwatch.base.host import HARDWARE
 from algwatch.capture.host import read_host
+from algwatch.capture.probes import FARS
 from algwatch.kernel import links
 from algwatch.kernel.links import Address, Link
 from algwatch.kernel.netlink import Netlink, NetlinkError
@@ -18,11 +19,6 @@ from algwatch.probe.ubus import device_of
 OURS = "algw-"  # of the bridge side; the address follows, in hexadecimal digits
 OURS_OUTSIDE = "algo-"  # of the side that frames are sent on
 _HOME = "br-lan"  # OpenWrt's name of the LAN bridge
-
-
-# RFC 5737: assigned to nobody, so that no provider and no phone is disturbed. One of them may be a
-# network of this router, in a laboratory.
-FARS = (bytes((192, 0, 2, 1)), bytes((198, 51, 100, 1)), bytes((203, 0, 113, 1)))
 
 
 class Place:
@@ -191,7 +187,8 @@ def _check_route(nl: Netlink, every: dict[int, Link], place: Place) -> None:
         other = every[route.index].name if route.index in every else "another interface"
         raise Refused(
             f"this router sends what the LAN sends to {shown} by {other}, not by "
-            f"{place.wan.name}: the probe can only ask about {other} (--wan {other})", True
+            f"{place.wan.name}: leave --wan away, and the probe tells by which one its messages "
+            "left", True
         )  # fmt: skip
 
 

@@ -36,13 +36,17 @@ def text(result: Result) -> str:
     for host in result.cleaned:
         lines.append(f"cleaned up after a probe that was killed ({host})")
     if result.address:
-        lines.append(f"{result.address} in {result.lan} sent {len(result.sent)} messages to "
-                     f"{result.far} by {result.wan}, with TTL 2")  # fmt: skip
+        count = f"{len(result.sent)} message{'s' * (len(result.sent) != 1)}"
+        lines.append(f"{result.address} in {result.lan} sent {count} to {result.far} by "
+                     f"{result.wan}, with TTL 2")  # fmt: skip
     groups: dict[tuple[bool, int], list[Sent]] = {}
     for sent in result.sent:
         groups.setdefault((sent.message.tcp, sent.message.far_port), []).append(sent)
     shown = False
     for group in groups.values():
+        if not any(sent.fields for sent in group):
+            lines += ["", f"{_title(group)}: no copy of any message was seen to leave"]
+            continue
         plain = all(sent.state == UNTOUCHED for sent in group)
         if plain and shown:
             lines += ["", f"{_title(group)}: all {len(group)} messages the same, byte for byte"]
