@@ -228,6 +228,18 @@ def test_a_wrong_rewrite_is_told_as_wrong(net: Network) -> None:
     assert "not as the Linux kernel's helper does" in result.conclusion
 
 
+def test_without_nat_it_says_that_the_helper_had_nothing_to_do(net: Network) -> None:
+    net.router.run("nft", "flush", "chain", "inet", "fw4", "srcnat")
+    try:
+        with nothing_stays(net):
+            result = probed(net)
+    finally:
+        net.router.run("nft", "-f", "-", text='add rule inet fw4 srcnat meta nfproto ipv4 oifname '
+                       '"wan" masquerade\n')  # fmt: skip
+    assert (result.state, result.sent[0].helper) == (UNTOUCHED, "sip")
+    assert "there is no NAT on this way" in result.notes[0]
+
+
 def test_a_wan_that_is_down_and_a_second_one_are_refused(net: Network) -> None:
     gateway = net.draw.gateway_ip
     with nothing_stays(net):

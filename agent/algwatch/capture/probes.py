@@ -15,6 +15,7 @@ USER = b"algwatch-probe"
 # RFC 5737. The first one, unless it is in a network of this router, as in a laboratory.
 FARS = (bytes((192, 0, 2, 1)), bytes((198, 51, 100, 1)), bytes((203, 0, 113, 1)))
 
+_LAST_OCTET = 1  # of each of them
 _DESTINATION = 16  # offset in the ends of a row (aw_ends)
 _REST = bytes(12)  # of an IPv4 address the rest is 0
 
@@ -22,7 +23,7 @@ _REST = bytes(12)  # of an IPv4 address the rest is 0
 def without_probes(batch: Batch) -> Batch:
     """The batch without those rows; itself where it has none."""
     ends = batch.ends
-    if not any(far in ends for far in FARS):
+    if _LAST_OCTET not in ends[_DESTINATION + 3 :: ENDS.size]:  # nearly always, and quickly known
         return batch
     kept = [i for i in range(batch.count) if not _is_probe(batch, i)]
     if len(kept) == batch.count:

@@ -48,6 +48,17 @@ class Result:
         """Messages that entered and of which no copy was seen to leave."""
         return [sent for sent in self.sent if sent.state == UNKNOWN]
 
+    def add_notes(self) -> None:
+        """Once every message is judged: what to know beside the verdict."""
+        crossed = [sent for sent in self.sent if sent.fields]
+        if any(sent.source.rpartition(":")[0] == sent.mapped.rpartition(":")[0]
+               for sent in crossed):  # fmt: skip
+            self.notes.append("the phone's address left as it is: there is no NAT on this way, and "
+                              "the Linux helper rewrites nothing without one")  # fmt: skip
+        elif self.state == UNTOUCHED and any(sent.helper for sent in crossed):
+            self.notes.append("the kernel's SIP helper is attached to these flows and rewrote "
+                              "nothing, as without nf_nat_sip; it may still drop")  # fmt: skip
+
     @property
     def rewrites(self) -> list[str]:
         """What is rewritten, as in "Via of OPTIONS over UDP to port 5060"; empty without a

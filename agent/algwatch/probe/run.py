@@ -52,6 +52,7 @@ def probe(lan: str = "", wan: str = "", ports: tuple[int, ...] = OTHER_PORTS) ->
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     for sent in result.sent:
         sent.judge()
+    result.add_notes()
     return result
 
 
