@@ -313,6 +313,28 @@ def test_without_root_it_says_so(net: Network, monkeypatch: pytest.MonkeyPatch) 
     assert "only root may probe" in result.conclusion
 
 
+def test_a_wan_on_top_of_another_device_shows_each_packet_twice_and_is_named(net: Network) -> None:
+    """As a VLAN, or the port of a switch (DSA), does."""
+    wan = "203.0.113.77"
+    net.router.run(
+        "ip", "-batch", "-",
+        text=f"link add link wan name voice type macvlan\nlink set voice up\n"
+        f"addr add {wan}/24 dev voice\nroute del default\n"
+        f"route add default via {net.draw.gateway_ip} dev voice\n",
+    )  # fmt: skip
+    net.router.run("nft", "-f", "-", text='add rule inet fw4 forward oifname "voice" accept\n'
+                   'add rule inet fw4 srcnat oifname "voice" masquerade\n')  # fmt: skip
+    try:
+        with nothing_stays(net):
+            result = probed(net, wan="voice")
+    finally:
+        net.router.run("ip", "link", "del", "voice")
+        net.router.run("ip", "route", "add", "default", "via", net.draw.gateway_ip)
+    assert (result.state, result.wan, result.lost) == (REWRITTEN, "voice", [])
+    assert result.sent[0].mapped.startswith(wan)
+    assert not result.notes
+
+
 def test_a_phone_that_answers_arp_keeps_its_address(net: Network) -> None:
     phone, nobody = (bytes(map(int, ip.split("."))) for ip in (
         net.draw.phone_ip, str(next(n for n in net.draw.lan.hosts()

@@ -7,15 +7,20 @@ import json
 import random
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 from algwatch.base.native.layout import SIP
 from algwatch.base.native.scan import Frame, scan_message
 from algwatch.cli import Usage
 from algwatch.cli.probe import main
-from algwatch.kernel.links import Address
+from algwatch.kernel import netlink
+from algwatch.kernel.links import Address, Link
 from algwatch.probe import frames, free
+from algwatch.probe.exchange import Exchange
 from algwatch.probe.messages import KINDS, Message
+from algwatch.probe.place import Place
+from algwatch.probe.port import Port
 from algwatch.probe.result import REWRITTEN, UNKNOWN, UNTOUCHED, Result
 from algwatch.probe.verdict import Sent
 from algwatch.probe.watch import Copy
@@ -87,21 +92,23 @@ def test_a_short_arp_packet_claims_nothing(size: int) -> None:
     assert free.claims(frames.arp_probe(b"\6" + bytes(5), HOST)[:size], bytes(6)) == set()
 
 
-def own(text_: str, bits: int) -> Address:
+def address(text_: str, bits: int) -> Address:
     host = bytes(map(int, text_.split(".")))
     attribute = struct.pack("=HH4s", 8, 2, host) + struct.pack("=HH4s", 8, 1, host)
     return Address(struct.pack("=BBBBi", 2, bits, 0, 0, 3) + attribute)
 
 
 def test_candidates_are_hosts_of_the_network_that_nobody_is_known_to_have() -> None:
-    net = own("10.1.2.1", 24)
+    net = address("10.1.2.1", 24)
     taken = {bytes((10, 1, 2, n)) for n in range(1, 255) if n != 77}
     assert free.candidates(net, taken) == [bytes((10, 1, 2, 77))]
-    assert free.candidates(own("10.1.2.1", 30), {bytes((10, 1, 2, 1))}) == [bytes((10, 1, 2, 2))]
+    assert free.candidates(address("10.1.2.1", 30), {bytes((10, 1, 2, 1))}) == [
+        bytes((10, 1, 2, 2))
+    ]
     upper = free.candidates(net, set())
     assert len(upper) == free.CANDIDATES
     assert all(128 <= host[3] <= 254 for host in upper)
-    wide = free.candidates(own("10.1.2.1", 8), set())
+    wide = free.candidates(address("10.1.2.1", 8), set())
     assert all(host[:1] == b"\n" and host[1] in (0, 1) for host in wide)
 
 
@@ -178,6 +185,51 @@ def test_those_who_watch_meanwhile_do_not_take_it_for_a_failed_call() -> None:
     assert not any("0123456789ab" in name for _, name in alone)
     # Those of a phone are not left out.
     assert any("0123456789ab" in name for _, name in watched(b"somebody-else!"))
+
+
+def exchange(own: Sent) -> Exchange:
+    """One that has sent this message with IP ID 7."""
+    link = Link(struct.pack("=BxHiII", 0, 0, 1, 1, 0) + netlink.text(3, "br-lan"))
+    place = Place(link, link, 0, address("192.168.1.1", 24), link)
+    port = Port.__new__(Port)  # without the kernel's part
+    port.mac, port.name, port.inner_name = bytes(6), "algo-c0a801c8", "algw-c0a801c8"
+    nothing: Any = None  # no packet is sent or waited for
+    made = Exchange(place, port, nothing, nothing, result(own), False)
+    made._by_ident[7] = own
+    return made
+
+
+def left(source: bytes, ports: tuple[int, int], ident: int, payload: bytes) -> Copy:
+    data = bytearray(frames.udp(MACS, source, FAR, ports, ident, payload)[14:])
+    data[8] = 1
+    return Copy(bytes(data), "wan", True)
+
+
+def test_packets_of_others_are_not_taken_for_copies() -> None:
+    """A host of the LAN may send whatever it likes to the same address meanwhile."""
+    own = Sent(message("OPTIONS"))
+    one = exchange(own)
+    one._result.wan = "wan"
+    other = own.message.payload.replace(b"0123456789ab", b"ab0123456789")
+    for source, to, ident in (
+        (5060, 5060, 7),
+        (41001, 5060, 7),
+        (41000, 5070, 7),
+        (41000, 5060, 8),
+    ):
+        one._take(left(WAN, (source, to), ident, other))
+        assert own.wan is None
+    one._take(Copy(left(HOST, (41000, 5060), 7, other).packet, "br-lan", False))
+    assert own.lan is None
+    one._take(left(WAN, (41000, 5060), 7, b"nothing is left of it"))
+    assert own.wan is not None
+
+
+def test_a_copy_with_another_ip_id_and_port_is_known_by_its_token() -> None:
+    own = Sent(message("OPTIONS"))
+    one = exchange(own)
+    one._take(left(WAN, (1024, 5060), 99, own.message.payload))
+    assert own.wan is not None
 
 
 def test_bad_ports_are_bad_usage() -> None:

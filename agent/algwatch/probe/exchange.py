@@ -18,7 +18,7 @@ from algwatch.base import address
 from algwatch.kernel import netlink
 from algwatch.kernel.answered import mark_answered
 from algwatch.kernel.flows import TCP, UDP, Flow, Flows
-from algwatch.kernel.netlink import Netlink
+from algwatch.kernel.netlink import Netlink, NetlinkError
 from algwatch.probe import frames
 from algwatch.probe.messages import KINDS, Message
 from algwatch.probe.place import Place
@@ -48,6 +48,8 @@ def check_signals() -> None:
 
 
 class Exchange:
+    """wire: a packet socket on the port's other end. result: filled while it goes on."""
+
     def __init__(self, place: Place, port: Port, watch: Watch, wire: socket.socket,
                  result: Result, wan_was_named: bool) -> None:  # fmt: skip
         self._place, self._port, self._watch, self._wire = place, port, watch, wire
@@ -58,8 +60,8 @@ class Exchange:
         self._ident = random.randrange(1, 60000)
         self._next_port = random.randrange(_FIRST_PORT, _LAST_PORT)
         self._rtp = random.randrange(_FIRST_RTP, _LAST_RTP, 2)
-        self._crossed_syns: set[int] = set()
-        self._syns: dict[int, Sent] = {}
+        self._left: set[int] = set()  # IP IDs that were seen on the WAN
+        self._ways: list[str] = []  # devices that they left by
 
     def everything(self, ports: tuple[int, ...], began: float) -> None:
         """Stopped, after which nothing else may be sent."""
@@ -74,6 +76,7 @@ class Exchange:
             self._result.notes.append("TCP was not tried: it took too long until then")
         self._cross([self._new("OPTIONS", False, 5060, 5060)], self._send_udp)
         self._note_helpers()
+        self._note_ways()
 
     def _new(self, kind: str, tcp: bool, far_port: int, port: int = 0) -> Sent:
         self._next_port += 1
@@ -116,22 +119,30 @@ class Exchange:
     def _tcp(self, some: list[Sent]) -> None:
         """A helper does not look into TCP before the other end has answered. Nobody answers here,
         so the entries that the SYNs made are told that somebody did."""
-        for sent in some:
-            self._syns[self._send_tcp(sent, frames.SYN)] = sent
+        syns = {self._send_tcp(sent, frames.SYN) for sent in some}
         end = time.monotonic() + GATE
-        while len(self._crossed_syns) < len(some) and self._look(end):
+        while not syns <= self._left and self._look(end):
             pass
-        found, ready = self._flows(), []
+        found, ready, why = self._flows(), [], "no flow of theirs was made"
         with Netlink(netlink.NETFILTER) as nl:
             for sent in some:
                 flow = found.get((TCP, sent.message.port))
-                if flow is not None and mark_answered(nl, flow):
-                    ready.append(sent)
+                try:
+                    if flow is not None and mark_answered(nl, flow):
+                        ready.append(sent)
+                except NetlinkError as problem:
+                    why = f"the kernel refused to open their flow: {problem.strerror}"
         if len(ready) < len(some):
-            self._result.notes.append(
-                f"{len(some) - len(ready)} of {len(some)} TCP connections were not let through"
-            )
+            self._result.sent = [s for s in self._result.sent if s in ready or s not in some]
+            self._result.notes.append(f"{len(some) - len(ready)} of {len(some)} messages over TCP "
+                                      f"were not tried: {why}")  # fmt: skip
         self._cross(ready, self._send_data)
+
+    def _note_ways(self) -> None:
+        if self._ways != [self._result.wan]:
+            self._result.wan = self._ways[0]
+            self._result.notes.append(f"messages left by {' and '.join(self._ways)}, as a policy "
+                                      "of this router routes them")  # fmt: skip
 
     def _note_helpers(self) -> None:
         found = self._flows()
@@ -187,30 +198,33 @@ class Exchange:
         return True
 
     def _take(self, copy: Copy) -> None:
-        frame = copy.frame
-        sent = self._by_ident.get(frame.ip_id)
-        if sent is None or not self._is_ours(copy, sent):
-            sent = next((s for s in self._result.sent if s.message.token.encode() in copy.payload),
-                        None)  # fmt: skip
-        if sent is None or copy.device in self._own_devices:
+        if copy.device == self._place.lan.name and not copy.leaves:
+            for sent in self._result.sent:
+                if sent.lan is None and copy.payload == sent.message.payload:
+                    sent.lan = copy
             return
-        inside = copy.device == self._place.lan.name and not copy.leaves
-        if not inside and not copy.leaves:
-            return  # on its way in, by the bridge beneath a VLAN
-        if not inside and sent.wan is None:
-            self._check_wan(copy, sent)
-        if not copy.payload:
-            if not inside and frame.ip_id in self._syns:
-                self._crossed_syns.add(frame.ip_id)
-        elif inside:
-            sent.lan = sent.lan or copy
-        else:
-            sent.wan = sent.wan or copy
+        if not copy.leaves or copy.device in self._own_devices:
+            return
+        sent_one = self._sent(copy)
+        if sent_one is None or copy.frame.ip_id in self._left:
+            return  # the same packet, on the device beneath a VLAN or a switch's port
+        self._check_wan(copy, sent_one)
+        self._left.add(copy.frame.ip_id)
+        if copy.payload and sent_one.wan is None:
+            sent_one.wan = copy
 
-    def _is_ours(self, copy: Copy, sent: Sent) -> bool:
-        """By the destination, or where it was changed by the port of the sender."""
-        frame, message = copy.frame, sent.message
-        return frame.dst == self._place.far or message.port == frame.sport
+    def _sent(self, copy: Copy) -> Sent | None:
+        """The message that the packet holds: by its token, which nobody can guess, or where an ALG
+        left nothing of that by IP ID and all that NAT does not change."""
+        frame, payload = copy.frame, copy.payload
+        for sent in self._result.sent:
+            if sent.message.token.encode() in payload:
+                return sent
+        one = self._by_ident.get(frame.ip_id)
+        if one is None or frame.dst != self._place.far:
+            return None
+        ports = one.message.port, one.message.far_port
+        return one if (frame.sport, frame.dport) == ports else None
 
     def _check_wan(self, copy: Copy, sent: Sent) -> None:
         """Stopped, unless it left as it should."""
@@ -227,12 +241,10 @@ class Exchange:
                 "router sets it, and what would follow could arrive somewhere; take that rule away "
                 "while you probe"
             )
-        if copy.device == self._result.wan:
-            return
-        if self._wan_was_named:
+        if copy.device not in self._ways:
+            self._ways.append(copy.device)
+        if copy.device != self._result.wan and self._wan_was_named:
             raise Stopped(
                 f"the message left by {copy.device}, not by {self._result.wan}: a policy "
                 f"of this router routes it so, and only {copy.device} can be probed"
             )
-        self._result.notes.append(f"messages left by {copy.device}, too, as a policy routes them")
-        self._result.wan = copy.device

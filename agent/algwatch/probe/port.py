@@ -62,10 +62,10 @@ class Port:
         if near is None or far is None:
             raise Refused(f"{self.inner_name} vanished at once: look which program deletes it")
         for link in (near, far):
-            with suppress(NetlinkError, OSError):  # there is no IPv6 here
+            with suppress(NetlinkError):  # there is no IPv6 here
                 links.set_no_ipv6_address(nl, link.index)
-                with open(_NO_IPV6.format(link.name), "w") as file:
-                    file.write("1")
+            with suppress(OSError), open(_NO_IPV6.format(link.name), "w") as file:
+                file.write("1")
         links.set_ipv4(nl, far.index, _SILENT)
         links.set_master(nl, near.index, place.bridge.index)
         if place.vlan:
