@@ -310,7 +310,7 @@ def test_without_root_it_says_so(net: Network, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     result = probed(net)
     assert result.usage
-    assert "only root may probe" in result.conclusion
+    assert "only root with CAP_NET_ADMIN" in result.conclusion
 
 
 def test_a_wan_on_top_of_another_device_shows_each_packet_twice_and_is_named(net: Network) -> None:

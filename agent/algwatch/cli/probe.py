@@ -55,10 +55,7 @@ def main(args: argparse.Namespace) -> int:
                         "always tried")  # fmt: skip
     if len(ports) > MOST_PORTS:
         raise Usage(f"{len(ports)} ports: name at most {MOST_PORTS}")
-    try:
-        result = probe(args.lan, args.wan, ports)
-    except OSError as problem:
-        raise Usage(f"probe: the kernel refused: {problem.strerror or problem}") from None
+    result = probe(args.lan, args.wan, ports)
     if result.usage:
         raise Usage(f"probe: {result.reasons[0]}")
     from algwatch.report.render.probed import as_object, text

@@ -6,6 +6,7 @@ Signals that end a process wait until nothing of the probe is left.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -25,6 +26,8 @@ from algwatch.probe.watch import Watch
 
 OTHER_PORTS = (5070,)  # besides 5060
 MOST_ARP = 4096  # packets of ARP that are looked at in the end
+NO_RIGHT = "only root with CAP_NET_ADMIN and CAP_NET_RAW may probe: type it as root"
+_AGAIN = "probe again, and if it stays so watch a call instead (algwatch run)"
 _ARP = 0x0806
 
 
@@ -32,10 +35,9 @@ def probe(lan: str = "", wan: str = "", ports: tuple[int, ...] = OTHER_PORTS) ->
     """Ask this router what it does to SIP, as root, in less than 5 s. lan, wan: names of
     interfaces, "" to find them. ports: far ports besides 5060.
 
-    It raises nothing but OSError of a kernel that refuses in the middle; whatever makes the probe
-    impossible is a reason of the result, whose state is then UNKNOWN. On every way out the veth,
-    the flows and what they expect are gone. Only kill -9 leaves them, for 3600 s or until the next
-    call of probe() or clean().
+    It raises nothing: whatever makes the probe impossible is a reason of the result, whose state
+    is then UNKNOWN. On every way out the veth, the flows and what they expect are gone. Only
+    kill -9 leaves them, until the next call of probe() or clean_up().
     """
     began = time.monotonic()
     result = Result()
@@ -47,6 +49,10 @@ def probe(lan: str = "", wan: str = "", ports: tuple[int, ...] = OTHER_PORTS) ->
         result.usage = why.usage
     except Stopped as why:
         result.reasons.append(str(why))
+    except OSError as problem:
+        result.usage = problem.errno in (errno.EPERM, errno.EACCES)
+        refused = f"the kernel refused ({problem.strerror}): {_AGAIN}"
+        result.reasons.append(NO_RIGHT if result.usage else refused)
     finally:
         result.seconds = time.monotonic() - began
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -65,7 +71,7 @@ def clean_up() -> list[str]:
 
 def _probe(result: Result, lan: str, wan: str, ports: tuple[int, ...], began: float) -> None:
     if os.geteuid() != 0:
-        raise Refused("only root may probe: type it as root (sudo algwatch probe)", True)
+        raise Refused(NO_RIGHT, True)
     with locked(), Netlink(netlink.ROUTE) as nl:
         result.cleaned = clean(nl)
         place = find(nl, lan, wan)
