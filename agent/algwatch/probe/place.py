@@ -54,8 +54,8 @@ def find(nl: Netlink, lan: str = "", wan: str = "") -> Place:
     if bridge.stp:
         raise Refused(
             f"{bridge.name} runs the spanning tree protocol: a new port would wait 30 s and every "
-            f"switch of the LAN would be told; to probe, turn it off for a moment "
-            f"(ip link set {bridge.name} type bridge stp_state 0)"
+            "switch of the LAN would be told; to probe, turn it off for a moment "
+            f"(echo 0 > /sys/class/net/{bridge.name}/bridge/stp_state)"
         )
     if not any(link.master == bridge.index and not ours(link) for link in every.values()):
         raise Refused(f"{bridge.name} has no port, so that nothing can enter by it: plug the LAN "
