@@ -6,7 +6,7 @@ CHECKED := agent tests cross firmware setup.py native/build_cffi.py
 C_FILES := $(wildcard native/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-all lint format golden golden-update bench fuzz attack mutate worlds lab lab-table lab-calls zig cross package docs clean
+.PHONY: help setup build run test test-all lint format golden golden-update bench fuzz attack mutate worlds lab lab-table lab-calls cross package docs clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -77,13 +77,10 @@ worlds: setup  ## play random phones, providers and ALGs on paper (SEEDS=0-2000)
 mutate: setup  ## change what pairs, compares and advises, one change at a time: does a test notice?
 	@$(PY) tests/mutation/campaign.py $(if $(SAMPLE),--sample $(SAMPLE)) $(ONLY)
 
-zig: setup
-	@$(PY) -c 'import ziglang' 2>/dev/null || $(PY) -m pip install -q '.[cross]'
-
-cross: zig  ## the extension for every CPU that routers have, with sizes: TARGETS="mips_24kc aarch64"
+cross: setup  ## the extension for every CPU that routers have, with sizes: TARGETS="mips_24kc aarch64"
 	@$(PY) cross/build.py $(TARGETS)
 
-package: zig  ## packages for OpenWrt 24.10 and 25.12 in dist/openwrt: TARGETS="mips_24kc aarch64"
+package: setup  ## packages for OpenWrt 24.10 and 25.12 in dist/openwrt: TARGETS="mips_24kc aarch64"
 	@$(PY) firmware/pack/build.py $(TARGETS)
 
 clean:  ## remove what was built; .venv stays until make clean VENV_TOO=1
