@@ -33,9 +33,10 @@ SCRIPTS = ("trigger", "pre-install", "post-install", "pre-deinstall", "post-dein
 def scripts(package: Package) -> dict[str, str]:
     """OpenWrt's scripts: they add the user, run uci-defaults, enable and start the service."""
     name = f'export pkgname="{package.name}"\n'
+    own = package.scripts.get("postinst-pkg", "").removeprefix("#!/bin/sh\n")
     install = (
         '[ "${IPKG_NO_SCRIPT}" = "1" ] && exit 0\n' + _LOAD + name
-        + "add_group_and_user\ndefault_postinst\n"
+        + "add_group_and_user\ndefault_postinst\n" + own
     )  # fmt: skip
     return {
         "post-install": "#!/bin/sh\n" + install,

@@ -43,6 +43,18 @@ for line in sys.stdin:
 """
 
 
+# A new page is seen without a restart of the router; rpcd reads rights and methods when it starts.
+LUCI_POSTINST = """\
+#!/bin/sh
+[ -n "${IPKG_INSTROOT}" ] || {
+	rm -f /tmp/luci-indexcache.*
+	rm -rf /tmp/luci-modulecache/
+	/etc/init.d/rpcd reload 2>/dev/null
+	exit 0
+}
+"""
+
+
 class PackError(Exception):
     """The text says what is wrong."""
 
@@ -111,5 +123,5 @@ def luci(folder: Path, at: int) -> Package:
                 mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
                 place = f"{target}/{path.relative_to(folder / source)}"
                 package.add(place, path.read_bytes(), mode)
-    package.keep()
+    package.scripts["postinst-pkg"] = LUCI_POSTINST
     return package
