@@ -25,8 +25,8 @@ class File:
 class Package:
     """version: as OpenWrt writes it ("0.1.0-r1"). arch: "all" for one without machine code.
     users: USERID of the Makefile ("name=1:group=1"). conffiles: paths, folders end in a slash.
-    files: by absolute path. scripts: OpenWrt's "postinst-pkg" and the like. at: seconds, the time of
-    every file."""
+    files: by absolute path. scripts: OpenWrt's "postinst-pkg" and the like. at: seconds, the time
+    of every file."""
 
     name: str
     version: str
