@@ -136,9 +136,12 @@ def pcapy(target: Target, version: str, source: Path) -> Path:
     _zig(target, [
         *COMMON, *CXX, "-Wno-everything", f"-I{headers(version)}", f"-I{include}", f"-I{source}",
         "-Wl,-soname,pcapy.so", f"-o{made}", *(str(path.relative_to(ROOT)) for path in sources),
-        "-x", "none", str(_stub(target).relative_to(ROOT)),
+        "-x", "none", "-Wl,--no-as-needed", str(_stub(target).relative_to(ROOT)),
     ])  # fmt: skip
     elf.drop_sections(made)
+    needed = elf.read(made).needed
+    if set(needed) != {"libpcap.so.1", "libc.so"}:
+        raise BuildError(f"{made} asks for {', '.join(needed)} instead of libpcap.so.1 and libc.so")
     return made
 
 
