@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ELF files of both sizes and byte orders: what the loader needs stays, and what an object says.
+"""ELF files of both sizes and byte orders: their facts, and without the parts that no loader reads.
 
 Source: elf(5); System V ABI, chapters 4 and 5.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the OpenWrt Makefile of a package says, read by `make package` too: one source for both.
+"""The OpenWrt Makefile of a package, read by `make package` too: one source for both.
 
 Understood is what our Makefiles use: `NAME:=value` (with backslashes at the ends of lines) and
 `define Package/NAME[/part] … endef`. Anything conditional in these is refused.

@@ -84,7 +84,8 @@ def test_every_key_that_is_written_is_one_of_the_daemon(router: Router) -> None:
     router.options("option cpe 'a'", "option boot_delay '60'", "list ports '5060'",
                    "option ring_bytes '262144'", "option mqtt 'mqtt://b'")  # fmt: skip
     router.do("start")
-    written = {line.split()[0] for line in router.conf.read_text().splitlines()}
+    lines = router.conf.read_text().splitlines()
+    written = {line.split()[0] for line in lines if not line.startswith("#")}
     assert written <= set(KEYS) | LATER
     config = read(router)
     assert config.boot_delay == 60 and config.ports == [5060] and config.ring_bytes == 262144
@@ -154,6 +155,30 @@ def test_nothing_is_written_that_did_not_change(router: Router) -> None:
     assert ["algwatch", "firewall", "network"] in told(calls, "procd_add_reload_trigger")
 
 
+def test_a_change_of_the_flow_offload_restarts_the_daemon(router: Router) -> None:
+    router.do("start")
+    before = router.conf.read_text()
+    router.config("firewall", FIREWALL.replace("'REJECT'", "'REJECT'\n\toption syn_flood '1'"))
+    router.do("reload")
+    assert router.conf.read_text() == before
+    router.config("firewall", FIREWALL.replace("'REJECT'", "'x'\n\toption flow_offloading_hw '1'"))
+    router.do("reload")
+    assert router.conf.read_text() != before
+
+
+def test_a_disabled_service_forgets_what_it_watched(router: Router) -> None:
+    router.do("start")
+    router.options("option enabled '0'")
+    router.do("reload")
+    assert not router.conf.exists()
+
+
+def test_a_star_is_no_pattern(router: Router) -> None:
+    router.options("list wan '*'")
+    assert not told(router.do("start"), "procd_open_instance")
+    assert "* is no name of a network" in router.log
+
+
 def test_every_zone_without_masquerading_is_a_lan_side(router: Router) -> None:
     router.config("firewall", FIREWALL + """
 config zone
@@ -217,8 +242,9 @@ def test_without_ujail_it_runs_and_says_so(router: Router) -> None:
     assert "install procd-ujail" in router.log
 
 
-def test_a_reboot_undoes_an_unfinished_change_first(router: Router) -> None:
-    router.do("boot")
+@pytest.mark.parametrize("action", ["boot", "start"])
+def test_an_unfinished_change_is_undone_first(router: Router, action: str) -> None:
+    router.do(action)
     assert router.ran.splitlines()[0] == "algwatch rollback --if-unfinished"
     router.do("reload")
     assert "rollback" not in router.ran
