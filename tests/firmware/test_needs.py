@@ -151,24 +151,27 @@ set -e
 ip link add aw0 type veth peer name aw1
 ip link set aw0 up
 ip link set aw1 up
-exec setpriv --no-new-privs --bounding-set "$1" --inh-caps "$1" -- \
+exec setpriv --reuid nobody --regid nogroup --clear-groups --no-new-privs \\
+    --bounding-set "$1" --inh-caps "$1" --ambient-caps "$1" --securebits +keep_caps_locked -- \\
     "$2" -I -m algwatch run --config "$3"
 """
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a network namespace")
 def test_the_daemon_starts_with_the_jails_capabilities_and_keeps_one() -> None:
-    """As ujail starts it: user 0 with these four, no new ones ever. It becomes its own user."""
+    """As ujail starts it: its own user with these two, no new ones ever, and the way locked to keep
+    one over a change of the user (jail/jail.c)."""
     needs("setpriv")
     names = json.loads(CAPABILITIES.read_text())
-    assert len({tuple(names[part]) for part in names if part != "ambient"}) == 1
+    assert len({tuple(names[part]) for part in names}) == 1
     given = "-all," + ",".join("+" + n.removeprefix("CAP_").lower() for n in names["bounding"])
     user = pwd.getpwnam("nobody")
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         conf = Path(folder, "algwatch.conf")
-        conf.write_text('lan = "aw0"\nwan = "aw1"\nuser = "nobody"\n')
+        conf.write_text('lan = "aw0"\nwan = "aw1"\n')
         conf.chmod(0o600)
+        os.chown(conf, user.pw_uid, -1)
         command = ["unshare", "--net", "sh", "-c", INSIDE, "sh", given, sys.executable, str(conf)]
         daemon = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -184,6 +187,7 @@ def test_the_daemon_starts_with_the_jails_capabilities_and_keeps_one() -> None:
             said = daemon.communicate(timeout=30)[0]
     facts = dict(line.split(":\t", 1) for line in status.splitlines())
     assert facts["Uid"].split() == [str(user.pw_uid)] * 4
-    assert int(facts["CapEff"], 16) == int(facts["CapBnd"], 16) == 1 << 13  # CAP_NET_RAW
+    assert int(facts["CapEff"], 16) == int(facts["CapPrm"], 16) == 1 << 13  # CAP_NET_RAW
+    assert int(facts["CapInh"], 16) == int(facts["CapAmb"], 16) == 0
     assert facts["NoNewPrivs"] == "1" and daemon.returncode == 0
     assert "only root may" not in said

@@ -44,16 +44,17 @@ def test_a_stock_router_is_watched_without_any_setting(router: Router) -> None:
     calls = router.do("start")
     config = read(router)
     assert (config.lan, config.wan) == (["br-lan"], ["eth1"])
-    assert config.user == "algwatch" and config.privacy and config.media and not config.mqtt
+    assert config.privacy and config.media and not config.mqtt
     command = params(calls)["command"]
     assert command[0].endswith("/usr/bin/python3")
     assert command[-3:] == ["run", "--config", str(router.conf)]
     assert params(calls)["respawn"] and params(calls)["file"] == [str(router.conf)]
     assert params(calls)["stdout"] == params(calls)["stderr"] == ["1"]
-    assert f"chown algwatch:algwatch {router.root}/var/run/algwatch" in router.ran
+    folders = f"{router.root}/etc/algwatch/daemon {router.root}/var/run/algwatch"
+    assert f"chown algwatch:algwatch {folders}" in router.ran
 
 
-def test_the_configuration_is_for_root_alone(router: Router) -> None:
+def test_the_configuration_is_for_one_user_alone(router: Router) -> None:
     router.options("option mqtt 'mqtts://broker.example.net'", "option mqtt_password 'q\"w e'")
     old = os.umask(0)
     try:
@@ -61,7 +62,8 @@ def test_the_configuration_is_for_root_alone(router: Router) -> None:
     finally:
         os.umask(old)
     assert stat.S_IMODE(router.conf.stat().st_mode) == 0o600
-    assert stat.S_IMODE((router.root / "etc/algwatch").stat().st_mode) == 0o700
+    assert stat.S_IMODE((router.root / "etc/algwatch/daemon").stat().st_mode) == 0o700
+    assert stat.S_IMODE((router.root / "etc/algwatch").stat().st_mode) == 0o711
     assert read(router).mqtt_password == 'q"w e'
 
 
@@ -231,15 +233,21 @@ def test_the_jail_shows_python_its_libraries_and_little_else(router: Router) -> 
     assert {"/lib", "/usr/lib", "/etc/passwd", str(router.conf)} <= set(seen)
     assert not {"/", "/etc", "/etc/shadow", "/tmp", "/var"} & set(seen)
     writable = [path for call in told(calls, "procd_add_jail_mount_rw") for path in call]
-    assert writable == [f"{router.root}/etc/algwatch", f"{router.root}/var/run/algwatch"]
+    # Not etc/algwatch itself: root trusts what `algwatch apply` keeps there.
+    assert writable == [f"{router.root}/etc/algwatch/daemon", f"{router.root}/var/run/algwatch"]
     assert params(calls)["capabilities"][0].endswith("/etc/capabilities/algwatch.json")
     assert params(calls)["no_new_privs"] == ["1"]
+    assert params(calls)["user"] == params(calls)["group"] == ["algwatch"]
+    assert not read(router).user, "it is that user from the start"
+    assert f"chown algwatch {router.conf}.new" in router.ran
 
 
 def test_without_ujail_it_runs_and_says_so(router: Router) -> None:
     calls = router.do("start")
     assert told(calls, "procd_open_instance") and not told(calls, "procd_add_jail")
     assert "install procd-ujail" in router.log
+    # It starts as root, and becomes the user by itself.
+    assert read(router).user == "algwatch" and "user" not in params(calls)
 
 
 @pytest.mark.parametrize("action", ["boot", "start"])
