@@ -17,6 +17,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,12 +82,28 @@ def headers(version: str) -> Path:
     source = pythons.find(version, OUT).include
     made.mkdir(parents=True, exist_ok=True)
     for entry in source.iterdir():
-        link = made / entry.name
-        if entry.name != "pyconfig.h" and not link.is_symlink():
-            link.symlink_to(entry)
-    # A copy: from a symbolic link, the compiler would look for its neighbours elsewhere.
-    (made / "pyconfig.h").write_bytes((ROOT / "cross/pyconfig.h").read_bytes())
+        if entry.name != "pyconfig.h":
+            _link(made / entry.name, entry)
+    _link(made / "pyconfig.h", ROOT / "cross/pyconfig.h")
     return made
+
+
+def _link(link: Path, target: Path) -> None:
+    # Another build may do the same at the same time.
+    with contextlib.suppress(FileExistsError):
+        link.symlink_to(target)
+
+
+@contextlib.contextmanager
+def _whole(made: Path) -> Iterator[Path]:
+    """A name to build at; the file gets its own name when it is complete."""
+    made.parent.mkdir(parents=True, exist_ok=True)
+    part = made.with_name(f"{made.name}.{os.getpid()}")
+    try:
+        yield part
+        part.replace(made)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _generated() -> tuple[Path, list[str]]:
@@ -106,13 +123,13 @@ def extension(target: Target) -> Path:
     """Build the agent's extension. Returns its path; BuildError."""
     generated, sources = _generated()
     made = target.folder / EXTENSION
-    target.folder.mkdir(parents=True, exist_ok=True)
-    _zig(target, [
-        *COMMON, "-std=c11", "-Werror=override-init", f"-DPy_LIMITED_API={LIMITED_API}",
-        f"-I{headers('3.11')}", "-Inative", f"-Wl,-soname,{EXTENSION}", f"-o{made}",
-        str(generated.relative_to(ROOT)), *sources,
-    ])  # fmt: skip
-    elf.drop_sections(made)
+    with _whole(made) as part:
+        _zig(target, [
+            *COMMON, "-std=c11", "-Werror=override-init", f"-DPy_LIMITED_API={LIMITED_API}",
+            f"-I{headers('3.11')}", "-Inative", f"-Wl,-soname,{EXTENSION}", f"-o{part}",
+            str(generated.relative_to(ROOT)), *sources,
+        ])  # fmt: skip
+        elf.drop_sections(part)
     size, packed = sizes(made)
     if size > MOST or packed > MOST_XZ:
         most = f"{MOST} and {MOST_XZ} may be"
@@ -123,7 +140,6 @@ def extension(target: Target) -> Path:
 def pcapy(target: Target, version: str, source: Path) -> Path:
     """Build pcapy-ng (source: its unpacked sdist) for a version of Python. BuildError."""
     made = target.folder / f"python{version}" / "pcapy.so"
-    made.parent.mkdir(parents=True, exist_ok=True)
     sources = sorted(source.glob("*.cc"))
     include = OUT / "include-pcap"
     include.mkdir(exist_ok=True)
@@ -131,14 +147,15 @@ def pcapy(target: Target, version: str, source: Path) -> Path:
         here = Path("/usr/include") / name
         if not here.exists():
             raise BuildError("libpcap's header files are missing: apt-get install libpcap-dev")
-        if not (include / name).is_symlink():
-            (include / name).symlink_to(here)
-    _zig(target, [
-        *COMMON, *CXX, "-Wno-everything", f"-I{headers(version)}", f"-I{include}", f"-I{source}",
-        "-Wl,-soname,pcapy.so", f"-o{made}", *(str(path.relative_to(ROOT)) for path in sources),
-        "-x", "none", "-Wl,--no-as-needed", str(_stub(target).relative_to(ROOT)),
-    ])  # fmt: skip
-    elf.drop_sections(made)
+        _link(include / name, here)
+    with _whole(made) as part:
+        _zig(target, [
+            *COMMON, *CXX, "-Wno-everything", f"-I{headers(version)}", f"-I{include}",
+            f"-I{source}", "-Wl,-soname,pcapy.so", f"-o{part}",
+            *(str(path.relative_to(ROOT)) for path in sources),
+            "-x", "none", "-Wl,--no-as-needed", str(_stub(target).relative_to(ROOT)),
+        ])  # fmt: skip
+        elf.drop_sections(part)
     needed = elf.read(made).needed
     if set(needed) != {"libpcap.so.1", "libc.so"}:
         raise BuildError(f"{made} asks for {', '.join(needed)} instead of libpcap.so.1 and libc.so")
@@ -149,6 +166,7 @@ def _stub(target: Target) -> Path:
     """An empty libpcap.so.1, so that the object names the library that the router has."""
     made = target.folder / "libpcap.so"
     code = target.folder / "stub.c"
+    target.folder.mkdir(parents=True, exist_ok=True)
     code.write_text("int pcap_lib_stub;\n")
     _zig(target, ["-shared", "-fPIC", "-nostdlib", "-Wl,-soname,libpcap.so.1", f"-o{made}",
                   str(code.relative_to(ROOT))])  # fmt: skip
