@@ -87,5 +87,5 @@ clean:  ## remove what was built; .venv stays until make clean VENV_TOO=1
 	@rm -rf build dist agent/*.egg-info agent/algwatch/_native*.so .lint-imports.log
 	@rm -rf tests/native/out tests/fuzz/out
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .venv/.algwatch-stamp
-	@find agent tests -name __pycache__ -prune -exec rm -rf {} +
+	@find agent tests cross firmware -name __pycache__ -prune -exec rm -rf {} +
 	@$(if $(VENV_TOO),rm -rf .venv)

@@ -130,6 +130,8 @@ def extension(target: Target) -> Path:
             str(generated.relative_to(ROOT)), *sources,
         ])  # fmt: skip
         elf.drop_sections(part)
+    if elf.read(made).align % target.page:
+        raise BuildError(f"{target.name}: the kernel's pages are larger than the file's segments")
     size, packed = sizes(made)
     if size > MOST or packed > MOST_XZ:
         most = f"{MOST} and {MOST_XZ} may be"
