@@ -2,7 +2,7 @@
 VENV := .venv/bin
 PY := $(VENV)/python
 export PATH := $(CURDIR)/$(VENV):$(PATH):/usr/sbin:/sbin
-CHECKED := agent tests setup.py native/build_cffi.py
+CHECKED := agent tests cross firmware setup.py native/build_cffi.py
 C_FILES := $(wildcard native/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
 .DEFAULT_GOAL := help
@@ -32,6 +32,7 @@ lint: setup  ## ruff (check, format), clang-format, mypy (package strict, tests)
 	@clang-format --dry-run -Werror $(C_FILES) || { echo 'lint: type make format'; exit 1; }
 	@mypy --no-error-summary
 	@mypy --no-error-summary --config-file tests/mypy.ini
+	@mypy --no-error-summary -p cross -p firmware
 	@PYTHONPATH=agent lint-imports --no-cache >.lint-imports.log || { cat .lint-imports.log; exit 1; }
 	@rm -f .lint-imports.log
 
@@ -79,15 +80,15 @@ worlds: setup  ## play random phones, providers and ALGs on paper (SEEDS=0-2000)
 mutate: setup  ## change what pairs, compares and advises, one change at a time: does a test notice?
 	@$(PY) tests/mutation/campaign.py $(if $(SAMPLE),--sample $(SAMPLE)) $(ONLY)
 
-cross:  ## build and smoke-test for foreign CPUs (not there yet)
-	@echo 'make cross: not there yet; cross/README.md says what will come' >&2; exit 2
+cross: setup  ## the extension for every CPU that routers have, with sizes: TARGETS="mips_24kc aarch64"
+	@$(PY) cross/build.py $(TARGETS)
 
-package:  ## packages for OpenWrt (not there yet)
-	@echo 'make package: not there yet; firmware/README.md says what will come' >&2; exit 2
+package: setup  ## packages for OpenWrt 24.10 and 25.12 in dist/openwrt: TARGETS="mips_24kc aarch64"
+	@$(PY) firmware/pack/build.py $(TARGETS)
 
 clean:  ## remove what was built; .venv stays until make clean VENV_TOO=1
 	@rm -rf build dist agent/*.egg-info agent/algwatch/_native*.so .lint-imports.log
 	@rm -rf tests/native/out tests/fuzz/out
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .venv/.algwatch-stamp
-	@find agent tests -name __pycache__ -prune -exec rm -rf {} +
+	@find agent tests cross firmware -name __pycache__ -prune -exec rm -rf {} +
 	@$(if $(VENV_TOO),rm -rf .venv)

@@ -19,7 +19,7 @@ from types import FrameType
 
 from algwatch.advise.advice import Advice, InForce
 from algwatch.base.clock import PacketClock
-from algwatch.base.host import Host
+from algwatch.base.host import NO_OFFLOAD, Host
 from algwatch.base.native.layout import ROW
 from algwatch.base.native.rows import Counts
 from algwatch.base.packet import SIDE_NAMES, Batch
@@ -83,6 +83,7 @@ class Daemon:
         self._conntrack = conntrack
         self._media = media
         self._look_began = 0
+        self._offload = NO_OFFLOAD
         self._pipeline = pipeline
         self._order = Order(len(sources), HELD)
         self._timeline = Timeline(pipeline, len(sources))
@@ -130,7 +131,7 @@ class Daemon:
             if time.monotonic() >= tidy_at:
                 tidy_at = time.monotonic() + TIDY
                 gc.collect()
-                self.tell_host(read_host(self._clock.now()))
+                self.tell_host(read_host(self._clock.now(), before=self._offload))
         self.turn()
         self.finish()
 
@@ -160,6 +161,7 @@ class Daemon:
 
     def tell_host(self, host: Host) -> None:
         """Tell the pipeline what the router says of itself."""
+        self._offload = host.offload
         self._tell(self._pipeline.host(host))
 
     def finish(self) -> None:
