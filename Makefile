@@ -1,12 +1,13 @@
 # Every verb in one line: make help
 VENV := .venv/bin
+ZIG := ziglang==0.17.1
 PY := $(VENV)/python
 export PATH := $(CURDIR)/$(VENV):$(PATH):/usr/sbin:/sbin
 CHECKED := agent tests cross firmware setup.py native/build_cffi.py
 C_FILES := $(wildcard native/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-all lint format golden golden-update bench fuzz attack kills mutate worlds lab lab-table lab-calls cross package docs clean
+.PHONY: help setup build run zig test test-all lint format golden golden-update bench fuzz attack kills mutate worlds lab lab-table lab-calls cross package docs clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -20,10 +21,14 @@ build:  ## make .venv, install the package into it and build the extension
 run: setup  ## watch a call die of the kernel's SIP ALG, and the agent prove it
 	@$(PY) tests/lab/demo.py
 
-test: setup lint  ## everything: lint, then all tests, the lab included
+# The compiler for foreign CPUs takes 400 MB, which whoever only runs algwatch does not need.
+zig:
+	@$(PY) -c 'import ziglang' 2>/dev/null || $(PY) -m pip install -q --disable-pip-version-check $(ZIG)
+
+test: setup zig lint  ## everything: lint, then all tests, the lab included
 	@$(PY) -m pytest -q -n 2
 
-test-all: setup lint  ## the same with every capture in every long test, which make test takes by turns
+test-all: setup zig lint  ## the same with every capture in every long test, which make test takes by turns
 	@ALGWATCH_ALL=1 $(PY) -m pytest -q -n 2
 
 lint: setup  ## ruff (check, format), clang-format, mypy (package strict, tests), import layers
@@ -80,10 +85,10 @@ worlds: setup  ## play random phones, providers and ALGs on paper (SEEDS=0-2000)
 mutate: setup  ## change what pairs, compares and advises, one change at a time: does a test notice?
 	@$(PY) tests/mutation/campaign.py $(if $(SAMPLE),--sample $(SAMPLE)) $(ONLY)
 
-cross: setup  ## the extension for every CPU that routers have, with sizes: TARGETS="mips_24kc aarch64"
+cross: setup zig  ## the extension for every CPU that routers have, with sizes: TARGETS="mips_24kc aarch64"
 	@$(PY) cross/build.py $(TARGETS)
 
-package: setup  ## packages for OpenWrt 24.10 and 25.12 in dist/openwrt: TARGETS="mips_24kc aarch64"
+package: setup zig  ## packages for OpenWrt 24.10 and 25.12 in dist/openwrt: TARGETS="mips_24kc aarch64"
 	@$(PY) firmware/pack/build.py $(TARGETS)
 
 clean:  ## remove what was built; .venv stays until make clean VENV_TOO=1

@@ -71,7 +71,7 @@ def _zig(target: Target, arguments: list[str]) -> None:
     # Paths relative to the project: the file must be the same wherever that stands.
     done = subprocess.run([*command, *arguments], cwd=ROOT, capture_output=True, text=True)
     if "No module named ziglang" in done.stderr:
-        raise BuildError("zig is missing; type: .venv/bin/pip install ziglang")
+        raise BuildError("zig is missing; type: make zig")
     if done.returncode:
         raise BuildError(f"{target.name}: {done.stderr.strip()[-2000:]}")
 
