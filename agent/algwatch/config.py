@@ -145,6 +145,7 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "privacy_key": (_text, "/etc/algwatch/privacy.key"),
     "hardware_offload": (_switch, False),
     "media": (_switch, True),
+    "status_file": (_text, ""),
     "json": (_switch, False),
 }
 _LISTED = ", ".join(sorted(KEYS))
@@ -181,6 +182,7 @@ class Config:
         privacy_key: str
         hardware_offload: bool
         media: bool
+        status_file: str
         json: bool
 
     def __init__(self) -> None:

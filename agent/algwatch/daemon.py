@@ -39,6 +39,7 @@ from algwatch.report.rate import Bucket, Rate
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from algwatch.report.publisher import Publisher
+    from algwatch.report.status import Status
 
 BUSY, IDLE = 0.25, 0.5  # seconds between looks at idle taps, with and without something pending
 TURN = 8  # batches of one tap in a row; pairs need both sides
@@ -65,7 +66,8 @@ class Source:
 
 class Daemon:
     """sources: one for each tap of the pipeline, in its order. publisher: None without MQTT.
-    conntrack, media: where the media of calls are counted, and who asks for it; both or none."""
+    conntrack, media: where the media of calls are counted, and who asks for it; both or none.
+    status: takes reports for the file that people look at; None without one."""
 
     def __init__(
         self,
@@ -78,6 +80,7 @@ class Daemon:
         health_interval: float,
         conntrack: Conntrack | None = None,
         media: Accounted | None = None,
+        status: Status | None = None,
     ) -> None:
         self._sources = sources
         self._conntrack = conntrack
@@ -92,6 +95,7 @@ class Daemon:
         self._counts = counts
         self._publisher = publisher
         self._tally = publisher.tally if publisher is not None else None
+        self._status = status
         self._health_interval = health_interval
         self._started = time.monotonic()
         self._advice = InForce(MAX_ADVICE)
@@ -121,6 +125,8 @@ class Daemon:
             self._count_media()
             self._console.tick()
             self._publish_advice()
+            if self._status is not None and self._status.due:
+                self._write_status(self._status)
             if self._asked:
                 self._asked = False
                 self._console.say("nothing is read again on SIGHUP: restart to change settings")
@@ -162,6 +168,8 @@ class Daemon:
     def tell_host(self, host: Host) -> None:
         """Tell the pipeline what the router says of itself."""
         self._offload = host.offload
+        if self._status is not None:
+            self._status.host = host
         self._tell(self._pipeline.host(host))
 
     def finish(self) -> None:
@@ -175,6 +183,8 @@ class Daemon:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever is in a hurry
         missing = False
         self._console.finish()
+        if self._status is not None:
+            self._write_status(self._status, running=False)
         if self._publisher is not None:
             self._publish_advice(always=True)
             self._publisher.health(self.health())
@@ -258,6 +268,8 @@ class Daemon:
         if now == source.told:
             return
         (drops, _, was_away), source.told = source.told, now
+        if self._status is not None:
+            self._status.touch()
         # While an interface is gone nothing passes; what came just before or after was not read.
         self._pipeline.lost(tap, live.drops - drops, self._clock.now())
         if now[2] != was_away:
@@ -273,6 +285,8 @@ class Daemon:
                 report.shift(shift)
             if self._tally is not None:
                 self._tally.feed(report)
+            if self._status is not None and report.kind != Finding.kind:
+                self._status.report(report)
             # First into the spool, then into the log: what people have read is not lost.
             take = getattr(self, f"_on_{report.kind}", None)
             if take is not None:
@@ -296,13 +310,22 @@ class Daemon:
         self._advice.feed(advice)
 
     def _on_finding(self, finding: Finding) -> None:
-        if self._publisher is None:
+        if self._publisher is None and self._status is None:
             return
         if self._rate.passes(finding.rule, finding.line, finding.hurts):
-            self._publisher.finding(finding)
+            if self._publisher is not None:
+                self._publisher.finding(finding)
+            if self._status is not None:
+                self._status.report(finding)
+
+    def _write_status(self, status: Status, running: bool = True) -> None:
+        status.write(self._health(), self._pipeline.counts(), running)
 
     def health(self) -> dict[str, object]:
         """As in docs/wire.md."""
+        return {**self._health(), **self._pipeline.counts()}
+
+    def _health(self) -> dict[str, object]:
         taps = {
             source.live.name: {
                 "side": SIDE_NAMES[source.side],
@@ -321,7 +344,6 @@ class Daemon:
             "frames": self._counts.as_dict(),
             "rule_failures": dict(self._pipeline.failures),
             "untold": dict(self._rate.total),
-            **self._pipeline.counts(),
         }
 
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from algwatch.report.publisher import Publisher
     from algwatch.report.spool import Spool
     from algwatch.report.tally import Tally
+    from algwatch.report.status import Status
 
 ANNOUNCED = 512  # media that are known at once: a call has four, two a side
 SPOOL_SHARE = 16  # the part of free memory that the spool takes at most
@@ -168,6 +169,15 @@ def _user(user: str) -> tuple[int, int]:
     return entry.pw_uid, entry.pw_gid
 
 
+def _status(config: Config, privacy: Privacy, console: Console) -> Status | None:
+    if not config.status_file:
+        return None
+    # Here, because it brings the verdict and JSON along.
+    from algwatch.report.status import Status
+
+    return Status(config.status_file, privacy, console.say)
+
+
 def _confine(user: str) -> None:
     """Give up what is not needed once rings and files are open; CannotStart."""
     uid = gid = privileges.SAME_USER
@@ -254,6 +264,7 @@ def run(config: Config, out: int, err: int) -> int:
         console.anonymous = partial(anonymous, privacy=_privacy(config, key))
     if config.spool:
         _prepare_spool(config.spool, config.user)
+    status = _status(config, _privacy(config, key), console)
     _confine(config.user)  # before any thread, of the lines or of the publisher: it would keep all
     clock = PacketClock(time.monotonic_ns, time.time_ns)
     watched = [Tap(s.live.name, s.side) for s in sources]
@@ -263,7 +274,7 @@ def run(config: Config, out: int, err: int) -> int:
     watch = _watch(config, console, publisher.tally if publisher is not None else None)
     pipeline = Pipeline(watched, live=True, watch=watch, memory=memory, media=media)
     daemon = Daemon(sources, pipeline, clock, console, counts, publisher, config.health_interval,
-                    conntrack, media)  # fmt: skip
+                    conntrack, media, status)  # fmt: skip
     daemon.listen()
     console.say(f"algwatch {__version__}: watching {names}, {where}")
     for source in sources:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
-VERBS = ("run", "analyze", "probe", "explain", "rules", "decode")
+VERBS = ("run", "status", "analyze", "probe", "explain", "rules", "decode")
 
 
 MOST = 1000  # characters of a complaint

@@ -16,10 +16,11 @@ from algwatch.report.privacy import Privacy
 R = TypeVar("R", bound=Report)
 
 
-def anonymous(report: Report, privacy: Privacy) -> Report:
+def anonymous(report: R, privacy: Privacy) -> R:
     """A copy of a report in whose texts people are pseudonyms, as in what is sent; its evidence
     stays behind."""
-    return _BY_KIND[report.kind](report, privacy)
+    made: R = _BY_KIND[report.kind](report, privacy)
+    return made
 
 
 def _copy(report: R) -> R:
@@ -66,6 +67,6 @@ def _registration(one: RegistrationSummary, privacy: Privacy) -> RegistrationSum
     return made
 
 
-_BY_KIND: dict[str, Callable[[Any, Privacy], Report]] = {
+_BY_KIND: dict[str, Callable[[Any, Privacy], Any]] = {
     "finding": _finding, "advice": _advice, "call": _call, "registration": _registration,
 }  # fmt: skip

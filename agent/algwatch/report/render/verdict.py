@@ -171,7 +171,7 @@ class Verdict:
     def _on_call(self, call: CallSummary) -> None:
         if call.unsolicited:
             return
-        grade = _grade(call)
+        grade = graded(call)
         told = grade in (DEAD, OPEN)  # most calls end well: a sentence about each would be in vain
         reason = (named_call(call), _after_call(call)) if told else NOTHING
         self.calls.add(call.call_id, grade, call.call_id, reason, call.outcome != "unknown")
@@ -345,7 +345,8 @@ def _look(finding: Brief, one_sided: bool) -> str:
     return text[0].upper() + text[1:]
 
 
-def _grade(call: CallSummary) -> str:
+def graded(call: CallSummary) -> str:
+    """The end of a call in a word of those above."""
     if call.outcome == "completed":
         return OPEN if call.failure else WELL
     if call.outcome in ("dropped", "unanswered"):
