@@ -71,7 +71,7 @@ def read(path: str) -> dict[str, Any] | None:
     if data is None:
         return None
     try:
-        state = json.loads(data)
+        state: dict[str, Any] = json.loads(data)
     except (ValueError, RecursionError):
         raise Usage(f"{path}: this is no JSON, so no status file of algwatch") from None
     if not _is_status(state):

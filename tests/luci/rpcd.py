@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stand-in for uhttpd's JSON-RPC and rpcd behind it, for the pages of luci-app-algwatch.
+
+As in uhttpd (ubus.c) and rpcd (session.c, ucode.c, uci.c): a call answers [0, {...}], [number] where
+ubus fails (2 bad arguments, 4 not found), error -32002 where the session has no right to the
+method or there is no such session, -32000 for an object that is not there, and a batch is an array
+of answers. The rights come from the package's own ACL file: a session that may only read gets
+none of "write". What this stand-in does not know fails.
+
+Where ALGWATCH_UCODE names a command, the methods are those of the package, run by it: it takes the
+script, the method and the arguments as JSON. Otherwise `Methods` does here the same in Python.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+APP = ROOT / "firmware" / "openwrt" / "luci-app-algwatch"
+SCRIPT = APP / "root/usr/share/rpcd/ucode/luci.algwatch"
+ACL = json.loads((APP / "root/usr/share/rpcd/acl.d/luci-app-algwatch.json").read_text())
+WRITER, READER = "a" * 32, "b" * 32
+OBJECT = "luci.algwatch"
+
+# uhttpd's errors
+OBJECT_NOT_FOUND, ACCESS_DENIED = -32000, -32002
+# ubus
+INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED = 2, 4, 6
+
+ARGUMENTS = {"explain": {"rule": str}, "apply": {"only": str, "whole": bool, "force": bool}}
+
+
+class Fails(Exception):
+    """A ubus status other than 0."""
+
+
+class Methods:
+    """The methods of luci.algwatch. folder: has status.json, and `algwatch`, the program."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._job: dict[str, Any] = {"state": "none"}
+        self._lock = threading.Lock()
+
+    def call(self, method: str, given: dict[str, Any]) -> dict[str, Any]:
+        if command := os.environ.get("ALGWATCH_UCODE"):
+            return self._by_ucode(command, method, given)
+        with self._lock:
+            answer: dict[str, Any] = getattr(self, f"_{method}")(**given)
+            return answer
+
+    def _by_ucode(self, command: str, method: str, given: dict[str, Any]) -> dict[str, Any]:
+        script = self.folder / "luci.algwatch"
+        if not script.exists():
+            text = SCRIPT.read_text()
+            for before, after in (("/usr/bin/", ""), ("/var/run/algwatch/", ""),
+                                  ("/var/run/algwatch-luci", "jobs")):  # fmt: skip
+                assert f"'{before}" in text
+                text = text.replace(f"'{before}", f"'{self.folder}/{after}")
+            script.write_text(text)
+        words = [*shlex.split(command), str(script), method, json.dumps(given)]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    def _known(self) -> dict[str, Any] | None:
+        try:
+            state = json.loads((self.folder / "status.json").read_text())
+        except (OSError, ValueError):
+            return None
+        return state if isinstance(state, dict) and state.get("schema") == 1 else None
+
+    @staticmethod
+    def _is_fresh(state: dict[str, Any]) -> bool:
+        age = time.monotonic() - state["clock"]
+        return bool(state["running"]) and 0 <= age <= 3 * state["every"]
+
+    def _status(self) -> dict[str, Any]:
+        state = self._known()
+        if state is None:
+            return {"there": False, "fresh": False, "job": self._job}
+        findings: dict[str, int] = {}
+        calls: dict[str, int] = {}
+        for one in state.pop("findings"):
+            findings[one["harm"]] = findings.get(one["harm"], 0) + 1
+        for one in state.pop("calls"):
+            calls[one["outcome"]] = calls.get(one["outcome"], 0) + 1
+        return {"there": True, "fresh": self._is_fresh(state),
+                "age": time.monotonic() - state["clock"], "state": state, "findings": findings,
+                "calls": calls, "job": self._job}  # fmt: skip
+
+    def _calls(self) -> dict[str, Any]:
+        state = self._known() or {}
+        return {"there": bool(state), "fresh": bool(state) and self._is_fresh(state),
+                "calls": state.get("calls", []), "findings": state.get("findings", [])}  # fmt: skip
+
+    def _explain(self, rule: str = "") -> dict[str, Any]:
+        if not re.fullmatch("[A-Z]{3,4}[0-9]{3}", rule):
+            return {"error": "no-such-rule"}
+        done = subprocess.run([self.folder / "algwatch", "explain", rule], capture_output=True,
+                              text=True)  # fmt: skip
+        return {"error": "no-such-rule"} if done.returncode else {"text": done.stdout}
+
+    def _run(self, verb: str, only: str, words: list[str]) -> dict[str, Any]:
+        if self._job["state"] == "running":
+            return {"error": "busy", "job": self._job}
+        self._job = told = {"verb": verb, "only": only, "started": int(time.time()),
+                            "state": "running"}  # fmt: skip
+        program = [str(self.folder / "algwatch"), verb, *words, "--json"]
+
+        def run() -> None:
+            done = subprocess.run(program, capture_output=True, text=True)
+            result = json.loads(done.stdout) if done.stdout else None
+            with self._lock:
+                self._job = {**told, "state": "done", "status": done.returncode, "result": result,
+                             "error": done.stderr[:4000]}  # fmt: skip
+
+        threading.Thread(target=run).start()
+        return {"job": told}
+
+    def _probe(self) -> dict[str, Any]:
+        return self._run("probe", "", [])
+
+    def _apply(self, only: str = "", whole: bool = False, force: bool = False) -> dict[str, Any]:
+        words = ["--force"] if force else []
+        if whole and not only:
+            return self._run("apply", "", words)
+        try:
+            ipaddress.ip_address(only)
+        except ValueError:
+            return {"error": "no-address"}
+        if whole:
+            return {"error": "no-address"}
+        return self._run("apply", only, ["--only", only, *words])
+
+    def _verify(self) -> dict[str, Any]:
+        return self._run("verify", "", [])
+
+    def _rollback(self) -> dict[str, Any]:
+        return self._run("rollback", "", [])
+
+
+class Rpcd:
+    """methods: of luci.algwatch. asked: every call that was let through, in order. uci: the
+    configuration, by section."""
+
+    def __init__(self, methods: Methods) -> None:
+        self.methods = methods
+        self.asked: list[tuple[str, str, dict[str, Any]]] = []
+        self.uci: dict[str, dict[str, Any]] = {
+            "main": {"enabled": "1", "privacy": "1", "media": "1", "jail": "1"}
+        }
+        self.changes: list[list[Any]] = []
+
+    def answer(self, asked: Any) -> Any:
+        if isinstance(asked, list):
+            return [self._one(one) for one in asked]
+        return self._one(asked)
+
+    def _one(self, asked: dict[str, Any]) -> dict[str, Any]:
+        frame = {"jsonrpc": "2.0", "id": asked["id"]}
+        if asked["method"] == "list":
+            return {**frame, "result": {OBJECT: {}}}
+        session, name, method, given = asked["params"]
+        if name not in (OBJECT, "uci", "session", "luci", "system"):
+            return {**frame, "error": {"code": OBJECT_NOT_FOUND, "message": "Object not found"}}
+        if not self._may(session, name, method, given):
+            return {**frame, "error": {"code": ACCESS_DENIED, "message": "Access denied"}}
+        try:
+            answer = self._call(session, name, method, given)
+        except Fails as status:
+            return {**frame, "result": [status.args[0]]}
+        self.asked.append((name, method, given))
+        return {**frame, "result": [0] if answer is None else [0, answer]}
+
+    @staticmethod
+    def _may(session: str, name: str, method: str, given: dict[str, Any]) -> bool:
+        if session not in (WRITER, READER):
+            return False
+        acl = ACL["luci-app-algwatch"]
+        rights = [acl["read"]] + ([acl["write"]] if session == WRITER else [])
+        if name == OBJECT:
+            return any(method in right.get("ubus", {}).get(OBJECT, ()) for right in rights)
+        if name == "uci":
+            of = rights[:1] if method in ("get", "changes") else rights[1:]
+            config = given.get("config")
+            if config == "luci":  # by the rights of luci-base
+                return method == "get"
+            return any(config in right["uci"] for right in of) or (config is None and bool(of))
+        return True
+
+    def _call(self, session: str, name: str, method: str, given: dict[str, Any]) -> Any:
+        if name == OBJECT:
+            takes: dict[str, type] = ARGUMENTS.get(method, {})
+            for word, value in given.items():
+                if value is None or word not in takes or type(value) is not takes[word]:
+                    raise Fails(INVALID_ARGUMENT)
+            return self.methods.call(method, given)
+        if name == "uci":
+            return self._uci(method, given)
+        if (name, method) == ("session", "access"):
+            may = given.get("function") == "read" or session == WRITER
+            return {"access": may}
+        return {}
+
+    def _uci(self, method: str, given: dict[str, Any]) -> Any:
+        if method == "get" and given["config"] == "luci":
+            return {"values": {}}
+        if method == "get":
+            sections = {
+                name: {".anonymous": False, ".type": "algwatch", ".name": name, ".index": 0, **values}
+                for name, values in self.uci.items()
+            }
+            return {"values": sections}
+        if method == "set":
+            section = self.uci.get(given["section"])
+            if section is None:
+                raise Fails(NOT_FOUND)
+            section.update(given["values"])
+            self.changes += [["set", given["section"], *one] for one in given["values"].items()]
+            return None
+        if method == "delete":
+            for option in given.get("options") or [given["option"]]:
+                self.uci[given["section"]].pop(option, None)
+                self.changes.append(["remove", given["section"], option])
+            return None
+        if method == "changes":
+            return {"changes": {"algwatch": self.changes} if self.changes else {}}
+        if method in ("apply", "confirm"):
+            self.changes = []
+            return None
+        raise Fails(INVALID_ARGUMENT)
+
+
+def program(folder: Path, lines: str) -> None:
+    """The program `algwatch` of the folder: a shell script for the verbs that need a router, the
+    real one for all others."""
+    real = f"exec {shlex.quote(sys.executable)} -m algwatch"
+    path = folder / "algwatch"
+    agent = shlex.quote(str(ROOT / "agent"))
+    path.write_text(
+        f'#!/bin/sh\nexport PYTHONPATH={agent}\necho "$*" >>"{folder}/typed"\n'
+        f'case $1 in explain) {real} "$@";; esac\n{lines}'
+    )
+    path.chmod(0o755)
