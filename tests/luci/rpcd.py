@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stand-in for uhttpd's JSON-RPC and rpcd behind it, for the pages of luci-app-algwatch.
 
-As in uhttpd (ubus.c) and rpcd (session.c, ucode.c, uci.c): a call answers [0, {...}], [number] where
-ubus fails (2 bad arguments, 4 not found), error -32002 where the session has no right to the
+As in uhttpd (ubus.c) and rpcd (session.c, ucode.c, uci.c): a call answers [0, {...}], [number]
+where ubus fails (2 bad arguments, 4 not found), error -32002 where the session has no right to the
 method or there is no such session, -32000 for an object that is not there, and a batch is an array
 of answers. The rights come from the package's own ACL file: a session that may only read gets
 none of "write". What this stand-in does not know fails.
@@ -37,7 +37,10 @@ OBJECT_NOT_FOUND, ACCESS_DENIED = -32000, -32002
 # ubus
 INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED = 2, 4, 6
 
-ARGUMENTS = {"explain": {"rule": str}, "apply": {"only": str, "whole": bool, "force": bool}}
+ARGUMENTS: dict[str, dict[str, type]] = {
+    "explain": {"rule": str},
+    "apply": {"only": str, "whole": bool, "force": bool},
+}
 
 
 class Fails(Exception):
@@ -49,7 +52,7 @@ class Methods:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._job: dict[str, Any] = {"state": "none"}
+        self._last: dict[str, Any] = {"state": "none"}
         self._lock = threading.Lock()
 
     def call(self, method: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -88,7 +91,7 @@ class Methods:
     def _status(self) -> dict[str, Any]:
         state = self._known()
         if state is None:
-            return {"there": False, "fresh": False, "job": self._job}
+            return {"there": False, "fresh": False, "job": self._last}
         findings: dict[str, int] = {}
         calls: dict[str, int] = {}
         for one in state.pop("findings"):
@@ -97,7 +100,7 @@ class Methods:
             calls[one["outcome"]] = calls.get(one["outcome"], 0) + 1
         return {"there": True, "fresh": self._is_fresh(state),
                 "age": time.monotonic() - state["clock"], "state": state, "findings": findings,
-                "calls": calls, "job": self._job}  # fmt: skip
+                "calls": calls, "job": self._last}  # fmt: skip
 
     def _calls(self) -> dict[str, Any]:
         state = self._known() or {}
@@ -112,9 +115,9 @@ class Methods:
         return {"error": "no-such-rule"} if done.returncode else {"text": done.stdout}
 
     def _run(self, verb: str, only: str, words: list[str]) -> dict[str, Any]:
-        if self._job["state"] == "running":
-            return {"error": "busy", "job": self._job}
-        self._job = told = {"verb": verb, "only": only, "started": int(time.time()),
+        if self._last["state"] == "running":
+            return {"error": "busy", "job": self._last}
+        self._last = told = {"verb": verb, "only": only, "started": int(time.time()),
                             "state": "running"}  # fmt: skip
         program = [str(self.folder / "algwatch"), verb, *words, "--json"]
 
@@ -122,11 +125,14 @@ class Methods:
             done = subprocess.run(program, capture_output=True, text=True)
             result = json.loads(done.stdout) if done.stdout else None
             with self._lock:
-                self._job = {**told, "state": "done", "status": done.returncode, "result": result,
+                self._last = {**told, "state": "done", "status": done.returncode, "result": result,
                              "error": done.stderr[:4000]}  # fmt: skip
 
         threading.Thread(target=run).start()
         return {"job": told}
+
+    def _job(self) -> dict[str, Any]:
+        return {"job": self._last}
 
     def _probe(self) -> dict[str, Any]:
         return self._run("probe", "", [])
@@ -201,7 +207,7 @@ class Rpcd:
 
     def _call(self, session: str, name: str, method: str, given: dict[str, Any]) -> Any:
         if name == OBJECT:
-            takes: dict[str, type] = ARGUMENTS.get(method, {})
+            takes = ARGUMENTS.get(method, {})
             for word, value in given.items():
                 if value is None or word not in takes or type(value) is not takes[word]:
                     raise Fails(INVALID_ARGUMENT)
@@ -218,7 +224,13 @@ class Rpcd:
             return {"values": {}}
         if method == "get":
             sections = {
-                name: {".anonymous": False, ".type": "algwatch", ".name": name, ".index": 0, **values}
+                name: {
+                    ".anonymous": False,
+                    ".type": "algwatch",
+                    ".name": name,
+                    ".index": 0,
+                    **values,
+                }
                 for name, values in self.uci.items()
             }
             return {"values": sections}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A web server on loopback that shows the pages of luci-app-algwatch in a stand-in for LuCI's shell.
+"""A web server on loopback that shows luci-app-algwatch in a stand-in for LuCI's shell.
 
 The shell (shell/) is a small one of our own that keeps to LuCI's interfaces. Where ALGWATCH_LUCI
 names a checkout of LuCI, the pages are shown by its own luci.js, ui.js, form.js and theme instead.
@@ -21,7 +21,6 @@ STATIC = "/luci-static/"
 PAGES = "/cgi-bin/luci/admin/services/algwatch/"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml",
          ".png": "image/png"}  # fmt: skip
-# What views may load and run: their own scripts, and nothing that stands in the page.
 MENU = json.loads((APP / "root/usr/share/luci/menu.d/luci-app-algwatch.json").read_text())
 
 
@@ -53,7 +52,7 @@ def page(name: str, session: str) -> str:
     env = {
         "media": "/luci-static/bootstrap", "resource": "/luci-static/resources",
         "scriptname": "/cgi-bin/luci", "pathinfo": "/" + "/".join(path), "documentroot": "/www",
-        "requestpath": path, "dispatchpath": path, "pollinterval": 5, "ubuspath": "/ubus/",
+        "requestpath": path, "dispatchpath": path, "pollinterval": 1, "ubuspath": "/ubus/",
         "sessionid": session, "token": "t", "apply_rollback": 90, "apply_holdoff": 1,
         "apply_timeout": 5, "apply_display": 1.5,
         "nodespec": {"satisfied": True, "readonly": session == READER, "title": name},
@@ -66,7 +65,7 @@ def page(name: str, session: str) -> str:
  href="/luci-static/bootstrap/mobile.css">
 <script src="/cgi-bin/luci/admin/translations/en"></script>
 <script src="/luci-static/resources/cbi.js"></script></head>
-<body class="lang_en" data-page="{'-'.join(path)}">
+<body class="lang_en" data-page="{"-".join(path)}">
 <header><a class="brand" href="/">OpenWrt</a>
 <ul class="nav" id="topmenu" style="display:none"></ul>
 <div id="indicators" class="pull-right"></div></header>

@@ -4,6 +4,7 @@
 'use strict';
 'require baseclass';
 'require rpc';
+'require ui';
 
 const get = rpc.declare({ object: 'uci', method: 'get', params: [ 'config' ], expect: { values: {} }, reject: true });
 const set = rpc.declare({ object: 'uci', method: 'set', params: [ 'config', 'section', 'values' ], reject: true });
@@ -109,11 +110,19 @@ const Map = baseclass.extend({
 		return made;
 	},
 	fill: function(values) {
+		const tabs = this.sections.flatMap(section => Object.values(section.tabs).map(tab => ({
+			title: tab.title,
+			node: E('div', { 'class': 'cbi-section' },
+				tab.options.map(one => one.render((values[section.name] || {})[one.name])))
+		})));
+		const show = chosen => tabs.forEach(tab => tab.node.style.display = tab == chosen ? '' : 'none');
+
 		this.node.replaceChildren(
 			E('h2', {}, [ this.title ]), E('div', { 'class': 'cbi-map-descr' }, [ this.description ]),
-			...this.sections.flatMap(section => Object.values(section.tabs).map(tab =>
-				E('div', { 'class': 'cbi-section' }, [ E('h3', {}, [ tab.title ]),
-					...tab.options.map(one => one.render((values[section.name] || {})[one.name])) ]))));
+			E('ul', { 'class': 'cbi-tabmenu' }, tabs.map(tab => E('li', {}, [
+				E('a', { 'href': '#', 'click': () => show(tab) }, [ tab.title ]) ]))),
+			...tabs.map(tab => tab.node));
+		show(tabs[0]);
 	},
 	render: function() {
 		this.node = E('div', { 'class': 'cbi-map' });
@@ -147,8 +156,15 @@ const Map = baseclass.extend({
 					values[one.name] = value;
 			}
 
-			if (bad)
-				return Promise.reject(new Error(_('Some fields are invalid')));
+			if (bad) {
+				const problem = new Error(_('Some fields are invalid, cannot save values!'));
+
+				ui.showModal(_('Save error'), [ E('p', {}, [ problem.message ]),
+					E('div', { 'class': 'right' }, [
+						E('button', { 'class': 'cbi-button', 'click': ui.hideModal }, [ _('Dismiss') ]) ]) ]);
+
+				return Promise.reject(problem);
+			}
 
 			if (Object.keys(values).length)
 				calls.push(set(this.config, section.name, values));

@@ -6,7 +6,7 @@
 'require ui';
 
 /*
- * What the pages of algwatch share.
+ * Shared by the pages of algwatch.
  *
  * E() takes a string for HTML and the items of an array for text. Much of what is shown here was
  * written by strangers on the Internet, so el() below always hands over an array: nothing on these
@@ -249,23 +249,30 @@ function ranked(findings) {
 
 const explain = declare('explain', [ 'rule' ]);
 
+/* Pages of rules that are shown now, by rule: they stay when a page is filled anew. */
+const explained = {};
+
 /* A button that gets the page of a rule and shows it below. */
 function explanation(rule) {
-	const text = el('pre', { 'class': 'algwatch-text', 'hidden': '' });
+	const text = el('pre', { 'class': 'algwatch-text' }, explained[rule] || '');
 	const button = el('button', {
 		'class': 'btn cbi-button',
-		'click': ui.createHandlerFn(this, function() {
+		'click': ui.createHandlerFn(null, function() {
 			if (!text.hidden) {
 				text.hidden = true;
+				delete explained[rule];
 				return null;
 			}
 
 			return explain(rule).then(function(reply) {
-				text.textContent = reply.text || _('There is no page about %s.').format(rule);
+				explained[rule] = reply.text || _('There is no page about %s.').format(rule);
+				text.textContent = explained[rule];
 				text.hidden = false;
 			}).catch(failed);
 		})
 	}, _('Explain'));
+
+	text.hidden = !(rule in explained);
 
 	return el('div', {}, button, text);
 }
@@ -328,22 +335,23 @@ function page(title, about, ...children) {
 		el('h2', {}, title), el('div', { 'class': 'cbi-map-descr' }, about), children);
 }
 
-/* Calls `ask` every few seconds and hands its reply to `show`; a reply that says the same again
+/* Calls `ask` at LuCI's poll interval and hands its reply to `show`; a reply that says the same again
    changes nothing, so that opened parts stay open. */
 function follow(ask, show, first) {
-	let before = JSON.stringify(first);
+	const told = reply => JSON.stringify(Object.assign({}, reply, { age: 0 }));
+	let before = told(first);
 
 	show(first);
 	poll.add(function() {
 		return ask().then(function(reply) {
-			const now = JSON.stringify(Object.assign({}, reply, { age: 0 }));
+			const now = told(reply);
 
 			if (now != before) {
 				before = now;
 				show(reply);
 			}
 		});
-	}, 5);
+	});
 }
 
 return baseclass.extend({

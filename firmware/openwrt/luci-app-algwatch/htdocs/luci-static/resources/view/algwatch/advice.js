@@ -220,7 +220,7 @@ return view.extend({
 		common.follow(ask, next => this.show(next), reply);
 
 		return common.page(_('Advice'),
-			_('What to do about what was found, with what speaks for it and against it. Nothing is changed without asking you.'),
+			_('Remedies for what was found, with what speaks for each and against it. Nothing is changed without asking you.'),
 			this.node);
 	},
 

@@ -25,7 +25,7 @@ return view.extend({
 		common.follow(ask, next => show(node, next), reply);
 
 		return common.page(_('Findings'),
-			_('What was seen on the wire that did harm, may do harm, or is good to know, each with its proof. The worst stands first.'),
+			_('Everything seen on the wire that did harm, may do harm, or is good to know, each with its proof. The worst stands first.'),
 			node);
 	},
 

@@ -55,7 +55,7 @@ function account(one) {
 }
 
 function number(counts, table) {
-	const words = Object.keys(counts).map(word =>
+	const words = Object.keys(table).filter(word => counts[word]).map(word =>
 		[ common.badge(table, word), ' ' + counts[word] + '  ' ]);
 
 	return words.length ? words : _('none');
@@ -64,7 +64,7 @@ function number(counts, table) {
 function router(reply) {
 	const state = reply.state, counts = state.counts;
 
-	return table([ _('What'), _('Value') ], [
+	return table([ '', '' ], [
 		[ _('SIP helper in the kernel'),
 		  state.helper == null ? _('not looked yet') : state.helper ? _('present') : _('not there') ],
 		[ _('Flow offload'), state.offload || _('off') ],
