@@ -121,12 +121,17 @@ class Methods:
                             "state": "running"}  # fmt: skip
         program = [str(self.folder / "algwatch"), verb, *words, "--json"]
 
+        self._process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                         text=True)  # fmt: skip
+
         def run() -> None:
-            done = subprocess.run(program, capture_output=True, text=True)
-            result = json.loads(done.stdout) if done.stdout else None
+            out, error = self._process.communicate()
+            status = self._process.returncode  # negative: ended by a signal
+            status = status if status >= 0 else 128 - status
             with self._lock:
-                self._last = {**told, "state": "done", "status": done.returncode, "result": result,
-                             "error": done.stderr[:4000]}  # fmt: skip
+                self._last = {**told, "state": "done", "status": status,
+                              "result": json.loads(out) if out else None,
+                              "error": error[:4000]}  # fmt: skip
 
         threading.Thread(target=run).start()
         return {"job": told}
@@ -154,6 +159,11 @@ class Methods:
 
     def _rollback(self) -> dict[str, Any]:
         return self._run("rollback", "", [])
+
+    def _stop(self) -> dict[str, Any]:
+        if self._last["state"] == "running":
+            self._process.terminate()
+        return {"job": self._last}
 
 
 class Rpcd:

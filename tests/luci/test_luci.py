@@ -239,15 +239,20 @@ def test_every_page_fits_a_phone(router: Router) -> None:
 
 def test_a_probe_runs_in_the_background_and_its_result_is_shown(router: Router) -> None:
     played(router)
-    program(router.folder, 'sleep 0.5; echo \'{"headers_changed":["Via"],"alg":true}\'\n')
+    field = {"name": "Contact", "verdict": "mapping", "lan": "10.0.0.7:5060", "wan": "192.0.2.9:1"}
+    sent = {"message": "OPTIONS", "fields": [field, {**field, "name": "To", "verdict": "same"}]}
+    told = {"conclusion": "The router rewrites SIP.", "messages": [sent]}
+    program(router.folder, f"sleep 0.5; echo '{json.dumps(told)}'; exit 1\n")
     page = router.open("advice")
     page.get_by_role("button", name="Probe").click()
     page.wait_for_selector("text=runs since")
     assert page.get_by_role("button", name="Roll back").is_disabled()
     assert router.call(WRITER, "rollback")["result"][1]["error"] == "busy"
     page.wait_for_selector("text=The last job: Probe of the router")
-    page.locator("summary", has_text="All that it said").click()
-    assert "headers changed:" in page.inner_text("#view")
+    text = page.inner_text("#view")
+    assert "SIP is rewritten" in text and "The router rewrites SIP." in text, text
+    assert page.locator("#view table tr").last.inner_text().split() == [
+        "OPTIONS", "Contact", "10.0.0.7:5060", "192.0.2.9:1"]  # fmt: skip
     assert page.get_by_role("button", name="Roll back").is_enabled()
     assert router.typed == ["probe --json"]
 
@@ -275,6 +280,31 @@ def test_nothing_is_changed_before_somebody_says_yes(router: Router) -> None:
     assert router.typed == ["apply --only 192.168.181.4 --json", "apply --json", "rollback --json"]
 
 
+def test_a_refusal_is_shown_and_overridden_only_after_asking_again(router: Router) -> None:
+    played(router)
+    why = "10.0.0.7 sends no keep-alive. (--force does it all the same)"
+    program(router.folder, f'case $* in *--force*) ;; *) echo "{why}" >&2; exit 2;; esac\n')
+    page = router.open("advice")
+    page.get_by_role("button", name="Try on this phone").click()
+    page.get_by_role("button", name="Try it").click()
+    page.wait_for_selector("text=nothing was changed")
+    page.get_by_role("button", name="Turn off all the same…").click()
+    assert "sends no keep-alive" in page.inner_text(".modal")
+    page.get_by_role("button", name="Turn it off all the same").click()
+    page.wait_for_selector("text=in force")
+    assert router.typed[1:] == ["apply --only 192.168.181.4 --force --json"]
+
+
+def test_a_job_that_watches_can_be_stopped(router: Router) -> None:
+    played(router)
+    program(router.folder, "trap 'exit 1' TERM; sleep 20 >/dev/null 2>&1 & wait\n")
+    page = router.open("advice")
+    page.get_by_role("button", name="Turn off for all phones").click()
+    page.get_by_role("button", name="Turn it off").click()
+    page.get_by_role("button", name="Stop and put back").click()
+    page.wait_for_selector("text=it failed, and everything is as before")
+
+
 def test_turning_it_off_for_all_warns_where_a_phone_needs_it(router: Router) -> None:
     keep = Advice(
         "keep-sip-alg", "recommended", 0.9, ["It helps."], [], [], "10.0.0.7 and 192.0.2.1"
@@ -293,7 +323,7 @@ def test_who_may_only_read_can_change_nothing(router: Router) -> None:
     assert "may look and not change" in page.inner_text("#view")
     buttons = page.locator(".algwatch-buttons button")
     assert buttons.count() == 5 and all(one.is_disabled() for one in buttons.all())
-    for method in ("probe", "apply", "verify", "rollback"):
+    for method in ("probe", "apply", "verify", "rollback", "stop"):
         assert router.call(READER, method)["error"]["code"] == -32002
     assert router.typed == []
 
@@ -350,7 +380,7 @@ def test_methods_rights_and_calls_of_the_pages_agree() -> None:
     assert there == read | write and not read & write
     asked = {name for path in SCRIPTS for name in re.findall(r"declare\('(\w+)'", path.read_text())}
     assert asked <= there
-    assert write == {"probe", "apply", "verify", "rollback"} and write <= asked
+    assert write == {"probe", "apply", "verify", "rollback", "stop"} and write <= asked
     views = {entry["action"]["path"] for entry in MENU.values() if "path" in entry["action"]}
     folder = APP / "htdocs/luci-static/resources/view"
     assert views == {str(p.relative_to(folder))[:-3] for p in folder.rglob("*.js")}
@@ -358,7 +388,7 @@ def test_methods_rights_and_calls_of_the_pages_agree() -> None:
 
 def test_no_text_becomes_a_command_or_html() -> None:
     text = SCRIPT.read_text()
-    assert re.findall(r"\bsystem\((.)", text) == ["[", "["]
+    assert re.findall(r"\bsystem\((.)", text) == ["[", "[", "["]
     assert "popen" not in text and "require(" not in text
     shells = text[text.index("const RUN") : text.index("function read")]
     assert "${" not in shells

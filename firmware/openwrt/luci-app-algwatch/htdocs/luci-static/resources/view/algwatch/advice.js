@@ -10,12 +10,42 @@ const probe = common.declare('probe');
 const apply = common.declare('apply', [ 'only', 'whole', 'force' ]);
 const verify = common.declare('verify');
 const rollback = common.declare('rollback');
+const stop = common.declare('stop');
 
 const VERBS = {
 	probe: _('Probe of the router'),
 	apply: _('SIP ALG off'),
 	verify: _('Look whether it helped'),
 	rollback: _('Put everything back')
+};
+
+/* By verb and exit status of algwatch: how it ended. */
+const GOOD = 'algwatch-good', DOUBT = 'algwatch-doubt', BAD = 'algwatch-bad';
+const UNDONE = [ _('it failed, and everything is as before'), DOUBT ];
+const NOT_BACK = [ _('it failed, and not everything could be put back'), BAD ];
+const ENDS = {
+	probe: {
+		0: [ _('SIP passes untouched'), GOOD ],
+		1: [ _('SIP is rewritten'), DOUBT ],
+		3: [ _('cannot tell'), DOUBT ]
+	},
+	apply: {
+		0: [ _('in force'), GOOD ],
+		1: UNDONE,
+		2: [ _('nothing was changed'), DOUBT ],
+		3: [ _('in force, and not every phone was heard yet'), DOUBT ],
+		4: NOT_BACK
+	},
+	verify: {
+		0: [ _('it helped'), GOOD ],
+		1: UNDONE,
+		3: [ _('not known yet'), DOUBT ],
+		4: NOT_BACK
+	},
+	rollback: {
+		0: [ _('everything is as before'), GOOD ],
+		4: [ _('not everything could be put back'), BAD ]
+	}
 };
 
 const REFUSED = {
@@ -84,31 +114,49 @@ function tree(value) {
 	return value === true ? _('yes') : value === false ? _('no') : String(value == null ? '–' : value);
 }
 
-function job(one) {
-	if (one.state == 'none')
-		return '';
+function texts(value) {
+	return Array.isArray(value) ? value.map(String) : [];
+}
 
-	const what = (VERBS[one.verb] || one.verb) + (one.only ? ', ' + one.only : '');
+/* The header fields that a probe saw changed: [ message, field, before, after ]. */
+function rewrites(result) {
+	const rows = [], known = new Set();
 
-	if (one.state == 'running')
-		return el('div', { 'class': 'alert-message notice' },
-			el('p', { 'class': 'spinning' }, _('%s: runs since %s').format(what, common.when(one.started))));
+	for (const sent of Array.isArray(result.messages) ? result.messages : [])
+		for (const field of Array.isArray(sent.fields) ? sent.fields : []) {
+			const key = field.name + ' ' + field.lan + ' ' + field.wan;
 
-	if (one.state == 'lost')
-		return el('div', { 'class': 'alert-message warning' },
-			_('%s ended without a word: the router was restarted, or ran out of memory. What it had changed is put back by itself.').format(what));
+			if (field.verdict != 'same' && field.lan !== field.wan && !known.has(key) && known.add(key))
+				rows.push([ sent.message, field.name, field.lan, field.wan ]);
+		}
 
-	const texts = one.error.trim() ? [ el('pre', { 'class': 'algwatch-text' }, one.error.trim()) ] : [];
+	return rows;
+}
 
-	if (one.result)
-		texts.push(common.item([ 'job', one.started ], el('summary', {}, _('All that it said')),
-			el('div', { 'class': 'algwatch-body' }, tree(one.result))));
+function rewritten(rows) {
+	const titles = [ _('Message'), _('Field'), _('In the LAN'), _('Behind the router') ];
 
-	return el('div', { 'class': 'cbi-section' },
-		el('h3', {}, _('The last job: %s').format(what), ' ',
-			el('span', { 'class': 'algwatch-badge ' + (one.status ? 'algwatch-doubt' : 'algwatch-good') },
-				one.status ? _('see below') : _('done'))),
-		texts);
+	return !rows.length ? '' : el('table', { 'class': 'table' },
+		el('tr', { 'class': 'tr table-titles' }, titles.map(title => el('th', { 'class': 'th' }, title))),
+		rows.map(row => el('tr', { 'class': 'tr' },
+			row.map((cell, n) => el('td', { 'class': 'td', 'data-title': titles[n] }, cell || '–')))));
+}
+
+function ended(one) {
+	const end = (ENDS[one.verb] || {})[one.status] || [ _('it failed'), DOUBT ];
+	const result = one.result || {};
+	const said = (result.conclusion ? [ String(result.conclusion) ] : []).concat(
+		texts(result.lines), texts(result.reasons), texts(result.notes));
+
+	return [
+		el('h3', {}, _('The last job: %s').format(one.title), ' ',
+			el('span', { 'class': 'algwatch-badge ' + end[1] }, end[0])),
+		said.map(text => el('p', {}, text)),
+		rewritten(rewrites(result)),
+		one.error.trim() ? el('pre', { 'class': 'algwatch-text' }, one.error.trim()) : '',
+		one.result ? common.item([ 'job', one.started ], el('summary', {}, _('All that it said')),
+			el('div', { 'class': 'algwatch-body' }, tree(one.result))) : ''
+	];
 }
 
 return view.extend({
@@ -156,9 +204,19 @@ return view.extend({
 
 	handleApply: function() {
 		this.confirm(_('Turn the SIP ALG off for the whole router?'), warnings(this.state).concat([
-			_('All phones here are affected. algwatch looks first what would break, and refuses if a phone would stop ringing.'),
+			_('All phones here are affected. algwatch looks first what would break, and refuses if a phone would stop ringing, or while a call is up.'),
 			_('It saves the firewall configuration, changes it, reloads the firewall, and watches the phones. If one of them falls silent, everything is put back by itself.')
 		]), _('Turn it off'), () => apply('', true, false));
+	},
+
+	/* What algwatch has refused, although it would break a phone. */
+	handleForce: function(job) {
+		this.confirm(_('Turn the SIP ALG off all the same?'), [ job.error.trim() ], _('Turn it off all the same'),
+			() => apply(job.only, !job.only, true));
+	},
+
+	handleStop: function() {
+		return this.begin(stop());
 	},
 
 	handleVerify: function() {
@@ -170,6 +228,34 @@ return view.extend({
 			_('The firewall configuration becomes as it was before algwatch changed it, and the SIP ALG is on again.'),
 			_('Edits of the firewall that were made since then are not touched: if there are any, nothing is done, and you are told.')
 		], _('Put back'), () => rollback());
+	},
+
+	job: function(one) {
+		const readonly = L.hasViewPermission() === false ? '' : null;
+
+		if (one.state == 'none')
+			return '';
+
+		one.title = (VERBS[one.verb] || one.verb) + (one.only ? ', ' + one.only : '');
+
+		if (one.state == 'running')
+			return el('div', { 'class': 'alert-message notice' },
+				el('p', { 'class': 'spinning' }, _('%s: runs since %s').format(one.title, common.when(one.started))),
+				one.verb == 'apply' ? el('p', {}, _('It watches until every phone has registered again, which may take an hour. You can leave this page.')) : '',
+				one.verb == 'apply' || one.verb == 'verify' ? el('button', {
+					'class': 'btn cbi-button-negative', 'disabled': readonly,
+					'click': ui.createHandlerFn(this, 'handleStop')
+				}, one.verb == 'apply' ? _('Stop and put back') : _('Stop')) : '');
+
+		if (one.state == 'lost')
+			return el('div', { 'class': 'alert-message warning' },
+				_('%s ended without a word: the router was restarted, or ran out of memory. What it had changed is put back by itself.').format(one.title));
+
+		return el('div', { 'class': 'cbi-section' }, ended(one),
+			one.verb == 'apply' && one.status == 2 && /--force/.test(one.error) ? el('button', {
+				'class': 'btn cbi-button-negative', 'disabled': readonly,
+				'click': ui.createHandlerFn(this, 'handleForce', one)
+			}, _('Turn off all the same…')) : '');
 	},
 
 	buttons: function(state, running) {
@@ -208,7 +294,7 @@ return view.extend({
 
 		const running = reply.job.state == 'running';
 
-		common.replace(this.node, common.trouble(reply), job(reply.job),
+		common.replace(this.node, common.trouble(reply), this.job(reply.job),
 			this.state.advice.length ? this.state.advice.map(advice)
 				: el('p', {}, el('em', {}, _('There is no advice: nothing that was seen calls for one.'))),
 			this.buttons(this.state, running));
