@@ -263,7 +263,7 @@ def test_nothing_is_changed_before_somebody_says_yes(router: Router) -> None:
     for button, told, word in (
         ("Try on this phone", "All other phones stay as they are", "Try it"),
         ("Turn off for all phones", "refuses if a phone would stop ringing", "Turn it off"),
-        ("Roll back", "becomes as it was", "Put back"),
+        ("Roll back", "takes its latest change", "Put back"),
     ):
         page.get_by_role("button", name=button).click()
         assert told in page.inner_text(".modal")

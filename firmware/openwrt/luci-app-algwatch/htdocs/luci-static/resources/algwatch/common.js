@@ -149,10 +149,12 @@ function aligned(a, b) {
 	return rows;
 }
 
+const CSEQ = /^CSeq *:/i;
+
 /* The kind of a message and its CSeq: equal for two copies of one message. */
 function kind(message) {
 	const first = (message[0] || '').split(' ');
-	const cseq = message.filter(line => /^CSeq *:/i.test(line))[0] || '';
+	const cseq = message.filter(text => CSEQ.test(text))[0] || '';
 
 	return (first[0] == 'SIP/2.0' ? first.slice(0, 2).join(' ') : first[0]) + '\n' +
 		cseq.replace(/^[^:]*: */, '');

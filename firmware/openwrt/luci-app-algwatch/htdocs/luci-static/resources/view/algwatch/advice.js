@@ -198,7 +198,7 @@ return view.extend({
 
 		this.confirm(_('Turn the SIP ALG off for one phone?'), [
 			_('The phone at %s: its connections pass the router without the SIP ALG. All other phones stay as they are.').format(only),
-			_('If the phone stops registering, everything is put back by itself. Calls of this phone that go on now may end.')
+			_('algwatch looks first what would break, and refuses while the phone is in a call. If the phone falls silent afterwards, everything is put back by itself.')
 		], _('Try it'), () => apply(only, false, false));
 	},
 
@@ -225,8 +225,8 @@ return view.extend({
 
 	handleRollback: function() {
 		this.confirm(_('Put everything back?'), [
-			_('The firewall configuration becomes as it was before algwatch changed it, and the SIP ALG is on again.'),
-			_('Edits of the firewall that were made since then are not touched: if there are any, nothing is done, and you are told.')
+			_('algwatch takes its latest change of the firewall back, and the SIP ALG works again as before.'),
+			_('Edits of the firewall that others made since then are kept.')
 		], _('Put back'), () => rollback());
 	},
 
