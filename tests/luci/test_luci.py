@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -297,11 +298,16 @@ def test_a_refusal_is_shown_and_overridden_only_after_asking_again(router: Route
 
 def test_a_job_that_watches_can_be_stopped(router: Router) -> None:
     played(router)
-    program(router.folder, "trap 'exit 1' TERM; sleep 20 >/dev/null 2>&1 & wait\n")
+    program(router.folder, "trap 'exit 1' TERM; : >\"$0.up\"; sleep 20 >/dev/null 2>&1 & wait\n")
     page = router.open("advice")
     page.get_by_role("button", name="Turn off for all phones").click()
     page.get_by_role("button", name="Turn it off").click()
-    page.get_by_role("button", name="Stop and put back").click()
+    stop = page.get_by_role("button", name="Stop and put back")
+    stop.wait_for()
+    end = time.monotonic() + 8
+    while not (router.folder / "algwatch.up").exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    stop.click()
     page.wait_for_selector("text=it failed, and everything is as before")
 
 
