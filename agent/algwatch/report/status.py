@@ -9,7 +9,6 @@ reports over MQTT, and messages are built anew from their harmless parts (report
 from __future__ import annotations
 
 from collections.abc import Callable
-from json.encoder import encode_basestring_ascii as quoted
 from time import monotonic, time
 
 from algwatch import __version__, files
@@ -28,6 +27,7 @@ from algwatch.report.render.json import (
     advice_json,
     call_json,
     finding_json,
+    quoted,
     registration_json,
     texts_json,
 )

@@ -9,10 +9,8 @@ earlier one.
 from __future__ import annotations
 
 import os
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Callable, Iterable
-from json.encoder import encode_basestring_ascii as quoted
-from typing import IO
 
 from algwatch.advise.advice import Advice, InForce
 from algwatch.base.quote import cut_sentence
@@ -20,6 +18,16 @@ from algwatch.base.report import Report, by_kind
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import Finding
 from algwatch.report.render.verdict import Verdict
+
+try:
+    # Not the package json: its decoder costs the daemon 200 kB.
+    from _json import encode_basestring_ascii
+except ImportError:
+    from json.encoder import encode_basestring_ascii
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO
 
 SCHEMA = 1
 ADVICE = 4096  # pieces of advice that are kept
@@ -29,6 +37,8 @@ LINE_LOOKS = 8  # looks at the wire in a finding
 LINE_PAYLOAD = 2048  # bytes of a message
 
 Shown = Callable[[str], str]
+quoted: Shown = encode_basestring_ascii
+"""A text as JSON, in ASCII."""
 
 
 def write_json(
@@ -138,6 +148,10 @@ def _short(text: str) -> str:
     return quoted(cut_sentence(text, LINE_TEXT))
 
 
+def _base64(data: bytes) -> str:
+    return b2a_base64(data, newline=False).decode("ascii")
+
+
 def _bool(value: bool) -> str:
     return "true" if value else "false"
 
@@ -182,7 +196,7 @@ def finding_json(finding: Finding, shown: Shown = quoted, looks: int | None = No
     """looks, most: how many looks at the wire, and bytes of each, are told; None: all."""
     proof = ",".join(
         f'{{"side":"{e.side}","at":{e.at:.6f},"observed":{shown(e.observed)},'
-        f'"expected":{shown(e.expected)},"bytes":"{b64encode(e.payload[:most]).decode()}"}}'
+        f'"expected":{shown(e.expected)},"bytes":"{_base64(e.payload[:most])}"}}'
         for e in finding.evidence[:looks]
     )
     more = f'"fingerprint":{shown(finding.fingerprint)},' if finding.fingerprint else ""
