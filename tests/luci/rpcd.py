@@ -41,6 +41,11 @@ ARGUMENTS: dict[str, dict[str, type]] = {
     "explain": {"rule": str},
     "apply": {"only": str, "whole": bool, "force": bool},
 }
+FIELDS: dict[str, Any] = {
+    "clock": int | float, "every": int | float, "started": int | float, "verdict": dict,
+    "health": dict, "counts": dict, "registrations": list, "calls": list, "findings": list,
+    "advice": list,
+}  # fmt: skip
 
 
 class Fails(Exception):
@@ -81,7 +86,10 @@ class Methods:
             state = json.loads((self.folder / "status.json").read_text())
         except (OSError, ValueError):
             return None
-        return state if isinstance(state, dict) and state.get("schema") == 1 else None
+        if not isinstance(state, dict) or state.get("schema") != 1:
+            return None
+        whole = all(isinstance(state.get(name), kind) for name, kind in FIELDS.items())
+        return state if whole else None
 
     @staticmethod
     def _is_fresh(state: dict[str, Any]) -> bool:

@@ -223,8 +223,9 @@ def test_without_a_daemon_and_with_an_old_file_the_pages_say_so(router: Router) 
     state["clock"] -= 1000
     path.write_text(json.dumps(state))
     page.wait_for_selector("text=algwatch was stopped or is stuck")
-    path.write_text("{")
-    page.wait_for_selector("text=algwatch does not run")
+    for text in ("{", '{"schema": 1, "running": true}'):
+        path.write_text(text)
+        page.wait_for_selector("text=algwatch does not run")
 
 
 def test_every_page_fits_a_phone(router: Router) -> None:
@@ -352,7 +353,7 @@ def test_settings_are_checked_and_saved(router: Router) -> None:
     assert router.rpcd.uci["main"]["privacy"] == "0"
 
 
-# What goes to the router
+# Calls to the router
 
 
 def test_an_address_is_one_and_a_lost_one_does_not_mean_all_phones(router: Router) -> None:

@@ -209,7 +209,7 @@ return view.extend({
 		]), _('Turn it off'), () => apply('', true, false));
 	},
 
-	/* What algwatch has refused, although it would break a phone. */
+	/* A change that algwatch has refused, because it would break a phone. */
 	handleForce: function(job) {
 		this.confirm(_('Turn the SIP ALG off all the same?'), [ job.error.trim() ], _('Turn it off all the same'),
 			() => apply(job.only, !job.only, true));
