@@ -259,6 +259,8 @@ class Daemon:
         step = self._clock.look()
         if step:
             self._console.say(f"the clock was set: {step / 1e9:+.3f} s")
+            if self._status is not None:
+                self._status.touch()
 
     def _note_loss(self, tap: int) -> None:
         """Tell the pipeline of lost packets before it reports them as missing."""

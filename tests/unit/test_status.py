@@ -142,6 +142,23 @@ def test_a_dead_call_is_not_pushed_out_by_good_ones(desk: Desk) -> None:
     assert len(state["calls"]) == status.CALLS + 1
 
 
+def test_an_account_that_is_refused_is_not_pushed_out_by_others(desk: Desk) -> None:
+    desk.status.report(registration("refused", 403, "sip:refused@example.net"))
+    for number in range(200):
+        desk.status.report(registration(aor=f"sip:{number}@example.net"))
+    state = desk.write()
+    assert state["verdict"]["state"] == "hurts"
+    assert len(state["registrations"]) == status.REGISTRATIONS + 1
+    desk.status.report(registration(aor="sip:refused@example.net"))
+    assert desk.write()["verdict"]["state"] == "fine"
+
+
+def test_more_dead_calls_than_are_kept_are_not_given_a_number(desk: Desk) -> None:
+    for number in range(30):
+        desk.status.report(call("dropped", call_id=f"dead{number}@phone"))
+    assert "(16 times or more)" in desk.write()["verdict"]["why"][0]
+
+
 def test_calls_that_found_no_room_are_counted_all_the_same(desk: Desk) -> None:
     for number in range(500):
         desk.status.report(call(call_id=f"c{number}@phone"))

@@ -41,7 +41,7 @@ DAY = 86400.0  # seconds after which a thing is shown no more
 PARTS = 4  # the counters of the last day move on by so many parts
 
 CALLS, BAD_CALLS = 24, 16
-REGISTRATIONS = 32
+REGISTRATIONS, FAILED = 32, 16
 FINDINGS, HURTING = 12, 16
 LOOKS = 4  # at the wire in one finding
 ROOM = 65536  # bytes of all findings
@@ -85,6 +85,7 @@ class Status:
         self._before: list[tuple[float, Numbers]] = [(self._started, {})]
         self._bad: Table[str, _Kept] = Table(BAD_CALLS)
         self._calls: Table[str, _Kept] = Table(CALLS)
+        self._failed: Table[str, _Kept] = Table(FAILED)
         self._registrations: Table[str, _Kept] = Table(REGISTRATIONS)
         self._hurting: Table[str, _Kept] = Table(HURTING)
         self._findings: Table[str, _Kept] = Table(FINDINGS)
@@ -148,9 +149,11 @@ class Status:
             return
         shown = anonymous(one, self._privacy)
         _cut_names(shown, "call_id", "aor", "line")
-        self._registrations.pop(shown.aor, None)  # to the end
+        for table in (self._registrations, self._failed):
+            table.pop(shown.aor, None)
+        table = self._registrations if one.outcome == "accepted" else self._failed
         kept = _Kept(self._clock(), shown, registration_json(shown, _shown))
-        self._registrations.add(shown.aor, kept)
+        table.add(shown.aor, kept)
 
     def _finding(self, finding: Finding) -> None:
         shown = anonymous(finding, self._privacy)
@@ -187,8 +190,10 @@ class Status:
         given = self._advice.all()
         self._let_go({one.subject for one in given})
         since, lately = self._lately(counts)
-        verdict = Lately(lately.pop("ended")["well"])
-        tables = (self._bad, self._calls, self._registrations, self._findings, self._hurting)
+        bad = (self._bad, self._failed, self._hurting)
+        tables = (*bad, self._calls, self._registrations, self._findings)
+        full = any(len(table) == table.limit for table in bad)
+        verdict = Lately(lately.pop("ended")["well"], full)
         for kept in sorted((k for t in tables for k in t.values()), key=lambda k: k.heard):
             verdict.feed(kept.report)
         for one in given:
@@ -205,7 +210,7 @@ class Status:
             "helper": "null" if host is None else _bool(host.helper),
             "offload": quoted("" if host is None else host.offload),
             "health": _numbers(health), "counts": _numbers(lately),
-            "registrations": _rows(self._registrations),
+            "registrations": _rows(self._failed, self._registrations),
             "calls": _rows(self._bad, self._calls),
             "findings": _rows(self._hurting, self._findings),
             "advice": "[" + ",".join(_advice(one) for one in given[::-1]) + "]",
@@ -216,7 +221,7 @@ class Status:
         """Forget what is older than a day. advised: lines with advice in force; the harm that it
         is about stays with it."""
         oldest = self._clock() - DAY
-        for table in (self._bad, self._calls, self._registrations, self._findings):
+        for table in (self._bad, self._failed, self._calls, self._registrations, self._findings):
             for key in [k for k, kept in table.items() if kept.heard < oldest]:
                 del table[key]
         for key, kept in list(self._hurting.items()):

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 from algwatch.report.render.sentences import listed, several
 from algwatch.report.render.verdict import AGAIN, BOTH, CROSSES, UNTIL, WAIT, Reason, Verdict
 
@@ -29,15 +31,19 @@ STEPS = {
 
 
 class Lately(Verdict):
-    """ended: calls that ended well in the last day, including those that were not fed."""
+    """ended: calls that ended well in the last day, including those that were not fed. full: there
+    may be more bad things than were fed."""
 
-    def __init__(self, ended: int) -> None:
+    def __init__(self, ended: int, full: bool = False) -> None:
         super().__init__()
         self._ended = ended
+        self._full = full
 
     def settle(self, counts: dict[str, dict[str, int]]) -> None:
         super().settle(counts)
         self.next = STEPS.get(self.next, self.next)
+        if self._full:
+            self.why = [re.sub(r" times\)\.$", " times or more).", why) for why in self.why]
 
     def _doubts(self, counts: dict[str, dict[str, int]]) -> list[Reason]:
         if not counts["capture"].get("sip_messages"):
