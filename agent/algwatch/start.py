@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from algwatch.report.privacy import Privacy
     from algwatch.report.publisher import Publisher
     from algwatch.report.spool import Spool
-    from algwatch.report.tally import Tally
     from algwatch.report.status import Status
+    from algwatch.report.tally import Tally
 
 ANNOUNCED = 512  # media that are known at once: a call has four, two a side
 SPOOL_SHARE = 16  # the part of free memory that the spool takes at most
