@@ -150,20 +150,27 @@ class Methods:
     def _probe(self) -> dict[str, Any]:
         return self._run("probe", "", [])
 
+    def _interfaces(self) -> list[str]:
+        sides: dict[str, list[str]] = {"lan": [], "wan": []}
+        for name, tap in ((self._known() or {}).get("health") or {}).get("taps", {}).items():
+            if tap["side"] in sides and re.fullmatch("[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}", name):
+                sides[tap["side"]] += [f"--{tap['side']}", name]
+        return (sides["lan"] if len(sides["lan"]) == 2 else []) + sides["wan"]
+
     def _apply(self, only: str = "", whole: bool = False, force: bool = False) -> dict[str, Any]:
         words = ["--force"] if force else []
         if whole and not only:
-            return self._run("apply", "", words)
+            return self._run("apply", "", words + self._interfaces())
         try:
             ipaddress.ip_address(only)
         except ValueError:
             return {"error": "no-address"}
         if whole:
             return {"error": "no-address"}
-        return self._run("apply", only, ["--only", only, *words])
+        return self._run("apply", only, ["--only", only, *words, *self._interfaces()])
 
     def _verify(self) -> dict[str, Any]:
-        return self._run("verify", "", [])
+        return self._run("verify", "", self._interfaces())
 
     def _rollback(self) -> dict[str, Any]:
         return self._run("rollback", "", [])

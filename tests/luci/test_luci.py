@@ -279,7 +279,11 @@ def test_nothing_is_changed_before_somebody_says_yes(router: Router) -> None:
         page.wait_for_selector(".modal", state="hidden")
         page.wait_for_timeout(100)
         assert len(router.typed) == before + 1
-    assert router.typed == ["apply --only 192.168.181.4 --json", "apply --json", "rollback --json"]
+    assert router.typed == [
+        "apply --only 192.168.181.4 --lan br-lan --wan wan --json",
+        "apply --lan br-lan --wan wan --json",
+        "rollback --json",
+    ]
 
 
 def test_a_refusal_is_shown_and_overridden_only_after_asking_again(router: Router) -> None:
@@ -294,7 +298,7 @@ def test_a_refusal_is_shown_and_overridden_only_after_asking_again(router: Route
     assert "sends no keep-alive" in page.inner_text(".modal")
     page.get_by_role("button", name="Turn it off all the same").click()
     page.wait_for_selector("text=in force")
-    assert router.typed[1:] == ["apply --only 192.168.181.4 --force --json"]
+    assert router.typed[1:] == ["apply --only 192.168.181.4 --force --lan br-lan --wan wan --json"]
 
 
 def test_a_job_that_watches_can_be_stopped(router: Router) -> None:

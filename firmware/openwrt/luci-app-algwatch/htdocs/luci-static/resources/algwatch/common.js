@@ -106,6 +106,15 @@ function changed(a, b) {
 	return [ start, a.length - end, b.length - end ];
 }
 
+/* Two texts, each as nodes, with the part marked that differs. */
+function marked(a, b) {
+	const part = changed(a, b);
+
+	return [ [ a, part[1] ], [ b, part[2] ] ].map(one => [
+		one[0].slice(0, part[0]), el('mark', {}, one[0].slice(part[0], one[1])), one[0].slice(one[1])
+	]);
+}
+
 /* Pairs of lines of two messages, in order; null where one has no such line. */
 function aligned(a, b) {
 	/* length[i][j]: equal lines of a from i and b from j on (longest common subsequence). */
@@ -179,15 +188,12 @@ function side(word) {
 	return word == 'lan' ? _('LAN side') : word == 'wan' ? _('WAN side') : _('side not known');
 }
 
-function line(text, from, to, mark) {
+/* One line of a copy. text: null where the copy has no such line. parts: nodes of a changed one. */
+function line(text, parts) {
 	if (text == null)
 		return el('div', { 'class': 'algwatch-line algwatch-absent' }, _('(no such line)'));
 
-	if (!mark)
-		return el('div', { 'class': 'algwatch-line' }, text);
-
-	return el('div', { 'class': 'algwatch-line algwatch-changed' }, text.slice(0, from),
-		el('mark', {}, text.slice(from, to)), text.slice(to));
+	return el('div', { 'class': 'algwatch-line' + (parts ? ' algwatch-changed' : '') }, parts || text);
 }
 
 /* Both copies of a message side by side, below each other where there is no room. */
@@ -199,9 +205,9 @@ function compared(pair) {
 
 	for (const row of aligned(pair[0].message, pair[1].message)) {
 		const same = row[0] === row[1];
-		const part = (same || row[0] == null || row[1] == null) ? null : changed(row[0], row[1]);
-		const left = line(row[0], part ? part[0] : 0, part ? part[1] : (row[0] || '').length, !same);
-		const right = line(row[1], part ? part[0] : 0, part ? part[2] : (row[1] || '').length, !same);
+		const parts = same ? [] : marked(row[0] || '', row[1] || '');
+		const left = line(row[0], parts[0]);
+		const right = line(row[1], parts[1]);
 
 		left.setAttribute('data-side', side(pair[0].side));
 		right.setAttribute('data-side', side(pair[1].side));
@@ -358,6 +364,6 @@ function follow(ask, show, first) {
 
 return baseclass.extend({
 	HARMS, OUTCOMES, PLACES, STATES,
-	aligned, badge, changed, compared, copies, declare, el, failed, finding, follow, item, lasted, page,
+	aligned, badge, changed, compared, copies, declare, el, failed, finding, follow, item, lasted, marked, page,
 	ranked, replace, side, trouble, when
 });

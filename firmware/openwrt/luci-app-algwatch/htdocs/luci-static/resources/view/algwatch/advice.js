@@ -138,12 +138,17 @@ function rewritten(rows) {
 
 	return !rows.length ? '' : el('table', { 'class': 'table' },
 		el('tr', { 'class': 'tr table-titles' }, titles.map(title => el('th', { 'class': 'th' }, title))),
-		rows.map(row => el('tr', { 'class': 'tr' },
-			row.map((cell, n) => el('td', { 'class': 'td', 'data-title': titles[n] }, cell || '–')))));
+		rows.map(function(row) {
+			const cells = [ row[0], row[1], ...common.marked(row[2] || '', row[3] || '') ];
+
+			return el('tr', { 'class': 'tr' },
+				cells.map((cell, n) => el('td', { 'class': 'td', 'data-title': titles[n] }, cell)));
+		}));
 }
 
 function ended(one) {
-	const end = (ENDS[one.verb] || {})[one.status] || [ _('it failed'), DOUBT ];
+	const end = (ENDS[one.verb] || {})[one.status] ||
+		[ one.status == 2 ? _('nothing was done') : _('it failed'), DOUBT ];
 	const result = one.result || {};
 	const said = (result.conclusion ? [ String(result.conclusion) ] : []).concat(
 		texts(result.lines), texts(result.reasons), texts(result.notes));
