@@ -136,7 +136,7 @@ function rewrites(result) {
 function rewritten(rows) {
 	const titles = [ _('Message'), _('Field'), _('In the LAN'), _('Behind the router') ];
 
-	return !rows.length ? '' : el('table', { 'class': 'table' },
+	return !rows.length ? '' : el('table', { 'class': 'table algwatch-rewrites' },
 		el('tr', { 'class': 'tr table-titles' }, titles.map(title => el('th', { 'class': 'th' }, title))),
 		rows.map(function(row) {
 			const cells = [ row[0], row[1], ...common.marked(row[2] || '', row[3] || '') ];
