@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+OFF, AUTO, ON = "off", "auto", "on"  # of own_phones
+
+
 class ConfigError(ValueError):
     """A setting is wrong; the text is one line, with file and line number where there is one."""
 
@@ -64,6 +67,12 @@ def _switch(value: str) -> bool:
     if word in ("off", "no", "false", "0"):
         return False
     raise ValueError(f"{value!r} is neither on nor off")
+
+
+def _own_phones(value: str) -> str:
+    if value.lower() == AUTO:
+        return AUTO
+    return ON if _switch(value) else OFF
 
 
 def _user(value: str) -> str:
@@ -123,6 +132,8 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "privacy_key": (_text, "/etc/algwatch/privacy.key"),
     "hardware_offload": (_switch, False),
     "media": (_switch, True),
+    "own_phones": (_own_phones, AUTO),
+    "handover": (_text, ""),
     "json": (_switch, False),
 }
 _LISTED = ", ".join(sorted(KEYS))
@@ -156,6 +167,8 @@ class Config:
         privacy_key: str
         hardware_offload: bool
         media: bool
+        own_phones: str
+        handover: str
         json: bool
 
     def __init__(self) -> None:

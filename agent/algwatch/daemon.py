@@ -14,7 +14,7 @@ import select
 import signal
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 from algwatch.advise.advice import Advice, InForce
@@ -26,6 +26,7 @@ from algwatch.base.packet import SIDE_NAMES, Batch
 from algwatch.base.report import Report
 from algwatch.capture.conntrack import PAUSE, Conntrack
 from algwatch.capture.host import read_host
+from algwatch.capture.nflog import LogTap
 from algwatch.capture.order import Order, Timeline
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import DISORDER, LAG, LiveTap
@@ -55,7 +56,7 @@ class Source:
 
     __slots__ = ("live", "reassembler", "side", "told")
 
-    def __init__(self, live: LiveTap, side: int, reassembler: Reassembler) -> None:
+    def __init__(self, live: LiveTap | LogTap, side: int, reassembler: Reassembler) -> None:
         self.live = live
         self.reassembler = reassembler
         self.side = side
@@ -64,7 +65,8 @@ class Source:
 
 class Daemon:
     """sources: one for each tap of the pipeline, in its order. publisher: None without MQTT.
-    conntrack, media: where the media of calls are counted, and who asks for it; both or none."""
+    conntrack, media: where the media of calls are counted, and who asks for it; both or none.
+    look: what the router says of itself at a time."""
 
     def __init__(
         self,
@@ -77,7 +79,9 @@ class Daemon:
         health_interval: float,
         conntrack: Conntrack | None = None,
         media: Accounted | None = None,
+        look: Callable[[int], Host] = read_host,
     ) -> None:
+        self._host = look
         self._sources = sources
         self._conntrack = conntrack
         self._media = media
@@ -128,7 +132,7 @@ class Daemon:
             if time.monotonic() >= tidy_at:
                 tidy_at = time.monotonic() + TIDY
                 gc.collect()
-                self.tell_host(read_host(self._clock.now()))
+                self.tell_host(self._host(self._clock.now()))
         self.turn()
         self.finish()
 

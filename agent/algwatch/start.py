@@ -22,13 +22,14 @@ from algwatch.base.packet import LAN, SIDE_NAMES, WAN, Tap
 from algwatch.capture.conntrack import Conntrack, NoAccounting
 from algwatch.capture.filter import FilterError
 from algwatch.capture.host import is_down, read_host
+from algwatch.capture.nflog import LogTap
 from algwatch.capture.reassembly import LIMIT as REASSEMBLY
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import LiveTap, TapError
 from algwatch.compare.accounted import Accounted
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.sides_check import SidesCheck
-from algwatch.config import Config
+from algwatch.config import AUTO, OFF, Config
 from algwatch.daemon import HELD, Daemon, Source
 from algwatch.files import FileError
 from algwatch.pipeline import Pipeline
@@ -37,6 +38,8 @@ from algwatch.report.output import Output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from algwatch.base.owner import Owner
+    from algwatch.handover import Handed
     from algwatch.report.privacy import Privacy
     from algwatch.report.publisher import Publisher
 
@@ -56,7 +59,8 @@ class CannotStart(Exception):
     """The text is one line that says what to do next."""
 
 
-def _open_taps(config: Config, counts: Counts, rtp: Rtp | None) -> list[Source]:
+def _open_taps(config: Config, counts: Counts, rtp: Rtp | None, log: int) -> list[Source]:
+    """log: descriptor of a log of own phones, -1 without one."""
     # Random, so that nobody outside can build SIP messages whose hashes collide.
     key = os.urandom(16)
     sources: list[Source] = []
@@ -65,6 +69,10 @@ def _open_taps(config: Config, counts: Counts, rtp: Rtp | None) -> list[Source]:
         for index, (name, side) in enumerate(wanted):
             live = LiveTap(name, index, config.ports, key, counts, config.ring_bytes, rtp)
             sources.append(Source(live, side, Reassembler(index, config.ports, key, live=True)))
+        if log >= 0:
+            index = len(sources)
+            tap = LogTap(log, index, config.ports, key, counts, rtp)
+            sources.append(Source(tap, LAN, Reassembler(index, config.ports, key, live=True)))
     except (TapError, FilterError) as problem:
         for source in sources:
             source.live.close()
@@ -72,12 +80,44 @@ def _open_taps(config: Config, counts: Counts, rtp: Rtp | None) -> list[Source]:
     return sources
 
 
-def _open_conntrack(config: Config, offload: str) -> tuple[Conntrack | None, str]:
+def _handed(config: Config) -> Handed | None:
+    """What root hands over; None where this process opens everything itself."""
+    if not config.handover:
+        return None
+    from algwatch.handover import receive
+
+    return receive(config.handover)
+
+
+def _open_log(config: Config, owners: tuple[Owner, ...], handed: Handed | None) -> tuple[int, str]:
+    """Before privileges are given up: the log of what own phones say. -1 where there is none, and
+    a line that says why, "" where none is wanted."""
+    if config.own_phones == OFF or (config.own_phones == AUTO and not owners):
+        return -1, ""
+    who = f"{owners[0]}: what it" if owners else "what programs on this router"
+    said = f"{who} says is seen on the WAN side alone" if owners else f"{who} say is not logged"
+    if handed is not None:
+        fd = handed.take("own-phones")
+        return fd, f"{said}: {handed.why.get('own-phones', 'not handed over')}" if fd < 0 else ""
+    from algwatch.kernel.nflog import CannotLog, open_log
+
+    try:
+        return open_log(config.wan, config.ports).detach(), ""
+    except CannotLog as why:
+        return -1, f"{said}: {why}"
+
+
+def _open_conntrack(
+    config: Config, offload: str, handed: Handed | None
+) -> tuple[Conntrack | None, str]:
     """Before privileges are given up. None where it does not serve, and a line that says why."""
     try:
+        if handed is not None and config.media and "conntrack" in handed.why:
+            raise NoAccounting(handed.why["conntrack"])
         if offload != NO_OFFLOAD and config.media:
             raise NoAccounting("flow offload is on, and its packets are not counted")
-        return (Conntrack() if config.media else None), ""
+        fd = handed.take("conntrack") if handed is not None else -1
+        return (Conntrack(fd=fd) if config.media else None), ""
     except NoAccounting as why:
         return None, f"the media of calls are not counted, so one-way audio is not seen: {why}"
 
@@ -165,12 +205,18 @@ def run(config: Config, out: int, err: int) -> int:
     outputs = [Output(out, gap(config.json)), Output(err, gap(False))]
     console = Console(outputs[0].line, outputs[1].line, config.json)
     counts = Counts()
-    host = read_host(time.time_ns())  # while this process may read what only root may
+    # While this process may read what only root may.
+    look = partial(read_host, ports=config.ports if config.own_phones != OFF else ())
+    host = look(time.time_ns())
     if host.offload == HARDWARE and not config.hardware_offload:
         raise CannotStart(OFFLOADED)
-    conntrack, uncounted = _open_conntrack(config, host.offload)
+    handed = _handed(config)
+    conntrack, uncounted = _open_conntrack(config, host.offload, handed)
     rtp = Rtp(ANNOUNCED) if conntrack is not None else None
-    sources = _open_taps(config, counts, rtp)
+    log, unlogged = _open_log(config, host.owners, handed)
+    sources = _open_taps(config, counts, rtp, log)
+    if handed is not None:
+        handed.close()
     names = ", ".join(f"{s.live.name} ({SIDE_NAMES[s.side]})" for s in sources[:-1])
     names += f" and {sources[-1].live.name} ({SIDE_NAMES[sources[-1].side]})"
     publisher = None
@@ -205,7 +251,7 @@ def run(config: Config, out: int, err: int) -> int:
         watched, live=True, watch=_sides_check(config, console), memory=memory, media=media
     )
     daemon = Daemon(sources, pipeline, clock, console, counts, publisher, config.health_interval,
-                    conntrack, media)  # fmt: skip
+                    conntrack, media, look)  # fmt: skip
     daemon.listen()
     console.say(f"algwatch {__version__}: watching {names}, {where}")
     for source in sources:
@@ -213,7 +259,7 @@ def run(config: Config, out: int, err: int) -> int:
             console.say(f"{source.live.name} is down: nothing is seen on it until it is up")
         if source.live.unseen:
             console.say(source.live.unseen)
-    for note in [uncounted] * bool(uncounted) + config.notes():
+    for note in [note for note in (uncounted, unlogged) if note] + config.notes():
         console.say(note)
     daemon.tell_host(host)
     if publisher is not None:
