@@ -241,6 +241,8 @@ def run(config: Config, out: int, err: int) -> int:
         from algwatch.report.anonymous import anonymous
 
         console.anonymous = partial(anonymous, privacy=_privacy(config, key))
+    if config.json:
+        import algwatch.report.render.json  # noqa: F401  # that user may not be allowed to read it
     _confine(config.user)  # before any thread, of the lines or of the publisher: it would keep all
     clock = PacketClock(time.monotonic_ns, time.time_ns)
     watched = [Tap(s.live.name, s.side) for s in sources]

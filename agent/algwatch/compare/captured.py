@@ -30,18 +30,23 @@ ALONE, ALONE_BYTES = 8, 4096
 
 
 class Alone:
-    """An INVITE that one side alone shows. call: None once it is over; started_at: ns, of it."""
+    """An INVITE that one side alone shows, or (own) that the router itself sent or got, not
+    forwarded: both copies have one TTL. call: None once it is over; started_at: ns, of it."""
 
-    __slots__ = ("call", "invite", "started_at")
+    __slots__ = ("call", "invite", "own", "started_at")
 
-    def __init__(self, call: Call, invite: Sighting) -> None:
+    def __init__(self, call: Call, invite: Sighting, own: bool) -> None:
         self.call: Call | None = call
         self.invite = invite
+        self.own = own
         self.started_at = call.started_at
 
     @property
-    def is_one_sided(self) -> bool:
-        return self.call is None or not (self.call.paired or len(self.call.seen) > 1)
+    def is_apart(self) -> bool:
+        """No phone behind the router has this call."""
+        if self.own or self.call is None:
+            return True
+        return not (self.call.paired or len(self.call.seen) > 1)
 
 
 class Captured:
@@ -56,7 +61,8 @@ class Captured:
     from then on, and until then. forgets: calls were evicted. quality: whether the two captures
     are both sides of one router, where that was asked. networks: bits of the flows of
     a capture with one side: INSIDE, OUTSIDE and ACROSS, those between addresses of which none, each
-    or one is public. alone: the latest INVITEs that one side alone shows. contested,
+    or one is public. alone: the latest INVITEs that one side alone shows, or that are the router's
+    own. contested,
     contested_example: packets that contradict each other (see Pairing), one of them. host: what the
     router says of itself, where it was asked (live). unread: packets on SIP ports that are no SIP,
     by kind (UNREAD), each with an example; tls: the first TLS handshake of connections, by both
@@ -163,17 +169,17 @@ class Captured:
         on the router has calls of its own on either side."""
         return self.networks == INSIDE | OUTSIDE
 
-    def note_alone(self, call: Call, invite: Sighting) -> None:
-        """One side alone shows an INVITE of this call."""
+    def note_alone(self, call: Call, invite: Sighting, own: bool = False) -> None:
+        """One side alone shows an INVITE of this call; or it is the router's own, see Alone."""
         if invite.row[LENGTH] <= ALONE_BYTES and not any(
             one.call is call and one.invite.side == invite.side for one in self.alone
         ):
-            self.alone.append(Alone(call, invite))
+            self.alone.append(Alone(call, invite, own))
 
     def let_go(self, call: Call) -> None:
         """The call is over: its INVITE alone may be that of the other half of a B2BUA."""
         for one in [one for one in self.alone if one.call is call]:
-            if call.paired or len(call.seen) > 1:
+            if not one.is_apart:
                 self.alone.remove(one)
             one.call = None
 

@@ -34,6 +34,7 @@ from algwatch.base.sighting import (
     LENGTH,
     METHOD,
     STATUS,
+    TTL,
     TXN,
     Row,
     Sighting,
@@ -513,7 +514,12 @@ class Comparison:
                 self._losses.unpaired(crossing)
                 if method == INVITE and not status and call is not None:
                     self.captured.note_alone(call, crossing.entered)
-            elif not pair.kinds >> kind & 1:
+                continue
+            if method == INVITE and not status and call is not None:
+                lan, wan = crossing.lan, crossing.wan
+                if lan is not None and wan is not None and lan.row[TTL] == wan.row[TTL]:
+                    self.captured.note_alone(call, wan, own=True)
+            if not pair.kinds >> kind & 1:
                 pair.kinds |= 1 << kind
                 news.append(crossing)
             elif not crossing.seen_before if crossing.rewritten else row[BITS] & ROW_MALFORMED:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The router's own agent at its LAN address (number 30): the copy before the ALG is on no wire. A PBX
-on the router (number 28): each of its calls is two, which are no copies of one another.
+"""The router's own agent at its LAN address (number 30): the copy before the ALG is on no wire. And
+a PBX on the router (number 28): each of its calls is two, which are no copies of one another.
 
 The kernel's helper rewrites what the router itself sends where a rule in the output hook attaches
 it, and masquerading translates it: between the agent's socket and the wan. br-lan and lo never

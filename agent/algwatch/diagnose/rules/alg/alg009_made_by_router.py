@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from algwatch.base.native.layout import ROW_FRAGMENTED
+from algwatch.base.native.layout import ROW_FRAGMENTED, ROW_OUTGOING
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.base.sighting import BITS, STATUS, TTL, Sighting, came_in
@@ -109,12 +109,14 @@ def _b2bua(call: Call, known: Known) -> Finding | None:
         return None
     for other in known.capture.alone:
         wan = other.invite
-        if wan.side != WAN or not other.is_one_sided:
+        if wan.side != WAN or not other.is_apart:
             continue
         if abs(other.started_at - call.started_at) > TOGETHER or not _same_callee(lan, wan):
             continue
         # The router's own packets have the TTL that they began with on each side.
-        if not (_is_made(_answer(call, LAN), lan) or _is_made(wan, wan)):
+        answer = _answer(call, LAN)
+        made = answer is not None and _may_be_made(answer)
+        if not (made or _may_be_made(wan) or lan.row[BITS] & ROW_OUTGOING):
             continue
         return RULE.finding(
             "router", "none",
@@ -137,10 +139,6 @@ def _answer(call: Call, side: int) -> Sighting | None:
     s = call.sides[side]
     d = s.current if s is not None else None
     return (d.answer if d is not None else None) or (s.response if s is not None else None)
-
-
-def _is_made(copy: Sighting | None, like: Sighting) -> bool:
-    return copy is not None and copy.side == like.side and _may_be_made(copy)
 
 
 def _may_be_made(copy: Sighting) -> bool:
