@@ -26,7 +26,6 @@ from algwatch.base.packet import SIDE_NAMES, Batch
 from algwatch.base.report import Report
 from algwatch.capture.conntrack import PAUSE, Conntrack
 from algwatch.capture.host import read_host
-from algwatch.capture.nflog import LogTap
 from algwatch.capture.order import Order, Timeline
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import DISORDER, LAG, LiveTap
@@ -38,6 +37,7 @@ from algwatch.report.rate import Bucket, Rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from algwatch.capture.nflog import LogTap
     from algwatch.report.publisher import Publisher
 
 BUSY, IDLE = 0.25, 0.5  # seconds between looks at idle taps, with and without something pending

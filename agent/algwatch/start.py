@@ -22,7 +22,6 @@ from algwatch.base.packet import LAN, SIDE_NAMES, WAN, Tap
 from algwatch.capture.conntrack import Conntrack, NoAccounting
 from algwatch.capture.filter import FilterError
 from algwatch.capture.host import is_down, read_host
-from algwatch.capture.nflog import LogTap
 from algwatch.capture.reassembly import LIMIT as REASSEMBLY
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import LiveTap, TapError
@@ -70,6 +69,8 @@ def _open_taps(config: Config, counts: Counts, rtp: Rtp | None, log: int) -> lis
             live = LiveTap(name, index, config.ports, key, counts, config.ring_bytes, rtp)
             sources.append(Source(live, side, Reassembler(index, config.ports, key, live=True)))
         if log >= 0:
+            from algwatch.capture.nflog import LogTap
+
             index = len(sources)
             tap = LogTap(log, index, config.ports, key, counts, rtp)
             sources.append(Source(tap, LAN, Reassembler(index, config.ports, key, live=True)))
