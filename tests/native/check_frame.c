@@ -146,8 +146,8 @@ static void check_nesting(void) {
 }
 
 void check_frames(void) {
-    static const int kinds[] = {AW_KIND_SIP,      AW_KIND_SIP,  AW_KIND_SIP, AW_KIND_SIP,
-                                AW_KIND_FRAGMENT, AW_KIND_ICMP, AW_KIND_STUN};
+    static const int kinds[] = {AW_KIND_SIP, AW_KIND_SIP,      AW_KIND_SIP,  AW_KIND_SIP,
+                                AW_KIND_SIP, AW_KIND_FRAGMENT, AW_KIND_ICMP, AW_KIND_STUN};
     static aw_row rows[AW_ROWS_A_PACKET];
     uint32_t state = 1;
     for (size_t i = 0; i < sizeof frames / sizeof *frames; i++) {
