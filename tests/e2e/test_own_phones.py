@@ -112,9 +112,9 @@ def test_each_message_of_the_router_is_logged_once_and_what_others_say_is_not(
 ) -> None:
     tap = opened(router, 5060, 5080)
     say(router, 1)
-    assert seen(tap) == [(False, False, 64, b"own-1@198.51.100.2")]
+    assert seen(tap) == [(False, True, 64, b"own-1@198.51.100.2")]
     say(router, 2, port=40000, to=5080)
-    assert seen(tap) == [(False, False, 64, b"own-2@198.51.100.2")]
+    assert seen(tap) == [(False, True, 64, b"own-2@198.51.100.2")]
     come(router, 3)
     assert seen(tap) == [(True, True, 57, b"own-3@198.51.100.2")]
     say(router, 4, port=40001, to=40002)  # no port of SIP

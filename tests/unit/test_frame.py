@@ -143,12 +143,11 @@ def hooked(hook: int, order: str = "<") -> int:
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_the_input_hook_logs_what_goes_to_a_program_and_others_tell_no_direction(
+def test_a_program_of_the_router_sends_through_the_output_hook_and_gets_from_the_input_hook(
     order: str,
 ) -> None:
-    assert [hooked(hook, order) for hook in range(5)] == [
-        0, layout.ROW_OUTGOING | layout.ROW_DIRECTED, 0, 0, 0,
-    ]  # fmt: skip
+    to_it, from_it = layout.ROW_OUTGOING | layout.ROW_DIRECTED, layout.ROW_DIRECTED
+    assert [hooked(hook, order) for hook in range(5)] == [0, to_it, 0, from_it, 0]
 
 
 def test_a_header_of_a_log_that_is_too_short_has_no_hook() -> None:

@@ -18,6 +18,7 @@ from contextlib import suppress
 
 from algwatch.base.native.rows import Counts, Scanner
 from algwatch.base.packet import Batch
+from algwatch.capture.packets import NFLOG
 from algwatch.capture.ring import DISORDER
 
 TYPE_CHECKING = False
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from algwatch.base.native.rtp import Rtp
 
 NAME = "own-phones"  # in the place of an interface's name
-LINKTYPE = 239  # AW_DLT_NFLOG
 LONGEST = 1 << 17  # bytes of a datagram: a packet of 64 kB and its attributes
 MOST = 1 << 18  # bytes that wait here; the kernel's queue holds the rest
 A_BATCH = 16  # packets
@@ -57,7 +57,7 @@ class LogTap:
         self.drops = 0
         self._fd = fd
         os.set_blocking(fd, False)
-        self._scanner = Scanner(LINKTYPE, tap, key, ports, counts, ROWS, rtp)
+        self._scanner = Scanner(NFLOG, tap, key, ports, counts, ROWS, rtp)
         self._waiting: deque[tuple[int, bytes]] = deque()  # when it was read, ns; a datagram
         self._bytes = 0
         self._scanned: Iterator[Batch] = iter(())
