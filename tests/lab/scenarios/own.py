@@ -57,6 +57,26 @@ def dies(loop: Loop, net: Network, say: Say) -> Facts:
     return facts_of(own, provider, [call], phones=[net.draw.router_ip, ""])
 
 
+def hears_no_ack(loop: Loop, net: Network, say: Say) -> Facts:
+    """30: the agent itself takes no ACK, although every one comes to it."""
+    provider = Provider(loop, net)
+    own = OwnAgent(loop, net, net.draw.router_ip)
+    own.deaf = lambda message: message.method == "ACK"
+    own.register()
+    call = call_dies(loop, own, provider, say)
+    return facts_of(own, provider, [call], phones=[net.draw.router_ip, ""])
+
+
+def hears_nothing(loop: Loop, net: Network, say: Say) -> Facts:
+    """30: the agent itself takes no answer to its REGISTER, although every one comes to it."""
+    provider = Provider(loop, net)
+    own = OwnAgent(loop, net, net.draw.router_ip)
+    own.deaf = lambda message: True
+    own.register(wait=0)
+    loop.sleep(34)
+    return facts_of(own, provider, [], dead_call_ids=[own._register_id])
+
+
 def pbx(at_lan: bool) -> Play:
     def play(loop: Loop, net: Network, say: Say) -> Facts:
         """28: a phone of the PBX is called, and calls. at_lan: from the router's LAN address."""
@@ -153,6 +173,29 @@ SCENARIOS = [
             [Must("DLG002", "phone provider", HURT), Must("DLG001", "provider network", HURT)],
             QUIET, "DLG007", any_of=FIX_IT, dropped="incoming",
         ), nft=_tapped, group=GROUP, words=TAPPED, crowd=False,
+    ),
+    *(
+        Scenario(
+            f"30-tap-deaf-{word}", f"the agent takes no ACK, its messages logged, helper {word}",
+            helper, True, hears_no_ack,
+            # It is the phone's own fault, or not known where: never the router's.
+            Truth(
+                [Must("DLG001", "unknown phone", HURT)], f"{QUIET} {REWRITTEN} ALG009", "DLG007",
+                may_advise=FIX_IT, dropped="incoming",
+            ), nft=nft, group=GROUP, words=TAPPED, crowd=False,
+        )
+        for word, helper, nft in (("on", True, _tapped_and_helped), ("off", False, _tapped))
+    ),
+    *(
+        Scenario(
+            f"30-tap-mute-{word}", f"the agent hears nothing, its messages logged, helper {word}",
+            helper, True, hears_nothing,
+            Truth(
+                [Must("REG001|TXN003", "unknown phone", HURT)], f"{QUIET} {REWRITTEN} ALG009",
+                "REG001 TXN003 TXN005 TXN006", state="hurts",
+            ), nft=nft, group=GROUP, words=TAPPED, crowd=False,
+        )
+        for word, helper, nft in (("on", True, _tapped_and_helped), ("off", False, _tapped))
     ),
     Scenario(
         "28-pbx-on", "a PBX on the router, at the WAN address, helper on", True, False, pbx(False),
