@@ -256,6 +256,8 @@ def run(config: Config, out: int, err: int) -> int:
     daemon = Daemon(sources, pipeline, clock, console, counts, publisher, config.health_interval,
                     conntrack, media, look)  # fmt: skip
     daemon.listen()
+    for source in sources:
+        source.live.drain()  # a packet that came while all this was read has no time of its own
     console.say(f"algwatch {__version__}: watching {names}, {where}")
     for source in sources:
         if is_down(source.live.name):

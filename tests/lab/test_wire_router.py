@@ -79,7 +79,7 @@ def test_30_the_wan_alone_shows_what_the_routers_own_agent_says(lab: Lab) -> Non
 
 
 def test_30_tap_holds_what_the_agent_gets_unless_a_helper_will_change_it(lab: Lab) -> None:
-    for played in lab.of("30-tap-off", "30-tap-on", "30-tap-dies"):
+    for played in lab.of("30-tap-off", "30-tap-on", "30-tap-dies", "30-tap-deaf-on", "30-tap-mute-on"):
         helped = played.number == "30-tap-on"
         before, after = requests(played.lan, "REGISTER")[0], requests(played.wan, "REGISTER")[0]
         assert contact(before)[0] == played.facts["phone"][0] != after.source[0]

@@ -35,6 +35,7 @@ add chain inet fw4 own_in {{ type filter hook input priority 250; }}
 add rule inet fw4 own_in iifname "wan" ct status ! 0x2001 udp sport 5060 {log}
 """
 TAPPED = ("--own-phones", "on")
+BUSY = "CAP002"  # the log has no time stamps: an overloaded machine reads it too late to be sure
 # Only one tap sees what it says, so nothing shows whether its ACKs crossed to it.
 PBX = dict.fromkeys(("incoming", "outgoing", "trunk"), "completed seen|unknown")
 HALF = {"incoming": "completed seen|unknown", "outgoing": "completed seen|unknown"}
@@ -155,14 +156,15 @@ SCENARIOS = [
     Scenario(
         "30-tap-off", "the same agent, its own messages logged, no helper", False, False, lives,
         # Both copies of every message, in and out: nothing is one-sided, and nothing was changed.
-        Truth([], QUIET), short=True, nft=_tapped, group=GROUP, words=TAPPED, crowd=False,
+        Truth([], f"{QUIET} {BUSY}"), short=True,
+        nft=_tapped, group=GROUP, words=TAPPED, crowd=False,
     ),
     Scenario(
         "30-tap-on", "the same agent, its own messages logged, helper in the output path", True,
         False, lives,
         # The helper changes what comes in behind the last hook, so that is on the wan alone.
         Truth(
-            [Must("ALG001", "router", "none")], f"{QUIET} {REWRITTEN} ALG009",
+            [Must("ALG001", "router", "none")], f"{QUIET} {REWRITTEN} ALG009 {BUSY}",
             state="fine cannot-tell", ends=HALF,
         ), nft=_tapped_and_helped, group=GROUP, words=TAPPED, crowd=False,
     ),
@@ -171,7 +173,7 @@ SCENARIOS = [
         False, True, dies,
         Truth(
             [Must("DLG002", "phone provider", HURT), Must("DLG001", "provider network", HURT)],
-            QUIET, "DLG007", any_of=FIX_IT, dropped="incoming",
+            f"{QUIET} {BUSY}", "DLG007", any_of=FIX_IT, dropped="incoming",
         ), nft=_tapped, group=GROUP, words=TAPPED, crowd=False,
     ),
     *(
@@ -180,8 +182,10 @@ SCENARIOS = [
             helper, True, hears_no_ack,
             # It is the phone's own fault, or not known where: never the router's.
             Truth(
-                [Must("DLG001", "unknown phone", HURT)], f"{QUIET} {REWRITTEN} ALG009", "DLG007",
-                may_advise=FIX_IT, dropped="incoming",
+                [Must("DLG001", "unknown phone", HURT)], f"{QUIET} {REWRITTEN} ALG009 {BUSY}",
+                "DLG007", may_advise=FIX_IT, state="hurts",
+                # Without a helper the log shows that the ACK came.
+                ends={"incoming": "dropped seen|missing"},
             ), nft=nft, group=GROUP, words=TAPPED, crowd=False,
         )
         for word, helper, nft in (("on", True, _tapped_and_helped), ("off", False, _tapped))
@@ -191,8 +195,10 @@ SCENARIOS = [
             f"30-tap-mute-{word}", f"the agent hears nothing, its messages logged, helper {word}",
             helper, True, hears_nothing,
             Truth(
-                [Must("REG001|TXN003", "unknown phone", HURT)], f"{QUIET} {REWRITTEN} ALG009",
-                "REG001 TXN003 TXN005 TXN006", state="hurts",
+                [], f"{QUIET} {REWRITTEN} ALG009 {BUSY}", "TXN003 TXN005",
+                # The recording ends before it is sure that a REGISTER was not answered.
+                state="hurts cannot-tell", live=[Must("REG001", "unknown phone", HURT)],
+                filed=[] if helper else [Must("REG001", "unknown phone", HURT)],
             ), nft=nft, group=GROUP, words=TAPPED, crowd=False,
         )
         for word, helper, nft in (("on", True, _tapped_and_helped), ("off", False, _tapped))
@@ -216,7 +222,7 @@ SCENARIOS = [
         "28-pbx-tap", "a PBX on the router, its own messages logged, helper on", True, False,
         pbx(False),
         Truth(
-            [Must("ALG009", "router", "none")], f"{QUIET} ALG017 CAP010",
+            [Must("ALG009", "router", "none")], f"{QUIET} ALG017 CAP010 {BUSY}",
             state="fine cannot-tell", ends=PBX,
         ), short=True, words=TAPPED,
     ),
@@ -225,7 +231,7 @@ SCENARIOS = [
         True, False, pbx(True),
         # Its own messages are rewritten by the kernel's helper, its phone's are not copies of them.
         Truth(
-            [Must("ALG009", "router", "none")], f"{QUIET} {REWRITTEN} CAP010",
+            [Must("ALG009", "router", "none")], f"{QUIET} {REWRITTEN} CAP010 {BUSY}",
             state="fine cannot-tell", ends=PBX,
         ), words=TAPPED, nft=_helped,
     ),

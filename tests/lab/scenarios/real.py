@@ -179,7 +179,8 @@ SCENARIOS = [
             f"28-real-{word}", f"baresip on the router as a B2BUA, helper {word}", helper, False,
             through_pbx,
             Truth(
-                [Must("ALG009", "router", "none")], f"{QUIET} CAP010", state="fine cannot-tell",
+                [Must("ALG009", "router", "none")], f"{QUIET} CAP002 CAP010",
+                state="fine cannot-tell",
                 ends=dict.fromkeys(("outgoing", "trunk"), "completed seen|unknown"),
             ), tune=_at_address, words=("--own-phones", "on"),
         )
