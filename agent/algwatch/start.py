@@ -14,7 +14,7 @@ from functools import partial
 
 from algwatch import __version__
 from algwatch.base.clock import PacketClock
-from algwatch.base.host import HARDWARE, NO_OFFLOAD
+from algwatch.base.host import HARDWARE, NO_OFFLOAD, Host
 from algwatch.base.native import privileges
 from algwatch.base.native.rows import Counts
 from algwatch.base.native.rtp import Rtp
@@ -106,6 +106,21 @@ def _open_log(config: Config, owners: tuple[Owner, ...], handed: Handed | None) 
         return open_log(config.wan, config.ports).detach(), ""
     except CannotLog as why:
         return -1, f"{said}: {why}"
+
+
+def late_owners(look: Callable[[int], Host], say: Callable[[str], None]) -> Callable[[int], Host]:
+    """As look, and says once that a program has taken a SIP port after the start."""
+    said = False
+
+    def again(at: int) -> Host:
+        nonlocal said
+        host = look(at)
+        if host.owners and not said:
+            said = True
+            say(f"{host.owners[0]}: restart algwatch to see both copies of its messages")
+        return host
+
+    return again
 
 
 def _open_conntrack(
@@ -207,7 +222,8 @@ def run(config: Config, out: int, err: int) -> int:
     console = Console(outputs[0].line, outputs[1].line, config.json)
     counts = Counts()
     # While this process may read what only root may.
-    look = partial(read_host, ports=config.ports if config.own_phones != OFF else ())
+    ports = config.ports if config.own_phones != OFF else ()
+    look: Callable[[int], Host] = partial(read_host, ports=ports)
     host = look(time.time_ns())
     if host.offload == HARDWARE and not config.hardware_offload:
         raise CannotStart(OFFLOADED)
@@ -215,6 +231,8 @@ def run(config: Config, out: int, err: int) -> int:
     conntrack, uncounted = _open_conntrack(config, host.offload, handed)
     rtp = Rtp(ANNOUNCED) if conntrack is not None else None
     log, unlogged = _open_log(config, host.owners, handed)
+    if config.own_phones == AUTO and not host.owners:
+        look = late_owners(look, console.say)
     sources = _open_taps(config, counts, rtp, log)
     if handed is not None:
         handed.close()

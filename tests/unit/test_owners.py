@@ -14,6 +14,7 @@ from algwatch.base.packet import LAN, WAN, Tap
 from algwatch.capture.owners import MOST_OWNERS, read_owners
 from algwatch.diagnose.finding import Finding
 from algwatch.pipeline import Pipeline
+from algwatch.start import late_owners
 from test_host import put
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
@@ -86,6 +87,16 @@ def test_the_program_is_named_from_the_real_proc() -> None:
         assert (owner.host, owner.program) == ("", comm)
         (unnamed,) = (o for o in read_owners([port], names=False) if o.proto == UDP)
         assert unnamed.program == ""
+
+
+def test_a_program_that_takes_its_port_after_the_start_is_told_once() -> None:
+    asterisk = Owner(UDP, "", 5060, program="asterisk")
+    hosts = iter([Host(1), Host(2, owners=(asterisk,)), Host(3, owners=(asterisk,))])
+    heard: list[str] = []
+    look = late_owners(lambda at: next(hosts), heard.append)
+    assert [len(look(at).owners) for at in (1, 2, 3)] == [0, 1, 1]
+    assert heard == ["asterisk has UDP port 5060 of every address: restart algwatch to see both "
+                     "copies of its messages"]  # fmt: skip
 
 
 def said(*owners: Owner) -> list[Finding]:
