@@ -24,11 +24,11 @@ from algwatch.capture.batches import loose
 from algwatch.capture.nflog import LogTap
 from algwatch.handover import receive
 from algwatch.kernel.nflog import CannotLog, open_log
-from brokers import until
+from brokers import Mosquitto, until
 from forger import ip_summed
-from test_daemon import AGENT, Agent, Router, _allowed, router, run
+from test_daemon import AGENT, Agent, Router, _allowed, broker, listen, router, run
 
-__all__ = ["_allowed", "router", "run"]  # fixtures
+__all__ = ["_allowed", "broker", "router", "run"]  # fixtures
 
 NOBODY = 65534
 WAN, FAR = "198.51.100.2", "198.51.100.77"
@@ -206,6 +206,32 @@ def test_the_daemon_keeps_no_right_but_the_raw_socket_and_kill_9_leaves_nothing(
     agent.process.send_signal(signal.SIGKILL)
     agent.process.wait(10)
     assert until(lambda: "algwatch" not in tables(router))
+
+
+def test_both_copies_of_what_the_router_says_are_paired_live(
+    router: Router, run: Callable[..., Agent], broker: Mosquitto
+) -> None:
+    heard = listen(router, broker, "cpe1")
+    agent = run("--own-phones", "on", "--mqtt", f"mqtt://127.0.0.1:{broker.port}", "--cpe", "cpe1",
+                "--health-interval", "1")  # fmt: skip
+    assert agent.heard("connected")
+    sent = 0
+
+    def paired() -> int:
+        nonlocal sent
+        sent += 1
+        say(router, sent)
+        come(router, 1000 + sent)
+        time.sleep(0.3)
+        reports = heard.of("health")
+        return int(reports[-1]["health"]["crossings"]["paired"]) if reports else 0
+
+    assert until(lambda: paired() >= 4), agent.said
+    crossings = heard.of("health")[-1]["health"]["crossings"]
+    assert (crossings["lan_only"], crossings["rewritten"]) == (0, 0)
+    taps = next(body["taps"] for body in heard.of("state") if body["online"])
+    assert taps == {"br-lan": "lan", "wan": "wan", "own-phones": "lan"}
+    heard.close()
 
 
 def test_auto_logs_where_a_program_has_the_port_and_says_who(

@@ -156,8 +156,7 @@ SCENARIOS = [
     Scenario(
         "30-tap-off", "the same agent, its own messages logged, no helper", False, False, lives,
         # Both copies of every message, in and out: nothing is one-sided, and nothing was changed.
-        Truth([], f"{QUIET} {BUSY}"), short=True,
-        nft=_tapped, group=GROUP, words=TAPPED, crowd=False,
+        Truth([], f"{QUIET} {BUSY}"), nft=_tapped, group=GROUP, words=TAPPED, crowd=False,
     ),
     Scenario(
         "30-tap-on", "the same agent, its own messages logged, helper in the output path", True,
@@ -224,7 +223,7 @@ SCENARIOS = [
         Truth(
             [Must("ALG009", "router", "none")], f"{QUIET} ALG017 CAP010 {BUSY}",
             state="fine cannot-tell", ends=PBX,
-        ), short=True, words=TAPPED,
+        ), words=TAPPED,
     ),
     Scenario(
         "28-pbx-lan", "a PBX on the router, at the LAN address, helper in the output path, too",
