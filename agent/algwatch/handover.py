@@ -91,6 +91,8 @@ def serve(config: Config, uid: int, seconds: float = WAIT) -> None:
 def _listen(path: str, uid: int) -> socket.socket:
     folder = os.path.dirname(os.path.abspath(path))
     try:
+        with suppress(FileExistsError):
+            os.mkdir(folder, 0o755)
         status = os.stat(folder)
         if status.st_uid != 0 or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise CannotServe(f"{folder}: others than root may write there: use another directory")
@@ -107,7 +109,7 @@ def _listen(path: str, uid: int) -> socket.socket:
         os.chown(path, uid, -1)
         listener.listen(1)
     except OSError as problem:
-        raise CannotServe(f"{path}: {problem.strerror}") from None
+        raise CannotServe(f"{path}: {problem.strerror or problem}") from None
     return listener
 
 

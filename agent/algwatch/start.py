@@ -187,7 +187,8 @@ def _confine(user: str) -> None:
             entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
         except KeyError:
             raise CannotStart(f"user {user}: there is no such user on this router") from None
-        uid, gid = entry.pw_uid, entry.pw_gid
+        if entry.pw_uid != os.geteuid():  # who is that user already may not change any id
+            uid, gid = entry.pw_uid, entry.pw_gid
         # Loaded when first used, from where that user may not be allowed to read.
         for name in ("ascii", "idna"):
             codecs.lookup(name)

@@ -281,7 +281,7 @@ def test_a_daemon_that_is_not_root_gets_the_log_and_the_table_of_connections(
         accounting.write_text("1")
     helper = handover(router, folder, "--own-phones", "on")
     agent = run("--own-phones", "on", "--json", "--handover", str(folder / "s"),
-                within=as_user(NOBODY, NOBODY))  # fmt: skip
+                "--user", str(NOBODY), within=as_user(NOBODY, NOBODY))  # fmt: skip
     assert until(lambda: any("own-phones (lan)" in line for line in agent.complained)), (
         agent.complained
     )

@@ -29,6 +29,7 @@ NAME = "own-phones"  # in the place of an interface's name
 LONGEST = 1 << 17  # bytes of a datagram: a packet of 64 kB and its attributes
 MOST = 1 << 18  # bytes that wait here; the kernel's queue holds the rest
 A_BATCH = 16  # packets
+A_DRAIN = 512  # datagrams that are read in a row: a flood must not keep the caller
 ROWS = 128  # that it may give; what does not fit makes a batch of its own
 # The kernel stamps nothing in the output hook, so a packet has the time at which it is read. One
 # that may have waited longer than this has no time that could be compared: it counts as lost.
@@ -73,7 +74,9 @@ class LogTap:
 
     def drain(self) -> bool:
         """Take what the kernel has, as far as there is room. True when nothing was left."""
-        while self._fd >= 0:
+        for _ in range(A_DRAIN):
+            if self._fd < 0:
+                return True
             if self._bytes >= MOST:
                 return False
             try:
@@ -92,7 +95,7 @@ class LogTap:
                 continue
             self._waiting.append((time.time_ns(), data))
             self._bytes += len(data)
-        return True
+        return False
 
     def read(self) -> Batch | None:
         """A batch, or None. Its memory is used again after the next read(). See LiveTap.read()."""
