@@ -5,8 +5,9 @@ What it sees
     One of three. A response that one side alone shows, and whose TTL (64, 128 or 255) says that no
     router has forwarded it: the router answered. A call whose messages have one Via more beyond the
     router: a proxy (siproxd). Two calls that begin together, one on each side, to the same user,
-    where such a TTL says that the router is an end of one: a B2BUA. None of these is an ALG, and
-    their messages are not two copies of one.
+    where such a TTL says that the router is an end of one: a B2BUA. The call with the provider may
+    have two copies, where the router's own messages are logged: with one TTL, as nobody forwarded
+    them. None of these is an ALG, and their messages are not two copies of one.
 
 Why it breaks calls
     It need not: a PBX, an adapter for analog phones (FXS) or a proxy on the router does its work.
