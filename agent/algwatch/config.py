@@ -72,7 +72,10 @@ def _switch(value: str) -> bool:
 def _own_phones(value: str) -> str:
     if value.lower() == AUTO:
         return AUTO
-    return ON if _switch(value) else OFF
+    try:
+        return ON if _switch(value) else OFF
+    except ValueError:
+        raise ValueError(f"{value!r} is neither on, off nor auto") from None
 
 
 def _user(value: str) -> str:

@@ -64,6 +64,7 @@ def serve(config: Config, uid: int, seconds: float = WAIT) -> None:
     if os.geteuid() != 0:
         raise CannotServe("handover opens what only root may: start it as root")
     listener = _listen(path, uid)
+    made = os.lstat(path).st_mtime_ns  # the number of an inode is used again
     try:
         end = time.monotonic() + seconds
         while True:
@@ -85,7 +86,8 @@ def serve(config: Config, uid: int, seconds: float = WAIT) -> None:
     finally:
         listener.close()
         with suppress(OSError):
-            os.unlink(path)
+            if os.lstat(path).st_mtime_ns == made:  # another one may have been started meanwhile
+                os.unlink(path)
 
 
 def _listen(path: str, uid: int) -> socket.socket:

@@ -299,6 +299,21 @@ def test_a_daemon_that_is_not_root_gets_the_log_and_the_table_of_connections(
     assert until(lambda: "algwatch" not in tables(router))
 
 
+def taken(path: Path, uid: int) -> str:
+    """What a process of that user gets at the socket."""
+    ask = (
+        "import socket, sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); "
+        f"s.connect({str(path)!r}); s.settimeout(5)\n"
+        "while (got := socket.recv_fds(s, 512, 4))[0]: print(got[0], len(got[1]))"
+    )
+    done = subprocess.run([*as_user(uid, uid), sys.executable, "-c", ask], text=True,
+                          capture_output=True, check=False)  # fmt: skip
+    return done.stdout + done.stderr[-200:]
+
+
+EVERYTHING = ["b'conntrack", "'", "1", "b'end'", "0"]
+
+
 def test_another_user_gets_nothing_and_does_not_use_up_the_hand_over(
     router: Router, folder: Path
 ) -> None:
@@ -306,27 +321,32 @@ def test_another_user_gets_nothing_and_does_not_use_up_the_hand_over(
     path = folder / "s"
     assert until(path.exists)
     path.chmod(0o666)  # as if the rights of the file were no hindrance
-    ask = (
-        "import socket,sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); "
-        f"s.connect({str(path)!r}); s.settimeout(5)\n"
-        "while (got := socket.recv_fds(s, 512, 4))[0]: print(got[0], len(got[1]))"
-    )
-
-    def answer(uid: int) -> str:
-        done = subprocess.run([*as_user(uid, uid), sys.executable, "-c", ask], text=True,
-                              capture_output=True, check=False)  # fmt: skip
-        return done.stdout + done.stderr[-200:]
-
-    assert "b'" not in answer(1)
+    assert "b'" not in taken(path, 1)
     assert helper.poll() is None
-    assert answer(NOBODY).split() == ["b'conntrack", "'", "1", "b'end'", "0"]
+    assert taken(path, NOBODY).split() == EVERYTHING
     assert helper.wait(10) == 0
+
+
+def test_a_helper_that_was_killed_is_in_nobody_s_way(router: Router, folder: Path) -> None:
+    path = folder / "s"
+    killed = handover(router, folder)
+    assert until(path.exists)
+    killed.kill()
+    killed.wait()
+    old = path.stat().st_mtime_ns
+    helper = handover(router, folder)
+    assert until(lambda: path.exists() and path.stat().st_mtime_ns != old)
+    assert taken(path, NOBODY).split() == EVERYTHING
+    assert helper.wait(10) == 0
+    assert not path.exists()
 
 
 @pytest.mark.parametrize(("words", "why"), [
     (("--handover", "/tmp/algwatch-s"), "others than root may write there"),
     (("--handover", "/proc/version"), "is there and is no socket"),
     (("--user", "nobody-here"), "there is no such user"),
+    (("--user", "99999999999999999999"), "there is no such user"),
+    (("--own-phones", "maybe"), "neither on, off nor auto"),
 ])  # fmt: skip
 def test_what_cannot_be_served_is_said_in_one_line(words: tuple[str, str], why: str) -> None:
     full = dict([("--lan", "br-lan"), ("--wan", "wan"), ("--user", "nobody"),

@@ -54,11 +54,9 @@ def start(words: list[str]) -> int:
 def _uid(user: str) -> int:
     import pwd
 
-    if user.isdigit():
-        return int(user)
     try:
-        return pwd.getpwnam(user).pw_uid
-    except KeyError:
+        return (pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)).pw_uid
+    except (KeyError, OverflowError):
         raise Usage(f"user {user}: there is no such user on this router") from None
 
 
