@@ -110,7 +110,7 @@ def test_each_address_and_port_is_told_once_and_advises_nothing() -> None:
     assert (one.rule, one.where, one.harm, one.key) == ("NAT006", "router", "none", "NAT006/:5060")
     assert one.summary.startswith(
         "On this router asterisk has UDP and TCP port 5060 of every address, that of the WAN among "
-        "them: what comes there is for it"
+        "them: what comes there outside of every NAT mapping is for it"
     )
     (lan,) = said(Owner(UDP, "192.168.1.1", 5060, "br-lan"))
     assert "a program has UDP port 5060 of 192.168.1.1 (br-lan)" in lan.summary

@@ -8,9 +8,9 @@ What it sees
 
 Why it breaks calls
     It does not by itself. The calls of such a program are not forwarded, so an ALG for forwarded
-    packets does not see them. But no phone behind the router gets that port of the WAN address from
-    the NAT, and a call that comes to it is the program's: where it answers in the name of a
-    phone, that phone does not ring.
+    packets does not see them. But a phone behind the router gets another port from the NAT where
+    the program speaks with the same provider, and a call that comes to the port outside of every
+    mapping is the program's: where that answers in the place of a phone, the phone does not ring.
 
 What else looks the same
     A program that has the port and serves the LAN only: a firewall rule keeps the WAN from it. A
@@ -53,8 +53,8 @@ def check(host: Host, known: Known) -> Iterator[Finding]:
         protos = " and ".join(sorted({owner.proto for owner in owners}, reverse=True))
         said = (
             f"On this router {first.program or 'a program'} has {protos} port {port} of {where}: "
-            "what comes there is for it and for no phone behind the router, and its own calls are "
-            "not forwarded, so that an ALG for forwarded packets does not see them."
+            "what comes there outside of every NAT mapping is for it and for no phone, and its own "
+            "calls are not forwarded, so that an ALG for forwarded packets does not see them."
         )
         proof = "; ".join(str(owner) for owner in owners) + " (/proc/net)"
         yield RULE.finding(
