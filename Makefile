@@ -1,12 +1,13 @@
 # Every verb in one line: make help
 VENV := .venv/bin
+ZIG := ziglang==0.17.1
 PY := $(VENV)/python
 export PATH := $(CURDIR)/$(VENV):$(PATH):/usr/sbin:/sbin
-CHECKED := agent tests setup.py native/build_cffi.py
+CHECKED := agent tests cross firmware setup.py native/build_cffi.py
 C_FILES := $(wildcard native/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-all lint format golden golden-update bench fuzz attack mutate worlds lab lab-table lab-calls cross package docs clean
+.PHONY: help setup build run zig test test-all lint format golden golden-update bench fuzz attack kills mutate worlds lab lab-table lab-calls cross package docs clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -20,10 +21,14 @@ build:  ## make .venv, install the package into it and build the extension
 run: setup  ## watch a call die of the kernel's SIP ALG, and the agent prove it
 	@$(PY) tests/lab/demo.py
 
-test: setup lint  ## everything: lint, then all tests, the lab included
+# The compiler for foreign CPUs takes 400 MB, which whoever only runs algwatch does not need.
+zig:
+	@$(PY) -c 'import ziglang' 2>/dev/null || $(PY) -m pip install -q --disable-pip-version-check $(ZIG)
+
+test: setup zig lint  ## everything: lint, then all tests, the lab included
 	@$(PY) -m pytest -q -n 2
 
-test-all: setup lint  ## the same with every capture in every long test, which make test takes by turns
+test-all: setup zig lint  ## the same with every capture in every long test, which make test takes by turns
 	@ALGWATCH_ALL=1 $(PY) -m pytest -q -n 2
 
 lint: setup  ## ruff (check, format), clang-format, mypy (package strict, tests), import layers
@@ -32,6 +37,7 @@ lint: setup  ## ruff (check, format), clang-format, mypy (package strict, tests)
 	@clang-format --dry-run -Werror $(C_FILES) || { echo 'lint: type make format'; exit 1; }
 	@mypy --no-error-summary
 	@mypy --no-error-summary --config-file tests/mypy.ini
+	@mypy --no-error-summary -p cross -p firmware
 	@PYTHONPATH=agent lint-imports --no-cache >.lint-imports.log || { cat .lint-imports.log; exit 1; }
 	@rm -f .lint-imports.log
 
@@ -70,21 +76,24 @@ fuzz: setup  ## fuzz the native code and reassembly: SECONDS=600 RUNS= TARGET=si
 attack: setup  ## attack the running agent beside real calls: SEED=7 ONLY="lies twin" AT_ONCE=4
 	@$(PY) tests/attack/campaign.py $(if $(SEED),--seed $(SEED)) $(if $(AT_ONCE),--at-once $(AT_ONCE)) $(ONLY)
 
+kills: setup  ## kill -9 agents at random moments, and count the findings that get lost: KILLS=200
+	@ALGWATCH_KILLS=$(or $(KILLS),200) $(PY) -m pytest -q tests/e2e/test_kills.py
+
 worlds: setup  ## play random phones, providers and ALGs on paper (SEEDS=0-2000): is anything false said?
 	@$(PY) tests/worlds/judge.py $(SEEDS)
 
 mutate: setup  ## change what pairs, compares and advises, one change at a time: does a test notice?
 	@$(PY) tests/mutation/campaign.py $(if $(SAMPLE),--sample $(SAMPLE)) $(ONLY)
 
-cross:  ## build and smoke-test for foreign CPUs (not there yet)
-	@echo 'make cross: not there yet; cross/README.md says what will come' >&2; exit 2
+cross: setup zig  ## the extension for every CPU that routers have, with sizes: TARGETS="mips_24kc aarch64"
+	@$(PY) cross/build.py $(TARGETS)
 
-package:  ## packages for OpenWrt (not there yet)
-	@echo 'make package: not there yet; firmware/README.md says what will come' >&2; exit 2
+package: setup zig  ## packages for OpenWrt 24.10 and 25.12 in dist/openwrt: TARGETS="mips_24kc aarch64"
+	@$(PY) firmware/pack/build.py $(TARGETS)
 
 clean:  ## remove what was built; .venv stays until make clean VENV_TOO=1
 	@rm -rf build dist agent/*.egg-info agent/algwatch/_native*.so .lint-imports.log
 	@rm -rf tests/native/out tests/fuzz/out
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .venv/.algwatch-stamp
-	@find agent tests -name __pycache__ -prune -exec rm -rf {} +
+	@find agent tests cross firmware -name __pycache__ -prune -exec rm -rf {} +
 	@$(if $(VENV_TOO),rm -rf .venv)

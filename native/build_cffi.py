@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds algwatch._native (cffi API mode, limited API: one abi3 object serves Python >= 3.11)."""
 
+import os
 from pathlib import Path
 
 from cffi import FFI
@@ -22,6 +23,8 @@ SOURCES = [
     "ring.c",
     "privileges.c",
 ]
+# Firmware is built with -Os: flash is what a router has least of.
+OPTIMIZE = os.environ.get("ALGWATCH_OPTIMIZE", "-O3")
 HERE = Path(__file__).resolve().parent
 
 ffi = FFI()
@@ -32,7 +35,7 @@ ffi.set_source(
     sources=[f"native/{name}" for name in SOURCES],
     include_dirs=["native"],
     # Two header fields in one slot of field.h: one of them would never be read.
-    extra_compile_args=["-std=c11", "-O3", "-D_GNU_SOURCE", "-Werror=override-init"],
+    extra_compile_args=["-std=c11", OPTIMIZE, "-D_GNU_SOURCE", "-Werror=override-init"],
     py_limited_api=True,
 )
 

@@ -81,8 +81,8 @@ def _fill_standard_files() -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; argv without the program's name. Returns the exit status: 0, and of
-    analyze also 1 (something hurts) and 3 (cannot tell); 2 for bad usage, unreadable input and
-    output that cannot be written; 130 after SIGINT."""
+    analyze and probe also 1 (something hurts, SIP is rewritten) and 3 (cannot tell); 2 for bad
+    usage, unreadable input and output that cannot be written; 130 after SIGINT."""
     words = sys.argv[1:] if argv is None else argv
     nowhere = sys.stdout is None  # closed by whoever called
     _fill_standard_files()

@@ -50,6 +50,25 @@ def _ports(value: str) -> list[int]:
     return ports
 
 
+def _tags(value: str) -> list[tuple[str, str]]:
+    tags = []
+    for word in _words(value):
+        name, equals, text = word.partition("=")
+        if not equals or not _is_label(name, 32) or not _is_label(text, 64):
+            raise ValueError(
+                f"{word[:40]!r} is not name=value of letters, digits, '-', '_' and '.'"
+            )
+        tags.append((name, text))
+    if len(tags) > 16 or len(dict(tags)) < len(tags):
+        raise ValueError("at most 16 tags, each name once")
+    return tags
+
+
+def _is_label(text: str, most: int) -> bool:
+    plain = text.replace("-", "").replace("_", "").replace(".", "")
+    return len(text) <= most and plain.isascii() and plain.isalnum()
+
+
 def _number(value: str, least: int, most: int) -> int:
     if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
         raise ValueError(f"{value!r} is not a number from {least} to {most}")
@@ -87,7 +106,7 @@ def _user(value: str) -> str:
 def _cpe(value: str) -> str:
     if not 1 <= len(value) <= 64 or not value.isascii():
         raise ValueError("an id has 1 to 64 characters")
-    if not value.replace("-", "").replace("_", "").replace(".", "").isalnum():
+    if not _is_label(value, 64):
         # It is one level of the MQTT topics: no /, + or #.
         raise ValueError(f"{value!r}: an id has letters, digits, '-', '_' and '.' only")
     return value
@@ -121,6 +140,7 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "user": (_user, ""),
     "memory_bytes": (_between(524288, 1 << 30), _memory_bytes()),
     "cpe": (_cpe, ""),
+    "tags": (_tags, []),
     "mqtt": (_url, ""),
     "mqtt_user": (_text, ""),
     "mqtt_password": (_text, ""),
@@ -130,7 +150,9 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "mqtt_keepalive": (_between(5, 3600), 60),
     "boot_delay": (_between(0, 86400), 0),
     "outbox_bytes": (_between(16384, 64 << 20), 262144),
-    "health_interval": (_between(1, 86400), 60),
+    "spool": (_text, ""),
+    "health_interval": (_between(1, 86400), 300),
+    "daily_bytes": (_between(65536, 1 << 40), 1 << 20),
     "privacy": (_switch, True),
     "privacy_key": (_text, "/etc/algwatch/privacy.key"),
     "hardware_offload": (_switch, False),
@@ -140,7 +162,7 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "json": (_switch, False),
 }
 _LISTED = ", ".join(sorted(KEYS))
-LISTS = ("lan", "wan", "ports")
+LISTS = ("lan", "wan", "ports", "tags")
 SWITCHES = ("json",)  # options that stand alone on the command line
 ENVIRONMENT = {"ALGWATCH_MQTT_USER": "mqtt_user", "ALGWATCH_MQTT_PASSWORD": "mqtt_password"}
 
@@ -156,6 +178,7 @@ class Config:
         user: str
         memory_bytes: int
         cpe: str
+        tags: list[tuple[str, str]]
         mqtt: str
         mqtt_user: str
         mqtt_password: str
@@ -165,7 +188,9 @@ class Config:
         mqtt_keepalive: int
         boot_delay: int
         outbox_bytes: int
+        spool: str
         health_interval: int
+        daily_bytes: int
         privacy: bool
         privacy_key: str
         hardware_offload: bool

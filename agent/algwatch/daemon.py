@@ -19,7 +19,7 @@ from types import FrameType
 
 from algwatch.advise.advice import Advice, InForce
 from algwatch.base.clock import PacketClock
-from algwatch.base.host import Host
+from algwatch.base.host import NO_OFFLOAD, Host
 from algwatch.base.native.layout import ROW
 from algwatch.base.native.rows import Counts
 from algwatch.base.packet import SIDE_NAMES, Batch
@@ -33,6 +33,7 @@ from algwatch.compare.accounted import Accounted
 from algwatch.diagnose.finding import Finding
 from algwatch.pipeline import Pipeline
 from algwatch.report.console import Console
+from algwatch.report.jitter import uniform
 from algwatch.report.rate import Bucket, Rate
 
 TYPE_CHECKING = False
@@ -66,7 +67,7 @@ class Source:
 class Daemon:
     """sources: one for each tap of the pipeline, in its order. publisher: None without MQTT.
     conntrack, media: where the media of calls are counted, and who asks for it; both or none.
-    look: what the router says of itself at a time."""
+    look: what the router says of itself at a time, as read_host."""
 
     def __init__(
         self,
@@ -79,13 +80,14 @@ class Daemon:
         health_interval: float,
         conntrack: Conntrack | None = None,
         media: Accounted | None = None,
-        look: Callable[[int], Host] = read_host,
+        look: Callable[..., Host] = read_host,
     ) -> None:
         self._host = look
         self._sources = sources
         self._conntrack = conntrack
         self._media = media
         self._look_began = 0
+        self._offload = NO_OFFLOAD
         self._pipeline = pipeline
         self._order = Order(len(sources), HELD)
         self._timeline = Timeline(pipeline, len(sources))
@@ -93,6 +95,7 @@ class Daemon:
         self._console = console
         self._counts = counts
         self._publisher = publisher
+        self._tally = publisher.tally if publisher is not None else None
         self._health_interval = health_interval
         self._started = time.monotonic()
         self._advice = InForce(MAX_ADVICE)
@@ -126,13 +129,13 @@ class Daemon:
                 self._asked = False
                 self._console.say("nothing is read again on SIGHUP: restart to change settings")
             if time.monotonic() >= health_at:
-                health_at = time.monotonic() + self._health_interval
+                health_at = time.monotonic() + uniform(0.9, 1.1) * self._health_interval
                 if self._publisher is not None:
                     self._publisher.health(self.health())
             if time.monotonic() >= tidy_at:
                 tidy_at = time.monotonic() + TIDY
                 gc.collect()
-                self.tell_host(self._host(self._clock.now()))
+                self.tell_host(self._host(self._clock.now(), before=self._offload))
         self.turn()
         self.finish()
 
@@ -162,6 +165,7 @@ class Daemon:
 
     def tell_host(self, host: Host) -> None:
         """Tell the pipeline what the router says of itself."""
+        self._offload = host.offload
         self._tell(self._pipeline.host(host))
 
     def finish(self) -> None:
@@ -183,7 +187,10 @@ class Daemon:
             source.live.close()
         if self._conntrack is not None:
             self._conntrack.close()
-        lost = ", the broker did not get everything" if missing else ""
+        lost = ""
+        if missing and self._publisher is not None:
+            kept = self._publisher.spooled
+            lost = ", the broker did not get everything" + (" yet" if kept else "")
         self._console.say(f"algwatch stopped{lost}", always=True)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -268,10 +275,13 @@ class Daemon:
         for report in reports:
             if shift:  # to what the wall clock says now
                 report.shift(shift)
-            self._console.report(report)
+            if self._tally is not None:
+                self._tally.feed(report)
+            # First into the spool, then into the log: what people have read is not lost.
             take = getattr(self, f"_on_{report.kind}", None)
             if take is not None:
                 take(report)
+            self._console.report(report)
             advised = advised or report.kind == Advice.kind
         if advised:
             self._advice_due = True

@@ -10,6 +10,7 @@ from algwatch.base.host import Host
 from algwatch.base.packet import LAN, WAN, Batch, Tap
 from algwatch.base.report import Report
 from algwatch.base.table import Table
+from algwatch.capture.probes import without_probes
 from algwatch.compare.calls import CLOSED, Moment
 from algwatch.compare.comparison import Comparison, News
 from algwatch.compare.crossing import Crossing
@@ -66,8 +67,8 @@ class Pipeline:
 
     def feed(self, batch: Batch) -> list[Report]:
         """A batch of the tap that it names; its bytes are not needed after the return."""
-        reports = self._judged(self._comparison.feed(self.taps[batch.tap].side, batch))
-        return reports + self.advance(batch.tap, batch.watermark)
+        news = self._comparison.feed(self.taps[batch.tap].side, without_probes(batch))
+        return self._judged(news) + self.advance(batch.tap, batch.watermark)
 
     def advance(self, tap: int, now: int) -> list[Report]:
         """Nothing earlier than `now` (ns since 1970) will come from this tap any more."""

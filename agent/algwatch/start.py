@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from algwatch import __version__
@@ -19,6 +20,7 @@ from algwatch.base.native import privileges
 from algwatch.base.native.rows import Counts
 from algwatch.base.native.rtp import Rtp
 from algwatch.base.packet import LAN, SIDE_NAMES, WAN, Tap
+from algwatch.capture.board import read_board
 from algwatch.capture.conntrack import Conntrack, NoAccounting
 from algwatch.capture.filter import FilterError
 from algwatch.capture.host import is_down, read_host
@@ -41,8 +43,12 @@ if TYPE_CHECKING:
     from algwatch.handover import Handed
     from algwatch.report.privacy import Privacy
     from algwatch.report.publisher import Publisher
+    from algwatch.report.spool import Spool
+    from algwatch.report.tally import Tally
 
 ANNOUNCED = 512  # media that are known at once: a call has four, two a side
+SPOOL_SHARE = 16  # the part of free memory that the spool takes at most
+SPOOL_LEAST = 65536  # bytes
 LAST_LINES = 0.5  # seconds that the reader of standard output gets to take the last lines
 LAST_LINE = 0.2  # seconds of these after the farewell, at least
 
@@ -108,13 +114,13 @@ def _open_log(config: Config, owners: tuple[Owner, ...], handed: Handed | None) 
         return -1, f"{said}: {why}"
 
 
-def late_owners(look: Callable[[int], Host], say: Callable[[str], None]) -> Callable[[int], Host]:
+def late_owners(look: Callable[..., Host], say: Callable[[str], None]) -> Callable[..., Host]:
     """As look, and says once that a program has taken a SIP port after the start."""
     said = False
 
-    def again(at: int) -> Host:
+    def again(at: int, before: str = NO_OFFLOAD) -> Host:
         nonlocal said
-        host = look(at)
+        host = look(at, before=before)
         if host.owners and not said:
             said = True
             say(f"{host.owners[0]}: restart algwatch to see both copies of its messages")
@@ -149,10 +155,13 @@ def _publisher(
 ) -> Publisher:
     # Here, because paho is the largest thing in this process and not everybody wants a broker.
     from algwatch.report.broker import Broker, BrokerError
+    from algwatch.report.encode import Encoder
     from algwatch.report.outbox import Outbox
+    from algwatch.report.providers import Providers
     from algwatch.report.publisher import Publisher
-    from algwatch.report.wire import Encoder
+    from algwatch.report.tally import Tally
 
+    providers = Providers()
     boot = f"{int(time.time()) & 0xFFFFFFFF:08x}{os.urandom(4).hex()}"
     try:
         return Publisher(
@@ -164,7 +173,7 @@ def _publisher(
                 config.mqtt_cert,
                 config.mqtt_key,
             ),
-            Encoder(cpe, __version__, boot, privacy),
+            Encoder(cpe, __version__, boot, privacy, providers),
             Outbox(config.outbox_bytes),
             time.time,
             console.say,
@@ -172,23 +181,56 @@ def _publisher(
             0 if sys.stdin is not None and sys.stdin.isatty() else config.boot_delay,
             config.mqtt_keepalive,
             2 * config.health_interval,
+            Tally(providers),
+            config.daily_bytes,
         )
     except BrokerError as problem:
         raise CannotStart(str(problem)) from None
+
+
+def _prepare_spool(folder: str, user: str) -> None:
+    """Make the folder while this process may, for the user that it becomes."""
+    uid = gid = privileges.SAME_USER
+    if user:
+        uid, gid = _user(user)
+    with suppress(OSError):  # Spool says why it does not serve
+        os.mkdir(folder, 0o700)
+        if user:
+            os.chown(folder, uid, gid)
+
+
+def _spool(config: Config, console: Console) -> Spool | None:
+    """None where there is none or it does not serve, which is said."""
+    from algwatch.report.spool import Spool, SpoolError
+
+    if not config.spool:
+        return None
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGESIZE")
+    try:
+        return Spool(config.spool, max(SPOOL_LEAST, min(config.outbox_bytes, free // SPOOL_SHARE)))
+    except SpoolError as problem:
+        console.say(f"spool {problem}: reports wait in memory, and a restart loses them")
+        return None
+
+
+def _user(user: str) -> tuple[int, int]:
+    """uid and gid of a name or number; CannotStart."""
+    import pwd
+
+    try:
+        entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
+    except KeyError:
+        raise CannotStart(f"user {user}: there is no such user on this router") from None
+    return entry.pw_uid, entry.pw_gid
 
 
 def _confine(user: str) -> None:
     """Give up what is not needed once rings and files are open; CannotStart."""
     uid = gid = privileges.SAME_USER
     if user:
-        import pwd
-
-        try:
-            entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
-        except KeyError:
-            raise CannotStart(f"user {user}: there is no such user on this router") from None
-        if entry.pw_uid != os.geteuid():  # who is that user already may not change any id
-            uid, gid = entry.pw_uid, entry.pw_gid
+        uid, gid = _user(user)
+        if uid == os.geteuid():  # who is that user already may not change any id
+            uid = gid = privileges.SAME_USER
         # Loaded when first used, from where that user may not be allowed to read.
         for name in ("ascii", "idna"):
             codecs.lookup(name)
@@ -198,11 +240,26 @@ def _confine(user: str) -> None:
         raise CannotStart(f"cannot {become}: {os.strerror(error)}")
 
 
-def _sides_check(config: Config, console: Console) -> Callable[[Crossing], None]:
-    """Tells people, once, that the interfaces are named the wrong way round."""
+def _about(config: Config, host: Host, sources: list[Source]) -> dict[str, object]:
+    """What the birth message tells of this router."""
+    helper = "module" if host.loaded else "built-in" if host.helper else "absent"
+    return {
+        "taps": {s.live.name: SIDE_NAMES[s.side] for s in sources},
+        **read_board(),
+        "helper": helper,
+        "offload": host.offload or "none",
+        "tags": dict(config.tags),
+    }
+
+
+def _watch(config: Config, console: Console, tally: Tally | None) -> Callable[[Crossing], None]:
+    """Sees each message once it is known what became of it: for the fleet's counters, and to tell
+    people, once, that the interfaces are named the wrong way round."""
     check = SidesCheck(", ".join(config.lan), ", ".join(config.wan))
 
     def watch(crossing: Crossing) -> None:
+        if tally is not None:
+            tally.cross(crossing)
         line = check.feed(crossing)
         if line is not None:
             console.say(line)
@@ -224,7 +281,7 @@ def run(config: Config, out: int, err: int) -> int:
     counts = Counts()
     # While this process may read what only root may.
     ports = config.ports if config.own_phones != OFF else ()
-    look: Callable[[int], Host] = partial(read_host, ports=ports)
+    look: Callable[..., Host] = partial(read_host, ports=ports)
     host = look(time.time_ns())
     if host.offload == HARDWARE and not config.hardware_offload:
         raise CannotStart(OFFLOADED)
@@ -248,12 +305,13 @@ def run(config: Config, out: int, err: int) -> int:
         cpe = config.cpe or hardware_address(config.lan[0])
         if not cpe:
             raise CannotStart(f"{config.lan[0]} has no MAC address: name this router with --cpe")
-        taps: dict[str, object] = {s.live.name: SIDE_NAMES[s.side] for s in sources}
         try:
             key, passing = privacy_key(config.privacy_key)
         except FileError as problem:
             raise CannotStart(f"privacy_key {problem}") from None
-        publisher = _publisher(config, cpe, _privacy(config, key), console, {"taps": taps})
+        publisher = _publisher(
+            config, cpe, _privacy(config, key), console, _about(config, host, sources)
+        )
         where = f"reporting to {publisher.broker} as {cpe}"
         if config.privacy and passing:
             where += f" (pseudonyms last until the end: {passing})"
@@ -263,15 +321,16 @@ def run(config: Config, out: int, err: int) -> int:
         console.anonymous = partial(anonymous, privacy=_privacy(config, key))
     if config.json:
         import algwatch.report.render.json  # noqa: F401  # that user may not be allowed to read it
+    if config.spool:
+        _prepare_spool(config.spool, config.user)
     _confine(config.user)  # before any thread, of the lines or of the publisher: it would keep all
     clock = PacketClock(time.monotonic_ns, time.time_ns)
     watched = [Tap(s.live.name, s.side) for s in sources]
     memory = kept_bytes(config.memory_bytes, len(sources))
     sides = [tap.side for tap in watched]
     media = Accounted(rtp, sides, clock.packet) if rtp is not None else None
-    pipeline = Pipeline(
-        watched, live=True, watch=_sides_check(config, console), memory=memory, media=media
-    )
+    watch = _watch(config, console, publisher.tally if publisher is not None else None)
+    pipeline = Pipeline(watched, live=True, watch=watch, memory=memory, media=media)
     daemon = Daemon(sources, pipeline, clock, console, counts, publisher, config.health_interval,
                     conntrack, media, look)  # fmt: skip
     daemon.listen()
@@ -287,7 +346,7 @@ def run(config: Config, out: int, err: int) -> int:
         console.say(note)
     daemon.tell_host(host)
     if publisher is not None:
-        publisher.start()
+        publisher.start(_spool(config, console))
     daemon.run()
     end = time.monotonic() + LAST_LINES
     daemon.stop()

@@ -203,17 +203,25 @@ class Gate:
 
 def authority(folder: Path) -> None:
     """A CA, a certificate for 127.0.0.1, and one for a router."""
-    tool = need(shutil.which("openssl"), "openssl")
-
-    def openssl(*words: str) -> None:
-        subprocess.run([tool, *words], cwd=folder, check=True, capture_output=True)
-
-    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    openssl("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=CA")
     (folder / "san").write_text("subjectAltName=IP:127.0.0.1")
+    _openssl(
+        folder, "req", "-x509", *_NEW, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=CA"
+    )
     for name in ("broker", "router"):
-        openssl(
-            "req", *new, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}"
-        )
-        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-                "-CAcreateserial", "-out", f"{name}.pem", "-extfile", "san")  # fmt: skip
+        certificate(folder, name)
+
+
+def certificate(folder: Path, name: str) -> None:
+    """NAME.pem and NAME.key, of the authority of this folder."""
+    words = ("-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+    _openssl(folder, "req", *_NEW, *words)
+    _openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
+             "-CAcreateserial", "-out", f"{name}.pem", "-extfile", "san")  # fmt: skip
+
+
+_NEW = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+
+
+def _openssl(folder: Path, *words: str) -> None:
+    tool = need(shutil.which("openssl"), "openssl")
+    subprocess.run([tool, *words], cwd=folder, check=True, capture_output=True)

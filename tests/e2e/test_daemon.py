@@ -211,7 +211,7 @@ def test_a_message_that_crosses_the_router_is_reported_until_sigterm(
     router: Router, run: Callable[..., Agent], broker: Mosquitto
 ) -> None:
     listener = listen(router, broker, "021122334455")
-    agent = run("--mqtt", f"mqtt://127.0.0.1:{broker.port}")
+    agent = run("--mqtt", f"mqtt://127.0.0.1:{broker.port}", "--tags", "region=north plan=basic")
     opened = (
         "algwatch 0.1.0: watching br-lan (lan) and wan (wan), "
         f"reporting to mqtt://127.0.0.1:{broker.port} as 021122334455"
@@ -228,7 +228,11 @@ def test_a_message_that_crosses_the_router_is_reported_until_sigterm(
     assert seconds < 3
     assert until(lambda: listener.of("state")[-1].get("reason") == "stopped")
     births = [body for body in listener.of("state") if body["online"]]
-    assert births[0]["taps"] == {"br-lan": "lan", "wan": "wan"}
+    birth = births[0]
+    assert birth["taps"] == {"br-lan": "lan", "wan": "wan"}
+    assert birth["tags"] == {"region": "north", "plan": "basic"}
+    assert birth["kernel"] == os.uname().release and birth["offload"] == "none"
+    assert birth["helper"] in ("module", "built-in", "absent")
     health = listener.of("health")[-1]["health"]
     assert health["crossings"] == {
         "paired": 1,
@@ -242,6 +246,29 @@ def test_a_message_that_crosses_the_router_is_reported_until_sigterm(
     assert agent.said[-1] == 'agent msg="algwatch stopped"'
     seqs = sorted(body["seq"] for _, body, _ in listener.reports)
     assert seqs == list(range(1, len(seqs) + 1))
+    listener.close()
+
+
+def test_a_finding_outlives_the_agent_that_no_broker_has_heard(
+    router: Router, run: Callable[..., Agent], broker: Mosquitto, tmp_path: Path
+) -> None:
+    broker.kill()
+    words = ("--mqtt", f"mqtt://127.0.0.1:{broker.port}", "--spool", str(tmp_path / "spool"))
+    first = run(*words)
+    assert first.heard("watching")
+    router.crosses(register(1, "192.168.1.10", "192.168.1.10"),
+                   register(1, "198.51.100.2:1024", "198.51.100.77:9"))  # fmt: skip
+    assert first.heard("ALG"), first.said
+    first.process.kill()
+    first.process.wait()
+    with router.inside():
+        broker.start()
+    listener = listen(router, broker, "021122334455")
+    second = run(*words)
+    assert second.heard("of an earlier start wait to be sent"), second.said
+    assert until(lambda: listener.of("finding")), second.said
+    assert listener.of("finding")[0]["boot"] != listener.of("state")[-1]["boot"]
+    assert second.stop()[0] == 0
     listener.close()
 
 

@@ -35,7 +35,7 @@ from algwatch.report.broker import Broker
 from algwatch.report.outbox import Outbox
 from algwatch.report.privacy import Privacy
 from algwatch.report.publisher import Publisher
-from algwatch.report.wire import Encoder
+from algwatch.report.encode import Encoder
 broker.HANDSHAKE = mqtt.PATIENCE = mqtt.FIRST_PATIENCE = mqtt.SLOW = mqtt.UNACKNOWLEDGED = 0.6
 mqtt.BACKOFF = {backoff}
 def say(line):

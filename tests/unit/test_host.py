@@ -112,6 +112,13 @@ def test_a_helper_in_the_kernel_that_is_attached_to_nothing_is_no_news() -> None
     assert told(Host(1, True, False), Host(2, True, False, 0)) == []
 
 
+def test_the_offload_of_the_start_counts_once_the_settings_cannot_be_read(tmp_path: Path) -> None:
+    assert read_host(7, str(tmp_path), before=HARDWARE).offload == NO_OFFLOAD, "no such file"
+    (tmp_path / "etc/config/firewall").mkdir(parents=True)
+    assert read_host(7, str(tmp_path), before=HARDWARE).offload == HARDWARE
+    assert read_host(7, str(tmp_path)).offload == NO_OFFLOAD
+
+
 @pytest.mark.parametrize("offload", [SOFTWARE, HARDWARE])
 def test_with_hardware_offload_nobody_is_blamed_for_what_was_not_seen(offload: str) -> None:
     house = House()

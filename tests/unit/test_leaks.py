@@ -21,10 +21,11 @@ from algwatch.compare.rewrite import Rewrite
 from algwatch.diagnose.alg import told
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.report.anonymous import anonymous
+from algwatch.report.encode import Encoder
 from algwatch.report.evidence import MAX_EVIDENCE, evidence
 from algwatch.report.privacy import Privacy, split
 from algwatch.report.render.log_line import log_line
-from algwatch.report.wire import Encoder, decode
+from algwatch.report.wire import decode
 from captures import all_captures
 from craft import Packet, analyzed, frame, packets_of
 from hypothesis import given

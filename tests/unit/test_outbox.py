@@ -6,10 +6,11 @@ from __future__ import annotations
 import pytest
 from algwatch.report import mqtt
 from algwatch.report.broker import Broker
+from algwatch.report.encode import Encoder
 from algwatch.report.outbox import Outbox
 from algwatch.report.privacy import Privacy
 from algwatch.report.publisher import Publisher
-from algwatch.report.wire import Encoder, decode
+from algwatch.report.wire import decode
 
 pytestmark = pytest.mark.usefixtures("offline")
 
@@ -24,7 +25,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 def waiting(outbox: Outbox) -> list[bytes]:
     got = []
     while taken := outbox.take(0.0):
-        got.append(taken[1].payload)
+        got.append(taken[2])
     return got
 
 
@@ -40,7 +41,7 @@ def test_old_advice_that_was_not_acknowledged_does_not_come_behind_the_newer_one
     one.advice([])  # goes out, and the connection is lost
     assert outbox.take(0.0)
     outbox.connection_lost()
-    hello = [decode(message.payload) for message in one._hello("MQTT 5")]
+    hello = [decode(message.data) for message in one._hello("MQTT 5")]
     assert hello[-1]["advice"] == []
     assert waiting(outbox) == []
     assert (outbox.expired, outbox.dropped) == (1, 0)
@@ -53,13 +54,13 @@ def test_loss_is_told_once_when_it_begins_and_once_with_its_number_when_it_is_ov
         one._put("finding", b"x")
     assert said == ["no room for more reports to mqtt://127.0.0.1:1: the oldest are lost"]
     for _ in range(4):  # some room, soon gone again
-        number, _message = outbox.take(0.0) or (0, None)
-        outbox.acknowledged(number)
+        number, *_ = outbox.take(0.0) or (0,)
+        outbox.acknowledged(number, 0.0)
         one._put("finding", b"x")
         one._put("finding", b"x")
     assert len(said) == 1
     while taken := outbox.take(0.0):
-        outbox.acknowledged(taken[0])
+        outbox.acknowledged(taken[0], 0.0)
     one._put("finding", b"x")
     assert said[1:] == [
         "24 reports to mqtt://127.0.0.1:1 were lost for want of room (outbox_bytes)"
@@ -79,4 +80,4 @@ def test_every_report_counts_those_before_it_that_were_lost() -> None:
     for _ in range(13):
         one._put("finding", b"x")
     assert decode(one._state(True, 1, ""))["dropped"] == 3
-    assert decode(one._hello("MQTT 5")[-1].payload)["dropped"] == 3
+    assert decode(one._hello("MQTT 5")[-1].data)["dropped"] == 3

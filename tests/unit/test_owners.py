@@ -93,7 +93,7 @@ def test_a_program_that_takes_its_port_after_the_start_is_told_once() -> None:
     asterisk = Owner(UDP, "", 5060, program="asterisk")
     hosts = iter([Host(1), Host(2, owners=(asterisk,)), Host(3, owners=(asterisk,))])
     heard: list[str] = []
-    look = late_owners(lambda at: next(hosts), heard.append)
+    look = late_owners(lambda at, before: next(hosts), heard.append)
     assert [len(look(at).owners) for at in (1, 2, 3)] == [0, 1, 1]
     assert heard == ["asterisk has UDP port 5060 of every address: restart algwatch to see both "
                      "copies of its messages"]  # fmt: skip

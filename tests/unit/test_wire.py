@@ -14,8 +14,9 @@ from algwatch.advise.commands import disable_on_openwrt
 from algwatch.cli import Usage
 from algwatch.cli.decode import line, payloads
 from algwatch.diagnose.finding import Evidence, Finding
+from algwatch.report.encode import Encoder
 from algwatch.report.privacy import Privacy
-from algwatch.report.wire import MAX_PAYLOAD, Encoder, SchemaError, decode, topic
+from algwatch.report.wire import MAX_PAYLOAD, SchemaError, decode, topic
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,7 +57,8 @@ def test_a_finding_carries_every_field_of_its_definition() -> None:
     assert said == {
         "rule": "ALG001", "slug": "contact-rewritten", "severity": "error", "where": "router",
         "harm": "observed", "cause": "alg", "certain": True, "symptom": False,
-        "line": "192.168.1.10 and 203.0.113.7", "call_id": "77@h", "side": "wan", "at": 1e9,
+        "line": "192.168.1.10 and 203.0.113.7", "phone": "192.168.1.10",
+        "provider": "203.0.113.7", "call_id": "77@h", "side": "wan", "at": 1e9,
         "summary": "Contact was changed: sip:alice@192.168.1.10", "fingerprint": "linux",
         "evidence": [{"side": "wan", "at": 1e9, "observed": "sip:alice@192.168.1.10",
                       "expected": "203.0.113.7", "bytes": MESSAGE}],

@@ -26,15 +26,18 @@ _OF_SIP = re.compile(rb"[ \t]sip(?:/\S*)?[ \t]*$", re.M)
 _ON = (b"1", b"on", b"true", b"yes", b"enabled")
 
 
-def read_host(at: int, root: str = "/", ports: Collection[int] = ()) -> Host:
-    """at: ns, packet time. root: of the files (tests). ports: whose owners are looked for."""
+def read_host(
+    at: int, root: str = "/", before: str = NO_OFFLOAD, ports: Collection[int] = ()
+) -> Host:
+    """at: ns, packet time. root: of the files (tests). before: the flow offload that was read while
+    this process was allowed to read the firewall's settings. ports: whose owners are looked for."""
     helper = os.path.join(root, _HELPER)
     there = os.path.isdir(helper)
     # A helper that is built into the kernel has parameters here, and no state.
     loaded = there and os.path.exists(os.path.join(helper, "initstate"))
     return Host(
         at, there, loaded, _expectations(root), _seconds(root, ""), _seconds(root, "_stream"),
-        _offload(root), read_owners(ports, root) if ports else (),
+        _offload(root, before), read_owners(ports, root) if ports else (),
     )  # fmt: skip
 
 
@@ -67,8 +70,11 @@ def _seconds(root: str, what: str) -> int:
     return int(text) if text.isdigit() and len(text) < 10 else 0
 
 
-def _offload(root: str) -> str:
-    config = _read(root, _FIREWALL) or b""
+def _offload(root: str, before: str) -> str:
+    config = _read(root, _FIREWALL)
+    if config is None:
+        # OpenWrt lets root alone read it, and the daemon gives its privileges up.
+        return before if os.path.exists(os.path.join(root, _FIREWALL)) else NO_OFFLOAD
     starts = [*_SECTION.finditer(config)]
     ends = [start.start() for start in starts[1:]] + [len(config)] * bool(starts)
     on = set()

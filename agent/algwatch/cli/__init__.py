@@ -7,7 +7,7 @@ Each verb's file has two functions:
         parser = subparsers.add_parser("explain", help="print what a rule looks for")
         parser.add_argument("rule")
 
-    def main(args: argparse.Namespace) -> int:    # the exit status: 0, 1 or 2
+    def main(args: argparse.Namespace) -> int:    # the exit status: 0 to 3
 
 `__main__` imports only the file of the verb that was typed. Bad usage and unreadable input raise
 `Usage("one line that says what to do")` from anywhere: it is printed on standard error and the
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
-VERBS = ("run", "handover", "analyze", "explain", "rules", "decode")
+VERBS = ("run", "handover", "analyze", "probe", "explain", "rules", "decode")
 
 
 MOST = 1000  # characters of a complaint

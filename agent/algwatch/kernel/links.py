@@ -191,14 +191,14 @@ def addresses(nl: Netlink) -> list[Address]:
     return [Address(body) for body in nl.dump(_GET_ADDRESS, request)]
 
 
-def neighbours(nl: Netlink, index: int) -> list[bytes]:
-    """IPv4 addresses that ARP knows, or asked for, on this interface."""
+def neighbours(nl: Netlink) -> list[tuple[int, bytes]]:
+    """(index of the interface, IPv4 address) that ARP knows, or asked for."""
     found = []
     for body in nl.dump(_GET_NEIGHBOUR, _NEIGHBOUR.pack(socket.AF_INET, 0, 0, 0, 0)):
         _, at, _, _, _ = _NEIGHBOUR.unpack_from(body)
         host = netlink.attributes(body[12:]).get(1, b"")  # NDA_DST
-        if at == index and len(host) == 4:
-            found.append(host)
+        if len(host) == 4:
+            found.append((at, host))
     return found
 
 

@@ -27,6 +27,7 @@ from algwatch.report import paho
 from algwatch.report.backoff import STABLE, Backoff
 from algwatch.report.broker import Broker
 from algwatch.report.incoming import MAX_PACKET, Incoming, Misbehaviour
+from algwatch.report.jitter import uniform
 from algwatch.report.outbox import Outbox, Outgoing
 from algwatch.report.wire import CONTENT_TYPE
 
@@ -44,17 +45,13 @@ SLOW = 30.0  # seconds for the rest of a packet that has begun to come
 UNACKNOWLEDGED = 60.0  # seconds for PUBACK
 LEAST_PACKET = 1024  # bytes; a broker that takes less does not even take the birth message
 LONGEST_REASON = 80  # characters of the broker's own text
+SESSION = 86400  # seconds that the broker is asked to remember this router
 MQTT5, MQTT311 = 5, 4
 
 _WRONG_VERSION = (1, 132)  # CONNACK of MQTT 3.1.1 section 3.2.2.3 and MQTT 5 section 3.2.2.2
 _WRONG_LOGIN = (4, 5, 134, 135)
 _TAKEN_OVER = 142
 _LOST = "connection lost"
-
-
-def uniform(least: float, most: float) -> float:
-    """Jitter; the random module would cost 0.3 MB."""
-    return least + (most - least) * int.from_bytes(os.urandom(4), "big") / 0xFFFFFFFF
 
 
 class Link:
@@ -111,6 +108,7 @@ class Link:
         self._unsaid = ""  # the line that tells of the connection, while it waits
         self._unfit = ""  # why the broker cannot take reports
         self._opened = False
+        self._is_known = False  # the broker has a session of this router
         self._evicted = False
         self._refused = False  # said that a report was refused
         self._alive = keepalive
@@ -193,6 +191,8 @@ class Link:
         mqtt = self._mqtt
         options: dict[str, Any] = {"client_id": self._client_id, "reconnect_on_failure": False}
         options["protocol"] = mqtt.MQTTv5 if protocol == MQTT5 else mqtt.MQTTv311
+        if protocol == MQTT311:
+            options["clean_session"] = False
         if hasattr(mqtt, "CallbackAPIVersion"):
             options["callback_api_version"] = mqtt.CallbackAPIVersion.VERSION2
         client = self._client_class(**options)
@@ -231,9 +231,17 @@ class Link:
             properties = self._properties(self._packets.CONNECT)
             properties.MaximumPacketSize = MAX_PACKET
             properties.ReceiveMaximum = 1  # nothing is subscribed to, so nothing is acknowledged
+            properties.SessionExpiryInterval = SESSION
+        # Not a clean start: whether the broker still knows the session tells whether it has lost
+        # what it had acknowledged.
+        clean = {"clean_start": False} if protocol == MQTT5 else {}
         try:
             client.connect(
-                self._broker.host, self._broker.port, self._keepalive, properties=properties
+                self._broker.host,
+                self._broker.port,
+                self._keepalive,
+                properties=properties,
+                **clean,
             )
         except (OSError, ValueError) as problem:  # ValueError: a host name that cannot be one
             why = _plain(problem)
@@ -355,6 +363,9 @@ class Link:
         if not self._brief:  # else two lines a try
             self._tell_connected()
         self._first = self._hello(name)
+        again = 0 if self._is_known else self._outbox.forgotten()
+        if again:
+            self._say(f"{self._broker} does not know this router any more: {again} reports again")
 
     def _tell_connected(self) -> None:
         self._say(self._unsaid)
@@ -366,13 +377,14 @@ class Link:
             number: int | None = None
             if self._first:
                 message = self._first.pop(0)
+                payload = message.data
             else:
                 taken = self._outbox.take(monotonic())
                 if taken is None:
                     return
-                number, message = taken
+                number, message, payload = taken
                 if self._largest and message.size + 64 > self._largest:
-                    self._outbox.acknowledged(number, refused=True)
+                    self._outbox.acknowledged(number, monotonic(), refused=True)
                     continue
             properties = None
             if protocol == MQTT5:
@@ -380,9 +392,7 @@ class Link:
                 properties.ContentType = CONTENT_TYPE
                 if message.expiry is not None:
                     properties.MessageExpiryInterval = message.expiry
-            info = client.publish(
-                message.topic, message.payload, 1, message.retain, properties=properties
-            )
+            info = client.publish(message.topic, payload, 1, message.retain, properties=properties)
             self._flying[info.mid] = number, monotonic()
 
     # paho's callbacks; the two APIs differ in the arguments behind the first three.
@@ -393,6 +403,8 @@ class Link:
         if self._incoming.code is None:
             raise RuntimeError("this version of paho-mqtt is not known: it reads unguarded")
         self._answer = int(getattr(code, "value", code))
+        present = getattr(flags, "session_present", None)  # paho 1.6 has a dict
+        self._is_known = bool(flags["session present"] if present is None else present)
         known = str(code) if hasattr(code, "value") else self._mqtt.connack_string(code)
         self._why = known + _own_words(properties)
         receive = getattr(properties, "ReceiveMaximum", WINDOW)
@@ -416,7 +428,7 @@ class Link:
             self._refused = True
             self._say(f"{self._broker} refuses reports ({code}): check the broker's ACL")
         if number is not None:
-            self._outbox.acknowledged(number, refused)
+            self._outbox.acknowledged(number, monotonic(), refused)
 
     def _on_disconnect(self, client: Any, userdata: Any, *more: Any) -> None:
         for code in more:

@@ -1,21 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outbox: reports that the broker has not acknowledged yet, in memory, bounded.
+"""The outbox: reports that the broker has not acknowledged, or has acknowledged only lately.
 
 paho's own queue has no bound, and forgets nothing when the connection is lost; so paho gets a
-handful of messages at a time and the rest waits here. A report leaves on acknowledgement only.
-When it is full the oldest report goes, and a counter says so.
+handful of messages at a time and the rest waits here. An acknowledgement is not durability: a
+broker that is killed may lose what it has acknowledged. So what counts is kept for a while, and
+sent again to a broker that has forgotten this router (MQTT 5 section 3.2.2.1.1, Session Present).
+
+When it is full, what was acknowledged goes first, then health reports, then findings, the oldest
+of each first; a counter tells of those that were not acknowledged. Findings are in the spool, where
+there is one, and outlive the process there.
 """
 
 from __future__ import annotations
 
 from threading import Lock
 
+from algwatch.report.spool import Record, Spool
+
+GRACE = 3600.0  # seconds that an acknowledged report is kept; mosquitto saves every 1800 s
+_ORDER = {"health": 0, "finding": 1}  # which kinds go first when there is no room
+
 
 class Outgoing:
     """One message to publish. expires: monotonic seconds after which it is worthless, or None;
-    expiry: the same as seconds from publishing, for MQTT 5."""
+    expiry: the same as seconds from publishing, for MQTT 5. keep: worth sending again to a broker
+    that has lost it."""
 
-    __slots__ = ("expires", "expiry", "in_flight", "payload", "retain", "topic")
+    __slots__ = ("data", "expires", "expiry", "in_flight", "keep", "record", "retain", "size",
+                 "topic")  # fmt: skip
 
     def __init__(
         self,
@@ -24,48 +36,79 @@ class Outgoing:
         retain: bool = False,
         expiry: int | None = None,
         expires: float | None = None,
+        keep: bool = False,
     ) -> None:
         self.topic = topic
-        self.payload = payload
+        self.data = payload
         self.retain = retain
         self.expiry = expiry
         self.expires = expires
+        self.keep = keep
         self.in_flight = False
+        self.record: Record | None = None
+        self.size = len(topic) + len(payload)
 
     @property
-    def size(self) -> int:
-        return len(self.topic) + len(self.payload)
+    def rank(self) -> int:
+        """Of what has to go: the lower first."""
+        return _ORDER.get(self.topic.rpartition("/")[2], 2)
 
 
 class Outbox:
     """max_bytes bounds topics and payloads, max_count the messages. Any thread may call."""
 
     def __init__(self, max_bytes: int, max_count: int = 1000) -> None:
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._max_count = max_count
         self._lock = Lock()
+        self._spool: Spool | None = None
         self._waiting: dict[int, Outgoing] = {}  # in the order in which they came
+        self._kept: dict[int, tuple[Outgoing, float]] = {}  # acknowledged at, monotonic seconds
         self._next = 0
-        self.size = 0
+        self.size = 0  # bytes of what waits
+        self._kept_size = 0
         self.dropped = 0
         self.expired = 0
         self.refused = 0
+        self.unspooled = 0  # reports that found no room in the spool
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, message: Outgoing) -> None:
-        """Queue a message at the end, at the cost of the oldest."""
+    def open(self, spool: Spool, now: float) -> int:
+        """Take what an earlier start has left, and keep findings there from now on; how many of
+        them wait. now: monotonic seconds."""
         with self._lock:
-            self._waiting[self._next] = message
-            self._next += 1
-            self.size += message.size
-            while len(self._waiting) > self._max_count or self.size > self._max_bytes:
-                self._delete(self._oldest())
-                self.dropped += 1
+            self._spool = spool
+            self.max_bytes = min(self.max_bytes, spool.limit)
+            for record in sorted(spool.records.values(), key=lambda record: record.number):
+                message = Outgoing(record.topic, b"", record.retain, keep=True)
+                message.record = record
+                message.size = len(record.topic) + record.length
+                if record.sent:
+                    self._keep(self._next, message, now)
+                else:
+                    self._wait(self._next, message)
+                self._next += 1
+            self._make_room()
+            return len(self._waiting)
 
-    def take(self, now: float) -> tuple[int, Outgoing] | None:
-        """The first message that is not in flight, now marked so, and its number; or None."""
+    def put(self, message: Outgoing) -> None:
+        """Queue a message at the end, at the cost of what matters less."""
+        with self._lock:
+            if self._spool is not None and message.keep:
+                try:
+                    record = self._spool.put(message.topic, message.data, message.retain)
+                    message.record, message.data = record, b""
+                except OSError:
+                    self.unspooled += 1
+            self._wait(self._next, message)
+            self._next += 1
+            self._make_room()
+
+    def take(self, now: float) -> tuple[int, Outgoing, bytes] | None:
+        """The first message that is not in flight, now marked so, its number and its payload; or
+        None. now: monotonic seconds."""
         with self._lock:
             for number, message in list(self._waiting.items()):
                 if message.in_flight:
@@ -74,16 +117,46 @@ class Outbox:
                     self._delete(number)
                     self.expired += 1
                     continue
+                payload = self._payload(message)
+                if not payload:  # somebody has taken its file away
+                    self._delete(number)
+                    self.dropped += 1
+                    continue
                 message.in_flight = True
-                return number, message
+                return number, message, payload
         return None
 
-    def acknowledged(self, number: int, refused: bool = False) -> None:
-        """The broker has it (or refused it for good: counted); it is deleted."""
+    def acknowledged(self, number: int, now: float, refused: bool = False) -> None:
+        """The broker has it, or refused it for good (counted). now: monotonic seconds."""
         with self._lock:
-            if number in self._waiting:
+            message = self._waiting.get(number)
+            if message is None:
+                return
+            self.refused += refused
+            if refused or not message.keep:
                 self._delete(number)
-                self.refused += refused
+                return
+            del self._waiting[number]
+            self.size -= message.size
+            message.in_flight = False
+            self._keep(number, message, now)
+            if message.record is not None and self._spool is not None:
+                self._spool.sent(message.record)
+            for old, (_, at) in list(self._kept.items()):
+                if now - at < GRACE:
+                    break
+                self._forget(old)
+
+    def forgotten(self) -> int:
+        """The broker has lost what it knew of this router: send again what it had acknowledged
+        lately. How many."""
+        with self._lock:
+            again = {number: message for number, (message, _) in self._kept.items()}
+            self._kept.clear()
+            self.size += self._kept_size
+            self._kept_size = 0
+            self._waiting = dict(sorted({**again, **self._waiting}.items()))
+            return len(again)
 
     def connection_lost(self) -> None:
         """Messages in flight are to be sent again."""
@@ -100,15 +173,55 @@ class Outbox:
                     self.expired += 1
 
     @property
-    def is_half_empty(self) -> bool:
-        return 2 * self.size <= self._max_bytes and 2 * len(self._waiting) <= self._max_count
+    def is_spooled(self) -> bool:
+        """Whatever is worth it waits in the spool, and not in memory alone."""
+        waiting = [m for m in self._waiting.values() if m.keep]
+        return self._spool is not None and all(m.record is not None for m in waiting)
 
-    def _oldest(self) -> int:
+    @property
+    def is_half_empty(self) -> bool:
+        return 2 * self.size <= self.max_bytes and 2 * len(self._waiting) <= self._max_count
+
+    def _payload(self, message: Outgoing) -> bytes:
+        if message.record is None or self._spool is None:
+            return message.data
+        return self._spool.payload(message.record)
+
+    def _wait(self, number: int, message: Outgoing) -> None:
+        self._waiting[number] = message
+        self.size += message.size
+
+    def _keep(self, number: int, message: Outgoing, now: float) -> None:
+        self._kept[number] = message, now
+        self._kept_size += message.size
+
+    def _make_room(self) -> None:
+        while (
+            len(self._waiting) + len(self._kept) > self._max_count
+            or self.size + self._kept_size > self.max_bytes
+        ):
+            if self._kept:
+                self._forget(next(iter(self._kept)))
+                continue
+            self._delete(self._least())
+            self.dropped += 1
+
+    def _least(self) -> int:
         # A message in flight has probably arrived: dropping it would count a loss that is none.
-        for number, message in self._waiting.items():
-            if not message.in_flight:
-                return number
-        return next(iter(self._waiting))
+        free = [n for n, message in self._waiting.items() if not message.in_flight]
+        # min() takes the first, which is the oldest, of several.
+        return min(free or self._waiting, key=lambda number: self._waiting[number].rank)
+
+    def _forget(self, number: int) -> None:
+        message, _ = self._kept.pop(number)
+        self._kept_size -= message.size
+        self._gone(message)
 
     def _delete(self, number: int) -> None:
-        self.size -= self._waiting.pop(number).size
+        message = self._waiting.pop(number)
+        self.size -= message.size
+        self._gone(message)
+
+    def _gone(self, message: Outgoing) -> None:
+        if message.record is not None and self._spool is not None:
+            self._spool.drop(message.record)

@@ -9,15 +9,20 @@ from time import monotonic
 
 from algwatch.advise.advice import Advice
 from algwatch.diagnose.finding import Finding
+from algwatch.report.allowance import HARM, HARMLESS, HEALTH, Allowance
 from algwatch.report.broker import Broker
+from algwatch.report.encode import Encoder
 from algwatch.report.mqtt import Link
 from algwatch.report.outbox import Outbox, Outgoing
-from algwatch.report.wire import Encoder, topic
+from algwatch.report.spool import Spool
+from algwatch.report.tally import Tally
+from algwatch.report.wire import topic
 
 
 class Publisher:
     """wall: seconds since 1970. about: what the birth message tells about this agent.
-    health_expiry: seconds after which a health report is worthless. Other arguments as in Link.
+    health_expiry: seconds after which a health report is worthless. tally: what is counted for
+    health reports. daily: bytes that may be sent a day. Other arguments as in Link.
     """
 
     def __init__(
@@ -31,6 +36,8 @@ class Publisher:
         boot_delay: float = 0.0,
         keepalive: int = 60,
         health_expiry: int = 120,
+        tally: Tally | None = None,
+        daily: int = 1 << 20,
     ) -> None:
         self.broker = broker
         self._encoder = encoder
@@ -42,6 +49,8 @@ class Publisher:
         self._wall = wall
         self._about = about
         self._health_expiry = health_expiry
+        self.tally = tally
+        self._allowance = Allowance(daily)
         self._lock = Lock()  # the link's thread says hello, the daemon's says the rest
         self._birth: int | None = None  # a sequence number that no broker has seen yet
         self._advice: list[Advice] | None = None
@@ -56,7 +65,10 @@ class Publisher:
             keepalive,
         )
 
-    def start(self) -> None:
+    def start(self, spool: Spool | None = None) -> None:
+        """spool: where findings outlive this process."""
+        if spool is not None and (left := self._outbox.open(spool, monotonic())):
+            self._say(f"{left} reports of an earlier start wait to be sent")
         self._link.start()
 
     @property
@@ -64,9 +76,11 @@ class Publisher:
         return self._link.connected
 
     def finding(self, finding: Finding) -> None:
+        if not self._allowance.allows("finding", HARM if finding.hurts else HARMLESS):
+            return
         with self._lock:
             payload = self._encoder.finding(finding, self._wall())
-        self._put("finding", payload)
+        self._put("finding", payload, keep=True)
 
     def advice(self, advice: list[Advice]) -> None:
         """All advice in force. Without a connection it is only kept: the next hello says it."""
@@ -79,7 +93,7 @@ class Publisher:
 
     def health(self, health: dict[str, object]) -> None:
         """Without a connection there is nobody to tell, and a late report is worthless."""
-        if not self._link.connected:
+        if not self._link.connected or not self._allowance.allows("health", HEALTH):
             return
         with self._lock:
             outbox = self._outbox
@@ -89,10 +103,12 @@ class Publisher:
                 "dropped": outbox.dropped,
                 "expired": outbox.expired,
                 "refused": outbox.refused,
+                "unspooled": outbox.unspooled,
+                "withheld": dict(self._allowance.withheld),
                 "connections": self._link.connections,
                 "taken_over": self._link.taken_over,
             }
-            payload = self._encoder.health({**health, "mqtt": mqtt}, self._wall())
+            payload = self._encoder.health({**health, "mqtt": mqtt}, self._wall(), self.tally)
         self._put("health", payload, expiry=self._health_expiry)
 
     def stop(self, patience: float) -> bool:
@@ -104,12 +120,23 @@ class Publisher:
         self._tell_loss(at_end=True)
         return done
 
+    @property
+    def spooled(self) -> bool:
+        """What the broker did not get is sent at the next start."""
+        return self._outbox.is_spooled
+
     def _put(
-        self, kind: str, payload: bytes, retain: bool = False, expiry: int | None = None
+        self,
+        kind: str,
+        payload: bytes,
+        retain: bool = False,
+        expiry: int | None = None,
+        keep: bool = False,
     ) -> None:
+        self._allowance.spend(len(payload))
         expires = None if expiry is None else monotonic() + expiry
         where = topic(self._encoder.cpe, kind)
-        self._outbox.put(Outgoing(where, payload, retain, expiry, expires))
+        self._outbox.put(Outgoing(where, payload, retain, expiry, expires, keep))
         self._tell_loss()
         self._link.wake()
 

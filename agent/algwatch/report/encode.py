@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Encoding: from findings, advice and counters to the payloads of the wire format (wire.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgpack
+
+from algwatch.advise.advice import Advice
+from algwatch.diagnose.finding import Finding
+from algwatch.report.evidence import evidence
+from algwatch.report.privacy import Privacy
+from algwatch.report.providers import Providers
+from algwatch.report.tally import Tally
+from algwatch.report.wire import MAX_PAYLOAD, REVISION, SCHEMA
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MAX_TEXT = 500  # bytes of one sentence
+MAX_EVIDENCE = 6  # looks at the wire in one finding
+MAX_ADVICE = 12
+MAX_LINES = 8  # sentences for or against, or commands
+
+
+def _cut(text: str, most: int = MAX_TEXT) -> str:
+    raw = text.encode("utf-8", "replace")
+    if len(raw) <= most:
+        return raw.decode()
+    return raw[: most - 3].decode("utf-8", "ignore") + "…"
+
+
+class Encoder:
+    """Builds payloads; counts them, so that the receiver sees what got lost.
+
+    cpe: id of the router. version: of algwatch. boot: id of this start of the agent, sorting by
+    time as far as the clock was right. providers: how the provider of a line is called. Not
+    thread-safe.
+    """
+
+    def __init__(self, cpe: str, version: str, boot: str, privacy: Privacy,
+                 providers: Providers | None = None) -> None:  # fmt: skip
+        self.cpe = cpe
+        self.boot = boot
+        self.seq = 0  # of the last payload
+        # Reports of this boot that found no room in the outbox: of which there is none here.
+        self.dropped: Callable[[], int] = int
+        self._version = version
+        self._privacy = privacy
+        self._providers = providers or Providers()
+
+    def next(self) -> int:
+        """Spend a sequence number."""
+        self.seq += 1
+        return self.seq
+
+    def _envelope(self, at: float, seq: int) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "schema": SCHEMA,
+            "revision": REVISION,
+            "id": f"{self.boot}-{seq}",
+            "boot": self.boot,
+            "seq": seq,
+            "at": at,
+            "cpe": self.cpe,
+            "version": self._version,
+        }
+        if dropped := self.dropped():
+            body["dropped"] = dropped
+        return body
+
+    def state(self, online: bool, at: float, seq: int, reason: str = "", **more: object) -> bytes:
+        """Birth, farewell and last will. The will shares its birth's number (it is spent only
+        when it is sent), so its id has a suffix."""
+        body = self._envelope(at, seq)
+        body["online"] = online
+        if reason:
+            body["reason"] = reason
+        if reason == "lost":
+            body["id"] += "-will"
+        body.update(more)
+        return _pack(body)
+
+    def finding(self, finding: Finding, at: float) -> bytes:
+        """at: seconds since 1970, of the report."""
+        privacy = self._privacy
+        phone, provider = self._providers.of(finding.line)
+        looks = [
+            {
+                "side": look.side,
+                "at": look.at,
+                "observed": _cut(privacy.text(look.observed)),
+                "expected": _cut(privacy.text(look.expected)),
+                "bytes": evidence(look.payload, privacy),
+            }
+            for look in finding.evidence[:MAX_EVIDENCE]
+        ]
+        body = self._envelope(at, self.next())
+        body["finding"] = {
+            "rule": finding.rule,
+            "slug": finding.slug,
+            "severity": finding.severity,
+            "where": finding.where,
+            "harm": finding.harm,
+            "cause": finding.cause,
+            "certain": finding.certain,
+            "symptom": finding.symptom,
+            "line": _cut(privacy.text(finding.line)),
+            "phone": _cut(privacy.text(phone)),
+            "provider": _cut(privacy.host(provider)),
+            "call_id": _cut(privacy.call_id(finding.call_id), 256),
+            "side": finding.side,
+            "at": finding.at,
+            "summary": _cut(privacy.text(finding.summary)),
+            "fingerprint": _cut(finding.fingerprint, 64),
+            "key": privacy.mark(finding.key),
+            "evidence": looks,
+        }
+        payload = _pack(body)
+        while len(payload) > MAX_PAYLOAD and len(looks) > 1:
+            looks.pop()
+            body["finding"]["cut"] = True
+            payload = _pack(body)
+        return payload
+
+    def advice(self, advice: list[Advice] | None, at: float) -> bytes:
+        """All advice in force: the message is retained, so it stands alone. None: this boot has
+        given no advice yet, which takes the place of the advice of an earlier boot."""
+        text = self._privacy.text
+        rows = [
+            {
+                "action": one.action,
+                "state": one.state,
+                "confidence": float(one.confidence),
+                "for": [_cut(text(line)) for line in one.for_[:MAX_LINES]],
+                "against": [_cut(text(line)) for line in one.against[:MAX_LINES]],
+                # Ours but for an address of a packet; a pseudonym would break them.
+                "commands": [_cut(line) for line in one.commands[:MAX_LINES]],
+                "subject": _cut(text(one.subject)),
+            }
+            for one in (advice or [])[:MAX_ADVICE]
+        ]
+        body = self._envelope(at, self.next())
+        body["advice"] = rows
+        if advice is None:
+            body["none_yet"] = True
+        payload = _pack(body)
+        while len(payload) > MAX_PAYLOAD and len(rows) > 1:
+            rows.pop()
+            body["cut"] = True
+            payload = _pack(body)
+        return payload
+
+    def health(self, health: dict[str, object], at: float, tally: Tally | None = None) -> bytes:
+        """health: counters and gauges as listed in docs/wire.md; values are numbers or maps."""
+        body = self._envelope(at, self.next())
+        body["health"] = health
+        if tally is not None:
+            body["health"] = {**health, "providers": self._by_provider(tally)}
+        return _pack(body)
+
+    def _by_provider(self, tally: Tally) -> dict[str, dict[str, dict[str, int]]]:
+        """Counters that are not 0."""
+        return {
+            _cut(self._privacy.host(provider), 256): {
+                word: counted
+                for word, counters in (
+                    ("calls", each.calls), ("registrations", each.registrations),
+                    ("dropped", each.dropped), ("hurt", each.hurt),
+                )
+                if (counted := {name: count for name, count in counters.items() if count})
+            }
+            for provider, each in tally.items()
+        }  # fmt: skip
+
+
+def _pack(body: dict[str, Any]) -> bytes:
+    packed: bytes = msgpack.packb(body, use_bin_type=True, unicode_errors="replace")
+    return packed

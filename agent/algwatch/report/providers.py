@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Providers: the name under which a phone's provider is known on all routers of a fleet."""
+
+from __future__ import annotations
+
+import re
+
+from algwatch.base import address
+from algwatch.base.table import Table
+from algwatch.compare.summary import RegistrationSummary
+
+LIMIT = 64  # lines of which the domain is remembered
+_BETWEEN = " and "  # Line.name
+# RFC 3261 section 25.1, hostname; a domain name has at most 253 characters (RFC 1035).
+_DOMAIN = re.compile(r"@((?:[a-z0-9-]{1,63}\.){1,8}[a-z][a-z0-9-]{0,62})(?:[:;>]|$)", re.A)
+
+
+class Providers:
+    """The domain with which each line's phone has registered; until that was seen, the address of
+    the far end. A phone can only name the provider of its own line."""
+
+    def __init__(self) -> None:
+        self._domains: Table[str, str] = Table(LIMIT)
+
+    def feed(self, registration: RegistrationSummary) -> None:
+        """Remember whom an accepted registration was with."""
+        if registration.outcome != "accepted" or not registration.line:
+            return
+        found = _DOMAIN.search(registration.aor.lower())
+        if found and not address.is_literal(found[1]):
+            self._domains.add(registration.line, found[1])
+
+    def of(self, line: str) -> tuple[str, str]:
+        """(phone, provider) of a line's name; empty texts where it is about none."""
+        phone, between, remote = line.partition(_BETWEEN)
+        if not between:
+            return "", ""
+        return phone, self._domains.get(line) or remote

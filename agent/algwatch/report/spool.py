@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The spool: reports as records in files, so that the end of the process loses none of them.
+
+Files are segments, numbered, and only ever appended to. A record is a mark, a length, a CRC-32 and
+a body; a body is a report, or the word that the receiver has one. What a kill or a full disk leaves
+of a record is passed over: reading goes on at the next mark whose length and CRC fit. When the
+files take twice the room that reports may take, what still counts of the oldest segment is written
+again at the end, and the segment goes. The folder is meant to be on tmpfs: nothing is synced.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import struct
+from contextlib import suppress
+from zlib import crc32
+
+MARK = b"\xa5aw1"
+LONGEST = 65536  # bytes of a body
+SEGMENTS = 8  # of the limit in each
+SEGMENT = 4096, 262144  # bytes, at least and at most
+_LOCK = "lock"
+_SUFFIX = ".spool"
+
+_HEAD = struct.Struct(">4sII")  # mark, length of the body, its CRC-32
+_BODY = struct.Struct(">cBQH")  # kind, flags, number, length of the topic
+_REPORT, _DONE = b"R", b"D"
+_RETAIN, _SENT = 1, 2
+
+
+class SpoolError(Exception):
+    """The folder does not serve; the text names it and says why."""
+
+
+class Record:
+    """A report in the spool. number: of all that were ever put in. sent: the receiver has
+    acknowledged it."""
+
+    __slots__ = ("length", "number", "offset", "retain", "segment", "sent", "topic")
+
+    def __init__(self, number: int, topic: str, retain: bool, sent: bool, segment: int,
+                 offset: int, length: int) -> None:  # fmt: skip
+        self.number = number
+        self.topic = topic
+        self.retain = retain
+        self.sent = sent
+        self.segment = segment
+        self.offset = offset  # of the payload in the file
+        self.length = length
+
+
+class Spool:
+    """folder: made where it is not there, for this user alone. limit: bytes of reports. Not
+    thread-safe. SpoolError."""
+
+    def __init__(self, folder: str, limit: int) -> None:
+        self.damaged = 0  # bytes that were passed over when the files were read
+        self.records: dict[int, Record] = {}
+        self._folder = folder
+        self.limit = limit
+        self._segment_bytes = min(max(limit // SEGMENTS, SEGMENT[0]), SEGMENT[1])
+        self._sizes: dict[int, int] = {}  # bytes of each segment, the oldest first
+        self._next = 0
+        self._out = -1
+        try:
+            self._lock = self._own()
+        except OSError as problem:
+            raise SpoolError(f"{folder}: {problem.strerror}") from None
+        try:
+            self._restore()
+        except OSError as problem:
+            self.close()
+            raise SpoolError(f"{folder}: {problem.strerror}") from None
+
+    def close(self) -> None:
+        """The files stay for the next start."""
+        for number in (self._out, self._lock):
+            if number >= 0:
+                os.close(number)
+        self._out = self._lock = -1
+
+    def put(self, topic: str, payload: bytes, retain: bool) -> Record:
+        """Append a report. OSError: it is not there, and nothing else is lost."""
+        number = self._next
+        record = self._append(number, topic.encode(), payload, retain, sent=False)
+        self._next += 1
+        self._compact()
+        return record
+
+    def payload(self, record: Record) -> bytes:
+        """b"" where the file does not hold it any more."""
+        try:
+            file = os.open(self._path(record.segment), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return b""
+        try:
+            data = os.pread(file, record.length, record.offset)
+        except OSError:
+            data = b""
+        finally:
+            os.close(file)
+        return data if len(data) == record.length else b""
+
+    def sent(self, record: Record) -> None:
+        """The receiver has it; it is kept until drop(). Without room for the word it will be sent
+        again after a restart, which is harmless."""
+        record.sent = True
+        self._say(_DONE, _SENT, record.number)
+
+    def drop(self, record: Record) -> None:
+        """It does not count any more."""
+        if self.records.pop(record.number, None) is not None:
+            self._say(_DONE, 0, record.number)
+            self._compact()
+
+    def _own(self) -> int:
+        os.makedirs(self._folder, 0o700, exist_ok=True)
+        status = os.lstat(self._folder)
+        if not stat.S_ISDIR(status.st_mode):
+            raise SpoolError(f"{self._folder}: is no directory")
+        if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            raise SpoolError(f"{self._folder}: belongs to another user, or others may write there")
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        lock = os.open(os.path.join(self._folder, _LOCK), flags, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise SpoolError(f"{self._folder}: another algwatch uses it") from None
+        return lock
+
+    def _path(self, segment: int) -> str:
+        return os.path.join(self._folder, f"{segment:08x}{_SUFFIX}")
+
+    def _restore(self) -> None:
+        found = []
+        for name in os.listdir(self._folder):
+            stem, dot, _ = name.partition(".")
+            if dot + name[len(stem) + 1 :] == _SUFFIX and len(stem) == 8:
+                try:
+                    found.append(int(stem, 16))
+                except ValueError:
+                    continue
+        for segment in sorted(found):
+            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+            with open(os.open(self._path(segment), flags), "rb") as file:
+                # A segment of ours is never longer; of another file no more is looked at.
+                data = file.read(self._segment_bytes + LONGEST + _HEAD.size)
+            self._sizes[segment] = len(data)
+            self._read(segment, data)
+        # What stands in the latest segment may be torn: a new one begins.
+        if self._sizes:
+            self._begin(max(self._sizes) + 1)
+        self._compact()
+
+    def _read(self, segment: int, data: bytes) -> None:
+        at = 0
+        while (mark := data.find(MARK, at)) >= 0:
+            self.damaged += mark - at
+            body = _body(data, mark)
+            if body is None:
+                at = mark + 1
+                self.damaged += 1
+                continue
+            at = mark + _HEAD.size + len(body)
+            self._take(segment, at, body)
+        self.damaged += len(data) - at
+
+    def _take(self, segment: int, end: int, body: bytes) -> None:
+        """end: offset behind the body."""
+        kind, flags, number, topic = _BODY.unpack_from(body)
+        self._next = max(self._next, number + 1)
+        if kind == _REPORT:
+            payload = len(body) - _BODY.size - topic
+            name = body[_BODY.size : _BODY.size + topic].decode("utf-8", "replace")
+            self.records[number] = Record(
+                number, name, bool(flags & _RETAIN), bool(flags & _SENT), segment,
+                end - payload, payload,
+            )  # fmt: skip
+        elif number in self.records and flags & _SENT:
+            self.records[number].sent = True
+        else:
+            self.records.pop(number, None)
+
+    def _begin(self, segment: int) -> None:
+        if self._out >= 0:
+            os.close(self._out)
+            self._out = -1
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._out = os.open(self._path(segment), flags, 0o600)
+        self._sizes[segment] = 0
+
+    def _append(self, number: int, topic: bytes, payload: bytes, retain: bool,
+                sent: bool) -> Record:  # fmt: skip
+        flags = _RETAIN * retain | _SENT * sent
+        body = _BODY.pack(_REPORT, flags, number, len(topic)) + topic + payload
+        end = self._write(body)
+        segment = next(reversed(self._sizes))
+        record = Record(number, topic.decode(), retain, sent, segment, end - len(payload),
+                        len(payload))  # fmt: skip
+        self.records[number] = record
+        return record
+
+    def _say(self, kind: bytes, flags: int, number: int) -> None:
+        with suppress(OSError):  # without it a restart sends the report again
+            self._write(_BODY.pack(kind, flags, number, 0))
+
+    def _write(self, body: bytes) -> int:
+        """Append a record, whole or not at all; the offset behind it."""
+        if self._out < 0 or self._sizes[next(reversed(self._sizes))] >= self._segment_bytes:
+            self._begin(max(self._sizes, default=0) + 1)
+        segment = next(reversed(self._sizes))
+        before = self._sizes[segment]
+        data = _HEAD.pack(MARK, len(body), crc32(body)) + body
+        try:
+            written = os.write(self._out, data)
+        except OSError:
+            written = 0
+            os.ftruncate(self._out, before)
+            raise
+        if written < len(data):
+            os.ftruncate(self._out, before)
+            raise OSError(28, "No space left on device")
+        self._sizes[segment] = before + written
+        return before + written
+
+    def _compact(self) -> None:
+        """Let the oldest segments go while the files take twice the room of what counts."""
+        for oldest in list(self._sizes)[:-1]:
+            if sum(self._sizes.values()) <= 2 * self.limit:
+                return
+            try:
+                self._move(oldest)
+                os.unlink(self._path(oldest))
+            except FileNotFoundError:
+                pass
+            except OSError:
+                return  # no room to write it again: later
+            del self._sizes[oldest]
+
+    def _move(self, segment: int) -> None:
+        for record in [r for r in self.records.values() if r.segment == segment]:
+            payload = self.payload(record)
+            topic = record.topic.encode()
+            moved = self._append(record.number, topic, payload, record.retain, record.sent)
+            record.segment, record.offset = moved.segment, moved.offset
+            self.records[record.number] = record
+
+
+def _body(data: bytes, mark: int) -> bytes | None:
+    """The body of the record whose mark stands there, None where it is none."""
+    if mark + _HEAD.size > len(data):
+        return None
+    _, length, check = _HEAD.unpack_from(data, mark)
+    body = data[mark + _HEAD.size : mark + _HEAD.size + length]
+    if not _BODY.size <= length <= LONGEST or len(body) < length or crc32(body) != check:
+        return None
+    kind, _, _, topic = _BODY.unpack_from(body)
+    return body if kind in (_REPORT, _DONE) and _BODY.size + topic <= length else None

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tally: calls and registrations by provider, the denominators without which a fleet knows no rate.
+
+Every counter begins at 0 with the agent and only grows.
+"""
+
+from __future__ import annotations
+
+from algwatch.base.native.layout import REGISTER
+from algwatch.base.report import Report
+from algwatch.base.sighting import CALL, CSEQ, METHOD, STATUS
+from algwatch.base.table import Table
+from algwatch.compare.crossing import Crossing
+from algwatch.compare.summary import CallSummary, RegistrationSummary
+from algwatch.diagnose import cause
+from algwatch.diagnose.finding import Finding
+from algwatch.report.providers import Providers
+
+PROVIDERS = 16  # that have counters of their own
+OTHER = "other"  # all that came later
+CALLS = 256  # that something has hurt and that are not over
+REFRESHES = 64  # registrations whose latest 2xx is remembered, as it may be repeated
+
+_CALLS = ("attempted", "answered", "completed", "dropped", "cancelled", "rejected", "unanswered",
+          "unknown")  # fmt: skip
+_REGISTRATIONS = ("refreshed", "accepted", "refused", "challenged", "unanswered", "unknown")
+
+
+class Counters:
+    """Of one provider. calls, registrations: by the words above. hurt, dropped: calls by cause."""
+
+    __slots__ = ("calls", "dropped", "hurt", "registrations")
+
+    def __init__(self) -> None:
+        self.calls = dict.fromkeys(_CALLS, 0)
+        self.registrations = dict.fromkeys(_REGISTRATIONS, 0)
+        self.hurt: dict[str, int] = {}
+        self.dropped: dict[str, int] = {}
+
+
+class Tally:
+    """Counts what is reported. providers: how each of them is called."""
+
+    def __init__(self, providers: Providers) -> None:
+        self._providers = providers
+        self._by_provider: dict[str, Counters] = {}
+        # By Call-ID: the cause, and whether the finding says no more than that it broke.
+        self._causes: Table[str, tuple[str, bool]] = Table(CALLS)
+        self._refreshed: Table[int, int] = Table(REFRESHES)
+
+    def feed(self, report: Report) -> None:
+        """Any report."""
+        take = getattr(self, f"_on_{report.kind}", None)
+        if take is not None:
+            take(report)
+
+    def cross(self, crossing: Crossing) -> None:
+        """A message, once it is known what became of it: phones refresh without a report."""
+        row = crossing.entered.row
+        if row[METHOD] != REGISTER or not 200 <= row[STATUS] < 300 or crossing.flow_pair is None:
+            return
+        if self._refreshed.get(row[CALL]) == row[CSEQ]:
+            return
+        self._refreshed.add(row[CALL], row[CSEQ])
+        pair = crossing.flow_pair
+        self._of(f"{pair.phone} and {pair.far}").registrations["refreshed"] += 1
+
+    def __len__(self) -> int:
+        return len(self._by_provider)
+
+    def items(self) -> list[tuple[str, Counters]]:
+        """Providers that have counted something."""
+        return list(self._by_provider.items())
+
+    def _of(self, line: str) -> Counters:
+        _, provider = self._providers.of(line)
+        if provider not in self._by_provider and len(self._by_provider) >= PROVIDERS:
+            provider = OTHER
+        return self._by_provider.setdefault(provider or OTHER, Counters())
+
+    def _on_finding(self, finding: Finding) -> None:
+        if not finding.hurts or not finding.call_id:
+            return
+        known = self._causes.get(finding.call_id)
+        # A symptom says that the call broke; the finding beside it says why.
+        if known is None or (known[1] and not finding.symptom):
+            why = finding.cause or cause.UNKNOWN
+            self._causes.add(finding.call_id, (why, finding.symptom))
+
+    def _on_call(self, call: CallSummary) -> None:
+        why, _ = self._causes.pop(call.call_id, ("", False))
+        if call.unsolicited:
+            return
+        counters = self._of(call.line)
+        calls = counters.calls
+        calls["attempted"] += 1
+        if call.ack != "unknown" or call.outcome in ("completed", "dropped"):
+            calls["answered"] += 1
+        calls[call.outcome if call.outcome in calls else "unknown"] += 1
+        if call.outcome == "dropped":
+            why = why or cause.UNKNOWN
+            counters.dropped[why] = counters.dropped.get(why, 0) + 1
+        if why:
+            counters.hurt[why] = counters.hurt.get(why, 0) + 1
+
+    def _on_registration(self, registration: RegistrationSummary) -> None:
+        if registration.unsolicited:
+            return
+        self._providers.feed(registration)
+        counters = self._of(registration.line).registrations
+        counters[registration.outcome if registration.outcome in counters else "unknown"] += 1

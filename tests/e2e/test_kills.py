@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""No finding that the agent has told of is lost: agents and brokers are killed at random moments.
+
+`make kills KILLS=200` is the long form.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from brokers import Listener, Mosquitto, until
+from small_disk import fill, small_disk
+
+AGENT = Path(__file__).parents[2] / "agent"
+KILLS = int(os.environ.get("ALGWATCH_KILLS", "10"))
+
+# The publishing half of the daemon: a finding is put into the spool, and then told of.
+PUBLISHES = f"""
+import os, sys, time
+sys.path[:0] = [{str(AGENT)!r}, {str(Path(__file__).parent)!r}]
+from algwatch.report import mqtt
+mqtt.BACKOFF = 0.05, 0.2
+from algwatch.diagnose.finding import Evidence, Finding
+from algwatch.report.broker import Broker
+from algwatch.report.encode import Encoder
+from algwatch.report.outbox import Outbox
+from algwatch.report.privacy import Privacy
+from algwatch.report.publisher import Publisher
+from algwatch.report.spool import Spool
+url, folder, first, count, boot = sys.argv[1:]
+outbox = Outbox(1 << 20, 100000)
+publisher = Publisher(Broker(url), Encoder("cpe1", "0.1.0", boot, Privacy(bytes(32), False)),
+                      outbox, time.time, lambda line: None, {{}})
+publisher.start(Spool(folder, 1 << 20))
+for number in range(int(first), int(first) + int(count)):
+    look = Evidence("lan", 1.0, "o", "e", b"ACK sip:x SIP/2.0\\r\\n\\r\\n")
+    publisher.finding(Finding("TXN001", "invite-unanswered", "error", "network", "observed",
+                              str(number), "lan", 1.0, f"number {{number}}", [look], str(number)))
+    os.write(1, b"%d\\n" % number)
+    time.sleep(0.002)
+while len(outbox):
+    time.sleep(0.01)
+os.write(1, b"done\\n")
+time.sleep(60)
+"""
+
+
+class Campaign:
+    """Agents one after the other on one spool. told: numbers of the findings they told of."""
+
+    def __init__(self, broker: Mosquitto, folder: Path) -> None:
+        self.broker = broker
+        self.folder = folder
+        self.told: list[int] = []
+        self.boots = 0
+
+    def start(self, count: int) -> subprocess.Popen[str]:
+        """One that finds something so often, each 2 ms."""
+        self.boots += 1
+        first = max(self.told, default=-1) + 1
+        words = [f"mqtt://127.0.0.1:{self.broker.port}", str(self.folder), str(first), str(count),
+                 f"{self.boots:016x}"]  # fmt: skip
+        return subprocess.Popen(
+            [sys.executable, "-c", PUBLISHES, *words], stdout=subprocess.PIPE, text=True
+        )
+
+    def hear(self, agent: subprocess.Popen[str]) -> str:
+        """Its next line."""
+        assert agent.stdout is not None
+        line = agent.stdout.readline()
+        if line != "done\n":
+            self.told.append(int(line))
+        return line
+
+    def end(self, agent: subprocess.Popen[str]) -> None:
+        """kill -9."""
+        agent.kill()
+        said, _ = agent.communicate()
+        self.told += [int(line) for line in said.split("\n")[:-1] if line != "done"]
+
+    def finish(self) -> None:
+        """Let the last one send all that is left."""
+        agent = self.start(0)
+        assert self.hear(agent) == "done\n"
+        self.end(agent)
+
+
+def numbers(listener: Listener) -> Counter[int]:
+    """How often each finding came, by its number, each report id once."""
+    ids = {body["id"]: int(body["finding"]["call_id"]) for body in listener.of("finding")}
+    return Counter(ids.values())
+
+
+def missing(campaign: Campaign, listener: Listener) -> list[int]:
+    came = numbers(listener)
+    return [number for number in campaign.told if not came[number]]
+
+
+def test_agents_that_are_killed_at_random_moments_lose_no_finding_that_they_told_of(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    chance = random.Random(os.environ.get("ALGWATCH_LAB_SEED"))
+    broker = Mosquitto(tmp_path)
+    listener = Listener(broker.port)
+    campaign = Campaign(broker, tmp_path / "spool")
+    try:
+        for _ in range(KILLS):
+            agent = campaign.start(100_000)
+            if chance.random() < 0.75:  # else while it starts
+                campaign.hear(agent)
+            time.sleep(chance.uniform(0.0, 0.5))
+            campaign.end(agent)
+        campaign.finish()
+        assert until(lambda: not missing(campaign, listener)), missing(campaign, listener)[:20]
+        assert set(numbers(listener).values()) <= {1}
+        assert len(campaign.told) > 10 * KILLS
+        again = len(listener.of("finding")) - len(numbers(listener))
+        record_property(
+            "said", f"{KILLS} agents killed: {len(campaign.told)} findings told of, 0 lost, "
+            f"{again} came twice"
+        )  # fmt: skip
+    finally:
+        listener.close()
+        broker.kill()
+
+
+def test_a_broker_that_loses_what_it_acknowledged_gets_it_again(tmp_path: Path) -> None:
+    """mosquitto by its default keeps nothing on disk: it forgets all when it is killed."""
+    broker = Mosquitto(tmp_path)
+    campaign = Campaign(broker, tmp_path / "spool")
+    agent = campaign.start(300)
+    try:
+        assert [campaign.hear(agent) for _ in range(301)][-1] == "done\n"
+        broker.kill()
+        broker.start()
+        listener = Listener(broker.port)
+        assert until(lambda: len(numbers(listener)) == 300), len(numbers(listener))
+        listener.close()
+    finally:
+        campaign.end(agent)
+        broker.kill()
+
+
+def test_findings_that_find_no_room_in_the_spool_are_sent_from_memory(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        assert os.environ.get("CI") != "true"
+        pytest.skip("needs root: mounts a small file system")
+    with small_disk(tmp_path / "disk") as disk:
+        (disk / "spool").mkdir(mode=0o700)
+        fill(disk)
+        broker = Mosquitto(tmp_path)
+        listener = Listener(broker.port)
+        campaign = Campaign(broker, disk / "spool")
+        agent = campaign.start(50)
+        try:
+            assert until(lambda: len(numbers(listener)) == 50), len(numbers(listener))
+        finally:
+            campaign.end(agent)
+            listener.close()
+            broker.kill()
