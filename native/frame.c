@@ -164,7 +164,7 @@ static enum layer cooked2(cursor *c) {
  * byte order: a type is small, so the order that makes it small is the right one. A hook sees the
  * bytes before the helper has changed them, so no such packet has left, whatever its device. */
 static enum layer nflog(cursor *c) {
-    enum { INDEV = 4, OUTDEV = 5, PAYLOAD = 9 };
+    enum { HEADER = 1, INDEV = 4, OUTDEV = 5, PAYLOAD = 9, LOCAL_IN = 1, LOCAL_OUT = 3 };
     if (!has(c, 4)) return bad(c);
     c->i += 4;
     while (has(c, 4)) {
@@ -183,6 +183,10 @@ static enum layer nflog(cursor *c) {
             c->i += 4;
             return L_IP;
         }
+        /* A program of this machine is the phone: its packet comes in through the output hook, and
+         * one for it leaves through the input hook. */
+        if (type == HEADER && length >= 8 && (h[6] == LOCAL_IN || h[6] == LOCAL_OUT))
+            mark(c->f, AW_FRAME_DIRECTED | (h[6] == LOCAL_IN ? AW_FRAME_OUTGOING : 0));
         if ((type == INDEV || type == OUTDEV) && length >= 8) c->f->ifindex = be32(h + 4);
         const size_t padded = (length + 3) & ~(size_t)3;
         c->i = padded > c->end - c->i ? c->end : c->i + padded;

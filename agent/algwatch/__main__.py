@@ -87,10 +87,9 @@ def main(argv: list[str] | None = None) -> int:
     nowhere = sys.stdout is None  # closed by whoever called
     _fill_standard_files()
     try:
-        if words[:1] == ["run"]:
-            from algwatch.cli.run import start
-
-            return start(words[1:])
+        if words[:1] in (["run"], ["handover"]):
+            own: int = import_module(f"algwatch.cli.{words[0]}").start(words[1:])
+            return own
         if not words:
             raise Usage(NO_VERB)
         if nowhere:

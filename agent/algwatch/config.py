@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+OFF, AUTO, ON = "off", "auto", "on"  # of own_phones
+
+
 class ConfigError(ValueError):
     """A setting is wrong; the text is one line, with file and line number where there is one."""
 
@@ -85,6 +88,15 @@ def _switch(value: str) -> bool:
     raise ValueError(f"{value!r} is neither on nor off")
 
 
+def _own_phones(value: str) -> str:
+    if value.lower() == AUTO:
+        return AUTO
+    try:
+        return ON if _switch(value) else OFF
+    except ValueError:
+        raise ValueError(f"{value!r} is neither on, off nor auto") from None
+
+
 def _user(value: str) -> str:
     if not 1 <= len(value) <= 32 or not value.isascii() or not value.isprintable():
         raise ValueError("needs the name or the number of a user")
@@ -146,6 +158,8 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "hardware_offload": (_switch, False),
     "media": (_switch, True),
     "status_file": (_text, ""),
+    "own_phones": (_own_phones, AUTO),
+    "handover": (_text, ""),
     "json": (_switch, False),
 }
 _LISTED = ", ".join(sorted(KEYS))
@@ -183,6 +197,8 @@ class Config:
         hardware_offload: bool
         media: bool
         status_file: str
+        own_phones: str
+        handover: str
         json: bool
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ import select
 import signal
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 from algwatch.advise.advice import Advice, InForce
@@ -38,6 +38,7 @@ from algwatch.report.rate import Bucket, Rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from algwatch.capture.nflog import LogTap
     from algwatch.report.publisher import Publisher
     from algwatch.report.status import Status
 
@@ -57,7 +58,7 @@ class Source:
 
     __slots__ = ("live", "reassembler", "side", "told")
 
-    def __init__(self, live: LiveTap, side: int, reassembler: Reassembler) -> None:
+    def __init__(self, live: LiveTap | LogTap, side: int, reassembler: Reassembler) -> None:
         self.live = live
         self.reassembler = reassembler
         self.side = side
@@ -67,7 +68,8 @@ class Source:
 class Daemon:
     """sources: one for each tap of the pipeline, in its order. publisher: None without MQTT.
     conntrack, media: where the media of calls are counted, and who asks for it; both or none.
-    status: takes reports for the file that people look at; None without one."""
+    status: takes reports for the file that people look at; None without one.
+    look: what the router says of itself at a time, as read_host."""
 
     def __init__(
         self,
@@ -81,7 +83,9 @@ class Daemon:
         conntrack: Conntrack | None = None,
         media: Accounted | None = None,
         status: Status | None = None,
+        look: Callable[..., Host] = read_host,
     ) -> None:
+        self._host = look
         self._sources = sources
         self._conntrack = conntrack
         self._media = media
@@ -137,7 +141,7 @@ class Daemon:
             if time.monotonic() >= tidy_at:
                 tidy_at = time.monotonic() + TIDY
                 gc.collect()
-                self.tell_host(read_host(self._clock.now(), before=self._offload))
+                self.tell_host(self._host(self._clock.now(), before=self._offload))
         self.turn()
         self.finish()
 

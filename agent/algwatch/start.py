@@ -30,7 +30,7 @@ from algwatch.capture.ring import LiveTap, TapError
 from algwatch.compare.accounted import Accounted
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.sides_check import SidesCheck
-from algwatch.config import Config
+from algwatch.config import AUTO, OFF, Config
 from algwatch.daemon import HELD, Daemon, Source
 from algwatch.files import FileError
 from algwatch.pipeline import Pipeline
@@ -39,6 +39,8 @@ from algwatch.report.output import Output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from algwatch.base.owner import Owner
+    from algwatch.handover import Handed
     from algwatch.report.privacy import Privacy
     from algwatch.report.publisher import Publisher
     from algwatch.report.spool import Spool
@@ -63,7 +65,8 @@ class CannotStart(Exception):
     """The text is one line that says what to do next."""
 
 
-def _open_taps(config: Config, counts: Counts, rtp: Rtp | None) -> list[Source]:
+def _open_taps(config: Config, counts: Counts, rtp: Rtp | None, log: int) -> list[Source]:
+    """log: descriptor of a log of own phones, -1 without one."""
     # Random, so that nobody outside can build SIP messages whose hashes collide.
     key = os.urandom(16)
     sources: list[Source] = []
@@ -72,6 +75,12 @@ def _open_taps(config: Config, counts: Counts, rtp: Rtp | None) -> list[Source]:
         for index, (name, side) in enumerate(wanted):
             live = LiveTap(name, index, config.ports, key, counts, config.ring_bytes, rtp)
             sources.append(Source(live, side, Reassembler(index, config.ports, key, live=True)))
+        if log >= 0:
+            from algwatch.capture.nflog import LogTap
+
+            index = len(sources)
+            tap = LogTap(log, index, config.ports, key, counts, rtp)
+            sources.append(Source(tap, LAN, Reassembler(index, config.ports, key, live=True)))
     except (TapError, FilterError) as problem:
         for source in sources:
             source.live.close()
@@ -79,12 +88,59 @@ def _open_taps(config: Config, counts: Counts, rtp: Rtp | None) -> list[Source]:
     return sources
 
 
-def _open_conntrack(config: Config, offload: str) -> tuple[Conntrack | None, str]:
+def _handed(config: Config) -> Handed | None:
+    """What root hands over; None where this process opens everything itself."""
+    if not config.handover:
+        return None
+    from algwatch.handover import receive
+
+    return receive(config.handover)
+
+
+def _open_log(config: Config, owners: tuple[Owner, ...], handed: Handed | None) -> tuple[int, str]:
+    """Before privileges are given up: the log of what own phones say. -1 where there is none, and
+    a line that says why, "" where none is wanted."""
+    if config.own_phones == OFF or (config.own_phones == AUTO and not owners):
+        return -1, ""
+    who = f"{owners[0]}: what it" if owners else "what programs on this router"
+    said = f"{who} says is seen on the WAN side alone" if owners else f"{who} say is not logged"
+    if handed is not None:
+        fd = handed.take("own-phones")
+        return fd, f"{said}: {handed.why.get('own-phones', 'not handed over')}" if fd < 0 else ""
+    from algwatch.kernel.nflog import CannotLog, open_log
+
+    try:
+        return open_log(config.wan, config.ports).detach(), ""
+    except CannotLog as why:
+        return -1, f"{said}: {why}"
+
+
+def late_owners(look: Callable[..., Host], say: Callable[[str], None]) -> Callable[..., Host]:
+    """As look, and says once that a program has taken a SIP port after the start."""
+    said = False
+
+    def again(at: int, before: str = NO_OFFLOAD) -> Host:
+        nonlocal said
+        host = look(at, before=before)
+        if host.owners and not said:
+            said = True
+            say(f"{host.owners[0]}: restart algwatch to see both copies of its messages")
+        return host
+
+    return again
+
+
+def _open_conntrack(
+    config: Config, offload: str, handed: Handed | None
+) -> tuple[Conntrack | None, str]:
     """Before privileges are given up. None where it does not serve, and a line that says why."""
     try:
+        if handed is not None and config.media and "conntrack" in handed.why:
+            raise NoAccounting(handed.why["conntrack"])
         if offload != NO_OFFLOAD and config.media:
             raise NoAccounting("flow offload is on, and its packets are not counted")
-        return (Conntrack() if config.media else None), ""
+        fd = handed.take("conntrack") if handed is not None else -1
+        return (Conntrack(fd=fd) if config.media else None), ""
     except NoAccounting as why:
         return None, f"the media of calls are not counted, so one-way audio is not seen: {why}"
 
@@ -183,6 +239,8 @@ def _confine(user: str) -> None:
     uid = gid = privileges.SAME_USER
     if user:
         uid, gid = _user(user)
+        if uid == os.geteuid():  # who is that user already may not change any id
+            uid = gid = privileges.SAME_USER
         # Loaded when first used, from where that user may not be allowed to read.
         for name in ("ascii", "idna"):
             codecs.lookup(name)
@@ -231,12 +289,21 @@ def run(config: Config, out: int, err: int) -> int:
     outputs = [Output(out, gap(config.json)), Output(err, gap(False))]
     console = Console(outputs[0].line, outputs[1].line, config.json)
     counts = Counts()
-    host = read_host(time.time_ns())  # while this process may read what only root may
+    # While this process may read what only root may.
+    ports = config.ports if config.own_phones != OFF else ()
+    look: Callable[..., Host] = partial(read_host, ports=ports)
+    host = look(time.time_ns())
     if host.offload == HARDWARE and not config.hardware_offload:
         raise CannotStart(OFFLOADED)
-    conntrack, uncounted = _open_conntrack(config, host.offload)
+    handed = _handed(config)
+    conntrack, uncounted = _open_conntrack(config, host.offload, handed)
     rtp = Rtp(ANNOUNCED) if conntrack is not None else None
-    sources = _open_taps(config, counts, rtp)
+    log, unlogged = _open_log(config, host.owners, handed)
+    if config.own_phones == AUTO and not host.owners:
+        look = late_owners(look, console.say)
+    sources = _open_taps(config, counts, rtp, log)
+    if handed is not None:
+        handed.close()
     names = ", ".join(f"{s.live.name} ({SIDE_NAMES[s.side]})" for s in sources[:-1])
     names += f" and {sources[-1].live.name} ({SIDE_NAMES[sources[-1].side]})"
     publisher = None
@@ -262,6 +329,8 @@ def run(config: Config, out: int, err: int) -> int:
         from algwatch.report.anonymous import anonymous
 
         console.anonymous = partial(anonymous, privacy=_privacy(config, key))
+    if config.json:
+        import algwatch.report.render.json  # noqa: F401  # that user may not be allowed to read it
     if config.spool:
         _prepare_spool(config.spool, config.user)
     status = _status(config, _privacy(config, key), console)
@@ -274,15 +343,17 @@ def run(config: Config, out: int, err: int) -> int:
     watch = _watch(config, console, publisher.tally if publisher is not None else None)
     pipeline = Pipeline(watched, live=True, watch=watch, memory=memory, media=media)
     daemon = Daemon(sources, pipeline, clock, console, counts, publisher, config.health_interval,
-                    conntrack, media, status)  # fmt: skip
+                    conntrack, media, status, look)  # fmt: skip
     daemon.listen()
+    for source in sources:
+        source.live.drain()  # a packet that came while all this was read has no time of its own
     console.say(f"algwatch {__version__}: watching {names}, {where}")
     for source in sources:
         if is_down(source.live.name):
             console.say(f"{source.live.name} is down: nothing is seen on it until it is up")
         if source.live.unseen:
             console.say(source.live.unseen)
-    for note in [uncounted] * bool(uncounted) + config.notes():
+    for note in [note for note in (uncounted, unlogged) if note] + config.notes():
         console.say(note)
     daemon.tell_host(host)
     if publisher is not None:

@@ -78,6 +78,34 @@ def test_30_the_wan_alone_shows_what_the_routers_own_agent_says(lab: Lab) -> Non
         assert public == (played.number in ("30-on", "30-nflog"))
 
 
+def test_30_tap_holds_what_the_agent_gets_unless_a_helper_will_change_it(lab: Lab) -> None:
+    words = ("off", "on", "dies", "deaf-on", "deaf-off", "mute-on", "mute-off")
+    for played in lab.of(*(f"30-tap-{word}" for word in words)):
+        helped = played.number.endswith("-on")
+        before, after = requests(played.lan, "REGISTER")[0], requests(played.wan, "REGISTER")[0]
+        assert contact(before)[0] == played.facts["phone"][0] != after.source[0]
+        assert (before.raw != after.raw) == helped
+        far = played.facts["provider"][0]
+        came = [{p.raw for p in side if p.sip and p.source[0] == far}
+                for side in (played.lan, played.wan)]  # fmt: skip
+        assert came[1] and came[0] == (set() if helped else came[1])
+        late = [p for p in responses(played.lan, 200, "INVITE") if p.source[0] != far]
+        assert ("deaf" in played.number) <= (len(late) > 8)
+
+
+def test_28_the_calls_of_a_pbx_are_two_and_no_helper_of_the_lan_touches_its_own(lab: Lab) -> None:
+    for played in lab.of("28-pbx-on", "28-pbx-off", "28-pbx-tap", "28-pbx-lan", "28-real-on"):
+        names = {row["call_id"]: row["name"] for row in played.facts["calls"]}
+        inside, outside = (
+            {p.sip.get("Call-ID") for p in side if p.sip} & names.keys()
+            for side in (played.lan, played.wan)
+        )
+        assert inside and outside and not inside & outside
+        assert {names[one] for one in outside} == {"trunk"}
+        own = requests(played.wan, "REGISTER")[0]
+        assert own.ttl == 64 and contact(own)[0] == played.facts["wan_ip"]
+
+
 def test_37_the_wire_carries_what_the_wan_shows(lab: Lab) -> None:
     for played in lab.of("37-vlan", "37-pppoe"):
         kinds = {frame[12:14] for _, frame, _ in frames(played.directory / "wan.pcap")}

@@ -29,6 +29,8 @@ static const struct {
                "\x60\0\0\0\0\37\21\100" SIX SIX "\x13\xc4\x13\xc4\0\37\0\0" SIP),
     FRAME(239, "\2\0\0\0\10\0\5\0\0\0\0\3\67\0\11\0" /* NFLOG */
                "\x45\0\0\63\0\1\x40\0\100\21\0\0" ADDRESSES "\x13\xc4\x13\xc4\0\37\0\0" SIP),
+    FRAME(239, "\2\0\0\0\10\0\1\0\10\0\1\0\67\0\11\0" /* NFLOG, input hook */
+               "\x45\0\0\63\0\1\x40\0\100\21\0\0" ADDRESSES "\x13\xc4\x13\xc4\0\37\0\0" SIP),
     FRAME(276, "\x86\xdd\0\0\0\0\0\3\0\1\4\6\0\0\0\0\0\0\0\0" /* SLL2, fragment header */
                "\x60\0\0\0\0\47\54\100" SIX SIX "\21\0\0\1\0\0\0\7\x13\xc4\x13\xc4\0\37\0\0" SIP),
     FRAME(0, "\2\0\0\0\x45\0\0\70\0\1\0\0\100\1\0\0" ADDRESSES "\3\1\0\0\0\0\0\0" /* ICMP */
@@ -144,8 +146,8 @@ static void check_nesting(void) {
 }
 
 void check_frames(void) {
-    static const int kinds[] = {AW_KIND_SIP,      AW_KIND_SIP,  AW_KIND_SIP, AW_KIND_SIP,
-                                AW_KIND_FRAGMENT, AW_KIND_ICMP, AW_KIND_STUN};
+    static const int kinds[] = {AW_KIND_SIP, AW_KIND_SIP,      AW_KIND_SIP,  AW_KIND_SIP,
+                                AW_KIND_SIP, AW_KIND_FRAGMENT, AW_KIND_ICMP, AW_KIND_STUN};
     static aw_row rows[AW_ROWS_A_PACKET];
     uint32_t state = 1;
     for (size_t i = 0; i < sizeof frames / sizeof *frames; i++) {

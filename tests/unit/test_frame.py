@@ -135,6 +135,27 @@ def test_what_a_hook_logs_has_not_left_whatever_its_device() -> None:
     assert not row.bits & (layout.ROW_OUTGOING | layout.ROW_DIRECTED)
 
 
+def hooked(hook: int, order: str = "<") -> int:
+    """The bits of a packet that was logged in that hook (struct nfulnl_msg_packet_hdr)."""
+    header = tlv(1, struct.pack("!HBx", 0x0800, hook), order)
+    (row,) = scan(239, b"\x02\x00\x00\x05" + header + tlv(9, four(udp()), order))
+    return row.bits & (layout.ROW_OUTGOING | layout.ROW_DIRECTED)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_program_of_the_router_sends_through_the_output_hook_and_gets_from_the_input_hook(
+    order: str,
+) -> None:
+    to_it, from_it = layout.ROW_OUTGOING | layout.ROW_DIRECTED, layout.ROW_DIRECTED
+    assert [hooked(hook, order) for hook in range(5)] == [0, to_it, 0, from_it, 0]
+
+
+def test_a_header_of_a_log_that_is_too_short_has_no_hook() -> None:
+    frame = b"\x02\x00\x00\x05" + tlv(1, b"\x08\x00", "<") + tlv(9, four(udp()), "<")
+    (row,) = scan(239, frame)
+    assert not row.bits & layout.ROW_OUTGOING
+
+
 def test_ip_options_and_tcp_options_are_stepped_over() -> None:
     (plain,) = scan(12, four(tcp(), 6))
     (row,) = scan(12, four(tcp(options=b"\1" * 12), 6, options=b"\1" * 8))

@@ -142,7 +142,7 @@ def test_with_hardware_offload_nobody_is_blamed_for_what_was_not_seen(offload: s
 
 
 def test_run_refuses_hardware_offload_until_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(algwatch.start, "read_host", lambda at: Host(at, offload=HARDWARE))
+    monkeypatch.setattr(algwatch.start, "read_host", lambda at, ports: Host(at, offload=HARDWARE))
     config = Config()
     config.set("lan", "no-such-lan")
     config.set("wan", "no-such-wan")

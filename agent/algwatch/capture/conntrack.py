@@ -41,13 +41,15 @@ class NoAccounting(Exception):
 
 
 class Conntrack:
-    """root: of the files (tests). Raises NoAccounting."""
+    """fd: of the table where somebody else has opened it; it is closed with close(). root: of the
+    files (tests). Raises NoAccounting."""
 
-    def __init__(self, root: str = "/") -> None:
+    def __init__(self, root: str = "/", fd: int = -1) -> None:
         try:
             with open(os.path.join(root, _ACCOUNTING), "rb") as file:
                 counts = file.read(16).strip() not in (b"", b"0")
-            self._fd = os.open(os.path.join(root, TABLE), os.O_RDONLY | os.O_CLOEXEC)
+            table = os.path.join(root, TABLE)
+            self._fd = fd if fd >= 0 else os.open(table, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as problem:
             why = "only root may" if isinstance(problem, PermissionError) else problem.strerror
             raise NoAccounting(f"{problem.filename}: {why}") from None

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 
 from algwatch import files
 from algwatch.base.host import HARDWARE, NO_OFFLOAD, NOT_READ, SOFTWARE, Host
+from algwatch.capture.owners import read_owners
 
 MOST = 262144  # bytes that are read of a file
 
@@ -24,16 +26,18 @@ _OF_SIP = re.compile(rb"[ \t]sip(?:/\S*)?[ \t]*$", re.M)
 _ON = (b"1", b"on", b"true", b"yes", b"enabled")
 
 
-def read_host(at: int, root: str = "/", before: str = NO_OFFLOAD) -> Host:
+def read_host(
+    at: int, root: str = "/", before: str = NO_OFFLOAD, ports: Collection[int] = ()
+) -> Host:
     """at: ns, packet time. root: of the files (tests). before: the flow offload that was read while
-    this process was allowed to read the firewall's settings."""
+    this process was allowed to read the firewall's settings. ports: whose owners are looked for."""
     helper = os.path.join(root, _HELPER)
     there = os.path.isdir(helper)
     # A helper that is built into the kernel has parameters here, and no state.
     loaded = there and os.path.exists(os.path.join(helper, "initstate"))
     return Host(
         at, there, loaded, _expectations(root), _seconds(root, ""), _seconds(root, "_stream"),
-        _offload(root, before),
+        _offload(root, before), read_owners(ports, root) if ports else (),
     )  # fmt: skip
 
 

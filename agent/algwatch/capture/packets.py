@@ -11,6 +11,7 @@ LINKTYPES = {
     108: "OpenBSD loopback", 113: "Linux cooked v1", 228: "raw IPv4", 229: "raw IPv6", 239: "NFLOG",
     276: "Linux cooked v2",
 }  # fmt: skip
+NFLOG = 239
 LONGEST = 262144  # bytes captured of a packet: MAXIMUM_SNAPLEN of libpcap
 
 NS = 1_000_000_000

@@ -11,8 +11,8 @@ Each verb's file has two functions:
 
 `__main__` imports only the file of the verb that was typed. Bad usage and unreadable input raise
 `Usage("one line that says what to do")` from anywhere: it is printed on standard error and the
-exit status is 2. `run` stands aside: its options are the keys of the configuration file, so it
-reads them itself and the daemon never imports argparse.
+exit status is 2. `run` and `handover` stand aside: their options are the keys of the configuration
+file, so they read them themselves and the daemon never imports argparse.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
-VERBS = ("run", "status", "analyze", "probe", "explain", "rules", "decode")
+VERBS = ("run", "status", "handover", "analyze", "probe", "explain", "rules", "decode")
 
 
 MOST = 1000  # characters of a complaint

@@ -21,6 +21,7 @@ from algwatch.capture.batches import by_tap
 from algwatch.capture.interfaces import sides_of
 from algwatch.capture.merged import Merged
 from algwatch.capture.order import Timeline
+from algwatch.capture.packets import NFLOG
 from algwatch.capture.pcap import CaptureFile
 from algwatch.capture.read import MOST_PACKETS, CaptureError, Stop, start_of
 from algwatch.capture.shift import Shift
@@ -219,6 +220,8 @@ class Source:
                 if batch is None:
                     files.remove(file)
                 else:
+                    log = any(one.linktype == NFLOG for one in opened[batch.tap].interfaces)
+                    survey.logged = survey.logged or log
                     survey.feed(self._named[batch.tap].side, batch)
         self.quality = quality = survey.settled or survey.finish()
         if quality.same:

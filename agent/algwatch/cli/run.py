@@ -32,7 +32,7 @@ Every setting of the file is also an option (docs/configuration.md):
 """
 
 
-def _read(words: list[str], environment: dict[str, str]) -> Config:
+def read(words: list[str], environment: dict[str, str]) -> Config:
     """Defaults, then --config FILE, then the environment, then the other options."""
     config = Config()
     rest = []
@@ -63,7 +63,7 @@ def start(words: list[str]) -> int:
                           break_on_hyphens=False))  # fmt: skip
         return 0
     try:
-        config = _read(words, dict(os.environ))
+        config = read(words, dict(os.environ))
     except ConfigError as problem:
         raise Usage(str(problem)) from None
     if sys.stdout is None and not config.mqtt:

@@ -9,10 +9,11 @@ from algwatch.base import address
 from algwatch.base.deadlines import NEVER
 from algwatch.base.host import HARDWARE, Host
 from algwatch.base.native.layout import KIND_CUT, KIND_KEEPALIVE, KIND_STUN, KIND_TLS, REGISTER
-from algwatch.base.packet import Batch
+from algwatch.base.packet import WAN, Batch
 from algwatch.base.sighting import FLOW, KIND, LENGTH, METHOD, STATUS, Row, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
+from algwatch.compare.own_flows import OwnFlows
 from algwatch.compare.quality import Quality
 from algwatch.sip.side import Side
 from algwatch.sip.timers import T2, WINDOW
@@ -30,18 +31,23 @@ ALONE, ALONE_BYTES = 8, 4096
 
 
 class Alone:
-    """An INVITE that one side alone shows. call: None once it is over; started_at: ns, of it."""
+    """An INVITE that one side alone shows, or (own) that the router itself sent or got, not
+    forwarded: both copies have one TTL. call: None once it is over; started_at: ns, of it."""
 
-    __slots__ = ("call", "invite", "started_at")
+    __slots__ = ("call", "invite", "own", "started_at")
 
-    def __init__(self, call: Call, invite: Sighting) -> None:
+    def __init__(self, call: Call, invite: Sighting, own: bool) -> None:
         self.call: Call | None = call
         self.invite = invite
+        self.own = own
         self.started_at = call.started_at
 
     @property
-    def is_one_sided(self) -> bool:
-        return self.call is None or not (self.call.paired or len(self.call.seen) > 1)
+    def is_apart(self) -> bool:
+        """No phone behind the router has this call."""
+        if self.own or self.call is None:
+            return True
+        return not (self.call.paired or len(self.call.seen) > 1)
 
 
 class Captured:
@@ -56,7 +62,8 @@ class Captured:
     from then on, and until then. forgets: calls were evicted. quality: whether the two captures
     are both sides of one router, where that was asked. networks: bits of the flows of
     a capture with one side: INSIDE, OUTSIDE and ACROSS, those between addresses of which none, each
-    or one is public. alone: the latest INVITEs that one side alone shows. contested,
+    or one is public. alone: the latest INVITEs that one side alone shows, or that are the router's
+    own. own: flows of programs on the router itself. contested,
     contested_example: packets that contradict each other (see Pairing), one of them. host: what the
     router says of itself, where it was asked (live). unread: packets on SIP ports that are no SIP,
     by kind (UNREAD), each with an example; tls: the first TLS handshake of connections, by both
@@ -66,9 +73,9 @@ class Captured:
 
     __slots__ = ("_flows", "alone", "began", "contested", "contested_example", "cut", "cut_example",
                  "duplicate", "duplicates", "ended", "finished", "first",
-                 "forgets", "gaps", "host", "ipsec", "lost", "lost_at", "networks", "now", "paired",
-                 "partial", "partial_example", "ports", "quality", "sip", "started", "tls",
-                 "two_sided", "undecided", "undecided_example", "unread")  # fmt: skip
+                 "forgets", "gaps", "host", "ipsec", "lost", "lost_at", "networks", "now", "own",
+                 "paired", "partial", "partial_example", "ports", "quality", "sip", "started",
+                 "tls", "two_sided", "undecided", "undecided_example", "unread")  # fmt: skip
 
     def __init__(self, two_sided: bool) -> None:
         self.two_sided = two_sided
@@ -79,6 +86,7 @@ class Captured:
         self.duplicates = self.cut = self.paired = 0
         self.duplicate: Sighting | None = None
         self.contested = 0
+        self.own = OwnFlows()
         self.alone: deque[Alone] = deque(maxlen=ALONE)
         self.contested_example: Sighting | None = None
         self.cut_example: Sighting | None = None
@@ -163,17 +171,17 @@ class Captured:
         on the router has calls of its own on either side."""
         return self.networks == INSIDE | OUTSIDE
 
-    def note_alone(self, call: Call, invite: Sighting) -> None:
-        """One side alone shows an INVITE of this call."""
+    def note_alone(self, call: Call, invite: Sighting, own: bool = False) -> None:
+        """One side alone shows an INVITE of this call; or it is the router's own, see Alone."""
         if invite.row[LENGTH] <= ALONE_BYTES and not any(
             one.call is call and one.invite.side == invite.side for one in self.alone
         ):
-            self.alone.append(Alone(call, invite))
+            self.alone.append(Alone(call, invite, own))
 
     def let_go(self, call: Call) -> None:
         """The call is over: its INVITE alone may be that of the other half of a B2BUA."""
         for one in [one for one in self.alone if one.call is call]:
-            if call.paired or len(call.seen) > 1:
+            if not one.is_apart:
                 self.alone.remove(one)
             one.call = None
 
@@ -190,12 +198,20 @@ class Captured:
             return True
         if (self.began or self.ended != NEVER) and self._is_outside(call):
             return True
+        if self.own.hidden and self._is_half_seen(call):
+            return True
         if self.host is not None and self.host.offload == HARDWARE:
             return True  # packets of a flow that goes on pass without the kernel
         if not self.lost_at:
             return False
         # If the beginning of the call was not seen, it may have been lost.
         return call.started_at - WINDOW <= self.lost_at or call.partial
+
+    def _is_half_seen(self, call: Call) -> bool:
+        s = call.sides[WAN]
+        if s is not None and s.request is not None and self.own.is_hidden(s.request):
+            return True
+        return any(pair.line in self.own.hidden for pair in call.flow_pairs.values())
 
     def _is_outside(self, call: Call) -> bool:
         """True if what decides the call came while one side alone was captured: the 2xx to its

@@ -34,6 +34,7 @@ from algwatch.base.sighting import (
     LENGTH,
     METHOD,
     STATUS,
+    TTL,
     TXN,
     Row,
     Sighting,
@@ -121,6 +122,8 @@ class Comparison:
             self.sides[which].transactions.weighs = two_sided
         self.lines = Lines(limits.lines)
         self.captured = Captured(two_sided)
+        if self.pairing is not None:
+            self.pairing.own = self.captured.own
         self._exchanges = Exchanges(self.sides, self.lines, two_sided)
         self._losses = Losses(self.calls.table, self.sides, self.lines, self.captured, limits.lines)
         self._registrations = Registrations(two_sided, more, self._exchanges, live)
@@ -513,7 +516,13 @@ class Comparison:
                 self._losses.unpaired(crossing)
                 if method == INVITE and not status and call is not None:
                     self.captured.note_alone(call, crossing.entered)
-            elif not pair.kinds >> kind & 1:
+                continue
+            lan, wan = crossing.lan, crossing.wan
+            if lan is not None and wan is not None and lan.row[TTL] == wan.row[TTL]:
+                self.captured.own.cross(crossing)
+                if method == INVITE and not status and call is not None:
+                    self.captured.note_alone(call, wan, own=True)
+            if not pair.kinds >> kind & 1:
                 pair.kinds |= 1 << kind
                 news.append(crossing)
             elif not crossing.seen_before if crossing.rewritten else row[BITS] & ROW_MALFORMED:

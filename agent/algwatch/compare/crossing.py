@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from algwatch.base.native.layout import ROW_OUTGOING
+from algwatch.base.native.layout import ROW_DIRECTED, ROW_OUTGOING
 from algwatch.base.packet import LAN
 from algwatch.base.sighting import AT, BITS, TTL, Sighting
 from algwatch.compare.flow_pair import FlowPair
@@ -20,7 +20,8 @@ OUTSIDE = "outside"  # nor could it: the other side was not captured at that tim
 
 def is_outbound(lan: Sighting, wan: Sighting) -> bool:
     """Which copy entered the router: the one that the kernel did not send, else the one with
-    the higher TTL, else the one whose other address stayed, else the earlier."""
+    the higher TTL, else the one whose other address stayed, else the one that is known to have
+    come in, else the earlier."""
     inside, outside = lan.row, wan.row
     if (inside[BITS] ^ outside[BITS]) & ROW_OUTGOING:
         return not inside[BITS] & ROW_OUTGOING
@@ -30,6 +31,8 @@ def is_outbound(lan: Sighting, wan: Sighting) -> bool:
     same_destination = lan.destination == wan.destination
     if same_source != same_destination:
         return same_destination
+    if (inside[BITS] ^ outside[BITS]) & ROW_DIRECTED:  # neither is known to have left
+        return bool(inside[BITS] & ROW_DIRECTED)
     return inside[AT] <= outside[AT]
 
 

@@ -52,6 +52,7 @@ from algwatch.compare.crossing import (
     is_outbound,
 )
 from algwatch.compare.mapping import Mappings
+from algwatch.compare.own_flows import OwnFlows
 from algwatch.compare.turned_away import TurnedAway
 from algwatch.sip.timers import SECOND, TIMER_F, WINDOW
 from algwatch.sip.unsolicited import Unsolicited
@@ -70,6 +71,7 @@ class Pairing:
     nor reported missing. The same holds for its copy on the other side (compare/turned_away.py),
     and for the other copy of a message that was not captured. weigh: grade and host of a sighting,
     which is unsolicited or not.
+    own: flows of programs on the router itself, of which one direction may be logged alone.
     contest: packets that another one contradicts, since somebody emptied it.
     paired, rewritten: crossings. lan_only, wan_only: messages whose other copy never came, but for
     those between two hosts of the LAN (a phone and its PBX), which no router forwards;
@@ -90,6 +92,7 @@ class Pairing:
         self.limit = limit
         self.weigh: Callable[[Sighting, bool], Weight] = _unweighed
         self.turned_away = TurnedAway()
+        self.own: OwnFlows | None = None
         self.dropped = 0
         self._contests = Contests(self._withdraw)
         self.contest = self._contests.contest
@@ -239,7 +242,9 @@ class Pairing:
                 self.outside.append(copy)
                 continue
             if partner is None and (
-                since <= self._lost_at[1 - copy.side] or self.turned_away.has(copy.row, now)
+                since <= self._lost_at[1 - copy.side]
+                or self.turned_away.has(copy.row, now)
+                or (self.own is not None and self.own.hides(copy))
             ):
                 continue
             if key == BY_ORDER and since <= max(self._lost_at):

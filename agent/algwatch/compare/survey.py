@@ -33,12 +33,16 @@ class Survey:
     """Batches of both sides go into `feed`, in any order. `finish` says what the captures are;
     settled: the same, as soon as enough was seen of captures that fit together.
 
+    logged: the LAN side is a log of what the router itself says (NFLOG), which leaves with the same
+    addresses and TTL where it is not translated: equal packets are two copies then.
+
     Bounded: when a side has more identities than fit, only those are kept whose hash ends in a
     zero bit, then two, and so on. Both sides keep the same ones, over the whole capture.
     """
 
     def __init__(self) -> None:
         self.settled: Quality | None = None
+        self.logged = False
         self._enough = SAMPLE
         self._copies: tuple[dict[int, list[Copy]], dict[int, list[Copy]]] = ({}, {})
         self._masks = [0, 0]
@@ -128,7 +132,7 @@ class Survey:
             return quality
         shared = shared[:: -(-len(shared) // SAMPLE)]
         equal = sum(1 for lan, wan in shared if is_same(lan, wan))
-        quality.same = equal >= NEARLY_ALL * len(shared)
+        quality.same = not self.logged and equal >= NEARLY_ALL * len(shared)
         quality.wan_kept = self._messages[WAN] > self._messages[LAN]
         votes = Votes()
         matches: list[Match] = []

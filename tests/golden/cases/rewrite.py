@@ -999,6 +999,34 @@ def _() -> House:
     return house
 
 
+def _own_call(at: float, user: str) -> House:
+    """The phone calls the PBX, and its own call is seen by a log in the output hook, too."""
+    house = House()
+    _whole(house.lan, 1, _invite("in@phone", house.phone, "300", "a1", house.phone), house.phone,
+           GATEWAY, (64, 64))  # fmt: skip
+    own: list[Packet] = []
+    _whole(own, at, _invite("out@pbx", GATEWAY, user, "b1", GATEWAY), GATEWAY, house.provider,
+           (64, 60))  # fmt: skip
+    house.lan += own
+    inside, outside = (ip_address(host).packed for host in (GATEWAY, house.wan_ip))
+    house.wan += [(when, data.replace(inside, outside)) for when, data in own]
+    return house
+
+
+@case("alg009-b2bua-own-call-twice", [("ALG009", "router", "none")], [*NOT_ALG, *DLG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The call of the PBX with the provider has two copies with one TTL: nobody forwarded it."""
+    return _own_call(1.05, "300")
+
+
+@case("alg009-near-miss-own-call-of-another", must_not=["ALG009", *NOT_ALG, *DLG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """A phone port of the router calls somebody else a minute later: another call."""
+    return _own_call(61, "400")
+
+
 @case("alg009-near-miss-two-calls", must_not=["ALG009", *NOT_ALG, *DLG],
       outcomes=["completed", "completed"], state="cannot-tell")  # fmt: skip
 def _() -> House:

@@ -75,17 +75,21 @@ class Real:
         self._folder = tempfile.TemporaryDirectory()
         self.path = Path(self._folder.name)
         self._children: list[subprocess.Popen[str]] = []
-        with net.provider:
-            tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
-        tap.bind(("eth0", 3))
-        tap.setblocking(False)
-        loop.listen(tap, self._see)
+        self.inside: list[Packet] = []  # the SIP of br-lan, where tap() was asked for it
+        self.tap(net.provider, "eth0", self.packets)
 
-    def _see(self, data: bytes, source: object) -> None:
-        if data[:1] == b"\x45":
-            packet = Packet(time.time(), data)
-            if packet.sip:
-                self.packets.append(packet)
+    def tap(self, where: Namespace, device: str, into: list[Packet]) -> None:
+        def see(data: bytes, source: object) -> None:
+            if data[:1] == b"\x45":
+                packet = Packet(time.time(), data)
+                if packet.sip:
+                    into.append(packet)
+
+        with where:
+            tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
+        tap.bind((device, 3))
+        tap.setblocking(False)
+        self.loop.listen(tap, see)
 
     def __enter__(self) -> Real:
         return self
@@ -218,17 +222,44 @@ class Real:
         self._sipp("callee", "", port)
         self._bound(self.net.provider, self.draw.caller_ip, port)
 
-    def baresip(self, calls: bool = False) -> None:
+    def baresip(self, calls: bool = False, pbx: bool = False) -> None:
         """The phone: registers, and answers every call at once. calls: the caller instead, in the
-        Internet, with kamailio as its outbound proxy.
+        Internet, with kamailio as its outbound proxy. pbx: it calls through the one on the router
+        and registers nowhere.
         """
         draw = self.draw
         where, host, port, user, regint, control, more = (
             (self.net.provider, draw.caller_ip, draw.caller_port, draw.peer, 0, 4445,
              f';outbound="sip:{draw.provider_ip}:5060"')
             if calls else
+            (self.net.phone, draw.phone_ip, draw.phone_port, draw.user, 0, 4444,
+             f';outbound="sip:{draw.wan_ip}:5060"')
+            if pbx else
             (self.net.phone, draw.phone_ip, draw.phone_port, draw.user, draw.expires, 4444, "")
         )  # fmt: skip
+        self._configured(
+            where, host, port, control, "",
+            f"<sip:{user}@{draw.provider_ip}>;auth_pass=none;regint={regint};answermode=auto{more}\n",
+        )  # fmt: skip
+        if not calls:
+            self.phone = self._children[-1]
+
+    def pbx(self) -> None:
+        """A B2BUA on the router (baresip's module of that name). It is registered at kamailio from
+        the WAN address, and answers each call by a call of its own to whom it was for."""
+        draw = self.draw
+        tail = f"auth_pass=none;regint={draw.expires};b2bua=outbound\n"
+        self._configured(
+            self.net.router, draw.wan_ip, 5060, 4446, "module_app b2bua.so\n",
+            f"<sip:pbx@{draw.wan_ip}>;auth_pass=none;regint=0;b2bua=inbound\n"
+            f"<sip:{draw.other_user}@{draw.provider_ip}>;{tail}",
+        )  # fmt: skip
+
+    def _configured(
+        self, where: Namespace, host: str, port: int, control: int, modules: str, accounts: str
+    ) -> None:
+        """baresip with a folder of its own, once it has its port."""
+        draw = self.draw
         folder = self.path / f"baresip-{host}"
         folder.mkdir()
         (folder / "config").write_text(
@@ -239,14 +270,11 @@ class Real:
             "module_path /usr/lib/baresip/modules\nmodule g711.so\n"
             "module aubridge.so\nmodule_tmp uuid.so\nmodule_tmp account.so\n"
             f"module_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control}\n"
+            + modules
         )
-        (folder / "accounts").write_text(
-            f"<sip:{user}@{draw.provider_ip}>;auth_pass=none;regint={regint};answermode=auto{more}\n"
-        )
+        (folder / "accounts").write_text(accounts)
         (folder / "contacts").write_text("")
-        child = self.start(where, "baresip", "-f", str(folder))
-        if not calls:
-            self.phone = child
+        self.start(where, "baresip", "-f", str(folder))
         self._bound(where, host, port)
 
     def tell(self, command: str, text: str = "", caller: bool = False) -> None:

@@ -141,6 +141,24 @@ def pinged(loop: Loop, net: Network, say: Say) -> Facts:
         return _facts(real, {})
 
 
+def through_pbx(loop: Loop, net: Network, say: Say) -> Facts:
+    """28: baresip on the router is a B2BUA; a phone calls through it, and is hung up."""
+    with Real(loop, net) as real:
+        real.tap(net.router, "br-lan", real.inside)
+        real.kamailio()
+        real.pbx()
+        real.until("REGISTER", 200)
+        real.baresip(pbx=True)
+        loop.sleep(STARTED)
+        there = _calls(real)
+        loop.sleep(1.0)
+        (here,) = {p.sip.get("Call-ID") for p in real.inside if p.sip and p.sip.method == "INVITE"}
+        facts = _facts(real, {there: "trunk"}, phones=[net.draw.phone_ip, net.draw.wan_ip])
+        row = facts["calls"][0] | {"name": "outgoing", "call_id": here}
+        known = {"calls": [*facts["calls"], row], "call_ids": [*facts["call_ids"], here]}
+        return facts | known | {"people": [*facts["people"], net.draw.other_user, "pbx"]}
+
+
 def _at_address(draw: Draw) -> None:
     draw.domain = draw.provider_ip
 
@@ -155,6 +173,18 @@ SCENARIOS = [
     Scenario(
         "2-real", "baresip, kamailio and sipp, helper on", True, False, both_ways,
         Truth([Must("ALG014", "router", "none")], f"{QUIET} {REWRITTEN}"), tune=_at_address,
+    ),
+    *(
+        Scenario(
+            f"28-real-{word}", f"baresip on the router as a B2BUA, helper {word}", helper, False,
+            through_pbx,
+            Truth(
+                [Must("ALG009", "router", "none")], f"{QUIET} CAP002 CAP010",
+                state="fine cannot-tell",
+                ends=dict.fromkeys(("outgoing", "trunk"), "completed seen|unknown"),
+            ), tune=_at_address, words=("--own-phones", "on"),
+        )
+        for word, helper in (("on", True), ("off", False))
     ),
     Scenario(
         "4-real", "kamailio leaves the Contact of replies alone", False, True,

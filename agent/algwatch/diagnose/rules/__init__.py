@@ -64,6 +64,7 @@ from algwatch.diagnose.rules.nat import (
     nat003_double_nat,
     nat004_public_contact,
     nat005_stale_address,
+    nat006_own_port,
     size001_fragments_lost,
 )
 from algwatch.diagnose.rules.reg import (
@@ -140,6 +141,7 @@ RULES: tuple[ModuleType, ...] = (
     nat003_double_nat,
     nat004_public_contact,
     nat005_stale_address,
+    nat006_own_port,
     size001_fragments_lost,
     alg001_contact_rewritten,
     alg002_via_rewritten,

@@ -5,8 +5,9 @@ What it sees
     One of three. A response that one side alone shows, and whose TTL (64, 128 or 255) says that no
     router has forwarded it: the router answered. A call whose messages have one Via more beyond the
     router: a proxy (siproxd). Two calls that begin together, one on each side, to the same user,
-    where such a TTL says that the router is an end of one: a B2BUA. None of these is an ALG, and
-    their messages are not two copies of one.
+    where such a TTL says that the router is an end of one: a B2BUA. The call with the provider may
+    have two copies, where the router's own messages are logged: with one TTL, as nobody forwarded
+    them. None of these is an ALG, and their messages are not two copies of one.
 
 Why it breaks calls
     It need not: a PBX, an adapter for analog phones (FXS) or a proxy on the router does its work.
@@ -30,7 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from algwatch.base.native.layout import ROW_FRAGMENTED
+from algwatch.base.native.layout import ROW_FRAGMENTED, ROW_OUTGOING
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.base.sighting import BITS, STATUS, TTL, Sighting, came_in
@@ -109,12 +110,14 @@ def _b2bua(call: Call, known: Known) -> Finding | None:
         return None
     for other in known.capture.alone:
         wan = other.invite
-        if wan.side != WAN or not other.is_one_sided:
+        if wan.side != WAN or not other.is_apart:
             continue
         if abs(other.started_at - call.started_at) > TOGETHER or not _same_callee(lan, wan):
             continue
         # The router's own packets have the TTL that they began with on each side.
-        if not (_is_made(_answer(call, LAN), lan) or _is_made(wan, wan)):
+        answer = _answer(call, LAN)
+        made = answer is not None and _may_be_made(answer)
+        if not (made or _may_be_made(wan) or lan.row[BITS] & ROW_OUTGOING):
             continue
         return RULE.finding(
             "router", "none",
@@ -137,10 +140,6 @@ def _answer(call: Call, side: int) -> Sighting | None:
     s = call.sides[side]
     d = s.current if s is not None else None
     return (d.answer if d is not None else None) or (s.response if s is not None else None)
-
-
-def _is_made(copy: Sighting | None, like: Sighting) -> bool:
-    return copy is not None and copy.side == like.side and _may_be_made(copy)
 
 
 def _may_be_made(copy: Sighting) -> bool:

@@ -124,6 +124,12 @@ def _not_heard(exchange: Exchange) -> Iterator[Finding]:
     )  # fmt: skip
 
 
+HALF_SEEN = (
+    "the responses came for a program on the router and were not logged on their way to it (a SIP "
+    "helper changes them behind every hook), so it is not known what the program got"
+)
+
+
 def request_reading(exchange: Exchange, known: Known) -> Reading:
     """Where a request that got no response went, or where its response did."""
     if exchange.entered.finals:
@@ -136,6 +142,8 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
         )
     if not exchange.two_sided or exchange.outbound is None:
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
+    if exchange.request is not None and known.capture.own.is_hidden(exchange.request):
+        return Reading("unknown", cause.UNKNOWN, HALF_SEEN)
     if exchange.request is not None and known.capture.is_late(exchange.request.row[AT]):
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
     if (not_taken := unheard.response_not_taken(exchange)) is not None:

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OwnFlows: flows of programs on the router itself, and those of which one direction alone shows.
+
+Their messages are logged before NAT (capture/nflog.py), so both copies have one TTL. What comes in
+for a flow with a helper is not logged, because the helper changes it behind every hook: nothing
+follows from its being on the WAN side alone.
+"""
+
+from __future__ import annotations
+
+from algwatch.base.native.layout import ROW_OUTGOING
+from algwatch.base.packet import LAN, WAN
+from algwatch.base.sighting import BITS, Sighting
+from algwatch.base.table import Table
+from algwatch.compare.crossing import Crossing
+
+FLOWS = 64
+
+
+class OwnFlows:
+    """Flows are known by their WAN address and port and the far host (34 bytes); hidden: those, and
+    the same by LAN address and far host (32 bytes)."""
+
+    __slots__ = ("_own", "hidden")
+
+    def __init__(self) -> None:
+        self._own: Table[bytes, list[bytes]] = Table(FLOWS)  # its line; none once it was heard
+        self.hidden: Table[bytes, bool] = Table(2 * FLOWS)
+
+    def cross(self, crossing: Crossing) -> None:
+        """Both copies have one TTL."""
+        lan, wan, pair = crossing.lan, crossing.wan, crossing.flow_pair
+        if lan is None or wan is None or pair is None:
+            return
+        key = pair.outside[:34]
+        known = self._own.get(key)
+        if not crossing.outbound:
+            if known:
+                known.clear()
+        elif known is None:
+            self._own.add(key, [pair.line])
+
+    def hides(self, copy: Sighting) -> bool:
+        """A message that only the WAN side shows came in for such a flow, of which nothing that
+        came in was ever logged."""
+        if copy.side != WAN or copy.row[BITS] & ROW_OUTGOING:
+            return False
+        key = copy.destination + copy.source[:16]
+        line = self._own.get(key)
+        if not line:
+            return False
+        for one in (key, line[0]):
+            if one not in self.hidden:
+                self.hidden.add(one, True)
+        return True
+
+    def is_hidden(self, copy: Sighting) -> bool:
+        """Is this message of a flow of which one direction alone shows?"""
+        if not self.hidden:
+            return False
+        source, destination = copy.source, copy.destination
+        if copy.side == LAN:
+            keys = (source[:16] + destination[:16], destination[:16] + source[:16])
+        else:
+            keys = (source + destination[:16], destination + source[:16])
+        return keys[0] in self.hidden or keys[1] in self.hidden
