@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Router: a directory that looks like an OpenWrt router, with the stand-ins as its programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from openwrt.firewall import HELPERS, helpers_file
+from openwrt.programs import Programs
+
+Done = subprocess.CompletedProcess[str]
+TESTS = str(Path(__file__).parents[1])
+NAMES = ("uci", "fw3", "fw4", "nft", "iptables", "ip6tables", "iptables-save", "ip6tables-save",
+         "ubus", "ip", "conntrack")  # fmt: skip
+STOCK = """\
+config defaults
+\toption syn_flood\t1
+\toption input\t\tREJECT
+\toption output\t\tACCEPT
+\toption forward\t\tREJECT
+# Uncomment this line to disable ipv6 rules
+
+config zone
+\toption name\t\tlan
+\tlist   network\t\t'lan'
+\toption input\t\tACCEPT
+\toption output\t\tACCEPT
+\toption forward\t\tACCEPT
+
+config zone
+\toption name\t\twan
+\tlist   network\t\t'wan'
+\tlist   network\t\t'wan6'
+\toption input\t\tREJECT
+\toption output\t\tACCEPT
+\toption forward\t\tDROP
+\toption masq\t\t1
+\toption mtu_fix\t\t1
+
+config forwarding
+\toption src\t\tlan
+\toption dest\t\twan
+
+config rule
+\toption name\t\tAllow-Ping
+\toption src\t\twan
+\toption proto\t\ticmp
+\toption icmp_type\techo-request
+\toption family\t\tipv4
+\toption target\t\tACCEPT
+"""
+"""The configuration of a new router, shortened."""
+
+NETWORKS = {"lan": "br-lan", "wan": "pppoe-wan", "wan6": "pppoe-wan", "guest": "br-guest",
+            "voice": "eth0.20"}  # fmt: skip
+PHONE = "192.168.1.10"
+
+
+class Router:
+    """root: an empty directory. modules: kernel modules of helpers. networks: name and device."""
+
+    def __init__(
+        self,
+        root: Path,
+        config: str = STOCK,
+        release: str = "24.10",
+        helpers: Iterable[str] = ("ftp", "tftp", "sip"),
+        networks: Mapping[str, str] = NETWORKS,
+        routes: Mapping[str, str] | None = None,
+    ) -> None:
+        self.root = root
+        self.programs = Programs(str(root), release)
+        fw3 = self.programs.fw3
+        for where in ("etc/config", "etc/init.d", "etc/nftables.d", "tmp", "run", "var/run/rpcd",
+                      "sys/module", "bin", "sbin", "usr/share/fw3",
+                      "usr/share/firewall4"):  # fmt: skip
+            (root / where).mkdir(parents=True, exist_ok=True)
+        helpers = set(helpers)
+        for name, module, *_ in HELPERS:
+            if name in helpers:
+                (root / "sys/module" / module).mkdir(exist_ok=True)
+        self.config.write_text(config)
+        file = "usr/share/fw3/helpers.conf" if fw3 else "usr/share/firewall4/helpers"
+        (root / file).write_text(helpers_file(fw3))
+        interfaces = [
+            {"interface": name, "up": True, "l3_device": device, "device": device}
+            for name, device in networks.items()
+        ]
+        (root / "run/networks.json").write_text(json.dumps({"interface": interfaces}))
+        routes = {PHONE: "br-lan"} if routes is None else routes
+        (root / "run/routes").write_text("".join(f"{a} {b}\n" for a, b in routes.items()))
+        for name in NAMES:
+            if name != ("fw4" if fw3 else ""):
+                self._program(root / "bin" / name)
+        if not fw3:
+            self._program(root / "sbin/fw4")
+        self._program(root / "etc/init.d/firewall")
+        self.environment = {
+            "PATH": f"{root}/bin:{os.environ['PATH']}",
+            "OPENWRT_ROOT": str(root),
+            "OPENWRT_RELEASE": release,
+        }
+        self.programs.start()
+
+    @property
+    def config(self) -> Path:
+        return self.root / "etc/config/firewall"
+
+    @property
+    def trial(self) -> Path:
+        return self.root / "var/run/uci/firewall"
+
+    def _program(self, path: Path) -> None:
+        path.write_text(
+            f"#!{sys.executable} -S\nimport sys\nsys.path.insert(0, {TESTS!r})\n"
+            "sys.dont_write_bytecode = True\n"
+            "from openwrt.programs import main\nsys.exit(main())\n"
+        )
+        path.chmod(0o755)
+
+    def run(self, *words: str) -> str:
+        """What a program prints; CalledProcessError."""
+        done = subprocess.run(
+            [str(self.root / "bin" / words[0]), *words[1:]],
+            env=self.environment, text=True, capture_output=True, check=True,
+        )  # fmt: skip
+        return done.stdout
+
+    def type(self, lines: Iterable[str], shell: str = "/bin/sh") -> Done:
+        """Lines that somebody types, in a shell that goes on after a line that failed. Absolute
+        paths are those of this router."""
+        text = "\n".join(lines) + "\n"
+        for where in ("/etc/", "/var/run", "/sbin/", "/sys/", "/proc/net/"):
+            text = text.replace(where, f"{self.root}{where}")
+        return subprocess.run(
+            [*shlex.split(shell)], input=text, env=self.environment, text=True,
+            capture_output=True, timeout=30, cwd=self.root / "tmp",
+        )  # fmt: skip
+
+    def helpers(self, zone: str = "lan") -> list[str]:
+        """The helpers that the live ruleset assigns to what comes from a zone."""
+        live = self.programs.live()
+        if self.programs.fw3:
+            rules = [line for line in live["4"] if line.startswith(f"-A zone_{zone}_helper ")]
+            return sorted({line.split(" --helper ")[1] for line in rules if " --helper " in line})
+        rules = live["chains"].get(f"helper_{zone}", [])
+        return sorted({rule["text"].split('"')[1] for rule in rules if '"' in rule["text"]})
