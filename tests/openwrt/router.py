@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shlex
@@ -142,6 +144,13 @@ class Router:
             [*shlex.split(shell)], input=text, env=self.environment, text=True,
             capture_output=True, timeout=30, cwd=self.root / "tmp",
         )  # fmt: skip
+
+    def here(self, *words: str) -> str:
+        """As run(), in this process, which is quicker; AssertionError."""
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            assert self.programs.run(words[0], list(words[1:])) == 0, words
+        return said.getvalue()
 
     def helpers(self, zone: str = "lan") -> list[str]:
         """The helpers that the live ruleset assigns to what comes from a zone."""
