@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from openwrt.firewall import HELPERS, helpers_file
 from openwrt.programs import Programs
+from openwrt.quick import Quick
 
 Done = subprocess.CompletedProcess[str]
 TESTS = str(Path(__file__).parents[1])
@@ -80,7 +82,7 @@ class Router:
         self.programs = Programs(str(root), release)
         fw3 = self.programs.fw3
         for where in ("etc/config", "etc/init.d", "etc/nftables.d", "tmp", "run", "var/run/rpcd",
-                      "sys/module", "bin", "sbin", "usr/share/fw3",
+                      "sys/module", "bin", "sbin", "usr/share/fw3", "proc/net", "usr/sbin",
                       "usr/share/firewall4"):  # fmt: skip
             (root / where).mkdir(parents=True, exist_ok=True)
         helpers = set(helpers)
@@ -134,16 +136,24 @@ class Router:
         )  # fmt: skip
         return done.stdout
 
-    def type(self, lines: Iterable[str], shell: str = "/bin/sh") -> Done:
+    def type(self, lines: Iterable[str], shell: str = "/bin/sh", quick: bool = True) -> Done:
         """Lines that somebody types, in a shell that goes on after a line that failed. Absolute
-        paths are those of this router."""
+        paths are those of this router. quick: the stand-ins are functions, no programs."""
         text = "\n".join(lines) + "\n"
-        for where in ("/etc/", "/var/run", "/sbin/", "/sys/", "/proc/net/"):
-            text = text.replace(where, f"{self.root}{where}")
-        return subprocess.run(
-            [*shlex.split(shell)], input=text, env=self.environment, text=True,
-            capture_output=True, timeout=30, cwd=self.root / "tmp",
-        )  # fmt: skip
+        if quick:
+            text = text.replace("/etc/init.d/firewall", "init_firewall")
+        paths = "(?<![a-z}])/(etc|var/run|usr/sbin|sbin|tmp|proc/net)/"
+        text = re.sub(paths, rf"{self.root}/\1/", text)
+        answers = Quick(self.programs, self.root / "run/quick") if quick else None
+        try:
+            return subprocess.run(
+                shlex.split(shell), input=(answers.prelude() if answers else "") + text,
+                env=self.environment, text=True, capture_output=True, timeout=60,
+                cwd=self.root / "tmp",
+            )  # fmt: skip
+        finally:
+            if answers:
+                answers.close()
 
     def here(self, *words: str) -> str:
         """As run(), in this process, which is quicker; AssertionError."""

@@ -66,8 +66,9 @@ REDIRECT = "\nconfig redirect\n\toption src wan\n\toption proto {}\n\toption src
 CASES: dict[str, tuple[str, str, set[str]]] = {
     "stock": (STOCK, "24.10", {"lan"}),
     "stock with fw3": (STOCK, "21.02", {"lan"}),
-    "a named section": (STOCK.replace("zone\n\toption name\t\tlan", "zone 'home'\n\toption name lan"),
-                        "24.10", {"lan"}),
+    "a named section": (
+        STOCK.replace("zone\n\toption name\t\tlan", "zone 'home'\n\toption name lan"),
+        "24.10", {"lan"}),
     "a rule that is called lan before the zone": (
         "config rule\n\toption name 'lan'\n\toption src wan\n\toption target ACCEPT\n\n" + STOCK,
         "24.10", {"lan"}),
