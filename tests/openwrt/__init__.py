@@ -6,7 +6,8 @@ a configuration that they do not know ends with exit status 99 and a line that b
 "stand-in:". `router.Router` makes a root directory with a configuration and the programs.
 
 Read in the sources (uci 66127cd, firewall4 b6e5157, firewall3 3a65fde, rpcd of 2026-11). For uci
-compared with the real program, built for that, by tests/openwrt/beside.py:
+compared with the real program, built for that, by tests/openwrt/beside.py. The lines to type, and
+what is said of fw4, were tried with the real uci, ucode, fw4, nft and busybox ash in a namespace.
 
 uci
 - A section without a name is called cfgNNHHHH: NN counts all sections of the file, HHHH is djb's
@@ -36,6 +37,7 @@ fw4
   zones that drops everything. An unknown word in `list helper` makes fw4 skip the whole zone.
 - `reload` answers 0 also when nft refuses the ruleset (the last command of start() runs the
   includes); the old ruleset stays then. Without /var/run/fw4.state it answers 1 and does nothing.
+- Two zones of one name: nft refuses the ruleset (a symbol is defined twice). fw3 takes them.
 - `device DEV` reads the state of the last load, and compares names: no wildcards.
 - A helper is there when /sys/module/MODULE is a directory. Its object is in the ruleset even if no
   zone uses it. `option helper` of a redirect is a match (redirect.uc), not an assignment.

@@ -100,7 +100,7 @@ class Firewall:
         self.fw3 = fw3
         self.zones: list[Zone] = []
         self.rules: list[Rule] = []
-        self.policy = "drop"
+        self.error = ""  # of nft, when it reads the ruleset
         self._root = uci.root
         try:
             package = uci.load("firewall")
@@ -153,6 +153,8 @@ class Firewall:
         options = section.options
         if "name" not in options or not yes(options, "enabled", True):
             return
+        if not self.fw3 and self._find(options["name"]):
+            self.error = f"redefinition of symbol '{options['name']}_devices'"
         zone = Zone(section)
         listed = words(options.get("helper"))
         if any(one.startswith("!") for one in listed):

@@ -63,7 +63,7 @@ class Programs:
         elif words == ["check"] and not self.fw3:
             wrong = self._broken()
             if not quiet:
-                print(f"{wrong}: syntax error" if wrong else "Ruleset passes nftables check.")
+                print(f"Error: {wrong}" if wrong else "Ruleset passes nftables check.")
             return 1 if wrong else 0
         elif words == ["reload"]:
             return self._reload()
@@ -88,12 +88,14 @@ class Programs:
         return text + "}\n"
 
     def _broken(self) -> str:
-        """A file of /etc/nftables.d that nft would refuse: one that holds the word "broken"."""
+        """What nft would refuse; a file of /etc/nftables.d that holds the word "broken", too."""
+        if error := Firewall(self.uci, self.fw3).error:
+            return error
         where = f"{self.root}/etc/nftables.d"
         for name in sorted(os.listdir(where)):
             with open(f"{where}/{name}") as file:
                 if "broken" in file.read():
-                    return name
+                    return f"syntax error in {name}"
         return ""
 
     def _device(self, device: str) -> int:

@@ -76,7 +76,7 @@ CASES: dict[str, tuple[str, str, set[str]]] = {
         STOCK.replace("\tlan\n\tlist", "\thome\n\tlist").replace("src\t\tlan", "src home"),
         "24.10", {"home"}),
     "a zone of guests": (STOCK + zone("guest", "guest"), "24.10", {"lan"}),
-    "two zones of one name": (STOCK + zone("lan", "guest"), "24.10", {"lan"}),
+    "two zones of one name, which fw3 takes": (STOCK + zone("lan", "guest"), "21.02", {"lan"}),
     "a list with sip": (lan("list helper 'sip'", "list helper 'ftp'"), "24.10", {"lan"}),
     "a list with nothing but sip": (lan("list helper 'sip'"), "24.10", {"lan"}),
     "a list in an option": (lan("option helper 'tftp sip'"), "24.10", {"lan"}),
@@ -176,6 +176,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "on, which fw3 takes for no": ({"config": lan("option auto_helper on")}, "neither yes nor no"),
     "a list where none belongs": ({"config": lan("list masq 1", "list masq 0")}, "is a list"),
     "a negated network": ({"config": STOCK.replace("'lan'", "'!wan'")}, "by what it is not"),
+    "two zones of one name": ({"config": STOCK + zone("lan", "guest")},
+                              "two zones are called 'lan'"),
     "subnets, and an unknown phone": ({"config": lan("list subnet 10.0.0.0/8"), "address": ""},
                                       "told by addresses"),
     "the kernel does it by port": ({"sysctl": "1\n"}, "nf_conntrack_helper"),
@@ -192,7 +194,8 @@ def test_nothing_is_planned_where_it_cannot_be_decided(name: str, tmp_path: Path
 
 
 def test_a_phone_in_another_zone_by_address_is_found_there(tmp_path: Path) -> None:
-    config = lan("list subnet 192.168.1.128/25") + zone("home", "lan", "list subnet 192.168.1.0/25")
+    config = lan("list subnet 192.168.1.128/25")
+    config += zone("home", "lan", "list subnet 192.168.1.0/25")
     router = Router(tmp_path)
     plan = decide.plan(asked(router, config=config))
     assert {edit.section for edit in plan.edits} == {"@zone[2]"}

@@ -39,9 +39,10 @@ _DISABLE = (
     "p() { fw3 print; [ -x /sbin/fw4 ] || fw3 -6 print; } 2>/dev/null",
     "l() { nft list table inet fw4 || { iptables-save; ip6tables-save; }; } 2>/dev/null",
     "n() { awk -v c=helper_$z -v d=zone_${z}_helper '/chain /{o=$2==c} (o||index($0,d))&&",
-    "(sub(/.*helper set ./,e)||sub(/.*-helper /,e)){sub(/[^A-Za-z0-9_.-].*/,e);print}' | sort -u; }",
-    "q() { p | grep -ve 'helper set .sip' -e '-helper sip' -e helper_$z' ' -e ' 'zone_${z}_helper'$' |",
-    "sort -u | md5sum | cut -c 1-32; }; has() { echo ' '$*' ' | grep -qi ' sip '; }; w=$(q)",
+    "(sub(/.*helper set ./,e)||sub(/.*-helper /,e)){sub(/[^A-Za-z0-9_.-].*/,e);print}' |",
+    "sort -u; }; has() { echo ' '$*' ' | grep -qi ' sip '; }; q() { p |",
+    "grep -ve 'helper set .sip' -e '-helper sip' -e helper_$z' ' -e ' 'zone_${z}_helper'$' |",
+    "sort -u | md5sum | cut -c 1-32; }; w=$(q)",
     "has $(p | n) || no zone $z gives SIP no helper",
     "p | grep 'DNAT.*-helper sip' && no fw3 gives it to this port forwarding, see docs/doctor.md",
     "for s in $(uci show firewall | sed -n 's/[.]set_helper=.[sS][iI][pP].$//p'); do",
@@ -66,7 +67,8 @@ _DISABLE = (
 _TRY = (
     "( " + _ZONE + " && r='-s PHONE -p udp --dport 5060 -j RETURN'",
     "nft insert rule inet fw4 helper_$z FAMILY saddr PHONE udp dport 5060 return ||",
-    "IPTABLES -t raw -I zone_${z}_helper $r ) 2>/dev/null && echo New flows of PHONE have no helper",
+    "IPTABLES -t raw -I zone_${z}_helper $r ) 2>/dev/null &&",
+    "echo New flows of PHONE get no helper",
 )
 # Flows that the phone opened, and those that the provider did: there the phone is in the reply.
 _FORGET = (
@@ -80,8 +82,8 @@ _FORGET = (
 def disable_on_openwrt(phone: str) -> list[str]:
     """For every phone of its zone, to stay. phone: its address; none of anything else.
 
-    A running conntrack entry keeps its helper, so the last lines delete those of the phone; its next
-    packet makes them anew."""
+    A running conntrack entry keeps its helper, so the last lines delete those of the phone; its
+    next packet makes them anew."""
     return _lines(phone, _DISABLE + _FORGET)
 
 

@@ -82,8 +82,12 @@ class _Decision:
     def made(self) -> Decided:
         if not any(one.name == SIP for one in self.house.helpers):
             raise Unreadable("the firewall's list of helpers does not name sip")
+        called = [zone.text("name") for zone in self.zones]
         for zone in self.zones:
             self._check(zone)
+            name = zone.text("name")
+            if not self.house.fw3 and called.count(name) > 1:
+                raise Unreadable(f"two zones are called {name[:40]!r}, and fw4 cannot load that")
         names = {zone.text("name") for zone in self.zones if self._holds(zone)}
         if not names:
             raise Unreadable(f"{self.house.interface} is in no zone of the firewall")
