@@ -22,6 +22,7 @@ from algwatch.base.packet import LAN, SIDE_NAMES, WAN, Tap
 from algwatch.capture.conntrack import Conntrack, NoAccounting
 from algwatch.capture.filter import FilterError
 from algwatch.capture.host import is_down, read_host
+from algwatch.capture.networks import NoNetworks, found
 from algwatch.capture.reassembly import LIMIT as REASSEMBLY
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import LiveTap, TapError
@@ -165,6 +166,10 @@ def run(config: Config, out: int, err: int) -> int:
     outputs = [Output(out, gap(config.json)), Output(err, gap(False))]
     console = Console(outputs[0].line, outputs[1].line, config.json)
     counts = Counts()
+    try:
+        config.lan, config.wan = found(config.lan, config.wan)
+    except NoNetworks as why:
+        raise CannotStart(str(why)) from None
     host = read_host(time.time_ns())  # while this process may read what only root may
     if host.offload == HARDWARE and not config.hardware_offload:
         raise CannotStart(OFFLOADED)

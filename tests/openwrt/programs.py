@@ -39,7 +39,7 @@ class Programs:
             return self._nft(words)
         if name in ("iptables", "ip6tables", "iptables-save", "ip6tables-save") and self.fw3:
             return self._iptables(name, words)
-        if name == "ubus" and words == ["call", "network.interface", "dump"]:
+        if name == "ubus" and words[-3:] == ["call", "network.interface", "dump"]:
             with open(f"{self.root}/run/networks.json") as file:
                 print(file.read())
             return 0

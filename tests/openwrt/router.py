@@ -93,15 +93,24 @@ class Router:
         file = "usr/share/fw3/helpers.conf" if fw3 else "usr/share/firewall4/helpers"
         (root / file).write_text(helpers_file(fw3))
         interfaces = [
-            {"interface": name, "up": True, "l3_device": device, "device": device}
+            {
+                "interface": name,
+                "up": True,
+                "l3_device": device,
+                "device": device,
+                "proto": "dhcp" if name.startswith(("wan", "voice")) else "static",
+            }
             for name, device in networks.items()
         ]
         (root / "run/networks.json").write_text(json.dumps({"interface": interfaces}))
         routes = {PHONE: "br-lan"} if routes is None else routes
         (root / "run/routes").write_text("".join(f"{a} {b}\n" for a, b in routes.items()))
+        absent = ("fw4", "nft") if fw3 else tuple(name for name in NAMES if "tables" in name)
         for name in NAMES:
-            if name != ("fw4" if fw3 else ""):
+            if name not in absent:
                 self._program(root / "bin" / name)
+        file = root / "etc/openwrt_release"
+        file.write_text(f"DISTRIB_ID='OpenWrt'\nDISTRIB_DESCRIPTION='OpenWrt {release}.1'\n")
         if not fw3:
             self._program(root / "sbin/fw4")
         self._program(root / "etc/init.d/firewall")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
-VERBS = ("run", "analyze", "explain", "rules", "decode")
+VERBS = ("run", "analyze", "explain", "rules", "decode", "doctor")
 
 
 MOST = 1000  # characters of a complaint

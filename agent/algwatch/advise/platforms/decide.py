@@ -68,6 +68,8 @@ def _nftables(router: Router) -> Plan:
     found = nft.helpers(router.ruleset)
     if found.unclear:
         raise uci.Unreadable("; ".join(found.unclear))
+    if found.foreign and not found.rules and _iptables_rules(router):
+        raise uci.Unreadable("the rules that set the SIP helper were made by iptables")
     return Plan(NFTABLES, rules=tuple(found.rules), notes=_of_files(found.rules))
 
 

@@ -15,12 +15,14 @@ _HARMLESS = ("match", "counter", "comment", "ct helper")
 class Helpers(NamedTuple):
     """rules: those that set the SIP helper and do nothing else. unclear: sentences about rules that
     set it by a map, or do something else, too. kinds: of all helpers that some rule sets, by chain
-    (family, table, chain). objects: types of the helper objects; they set nothing."""
+    (family, table, chain). objects: types of the helper objects; they set nothing. foreign: rules
+    that iptables has made, of which nft does not tell what they do."""
 
     rules: list[HelperRule]
     unclear: list[str]
     kinds: dict[tuple[str, str, str], set[str]]
     objects: set[str]
+    foreign: bool
 
 
 class NotJson(ValueError):
@@ -46,7 +48,8 @@ def _helpers(rows: list[dict[str, Any]]) -> Helpers:
         if "map" in row:
             one = row["map"]
             maps[one["family"], one["table"], one["name"]] = one
-    found = Helpers([], [], {}, set(types.values()))
+    foreign = any(_of_iptables(row.get("rule")) for row in rows)
+    found = Helpers([], [], {}, set(types.values()), foreign)
     for row in rows:
         rule = row.get("rule")
         if not isinstance(rule, dict):
@@ -69,6 +72,13 @@ def _helpers(rows: list[dict[str, Any]]) -> Helpers:
                 text = json.dumps(rule["expr"], separators=(",", ":"))
                 found.rules.append(HelperRule(*place, int(rule["handle"]), text))
     return found
+
+
+def _of_iptables(rule: Any) -> bool:
+    """A target that may be CT: older nft does not name it."""
+    parts = rule.get("expr", ()) if isinstance(rule, dict) else ()
+    targets = [part["xt"] for part in parts if "xt" in part]
+    return any(not isinstance(one, dict) or one.get("name") == "CT" for one in targets)
 
 
 def _names(value: Any, maps: dict[tuple[str, str, str], Any], table: tuple[str, ...]) -> set[str]:
