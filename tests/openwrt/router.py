@@ -109,8 +109,8 @@ class Router:
         for name in NAMES:
             if name not in absent:
                 self._program(root / "bin" / name)
-        file = root / "etc/openwrt_release"
-        file.write_text(f"DISTRIB_ID='OpenWrt'\nDISTRIB_DESCRIPTION='OpenWrt {release}.1'\n")
+        named = root / "etc/openwrt_release"
+        named.write_text(f"DISTRIB_ID='OpenWrt'\nDISTRIB_DESCRIPTION='OpenWrt {release}.1'\n")
         if not fw3:
             self._program(root / "sbin/fw4")
         self._program(root / "etc/init.d/firewall")

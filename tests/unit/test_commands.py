@@ -185,4 +185,4 @@ def test_nothing_but_an_address_comes_into_a_line(phone: str) -> None:
 def test_the_lines_can_be_copied_from_a_log_and_from_json() -> None:
     for lines in LINES, try_on_openwrt(PHONE), by_algwatch(PHONE, False), list(UNDO):
         assert not any(letter in line for line in lines for letter in '"\\\t')
-        assert all(len(line) <= 132 and line.isascii() for line in lines)
+        assert all(len(line) <= 140 and line.isascii() for line in lines)

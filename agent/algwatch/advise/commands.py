@@ -51,7 +51,7 @@ _DISABLE = (
     "case $(uci -q get $s.name) in $z) h=$(uci -q get $s.helper || echo $k); has $h && {",
     "uci -q delete $s.helper; uci set $s.auto_helper=0; for i in $h; do",
     "case $i in [sS][iI][pP]) ;; *) uci add_list $s.helper=$i;; esac; done; };; esac; done",
-    "[ $(q) = $w ] || back other rules would change, too",
+    "[ $w ] && [ $(q) = $w ] || back other rules would change, too",
     "has $(p | n) && back something else gives zone $z the helper",
     "[ ! -x /sbin/fw4 ] || fw4 check || back the check failed",
     "[ -e $b ] || { cp -p $f $b.new && mv $b.new $b; } || back no room for $b",
@@ -60,7 +60,7 @@ _DISABLE = (
     "uci commit firewall && /etc/init.d/firewall reload",
     "if has $(l | n) || ! l | grep -qi prerouting; then rm -f $t",
     "[ $m = $t ] || { cp -p $o $f.new && mv $f.new $f; }; /etc/init.d/firewall reload",
-    "no the loaded rules are not right; fi",
+    "back the loaded rules are not right; fi",
     "[ $m = $f ] || { cp -p $t $f.new && mv $f.new $f && rm $t; } || echo Off until a restart only",
     "echo Zone $z gives SIP no helper any more )",
 )
