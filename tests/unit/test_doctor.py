@@ -159,3 +159,6 @@ def test_other_systems_are_told_and_never_run(capsys: pytest.CaptureFixture[str]
         assert "does not run these lines" in said
         assert ("hearsay" in said) == (one.seen == "hearsay")
     assert main(["doctor", "--platform", "nosuch"]) == 2
+    page = (Path(__file__).parents[2] / "docs/doctor.md").read_text()
+    for one in OTHERS:
+        assert f"| `{one.name}` | {one.title} | {one.seen} |\n" in page

@@ -25,6 +25,14 @@ class Other(NamedTuple):
 
 
 OTHERS = (
+    Other("iptables", "Linux with iptables (no OpenWrt)",
+          ("iptables-save -t raw | grep helper    (the rules that set it; ip6tables, too)",
+           "iptables -t raw -D CHAIN ...    (the rule as printed, with -D in place of -A)",
+           "sysctl -w net.netfilter.nf_conntrack_helper=0    (kernels before 6.0; all helpers)"),
+          ("iptables-save -t raw | grep helper", "conntrack -L | grep helper=sip"),
+          ("iptables -t raw -A CHAIN ...    (the rule as it was printed)",), SOURCE,
+          "Change the file that the rules come from, too. Live flows keep the helper: conntrack -D "
+          "-p udp --dport 5060, when no call is up."),
     Other("vyos", "VyOS",
           ("configure", "delete system conntrack modules sip", "commit", "save"),
           ("lsmod | grep sip", "sudo nft list table ip vyos_conntrack"),
@@ -118,4 +126,4 @@ OTHERS = (
           "InternetGatewayDevice.DeviceInfo.X_CT-COM_ALGAbility.*, "
           "InternetGatewayDevice.X_CU_Function.ALG.SIPEnable. Many routers need a restart."),
 )  # fmt: skip
-"""By how much of them runs Linux; the table of docs/doctor.md is made of it."""
+"""The table of docs/doctor.md names the same."""
