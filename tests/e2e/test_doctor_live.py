@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,3 +81,21 @@ def test_whoever_may_not_look_gets_no_all_clear(net: Network) -> None:
     assert done.returncode == 3, done.stdout
     assert "cannot be told" in done.stdout and "run algwatch probe" in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_run_watches_the_interfaces_that_ubus_tells(net: Network, tmp_path: Path) -> None:
+    rows = [
+        {"interface": "lan", "up": True, "proto": "static", "l3_device": "br-lan"},
+        {"interface": "wan", "up": True, "proto": "dhcp", "l3_device": "wan"},
+    ]
+    program = tmp_path / "ubus"
+    program.write_text(f"#!/bin/sh\necho '{json.dumps({'interface': rows})}'\n")
+    program.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    agent = net.router.start([sys.executable, "-m", "algwatch", "run"], environment)
+    try:
+        assert agent.stdout is not None
+        assert "watching br-lan (lan) and wan (wan)" in agent.stdout.readline()
+    finally:
+        agent.terminate()
+        agent.wait(10)
