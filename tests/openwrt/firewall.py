@@ -94,7 +94,7 @@ class Zone:
 
 
 class Firewall:
-    """What the configuration of a router comes to. fw3: by the rules of fw3."""
+    """The ruleset that the configuration of a router comes to. fw3: by the rules of fw3."""
 
     def __init__(self, uci: Uci, fw3: bool) -> None:
         self.fw3 = fw3

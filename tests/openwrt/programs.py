@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Any
 
-from openwrt import uci
+from openwrt import uci, uci_command
 from openwrt.firewall import Firewall
 from openwrt.uci import NotKnown
 
@@ -28,7 +28,7 @@ class Programs:
 
     def run(self, name: str, words: Words) -> int:
         if name == "uci":
-            return uci.run(words, self.uci)
+            return uci_command.run(words, self.uci)
         if name in ("fw3", "fw4"):
             return self._firewall(name, words)
         if name == "firewall":  # /etc/init.d/firewall
@@ -88,7 +88,7 @@ class Programs:
         return text + "}\n"
 
     def _broken(self) -> str:
-        """What nft would refuse; a file of /etc/nftables.d that holds the word "broken", too."""
+        """The error of nft for this ruleset, or for a file that holds the word "broken"."""
         if error := Firewall(self.uci, self.fw3).error:
             return error
         where = f"{self.root}/etc/nftables.d"
@@ -111,7 +111,7 @@ class Programs:
         return 1
 
     def start(self) -> None:
-        """What the init script does at boot."""
+        """As the init script at boot."""
         made = Firewall(self.uci, self.fw3)
         state = [[zone.name, zone.devices] for zone in made.zones]
         live: dict[str, Any] = {"zones": len(made.zones)}

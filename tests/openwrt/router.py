@@ -109,6 +109,8 @@ class Router:
         for name in NAMES:
             if name not in absent:
                 self._program(root / "bin" / name)
+        if fw3:
+            (root / "proc/net/ip_tables_names").write_text("raw\nmangle\nfilter\n")
         named = root / "etc/openwrt_release"
         named.write_text(f"DISTRIB_ID='OpenWrt'\nDISTRIB_DESCRIPTION='OpenWrt {release}.1'\n")
         if not fw3:
@@ -138,7 +140,7 @@ class Router:
         path.chmod(0o755)
 
     def run(self, *words: str) -> str:
-        """What a program prints; CalledProcessError."""
+        """The output of a program; CalledProcessError."""
         done = subprocess.run(
             [str(self.root / "bin" / words[0]), *words[1:]],
             env=self.environment, text=True, capture_output=True, check=True,

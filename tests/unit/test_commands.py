@@ -155,6 +155,13 @@ def test_a_trial_changes_the_live_rules_for_one_phone_only(release: str, tmp_pat
     assert router.programs.live() == live
 
 
+def test_a_trial_where_there_is_no_helper_says_that_nothing_was_changed(tmp_path: Path) -> None:
+    router = Router(tmp_path, lan("option auto_helper 0"))
+    live = router.programs.live()
+    assert "Nothing was changed" in router.type(try_on_openwrt(PHONE)).stdout
+    assert router.programs.live() == live
+
+
 def test_live_entries_of_both_directions_go_or_all_of_the_phone_do(tmp_path: Path) -> None:
     router = Router(tmp_path)
     router.type(LINES[-4:])

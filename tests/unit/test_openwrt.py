@@ -60,7 +60,7 @@ def test_fw3_gives_a_redirect_to_5060_the_helper_whatever_the_zone_says(tmp_path
 
 @pytest.mark.parametrize("words", [
     ["uci", "import"], ["uci", "-S", "show"], ["fw4", "network", "lan"],
-    ["nft", "flush", "ruleset"], ["ip", "addr"], ["ubus", "list"], ["iptables", "-L"],
+    ["nft", "flush", "ruleset"], ["ip", "addr"], ["ubus", "list"], ["nft", "-f", "x"],
 ])  # fmt: skip
 def test_what_a_stand_in_does_not_know_fails(tmp_path: Path, words: list[str]) -> None:
     assert status(Router(tmp_path), *words) == 99

@@ -16,7 +16,7 @@ ZONES = ("lan", "wan", "guest", "voice", "home")
 
 
 def asked(router: Router, interface: str = "br-lan", **more: Any) -> decide.Router:
-    """What a program on this router would hand to plan()."""
+    """As a program on this router would ask plan()."""
     fw3 = router.programs.fw3
     root = router.root
     file = "usr/share/fw3/helpers.conf" if fw3 else "usr/share/firewall4/helpers"

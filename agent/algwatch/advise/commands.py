@@ -2,8 +2,8 @@
 """The lines to type on OpenWrt (fw4 and fw3) to turn the SIP ALG off, or to try it with one phone.
 
 The phone's address is all that comes from packets, and only a literal IP address gets into a line.
-No line has a double quote or a backslash, so that JSON shows it as it is to be typed. What belongs
-together is one subshell: nothing of it runs before its last line is there, and what fails ends it.
+No line has a double quote or a backslash, so that JSON shows it as it is to be typed. The change is
+one subshell: nothing of it runs before its last line is there, and a line that fails ends it.
 
 Where algwatch is installed, one line does the same and more (by_algwatch()). By hand, in order:
 changes of others that wait end it (those of LuCI wait elsewhere than those of uci). The phone's
@@ -68,7 +68,7 @@ _TRY = (
     "( " + _ZONE + " && r='-s PHONE -p udp --dport 5060 -j RETURN'",
     "nft insert rule inet fw4 helper_$z FAMILY saddr PHONE udp dport 5060 return ||",
     "IPTABLES -t raw -I zone_${z}_helper $r ) 2>/dev/null &&",
-    "echo New flows of PHONE get no helper",
+    "echo New flows of PHONE get no helper || echo Nothing was changed",
 )
 # Flows that the phone opened, and those that the provider did: there the phone is in the reply.
 _FORGET = (

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `algwatch doctor` reads of a router: files of /proc and /sys, the output of the router's own
-programs, connection tracking. Nothing is changed. What cannot be read is None, or says why."""
+"""Facts that `algwatch doctor` reads: files of /proc and /sys, the output of the router's own
+programs, connection tracking. Nothing is changed, not even a kernel module loaded. A fact that
+cannot be read is None, or says why."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ PACKAGES = {"msgpack": "python3-msgpack", "paho.mqtt": "python3-paho-mqtt",
 
 
 class Said(NamedTuple):
-    """What a program printed; text is None where it could not be asked, and `why` says that."""
+    """Output of a program; text is None where it could not be asked, and `why` says why."""
 
     text: str | None
     why: str = ""
@@ -81,6 +82,7 @@ def examine(root: str = "/") -> Facts:
     release = _line(root, "proc/sys/kernel/osrelease")
     openwrt = _read(root, "etc/openwrt_release")
     system = _value(openwrt or _read(root, "etc/os-release"), "DISTRIB_DESCRIPTION", "PRETTY_NAME")
+    raw, ruleset = _raw(root), _ruleset(root, bool(openwrt))
     return Facts(
         root=os.geteuid() == 0,
         model=_line(root, "tmp/sysinfo/model") or _line(root, "proc/device-tree/model"),
@@ -90,10 +92,10 @@ def examine(root: str = "/") -> Facts:
         sysfs=os.path.isdir(os.path.join(root, "sys/module")),
         helper=("module" if host.loaded else "built in") if host.helper else "",
         firewall=_firewall(root),
-        ruleset=_ruleset(root, bool(openwrt)),
-        iptables=_ask(root, "iptables-save", "-t", "raw"),
-        ip6tables=_ask(root, "ip6tables-save", "-t", "raw"),
-        raw=_raw(root),
+        ruleset=ruleset,
+        iptables=_iptables(root, "iptables-save", raw, ruleset),
+        ip6tables=_iptables(root, "ip6tables-save", raw, ruleset),
+        raw=raw,
         sysctl=_line(root, "proc/sys/net/netfilter/nf_conntrack_helper"),
         others=tuple(one for one in ("act_ct", "openvswitch")
                      if os.path.isdir(os.path.join(root, "sys/module", one))),
@@ -176,6 +178,14 @@ def _ruleset(root: str, openwrt: bool) -> Said:
     if openwrt and not loaded and not _program(root, "nft"):
         return Said('{"nftables": []}')
     return _ask(root, "nft", "-j", "list", "ruleset")
+
+
+def _iptables(root: str, program: str, raw: bool | None, ruleset: Said) -> Said:
+    """Asking for a table of legacy iptables loads it, so only a loaded one is asked for. Rules of
+    iptables that nft holds show as "xt" in its ruleset."""
+    if raw is False and ruleset.text is not None and '"xt"' not in ruleset.text:
+        return Said("")
+    return _ask(root, program, "-t", "raw")
 
 
 def _raw(root: str) -> bool | None:

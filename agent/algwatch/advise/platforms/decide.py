@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a router says of itself, and the plan that follows from it."""
+"""Router: the text that a router prints about itself; plan(): the change that follows from it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What follows from what a router says of itself: a line each, and whether a SIP ALG is at work.
+"""Facts about a router become lines for people, and one answer: is a SIP ALG at work here?
 
 "No ALG" is said only when the kernel has no SIP helper, or everything that may attach it was read
 and nothing does. A ruleset that could not be read, or firmware that nothing names, is "cannot
@@ -71,7 +71,7 @@ class _Attached:
         self._by_nft()
         self._by_iptables(facts.iptables, "iptables-save")
         self._by_iptables(facts.ip6tables, "ip6tables-save")
-        if facts.sysctl == "1":
+        if facts.sysctl == "1" and facts.helper:
             self.by.append("the kernel, by port (net.netfilter.nf_conntrack_helper is 1)")
         for module in facts.others:
             self.unread.append(f"the kernel module {module} may set helpers, too")
@@ -130,7 +130,7 @@ class _Attached:
             made.append(Line(LOOK, "attached by", f"{len(self.by) - MOST} more"))
         if facts.helper and not self.by and facts.ruleset.text is not None:
             made.append(Line(OK, "attached by", "no rule that was read sets the SIP helper"))
-        for text in self.unread:
+        for text in self.unread if self._may_have_one() else ():
             do = "" if facts.root else "run algwatch doctor as root"
             made.append(Line(LOOK, "not read", text, do))
         if facts.pending:
@@ -142,13 +142,17 @@ class _Attached:
             made.append(Line(LOOK, "other SIP", text, do))
         return made
 
+    def _may_have_one(self) -> bool:
+        """False if the kernel was seen to have no SIP helper, on a system that has a name."""
+        return bool(self.facts.helper) or not self.facts.sysfs or not self.facts.system
+
     def conclusion(self) -> Conclusion:
         facts = self.facts
         if self.by or facts.helped:
             how = self.by[0] if self.by else f"{_several(len(facts.helped or ()))} with it"
             text = f"The SIP ALG is on: {how}."
             return Conclusion(ON, text, THEN)
-        if facts.sysfs and not facts.helper and facts.system:
+        if not self._may_have_one():
             if facts.listeners:
                 text = "The kernel has no SIP ALG, but a program on this router handles SIP itself."
                 return Conclusion(CANNOT_TELL, text, "run algwatch probe (as root)")

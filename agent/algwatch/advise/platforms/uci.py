@@ -46,7 +46,7 @@ class Section(NamedTuple):
 
 
 def read(text: str) -> list[Section]:
-    """Of `uci export PACKAGE`, `uci show PACKAGE` (with -X, too) or a file. Unreadable."""
+    """text: of `uci export PACKAGE`, `uci show PACKAGE` (also -X), or a file. Unreadable."""
     words = _split(text)
     return _shown(words) if words and "." in words[0][0].partition("=")[0] else _exported(words)
 

@@ -154,7 +154,8 @@ class Page:
             if advice.action in HOW:
                 self.paragraph(HOW[advice.action], "      how: ", " " * 11)
             if advice.commands:
-                self._typed("  type on the router:", advice.short)
+                if advice.short:
+                    self._typed("  type on the router:", advice.short)
                 self._typed("  or on OpenWrt without algwatch:", advice.commands)
                 trial = advice.state == "suspected"
                 self._typed("  to undo those:", UNDO_TRIAL if trial else UNDO)
