@@ -185,7 +185,9 @@ class _Decision:
     def _redirects(self) -> None:
         """fw3 gives a redirect to port 5060 the helper by itself; fw4 takes its `option helper` as
         a condition, and sets nothing."""
-        chosen = [(one, self._chosen(one)) for one in self.redirects] if self.house.fw3 else []
+        known = {zone.text("name") for zone in self.zones}  # fw3 leaves out what comes from no zone
+        redirects = [one for one in self.redirects if one.text("src") in known]
+        chosen = [(one, self._chosen(one)) for one in redirects] if self.house.fw3 else []
         ours = [(one, name) for one, name in chosen if name and self._is_sip(name)]
         ours = [(one, name) for one, name in ours if self._leads_here(one)]
         automatic = False
