@@ -133,8 +133,8 @@ def _memory_bytes() -> int:
 
 # key: (reader, default). A list grows when its key is given again.
 KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
-    "lan": (_interfaces, []),
-    "wan": (_interfaces, []),
+    "lan": (_interfaces, ["auto"]),
+    "wan": (_interfaces, ["auto"]),
     "ports": (_ports, [5060, 5080]),
     "ring_bytes": (_between(131072, 64 << 20), _ring_bytes()),
     "user": (_user, ""),
@@ -231,13 +231,7 @@ class Config:
 
     def check(self) -> None:
         """Check settings that depend on each other; ConfigError."""
-        if not self.lan or not self.wan:
-            missing = "--lan" if not self.lan else "--wan"
-            raise ConfigError(
-                f"{missing} is missing: name the interfaces on both sides of the router, "
-                "for example --lan br-lan --wan wan"
-            )
-        twice = set(self.lan) & set(self.wan)
+        twice = set(self.lan) & set(self.wan) - {"auto"}
         if twice:
             raise ConfigError(f"{min(twice)} cannot be on the LAN and on the WAN side at once")
 

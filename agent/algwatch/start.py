@@ -24,6 +24,7 @@ from algwatch.capture.board import read_board
 from algwatch.capture.conntrack import Conntrack, NoAccounting
 from algwatch.capture.filter import FilterError
 from algwatch.capture.host import is_down, read_host
+from algwatch.capture.networks import NoNetworks, found
 from algwatch.capture.reassembly import LIMIT as REASSEMBLY
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import LiveTap, TapError
@@ -289,6 +290,10 @@ def run(config: Config, out: int, err: int) -> int:
     outputs = [Output(out, gap(config.json)), Output(err, gap(False))]
     console = Console(outputs[0].line, outputs[1].line, config.json)
     counts = Counts()
+    try:
+        config.lan, config.wan = found(config.lan, config.wan)
+    except NoNetworks as why:
+        raise CannotStart(str(why)) from None
     # While this process may read what only root may.
     ports = config.ports if config.own_phones != OFF else ()
     look: Callable[..., Host] = partial(read_host, ports=ports)

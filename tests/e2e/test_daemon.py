@@ -537,7 +537,7 @@ def test_memory_stays_in_the_budget_under_tls_and_load(
     ("words", "why"),
     [
         (("--lan", "nosuch", "--wan", "wan"), "there is no interface nosuch; the interfaces here"),
-        (("--lan", "br-lan"), "--wan is missing"),
+        (("--lan", "br-lan"), "there is no ubus here: name the interfaces"),
         (("--lan", "br-lan", "--wan", "wan", "--mqtt", "http://x"), "--mqtt: the broker's URL"),
         (("--lan", "br-lan", "--wan", "wan", "--config", "/nosuch"), "/nosuch: No such file"),
         (("--lan", "br-lan", "--wan", "wan", "--mqtt", "mqtts://x", "--mqtt-ca", "/nosuch"),

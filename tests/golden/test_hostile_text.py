@@ -15,7 +15,7 @@ from socket import inet_ntoa
 
 import pytest
 from algwatch.advise.advice import Advice
-from algwatch.advise.commands import disable_on_openwrt
+from algwatch.advise.commands import by_algwatch, disable_on_openwrt, try_on_openwrt
 from algwatch.base import address
 from algwatch.base.quote import visible
 from algwatch.base.report import Report
@@ -132,7 +132,10 @@ def check(reports: list[Report], what: str) -> int:
         if isinstance(report, Advice) and report.commands:
             phone = report.subject.split(" ")[0]
             assert address.is_literal(phone)
-            assert report.commands == disable_on_openwrt(phone), what
+            trial = report.state == "suspected"
+            lines = try_on_openwrt(phone) if trial else disable_on_openwrt(phone)
+            assert report.commands == lines, what
+            assert report.short == tuple(by_algwatch(phone, trial)), what
         line = log_line(report)
         assert line.isprintable() and line == visible(line), (what, line)
         assert len(line.encode()) <= MAX_LINE
@@ -155,9 +158,9 @@ def page(reports: list[Report], what: str) -> None:
     lines = out.getvalue().split("\n")
     for line in lines:
         assert line == visible(line), (what, line)
-    if "  type on the router (OpenWrt):" in lines:
-        first = lines.index("  type on the router (OpenWrt):") + 1
-        assert lines[first].startswith("    cp /etc/config/firewall ")
+    if "  type on the router:" in lines:
+        first = lines.index("  type on the router:") + 1
+        assert lines[first].startswith("    algwatch apply")
     # Lines are wrapped: quotes may begin on one and end on the next.
     assert "curl" not in unquoted(" ".join(line.strip() for line in lines)), (what, lines)
     out = io.StringIO()

@@ -140,13 +140,16 @@ def test_a_long_line_is_cut_and_still_whole(size: int, letter: str) -> None:
 
 
 def test_what_is_to_be_typed_stands_in_the_log_as_it_is_typed() -> None:
-    from algwatch.advise.commands import disable_on_openwrt
+    from algwatch.advise.commands import by_algwatch, disable_on_openwrt
 
     commands = disable_on_openwrt("192.168.1.10")
-    line = log_line(Advice("disable-sip-alg", "recommended", 0.9, ["x" * 500], [], commands, "a"))
-    assert all(command in line for command in commands)
-    assert len(line.encode()) <= MAX_LINE
-    assert not any("conntrack" in one for one in disable_on_openwrt("fd::1; reboot"))
+    for trial in True, False:
+        short = tuple(by_algwatch("192.168.1.10", trial))
+        given = Advice("disable-sip-alg", "suspected", 0.5, ["x" * 500], [], commands, "a", "",
+                       frozenset(), short)  # fmt: skip
+        line = log_line(given)
+        assert short and all(command in line for command in short)
+        assert len(line.encode()) <= MAX_LINE
 
 
 def test_a_flood_of_findings_is_a_bounded_number_of_lines_and_the_rest_is_counted() -> None:

@@ -42,7 +42,7 @@ def test_a_dropped_call_has_a_verdict_that_names_the_cause_and_then_the_lines_to
         "Verdict: The call was answered and then dropped, because its ACK got lost; the cause "
         "lies with this router (ALG011 mapping-mismatch)." in said
     )
-    assert text.index("Verdict:") < text.index("What to do") < text.index("auto_helper='0'")
+    assert text.index("Verdict:") < text.index("What to do") < text.index("algwatch apply")
     assert "Turn the router's SIP ALG off (recommended" in said
     assert (
         "for: 1 call to 192.168.181.241 with the same provider completed with a private Contact "

@@ -10,7 +10,7 @@ from contextlib import suppress
 import msgpack
 import pytest
 from algwatch.advise.advice import Advice
-from algwatch.advise.commands import disable_on_openwrt
+from algwatch.advise.commands import by_algwatch, disable_on_openwrt
 from algwatch.cli import Usage
 from algwatch.cli.decode import line, payloads
 from algwatch.diagnose.finding import Evidence, Finding
@@ -111,8 +111,9 @@ def test_advice_carries_every_field_of_its_definition() -> None:
 def test_commands_arrive_as_they_are_to_be_typed() -> None:
     given = advice()[0]
     given.commands = disable_on_openwrt("192.168.1.10")
+    given.short = tuple(by_algwatch("192.168.1.10", True))
     row = decode(encoder().advice([given], 0.0))["advice"][0]
-    assert row["commands"] == given.commands
+    assert row["commands"] == ["algwatch apply --only 192.168.1.10"]
 
 
 def test_payloads_are_bounded_whatever_a_rule_says() -> None:

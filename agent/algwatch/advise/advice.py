@@ -12,10 +12,11 @@ class Advice(Report):
     """action: a word of advise/actions.py; state: a word of STATES; confidence 0 to 1; for_ and
     against: sentences; commands: lines to type on this router; subject: the line it is about
     (phone and provider). title: what to do in words, where those of the action do not fit. kinds:
-    words for what speaks for and against it; a new one makes the same advice news."""
+    words for what speaks for and against it; a new one makes the same advice news. short: the
+    lines to type in place of `commands` where algwatch is installed."""
 
-    __slots__ = ("action", "against", "commands", "confidence", "for_", "kinds", "state", "subject",
-                 "title")  # fmt: skip
+    __slots__ = ("action", "against", "commands", "confidence", "for_", "kinds", "short", "state",
+                 "subject", "title")  # fmt: skip
     kind = "advice"
 
     def __init__(
@@ -29,6 +30,7 @@ class Advice(Report):
         subject: str = "",
         title: str = "",
         kinds: frozenset[str] = frozenset(),
+        short: tuple[str, ...] = (),
     ) -> None:
         self.action = action
         self.state = state
@@ -39,6 +41,7 @@ class Advice(Report):
         self.subject = subject
         self.title = title
         self.kinds = kinds
+        self.short = short
 
 
 class InForce:

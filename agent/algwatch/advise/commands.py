@@ -1,30 +1,112 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lines to type on OpenWrt (fw4 and fw3 have the same options) to turn the SIP ALG off."""
+"""The lines to type on OpenWrt (fw4 and fw3) to turn the SIP ALG off, or to try it with one phone.
+
+The phone's address is all that comes from packets, and only a literal IP address gets into a line.
+No line has a double quote or a backslash, so that JSON shows it as it is to be typed. The change is
+one subshell: nothing of it runs before its last line is there, and a line that fails ends it.
+
+Where algwatch is installed, one line does the same and more (by_algwatch()). By hand, in order:
+changes of others that wait end it (those of LuCI wait elsewhere than those of uci). The phone's
+interface tells the zone; all sections of that name are changed. The new ruleset is printed before
+anything is committed, and compared: only rules that set the SIP helper may differ. fw4 checks it,
+aloud. From 24.10 on it is tried in memory (/var/run/uci); flash is written when the loaded ruleset
+was seen without the SIP helper, otherwise everything is put back. The first copy of the
+configuration is never overwritten; undoing takes it away.
+"""
 
 from __future__ import annotations
 
 from algwatch.base import address
 
-BEFORE = "/etc/config/firewall.before-algwatch"
-UNDO_ON_OPENWRT = f"cp {BEFORE} /etc/config/firewall", "/etc/init.d/firewall reload"
-"""The lines that put back what those of disable_on_openwrt saved."""
+UNDO = (
+    "mv /etc/config/firewall.before-algwatch /etc/config/firewall",
+    "/etc/init.d/firewall reload",
+)
+"""The lines that put back what those of disable_on_openwrt saved, and drop all edits since."""
+UNDO_TRIAL = ("/etc/init.d/firewall reload",)
+
+_ZONE = "d=$(ip route get PHONE | sed 's/.* dev //;s/ .*//;q'); z=$(fw3 -q device $d)"
+# p, l: the rules that the configuration comes to, and the loaded ones. n: the helpers that a zone
+# gives, of both. q: a sum of all rules but those that set the SIP helper and those that lead to the
+# zone's helpers.
+_DISABLE = (
+    "( f=/etc/config/firewall; b=$f.before-algwatch; t=/var/run/uci/firewall; o=/tmp/firewall.old",
+    "no() { echo Nothing was changed: $*; exit 1; }; back() { uci revert firewall; no $*; }",
+    "uci show firewall >/dev/null || no uci cannot read $f",
+    "uci changes firewall | grep . && no these changes wait for uci commit",
+    "grep -ls . $t /var/run/rpcd/*/firewall | grep . && no these changes wait, of LuCI or a trial",
+    _ZONE + " || no $d is in no zone",
+    "p() { fw3 print; [ -x /sbin/fw4 ] || fw3 -6 print; } 2>/dev/null",
+    "l() { nft list table inet fw4 || { iptables-save; ip6tables-save; }; } 2>/dev/null",
+    "n() { awk -v c=helper_$z -v d=zone_${z}_helper '/chain /{o=$2==c} (o||index($0,d))&&",
+    "(sub(/.*helper set ./,e)||sub(/.*-helper /,e)){sub(/[^A-Za-z0-9_.-].*/,e);print}' |",
+    "sort -u; }; has() { echo ' '$*' ' | grep -qi ' sip '; }; q() { p |",
+    "grep -ve 'helper set .sip' -e '-helper sip' -e helper_$z' ' -e ' 'zone_${z}_helper'$' |",
+    "sort -u | md5sum | cut -c 1-32; }; w=$(q)",
+    "p | grep 'DNAT.*-helper sip' && no fw3 gives it to this port forwarding, see docs/doctor.md",
+    "has $(p | n) || no zone $z gives SIP no helper",
+    "for s in $(uci show firewall | sed -n 's/[.]set_helper=.[sS][iI][pP].$//p'); do",
+    "case $(uci -q get $s.src) in $z) uci set $s.enabled=0;; esac; done; k=$(p | n)",
+    "has $k && for s in $(uci show firewall | sed -n 's/=zone$//p'); do",
+    "case $(uci -q get $s.name) in $z) h=$(uci -q get $s.helper || echo $k); has $h && {",
+    "uci -q delete $s.helper; uci set $s.auto_helper=0; for i in $h; do",
+    "case $i in [sS][iI][pP]) ;; *) uci add_list $s.helper=$i;; esac; done; };; esac; done",
+    "[ $w ] && [ $(q) = $w ] || back other rules would change, too",
+    "has $(p | n) && back something else gives zone $z the helper",
+    "[ ! -x /sbin/fw4 ] || fw4 check || back the check failed",
+    "[ -e $b ] || { cp -p $f $b.new && mv $b.new $b; } || back no room for $b",
+    "m=$f; uci 2>&1 | grep -q override && m=$t && mkdir -p ${t%/*}",
+    "cp -p $f $o && { [ $m = $f ] || cp -p $f $m; } || back no room in memory",
+    "uci commit firewall && /etc/init.d/firewall reload",
+    "if has $(l | n) || ! l | grep -qi prerouting; then rm -f $t",
+    "[ $m = $t ] || { cp -p $o $f.new && mv $f.new $f; }; /etc/init.d/firewall reload",
+    "back the loaded rules are not right; fi",
+    "[ $m = $f ] || { cp -p $t $f.new && mv $f.new $f && rm $t; } || echo Off until a restart only",
+    "echo Zone $z gives SIP no helper any more )",
+)
+_TRY = (
+    "( " + _ZONE + " && r='-s PHONE -p udp --dport 5060 -j RETURN'",
+    "nft insert rule inet fw4 helper_$z FAMILY saddr PHONE udp dport 5060 return ||",
+    "IPTABLES -t raw -I zone_${z}_helper $r ) 2>/dev/null &&",
+    "echo New flows of PHONE get no helper || echo Nothing was changed",
+)
+# Flows that the phone opened, and those that the provider did: there the phone is in the reply.
+_FORGET = (
+    "if [ -x /usr/sbin/conntrack ]; then for i in udp tcp; do    # when no call is up",
+    "conntrack -D -f CONNTRACK -p $i -s PHONE --dport 5060",
+    "conntrack -D -f CONNTRACK -p $i -r PHONE --sport 5060",
+    "done; else echo PHONE > /proc/net/nf_conntrack; fi",
+)
 
 
 def disable_on_openwrt(phone: str) -> list[str]:
-    """Least invasive first: the configuration, then this phone's live entry. phone: its address; of
-    anything else nothing comes into a command. No line has a double quote or a backslash, so that
-    a log shows it as it is to be typed.
+    """For every phone of its zone, to stay. phone: its address; none of anything else.
 
-    A running conntrack entry keeps its helper, so the phone's entry is deleted, when no call is
-    up; the phone's next packet makes it anew.
-    """
-    find_zone = "awk -F. '/[.]name=.lan.$/ {print $2; exit}'"
-    live = f"conntrack -D -p udp -s {phone} --dport 5060    # when no call is up"
-    return [
-        f"cp /etc/config/firewall {BEFORE}",
-        f"zone=$(uci show firewall | {find_zone})",
-        "uci set firewall.$zone.auto_helper='0'",
-        "uci commit firewall",
-        "fw4 -q check && /etc/init.d/firewall reload",
-        *([live] if address.is_literal(phone) else ()),
-    ]
+    A running conntrack entry keeps its helper, so the last lines delete those of the phone; its
+    next packet makes them anew."""
+    return _lines(phone, _DISABLE + _FORGET)
+
+
+def try_on_openwrt(phone: str) -> list[str]:
+    """For one phone, in the live ruleset only: a reload of the firewall ends it."""
+    return _lines(phone, _TRY + _FORGET)
+
+
+def by_algwatch(phone: str, trial: bool) -> list[str]:
+    """The line for a router with algwatch on it."""
+    return _lines(phone, ("algwatch apply --only PHONE" if trial else "algwatch apply",))
+
+
+def _lines(phone: str, lines: tuple[str, ...]) -> list[str]:
+    if not address.is_literal(phone):
+        return []
+    six = ":" in phone
+    words = {"PHONE": phone, "FAMILY": "ip6" if six else "ip",
+             "IPTABLES": "ip6tables" if six else "iptables",
+             "CONNTRACK": "ipv6" if six else "ipv4"}  # fmt: skip
+    made = []
+    for line in lines:
+        for word, value in words.items():
+            line = line.replace(word, value)
+        made.append(line)
+    return made

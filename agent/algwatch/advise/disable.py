@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from algwatch.advise.actions import DISABLE
 from algwatch.advise.advice import Advice
-from algwatch.advise.commands import disable_on_openwrt
+from algwatch.advise.commands import by_algwatch, disable_on_openwrt, try_on_openwrt
 from algwatch.base.table import Table
 from algwatch.compare import line as words
 from algwatch.compare.counterfactual import NO, YES, Counterfactual
@@ -64,7 +64,6 @@ def disable(findings: list[Finding], line: Line, without: Counterfactual, proved
     elsewhere: other lines of this router that need the ALG. beyond: lines with other providers."""
     for_ = [*((f.rule, f.summary) for f in findings), *speaks_for(line, without)]
     against = [*elsewhere, *speaks_against(line, without), *_told_beyond(beyond)]
-    commands: list[str] = []
     if without.answer == NO:
         state, confidence = "none", 0.0
     elif without.answer == YES and proved and line.is_own and not elsewhere:
@@ -75,11 +74,15 @@ def disable(findings: list[Finding], line: Line, without: Counterfactual, proved
             against.insert(0, ("unknown-caller", UNKNOWN_CALLER.format(line=line)))
         if without.answer != YES:
             against.append(("trial", TRY_IT))
+    commands: list[str] = []
+    short: list[str] = []
     if state != "none":
-        commands = disable_on_openwrt(line.phone)
+        trial = state == "suspected"
+        commands = try_on_openwrt(line.phone) if trial else disable_on_openwrt(line.phone)
+        short = by_algwatch(line.phone, trial)
     return Advice(
         DISABLE, state, confidence, sentences(for_), sentences(against), commands, line.name,
-        kinds=frozenset(kind for kind, _ in (*for_, *against)),
+        kinds=frozenset(kind for kind, _ in (*for_, *against)), short=tuple(short),
     )  # fmt: skip
 
 

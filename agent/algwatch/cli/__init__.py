@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
-VERBS = ("run", "status", "handover", "analyze", "probe", "explain", "rules", "decode")
+VERBS = (
+    "run", "status", "doctor", "probe", "handover", "analyze", "explain", "rules", "decode",
+)  # fmt: skip
 
 
 MOST = 1000  # characters of a complaint

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from algwatch.cli import Subparsers
 
 HELP = """\
-usage: algwatch run --lan IF [--lan IF2] --wan IF [--wan IF2] [--mqtt URL] [--config FILE] ...
+usage: algwatch run [--lan IF ...] [--wan IF ...] [--mqtt URL] [--config FILE] ...
 
 Watches the SIP messages on both sides of this router and tells what it finds: one line an
 event on standard output, and reports over MQTT when a broker is given.
 
-  --lan IF, --wan IF    interface of that side; may be repeated (voice often has its own VLAN)
+  --lan IF, --wan IF    interface of that side; may be repeated (voice often has its own VLAN);
+                        without it ubus is asked (OpenWrt)
   --mqtt URL            mqtt://HOST[:1883] or mqtts://HOST[:8883]; without it nothing is sent
   --config FILE         settings, one `key = value` a line
   --cpe ID              id of this router; default: MAC address of the first LAN interface

@@ -137,7 +137,7 @@ class Encoder:
                 "for": [_cut(text(line)) for line in one.for_[:MAX_LINES]],
                 "against": [_cut(text(line)) for line in one.against[:MAX_LINES]],
                 # Ours but for an address of a packet; a pseudonym would break them.
-                "commands": [_cut(line) for line in one.commands[:MAX_LINES]],
+                "commands": [_cut(line) for line in (one.short or one.commands)[:MAX_LINES]],
                 "subject": _cut(text(one.subject)),
             }
             for one in (advice or [])[:MAX_ADVICE]

@@ -103,7 +103,8 @@ def _advice(advice: Advice) -> Fields:
         return [*fields, ("msg", f"withdrawn: {'; '.join(advice.against)}")]
     # The commands stand in a field of their own, where no sentence comes.
     fields += [("sure", f"{advice.confidence:.0%}")]
-    fields += [(f"type{n}", text) for n, text in enumerate(advice.commands, 1)]
+    lines = advice.short or advice.commands
+    fields += [(f"type{n}", text) for n, text in enumerate(lines, 1)]
     return [*fields, ("msg", advice.for_[0] if advice.for_ else advice.state)]
 
 

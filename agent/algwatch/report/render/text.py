@@ -10,7 +10,7 @@ from textwrap import wrap
 from typing import IO
 
 from algwatch.advise.actions import in_words
-from algwatch.advise.commands import UNDO_ON_OPENWRT
+from algwatch.advise.commands import UNDO, UNDO_TRIAL
 from algwatch.base import quote
 from algwatch.base.quote import quoted, somebody
 from algwatch.base.report import Report
@@ -154,13 +154,17 @@ class Page:
             if advice.action in HOW:
                 self.paragraph(HOW[advice.action], "      how: ", " " * 11)
             if advice.commands:
-                self.line("  type on the router (OpenWrt):")
-                for command in advice.commands:
-                    self.line("    " + self.terminal.paint(self.terminal.clean(command), "cyan"))
-                self.line("  to undo it:")
-                for command in UNDO_ON_OPENWRT:
-                    self.line("    " + self.terminal.paint(command, "cyan"))
+                if advice.short:
+                    self._typed("  type on the router:", advice.short)
+                self._typed("  or on OpenWrt without algwatch:", advice.commands)
+                trial = advice.state == "suspected"
+                self._typed("  to undo those:", UNDO_TRIAL if trial else UNDO)
             self.line()
+
+    def _typed(self, heading: str, lines: Iterable[str]) -> None:
+        self.line(heading)
+        for line in lines:
+            self.line("    " + self.terminal.paint(self.terminal.clean(line), "cyan"))
 
     def overview(self, counts: dict[str, dict[str, int]]) -> None:
         capture, crossings = counts["capture"], counts["crossings"]
