@@ -59,7 +59,7 @@ def create(path: str, data: bytes) -> bool:
         return False
     finally:
         os.unlink(new)
-    _sync_directory(path)
+    sync_directory(path)
     return True
 
 
@@ -71,7 +71,7 @@ def replace(path: str, data: bytes) -> None:
     except OSError:
         os.unlink(new)
         raise
-    _sync_directory(path)
+    sync_directory(path)
 
 
 def _opened(path: str) -> int | None:
@@ -121,8 +121,8 @@ def _remove(path: str) -> None:
         os.unlink(path)
 
 
-def _sync_directory(path: str) -> None:
-    """Without it a cut of power may lose the name although the bytes are there (fsync(2))."""
+def sync_directory(path: str) -> None:
+    """Without it a cut of power may lose the name of a file that has its bytes (fsync(2))."""
     try:
         number = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | PLAIN)
     except OSError:

@@ -18,6 +18,7 @@ from algwatch.compare.held import apart
 from algwatch.compare.limits import LAPTOP, ROUTER
 from algwatch.compare.media import Counted
 from algwatch.compare.quality import Quality
+from algwatch.compare.registered import Registered
 from algwatch.diagnose import subject
 from algwatch.diagnose.engine import SAID, Engine
 from algwatch.diagnose.known import Known
@@ -100,6 +101,10 @@ class Pipeline:
         if not self.live:
             reports += self._comparison.registrations()
         return reports + self._told([(CAPTURE, None)])
+
+    def registered(self) -> list[Registered]:
+        """The registrations that are followed, with what they agreed on last."""
+        return self._comparison.registered()
 
     def counts(self) -> dict[str, dict[str, int]]:
         """capture and crossings of `analyze --json`, and evicted where a table was full."""

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 VERBS = (
-    "run", "status", "doctor", "probe", "handover", "analyze", "explain", "rules", "decode",
+    "run", "status", "doctor", "probe", "apply", "verify", "rollback", "handover",
+    "analyze", "explain", "rules", "decode",
 )  # fmt: skip
 
 

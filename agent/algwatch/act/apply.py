@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Apply: the SIP helper is turned off step by step, and each step is journaled before it is taken.
+Whatever goes wrong takes the change back."""
+
+from __future__ import annotations
+
+import time
+
+from algwatch.act import before, live, reach, steps
+from algwatch.act.changes import Changes
+from algwatch.act.daemons import Evidence
+from algwatch.act.journal import Journal
+from algwatch.act.router import Failed, Router
+from algwatch.act.target import check_effect
+from algwatch.act.undo import facts, finish, target_of, undo
+from algwatch.act.watch import FAILED, OPEN, WORKS, Watch
+from algwatch.advise.platforms.plan import Plan
+from algwatch.kernel.flows import Flows
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DONE, UNDONE, REFUSED, NOT_KNOWN, NOT_BACK = 0, 1, 2, 3, 4  # exit statuses
+
+
+class Refused(Exception):
+    """Nothing was changed; the text says why and what to do."""
+
+
+class Order:
+    """What is to be done. only: address of a phone, "" for the whole router. wait: seconds that a
+    call may go on before. watch: seconds at most after it, 0 for no watching."""
+
+    def __init__(self, only: str = "", force: bool = False, wait: float = 0.0,
+                 watch: Callable[[list[str]], Watch] | None = None,
+                 probe: Callable[[], list[str]] | None = None) -> None:  # fmt: skip
+        self.only, self.force, self.wait, self.watch, self.probe = only, force, wait, watch, probe
+
+
+class Apply:
+    """say: takes a line for people. guard: is called with the journal once it has begun, and starts
+    what takes the change back when this process dies."""
+
+    def __init__(self, router: Router, changes: Changes, say: Callable[[str], None],
+                 guard: Callable[[Journal], None]) -> None:  # fmt: skip
+        self._router, self._changes, self._say, self._guard = router, changes, say, guard
+
+    def run(self, made: Plan, order: Order, said: Evidence) -> tuple[int, Journal | None]:
+        """The exit status and the journal. Refused: nothing was changed."""
+        timeouts = live.Timeouts(self._router)
+        phones = self._check(made, order, said, timeouts)
+        journal = self._changes.create()
+        try:
+            journal.step(steps.BEGIN, only=order.only, boot=self._router.boot, phones=phones,
+                         plan=facts(made))  # fmt: skip
+        except OSError as problem:
+            raise Refused(f"the journal cannot be written: {problem.strerror}; nothing was "
+                          "changed") from None  # fmt: skip
+        self._say(f"change {journal.number} begins: the SIP helper goes off for "
+                  f"{order.only or 'the whole router'}")  # fmt: skip
+        try:
+            self._guard(journal)
+            result, why = self._change(made, order, journal, phones, timeouts)
+        except (Failed, OSError) as problem:
+            result, why = FAILED, str(problem)
+        except KeyboardInterrupt:
+            result, why = FAILED, "it was interrupted"
+        if result == FAILED:
+            problems = undo(self._router, self._changes, journal, why, self._say)
+            for line in problems:
+                self._say(line)
+            return (NOT_BACK if problems else UNDONE), journal
+        finish(self._changes, journal, steps.VERIFIED if result == WORKS else steps.APPLIED,
+               why=why)  # fmt: skip
+        self._say(f"change {journal.number} is in force: {why}")
+        return (NOT_KNOWN if order.watch is not None and result == OPEN else DONE), journal
+
+    def _check(self, made: Plan, order: Order, said: Evidence,
+               timeouts: live.Timeouts) -> list[str]:  # fmt: skip
+        """The phones that have the helper now. Refused."""
+        if made.refusals:
+            raise Refused("; ".join(made.refusals))
+        end = time.monotonic() + order.wait
+        try:
+            with Flows() as flows:
+                entries = live.helped(flows, order.only)
+                objections = before.objections(said, entries, timeouts, order.only)
+                if objections and not order.force:
+                    raise Refused(f"{' '.join(objections)} (--force does it all the same)")
+                for line in objections:
+                    self._say(f"forced: {line}")
+                phones = sorted({live.phone_of(flow) for flow in entries})
+                while busy := live.in_call(flows, phones, timeouts):
+                    if time.monotonic() >= end:
+                        raise Refused(f"a call is up at {', '.join(sorted(busy))}: hang up, or let "
+                                      "it end with --wait SECONDS")  # fmt: skip
+                    time.sleep(live.LOOK)
+        except OSError as problem:
+            raise Refused(f"connection tracking cannot be read: {problem.strerror}") from None
+        return phones
+
+    def _change(self, made: Plan, order: Order, journal: Journal, phones: list[str],
+                timeouts: live.Timeouts) -> tuple[str, str]:  # fmt: skip
+        """(WORKS or another word of watch.py, why). Failed, OSError."""
+        target = target_of(self._router, made)
+        near = reach.answering(phones)
+        target.save(journal)
+        target.change(journal, order.only)
+        check_effect(target, journal, order.only)
+        deaf = near - reach.answering(sorted(near))
+        if deaf:
+            raise Failed(f"{', '.join(sorted(deaf))} answered before and does not any more")
+        with Flows() as flows:
+            live.take_off(flows, journal, order.only, timeouts, self._say)
+        self._say("the rules are gone, and live entries go on without the helper")
+        if order.probe is not None:
+            journal.step(steps.PROBE)
+            rewritten = order.probe()
+            if rewritten:
+                raise Failed(f"the probe still sees rewriting: {'; '.join(rewritten)}")
+        result, why = "", "nobody watched it; algwatch verify does"
+        if order.watch is not None:
+            watch = order.watch(phones)
+            journal.step(steps.WATCH, phones=phones, until=time.time() + watch.longest)
+            result, why = watch.run()
+            if result == FAILED:
+                return result, why
+        if order.only:
+            self._say("the rule for this phone is gone after the next reload of the firewall")
+        elif order.watch is not None and result == OPEN:
+            self._say("the change is not made lasting yet: algwatch verify does that")
+        else:
+            for note in target.keep(journal):
+                self._say(note)
+        return result, why

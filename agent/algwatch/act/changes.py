@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Changes: a folder for each change, with its journal and the copies of what it replaced.
+
+The folders are numbered and lie where a reboot keeps them. A copy is made once and never replaced.
+Of changes that are undone the latest few are kept; one that is in force stays.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import time
+from contextlib import suppress
+
+from algwatch import files
+from algwatch.act import steps
+from algwatch.act.journal import Journal
+
+FOLDER = "etc/algwatch/changes"
+LOCK = "lock"
+KEPT = 4  # changes that are undone
+_FOLDER_MODE = 0o700
+
+
+class ChangesError(Exception):
+    """The folder does not serve; the text is one line that says what to do."""
+
+
+class Changes:
+    """folder: of all of them; it may not be there yet."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self._lock = -1
+
+    def all(self) -> list[Journal]:
+        """The oldest first. JournalError."""
+        try:
+            names = os.listdir(self.folder)
+        except OSError:
+            return []
+        numbers = sorted(int(name) for name in names if name.isdigit())
+        return [Journal(os.path.join(self.folder, f"{number}")) for number in numbers]
+
+    def unfinished(self) -> list[Journal]:
+        """The newest first: it is undone first."""
+        return [one for one in reversed(self.all()) if not one.is_finished]
+
+    def in_force(self) -> list[Journal]:
+        """The newest first."""
+        return [one for one in reversed(self.all()) if one.is_in_force]
+
+    def create(self) -> Journal:
+        """A new one, whose journal is empty. ChangesError: no room, or nothing may be written."""
+        self._tidy()
+        everything = self.all()
+        number = everything[-1].number + 1 if everything else 1
+        folder = os.path.join(self.folder, f"{number}")
+        try:
+            os.makedirs(folder, _FOLDER_MODE)
+        except OSError as problem:
+            raise ChangesError(
+                f"{folder}: {problem.strerror}: nothing was changed, because the way back is kept "
+                "there"
+            ) from None
+        files.sync_directory(folder)
+        return Journal(folder)
+
+    def lock(self, seconds: float = 0.0) -> bool:
+        """False: another process changes something, also after waiting. A process that is killed
+        lets it go. ChangesError."""
+        try:
+            os.makedirs(self.folder, _FOLDER_MODE, exist_ok=True)
+            path = os.path.join(self.folder, LOCK)
+            self._lock = os.open(path, os.O_RDWR | os.O_CREAT | files.PLAIN, 0o600)
+        except OSError as problem:
+            raise ChangesError(f"{self.folder}: {problem.strerror}: nothing was changed") from None
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.truncate(self._lock, 0)
+                os.pwrite(self._lock, b"%d\n" % os.getpid(), 0)  # for wait_for()
+                return True
+            except OSError:
+                if time.monotonic() >= end:
+                    os.close(self._lock)
+                    self._lock = -1
+                    return False
+                time.sleep(0.05)
+
+    def wait_for(self, seconds: float) -> None:
+        """Until the process that changes something has let the lock go. One that is still at work
+        after so many seconds is killed: it hangs."""
+        path = os.path.join(self.folder, LOCK)
+        end = time.monotonic() + seconds
+        with suppress(OSError), open(path, "rb") as file:
+            while time.monotonic() < end:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                    return
+                except BlockingIOError:
+                    time.sleep(0.2)
+            holder = file.read(20).strip()
+            if holder.isdigit() and int(holder) != os.getpid():
+                os.kill(int(holder), signal.SIGKILL)
+                fcntl.flock(file, fcntl.LOCK_SH)
+
+    def unlock(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _tidy(self) -> None:
+        """Delete old changes that are undone, or never began."""
+        over = [one for one in self.all() if one.state in ("", steps.ROLLED_BACK)]
+        for one in over[:-KEPT]:
+            with suppress(OSError):
+                shutil.rmtree(one.folder)

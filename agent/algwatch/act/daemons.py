@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the running daemon says in its status file (report/status.py): advice, calls, findings.
+
+A file that is old, damaged or missing says nothing; no text of it becomes more than a sentence.
+"""
+
+from __future__ import annotations
+
+import json
+
+from algwatch import files
+from algwatch.act.router import Router
+from algwatch.act.watch import FAILED, NO_FAILURE, OPEN, WORKS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+STATUS = "var/run/algwatch/status.json"
+MOST = 1 << 20  # bytes of it
+FRESH = 180.0  # seconds of age up to which it counts
+SENTENCE = 300  # characters
+DISABLE, KEEP = "disable-sip-alg", "keep-sip-alg"
+GIVEN = ("suspected", "recommended")
+HURTS = ("observed", "certain")
+
+
+class Evidence:
+    """known: a daemon runs. advised: state of "turn the SIP ALG off", the strongest of all lines
+    that are asked about. needed: sentences that speak for keeping it on."""
+
+    def __init__(self, known: bool = False) -> None:
+        self.known = known
+        self.advised = "none"
+        self.needed: list[str] = []
+
+
+def evidence(router: Router, path: str, now: float, only: str = "") -> Evidence:
+    """path: of the status file, "" where it usually is. now: seconds since 1970. only: address of
+    a phone, "" of all."""
+    whole = _read(router, path, now)
+    said = Evidence(whole is not None)
+    for one in _rows(whole, "advice"):
+        action, state = one.get("action"), one.get("state")
+        if state not in GIVEN or only not in ("", _phone(one.get("subject"))):
+            continue
+        if action == DISABLE:
+            said.advised = GIVEN[GIVEN[1] in (state, said.advised)]
+        elif action == KEEP:
+            reasons = one.get("for")
+            first = reasons[0] if isinstance(reasons, list) and reasons else ""
+            said.needed.append(str(first)[:SENTENCE] or "a phone works because of it")
+    return said
+
+
+def calls_since(router: Router, path: str, now: float, since: float,
+                phones: list[str]) -> tuple[str, str]:  # fmt: skip
+    """What the daemon has seen of these phones since a time (seconds since 1970): a word of
+    watch.py, and why. WORKS: a call completed, and none failed."""
+    whole = _read(router, path, now)
+    for one in _rows(whole, "findings"):
+        if one.get("harm") in HURTS and _is_of(one, "at", since, phones):
+            return FAILED, f"{one.get('rule')}: {str(one.get('summary'))[:SENTENCE]}"
+    completed = 0
+    for one in _rows(whole, "calls"):
+        if one.get("unsolicited") or not _is_of(one, "start", since, phones):
+            continue
+        if one.get("outcome") not in NO_FAILURE:
+            return FAILED, f"a call of {_phone(one.get('line'))} was {str(one.get('outcome'))[:20]}"
+        completed += one.get("outcome") == "completed" and one.get("ack") == "seen"
+    if not completed:
+        return OPEN, ""
+    return WORKS, f"the running algwatch saw {completed} calls complete"
+
+
+def _read(router: Router, path: str, now: float) -> dict[str, Any] | None:
+    try:
+        text = files.read(path or router.path(STATUS), MOST)
+        whole = json.loads(text) if text else None
+    except (files.FileError, ValueError, RecursionError):
+        return None
+    if not isinstance(whole, dict) or whole.get("running") is not True:
+        return None
+    at = whole.get("at")
+    return whole if isinstance(at, int | float) and abs(now - at) <= FRESH else None
+
+
+def _rows(whole: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:
+    rows = (whole or {}).get(name)
+    return [one for one in rows if isinstance(one, dict)] if isinstance(rows, list) else []
+
+
+def _phone(line: object) -> str:
+    """Of "192.168.1.20 and 203.0.113.9"."""
+    return str(line).partition(" and ")[0]
+
+
+def _is_of(one: dict[str, Any], when: str, since: float, phones: list[str]) -> bool:
+    at = one.get(when)
+    return isinstance(at, int | float) and at > since and _phone(one.get("line")) in phones

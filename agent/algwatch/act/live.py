@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Live entries of connection tracking: which phones have the helper, whether a call is up, and how
+an entry goes on without the helper."""
+
+from __future__ import annotations
+
+import time
+
+from algwatch.act import steps
+from algwatch.act.router import Failed, Router
+from algwatch.kernel.flows import UDP, Busy, Flow, Flows
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from algwatch.act.journal import Journal
+
+QUIET = 30  # seconds without a packet after which media count as over
+LOOK = 0.5  # seconds between looks
+# Kernel defaults, where the files cannot be read (nf_conntrack_proto_udp.c, nf_conntrack_sip.c).
+UDP_TIMEOUT, STREAM, SIP_TIMEOUT = 30, 120, 3600
+_TIMEOUT = "proc/sys/net/netfilter/nf_conntrack_udp_timeout"
+_SIP_TIMEOUT = "sys/module/nf_conntrack_sip/parameters/sip_timeout"
+_NO_MEDIA = (53, 123, 443, 3478, 5060, 5061, 5080)  # DNS, NTP, QUIC, STUN, SIP
+_LEAST_PORT = 1024
+MOST_NAMES = 2048  # entries that the journal names
+
+
+class Timeouts:
+    """Seconds that an entry lives after a packet: of one direction, of both, with the helper."""
+
+    def __init__(self, router: Router) -> None:
+        self.one_way = _number(router, _TIMEOUT) or UDP_TIMEOUT
+        self.stream = _number(router, _TIMEOUT + "_stream") or STREAM
+        self.helped = _number(router, _SIP_TIMEOUT) or SIP_TIMEOUT
+
+
+def _number(router: Router, name: str) -> int:
+    try:
+        text = (router.read(name) or b"").strip()
+    except Failed:
+        return 0
+    return int(text) if text.isdigit() and len(text) < 9 else 0
+
+
+def phone_of(flow: Flow) -> str:
+    """The address behind the NAT: of an entry that the provider began it is the one to which its
+    packets are delivered."""
+    is_inbound = flow.reply_source != flow.target
+    return flow.reply_source[0] if is_inbound else flow.source[0]
+
+
+def helped(flows: Flows, only: str = "") -> list[Flow]:
+    """only: address of a phone, "" of all."""
+    return [flow for flow in flows.helped() if only in ("", phone_of(flow))]
+
+
+def in_call(flows: Flows, phones: Iterable[str], timeouts: Timeouts) -> set[str]:
+    """The phones for which a call seems to be up: media are expected, or UDP between two high ports
+    went within the last half minute."""
+    wanted = set(phones)
+    busy = {one.master[0] for one in flows.expectations() if one.media} & wanted
+
+    def is_media(flow: Flow) -> bool:
+        ports = flow.source[1], flow.target[1], flow.reply_source[1], flow.reply_target[1]
+        if flow.proto != UDP or flow.helper or min(ports) < _LEAST_PORT:
+            return False
+        if not wanted.isdisjoint((flow.source[0], flow.reply_source[0])):
+            # Neither kind of timeout is longer than its limit, and each packet begins it anew.
+            fresh = flow.timeout > timeouts.stream - QUIET
+            fresh |= timeouts.one_way >= flow.timeout > timeouts.one_way - QUIET
+            return fresh and not set(ports) & set(_NO_MEDIA)
+        return False
+
+    for flow in flows.entries(is_media):
+        busy |= {flow.source[0], flow.reply_source[0]} & wanted
+    return busy
+
+
+def silent(entries: list[Flow], timeouts: Timeouts) -> dict[str, int]:
+    """Phones whose mapping was not used for longer than it would live without the helper, and for
+    how many seconds: nothing keeps it alive. A mapping that was used a moment ago proves nothing.
+    """
+    found: dict[str, int] = {}
+    for flow in entries:
+        idle = timeouts.helped - flow.timeout
+        if flow.proto == UDP and timeouts.stream < idle <= timeouts.helped:
+            phone = phone_of(flow)
+            found[phone] = max(idle, found.get(phone, 0))
+    return found
+
+
+def take_off(flows: Flows, journal: Journal, only: str, timeouts: Timeouts,
+             say: Callable[[str], None]) -> None:  # fmt: skip
+    """Every live entry goes on without the helper. The kernel refuses for an entry that was
+    expected; it is deleted if no call of its phone is up, and stays until it is over otherwise.
+    OSError: the journal or the kernel."""
+    entries = helped(flows, only)
+    names = [flow.called for flow in entries[:MOST_NAMES]]
+    phones = sorted({phone_of(flow) for flow in entries})
+    journal.step(steps.LIVE, entries=names, phones=phones)
+    refused = []
+    for flow in entries:
+        try:
+            flows.take_helper_off(flow)
+        except Busy:
+            refused.append(flow)
+    if not refused:
+        return
+    busy = in_call(flows, {phone_of(flow) for flow in refused}, timeouts)
+    for flow in refused:
+        if phone_of(flow) in busy:
+            say(f"{flow.called} keeps the helper while a call is up: the kernel does not take it "
+                "off an entry that the helper made")  # fmt: skip
+            continue
+        journal.step(steps.DELETE, entry=flow.called)
+        flows.delete(flow)
+
+
+def renew(flows: Flows, names: Iterable[str], timeouts: Timeouts, patience: float,
+          say: Callable[[str], None]) -> list[str]:  # fmt: skip
+    """Delete entries that go on without their helper, so that the phones' next packets make them
+    anew, with it: one phone at a time, when no call of it is up. patience: seconds for all of
+    it. Returns the entries that are left."""
+    wanted = set(names)
+    end = time.monotonic() + patience
+    waiting = None
+    while True:
+        left = flows.entries(lambda flow: not flow.helper and flow.called in wanted)
+        if not left:
+            return []
+        busy = in_call(flows, {phone_of(flow) for flow in left}, timeouts)
+        idle = [flow for flow in left if phone_of(flow) not in busy]
+        if idle and (waiting is None or waiting(flows)):
+            phone = phone_of(idle[0])
+            for flow in idle:
+                if phone_of(flow) == phone:
+                    flows.delete(flow)
+                    wanted.discard(flow.called)
+            say(f"{phone}: its entry is deleted, its next packet gets the helper")
+            waiting = _comes_back(phone, timeouts)
+            continue
+        if time.monotonic() >= end:
+            return [flow.called for flow in left]
+        time.sleep(LOOK)
+
+
+def _comes_back(phone: str, timeouts: Timeouts) -> Callable[[Flows], bool]:
+    """True once the phone has an entry with the helper again, or has been silent for as long as
+    its mapping would have lived: the next phone could take its public port before that."""
+    end = time.monotonic() + timeouts.stream
+
+    def is_back(flows: Flows) -> bool:
+        return time.monotonic() > end or bool(helped(flows, phone))
+
+    return is_back

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The file from which plain nftables is loaded: the lines that set the SIP helper become comments.
+
+Only a line that holds one whole rule is touched. Where the rules are written in any other form the
+file stays as it is, and people are told the rules.
+"""
+
+from __future__ import annotations
+
+import re
+
+FILE = "etc/nftables.conf"
+_SETS = re.compile(rb'\bct\s+helper\s+set\s+"?([\w.-]+)"?')
+_MARK = b"# algwatch change %d: "
+
+
+def without_helper(data: bytes, helpers: set[str], count: int, number: int) -> bytes | None:
+    """The same file with `count` rules turned into comments; None where it does not hold just
+    these rules, one a line. helpers: names of the helper objects."""
+    lines = data.splitlines(keepends=True)
+    hits = 0
+    for n, line in enumerate(lines):
+        code = line.partition(b"#")[0]
+        found = _SETS.search(code)
+        if found is None or found[1].decode("ascii", "replace") not in helpers:
+            continue
+        rule = code.strip().rstrip(b";")
+        starts = (b"table", b"chain", b"}", b"{")
+        if rule.startswith(starts) or b";" in rule or rule.count(b"{") != rule.count(b"}"):
+            return None
+        indent = line[: len(line) - len(line.lstrip())]
+        lines[n] = indent + _MARK % number + line.lstrip()
+        hits += 1
+    return b"".join(lines) if hits == count else None

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Router: the programs and files of the machine that is changed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from algwatch import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SECONDS = 60.0  # that a program may take: a reload on a slow router takes ten
+MOST = 4 << 20  # bytes of a configuration
+_BOOT = "proc/sys/kernel/random/boot_id"
+
+
+class Failed(Exception):
+    """A program did not do its work; the text is one line with its words."""
+
+
+class Router:
+    """root: of its files (tests). env: of the programs (tests); None: that of this process."""
+
+    def __init__(self, root: str = "/", env: Mapping[str, str] | None = None) -> None:
+        self.root = root
+        self._env = dict(os.environ if env is None else env, LC_ALL="C")
+
+    def path(self, name: str) -> str:
+        """name: without the first slash."""
+        return os.path.join(self.root, name)
+
+    @property
+    def boot(self) -> str:
+        """Another text after each boot; "" where it is not known."""
+        return (self.read(_BOOT) or b"").decode("ascii", "replace").strip()
+
+    def read(self, name: str) -> bytes | None:
+        """A file; None where there is none. Failed."""
+        try:
+            return files.read(self.path(name), MOST)
+        except files.FileError as problem:
+            raise Failed(str(problem)) from None
+
+    def has(self, program: str) -> bool:
+        folders = self._env.get("PATH", os.defpath).split(os.pathsep)
+        return any(os.access(os.path.join(folder, program), os.X_OK) for folder in folders)
+
+    def run(self, *argv: str, text: str = "") -> str:
+        """What a program says on standard output. Failed: it is missing, takes too long or its
+        status is not 0."""
+        status, out, err = self.attempt(*argv, text=text)
+        if status:
+            said = (err or out).strip().splitlines()
+            raise Failed(f"{' '.join(argv)}: {said[0] if said else f'status {status}'}")
+        return out
+
+    def attempt(self, *argv: str, text: str = "") -> tuple[int, str, str]:
+        """status, standard output, standard error. Failed: it is missing or takes too long."""
+        try:
+            done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False,
+                                  errors="surrogateescape", timeout=SECONDS, env=self._env,
+                                  start_new_session=True)  # fmt: skip
+        except OSError as problem:
+            raise Failed(f"{argv[0]}: {problem.strerror}") from None
+        except subprocess.TimeoutExpired:
+            raise Failed(f"{' '.join(argv)}: no answer for {SECONDS:.0f} s") from None
+        return done.returncode, done.stdout, done.stderr

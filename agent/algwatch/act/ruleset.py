@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loaded nftables ruleset: rules that set the SIP helper go and come back in their places.
+
+Names and texts are those that the kernel lists. Everything that belongs together is one
+transaction of nft, so a rule is never half there.
+"""
+
+from __future__ import annotations
+
+import re
+
+from algwatch.act.router import Failed, Router
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_NAME = re.compile(r"[A-Za-z_][\w/.-]{0,127}")
+_RULE = re.compile(r"^\t\t(.*?) # handle (\d+)$", re.M)
+_COUNTER = re.compile(r"counter packets \d+ bytes \d+")
+_BASE = re.compile(r"^\t\ttype \S+ hook \S+ .*policy (\w+);", re.M)
+_OBJECT = re.compile(r'^\tct helper (\S+) \{[^}]*?type "sip"', re.M | re.S)
+_TABLE = re.compile(r"^table (\S+) (\S+) \{", re.M)
+_CHAIN = re.compile(r"^\tchain (\S+) \{(?: # handle \d+)?$", re.M)
+_SETS = re.compile(r'ct helper set (?:"([^"]*)"|(\S+))')
+
+
+class Rule:
+    """A rule that sets the SIP helper. after: handle of the rule before it that stays, 0 where it
+    is the first. text: as nft lists it, counters included. last: it is the last one of its chain.
+    policy: of a base chain, "" of others."""
+
+    __slots__ = ("after", "chain", "family", "handle", "last", "policy", "table", "text")
+
+    def __init__(self, family: str, table: str, chain: str, handle: int, text: str,
+                 after: int, last: bool, policy: str) -> None:  # fmt: skip
+        self.family, self.table, self.chain = family, table, chain
+        self.handle, self.text, self.after, self.last = handle, text, after, last
+        self.policy = policy
+
+    @property
+    def place(self) -> str:
+        return f"{self.family} {self.table} {self.chain}"
+
+    def facts(self) -> dict[str, Any]:
+        """For the journal."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def listing(router: Router) -> str:
+    """All of it without what counts and what comes and goes in sets (nft -s -t)."""
+    return router.run("nft", "-s", "-t", "list", "ruleset")
+
+
+def helper_rules(router: Router) -> list[Rule]:
+    """Every loaded rule that sets the SIP helper, whatever the helper object is called. Failed: the
+    ruleset cannot be read, or has names that this program does not type."""
+    text = router.run("nft", "-a", "-t", "list", "ruleset")
+    found: list[Rule] = []
+    tables = [*_TABLE.finditer(text)]
+    for table, end in _spans(tables, len(text)):
+        part = text[table.end() : end]
+        objects = {name.strip('"') for name in _OBJECT.findall(part)}
+        if objects:
+            for chain, over in _spans([*_CHAIN.finditer(part)], len(part)):
+                body = part[chain.end() : over].partition("\n\t}")[0]
+                found += _of_chain(table[1], table[2], chain[1], body, objects)
+    return found
+
+
+def _spans(starts: list[re.Match[str]], end: int) -> list[tuple[re.Match[str], int]]:
+    ends = [start.start() for start in starts[1:]] + [end]
+    return list(zip(starts, ends, strict=bool(starts)))
+
+
+def _of_chain(family: str, table: str, chain: str, body: str, objects: set[str]) -> list[Rule]:
+    rules = [(match[1], int(match[2])) for match in _RULE.finditer(body)]
+    base = _BASE.search(body)
+    found: list[Rule] = []
+    after = 0
+    for n, (text, handle) in enumerate(rules):
+        helper = _SETS.search(text)
+        if helper is None or (helper[1] or helper[2]) not in objects:
+            after = handle
+            continue
+        for name in family, table, chain:
+            if not _NAME.fullmatch(name):
+                raise Failed(f"the name {name!r} in the ruleset is none that can be typed safely")
+        last = n == len(rules) - 1
+        policy = base[1] if base else ""
+        found.append(Rule(family, table, chain, handle, text, after, last, policy))
+    return found
+
+
+def helpers_of(text: str) -> list[str]:
+    """Names of the helper objects that a rule sets."""
+    return [quoted or bare for quoted, bare in _SETS.findall(text)]
+
+
+def remove(router: Router, rules: list[Rule]) -> None:
+    """Failed: none is removed."""
+    lines = [f"delete rule {rule.place} handle {rule.handle}\n" for rule in rules]
+    router.run("nft", "-f", "-", text="".join(lines))
+
+
+def put_back(router: Router, rules: list[dict[str, Any]]) -> None:
+    """Rules that were removed (facts of the journal), in their places; those that are there
+    stay. Failed: none is put back."""
+    lines = []
+    for fact in reversed(rules):
+        place = f"{fact['family']} {fact['table']} {fact['chain']}"
+        there = _handles(router, fact["family"], fact["table"], fact["chain"])
+        if plain(fact["text"]) in there.values():
+            continue
+        if not fact["after"]:
+            lines.append(f"insert rule {place} {fact['text']}\n")
+        elif fact["after"] in there:
+            lines.append(f"add rule {place} handle {fact['after']} {fact['text']}\n")
+        else:
+            raise Failed(f"chain {place} was changed by others meanwhile")
+    if lines:
+        router.run("nft", "-f", "-", text="".join(lines))
+
+
+def plain(text: str) -> str:
+    """A rule without the numbers of its counters."""
+    return _COUNTER.sub("counter", text)
+
+
+def _handles(router: Router, family: str, table: str, chain: str) -> dict[int, str]:
+    """Rules of a chain by handle, without the numbers of counters."""
+    text = router.run("nft", "-a", "list", "chain", family, table, chain)
+    return {int(match[2]): plain(match[1]) for match in _RULE.finditer(text)}
+
+
+def mark_of(number: int) -> str:
+    """The comment of the rules that change `number` adds."""
+    return f"algwatch change {number}"
+
+
+def exempt(router: Router, rules: list[Rule], phone: str, number: int) -> None:
+    """Flows of this phone get no SIP helper any more: a rule with the same matches returns before
+    the one that sets it. Failed: nothing is added; also where `return` would skip other rules of a
+    base chain."""
+    lines = []
+    for rule in rules:
+        version = "ip6" if ":" in phone else "ip"
+        if rule.family not in (version, "inet"):
+            continue
+        if rule.policy and not (rule.policy == "accept" and rule.last):
+            raise Failed(
+                f"the rule of chain {rule.place} stands in a base chain before other rules: for "
+                "one phone it cannot be left out without them"
+            )
+        matches = _COUNTER.sub("", _SETS.sub("", rule.text)).partition(" comment ")[0].split()
+        words = " ".join(["insert rule", rule.place, f"handle {rule.handle}", version, "saddr",
+                          phone, *matches])  # fmt: skip
+        lines.append(f'{words} return comment "{mark_of(number)}"\n')
+    if not lines:
+        raise Failed(f"no rule sets the SIP helper for {phone}")
+    router.run("nft", "-f", "-", text="".join(lines))
+
+
+def end_exemption(router: Router, number: int) -> None:
+    """Delete the rules that exempt() added. Failed."""
+    text = router.run("nft", "-a", "-t", "list", "ruleset")
+    mark = f'comment "{mark_of(number)}"'
+    lines = []
+    for table, end in _spans([*_TABLE.finditer(text)], len(text)):
+        part = text[table.end() : end]
+        for chain, over in _spans([*_CHAIN.finditer(part)], len(part)):
+            body = part[chain.end() : over]
+            place = f"{table[1]} {table[2]} {chain[1]}"
+            lines += [f"delete rule {place} handle {match[2]}\n"
+                      for match in _RULE.finditer(body) if match[1].endswith(mark)]  # fmt: skip
+    if lines:
+        router.run("nft", "-f", "-", text="".join(lines))
+
+
+def differences(before: str, after: str) -> list[str]:
+    """The lines that came or went and have nothing to do with helpers: there must be none."""
+    gone, come = _lines(before), _lines(after)
+    other: list[str] = []
+    for lines, against, sign in (gone, come, "-"), (come, gone, "+"):
+        for line, count in lines.items():
+            if count > against.get(line, 0):
+                other.append(f"{sign} {line}")
+    return other
+
+
+def _lines(text: str) -> dict[str, int]:
+    """How often each line is there. Lines about helpers, and the frame of a chain that only sets
+    helpers, are left out; a line carries the chain and table that it stands in."""
+    counts: dict[str, int] = {}
+    table = chain = ""
+    for line in text.splitlines():
+        word = line.strip()
+        if line.startswith("table "):
+            table, chain = word.rstrip(" {"), ""
+        elif line.startswith("\tchain "):
+            chain = word.rstrip(" {")
+        if "helper" in word or "helper" in chain or word in ("", "}"):
+            continue
+        key = f"{table} | {chain} | {word}"
+        counts[key] = counts.get(key, 0) + 1
+    return counts

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Target: what a platform needs to be changed, kept and put back. One class a kind of firewall."""
+
+from __future__ import annotations
+
+from algwatch.act import copies, ruleset, steps
+from algwatch.act.router import Failed, Router
+from algwatch.advise.platforms.plan import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from algwatch.act.journal import Journal
+
+RULESET = "ruleset"  # name of the copy
+
+
+class Target:
+    """Every method may raise Failed (a program or a file does not serve) and OSError (the journal
+    or a copy cannot be written): then the step was not taken, or has to be undone."""
+
+    def __init__(self, router: Router, plan: Plan) -> None:
+        self.router = router
+        self.plan = plan
+
+        self.notes: list[str] = []  # sentences about what restore() found and kept
+
+    def listing(self) -> str:
+        """The loaded ruleset as text that is the same as long as the rules are."""
+        return ruleset.listing(self.router)
+
+    def still_set(self) -> list[str]:
+        """The loaded rules that set the SIP helper."""
+        return [f"{rule.place} {rule.text}" for rule in ruleset.helper_rules(self.router)]
+
+    def save(self, journal: Journal) -> None:
+        """Copies of everything that will be put back. The step SAVED says that they are whole."""
+        text = self.listing()
+        fact = copies.save(journal.folder, RULESET, text.encode("utf-8", "surrogateescape"))
+        journal.step(steps.SAVED, ruleset=fact, **self.copy(journal))
+
+    def copy(self, journal: Journal) -> dict[str, Any]:
+        """The configuration's part of save(); facts for the journal."""
+        raise NotImplementedError
+
+    def change(self, journal: Journal, only: str) -> None:
+        """Everything up to the loaded ruleset. only: address of a phone, for a trial."""
+        raise NotImplementedError
+
+    def keep(self, journal: Journal) -> list[str]:
+        """What was tried becomes lasting; sentences for people."""
+        raise NotImplementedError
+
+    def restore(self, journal: Journal) -> list[str]:
+        """Configuration and ruleset as they were, from any step on; may be called again and again.
+        Returns what could not be put back, in sentences."""
+        raise NotImplementedError
+
+
+def saved_ruleset(journal: Journal) -> str | None:
+    data = copies.load(journal.folder, RULESET, journal.fact(steps.SAVED, "ruleset", ""))
+    return None if data is None else data.decode("utf-8", "surrogateescape")
+
+
+def check_effect(target: Target, journal: Journal, only: str) -> None:
+    """The loaded ruleset is the one from before, without what sets the SIP helper. Failed."""
+    journal.step(steps.EFFECT)
+    before = saved_ruleset(journal)
+    if before is None:
+        raise Failed("the saved ruleset is damaged")
+    mark = f'"{ruleset.mark_of(journal.number)}"'
+    now = target.listing()
+    if only and mark not in now:
+        raise Failed("the rule for this phone is not loaded")
+    if not only and (left := target.still_set()):
+        raise Failed(f"the loaded ruleset still sets the SIP helper: {left[0]}")
+    other = [line for line in ruleset.differences(before, now) if mark not in line]
+    if other:
+        raise Failed(f"the loaded ruleset is not what it was: {other[0]} "
+                     f"({len(other)} lines that have nothing to do with helpers)")  # fmt: skip
+
+
+def check_restored(target: Target, journal: Journal) -> list[str]:
+    """Sentences about what differs from the ruleset that was saved."""
+    before = saved_ruleset(journal)
+    if before is None:
+        return ["the saved ruleset is damaged: whether all of it is back cannot be told"]
+    now = target.listing()
+    if now == before:
+        return []
+    other = ruleset.differences(before, now) or ["rules about helpers"]
+    return [f"the loaded ruleset differs from the one before the change ({other[0]}); "
+            "somebody else may have changed it meanwhile"]  # fmt: skip

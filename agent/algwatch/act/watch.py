@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Watch: whether phones register and calls are made after the change, by what both taps show.
+
+Judge is pure: reports in, a word out. Whoever has taps and a clock feeds it (cli/watching.py).
+"""
+
+from __future__ import annotations
+
+from algwatch.base.report import Report
+from algwatch.compare.summary import CallSummary, RegistrationSummary
+from algwatch.diagnose.finding import Finding
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WORKS, REGISTERED, FAILED, OPEN = "works", "registered", "failed", ""
+GRANTED = 3600.0  # seconds: as long as a registrar may have granted, where that was not seen
+LATE = 1.5  # times the granted time, after which a phone is silent
+REFUSALS = 2  # registrations that failed, of one phone
+NO_FAILURE = ("completed", "cancelled", "rejected", "ongoing", "unknown")  # of calls
+
+
+class Binding:
+    """An accepted REGISTER. phone: its address. at: seconds, when. granted: seconds. plain: the
+    router changed nothing in it, None where only one copy was seen."""
+
+    __slots__ = ("at", "granted", "phone", "plain")
+
+    def __init__(self, phone: str, at: float, granted: float, plain: bool | None) -> None:
+        self.phone, self.at, self.granted, self.plain = phone, at, granted, plain
+
+
+class Judge:
+    """phones: that were registered when the helper went off, or may have been. began: seconds,
+    when that was; every time here is on one clock. longest: seconds after which nothing is waited
+    for any more. calls: a call is waited for, too."""
+
+    def __init__(self, phones: list[str], began: float, longest: float, calls: bool) -> None:
+        self.phones = phones
+        self.longest = longest
+        self._began, self._calls = began, calls
+        self._granted = dict.fromkeys(phones, GRANTED)
+        self._heard: dict[str, float] = {}
+        self._refused: dict[str, int] = {}
+        self._completed = 0
+        self._failure = ""
+
+    def feed(self, report: Report) -> None:
+        phone = str(getattr(report, "line", "")).partition(" and ")[0]
+        if phone not in self._granted or self._failure:
+            return
+        if isinstance(report, CallSummary):
+            self._call(report, phone)
+        elif isinstance(report, RegistrationSummary):
+            self._registration(report, phone)
+        elif isinstance(report, Finding) and report.hurts:
+            self._failure = f"{report.rule} {report.slug}: {report.summary}"
+
+    def bound(self, binding: Binding) -> None:
+        if binding.phone not in self._granted or binding.at < self._began:
+            return
+        if binding.plain is False:
+            self._failure = f"the REGISTER of {binding.phone} is still rewritten"
+        if binding.granted > 0:
+            self._granted[binding.phone] = binding.granted
+        self._heard[binding.phone] = max(binding.at, self._heard.get(binding.phone, 0.0))
+
+    def verdict(self, now: float) -> tuple[str, str]:
+        """(a word above, why in a sentence). OPEN: it is too early to tell."""
+        if self._failure:
+            return FAILED, self._failure
+        for phone in self.phones:
+            limit = LATE * self._granted[phone]
+            if now - self._heard.get(phone, self._began) > limit:
+                return FAILED, f"{phone} was silent for {limit:.0f} s: it should have registered"
+        missing = [phone for phone in self.phones if phone not in self._heard]
+        over = now - self._began >= self.longest
+        if not missing and self._completed:
+            return WORKS, f"{self._said()} and {_count(self._completed, 'call')} completed"
+        if not missing and (over or not self._calls):
+            return (
+                REGISTERED,
+                f"{self._said()}; no call was seen yet, algwatch verify waits for one",
+            )
+        if over:
+            return OPEN, f"not heard yet: {', '.join(missing)}"
+        return OPEN, ""
+
+    def _said(self) -> str:
+        if not self.phones:
+            return "no phone had the helper"
+        return f"{', '.join(self.phones)} registered with nothing rewritten"
+
+    def _call(self, call: CallSummary, phone: str) -> None:
+        if call.unsolicited:
+            return
+        if call.outcome == "completed" and call.ack == "seen":
+            self._completed += 1
+        elif call.outcome not in NO_FAILURE:
+            self._failure = f"a call of {phone} was {call.outcome}"
+
+    def _registration(self, one: RegistrationSummary, phone: str) -> None:
+        if one.outcome not in ("refused", "unanswered"):
+            return
+        self._refused[phone] = count = self._refused.get(phone, 0) + 1
+        if count >= REFUSALS:
+            self._failure = f"{phone} failed to register {count} times ({one.outcome})"
+
+
+class Watch:
+    """longest: seconds. run: until something can be told; the word and why."""
+
+    def __init__(self, longest: float, run: Callable[[], tuple[str, str]]) -> None:
+        self.longest = longest
+        self.run = run
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What apply, verify and rollback have in common on the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from algwatch.act import deadman as switch
+from algwatch.act import lasting, steps
+from algwatch.act.changes import FOLDER, Changes, ChangesError
+from algwatch.act.journal import Journal, JournalError
+from algwatch.act.router import Router
+from algwatch.act.undo import PATIENCE
+from algwatch.advise.platforms.plan import Plan
+from algwatch.base.quote import visible
+from algwatch.cli import Usage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+MOST_SECONDS = 86400.0
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--changes", default=f"/{FOLDER}", metavar="FOLDER",
+                        help="journals and saved files, default: %(default)s")  # fmt: skip
+    parser.add_argument("--status", default="", metavar="FILE",
+                        help="status file of the running daemon")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= MOST_SECONDS:
+        raise Usage(f"{text!r} is not a number of seconds from 0 to {MOST_SECONDS:.0f}")
+    return value
+
+
+def need_root() -> None:
+    if os.geteuid() != 0:
+        raise Usage("only root may change this router; nothing was changed")
+
+
+def only(journal: Journal) -> str:
+    """Address of the phone of a trial, "" of a change of the whole router."""
+    return str(journal.fact(steps.BEGIN, "only", ""))
+
+
+class Teller:
+    """Lines as they come, or one object at the end."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._json = as_json
+        self.lines: list[str] = []
+
+    def say(self, text: str, always: bool = False) -> None:
+        self.lines.append(text)
+        if not self._json:
+            print(visible(text), flush=True)
+
+    def end(self, journal: Journal | None, status: int) -> None:
+        if self._json:
+            told: dict[str, object] = {"status": status, "lines": self.lines}
+            if journal is not None:
+                told |= {"change": journal.number, "state": journal.state,
+                         "only": only(journal), "steps": journal.steps}  # fmt: skip
+            print(json.dumps(told))
+
+    def commands(self, why: str, commands: list[str]) -> None:
+        """Nothing is run on this platform: the lines that a person may type."""
+        if self._json:
+            print(json.dumps({"status": 2, "lines": [why], "commands": commands}))
+            return
+        print(f"{visible(why)}: nothing is changed here")
+        for line in commands:
+            print(f"  {line}")
+
+    def plan(self, made: Plan) -> None:
+        if self._json:
+            print(json.dumps(made._asdict()))
+            return
+        for line in made.refusals:
+            print(f"refused: {visible(line)}")
+        for edit in made.edits:
+            print(f"uci {edit.verb} firewall.{edit.section}.{edit.option}"
+                  + (f"='{edit.value}'" if edit.value else ""))  # fmt: skip
+        for rule in made.rules:
+            print(visible(f"goes: {rule.family} {rule.table} {rule.chain}: {rule.text}"))
+        for note in made.notes:
+            print(visible(note))
+
+
+@contextmanager
+def locked(changes: Changes, wait: float = 2.0) -> Iterator[None]:
+    """Usage: another process changes something."""
+    try:
+        if not changes.lock(wait):
+            raise Usage("another apply, verify or rollback is at work; nothing was changed")
+    except ChangesError as why:
+        raise Usage(str(why)) from None
+    try:
+        yield
+    finally:
+        changes.unlock()
+
+
+def settle(router: Router, changes: Changes, teller: Teller) -> None:
+    """Usage where something had to be undone first: whoever asks for more looks at that."""
+    try:
+        undone, problems = lasting.settle(router, changes, teller.say, PATIENCE)
+    except JournalError as why:
+        raise Usage(f"{why}; nothing was changed") from None
+    if problems:
+        raise Usage(f"an earlier change is not wholly back: {'; '.join(problems)}")
+    if undone:
+        raise Usage("an earlier change had stopped half way and is undone now; look at it, and "
+                    "type this again")  # fmt: skip
+
+
+def deadman(changes: Changes, seconds: float) -> None:
+    """Starts the process that undoes the change when this one dies. OSError."""
+    switch.start(changes.folder, ["--deadline", f"{seconds:.0f}"])

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`algwatch rollback`: put configuration, ruleset and live entries back."""
+
+from __future__ import annotations
+
+from algwatch.act.changes import Changes
+from algwatch.cli import Usage, acting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from algwatch.cli import Subparsers
+
+AT_BOOT = 5.0  # seconds for live entries where nobody waits
+FOREVER = 365 * 86400.0
+
+
+def add(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "rollback",
+        help="take back what apply has changed",
+        description="Takes the latest change back that is in force or stopped half way: "
+        "configuration and ruleset as they were; live entries of phones are deleted one at a time, "
+        "when no call is up.",
+        epilog="Exit status: 0 everything is back, or there was nothing to do; 2 bad usage, or "
+        "another process is at work; 4 not everything could be put back.",
+    )
+    parser.add_argument("--if-unfinished", action="store_true",
+                        help="only a change that stopped half way (at boot)")  # fmt: skip
+    parser.add_argument("--when-free", action="store_true",
+                        help="wait until the apply that is at work has ended")  # fmt: skip
+    parser.add_argument("--deadline", type=acting.seconds, default=0.0, metavar="SECONDS",
+                        help="with --when-free: end an apply that still works then")  # fmt: skip
+    parser.add_argument("--all", action="store_true", help="every change that is in force")
+    acting.add_common(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    acting.need_root()
+    changes = Changes(args.changes)
+    teller = acting.Teller(args.json)
+    if args.when_free:
+        changes.wait_for(args.deadline or FOREVER)
+    with acting.locked(changes, 2.0):
+        return _rollback(args, changes, teller)
+
+
+def _rollback(args: argparse.Namespace, changes: Changes, teller: acting.Teller) -> int:
+    # Here, because the process that waits above has nothing else in memory.
+    from algwatch.act.journal import JournalError
+    from algwatch.act.lasting import settle
+    from algwatch.act.router import Router
+    from algwatch.act.undo import PATIENCE, undo
+
+    router = Router()
+    try:
+        patience = AT_BOOT if args.if_unfinished else PATIENCE
+        undone, problems = settle(router, changes, teller.say, patience)
+        journal = None
+        if not args.if_unfinished and not undone:
+            there = changes.in_force()
+            for journal in there if args.all else there[:1]:
+                problems += undo(router, changes, journal, "asked for", teller.say)
+            if not there:
+                teller.say("no change is in force: nothing to take back")
+    except JournalError as why:
+        raise Usage(str(why)) from None
+    for line in problems:
+        teller.say(line)
+    status = 4 if problems else 0
+    teller.end(journal, status)
+    return status

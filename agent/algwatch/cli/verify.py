@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`algwatch verify`: watch a change that is in force until phones and calls show that it works."""
+
+from __future__ import annotations
+
+import time
+
+from algwatch.act import steps
+from algwatch.act.apply import DONE, NOT_BACK, NOT_KNOWN, UNDONE
+from algwatch.act.before import interfaces
+from algwatch.act.changes import Changes
+from algwatch.act.daemons import calls_since
+from algwatch.act.journal import Journal
+from algwatch.act.lasting import survives
+from algwatch.act.router import Failed, Router
+from algwatch.act.undo import finish, planned, target_of, undo
+from algwatch.act.watch import FAILED, GRANTED, LATE, REGISTERED, WORKS
+from algwatch.cli import Usage, acting
+from algwatch.cli.watching import INTERRUPTED, CannotWatch, Watching
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from algwatch.cli import Subparsers
+
+
+def add(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "verify",
+        help="watch whether phones work after apply",
+        description="Watches registrations and calls of the phones that had the SIP ALG, until "
+        "each has registered and a call completed. A failure, or a phone that should have "
+        "registered and is silent, takes the change back.",
+        epilog="Exit status: 0 verified; 1 it failed and everything is as before; 2 nothing to "
+        "verify, or it cannot be watched; 3 not known yet; 4 it failed, and not everything could "
+        "be put back.",
+    )
+    parser.add_argument("--watch", type=acting.seconds, default=LATE * GRANTED, metavar="SECONDS",
+                        help="at most, default: %(default).0f")  # fmt: skip
+    for side in "lan", "wan":
+        parser.add_argument(f"--{side}", action="append", default=[], metavar="IF",
+                            help="interface to watch; default: by the routes")  # fmt: skip
+    acting.add_common(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    acting.need_root()
+    changes, teller, router = Changes(args.changes), acting.Teller(args.json), Router()
+    with acting.locked(changes):
+        acting.settle(router, changes, teller)
+        there = changes.in_force()
+        if not there:
+            raise Usage("no change is in force: algwatch apply makes one")
+        journal = there[0]
+        result, why = _watch(args, router, journal, teller)
+        status = _conclude(router, changes, journal, teller, result, why)
+    teller.end(journal, status)
+    return status
+
+
+def _watch(args: argparse.Namespace, router: Router, journal: Journal,
+           teller: acting.Teller) -> tuple[str, str]:  # fmt: skip
+    phones = journal.fact(steps.BEGIN, "phones", [])
+    since = float(journal.steps[-1]["at"])
+    told = calls_since(router, args.status, time.time(), since, phones)
+    if told[0] == FAILED:
+        return told
+    lan, wan = interfaces(router, phones)
+    try:
+        eyes = Watching(args.lan or lan, args.wan or wan, teller.say)
+    except CannotWatch as why:
+        raise Usage(f"nothing can be watched: {why}") from None
+    teller.say(f"watching {', '.join(phones) or 'the router'} for at most {args.watch:.0f} s")
+    result = eyes.until(phones, args.watch, told[0] != WORKS)
+    return (WORKS, f"{result[1]}; {told[1]}") if told[0] == WORKS and result[0] else result
+
+
+def _conclude(router: Router, changes: Changes, journal: Journal, teller: acting.Teller,
+              result: str, why: str) -> int:  # fmt: skip
+    if result in (WORKS, REGISTERED) and not acting.only(journal) and not survives(journal):
+        try:
+            for note in target_of(router, planned(journal)).keep(journal):
+                teller.say(note)
+        except (Failed, OSError) as problem:
+            result, why = FAILED, f"it works and cannot be made lasting: {problem}"
+    if result == FAILED and why != INTERRUPTED:
+        problems = undo(router, changes, journal, why, teller.say)
+        for line in problems:
+            teller.say(line)
+        return NOT_BACK if problems else UNDONE
+    if result == WORKS:
+        finish(changes, journal, steps.VERIFIED, why=why)
+        teller.say(f"change {journal.number} is verified: {why}")
+        return DONE
+    if result == REGISTERED and journal.state != steps.APPLIED:
+        finish(changes, journal, steps.APPLIED, why=why)
+    teller.say(f"not known yet: {why}")
+    return NOT_KNOWN

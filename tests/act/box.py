@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Box: a router of the lab with files of its own, on which algwatch is typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from lab.home import Line
+from lab.network import RULES, Network
+
+from act.driver import run
+
+# What the lab loads, as a file: the helper's rule on a line of its own, and comments.
+CONFIG = (
+    "#!/usr/sbin/nft -f\n# the rules of this router\nflush ruleset\n"
+    + RULES.replace("chain helper_lan { }",
+                    'chain helper_lan {\n    tcp dport 21 counter comment "other"\n'
+                    '    udp dport 5060 counter ct helper set "sip" comment "phones"\n'
+                    "    udp dport 69 counter\n  }")
+)  # fmt: skip
+
+
+class Box:
+    """net: its network. root: of its files. said: what algwatch printed last."""
+
+    def __init__(self, net: Network, root: Path, config: str = CONFIG) -> None:
+        self.net, self.root = net, root
+        self.config = root / "etc/nftables.conf"
+        self.said = ""
+        self._boots = 0
+        for name in ("etc", "proc/sys/kernel/random", "var/run"):
+            (root / name).mkdir(parents=True)
+        for name in ("proc/net", "proc/sys/net", "sys"):
+            (root / name).symlink_to("/proc/self/net" if name == "proc/net" else f"/{name}")
+        self.config.write_text(config)
+        self.boot()
+
+    def boot(self) -> None:
+        """Live ruleset, connections and tmpfs are lost; the file is loaded."""
+        self._boots += 1
+        (self.root / "proc/sys/kernel/random/boot_id").write_text(f"boot-{self._boots}\n")
+        self.net.router.run("nft", "flush", "ruleset")
+        self.net.forget_flows()
+        self.net.router.run("nft", "-f", str(self.config))
+
+    @property
+    def changes(self) -> Path:
+        return self.root / "etc/algwatch/changes"
+
+    def type(self, *words: str, kill: str = "", guarded: bool = False) -> int:
+        """The exit status of algwatch; negative for a signal. A fork, because a new interpreter
+        would take longer than all that it does."""
+        read, write = os.pipe()
+        words = (words[0], "--changes", str(self.changes), *words[1:])
+        with self.net.router:
+            child = os.fork()
+            if not child:  # here, where it is in the router's namespace
+                self._be_algwatch(write, list(words), kill, guarded)
+        os.close(write)
+        with open(read, errors="replace") as said:
+            self.said = said.read()
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def _be_algwatch(self, out: int, words: list[str], kill: str, guarded: bool) -> None:
+        status = 99
+        try:
+            for number in (1, 2):
+                os.dup2(out, number)
+            os.close(out)
+            sys.stdout, sys.stderr = open(1, "w"), open(2, "w")  # noqa: SIM115
+            os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+            status = run(str(self.root), words, kill, guarded)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+
+    def steps(self, number: int = 1) -> list[dict[str, Any]]:
+        text = (self.changes / f"{number}/journal").read_text()
+        return [json.loads(line.split(" ", 2)[2]) for line in text.splitlines()]
+
+    def words(self, number: int = 1) -> list[str]:
+        return [step["step"] for step in self.steps(number)]
+
+    def look(self) -> tuple[bytes, str]:
+        """(the configuration, the loaded ruleset with its counters)."""
+        return self.config.read_bytes(), self.net.router.run("nft", "list", "ruleset")
+
+    def until(self, word: str, seconds: float = 20, number: int = 1) -> None:
+        """Until the journal ends with this step."""
+        end = time.monotonic() + seconds
+        while self.words(number)[-1:] != [word]:
+            assert time.monotonic() < end, self.words(number)
+            time.sleep(0.05)
+
+
+def line_of(net: Network) -> Line:
+    line = Line(net)
+    assert not line.register(), "the helper does not rewrite"
+    return line

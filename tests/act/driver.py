@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""algwatch on a router whose files lie in a directory of their own; killed where asked."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any
+
+from algwatch.__main__ import main
+from algwatch.act import deadman
+from algwatch.act.journal import Journal
+from algwatch.act.router import Router
+
+
+def die_at(word: str, when: str) -> None:
+    """This process dies by SIGKILL at a step of the journal. when: "before" it is written, so that
+    the work of the step before is done and nothing tells of this one; "after", so that it is told
+    and its work is not done."""
+    write = Journal.step
+
+    def step(journal: Journal, now: str, **facts: Any) -> None:
+        if now == word and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        write(journal, now, **facts)
+        if now == word and when == "after":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Journal.step = step  # type: ignore[method-assign]
+
+
+def run(root: str, words: list[str], kill: str = "", guarded: bool = False) -> int:
+    """root: of the files. kill: "WORD:before" or "WORD:after". guarded: with the process that waits
+    for the end of this one."""
+    Router.__init__.__defaults__ = (root, None)
+    if kill:
+        die_at(*kill.split(":"))
+    os.environ["ROOT"] = root
+    waits = [os.path.abspath(__file__)] if guarded else ["-c", ""]
+    deadman.PROGRAM = (sys.executable, *waits)
+    return main(words)
+
+
+if __name__ == "__main__":  # the process that waits
+    sys.exit(run(os.environ["ROOT"], sys.argv[1:]))

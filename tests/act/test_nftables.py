@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""apply and rollback on plain nftables with the kernel's helper: every step killed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from algwatch.act.ruleset import plain
+from algwatch.kernel.flows import Flow, Flows
+from lab.home import Line, at_home
+from lab.network import Network
+
+from act.box import Box, line_of
+
+QUICK = "apply", "--force", "--watch", "0"
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[Network]:
+    with at_home() as net:
+        yield net
+
+
+@pytest.fixture
+def box(house: Network, tmp_path: Path) -> Box:
+    return Box(house, tmp_path)
+
+
+@pytest.fixture
+def line(box: Box) -> Iterator[Line]:
+    one = line_of(box.net)
+    yield one
+    one.close()
+
+
+def test_a_change_takes_the_rule_away_and_the_helper_off_the_live_flow(
+    box: Box, line: Line
+) -> None:
+    before = line.public
+    assert box.type(*QUICK) == 0, box.said
+    assert line.register(), line.arrived
+    assert line.public == before
+    config, loaded = box.look()
+    assert "helper set" not in loaded and "dport 21 counter" in loaded
+    assert b"# algwatch change 1: udp dport 5060" in config
+    assert box.words()[-1] == "applied"
+
+
+def test_a_rollback_puts_file_and_ruleset_back_byte_for_byte(box: Box, line: Line) -> None:
+    before = box.look()
+    assert box.type(*QUICK) == 0, box.said
+    assert box.type("rollback") == 0, box.said
+    assert box.look() == before
+    assert not line.register(), "the next flow has the helper again"
+
+
+def flows_of(box: Box) -> list[Flow]:
+    with box.net.router, Flows() as flows:
+        return flows.entries(lambda flow: flow.target[1] == 5060)
+
+
+WORDS = ("begin", "saved", "rules", "effect", "live", "keep", "applied")
+
+
+def test_the_steps_that_are_killed_are_all_there_are(box: Box, line: Line) -> None:
+    assert box.type(*QUICK) == 0, box.said
+    assert box.words() == list(WORDS)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("word", WORDS)
+def test_a_kill_at_any_step_is_undone_at_the_next_start(
+    box: Box, line: Line, word: str, when: str
+) -> None:
+    before = box.look()
+    assert box.type(*QUICK, kill=f"{word}:{when}") == -9, box.said
+    assert box.type("rollback", "--if-unfinished") == 0, box.said
+    if (word, when) == ("applied", "after"):
+        assert box.words()[-1] == "applied" and box.look() != before
+        return
+    assert box.look() == before
+    assert not line.register(), "the helper is not back"
+    assert [flow.helper for flow in flows_of(box)] == ["sip"]
+    if (word, when) != ("begin", "before"):
+        assert box.words()[-1] == "rolled-back"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("word", WORDS)
+def test_a_reboot_at_any_step_is_undone_by_the_init_script(
+    box: Box, line: Line, word: str, when: str
+) -> None:
+    before = box.look()
+    assert box.type(*QUICK, kill=f"{word}:{when}") == -9, box.said
+    box.boot()
+    assert box.type("rollback", "--if-unfinished") == 0, box.said
+    config, loaded = box.look()
+    if (word, when) == ("applied", "after"):
+        assert "helper set" not in loaded
+        return
+    assert config == before[0]
+    assert plain(loaded) == plain(before[1])
+
+
+def test_a_killed_rollback_goes_on_at_the_next_start(box: Box, line: Line) -> None:
+    before = box.look()
+    assert box.type(*QUICK) == 0, box.said
+    for kill in ("undo:before", "undo:after", "rolled-back:before"):
+        assert box.type("rollback", kill=kill) == -9
+    assert box.type("rollback", "--if-unfinished") == 0, box.said
+    assert box.look() == before
+
+
+def test_the_process_that_waits_undoes_what_a_killed_apply_left(box: Box, line: Line) -> None:
+    before = box.look()
+    assert box.type(*QUICK, kill="live:after", guarded=True) == -9
+    box.until("rolled-back")
+    assert box.look() == before
