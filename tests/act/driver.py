@@ -12,6 +12,9 @@ from algwatch.__main__ import main
 from algwatch.act import deadman
 from algwatch.act.journal import Journal
 from algwatch.act.router import Router
+from algwatch.cli import apply, rollback, verify  # before a fork, once for all
+
+__all__ = ["apply", "rollback", "run", "verify"]
 
 
 def die_at(word: str, when: str) -> None:

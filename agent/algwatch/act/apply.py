@@ -29,13 +29,16 @@ class Refused(Exception):
 
 
 class Order:
-    """What is to be done. only: address of a phone, "" for the whole router. wait: seconds that a
-    call may go on before. watch: seconds at most after it, 0 for no watching."""
+    """What is to be done. ours: tells the addresses of the phones that it is about. only: address
+    of a phone, "" for all of them. wait: seconds that a call may go on before it. watch: makes what
+    watches the phones afterwards, probe what asks the router; None for neither."""
 
-    def __init__(self, only: str = "", force: bool = False, wait: float = 0.0,
+    def __init__(self, ours: Callable[[str], bool], only: str = "", force: bool = False,
+                 wait: float = 0.0,
                  watch: Callable[[list[str]], Watch] | None = None,
                  probe: Callable[[], list[str]] | None = None) -> None:  # fmt: skip
-        self.only, self.force, self.wait, self.watch, self.probe = only, force, wait, watch, probe
+        self.ours, self.only, self.force, self.wait = ours, only, force, wait
+        self.watch, self.probe = watch, probe
 
 
 class Apply:
@@ -81,10 +84,12 @@ class Apply:
         """The phones that have the helper now. Refused."""
         if made.refusals:
             raise Refused("; ".join(made.refusals))
+        if not made.edits and not made.rules:
+            raise Refused("; ".join(made.notes) or "nothing sets the SIP helper here")
         end = time.monotonic() + order.wait
         try:
             with Flows() as flows:
-                entries = live.helped(flows, order.only)
+                entries = live.helped(flows, order.ours)
                 objections = before.objections(said, entries, timeouts, order.only)
                 if objections and not order.force:
                     raise Refused(f"{' '.join(objections)} (--force does it all the same)")
@@ -112,8 +117,8 @@ class Apply:
         if deaf:
             raise Failed(f"{', '.join(sorted(deaf))} answered before and does not any more")
         with Flows() as flows:
-            live.take_off(flows, journal, order.only, timeouts, self._say)
-        self._say("the rules are gone, and live entries go on without the helper")
+            live.take_off(flows, journal, order.ours, timeouts, self._say)
+        self._say("new flows get no SIP helper, and live ones go on without it")
         if order.probe is not None:
             journal.step(steps.PROBE)
             rewritten = order.probe()

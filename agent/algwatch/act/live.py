@@ -51,9 +51,9 @@ def phone_of(flow: Flow) -> str:
     return flow.reply_source[0] if is_inbound else flow.source[0]
 
 
-def helped(flows: Flows, only: str = "") -> list[Flow]:
-    """only: address of a phone, "" of all."""
-    return [flow for flow in flows.helped() if only in ("", phone_of(flow))]
+def helped(flows: Flows, ours: Callable[[str], bool]) -> list[Flow]:
+    """The entries with the helper, of phones for which ours() is true."""
+    return [flow for flow in flows.helped() if ours(phone_of(flow))]
 
 
 def in_call(flows: Flows, phones: Iterable[str], timeouts: Timeouts) -> set[str]:
@@ -91,12 +91,12 @@ def silent(entries: list[Flow], timeouts: Timeouts) -> dict[str, int]:
     return found
 
 
-def take_off(flows: Flows, journal: Journal, only: str, timeouts: Timeouts,
+def take_off(flows: Flows, journal: Journal, ours: Callable[[str], bool], timeouts: Timeouts,
              say: Callable[[str], None]) -> None:  # fmt: skip
-    """Every live entry goes on without the helper. The kernel refuses for an entry that was
-    expected; it is deleted if no call of its phone is up, and stays until it is over otherwise.
-    OSError: the journal or the kernel."""
-    entries = helped(flows, only)
+    """Every live entry of these phones goes on without the helper. The kernel refuses for an entry
+    that was expected; it is deleted if no call of its phone is up, and stays until it is over
+    otherwise. OSError: the journal or the kernel."""
+    entries = helped(flows, ours)
     names = [flow.called for flow in entries[:MOST_NAMES]]
     phones = sorted({phone_of(flow) for flow in entries})
     journal.step(steps.LIVE, entries=names, phones=phones)
@@ -152,6 +152,6 @@ def _comes_back(phone: str, timeouts: Timeouts) -> Callable[[Flows], bool]:
     end = time.monotonic() + timeouts.stream
 
     def is_back(flows: Flows) -> bool:
-        return time.monotonic() > end or bool(helped(flows, phone))
+        return time.monotonic() > end or bool(helped(flows, phone.__eq__))
 
     return is_back

@@ -64,6 +64,12 @@ class OpenWrt(Target):
         journal.step(steps.RELOAD)
         self.reload()
 
+    def still_set(self) -> list[str]:
+        """Of the chains that the plan is about: another zone may keep the helper."""
+        chains = {rule[:3] for rule in self.plan.rules}
+        return [f"{rule.place} {rule.text}" for rule in ruleset.helper_rules(self.router)
+                if (rule.family, rule.table, rule.chain) in chains]  # fmt: skip
+
     def check(self) -> None:
         """fw4 looks at the uncommitted changes, too. With -q it would hide that they fail."""
         self.router.run("fw4", "check")
@@ -171,8 +177,9 @@ class Fw3(OpenWrt):
         return _COUNTS.sub("", "\n".join(texts))
 
     def still_set(self) -> list[str]:
+        starts = tuple(f"-A {rule.chain} " for rule in self.plan.rules)
         lines = self.listing().splitlines()
-        return [line for line in lines if line.endswith("--helper sip")]
+        return [line for line in lines if line.startswith(starts) and "--helper sip" in line]
 
     def check(self) -> None:
         """uci has read the changes already (uci.shown())."""

@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from algwatch.act import deadman as switch
 from algwatch.act import lasting, steps
 from algwatch.act.changes import FOLDER, Changes, ChangesError
 from algwatch.act.journal import Journal, JournalError
@@ -122,8 +121,3 @@ def settle(router: Router, changes: Changes, teller: Teller) -> None:
     if undone:
         raise Usage("an earlier change had stopped half way and is undone now; look at it, and "
                     "type this again")  # fmt: skip
-
-
-def deadman(changes: Changes, seconds: float) -> None:
-    """Starts the process that undoes the change when this one dies. OSError."""
-    switch.start(changes.folder, ["--deadline", f"{seconds:.0f}"])

@@ -5,18 +5,20 @@ from __future__ import annotations
 
 import time
 
+from algwatch.act import deadman
 from algwatch.act.apply import REFUSED, Apply, Order, Refused
-from algwatch.act.before import interfaces, refusals
+from algwatch.act.before import Routes
 from algwatch.act.changes import Changes, ChangesError
 from algwatch.act.daemons import evidence
 from algwatch.act.journal import Journal, JournalError
-from algwatch.act.planning import NotHere, planned_here
+from algwatch.act.live import phone_of
+from algwatch.act.planning import NotHere, lan_device, planned_here, platform
 from algwatch.act.router import Failed, Router
 from algwatch.act.watch import GRANTED, LATE, Watch
-from algwatch.advise.platforms.plan import Plan
+from algwatch.advise.platforms.plan import NFTABLES, Plan
 from algwatch.base import address
 from algwatch.cli import Usage, acting
-from algwatch.cli.watching import CannotWatch, Watching
+from algwatch.kernel.flows import Flows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +27,14 @@ if TYPE_CHECKING:
     from algwatch.cli import Subparsers
 
 DEADLINE = 600  # seconds for everything but waiting and watching
+# What has no fw4, fw3 or nft: lines to type, by docs/advice.md and the vendors.
+ELSEWHERE = (
+    "VyOS: delete system conntrack modules sip; commit; save",
+    "EdgeOS: set system conntrack modules sip disable; commit; save",
+    "RouterOS: /ip firewall service-port set sip disabled=yes",
+    "Asuswrt: nvram set fw_pt_sip=0; nvram commit; service restart_firewall",
+    "iptables: iptables -t raw -S | grep 'helper sip', and delete these rules with -D",
+)
 EPILOG = (
     "Exit status: 0 the change is in force (applied, or verified); 1 it failed and everything is "
     "as before; 2 nothing was changed, and the reason is told; 3 watched for the time that was "
@@ -58,50 +68,71 @@ def add(subparsers: Subparsers) -> None:
 def main(args: argparse.Namespace) -> int:
     if args.only and not address.is_literal(args.only):
         raise Usage(f"--only {args.only}: that is no IP address")
-    tell = acting.Teller(args.json)
-    router = Router()
-    try:
-        made = planned_here(router)
-    except NotHere as what:
-        tell.commands(str(what), what.commands)
-        return REFUSED
-    except Failed as why:
-        raise Usage(f"{why}; nothing was changed") from None
-    if args.dry_run:
-        tell.plan(made)
-        return 0
+    teller, router = acting.Teller(args.json), Router()
     acting.need_root()
-    for line in refusals(router):
-        raise Usage(f"{line}; nothing was changed")
+    try:
+        platform(router)
+    except NotHere as why:
+        teller.commands(str(why), list(ELSEWHERE))
+        return REFUSED
     changes = Changes(args.changes)
     with acting.locked(changes):
-        return _apply(args, tell, router, changes, made)
+        acting.settle(router, changes, teller)
+        made, order = _planned(args, router, teller)
+        if args.dry_run:
+            teller.plan(made)
+            return 0
 
+        def guard(journal: Journal) -> None:
+            longest = LATE * GRANTED if args.watch is None else args.watch
+            deadman.start(changes.folder, ["--deadline", f"{args.wait + longest + DEADLINE:.0f}"])
 
-def _apply(args: argparse.Namespace, tell: acting.Teller, router: Router, changes: Changes,
-           made: Plan) -> int:  # fmt: skip
-    acting.settle(router, changes, tell)
-    if not args.only and (there := [one for one in changes.in_force() if not acting.only(one)]):
-        raise Usage(f"change {there[0].number} is in force already: algwatch verify watches it, "
-                    "algwatch rollback takes it back")  # fmt: skip
-    said = evidence(router, args.status, time.time(), args.only)
-
-    def guard(journal: Journal) -> None:
-        acting.deadman(changes, args.wait + (args.watch or LATE * GRANTED) + DEADLINE)
-
-    def watch(phones: list[str]) -> Watch:
-        lan, wan = interfaces(router, phones)
+        said = evidence(router, args.status, time.time(), args.only)
         try:
-            eyes = Watching(args.lan or lan, args.wan or wan, tell.say)
+            status, journal = Apply(router, changes, teller.say, guard).run(made, order, said)
+        except (Refused, ChangesError, JournalError) as why:
+            raise Usage(str(why)) from None
+    teller.end(journal, status)
+    return status
+
+
+def _planned(args: argparse.Namespace, router: Router,
+             teller: acting.Teller) -> tuple[Plan, Order]:  # fmt: skip
+    """Usage: it cannot be planned here."""
+    routes = Routes(router)
+    try:
+        with Flows() as flows:
+            phones = {phone_of(flow) for flow in flows.helped()}
+    except OSError as problem:
+        raise Usage(f"connection tracking cannot be read by netlink ({problem.strerror}): on "
+                    "OpenWrt install kmod-nf-conntrack-netlink") from None  # fmt: skip
+    lan = args.lan or sorted({routes.device_of(p) for p in [args.only or "", *phones]} - {""})
+    if args.only:
+        lan = args.lan or [routes.device_of(args.only)]
+    try:
+        if platform(router) == NFTABLES:
+            made = planned_here(router, "", args.only)
+        elif len(lan) > 1:
+            raise Usage(f"phones are on {' and '.join(lan)}: choose one with --lan")
+        else:
+            made = planned_here(router, lan[0] if lan else lan_device(router), args.only)
+    except Failed as why:
+        raise Usage(f"{why}; nothing was changed") from None
+
+    def ours(phone: str) -> bool:
+        if args.only:
+            return phone == str(args.only)
+        return made.platform == NFTABLES or not lan or routes.device_of(phone) in lan
+
+    def watch(heard: list[str]) -> Watch:
+        # Here, because it brings the whole agent along.
+        from algwatch.cli.watching import CannotWatch, Watching
+
+        try:
+            eyes = Watching(lan, args.wan or routes.wan, teller.say)
         except CannotWatch as why:
             raise Failed(f"nothing can be watched: {why}; --watch 0 does without") from None
         longest = LATE * GRANTED if args.watch is None else args.watch
-        return Watch(longest, lambda: eyes.until(phones, longest, args.watch is not None))
+        return Watch(longest, lambda: eyes.until(heard, longest, args.watch is not None))
 
-    order = Order(args.only, args.force, args.wait, watch if args.watch != 0 else None)
-    try:
-        status, journal = Apply(router, changes, tell.say, guard).run(made, order, said)
-    except (Refused, ChangesError, JournalError) as why:
-        raise Usage(str(why)) from None
-    tell.end(journal, status)
-    return status
+    return made, Order(ours, args.only, args.force, args.wait, None if args.watch == 0 else watch)

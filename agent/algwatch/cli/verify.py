@@ -7,7 +7,7 @@ import time
 
 from algwatch.act import steps
 from algwatch.act.apply import DONE, NOT_BACK, NOT_KNOWN, UNDONE
-from algwatch.act.before import interfaces
+from algwatch.act.before import Routes
 from algwatch.act.changes import Changes
 from algwatch.act.daemons import calls_since
 from algwatch.act.journal import Journal
@@ -66,9 +66,10 @@ def _watch(args: argparse.Namespace, router: Router, journal: Journal,
     told = calls_since(router, args.status, time.time(), since, phones)
     if told[0] == FAILED:
         return told
-    lan, wan = interfaces(router, phones)
+    routes = Routes(router)
+    lan = args.lan or sorted({routes.device_of(phone) for phone in phones} - {""})
     try:
-        eyes = Watching(args.lan or lan, args.wan or wan, teller.say)
+        eyes = Watching(lan, args.wan or routes.wan, teller.say)
     except CannotWatch as why:
         raise Usage(f"nothing can be watched: {why}") from None
     teller.say(f"watching {', '.join(phones) or 'the router'} for at most {args.watch:.0f} s")
