@@ -27,27 +27,37 @@ CONFIG = (
 
 
 class Box:
-    """net: its network. root: of its files. said: what algwatch printed last."""
+    """A router with plain nftables. net: its network. root: of its files. said: what algwatch
+    printed last. environment: of its programs."""
 
-    def __init__(self, net: Network, root: Path, config: str = CONFIG) -> None:
+    def __init__(self, net: Network, root: Path) -> None:
         self.net, self.root = net, root
-        self.config = root / "etc/nftables.conf"
         self.said = ""
+        self.environment: dict[str, str] = {}
         self._boots = 0
         for name in ("etc", "proc/sys/kernel/random", "var/run"):
-            (root / name).mkdir(parents=True)
-        for name in ("proc/net", "proc/sys/net", "sys"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        for name in ("proc/net", "proc/sys/net"):
             (root / name).symlink_to("/proc/self/net" if name == "proc/net" else f"/{name}")
-        self.config.write_text(config)
+        self.make()
         self.boot()
 
+    def make(self) -> None:
+        """Its own files."""
+        self.config = self.root / "etc/nftables.conf"
+        self.config.write_text(CONFIG)
+
+    def load(self) -> None:
+        """What the init script of the firewall does at boot."""
+        self.net.router.run("nft", "-f", str(self.config))
+
     def boot(self) -> None:
-        """Live ruleset, connections and tmpfs are lost; the file is loaded."""
+        """Live ruleset, connections and tmpfs are lost; the configuration is loaded."""
         self._boots += 1
         (self.root / "proc/sys/kernel/random/boot_id").write_text(f"boot-{self._boots}\n")
         self.net.router.run("nft", "flush", "ruleset")
         self.net.forget_flows()
-        self.net.router.run("nft", "-f", str(self.config))
+        self.load()
 
     @property
     def changes(self) -> Path:
@@ -74,6 +84,7 @@ class Box:
                 os.dup2(out, number)
             os.close(out)
             sys.stdout, sys.stderr = open(1, "w"), open(2, "w")  # noqa: SIM115
+            os.environ.update(self.environment)
             os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
             status = run(str(self.root), words, kill, guarded)
         except BaseException:

@@ -17,28 +17,46 @@ from algwatch.cli import apply, rollback, verify  # before a fork, once for all
 __all__ = ["apply", "rollback", "run", "verify"]
 
 
-def die_at(word: str, when: str) -> None:
+def die_at(at: str, when: str) -> None:
     """This process dies by SIGKILL at a step of the journal. when: "before" it is written, so that
     the work of the step before is done and nothing tells of this one; "after", so that it is told
     and its work is not done."""
     write = Journal.step
 
-    def step(journal: Journal, now: str, **facts: Any) -> None:
-        if now == word and when == "before":
+    def step(self: Journal, word: str, **facts: Any) -> None:
+        if word == at and when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        write(journal, now, **facts)
-        if now == word and when == "after":
+        write(self, word, **facts)
+        if word == at and when == "after":
             os.kill(os.getpid(), signal.SIGKILL)
 
     Journal.step = step  # type: ignore[method-assign]
 
 
+def die_before_program(number: int) -> None:
+    """This process dies by SIGKILL before it runs its so many-th program, counted from 1."""
+    attempt = Router.attempt
+    count = 0
+
+    def counted(self: Router, *argv: str, text: str = "") -> tuple[int, str, str]:
+        nonlocal count
+        count += 1
+        if count == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return attempt(self, *argv, text=text)
+
+    Router.attempt = counted  # type: ignore[method-assign]
+
+
 def run(root: str, words: list[str], kill: str = "", guarded: bool = False) -> int:
-    """root: of the files. kill: "WORD:before" or "WORD:after". guarded: with the process that waits
-    for the end of this one."""
+    """root: of the files. kill: "WORD:before", "WORD:after" or "program:N". guarded: with the
+    process that waits for the end of this one."""
     Router.__init__.__defaults__ = (root, None)
-    if kill:
-        die_at(*kill.split(":"))
+    word, _, when = kill.partition(":")
+    if word == "program":
+        die_before_program(int(when))
+    elif word:
+        die_at(word, when)
     os.environ["ROOT"] = root
     waits = [os.path.abspath(__file__)] if guarded else ["-c", ""]
     deadman.PROGRAM = (sys.executable, *waits)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-PROGRAM = (sys.executable, "-m", "algwatch")
+PROGRAM: tuple[str, ...] = (sys.executable, "-m", "algwatch")
 
 
 def start(folder: str, words: Sequence[str] = ()) -> int:

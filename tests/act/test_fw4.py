@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""apply and rollback on OpenWrt: uci and fw4 are stand-ins, nft and the kernel are real."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lab.home import Line, at_home
+from lab.network import Network
+
+from act.box import line_of
+from act.openwrt_box import OpenWrtBox
+
+QUICK = "apply", "--force", "--watch", "0"
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[Network]:
+    with at_home() as net:
+        yield net
+
+
+@pytest.fixture(params=["24.10", "23.05"])
+def box(house: Network, tmp_path: Path, request: pytest.FixtureRequest) -> OpenWrtBox:
+    return OpenWrtBox(house, tmp_path, request.param)
+
+
+@pytest.fixture
+def line(box: OpenWrtBox) -> Iterator[Line]:
+    one = line_of(box.net)
+    yield one
+    one.close()
+
+
+def test_the_zone_loses_the_helper_and_a_reboot_keeps_that(box: OpenWrtBox, line: Line) -> None:
+    assert box.type(*QUICK) == 0, box.said
+    assert line.register(), line.arrived
+    assert b"auto_helper '0'" in box.config.read_bytes()
+    assert not (box.root / "var/run/uci/firewall").exists()
+    box.boot()
+    assert box.type("rollback", "--if-unfinished") == 0, box.said
+    assert line.register()
+
+
+def test_a_rollback_puts_the_file_back_with_its_comments(box: OpenWrtBox, line: Line) -> None:
+    before = box.look()
+    assert b"# Uncomment this line" in before[0]
+    assert box.type(*QUICK) == 0, box.said
+    assert box.type("rollback") == 0, box.said
+    assert box.look() == before
+    assert not line.register()
+
+
+# "before" a step: the work of the step before is done; "after": the work of this one is not.
+KILLS = {
+    "24.10": ("edit:after", "commit:before", "commit:after", "reload:before", "effect:before",
+              "keep:after", "applied:before", "applied:before"),
+    "23.05": ("commit:before", "reload:before", "reload:after", "applied:before"),
+}  # fmt: skip
+
+
+def killed_and_undone(box: OpenWrtBox, kill: str, reboot: bool) -> bool:
+    """False: it was not killed, because there are no so many programs."""
+    before = box.look()
+    status = box.type(*QUICK, kill=kill)
+    if status == 0:
+        return False
+    assert status == -9, box.said
+    if reboot:
+        box.boot()
+    assert box.type("rollback", "--if-unfinished") == 0, (kill, box.said)
+    after = box.look()
+    assert after[0] == before[0], kill
+    if reboot:  # the ruleset was loaded anew: fw4 empties chains and leaves them where they are
+        after, before = (sorted(text.splitlines()) for _, text in (after, before))
+    assert after == before, kill
+    assert not (box.root / "var/run/uci/firewall").exists(), kill
+    assert box.router.run("uci", "changes") == "", kill
+    return True
+
+
+@pytest.mark.parametrize("reboot", [False, True], ids=["next start", "reboot"])
+def test_a_kill_at_any_step_is_undone(box: OpenWrtBox, line: Line, reboot: bool) -> None:
+    for kill in KILLS[box.release][reboot::2]:
+        line.register()
+        assert killed_and_undone(box, kill, reboot), kill
+
+
+@pytest.mark.skipif("ALGWATCH_EVERY_PROGRAM" not in os.environ, reason="takes some minutes")
+@pytest.mark.parametrize("reboot", [False, True], ids=["next start", "reboot"])
+def test_a_kill_before_any_program_is_undone(box: OpenWrtBox, line: Line, reboot: bool) -> None:
+    number = 1
+    while killed_and_undone(box, f"program:{number}", reboot):
+        line.register()
+        number += 1
+    assert number > 20
