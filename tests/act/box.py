@@ -8,6 +8,7 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ class Box:
     def __init__(self, net: Network, root: Path) -> None:
         self.net, self.root = net, root
         self.said = ""
+        self.pid = 0
+        self._out = -1
         self.environment: dict[str, str] = {}
         self._boots = 0
         for name in ("etc", "proc/sys/kernel/random", "var/run"):
@@ -66,6 +69,10 @@ class Box:
     def type(self, *words: str, kill: str = "", guarded: bool = False) -> int:
         """The exit status of algwatch; negative for a signal. A fork, because a new interpreter
         would take longer than all that it does."""
+        return self.start(*words, kill=kill, guarded=guarded)()
+
+    def start(self, *words: str, kill: str = "", guarded: bool = False) -> Callable[[], int]:
+        """As type(), but returns at once what waits for the exit status. pid: of the process."""
         read, write = os.pipe()
         words = (words[0], "--changes", str(self.changes), *words[1:])
         with self.net.router:
@@ -73,9 +80,16 @@ class Box:
             if not child:  # here, where it is in the router's namespace
                 self._be_algwatch(write, list(words), kill, guarded)
         os.close(write)
-        with open(read, errors="replace") as said:
-            self.said = said.read()
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        self.pid = child
+
+        self.said, self._out = "", read
+
+        def wait() -> int:
+            with open(read, errors="replace") as said:
+                self.said += said.read()
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+        return wait
 
     def _be_algwatch(self, out: int, words: list[str], kill: str, guarded: bool) -> None:
         status = 99
@@ -94,8 +108,16 @@ class Box:
             sys.stderr.flush()
             os._exit(status)
 
+    def heard(self, text: str) -> None:
+        """Until the process that was started has printed this."""
+        while text not in self.said:
+            more = os.read(self._out, 4096).decode(errors="replace")
+            assert more, self.said
+            self.said += more
+
     def steps(self, number: int = 1) -> list[dict[str, Any]]:
-        text = (self.changes / f"{number}/journal").read_text()
+        path = self.changes / f"{number}/journal"
+        text = path.read_text() if path.exists() else ""
         return [json.loads(line.split(" ", 2)[2]) for line in text.splitlines()]
 
     def words(self, number: int = 1) -> list[str]:

@@ -44,6 +44,8 @@ class Line:
         self.phone = net.phone.udp(self.ip, port)
         self.provider = net.provider.udp(self.far, 5060)
         self._number = 0
+        self._call = ""
+        self.expires = 60
         self.sent = self.arrived = b""
         self.public = ("", 0)
 
@@ -51,21 +53,24 @@ class Line:
         self.phone.close()
         self.provider.close()
 
-    def request(self, method: str, body: str = "") -> bool:
-        """One request of the phone to the provider; True if it arrived as it was sent."""
-        self._number += 1
-        name = f"{method.lower()}{self._number}@{self.ip}"
+    def request(self, method: str, body: str = "", again: bool = False) -> bool:
+        """One request of the phone to the provider; True if it arrived as it was sent. again: in
+        the dialog of the one before."""
+        self._number += method != "ACK"
+        name = self._call if again else f"{method.lower()}{self._number}@{self.ip}"
+        self._call, tag = name, ";tag=2" if again else ""
         kind = "Content-Type: application/sdp\r\n" if body else ""
         self.sent = (
             f"{method} sip:{self.far} SIP/2.0\r\n"
-            f"Via: SIP/2.0/UDP {self.ip}:{self.port};branch=z9hG4bK{self._number};rport\r\n"
-            f"From: <sip:jo@{self.far}>;tag=1\r\nTo: <sip:jo@{self.far}>\r\nCall-ID: {name}\r\n"
+            f"Via: SIP/2.0/UDP {self.ip}:{self.port};branch=z9hG4bK{method}{self._number};rport\r\n"
+            f"From: <sip:jo@{self.far}>;tag=1\r\nTo: <sip:jo@{self.far}>{tag}\r\n"
+            f"Call-ID: {name}\r\n"
             f"CSeq: {self._number} {method}\r\nContact: <sip:jo@{self.ip}:{self.port}>\r\n"
-            f"Expires: 60\r\n{kind}Content-Length: {len(body)}\r\n\r\n{body}"
+            f"Expires: {self.expires}\r\n{kind}Content-Length: {len(body)}\r\n\r\n{body}"
         ).encode()
         for _ in range(ATTEMPTS):
             self.phone.sendto(self.sent, (self.far, 5060))
-            got = receive(self.provider)
+            got = receive(self.provider, 0.3)
             if got is not None:
                 self.arrived, self.public = got
                 return self.arrived == self.sent
@@ -78,7 +83,8 @@ class Line:
         lines += [line for line in head.split(b"\r\n")[1:]
                   if line.split(b":")[0] in (b"Via", b"From", b"To", b"Call-ID", b"CSeq",
                                              b"Contact", b"Expires")]  # fmt: skip
-        lines = [line + b";tag=2" if line.startswith(b"To:") else line for line in lines]
+        lines = [line + b";tag=2" if line.startswith(b"To:") and b"tag" not in line else line
+                 for line in lines]  # fmt: skip
         if body:
             lines.append(b"Content-Type: application/sdp")
         whole = b"\r\n".join([*lines, b"Content-Length: %d" % len(body), b"", body.encode()])
@@ -94,11 +100,16 @@ class Line:
         return plain
 
     def call(self, net: Network) -> None:
-        """An INVITE and its 200 OK, both with SDP, then RTP of the phone."""
+        """An INVITE, its 200 OK and the ACK, with SDP, then RTP both ways."""
         media = net.draw.media_port
         self.request("INVITE", SDP.format(ip=self.ip, port=media))
         self.answer(body=SDP.format(ip=self.far, port=media))
+        self.request("ACK", again=True)
         self.talk(net)
+
+    def hang_up(self) -> None:
+        self.request("BYE", again=True)
+        self.answer()
 
     def talk(self, net: Network) -> None:
         """A packet of RTP each way."""

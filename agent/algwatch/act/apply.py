@@ -93,14 +93,14 @@ class Apply:
                 objections = before.objections(said, entries, timeouts, order.only)
                 if objections and not order.force:
                     raise Refused(f"{' '.join(objections)} (--force does it all the same)")
-                for line in objections:
-                    self._say(f"forced: {line}")
                 phones = sorted({live.phone_of(flow) for flow in entries})
                 while busy := live.in_call(flows, phones, timeouts):
                     if time.monotonic() >= end:
                         raise Refused(f"a call is up at {', '.join(sorted(busy))}: hang up, or let "
                                       "it end with --wait SECONDS")  # fmt: skip
                     time.sleep(live.LOOK)
+                for line in objections:
+                    self._say(f"forced: {line}")
         except OSError as problem:
             raise Refused(f"connection tracking cannot be read: {problem.strerror}") from None
         return phones

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 
 from algwatch.act import steps
-from algwatch.act.router import Failed, Router
+from algwatch.act.router import Router
 from algwatch.kernel.flows import UDP, Busy, Flow, Flows
 
 TYPE_CHECKING = False
@@ -37,10 +37,7 @@ class Timeouts:
 
 
 def _number(router: Router, name: str) -> int:
-    try:
-        text = (router.read(name) or b"").strip()
-    except Failed:
-        return 0
+    text = router.setting(name)
     return int(text) if text.isdigit() and len(text) < 9 else 0
 
 

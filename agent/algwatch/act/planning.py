@@ -37,7 +37,7 @@ def planned_here(router: Router, interface: str, address: str) -> Plan:
     """interface: on which the phones are; address: of the phone of a trial, "" of none. NotHere,
     Failed."""
     word = platform(router)
-    by_port = _text(router, _BY_PORT)
+    by_port = router.setting(_BY_PORT)
     if word == NFTABLES:
         return _nftables(router, by_port)
     override = router.path(uci.OVERRIDE)

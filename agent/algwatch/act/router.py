@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SECONDS = 60.0  # that a program may take: a reload on a slow router takes ten
 MOST = 4 << 20  # bytes of a configuration
+LINE = 4096  # bytes of a file of the kernel: it refuses to fill a large buffer (ENOMEM)
 _BOOT = "proc/sys/kernel/random/boot_id"
 
 
@@ -35,7 +36,15 @@ class Router:
     @property
     def boot(self) -> str:
         """Another text after each boot; "" where it is not known."""
-        return (self.read(_BOOT) or b"").decode("ascii", "replace").strip()
+        return self.setting(_BOOT)
+
+    def setting(self, name: str) -> str:
+        """A file of one line in /proc or /sys; "" where it cannot be read."""
+        try:
+            text = files.read(self.path(name), LINE) or b""
+        except files.FileError:
+            return ""
+        return text.decode("ascii", "replace").strip()
 
     def read(self, name: str) -> bytes | None:
         """A file; None where there is none. Failed."""

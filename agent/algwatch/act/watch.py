@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 WORKS, REGISTERED, FAILED, OPEN = "works", "registered", "failed", ""
 GRANTED = 3600.0  # seconds: as long as a registrar may have granted, where that was not seen
 LATE = 1.5  # times the granted time, after which a phone is silent
-REFUSALS = 2  # registrations that failed, of one phone
+AGAIN = 90.0  # seconds that a phone gets to register again when that failed
 NO_FAILURE = ("completed", "cancelled", "rejected", "ongoing", "unknown")  # of calls
 
 
@@ -42,18 +42,19 @@ class Judge:
         self._began, self._calls = began, calls
         self._granted = dict.fromkeys(phones, GRANTED)
         self._heard: dict[str, float] = {}
-        self._refused: dict[str, int] = {}
+        self._refused: dict[str, tuple[float, str]] = {}
         self._completed = 0
         self._failure = ""
 
-    def feed(self, report: Report) -> None:
+    def feed(self, report: Report, now: float) -> None:
         phone = str(getattr(report, "line", "")).partition(" and ")[0]
         if phone not in self._granted or self._failure:
             return
         if isinstance(report, CallSummary):
             self._call(report, phone)
         elif isinstance(report, RegistrationSummary):
-            self._registration(report, phone)
+            if report.outcome in ("refused", "unanswered"):
+                self._refused.setdefault(phone, (now, report.outcome))
         elif isinstance(report, Finding) and report.hurts:
             self._failure = f"{report.rule} {report.slug}: {report.summary}"
 
@@ -65,6 +66,9 @@ class Judge:
         if binding.granted > 0:
             self._granted[binding.phone] = binding.granted
         self._heard[binding.phone] = max(binding.at, self._heard.get(binding.phone, 0.0))
+        refused = self._refused.get(binding.phone)
+        if refused is not None and refused[0] < binding.at:
+            del self._refused[binding.phone]
 
     def verdict(self, now: float) -> tuple[str, str]:
         """(a word above, why in a sentence). OPEN: it is too early to tell."""
@@ -74,7 +78,10 @@ class Judge:
             limit = LATE * self._granted[phone]
             if now - self._heard.get(phone, self._began) > limit:
                 return FAILED, f"{phone} was silent for {limit:.0f} s: it should have registered"
-        missing = [phone for phone in self.phones if phone not in self._heard]
+        for phone, (at, outcome) in self._refused.items():
+            if now - at > AGAIN:
+                return FAILED, f"{phone} could not register for {AGAIN:.0f} s: {outcome}"
+        missing = [p for p in self.phones if p not in self._heard or p in self._refused]
         over = now - self._began >= self.longest
         if not missing and self._completed:
             return WORKS, f"{self._said()} and {_count(self._completed, 'call')} completed"
@@ -99,13 +106,6 @@ class Judge:
             self._completed += 1
         elif call.outcome not in NO_FAILURE:
             self._failure = f"a call of {phone} was {call.outcome}"
-
-    def _registration(self, one: RegistrationSummary, phone: str) -> None:
-        if one.outcome not in ("refused", "unanswered"):
-            return
-        self._refused[phone] = count = self._refused.get(phone, 0) + 1
-        if count >= REFUSALS:
-            self._failure = f"{phone} failed to register {count} times ({one.outcome})"
 
 
 class Watch:

@@ -42,7 +42,7 @@ class _Ear(Console):
         self.result = OPEN, ""
 
     def report(self, report: Report) -> None:
-        self._judge.feed(report)
+        self._judge.feed(report, self._now() / SECOND)
 
     def tick(self) -> None:
         if time.monotonic() < self._look_at:
@@ -86,12 +86,13 @@ class Watching:
             raise CannotWatch(str(problem)) from None
         self._sources, self._counts = sources, counts
         self._clock = PacketClock(time.monotonic_ns, time.time_ns)
+        self._began = self._clock.now()
         taps = [Tap(s.live.name, s.side) for s in sources]
         self._pipeline = Pipeline(taps, live=True, memory=config.memory_bytes)
 
     def until(self, phones: list[str], longest: float, calls: bool) -> tuple[str, str]:
         """Watch until the judge can tell; as Judge.verdict()."""
-        judge = Judge(phones, self._clock.now() / SECOND, longest, calls)
+        judge = Judge(phones, self._began / SECOND, longest, calls)
         ear = _Ear(judge, self._say, self._pipeline, self._clock, self._stop)
         daemon = Daemon(self._sources, self._pipeline, self._clock, ear, self._counts, None, 3600.0)
         daemon.listen()

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What apply refuses to do; nothing is changed each time."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from algwatch.kernel.flows import Flows
+from algwatch.kernel.netlink import be32
+from lab.home import Line, at_home
+from lab.network import Network
+
+from act.box import Box, line_of
+
+CT_NEW, CTA_TIMEOUT = 1 << 8, 7  # <linux/netfilter/nfnetlink_conntrack.h>
+QUICK = "apply", "--force", "--watch", "0"
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[Network]:
+    with at_home() as net:
+        yield net
+
+
+@pytest.fixture
+def box(house: Network, tmp_path: Path) -> Box:
+    return Box(house, tmp_path)
+
+
+@pytest.fixture
+def line(box: Box) -> Iterator[Line]:
+    one = line_of(box.net)
+    yield one
+    one.close()
+
+
+def refused(box: Box, *words: str) -> str:
+    before = box.look()
+    assert box.type(*words) == 2, box.said
+    assert box.look() == before
+    assert not box.words()
+    assert box.said.count("\n") == 1, box.said
+    return box.said
+
+
+def test_nothing_is_changed_without_evidence_or_force(box: Box, line: Line) -> None:
+    assert "No running algwatch says that the SIP ALG does harm" in refused(box, "apply")
+
+
+def status(box: Box, action: str, state: str, phone: str, why: str = "") -> None:
+    advice = {"action": action, "state": state, "subject": f"{phone} and x", "for": [why]}
+    whole = {"running": True, "at": time.time(), "advice": [advice]}
+    folder = box.root / "var/run/algwatch"
+    folder.mkdir(exist_ok=True)
+    (folder / "status.json").write_text(json.dumps(whole))
+
+
+def test_a_line_that_needs_the_alg_is_named(box: Box, line: Line) -> None:
+    why = "The phone 10.0.0.9 does not ask for rport."
+    status(box, "keep-sip-alg", "recommended", "10.0.0.9", why)
+    assert why in refused(box, "apply")
+    assert box.type("apply", "--only", line.ip, "--watch", "0") == 0, box.said
+
+
+def test_with_the_advice_of_the_daemon_no_force_is_needed(box: Box, line: Line) -> None:
+    status(box, "disable-sip-alg", "recommended", line.ip)
+    assert box.type("apply", "--watch", "0") == 0, box.said
+
+
+def test_a_phone_without_keep_alive_is_told_by_its_silence(box: Box, line: Line) -> None:
+    """Its mapping lives an hour with the helper; the test gives it half of that to live."""
+    status(box, "disable-sip-alg", "recommended", line.ip)
+    with box.net.router, Flows() as flows:
+        (flow,) = flows.helped()
+        flows._ask(CT_NEW, flow.family, flow.key(with_id=False) + be32(CTA_TIMEOUT, 1800))
+    said = refused(box, "apply")
+    assert f"{line.ip} was silent for 180" in said and "without it 180 s" in said
+
+
+def test_a_call_that_is_up_is_not_disturbed(box: Box, line: Line) -> None:
+    line.call(box.net)
+    assert f"a call is up at {line.ip}" in refused(box, *QUICK)
+
+
+def test_two_applies_do_not_run_together(box: Box, line: Line) -> None:
+    wait = box.start("apply", "--force")
+    box.until("watch")
+    other = Box.__new__(Box)
+    other.__dict__.update(box.__dict__)
+    assert other.type("rollback") == 2 and "is at work" in other.said
+    line.register()
+    assert wait() == 0, box.said
+
+
+def test_a_disk_that_is_full_or_read_only_is_told(box: Box, line: Line) -> None:
+    box.changes.parent.parent.mkdir(parents=True, exist_ok=True)
+    box.changes.parent.write_text("a file where the folder should be")
+    before = box.look()
+    assert box.type(*QUICK) == 2
+    assert "nothing was changed" in box.said and box.said.count("\n") == 1
+    assert box.look() == before
+
+
+def test_a_router_without_the_helper_is_left_alone(box: Box) -> None:
+    box.net.router.run("nft", "flush", "chain", "inet", "fw4", "helper_lan")
+    assert "no loaded rule sets the SIP helper" in refused(box, *QUICK)
+
+
+def test_a_rule_by_a_map_is_not_touched(box: Box, line: Line) -> None:
+    rule = 'ct helper set udp dport map { 5060 : "sip" }'
+    box.net.router.run("nft", "-f", "-", text=f"add rule inet fw4 helper_lan {rule}\n")
+    assert "map" in refused(box, *QUICK)
+
+
+def test_a_file_that_somebody_else_changed_since_is_kept(box: Box, line: Line) -> None:
+    assert box.type(*QUICK) == 0, box.said
+    box.config.write_bytes(box.config.read_bytes() + b"# theirs\n")
+    assert box.type("rollback") == 4, box.said
+    assert "was changed by somebody else" in box.said
+    assert box.config.read_bytes().endswith(b"# theirs\n")

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What apply and verify see of the phones afterwards, and what they do then."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from algwatch.act.ruleset import plain
+from lab.home import Line, at_home
+from lab.network import Network
+
+from act.box import Box, line_of
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[Network]:
+    with at_home() as net:
+        yield net
+
+
+@pytest.fixture
+def box(house: Network, tmp_path: Path) -> Box:
+    return Box(house, tmp_path)
+
+
+@pytest.fixture
+def line(box: Box) -> Iterator[Line]:
+    one = line_of(box.net)
+    yield one
+    one.close()
+
+
+def test_a_phone_that_registers_unrewritten_is_enough_to_keep_the_change(
+    box: Box, line: Line
+) -> None:
+    wait = box.start("apply", "--force")
+    box.until("watch")
+    assert line.register()
+    assert wait() == 0, box.said
+    assert box.words()[-2:] == ["keep", "applied"]
+    assert f"{line.ip} registered with nothing rewritten" in box.said
+
+
+def test_a_phone_that_goes_silent_takes_everything_back(box: Box, line: Line) -> None:
+    before = box.look()
+    wait = box.start("apply", "--force", "--watch", "60")
+    box.until("watch")
+    line.expires = 2
+    assert line.register()
+    assert wait() == 1, box.said
+    assert f"{line.ip} was silent for 3 s" in box.said
+    assert box.look() == before
+    assert box.words()[-1] == "rolled-back"
+
+
+def test_a_trial_on_one_phone_is_verified_by_its_call(box: Box, line: Line) -> None:
+    before = box.look()
+    assert box.type("apply", "--only", line.ip, "--watch", "0") == 0, box.said
+    wait = box.start("verify", "--watch", "60")
+    box.heard("watching")
+    line.register()
+    line.call(box.net)
+    line.hang_up()
+    assert wait() == 0, box.said
+    assert box.words()[-1] == "verified"
+    line.close()
+    other = Line(box.net, box.net.draw.other_ip)
+    assert not other.register(), "the other phone keeps the helper"
+    other.close()
+    assert box.type("rollback") == 0, box.said
+    assert plain(box.look()[1]) == plain(before[1])
+
+
+def test_whoever_interrupts_the_watching_gets_everything_back(box: Box, line: Line) -> None:
+    before = box.look()
+    wait = box.start("apply", "--force")
+    box.until("watch")
+    os.kill(box.pid, signal.SIGINT)
+    assert wait() == 1, box.said
+    assert box.look() == before
+
+
+def test_what_was_not_heard_in_time_is_not_known(box: Box, line: Line) -> None:
+    assert box.type("apply", "--force", "--watch", "1") == 3, box.said
+    assert f"not heard yet: {line.ip}" in box.said
+    assert box.words()[-2:] == ["watch", "applied"]
+    box.boot()
+    assert box.type("rollback", "--if-unfinished") == 0
+    assert box.words()[-1] == "rolled-back", "a reboot undid it"

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of apply that need no router: journal, judge, evidence, files that are edited."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from algwatch.act import copies, nftfile, ruleset, state
+from algwatch.act.changes import KEPT, Changes
+from algwatch.act.journal import Journal
+from algwatch.act.router import Router
+from algwatch.act.watch import AGAIN, FAILED, OPEN, REGISTERED, WORKS, Binding, Judge
+from algwatch.compare.summary import RegistrationSummary
+
+A, B = "192.168.1.20", "192.168.1.21"
+
+
+def journal(folder: Path) -> Journal:
+    path = folder / "1"
+    path.mkdir(exist_ok=True)
+    return Journal(str(path))
+
+
+def test_every_cut_of_the_last_line_counts_as_not_written(tmp_path: Path) -> None:
+    one = journal(tmp_path)
+    one.step("begin", only="")
+    whole = Path(one.path).read_bytes()
+    one.step("saved", config="abc")
+    both = Path(one.path).read_bytes()
+    for end in range(len(whole), len(both)):
+        Path(one.path).write_bytes(both[:end])
+        read = journal(tmp_path)
+        assert [step["step"] for step in read.steps] == ["begin"], end
+        read.step("undo")
+        assert [step["step"] for step in journal(tmp_path).steps] == ["begin", "undo"]
+
+
+def test_a_byte_that_rotted_ends_the_journal_before_it(tmp_path: Path) -> None:
+    one = journal(tmp_path)
+    one.step("begin", only="")
+    one.step("saved")
+    data = bytearray(Path(one.path).read_bytes())
+    for at in range(len(data)):
+        damaged = bytearray(data)
+        damaged[at] ^= 1
+        Path(one.path).write_bytes(damaged)
+        assert len(journal(tmp_path).steps) < 2
+
+
+def test_a_step_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    one = journal(tmp_path)
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full")
+    one.path = str(full)
+    with pytest.raises(OSError, match=r"space|argument"):
+        one.step("begin")
+    assert one.steps == []
+
+
+def test_changes_are_numbered_and_undone_ones_go(tmp_path: Path) -> None:
+    changes = Changes(str(tmp_path / "changes"))
+    for number in range(1, 9):
+        made = changes.create()
+        assert made.number == number
+        made.step("begin")
+        made.step("applied" if number == 2 else "rolled-back")
+    left = [one.number for one in changes.all()]
+    assert left == [2, *range(8 - KEPT, 9)]
+    assert [one.number for one in changes.in_force()] == [2]
+
+
+def test_the_lock_goes_with_its_process(tmp_path: Path) -> None:
+    folder = str(tmp_path / "changes")
+    hold = ("import sys,time; from algwatch.act.changes import Changes; c=Changes(sys.argv[1]); "
+            "assert c.lock(); print('held', flush=True); time.sleep(60)")  # fmt: skip
+    env = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
+    child = subprocess.Popen([sys.executable, "-c", hold, folder], stdout=subprocess.PIPE, env=env)
+    assert child.stdout is not None and child.stdout.readline() == b"held\n"
+    assert not Changes(folder).lock()
+    Changes(folder).wait_for(0.1)  # it hangs: it is killed
+    assert child.wait(5) == -9
+    assert Changes(folder).lock()
+    child.stdout.close()
+
+
+def test_a_copy_is_made_once_and_a_damaged_one_is_none(tmp_path: Path) -> None:
+    folder = str(tmp_path)
+    fact = copies.save(folder, "firewall", b"before")
+    assert copies.save(folder, "firewall", b"before") == fact
+    with pytest.raises(OSError, match="there already"):
+        copies.save(folder, "firewall", b"after")
+    assert copies.load(folder, "firewall", fact) == b"before"
+    (tmp_path / "firewall").write_bytes(b"befor3")
+    assert copies.load(folder, "firewall", fact) is None
+
+
+def test_the_state_file_leaves_out_what_is_no_line(tmp_path: Path) -> None:
+    change = state.Change(3, "verified", 1796000000, A)
+    state.write(str(tmp_path), [change])
+    with open(tmp_path / "state", "a") as file:
+        file.write("4 exploded 1 all\n5 applied\n\xff\n6 applied 1796000001 all\n")
+    read = state.read(str(tmp_path))
+    assert [(one.number, one.state, one.phone) for one in read] == [
+        (3, "verified", A), (6, "applied", "all"),
+    ]  # fmt: skip
+
+
+def test_the_daemon_can_read_the_state_without_any_new_import() -> None:
+    have = "import algwatch.daemon, sys; before = set(sys.modules); import algwatch.act.state; "
+    code = have + "print(sorted(set(sys.modules) - before))"
+    env = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    assert said.stdout.strip() == "['algwatch.act', 'algwatch.act.state']", said.stderr
+
+
+def test_settings_of_the_kernel_are_read(tmp_path: Path) -> None:
+    """The kernel refuses to fill a buffer of some megabytes (proc_sys_call_handler())."""
+    assert len(Router().boot) == 36
+    assert Router(str(tmp_path)).boot == ""
+
+
+FILE = b"""table inet fw4 {
+  ct helper sip { type "sip" protocol udp; }
+  chain helper_lan {
+    tcp dport 21 ct helper set "ftp"
+    udp dport { 5060, 5080 } ct helper set "sip" comment "x"
+    # udp dport 5060 ct helper set "sip"
+  }
+}
+"""
+
+
+def test_only_the_line_of_the_rule_becomes_a_comment() -> None:
+    new = nftfile.without_helper(FILE, {"sip"}, 1, 7)
+    assert new is not None
+    before, after = FILE.splitlines(), new.splitlines()
+    assert [b for b, a in zip(before, after, strict=True) if a != b] == [before[4]]
+    assert after[4] == b'    # algwatch change 7: udp dport { 5060, 5080 } ct helper set "sip" ' \
+                       b'comment "x"'  # fmt: skip
+
+
+@pytest.mark.parametrize("line", [
+    b'chain c { udp dport 5060 ct helper set "sip"; }',
+    b'udp dport 5060 ct helper set "sip"; tcp dport 22 accept',
+    b'udp dport { 5060, ct helper set "sip"',
+])  # fmt: skip
+def test_a_line_that_holds_more_than_the_rule_is_left_alone(line: bytes) -> None:
+    assert nftfile.without_helper(line + b"\n", {"sip"}, 1, 1) is None
+
+
+def test_a_file_with_another_number_of_rules_is_left_alone() -> None:
+    assert nftfile.without_helper(FILE, {"sip"}, 2, 1) is None
+    assert nftfile.without_helper(FILE, {"sip-5060"}, 1, 1) is None
+
+
+def test_what_has_nothing_to_do_with_helpers_is_a_difference() -> None:
+    before = "table inet fw4 {\n\tchain input {\n\t\tiifname lo accept\n\t}\n}\n"
+    helper = '\tchain helper_lan {\n\t\tudp dport 5060 ct helper set "sip"\n\t}\n'
+    assert ruleset.differences(before + helper, before) == []
+    assert ruleset.differences(before, "") != []
+    assert ruleset.differences(before, before.replace("accept", "drop")) == [
+        "- table inet fw4 | chain input | iifname lo accept",
+        "+ table inet fw4 | chain input | iifname lo drop",
+    ]
+
+
+def judge(calls: bool = False, longest: float = 600.0) -> Judge:
+    return Judge([A, B], 1000.0, longest, calls)
+
+
+def test_all_phones_have_to_register() -> None:
+    one = judge()
+    assert one.verdict(1001) == (OPEN, "")
+    one.bound(Binding(A, 1010, 600, True))
+    assert one.verdict(1011) == (OPEN, "")
+    one.bound(Binding(B, 999, 600, True))  # before the change
+    assert one.verdict(1012) == (OPEN, "")
+    one.bound(Binding(B, 1013, 600, True))
+    assert one.verdict(1014)[0] == REGISTERED
+
+
+def test_a_phone_is_silent_after_one_and_a_half_times_what_was_granted() -> None:
+    one = judge(calls=True, longest=10000)
+    one.bound(Binding(A, 1010, 60, True))
+    one.bound(Binding(B, 1010, 600, True))
+    assert one.verdict(1099)[0] == OPEN
+    word, why = one.verdict(1101)
+    assert word == FAILED and why.startswith(f"{A} was silent for 90 s")
+
+
+def test_a_register_that_is_still_rewritten_is_a_failure() -> None:
+    one = judge()
+    one.bound(Binding(A, 1010, 60, False))
+    assert one.verdict(1011)[0] == FAILED
+
+
+def registration(phone: str, outcome: str) -> RegistrationSummary:
+    return RegistrationSummary("c", "sip:a@b", outcome, 503, 1000, 1000, f"{phone} and 203.0.113.9")
+
+
+def test_a_phone_that_cannot_register_gets_its_time_to_try_again() -> None:
+    one = judge()
+    one.feed(registration(A, "refused"), 1010)
+    assert one.verdict(1010 + AGAIN)[0] == OPEN
+    assert one.verdict(1011 + AGAIN)[0] == FAILED
+    one = judge()
+    one.feed(registration(A, "refused"), 1010)
+    one.bound(Binding(A, 1020, 3600, True))
+    assert one.verdict(1011 + AGAIN)[0] == OPEN
+    one.feed(registration("192.168.1.99", "refused"), 1010)  # had no helper
+    assert one.verdict(1200)[0] == OPEN
+
+
+def test_without_a_phone_a_call_is_not_waited_for_longer_than_asked() -> None:
+    assert Judge([], 1000.0, 60, True).verdict(1061)[0] == REGISTERED
+    assert Judge([], 1000.0, 60, True).verdict(1001) == (OPEN, "")
+
+
+def test_time_over_is_told_with_who_was_not_heard() -> None:
+    one = judge(calls=True, longest=60)
+    one.bound(Binding(A, 1010, 600, True))
+    word, why = one.verdict(1061)
+    assert (word, why) == (OPEN, f"not heard yet: {B}")
+
+
+def test_works_is_said_with_a_call_only() -> None:
+    from algwatch.compare.summary import CallSummary
+
+    call = CallSummary.__new__(CallSummary)
+    call.line, call.outcome, call.ack, call.unsolicited = f"{A} and x", "completed", "seen", False
+    one = judge(calls=True)
+    for phone in A, B:
+        one.bound(Binding(phone, 1010, 600, True))
+    one.feed(call, 1011)
+    assert one.verdict(1012)[0] == WORKS
+    call.outcome = "dropped"
+    one.feed(call, 1013)
+    assert one.verdict(1014) == (FAILED, f"a call of {A} was dropped")
+
+
+def test_the_clock_of_the_lock_is_short() -> None:
+    started = time.monotonic()
+    Changes("/nonexistent/changes").wait_for(5)
+    assert time.monotonic() - started < 1
