@@ -123,7 +123,8 @@ class Apply:
             journal.step(steps.PROBE)
             rewritten = order.probe()
             if rewritten:
-                raise Failed(f"the probe still sees rewriting: {'; '.join(rewritten)}")
+                more = f" and {len(rewritten) - 1} more" if len(rewritten) > 1 else ""
+                raise Failed(f"the probe still sees rewriting: {rewritten[0]}{more}")
         result, why = "", "nobody watched it; algwatch verify does"
         if order.watch is not None:
             watch = order.watch(phones)

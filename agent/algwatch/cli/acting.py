@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -45,6 +46,12 @@ def seconds(text: str) -> float:
 def need_root() -> None:
     if os.geteuid() != 0:
         raise Usage("only root may change this router; nothing was changed")
+
+
+def interruptible() -> None:
+    """SIGTERM and SIGHUP end what is done like Ctrl-C, so that it is taken back."""
+    for number in signal.SIGTERM, signal.SIGHUP:
+        signal.signal(number, signal.default_int_handler)
 
 
 def only(journal: Journal) -> str:

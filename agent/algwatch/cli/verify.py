@@ -46,6 +46,7 @@ def add(subparsers: Subparsers) -> None:
 
 def main(args: argparse.Namespace) -> int:
     acting.need_root()
+    acting.interruptible()
     changes, teller, router = Changes(args.changes), acting.Teller(args.json), Router()
     with acting.locked(changes):
         acting.settle(router, changes, teller)
