@@ -14,7 +14,7 @@ from lab.network import Network
 from act.box import line_of
 from act.openwrt_box import OpenWrtBox
 
-QUICK = "apply", "--force", "--watch", "0"
+QUICK = "apply", "--force", "--watch", "0", "--no-probe"
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +97,58 @@ def test_a_kill_before_any_program_is_undone(box: OpenWrtBox, line: Line, reboot
         line.register()
         number += 1
     assert number > 15
+
+
+def test_a_trial_on_one_phone_touches_no_file(box: OpenWrtBox, line: Line) -> None:
+    before = box.look()
+    assert box.type("apply", "--only", line.ip, "--watch", "0") == 0, box.said
+    assert line.register(), line.arrived
+    assert box.config.read_bytes() == before[0]
+    assert box.type("rollback") == 0, box.said
+    assert box.look() == before
+
+
+def test_what_others_commit_meanwhile_stays(box: OpenWrtBox, line: Line) -> None:
+    assert box.type(*QUICK) == 0, box.said
+    box.router.run("uci", "set", "firewall.@zone[1].mtu_fix=0")
+    box.router.run("uci", "commit", "firewall")
+    assert box.type("rollback") in (0, 4), box.said
+    config = box.config.read_bytes()
+    assert b"mtu_fix '0'" in config and b"auto_helper" not in config
+    assert "changes that others made" in box.said
+
+
+def test_what_others_commit_during_a_trial_goes_to_flash(house: Network, tmp_path: Path) -> None:
+    box = OpenWrtBox(house, tmp_path, "24.10")
+    line = line_of(box.net)
+    assert box.type(*QUICK, kill="live:after") == -9, box.said
+    box.router.run("uci", "set", "firewall.@zone[1].mtu_fix=0")
+    box.router.run("uci", "commit", "firewall")
+    assert b"mtu_fix\t\t1" in box.config.read_bytes(), "it went to the file on tmpfs"
+    assert box.type("rollback", "--if-unfinished") in (0, 4), box.said
+    config = box.config.read_bytes()
+    assert b"mtu_fix '0'" in config and b"auto_helper" not in config
+    assert not (box.root / "var/run/uci/firewall").exists()
+    line.close()
+
+
+@pytest.mark.parametrize("where", ["tmp/.uci", "var/run/rpcd/uci-0123"])
+def test_changes_of_others_that_wait_are_a_reason_to_refuse(
+    box: OpenWrtBox, line: Line, where: str
+) -> None:
+    folder = box.root / where
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "firewall").write_text("firewall.cfg02dc81.masq='1'\n")
+    before = box.look()
+    assert box.type(*QUICK) == 2, box.said
+    assert "other changes of the firewall wait" in box.said
+    assert box.look() == before and not box.words()
+    (folder / "firewall").unlink()
+
+
+def test_a_check_that_fails_comes_before_the_commit(box: OpenWrtBox, line: Line) -> None:
+    before = box.look()
+    (box.root / "etc/nftables.d/x.nft").write_text("broken")
+    assert box.type(*QUICK) == 1, box.said
+    assert "commit" not in box.words() and box.look() == before
+    assert box.router.run("uci", "changes") == ""

@@ -3,18 +3,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from algwatch.act.ruleset import plain
 from algwatch.kernel.flows import Flow, Flows
-from lab.home import Line, at_home
+from lab.home import Line, at_home, receive
 from lab.network import Network
 
 from act.box import Box, line_of
 
-QUICK = "apply", "--force", "--watch", "0"
+QUICK = "apply", "--force", "--watch", "0", "--no-probe"
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def test_a_rollback_puts_file_and_ruleset_back_byte_for_byte(box: Box, line: Lin
 
 def flows_of(box: Box) -> list[Flow]:
     with box.net.router, Flows() as flows:
-        return flows.entries(lambda flow: flow.target[1] == 5060)
+        return flows.entries(lambda flow: 5060 in (flow.target[1], flow.reply_source[1]))
 
 
 WORDS = ("begin", "saved", "rules", "effect", "live", "keep", "applied")
@@ -118,3 +119,38 @@ def test_the_process_that_waits_undoes_what_a_killed_apply_left(box: Box, line: 
     assert box.type(*QUICK, kill="live:after", guarded=True) == -9
     box.until("rolled-back")
     assert box.look() == before
+
+
+def test_the_probe_says_that_messages_pass_untouched(box: Box, line: Line) -> None:
+    before = box.look()
+    assert box.type("apply", "--force", "--watch", "0") == 0, box.said
+    assert "SIP passes this router untouched" in box.said
+    assert box.type("rollback") == 0, box.said
+    assert box.look() == before
+
+
+def test_an_entry_that_the_helper_made_is_deleted_when_no_call_is_up(box: Box, line: Line) -> None:
+    with box.net.provider.udp(line.far, 5099) as other:
+        request = b"OPTIONS sip:jo@%s SIP/2.0\r\nCall-ID: 1\r\n\r\n" % line.public[0].encode()
+        other.sendto(request, line.public)
+        assert receive(line.phone, 1) is not None
+    assert [flow.helper for flow in flows_of(box)] == ["sip", "sip"]
+    assert box.type(*QUICK) == 0, box.said
+    assert [flow.helper for flow in flows_of(box)] == [""]
+    assert "delete" in box.words()
+
+
+def test_two_phones_come_back_one_after_the_other(box: Box, line: Line) -> None:
+    line.provider.close()
+    second = Line(box.net, box.net.draw.other_ip)
+    second.register()
+    assert box.type(*QUICK) == 0, box.said
+    wait = box.start("rollback")
+    box.heard("its entry is deleted")
+    time.sleep(0.7)
+    assert len(flows_of(box)) == 1, "the other phone keeps its port until the first one is back"
+    for phone in (line, second):
+        phone.phone.sendto(second.sent, (line.far, 5060))
+    assert wait() == 0, box.said
+    assert box.said.count("its entry is deleted") == 2
+    second.close()

@@ -17,7 +17,7 @@ from lab.network import Network
 from act.box import Box, line_of
 
 CT_NEW, CTA_TIMEOUT = 1 << 8, 7  # <linux/netfilter/nfnetlink_conntrack.h>
-QUICK = "apply", "--force", "--watch", "0"
+QUICK = "apply", "--force", "--watch", "0", "--no-probe"
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_a_line_that_needs_the_alg_is_named(box: Box, line: Line) -> None:
 
 def test_with_the_advice_of_the_daemon_no_force_is_needed(box: Box, line: Line) -> None:
     status(box, "disable-sip-alg", "recommended", line.ip)
-    assert box.type("apply", "--watch", "0") == 0, box.said
+    assert box.type("apply", "--watch", "0", "--no-probe") == 0, box.said
 
 
 def test_a_phone_without_keep_alive_is_told_by_its_silence(box: Box, line: Line) -> None:
@@ -87,7 +87,7 @@ def test_a_call_that_is_up_is_not_disturbed(box: Box, line: Line) -> None:
 
 
 def test_two_applies_do_not_run_together(box: Box, line: Line) -> None:
-    wait = box.start("apply", "--force")
+    wait = box.start("apply", "--force", "--no-probe")
     box.until("watch")
     other = Box.__new__(Box)
     other.__dict__.update(box.__dict__)

@@ -37,7 +37,7 @@ def line(box: Box) -> Iterator[Line]:
 def test_a_phone_that_registers_unrewritten_is_enough_to_keep_the_change(
     box: Box, line: Line
 ) -> None:
-    wait = box.start("apply", "--force")
+    wait = box.start("apply", "--force", "--no-probe")
     box.until("watch")
     assert line.register()
     assert wait() == 0, box.said
@@ -47,7 +47,7 @@ def test_a_phone_that_registers_unrewritten_is_enough_to_keep_the_change(
 
 def test_a_phone_that_goes_silent_takes_everything_back(box: Box, line: Line) -> None:
     before = box.look()
-    wait = box.start("apply", "--force", "--watch", "60")
+    wait = box.start("apply", "--force", "--no-probe", "--watch", "60")
     box.until("watch")
     line.expires = 2
     assert line.register()
@@ -77,7 +77,7 @@ def test_a_trial_on_one_phone_is_verified_by_its_call(box: Box, line: Line) -> N
 
 def test_whoever_interrupts_the_watching_gets_everything_back(box: Box, line: Line) -> None:
     before = box.look()
-    wait = box.start("apply", "--force")
+    wait = box.start("apply", "--force", "--no-probe")
     box.until("watch")
     os.kill(box.pid, signal.SIGINT)
     assert wait() == 1, box.said
@@ -85,7 +85,7 @@ def test_whoever_interrupts_the_watching_gets_everything_back(box: Box, line: Li
 
 
 def test_what_was_not_heard_in_time_is_not_known(box: Box, line: Line) -> None:
-    assert box.type("apply", "--force", "--watch", "1") == 3, box.said
+    assert box.type("apply", "--force", "--no-probe", "--watch", "1") == 3, box.said
     assert f"not heard yet: {line.ip}" in box.said
     assert box.words()[-2:] == ["watch", "applied"]
     box.boot()

@@ -134,8 +134,13 @@ def _handles(router: Router, family: str, table: str, chain: str) -> dict[int, s
 
 
 def mark_of(number: int) -> str:
-    """The comment of the rules that change `number` adds."""
-    return f"algwatch change {number}"
+    """The comment of the rules that change `number` adds: one word, so that no firewall quotes it
+    differently."""
+    return f"algwatch-change-{number}"
+
+
+def is_marked(line: str, number: int) -> bool:
+    return re.search(rf"\b{mark_of(number)}\b", line) is not None
 
 
 def exempt(router: Router, rules: list[Rule], phone: str, number: int) -> None:

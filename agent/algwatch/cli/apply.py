@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import time
-from importlib.util import find_spec
 
 from algwatch.act import deadman
 from algwatch.act.apply import REFUSED, Apply, Order, Refused
@@ -62,6 +61,7 @@ def add(subparsers: Subparsers) -> None:
     for side in "lan", "wan":
         parser.add_argument(f"--{side}", action="append", default=[], metavar="IF",
                             help="interface to watch; default: by the routes")  # fmt: skip
+    parser.add_argument("--no-probe", action="store_true", help="do not ask the router by a probe")
     parser.add_argument("--dry-run", action="store_true", help="print what would be done")
     acting.add_common(parser)
 
@@ -138,13 +138,13 @@ def _planned(args: argparse.Namespace, router: Router,
         return Watch(longest, lambda: eyes.until(heard, longest, args.watch is not None))
 
     def probe() -> list[str]:
-        from algwatch.probe.run import probe as ask
+        from algwatch.probe.run import probe as ask  # here, because not everybody wants it
 
         result = ask(lan[0] if lan else "")
         teller.say(f"probe: {result.conclusion}")
         return result.rewrites
 
     # A trial leaves the helper to everybody else, and the probe is nobody's phone.
-    asks = None if args.only or find_spec("algwatch.probe") is None else probe
+    asks = None if args.only or args.no_probe else probe
     return made, Order(ours, args.only, args.force, args.wait,
                        None if args.watch == 0 else watch, asks)  # fmt: skip
