@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A router with OpenWrt's configuration: the stand-ins of tests/openwrt for uci, fw4 and ubus, and
-the real nft and kernel. The ruleset that the stand-in of fw4 prints is loaded, with the hook that
-it leaves out."""
+"""A router with OpenWrt's configuration: the stand-ins of tests/openwrt for uci, fw4, fw3 and ubus,
+and the real nft, iptables and kernel. The ruleset that the stand-in of fw4 or fw3 prints is loaded,
+with the hook that fw4's leaves out."""
 
 from __future__ import annotations
 
@@ -36,6 +36,25 @@ sys.exit(subprocess.run(["nft", "-f", "-"], input=text, text=True).returncode)
 """
 
 
+# fw3 types each rule; it leaves alone what is not its own.
+INIT_FW3 = f"""#!{sys.executable} -S
+import os, shlex, subprocess, sys
+sys.path.insert(0, {TESTS!r})
+sys.dont_write_bytecode = True
+from openwrt.programs import Programs
+programs = Programs(os.environ["OPENWRT_ROOT"], os.environ["OPENWRT_RELEASE"])
+status = programs.run("firewall", sys.argv[1:])
+if status:
+    sys.exit(status)
+for family, program in (4, "iptables"), (6, "ip6tables"):
+    for word in "-F", "-X":
+        subprocess.run([program, "-t", "raw", word], check=True)
+    for line in programs._printed(family).splitlines():
+        subprocess.run(shlex.split(line), check=True)
+"""
+REAL = "iptables", "iptables-save", "ip6tables", "ip6tables-save"
+
+
 class OpenWrtBox(Box):
     def __init__(self, net: Network, root: Path, release: str = "24.10",
                  config: str = STOCK) -> None:  # fmt: skip
@@ -48,10 +67,14 @@ class OpenWrtBox(Box):
         self.router, self.config = router, router.config
         self.environment = router.environment
         (self.root / "bin/nft").unlink()
-        if not router.programs.fw3:
+        (self.root / "etc/init.d/firewall").write_text(INIT_FW3 if router.programs.fw3 else INIT)
+        if router.programs.fw3:
+            for name in REAL:
+                (self.root / "bin" / name).unlink()
+                program = name.replace("tables", "tables-legacy")
+                (self.root / "bin" / name).symlink_to(f"/usr/sbin/{program}")
+        else:
             shutil.copy(self.root / "sbin/fw4", self.root / "bin/fw4")
-            init = self.root / "etc/init.d/firewall"
-            init.write_text(INIT)
 
     def load(self) -> None:
         """/var is tmpfs."""

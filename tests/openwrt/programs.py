@@ -234,17 +234,6 @@ class Programs:
             live["6" if name.startswith("ip6") else "4"] = lines
             self._write(live)
             return 0
-        if words[:3] == ["-t", "raw", "-D"]:
-            live = self.live()
-            line = " ".join(["-A", *words[3:]])
-            if line not in lines:
-                print(f"{name}: Bad rule (does a matching rule exist in that chain?).",
-                      file=sys.stderr)  # fmt: skip
-                return 1
-            lines.remove(line)
-            live["6" if name.startswith("ip6") else "4"] = lines
-            self._write(live)
-            return 0
         raise NotKnown(f"{name} {words}")
 
     def _ip(self, words: Words) -> int:

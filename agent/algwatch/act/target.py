@@ -74,7 +74,11 @@ def check_effect(target: Target, journal: Journal, only: str) -> None:
         raise Failed("the rule for this phone is not loaded")
     if not only and (left := target.still_set()):
         raise Failed(f"the loaded ruleset still sets the SIP helper: {left[0]}")
-    other = [line for line in ruleset.differences(before, now) if not ruleset.is_marked(line, journal.number)]
+    other = [
+        line
+        for line in ruleset.differences(before, now)
+        if not ruleset.is_marked(line, journal.number)
+    ]
     if other:
         raise Failed(f"the loaded ruleset is not what it was: {other[0]} "
                      f"({len(other)} lines that have nothing to do with helpers)")  # fmt: skip
