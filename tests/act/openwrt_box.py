@@ -66,7 +66,7 @@ class OpenWrtBox(Box):
         router = Router(self.root, self._text, self.release, ("sip",), networks)
         self.router, self.config = router, router.config
         self.environment = router.environment
-        (self.root / "bin/nft").unlink()
+        (self.root / "bin/nft").unlink(missing_ok=True)
         (self.root / "etc/init.d/firewall").write_text(INIT_FW3 if router.programs.fw3 else INIT)
         if router.programs.fw3:
             for name in REAL:

@@ -53,7 +53,7 @@ def test_the_zone_loses_the_helper_and_gets_it_back(box: OpenWrtBox, line: Line)
     assert not line.register(), "the helper is not back"
 
 
-@pytest.mark.parametrize("kill", ["edit:after", "commit:before", "reload:before", "live:after"])
+@pytest.mark.parametrize("kill", ["commit:before", "reload:before"])
 def test_a_kill_is_undone(box: OpenWrtBox, line: Line, kill: str) -> None:
     before = look(box)
     assert box.type(*QUICK, kill=kill) == -9, box.said

@@ -27,14 +27,6 @@ if TYPE_CHECKING:
     from algwatch.cli import Subparsers
 
 DEADLINE = 600  # seconds for everything but waiting and watching
-# What has no fw4, fw3 or nft: lines to type, by docs/advice.md and the vendors.
-ELSEWHERE = (
-    "VyOS: delete system conntrack modules sip; commit; save",
-    "EdgeOS: set system conntrack modules sip disable; commit; save",
-    "RouterOS: /ip firewall service-port set sip disabled=yes",
-    "Asuswrt: nvram set fw_pt_sip=0; nvram commit; service restart_firewall",
-    "iptables: iptables -t raw -S | grep 'helper sip', and delete these rules with -D",
-)
 EPILOG = (
     "Exit status: 0 the change is in force (applied, or verified); 1 it failed and everything is "
     "as before; 2 nothing was changed, and the reason is told; 3 watched for the time that was "
@@ -75,7 +67,9 @@ def main(args: argparse.Namespace) -> int:
     try:
         platform(router)
     except NotHere as why:
-        teller.commands(str(why), list(ELSEWHERE))
+        from algwatch.advise.platforms.others import OTHERS
+
+        teller.commands(str(why), [f"{one.title}: {'; '.join(one.off)}" for one in OTHERS])
         return REFUSED
     changes = Changes(args.changes)
     with acting.locked(changes):
