@@ -21,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+NOT_HEARD = "not-heard"  # beside the words of watch.py: watched, and the time was over
 DONE, UNDONE, REFUSED, NOT_KNOWN, NOT_BACK = 0, 1, 2, 3, 4  # exit statuses
 
 
@@ -65,6 +66,9 @@ class Apply:
         try:
             self._guard(journal)
             result, why = self._change(made, order, journal, phones, timeouts)
+            if result != FAILED:
+                word = steps.VERIFIED if result == WORKS else steps.APPLIED
+                finish(self._changes, journal, word, why=why)
         except (Failed, OSError) as problem:
             result, why = FAILED, str(problem)
         except KeyboardInterrupt:
@@ -74,10 +78,8 @@ class Apply:
             for line in problems:
                 self._say(line)
             return (NOT_BACK if problems else UNDONE), journal
-        finish(self._changes, journal, steps.VERIFIED if result == WORKS else steps.APPLIED,
-               why=why)  # fmt: skip
         self._say(f"change {journal.number} is in force: {why}")
-        return (NOT_KNOWN if order.watch is not None and result == OPEN else DONE), journal
+        return (NOT_KNOWN if result == NOT_HEARD else DONE), journal
 
     def _check(self, made: Plan, order: Order, said: Evidence,
                timeouts: live.Timeouts) -> list[str]:  # fmt: skip
@@ -125,16 +127,19 @@ class Apply:
             if rewritten:
                 more = f" and {len(rewritten) - 1} more" if len(rewritten) > 1 else ""
                 raise Failed(f"the probe still sees rewriting: {rewritten[0]}{more}")
-        result, why = "", "nobody watched it; algwatch verify does"
-        if order.watch is not None:
+        result, why = OPEN, "nobody watched it; algwatch verify does"
+        if order.watch is not None and not phones:
+            result, why = OPEN, "no phone had the helper, so none was watched"
+        elif order.watch is not None:
             watch = order.watch(phones)
             journal.step(steps.WATCH, phones=phones, until=time.time() + watch.longest)
             result, why = watch.run()
+            result = result or NOT_HEARD
             if result == FAILED:
                 return result, why
         if order.only:
             self._say("the rule for this phone is gone after the next reload of the firewall")
-        elif order.watch is not None and result == OPEN:
+        elif result == NOT_HEARD:
             self._say("the change is not made lasting yet: algwatch verify does that")
         else:
             for note in target.keep(journal):

@@ -79,8 +79,6 @@ class Nftables(Target):
                 return problems
             if journal.fact(steps.RULES, "only"):
                 ruleset.end_exemption(self.router, journal.number)
-            elif journal.fact(steps.BEGIN, "boot") != self.router.boot:
-                problems += self._load(journal)
             else:
                 ruleset.put_back(self.router, rules)
         except Failed as problem:
@@ -100,28 +98,14 @@ class Nftables(Target):
             if copies.digest(now) == wanted:
                 return []
             before = copies.load(journal.folder, COPY, wanted)
-            if copies.digest(now) != kept["after"]:
-                saved = os.path.join(journal.folder, COPY)
-                return [
-                    f"{path} was changed by somebody else: take the comment marks of change "
-                    f"{journal.number} out by hand; the file from before is {saved}"
-                ]
-            if before is None:
-                return [
-                    f"the copy of {path} is damaged: take the comment marks of change "
-                    f"{journal.number} out by hand"
-                ]
+            if now is None:
+                return [f"{path} is gone; the file from before is "
+                        f"{os.path.join(journal.folder, COPY)}"]  # fmt: skip
+            if before is None or copies.digest(now) != kept["after"]:
+                before = nftfile.with_helper(now, journal.number)
+                self.notes.append(f"{path} was changed by somebody else since; that is kept, and "
+                                  "the rules that were comments are rules again")  # fmt: skip
             copies.install(path, before, journal.last(steps.SAVED) or {})
         except (Failed, OSError) as problem:
             return [f"{path} is not back: {problem}"]
         return []
-
-    def _load(self, journal: Journal) -> list[str]:
-        """After a reboot: the rules came back with the file, if it was not edited when it was
-        loaded. Otherwise they are loaded from it."""
-        if ruleset.helper_rules(self.router):
-            return []
-        self.router.run("nft", "-f", self.router.path(nftfile.FILE))
-        if ruleset.helper_rules(self.router):
-            return []
-        return ["the rules were not loaded from a file that this program knows: load them again"]

@@ -14,6 +14,11 @@ _SETS = re.compile(rb'\bct\s+helper\s+set\s+"?([\w.-]+)"?')
 _MARK = b"# algwatch change %d: "
 
 
+def with_helper(data: bytes, number: int) -> bytes:
+    """The same file with the comments of change `number` as rules again."""
+    return data.replace(_MARK % number, b"")
+
+
 def without_helper(data: bytes, helpers: set[str], count: int, number: int) -> bytes | None:
     """The same file with `count` rules turned into comments; None where it does not hold just
     these rules, one a line. helpers: names of the helper objects."""

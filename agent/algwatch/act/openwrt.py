@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import time
 from contextlib import suppress
 
 from algwatch.act import copies, ruleset, steps, uci
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from algwatch.act.journal import Journal
 
 COPY = "firewall"
-BROKEN = "firewall.broken"
+AGAIN = 2.0  # seconds before a second reload
 _INIT = "etc/init.d/firewall"
 _COUNTS = re.compile(r" \[\d+:\d+\]$|^#.*$", re.M)
 
@@ -114,9 +115,16 @@ class OpenWrt(Target):
         except (Failed, OSError) as problem:
             problems.append(f"not everything is back: {problem}; the file from before is "
                             f"{os.path.join(journal.folder, COPY)}")  # fmt: skip
-        if same_boot and journal.has(steps.SAVED):
-            problems += check_restored(self, journal)
-        return problems
+        if not same_boot or not journal.has(steps.SAVED):
+            return problems
+        differs = check_restored(self, journal)
+        if differs and not problems and journal.has(steps.RELOAD):
+            # A reload that a killed apply had begun may have ended only now.
+            time.sleep(AGAIN)
+            with suppress(Failed):
+                self.reload()
+            differs = check_restored(self, journal)
+        return problems + differs
 
     def _restore_config(self, journal: Journal, same_boot: bool) -> bool:
         """True if something was changed. Failed, OSError: it is not wholly back."""
@@ -129,8 +137,9 @@ class OpenWrt(Target):
                 uci.revert(router)
         ours = journal.fact(steps.SAVED, "shown"), journal.fact(steps.COMMIT, "shown")
         if journal.fact(steps.EDIT, "override") and same_boot and os.path.exists(override):
-            after_keep = journal.has(steps.KEEP)
-            if not after_keep and self._is_others(ours):
+            kept = journal.fact(steps.KEEP, "after")
+            is_kept = kept is not None and copies.digest(router.read(uci.CONFIG)) == kept
+            if not is_kept and self._is_others(ours):
                 self._take_back(journal, f"changes that others made during the trial are in {path}")
                 data = router.read(uci.OVERRIDE)
                 assert data is not None
@@ -143,7 +152,7 @@ class OpenWrt(Target):
         wanted = journal.fact(steps.SAVED, "config")
         if now == wanted:
             return changed
-        if now != journal.fact(steps.KEEP, "after") and self._is_others(ours):
+        if self._is_others(ours):
             self._take_back(journal, f"changes that others made in {path} since then are kept; "
                             "only the options of this change are as they were")  # fmt: skip
             return True
@@ -157,7 +166,7 @@ class OpenWrt(Target):
 
     def _is_others(self, ours: tuple[str, str]) -> bool:
         """True if the configuration is neither that from before nor that of this change. One that
-        uci cannot read is put beside, and is nobody's."""
+        uci cannot read is nobody's: the copy takes its place."""
         try:
             return uci.shown(self.router) not in ours
         except Failed:

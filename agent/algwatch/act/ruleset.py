@@ -26,17 +26,18 @@ _SETS = re.compile(r'ct helper set (?:"([^"]*)"|(\S+))')
 
 
 class Rule:
-    """A rule that sets the SIP helper. after: handle of the rule before it that stays, 0 where it
-    is the first. text: as nft lists it, counters included. last: it is the last one of its chain.
-    policy: of a base chain, "" of others."""
+    """A rule that sets the SIP helper. after, neighbour: handle and text of the rule before it that
+    stays, 0 and "" where it is the first. text: as nft lists it, counters included. last: it is
+    the last one of its chain. policy: of a base chain, "" of others."""
 
-    __slots__ = ("after", "chain", "family", "handle", "last", "policy", "table", "text")
+    __slots__ = ("after", "chain", "family", "handle", "last", "neighbour", "policy", "table",
+                 "text")  # fmt: skip
 
     def __init__(self, family: str, table: str, chain: str, handle: int, text: str,
-                 after: int, last: bool, policy: str) -> None:  # fmt: skip
+                 after: int, neighbour: str, last: bool, policy: str) -> None:  # fmt: skip
         self.family, self.table, self.chain = family, table, chain
         self.handle, self.text, self.after, self.last = handle, text, after, last
-        self.policy = policy
+        self.neighbour, self.policy = neighbour, policy
 
     @property
     def place(self) -> str:
@@ -77,18 +78,18 @@ def _of_chain(family: str, table: str, chain: str, body: str, objects: set[str])
     rules = [(match[1], int(match[2])) for match in _RULE.finditer(body)]
     base = _BASE.search(body)
     found: list[Rule] = []
-    after = 0
+    after, neighbour = 0, ""
     for n, (text, handle) in enumerate(rules):
         helper = _SETS.search(text)
         if helper is None or (helper[1] or helper[2]) not in objects:
-            after = handle
+            after, neighbour = handle, plain(text)
             continue
         for name in family, table, chain:
             if not _NAME.fullmatch(name):
                 raise Failed(f"the name {name!r} in the ruleset is none that can be typed safely")
         last = n == len(rules) - 1
         policy = base[1] if base else ""
-        found.append(Rule(family, table, chain, handle, text, after, last, policy))
+        found.append(Rule(family, table, chain, handle, text, after, neighbour, last, policy))
     return found
 
 
@@ -105,7 +106,8 @@ def remove(router: Router, rules: list[Rule]) -> None:
 
 def put_back(router: Router, rules: list[dict[str, Any]]) -> None:
     """Rules that were removed (facts of the journal), in their places; those that are there
-    stay. Failed: none is put back."""
+    stay. The place is behind the rule that stood before it, also where that was loaded anew and has
+    another handle. Failed: none is put back."""
     lines = []
     for fact in reversed(rules):
         place = f"{fact['family']} {fact['table']} {fact['chain']}"
@@ -114,10 +116,12 @@ def put_back(router: Router, rules: list[dict[str, Any]]) -> None:
             continue
         if not fact["after"]:
             lines.append(f"insert rule {place} {fact['text']}\n")
-        elif fact["after"] in there:
-            lines.append(f"add rule {place} handle {fact['after']} {fact['text']}\n")
-        else:
+            continue
+        same = [handle for handle, text in there.items() if text == fact["neighbour"]]
+        if fact["after"] not in same and len(same) != 1:
             raise Failed(f"chain {place} was changed by others meanwhile")
+        handle = fact["after"] if fact["after"] in same else same[0]
+        lines.append(f"add rule {place} handle {handle} {fact['text']}\n")
     if lines:
         router.run("nft", "-f", "-", text="".join(lines))
 
@@ -191,6 +195,20 @@ def differences(before: str, after: str) -> list[str]:
             if count > against.get(line, 0):
                 other.append(f"{sign} {line}")
     return other
+
+
+def lost_helpers(before: str, after: str) -> list[str]:
+    """The rules that set a helper, and are no longer there."""
+    left = after.splitlines()
+    lost = []
+    for line in before.splitlines():
+        if "helper set" not in line and "--helper" not in line:
+            continue
+        if line in left:
+            left.remove(line)
+        else:
+            lost.append(line.strip())
+    return lost
 
 
 def _lines(text: str) -> dict[str, int]:

@@ -85,13 +85,22 @@ def check_effect(target: Target, journal: Journal, only: str) -> None:
 
 
 def check_restored(target: Target, journal: Journal) -> list[str]:
-    """Sentences about what differs from the ruleset that was saved."""
+    """Sentences about what is not as in the saved ruleset. Of a change that was in force for a
+    while only the rules about helpers have to be: others may have changed the rest since."""
     before = saved_ruleset(journal)
     if before is None:
         return ["the saved ruleset is damaged: whether all of it is back cannot be told"]
     now = target.listing()
     if now == before:
         return []
-    other = ruleset.differences(before, now) or ["rules about helpers"]
-    return [f"the loaded ruleset differs from the one before the change ({other[0]}); "
-            "somebody else may have changed it meanwhile"]  # fmt: skip
+    lost = ruleset.lost_helpers(before, now)
+    if lost:
+        return [f"a rule is not back: {lost[0]}"]
+    other = ruleset.differences(before, now)
+    if not other:
+        return []
+    said = f"the loaded ruleset differs from the one before the change: {other[0]}"
+    if any(journal.has(word) for word in steps.IN_FORCE) or target.notes:
+        target.notes.append(f"{said}; somebody else changed it since")
+        return []
+    return [said]

@@ -71,17 +71,18 @@ def main(args: argparse.Namespace) -> int:
 
         teller.commands(str(why), [f"{one.title}: {'; '.join(one.off)}" for one in OTHERS])
         return REFUSED
+    if args.dry_run:
+        teller.plan(_planned(args, router, teller)[0])
+        return 0
     changes = Changes(args.changes)
     with acting.locked(changes):
         acting.settle(router, changes, teller)
         made, order = _planned(args, router, teller)
-        if args.dry_run:
-            teller.plan(made)
-            return 0
 
         def guard(journal: Journal) -> None:
             longest = LATE * GRANTED if args.watch is None else args.watch
-            deadman.start(changes.folder, ["--deadline", f"{args.wait + longest + DEADLINE:.0f}"])
+            end = min(args.wait + longest + DEADLINE, acting.MOST_SECONDS)
+            deadman.start(changes.folder, ["--deadline", f"{end:.0f}"])
 
         said = evidence(router, args.status, time.time(), args.only)
         try:

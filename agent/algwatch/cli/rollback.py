@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+
 from algwatch.act.changes import Changes
 from algwatch.cli import Usage, acting
 
@@ -40,6 +42,8 @@ def main(args: argparse.Namespace) -> int:
     acting.need_root()
     changes = Changes(args.changes)
     teller = acting.Teller(args.json)
+    if args.if_unfinished and not os.path.isdir(args.changes):
+        return 0  # at boot, also where nothing can be written
     if args.when_free:
         changes.wait_for(args.deadline or FOREVER)
     with acting.locked(changes, 2.0):
