@@ -156,3 +156,24 @@ def test_two_phones_come_back_one_after_the_other(box: Box, line: Line) -> None:
     assert wait() == 0, box.said
     assert box.said.count("its entry is deleted") == 2
     second.close()
+
+
+def test_the_whole_router_after_a_trial_and_both_taken_back(box: Box, line: Line) -> None:
+    before = box.look()
+    assert box.type("apply", "--only", line.ip, "--watch", "0") == 0, box.said
+    trial = box.look()
+    assert box.type(*QUICK) == 0, box.said
+    assert box.type("rollback") == 0, box.said
+    assert box.look() == trial, "the rule of the trial stands before the one that is back"
+    assert box.type("rollback") == 0, box.said
+    assert box.look() == before
+
+
+def test_after_a_reboot_the_rule_comes_back_to_its_place(box: Box, line: Line) -> None:
+    before = box.look()
+    assert box.type("apply", "--only", line.ip, "--watch", "0") == 0, box.said
+    assert box.type(*QUICK) == 0, box.said
+    box.boot()
+    assert "helper set" not in box.look()[1]
+    assert box.type("rollback", "--all") == 0, box.said
+    assert (box.look()[0], plain(box.look()[1])) == (before[0], plain(before[1]))

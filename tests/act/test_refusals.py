@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,6 +73,14 @@ def test_with_the_advice_of_the_daemon_no_force_is_needed(box: Box, line: Line) 
     assert box.type("apply", "--watch", "0", "--no-probe") == 0, box.said
 
 
+def test_a_suspicion_is_not_enough_without_a_trial(box: Box, line: Line) -> None:
+    status(box, "disable-sip-alg", "suspected", line.ip)
+    assert "try one phone with --only" in refused(box, "apply")
+    (box.changes).mkdir(parents=True, exist_ok=True)
+    (box.changes / "state").write_text(f"1 verified 1796000000 {line.ip}\n")
+    assert box.type("apply", "--watch", "0", "--no-probe") == 0, box.said
+
+
 def test_a_phone_without_keep_alive_is_told_by_its_silence(box: Box, line: Line) -> None:
     """Its mapping lives an hour with the helper; the test gives it half of that to live."""
     status(box, "disable-sip-alg", "recommended", line.ip)
@@ -96,7 +106,7 @@ def test_two_applies_do_not_run_together(box: Box, line: Line) -> None:
     assert wait() == 0, box.said
 
 
-def test_a_disk_that_is_full_or_read_only_is_told(box: Box, line: Line) -> None:
+def test_a_folder_that_cannot_be_made_is_told(box: Box, line: Line) -> None:
     box.changes.parent.parent.mkdir(parents=True, exist_ok=True)
     box.changes.parent.write_text("a file where the folder should be")
     before = box.look()
@@ -125,3 +135,40 @@ def test_a_file_that_somebody_else_changed_since_is_kept(box: Box, line: Line) -
     assert "was changed by somebody else" in box.said and "somebody else changed it" in box.said
     assert box.config.read_bytes() == before + b"# theirs\n"
     assert not line.register(), "the helper is back"
+
+
+def test_with_any_room_on_the_disk_it_is_done_or_undone(box: Box, line: Line) -> None:
+    folder = box.changes.parent
+    folder.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        ended = set()
+        for pages in range(1, 8):
+            before = box.look()
+            (folder / "fill").write_bytes(bytes(65536 - 4096 * pages))
+            status = box.type(*QUICK)
+            ended.add(status)
+            assert status in (0, 1, 2), box.said
+            (folder / "fill").unlink()
+            assert (box.look() == before) == (status != 0), (pages, box.said)
+            assert box.type("rollback") == 0, box.said
+            assert box.look() == before
+            shutil.rmtree(box.changes)
+            line.register()
+        assert ended == {0, 1, 2}, "room for nothing, for some steps, for all"
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_file_system_that_is_read_only_is_told(box: Box, line: Line) -> None:
+    folder = box.changes.parent
+    folder.mkdir(parents=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", str(folder)]).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        assert "Read-only file system: nothing was changed" in refused(box, *QUICK)
+        assert box.type("rollback", "--if-unfinished") == 0, box.said
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)

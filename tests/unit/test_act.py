@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from algwatch.act import copies, nftfile, ruleset, state
 from algwatch.act.changes import KEPT, Changes
+from algwatch.act.daemons import calls_since, evidence
 from algwatch.act.journal import Journal
 from algwatch.act.router import Router
 from algwatch.act.watch import AGAIN, FAILED, OPEN, REGISTERED, WORKS, Binding, Judge
@@ -248,3 +250,35 @@ def test_the_clock_of_the_lock_is_short() -> None:
     started = time.monotonic()
     Changes("/nonexistent/changes").wait_for(5)
     assert time.monotonic() - started < 1
+
+
+def written(path: Path, **more: object) -> str:
+    row = {"outcome": "completed", "ack": "seen", "start": 2000.0, "line": f"{A} and x"}
+    whole = {"running": True, "at": 2100.0, "calls": [row | more], "advice": [], "findings": []}
+    path.write_text(json.dumps(whole))
+    return str(path)
+
+
+def test_the_calls_of_the_daemon_speak_for_a_change_or_against_it(tmp_path: Path) -> None:
+    router, file = Router(str(tmp_path)), tmp_path / "status.json"
+
+    def asked(since: float = 1900.0, now: float = 2110.0, **more: object) -> str:
+        return calls_since(router, written(file, **more), now, since, [A])[0]
+
+    assert asked() == WORKS
+    assert asked(since=2001.0) == OPEN, "before the change"
+    assert asked(now=2500.0) == OPEN, "the file is old"
+    assert asked(line=f"{B} and x") == OPEN, "another phone"
+    assert asked(ack="unknown") == OPEN
+    assert asked(outcome="dropped") == FAILED
+    assert asked(start="soon") == OPEN
+
+
+@pytest.mark.parametrize("text", [b"", b"[", b"[1]", b'{"running":true,"at":"x"}', b"\xff",
+                                  b'{"running":true,"at":2100,"calls":{},"advice":[1]}',
+                                  b"[" * 100000])  # fmt: skip
+def test_a_status_file_that_is_none_says_nothing(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "s").write_bytes(text)
+    router, path = Router(str(tmp_path)), str(tmp_path / "s")
+    assert calls_since(router, path, 2100.0, 0.0, [A])[0] == OPEN
+    assert evidence(router, path, 2100.0).advised == "none"

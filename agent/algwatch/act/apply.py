@@ -62,7 +62,7 @@ class Apply:
             raise Refused(f"the journal cannot be written: {problem.strerror}; nothing was "
                           "changed") from None  # fmt: skip
         self._say(f"change {journal.number} begins: the SIP helper goes off for "
-                  f"{order.only or 'the whole router'}")  # fmt: skip
+                  f"{order.only or 'all phones'}")  # fmt: skip
         try:
             self._guard(journal)
             result, why = self._change(made, order, journal, phones, timeouts)
@@ -95,7 +95,8 @@ class Apply:
                 objections = before.objections(said, entries, timeouts, order.only)
                 if objections and not order.force:
                     raise Refused(f"{' '.join(objections)} (--force does it all the same)")
-                phones = sorted({live.phone_of(flow) for flow in entries})
+                found = {live.phone_of(flow) for flow in entries}
+                phones = sorted(found | ({order.only} if order.only else set()))
                 while busy := live.in_call(flows, phones, timeouts):
                     if time.monotonic() >= end:
                         raise Refused(f"a call is up at {', '.join(sorted(busy))}: hang up, or let "

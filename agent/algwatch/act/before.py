@@ -26,15 +26,19 @@ def objections(said: Evidence, entries: list[Flow], timeouts: live.Timeouts,
             f"{timeouts.helped} s, without it {timeouts.stream} s: the phone would not ring any "
             "more. Turn on a keep-alive of less than that on the phone first."
         )
-    if not only and said.advised == "none" and not said.needed:
-        found.append(
-            "The running algwatch does not advise to turn the SIP ALG off: on many lines it is "
-            "what makes the phone work."
-            if said.known
-            else "No running algwatch says that the SIP ALG does harm: on many lines it is what "
-            "makes the phone work. Run `algwatch run` first, or try one phone with --only."
-        )
+    if not only and not said.tried and not said.needed and said.advised != "recommended":
+        found.append(_NO_EVIDENCE[said.advised if said.known else "unknown"])
     return found
+
+
+_NO_EVIDENCE = {
+    "none": "The running algwatch does not advise to turn the SIP ALG off: on many lines it is "
+            "what makes the phone work. Try one phone with --only.",
+    "suspected": "The running algwatch only suspects the SIP ALG: try one phone with --only, and "
+                 "verify it by a call.",
+    "unknown": "No running algwatch says that the SIP ALG does harm: on many lines it is what "
+               "makes the phone work. Run `algwatch run` first, or try one phone with --only.",
+}  # fmt: skip
 
 
 class Routes:

@@ -27,12 +27,14 @@ HURTS = ("observed", "certain")
 
 class Evidence:
     """known: a daemon runs. advised: state of "turn the SIP ALG off", the strongest of all lines
-    that are asked about. needed: sentences that speak for keeping it on."""
+    that are asked about. needed: sentences that speak for keeping it on. tried: a trial with one
+    phone was verified here."""
 
     def __init__(self, known: bool = False) -> None:
         self.known = known
         self.advised = "none"
         self.needed: list[str] = []
+        self.tried = False
 
 
 def evidence(router: Router, path: str, now: float, only: str = "") -> Evidence:

@@ -67,9 +67,7 @@ class Nftables(Target):
             return [f"{path} would not load without these rules ({problem}): {tell}"]
         journal.step(steps.KEEP, before=copies.digest(data), after=copies.digest(new))
         copies.install(path, new, copies.owner(path))
-        return [
-            f"{path}: {len(rules)} rules are comments now, so that they stay off after a reboot"
-        ]
+        return [f"{path}: what set the helper is a comment now, so that it stays off"]
 
     def restore(self, journal: Journal) -> list[str]:
         problems = self._restore_file(journal)

@@ -22,22 +22,24 @@ _BASE = re.compile(r"^\t\ttype \S+ hook \S+ .*policy (\w+);", re.M)
 _OBJECT = re.compile(r'^\tct helper (\S+) \{[^}]*?type "sip"', re.M | re.S)
 _TABLE = re.compile(r"^table (\S+) (\S+) \{", re.M)
 _CHAIN = re.compile(r"^\tchain (\S+) \{(?: # handle \d+)?$", re.M)
+_MARK = "algwatch-change-"
 _SETS = re.compile(r'ct helper set (?:"([^"]*)"|(\S+))')
 
 
 class Rule:
-    """A rule that sets the SIP helper. after, neighbour: handle and text of the rule before it that
-    stays, 0 and "" where it is the first. text: as nft lists it, counters included. last: it is
-    the last one of its chain. policy: of a base chain, "" of others."""
+    """A rule that sets the SIP helper. after, behind: handle and text of the rule before it that
+    stays, 0 and "" where it is the first; neighbour: text of the next one before that which is not
+    of a trial, which may be gone by then. text: as nft lists it, counters included. last: it is the
+    last one of its chain. policy: of a base chain, "" of others."""
 
-    __slots__ = ("after", "chain", "family", "handle", "last", "neighbour", "policy", "table",
-                 "text")  # fmt: skip
+    __slots__ = ("after", "behind", "chain", "family", "handle", "last", "neighbour", "policy",
+                 "table", "text")  # fmt: skip
 
     def __init__(self, family: str, table: str, chain: str, handle: int, text: str,
-                 after: int, neighbour: str, last: bool, policy: str) -> None:  # fmt: skip
+                 before: tuple[int, str, str], last: bool, policy: str) -> None:  # fmt: skip
         self.family, self.table, self.chain = family, table, chain
-        self.handle, self.text, self.after, self.last = handle, text, after, last
-        self.neighbour, self.policy = neighbour, policy
+        self.handle, self.text, self.last, self.policy = handle, text, last, policy
+        self.after, self.behind, self.neighbour = before
 
     @property
     def place(self) -> str:
@@ -78,18 +80,18 @@ def _of_chain(family: str, table: str, chain: str, body: str, objects: set[str])
     rules = [(match[1], int(match[2])) for match in _RULE.finditer(body)]
     base = _BASE.search(body)
     found: list[Rule] = []
-    after, neighbour = 0, ""
+    before = 0, "", ""
     for n, (text, handle) in enumerate(rules):
         helper = _SETS.search(text)
         if helper is None or (helper[1] or helper[2]) not in objects:
-            after, neighbour = handle, plain(text)
+            before = handle, plain(text), before[2] if _MARK in text else plain(text)
             continue
         for name in family, table, chain:
             if not _NAME.fullmatch(name):
                 raise Failed(f"the name {name!r} in the ruleset is none that can be typed safely")
         last = n == len(rules) - 1
         policy = base[1] if base else ""
-        found.append(Rule(family, table, chain, handle, text, after, neighbour, last, policy))
+        found.append(Rule(family, table, chain, handle, text, before, last, policy))
     return found
 
 
@@ -114,14 +116,15 @@ def put_back(router: Router, rules: list[dict[str, Any]]) -> None:
         there = _handles(router, fact["family"], fact["table"], fact["chain"])
         if plain(fact["text"]) in there.values():
             continue
-        if not fact["after"]:
-            lines.append(f"insert rule {place} {fact['text']}\n")
-            continue
         same = [handle for handle, text in there.items() if text == fact["neighbour"]]
-        if fact["after"] not in same and len(same) != 1:
+        if fact["after"] and there.get(fact["after"]) == fact["behind"]:
+            lines.append(f"add rule {place} handle {fact['after']} {fact['text']}\n")
+        elif not fact["neighbour"]:
+            lines.append(f"insert rule {place} {fact['text']}\n")
+        elif len(same) == 1:
+            lines.append(f"add rule {place} handle {same[0]} {fact['text']}\n")
+        else:
             raise Failed(f"chain {place} was changed by others meanwhile")
-        handle = fact["after"] if fact["after"] in same else same[0]
-        lines.append(f"add rule {place} handle {handle} {fact['text']}\n")
     if lines:
         router.run("nft", "-f", "-", text="".join(lines))
 
@@ -140,7 +143,7 @@ def _handles(router: Router, family: str, table: str, chain: str) -> dict[int, s
 def mark_of(number: int) -> str:
     """The comment of the rules that change `number` adds: one word, so that no firewall quotes it
     differently."""
-    return f"algwatch-change-{number}"
+    return f"{_MARK}{number}"
 
 
 def is_marked(line: str, number: int) -> bool:

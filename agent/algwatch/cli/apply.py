@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 
-from algwatch.act import deadman
+from algwatch.act import deadman, state, steps
 from algwatch.act.apply import REFUSED, Apply, Order, Refused
 from algwatch.act.before import Routes
 from algwatch.act.changes import Changes, ChangesError
@@ -85,6 +85,7 @@ def main(args: argparse.Namespace) -> int:
             deadman.start(changes.folder, ["--deadline", f"{end:.0f}"])
 
         said = evidence(router, args.status, time.time(), args.only)
+        said.tried = any(one.state == steps.VERIFIED for one in state.read(args.changes))
         try:
             status, journal = Apply(router, changes, teller.say, guard).run(made, order, said)
         except (Refused, ChangesError, JournalError) as why:
