@@ -117,6 +117,17 @@ def locked(changes: Changes, wait: float = 2.0) -> Iterator[None]:
         changes.unlock()
 
 
+def try_taps(lan: list[str], wan: list[str]) -> None:
+    """Usage where the phones could not be watched afterwards."""
+    from algwatch.cli.watching import CannotWatch, Watching
+
+    try:
+        Watching(lan, wan, print).close()
+    except CannotWatch as why:
+        raise Usage(f"nothing can be watched: {why}; --watch 0 does without; nothing was "
+                    "changed") from None  # fmt: skip
+
+
 def settle(router: Router, changes: Changes, teller: Teller) -> None:
     """Usage where something had to be undone first: whoever asks for more looks at that."""
     try:

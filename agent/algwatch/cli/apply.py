@@ -122,12 +122,16 @@ def _planned(args: argparse.Namespace, router: Router,
             return phone == str(args.only)
         return made.platform == NFTABLES or not lan or routes.device_of(phone) in lan
 
+    wan = args.wan or routes.wan
+    if args.watch != 0 and (phones or args.only):
+        acting.try_taps(lan, wan)
+
     def watch(heard: list[str]) -> Watch:
         # Here, because it brings the whole agent along.
         from algwatch.cli.watching import CannotWatch, Watching
 
         try:
-            eyes = Watching(lan, args.wan or routes.wan, teller.say)
+            eyes = Watching(lan, wan, teller.say)
         except CannotWatch as why:
             raise Failed(f"nothing can be watched: {why}; --watch 0 does without") from None
         longest = LATE * GRANTED if args.watch is None else args.watch

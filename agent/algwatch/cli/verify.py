@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 
-from algwatch.act import steps
+from algwatch.act import deadman, steps
 from algwatch.act.apply import DONE, NOT_BACK, NOT_KNOWN, UNDONE
 from algwatch.act.before import Routes
 from algwatch.act.changes import Changes
@@ -16,7 +16,7 @@ from algwatch.act.router import Failed, Router
 from algwatch.act.undo import finish, planned, target_of, undo
 from algwatch.act.watch import FAILED, GRANTED, LATE, REGISTERED, WORKS
 from algwatch.cli import Usage, acting
-from algwatch.cli.watching import INTERRUPTED, CannotWatch, Watching
+from algwatch.cli.watching import CannotWatch, Watching
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,11 +82,12 @@ def _conclude(router: Router, changes: Changes, journal: Journal, teller: acting
               result: str, why: str) -> int:  # fmt: skip
     if result in (WORKS, REGISTERED) and not acting.only(journal) and not survives(journal):
         try:
+            deadman.start(changes.folder)
             for note in target_of(router, planned(journal)).keep(journal):
                 teller.say(note)
         except (Failed, OSError) as problem:
             result, why = FAILED, f"it works and cannot be made lasting: {problem}"
-    if result == FAILED and why != INTERRUPTED:
+    if result == FAILED:
         problems = undo(router, changes, journal, why, teller.say)
         for line in problems:
             teller.say(line)

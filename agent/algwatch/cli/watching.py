@@ -1,20 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """The taps of `algwatch apply` and `algwatch verify`: the daemon's loop, with a judge where the
-console is."""
+console is. What reads packets is a process of its own that keeps CAP_NET_RAW and nothing else: a
+word and a sentence come back from it.
+"""
 
 from __future__ import annotations
 
+import codecs
 import os
 import signal
 import time
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 
 from algwatch.act.watch import FAILED, OPEN, Binding, Judge
 from algwatch.base.clock import PacketClock
+from algwatch.base.host import HARDWARE
+from algwatch.base.native import privileges
 from algwatch.base.native.rows import Counts
 from algwatch.base.packet import LAN, WAN, Tap
 from algwatch.base.report import Report
 from algwatch.capture.filter import FilterError
+from algwatch.capture.host import read_host
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import LiveTap, TapError
 from algwatch.config import Config
@@ -24,7 +32,14 @@ from algwatch.report.console import Console
 from algwatch.sip.timers import SECOND
 
 INTERRUPTED = "it was interrupted"
+NOBODY = 65534  # user and group
+MOST = 2048  # bytes of a word and a sentence
 EVERY = 1.0  # seconds between looks at the bindings
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 class CannotWatch(Exception):
@@ -32,13 +47,15 @@ class CannotWatch(Exception):
 
 
 class _Ear(Console):
-    """Hears what the daemon would print. over: is called when something can be told."""
+    """Hears what the daemon would print, and ends its loop when something can be told, or whoever
+    waits for it is gone."""
 
     def __init__(self, judge: Judge, say: Callable[[str], None], pipeline: Pipeline,
-                 clock: PacketClock, over: Callable[[], None]) -> None:  # fmt: skip
+                 clock: PacketClock) -> None:  # fmt: skip
         super().__init__(say, say, False)
-        self._judge, self._pipeline, self._now, self._over = judge, pipeline, clock.now, over
+        self._judge, self._pipeline, self._now = judge, pipeline, clock.now
         self._look_at = 0.0
+        self._parent = os.getppid()
         self.result = OPEN, ""
 
     def report(self, report: Report) -> None:
@@ -56,8 +73,8 @@ class _Ear(Console):
                 self._judge.bound(Binding(agreed.near.asked.ends.src, agreed.at / SECOND, granted,
                                           plain))  # fmt: skip
         self.result = self._judge.verdict(self._now() / SECOND)
-        if self.result[1]:
-            self._over()
+        if self.result[1] or os.getppid() != self._parent:
+            os.kill(os.getpid(), signal.SIGTERM)  # as a signal from outside does
 
     def finish(self) -> None:
         """The daemon stops."""
@@ -68,6 +85,10 @@ class Watching:
 
     def __init__(self, lan: list[str], wan: list[str], say: Callable[[str], None]) -> None:
         """CannotWatch."""
+        self._host = read_host(time.time_ns())
+        if self._host.offload == HARDWARE:
+            raise CannotWatch("hardware flow offload is on: packets pass without being captured, "
+                              "and a capture on the WAN makes some routers restart")  # fmt: skip
         config = Config()
         self._say = say
         key, counts = os.urandom(16), Counts()
@@ -91,17 +112,49 @@ class Watching:
         self._pipeline = Pipeline(taps, live=True, memory=config.memory_bytes)
 
     def until(self, phones: list[str], longest: float, calls: bool) -> tuple[str, str]:
-        """Watch until the judge can tell; as Judge.verdict()."""
-        judge = Judge(phones, self._began / SECOND, longest, calls)
-        ear = _Ear(judge, self._say, self._pipeline, self._clock, self._stop)
-        daemon = Daemon(self._sources, self._pipeline, self._clock, ear, self._counts, None, 3600.0)
-        daemon.listen()
-        daemon.run()
+        """Watch until the judge can tell; as Judge.verdict(). KeyboardInterrupt."""
+        read, write = os.pipe()
+        child = os.fork()
+        if not child:
+            self._be_watcher(write, Judge(phones, self._began / SECOND, longest, calls))
+        os.close(write)
+        try:
+            with open(read, "rb") as said:
+                word, _, why = said.read(MOST).decode("utf-8", "replace").partition("\n")
+        finally:
+            self.close()
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGTERM)
+            os.waitpid(child, 0)
+        return (word, why) if why else (FAILED, "the process that watched has ended")
+
+    def close(self) -> None:
         for source in self._sources:
             source.live.close()
+
+    def _be_watcher(self, write: int, judge: Judge) -> NoReturn:
+        try:
+            _confine()
+            word, why = self._watch(judge)
+            os.write(write, f"{word}\n{why}".encode("utf-8", "replace")[:MOST])
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+
+    def _watch(self, judge: Judge) -> tuple[str, str]:
+        ear = _Ear(judge, self._say, self._pipeline, self._clock)
+        daemon = Daemon(self._sources, self._pipeline, self._clock, ear, self._counts, None, 3600.0)
+        daemon.listen()
+        daemon.tell_host(self._host)
+        daemon.run()
         return ear.result if ear.result[1] else (FAILED, INTERRUPTED)
 
-    @staticmethod
-    def _stop() -> None:
-        """Ends the loop as a signal from outside does."""
-        os.kill(os.getpid(), signal.SIGTERM)
+
+def _confine() -> None:
+    """Become nobody. In a user namespace that has no such user this one stays, without its
+    rights."""
+    for name in ("ascii", "idna"):  # loaded when first used
+        codecs.lookup(name)
+    if privileges.drop(NOBODY, NOBODY) and privileges.drop():
+        raise OSError("the watching process cannot give up its privileges")
