@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,3 +94,35 @@ def test_what_was_not_heard_in_time_is_not_known(box: Box, line: Line) -> None:
     box.boot()
     assert box.type("rollback", "--if-unfinished") == 0
     assert box.words()[-1] == "rolled-back", "a reboot undid it"
+
+
+def watcher_of(pid: int) -> str:
+    """/proc/PID/status of its child."""
+    child = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()
+    for one in child:
+        status = Path(f"/proc/{one}/status").read_text()
+        if "Uid:\t65534" in status:
+            return status
+    return ""
+
+
+def test_whoever_reads_packets_can_do_nothing_else(box: Box, line: Line) -> None:
+    wait = box.start("apply", "--force", "--no-probe")
+    box.until("watch")
+    end = time.monotonic() + 10
+    while not (status := watcher_of(box.pid)) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert "CapEff:\t0000000000002000" in status, "CAP_NET_RAW alone"
+    assert "NoNewPrivs:\t1" in status
+    line.register()
+    assert wait() == 0, box.said
+
+
+def test_an_apply_that_dies_while_it_watches_is_undone_at_once(box: Box, line: Line) -> None:
+    before = box.look()
+    wait = box.start("apply", "--force", "--no-probe", guarded=True)
+    box.until("watch")
+    os.kill(box.pid, signal.SIGKILL)
+    assert wait() == -9
+    box.until("rolled-back")
+    assert box.look() == before
