@@ -35,7 +35,7 @@ class Box:
         self.net, self.root = net, root
         self.said = ""
         self.pid = 0
-        self._out = -1
+        self.out = -1
         self.environment: dict[str, str] = {}
         self._boots = 0
         for name in ("etc", "proc/sys/kernel/random", "var/run"):
@@ -82,7 +82,7 @@ class Box:
         os.close(write)
         self.pid = child
 
-        self.said, self._out = "", read
+        self.said, self.out = "", read
 
         def wait() -> int:
             with open(read, errors="replace") as said:
@@ -111,7 +111,7 @@ class Box:
     def heard(self, text: str) -> None:
         """Until the process that was started has printed this."""
         while text not in self.said:
-            more = os.read(self._out, 4096).decode(errors="replace")
+            more = os.read(self.out, 4096).decode(errors="replace")
             assert more, self.said
             self.said += more
 

@@ -96,6 +96,19 @@ def test_a_call_that_is_up_is_not_disturbed(box: Box, line: Line) -> None:
     assert f"a call is up at {line.ip}" in refused(box, *QUICK)
 
 
+def test_a_game_looks_like_a_call_until_it_is_forced(box: Box, line: Line) -> None:
+    status(box, "disable-sip-alg", "recommended", line.ip)
+    with box.net.phone.udp(line.ip, 40000) as game:
+        game.sendto(b"x", (box.net.draw.far_ips[0], 40001))
+    assert f"a call is up at {line.ip}" in refused(box, "apply", "--watch", "0")
+    assert box.type(*QUICK) == 0, box.said
+
+
+def test_what_cannot_be_watched_is_told_before(box: Box, line: Line) -> None:
+    said = refused(box, "apply", "--force", "--wan", "nothere")
+    assert "nothing can be watched" in said and "nothere" in said
+
+
 def test_two_applies_do_not_run_together(box: Box, line: Line) -> None:
     wait = box.start("apply", "--force", "--no-probe")
     box.until("watch")

@@ -126,3 +126,15 @@ def test_an_apply_that_dies_while_it_watches_is_undone_at_once(box: Box, line: L
     assert wait() == -9
     box.until("rolled-back")
     assert box.look() == before
+
+
+def test_a_terminal_that_goes_away_does_not_stop_the_way_back(box: Box, line: Line) -> None:
+    before = box.look()
+    wait = box.start("apply", "--force", "--no-probe")
+    box.until("watch")
+    os.close(box.out)  # nobody reads any more
+    os.kill(box.pid, signal.SIGHUP)
+    os.waitpid(box.pid, 0)
+    del wait
+    assert box.words()[-1] == "rolled-back"
+    assert box.look() == before

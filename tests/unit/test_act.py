@@ -172,6 +172,16 @@ def test_what_has_nothing_to_do_with_helpers_is_a_difference() -> None:
     ]
 
 
+def test_the_object_of_a_helper_may_go_with_it() -> None:
+    before = (
+        'table inet fw4 {\n\tct helper sip {\n\t\ttype "sip" protocol udp\n\t\tl3proto inet\n\t}\n'
+        "\tset phones {\n\t\ttype ipv4_addr\n\t}\n}\n"
+    )
+    after = "table inet fw4 {\n\tset phones {\n\t\ttype ipv4_addr\n\t}\n}\n"
+    assert ruleset.differences(before, after) == []
+    assert ruleset.differences(after, "table inet fw4 {\n}\n") != []
+
+
 def judge(calls: bool = False, longest: float = 600.0) -> Judge:
     return Judge([A, B], 1000.0, longest, calls)
 

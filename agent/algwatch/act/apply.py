@@ -97,7 +97,7 @@ class Apply:
                     raise Refused(f"{' '.join(objections)} (--force does it all the same)")
                 found = {live.phone_of(flow) for flow in entries}
                 phones = sorted(found | ({order.only} if order.only else set()))
-                while busy := live.in_call(flows, phones, timeouts):
+                while busy := live.in_call(flows, phones, timeouts, sure=order.force):
                     if time.monotonic() >= end:
                         raise Refused(f"a call is up at {', '.join(sorted(busy))}: hang up, or let "
                                       "it end with --wait SECONDS")  # fmt: skip

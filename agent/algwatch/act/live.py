@@ -53,15 +53,19 @@ def helped(flows: Flows, ours: Callable[[str], bool]) -> list[Flow]:
     return [flow for flow in flows.helped() if ours(phone_of(flow))]
 
 
-def in_call(flows: Flows, phones: Iterable[str], timeouts: Timeouts) -> set[str]:
+def in_call(flows: Flows, phones: Iterable[str], timeouts: Timeouts,
+            sure: bool = False) -> set[str]:  # fmt: skip
     """The phones for which a call seems to be up: media are expected, or UDP between two high ports
-    went within the last half minute."""
+    went within the last half minute. sure: only media that the helper has expected, no other UDP
+    (a game, a tunnel)."""
     wanted = set(phones)
     busy = {one.master[0] for one in flows.expectations() if one.media} & wanted
 
     def is_media(flow: Flow) -> bool:
         ports = flow.source[1], flow.target[1], flow.reply_source[1], flow.reply_target[1]
         if flow.proto != UDP or flow.helper or min(ports) < _LEAST_PORT:
+            return False
+        if sure and flow.master is None:
             return False
         if not wanted.isdisjoint((flow.source[0], flow.reply_source[0])):
             # Neither kind of timeout is longer than its limit, and each packet begins it anew.

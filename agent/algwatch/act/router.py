@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+PROGRAMS = "/usr/sbin:/usr/bin:/sbin:/bin"
 SECONDS = 60.0  # that a program may take: a reload on a slow router takes ten
 MOST = 4 << 20  # bytes of a configuration
 LINE = 4096  # bytes of a file of the kernel: it refuses to fill a large buffer (ENOMEM)
@@ -28,6 +29,8 @@ class Router:
     def __init__(self, root: str = "/", env: Mapping[str, str] | None = None) -> None:
         self.root = root
         self._env = dict(os.environ if env is None else env, LC_ALL="C")
+        # Whoever calls (rpcd, cron) may have a short one.
+        self._env["PATH"] = f"{self._env.get('PATH', '')}:{PROGRAMS}".lstrip(":")
 
     def path(self, name: str) -> str:
         """name: without the first slash."""
@@ -54,7 +57,7 @@ class Router:
             raise Failed(str(problem)) from None
 
     def has(self, program: str) -> bool:
-        folders = self._env.get("PATH", os.defpath).split(os.pathsep)
+        folders = self._env["PATH"].split(os.pathsep)
         return any(os.access(os.path.join(folder, program), os.X_OK) for folder in folders)
 
     def run(self, *argv: str, text: str = "") -> str:

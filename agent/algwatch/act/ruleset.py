@@ -215,16 +215,16 @@ def lost_helpers(before: str, after: str) -> list[str]:
 
 
 def _lines(text: str) -> dict[str, int]:
-    """How often each line is there. Lines about helpers, and the frame of a chain that only sets
-    helpers, are left out; a line carries the chain and table that it stands in."""
+    """How often each line is there. Lines about helpers, and whatever stands in a chain or an
+    object of helpers, are left out; a line carries the table and the chain that it stands in."""
     counts: dict[str, int] = {}
     table = chain = ""
     for line in text.splitlines():
         word = line.strip()
         if line.startswith("table "):
             table, chain = word.rstrip(" {"), ""
-        elif line.startswith("\tchain "):
-            chain = word.rstrip(" {")
+        elif line.endswith("{") and line.startswith("\t") and not line.startswith("\t\t"):
+            chain = word.rstrip(" {")  # or a set, or a `ct helper` object
         if "helper" in word or "helper" in chain or word in ("", "}"):
             continue
         key = f"{table} | {chain} | {word}"

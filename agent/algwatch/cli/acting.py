@@ -7,7 +7,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from algwatch.act import lasting, steps
 from algwatch.act.changes import FOLDER, Changes, ChangesError
@@ -69,7 +69,8 @@ class Teller:
     def say(self, text: str, always: bool = False) -> None:
         self.lines.append(text)
         if not self._json:
-            print(visible(text), flush=True)
+            with suppress(OSError):  # whoever read it is gone: no reason to stop half way
+                print(visible(text), flush=True)
 
     def end(self, journal: Journal | None, status: int) -> None:
         if self._json:
