@@ -59,9 +59,11 @@ def run(root: str, words: list[str], kill: str = "", guarded: bool = False) -> i
         die_at(word, when)
     os.environ["ROOT"] = root
     waits = [os.path.abspath(__file__)] if guarded else ["-c", ""]
-    deadman.PROGRAM = (sys.executable, *waits)
+    deadman.WAITS = (sys.executable, *waits)
     return main(words)
 
 
 if __name__ == "__main__":  # the process that waits
-    sys.exit(run(os.environ["ROOT"], sys.argv[1:]))
+    folder = sys.argv[1]
+    deadman.wait_for(folder, float(sys.argv[2]))
+    sys.exit(run(os.environ["ROOT"], ["rollback", "--if-unfinished", "--changes", folder]))

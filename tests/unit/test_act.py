@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from algwatch.act import copies, nftfile, ruleset, state
+from algwatch.act import copies, deadman, nftfile, ruleset, state
 from algwatch.act.changes import KEPT, Changes
 from algwatch.act.daemons import calls_since, evidence
 from algwatch.act.journal import Journal
@@ -85,10 +85,27 @@ def test_the_lock_goes_with_its_process(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", hold, folder], stdout=subprocess.PIPE, env=env)
     assert child.stdout is not None and child.stdout.readline() == b"held\n"
     assert not Changes(folder).lock()
-    Changes(folder).wait_for(0.1)  # it hangs: it is killed
+    deadman.wait_for(folder, 0.1)  # it hangs: it is killed
     assert child.wait(5) == -9
     assert Changes(folder).lock()
     child.stdout.close()
+
+
+def test_the_process_that_waits_becomes_a_rollback(tmp_path: Path) -> None:
+    """Nothing is unfinished: it ends with status 0, and has imported nothing large meanwhile."""
+    changes = Changes(str(tmp_path / "changes"))
+    assert changes.lock()
+    env = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
+    argv = [*deadman.WAITS, changes.folder, "60"]
+    child = subprocess.Popen(argv, env=env)
+    time.sleep(0.5)
+    assert child.poll() is None
+    changes.unlock()
+    assert child.wait(20) == (0 if os.geteuid() == 0 else 2)
+    code = "import algwatch.act.deadman, sys; print('json' in sys.modules, 're' in sys.modules)"
+    said = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True,
+                          env=env)  # fmt: skip
+    assert said.stdout == "False False\n", said.stderr
 
 
 def test_a_copy_is_made_once_and_a_damaged_one_is_none(tmp_path: Path) -> None:
@@ -258,7 +275,7 @@ def test_works_is_said_with_a_call_only() -> None:
 
 def test_the_clock_of_the_lock_is_short() -> None:
     started = time.monotonic()
-    Changes("/nonexistent/changes").wait_for(5)
+    deadman.wait_for("/nonexistent/changes", 5)
     assert time.monotonic() - started < 1
 
 

@@ -10,16 +10,15 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import signal
 import time
 from contextlib import suppress
 
 from algwatch import files
 from algwatch.act import steps
+from algwatch.act.deadman import LOCK
 from algwatch.act.journal import Journal
 
 FOLDER = "etc/algwatch/changes"
-LOCK = "lock"
 KEPT = 4  # changes that are undone
 _FOLDER_MODE = 0o700
 
@@ -82,7 +81,7 @@ class Changes:
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.truncate(self._lock, 0)
-                os.pwrite(self._lock, b"%d\n" % os.getpid(), 0)  # for wait_for()
+                os.pwrite(self._lock, b"%d\n" % os.getpid(), 0)  # for deadman.py
                 return True
             except OSError:
                 if time.monotonic() >= end:
@@ -90,23 +89,6 @@ class Changes:
                     self._lock = -1
                     return False
                 time.sleep(0.05)
-
-    def wait_for(self, seconds: float) -> None:
-        """Until the process that changes something has let the lock go. One that is still at work
-        after so many seconds is killed: it hangs."""
-        path = os.path.join(self.folder, LOCK)
-        end = time.monotonic() + seconds
-        with suppress(OSError), open(path, "rb") as file:
-            while time.monotonic() < end:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                    return
-                except BlockingIOError:
-                    time.sleep(0.2)
-            holder = file.read(20).strip()
-            if holder.isdigit() and int(holder) != os.getpid():
-                os.kill(int(holder), signal.SIGKILL)
-                fcntl.flock(file, fcntl.LOCK_SH)
 
     def unlock(self) -> None:
         if self._lock >= 0:

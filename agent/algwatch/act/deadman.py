@@ -1,25 +1,54 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dead man's switch: a process of its own that waits until apply has let go of the lock, and undoes
-a change that is unfinished then. The kernel lets the lock go when apply dies, however it does."""
+"""Dead man's switch: a process of its own that waits until apply has let go of the lock, and then
+becomes `algwatch rollback --if-unfinished`. The kernel lets the lock go when apply dies, however it
+does. It waits for up to an hour and a half on a small router: nothing large is imported here.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
-import subprocess
+import signal
 import sys
-from collections.abc import Sequence
+import time
 
-PROGRAM: tuple[str, ...] = (sys.executable, "-m", "algwatch")
+LOCK = "lock"  # in the folder of all changes; its text is the process that holds it
+LOOK = 0.2  # seconds between looks
+WAITS: tuple[str, ...] = (sys.executable, "-m", "algwatch.act.deadman")
 
 
-def start(folder: str, words: Sequence[str] = ()) -> int:
-    """Start it; returns its process id. folder: of all changes. words: more arguments. OSError."""
-    argv = [*PROGRAM, "rollback", "--if-unfinished", "--when-free",
-            "--changes", folder, *words]  # fmt: skip
-    child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL, start_new_session=True,
-                             cwd="/", env=_environment())  # fmt: skip
-    return child.pid
+def start(folder: str, seconds: float) -> None:
+    """Start it. folder: of all changes. seconds: after which an apply that is still at work is
+    killed: it hangs. OSError."""
+    import subprocess
+
+    argv = [*WAITS, os.path.abspath(folder), f"{seconds:.0f}"]
+    subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                     stderr=subprocess.DEVNULL, start_new_session=True, cwd="/",
+                     env=_environment())  # fmt: skip
+
+
+def wait_for(folder: str, seconds: float) -> None:
+    """Until the lock is free. Whoever still holds it after so many seconds is killed."""
+    try:
+        number = os.open(os.path.join(folder, LOCK), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return
+    end = time.monotonic() + seconds
+    try:
+        while time.monotonic() < end:
+            try:
+                fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                time.sleep(LOOK)
+        holder = os.read(number, 20).strip()
+        if holder.isdigit() and int(holder) != os.getpid():
+            os.kill(int(holder), signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(number)
 
 
 def _environment() -> dict[str, str]:
@@ -27,3 +56,9 @@ def _environment() -> dict[str, str]:
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     paths = [package, os.environ.get("PYTHONPATH", "")]
     return dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, paths)))
+
+
+if __name__ == "__main__":
+    wait_for(sys.argv[1], float(sys.argv[2]))
+    os.execv(sys.executable, [sys.executable, "-m", "algwatch", "rollback", "--if-unfinished",
+                              "--wait", "200", "--changes", sys.argv[1]])  # fmt: skip

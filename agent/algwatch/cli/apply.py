@@ -81,8 +81,7 @@ def main(args: argparse.Namespace) -> int:
 
         def guard(journal: Journal) -> None:
             longest = LATE * GRANTED if args.watch is None else args.watch
-            end = min(args.wait + longest + DEADLINE, acting.MOST_SECONDS)
-            deadman.start(changes.folder, ["--deadline", f"{end:.0f}"])
+            deadman.start(changes.folder, args.wait + longest + DEADLINE)
 
         said = evidence(router, args.status, time.time(), args.only)
         said.tried = any(one.state == steps.VERIFIED for one in state.read(args.changes))

@@ -6,6 +6,10 @@ from __future__ import annotations
 import os
 
 from algwatch.act.changes import Changes
+from algwatch.act.journal import JournalError
+from algwatch.act.lasting import settle
+from algwatch.act.router import Router
+from algwatch.act.undo import PATIENCE, undo
 from algwatch.cli import Usage, acting
 
 TYPE_CHECKING = False
@@ -15,7 +19,6 @@ if TYPE_CHECKING:
     from algwatch.cli import Subparsers
 
 AT_BOOT = 5.0  # seconds for live entries where nobody waits
-FOREVER = 365 * 86400.0
 
 
 def add(subparsers: Subparsers) -> None:
@@ -30,10 +33,8 @@ def add(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--if-unfinished", action="store_true",
                         help="only a change that stopped half way (at boot)")  # fmt: skip
-    parser.add_argument("--when-free", action="store_true",
-                        help="wait until the apply that is at work has ended")  # fmt: skip
-    parser.add_argument("--deadline", type=acting.seconds, default=0.0, metavar="SECONDS",
-                        help="with --when-free: end an apply that still works then")  # fmt: skip
+    parser.add_argument("--wait", type=acting.seconds, default=None, metavar="SECONDS",
+                        help="for calls, and live entries that are made anew")  # fmt: skip
     parser.add_argument("--all", action="store_true", help="every change that is in force")
     acting.add_common(parser)
 
@@ -44,28 +45,21 @@ def main(args: argparse.Namespace) -> int:
     teller = acting.Teller(args.json)
     if args.if_unfinished and not os.path.isdir(args.changes):
         return 0  # at boot, also where nothing can be written
-    if args.when_free:
-        changes.wait_for(args.deadline or FOREVER)
     with acting.locked(changes, 2.0):
         return _rollback(args, changes, teller)
 
 
 def _rollback(args: argparse.Namespace, changes: Changes, teller: acting.Teller) -> int:
-    # Here, because the process that waits above has nothing else in memory.
-    from algwatch.act.journal import JournalError
-    from algwatch.act.lasting import settle
-    from algwatch.act.router import Router
-    from algwatch.act.undo import PATIENCE, undo
-
     router = Router()
     try:
         patience = AT_BOOT if args.if_unfinished else PATIENCE
+        patience = patience if args.wait is None else args.wait
         undone, problems = settle(router, changes, teller.say, patience)
         journal = None
         if not args.if_unfinished and not undone:
             there = changes.in_force()
             for journal in there if args.all else there[:1]:
-                problems += undo(router, changes, journal, "asked for", teller.say)
+                problems += undo(router, changes, journal, "asked for", teller.say, patience)
             if not there:
                 teller.say("no change is in force: nothing to take back")
     except JournalError as why:

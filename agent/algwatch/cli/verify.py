@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from algwatch.cli import Subparsers
 
+SOON = 600.0  # seconds in which a change is made lasting
+
 
 def add(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
@@ -82,7 +84,7 @@ def _conclude(router: Router, changes: Changes, journal: Journal, teller: acting
               result: str, why: str) -> int:  # fmt: skip
     if result in (WORKS, REGISTERED) and not acting.only(journal) and not survives(journal):
         try:
-            deadman.start(changes.folder)
+            deadman.start(changes.folder, SOON)
             for note in target_of(router, planned(journal)).keep(journal):
                 teller.say(note)
         except (Failed, OSError) as problem:
