@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lab.conftest import no_lab
 from lab.home import Line, at_home
 from lab.network import Network
 
@@ -19,6 +21,10 @@ QUICK = "apply", "--force", "--watch", "0", "--no-probe"
 @pytest.fixture(scope="module")
 def house() -> Iterator[Network]:
     with at_home(helper=False) as net:
+        try:
+            net.router.run("iptables-legacy", "-t", "raw", "-S")
+        except (OSError, subprocess.CalledProcessError) as why:
+            no_lab(f"the lab needs iptables-legacy and its raw table (Debian: iptables): {why}")
         yield net
 
 
