@@ -8,7 +8,7 @@ import time
 
 from algwatch.act import steps
 from algwatch.act.router import Router
-from algwatch.kernel.flows import UDP, Busy, Flow, Flows
+from algwatch.kernel.flows import UDP, Busy, Flow, Flows, packed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def in_call(flows: Flows, phones: Iterable[str], timeouts: Timeouts,
             return fresh and not set(ports) & set(_NO_MEDIA)
         return False
 
-    for flow in flows.entries(is_media):
+    for flow in flows.entries(is_media, tuple(map(packed, wanted))) if wanted else ():
         busy |= {flow.source[0], flow.reply_source[0]} & wanted
     return busy
 
@@ -125,10 +125,12 @@ def renew(flows: Flows, names: Iterable[str], timeouts: Timeouts, patience: floa
     anew, with it: one phone at a time, when no call of it is up. patience: seconds for all of
     it. Returns the entries that are left."""
     wanted = set(names)
+    # Its first end is the source of the entry.
+    sources = tuple({packed(name.split()[1].rpartition(":")[0].strip("[]")) for name in wanted})
     end = time.monotonic() + patience
     waiting = None
     while True:
-        left = flows.entries(lambda flow: not flow.helper and flow.called in wanted)
+        left = flows.entries(lambda flow: not flow.helper and flow.called in wanted, sources)
         if not left:
             return []
         busy = in_call(flows, {phone_of(flow) for flow in left}, timeouts)
