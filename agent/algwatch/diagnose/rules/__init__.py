@@ -23,6 +23,7 @@ from algwatch.diagnose.rules.alg import (
     alg015_helpful_rewrite,
     alg016_upstream_alg,
     alg017_helper_present,
+    alg018_taken_out,
 )
 from algwatch.diagnose.rules.cap import (
     cap001_one_sided,
@@ -158,6 +159,7 @@ RULES: tuple[ModuleType, ...] = (
     alg015_helpful_rewrite,
     alg016_upstream_alg,
     alg017_helper_present,
+    alg018_taken_out,
     sdp001_media_address,
     sdp002_media_port,
     sdp003_one_way_audio,

@@ -36,7 +36,7 @@ from collections.abc import Iterator
 from algwatch.base.quote import somebody
 from algwatch.base.sighting import CSEQ
 from algwatch.compare.registered import Registered
-from algwatch.diagnose import cause, renamed
+from algwatch.diagnose import cause, renamed, taken_out
 from algwatch.diagnose.credentials import damage
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -82,6 +82,8 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
             what = f"was sent {times(t.requests)} in 32 s although a response came: {reading.what}"
     elif damage(registered) is not None or too_brief(registered) is not None:
         return  # REG004, REG003
+    elif outcome == "refused" and taken_out.of_exchange(exchange) is not None:
+        return  # ALG018
     elif outcome == "challenged":
         bare = not digest.has_credentials(Message(exchange.request.payload))
         if bare and known.was_said(RULE.id, f"{registered.call_id}/unanswered"):
