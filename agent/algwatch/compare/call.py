@@ -209,6 +209,7 @@ class Call(Joined[DialogSet]):
                 or (d.bye_response is not None and d.bye_challenged)
                 or d.odd_copy is not None
                 or d.disowned is not None
+                or d.cut_short
                 or s.cancel is not None
             ):
                 return False

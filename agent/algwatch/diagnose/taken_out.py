@@ -59,21 +59,36 @@ def of_exchange(exchange: Exchange) -> TakenOut | None:
     if left is None:
         return None
     entered = exchange.entered
-    return _found(entered.request, left.request, left.response, entered.response)
+    return found(entered.request, left.request, left.response, entered.response)
 
 
 def of_call(call: Call) -> TakenOut | None:
-    """For an INVITE that was refused."""
+    """For an INVITE that was refused, or a re-INVITE or UPDATE whose refusal ended the call."""
+    cut = of_refresh(call)
+    if cut is not None:
+        return cut
     if call.inbound is None:
         return None
     near = call.sides[WAN if call.inbound else LAN]
     far = call.sides[LAN if call.inbound else WAN]
     if near is None or far is None or not far.rejected:
         return None
-    return _found(near.request, far.request, far.response, near.response)
+    return found(near.request, far.request, far.response, near.response)
 
 
-def _found(entered: Sighting | None, left: Sighting | None, refusal: Sighting | None,
+def of_refresh(call: Call) -> TakenOut | None:
+    """For a re-INVITE or UPDATE that was refused, and whose sender hung up at once."""
+    lan, wan = call.dialog(LAN), call.dialog(WAN)
+    if lan is None or wan is None or lan.refused is None or wan.refused is None:
+        return None
+    if not (lan.cut_short and wan.cut_short):
+        return None
+    one, two = (lan, wan) if lan.refused[0].at <= wan.refused[0].at else (wan, lan)
+    assert one.refused is not None and two.refused is not None
+    return found(one.refused[0], two.refused[0], two.refused[1], one.refused[1])
+
+
+def found(entered: Sighting | None, left: Sighting | None, refusal: Sighting | None,
            told: Sighting | None) -> TakenOut | None:  # fmt: skip
     """entered, left: the copies of the request; refusal, told: of its response, as it came and as
     it reached the sender of the request."""

@@ -218,3 +218,36 @@ def _() -> House:
     """The router takes out a Server that nobody misses; the proxy refuses the call with 403 all the
     same."""
     return _by_way_of("Server: registrar", without("Server"))
+
+
+def _cut_short(alg: Rewriter | None) -> House:
+    """A re-INVITE that is refused with 400, and whose phone hangs up at once."""
+    house = _registered()
+    call = Outgoing(house, "cut@phone")
+    call.invite(1)
+    call.ok(3)
+    call.ack(3.02)
+    target, tag = call.far_contact.strip("<>"), f";tag={call._tag}"
+    made = call._request("INVITE", 2, target, tag, call.contact, call.body, branch="again")
+    seen = house.out(20, made, alg=alg)
+    house.into(20.03, answer(400, seen, received=house.wan_ip, rport=house.wan_port))
+    house.out(20.04, call._request("ACK", 2, target, tag, branch="again"))
+    made = call._request("BYE", 3, target, tag)
+    house.into(20.13, answer(200, house.out(20.1, made)))
+    works_beside(house, 30)
+    return house
+
+
+@case("alg018-re-invite", [("ALG018", "router", "observed")], ["DLG014", *DLG], OFF,
+      ["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The router takes Contact out of a re-INVITE; it is refused with 400, and the phone hangs up
+    at once. Another phone shows that the provider needs no ALG."""
+    return _cut_short(without("Contact"))
+
+
+@case("alg018-near-miss-re-invite", [("DLG014", "unknown", "observed")], ["ALG018", *DLG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The same re-INVITE, which the router leaves as it is."""
+    return _cut_short(None)

@@ -54,6 +54,7 @@ from algwatch.diagnose.rules.dlg import (
     dlg011_forked_answers,
     dlg012_subscription_broken,
     dlg013_prack_missing,
+    dlg014_refresh_refused,
 )
 from algwatch.diagnose.rules.msg import (
     msg001_malformed,
@@ -129,6 +130,7 @@ RULES: tuple[ModuleType, ...] = (
     dlg011_forked_answers,
     dlg012_subscription_broken,
     dlg013_prack_missing,
+    dlg014_refresh_refused,
     reg001_registration_failed,
     reg002_other_contact,
     reg003_other_expires,
