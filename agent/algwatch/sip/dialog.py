@@ -15,7 +15,7 @@ BY_BRANCH = "branch"  # it has the branch of its INVITE (sections 8.1.1.7, 13.2.
 BY_TAG = "to-tag"  # its To tag is not the one of the 2xx
 NOT_ODD = ""
 
-AT_ONCE = SECOND  # no person hangs up so soon after a refusal
+AT_ONCE = SECOND // 2  # no person hangs up so soon after a refusal
 
 _NO_BRANCHES: dict[int, Transaction] = {}
 
@@ -50,9 +50,9 @@ class Dialog:
     __slots__ = ("ack", "acked_at", "acked_last", "answer", "answer_last", "answered_at",
                  "answers", "both_ended", "bye", "bye_at", "bye_by_caller", "bye_of", "bye_reason",
                  "bye_response", "bye_status", "bye_unanswered", "bye_unrepeated", "callee_tag",
-                 "confirmed", "crossed", "cut_short", "disowned", "ended_at", "established_at", "invite",
-                 "moved", "odd", "odd_copy", "pending", "refused", "request", "silent", "stray_ack",
-                 "timed_out", "timer")  # fmt: skip
+                 "confirmed", "crossed", "cut_short", "disowned", "ended_at", "established_at",
+                 "invite", "moved", "odd", "odd_copy", "pending", "refused", "request", "silent",
+                 "stray_ack", "timed_out", "timer")  # fmt: skip
 
     def __init__(self, callee_tag: int) -> None:
         self.callee_tag = callee_tag

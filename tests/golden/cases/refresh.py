@@ -464,4 +464,4 @@ def _() -> House:
     """Somebody declines the re-INVITE (603: video), and the phone hangs up."""
     call = _talks()
     _asks(call, 20, "INVITE", 603)
-    return _hangs_up(call, 20.5)
+    return _hangs_up(call, 20.3)

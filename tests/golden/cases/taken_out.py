@@ -251,3 +251,61 @@ def _() -> House:
 def _() -> House:
     """The same re-INVITE, which the router leaves as it is."""
     return _cut_short(None)
+
+
+# ---- REG002: the Contact of a registration ----
+
+
+def _bound(contact: str, listed: str, alg: Rewriter | None = None, expires: int = 120) -> House:
+    """A REGISTER with this Contact, and the Contact that its 200 lists."""
+    house = House()
+    asked = request(
+        "REGISTER", "sip:example.net", via=f"{house.phone}:{house.port}", branch="z9hG4bKreg1",
+        call_id="reg1@phone", cseq=1, caller="<sip:100@example.net>;tag=r1", contact=contact,
+        more=[f"Expires: {expires}"],
+    )  # fmt: skip
+    seen = house.out(0, asked, alg=alg)
+    house.into(0.03, answer(200, seen, to_tag="reg", contact=listed, received=house.wan_ip,
+                            rport=house.wan_port))  # fmt: skip
+    works_beside(house, 10)
+    return house
+
+
+MINE = "<sip:100@192.168.1.10:5060>"
+CONTACT = ["REG002", "REG003", *DLG]
+
+
+@case("reg002-contact-taken-out",
+      [("REG002", "router", "observed"), ("ALG001", "router", "latent")],
+      ["REG003", *DLG], OFF)  # fmt: skip
+def _() -> House:
+    """The router takes the Contact out of a REGISTER: the registrar takes it for a question and
+    answers that there is no binding. The phone shows that it is registered, and does not ring."""
+    return _bound(MINE, "", without("Contact"))
+
+
+@case("reg002-contact-taken-out-later",
+      [("REG002", "router", "latent"), ("ALG001", "router", "latent")],
+      ["REG003", *DLG])  # fmt: skip
+def _() -> House:
+    """The same, and the binding from before the capture is there still."""
+    return _bound(MINE, f"{MINE};expires=40", without("Contact"))
+
+
+@case("reg002-near-miss-a-question", must_not=CONTACT)
+def _() -> House:
+    """The phone itself asks which bindings there are, and there is none."""
+    return _bound("", "")
+
+
+@case("reg002-near-miss-takes-itself-off", must_not=CONTACT)
+def _() -> House:
+    """The phone takes its binding off, and the 200 lists none."""
+    return _bound(MINE, "", expires=0)
+
+
+@case("reg002-no-binding-listed", [("REG002", "provider", "latent")], DLG, state="cannot-tell")
+def _() -> House:
+    """The 200 to a REGISTER lists no binding, although nobody has touched either of them: the
+    registrar has none, or forgets to list it."""
+    return _bound(MINE, "")

@@ -3,7 +3,7 @@
 
 What it sees
     A re-INVITE or UPDATE inside a call that is refused, and the BYE of the end that sent it within
-    a second. No person hangs up so soon after a message that nobody sees.
+    half a second. No person hangs up so soon after a message that nobody sees.
 
 Why it breaks calls
     A refused re-INVITE leaves the call as it was (RFC 3261 section 14.1), but many ends give the
