@@ -143,3 +143,27 @@ def _() -> House:
     house = House()
     register(house, 0)
     return _invited(house, 15, src="192.0.2.66")
+
+
+def _challenged_once() -> House:
+    """A phone is challenged, and nothing comes after it."""
+    house = House()
+    seen = _register(house, 0)
+    house.into(0.03, answer(401, seen, to_tag="reg", received=house.wan_ip, rport=house.wan_port,
+                            more=['WWW-Authenticate: Digest realm="example.net", nonce="n1"']))  # fmt: skip
+    return _later(house)
+
+
+@case("reg001-challenged-on-the-lan-alone", [("REG001", "unknown", "observed")],
+      [*DLG, *ALG], one_file="lan")  # fmt: skip
+def _() -> House:
+    """The challenge reaches the phone, and it sends no credentials: it has none."""
+    return _challenged_once()
+
+
+@case("reg001-near-miss-challenged-on-the-wan-alone", [("REG001", "unknown", "observed")],
+      [*DLG, *ALG], one_file="wan")  # fmt: skip
+def _() -> House:
+    """The same on the WAN side alone: whether the phone has sent credentials is not known, so the
+    password is not blamed, and the next step is to capture both sides."""
+    return _challenged_once()

@@ -368,6 +368,8 @@ def _after_call(call: CallSummary) -> str:
         return WAIT
     if call.outcome != "rejected":
         return AGAIN
+    if call.unfollowed:
+        return BOTH
     if status.kind(call.status) == "challenged":
         return "Check the user name and the password that the phone has for its provider."
     return f"Ask whoever refused the call what {status.in_words(call.status)} stands for there."

@@ -33,6 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from algwatch.base import address
 from algwatch.base.quote import somebody
 from algwatch.base.sighting import CSEQ
 from algwatch.compare.registered import Registered
@@ -130,6 +131,19 @@ def _challenged(registered: Registered, t: Transaction, two_sided: bool) -> tupl
     """where, cause, and what happened to a REGISTER that was challenged and never accepted."""
     rounds, status = registered.near.rounds, t.status
     if rounds < 2 or t.request is None or t.response is None:
+        if (
+            not two_sided
+            and t.request is not None
+            and not address.is_unroutable(t.request.ends.src)
+        ):
+            # Beyond the NAT: what the phone made of it may have been lost before.
+            return (
+                "unknown",
+                cause.UNKNOWN,
+                (
+                    f"was challenged with {status}, and nothing came after it on this side of the router"
+                ),
+            )
         return "unknown", cause.REFUSED, f"was challenged with {status}, and nothing came after it"
     again = f"was challenged with {status} {times(rounds)} in a row"
     if t.response.row[CSEQ] != t.request.row[CSEQ]:
