@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-from algwatch.base import address
 from algwatch.base.report import Report
 from algwatch.compare.ack import waited_out
 from algwatch.compare.call import Call
-from algwatch.sip.dialogs import CHALLENGES
 
 
 class CallSummary(Report):
@@ -16,8 +14,8 @@ class CallSummary(Report):
     outcome: completed, dropped, cancelled, rejected, unanswered, ongoing, unknown.
     ack: seen, missing, unknown. status: of the final response that refused it, else 0.
     start, end: seconds since 1970. line: `Line.name` of the phone and its provider, "" where that
-    is not known. unfollowed: it was refused with a challenge, and what the phone made of it may
-    have been lost before it came to the only side that was captured. failure: the Reason of its BYE where nobody hung up (sip/reason.py).
+    is not known. unfollowed: it was challenged or redirected, and the INVITE that has to follow was
+    not seen (Call.is_unfollowed). failure: the Reason of its BYE where nobody hung up (sip/reason.py).
     unsolicited: its INVITE came from a host that nobody here has called, and nothing
     of it crossed. lossy: packets were lost in the capture meanwhile, so a message that was not seen
     is missing only where somebody waited for it to the end.
@@ -56,7 +54,7 @@ class CallSummary(Report):
             self.invite_retransmissions = max(self.invite_retransmissions, s.invite_retransmissions)
             self.final_retransmissions = max(self.final_retransmissions, s.final_retransmissions)
         self.status = refused if self.outcome in ("rejected", "cancelled") else 0
-        self.unfollowed = self.status in CHALLENGES and _unfollowed(call)
+        self.unfollowed = self.outcome == "rejected" and call.is_unfollowed(now)
         self.start = start / 1e9
         self.end = end / 1e9
 
@@ -74,14 +72,6 @@ class CallSummary(Report):
         unanswered = [s.invite for s in call.seen if s.invite is not None]
         if self.outcome == "unanswered" and not any(t.waited_out for t in unanswered):
             self.outcome = "unknown"
-
-
-def _unfollowed(call: Call) -> bool:
-    """One challenge, and nothing after it, on a side that may be beyond the NAT of the phone."""
-    s = call.seen[0]
-    if call.two_sided or s.challenged > 1 or s.request is None:
-        return False
-    return not address.is_unroutable(s.request.ends.src)
 
 
 class RegistrationSummary(Report):

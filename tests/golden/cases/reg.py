@@ -148,7 +148,7 @@ def _() -> House:
 def _challenged_once() -> House:
     """A phone is challenged, and nothing comes after it."""
     house = House()
-    seen = _register(house, 0)
+    seen = house.out(0, _register(house, 0))
     house.into(0.03, answer(401, seen, to_tag="reg", received=house.wan_ip, rport=house.wan_port,
                             more=['WWW-Authenticate: Digest realm="example.net", nonce="n1"']))  # fmt: skip
     return _later(house)
