@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from algwatch.base.deadlines import Alarms, Deadlines, Waiting
-from algwatch.base.sighting import AT, CALL, STATUS, Sighting
+from algwatch.base.native.layout import BYE
+from algwatch.base.sighting import AT, CALL, METHOD, STATUS, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.ack import went_to_the_end
 from algwatch.compare.call import REPEATS, Call
@@ -195,7 +196,11 @@ class Calls:
         if not call.paired and crossing.flow_pair is not None:
             call.host = crossing.entered.packed_ends[:16]
         call.cross(crossing)
-        if call.unsolicited and crossing.flow_pair is not None and call.inbound is not None:
+        if (
+            call.unsolicited
+            and crossing.flow_pair is not None
+            and (call.inbound is not None or _is_known_inside(crossing))
+        ):
             call.unsolicited = False
         return call
 
@@ -362,6 +367,13 @@ class Calls:
             ):
                 return not any(one.stays for one in s.dialogs) or now - s.last_at >= TIMER_F
         return False
+
+
+def _is_known_inside(crossing: Crossing) -> bool:
+    """A phone here accepts the BYE of a call whose INVITE was not captured: it has that call. To a
+    BYE of a stranger it answers 481."""
+    row = crossing.entered.row
+    return crossing.outbound and row[METHOD] == BYE and 200 <= row[STATUS] < 300
 
 
 def _is_astray(call: Call, s: DialogSet) -> bool:

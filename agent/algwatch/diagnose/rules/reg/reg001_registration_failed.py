@@ -130,21 +130,14 @@ def _stopped(registered: Registered, known: Known) -> Iterator[Finding]:
 def _challenged(registered: Registered, t: Transaction, two_sided: bool) -> tuple[str, str, str]:
     """where, cause, and what happened to a REGISTER that was challenged and never accepted."""
     rounds, status = registered.near.rounds, t.status
-    if rounds < 2 or t.request is None or t.response is None:
-        if (
-            not two_sided
-            and t.request is not None
-            and not address.is_unroutable(t.request.ends.src)
-        ):
-            # Beyond the NAT: what the phone made of it may have been lost before.
-            return (
-                "unknown",
-                cause.UNKNOWN,
-                (
-                    f"was challenged with {status}, and nothing came after it on this side of the router"
-                ),
-            )
-        return "unknown", cause.REFUSED, f"was challenged with {status}, and nothing came after it"
+    so = f"was challenged with {status}, and nothing came after it"
+    if t.request is None or t.response is None:
+        return "unknown", cause.REFUSED, so
+    if rounds < 2 and not two_sided and not address.is_unroutable(t.request.ends.src):
+        # Beyond the NAT: what the phone made of it may have been lost before.
+        return "unknown", cause.UNKNOWN, f"{so} on this side of the router"
+    if rounds < 2:
+        return "unknown", cause.REFUSED, so
     again = f"was challenged with {status} {times(rounds)} in a row"
     if t.response.row[CSEQ] != t.request.row[CSEQ]:
         return "phone" if two_sided else "unknown", cause.PHONE, (
