@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lines to type on OpenWrt (fw4 and fw3 have the same options) to turn the SIP ALG off."""
+"""The lines to type on OpenWrt: to turn the SIP ALG off (fw4 and fw3 have the same options), and to
+clear the NAT state of a phone."""
 
 from __future__ import annotations
 
@@ -27,4 +28,15 @@ def disable_on_openwrt(phone: str) -> list[str]:
         "uci commit firewall",
         "fw4 -q check && /etc/init.d/firewall reload",
         *([live] if address.is_literal(phone) else ()),
+    ]
+
+
+def clear_on_openwrt(phone: str) -> list[str]:
+    """phone: its address; of anything else nothing comes into a command. The entries of every
+    protocol: SIP may go over TCP as well."""
+    if not address.is_literal(phone):
+        return []
+    family = "-f ipv6 " if ":" in phone else ""
+    return [
+        f"conntrack -D {family}-s {phone}    # when no call is up; its next packet makes it anew"
     ]

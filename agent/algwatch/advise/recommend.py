@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from algwatch.advise import actions
 from algwatch.advise.advice import Advice
+from algwatch.advise.commands import clear_on_openwrt
 from algwatch.advise.disable import Harmed, Reason, disable, sentences, speaks_for
 from algwatch.base.table import CROSSED, Table, Weight
 from algwatch.compare.counterfactual import NO, YES, without_alg
@@ -190,9 +191,11 @@ class Recommender:
             if action == actions.ENABLE_RPORT and asks:
                 title = actions.STUN_OR_OUTBOUND
                 against[RPORT_ASKED] = "the phone asks for rport already, which was not enough"
+            phone = finding.line.partition(" ")[0]
             given.append(Advice(
                 action, state, confidence, list(for_.values()), list(against.values()),
-                [], finding.line, title, frozenset((*for_, *against)),
+                clear_on_openwrt(phone) if action == actions.CLEAR_NAT else [], finding.line,
+                title, frozenset((*for_, *against)),
             ))  # fmt: skip
         return given
 

@@ -16,9 +16,9 @@ class CallSummary(Report):
     start, end: seconds since 1970. line: `Line.name` of the phone and its provider, "" where that
     is not known. unfollowed: it was challenged or redirected, and the INVITE that has to follow was
     not seen (Call.is_unfollowed). failure: the Reason of its BYE where nobody hung up
-    (sip/reason.py). unsolicited: its INVITE came from a host that nobody here has called, and nothing
-    of it crossed. lossy: packets were lost in the capture meanwhile, so a message that was not seen
-    is missing only where somebody waited for it to the end.
+    (sip/reason.py). unsolicited: its INVITE came from a host that nobody here has called, and
+    nothing of it crossed. lossy: packets were lost in the capture meanwhile, so a message that was
+    not seen is missing only where somebody waited for it to the end.
     """
 
     __slots__ = ("ack", "call_id", "end", "failure", "final_retransmissions", "from_",

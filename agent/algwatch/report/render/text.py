@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from textwrap import wrap
 from typing import IO
 
-from algwatch.advise.actions import in_words
+from algwatch.advise.actions import DISABLE, in_words
 from algwatch.advise.commands import UNDO_ON_OPENWRT
 from algwatch.base import quote
 from algwatch.base.quote import quoted, somebody
@@ -157,9 +157,10 @@ class Page:
                 self.line("  type on the router (OpenWrt):")
                 for command in advice.commands:
                     self.line("    " + self.terminal.paint(self.terminal.clean(command), "cyan"))
-                self.line("  to undo it:")
-                for command in UNDO_ON_OPENWRT:
-                    self.line("    " + self.terminal.paint(command, "cyan"))
+                if advice.action == DISABLE:
+                    self.line("  to undo it:")
+                    for command in UNDO_ON_OPENWRT:
+                        self.line("    " + self.terminal.paint(command, "cyan"))
             self.line()
 
     def overview(self, counts: dict[str, dict[str, int]]) -> None:
