@@ -182,6 +182,19 @@ class Mappings:
         the one it left with was wrong."""
         return self._newer_address(sent) or self._translation(sent)
 
+    def other_address(self, sent: Sighting) -> RightAddress | None:
+        """A WAN address with which another LAN host reaches the same far end, and is answered,
+        where nothing was ever answered to the one that this WAN copy was sent from: that may be
+        one which the router had before the capture began."""
+        old, far = sent.packed_ends[:16], sent.packed_ends[16:32]
+        mine = self.table.get(sent.source + sent.destination)
+        if mine is None or any(e.answered_at for k, e in self.table.items() if k[:16] == old):
+            return None
+        for key, e in self.table.items():
+            if key[18:34] == far and e.answered_at and e.inside[:16] != mine.inside[:16]:
+                return RightAddress(key, e.inside, sent.ends.version, translated=True)
+        return None
+
     def _translation(self, sent: Sighting) -> RightAddress | None:
         """That of another LAN host which the same far end answers, where the copy went to a public
         address with the private one of its phone: no mapping has that as its WAN address."""

@@ -163,6 +163,10 @@ class Known:
                 return None
         return right
 
+    def other_address(self, request: Sighting) -> RightAddress | None:
+        """See Mappings.other_address."""
+        return self._mappings.other_address(request)
+
     def once(self, thing: S, read: Callable[[S, Known], T]) -> T:
         """A reading of a thing that several rules share: made once, as long as the same thing is
         shown at the same time."""
