@@ -70,7 +70,7 @@ class Binding:
     def oddity(self) -> tuple[object, ...]:
         """Values that rules look at, () where the agreement is plain."""
         near, far = self.near, self.far
-        missed = not near.removed and not near.found
+        missed = not near.removed and (not near.found or near.seconds == 0)
         if far is None or far is near:
             return (missed, near.contacts and place(near.contacts[0])) if missed else ()
         stripped = bool(far.contacts) and not near.contacts and not near.removed

@@ -217,7 +217,7 @@ class Call(Joined[DialogSet]):
                 or s.cancel is not None
             ):
                 return False
-            if s.reliable is not None and s.unpracked is not None:
+            if s.reliable is not None and (s.unpracked or s.pracked_in_vain):
                 return False
         return True
 

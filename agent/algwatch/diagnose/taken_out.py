@@ -28,7 +28,8 @@ _WANTED = (
     ("Proxy-Authorization", ("SUBSCRIBE", "REFER", "PUBLISH", "MESSAGE"), (403,)),
 )
 EXTENSION_REQUIRED = 421
-TOO_BRIEF = 423
+# Refusals that say what would be accepted, and where (RFC 3261 section 20.23, RFC 4028 section 5).
+_LEAST = {423: "Min-Expires", 422: "Min-SE"}
 _OFFERS = ("Supported", "Require", "Proxy-Require")
 
 
@@ -96,9 +97,10 @@ def found(entered: Sighting | None, left: Sighting | None, refusal: Sighting | N
         return None
     answer = Message(refusal.payload)
     status = answer.status
-    if status == TOO_BRIEF and told is not None and are_copies(refusal, told):
-        if answer.header("Min-Expires") and not Message(told.payload).header("Min-Expires"):
-            return TakenOut(refusal, told, "Min-Expires", refusal, status)
+    least = _LEAST.get(status, "")
+    if least and told is not None and are_copies(refusal, told):
+        if answer.header(least) and not Message(told.payload).header(least):
+            return TakenOut(refusal, told, least, refusal, status)
         return None
     if entered.payload == left.payload:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from algwatch.base.deadlines import NEVER
 from algwatch.base.sighting import AT, CSEQ, FROM_TAG, TO_TAG, Row, Sighting
-from algwatch.sip.reliable import Reliable
+from algwatch.sip.reliable import LONG, Reliable
 from algwatch.sip.session_timer import SessionTimer
 from algwatch.sip.timers import SECOND
 from algwatch.sip.transaction import Transaction
@@ -200,6 +200,14 @@ class DialogSet:
         """
         one = self.reliable
         return one if one is not None and one.waits and not self.has_prack(one) else None
+
+    @property
+    def pracked_in_vain(self) -> Reliable | None:
+        """A reliable provisional response that came again for long after its PRACK."""
+        one = self.reliable
+        if one is None or not one.waits or not self.has_prack(one):
+            return None
+        return one if one.last_at - max(one.at, self.pracked_at) > LONG else None
 
     def has_prack(self, one: Reliable) -> bool:
         """A PRACK was seen since, or one with its number: the first may come before the response

@@ -8,9 +8,9 @@ What it sees
     400 or 481 for a PRACK without RAck, 400 for a request without Contact or Max-Forwards, 415 for
     a body without Content-Type, 403 for a request without its credentials. A 421 that asks for an
     extension which the sender supports, and the router took its option tag out of Supported or
-    Require. A 423 whose Min-Expires the router took out, so that the phone cannot know which time
-    is long enough. A call that was refused with 403 and without Route, of a phone whose
-    registration was accepted with a Service-Route that the router took out.
+    Require. A 423 whose Min-Expires, or a 422 whose Min-SE the router took out, so that the phone
+    cannot know which time is long enough. A call that was refused with 403 and without Route, of a
+    phone whose registration was accepted with a Service-Route that the router took out.
 
 Why it breaks calls
     These fields say what the request is about. Without Event the lamps for other phones (BLF) and

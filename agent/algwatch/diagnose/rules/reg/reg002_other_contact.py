@@ -4,9 +4,9 @@
 What it sees
     An accepted REGISTER whose 200 lists bindings, and none of them is the phone's: neither its
     user, host and port, nor its instance. Both taps tell who made it so: the router, where the 200
-    on the WAN side lists what the REGISTER asked for there; else the registrar. A 200 that lists
-    no binding at all. A REGISTER whose Contact the router took out: it only asks the registrar
-    which bindings there are.
+    on the WAN side lists what the REGISTER asked for there; else the registrar. A 200 that lists no
+    binding at all, or grants the phone 0 s. A REGISTER whose Contact the router took out: it only
+    asks the registrar which bindings there are.
 
 Why it breaks calls
     A phone finds its granted time by its own Contact. One that does not find it takes itself for
@@ -57,7 +57,11 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
     if agreed.is_query and not near.removed:
         yield _asked_only(registered, agreed, known)
         return
-    if near.removed or near.found:
+    if near.removed:
+        return
+    if near.found:
+        if near.seconds == 0 and near.wanted != 0:
+            yield _granted_nothing(registered, agreed, known)
         return
     if not near.contacts and (far is None or not far.contacts):
         yield _unlisted(registered, agreed, known)
@@ -97,6 +101,25 @@ def _asked_only(registered: Registered, agreed: Binding, known: Known) -> Findin
          evidence(far.granted, f"lists {_shown(far.contacts)}", f"Contact {_shown(near.own)}")],
         f"{registered.aor}/query", cause=cause.ALG, call_id=registered.call_id,
         certain=not near.found, line=known.line_name(registered),
+    )  # fmt: skip
+
+
+def _granted_nothing(registered: Registered, agreed: Binding, known: Known) -> Finding:
+    """The 200 lists the phone's Contact with no time at all, as to one that takes itself off."""
+    near, far = agreed.near, agreed.far
+    where, why, who = "unknown", cause.UNKNOWN, "one side does not show who made it so"
+    if far is not None and far.seconds == 0 and near.wanted == far.wanted:
+        where, why, who = "provider", cause.PROVIDER, "the registrar answered so"
+    elif far is not None:
+        where, why, who = "router", cause.ALG, "the router changed the times"
+    return RULE.finding(
+        where, "observed",
+        f"{quote.somebody(registered.aor)} registered {_shown(near.own)} and the 200 grants 0 s: "
+        f"the phone is not registered, although the REGISTER was accepted; {who}.",
+        [evidence(near.asked, f"Contact {_shown(near.own)}", "the same in the 200"),
+         evidence(near.granted, "0 s", "the time that was asked for")],
+        f"{registered.aor}/nothing", cause=why, call_id=registered.call_id,
+        line=known.line_name(registered),
     )  # fmt: skip
 
 
