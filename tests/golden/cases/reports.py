@@ -187,6 +187,20 @@ def _() -> House:
     return _text(404)
 
 
+@case("txn003-near-miss-text-to-a-phone", [("TXN003", "unknown", "latent")], NO)
+def _() -> House:
+    """The provider sends a text message to a phone, which takes none (405): that hurts nobody who
+    did not expect one."""
+    house = House()
+    register(house, 0)
+    made = request(
+        "MESSAGE", f"sip:100@{house.public}", via="203.0.113.5:5060", branch="z9hG4bKtext",
+        call_id="text@provider", cseq=1,
+    )  # fmt: skip
+    house.out(1.02, answer(405, house.into(1, made), to_tag="t1"))
+    return _later(house)
+
+
 # ---- REG002: no time at all ----
 
 

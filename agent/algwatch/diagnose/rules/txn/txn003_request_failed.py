@@ -142,11 +142,11 @@ def _in_vain(exchange: Exchange) -> Finding:
     if response is not None:
         proof.append(evidence(response, f"refused with {status}", "200"))
     key = exchange.call_id if exchange.method == "INFO" else target
+    # A key may have gone by way of RTP as well, and not every phone here takes texts.
+    sure = exchange.method == "MESSAGE" and exchange.outbound is not False
     return RULE.finding(
-        # A key may have gone by way of RTP as well.
-        "unknown", "latent" if exchange.method == "INFO" else "observed",
-        f"{what} to {target} was refused with {status}.", proof,
-        f"{exchange.method}/refused/{key}", cause=cause.REFUSED, call_id=exchange.call_id,
+        "unknown", "observed" if sure else "latent",
+        f"{what} to {target} was refused with {status}.", proof, f"{exchange.method}/refused/{key}", cause=cause.REFUSED, call_id=exchange.call_id,
         line=exchange.line.name if exchange.line else "", symptom=exchange.method == "INFO",
         next_step="Set the phone to send DTMF in RTP (RFC 4733)." if exchange.method == "INFO"
         else f"Ask the provider why it refuses text messages with {status}.",
