@@ -146,7 +146,8 @@ def _in_vain(exchange: Exchange) -> Finding:
     sure = exchange.method == "MESSAGE" and exchange.outbound is not False
     return RULE.finding(
         "unknown", "observed" if sure else "latent",
-        f"{what} to {target} was refused with {status}.", proof, f"{exchange.method}/refused/{key}", cause=cause.REFUSED, call_id=exchange.call_id,
+        f"{what} to {target} was refused with {status}.", proof,
+        f"{exchange.method}/refused/{key}", cause=cause.REFUSED, call_id=exchange.call_id,
         line=exchange.line.name if exchange.line else "", symptom=exchange.method == "INFO",
         next_step="Set the phone to send DTMF in RTP (RFC 4733)." if exchange.method == "INFO"
         else f"Ask the provider why it refuses text messages with {status}.",
