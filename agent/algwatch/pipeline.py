@@ -54,7 +54,8 @@ class Pipeline:
         self._engine = Engine(Known(self._comparison, said), said, strict, clock)
         self._comparison.one_sided_news = self._engine.listens(CROSSING)
         self._recommender = Recommender(self._comparison.lines, self._comparison.two_sided)
-        self._comparison.budget.share(self._recommender.harm, payloads, apart)
+        for kept in (self._recommender.harm, self._engine.held):
+            self._comparison.budget.share(kept, payloads, apart)
 
     @property
     def pending(self) -> bool:
@@ -145,10 +146,9 @@ class Pipeline:
         # Scanners send requests all day: a router's log is not for them.
         if call.unsolicited and self.live:
             return []
-        if line is None:
-            return [*told, summary]
-        told += [summary, *self._told([(subject.LINE, line)])]
-        return told + self._recommender.reconsider(line)
+        of_line = self._told([(subject.LINE, line)]) if line is not None else []
+        again = self._recommender.reconsider(line) if line is not None else []
+        return [*told, summary, *of_line, *again]
 
     def _told(self, events: list[Event]) -> list[Report]:
         findings = self._engine.feed(events)

@@ -14,6 +14,7 @@ def call(outcome: str = "completed", status: int = 0, call_id: str = "c1@phone",
          line: str = "") -> CallSummary:  # fmt: skip
     """A summary without the call that it sums up."""
     made = CallSummary.__new__(CallSummary)
+    made.unfollowed = False
     made.call_id, made.from_, made.to = call_id, "sip:anna@example.net", to
     made.outcome, made.status, made.ack = outcome, status, ack
     made.start, made.end, made.line, made.unsolicited = AT, AT + 9, line, unsolicited

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lines to type on OpenWrt (fw4 and fw3) to turn the SIP ALG off, or to try it with one phone.
+"""The lines to type on OpenWrt (fw4 and fw3): to turn the SIP ALG off, to try that with one phone,
+and to clear the NAT state of a phone.
 
 The phone's address is all that comes from packets, and only a literal IP address gets into a line.
 No line has a double quote or a backslash, so that JSON shows it as it is to be typed. The change is
@@ -77,6 +78,11 @@ _FORGET = (
     "conntrack -D -f CONNTRACK -p $i -r PHONE --sport 5060",
     "done; else echo PHONE > /proc/net/nf_conntrack; fi",
 )
+_CLEAR = (
+    "if [ -x /usr/sbin/conntrack ]; then    # when no call is up",
+    "conntrack -D -f CONNTRACK -s PHONE; conntrack -D -f CONNTRACK -r PHONE",
+    "else echo PHONE > /proc/net/nf_conntrack; fi",
+)
 
 
 def disable_on_openwrt(phone: str) -> list[str]:
@@ -90,6 +96,12 @@ def disable_on_openwrt(phone: str) -> list[str]:
 def try_on_openwrt(phone: str) -> list[str]:
     """For one phone, in the live ruleset only: a reload of the firewall ends it."""
     return _lines(phone, _TRY + _FORGET)
+
+
+def clear_on_openwrt(phone: str) -> list[str]:
+    """All entries of the phone, of every protocol: SIP may go over TCP as well. Its next packet
+    makes them anew."""
+    return _lines(phone, _CLEAR)
 
 
 def by_algwatch(phone: str, trial: bool) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from algwatch.advise import actions
 from algwatch.advise.advice import Advice
+from algwatch.advise.commands import clear_on_openwrt
 from algwatch.advise.disable import Harmed, Reason, disable, sentences, speaks_for
 from algwatch.base.table import CROSSED, Table, Weight
 from algwatch.compare.counterfactual import NO, YES, without_alg
@@ -53,10 +54,21 @@ class Recommender:
         """Findings that are news."""
         advice: list[Advice] = []
         for finding in findings:
+            advice += self._taken_back(finding)
             wanted = finding.hurts or finding.cause == cause.ALG_NEEDED
             if wanted and not finding.symptom:
                 advice += [a for a in self._advised(finding) if self._is_news(a)]
         return advice
+
+    def _taken_back(self, finding: Finding) -> list[Advice]:
+        """What its rule had said for advice about an unhandled NAT is no reason any more."""
+        withdrawn = []
+        for action, _ in actions.BY_CAUSE[cause.NAT_UNHANDLED]:
+            key = (action, finding.line)
+            for_ = self._reasons.get(key)
+            if for_ is not None and for_.pop(finding.rule, "") and not for_:
+                withdrawn.append(Advice(action, "none", 0.0, [], [finding.summary], [], key[1]))
+        return [advice for advice in withdrawn if self._is_news(advice)]
 
     def reconsider(self, line: Line) -> list[Advice]:
         """More is known of this line: advice for it, and for the other phones here with the same
@@ -179,9 +191,11 @@ class Recommender:
             if action == actions.ENABLE_RPORT and asks:
                 title = actions.STUN_OR_OUTBOUND
                 against[RPORT_ASKED] = "the phone asks for rport already, which was not enough"
+            phone = finding.line.partition(" ")[0]
             given.append(Advice(
                 action, state, confidence, list(for_.values()), list(against.values()),
-                [], finding.line, title, frozenset((*for_, *against)),
+                clear_on_openwrt(phone) if action == actions.CLEAR_NAT else [], finding.line,
+                title, frozenset((*for_, *against)),
             ))  # fmt: skip
         return given
 

@@ -61,10 +61,16 @@ class Binding:
         self.until = self.at + (0 if near.removed else max(0, seconds)) * SECOND
 
     @property
+    def is_query(self) -> bool:
+        """The router took the Contact out of the REGISTER: the registrar was only asked which
+        bindings there are (section 10.2.3)."""
+        return self.far is not None and bool(self.near.own) and not self.far.own
+
+    @property
     def oddity(self) -> tuple[object, ...]:
         """Values that rules look at, () where the agreement is plain."""
         near, far = self.near, self.far
-        missed = not near.removed and bool(near.contacts) and not near.found
+        missed = not near.removed and (not near.found or near.seconds == 0)
         if far is None or far is near:
             return (missed, near.contacts and place(near.contacts[0])) if missed else ()
         stripped = bool(far.contacts) and not near.contacts and not near.removed

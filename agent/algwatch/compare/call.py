@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from algwatch.base import address
 from algwatch.base.deadlines import NEVER
 from algwatch.base.native.layout import BYE, INVITE, METHOD_NAMES
 from algwatch.base.packet import LAN, UNKNOWN, WAN
@@ -11,6 +12,7 @@ from algwatch.compare import ack
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.joined import Joined, label
 from algwatch.sip.dialog import Dialog, DialogSet
+from algwatch.sip.dialogs import CHALLENGES
 from algwatch.sip.message import Message, parties, reach
 from algwatch.sip.timers import ACK_WAIT, T2, T4, TIMER_F, WINDOW
 
@@ -34,6 +36,7 @@ class Call(Joined[DialogSet]):
     never. at_proxy: the Contact of its 2xx was seen to be a proxy's own (sip/target.py).
     moved: it came in to a WAN port that the router has given to another LAN host since the port was
     first used.
+    followed: its caller was redirected, and called somebody else.
     contested: labels of messages of which several contradict each other (see Pairing).
     astray: dialog sets of messages that came to a side under the name of the other one, because
     the router changes its Call-ID and not in all of its messages.
@@ -49,6 +52,7 @@ class Call(Joined[DialogSet]):
         "at_proxy",
         "call_id",
         "contested",
+        "followed",
         "from_",
         "host",
         "inbound",
@@ -69,7 +73,7 @@ class Call(Joined[DialogSet]):
         self.oriented = False
         self.alarm_at = 0
         self.predicted = self.overdue = self.unjudged = self.at_proxy = False
-        self.unsolicited = self.moved = False
+        self.unsolicited = self.moved = self.followed = False
         self._wan_contact = ""
         self._phone_contact = NOWHERE
         self.contested: frozenset[str] = frozenset()
@@ -209,10 +213,11 @@ class Call(Joined[DialogSet]):
                 or (d.bye_response is not None and d.bye_challenged)
                 or d.odd_copy is not None
                 or d.disowned is not None
+                or d.cut_short
                 or s.cancel is not None
             ):
                 return False
-            if s.reliable is not None and s.unpracked is not None:
+            if s.reliable is not None and (s.unpracked or s.pracked_in_vain):
                 return False
         return True
 
@@ -221,6 +226,18 @@ class Call(Joined[DialogSet]):
         """Its INVITE was to replace another dialog (RFC 3891) and was refused with 481."""
         return any(s is not None and s.rejected == 481 and s.request is not None
                    and b"eplaces" in s.request.payload for s in self.sides)  # fmt: skip
+
+    def is_unfollowed(self, now: int) -> bool:
+        """Its refusal asks its caller for another INVITE, and none was seen that should have been.
+        To a redirection, in the time that no caller needs; to a challenge, on a side beyond the NAT
+        of the phone, where it may have been lost before. now: ns."""
+        s = self.near_caller or self.seen[0]
+        if 300 <= s.rejected < 400:
+            waited = min(now, s.until) - s.last_at >= T4
+            return self.inbound is False and waited and not self.followed
+        if s.rejected not in CHALLENGES or self.two_sided or s.challenged > 1:
+            return False
+        return s.request is not None and not address.is_unroutable(s.request.ends.src)
 
     @property
     def timed_out(self) -> bool:

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 
 from algwatch.base.deadlines import Alarms, Deadlines, Waiting
-from algwatch.base.sighting import AT, CALL, Sighting
+from algwatch.base.native.layout import BYE
+from algwatch.base.sighting import AT, CALL, METHOD, STATUS, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.ack import went_to_the_end
 from algwatch.compare.call import REPEATS, Call
@@ -19,6 +21,7 @@ from algwatch.sip.dialogs import (
     BYE_SENT,
     CHALLENGED,
     CONFIRMED,
+    ENDED,
     REFRESHED,
     REPEATED,
     STARTED,
@@ -68,6 +71,8 @@ class Calls:
                         self._confirmed, self._settle, self._linger, self._challenged,
                         self._unanswered)  # fmt: skip
         self._evicted: list[Call] = []
+        # The latest that were redirected: their caller has to call somebody else now.
+        self._redirected: deque[Call] = deque(maxlen=16)
         self.drop: Callable[[DialogSet], None] | None = None
         self.forgets = self.keeps = False
 
@@ -121,6 +126,8 @@ class Calls:
                 if d is not None and d.answers > REPEATS and not call.predicted:
                     self._soon.add(at, call)
             else:  # ENDED, UNANSWERED, CHALLENGED
+                if code == ENDED and 300 <= row[STATUS] < 400 and call not in self._redirected:
+                    self._redirected.append(call)
                 # No message came: nothing else shows that it is not time to close it.
                 call.unjudged = call.unjudged or code == UNANSWERED
                 if code == UNANSWERED or not s.bye_at or (d is not None and d.bye_status >= 300):
@@ -136,6 +143,9 @@ class Calls:
             return None
         call = Call(key, first, self.two_sided)
         call.unsolicited = unsolicited
+        for one in self._redirected:
+            if call.from_ == one.from_ and 0 <= first.row[AT] - one.last_at <= T4:
+                one.followed = True
         strange = unsolicited or partial
         if strange or len(self.table) >= self.table.limit:
             self.table.add(key, call, strange)
@@ -186,7 +196,11 @@ class Calls:
         if not call.paired and crossing.flow_pair is not None:
             call.host = crossing.entered.packed_ends[:16]
         call.cross(crossing)
-        if call.unsolicited and crossing.flow_pair is not None and call.inbound is not None:
+        if (
+            call.unsolicited
+            and crossing.flow_pair is not None
+            and (call.inbound is not None or _is_known_inside(crossing))
+        ):
             call.unsolicited = False
         return call
 
@@ -353,6 +367,13 @@ class Calls:
             ):
                 return not any(one.stays for one in s.dialogs) or now - s.last_at >= TIMER_F
         return False
+
+
+def _is_known_inside(crossing: Crossing) -> bool:
+    """A phone here accepts the BYE of a call whose INVITE was not captured: it has that call. To a
+    BYE of a stranger it answers 481."""
+    row = crossing.entered.row
+    return crossing.outbound and row[METHOD] == BYE and 200 <= row[STATUS] < 300
 
 
 def _is_astray(call: Call, s: DialogSet) -> bool:

@@ -333,7 +333,7 @@ class Comparison:
                 self.sides[s.side].dialogs.forget(s)
         summary, line = closed(call, self.captured, self.lines)
         if line is None and call.unpaired:
-            line = note_too_late(call, self.captured, self.lines)
+            line = note_too_late(call, self.captured, self.lines, self.mappings)
         return summary, line
 
     def registrations(self, some: list[Registered] | None = None) -> list[RegistrationSummary]:
@@ -359,7 +359,7 @@ class Comparison:
         if self.pairing is not None:
             self.pairing.weigh = weights.waiting
         self.lines.table.weigh = weights.line
-        self.mappings.table.weigh = weights.mapping
+        self.mappings.table.weigh = self.mappings.states.weigh = weights.mapping
         self.mappings.flow_pairs.weigh = weights.flow_pair
         self._registrations.table.weigh = weights.joined
         self._subscriptions.table.weigh = weights.joined

@@ -6,7 +6,7 @@ from __future__ import annotations
 from algwatch.base.sighting import Ends
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.rewrite import EXPECTATION, MAPPING, NORMALISED, Rewrite
-from algwatch.sip.message import Address, Message, Via, to_text
+from algwatch.sip.message import COMPACT, Address, Message, Via, to_text
 from algwatch.sip.sdp import Sdp
 
 # Header fields that name somebody, and to which nothing is sent.
@@ -348,10 +348,6 @@ def _sdp(found: list[Rewrite], a: Sdp, b: Sdp, how: Translation) -> None:
         )
 
 
-# Compact forms (RFC 3261 section 7.3.3, RFC 3515, RFC 3892).
-_LONG = {"v": "Via", "m": "Contact", "f": "From", "t": "To", "i": "Call-ID", "c": "Content-Type",
-         "l": "Content-Length", "r": "Refer-To", "b": "Referred-By"}  # fmt: skip
-
 # Header fields that are compared field by field above, long and compact form.
 _TYPED = frozenset(
     b"via v contact m from f to t record-route route path call-id i cseq expires content-type c "
@@ -382,7 +378,7 @@ def _other_lines(found: list[Rewrite], a: Message, b: Message, how: Translation)
 
 
 def _full(name: str) -> str:
-    return _LONG.get(name.lower(), name)
+    return COMPACT.get(name.lower(), name)
 
 
 def _lines(message: Message) -> list[tuple[bytes, bytes, bytes]]:

@@ -79,6 +79,8 @@ def dialogs(s: DialogSet) -> Sightings:
         yield from (d.request, d.answer, d.ack, d.stray_ack, d.odd_copy, d.bye,
                     d.bye_response, d.disowned)  # fmt: skip
         yield from d.moved
+        if d.refused is not None:
+            yield from d.refused
         if d.pending is not None:
             yield d.pending[1]
         if d.crossed is not None:

@@ -35,7 +35,8 @@ class Mappings:
     ALG did not touch; started: ns, the capture began. timeouts: of this NAT. limit: mappings; half
     as many flow pairs, and a quarter of it LAN addresses and ports whose newest mapping is known
     (newest: WAN and remote address and port). flow_pairs: by the hashes of both flows, for who has
-    time to look for himself (see flow_pair()).
+    time to look for himself (see flow_pair()). states: of flows that no NAT translates (IPv6), what
+    the firewall remembers to let their answers in, by the same key.
     """
 
     def __init__(self, limit: int) -> None:
@@ -44,6 +45,7 @@ class Mappings:
         self.timeouts = Timeouts()
         self.flow_pairs: Table[int, FlowPair] = Table(limit // 2)
         self.newest: Table[bytes, bytes] = Table(limit // 4)
+        self.states: Table[bytes, Entry] = Table(limit // 4)
 
     def flow_pair(self, lan: Sighting, wan: Sighting, outbound: bool) -> FlowPair:
         """The flow pair on which these two copies of one message came. Its mapping is
@@ -91,7 +93,21 @@ class Mappings:
                     known.moved = True
                 known.inside = pair.inside
                 known.last_at = at
+        elif not pair.translated:
+            self._passed(pair, at)
         pair.agreed = at
+
+    def _passed(self, pair: FlowPair, at: int) -> None:
+        """A message crossed that no NAT translates."""
+        state = self.states.get(pair.outside)
+        if state is None and pair.outbound:
+            self.states.add(pair.outside, Entry(pair.inside, at, self.timeouts))
+        elif state is not None and pair.outbound:
+            state.wake(at)
+            state.last_at = at
+        elif state is not None:
+            state.survived = max(state.survived, at - state.used_at)
+            state.answered_at = at
 
     def _begin(self, pair: FlowPair, at: int) -> None:
         entry = Entry(pair.inside, at, self.timeouts)
@@ -131,12 +147,12 @@ class Mappings:
     def keepalive(self, ends: bytes, at: int) -> None:
         """A packet on the WAN that only keeps a mapping open. ends: its 48 bytes of addresses."""
         one, two = ends[:16] + ends[40:42], ends[16:32] + ends[42:44]
-        known = self.table.get(one + two)
+        known = self.table.get(one + two) or self.states.get(one + two)
         if known is not None:
             known.wake(at)
             known.kept_at = at
             return
-        known = self.table.get(two + one)
+        known = self.table.get(two + one) or self.states.get(two + one)
         # One that comes too late keeps nothing open.
         if known is not None and at - known.used_at < self.timeouts.stock:
             known.kept_at = at
@@ -165,6 +181,19 @@ class Mappings:
         """The WAN address with which this WAN copy should have left; None where nothing shows that
         the one it left with was wrong."""
         return self._newer_address(sent) or self._translation(sent)
+
+    def other_address(self, sent: Sighting) -> RightAddress | None:
+        """A WAN address with which another LAN host reaches the same far end, and is answered,
+        where nothing was ever answered to the one that this WAN copy was sent from: that may be
+        one which the router had before the capture began."""
+        old, far = sent.packed_ends[:16], sent.packed_ends[16:32]
+        mine = self.table.get(sent.source + sent.destination)
+        if mine is None or any(e.answered_at for k, e in self.table.items() if k[:16] == old):
+            return None
+        for key, e in self.table.items():
+            if key[18:34] == far and e.answered_at and e.inside[:16] != mine.inside[:16]:
+                return RightAddress(key, e.inside, sent.ends.version, translated=True)
+        return None
 
     def _translation(self, sent: Sighting) -> RightAddress | None:
         """That of another LAN host which the same far end answers, where the copy went to a public

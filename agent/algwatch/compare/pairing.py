@@ -454,9 +454,9 @@ class Pairing:
             return None, ""
         near = [o for o in near if o.row[CSEQ] == copy.row[CSEQ] and not are_two_answers(copy, o)]
         mapped = [o for o in near if self._is_mapped(copy, o)]
-        # Order decides only with one message of this kind on each side.
+        # Order decides only with one message of this kind on each side, however often it was sent.
         rivals = [o for o in own if not o.paired and o is not copy and are_alike(copy.row, o.row)]
-        if len(mapped) == 1 and not rivals:
+        if _are_again(mapped) and _are_again([copy, *rivals]):
             return mapped[0], BY_ORDER
         # Sent on to another far end: as it came, with nothing alike on either side.
         whole = [o for o in near if o.row[PAIR] == copy.row[PAIR] and o.row[CALL] == copy.row[CALL]]
@@ -469,8 +469,8 @@ class Pairing:
         if len(sure) == 1:
             return sure[0], BY_IP_ID
         # Without IP IDs: the same tags on a known mapping, with nothing alike on either side.
-        if len(alike) != 1 or any(o is not copy and not o.paired and same_tags(copy.row, o.row)
-                                  for o in own):  # fmt: skip
+        rivals = [o for o in own if o is not copy and not o.paired and same_tags(copy.row, o.row)]
+        if not (_are_again(alike) and _are_again([copy, *rivals])):
             return None, ""
         found = alike[0]
         if without_id(copy, found) and self._is_mapped(copy, found):
@@ -492,6 +492,14 @@ class Pairing:
 
 def _unweighed(copy: Sighting, unsolicited: bool) -> Weight:
     return STRANGE if unsolicited else FRESH, copy.packed_ends[:16]
+
+
+def _are_again(some: list[Sighting]) -> bool:
+    """True if these are one message, which was sent again within the window: any of them stands
+    for any other. False of none."""
+    return bool(some) and all(
+        o.payload == some[0].payload and o.row[FLOW] == some[0].row[FLOW] for o in some[1:]
+    )
 
 
 def _is_for_neighbour(copy: Sighting) -> bool:

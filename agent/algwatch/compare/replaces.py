@@ -24,7 +24,7 @@ def replaced(payload: bytes) -> Name | None:
     message = Message(payload)
     for value in message.header("Replaces"):
         return _name(value[:LONGEST])
-    for value in message.header("Refer-To") or message.header("r"):
+    for value in message.header("Refer-To"):
         _, mark, rest = value[:LONGEST].partition(b"?")
         for header in rest.split(b">")[0].split(b"&") if mark else ():
             key, _, escaped = header.partition(b"=")

@@ -148,11 +148,13 @@ def undelivered(call: Call, captured: Captured) -> Crossing | None:
     return crossing if over else None
 
 
-def too_late(crossing: Crossing, lines: Lines) -> tuple[Line | None, int]:
+def too_late(crossing: Crossing, lines: Lines, mappings: Mappings) -> tuple[Line | None, int]:
     """For an INVITE that was not delivered: the line of the phone whose mapping it came for, and
     for how long (ns) nothing had used that mapping; 0 where it was still there."""
     mapping, invite = crossing.mapping, crossing.entered
     if mapping is None:
+        if invite.destination + invite.source in mappings.states:
+            return gone(invite, mappings, lines)
         return None, 0
     line = lines.find(mapping.inside[:16], invite.packed_ends[:16])
     idle = invite.row[AT] - crossing.used_at
@@ -163,9 +165,10 @@ def too_late(crossing: Crossing, lines: Lines) -> tuple[Line | None, int]:
 
 def gone(request: Sighting, mappings: Mappings, lines: Lines) -> tuple[Line | None, int]:
     """For any request that came to the WAN side and was given to no phone: the line of the phone
-    whose mapping it came for, and for how long (ns) nothing had used that mapping; 0 where it may
-    have been there still."""
-    mapping = mappings.of(request.destination, request.source)
+    whose mapping (without a NAT: whose entry in the firewall) it came for, and for how long (ns)
+    nothing had used that; 0 where it may have been there still."""
+    key = request.destination + request.source
+    mapping = mappings.table.get(key) or mappings.states.get(key)
     if mapping is None or request.ends.proto != UDP:
         return None, 0
     line = lines.find(mapping.inside[:16], request.packed_ends[:16])
@@ -178,12 +181,12 @@ def gone(request: Sighting, mappings: Mappings, lines: Lines) -> tuple[Line | No
     return line, 0 if waits_longer or at - since < limit else at - since
 
 
-def note_too_late(call: Call, captured: Captured, lines: Lines) -> Line | None:
+def note_too_late(call: Call, captured: Captured, lines: Lines, mappings: Mappings) -> Line | None:
     """A call is over: the line whose mapping was gone when it came, None of others."""
     crossing = undelivered(call, captured)
     if crossing is None:
         return None
-    line, idle = too_late(crossing, lines)
+    line, idle = too_late(crossing, lines, mappings)
     if line is None or not idle:
         return None
     line.too_late = crossing.entered, idle

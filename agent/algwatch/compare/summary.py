@@ -14,15 +14,16 @@ class CallSummary(Report):
     outcome: completed, dropped, cancelled, rejected, unanswered, ongoing, unknown.
     ack: seen, missing, unknown. status: of the final response that refused it, else 0.
     start, end: seconds since 1970. line: `Line.name` of the phone and its provider, "" where that
-    is not known. failure: the Reason of its BYE where nobody hung up (sip/reason.py).
-    unsolicited: its INVITE came from a host that nobody here has called, and nothing
-    of it crossed. lossy: packets were lost in the capture meanwhile, so a message that was not seen
-    is missing only where somebody waited for it to the end.
+    is not known. unfollowed: it was challenged or redirected, and the INVITE that has to follow was
+    not seen (Call.is_unfollowed). failure: the Reason of its BYE where nobody hung up
+    (sip/reason.py). unsolicited: its INVITE came from a host that nobody here has called, and
+    nothing of it crossed. lossy: packets were lost in the capture meanwhile, so a message that was
+    not seen is missing only where somebody waited for it to the end.
     """
 
     __slots__ = ("ack", "call_id", "end", "failure", "final_retransmissions", "from_",
                  "invite_retransmissions", "line", "outcome", "start", "status", "to",
-                 "unsolicited")  # fmt: skip
+                 "unfollowed", "unsolicited")  # fmt: skip
     kind = "call"
 
     def __init__(self, call: Call, now: int, line: str = "", lossy: bool = False) -> None:
@@ -53,6 +54,7 @@ class CallSummary(Report):
             self.invite_retransmissions = max(self.invite_retransmissions, s.invite_retransmissions)
             self.final_retransmissions = max(self.final_retransmissions, s.final_retransmissions)
         self.status = refused if self.outcome in ("rejected", "cancelled") else 0
+        self.unfollowed = self.outcome == "rejected" and call.is_unfollowed(now)
         self.start = start / 1e9
         self.end = end / 1e9
 

@@ -10,15 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from algwatch.base.table import Table
+from algwatch.base.table import CROSSED, Table, Weight
+from algwatch.compare.line import Line
+from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known, said_key
 from algwatch.diagnose.rules import RULES
-from algwatch.diagnose.subject import SUBJECTS, Event
+from algwatch.diagnose.subject import LINE, SUBJECTS, Event
 
 SAID = 4096  # things that were said and are remembered
 
+HELD_LINES, HELD = 64, 8  # findings that may be taken back, a line
+
 Check = Callable[[Any, Known], Iterable[Finding]]
+# What a rule says instead of a finding about a line whose far end finds the phone after all.
+Instead = Callable[[Finding, Line], Finding]
 
 # "certain" is said before it happens, "observed" after it did: the later word wins.
 _RANK = {"none": 0, "latent": 1, "certain": 2, "observed": 3}
@@ -43,9 +49,15 @@ class Meter:
         return sum(self._shown[subject] for subject in self._subjects)
 
 
+def _weigh(line: str, value: object) -> Weight:
+    """The phone of a line pays for its room."""
+    return CROSSED, line.partition(" ")[0]
+
+
 class Engine:
     """said: what was said already, shared with Known. meters: by rule id. strict: rules that fail
-    raise. clock: ns, for the meters; None, the rules are counted and not timed."""
+    raise. clock: ns, for the meters; None, the rules are counted and not timed. held: by line and
+    key, findings that nobody handles the NAT, which the next call may show to be wrong."""
 
     def __init__(self, known: Known, said: Table[str, int], strict: bool = False,
                  clock: Callable[[], int] | None = None) -> None:  # fmt: skip
@@ -56,10 +68,14 @@ class Engine:
         self._shown = dict.fromkeys(SUBJECTS, 0)
         self._said = said
         self._rules: dict[str, list[tuple[Check, Meter]]] = {name: [] for name in SUBJECTS}
+        self._instead: dict[str, Instead] = {}
+        self.held: Table[str, dict[str, Finding]] = Table(HELD_LINES, _weigh)
         for rule in RULES:
             if known.two_sided or not rule.RULE.two_sided:
                 meter = Meter(rule.RULE.subjects, self._shown)
                 self.meters[rule.RULE.id] = meter
+                if hasattr(rule, "instead"):
+                    self._instead[rule.RULE.id] = rule.instead
                 for subject in rule.RULE.subjects:
                     self._rules[subject].append((rule.check, meter))
 
@@ -94,7 +110,30 @@ class Engine:
                     fresh = [f for f in found if self._is_news(f)]
                     meter.found += len(fresh)
                     news += fresh
+                    for finding in fresh:
+                        if finding.cause == cause.NAT_UNHANDLED and finding.rule in self._instead:
+                            self._hold(finding)
+            if subject == LINE and self.held:
+                news += self._taken_back(thing)
         return news
+
+    def _hold(self, finding: Finding) -> None:
+        held = self.held.pop(finding.line, {})
+        held[finding.key] = finding
+        if len(held) > HELD:
+            del held[next(iter(held))]
+        self.held.add(finding.line, held)
+
+    def _taken_back(self, line: object) -> list[Finding]:
+        """The order of calls must not matter: these would not have been said after the call that
+        shows how the far end finds the phone."""
+        if not isinstance(line, Line) or not line.finds_phone:
+            return []
+        held = self.held.pop(line.name, {})
+        made = [self._instead[finding.rule](finding, line) for finding in held.values()]
+        for finding in made:
+            finding.takes_back = True
+        return made
 
     def _is_news(self, finding: Finding) -> bool:
         """New, or worse than before, or (for a finding about the capture) with other words; or the

@@ -38,12 +38,13 @@ class Finding(Report):
     key: what makes it the same finding when it is said again with more knowledge (a prediction
          that came true replaces itself). fingerprint: whose ALG it looks like, ALG rules only.
     predicts: it tells what will happen, so the next word on it is news, whatever it is.
+    takes_back: it stands for one that later calls of its line have shown to be wrong.
     next_step: what to do so that more can be told, one sentence, "" where the advice says it.
     """
 
     __slots__ = ("at", "call_id", "cause", "certain", "evidence", "fingerprint", "harm", "key",
                  "line", "next_step", "predicts", "rule", "severity", "side", "slug", "summary",
-                 "symptom", "where")  # fmt: skip
+                 "symptom", "takes_back", "where")  # fmt: skip
     kind = "finding"
 
     def __init__(
@@ -86,6 +87,7 @@ class Finding(Report):
         self.line = line
         self.next_step = next_step
         self.predicts = predicts
+        self.takes_back = False
 
     @property
     def hurts(self) -> bool:

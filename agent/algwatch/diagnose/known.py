@@ -117,7 +117,7 @@ class Known:
     def too_late(self, undelivered: Crossing) -> tuple[Line | None, int]:
         """The line whose mapping an undelivered INVITE came for, and whether that was gone. See
         compare.silence.too_late."""
-        return too_late(undelivered, self._lines)
+        return too_late(undelivered, self._lines, self._mappings)
 
     def mapping_gone(self, request: Sighting) -> tuple[Line | None, int]:
         """The same of any request that came to the WAN side. See compare.silence.gone."""
@@ -162,6 +162,10 @@ class Known:
             if line is not None and line.count(ACCEPTED):
                 return None
         return right
+
+    def other_address(self, request: Sighting) -> RightAddress | None:
+        """See Mappings.other_address."""
+        return self._mappings.other_address(request)
 
     def once(self, thing: S, read: Callable[[S, Known], T]) -> T:
         """A reading of a thing that several rules share: made once, as long as the same thing is

@@ -12,6 +12,7 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import Sighting
 from algwatch.compare import ack
 from algwatch.compare.call import REPEATS, Call
+from algwatch.diagnose import retargeted
 from algwatch.diagnose.known import Known
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import parsed
@@ -238,6 +239,8 @@ def ack_past_proxy(call: Call, lost: LostAck) -> Sighting | None:
         same_caller = ends.src == via.src
         # To a private address no proxy would be bypassed: that is the Contact's fault (DLG002).
         direct = same_caller and not address.is_unroutable(ends.dst)
+        if retargeted.by_contact(call, d.ack) is not None:
+            return None  # the router sent it there, and not the proxy
         return d.ack if direct and not answer.record_routes else None
     return None
 

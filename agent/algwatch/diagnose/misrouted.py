@@ -308,10 +308,15 @@ def wrong_source(request: Sighting | None, known: Known) -> Reading | None:
     """The reading of a request that left with an address which is not this router's (NAT005)."""
     if request is None or request.side != WAN:
         return None
-    right = known.right_address(request)
+    right, src = known.right_address(request), request.ends.src
     if right is None:
-        return None
-    src = request.ends.src
+        other = known.other_address(request)
+        if other is None:
+            return None
+        return Reading("unknown", cause.UNKNOWN, (
+            f"it left with {src}, to which nothing was answered, while {other.phone} leaves with "
+            f"{other.host} and is answered: {src} may be an address that this router had before"
+        ))  # fmt: skip
     if right.translated:
         why, what = cause.STALE_NAT, f"it left with {src}, which this router no longer has"
     else:

@@ -60,8 +60,11 @@ def owner_elsewhere(call: Call, known: Known) -> Owner | None:
 
 
 def _of(invite: Sighting, known: Known, aor: str | None) -> Owner | None:
-    """aor: of the phone; None where it has registered with the host that sent the INVITE."""
+    """aor: of the phone; None where it has registered with the host that sent the INVITE. Several
+    phones may have one user: it is for the one at whose port it came, and else for nobody knows
+    whom."""
     user = Message(invite.payload).request_user
+    found: dict[bytes, Owner] = {}
     for one in known.registered():
         agreed, sent = one.binding, one.near.transaction.forwarded
         if agreed is None or agreed.far is None or sent is None or sent.request is None:
@@ -84,8 +87,10 @@ def _of(invite: Sighting, known: Known, aor: str | None) -> Owner | None:
             continue
         line = known.line(one)
         helped = line is not None and bool(line.helped or line.count(REWRITTEN))
-        return Owner(agreed, left, line.name if line is not None else "", helped)
-    return None
+        found[left.source] = Owner(agreed, left, line.name if line is not None else "", helped)
+    if len(found) == 1:
+        return next(iter(found.values()))
+    return found.get(invite.destination)
 
 
 def _is_open(invite: Sighting, left: Sighting, known: Known) -> bool:

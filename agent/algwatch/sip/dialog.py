@@ -5,14 +5,17 @@ from __future__ import annotations
 
 from algwatch.base.deadlines import NEVER
 from algwatch.base.sighting import AT, CSEQ, FROM_TAG, TO_TAG, Row, Sighting
-from algwatch.sip.reliable import Reliable
+from algwatch.sip.reliable import LONG, Reliable
 from algwatch.sip.session_timer import SessionTimer
+from algwatch.sip.timers import SECOND
 from algwatch.sip.transaction import Transaction
 
 # Faults of an ACK that acknowledges a 2xx all the same.
 BY_BRANCH = "branch"  # it has the branch of its INVITE (sections 8.1.1.7, 13.2.2.4)
 BY_TAG = "to-tag"  # its To tag is not the one of the 2xx
 NOT_ODD = ""
+
+AT_ONCE = SECOND // 2  # no person hangs up so soon after a refusal
 
 _NO_BRANCHES: dict[int, Transaction] = {}
 
@@ -28,7 +31,8 @@ class Dialog:
     pending: a re-INVITE and its request that have no final response, which changes nothing until
     there is a 2xx; crossed: one of the other end at the same time (section 14.2: 491); silent:
     Timer B of the pending one has passed. disowned: the 481 to one, or to an UPDATE: the end that
-    refused it does not know the dialog any more (section 12.2.2).
+    refused it does not know the dialog any more (section 12.2.2). refused: the latest re-INVITE or
+    UPDATE that was refused, and its refusal; cut_short: its sender hung up at once.
     moved: by end (callee, caller) the latest target refresh (re-INVITE, UPDATE) that made its
     remote target an address of a private network, as it came from outside of one; None where there
     was none, or a later one named another address.
@@ -46,9 +50,9 @@ class Dialog:
     __slots__ = ("ack", "acked_at", "acked_last", "answer", "answer_last", "answered_at",
                  "answers", "both_ended", "bye", "bye_at", "bye_by_caller", "bye_of", "bye_reason",
                  "bye_response", "bye_status", "bye_unanswered", "bye_unrepeated", "callee_tag",
-                 "confirmed", "crossed", "disowned", "ended_at", "established_at", "invite",
-                 "moved", "odd", "odd_copy", "pending", "request", "silent", "stray_ack",
-                 "timed_out", "timer")  # fmt: skip
+                 "confirmed", "crossed", "cut_short", "disowned", "ended_at", "established_at",
+                 "invite", "moved", "odd", "odd_copy", "pending", "refused", "request", "silent",
+                 "stray_ack", "timed_out", "timer")  # fmt: skip
 
     def __init__(self, callee_tag: int) -> None:
         self.callee_tag = callee_tag
@@ -62,6 +66,7 @@ class Dialog:
         self.bye_of: Transaction | None = None
         self.bye_response: Sighting | None = None
         self.disowned: Sighting | None = None
+        self.refused: tuple[Sighting, Sighting] | None = None
         self.pending: tuple[Transaction, Sighting] | None = None
         self.crossed: tuple[Transaction, Sighting] | None = None
         self.moved: tuple[Sighting | None, Sighting | None] = (None, None)
@@ -71,7 +76,7 @@ class Dialog:
         self.answers = self.bye_status = 0
         self.odd = NOT_ODD
         self.bye_reason = ""
-        self.confirmed = self.silent = self.timed_out = False
+        self.confirmed = self.silent = self.timed_out = self.cut_short = False
         self.bye_by_caller = self.bye_unanswered = self.both_ended = self.bye_unrepeated = False
 
     @property
@@ -110,6 +115,16 @@ class Dialog:
             self.crossed = None
             return crossed
         return None
+
+    def hung_up(self, row: Row) -> None:
+        """row: its BYE. A refusal that its sender did not answer at once need not be kept."""
+        if self.refused is None:
+            return
+        asked, refusal = self.refused
+        soon = row[AT] - refusal.row[AT] <= AT_ONCE
+        self.cut_short = soon and row[FROM_TAG] == asked.row[FROM_TAG]
+        if not self.cut_short:
+            self.refused = None
 
     @property
     def stays(self) -> bool:
@@ -185,6 +200,14 @@ class DialogSet:
         """
         one = self.reliable
         return one if one is not None and one.waits and not self.has_prack(one) else None
+
+    @property
+    def pracked_in_vain(self) -> Reliable | None:
+        """A reliable provisional response that came again for long after its PRACK."""
+        one = self.reliable
+        if one is None or not one.waits or not self.has_prack(one):
+            return None
+        return one if one.last_at - max(one.at, self.pracked_at) > LONG else None
 
     def has_prack(self, one: Reliable) -> bool:
         """A PRACK was seen since, or one with its number: the first may come before the response

@@ -72,6 +72,8 @@ CHALLENGES = (401, 407)
 NO_DIALOG = 481  # to a request in a dialog that is over, or never was (section 12.2.2)
 # Somebody is busy or does not want the call, or the number does not exist.
 NO_FAULT = (404, 410, 480, 484, 485, 486, 487, 600, 603, 604, 607)
+# To a re-INVITE: its sender tries again (sections 14.1, 22.2), took it back, or a person said no.
+_GOES_ON = (*CHALLENGES, 486, 487, 491, 600, 603)
 _NO_BRANCHES: dict[int, Transaction] = {}
 _FIRST = (REQUEST, ORPHAN)  # the events with which a transaction begins
 _ANSWERS = (FINAL, ORPHAN)
@@ -190,6 +192,7 @@ class Dialogs:
         if s.spoken:
             d = s.of(row) if row[TO_TAG] else None
             if d is not None:
+                d.refused = None
                 d.crossed = d.pending
                 d.pending = (t, batch.sighting(self.side, row, i))
                 if d.timer is not None:
@@ -268,7 +271,7 @@ class Dialogs:
                 assert now.answer is not None
                 now.moved = moved(now.moved, s.by_caller(now), pending[1], now.answer)
             else:
-                self._refused(s, now, row, i, batch, step)
+                self._refused(s, now, pending[1], row, i, batch, step)
             return
         d = s.of(row) if s.dialogs else None
         if code == ORPHAN:
@@ -415,10 +418,12 @@ class Dialogs:
                 d.ack = batch.sighting(self.side, row, i)
             step((s, CONFIRMED, row))
 
-    def _refused(self, s: DialogSet, d: Dialog, row: Row, i: int, batch: Batch,
-                 step: Callable[[Step], None]) -> None:  # fmt: skip
+    def _refused(self, s: DialogSet, d: Dialog, asked: Sighting | None, row: Row, i: int,
+                 batch: Batch, step: Callable[[Step], None]) -> None:  # fmt: skip
         """A re-INVITE or UPDATE was refused: that leaves the dialog as it was (section 14.1) where
         the other end knows it."""
+        if asked is not None and not d.bye_at and row[STATUS] not in _GOES_ON:
+            d.refused = asked, batch.sighting(self.side, row, i)
         if d.timer is not None:
             d.timer.refuse(row[STATUS], row[AT])
         if row[STATUS] == NO_DIALOG and not d.bye_at:
@@ -440,6 +445,7 @@ class Dialogs:
                 d.bye_of = t
                 d.bye_reason = failure(t.request.payload)
                 d.bye_by_caller = row[FROM_TAG] == s.caller_tag
+                d.hung_up(row)
                 if d.timer is not None:
                     d.timed_out = d.timer.ends(d.bye_at, d.bye_by_caller, d.bye_reason)
                 if d.timed_out or not d.acked_at or d.answer_last > d.acked_at:
@@ -476,7 +482,7 @@ class Dialogs:
             if d.timer is not None:
                 d.timer.try_(batch.sighting(self.side, row, i), t.from_tag == s.caller_tag)
         elif code == FINAL and row[STATUS] >= 300:
-            self._refused(s, d, row, i, batch, step)
+            self._refused(s, d, t.request, row, i, batch, step)
         elif code == FINAL or (
             # A 2xx to a request that was not captured refreshes the session as well.
             code == ORPHAN and 200 <= row[STATUS] < 300 and d.timer and not d.timer.tried_at

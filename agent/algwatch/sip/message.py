@@ -131,6 +131,13 @@ class Address:
         return bool(self.bits & ADDR.STAR)
 
 
+# Compact forms (RFC 3261 section 7.3.3, RFC 3515, RFC 3892, RFC 4028, RFC 6665).
+COMPACT = {"v": "Via", "m": "Contact", "f": "From", "t": "To", "i": "Call-ID", "c": "Content-Type",
+           "l": "Content-Length", "e": "Content-Encoding", "s": "Subject", "k": "Supported",
+           "r": "Refer-To", "b": "Referred-By", "o": "Event", "u": "Allow-Events",
+           "x": "Session-Expires"}  # fmt: skip
+_COMPACT = {name.lower().encode(): short.encode() for short, name in COMPACT.items()}
+
 KEPT, KEPT_BYTES = 8, 4096
 _kept: dict[bytes, Message] = {}
 
@@ -262,13 +269,15 @@ class Message:
 
     def header(self, name: str) -> list[bytes]:
         """The values of a header field that the scanner does not know, in order, unfolded; name in
-        full, any case. For what a rule asks rarely (RFC 3261 section 7.3.1)."""
+        full, any case, here or there in its compact form. For what a rule asks rarely (RFC 3261
+        section 7.3.1)."""
         wanted = name.lower().encode()
+        short = _COMPACT.get(wanted, wanted)
         section = self.header_section.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ")
         values = []
         for line in section.split(b"\n")[1:]:
             field, colon, value = line.partition(b":")
-            if colon and field.strip().lower() == wanted:
+            if colon and field.strip().lower() in (wanted, short):
                 values.append(value.strip())
         return values
 

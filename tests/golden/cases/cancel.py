@@ -95,3 +95,75 @@ def _() -> House:
     call.nak(4.02)
     outgoing_call(house, 60, "later@phone")
     return house
+
+
+@case("txn007-refused-and-rings-on", [("TXN007", "unknown", "latent")], ["TXN003", *DLG, *ALG],
+      outcomes=["cancelled", "completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The CANCEL fits its INVITE and is refused with 481, and the INVITE gets no final response:
+    nothing shows that the called end stopped ringing."""
+    house = House()
+    _cancelled(house, 481)
+    outgoing_call(house, 60, "later@phone")
+    return house
+
+
+# ---- redirections ----
+
+
+def _redirected(follows: str = "") -> House:
+    """A call of the phone is redirected with 302. follows: Call-ID of the call to the other
+    place."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "moved@phone")
+    call.invite(1)
+    call.respond(1.1, 302)
+    call.nak(1.12)
+    if follows:
+        outgoing_call(house, 1.3, follows)
+    other = House(phone="192.168.1.11", wan_port=40011)
+    outgoing_call(other, 60, "other@phone")
+    house.lan += other.lan
+    house.wan += other.wan
+    return house
+
+
+@case("call-redirected-and-left", must_not=[*DLG, *ALG], outcomes=["rejected", "completed"],
+      state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The provider sends the phone to another place with 302, and the phone calls nobody then: the
+    user hears that the call failed."""
+    return _redirected()
+
+
+@case("call-near-miss-redirection-followed", must_not=[*DLG, *ALG],
+      outcomes=["completed", "rejected", "completed"])  # fmt: skip
+def _() -> House:
+    """The phone follows the redirection with a call of another Call-ID."""
+    return _redirected("followed@phone")
+
+
+def _challenged() -> House:
+    house = House()
+    call = Outgoing(house, "challenged@phone")
+    call.invite(1)
+    call.respond(1.1, 407)
+    call.nak(1.12)
+    outgoing_call(house, 120, "later@phone")
+    return house
+
+
+@case("call-challenged-on-the-lan-alone", must_not=[*DLG, *ALG], one_file="lan",
+      outcomes=["rejected", "completed"], state="hurts")  # fmt: skip
+def _() -> House:
+    """The challenge reached the phone, which sends no credentials: it has none, or wrong ones."""
+    return _challenged()
+
+
+@case("call-near-miss-challenged-on-the-wan-alone", must_not=[*DLG, *ALG], one_file="wan",
+      outcomes=["rejected", "completed"], state="hurts")  # fmt: skip
+def _() -> House:
+    """On the WAN side alone nothing shows whether the phone has sent any: the next step is to
+    capture both sides, and not to check the password."""
+    return _challenged()

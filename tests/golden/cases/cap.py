@@ -520,3 +520,27 @@ def _() -> House:
     house = _dies_alone(at=2, other=60)
     house.lan = _cut_to(house.lan, first=33)
     return house
+
+
+def _ends_only(status: int) -> House:
+    """The far end's BYE of a call that began long before the capture."""
+    house = House()
+    call = Outgoing(house, "late@phone")
+    call.seen = call._request("INVITE", 1, "sip:300@example.net", "", call.contact)
+    seen = house.into(1, call.from_far("BYE"))
+    house.out(1.02, answer(status, seen))
+    return house
+
+
+@case("cap005-bye-alone", [("CAP005", "unknown", "none")], [*DLG, *ALG], outcomes=["unknown"],
+      state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The phone accepts the BYE, so there was a call: how it went cannot be told."""
+    return _ends_only(200)
+
+
+@case("cap005-near-miss-bye-of-a-stranger", must_not=[*DLG, *ALG], outcomes=["unknown"],
+      state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The phone knows no such call (481): nobody here had one."""
+    return _ends_only(481)

@@ -233,6 +233,33 @@ def _() -> House:
     return house
 
 
+@case("dlg002-taken-back", [("DLG001", "network", "observed"), ("DLG002", "unknown", "none")],
+      ["DLG004", *ALG], outcomes=["dropped", "completed"])  # fmt: skip
+def _() -> House:
+    """The provider finds the same phone past its private Contact a minute later: that the ACK of
+    the first call never came has another reason, and the advice is taken back."""
+    house = House()
+    register(house, 0)
+    answered(house).dropped(3)
+    incoming_call(house, 60, "later@provider", fixed_contact=f"sip:100@{house.public}")
+    return house
+
+
+@case("dlg002-stays-another-provider",
+      [("DLG002", "phone", "observed"), ("DLG001", "network", "observed")],
+      ["DLG004", *ALG], PHONE_OR_PROVIDER, ["dropped", "completed"])  # fmt: skip
+def _() -> House:
+    """Another provider finds the same phone: that says nothing of the first one."""
+    house = House()
+    register(house, 0)
+    answered(house).dropped(3)
+    other = House(provider="203.0.113.99", wan_port=40010)
+    incoming_call(other, 60, "later@provider", fixed_contact=f"sip:100@{other.public}")
+    house.lan += other.lan
+    house.wan += other.wan
+    return house
+
+
 FAR = "192.0.2.77"
 
 
@@ -407,6 +434,16 @@ def _() -> House:
     house = House()
     incoming_call(house, 30, "found@provider", fixed_contact=f"sip:100@{house.public}")
     return _hung_up(house, house.contact, 481)
+
+
+@case("dlg008-the-way-shown-later", [("DLG008", "network", "observed")], [*DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The same, where the provider shows that it knows the way only later: the order of calls does
+    not matter, and the advice is taken back."""
+    house = _hung_up(House(), "<sip:100@192.168.1.10:5060>", 481)
+    incoming_call(house, 130, "found@provider", fixed_contact=f"sip:100@{house.public}")
+    return house
 
 
 def _asked_again(house: House, method: str, status: int = 481) -> Outgoing:

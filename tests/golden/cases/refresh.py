@@ -368,3 +368,100 @@ def _() -> House:
     house.into(22.13, call.from_far("ACK", 2).replace(b"z9hG4bKfack-", b"z9hG4bKfack2-"))
     call.far_bye(60)
     return house
+
+
+# ---- DLG014 ----
+
+
+def _asks(call: Outgoing, at: float, method: str, status: int, cseq: int = 2) -> None:
+    """The phone asks to change the session, and is answered with this status."""
+    target, tag = call.far_contact.strip("<>"), f";tag={call._tag}"
+    branch = f"{method.lower()}{cseq}"
+    made = call._request(method, cseq, target, tag, call.contact, call.body, branch=branch)
+    seen = call.house.out(at, made)
+    call.house.into(at + 0.05, answer(
+        status, seen, contact=call.far_contact if status == 200 else "",
+        body=sdp(call.house.provider, 20000) if status == 200 else b"",
+        received=call.house.wan_ip, rport=call.house.wan_port,
+    ))  # fmt: skip
+    if method == "INVITE":
+        after = branch if status >= 300 else f"ack{cseq}"
+        call.house.out(at + 0.06, call._request("ACK", cseq, target, tag, branch=after))
+
+
+def _talks() -> Outgoing:
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "asks@phone")
+    call.invite(1)
+    call.respond(1.1, 180)
+    call.ok(3)
+    call.ack(3.02)
+    return call
+
+
+def _hangs_up(call: Outgoing, at: float) -> House:
+    call.bye(at)
+    return call.house
+
+
+@case("dlg014-re-invite-refused", [("DLG014", "unknown", "observed")], _without())
+def _() -> House:
+    """The phone asks for other media with a re-INVITE, is refused with 488, and hangs up."""
+    call = _talks()
+    _asks(call, 20, "INVITE", 488)
+    return _hangs_up(call, 20.1)
+
+
+@case("dlg014-far-end-gives-up", [("DLG014", "unknown", "observed")], _without())
+def _() -> House:
+    """The phone refuses a re-INVITE of the provider with 405, and the provider hangs up."""
+    call = _talks()
+    asked = call.from_far("INVITE", more=["Contact: <sip:300@203.0.113.5:5060>"])
+    call.house.out(20.05, answer(405, call.house.into(20, asked)))
+    nak = call.from_far("ACK").replace(b"z9hG4bKfack", b"z9hG4bKfinvite")
+    call.house.into(20.07, nak)
+    call.far_bye(20.2)
+    return call.house
+
+
+@case("dlg014-update-refused", [("DLG014", "unknown", "observed")], _without())
+def _() -> House:
+    """The same with an UPDATE and 500."""
+    call = _talks()
+    _asks(call, 20, "UPDATE", 500)
+    return _hangs_up(call, 20.1)
+
+
+@case("dlg014-near-miss-goes-on", must_not=["DLG014", *_without()])
+def _() -> House:
+    """The re-INVITE is refused with 488, and the users talk for ten seconds more."""
+    call = _talks()
+    _asks(call, 20, "INVITE", 488)
+    return _hangs_up(call, 30)
+
+
+@case("dlg014-near-miss-other-end-hangs-up", must_not=["DLG014", *_without()])
+def _() -> House:
+    """The re-INVITE is refused with 488, and the other end hangs up just then."""
+    call = _talks()
+    _asks(call, 20, "INVITE", 488)
+    call.far_bye(20.3)
+    return call.house
+
+
+@case("dlg014-near-miss-asked-in-another-way", must_not=["DLG014", *_without()])
+def _() -> House:
+    """An UPDATE is refused with 405, the phone asks with a re-INVITE, and hangs up then."""
+    call = _talks()
+    _asks(call, 20, "UPDATE", 405)
+    _asks(call, 20.1, "INVITE", 200, cseq=3)
+    return _hangs_up(call, 20.4)
+
+
+@case("dlg014-near-miss-declined", must_not=["DLG014", *_without()])
+def _() -> House:
+    """Somebody declines the re-INVITE (603: video), and the phone hangs up."""
+    call = _talks()
+    _asks(call, 20, "INVITE", 603)
+    return _hangs_up(call, 20.3)

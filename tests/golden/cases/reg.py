@@ -143,3 +143,82 @@ def _() -> House:
     house = House()
     register(house, 0)
     return _invited(house, 15, src="192.0.2.66")
+
+
+def _challenged_once() -> House:
+    """A phone is challenged, and nothing comes after it."""
+    house = House()
+    seen = house.out(0, _register(house, 0))
+    asks = ['WWW-Authenticate: Digest realm="example.net", nonce="n1"']
+    house.into(0.03, answer(401, seen, to_tag="reg", more=asks))
+    return _later(house)
+
+
+@case("reg001-challenged-on-the-lan-alone", [("REG001", "unknown", "observed")],
+      [*DLG, *ALG], one_file="lan")  # fmt: skip
+def _() -> House:
+    """The challenge reaches the phone, and it sends no credentials: it has none."""
+    return _challenged_once()
+
+
+@case("reg001-near-miss-challenged-on-the-wan-alone", [("REG001", "unknown", "observed")],
+      [*DLG, *ALG], one_file="wan")  # fmt: skip
+def _() -> House:
+    """The same on the WAN side alone: whether the phone has sent credentials is not known, so the
+    password is not blamed, and the next step is to capture both sides."""
+    return _challenged_once()
+
+
+def _one_address_each(answered_before: bool) -> House:
+    """A phone registers in vain with one WAN address, while another phone leaves with a second one
+    and is answered. answered_before: so was the first address, before."""
+    house, other = House(), House(phone="192.168.1.11", wan="198.51.100.99", wan_port=40011)
+    if answered_before:
+        third = House(phone="192.168.1.12", wan_port=40012)
+        register(third, 0, n=12)
+        house.lan += third.lan
+        house.wan += third.wan
+    made = _register(house, 5)
+    for after in (0, *LADDER_REQUEST):
+        house.out(5 + after, made)
+    register(other, 6, n=11)
+    incoming_call(other, 60, "later@provider", fixed_contact=f"sip:100@{other.public}")
+    house.lan += other.lan
+    house.wan += other.wan
+    return house
+
+
+@case("reg001-address-from-before-the-capture", [("REG001", "unknown", "observed")],
+      ["NAT005", *DLG, *ALG])  # fmt: skip
+def _() -> House:
+    """Nothing is answered to the address with which the phone leaves, and another phone leaves with
+    another one: the line may have been dialled anew before the capture began, so neither the
+    network nor the provider is blamed."""
+    return _one_address_each(False)
+
+
+@case("reg001-near-miss-two-addresses", [("REG001", "network", "observed")],
+      ["NAT005", *DLG, *ALG])  # fmt: skip
+def _() -> House:
+    """The same, and a third phone was answered at the first address: the router has both."""
+    return _one_address_each(True)
+
+
+@case("reg006-two-phones-of-one-user", [("REG006", "provider", "observed")], [*DLG, *ALG],
+      {"provider-fix": "suspected"}, ["unanswered"])  # fmt: skip
+def _() -> House:
+    """Two phones have registered as one user. The INVITE comes to the port of the second one, from
+    a port to which nobody has sent anything: that port is why, and not that of the first phone."""
+    first, second = House(), House(phone="192.168.1.11", wan_port=40011)
+    register(first, 0, expires=3600, n=1)
+    register(second, 1, expires=3600, n=2)
+    made = request(
+        "INVITE", f"sip:100@{second.public}", via="203.0.113.5:5080", branch="z9hG4bKlost",
+        call_id="lost@provider", cseq=1, contact="<sip:200@203.0.113.5:5080>",
+    )  # fmt: skip
+    for after in (0, *LADDER_INVITE):
+        second.into(10 + after, made, lan=False, sport=5080)
+    register(first, 60, n=3)
+    first.lan += second.lan
+    first.wan += second.wan
+    return first

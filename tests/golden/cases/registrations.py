@@ -61,6 +61,36 @@ def _() -> House:
     return house
 
 
+def _without_nat(kept: bool) -> House:
+    """A phone with a public address that is registered for an hour; a call comes after ten minutes
+    and reaches no phone. kept: it has sent a keep-alive each 30 s."""
+    house = House(phone="192.0.2.10", wan="192.0.2.10")
+    register(house, 0, expires=3600)
+    incoming_call(house, 5, "first@provider")
+    for after in range(30, 600, 30) if kept else ():
+        _keep_alive(house, after)
+    _lost(house, 600)
+    register(house, 650, n=9)
+    return house
+
+
+@case("reg005-firewall-entry-is-gone",
+      [("REG005", "router", "observed"), ("TXN001", "router", "observed")],
+      ["REG006", *DLG, *ALG], SHORTER, outcomes=["completed", "unanswered"])  # fmt: skip
+def _() -> House:
+    """No NAT translates the phone (as with IPv6), and a firewall lets in only what was asked for:
+    nothing has come by for ten minutes, so it has forgotten the phone."""
+    return _without_nat(kept=False)
+
+
+@case("reg005-near-miss-firewall-entry-kept",
+      [("REG006", "router", "observed"), ("TXN001", "router", "observed")],
+      ["REG005", *DLG, *ALG], outcomes=["completed", "unanswered"])  # fmt: skip
+def _() -> House:
+    """The same phone, which keeps its entry open: the silence is not why."""
+    return _without_nat(kept=True)
+
+
 @case("reg005-before-a-call-is-lost", [("REG005", "router", "latent")], [*DLG, *ALG], outcomes=[])
 def _() -> House:
     """The phone refreshes every half hour and sends no keep-alive: no call is lost yet."""

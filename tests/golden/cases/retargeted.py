@@ -42,7 +42,7 @@ def _called(house: House, repeats: bool, port: int = 5090) -> Outgoing:
 
 @case("dlg001-far-contact-changed",
       [("DLG001", "router", "observed"), ("ALG001", "router", "latent")], ["ALG014", "DLG006"],
-      outcomes=["completed", "dropped"])  # fmt: skip
+      {"disable-sip-alg": "suspected"}, ["completed", "dropped"])  # fmt: skip
 def _() -> House:
     """The router writes another port into the Contact of the far end. The ACK of the phone goes to
     that port, as the 2xx said in the LAN, and the far end never takes it."""
@@ -253,4 +253,25 @@ def _() -> House:
     call.ok(82)
     call.ack(82.02)
     call.bye(90)
+    return house
+
+
+@case("dlg004-near-miss-contact-changed-by-the-router", [("DLG001", "router", "observed")],
+      ["DLG004"], {"disable-sip-alg": "suspected"}, ["completed", "dropped"])  # fmt: skip
+def _() -> House:
+    """The router writes its own address into the Contact of the far end, so the ACK goes to another
+    host than the INVITE: no proxy left itself out of the route set."""
+    house = House()
+    house.in_alg = writes((b"Contact: <sip:300@203.0.113.5:5060>",
+                           b"Contact: <sip:300@198.51.100.2:5099>"))  # fmt: skip
+    register(house, 0)
+    call = Outgoing(house, "one@phone")
+    call.invite(1)
+    target, tag = "sip:300@198.51.100.2:5099", f";tag={call._tag}"
+    for after in (0, *LADDER_2XX):
+        call.ok(3 + after)
+        house.out(3.02 + after, call._request("ACK", 1, target, tag), dst=house.wan_ip, dport=5099)
+    house.into(35, call.from_far("BYE"))
+    house.out(35.02, answer(200, call.from_far("BYE")))
+    works_beside(house, 60)
     return house

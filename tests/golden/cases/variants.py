@@ -47,7 +47,7 @@ def _() -> House:
     return house
 
 
-@case("dlg013-near-miss-one-prack", must_not=["DLG013"], outcomes=["rejected"], state="hurts")
+@case("dlg013-one-prack", [("DLG013", "network", "observed")], outcomes=["rejected"])
 def _() -> House:
     """The phone sends one PRACK, which leaves the router, and the 183 comes again all the same:
     nobody may say that the phone sent none."""

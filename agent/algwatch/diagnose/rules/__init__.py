@@ -23,6 +23,7 @@ from algwatch.diagnose.rules.alg import (
     alg015_helpful_rewrite,
     alg016_upstream_alg,
     alg017_helper_present,
+    alg018_taken_out,
 )
 from algwatch.diagnose.rules.cap import (
     cap001_one_sided,
@@ -53,6 +54,7 @@ from algwatch.diagnose.rules.dlg import (
     dlg011_forked_answers,
     dlg012_subscription_broken,
     dlg013_prack_missing,
+    dlg014_refresh_refused,
 )
 from algwatch.diagnose.rules.msg import (
     msg001_malformed,
@@ -129,6 +131,7 @@ RULES: tuple[ModuleType, ...] = (
     dlg011_forked_answers,
     dlg012_subscription_broken,
     dlg013_prack_missing,
+    dlg014_refresh_refused,
     reg001_registration_failed,
     reg002_other_contact,
     reg003_other_expires,
@@ -160,6 +163,7 @@ RULES: tuple[ModuleType, ...] = (
     alg015_helpful_rewrite,
     alg016_upstream_alg,
     alg017_helper_present,
+    alg018_taken_out,
     sdp001_media_address,
     sdp002_media_port,
     sdp003_one_way_audio,

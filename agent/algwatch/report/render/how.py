@@ -34,7 +34,7 @@ HOW = {
     ),
     actions.MOVE_PORT: f"{_ACCOUNT}, as the provider allows.",
     actions.CLEAR_NAT: (
-        "on the router, when no call is up: conntrack -D -p udp -s ADDRESS, with the address of "
+        "on the router, when no call is up: conntrack -D -s ADDRESS, with the address of "
         "the phone; or restart the router."
     ),
     actions.SMALLER: (

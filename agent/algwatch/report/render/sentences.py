@@ -53,7 +53,10 @@ def named_call(call: CallSummary) -> str:
     """A sentence about a call without a ladder above it, with who called whom."""
     who = f"The call from {somebody(call.from_)} to {somebody(call.to)}"
     if call.outcome == "rejected":
-        return f"{who} was {status.refused(call.status)}."
+        so = ""
+        if call.unfollowed and status.kind(call.status) == "redirected":
+            so = ", and its caller called nobody then"
+        return f"{who} was {status.refused(call.status)}{so}."
     if call.outcome == "unanswered":
         return f"{who} was never answered."
     if call.outcome == "dropped":

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from textwrap import wrap
 from typing import IO
 
-from algwatch.advise.actions import in_words
+from algwatch.advise.actions import DISABLE, in_words
 from algwatch.advise.commands import UNDO, UNDO_TRIAL
 from algwatch.base import quote
 from algwatch.base.quote import quoted, somebody
@@ -154,11 +154,14 @@ class Page:
             if advice.action in HOW:
                 self.paragraph(HOW[advice.action], "      how: ", " " * 11)
             if advice.commands:
+                where = "  type on the router (OpenWrt):"
                 if advice.short:
                     self._typed("  type on the router:", advice.short)
-                self._typed("  or on OpenWrt without algwatch:", advice.commands)
-                trial = advice.state == "suspected"
-                self._typed("  to undo those:", UNDO_TRIAL if trial else UNDO)
+                    where = "  or on OpenWrt without algwatch:"
+                self._typed(where, advice.commands)
+                if advice.action == DISABLE:
+                    trial = advice.state == "suspected"
+                    self._typed("  to undo those:", UNDO_TRIAL if trial else UNDO)
             self.line()
 
     def _typed(self, heading: str, lines: Iterable[str]) -> None:

@@ -55,6 +55,8 @@ BOTH = f"Capture both sides at the same time, on the router itself: {HOW}."
 AGAIN = f"Call again, and capture both sides of it on the router itself: {HOW}."
 UNTIL = f"Capture both sides on the router itself until the phone registers again: {HOW}."
 CROSSES = "Look at the arrows that end in a cross, or capture both sides once more."
+FOLLOW = ("Look whether the phone follows redirections (3xx), or ask the provider why it sends the "
+          "phone elsewhere.")  # fmt: skip
 REFUSED = "Ask whoever refused it what the status code stands for there"
 LOOK = {
     "phone": "Look at the settings and the log of the phone",
@@ -353,7 +355,7 @@ def graded(call: CallSummary) -> str:
         return DEAD
     if call.outcome == "rejected":
         if status.kind(call.status) == "redirected":
-            return REDIRECTED
+            return OPEN if call.unfollowed else REDIRECTED
         return DEAD if status.is_fault(call.status) else DECLINED
     if call.failure:
         return OPEN
@@ -369,6 +371,8 @@ def _after_call(call: CallSummary) -> str:
         return WAIT
     if call.outcome != "rejected":
         return AGAIN
+    if call.unfollowed:
+        return FOLLOW if status.kind(call.status) == "redirected" else BOTH
     if status.kind(call.status) == "challenged":
         return "Check the user name and the password that the phone has for its provider."
     return f"Ask whoever refused the call what {status.in_words(call.status)} stands for there."

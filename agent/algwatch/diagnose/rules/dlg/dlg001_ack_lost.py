@@ -125,6 +125,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         f"{reading.what}{f'; {so}' if proved else ''}.",
         _proof(call, how, known.now), _key(call, d), cause=reading.cause, call_id=call.call_id,
         line=_line(call), predicts=proved and harm == "latent" and how.is_open(known.now),
+        # No other rule tells of a Contact that the router changed on its way to the phone.
+        symptom=None if how.how != lost.BEYOND or _retargeted(call, how) is None else False,
     )  # fmt: skip
 
 

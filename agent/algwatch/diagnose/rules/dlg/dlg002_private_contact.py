@@ -36,6 +36,7 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import quoted, somebody
 from algwatch.base.sighting import Sighting, are_copies
 from algwatch.compare.call import Call
+from algwatch.compare.line import Line
 from algwatch.diagnose import cause, malformed, misrouted, route_set
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
@@ -98,6 +99,17 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         f"The 2xx {went} {ends.dst} with the Contact {host}, "
         f"which cannot be reached from there, and no ACK came: {so}.",
         proof, call.call_id, cause=why, call_id=call.call_id, line=line.name if line else "",
+    )  # fmt: skip
+
+
+def instead(said: Finding, line: Line) -> Finding:
+    """The provider was seen to find the phone past its private Contact since."""
+    return RULE.finding(
+        "unknown", "none",
+        f"The provider was seen to find {line.phone} past its private Contact since, so that is "
+        "not why no ACK came.",
+        said.evidence, said.key.partition("/")[2], cause=cause.NONE, call_id=said.call_id,
+        line=said.line, severity="info",
     )  # fmt: skip
 
 

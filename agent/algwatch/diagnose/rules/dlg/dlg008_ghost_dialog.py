@@ -39,6 +39,7 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import AT, FROM_TAG, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.foreign import foreign_bye
+from algwatch.compare.line import Line
 from algwatch.diagnose import cause, misrouted, renamed, retargeted, route_set
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -55,6 +56,7 @@ RULE = Rule(
     "One end had ended the call, and the other one did not hear of it.",
 )  # fmt: skip
 
+NO_BYE = "the other end no longer has the call, and no BYE of it was seen"
 # To the BYE of a dialog that an end no longer has.
 GONE = (404, 408, 410, NO_DIALOG)
 
@@ -80,7 +82,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         # The BYE is the phone's, and that of the other end would have been seen.
         phone = d.bye_by_caller != call.inbound and not known.lossy(call)
         where, why, so = "unknown", cause.UNKNOWN, ""
-        said = "the other end no longer has the call, and no BYE of it was seen"
+        said = NO_BYE
         line = known.line(call)
         shown = line.shown if line is not None and not line.finds_phone else None
         host = ""
@@ -118,6 +120,14 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             proof, call.call_id, cause=why, call_id=call.call_id, line=line.name if line else "",
         )  # fmt: skip
         return
+
+
+def instead(said: Finding, line: Line) -> Finding:
+    """The provider was seen to find the phone past its private Contact since."""
+    return RULE.finding(
+        "network", said.harm, f"The BYE was refused with {NO_DIALOG}: {NO_BYE}.", said.evidence,
+        said.key.partition("/")[2], cause=cause.UNKNOWN, call_id=said.call_id, line=said.line,
+    )  # fmt: skip
 
 
 def _disowned(call: Call, refusal: Sighting, known: Known) -> Iterator[Finding]:

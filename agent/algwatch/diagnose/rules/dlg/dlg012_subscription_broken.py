@@ -40,6 +40,7 @@ from algwatch.base.quote import quoted, somebody
 from algwatch.base.sighting import CSEQ, Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
+from algwatch.compare.line import Line
 from algwatch.compare.replaces import replaced
 from algwatch.compare.subscribed import Subscribed
 from algwatch.diagnose import cause, misrouted
@@ -61,6 +62,8 @@ RULE = Rule(
 
 # A person, or the number that was dialled, is why; or two re-INVITE that crossed.
 DECLINED = (*NO_FAULT, 491)
+DEAF = "No NOTIFY came in 32 s after the SUBSCRIBE was accepted"
+NONE_CAME = "none came to this router's WAN side"
 UNKNOWN_NAME = (404, 481)  # a Replaces that matches no dialog; 404 from some B2BUAs
 
 
@@ -179,7 +182,7 @@ def _subscribe(one: Subscribed, known: Known) -> Iterator[Finding]:
             proof.append(evidence(failed.response, "refused with 481", "200"))
     else:
         reading = _deaf(one, known)
-        said = "No NOTIFY came in 32 s after the SUBSCRIBE was accepted"
+        said = DEAF
     near = one.near
     if near.request is not None:
         proof.append(evidence(near.request, "the SUBSCRIBE", "a NOTIFY"))
@@ -193,6 +196,14 @@ def _subscribe(one: Subscribed, known: Known) -> Iterator[Finding]:
             f"{one.call_id}/notify", cause=reading.cause, call_id=one.call_id,
             line=known.line_name(one), symptom=not hurt,
         )  # fmt: skip
+
+
+def instead(said: Finding, line: Line) -> Finding:
+    """The provider was seen to find the phone past its private Contact since."""
+    return RULE.finding(
+        "network", "latent", f"{DEAF}: {NONE_CAME}.", said.evidence, said.key.partition("/")[2],
+        cause=cause.UNKNOWN, call_id=said.call_id, line=said.line, symptom=True,
+    )  # fmt: skip
 
 
 def _contact(copy: Sighting | None) -> Address | None:
@@ -210,13 +221,13 @@ def _deaf(one: Subscribed, known: Known) -> Reading:
     shown, wrote = _contact(wan.request), _contact(lan.request)
     if wan.notify is None:
         if shown is None or wan.request is None:
-            return Reading("network", cause.UNKNOWN, "none came to this router's WAN side")
+            return Reading("network", cause.UNKNOWN, NONE_CAME)
         line = known.line(one)
         if line is not None and line.finds_phone:
-            return Reading("network", cause.UNKNOWN, "none came to this router's WAN side")
+            return Reading("network", cause.UNKNOWN, NONE_CAME)
         if address.is_unroutable(shown.host) and not address.is_unroutable(wan.request.ends.dst):
             if wrote is None or not are_copies(lan.request, wan.request):
-                return Reading("network", cause.UNKNOWN, "none came to this router's WAN side")
+                return Reading("network", cause.UNKNOWN, NONE_CAME)
             if same_endpoint(wrote, shown):
                 return Reading("phone", cause.NAT_UNHANDLED, (
                     f"the phone's Contact was {shown_host(shown.host)} on the WAN, where nobody "
@@ -225,7 +236,7 @@ def _deaf(one: Subscribed, known: Known) -> Reading:
             return Reading("router", cause.ALG, (
                 f"the router made the Contact {shown_host(shown.host)}, where nobody can send to"
             ))  # fmt: skip
-        return Reading("network", cause.UNKNOWN, "none came to this router's WAN side")
+        return Reading("network", cause.UNKNOWN, NONE_CAME)
     if "NOTIFY" not in one.unpaired or wan.request is None:
         return Reading("unknown", cause.UNKNOWN, "it is not known what became of it")
     went, came = wan.notify.ends, wan.request.ends

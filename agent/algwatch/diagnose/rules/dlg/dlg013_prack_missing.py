@@ -11,8 +11,9 @@ Why it breaks calls
 
 What else looks the same
     A 180 without RSeq that a proxy repeats each minute. A PRACK that was sent and got no response
-    is TXN003. A slow PRACK: the response comes again once or twice, and then stops. A callee that
-    answers the INVITE all the same: a warning.
+    is TXN003. One after which the response comes on is told here: a proxy that changes the CSeq of
+    an INVITE has to change RAck as well. A slow PRACK: the response comes again once or twice, and
+    then stops. A callee that answers the INVITE all the same: a warning.
 
 Recommendation
     A PRACK goes to the Contact of the response: where that is private, see DLG002. A caller that
@@ -52,7 +53,7 @@ UNANSWERED = Reading("unknown", cause.UNKNOWN, "no PRACK is on this side of the 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
     s = _callee(call)
-    one = s.unpracked if s is not None else None
+    one = s.unpracked or s.pracked_in_vain if s is not None else None
     if s is None or one is None or known.lossy(call) or known.capture.is_late(one.last_at):
         return
     reading = _reading(call, s, one)
@@ -85,6 +86,14 @@ def _callee(call: Call) -> DialogSet | None:
 
 
 def _reading(call: Call, s: DialogSet, one: Reliable) -> Reading | None:
+    if s.pracked_in_vain is one:
+        where, lost = "unknown", "it was lost, or "
+        if call.two_sided:
+            where, lost = ("phone", "") if call.inbound else ("network", "it was lost beyond, or ")
+        return Reading(where, cause.UNKNOWN, (
+            f"a PRACK was sent, and did not end it: {lost}its RAck names another INVITE or number "
+            "(RFC 3262 section 7.2)"
+        ))  # fmt: skip
     if not call.two_sided:
         return UNANSWERED
     far = call.sides[WAN if call.inbound else LAN]

@@ -4,7 +4,8 @@
 What it sees
     An INVITE that is repeated in vain and travels in IP fragments, on a line whose shorter requests
     are answered, and of which no request in fragments ever was. Where it left the router, a hop
-    beyond does not carry fragments; where it did not, this router does not.
+    beyond does not carry fragments; where it did not, this router does not. Or a 2xx in IP
+    fragments that never crosses this router, of an INVITE whose shorter responses do.
 
 Why it breaks calls
     Many firewalls and carrier NATs drop the second fragment, which has no port. A phone with many
@@ -26,9 +27,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause
+from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.oversized import is_fragmented, length, oversized
@@ -42,6 +45,7 @@ RULE = Rule(
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
+    yield from _of_answer(call, known)
     one = oversized(call, known)
     if one is None or one.grew or not is_fragmented(one.outside or one.inside):
         return
@@ -56,4 +60,26 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         f"The INVITE to {somebody(call.to)} of {length(one.inside)} bytes was sent "
         f"{times(one.sent)}, {what}; shorter requests to {one.line.remote} are answered.",
         proof, call.call_id, cause=cause.SIZE, call_id=call.call_id, line=one.line.name,
+    )  # fmt: skip
+
+
+def _of_answer(call: Call, known: Known) -> Iterator[Finding]:
+    """A 2xx in fragments that never crossed the router, of an INVITE whose provisional responses,
+    which are shorter, did."""
+    how = lost.lost_ack(call, known)
+    if how is None or how.how != lost.ANSWER_STOPPED or call.answered_inside is None:
+        return
+    answer = how.dialog.answer
+    near = call.sides[WAN if call.answered_inside else LAN]  # where its INVITE came from
+    if answer is None or not is_fragmented(answer) or near is None or near.invite is None:
+        return
+    if not near.invite.provisional_at or not how.dropped(known.now):
+        return
+    yield RULE.finding(
+        "router", "observed",
+        f"The 2xx of {somebody(call.to)} of {length(answer)} bytes came in IP fragments "
+        f"{times(how.repeats + 1)} and never crossed the router; shorter responses did.",
+        [evidence(answer, "came to the router in IP fragments", "its copy on the other side")],
+        f"{call.call_id}/2xx", cause=cause.SIZE, call_id=call.call_id,
+        line=known.line_name(call),
     )  # fmt: skip

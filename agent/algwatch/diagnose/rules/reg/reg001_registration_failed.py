@@ -33,10 +33,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from algwatch.base import address
 from algwatch.base.quote import somebody
 from algwatch.base.sighting import CSEQ
 from algwatch.compare.registered import Registered
-from algwatch.diagnose import cause, renamed
+from algwatch.diagnose import cause, renamed, taken_out
 from algwatch.diagnose.credentials import damage
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -82,6 +83,8 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
             what = f"was sent {times(t.requests)} in 32 s although a response came: {reading.what}"
     elif damage(registered) is not None or too_brief(registered) is not None:
         return  # REG004, REG003
+    elif outcome == "refused" and taken_out.of_exchange(exchange) is not None:
+        return  # ALG018
     elif outcome == "challenged":
         bare = not digest.has_credentials(Message(exchange.request.payload))
         if bare and known.was_said(RULE.id, f"{registered.call_id}/unanswered"):
@@ -127,8 +130,14 @@ def _stopped(registered: Registered, known: Known) -> Iterator[Finding]:
 def _challenged(registered: Registered, t: Transaction, two_sided: bool) -> tuple[str, str, str]:
     """where, cause, and what happened to a REGISTER that was challenged and never accepted."""
     rounds, status = registered.near.rounds, t.status
-    if rounds < 2 or t.request is None or t.response is None:
-        return "unknown", cause.REFUSED, f"was challenged with {status}, and nothing came after it"
+    so = f"was challenged with {status}, and nothing came after it"
+    if t.request is None or t.response is None:
+        return "unknown", cause.REFUSED, so
+    if rounds < 2 and not two_sided and not address.is_unroutable(t.request.ends.src):
+        # Beyond the NAT: what the phone made of it may have been lost before.
+        return "unknown", cause.UNKNOWN, f"{so} on this side of the router"
+    if rounds < 2:
+        return "unknown", cause.REFUSED, so
     again = f"was challenged with {status} {times(rounds)} in a row"
     if t.response.row[CSEQ] != t.request.row[CSEQ]:
         return "phone" if two_sided else "unknown", cause.PHONE, (

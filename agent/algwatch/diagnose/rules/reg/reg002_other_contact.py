@@ -4,11 +4,14 @@
 What it sees
     An accepted REGISTER whose 200 lists bindings, and none of them is the phone's: neither its
     user, host and port, nor its instance. Both taps tell who made it so: the router, where the 200
-    on the WAN side lists what the REGISTER asked for there; else the registrar.
+    on the WAN side lists what the REGISTER asked for there; else the registrar. A 200 that lists no
+    binding at all, or grants the phone 0 s. A REGISTER whose Contact the router took out: it only
+    asks the registrar which bindings there are.
 
 Why it breaks calls
     A phone finds its granted time by its own Contact. One that does not find it takes itself for
-    not registered and registers again at once, or shows that it cannot be called.
+    not registered and registers again at once, or shows that it cannot be called. A registrar that
+    lists no binding has none, and no call comes to the phone; some forget to list it.
 
 What else looks the same
     A registrar that lists bindings of other phones as well. One that adds parameters. A registrar
@@ -51,7 +54,17 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
     if registered.said != "accepted" or agreed is None:
         return
     near, far = agreed.near, agreed.far
-    if near.removed or near.found or not (near.contacts or (far is not None and far.contacts)):
+    if agreed.is_query and not near.removed:
+        yield _asked_only(registered, agreed, known)
+        return
+    if near.removed:
+        return
+    if near.found:
+        if near.seconds == 0 and near.wanted != 0:
+            yield _granted_nothing(registered, agreed, known)
+        return
+    if not near.contacts and (far is None or not far.contacts):
+        yield _unlisted(registered, agreed, known)
         return
     where, why, who = _blamed(agreed, known.two_sided)
     times = registered.near.hasty
@@ -69,6 +82,63 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
         f"{quote.somebody(registered.aor)} registered {wrote} and the 200 lists {got}: {who}{so}.",
         proof, f"{registered.aor}/{where}", cause=why if harm != "none" else cause.NONE,
         call_id=registered.call_id, line=known.line_name(registered),
+    )  # fmt: skip
+
+
+def _asked_only(registered: Registered, agreed: Binding, known: Known) -> Finding:
+    """The router took the Contact out of the REGISTER."""
+    near, far = agreed.near, agreed.far
+    assert far is not None
+    so = "no binding was made, and no call comes to the phone"
+    if near.found:
+        so = "the binding that there is was not renewed"
+    return RULE.finding(
+        "router", "latent" if near.found else "observed",
+        f"The router took the Contact {_shown(near.own)} out of the REGISTER of "
+        f"{quote.somebody(registered.aor)}, so it only asked which bindings there are: {so}.",
+        [evidence(near.asked, f"entered the router with Contact {_shown(near.own)}", "unchanged"),
+         evidence(far.asked, "left it without Contact", "unchanged"),
+         evidence(far.granted, f"lists {_shown(far.contacts)}", f"Contact {_shown(near.own)}")],
+        f"{registered.aor}/query", cause=cause.ALG, call_id=registered.call_id,
+        certain=not near.found, line=known.line_name(registered),
+    )  # fmt: skip
+
+
+def _granted_nothing(registered: Registered, agreed: Binding, known: Known) -> Finding:
+    """The 200 lists the phone's Contact with no time at all, as to one that takes itself off."""
+    near, far = agreed.near, agreed.far
+    where, why, who = "unknown", cause.UNKNOWN, "one side does not show who made it so"
+    if far is not None and far.seconds == 0 and near.wanted == far.wanted:
+        where, why, who = "provider", cause.PROVIDER, "the registrar answered so"
+    elif far is not None:
+        where, why, who = "router", cause.ALG, "the router changed the times"
+    return RULE.finding(
+        where, "observed",
+        f"{quote.somebody(registered.aor)} registered {_shown(near.own)} and the 200 grants 0 s: "
+        f"the phone is not registered, although the REGISTER was accepted; {who}.",
+        [evidence(near.asked, f"Contact {_shown(near.own)}", "the same in the 200"),
+         evidence(near.granted, "0 s", "the time that was asked for")],
+        f"{registered.aor}/nothing", cause=why, call_id=registered.call_id,
+        line=known.line_name(registered),
+    )  # fmt: skip
+
+
+def _unlisted(registered: Registered, agreed: Binding, known: Known) -> Finding:
+    """The registrar lists no binding, although the phone asked for one."""
+    near = agreed.near
+    where, why, _ = _blamed(agreed, known.two_sided)
+    insists = registered.near.hasty >= INSISTS
+    so = ", and it registered again at once" if insists else ""
+    return RULE.finding(
+        where, "observed" if insists else "latent",
+        f"{quote.somebody(registered.aor)} registered {_shown(near.own)} and the 200 lists no "
+        f"binding at all: the phone may not be registered, although the REGISTER was accepted{so}.",
+        [evidence(near.asked, f"Contact {_shown(near.own)}", "the same in the 200"),
+         evidence(near.granted, "no Contact", f"Contact {_shown(near.own)}")],
+        f"{registered.aor}/unlisted", cause=why, call_id=registered.call_id,
+        line=known.line_name(registered), symptom=True,
+        next_step="Call the phone: if it does not ring, ask the provider why its 200 to REGISTER "
+        "lists no Contact (RFC 3261 section 10.3).",
     )  # fmt: skip
 
 

@@ -57,7 +57,7 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
 
 def _accepted(registered: Registered, known: Known) -> Iterator[Finding]:
     agreed = registered.binding
-    if agreed is None or agreed.far is None or agreed.near.removed:
+    if agreed is None or agreed.far is None or agreed.near.removed or agreed.is_query:
         return
     near, far = agreed.near, agreed.far
     asked = near.wanted != far.wanted

@@ -80,10 +80,11 @@ def _silent(line: Line) -> Finding:
 def _lost(line: Line, invite: Sighting, idle: int) -> Finding:
     ends = invite.ends
     call_id = parties(invite.payload)[0]
+    what = "mapping" if ends.dst != line.phone else "firewall entry"
     return RULE.finding(
         "router", "observed",
         f"The INVITE of {ends.src} to {ends.dst}:{ends.dport} reached this router and was given to "
-        f"no phone: nothing had used the mapping of {line.phone} for {idle / SECOND:.0f} s.",
+        f"no phone: nothing had used the {what} of {line.phone} for {idle / SECOND:.0f} s.",
         [evidence(invite, f"arrived at {ends.dst}:{ends.dport}", "its copy in the LAN")],
         f"{line.name}/{call_id}", cause=cause.NAT_TIMEOUT, call_id=call_id, line=line.name,
     )  # fmt: skip

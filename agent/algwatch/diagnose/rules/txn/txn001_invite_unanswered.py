@@ -27,9 +27,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
-from algwatch.base.sighting import Sighting
+from algwatch.base.sighting import AT, Sighting
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause, malformed, misrouted, not_let_in, renamed, unheard
 from algwatch.diagnose.finding import Finding
@@ -145,13 +146,37 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
         )  # fmt: skip
     if inward:
         astray = misrouted.request_astray(entered, left, known) if len(copies) == 2 else None
-        return astray or Reading(
-            "phone", cause.UNKNOWN, "it was delivered, and the phone did not answer"
+        return (
+            astray
+            or _moved(call, copies[0], known)
+            or Reading("phone", cause.UNKNOWN, "it was delivered, and the phone did not answer")
         )
     last = _unanswered(call, WAN)
     return misrouted.wrong_source(last[1] if last is not None else None, known) or Reading(
         "network", cause.UNKNOWN, "it left the router, and nobody answered"
     )
+
+
+def _moved(call: Call, lan: Sighting, known: Known) -> Reading | None:
+    """For an INVITE to a LAN host (lan: its copy there): whether the account has registered from
+    another one since, as a phone does that has got another address by DHCP."""
+    old = lan.packed_ends[16:32]
+    bound: dict[tuple[str, bytes], int] = {}
+    for one in known.registered():
+        agreed = one.binding
+        if agreed is not None and agreed.at < lan.row[AT]:
+            host = agreed.near.asked.packed_ends[:16]
+            bound[one.aor, host] = max(agreed.at, bound.get((one.aor, host), 0))
+    for (aor, host), at in bound.items():
+        if host == old or at <= bound.get((aor, old), at):
+            continue
+        own = address.text(old, lan.packed_ends[47])
+        new = address.text(host, lan.packed_ends[47])
+        return Reading("unknown", cause.UNKNOWN, (
+            f"it was delivered to {own}, and nobody answered there; {somebody(aor)} has "
+            f"registered from {new} since, so its phone may have moved to that address"
+        ))  # fmt: skip
+    return None
 
 
 def _is_inside(call: Call, copy: Sighting) -> bool:

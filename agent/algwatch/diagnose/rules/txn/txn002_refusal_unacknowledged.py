@@ -108,7 +108,8 @@ def _reading(call: Call, s: DialogSet, t: Transaction) -> tuple[Reading, bool]:
             "router", cause.ROUTER, "the router sent it to a port that the phone did not send from"
         ), True
     if near.misbranched:
-        what = "its ACK has another branch than the INVITE (RFC 3261 section 17.1.1.3)"
+        what = "the branch or the sent-by of its ACK is not that of the INVITE (RFC 3261 section " \
+               "17.1.1.3)"  # fmt: skip
         if inward:
             return Reading("provider", cause.PROVIDER, what), False
         return Reading("phone", cause.PHONE, what), False

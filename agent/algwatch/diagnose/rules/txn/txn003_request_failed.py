@@ -4,9 +4,10 @@
 What it sees
     A request (no INVITE, ACK or REGISTER) without any response until Timer F, 32 s; or a BYE that
     is refused with another status than 404, 408, 410 or 481; or a request that comes again and
-    again after its response, so that its sender does not get that. The two taps tell how far the
-    request came, whether a response came and was lost, whether the router sent it to a port at
-    which the phone is not, and whether it went to a Contact that the router had written.
+    again after its response, so that its sender does not get that. Or a text message (MESSAGE) or a
+    key pressed in a call (INFO with DTMF) that is refused, and by no person. The two taps tell how
+    far the request came, whether a response came and was lost, whether the router sent it to a port
+    at which the phone is not, and whether it went to a Contact that the router had written.
 
 Why it breaks calls
     Without an answer to its BYE an end does not know whether the other one still talks. MESSAGE,
@@ -37,13 +38,23 @@ from collections.abc import Iterator
 from algwatch.base import quote
 from algwatch.base.sighting import AT, TO_TAG
 from algwatch.compare.exchange import Exchange
-from algwatch.diagnose import cause, malformed, misrouted, renamed, retargeted, route_set, unheard
+from algwatch.diagnose import (
+    cause,
+    malformed,
+    misrouted,
+    renamed,
+    retargeted,
+    route_set,
+    taken_out,
+    unheard,
+)
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.rules.dlg.dlg008_ghost_dialog import GONE
 from algwatch.diagnose.subject import TRANSACTION
+from algwatch.sip.dialogs import NO_FAULT
 from algwatch.sip.message import Message, to_text
 from algwatch.sip.transaction import DEAF
 
@@ -66,6 +77,9 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     t, status = exchange.entered, exchange.status
     if t.late >= DEAF and exchange.method in CRITICAL:
         yield from _not_heard(exchange)
+        return
+    if _is_in_vain(exchange):
+        yield _in_vain(exchange)
         return
     if status and (exchange.method != "BYE" or status in GONE or status < 300):
         return  # any answer shows that the other end is there; a ghost dialog is DLG008
@@ -103,6 +117,40 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
         f"{exchange.method}/{key}", cause=why, call_id=exchange.call_id,
         line=exchange.line.name if exchange.line else reading.line,
         symptom=harm == "latent" and exchange.method in SUBSCRIBING,
+    )  # fmt: skip
+
+
+def _is_in_vain(exchange: Exchange) -> bool:
+    """A refused request that carried what its user has sent, and nobody declined."""
+    if exchange.status < 400 or exchange.status in NO_FAULT or exchange.request is None:
+        return False
+    if taken_out.of_exchange(exchange) is not None:
+        return False  # ALG018
+    if exchange.method == "INFO":
+        return b"dtmf" in Message(exchange.request.payload).content_type.lower().encode()
+    return exchange.method == "MESSAGE"
+
+
+def _in_vain(exchange: Exchange) -> Finding:
+    request, response = exchange.request, exchange.entered.response
+    assert request is not None
+    status, target = exchange.status, quote.somebody(to_text(Message(request.payload).to.uri))
+    what = "The text message"
+    if exchange.method == "INFO":
+        what = "The key pressed in the call (INFO)"
+    proof = [evidence(request, f"the {quote.method(exchange.method)}", "200")]
+    if response is not None:
+        proof.append(evidence(response, f"refused with {status}", "200"))
+    key = exchange.call_id if exchange.method == "INFO" else target
+    # A key may have gone by way of RTP as well, and not every phone here takes texts.
+    sure = exchange.method == "MESSAGE" and exchange.outbound is not False
+    return RULE.finding(
+        "unknown", "observed" if sure else "latent",
+        f"{what} to {target} was refused with {status}.", proof,
+        f"{exchange.method}/refused/{key}", cause=cause.REFUSED, call_id=exchange.call_id,
+        line=exchange.line.name if exchange.line else "", symptom=exchange.method == "INFO",
+        next_step="Set the phone to send DTMF in RTP (RFC 4733)." if exchange.method == "INFO"
+        else f"Ask the provider why it refuses text messages with {status}.",
     )  # fmt: skip
 
 

@@ -5,7 +5,8 @@ What it sees
     A call that was answered although its caller cancelled it: CANCEL and 2xx crossed. Then the
     caller has to acknowledge and send BYE; it tells whether that was done. Or a CANCEL that is
     refused with 481 while its INVITE goes on: sent before any response had come, or with another
-    branch than its INVITE, from its sender or since this router.
+    branch than its INVITE, from its sender or since this router. One that is refused with 481
+    although it fits, while its INVITE gets no final response, is told as what may do harm.
 
 Why it breaks calls
     Without the BYE the called person is in a call with nobody. A CANCEL that matches nothing stops
@@ -30,7 +31,7 @@ from collections.abc import Iterator
 
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
-from algwatch.base.sighting import are_copies
+from algwatch.base.sighting import Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
@@ -119,6 +120,8 @@ def _refused(call: Call, s: DialogSet, invite: Transaction, cancel: Transaction,
     elif _changed(call):
         where, why = "router", "since this router it has another branch than its INVITE"
     if not why:
+        if not invite.final_at:
+            yield _rings_on(call, s.request, cancel, known)
         return
     proof = [evidence(s.request, "the INVITE"), evidence(request, "the CANCEL", "its branch")]
     if cancel.response is not None:
@@ -131,6 +134,23 @@ def _refused(call: Call, s: DialogSet, invite: Transaction, cancel: Transaction,
         f"{why}: the called end rang on for {on // SECOND} s.",
         proof, call.call_id, cause=cause.of_place(where), call_id=call.call_id,
         line=known.line_name(call),
+    )  # fmt: skip
+
+
+def _rings_on(call: Call, invite: Sighting, cancel: Transaction, known: Known) -> Finding:
+    """Nothing shows why it was refused, and the INVITE has no final response either."""
+    assert cancel.request is not None
+    proof = [evidence(invite, "the INVITE", "a final response"),
+             evidence(cancel.request, "the CANCEL", "200, and 487 to the INVITE")]  # fmt: skip
+    if cancel.response is not None:
+        proof.append(evidence(cancel.response, f"refused with {NO_DIALOG}", "200"))
+    return RULE.finding(
+        "unknown", "latent",
+        f"The CANCEL of the call to {somebody(call.to)} was refused with {NO_DIALOG}, and its "
+        "INVITE got no final response: the called end may ring on.",
+        proof, call.call_id, cause=cause.UNKNOWN, call_id=call.call_id,
+        line=known.line_name(call), symptom=True,
+        next_step="Ask whoever refused the CANCEL what became of the INVITE.",
     )  # fmt: skip
 
 
