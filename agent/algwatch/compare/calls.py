@@ -281,7 +281,7 @@ class Calls:
         if call.overdue:
             return False
         if call.is_overdue(now):
-            call.overdue = True
+            call.overdue = call.was_overdue = True
             return True
         timers = [s.current.timer for s in call.seen if s.current is not None]
         due = max((t.overdue_at for t in timers if t is not None), default=0)

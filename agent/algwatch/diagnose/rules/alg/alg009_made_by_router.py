@@ -37,6 +37,7 @@ from algwatch.base.sighting import BITS, STATUS, TTL, Sighting, came_in
 from algwatch.compare import fingerprint as prints
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
+from algwatch.compare.signs import REWRITTEN, TROUBLED
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -49,6 +50,7 @@ RULE = Rule(
     "ALG009", "made-by-router", "info", CALL,
     ("RFC 3261 6", "RFC 3261 8.1.3.3", "RFC 3261 16.6"),
     "The router itself made a message, or has calls of its own.", two_sided=True,
+    when=REWRITTEN | TROUBLED,
 )  # fmt: skip
 
 _INITIAL = (64, 128, 255)  # TTLs with which hosts begin

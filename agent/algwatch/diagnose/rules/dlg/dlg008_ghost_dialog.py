@@ -39,6 +39,7 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import AT, FROM_TAG, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.foreign import foreign_bye
+from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import cause, misrouted, renamed, retargeted, route_set
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -52,7 +53,7 @@ from algwatch.sip.timers import T4, TIMER_F
 
 RULE = Rule(
     "DLG008", "ghost-dialog", "error", CALL, ("RFC 3261 15.1.2", "RFC 3261 12.2.2"),
-    "One end had ended the call, and the other one did not hear of it.",
+    "One end had ended the call, and the other one did not hear of it.", when=TROUBLED,
 )  # fmt: skip
 
 # To the BYE of a dialog that an end no longer has.
