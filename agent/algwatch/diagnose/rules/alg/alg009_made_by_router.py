@@ -69,6 +69,8 @@ def _proxy(call: Call, known: Known) -> Finding | None:
     lan, wan = _request(call, LAN, known), _request(call, WAN, known)
     changed = call.changed.get("INVITE")
     if (lan is None or wan is None) and changed is not None:
+        if changed.translated:
+            return None  # nothing but addresses differs
         lan, wan = changed.lan, changed.wan  # of an answered call these alone are still there
     if lan is None or wan is None or not _adds_via(call, lan, wan):
         return None
