@@ -109,8 +109,9 @@ class Router:
         for name in NAMES:
             if name not in absent:
                 self._program(root / "bin" / name)
-        if fw3:
-            (root / "proc/net/ip_tables_names").write_text("raw\nmangle\nfilter\n")
+        tables = root / "proc/net/ip_tables_names"
+        if fw3 and not tables.exists():  # it is the kernel's own where that one is real
+            tables.write_text("raw\nmangle\nfilter\n")
         named = root / "etc/openwrt_release"
         named.write_text(f"DISTRIB_ID='OpenWrt'\nDISTRIB_DESCRIPTION='OpenWrt {release}.1'\n")
         if not fw3:

@@ -31,9 +31,10 @@ class Call(Joined[DialogSet]):
     inbound: the callee is in the LAN; None while nothing shows it. oriented: a pair shows it. host:
     source address (16 bytes) of its first message, as it came to the router. unsolicited: see
     sip/unsolicited.py; such a call is forgotten without a report. predicted: its drop was announced
-    for want of an ACK; overdue: for want of a session refresh. unjudged: one of its requests got no
-    answer, and the call was not judged since. alarm_at: ns, when its session is looked at next; 0:
-    never. at_proxy: the Contact of its 2xx was seen to be a proxy's own (sip/target.py).
+    for want of an ACK; overdue: for want of a session refresh; was_overdue: it was once. unjudged:
+    one of its requests got no answer, and the call was not judged since. alarm_at: ns, when its
+    session is looked at next; 0: never. at_proxy: the Contact of its 2xx was seen to be a proxy's
+    own (sip/target.py).
     moved: it came in to a WAN port that the router has given to another LAN host since the port was
     first used.
     followed: its caller was redirected, and called somebody else.
@@ -63,6 +64,7 @@ class Call(Joined[DialogSet]):
         "to",
         "unjudged",
         "unsolicited",
+        "was_overdue",
     )
 
     def __init__(self, key: int, first: Sighting, two_sided: bool) -> None:
@@ -73,7 +75,7 @@ class Call(Joined[DialogSet]):
         self.oriented = False
         self.alarm_at = 0
         self.predicted = self.overdue = self.unjudged = self.at_proxy = False
-        self.unsolicited = self.moved = self.followed = False
+        self.unsolicited = self.moved = self.followed = self.was_overdue = False
         self._wan_contact = ""
         self._phone_contact = NOWHERE
         self.contested: frozenset[str] = frozenset()

@@ -92,6 +92,7 @@ class Calls:
     def feed(self, steps: list[Step]) -> None:
         """Steps of one side, in order. Moments come from advance, when both sides are there."""
         get = self.table.get
+        confirmed, settle, linger = self._confirmed.add, self._settle.add, self._linger.add
         for s, code, row in steps:
             call = get(s.call)
             if call is None:
@@ -109,11 +110,11 @@ class Calls:
                 continue
             d = s.current
             if code == CONFIRMED:
-                self._confirmed.add(at, call)
+                confirmed(at, call)
                 if call.predicted:
                     self._relieved.add(at, call)
             elif code == BYE_SENT:
-                self._settle.add(at, call)
+                settle(at, call)
             elif code in _TIMED:
                 if d is not None and d.timer is not None:
                     self._watch(call, d.timer.overdue_at, at)
@@ -121,19 +122,23 @@ class Calls:
                     self._refreshed.add(at, call)
             elif code == REPEATED:
                 # A 2xx that never came again is not judged for its ACK (see Call.ack).
-                if d is not None and d.answers == 2:
-                    self._ack_wait.add(d.answered_at, (call, d.answered_at))
-                if d is not None and d.answers > REPEATS and not call.predicted:
-                    self._soon.add(at, call)
+                if d is not None:
+                    if d.answers == 2:
+                        self._ack_wait.add(d.answered_at, (call, d.answered_at))
+                    if not call.predicted and d.answers > REPEATS:
+                        self._soon.add(at, call)
             else:  # ENDED, UNANSWERED, CHALLENGED
                 if code == ENDED and 300 <= row[STATUS] < 400 and call not in self._redirected:
                     self._redirected.append(call)
                 # No message came: nothing else shows that it is not time to close it.
-                call.unjudged = call.unjudged or code == UNANSWERED
-                if code == UNANSWERED or not s.bye_at or (d is not None and d.bye_status >= 300):
-                    self._settle.add(at, call)
-                queue = self._challenged if code == CHALLENGED else self._linger
-                queue.add(at, call)
+                if code == UNANSWERED:
+                    call.unjudged = True
+                if code == UNANSWERED or d is None or not d.bye_at or d.bye_status >= 300:
+                    settle(at, call)
+                if code == CHALLENGED:
+                    self._challenged.add(at, call)
+                else:
+                    linger(at, call)
                 if len(s.dialogs) > 1:
                     self._unanswered.add(at, call)
 
@@ -295,7 +300,7 @@ class Calls:
         if call.overdue:
             return False
         if call.is_overdue(now):
-            call.overdue = True
+            call.overdue = call.was_overdue = True
             return True
         timers = [s.current.timer for s in call.seen if s.current is not None]
         due = max((t.overdue_at for t in timers if t is not None), default=0)

@@ -115,6 +115,8 @@ class Entry:
 
     def wake(self, at: int) -> None:
         """The phone sent a packet: note the silence before it."""
+        if at - self.last_at < SHORTEST:
+            return
         since = self.used_at
         if at - since < SHORTEST:
             return

@@ -364,7 +364,7 @@ class Lines:
                     line.note()
                 line.expires = int(text[:9])
                 line.answered = True
-        elif call is not None and b"ecord-" in crossing.entered.payload:
+        elif call is not None and crossing.entered.payload.find(b"ecord-") >= 0:
             ends = crossing.entered.ends
             answer = Message(crossing.entered.payload)
             call.at_proxy = bool(contact_of_proxy(answer, ends.src, ends.sport))

@@ -328,7 +328,9 @@ def _is_repeated(path: Path, t: Transaction, left: Transaction) -> bool:
     tries = path.of(METHOD_NAMES[t.method])
     tries.all += 1
     if t.again is None or (t.requests < 2 and not t.again.stopped):
-        tries.quick += left.answered_at - left.at <= QUICK
+        first, final = left.provisional_at, left.final_at  # answered_at, inlined
+        answered = first if first and (first < final or not final) else final
+        tries.quick += answered - left.at <= QUICK
         return False
     tries.again += 1
     return True

@@ -71,7 +71,8 @@ class Mappings:
         at = lan.row[AT]
         known = self.table.get(pair.outside)
         if known is not None and not pair.outbound:
-            idle = at - known.used_at
+            used = known.last_at if known.last_at > known.answered_at else known.answered_at
+            idle = at - (used if used > known.kept_at else known.kept_at)  # used_at, inlined
             if idle > known.survived:
                 known.survived = idle
                 if not crossing.rewritten:

@@ -96,8 +96,8 @@ class Pairing:
         self.dropped = 0
         self._contests = Contests(self._withdraw)
         self.contest = self._contests.contest
-        self.paired = self.lan_only = self.wan_only = self.rewritten = self.unsolicited = 0
-        self.undecided = self._number = 0
+        self.lan_only = self.wan_only = self.rewritten = self.unsolicited = 0
+        self.undecided = self._number = self._withdrawn = 0
         # Hashes of a Call-ID that the router changed to the changed one, and back.
         self._aliases: Table[int, int] = Table(limit)
         self._waiting: tuple[deque[Sighting], deque[Sighting]] = (deque(), deque())
@@ -106,6 +106,10 @@ class Pairing:
         # By side and hash: the oldest sighting, and the later ones with that hash (rare).
         self._first: tuple[dict[int, Sighting], dict[int, Sighting]] = ({}, {})
         self._more: tuple[dict[int, list[Sighting]], dict[int, list[Sighting]]] = ({}, {})
+
+    @property
+    def paired(self) -> int:
+        return self._number - self._withdrawn
 
     @property
     def due(self) -> int:
@@ -149,11 +153,17 @@ class Pairing:
                     if same and _EARLIEST <= row[AT] - theirs[AT] <= WINDOW:
                         crossing = cross(copy, first, IDENTITY)
                         if crossing is not None and (not crossing.rewritten or is_one(crossing)):
-                            crossings.append(accept(crossing))
-                            if crossing.expected is not None or (
-                                crossing.rewritten and not crossing.translated
-                            ):
-                                held = waits(crossing) or held
+                            # _accept(), inlined for the usual case.
+                            flow_pair = crossing.flow_pair
+                            if crossing.rewritten or flow_pair is None or flow_pair.agreed < 0:
+                                crossings.append(accept(crossing))
+                                if crossing.expected is not None or (
+                                    crossing.rewritten and not crossing.translated
+                                ):
+                                    held = waits(crossing) or held
+                                continue
+                            crossings.append(crossing)
+                            self._number = copy.paired = first.paired = self._number + 1
                             continue
                     put_back(pair, first)
             if len(waiting) >= room and not self._has_room(waiting, copy):
@@ -326,8 +336,13 @@ class Pairing:
         else:
             outbound = a[TTL] > b[TTL]
         pair = self._flow_pairs.get(a[FLOW] << 32 | b[FLOW])
-        if pair is None or pair.outbound is not outbound or not 0 <= a[AT] - pair.agreed < SECOND:
+        if pair is None or pair.outbound is not outbound:
             pair = self.mappings.flow_pair(lan, wan, outbound)
+        elif not 0 <= a[AT] - pair.agreed < SECOND:
+            if pair.is_of(lan, wan):
+                pair.agreed = -SECOND
+            else:
+                pair = self.mappings.flow_pair(lan, wan, outbound)
         # The constructor would cost three times the instructions.
         crossing = _new(Crossing)
         crossing.lan = lan
@@ -355,7 +370,6 @@ class Pairing:
         """Count a crossing."""
         self._number += 1
         crossing.entered.paired = crossing.left.paired = self._number
-        self.paired += 1
         if crossing.rewritten:
             self.rewritten += 1
         pair = crossing.flow_pair
@@ -365,7 +379,7 @@ class Pairing:
 
     def _withdraw(self, crossing: Crossing) -> None:
         """A crossing was contradicted: it is none."""
-        self.paired -= 1
+        self._withdrawn += 1
         self.rewritten -= crossing.rewritten
 
     def _forget(self, copy: Sighting) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from algwatch.base.report import Report
 from algwatch.compare.ack import waited_out
 from algwatch.compare.call import Call
+from algwatch.compare.signs import REWRITTEN, signs
 
 
 class CallSummary(Report):
@@ -30,7 +31,7 @@ class CallSummary(Report):
         self.call_id = call.call_id
         self.from_ = call.from_
         self.to = call.to
-        if call.ended_well:
+        if call.ended_well or not signs(call) & ~REWRITTEN:
             self.ack, self.outcome = "seen", "completed"
         else:
             self.ack = call.ack(now)

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from algwatch.base.table import CROSSED, Table, Weight
+from algwatch.compare.call import Call
 from algwatch.compare.line import Line
+from algwatch.compare.signs import EVERY, signs
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known, said_key
 from algwatch.diagnose.rules import RULES
-from algwatch.diagnose.subject import LINE, SUBJECTS, Event
+from algwatch.diagnose.subject import CALL, LINE, SUBJECTS, Event
 
 SAID = 4096  # things that were said and are remembered
 
@@ -70,6 +72,8 @@ class Engine:
         self._rules: dict[str, list[tuple[Check, Meter]]] = {name: [] for name in SUBJECTS}
         self._instead: dict[str, Instead] = {}
         self.held: Table[str, dict[str, Finding]] = Table(HELD_LINES, _weigh)
+        # Those of CALL, by the signs that a call has.
+        self._of_calls: list[list[tuple[Check, Meter]]] = [[] for _ in range(EVERY + 1)]
         for rule in RULES:
             if known.two_sided or not rule.RULE.two_sided:
                 meter = Meter(rule.RULE.subjects, self._shown)
@@ -78,6 +82,11 @@ class Engine:
                     self._instead[rule.RULE.id] = rule.instead
                 for subject in rule.RULE.subjects:
                     self._rules[subject].append((rule.check, meter))
+                if CALL in rule.RULE.subjects:
+                    when = rule.RULE.when or EVERY + 1
+                    for found, rules in enumerate(self._of_calls):
+                        if when & (found | EVERY + 1):
+                            rules.append((rule.check, meter))
 
     def listens(self, subject: str) -> bool:
         """True if any rule is about it."""
@@ -94,7 +103,10 @@ class Engine:
         clock, known, began = self._clock, self.known, 0
         for subject, thing in events:
             self._shown[subject] += 1
-            for check, meter in self._rules[subject]:
+            rules = self._rules[subject]
+            if subject == CALL and isinstance(thing, Call):
+                rules = self._of_calls[signs(thing)]
+            for check, meter in rules:
                 if clock is not None:
                     began = clock()
                 try:

@@ -16,14 +16,16 @@ class Rule:
     """id and slug are public API. severity: of its findings when nothing was hurt.
     subject, subjects: words of diagnose/subject.py, as text and each on its own; several where one
     fault shows in things of several kinds. two_sided: silent without both copies. symptom: it
-    says that something broke and not why. rfc: sections."""
+    says that something broke and not why. rfc: sections. when: signs of a call (compare/signs.py),
+    of which one at least is there when it has something to say of that call; 0: it reads every call
+    that is shown."""
 
     __slots__ = ("id", "rfc", "severity", "slug", "subject", "subjects", "summary", "symptom",
-                 "two_sided")  # fmt: skip
+                 "two_sided", "when")  # fmt: skip
 
     def __init__(self, id: str, slug: str, severity: str, subject: str | tuple[str, ...],
                  rfc: tuple[str, ...], summary: str, two_sided: bool = False,
-                 symptom: bool = False) -> None:  # fmt: skip
+                 symptom: bool = False, when: int = 0) -> None:  # fmt: skip
         self.id = id
         self.slug = slug
         self.severity = severity
@@ -33,6 +35,7 @@ class Rule:
         self.summary = summary
         self.two_sided = two_sided
         self.symptom = symptom
+        self.when = when
 
     def finding(self, where: str, harm: str, summary: str, evidence: list[Evidence], key: str, *,
                 cause: str = "", call_id: str = "", certain: bool = False, fingerprint: str = "",

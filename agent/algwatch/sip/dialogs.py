@@ -380,7 +380,7 @@ class Dialogs:
                odd: str) -> None:  # fmt: skip
         """An ACK to a 2xx: it has the CSeq number of its INVITE, whatever else is wrong."""
         d = s.current
-        if d is None or d.callee_tag not in (row[TO_TAG], row[FROM_TAG]):
+        if d is None or row[TO_TAG] != d.callee_tag != row[FROM_TAG]:
             d = s.of(row)
         if d is None:
             d = s.current
@@ -433,7 +433,7 @@ class Dialogs:
     def _bye(self, code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
              step: Callable[[Step], None]) -> None:  # fmt: skip
         d = s.current
-        if d is None or d.callee_tag not in (row[TO_TAG], row[FROM_TAG]):
+        if d is None or row[TO_TAG] != d.callee_tag != row[FROM_TAG]:
             d = s.of(row) or d
         if d is None:
             d = s.add(Dialog(row[FROM_TAG] if row[TO_TAG] == s.caller_tag else row[TO_TAG]))

@@ -11,6 +11,7 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from itertools import repeat
+from operator import attrgetter
 
 from algwatch.base.deadlines import Deadlines, Waiting
 from algwatch.base.native.layout import ACK, CANCEL, ENDS, INVITE, KIND_SIP, ROW, ROW_OUTGOING
@@ -59,9 +60,11 @@ TWIN = SECOND // 200
 NOT_AT_ONCE = 3 * T1
 NOT_ALIKE, SAME, OTHER_BYTES = 0, 1, 2  # see Transactions._likeness()
 REMEMBERED = 64  # sightings of earlier batches that are looked at for what was captured twice
+USUAL = 1500  # bytes of a message; of larger ones only hashes are remembered
 
 _ENDS = struct.Struct(f"{ENDS.size}s")  # the addresses of each row, as they are
 _NO_ENDS = (b"",)
+_payload = attrgetter("payload")
 
 Event = tuple[int, "Transaction", Row, int]
 Seen = tuple[Row, int]  # a row and its index in the batch
@@ -199,8 +202,9 @@ class Transactions:
         self.weighs = False
         self.over: list[Transaction] | None = None
         self.counts_from = 0
-        # The latest rows of earlier batches and the hashes of their bytes, the oldest first.
-        self._recent: deque[tuple[Row, int]] = deque(maxlen=REMEMBERED)
+        # The latest sightings of earlier batches, the oldest first; where they are large, rows and
+        # hashes of bytes.
+        self._recent: deque[Sighting | tuple[Row, int]] = deque(maxlen=REMEMBERED)
         self._young: Deadlines[Transaction] = Deadlines(T4, 2 * limit, self._living)
         self._waiting: Deadlines[Transaction] = Deadlines(TIMER_B, 2 * limit, self._living)
 
@@ -352,9 +356,9 @@ class Transactions:
         in the same direction, and where that packet is no longer known. OTHER_BYTES, or NOT_ALIKE:
         flow, direction or To tag differ. made: the sightings so far of the batch, whose bytes are
         in buffer."""
-        now = ((copy.row, copy.payload) for copy in reversed(made.values()))
-        for some in (now, reversed(self._recent)):
-            for was, kept in some:
+        for some in (reversed(made.values()), reversed(self._recent)):
+            for one in some:
+                was, kept = (one.row, one.payload) if isinstance(one, Sighting) else one
                 if was[AT] < t.last_at:
                     break
                 if was[AT] == t.last_at and was[PAIR] == t.last_pair and was[CALL] == row[CALL]:
@@ -372,7 +376,10 @@ class Transactions:
         """Keep what tells the last sightings of a batch apart: most of what was captured twice is
         in one batch."""
         last = list(made.values())[-REMEMBERED:]
-        self._recent.extend([(copy.row, hash(copy.payload)) for copy in last])
+        if sum(map(len, map(_payload, last))) <= len(last) * USUAL:
+            self._recent.extend(last)
+        else:
+            self._recent.extend([(copy.row, hash(copy.payload)) for copy in last])
 
     def advance(self, now: int) -> list[Event]:
         """Timers B and F, and forgetting what is over. now: ns of packet time."""

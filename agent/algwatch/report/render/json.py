@@ -152,6 +152,17 @@ def _base64(data: bytes) -> str:
     return b2a_base64(data, newline=False).decode("ascii")
 
 
+def _seconds(at: float) -> str:
+    """f"{at:.6f}" for a third of the instructions. Until 2038 a product is good to 1/8 and times to
+    as much again, so what is close to a whole number of microseconds is that."""
+    micros = at * 1e6
+    whole = int(micros + 0.5)
+    if not (1.0 <= at < 2147483648.0 and -0.3 < micros - whole < 0.3):
+        return f"{at:.6f}"
+    digits = str(whole)
+    return f"{digits[:-6]}.{digits[-6:]}"
+
+
 def _bool(value: bool) -> str:
     return "true" if value else "false"
 
@@ -174,7 +185,7 @@ def call_json(call: CallSummary, shown: Shown = quoted) -> str:
     unsolicited = ',"unsolicited":true' if call.unsolicited else ""
     return (
         f'{{"call_id":{shown(call.call_id)},"from":{shown(call.from_)},"to":{shown(call.to)},'
-        f'"start":{call.start:.6f},"end":{call.end:.6f},"outcome":"{call.outcome}",'
+        f'"start":{_seconds(call.start)},"end":{_seconds(call.end)},"outcome":"{call.outcome}",'
         f'"status":{call.status},"ack":"{call.ack}","line":{shown(call.line)},'
         f'"invite_retransmissions":{call.invite_retransmissions},'
         f'"final_retransmissions":{call.final_retransmissions}{unsolicited}}}'
@@ -185,8 +196,8 @@ def registration_json(one: RegistrationSummary, shown: Shown = quoted) -> str:
     """As call_json."""
     unsolicited = ',"unsolicited":true' if one.unsolicited else ""
     return (
-        f'{{"aor":{shown(one.aor)},"call_id":{shown(one.call_id)},"start":{one.start:.6f},'
-        f'"end":{one.end:.6f},"outcome":"{one.outcome}","status":{one.status},'
+        f'{{"aor":{shown(one.aor)},"call_id":{shown(one.call_id)},"start":{_seconds(one.start)},'
+        f'"end":{_seconds(one.end)},"outcome":"{one.outcome}","status":{one.status},'
         f'"line":{shown(one.line)}{unsolicited}}}'
     )
 
@@ -195,7 +206,7 @@ def finding_json(finding: Finding, shown: Shown = quoted, looks: int | None = No
                  most: int | None = None) -> str:  # fmt: skip
     """looks, most: how many looks at the wire, and bytes of each, are told; None: all."""
     proof = ",".join(
-        f'{{"side":"{e.side}","at":{e.at:.6f},"observed":{shown(e.observed)},'
+        f'{{"side":"{e.side}","at":{_seconds(e.at)},"observed":{shown(e.observed)},'
         f'"expected":{shown(e.expected)},"bytes":"{_base64(e.payload[:most])}"}}'
         for e in finding.evidence[:looks]
     )
@@ -207,7 +218,7 @@ def finding_json(finding: Finding, shown: Shown = quoted, looks: int | None = No
         f'"where":"{finding.where}","harm":"{finding.harm}","cause":"{finding.cause}",'
         f'"certain":{_bool(finding.certain)},"symptom":{_bool(finding.symptom)},'
         f'"line":{shown(finding.line)},"call_id":{shown(finding.call_id)},'
-        f'"side":"{finding.side}","at":{finding.at:.6f},"summary":{shown(finding.summary)},'
+        f'"side":"{finding.side}","at":{_seconds(finding.at)},"summary":{shown(finding.summary)},'
         f'{more}"evidence":[{proof}]}}'
     )
 

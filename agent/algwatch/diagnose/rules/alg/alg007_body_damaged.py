@@ -33,6 +33,7 @@ from algwatch.compare import fingerprint as prints
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import rewrites
+from algwatch.compare.signs import REWRITTEN
 from algwatch.diagnose import alg, cause, malformed
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
@@ -45,7 +46,7 @@ from algwatch.sip.transaction import UDP
 RULE = Rule(
     "ALG007", "body-damaged", "warning", CALL,
     ("RFC 3261 7.4", "RFC 3261 18.3", "RFC 3261 20.14"),
-    "The router damaged the body of a message.", two_sided=True,
+    "The router damaged the body of a message.", two_sided=True, when=REWRITTEN,
 )  # fmt: skip
 
 # What a receiver answers to a body that it cannot read.

@@ -36,6 +36,7 @@ from algwatch.base.sighting import AT, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.line import REWRITTEN, Line
 from algwatch.compare.registered import Registered
+from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -50,7 +51,7 @@ PENDING = 180 * SECOND  # how long the pinhole of an offer waits (nf_conntrack_s
 RULE = Rule(
     "ALG008", "swallowed", "error", (CALL, REGISTRATION),
     ("RFC 8866 5.2", "RFC 8866 5.7", "RFC 3261 20.14"),
-    "The router's SIP helper swallowed a legal message.", two_sided=True,
+    "The router's SIP helper swallowed a legal message.", two_sided=True, when=TROUBLED,
 )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ from algwatch.base.sighting import BITS, STATUS, TTL, Sighting, came_in
 from algwatch.compare import fingerprint as prints
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
+from algwatch.compare.signs import REWRITTEN, TROUBLED
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -50,6 +51,7 @@ RULE = Rule(
     "ALG009", "made-by-router", "info", CALL,
     ("RFC 3261 6", "RFC 3261 8.1.3.3", "RFC 3261 16.6"),
     "The router itself made a message, or has calls of its own.", two_sided=True,
+    when=REWRITTEN | TROUBLED,
 )  # fmt: skip
 
 _INITIAL = (64, 128, 255)  # TTLs with which hosts begin
@@ -68,6 +70,8 @@ def _proxy(call: Call, known: Known) -> Finding | None:
     lan, wan = _request(call, LAN, known), _request(call, WAN, known)
     changed = call.changed.get("INVITE")
     if (lan is None or wan is None) and changed is not None:
+        if changed.translated:
+            return None  # nothing but addresses differs
         lan, wan = changed.lan, changed.wan  # of an answered call these alone are still there
     if lan is None or wan is None or not _adds_via(call, lan, wan):
         return None

@@ -42,6 +42,7 @@ from algwatch.compare.differences import rewrites
 from algwatch.compare.exchange import Exchange
 from algwatch.compare.line import REACHED_REWRITTEN
 from algwatch.compare.registered import Registered
+from algwatch.compare.signs import REWRITTEN, TROUBLED
 from algwatch.diagnose import alg, cause, misrouted, unheard
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
@@ -54,7 +55,7 @@ RULE = Rule(
     "ALG011", "mapping-mismatch", "warning", (CALL, REGISTRATION),
     ("RFC 3261 12.1", "RFC 3261 18.2.2"),
     "The router wrote an address, or sent a message to a port, that is not its NAT mapping.",
-    two_sided=True,
+    two_sided=True, when=REWRITTEN | TROUBLED,
 )  # fmt: skip
 
 _ON_WAN = (lost.STOPPED_INBOUND, lost.WRONG_PHONE)  # the ACK came, and not to the callee

@@ -33,6 +33,7 @@ from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import rewrites
 from algwatch.compare.foreign import foreign_bye
 from algwatch.compare.restored import FROM, REQUEST_URI, VIA
+from algwatch.compare.signs import REWRITTEN
 from algwatch.diagnose import alg, cause, renamed
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
@@ -45,7 +46,7 @@ RULE = Rule(
     "ALG012", "not-undone", "warning", CALL,
     ("RFC 3261 12.2.2", "RFC 3261 16.4", "RFC 3261 18.1.2"),
     "An address that the router wrote on the way out was not put back on the way in.",
-    two_sided=True,
+    two_sided=True, when=REWRITTEN,
 )  # fmt: skip
 
 

@@ -41,6 +41,7 @@ from algwatch.base.quote import somebody
 from algwatch.base.sighting import LENGTH
 from algwatch.compare.call import Call
 from algwatch.compare.line import REWRITTEN, SPOILED, Line
+from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -52,6 +53,7 @@ RULE = Rule(
     "ALG013", "grew-too-long", "error", (CALL, LINE),
     ("RFC 3261 18.1.1", "RFC 1191", "RFC 2516", "RFC 9293 3.10.7.4"),
     "The router made a message longer than the line or its TCP stream bears.", two_sided=True,
+    when=TROUBLED,
 )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from algwatch.compare import fingerprint as prints
 from algwatch.compare.call import Call
 from algwatch.compare.differences import rewrites
+from algwatch.compare.signs import REWRITTEN
 from algwatch.diagnose import alg
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -34,6 +35,7 @@ from algwatch.diagnose.subject import CALL
 RULE = Rule(
     "ALG014", "benign-rewrite", "info", CALL, (),
     "The router rewrites consistently with its NAT mapping, and calls complete.", two_sided=True,
+    when=REWRITTEN,
 )  # fmt: skip
 
 

@@ -36,6 +36,7 @@ from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import rewrites
 from algwatch.compare.line import RPORT_MISSING, Line
+from algwatch.compare.signs import REWRITTEN
 from algwatch.diagnose import alg, cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -45,6 +46,7 @@ from algwatch.diagnose.subject import CALL
 RULE = Rule(
     "ALG015", "helpful-rewrite", "info", CALL, ("RFC 3581", "RFC 5626"),
     "Without the rewriting this phone and this provider may not work.", two_sided=True,
+    when=REWRITTEN,
 )  # fmt: skip
 
 

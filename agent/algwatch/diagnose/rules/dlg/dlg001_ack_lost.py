@@ -36,6 +36,7 @@ from collections.abc import Iterator
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.compare.call import Call
+from algwatch.compare.signs import REPEATED, TROUBLED
 from algwatch.diagnose import (
     cause,
     malformed,
@@ -59,6 +60,7 @@ RULE = Rule(
     "DLG001", "ack-lost", "error", CALL,
     ("RFC 3261 13.2.2.4", "RFC 3261 13.3.1.4", "RFC 3261 17.1.1.3"),
     "A 2xx to INVITE is never acknowledged, so the callee ends the call after 32 s.", symptom=True,
+    when=REPEATED | TROUBLED,
 )  # fmt: skip
 
 # By how it was lost: what happened to the ACK, and where. The 2xx "was never acknowledged" where

@@ -37,6 +37,7 @@ from algwatch.base.quote import quoted, somebody
 from algwatch.base.sighting import Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.compare.line import Line
+from algwatch.compare.signs import REPEATED, TROUBLED
 from algwatch.diagnose import cause, malformed, misrouted, route_set
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
@@ -51,6 +52,7 @@ RULE = Rule(
     "DLG002", "private-contact", "error", CALL,
     ("RFC 3261 12.1.2", "RFC 3261 13.2.2.4", "RFC 3581", "RFC 5626"),
     "The Contact of a 2xx is a private address, so the ACK cannot come back through the NAT.",
+    when=REPEATED | TROUBLED,
 )  # fmt: skip
 
 

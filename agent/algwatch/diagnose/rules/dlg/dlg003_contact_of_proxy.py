@@ -32,6 +32,7 @@ from collections.abc import Iterator
 
 from algwatch.base.packet import WAN
 from algwatch.compare.call import Call
+from algwatch.compare.signs import REPEATED, TROUBLED
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose import route_set
 from algwatch.diagnose.finding import Finding
@@ -42,6 +43,7 @@ from algwatch.diagnose.subject import CALL
 RULE = Rule(
     "DLG003", "contact-of-proxy", "error", CALL, ("RFC 3261 12.1.2", "RFC 3261 13.2.2.4"),
     "The Contact of a 2xx is the address of a proxy on its way, so the ACK ends at that proxy.",
+    when=REPEATED | TROUBLED,
 )  # fmt: skip
 
 

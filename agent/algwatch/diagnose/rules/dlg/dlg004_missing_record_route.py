@@ -28,6 +28,7 @@ from collections.abc import Iterator
 
 from algwatch.base.packet import WAN
 from algwatch.compare.call import Call
+from algwatch.compare.signs import REPEATED, TROUBLED
 from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
@@ -39,6 +40,7 @@ RULE = Rule(
     "DLG004", "missing-record-route", "error", CALL,
     ("RFC 3261 12.2.1.1", "RFC 3261 16.6"),
     "A proxy that carried the INVITE is not in the route set; ACK and BYE bypass it and are lost.",
+    when=REPEATED | TROUBLED,
 )  # fmt: skip
 
 

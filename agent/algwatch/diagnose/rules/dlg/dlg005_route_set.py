@@ -37,6 +37,7 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.compare.ack import went_to_the_end
 from algwatch.compare.call import Call
+from algwatch.compare.signs import REPEATED, TROUBLED
 from algwatch.diagnose import cause, route_set
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
@@ -48,6 +49,7 @@ RULE = Rule(
     "DLG005", "route-set", "error", CALL,
     ("RFC 3261 12.1.2", "RFC 3261 12.2.1.1", "RFC 3261 16.12"),
     "The route set of a call leads to an address that cannot be reached, or is not followed.",
+    when=REPEATED | TROUBLED,
 )  # fmt: skip
 
 BOTH_SIDES = "Capture on both sides of the router: it may have changed the Record-Route."

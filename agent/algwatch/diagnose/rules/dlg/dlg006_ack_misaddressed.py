@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.compare.call import Call
+from algwatch.compare.signs import REPEATED, TROUBLED
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose import route_set
 from algwatch.diagnose.finding import Finding
@@ -37,6 +38,7 @@ from algwatch.diagnose.subject import CALL
 RULE = Rule(
     "DLG006", "ack-misaddressed", "error", CALL, ("RFC 3261 12.2.1.1", "RFC 3261 13.2.2.4"),
     "The Request-URI of the ACK to a 2xx is not the Contact of that 2xx.", two_sided=True,
+    when=REPEATED | TROUBLED,
 )  # fmt: skip
 
 

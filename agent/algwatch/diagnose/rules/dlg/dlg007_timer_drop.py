@@ -37,6 +37,7 @@ from collections.abc import Iterator
 
 from algwatch.base.quote import quoted, somebody
 from algwatch.compare.call import Call
+from algwatch.compare.signs import REPEATED, TROUBLED
 from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Evidence, Finding
@@ -53,6 +54,7 @@ RULE = Rule(
     "DLG007", "timer-drop", "warning", CALL,
     ("RFC 3261 13.3.1.4", "RFC 4028 7.2", "RFC 4028 10", "RFC 3326"),
     "A timer ended the call: no ACK came, or nobody refreshed its session.",
+    when=REPEATED | TROUBLED,
 )  # fmt: skip
 
 SLACK = 2 * SECOND

@@ -40,6 +40,7 @@ from algwatch.base.sighting import AT, FROM_TAG, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.foreign import foreign_bye
 from algwatch.compare.line import Line
+from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import cause, misrouted, renamed, retargeted, route_set
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -53,7 +54,7 @@ from algwatch.sip.timers import T4, TIMER_F
 
 RULE = Rule(
     "DLG008", "ghost-dialog", "error", CALL, ("RFC 3261 15.1.2", "RFC 3261 12.2.2"),
-    "One end had ended the call, and the other one did not hear of it.",
+    "One end had ended the call, and the other one did not hear of it.", when=TROUBLED,
 )  # fmt: skip
 
 NO_BYE = "the other end no longer has the call, and no BYE of it was seen"

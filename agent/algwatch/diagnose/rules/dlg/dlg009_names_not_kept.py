@@ -32,6 +32,7 @@ from collections.abc import Iterator
 
 from algwatch.compare.call import Call
 from algwatch.compare.names import Broken
+from algwatch.compare.signs import REWRITTEN
 from algwatch.diagnose import cause, renamed
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Evidence, Finding
@@ -44,7 +45,7 @@ RULE = Rule(
     "DLG009", "names-not-kept", "warning", CALL,
     ("RFC 3261 8.2.6.2", "RFC 3261 12.2.2", "RFC 3261 17.1.3"),
     "The router changed the Call-ID, a tag, the branch or CSeq one way and did not put it back.",
-    two_sided=True,
+    two_sided=True, when=REWRITTEN,
 )  # fmt: skip
 
 

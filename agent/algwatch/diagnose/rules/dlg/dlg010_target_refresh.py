@@ -32,6 +32,7 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import host as shown_host
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
+from algwatch.compare.signs import REPEATED, TROUBLED
 from algwatch.diagnose import cause, route_set
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
@@ -45,7 +46,7 @@ RULE = Rule(
     "DLG010", "target-refresh", "error", CALL,
     ("RFC 3261 12.2.1.2", "RFC 3261 14", "RFC 3311 5"),
     "A re-INVITE or UPDATE changed the remote target to an address that cannot be reached.",
-    two_sided=True,
+    two_sided=True, when=REPEATED | TROUBLED,
 )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ from collections.abc import Iterator
 from algwatch.base.packet import LAN
 from algwatch.base.quote import somebody
 from algwatch.compare.call import Call
+from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import cause, route_set
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
@@ -46,6 +47,7 @@ from algwatch.sip.dialog import Dialog
 RULE = Rule(
     "DLG011", "forked-answers", "warning", CALL, ("RFC 3261 13.2.2.4", "RFC 3261 15"),
     "Several phones took one call, and its caller did not acknowledge or end each dialog.",
+    when=TROUBLED,
 )  # fmt: skip
 
 

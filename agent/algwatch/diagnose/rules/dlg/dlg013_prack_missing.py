@@ -33,6 +33,7 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
+from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -46,6 +47,7 @@ from algwatch.sip.reliable import Reliable
 RULE = Rule(
     "DLG013", "prack-missing", "warning", CALL, ("RFC 3262 3", "RFC 3262 4"),
     "A reliable provisional response is never acknowledged with PRACK, so the callee gives up.",
+    when=TROUBLED,
 )  # fmt: skip
 
 UNANSWERED = Reading("unknown", cause.UNKNOWN, "no PRACK is on this side of the router")

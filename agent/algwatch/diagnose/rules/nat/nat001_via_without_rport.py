@@ -32,6 +32,7 @@ from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.exchange import Exchange
 from algwatch.compare.registered import Registered
+from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -43,7 +44,7 @@ from algwatch.sip.message import Message
 RULE = Rule(
     "NAT001", "via-without-rport", "warning", (TRANSACTION, CALL, REGISTRATION),
     ("RFC 3261 18.2.2", "RFC 3581 3"),
-    "A request from behind a NAT does not ask for rport, and nobody answers it.",
+    "A request from behind a NAT does not ask for rport, and nobody answers it.", when=TROUBLED,
 )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import AT, Sighting, port_of
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
+from algwatch.compare.signs import REPEATED, TROUBLED
 from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
@@ -52,7 +53,7 @@ RULE = Rule(
     "NAT002", "port-changed", "info", (CROSSING, CALL),
     ("RFC 4787 REQ-1", "RFC 4787 REQ-3", "RFC 3261 12.1.1"),
     "The NAT gives a phone or PBX another port than it announces, or than it had.",
-    two_sided=True,
+    two_sided=True, when=REPEATED | TROUBLED,
 )  # fmt: skip
 
 

@@ -35,6 +35,7 @@ from algwatch.base.sighting import STATUS, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.line import REACHED_REWRITTEN, WORKS_UNTOUCHED
+from algwatch.compare.signs import REPEATED, TROUBLED
 from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
@@ -47,7 +48,7 @@ RULE = Rule(
     "NAT003", "double-nat", "info", (CROSSING, CALL),
     ("RFC 3261 18.2.1", "RFC 3581 4", "RFC 6598"),
     "Another NAT (a second router, or the ISP's) lies between this router and the provider.",
-    two_sided=True,
+    two_sided=True, when=REPEATED | TROUBLED,
 )  # fmt: skip
 
 

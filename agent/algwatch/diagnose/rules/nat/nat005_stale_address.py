@@ -37,6 +37,7 @@ from algwatch.base.packet import WAN
 from algwatch.compare.call import Call
 from algwatch.compare.exchange import Exchange
 from algwatch.compare.registered import Registered
+from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -49,7 +50,7 @@ RULE = Rule(
     "NAT005", "stale-address", "error", (TRANSACTION, CALL, REGISTRATION),
     (),
     "A flow leaves with an address that is not the router's, or no longer, and is not answered.",
-    two_sided=True,
+    two_sided=True, when=TROUBLED,
 )  # fmt: skip
 
 

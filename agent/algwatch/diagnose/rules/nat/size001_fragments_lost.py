@@ -30,6 +30,7 @@ from collections.abc import Iterator
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.compare.call import Call
+from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
@@ -40,7 +41,7 @@ from algwatch.diagnose.subject import CALL
 
 RULE = Rule(
     "SIZE001", "fragments-lost", "error", CALL, ("RFC 3261 18.1.1", "RFC 4787", "RFC 8900"),
-    "Only requests that travel in IP fragments go unanswered.", two_sided=True,
+    "Only requests that travel in IP fragments go unanswered.", two_sided=True, when=TROUBLED,
 )  # fmt: skip
 
 

@@ -34,6 +34,7 @@ from algwatch.base.packet import WAN
 from algwatch.base.sighting import STATUS
 from algwatch.compare.call import Call
 from algwatch.compare.registered import Registered
+from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import cause
 from algwatch.diagnose.credentials import Damage, damage, damage_in_call
 from algwatch.diagnose.finding import Finding
@@ -45,6 +46,7 @@ RULE = Rule(
     "REG004", "credentials-changed", "error", (REGISTRATION, CALL),
     ("RFC 3261 22.4", "RFC 2617 3.2.1", "RFC 2617 3.2.2.5"),
     "The router changed the credentials of a phone, so they never fit.", two_sided=True,
+    when=TROUBLED,
 )  # fmt: skip
 
 FAILED = ("refused", "challenged")

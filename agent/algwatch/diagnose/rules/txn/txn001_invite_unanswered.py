@@ -32,6 +32,7 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.base.sighting import AT, Sighting
 from algwatch.compare.call import Call
+from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import cause, malformed, misrouted, not_let_in, renamed, unheard
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -43,7 +44,7 @@ from algwatch.sip.transaction import Transaction
 
 RULE = Rule(
     "TXN001", "invite-unanswered", "error", CALL, ("RFC 3261 17.1.1.2",),
-    "An INVITE got no response at all until Timer B.", symptom=True,
+    "An INVITE got no response at all until Timer B.", symptom=True, when=TROUBLED,
 )  # fmt: skip
 
 Which = tuple[int, bool]  # CSeq number, and whether it is the caller's: each end counts its own

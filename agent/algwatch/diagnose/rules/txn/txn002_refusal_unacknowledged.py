@@ -29,6 +29,7 @@ from collections.abc import Iterator
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.compare.call import Call
+from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import cause, misrouted, unheard
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -41,7 +42,7 @@ from algwatch.sip.transaction import Transaction
 
 RULE = Rule(
     "TXN002", "refusal-unacknowledged", "warning", CALL, ("RFC 3261 17.1.1.3", "RFC 3261 17.2.1"),
-    "The refusal of an INVITE was repeated, because no ACK to it arrived.",
+    "The refusal of an INVITE was repeated, because no ACK to it arrived.", when=TROUBLED,
 )  # fmt: skip
 
 SLOW = 3 * SECOND // 2  # a path is not longer: until then a repetition may have crossed the ACK

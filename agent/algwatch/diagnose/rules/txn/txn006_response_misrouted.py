@@ -37,6 +37,7 @@ from algwatch.base.sighting import AT, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.exchange import Exchange
 from algwatch.compare.registered import Registered
+from algwatch.compare.signs import REPEATED, TROUBLED
 from algwatch.diagnose import cause, misrouted, unheard
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Evidence, Finding
@@ -51,6 +52,7 @@ RULE = Rule(
     "TXN006", "response-misrouted", "error", (TRANSACTION, CALL, REGISTRATION),
     ("RFC 3261 18.1.2", "RFC 3261 18.2.2", "RFC 3581 4"),
     "A response was sent to a port, or with a Via, at which nobody waits for it.", two_sided=True,
+    when=REPEATED | TROUBLED,
 )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.base.sighting import Sighting, are_copies
 from algwatch.compare.call import Call
+from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -46,7 +47,7 @@ from algwatch.sip.transaction import Transaction
 
 RULE = Rule(
     "TXN007", "cancel-race", "info", CALL, ("RFC 3261 9.1", "RFC 3261 9.2", "RFC 3261 15"),
-    "A CANCEL came too late, too early, or did not match its INVITE.",
+    "A CANCEL came too late, too early, or did not match its INVITE.", when=TROUBLED,
 )  # fmt: skip
 
 LEFT = 10 * SECOND  # a caller that has cancelled sends its BYE sooner

@@ -29,6 +29,7 @@ from collections.abc import Iterator
 from algwatch.base.quote import somebody
 from algwatch.compare import ack as acks
 from algwatch.compare.call import Call
+from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import cause, odd_ack
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -40,6 +41,7 @@ RULE = Rule(
     "TXN008", "odd-ack", "warning", CALL,
     ("RFC 3261 8.1.1.7", "RFC 3261 12.2.1.1", "RFC 3261 13.2.2.4"),
     "The ACK to a 2xx is not as it has to be: its branch, its To tag or its CSeq number.",
+    when=TROUBLED,
 )  # fmt: skip
 
 ODD = {
