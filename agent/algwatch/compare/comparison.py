@@ -152,6 +152,7 @@ class Comparison:
     def due(self) -> int:
         """ns; advance() finds nothing to do before it."""
         due = min(self.calls.due, self._registrations.due, self._subscriptions.due)
+        due = min(due, self._exchanges.due)
         if self._silences.table:
             due = min(due, self._silences.due)
         for side in self.sides:
@@ -268,6 +269,7 @@ class Comparison:
                 for copy in self.pairing.waiting():
                     self.watch(alone(copy, sent=False))
         self.captured.finished = True
+        last.exchanges = self._exchanges.finish()
         last.paths = self._losses.finish()
         last.moments = self.calls.finish(now)
         last.registered = self._registrations.finish(now)
@@ -426,11 +428,7 @@ class Comparison:
                 self._outside(self.pairing.outside)
         for side in self.sides:
             self._heard(side, side.advance(min(now, self._until[side.side])))
-            for t in side.failed:
-                exchange = self._exchanges.made(t, side.side)
-                if exchange is not None:
-                    news.exchanges.append(exchange)
-            side.failed.clear()
+        news.exchanges = self._exchanges.changed(self.sides, now)
         news.paths = self._losses.feed()
         # In a file the end of the call is a moment away: only who waits wants to be warned.
         news.moments = [m for m in self.calls.advance(now) if self.live or m[1] not in WARNINGS]
