@@ -32,6 +32,7 @@ from algwatch.base.sighting import (
 from algwatch.base.table import Table
 from algwatch.sip.dialog import BY_BRANCH, BY_TAG, NOT_ODD, Dialog, DialogSet
 from algwatch.sip.in_dialog import in_dialog
+from algwatch.sip.message import Message
 from algwatch.sip.reason import failure
 from algwatch.sip.reliable import noted
 from algwatch.sip.session_timer import session_timer
@@ -424,6 +425,8 @@ class Dialogs:
         the other end knows it."""
         if asked is not None and not d.bye_at and row[STATUS] not in _GOES_ON:
             d.refused = asked, batch.sighting(self.side, row, i)
+            if row[STATUS] == 500 and Message(d.refused[1].payload).header("Retry-After"):
+                d.refused = None  # it crossed another one, as with 491 (section 14.2)
         if d.timer is not None:
             d.timer.refuse(row[STATUS], row[AT])
         if row[STATUS] == NO_DIALOG and not d.bye_at:

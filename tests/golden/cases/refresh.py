@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from craft import LADDER_2XX, House, Incoming, Outgoing, answer, register, sdp, works_beside
 
@@ -373,7 +374,8 @@ def _() -> House:
 # ---- DLG014 ----
 
 
-def _asks(call: Outgoing, at: float, method: str, status: int, cseq: int = 2) -> None:
+def _asks(call: Outgoing, at: float, method: str, status: int, cseq: int = 2,
+          more: Sequence[str] = ()) -> None:  # fmt: skip
     """The phone asks to change the session, and is answered with this status."""
     target, tag = call.far_contact.strip("<>"), f";tag={call._tag}"
     branch = f"{method.lower()}{cseq}"
@@ -382,7 +384,7 @@ def _asks(call: Outgoing, at: float, method: str, status: int, cseq: int = 2) ->
     call.house.into(at + 0.05, answer(
         status, seen, contact=call.far_contact if status == 200 else "",
         body=sdp(call.house.provider, 20000) if status == 200 else b"",
-        received=call.house.wan_ip, rport=call.house.wan_port,
+        received=call.house.wan_ip, rport=call.house.wan_port, more=more,
     ))  # fmt: skip
     if method == "INVITE":
         after = branch if status >= 300 else f"ack{cseq}"
@@ -457,6 +459,15 @@ def _() -> House:
     _asks(call, 20, "UPDATE", 405)
     _asks(call, 20.1, "INVITE", 200, cseq=3)
     return _hangs_up(call, 20.4)
+
+
+@case("dlg014-near-miss-asked-too-soon", must_not=["DLG014", *_without()])
+def _() -> House:
+    """The far end has not answered the re-INVITE before this one (500 with Retry-After, RFC 3261
+    section 14.2), and the phone hangs up."""
+    call = _talks()
+    _asks(call, 20, "INVITE", 500, more=["Retry-After: 5"])
+    return _hangs_up(call, 20.3)
 
 
 @case("dlg014-near-miss-declined", must_not=["DLG014", *_without()])
