@@ -64,7 +64,7 @@ from algwatch.compare.subscribed import Subscribed, Subscriptions
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.compare.weights import Weights
 from algwatch.sip.dialog import DialogSet
-from algwatch.sip.dialogs import Step
+from algwatch.sip.dialogs import CONFIRMED, Step
 from algwatch.sip.side import Side
 from algwatch.sip.timers import SECOND, TIMER_C
 from algwatch.sip.transaction import Seen
@@ -410,6 +410,10 @@ class Comparison:
 
     def _heard(self, side: Side, steps: list[Step]) -> None:
         if steps:
+            if not self.two_sided:
+                for s, code, _ in steps:
+                    if code == CONFIRMED and s.current is not None:
+                        self.captured.note_reached(s.current.answer)
             self.calls.feed(steps)
             self.captured.forgets = self.calls.forgets
         if side.registered:

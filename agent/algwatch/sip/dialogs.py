@@ -12,6 +12,7 @@ from algwatch.base.native.layout import (
     CANCEL,
     INVITE,
     PRACK,
+    REFER,
     ROW_DIRECTED,
     ROW_OUTGOING,
     UPDATE,
@@ -106,6 +107,8 @@ class Dialogs:
                     in_dialog(get(row[CALL]), event, batch)
                 if method == UPDATE:
                     self._update(event, batch, step)
+                elif method == REFER and code == FINAL and row[STATUS] < 300:
+                    self._transferred(t, row)
                 continue
             s = get(row[CALL])
             if s is None:
@@ -494,6 +497,15 @@ class Dialogs:
             d.disowned = None
             if d is s.current:
                 step((s, REFRESHED, row))
+
+    def _transferred(self, t: Transaction, row: Row) -> None:
+        """A REFER was accepted: its sender goes on with a transfer, which ends the call as well."""
+        s = self.table.get(row[CALL])
+        d = s.of(row) if s is not None else None
+        if d is not None and d.refused is not None and not d.bye_at:
+            asked, _ = d.refused
+            if asked.row[FROM_TAG] == t.from_tag:
+                d.refused = None
 
     @staticmethod
     def _silent(s: DialogSet, t: Transaction, row: Row, step: Callable[[Step], None]) -> None:
