@@ -323,6 +323,19 @@ def test_a_refusal_is_judged_once_it_is_known_where_its_request_went(moment: int
     assert [r.rule for r in reports if isinstance(r, Finding) and r.where == "router"] == ["ALG018"]
 
 
+def test_idle_taps_are_advanced_while_a_refusal_waits() -> None:
+    """The REFER of 1 s never left the router: that is known at 1.25 s, and judged at 1.5 s."""
+    lan = packets_of((GOLDEN / "alg018-refer-to" / "lan.pcap").read_bytes())
+    pipeline = Pipeline([Tap("lan", LAN), Tap("wan", WAN)], strict=True)
+    until = START * 10**9 + 1_400_000_000
+    pipeline.feed(batch([packet for packet in lan if packet[0] < until], 0, until))
+    pipeline.advance(1, until)
+    assert pipeline.pending
+    for tap in range(2):
+        pipeline.advance(tap, until + 10**9)
+    assert not pipeline.pending
+
+
 def test_rewritten_calls_never_speak_for_turning_the_alg_off() -> None:
     """However often a rewrite was seen, its call counts as rewritten."""
     house = House("linux")

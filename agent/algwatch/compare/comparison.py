@@ -146,7 +146,9 @@ class Comparison:
     @property
     def pending(self) -> bool:
         """True if something waits for time to pass."""
-        return bool(self.calls.table) or (self.pairing is not None and self.pairing.due < NEVER)
+        if self.calls.table or self._exchanges.due < NEVER:
+            return True
+        return self.pairing is not None and self.pairing.due < NEVER
 
     @property
     def due(self) -> int:
