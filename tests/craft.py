@@ -94,13 +94,17 @@ def pcap(packets: Iterable[Packet]) -> bytes:
     return b"".join(parts)
 
 
+def linktype(capture: bytes) -> int:
+    """Of a little-endian pcap file: 1 is Ethernet, 239 is NFLOG."""
+    return int.from_bytes(capture[20:24], "little")
+
+
 def is_ethernet(capture: bytes) -> bool:
-    """Whether a little-endian pcap file has that link type: one of NFLOG has another."""
-    return capture[20:24] == b"\x01\0\0\0"
+    return linktype(capture) == 1
 
 
 def packets_of(capture: bytes) -> list[Packet]:
-    """The packets of a little-endian Ethernet pcap file, with microseconds or nanoseconds."""
+    """The packets of a little-endian pcap file, with microseconds or nanoseconds."""
     found = []
     offset = 24
     unit = 1 if capture[:4] == b"\x4d\x3c\xb2\xa1" else 1000
@@ -112,8 +116,8 @@ def packets_of(capture: bytes) -> list[Packet]:
 
 
 def batch(packets: Sequence[Packet], tap: int = 0, watermark: int | None = None,
-          ports: Sequence[int] = PORTS) -> Batch:  # fmt: skip
-    """One batch of a tap, scanned by the real scanner; its bytes are its own."""
+          ports: Sequence[int] = PORTS, link: int = 1) -> Batch:  # fmt: skip
+    """One batch of a tap, scanned by the real scanner; its bytes are its own. link: linktype()."""
     buffer = b"".join(data for _, data in packets)
     meta, offset = [], 0
     for at, data in packets:
@@ -122,7 +126,7 @@ def batch(packets: Sequence[Packet], tap: int = 0, watermark: int | None = None,
         offset += len(data)
     if watermark is None:
         watermark = max((at for at, _ in packets), default=0)
-    scanner = Scanner(1, tap, layout.REPLAY_KEY, ports, Counts(), MOST_ROWS)
+    scanner = Scanner(link, tap, layout.REPLAY_KEY, ports, Counts(), MOST_ROWS)
     (one,) = scanner.scan(buffer, b"".join(meta), watermark)
     return Batch(buffer, bytes(one.rows), bytes(one.ends), one.count, tap, one.watermark)
 

@@ -28,12 +28,14 @@ from craft import (
     frame,
     incoming_call,
     outgoing_call,
+    packets_of,
     pcap,
     register,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
 TORTURE = sorted((ROOT.parent / "shared" / "torture" / "rfc4475").glob("*.dat"))
+GOLDEN = ROOT / "tests" / "golden"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "agent")}
 
 
@@ -303,6 +305,35 @@ def test_a_live_tap_is_told_before_the_call_drops() -> None:
     assert first["ALG011 certain"] < 8
     assert first["DLG001 latent"] < 8
     assert first["DLG001 observed"] > 34
+
+
+@pytest.mark.parametrize("moment", [*range(960, 1900, 60)])  # ms; the REFER leaves at 1000
+def test_a_refusal_is_judged_once_it_is_known_where_its_request_went(moment: int) -> None:
+    """Whenever time passes in between: a request that the router changed waits for its copy."""
+    sides = [packets_of((GOLDEN / "alg018-refer-to" / f"{side}.pcap").read_bytes())
+             for side in ("lan", "wan")]  # fmt: skip
+    pipeline = Pipeline([Tap("lan", LAN), Tap("wan", WAN)], strict=True)
+    until = START * 10**9 + moment * 10**6
+    reports = []
+    for part in (True, False):
+        for tap, side in enumerate(sides):
+            some = [packet for packet in side if (packet[0] < until) == part]
+            reports += pipeline.feed(batch(some, tap, until if part else None))
+    reports += pipeline.finish()
+    assert [r.rule for r in reports if isinstance(r, Finding) and r.where == "router"] == ["ALG018"]
+
+
+def test_idle_taps_are_advanced_while_a_refusal_waits() -> None:
+    """The REFER of 1 s never left the router: that is known at 1.25 s, and judged at 1.5 s."""
+    lan = packets_of((GOLDEN / "alg018-refer-to" / "lan.pcap").read_bytes())
+    pipeline = Pipeline([Tap("lan", LAN), Tap("wan", WAN)], strict=True)
+    until = START * 10**9 + 1_400_000_000
+    pipeline.feed(batch([packet for packet in lan if packet[0] < until], 0, until))
+    pipeline.advance(1, until)
+    assert pipeline.pending
+    for tap in range(2):
+        pipeline.advance(tap, until + 10**9)
+    assert not pipeline.pending
 
 
 def test_rewritten_calls_never_speak_for_turning_the_alg_off() -> None:

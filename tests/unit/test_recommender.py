@@ -224,3 +224,28 @@ def test_stun_is_left_only_to_a_phone_that_asks_for_rport_always(always: bool) -
     (advice, _) = known.recommender.feed([finding(cause.NAT_UNHANDLED, line, "DLG002")])
     assert advice.action == actions.ENABLE_RPORT
     assert bool(advice.title) is always
+
+
+def test_advice_is_not_withdrawn_when_its_reason_is_seen_again() -> None:
+    """Only a finding that takes another one back withdraws it."""
+    known = Known()
+    line = known.line()
+    first = Finding("DLG002", "", "error", "phone", "observed", "a", "wan", 0.0, "no ACK", [], "a",
+                    cause=cause.NAT_UNHANDLED, line=line.name)  # fmt: skip
+    again = Finding("DLG002", "", "warning", "phone", "latent", "b", "wan", 9.0, "no ACK yet", [],
+                    "b", cause=cause.NAT_UNHANDLED, line=line.name)  # fmt: skip
+    assert {state for _, state, _ in known.said(first)} == {"recommended"}
+    assert known.said(again) == []
+    again.takes_back = True
+    assert {state for _, state, _ in known.said(again)} == {"none"}
+
+
+def test_harm_that_is_taken_back_is_no_reason_to_turn_it_off() -> None:
+    known = Known()
+    line = known.line("phone", "provider", *OWN, words.WORKS_UNTOUCHED)
+    said = harm(line)
+    assert [action for action, _, _ in known.said(said)] == [actions.DISABLE]
+    other = Finding(said.rule, "", "info", "router", "none", said.call_id, "lan", 1.0, "is not so",
+                    [], said.key, cause=cause.NONE, line=line.name)  # fmt: skip
+    other.takes_back = True
+    assert known.said(other) == [(actions.DISABLE, "none", line.name)]

@@ -22,7 +22,7 @@ from algwatch.cli.analyze import Source, TwoSided
 from algwatch.pipeline import Pipeline, Report
 from algwatch.report.render.json import write_json
 from craft import batch as crafted
-from craft import packets_of
+from craft import linktype, packets_of
 from sample import some
 
 pytest.importorskip("pcapy", reason="pcapy-ng is not installed")
@@ -132,6 +132,7 @@ def live(files: tuple[Path, Path], slice_: int, pause: int) -> str:
     taps = [Tap(str(path), side) for path, side in zip(files, (LAN, WAN), strict=True)]
     pipeline = Pipeline(taps)
     order, timeline = Order(2, 1 << 20), Timeline(pipeline, 2)
+    links = [linktype(path.read_bytes()) for path in files]
     packets = [packets_of(path.read_bytes()) for path in files]
     for tap, mine in enumerate(packets):
         timeline.end(tap, max(at for at, _ in mine))
@@ -149,7 +150,7 @@ def live(files: tuple[Path, Path], slice_: int, pause: int) -> str:
             count = sum(at <= now - LAG // 2 for at, _ in packets[tap])
             ready, packets[tap] = packets[tap][:count], packets[tap][count:]
             for at in range(0, len(ready), slice_):
-                rows = crafted(ready[at : at + slice_], tap)
+                rows = crafted(ready[at : at + slice_], tap, link=links[tap])
                 if rows.count:
                     rows = sources[tap].feed(rows)
                 if rows.count:

@@ -54,15 +54,25 @@ class Recommender:
         """Findings that are news."""
         advice: list[Advice] = []
         for finding in findings:
-            advice += self._taken_back(finding)
+            if finding.takes_back:
+                advice += self._taken_back(finding)
             wanted = finding.hurts or finding.cause == cause.ALG_NEEDED
             if wanted and not finding.symptom:
                 advice += [a for a in self._advised(finding) if self._is_news(a)]
         return advice
 
     def _taken_back(self, finding: Finding) -> list[Advice]:
-        """What its rule had said for advice about an unhandled NAT is no reason any more."""
+        """What its rule had said for advice about an unhandled NAT, or of harm that the ALG did, is
+        no reason any more."""
         withdrawn = []
+        harm, line = self.harm.get(finding.line, {}), self._line(finding)
+        if finding.rule in harm and harm[finding.rule].key == finding.key:
+            del harm[finding.rule]
+            if not harm:
+                why = [finding.summary]
+                withdrawn.append(Advice(actions.DISABLE, "none", 0.0, [], why, [], finding.line))
+            elif line is not None:
+                withdrawn += self._of_line(line)
         for action, _ in actions.BY_CAUSE[cause.NAT_UNHANDLED]:
             key = (action, finding.line)
             for_ = self._reasons.get(key)

@@ -11,10 +11,12 @@ from algwatch.base.host import HARDWARE, Host
 from algwatch.base.native.layout import KIND_CUT, KIND_KEEPALIVE, KIND_STUN, KIND_TLS, REGISTER
 from algwatch.base.packet import WAN, Batch
 from algwatch.base.sighting import FLOW, KIND, LENGTH, METHOD, STATUS, Row, Sighting
+from algwatch.base.table import Table
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.own_flows import OwnFlows
 from algwatch.compare.quality import Quality
+from algwatch.sip.message import reach
 from algwatch.sip.side import Side
 from algwatch.sip.timers import T2, WINDOW
 from algwatch.sip.transaction import Event, Seen
@@ -23,6 +25,7 @@ FLOWS = 256  # whose addresses are looked at
 INSIDE, OUTSIDE, ACROSS = 1, 2, 4
 UNREAD = (KIND_TLS, KIND_STUN, KIND_KEEPALIVE)
 ENCRYPTED = 4  # connections that are shown
+REACHED = 64  # flows that are remembered
 PORTS = 8  # that are shown
 SIP_PORTS = (5060, 5061)  # RFC 3261 section 19.1.2
 IPSEC = b"ipsec-3gpp"  # Security-Client, Security-Server (RFC 3329, 3GPP TS 33.203)
@@ -67,15 +70,17 @@ class Captured:
     contested_example: packets that contradict each other (see Pairing), one of them. host: what the
     router says of itself, where it was asked (live). unread: packets on SIP ports that are no SIP,
     by kind (UNREAD), each with an example; tls: the first TLS handshake of connections, by both
-    ends. ipsec: a REGISTER that agrees on IPsec. ports: the first message of SIP on other ports
-    than SIP_PORTS, by port.
+    ends. reached: with one side alone, flows (18 bytes, the far host) whose 2xx with a private
+    Contact was acknowledged, so that the far end finds the phone all the same. ipsec: a REGISTER
+    that agrees on IPsec. ports: the first message of SIP on other ports than SIP_PORTS, by port.
     """
 
     __slots__ = ("_flows", "alone", "began", "contested", "contested_example", "cut", "cut_example",
                  "duplicate", "duplicates", "ended", "finished", "first",
                  "forgets", "gaps", "host", "ipsec", "lost", "lost_at", "networks", "now", "own",
-                 "paired", "partial", "partial_example", "ports", "quality", "sip", "started",
-                 "tls", "two_sided", "undecided", "undecided_example", "unread")  # fmt: skip
+                 "paired", "partial", "partial_example", "ports", "quality", "reached", "sip",
+                 "started", "tls", "two_sided", "undecided", "undecided_example",
+                 "unread")  # fmt: skip
 
     def __init__(self, two_sided: bool) -> None:
         self.two_sided = two_sided
@@ -103,6 +108,7 @@ class Captured:
         self.tls: dict[bytes, Sighting] = {}
         self.ipsec: Sighting | None = None
         self.ports: dict[int, Sighting] = {}
+        self.reached: Table[bytes, None] = Table(REACHED)
 
     def note(self, side: Side, batch: Batch, events: list[Event], other: list[Seen]) -> None:
         """Count a batch of one side. other: its rows that are no SIP message."""
@@ -125,6 +131,14 @@ class Captured:
                     self.cut_example = batch.sighting(which, row, i)
             elif row[KIND] in UNREAD:
                 self._note_unread(batch, which, row, i)
+
+    def note_reached(self, answer: Sighting | None) -> None:
+        """A 2xx of a capture with one side was acknowledged."""
+        if answer is None:
+            return
+        key = answer.source + answer.destination[:16]
+        if key not in self.reached and address.is_unroutable(reach(answer.payload)[2] or ""):
+            self.reached.add(key, None)
 
     def _note_unread(self, batch: Batch, which: int, row: Row, i: int) -> None:
         count, example = self.unread.get(row[KIND], (0, None))

@@ -64,7 +64,7 @@ from algwatch.compare.subscribed import Subscribed, Subscriptions
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.compare.weights import Weights
 from algwatch.sip.dialog import DialogSet
-from algwatch.sip.dialogs import Step
+from algwatch.sip.dialogs import CONFIRMED, Step
 from algwatch.sip.side import Side
 from algwatch.sip.timers import SECOND, TIMER_C
 from algwatch.sip.transaction import Seen
@@ -146,12 +146,15 @@ class Comparison:
     @property
     def pending(self) -> bool:
         """True if something waits for time to pass."""
-        return bool(self.calls.table) or (self.pairing is not None and self.pairing.due < NEVER)
+        if self.calls.table or self._exchanges.due < NEVER:
+            return True
+        return self.pairing is not None and self.pairing.due < NEVER
 
     @property
     def due(self) -> int:
         """ns; advance() finds nothing to do before it."""
         due = min(self.calls.due, self._registrations.due, self._subscriptions.due)
+        due = min(due, self._exchanges.due)
         if self._silences.table:
             due = min(due, self._silences.due)
         for side in self.sides:
@@ -268,6 +271,7 @@ class Comparison:
                 for copy in self.pairing.waiting():
                     self.watch(alone(copy, sent=False))
         self.captured.finished = True
+        last.exchanges = self._exchanges.finish()
         last.paths = self._losses.finish()
         last.moments = self.calls.finish(now)
         last.registered = self._registrations.finish(now)
@@ -408,6 +412,10 @@ class Comparison:
 
     def _heard(self, side: Side, steps: list[Step]) -> None:
         if steps:
+            if not self.two_sided:
+                for s, code, _ in steps:
+                    if code == CONFIRMED and s.current is not None:
+                        self.captured.note_reached(s.current.answer)
             self.calls.feed(steps)
             self.captured.forgets = self.calls.forgets
         if side.registered:
@@ -426,11 +434,7 @@ class Comparison:
                 self._outside(self.pairing.outside)
         for side in self.sides:
             self._heard(side, side.advance(min(now, self._until[side.side])))
-            for t in side.failed:
-                exchange = self._exchanges.made(t, side.side)
-                if exchange is not None:
-                    news.exchanges.append(exchange)
-            side.failed.clear()
+        news.exchanges = self._exchanges.changed(self.sides, now)
         news.paths = self._losses.feed()
         # In a file the end of the call is a moment away: only who waits wants to be warned.
         news.moments = [m for m in self.calls.advance(now) if self.live or m[1] not in WARNINGS]

@@ -6,6 +6,7 @@ Only made for those that failed: a healthy request costs a link between its two 
 
 from __future__ import annotations
 
+from algwatch.base.deadlines import NEVER, Deadlines, Waiting
 from algwatch.base.native.layout import ACK, INVITE, METHOD_NAMES, OPTIONS
 from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.sighting import AT, CALL, METHOD, STATUS, TXN, Sighting, are_copies
@@ -14,7 +15,10 @@ from algwatch.compare.line import FOLLOWS_PHONE, Line, Lines
 from algwatch.sip.message import Message, parties
 from algwatch.sip.qualify import Asked
 from algwatch.sip.side import Side
+from algwatch.sip.timers import WINDOW
 from algwatch.sip.transaction import Transaction
+
+Failed = tuple[Transaction, int]  # and its side
 
 
 class Exchange:
@@ -89,10 +93,14 @@ class Exchange:
 
 
 class Exchanges:
-    """Links the two transactions of a request that crossed. sides: LAN and WAN."""
+    """Links the two transactions of a request that crossed, and keeps those that failed until it is
+    known whether it did: a copy that the router changed waits two windows for one that contradicts
+    it. sides: LAN and WAN."""
 
     def __init__(self, sides: list[Side], lines: Lines, two_sided: bool) -> None:
         self._tables = [side.transactions.table for side in sides]
+        limit = sum(table.limit for table in self._tables)
+        self._failed: Deadlines[Failed] = Deadlines(2 * WINDOW, limit, self._living)
         self._qualify = [side.qualify.table for side in sides]
         self._lines = lines
         self._two_sided = two_sided
@@ -123,6 +131,42 @@ class Exchanges:
     def transaction(self, copy: Sighting) -> Transaction | None:
         """That of a message, on its side; None once it is over."""
         return self._tables[copy.side].get(copy.row[TXN] ^ copy.row[CALL])
+
+    @property
+    def due(self) -> int:
+        """ns; changed() has nothing that waits before it."""
+        return self._failed.next
+
+    def changed(self, sides: list[Side], now: int) -> list[Exchange]:
+        """Those that failed, and of which both copies are known by now (ns)."""
+        failed: list[Failed] = []
+        for side in sides:
+            for t in side.failed:
+                if self._is_told(t, now):
+                    failed.append((t, side.side))
+                else:
+                    self._failed.add(max(t.last_at - 2 * WINDOW, _asked(t)), (t, side.side))
+            side.failed.clear()
+        return self._made(failed + self._failed.due(now))
+
+    def finish(self) -> list[Exchange]:
+        """The capture is over: those that waited."""
+        return self._made(self._failed.due(NEVER))
+
+    def _is_told(self, t: Transaction, now: int) -> bool:
+        """Nothing more will come of where its request went."""
+        if not self._two_sided or now >= max(t.last_at, _asked(t) + 2 * WINDOW):
+            return True
+        return t.last_at <= now and (t.copy or t.forwarded is not None)
+
+    def _made(self, failed: list[Failed]) -> list[Exchange]:
+        made = (self.made(t, side) for t, side in failed)
+        return [exchange for exchange in made if exchange is not None]
+
+    def _living(self, waiting: Waiting[Failed]) -> list[tuple[int, Failed]]:
+        tables = self._tables
+        return [item for item in waiting
+                if tables[item[1][1]].get(item[1][0].key) is item[1][0]]  # fmt: skip
 
     def made(self, t: Transaction, side: int) -> Exchange | None:
         """The exchange of a transaction that failed on that side; None where it is the copy of
@@ -162,3 +206,8 @@ class Exchanges:
             misled = stripped or spoiled
             if vias and (vias[0].port or 5060) == response.ends.dport and not misled:
                 made.line.observe(FOLLOWS_PHONE, response)
+
+
+def _asked(t: Transaction) -> int:
+    """ns."""
+    return t.request.row[AT] if t.request is not None else t.at

@@ -71,6 +71,8 @@ def dialogs(s: DialogSet) -> Sightings:
         yield from (s.cancel.request, s.cancel.response)
     if s.invite is not None:
         yield s.invite.response
+    if s.prack is not None:
+        yield from (s.prack.request, s.prack.response)
     if s.reliable is not None:
         yield s.reliable.first
     if s.unheard is not None:

@@ -58,6 +58,7 @@ URI_REFUSED = "uri-refused"  # the phone refused a request that names the router
 LATCHES = "latches"  # RTP came to where packets come from, past another address in the SDP
 SPOILED = "spoiled"  # bytes of TCP that left the router came again with other content
 OVERLAPS = "overlaps"  # they did so as they came from the phone
+WITHOUT_ROUTE = "without-route"  # a call of the phone without Route was answered
 ACCEPTED = "accepted"  # the provider accepted a REGISTER or an INVITE of the phone
 
 # Each of these needs a far end that took part.
@@ -364,7 +365,13 @@ class Lines:
                     line.note()
                 line.expires = int(text[:9])
                 line.answered = True
-        elif call is not None and crossing.entered.payload.find(b"ecord-") >= 0:
+            return
+        if call is not None and not line.count(WITHOUT_ROUTE):
+            s = call.sides[LAN]
+            asked = s.current.request if s is not None and s.current is not None else None
+            if asked is not None and not Message(asked.payload).routes:
+                line.observe(WITHOUT_ROUTE, None, crossing.entered.row[AT])
+        if call is not None and crossing.entered.payload.find(b"ecord-") >= 0:
             ends = crossing.entered.ends
             answer = Message(crossing.entered.payload)
             call.at_proxy = bool(contact_of_proxy(answer, ends.src, ends.sport))

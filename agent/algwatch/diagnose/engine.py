@@ -26,7 +26,8 @@ HELD_LINES, HELD = 64, 8  # findings that may be taken back, a line
 
 Check = Callable[[Any, Known], Iterable[Finding]]
 # What a rule says instead of a finding about a line whose far end finds the phone after all.
-Instead = Callable[[Finding, Line], Finding]
+# None: this one stands.
+Instead = Callable[[Finding, Line], Finding | None]
 
 # "certain" is said before it happens, "observed" after it did: the later word wins.
 _RANK = {"none": 0, "latent": 1, "certain": 2, "observed": 3}
@@ -59,7 +60,8 @@ def _weigh(line: str, value: object) -> Weight:
 class Engine:
     """said: what was said already, shared with Known. meters: by rule id. strict: rules that fail
     raise. clock: ns, for the meters; None, the rules are counted and not timed. held: by line and
-    key, findings that nobody handles the NAT, which the next call may show to be wrong."""
+    key, findings which the next call may show to be wrong: that nobody handles the NAT, or those of
+    a rule that names what refutes it."""
 
     def __init__(self, known: Known, said: Table[str, int], strict: bool = False,
                  clock: Callable[[], int] | None = None) -> None:  # fmt: skip
@@ -71,6 +73,7 @@ class Engine:
         self._said = said
         self._rules: dict[str, list[tuple[Check, Meter]]] = {name: [] for name in SUBJECTS}
         self._instead: dict[str, Instead] = {}
+        self._refuted_by: dict[str, str] = {}
         self.held: Table[str, dict[str, Finding]] = Table(HELD_LINES, _weigh)
         # Those of CALL, by the signs that a call has.
         self._of_calls: list[list[tuple[Check, Meter]]] = [[] for _ in range(EVERY + 1)]
@@ -80,6 +83,7 @@ class Engine:
                 self.meters[rule.RULE.id] = meter
                 if hasattr(rule, "instead"):
                     self._instead[rule.RULE.id] = rule.instead
+                    self._refuted_by[rule.RULE.id] = getattr(rule, "REFUTED_BY", "")
                 for subject in rule.RULE.subjects:
                     self._rules[subject].append((rule.check, meter))
                 if CALL in rule.RULE.subjects:
@@ -123,11 +127,17 @@ class Engine:
                     meter.found += len(fresh)
                     news += fresh
                     for finding in fresh:
-                        if finding.cause == cause.NAT_UNHANDLED and finding.rule in self._instead:
+                        if self._is_refutable(finding):
                             self._hold(finding)
             if subject == LINE and self.held:
                 news += self._taken_back(thing)
         return news
+
+    def _is_refutable(self, finding: Finding) -> bool:
+        """Its rule has another word for it once the next call shows that it was wrong."""
+        if finding.rule not in self._instead:
+            return False
+        return bool(self._refuted_by[finding.rule]) or finding.cause == cause.NAT_UNHANDLED
 
     def _hold(self, finding: Finding) -> None:
         held = self.held.pop(finding.line, {})
@@ -138,13 +148,19 @@ class Engine:
 
     def _taken_back(self, line: object) -> list[Finding]:
         """The order of calls must not matter: these would not have been said after the call that
-        shows how the far end finds the phone."""
-        if not isinstance(line, Line) or not line.finds_phone:
+        shows how the far end finds the phone, or what else the rule names (REFUTED_BY)."""
+        if not isinstance(line, Line):
             return []
-        held = self.held.pop(line.name, {})
-        made = [self._instead[finding.rule](finding, line) for finding in held.values()]
-        for finding in made:
-            finding.takes_back = True
+        held = self.held.get(line.name, {})
+        made: list[Finding] = []
+        for finding in list(held.values()):
+            word = self._refuted_by[finding.rule]
+            if line.count(word) if word else line.finds_phone:
+                del held[finding.key]
+                other = self._instead[finding.rule](finding, line)
+                if other is not None:
+                    other.takes_back = True
+                    made.append(other)
         return made
 
     def _is_news(self, finding: Finding) -> bool:

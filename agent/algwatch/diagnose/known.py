@@ -75,6 +75,10 @@ class Known:
             return False
         return self._captured.lost_at >= request.row[AT]
 
+    def reached(self, answer: Sighting) -> bool:
+        """With one side alone: a 2xx on this flow whose Contact is private was acknowledged."""
+        return answer.source + answer.destination[:16] in self._captured.reached
+
     def line(self, thing: Joined[T]) -> Line | None:
         """The line of a call or registration; None where no message of it crossed."""
         pair = thing.flow_pair

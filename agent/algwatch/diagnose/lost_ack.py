@@ -241,6 +241,9 @@ def ack_past_proxy(call: Call, lost: LostAck) -> Sighting | None:
         direct = same_caller and not address.is_unroutable(ends.dst)
         if retargeted.by_contact(call, d.ack) is not None:
             return None  # the router sent it there, and not the proxy
+        own = answer.vias[0].received if answer.vias else ""
+        if ends.dst in (ends.src, own):
+            return None  # back to where the caller is: no far end wrote such a Contact
         return d.ack if direct and not answer.record_routes else None
     return None
 

@@ -115,6 +115,10 @@ def found(entered: Sighting | None, left: Sighting | None, refusal: Sighting | N
     for name, methods, statuses in _WANTED:
         if status not in statuses or (methods and one.method not in methods):
             continue
+        if name == "Content-Type" and not two.body:
+            continue  # a message without a body does without it
+        if name == "Proxy-Authorization" and via_count(entered.payload) != via_count(left.payload):
+            continue  # a proxy takes out what was meant for it (RFC 3261 section 22.3)
         if one.header(name) and not two.header(name):
             return TakenOut(entered, left, name, refusal, status)
     return None

@@ -156,7 +156,7 @@ class DialogSet:
     INVITEs that came once more after their 2xx. cancel: the CANCEL of the latest attempt.
     partial: its beginning was not seen. first: its first message, until the INVITE is there.
     reliable: a provisional response that comes again for want of a PRACK (sip/reliable.py);
-    pracked_at: when the latest PRACK came; pracked: the number that the latest one acknowledges.
+    prack: the latest PRACK; pracked_at: when it came last; pracked: the number that it names.
     misbranched: an ACK to the refusal has another branch than the INVITE (section 17.1.1.3).
     since, until: the side was captured from then on, and until then (0, NEVER: all the time).
     Times in ns, 0 = not seen.
@@ -165,8 +165,8 @@ class DialogSet:
     __slots__ = ("branches", "call", "caller_tag", "cancel", "cancelled_at", "challenged",
                  "current", "dialogs", "final_retransmissions", "first", "invite",
                  "invite_retransmissions", "last_at", "late_invites", "misbranched",
-                 "partial", "pracked", "pracked_at", "refused", "rejected", "reliable", "request",
-                 "response", "side", "since", "started_at", "timed_out", "unheard",
+                 "partial", "prack", "pracked", "pracked_at", "refused", "rejected", "reliable",
+                 "request", "response", "side", "since", "started_at", "timed_out", "unheard",
                  "unheard_at", "unsolicited", "until", "waiting")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int) -> None:
@@ -184,6 +184,7 @@ class DialogSet:
         self.branches = _NO_BRANCHES
         self.unheard: tuple[Transaction, Sighting] | None = None
         self.cancel: Transaction | None = None
+        self.prack: Transaction | None = None
         self.reliable: Reliable | None = None
         self.unheard_at = self.pracked_at = 0
         self.pracked = b""
@@ -203,9 +204,12 @@ class DialogSet:
 
     @property
     def pracked_in_vain(self) -> Reliable | None:
-        """A reliable provisional response that came again for long after its PRACK."""
-        one = self.reliable
+        """A reliable provisional response that came again for long after its PRACK. A PRACK that
+        came again as well, and got no response, is a request that failed."""
+        one, prack = self.reliable, self.prack
         if one is None or not one.waits or not self.has_prack(one):
+            return None
+        if prack is not None and prack.requests > 1 and not prack.finals:
             return None
         return one if one.last_at - max(one.at, self.pracked_at) > LONG else None
 

@@ -12,6 +12,7 @@ from algwatch.base.native.layout import (
     CANCEL,
     INVITE,
     PRACK,
+    REFER,
     ROW_DIRECTED,
     ROW_OUTGOING,
     UPDATE,
@@ -32,6 +33,7 @@ from algwatch.base.sighting import (
 from algwatch.base.table import Table
 from algwatch.sip.dialog import BY_BRANCH, BY_TAG, NOT_ODD, Dialog, DialogSet
 from algwatch.sip.in_dialog import in_dialog
+from algwatch.sip.message import Message
 from algwatch.sip.reason import failure
 from algwatch.sip.reliable import noted
 from algwatch.sip.session_timer import session_timer
@@ -105,6 +107,8 @@ class Dialogs:
                     in_dialog(get(row[CALL]), event, batch)
                 if method == UPDATE:
                     self._update(event, batch, step)
+                elif method == REFER and code == FINAL and row[STATUS] < 300:
+                    self._transferred(t, row)
                 continue
             s = get(row[CALL])
             if s is None:
@@ -424,6 +428,8 @@ class Dialogs:
         the other end knows it."""
         if asked is not None and not d.bye_at and row[STATUS] not in _GOES_ON:
             d.refused = asked, batch.sighting(self.side, row, i)
+            if row[STATUS] == 500 and Message(d.refused[1].payload).header("Retry-After"):
+                d.refused = None  # it crossed another one, as with 491 (section 14.2)
         if d.timer is not None:
             d.timer.refuse(row[STATUS], row[AT])
         if row[STATUS] == NO_DIALOG and not d.bye_at:
@@ -491,6 +497,15 @@ class Dialogs:
             d.disowned = None
             if d is s.current:
                 step((s, REFRESHED, row))
+
+    def _transferred(self, t: Transaction, row: Row) -> None:
+        """A REFER was accepted: its sender goes on with a transfer, which ends the call as well."""
+        s = self.table.get(row[CALL])
+        d = s.of(row) if s is not None else None
+        if d is not None and d.refused is not None and not d.bye_at:
+            asked, _ = d.refused
+            if asked.row[FROM_TAG] == t.from_tag:
+                d.refused = None
 
     @staticmethod
     def _silent(s: DialogSet, t: Transaction, row: Row, step: Callable[[Step], None]) -> None:

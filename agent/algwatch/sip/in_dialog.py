@@ -21,6 +21,7 @@ def in_dialog(s: DialogSet | None, event: Event, batch: Batch) -> None:
         if s is not None and code in (REQUEST, REQUEST_AGAIN):
             s.pracked_at = row[AT]
             if code == REQUEST:
+                s.prack = t
                 s.pracked = acknowledged(batch.sighting(s.side, row, i))
         return
     if code == REQUEST:

@@ -108,6 +108,18 @@ def _() -> House:
     return house
 
 
+@case("txn007-refused-and-rings-until-no-answer", [("TXN007", "unknown", "latent")],
+      ["TXN003", *DLG, *ALG], outcomes=["cancelled", "completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The same, and the INVITE is refused with 480 after 20 s: so long the called end rang."""
+    house = House()
+    call = _cancelled(house, 481)
+    call.respond(24, 480)
+    call.nak(24.02)
+    outgoing_call(house, 60, "later@phone")
+    return house
+
+
 # ---- redirections ----
 
 

@@ -245,6 +245,20 @@ def _() -> House:
     return house
 
 
+@case("dlg002-near-miss-one-sided-found-before",
+      [("DLG001", "unknown", "observed"), ("CAP001", "unknown", "none")],
+      ["DLG002", "DLG004", *ALG], outcomes=["completed", "dropped"], one_file="wan")  # fmt: skip
+def _() -> House:
+    """The WAN side alone: the provider has found the phone past its private Contact before."""
+    house = House()
+    register(house, 0)
+    incoming_call(house, 1, "before@provider", fixed_contact=f"sip:100@{house.public}")
+    call = Incoming(house, "lost@provider")
+    call.invite(60)
+    call.dropped(63)
+    return house
+
+
 @case("dlg002-stays-another-provider",
       [("DLG002", "phone", "observed"), ("DLG001", "network", "observed")],
       ["DLG004", *ALG], PHONE_OR_PROVIDER, ["dropped", "completed"])  # fmt: skip

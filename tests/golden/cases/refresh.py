@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from craft import LADDER_2XX, House, Incoming, Outgoing, answer, register, sdp, works_beside
+from craft import LADDER_2XX, House, Incoming, Outgoing, answer, register, sdp, sized, works_beside
 
 from cases.case import ALG, DLG, PHONE_OR_PROVIDER, answered, case
 
@@ -373,7 +374,8 @@ def _() -> House:
 # ---- DLG014 ----
 
 
-def _asks(call: Outgoing, at: float, method: str, status: int, cseq: int = 2) -> None:
+def _asks(call: Outgoing, at: float, method: str, status: int, cseq: int = 2,
+          more: Sequence[str] = ()) -> None:  # fmt: skip
     """The phone asks to change the session, and is answered with this status."""
     target, tag = call.far_contact.strip("<>"), f";tag={call._tag}"
     branch = f"{method.lower()}{cseq}"
@@ -382,7 +384,7 @@ def _asks(call: Outgoing, at: float, method: str, status: int, cseq: int = 2) ->
     call.house.into(at + 0.05, answer(
         status, seen, contact=call.far_contact if status == 200 else "",
         body=sdp(call.house.provider, 20000) if status == 200 else b"",
-        received=call.house.wan_ip, rport=call.house.wan_port,
+        received=call.house.wan_ip, rport=call.house.wan_port, more=more,
     ))  # fmt: skip
     if method == "INVITE":
         after = branch if status >= 300 else f"ack{cseq}"
@@ -457,6 +459,32 @@ def _() -> House:
     _asks(call, 20, "UPDATE", 405)
     _asks(call, 20.1, "INVITE", 200, cseq=3)
     return _hangs_up(call, 20.4)
+
+
+@case("dlg014-near-miss-transfers", must_not=["DLG014", *_without()])
+def _() -> House:
+    """The hold is refused with 488, the phone transfers the call all the same, and leaves it."""
+    call = _talks()
+    house = call.house
+    _asks(call, 20, "INVITE", 488)
+    target, tag = call.far_contact.strip("<>"), f";tag={call._tag}"
+    made = call._request("REFER", 3, target, tag, call.contact)
+    made = made.replace(b"Max-Forwards", b"Refer-To: <sip:400@example.net>\r\nMax-Forwards")
+    house.into(20.13, answer(202, house.out(20.1, made), contact=call.far_contact))
+    more = ["Event: refer", "Subscription-State: terminated;reason=noresource",
+            "Content-Type: message/sipfrag"]  # fmt: skip
+    told = house.into(20.2, sized(call.from_far("NOTIFY", more=more) + b"SIP/2.0 200 OK\r\n"))
+    house.out(20.22, answer(200, told))
+    return _hangs_up(call, 20.3)
+
+
+@case("dlg014-near-miss-asked-too-soon", must_not=["DLG014", *_without()])
+def _() -> House:
+    """The far end has not answered the re-INVITE before this one (500 with Retry-After, RFC 3261
+    section 14.2), and the phone hangs up."""
+    call = _talks()
+    _asks(call, 20, "INVITE", 500, more=["Retry-After: 5"])
+    return _hangs_up(call, 20.3)
 
 
 @case("dlg014-near-miss-declined", must_not=["DLG014", *_without()])

@@ -18,6 +18,8 @@ Why it breaks calls
     reliable ringing ends after 32 s.
 
 What else looks the same
+    A call that is refused with 403 although others go without Route: its number is barred. A proxy
+    on the router that takes out the credentials which were meant for it (RFC 3261 section 22.3).
     A phone that wrote no such field, or a provider that refuses what it does not know: both copies
     are the same. A header field that is taken out and missed by nobody (Server, User-Agent,
     Allow-Events): nothing is refused. Credentials of a REGISTER or an INVITE: REG004. A field that
@@ -40,6 +42,7 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import are_copies
 from algwatch.compare.call import Call
 from algwatch.compare.exchange import Exchange
+from algwatch.compare.line import WITHOUT_ROUTE, Line
 from algwatch.compare.registered import Registered
 from algwatch.diagnose import cause, taken_out
 from algwatch.diagnose.finding import Evidence, Finding
@@ -57,6 +60,8 @@ RULE = Rule(
 )  # fmt: skip
 
 FORBIDDEN = 403
+# It takes back that a call was refused for want of Route; of nothing else it is the proof.
+REFUTED_BY = WITHOUT_ROUTE
 
 
 def check(thing: Exchange | Call | Registered, known: Known) -> Iterator[Finding]:
@@ -101,15 +106,19 @@ def _without_route(call: Call, known: Known) -> Iterator[Finding]:
     lan, wan = call.sides[LAN], call.sides[WAN]
     if call.inbound is not False or lan is None or wan is None or wan.rejected != FORBIDDEN:
         return
-    request, refusal = lan.request, wan.response
+    request, refusal, line = lan.request, wan.response, known.line(call)
     if request is None or refusal is None or Message(request.payload).routes:
         return
+    if line is None or line.count(WITHOUT_ROUTE):
+        return  # other calls went without it
     for one in known.registered():
         agreed = one.binding
         if agreed is None or agreed.far is None or agreed.far is agreed.near:
             continue
         told, came = agreed.near.granted, agreed.far.granted
-        if told.destination != request.source or not are_copies(told, came):
+        if told.destination != request.source or told.source != request.destination:
+            continue  # of another phone, or by another provider
+        if not are_copies(told, came):
             continue
         if Message(came.payload).header("Service-Route") and not (
             Message(told.payload).header("Service-Route")
@@ -124,6 +133,19 @@ def _without_route(call: Call, known: Known) -> Iterator[Finding]:
                  evidence(request, "without Route", "Route as in Service-Route (RFC 3608)"),
                  evidence(refusal, f"refused with {wan.rejected}", "2xx")],
                 f"{one.call_id}/Service-Route", cause=cause.ALG, call_id=call.call_id,
-                line=known.line_name(call),
+                line=line.name,
             )  # fmt: skip
             return
+
+
+def instead(said: Finding, line: Line) -> Finding | None:
+    """A call without Route was answered since: that is not why the other one was refused."""
+    key = said.key.partition("/")[2]
+    if not key.endswith("/Service-Route"):
+        return None
+    return RULE.finding(
+        "router", "none",
+        "The router took Service-Route out of the 200 to a REGISTER, and a call without Route was "
+        "answered since: it is not missed.",
+        said.evidence, key, cause=cause.NONE, call_id=said.call_id, line=said.line, severity="info",
+    )  # fmt: skip

@@ -82,7 +82,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     again = how.dialog.confirmed
     if again and route_set.own_refresh(call) is not None:
         return  # the earlier Contact could be reached, and this one is a target refresh (DLG010)
-    if line is not None and not again and line.finds_phone:
+    if not again and (line.finds_phone if line is not None else known.reached(answer)):
         return
     proof = [evidence(answer, f"Contact: {quoted(_contact(answer))}", f"an address for {ends.dst}")]
     if lan is not None and lan.answer is not None:

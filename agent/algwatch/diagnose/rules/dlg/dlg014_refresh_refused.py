@@ -12,10 +12,10 @@ Why it breaks calls
 
 What else looks the same
     A refusal after which the call goes on, or the same is asked in another way (a re-INVITE after
-    an UPDATE with 405). Two re-INVITEs that cross (491), a challenge (401, 407), one that a person
-    declined (486, 603) or that was taken back (487). A BYE of the other end. A session timer:
-    DLG007. A dialog that the other end does not know any more: DLG008. A header field that the
-    router took out: ALG018.
+    an UPDATE with 405). Two re-INVITEs that cross (491, or 500 with Retry-After), a challenge (401,
+    407), one that a person declined (486, 603) or that was taken back (487). A BYE of the other
+    end. A session timer: DLG007. A dialog that the other end does not know any more: DLG008. A
+    header field that the router took out: ALG018.
 
 Recommendation
     The status says why it was refused (488: codecs or fax; 405, 501: turn the feature off). Turn

@@ -35,8 +35,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from algwatch.base import quote
-from algwatch.base.sighting import AT, TO_TAG
+from algwatch.base import address, quote
+from algwatch.base.sighting import AT, TO_TAG, Sighting
 from algwatch.compare.exchange import Exchange
 from algwatch.diagnose import (
     cause,
@@ -143,15 +143,25 @@ def _in_vain(exchange: Exchange) -> Finding:
         proof.append(evidence(response, f"refused with {status}", "200"))
     key = exchange.call_id if exchange.method == "INFO" else target
     # A key may have gone by way of RTP as well, and not every phone here takes texts.
-    sure = exchange.method == "MESSAGE" and exchange.outbound is not False
+    sent = _is_sent_here(exchange, request)
+    sure = exchange.method == "MESSAGE" and sent
     return RULE.finding(
         "unknown", "observed" if sure else "latent",
         f"{what} to {target} was refused with {status}.", proof,
         f"{exchange.method}/refused/{key}", cause=cause.REFUSED, call_id=exchange.call_id,
         line=exchange.line.name if exchange.line else "", symptom=exchange.method == "INFO",
         next_step="Set the phone to send DTMF in RTP (RFC 4733)." if exchange.method == "INFO"
-        else f"Ask the provider why it refuses text messages with {status}.",
+        else f"Ask the provider why it refuses text messages with {status}." if sure
+        else "Look whether the phone that refused it can take text messages at all.",
     )  # fmt: skip
+
+
+def _is_sent_here(exchange: Exchange, request: Sighting) -> bool:
+    """A phone here sent it; on one side alone only the addresses in the LAN tell so."""
+    if exchange.outbound is not None:
+        return exchange.outbound
+    ends = request.ends
+    return address.is_unroutable(ends.src) and not address.is_unroutable(ends.dst)
 
 
 def _not_heard(exchange: Exchange) -> Iterator[Finding]:

@@ -6,7 +6,8 @@ What it sees
     caller has to acknowledge and send BYE; it tells whether that was done. Or a CANCEL that is
     refused with 481 while its INVITE goes on: sent before any response had come, or with another
     branch than its INVITE, from its sender or since this router. One that is refused with 481
-    although it fits, while its INVITE gets no final response, is told as what may do harm.
+    although it fits, while its INVITE gets no final response or one much later, is told as what may
+    do harm.
 
 Why it breaks calls
     Without the BYE the called person is in a call with nobody. A CANCEL that matches nothing stops
@@ -121,8 +122,7 @@ def _refused(call: Call, s: DialogSet, invite: Transaction, cancel: Transaction,
     elif _changed(call):
         where, why = "router", "since this router it has another branch than its INVITE"
     if not why:
-        if not invite.final_at:
-            yield _rings_on(call, s.request, cancel, known)
+        yield _rings_on(call, s.request, cancel, on if invite.final_at else 0, known)
         return
     proof = [evidence(s.request, "the INVITE"), evidence(request, "the CANCEL", "its branch")]
     if cancel.response is not None:
@@ -138,9 +138,16 @@ def _refused(call: Call, s: DialogSet, invite: Transaction, cancel: Transaction,
     )  # fmt: skip
 
 
-def _rings_on(call: Call, invite: Sighting, cancel: Transaction, known: Known) -> Finding:
-    """Nothing shows why it was refused, and the INVITE has no final response either."""
+def _rings_on(call: Call, invite: Sighting, cancel: Transaction, on: int,
+              known: Known) -> Finding:  # fmt: skip
+    """Nothing shows why it was refused. on: ns until the INVITE had its final response, 0 while it
+    has none."""
     assert cancel.request is not None
+    final = "no final response: the called end may ring on"
+    if on:
+        final = (
+            f"its final response {on // SECOND} s later: until then the called end may have rung"
+        )
     proof = [evidence(invite, "the INVITE", "a final response"),
              evidence(cancel.request, "the CANCEL", "200, and 487 to the INVITE")]  # fmt: skip
     if cancel.response is not None:
@@ -148,7 +155,7 @@ def _rings_on(call: Call, invite: Sighting, cancel: Transaction, known: Known) -
     return RULE.finding(
         "unknown", "latent",
         f"The CANCEL of the call to {somebody(call.to)} was refused with {NO_DIALOG}, and its "
-        "INVITE got no final response: the called end may ring on.",
+        f"INVITE got {final}.",
         proof, call.call_id, cause=cause.UNKNOWN, call_id=call.call_id,
         line=known.line_name(call), symptom=True,
         next_step="Ask whoever refused the CANCEL what became of the INVITE.",
