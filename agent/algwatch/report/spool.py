@@ -6,6 +6,10 @@ a body; a body is a report, or the word that the receiver has one. What a kill o
 of a record is passed over: reading goes on at the next mark whose length and CRC fit. When the
 files take twice the room that reports may take, what still counts of the oldest segment is written
 again at the end, and the segment goes. The folder is meant to be on tmpfs: nothing is synced.
+
+Others may delete, replace or cut the files meanwhile. So a record is checked again when it is read,
+and before one is written the segment is looked for under its name; where it is not, a new one
+begins, in a new folder if need be.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from zlib import crc32
 
 MARK = b"\xa5aw1"
 LONGEST = 65536  # bytes of a body
+MOST = 1 << 48  # numbers of records; a greater one is none of ours
 SEGMENTS = 8  # of the limit in each
 SEGMENT = 4096, 262144  # bytes, at least and at most
 _LOCK = "lock"
@@ -91,17 +96,24 @@ class Spool:
 
     def payload(self, record: Record) -> bytes:
         """b"" where the file does not hold it any more."""
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
-            file = os.open(self._path(record.segment), os.O_RDONLY | os.O_CLOEXEC)
+            file = os.open(self._path(record.segment), flags)
         except OSError:
             return b""
+        body = _BODY.size + len(record.topic.encode()) + record.length
         try:
-            data = os.pread(file, record.length, record.offset)
-        except OSError:
+            data = os.pread(
+                file, _HEAD.size + body, record.offset + record.length - body - _HEAD.size
+            )
+        except (OSError, ValueError):
             data = b""
         finally:
             os.close(file)
-        return data if len(data) == record.length else b""
+        whole = _body(data, 0)
+        if whole is None or len(whole) != body or _BODY.unpack_from(whole)[2] != record.number:
+            return b""
+        return whole[body - record.length :]
 
     def sent(self, record: Record) -> None:
         """The receiver has it; it is kept until drop(). Without room for the word it will be sent
@@ -144,10 +156,11 @@ class Spool:
                 except ValueError:
                     continue
         for segment in sorted(found):
-            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
             with open(os.open(self._path(segment), flags), "rb") as file:
-                # A segment of ours is never longer; of another file no more is looked at.
-                data = file.read(self._segment_bytes + LONGEST + _HEAD.size)
+                # No segment is longer, whatever the limit was when it was written; of another
+                # file no more is looked at.
+                data = file.read(SEGMENT[1] + LONGEST + _HEAD.size)
             self._sizes[segment] = len(data)
             self._read(segment, data)
         # What stands in the latest segment may be torn: a new one begins.
@@ -192,6 +205,25 @@ class Spool:
         self._out = os.open(self._path(segment), flags, 0o600)
         self._sizes[segment] = 0
 
+    def _is_there(self) -> bool:
+        """Whether the segment that is written to still has its name."""
+        try:
+            named = os.lstat(self._path(next(reversed(self._sizes))))
+        except OSError:
+            return False
+        return os.path.samestat(named, os.fstat(self._out))
+
+    def _return(self) -> None:
+        """Begin a new segment where the last one was taken away, and a folder where that was."""
+        if not os.path.lexists(os.path.join(self._folder, _LOCK)):
+            try:
+                lock = self._own()
+            except SpoolError as problem:
+                raise OSError(1, str(problem)) from None
+            os.close(self._lock)
+            self._lock = lock
+        self._begin(max(self._sizes) + 1)
+
     def _append(self, number: int, topic: bytes, payload: bytes, retain: bool,
                 sent: bool) -> Record:  # fmt: skip
         flags = _RETAIN * retain | _SENT * sent
@@ -209,10 +241,13 @@ class Spool:
 
     def _write(self, body: bytes) -> int:
         """Append a record, whole or not at all; the offset behind it."""
+        if self._out >= 0 and not self._is_there():
+            self._return()
         if self._out < 0 or self._sizes[next(reversed(self._sizes))] >= self._segment_bytes:
             self._begin(max(self._sizes, default=0) + 1)
         segment = next(reversed(self._sizes))
-        before = self._sizes[segment]
+        # Not what was written: somebody may have cut the file.
+        before = os.fstat(self._out).st_size
         data = _HEAD.pack(MARK, len(body), crc32(body)) + body
         try:
             written = os.write(self._out, data)
@@ -257,5 +292,6 @@ def _body(data: bytes, mark: int) -> bytes | None:
     body = data[mark + _HEAD.size : mark + _HEAD.size + length]
     if not _BODY.size <= length <= LONGEST or len(body) < length or crc32(body) != check:
         return None
-    kind, _, _, topic = _BODY.unpack_from(body)
-    return body if kind in (_REPORT, _DONE) and _BODY.size + topic <= length else None
+    kind, _, number, topic = _BODY.unpack_from(body)
+    fits = number < MOST and _BODY.size + topic <= length
+    return body if fits and kind in (_REPORT, _DONE) else None
