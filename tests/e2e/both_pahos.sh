@@ -14,5 +14,6 @@ for set in "paho-mqtt==1.6.1 msgpack==1.0.5" "paho-mqtt>=2.1 msgpack>=1.1"; do
     }
     "$venv/bin/python" -c 'import importlib.metadata as m; print("paho-mqtt", m.version("paho-mqtt"))'
     PYTHONPATH=$here/../../agent "$venv/bin/python" -m pytest -q -p no:cacheprovider \
-        "$here/test_mqtt.py" "$here/test_kills.py" "$here/test_hostile_broker.py"
+        "$here/test_mqtt.py" "$here/test_broker_says.py" "$here/test_kills.py" \
+        "$here/test_hostile_broker.py"
 done

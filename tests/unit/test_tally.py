@@ -127,7 +127,7 @@ def test_a_health_report_is_bounded_whatever_hurts_whom() -> None:
         line = f"192.168.1.10 and 203.0.113.{number}"
         name = ".".join(f"{label}{number:02d}" for label in "abcdefgh") + ".example"
         one.feed(registration("accepted", 200, f"sip:a@{name}", line=line))
-        for nth in range(number + 1):
+        for _ in range(number + 1):
             one.feed(call("dropped", call_id="x", line=line))
             counted = dict(one.items())[name]
         for word in range(40):

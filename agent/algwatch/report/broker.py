@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import ssl
 
 HANDSHAKE = 20.0  # seconds for a TLS handshake
+LONGEST_HOST = 262  # characters of a name or an address with brackets and port
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -64,6 +65,15 @@ class Broker:
         """The URL without user and password: it is printed and logged."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
+
+    def elsewhere(self, reference: str) -> Broker:
+        """The first server of a Server Reference (MQTT 5 section 4.13), with what proves who we
+        are; TLS where this one has it. BrokerError."""
+        named = (reference.split() or [""])[0]
+        if len(named) > LONGEST_HOST or not named.isascii() or set(named) & set("@/?#%\\"):
+            raise BrokerError("no server is named that can be one")
+        scheme = "mqtts" if self.tls else "mqtt"
+        return Broker(f"{scheme}://{named}", self.user, self.password, self.ca, self.cert, self.key)
 
     def context(self) -> ssl.SSLContext | None:
         """The TLS settings, None without TLS. BrokerError names the file that does not serve."""

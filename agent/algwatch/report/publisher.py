@@ -63,6 +63,8 @@ class Publisher:
             say,
             boot_delay,
             keepalive,
+            lambda: self._allowance.room(HEALTH),
+            self._allowance.spend,
         )
 
     def start(self, spool: Spool | None = None) -> None:
