@@ -301,3 +301,27 @@ def test_a_number_that_is_none_of_ours_is_damage(tmp_path: Path) -> None:
     spool = Spool(str(tmp_path), 65536)
     assert spool.damaged and spool.put(TOPIC, b"x", False).number == 0
     spool.close()
+
+
+def test_what_is_to_be_sent_again_still_is_after_a_kill_and_then_not_for_ever(
+    tmp_path: Path,
+) -> None:
+    outbox = Outbox(100_000)
+    outbox.open(spool := Spool(str(tmp_path), 100_000), 0.0)
+    for text in (b"a", b"b"):
+        outbox.put(message(text))
+    assert sent(outbox) == [b"a", b"b"]
+    outbox.put(message(b"c"))
+    assert sent(outbox) == [b"c"]
+    assert outbox.forgotten()[0] == 3
+    spool.close()  # killed before any of them went
+    outbox, spool = Outbox(100_000), Spool(str(tmp_path), 100_000)
+    assert outbox.open(spool, 0.0) == 3
+    assert sent(outbox) == [b"a", b"b", b"c"]
+    for _ in range(3):  # starts, one after the other, at a broker that keeps no session
+        spool.close()
+        outbox, spool = Outbox(100_000), Spool(str(tmp_path), 100_000)
+        assert outbox.open(spool, 0.0) == 0
+        assert outbox.forgotten(once=True)[0] == 0
+    assert outbox.forgotten()[0] == 3
+    spool.close()

@@ -21,7 +21,7 @@ from algwatch.report import paho
 from algwatch.report.broker import Broker
 from algwatch.report.incoming import MAX_PACKET, Incoming, Misbehaviour
 from algwatch.report.outbox import Outgoing
-from algwatch.report.refusals import NO_ROOM, NOT_AUTHORIZED, PAUSE
+from algwatch.report.refusals import NO_ROOM, NOT_AUTHORIZED, PAUSE, REASONS
 from algwatch.report.session import ASKED
 from algwatch.report.settings import Settings
 from algwatch.report.wire import CONTENT_TYPE
@@ -318,22 +318,23 @@ class Connection:
         self, client: Any, userdata: Any, mid: int, code: Any = 0, properties: Any = None
     ) -> None:
         number, topic, _ = self._flying.pop(mid, (None, "", 0.0))
-        reason, now = int(getattr(code, "value", code)), monotonic()
+        reason, now = self._incoming.reasons.pop(mid, 0), monotonic()
         refused = reason >= 128
+        said = REASONS.get(reason, f"reason 0x{reason:02X}")
         if reason == NOT_AUTHORIZED:
             self.denied = True
             if self._refusals.denied(topic, now):
                 self._settings.say(
-                    f"{self._broker} refuses reports to {topic} ({code}): check the broker's ACL; "
+                    f"{self._broker} refuses reports to {topic} ({said}): check the broker's ACL; "
                     "the next try is in an hour"
                 )
         elif reason == NO_ROOM:
             if self._refusals.full(now) == PAUSE[0]:
-                self._settings.say(f"{self._broker} has no room for reports ({code}): they wait")
+                self._settings.say(f"{self._broker} has no room for reports ({said}): they wait")
         elif refused:
             if not self._refused:
                 self._refused = True
-                self._settings.say(f"{self._broker} refuses reports ({code})")
+                self._settings.say(f"{self._broker} refuses reports ({said})")
         else:
             self._refusals.taken(topic, now)
         if number is None:

@@ -85,7 +85,7 @@ class Outbox:
             self.max_bytes = min(self.max_bytes, spool.limit)
             for record in sorted(spool.records.values(), key=lambda record: record.number):
                 message = Outgoing(record.topic, b"", record.retain, keep=True)
-                message.record = record
+                message.record, message.again = record, record.again
                 message.size = len(record.topic) + record.length
                 if record.sent:
                     self._keep(self._next, message, now)
@@ -174,6 +174,8 @@ class Outbox:
                 again[number] = message
                 size += message.size
                 message.again = True
+                if message.record is not None and self._spool is not None:
+                    self._spool.again(message.record)
             for number in again:
                 del self._kept[number]
             self.size += size

@@ -13,6 +13,10 @@ DENIED = 3600.0  # seconds that a topic rests
 PAUSE = 60.0, 1800.0  # seconds after the first and after the last of many times without room
 # Reason codes of PUBACK (MQTT 5 section 3.4.2.1).
 NOT_AUTHORIZED, NO_ROOM = 135, 151
+REASONS = {
+    128: "Unspecified error", 131: "Implementation specific error", 144: "Topic Name invalid",
+    NOT_AUTHORIZED: "Not authorized", NO_ROOM: "Quota exceeded", 153: "Payload format invalid",
+}  # fmt: skip
 
 
 class Refusals:

@@ -2,10 +2,11 @@
 """The spool: reports as records in files, so that the end of the process loses none of them.
 
 Files are segments, numbered, and only ever appended to. A record is a mark, a length, a CRC-32 and
-a body; a body is a report, or the word that the receiver has one. What a kill or a full disk leaves
-of a record is passed over: reading goes on at the next mark whose length and CRC fit. When the
-files take twice the room that reports may take, what still counts of the oldest segment is written
-again at the end, and the segment goes. The folder is meant to be on tmpfs: nothing is synced.
+a body; a body is a report, or the word that the receiver has one, or has lost it. What a kill or a
+full disk leaves of a record is passed over: reading goes on at the next mark whose length and CRC
+fit. When the files take twice the room that reports may take, what still counts of the oldest
+segment is written again at the end, and the segment goes. The folder is meant to be on tmpfs:
+nothing is synced.
 
 Others may delete, replace or cut the files meanwhile. So a record is checked again when it is read,
 and before one is written the segment is looked for under its name; where it is not, a new one
@@ -31,8 +32,8 @@ _SUFFIX = ".spool"
 
 _HEAD = struct.Struct(">4sII")  # mark, length of the body, its CRC-32
 _BODY = struct.Struct(">cBQH")  # kind, flags, number, length of the topic
-_REPORT, _DONE = b"R", b"D"
-_RETAIN, _SENT = 1, 2
+_REPORT, _DONE, _AGAIN = b"R", b"D", b"A"
+_RETAIN, _SENT, _REPEATED = 1, 2, 4
 
 
 class SpoolError(Exception):
@@ -41,16 +42,17 @@ class SpoolError(Exception):
 
 class Record:
     """A report in the spool. number: of all that were ever put in. sent: the receiver has
-    acknowledged it."""
+    acknowledged it. again: it had, and was to get it once more."""
 
-    __slots__ = ("length", "number", "offset", "retain", "segment", "sent", "topic")
+    __slots__ = ("again", "length", "number", "offset", "retain", "segment", "sent", "topic")
 
-    def __init__(self, number: int, topic: str, retain: bool, sent: bool, segment: int,
-                 offset: int, length: int) -> None:  # fmt: skip
+    def __init__(self, number: int, topic: str, retain: bool, sent: bool, again: bool,
+                 segment: int, offset: int, length: int) -> None:  # fmt: skip
         self.number = number
         self.topic = topic
         self.retain = retain
         self.sent = sent
+        self.again = again
         self.segment = segment
         self.offset = offset  # of the payload in the file
         self.length = length
@@ -89,7 +91,7 @@ class Spool:
     def put(self, topic: str, payload: bytes, retain: bool) -> Record:
         """Append a report. OSError: it is not there, and nothing else is lost."""
         number = self._next
-        record = self._append(number, topic.encode(), payload, retain, sent=False)
+        record = self._append(number, topic.encode(), payload, retain, 0)
         self._next += 1
         self._compact()
         return record
@@ -120,6 +122,11 @@ class Spool:
         again after a restart, which is harmless."""
         record.sent = True
         self._say(_DONE, _SENT, record.number)
+
+    def again(self, record: Record) -> None:
+        """The receiver has lost it, and is to get it again, after a restart too."""
+        record.sent, record.again = False, True
+        self._say(_AGAIN, 0, record.number)
 
     def drop(self, record: Record) -> None:
         """It does not count any more."""
@@ -189,13 +196,17 @@ class Spool:
             payload = len(body) - _BODY.size - topic
             name = body[_BODY.size : _BODY.size + topic].decode("utf-8", "replace")
             self.records[number] = Record(
-                number, name, bool(flags & _RETAIN), bool(flags & _SENT), segment,
-                end - payload, payload,
+                number, name, bool(flags & _RETAIN), bool(flags & _SENT),
+                bool(flags & _REPEATED), segment, end - payload, payload,
             )  # fmt: skip
-        elif number in self.records and flags & _SENT:
+        elif number not in self.records:
+            return
+        elif kind == _AGAIN:
+            self.records[number].sent, self.records[number].again = False, True
+        elif flags & _SENT:
             self.records[number].sent = True
         else:
-            self.records.pop(number, None)
+            del self.records[number]
 
     def _begin(self, segment: int) -> None:
         if self._out >= 0:
@@ -225,12 +236,13 @@ class Spool:
         self._begin(max(self._sizes) + 1)
 
     def _append(self, number: int, topic: bytes, payload: bytes, retain: bool,
-                sent: bool) -> Record:  # fmt: skip
-        flags = _RETAIN * retain | _SENT * sent
+                flags: int) -> Record:  # fmt: skip
+        flags |= _RETAIN * retain
         body = _BODY.pack(_REPORT, flags, number, len(topic)) + topic + payload
         end = self._write(body)
         segment = next(reversed(self._sizes))
-        record = Record(number, topic.decode(), retain, sent, segment, end - len(payload),
+        record = Record(number, topic.decode(), retain, bool(flags & _SENT),
+                        bool(flags & _REPEATED), segment, end - len(payload),
                         len(payload))  # fmt: skip
         self.records[number] = record
         return record
@@ -279,7 +291,8 @@ class Spool:
         for record in [r for r in self.records.values() if r.segment == segment]:
             payload = self.payload(record)
             topic = record.topic.encode()
-            moved = self._append(record.number, topic, payload, record.retain, record.sent)
+            flags = _SENT * record.sent | _REPEATED * record.again
+            moved = self._append(record.number, topic, payload, record.retain, flags)
             record.segment, record.offset = moved.segment, moved.offset
             self.records[record.number] = record
 
@@ -294,4 +307,4 @@ def _body(data: bytes, mark: int) -> bytes | None:
         return None
     kind, _, number, topic = _BODY.unpack_from(body)
     fits = number < MOST and _BODY.size + topic <= length
-    return body if fits and kind in (_REPORT, _DONE) else None
+    return body if fits and kind in (_REPORT, _DONE, _AGAIN) else None
