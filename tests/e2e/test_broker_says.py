@@ -288,7 +288,9 @@ def test_another_server_is_found_and_keeps_tls_and_login(reference: str, where: 
     assert (str(other), other.user, other.password, other.ca) == (where, "user", "word", "ca")
 
 
-@pytest.mark.parametrize("bad", ["", " ", "u@b", "b/x", "b?x", "x" * 300, "b:99999", "\xe9", "::"])
+@pytest.mark.parametrize(
+    "bad", ["", " ", "u@b", "b/x", "b\x1b[2J", "b\x7f", "b?x", "x" * 300, "b:99999", "\xe9", "::"]
+)
 def test_what_names_no_server_is_refused(bad: str) -> None:
     with pytest.raises(BrokerError):
         Broker("mqtt://a.example").elsewhere(bad)

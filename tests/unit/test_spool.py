@@ -325,3 +325,18 @@ def test_what_is_to_be_sent_again_still_is_after_a_kill_and_then_not_for_ever(
         assert outbox.forgotten(once=True)[0] == 0
     assert outbox.forgotten()[0] == 3
     spool.close()
+
+
+def test_a_folder_that_another_agent_has_made_meanwhile_is_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    first = Spool(str(folder), 100_000)
+    first.put(TOPIC, b"mine", False)
+    shutil.rmtree(folder)
+    second = Spool(str(folder), 100_000)
+    record = second.put(TOPIC, b"its own", False)
+    with pytest.raises(OSError, match="another algwatch"):
+        first.put(TOPIC, b"mine", False)
+    assert second.payload(record) == b"its own"
+    first.close()
+    second.close()
+    assert left(folder, 100_000) == [b"its own"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from string import ascii_letters, digits
 from urllib.parse import unquote, urlsplit
 
 TYPE_CHECKING = False
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 HANDSHAKE = 20.0  # seconds for a TLS handshake
 LONGEST_HOST = 262  # characters of a name or an address with brackets and port
+_IN_HOSTS = frozenset(ascii_letters + digits + "-_.:[]")
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -70,7 +72,8 @@ class Broker:
         """The first server of a Server Reference (MQTT 5 section 4.13), with what proves who we
         are; TLS where this one has it. BrokerError."""
         named = (reference.split() or [""])[0]
-        if len(named) > LONGEST_HOST or not named.isascii() or set(named) & set("@/?#%\\"):
+        # It is printed, and goes into a URL.
+        if len(named) > LONGEST_HOST or not set(named) <= _IN_HOSTS:
             raise BrokerError("no server is named that can be one")
         scheme = "mqtts" if self.tls else "mqtt"
         return Broker(f"{scheme}://{named}", self.user, self.password, self.ca, self.cert, self.key)

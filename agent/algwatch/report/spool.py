@@ -224,9 +224,17 @@ class Spool:
             return False
         return os.path.samestat(named, os.fstat(self._out))
 
+    def _is_ours(self) -> bool:
+        """Whether the folder still is the one that is locked."""
+        try:
+            named = os.lstat(os.path.join(self._folder, _LOCK))
+        except OSError:
+            return False
+        return os.path.samestat(named, os.fstat(self._lock))
+
     def _return(self) -> None:
         """Begin a new segment where the last one was taken away, and a folder where that was."""
-        if not os.path.lexists(os.path.join(self._folder, _LOCK)):
+        if not self._is_ours():
             try:
                 lock = self._own()
             except SpoolError as problem:
