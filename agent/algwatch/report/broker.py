@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from string import ascii_letters, digits
+import re
 from urllib.parse import unquote, urlsplit
 
 TYPE_CHECKING = False
@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     import ssl
 
 HANDSHAKE = 20.0  # seconds for a TLS handshake
-LONGEST_HOST = 262  # characters of a name or an address with brackets and port
-_IN_HOSTS = frozenset(ascii_letters + digits + "-_.:[]")
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,262}", re.A)  # a name or an address, with a port
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -73,7 +72,7 @@ class Broker:
         are; TLS where this one has it. BrokerError."""
         named = (reference.split() or [""])[0]
         # It is printed, and goes into a URL.
-        if len(named) > LONGEST_HOST or not set(named) <= _IN_HOSTS:
+        if not _HOST.fullmatch(named):
             raise BrokerError("no server is named that can be one")
         scheme = "mqtts" if self.tls else "mqtt"
         return Broker(f"{scheme}://{named}", self.user, self.password, self.ca, self.cert, self.key)
