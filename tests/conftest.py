@@ -14,6 +14,7 @@ import random
 import sys
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -22,6 +23,7 @@ HERE = str(TESTS)
 if HERE not in sys.path:
     sys.path.insert(0, HERE)
 
+PARTS = 16  # of each file, so that both processes have work until the end
 ALONE = ("attack", "bench", "cost", "e2e", "encap", "fuzz", "lab", "native")
 
 # The processes have to draw the same runs of the lab.
@@ -42,8 +44,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            """All of one scope run in one process, in order."""
-            return "alone" if nodeid.split("/")[1] in ALONE else nodeid
+            """All of one scope run in one process, in order. Tests of one file with the same
+            parameters share what they have computed; and xdist looks at every scope after
+            every test, so there are some thousand and not tens of thousands."""
+            file, _, name = nodeid.partition("::")
+            if file.split("/")[1] in ALONE:
+                return "alone"
+            return f"{file}/{crc32(name.partition('[')[2].encode()) % PARTS}"
 
     return Scheduling(config, log)
 

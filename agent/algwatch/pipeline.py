@@ -18,7 +18,6 @@ from algwatch.compare.held import apart
 from algwatch.compare.limits import LAPTOP, ROUTER
 from algwatch.compare.media import Counted
 from algwatch.compare.quality import Quality
-from algwatch.compare.registered import Registered
 from algwatch.diagnose import subject
 from algwatch.diagnose.engine import SAID, Engine
 from algwatch.diagnose.known import Known
@@ -32,16 +31,15 @@ class Pipeline:
     taps: list of Tap, indexed by Batch.tap. Each method returns a list of reports, in order. watch:
     called with every message once it is known what became of it (a ladder for people). strict:
     rules that fail raise (tests). clock: ns, to time the rules. quality: what is known of the taps
-    before (compare/quality.py). memory: bytes of messages that are kept at most; by default 1 MB
-    live and 256 MB for files. media: RTP that is counted.
+    before. memory: bytes of messages that are kept at most, by default 1 MB live and 256 MB for
+    files. media: RTP that is counted. known: all that a rule may ask.
     """
 
     def __init__(self, taps: list[Tap], live: bool = False,
                  watch: Callable[[Crossing], None] | None = None, strict: bool = False,
                  clock: Callable[[], int] | None = None, quality: Quality | None = None,
                  memory: int | None = None, media: Counted | None = None) -> None:  # fmt: skip
-        self.taps = taps
-        self.live = live
+        self.taps, self.live = taps, live
         self._watermarks = [0] * len(taps)
         self._capture_at = 0
         self._comparison = Comparison(
@@ -51,7 +49,8 @@ class Pipeline:
         self._captured = self._comparison.captured
         self._comparison.bound(quality)
         said: Table[str, int] = Table(SAID)
-        self._engine = Engine(Known(self._comparison, said), said, strict, clock)
+        self.known = Known(self._comparison, said)
+        self._engine = Engine(self.known, said, strict, clock)
         self._comparison.one_sided_news = self._engine.listens(CROSSING)
         self._recommender = Recommender(self._comparison.lines, self._comparison.two_sided)
         for kept in (self._recommender.harm, self._engine.held):
@@ -97,15 +96,10 @@ class Pipeline:
 
     def finish(self) -> list[Report]:
         """The capture is over: what is pending becomes unknown; the last reports."""
-        due, last = self._comparison.finish()
-        reports = self._judged(due) + self._judged(last)
+        reports = [one for news in self._comparison.finish() for one in self._judged(news)]
         if not self.live:
             reports += self._comparison.registrations()
         return reports + self._told([(CAPTURE, None)])
-
-    def registered(self) -> list[Registered]:
-        """The registrations that are followed, with what they agreed on last."""
-        return self._comparison.registered()
 
     def counts(self) -> dict[str, dict[str, int]]:
         """capture and crossings of `analyze --json`, and evicted where a table was full."""

@@ -269,6 +269,11 @@ def test_a_bridge_that_cannot_serve_is_refused(net: Network) -> None:
         net.router.run("ip", "link", "del", "br-x")
 
 
+UBUS = """#!/bin/sh
+echo '{"interface": [{"interface": "lan", "up": true, "proto": "static", "l3_device": "br-guest"}]}'
+"""
+
+
 def test_of_two_lans_the_one_that_ubus_names_is_probed(
     net: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,7 +284,7 @@ def test_of_two_lans_the_one_that_ubus_names_is_probed(
     )  # fmt: skip
     try:
         assert probed(net).lan == "br-lan"
-        (tmp_path / "ubus").write_text('#!/bin/sh\necho \'{"l3_device": "br-guest"}\'\n')
+        (tmp_path / "ubus").write_text(UBUS)
         (tmp_path / "ubus").chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
         assert "br-guest has no port" in probed(net).conclusion

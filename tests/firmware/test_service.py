@@ -11,9 +11,6 @@ import pytest
 from algwatch.config import KEYS, Config, from_file
 from service import FIREWALL, NET, Router
 
-# Written although another part of the agent reads it.
-LATER = {"status_file"}
-
 
 @pytest.fixture
 def router(tmp_path: Path) -> Router:
@@ -30,12 +27,8 @@ def params(calls: list[list[str]]) -> dict[str, list[str]]:
 
 def read(router: Router) -> Config:
     """The daemon's own reader takes the file."""
-    text = router.conf.read_text()
-    kept = [line for line in text.splitlines(True) if line.split()[0] not in LATER - set(KEYS)]
-    copy = router.root / "copy.conf"
-    copy.write_text("".join(kept))
     config = Config()
-    from_file(config, str(copy))
+    from_file(config, str(router.conf))
     config.check()
     return config
 
@@ -52,6 +45,61 @@ def test_a_stock_router_is_watched_without_any_setting(router: Router) -> None:
     assert params(calls)["stdout"] == params(calls)["stderr"] == ["1"]
     folders = f"{router.root}/etc/algwatch/daemon {router.root}/var/run/algwatch"
     assert f"chown algwatch:algwatch {folders}" in router.ran
+
+
+def test_findings_outlive_the_daemon_on_tmpfs_and_the_fleet_can_sort_routers(
+    router: Router,
+) -> None:
+    router.options("option mqtt 'mqtts://b'", "list tags 'region=north'", "list tags 'plan=b'",
+                   "option daily_bytes '100000'")  # fmt: skip
+    router.do("start")
+    config = read(router)
+    assert config.spool == f"{router.root}/var/run/algwatch/spool"
+    assert config.status_file == f"{router.root}/var/run/algwatch/status.json"
+    assert config.tags == [("region", "north"), ("plan", "b")]
+    assert config.daily_bytes == 100_000
+
+
+def socket_table(router: Router, port: str) -> None:
+    """A program has this UDP port, in hexadecimal digits."""
+    folder = router.root / "proc/net"
+    folder.mkdir(parents=True)
+    (folder / "udp").write_text(
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
+        f"  42: 00000000:{port} 00000000:0000 07 00000000:00000000 00:00000000 00000000     0\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("port", "setting", "heard"),
+    [("13C4", "auto", True), ("13D8", "auto", True), ("0035", "auto", False),
+     ("0035", "on", True), ("13C4", "off", False)],
+)  # fmt: skip
+def test_root_opens_the_log_of_own_phones_for_a_daemon_in_its_jail(
+    router: Router, port: str, setting: str, heard: bool
+) -> None:
+    router.jail()
+    socket_table(router, port)
+    router.options(f"option own_phones '{setting}'")
+    calls = router.do("start")
+    opened = told(calls, "procd_open_instance")
+    folder = f"{router.root}/var/run/algwatch-handover"
+    assert opened == ([["handover"], []] if heard else [[]])
+    commands = [call[1:] for call in told(calls, "procd_set_param") if call[0] == "command"]
+    assert [command[3] for command in commands] == ["handover"] * heard + ["run"]
+    assert ([folder] in told(calls, "procd_add_jail_mount_rw")) == heard
+    assert read(router).handover == (f"{folder}/socket" if heard else "")
+    assert read(router).own_phones == setting
+    if heard:
+        assert commands[0][-2:] == ["--user", "algwatch"]
+        assert not any(call[0] == "respawn" for call in told(calls, "procd_set_param")[:3])
+
+
+def test_a_daemon_that_starts_as_root_needs_no_hand_over(router: Router) -> None:
+    socket_table(router, "13C4")
+    calls = router.do("start")
+    assert told(calls, "procd_open_instance") == [[]]
+    assert read(router).handover == ""
 
 
 def test_the_configuration_is_for_one_user_alone(router: Router) -> None:
@@ -88,7 +136,7 @@ def test_every_key_that_is_written_is_one_of_the_daemon(router: Router) -> None:
     router.do("start")
     lines = router.conf.read_text().splitlines()
     written = {line.split()[0] for line in lines if not line.startswith("#")}
-    assert written <= set(KEYS) | LATER
+    assert written <= set(KEYS)
     config = read(router)
     assert config.boot_delay == 60 and config.ports == [5060] and config.ring_bytes == 262144
 

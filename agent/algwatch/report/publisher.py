@@ -14,9 +14,12 @@ from algwatch.report.broker import Broker
 from algwatch.report.encode import Encoder
 from algwatch.report.mqtt import Link
 from algwatch.report.outbox import Outbox, Outgoing
-from algwatch.report.spool import Spool
 from algwatch.report.tally import Tally
 from algwatch.report.wire import topic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from algwatch.report.spool import Spool
 
 
 class Publisher:

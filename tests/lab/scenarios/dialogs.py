@@ -343,7 +343,7 @@ SCENARIOS = [
     Scenario(
         "35-prack-lost", "no PRACK comes to the callee", False, True, prack_lost,
         Truth(
-            [Must("TXN003", "network provider", HURT)], QUIET, "TXN003 TXN005",
+            [Must("TXN003", "network provider", HURT)], QUIET, "TXN003 TXN005 DLG013",
             may_advise="look-for-loss",
             ends={"outgoing": "rejected unknown"}, state="hurts",
         ),
