@@ -13,7 +13,7 @@ from algwatch.advise.advice import Advice
 from algwatch.report import mqtt, refusals, session
 from algwatch.report.broker import Broker, BrokerError
 from algwatch.report.wire import decode
-from brokers import Listener, Mosquitto, authority, free_port, until
+from brokers import Gate, Listener, Mosquitto, authority, free_port, until
 from hostile import Connection, HostileBroker, connack, once, packet, text
 from test_mqtt import ADVICE, Agent, finding
 
@@ -103,6 +103,35 @@ def test_a_session_that_may_have_ended_is_no_loss_twice(
         agent.publisher.advice([Advice("keep-sip-alg", "suspected", number / 10, [], [], [])])
         time.sleep(0.2)
     assert len(broker.server.connections) >= 3 and len(broker.of("finding")) <= 10 + 5
+
+
+def test_a_broker_that_is_killed_again_soon_gets_all_of_it_later(
+    tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch,
+    ends: Callable[[Callable[[], object]], None],
+) -> None:  # fmt: skip
+    """mosquitto as it comes: nothing is on disk."""
+    monkeypatch.setattr(session, "EVERY", 3.0)
+    monkeypatch.setattr("algwatch.report.backoff.EVICTED", (0.05, 0.1))
+    monkeypatch.setattr("algwatch.report.connection.UNACKNOWLEDGED", 1.0)  # it looks that often
+    broker = Mosquitto(tmp_path)
+    ends(broker.kill)
+    gate = Gate(broker.port)
+    ends(gate.shut)
+    agent = Agent(f"mqtt://127.0.0.1:{gate.port}")
+    ends(lambda: agent.publisher.stop(0.1))
+    for number in range(5):
+        agent.publisher.finding(finding(number))
+    for _ in range(3):
+        assert until(lambda: agent.publisher.connected and not len(agent.outbox))
+        gate.shut()
+        broker.kill()
+        assert until(lambda: not agent.publisher.connected)
+        broker.start()
+        listener = Listener(broker.port)
+        ends(listener.close)
+        gate.open()
+    assert until(lambda: len(listener.of("finding")) == 5)
+    assert agent.outbox.dropped == 0
 
 
 def test_what_is_sent_again_counts_as_bytes_of_the_day(
