@@ -30,13 +30,14 @@ VICTIM = """
 import sys, time
 sys.path.insert(0, {agent!r})
 from algwatch.diagnose.finding import Evidence, Finding
-from algwatch.report import broker, mqtt
+from algwatch.report import broker, connection, mqtt
 from algwatch.report.broker import Broker
 from algwatch.report.outbox import Outbox
 from algwatch.report.privacy import Privacy
 from algwatch.report.publisher import Publisher
 from algwatch.report.encode import Encoder
-broker.HANDSHAKE = mqtt.PATIENCE = mqtt.FIRST_PATIENCE = mqtt.SLOW = mqtt.UNACKNOWLEDGED = 0.6
+broker.HANDSHAKE = mqtt.PATIENCE = mqtt.FIRST_PATIENCE = 0.6
+connection.SLOW = connection.UNACKNOWLEDGED = 0.6
 mqtt.BACKOFF = {backoff}
 def say(line):
     print("said", line, flush=True)

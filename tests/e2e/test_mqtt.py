@@ -286,6 +286,7 @@ def test_a_full_outbox_loses_the_oldest_and_says_how_many(
     # The gap in the numbers tells the fleet's side the same.
     numbers = [body["seq"] for body in listener.of("finding")]
     assert numbers == list(range(numbers[0], numbers[0] + kept))
+    assert until(lambda: not len(agent.outbox))  # there is room again, which people are told
     agent.publisher.health({})
     assert until(lambda: listener.of("health"))
     assert listener.of("health")[0]["health"]["mqtt"]["dropped"] == 100 - kept

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from algwatch.report.allowance import DAY, HARM, HARMLESS, HEALTH, Allowance
+from algwatch.report.allowance import DAY, HARM, HARMLESS, HEALTH, PHONES, Allowance
 
 DAILY = 1 << 20
 
@@ -56,3 +56,37 @@ def test_nothing_is_withheld_from_a_router_with_ordinary_trouble() -> None:
             assert allowance.allows("finding", HARMLESS)
             allowance.spend(3000)
     assert allowance.withheld == {}
+
+
+@pytest.mark.parametrize("floods", [1, 4, 50])
+def test_phones_that_flood_leave_room_for_the_harm_of_another_one(floods: int) -> None:
+    clock = Clock()
+    allowance = Allowance(DAILY, clock)
+    for second in range(0, DAY, 900):
+        clock.now = float(second)
+        for number in range(floods):
+            phone = f"192.168.1.{number}"
+            while allowance.allows("finding", HARM, phone):
+                allowance.spend(2000, phone)
+    told = 0
+    while allowance.allows("finding", HARM, "192.168.1.200"):
+        allowance.spend(2000, "192.168.1.200")
+        told += 1
+    assert told >= DAILY // 2000 // (floods + 1) // 3 and told >= 2
+
+
+def test_a_connection_that_breaks_all_day_leaves_room_for_harm() -> None:
+    clock = Clock()
+    allowance = Allowance(DAILY, clock)
+    for second in range(0, 3 * DAY, 90):
+        clock.now = float(second)
+        allowance.spend_always(16384)  # the advice, each time
+    assert allowance.allows("finding", HARM, "192.168.1.10")
+    assert allowance.room(HARM) >= DAILY // 4 and allowance.room(HEALTH) < 0
+
+
+def test_phones_without_end_take_a_bounded_room() -> None:
+    allowance = Allowance(DAILY, Clock())
+    for number in range(4 * PHONES):
+        allowance.spend(1, f"2001:db8::{number:x}")
+    assert len(allowance._phones) <= PHONES

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from algwatch.report.outbox import GRACE, Outbox, Outgoing
-from algwatch.report.spool import LONGEST, SEGMENT, Spool, SpoolError
+from algwatch.report.spool import _BODY, _HEAD, LONGEST, MARK, SEGMENT, Spool, SpoolError
 
 TOPIC = "algwatch/1/cpe1/finding"
 
@@ -191,7 +191,7 @@ def test_what_was_acknowledged_lately_is_sent_again_to_a_broker_that_forgot(
     outbox.put(message(b"health", "health"))
     assert sent(outbox, GRACE + 20.0) == [b"second", b"health"]
     outbox.put(message(b"third"))
-    assert outbox.forgotten() == 1
+    assert outbox.forgotten()[0] == 1
     assert sent(outbox, GRACE + 30.0) == [b"second", b"third"]
     assert outbox.dropped == 0
 
@@ -211,7 +211,7 @@ def test_a_restart_sends_what_was_not_acknowledged_and_keeps_what_was(tmp_path: 
     again = Outbox(100_000)
     assert again.open(Spool(str(tmp_path), 100_000), 0.0) == 2
     assert sent(again) == [b"b", b"c"]
-    assert again.forgotten() == 3
+    assert again.forgotten()[0] == 3
     assert sent(again) == [b"a", b"b", b"c"]
 
 
@@ -231,16 +231,112 @@ def test_what_was_acknowledged_makes_room_first_and_is_no_loss() -> None:
     assert len(sent(outbox)) == 4
     for text in b"efg":
         outbox.put(message(bytes([text])))
-    assert outbox.dropped == 0 and outbox.forgotten() == 1
+    assert outbox.dropped == 0 and outbox.forgotten()[0] == 1
     assert sent(outbox) == [b"d", b"e", b"f", b"g"]
 
 
-def test_a_spool_that_somebody_took_away_loses_what_was_in_it_and_says_so(tmp_path: Path) -> None:
+def test_a_spool_that_somebody_took_away_loses_what_was_in_it_and_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
     outbox = Outbox(100_000)
-    outbox.open(Spool(str(tmp_path / "s"), 100_000), 0.0)
-    outbox.put(message(b"a"))
-    shutil.rmtree(tmp_path / "s")
-    assert outbox.take(0.0) is None and outbox.dropped == 1
-    outbox.put(message(b"b"))  # into the file that has no name any more, or into memory
-    assert len(outbox) in (0, 1)
-    assert not os.path.exists(tmp_path / "s")
+    outbox.open(Spool(str(folder), 100_000), 0.0)
+    for text in (b"b", b"c", b"d"):
+        outbox.put(message(b"a"))
+        if text == b"c":
+            folder.rename(tmp_path / "elsewhere")
+        elif text == b"d":
+            folder.rename(tmp_path / "aside")
+            folder.mkdir(mode=0o700)
+        else:
+            shutil.rmtree(folder)
+        dropped = outbox.dropped
+        assert outbox.take(0.0) is None and outbox.dropped == dropped + 1
+        outbox.put(message(text))
+        assert sent(outbox) == [text]
+        assert left(tmp_path / "copy") == []
+        assert (folder / "lock").exists(), "no other agent may take it"
+        with pytest.raises(SpoolError, match="another algwatch"):
+            Spool(str(folder), 100_000)
+
+
+def test_a_spool_whose_place_is_gone_holds_reports_in_memory(tmp_path: Path) -> None:
+    outbox = Outbox(100_000)
+    outbox.open(Spool(str(tmp_path / "a" / "s"), 100_000), 0.0)
+    shutil.rmtree(tmp_path / "a")
+    (tmp_path / "a").write_text("in its place")
+    outbox.put(message(b"b"))
+    assert outbox.unspooled == 1 and sent(outbox) == [b"b"]
+
+
+@pytest.mark.parametrize("how", ["delete", "cut", "empty", "overwrite"])
+def test_files_that_change_under_the_agent_cost_what_was_in_them_and_nothing_later(
+    tmp_path: Path, how: str
+) -> None:
+    spool = Spool(str(tmp_path), 100_000)
+    before = [spool.put(TOPIC, b"%03d" % n * 20, False) for n in range(5)]
+    [segment] = tmp_path.glob("*.spool")
+    data = segment.read_bytes()
+    if how == "delete":
+        segment.unlink()
+    else:
+        new = {"cut": data[: len(data) // 2], "empty": b"", "overwrite": data[::-1]}[how]
+        segment.write_bytes(new)
+    after = [spool.put(TOPIC, b"%03d" % n * 20, False) for n in range(5, 10)]
+    for number, record in enumerate([*before, *after]):
+        found = spool.payload(record)
+        assert found in ((b"",) if number < 5 else ()) + (b"%03d" % number * 20,), number
+    spool.close()
+    again = left(tmp_path, 100_000)
+    assert again[-5:] == [b"%03d" % n * 20 for n in range(5, 10)]
+
+
+def test_a_start_with_less_room_finds_all_that_one_with_more_has_left(tmp_path: Path) -> None:
+    payloads = filled(tmp_path, 100, 1 << 21, 2000)  # in one segment
+    assert left(tmp_path, 65536) == payloads
+
+
+def test_a_number_that_is_none_of_ours_is_damage(tmp_path: Path) -> None:
+    body = _BODY.pack(b"R", 0, (1 << 64) - 1, 1) + b"tx"
+    (tmp_path / "00000001.spool").write_bytes(_HEAD.pack(MARK, len(body), crc32(body)) + body)
+    tmp_path.chmod(0o700)
+    spool = Spool(str(tmp_path), 65536)
+    assert spool.damaged and spool.put(TOPIC, b"x", False).number == 0
+    spool.close()
+
+
+def test_what_is_to_be_sent_again_still_is_after_a_kill_and_then_not_for_ever(
+    tmp_path: Path,
+) -> None:
+    outbox = Outbox(100_000)
+    outbox.open(spool := Spool(str(tmp_path), 100_000), 0.0)
+    for text in (b"a", b"b"):
+        outbox.put(message(text))
+    assert sent(outbox) == [b"a", b"b"]
+    outbox.put(message(b"c"))
+    assert sent(outbox) == [b"c"]
+    assert outbox.forgotten()[0] == 3
+    spool.close()  # killed before any of them went
+    outbox, spool = Outbox(100_000), Spool(str(tmp_path), 100_000)
+    assert outbox.open(spool, 0.0) == 3
+    assert sent(outbox) == [b"a", b"b", b"c"]
+    for _ in range(3):  # starts, one after the other, at a broker that keeps no session
+        spool.close()
+        outbox, spool = Outbox(100_000), Spool(str(tmp_path), 100_000)
+        assert outbox.open(spool, 0.0) == 0
+        assert outbox.forgotten(once=True)[0] == 0
+    assert outbox.forgotten()[0] == 3
+    spool.close()
+
+
+def test_a_folder_that_another_agent_has_made_meanwhile_is_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    first = Spool(str(folder), 100_000)
+    first.put(TOPIC, b"mine", False)
+    shutil.rmtree(folder)
+    second = Spool(str(folder), 100_000)
+    record = second.put(TOPIC, b"its own", False)
+    with pytest.raises(OSError, match="another algwatch"):
+        first.put(TOPIC, b"mine", False)
+    assert second.payload(record) == b"its own"
+    first.close()
+    second.close()
+    assert left(folder, 100_000) == [b"its own"]

@@ -384,7 +384,12 @@ def test_a_stale_file_a_stopped_daemon_and_none_are_told_apart(tmp_path: Path, c
     "text",
     ["", "[]", "{}", '{"schema": 2}', "[" * 100_000, "\x00", '{"schema": 1}',
      '{"schema": 1, "running": true, "clock": "x", "every": 60}',
-     '{"schema": 1, "running": true, "clock": 1, "every": 1, "verdict": []}'],
+     '{"schema": 1, "running": true, "clock": 1, "every": 1, "verdict": []}',
+     '{"schema": 1, "running": true, "clock": 1, "every": 1, "verdict": {"state": []}}',
+     '{"schema": 1, "running": true, "clock": NaN, "every": 1, "verdict": {"state": "fine"}}',
+     '{"schema": 1, "running": true, "clock": 1, "every": Infinity, "verdict": {"state": "fine"}}',
+     '{"schema": 1, "running": true, "clock": 1' + 400 * "0" + ', "every": 1, '
+     '"verdict": {"state": "fine"}}'],
 )  # fmt: skip
 def test_what_is_no_status_file_is_said_in_one_line(tmp_path: Path, capsys: Any, text: str) -> None:
     path = tmp_path / "status.json"
@@ -392,3 +397,16 @@ def test_what_is_no_status_file_is_said_in_one_line(tmp_path: Path, capsys: Any,
     for words in ([], ["--json"]):
         code, out, err = shown(capsys, *words, "--file", str(path))
         assert code == 2 and out == "" and err.count("\n") == 1, (words, out, err)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("since", 1e308), ("since", float("inf")), ("version", "\x1b[2J")]
+)
+def test_a_file_that_others_wrote_does_no_harm_to_the_terminal(
+    tmp_path: Path, capsys: Any, name: str, value: object
+) -> None:
+    path = live(tmp_path, call())
+    state = {**json.loads(path.read_text()), name: value}
+    path.write_text(json.dumps(state))
+    _, out, err = shown(capsys, "--file", str(path))
+    assert "\x1b" not in out and err.count("\n") <= 1 and (out or err)

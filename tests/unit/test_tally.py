@@ -119,3 +119,21 @@ def test_a_domain_in_a_report_names_no_person() -> None:
     payload = Encoder("c", "v", "b", Privacy(bytes(32))).health({}, 0.0, one)
     [name] = decode(payload)["health"]["providers"]
     assert name.endswith(".example.net") and "anna" not in name
+
+
+def test_a_health_report_is_bounded_whatever_hurts_whom() -> None:
+    one = tally()
+    for number in range(PROVIDERS):
+        line = f"192.168.1.10 and 203.0.113.{number}"
+        name = ".".join(f"{label}{number:02d}" for label in "abcdefgh") + ".example"
+        one.feed(registration("accepted", 200, f"sip:a@{name}", line=line))
+        for _ in range(number + 1):
+            one.feed(call("dropped", call_id="x", line=line))
+            counted = dict(one.items())[name]
+        for word in range(40):
+            counted.hurt[f"some-cause-{word}"] = counted.dropped[f"some-cause-{word}"] = 1 << 40
+    payload = Encoder("c", "v", "b", Privacy(bytes(32))).health({"uptime": 1.0}, 0.0, one)
+    assert MAX_PAYLOAD - 3000 < len(payload) <= MAX_PAYLOAD
+    health = decode(payload)["health"]
+    assert health["cut"] is True and health["uptime"] == 1.0
+    assert min(each["calls"]["attempted"] for each in health["providers"].values()) > 4

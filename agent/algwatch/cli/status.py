@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FILE = "/var/run/algwatch/status.json"
 MOST = 1 << 20  # bytes of a status file that are read
+FARTHEST = 1e12  # seconds
 LATE = 3  # times `every` after which the file is stale
 WIDEST = 100  # columns
 EXIT = {"fine": 0, "hurts": 1, "cannot-tell": 3}
@@ -84,12 +85,14 @@ def _is_status(state: object) -> bool:
     if not isinstance(state, dict) or state.get("schema") != 1:
         return False
     verdict = state.get("verdict")
-    numbers = all(type(state.get(name)) in (int, float) for name in ("clock", "every"))
+    # No number is neither fresh nor stale.
+    numbers: list[Any] = [state.get("clock"), state.get("every")]
     return (
-        numbers
+        all(type(n) in (int, float) and 0 <= n < FARTHEST for n in numbers)
         and isinstance(state.get("running"), bool)
         and isinstance(verdict, dict)
-        and (verdict.get("state") in EXIT)
+        and isinstance(verdict.get("state"), str)
+        and verdict["state"] in EXIT
     )
 
 
@@ -123,14 +126,14 @@ class Page:
         """Raises Usage where a field is missing: the file is of another program."""
         try:
             return self._lines(state)
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError):
             raise Usage("the status file lacks a field that this version of algwatch needs: "
                         "restart the daemon") from None  # fmt: skip
 
     def _lines(self, state: dict[str, Any]) -> list[str]:
         verdict = state["verdict"]
         word, style = STATES[verdict["state"]]
-        shown = [f"{self._terminal.paint(word, style)} {since(state)}"]
+        shown = [f"{self._terminal.paint(word, style)} {self._terminal.clean(since(state))}"]
         shown += [line for why in verdict["why"] for line in self._item(why)]
         if verdict["next"]:
             shown += self._text(f"Next: {verdict['next']}")

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 from algwatch.report.later import later
 
 later("ipaddress")  # which urllib.parse imports for brackets in a host alone: 0.3 MB
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     import ssl
 
 HANDSHAKE = 20.0  # seconds for a TLS handshake
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,262}", re.A)  # a name or an address, with a port
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -68,6 +71,16 @@ class Broker:
         """The URL without user and password: it is printed and logged."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
+
+    def elsewhere(self, reference: str) -> Broker:
+        """The first server of a Server Reference (MQTT 5 section 4.13), with what proves who we
+        are; TLS where this one has it. BrokerError."""
+        named = (reference.split() or [""])[0]
+        # It is printed, and goes into a URL.
+        if not _HOST.fullmatch(named):
+            raise BrokerError("no server is named that can be one")
+        scheme = "mqtts" if self.tls else "mqtt"
+        return Broker(f"{scheme}://{named}", self.user, self.password, self.ca, self.cert, self.key)
 
     def context(self) -> ssl.SSLContext | None:
         """The TLS settings, None without TLS. BrokerError names the file that does not serve."""

@@ -157,9 +157,17 @@ class Encoder:
         """health: counters and gauges as listed in docs/wire.md; values are numbers or maps."""
         body = self._envelope(at, self.next())
         body["health"] = health
-        if tally is not None:
-            body["health"] = {**health, "providers": self._by_provider(tally)}
-        return _pack(body)
+        if tally is None:
+            return _pack(body)
+        providers = self._by_provider(tally)
+        body["health"] = {**health, "providers": providers}
+        payload = _pack(body)
+        while len(payload) > MAX_PAYLOAD and providers:
+            # The one that says least, so that it is the same one each time.
+            del providers[min(providers, key=lambda name: _counted(providers[name]))]
+            body["health"]["cut"] = True
+            payload = _pack(body)
+        return payload
 
     def _by_provider(self, tally: Tally) -> dict[str, dict[str, dict[str, int]]]:
         """Counters that are not 0."""
@@ -174,6 +182,11 @@ class Encoder:
             }
             for provider, each in tally.items()
         }  # fmt: skip
+
+
+def _counted(groups: dict[str, dict[str, int]]) -> int:
+    """Calls and registrations."""
+    return groups["calls"].get("attempted", 0) + sum(groups["registrations"].values())
 
 
 def _pack(body: dict[str, Any]) -> bytes:

@@ -13,6 +13,7 @@ there is one, and outlive the process there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Lock
 
 TYPE_CHECKING = False
@@ -26,10 +27,10 @@ _ORDER = {"health": 0, "finding": 1}  # which kinds go first when there is no ro
 class Outgoing:
     """One message to publish. expires: monotonic seconds after which it is worthless, or None;
     expiry: the same as seconds from publishing, for MQTT 5. keep: worth sending again to a broker
-    that has lost it."""
+    that has lost it. again: it was."""
 
-    __slots__ = ("data", "expires", "expiry", "in_flight", "keep", "record", "retain", "size",
-                 "topic")  # fmt: skip
+    __slots__ = ("again", "data", "expires", "expiry", "in_flight", "keep", "record", "retain",
+                 "size", "topic")  # fmt: skip
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Outgoing:
         self.expiry = expiry
         self.expires = expires
         self.keep = keep
+        self.again = False
         self.in_flight = False
         self.record: Record | None = None
         self.size = len(topic) + len(payload)
@@ -85,7 +87,7 @@ class Outbox:
             self.max_bytes = min(self.max_bytes, spool.limit)
             for record in sorted(spool.records.values(), key=lambda record: record.number):
                 message = Outgoing(record.topic, b"", record.retain, keep=True)
-                message.record = record
+                message.record, message.again = record, record.again
                 message.size = len(record.topic) + record.length
                 if record.sent:
                     self._keep(self._next, message, now)
@@ -108,12 +110,14 @@ class Outbox:
             self._next += 1
             self._make_room()
 
-    def take(self, now: float) -> tuple[int, Outgoing, bytes] | None:
+    def take(
+        self, now: float, allows: Callable[[str, float], bool] = lambda topic, now: True
+    ) -> tuple[int, Outgoing, bytes] | None:
         """The first message that is not in flight, now marked so, its number and its payload; or
-        None. now: monotonic seconds."""
+        None. now: monotonic seconds. allows: whether a topic may be sent to now."""
         with self._lock:
             for number, message in list(self._waiting.items()):
-                if message.in_flight:
+                if message.in_flight or not allows(message.topic, now):
                     continue
                 if message.expires is not None and now >= message.expires:
                     self._delete(number)
@@ -149,16 +153,37 @@ class Outbox:
                     break
                 self._forget(old)
 
-    def forgotten(self) -> int:
-        """The broker has lost what it knew of this router: send again what it had acknowledged
-        lately. How many."""
+    def put_back(self, number: int) -> None:
+        """The broker does not take it now."""
         with self._lock:
-            again = {number: message for number, (message, _) in self._kept.items()}
-            self._kept.clear()
-            self.size += self._kept_size
-            self._kept_size = 0
+            message = self._waiting.get(number)
+            if message is not None:
+                message.in_flight = False
+
+    def forgotten(self, room: float = float("inf"), once: bool = False) -> tuple[int, int, bool]:
+        """The broker has lost what it knew of this router: send again what it had acknowledged
+        lately. How many reports and bytes, and whether they are all. room: bytes; the latest of
+        them go. once: those not that were sent again before."""
+        with self._lock:
+            again: dict[int, Outgoing] = {}
+            size, whole = 0, True
+            for number, (message, _) in reversed(self._kept.items()):
+                if once and message.again:
+                    continue
+                if size + message.size > room:
+                    whole = False
+                    break
+                again[number] = message
+                size += message.size
+                message.again = True
+                if message.record is not None and self._spool is not None:
+                    self._spool.again(message.record)
+            for number in again:
+                del self._kept[number]
+            self.size += size
+            self._kept_size -= size
             self._waiting = dict(sorted({**again, **self._waiting}.items()))
-            return len(again)
+            return len(again), size, whole
 
     def connection_lost(self) -> None:
         """Messages in flight are to be sent again."""

@@ -66,6 +66,8 @@ class Publisher:
             say,
             boot_delay,
             keepalive,
+            lambda: self._allowance.room(HEALTH),
+            self._allowance.spend,
         )
 
     def start(self, spool: Spool | None = None) -> None:
@@ -79,10 +81,12 @@ class Publisher:
         return self._link.connected
 
     def finding(self, finding: Finding) -> None:
-        if not self._allowance.allows("finding", HARM if finding.hurts else HARMLESS):
+        phone = finding.line.partition(" ")[0]
+        if not self._allowance.allows("finding", HARM if finding.hurts else HARMLESS, phone):
             return
         with self._lock:
             payload = self._encoder.finding(finding, self._wall())
+        self._allowance.spend(len(payload), phone)
         self._put("finding", payload, keep=True)
 
     def advice(self, advice: list[Advice]) -> None:
@@ -92,6 +96,7 @@ class Publisher:
             if not self._link.connected:
                 return
             payload = self._encoder.advice(advice, self._wall())
+        self._allowance.spend_always(len(payload))
         self._put("advice", payload, retain=True)
 
     def health(self, health: dict[str, object]) -> None:
@@ -112,6 +117,7 @@ class Publisher:
                 "taken_over": self._link.taken_over,
             }
             payload = self._encoder.health({**health, "mqtt": mqtt}, self._wall(), self.tally)
+        self._allowance.spend(len(payload))
         self._put("health", payload, expiry=self._health_expiry)
 
     def stop(self, patience: float) -> bool:
@@ -136,7 +142,6 @@ class Publisher:
         expiry: int | None = None,
         keep: bool = False,
     ) -> None:
-        self._allowance.spend(len(payload))
         expires = None if expiry is None else monotonic() + expiry
         where = topic(self._encoder.cpe, kind)
         self._outbox.put(Outgoing(where, payload, retain, expiry, expires, keep))
@@ -173,4 +178,5 @@ class Publisher:
             self._outbox.supersede(where)
             payload = self._encoder.advice(self._advice, self._wall())
             first.append(Outgoing(where, payload, retain=True))
+            self._allowance.spend_always(len(birth) + len(payload))
             return first

@@ -48,6 +48,7 @@ FIELDS: dict[str, tuple[Field, ...]] = {
         ("uptime", FLOAT, 1), ("rss", INT, 1), ("clock_steps", INT, 1), ("taps", MAP, 1),
         ("frames", MAP, 1), ("capture", MAP, 1), ("crossings", MAP, 1), ("evicted", MAP, 1),
         ("rule_failures", MAP, 1), ("untold", MAP, 1), ("providers", MAP, 2), ("mqtt", MAP, 1),
+        ("cut", BOOL, 2),
     ),
 }  # fmt: skip
 """By part of a payload; `envelope` is in every one, and the others hold one map or some."""

@@ -2,10 +2,15 @@
 """The spool: reports as records in files, so that the end of the process loses none of them.
 
 Files are segments, numbered, and only ever appended to. A record is a mark, a length, a CRC-32 and
-a body; a body is a report, or the word that the receiver has one. What a kill or a full disk leaves
-of a record is passed over: reading goes on at the next mark whose length and CRC fit. When the
-files take twice the room that reports may take, what still counts of the oldest segment is written
-again at the end, and the segment goes. The folder is meant to be on tmpfs: nothing is synced.
+a body; a body is a report, or the word that the receiver has one, or has lost it. What a kill or a
+full disk leaves of a record is passed over: reading goes on at the next mark whose length and CRC
+fit. When the files take twice the room that reports may take, what still counts of the oldest
+segment is written again at the end, and the segment goes. The folder is meant to be on tmpfs:
+nothing is synced.
+
+Others may delete, replace or cut the files meanwhile. So a record is checked again when it is read,
+and before one is written the segment is looked for under its name; where it is not, a new one
+begins, in a new folder if need be.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ from zlib import crc32
 
 MARK = b"\xa5aw1"
 LONGEST = 65536  # bytes of a body
+MOST = 1 << 48  # numbers of records; a greater one is none of ours
 SEGMENTS = 8  # of the limit in each
 SEGMENT = 4096, 262144  # bytes, at least and at most
 _LOCK = "lock"
@@ -26,8 +32,8 @@ _SUFFIX = ".spool"
 
 _HEAD = struct.Struct(">4sII")  # mark, length of the body, its CRC-32
 _BODY = struct.Struct(">cBQH")  # kind, flags, number, length of the topic
-_REPORT, _DONE = b"R", b"D"
-_RETAIN, _SENT = 1, 2
+_REPORT, _DONE, _AGAIN = b"R", b"D", b"A"
+_RETAIN, _SENT, _REPEATED = 1, 2, 4
 
 
 class SpoolError(Exception):
@@ -36,16 +42,17 @@ class SpoolError(Exception):
 
 class Record:
     """A report in the spool. number: of all that were ever put in. sent: the receiver has
-    acknowledged it."""
+    acknowledged it. again: it had, and was to get it once more."""
 
-    __slots__ = ("length", "number", "offset", "retain", "segment", "sent", "topic")
+    __slots__ = ("again", "length", "number", "offset", "retain", "segment", "sent", "topic")
 
-    def __init__(self, number: int, topic: str, retain: bool, sent: bool, segment: int,
-                 offset: int, length: int) -> None:  # fmt: skip
+    def __init__(self, number: int, topic: str, retain: bool, sent: bool, again: bool,
+                 segment: int, offset: int, length: int) -> None:  # fmt: skip
         self.number = number
         self.topic = topic
         self.retain = retain
         self.sent = sent
+        self.again = again
         self.segment = segment
         self.offset = offset  # of the payload in the file
         self.length = length
@@ -84,30 +91,42 @@ class Spool:
     def put(self, topic: str, payload: bytes, retain: bool) -> Record:
         """Append a report. OSError: it is not there, and nothing else is lost."""
         number = self._next
-        record = self._append(number, topic.encode(), payload, retain, sent=False)
+        record = self._append(number, topic.encode(), payload, retain, 0)
         self._next += 1
         self._compact()
         return record
 
     def payload(self, record: Record) -> bytes:
         """b"" where the file does not hold it any more."""
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
-            file = os.open(self._path(record.segment), os.O_RDONLY | os.O_CLOEXEC)
+            file = os.open(self._path(record.segment), flags)
         except OSError:
             return b""
+        body = _BODY.size + len(record.topic.encode()) + record.length
         try:
-            data = os.pread(file, record.length, record.offset)
-        except OSError:
+            data = os.pread(
+                file, _HEAD.size + body, record.offset + record.length - body - _HEAD.size
+            )
+        except (OSError, ValueError):
             data = b""
         finally:
             os.close(file)
-        return data if len(data) == record.length else b""
+        whole = _body(data, 0)
+        if whole is None or len(whole) != body or _BODY.unpack_from(whole)[2] != record.number:
+            return b""
+        return whole[body - record.length :]
 
     def sent(self, record: Record) -> None:
         """The receiver has it; it is kept until drop(). Without room for the word it will be sent
         again after a restart, which is harmless."""
         record.sent = True
         self._say(_DONE, _SENT, record.number)
+
+    def again(self, record: Record) -> None:
+        """The receiver has lost it, and is to get it again, after a restart too."""
+        record.sent, record.again = False, True
+        self._say(_AGAIN, 0, record.number)
 
     def drop(self, record: Record) -> None:
         """It does not count any more."""
@@ -144,10 +163,11 @@ class Spool:
                 except ValueError:
                     continue
         for segment in sorted(found):
-            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
             with open(os.open(self._path(segment), flags), "rb") as file:
-                # A segment of ours is never longer; of another file no more is looked at.
-                data = file.read(self._segment_bytes + LONGEST + _HEAD.size)
+                # No segment is longer, whatever the limit was when it was written; of another
+                # file no more is looked at.
+                data = file.read(SEGMENT[1] + LONGEST + _HEAD.size)
             self._sizes[segment] = len(data)
             self._read(segment, data)
         # What stands in the latest segment may be torn: a new one begins.
@@ -176,13 +196,17 @@ class Spool:
             payload = len(body) - _BODY.size - topic
             name = body[_BODY.size : _BODY.size + topic].decode("utf-8", "replace")
             self.records[number] = Record(
-                number, name, bool(flags & _RETAIN), bool(flags & _SENT), segment,
-                end - payload, payload,
+                number, name, bool(flags & _RETAIN), bool(flags & _SENT),
+                bool(flags & _REPEATED), segment, end - payload, payload,
             )  # fmt: skip
-        elif number in self.records and flags & _SENT:
+        elif number not in self.records:
+            return
+        elif kind == _AGAIN:
+            self.records[number].sent, self.records[number].again = False, True
+        elif flags & _SENT:
             self.records[number].sent = True
         else:
-            self.records.pop(number, None)
+            del self.records[number]
 
     def _begin(self, segment: int) -> None:
         if self._out >= 0:
@@ -192,13 +216,41 @@ class Spool:
         self._out = os.open(self._path(segment), flags, 0o600)
         self._sizes[segment] = 0
 
+    def _is_there(self) -> bool:
+        """Whether the segment that is written to still has its name."""
+        try:
+            named = os.lstat(self._path(next(reversed(self._sizes))))
+        except OSError:
+            return False
+        return os.path.samestat(named, os.fstat(self._out))
+
+    def _is_ours(self) -> bool:
+        """Whether the folder still is the one that is locked."""
+        try:
+            named = os.lstat(os.path.join(self._folder, _LOCK))
+        except OSError:
+            return False
+        return os.path.samestat(named, os.fstat(self._lock))
+
+    def _return(self) -> None:
+        """Begin a new segment where the last one was taken away, and a folder where that was."""
+        if not self._is_ours():
+            try:
+                lock = self._own()
+            except SpoolError as problem:
+                raise OSError(1, str(problem)) from None
+            os.close(self._lock)
+            self._lock = lock
+        self._begin(max(self._sizes) + 1)
+
     def _append(self, number: int, topic: bytes, payload: bytes, retain: bool,
-                sent: bool) -> Record:  # fmt: skip
-        flags = _RETAIN * retain | _SENT * sent
+                flags: int) -> Record:  # fmt: skip
+        flags |= _RETAIN * retain
         body = _BODY.pack(_REPORT, flags, number, len(topic)) + topic + payload
         end = self._write(body)
         segment = next(reversed(self._sizes))
-        record = Record(number, topic.decode(), retain, sent, segment, end - len(payload),
+        record = Record(number, topic.decode(), retain, bool(flags & _SENT),
+                        bool(flags & _REPEATED), segment, end - len(payload),
                         len(payload))  # fmt: skip
         self.records[number] = record
         return record
@@ -209,10 +261,13 @@ class Spool:
 
     def _write(self, body: bytes) -> int:
         """Append a record, whole or not at all; the offset behind it."""
+        if self._out >= 0 and not self._is_there():
+            self._return()
         if self._out < 0 or self._sizes[next(reversed(self._sizes))] >= self._segment_bytes:
             self._begin(max(self._sizes, default=0) + 1)
         segment = next(reversed(self._sizes))
-        before = self._sizes[segment]
+        # Not what was written: somebody may have cut the file.
+        before = os.fstat(self._out).st_size
         data = _HEAD.pack(MARK, len(body), crc32(body)) + body
         try:
             written = os.write(self._out, data)
@@ -244,7 +299,8 @@ class Spool:
         for record in [r for r in self.records.values() if r.segment == segment]:
             payload = self.payload(record)
             topic = record.topic.encode()
-            moved = self._append(record.number, topic, payload, record.retain, record.sent)
+            flags = _SENT * record.sent | _REPEATED * record.again
+            moved = self._append(record.number, topic, payload, record.retain, flags)
             record.segment, record.offset = moved.segment, moved.offset
             self.records[record.number] = record
 
@@ -257,5 +313,6 @@ def _body(data: bytes, mark: int) -> bytes | None:
     body = data[mark + _HEAD.size : mark + _HEAD.size + length]
     if not _BODY.size <= length <= LONGEST or len(body) < length or crc32(body) != check:
         return None
-    kind, _, _, topic = _BODY.unpack_from(body)
-    return body if kind in (_REPORT, _DONE) and _BODY.size + topic <= length else None
+    kind, _, number, topic = _BODY.unpack_from(body)
+    fits = number < MOST and _BODY.size + topic <= length
+    return body if fits and kind in (_REPORT, _DONE, _AGAIN) else None

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Wake: how other threads reach the one that talks to the broker, and tell it to end."""
+
+from __future__ import annotations
+
+import os
+import select
+from contextlib import suppress
+from time import monotonic
+
+
+class Wake:
+    """fd: readable after a call. stop_at: monotonic seconds at which the thread gives up; None
+    while it is not to end."""
+
+    __slots__ = ("_write", "fd", "stop_at")
+
+    def __init__(self) -> None:
+        self.fd, self._write = os.pipe()
+        os.set_blocking(self.fd, False)
+        os.set_blocking(self._write, False)
+        self.stop_at: float | None = None
+
+    def call(self) -> None:
+        with suppress(BlockingIOError):  # a full pipe wakes as well
+            os.write(self._write, b"w")
+
+    def drain(self) -> None:
+        with suppress(BlockingIOError):
+            os.read(self.fd, 4096)
+
+    def sleep(self, seconds: float) -> bool:
+        """True when it is time to end."""
+        poller = select.poll()
+        poller.register(self.fd, select.POLLIN)
+        end = monotonic() + seconds
+        while self.stop_at is None:
+            left = end - monotonic()
+            if left <= 0:
+                return False
+            if poller.poll(left * 1000):
+                self.drain()
+                # A call means a new report: it waits in the outbox, nobody hurries for it.
+        return True
