@@ -65,5 +65,5 @@ def run(root: str, words: list[str], kill: str = "", guarded: bool = False) -> i
 
 if __name__ == "__main__":  # the process that waits
     folder = sys.argv[1]
-    deadman.wait_for(folder, float(sys.argv[2]))
+    deadman.wait_for(folder, float(sys.argv[2]), int(sys.argv[3]))
     sys.exit(run(os.environ["ROOT"], ["rollback", "--if-unfinished", "--changes", folder]))

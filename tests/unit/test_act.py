@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -12,9 +13,9 @@ from pathlib import Path
 
 import pytest
 from algwatch.act import copies, deadman, nftfile, ruleset, state
-from algwatch.act.changes import KEPT, Changes
+from algwatch.act.changes import KEPT, Changes, ChangesError
 from algwatch.act.daemons import calls_since, evidence
-from algwatch.act.journal import Journal
+from algwatch.act.journal import MOST, SPARE, Journal
 from algwatch.act.router import Router
 from algwatch.act.watch import AGAIN, FAILED, OPEN, REGISTERED, WORKS, Binding, Judge
 from algwatch.compare.summary import RegistrationSummary
@@ -65,6 +66,53 @@ def test_a_step_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     assert one.steps == []
 
 
+def test_a_journal_grows_only_as_far_as_it_can_be_read_again(tmp_path: Path) -> None:
+    one = journal(tmp_path)
+    one.step("begin", only="")
+    with pytest.raises(OSError, match="larger than"):
+        one.step("rules", rules=[{"behind": "x" * MOST}])
+    one.step("live", entries=["y" * (MOST - SPARE - 4096)])
+    one.step("undo", why="z" * 4096)
+    one.step("rolled-back")
+    assert [s["step"] for s in journal(tmp_path).steps] == ["begin", "live", "undo", "rolled-back"]
+
+
+def test_a_copy_that_could_not_be_put_back_is_none(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="cannot be put back"):
+        copies.save(str(tmp_path), "ruleset", bytes(copies.MOST + 1))
+    assert not (tmp_path / "ruleset").exists()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o770])
+def test_a_journal_that_anybody_may_write_is_not_read(tmp_path: Path, mode: int) -> None:
+    """Its rules would be loaded by root."""
+    tmp_path.chmod(mode)
+    with pytest.raises(ChangesError, match="others may write there"):
+        Changes(str(tmp_path)).lock()
+    tmp_path.chmod(0o700)
+    assert Changes(str(tmp_path)).lock()
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 65534, 65534)
+        with pytest.raises(ChangesError, match="belongs to user 65534"):
+            Changes(str(tmp_path)).lock()
+
+
+def test_names_that_are_no_numbers_are_no_changes(tmp_path: Path) -> None:
+    for name in "²", "٣", "007", "0", "x":
+        (tmp_path / name).mkdir()
+    assert Changes(str(tmp_path)).all() == []
+
+
+def test_a_full_disk_does_not_look_like_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    assert Changes(str(tmp_path / "changes")).lock()
+
+
 def test_changes_are_numbered_and_undone_ones_go(tmp_path: Path) -> None:
     changes = Changes(str(tmp_path / "changes"))
     for number in range(1, 9):
@@ -85,7 +133,9 @@ def test_the_lock_goes_with_its_process(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", hold, folder], stdout=subprocess.PIPE, env=env)
     assert child.stdout is not None and child.stdout.readline() == b"held\n"
     assert not Changes(folder).lock()
-    deadman.wait_for(folder, 0.1)  # it hangs: it is killed
+    deadman.wait_for(folder, 0.1, os.getpid())  # a verify that began behind this one
+    assert child.poll() is None
+    deadman.wait_for(folder, 0.1, child.pid)  # it hangs: it is killed
     assert child.wait(5) == -9
     assert Changes(folder).lock()
     child.stdout.close()
@@ -96,7 +146,7 @@ def test_the_process_that_waits_becomes_a_rollback(tmp_path: Path) -> None:
     changes = Changes(str(tmp_path / "changes"))
     assert changes.lock()
     env = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
-    argv = [*deadman.WAITS, changes.folder, "60"]
+    argv = [*deadman.WAITS, changes.folder, "60", str(os.getpid())]
     child = subprocess.Popen(argv, env=env)
     time.sleep(0.5)
     assert child.poll() is None
@@ -275,7 +325,7 @@ def test_works_is_said_with_a_call_only() -> None:
 
 def test_the_clock_of_the_lock_is_short() -> None:
     started = time.monotonic()
-    deadman.wait_for("/nonexistent/changes", 5)
+    deadman.wait_for("/nonexistent/changes", 5, 1)
     assert time.monotonic() - started < 1
 
 
