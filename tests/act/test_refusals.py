@@ -133,6 +133,28 @@ def test_a_router_without_the_helper_is_left_alone(box: Box) -> None:
     assert "no loaded rule sets the SIP helper" in refused(box, *QUICK)
 
 
+@pytest.mark.parametrize("behind", ["udp dport 5060 drop", "meta mark set 7"])
+def test_a_trial_does_not_take_other_rules_from_a_phone(
+    box: Box, line: Line, behind: str
+) -> None:
+    """`return` would: the phone would get past the rule that drops."""
+    box.net.router.run("nft", "-f", "-", text=f"add rule inet fw4 helper_lan {behind}\n")
+    before = box.look()
+    assert box.type("apply", "--only", line.ip, "--watch", "0") == 1, box.said
+    assert "cannot be left out without them" in box.said
+    assert box.look() == before
+
+
+def test_a_comment_about_the_helper_sets_none(box: Box, line: Line) -> None:
+    rule = 'insert rule inet fw4 helper_lan tcp dport 1 drop comment "not ct helper set sip here"'
+    box.net.router.run("nft", "-f", "-", text=f"{rule}\n")
+    assert box.type(*QUICK) == 0, box.said
+    assert "tcp dport 1 drop" in box.look()[1]
+    assert box.type("rollback") == 0, box.said
+    assert box.type("apply", "--only", line.ip, "--watch", "0") == 0, box.said
+    assert box.look()[1].count("algwatch-change-2") == 1
+
+
 def test_a_rule_by_a_map_is_not_touched(box: Box, line: Line) -> None:
     rule = 'ct helper set udp dport map { 5060 : "sip" }'
     box.net.router.run("nft", "-f", "-", text=f"add rule inet fw4 helper_lan {rule}\n")
