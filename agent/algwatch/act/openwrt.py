@@ -49,6 +49,9 @@ class OpenWrt(Target):
             self.exempt(journal, only)
             return
         router, edits = self.router, self.plan.edits
+        if waits := uci.pending(router):  # since the plan was made: they would be committed along
+            raise Failed(f"changes of the firewall wait that somebody else made just now "
+                         f"({', '.join(waits)})")  # fmt: skip
         override = uci.knows_override(router)
         journal.step(steps.EDIT, override=override, prior=uci.prior(router, edits))
         if override:

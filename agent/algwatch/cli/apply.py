@@ -106,13 +106,16 @@ def _planned(args: argparse.Namespace, router: Router,
     lan = args.lan or sorted({routes.device_of(p) for p in [args.only or "", *phones]} - {""})
     if args.only:
         lan = args.lan or [routes.device_of(args.only)]
-    try:
+
+    def plan() -> Plan:
         if platform(router) == NFTABLES:
-            made = planned_here(router, "", args.only)
-        elif len(lan) > 1:
+            return planned_here(router, "", args.only)
+        return planned_here(router, lan[0] if lan else lan_device(router), args.only)
+
+    try:
+        if platform(router) != NFTABLES and len(lan) > 1:
             raise Usage(f"phones are on {' and '.join(lan)}: choose one with --lan")
-        else:
-            made = planned_here(router, lan[0] if lan else lan_device(router), args.only)
+        made = plan()
     except Failed as why:
         raise Usage(f"{why}; nothing was changed") from None
 
@@ -146,4 +149,4 @@ def _planned(args: argparse.Namespace, router: Router,
     # A trial leaves the helper to everybody else, and the probe is nobody's phone.
     asks = None if args.only or args.no_probe else probe
     return made, Order(ours, args.only, args.force, args.wait,
-                       None if args.watch == 0 else watch, asks)  # fmt: skip
+                       None if args.watch == 0 else watch, asks, plan)  # fmt: skip
