@@ -134,9 +134,7 @@ def test_a_router_without_the_helper_is_left_alone(box: Box) -> None:
 
 
 @pytest.mark.parametrize("behind", ["udp dport 5060 drop", "meta mark set 7"])
-def test_a_trial_does_not_take_other_rules_from_a_phone(
-    box: Box, line: Line, behind: str
-) -> None:
+def test_a_trial_does_not_take_other_rules_from_a_phone(box: Box, line: Line, behind: str) -> None:
     """`return` would: the phone would get past the rule that drops."""
     box.net.router.run("nft", "-f", "-", text=f"add rule inet fw4 helper_lan {behind}\n")
     before = box.look()

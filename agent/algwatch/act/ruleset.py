@@ -32,7 +32,8 @@ class Rule:
     """A rule that sets the SIP helper. after, behind: handle and text of the rule before it that
     stays, 0 and "" where it is the first; neighbour: text of the next one before that which is not
     of a trial, which may be gone by then. text: as nft lists it, counters included. last: no rule
-    behind it in its chain does more than count or set a helper. policy: of a base chain, "" of others."""
+    behind it in its chain does more than count or set a helper. policy: of a base chain, "" of
+    others."""
 
     __slots__ = ("after", "behind", "chain", "family", "handle", "last", "neighbour", "policy",
                  "table", "text")  # fmt: skip
