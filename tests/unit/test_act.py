@@ -218,6 +218,8 @@ def test_only_the_line_of_the_rule_becomes_a_comment() -> None:
     b'chain c { udp dport 5060 ct helper set "sip"; }',
     b'udp dport 5060 ct helper set "sip"; tcp dport 22 accept',
     b'udp dport { 5060, ct helper set "sip"',
+    b'udp dport 5060 ct helper set "sip" \\\n  accept',
+    b'udp dport 5060 \\\n  ct helper set "sip"',
 ])  # fmt: skip
 def test_a_line_that_holds_more_than_the_rule_is_left_alone(line: bytes) -> None:
     assert nftfile.without_helper(line + b"\n", {"sip"}, 1, 1) is None
@@ -277,6 +279,17 @@ def test_a_register_that_is_still_rewritten_is_a_failure() -> None:
     one = judge()
     one.bound(Binding(A, 1010, 60, False))
     assert one.verdict(1011)[0] == FAILED
+
+
+def test_one_copy_of_a_register_does_not_show_that_nothing_was_rewritten() -> None:
+    one = judge(longest=60)
+    one.bound(Binding(A, 1010, 600, True))
+    one.bound(Binding(B, 1010, 600, None))
+    assert one.verdict(1011) == (OPEN, "")
+    word, why = one.verdict(1061)
+    assert word == OPEN and why.startswith(f"{B} registered, but only one copy")
+    one.bound(Binding(B, 1062, 600, True))
+    assert one.verdict(1063)[0] == REGISTERED
 
 
 def registration(phone: str, outcome: str) -> RegistrationSummary:
@@ -345,6 +358,7 @@ def test_the_calls_of_the_daemon_speak_for_a_change_or_against_it(tmp_path: Path
     assert asked() == WORKS
     assert asked(since=2001.0) == OPEN, "before the change"
     assert asked(now=2500.0) == OPEN, "the file is old"
+    assert asked(start=9000.0) == OPEN, "before the clock was set back"
     assert asked(line=f"{B} and x") == OPEN, "another phone"
     assert asked(ack="unknown") == OPEN
     assert asked(outcome="dropped") == FAILED

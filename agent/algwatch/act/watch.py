@@ -43,6 +43,7 @@ class Judge:
         self._granted = dict.fromkeys(phones, GRANTED)
         self._heard: dict[str, float] = {}
         self._refused: dict[str, tuple[float, str]] = {}
+        self._compared: set[str] = set()  # both copies of a REGISTER were the same
         self._completed = 0
         self._failure = ""
 
@@ -63,6 +64,8 @@ class Judge:
             return
         if binding.plain is False:
             self._failure = f"the REGISTER of {binding.phone} is still rewritten"
+        if binding.plain:
+            self._compared.add(binding.phone)
         if binding.granted > 0:
             self._granted[binding.phone] = binding.granted
         self._heard[binding.phone] = max(binding.at, self._heard.get(binding.phone, 0.0))
@@ -82,7 +85,13 @@ class Judge:
             if now - at > AGAIN:
                 return FAILED, f"{phone} could not register for {AGAIN:.0f} s: {outcome}"
         missing = [p for p in self.phones if p not in self._heard or p in self._refused]
+        unseen = [p for p in self.phones if p not in missing and p not in self._compared]
         over = now - self._began >= self.longest
+        if unseen and not missing:
+            if not over:
+                return OPEN, ""
+            return OPEN, (f"{', '.join(unseen)} registered, but only one copy of that was seen: "
+                          "whether it is rewritten is not known")  # fmt: skip
         if not missing and self._completed:
             return WORKS, f"{self._said()} and {_count(self._completed, 'call')} completed"
         if not missing and (over or not self._calls):

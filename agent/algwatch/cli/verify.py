@@ -13,6 +13,7 @@ from algwatch.act.daemons import calls_since
 from algwatch.act.journal import Journal
 from algwatch.act.lasting import survives
 from algwatch.act.router import Failed, Router
+from algwatch.act.target import ended
 from algwatch.act.undo import finish, planned, target_of, undo
 from algwatch.act.watch import FAILED, GRANTED, LATE, REGISTERED, WORKS
 from algwatch.cli import Usage, acting
@@ -56,10 +57,24 @@ def main(args: argparse.Namespace) -> int:
         if not there:
             raise Usage("no change is in force: algwatch apply makes one")
         journal = there[0]
+        _need_loaded(router, journal)
         result, why = _watch(args, router, journal, teller)
+        if result in (WORKS, REGISTERED):
+            _need_loaded(router, journal)
         status = _conclude(router, changes, journal, teller, result, why)
     teller.end(journal, status)
     return status
+
+
+def _need_loaded(router: Router, journal: Journal) -> None:
+    """Usage where others have ended the change: nobody could tell what was verified then."""
+    try:
+        why = ended(target_of(router, planned(journal)), acting.only(journal), journal.number)
+    except Failed as problem:
+        raise Usage(f"whether the change is in force cannot be told: {problem}") from None
+    if why:
+        raise Usage(f"change {journal.number} is not in force any more: {why}; algwatch rollback "
+                    "takes back the rest of it, then algwatch apply begins anew")  # fmt: skip
 
 
 def _watch(args: argparse.Namespace, router: Router, journal: Journal,
