@@ -109,6 +109,23 @@ def test_what_cannot_be_watched_is_told_before(box: Box, line: Line) -> None:
     assert "nothing can be watched" in said and "nothere" in said
 
 
+@pytest.mark.parametrize("phone", ["0.0.0.0", "255.255.255.255", "224.0.0.1", "127.0.0.1", "::",
+                                   "192.168.001.020", "::ffff:10.0.0.1", "fe80::1%br-lan",
+                                   "x'; rm -rf /"])  # fmt: skip
+def test_a_trial_is_made_with_a_phone(box: Box, phone: str) -> None:
+    assert "that is no" in refused(box, "apply", "--only", phone, "--watch", "0")
+
+
+def test_a_trial_is_made_with_a_phone_of_the_lan(box: Box, line: Line) -> None:
+    draw = box.net.draw
+    for phone, why in (
+        (draw.router_ip, "this router itself"),
+        (f"{draw.lan.broadcast_address}", "the whole network"),
+        (draw.provider_ip, "in no network"),
+    ):
+        assert why in refused(box, "apply", "--only", phone, "--watch", "0")
+
+
 def test_two_applies_do_not_run_together(box: Box, line: Line) -> None:
     wait = box.start("apply", "--force", "--no-probe")
     box.until("watch")
