@@ -16,8 +16,11 @@ from algwatch.act import copies, deadman, nftfile, ruleset, state
 from algwatch.act.changes import KEPT, Changes, ChangesError
 from algwatch.act.daemons import calls_since, evidence
 from algwatch.act.journal import MOST, SPARE, Journal
-from algwatch.act.router import Router
+from algwatch.act.openwrt import Fw3
+from algwatch.act.router import Failed, Router
+from algwatch.act.undo import finish
 from algwatch.act.watch import AGAIN, FAILED, OPEN, REGISTERED, WORKS, Binding, Judge
+from algwatch.advise.platforms.plan import FW3, Plan
 from algwatch.compare.summary import RegistrationSummary
 
 A, B = "192.168.1.20", "192.168.1.21"
@@ -113,6 +116,28 @@ def test_a_full_disk_does_not_look_like_another_process(
     assert Changes(str(tmp_path / "changes")).lock()
 
 
+def test_on_a_full_disk_the_copies_make_room_for_the_last_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a change that is undone would be told as one in force."""
+    changes = Changes(str(tmp_path))
+    one = changes.create()
+    one.step("begin", only="")
+    copies.save(one.folder, "ruleset", b"x" * 9)
+    one.step("applied")
+    step = Journal.step
+
+    def full(self: Journal, word: str, **facts: object) -> None:
+        if len(os.listdir(self.folder)) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        step(self, word, **facts)
+
+    monkeypatch.setattr(Journal, "step", full)
+    finish(changes, one, "rolled-back", why="asked for")
+    assert changes.in_force() == []
+    assert [row.state for row in state.read(str(tmp_path))] == ["rolled-back"]
+
+
 def test_changes_are_numbered_and_undone_ones_go(tmp_path: Path) -> None:
     changes = Changes(str(tmp_path / "changes"))
     for number in range(1, 9):
@@ -192,6 +217,24 @@ def test_settings_of_the_kernel_are_read(tmp_path: Path) -> None:
     """The kernel refuses to fill a buffer of some megabytes (proc_sys_call_handler())."""
     assert len(Router().boot) == 36
     assert Router(str(tmp_path)).boot == ""
+
+
+class WithoutIPv6(Router):
+    """It runs nothing, and has no ip6tables."""
+
+    def has(self, program: str) -> bool:
+        return not program.startswith("ip6")
+
+    def run(self, *argv: str, text: str = "") -> str:
+        if argv[0].startswith("ip6"):
+            raise Failed(f"{argv[0]}: No such file or directory")
+        return "-A zone_lan_helper -p udp -m udp --dport 5060 -j CT --helper sip\n"
+
+
+def test_fw3_without_ipv6_is_changed_and_put_back_all_the_same(tmp_path: Path) -> None:
+    target = Fw3(WithoutIPv6(str(tmp_path)), Plan(FW3))
+    assert "--helper sip" in target.listing()
+    target.end_exemption(journal(tmp_path))
 
 
 FILE = b"""table inet fw4 {

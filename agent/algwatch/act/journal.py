@@ -73,6 +73,12 @@ class Journal:
         self._whole += len(line)
         self.steps.append(record)
 
+    def drop_copies(self) -> None:
+        """Every other file of the change goes. OSError."""
+        for name in os.listdir(self.folder):
+            if name != NAME:
+                os.unlink(os.path.join(self.folder, name))
+
     def has(self, word: str) -> bool:
         return self.last(word) is not None
 

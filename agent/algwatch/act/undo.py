@@ -80,6 +80,9 @@ def finish(changes: Changes, journal: Journal, word: str, **more: object) -> Non
     except OSError:
         if word != steps.ROLLED_BACK:
             raise
+        with suppress(OSError):
+            journal.drop_copies()  # a full disk: everything is back, so that they are not needed
+            journal.step(word, **more)
     with suppress(OSError):
         others = [one for one in state.read(changes.folder) if one.number != journal.number]
         phone = journal.fact(steps.BEGIN, "only", "") or state.ALL
