@@ -49,7 +49,7 @@ def owner(path: str) -> dict[str, Any]:
 
 
 def install(path: str, data: bytes, whose: dict[str, Any]) -> None:
-    """Replace a file; a cut of power leaves the old one or the new one. OSError: the old one."""
-    files.replace(path, data)
-    os.chmod(path, whose["mode"])
-    os.chown(path, whose["uid"], whose["gid"])
+    """Replace a file, or that to which a link leads; a cut of power leaves the old one or the new
+    one. OSError: the old one."""
+    owner = whose["uid"], whose["gid"]
+    files.replace(os.path.realpath(path), data, whose["mode"], owner)
