@@ -147,6 +147,15 @@ def test_an_apply_that_dies_while_it_watches_is_undone_at_once(box: Box, line: L
     assert box.look() == before
 
 
+def test_an_apply_that_dies_as_it_begins_to_watch_is_undone_at_once(box: Box, line: Line) -> None:
+    """The process that watches has the lock as well, and must notice that nobody waits for it."""
+    before = box.look()
+    box.start("apply", "--force", "--no-probe", kill="fork:after", guarded=True)
+    assert os.waitstatus_to_exitcode(os.waitpid(box.pid, 0)[1]) == -9
+    box.until("rolled-back")
+    assert box.look() == before
+
+
 def test_a_terminal_that_goes_away_does_not_stop_the_way_back(box: Box, line: Line) -> None:
     before = box.look()
     wait = box.start("apply", "--force", "--no-probe")

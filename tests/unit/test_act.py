@@ -194,6 +194,29 @@ def test_a_copy_is_made_once_and_a_damaged_one_is_none(tmp_path: Path) -> None:
     assert copies.load(folder, "firewall", fact) is None
 
 
+def test_a_file_is_put_back_with_its_mode_in_one_step_and_behind_its_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, link = tmp_path / "real.conf", tmp_path / "nftables.conf"
+    real.write_bytes(b"before")
+    real.chmod(0o644)
+    link.symlink_to(real)
+    whose = copies.owner(str(link))
+    copies.install(str(link), b"after", whose)
+    assert link.is_symlink() and real.read_bytes() == b"after"
+    rename = os.rename
+
+    def looked_at(new: str, path: str) -> None:
+        assert os.stat(new).st_mode & 0o777 == 0o644
+        rename(new, path)
+        raise KeyboardInterrupt  # killed at once
+
+    monkeypatch.setattr(os, "rename", looked_at)
+    with pytest.raises(KeyboardInterrupt):
+        copies.install(str(link), b"before", whose)
+    assert (real.read_bytes(), real.stat().st_mode & 0o777) == (b"before", 0o644)
+
+
 def test_the_state_file_leaves_out_what_is_no_line(tmp_path: Path) -> None:
     change = state.Change(3, "verified", 1796000000, A)
     state.write(str(tmp_path), [change])
@@ -377,6 +400,39 @@ def test_works_is_said_with_a_call_only() -> None:
     call.outcome = "dropped"
     one.feed(call, 1013)
     assert one.verdict(1014) == (FAILED, f"a call of {A} was dropped")
+
+
+def test_a_dropped_call_of_a_phone_that_was_asleep_leaves_a_doubt() -> None:
+    """The helper went off for it, too; of a trial it did not."""
+    from algwatch.compare.summary import CallSummary
+
+    def call(phone: str, outcome: str) -> CallSummary:
+        made = CallSummary.__new__(CallSummary)
+        made.line, made.outcome, made.ack = f"{phone} and x", outcome, "seen"
+        made.unsolicited = False
+        return made
+
+    for whole, word in (True, OPEN), (False, WORKS):
+        one = Judge([A], 1000.0, 60, True, whole)
+        one.bound(Binding(A, 1010, 600, True))
+        one.feed(call(B, "dropped"), 1011)
+        one.feed(call(A, "completed"), 1012)
+        assert one.verdict(1013)[0] == word
+        assert one.verdict(1061)[0] == word
+    one = Judge([A], 1000.0, 60, True, True)
+    one.bound(Binding(A, 1010, 600, True))
+    one.feed(call(B, "dropped"), 1011)
+    assert f"a call of {B}, which is not watched, was dropped" in one.verdict(1061)[1]
+
+
+def test_the_daemon_s_dropped_call_of_another_phone_leaves_it_open(tmp_path: Path) -> None:
+    row = {"outcome": "completed", "ack": "seen", "start": 2000.0, "line": f"{A} and x"}
+    calls = [row, row | {"outcome": "dropped", "line": f"{B} and x"}]
+    file = tmp_path / "s"
+    file.write_text(json.dumps({"running": True, "at": 2100.0, "calls": calls}))
+    asked = Router(str(tmp_path)), str(file), 2110.0, 1900.0, [A]
+    assert calls_since(*asked, whole=True)[0] == OPEN
+    assert calls_since(*asked)[0] == WORKS
 
 
 def test_the_clock_of_the_lock_is_short() -> None:

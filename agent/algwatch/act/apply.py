@@ -141,6 +141,9 @@ class Apply:
         with Flows() as flows:
             live.take_off(flows, journal, order.ours, timeouts, self._say)
         self._say("new flows get no SIP helper, and live ones go on without it")
+        if journal.fact(steps.EDIT, "override"):
+            self._say("until the change is made lasting, settings of the firewall that anybody "
+                      "saves are lost at a restart of the router, like the change")  # fmt: skip
         if order.probe is not None:
             journal.step(steps.PROBE)
             rewritten = order.probe()

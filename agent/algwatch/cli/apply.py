@@ -176,7 +176,8 @@ def _planned(args: argparse.Namespace, router: Router,
         except CannotWatch as why:
             raise Failed(f"nothing can be watched: {why}; --watch 0 does without") from None
         longest = LATE * GRANTED if args.watch is None else args.watch
-        return Watch(longest, lambda: eyes.until(heard, longest, args.watch is not None))
+        return Watch(longest, lambda: eyes.until(heard, longest, args.watch is not None,
+                                                 not args.only))  # fmt: skip
 
     def probe() -> list[str]:
         from algwatch.probe.run import probe as ask  # here, because not everybody wants it

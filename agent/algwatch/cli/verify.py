@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 from algwatch.act import deadman, steps
 from algwatch.act.apply import DONE, NOT_BACK, NOT_KNOWN, UNDONE
@@ -81,7 +82,8 @@ def _watch(args: argparse.Namespace, router: Router, journal: Journal,
            teller: acting.Teller) -> tuple[str, str]:  # fmt: skip
     phones = journal.fact(steps.BEGIN, "phones", [])
     since = float(journal.steps[-1]["at"])
-    told = calls_since(router, args.status, time.time(), since, phones)
+    told = calls_since(router, args.status, time.time(), since, phones,
+                       not acting.only(journal))  # fmt: skip
     if told[0] == FAILED:
         return told
     routes = Routes(router)
@@ -91,7 +93,8 @@ def _watch(args: argparse.Namespace, router: Router, journal: Journal,
     except CannotWatch as why:
         raise Usage(f"nothing can be watched: {why}") from None
     teller.say(f"watching {', '.join(phones) or 'the router'} for at most {args.watch:.0f} s")
-    result = eyes.until(phones, args.watch, told[0] != WORKS)
+    whole = not acting.only(journal)
+    result = eyes.until(phones, args.watch, told[0] != WORKS, whole)
     return (WORKS, f"{result[1]}; {told[1]}") if told[0] == WORKS and result[0] else result
 
 
@@ -105,6 +108,8 @@ def _conclude(router: Router, changes: Changes, journal: Journal, teller: acting
         except (Failed, OSError) as problem:
             result, why = FAILED, f"it works and cannot be made lasting: {problem}"
     if result == FAILED:
+        with suppress(OSError):  # whoever kills this process leaves nothing half back
+            deadman.start(changes.folder, SOON)
         problems = undo(router, changes, journal, why, teller.say)
         for line in problems:
             teller.say(line)
