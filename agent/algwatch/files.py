@@ -63,10 +63,18 @@ def create(path: str, data: bytes) -> bool:
     return True
 
 
-def replace(path: str, data: bytes) -> None:
-    """Write a file of mode 0600 in place of the one that is there. OSError: that one stays."""
+def replace(
+    path: str, data: bytes, mode: int = 0o600, owner: tuple[int, int] | None = None
+) -> None:
+    """Write a file in place of the one that is there. owner: user and group, None for those of this
+    process. OSError: that one stays."""
     new = _new(path, data)
     try:
+        # Before it has its name: whoever kills this process leaves none that others cannot read.
+        if owner is not None:
+            os.chown(new, *owner)
+        if mode != 0o600:
+            os.chmod(new, mode)
         os.rename(new, path)
     except OSError:
         os.unlink(new)

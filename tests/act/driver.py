@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from typing import Any
 
 from algwatch.__main__ import main
@@ -13,6 +14,7 @@ from algwatch.act import deadman
 from algwatch.act.journal import Journal
 from algwatch.act.router import Router
 from algwatch.cli import apply, rollback, verify  # before a fork, once for all
+from algwatch.cli.watching import Watching
 
 __all__ = ["apply", "rollback", "run", "verify"]
 
@@ -48,13 +50,32 @@ def die_before_program(number: int) -> None:
     Router.attempt = counted  # type: ignore[method-assign]
 
 
+def die_at_fork() -> None:
+    """This process dies by SIGKILL before the one that watches has taken its first step."""
+    fork = os.fork
+
+    def forked() -> int:
+        this = os.getpid()
+        child = fork()
+        # Not in that of capture/filter.py.
+        if not child and sys._getframe(1).f_code is Watching.until.__code__:
+            os.kill(this, signal.SIGKILL)
+            while os.getppid() == this:
+                time.sleep(0.01)
+        return child
+
+    os.fork = forked
+
+
 def run(root: str, words: list[str], kill: str = "", guarded: bool = False) -> int:
-    """root: of the files. kill: "WORD:before", "WORD:after" or "program:N". guarded: with the
-    process that waits for the end of this one."""
+    """root: of the files. kill: "WORD:before", "WORD:after", "program:N" or "fork:after". guarded:
+    with the process that waits for the end of this one."""
     Router.__init__.__defaults__ = (root, None)
     word, _, when = kill.partition(":")
     if word == "program":
         die_before_program(int(when))
+    elif word == "fork":
+        die_at_fork()
     elif word:
         die_at(word, when)
     os.environ["ROOT"] = root
@@ -65,5 +86,5 @@ def run(root: str, words: list[str], kill: str = "", guarded: bool = False) -> i
 
 if __name__ == "__main__":  # the process that waits
     folder = sys.argv[1]
-    deadman.wait_for(folder, float(sys.argv[2]))
+    deadman.wait_for(folder, float(sys.argv[2]), int(sys.argv[3]))
     sys.exit(run(os.environ["ROOT"], ["rollback", "--if-unfinished", "--changes", folder]))

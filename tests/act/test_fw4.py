@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -150,6 +151,42 @@ def test_changes_of_others_that_wait_are_a_reason_to_refuse(new: OpenWrtBox, whe
     assert "other changes of the firewall wait" in new.said
     assert new.look() == before and not new.words()
     (folder / "firewall").unlink()
+
+
+def test_a_zone_that_others_add_while_a_call_is_waited_for_is_not_changed(
+    new: OpenWrtBox,
+) -> None:
+    """The plan names zones by their number."""
+    line = line_of(new.net)
+    line.call(new.net)
+    wait = new.start(*QUICK, "--wait", "30")
+    time.sleep(1.5)
+    zone = "config zone\n\toption name\tguest\n\tlist network\tguest\n\n"
+    new.config.write_text(new.config.read_text().replace("config zone", zone + "config zone", 1))
+    before = new.look()
+    line.hang_up()
+    new.net.forget_flows()
+    assert wait() == 2, new.said
+    assert "changed the firewall's configuration meanwhile" in new.said
+    assert new.look() == before and not new.words()
+    line.close()
+
+
+def test_changes_that_others_make_in_the_last_moment_are_not_committed(new: OpenWrtBox) -> None:
+    line = line_of(new.net)
+    folder = new.root / "tmp/.uci"
+    folder.mkdir(parents=True, exist_ok=True)
+    (new.root / "bin/nft").write_text(  # the ruleset is listed once to plan, and then to save
+        '#!/bin/sh\n[ "$1" = -s ] && '
+        f'echo "firewall.cfg02dc81.masq=\'1\'" >{folder}/firewall\nexec /usr/sbin/nft "$@"\n'
+    )
+    (new.root / "bin/nft").chmod(0o755)
+    before = new.look()
+    assert new.type(*QUICK) == 1, new.said
+    assert "wait that somebody else made just now (uci)" in new.said
+    assert "commit" not in new.words() and new.look() == before
+    assert "masq" in new.router.run("uci", "changes", "firewall"), "theirs waits as before"
+    line.close()
 
 
 def test_a_check_that_fails_comes_before_the_commit(new: OpenWrtBox) -> None:

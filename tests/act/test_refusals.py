@@ -109,6 +109,23 @@ def test_what_cannot_be_watched_is_told_before(box: Box, line: Line) -> None:
     assert "nothing can be watched" in said and "nothere" in said
 
 
+@pytest.mark.parametrize("phone", ["0.0.0.0", "255.255.255.255", "224.0.0.1", "127.0.0.1", "::",
+                                   "192.168.001.020", "::ffff:10.0.0.1", "fe80::1%br-lan",
+                                   "x'; rm -rf /"])  # fmt: skip
+def test_a_trial_is_made_with_a_phone(box: Box, phone: str) -> None:
+    assert "that is no" in refused(box, "apply", "--only", phone, "--watch", "0")
+
+
+def test_a_trial_is_made_with_a_phone_of_the_lan(box: Box, line: Line) -> None:
+    draw = box.net.draw
+    for phone, why in (
+        (draw.router_ip, "this router itself"),
+        (f"{draw.lan.broadcast_address}", "the whole network"),
+        (draw.provider_ip, "in no network"),
+    ):
+        assert why in refused(box, "apply", "--only", phone, "--watch", "0")
+
+
 def test_two_applies_do_not_run_together(box: Box, line: Line) -> None:
     wait = box.start("apply", "--force", "--no-probe")
     box.until("watch")
@@ -131,6 +148,26 @@ def test_a_folder_that_cannot_be_made_is_told(box: Box, line: Line) -> None:
 def test_a_router_without_the_helper_is_left_alone(box: Box) -> None:
     box.net.router.run("nft", "flush", "chain", "inet", "fw4", "helper_lan")
     assert "no loaded rule sets the SIP helper" in refused(box, *QUICK)
+
+
+@pytest.mark.parametrize("behind", ["udp dport 5060 drop", "meta mark set 7"])
+def test_a_trial_does_not_take_other_rules_from_a_phone(box: Box, line: Line, behind: str) -> None:
+    """`return` would: the phone would get past the rule that drops."""
+    box.net.router.run("nft", "-f", "-", text=f"add rule inet fw4 helper_lan {behind}\n")
+    before = box.look()
+    assert box.type("apply", "--only", line.ip, "--watch", "0") == 1, box.said
+    assert "cannot be left out without them" in box.said
+    assert box.look() == before
+
+
+def test_a_comment_about_the_helper_sets_none(box: Box, line: Line) -> None:
+    rule = 'insert rule inet fw4 helper_lan tcp dport 1 drop comment "not ct helper set sip here"'
+    box.net.router.run("nft", "-f", "-", text=f"{rule}\n")
+    assert box.type(*QUICK) == 0, box.said
+    assert "tcp dport 1 drop" in box.look()[1]
+    assert box.type("rollback") == 0, box.said
+    assert box.type("apply", "--only", line.ip, "--watch", "0") == 0, box.said
+    assert box.look()[1].count("algwatch-change-2") == 1
 
 
 def test_a_rule_by_a_map_is_not_touched(box: Box, line: Line) -> None:

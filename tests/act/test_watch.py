@@ -78,6 +78,25 @@ def test_a_trial_on_one_phone_is_verified_by_its_call(box: Box, line: Line) -> N
     assert plain(box.look()[1]) == plain(before[1])
 
 
+def test_a_trial_that_a_reload_has_ended_is_not_verified(box: Box, line: Line) -> None:
+    """Its flow goes on without the helper, and would register unrewritten."""
+    assert box.type("apply", "--only", line.ip, "--watch", "0") == 0, box.said
+    box.load()
+    assert box.type("verify", "--watch", "5") == 2, box.said
+    assert f"the rule for {line.ip} is not loaded any more" in box.said
+    assert box.words()[-1] == "applied"
+    assert box.type("rollback") == 0, box.said
+    assert not line.register()
+
+
+def test_a_helper_that_is_set_again_is_not_verified(box: Box, line: Line) -> None:
+    assert box.type("apply", "--force", "--no-probe", "--watch", "0") == 0, box.said
+    rule = 'udp dport 5060 ct helper set "sip"'
+    box.net.router.run("nft", "-f", "-", text=f"add rule inet fw4 helper_lan {rule}\n")
+    assert box.type("verify", "--watch", "5") == 2, box.said
+    assert "sets the SIP helper again" in box.said
+
+
 def test_whoever_interrupts_the_watching_gets_everything_back(box: Box, line: Line) -> None:
     before = box.look()
     wait = box.start("apply", "--force", "--no-probe")
@@ -124,6 +143,15 @@ def test_an_apply_that_dies_while_it_watches_is_undone_at_once(box: Box, line: L
     box.until("watch")
     os.kill(box.pid, signal.SIGKILL)
     assert wait() == -9
+    box.until("rolled-back")
+    assert box.look() == before
+
+
+def test_an_apply_that_dies_as_it_begins_to_watch_is_undone_at_once(box: Box, line: Line) -> None:
+    """The process that watches has the lock as well, and must notice that nobody waits for it."""
+    before = box.look()
+    box.start("apply", "--force", "--no-probe", kill="fork:after", guarded=True)
+    assert os.waitstatus_to_exitcode(os.waitpid(box.pid, 0)[1]) == -9
     box.until("rolled-back")
     assert box.look() == before
 

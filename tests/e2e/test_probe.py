@@ -19,7 +19,7 @@ from algwatch.kernel.flows import Flow, Flows
 from algwatch.kernel.netlink import Netlink
 from algwatch.probe import free
 from algwatch.probe.result import REWRITTEN, UNKNOWN, UNTOUCHED, Result
-from algwatch.probe.run import clean_up, packet_socket, probe
+from algwatch.probe.run import packet_socket, probe
 from lab.home import Line, at_home, receive
 from lab.network import HELPER_RULE, Network
 
@@ -375,6 +375,22 @@ def test_a_registered_phone_keeps_its_port_and_is_still_called(net: Network) -> 
         line.close()
 
 
+def test_a_rule_that_names_phones_is_not_taken_for_no_alg(net: Network) -> None:
+    """The probe has an address that is no phone's."""
+    only = HELPER_RULE.replace("udp", f"ip saddr {net.draw.phone_ip} udp")
+    net.router.run("nft", "-f", "-", text="flush chain inet fw4 helper_lan\n" + only)
+    line = Line(net)
+    try:
+        assert not line.register(), "this phone is rewritten"
+        result = probed(net)
+    finally:
+        line.close()
+        net.forget_flows()
+    assert not any(sent.helper for sent in result.sent)
+    assert result.state == UNKNOWN
+    assert f"live flows of {line.ip} have the SIP helper" in result.conclusion
+
+
 def test_a_call_beside_it_loses_nothing(net: Network) -> None:
     line = Line(net)
     try:
@@ -422,8 +438,9 @@ def test_after_a_kill_9_the_next_start_cleans_up(net: Network, probe_again: bool
             assert result.state == REWRITTEN
             cleaned = result.cleaned
         else:
-            with net.router:
-                cleaned = clean_up()
+            words = "rollback", "--if-unfinished", "--changes", "/nonexistent"  # of the init script
+            said = net.router.run(sys.executable, "-m", "algwatch", *words)
+            cleaned = [said.strip().rpartition("(")[2].rstrip(")")]
         assert len(cleaned) == 1
         assert cleaned[0].startswith(str(net.draw.lan[0]).rpartition(".")[0])
 

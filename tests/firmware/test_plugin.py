@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -46,6 +47,14 @@ def test_a_link_in_the_daemons_folder_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text('{"secret": 1}\n')
     (folder / "status.json").symlink_to(tmp_path / "secret")
     assert "secret" not in run(plugin(tmp_path), "call", "status", text="{}").stdout
+
+
+def test_a_pipe_in_the_daemons_folder_holds_nobody_up(tmp_path: Path) -> None:
+    folder = tmp_path / "var/run/algwatch"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "status.json")
+    done = run(plugin(tmp_path), "call", "status", text="{}")
+    assert json.loads(done.stdout) == {"running": False}
 
 
 def test_another_method_is_refused(tmp_path: Path) -> None:

@@ -107,6 +107,17 @@ def test_a_rule_that_nothing_in_the_zone_explains_is_not_worked_around(tmp_path:
     unchanged(Router(tmp_path, config, "21.02"), "other rules would change, too")
 
 
+def test_what_is_off_until_a_restart_only_is_undone_as_well(tmp_path: Path) -> None:
+    router = Router(tmp_path)
+    full = [line.replace("cp -p $t $f.new", "false") for line in LINES]
+    assert full != LINES
+    assert "Off until a restart only" in router.type(full).stdout
+    assert router.helpers() == ["ftp", "tftp"] and router.trial.exists()
+    router.type(UNDO)
+    assert router.helpers() == ["ftp", "sip", "tftp"] and not router.trial.exists()
+    assert router.config.read_text() == STOCK
+
+
 def test_the_first_copy_is_never_overwritten(tmp_path: Path) -> None:
     router = Router(tmp_path)
     router.type(LINES)

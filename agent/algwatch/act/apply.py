@@ -32,14 +32,16 @@ class Refused(Exception):
 class Order:
     """What is to be done. ours: tells the addresses of the phones that it is about. only: address
     of a phone, "" for all of them. wait: seconds that a call may go on before it. watch: makes what
-    watches the phones afterwards, probe what asks the router; None for neither."""
+    watches the phones afterwards, probe what asks the router; None for neither. again: plans once
+    more, where a call was waited for."""
 
     def __init__(self, ours: Callable[[str], bool], only: str = "", force: bool = False,
                  wait: float = 0.0,
                  watch: Callable[[list[str]], Watch] | None = None,
-                 probe: Callable[[], list[str]] | None = None) -> None:  # fmt: skip
+                 probe: Callable[[], list[str]] | None = None,
+                 again: Callable[[], Plan] | None = None) -> None:  # fmt: skip
         self.ours, self.only, self.force, self.wait = ours, only, force, wait
-        self.watch, self.probe = watch, probe
+        self.watch, self.probe, self.again = watch, probe, again
 
 
 class Apply:
@@ -89,6 +91,7 @@ class Apply:
         if not made.edits and not made.rules:
             raise Refused("; ".join(made.notes) or "nothing sets the SIP helper here")
         end = time.monotonic() + order.wait
+        waited = False
         try:
             with Flows() as flows:
                 entries = live.helped(flows, order.ours)
@@ -101,12 +104,28 @@ class Apply:
                     if time.monotonic() >= end:
                         raise Refused(f"a call is up at {', '.join(sorted(busy))}: hang up, or let "
                                       "it end with --wait SECONDS")  # fmt: skip
+                    waited = True
                     time.sleep(live.LOOK)
                 for line in objections:
                     self._say(f"forced: {line}")
         except OSError as problem:
             raise Refused(f"connection tracking cannot be read: {problem.strerror}") from None
+        if waited and order.again is not None:
+            self._compare(made, order.again)
         return phones
+
+    def _compare(self, made: Plan, again: Callable[[], Plan]) -> None:
+        """Sections of a configuration are counted: somebody may have put another one before those
+        of the plan while a call was waited for. Refused."""
+        try:
+            now = again()
+        except Failed as why:
+            raise Refused(f"{why}; nothing was changed") from None
+        if now.refusals:
+            raise Refused("; ".join(now.refusals))
+        if now.edits != made.edits:
+            raise Refused("somebody changed the firewall's configuration meanwhile; nothing was "
+                          "changed: type this again")  # fmt: skip
 
     def _change(self, made: Plan, order: Order, journal: Journal, phones: list[str],
                 timeouts: live.Timeouts) -> tuple[str, str]:  # fmt: skip
@@ -122,6 +141,9 @@ class Apply:
         with Flows() as flows:
             live.take_off(flows, journal, order.ours, timeouts, self._say)
         self._say("new flows get no SIP helper, and live ones go on without it")
+        if journal.fact(steps.EDIT, "override"):
+            self._say("until the change is made lasting, settings of the firewall that anybody "
+                      "saves are lost at a restart of the router, like the change")  # fmt: skip
         if order.probe is not None:
             journal.step(steps.PROBE)
             rewritten = order.probe()

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
+import stat
 import time
 from contextlib import suppress
 
@@ -21,6 +23,7 @@ from algwatch.act.journal import Journal
 FOLDER = "etc/algwatch/changes"
 KEPT = 4  # changes that are undone
 _FOLDER_MODE = 0o700
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")  # isdigit() takes "²", too
 
 
 class ChangesError(Exception):
@@ -40,7 +43,7 @@ class Changes:
             names = os.listdir(self.folder)
         except OSError:
             return []
-        numbers = sorted(int(name) for name in names if name.isdigit())
+        numbers = sorted(int(name) for name in names if _NUMBER.fullmatch(name))
         return [Journal(os.path.join(self.folder, f"{number}")) for number in numbers]
 
     def unfinished(self) -> list[Journal]:
@@ -72,6 +75,7 @@ class Changes:
         lets it go. ChangesError."""
         try:
             os.makedirs(self.folder, _FOLDER_MODE, exist_ok=True)
+            self._check()
             path = os.path.join(self.folder, LOCK)
             self._lock = os.open(path, os.O_RDWR | os.O_CREAT | files.PLAIN, 0o600)
         except OSError as problem:
@@ -80,15 +84,32 @@ class Changes:
         while True:
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.truncate(self._lock, 0)
-                os.pwrite(self._lock, b"%d\n" % os.getpid(), 0)  # for deadman.py
-                return True
+                break
             except OSError:
                 if time.monotonic() >= end:
                     os.close(self._lock)
                     self._lock = -1
                     return False
                 time.sleep(0.05)
+        with suppress(OSError):  # a full disk must not stand in the way of a rollback
+            # For deadman.py; as long as the text before, so that it takes no room.
+            os.pwrite(self._lock, b"%-10d\n" % os.getpid(), 0)
+        return True
+
+    def _check(self) -> None:
+        """A journal is read as rules and settings that root loads: nobody else may write one.
+        ChangesError."""
+        status = os.stat(self.folder)
+        mode = stat.S_IMODE(status.st_mode)
+        why = ""
+        if status.st_uid not in (0, os.geteuid()):
+            why = f"it belongs to user {status.st_uid}"
+        elif mode & (stat.S_IWGRP | stat.S_IWOTH):
+            why = f"others may write there (mode {mode:o})"
+        if why:
+            raise ChangesError(f"{self.folder}: {why}, so that its journals may be anybody's: "
+                               "nothing was changed; look at it, then chown and chmod 700 it, or "
+                               "name another folder")  # fmt: skip
 
     def unlock(self) -> None:
         if self._lock >= 0:

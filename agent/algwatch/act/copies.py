@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -18,8 +19,10 @@ MOST = 4 << 20  # bytes of a configuration or a ruleset
 
 def save(folder: str, name: str, data: bytes) -> str:
     """Returns the hash of it, for the journal. OSError: nothing was saved, or something else lies
-    there already."""
+    there already, or it is more than load() reads."""
     path = os.path.join(folder, name)
+    if len(data) > MOST:
+        raise OSError(errno.EFBIG, f"more than {MOST} bytes, and cannot be put back", path)
     if not files.create(path, data) and files.read(path, MOST) != data:
         raise OSError(f"{path} is there already")
     return digest(data)
@@ -46,7 +49,7 @@ def owner(path: str) -> dict[str, Any]:
 
 
 def install(path: str, data: bytes, whose: dict[str, Any]) -> None:
-    """Replace a file; a cut of power leaves the old one or the new one. OSError: the old one."""
-    files.replace(path, data)
-    os.chmod(path, whose["mode"])
-    os.chown(path, whose["uid"], whose["gid"])
+    """Replace a file, or that to which a link leads; a cut of power leaves the old one or the new
+    one. OSError: the old one."""
+    owner = whose["uid"], whose["gid"]
+    files.replace(os.path.realpath(path), data, whose["mode"], owner)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 STATUS = "var/run/algwatch/status.json"
 MOST = 1 << 20  # bytes of it
 FRESH = 180.0  # seconds of age up to which it counts
+AHEAD = 2.0  # seconds that a call may begin after `now`
 SENTENCE = 300  # characters
 DISABLE, KEEP = "disable-sip-alg", "keep-sip-alg"
 GIVEN = ("suspected", "recommended")
@@ -55,22 +56,28 @@ def evidence(router: Router, path: str, now: float, only: str = "") -> Evidence:
     return said
 
 
-def calls_since(router: Router, path: str, now: float, since: float,
-                phones: list[str]) -> tuple[str, str]:  # fmt: skip
+def calls_since(router: Router, path: str, now: float, since: float, phones: list[str],
+                whole: bool = False) -> tuple[str, str]:  # fmt: skip
     """What the daemon has seen of these phones since a time (seconds since 1970): a word of
-    watch.py, and why. WORKS: a call completed, and none failed."""
-    whole = _read(router, path, now)
-    for one in _rows(whole, "findings"):
-        if one.get("harm") in HURTS and _is_of(one, "at", since, phones):
+    watch.py, and why. WORKS: a call completed, and none failed. whole: a dropped call of any other
+    phone leaves it open."""
+    status = _read(router, path, now)
+    for one in _rows(status, "findings"):
+        if one.get("harm") in HURTS and _is_of(one, "at", (since, now), phones):
             return FAILED, f"{one.get('rule')}: {str(one.get('summary'))[:SENTENCE]}"
     completed = 0
-    for one in _rows(whole, "calls"):
-        if one.get("unsolicited") or not _is_of(one, "start", since, phones):
+    doubt = False
+    for one in _rows(status, "calls"):
+        if one.get("unsolicited"):
+            continue
+        if not _is_of(one, "start", (since, now), phones):
+            doubt |= one.get("outcome") not in NO_FAILURE and _is_of(
+                one, "start", (since, now), [_phone(one.get("line"))])  # fmt: skip
             continue
         if one.get("outcome") not in NO_FAILURE:
             return FAILED, f"a call of {_phone(one.get('line'))} was {str(one.get('outcome'))[:20]}"
         completed += one.get("outcome") == "completed" and one.get("ack") == "seen"
-    if not completed:
+    if not completed or (doubt and whole):
         return OPEN, ""
     return WORKS, f"the running algwatch saw {completed} calls complete"
 
@@ -97,6 +104,9 @@ def _phone(line: object) -> str:
     return str(line).partition(" and ")[0]
 
 
-def _is_of(one: dict[str, Any], when: str, since: float, phones: list[str]) -> bool:
+def _is_of(one: dict[str, Any], when: str, times: tuple[float, float], phones: list[str]) -> bool:
+    """times: (since, now); a call of the future was made before somebody set the clock back."""
     at = one.get(when)
-    return isinstance(at, int | float) and at > since and _phone(one.get("line")) in phones
+    if not isinstance(at, int | float) or not times[0] < at <= times[1] + AHEAD:
+        return False
+    return _phone(one.get("line")) in phones

@@ -22,14 +22,15 @@ def start(folder: str, seconds: float) -> None:
     killed: it hangs. OSError."""
     import subprocess
 
-    argv = [*WAITS, os.path.abspath(folder), f"{seconds:.0f}"]
+    argv = [*WAITS, os.path.abspath(folder), f"{seconds:.0f}", f"{os.getpid()}"]
     subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                      stderr=subprocess.DEVNULL, start_new_session=True, cwd="/",
                      env=_environment())  # fmt: skip
 
 
-def wait_for(folder: str, seconds: float) -> None:
-    """Until the lock is free. Whoever still holds it after so many seconds is killed."""
+def wait_for(folder: str, seconds: float, whom: int) -> None:
+    """Until the lock is free. The process `whom` is killed if it still holds it after so many
+    seconds; another one (a verify that came behind it) is left alone."""
     try:
         number = os.open(os.path.join(folder, LOCK), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -43,8 +44,8 @@ def wait_for(folder: str, seconds: float) -> None:
             except BlockingIOError:
                 time.sleep(LOOK)
         holder = os.read(number, 20).strip()
-        if holder.isdigit() and int(holder) != os.getpid():
-            os.kill(int(holder), signal.SIGKILL)
+        if holder == b"%d" % whom:
+            os.kill(whom, signal.SIGKILL)
     except ProcessLookupError:
         return
     finally:
@@ -59,6 +60,6 @@ def _environment() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    wait_for(sys.argv[1], float(sys.argv[2]))
+    wait_for(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]))
     os.execv(sys.executable, [sys.executable, "-m", "algwatch", "rollback", "--if-unfinished",
                               "--wait", "200", "--changes", sys.argv[1]])  # fmt: skip

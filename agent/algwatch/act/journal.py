@@ -8,6 +8,7 @@ follows it count as not written, and that step was not taken.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 NAME = "journal"
-MOST = 1 << 20  # bytes of a journal that are read
+MOST = 4 << 20  # bytes of a journal that are read
+SPARE = 1 << 18  # of these for the steps that end it: a change that has begun can be told undone
 _MODE = 0o600
+_LAST = (steps.UNDO, *steps.FINISHED)
 
 
 class JournalError(Exception):
@@ -52,6 +55,9 @@ class Journal:
         """Returns when the step is on the disk. OSError: it may not be taken."""
         record = {"step": word, "at": round(time.time(), 3), **facts}
         line = _line(record)
+        if self._whole + len(line) > (MOST if word in _LAST else MOST - SPARE):
+            # It could be written and never be read again: nobody could take the change back.
+            raise OSError(errno.EFBIG, f"the journal would be larger than {MOST} bytes", self.path)
         number = os.open(self.path, os.O_WRONLY | os.O_CREAT | files.PLAIN, _MODE)
         try:
             os.ftruncate(number, self._whole)  # a line that was cut goes
@@ -66,6 +72,12 @@ class Journal:
             files.sync_directory(self.path)
         self._whole += len(line)
         self.steps.append(record)
+
+    def drop_copies(self) -> None:
+        """Every other file of the change goes. OSError."""
+        for name in os.listdir(self.folder):
+            if name != NAME:
+                os.unlink(os.path.join(self.folder, name))
 
     def has(self, word: str) -> bool:
         return self.last(word) is not None

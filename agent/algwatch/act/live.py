@@ -59,7 +59,10 @@ def in_call(flows: Flows, phones: Iterable[str], timeouts: Timeouts,
     went within the last half minute. sure: only media that the helper has expected, no other UDP
     (a game, a tunnel)."""
     wanted = set(phones)
-    busy = {one.master[0] for one in flows.expectations() if one.media} & wanted
+    masters = {one.master for one in flows.expectations() if one.media}
+    busy = {host for host, _ in masters} & wanted
+    if any(host not in wanted for host, _ in masters):  # perhaps a flow that the provider began
+        busy |= {phone_of(flow) for flow in flows.helped() if flow.source in masters} & wanted
 
     def is_media(flow: Flow) -> bool:
         ports = flow.source[1], flow.target[1], flow.reply_source[1], flow.reply_target[1]
@@ -120,10 +123,10 @@ def take_off(flows: Flows, journal: Journal, ours: Callable[[str], bool], timeou
 
 
 def renew(flows: Flows, names: Iterable[str], timeouts: Timeouts, patience: float,
-          say: Callable[[str], None]) -> list[str]:  # fmt: skip
+          say: Callable[[str], None]) -> dict[str, str]:  # fmt: skip
     """Delete entries that go on without their helper, so that the phones' next packets make them
     anew, with it: one phone at a time, when no call of it is up. patience: seconds for all of
-    it. Returns the entries that are left."""
+    it. Returns the entries that are left, and why."""
     wanted = set(names)
     # Its first end is the source of the entry.
     sources = tuple({packed(name.split()[1].rpartition(":")[0].strip("[]")) for name in wanted})
@@ -132,7 +135,7 @@ def renew(flows: Flows, names: Iterable[str], timeouts: Timeouts, patience: floa
     while True:
         left = flows.entries(lambda flow: not flow.helper and flow.called in wanted, sources)
         if not left:
-            return []
+            return {}
         busy = in_call(flows, {phone_of(flow) for flow in left}, timeouts)
         idle = [flow for flow in left if phone_of(flow) not in busy]
         if idle and (waiting is None or waiting(flows)):
@@ -145,7 +148,9 @@ def renew(flows: Flows, names: Iterable[str], timeouts: Timeouts, patience: floa
             waiting = _comes_back(phone, timeouts)
             continue
         if time.monotonic() >= end:
-            return [flow.called for flow in left]
+            late = "the phone before it was not back in time"
+            return {flow.called: "a call is up" if phone_of(flow) in busy else late
+                    for flow in left}  # fmt: skip
         time.sleep(LOOK)
 
 

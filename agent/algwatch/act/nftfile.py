@@ -33,6 +33,9 @@ def without_helper(data: bytes, helpers: set[str], count: int, number: int) -> b
         starts = (b"table", b"chain", b"}", b"{")
         if rule.startswith(starts) or b";" in rule or rule.count(b"{") != rule.count(b"}"):
             return None
+        goes_on = line.rstrip(b"\r\n").endswith(b"\\"), n and lines[n - 1].rstrip().endswith(b"\\")
+        if any(goes_on):  # what is left of it would be another rule
+            return None
         indent = line[: len(line) - len(line.lstrip())]
         lines[n] = indent + _MARK % number + line.lstrip()
         hits += 1

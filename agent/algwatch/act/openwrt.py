@@ -49,6 +49,9 @@ class OpenWrt(Target):
             self.exempt(journal, only)
             return
         router, edits = self.router, self.plan.edits
+        if waits := uci.pending(router):  # since the plan was made: they would be committed along
+            raise Failed(f"changes of the firewall wait that somebody else made just now "
+                         f"({', '.join(waits)})")  # fmt: skip
         override = uci.knows_override(router)
         journal.step(steps.EDIT, override=override, prior=uci.prior(router, edits))
         if override:
@@ -182,13 +185,17 @@ class Fw3(OpenWrt):
     """iptables instead of nft, and no check: fw3 has none."""
 
     def listing(self) -> str:
-        texts = [self.router.run(name) for name in ("iptables-save", "ip6tables-save")]
+        texts = [self.router.run(f"{name}-save") for name in self._programs()]
         return _COUNTS.sub("", "\n".join(texts))
 
     def still_set(self) -> list[str]:
         starts = tuple(f"-A {rule.chain} " for rule in self.plan.rules)
         lines = self.listing().splitlines()
         return [line for line in lines if line.startswith(starts) and "--helper sip" in line]
+
+    def _programs(self) -> list[str]:
+        """A router without IPv6 may have no ip6tables."""
+        return ["iptables", *["ip6tables"] * self.router.has("ip6tables-save")]
 
     def check(self) -> None:
         """uci has read the changes already (uci.shown())."""
@@ -205,7 +212,7 @@ class Fw3(OpenWrt):
                             "-j", "RETURN")  # fmt: skip
 
     def end_exemption(self, journal: Journal) -> None:
-        for program in ("iptables", "ip6tables"):
+        for program in self._programs():
             for line in self.router.run(program, "-t", "raw", "-S").splitlines():
                 words = shlex.split(line)
                 if ruleset.mark_of(journal.number) in words and words[0] == "-A":

@@ -24,13 +24,16 @@ _TABLE = re.compile(r"^table (\S+) (\S+) \{", re.M)
 _CHAIN = re.compile(r"^\tchain (\S+) \{(?: # handle \d+)?$", re.M)
 _MARK = "algwatch-change-"
 _SETS = re.compile(r'ct helper set (?:"([^"]*)"|(\S+))')
+_COUNTS_ONLY = re.compile(r'(^| )counter( comment "[^"]*")?$')
+_COMMENT = re.compile(r' ?comment "[^"]*"$')  # the last word of a rule; it may say anything
 
 
 class Rule:
     """A rule that sets the SIP helper. after, behind: handle and text of the rule before it that
     stays, 0 and "" where it is the first; neighbour: text of the next one before that which is not
-    of a trial, which may be gone by then. text: as nft lists it, counters included. last: it is the
-    last one of its chain. policy: of a base chain, "" of others."""
+    of a trial, which may be gone by then. text: as nft lists it, counters included. last: no rule
+    behind it in its chain does more than count or set a helper. policy: of a base chain, "" of
+    others."""
 
     __slots__ = ("after", "behind", "chain", "family", "handle", "last", "neighbour", "policy",
                  "table", "text")  # fmt: skip
@@ -82,22 +85,26 @@ def _of_chain(family: str, table: str, chain: str, body: str, objects: set[str])
     found: list[Rule] = []
     before = 0, "", ""
     for n, (text, handle) in enumerate(rules):
-        helper = _SETS.search(text)
-        if helper is None or (helper[1] or helper[2]) not in objects:
+        if not objects.intersection(helpers_of(text)):
             before = handle, plain(text), before[2] if _MARK in text else plain(text)
             continue
         for name in family, table, chain:
             if not _NAME.fullmatch(name):
                 raise Failed(f"the name {name!r} in the ruleset is none that can be typed safely")
-        last = n == len(rules) - 1
+        last = all(_may_be_skipped(other) for other, _ in rules[n + 1 :])
         policy = base[1] if base else ""
         found.append(Rule(family, table, chain, handle, text, before, last, policy))
     return found
 
 
+def _may_be_skipped(text: str) -> bool:
+    """It sets a helper, which a flow of SIP has no use for, or counts; or it is of a trial."""
+    return bool(helpers_of(text)) or _MARK in text or _COUNTS_ONLY.search(plain(text)) is not None
+
+
 def helpers_of(text: str) -> list[str]:
     """Names of the helper objects that a rule sets."""
-    return [quoted or bare for quoted, bare in _SETS.findall(text)]
+    return [quoted or bare for quoted, bare in _SETS.findall(_COMMENT.sub("", text))]
 
 
 def remove(router: Router, rules: list[Rule]) -> None:
@@ -152,21 +159,24 @@ def is_marked(line: str, number: int) -> bool:
 
 def exempt(router: Router, rules: list[Rule], phone: str, number: int) -> None:
     """Flows of this phone get no SIP helper any more: a rule with the same matches returns before
-    the one that sets it. Failed: nothing is added; also where `return` would skip other rules of a
-    base chain."""
+    the one that sets it. Failed: nothing is added; also where `return` would skip other rules of
+    the chain, or end in a policy that drops."""
     lines = []
     for rule in rules:
         version = "ip6" if ":" in phone else "ip"
         if rule.family not in (version, "inet"):
             continue
-        if rule.policy and not (rule.policy == "accept" and rule.last):
+        if rule.policy not in ("", "accept"):
+            raise Failed(f"the policy of the base chain {rule.place} is to {rule.policy}: for one "
+                         "phone its rule cannot be left out")  # fmt: skip
+        if not rule.last:
             raise Failed(
-                f"the rule of chain {rule.place} stands in a base chain before other rules: for "
-                "one phone it cannot be left out without them"
+                f"the rule of chain {rule.place} stands before other rules: for one phone it "
+                "cannot be left out without them"
             )
-        matches = _COUNTER.sub("", _SETS.sub("", rule.text)).partition(" comment ")[0].split()
+        matches = _COUNTER.sub("", _SETS.sub("", _COMMENT.sub("", rule.text))).strip()
         words = " ".join(["insert rule", rule.place, f"handle {rule.handle}", version, "saddr",
-                          phone, *matches])  # fmt: skip
+                          phone, matches])  # fmt: skip
         lines.append(f'{words} return comment "{mark_of(number)}"\n')
     if not lines:
         raise Failed(f"no rule sets the SIP helper for {phone}")

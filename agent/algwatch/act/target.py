@@ -58,6 +58,17 @@ class Target:
         raise NotImplementedError
 
 
+def ended(target: Target, only: str, number: int) -> str:
+    """Why change `number`, which was in force, is not loaded any more (others have loaded the
+    firewall anew, or set the helper again); "" where it is. Failed."""
+    if only:
+        if ruleset.is_marked(target.listing(), number):
+            return ""
+        return f"the rule for {only} is not loaded any more, so that its new flows get the helper"
+    left = target.still_set()
+    return f"the loaded ruleset sets the SIP helper again: {left[0]}" if left else ""
+
+
 def saved_ruleset(journal: Journal) -> str | None:
     data = copies.load(journal.folder, RULESET, journal.fact(steps.SAVED, "ruleset", ""))
     return None if data is None else data.decode("utf-8", "surrogateescape")

@@ -14,6 +14,7 @@ from contextlib import suppress
 from algwatch.act import copies
 from algwatch.act.router import Failed, Router
 from algwatch.advise.platforms.plan import ADD_LIST, DEL_LIST, DELETE, Edit
+from algwatch.advise.platforms.uci import Section, Unreadable, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,25 +60,41 @@ def edit(router: Router, edits: Iterable[Edit]) -> None:
 
 def prior(router: Router, edits: Iterable[Edit]) -> list[dict[str, Any]]:
     """The options that the edits change, as they are: facts for the journal. values: None where
-    the option is not set. name: of the section, by which it is known again."""
+    the option is not set. type, rest: of the section, and its options that stay as they are: by
+    these it is known again when others have put sections before it."""
+    edits = list(edits)
+    sections = {one.ref: one for one in _sections(router)}
+    touched: dict[str, set[str]] = {}
+    for one in edits:
+        touched.setdefault(one.section, set()).add(one.option)
     facts: dict[tuple[str, str], dict[str, Any]] = {}
     for one in edits:
         key = one.section, one.option
         if key in facts:
             facts[key]["list"] |= one.verb in (ADD_LIST, DEL_LIST)
             continue
-        facts[key] = {"section": one.section, "option": one.option, "name": _name(router, one),
+        where = sections.get(one.section)
+        if where is None:
+            raise Failed(f"the section {_PACKAGE}.{one.section} is not there any more")
+        facts[key] = {"section": one.section, "option": one.option, "type": where.type,
+                      "rest": _rest(where, touched[one.section]),
                       "values": _get(router, one.section, one.option),
                       "list": one.verb in (ADD_LIST, DEL_LIST)}  # fmt: skip
     return list(facts.values())
 
 
 def reverse(router: Router, facts: Iterable[dict[str, Any]]) -> None:
-    """Only these options as they were, uncommitted. Failed: a section is not where it was."""
+    """Only these options as they were, uncommitted. Failed: a section cannot be told any more, and
+    nothing was changed."""
+    facts = list(facts)
+    touched: dict[str, set[str]] = {}
     for fact in facts:
-        section, option = fact["section"], fact["option"]
-        if _get(router, section, "name") != fact["name"]:
-            raise Failed(f"the section {_PACKAGE}.{section} is not the one that was changed")
+        touched.setdefault(fact["section"], set()).add(fact["option"])
+    sections = _sections(router)
+    now = {old: _found(sections, next(f for f in facts if f["section"] == old), options)
+           for old, options in touched.items()}  # fmt: skip
+    for fact in facts:
+        section, option = now[fact["section"]], fact["option"]
         where = f"{_PACKAGE}.{section}.{option}"
         router.attempt("uci", "-q", "delete", where)  # not there: nothing to take back
         values = fact["values"]
@@ -99,8 +116,42 @@ def revert(router: Router) -> None:
     router.run("uci", "revert", _PACKAGE)
 
 
-def _name(router: Router, one: Edit) -> str | None:
-    return _get(router, one.section, "name")
+def _sections(router: Router) -> list[Section]:
+    """Failed."""
+    try:
+        return read(router.run("uci", "show", _PACKAGE))
+    except Unreadable as why:
+        raise Failed(f"uci show {_PACKAGE}: {why}") from None
+
+
+def _rest(section: Section, without: set[str]) -> dict[str, list[str]]:
+    """Every option but these; a list of one item and a string are shown alike."""
+    return {name: section.words(name) if isinstance(value, list) else [value]
+            for name, value in section.options.items() if name not in without}  # fmt: skip
+
+
+def _found(sections: list[Section], fact: dict[str, Any], touched: set[str]) -> str:
+    """How uci calls the section of a fact of prior() now. Sections that are not named are counted:
+    the same number may be another rule, which must not be switched on. Failed."""
+    old, rest = str(fact["section"]), fact.get("rest")
+    there = [one for one in sections if one.type == fact.get("type", one.type)]
+    if rest is None:  # of a journal that an earlier version wrote
+        name = fact.get("name")
+        same = [one.ref for one in there if one.ref == old and one.options.get("name") == name]
+    else:
+        same = [one.ref for one in there if _rest(one, touched) == rest]
+    if old in same:
+        return old
+    if len(same) == 1:
+        return same[0]
+    if not old.startswith("@"):  # others have changed it, and nobody else has its name
+        same = [one.ref for one in there if one.ref == old]
+    elif rest and "name" in rest:
+        same = [one.ref for one in there if _rest(one, set()).get("name") == rest["name"]]
+    if len(same) == 1:
+        return same[0]
+    raise Failed(f"the section {_PACKAGE}.{old} is not the one that was changed, and no other one "
+                 "is like it")  # fmt: skip
 
 
 def _get(router: Router, section: str, option: str) -> str | None:

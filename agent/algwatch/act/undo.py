@@ -57,7 +57,7 @@ def undo(router: Router, changes: Changes, journal: Journal, why: str,
     problems = target.restore(journal)
     for note in target.notes:
         say(note)
-    left: list[str] = []
+    left: dict[str, str] = {}
     names = journal.fact(steps.LIVE, "entries", [])
     if names and journal.fact(steps.BEGIN, "boot") == router.boot:
         try:
@@ -65,10 +65,10 @@ def undo(router: Router, changes: Changes, journal: Journal, why: str,
                 left = live.renew(flows, names, live.Timeouts(router), patience, say)
         except OSError as problem:
             problems.append(f"live entries cannot be deleted: {problem.strerror}")
-    for name in left:
-        say(f"{name} goes on without the helper until it ends: a call is up")
+    for name, reason in left.items():
+        say(f"{name} goes on without the helper until it ends: {reason}")
     if not problems:
-        finish(changes, journal, steps.ROLLED_BACK, why=why, left=left)
+        finish(changes, journal, steps.ROLLED_BACK, why=why, left=list(left))
     return problems
 
 
@@ -80,6 +80,9 @@ def finish(changes: Changes, journal: Journal, word: str, **more: object) -> Non
     except OSError:
         if word != steps.ROLLED_BACK:
             raise
+        with suppress(OSError):
+            journal.drop_copies()  # a full disk: everything is back, so that they are not needed
+            journal.step(word, **more)
     with suppress(OSError):
         others = [one for one in state.read(changes.folder) if one.number != journal.number]
         phone = journal.fact(steps.BEGIN, "only", "") or state.ALL

@@ -34,20 +34,29 @@ class Binding:
 class Judge:
     """phones: that were registered when the helper went off, or may have been. began: seconds,
     when that was; every time here is on one clock. longest: seconds after which nothing is waited
-    for any more. calls: a call is waited for, too."""
+    for any more. calls: a call is waited for, too. whole: the helper went off for other phones as
+    well, which had none just then: their calls fail nothing, and a dropped one leaves a doubt."""
 
-    def __init__(self, phones: list[str], began: float, longest: float, calls: bool) -> None:
+    def __init__(self, phones: list[str], began: float, longest: float, calls: bool,
+                 whole: bool = False) -> None:  # fmt: skip
         self.phones = phones
         self.longest = longest
-        self._began, self._calls = began, calls
+        self._began, self._calls, self._whole = began, calls, whole
+        self._doubt = ""
         self._granted = dict.fromkeys(phones, GRANTED)
         self._heard: dict[str, float] = {}
         self._refused: dict[str, tuple[float, str]] = {}
+        self._compared: set[str] = set()  # both copies of a REGISTER were the same
         self._completed = 0
         self._failure = ""
 
     def feed(self, report: Report, now: float) -> None:
         phone = str(getattr(report, "line", "")).partition(" and ")[0]
+        if phone not in self._granted and self._whole and isinstance(report, CallSummary):
+            if not report.unsolicited and report.outcome not in NO_FAILURE:
+                self._doubt = f"a call of {phone or 'a phone'}, which is not watched, was " \
+                              f"{report.outcome}"  # fmt: skip
+            return
         if phone not in self._granted or self._failure:
             return
         if isinstance(report, CallSummary):
@@ -63,6 +72,8 @@ class Judge:
             return
         if binding.plain is False:
             self._failure = f"the REGISTER of {binding.phone} is still rewritten"
+        if binding.plain:
+            self._compared.add(binding.phone)
         if binding.granted > 0:
             self._granted[binding.phone] = binding.granted
         self._heard[binding.phone] = max(binding.at, self._heard.get(binding.phone, 0.0))
@@ -82,7 +93,16 @@ class Judge:
             if now - at > AGAIN:
                 return FAILED, f"{phone} could not register for {AGAIN:.0f} s: {outcome}"
         missing = [p for p in self.phones if p not in self._heard or p in self._refused]
+        unseen = [p for p in self.phones if p not in missing and p not in self._compared]
         over = now - self._began >= self.longest
+        if (unseen or self._doubt) and not missing:
+            if not over:
+                return OPEN, ""
+            if self._doubt:
+                return OPEN, f"{self._said()}, but {self._doubt}: whether the change is why, is " \
+                             "not known"  # fmt: skip
+            return OPEN, (f"{', '.join(unseen)} registered, but only one copy of that was seen: "
+                          "whether it is rewritten is not known")  # fmt: skip
         if not missing and self._completed:
             return WORKS, f"{self._said()} and {_count(self._completed, 'call')} completed"
         if not missing and (over or not self._calls):

@@ -20,10 +20,13 @@ from __future__ import annotations
 from algwatch.base import address
 
 UNDO = (
+    "rm -f /var/run/uci/firewall",
     "mv /etc/config/firewall.before-algwatch /etc/config/firewall",
     "/etc/init.d/firewall reload",
 )
-"""The lines that put back what those of disable_on_openwrt saved, and drop all edits since."""
+"""The lines that put back what those of disable_on_openwrt saved, and drop all edits since. Where
+the flash was full ("Off until a restart only") the file in memory would still take the place of the
+one that is put back."""
 UNDO_TRIAL = ("/etc/init.d/firewall reload",)
 
 _ZONE = "d=$(ip route get PHONE | sed 's/.* dev //;s/ .*//;q'); z=$(fw3 -q device $d)"

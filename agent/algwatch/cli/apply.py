@@ -18,7 +18,9 @@ from algwatch.act.watch import GRANTED, LATE, Watch
 from algwatch.advise.platforms.plan import NFTABLES, Plan
 from algwatch.base import address
 from algwatch.cli import Usage, acting
+from algwatch.kernel import links
 from algwatch.kernel.flows import Flows
+from algwatch.kernel.netlink import ROUTE, Netlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,8 +61,8 @@ def add(subparsers: Subparsers) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    if args.only and not address.is_literal(args.only):
-        raise Usage(f"--only {args.only}: that is no IP address")
+    if args.only:
+        args.only = _phone(args.only)
     teller, router = acting.Teller(args.json), Router()
     acting.need_root()
     acting.interruptible()
@@ -93,10 +95,47 @@ def main(args: argparse.Namespace) -> int:
     return status
 
 
+def _phone(text: str) -> str:
+    """The address as the kernel writes it: it is compared with those of flows. Usage: no phone has
+    it."""
+    import ipaddress  # here, because only a trial needs it
+
+    try:
+        found = ipaddress.ip_address(text)  # no leading zeros: nft reads them as octal digits
+    except ValueError:
+        raise Usage(f"--only {text}: that is no IP address") from None
+    if isinstance(found, ipaddress.IPv4Address):
+        nobodys = found.is_reserved
+    else:
+        nobodys = found.ipv4_mapped is not None or "%" in text
+    if nobodys or found.is_unspecified or found.is_multicast or found.is_loopback:
+        raise Usage(f"--only {text}: that is no address of a phone")
+    return str(found)
+
+
+def _need_phone(phone: str, routes: Routes, lan_is_named: bool) -> None:
+    """Usage where this router, or nobody in its networks, has the address."""
+    value = address.ipv4(phone)
+    if value < 0:
+        return
+    with Netlink(ROUTE) as nl:
+        for own in links.addresses(nl):
+            number, hosts = int.from_bytes(own.host, "big"), (1 << 32 - own.bits) - 1
+            if value == number:
+                raise Usage(f"--only {phone}: that is this router itself")
+            if hosts > 1 and value | hosts == number | hosts and value & hosts in (0, hosts):
+                raise Usage(f"--only {phone}: that is the whole network, and no phone")
+    if not lan_is_named and not routes.device_of(phone):
+        raise Usage(f"--only {phone}: it is in no network of this router's LAN; --lan IF names the "
+                    "interface of a phone that is further away")  # fmt: skip
+
+
 def _planned(args: argparse.Namespace, router: Router,
              teller: acting.Teller) -> tuple[Plan, Order]:  # fmt: skip
     """Usage: it cannot be planned here."""
     routes = Routes(router)
+    if args.only:
+        _need_phone(args.only, routes, bool(args.lan))
     try:
         with Flows() as flows:
             phones = {phone_of(flow) for flow in flows.helped()}
@@ -106,13 +145,16 @@ def _planned(args: argparse.Namespace, router: Router,
     lan = args.lan or sorted({routes.device_of(p) for p in [args.only or "", *phones]} - {""})
     if args.only:
         lan = args.lan or [routes.device_of(args.only)]
-    try:
+
+    def plan() -> Plan:
         if platform(router) == NFTABLES:
-            made = planned_here(router, "", args.only)
-        elif len(lan) > 1:
+            return planned_here(router, "", args.only)
+        return planned_here(router, lan[0] if lan else lan_device(router), args.only)
+
+    try:
+        if platform(router) != NFTABLES and len(lan) > 1:
             raise Usage(f"phones are on {' and '.join(lan)}: choose one with --lan")
-        else:
-            made = planned_here(router, lan[0] if lan else lan_device(router), args.only)
+        made = plan()
     except Failed as why:
         raise Usage(f"{why}; nothing was changed") from None
 
@@ -134,7 +176,8 @@ def _planned(args: argparse.Namespace, router: Router,
         except CannotWatch as why:
             raise Failed(f"nothing can be watched: {why}; --watch 0 does without") from None
         longest = LATE * GRANTED if args.watch is None else args.watch
-        return Watch(longest, lambda: eyes.until(heard, longest, args.watch is not None))
+        return Watch(longest, lambda: eyes.until(heard, longest, args.watch is not None,
+                                                 not args.only))  # fmt: skip
 
     def probe() -> list[str]:
         from algwatch.probe.run import probe as ask  # here, because not everybody wants it
@@ -146,4 +189,4 @@ def _planned(args: argparse.Namespace, router: Router,
     # A trial leaves the helper to everybody else, and the probe is nobody's phone.
     asks = None if args.only or args.no_probe else probe
     return made, Order(ours, args.only, args.force, args.wait,
-                       None if args.watch == 0 else watch, asks)  # fmt: skip
+                       None if args.watch == 0 else watch, asks, plan)  # fmt: skip

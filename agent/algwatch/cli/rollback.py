@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from algwatch.act.changes import Changes
 from algwatch.act.journal import JournalError
@@ -43,10 +44,21 @@ def main(args: argparse.Namespace) -> int:
     acting.need_root()
     changes = Changes(args.changes)
     teller = acting.Teller(args.json)
+    _clean_probe(teller)
     if args.if_unfinished and not os.path.isdir(args.changes):
         return 0  # at boot, also where nothing can be written
     with acting.locked(changes, 2.0):
         return _rollback(args, changes, teller)
+
+
+def _clean_probe(teller: acting.Teller) -> None:
+    """A probe that was killed leaves a port in the LAN's bridge; apply runs one, too."""
+    from algwatch.probe.refused import Refused
+    from algwatch.probe.run import clean_up
+
+    with suppress(OSError, Refused):  # or one is running
+        for host in clean_up():
+            teller.say(f"cleaned up after a probe that was killed ({host})")
 
 
 def _rollback(args: argparse.Namespace, changes: Changes, teller: acting.Teller) -> int:

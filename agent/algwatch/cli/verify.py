@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 from algwatch.act import deadman, steps
 from algwatch.act.apply import DONE, NOT_BACK, NOT_KNOWN, UNDONE
@@ -13,6 +14,7 @@ from algwatch.act.daemons import calls_since
 from algwatch.act.journal import Journal
 from algwatch.act.lasting import survives
 from algwatch.act.router import Failed, Router
+from algwatch.act.target import ended
 from algwatch.act.undo import finish, planned, target_of, undo
 from algwatch.act.watch import FAILED, GRANTED, LATE, REGISTERED, WORKS
 from algwatch.cli import Usage, acting
@@ -56,17 +58,32 @@ def main(args: argparse.Namespace) -> int:
         if not there:
             raise Usage("no change is in force: algwatch apply makes one")
         journal = there[0]
+        _need_loaded(router, journal)
         result, why = _watch(args, router, journal, teller)
+        if result in (WORKS, REGISTERED):
+            _need_loaded(router, journal)
         status = _conclude(router, changes, journal, teller, result, why)
     teller.end(journal, status)
     return status
+
+
+def _need_loaded(router: Router, journal: Journal) -> None:
+    """Usage where others have ended the change: nobody could tell what was verified then."""
+    try:
+        why = ended(target_of(router, planned(journal)), acting.only(journal), journal.number)
+    except Failed as problem:
+        raise Usage(f"whether the change is in force cannot be told: {problem}") from None
+    if why:
+        raise Usage(f"change {journal.number} is not in force any more: {why}; algwatch rollback "
+                    "takes back the rest of it, then algwatch apply begins anew")  # fmt: skip
 
 
 def _watch(args: argparse.Namespace, router: Router, journal: Journal,
            teller: acting.Teller) -> tuple[str, str]:  # fmt: skip
     phones = journal.fact(steps.BEGIN, "phones", [])
     since = float(journal.steps[-1]["at"])
-    told = calls_since(router, args.status, time.time(), since, phones)
+    told = calls_since(router, args.status, time.time(), since, phones,
+                       not acting.only(journal))  # fmt: skip
     if told[0] == FAILED:
         return told
     routes = Routes(router)
@@ -76,7 +93,8 @@ def _watch(args: argparse.Namespace, router: Router, journal: Journal,
     except CannotWatch as why:
         raise Usage(f"nothing can be watched: {why}") from None
     teller.say(f"watching {', '.join(phones) or 'the router'} for at most {args.watch:.0f} s")
-    result = eyes.until(phones, args.watch, told[0] != WORKS)
+    whole = not acting.only(journal)
+    result = eyes.until(phones, args.watch, told[0] != WORKS, whole)
     return (WORKS, f"{result[1]}; {told[1]}") if told[0] == WORKS and result[0] else result
 
 
@@ -90,6 +108,8 @@ def _conclude(router: Router, changes: Changes, journal: Journal, teller: acting
         except (Failed, OSError) as problem:
             result, why = FAILED, f"it works and cannot be made lasting: {problem}"
     if result == FAILED:
+        with suppress(OSError):  # whoever kills this process leaves nothing half back
+            deadman.start(changes.folder, SOON)
         problems = undo(router, changes, journal, why, teller.say)
         for line in problems:
             teller.say(line)

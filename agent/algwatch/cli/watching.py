@@ -51,11 +51,11 @@ class _Ear(Console):
     waits for it is gone."""
 
     def __init__(self, judge: Judge, say: Callable[[str], None], pipeline: Pipeline,
-                 clock: PacketClock) -> None:  # fmt: skip
+                 clock: PacketClock, parent: int) -> None:  # fmt: skip
         super().__init__(say, say, False)
         self._judge, self._pipeline, self._now = judge, pipeline, clock.now
         self._look_at = 0.0
-        self._parent = os.getppid()
+        self._parent = parent  # not getppid(): it may be dead by now, and this holds its lock
         self.result = OPEN, ""
 
     def report(self, report: Report) -> None:
@@ -111,12 +111,16 @@ class Watching:
         taps = [Tap(s.live.name, s.side) for s in sources]
         self._pipeline = Pipeline(taps, live=True, memory=config.memory_bytes)
 
-    def until(self, phones: list[str], longest: float, calls: bool) -> tuple[str, str]:
-        """Watch until the judge can tell; as Judge.verdict(). KeyboardInterrupt."""
+    def until(self, phones: list[str], longest: float, calls: bool,
+              whole: bool = False) -> tuple[str, str]:  # fmt: skip
+        """Watch until the judge can tell; the options are its. As Judge.verdict().
+        KeyboardInterrupt."""
         read, write = os.pipe()
+        parent = os.getpid()
         child = os.fork()
         if not child:
-            self._be_watcher(write, Judge(phones, self._began / SECOND, longest, calls))
+            judge = Judge(phones, self._began / SECOND, longest, calls, whole)
+            self._be_watcher(write, judge, parent)
         os.close(write)
         try:
             with open(read, "rb") as said:
@@ -132,18 +136,18 @@ class Watching:
         for source in self._sources:
             source.live.close()
 
-    def _be_watcher(self, write: int, judge: Judge) -> NoReturn:
+    def _be_watcher(self, write: int, judge: Judge, parent: int) -> NoReturn:
         try:
             _confine()
-            word, why = self._watch(judge)
+            word, why = self._watch(judge, parent)
             os.write(write, f"{word}\n{why}".encode("utf-8", "replace")[:MOST])
         except BaseException:
             traceback.print_exc()
         finally:
             os._exit(0)
 
-    def _watch(self, judge: Judge) -> tuple[str, str]:
-        ear = _Ear(judge, self._say, self._pipeline, self._clock)
+    def _watch(self, judge: Judge, parent: int) -> tuple[str, str]:
+        ear = _Ear(judge, self._say, self._pipeline, self._clock, parent)
         daemon = Daemon(self._sources, self._pipeline, self._clock, ear, self._counts, None, 3600.0)
         daemon.listen()
         daemon.tell_host(self._host)

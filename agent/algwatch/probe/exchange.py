@@ -18,6 +18,7 @@ from algwatch.base import address
 from algwatch.kernel import netlink
 from algwatch.kernel.answered import mark_answered
 from algwatch.kernel.flows import TCP, UDP, Flow, Flows
+from algwatch.kernel.links import Address
 from algwatch.kernel.netlink import Netlink, NetlinkError
 from algwatch.probe import frames
 from algwatch.probe.messages import KINDS, Message
@@ -31,10 +32,18 @@ TRIES = 3  # of the first message
 GATE = 0.3  # seconds that one of these takes at most
 CROSS = 0.4  # seconds that the messages of one kind of transport take at most, twice
 LOOK = 0.05  # seconds between two looks at pending signals
+SIP = "sip"  # name of the helper (nf_conntrack_sip.c)
+MOST_NAMES = 3  # phones that are named
 LATEST = 3.5  # seconds after which no new kind of message is begun
 ENDING = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT))
 _FIRST_PORT, _LAST_PORT = 40000, 59000  # of the probe; one more each message
 _FIRST_RTP, _LAST_RTP = 61000, 64000
+
+
+def _is_in(host: str, own: Address) -> bool:
+    """True if an IPv4 host is in the network of the router's address."""
+    number, shift = address.ipv4(host), 32 - own.bits
+    return number >= 0 and number >> shift == int.from_bytes(own.host, "big") >> shift
 
 
 class Stopped(Exception):
@@ -149,6 +158,26 @@ class Exchange:
         for sent in self._result.sent:
             flow = found.get((TCP if sent.message.tcp else UDP, sent.message.port))
             sent.helper = flow.helper if flow is not None else ""
+        self._note_others()
+
+    def _note_others(self) -> None:
+        """The probe is no phone: a rule may give the helper to the addresses of phones alone."""
+        own, got = self._place.own, {(s.message.tcp, s.message.far_port)
+                                     for s in self._result.sent if s.helper == SIP}  # fmt: skip
+        with Flows() as flows:
+            helped = [flow for flow in flows.helped(SIP) if _is_in(flow.source[0], own)]
+        tried = self._tried() - got
+        phones = sorted({flow.source[0] for flow in helped
+                         if (flow.proto == TCP, flow.target[1]) in tried})  # fmt: skip
+        if phones:
+            (self._result.notes if got else self._result.reasons).append(
+                f"live flows of {', '.join(phones[:MOST_NAMES])} have the SIP helper, and those of "
+                "the probe got none: a rule that names phones gives it (nft list ruleset), or it "
+                "was turned off since they began"
+            )
+
+    def _tried(self) -> set[tuple[bool, int]]:
+        return {(sent.message.tcp, sent.message.far_port) for sent in self._result.sent}
 
     def _flows(self) -> dict[tuple[int, int], Flow]:
         """Those of the probe, by protocol and port."""
