@@ -121,7 +121,8 @@ class Apply:
             raise Failed(f"{', '.join(sorted(deaf))} answered before and does not any more")
         with Flows() as flows:
             live.take_off(flows, journal, order.ours, timeouts, self._say)
-        self._say("new flows get no SIP helper, and live ones go on without it")
+        whose = f"of {order.only} " if order.only else ""
+        self._say(f"new flows {whose}get no SIP helper, and live ones go on without it")
         if order.probe is not None:
             journal.step(steps.PROBE)
             rewritten = order.probe()
@@ -134,6 +135,8 @@ class Apply:
         elif order.watch is not None:
             watch = order.watch(phones)
             journal.step(steps.WATCH, phones=phones, until=time.time() + watch.longest)
+            self._say(f"watching {', '.join(phones)} for at most {watch.longest:.0f} s, until each "
+                      "has registered; Ctrl-C puts everything back")  # fmt: skip
             result, why = watch.run()
             result = result or NOT_HEARD
             if result == FAILED:

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import time
 
-from algwatch.act import deadman, state, steps
+from algwatch.act import deadman, ruleset, state, steps
 from algwatch.act.apply import REFUSED, Apply, Order, Refused
-from algwatch.act.before import Routes
+from algwatch.act.before import Routes, no_phone
 from algwatch.act.changes import Changes, ChangesError
 from algwatch.act.daemons import evidence
 from algwatch.act.journal import Journal, JournalError
 from algwatch.act.live import phone_of
 from algwatch.act.planning import NotHere, lan_device, planned_here, platform
 from algwatch.act.router import Failed, Router
+from algwatch.act.undo import target_of
 from algwatch.act.watch import GRANTED, LATE, Watch
 from algwatch.advise.platforms.plan import NFTABLES, Plan
 from algwatch.base import address
@@ -72,12 +73,15 @@ def main(args: argparse.Namespace) -> int:
         teller.commands(str(why), [f"{one.title}: {'; '.join(one.off)}" for one in OTHERS])
         return REFUSED
     if args.dry_run:
-        teller.plan(_planned(args, router, teller)[0])
+        teller.plan(_planned(args, router, teller)[0], args.only)
         return 0
     changes = Changes(args.changes)
     with acting.locked(changes):
         acting.settle(router, changes, teller)
         made, order = _planned(args, router, teller)
+        if args.only and (number := _tried(router, changes, made, args.only)):
+            raise Usage(f"change {number} is this trial, and in force: algwatch verify watches it, "
+                        "algwatch rollback takes it back; nothing was changed")  # fmt: skip
 
         def guard(journal: Journal) -> None:
             longest = LATE * GRANTED if args.watch is None else args.watch
@@ -93,6 +97,16 @@ def main(args: argparse.Namespace) -> int:
     return status
 
 
+def _tried(router: Router, changes: Changes, made: Plan, only: str) -> int:
+    """Number of the trial with this phone whose rule is loaded; 0."""
+    trials = [one.number for one in changes.in_force() if acting.only(one) == only]
+    try:
+        loaded = target_of(router, made).listing() if trials else ""
+    except Failed as why:
+        raise Usage(f"{why}; nothing was changed") from None
+    return next((number for number in trials if ruleset.is_marked(loaded, number)), 0)
+
+
 def _planned(args: argparse.Namespace, router: Router,
              teller: acting.Teller) -> tuple[Plan, Order]:  # fmt: skip
     """Usage: it cannot be planned here."""
@@ -106,6 +120,11 @@ def _planned(args: argparse.Namespace, router: Router,
     lan = args.lan or sorted({routes.device_of(p) for p in [args.only or "", *phones]} - {""})
     if args.only:
         lan = args.lan or [routes.device_of(args.only)]
+        if why := no_phone(args.only, lan[0]):
+            raise Usage(f"--only {args.only}: {why}; nothing was changed")
+        if not args.lan and lan[0] in (args.wan or routes.wan):
+            raise Usage(f"--only {args.only}: that is on the side of the provider ({lan[0]}): type "
+                        "the address of the phone; nothing was changed")  # fmt: skip
     try:
         if platform(router) == NFTABLES:
             made = planned_here(router, "", args.only)

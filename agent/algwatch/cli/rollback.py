@@ -44,6 +44,7 @@ def main(args: argparse.Namespace) -> int:
     changes = Changes(args.changes)
     teller = acting.Teller(args.json)
     if args.if_unfinished and not os.path.isdir(args.changes):
+        teller.end(None, 0)
         return 0  # at boot, also where nothing can be written
     with acting.locked(changes, 2.0):
         return _rollback(args, changes, teller)
@@ -66,6 +67,10 @@ def _rollback(args: argparse.Namespace, changes: Changes, teller: acting.Teller)
         raise Usage(str(why)) from None
     for line in problems:
         teller.say(line)
+    if not args.if_unfinished and not args.all and (rest := changes.in_force()):
+        named = " and ".join(f"change {one.number}" for one in rest)
+        teller.say(f"{named} {'is' if len(rest) == 1 else 'are'} still in force: algwatch rollback "
+                   "takes the latest back, algwatch rollback --all every one")  # fmt: skip
     status = 4 if problems else 0
     teller.end(journal, status)
     return status
