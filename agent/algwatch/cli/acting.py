@@ -27,9 +27,10 @@ MOST_SECONDS = 86400.0
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--changes", default=f"/{FOLDER}", metavar="FOLDER",
-                        help="journals and saved files, default: %(default)s")  # fmt: skip
+                        help="of journals and saved files, default: %(default)s")  # fmt: skip
     parser.add_argument("--status", default="", metavar="FILE",
-                        help="status file of the running daemon")  # fmt: skip
+                        help="status file of the running daemon, default: "
+                        "/var/run/algwatch/status.json")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

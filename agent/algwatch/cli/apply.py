@@ -46,16 +46,19 @@ def add(subparsers: Subparsers) -> None:
         epilog=EPILOG,
     )
     parser.add_argument("--only", default="", metavar="ADDRESS", help="a trial with one phone")
-    parser.add_argument("--force", action="store_true", help="although it may break a phone")
+    parser.add_argument(
+        "--force", action="store_true", help="make the change although it may break a phone"
+    )
     parser.add_argument("--wait", type=acting.seconds, default=0.0, metavar="SECONDS",
-                        help="let a call end that is up; default: refuse")  # fmt: skip
+                        help="for a call that is up to end; default: refuse at once")  # fmt: skip
     parser.add_argument("--watch", type=acting.seconds, default=None, metavar="SECONDS",
-                        help="at most; default: until each phone has registered")  # fmt: skip
+                        help="watch at most so long; 0: not at all; default: until each "
+                        "phone has registered, 5400 at most")  # fmt: skip
     for side in "lan", "wan":
         parser.add_argument(f"--{side}", action="append", default=[], metavar="IF",
                             help="interface to watch; default: by the routes")  # fmt: skip
     parser.add_argument("--no-probe", action="store_true", help="do not ask the router by a probe")
-    parser.add_argument("--dry-run", action="store_true", help="print what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="print the change, make none")
     acting.add_common(parser)
 
 

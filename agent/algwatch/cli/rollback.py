@@ -34,7 +34,8 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("--if-unfinished", action="store_true",
                         help="only a change that stopped half way (at boot)")  # fmt: skip
     parser.add_argument("--wait", type=acting.seconds, default=None, metavar="SECONDS",
-                        help="for calls, and live entries that are made anew")  # fmt: skip
+                        help="for calls to end and live entries to be made anew; default: "
+                        f"{PATIENCE:.0f}, with --if-unfinished {AT_BOOT:.0f}")  # fmt: skip
     parser.add_argument("--all", action="store_true", help="every change that is in force")
     acting.add_common(parser)
 

@@ -39,7 +39,7 @@ def add(subparsers: Subparsers) -> None:
         "be put back.",
     )
     parser.add_argument("--watch", type=acting.seconds, default=LATE * GRANTED, metavar="SECONDS",
-                        help="at most, default: %(default).0f")  # fmt: skip
+                        help="watch at most so long; default: %(default).0f")  # fmt: skip
     for side in "lan", "wan":
         parser.add_argument(f"--{side}", action="append", default=[], metavar="IF",
                             help="interface to watch; default: by the routes")  # fmt: skip

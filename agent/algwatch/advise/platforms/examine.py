@@ -27,7 +27,7 @@ APPLY = "algwatch apply turns it off"
 BY_HAND = "algwatch apply does not change that: take it out where it is set"
 BY_IPTABLES = "algwatch doctor --platform iptables tells how it is turned off"
 BY_PORT = "sysctl -w net.netfilter.nf_conntrack_helper=0 ends that, for all helpers"
-STAYS = "what is up keeps it when the rule is gone"
+STAYS = "a live flow keeps it when the rule is gone"
 WATCH = "where calls fail all the same, algwatch run watches both sides of this router"
 
 
