@@ -257,3 +257,10 @@ def test_an_output_that_cannot_be_written_changes_no_exit_status(
     monkeypatch.setattr(Box, "_be_algwatch", deaf)
     assert box.type(*QUICK, *words) == 0
     assert box.words()[-1] == "applied"
+
+
+def test_verify_says_that_it_knows_no_phone(box: Box) -> None:
+    box.net.forget_flows()
+    assert box.type(*QUICK) == 0, box.said
+    assert box.type("verify") == 2
+    assert "change 1 is in force, and no phone had the SIP helper" in box.said
