@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 
 from algwatch import __version__
-from algwatch.cli import VERBS, Usage, complain
+from algwatch.cli import VERBS, Usage, complain, drop_output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,19 +52,17 @@ def _verb(words: list[str]) -> int:
     """One that prints something and ends."""
     try:
         status = _with_argparse(words)
-        sys.stdout.flush()
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:  # the work is done, and the status tells how it ended
+            drop_output()
         return status
     except OSError as problem:
         if isinstance(problem, BrokenPipeError) or problem.filename is not None:
             raise
-        _drop_output()
+        drop_output()
         complain(f"the output cannot be written: {problem.strerror}")
         return 2
-
-
-def _drop_output() -> None:
-    """Flushing at exit would raise once more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fill_standard_files() -> None:
@@ -100,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         # The reader (head, less) left.
-        _drop_output()
+        drop_output()
         return 0
     except KeyboardInterrupt:
         return 130

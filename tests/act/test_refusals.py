@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from algwatch.kernel.flows import Flows
@@ -120,8 +122,8 @@ def test_a_trial_is_made_with_a_phone_of_the_lan(box: Box, line: Line) -> None:
     draw = box.net.draw
     for phone, why in (
         (draw.router_ip, "this router itself"),
-        (f"{draw.lan.broadcast_address}", "the whole network"),
-        (draw.provider_ip, "in no network"),
+        (f"{draw.lan.broadcast_address}", "a whole network"),
+        (draw.provider_ip, "provider"),
     ):
         assert why in refused(box, "apply", "--only", phone, "--watch", "0")
 
@@ -222,3 +224,80 @@ def test_a_file_system_that_is_read_only_is_told(box: Box, line: Line) -> None:
         assert box.type("rollback", "--if-unfinished") == 0, box.said
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("words", [(), ("--watch", "0")])
+def test_a_trial_is_with_an_address_that_a_phone_may_have(box: Box, words: tuple[str, ...]) -> None:
+    router = box.net.draw.router_ip
+    said = refused(box, "apply", "--only", router, *words)
+    assert "that is this router itself" in said
+    whole = router.rpartition(".")[0] + ".255"
+    assert "of a whole network" in refused(box, "apply", "--only", whole, *words)
+    assert "no network of this router" in refused(box, "apply", "--only", "8.8.8.8", *words)
+    gateway = box.net.draw.gateway_ip
+    assert "side of the provider" in refused(box, "apply", "--only", gateway, *words)
+    assert "--lan" in refused(box, "apply", "--only", "fd00::2", *words)
+
+
+def test_a_trial_is_made_once_and_again_when_a_reload_has_ended_it(box: Box, line: Line) -> None:
+    trial = "apply", "--only", line.ip, "--watch", "0"
+    assert box.type(*trial) == 0, box.said
+    before = box.look()
+    assert box.type(*trial) == 2, box.said
+    assert "change 1 is this trial, and in force" in box.said
+    assert box.look() == before
+    box.load()
+    assert box.type(*trial) == 0, box.said
+
+
+def test_a_rollback_tells_what_is_still_in_force(box: Box, line: Line) -> None:
+    assert box.type("apply", "--only", line.ip, "--watch", "0") == 0, box.said
+    assert box.type(*QUICK) == 0, box.said
+    assert box.type("rollback") == 0, box.said
+    assert "change 1 is still in force" in box.said
+    assert box.type("rollback") == 0, box.said
+    assert "still in force" not in box.said
+
+
+def test_a_dry_run_of_a_trial_names_no_rule_that_goes(box: Box, line: Line) -> None:
+    before = box.look()
+    assert box.type("apply", "--dry-run", "--only", line.ip) == 0, box.said
+    assert "goes:" not in box.said and f"leaves {line.ip} out" in box.said
+    assert box.type("apply", "--dry-run") == 0 and "goes:" in box.said
+    assert box.look() == before
+
+
+def test_a_helper_by_port_is_no_helper_that_is_off(box: Box) -> None:
+    """Before Linux 6.0 net.netfilter.nf_conntrack_helper = 1 needs no rule."""
+    box.net.router.run("nft", "flush", "chain", "inet", "fw4", "helper_lan")
+    sysctl = box.root / "proc/sys/net"
+    sysctl.unlink()
+    (sysctl / "netfilter").mkdir(parents=True)
+    (sysctl / "netfilter/nf_conntrack_helper").write_text("1\n")
+    assert "nf_conntrack_helper=0" in refused(box, *QUICK)
+
+
+def test_an_option_with_a_wrong_number_is_named(box: Box) -> None:
+    assert "argument --wait: 'x' is not a number of seconds" in refused(box, "apply", "--wait", "x")
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_an_output_that_cannot_be_written_changes_no_exit_status(
+    box: Box, line: Line, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """2 would mean that nothing was changed."""
+    be = Box._be_algwatch
+
+    def deaf(self: Box, out: int, *more: Any) -> None:
+        be(self, os.open("/dev/full", os.O_WRONLY), *more)
+
+    monkeypatch.setattr(Box, "_be_algwatch", deaf)
+    assert box.type(*QUICK, *words) == 0
+    assert box.words()[-1] == "applied"
+
+
+def test_verify_says_that_it_knows_no_phone(box: Box) -> None:
+    box.net.forget_flows()
+    assert box.type(*QUICK) == 0, box.said
+    assert box.type("verify") == 2
+    assert "change 1 is in force, and no phone had the SIP helper" in box.said

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +165,34 @@ def test_other_systems_are_told_and_never_run(capsys: pytest.CaptureFixture[str]
     page = (Path(__file__).parents[2] / "docs/doctor.md").read_text()
     for one in OTHERS:
         assert f"| `{one.name}` | {one.title} | {one.seen} |\n" in page
+
+
+@pytest.mark.parametrize("changes,does", [
+    ({"sysctl": "1"}, "sysctl -w net.netfilter.nf_conntrack_helper=0"),
+    ({"iptables": Said(RAW), "firewall": "iptables"}, "doctor --platform iptables"),
+    ({"iptables": Said(RAW), "firewall": "fw3"}, "algwatch apply turns it off"),
+    ({"helped": ("udp 192.168.1.10:5060 -> 192.0.2.1:5060",)}, "keeps it when the rule is gone"),
+])  # fmt: skip
+def test_apply_is_named_only_where_it_turns_the_alg_off(changes: dict[str, Any], does: str) -> None:
+    lines, conclusion = judged(**changes)
+    assert does in conclusion.next
+    said = " ".join([conclusion.next, *(line.do for line in lines)])
+    assert ("algwatch apply turns it off" in said) == (does == "algwatch apply turns it off")
+
+
+def test_without_root_the_next_step_is_root() -> None:
+    no = "nft: Operation not permitted (you must be root)"
+    lines, conclusion = judged(root=False, ruleset=Said(None, no))
+    assert (conclusion.state, conclusion.next) == ("cannot-tell", "run algwatch doctor as root")
+    assert any(no in line.text for line in lines)
+
+
+def test_a_reader_that_leaves_changes_no_exit_status(tmp_path: Path) -> None:
+    """`algwatch apply | head -1`: whether it worked is in the status (set -o pipefail)."""
+    read, write = os.pipe()
+    os.close(read)
+    words = [sys.executable, "-m", "algwatch", "doctor", "--root", str(tmp_path)]
+    env = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(words, stdout=write, stderr=subprocess.PIPE, text=True, env=env)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (3, "")

@@ -140,7 +140,8 @@ class Apply:
             raise Failed(f"{', '.join(sorted(deaf))} answered before and does not any more")
         with Flows() as flows:
             live.take_off(flows, journal, order.ours, timeouts, self._say)
-        self._say("new flows get no SIP helper, and live ones go on without it")
+        whose = f"of {order.only} " if order.only else ""
+        self._say(f"new flows {whose}get no SIP helper, and live ones go on without it")
         if journal.fact(steps.EDIT, "override"):
             self._say("until the change is made lasting, settings of the firewall that anybody "
                       "saves are lost at a restart of the router, like the change")  # fmt: skip
@@ -156,6 +157,8 @@ class Apply:
         elif order.watch is not None:
             watch = order.watch(phones)
             journal.step(steps.WATCH, phones=phones, until=time.time() + watch.longest)
+            self._say(f"watching {', '.join(phones)} for at most {watch.longest:.0f} s, until each "
+                      "has registered; Ctrl-C puts everything back")  # fmt: skip
             result, why = watch.run()
             result = result or NOT_HEARD
             if result == FAILED:

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import socket
 from sys import byteorder
 
 from algwatch.act import live
 from algwatch.act.daemons import Evidence
 from algwatch.act.router import Failed, Router
 from algwatch.base import address
+from algwatch.kernel import links, netlink
 from algwatch.kernel.flows import Flow
+from algwatch.kernel.netlink import Netlink
 
 _UP = 1  # RTF_UP
 
@@ -39,6 +42,32 @@ _NO_EVIDENCE = {
     "unknown": "No running algwatch says that the SIP ALG does harm: on many lines it is what "
                "makes the phone work. Run `algwatch run` first, or try one phone with --only.",
 }  # fmt: skip
+
+
+def no_phone(host: str, device: str) -> str:
+    """Why a trial with this address would try nothing, "" where a phone may have it. device: to
+    which a route leads there, "" for none."""
+    if not device:
+        if ":" in host:
+            return "routes of IPv6 are not read here: name the phone's interface with --lan"
+        return ("no network of this router has that address: type the phone's own one, as it is in "
+                "the LAN, or name its interface with --lan")  # fmt: skip
+    value = address.ipv4(host)
+    if value < 0:
+        return ""
+    try:
+        with Netlink(netlink.ROUTE) as nl:
+            own = links.addresses(nl)
+    except OSError:
+        return ""  # not known to be none
+    if socket.inet_aton(host) in [one.host for one in own]:
+        return "that is this router itself: type the address of the phone"
+    for one in own:
+        rest = (1 << (32 - one.bits)) - 1
+        network = int.from_bytes(one.host, "big") & ~rest
+        if one.bits <= 30 and value in (network, network | rest):
+            return "that is the address of a whole network: type the address of the phone"
+    return ""
 
 
 class Routes:

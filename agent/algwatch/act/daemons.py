@@ -79,7 +79,7 @@ def calls_since(router: Router, path: str, now: float, since: float, phones: lis
         completed += one.get("outcome") == "completed" and one.get("ack") == "seen"
     if not completed or (doubt and whole):
         return OPEN, ""
-    return WORKS, f"the running algwatch saw {completed} calls complete"
+    return WORKS, f"the running algwatch saw {completed} call{'s' * (completed != 1)} complete"
 
 
 def _read(router: Router, path: str, now: float) -> dict[str, Any] | None:

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
 COPY = "nftables.conf"
 _NEW = "nftables.conf.tried"
+NO_RULE = ("no loaded rule sets the SIP helper, as far as nft shows them; algwatch doctor tells "
+           "whether something else does")  # fmt: skip
 
 
 def plan(router: Router) -> Plan:
     """Failed: the ruleset cannot be read."""
     rules = ruleset.helper_rules(router)
     if not rules:
-        return Plan(NFTABLES, refusals=("no loaded rule sets the SIP helper: it is off",))
+        return Plan(NFTABLES, refusals=(NO_RULE,))
     found = [HelperRule(r.family, r.table, r.chain, r.handle, r.text) for r in rules]
     return Plan(NFTABLES, rules=tuple(found))
 

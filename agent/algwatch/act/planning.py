@@ -77,6 +77,8 @@ def lan_device(router: Router) -> str:
 
 def _nftables(router: Router, by_port: str) -> Plan:
     """Both readings of the ruleset have to agree before a rule is touched."""
+    if by_port == "1":  # then no rule is needed for it
+        return Plan(NFTABLES, refusals=(decide.BY_PORT,))
     made = nftables.plan(router)
     read = _run(router, "nft", "-j", "list", "ruleset")
     if made.refusals or not read:  # an nft without JSON

@@ -210,7 +210,7 @@ def _helped() -> tuple[tuple[str, ...] | None, str]:
         with Flows() as flows:
             return tuple(sorted(flow.called for flow in flows.helped())), ""
     except (NetlinkError, OSError) as problem:
-        return None, str(problem)
+        return None, problem.strerror or str(problem)
 
 
 def _sides(root: str) -> tuple[tuple[str, ...], tuple[str, ...], str]:

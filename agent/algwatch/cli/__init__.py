@@ -17,6 +17,7 @@ file, so they read them themselves and the daemon never imports argparse.
 
 from __future__ import annotations
 
+import os
 import sys
 
 from algwatch.base.quote import visible
@@ -40,6 +41,11 @@ def complain(text: str) -> None:
     """One line on standard error. Names of files and whatever was typed may be in it."""
     text = visible(text)
     print(f"algwatch: {text[:MOST]}{'...' if len(text) > MOST else ''}", file=sys.stderr)
+
+
+def drop_output() -> None:
+    """Nobody takes it; flushing at exit would raise once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Usage(Exception):

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from algwatch.act import lasting, steps
 from algwatch.act.changes import FOLDER, Changes, ChangesError
@@ -16,7 +16,7 @@ from algwatch.act.router import Router
 from algwatch.act.undo import PATIENCE
 from algwatch.advise.platforms.plan import Plan
 from algwatch.base.quote import visible
-from algwatch.cli import Usage
+from algwatch.cli import Usage, drop_output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,9 +27,10 @@ MOST_SECONDS = 86400.0
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--changes", default=f"/{FOLDER}", metavar="FOLDER",
-                        help="journals and saved files, default: %(default)s")  # fmt: skip
+                        help="of journals and saved files, default: %(default)s")  # fmt: skip
     parser.add_argument("--status", default="", metavar="FILE",
-                        help="status file of the running daemon")  # fmt: skip
+                        help="status file of the running daemon, default: "
+                        "/var/run/algwatch/status.json")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -39,7 +40,9 @@ def seconds(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value <= MOST_SECONDS:
-        raise Usage(f"{text!r} is not a number of seconds from 0 to {MOST_SECONDS:.0f}")
+        from argparse import ArgumentTypeError  # names the option, too
+
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds, 0 to {MOST_SECONDS:.0f}")
     return value
 
 
@@ -69,8 +72,16 @@ class Teller:
     def say(self, text: str, always: bool = False) -> None:
         self.lines.append(text)
         if not self._json:
-            with suppress(OSError):  # whoever read it is gone: no reason to stop half way
-                print(visible(text), flush=True)
+            self._print(visible(text))
+
+    @staticmethod
+    def _print(text: str) -> None:
+        """A reader that is gone, or a full disk, is no reason to stop half way, and no other exit
+        status: that one tells what became of the router."""
+        try:
+            print(text, flush=True)
+        except OSError:
+            drop_output()
 
     def end(self, journal: Journal | None, status: int) -> None:
         if self._json:
@@ -78,7 +89,7 @@ class Teller:
             if journal is not None:
                 told |= {"change": journal.number, "state": journal.state,
                          "only": only(journal), "steps": journal.steps}  # fmt: skip
-            print(json.dumps(told))
+            self._print(json.dumps(told))
 
     def commands(self, why: str, commands: list[str]) -> None:
         """Nothing is run on this platform: the lines that a person may type."""
@@ -89,12 +100,17 @@ class Teller:
         for line in commands:
             print(f"  {line}")
 
-    def plan(self, made: Plan) -> None:
+    def plan(self, made: Plan, phone: str) -> None:
+        """phone: of a trial, "" of a change for all of them."""
         if self._json:
-            print(json.dumps(made._asdict()))
+            print(json.dumps(made._asdict() | {"only": phone}))
             return
         for line in made.refusals:
             print(f"refused: {visible(line)}")
+        if phone and not made.refusals:
+            print(f"a rule that leaves {phone} out is put before each rule that sets the SIP "
+                  "helper; no setting and no other rule is changed")  # fmt: skip
+            return
         for edit in made.edits:
             print(f"uci {edit.verb} firewall.{edit.section}.{edit.option}"
                   + (f"='{edit.value}'" if edit.value else ""))  # fmt: skip

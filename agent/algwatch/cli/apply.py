@@ -5,22 +5,20 @@ from __future__ import annotations
 
 import time
 
-from algwatch.act import deadman, state, steps
+from algwatch.act import deadman, ruleset, state, steps
 from algwatch.act.apply import REFUSED, Apply, Order, Refused
-from algwatch.act.before import Routes
+from algwatch.act.before import Routes, no_phone
 from algwatch.act.changes import Changes, ChangesError
 from algwatch.act.daemons import evidence
 from algwatch.act.journal import Journal, JournalError
 from algwatch.act.live import phone_of
 from algwatch.act.planning import NotHere, lan_device, planned_here, platform
 from algwatch.act.router import Failed, Router
+from algwatch.act.undo import target_of
 from algwatch.act.watch import GRANTED, LATE, Watch
 from algwatch.advise.platforms.plan import NFTABLES, Plan
-from algwatch.base import address
 from algwatch.cli import Usage, acting
-from algwatch.kernel import links
 from algwatch.kernel.flows import Flows
-from algwatch.kernel.netlink import ROUTE, Netlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,16 +45,19 @@ def add(subparsers: Subparsers) -> None:
         epilog=EPILOG,
     )
     parser.add_argument("--only", default="", metavar="ADDRESS", help="a trial with one phone")
-    parser.add_argument("--force", action="store_true", help="although it may break a phone")
+    parser.add_argument(
+        "--force", action="store_true", help="make the change although it may break a phone"
+    )
     parser.add_argument("--wait", type=acting.seconds, default=0.0, metavar="SECONDS",
-                        help="let a call end that is up; default: refuse")  # fmt: skip
+                        help="for a call that is up to end; default: refuse at once")  # fmt: skip
     parser.add_argument("--watch", type=acting.seconds, default=None, metavar="SECONDS",
-                        help="at most; default: until each phone has registered")  # fmt: skip
+                        help="watch at most so long; 0: not at all; default: until each "
+                        "phone has registered, 5400 at most")  # fmt: skip
     for side in "lan", "wan":
         parser.add_argument(f"--{side}", action="append", default=[], metavar="IF",
                             help="interface to watch; default: by the routes")  # fmt: skip
     parser.add_argument("--no-probe", action="store_true", help="do not ask the router by a probe")
-    parser.add_argument("--dry-run", action="store_true", help="print what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="print the change, make none")
     acting.add_common(parser)
 
 
@@ -74,12 +75,15 @@ def main(args: argparse.Namespace) -> int:
         teller.commands(str(why), [f"{one.title}: {'; '.join(one.off)}" for one in OTHERS])
         return REFUSED
     if args.dry_run:
-        teller.plan(_planned(args, router, teller)[0])
+        teller.plan(_planned(args, router, teller)[0], args.only)
         return 0
     changes = Changes(args.changes)
     with acting.locked(changes):
         acting.settle(router, changes, teller)
         made, order = _planned(args, router, teller)
+        if args.only and (number := _tried(router, changes, made, args.only)):
+            raise Usage(f"change {number} is this trial, and in force: algwatch verify watches it, "
+                        "algwatch rollback takes it back; nothing was changed")  # fmt: skip
 
         def guard(journal: Journal) -> None:
             longest = LATE * GRANTED if args.watch is None else args.watch
@@ -113,29 +117,20 @@ def _phone(text: str) -> str:
     return str(found)
 
 
-def _need_phone(phone: str, routes: Routes, lan_is_named: bool) -> None:
-    """Usage where this router, or nobody in its networks, has the address."""
-    value = address.ipv4(phone)
-    if value < 0:
-        return
-    with Netlink(ROUTE) as nl:
-        for own in links.addresses(nl):
-            number, hosts = int.from_bytes(own.host, "big"), (1 << 32 - own.bits) - 1
-            if value == number:
-                raise Usage(f"--only {phone}: that is this router itself")
-            if hosts > 1 and value | hosts == number | hosts and value & hosts in (0, hosts):
-                raise Usage(f"--only {phone}: that is the whole network, and no phone")
-    if not lan_is_named and not routes.device_of(phone):
-        raise Usage(f"--only {phone}: it is in no network of this router's LAN; --lan IF names the "
-                    "interface of a phone that is further away")  # fmt: skip
+def _tried(router: Router, changes: Changes, made: Plan, only: str) -> int:
+    """Number of the trial with this phone whose rule is loaded; 0."""
+    trials = [one.number for one in changes.in_force() if acting.only(one) == only]
+    try:
+        loaded = target_of(router, made).listing() if trials else ""
+    except Failed as why:
+        raise Usage(f"{why}; nothing was changed") from None
+    return next((number for number in trials if ruleset.is_marked(loaded, number)), 0)
 
 
 def _planned(args: argparse.Namespace, router: Router,
              teller: acting.Teller) -> tuple[Plan, Order]:  # fmt: skip
     """Usage: it cannot be planned here."""
     routes = Routes(router)
-    if args.only:
-        _need_phone(args.only, routes, bool(args.lan))
     try:
         with Flows() as flows:
             phones = {phone_of(flow) for flow in flows.helped()}
@@ -145,6 +140,11 @@ def _planned(args: argparse.Namespace, router: Router,
     lan = args.lan or sorted({routes.device_of(p) for p in [args.only or "", *phones]} - {""})
     if args.only:
         lan = args.lan or [routes.device_of(args.only)]
+        if why := no_phone(args.only, lan[0]):
+            raise Usage(f"--only {args.only}: {why}; nothing was changed")
+        if not args.lan and lan[0] in (args.wan or routes.wan):
+            raise Usage(f"--only {args.only}: that is on the side of the provider ({lan[0]}): type "
+                        "the address of the phone; nothing was changed")  # fmt: skip
 
     def plan() -> Plan:
         if platform(router) == NFTABLES:

@@ -29,8 +29,8 @@ def add(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "doctor",
         help="say what this router is, which SIP ALG it has and how it got there",
-        description="Reads, and changes nothing. Exit status: 0 no SIP ALG, 1 it is on, 3 that "
-        "cannot be told (then: algwatch probe).",
+        description="Reads, and changes nothing. Exit status: 0 no SIP ALG, 1 it is on, 2 bad "
+        "usage, 3 that cannot be told (then: algwatch probe).",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--root", default="/", metavar="DIR",

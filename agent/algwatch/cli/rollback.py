@@ -35,7 +35,8 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("--if-unfinished", action="store_true",
                         help="only a change that stopped half way (at boot)")  # fmt: skip
     parser.add_argument("--wait", type=acting.seconds, default=None, metavar="SECONDS",
-                        help="for calls, and live entries that are made anew")  # fmt: skip
+                        help="for calls to end and live entries to be made anew; default: "
+                        f"{PATIENCE:.0f}, with --if-unfinished {AT_BOOT:.0f}")  # fmt: skip
     parser.add_argument("--all", action="store_true", help="every change that is in force")
     acting.add_common(parser)
 
@@ -46,6 +47,7 @@ def main(args: argparse.Namespace) -> int:
     teller = acting.Teller(args.json)
     _clean_probe(teller)
     if args.if_unfinished and not os.path.isdir(args.changes):
+        teller.end(None, 0)
         return 0  # at boot, also where nothing can be written
     with acting.locked(changes, 2.0):
         return _rollback(args, changes, teller)
@@ -78,6 +80,10 @@ def _rollback(args: argparse.Namespace, changes: Changes, teller: acting.Teller)
         raise Usage(str(why)) from None
     for line in problems:
         teller.say(line)
+    if not args.if_unfinished and not args.all and (rest := changes.in_force()):
+        named = " and ".join(f"change {one.number}" for one in rest)
+        teller.say(f"{named} {'is' if len(rest) == 1 else 'are'} still in force: algwatch rollback "
+                   "takes the latest back, algwatch rollback --all every one")  # fmt: skip
     status = 4 if problems else 0
     teller.end(journal, status)
     return status

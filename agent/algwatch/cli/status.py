@@ -40,7 +40,8 @@ def add(subparsers: Subparsers) -> None:
         help="print what the daemon on this router sees",
         description="Prints the status file of `algwatch run` (its setting status_file): the "
         "verdict of the last day, interfaces, phones, calls, findings and advice. Exit status as "
-        "of analyze: 0 nothing hurts, 1 something hurts, 3 cannot tell, or no daemon runs.",
+        "of analyze: 0 nothing hurts, 1 something hurts, 2 bad usage or no status file, 3 "
+        "cannot tell, or no daemon runs.",
     )
     parser.add_argument("--json", action="store_true", help="print the JSON object of the file")
     parser.add_argument("--file", metavar="F", default=FILE, help=f"the file; default: {FILE}")

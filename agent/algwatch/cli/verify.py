@@ -41,7 +41,7 @@ def add(subparsers: Subparsers) -> None:
         "be put back.",
     )
     parser.add_argument("--watch", type=acting.seconds, default=LATE * GRANTED, metavar="SECONDS",
-                        help="at most, default: %(default).0f")  # fmt: skip
+                        help="watch at most so long; default: %(default).0f")  # fmt: skip
     for side in "lan", "wan":
         parser.add_argument(f"--{side}", action="append", default=[], metavar="IF",
                             help="interface to watch; default: by the routes")  # fmt: skip
@@ -88,6 +88,10 @@ def _watch(args: argparse.Namespace, router: Router, journal: Journal,
         return told
     routes = Routes(router)
     lan = args.lan or sorted({routes.device_of(phone) for phone in phones} - {""})
+    if not phones and not lan:
+        raise Usage(f"change {journal.number} is in force, and no phone had the SIP helper when it "
+                    "was made, so none is known that could be watched: --lan IF names the "
+                    "interface of the phones")  # fmt: skip
     try:
         eyes = Watching(lan, args.wan or routes.wan, teller.say)
     except CannotWatch as why:

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 OK, LOOK, PROBLEM = "ok", "look", "problem"
 ON, NONE, CANNOT_TELL = "on", "none", "cannot-tell"
 MOST = 4  # flows or rules that are named
-THEN = (
-    "algwatch probe shows what it changes; algwatch run, whether it hurts; algwatch apply turns it "
-    "off"
-)
+THEN = "algwatch probe shows what it changes; algwatch run, whether it hurts"
+APPLY = "algwatch apply turns it off"
+# What `algwatch apply` refuses.
+BY_HAND = "algwatch apply does not change that: take it out where it is set"
+BY_IPTABLES = "algwatch doctor --platform iptables tells how it is turned off"
+BY_PORT = "sysctl -w net.netfilter.nf_conntrack_helper=0 ends that, for all helpers"
+STAYS = "a live flow keeps it when the rule is gone"
 WATCH = "where calls fail all the same, algwatch run watches both sides of this router"
 
 
@@ -66,13 +69,14 @@ class _Attached:
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
-        self.by: list[str] = []
+        self.by: list[tuple[str, str]] = []  # a place, and what to do about it
         self.unread: list[str] = []
         self._by_nft()
         self._by_iptables(facts.iptables, "iptables-save")
         self._by_iptables(facts.ip6tables, "ip6tables-save")
         if facts.sysctl == "1" and facts.helper:
-            self.by.append("the kernel, by port (net.netfilter.nf_conntrack_helper is 1)")
+            said = "the kernel, by port (net.netfilter.nf_conntrack_helper is 1)"
+            self.by.append((said, BY_PORT))
         for module in facts.others:
             self.unread.append(f"the kernel module {module} may set helpers, too")
         if facts.helped is None:
@@ -97,8 +101,8 @@ class _Attached:
         for rule in found.rules:
             zone = f" (zone {rule.chain[7:]})" if rule.chain.startswith("helper_") else ""
             where = f"table {rule.family} {rule.table}, chain {rule.chain}{zone}"
-            self.by.append(f"nft rule {rule.handle} in {where}")
-        self.by.extend(found.unclear)
+            self.by.append((f"nft rule {rule.handle} in {where}", APPLY))
+        self.by.extend((said, BY_HAND) for said in found.unclear)
         self.foreign = found.foreign
         if found.foreign and self.facts.iptables.text is None:
             self.unread.append("rules of iptables in the nftables ruleset")
@@ -113,7 +117,8 @@ class _Attached:
             return
         family = "ip6" if name.startswith("ip6") else "ip"
         for rule in iptables.helper_rules(said.text, family):
-            self.by.append(f"{name[:-5]} rule in table raw, chain {rule.chain}: {rule.text[:160]}")
+            where = f"{name[:-5]} rule in table raw, chain {rule.chain}: {rule.text[:160]}"
+            self.by.append((where, APPLY if self.facts.firewall == FW3 else BY_IPTABLES))
 
     def lines(self) -> list[Line]:
         facts = self.facts
@@ -124,8 +129,8 @@ class _Attached:
             how = "a module, which a package brought" if facts.helper == "module" else "built in"
             text = f"the kernel has the SIP helper: {how}"
             made = [Line(LOOK, "SIP helper", text)]
-        for text in self.by[:MOST]:
-            made.append(Line(LOOK, "attached by", text, "algwatch apply turns it off"))
+        for text, do in self.by[:MOST]:
+            made.append(Line(LOOK, "attached by", text, do))
         if len(self.by) > MOST:
             made.append(Line(LOOK, "attached by", f"{len(self.by) - MOST} more"))
         if facts.helper and not self.by and facts.ruleset.text is not None:
@@ -149,14 +154,19 @@ class _Attached:
     def conclusion(self) -> Conclusion:
         facts = self.facts
         if self.by or facts.helped:
-            how = self.by[0] if self.by else f"{_several(len(facts.helped or ()))} with it"
+            how = self.by[0][0] if self.by else f"{_several(len(facts.helped or ()))} with it"
             text = f"The SIP ALG is on: {how}."
-            return Conclusion(ON, text, THEN)
+            others = [do for _, do in self.by if do != APPLY]
+            do = others[0] if others else APPLY if self.by else STAYS
+            return Conclusion(ON, text, f"{THEN}; {do}")
         if not self._may_have_one():
             if facts.listeners:
                 text = "The kernel has no SIP ALG, but a program on this router handles SIP itself."
                 return Conclusion(CANNOT_TELL, text, "run algwatch probe (as root)")
             return Conclusion(NONE, "No SIP ALG here: the kernel has no SIP helper.", WATCH)
+        if self.unread and not facts.root:
+            text = "Whether a SIP ALG is at work cannot be told: not all of it may be read."
+            return Conclusion(CANNOT_TELL, text, "run algwatch doctor as root")
         if self.unread or not facts.sysfs:
             why = "; ".join(self.unread)
             text = f"Whether a SIP ALG is at work cannot be told: {why}."
@@ -177,7 +187,7 @@ def _flows(facts: Facts) -> list[Line]:
     if facts.helped:
         named = ", ".join(facts.helped[:MOST])
         text = f"{_several(len(facts.helped))} with the SIP helper: {named}"
-        made.append(Line(LOOK, "live flows", text, "what is up keeps it when the rule is gone"))
+        made.append(Line(LOOK, "live flows", text, STAYS))
     elif facts.helped is not None:
         made.append(Line(OK, "live flows", "none has the SIP helper"))
     if facts.expectations > 0:
