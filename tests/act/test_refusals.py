@@ -123,7 +123,7 @@ def test_a_trial_is_made_with_a_phone_of_the_lan(box: Box, line: Line) -> None:
     for phone, why in (
         (draw.router_ip, "this router itself"),
         (f"{draw.lan.broadcast_address}", "a whole network"),
-        (draw.provider_ip, "provider"),
+        (draw.provider_ip, "no network of this router"),
     ):
         assert why in refused(box, "apply", "--only", phone, "--watch", "0")
 
