@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`craft` for every test; `--golden-update` for tests/golden; which tests may run beside others.
 
-`make test` shares the tests between two processes (pytest-xdist). Those that build programs, bind
-ports, keep real time or measure something must not meet each other, so all of them are in one
-group, which one process runs in order. What a test has to say is a property "said" of it, which is
-printed at the end: the output of the processes is not shown.
+`make test` shares the tests between two processes (pytest-xdist). Those that keep real time or bind
+ports must not meet each other, nor must those that build programs or measure something: each of
+these two groups is run in order by one process. What a test has to say is a property "said" of it,
+which is printed at the end: the output of the processes is not shown.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ HERE = str(TESTS)
 if HERE not in sys.path:
     sys.path.insert(0, HERE)
 
-PARTS = 16  # of each file, so that both processes have work until the end
-ALONE = ("attack", "bench", "cost", "e2e", "encap", "fuzz", "lab", "native")
+PARTS = 64  # of each file, so that both processes have work until the end
+GROUPS = {
+    **dict.fromkeys(("attack", "e2e", "lab"), "live"),
+    **dict.fromkeys(("bench", "cost", "encap", "fuzz", "native"), "built"),
+}
 
 # The processes have to draw the same runs of the lab.
 os.environ.setdefault("ALGWATCH_LAB_SEED", str(random.randrange(10**6)))
@@ -48,8 +51,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             parameters share what they have computed; and xdist looks at every scope after
             every test, so there are some thousand and not tens of thousands."""
             file, _, name = nodeid.partition("::")
-            if file.split("/")[1] in ALONE:
-                return "alone"
+            group = GROUPS.get(file.split("/")[1])
+            if group is not None:
+                return group
             return f"{file}/{crc32(name.partition('[')[2].encode()) % PARTS}"
 
     return Scheduling(config, log)
