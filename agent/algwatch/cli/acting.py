@@ -21,6 +21,7 @@ from algwatch.cli import Usage, drop_output
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from types import FrameType
 
 MOST_SECONDS = 86400.0
 
@@ -51,10 +52,25 @@ def need_root() -> None:
         raise Usage("only root may change this router; nothing was changed")
 
 
+_asked = False  # to end, by a signal
+
+
 def interruptible() -> None:
     """SIGTERM and SIGHUP end what is done like Ctrl-C, so that it is taken back."""
-    for number in signal.SIGTERM, signal.SIGHUP:
-        signal.signal(number, signal.default_int_handler)
+    for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+        signal.signal(number, _interrupt)
+
+
+def is_interrupted() -> bool:
+    """A signal has asked to end: whoever waits looks here now and then, since an exception that
+    comes while an object is let go, or another program is called back, is lost."""
+    return _asked
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    global _asked
+    _asked = True
+    raise KeyboardInterrupt
 
 
 def only(journal: Journal) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import select
 import signal
 import time
 import traceback
@@ -25,6 +26,7 @@ from algwatch.capture.filter import FilterError
 from algwatch.capture.host import read_host
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import LiveTap, TapError
+from algwatch.cli.acting import is_interrupted
 from algwatch.config import Config
 from algwatch.daemon import Daemon, Source
 from algwatch.pipeline import Pipeline
@@ -124,6 +126,9 @@ class Watching:
         os.close(write)
         try:
             with open(read, "rb") as said:
+                while not select.select([said], [], [], EVERY)[0]:
+                    if is_interrupted():
+                        raise KeyboardInterrupt
                 word, _, why = said.read(MOST).decode("utf-8", "replace").partition("\n")
         finally:
             self.close()
@@ -138,6 +143,8 @@ class Watching:
 
     def _be_watcher(self, write: int, judge: Judge, parent: int) -> NoReturn:
         try:
+            for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+                signal.signal(number, signal.SIG_DFL)  # until the loop listens
             _confine()
             word, why = self._watch(judge, parent)
             os.write(write, f"{word}\n{why}".encode("utf-8", "replace")[:MOST])
