@@ -192,6 +192,8 @@ def _publisher(
 
 def _prepare_spool(folder: str, user: str) -> None:
     """Make the folder while this process may, for the user that it becomes."""
+    import algwatch.report.spool  # noqa: F401  # that user may not be allowed to read it
+
     uid = gid = privileges.SAME_USER
     if user:
         uid, gid = _user(user)
@@ -203,10 +205,10 @@ def _prepare_spool(folder: str, user: str) -> None:
 
 def _spool(config: Config, console: Console) -> Spool | None:
     """None where there is none or it does not serve, which is said."""
-    from algwatch.report.spool import Spool, SpoolError
-
     if not config.spool:
         return None
+    from algwatch.report.spool import Spool, SpoolError
+
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGESIZE")
     try:
         return Spool(config.spool, max(SPOOL_LEAST, min(config.outbox_bytes, free // SPOOL_SHARE)))

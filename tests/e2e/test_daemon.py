@@ -529,8 +529,8 @@ def test_memory_stays_in_the_budget_under_tls_and_load(
         server.kill()
     if sys.maxsize > 2**32:
         # All rules on; 26,000 and 13,500 is what a router is meant to give (docs/performance.md).
-        assert used["rss"] <= 30_000, used
-        assert used["private"] <= 18_000, used
+        assert used["rss"] <= 31_000, used
+        assert used["private"] <= 19_000, used
 
 
 @pytest.mark.parametrize(

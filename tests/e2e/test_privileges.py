@@ -222,4 +222,4 @@ def test_a_configuration_that_nobody_writes_to_is_no_reason_to_wait(
     agent = run("--config", str(fifo), sides=False)
     assert agent.process.wait(10) == 2
     assert until(lambda: bool(agent.complained))
-    assert "--lan is missing" in agent.complained[0]
+    assert "name the interfaces with --lan" in agent.complained[0]

@@ -47,7 +47,8 @@ def test_every_call_completes_with_its_ack(lab: Lab, number: str) -> None:
 
 @pytest.mark.parametrize(
     "number",
-    [n for n, s in SCENARIOS.items() if not s.helper and n != "43-fragments"],  # cut elsewhere
+    # Fragments are cut elsewhere; a PBX on the router has another call on the other side.
+    [n for n, s in SCENARIOS.items() if not s.helper and not n.startswith(("43-fragments", "28-"))],
 )
 def test_without_helper_and_hop_nothing_is_changed(lab: Lab, number: str) -> None:
     for played in lab.of(number):
@@ -237,7 +238,8 @@ def test_28_every_request_has_one_via_more(lab: Lab) -> None:
 
 
 def test_the_real_endpoints_are_those_of_debian(lab: Lab) -> None:
-    for played in lab.of(*(n for n in SCENARIOS if "-real" in n)):
+    # The one of 28-real is the PBX itself, and its provider a script.
+    for played in lab.of(*(n for n in SCENARIOS if "-real" in n and not n.startswith("28-"))):
         register = requests(played.lan, "REGISTER")[0]
         answer = responses(played.lan, 200, "REGISTER")[0]
         assert register.sip and register.sip.get("User-Agent").startswith("baresip")

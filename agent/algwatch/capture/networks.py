@@ -51,8 +51,10 @@ def told_by_ubus(root: str = "/") -> str:
 
 def _read(reader: int) -> bytes:
     data, end = b"", time.monotonic() + SECONDS
+    poller = select.poll()
+    poller.register(reader, select.POLLIN)
     while len(data) < MOST:
-        if not select.select([reader], [], [], max(0.0, end - time.monotonic()))[0]:
+        if not poller.poll(1000 * max(0.0, end - time.monotonic())):
             return b""
         piece = os.read(reader, 65536)
         if not piece:

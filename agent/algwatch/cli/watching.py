@@ -125,8 +125,10 @@ class Watching:
             self._be_watcher(write, judge, parent)
         os.close(write)
         try:
+            poller = select.poll()
+            poller.register(read, select.POLLIN)
             with open(read, "rb") as said:
-                while not select.select([said], [], [], EVERY)[0]:
+                while not poller.poll(1000 * EVERY):
                     if is_interrupted():
                         raise KeyboardInterrupt
                 word, _, why = said.read(MOST).decode("utf-8", "replace").partition("\n")

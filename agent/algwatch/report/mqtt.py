@@ -17,6 +17,7 @@ from collections.abc import Callable
 from time import gmtime, monotonic, strftime, time
 
 from algwatch import __file__ as PACKAGE
+from algwatch.report import paho
 from algwatch.report.backoff import STABLE, Backoff
 from algwatch.report.broker import Broker, BrokerError
 from algwatch.report.connection import (
@@ -67,6 +68,7 @@ class Link:
         room: Callable[[], float] = lambda: float("inf"),
         spend: Callable[[int], None] = lambda size: None,
     ) -> None:
+        paho.load()  # here, as the user that this process becomes may not be allowed to read it
         self._home = self._broker = broker
         self._client_id = client_id
         self._outbox = outbox
