@@ -4,12 +4,7 @@
 from __future__ import annotations
 
 import re
-
-from algwatch.report.later import later
-
-later("ipaddress")  # which urllib.parse imports for brackets in a host alone: 0.3 MB
-
-from urllib.parse import unquote, urlsplit  # noqa: E402
+from urllib.parse import unquote, urlsplit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
