@@ -194,13 +194,10 @@ def _prepare_spool(folder: str, user: str) -> None:
     """Make the folder while this process may, for the user that it becomes."""
     import algwatch.report.spool  # noqa: F401  # that user may not be allowed to read it
 
-    uid = gid = privileges.SAME_USER
-    if user:
-        uid, gid = _user(user)
     with suppress(OSError):  # Spool says why it does not serve
         os.mkdir(folder, 0o700)
         if user:
-            os.chown(folder, uid, gid)
+            os.chown(folder, *_user(user))
 
 
 def _spool(config: Config, console: Console) -> Spool | None:

@@ -90,8 +90,9 @@ class Spool:
 
     def put(self, topic: str, payload: bytes, retain: bool) -> Record:
         """Append a report. OSError: it is not there, and nothing else is lost."""
-        number = self._next
-        record = self._append(number, topic.encode(), payload, retain, 0)
+        record = Record(self._next, topic, retain, False, False, 0, 0, len(payload))
+        self._append(record, payload)
+        self.records[record.number] = record
         self._next += 1
         self._compact()
         return record
@@ -243,17 +244,12 @@ class Spool:
             self._lock = lock
         self._begin(max(self._sizes) + 1)
 
-    def _append(self, number: int, topic: bytes, payload: bytes, retain: bool,
-                flags: int) -> Record:  # fmt: skip
-        flags |= _RETAIN * retain
-        body = _BODY.pack(_REPORT, flags, number, len(topic)) + topic + payload
-        end = self._write(body)
-        segment = next(reversed(self._sizes))
-        record = Record(number, topic.decode(), retain, bool(flags & _SENT),
-                        bool(flags & _REPEATED), segment, end - len(payload),
-                        len(payload))  # fmt: skip
-        self.records[number] = record
-        return record
+    def _append(self, record: Record, payload: bytes) -> None:
+        """Write a report, and note its place. OSError: both are as before."""
+        topic = record.topic.encode()
+        flags = _RETAIN * record.retain | _SENT * record.sent | _REPEATED * record.again
+        end = self._write(_BODY.pack(_REPORT, flags, record.number, len(topic)) + topic + payload)
+        record.segment, record.offset = next(reversed(self._sizes)), end - len(payload)
 
     def _say(self, kind: bytes, flags: int, number: int) -> None:
         with suppress(OSError):  # without it a restart sends the report again
@@ -297,12 +293,7 @@ class Spool:
 
     def _move(self, segment: int) -> None:
         for record in [r for r in self.records.values() if r.segment == segment]:
-            payload = self.payload(record)
-            topic = record.topic.encode()
-            flags = _SENT * record.sent | _REPEATED * record.again
-            moved = self._append(record.number, topic, payload, record.retain, flags)
-            record.segment, record.offset = moved.segment, moved.offset
-            self.records[record.number] = record
+            self._append(record, self.payload(record))
 
 
 def _body(data: bytes, mark: int) -> bytes | None:
