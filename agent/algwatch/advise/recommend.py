@@ -10,9 +10,10 @@ from algwatch.advise import actions
 from algwatch.advise.advice import Advice
 from algwatch.advise.commands import clear_on_openwrt
 from algwatch.advise.disable import Harmed, Reason, disable, sentences, speaks_for
-from algwatch.base.table import CROSSED, Table, Weight
+from algwatch.base.table import Table
 from algwatch.compare.counterfactual import NO, YES, without_alg
-from algwatch.compare.line import RPORT_ASKED, RPORT_MISSING, Line, Lines
+from algwatch.compare.line import RPORT_ASKED, RPORT_MISSING, Line, Lines, ends_of
+from algwatch.compare.weights import by_phone
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 
@@ -28,11 +29,6 @@ def payloads(harm: dict[str, Finding]) -> list[bytes]:
     return [look.payload for finding in harm.values() for look in finding.evidence]
 
 
-def _weigh(line: str, value: object) -> Weight:
-    """The phone of a line pays for its room."""
-    return CROSSED, line.partition(" ")[0]
-
-
 class Recommender:
     """Findings in, advice that changed out. Advice is kept by action and line. two_sided: a line is
     known of everything that crossed this router."""
@@ -45,8 +41,8 @@ class Recommender:
         self._reasons: Table[tuple[str, str], dict[str, str]] = Table(LIMIT)  # a sentence a rule
         self._harmed = Harmed()
         # The latest of each rule by line: harm that the ALG did, and that it carries the line.
-        self.harm: Table[str, dict[str, Finding]] = Table(LIMIT, _weigh)
-        self._carried: Table[str, Finding] = Table(LIMIT, _weigh)
+        self.harm: Table[str, dict[str, Finding]] = Table(LIMIT, by_phone)
+        self._carried: Table[str, Finding] = Table(LIMIT, by_phone)
         # Lines that the ALG harms or carries, by provider and name.
         self._advised_lines: Table[str, dict[str, Line]] = Table(LIMIT)
 
@@ -201,7 +197,7 @@ class Recommender:
             if action == actions.ENABLE_RPORT and asks:
                 title = actions.STUN_OR_OUTBOUND
                 against[RPORT_ASKED] = "the phone asks for rport already, which was not enough"
-            phone = finding.line.partition(" ")[0]
+            phone = ends_of(finding.line)[0]
             given.append(Advice(
                 action, state, confidence, list(for_.values()), list(against.values()),
                 clear_on_openwrt(phone) if action == actions.CLEAR_NAT else [], finding.line,

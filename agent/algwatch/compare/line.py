@@ -65,6 +65,20 @@ ACCEPTED = "accepted"  # the provider accepted a REGISTER or an INVITE of the ph
 _ANSWERS = (RPORT_ANSWERED, NAT_HANDLED, WORKS_UNTOUCHED, WORKS_REWRITTEN, DROPS_UNTOUCHED)
 
 
+_BETWEEN = " and "  # the two ends, in the name of a line
+
+
+def name_of(phone: str, remote: str) -> str:
+    """Name of the line between these hosts (texts)."""
+    return phone + _BETWEEN + remote
+
+
+def ends_of(name: str) -> tuple[str, str]:
+    """(phone, remote) of a line's name; empty texts where it is the name of none."""
+    phone, between, remote = name.partition(_BETWEEN)
+    return (phone, remote) if between else ("", "")
+
+
 def _is_in_dialog(crossing: Crossing, call: Call | None) -> bool:
     """True if both sides saw the 2xx of the dialog to which an ACK or BYE claims to belong, between
     the same hosts, and it has the tags of both ends: one of another host says nothing of the
@@ -148,7 +162,7 @@ class Line:
 
     @property
     def name(self) -> str:
-        return f"{self.phone} and {self.remote}"
+        return name_of(self.phone, self.remote)
 
     def observe(self, word: str, sighting: Sighting | None, at: int = 0) -> None:
         """at: ns, where there is no sighting."""

@@ -13,7 +13,7 @@ from algwatch.compare.call import Call
 from algwatch.compare.crossing import Entry
 from algwatch.compare.flow_pair import FlowPair
 from algwatch.compare.held import OF_CALLS
-from algwatch.compare.line import Line, Lines
+from algwatch.compare.line import Line, Lines, ends_of
 from algwatch.compare.registered import Registered
 from algwatch.compare.subscribed import Subscribed
 from algwatch.sip.dialog import DialogSet
@@ -21,6 +21,11 @@ from algwatch.sip.registration import Registration
 from algwatch.sip.subscription import Subscription
 from algwatch.sip.transaction import Transaction
 from algwatch.sip.unsolicited import Unsolicited
+
+
+def by_phone(line: str, value: object) -> Weight:
+    """Weight of what is kept by the name of a line: its phone pays."""
+    return CROSSED, ends_of(line)[0]
 
 
 def call(key: int, one: Call) -> Weight:

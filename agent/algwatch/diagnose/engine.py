@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from algwatch.base.table import CROSSED, Table, Weight
+from algwatch.base.table import Table
 from algwatch.compare.call import Call
 from algwatch.compare.line import Line
 from algwatch.compare.signs import EVERY, signs
+from algwatch.compare.weights import by_phone
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known, said_key
@@ -52,11 +53,6 @@ class Meter:
         return sum(self._shown[subject] for subject in self._subjects)
 
 
-def _weigh(line: str, value: object) -> Weight:
-    """The phone of a line pays for its room."""
-    return CROSSED, line.partition(" ")[0]
-
-
 class Engine:
     """said: what was said already, shared with Known. meters: by rule id. strict: rules that fail
     raise. clock: ns, for the meters; None, the rules are counted and not timed. held: by line and
@@ -74,7 +70,7 @@ class Engine:
         self._rules: dict[str, list[tuple[Check, Meter]]] = {name: [] for name in SUBJECTS}
         self._instead: dict[str, Instead] = {}
         self._refuted_by: dict[str, str] = {}
-        self.held: Table[str, dict[str, Finding]] = Table(HELD_LINES, _weigh)
+        self.held: Table[str, dict[str, Finding]] = Table(HELD_LINES, by_phone)
         # Those of CALL, by the signs that a call has.
         self._of_calls: list[list[tuple[Check, Meter]]] = [[] for _ in range(EVERY + 1)]
         for rule in RULES:

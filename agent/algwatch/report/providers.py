@@ -7,10 +7,10 @@ import re
 
 from algwatch.base import address
 from algwatch.base.table import Table
+from algwatch.compare.line import ends_of
 from algwatch.compare.summary import RegistrationSummary
 
 LIMIT = 64  # lines of which the domain is remembered
-_BETWEEN = " and "  # Line.name
 # RFC 3261 section 25.1, hostname; a domain name has at most 253 characters (RFC 1035).
 _DOMAIN = re.compile(r"@((?:[a-z0-9-]{1,63}\.){1,8}[a-z][a-z0-9-]{0,62})(?:[:;>]|$)", re.A)
 
@@ -32,7 +32,5 @@ class Providers:
 
     def of(self, line: str) -> tuple[str, str]:
         """(phone, provider) of a line's name; empty texts where it is about none."""
-        phone, between, remote = line.partition(_BETWEEN)
-        if not between:
-            return "", ""
+        phone, remote = ends_of(line)
         return phone, self._domains.get(line) or remote

@@ -8,6 +8,7 @@ from threading import Lock
 from time import monotonic
 
 from algwatch.advise.advice import Advice
+from algwatch.compare.line import ends_of
 from algwatch.diagnose.finding import Finding
 from algwatch.report.allowance import HARM, HARMLESS, HEALTH, Allowance
 from algwatch.report.broker import Broker
@@ -81,7 +82,7 @@ class Publisher:
         return self._link.connected
 
     def finding(self, finding: Finding) -> None:
-        phone = finding.line.partition(" ")[0]
+        phone = ends_of(finding.line)[0]
         if not self._allowance.allows("finding", HARM if finding.hurts else HARMLESS, phone):
             return
         with self._lock:

@@ -11,6 +11,7 @@ from algwatch.base.report import Report
 from algwatch.base.sighting import CALL, CSEQ, METHOD, STATUS
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing
+from algwatch.compare.line import name_of
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
@@ -63,7 +64,7 @@ class Tally:
             return
         self._refreshed.add(row[CALL], row[CSEQ])
         pair = crossing.flow_pair
-        self._of(f"{pair.phone} and {pair.far}").registrations["refreshed"] += 1
+        self._of(name_of(pair.phone, pair.far)).registrations["refreshed"] += 1
 
     def __len__(self) -> int:
         return len(self._by_provider)
