@@ -127,6 +127,25 @@ def test_what_others_commit_meanwhile_stays(box: OpenWrtBox, line: Line) -> None
     assert "changes that others made" in box.said
 
 
+@pytest.mark.parametrize("killed", [False, True], ids=["", "after a rollback was killed"])
+def test_what_others_have_not_committed_waits_as_before(
+    box: OpenWrtBox, line: Line, killed: bool
+) -> None:
+    assert box.type(*QUICK) == 0, box.said
+    before = box.config.read_bytes()
+    box.router.run("uci", "set", "firewall.@zone[1].masq=0")
+    if killed:
+        (box.root / "tmp/.uci/firewall").rename(box.root / "tmp/.uci-algwatch")
+        box.router.run("uci", "set", "firewall.@zone[1].mtu_fix=0")
+    assert box.type("rollback") == 0, box.said
+    after = box.config.read_bytes()
+    assert after != before
+    assert b"masq '0'" not in after and b"mtu_fix '0'" not in after and b"auto_helper" not in after
+    waits = box.router.run("uci", "changes", "firewall")
+    assert "masq" in waits and ("mtu_fix" in waits) == killed
+    assert not (box.root / "tmp/.uci-algwatch").exists()
+
+
 def test_what_others_commit_during_a_trial_goes_to_flash(house: Network, tmp_path: Path) -> None:
     box = OpenWrtBox(house, tmp_path, "24.10")
     line = line_of(box.net)

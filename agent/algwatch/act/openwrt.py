@@ -106,6 +106,17 @@ class OpenWrt(Target):
 
     def restore(self, journal: Journal) -> list[str]:
         same_boot = journal.fact(steps.BEGIN, "boot") == self.router.boot
+        if same_boot and journal.has(steps.EDIT) and not journal.has(steps.RELOAD):
+            # The changes that wait are those of this apply: there were no others when it began.
+            with suppress(Failed):
+                uci.revert(self.router)
+        try:
+            with uci.alone(self.router):
+                return self._restore(journal, same_boot)
+        except OSError as problem:
+            return [f"changes of others that wait cannot be set aside: {problem}"]
+
+    def _restore(self, journal: Journal, same_boot: bool) -> list[str]:
         problems: list[str] = []
         try:
             if journal.has(steps.EDIT):
@@ -134,10 +145,6 @@ class OpenWrt(Target):
         router = self.router
         path, override = router.path(uci.CONFIG), router.path(uci.OVERRIDE)
         changed = False
-        if same_boot and not journal.has(steps.RELOAD):
-            # The changes that wait are those of this apply: there were no others when it began.
-            with suppress(Failed):
-                uci.revert(router)
         ours = journal.fact(steps.SAVED, "shown"), journal.fact(steps.COMMIT, "shown")
         if journal.fact(steps.EDIT, "override") and same_boot and os.path.exists(override):
             kept = journal.fact(steps.KEEP, "after")

@@ -9,7 +9,7 @@ flash: a trial that a reboot undoes.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from algwatch.act import copies
 from algwatch.act.router import Failed, Router
@@ -18,12 +18,13 @@ from algwatch.advise.platforms.uci import Section, Unreadable, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
 CONFIG = "etc/config/firewall"
 OVERRIDE = "var/run/uci/firewall"
 _RPCD = "var/run/rpcd"
+_WAITING, _ASIDE = "tmp/.uci/firewall", "tmp/.uci-algwatch"
 _PACKAGE = "firewall"
 
 
@@ -105,6 +106,29 @@ def reverse(router: Router, facts: Iterable[dict[str, Any]]) -> None:
                 router.run("uci", "add_list", f"{where}={word}")
         else:
             router.run("uci", "set", f"{where}={values}")
+
+
+@contextmanager
+def alone(router: Router) -> Iterator[None]:
+    """Edits of others that wait are out of the way, so that they are neither committed nor loaded
+    with ours, and wait again afterwards. OSError."""
+    waiting, aside = router.path(_WAITING), router.path(_ASIDE)
+    if os.path.exists(aside):  # of an undoing that was killed
+        _bring_back(waiting, aside)
+    if os.path.exists(waiting) and os.path.getsize(waiting):
+        os.rename(waiting, aside)
+    try:
+        yield
+    finally:
+        if os.path.exists(aside):
+            _bring_back(waiting, aside)
+
+
+def _bring_back(waiting: str, aside: str) -> None:
+    """The file is a log: later edits go behind earlier ones."""
+    with suppress(FileNotFoundError), open(waiting, "rb") as later, open(aside, "ab") as file:
+        file.write(later.read())
+    os.rename(aside, waiting)
 
 
 def commit(router: Router) -> None:
