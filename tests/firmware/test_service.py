@@ -71,16 +71,18 @@ def socket_table(router: Router, port: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("port", "setting", "heard"),
-    [("13C4", "auto", True), ("13D8", "auto", True), ("0035", "auto", False),
-     ("0035", "on", True), ("13C4", "off", False)],
+    ("port", "setting", "heard", "ports"),
+    [("13C4", "auto", True, ""), ("13D8", "auto", True, ""), ("0035", "auto", False, ""),
+     ("0035", "on", True, ""), ("13C4", "off", False, ""),
+     ("13CE", "auto", False, ""), ("13CE", "auto", True, "5070"), ("13C4", "auto", False, "5070"),
+     ("13CE", "auto", True, "5060,5070")],
 )  # fmt: skip
 def test_root_opens_the_log_of_own_phones_for_a_daemon_in_its_jail(
-    router: Router, port: str, setting: str, heard: bool
+    router: Router, port: str, setting: str, heard: bool, ports: str
 ) -> None:
     router.jail()
     socket_table(router, port)
-    router.options(f"option own_phones '{setting}'")
+    router.options(f"option own_phones '{setting}'", *[f"list ports '{ports}'"] * bool(ports))
     calls = router.do("start")
     opened = told(calls, "procd_open_instance")
     folder = f"{router.root}/var/run/algwatch-handover"
