@@ -146,6 +146,19 @@ def test_what_others_have_not_committed_waits_as_before(
     assert not (box.root / "tmp/.uci-algwatch").exists()
 
 
+def test_a_rollback_that_cannot_read_the_ruleset_says_so(box: OpenWrtBox, line: Line) -> None:
+    assert box.type(*QUICK) == 0, box.said
+    nft = box.root / "bin/nft"
+    nft.write_text('#!/bin/sh\n[ "$1" = -s ] && { echo out of memory >&2; exit 1; }\n'
+                   'exec /usr/sbin/nft "$@"\n')  # fmt: skip
+    nft.chmod(0o755)
+    assert box.type("rollback") == 4, box.said
+    assert "whether all of it is back cannot be told" in box.said and "out of memory" in box.said
+    nft.unlink()
+    assert box.type("rollback", "--if-unfinished") == 0, box.said
+    assert box.words()[-1] == "rolled-back"
+
+
 def test_what_others_commit_during_a_trial_goes_to_flash(house: Network, tmp_path: Path) -> None:
     box = OpenWrtBox(house, tmp_path, "24.10")
     line = line_of(box.net)

@@ -101,7 +101,10 @@ def check_restored(target: Target, journal: Journal) -> list[str]:
     before = saved_ruleset(journal)
     if before is None:
         return ["the saved ruleset is damaged: whether all of it is back cannot be told"]
-    now = target.listing()
+    try:
+        now = target.listing()
+    except Failed as why:
+        return [f"whether all of it is back cannot be told: {why}"]
     if now == before:
         return []
     lost = ruleset.lost_helpers(before, now)
