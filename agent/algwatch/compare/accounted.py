@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Accounted: the RTP of calls as the router's connection tracking counts it, live.
+"""Accounted: the RTP of calls as counted by the router's connection tracking, live.
 
-A look at the table of connections costs time, so there are few: a second after a call was answered,
-when a direction could be called dead, two seconds later, and after its BYE. Between them the
-counters tell what came. They begin with the flow and not with the call: what an earlier call on the
-same ports left there is taken off.
+Reading the table of connections takes time, so the reads of a call are few: a second after its
+answer, at the first time a direction can be called dead, two seconds later, and after its BYE. The
+counters cover the time between reads. They begin with the flow, not with the call: the count of an
+earlier call on the same ports is subtracted.
 
 An entry has the addresses of a flow on both sides and its packets both ways, as they came to the
-router. A packet that came and belonged to no entry is not in the table. So it shows that nothing
-came through, and never where it was lost.
+router. A packet without an entry is not in the table. So the table shows that nothing came through,
+never the place of the loss.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from algwatch.compare.flow_pair import FlowPair
 from algwatch.compare.media import DEAD, GRACE, Counted, Media, Shift, Table
 from algwatch.sip.timers import SECOND
 
-AGAIN = 2 * SECOND  # a direction that is alive goes on for so long
-SCAN = SECOND // 5  # between two looks for calls whose turn it is
-MOST_CALLS = 32  # that one look is for; others have the next one
+AGAIN = 2 * SECOND  # a live direction goes on for this time
+SCAN = SECOND // 5  # between two searches for due calls
+MOST_CALLS = 32  # for one read; other calls have the next one
 MOST_FLOWS = 8  # of a call
 KEPT = 5  # looks
-MOST_OLD = 256  # flows whose counters are remembered, for the next call on the same ports
-OLD = 30 * SECOND  # for so long: the kernel forgets no flow sooner (nf_conntrack_udp_timeout)
+MOST_OLD = 256  # flows with remembered counters, for the next call on the same ports
+OLD = 30 * SECOND  # the kernel forgets no flow sooner (nf_conntrack_udp_timeout)
 _SIDES = frozenset((LAN, WAN))
 _HEADERS = {4: 28, 6: 48}  # bytes of IP and UDP in front of RTP
 
@@ -39,9 +39,8 @@ Ends = dict[int, Pair]
 
 
 class Flow:
-    """One entry of a call. ends: by side its (near, far) endpoint, near being the phone's.
-    before: counters (out, in) that were there before the call; looks: (ns, out, in), the first, and
-    the latest ones."""
+    """One entry of a call. ends: by side its (near, far) endpoint; near is the phone's. before:
+    counters (out, in) from before the call; looks: (ns, out, in), the first and the latest ones."""
 
     __slots__ = ("before", "ends", "looks")
 
@@ -52,11 +51,11 @@ class Flow:
 
     @property
     def is_still(self) -> bool:
-        """Nothing moved in it."""
+        """No packet was counted between the first look and the latest."""
         return len(self.looks) > 1 and self.looks[0][1:] == self.looks[-1][1:]
 
     def add(self, at: int, out: Counter, into: Counter) -> bool:
-        """False where it is another flow with the same addresses."""
+        """False if it is another flow with the same addresses."""
         last = self.looks[-1] if self.looks else (0, *self.before)
         if out[0] < last[1][0] or into[0] < last[2][0]:
             return False
@@ -65,8 +64,8 @@ class Flow:
         return True
 
     def stream(self, side: int, inwards: bool) -> Stream | None:
-        """RTP between the phone's end and the far one on that side; None where there was none. What
-        was there at the first look came at an unknown time before it."""
+        """RTP between the phone's end and the far one on this side; None without any. Packets
+        counted by the first look came at an unknown time before it."""
         looks = [(at, into if inwards else out) for at, out, into in self.looks]
         packets, octets = looks[-1][1]
         first, last, sure = looks[0][0], looks[0][0], 0
@@ -85,8 +84,8 @@ class Flow:
 
 
 class Talk:
-    """The media of one call, as far as it is known. changed: ns, the latest change of its SDP;
-    looks: ns, when the table was looked at since then. strange: its flows cannot be told."""
+    """The known media of one call. changed: ns, the latest change of its SDP; looks: ns, the reads
+    of the table since then. strange: its flows are ambiguous."""
 
     __slots__ = ("changed", "flows", "looks", "strange")
 
@@ -98,10 +97,10 @@ class Talk:
 
 
 class Accounted(Counted):
-    """table: what messages announced (base.native.rtp.Rtp). sides: by tap. clock: their kernel time
-    stamps (ns) to packet time. Ask wanted(), look at the table of connections, tell looked().
-    followed: tells the calls that are followed. offloaded: packets pass the router without being
-    counted, so nothing is looked for."""
+    """table: the announcements (base.native.rtp.Rtp). sides: by tap. clock: converts kernel time
+    stamps (ns) to packet time. Use: ask wanted(), read the table of connections, call looked().
+    followed: returns the followed calls. offloaded: packets bypass the counters, so nothing is
+    read."""
 
     def __init__(self, table: Table, sides: Sequence[int], clock: Shift) -> None:
         super().__init__(table, sides)
@@ -117,8 +116,8 @@ class Accounted(Counted):
         return _SIDES
 
     def wanted(self, now: int) -> frozenset[int]:
-        """UDP ports of the media of calls whose turn it is now (ns): look how connection tracking
-        counts them, and tell looked(). None for most of the time."""
+        """UDP ports of the media of calls due now (ns): read their counters, then call looked().
+        Mostly empty."""
         if now < self._scan_at or self.offloaded:
             return frozenset()
         self._scan_at = now + SCAN
@@ -134,12 +133,12 @@ class Accounted(Counted):
                 if mine:
                     self._asked.append(call)
                     ports |= mine | self._used(call)
-                else:  # nothing to look for this time
+                else:  # nothing to read this time
                     self._talks.setdefault(call.key, Talk(0)).looks.append(now)
         return frozenset(ports)
 
     def looked(self, began: int, found: Sequence[Tracked]) -> None:
-        """The flows that a look found. began: ns, when the look began that wanted() asked for."""
+        """The flows found by a read. began: ns, the start of this read."""
         for call in self._asked:
             said, pair = list(self._said(call)), call.flow_pair
             if not said or pair is None:
@@ -154,7 +153,7 @@ class Accounted(Counted):
         self._asked = []
 
     def of(self, call: Call, now: int) -> Media | None:
-        """As Counted.of(), until the last look at the table; None where that does not show it."""
+        """As Counted.of(), up to the last read of the table; None if this shows nothing."""
         talk = self._talks.get(call.key)
         if talk is None or talk.strange or not talk.looks:
             return None
@@ -215,7 +214,7 @@ class Accounted(Counted):
 
     def _take(self, talk: Talk, said: list[Announced], pair: FlowPair,
               found: Sequence[Tracked]) -> None:  # fmt: skip
-        # A phone that announces another endpoint (STUN) is known by what it sent to the far end.
+        # A phone that announces another endpoint (STUN) is known by its packets to the far end.
         near = {flow.ends[LAN][0] for flow in talk.flows.values()}
         far: dict[int, set[Endpoint]] = {LAN: set(), WAN: set()}
         hosts = {pair.phone}
@@ -250,13 +249,13 @@ class Accounted(Counted):
             self._old.add(key, (entry.at, out, into))
 
     def _used(self, call: Call) -> set[int]:
-        """Ports from which the phone was seen to send."""
+        """Source ports of the phone's packets."""
         talk = self._talks.get(call.key)
         return {flow.ends[LAN][0][1] for flow in talk.flows.values()} if talk is not None else set()
 
     def _before(self, talk: Talk, key: tuple[Pair, Pair], out: Counter,
                 into: Counter) -> tuple[Counter, Counter]:  # fmt: skip
-        """The counters (out, in) of a flow before the call, as far as they are known."""
+        """The counters (out, in) of a flow before the call, as far as known."""
         old = self._old.get(key)
         if old is None or not talk.changed - OLD <= old[0] < talk.changed:
             return (0, 0), (0, 0)
@@ -264,14 +263,14 @@ class Accounted(Counted):
 
 
 def _is_near(one: Announced, pair: FlowPair) -> bool:
-    """The phone said it."""
+    """The phone announced it."""
     return one.source in (pair.phone, pair.wan_host)
 
 
 def _placed(entry: Tracked, near: set[Endpoint], hosts: set[str],
             far: dict[int, set[Endpoint]]) -> tuple[bool, Ends] | None:  # fmt: skip
-    """(the phone's side sent the first packet, the ends by side) of a flow of this call; None of
-    another one."""
+    """(the phone's side sent the first packet, the ends by side) of a flow of this call; None for
+    any other flow."""
     (source, destination), (other, back) = entry.original, entry.reply
     if source in near or (source[0] in hosts and destination in far[LAN]):
         return True, {LAN: (source, destination), WAN: (back, other)}

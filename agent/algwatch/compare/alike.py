@@ -28,8 +28,8 @@ from algwatch.sip.timers import WINDOW
 
 def is_one(crossing: Crossing) -> bool:
     """True if two copies with equal hashes and different bytes are one message: only the addresses
-    of the flow pair differ, or else their identity parts are equal. False with another far end:
-    Pairing joins those when nothing else fits."""
+    of the flow pair differ, or their identity parts are equal. False with another far end: Pairing
+    joins those when nothing else fits."""
     pair, entered, left = crossing.flow_pair, crossing.entered, crossing.left
     if pair is None or not pair.one_far_end:
         return False
@@ -44,8 +44,8 @@ def is_one(crossing: Crossing) -> bool:
 
 
 def are_two_answers(one: Sighting, two: Sighting) -> bool:
-    """True for responses with different To tags and IPv4 IDs: two phones took one call, and of each
-    one copy was not captured."""
+    """True for responses with different To tags and IPv4 IDs: two phones took one call, and one
+    copy of each was not captured."""
     a, b = one.row, two.row
     return bool(
         a[TO_TAG] != b[TO_TAG] and a[STATUS] and a[IP_ID] and b[IP_ID] and a[IP_ID] != b[IP_ID]
@@ -54,9 +54,8 @@ def are_two_answers(one: Sighting, two: Sighting) -> bool:
 
 def contradicts(one: Sighting, two: Sighting, outbound: bool) -> bool:
     """True if two packets of one side claim to be the same message of one sender, with other bytes
-    or to another host or port of this house. To another far end (outbound) it is another message.
-    A server may send several provisional responses at once, and those of two servers differ in
-    their To tag."""
+    or to another host or port of this house. To another far end (outbound) it is another message. A
+    server may send several provisional responses at once. Two servers differ in their To tag."""
     a, b = one.row, two.row
     if a[CALL] != b[CALL] or (one.payload == two.payload and a[FLOW] == b[FLOW]):
         return False
@@ -68,18 +67,18 @@ def contradicts(one: Sighting, two: Sighting, outbound: bool) -> bool:
 
 
 def may_cross(one: Row, two: Row) -> bool:
-    """False if both are known to have come in, or both to have gone out."""
+    """False if both came in, or both went out."""
     directed = one[BITS] & two[BITS] & ROW_DIRECTED
     return not directed or bool((one[BITS] ^ two[BITS]) & ROW_OUTGOING)
 
 
 def is_spent(copy: Sighting) -> bool:
-    """No router may send it on (RFC 1812 section 5.3.1), so that it did not is no news."""
+    """No router may forward it (RFC 1812 section 5.3.1), so a missing copy is no news."""
     return copy.row[TTL] <= 1 and not copy.row[BITS] & ROW_OUTGOING
 
 
 def are_alike(a: Row, b: Row) -> bool:
-    """Same kind of message within the window, with one identity part that survived."""
+    """Same kind of message within the window, with one surviving identity part."""
     return (
         abs(a[AT] - b[AT]) <= WINDOW
         and a[STATUS] == b[STATUS]
@@ -90,7 +89,7 @@ def are_alike(a: Row, b: Row) -> bool:
 
 
 def same_tags(a: Row, b: Row) -> bool:
-    """Same kind of message, with the CSeq number and the tags of the other one."""
+    """Same kind of message with the same CSeq number and tags."""
     return (
         abs(a[AT] - b[AT]) <= WINDOW
         and may_cross(a, b)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Binding: what an accepted REGISTER agreed on, as each side shows it (RFC 3261 section 10)."""
+"""Binding: the terms of an accepted REGISTER, as each side shows them (RFC 3261 section 10)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Place = tuple[bytes, str, int]  # user, host and port of a Contact
 
 
 class Terms:
-    """One side of it. asked, granted: the REGISTER and its 2xx. wanted: seconds that the request
-    asks for, -1 where it does not say. seconds: granted to the phone's own Contact, -1 where
-    nothing says it. removed: the request removes its Contact (section 10.2.2). contacts: of the
-    2xx. own, places: those of the request, and what a phone knows them by. found: the Contact of
-    the request is among contacts."""
+    """One side of a binding. asked, granted: the REGISTER and its 2xx. wanted: seconds requested,
+    -1 if not stated. seconds: granted to the phone's own Contact, -1 if not stated. removed: the
+    request removes its Contact (section 10.2.2). contacts: of the 2xx. own, places: Contacts of the
+    request, and the parts by which a phone recognises them. found: the Contact of the request is
+    among contacts."""
 
     __slots__ = ("asked", "contacts", "found", "granted", "own", "places", "removed", "seconds",
                  "wanted")  # fmt: skip
@@ -40,16 +40,16 @@ class Terms:
         instances = {_instance(c) for c in mine} - {b""}
         own = [c for c in self.contacts if place(c) in places or _instance(c) in instances]
         self.found = bool(own)
-        # Where the registrar wrote another one, the only one stands for the phone's.
+        # If the registrar wrote another Contact, a single one stands for the phone's.
         said = own or (self.contacts if len(self.contacts) == 1 else [])
         whole = _seconds(response.expires)
         self.seconds = max([_seconds(c.expires) if c.expires else whole for c in said], default=-1)
 
 
 class Binding:
-    """near: as the phone sees it (with one side only as that side does); far: on the other side,
-    None where that was not captured, and where nothing was changed the same object as near. at:
-    ns, of the 2xx. until: ns, the granted time is over; `at` where nothing was granted."""
+    """near: as the phone sees it (with one side only, as this side does); far: on the other side,
+    None if not captured; the same object as near if unchanged. at: ns, of the 2xx. until: ns, the
+    end of the granted time; `at` if nothing was granted."""
 
     __slots__ = ("at", "far", "near", "until")
 
@@ -62,13 +62,13 @@ class Binding:
 
     @property
     def is_query(self) -> bool:
-        """The router took the Contact out of the REGISTER: the registrar was only asked which
-        bindings there are (section 10.2.3)."""
+        """The router took the Contact out of the REGISTER, which so only asked for the present
+        bindings (section 10.2.3)."""
         return self.far is not None and bool(self.near.own) and not self.far.own
 
     @property
     def oddity(self) -> tuple[object, ...]:
-        """Values that rules look at, () where the agreement is plain."""
+        """Values for rules, () for a plain agreement."""
         near, far = self.near, self.far
         missed = not near.removed and (not near.found or near.seconds == 0)
         if far is None or far is near:
@@ -85,8 +85,8 @@ class Binding:
 
 
 def binding(r: Registration) -> Binding | None:
-    """The binding of the latest REGISTER on the phone's side; None unless it was accepted and
-    both messages are there."""
+    """The binding of the latest REGISTER on the phone's side; None unless it was accepted and both
+    messages are there."""
     t = r.transaction
     near = _terms(t)
     if near is None or not 200 <= t.status < 300:
@@ -114,14 +114,14 @@ def takes_off(asked: Sighting) -> bool:
 
 
 def _wanted(request: Message) -> int:
-    """Seconds that a REGISTER asks for, the most of its Contacts; -1 where it does not say."""
+    """Seconds requested by a REGISTER, the most of its Contacts; -1 if not stated."""
     default = _seconds(request.expires)
     times = [default if not c.expires else _seconds(c.expires) for c in request.contacts]
     return max(times, default=-1)
 
 
 def place(contact: Address) -> Place:
-    """Parts of a Contact by which its phone knows it again (section 19.1.4, without
+    """The parts of a Contact by which its phone recognises it (section 19.1.4, without
     parameters)."""
     uri, params = contact.uri[:5].lower(), contact.uri_params.lower()
     tls = uri == b"sips:" or b"transport=tls" in params

@@ -16,32 +16,31 @@ from algwatch.sip.dialogs import CHALLENGES
 from algwatch.sip.message import Message, parties, reach
 from algwatch.sip.timers import ACK_WAIT, T2, T4, TIMER_F, WINDOW
 
-# A 2xx that came three times has waited T1 + 2*T1 = 1.5 s for its ACK: longer than a path is long.
+# Two repeats: the 2xx has waited T1 + 2*T1 = 1.5 s for its ACK, longer than any round trip.
 REPEATS = 2
 NOWHERE = ("", 0)
-ANNOUNCED = 16  # messages of one call that are kept to show its media
-# A dialog that lasted longer was not ended because another phone had taken the call, too.
+ANNOUNCED = 16  # messages of one call, kept to show its media
+# A longer dialog did not end because another phone had answered, too.
 TALKED = T4
 
 
 class Call(Joined[DialogSet]):
-    """call_id, from_, to: text, as the side wrote them that saw the call first; call_id as its
-    caller wrote it where the router changed it.
+    """call_id, from_, to: text, as written by the first side to see the call. call_id is the
+    caller's if the router changed it.
 
-    inbound: the callee is in the LAN; None while nothing shows it. oriented: a pair shows it. host:
-    source address (16 bytes) of its first message, as it came to the router. unsolicited: see
-    sip/unsolicited.py; such a call is forgotten without a report. predicted: its drop was announced
+    inbound: the callee is in the LAN; None: not known. oriented: a pair proved it. host: source
+    address (16 bytes) of the first message, as it came to the router. unsolicited: see
+    sip/unsolicited.py; the call is forgotten without a report. predicted: its drop was announced
     for want of an ACK; overdue: for want of a session refresh; was_overdue: it was once. unjudged:
-    one of its requests got no answer, and the call was not judged since. alarm_at: ns, when its
-    session is looked at next; 0: never. at_proxy: the Contact of its 2xx was seen to be a proxy's
-    own (sip/target.py).
-    moved: it came in to a WAN port that the router has given to another LAN host since the port was
-    first used.
-    followed: its caller was redirected, and called somebody else.
-    contested: labels of messages of which several contradict each other (see Pairing).
-    astray: dialog sets of messages that came to a side under the name of the other one, because
-    the router changes its Call-ID and not in all of its messages.
-    announced: the latest messages that were let go, kept to show the media that they announced.
+    a request of it got no answer, and the call was not judged since. alarm_at: ns, the next look at
+    its session; 0: never. at_proxy: the Contact of its 2xx is a proxy's own (sip/target.py).
+    moved: the router has given the WAN port of this incoming call to another LAN host since the
+    port was first used.
+    followed: its caller was redirected and called the new target.
+    contested: labels of messages with packets that contradict each other (see Pairing).
+    astray: dialog sets of messages seen on one side under the other side's Call-ID. The router
+    changes the Call-ID, but not in every message.
+    announced: the latest released messages, kept to show the media they announced.
     """
 
     __slots__ = (
@@ -109,7 +108,7 @@ class Call(Joined[DialogSet]):
         if row[METHOD] != INVITE:
             return
         if crossing.flow_pair is None:
-            # Its other copy may have been lost, on the side that it came from: a pair will tell.
+            # The copy on the side it came from may have been lost. A pair decides.
             if self.inbound is None:
                 self.inbound = crossing.outbound if row[STATUS] else not crossing.outbound
             return
@@ -119,7 +118,7 @@ class Call(Joined[DialogSet]):
         if crossing.entered.row[CALL] != crossing.left.row[CALL]:  # as its caller wrote it
             sent = crossing.left if row[STATUS] else crossing.entered
             self.call_id = parties(sent.payload)[0]
-        # Where the capture began later, the first INVITE may be one of the callee.
+        # If the capture began late, the first INVITE may be the callee's.
         for copy in (crossing.lan, crossing.wan):
             s = self.sides[copy.side] if copy is not None else None
             if copy is not None and s is not None:
@@ -127,12 +126,12 @@ class Call(Joined[DialogSet]):
 
     @property
     def started_at(self) -> int:
-        """When the first of it was seen (ns)."""
+        """ns, the first message of the call."""
         return min(s.started_at for s in self.seen)
 
     @property
     def last_at(self) -> int:
-        """When the latest of it was seen (ns)."""
+        """ns, the latest message of the call."""
         latest = 0
         for s in self.sides:
             if s is not None and s.last_at > latest:
@@ -160,8 +159,8 @@ class Call(Joined[DialogSet]):
 
     @property
     def answered_inside(self) -> bool | None:
-        """True if the latest INVITE that was answered went into the LAN: a re-INVITE of the callee
-        goes the other way. None where nothing shows it."""
+        """True if the latest answered INVITE went into the LAN; None: not known. A re-INVITE of the
+        callee goes the other way."""
         if self.inbound is None:
             return None
         latest = newest = None
@@ -177,8 +176,8 @@ class Call(Joined[DialogSet]):
 
     @property
     def callee_side(self) -> int:
-        """The side of the end that answered the latest INVITE; where nothing shows it, the only
-        side that saw the call."""
+        """The side of the end which answered the latest INVITE. If not known, the only side with
+        this call."""
         inside = self.answered_inside
         if inside is not None:
             return LAN if inside else WAN
@@ -189,7 +188,7 @@ class Call(Joined[DialogSet]):
 
     @property
     def is_plain(self) -> bool:
-        """Answered, acknowledged at once and never touched: no rule has anything to say."""
+        """Answered, acknowledged at once and not changed: no rule finds anything."""
         if self.headers or self.changed or self.misdelivered or self.unpaired or self.contested:
             return False
         if self.moved:
@@ -230,9 +229,11 @@ class Call(Joined[DialogSet]):
                    and b"eplaces" in s.request.payload for s in self.sides)  # fmt: skip
 
     def is_unfollowed(self, now: int) -> bool:
-        """Its refusal asks its caller for another INVITE, and none was seen that should have been.
-        To a redirection, in the time that no caller needs; to a challenge, on a side beyond the NAT
-        of the phone, where it may have been lost before. now: ns."""
+        """The caller owed another INVITE after its refusal, and none was seen. now: ns.
+
+        A redirection is judged after T4. A challenge is judged only in a one-sided capture beyond
+        the NAT of the phone: the new INVITE may have been lost before this tap.
+        """
         s = self.near_caller or self.seen[0]
         if 300 <= s.rejected < 400:
             waited = min(now, s.until) - s.last_at >= T4
@@ -243,13 +244,13 @@ class Call(Joined[DialogSet]):
 
     @property
     def timed_out(self) -> bool:
-        """A session that nobody refreshed ended it (RFC 4028)."""
+        """The call ended because its session was not refreshed (RFC 4028)."""
         return any(s is not None and s.current is not None and s.current.timed_out
                    for s in self.sides)  # fmt: skip
 
     def is_overdue(self, now: int) -> bool:
-        """A refresh of its session must have come, and none was answered on a side that goes on
-        being captured. now: ns."""
+        """Its session was not refreshed in time on any side with a timer, and each of these was
+        captured for long enough. now: ns."""
         timed = False
         for s in self.seen:
             d = s.current
@@ -263,7 +264,7 @@ class Call(Joined[DialogSet]):
 
     @property
     def ended_well(self) -> bool:
-        """As most calls: plain, and its BYE was answered on each side. Then ack() says "seen" and
+        """Plain, and its BYE was answered on each side: most calls. Then ack() is "seen" and
         outcome() "completed"."""
         if not self.is_plain:
             return False
@@ -275,16 +276,16 @@ class Call(Joined[DialogSet]):
 
     @property
     def is_forked(self) -> bool:
-        """Several phones took it, and one of these dialogs may outlive the others."""
+        """Several phones answered, and one of these dialogs may outlive the others."""
         for s in self.sides:  # noqa: SIM110
             if s is not None and len(s.dialogs) > 1:
                 return True
         return False
 
     def left_open(self, now: int) -> list[Dialog]:
-        """Dialogs of other phones that took this call, acknowledged and without a BYE, long after
-        the one in which its caller talked is over (RFC 3261 section 13.2.2.4): as the caller's
-        side saw them. A dialog that ended at once had been the one too many. now: ns."""
+        """Dialogs of other phones, answered and acknowledged but without a BYE, long after the
+        dialog of the caller ended (RFC 3261 section 13.2.2.4), as seen on the caller's side. Empty
+        if the caller's dialog ended within T4: it was the surplus one itself. now: ns."""
         s = self.near_caller
         if s is None or s.current is None or len(s.dialogs) < 2:
             return []
@@ -295,7 +296,7 @@ class Call(Joined[DialogSet]):
 
     @property
     def disowned(self) -> Sighting | None:
-        """The 481 of an end that does not know the dialog any more, while nobody has hung up."""
+        """The 481 of an end that has lost the dialog; None after a BYE."""
         found = None
         for s in self.sides:
             d = s.current if s is not None else None
@@ -306,8 +307,8 @@ class Call(Joined[DialogSet]):
 
     @property
     def is_unheard(self) -> bool:
-        """A refusal came again and again, or a BYE was challenged and not sent again: what is to
-        be said of it is known only when nothing more comes."""
+        """A refusal was repeated, or a BYE was challenged and not sent again. The call is judged
+        after its last message."""
         for s in self.sides:
             if s is not None:
                 d = s.current
@@ -331,7 +332,7 @@ class Call(Joined[DialogSet]):
         return near
 
     def _captured_longer(self, near: DialogSet) -> DialogSet:
-        """near, or the other side where that alone was captured when the call was answered or
+        """near, or the other side if only the other was captured when the call was answered or
         ended."""
         for s in self.seen:
             if s is not near and s.answered_at:
@@ -354,8 +355,7 @@ class Call(Joined[DialogSet]):
 
     @property
     def wan_contact(self) -> str:
-        """The host of the Contact that the phone of this call showed to the provider; "" where
-        that is not known."""
+        """Host of the Contact shown to the provider by the phone of this call; "" if not known."""
         s = self.sides[WAN]
         if not self._wan_contact and s is not None and self.inbound is not None:
             d = s.current
@@ -365,8 +365,8 @@ class Call(Joined[DialogSet]):
         return self._wan_contact
 
     def goes_to_contact(self, crossing: Crossing) -> bool:
-        """This message went to where the Contact of the phone says that it listens, whatever port
-        the phone sends from."""
+        """The message went to the address and port in the Contact of the phone. The phone may send
+        from another port."""
         if crossing.lan is None:
             return False
         went = crossing.lan.ends
@@ -374,8 +374,7 @@ class Call(Joined[DialogSet]):
 
     @property
     def phone_contact(self) -> tuple[str, int]:
-        """Host and port of the Contact that the phone of this call wrote; NOWHERE where that is not
-        known."""
+        """Host and port of the Contact written by the phone of this call; NOWHERE if not known."""
         s = self.sides[LAN]
         if self._phone_contact is NOWHERE and s is not None and self.inbound is not None:
             d = s.current
@@ -386,8 +385,8 @@ class Call(Joined[DialogSet]):
         return self._phone_contact
 
     def answer_misdelivered(self) -> bool:
-        """The 2xx to a call of the phone reached the LAN, but neither the port that the phone asked
-        for (rport, RFC 3581) nor without that the one in its Via."""
+        """The 2xx to a call of the phone reached the LAN at a wrong port. The right one is the
+        source port of the phone if it asked for rport (RFC 3581), else the port in its Via."""
         d, out = self.dialog(LAN), self.dialog(WAN)
         if d is None or d.answer is None or d.request is None:
             return False
@@ -405,8 +404,8 @@ class Call(Joined[DialogSet]):
         return went[:16] == came[:16] and went != came
 
     def ack_misdelivered(self) -> bool:
-        """The ACK reached the LAN, but not a port where its callee is. A phone that answered an
-        INVITE which went to that port listens there, wherever it sends from."""
+        """The ACK reached the LAN, but no port of its callee. A phone that answered an INVITE on
+        this port listens there, whatever port it sends from."""
         if not self.two_sided or "ACK" in self.contested:
             return False
         ack_, invite = self.misdelivered.get("ACK"), self.misdelivered.get("INVITE")
@@ -419,7 +418,7 @@ class Call(Joined[DialogSet]):
         d, out = self.dialog(LAN), self.dialog(WAN)
         if not self.answered_inside or d is None or d.ack is None or d.answer is None:
             return False
-        # To another port of this router than the 2xx came from: its sender did that.
+        # The sender itself chose another port of this router than the 2xx came from.
         if out is None or out.answer is None or not are_copies(d.answer, out.answer):
             return False
         if out.ack is not None and out.ack.destination != out.answer.source:
@@ -430,7 +429,7 @@ class Call(Joined[DialogSet]):
         return d.request is not None and went != d.request.destination
 
     def ack(self, now: int) -> str:
-        """seen, missing or unknown, of the latest INVITE that was answered. now: ns."""
+        """seen, missing or unknown: the ACK to the latest answered INVITE. now: ns."""
         s = self.near_callee
         d = s.current if s is not None else None
         if s is None or d is None or not d.answered_at:
@@ -455,8 +454,8 @@ class Call(Joined[DialogSet]):
         return s is not None and s.current is not None and ack.ignored(s, s.current, now)
 
     def outcome(self, now: int, said: str = "") -> str:
-        """completed, dropped, cancelled, rejected, unanswered, ongoing or unknown. now: ns;
-        said: what ack(now) says, for whom has asked it already."""
+        """completed, dropped, cancelled, rejected, unanswered, ongoing or unknown. now: ns; said:
+        the result of ack(now), if already known."""
         spoken = ended = False
         for s in self.sides:
             d = s.current if s is not None else None
@@ -476,7 +475,7 @@ class Call(Joined[DialogSet]):
                 return "dropped"
             caller = self.near_caller
             if caller is not None and caller.cancelled_at and not caller.spoken and not ended:
-                return "cancelled"  # the 2xx never came to it
+                return "cancelled"  # it never got the 2xx
             waits = any(s.answered_at and now - s.answered_at < ACK_WAIT for s in self.seen)
             return "completed" if ended else "ongoing" if waits else "unknown"
         if ended:
@@ -488,9 +487,8 @@ class Call(Joined[DialogSet]):
         return "ongoing"
 
     def _may_come_again(self, now: int) -> bool:
-        """The 2xx was acknowledged so lately that its retransmission, which would show that the
-        ACK was lost, need not have come yet: at most T2 lies between two of them (RFC 3261 section
-        13.3.1.4)."""
+        """The ACK is too recent: a retransmission of the 2xx, the sign of a lost ACK, may still
+        come. Two retransmissions are at most T2 apart (RFC 3261 section 13.3.1.4)."""
         s = self.near_callee
         d = s.current if s is not None else None
         if s is None or d is None or not d.acked_at:
@@ -498,9 +496,9 @@ class Call(Joined[DialogSet]):
         return min(now, s.until) - max(d.acked_at, d.answer_last) < T2
 
     def _bye_is_open(self) -> bool:
-        """It is not known what became of the BYE: nobody answered it yet, and the capture ends
-        before it is known whether it crossed, or while it is sent again; or it was not even
-        repeated; or it was challenged, and nothing came after."""
+        """The end of the BYE is not known. It got no response, and the capture ends before it had
+        to cross or while it is repeated; or it was never repeated; or it was challenged and nothing
+        followed."""
         some = [s.current for s in self.sides if s is not None and s.current is not None]
         for d in some:
             if not d.ended_at:
@@ -516,8 +514,8 @@ class Call(Joined[DialogSet]):
         return not d.bye_status and not d.bye_unanswered and not d.ended_at
 
     def _unanswered(self, seen: list[DialogSet]) -> str:
-        """The outcome of a call that has no 2xx and no ACK to one. The strongest word of any side
-        counts; but a caller that heard nothing was not answered, whatever came to the other
+        """The outcome of a call without a 2xx or an ACK to one. The strongest result of any side
+        counts. But a caller without a response was not answered, whatever reached the other
         side."""
         caller = self.near_caller
         if caller is not None and caller.timed_out and not any(s.cancelled_at for s in seen):
@@ -535,10 +533,10 @@ class Call(Joined[DialogSet]):
         return said
 
     def let_go(self, keep: bool = False) -> None:
-        """Drop the bytes of a call whose 2xx came once and was acknowledged: its INVITE may ring
-        on for hours, and no verdict needs them. keep: as `announced`, where RTP is counted."""
+        """Release the bytes of a call after one 2xx and its ACK. Its INVITE may ring on for hours,
+        and no verdict needs the bytes. keep: as `announced`, if RTP is counted."""
         if self.moved:
-            return  # whom it is for stands in it
+            return  # the bytes name its callee
         for s in self.sides:
             if s is None:
                 continue
@@ -556,7 +554,7 @@ class Call(Joined[DialogSet]):
                 if keep:
                     some = (d.request, d.answer, d.ack, s.request)
                     made = [copy for copy in some if copy is not None]
-                    # What is in force is said again in each re-INVITE.
+                    # Each re-INVITE repeats the session in force.
                     self.announced = (*self.announced, *made)[-ANNOUNCED:]
                 s.request = s.first = d.request = d.answer = d.ack = None
         while len(self.flow_pairs) > 1:

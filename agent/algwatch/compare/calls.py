@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls: the dialog sets of both sides become calls, and calls tell when they have to be judged."""
+"""Calls: the dialog sets of both sides become calls, and each call announces its moments to
+judge."""
 
 from __future__ import annotations
 
@@ -31,10 +32,10 @@ from algwatch.sip.dialogs import (
 from algwatch.sip.timers import ACK_WAIT, SECOND, T2, T4, TIMER_B, TIMER_F, WINDOW
 
 # Moments of a call, told to later stages as (call, moment).
-PREDICTED = 0  # no ACK got through to a 2xx, or no session refresh came: it will drop
-JUDGED = 1  # it ended, or its time for an ACK is over: say what happened
-CLOSED = 2  # nothing more will come: the summary
-RELIEVED = 3  # it was predicted to drop, and what was missing came late
+PREDICTED = 0  # a 2xx got no ACK, or a session no refresh: the call will drop
+JUDGED = 1  # it ended, or its time for an ACK is over: judge it
+CLOSED = 2  # nothing more will come: summarise it
+RELIEVED = 3  # the missing message of a predicted drop came late
 WARNINGS = (PREDICTED, RELIEVED)
 
 Moment = tuple[Call, int]
@@ -44,9 +45,9 @@ _TIMED = (ANSWERED, REFRESHED)  # a session timer may begin anew
 
 
 class Calls:
-    """Steps of dialog sets and crossings in, moments out. limit: calls followed at once. forgets:
-    a call had to go for want of room. drop: is told of the dialog sets of a call that had to.
-    keeps: what announced its media is kept as long as a call lasts."""
+    """Steps of dialog sets and crossings in, moments out. limit: calls followed at once. forgets: a
+    call was evicted. drop: called with each dialog set of an evicted call. keeps: the announced
+    media are kept as long as the call."""
 
     def __init__(self, two_sided: bool, limit: int) -> None:
         self.two_sided = two_sided
@@ -54,16 +55,15 @@ class Calls:
         self.table: Table[int, Call] = Table(limit, weigh, self._gone)
         room = 2 * limit
         self._soon: Deadlines[Call] = Deadlines(2 * WINDOW, room, self._living)
-        # The first 2xx that comes again comes T1 after the first, so a second is enough to know
-        # that it does not.
+        # The 2xx is first repeated after T1: one second without a repeat is enough.
         self._confirmed: Deadlines[Call] = Deadlines(SECOND, room, self._living)
         self._settle: Deadlines[Call] = Deadlines(SECOND, room, self._living)
         self._linger: Deadlines[Call] = Deadlines(T4, room, self._living)
-        # A caller that was asked for its password may have to type it.
+        # A caller may have to type its password after a challenge.
         self._challenged: Deadlines[Call] = Deadlines(3 * TIMER_B, room, self._living)
         self._unanswered: Deadlines[Call] = Deadlines(TIMER_F, room, self._living)
         self._ack_wait: Deadlines[Answer] = Deadlines(ACK_WAIT + SECOND, room, self._living_answers)
-        # An ACK came late: when no 2xx comes after it, the callee has it.
+        # An ACK came late. Without a 2xx after it, the callee has it.
         self._relieved: Deadlines[Call] = Deadlines(T2 + SECOND, room, self._living)
         self._refresh: Alarms[Call] = Alarms(room, self._living)
         self._refreshed: Deadlines[Call] = Deadlines(2 * WINDOW, room, self._living)
@@ -71,7 +71,7 @@ class Calls:
                         self._confirmed, self._settle, self._linger, self._challenged,
                         self._unanswered)  # fmt: skip
         self._evicted: list[Call] = []
-        # The latest that were redirected: their caller has to call somebody else now.
+        # The latest redirected calls: their callers now call the new target.
         self._redirected: deque[Call] = deque(maxlen=16)
         self.drop: Callable[[DialogSet], None] | None = None
         self.forgets = self.keeps = False
@@ -84,13 +84,13 @@ class Calls:
         return min(self._ack_wait.next, *[queue.next for queue in self._queues])
 
     def tidy(self) -> None:
-        """Let go of calls that are in the table no more."""
+        """Drop queued calls no longer in the table."""
         self._ack_wait.tidy()
         for queue in self._queues:
             queue.tidy()
 
     def feed(self, steps: list[Step]) -> None:
-        """Steps of one side, in order. Moments come from advance, when both sides are there."""
+        """Steps of one side, in order. Moments come from advance(), when both sides are there."""
         get = self.table.get
         confirmed, settle, linger = self._confirmed.add, self._settle.add, self._linger.add
         for s, code, row in steps:
@@ -121,7 +121,7 @@ class Calls:
                 if call.overdue:
                     self._refreshed.add(at, call)
             elif code == REPEATED:
-                # A 2xx that never came again is not judged for its ACK (see Call.ack).
+                # A 2xx without a repeat is not judged for its ACK (see Call.ack).
                 if d is not None:
                     if d.answers == 2:
                         self._ack_wait.add(d.answered_at, (call, d.answered_at))
@@ -130,7 +130,7 @@ class Calls:
             else:  # ENDED, UNANSWERED, CHALLENGED
                 if code == ENDED and 300 <= row[STATUS] < 400 and call not in self._redirected:
                     self._redirected.append(call)
-                # No message came: nothing else shows that it is not time to close it.
+                # No message came, so nothing else starts the closing of the call.
                 if code == UNANSWERED:
                     call.unjudged = True
                 if code == UNANSWERED or d is None or not d.bye_at or d.bye_status >= 300:
@@ -159,16 +159,16 @@ class Calls:
         return call
 
     def all(self) -> list[Call]:
-        """The calls that are followed."""
+        """The followed calls."""
         return list(dict.fromkeys(self.table.values()))
 
     def latest(self, count: int) -> Iterator[Call]:
-        """So many of those that began last."""
+        """The latest calls, at most count."""
         return islice(reversed(self.table.values()), count)
 
     def lose(self, s: DialogSet) -> None:
-        """A dialog set had to go for want of room: its call goes with it, because what its other
-        side shows alone would be told wrongly."""
+        """A dialog set was evicted. Its call goes with it: the other side alone would be judged
+        wrongly."""
         call = self.table.get(s.call)
         if call is not None and call.sides[s.side] is s:
             self.table.evict(s.call, call.unsolicited)
@@ -183,12 +183,12 @@ class Calls:
             self._evicted.append(call)
 
     def closed(self) -> list[Moment]:
-        """Calls that had to go for want of room since the last look."""
+        """Calls evicted since the last look."""
         gone, self._evicted = self._evicted, []
         return [(call, CLOSED) for call in gone]
 
     def cross(self, crossing: Crossing) -> Call | None:
-        """Attach a crossing to its call, if it has one; returns that call."""
+        """Attach a crossing to its call; returns this call, if any."""
         entered, left = crossing.entered.row, crossing.left.row
         key = entered[CALL]
         if key == left[CALL]:
@@ -210,7 +210,7 @@ class Calls:
         return call
 
     def _joined(self, lan: int, wan: int, at: int) -> Call | None:
-        """The call of a message whose Call-ID the router changed: one call, not two."""
+        """The one call of a message whose Call-ID the router changed."""
         one, two = self.table.get(lan), self.table.get(wan)
         if one is two:
             return one
@@ -227,7 +227,7 @@ class Calls:
             return one
         for key in two.keys:
             self.table[key] = one
-        # The absorbed call may have waited for something.
+        # The absorbed call may have been queued.
         self._settle.add(at, one)
         for s in one.seen:
             d = s.current
@@ -246,14 +246,14 @@ class Calls:
             if self._is_live(call) and self._is_overdue(call, now):
                 moments.append((call, PREDICTED))
         moments += [(call, RELIEVED) for call in self._came_late(now)]
-        # Both sides of a call are mostly due at once.
+        # Mostly both sides of a call are due at once.
         for call in dict.fromkeys(self._confirmed.due(now)):
             if self._is_live(call) and not call.ack_misdelivered():
                 call.let_go(self.keeps)
         for call, answered_at in self._ack_wait.due(now):
             s = call.near_callee
             d = s.current if s is not None else None
-            # A callee that fell silent before may have had its ACK: its BYE, or the end, tells.
+            # A callee that fell silent may have had its ACK before: its BYE, or the end, decides.
             waits = d is not None and d.answered_at == answered_at and not d.bye_at
             waits = waits and d is not None and went_to_the_end(d)
             if waits and self._is_live(call) and call.ack(now) != "seen":
@@ -287,14 +287,14 @@ class Calls:
         return moments + self.closed()
 
     def _watch(self, call: Call, due: int, now: int) -> None:
-        """Look at its session when a refresh is overdue, due (ns). A call has one alarm, and a
-        second one only where that comes much too late."""
+        """Look at the session when its refresh is overdue (due, ns). A call has one alarm, and a
+        second only if the first would come much too late."""
         if not call.alarm_at or due - now < (call.alarm_at - now) // 2:
             call.alarm_at = due
             self._refresh.add_due(due, call)
 
     def _is_overdue(self, call: Call, now: int) -> bool:
-        """True if that is news. A session that was refreshed meanwhile is watched on."""
+        """True if this is news. A session refreshed meanwhile is watched on."""
         if now >= call.alarm_at:
             call.alarm_at = 0
         if call.overdue:
@@ -309,7 +309,7 @@ class Calls:
         return False
 
     def _came_late(self, now: int) -> list[Call]:
-        """Calls that were predicted to drop, and will not."""
+        """Calls predicted to drop and now safe."""
         relieved: list[Call] = []
         for call in dict.fromkeys(self._relieved.due(now)):
             s = call.near_callee
@@ -326,7 +326,7 @@ class Calls:
         return relieved
 
     def finish(self, now: int) -> list[Moment]:
-        """The capture is over, at now (ns); what is still there is closed as it stands."""
+        """The capture is over at now (ns): close each remaining call as it stands."""
         moments = self.closed()
         calls = self.all()
         self.table.clear()
@@ -359,7 +359,7 @@ class Calls:
             d = s.current
             if d is not None and d.ended_at and d.bye_at and len(s.dialogs) == 1:
                 return True  # as most calls end
-            # A caller that never heard the 2xx is done before the callee gives up.
+            # A caller without the 2xx is done before the callee gives up.
             failed = s.rejected or (s.timed_out and not call.spoken)
             if d is None:
                 if failed:
@@ -375,15 +375,15 @@ class Calls:
 
 
 def _is_known_inside(crossing: Crossing) -> bool:
-    """A phone here accepts the BYE of a call whose INVITE was not captured: it has that call. To a
-    BYE of a stranger it answers 481."""
+    """A phone here accepted the BYE of a call without a captured INVITE: the call is its own. It
+    would answer 481 to an unknown BYE."""
     row = crossing.entered.row
     return crossing.outbound and row[METHOD] == BYE and 200 <= row[STATUS] < 300
 
 
 def _is_astray(call: Call, s: DialogSet) -> bool:
-    """True if these messages came to their side under the name of the other one: they are not what
-    this side knows of the call."""
+    """True if these messages came to their side under the other side's Call-ID: they are not this
+    side's view of the call."""
     if (own := call.sides[s.side]) is None or own.call == s.call:
         return False
     if s not in call.astray and len(call.astray) < 2:
@@ -392,9 +392,9 @@ def _is_astray(call: Call, s: DialogSet) -> bool:
 
 
 def _part(one: Call, two: Call, lan: int, wan: int) -> bool:
-    """Join two calls that both saw a side, where one of them saw there only what the router left
-    under the other side's name. lan, wan: what the call is called on each. False where both saw
-    the beginning there, as two calls do."""
+    """Join two calls that share a side, if one of them has there only messages left under the other
+    side's Call-ID. lan, wan: the call's Call-ID hash on each side. False if both saw the beginning
+    there: they are two calls."""
     every = [s for call in (one, two) for s in (*call.sides, *call.astray) if s is not None]
     astray = [s for s in every if s.call != (lan, wan, s.call)[s.side]]
     rest = [s for s in every if s not in astray]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Captured: what the capture holds, and what it cannot hold."""
+"""Captured: the contents of the capture, and its gaps."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ from algwatch.sip.side import Side
 from algwatch.sip.timers import T2, WINDOW
 from algwatch.sip.transaction import Event, Seen
 
-FLOWS = 256  # whose addresses are looked at
+FLOWS = 256  # flows of which the addresses are read
 INSIDE, OUTSIDE, ACROSS = 1, 2, 4
 UNREAD = (KIND_TLS, KIND_STUN, KIND_KEEPALIVE)
-ENCRYPTED = 4  # connections that are shown
-REACHED = 64  # flows that are remembered
-PORTS = 8  # that are shown
+ENCRYPTED = 4  # connections shown
+REACHED = 64  # flows remembered
+PORTS = 8  # ports shown
 SIP_PORTS = (5060, 5061)  # RFC 3261 section 19.1.2
 IPSEC = b"ipsec-3gpp"  # Security-Client, Security-Server (RFC 3329, 3GPP TS 33.203)
-# INVITEs that are looked at for the other half of a B2BUA, and the longest of them.
+# INVITEs compared with the other half of a B2BUA, and the longest of them.
 ALONE, ALONE_BYTES = 8, 4096
 
 
 class Alone:
-    """An INVITE that one side alone shows, or (own) that the router itself sent or got, not
-    forwarded: both copies have one TTL. call: None once it is over; started_at: ns, of it."""
+    """An INVITE seen on one side alone, or one of the router itself (own): sent or received, not
+    forwarded, so both copies have one TTL. call: None after its end; started_at: ns, of the
+    call."""
 
     __slots__ = ("call", "invite", "own", "started_at")
 
@@ -54,25 +55,24 @@ class Alone:
 
 
 class Captured:
-    """two_sided: copies of both sides are compared. now: ns of packet time that every tap has
-    passed; started: the first of it. finished: the capture is over. sip: messages a side (LAN, WAN,
+    """two_sided: copies of both sides are compared. now: ns of packet time, passed by every tap;
+    started: the first of it. finished: the capture is over. sip: messages a side (LAN, WAN,
     UNKNOWN); first: the first message of each; duplicates, duplicate: packets captured twice, and
-    one of them; cut, cut_example: messages that were not captured whole. paired: messages of which
-    both copies were seen. partial, undecided: calls whose beginning or end the capture does not
-    hold, with examples. lost: packets a side that were not captured; gaps: times among
-    them that TCP went on behind bytes that were not captured; lost_at: ns, until when the
-    latest of them came, or an interface was gone; began, ended: ns, both sides were captured
-    from then on, and until then. forgets: calls were evicted. quality: whether the two captures
-    are both sides of one router, where that was asked. networks: bits of the flows of
-    a capture with one side: INSIDE, OUTSIDE and ACROSS, those between addresses of which none, each
-    or one is public. alone: the latest INVITEs that one side alone shows, or that are the router's
-    own. own: flows of programs on the router itself. contested,
-    contested_example: packets that contradict each other (see Pairing), one of them. host: what the
-    router says of itself, where it was asked (live). unread: packets on SIP ports that are no SIP,
-    by kind (UNREAD), each with an example; tls: the first TLS handshake of connections, by both
-    ends. reached: with one side alone, flows (18 bytes, the far host) whose 2xx with a private
-    Contact was acknowledged, so that the far end finds the phone all the same. ipsec: a REGISTER
-    that agrees on IPsec. ports: the first message of SIP on other ports than SIP_PORTS, by port.
+    one of them; cut, cut_example: messages not captured whole. paired: messages with both copies.
+    partial, undecided: calls with their beginning or end outside the capture, with examples. lost:
+    packets a side that were not captured; gaps: times among them that TCP went on behind bytes not
+    captured; lost_at: ns, the end of the latest loss or of an interface's absence; began, ended:
+    ns, both sides were captured between these. forgets: calls were evicted. quality: whether the
+    two captures are both sides of one router, if asked. networks: bits of the flows of a one-sided
+    capture: INSIDE, OUTSIDE and ACROSS, with no, two and one public address. alone: the latest
+    INVITEs seen on one side alone or sent or received by the router itself. own: flows of programs
+    on the router itself. contested, contested_example: packets that contradict each other (see
+    Pairing), one of them. host: the router's facts about itself (live). unread: packets on SIP
+    ports other than SIP, by kind (UNREAD), each with an example; tls: the first TLS handshake of
+    connections, by both ends. reached: of a one-sided capture, flows (18 bytes, the far host) with
+    an acknowledged 2xx in spite of its private Contact: the far end finds the phone. ipsec: a
+    REGISTER with an IPsec agreement. ports: the first SIP message on ports other than SIP_PORTS, by
+    port.
     """
 
     __slots__ = ("_flows", "alone", "began", "contested", "contested_example", "cut", "cut_example",
@@ -111,7 +111,7 @@ class Captured:
         self.reached: Table[bytes, None] = Table(REACHED)
 
     def note(self, side: Side, batch: Batch, events: list[Event], other: list[Seen]) -> None:
-        """Count a batch of one side. other: its rows that are no SIP message."""
+        """Count a batch of one side. other: its rows without a SIP message."""
         transactions, which = side.transactions, side.side
         self.sip[which] = transactions.messages
         if self.first[which] is None and events:
@@ -133,7 +133,7 @@ class Captured:
                 self._note_unread(batch, which, row, i)
 
     def note_reached(self, answer: Sighting | None) -> None:
-        """A 2xx of a capture with one side was acknowledged."""
+        """A 2xx of a one-sided capture was acknowledged."""
         if answer is None:
             return
         key = answer.source + answer.destination[:16]
@@ -154,25 +154,26 @@ class Captured:
         self.unread[row[KIND]] = (count + 1, example)
 
     def note_kind(self, crossing: Crossing) -> None:
-        """The first message of its kind on its flow, or one that differs: which port it is on."""
+        """Note the port of the first message of its kind on its flow, or of one that differs."""
         copy = crossing.entered
         if self.two_sided and crossing.flow_pair is None and not crossing.outbound:
             return  # scanners knock on every port
         ends, row = copy.ends, copy.row
         if ends.sport not in SIP_PORTS and ends.dport not in SIP_PORTS:
-            # That of the provider, where it is known which end that is.
+            # Note the provider's port, if this end is known.
             inward = not crossing.outbound if self.two_sided else bool(row[STATUS])
             port = ends.sport if inward else ends.dport
             known = ends.sport in self.ports or ends.dport in self.ports
-            # With one side, a request to the phone's own port comes from that of the provider.
+            # In a one-sided capture, a request to the phone's own port comes from the provider's
+            # port.
             if len(self.ports) < PORTS and (self.two_sided or not known):
                 self.ports.setdefault(port, copy)
         if row[METHOD] == REGISTER and self.ipsec is None and IPSEC in copy.payload:
             self.ipsec = copy
 
     def note_network(self, copy: Sighting) -> None:
-        """The first message of its kind on its flow, with one side only: which addresses the flow
-        is between."""
+        """Note the addresses of a flow at its first message of a kind. Only for one-sided
+        captures."""
         flow = copy.row[FLOW]
         if flow not in self._flows and len(self._flows) < FLOWS:
             self._flows.add(flow)
@@ -181,33 +182,33 @@ class Captured:
 
     @property
     def two_networks(self) -> bool:
-        """The flows are inside the LAN or outside of it, and none is across: a PBX, SBC or proxy
-        on the router has calls of its own on either side."""
+        """Each flow is inside or outside the LAN, none is across. A PBX, SBC or proxy on the router
+        has calls of its own on either side."""
         return self.networks == INSIDE | OUTSIDE
 
     def note_alone(self, call: Call, invite: Sighting, own: bool = False) -> None:
-        """One side alone shows an INVITE of this call; or it is the router's own, see Alone."""
+        """One side alone shows an INVITE of this call, or it is the router's own (see Alone)."""
         if invite.row[LENGTH] <= ALONE_BYTES and not any(
             one.call is call and one.invite.side == invite.side for one in self.alone
         ):
             self.alone.append(Alone(call, invite, own))
 
     def let_go(self, call: Call) -> None:
-        """The call is over: its INVITE alone may be that of the other half of a B2BUA."""
+        """The call is over. Its INVITE may still match the other half of a B2BUA."""
         for one in [one for one in self.alone if one.call is call]:
             if not one.is_apart:
                 self.alone.remove(one)
             one.call = None
 
     def contest(self, packets: int, example: Sighting) -> None:
-        """So many packets contradict others; one of them."""
+        """packets contradict others; example is one of them."""
         self.contested += packets
         self.contested_example = self.contested_example or example
 
     def lossy(self, call: Call) -> bool:
-        """True if a message of it may have come and not be known: then one that was not seen is
-        not missing."""
-        # A call that goes on after it was evicted: each side goes on at another message.
+        """True if a message of the call may have passed without being captured: an unseen message
+        is then not missing."""
+        # An evicted call goes on at another message on each side.
         if self.forgets and call.partial_anywhere:
             return True
         if (self.began or self.ended != NEVER) and self._is_outside(call):
@@ -215,10 +216,10 @@ class Captured:
         if self.own.hidden and self._is_half_seen(call):
             return True
         if self.host is not None and self.host.offload == HARDWARE:
-            return True  # packets of a flow that goes on pass without the kernel
+            return True  # packets of an established flow bypass the kernel
         if not self.lost_at:
             return False
-        # If the beginning of the call was not seen, it may have been lost.
+        # An unseen beginning may have been lost.
         return call.started_at - WINDOW <= self.lost_at or call.partial
 
     def _is_half_seen(self, call: Call) -> bool:
@@ -228,24 +229,24 @@ class Captured:
         return any(pair.line in self.own.hidden for pair in call.flow_pairs.values())
 
     def _is_outside(self, call: Call) -> bool:
-        """True if what decides the call came while one side alone was captured: the 2xx to its
-        latest INVITE, on either side, or the INVITE where none was seen."""
+        """True if only one side was captured when the decisive message came: the 2xx to the latest
+        INVITE on either side, or the INVITE if no 2xx was seen."""
         answered = [s.current.answered_at for s in call.seen if s.current is not None]
         at = [one for one in answered if one] or [call.started_at]
         return min(at) - WINDOW <= self.began or self.is_late(max(at))
 
     def is_late(self, at: int) -> bool:
-        """True if too little came after that time (ns) while both sides were captured: the
-        messages that matter, or their retransmissions, may be outside."""
+        """True if the capture of both sides ended too soon after this time (ns): the deciding
+        messages, or their retransmissions, may be outside."""
         return at + T2 >= self.ended
 
     def note_end(self, call: Call, outcome: str) -> None:
-        """For CAP005: a call whose beginning or end may not be in the capture. outcome: of it."""
+        """For CAP005: count a call if its beginning or end may be outside the capture."""
         partial = [s for s in call.seen if s.partial and s.first is not None]
         if outcome == "dropped":
-            partial = []  # a finding tells what became of it
+            partial = []  # a finding covers this call
         if self.began and not call.partial:
-            partial = []  # CAP013 tells of the side that began later
+            partial = []  # CAP013 covers the side that began later
         if partial and not self.forgets:
             self.partial += 1
             self.partial_example = self.partial_example or partial[0].first

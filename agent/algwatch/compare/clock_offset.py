@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Offset: by how much the clocks of a LAN and a WAN capture differ, measured from their messages.
+"""Offset: the difference of the clocks of a LAN and a WAN capture, measured from their messages.
 
-Every message that crossed the router is in both captures, at most a few milliseconds apart. So
-the difference of its two time stamps is the offset of the clocks. A retransmission repeats the
-identity of its original. Its copies are matched by IPv4 ID, else one by one where both sides
-have as many, else every combination is a candidate and the agreement with other messages decides.
+Every message that crossed the router is in both captures, at most a few milliseconds apart. So the
+difference of its two time stamps is the offset of the clocks. A retransmission repeats the identity
+of its original. Its copies are matched by IPv4 ID, else one by one if both sides have the same
+number, else every combination is a candidate and the agreement with other messages decides.
 
-The offset is a straight line over time: crystals differ by up to 200 ppm, which is 0.36 s in half
-an hour. A capture whose clock was set on the way has no such line, and gets no offset.
+The offset is a straight line over time: crystals differ by up to 200 ppm, or 0.36 s in half an
+hour. A capture whose clock was set on the way has no such line, and gets no offset.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from collections.abc import Iterable, Sequence
 
 from algwatch.sip.timers import SECOND, WINDOW
 
-TOLERANCE = SECOND // 20  # a copy belongs to an offset when it is no further from its line
+TOLERANCE = SECOND // 20  # the largest distance of a copy from the line of its offset
 CORRECTED = SECOND // 50  # smaller differences need no correction
 DELAY = SECOND // 10_000  # a usual way through the router
 LONG = 60 * SECOND  # the least time over which a drift is measured
 STEEPEST = 1e-3  # drift of no crystal
-DRIFTED = 4 * SECOND // 1000  # a drift that moved the clocks by less is noise
+DRIFTED = 4 * SECOND // 1000  # a smaller effect of a drift is noise
 ENOUGH = 4  # points for a slope
 STRAY = 10  # one message in so many may lie off the line
 
 
 class Match:
-    """One identity that both sides have. candidates: (ns on the WAN clock, LAN less WAN in ns,
-    whether it travelled to the WAN, None where the TTL does not say). copies: how many of them can
-    be right. exact: they are no guess. proof: one alone is enough, because IPv4 ID, TTL and an
-    endpoint show that its copies are one datagram."""
+    """One identity on both sides. candidates: (ns on the WAN clock, LAN less WAN in ns, whether it
+    travelled to the WAN, None if the TTL does not tell). copies: the largest number of right
+    candidates. exact: no candidate is a guess. proof: this match alone is enough, because IPv4 ID,
+    TTL and an endpoint prove its copies to be one datagram."""
 
     __slots__ = ("candidates", "copies", "exact", "proof")
 
@@ -65,15 +65,15 @@ class Offset:
 
     @property
     def matters(self) -> bool:
-        """True if the WAN capture has to be put on the LAN clock."""
+        """True if WAN times must be converted to the LAN clock."""
         return self.furthest >= CORRECTED
 
     def at(self, wan: int) -> int:
-        """The offset (ns) at that time on the WAN clock."""
+        """The offset (ns) at this time of the WAN clock."""
         return self.ns + round(self.drift * (wan - self.middle))
 
     def lan(self, wan: int) -> int:
-        """A time on the WAN clock as the LAN clock shows it (ns). Never before 1970."""
+        """A time of the WAN clock on the LAN clock (ns). Never before 1970."""
         return max(0, wan + self.at(wan))
 
     def turned(self) -> Offset:
@@ -84,8 +84,8 @@ class Offset:
 
 
 def measure(matches: Sequence[Match]) -> Offset | None:
-    """The offset that most messages agree on, or None without enough agreement. Captures of one
-    clock have one, of about 0."""
+    """The offset with the most agreeing messages, or None without enough agreement. Captures of one
+    clock have an offset of about 0."""
     points = sorted(c for match in matches if match.exact for c in match.candidates)
     if len(points) < ENOUGH:
         points = sorted(c for match in matches for c in match.candidates)
@@ -94,7 +94,7 @@ def measure(matches: Sequence[Match]) -> Offset | None:
     middle = (points[0][0] + points[-1][0]) // 2
     slope = _slope(points)
     centre = _densest([d - slope * (at - middle) for at, d, _ in points])
-    # A line through 0 is believed first: a lost copy must not look like a wrong clock.
+    # A line through 0 wins a tie: a lost copy must not look like a wrong clock.
     still = Offset(0, 0.0, 0.0, middle, 0, 0, 0)
     line = Offset(round(centre), slope, slope, middle, 0, 0, 0)
     best = still if _score(matches, still) >= _score(matches, line) else line
@@ -110,8 +110,8 @@ def measure(matches: Sequence[Match]) -> Offset | None:
 
 
 def _are_enough(near: Sequence[Match]) -> bool:
-    """True if messages on a line prove an offset. Repeated ones of which copies are lost lie on
-    many lines, so they count only in numbers."""
+    """True if messages on a line prove an offset. Repeated ones with lost copies lie on many lines,
+    so they count only in numbers."""
     exact = sum(1 for m in near if m.exact)
     whole = any(m.copies > 2 and len(m.candidates) == m.copies for m in near)
     return exact > 1 or whole or len(near) >= ENOUGH or any(m.proof for m in near)
@@ -132,7 +132,8 @@ def _slope(points: Sequence[tuple[int, int, bool | None]]) -> float:
 
 
 def _densest(values: list[float]) -> float:
-    """The middle of the 2 * TOLERANCE that hold the most values, the nearest to 0 of equal ones."""
+    """The middle of the range of 2 * TOLERANCE with the most values; of equal ones the nearest to
+    0."""
     values = sorted(values)
     best, centre = 0, 0.0
     for first, value in enumerate(values):
@@ -152,7 +153,7 @@ def _is_near(match: Match, line: Offset, tolerance: int = TOLERANCE) -> bool:
 
 
 def _score(matches: Sequence[Match], line: Offset) -> float:
-    """How many messages lie on the line; of a repeated one the part of its copies."""
+    """The number of messages on the line; of a repeated one the part of its copies."""
     score = 0.0
     for match in matches:
         on = sum(1 for c in match.candidates if abs(_off(c, line)) <= TOLERANCE)
@@ -186,8 +187,8 @@ def _fitted(points: list[tuple[int, int, bool | None]], before: Offset) -> Offse
 
 
 def _between(out: list[float], into: list[float]) -> float | None:
-    """A message to the WAN is on the LAN first: its difference is too small by its way through
-    the router, and too large the other way. So the middle of both is right."""
+    """A message to the WAN is on the LAN first. Its difference is too small by the delay of the
+    router, and too large in the other direction. So the middle of both is right."""
     if out and into:
         return (median(out) + median(into)) / 2
     if out or into:

@@ -75,11 +75,10 @@ KEEPALIVES = (KIND_KEEPALIVE, KIND_STUN)  # RFC 5626 section 3.5
 
 
 class News:
-    """Things to be judged, in this order. crossings: that a rule has to see; exchanges: requests
-    that failed; moments: calls that have something to say, or are over; registered: registrations
-    whose outcome has changed; paths: hosts between which something had to be sent again; lines:
-    those whose phones are silent for too long; subscribed: subscriptions of which something is
-    known."""
+    """Things to judge, in this order. crossings: for rules; exchanges: failed requests; moments: of
+    calls with news or at their end; registered: registrations with a new outcome; paths: pairs of
+    hosts with a recovered retransmission; lines: phones silent for too long; subscribed:
+    subscriptions with news."""
 
     __slots__ = (
         "crossings", "exchanges", "lines", "moments", "paths", "registered", "subscribed"
@@ -96,10 +95,9 @@ class News:
 
 
 class Comparison:
-    """two_sided: whether there are taps of both sides. live: somebody waits, and wants to be warned
-    of a call that will drop. watch: called with every message once it is known what became of it.
-    one_sided_news: whether anybody asks for crossings where there is one side only. media: RTP that
-    is counted, where it is."""
+    """two_sided: there are taps of both sides. live: somebody waits for warnings of calls about to
+    drop. watch: called with every message once its fate is known. one_sided_news: somebody asks for
+    crossings of one-sided captures. media: the counted RTP, if any."""
 
     def __init__(self, two_sided: bool, limits: Limits, live: bool,
                  watch: Callable[[Crossing], None] | None,
@@ -137,7 +135,7 @@ class Comparison:
         self.budget = Budget(limits.memory if memory is None else memory)
         self._share_room(unsolicited)
         self._until = [NEVER] * 3  # by side, ns: its capture ended there
-        # ns; requests that came later were seen.
+        # ns; every request after this was seen.
         self._asked_since = 0
         if live:
             for side in self.sides:
@@ -152,7 +150,7 @@ class Comparison:
 
     @property
     def due(self) -> int:
-        """ns; advance() finds nothing to do before it."""
+        """ns; advance() does nothing before it."""
         due = min(self.calls.due, self._registrations.due, self._subscriptions.due)
         due = min(due, self._exchanges.due)
         if self._silences.table:
@@ -177,7 +175,7 @@ class Comparison:
             impostors.clear()
         self._heard(side, steps)
         for row, i in other:
-            if row[KIND] == KIND_CUT:  # as good as not captured, or not captured at all
+            if row[KIND] == KIND_CUT:  # not captured whole, or not at all
                 self.lost(which, not row[LENGTH], row[AT])
             elif row[KIND] == KIND_OVERLAP:  # framing may miss messages behind it
                 self.lost(which, 0, row[AT])
@@ -219,7 +217,7 @@ class Comparison:
         return self._pass_time(now)
 
     def bound(self, quality: Quality | None) -> None:
-        """The captures of both sides began and ended as it says, where that is known."""
+        """Note the span of each side's capture, if known."""
         self.captured.quality = quality
         if self.pairing is None or quality is None:
             return
@@ -244,14 +242,14 @@ class Comparison:
             media.followed = self.calls.all
 
     def host(self, host: Host) -> None:
-        """Note the present state of the router: its helper, its timeouts, what passes uncounted."""
+        """Note the router's present state: its helper, timeouts and offloaded (uncounted) flows."""
         self.captured.host = host
         if isinstance(self.media, Accounted):
             self.media.offloaded = host.offload != NO_OFFLOAD
         self.mappings.timeouts.tell(host.udp_timeout, host.udp_timeout_stream)
 
     def lost(self, side: int, packets: int, until: int) -> None:
-        """See Pipeline.lost; of a side (LAN, WAN, UNKNOWN)."""
+        """See Pipeline.lost; side: LAN, WAN or UNKNOWN."""
         self._asked_since = max(self._asked_since, until)
         self.captured.lost[side] += packets
         self.captured.lost_at = max(self.captured.lost_at, until)
@@ -259,7 +257,7 @@ class Comparison:
             self.pairing.lost(side, until)
 
     def finish(self) -> tuple[News, News]:
-        """The capture is over: what is due now, and what is pending and becomes unknown."""
+        """The capture is over: first the due, then the pending, as unknown."""
         now = self.captured.now
         due = self._pass_time(now)
         last = News([])
@@ -282,9 +280,9 @@ class Comparison:
         return due, last
 
     def request_of(self, response: Sighting) -> Sighting | None:
-        """The request that a response answers, as the same side saw it; None where its bytes are
-        gone. A response that came with another Via than its request has is found by its Call-ID,
-        and one with another Call-ID by the rest."""
+        """The request of a response, as seen on the same side; None if its bytes are gone. A
+        response with another Via than its request is found by its Call-ID; one with another Call-ID
+        by the rest."""
         side, row = self.sides[response.side], response.row
         call = row[CALL]
         t = side.transactions.table.get(row[TXN] ^ call)
@@ -299,13 +297,13 @@ class Comparison:
                 continue
             if one.row[TXN] == row[TXN] or one.row[FROM_TAG] == row[FROM_TAG]:
                 return one
-        if s is None or s.request is None:  # nothing was asked under this name
+        if s is None or s.request is None:  # no request had this Call-ID
             return self._asked_by_another_name(response)
         return None
 
     def _asked_by_another_name(self, response: Sighting) -> Sighting | None:
-        """The request with Via, CSeq and From tag of a response whose Call-ID nobody here has used.
-        Looks at every call: for what is rare."""
+        """The request with the Via, CSeq and From tag of a response with an unused Call-ID. Reads
+        every call: for rare use."""
         side, row = self.sides[response.side], response.row
         for some in (side.dialogs.table.values(), side.registrations.table.values()):
             for one in some:
@@ -320,7 +318,7 @@ class Comparison:
         return None
 
     def heard(self, call: Call) -> Media | None:
-        """The RTP of a call that is over; None where it shows nothing."""
+        """The RTP of a finished call; None if it shows nothing."""
         if self.media is None or not self.calls.keeps:
             return None
         media = self.media.of(call, self.captured.now)
@@ -329,7 +327,7 @@ class Comparison:
         return media
 
     def close(self, call: Call) -> tuple[CallSummary, Line | None]:
-        """A call is over: its summary, and the line that it was of or came too late for."""
+        """A call is over: its summary, and its line, or the line it came too late for."""
         if self.captured.alone:
             self.captured.let_go(call)
         for s in (*call.sides, *call.astray):
@@ -390,8 +388,8 @@ class Comparison:
         self.sides[s.side].dialogs.forget(s)
 
     def _is_stray(self, row: Row) -> bool:
-        """True if a response answers nothing that anybody here has asked: its request would have
-        been seen, and neither its call nor its registration is known."""
+        """True if a response answers no request of anybody here: the request would have been seen,
+        and neither call nor registration is known."""
         call = row[CALL]
         if not self.captured.started or row[AT] < self._asked_since + TIMER_C:
             return False
@@ -436,7 +434,7 @@ class Comparison:
             self._heard(side, side.advance(min(now, self._until[side.side])))
         news.exchanges = self._exchanges.changed(self.sides, now)
         news.paths = self._losses.feed()
-        # In a file the end of the call is a moment away: only who waits wants to be warned.
+        # In a file the call ends a moment later: only a live run is warned.
         news.moments = [m for m in self.calls.advance(now) if self.live or m[1] not in WARNINGS]
         news.registered = self._registrations.changed(now)
         if self.pairing is not None:
@@ -447,7 +445,7 @@ class Comparison:
         return news
 
     def _outside(self, copies: list[Sighting]) -> None:
-        """Copies from while the other side was not captured; they are taken out of the list."""
+        """Copies from a time without a capture of the other side. Empties the list."""
         if self.watch is not None:
             for copy in copies:
                 crossing = alone(copy, sent=False)
@@ -456,8 +454,8 @@ class Comparison:
         copies.clear()
 
     def _contested(self, copies: list[Sighting]) -> None:
-        """Count contested copies and tell their calls. Nothing is concluded from them; the list is
-        empty afterwards."""
+        """Count contested copies and tell their calls. Nothing is concluded from them. Empties the
+        list."""
         self.captured.contest(len(copies), copies[0])
         for copy in copies:
             call = self.calls.table.get(copy.row[CALL])
@@ -466,13 +464,13 @@ class Comparison:
         copies.clear()
 
     def _overlaps(self, copy: Sighting) -> None:
-        """TCP bytes came again with other content: note it of the line on which they were sent,
-        unless they did so on their way to the router, too."""
+        """TCP bytes came again with other content: note it on their line, unless they came so to
+        the router."""
         host, far = copy.packed_ends[:16], copy.packed_ends[16:32]
         if copy.side == WAN:
             sent = self.mappings.of(copy.source, copy.destination)
             came_in = copy.row[BITS] & (ROW_DIRECTED | ROW_OUTGOING) == ROW_DIRECTED
-            # Where the LAN was not captured, the bytes may have come to the router so.
+            # Without a LAN capture, the bytes may have come so to the router.
             beside = self.captured.began < copy.row[AT] and not self.captured.is_late(copy.row[AT])
             if sent is None or came_in or not beside:
                 return
@@ -487,8 +485,8 @@ class Comparison:
             line.observe(SPOILED, copy)
 
     def _crossed(self, crossings: list[Crossing]) -> list[Crossing]:
-        """Join what crossed; the crossings that a rule has to see: the first of its kind on its
-        flow pair, one that differs from those before, is malformed, or stayed unpaired."""
+        """Join the crossings. Returns those for rules: the first of a kind on its flow pair, one
+        that differs from those before, is malformed, or stayed unpaired."""
         news: list[Crossing] = []
         cross, learn, rewrites, watch = (
             self.calls.cross,
@@ -537,8 +535,8 @@ class Comparison:
 
 
 def _is_between(copy: Sighting, call: Call) -> bool:
-    """True if the far end of the call, as far as it is known, is one of the message's ends. While
-    the crossing of its INVITE waits for a contradiction, it is the end that both copies share."""
+    """True if an end of the message is the far end of the call, or none is known yet. While the
+    crossing of its INVITE waits for a contradiction, the end shared by both copies counts."""
     pair = call.flow_pairs.get("INVITE")
     if pair is not None:
         return pair.outside[18:] in (copy.source, copy.destination)

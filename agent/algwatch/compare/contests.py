@@ -16,8 +16,8 @@ from algwatch.sip.timers import WINDOW
 
 
 class Doubt:
-    """A crossing that another packet may contradict. at: ns; pair: hash of its identity. waits: it
-    is not told before the window is over; False once it was contradicted."""
+    """A crossing open to contradiction by another packet. at: ns; pair: hash of its identity.
+    waits: it is held back until the window is over; False once contradicted."""
 
     __slots__ = ("at", "crossing", "pair", "waits")
 
@@ -29,12 +29,12 @@ class Doubt:
 
 
 class Contests:
-    """The crossings of a Pairing that another packet may contradict. withdraw: is told of each
-    crossing that was counted and then contradicted.
+    """The crossings of a Pairing open to contradiction. withdraw: called with each counted crossing
+    that is contradicted.
 
-    contest: packets that were contradicted, since somebody emptied it. queue: crossings that wait
-    for a contradiction, and those behind them. doubts: the oldest first; doubtful: the same by the
-    hash of their identity.
+    contest: contradicted packets, since the last time it was emptied. queue: crossings held back
+    for a contradiction, and those behind them. doubts: oldest first; doubtful: the same by the hash
+    of their identity.
     """
 
     def __init__(self, withdraw: Callable[[Crossing], None]) -> None:
@@ -45,8 +45,8 @@ class Contests:
         self.doubtful: dict[int, list[Doubt]] = {}
 
     def waits(self, crossing: Crossing) -> bool:
-        """True if a crossing has to wait until the window is over, because it may show harm and
-        another one may contradict it. Only a ring knows that the router sent the second copy."""
+        """True if a crossing has to wait until the window is over: it may show harm, and another
+        packet may contradict it. Only a ring knows that the router sent the second copy."""
         row = crossing.left.row
         harmless = crossing.expected is None and (crossing.translated or not crossing.rewritten)
         if harmless or row[BITS] & ROW_DIRECTED:
@@ -55,14 +55,14 @@ class Contests:
         return True
 
     def doubt(self, row: Row, crossing: Crossing, waits: bool) -> None:
-        """Look for packets that contradict a crossing. row: of its copy that came last."""
+        """Watch for packets that contradict a crossing. row: of its later copy."""
         doubt = Doubt(row, crossing, waits)
         self.doubts.append(doubt)
         self.doubtful.setdefault(row[PAIR], []).append(doubt)
 
     def undisputed(self, until: int) -> list[Crossing]:
-        """The crossings that nothing has contradicted up to `until` (ns), in order: those behind
-        one that waits wait, too."""
+        """Uncontradicted crossings up to `until` (ns), in order. Crossings behind a waiting one
+        wait, too."""
         gone = 0
         for doubt in self.doubts:
             if doubt.at > until:
@@ -84,8 +84,8 @@ class Contests:
         return crossings
 
     def leaves_out(self, copy: Sighting) -> bool:
-        """True if nothing is concluded from a packet, because it and another one that claims to be
-        the same message contradict each other. Call it only for a PAIR in doubtful."""
+        """True if nothing is concluded from a packet: another one claims to be the same message and
+        contradicts it. Call it only for a PAIR in doubtful."""
         for doubt in self.doubtful[copy.row[PAIR]]:
             if abs(copy.row[AT] - doubt.at) > WINDOW:
                 continue
@@ -97,7 +97,7 @@ class Contests:
                 if before is None or not contradicts(before, copy, crossing.outbound):
                     continue
                 doubt.waits = False
-                crossing.matched_by = CONTESTED  # which takes it out of the queue
+                crossing.matched_by = CONTESTED  # takes it out of the queue
                 self._withdraw(crossing)
                 self.contested([crossing.entered, crossing.left])
             self.contested([copy])
@@ -105,14 +105,14 @@ class Contests:
         return False
 
     def contested(self, copies: list[Sighting]) -> None:
-        """Leave them out: they are neither paired nor missing."""
+        """Leave these packets out: neither paired nor missing."""
         self.contest += copies
         for copy in copies:
             copy.paired = DISPUTED
 
 
 def _has_far_end_of(crossing: Crossing, copy: Sighting) -> bool:
-    """A message to or from another far end is another message, and contradicts none."""
+    """False for a message of another far end: it contradicts nothing here."""
     entered = crossing.entered
     if crossing.outbound:
         return entered.destination == copy.destination

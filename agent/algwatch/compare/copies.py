@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copy: as much of a message as a survey of two captures remembers, and which belong together."""
+"""Copy: the part of a message kept by a survey of two captures, and the matching of copies."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import NamedTuple
 from algwatch.compare.clock_offset import Match
 from algwatch.sip.timers import T2, TIMER_B, WINDOW
 
-TWICE = WINDOW // 2  # a retransmission comes no sooner; what does was captured twice
-REPEATED = TIMER_B + T2  # it comes no later; what does is a message that is sent without end
+TWICE = WINDOW // 2  # no retransmission comes sooner: such a copy was captured twice
+REPEATED = TIMER_B + T2  # no retransmission comes later: such a message is sent without end
 
 
 class Copy(NamedTuple):
@@ -32,7 +32,7 @@ class Copy(NamedTuple):
 
     @property
     def parts(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The identity parts that are left when Call-ID or branch was changed."""
+        """The identity parts left after a change of Call-ID or branch."""
         return (self.pair,), (self.call, self.kind)
 
     @property
@@ -49,7 +49,7 @@ def keeps_an_end(one: Copy, two: Copy) -> bool:
 
 
 def is_same(lan: list[Copy], wan: list[Copy]) -> bool:
-    """True if a packet of one message is in both captures as it is."""
+    """True if a packet of one message is in both captures unchanged."""
     return not {_packet(copy) for copy in lan}.isdisjoint(_packet(copy) for copy in wan)
 
 
@@ -58,8 +58,8 @@ def _packet(copy: Copy) -> tuple[int, int, int, bytes]:
 
 
 def match_copies(lan: list[Copy], wan: list[Copy]) -> tuple[Match, Copy, Copy]:
-    """Clock offsets by the copies of one message, and two copies that belong together (or
-    would without losses)."""
+    """Clock offsets by the copies of one message, and two copies of one datagram (or its best guess
+    after losses)."""
     inside, outside = _once(lan), _once(wan)
     by_id = {copy.ip_id: copy for copy in outside if copy.ip_id}
     both = [(copy, by_id[copy.ip_id]) for copy in inside if copy.ip_id in by_id]
@@ -77,7 +77,7 @@ def match_copies(lan: list[Copy], wan: list[Copy]) -> tuple[Match, Copy, Copy]:
 
 
 def _once(copies: list[Copy]) -> list[Copy]:
-    """In order of time, without what was captured twice."""
+    """In order of time, without copies captured twice."""
     kept: list[Copy] = []
     for copy in sorted(copies):
         if not kept or copy.at - kept[-1].at >= TWICE:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Would the calls of a line work without the router's ALG?
 
-Harm and cause are one question, the remedy is another. Only observations decide: rport asked and
-answered shows where responses go, and nothing of where ACK and BYE would (RFC 3581).
+Harm and cause are one question, the remedy is another. Only observations decide. An answered rport
+shows the way of responses, and nothing about ACK and BYE (RFC 3581).
 """
 
 from __future__ import annotations
@@ -39,25 +39,26 @@ class Counterfactual:
 
 
 def without_alg(line: Line, beside: Iterable[Line]) -> Counterfactual:
-    """beside: the other phones here with the same provider. An observation of the line goes
-    before one of another phone; where the two kinds contradict each other it is not known."""
+    """beside: the other phones here with the same provider. An observation of the line overrides
+    one of another phone. If observations of one rank contradict each other, the answer is
+    unknown."""
     others = list(beside)
-    # Anyone in the LAN may take a call from somebody who sends with the provider's address: only a
-    # phone that the provider has accepted speaks for others.
+    # Anyone in the LAN may take a call from a sender with the provider's address. Only a phone
+    # accepted by the provider speaks for others.
     alike = [other for other in others if other.is_own]
     if line.count(RPORT_MISSING):
-        # A phone that asks for rport gets its responses without the ALG; this one may not. That
-        # its calls drop counts all the same.
+        # A phone that asks for rport gets its responses without the ALG; this one may not. Dropped
+        # calls of the other phone count all the same.
         alike = [other for other in alike if other.count(RPORT_MISSING)]
     speak = [line, *alike]
     if line.count(NO_WAY_BACK):
-        # Without rport responses go to the port in Via, which the NAT does not give it (RFC 3261
-        # section 18.2.2). Requests that come show nothing of that: only a phone like it, whose
-        # responses came with nothing rewritten.
+        # Without rport, responses go to the port in Via, and the NAT maps another port (RFC 3261
+        # section 18.2.2). Inbound requests do not show this. Only a phone of the same kind does,
+        # after responses without a rewrite.
         speak = [o for o in alike if o.count(NO_WAY_BACK) and not o.count(REWRITTEN)]
     if line.count(URI_REFUSED):
-        # Nor does it take a request that names where its packets come from: such a provider goes on
-        # writing that without the ALG.
+        # This phone also refuses a request to its packets' source address. Such a provider goes on
+        # writing this address without the ALG.
         speak = [other for other in speak if not other.count(URI_REPLACED)]
     for_ = [(o, w) for o in speak for w in (WORKS_UNTOUCHED, NAT_HANDLED) if o.count(w)]
     against = [(o, w) for o in (line, *others) for w in (DROPS_UNTOUCHED, FOLLOWS_PHONE)
@@ -70,7 +71,7 @@ def without_alg(line: Line, beside: Iterable[Line]) -> Counterfactual:
 
 
 def needs_alg(line: Line, beside: Iterable[Line]) -> bool:
-    """Nothing but the rewriting carries this phone through the NAT: it writes private addresses,
-    does not ask for rport, and its provider was never seen to handle that."""
+    """Only the rewriting carries this phone through the NAT: it writes private addresses and does
+    not ask for rport, and its provider was never seen to handle this."""
     private = line.count(PRIVATE_CONTACT) and line.count(RPORT_MISSING)
     return bool(private) and without_alg(line, beside).answer != YES

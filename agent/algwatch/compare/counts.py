@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The numbers of a pipeline, as `analyze --json` and the health report tell them."""
+"""The counters of a pipeline, for `analyze --json` and the health report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from algwatch.sip.side import Side
 
 def counts(captured: Captured, pairing: Pairing | None, sides: list[Side], calls: Calls,
            lines: Lines) -> dict[str, dict[str, int]]:  # fmt: skip
-    """{"capture": {...}, "crossings": {...}}; where a table was full also {"evicted": {...}}."""
+    """{"capture": {...}, "crossings": {...}}; also {"evicted": {...}} if a table was full."""
     gone = _evicted(pairing, sides, calls, lines)
     p = pairing
     return {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Crossing: what became of one message at this router."""
+"""Crossing: the fate of one message at this router."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from algwatch.sip.timers import SECOND
 
 IDENTITY = "identity"  # branch, CSeq, class, From tag, Call-ID
 BY_IP_ID = "ip-id"  # IPv4 ID, remote endpoint, TTL one less
-BY_ORDER = "order"  # the only two that are left within a known address mapping
-CONTESTED = "contested"  # and given up: another packet contradicts one of the copies
+BY_ORDER = "order"  # the only two left within a known address mapping
+CONTESTED = "contested"  # withdrawn: another packet contradicts one of the copies
 ALONE = ""  # the other copy never came
-OUTSIDE = "outside"  # nor could it: the other side was not captured at that time
+OUTSIDE = "outside"  # the other copy could not come: its side was not captured then
 
 
 def is_outbound(lan: Sighting, wan: Sighting) -> bool:
-    """Which copy entered the router: the one that the kernel did not send, else the one with
-    the higher TTL, else the one whose other address stayed, else the one that is known to have
-    come in, else the earlier."""
+    """True if the LAN copy entered the router. In this order: the copy not sent by the kernel
+    entered, else the one with the higher TTL, else the one whose other address stayed, else the one
+    known to have come in, else the earlier."""
     inside, outside = lan.row, wan.row
     if (inside[BITS] ^ outside[BITS]) & ROW_OUTGOING:
         return not inside[BITS] & ROW_OUTGOING
@@ -38,18 +38,18 @@ def is_outbound(lan: Sighting, wan: Sighting) -> bool:
 
 UNTOUCHED: frozenset[str] = frozenset()
 
-# How long the NAT keeps a mapping for UDP without a packet: the kernel's helper (sip_timeout), and
-# without it OpenWrt (sysctl-nf-conntrack.conf), whose times are longer than those of the kernel.
+# Lifetime of a UDP mapping without a packet: with the kernel's helper (sip_timeout), and without it
+# on OpenWrt (sysctl-nf-conntrack.conf, longer than the kernel's).
 HELPED = 3600 * SECOND
 STREAM = 180 * SECOND  # nf_conntrack_udp_timeout_stream
 UNREPLIED = 60 * SECOND  # nf_conntrack_udp_timeout
-YOUNG = 2 * SECOND  # a mapping becomes a stream by a packet after that (nf_conntrack_udp_packet)
-SHORTEST = 30 * SECOND  # no NAT forgets a mapping that was used so lately
+YOUNG = 2 * SECOND  # a later packet makes the mapping a stream (nf_conntrack_udp_packet)
+SHORTEST = 30 * SECOND  # every NAT keeps a mapping for this long
 
 
 class Timeouts:
-    """Those in force. unreplied, stream: ns; told: the router itself has said so, otherwise they
-    are those of OpenWrt."""
+    """The timeouts in force. unreplied, stream: ns; told: by the router itself, otherwise those of
+    OpenWrt."""
 
     __slots__ = ("stream", "told", "unreplied")
 
@@ -57,19 +57,19 @@ class Timeouts:
         self.unreplied, self.stream, self.told = UNREPLIED, STREAM, False
 
     def tell(self, unreplied: int, stream: int) -> None:
-        """Take the timeouts of the router (s); 0: the router tells none."""
+        """Take the timeouts of the router (s); 0: not known."""
         if unreplied > 0 and stream > 0:
             self.unreplied, self.stream, self.told = unreplied * SECOND, stream * SECOND, True
 
     @property
     def shortest(self) -> int:
-        """ns; no NAT, or where it is known not this one, forgets a mapping that was used so
-        lately."""
+        """ns, the shortest lifetime of a mapping: of this NAT if known, else of any."""
         return min(self.unreplied, self.stream) if self.told else SHORTEST
 
     @property
     def stock(self) -> int:
-        """ns; nor does one of the stock kernel, unless it says otherwise."""
+        """ns, the shortest lifetime of a mapping with the stock kernel, or this NAT's own if
+        shorter."""
         return min(UNREPLIED, self.unreplied, self.stream)
 
 
@@ -78,14 +78,14 @@ OPENWRT = Timeouts()
 
 class Entry:
     """inside: LAN address and port (18 bytes). first_at, last_at: ns, the first and the latest
-    packet of the phone; answered_at: ns, the latest packet that came in through it, 0 = none;
-    kept_at: ns, the latest keep-alive in either direction, 0 = none. silent_since, silent_until:
-    ns, the longest silence of SHORTEST or more that a packet of the phone ended, and that nobody
-    has looked at; silent_limit: see limit, at that time. survived: ns, the longest silence after
-    which a message came in through it. born: ns, the router made it then; 0 where that is not
-    known. before: the mapping that this LAN address and port had before, where it was another port
-    of the same WAN address: WAN address and port, and those of the far side (36 bytes), else
-    b"". moved: the router has given the port to another LAN host since. timeouts: of this NAT."""
+    packet of the phone; answered_at: ns, the latest packet in through it, 0 = none; kept_at: ns,
+    the latest keep-alive in either direction, 0 = none. silent_since, silent_until: ns, the longest
+    silence of SHORTEST or more before a packet of the phone, since the last look; silent_limit: see
+    limit, at this time. survived: ns, the longest silence before a message in through it. born: ns,
+    the router made it then; 0: not known. before: the earlier mapping of this LAN address and port
+    to another port of the same WAN address: WAN address and port, and those of the far side (36
+    bytes), else b"". moved: the router has given the port to another LAN host since. timeouts: of
+    this NAT."""
 
     __slots__ = ("answered_at", "before", "born", "first_at", "inside", "kept_at", "last_at",
                  "moved", "silent_limit", "silent_since", "silent_until", "survived",
@@ -102,14 +102,14 @@ class Entry:
 
     @property
     def used_at(self) -> int:
-        """ns, the latest packet in either direction: each one restarts the timer of the NAT
+        """ns, the latest packet in either direction: each restarts the NAT's timer
         (nf_ct_refresh_acct)."""
         used = self.last_at if self.last_at > self.answered_at else self.answered_at
         return used if used > self.kept_at else self.kept_at
 
     @property
     def limit(self) -> int:
-        """ns; without a helper the NAT forgets it after so long without a packet."""
+        """ns, its lifetime without a packet and without a helper."""
         young = self.born and self.used_at - self.born <= YOUNG
         return self.timeouts.unreplied if young else self.timeouts.stream
 
@@ -127,16 +127,15 @@ class Entry:
 
 
 class Crossing:
-    """lan, wan: the copies; one is None where the other never came within the window. entered,
-    left: the same in the order of travel; of an unpaired one the copy that there is.
-    outbound: from the LAN to the WAN. matched_by: one of the words above. flow_pair: where both
-    copies are there. rewritten: both are there and their payloads differ; translated: by nothing
-    but the addresses of its flow pair. headers: what was rewritten as the mapping says;
-    seen_before: and nothing else, as in a message of this kind that was read before.
-    expected: an inbound message's LAN destination by the NAT mapping, where it is known and
-    differs from the real one (18 bytes), else None. mapping, used_at: of an unpaired inbound one
-    the mapping that it came for, and when (ns) a packet had used that last; None and 0 where
-    there was none. changes: see compare.differences.rewrites.
+    """lan, wan: the copies; one is None if it never came within the window. entered, left: the same
+    in the order of travel; both are the only copy of an unpaired message. outbound: from the LAN to
+    the WAN. matched_by: one of the words above. flow_pair: with both copies. rewritten: the
+    payloads of both copies differ; translated: only by the addresses of the flow pair. headers: the
+    fields rewritten according to the mapping; seen_before: nothing else was rewritten, as in an
+    earlier message of this kind. expected: the LAN destination of an inbound message by the NAT
+    mapping (18 bytes), if known and not the real one, else None. mapping, used_at: the mapping of
+    an unpaired inbound message, and its latest use before (ns); None and 0: no mapping. changes:
+    see compare.differences.rewrites.
     """
 
     __slots__ = ("changes", "entered", "expected", "flow_pair", "headers", "lan", "left",
@@ -187,7 +186,7 @@ class Crossing:
 
 
 def alone(copy: Sighting, sent: bool) -> Crossing:
-    """A crossing of which only one copy exists. sent: it left the router, so the router made it."""
+    """A crossing with one copy only. sent: it left the router, so the router made it."""
     if copy.side == LAN:
         return Crossing(copy, None, copy, copy, ALONE, not sent, None)
     return Crossing(None, copy, copy, copy, ALONE, sent, None)

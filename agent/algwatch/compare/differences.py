@@ -9,12 +9,12 @@ from algwatch.compare.rewrite import EXPECTATION, MAPPING, NORMALISED, Rewrite
 from algwatch.sip.message import COMPACT, Address, Message, Via, to_text
 from algwatch.sip.sdp import Sdp
 
-# Header fields that name somebody, and to which nothing is sent.
+# Header fields with an identity only: nothing is sent to them.
 _IDENTITIES = frozenset(("From", "To"))
 
 
 class Translation:
-    """How the packet itself was translated: entered and left Ends, in the order of travel."""
+    """The translation of the packet itself: entered and left Ends, in the order of travel."""
 
     __slots__ = ("ends",)
 
@@ -25,7 +25,7 @@ class Translation:
         ]
 
     def host(self, host: str) -> str:
-        """The translated host, "" when it is none of the translated ones."""
+        """The translated host, "" if it is not an end of the packet."""
         for e_host, _, l_host, _ in self.ends:
             if host == e_host and l_host != e_host:
                 return l_host
@@ -40,7 +40,7 @@ class Translation:
 
     @property
     def to(self) -> tuple[str, int]:
-        """Where the packet left to."""
+        """The packet's destination as it left."""
         return self.ends[1][2:]
 
     def text(self, before: str) -> str:
@@ -129,9 +129,9 @@ def _endpoint(found: list[Rewrite], header: str, before: tuple[str, int],
     elif expectation and host and after[0] == host:
         explained = EXPECTATION
     elif header == "Request-URI" and host and (after[0], after[1] or 5060) == how.to:
-        explained = MAPPING  # where the packet itself goes
+        explained = MAPPING  # the packet's own destination
     elif header in _IDENTITIES and host == after[0] and host and after[1] in (0, before[1]):
-        explained = MAPPING  # nobody sends anything there
+        explained = MAPPING  # nothing is sent there
     elif before[0] == after[0] and (before[1] or 5060) == (after[1] or 5060):
         explained = NORMALISED  # :5060 written out or left out
     linux = bool(explained) and after[1] != 0
@@ -221,7 +221,7 @@ def _address(found: list[Rewrite], header: str, a: Address, b: Address,
 
 
 def _rest(found: list[Rewrite], size: int, header: str, before: bytes, after: bytes) -> None:
-    """Append the rest of one value that the differences from `size` on do not explain: scheme,
+    """Append the rest of one value, unexplained by the differences from `size` on: scheme,
     brackets, white space, other parameters."""
     text = to_text(before)
     for r in found[size:]:
@@ -231,7 +231,7 @@ def _rest(found: list[Rewrite], size: int, header: str, before: bytes, after: by
         elif f";{r.field}" in text:
             text = text.replace(f";{r.field}", f";{name}{r.after}", 1)
         else:
-            return  # added, or of several parts: told as a whole
+            return  # added, or of several parts: reported as a whole
     if text != to_text(after):
         found.append(Rewrite(header, "form", to_text(before), to_text(after), linux=False))
 
@@ -264,16 +264,16 @@ def _body(found: list[Rewrite], a: Message, b: Message, how: Translation) -> Non
 
 
 def _counted_from_v(body: bytes) -> str:
-    """Content-Length as nf_nat_sip writes it: from "v=" to the end of the datagram, which is the
-    body only where SDP is all of it (mangle_content_len()); "" where there is none."""
+    """Content-Length as nf_nat_sip writes it: from "v=" to the end of the datagram, equal to the
+    body only if it is all SDP (mangle_content_len()); "" without "v="."""
     start = 0 if body.startswith(b"v=") else body.find(b"\nv=") + 1
     return str(len(body) - start) if start or body.startswith(b"v=") else ""
 
 
 def _body_lines(found: list[Rewrite], size: int, before: bytes, after: bytes,
                 how: Translation) -> None:  # fmt: skip
-    """Lines that the differences from `size` on do not account for. In a body of several parts the
-    SDP is one of them, and its lines are all that is looked at."""
+    """Lines unexplained by the differences from `size` on. In a body of several parts only the
+    lines of the SDP are compared."""
     ones, twos = before.split(b"\r\n"), after.split(b"\r\n")
     sdp = [r for r in found[size:] if r.header == "SDP"]
     if len(ones) != len(twos):
@@ -348,7 +348,7 @@ def _sdp(found: list[Rewrite], a: Sdp, b: Sdp, how: Translation) -> None:
         )
 
 
-# Header fields that are compared field by field above, long and compact form.
+# Header fields compared field by field above, long and compact form.
 _TYPED = frozenset(
     b"via v contact m from f to t record-route route path call-id i cseq expires content-type c "
     b"content-length l".split()
@@ -356,7 +356,7 @@ _TYPED = frozenset(
 
 
 def _other_lines(found: list[Rewrite], a: Message, b: Message, how: Translation) -> None:
-    """Header fields that nobody has a reason to touch, and the order of all of them."""
+    """Header fields without a reason for a change, and the order of all of them."""
     ones, twos = _lines(a), _lines(b)
     if [name for name, _, _ in ones] != [name for name, _, _ in twos]:
         before = ", ".join(to_text(name) for name, _, _ in ones)

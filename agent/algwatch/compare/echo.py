@@ -8,11 +8,11 @@ from algwatch.base import address
 from algwatch.compare.differences import joined
 from algwatch.sip.message import Address, Message, Via, to_text
 
-IDENTITY = ("Via", "From tag", "Call-ID")  # without these the phone does not take the response
+IDENTITY = ("Via", "From tag", "Call-ID")  # the phone discards a response without these
 
 
 class Echo:
-    """header: "Via", "From", "To", "From tag" or "Call-ID"; sent, returned: text as it stands
+    """header: "Via", "From", "To", "From tag" or "Call-ID"; sent, returned: text as written
     there."""
 
     __slots__ = ("header", "returned", "sent")
@@ -24,12 +24,12 @@ class Echo:
 
 
 def echoes(request: bytes, response: bytes, own: frozenset[str]) -> list[Echo]:
-    """Values of a request that came back in its response otherwise than a server may change them.
+    """Values of a request changed in its response, beyond the changes a server may make.
 
     own: addresses (text) of the phone and of this router. A server adds received, rport and a To
-    tag, and writes out or leaves out port 5060. Other texts in From and To are some servers' habit;
-    an address of ours that came back as another one is none. A header field that is absent, or in
-    which no address can be read, was spoilt (MSG001) and not translated.
+    tag, and writes or omits port 5060. Some servers write other texts in From and To, but none
+    replaces an address of ours by another one. An absent header field, or one without a readable
+    address, was spoilt (MSG001), not translated.
     """
     asked, got = Message(request), Message(response)
     found: list[Echo] = []

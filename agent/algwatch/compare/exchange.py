@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exchange: a request other than INVITE and ACK, and its response, on both sides of the router.
 
-Only made for those that failed: a healthy request costs a link between its two transactions.
+Only made for failed requests: a healthy request costs a link between its two transactions.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from algwatch.sip.side import Side
 from algwatch.sip.timers import WINDOW
 from algwatch.sip.transaction import Transaction
 
-Failed = tuple[Transaction, int]  # and its side
+Failed = tuple[Transaction, int]  # with its side
 
 
 class Exchange:
     """sides: its transaction as LAN, WAN and UNKNOWN saw it. outbound: the request went from the
-    LAN to the WAN; None with one side only. line: of the phone and the provider, where it is known.
-    asked: of OPTIONS, all of its flow; of other methods None.
+    LAN to the WAN; None with one side only. line: of the phone and the provider, if known. asked:
+    for OPTIONS the history of its flow, else None.
     """
 
     __slots__ = ("asked", "line", "outbound", "sides", "two_sided")
@@ -41,13 +41,13 @@ class Exchange:
 
     @property
     def entered(self) -> Transaction:
-        """The transaction on the side where the request came from."""
+        """The transaction on the side the request came from."""
         order = (UNKNOWN, LAN, WAN) if self.outbound is not False else (WAN, LAN)
         return next(t for t in map(self.sides.__getitem__, order) if t is not None)
 
     @property
     def left(self) -> Transaction | None:
-        """The one on the other side; None where the request never came there."""
+        """The transaction on the other side; None if the request never came there."""
         return self.entered.forwarded
 
     @property
@@ -60,12 +60,12 @@ class Exchange:
 
     @property
     def unpaired(self) -> bool:
-        """The request never reached the other side: that is proved."""
+        """The request is proved never to have reached the other side."""
         return self.entered.unpaired
 
     @property
     def status(self) -> int:
-        """Status of the final response that the sender of the request got, 0 without one."""
+        """Status of the final response to the sender of the request, 0 without one."""
         return self.entered.status
 
     @property
@@ -78,13 +78,13 @@ class Exchange:
 
     @property
     def answered_alike(self) -> bool:
-        """The first final response on each side is one message, in its two copies."""
+        """The first final responses of both sides are copies of one message."""
         return self.left is not None and are_copies(self.entered.response, self.left.response)
 
     @property
     def strayed_response(self) -> Sighting | None:
         """A response that reached the sender of the request, or its side of the router, with
-        another Via than the request has, so that it is not taken (RFC 3261 section 18.1.2)."""
+        another Via than the request's. The sender discards it (RFC 3261 section 18.1.2)."""
         return self.entered.response if not self.entered.finals else None
 
     @property
@@ -93,9 +93,9 @@ class Exchange:
 
 
 class Exchanges:
-    """Links the two transactions of a request that crossed, and keeps those that failed until it is
-    known whether it did: a copy that the router changed waits two windows for one that contradicts
-    it. sides: LAN and WAN."""
+    """Links the two transactions of a crossing request, and keeps failed ones until the failure is
+    certain: a copy changed by the router waits two windows for a contradiction. sides: LAN and
+    WAN."""
 
     def __init__(self, sides: list[Side], lines: Lines, two_sided: bool) -> None:
         self._tables = [side.transactions.table for side in sides]
@@ -120,7 +120,7 @@ class Exchanges:
             if left is not None and left is not entered:
                 entered.forwarded = left
                 left.copy = True
-                # Anybody may have sent another one with the same branch before.
+                # Anybody may have sent another request with the same branch before.
                 if entered.request is not None and entered.request.row[AT] < row[AT]:
                     entered.request = crossing.entered
                 if left.request is not None and left.request.row[AT] < crossing.left.row[AT]:
@@ -129,16 +129,16 @@ class Exchanges:
                 entered.unpaired = False
 
     def transaction(self, copy: Sighting) -> Transaction | None:
-        """That of a message, on its side; None once it is over."""
+        """The transaction of a message, on its side; None after its end."""
         return self._tables[copy.side].get(copy.row[TXN] ^ copy.row[CALL])
 
     @property
     def due(self) -> int:
-        """ns; changed() has nothing that waits before it."""
+        """ns; nothing waits for changed() before it."""
         return self._failed.next
 
     def changed(self, sides: list[Side], now: int) -> list[Exchange]:
-        """Those that failed, and of which both copies are known by now (ns)."""
+        """Failed requests with both copies known by now (ns)."""
         failed: list[Failed] = []
         for side in sides:
             for t in side.failed:
@@ -150,11 +150,11 @@ class Exchanges:
         return self._made(failed + self._failed.due(now))
 
     def finish(self) -> list[Exchange]:
-        """The capture is over: those that waited."""
+        """The capture is over: the requests still waiting."""
         return self._made(self._failed.due(NEVER))
 
     def _is_told(self, t: Transaction, now: int) -> bool:
-        """Nothing more will come of where its request went."""
+        """Nothing more will come on the side the request went to."""
         if not self._two_sided or now >= max(t.last_at, _asked(t) + 2 * WINDOW):
             return True
         return t.last_at <= now and (t.copy or t.forwarded is not None)
@@ -169,8 +169,8 @@ class Exchanges:
                 if tables[item[1][1]].get(item[1][0].key) is item[1][0]]  # fmt: skip
 
     def made(self, t: Transaction, side: int) -> Exchange | None:
-        """The exchange of a transaction that failed on that side; None where it is the copy of
-        another one, which tells the same."""
+        """The exchange of a failed transaction on this side; None for the copy of another
+        transaction: the same failure."""
         if t.copy or t.request is None or t.unsolicited:
             return None
         made = Exchange(t, side, self._two_sided)
@@ -191,9 +191,9 @@ class Exchanges:
 
     @staticmethod
     def _note(made: Exchange) -> None:
-        """A response that went to Via's port and not to where the request came from. Where the
-        phone asked for rport and the router took that out, or the router wrote another port in
-        place of the one that the packet came from, the provider did not follow the phone."""
+        """Note a response sent to the port in Via instead of the request's source. It shows nothing
+        about the provider if the router took out the phone's rport, or wrote another port than the
+        packet's source."""
         response, left, request = made.stopped_response, made.left, made.request
         if response is None or left is None or left.request is None or made.line is None:
             return

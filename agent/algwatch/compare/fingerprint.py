@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fingerprint: whose ALG the rewrites of a crossing look like.
+"""Fingerprint: the kind of ALG behind the rewrites of a crossing.
 
-Only what is documented of one kind of router names it. Everything else is UNKNOWN, with the reason
-why it is not the Linux helper.
+Only a documented habit of one kind of router names it. Everything else is UNKNOWN, with a reason
+against the Linux helper.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ PROXY = "proxy"
 JUNIPER = "Juniper-type"
 BROADCOM = "Broadcom-type"
 
-# Fields that nf_nat_sip writes.
+# Fields written by nf_nat_sip.
 _WRITES = frozenset(("Request-URI", "Via", "Contact", "From", "To", "SDP", "Content-Length"))
-# What Juniper documents that its ALG translates, and the same of QuickSec.
+# Fields translated by Juniper's ALG and by QuickSec, according to their documentation.
 _JUNIPER = _WRITES | {"Call-ID", "Route", "Record-Route", "Body"}
 _NAMES_IT = frozenset(("Call-ID", "Route", "Record-Route"))
-# Broadcom's fork writes these: one Via, one Contact, the SDP of the phone.
+# Fields written by Broadcom's fork: one Via, one Contact, the SDP of the phone.
 _BROADCOM = frozenset(("Via", "Contact", "SDP", "Content-Length"))
 
 
 class Print:
-    """name: a word above, "" when nothing was changed. why: what in the message shows it, one
-    clause; of LINUX nothing."""
+    """name: a word above, "" without a change. why: the sign in the message, one clause; empty for
+    LINUX."""
 
     __slots__ = ("name", "why")
 
@@ -46,8 +46,8 @@ def fingerprint(crossing: Crossing) -> str:
 
 
 def looks_like(crossing: Crossing) -> Print:
-    """LINUX only when the mapping rule and the form of nf_nat_sip explain every byte that was
-    changed, and every one that it would have changed was."""
+    """LINUX only if the mapping and the form of nf_nat_sip explain every changed byte, and none was
+    left that nf_nat_sip would have changed."""
     changes = rewrites(crossing)
     if not changes:
         return Print("")
@@ -66,8 +66,8 @@ def looks_like(crossing: Crossing) -> Print:
 
 
 def is_proxy(crossing: Crossing) -> bool:
-    """A hop that adds a Via of its own to requests and takes it off the responses (RFC 3261
-    sections 16.6, 16.7): no ALG does."""
+    """A hop that adds its own Via to requests and removes it from responses (RFC 3261 sections
+    16.6, 16.7): no ALG does."""
     for r in rewrites(crossing):
         if r.header == "Via" and r.field == "count":
             more = int(r.after) - int(r.before)
@@ -76,7 +76,7 @@ def is_proxy(crossing: Crossing) -> bool:
 
 
 def reason(crossing: Crossing) -> str:
-    """Why it is not the Linux helper, one clause; "" when it may be, or nobody."""
+    """A reason against the Linux helper, one clause; "" without one."""
     changes = rewrites(crossing)
     wrong = [r for r in changes if not r.linux]
     for r in wrong:
@@ -95,8 +95,7 @@ def reason(crossing: Crossing) -> str:
 
 
 def _own(crossing: Crossing) -> tuple[tuple[str, int], tuple[str, int]]:
-    """The phone's address and port as they are, and as they were translated, in the order of
-    travel."""
+    """The phone's address and port before and after translation, in the order of travel."""
     came, went = crossing.entered.ends, crossing.left.ends
     if crossing.outbound:
         return (came.src, came.sport), (went.src, went.sport)
@@ -104,8 +103,8 @@ def _own(crossing: Crossing) -> tuple[tuple[str, int], tuple[str, int]]:
 
 
 def _omitted(crossing: Crossing) -> str:
-    """Values that map_addr() would have rewritten, and that were left: exactly the packet's own
-    address and port in the topmost Via (UDP), any Contact, From and To."""
+    """A value left unchanged against map_addr(): the packet's own address and port in the topmost
+    Via (UDP), any Contact, From or To."""
     own, mapped = _own(crossing)
     if own == mapped:
         return ""
@@ -123,8 +122,8 @@ def _omitted(crossing: Crossing) -> str:
 
 
 def _broadcom(crossing: Crossing, changes: list[Rewrite]) -> str:
-    """Habits of Broadcom's fork and no other: From and To are left although they hold the phone's
-    own address, or the port of a public address that the phone wrote (STUN) is replaced."""
+    """Habits of Broadcom's fork alone: From and To keep the phone's own address, or the port of a
+    public address written by the phone (STUN) is replaced."""
     own, mapped = _own(crossing)
     if not crossing.outbound or own == mapped or address.is_unroutable(mapped[0]):
         return ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FirstOfKind: with one side only, the messages that a rule about crossings has to see."""
+"""FirstOfKind: the messages of one-sided captures for rules about crossings."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from algwatch.sip.transaction import Event
 
 
 class FirstOfKind:
-    """limit: kinds of message and flow that are remembered."""
+    """limit: kinds of message and flow remembered."""
 
     def __init__(self, limit: int) -> None:
         self._seen: Table[int, None] = Table(limit)
 
     def of(self, events: list[Event], batch: Batch, side: int) -> list[Crossing]:
-        """Unpaired crossings of the messages that are the first of their method and class of
-        status on their flow, or malformed."""
+        """Unpaired crossings of messages that are malformed, or the first of their method and class
+        of status on their flow."""
         found = []
         seen = self._seen
         for _, _, row, i in events:
-            # A flow is a hash of 64 bits: two of them do not differ in their last bits only.
+            # A flow is a hash of 64 bits: no two differ in their last bits only.
             key = row[FLOW] ^ (row[METHOD] << 3 | row[STATUS] // 100)
             if key in seen and not row[BITS] & ROW_MALFORMED:
                 continue

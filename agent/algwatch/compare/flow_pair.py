@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FlowPair: the two flows on which messages cross, and what follows from their addresses alone."""
+"""FlowPair: the two flows of crossing messages, and all that follows from their addresses alone."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _LENGTH = b"\r\nContent-Length:"
 
 
 class FlowPair:
-    """A flow of the LAN and the flow of the WAN that it becomes, or the other way round.
+    """A flow of the LAN and its flow on the WAN, in one direction.
 
     outbound: from the LAN to the WAN. inside: LAN address and port of the phone (18 bytes);
-    outside: the WAN address and port that stand for it, and those of the far side (36 bytes);
-    translated: they differ from those inside; one_far_end: the address and port of the far side are
-    the same in both flows, or those of the sender are. line: addresses of the phone and of the far
-    side (32 bytes); phone, far: the same as text. wan_host: text of the WAN address. agreed: ns,
-    when its crossings last agreed with what is known of the NAT (compare/mapping.py); negative: not
-    yet, or too long ago. old: the address before, as it stands in text. kinds: bits of the kinds of
-    message that have crossed on it, by method and class of status. moved: see Entry.
+    outside: the WAN address and port mapped to it, and those of the far side (36 bytes);
+    translated: they differ from those inside; one_far_end: both flows have the same destination, or
+    the same source. line: addresses of the phone and of the far side (32 bytes); phone, far: the
+    same as text. wan_host: text of the WAN address. agreed: ns, the latest agreement of its
+    crossings with the known NAT (compare/mapping.py); negative: none yet, or too long ago. old: the
+    address before translation, as text bytes. kinds: bits of the kinds of message seen on it, by
+    method and class of status. moved: see Entry.
     """
 
     __slots__ = ("_hosts", "_lan", "_new", "_received", "_rports", "_wan", "agreed", "far",
@@ -51,21 +51,21 @@ class FlowPair:
         self.agreed = -SECOND
         self.kinds = 0
         self.moved = False
-        # As they stand in text, before and after: a crossing costs no formatting.
+        # Formatted once: a crossing then costs no formatting.
         self.old, self._new = before[0].encode(), after[0].encode()
         self._hosts = b"%s:%d" % (self.old, before[1]), b"%s:%d" % (self._new, after[1])
         self._received = b"received=" + self.old, b"received=" + self._new
         self._rports = b"rport=%d" % before[1], b"rport=%d" % after[1]
 
     def is_of(self, lan: Sighting, wan: Sighting) -> bool:
-        """True if these two came on it: hashes of flows select, addresses decide."""
+        """True if these two copies are of this pair: hashes of flows select, addresses decide."""
         return bool(
             self._lan == _addresses(lan.packed_ends) and self._wan == _addresses(wan.packed_ends)
         )
 
     def explains(self, entered: bytes, left: bytes) -> bool:
-        """True if translating the pair's own addresses in the payload that entered yields the
-        one that left, byte for byte."""
+        """True if translating the pair's own addresses in the entered payload yields the left one,
+        byte for byte."""
         head, _, body = entered.partition(_END)
         got_head, _, got_body = left.partition(_END)
         if body.replace(self.old + b"\r\n", self._new + b"\r\n") != got_body:

@@ -16,9 +16,9 @@ T = TypeVar("T", bound=Joined[Any])
 
 
 class Followed(Generic[T]):
-    """Joined things of one kind by the hashes of their Call-IDs, at most `limit`. One is due soon,
-    after two windows, in which the other side can show the same; or later, when `time` (ns) has
-    passed as well."""
+    """Joined things of one kind by the hashes of their Call-IDs, at most `limit`. A thing is due
+    soon, after two windows for the other side to show the same; or later, after `time` (ns) as
+    well."""
 
     def __init__(self, limit: int, time: int) -> None:
         self.table: Table[int, T] = Table(limit)
@@ -27,7 +27,7 @@ class Followed(Generic[T]):
 
     @property
     def due(self) -> int:
-        """ns; nothing is to be judged before it."""
+        """ns; nothing to judge before it."""
         return min(self._soon.next, self._later.next)
 
     def all(self) -> list[T]:

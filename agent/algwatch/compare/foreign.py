@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A request to an address that the phone does not own."""
+"""A request to an address other than the phone's own."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from algwatch.compare.call import Call
 from algwatch.compare.restored import FROM, REQUEST_URI
 from algwatch.sip.message import Message
 
-NOT_MINE = (404, 416, 481, 482)  # to a Request-URI that the phone does not own
+NOT_MINE = (404, 416, 481, 482)  # to a Request-URI with a foreign address
 
 
 def foreign_bye(call: Call) -> Sighting | None:
-    """The refusal of the far end's BYE, which came to the phone with the router's address in its
-    Request-URI, where the phone had written its own into Contact."""
+    """The refusal of the far end's BYE. The BYE came to the phone with the router's address in its
+    Request-URI, although the phone had written its own into Contact."""
     d = call.dialog(WAN)
     if d is None or not _left_public(call) or d.bye_status not in NOT_MINE:
         return None
@@ -24,7 +24,7 @@ def foreign_bye(call: Call) -> Sighting | None:
 
 
 def foreign_ack(call: Call) -> Sighting | None:
-    """The ACK to a 2xx of the phone that came to it so."""
+    """The ACK to a 2xx of the phone, with the router's address in its Request-URI."""
     d, pair = call.dialog(LAN), call.flow_pair
     if d is None or d.ack is None or d.answer is None or pair is None or not call.answered_inside:
         return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Held: the sightings that each kind of thing holds, for the budget (base/budget.py)."""
+"""Held: the sightings held by each kind of thing, for the budget (base/budget.py)."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from algwatch.sip.subscription import Subscription
 from algwatch.sip.transaction import Transaction
 
 # The requests that begin, change and end a call stay or go with it. Anybody may send any number of
-# other requests in its name.
+# other requests with its Call-ID.
 OF_CALLS = (INVITE, ACK, BYE, CANCEL)
 
 Sightings = Iterator[Sighting | None]
 
 
 def by_call(call: int, value: object) -> int:
-    """The group of what stands in its table by the hash of its Call-ID."""
+    """The group of an entry stored under the hash of its Call-ID."""
     return call
 
 
 def by_other(call: int, value: object) -> int:
-    """The same for what is of requests that may come in the name of a call."""
+    """The same for entries of other requests with the Call-ID of a call."""
     return ~call
 
 
@@ -50,7 +50,7 @@ def _group(call: int, method: int) -> int:
 
 
 def apart(key: object, value: object) -> int:
-    """The group of what stays or goes by itself."""
+    """The group of an entry that stays or goes by itself."""
     return -1 - id(value)
 
 
@@ -59,7 +59,7 @@ def sighting(copy: Sighting) -> tuple[Sighting]:
 
 
 def transaction(t: Transaction) -> tuple[Sighting | None, ...]:
-    other = t.forwarded  # which may have gone from its table
+    other = t.forwarded  # perhaps no longer in its table
     if other is None:
         return t.request, t.response
     return t.request, t.response, other.request, other.response
@@ -152,7 +152,7 @@ def _crossings(some: Iterable[Crossing]) -> Sightings:
 
 
 class Waiting:
-    """The sightings that wait, as a keeper of a Budget."""
+    """Waiting sightings, as a keeper of a Budget."""
 
     def __init__(self, pairing: Pairing) -> None:
         self._pairing = pairing
@@ -168,7 +168,7 @@ class Waiting:
         return None if key.paired else key
 
     def tidy(self) -> None:
-        """Let go of copies that were paired."""
+        """Drop copies already paired."""
         self._pairing.tidy()
 
     def evict(self, key: Sighting, strange: bool = False) -> None:

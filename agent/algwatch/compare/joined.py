@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Joined: one thing on both sides of the router, with what became of its messages there."""
+"""Joined: one thing on both sides of the router, with the fate of its messages there."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from algwatch.compare.restored import FROM, left_public
 
 T = TypeVar("T")
 
-REWRITTEN = 8  # rewritten messages that are kept as evidence
+REWRITTEN = 8  # rewritten messages kept as evidence
 
-# By status, of which the class counts, and method: the label of a message within its call.
+# By class of status and method: the label of a message within its call.
 _CLASSES = [[f"{c}xx {name}" if c else name for name in METHOD_NAMES] for c in range(10)]
 _LABELS = [_CLASSES[status // 100] for status in range(1000)]
 
@@ -37,17 +37,17 @@ def label_of(copy: Sighting) -> str:
 
 
 class Joined(Generic[T]):
-    """sides: what LAN, WAN and UNKNOWN saw of it. keys: hashes of its Call-IDs; more than one where
-    the router changes them.
+    """sides: its parts on LAN, WAN and UNKNOWN. keys: hashes of its Call-IDs; several if the router
+    changes them.
 
-    By label of the message (see `label`): flow_pairs, on which the latest one crossed; unpaired:
-    messages whose other copy never came; changed: rewritten ones, the first and those that the
-    mapping does not explain; misdelivered: inbound ones that went to another LAN port than the
-    mapping says. headers: what was rewritten as the mapping says, in any message; wrote: where the
-    router wrote another address on the way out; unexplained: a rewrite that the mapping does not
-    explain. names: its names on both sides, since the router changed one. unrestored: by word of
-    compare/restored.py, the first message that came to the phone with the public address in what
-    the router changes. paired: a message of it crossed.
+    By label of the message (see `label`): flow_pairs, of the latest crossing; unpaired: messages
+    without their other copy; changed: rewritten messages, the first and those not explained by the
+    mapping; misdelivered: inbound messages at another LAN port than mapped. headers: fields
+    rewritten according to the mapping, in any message; wrote: fields with another address written
+    on the way out; unexplained: a rewrite is not explained by the mapping. names: its names on both
+    sides, since the router changed one. unrestored: by word of compare/restored.py, the first
+    message to the phone with the public address in a field changed by the router. paired: a message
+    of it crossed.
     """
 
     __slots__ = ("changed", "flow_pairs", "headers", "keys", "misdelivered", "names", "paired",
@@ -78,7 +78,7 @@ class Joined(Generic[T]):
 
     @property
     def seen(self) -> list[T]:
-        """The parts of the sides that saw anything, LAN first."""
+        """The parts of sides with messages, LAN first."""
         lan, wan, one = self.sides
         if one is None and lan is not None:
             return [lan] if wan is None else [lan, wan]
@@ -88,7 +88,7 @@ class Joined(Generic[T]):
 
     @property
     def flow_pair(self) -> FlowPair | None:
-        """The flow pair of any of its messages; None where nothing crossed."""
+        """The flow pair of any of its messages; None if nothing crossed."""
         if not self.paired:
             return None
         for crossing in self.changed.values():
@@ -98,7 +98,7 @@ class Joined(Generic[T]):
         return None
 
     def attach(self, kind: str, crossing: Crossing) -> None:
-        """Attach what became of a message; kind: its label."""
+        """Attach the fate of a message; kind: its label."""
         pair = crossing.flow_pair
         if pair is None:
             self.unpaired.setdefault(kind, crossing)
@@ -116,8 +116,7 @@ class Joined(Generic[T]):
             self.misdelivered.setdefault(kind, crossing)
 
     def knows(self, crossing: Crossing) -> bool:
-        """A rewritten message shows nothing that an earlier one has not shown: it is as the mapping
-        says, like one that is kept."""
+        """A rewritten message shows nothing new: it follows the mapping, like a kept one."""
         if crossing.outbound and not crossing.headers <= self.wrote:
             return False
         return bool(crossing.seen_before and self.changed and crossing.headers <= self.headers)
@@ -128,7 +127,7 @@ class Joined(Generic[T]):
         if crossing.outbound and not crossing.headers <= self.wrote:
             self.wrote |= crossing.headers
         if crossing.seen_before and self.changed:
-            return  # as the mapping says, like one that is kept
+            return  # follows the mapping, like a kept one
         changes = [] if crossing.seen_before else [r for r in rewrites(crossing) if not r.explained]
         wrong = bool(changes)
         if crossing.outbound:
@@ -148,8 +147,8 @@ class Joined(Generic[T]):
                 self.unrestored = {**self.unrestored, what: crossing}
 
     def absorb(self, other: Joined[T]) -> bool:
-        """Take over what another one holds, which a pair proved to be the same thing. False when
-        both saw the same side: then they are two things, and nothing is taken."""
+        """Take over the content of another one, proved by a pair to be the same thing. False if
+        both saw the same side: they are two things, and nothing is taken."""
         for mine, theirs in zip(self.sides, other.sides, strict=True):
             if mine is not None and theirs is not None and mine is not theirs:
                 return False

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""KnownRewrites: the same address in the same places, as in a message that was read before.
+"""KnownRewrites: rewrites of the same addresses in the same places as in an earlier message.
 
-A router that rewrites does so with every message. The first of each kind between a phone and a
-far side is compared field by field. For the next ones there is one question: does translating the
-packet's own addresses in the entered copy yield the copy that left, byte for byte (see
-FlowPair.explains)? Where it does not, compare/differences.py says why.
+A router that rewrites treats every message alike. The first of each kind between a phone and a far
+side is compared field by field. For later ones one question is left: does translating the packet's
+own addresses in the entered copy yield the left copy, byte for byte (see FlowPair.explains)? If
+not, compare/differences.py finds the reason.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _Kind = tuple[bytes, bool, int, int]  # phone and far side, outbound, status, me
 
 
 class KnownRewrites:
-    """limit: kinds of message that are remembered."""
+    """limit: kinds of message remembered."""
 
     def __init__(self, limit: int) -> None:
-        # By kind: what was rewritten, and how often the entered address still stands in the copy
-        # that left: in Call-ID always, in Contact never (ALG010), so that another number is
+        # By kind: the rewritten header fields, and the count of the entered address in the left
+        # copy. It always stays in Call-ID and never in Contact (ALG010), so another count is
         # another kind.
         self.kinds: Table[_Kind, tuple[frozenset[str], int]] = Table(limit)
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Line: what is known of one phone and one provider behind it, as observations.
+"""Line: observations about one phone and one provider.
 
-Only what was seen counts. Each observation has a word, how often it was made, the first sighting
-that showed it, and when it was made last; so what speaks for and against an advice carries bytes,
-as findings do.
+Only seen messages count. An observation has a word, a count, the first sighting and the latest
+time. An advice can therefore show bytes for and against it, as findings do.
 """
 
 from __future__ import annotations
@@ -40,32 +39,32 @@ READ_FIRST, READ_EVERY = 64, 16
 
 # The words of observations.
 RPORT_ASKED = "rport-asked"  # the phone's Via has rport
-RPORT_MISSING = "rport-missing"  # a request of the phone has none
-NO_WAY_BACK = "no-way-back"  # and the NAT gives it another port than the one that it sends from
-RPORT_ANSWERED = "rport-answered"  # the provider filled it in (RFC 3581)
+RPORT_MISSING = "rport-missing"  # a request of the phone has no rport
+NO_WAY_BACK = "no-way-back"  # such a request, and the NAT changes the source port
+RPORT_ANSWERED = "rport-answered"  # the provider filled rport in (RFC 3581)
 PRIVATE_CONTACT = "private-contact"  # the phone writes an unroutable Contact
 KEEPALIVE = "keep-alive"  # the phone or the provider keeps the mapping open
-NAT_HANDLED = "nat-handled"  # a request came to where packets come from, past a private Contact
-URI_REPLACED = "uri-replaced"  # and its Request-URI names that place, not the Contact
-FOLLOWS_PHONE = "follows-phone"  # the provider sent to what the phone wrote, not to the source
-WORKS_UNTOUCHED = "works-untouched"  # an incoming call with a private Contact lived, not rewritten
+NAT_HANDLED = "nat-handled"  # a request came to the packets' source address, past a private Contact
+URI_REPLACED = "uri-replaced"  # and its Request-URI names this source, not the Contact
+FOLLOWS_PHONE = "follows-phone"  # the provider sent to the written address, not to the source
+WORKS_UNTOUCHED = "works-untouched"  # an incoming call with a private Contact lived unrewritten
 DROPS_UNTOUCHED = "drops-untouched"  # such a call dropped
 WORKS_REWRITTEN = "works-rewritten"  # a call lived with something rewritten
-REACHED_REWRITTEN = "reached-rewritten"  # such an incoming call, so its ACK came to that Contact
+REACHED_REWRITTEN = "reached-rewritten"  # such an incoming call: its ACK came to the new Contact
 REWRITTEN = "rewritten"  # the router rewrote a message of this line
-REACHED_AT_PROXY = "reached-at-proxy"  # an outgoing call lived whose Contact was a proxy's own
-URI_REFUSED = "uri-refused"  # the phone refused a request that names the router's address
-LATCHES = "latches"  # RTP came to where packets come from, past another address in the SDP
-SPOILED = "spoiled"  # bytes of TCP that left the router came again with other content
-OVERLAPS = "overlaps"  # they did so as they came from the phone
+REACHED_AT_PROXY = "reached-at-proxy"  # an outgoing call lived, its Contact a proxy's own
+URI_REFUSED = "uri-refused"  # the phone refused a request for the router's address
+LATCHES = "latches"  # RTP came to the packets' source address, past another address in SDP
+SPOILED = "spoiled"  # TCP bytes left the router, then came again with other content
+OVERLAPS = "overlaps"  # the same in the bytes of the phone
 WITHOUT_ROUTE = "without-route"  # a call of the phone without Route was answered
 ACCEPTED = "accepted"  # the provider accepted a REGISTER or an INVITE of the phone
 
-# Each of these needs a far end that took part.
+# Each of these needs a reply of the far end.
 _ANSWERS = (RPORT_ANSWERED, NAT_HANDLED, WORKS_UNTOUCHED, WORKS_REWRITTEN, DROPS_UNTOUCHED)
 
 
-_BETWEEN = " and "  # the two ends, in the name of a line
+_BETWEEN = " and "  # between the two ends in the name of a line
 
 
 def name_of(phone: str, remote: str) -> str:
@@ -74,15 +73,15 @@ def name_of(phone: str, remote: str) -> str:
 
 
 def ends_of(name: str) -> tuple[str, str]:
-    """(phone, remote) of a line's name; empty texts where it is the name of none."""
+    """(phone, remote) of a line's name; empty texts for any other text."""
     phone, between, remote = name.partition(_BETWEEN)
     return (phone, remote) if between else ("", "")
 
 
 def _is_in_dialog(crossing: Crossing, call: Call | None) -> bool:
-    """True if both sides saw the 2xx of the dialog to which an ACK or BYE claims to belong, between
-    the same hosts, and it has the tags of both ends: one of another host says nothing of the
-    provider. The ACK to a refusal goes where the INVITE went, and shows nothing of the Contact."""
+    """True if an ACK or BYE is in a dialog of the call: both sides saw its 2xx, and hosts and both
+    tags match. A request of another host shows nothing about the provider. The ACK to a refusal
+    follows the INVITE and shows nothing about the Contact."""
     pair = crossing.flow_pair
     if call is None or pair is None or call.flow_pair is None:
         return False
@@ -99,7 +98,7 @@ def _is_in_dialog(crossing: Crossing, call: Call | None) -> bool:
 
 
 def _asked_in_fragments(line: Line, crossing: Crossing, call: Call | None) -> bool:
-    """True if a response may be to a request that left in IP fragments."""
+    """True if a response may be to a request sent in IP fragments."""
     method = crossing.entered.row[METHOD]
     if method not in line.in_fragments:
         return False
@@ -111,7 +110,7 @@ def _asked_in_fragments(line: Line, crossing: Crossing, call: Call | None) -> bo
 
 
 class Observation:
-    """count; first: the Sighting that showed it, None where it was counted only; last_at: ns."""
+    """count; first: the Sighting that showed it, None if only counted; last_at: ns."""
 
     __slots__ = ("count", "first", "last_at")
 
@@ -122,20 +121,22 @@ class Observation:
 
 
 class Line:
-    """phone, remote: host texts. seen: observations by word. private_contact: the Contact that
-    the phone wrote last is unroutable; shown: that message as it left the router. expires: seconds
-    granted by the registrar, 0 = not seen. linux: the ALG that rewrote it first looks like the
-    kernel's helper. silence, silent_since: ns, how long nothing used the mapping of the
-    registered phone at worst, and from when on (compare/silence.py); granted: the 2xx to its
-    REGISTER; silence_limit: ns, how long its mapping would live without the helper; silence_helped:
-    the helper kept it; silence_told: it was told. too_late: the latest INVITE for it that came
-    after its mapping was gone, and the silence before it (ns). answered: the far end has taken
-    part. passed: reasons to drop a message (sip/helper_drops.py) for which a rewritten INVITE or
-    REGISTER was not dropped. messages: REGISTER and INVITE, with responses. in_fragments: methods
-    of requests of the phone that left in IP fragments; fragments_answered: the far end has answered
-    one; grew: bytes by which the router makes a request longer. offer: the phone's latest INVITE
-    that left rewritten, as it entered the router. fresh: where the line notes that something was
-    seen of it for the first time.
+    """phone, remote: host texts. seen: observations by word. private_contact: the phone's latest
+    Contact is unroutable; shown: the message with it as it left the router. expires: seconds
+    granted by the registrar, 0 = not seen. linux: its first rewrite looks like the kernel's helper.
+
+    silence, silent_since: ns, the longest time without a packet on the mapping of the registered
+    phone, and its start (compare/silence.py); granted: the 2xx to its REGISTER; silence_limit: ns,
+    the lifetime of its mapping without the helper; silence_helped: the helper kept it;
+    silence_told: it was reported. too_late: the latest INVITE to it after its mapping expired, and
+    the silence before (ns).
+
+    answered: the far end has replied. passed: reasons for the helper to drop a message
+    (sip/helper_drops.py), seen in a rewritten INVITE or REGISTER that was not dropped. messages:
+    REGISTER and INVITE, with responses. in_fragments: methods of the phone's requests sent in IP
+    fragments; fragments_answered: the far end has answered one; grew: bytes added to a request by
+    the router. offer: the phone's latest rewritten INVITE, as it entered the router. fresh: a line
+    with a first observation enters itself here.
     """
 
     __slots__ = ("_fresh", "_rewritten", "answered", "expires", "fragments_answered", "granted",
@@ -179,8 +180,8 @@ class Line:
 
     @property
     def is_own(self) -> bool:
-        """True if the phone asked something of the provider, which accepted it: calls that come
-        from elsewhere may be those of anyone."""
+        """True if the provider accepted a request of the phone. Other calls to the line may be
+        anyone's."""
         asked = self.count(RPORT_ASKED) or self.count(RPORT_MISSING)
         return bool(asked and self.count(ACCEPTED))
 
@@ -190,7 +191,7 @@ class Line:
         return bool(self.count(WORKS_UNTOUCHED) or self.count(NAT_HANDLED))
 
     def sightings(self) -> list[Sighting | None]:
-        """Messages that it keeps to show them."""
+        """Messages kept as examples."""
         late = self.too_late[0] if self.too_late is not None else None
         return [
             self.shown,
@@ -201,18 +202,18 @@ class Line:
         ]
 
     def shed(self) -> None:
-        """Let go of these. That they were seen is still known."""
+        """Release these messages. The observations stay."""
         self.shown = self.granted = self.too_late = self.offer = None
         for one in self.seen.values():
             one.first = None
 
     @property
     def helped(self) -> bool:
-        """The kernel's helper is on its flow: it rewrote the latest message that it could."""
+        """The kernel's helper is on its flow and rewrote the latest message."""
         return self.linux and self._rewritten
 
     def note(self) -> None:
-        """Something new in kind is known of it."""
+        """The line has a new kind of observation."""
         if self._fresh is not None:
             self._fresh[self.name] = self
 
@@ -222,7 +223,7 @@ class Line:
 
 
 class Shown:
-    """The messages that lines keep, as a keeper of a Budget: they go, the lines stay."""
+    """The messages kept by lines, as a keeper of a Budget: they are evicted, the lines stay."""
 
     def __init__(self, table: Table[bytes, Line]) -> None:
         self.weigh = table.weigh
@@ -230,7 +231,7 @@ class Shown:
         self.get = table.get
 
     def tidy(self) -> None:
-        """Nothing else points to what a line has shed."""
+        """Released messages have no other reference."""
 
     def evict(self, key: bytes, strange: bool = False) -> None:
         line = self.get(key)
@@ -239,13 +240,13 @@ class Shown:
 
 
 class Lines:
-    """limit: lines that are remembered. stun: addresses (16 bytes) that sent STUN on a SIP port of
-    the LAN, as many at most. fresh: those of which something was seen for the first
-    time, by name, until the advice was looked at again."""
+    """limit: lines remembered. stun: addresses (16 bytes) that sent STUN on a SIP port of the LAN,
+    at most `limit`. fresh: lines with a first observation since the latest look at the advice, by
+    name."""
 
     def __init__(self, limit: int) -> None:
         self.table: Table[bytes, Line] = Table(limit)
-        self._by_remote: dict[str, list[Line]] = {}  # empty when it has to be made
+        self._by_remote: dict[str, list[Line]] = {}  # empty: to be rebuilt
         self.fresh: dict[str, Line] = {}
         self.stun: Table[bytes, None] = Table(limit)
 
@@ -254,7 +255,7 @@ class Lines:
         return self.table.evicted
 
     def answering(self) -> set[bytes]:
-        """Addresses (16 bytes) of the far ends that have taken part in a line."""
+        """Addresses (16 bytes) of far ends that have replied on a line."""
         return {key[16:] for key, line in self.table.items() if line.answered}
 
     def all(self) -> list[Line]:
@@ -277,11 +278,11 @@ class Lines:
         return phone + remote in self.table
 
     def beside(self, line: Line) -> Iterator[Line]:
-        """The other phones here with the same provider."""
+        """The lines of other phones here with the same provider."""
         return (one for one in self.at(line.remote) if one is not line)
 
     def at(self, remote: str) -> list[Line]:
-        """The lines of all phones here with that far end (text)."""
+        """The lines of all phones here with this far end (text)."""
         if not self._by_remote:
             for one in self.table.values():
                 self._by_remote.setdefault(one.remote, []).append(one)
@@ -294,8 +295,8 @@ class Lines:
             line.observe(KEEPALIVE, None, at)
 
     def feed(self, crossing: Crossing, call: Call | None) -> None:
-        """Learn from a crossing with both copies that READ names, or of a request from the WAN;
-        call: that it belongs to."""
+        """Learn from a crossing with both copies and a method in READ, or from a request of the
+        WAN. call: the call of this crossing."""
         pair = crossing.flow_pair
         if pair is None:
             return
@@ -310,7 +311,7 @@ class Lines:
                     line.in_fragments |= {method}
             elif line.in_fragments and not line.fragments_answered:
                 line.fragments_answered = _asked_in_fragments(line, crossing, call)
-            # A phone says the same of itself in every message: most need not be read.
+            # A phone repeats the same facts in every message: most need not be read.
             line.messages += 1
             skip = line.messages > READ_FIRST and line.messages % READ_EVERY
             if skip and (not crossing.outbound or crossing.rewritten is line._rewritten):
@@ -322,8 +323,8 @@ class Lines:
         elif method == OPTIONS:
             self.of(pair).observe(KEEPALIVE, crossing.entered)
         elif method in IN_DIALOG and crossing.expected is None and _is_in_dialog(crossing, call):
-            # Where the router itself has a private address (CGNAT, a provider's own network) the
-            # request may have gone to the Contact that the ALG wrote.
+            # If the router itself has a private address (CGNAT, a provider's own network), the
+            # request may have gone to a Contact written by the ALG.
             contact = call.wan_contact if call is not None else ""
             if contact and contact != pair.wan_host and address.is_unroutable(contact):
                 line = self.of(pair)
@@ -340,7 +341,7 @@ class Lines:
                 line.linux = fingerprint(crossing) == LINUX
             line.observe(REWRITTEN, crossing.left)
             if not status:
-                # What is rewritten in a REGISTER is in an INVITE as well, and SDP besides.
+                # A rewrite of a REGISTER also happens in an INVITE, together with its SDP.
                 grew = crossing.left.row[LENGTH] - crossing.entered.row[LENGTH]
                 line.grew = max(line.grew, grew)
             if not status and crossing.entered.row[METHOD] == INVITE:

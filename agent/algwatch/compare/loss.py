@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loss: what had to be sent again between two hosts, and where the first copy was lost.
+"""Loss: retransmissions between two hosts, and the place of each loss.
 
-Only exchanges that went through in the end count. A ladder of retransmissions that leads nowhere
-shows a message that is always stopped, ignored or misdelivered, and no loss. Nothing is counted
-before the first retransmission (Transactions.over).
+Only exchanges with a final success count. A ladder of retransmissions without one shows a message
+that is always stopped, ignored or misdelivered, not packet loss. Nothing is counted before the
+first retransmission (Transactions.over).
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ from algwatch.sip.side import Side
 from algwatch.sip.timers import SECOND, T1, T2, TIMER_B, WINDOW
 from algwatch.sip.transaction import Transaction
 
-# Places where packets get lost. LAN: between the phone and this router; WAN: beyond it; UNKNOWN: on
-# either side of the only tap.
+# Places of packet loss. LAN: between the phone and this router; WAN: beyond it; UNKNOWN: on either
+# side of the only tap.
 ROUTER = 3
 PLACES = (WAN, LAN, ROUTER, UNKNOWN)
 
-# After an answer has passed its sender needs no longer than this to stop, on any path but one by
-# satellite; T1 is more.
+# After an answer has passed, its sender stops within this time on any path but a satellite's. T1 is
+# longer.
 ROUND = 2 * SECOND // 5
-# What was lost is answered as soon as it comes through; what is answered slowly is not.
+# The copy after a loss is answered at once. A slow answer is no sign of loss.
 QUICK = SECOND // 5
-# A ladder that went on for longer leads nowhere, or so it must be assumed.
+# A longer ladder is taken to lead nowhere.
 RECOVERS = TIMER_B // 2
-COUNTED = 600 * SECOND  # for so long exchanges are counted together
+COUNTED = 600 * SECOND  # exchanges of this span are counted together
 ANSWERS = "2xx"
 NOT_COUNTED = (ACK, CANCEL)
 MS = SECOND // 1000
 EXAMPLES = 2  # of each kind are kept
 MOST = 256  # entries of a kind
 
-# The transaction on the other side, the request, and of an INVITE the dialog sets: see _Exchange.
+# The transaction on the other side, the request, and both dialog sets of an INVITE: see _Exchange.
 _Found = tuple[Transaction, "Sighting | None", "DialogSet | None", "DialogSet | None"]
 
 
 class Lost:
-    """An exchange in which packets were lost. place: see PLACES. packets: so many, at least. sent:
-    how often the message was sent. what: a sentence part. example: a copy of it; None where none is
-    kept. since, until: ns, how long it waited for its answer."""
+    """An exchange with lost packets. place: see PLACES. packets: at least so many. sent: copies of
+    the message. what: a sentence part. example: a copy of it, or None. since, until: ns, its wait
+    for an answer."""
 
     __slots__ = ("example", "packets", "place", "sent", "since", "until", "what")
 
@@ -65,16 +65,16 @@ class Lost:
 
     @property
     def silent(self) -> int:
-        """ns, the latest copy that got no answer: copies come at T1, then after twice as long as
-        before, and from T2 on after T2 (Timer E)."""
+        """ns, the latest copy without an answer. Copies are T1 apart, then twice the gap before, up
+        to T2 (Timer E)."""
         waited = self.until - self.since
         return self.since + max(waited - T2, (waited - T1) // 2, 0)
 
 
 class Tries:
-    """Exchanges of one kind. all: how many; again: those with a retransmission; quick: those that
-    were answered at once. Those in which packets seem to be lost: early, in front of the first
-    answer; late, behind it; sure, which nothing else explains."""
+    """Exchanges of one kind. all: their count; again: those with a retransmission; quick: those
+    answered at once. Exchanges with apparent losses: early, before the first answer; late, after
+    it; sure, without another explanation."""
 
     __slots__ = ("again", "all", "early", "late", "quick", "sure")
 
@@ -85,19 +85,19 @@ class Tries:
         self.sure: list[Lost] = []
 
     def lost(self) -> tuple[list[Lost], list[Lost]]:
-        """Those behind the first answer, and those in front of it. An end that is slow, or ignores
-        an answer, looks as if packets were lost; but then few exchanges are answered at once, and
-        as many retransmissions are needed each time."""
+        """Losses after the first answer, and before it. A slow end, or one that ignores an answer,
+        looks like packet loss. It answers few exchanges at once, and needs the same number of
+        retransmissions each time."""
         mixed = 2 * self.quick >= self.again
         early = self.early if mixed or len({one.sent for one in self.early}) > 2 else []
         return self.sure + self.late if mixed else self.sure, early
 
 
 class Path:
-    """Two hosts that talk through this router, and what was lost between them. near, far: text;
-    near is the phone where both sides are captured. line: theirs, None with one side only. since,
-    until: ns, the time in which exchanges were counted. repeats: retransmissions of these, by
-    side (LAN, WAN, UNKNOWN)."""
+    """Two hosts with traffic through this router, and the losses between them. near, far: text;
+    near is the phone in a two-sided capture. line: theirs, None with one side only. since, until:
+    ns, the time of the counted exchanges. repeats: their retransmissions by side (LAN, WAN,
+    UNKNOWN)."""
 
     __slots__ = ("far", "line", "near", "repeats", "since", "tries", "until")
 
@@ -123,15 +123,15 @@ class Path:
         return sum(tries.all for tries in self.tries.values())
 
     def lost(self) -> list[Lost]:
-        """An end that was away for a while answers nothing in that time, and everything after it:
-        all that waited for it is one loss, that of the exchange that was sent most often."""
+        """An absent end answers nothing for a while, then everything. All exchanges in this time
+        are one loss: the exchange with most copies stands for it."""
         lost: list[Lost] = []
         waited: list[Lost] = []
         for tries in self.tries.values():
             late, early = tries.lost()
             lost += late
             waited += early
-        silent = back = 0  # ns; the end was still away, and it was there again
+        silent = back = 0  # ns: the end was still absent, and present again
         for one in sorted(waited, key=lambda one: one.since):
             if one.since >= back or max(silent, one.silent) > min(back, one.until):
                 lost.append(one)
@@ -143,15 +143,15 @@ class Path:
         return lost
 
     def sightings(self) -> list[Sighting | None]:
-        """Messages that it keeps to show them."""
+        """Messages kept as examples."""
         return [one.example for tries in self.tries.values()
                 for some in (tries.early, tries.late, tries.sure) for one in some]  # fmt: skip
 
 
 class _Exchange:
-    """A transaction on the side where its request came from (t, side, request), and on the other
-    one (left; the same with one side only). callers, callees: of an INVITE the dialog sets there.
-    place: of the side that it went to."""
+    """A transaction on the side its request came from (t, side, request), and on the other side
+    (left; t itself with one side only). callers, callees: the dialog sets there, for an INVITE.
+    place: the side the request went to."""
 
     __slots__ = ("callees", "callers", "left", "place", "request", "side", "t")
 
@@ -167,7 +167,7 @@ class _Exchange:
 
 
 class Losses:
-    """Transactions that are over in, paths to be judged out. limit: paths that are followed."""
+    """Finished transactions in, paths to judge out. limit: paths followed."""
 
     def __init__(self, calls: Table[int, Call], sides: list[Side], lines: Lines,
                  captured: Captured, limit: int) -> None:  # fmt: skip
@@ -178,7 +178,7 @@ class Losses:
         self.table: Table[bytes, Path] = Table(limit, _weigh)
 
     def unpaired(self, crossing: Crossing) -> None:
-        """A message of which the other copy never came."""
+        """The other copy of this message never came."""
         copy = crossing.entered
         t = self._sides[copy.side].transactions.table.get(copy.row[TXN] ^ copy.row[CALL])
         if t is None or t.unsolicited or t.method == ACK:
@@ -192,10 +192,10 @@ class Losses:
         t.again.stopped += 1
 
     def feed(self) -> list[Path]:
-        """Count what is over; the paths of which more is known."""
+        """Count finished transactions; the paths with news."""
         news: dict[int, Path] = {}
         captured = self._captured
-        # Where packets were lost, an answer may have come and not have been captured.
+        # Around a capture loss, an answer may have passed unseen.
         began = max(captured.began, captured.lost_at) + WINDOW
         ended = captured.ended - T2
         for side in self._sides:
@@ -214,7 +214,7 @@ class Losses:
         return list(news.values())
 
     def finish(self) -> list[Path]:
-        """The capture is over, so what was answered is, too; all paths."""
+        """The capture is over, so answered transactions are, too; all paths."""
         for side in self._sides:
             transactions = side.transactions
             if transactions.over is not None:
@@ -223,7 +223,7 @@ class Losses:
         return list(self.table.values())
 
     def _count(self, t: Transaction, side: int) -> Path | None:
-        """Count an exchange; returns its path where something of it came again."""
+        """Count an exchange; returns its path if a message of it was repeated."""
         found = self._invite(t, side) if t.method == INVITE else self._other(t)
         if found is None:
             return None
@@ -256,7 +256,7 @@ class Losses:
         return left, t.request, None, None
 
     def _invite(self, t: Transaction, side: int) -> _Found | None:
-        """As the dialog sets of its call know it."""
+        """Take the dialog sets from the call."""
         call = self._calls.get(t.call)
         s = call.sides[side] if call is not None else None
         if call is None or s is None or call.misdelivered or call.contested:
@@ -281,7 +281,7 @@ class Losses:
         return left, request, s, far
 
     def _path(self, t: Transaction, side: int, left: Transaction, ends: bytes) -> Path:
-        """The path of a transaction whose request came with these addresses."""
+        """The path of a transaction whose request had these addresses."""
         two = self._captured.two_sided
         near, far = ends[:16], ends[16:32]
         if two:
@@ -324,7 +324,7 @@ def _add(some: list[Lost], lost: Lost) -> None:
 
 
 def _is_repeated(path: Path, t: Transaction, left: Transaction) -> bool:
-    """Count a request and its answers; True if it came again."""
+    """Count a request and its answers; True if it was repeated."""
     tries = path.of(METHOD_NAMES[t.method])
     tries.all += 1
     if t.again is None or (t.requests < 2 and not t.again.stopped):
@@ -338,7 +338,7 @@ def _is_repeated(path: Path, t: Transaction, left: Transaction) -> bool:
 
 def _is_answer_repeated(path: Path, left: Transaction, callers: DialogSet,
                         callees: DialogSet | None) -> bool:  # fmt: skip
-    """Count the 2xx to an INVITE and its ACK; True if the 2xx came again."""
+    """Count the 2xx to an INVITE and its ACK; True if the 2xx was repeated."""
     d = callees.current if callees is not None else None
     if d is None or d.invite is not left or callers.current is None or not d.acked_at or d.odd:
         return False
@@ -352,7 +352,7 @@ def _is_answer_repeated(path: Path, left: Transaction, callers: DialogSet,
 
 
 def _request(path: Path, made: _Exchange) -> None:
-    """Where the copies of a request were lost that came again."""
+    """Place the losses behind a repeated request."""
     t, left = made.t, made.left
     name = METHOD_NAMES[t.method]
     tries, again, beyond = path.of(name), t.again, left.again
@@ -387,14 +387,14 @@ def _was_heard(made: _Exchange) -> bool:
 
 
 def _answer(path: Path, made: _Exchange) -> None:
-    """Where the copies of a 2xx, or of its ACK, were lost that came again."""
+    """Place the losses behind a repeated 2xx: its own copies or the ACKs."""
     assert made.callees is not None and made.callers is not None
     d, mine = made.callees.current, made.callers.current
     assert d is not None and mine is not None
     tries = path.of(ANSWERS)
     for side, dialog in {made.place: d, made.side: mine}.items():
         path.repeats[side] += dialog.repeats
-    # The ACK came by, and no 2xx any more: it went through.
+    # The exchange went through only if an ACK came after the last 2xx.
     if d.acked_last < d.answer_last or d.answer_last - d.answered_at > RECOVERS:
         return
     late, wait = d.answer_last - d.acked_at, d.acked_at - d.answer_last

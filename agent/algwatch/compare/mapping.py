@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The NAT mapping of this router, read from the IP and UDP headers of what crossed it."""
+"""The NAT mapping of this router, read from the IP and UDP headers of crossings."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from algwatch.sip.timers import SECOND
 
 
 class RightAddress:
-    """The WAN address that a flow should have left with. host: that address, text. phone: a LAN
-    host that uses it and is answered, text; inside: the address of that LAN host, 16 bytes.
-    translated: the flow left with an older one, else with the private address of its own phone."""
+    """The right WAN source address for a flow. host: this address, text. phone: a LAN host that
+    uses it and is answered, text; inside: the address of this LAN host, 16 bytes. translated: the
+    flow left with an older WAN address; False: with the private address of its own phone."""
 
     __slots__ = ("host", "inside", "phone", "translated")
 
     def __init__(self, outside: bytes, inside: bytes, version: int, translated: bool) -> None:
-        """outside, inside: packed WAN and LAN address, maybe with more behind it."""
+        """outside, inside: packed WAN and LAN address, more bytes may follow."""
         self.host = address.text(outside, version)
         self.phone = address.text(inside, version)
         self.inside = inside[:16]
@@ -29,14 +29,16 @@ class RightAddress:
 class Mappings:
     """(WAN address and port, remote address and port) to LAN address and port.
 
-    Learned from outbound crossings only: there the router's own NAT chose the WAN side. Where an
-    inbound message really went is compared with it, never learned from it. Times are good to a
-    second. survived: ns, the longest silence of a mapping after which a message came in that the
-    ALG did not touch; started: ns, the capture began. timeouts: of this NAT. limit: mappings; half
-    as many flow pairs, and a quarter of it LAN addresses and ports whose newest mapping is known
-    (newest: WAN and remote address and port). flow_pairs: by the hashes of both flows, for who has
-    time to look for himself (see flow_pair()). states: of flows that no NAT translates (IPv6), what
-    the firewall remembers to let their answers in, by the same key.
+    Only outbound crossings teach: there the router's own NAT chose the WAN side. The real
+    destination of an inbound message is compared with it, never learned. Times are good to a
+    second.
+
+    survived: ns, the longest silence of a mapping before an inbound message untouched by the ALG;
+    started: ns, the capture began. timeouts: of this NAT. limit: mappings; half as many flow pairs,
+    and a quarter of LAN addresses and ports with a newest mapping (newest: WAN and remote address
+    and port). flow_pairs: by the hashes of both flows, read directly by inlined code (see
+    flow_pair()). states: of flows without translation (IPv6), the firewall's state for their
+    answers, by the same key.
     """
 
     def __init__(self, limit: int) -> None:
@@ -48,8 +50,8 @@ class Mappings:
         self.states: Table[bytes, Entry] = Table(limit // 4)
 
     def flow_pair(self, lan: Sighting, wan: Sighting, outbound: bool) -> FlowPair:
-        """The flow pair on which these two copies of one message came. Its mapping is
-        good for a second: then its addresses are looked at again, and `agreed` is negative."""
+        """The flow pair of these two copies of one message. Its mapping holds for a second. Then
+        its addresses are checked again, and `agreed` is negative."""
         flows = lan.row[FLOW] << 32 | wan.row[FLOW]
         pair = self.flow_pairs.get(flows)
         if pair is not None and pair.outbound is outbound:
@@ -63,8 +65,8 @@ class Mappings:
         return pair
 
     def learn(self, crossing: Crossing) -> None:
-        """Learn from an outbound crossing with both copies; of an inbound one set `expected` when
-        it went to another port of the same LAN host than the mapping says."""
+        """Learn from an outbound crossing with both copies. Set `expected` of an inbound one if it
+        went to another port of the same LAN host than mapped."""
         lan, wan, pair = crossing.lan, crossing.wan, crossing.flow_pair
         if lan is None or wan is None or pair is None:
             return
@@ -99,7 +101,7 @@ class Mappings:
         pair.agreed = at
 
     def _passed(self, pair: FlowPair, at: int) -> None:
-        """A message crossed that no NAT translates."""
+        """A message crossed without translation."""
         state = self.states.get(pair.outside)
         if state is None and pair.outbound:
             self.states.add(pair.outside, Entry(pair.inside, at, self.timeouts))
@@ -116,12 +118,12 @@ class Mappings:
         if before[:16] == pair.outside[:16] and before[16:18] != pair.outside[16:18]:
             entry.before = before
         if self.started and at - self.started > self.timeouts.stream:
-            entry.born = at  # an older one would have been forgotten
+            entry.born = at  # the NAT would have forgotten an older one
         self.table.add(pair.outside, entry)
         self.newest.add(pair.inside, pair.outside)
 
     def since(self, entry: Entry) -> tuple[bytes, Entry] | None:
-        """The newest mapping of the same LAN address and port, where that is another one; its WAN
+        """The newest mapping of the same LAN address and port, if it is another one, behind its WAN
         and remote address and port (36 bytes)."""
         key = self.newest.get(entry.inside, b"")
         newest = self.table.get(key)
@@ -129,10 +131,10 @@ class Mappings:
 
     def elsewhere(self, outside: bytes, remote: bytes,
                   before: int) -> tuple[Entry, bytes, bytes] | None:  # fmt: skip
-        """A mapping of that WAN address and port (18 bytes) towards another host than remote (18
-        bytes), the phone of which left to remote with another port before then (ns): the mapping,
-        the far end that it is for, and the WAN address and port towards remote. Looks at every
-        mapping: for what is rare."""
+        """Find a mapping of this WAN address and port (18 bytes) towards a host other than remote
+        (18 bytes), whose phone reached remote from another port before then (ns). Returns the
+        mapping, its far end, and the WAN address and port towards remote. Reads every mapping: for
+        rare use."""
         towards = {
             e.inside: key[:18] for key, e in self.table.items()
             if key[18:] == remote and e.first_at < before
@@ -146,7 +148,7 @@ class Mappings:
         return None
 
     def keepalive(self, ends: bytes, at: int) -> None:
-        """A packet on the WAN that only keeps a mapping open. ends: its 48 bytes of addresses."""
+        """A keep-alive of a mapping on the WAN. ends: its 48 bytes of addresses."""
         one, two = ends[:16] + ends[40:42], ends[16:32] + ends[42:44]
         known = self.table.get(one + two) or self.states.get(one + two)
         if known is not None:
@@ -154,7 +156,7 @@ class Mappings:
             known.kept_at = at
             return
         known = self.table.get(two + one) or self.states.get(two + one)
-        # One that comes too late keeps nothing open.
+        # A late keep-alive keeps nothing open.
         if known is not None and at - known.used_at < self.timeouts.stock:
             known.kept_at = at
 
@@ -167,26 +169,26 @@ class Mappings:
         return any(key[:16] == host for key in self.table)
 
     def contradicts(self, lan: Sighting, wan: Sighting, outbound: bool) -> bool:
-        """True if the NAT is known to mean another LAN host by this WAN address and port."""
+        """True if the NAT is known to map this WAN address and port to another LAN host."""
         inside = lan.source if outbound else lan.destination
         ends = (wan.source, wan.destination) if outbound else (wan.destination, wan.source)
         known = self.table.get(ends[0] + ends[1])
         return known is not None and known.inside[:16] != inside[:16]
 
     def is_known(self, lan: bytes, wan: bytes, remote: bytes) -> bool:
-        """True if lan (18 bytes) is what wan means towards remote."""
+        """True if wan maps to lan (18 bytes) towards remote."""
         known = self.table.get(wan + remote)
         return known is not None and known.inside == lan
 
     def right_address(self, sent: Sighting) -> RightAddress | None:
-        """The WAN address with which this WAN copy should have left; None where nothing shows that
-        the one it left with was wrong."""
+        """The right WAN source address of this WAN copy; None if nothing shows its own to be
+        wrong."""
         return self._newer_address(sent) or self._translation(sent)
 
     def other_address(self, sent: Sighting) -> RightAddress | None:
-        """A WAN address with which another LAN host reaches the same far end, and is answered,
-        where nothing was ever answered to the one that this WAN copy was sent from: that may be
-        one which the router had before the capture began."""
+        """The WAN address of another LAN host answered by the same far end. None if the source
+        address of this WAN copy was ever answered: it may be the router's address from before the
+        capture."""
         old, far = sent.packed_ends[:16], sent.packed_ends[16:32]
         mine = self.table.get(sent.source + sent.destination)
         if mine is None or any(e.answered_at for k, e in self.table.items() if k[:16] == old):
@@ -197,8 +199,9 @@ class Mappings:
         return None
 
     def _translation(self, sent: Sighting) -> RightAddress | None:
-        """That of another LAN host which the same far end answers, where the copy went to a public
-        address with the private one of its phone: no mapping has that as its WAN address."""
+        """The WAN address of another LAN host answered by the same far end. The copy went to a
+        public address with the private one of its phone, and no mapping has this as its WAN
+        address."""
         ends, packed = sent.ends, sent.packed_ends
         if not address.is_unroutable(ends.src) or address.is_unroutable(ends.dst):
             return None
@@ -210,11 +213,11 @@ class Mappings:
         return None
 
     def _newer_address(self, sent: Sighting) -> RightAddress | None:
-        """The WAN address that took the place of the one which this WAN copy was sent from.
+        """The WAN address that replaced the source address of this WAN copy.
 
-        It did when a LAN host that used the old address uses another one now, first used after the
-        last packet that came in to the old one, and answered since (a line that was dialled
-        anew) by the host to which this copy was sent: it is alive.
+        A LAN host that used the old address uses another one now. It first did so after the last
+        packet to the old one. The host this copy was sent to has answered there since, so the new
+        address works (a line dialled anew).
         """
         far = sent.packed_ends[16:32]
         old, at = sent.packed_ends[:16], sent.row[AT]

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Media: the RTP of one call on both sides of the router, beside the media that its messages
-announced (RFC 3264, RFC 3550).
+"""Media: the RTP of one call on both sides of the router, beside the media announced in its
+messages (RFC 3264, RFC 3550).
 
 RTP is counted in C while a file is read (native/rtp.c), by announcement: the endpoint of one end of
-the call. Each stream has the other end, so RTP from an endpoint that nobody announced is seen as
-well, where it goes to one that was. Live interfaces do not count RTP: their capture filter keeps it
-out, and connection tracking counts it (compare/accounted.py).
+the call. Each stream names its other end, so RTP from an unannounced endpoint to an announced one
+is seen, too. Live interfaces do not count RTP: the capture filter excludes it, and connection
+tracking counts it (compare/accounted.py).
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from algwatch.base.tracked import Endpoint
 from algwatch.compare.call import Call
 from algwatch.sip.timers import SECOND
 
-# A direction is dead when nothing came for so long, while the other one is alive.
+# A direction is dead after this time without RTP, if the other direction is alive.
 DEAD = 5 * SECOND
-GRACE = SECOND  # after an answer, RTP of what was before may still come
+GRACE = SECOND  # RTP of the earlier session may still arrive after an answer
 ALIVE = 50  # packets: a second of the usual 20 ms
 
 Shift = Callable[[int], int]
 
 
 class Table(Protocol):
-    """Where RTP was counted: base.native.rtp.Rtp."""
+    """The counter of RTP: base.native.rtp.Rtp."""
 
     def first(self, tap: int) -> int: ...
 
@@ -58,7 +58,7 @@ NONE = Way()
 
 
 class End:
-    """One end of the call as one side shows it. now: its announcement in force."""
+    """One end of the call as shown on one side. now: its announcement in force."""
 
     __slots__ = ("now",)
 
@@ -71,15 +71,15 @@ class End:
 
     @property
     def audible(self) -> bool:
-        """It has an audio stream to which RTP shall come, and from which it comes."""
+        """It announced an audio stream in both directions."""
         return bool(self.now.port and self.now.host) and not self.now.held
 
 
 class Media:
-    """call. since: ns, answered and no announcement changed later; until: ns, when it ended, or as
-    far as is known. shown: sides on which RTP was counted by then, of any call; of a file
-    with both sides, of this one. tracked: the router's connection tracking counted it, which has
-    what went through, and not what came and did not."""
+    """call. since: ns, answered and all announcements made; until: ns, its end, or the end of what
+    is known. shown: sides with counted RTP of any call by then; of a file with both sides, of this
+    call. tracked: counted by the router's connection tracking, so packets that came but did not go
+    through are missing."""
 
     __slots__ = ("_ends", "_ways", "call", "shown", "since", "tracked", "until")
 
@@ -103,7 +103,7 @@ class Media:
 
     @property
     def sides(self) -> list[int]:
-        """Sides on which both ends announced audio."""
+        """Sides with audio announced by both ends."""
         return [
             s for s in (LAN, WAN, UNKNOWN) if (s, True) in self._ends and (s, False) in self._ends
         ]
@@ -128,8 +128,8 @@ class Media:
 
     @property
     def both_talk(self) -> bool:
-        """Both ends announced on every side that RTP shall go both ways, as it was last said; ICE
-        may have chosen other endpoints."""
+        """Both ends last announced RTP in both directions on every side. With ICE they may have
+        chosen other endpoints, so such a call does not count."""
         sides = self.sides
         for side in sides:
             one, two = self._ends[side, True], self._ends[side, False]
@@ -139,29 +139,29 @@ class Media:
 
     @property
     def latched(self) -> bool:
-        """The far end sent to where RTP of the phone comes from, and not to the address in its SDP
-        (RFC 7362)."""
+        """The far end sent to the source of the phone's RTP, not to the address in its SDP (RFC
+        7362)."""
         near, pair = self.near(WAN), self.call.flow_pair
         if near is None or pair is None or near.now.host == pair.wan_host:
             return False
         return any(host == pair.wan_host for _, (host, _) in self.inbound(WAN).pairs)
 
     def is_dead(self, way: Way) -> bool:
-        """Nothing came that way since both ends could talk."""
+        """Nothing came this way since both ends could talk."""
         return way.last <= self.since + GRACE
 
     def is_alive(self, way: Way) -> bool:
-        """It came for a time in which the other one would have been heard."""
+        """It came for long enough to have heard the other direction."""
         return way.packets >= ALIVE and way.sure >= self.since + DEAD
 
     def lasted(self, way: Way) -> int:
-        """ns; how long it came since both ends could talk."""
+        """ns, the time it came since both ends could talk."""
         return max(0, way.sure - max(way.first, self.since))
 
 
 class Counted:
-    """RTP by call. table: who counted it. sides: by index of the tap, UNKNOWN where one tap has
-    both sides, or an unknown one. shifts: of taps whose times are put on another clock."""
+    """RTP by call. table: its counter. sides: by index of the tap, UNKNOWN for a tap of both sides
+    or of an unknown one. shifts: of taps whose times are moved to another clock."""
 
     def __init__(self, table: Table, sides: Sequence[int],
                  shifts: Sequence[Shift | None] = ()) -> None:  # fmt: skip
@@ -170,12 +170,12 @@ class Counted:
         self._shifts = list(shifts) or [None] * len(self._sides)
 
     def part(self, taps: Sequence[int]) -> Counted:
-        """The same for some taps; the others count for nothing."""
+        """The same for some taps; the others do not count."""
         sides = [side if tap in taps else -1 for tap, side in enumerate(self._sides)]
         return Counted(self._table, sides, self._shifts)
 
     def shown(self, now: int) -> frozenset[int]:
-        """Sides on which RTP was counted up to that time (ns). A scanner may be further on."""
+        """Sides with RTP counted up to this time (ns). The counter may be further on."""
         found = set()
         for tap, side in enumerate(self._sides):
             first = self._table.first(tap) if side >= 0 else 0
@@ -184,8 +184,8 @@ class Counted:
         return frozenset(found)
 
     def of(self, call: Call, now: int) -> Media | None:
-        """The media of a call that was answered, as far as they are known now (ns); None where
-        nothing was counted, or where several took it."""
+        """The media of an answered call as known now (ns); None if nothing was counted, or if
+        several phones answered."""
         shown = self.shown(now)
         answered = 0
         if not shown or call.partial or call.unsolicited:
@@ -215,7 +215,7 @@ class Counted:
         ends = {key: End(_one_line(some)[-1]) for key, some in said.items()}
         ways = {(side, caller): _way(by_end, side, caller)
                 for side in (LAN, WAN, UNKNOWN) for caller in (True, False)}  # fmt: skip
-        if call.two_sided and UNKNOWN in shown:  # a file with both: what this call shows of them
+        if call.two_sided and UNKNOWN in shown:  # a file with both sides: take this call's own
             shown |= {side for (side, _), way in ways.items() if way.packets}
         changed = max((end.now.at for end in ends.values()), default=0)
         return Media(call, ends, ways, max(answered, changed), until, shown)
@@ -239,8 +239,8 @@ class Counted:
     def _placed(self, call: Call, one: Announced) -> list[tuple[int, Announced, bool]]:
         """The sides of an announcement: (side, it with the streams there, it was announced there).
 
-        In a file with both sides the address of the phone, or the one that the NAT made of it,
-        tells the side of a stream. An announcement of the far end is the same on both sides.
+        In a file with both sides, the address of the phone, or its WAN address by the NAT, tells
+        the side of a stream. An announcement of the far end is the same on both sides.
         """
         side, pair = self._sides[one.tap], call.flow_pair
         if side != UNKNOWN or not call.two_sided:
@@ -266,14 +266,14 @@ class Counted:
 
 
 def _one_line(some: list[Announced]) -> list[Announced]:
-    """Those of the first audio line that is not declined: more than one is rare."""
+    """The announcements of the first audio line with a port: more than one line is rare."""
     taken = next((one.index for one in some if one.port), some[0].index)
     return [one for one in some if one.index == taken]
 
 
 def _way(by_end: dict[tuple[int, bool], list[Announced]], side: int, caller: bool) -> Way:
-    """RTP to one end: as it came to what that end announced, and from what the other one did. The
-    same packet is in both, so the larger number counts."""
+    """RTP to one end, as counted at its own announcement and at the other end's. The same packet is
+    in both counts, so the larger number holds."""
     to_it = _streams(by_end.get((side, caller), ()), True)
     from_other = _streams(by_end.get((side, not caller), ()), False)
     for pair, stream in from_other.items():

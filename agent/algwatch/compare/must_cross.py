@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which requests must have crossed the router, where none of them is on both sides.
+"""Requests that must have crossed the router, for captures without a shared message.
 
-Two captures of one router may well share nothing: a router that swallows everything, a PBX on the
-router itself, calls inside the LAN and scanners outside. They are unrelated only when each holds
-traffic which the router must have forwarded: on the LAN a request between a host there and one
-beyond the router; on the WAN one that was sent, or accepted, from behind the router. A TTL of 64,
-128 or 255 shows that the router itself did that.
+Two captures of one router may share nothing: a router that swallows everything, a PBX on the router
+itself, calls inside the LAN and scanners outside. They are unrelated only if each holds traffic the
+router must have forwarded: on the LAN a request between a host there and one beyond the router; on
+the WAN one sent, or accepted, from behind the router. A TTL of 64, 128 or 255 shows that the router
+itself sent the packet.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from algwatch.compare.copies import Copy
 from algwatch.sip.timers import SECOND
 
 Key = tuple[int, int]  # Call-ID, and From tag, CSeq and method
-SLACK = SECOND  # the captures began and ended within that of their first and last message
+SLACK = SECOND  # the captures began and ended within this time of their first and last message
 
 
 class Asked:
     """A request without its retransmissions. times: ns, of all its messages; ttl: its own;
-    accepted, accepted_at: TTL and time of the 2xx to it, 0 without one; one_network: it goes to a
+    accepted, accepted_at: TTL and time of its 2xx, 0 without one; one_network: it goes to a
     neighbour (address.in_one_network)."""
 
     __slots__ = (
@@ -53,8 +53,8 @@ class Asked:
 
 
 class Traffic:
-    """The requests of one side. hosts: all addresses, with the number of messages of each; hops:
-    of those that sent, how many routers their messages passed, by the TTL."""
+    """The requests of one side. hosts: all addresses, with the number of messages of each; hops: of
+    senders, the number of routers passed, by the TTL."""
 
     def __init__(self, identities: Iterable[list[Copy]]) -> None:
         self.asked: dict[Key, Asked] = {}
@@ -84,13 +84,13 @@ class Traffic:
         self.first, self.last = min(every, default=0) - SLACK, max(every, default=0) + SLACK
 
     def between(self, first: int, last: int) -> list[Asked]:
-        """Those of which a message was seen in that time."""
+        """Requests with a message in this time."""
         return [a for a in self.asked.values() if any(first <= at <= last for at in a.times)]
 
     def near(self) -> set[str]:
         """The address of the router on this, its WAN side: an end of nearly every message. Among
-        two, the private one, or the one whose messages have passed one router at most, or the one
-        that registers. Two when it cannot be told."""
+        two: the private one, or the one with at most one router passed, or the one that registers.
+        Both if nothing tells."""
         ends = {host for host, count in self.hosts.items() if count >= 0.9 * self.messages}
         if len(ends) < 2:
             return ends
@@ -117,8 +117,8 @@ class Unrelated:
 
 
 def unrelated(lan: Traffic, wan: Traffic) -> Unrelated | None:
-    """Must two sides that share no message have shared some? Only messages from while both
-    captures ran count, where they did."""
+    """Judge two sides without a shared message: None if they need not share one. If the captures
+    overlap, only messages from their common time count."""
     first, last = max(lan.first, wan.first), min(lan.last, wan.last)
     together = first <= last
     if not together:
@@ -134,8 +134,7 @@ def unrelated(lan: Traffic, wan: Traffic) -> Unrelated | None:
 
 
 def crossed_in_lan(lan: Traffic, wan: Traffic) -> list[Asked]:
-    """The requests of the LAN side that the router has certainly forwarded: they came from beyond,
-    or somebody beyond has accepted them."""
+    """LAN requests certainly forwarded by the router: sent, or accepted, by a host beyond it."""
     near = wan.near()
     return [
         a for a in lan.asked.values()
@@ -147,7 +146,7 @@ def crossed_in_lan(lan: Traffic, wan: Traffic) -> list[Asked]:
 
 
 def crossed_on_wan(wan: Traffic) -> list[Asked]:
-    """The requests of the WAN side that the router has certainly forwarded."""
+    """WAN requests certainly forwarded by the router."""
     near = wan.near()
     return [a for a in wan.asked.values() if _is_from_behind(a, near)]
 
@@ -192,5 +191,5 @@ def _method(copy: Copy) -> int:
 
 
 def _hops(ttl: int) -> int:
-    """How many routers a packet has passed: TTLs begin at 64, 128 or 255."""
+    """The number of routers a packet has passed: TTLs begin at 64, 128 or 255."""
     return 64 - ttl if ttl <= 64 else 128 - ttl if ttl <= 128 else 255 - ttl

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names: what a call is called on each side of a router that rewrites its names.
+"""Names: the Call-ID, tags, branches and CSeq of a call on each side of a router that rewrites
+them.
 
 Both ends know a dialog by its Call-ID and tags (RFC 3261 section 12) and a transaction by its
-branch (section 17.1.3). A router may rewrite them only if it puts each back in every message that
-comes the other way, and does so in every message alike.
+branch (section 17.1.3). A router may rewrite them only if it restores each in every message of the
+other direction, and treats every message alike.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from algwatch.compare.crossing import BY_ORDER, Crossing
 from algwatch.sip.message import Message, to_text
 
 CALL_ID, TAG, BRANCH, CSEQ = "Call-ID", "tag", "branch", "CSeq"
-MOST = 32  # names of one call that are compared
+MOST = 32  # names of one call compared
 
 _Name = tuple[str, bytes]  # a word above, and the name itself
 
 
 class Broken:
-    """A message that left with a name that the side to which it went does not know. what: a word
-    above; was: what that side calls it; became: the name that it left with; kind: label of the
-    message; crossing: both of its copies."""
+    """A message that left with a name unknown to its side. what: a word above; was: this side's own
+    name; became: the name in the message; kind: label of the message; crossing: both of its
+    copies."""
 
     __slots__ = ("became", "crossing", "kind", "was", "what")
 
@@ -37,25 +38,25 @@ class Broken:
 
 
 class Names:
-    """changed: by what, the first message in which the router wrote another name. broken: by what
-    and direction (True: outbound), the first message that did not follow."""
+    """changed: by what, the first message with a name rewritten by the router. broken: by what and
+    direction (True: outbound), the first message that broke the rewriting."""
 
     __slots__ = ("_lan", "_wan", "broken", "changed")
 
     def __init__(self) -> None:
-        self._lan: dict[_Name, bytes] = {}  # the name on the LAN, and what it is on the WAN
+        self._lan: dict[_Name, bytes] = {}  # the name on the LAN: its name on the WAN
         self._wan: dict[_Name, bytes] = {}
         self.changed: dict[str, Crossing] = {}
         self.broken: dict[tuple[str, bool], Broken] = {}
 
     def feed(self, kind: str, crossing: Crossing) -> None:
-        """A message that crossed; kind: its label."""
+        """A message crossed; kind: its label."""
         if crossing.lan is None or crossing.wan is None or _may_be_two(crossing):
             return
         row = crossing.entered.row
         for what, inside, outside in _names(crossing):
-            # A router may take the tag out of a response: then no tag is what that side calls it,
-            # in the requests that are never sent outside a dialog.
+            # A router may take the tag out of a response. This side then has no tag, also in
+            # requests inside the dialog.
             whole = bool(inside and outside)
             if not whole and (what != TAG or not (row[STATUS] or row[METHOD] in (ACK, BYE))):
                 continue
@@ -77,8 +78,7 @@ class Names:
                 self._note(Broken(what, _shown(was), _shown(became), kind, crossing))
 
     def _note(self, one: Broken) -> None:
-        """Messages are not always paired in their order, and a provisional response decides
-        nothing."""
+        """Pairing order is not always message order, and a provisional response decides nothing."""
         if 0 < one.crossing.entered.row[STATUS] < 200:
             return
         key = one.what, one.crossing.outbound
@@ -95,12 +95,12 @@ def renames(crossing: Crossing) -> bool:
 
 
 def _may_be_two(crossing: Crossing) -> bool:
-    """Two responses that only their order has joined may be those of two phones."""
+    """Two responses joined only by their order may be those of two phones."""
     return crossing.matched_by == BY_ORDER and bool(crossing.entered.row[STATUS])
 
 
 def _shown(name: bytes) -> str:
-    """Without the tag of the end that counts (CSeq): no other name has a space."""
+    """Without the tag of the counting end (CSeq): no other name has a space."""
     return to_text(name.partition(b" ")[0])
 
 
@@ -114,5 +114,5 @@ def _names(crossing: Crossing) -> Iterator[tuple[str, bytes, bytes]]:
     # Each end counts its own requests.
     yield CSEQ, b"%d %s" % (a.cseq, a.from_.tag), b"%d %s" % (b.cseq, a.from_.tag)
     vias, others = a.vias, b.vias
-    if vias and len(vias) == len(others):  # else a proxy, whose branches are its own
+    if vias and len(vias) == len(others):  # else a proxy with branches of its own
         yield BRANCH, vias[0].branch, others[0].branch

@@ -22,22 +22,22 @@ from algwatch.compare.summary import CallSummary
 
 
 def closed(call: Call, captured: Captured, lines: Lines) -> tuple[CallSummary, Line | None]:
-    """The summary of a call that is over, and the line that it was of: None where no message of it
-    crossed. Its outcome is noted, for CAP005 and as observations of its line."""
+    """The summary of a finished call, and its line: None if no message crossed. Notes the outcome
+    for CAP005 and as observations of the line."""
     pair = call.flow_pair
     line = lines.of(pair) if pair is not None else None
     lossy = captured.lossy(call)
     summary = CallSummary(call, captured.now, line.name if line is not None else "", lossy)
     if summary.outcome != "completed" or call.partial_anywhere:
         captured.note_end(call, summary.outcome)
-    # Packets of a lossy call may not have been captured, so it speaks for nothing.
+    # Packets of a lossy call may not have been captured, so it counts for nothing.
     if line is not None and not lossy and _both_showed(call):
         _observe(call, summary, line, captured.now)
     return summary, line
 
 
 def _both_showed(call: Call) -> bool:
-    """True if both sides saw the 2xx: a dialog that one side alone shows may be anyone's."""
+    """True if both sides saw the 2xx: a dialog on one side alone may be anyone's."""
     lan, wan = call.dialog(LAN), call.dialog(WAN)
     return lan is not None and wan is not None and bool(lan.answered_at and wan.answered_at)
 
@@ -54,8 +54,8 @@ def _observe(call: Call, summary: CallSummary, line: Line, now: int) -> None:
             if call.inbound and summary.ack == "seen":
                 line.observe(REACHED_REWRITTEN, None, now)
     elif call.inbound and address.is_unroutable(call.wan_contact):
-        # In an outgoing call the phone itself sends ACK and BYE: it does not show where the
-        # provider would have sent them.
+        # In an outgoing call the phone itself sends ACK and BYE: it does not show the target the
+        # provider would have used.
         if summary.outcome == "completed" and summary.ack == "seen":
             line.observe(WORKS_UNTOUCHED, line.shown, now)
         elif summary.outcome == "dropped" and summary.ack == "missing":

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OwnFlows: flows of programs on the router itself, and those of which one direction alone shows.
+"""OwnFlows: flows of programs on the router itself, and those logged in one direction only.
 
-Their messages are logged before NAT (capture/nflog.py), so both copies have one TTL. What comes in
-for a flow with a helper is not logged, because the helper changes it behind every hook: nothing
-follows from its being on the WAN side alone.
+Their messages are logged before NAT (capture/nflog.py), so both copies have one TTL. Inbound
+messages of a flow with a helper are not logged, because the helper changes them behind every hook.
+So nothing follows if the WAN side alone shows one.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ FLOWS = 64
 
 
 class OwnFlows:
-    """Flows are known by their WAN address and port and the far host (34 bytes); hidden: those, and
-    the same by LAN address and far host (32 bytes)."""
+    """Keys are WAN address and port and the far host (34 bytes). hidden: such keys of flows logged
+    in one direction only, and the same by LAN address and far host (32 bytes)."""
 
     __slots__ = ("_own", "hidden")
 
     def __init__(self) -> None:
-        self._own: Table[bytes, list[bytes]] = Table(FLOWS)  # its line; none once it was heard
+        self._own: Table[bytes, list[bytes]] = Table(FLOWS)  # its line; empty once it was heard
         self.hidden: Table[bytes, bool] = Table(2 * FLOWS)
 
     def cross(self, crossing: Crossing) -> None:
@@ -41,8 +41,8 @@ class OwnFlows:
             self._own.add(key, [pair.line])
 
     def hides(self, copy: Sighting) -> bool:
-        """A message that only the WAN side shows came in for such a flow, of which nothing that
-        came in was ever logged."""
+        """A message on the WAN side alone belongs to such a flow, and no inbound message of it was
+        ever logged."""
         if copy.side != WAN or copy.row[BITS] & ROW_OUTGOING:
             return False
         key = copy.destination + copy.source[:16]
@@ -55,7 +55,7 @@ class OwnFlows:
         return True
 
     def is_hidden(self, copy: Sighting) -> bool:
-        """Is this message of a flow of which one direction alone shows?"""
+        """True if this message is of a flow logged in one direction only."""
         if not self.hidden:
             return False
         source, destination = copy.source, copy.destination

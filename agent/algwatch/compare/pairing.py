@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pairing: two sightings of one message become a Crossing.
 
-Three keys, tried in this order (Crossing.matched_by): identity, IPv4 ID, order within a known
-mapping. Identity is tried when a sighting comes. The other two are fallbacks: they are tried when
-the window is over, among the sightings that are still unpaired. A fallback never joins two calls,
-because it also needs one identity part that survived (docs/decisions/0003-pairing-keys.md).
+Three keys are tried in this order (Crossing.matched_by): identity, IPv4 ID, order within a known
+mapping. Identity is tried at once. The other two are fallbacks, tried after the window on the
+sightings still unpaired. A fallback never joins two calls: it also needs one surviving identity
+part (docs/decisions/0003-pairing-keys.md).
 """
 
 from __future__ import annotations
@@ -67,16 +67,16 @@ class Pairing:
     """Pairs the sightings of both sides.
 
     limit: sightings of one side that wait at once; unsolicited ones get a quarter of it. Beyond it
-    some have to go (base/table.py). One that had to is counted in `dropped`, and is neither paired
-    nor reported missing. The same holds for its copy on the other side (compare/turned_away.py),
-    and for the other copy of a message that was not captured. weigh: grade and host of a sighting,
-    which is unsolicited or not.
-    own: flows of programs on the router itself, of which one direction may be logged alone.
-    contest: packets that another one contradicts, since somebody emptied it.
-    paired, rewritten: crossings. lan_only, wan_only: messages whose other copy never came, but for
-    those between two hosts of the LAN (a phone and its PBX), which no router forwards;
-    unsolicited: such messages on the WAN side that are not in wan_only. undecided, once finished:
-    messages whose other copy has not come although their own side was captured on for Timer F.
+    some are evicted (base/table.py). An evicted sighting is counted in `dropped`, and is neither
+    paired nor reported missing. The same holds for its copy on the other side
+    (compare/turned_away.py), and for the other copy of a message that was not captured. weigh:
+    grade and host of a sighting, unsolicited or not.
+    own: flows of programs on the router itself: the log may show one direction alone.
+    contest: contradicted packets, since the last time it was emptied.
+    paired, rewritten: crossings. lan_only, wan_only: messages without their other copy. Messages
+    between two hosts of the LAN (a phone and its PBX) do not count: no router forwards them.
+    unsolicited: such messages on the WAN side, not counted in wan_only. undecided, once finished:
+    messages without their other copy, although their own side was captured for Timer F after them.
     """
 
     def __init__(
@@ -85,10 +85,10 @@ class Pairing:
         self.mappings = mappings
         self._flow_pairs = mappings.flow_pairs
         self._unsolicited = unsolicited
-        self._lost_at = [-WINDOW, -WINDOW]  # by side, ns: up to here copies may be missing
+        self._lost_at = [-WINDOW, -WINDOW]  # by side, ns: copies up to here may be missing
         # By side, ns: its capture began and ended there (compare/spans.py).
         self._began, self._ended = [-WINDOW, -WINDOW], [NEVER, NEVER]
-        self.outside: list[Sighting] = []  # what is outside of it, since somebody emptied it
+        self.outside: list[Sighting] = []  # sightings outside of it; the reader empties the list
         self.limit = limit
         self.weigh: Callable[[Sighting, bool], Weight] = _unweighed
         self.turned_away = TurnedAway()
@@ -98,12 +98,12 @@ class Pairing:
         self.contest = self._contests.contest
         self.lan_only = self.wan_only = self.rewritten = self.unsolicited = 0
         self.undecided = self._number = self._withdrawn = 0
-        # Hashes of a Call-ID that the router changed to the changed one, and back.
+        # Call-ID hashes: original to changed by the router, and back.
         self._aliases: Table[int, int] = Table(limit)
         self._waiting: tuple[deque[Sighting], deque[Sighting]] = (deque(), deque())
-        # By side, rows of the latest that found no partner.
+        # By side, the latest rows without a partner.
         self._alone: tuple[deque[Row], deque[Row]] = (deque(maxlen=_ALONE), deque(maxlen=_ALONE))
-        # By side and hash: the oldest sighting, and the later ones with that hash (rare).
+        # By side and hash: the oldest sighting, and later ones with the same hash (rare).
         self._first: tuple[dict[int, Sighting], dict[int, Sighting]] = ({}, {})
         self._more: tuple[dict[int, list[Sighting]], dict[int, list[Sighting]]] = ({}, {})
 
@@ -179,7 +179,7 @@ class Pairing:
         return crossings
 
     def _has_room(self, waiting: deque[Sighting], copy: Sighting) -> bool:
-        """True if copy may wait with these, of which some may have to go for it."""
+        """True if copy may wait with these. Some of them may be evicted for it."""
         if len(waiting) >= self.limit:
             self.tidy()
             if len(waiting) >= self.limit:
@@ -195,14 +195,14 @@ class Pairing:
         return len(waiting) * 4 < self.limit or not self.is_unsolicited(copy)
 
     def tidy(self) -> None:
-        """Let go of copies that were paired."""
+        """Drop copies already paired."""
         for waiting in self._waiting:
             there = [copy for copy in waiting if not copy.paired]
             waiting.clear()
             waiting.extend(there)
 
     def evict(self, copy: Sighting) -> None:
-        """A sighting that waits has to go."""
+        """Evict a waiting sighting."""
         self._waiting[copy.side].remove(copy)
         self._forget(copy)
         self.turned_away.add(copy.row)
@@ -217,8 +217,8 @@ class Pairing:
         self._began[side], self._ended[side] = began, ended
 
     def advance(self, now: int) -> list[Crossing]:
-        """now: both taps have passed this moment (ns). A sighting that waited longer than the
-        window is paired by a fallback key, or becomes a crossing with one copy."""
+        """now: both taps have passed this moment (ns). A sighting older than the window is paired
+        by a fallback key, or becomes a crossing with one copy."""
         horizon = now - WINDOW
         crossings = self._contests.undisputed(horizon)
         lan, wan = self._waiting
@@ -261,7 +261,7 @@ class Pairing:
                 continue  # a rival of the two may be among the missing copies
             if partner is None:
                 crossing = alone(copy, bool(copy.row[BITS] & ROW_OUTGOING))
-                known = self.mappings.of(copy.destination, copy.source)  # of what came in
+                known = self.mappings.of(copy.destination, copy.source)  # only inbound
                 if known is not None:
                     crossing.mapping, crossing.used_at = known, known.used_at
                 if copy.side == LAN:
@@ -276,7 +276,7 @@ class Pairing:
         return crossings
 
     def _matched(self, copy: Sighting, partner: Sighting, key: str) -> Crossing:
-        """The crossing of two copies that a fallback key joined."""
+        """The crossing of two copies joined by a fallback key."""
         self._forget(partner)
         one, two = copy.row[CALL], partner.row[CALL]
         if one != two:
@@ -287,8 +287,8 @@ class Pairing:
         return self._accept(crossing)
 
     def finish(self) -> list[Crossing]:
-        """The capture is over: try the fallback keys for the sightings that still wait. The rest is
-        neither paired nor missing, see waiting()."""
+        """The capture is over: try the fallback keys on the waiting sightings. The rest is neither
+        paired nor missing, see waiting()."""
         crossings = self._contests.undisputed(NEVER)
         lan, wan = self._waiting
         for copy in self.waiting():
@@ -317,12 +317,12 @@ class Pairing:
         return copy.side == WAN and self._unsolicited is not None and self._unsolicited.sent(copy)
 
     def waiting(self) -> list[Sighting]:
-        """Sightings that wait for their other copy, oldest first. After finish(): unknown."""
+        """Sightings without their other copy yet, oldest first. After finish(): unknown."""
         both = [copy for side in self._waiting for copy in side if not copy.paired]
         return sorted(both, key=lambda copy: copy.row[AT])
 
     def _crossing(self, copy: Sighting, partner: Sighting, matched_by: str) -> Crossing | None:
-        """None where both came in, or both went out."""
+        """None if both came in, or both went out."""
         if copy.side == LAN:
             lan, wan = copy, partner
         else:
@@ -378,7 +378,7 @@ class Pairing:
         return crossing
 
     def _withdraw(self, crossing: Crossing) -> None:
-        """A crossing was contradicted: it is none."""
+        """Withdraw a contradicted crossing."""
         self._withdrawn += 1
         self.rewritten -= crossing.rewritten
 
@@ -398,9 +398,9 @@ class Pairing:
             del more[pair]
 
     def _among(self, copy: Sighting, candidates: list[Sighting]) -> Crossing | None:
-        """The crossing of copy and one of the candidates: one with its bytes, else that with its
-        IPv4 ID, else the first. Where several are as good and contradict each other, none: then
-        copy.paired is set, and they are left out."""
+        """The crossing of copy and one candidate: the one with its bytes, else with its To tag,
+        then with its IPv4 ID, else the first. Equal candidates that contradict each other yield
+        None, set copy.paired, and are left out."""
         row = copy.row
         found: list[tuple[Crossing, Sighting]] = []
         for other in candidates:
@@ -412,11 +412,11 @@ class Pairing:
                 found.append((crossing, other))
         if not found:
             return None
-        # One to another far end has a copy of its own.
+        # A message to another far end has a copy of its own.
         found = [
             f for f in found if f[0].flow_pair is not None and f[0].flow_pair.one_far_end
         ] or found
-        # So has one of another sender; the NAT tells whose this is.
+        # So has one of another sender. The NAT decides.
         if any(o.source != candidates[0].source for o in candidates):
             found = [f for f in found if self._is_mapped(copy, f[1])] or found
         every = found
@@ -432,7 +432,7 @@ class Pairing:
         rivals = [
             o for _, o in every if o is not partner and contradicts(partner, o, crossing.outbound)
         ]
-        # Several senders of one message, of which one has crossed: the NAT is not learned from it.
+        # Several senders of one message, and one has crossed: do not learn the NAT from it.
         if not self._is_mapped(copy, partner):
             rivals += [
                 o for _, o in found
@@ -462,7 +462,7 @@ class Pairing:
             return None, ""
         if same:
             return same[0], BY_IP_ID
-        # One of the other side that stayed alone may be it as well as those that still wait.
+        # The partner may also be one of the other side that stayed alone.
         row = copy.row
         if any(are_alike(row, o) or same_tags(row, o) for o in self._alone[1 - copy.side]):
             return None, ""
@@ -472,12 +472,12 @@ class Pairing:
         rivals = [o for o in own if not o.paired and o is not copy and are_alike(copy.row, o.row)]
         if _are_again(mapped) and _are_again([copy, *rivals]):
             return mapped[0], BY_ORDER
-        # Sent on to another far end: as it came, with nothing alike on either side.
+        # Forwarded to another far end: unchanged, with nothing alike on either side.
         whole = [o for o in near if o.row[PAIR] == copy.row[PAIR] and o.row[CALL] == copy.row[CALL]]
         if len(whole) == 1 == len(near) and not rivals:
             return whole[0], IDENTITY
-        # Call-ID and branch changed at once: one datagram with the tags that it had. A B2BUA
-        # makes tags and datagrams of its own.
+        # Call-ID and branch changed at once: one datagram with its own tags. A B2BUA makes new tags
+        # and datagrams.
         alike = [o for o in other if not o.paired and same_tags(copy.row, o.row)]
         sure = [o for o in alike if same_datagram(copy, o) and not self._is_contradicted(copy, o)]
         if len(sure) == 1:
@@ -509,14 +509,14 @@ def _unweighed(copy: Sighting, unsolicited: bool) -> Weight:
 
 
 def _are_again(some: list[Sighting]) -> bool:
-    """True if these are one message, which was sent again within the window: any of them stands
-    for any other. False of none."""
+    """True if these are one message, retransmitted within the window: any stands for any other.
+    False for none."""
     return bool(some) and all(
         o.payload == some[0].payload and o.row[FLOW] == some[0].row[FLOW] for o in some[1:]
     )
 
 
 def _is_for_neighbour(copy: Sighting) -> bool:
-    """A message of the LAN between two hosts of one network."""
+    """True for a LAN message between two hosts of one network."""
     ends = copy.packed_ends
     return copy.side == LAN and address.in_one_network(ends[:16], ends[16:32], ends[47])

@@ -10,22 +10,22 @@ from algwatch.sip.timers import WINDOW
 
 
 def named(copy: Sighting | None, side: int) -> Sighting | None:
-    """The message as one of that side (LAN, WAN), however its capture was named."""
+    """The message as one of this side (LAN, WAN), however its capture was named."""
     return Sighting(copy.row, side, copy.payload, copy.packed_ends) if copy else None
 
 
 class Quality:
-    """began, ended: by side (LAN, WAN), ns on the LAN clock: messages that crossed the router
-    earlier or later than that are not in its capture; 0 where the other side shows none.
-    witnesses: one of those, by the side that misses it. remotes: addresses (16 bytes) beyond the
-    router that phones speak to, as far as a LAN capture that began later shows them.
-    offset: of the clocks, None when it cannot be measured; unsteady: that is so although
-    messages are on both sides. exchanged: the LAN capture was named WAN; all else that is said
-    here names the sides as they are. same: both captures hold the same packets; wan_kept: the WAN
-    capture holds more. unrelated: what must have crossed is on one side only; together: the
-    captures overlap in time. pairs: messages on both sides. asked: requests a side that must have
-    crossed. lan, wan: a message on both sides, or (unrelated) one of each. late: known only after
-    everything was judged by the sides as they were named, which are meant then."""
+    """began, ended: by side (LAN, WAN), ns on the LAN clock: the capture has no messages before and
+    after these times, although some crossed the router; 0: no sign of this on the other side.
+    witnesses: one such message, by the side that misses it. remotes: addresses (16 bytes) beyond
+    the router contacted by phones, as known from a LAN capture that began later. offset: of the
+    clocks, None if it cannot be measured; unsteady: no offset although messages are on both sides.
+    exchanged: the LAN capture was named WAN; all other fields use the true sides. same: both
+    captures hold the same packets; wan_kept: the WAN capture holds more. unrelated: messages that
+    must have crossed are on one side only; together: the captures overlap in time. pairs: messages
+    on both sides. asked: requests a side that must have crossed. lan, wan: a message on both sides,
+    or (unrelated) one of each. late: known only after everything was judged by the sides as named;
+    all fields then use those names."""
 
     __slots__ = ("asked", "began", "ended", "exchanged", "lan", "late", "offset", "pairs",
                  "remotes", "same", "together", "unrelated", "unsteady", "wan", "wan_kept",
@@ -45,14 +45,14 @@ class Quality:
         self.wan: Sighting | None = None
 
     def exchange(self) -> None:
-        """Name the sides as they are."""
+        """Rename the sides to the true ones."""
         if self.offset is not None:
             self.offset = self.offset.turned()
         self.lan, self.wan = named(self.wan, LAN), named(self.lan, WAN)
 
     @property
     def misleading(self) -> bool:
-        """Known too late: what was said of two sides cannot be believed."""
+        """Known too late: findings about two sides cannot be trusted."""
         apart = self.offset is not None and self.offset.furthest >= WINDOW
         wrong = self.same or self.unrelated or self.unsteady or self.exchanged or apart
         return self.late and wrong

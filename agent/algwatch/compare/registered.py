@@ -21,16 +21,16 @@ from algwatch.sip.registration import ENDLESS, RETRIED, Registration, Registrati
 from algwatch.sip.timers import SECOND, TIMER_F
 from algwatch.sip.transaction import FINAL, NOT_HEARD, ORPHAN, TIMED_OUT, UDP
 
-SEEK = 15 * SECOND  # how often phones that have stopped are looked for
-INSISTS = 3  # a phone that registers again at once so often takes itself for not registered
+SEEK = 15 * SECOND  # between two searches for phones that have stopped
+INSISTS = 3  # after so many hasty REGISTERs in a row a phone takes itself for unregistered
 
 
 class Registered(Joined[Registration]):
-    """call_id, aor: text. exchange: the latest REGISTER that failed, None while none did. said: the
-    outcome that was told last. binding: what the latest one that was accepted agreed on; oddity:
-    of it, as it was told last; lapsed: the phone came after the granted time of the one before
-    was over; stopped: ns, it should have come again by then, and others did; 0 = not so.
-    lan_ended: ns, the LAN side was captured until then."""
+    """call_id, aor: text. exchange: the latest failed REGISTER, or None. said: the latest outcome
+    reported. binding: the terms of the latest accepted one; oddity: of it, as last reported;
+    lapsed: the phone came after the end of the granted time before; stopped: ns, the phone missed
+    this time to register again, and others did not; 0: not so. lan_ended: ns, the end of the LAN
+    capture."""
 
     __slots__ = (
         "aor",
@@ -56,7 +56,7 @@ class Registered(Joined[Registration]):
 
     @property
     def near(self) -> Registration:
-        """As the side saw it that the requests came from."""
+        """The registration on the side its requests came from."""
         lan, wan, one = self.sides[LAN], self.sides[WAN], self.sides[UNKNOWN]
         if lan is not None and wan is not None and wan.last_at > self.lan_ended:
             return wan
@@ -69,15 +69,15 @@ class Registered(Joined[Registration]):
         return not self.paired and self.near.unsolicited
 
     def outcome(self, now: int) -> str:
-        """accepted, refused, unanswered, challenged or unknown. A phone that takes itself off, and
-        is not let, has not failed to register: its binding ends by itself. now: ns."""
+        """accepted, refused, unanswered, challenged or unknown. A phone whose removal of its
+        binding fails has not failed to register: the binding expires by itself. now: ns."""
         near = self.near
         said = near.outcome(now)
         failed = said != "accepted" and near.request is not None and takes_off(near.request)
         return "unknown" if failed else said
 
     def summary(self, now: int, line: str, lost_at: int) -> RegistrationSummary:
-        """lost_at: see Captured: silence shows nothing over TCP, where nothing is sent again."""
+        """lost_at: see Captured. Over TCP nothing is sent again, so silence shows nothing."""
         start = min(r.started_at for r in self.seen)
         end = max(r.last_at for r in self.seen)
         status = self.near.status or self.near.transaction.taken(now)
@@ -91,8 +91,8 @@ class Registered(Joined[Registration]):
 
 
 class Registrations(Followed[Registered]):
-    """Steps of both sides in, registrations that have to be judged out. limit: how many. bind: is
-    told of each binding."""
+    """Steps of both sides in, registrations to judge out. limit: their number. bind: called with
+    each binding."""
 
     def __init__(self, two_sided: bool, limit: int, exchanges: Exchanges, live: bool) -> None:
         super().__init__(limit, TIMER_F)
@@ -100,11 +100,11 @@ class Registrations(Followed[Registered]):
         self.bind: Callable[[Registered, Binding], None] = _nothing
         self.lan_ended = NEVER  # ns; the LAN side was captured until then
         self._exchanges = exchanges
-        # In a file the phone may come again a moment later: it is looked for at the end.
+        # In a file the phone may register a moment later, so the search runs at the end.
         self._seek_at = 0 if live else NEVER
 
     def feed(self, steps: list[RegistrationStep], now: int) -> None:
-        """now: ns, that every tap has passed: the steps may be later."""
+        """now: ns, passed by every tap; the steps may be later."""
         for r, code in steps:
             one = self.table.get(r.call)
             if one is None:
@@ -114,11 +114,11 @@ class Registrations(Followed[Registered]):
             one.sides[r.side] = r
             if not one.call_id and r.request is not None:
                 one.call_id, _, one.aor = parties(r.request.payload)
-            if code in (NOT_HEARD, ORPHAN):  # whether the phone takes it shows when Timer F is over
+            if code in (NOT_HEARD, ORPHAN):  # the end of Timer F shows whether the phone accepts it
                 self._later.add(max(now, r.last_at), one)
             elif code in (FINAL, TIMED_OUT):
-                # Not before both sides had the time to show it; and a challenge that nobody
-                # follows up is an outcome only when its time is over.
+                # Wait until both sides had time to show it. A challenge without a follow-up is an
+                # outcome only after its time.
                 later = r.status in RETRIED and max(r.rounds, r.brief) < ENDLESS and code == FINAL
                 (self._later if later else self._soon).add(max(now, r.last_at), one)
 
@@ -135,7 +135,7 @@ class Registrations(Followed[Registered]):
         return min(due, self._seek_at) if self.table else due
 
     def changed(self, now: int) -> list[Registered]:
-        """Registrations whose outcome has changed for good or bad and is known by now (ns)."""
+        """Registrations with a new outcome, good or bad, known by now (ns)."""
         found: list[Registered] = []
         for one in self._due(now):
             self._look(one, now, found)
@@ -145,15 +145,15 @@ class Registrations(Followed[Registered]):
         return found
 
     def finish(self, now: int) -> list[Registered]:
-        """The capture is over: every outcome that was not told."""
+        """The capture is over: every outcome not reported yet."""
         found: list[Registered] = []
         for one in self.all():
             self._look(one, now, found)
         return list(dict.fromkeys((*found, *self._stopped(now))))
 
     def _stopped(self, now: int) -> list[Registered]:
-        """Phones that have not come again although one and a half times their granted time is
-        over, and others were accepted since."""
+        """Phones without a new REGISTER after one and a half times their granted time, while others
+        were accepted since."""
         latest: dict[str, int] = {}  # by address of record
         for one in self.table.values():
             if one.binding is not None:
@@ -184,11 +184,11 @@ class Registrations(Followed[Registered]):
             found.append(one)
 
     def _agreed(self, one: Registered) -> tuple[object, ...]:
-        """Read what the latest REGISTER agreed on; its oddity, with whether the phone registers
-        again at once."""
+        """Read the terms of the latest REGISTER. Returns its oddity, with whether the phone
+        registers again at once."""
         near, made = one.near, one.binding
         t = near.transaction
-        # Both sides tell of one response: it is read once, when both copies were seen.
+        # Both sides report one response: it is read once, with both copies.
         if made is None or made.near.granted is not t.response or (
             made.far is None and t.forwarded is not None
         ):  # fmt: skip
@@ -212,4 +212,4 @@ class Registrations(Followed[Registered]):
 
 
 def _nothing(one: Registered, made: Binding) -> None:
-    """Nobody wants to know."""
+    """No listener."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The dialog that a Replaces header field, or the Refer-To of a REFER, names (RFC 3891), and what
-the router made of its name."""
+"""The dialog named by a Replaces header field, or by the Refer-To of a REFER (RFC 3891), and the
+router's change of its name."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.sip.message import Message
 
-LONGEST = 2048  # bytes of a header field that is read
-MOST_CALLS = 512  # the latest, that are looked at for a name
-MOST_READ = 64  # rewritten messages: a name such as "a" stands in all of them
+LONGEST = 2048  # bytes read of a header field
+MOST_CALLS = 512  # the latest ones, searched for a name
+MOST_READ = 64  # rewritten messages: a short name such as "a" is in all of them
 
-Name = tuple[bytes, frozenset[bytes]]  # Call-ID, and the tags that are known
+Name = tuple[bytes, frozenset[bytes]]  # Call-ID, and the known tags
 
 
 def replaced(payload: bytes) -> Name | None:
-    """The dialog that a message names: by its own Replaces, or in the URI of its Refer-To."""
+    """The dialog named by a message: in its own Replaces, or in the URI of its Refer-To."""
     if b"eplaces" not in payload:
         return None
     message = Message(payload)
@@ -44,7 +44,7 @@ def _name(value: bytes) -> Name | None:
 
 
 def _unescaped(text: bytes) -> bytes:
-    """%3D and the like as bytes; what is no escape stays (RFC 3986 section 2.1)."""
+    """%3D and the like as bytes; other text stays (RFC 3986 section 2.1)."""
     head, *parts = text.split(b"%")
     made = [head]
     for part in parts:
@@ -67,15 +67,15 @@ def _fits(wanted: Name, has: Name) -> bool:
 
 
 def renamed(wanted: Name, calls: Iterable[Call], inside: bool) -> Crossing | None:
-    """The message that shows that the router gave the wanted dialog another name on the side where
-    it is looked for (inside: the LAN): its name there does not fit, that of the other side does."""
+    """A message with another name for the wanted dialog on the searched side (inside: the LAN): the
+    name there does not fit, the other side's does."""
     read = 0
     for call in calls:
         found = None
         for crossing in call.changed.values():
             if crossing.lan is None or crossing.wan is None:
                 continue
-            # Whoever makes many calls and names many dialogs must not have all of them read.
+            # A sender of many calls and many names must not have all of them read.
             if wanted[0] not in crossing.lan.payload and wanted[0] not in crossing.wan.payload:
                 continue
             read += 1

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Restored: whether a router that writes its public address on the way out puts the phone's own
-back on the way in."""
+"""Restored: does a router that writes its public address on the way out restore the phone's own on
+the way in?"""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from algwatch.sip.message import Message
 from algwatch.sip.target import endpoint
 
 VIA, REQUEST_URI, ROUTE = "Via", "Request-URI", "Route"
-# By what is left: the header field in which the router had written its address.
+# By field with a public address left: the header field the router had written it into.
 FROM = {VIA: "Via", REQUEST_URI: "Contact", ROUTE: "Record-Route"}
 
 
 def left_public(crossing: Crossing) -> list[str]:
-    """Words above for what still holds the router's public address in the copy that came to the
-    phone: the topmost Via of a response, the Request-URI and the topmost Route of a request. A
-    Request-URI with another port than that of this mapping was not written for the phone."""
+    """Words above for fields with the router's public address left in the copy to the phone: the
+    topmost Via of a response, the Request-URI and the topmost Route of a request. A Request-URI
+    with another port than this mapping's was not written for the phone."""
     pair = crossing.flow_pair
     if crossing.outbound or pair is None or not pair.translated or pair.phone == pair.wan_host:
         return []
     came, left = Message(crossing.entered.payload), Message(crossing.left.payload)
     public = pair.wan_host
     if crossing.entered.row[STATUS]:
-        # One more Via is a proxy's own.
+        # An additional Via is a proxy's own.
         vias = left.vias if len(left.vias) == len(came.vias) else []
         return [VIA] if vias and vias[0].host == public else []
     mapped = endpoint(public, port_of(pair.outside))

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rewrite: one typed difference between the two copies of a message.
 
-A change is explained by the router's own NAT mapping or it is not: `explained` is the word of the
-rule of nf_nat_sip that accounts for it (net/netfilter/nf_nat_sip.c, map_addr() and the
-nf_nat_sdp_* functions), or "" where none does.
+A change is explained by the router's own NAT mapping or not: `explained` names the rule of
+nf_nat_sip that accounts for it (net/netfilter/nf_nat_sip.c, map_addr() and the nf_nat_sdp_*
+functions), or is "".
 """
 
 from __future__ import annotations
 
 from algwatch.base import quote
 
-# Fields that hold a number or an endpoint; of the others every value is quoted.
+# Fields with a number or an endpoint. Values of other fields are always quoted.
 _NUMBERS = frozenset(("port", "rport", "count"))
 _ENDPOINTS = frozenset(("address", "port", "received", "rport", "maddr", "origin", "count"))
 
@@ -21,9 +21,8 @@ NORMALISED = "normalised"  # o= follows c=, Content-Length follows the body
 
 class Rewrite:
     """header: "Contact", "Via", "SDP", ...; field: "address", "port", "user", "received", ...;
-    before, after: text in the order of travel; expected: what the mapping would have made of it
-    ("" when nothing); explained: see above; linux: whether it has the form in which nf_nat_sip
-    writes (it always writes a port)."""
+    before, after: text in the order of travel; expected: the value by the mapping ("" = none);
+    explained: see above; linux: nf_nat_sip writes in this form (it always writes a port)."""
 
     __slots__ = ("after", "before", "expected", "explained", "field", "header", "linux")
 
@@ -39,7 +38,7 @@ class Rewrite:
 
     @property
     def name(self) -> str:
-        """Header and field, for a sentence; what came from the wire is quoted in all of these."""
+        """Header and field, for a sentence. Text from the wire is quoted in all of these."""
         return f"{quote.header(self.header)} {self.field}"
 
     @property
@@ -57,7 +56,7 @@ class Rewrite:
     def _shown(self, text: str) -> str:
         if not text:
             return text
-        # Digits alone are a port only where a port stands; a user or a host of digits is somebody.
+        # Digits alone are a port only in a port field. As a user or a host they name somebody.
         endpoint = self.field in _ENDPOINTS and not text.isdigit()
         return quote.value(text) if endpoint or self.field in _NUMBERS else quote.quoted(text)
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sides: which flows of a file that holds both copies are LAN and which are WAN.
+"""Sides: tells LAN from WAN flows in a file with both copies.
 
 First pass over such a file. Two sightings of one message on two flows, or on one flow with two
-TTLs, are the two sides of a router: the copy with the higher TTL (else the earlier one) entered
-it; a changed source address means that it entered from the LAN, a changed destination from the
-WAN. Private ranges are a hint only, for routers that do not translate.
+TTLs, are the two sides of a router. The copy with the higher TTL (else the earlier one) entered it.
+A changed source address means entry from the LAN, a changed destination entry from the WAN. Private
+ranges are a hint only, for routers without translation.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from algwatch.base.sighting import FLOW, TTL, Row
 from algwatch.base.table import Table
 from algwatch.sip.timers import WINDOW
 
-# Copies are a few messages apart; twice as many are remembered at most.
+# Copies are a few messages apart. At most twice as many are remembered.
 RECENT = 512
 FLOWS = 65536
 
 
-# Members of a row (ROW) that are read here: at, call, pair, flow, IP ID, kind, TTL.
+# Members of a row (ROW) read here: at, call, pair, flow, IP ID, kind, TTL.
 _ROW = struct.Struct("=Q8xQQI20xH2xBxBx")
 
 # at, call, flow, ttl, ip_id, the ends of its batch, offset of its own in them
@@ -31,11 +31,11 @@ _Copy = tuple[int, int, int, int, int, bytes, int]
 
 
 class Sides:
-    """Learn with `survey`, then ask `of`. found: whether the file holds two sides at all."""
+    """Learn with `survey`, then ask `of`. found: the file holds two sides."""
 
     def __init__(self) -> None:
         self.found = False
-        # Two generations instead of one table with eviction: this is asked for every message.
+        # Two generations instead of one table with eviction: every message is looked up here.
         self._recent: dict[int, _Copy] = {}
         self._older: dict[int, _Copy] = {}
         self._flows: Table[int, int] = Table(FLOWS)
@@ -102,7 +102,7 @@ class Sides:
             return False
         private = address.is_unroutable(address.text(src, version))
         other = address.is_unroutable(address.text(dst, version))
-        # With nothing to tell them apart the host that spoke first is the phone.
+        # Without any other sign, the host that spoke first is the phone.
         return private or not other
 
     def of(self, row: Row, ends: bytes) -> int:

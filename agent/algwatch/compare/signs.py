@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signs: what a call shows at a glance, so that only the rules that may find something read it."""
+"""Signs: a quick look at a call, so only rules with a possible finding read it."""
 
 from __future__ import annotations
 
 from algwatch.compare.call import Call
 
 REWRITTEN = 1  # the router changed a message of it
-REPEATED = 2  # a 2xx of it came again, or was not acknowledged
-TROUBLED = 4  # anything else is not as in a call that was answered, acknowledged and ended
+REPEATED = 2  # a 2xx of it was repeated, or not acknowledged
+TROUBLED = 4  # anything else unusual for a call answered, acknowledged and ended
 EVERY = REWRITTEN | REPEATED | TROUBLED
 
 
 def signs(call: Call) -> int:
     """Bits above. A call without REPEATED and TROUBLED was seen from its INVITE to the 2xx of its
-    BYE on each side that is captured, with nothing lost, refused, cancelled, forked or odd."""
+    BYE on each captured side, with nothing lost, refused, cancelled, forked or odd."""
     if call.unpaired or call.misdelivered or call.contested or call.unsolicited or call.astray:
         return EVERY
     if call.moved or call.unjudged or call.was_overdue or (call.two_sided and not call.paired):

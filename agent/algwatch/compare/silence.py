@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Silence: how long nothing used the NAT mapping of a registered phone.
+"""Silence: the time without a packet on the NAT mapping of a registered phone.
 
-A phone that is registered for an hour and sends nothing meanwhile cannot be called once the NAT
-has forgotten its mapping. Packets in both directions count, and keep-alives are packets. So the
-fault is known before a call is lost. compare/crossing.py holds the times of the NAT.
+A phone registered for an hour and silent meanwhile cannot be called after its mapping expires.
+Packets in both directions keep the mapping, and keep-alives are packets. So the fault is known
+before a call is lost. compare/crossing.py holds the times of the NAT.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from algwatch.compare.registered import Registered
 from algwatch.sip.timers import SECOND
 
 UDP = 17
-EVERY = 15 * SECOND  # how often silent phones are looked for
+EVERY = 15 * SECOND  # between two searches for silent phones
 
 
 class Bound:
-    """A mapping of which a registrar was told. pair: of the REGISTER; at, until: ns, the binding
-    held."""
+    """A mapping announced to a registrar. pair: of the REGISTER; at, until: ns, the time of the
+    binding."""
 
     __slots__ = ("at", "pair", "until")
 
@@ -38,14 +38,14 @@ class Bound:
 
 
 class Silences:
-    """Looks at the mappings of registered phones. limit: how many. news: lines whose silence is
-    told first, since somebody emptied it. live: a silence is told while it lasts; in a file it is
-    told at the end, when all that speaks against it is known."""
+    """Looks at the mappings of registered phones. limit: their number. news: lines with a newly
+    reported silence, since the last time it was emptied. live: a silence is reported while it
+    lasts; in a file at the end, with all evidence against it."""
 
     def __init__(self, mappings: Mappings, lines: Lines, captured: Captured, limit: int,
                  live: bool) -> None:  # fmt: skip
         self.news: list[Line] = []
-        self.due = 0 if live else NEVER  # ns; advance() finds nothing before it
+        self.due = 0 if live else NEVER  # ns; advance() does nothing before it
         self.table: Table[bytes, Bound] = Table(limit)  # by Mappings' key
         self._live = live
         self._mappings = mappings
@@ -72,7 +72,7 @@ class Silences:
             self._look_at_all(now)
 
     def finish(self, now: int) -> None:
-        """The capture is over: nothing more comes that could end a silence."""
+        """The capture is over: no packet ends a silence any more."""
         self._live = True
         self._look_at_all(now, last=True)
         for line in self._lines.all():
@@ -87,13 +87,13 @@ class Silences:
         for bound in self.table.values():
             self._look(bound, last)
             entry = self._entry(bound)
-            if entry is not None:  # the silence that still lasts
+            if entry is not None:  # the present silence
                 until = min(now, bound.until, self._captured.ended)
                 self._measure(bound, entry, entry.used_at, until, entry.limit)
 
     def _look(self, bound: Bound, last: bool = False) -> None:
-        """The longest silence that a packet of the phone ended, as long as its binding held. last:
-        nothing comes after it, and calls are still to be judged by it."""
+        """The longest silence before a packet of the phone, within its binding. last: nothing comes
+        after it, and calls are still to be judged by it."""
         entry = self._entry(bound)
         if entry is None or not entry.silent_since:
             return
@@ -108,13 +108,13 @@ class Silences:
         return entry if entry is not None and entry.inside == bound.pair.inside else None
 
     def _measure(self, bound: Bound, entry: Entry, since: int, until: int, limit: int) -> None:
-        """A mapping that was not used from since until then (ns), and would live for limit."""
+        """A mapping was not used from since to until (ns), and would live for limit."""
         idle = until - since
         if idle <= limit or since <= max(self._captured.lost_at, self._captured.began):
             return
         line = self._lines.of(bound.pair)
         helped = is_helped(line, self._lines)
-        # A call that came after a longer silence shows that this NAT waits longer.
+        # A call after a longer silence shows a longer lifetime of this NAT.
         if not helped and max(entry.survived, self._mappings.survived) > limit:
             return
         worse = line.silence_helped and not helped
@@ -129,16 +129,16 @@ class Silences:
 
 
 def is_helped(line: Line, lines: Lines) -> bool:
-    """True if the kernel's helper is on the flow of this line: it rewrites it, or there was
-    nothing in its messages to rewrite and it rewrites others here."""
+    """True if the kernel's helper is on the flow of this line: it rewrites this line, or it
+    rewrites others here and this line has nothing to rewrite."""
     if line.helped or line.count(REWRITTEN):
         return line.helped
     return any(other.helped for other in lines.all())
 
 
 def undelivered(call: Call, captured: Captured) -> Crossing | None:
-    """The INVITE of a provider that came to the WAN side and was given to no phone until its
-    caller gave up; None where that is not so, or not known."""
+    """The INVITE of a provider that came to the WAN side and to no phone until its caller gave up;
+    None if delivered, or not known."""
     crossing = call.unpaired.get("INVITE")
     if crossing is None or crossing.wan is None or call.unsolicited or captured.lossy(call):
         return None
@@ -149,8 +149,8 @@ def undelivered(call: Call, captured: Captured) -> Crossing | None:
 
 
 def too_late(crossing: Crossing, lines: Lines, mappings: Mappings) -> tuple[Line | None, int]:
-    """For an INVITE that was not delivered: the line of the phone whose mapping it came for, and
-    for how long (ns) nothing had used that mapping; 0 where it was still there."""
+    """For an undelivered INVITE: the line of the phone with this mapping, and the time (ns) without
+    a packet on the mapping before; 0 if it was still alive."""
     mapping, invite = crossing.mapping, crossing.entered
     if mapping is None:
         if invite.destination + invite.source in mappings.states:
@@ -164,16 +164,16 @@ def too_late(crossing: Crossing, lines: Lines, mappings: Mappings) -> tuple[Line
 
 
 def gone(request: Sighting, mappings: Mappings, lines: Lines) -> tuple[Line | None, int]:
-    """For any request that came to the WAN side and was given to no phone: the line of the phone
-    whose mapping (without a NAT: whose entry in the firewall) it came for, and for how long (ns)
-    nothing had used that; 0 where it may have been there still."""
+    """For any undelivered request from the WAN: the line of the phone with this mapping (without a
+    NAT: with this firewall state), and the time (ns) without a packet before; 0 if it may still
+    have been alive."""
     key = request.destination + request.source
     mapping = mappings.table.get(key) or mappings.states.get(key)
     if mapping is None or request.ends.proto != UDP:
         return None, 0
     line = lines.find(mapping.inside[:16], request.packed_ends[:16])
     at, since, limit = request.row[AT], mapping.used_at, mapping.limit
-    if mapping.silent_since < at <= mapping.silent_until:  # the phone has made another one since
+    if mapping.silent_since < at <= mapping.silent_until:  # the phone has renewed it since
         since, limit = mapping.silent_since, mapping.silent_limit
     if line is not None and is_helped(line, lines):
         limit = HELPED
@@ -182,7 +182,7 @@ def gone(request: Sighting, mappings: Mappings, lines: Lines) -> tuple[Line | No
 
 
 def note_too_late(call: Call, captured: Captured, lines: Lines, mappings: Mappings) -> Line | None:
-    """A call is over: the line whose mapping was gone when it came, None of others."""
+    """A call is over: the line whose mapping had expired before it, else None."""
     crossing = undelivered(call, captured)
     if crossing is None:
         return None

@@ -2,9 +2,9 @@
 """The common time of two captures of one router: did one begin later, or end earlier?
 
 The first message of a side is not the beginning of its capture: a router that swallows everything
-leaves the WAN side silent, too. A side has begun later only if the other side shows traffic before
-its first packet that the router must have forwarded. Such traffic after its last packet shows that
-it has ended earlier.
+leaves the WAN side silent, too. A side began later only if the other side shows traffic before its
+first packet, and the router must have forwarded this traffic. Such traffic after its last packet
+shows an earlier end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from algwatch.compare.quality import Quality, named
 @dataclass(slots=True)
 class Seen:
     """One side. first, last: ns on the LAN clock, its first and last packet; examples: messages by
-    identity; shift: from its own clock to the LAN clock, None where they agree."""
+    identity; shift: from its own clock to the LAN clock, None if they agree."""
 
     traffic: Traffic
     first: int
@@ -51,7 +51,7 @@ def note_spans(quality: Quality, lan: Seen, wan: Seen, over: bool) -> None:
 
 
 def _remotes(lan: Traffic, wan: Traffic) -> frozenset[bytes]:
-    """Hosts beyond the router to which a request of a phone went."""
+    """Hosts beyond the router contacted by a phone's request."""
     near = wan.near()
     asked = {a.dst_packed for a in lan.asked.values() if a.dst in wan.hosts and a.dst not in near}
     return frozenset(asked | {a.dst_packed for a in crossed_on_wan(wan) if a.src in near})

@@ -11,8 +11,8 @@ from algwatch.compare.sides import Sides
 
 
 def split(batch: Batch, sides: Sides, first_tap: int) -> Iterator[Batch]:
-    """Batches for the taps first_tap + LAN, + WAN, + UNKNOWN, in that order; every tap gets one,
-    maybe empty, so that its watermark moves."""
+    """Batches for the taps first_tap + LAN, + WAN, + UNKNOWN, in this order. Every tap gets one,
+    perhaps empty, to move its watermark."""
     rows: tuple[list[bytes], ...] = ([], [], [])
     ends: tuple[list[bytes], ...] = ([], [], [])
     all_rows, all_ends = memoryview(batch.rows), memoryview(batch.ends)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Subscribed: what both sides saw of one subscription, or of one REFER, joined."""
+"""Subscribed: one subscription, or one REFER, as both sides saw it, joined."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from algwatch.sip.subscription import ACCEPTED, Subscription, SubscriptionStep
 from algwatch.sip.timers import TIMER_F
 from algwatch.sip.transaction import REQUEST
 
-TIMER_N = TIMER_F  # a subscriber waits so long for the first NOTIFY (RFC 6665 section 4.1.2.4)
+TIMER_N = TIMER_F  # a subscriber's wait for the first NOTIFY (RFC 6665 section 4.1.2.4)
 
 
 class Subscribed(Joined[Subscription]):
-    """outbound: its request went from the LAN to the WAN; None where nothing shows it. notified:
-    the latest NOTIFY that crossed and was not taken. until: by side (ns), see Quality.ended."""
+    """outbound: its request went from the LAN to the WAN; None if not known. notified: the latest
+    crossing NOTIFY without a 2xx. until: by side (ns), see Quality.ended."""
 
     __slots__ = ("notified", "outbound", "until")
 
@@ -30,7 +30,7 @@ class Subscribed(Joined[Subscription]):
 
     @property
     def near(self) -> Subscription:
-        """As the side saw it that the request came from."""
+        """The subscription on the side its request came from."""
         order = (UNKNOWN, WAN, LAN) if self.outbound is False else (UNKNOWN, LAN, WAN)
         return next(s for s in map(self.sides.__getitem__, order) if s is not None)
 
@@ -52,8 +52,7 @@ class Subscribed(Joined[Subscription]):
         return any(s.over_at for s in self.seen)
 
     def is_deaf(self, now: int) -> bool:
-        """It was accepted, and its subscriber got no NOTIFY in the time that it waits for one. now:
-        ns."""
+        """It was accepted, and its subscriber got no NOTIFY within its wait. now: ns."""
         s = self.near
         if not s.accepted_at or s.notified_at or self.is_over:
             return False
@@ -61,7 +60,7 @@ class Subscribed(Joined[Subscription]):
 
     @property
     def refused(self) -> Subscription | None:
-        """The side where a NOTIFY of it was refused with 481 while it lived."""
+        """The side of a NOTIFY refused with 481 while the subscription lived."""
         for s in self.seen:
             if s.failed is not None and s.failed.status == 481:
                 return s
@@ -69,7 +68,7 @@ class Subscribed(Joined[Subscription]):
 
     @property
     def result(self) -> int:
-        """The status that a REFER came to; 0 if no NOTIFY told one."""
+        """The final status of a REFER; 0 if no NOTIFY told one."""
         return max((s.result for s in self.seen), default=0)
 
     def copy(self, side: int) -> Sighting | None:
@@ -88,7 +87,7 @@ class Subscribed(Joined[Subscription]):
 
 
 class Subscriptions(Followed[Subscribed]):
-    """Steps of both sides in, subscriptions that have to be judged out. limit: how many."""
+    """Steps of both sides in, subscriptions to judge out. limit: their number."""
 
     def __init__(self, two_sided: bool, limit: int) -> None:
         super().__init__(limit, TIMER_N)
@@ -96,14 +95,14 @@ class Subscriptions(Followed[Subscribed]):
         self.until = [NEVER] * 3  # by side, ns: its capture ended there
 
     def feed(self, steps: list[SubscriptionStep], now: int) -> None:
-        """now: ns, until when all was seen."""
+        """now: ns, everything before it was seen."""
         for s, code in steps:
             one = self.table.get(s.call)
             if one is None:
                 one = Subscribed(s.call, self.two_sided, self.until)
                 self.table.add(s.call, one, s.unsolicited)
             one.sides[s.side] = s
-            # The other side may show the same only later.
+            # The other side may show the same later.
             if code == ACCEPTED:
                 self._later.add(max(now, s.last_at), one)
             elif code != REQUEST or s.result:

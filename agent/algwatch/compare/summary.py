@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CallSummary and RegistrationSummary: what is said of a call or a registration when it is over."""
+"""CallSummary and RegistrationSummary: the report of a call or a registration at its end."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ class CallSummary(Report):
     """One finished (or, at the end, unfinished) call; the row of `analyze --json`'s "calls".
 
     outcome: completed, dropped, cancelled, rejected, unanswered, ongoing, unknown.
-    ack: seen, missing, unknown. status: of the final response that refused it, else 0.
-    start, end: seconds since 1970. line: `Line.name` of the phone and its provider, "" where that
-    is not known. unfollowed: it was challenged or redirected, and the INVITE that has to follow was
-    not seen (Call.is_unfollowed). failure: the Reason of its BYE where nobody hung up
-    (sip/reason.py). unsolicited: its INVITE came from a host that nobody here has called, and
-    nothing of it crossed. lossy: packets were lost in the capture meanwhile, so a message that was
-    not seen is missing only where somebody waited for it to the end.
+    ack: seen, missing, unknown. status: of the final response that refused it, else 0. start, end:
+    seconds since 1970. line: `Line.name` of the phone and its provider, "" if not known.
+    unfollowed: it was challenged or redirected, and the INVITE due after this was not seen
+    (Call.is_unfollowed). failure: the Reason of its BYE if nobody hung up (sip/reason.py).
+    unsolicited: its INVITE came from a host called by nobody here, and nothing of it crossed.
+    lossy: packets were lost in the capture meanwhile, so an unseen message is missing only if
+    somebody waited for it to the end.
     """
 
     __slots__ = ("ack", "call_id", "end", "failure", "final_retransmissions", "from_",
@@ -80,8 +80,8 @@ class RegistrationSummary(Report):
     "registrations".
 
     aor: the address of record, text of the To URI. outcome: accepted, refused, unanswered,
-    challenged (asked for credentials, and nothing came of it), unknown. status: of the latest
-    final response, 0 without one. start, end: seconds since 1970. line: as in CallSummary.
+    challenged (asked for credentials, and nothing came of it), unknown. status: of the latest final
+    response, 0 without one. start, end: seconds since 1970. line: as in CallSummary.
     """
 
     __slots__ = ("aor", "call_id", "end", "line", "outcome", "start", "status", "unsolicited")

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Survey: a first pass over two captures, to learn whether they can be compared.
 
-It collects the identity of every message, bounded, and says what their Quality is: whether the
-clocks differ, whether the sides are exchanged, whether one capture was given twice, or whether the
-captures have nothing to do with each other.
+It collects the identity of every message, bounded, and reports a Quality: do the clocks differ, are
+the sides exchanged, was one capture given twice, or are the captures unrelated?
 """
 
 from __future__ import annotations
@@ -19,25 +18,25 @@ from algwatch.compare.sides_check import Votes, weigh
 from algwatch.compare.spans import Seen, note_spans
 from algwatch.sip.timers import SECOND
 
-IDENTITIES = 4096  # of one side that are remembered
-SAMPLE = 1024  # messages on both sides that are looked at, over the whole capture
-COPIES = 16  # of one identity that are remembered: more than a 2xx without ACK has
-EXAMPLES = 256  # messages of one side whose bytes are remembered
-SAME_CLOCK = 5 * SECOND // 1000  # what two clocks differ by at most that are surely one
+IDENTITIES = 4096  # of one side remembered
+SAMPLE = 1024  # messages on both sides examined, over the whole capture
+COPIES = 16  # of one identity remembered: more than a 2xx without ACK has
+EXAMPLES = 256  # messages of one side with their bytes remembered
+SAME_CLOCK = 5 * SECOND // 1000  # the largest difference of two readings of one clock
 SAME_DRIFT = 5e-6
 SAME_SPAN = 60 * SECOND
-NEARLY_ALL = 0.9  # of the shared messages that are the same packets
+NEARLY_ALL = 0.9  # of the shared messages are the same packets
 
 
 class Survey:
-    """Batches of both sides go into `feed`, in any order. `finish` says what the captures are;
-    settled: the same, as soon as enough was seen of captures that fit together.
+    """Batches of both sides go into `feed`, in any order. `finish` returns the quality; settled:
+    the same, as soon as enough was seen of captures that fit together.
 
-    logged: the LAN side is a log of what the router itself says (NFLOG), which leaves with the same
-    addresses and TTL where it is not translated: equal packets are two copies then.
+    logged: the LAN side is the router's log of its own messages (NFLOG). Without translation they
+    leave with the same addresses and TTL, so equal packets are two copies then.
 
-    Bounded: when a side has more identities than fit, only those are kept whose hash ends in a
-    zero bit, then two, and so on. Both sides keep the same ones, over the whole capture.
+    Bounded: if a side has too many identities, only those with a hash ending in a zero bit are
+    kept, then in two, and so on. Both sides keep the same ones, over the whole capture.
     """
 
     def __init__(self) -> None:
@@ -50,10 +49,10 @@ class Survey:
         self._example_masks = [0, 0]
         self._messages = [0, 0]
         self._common = 0
-        # By side, ns: its first row, and the end of what was read.
+        # By side, ns: its first row, and the end of its data so far.
         self._first, self._last = [0, 0], [0, 0]
-        # By side, ns: what is earlier needs no look. Two clocks that agree may still drift apart,
-        # which shows only after a while.
+        # By side, ns: earlier rows are skipped. Two agreeing clocks may still drift apart, visible
+        # only after a while.
         self._skip_to = [0, 0]
 
     def feed(self, side: int, batch: Batch) -> None:
@@ -113,10 +112,10 @@ class Survey:
                 del examples[identity]
 
     def finish(self, late: bool = False) -> Quality:
-        """late: nothing can be read again with what it says."""
+        """late: the captures cannot be read again."""
         quality = self._judge(late)
         if not late:
-            # With more messages it depends on the size of batches whether a survey ends before.
+            # With more messages, an earlier end of the survey depends on the size of batches.
             self._note_spans(quality, over=self._common < SAMPLE)
         return quality
 
@@ -154,8 +153,8 @@ class Survey:
         return quality
 
     def _shared(self) -> list[tuple[list[Copy], list[Copy]]]:
-        """The copies of each message that both sides have. One whose Call-ID or branch an ALG has
-        changed is known by the other of them, and must have kept an endpoint."""
+        """The copies of each message on both sides. If an ALG has changed Call-ID or branch, the
+        other one identifies the message, and an endpoint must be the same."""
         lan, wan = self._copies
         found = [(copies, wan[identity]) for identity, copies in lan.items() if identity in wan]
         rest = [copies for identity, copies in lan.items() if identity not in wan]
@@ -193,7 +192,7 @@ class Survey:
         note_spans(quality, seen[LAN], seen[WAN], over)
 
     def _relate(self, quality: Quality) -> None:
-        mask = max(self._masks)  # of the rest one side has not kept what the other has
+        mask = max(self._masks)  # compare only identities kept by both sides
         lan, wan = (
             Traffic(copies for copies in side.values() if not copies[0].pair & mask)
             for side in self._copies
@@ -226,6 +225,6 @@ def _is_settled(quality: Quality) -> bool:
 
 
 def _is_one_clock(quality: Quality) -> bool:
-    """True if the clocks agree as far as was seen."""
+    """True if the clocks agree so far."""
     offset = quality.offset
     return offset is not None and abs(offset.ns) <= SAME_CLOCK and offset.spread <= 10 * DELAY

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TurnedAway: messages that nobody waits for any more, so that no copy of one is called missing."""
+"""TurnedAway: messages no longer waited for. No copy of one is called missing."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from algwatch.base.sighting import AT, CALL, PAIR, Row
 from algwatch.sip.timers import SECOND
 
 BITS = 1 << 17  # 16 kB for each generation
-MOST = BITS // 8  # bits that are set; with more nothing at all is known of that time
-LONG = 2 * SECOND  # what waits is looked at within the window and a slot
+MOST = BITS // 8  # bits set; with more, nothing is known of this time
+LONG = 2 * SECOND  # waiting copies are examined within the window and a slot
 
 
 class TurnedAway:
-    """Bits by the hashes of Call-ID and identity, in two generations of LONG each. A message is
-    sometimes said to be among them that is not: at most one in four, in the worst flood."""
+    """Bits by the hashes of Call-ID and identity, in two generations of LONG each. A message may be
+    found here by mistake: at most one in four, in the worst flood."""
 
     __slots__ = ("_before", "_count", "_counted", "_now", "_since")
 
@@ -35,7 +35,7 @@ class TurnedAway:
         self._count += 2
 
     def has(self, row: Row, now: int) -> bool:
-        """May a copy of this message have been turned away lately? now: ns."""
+        """True if a copy of this message may have been turned away lately. now: ns."""
         if self._now is None and self._before is None:
             return False
         self._pass(now)

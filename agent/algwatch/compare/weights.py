@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights: grade and host of the entries of this stage's tables and of sip/ (see base/table.py).
+"""Weights: grade and host of entries in the tables of this stage and of sip/ (see base/table.py).
 
-The host is who sent the first message to the router: an outgoing message has the router's own
-address on the WAN side, so there the LAN host pays once both copies were seen.
+The host is the sender of the first message to the router. An outgoing message has the router's own
+address on the WAN side, so the LAN host pays for it once both copies were seen.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from algwatch.sip.unsolicited import Unsolicited
 
 
 def by_phone(line: str, value: object) -> Weight:
-    """Weight of what is kept by the name of a line: its phone pays."""
+    """Weight of an entry stored under the name of a line: its phone pays."""
     return CROSSED, ends_of(line)[0]
 
 
 def call(key: int, one: Call) -> Weight:
-    """Weight of a call: ANSWERED needs both copies and an answer of the other end, and counts no
-    longer once the call was refused or timed out."""
+    """Weight of a call. ANSWERED needs both copies and an answer of the other end, and is lost once
+    the call was refused or timed out."""
     if one.unsolicited:
         return STRANGE, one.host
     answered = over = False
@@ -46,7 +46,7 @@ def call(key: int, one: Call) -> Weight:
         elif s.invite is not None and s.invite.provisional_at:
             answered = True
     crossed = one.paired or not one.two_sided
-    if partial:  # anybody can send what follows an INVITE
+    if partial:  # anybody can send the messages after an INVITE
         return FRESH if crossed else STRANGE, one.host
     if over or not crossed:
         return FRESH, one.host
@@ -54,8 +54,8 @@ def call(key: int, one: Call) -> Weight:
 
 
 class Weights:
-    """Weighs the entries of all tables; those that belong to a call by that call. lines,
-    unsolicited: to weigh far hosts; unsolicited is None without two sides."""
+    """Weighs the entries of all tables; an entry of a call by its call. lines, unsolicited: to
+    weigh far hosts; unsolicited is None without two sides."""
 
     def __init__(self, calls: Table[int, Call], lines: Lines,
                  unsolicited: Unsolicited | None) -> None:  # fmt: skip
@@ -68,7 +68,7 @@ class Weights:
         one = self._calls.get(t.call)
         if one is not None:
             grade, host = call(t.call, one)
-            # A response without its request shows nothing, nor do others than those of the call.
+            # A response without its request shows nothing, nor does another method than a call's.
             ours = t.requests and t.method in OF_CALLS
             return grade if ours else min(grade, FRESH), host
         host = t.ends[:16]
@@ -122,16 +122,16 @@ class Weights:
         return CROSSED, key[0][:16]
 
     def remote(self, remote: bytes, host: bytes) -> Weight:
-        """Weight of a far host. host: the LAN host that has sent it something."""
+        """Weight of a far host. host: the LAN host that contacted it."""
         assert self._unsolicited is not None
-        # Looked up again after some were evicted, because that looks at every line.
+        # Refreshed only after some evictions, because it reads every line.
         moment = self._unsolicited.known.evicted // 16
         if self._answering[0] != moment:
             self._answering = moment, self._lines.answering()
         return ANSWERED if remote in self._answering[1] else FRESH, host
 
     def waiting(self, copy: Sighting, strange: bool) -> Weight:
-        """Weight of a sighting that waits for its other copy. strange: it is unsolicited."""
+        """Weight of a sighting waiting for its other copy. strange: it is unsolicited."""
         one = self._calls.get(copy.row[CALL])
         if one is not None:
             grade, host = call(copy.row[CALL], one)
