@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Actions: what can be done, and which cause calls for which."""
+"""Actions: possible remedies, and the causes they answer."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ ACTIONS = {
     PROVIDER_FIX: "Report the fault to the provider",
     OUTER_ROUTER: "Look at the router in front of this one",
 }
-"""Every action, and the sentence that people read."""
+"""Every action, and its sentence for people."""
 
-STUN_OR_OUTBOUND = "Turn on STUN or outbound on the phone"  # ENABLE_RPORT where rport is on
+STUN_OR_OUTBOUND = "Turn on STUN or outbound on the phone"  # ENABLE_RPORT with rport already on
 
-# By cause, the actions that mend it, with how sure that is; "disable" and "keep" are decided
-# by more than their cause (advise/disable.py), and ask there.
+# By cause, its actions with their confidence. "disable" and "keep" depend on more than their cause
+# (advise/disable.py), and ask there.
 BY_CAUSE: dict[str, tuple[tuple[str, float], ...]] = {
     cause.ALG: ((DISABLE, 0.0),),
     cause.ALG_NEEDED: ((KEEP, 0.8),),

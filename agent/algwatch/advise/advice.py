@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Advice: what to do, how sure, and what speaks for and against it."""
+"""Advice: an action, its confidence, and the reasons for and against it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ STATES = ("none", "suspected", "recommended", "applied", "verified", "rolled-bac
 
 class Advice(Report):
     """action: a word of advise/actions.py; state: a word of STATES; confidence 0 to 1; for_ and
-    against: sentences; commands: lines to type on this router; subject: the line it is about
-    (phone and provider). title: what to do in words, where those of the action do not fit. kinds:
-    words for what speaks for and against it; a new one makes the same advice news. short: the
-    lines to type in place of `commands` where algwatch is installed."""
+    against: sentences; commands: lines to type on this router; subject: the line it is about (phone
+    and provider). title: the action in words, if its own do not fit. kinds: words for the reasons;
+    a new one makes the same advice news. short: the lines to type instead of `commands` on a router
+    with algwatch."""
 
     __slots__ = ("action", "against", "commands", "confidence", "for_", "kinds", "short", "state",
                  "subject", "title")  # fmt: skip
@@ -45,8 +45,8 @@ class Advice(Report):
 
 
 class InForce:
-    """Advice that was given and not withdrawn, one for an action and its subject, in the order in
-    which it was given last. limit: how many are kept; the oldest goes."""
+    """Advice given and not withdrawn, one for an action and its subject, the latest last. limit:
+    how many are kept; the oldest goes."""
 
     __slots__ = ("_given", "_limit")
 
@@ -55,7 +55,7 @@ class InForce:
         self._given: dict[tuple[str, str], Advice] = {}
 
     def feed(self, advice: Advice) -> None:
-        """State "none" withdraws what was given before."""
+        """State "none" withdraws the earlier advice."""
         key = (advice.action, advice.subject)
         self._given.pop(key, None)
         if advice.state == "none":

@@ -2,17 +2,17 @@
 """The lines to type on OpenWrt (fw4 and fw3): to turn the SIP ALG off, to try that with one phone,
 and to clear the NAT state of a phone.
 
-The phone's address is all that comes from packets, and only a literal IP address gets into a line.
-No line has a double quote or a backslash, so that JSON shows it as it is to be typed. The change is
-one subshell: nothing of it runs before its last line is there, and a line that fails ends it.
+The phone's address is the only text from packets, and only a literal IP address gets into a line.
+No line has a double quote or a backslash, so JSON shows it ready to type. The change is one
+subshell: it starts only when its last line is there, and a failing line ends it.
 
-Where algwatch is installed, one line does the same and more (by_algwatch()). By hand, in order:
-changes of others that wait end it (those of LuCI wait elsewhere than those of uci). The phone's
-interface tells the zone; all sections of that name are changed. The new ruleset is printed before
-anything is committed, and compared: only rules that set the SIP helper may differ. fw4 checks it,
-aloud. From 24.10 on it is tried in memory (/var/run/uci); flash is written when the loaded ruleset
-was seen without the SIP helper, otherwise everything is put back. The first copy of the
-configuration is never overwritten; undoing takes it away.
+On a router with algwatch, one line does the same and more (by_algwatch()). By hand, in this order:
+pending changes of others end it (LuCI keeps its own elsewhere than uci). The phone's interface
+tells the zone; all sections of this name are changed. The new ruleset is printed before any commit,
+and compared: only rules that set the SIP helper may differ. fw4 checks it, aloud. From 24.10 on it
+is tried in memory (/var/run/uci). Flash is written only if the loaded ruleset has no SIP helper,
+otherwise everything is put back. The first copy of the configuration is never overwritten; undoing
+removes it.
 """
 
 from __future__ import annotations
@@ -24,15 +24,14 @@ UNDO = (
     "mv /etc/config/firewall.before-algwatch /etc/config/firewall",
     "/etc/init.d/firewall reload",
 )
-"""The lines that put back what those of disable_on_openwrt saved, and drop all edits since. Where
-the flash was full ("Off until a restart only") the file in memory would still take the place of the
-one that is put back."""
+"""Lines to restore the copy of disable_on_openwrt, and drop all edits since. After a full flash
+("Off until a restart only") the file in memory would still replace the restored one."""
 UNDO_TRIAL = ("/etc/init.d/firewall reload",)
 
 _ZONE = "d=$(ip route get PHONE | sed 's/.* dev //;s/ .*//;q'); z=$(fw3 -q device $d)"
-# p, l: the rules that the configuration comes to, and the loaded ones. n: the helpers that a zone
-# gives, of both. q: a sum of all rules but those that set the SIP helper and those that lead to the
-# zone's helpers.
+# p, l: the rules of the configuration, and the loaded ones. n: the helpers of a zone, in both. q: a
+# checksum of all rules except those that set the SIP helper and those that lead to the zone's
+# helpers.
 _DISABLE = (
     "( f=/etc/config/firewall; b=$f.before-algwatch; t=/var/run/uci/firewall; o=/tmp/firewall.old",
     "no() { echo Nothing was changed: $*; exit 1; }; back() { uci revert firewall; no $*; }",
@@ -74,7 +73,7 @@ _TRY = (
     "IPTABLES -t raw -I zone_${z}_helper $r ) 2>/dev/null &&",
     "echo New flows of PHONE get no helper || echo Nothing was changed",
 )
-# Flows that the phone opened, and those that the provider did: there the phone is in the reply.
+# Flows opened by the phone, and by the provider: there the phone is in the reply.
 _FORGET = (
     "if [ -x /usr/sbin/conntrack ]; then for i in udp tcp; do    # when no call is up",
     "conntrack -D -f CONNTRACK -p $i -s PHONE --dport 5060",
@@ -89,10 +88,10 @@ _CLEAR = (
 
 
 def disable_on_openwrt(phone: str) -> list[str]:
-    """For every phone of its zone, to stay. phone: its address; none of anything else.
+    """For every phone of its zone, to stay. phone: its address; empty for any other text.
 
-    A running conntrack entry keeps its helper, so the last lines delete those of the phone; its
-    next packet makes them anew."""
+    A running conntrack entry keeps its helper, so the last lines delete the entries of the phone.
+    Its next packet makes them anew."""
     return _lines(phone, _DISABLE + _FORGET)
 
 
@@ -102,8 +101,8 @@ def try_on_openwrt(phone: str) -> list[str]:
 
 
 def clear_on_openwrt(phone: str) -> list[str]:
-    """All entries of the phone, of every protocol: SIP may go over TCP as well. Its next packet
-    makes them anew."""
+    """All entries of the phone, of every protocol: SIP may use TCP as well. Its next packet makes
+    them anew."""
     return _lines(phone, _CLEAR)
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The advice to turn off the SIP ALG for a line: harm, cause, and what a trial would show.
+"""The advice to turn off the SIP ALG for a line: harm, cause, and the likely result of a trial.
 
-A false "disable the ALG" breaks a working phone, the worst fault that this program can have. So
-it is recommended only when harm was observed or is certain from the bytes, the ALG is its cause,
-and the same call would work without it (compare/counterfactual.py).
+A false "disable the ALG" breaks a working phone, the worst fault of this program. So it is
+recommended only if harm was observed or is certain from the bytes, the ALG is its cause, and the
+same call would work without it (compare/counterfactual.py).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from algwatch.sip.timers import SECOND
 APART = 60.0  # seconds between two harmful calls that count as independent
 LIMIT = 256
 MOST_BEYOND = 4  # sentences about lines with other providers
-LONG_EXPIRES = STREAM // SECOND  # longer than an unhelped UDP mapping lives on OpenWrt
+LONG_EXPIRES = STREAM // SECOND  # longer than a UDP mapping lives on OpenWrt without helper
 TRY_IT = (
     "it is not known whether the same call works without the ALG: try it with this phone, one call "
     "in each direction"
@@ -33,17 +33,17 @@ UNKNOWN_CALLER = (
     "those of anyone"
 )
 
-Reason = tuple[str, str]  # a word for what was seen, and the sentence
+Reason = tuple[str, str]  # a word for the observation, and the sentence
 
 
 class Harmed:
-    """Which calls of which line the ALG has hurt. limit: lines."""
+    """The calls hurt by the ALG, by line. limit: lines."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._calls: Table[str, dict[str, float]] = Table(limit)
 
     def add(self, finding: Finding) -> None:
-        """Note that the ALG has hurt a call."""
+        """Note a call hurt by the ALG."""
         calls = self._calls.get(finding.line)
         if calls is None:
             calls = {}
@@ -52,15 +52,15 @@ class Harmed:
             calls.setdefault(finding.call_id, finding.at)
 
     def proved(self, finding: Finding) -> bool:
-        """True if the harm of a finding's line is proved: by the protocol, or by two calls that
-        are independent of each other."""
+        """True if the harm of a finding's line is proved: by the protocol, or by two independent
+        calls."""
         times = (self._calls.get(finding.line) or {}).values()
         return finding.certain or max(times, default=0.0) - min(times, default=0.0) >= APART
 
 
 def disable(findings: list[Finding], line: Line, without: Counterfactual, proved: bool,
             elsewhere: list[Reason], beyond: list[Line]) -> Advice:  # fmt: skip
-    """The advice when the ALG has hurt calls of this line. findings: one a rule, the best first.
+    """The advice after the ALG has hurt calls of this line. findings: one a rule, the best first.
     elsewhere: other lines of this router that need the ALG. beyond: lines with other providers."""
     for_ = [*((f.rule, f.summary) for f in findings), *speaks_for(line, without)]
     against = [*elsewhere, *speaks_against(line, without), *_told_beyond(beyond)]
@@ -99,7 +99,7 @@ def _whose(other: Line, line: Line) -> str:
 
 
 def _kind(word: str, other: Line, line: Line) -> str:
-    """Reasons that this phone showed, and those of the phones beside it, are two kinds."""
+    """Reasons shown by this phone and by the phones beside it are two kinds."""
     return word if other is line else f"{word}-beside"
 
 
@@ -126,7 +126,7 @@ def speaks_for(line: Line, without: Counterfactual) -> list[Reason]:
         )
         said.append((words.RPORT_ANSWERED, what))
     if line.silence > LONG_EXPIRES * SECOND:
-        pass  # neither keeps the mapping open
+        pass  # no packet keeps the mapping open
     elif line.count(words.KEEPALIVE):
         what = "the phone or the provider keeps the mapping open with keep-alives"
         said.append((words.KEEPALIVE, what))
@@ -137,7 +137,7 @@ def speaks_for(line: Line, without: Counterfactual) -> list[Reason]:
 
 
 def _told_beyond(lines: list[Line]) -> list[Reason]:
-    """Evidence of the lines with other providers: the ALG is turned off for them as well."""
+    """Evidence of lines with other providers: the ALG is turned off for them, too."""
     said: list[Reason] = []
     for other in lines:
         if count := other.count(words.DROPS_UNTOUCHED):
@@ -153,7 +153,7 @@ def _told_beyond(lines: list[Line]) -> list[Reason]:
 
 
 def speaks_against(line: Line, without: Counterfactual) -> list[Reason]:
-    """Evidence that turning the ALG off would break something, as speaks_for."""
+    """Evidence of breakage after turning the ALG off, as speaks_for."""
     said: list[Reason] = []
     slow = line.silence > LONG_EXPIRES * SECOND
     if slow:

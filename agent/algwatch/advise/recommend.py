@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recommend: from findings, by their cause, to advice that is given once and withdrawn when more
-is known."""
+"""Recommend: findings in, advice by their cause out. An advice is given once, and withdrawn when
+more is known."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 
 LIMIT = 256
-# One side alone, for instance, shows that something is wrong, and not whose doing it is.
+# For example, one side alone shows a fault without its place.
 PLACE_UNKNOWN = "the capture does not show where the fault lies: it may be in this router"
 CROSSED_NOTHING = "nothing of it was seen to cross this router, so anyone may have sent it"
 T = TypeVar("T")
@@ -30,24 +30,25 @@ def payloads(harm: dict[str, Finding]) -> list[bytes]:
 
 
 class Recommender:
-    """Findings in, advice that changed out. Advice is kept by action and line. two_sided: a line is
-    known of everything that crossed this router."""
+    """Findings in, changed advice out. Advice is kept by action and line. two_sided: everything
+    that crossed this router has a line."""
 
     def __init__(self, lines: Lines, two_sided: bool = False) -> None:
         self._lines = lines
         self._two_sided = two_sided
-        # By action and line: state, confidence, and every kind of reason that was told.
+        # By action and line: state, confidence, and every kind of reason told.
         self._given: Table[tuple[str, str], tuple[str, float, frozenset[str]]] = Table(LIMIT)
         self._reasons: Table[tuple[str, str], dict[str, str]] = Table(LIMIT)  # a sentence a rule
         self._harmed = Harmed()
-        # The latest of each rule by line: harm that the ALG did, and that it carries the line.
+        # By line, the latest finding of each rule: harm of the ALG, and proof that it carries the
+        # line.
         self.harm: Table[str, dict[str, Finding]] = Table(LIMIT, by_phone)
         self._carried: Table[str, Finding] = Table(LIMIT, by_phone)
-        # Lines that the ALG harms or carries, by provider and name.
+        # Lines harmed or carried by the ALG, by provider and name.
         self._advised_lines: Table[str, dict[str, Line]] = Table(LIMIT)
 
     def feed(self, findings: list[Finding]) -> list[Advice]:
-        """Findings that are news."""
+        """Take new findings."""
         advice: list[Advice] = []
         for finding in findings:
             if finding.takes_back:
@@ -58,8 +59,8 @@ class Recommender:
         return advice
 
     def _taken_back(self, finding: Finding) -> list[Advice]:
-        """What its rule had said for advice about an unhandled NAT, or of harm that the ALG did, is
-        no reason any more."""
+        """The earlier finding of this rule no longer counts as a reason, neither for advice about
+        an unhandled NAT nor as harm of the ALG."""
         withdrawn = []
         harm, line = self.harm.get(finding.line, {}), self._line(finding)
         if finding.rule in harm and harm[finding.rule].key == finding.key:
@@ -77,15 +78,14 @@ class Recommender:
         return [advice for advice in withdrawn if self._is_news(advice)]
 
     def reconsider(self, line: Line) -> list[Advice]:
-        """More is known of this line: advice for it, and for the other phones here with the same
-        provider, is given again where its state or the kinds of its reasons have changed.
-        Withdrawn advice has state "none"."""
+        """More is known of this line. Repeat the advice for it, and for the other phones here with
+        the same provider, if its state or the kinds of its reasons have changed. Withdrawn advice
+        has state "none"."""
         lines = self._advised_lines.get(line.remote, {}).values()
         return [a for one in lines for a in self._of_line(one) if self._is_news(a)]
 
     def refresh(self) -> list[Advice]:
-        """The same for every line of which something was seen for the first time, while its calls
-        still go on."""
+        """The same for every line with a first observation, while its calls still go on."""
         fresh = {line.remote: line for line in self._lines.fresh.values()}.values()
         self._lines.fresh.clear()
         return [advice for line in fresh for advice in self.reconsider(line)]
@@ -103,7 +103,7 @@ class Recommender:
             needed = finding.cause == cause.ALG_NEEDED
             same: Table[str, Any] = self._carried if needed else self.harm
             opposite: Table[str, Any] = self.harm if needed else self._carried
-            # The first of a kind about one line speaks against the opposite advice for others.
+            # The first finding of a kind on one line speaks against the opposite advice for others.
             others = [] if line.name in same else [o for o, _ in self._others(line, opposite)]
             if needed:
                 self._carried.add(line.name, finding)
@@ -122,13 +122,13 @@ class Recommender:
         self._harmed.add(finding)
 
     def _of_line(self, line: Line) -> list[Advice]:
-        """Advice to turn the ALG off for it, or to keep it: never both, and neither is recommended
-        while the other is meant for another line of this router."""
+        """Advice to turn the ALG off for the line, or to keep it: never both. Neither is
+        recommended while the other is given for another line of this router."""
         without = without_alg(line, self._lines.beside(line))
         given: list[Advice] = []
         off: Advice | None = None
         if harm := self.harm.get(line.name):
-            # The latest is told first, but one that the protocol proves goes before it.
+            # The latest comes first, but proof by the protocol goes before it.
             latest = list(harm.values())[::-1]
             best = sorted(latest, key=lambda f: not f.certain)
             proved = self._harmed.proved(best[0])
@@ -149,7 +149,7 @@ class Recommender:
         return given
 
     def _needed_elsewhere(self, line: Line) -> list[Reason]:
-        """Other lines that need the ALG, of those whose provider the phone itself has chosen."""
+        """Other lines that need the ALG, if their phone itself has chosen the provider."""
         return [
             (f"needed-by-{other.name}", f"another line needs it: {finding.summary}")
             for other, finding in self._others(line, self._carried)
@@ -157,7 +157,7 @@ class Recommender:
         ]
 
     def _doubted(self, keep: Advice, line: Line) -> Advice:
-        """The advice to keep the ALG, with what it has done to other lines."""
+        """The advice to keep the ALG, with its harm to other lines."""
         hurt = [
             next(reversed(harm.values())) for other, harm in self._others(line, self.harm)
             if other.is_own and without_alg(other, self._lines.beside(other)).answer != NO
@@ -169,14 +169,14 @@ class Recommender:
         return keep
 
     def _others(self, line: Line, table: Table[str, T]) -> list[tuple[Line, T]]:
-        """The other advised lines that a table has, by name of the line, and its values."""
+        """The other advised lines of a table, and its values."""
         return [
             (one, table[one.name]) for some in self._advised_lines.values()
             for one in some.values() if one is not line and one.name in table
         ]  # fmt: skip
 
     def _plain(self, finding: Finding, line: Line | None) -> list[Advice]:
-        """Advice that follows from its cause alone, with what each rule has said for it."""
+        """Advice by the cause alone, with the reasons of each rule."""
         untouched = finding.cause == cause.NAT_UNHANDLED and bool(finding.line)
         asks = _asks(line) and finding.cause != cause.NO_RPORT
         given = []
@@ -191,7 +191,7 @@ class Recommender:
             self._reasons.add(key, for_)
             title, against = "", dict[str, str]()
             if untouched:
-                # A field that the router left unchanged is not caused by it.
+                # The router is not the cause of a field it left unchanged.
                 against["untouched"] = "the router left this Contact as the phone wrote it"
             against |= doubts
             if action == actions.ENABLE_RPORT and asks:
@@ -206,7 +206,7 @@ class Recommender:
         return given
 
     def _doubts(self, finding: Finding, key: tuple[str, str]) -> dict[str, str]:
-        """The reasons why advice is only suspected, by kind."""
+        """Reasons for a suspicion only, by kind."""
         doubts = {}
         before = self._given.get(key)
         if finding.where == "unknown" and (before is None or before[0] != "recommended"):
@@ -219,8 +219,8 @@ class Recommender:
         return next((line for line in self._lines.all() if line.name == finding.line), None)
 
     def _is_news(self, advice: Advice) -> bool:
-        """True if its state is another than the last one, it is surer, or a kind of reason has
-        come that was never told. That something was seen more often is no news."""
+        """True if the state has changed, the advice is surer, or it has a new kind of reason. A
+        higher count is no news."""
         key = (advice.action, advice.subject)
         before = self._given.get(key)
         state, confidence, kinds = before if before is not None else ("none", 0.0, frozenset())
@@ -234,5 +234,5 @@ class Recommender:
 
 
 def _asks(line: Line | None) -> bool:
-    """True if the phone asks for rport in all that was read of it."""
+    """True if the phone asks for rport in all its messages read."""
     return line is not None and bool(line.count(RPORT_ASKED)) and not line.count(RPORT_MISSING)

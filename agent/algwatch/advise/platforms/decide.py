@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Router: the text that a router prints about itself; plan(): the change that follows from it."""
+"""Router: a router's printed text about itself; plan(): the change to make there."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ BY_PORT = (
 
 
 class Router(NamedTuple):
-    """Text that programs of the router print; "" where there is none.
+    """Text printed by programs of the router; "" without any.
 
-    platform: a word of plan.PLATFORMS. config: `uci export firewall` (or `uci show`). pending: what
-    waits to be committed, of uci and of LuCI. helpers: /usr/share/firewall4/helpers or
+    platform: a word of plan.PLATFORMS. config: `uci export firewall` (or `uci show`). pending:
+    uncommitted changes of uci and of LuCI. helpers: /usr/share/firewall4/helpers or
     /usr/share/fw3/helpers.conf. modules: names in /sys/module. networks: `ubus call
-    network.interface dump`. ruleset: `nft -j list ruleset`. iptables, ip6tables: of
-    `iptables-save -t raw`. sysctl: net.netfilter.nf_conntrack_helper. interface: layer-3 device of
-    the phone; address: the phone's.
+    network.interface dump`. ruleset: `nft -j list ruleset`. iptables, ip6tables: of `iptables-save
+    -t raw`. sysctl: net.netfilter.nf_conntrack_helper. interface: layer-3 device of the phone;
+    address: the phone's.
     """
 
     platform: str
@@ -41,9 +41,8 @@ class Router(NamedTuple):
 
 
 def plan(router: Router) -> Plan:
-    """The least change that turns the SIP helper off for the zones of the phone's interface. Where
-    something cannot be decided, the plan is a refusal that says why. Never raises for what a router
-    prints."""
+    """The least change to turn the SIP helper off for the zones of the phone's interface. An
+    undecidable case gives a refusal with its reason. Never raises for a router's text."""
     try:
         if router.sysctl.strip() == "1":
             raise uci.Unreadable(BY_PORT)
@@ -80,7 +79,7 @@ def _of_files(rules: list[HelperRule]) -> tuple[str, ...]:
 
 
 def _networks(text: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Device by network, and zone by network where a protocol handler names one."""
+    """Device by network, and zone by network if a protocol handler names one."""
     try:
         devices, zones = {}, {}
         for one in json.loads(text)["interface"]:

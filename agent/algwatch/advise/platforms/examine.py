@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Facts about a router become lines for people, and one answer: is a SIP ALG at work here?
 
-"No ALG" is said only when the kernel has no SIP helper, or everything that may attach it was read
-and nothing does. A ruleset that could not be read, or firmware that nothing names, is "cannot
-tell".
+"No ALG" needs a kernel without SIP helper, or a full reading of everything that may attach it,
+without a hit. After an unreadable ruleset, or on unknown firmware, the answer is "cannot tell".
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ if TYPE_CHECKING:
 
 OK, LOOK, PROBLEM = "ok", "look", "problem"
 ON, NONE, CANNOT_TELL = "on", "none", "cannot-tell"
-MOST = 4  # flows or rules that are named
+MOST = 4  # flows or rules named
 THEN = "algwatch probe shows what it changes; algwatch run, whether it hurts"
 APPLY = "algwatch apply turns it off"
-# What `algwatch apply` refuses.
+# Places not changed by `algwatch apply`.
 BY_HAND = "algwatch apply does not change that: take it out where it is set"
 BY_IPTABLES = "algwatch doctor --platform iptables tells how it is turned off"
 BY_PORT = "sysctl -w net.netfilter.nf_conntrack_helper=0 ends that, for all helpers"
@@ -65,11 +64,11 @@ def _router(facts: Facts) -> Line:
 
 
 class _Attached:
-    """Everything that gives flows the SIP helper, and everything that could not be read."""
+    """Everything that gives flows the SIP helper, and everything unreadable."""
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
-        self.by: list[tuple[str, str]] = []  # a place, and what to do about it
+        self.by: list[tuple[str, str]] = []  # a place, and its remedy
         self.unread: list[str] = []
         self._by_nft()
         self._by_iptables(facts.iptables, "iptables-save")
@@ -148,7 +147,7 @@ class _Attached:
         return made
 
     def _may_have_one(self) -> bool:
-        """False if the kernel was seen to have no SIP helper, on a system that has a name."""
+        """False if the kernel was seen to have no SIP helper, on a known system."""
         return bool(self.facts.helper) or not self.facts.sysfs or not self.facts.system
 
     def conclusion(self) -> Conclusion:

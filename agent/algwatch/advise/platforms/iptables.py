@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The raw table as `iptables-save -t raw` prints it: which rules set the SIP helper."""
+"""The raw table as printed by `iptables-save -t raw`: its rules that set the SIP helper."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def helper_rules(text: str, family: str) -> list[HelperRule]:
 
 
 def kinds(text: str, chain: str) -> set[str]:
-    """The helpers that a chain sets."""
+    """The helpers set by a chain."""
     return {name.strip('"') for at, _, name in _HELPER.findall(text) if at == chain}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The live ruleset as `nft -j list ruleset` prints it: the rules that set the SIP helper."""
+"""The live ruleset as printed by `nft -j list ruleset`: its rules that set the SIP helper."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _HARMLESS = ("match", "counter", "comment", "ct helper")
 
 class Helpers(NamedTuple):
     """rules: those that set the SIP helper and do nothing else. unclear: sentences about rules that
-    set it by a map, or do something else, too. kinds: of all helpers that some rule sets, by chain
+    set it by a map, or do something else, too. kinds: of all helpers set by rules, by chain
     (family, table, chain). objects: types of the helper objects; they set nothing. foreign: rules
-    that iptables has made, of which nft does not tell what they do."""
+    made by iptables, opaque to nft."""
 
     rules: list[HelperRule]
     unclear: list[str]
@@ -26,7 +26,7 @@ class Helpers(NamedTuple):
 
 
 class NotJson(ValueError):
-    """The text is not what nft -j prints; a sentence for people."""
+    """The text is not from nft -j; a sentence for people."""
 
 
 def helpers(text: str) -> Helpers:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """fw4 and fw3: the edits of /etc/config/firewall that take the SIP helper from the zones of one
-interface, and leave every other helper where it was.
+interface, and leave every other helper in place.
 
 fw4: parse_zone(), parse_rule() and parse_redirect() in fw4.uc. fw3: zones.c, helpers.c, and
 select_helper() in redirects.c.
@@ -19,7 +19,7 @@ SIP = "sip"
 
 
 class Helper(NamedTuple):
-    """A helper that the firewall knows. there: its kernel module is."""
+    """A helper known to the firewall. there: its kernel module is."""
 
     name: str
     protocols: tuple[str, ...]
@@ -29,8 +29,8 @@ class Helper(NamedTuple):
 
 class House(NamedTuple):
     """sections: of /etc/config/firewall. helpers: in the order of the firewall's list. devices: of
-    each network, by name. zones: that ubus tells for networks. interface: layer-3 device of the
-    phone; address: of the phone, "" when not known. fw3: this is no fw4."""
+    each network, by name. zones: of networks, from ubus. interface: layer-3 device of the phone;
+    address: of the phone, "" if not known. fw3: not fw4."""
 
     sections: list[Section]
     helpers: list[Helper]
@@ -42,8 +42,7 @@ class House(NamedTuple):
 
 
 class Decided(NamedTuple):
-    """names: of the zones that are changed. enters: zones from which redirects come that are
-    changed."""
+    """names: of the changed zones. enters: the source zones of changed redirects."""
 
     edits: list[Edit]
     names: set[str]
@@ -63,7 +62,7 @@ def helper_list(sections: list[Section], modules: frozenset[str]) -> list[Helper
 
 
 def decide(house: House) -> Decided:
-    """Unreadable when it cannot be decided."""
+    """Unreadable if it cannot be decided."""
     return _Decision(house).made()
 
 
@@ -103,7 +102,7 @@ class _Decision:
         return (name.lower() if self.house.fw3 else name) == SIP
 
     def _check(self, zone: Section) -> None:
-        """A zone with a word that fw4 does not know is left out of the ruleset as a whole."""
+        """fw4 drops a zone with an unknown word from the ruleset as a whole."""
         known = [one.name for one in self.house.helpers]
         known = [name.lower() for name in known] if self.house.fw3 else known
         for word in zone.words("helper"):
@@ -146,7 +145,7 @@ class _Decision:
         return self.auto and zone.yes("auto_helper", True) and not masked
 
     def _zone(self, zone: Section) -> None:
-        """Takes SIP from this zone."""
+        """Take SIP from this zone."""
         listed = zone.words("helper")
         add = self.done.edits.append
         if listed:
@@ -159,7 +158,7 @@ class _Decision:
             else:
                 add(Edit(zone.ref, "helper", DELETE))
                 self._list(zone, rest)
-            if not rest and self._automatic(zone):  # an empty list would bring all of them
+            if not rest and self._automatic(zone):  # an empty list would bring back all of them
                 add(Edit(zone.ref, "auto_helper", SET, "0"))
             return
         if not self._automatic(zone):
@@ -183,9 +182,9 @@ class _Decision:
                 self.done.notes.append(f"{what}, and stays")
 
     def _redirects(self) -> None:
-        """fw3 gives a redirect to port 5060 the helper by itself; fw4 takes its `option helper` as
+        """fw3 gives a redirect to port 5060 the helper by itself. fw4 reads its `option helper` as
         a condition, and sets nothing."""
-        known = {zone.text("name") for zone in self.zones}  # fw3 leaves out what comes from no zone
+        known = {zone.text("name") for zone in self.zones}  # fw3 ignores a redirect from no zone
         redirects = [one for one in self.redirects if one.text("src") in known]
         chosen = [(one, self._chosen(one)) for one in redirects] if self.house.fw3 else []
         ours = [(one, name) for one, name in chosen if name and self._is_sip(name)]
@@ -218,7 +217,7 @@ class _Decision:
         )
 
     def _chosen(self, redirect: Section) -> str:
-        """The helper that fw3 writes for a redirect; "" for none."""
+        """The helper written by fw3 for a redirect; "" for none."""
         if redirect.text("target", "DNAT").lower() != "dnat":
             return ""
         if "helper" in redirect.options:
@@ -243,7 +242,7 @@ class _Decision:
         return named[0] if len(named) == 1 and found[-1] else ""
 
     def _leads_here(self, redirect: Section) -> bool:
-        """True if a redirect leads to a zone that is changed, or that is not known."""
+        """True if a redirect leads to a changed zone, or to an unknown one."""
         dest = redirect.text("dest")
         if dest and dest != "*":
             return dest in self.done.names
@@ -251,7 +250,7 @@ class _Decision:
 
 
 def _matches(pattern: str, device: str) -> bool:
-    """`name+` stands for all that begin like it; `+` alone matches nothing in fw4."""
+    """`name+` matches every name with this beginning; `+` alone matches nothing in fw4."""
     if pattern.endswith("+"):
         return len(pattern) > 1 and device.startswith(pattern[:-1])
     return pattern == device

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Systems whose SIP ALG algwatch does not switch itself: the lines that turn it off there.
+"""Systems with a SIP ALG algwatch does not switch itself: the lines to turn it off there.
 
-None of them was run here. `seen` says where they come from: "source" (code or a maker's manual),
-or "hearsay" (a forum, memory): try that only where it can be taken back.
+None of them was run here. `seen` names their origin: "source" (code or a maker's manual), or
+"hearsay" (a forum, memory): try these only if they can be taken back.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plan: the least change that turns the SIP helper off, as text that somebody else carries out."""
+"""Plan: the least change to turn the SIP helper off, as text for somebody else to carry out."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ SET, ADD_LIST, DEL_LIST, DELETE = "set", "add_list", "del_list", "delete"
 
 
 class Edit(NamedTuple):
-    """One change of /etc/config/firewall. section: its name, or `@zone[0]` as `uci show` counts;
-    option: its name; verb: the subcommand of uci; value: "" for DELETE."""
+    """One change of /etc/config/firewall. section: its name, or `@zone[0]` in the count of `uci
+    show`; option: its name; verb: the subcommand of uci; value: "" for DELETE."""
 
     section: str
     option: str
@@ -23,8 +23,8 @@ class Edit(NamedTuple):
 
 class HelperRule(NamedTuple):
     """A live rule that sets the SIP helper. family: of the nft table (inet, ip, ip6); with iptables
-    `ip` or `ip6`. handle: of the nft rule; 0 with iptables, where `text` is what follows `-A CHAIN`
-    (and `-D CHAIN` takes)."""
+    `ip` or `ip6`. handle: of the nft rule, 0 with iptables. text: with iptables the rest after `-A
+    CHAIN`, also fit for `-D CHAIN`."""
 
     family: str
     table: str
@@ -34,10 +34,10 @@ class HelperRule(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """platform: a word of PLATFORMS. edits: in their order; rules: live ones that the edits end,
-    or (where no file keeps them) that are to be deleted. kept: helpers that are listed by name so
-    that they stay. notes: sentences for people. refusals: reasons why nothing may be done; with
-    one there are no edits and no rules."""
+    """platform: a word of PLATFORMS. edits: in their order; rules: live rules ended by the edits,
+    or (if no file keeps them) to be deleted. kept: helpers listed by name in order to stay. notes:
+    sentences for people. refusals: reasons to do nothing; with one there are no edits and no
+    rules."""
 
     platform: str
     edits: tuple[Edit, ...] = ()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""UCI text: the configuration as `uci export` and `uci show` print it, and as its files hold it."""
+"""UCI text: the configuration in the form of `uci export`, `uci show` and its files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ YES, NO = ("1", "true", "yes"), ("0", "off", "false", "no")  # "on" is no for fw
 
 
 class Unreadable(ValueError):
-    """The text is not what uci prints, or does not decide what is asked; a sentence for people."""
+    """The text is not from uci, or leaves the question open; a sentence for people."""
 
 
 class Section(NamedTuple):
@@ -36,7 +36,7 @@ class Section(NamedTuple):
         raise Unreadable(f"option {option} of {self.ref} is a list")
 
     def yes(self, option: str, default: bool) -> bool:
-        """Unreadable for a word of which fw3 and fw4 do not make the same."""
+        """Unreadable for a word with different meanings to fw3 and fw4."""
         value = self.text(option)
         if not value:
             return default
@@ -52,7 +52,7 @@ def read(text: str) -> list[Section]:
 
 
 def _split(text: str) -> list[list[str]]:
-    """The words of each line; a quoted word may have white space and line ends in it."""
+    """The words of each line; a quoted word may contain white space and line ends."""
     lines: list[list[str]] = [[]]
     at, word, begun = 0, "", False
     while at < len(text):
