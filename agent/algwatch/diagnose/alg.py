@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parts that the ALG rules share: the ends of a crossing, and the wording of a change."""
+"""Shared parts of the ALG rules: the ends of a crossing, and the wording of a change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.sip.message import Message, parties
 
-MOST = 8  # changes of one message that a sentence names
+MOST = 8  # changes of one message named in a sentence
 
 
 def between(crossing: Crossing) -> str:
@@ -39,7 +39,7 @@ def told(changes: list[Rewrite]) -> str:
 
 
 def both_copies(crossing: Crossing, changes: list[Rewrite]) -> list[Evidence]:
-    """The copy that entered and the copy that left, with what changed between them."""
+    """The copy that entered and the copy that left, with the changes between them."""
     shown = changes[:MOST]
     before = ", ".join(f"{r.name}: {r.was}" for r in shown)
     after = ", ".join(f"{r.name}: {r.became}" for r in shown)
@@ -52,19 +52,19 @@ def both_copies(crossing: Crossing, changes: list[Rewrite]) -> list[Evidence]:
 
 
 def _rest(crossing: Crossing, shown: list[Rewrite]) -> str:
-    """Other changes of the message that no rule of the Linux helper explains, a clause."""
+    """Other changes of the message outside the Linux helper's rules, a clause."""
     rest = [r for r in rewrites(crossing) if not r.linux and r not in shown]
     return f"; and, not as the Linux helper does: {told(rest)}" if rest else ""
 
 
 def changed(rule: Rule, chosen: Callable[[Rewrite], bool],
             crossing: Crossing) -> Iterator[Finding]:  # fmt: skip
-    """The finding of a rule that is about some fields being rewritten at all. Changes by a
-    proxy are no ALG's doing (ALG009)."""
+    """The finding of a rule about rewritten fields as such. Changes by a proxy are no ALG's doing
+    (ALG009)."""
     if not crossing.rewritten:
         return
     mine = [r for r in rewrites(crossing) if chosen(r)]
-    # :5060 written out is cosmetic: alone it is no finding.
+    # :5060 written out is cosmetic: no finding by itself.
     if not any(r.explained != "normalised" or r.field == "origin" for r in mine):
         return
     if prints.is_proxy(crossing):
@@ -85,7 +85,7 @@ def changed(rule: Rule, chosen: Callable[[Rewrite], bool],
 
 
 def whose(who: prints.Print) -> str:
-    """A sentence about whose ALG it looks like, with a space before it; "" of the Linux helper."""
+    """A sentence about the likely kind of ALG, with a space before it; "" for the Linux helper."""
     if not who.why:
         return ""
     if who.name == prints.UNKNOWN:
@@ -94,8 +94,8 @@ def whose(who: prints.Print) -> str:
 
 
 def contradiction(crossing: Crossing) -> tuple[list[Rewrite], list[str]]:
-    """For an outbound message: what was rewritten to the public address, and the headers in which
-    the phone's own address was left. Both or neither of them is empty."""
+    """For an outbound message: fields rewritten to the public address, and headers that kept the
+    phone's own address. Both or neither of them is empty."""
     if not crossing.outbound or not crossing.rewritten or prints.is_proxy(crossing):
         return [], []
     assert crossing.lan is not None and crossing.wan is not None
@@ -116,7 +116,7 @@ def contradiction(crossing: Crossing) -> tuple[list[Rewrite], list[str]]:
 
 
 def consistent(call: Call) -> Crossing | None:
-    """A rewritten message of a call in which every rewrite is what the mapping says; else None."""
+    """A rewritten message of a call with every rewrite according to the mapping; else None."""
     if not call.changed or call.misdelivered or call.unexplained or call.unrestored:
         return None
     if call.names is not None:
@@ -145,6 +145,6 @@ def kind(crossing: Crossing) -> str:
 
 
 def of_header(crossing: Crossing, header: str) -> list[Rewrite]:
-    """The changes of one header field; all of them where there is none."""
+    """The changes of one header field; all changes if it has none."""
     every = rewrites(crossing)
     return [r for r in every if r.header == header] or every

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Audio that comes in one direction only: where it stops, and which address or port is why."""
+"""One-way audio: the place of its end, and the address or port behind it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from algwatch.diagnose.rule import evidence
 from algwatch.sip.message import Message
 from algwatch.sip.timers import SECOND
 
-PRIVATE, ASTRAY = "private", "astray"  # what is wrong: an address (SDP001), a port (SDP002)
+PRIVATE, ASTRAY = "private", "astray"  # the fault: an address (SDP001), a port (SDP002)
 
 
 class Dead:
-    """A direction in which nothing is heard. to_caller; where: a place; what: a clause; looks:
-    (side, RTP there) of what proves it."""
+    """A direction without RTP. to_caller; where: a place; what: a clause; looks: (side, RTP there)
+    of the proof."""
 
     __slots__ = ("looks", "to_caller", "what", "where")
 
@@ -37,8 +37,8 @@ class Dead:
 
 
 class Fault:
-    """Why: kind, a word above; to_caller: the direction; where, cause, harm: as in Finding; what:
-    a sentence."""
+    """The reason. kind: a word above; to_caller: the direction; where, cause, harm: as in Finding;
+    what: a sentence."""
 
     __slots__ = ("cause", "harm", "kind", "proof", "to_caller", "what", "where")
 
@@ -57,14 +57,14 @@ class Fault:
 
 
 def can_tell(media: Media, known: Known) -> bool:
-    """True if what was not counted was not there: nothing of the call was lost, and both ends said
-    that they send and receive."""
+    """True if uncounted RTP was not there: nothing of the call was lost, and both ends announced to
+    send and receive."""
     call = media.call
     if known.lossy(call) or call.partial_anywhere or call.contested:
         return False
     if not media.both_talk or (call.two_sided and call.inbound is None):
         return False
-    # Where the far end's address is one of the LAN, media need not cross the router.
+    # With a far end's address in the LAN, media need not cross the router.
     if not call.two_sided:
         return not any(_is_inside(media, side) for side in media.sides)
     told, wrote = media.far(LAN), media.far(WAN)
@@ -85,7 +85,7 @@ def _is_inside(media: Media, side: int) -> bool:
 
 
 def dead(media: Media, known: Known) -> list[Dead]:
-    """The directions in which nothing came, although both ends announced it."""
+    """The directions without RTP, although both ends announced it."""
     if not can_tell(media, known) or media.until - media.since < DEAD:
         return []
     if media.tracked:
@@ -104,8 +104,8 @@ def _is_silent(media: Media, *ways: Way) -> bool:
 
 
 def _dead_on_one(media: Media) -> list[Dead]:
-    """A stream that is counted has an announced end, and its other end is watched as well: what
-    came back would have been counted on the same side."""
+    """A counted stream has an announced end, and its other end is watched as well: RTP in the other
+    direction would have been counted on the same side."""
     found = []
     for side in media.sides:
         for to_caller in (True, False):
@@ -118,8 +118,8 @@ def _dead_on_one(media: Media) -> list[Dead]:
 
 
 def _dead_in_table(media: Media) -> list[Dead]:
-    """Not a packet of the call one way, while the other one is alive. A packet that came and
-    belonged to no flow is not in the table, so nothing says where it ended."""
+    """No packet of the call one way, while the other one is alive. A packet without a flow is not
+    in the table, so the place of its end is not known."""
     for inwards in (True, False):
         here = media.inbound if inwards else media.outbound
         there = media.outbound(LAN) if inwards else media.inbound(LAN)
@@ -158,7 +158,7 @@ def _dead_on_two(media: Media, known: Known) -> list[Dead]:
             what = f"from {after} s on RTP {whom} is on the {words}"
             found.append(Dead(to_caller, "router", what, looks))
         elif _is_silent(media, first, second):
-            # On the side where the other direction is alive, this one would have been counted.
+            # This direction would have been counted on the side with the other one alive.
             if not media.is_alive(media.outbound(WAN) if inwards else media.inbound(LAN)):
                 continue
             what = "no RTP to the phone ever came" if inwards else "the phone sent no RTP"
@@ -171,8 +171,8 @@ def _dead_on_two(media: Media, known: Known) -> list[Dead]:
 
 
 def _crosses(media: Media, way: Way, inwards: bool) -> bool:
-    """It would have been counted behind the router, too: there either end of it was announced, or
-    is known from RTP that goes the other way."""
+    """It would have been counted behind the router, too: either end of it was announced there, or
+    is known from RTP of the other direction."""
     near, told, wrote = media.near(LAN), media.far(LAN), media.far(WAN)
     pair = media.call.flow_pair
     if not way.pairs or near is None or told is None or wrote is None or pair is None:
@@ -185,14 +185,14 @@ def _crosses(media: Media, way: Way, inwards: bool) -> bool:
 
 
 def _stopped(first: Way, second: Way, known: Known) -> bool:
-    """It went on where it came to the router and not behind it, while both sides were captured."""
+    """It went on before the router and not behind it, while both sides were captured."""
     if known.capture.began or known.capture.ended != NEVER:
         return False
     return first.packets >= ALIVE and bool(second.packets) and first.last - second.last >= DEAD
 
 
 def fault(media: Media, known: Known) -> Fault | None:
-    """Why a direction is dead, where addresses and ports show it."""
+    """The reason for a dead direction, if addresses and ports show it."""
     return known.once(media, _fault)
 
 
@@ -203,7 +203,7 @@ def _fault(media: Media, known: Known) -> Fault | None:
         return _unreachable_on_one(media)
     if media.sides != [LAN, WAN] or not {LAN, WAN} <= media.shown:
         return None
-    if media.tracked:  # what came to another port, or went on from a relay, is not in the table
+    if media.tracked:  # packets to another port, or on from a relay, are not in the table
         return _unreachable(media, known)
     return _unreachable(media, known) or _wrong_port(media) or _redirected(media)
 
@@ -212,7 +212,7 @@ def _fault(media: Media, known: Known) -> Fault | None:
 
 
 def _harm(media: Media, out: Way) -> str:
-    """observed: the other end was heard so long without an answer; latent: for a second; else
+    """observed: the other end was heard long enough without an answer; latent: for a second; else
     ""."""
     if media.is_alive(out):
         return "observed"
@@ -244,9 +244,9 @@ def _unreachable_on_one(media: Media) -> Fault | None:
 
 
 def _unreachable(media: Media, known: Known) -> Fault | None:
-    """The media address of the phone on the WAN side is one to which nothing can come, and nothing
-    comes: a provider that sends to where RTP comes from (latching, RFC 7362) would be heard. One
-    that did so in an earlier call of this line does not need the address: then it is no reason."""
+    """The phone's media address on the WAN side is unreachable, and no RTP comes: not even from a
+    provider that sends to the source of RTP (latching, RFC 7362). A provider that latched in an
+    earlier call of this line does not need the address: then it is no reason."""
     near, far, wrote = media.near(WAN), media.far(WAN), media.near(LAN)
     pair, out = media.call.flow_pair, media.outbound(WAN)
     if near is None or far is None or wrote is None or pair is None:
@@ -257,9 +257,9 @@ def _unreachable(media: Media, known: Known) -> Fault | None:
     if line is not None and line.count(LATCHES):
         return None
     if not address.is_unroutable(host) and address.is_unroutable(pair.wan_host):
-        return None  # behind another NAT, whose address it may be
+        return None  # perhaps the address of another NAT in front
     if any(source[0] == host for source, _ in out.pairs):
-        return None  # media have a way of their own
+        return None  # media use another path
     harm = _harm(media, out)
     if media.inbound(WAN).packets or media.inbound(LAN).packets or not harm:
         return None
@@ -285,8 +285,8 @@ def _unreachable(media: Media, known: Known) -> Fault | None:
 
 
 def _wrong_port(media: Media) -> Fault | None:
-    """RTP for the phone comes to the WAN side and stops there, because it was announced, or is
-    sent, to another port than the one from which the RTP of the phone leaves."""
+    """RTP for the phone stops at the WAN side: its announced port, or its real destination, is not
+    the source port of the phone's own RTP."""
     near, wrote, pair = media.near(WAN), media.near(LAN), media.call.flow_pair
     came, out = media.inbound(WAN), media.outbound(WAN)
     if near is None or wrote is None or pair is None or not out.pairs:
@@ -321,9 +321,9 @@ def _wrong_port(media: Media) -> Fault | None:
 
 
 def _redirected(media: Media) -> Fault | None:
-    """The phone sends where the SDP that it got says, which is not what the far end had written,
-    and nothing goes to the address that the far end had written. RTP that leaves the router for
-    another address comes from a media relay: the router changed the address on purpose."""
+    """The phone sends to the address in the SDP it got. The far end wrote another one, and nothing
+    goes there. RTP that leaves the router for a third address comes from a media relay: the router
+    changed the address on purpose."""
     told, wrote = media.far(LAN), media.far(WAN)
     if told is None or wrote is None or told.endpoint == wrote.endpoint:
         return None
@@ -351,7 +351,7 @@ def _redirected(media: Media) -> Fault | None:
 
 
 def counted(media: Media, side: int, to_caller: tuple[bool, ...]) -> Iterator[Evidence]:
-    """Evidence of the RTP that was counted on a side, by direction."""
+    """Evidence of the RTP counted on a side, by direction."""
     for caller in to_caller:
         way, whom = media.to(side, caller), "caller" if caller else "callee"
         at = (way.last or media.until) / 1e9
@@ -365,7 +365,7 @@ def counted(media: Media, side: int, to_caller: tuple[bool, ...]) -> Iterator[Ev
 
 
 def said(media: Media, side: int, end: End, observed: str, expected: str) -> Evidence:
-    """The message that announced it, where its bytes are still there."""
+    """The message with the announcement, if its bytes are still there."""
     copy = _message(media, side, end)
     if copy is not None:
         return evidence(copy, observed, expected)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Causes: why something hurts, from a short closed list. Actions follow from causes
-(advise/actions.py), never from the id of a rule."""
+"""Causes of harm, a short closed list. Actions follow from causes (advise/actions.py), never from
+the id of a rule."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ NONE = ""  # nothing is wrong
 UNKNOWN = "unknown"  # seen, and not explained
 CAPTURE = "capture"  # the capture itself cannot be trusted
 
-ALG = "alg"  # the router's ALG wrote, sent or dropped what its NAT mapping does not say
-ALG_NEEDED = "alg-needed"  # nothing but the router's ALG carries this line
-ROUTER = (
-    "router"  # the router stopped or misdelivered a message, and its ALG is not shown to be why
-)
-STALE_NAT = "stale-nat"  # a flow leaves with an address that the WAN no longer has
+ALG = "alg"  # the router's ALG wrote, sent or dropped against its NAT mapping
+ALG_NEEDED = "alg-needed"  # only the router's ALG carries this line
+ROUTER = "router"  # the router stopped or misdelivered a message, not provably by its ALG
+STALE_NAT = "stale-nat"  # a flow leaves with an address no longer on the WAN
 NAT_TIMEOUT = "nat-timeout"  # the NAT mapping was gone before the next refresh
 
 NAT_PORT = "nat-port"  # the NAT gives another port than the provider was told
-OUTER_NAT = "outer-nat"  # another NAT, beyond this router, stands in the way
+OUTER_NAT = "outer-nat"  # another NAT, beyond this router, is in the path
 OUTER_ALG = "outer-alg"  # something beyond this router rewrites SIP
 NAT_UNHANDLED = "nat-unhandled"  # a private address was shown, and neither end handled the NAT
-MEDIA_NAT = "media-nat"  # SDP names an address for media from where nothing can come back
+MEDIA_NAT = "media-nat"  # SDP names an unreachable address for media
 NO_RPORT = "no-rport"  # a Via without rport from behind a NAT that changes ports
 PHONE = "phone"  # the phone broke the protocol
 PROVIDER = "provider"  # the provider's side broke the protocol
@@ -41,5 +39,5 @@ _BY_PLACE = {"phone": PHONE, "provider": PROVIDER, "router": ALG}
 
 
 def of_place(where: str) -> str:
-    """Why a message is broken, by the place (`Finding.where`) that wrote it so."""
+    """The cause of a malformed message, by the place (`Finding.where`) that made it so."""
     return _BY_PLACE.get(where, UNKNOWN)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Credentials that the router changed between the two copies of a message."""
+"""Credentials changed by the router between the two copies of a message."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ REFUSED = (401, 403, 407)
 
 class Damage:
     """before, after: the copies. fields: name, and the value before and after. gone: names of
-    header fields that the router took out. signed: the digest was computed over one of the fields,
-    or one is gone, so it cannot fit."""
+    header fields taken out by the router. signed: the digest covers one of the fields, or one is
+    gone, so it cannot fit."""
 
     __slots__ = ("after", "before", "fields", "gone", "signed")
 
@@ -30,14 +30,14 @@ class Damage:
 
 
 def damage(registered: Registered) -> Damage | None:
-    """For a registration that was refused or challenged: how the router changed its challenge or
-    its credentials; None where it did not, or only one side shows them."""
+    """For a registration refused or challenged: the router's change of its challenge or its
+    credentials; None without a change, or with one side only."""
     exchange = registered.exchange
     if exchange is None or exchange.left is None or not exchange.outbound:
         return None
     near, far = exchange.entered, exchange.left
     copies = [(near.request, far.request), (far.response, near.response)]
-    # The challenge that the credentials answered, where it is one of those that are kept.
+    # The challenge answered by the credentials, if it is kept.
     copies += [(c.entered, c.left) for c in registered.changed.values() if c.both]
     found = [_changed(*both) for both in copies if are_copies(*both)]
     made = [one for one in found if one is not None]
@@ -45,8 +45,8 @@ def damage(registered: Registered) -> Damage | None:
 
 
 def damage_in_call(call: Call) -> Damage | None:
-    """The same for a call of a phone that was refused for its credentials, where these cannot fit
-    any more. A proxy may refuse a call for many reasons, so a Request-URI alone is none."""
+    """The same for a phone's call refused for its credentials, if these cannot fit any more. A
+    proxy may refuse a call for many reasons, so a changed Request-URI alone is no proof."""
     lan, wan = call.sides[LAN], call.sides[WAN]
     if lan is None or wan is None or call.inbound is not False or wan.rejected not in REFUSED:
         return None

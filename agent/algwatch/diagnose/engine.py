@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engine: shows rules the things that they are about, and says each finding once.
+"""Engine: shows things to the rules of their subject, and reports each finding once.
 
-One rule that fails must not hide what the others see: its exception is counted, and raised only in
-tests (strict), because a diagnostician that stops is worth nothing.
+A failing rule must not hide the findings of the others: its exception is counted, and raised only
+in tests (strict). A stopped diagnostician is worth nothing.
 """
 
 from __future__ import annotations
@@ -21,43 +21,42 @@ from algwatch.diagnose.known import Known, said_key
 from algwatch.diagnose.rules import RULES
 from algwatch.diagnose.subject import CALL, LINE, SUBJECTS, Event
 
-SAID = 4096  # things that were said and are remembered
+SAID = 4096  # keys of findings remembered
 
-HELD_LINES, HELD = 64, 8  # findings that may be taken back, a line
+HELD_LINES, HELD = 64, 8  # findings open to refutation, a line
 
 Check = Callable[[Any, Known], Iterable[Finding]]
-# What a rule says instead of a finding about a line whose far end finds the phone after all.
-# None: this one stands.
+# A rule's replacement for its finding about a line whose far end finds the phone after all. None:
+# the finding stands.
 Instead = Callable[[Finding, Line], Finding | None]
 
-# "certain" is said before it happens, "observed" after it did: the later word wins.
+# "certain" comes before the event, "observed" after it: the later word wins.
 _RANK = {"none": 0, "latent": 1, "certain": 2, "observed": 3}
 _PREDICTS = 4  # added to the rank of a prediction
 
 
 class Meter:
-    """Metrics of one rule: found, findings that were news; failures, exceptions; ns, time that it
-    took."""
+    """Metrics of one rule: found, new findings; failures, exceptions; ns, its running time."""
 
     __slots__ = ("_shown", "_subjects", "failures", "found", "ns")
 
     def __init__(self, subjects: tuple[str, ...], shown: dict[str, int]) -> None:
-        """shown: how many things the rules of each subject were shown, counted elsewhere."""
+        """shown: number of things shown to the rules of each subject, counted elsewhere."""
         self._subjects = subjects
         self._shown = shown
         self.found = self.failures = self.ns = 0
 
     @property
     def shown(self) -> int:
-        """How many things it was shown."""
+        """Number of things shown to it."""
         return sum(self._shown[subject] for subject in self._subjects)
 
 
 class Engine:
-    """said: what was said already, shared with Known. meters: by rule id. strict: rules that fail
-    raise. clock: ns, for the meters; None, the rules are counted and not timed. held: by line and
-    key, findings which the next call may show to be wrong: that nobody handles the NAT, or those of
-    a rule that names what refutes it."""
+    """said: reported findings, shared with Known. meters: by rule id. strict: failing rules raise.
+    clock: ns, for the meters; None: the rules are counted and not timed. held: by line and key,
+    findings a later call may refute: an unhandled NAT, or those of a rule that names its
+    refutation."""
 
     def __init__(self, known: Known, said: Table[str, int], strict: bool = False,
                  clock: Callable[[], int] | None = None) -> None:  # fmt: skip
@@ -71,7 +70,7 @@ class Engine:
         self._instead: dict[str, Instead] = {}
         self._refuted_by: dict[str, str] = {}
         self.held: Table[str, dict[str, Finding]] = Table(HELD_LINES, by_phone)
-        # Those of CALL, by the signs that a call has.
+        # Rules of CALL, by the signs of a call.
         self._of_calls: list[list[tuple[Check, Meter]]] = [[] for _ in range(EVERY + 1)]
         for rule in RULES:
             if known.two_sided or not rule.RULE.two_sided:
@@ -89,7 +88,7 @@ class Engine:
                             rules.append((rule.check, meter))
 
     def listens(self, subject: str) -> bool:
-        """True if any rule is about it."""
+        """True if any rule is about this subject."""
         return bool(self._rules[subject])
 
     @property
@@ -98,7 +97,7 @@ class Engine:
         return {name: meter.failures for name, meter in self.meters.items() if meter.failures}
 
     def feed(self, events: Iterable[Event]) -> list[Finding]:
-        """Show each thing to the rules of its subject; the findings that are news, in order."""
+        """Show each thing to the rules of its subject; the new findings, in order."""
         news: list[Finding] = []
         clock, known, began = self._clock, self.known, 0
         for subject, thing in events:
@@ -130,7 +129,7 @@ class Engine:
         return news
 
     def _is_refutable(self, finding: Finding) -> bool:
-        """Its rule has another word for it once the next call shows that it was wrong."""
+        """Its rule has a replacement for the case of a refutation by a later call."""
         if finding.rule not in self._instead:
             return False
         return bool(self._refuted_by[finding.rule]) or finding.cause == cause.NAT_UNHANDLED
@@ -143,8 +142,9 @@ class Engine:
         self.held.add(finding.line, held)
 
     def _taken_back(self, line: object) -> list[Finding]:
-        """The order of calls must not matter: these would not have been said after the call that
-        shows how the far end finds the phone, or what else the rule names (REFUTED_BY)."""
+        """The order of calls must not matter. These findings would not have been reported after the
+        call that shows how the far end finds the phone, or that has the rule's own sign
+        (REFUTED_BY)."""
         if not isinstance(line, Line):
             return []
         held = self.held.get(line.name, {})
@@ -160,8 +160,8 @@ class Engine:
         return made
 
     def _is_news(self, finding: Finding) -> bool:
-        """New, or worse than before, or (for a finding about the capture) with other words; or the
-        word that follows a prediction."""
+        """New, or worse than before, or the first word after a prediction, or (for a finding about
+        the capture) with other words."""
         key = said_key(finding.key)
         before = self._said.get(key)
         if finding.cause == "capture":

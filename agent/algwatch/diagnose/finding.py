@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finding and Evidence: what a rule says, and the bytes that prove it."""
+"""Finding and Evidence: a rule's result, and the bytes that prove it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ PLACES = ("phone", "router", "provider", "network", "unknown")
 
 
 class Evidence:
-    """One look at the wire: side ("lan", "wan", "unknown"), at (seconds since 1970), what was
-    observed, what was expected (text), and the verbatim bytes of the message, b"" of what was
-    counted and not seen."""
+    """One look at the wire: side ("lan", "wan", "unknown"), at (seconds since 1970), observed and
+    expected (text), and the verbatim bytes of the message, b"" for counted packets."""
 
     __slots__ = ("at", "expected", "observed", "payload", "side")
 
@@ -27,19 +26,20 @@ class Evidence:
 
 
 class Finding(Report):
-    """One diagnosis of one thing that happened.
+    """One diagnosis of one event.
 
     rule: id such as "ALG001"; slug; severity; where; harm: words of the tuples above.
-    cause: a word of diagnose/cause.py. certain: the protocol alone proves the cause, so one case
-    is enough. symptom: it says that something broke and not why; the finding beside it does.
-    line: the phone and the provider that it is about, as `Line.name`, "" of none.
-    call_id: Call-ID text, "" when it is not about one call. side: as in Evidence.
+    cause: a word of diagnose/cause.py. certain: the protocol alone proves the cause, so one case is
+    enough. symptom: it says that something broke and not why; the finding beside it does.
+    line: the phone and the provider it is about, as `Line.name`, or "".
+    call_id: Call-ID text, "" if not about one call. side: as in Evidence.
     at: seconds since 1970. summary: one plain sentence. evidence: never empty.
-    key: what makes it the same finding when it is said again with more knowledge (a prediction
-         that came true replaces itself). fingerprint: whose ALG it looks like, ALG rules only.
-    predicts: it tells what will happen, so the next word on it is news, whatever it is.
-    takes_back: it stands for one that later calls of its line have shown to be wrong.
-    next_step: what to do so that more can be told, one sentence, "" where the advice says it.
+    key: the identity of the finding when it is reported again with more knowledge (a prediction
+    that
+         came true replaces itself). fingerprint: the likely kind of ALG, ALG rules only.
+    predicts: it is a prediction, so any next word on it is news.
+    takes_back: it replaces a finding refuted by later calls of its line.
+    next_step: how to find out more, one sentence, "" if the advice says it.
     """
 
     __slots__ = ("at", "call_id", "cause", "certain", "evidence", "fingerprint", "harm", "key",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Known: what rules may ask besides the thing that they are shown. Nothing in it can be set."""
+"""Known: facts for rules beyond the thing shown to them. Nothing in it can be set."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-MOST_KEY = 256  # characters of a key that is remembered
+MOST_KEY = 256  # characters of a remembered key
 
 
 def said_key(key: str) -> str:
-    """The key under which a finding is remembered: a long Call-ID in it is cut, not kept."""
+    """The key of a remembered finding: a long Call-ID in it is cut, not kept."""
     return key if len(key) <= MOST_KEY else f"{key[:MOST_KEY]}#{hash(key):x}"
 
 
@@ -40,13 +40,13 @@ class Known:
     __slots__ = ("_captured", "_comparison", "_lines", "_mappings", "_read", "_said")
 
     def __init__(self, comparison: Comparison, said: dict[str, int]) -> None:
-        """said: by key (said_key), what was said already."""
+        """said: reported findings by key (said_key)."""
         self._comparison = comparison
         self._captured = comparison.captured
         self._lines = comparison.lines
         self._mappings = comparison.mappings
         self._said = said
-        # The reading of one thing that rules share: the thing, when, and the reading.
+        # A reading of one thing shared by rules: the thing, the time, and the reading.
         self._read: tuple[object, int, dict[object, Any]] = (None, 0, {})
 
     @property
@@ -63,43 +63,42 @@ class Known:
         return self._captured
 
     def lossy(self, call: Call) -> bool:
-        """True if a message of it may have come and not be known: then one that was not seen is
-        not missing."""
+        """True if a message of the call may have passed without being captured: an unseen message
+        is then not missing."""
         return self._captured.lossy(call)
 
     def unseen(self, exchange: Exchange) -> bool:
-        """A response to a request over TCP, which is not sent again, may have come and not be
-        known."""
+        """A response to a request over TCP is not repeated: True if one may have passed without
+        being captured."""
         request = exchange.request
         if request is None or request.ends.proto == UDP:
             return False
         return self._captured.lost_at >= request.row[AT]
 
     def reached(self, answer: Sighting) -> bool:
-        """With one side alone: a 2xx on this flow whose Contact is private was acknowledged."""
+        """One side alone: a 2xx on this flow was acknowledged in spite of its private Contact."""
         return answer.source + answer.destination[:16] in self._captured.reached
 
     def line(self, thing: Joined[T]) -> Line | None:
-        """The line of a call or registration; None where no message of it crossed."""
+        """The line of a call or registration; None if no message of it crossed."""
         pair = thing.flow_pair
         return self._lines.of(pair) if pair is not None else None
 
     def line_name(self, thing: Joined[T]) -> str:
-        """`Line.name` of the same, "" of none."""
+        """`Line.name` of the same, "" without a line."""
         line = self.line(thing)
         return line.name if line is not None else ""
 
     def line_of(self, phone: bytes, remote: bytes) -> Line | None:
-        """The line of two addresses (16 bytes each), None where nothing has crossed between
-        them."""
+        """The line of two addresses (16 bytes each), None if nothing has crossed between them."""
         return self._lines.find(phone, remote)
 
     def uses_stun(self, phone: bytes) -> bool:
-        """True if that LAN host (16 bytes) was seen to send STUN from a SIP port."""
+        """True if this LAN host (16 bytes) was seen to send STUN from a SIP port."""
         return phone in self._lines.stun
 
     def lines_at(self, remote: str) -> list[Line]:
-        """The lines of all phones here with that far end (text)."""
+        """The lines of all phones here with this far end (text)."""
         return self._lines.at(remote)
 
     def mapping_since(self, entry: Entry) -> tuple[bytes, Entry] | None:
@@ -107,26 +106,26 @@ class Known:
         return self._mappings.since(entry)
 
     def mapping_elsewhere(self, invite: Sighting) -> tuple[Entry, bytes, bytes] | None:
-        """See Mappings.elsewhere: for what came to a WAN address and port that is not its."""
+        """See Mappings.elsewhere: for an INVITE at a WAN address and port not its own."""
         return self._mappings.elsewhere(invite.destination, invite.source, invite.row[AT])
 
     def registered(self) -> list[Registered]:
-        """Every registration that is followed."""
+        """Every followed registration."""
         return self._comparison.registered()
 
     def transaction(self, copy: Sighting) -> Transaction | None:
-        """The transaction of a message on its side; None once it is over."""
+        """The transaction of a message on its side; None after its end."""
         return self._comparison.transaction(copy)
 
     def too_late(self, undelivered: Crossing) -> tuple[Line | None, int]:
-        """The line whose mapping an undelivered INVITE came for, and whether that was gone. See
-        compare.silence.too_late."""
+        """The line with the mapping of an undelivered INVITE, and its silence if the mapping had
+        expired. See compare.silence.too_late."""
         return too_late(undelivered, self._lines, self._mappings)
 
     def mapping_gone(self, request: Sighting) -> tuple[Line | None, int]:
-        """The same of any request that came to the WAN side. See compare.silence.gone."""
+        """The same for any request that came to the WAN side. See compare.silence.gone."""
         line, idle = gone(request, self._mappings, self._lines)
-        lost = self._captured.lost_at > request.row[AT] - idle  # it may have been used meanwhile
+        lost = self._captured.lost_at > request.row[AT] - idle  # an unseen packet may have used it
         return line, 0 if lost else idle
 
     def beside(self, line: Line) -> Iterator[Line]:
@@ -138,7 +137,7 @@ class Known:
         return without_alg(line, self._lines.beside(line))
 
     def needs_alg(self, line: Line) -> bool:
-        """True if nothing but the ALG carries it through the NAT."""
+        """True if only the ALG carries it through the NAT."""
         return needs_alg(line, self._lines.beside(line))
 
     def mapping(self, outside: bytes, remote: bytes) -> Entry | None:
@@ -158,8 +157,8 @@ class Known:
         return self._comparison.calls.table.get(copy.row[CALL])
 
     def right_address(self, request: Sighting) -> RightAddress | None:
-        """See Mappings.right_address. A flow that was served as it is needs no other address: by
-        way of a second WAN, another router may translate it."""
+        """See Mappings.right_address. A flow served with its own address needs no other: beyond a
+        second WAN, another router may translate it."""
         right, ends = self._mappings.right_address(request), request.packed_ends
         if right is not None and not right.translated:
             line = self.line_of(ends[:16], ends[16:32])
@@ -172,8 +171,7 @@ class Known:
         return self._mappings.other_address(request)
 
     def once(self, thing: S, read: Callable[[S, Known], T]) -> T:
-        """A reading of a thing that several rules share: made once, as long as the same thing is
-        shown at the same time."""
+        """A reading shared by several rules: made once for the same thing at the same time."""
         of, at, readings = self._read
         now = self._captured.now
         if of is not thing or at != now:
@@ -185,9 +183,8 @@ class Known:
         return reading
 
     def renamed(self, names: Sighting, inside: bool) -> Crossing | None:
-        """A rewritten message that shows that the router gave the dialog which a message names with
-        Replaces another name on the side where it is looked for (inside: the LAN). None where
-        nothing shows that. Looks at many calls: for what is rare."""
+        """A rewritten message with another name for the dialog in the Replaces of names, on the
+        searched side (inside: the LAN). None without proof. Reads many calls: for rare use."""
         wanted = replaced(names.payload)
         if wanted is None:
             return None
@@ -199,6 +196,5 @@ class Known:
         return call is not None and call.partial
 
     def was_said(self, rule: str, key: str) -> bool:
-        """True if a rule (id) has said something under key: for what is said once, whatever
-        comes."""
+        """True if a rule (id) has reported under key before: for findings reported only once."""
         return said_key(f"{rule}/{key}") in self._said

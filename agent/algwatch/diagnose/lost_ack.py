@@ -21,7 +21,7 @@ from algwatch.sip.timers import ACK_WAIT, SECOND, WINDOW
 NOT_SENT = "not-sent"  # the caller in the LAN never sent it
 NEVER_ON_WAN = "never-on-wan"  # the caller's ACK never reached this router
 STOPPED_INBOUND = "stopped-inbound"  # arrived on the WAN, never on the LAN
-WRONG_PORT = "wrong-port"  # arrived, and the router sent it to a port that is not the callee's
+WRONG_PORT = "wrong-port"  # arrived, and the router sent it to a port other than the callee's
 WRONG_PHONE = "wrong-phone"  # arrived, and the router sent it to another host than the callee
 ANSWER_WRONG_PORT = "answer-wrong-port"  # the router sent the 2xx to a port not the caller's
 STOPPED_OUTBOUND = "stopped-outbound"  # left the phone, and never left the router
@@ -40,7 +40,7 @@ ONE_SIDED_UNHEARD = "one-sided-unheard"  # the INVITE is repeated after its 2xx
 ALONE = (ONE_SIDED, ONE_SIDED_IGNORED)
 # Readings that rest on a captured ACK.
 SHOWN = (WRONG_PORT, WRONG_PHONE, IGNORED, BEYOND)
-# Readings that do not say what became of the ACK.
+# Readings without a place for the loss.
 NOT_PROVED = (UNSEEN, CONTESTED)
 
 
@@ -59,7 +59,7 @@ class LostAck:
         return self.dialog.repeats
 
     def dropped(self, now: int) -> bool:
-        """Did it hurt: did the callee give up, or is its time over? now: ns."""
+        """True if it hurt: the callee gave up, or its time is over. now: ns."""
         if self.how in NOT_PROVED and not ack.waited_out(self.side, self.dialog):
             return False
         return ack.dropped(self.side, self.dialog, now)
@@ -105,7 +105,7 @@ def _reading(call: Call, now: int) -> LostAck | None:
     inside = call.answered_inside
     if not call.two_sided or inside is None or len(call.seen) == 1:
         if len(call.seen) > 1:
-            return None  # both sides saw the call, and its direction is not known
+            return None  # both sides saw the call, but not its direction
         if call.two_sided and call.unpaired and inside is None:
             return None
         if not d.acked_at and _cancelled(s):
@@ -119,7 +119,7 @@ def _reading(call: Call, now: int) -> LostAck | None:
     # A tap that lags must not turn "not yet" into "never".
     if now < d.answered_at + WINDOW:
         return None
-    # A 2xx that one side got, and the other did not capture, shows that packets were lost.
+    # A 2xx received on one side, and not captured on the other, shows packet loss in the capture.
     sent, got = (lan, wan) if inside else (wan, lan)
     if _answered(got, s) and not _answered(sent, s):
         return None
@@ -133,8 +133,8 @@ def _reading(call: Call, now: int) -> LostAck | None:
 
 
 def other_answers(call: Call, known: Known) -> list[LostAck]:
-    """The same of the 2xx of other phones that took this call, too (section 13.2.2.4): the caller
-    has to acknowledge each of them."""
+    """The same for the 2xx of other phones that answered this call, too (section 13.2.2.4): the
+    caller has to acknowledge each of them."""
     s = call.near_callee
     if s is None or len(s.dialogs) < 2:
         return []
@@ -160,7 +160,7 @@ def _other_answer(call: Call, s: DialogSet, d: Dialog, known: Known) -> str:
 
 
 def _answered(s: DialogSet, like: DialogSet) -> bool:
-    """Does s have an answer to the INVITE of the current dialog of like?"""
+    """True if s has an answer to the INVITE of the current dialog of like."""
     one = s.current.invite if s.current is not None else None
     two = like.current.invite if like.current is not None else None
     if one is None or two is None or s.current is None or like.current is None:
@@ -184,7 +184,7 @@ def _inbound(call: Call, lan: DialogSet, wan: DialogSet) -> str:
 
 
 def _went_to_another(lan: DialogSet) -> bool:
-    """The ACK went to another host of the LAN than the one that sent the 2xx."""
+    """The ACK went to a LAN host other than the sender of the 2xx."""
     d = lan.current
     if d is None or d.ack is None or d.answer is None:
         return False
@@ -199,17 +199,17 @@ def _outbound(call: Call, lan: DialogSet, wan: DialogSet) -> str:
     back, answer = call.unpaired.get("ACK"), wan.current.answer if wan.current is not None else None
     if back is None or back.wan is None or answer is None:
         return BEYOND
-    # Both ends are in the LAN: it came to where the 2xx had left from, an address of this router as
-    # is the one that the ACK left from. Anybody can send it back to a far end.
+    # Both ends are in the LAN: the ACK came back to the source of the 2xx, an address of this
+    # router as is the ACK's own source. Anybody can send it back to a far end.
     ack_ = wan.current.ack if wan.current is not None else None
     ours = ack_ is not None and ack_.source[:16] == answer.source[:16]
     return STOPPED_AGAIN if ours and back.wan.destination == answer.source else BEYOND
 
 
 def _cancelled(s: DialogSet) -> bool:
-    """The caller cancelled the INVITE that was answered: it had not got the 2xx then, so it is not
-    the Contact of that 2xx that keeps its ACK away (RFC 3261 sections 9.1 and 15). s: where the
-    CANCEL came in. One of a forked INVITE may be for another branch."""
+    """The caller cancelled the answered INVITE. It had not got the 2xx then, so the Contact of this
+    2xx does not keep its ACK away (RFC 3261 sections 9.1 and 15). s: the side the CANCEL came in
+    on. The CANCEL of a forked INVITE may be for another branch."""
     d, cancel = s.current, s.cancel
     if d is None or cancel is None or d.invite is None or s.branches:
         return False
@@ -217,14 +217,14 @@ def _cancelled(s: DialogSet) -> bool:
 
 
 def _stopped(call: Call) -> bool:
-    """Did an ACK stop in this router? One that crossed did not, though a side does not take it for
-    that of its call: the INVITE that this side saw first may be forged."""
+    """True if an ACK stopped in this router. An ACK that crossed did not stop, even if a side does
+    not assign it to its call: the first INVITE of this side may be forged."""
     return "ACK" in call.unpaired
 
 
 def ack_past_proxy(call: Call, lost: LostAck) -> Sighting | None:
     """The ACK, if it went between other hosts than the INVITE, and the INVITE came through a proxy
-    that is not in the route set (DLG004); else None."""
+    outside the route set (DLG004); else None."""
     s = call.sides[WAN] or lost.side
     d = s.current
     if d is None or d.ack is None or d.request is None or d.answer is None:
@@ -237,13 +237,13 @@ def ack_past_proxy(call: Call, lost: LostAck) -> Sighting | None:
     if lost.how in (BEYOND, ONE_SIDED_IGNORED) and ends.dst != via.dst:
         answer = parsed(d.answer.payload)
         same_caller = ends.src == via.src
-        # To a private address no proxy would be bypassed: that is the Contact's fault (DLG002).
+        # A private address bypasses no proxy: its Contact is the fault (DLG002).
         direct = same_caller and not address.is_unroutable(ends.dst)
         if retargeted.by_contact(call, d.ack) is not None:
-            return None  # the router sent it there, and not the proxy
+            return None  # this router sent it there, not the proxy
         own = answer.vias[0].received if answer.vias else ""
         if ends.dst in (ends.src, own):
-            return None  # back to where the caller is: no far end wrote such a Contact
+            return None  # back to the caller: no far end wrote such a Contact
         return d.ack if direct and not answer.record_routes else None
     return None
 

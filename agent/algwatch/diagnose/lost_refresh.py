@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the refresh of a session was lost (RFC 4028), read from both taps. A place is named only
-where the captured messages prove it."""
+"""The loss of a session refresh (RFC 4028), read from both taps. A place needs proof by captured
+messages."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from algwatch.sip.dialog import Dialog
 from algwatch.sip.session_timer import UAC, SessionTimer, session_timer
 from algwatch.sip.timers import WINDOW
 
-_UNKNOWN_METHOD = (405, 501)  # UPDATE is an extension (RFC 3311), and a re-INVITE would do
+_UNKNOWN_METHOD = (405, 501)  # UPDATE is an extension (RFC 3311); a re-INVITE would do
 
 
 def timed(call: Call) -> Dialog | None:
-    """The dialog whose session timer is over or runs, as that side saw it which waited longest for
-    a refresh; None without one."""
+    """The dialog with a running or expired session timer, on the side with the longest wait for a
+    refresh; None without one."""
     dialogs = [s.current for s in call.seen if s.current is not None]
     some = [d for d in dialogs if d.timer is not None]
     return min([d for d in some if d.timed_out] or some, key=_since, default=None)
@@ -30,7 +30,7 @@ def _since(d: Dialog) -> int:
 
 
 def lost_refresh(call: Call, known: Known) -> Reading:
-    """Where a refresh was lost that must have come."""
+    """The place of an overdue refresh's loss."""
     one = timed(call)
     timer = one.timer if one is not None else None
     assert timer is not None
@@ -71,10 +71,10 @@ def lost_refresh(call: Call, known: Known) -> Reading:
     if near.refused or far.refused:
         who = "provider" if inside else "phone"
         if call.unexplained or len(call.keys) > 1:
-            who = "unknown"  # the router changed what the other end knows the dialog by
+            who = "unknown"  # the router changed the dialog's names for the other end
         status = near.refused or far.refused
         if status in _UNKNOWN_METHOD:
-            who = "unknown"  # the other end may not have offered it (Allow, RFC 3261 section 20.5)
+            who = "unknown"  # perhaps not offered by the other end (Allow, RFC 3261 section 20.5)
         return Reading(who, cause.REFUSED, f"the refresh was refused with {status}")
     if inside:
         return misrouted.wrong_source(wan.tried, known) or Reading("network", cause.UNKNOWN, (
@@ -86,14 +86,14 @@ def lost_refresh(call: Call, known: Known) -> Reading:
 
 
 def _taken_out(call: Call, timer: SessionTimer) -> Reading | None:
-    """The end that has to refresh it does not know of it: the router took Session-Expires out of
-    the 2xx. timer: of the other side."""
+    """The refresher does not know of its duty: the router took Session-Expires out of the 2xx.
+    timer: of the other side."""
     for crossing in call.changed.values():
         left = crossing.left
         if timer.answer is not crossing.entered or session_timer(left, timer.by_caller) is not None:
             continue
         if timer.tried_at or timer.refresher != UAC:
-            return None  # the end to which that 2xx goes knew it, or need not
+            return None  # the receiver of this 2xx knew it, or is not the refresher
         who = "the far end" if crossing.outbound else "the phone"
         return Reading("router", cause.ALG, (
             f"{who} was to refresh it, and the router had taken Session-Expires out of the 2xx "
@@ -124,7 +124,7 @@ def _never_sent(inside: bool) -> Reading:
 
 
 def _stopped(call: Call, near: SessionTimer, inside: bool, known: Known) -> Reading:
-    """The refresh was seen on the side that it came from, and not on the other."""
+    """The refresh was seen on the side it came from, and not on the other."""
     if "INVITE" not in call.unpaired and "UPDATE" not in call.unpaired:
         return _unplaced(near)
     if inside:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Malformed: what is wrong with a message, and whether it came so or became so in the router."""
+"""Malformed: the defects of a message, and their origin: its sender or this router."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from algwatch.diagnose.misrouted import Reading
 from algwatch.sip.message import Message
 
 LENGTH = frozenset(("length_short", "length_long", "bad_length"))
-# The scanner had no more room, or keep-alives stood in front (RFC 3261 section 7.5): no defects.
+# Scanner out of room, or keep-alives in front (RFC 3261 section 7.5): no defects.
 NO_DEFECTS = frozenset(("clipped", "leading_crlf"))
-# A response repeats Via, From, To, Call-ID and CSeq of its request (section 8.2.6.2) as they are.
+# A response repeats these fields of its request unchanged (section 8.2.6.2).
 ECHOED = frozenset(
     ("bad_via", "bad_cseq", "bad_addr", "duplicate_single", "unterminated_quote",
      "unterminated_angle", "missing_via", "missing_from", "missing_to", "missing_call_id",
      "missing_cseq")
 )  # fmt: skip
 
-# Without these no stack can take a message for what it is.
+# No stack can process a message with one of these.
 GRAVE = {
     "bad_start_line": "its start line is malformed",
     "bad_version": "its SIP version is not 2.0",
@@ -52,7 +52,7 @@ LIGHT = {
     "bad_number": "a number is malformed",
 }
 WORDS = GRAVE | LIGHT
-# A response of this kind is discarded, and a request refused or discarded (section 18.3).
+# A response with one of these is discarded, a request refused or discarded (section 18.3).
 CUT = {
     "length_short": "its Content-Length is longer than its body",
     "bad_length": "its Content-Length is no number",
@@ -61,7 +61,7 @@ SPOILS = GRAVE | CUT
 
 
 class Defects:
-    """copy: the copy that shows them; found: by name (layout.ANOMALY_NAMES) their offset; made:
+    """copy: the copy with the defects; found: by name (layout.ANOMALY_NAMES) their offset; made:
     they are not in the copy that entered the router; where: phone, router, provider or unknown."""
 
     __slots__ = ("copy", "found", "made", "where")
@@ -74,8 +74,8 @@ class Defects:
 
 
 def defects(crossing: Crossing, known: Known) -> Defects | None:
-    """Defects of a crossing, or of its only copy; None without any, and of unsolicited messages.
-    Those that the router made come first."""
+    """Defects of a crossing, or of its only copy; None without any, and for unsolicited messages.
+    Defects made by the router come first."""
     entered, left = crossing.entered, crossing.left
     if not (entered.row[BITS] | left.row[BITS]) & ROW_MALFORMED:
         return None
@@ -100,8 +100,8 @@ def defects(crossing: Crossing, known: Known) -> Defects | None:
 
 
 def spoiled(entered: Sighting | None, left: Sighting | None) -> Reading | None:
-    """The reading of a message that nobody took because this router had made it malformed; None
-    where it left as well as it came. Which part of the router did so is not known from that."""
+    """The reading of a message not processed by its receiver because this router had made it
+    malformed; None if it left as well as it came. The part of the router at fault is not known."""
     if entered is None or left is None or not left.row[BITS] & ROW_MALFORMED:
         return None
     if not are_copies(entered, left):

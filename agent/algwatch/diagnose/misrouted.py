@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages that got lost because of where they were sent, or where they came from: a NAT lets in
-only answers to packets that went out. Both taps show which end is at fault."""
+"""Messages lost by a wrong destination or source: a NAT lets in only answers to packets that went
+out. Both taps show the end at fault."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from algwatch.sip.timers import SECOND
 
 
 class Reading:
-    """where, cause, line: as in Finding, line "" where the finding knows it; what: what happened, a
+    """where, cause, line: as in Finding, line "" if the finding knows it; what: the event, a
     clause."""
 
     __slots__ = ("cause", "line", "what", "where")
@@ -44,10 +44,10 @@ def _invite(call: Call) -> Sighting | None:
 
 
 def ack_of_stranger(call: Call) -> Sighting | None:
-    """The ACK, if it stopped at the WAN side and came from a host that the INVITE names nowhere,
-    and that is no neighbour of its sender: providers have several proxies. Anybody who knows the
-    call can send one, so it says nothing of where the caller's ACK is. A host name could be that of
-    any address."""
+    """The ACK, if it stopped at the WAN side, and its source is not named in the INVITE and is no
+    neighbour of its sender (providers have several proxies). Anybody who knows the call can send
+    such an ACK, so it shows nothing about the caller's own. A host name in the INVITE could stand
+    for any address: then None."""
     wan, request = _dialog(call.sides[WAN]), _invite(call)
     if wan is None or wan.ack is None or request is None:
         return None
@@ -67,8 +67,8 @@ def _are_neighbours(one: Sighting, other: Sighting) -> bool:
 
 
 def ack_misrouted(call: Call, known: Known) -> Reading | None:
-    """For an ACK that arrived on the WAN and never left to the LAN: whether it was sent to where
-    the phone is not, or came from where no phone was seen to send anything."""
+    """For an ACK that arrived on the WAN and never left to the LAN: a wrong destination, or a
+    source no phone was seen to send to."""
     wan, request = _dialog(call.sides[WAN]), _invite(call)
     if wan is None or wan.ack is None or wan.answer is None:
         return None
@@ -107,8 +107,8 @@ def ack_misrouted(call: Call, known: Known) -> Reading | None:
 
 
 def ack_sent_elsewhere(call: Call) -> Reading | None:
-    """For an ACK that came to the WAN side: whether it was sent to another address or port than the
-    2xx came from."""
+    """For an ACK that came to the WAN side: sent to another address or port than the 2xx came
+    from."""
     lan, wan = _dialog(call.sides[LAN]), _dialog(call.sides[WAN])
     if wan is None or wan.ack is None or wan.answer is None:
         return None
@@ -132,9 +132,9 @@ def ack_sent_elsewhere(call: Call) -> Reading | None:
 
 
 def unheard_invite(call: Call) -> Crossing | None:
-    """The INVITE to a phone that the router sent to the port in the Via of its sender, where the
-    phone is not (the helper's forced destination port, nf_conntrack_sip.c process_sip_request()),
-    and that nobody answered until Timer B. A phone that listens there would have."""
+    """An INVITE sent by the router to the port in the Via of its sender, not to the phone (the
+    helper's forced destination port, nf_conntrack_sip.c process_sip_request()), and unanswered
+    until Timer B. A phone that listens there would have answered."""
     crossing, s = call.misdelivered.get("INVITE"), call.sides[LAN]
     if crossing is None or crossing.lan is None or crossing.wan is None or not call.inbound:
         return None
@@ -148,14 +148,14 @@ def unheard_invite(call: Call) -> Crossing | None:
 
 
 def answer_misrouted(call: Call) -> Reading | None:
-    """For a response to a call of the phone that never reached it: whether it was sent to another
-    port than the INVITE came from, or by another host than the INVITE went to."""
+    """For a response to a call of the phone that never reached it: sent to another port than the
+    INVITE came from, or by another host than the INVITE went to."""
     sent = _answer_of(call)
     return response_misrouted(*sent) if sent is not None else None
 
 
 def answer_sent_elsewhere(call: Call) -> Reading | None:
-    """The same, of a response that was sent to another port only, by the host that was asked."""
+    """The same, only for a response of the right host to another port."""
     sent = _answer_of(call)
     if sent is None or sent[2].packed_ends[:16] != sent[3].packed_ends[16:32]:
         return None
@@ -163,13 +163,13 @@ def answer_sent_elsewhere(call: Call) -> Reading | None:
 
 
 def answer_to(call: Call) -> Sighting | None:
-    """The response of which answer_misrouted speaks."""
+    """The response examined by answer_misrouted()."""
     sent = _answer_of(call)
     return sent[2] if sent is not None else None
 
 
 def _answer_of(call: Call) -> tuple[str, str, Sighting, Sighting, Sighting | None] | None:
-    """The parts of an outgoing call that response_misrouted reads."""
+    """The parts of an outgoing call for response_misrouted()."""
     lan, wan = call.sides[LAN], call.sides[WAN]
     if wan is None:
         return None
@@ -185,7 +185,7 @@ def _answer_of(call: Call) -> tuple[str, str, Sighting, Sighting, Sighting | Non
 
 
 def exchange_misrouted(exchange: Exchange) -> Reading | None:
-    """The same of a response to another request that came to the WAN and never to the LAN."""
+    """The same for a response to another request that came to the WAN and never to the LAN."""
     response, left = exchange.stopped_response, exchange.left
     if not exchange.outbound or response is None or left is None or left.request is None:
         return None
@@ -195,7 +195,7 @@ def exchange_misrouted(exchange: Exchange) -> Reading | None:
 
 
 def exchange_sent_elsewhere(exchange: Exchange) -> Reading | None:
-    """The same, of a response that was sent to another port only, by the host that was asked."""
+    """The same, only for a response of the right host to another port."""
     response, left = exchange.stopped_response, exchange.left
     if not exchange.outbound or response is None or left is None or left.request is None:
         return None
@@ -206,7 +206,7 @@ def exchange_sent_elsewhere(exchange: Exchange) -> Reading | None:
 
 
 def delivered_astray(exchange: Exchange, known: Known) -> Reading | None:
-    """For a request that was delivered to a phone: see request_astray."""
+    """For a request that was delivered to a phone: see request_astray()."""
     request, left = exchange.request, exchange.left
     if exchange.outbound is not False or request is None or left is None or left.request is None:
         return None
@@ -214,8 +214,8 @@ def delivered_astray(exchange: Exchange, known: Known) -> Reading | None:
 
 
 def request_astray(wan: Sighting, lan: Sighting, known: Known) -> Reading | None:
-    """For both copies of a request to a phone: whether the router sent it to another port than its
-    NAT mapping has, and than the phone announces in that call or to its registrar."""
+    """For both copies of a request to a phone: sent by the router to another port than its NAT
+    mapping has, and than the phone announces in this call or to its registrar."""
     entry = known.mapping(wan.destination, wan.source)
     went = lan.destination
     if entry is None or entry.inside == went or entry.inside[:16] != went[:16]:
@@ -232,9 +232,8 @@ def request_astray(wan: Sighting, lan: Sighting, known: Known) -> Reading | None
 
 
 def via_port_followed(exchange: Exchange) -> bool:
-    """True if the response that never reached the phone went to a port that the router had written
-    into Via, and that its NAT has not given: without rport a server has to send it there (RFC 3261
-    section 18.2.2)."""
+    """True if the lost response went to a port written into Via by the router, not mapped by its
+    NAT: without rport a server has to send it there (RFC 3261 section 18.2.2)."""
     response, left, request = exchange.stopped_response, exchange.left, exchange.request
     if not exchange.outbound or response is None or request is None:
         return False
@@ -268,8 +267,8 @@ def response_misrouted(name: str, method: str, answer: Sighting, request: Sighti
 
 def sent_elsewhere(name: str, method: str, answer: Sighting, request: Sighting,
                    inside: Sighting | None) -> Reading | None:  # fmt: skip
-    """For a response that was sent to another address or port than its request came from; None of
-    others. As response_misrouted."""
+    """For a response sent to another address or port than its request came from; else None.
+    Arguments as in response_misrouted()."""
     came, went = answer.ends, request.ends
     if came_in(request):
         return None  # as in response_misrouted
@@ -297,7 +296,7 @@ def sent_elsewhere(name: str, method: str, answer: Sighting, request: Sighting,
 
 
 def answer_elsewhere(lan: Dialog) -> Ends | None:
-    """Where in the LAN the 2xx went, when that is another host than the INVITE came from."""
+    """The LAN destination of the 2xx, if it is another host than the INVITE came from."""
     if lan.answer is None or lan.request is None:
         return None
     went = lan.answer.ends
@@ -305,7 +304,7 @@ def answer_elsewhere(lan: Dialog) -> Ends | None:
 
 
 def wrong_source(request: Sighting | None, known: Known) -> Reading | None:
-    """The reading of a request that left with an address which is not this router's (NAT005)."""
+    """The reading of a request that left with a source address not this router's (NAT005)."""
     if request is None or request.side != WAN:
         return None
     right, src = known.right_address(request), request.ends.src
@@ -327,7 +326,7 @@ def wrong_source(request: Sighting | None, known: Known) -> Reading | None:
 
 def given_to_no_phone(request: Sighting | None, known: Known, what: str) -> Reading:
     """The reading of a request that came to this router and went no further. request: its WAN copy;
-    what: that in words."""
+    what: this event in words."""
     if request is None:
         return Reading("router", cause.ROUTER, what)
     line, idle = known.mapping_gone(request)
@@ -338,7 +337,7 @@ def given_to_no_phone(request: Sighting | None, known: Known, what: str) -> Read
     phone, far = request.packed_ends[16:32], request.packed_ends[:16]
     entry = known.mapping(request.destination, request.source)
     open_ = entry is not None and _was_open(request, entry, known)
-    if not open_ and known.line_of(phone, far) is None:  # which is there without a NAT
+    if not open_ and known.line_of(phone, far) is None:  # a line exists without a NAT, too
         came = request.ends
         return Reading("unknown", cause.UNKNOWN, (
             f"{what}; it came from port {came.sport} of {came.src} to port {came.dport}, and no "
@@ -354,8 +353,8 @@ def given_to_no_phone(request: Sighting | None, known: Known, what: str) -> Read
 
 
 def _was_open(request: Sighting, entry: Entry, known: Known) -> bool:
-    """The phone had sent something by the way on which this request came, before it came, or the
-    call itself came that way. entry: the mapping of that way."""
+    """The mapping was open: the phone had sent something through it before this request, or the
+    call itself came through it. entry: this mapping."""
     call = known.call(request)
     began = call.flow_pairs.get("INVITE") if call is not None else None
     if began is not None and began.outside == request.destination + request.source:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A 2xx to INVITE without Contact: its caller does not know where to send the ACK."""
+"""A 2xx to INVITE without Contact: its caller has no target for the ACK."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from algwatch.diagnose.misrouted import Reading
 from algwatch.sip.message import Message
 
 _CONTACT = re.compile(rb"(?im)^(?:contact|m)[ \t]*:")
-# The ACK came from nowhere, went nowhere, or names what its sender has guessed.
+# The ACK came from nowhere, went nowhere, or has a target guessed by its sender.
 _READINGS = (lost.NEVER_ON_WAN, lost.NOT_SENT, lost.ONE_SIDED, lost.IGNORED, lost.BEYOND)
 
 
 def reading(call: Call, how: lost.LostAck) -> Reading | None:
-    """The place where Contact was left out of the 2xx that no ACK followed (RFC 3261 section
-    12.1.1); None where the 2xx has one, malformed or not, or an earlier one of the dialog had."""
+    """The origin of a 2xx without Contact and ACK (RFC 3261 section 12.1.1); None if the 2xx has
+    one, malformed or not, or an earlier 2xx of the dialog had."""
     d = how.dialog
     answer = d.answer
     if how.how not in _READINGS or answer is None or d.established_at < d.answered_at:
@@ -46,12 +46,12 @@ def reading(call: Call, how: lost.LostAck) -> Reading | None:
 
 
 def _put_in(entered: Sighting, left: Sighting) -> Reading | None:
-    """For a 2xx that left with a Contact: whose it is where it entered with none."""
+    """For a 2xx that entered without a Contact and left with one: its author."""
     if not _is_without(entered) or not are_copies(entered, left):
         return None
     contacts, ends = Message(left.payload).contacts, left.ends
     if contacts and (contacts[0].host, contacts[0].port or 5060) == (ends.src, ends.sport):
-        return None  # the far end was told rightly where to send the ACK
+        return None  # the far end got the right target for the ACK
     return Reading("unknown", cause.UNKNOWN, "the 2xx had no Contact, and the router put one in "
                    f"that is not {ends.src}:{ends.sport}, from where it left")  # fmt: skip
 

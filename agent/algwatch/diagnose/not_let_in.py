@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An INVITE that came to this router for a phone whose mapping is open, to another port than that
-mapping has or from another one than it is for: the NAT need not let that in (RFC 4787 REQ-8 allows
-it to drop the second kind, and OpenWrt does)."""
+"""An INVITE for a phone with an open mapping, at another port than mapped or from another port than
+the mapping's. The NAT need not let it in: RFC 4787 REQ-8 allows it to drop the second kind, and
+OpenWrt does."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from algwatch.sip.target import same_endpoint
 
 
 class Owner:
-    """The phone that the INVITE is for. agreed: its binding; left: its REGISTER on the WAN side;
-    line: the name of its line."""
+    """The phone an INVITE is for. agreed: its binding; left: its REGISTER on the WAN side; line:
+    the name of its line."""
 
     __slots__ = ("agreed", "helped", "left", "line")
 
@@ -34,8 +34,8 @@ class Owner:
 
 
 def owner(call: Call, known: Known) -> Owner | None:
-    """The phone here whose user an undelivered INVITE names and which has registered with the host
-    that sent it; None where there is none, or where its mapping may be gone."""
+    """The phone here with the user of an undelivered INVITE, registered with the host that sent it;
+    None without one, or if its mapping may have expired."""
     return known.once(call, _owner)
 
 
@@ -47,8 +47,8 @@ def _owner(call: Call, known: Known) -> Owner | None:
 
 
 def owner_elsewhere(call: Call, known: Known) -> Owner | None:
-    """The same of an INVITE that came from a host to which no phone here has sent anything, from
-    the network of the registrar, and that names the address of record of the phone in its To."""
+    """The same for an INVITE of a host contacted by no phone here, in the network of the registrar,
+    with the phone's address of record in its To."""
     s = call.sides[WAN]
     if not call.unsolicited or call.sides[LAN] is not None or s is None or known.lossy(call):
         return None
@@ -60,9 +60,9 @@ def owner_elsewhere(call: Call, known: Known) -> Owner | None:
 
 
 def _of(invite: Sighting, known: Known, aor: str | None) -> Owner | None:
-    """aor: of the phone; None where it has registered with the host that sent the INVITE. Several
-    phones may have one user: it is for the one at whose port it came, and else for nobody knows
-    whom."""
+    """aor: of the phone; None if it has registered with the host that sent the INVITE. Several
+    phones may have one user: the INVITE is for the one at its destination port, else the owner is
+    unknown."""
     user = Message(invite.payload).request_user
     found: dict[bytes, Owner] = {}
     for one in known.registered():
@@ -94,14 +94,14 @@ def _of(invite: Sighting, known: Known, aor: str | None) -> Owner | None:
 
 
 def _is_open(invite: Sighting, left: Sighting, known: Known) -> bool:
-    """The mapping of the REGISTER was in use when the INVITE came: meanwhile the phone may have
-    registered again, and the mapping tells how old that is. left: the REGISTER on the WAN side."""
+    """The mapping of the REGISTER was in use when the INVITE came. The phone may have registered
+    again meanwhile, and the mapping tells its age. left: the REGISTER on the WAN side."""
     entry = known.mapping(left.source, left.destination)
     return entry is not None and entry.first_at < invite.row[AT] < entry.used_at + SHORTEST
 
 
 def reading(call: Call, known: Known) -> Reading | None:
-    """Why the router let in no INVITE for that phone; None where nothing shows it."""
+    """The reason an INVITE was not let in; None without proof."""
     found = owner(call, known)
     if found is None:
         return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The place where an ACK to a 2xx became odd."""
+"""The place that made an ACK to a 2xx odd."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from algwatch.sip.dialog import Dialog
 
 
 def place(call: Call, d: Dialog) -> str:
-    """The end that sent it; the router where it came in right and left odd. d: the dialog on the
-    side where it is odd."""
+    """The end that sent it; the router if it came in right and left odd. d: the dialog on the side
+    with the odd ACK."""
     if not call.two_sided or call.answered_inside is None or not call.paired:
         return "unknown"
     entered = call.sides[WAN if call.answered_inside else LAN]

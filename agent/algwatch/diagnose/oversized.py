@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Oversized: an INVITE that got lost while shorter requests of its line are answered."""
+"""Oversized: an INVITE is lost while shorter requests of its line are answered."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ MTUS = (1500, 1492)  # Ethernet, PPPoE (RFC 2516)
 
 
 class Oversized:
-    """inside, outside: its copies, the second None where it never left the router; sent: how often
-    it was; line: its line."""
+    """inside, outside: its copies, the second None if it never left the router; sent: its number of
+    copies; line: its line."""
 
     __slots__ = ("inside", "line", "outside", "sent")
 
@@ -51,8 +51,8 @@ def _reaches(copy: Sighting, mtu: int, more: int) -> bool:
 
 
 def oversized(call: Call, known: Known) -> Oversized | None:
-    """An INVITE of the phone over UDP that was repeated in vain, while the far end has answered a
-    shorter request of its line since, and has never answered one in fragments; else None."""
+    """A phone's INVITE over UDP, repeated in vain. The far end has answered a shorter request of
+    its line since, and never one in fragments. Else None."""
     s, wan = call.sides[LAN], call.sides[WAN]
     if s is None or call.inbound is not False or not s.timed_out or known.lossy(call):
         return None

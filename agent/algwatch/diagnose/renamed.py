@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names that the router changed one way and did not put back the other way: to the end that gets
-such a message it belongs to nothing (RFC 3261 sections 12.2.2, 17.1.3, 18.1.2)."""
+"""Names changed by the router one way and not restored the other way: the receiver cannot match
+such a message (RFC 3261 sections 12.2.2, 17.1.3, 18.1.2)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _called(one: Broken) -> str:
 
 
 def broken(thing: Joined[T], outbound: bool) -> Broken | None:
-    """The first message of a direction that has a name which its receiver does not know."""
+    """The first message of a direction with a name unknown to its receiver."""
     if thing.names is None:
         return None
     for what in (CALL_ID, TAG, BRANCH, CSEQ):
@@ -44,7 +44,7 @@ def broken(thing: Joined[T], outbound: bool) -> Broken | None:
 
 
 def response_unmatched(thing: Joined[T]) -> Reading | None:
-    """For a response that came to the phone, which goes on as if it had none."""
+    """For a response that came to the phone, although the phone behaves as without one."""
     one = broken(thing, False)
     if one is not None:
         return Reading("router", cause.ALG, (
@@ -61,13 +61,13 @@ def response_unmatched(thing: Joined[T]) -> Reading | None:
 
 
 def none_taken(caller: DialogSet) -> bool:
-    """True if this side repeated its INVITE until Timer B although responses to it came."""
+    """True if this side repeated its INVITE until Timer B in spite of responses to it."""
     last = caller.unanswered() if caller.timed_out else None
     return last is not None and last[0].response is not None
 
 
 def ack_unmatched(call: Call, how: lost.LostAck) -> Reading | None:
-    """For an ACK, or a 2xx, that came to its receiver with names that this one does not know."""
+    """For an ACK, or a 2xx, with names unknown to its receiver."""
     inside = call.answered_inside
     if not inside and how.how in (lost.ANSWER_STOPPED, lost.NOT_SENT):
         return response_unmatched(call)
@@ -84,8 +84,8 @@ def ack_unmatched(call: Call, how: lost.LostAck) -> Reading | None:
 
 
 def ack_foreign(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
-    """For an ACK that the phone ignores: whether it came with the router's address in its
-    Request-URI, where the phone had written its own into Contact, and had never taken one so."""
+    """For an ACK ignored by the phone: it has the router's address in its Request-URI, the phone
+    had written its own into Contact, and no such ACK was ever accepted."""
     line = known.line(call)
     if how.how != lost.IGNORED or (line is not None and line.count(REACHED_REWRITTEN)):
         return None
@@ -100,8 +100,8 @@ def ack_foreign(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
 
 
 def answer_to_nothing(call: Call, how: lost.LostAck) -> Reading | None:
-    """For a 2xx that came to the phone with the CSeq number of none of its INVITEs: it discards
-    that (RFC 3261 section 17.1.3). Nothing shows who changed one of the two."""
+    """For a 2xx that came to the phone with the CSeq number of none of its INVITEs: the phone
+    discards it (RFC 3261 section 17.1.3). Nothing shows the author of the change."""
     s, d = call.sides[LAN], call.dialog(LAN)
     if how.how != lost.NOT_SENT or call.answered_inside or s is None or s.request is None:
         return None
@@ -116,8 +116,7 @@ def answer_to_nothing(call: Call, how: lost.LostAck) -> Reading | None:
 
 
 def refused_bye(call: Call) -> Sighting | None:
-    """The 481 to a BYE that came to its receiver with a Call-ID or a tag which that one does not
-    know."""
+    """The 481 to a BYE whose Call-ID or tag is unknown to its receiver."""
     if call.inbound is None:
         return None
     for side, outbound in ((LAN, False), (WAN, True)):
@@ -137,8 +136,8 @@ def refused_bye(call: Call) -> Sighting | None:
 
 
 def unlike(request: Sighting, response: Sighting) -> str:
-    """The names that a response does not repeat of its request, a clause; "" if it repeats all
-    (RFC 3261 section 8.2.6.2)."""
+    """The names of its request not repeated by a response, a clause; "" if it repeats all (RFC 3261
+    section 8.2.6.2)."""
     asked, got = Message(request.payload), Message(response.payload)
     names = [(CALL_ID, asked.call_id, got.call_id), ("From tag", asked.from_.tag, got.from_.tag)]
     vias, others = asked.vias, got.vias

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests inside a call that were not taken because this router had changed where they go: the
-Contact of the far end on its way to the phone, or the Request-URI of what came to the phone (RFC
-3261 sections 12.2.1.1, 12.2.2 and 16.4)."""
+"""Requests inside a call that failed because this router had changed their target: the Contact of
+the far end on its way to the phone, or the Request-URI of a request to the phone (RFC 3261 sections
+12.2.1.1, 12.2.2 and 16.4)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from algwatch.sip.target import endpoint, remote_target, same_endpoint
 
 
 def by_contact(call: Call, sent: Sighting | None) -> Reading | None:
-    """sent: a request of the phone that went to the Contact of the far end as this router had
-    written it, and not as the far end had."""
+    """sent: a request of the phone to the Contact of the far end as written by this router, not by
+    the far end."""
     crossing = call.changed.get("INVITE" if call.inbound else "2xx INVITE")
     if sent is None or crossing is None or crossing.lan is None or crossing.wan is None:
         return None
@@ -37,8 +37,8 @@ def by_contact(call: Call, sent: Sighting | None) -> Reading | None:
 
 
 def by_request_uri(call: Call, lan: Sighting | None, wan: Sighting | None) -> Reading | None:
-    """lan, wan: both copies of a request of the far end, which came with the Contact of the phone
-    in its Request-URI, and which the router gave to the phone with another address there."""
+    """lan, wan: both copies of a far end's request. It came with the Contact of the phone in its
+    Request-URI, and the router gave it to the phone with another address there."""
     if lan is None or wan is None or not are_copies(lan, wan) or call.phone_contact[1] == 0:
         return None
     own = endpoint(*call.phone_contact)

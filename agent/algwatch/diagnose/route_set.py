@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ACKs that got lost because of the remote target or the route set of their dialog (RFC 3261
-sections 12.1 and 12.2.1.1), and whose fault that was."""
+"""ACKs lost by the remote target or the route set of their dialog (RFC 3261 sections 12.1 and
+12.2.1.1), and the place of the fault."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from algwatch.sip.target import (
 
 
 class Wrong(Reading):
-    """An ACK that was not addressed as its 2xx says. ack, answer: those of the end that wrote it
-    so. before: the ACK as the router got it, if the router changed it. by_route: its Request-URI
-    is right, or only in the wrong place."""
+    """An ACK addressed against its 2xx. ack, answer: those of the end at fault. before: the ACK as
+    the router got it, if the router changed it. by_route: its Request-URI is right, or only in the
+    wrong place."""
 
     __slots__ = ("ack", "answer", "before", "by_route")
 
@@ -43,7 +43,7 @@ class Wrong(Reading):
 
 
 def misaddressed(call: Call, how: lost.LostAck) -> Wrong | None:
-    """The ACK, if it was not addressed as its 2xx says, and its way shows which end did it."""
+    """The ACK, if it was addressed against its 2xx, and its path shows the end at fault."""
     if how.how == lost.BEYOND:
         return _from_phone(call)
     if how.how == lost.IGNORED:
@@ -59,7 +59,7 @@ def _from_phone(call: Call) -> Wrong | None:
         said = _in_words(wrong, lan.ack)
         return Wrong("phone", cause.PHONE, f"the ACK left the router, but {said}", lan, wrong)
     wrong = _wrong(wan)
-    # The ACK itself must differ: a 2xx that reached the phone otherwise is another thing.
+    # The ACK itself must differ: a 2xx changed on its way to the phone is another fault.
     if not wrong or lan is None or lan.ack is None or wan is None or wan.ack is None:
         return None
     if not are_copies(lan.ack, wan.ack):
@@ -75,9 +75,9 @@ def _from_phone(call: Call) -> Wrong | None:
 
 
 def _to_phone(call: Call) -> Wrong | None:
-    """For an ACK that was delivered to the phone, which still repeats its 2xx. A provider that
-    handles the NAT may put the address of the packets in place of an unroutable Contact, and then
-    only the user part tells."""
+    """For an ACK delivered to a phone that still repeats its 2xx. A provider that handles the NAT
+    may put the address of the packets in place of an unroutable Contact. Then only the user part
+    tells."""
     wan = call.dialog(WAN)
     wrong = _wrong(wan)
     if not wrong or not wrong.uri or wan is None or wan.ack is None or wan.answer is None:
@@ -94,7 +94,7 @@ def _wrong(d: Dialog | None) -> Misaddressed | None:
     if d is None or d.ack is None or d.answer is None:
         return None
     if d.ack.source[:16] != d.answer.destination[:16]:
-        return None  # not the 2xx that its sender got: a call between two phones passes twice
+        return None  # not the 2xx its sender got: a call between two phones passes twice
     return Misaddressed(parsed(d.ack.payload), parsed(d.answer.payload))
 
 
@@ -123,8 +123,8 @@ def _in_words(wrong: Misaddressed, ack: Sighting) -> str:
 
 
 def contact_at_proxy(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
-    """For a rightly addressed ACK, while the 2xx still comes: whether the Contact of that 2xx is
-    the address of a proxy on its way, so that no ACK can reach the callee behind it."""
+    """For a rightly addressed ACK while the 2xx still comes: the Contact of this 2xx is the address
+    of a proxy on its path, so no ACK can reach the callee behind it."""
     if how.how not in (lost.BEYOND, lost.ONE_SIDED_IGNORED) or misaddressed(call, how) is not None:
         return None
     if unroutable_route(call, how) is not None:
@@ -132,7 +132,7 @@ def contact_at_proxy(call: Call, how: lost.LostAck, known: Known) -> Reading | N
     found = proxy_contact(call, how)
     line = known.line(call)
     if not found or (line is not None and line.count(REACHED_AT_PROXY)):
-        return None  # or such calls live, so something behind that address takes the ACK
+        return None  # or such calls live, so something behind this address takes the ACK
     return Reading(
         "provider" if how.how == lost.BEYOND else "unknown", cause.PROVIDER_CONTACT,
         f"the Contact of the 2xx is {quoted(found)}, a proxy that it came through: the ACK ends "
@@ -141,8 +141,7 @@ def contact_at_proxy(call: Call, how: lost.LostAck, known: Known) -> Reading | N
 
 
 def proxy_contact(call: Call, how: lost.LostAck) -> str:
-    """See contact_of_proxy; of the 2xx that came in from beyond this router and its ACK, which
-    went out as it says."""
+    """See contact_of_proxy(); for a 2xx from beyond this router and an ACK addressed by it."""
     d = (call.sides[WAN] or how.side).current
     if d is None or d.ack is None or d.answer is None:
         return ""
@@ -153,8 +152,8 @@ def proxy_contact(call: Call, how: lost.LostAck) -> str:
 
 
 def unroutable_route(call: Call, how: lost.LostAck) -> Reading | None:
-    """For an ACK that did not come, or went there: whether the next proxy of its route set has an
-    address to which nobody on this way can send."""
+    """For an ACK that did not come, or went there: the next proxy of its route set has an address
+    unreachable from here."""
     d, far = how.dialog, call.dialog(WAN)
     if how.how == lost.ONE_SIDED:
         return recorded_beyond(call, d, None) or _recorded_inside(call, d, None)
@@ -169,7 +168,7 @@ def unroutable_route(call: Call, how: lost.LostAck) -> Reading | None:
     if answer_elsewhere(near) is not None:
         return None  # its caller never got the 2xx
     if how.how != lost.NOT_SENT:
-        # It was sent: to that proxy, or to one that the phone knows how to reach.
+        # The ACK was sent: to this proxy, or to a reachable one.
         sent = near.ack.ends.dst if near.ack is not None else ""
         if sent != next_hop(near):
             return None
@@ -177,8 +176,8 @@ def unroutable_route(call: Call, how: lost.LostAck) -> Reading | None:
 
 
 def recorded_beyond(call: Call, near: Dialog, far: Dialog | None) -> Reading | None:
-    """A proxy beyond this router. near, far: the dialog at the caller, and where both sides were
-    captured the one on the other side."""
+    """A proxy beyond this router. near, far: the dialog at the caller, and the one on the other
+    side if captured."""
     host = next_hop(near)
     if near.answer is None or not host:
         return None
@@ -195,13 +194,13 @@ def recorded_beyond(call: Call, near: Dialog, far: Dialog | None) -> Reading | N
 
 
 def _recorded_inside(call: Call, wan: Dialog, lan: Dialog | None) -> Reading | None:
-    """A proxy in the LAN, as the far side of the WAN sees it. lan: None where that side was not
+    """A proxy in the LAN, as the far side of the WAN sees it. lan: None if this side was not
     captured."""
     host = next_hop(wan)
     if wan.answer is None or not host:
         return None
     ends = wan.answer.ends
-    # In one private network, or seen before the NAT, such a Record-Route is right.
+    # In one private network, or before the NAT, such a Record-Route is right.
     if address.is_unroutable(ends.dst) or address.is_unroutable(ends.src):
         return None
     what = f"its Record-Route sends the ACK to {shown_host(host)}, which {ends.dst} cannot reach"
@@ -213,8 +212,8 @@ def _recorded_inside(call: Call, wan: Dialog, lan: Dialog | None) -> Reading | N
 
 
 def unroutable_contact(call: Call, how: lost.LostAck) -> Reading | None:
-    """For an ACK of the phone that did not come: whether the 2xx from the Internet has no
-    Record-Route and a Contact to which the phone cannot send."""
+    """For an ACK of the phone that did not come: the 2xx from the Internet has no Record-Route, and
+    a Contact unreachable for the phone."""
     near, far = call.dialog(LAN), call.dialog(WAN)
     if how.how not in (lost.NOT_SENT, lost.STOPPED_OUTBOUND, lost.BEYOND):
         return None
@@ -234,7 +233,7 @@ def unroutable_contact(call: Call, how: lost.LostAck) -> Reading | None:
 
 
 def _contact_host(answer: Sighting) -> str:
-    """The unroutable host of the Contact to which a request of the caller goes first; else ""."""
+    """The unroutable Contact host as first target of a request of the caller; else ""."""
     message = parsed(answer.payload)
     target = remote_target(message)
     if target is None or message.record_routes or not address.is_unroutable(target.host):
@@ -250,8 +249,8 @@ def _of_router(call: Call, copy: Sighting, header: str, what: str) -> Reading:
 
 def rewrote(call: Call, copy: Sighting, header: str) -> bool:
     """True if a pair proves that the router changed the address in this header field. copy: either
-    copy of the message. The first copies that the two sides show may be of two messages, so they
-    prove nothing."""
+    copy of the message. The first copies of the two sides may be of two messages, so they prove
+    nothing."""
     for crossing in call.changed.values():
         if copy.payload in (crossing.entered.payload, crossing.left.payload):
             return any(change.header == header and change.field in ("address", "count")
@@ -260,9 +259,9 @@ def rewrote(call: Call, copy: Sighting, header: str) -> bool:
 
 
 def next_hop(d: Dialog) -> str:
-    """The host to which the ACK goes from the place of this capture (RFC 3261 section 16.12), where
-    that is unroutable, or has an address of the IP version that this call does not use (a proxy
-    between the two has to record itself twice, RFC 5658 section 4); "" where it is another one."""
+    """The next host of the ACK from the place of this capture (RFC 3261 section 16.12), if it is
+    unroutable, or of an IP version not used by this call (a proxy between the two has to record
+    itself twice, RFC 5658 section 4); else ""."""
     ahead = proxies_ahead(d)
     if not ahead or d.answer is None:
         return ""
@@ -272,24 +271,23 @@ def next_hop(d: Dialog) -> str:
 
 
 def proxies_ahead(d: Dialog) -> list[Address]:
-    """The proxies between the place of this capture and the callee that recorded themselves, the
-    nearest last; empty where they are not known. Those that the INVITE had passed before stand in
-    it."""
+    """The recorded proxies between the place of this capture and the callee, the nearest last;
+    empty if not known. The INVITE already names the proxies it had passed."""
     if d.answer is None:
         return []
     answer = parsed(d.answer.payload)
     before = parsed(d.request.payload).record_routes if d.request is not None else []
     routes = answer.record_routes
     ahead = routes[: max(0, len(routes) - len(before))]
-    # Where somebody rewrote them on the way, nothing tells which ones are ahead.
+    # After a rewrite on the way, nothing tells the ones ahead.
     same = [route.uri for route in before] == [route.uri for route in routes[len(ahead) :]]
     return ahead if same and is_whole(answer) else []
 
 
 def unroutable_request(request: Sighting | None) -> tuple[str, str]:
-    """The host that a request inside a dialog went to, as its Route said or without one its
-    Request-URI, where nobody on the Internet can send there; and which of these it was. Else two
-    empty texts."""
+    """The destination host of a request inside a dialog, by its Route or without one by its
+    Request-URI, if unreachable from the Internet, and the name of this header field. Else two empty
+    texts."""
     if request is None or not request.row[TO_TAG] or not address.is_unroutable(request.ends.dst):
         return "", ""
     message = parsed(request.payload)
@@ -299,8 +297,8 @@ def unroutable_request(request: Sighting | None) -> tuple[str, str]:
 
 
 def own_refresh(call: Call) -> Sighting | None:
-    """The WAN copy of the target refresh that made the Contact of the phone unroutable, where that
-    could be reached before; None without one."""
+    """The WAN copy of the target refresh that made a reachable Contact of the phone unroutable;
+    None without one."""
     d = call.dialog(WAN)
     if d is None or call.inbound is None:
         return None
@@ -308,5 +306,5 @@ def own_refresh(call: Call) -> Sighting | None:
     own = callee if call.inbound else caller
     before, pair = call.wan_contact, call.flow_pair
     if own is None or pair is None or own.ends.src != pair.wan_host:
-        return None  # anybody can send one in the name of the phone
+        return None  # anybody can send one with the phone's names
     return own if before and not address.is_unroutable(before) else None

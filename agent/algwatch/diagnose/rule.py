@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rule: what a diagnosis declares about itself, and how it says what it saw."""
+"""Rule: a diagnosis' declaration of itself, and the maker of its findings."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ _SEVERITY = {"observed": "error", "certain": "error", "latent": "warning"}
 
 
 class Rule:
-    """id and slug are public API. severity: of its findings when nothing was hurt.
-    subject, subjects: words of diagnose/subject.py, as text and each on its own; several where one
-    fault shows in things of several kinds. two_sided: silent without both copies. symptom: it
-    says that something broke and not why. rfc: sections. when: signs of a call (compare/signs.py),
-    of which one at least is there when it has something to say of that call; 0: it reads every call
-    that is shown."""
+    """id and slug are public API. severity: of its findings without harm. subject, subjects: words
+    of diagnose/subject.py, as text and one by one; several if one fault shows in things of several
+    kinds. two_sided: silent without both copies. symptom: it says that something broke and not why.
+    rfc: sections. when: signs of a call (compare/signs.py), at least one of them needed for a
+    finding; 0: it reads every call shown."""
 
     __slots__ = ("id", "rfc", "severity", "slug", "subject", "subjects", "summary", "symptom",
                  "two_sided", "when")  # fmt: skip
@@ -41,9 +40,9 @@ class Rule:
                 cause: str = "", call_id: str = "", certain: bool = False, fingerprint: str = "",
                 line: str = "", next_step: str = "", severity: str = "", predicts: bool = False,
                 symptom: bool | None = None) -> Finding:  # fmt: skip
-        """key: what makes it the same finding, within this rule. severity: where it is not that of
-        the rule or of the harm; symptom: where it is not that of the rule. Raises ValueError
-        without evidence, or for a cause that is in no list (faults of the rule)."""
+        """key: the identity of the finding, within this rule. severity, symptom: if not the rule's
+        own (or, severity, by the harm). Raises ValueError without evidence, or for an unlisted
+        cause (faults of the rule)."""
         if not evidence:
             raise ValueError(f"{self.id}: a finding without evidence")
         if cause not in causes.CAUSES:

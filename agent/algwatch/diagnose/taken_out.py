@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A header field that a message has on one side of the router only, and the refusal that its
-absence calls for."""
+"""A header field on one side of the router only, and the refusal for want of it."""
 
 from __future__ import annotations
 
@@ -12,9 +11,9 @@ from algwatch.sip.message import Message, via_count
 
 _ANY: tuple[str, ...] = ()
 _OUT_OF_DIALOG = ("INVITE", "SUBSCRIBE", "REFER")
-# Header field of a request, the methods that cannot do without it (none named: all of them), and
-# the status codes that say so. RFC 3261 sections 8.1.1, 20.15, 22.4; RFC 3262 section 7.2;
-# RFC 3515 section 2.4.2; RFC 3903 section 6; RFC 6665 sections 4.1.3, 8.2.1, 8.3.2.
+# Header field of a request, the methods that need it (none named: all of them), and the status
+# codes for its absence. RFC 3261 sections 8.1.1, 20.15, 22.4; RFC 3262 section 7.2; RFC 3515
+# section 2.4.2; RFC 3903 section 6; RFC 6665 sections 4.1.3, 8.2.1, 8.3.2.
 _WANTED = (
     ("Event", ("SUBSCRIBE", "NOTIFY", "PUBLISH"), (400, 489)),
     ("Subscription-State", ("NOTIFY",), (400,)),
@@ -28,16 +27,17 @@ _WANTED = (
     ("Proxy-Authorization", ("SUBSCRIBE", "REFER", "PUBLISH", "MESSAGE"), (403,)),
 )
 EXTENSION_REQUIRED = 421
-# Refusals that say what would be accepted, and where (RFC 3261 section 20.23, RFC 4028 section 5).
+# Refusals with the acceptable value, and its header field (RFC 3261 section 20.23, RFC 4028 section
+# 5).
 _LEAST = {423: "Min-Expires", 422: "Min-SE"}
 _OFFERS = ("Supported", "Require", "Proxy-Require")
 
 
 class TakenOut:
     """before, after: the copy that entered the router and the one that left it. name: of the header
-    field; option: the option tag of it that is missing, "" where all of it is. refusal: the
-    response, status its code. in_response: the field was in the refusal itself. by_proxy: the
-    router adds a Via of its own."""
+    field; option: its missing option tag, "" if all of it is missing. refusal: the response, status
+    its code. in_response: the field was in the refusal itself. by_proxy: the router adds a Via of
+    its own."""
 
     __slots__ = ("after", "before", "by_proxy", "in_response", "name", "option", "refusal",
                  "status")  # fmt: skip
@@ -55,7 +55,7 @@ class TakenOut:
 
 
 def of_exchange(exchange: Exchange) -> TakenOut | None:
-    """For a request that was refused."""
+    """For a refused request."""
     left = exchange.left
     if left is None:
         return None
@@ -64,7 +64,7 @@ def of_exchange(exchange: Exchange) -> TakenOut | None:
 
 
 def of_call(call: Call) -> TakenOut | None:
-    """For an INVITE that was refused, or a re-INVITE or UPDATE whose refusal ended the call."""
+    """For a refused INVITE, or a re-INVITE or UPDATE whose refusal ended the call."""
     cut = of_refresh(call)
     if cut is not None:
         return cut
@@ -78,7 +78,7 @@ def of_call(call: Call) -> TakenOut | None:
 
 
 def of_refresh(call: Call) -> TakenOut | None:
-    """For a re-INVITE or UPDATE that was refused, and whose sender hung up at once."""
+    """For a refused re-INVITE or UPDATE whose sender hung up at once."""
     lan, wan = call.dialog(LAN), call.dialog(WAN)
     if lan is None or wan is None or lan.refused is None or wan.refused is None:
         return None
@@ -116,9 +116,9 @@ def found(entered: Sighting | None, left: Sighting | None, refusal: Sighting | N
         if status not in statuses or (methods and one.method not in methods):
             continue
         if name == "Content-Type" and not two.body:
-            continue  # a message without a body does without it
+            continue  # a message without a body does not need it
         if name == "Proxy-Authorization" and via_count(entered.payload) != via_count(left.payload):
-            continue  # a proxy takes out what was meant for it (RFC 3261 section 22.3)
+            continue  # a proxy takes out its own (RFC 3261 section 22.3)
         if one.header(name) and not two.header(name):
             return TakenOut(entered, left, name, refusal, status)
     return None

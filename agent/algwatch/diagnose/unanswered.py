@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests of a phone that left the router and to which no response came at all."""
+"""Requests of a phone that left the router and got no response at all."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from algwatch.diagnose.known import Known
 
 
 def left_unanswered(thing: Call | Registered | Exchange, known: Known) -> Sighting | None:
-    """The WAN copy of the request of a phone that was sent until its time was over (Timer B or F,
-    RFC 3261 section 17.1) and got no response; None where it was answered, not repeated, did not
-    leave, or where its response may not have been captured."""
+    """The WAN copy of a phone's request that was sent until its time was over (Timer B or F, RFC
+    3261 section 17.1) and got no response; None if it was answered, not repeated, did not leave, or
+    its response may not have been captured."""
     if isinstance(thing, Call):
         return _invite(thing, known)
     exchange = thing.exchange if isinstance(thing, Registered) else thing
@@ -34,7 +34,7 @@ def _invite(call: Call, known: Known) -> Sighting | None:
         return None
     if known.lossy(call) and not t.waited_out:
         return None
-    # Where the other end repeats its INVITE to the phone, the phone is silent.
+    # If the other end repeats its INVITE to the phone, the phone is silent.
     outbound = call.inbound is not None and call.inbound != (t.from_tag == s.caller_tag)
     return request if outbound else None
 
@@ -45,13 +45,13 @@ def _exchange(exchange: Exchange, known: Known) -> Sighting | None:
         return None
     if exchange.entered.unrepeated or left.finals or left.provisional_at:
         return None
-    # With one capture that ended earlier, nothing is said of what it would have shown.
+    # Conclude nothing from the time after one capture's end.
     return None if known.capture.is_late(left.request.row[AT]) else left.request
 
 
 def sent_unanswered(thing: Call | Registered | Exchange) -> Sighting | None:
-    """The same where one side only was captured, and the request came from a host behind a NAT to
-    one that is not: it may be that of a phone."""
+    """The same for one captured side, if the request came from a host behind a NAT to one that is
+    not: it may be a phone's."""
     request = None
     if isinstance(thing, Call):
         s = thing.seen[0]

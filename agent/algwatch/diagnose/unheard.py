@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Responses that came to the side of the router on which the sender of the request is, and that it
-does not take: their Via is not the one that it wrote, or they went to a port at which it does not
-listen (RFC 3261 sections 18.1.2 and 18.2.2, RFC 3581)."""
+"""Responses on the side of the request's sender, discarded by it: their Via is not the one it
+wrote, or it does not listen at their destination port (RFC 3261 sections 18.1.2 and 18.2.2, RFC
+3581)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from algwatch.sip.transaction import LATE
 
 
 def response_not_taken(exchange: Exchange) -> Reading | None:
-    """The reading of a request other than INVITE of which that is proved."""
+    """The reading of a request other than INVITE with such a response; None without proof."""
     t, request = exchange.entered, exchange.request
     if not exchange.two_sided or exchange.outbound is None or request is None:
         return None
@@ -36,7 +36,7 @@ def response_not_taken(exchange: Exchange) -> Reading | None:
 
 
 def answer_not_taken(call: Call) -> Reading | None:
-    """The same of the INVITE of a call that a phone here makes."""
+    """The same for the INVITE of a phone here."""
     if not call.two_sided or call.inbound is not False:
         return None
     pair, outside = response_to(call, LAN), response_to(call, WAN)
@@ -58,8 +58,8 @@ def answer_not_taken(call: Call) -> Reading | None:
 
 
 def response_to(call: Call, side: int) -> tuple[DialogSet, Sighting, Sighting] | None:
-    """The dialog set of that side, its INVITE, and a response to that, or one that was meant for it
-    and has another Via."""
+    """The dialog set of this side, its INVITE, and a response to it, or one meant for it with
+    another Via."""
     s = call.sides[side]
     if s is None:
         return None
@@ -73,7 +73,7 @@ def response_to(call: Call, side: int) -> tuple[DialogSet, Sighting, Sighting] |
 
 
 def _differs(request: Sighting, response: Sighting) -> bool:
-    """True if the topmost Via has the branch of that of the request and another sent-by."""
+    """True if the topmost Via has the branch of the request's and another sent-by."""
     asked, got = _top(request), _top(response)
     if asked is None or got is None or asked.branch != got.branch or not asked.branch:
         return False
@@ -82,8 +82,8 @@ def _differs(request: Sighting, response: Sighting) -> bool:
 
 def _changed(request: Sighting, response: Sighting, outbound: bool,
              right: bool | None) -> Reading | None:  # fmt: skip
-    """For a response with another Via than its request. right: on the other side of the router they
-    agree, so it was this router that changed it; None where that is not known."""
+    """For a response with another Via than its request. right: they agree on the other side of the
+    router, so this router changed it; None: not known."""
     asked, got = _top(request), _top(response)
     if asked is None or got is None or not _differs(request, response):
         return None
@@ -104,8 +104,8 @@ def _changed(request: Sighting, response: Sighting, outbound: bool,
 
 
 def deaf_port(request: Sighting, response: Sighting) -> Reading | None:
-    """For a response that was delivered to the port that the phone sends from while it listens at
-    the port in its Via, without rport."""
+    """For a response delivered to the source port of the phone, while the phone listens at the port
+    in its Via, without rport."""
     via, went, came = _top(request), request.ends, response.ends
     if came_in(response):
         return None  # as in _changed
@@ -120,9 +120,9 @@ def deaf_port(request: Sighting, response: Sighting) -> Reading | None:
 
 
 def forced_port(exchange: Exchange) -> tuple[Sighting, Sighting] | None:
-    """Both copies (LAN, WAN) of a response that came to the mapping of the port which the phone
-    sends from, and that the router sent to another one, where the phone does not listen either
-    without rport (its Via names another port). The phone sent its request until Timer F."""
+    """Both copies (LAN, WAN) of a response that came to the mapping of the phone's source port, and
+    was sent by the router to another port. Without rport, the phone does not listen there either
+    (its Via names another port). The phone sent its request until Timer F."""
     t, left, request = exchange.entered, exchange.left, exchange.request
     if not exchange.outbound or request is None or left is None or left.request is None:
         return None
@@ -141,7 +141,7 @@ def forced_port(exchange: Exchange) -> tuple[Sighting, Sighting] | None:
 
 
 def delivered_elsewhere(exchange: Exchange) -> Reading | None:
-    """The reading of what forced_port() tells."""
+    """The reading of the result of forced_port()."""
     forced = forced_port(exchange)
     if forced is None or exchange.request is None:
         return None
@@ -153,7 +153,7 @@ def delivered_elsewhere(exchange: Exchange) -> Reading | None:
 
 
 def wanted(request: Sighting) -> str:
-    """Where the sender of a request wants its response, a clause."""
+    """The place a request's sender wants its response at, a clause."""
     via = _top(request)
     if via is None or via.rport is not None:
         return "asks for responses there (rport)"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls that reached a phone which they are not for, or by a name that the phone does not own."""
+"""Calls that reached the wrong phone, or the right one under a name not its own."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.sip.message import Message, to_text
 
-# A phone answers so where it does not know whom the call is for (RFC 3261 sections 8.2.2.1,
-# 21.4, 21.6). 603 as well, since some phones do.
+# A phone's refusals of a call for an unknown user (RFC 3261 sections 8.2.2.1, 21.4, 21.6), and 603:
+# some phones send it.
 UNKNOWN_HERE = (404, 410, 416, 482, 484, 485, 603, 604)
 
 
 class Misdirected:
-    """reading; lan, wan: the copies of the INVITE; contact: the 200 to the REGISTER that it should
-    have followed; line: of the phone that registered it, "" where that is not known."""
+    """reading; lan, wan: the copies of the INVITE; contact: the 200 to the REGISTER it should have
+    followed; line: of the phone that registered it, "" if not known."""
 
     __slots__ = ("contact", "lan", "line", "reading", "wan")
 
@@ -36,8 +36,8 @@ class Misdirected:
 
 
 def misdirected(call: Call, known: Known) -> Misdirected | None:
-    """For a call into the LAN that a phone refused because it does not know whom it is for, or took
-    although it is for another one."""
+    """For a call into the LAN refused by a phone as for an unknown user, or accepted although it is
+    for another phone."""
     inside, outside = call.sides[LAN], call.sides[WAN]
     if not call.inbound or inside is None or outside is None or known.lossy(call):
         return None
@@ -47,7 +47,7 @@ def misdirected(call: Call, known: Known) -> Misdirected | None:
         return None
     bound = _bound(known, lan)
     phone = lan.packed_ends[16:32]
-    # A call comes here for each registration that there is: both loops look at what was read.
+    # Every registration may be read for every call: both loops use parsed results only.
     own = [one for one, agreed in bound if agreed.near.asked.packed_ends[:16] == phone]
     called, asked = _called(Message(lan.payload)), _called(Message(wan.payload))
     if any(called in _terms(one)[0].places for one in own):
@@ -55,17 +55,17 @@ def misdirected(call: Call, known: Known) -> Misdirected | None:
     for one in own:
         if asked in _terms(one)[1].places:
             return _renamed(one, called, lan, wan, known) if strange else None
-    # A trunk is called by numbers that are no Contact: only that of another phone shows anything.
+    # Numbers of a trunk are no Contact: only another phone's Contact shows anything.
     for one, agreed in bound if own else ():
         if agreed.far is not None and _names(asked, agreed.far) and not _shares(one, own):
             found = _wrong_phone(one, own[0], lan, wan, known)
-            # A provider that forwards a call may leave the number in it that was dialled.
+            # A provider that forwards a call may leave the dialled number in it.
             return found if strange or found.reading.where == "router" else None
     return None
 
 
 def _bound(known: Known, invite: Sighting) -> list[tuple[Registered, Binding]]:
-    """Registrations with the host that sent the call, over which it may have come."""
+    """Registrations with the host that sent the call, valid at its time."""
     at, host = invite.row[AT], invite.packed_ends[:16]
     return [
         (one, agreed) for one in known.registered()
@@ -76,8 +76,8 @@ def _bound(known: Known, invite: Sighting) -> list[tuple[Registered, Binding]]:
 
 
 def _names(asked: Place, far: Terms) -> bool:
-    """It is a Contact that the registrar knows, or has the user of one with a private address,
-    which a provider replaces by where the REGISTER came from."""
+    """It is a Contact known to the registrar, or has the user of one with a private address: a
+    provider replaces these by the source of the REGISTER."""
     return asked in far.places or any(
         contact.user == asked[0] != b"" and address.is_unroutable(contact.host)
         for contact in far.own
@@ -85,7 +85,7 @@ def _names(asked: Place, far: Terms) -> bool:
 
 
 def _shares(owner: Registered, own: list[Registered]) -> bool:
-    """The phone that got the call has registered that user, or the same number, as well."""
+    """The phone that got the call has registered this user, or the same number, as well."""
     users = {contact.user for contact in _terms(owner)[0].own}
     return any(
         one.aor == owner.aor or users & {contact.user for contact in _terms(one)[0].own}
@@ -94,7 +94,7 @@ def _shares(owner: Registered, own: list[Registered]) -> bool:
 
 
 def _terms(one: Registered) -> tuple[Terms, Terms, bytes]:
-    """As the phone and as the registrar saw it, and where the REGISTER came from on the WAN."""
+    """The terms as phone and registrar saw them, and the source of the REGISTER on the WAN."""
     agreed = one.binding
     assert agreed is not None and agreed.far is not None
     sent = one.near.transaction.forwarded
@@ -127,7 +127,7 @@ def _wrong_phone(owner: Registered, got: Registered, lan: Sighting, wan: Sightin
 
 def _renamed(one: Registered, called: Place, lan: Sighting, wan: Sighting,
              known: Known) -> Misdirected:  # fmt: skip
-    """The provider called the Contact that it knows, and the phone got another one."""
+    """The provider called its known Contact, and the phone got another one."""
     near, _, _ = _terms(one)
     mine = ", ".join(quote.value(joined(c.host, c.port)) for c in near.own[:2])
     name = f"{quote.quoted(to_text(called[0]))} at {quote.value(joined(*called[1:]))}"
@@ -139,7 +139,7 @@ def _renamed(one: Registered, called: Place, lan: Sighting, wan: Sighting,
 
 
 def _called(message: Message) -> tuple[bytes, str, int]:
-    """The Request-URI as `place` has a Contact."""
+    """The Request-URI in the form of `place`."""
     uri = message.request_uri.lower()
     tls = uri[:5] == b"sips:" or b"transport=tls" in uri
     host = message.request_host.lower().rstrip(".")
