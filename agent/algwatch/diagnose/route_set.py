@@ -28,9 +28,9 @@ from algwatch.sip.target import (
 
 
 class Wrong(Reading):
-    """An ACK addressed against its 2xx. ack, answer: those of the end at fault. before: the ACK as
-    the router got it, if the router changed it. by_route: its Request-URI is right, or only in the
-    wrong place."""
+    """An ACK whose address contradicts its 2xx. ack, answer: those of the end at fault. before: the
+    ACK as the router got it, if the router changed it. by_route: its Request-URI is right, or only
+    in the wrong place."""
 
     __slots__ = ("ack", "answer", "before", "by_route")
 
@@ -43,7 +43,7 @@ class Wrong(Reading):
 
 
 def misaddressed(call: Call, how: lost.LostAck) -> Wrong | None:
-    """The ACK, if it was addressed against its 2xx, and its path shows the end at fault."""
+    """The ACK, if its address contradicts its 2xx, and its path shows the end at fault."""
     if how.how == lost.BEYOND:
         return _from_phone(call)
     if how.how == lost.IGNORED:

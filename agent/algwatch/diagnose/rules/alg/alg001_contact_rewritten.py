@@ -6,15 +6,15 @@ What it sees
     left it: address, port, user or parameters, each on its own.
 
 Why it breaks calls
-    The Contact is where the other side sends the ACK, BYE and new calls. Rewritten as the NAT
-    mapping says it works; to anything else the ACK is lost and the call drops after 32 s.
+    The Contact is the other side's target for the ACK, BYE and new calls. Rewritten according to
+    the NAT mapping it works. With any other address the ACK is lost, and the call drops after 32 s.
 
 What else looks the same
-    A proxy or B2BUA on the router: it adds a Via or changes the Call-ID too. An SBC beyond the
-    router, which changes nothing between the two taps.
+    A proxy or B2BUA on the router: it adds a Via or changes the Call-ID, too. An SBC beyond the
+    router changes nothing between the two taps.
 
 Recommendation
-    None by itself: a consistent rewrite is benign (ALG014). See ALG011 where it is not.
+    None by itself: a consistent rewrite is benign (ALG014). For any other see ALG011.
 
 References
     RFC 3261 sections 8.1.1.8, 12.1; net/netfilter/nf_nat_sip.c map_addr().

@@ -6,12 +6,12 @@ What it sees
     see ALG005.)
 
 Why it breaks calls
-    Responses go where the topmost Via says. A Via that is rewritten on the way out must be put
-    back on the way in, or the phone drops the response (RFC 3261 section 18.1.2). A phone whose
-    received and rport are hidden never learns that it is behind NAT.
+    Responses go to the topmost Via. A Via rewritten on the way out must be restored on the way in,
+    or the phone drops the response (RFC 3261 section 18.1.2). A phone without its received and
+    rport never learns that it is behind NAT.
 
 What else looks the same
-    A proxy on the router, which adds a Via of its own and changes the branch.
+    A proxy on the router adds a Via of its own and changes the branch.
 
 Recommendation
     None by itself: a consistent rewrite is benign (ALG014).

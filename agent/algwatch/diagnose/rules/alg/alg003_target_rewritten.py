@@ -2,19 +2,18 @@
 """ALG003: the router rewrote the Request-URI, or a host in From, To, Refer-To or P-*.
 
 What it sees
-    One of these differs between the two copies: the Request-URI, the URI in From or To (without
-    its tag), Refer-To, Referred-By, Reply-To, Remote-Party-ID, or a header field that begins
-    with "P-".
+    One of these differs between the two copies: the Request-URI, the URI in From or To (without its
+    tag), Refer-To, Referred-By, Reply-To, Remote-Party-ID, or any header field with a name in "P-".
 
 Why it breaks calls
-    A Request-URI that is put back on the way in is what a phone behind an ALG needs; one that
-    names another user or port is refused. From and To are names only, but some providers look up
-    the caller by the host in From or P-Asserted-Identity and refuse a host that they do not know.
-    A Refer-To that still has, or gets, an address of the other side breaks the transfer.
+    A phone behind an ALG needs its Request-URI restored on the way in. A Request-URI with another
+    user or port is refused. From and To are names only, but some providers look up the caller by
+    the host in From or P-Asserted-Identity and refuse an unknown host. A Refer-To that keeps, or
+    gets, an address of the other side breaks the transfer.
 
 What else looks the same
-    A proxy on the router, which changes the Request-URI as it should and adds a Via. A provider
-    that rewrites them beyond the router: both copies are alike there.
+    A proxy on the router changes the Request-URI as it should and adds a Via. A provider rewrites
+    them beyond the router: both copies are alike there.
 
 Recommendation
     None by itself: a consistent rewrite is benign (ALG014).

@@ -6,16 +6,16 @@ What it sees
     them; Juniper's and AT&T's ALGs do.
 
 Why it breaks calls
-    Record-Route becomes the Route of the ACK, the BYE and all else inside the call. An entry that
-    was changed and is not changed back sends them to an address that is not there. Path decides
-    where calls to a registered phone go.
+    Record-Route becomes the Route of the ACK, the BYE and all later requests of the call. An entry
+    changed and not restored sends them to a wrong address. Path is the route of calls to a
+    registered phone.
 
 What else looks the same
-    A proxy on the router that adds its own Record-Route: it adds a Via, too (ALG009). A PBX in
-    the LAN whose private Record-Route nobody changed: DLG005.
+    A proxy on the router adds its own Record-Route, and a Via, too (ALG009). A private, unchanged
+    Record-Route of a PBX in the LAN: DLG005.
 
 Recommendation
-    None by itself. Where an ACK or BYE got lost, see ALG012 and DLG001.
+    None by itself. After a lost ACK or BYE, see ALG012 and DLG001.
 
 References
     RFC 3261 sections 12.1, 16.6, 20.30, 20.34; RFC 3327.

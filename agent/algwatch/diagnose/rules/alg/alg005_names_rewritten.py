@@ -3,20 +3,20 @@
 
 What it sees
     The Call-ID, the tag in From or To, the branch of a Via or the number in CSeq differs between
-    the two copies of one message. It is explained where only the phone's address in the Call-ID
-    became the router's.
+    the two copies of one message. The change is explained if only the phone's address in the
+    Call-ID became the router's.
 
 Why it breaks calls
-    Both ends know a call by these. A router that changes them must put each back in all that comes
-    the other way, for the whole call; DLG009 says where it did not. A digest or a Replaces that
-    quotes the old one no longer fits.
+    Both ends know a call by these names. A router that changes them must restore each in every
+    message of the other direction, for the whole call. DLG009 reports a failure. A digest or a
+    Replaces with the old name no longer fits.
 
 What else looks the same
-    A proxy on the router, which adds a Via and a branch of its own and changes no other name. A
-    B2BUA, which has a call of its own on each side: its messages are not copies (ALG009).
+    A proxy on the router adds a Via and a branch of its own and changes no other name. A B2BUA has
+    a call of its own on each side: its messages are not copies (ALG009).
 
 Recommendation
-    None by itself: see DLG009 where a name was not put back.
+    None by itself: see DLG009 if a name was not restored.
 
 References
     RFC 3261 sections 8.1.1.4, 8.1.1.5, 8.1.1.7, 19.3.

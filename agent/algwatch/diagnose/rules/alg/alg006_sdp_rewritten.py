@@ -6,11 +6,11 @@ What it sees
     copies.
 
 Why it breaks calls
-    Media goes where SDP says. An address or port that the router does not forward is one-way
-    audio; candidates that were left behind contradict the rewritten c= (ICE mismatch).
+    Media go to the address in SDP. An address or port not forwarded by the router means one-way
+    audio. Unchanged candidates contradict the rewritten c= (ICE mismatch).
 
 What else looks the same
-    A media proxy on the router, which puts its own address there on purpose.
+    A media proxy on the router puts its own address there on purpose.
 
 Recommendation
     None by itself: a consistent rewrite is benign (ALG014).

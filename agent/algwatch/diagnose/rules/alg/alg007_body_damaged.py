@@ -2,22 +2,22 @@
 """ALG007: the router damaged the body of a message.
 
 What it sees
-    A message over UDP whose Content-Length fitted its body when it entered the router, and does
-    not fit the body that left. The Linux helper counts from "v=" to the end of the datagram, which
-    is too few where SDP is one part of several (SIP-I, location). Or a body that left with other
-    lines than it had, and no c=, o= or m= among them.
+    A message over UDP had a fitting Content-Length when it entered the router, and has a wrong one
+    when it left. The Linux helper counts from "v=" to the end of the datagram: too few bytes if SDP
+    is one part of several (SIP-I, location). Or a body left with other lines than it had, and no
+    c=, o= or m= among them.
 
 Why it breaks calls
-    The receiver cuts the body at Content-Length, so the closing boundary of the last part is
-    missing; or it waits for bytes that never come and answers 400, or discards the message (RFC
-    3261 section 18.3). The call is refused, or nobody answers it.
+    The receiver cuts the body at Content-Length and so loses the closing boundary of the last part;
+    or it waits for bytes that never come and answers 400, or discards the message (RFC 3261 section
+    18.3). The call is refused, or nobody answers it.
 
 What else looks the same
-    A phone or provider that writes a wrong Content-Length itself: both copies are wrong (MSG002).
-    A Content-Length that follows a body which the router made longer or shorter: as it should.
+    A phone or provider writes a wrong Content-Length itself: both copies are wrong (MSG002). A
+    Content-Length follows a body made longer or shorter by the router: this is right.
 
 Recommendation
-    Turn the SIP ALG off, when the calls of this line work without it.
+    Turn the SIP ALG off, if the calls of this line work without it.
 
 References
     RFC 3261 sections 7.4, 18.3, 20.14; RFC 2046 section 5.1; net/netfilter/nf_nat_sip.c
@@ -49,7 +49,7 @@ RULE = Rule(
     "The router damaged the body of a message.", two_sided=True, when=REWRITTEN,
 )  # fmt: skip
 
-# What a receiver answers to a body that it cannot read.
+# Refusals of an unreadable body.
 _UNREADABLE = (400, 406, 413, 415, 488, 493, 500, 513, 606)
 
 
@@ -73,7 +73,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
 
 
 def _damage(crossing: Crossing) -> str:
-    """The defect of the body that left, a clause; "" without one."""
+    """The defect of the left body, a clause; "" without one."""
     if crossing.left.ends.proto != UDP:
         return ""  # over TCP Content-Length says where a message ends
     came, left = Message(crossing.entered.payload), Message(crossing.left.payload)
@@ -87,7 +87,7 @@ def _damage(crossing: Crossing) -> str:
 
 
 def _is_cut(crossing: Crossing) -> bool:
-    """Content-Length and body disagree, which no receiver can read rightly."""
+    """Content-Length and body disagree, so every receiver misreads the message."""
     left = Message(crossing.left.payload)
     return _length(left) not in (None, len(left.body))
 

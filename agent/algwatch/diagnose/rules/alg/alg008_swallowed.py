@@ -2,24 +2,24 @@
 """ALG008: the router's SIP helper swallowed a legal message.
 
 What it sees
-    An INVITE that entered the router again and again and never left it, on a line whose other
-    messages the router rewrites, so its helper is at work there; and in it what the Linux helper
-    (nf_conntrack_sip) is known to drop: a host name where SDP has an address, a media port below
-    1024, SDP without Content-Length, or a media port that another call of this house has offered
-    to the same provider within 180 s, whose pinhole is still waiting. Or a REGISTER on such a line
-    whose Contact has its expires in quotes.
+    An INVITE entered the router again and again and never left it. The router rewrites other
+    messages of this line, so its helper is at work there. And the INVITE has a known reason for the
+    Linux helper (nf_conntrack_sip) to drop it: a host name as SDP address, a media port below 1024,
+    SDP without Content-Length, or a media port another call of this house has offered to the same
+    provider within 180 s, with its pinhole still open. Or a REGISTER on such a line has the expires
+    of its Contact in quotes.
 
 Why it breaks calls
-    The helper drops what it cannot parse or open. Every retransmission is dropped likewise, and
-    the caller gives up after 32 s.
+    The helper drops everything it cannot parse or open. It drops every retransmission, too, and the
+    caller gives up after 32 s.
 
 What else looks the same
-    A firewall, a full queue, or fragments that are not forwarded: then the same message is lost
-    without a helper, too. Without one of the known reasons, or on a line that nothing was
-    rewritten of, TXN001 says where it stopped and no more.
+    A firewall, a full queue, or unforwarded fragments: then the same message is lost without a
+    helper, too. Without one of the known reasons, or on a line without rewrites, TXN001 names the
+    place and no more.
 
 Recommendation
-    Turn the SIP ALG off, when the calls of this line work without it.
+    Turn the SIP ALG off, if the calls of this line work without it.
 
 References
     net/netfilter/nf_conntrack_sip.c process_sdp(), set_expected_rtp_rtcp(); nf_nat_sip.c
@@ -46,7 +46,7 @@ from algwatch.sip.helper_drops import dropped_for
 from algwatch.sip.message import Message
 from algwatch.sip.timers import SECOND
 
-PENDING = 180 * SECOND  # how long the pinhole of an offer waits (nf_conntrack_sip.c)
+PENDING = 180 * SECOND  # lifetime of an unused pinhole (nf_conntrack_sip.c)
 
 RULE = Rule(
     "ALG008", "swallowed", "error", (CALL, REGISTRATION),
@@ -105,7 +105,7 @@ def _of_call(call: Call, known: Known) -> Iterator[Finding]:
     other = None
     if not kind:
         other, what = _collision(crossing.lan, line, known)
-    # A helper that has let through the like has not dropped this one for it.
+    # A helper that passed such a message before did not drop this one for it.
     if (other is None and not kind) or kind in line.passed:
         return
     proof = [evidence(crossing.lan, f"entered the router; {what}", "its copy on the WAN side")]
@@ -118,15 +118,15 @@ def _of_call(call: Call, known: Known) -> Iterator[Finding]:
         f"The INVITE to {somebody(call.to)} entered the router and never left it: {what}, which "
         "the router's SIP helper drops. It is at work on this line, whose other messages it "
         "rewrites.",
-        # The pinhole of the other offer may have been used up, which nothing here shows.
+        # The pinhole of the other offer may have been used up, unseen here.
         proof, call.call_id, cause=cause.ALG, certain=other is None, call_id=call.call_id,
         line=line.name,
     )  # fmt: skip
 
 
 def _collision(mine: Sighting, line: Line, known: Known) -> tuple[Sighting | None, str]:
-    """The INVITE of another flow that has offered the same media port to the same provider so
-    lately that its pinhole may still be waiting, and a clause."""
+    """The recent INVITE of another flow with the same media port for the same provider and a
+    pinhole perhaps still open, and a clause."""
     ports = _ports(mine)
     for one in (line, *known.beside(line)):
         offer = one.offer

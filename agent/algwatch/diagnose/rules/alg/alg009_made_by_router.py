@@ -2,26 +2,26 @@
 """ALG009: the router itself made a message, or has calls of its own.
 
 What it sees
-    One of three. A response that one side alone shows, and whose TTL (64, 128 or 255) says that no
-    router has forwarded it: the router answered. A call whose messages have one Via more beyond the
-    router: a proxy (siproxd). Two calls that begin together, one on each side, to the same user,
-    where such a TTL says that the router is an end of one: a B2BUA. The call with the provider may
-    have two copies, where the router's own messages are logged: with one TTL, as nobody forwarded
-    them. None of these is an ALG, and their messages are not two copies of one.
+    One of three. A response on one side alone whose TTL (64, 128 or 255) shows that no router has
+    forwarded it: the router answered. A call whose messages have one Via more beyond the router: a
+    proxy (siproxd). Two calls begin together, one on each side, to the same user, and such a TTL
+    shows the router as an end of one: a B2BUA. The call with the provider may have two copies, if
+    the router's own messages are logged: both with one TTL, as nobody forwarded them. None of these
+    is an ALG, and their messages are not two copies of one.
 
 Why it breaks calls
     It need not: a PBX, an adapter for analog phones (FXS) or a proxy on the router does its work.
-    An ALG that answers "busy" in the provider's name, because it could not open a port, ends calls
-    that the provider would have taken.
+    But an ALG that cannot open a port may answer "busy" in the provider's name. It ends calls the
+    provider would have accepted.
 
 What else looks the same
     A response whose other copy was not captured: it has passed a router, and its TTL tells. A
-    provider one hop away whose TTL begins at 65. An outgoing call of the router's own agent seen in
-    a file that does not tell directions.
+    provider one hop away with a first TTL of 65. An outgoing call of the router's own agent in a
+    file without directions.
 
 Recommendation
-    None for a proxy, a B2BUA or an agent. Where the router refuses calls in the provider's name:
-    turn the SIP ALG off, when the calls of this line work without it.
+    None for a proxy, a B2BUA or an agent. If the router refuses calls in the provider's name: turn
+    the SIP ALG off, if the calls of this line work without it.
 
 References
     RFC 3261 sections 6 (B2BUA), 8.1.3.3, 16.6; RFC 1812 section 5.3.1.
@@ -54,8 +54,8 @@ RULE = Rule(
     when=REWRITTEN | TROUBLED,
 )  # fmt: skip
 
-_INITIAL = (64, 128, 255)  # TTLs with which hosts begin
-TOGETHER = 2 * SECOND  # a B2BUA calls on at once
+_INITIAL = (64, 128, 255)  # first TTLs of hosts
+TOGETHER = 2 * SECOND  # a B2BUA makes its second call at once
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
@@ -72,7 +72,7 @@ def _proxy(call: Call, known: Known) -> Finding | None:
     if (lan is None or wan is None) and changed is not None:
         if changed.translated:
             return None  # nothing but addresses differs
-        lan, wan = changed.lan, changed.wan  # of an answered call these alone are still there
+        lan, wan = changed.lan, changed.wan  # an answered call has only these left
     if lan is None or wan is None or not _adds_via(call, lan, wan):
         return None
     return RULE.finding(
@@ -86,7 +86,7 @@ def _proxy(call: Call, known: Known) -> Finding | None:
 
 def _adds_via(call: Call, lan: Sighting, wan: Sighting) -> bool:
     """One copy has the Vias of the other one behind one more."""
-    # Most calls have as many on both sides: that is looked at first, because it costs little.
+    # Most calls have as many on both sides: this cheap test comes first.
     if via_count(lan.payload) == via_count(wan.payload):
         return False
     if call.paired and not any(prints.is_proxy(c) for c in call.changed.values()):
@@ -99,7 +99,7 @@ def _adds_via(call: Call, lan: Sighting, wan: Sighting) -> bool:
 
 
 def _request(call: Call, side: int, known: Known) -> Sighting | None:
-    """Its INVITE on that side; of an answered call only one that stayed alone is still there."""
+    """Its INVITE on this side; an answered call has kept only an unpaired one."""
     s = call.sides[side]
     if s is not None and s.request is not None:
         return s.request
@@ -108,7 +108,7 @@ def _request(call: Call, side: int, known: Known) -> Sighting | None:
 
 
 def _b2bua(call: Call, known: Known) -> Finding | None:
-    """Two calls that begin together; the one of the LAN is told."""
+    """Two calls begin together; the finding is about the LAN's."""
     lan = _request(call, LAN, known)
     if lan is None or call.paired or call.sides[WAN] is not None:
         return None
@@ -118,7 +118,7 @@ def _b2bua(call: Call, known: Known) -> Finding | None:
             continue
         if abs(other.started_at - call.started_at) > TOGETHER or not _same_callee(lan, wan):
             continue
-        # The router's own packets have the TTL that they began with on each side.
+        # The router's own packets have their first TTL on each side.
         answer = _answer(call, LAN)
         made = answer is not None and _may_be_made(answer)
         if not (made or _may_be_made(wan) or lan.row[BITS] & ROW_OUTGOING):
@@ -147,9 +147,9 @@ def _answer(call: Call, side: int) -> Sighting | None:
 
 
 def _may_be_made(copy: Sighting) -> bool:
-    """By its TTL, and where the direction is known by that: another host of the LAN can send in the
-    name of a far end, but that comes in. One that left in fragments may have come in as more of
-    them than are put together here."""
+    """By its TTL, and by its direction if known: another host of the LAN can send with a far end's
+    address, but its packet comes in. A packet that left in fragments may have come in as more
+    fragments than are reassembled here."""
     row = copy.row
     return row[TTL] in _INITIAL and not came_in(copy) and not row[BITS] & ROW_FRAGMENTED
 
@@ -170,8 +170,8 @@ def _answered(call: Call, known: Known) -> Finding | None:
 
 
 def _comes_from_router(call: Call, asked: Sighting, copy: Sighting, known: Known) -> bool:
-    """The INVITE that it answers went to the router, or through it. In the LAN it answers in the
-    name of a far end that phones here speak to; on the WAN it leaves from this router's address."""
+    """The answered INVITE went to the router, or through it. In the LAN the response has the
+    address of a far end known to phones here; on the WAN it has this router's."""
     if copy.side == LAN:
         return known.line_of(asked.packed_ends[:16], copy.packed_ends[:16]) is not None
     return known.is_wan_address(copy.packed_ends[:16])

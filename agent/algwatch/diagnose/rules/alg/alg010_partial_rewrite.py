@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ALG010: one of Via, Contact and SDP was rewritten and another left.
+"""ALG010: one of Via, Contact and SDP was rewritten and another left unchanged.
 
 What it sees
     A message of the phone leaves the router with its public address in one place and the phone's
     own LAN address in another.
 
 Why it breaks calls
-    The message contradicts itself. A provider that sees a public Via takes the phone for one
-    that is not behind NAT, and believes the private Contact or media address.
+    The message contradicts itself. A provider with a public Via takes the phone for one not behind
+    NAT, and believes the private Contact or media address.
 
 What else looks the same
-    A phone that writes a public address itself (STUN). Host names, From, To and Call-ID are left
-    alone by every decent NAT and are no contradiction.
+    A phone writes a public address itself (STUN). Every decent NAT leaves host names, From, To and
+    Call-ID alone: this is no contradiction.
 
 Recommendation
-    None by itself: what the router left alone it did not break. Where a call drops, see DLG002:
-    the trial without ALG decides.
+    None by itself: a field left unchanged was not broken by the router. If a call drops, see
+    DLG002: the trial without ALG decides.
 
 References
     RFC 3261 section 8.1.1; net/netfilter/nf_nat_sip.c (a Contact with another port than the

@@ -1,27 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ALG011: what the router wrote, or where it sent a message, is not its own NAT mapping.
+"""ALG011: the router wrote an address, or sent a message to one, against its own NAT mapping.
 
 What it sees
-    A Contact, Via or media address that was rewritten to something else than the mapping of the
-    packet itself, or the response to a REGISTER that went to such a port because the router had
-    written it into Via; or an inbound message that left to another LAN port than the one that the
-    phone's own packets come from (the helper's forced destination port, made for phones that
-    answer on their Via port: a proxy that changes the port in its Via sets it for everything
-    that follows).
+    A Contact, Via or media address was rewritten to something else than the packet's own mapping.
+    Or the response to a REGISTER went to such a port because the router had written it into Via. Or
+    an inbound message left to another LAN port than the source port of the phone's own packets (the
+    helper's forced destination port, made for phones that answer on their Via port: a proxy that
+    changes the port in its Via sets it for all later messages).
 
 Why it breaks calls
-    The ACK, BYE or INVITE goes where nobody listens: the 2xx is repeated and the call drops after
-    32 s. It is certain by protocol: the phone sent its 2xx from the port in the mapping. A phone
-    whose REGISTER is answered there never learns that it is registered.
+    The ACK, BYE or INVITE goes to a closed port: the 2xx is repeated and the call drops after 32 s.
+    The protocol proves it: the phone sent its 2xx from the port in the mapping. A phone whose
+    REGISTER is answered there never learns that it is registered.
 
 What else looks the same
-    A mapping that expired and was made anew (not within 60 s of the phone's last packet). A phone
-    that sends from another port than it listens on: it is served at the port in its Contact. The
-    Contact of REGISTER keeps its own port and is opened as an expectation: not a mismatch. A
-    response to a phone without rport that went to the port in the phone's Via: it listens there.
+    A mapping expired and was made anew (not within 60 s of the phone's last packet). A phone sends
+    from another port than it listens on: it is served at the port in its Contact. The Contact of
+    REGISTER keeps its own port and is opened as an expectation: not a mismatch. A response to a
+    phone without rport went to the port in the phone's Via: it listens there.
 
 Recommendation
-    Turn the SIP ALG off when a call was hurt, and when the provider handles the NAT itself.
+    Turn the SIP ALG off after a call was hurt, if the provider handles the NAT itself.
 
 References
     RFC 3261 sections 12.1, 18.2.2; RFC 3581 section 3; net/netfilter/nf_nat_sip.c map_addr(),
@@ -59,7 +58,7 @@ RULE = Rule(
 )  # fmt: skip
 
 _ON_WAN = (lost.STOPPED_INBOUND, lost.WRONG_PHONE)  # the ACK came, and not to the callee
-# By the reading of the lost ACK: the message that went to the wrong port.
+# By the reading of the lost ACK: the message sent to the wrong port.
 _WRONG_PORT = {lost.WRONG_PORT: "ACK", lost.ANSWER_WRONG_PORT: "2xx INVITE"}
 
 
@@ -71,7 +70,7 @@ def check(thing: Call | Registered, known: Known) -> Iterator[Finding]:
 
 
 def _of_registration(registered: Registered) -> Iterator[Finding]:
-    """A response to REGISTER that is not at the port of the phone, which never took one."""
+    """A response to REGISTER not at the port of the phone, which never accepted one."""
     exchange = registered.exchange
     if registered.said != "unanswered" or exchange is None or exchange.line is None:
         return
@@ -134,22 +133,22 @@ def _via_followed(registered: Registered, exchange: Exchange) -> Finding:
 def _of_call(call: Call, known: Known) -> Iterator[Finding]:
     forced = _forced(call, known)
     if forced is not None:
-        yield forced  # what it then wrote into headers follows from it
+        yield forced  # its later rewrites of headers follow from it
         return
     latent = None
     for crossing in call.changed.values() if call.unexplained else ():
         wrong = _wrong(call, crossing, known)
         if wrong is not None and wrong.harm == "observed":
-            yield wrong  # the one that the call died of, and not what came before it
+            yield wrong  # the one that ended the call, not earlier ones
             return
         latent = latent or wrong
-    # What it writes for a phone that it serves at another port follows from that (ALG015).
+    # Rewrites for a phone served at another port follow from this (ALG015).
     if latent is not None and not (call.misdelivered and alg.is_served(call)):
         yield latent
 
 
 def _forced(call: Call, known: Known) -> Finding | None:
-    """A message to another port than the phone's. It hurt when its dialog shows that it did."""
+    """A message to another port than the phone's. It hurt if its dialog shows harm."""
     if not call.misdelivered:
         return None
     how = lost.lost_ack(call, known)
@@ -157,7 +156,7 @@ def _forced(call: Call, known: Known) -> Finding | None:
     hurt = how is not None and _WRONG_PORT.get(how.how) in call.misdelivered
     if not hurt and alg.is_served(call):
         return None
-    # An ACK that fits no dialog would not have been taken on any port.
+    # An ACK outside the dialog would have been discarded on any port.
     hurt = hurt and how is not None and not how.dialog.odd
     kind = _WRONG_PORT[how.how] if how is not None and hurt else next(iter(call.misdelivered))
     kind = "INVITE" if unheard is not None else kind
@@ -191,10 +190,10 @@ def _forced(call: Call, known: Known) -> Finding | None:
 
 
 def _may_follow(call: Call, how: lost.LostAck, crossing: Crossing) -> bool:
-    """May the ACK be lost because the far end followed what the router wrote into this message?
-    Not where the 2xx is that of a re-INVITE, which came to the phone in spite of it; where an ACK
-    came to the mapping; or where none came, and the address is this router's own: to another port
-    of that, an ACK would have come to the WAN side all the same."""
+    """True if the ACK may be lost because the far end followed the router's address in this
+    message. False for the 2xx of a re-INVITE, which came to the phone all the same; after an ACK to
+    the mapping; and without an ACK if the address is this router's own: an ACK to another port of
+    it would have come to the WAN side all the same."""
     d, wan = how.dialog, call.dialog(WAN)
     if crossing.entered.row[AT] <= d.established_at < d.answered_at:
         return False
@@ -207,7 +206,7 @@ def _may_follow(call: Call, how: lost.LostAck, crossing: Crossing) -> bool:
 
 
 def _proof_of_port(call: Call) -> Sighting | None:
-    """The phone's own 2xx: it left from the port where the phone is."""
+    """The phone's own 2xx: it left from the phone's real port."""
     s = call.near_callee
     return s.current.answer if s is not None and s.current is not None else None
 
@@ -232,7 +231,7 @@ def _wrong(call: Call, crossing: Crossing, known: Known) -> Finding | None:
         hurt = hurt and (stopped is None or stopped.cause == cause.ALG)  # else by no fault of it
     line = known.line(call)
     if line is not None and line.count(REACHED_REWRITTEN):
-        hurt = False  # what the router wrote was reached before: the loss is another one
+        hurt = False  # the router's address was reached before: the loss has another cause
     if hurt and how is not None and not _may_follow(call, how, crossing):
         hurt = False
     harm = "latent"
@@ -245,7 +244,7 @@ def _wrong(call: Call, crossing: Crossing, known: Known) -> Finding | None:
         f"The router wrote what its NAT mapping does not say: {alg.told(wrong)}{tail}."
         + alg.whose(prints.looks_like(crossing)),
         alg.both_copies(crossing, wrong),
-        # Each call that it hurt counts; otherwise once for a phone and a provider.
+        # Each call hurt counts; otherwise once for a phone and a provider.
         f"{call.call_id if harm == 'observed' else alg.between(crossing)}/written",
         cause=cause.ALG, call_id=call.call_id, line=alg.between(crossing),
         fingerprint=prints.fingerprint(crossing),

@@ -1,23 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ALG012: what the router wrote on the way out was not put back on the way in.
+"""ALG012: the router did not restore on the way in what it wrote on the way out.
 
 What it sees
-    The router writes its public address into Via, Contact or Record-Route of what the phone sends,
-    and a response comes to the phone with that address still in Via, or a request inside the call
-    with it still in the Request-URI or in the topmost Route. For Call-ID, tags and branch: DLG009.
+    The router writes its public address into Via, Contact or Record-Route of the phone's messages.
+    A response comes to the phone with this address still in Via, or a request inside the call with
+    it still in the Request-URI or in the topmost Route. For Call-ID, tags and branch: DLG009.
 
 Why it breaks calls
     A phone must discard a response whose topmost Via is not its own (RFC 3261 section 18.1.2): it
-    repeats its request as if nobody had answered. A request with a Request-URI that it does not own
-    it may refuse (404, 481), or ignore if it is an ACK, and it sends a request on to a Route that
-    is not itself.
+    repeats its request as without an answer. It may refuse a request with a foreign Request-URI
+    (404, 481), or ignore it as an ACK, and it forwards a request with a foreign Route.
 
 What else looks the same
-    A phone that wrote its public address itself (STUN): the router changed nothing on the way
-    out, so nothing has to be put back. A phone that takes all of it: then it did no harm.
+    A phone wrote its public address itself (STUN): the router changed nothing on the way out, and
+    has nothing to restore. A phone accepts all of it: then it did no harm.
 
 Recommendation
-    Turn the SIP ALG off, when the calls of this line work without it.
+    Turn the SIP ALG off, if the calls of this line work without it.
 
 References
     RFC 3261 sections 12.2.2, 16.4, 18.1.2.
@@ -55,7 +54,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         if FROM[what] not in call.wrote:
             continue
         harm, so = _harm(call, what, known)
-        # Why a phone ignores an ACK is not as sure as why it refuses a BYE.
+        # The reason for an ignored ACK is less sure than for a refused BYE.
         sure = what != REQUEST_URI or foreign_bye(call) is not None
         pair = crossing.flow_pair
         assert pair is not None
@@ -78,7 +77,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
 
 
 def _written(call: Call, header: str) -> Crossing | None:
-    """A message that left with another address in that header field, where it is still known."""
+    """A message that left with another address in this header field, if still known."""
     for crossing in call.changed.values():
         if crossing.outbound and any(r.header == header for r in rewrites(crossing)):
             return crossing

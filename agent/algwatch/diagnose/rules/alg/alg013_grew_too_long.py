@@ -1,32 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ALG013: the router made a message longer than the line or its TCP stream bears.
+"""ALG013: the router made a message too long for the line or its TCP stream.
 
 What it sees
-    An INVITE that came to the router as one packet and left it in IP fragments, because the router
-    had made it longer; it goes unanswered, and shorter requests of the line do not. Or one that
-    never left: it just fits the MTU of the line (1500, with PPPoE 1492 bytes), and with what this
-    router adds to an INVITE or REGISTER of the phone it does not.
-    SIP over TCP of which bytes leave the router twice, the second time with other content and with
-    new bytes behind them, on a line whose messages the router makes longer, while the bytes of the
-    phone follow each other.
+    An INVITE came to the router as one packet and left it in IP fragments, because the router had
+    made it longer. It is unanswered, and shorter requests of the line are answered. Or an INVITE
+    never left: it just fits the MTU of the line (1500, with PPPoE 1492 bytes), and no longer does
+    with the bytes this router adds to an INVITE or REGISTER of the phone.
+    Or SIP over TCP: bytes leave the router twice, the second time with other content and with new
+    bytes behind them, on a line whose messages the router makes longer, while the phone's own bytes
+    are in sequence.
 
 Why it breaks calls
-    A packet that must not be fragmented (DF) and has grown is dropped, and the phone cannot make
-    its own smaller, because that fits. One that is fragmented is lost where fragments are dropped.
-    The kernel's helper shifts the sequence numbers behind a message that it made longer. When a
-    segment holds a whole message and the beginning of the next one, it does so too late: the next
-    segment covers as many bytes as the message grew by. The far end keeps the earlier ones, so the
-    next message lacks its bytes, and what follows is read at the wrong place.
+    A grown packet with DF is dropped, and the phone cannot make its own smaller, because its own
+    fits. A fragmented packet is lost on paths that drop fragments. In TCP, the kernel's helper
+    shifts the sequence numbers behind a lengthened message. If a segment holds a whole message and
+    the beginning of the next one, the shift comes too late: the next segment repeats as many bytes
+    as the message grew by. The far end keeps the earlier bytes, so the next message lacks its own,
+    and the stream is read at the wrong place.
 
 What else looks the same
-    An INVITE that is too long as the phone wrote it: SIZE001. A message that the helper drops for
-    what is in it: ALG008. TCP that sends bytes again, all of them known, or more of them than the
-    router adds to a message. A phone, or somebody in the LAN, whose own bytes contradict each
-    other.
+    The phone's own INVITE is too long: SIZE001. The helper drops a message for its content: ALG008.
+    TCP repeats bytes, all of them known, or more of them than the router adds to a message. The
+    phone, or somebody in the LAN, sends contradicting bytes.
 
 Recommendation
-    Smaller messages or TCP; with the SIP ALG off the message keeps its length. Where a TCP stream
-    is spoiled: turn the ALG off, or use UDP.
+    Smaller messages or TCP; with the SIP ALG off the message keeps its length. For a spoiled TCP
+    stream: turn the ALG off, or use UDP.
 
 References
     RFC 3261 sections 18.1.1, 18.3; RFC 1191; RFC 2516 section 7; RFC 9293 section 3.10.7.4;
@@ -71,7 +70,7 @@ def _spoiled(line: Line) -> Iterator[Finding]:
     copy = spoiled.first
     size = copy.row[LENGTH]
     if size > line.grew:
-        return  # more than the router adds: it sent something again, and changed it otherwise
+        return  # more than the router adds: repeated, and changed in another way
     proof = [evidence(copy, f"{size} bytes that were sent before with other content", "new bytes")]
     rewritten = line.seen.get(REWRITTEN)
     if rewritten is not None and rewritten.first is not None:

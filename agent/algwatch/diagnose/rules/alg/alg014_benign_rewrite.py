@@ -2,14 +2,14 @@
 """ALG014: the router rewrites consistently, and calls complete.
 
 What it sees
-    A call in which the router changed addresses, every change is what its NAT mapping says, the
-    ACK reached the callee, every INVITE in it was answered, and the BYE was accepted.
+    The router changed addresses in a call, every change follows its NAT mapping, the ACK reached
+    the callee, every INVITE was answered, and the BYE was accepted.
 
 Why it breaks calls
-    It does not. Said once for a phone and a provider, so that nobody turns off what works.
+    It does not. Reported once for a phone and a provider, so nobody turns off a working ALG.
 
 What else looks the same
-    A call that completes although its messages contradict themselves (ALG010, ALG011).
+    A call completes although its messages contradict themselves (ALG010, ALG011).
 
 Recommendation
     None.
@@ -49,10 +49,10 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     if line is None or known.needs_alg(line):
         return  # ALG015 says more
     if any(alg.contradiction(c)[1] for c in call.changed.values()):
-        return  # it contradicts itself: that this call completed proves nothing for the next
+        return  # it contradicts itself: this completed call proves nothing for the next
     changes = rewrites(crossing)
     looks_like = prints.fingerprint(crossing)
-    back = not call.unpaired  # of the router's own calls nothing is seen to come back
+    back = not call.unpaired  # of the router's own calls no inbound message is seen
     yield RULE.finding(
         "router", "none",
         f"The router rewrites {', '.join(sorted(call.headers)) or 'nothing but form'} as its NAT "
@@ -64,6 +64,6 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
 
 
 def _failed(call: Call) -> bool:
-    """A request in it was not answered, or its BYE was refused."""
+    """A request of it was not answered, or its BYE was refused."""
     every = [s.current for s in call.seen if s.current is not None]
     return any(d.silent or d.bye_unanswered or d.bye_status >= 300 for d in every)

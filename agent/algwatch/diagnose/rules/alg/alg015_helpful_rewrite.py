@@ -2,21 +2,19 @@
 """ALG015: without the rewriting this phone and this provider may not work.
 
 What it sees
-    A call that completed with consistent rewriting, of a phone that writes private addresses and
-    does not ask for rport, with a provider that was never seen to handle NAT by itself. Or a phone
-    without rport that sends from one port and listens at another one, which it names in Via and
-    Contact, and that the router serves there (the helper's forced destination port, made for phones
-    like Cisco's 7941).
+    A call completed with consistent rewriting. Its phone writes private addresses and does not ask
+    for rport, and its provider was never seen to handle NAT by itself. Or a phone without rport
+    sends from one port and listens at another one, named in its Via and Contact, and the router
+    serves it there (the helper's forced destination port, made for phones like Cisco's 7941).
 
 Why it breaks calls
-    It does not: the ALG is what carries the call. Turned off, the provider would send the ACK,
-    BYE and every incoming call to a private address, or the router would deliver them to the port
-    from which the phone sends and at which it does not listen.
+    It does not: the ALG carries the call. With the ALG off, the provider would send the ACK, BYE
+    and every incoming call to a private address, or the router would deliver them to the phone's
+    source port, a port it does not listen at.
 
 What else looks the same
-    A provider that handles NAT and shows it only when it sees a private address (then turning
-    off would be safe; a trial on one phone decides). A phone that is not at the forced port:
-    ALG011.
+    A provider handles NAT and shows it only after a private address (then turning off would be
+    safe; a trial on one phone decides). A phone not at the forced port: ALG011.
 
 Recommendation
     Keep the SIP ALG, or make the phone handle the NAT itself (rport, STUN, outbound) first.
@@ -90,8 +88,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
 
 
 def _served(call: Call, line: Line) -> Crossing | None:
-    """A message to the port at which the phone listens and from which it does not send, on a line
-    that the router rewrites (a port forward does the same without)."""
+    """A message to the listening port of a phone that sends from another one, on a rewritten line
+    (a port forward does the same without rewrites)."""
     if not call.misdelivered or not call.changed or not line.count(RPORT_MISSING):
         return None
     return next(iter(call.misdelivered.values())) if alg.is_served(call) else None

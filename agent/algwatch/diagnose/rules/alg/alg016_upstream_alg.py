@@ -2,21 +2,21 @@
 """ALG016: something beyond this router rewrites SIP.
 
 What it sees
-    A response on the WAN side whose Via, From tag or Call-ID is not that of the request as it left
-    this router, or in whose From or To an address of ours was replaced by another one. A server
-    repeats these as they came (the echo), so what differs was changed on the way.
+    A response on the WAN side has another Via, From tag or Call-ID than its request had when it
+    left this router, or an address of ours in its From or To was replaced. A server repeats these
+    fields unchanged (the echo), so a difference was made on the way.
 
 Why it breaks calls
-    A response with another Via, From tag or Call-ID belongs to no request of the phone, which drops
-    it; and where it is not strict, it still refuses the BYE under the other name with 481. An
-    address changed in From or To alone is mostly without harm, but shows that an ALG is there: a
-    second router, a modem or the ISP's NAT, whose other changes (Contact, SDP) do not show here.
+    A response with another Via, From tag or Call-ID belongs to no request of the phone, so the
+    phone drops it. A less strict phone still refuses the BYE under the other name with 481. A
+    change in From or To alone is mostly harmless, but proves an ALG: a second router, a modem or
+    the ISP's NAT. Its other changes (Contact, SDP) do not show here.
 
 What else looks the same
-    What a server adds: received, rport, a tag in To, :5060 written out. A malformed response, in
-    which no From can be read (MSG001). A session border controller or registrar that answers with
-    another Contact: that is its own header field. The ALG of this router: both copies that are
-    compared are those of the WAN side. An ALG beyond that puts everything back is not seen at all.
+    Additions of a server: received, rport, a tag in To, :5060 written out. A malformed response
+    with an unreadable From (MSG001). A session border controller or registrar answers with another
+    Contact: this is its own header field. The ALG of this router: both compared copies are on the
+    WAN side. An ALG beyond that restores everything stays invisible.
 
 Recommendation
     Look for a second router or modem in front of this one, and turn its SIP ALG off or put it into
@@ -81,8 +81,8 @@ def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
 
 
 def _refused(crossing: Crossing, refusal: Sighting, known: Known) -> Iterator[Finding]:
-    """The phone refused the BYE of a call that the other end knows by another Call-ID, and the call
-    had not ended by the name that the phone gave it."""
+    """The phone refused the BYE of a call known to the other end by another Call-ID, and the call
+    had not ended under the phone's own."""
     call = known.call(refusal) if refusal.row[METHOD] == BYE else None
     d = call.dialog(WAN) if call is not None else None
     if d is None or d.answer is None:

@@ -2,18 +2,17 @@
 """ALG017: the kernel's SIP helper is on this router.
 
 What it sees
-    nf_conntrack_sip loaded as a module, or flows that the SIP helper expects
-    (/proc/net/nf_conntrack_expect), with or without traffic that it changed.
+    nf_conntrack_sip is loaded as a module, or the SIP helper expects flows
+    (/proc/net/nf_conntrack_expect), with or without traffic changed by it.
 
 Why it breaks calls
-    It does not by itself. A helper that is attached to a flow rewrites its messages and may drop
-    them; what it does to calls is told by the other rules, from the bytes.
+    It does not by itself. An attached helper rewrites the messages of a flow and may drop them.
+    Other rules report its effect on calls, from the bytes.
 
 What else looks the same
-    A kernel that has the helper built in, and no firewall rule that attaches it: silent, until the
-    helper expects a flow. A module that is loaded and attached to nothing: it does nothing, and
-    on OpenWrt the firewall attaches it when it is loaded next. A router of another make rewrites
-    without this helper.
+    A kernel has the helper built in, and no firewall rule attaches it: silent, until the helper
+    expects a flow. A loaded module without attachment does nothing; on OpenWrt the firewall
+    attaches it at its next reload. Routers of other makes rewrite without this helper.
 
 Recommendation
     None while no call is hurt.

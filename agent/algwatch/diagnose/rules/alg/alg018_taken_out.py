@@ -2,28 +2,27 @@
 """ALG018: the router took out a header field, and the message was refused for want of it.
 
 What it sees
-    A request that was refused and that left the router without a header field which it had when it
-    came, where the status says that this field is missing: 400 or 489 for a SUBSCRIBE, NOTIFY or
-    PUBLISH without Event, 400 for a NOTIFY without Subscription-State or a REFER without Refer-To,
-    400 or 481 for a PRACK without RAck, 400 for a request without Contact or Max-Forwards, 415 for
-    a body without Content-Type, 403 for a request without its credentials. A 421 that asks for an
-    extension which the sender supports, and the router took its option tag out of Supported or
-    Require. A 423 whose Min-Expires, or a 422 whose Min-SE the router took out, so that the phone
-    cannot know which time is long enough. A call that was refused with 403 and without Route, of a
-    phone whose registration was accepted with a Service-Route that the router took out.
+    A request left the router without a header field it had when it came, and was refused with a
+    status for the missing field: 400 or 489 for a SUBSCRIBE, NOTIFY or PUBLISH without Event, 400
+    for a NOTIFY without Subscription-State or a REFER without Refer-To, 400 or 481 for a PRACK
+    without RAck, 400 for a request without Contact or Max-Forwards, 415 for a body without
+    Content-Type, 403 for a request without its credentials. A 421 asks for an extension supported
+    by the sender, and the router took its option tag out of Supported or Require. The router took
+    Min-Expires out of a 423, or Min-SE out of a 422, so the phone cannot learn the acceptable time.
+    A call without Route was refused with 403, and its phone's registration was accepted with a
+    Service-Route taken out by the router.
 
 Why it breaks calls
-    These fields say what the request is about. Without Event the lamps for other phones (BLF) and
-    for messages (MWI) stay dark, without Refer-To nobody is transferred, without RAck a call with
-    reliable ringing ends after 32 s.
+    These fields carry the meaning of the request. Without Event the lamps for other phones (BLF)
+    and for messages (MWI) stay dark, without Refer-To nobody is transferred, without RAck a call
+    with reliable ringing ends after 32 s.
 
 What else looks the same
-    A call that is refused with 403 although others go without Route: its number is barred. A proxy
-    on the router that takes out the credentials which were meant for it (RFC 3261 section 22.3).
-    A phone that wrote no such field, or a provider that refuses what it does not know: both copies
-    are the same. A header field that is taken out and missed by nobody (Server, User-Agent,
-    Allow-Events): nothing is refused. Credentials of a REGISTER or an INVITE: REG004. A field that
-    is written in its compact form.
+    A call refused with 403 although others go without Route: its number is barred. A proxy on the
+    router takes out its own credentials (RFC 3261 section 22.3). A phone wrote no such field, or a
+    provider refuses the unknown: both copies are the same. A header field taken out and missed by
+    nobody (Server, User-Agent, Allow-Events): nothing is refused. Credentials of a REGISTER or an
+    INVITE: REG004. A field in its compact form.
 
 Recommendation
     See the advice on the router's ALG.
@@ -60,9 +59,9 @@ RULE = Rule(
 )  # fmt: skip
 
 FORBIDDEN = 403
-# RFC 2543 had it optional, so a 400 may have another reason: one case proves nothing.
+# Optional in RFC 2543, so a 400 may have another reason: one case proves nothing.
 DOUBTFUL = "Max-Forwards"
-# It takes back that a call was refused for want of Route; of nothing else it is the proof.
+# It refutes the finding about a missing Route, and no other.
 REFUTED_BY = WITHOUT_ROUTE
 
 
@@ -104,7 +103,7 @@ def _proof(found: TakenOut) -> list[Evidence]:
 
 
 def _without_route(call: Call, known: Known) -> Iterator[Finding]:
-    """A call that did not go by way of the Service-Route, because its phone was not told."""
+    """A call outside the Service-Route, because its phone was not told."""
     lan, wan = call.sides[LAN], call.sides[WAN]
     if call.inbound is not False or lan is None or wan is None or wan.rejected != FORBIDDEN:
         return
@@ -141,7 +140,7 @@ def _without_route(call: Call, known: Known) -> Iterator[Finding]:
 
 
 def instead(said: Finding, line: Line) -> Finding | None:
-    """A call without Route was answered since: that is not why the other one was refused."""
+    """A call without Route was answered since: the other refusal has another reason."""
     key = said.key.partition("/")[2]
     if not key.endswith("/Service-Route"):
         return None

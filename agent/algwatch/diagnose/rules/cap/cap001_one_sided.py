@@ -5,13 +5,13 @@ What it sees
     Messages on the LAN or on the WAN side of the router, and none on the other.
 
 Why it breaks calls
-    It does not. But what the router did to a message shows only when both copies are there, so
-    every rule that compares them stays silent.
+    It does not. But only two copies show the router's changes to a message, so every rule that
+    compares copies stays silent.
 
 What else looks the same
-    A PBX or phone on the router itself (its SIP never crosses the LAN; a file with both of its
-    sides is told apart by the addresses), SIP that stays in the
-    LAN, the wrong interface, or hardware flow offload that hides packets from the taps.
+    A PBX or phone on the router itself: its SIP never crosses the LAN. (In a file with both of its
+    sides, the addresses tell.) SIP within the LAN, the wrong interface, or hardware flow offload,
+    which hides packets from the taps.
 
 Recommendation
     Capture both sides of the router at once: the LAN bridge and the WAN layer-3 device.
@@ -43,8 +43,8 @@ def check(_: None, known: Known) -> Iterator[Finding]:
     if not present or (LAN in present and WAN in present):
         return
     if capture.quality is not None and capture.quality.unrelated:
-        return  # two sides, of which each is judged alone
-    # A live tap may simply not have seen the other copy yet, or have lost it.
+        return  # two sides, each judged alone
+    # A live tap may have missed the other copy, or not have seen it yet.
     since = max(capture.started, capture.lost_at)
     if not capture.finished and known.now - since < TIMER_B:
         return

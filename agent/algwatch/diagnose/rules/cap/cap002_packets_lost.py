@@ -2,21 +2,21 @@
 """CAP002: the capture lost packets.
 
 What it sees
-    Packets that found no room in the capture ring of an interface, by the kernel's own count. Or
-    SIP over TCP that goes on behind bytes which were not captured: TCP itself had them.
+    Packets without room in the capture ring of an interface, by the kernel's own count. Or SIP over
+    TCP continues behind bytes missing in the capture: TCP itself had them.
 
 Why it breaks calls
-    It does not. But a message that was not seen may have been among them. So of messages and calls
-    of that time nothing is called missing, and nothing that rests on it is put on anybody: what
-    was seen counts, what was not seen is unknown.
+    It does not. But an unseen message may be among the lost packets. So no message or call of this
+    time is called missing, and nobody is blamed for it: seen messages count, unseen ones are
+    unknown.
 
 What else looks the same
-    Nothing: the kernel counts. Loss on the line is no loss in the capture. A capture file does
-    not tell which UDP packets are missing in it.
+    Nothing: the kernel counts. Loss on the line is no loss in the capture. A capture file does not
+    show missing UDP packets.
 
 Recommendation
-    Give the ring more memory (ring_bytes), or keep the flood away from the router: what comes to
-    port 5060 of the WAN has to be captured and read, too.
+    Give the ring more memory (ring_bytes), or keep the flood away from the router: packets to port
+    5060 of the WAN have to be captured and read, too.
 
 References
     Linux, Documentation/networking/packet_mmap.rst (PACKET_STATISTICS, tp_drops).
@@ -53,7 +53,7 @@ def _lost(side: int, count: int, gaps: int, until: int) -> Finding:
         what = f"TCP goes on {times(gaps)} behind bytes that were not captured"
         step = "Capture again with more memory (tcpdump -B), or on the router itself."
     of = f" of the {name.upper()}" if side in (LAN, WAN) else ""
-    least = 10 ** (len(str(count)) - 1)  # said again when it is ten times as much, not each second
+    least = 10 ** (len(str(count)) - 1)  # said again at ten times as much, not each second
     return RULE.finding(
         "unknown", "none",
         f"The capture{of} lost packets, {least} or more so far: of calls of that time nothing is "

@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CAP003: no SIP at all, or SIP on a port that was not expected.
+"""CAP003: no SIP at all, or SIP on an unexpected port.
 
 What it sees
-    SIP on a flow of which neither end has port 5060 or 5061: the port is named. Or no SIP message,
-    while keep-alives or STUN on SIP ports show that something is there. TLS is CAP004.
+    SIP on a flow with neither end at port 5060 or 5061: the port is named. Or no SIP message, while
+    keep-alives or STUN on SIP ports show a live host. TLS is CAP004.
 
 Why it breaks calls
-    It does not. But an ALG that looks at port 5060 alone does not touch other ports, which is how
-    its absence there is to be read. And no message, no diagnosis.
+    It does not. But an ALG for port 5060 alone does not touch other ports, so its absence there
+    proves nothing. And without a message there is no diagnosis.
 
 What else looks the same
-    A phone that sends from another port to port 5060, as most do. Scanners that try other ports. A
-    capture filter that lets port 5060 pass and nothing else.
+    Most phones send from another port to port 5060. Scanners try other ports. A capture filter may
+    pass port 5060 only.
 
 Recommendation
-    Name the port (--ports, or "ports" in the configuration), so that its keep-alives and TCP
-    streams are read, too. Where there is no SIP: capture while a phone registers and calls.
+    Name the port (--ports, or "ports" in the configuration), so its keep-alives and TCP streams are
+    read, too. Without any SIP: capture while a phone registers and calls.
 
 References
     RFC 3261 section 19.1.2; docs/capture.md.
@@ -59,7 +59,7 @@ def check(_: None, known: Known) -> Iterator[Finding]:
     if not capture.finished and known.now - capture.started < QUIET:
         return
     seen = [f"{count} {KINDS[kind]}" for kind, (count, _) in sorted(capture.unread.items())]
-    # Live the number grows: that there is something is said once.
+    # Live the number grows, so the kind is reported once.
     there = " and ".join(seen if capture.finished else [KINDS[kind] for kind in capture.unread])
     proof = [evidence(example, f"a packet that is no SIP ({KINDS[kind]})", "a SIP message")
              for kind, (_, example) in capture.unread.items()]  # fmt: skip

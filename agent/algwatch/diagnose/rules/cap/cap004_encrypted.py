@@ -2,20 +2,20 @@
 """CAP004: SIP is encrypted.
 
 What it sees
-    TLS handshakes on port 5061 (live only where "ports" names it) or on a port of SIP; or a
-    REGISTER that agrees on IPsec (Security-Client: ipsec-3gpp). It tells between which hosts.
+    TLS handshakes on port 5061 (live only if "ports" names it) or on a port of SIP; or a REGISTER
+    with an IPsec agreement (Security-Client: ipsec-3gpp). The finding names the hosts.
 
 Why it breaks calls
-    It does not. Encrypted SIP cannot be read here, so nothing is known of its calls; and no ALG can
+    It does not. Encrypted SIP cannot be read here, so nothing is known of its calls. No ALG can
     read or change it either. A fault of such a call has another cause than the ALG.
 
 What else looks the same
-    SIP over WebSocket (WSS) on port 443 looks like any web page and is not told. A phone that uses
-    TLS for its configuration alone.
+    SIP over WebSocket (WSS) on port 443 looks like any web page and is not reported. Some phones
+    use TLS for their configuration alone.
 
 Recommendation
     Look at the log of the phone or of the provider. To see the calls here, turn TLS off on one
-    phone for the time of a capture; then the ALG is back at work on them.
+    phone during a capture. The ALG then acts on them again.
 
 References
     RFC 3261 section 26.2; RFC 3329; RFC 7118.
@@ -44,7 +44,7 @@ SO = "nothing is known of its calls, and no ALG can read or change them"
 
 def check(_: None, known: Known) -> Iterator[Finding]:
     capture = known.capture
-    # With nothing that can be read there is no verdict.
+    # Without readable messages there is no verdict.
     severity = "info" if any(capture.sip) else "warning"
     hidden = "Look at the log of the phone, or turn TLS off on it for the time of a capture."
     if KIND_TLS in capture.unread and capture.tls:

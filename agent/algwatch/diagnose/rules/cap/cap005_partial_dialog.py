@@ -2,12 +2,12 @@
 """CAP005: the capture starts or ends in the middle of a call.
 
 What it sees
-    A BYE, ACK or response whose INVITE was not captured, or a call whose last message before the
-    end of the capture still wanted an answer.
+    A BYE, ACK or response whose INVITE was not captured, or a call whose last message in the
+    capture still wanted an answer.
 
 Why it breaks calls
-    It does not. But what is not in the capture cannot be called missing: a 2xx at the very end
-    may well have been acknowledged a moment later.
+    It does not. But messages outside the capture are not missing: a 2xx at the very end may well
+    have been acknowledged a moment later.
 
 What else looks the same
     Loss in the capture itself (CAP002).

@@ -2,21 +2,21 @@
 """CAP006: the router forwards flows in hardware, past the capture.
 
 What it sees
-    A firewall that is configured for hardware flow offload (flow_offloading_hw of OpenWrt).
+    A firewall configured for hardware flow offload (flow_offloading_hw of OpenWrt).
 
 Why it breaks calls
-    It does not. But packets of a flow that goes on pass in the switch or packet engine, and the
-    kernel, and with it the capture, sees none of them. So nothing is called missing.
+    It does not. But packets of an established flow pass in the switch or packet engine. The kernel,
+    and the capture with it, sees none of them. So nothing is called missing.
 
 What else looks the same
     Software flow offload: the taps see its packets. Flows with the SIP helper are never offloaded.
     The setting alone does not tell whether this hardware can do it.
 
 Recommendation
-    Turn hardware offload off while algwatch runs:
-    uci set firewall.@defaults[0].flow_offloading_hw=0.
-    With it on, opening the WAN device for a capture has made some routers restart, so `algwatch
-    run` refuses to, unless it is told to (hardware_offload = on).
+    Turn hardware offload off while algwatch runs: uci set
+    firewall.@defaults[0].flow_offloading_hw=0. With it on, opening the WAN device for a capture has
+    made some routers restart, so `algwatch run` refuses to start without permission
+    (hardware_offload = on).
 
 References
     nft_flow_offload_eval() and nf_flow_table_offload.c of the kernel; OpenWrt firewall4 (fw4.uc),

@@ -2,21 +2,21 @@
 """CAP008: the clocks of the two captures differ.
 
 What it sees
-    The same messages on both sides of the router, all of them more than 250 ms apart by their
-    time stamps, and all by the same, or by what grows evenly.
+    The same messages on both sides of the router, all more than 250 ms apart by their time stamps,
+    and all by the same difference, or by an evenly growing one.
 
 Why it breaks calls
-    It does not. Copies are paired by what they say and by when they passed, so clocks that differ
-    by more than 250 ms would pair none. The difference is measured and taken out: the WAN side is
-    put on the clock of the LAN side before anything is judged.
+    It does not. Copies are paired by content and time, so clocks more than 250 ms apart would pair
+    none. The difference is measured and removed: the WAN side is moved to the clock of the LAN side
+    before anything is judged.
 
 What else looks the same
-    A clock that was set while it captured, or a line so full that the router holds messages back
-    for more than 125 ms: there is no one difference then, and nothing is compared.
+    A clock was set during the capture, or a full line makes the router hold messages back for more
+    than 125 ms. There is no single difference then, and nothing is compared.
 
 Recommendation
-    Capture both sides on the router itself, which has one clock. Where the difference could not
-    be taken out, give both captures as files, with --lan and --wan.
+    Capture both sides on the router itself, with its one clock. If the difference could not be
+    removed, give both captures as files, with --lan and --wan.
 
 References
     docs/pipeline.md, "Can the captures be trusted".

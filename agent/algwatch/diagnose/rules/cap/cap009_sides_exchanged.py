@@ -2,20 +2,19 @@
 """CAP009: the two sides were named the wrong way round.
 
 What it sees
-    The copies that entered the router (a TTL one higher) and whose source address the router then
-    changed, in the capture that was named WAN; or those that it delivered to a changed
-    destination, in that capture.
+    The capture named WAN holds the copies that entered the router (a TTL one higher) before their
+    source address was changed; or the copies delivered to a changed destination.
 
 Why it breaks calls
-    It does not. But every verdict that names a place would name the opposite one. So the sides
-    are exchanged before anything is judged.
+    It does not. But every verdict with a place would name the opposite one. So the sides are
+    exchanged before anything is judged.
 
 What else looks the same
-    A router that changes TTLs. The sides are exchanged only where a clear majority of all
-    messages says so; a router without NAT between public addresses never does.
+    A router that changes TTLs. The sides are exchanged only on a clear majority of all messages. A
+    router without NAT between public addresses never gives one.
 
 Recommendation
-    Name the capture of the LAN bridge with --lan, and that of the WAN device with --wan.
+    Name the capture of the LAN bridge with --lan, and the one of the WAN device with --wan.
 
 References
     docs/pipeline.md, "Can the captures be trusted".

@@ -3,22 +3,21 @@
 
 What it sees
     One capture given twice: the same packets, with the same addresses and TTL, on both sides. Or
-    two captures that have nothing to do with each other: requests on each that the router must
-    have forwarded, and not one message that is on both.
+    two unrelated captures: each has requests the router must have forwarded, and not one message is
+    on both.
 
 Why it breaks calls
-    It does not. But a message that is on one side only would look as if the router had swallowed
-    it. So the sides are not compared, and each is judged alone.
+    It does not. But the router would seem to swallow every message on one side only. So the sides
+    are not compared, and each is judged alone.
 
 What else looks the same
     A router that forwards nothing, a PBX on the router itself, or calls inside the LAN while
-    scanners try the WAN: there, one side has nothing that must have crossed. A router that
-    answers every message itself and sends another one (SBC, B2BUA) shares nothing either, and
-    cannot be told from two routers.
+    scanners try the WAN: one side then has no request that must have crossed. A router with calls
+    of its own on each side (SBC, B2BUA) shares no message either, and looks like two routers.
 
 Recommendation
     Capture both sides of one router at the same time: the LAN bridge and the WAN layer-3 device
-    by which the calls leave.
+    used by the calls.
 
 References
     docs/pipeline.md, "Can the captures be trusted".

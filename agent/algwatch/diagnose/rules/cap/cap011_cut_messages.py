@@ -2,16 +2,16 @@
 """CAP011: messages were not captured whole.
 
 What it sees
-    SIP messages of which the capture holds only the beginning, because its snap length is too
-    short (tcpdump -s 96, -s 300).
+    SIP messages captured only in their beginning, because the snap length is too short (tcpdump -s
+    96, -s 300).
 
 Why it breaks calls
-    It does not. But a header that is cut says nothing, and two copies that are cut cannot be
-    compared: such messages are left out, and a message that was not seen is not called missing.
+    It does not. But a cut header proves nothing, and two cut copies cannot be compared. Such
+    messages are left out, and no unseen message is called missing.
 
 What else looks the same
-    A message that the router or the network cut: then the IP header has the shorter length, and
-    the packet was captured whole.
+    A message cut by the router or the network: then the IP header has the shorter length, and the
+    packet was captured whole.
 
 Recommendation
     Capture whole packets: tcpdump -s 0 -w FILE.

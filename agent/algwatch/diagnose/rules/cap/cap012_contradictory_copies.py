@@ -2,13 +2,13 @@
 """CAP012: packets that claim to be one message contradict each other.
 
 What it sees
-    Two packets on one side within 250 ms that have the branch, CSeq, From tag and Call-ID of one
-    message, and other bytes or other ends. Where their IP ID and TTL differ, too, only beside a
-    copy on the other side that was changed.
+    Two packets on one side within 250 ms, with the branch, CSeq, From tag and Call-ID of one
+    message, and other bytes or other ends. If their IP ID and TTL differ, too, only beside a
+    changed copy on the other side.
 
 Why it breaks calls
-    It does not. But one of them is not from whom it claims to be: somebody sends forged copies, or
-    a device repeats messages and changes them. Nothing is concluded from either, so harm may be
+    It does not. But one of them is not from its claimed sender: somebody sends forged copies, or a
+    device repeats messages and changes them. Nothing is concluded from either, so harm may be
     hidden.
 
 What else looks the same
@@ -16,8 +16,8 @@ What else looks the same
     INVITE differ in their To tag. The same packet captured twice has the same bytes (CAP007).
 
 Recommendation
-    Look which host sends the second packet (the MAC address tells); capture once more with the
-    daemon, which knows the direction of each packet.
+    Find the host that sends the second packet (by its MAC address). Capture once more with the
+    daemon: it knows the direction of each packet.
 
 References
     RFC 3261 sections 17.1.1.2 (T1), 26.1.

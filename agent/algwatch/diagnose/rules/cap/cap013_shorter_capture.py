@@ -3,15 +3,15 @@
 
 What it sees
     Requests on one side of the router before the first packet of the other side, or after its last
-    one, that the router must have forwarded: they came from beyond it, or were accepted there.
+    one. The router must have forwarded them: they came from beyond it, or were accepted there.
 
 Why it breaks calls
-    It does not. A message that was seen while one side alone was captured shows nothing of what
-    the router did with it: it is neither paired nor missing, and its call is judged by one side.
+    It does not. A message from a time with one capture only shows nothing about the router: it is
+    neither paired nor missing, and its call is judged by one side.
 
 What else looks the same
-    A router that swallows everything leaves the other side silent, too; then nobody beyond it
-    accepts anything, and each message is missing. A second WAN that was not captured.
+    A router that swallows everything leaves the other side silent, too. Nobody beyond it accepts
+    anything then, and each message is missing. Or a second WAN was not captured.
 
 Recommendation
     Start both captures before the call, and stop both of them 32 s after its last message.
@@ -63,7 +63,7 @@ def check(_: None, known: Known) -> Iterator[Finding]:
 
 
 def _proof(quality: Quality, side: int, at: int) -> Evidence:
-    """side: whose capture is shorter; at: ns, its first or last packet."""
+    """side: of the shorter capture; at: ns, its first or last packet."""
     name, witness = SIDE_NAMES[side].upper(), quality.witnesses[side]
     if witness is not None:
         return evidence(witness, "a request that crossed the router", f"its copy on the {name}")

@@ -2,28 +2,27 @@
 """DLG001: a 2xx to INVITE is never acknowledged.
 
 What it sees
-    The 2xx, its retransmissions at T1, 2*T1 and so on to T2, and no ACK that reaches the callee.
-    The two taps tell where it was lost: it never reached the WAN side, it arrived there and not in
-    the LAN, it left for a port where nobody is, it left the phone and not the router, or it left
-    the router and the 2xx still comes. An ACK that stopped here is not put on the router if it was
-    sent to a port that is not the phone's, or came from a host that no phone has sent anything to;
-    one that was never sent is not put on the phone if the 2xx has a Record-Route that it cannot
-    reach. An ACK that was delivered, or left, is put on the router if that had written the address
-    in its Request-URI, or the Contact from which the phone took it.
+    The 2xx is repeated at T1, 2*T1 and so on to T2, and no ACK reaches the callee. The two taps
+    show the place of the loss. The ACK never reached the WAN side; or it arrived there and not in
+    the LAN; or it left for a port without a phone; or it left the phone and not the router; or it
+    left the router and the 2xx still comes. A stopped ACK is no fault of the router if it was sent
+    to another port than the phone's, or came from a host contacted by no phone. A missing ACK is no
+    fault of the phone if the Record-Route of the 2xx is unreachable. A delivered or sent ACK is the
+    router's fault if the router had written the address in its Request-URI, or the Contact used by
+    the phone.
 
 Why it breaks calls
-    The callee must hear an ACK. Without one it repeats its 2xx for 64*T1 = 32 s and then ends the
+    The callee must get an ACK. Without one it repeats its 2xx for 64*T1 = 32 s and then ends the
     call with BYE: the call is answered, talks, and drops.
 
 What else looks the same
-    A capture that ends too early (CAP005), or that lost packets meanwhile (CAP002): then a place is
-    named only where the ACK was seen to cross the router; an ACK that crosses one retransmission on
-    the way; an ACK that took a way without a tap: then the 2xx stops coming and nobody hangs up.
-    Over TCP the 2xx is repeated all the same.
+    The capture ends too early (CAP005) or lost packets (CAP002): then a place is named only if the
+    ACK was seen to cross the router. An ACK crosses one retransmission on the way. An ACK takes a
+    path without a tap: then the 2xx stops and nobody hangs up. Over TCP the 2xx is repeated, too.
 
 Recommendation
-    See the finding beside this one that names the cause (DLG002, DLG004, ALG011). Without one:
-    look for loss between this router and the provider.
+    See the finding beside this one for the cause (DLG002, DLG004, ALG011). Without one: look for
+    loss between this router and the provider.
 
 References
     RFC 3261 sections 13.2.2.4, 13.3.1.4, 17.1.1.3.
@@ -63,8 +62,8 @@ RULE = Rule(
     when=REPEATED | TROUBLED,
 )  # fmt: skip
 
-# By how it was lost: what happened to the ACK, and where. The 2xx "was never acknowledged" where
-# no ACK could be one, see _words.
+# By reading: the fate of the ACK, and the place. The 2xx "was never acknowledged" if no ACK could
+# be its own, see _words().
 READINGS = {
     lost.NEVER_ON_WAN: Reading("network", cause.UNKNOWN,
                                "no ACK ever reached this router's WAN side"),
@@ -127,13 +126,13 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         f"{reading.what}{f'; {so}' if proved else ''}.",
         _proof(call, how, known.now), _key(call, d), cause=reading.cause, call_id=call.call_id,
         line=_line(call), predicts=proved and harm == "latent" and how.is_open(known.now),
-        # No other rule tells of a Contact that the router changed on its way to the phone.
+        # No other rule covers a Contact changed by the router on its way to the phone.
         symptom=None if how.how != lost.BEYOND or _retargeted(call, how) is None else False,
     )  # fmt: skip
 
 
 def reading_of(call: Call, known: Known) -> Reading:
-    """Where the ACK was lost, and why, of a call whose ACK was."""
+    """Place and cause of the loss, for a call with a lost ACK."""
     return known.once(call, _reading_of)
 
 
@@ -142,7 +141,7 @@ def _reading_of(call: Call, known: Known) -> Reading:
     assert how is not None
     reading = _misrouted(call, how, known) or READINGS[how.how]
     if lost.ack_past_proxy(call, how) is not None:
-        # It came from, or went to, a host that the NAT was never told of.
+        # It came from, or went to, a host unknown to the NAT.
         return Reading("provider", cause.RECORD_ROUTE, reading.what)
     return reading
 
@@ -152,7 +151,7 @@ def _key(call: Call, d: Dialog) -> str:
 
 
 def _came_late(call: Call, known: Known) -> Finding | None:
-    """The word that takes back a prediction: the ACK came before the callee gave up."""
+    """Take back a prediction: the ACK came before the callee gave up."""
     s = call.near_callee
     d = s.current if s is not None else None
     if s is None or d is None or d.ack is None or not known.was_said(RULE.id, _key(call, d)):
@@ -182,7 +181,7 @@ def _words(how: lost.LostAck, proved: bool) -> str:
 
 
 def callee(call: Call, by_caller: bool) -> str:
-    """The end whose 2xx it is."""
+    """The end that sent this 2xx."""
     return somebody(call.to if by_caller else call.from_)
 
 
@@ -232,7 +231,7 @@ def _proof(call: Call, how: lost.LostAck, now: int) -> list[Evidence]:
 
 
 def _retargeted(call: Call, how: lost.LostAck) -> Reading | None:
-    """For an ACK that was sent, or delivered, with the address of the router's own making."""
+    """For an ACK sent, or delivered, with an address written by the router."""
     lan, wan = call.dialog(LAN), call.dialog(WAN)
     if lan is None or wan is None:
         return None
@@ -249,7 +248,7 @@ def _retargeted(call: Call, how: lost.LostAck) -> Reading | None:
 
 
 def _is_at_another_port(call: Call) -> bool:
-    """The ACK came into the LAN to a port that is neither that of the 2xx nor of its INVITE."""
+    """The ACK came into the LAN to a port neither of the 2xx nor of its INVITE."""
     d = call.dialog(LAN)
     if not call.answered_inside or d is None or d.ack is None or d.answer is None:
         return False
@@ -258,7 +257,7 @@ def _is_at_another_port(call: Call) -> bool:
 
 
 def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
-    """Where this router could do nothing about it, or another end did it."""
+    """The loss is another end's, or this router could not help it."""
     unmatched = renamed.ack_unmatched(call, how) or renamed.answer_to_nothing(call, how)
     if unmatched is not None:
         return unmatched
@@ -300,7 +299,7 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
 
 
 def _to_another(call: Call) -> Reading:
-    """The ACK went to a host of the LAN that did not send the 2xx."""
+    """The ACK went to a LAN host other than the sender of the 2xx."""
     wrong, lan = READINGS[lost.WRONG_PHONE], call.dialog(LAN)
     assert lan is not None and lan.ack is not None and lan.answer is not None
     what = (

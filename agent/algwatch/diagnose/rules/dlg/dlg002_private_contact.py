@@ -1,27 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DLG002: the Contact of a 2xx cannot be reached from the other side.
+"""DLG002: the Contact of a 2xx is unreachable from the other side.
 
 What it sees
-    A 2xx to INVITE whose Contact on the WAN side is a private or otherwise unroutable address
-    (RFC 1918, RFC 6598, link-local), no ACK that comes for it, and the 2xx repeated. Or such a 2xx
-    from beyond, without a Record-Route, to a call of the phone.
+    A 2xx to INVITE with a private or otherwise unroutable Contact on the WAN side (RFC 1918, RFC
+    6598, link-local), no ACK for it, and the 2xx repeated. Or such a 2xx from beyond, without a
+    Record-Route, to a call of the phone.
 
 Why it breaks calls
-    The ACK goes to the Contact of the 2xx (the remote target). From the other side of the NAT
-    nobody can send to a private address: the ACK is lost and the callee ends the call after 32 s.
-    Nobody handled the NAT: not the phone (rport, STUN, outbound), not an ALG, not the provider.
+    The ACK goes to the Contact of the 2xx (the remote target). Nobody beyond the NAT can send to a
+    private address: the ACK is lost, and the callee ends the call after 32 s. The NAT was handled
+    neither by the phone (rport, STUN, outbound) nor by an ALG nor by the provider.
 
 What else looks the same
-    A provider that ignores the Contact and sends to where the 2xx came from: its calls complete,
-    and once one did, an ACK that is missing was lost otherwise and this rule stays silent. A
-    provider inside the same private network. A PBX in the LAN that recorded itself as proxy: only
-    that one has to reach the Contact (DLG005). A Contact that could be reached until a re-INVITE
-    changed it (DLG010). A Contact that the router put in place of one that could be reached
-    (ALG001, ALG011).
+    A provider that ignores the Contact and sends to the source of the 2xx: its calls complete.
+    After one such call a missing ACK has another cause, and this rule stays silent. A provider
+    inside the same private network. A PBX in the LAN recorded as proxy: only this proxy has to
+    reach the Contact (DLG005). A Contact reachable until a re-INVITE changed it (DLG010). A
+    reachable Contact replaced by the router (ALG001, ALG011).
 
 Recommendation
-    On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of
-    endpoints behind NAT. Turning the ALG off does not help: it left this Contact alone.
+    On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of endpoints
+    behind NAT. Turning the ALG off does not help: it left this Contact alone.
 
 References
     RFC 3261 sections 12.1.2, 13.2.2.4; RFC 3581; RFC 5626.
@@ -70,7 +69,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     if answer is None or (not call.two_sided and answer.side == LAN):
         return
     if malformed.spoiled_ack(call, how) is not None:
-        return  # nobody could read it
+        return  # it was unreadable for everybody
     host = private_contact(answer, call.two_sided)
     if not host or (outside is not None and _is_behind_a_proxy(outside.current)):
         return
@@ -81,7 +80,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     line = known.line(call)
     again = how.dialog.confirmed
     if again and route_set.own_refresh(call) is not None:
-        return  # the earlier Contact could be reached, and this one is a target refresh (DLG010)
+        return  # the earlier Contact was reachable; this is a target refresh (DLG010)
     if not again and (line.finds_phone if line is not None else known.reached(answer)):
         return
     proof = [evidence(answer, f"Contact: {quoted(_contact(answer))}", f"an address for {ends.dst}")]
@@ -105,7 +104,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
 
 
 def instead(said: Finding, line: Line) -> Finding:
-    """The provider was seen to find the phone past its private Contact since."""
+    """The provider has since been seen to find the phone past its private Contact."""
     return RULE.finding(
         "unknown", "none",
         f"The provider was seen to find {line.phone} past its private Contact since, so that is "
@@ -137,12 +136,12 @@ def _of_far(call: Call, how: lost.LostAck, reading: Reading, known: Known) -> Fi
 
 
 def private_contact(message: Sighting, two_sided: bool) -> str:
-    """The host of a Contact that the far side of this WAN message cannot reach, "" where it can."""
+    """The Contact host if unreachable for the far side of this WAN message, else ""."""
     contacts = Message(message.payload).contacts
     if not contacts or not address.is_unroutable(contacts[0].host):
         return ""
     host, ends = contacts[0].host, message.ends
-    # Inside one private network, or seen before the NAT, a private Contact is right.
+    # Inside one private network, or before the NAT, a private Contact is right.
     if address.is_unroutable(ends.dst) or ends.src == host:
         return ""
     if not two_sided and address.is_unroutable(ends.src):
@@ -151,7 +150,7 @@ def private_contact(message: Sighting, two_sided: bool) -> str:
 
 
 def _is_the_routers(entered: Sighting | None, left: Sighting) -> bool:
-    """It wrote this Contact in place of one that can be reached, or of none (ALG001, ALG011)."""
+    """It wrote this Contact in place of a reachable one, or of none (ALG001, ALG011)."""
     if entered is None or not are_copies(entered, left):
         return False
     contacts = Message(entered.payload).contacts
@@ -159,7 +158,7 @@ def _is_the_routers(entered: Sighting | None, left: Sighting) -> bool:
 
 
 def _is_behind_a_proxy(d: Dialog | None) -> bool:
-    """A proxy in the LAN recorded itself: only that one has to reach the Contact."""
+    """A proxy in the LAN recorded itself: only this proxy has to reach the Contact."""
     return d is not None and bool(route_set.proxies_ahead(d))
 
 

@@ -2,25 +2,25 @@
 """DLG003: the Contact of a 2xx is the address of a proxy on its way, and the ACK ends there.
 
 What it sees
-    A 2xx to a call of the phone that came in from the provider, whose Contact has the host and port
-    of a proxy in its Record-Route, or of the host that sent it. The ACK left the router, addressed
-    as the 2xx says, and the 2xx keeps coming.
+    A 2xx from the provider to a call of the phone. Its Contact has the host and port of a proxy in
+    its Record-Route, or of the host that sent it. The ACK left the router, addressed by the 2xx,
+    and the 2xx keeps coming.
 
 Why it breaks calls
     A proxy that handles NAT writes the source of a packet into the Contact of a phone behind a NAT.
-    Done with a packet that came from another proxy, it replaces the callee's Contact by the address
-    of that proxy. The ACK and the BYE end at the proxy: nothing in them says where the callee is.
-    The callee ends the call after 32 s.
+    Done with a packet of another proxy, it replaces the callee's Contact by this proxy's address.
+    The ACK and the BYE end at the proxy: nothing in them names the callee. The callee ends the call
+    after 32 s.
 
 What else looks the same
-    A session border controller that is the other end of the call itself and writes its own address:
-    its calls complete. Once such a call of this phone did, an ACK that is missing was lost
-    otherwise. Without a Record-Route no proxy is known, and the Contact of a host that answers by
-    itself is its own. An ACK that does not go where the 2xx says is DLG005 or DLG006.
+    A session border controller that is the other end of the call writes its own address: its calls
+    complete. After one such call of this phone, a missing ACK has another cause. Without a
+    Record-Route no proxy is known, and a host that answers by itself writes its own Contact. An ACK
+    whose address contradicts its 2xx is DLG005 or DLG006.
 
 Recommendation
-    Provider: fix the Contact of phones only, not of replies that come from another proxy
-    (kamailio: fix_nated_contact only for endpoints, or add_contact_alias).
+    Provider: fix the Contact of phones only, not of replies from another proxy (kamailio:
+    fix_nated_contact only for endpoints, or add_contact_alias).
 
 References
     RFC 3261 sections 12.1.2, 13.2.2.4, 16.7 step 9.

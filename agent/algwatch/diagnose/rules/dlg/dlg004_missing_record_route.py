@@ -1,22 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DLG004: a proxy that carried the INVITE is bypassed by the ACK.
+"""DLG004: the ACK bypasses a proxy of its INVITE.
 
 What it sees
-    The INVITE came by way of a proxy that did not record itself in the route set (no
-    Record-Route). The ACK comes straight from another host, which the NAT mapping of this router
-    has never heard of, and goes no further; or it goes straight to another host, and the 2xx
-    keeps coming through the proxy.
+    The INVITE came through a proxy that did not record itself in the route set (no Record-Route).
+    The ACK comes straight from another host, unknown to the NAT mapping of this router, and goes no
+    further; or it goes straight to another host, and the 2xx keeps coming through the proxy.
 
 Why it breaks calls
-    A NAT or firewall lets in what answers to what went out. The proxy's address is known to it,
-    the caller's own is not: ACK and BYE are dropped, and the call ends after 32 s.
+    A NAT or firewall lets in answers to earlier packets. It knows the proxy's address, not the
+    caller's own: ACK and BYE are dropped, and the call ends after 32 s.
 
 What else looks the same
-    The ALG: it is on the way too, but the same packet is dropped without it. A proxy that records
-    itself, with an ACK lost on the line.
+    The ALG is on the path, too, but the same packet is dropped without it. A recorded proxy whose
+    ACK was lost on the line.
 
 Recommendation
-    Provider: add Record-Route on every proxy that a dialog has to pass (RFC 3261 section 16.6).
+    Provider: add Record-Route on every proxy needed by a dialog (RFC 3261 section 16.6).
 
 References
     RFC 3261 sections 12.2.1.1, 16.6 step 4; RFC 5853 section 3.1.

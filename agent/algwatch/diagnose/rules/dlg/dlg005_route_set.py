@@ -2,27 +2,26 @@
 """DLG005: the route set of a call leads nowhere, or is not followed.
 
 What it sees
-    A 2xx that nobody acknowledges and whose Record-Route makes the next proxy an address that the
-    caller cannot reach: private or link-local, or of the IP version that the call does not use,
-    from a provider or from a proxy in the LAN. Or an ACK that left the router while the 2xx keeps
-    coming, and whose Route is not the Record-Route of the 2xx in reverse order; or one that treats
-    a loose router as a strict one, or a strict one as a loose one. Or a BYE that goes to such an
-    address and is never answered.
+    A 2xx without ACK whose Record-Route makes the next proxy an address unreachable for the caller:
+    private or link-local, or of an IP version not used by the call, from a provider or from a proxy
+    in the LAN. Or an ACK that left the router while the 2xx keeps coming: its Route is not the
+    Record-Route of the 2xx in reverse order, or it treats a loose router as a strict one, or a
+    strict one as a loose one. Or a BYE to such an address, never answered.
 
 Why it breaks calls
-    ACK, BYE and re-INVITE pass the proxies that recorded themselves. To an address that cannot be
-    reached nothing goes; a proxy that is left out, or that finds itself in the Request-URI, may
-    know nothing of where the callee is. The callee ends the call after 32 s.
+    ACK, BYE and re-INVITE pass the recorded proxies. Nothing reaches an unreachable address. A
+    proxy that is left out, or finds itself in the Request-URI, may not know the callee. The callee
+    ends the call after 32 s.
 
 What else looks the same
-    A phone that sends such an ACK to its outbound proxy, which knows the way: the call lives, no
-    finding. A proxy inside the network of the caller. A wrong Request-URI (DLG006). A message whose
-    proxies are more than this program reads.
+    A phone sends such an ACK to its outbound proxy, and the proxy knows the way: the call lives, no
+    finding. A proxy inside the network of the caller. A wrong Request-URI (DLG006). A message with
+    more proxies than this program reads.
 
 Recommendation
-    The proxy has to record an address that its neighbours can reach (kamailio:
-    record_route_preset, or advertise on the listening socket). A phone that does not follow the
-    route set: report it to its maker, with the 2xx and the ACK.
+    The proxy has to record an address reachable for its neighbours (kamailio: record_route_preset,
+    or advertise on the listening socket). If a phone does not follow the route set, report it to
+    its maker, with the 2xx and the ACK.
 
 References
     RFC 3261 sections 12.1.1, 12.1.2, 12.2.1.1, 16.6 step 4, 16.12, 19.1.1; RFC 5658 section 4.
@@ -66,7 +65,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
 
 def _unroutable(call: Call, how: lost.LostAck, known: Known) -> Iterator[Finding]:
     reading = route_set.unroutable_route(call, how)
-    # The copy that the caller, or its proxy, has read.
+    # The copy read by the caller or its proxy.
     near = how.dialog if how.how in (*lost.ALONE, lost.NEVER_ON_WAN) else call.dialog(LAN)
     if how.how == lost.NEVER_ON_WAN:
         near = call.dialog(WAN)
@@ -108,8 +107,7 @@ def _not_followed(call: Call, how: lost.LostAck, known: Known) -> Iterator[Findi
 
 
 def _bye(call: Call, known: Known) -> Iterator[Finding]:
-    """The BYE of the phone, where it went to a proxy that its caller had named, and that nobody
-    here can reach."""
+    """The BYE of the phone, if it went to an unreachable proxy named by its caller."""
     d, pair = call.dialog(LAN), call.flow_pair
     if d is None or d.bye is None or not d.bye_unanswered or pair is None or known.lossy(call):
         return
@@ -118,7 +116,7 @@ def _bye(call: Call, known: Known) -> Iterator[Finding]:
     (host, by), ends = route_set.unroutable_request(d.bye), d.bye.ends
     if by != "Route" or address.is_unroutable(pair.far):
         return
-    # Its INVITE is no longer there to be looked at.
+    # Its INVITE is already released.
     kept = not call.unexplained and "Record-Route" not in call.headers
     yield RULE.finding(
         "provider" if kept else "unknown", "observed",

@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DLG006: the ACK to a 2xx is not addressed as that 2xx says.
+"""DLG006: the address of an ACK contradicts its 2xx.
 
 What it sees
-    An ACK that left the router, or was delivered to the phone, while the 2xx keeps coming, and
-    whose Request-URI is not the Contact of the 2xx.
+    An ACK left the router, or was delivered to the phone, while the 2xx keeps coming. Its
+    Request-URI is not the Contact of the 2xx.
 
 Why it breaks calls
-    Everybody routes an ACK by its Request-URI and Route. One with the dialled number instead of
-    the remote target belongs to no dialog there; nobody takes it, and the call drops after 32 s.
+    Every hop routes an ACK by its Request-URI and Route. An ACK with the dialled number instead of
+    the remote target belongs to no dialog there. It is discarded, and the call drops after 32 s.
 
 What else looks the same
-    A strict router in the route set, which belongs into the Request-URI. A wrong Route with a right
-    Request-URI (DLG005). A provider that writes the public address of the phone in place of its
-    private Contact. An ACK that the router's ALG rewrote: then the LAN copy is right, and the
-    router is named. An odd ACK in a call that goes on is accepted by somebody: no finding.
+    A strict router of the route set belongs into the Request-URI. A wrong Route with a right
+    Request-URI is DLG005. A provider may write the public address of the phone in place of its
+    private Contact. If the router's ALG rewrote the ACK, the LAN copy is right, and the router is
+    named. If the call goes on, somebody accepted the odd ACK: no finding.
 
 Recommendation
-    Report it to the maker of the phone, or to the provider where that sent it, with both messages.
+    Report it to the maker of the phone, or to the provider if it sent the ACK, with both messages.
 
 References
     RFC 3261 sections 12.1.2, 12.2.1.1, 13.2.2.4.

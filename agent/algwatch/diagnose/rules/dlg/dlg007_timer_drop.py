@@ -2,30 +2,29 @@
 """DLG007: a timer ended the call.
 
 What it sees
-    The BYE of a call comes at a time that a timer gives. 32 s (64*T1) after an answer whose 2xx no
-    ACK reached, or 4 to 11 s after it from phones that wait no longer; DLG001 beside it tells where
-    the ACK was lost. A 2xx that came once will do (TCP, B2BUA) where the BYE comes at 32 s. Or a
-    call with a session timer that no re-INVITE and no UPDATE refreshed: its BYE comes at
-    Session-Expires less 32 s or a third, or at Session-Expires, or 32 s after a refresh that nobody
-    answered, or at once after one that was refused, by its sender (408, 481: by either end), or
-    after half of the interval with a Reason that names a timeout. Live, a refresh that is overdue
-    is told with the seconds left, and taken back when it comes late.
+    The BYE of a call comes at the time of a timer. First: 32 s (64*T1) after an answer whose 2xx
+    got no ACK, or 4 to 11 s after it from less patient phones; DLG001 beside it tells the place of
+    the loss. One 2xx is enough (TCP, B2BUA) if the BYE comes at 32 s. Second: a session timer
+    without a refreshing re-INVITE or UPDATE. Its BYE comes at Session-Expires less 32 s or a third,
+    or at Session-Expires, or 32 s after an unanswered refresh, or at once after a refused one, by
+    its sender (408, 481: by either end), or after half of the interval with a timeout as its
+    Reason. Live, an overdue refresh is reported with the seconds left, and taken back if it comes
+    late.
 
 Why it breaks calls
     The users still talk. A session timer of 1800 s, the usual one, drops each long call after 15 or
-    30 minutes; shorter calls live, which is why nobody sees a pattern.
+    30 minutes. Shorter calls live, so nobody sees a pattern.
 
 What else looks the same
-    A user who hangs up after 10 s, 32 s or 15 minutes: with its ACK, and a session that was
-    refreshed or has no timer, that is a call as any other. A Reason that names a timeout where no
-    session timer was agreed on: media may have stopped. A refresh that is refused and then comes
-    otherwise (UPDATE with 501, then a re-INVITE). A refresh later than half of the interval,
-    which is allowed (RFC 4028 section 7.2).
+    A user hangs up after 10 s, 32 s or 15 minutes: with an ACK, and a refreshed session or no
+    timer, this call is like any other. A Reason with a timeout but no session timer: media may have
+    stopped. A refused refresh is repeated in another way (UPDATE with 501, then a re-INVITE). A
+    refresh may come later than half of the interval (RFC 4028 section 7.2).
 
 Recommendation
-    For a lost ACK see the finding beside this one. For a session timer: on the phone that does not
-    refresh, turn session timers off or let the other end refresh; where the router stops the
-    refresh, look at the finding about that re-INVITE or UPDATE (TXN001, TXN003).
+    For a lost ACK see the finding beside this one. For a session timer: on the phone without
+    refreshes, turn session timers off or let the other end refresh. If the router stops the
+    refresh, look at the finding about this re-INVITE or UPDATE (TXN001, TXN003).
 
 References
     RFC 3261 section 13.3.1.4; RFC 4028 sections 7.2, 10; RFC 3326.
@@ -67,7 +66,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         yield from _unacknowledged(call, how, known)
     if call.timed_out:
         if timed(call) is None:
-            return  # what came after the BYE took the timer away
+            return  # a message after the BYE removed the timer
         yield _expired(call, known)
     elif call.is_overdue(known.now):
         yield from _overdue(call, known)
@@ -124,7 +123,7 @@ def _overdue(call: Call, known: Known) -> Iterator[Finding]:
     _, timer = _timed(call)
     left = (timer.bye_at - known.now) // SECOND
     if left <= 0:
-        return  # what became of it is not known
+        return  # its fate is not known
     reading = lost_refresh(call, known)
     since = (known.now - timer.at) / 1e9
     yield RULE.finding(
@@ -138,7 +137,7 @@ def _overdue(call: Call, known: Known) -> Iterator[Finding]:
 
 
 def _came_late(call: Call, known: Known) -> Iterator[Finding]:
-    """The word that takes back a prediction."""
+    """Take back a prediction."""
     if not known.was_said(RULE.id, _key(call)):
         return
     d = timed(call)

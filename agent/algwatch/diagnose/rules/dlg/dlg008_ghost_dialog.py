@@ -1,30 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DLG008: one end had ended the call, and the other did not hear of it.
+"""DLG008: one end ended the call, and the other did not learn of it.
 
 What it sees
-    A BYE in an established dialog that is refused with 481, while no BYE of the other end was seen,
-    or one that came to the other side of this router and went no further. Or one that is refused
-    with 404, 408 or 410, as proxies do which cannot find the other end: that may still be in the
-    call, or gone. The router did it, where it had written into the Request-URI what is not the
-    Contact of the phone. Or a BYE that is asked for credentials (401, 407), and none with them
-    follows in 32 s. Or a re-INVITE or UPDATE that is refused with 481, and no BYE of either end
-    in the 5 s after it.
+    A BYE in an established dialog is refused with 481, while no BYE of the other end was seen, or
+    one stopped on the other side of this router. Or it is refused with 404, 408 or 410 by a proxy
+    that cannot find the other end: it may still be in the call, or gone. The router is at fault if
+    it had written something else than the Contact of the phone into the Request-URI. Or a BYE is
+    challenged (401, 407), and none with credentials follows in 32 s. Or a re-INVITE or UPDATE is
+    refused with 481, without a BYE of either end in the 5 s after it.
 
 Why it breaks calls
-    The end that was left behind talks to nobody until its user hangs up; a PBX or a trunk may
-    count the call, and bill it, for hours. Where the phone had shown a private Contact and nobody
-    handled the NAT, the other end's BYE went to that address and was lost.
+    The end left behind talks to nobody until its user hangs up. A PBX or a trunk may count the
+    call, and bill it, for hours. If the phone had shown a private Contact and nobody handled the
+    NAT, the other end's BYE went to this address and was lost.
 
 What else looks the same
-    Both ends hang up at the same moment: each sees the other's BYE, and 481 is right. A call that
-    was transferred. A call during which the WAN address changed: the BYE went to the old one. A BYE
-    with credentials that was not captured (CAP002), or that nobody answers (TXN003). A private
-    Contact past which the provider was seen to find the phone is not why.
+    Both ends hang up at the same moment: each sees the other's BYE, and 481 is right. The call was
+    transferred. The WAN address changed during the call: the BYE went to the old one. A BYE with
+    credentials was not captured (CAP002), or is unanswered (TXN003). A private Contact is no cause
+    if the provider was seen to find the phone past it.
 
 Recommendation
-    On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of
-    endpoints behind NAT. For a challenge: check user name and password, and whether the phone
-    answers the challenge of a BYE at all.
+    On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of endpoints
+    behind NAT. For a challenge: check user name and password, and check that the phone answers the
+    challenge of a BYE at all.
 
 References
     RFC 3261 sections 12.2.2, 15.1.2, 22.2; RFC 3581; RFC 5626.
@@ -58,7 +57,7 @@ RULE = Rule(
 )  # fmt: skip
 
 NO_BYE = "the other end no longer has the call, and no BYE of it was seen"
-# To the BYE of a dialog that an end no longer has.
+# Refusals of a BYE by an end without this dialog.
 GONE = (404, 408, 410, NO_DIALOG)
 
 
@@ -80,7 +79,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         if retargeted_bye is not None:
             yield retargeted_bye
             return
-        # The BYE is the phone's, and that of the other end would have been seen.
+        # The phone sent this BYE, and the other end's would have been seen.
         phone = d.bye_by_caller != call.inbound and not known.lossy(call)
         where, why, so = "unknown", cause.UNKNOWN, ""
         said = NO_BYE
@@ -103,7 +102,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             where = "network"
             host = private_contact(shown, True) if shown is not None else ""
             if route_set.own_refresh(call) is not None:
-                where, host = "unknown", ""  # DLG010 tells who changed the Contact
+                where, host = "unknown", ""  # DLG010 names the author of the new Contact
                 so += ": the Contact of the phone had been changed meanwhile"
             if host:
                 where, why = "provider", cause.NAT_UNHANDLED
@@ -124,7 +123,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
 
 
 def instead(said: Finding, line: Line) -> Finding:
-    """The provider was seen to find the phone past its private Contact since."""
+    """The provider has since been seen to find the phone past its private Contact."""
     return RULE.finding(
         "network", said.harm, f"The BYE was refused with {NO_DIALOG}: {NO_BYE}.", said.evidence,
         said.key.partition("/")[2], cause=cause.UNKNOWN, call_id=said.call_id, line=said.line,
@@ -132,8 +131,8 @@ def instead(said: Finding, line: Line) -> Finding:
 
 
 def _disowned(call: Call, refusal: Sighting, known: Known) -> Iterator[Finding]:
-    """A re-INVITE or UPDATE was refused so, and nobody has hung up. Its sender may have ended the
-    call without a word (RFC 3261 section 12.2.1.2)."""
+    """A re-INVITE or UPDATE was refused with 481, and nobody has hung up. Its sender may have ended
+    the call silently (RFC 3261 section 12.2.1.2)."""
     s = call.sides[refusal.side]
     if known.now - refusal.row[AT] < T4 or known.lossy(call) or s is None:
         return  # a BYE of the other end may be on its way
@@ -142,7 +141,7 @@ def _disowned(call: Call, refusal: Sighting, known: Known) -> Iterator[Finding]:
     from_phone = (refusal.row[FROM_TAG] == s.caller_tag) != call.inbound
     beyond = call.two_sided and call.inbound is not None and from_phone
     if call.unexplained or call.names is not None:
-        beyond = False  # the router changed what the other end knows the dialog by
+        beyond = False  # the router changed the dialog's names for the other end
     yield RULE.finding(
         "network" if beyond else "unknown", "latent",
         f"{asked} in the call to {quote.somebody(call.to)} was refused with {NO_DIALOG}: the other "
@@ -155,8 +154,8 @@ def _disowned(call: Call, refusal: Sighting, known: Known) -> Iterator[Finding]:
 
 
 def _retargeted(call: Call, known: Known, d: Dialog) -> Finding | None:
-    """The BYE of the far end came to the phone with an address that is not its Contact, as the
-    router had written it."""
+    """The BYE of the far end came to the phone with an address other than its Contact, written by
+    the router."""
     lan, wan = call.dialog(LAN), call.dialog(WAN)
     if lan is None or wan is None or call.inbound is None or d.bye_by_caller != call.inbound:
         return None
@@ -173,7 +172,7 @@ def _retargeted(call: Call, known: Known, d: Dialog) -> Finding | None:
 
 
 def _moved(call: Call) -> str:
-    """The WAN address with which the call began, where its BYE left with another one; else ""."""
+    """The first WAN address of the call, if its BYE left with another one; else ""."""
     began, left = call.flow_pairs.get("INVITE"), call.flow_pairs.get("BYE")
     if began is None or left is None or began.wan_host == left.wan_host:
         return ""
@@ -181,7 +180,7 @@ def _moved(call: Call) -> str:
 
 
 def _other_bye(call: Call, near: DialogSet) -> Sighting | None:
-    """The BYE of the other end that the other side of the router saw, and near did not."""
+    """The BYE of the other end, seen on the other side of the router and not on near."""
     for s in call.seen:
         d = s.current
         if s is not near and d is not None and d.both_ended:
@@ -191,7 +190,7 @@ def _other_bye(call: Call, near: DialogSet) -> Sighting | None:
 
 
 def _given_up(call: Call, known: Known) -> Finding | None:
-    """The BYE was challenged on every side that saw the call, and never sent with credentials."""
+    """The BYE was challenged on every side with the call, and never sent with credentials."""
     every = [s.current for s in call.seen if s.current is not None]
     if len(every) != len(call.seen) or known.lossy(call):
         return None

@@ -1,26 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DLG009: the router changed the names of a dialog and did not put them back.
+"""DLG009: the router changed the names of a dialog and did not restore them.
 
 What it sees
     The router writes another Call-ID, tag, branch or CSeq number into the messages of one
-    direction, and leaves it in the messages that come the other way; or it changes the name in some
-    methods and not in others. It hurts where an in-dialog request is refused with 481, where the
-    phone does not take a response for the one to its request, or where an ACK means nothing to the
-    end that gets it.
+    direction, and leaves it in those of the other direction; or it changes the name in some methods
+    and not in others. It hurts if an in-dialog request is refused with 481, if the phone does not
+    recognise the response to its request, or if an ACK fits nothing at its receiver.
 
 Why it breaks calls
-    Both ends know a dialog by its Call-ID and tags, and a transaction by its branch and CSeq. A
-    BYE with another Call-ID is answered with 481, and the call goes on for the one who did not hang
-    up. A response with another branch is discarded: the phone repeats its INVITE, and nobody sends
-    the ACK.
+    Both ends know a dialog by its Call-ID and tags, and a transaction by its branch and CSeq. A BYE
+    with another Call-ID is answered with 481, and the call goes on for the other user. A response
+    with another branch is discarded: the phone repeats its INVITE, and nobody sends the ACK.
 
 What else looks the same
-    A router that hides the Call-ID and puts it back in every message (ALG005): the call completes.
-    A B2BUA, which has a call of its own on each side. Both ends that hang up at one moment, where
-    481 is right. An end that answers 481 to a BYE which came to it with the right names: DLG008.
+    A router hides the Call-ID and restores it in every message (ALG005): the call completes. A
+    B2BUA has a call of its own on each side. Both ends hang up at one moment: 481 is right. An end
+    answers 481 to a BYE with the right names: DLG008.
 
 Recommendation
-    Turn the SIP ALG off, when the calls of this line work without it.
+    Turn the SIP ALG off, if the calls of this line work without it.
 
 References
     RFC 3261 sections 8.2.6.2, 12.2.2, 17.1.3.
@@ -68,8 +66,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
 
 
 def _proof(call: Call, one: Broken) -> list[Evidence]:
-    """Both copies of the message in which the name was changed, and of the one that did not
-    follow."""
+    """Both copies of the message with the changed name, and of the one with another."""
     proof = []
     changed = call.names.changed.get(one.what) if call.names is not None else None
     for crossing, what in ((changed, "the router changed it here"), (one.crossing, "and not here")):
@@ -81,7 +78,7 @@ def _proof(call: Call, one: Broken) -> list[Evidence]:
 
 
 def _harm(call: Call, known: Known) -> tuple[str, str, list[Evidence]]:
-    """Harm, a clause about it, and what shows it."""
+    """Harm, a clause about it, and its proof."""
     refused = renamed.refused_bye(call)
     if refused is not None:
         status = NO_DIALOG
@@ -102,6 +99,6 @@ def _harm(call: Call, known: Known) -> tuple[str, str, list[Evidence]]:
 
 
 def _answered(call: Call) -> bool:
-    """A response came to the phone with a name that is not its own."""
+    """A response came to the phone with a name not its own."""
     one = renamed.broken(call, False)
     return one is not None and one.kind.endswith(" INVITE")

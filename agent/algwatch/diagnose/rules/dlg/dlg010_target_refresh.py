@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DLG010: a re-INVITE or UPDATE changed the remote target to an address that cannot be reached.
+"""DLG010: a re-INVITE or UPDATE changed the remote target to an unreachable address.
 
 What it sees
-    A re-INVITE or UPDATE, or its 2xx, whose Contact is a private or otherwise unroutable address,
-    on a side where it came from a public one, and a request after it that got lost: the ACK to
-    that 2xx never came, the phone's BYE went to that address and was never answered, or the phone's
-    BYE was refused because the far end had ended the call before, by a BYE that never came.
+    A re-INVITE or UPDATE, or its 2xx, has a private or otherwise unroutable Contact, on a side it
+    reached from a public address, and a later request got lost. The ACK to this 2xx never came; or
+    the phone's BYE went to this address and was never answered; or the phone's BYE was refused
+    because the far end had ended the call before, by a BYE that never came.
 
 Why it breaks calls
-    Both are target refresh requests: what follows goes to the new Contact. The call works until a
-    session refresh, a hold or a transfer, and then it drops, or one end stays in it alone.
+    Both are target refresh requests: later requests go to the new Contact. The call works until a
+    session refresh, a hold or a transfer. Then it drops, or one end stays in it alone.
 
 What else looks the same
-    A provider that sends to where packets come from, or a proxy in the route set that knows the
-    way: nothing gets lost, no finding. A Contact that could not be reached from the beginning
-    (DLG002). A re-INVITE or UPDATE that was refused (488, 491) changes no target.
+    A provider that sends to the source of packets, or a proxy in the route set that knows the way:
+    nothing gets lost, no finding. A Contact unreachable from the beginning (DLG002). A refused
+    re-INVITE or UPDATE (488, 491) changes no target.
 
 Recommendation
-    On the phone: the Contact of a re-INVITE or UPDATE has to be the one of the INVITE, by STUN or
-    outbound (RFC 5626) where it is behind a NAT. A provider or router that writes it is named.
+    On the phone: the Contact of a re-INVITE or UPDATE has to be the INVITE's, by STUN or outbound
+    (RFC 5626) behind a NAT. If the provider or the router writes it, the finding says so.
 
 References
     RFC 3261 sections 12.2.1.2, 12.2.2, 14; RFC 3311 section 5.
@@ -86,7 +86,7 @@ def _of_phone(call: Call, refresh: Sighting, so: str, proof: Sighting | None, kn
         where, why, whose = "phone", cause.NAT_UNHANDLED, "the phone wrote it so"
     else:
         where, why, whose = "unknown", cause.UNKNOWN, "the phone had written another one"
-    # The one before may be anything: a name, or text in brackets.
+    # The earlier Contact may be anything: a name, or text in brackets.
     before = shown_host(call.wan_contact)
     seen = [evidence(refresh, f"Contact host {host}; before: {before}",
                      "a Contact that can be reached")]  # fmt: skip
@@ -122,7 +122,8 @@ def _named(message: Message) -> str:
 
 
 def _is_copy(one: Sighting, other: Sighting) -> bool:
-    """True if both are copies of one message, by what no router changes of the Contact alone."""
+    """True if both are copies of one message, by parts left alone if only the Contact is
+    changed."""
     a, b = Message(one.payload), Message(other.payload)
     same = (a.status, a.method, a.cseq) == (b.status, b.method, b.cseq)
     return same and a.from_.tag == b.from_.tag

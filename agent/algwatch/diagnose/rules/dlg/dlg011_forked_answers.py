@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DLG011: several phones took one call, and its caller did not deal with each of them.
+"""DLG011: several phones answered one call, and its caller did not handle each of them.
 
 What it sees
-    Several 2xx with different To tags to one INVITE, which a proxy forked. One of them is sent
-    again and again, and no ACK with its tag comes. Or one was acknowledged, the dialog in which
-    the caller talked ended, and 32 s later no BYE was seen in the other one. Or the caller refuses
-    the BYE of that one (481): it had forgotten it.
+    Several 2xx with different To tags to one INVITE, forked by a proxy. One of them is repeated,
+    and no ACK with its tag comes. Or one was acknowledged, the caller's own dialog ended, and 32 s
+    later no BYE was seen in the other one. Or the caller refuses the BYE of the other one (481): it
+    had forgotten it.
 
 Why it breaks calls
-    Each 2xx is a dialog of its own. The caller has to acknowledge each, and to end with BYE those
-    that it does not want. A phone without an ACK hears nothing for 32 s and then gives up; one with
-    an ACK and without a BYE stays in a call with nobody until its user hangs up.
+    Each 2xx is a dialog of its own. The caller has to acknowledge each, and to end unwanted ones
+    with BYE. A phone without an ACK hears nothing for 32 s and then gives up. A phone with an ACK
+    and without a BYE stays in an empty call until its user hangs up.
 
 What else looks the same
-    A caller that ends the first dialog at once and talks in the second one: both are right. The
-    copies of one 2xx on the hops of a proxy have one To tag. Provisional responses of several
-    phones (early dialogs) need neither. A caller that talks to both phones and hangs up on one
-    keeps the other for as long as it likes: so that one is no more than a warning.
+    A caller ends the first dialog at once and talks in the second one: both are right. Copies of
+    one 2xx on the hops of a proxy have one To tag. Provisional responses of several phones (early
+    dialogs) need neither ACK nor BYE. A caller may talk to both phones, hang up on one and keep the
+    other: so this case is only a warning.
 
 Recommendation
-    Report it to the maker of the phone that called; at a provider that forks calls, let it keep
-    the first 2xx and cancel the other branches.
+    Report it to the maker of the calling phone. If a provider forks calls, let it keep the first
+    2xx and cancel the other branches.
 
 References
     RFC 3261 sections 13.2.2.4, 15, 16.7 step 5.
@@ -127,7 +127,7 @@ def _refused(call: Call, d: Dialog, known: Known) -> Finding:
 
 
 def _caller(call: Call) -> tuple[str, str]:
-    """Where the caller is, and the cause that its fault is."""
+    """The place of the caller, and the cause of its fault."""
     if not call.two_sided or call.inbound is None or call.sides[LAN] is None:
         return "unknown", cause.UNKNOWN
     return ("provider", cause.PROVIDER) if call.inbound else ("phone", cause.PHONE)

@@ -1,29 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DLG012: a transfer names a dialog that is not known by that name, or a NOTIFY cannot arrive.
+"""DLG012: a transfer names an unknown dialog, or a NOTIFY cannot arrive.
 
 What it sees
-    A REFER with Replaces in its Refer-To that failed (its NOTIFY tells 481, 404 or another
-    failure), or an INVITE with Replaces that was refused with 481, and the router had given the
-    dialog that it names another Call-ID or tag on the side where it was looked for. A REFER that
-    was refused, or a transfer that failed, for another reason than what a person answers. A
-    SUBSCRIBE that was accepted and got no NOTIFY in 32 s, with how far NOTIFY requests came; or a
-    NOTIFY that was refused with 481 although the subscription lived.
+    A REFER with Replaces in its Refer-To failed (its NOTIFY reports 481, 404 or another failure),
+    or an INVITE with Replaces was refused with 481, and the router had given the named dialog
+    another Call-ID or tag on the side of the search. A REFER was refused, or a transfer failed, for
+    a reason other than a person's. A SUBSCRIBE was accepted and got no NOTIFY in 32 s; the finding
+    tells how far NOTIFY requests came. Or a NOTIFY was refused with 481 although the subscription
+    lived.
 
 Why it breaks calls
     An attended transfer ends in 481, with the caller between the two phones. Without NOTIFY the
-    lamp for new messages (MWI) and those for other phones (BLF) stay dark: the NOTIFY goes to the
-    Contact of the SUBSCRIBE, which is a private address or another phone's.
+    lamps for new messages (MWI) and for other phones (BLF) stay dark: the NOTIFY goes to the
+    Contact of the SUBSCRIBE, a private address or another phone's.
 
 What else looks the same
     481 to a NOTIFY after the phone has ended its subscription (Expires: 0), after one with the
-    state terminated, or from a second notifier where the SUBSCRIBE was forked. A NOTIFY that nobody
-    has subscribed to (old PBXs send them). A REFER with Refer-Sub: false, and any REFER without
-    NOTIFY: not all phones send it. A transfer that was refused for another reason than the name,
-    such as 486 or 603. A REFER that nobody answers: TXN003.
+    state terminated, or from a second notifier of a forked SUBSCRIBE. A NOTIFY without a
+    subscription (old PBXs send them). A REFER with Refer-Sub: false, and any REFER without NOTIFY:
+    not all phones send it. A transfer refused for another reason than the name, such as 486 or 603.
+    An unanswered REFER: TXN003.
 
 Recommendation
-    For a private Contact: rport, STUN or outbound on the phone, or a provider that sends to where
-    packets come from. For a changed Call-ID or tag: turn off the ALG of the router.
+    For a private Contact: rport, STUN or outbound on the phone, or a provider that sends to the
+    source of packets. For a changed Call-ID or tag: turn off the ALG of the router.
 
 References
     RFC 6665 sections 4.1.2.4, 4.1.3, 4.2.2; RFC 3515 section 2.4; RFC 3891 section 3.
@@ -60,11 +60,11 @@ RULE = Rule(
     "A transfer names a dialog that is not known by that name, or a NOTIFY cannot arrive.",
 )  # fmt: skip
 
-# A person, or the number that was dialled, is why; or two re-INVITE that crossed.
+# The reason is a person, a dialled number, or two crossing re-INVITEs.
 DECLINED = (*NO_FAULT, 491)
 DEAF = "No NOTIFY came in 32 s after the SUBSCRIBE was accepted"
 NONE_CAME = "none came to this router's WAN side"
-UNKNOWN_NAME = (404, 481)  # a Replaces that matches no dialog; 404 from some B2BUAs
+UNKNOWN_NAME = (404, 481)  # a Replaces without a matching dialog; 404 from some B2BUAs
 
 
 def check(thing: Subscribed | Call, known: Known) -> Iterator[Finding]:
@@ -199,7 +199,7 @@ def _subscribe(one: Subscribed, known: Known) -> Iterator[Finding]:
 
 
 def instead(said: Finding, line: Line) -> Finding:
-    """The provider was seen to find the phone past its private Contact since."""
+    """The provider has since been seen to find the phone past its private Contact."""
     return RULE.finding(
         "network", "latent", f"{DEAF}: {NONE_CAME}.", said.evidence, said.key.partition("/")[2],
         cause=cause.UNKNOWN, call_id=said.call_id, line=said.line, symptom=True,
@@ -212,7 +212,7 @@ def _contact(copy: Sighting | None) -> Address | None:
 
 
 def _deaf(one: Subscribed, known: Known) -> Reading:
-    """Where the NOTIFY of an accepted SUBSCRIBE was lost."""
+    """The place of the lost NOTIFY of an accepted SUBSCRIBE."""
     wan, lan = one.sides[WAN], one.sides[LAN]
     if not one.two_sided or wan is None or lan is None or not one.outbound:
         return Reading("unknown", cause.UNKNOWN, "none is on this side of the router")
@@ -257,7 +257,8 @@ def _deaf(one: Subscribed, known: Known) -> Reading:
 
 
 def _refused_here(one: Subscribed) -> Reading | None:
-    """Why the NOTIFY of a subscription that lives was refused with 481; None where it is right."""
+    """The reason a NOTIFY of a living subscription was refused with 481; None if the refusal is
+    right."""
     lan, notified = one.sides[LAN], one.notified
     unknown = Reading("unknown", cause.UNKNOWN, "its subscriber did not know it")
     if lan is None or notified is None or notified.lan is None or notified.wan is None:
@@ -274,8 +275,8 @@ def _refused_here(one: Subscribed) -> Reading | None:
 
 
 def _is_of_another(one: Subscribed) -> bool:
-    """True if the refused NOTIFY has the tags of another dialog, of another notifier, or of one
-    that is not known."""
+    """True if the refused NOTIFY has the tags of another dialog, of another notifier, or of an
+    unknown one."""
     s = one.refused
     if s is None or s.failed is None or s.failed.request is None:
         return False
@@ -285,7 +286,7 @@ def _is_of_another(one: Subscribed) -> bool:
 
 
 def _is_the_refused(one: Subscribed, notified: Crossing) -> bool:
-    """The NOTIFY that crossed is the one that was refused."""
+    """The crossing NOTIFY is the refused one."""
     refused = one.refused
     request = refused.failed.request if refused is not None and refused.failed is not None else None
     return request is not None and any(
@@ -302,7 +303,8 @@ def _is_copy(lan: Subscription, wan: Subscription) -> bool:
 
 def _unknown_to(one: Subscribed, lan: Subscription, here: Message, there: Message
                 ) -> Reading | None:  # fmt: skip
-    """The same, of a NOTIFY that its subscriber got: its copies in the LAN and on the WAN."""
+    """The same for a NOTIFY its subscriber got. here, there: its copies in the LAN and on the
+    WAN."""
     _, call_id, tag = lan.asked
     if here.call_id != call_id:
         return Reading("router", cause.ALG, "the router changed its Call-ID and not back")
@@ -313,7 +315,7 @@ def _unknown_to(one: Subscribed, lan: Subscription, here: Message, there: Messag
             return Reading("router", cause.ALG, "the router changed its tag and not back")
         return None  # of another dialog
     if lan.notifier != here.from_.tag == there.from_.tag:
-        # Of another notifier, where the SUBSCRIBE was forked (RFC 6665 section 4.4.1), or nobody
-        # knows of which one.
+        # From another notifier of a forked SUBSCRIBE (RFC 6665 section 4.4.1), or from an unknown
+        # one.
         return None
     return Reading("phone", cause.UNKNOWN, "the phone that had subscribed did not know it")

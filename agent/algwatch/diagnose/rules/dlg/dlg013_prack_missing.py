@@ -2,22 +2,22 @@
 """DLG013: a reliable provisional response is never acknowledged.
 
 What it sees
-    A provisional response with RSeq that comes again for more than 6 s, with the same number and To
-    tag, and no PRACK that reaches its sender. The two taps tell where that was lost.
+    A provisional response with RSeq is repeated for more than 6 s, with the same number and To tag,
+    and no PRACK reaches its sender. The two taps show the place of the loss.
 
 Why it breaks calls
-    The callee repeats such a response at T1, 2*T1, 4*T1 and so on, and after 64*T1 = 32 s it has to
-    refuse the INVITE with a 5xx: the call rings, and fails before anybody can take it.
+    The callee repeats such a response at T1, 2*T1, 4*T1 and so on. After 64*T1 = 32 s it has to
+    refuse the INVITE with a 5xx: the call rings, and fails before anybody can answer it.
 
 What else looks the same
-    A 180 without RSeq that a proxy repeats each minute. A PRACK that was sent and got no response
-    is TXN003. One after which the response comes on is told here: a proxy that changes the CSeq of
-    an INVITE has to change RAck as well. A slow PRACK: the response comes again once or twice, and
-    then stops. A callee that answers the INVITE all the same: a warning.
+    A proxy repeats a 180 without RSeq each minute. A PRACK without a response is TXN003. A PRACK
+    followed by more repeats is reported here: a proxy that changes the CSeq of an INVITE has to
+    change RAck as well. A slow PRACK: the response comes once or twice more, and then stops. A
+    callee that answers the INVITE all the same: a warning.
 
 Recommendation
-    A PRACK goes to the Contact of the response: where that is private, see DLG002. A caller that
-    did not offer 100rel must not get such a response: report it to the provider. Otherwise turn
+    A PRACK goes to the Contact of the response: if it is private, see DLG002. A caller without
+    100rel in its offer must not get such a response: report it to the provider. Otherwise turn
     100rel off on the phone, or report it to its maker.
 
 References

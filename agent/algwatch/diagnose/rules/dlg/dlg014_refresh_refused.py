@@ -2,24 +2,24 @@
 """DLG014: a re-INVITE or UPDATE was refused, and its sender ended the call at once.
 
 What it sees
-    A re-INVITE or UPDATE inside a call that is refused, and the BYE of the end that sent it within
-    half a second. No person hangs up so soon after a message that nobody sees.
+    A re-INVITE or UPDATE inside a call is refused, and its sender's BYE follows within half a
+    second. No person hangs up so soon after an invisible message.
 
 Why it breaks calls
     A refused re-INVITE leaves the call as it was (RFC 3261 section 14.1), but many ends give the
-    call up: a PBX that wanted its media to go direct, a fax that wanted T.38, a hold. To a 408 or
-    481 each end has to.
+    call up: after a PBX asked for direct media, a fax for T.38, a user for hold. After a 408 or 481
+    each end has to.
 
 What else looks the same
-    A refusal after which the call goes on, or the same is asked in another way (a re-INVITE after
-    an UPDATE with 405). Two re-INVITEs that cross (491, or 500 with Retry-After), a challenge (401,
-    407), one that a person declined (486, 603) or that was taken back (487). A BYE of the other
-    end. A session timer: DLG007. A dialog that the other end does not know any more: DLG008. A
-    header field that the router took out: ALG018.
+    The call goes on after the refusal, or the same is asked in another way (a re-INVITE after an
+    UPDATE with 405). Two re-INVITEs cross (491, or 500 with Retry-After), a challenge (401, 407), a
+    refusal by a person (486, 603) or a request taken back (487). A BYE of the other end. A session
+    timer: DLG007. A dialog unknown to the other end: DLG008. A header field taken out by the
+    router: ALG018.
 
 Recommendation
-    The status says why it was refused (488: codecs or fax; 405, 501: turn the feature off). Turn
-    off direct media, T.38 or session timers at the end that asks.
+    The status gives the reason (488: codecs or fax; 405, 501: turn the feature off). Turn off
+    direct media, T.38 or session timers at the requesting end.
 
 References
     RFC 3261 sections 12.2.1.2, 14.1; RFC 3311 section 5.2.

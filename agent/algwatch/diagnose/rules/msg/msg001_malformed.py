@@ -2,22 +2,22 @@
 """MSG001: a message is malformed.
 
 What it sees
-    A message that breaks the grammar of SIP: a start line, header field or mandatory field that is
-    wrong or missing, with the offset of the first such byte. The two copies tell whether it came
-    so or became so in this router. Content-Length is MSG002.
+    A message breaks the grammar of SIP: a start line, header field or mandatory field is wrong or
+    missing. The finding gives the offset of the first such byte. The two copies tell whether the
+    message came so or this router made it so. Content-Length is MSG002.
 
 Why it breaks calls
     A stack answers such a request with 400, or drops it. A response without Via, From, To, Call-ID
     or CSeq belongs to no transaction, so its receiver drops it.
 
 What else looks the same
-    Line ends without CR, numbers with quotes and the like, which nearly every stack takes: told
-    without harm. Empty lines in front of a message, which are allowed. A message that the capture
-    cut (CAP011). Internet scanners. A response that repeats the faults of its request.
+    Line ends without CR, numbers with quotes and the like are accepted by nearly every stack:
+    reported without harm. Empty lines in front of a message are allowed. The capture cut a message
+    (CAP011). Internet scanners. A response repeats the faults of its request.
 
 Recommendation
-    Came so: report it to the maker of the software that sent it. Became so in the router: turn off
-    what rewrites SIP there.
+    Came so: report it to the maker of the sending software. Made so by the router: turn off its SIP
+    rewriting.
 
 References
     RFC 3261 sections 7, 8.1.1, 8.2.2, 25; RFC 4475.
@@ -41,7 +41,7 @@ RULE = Rule(
     "A message is malformed: it came so, or became so in the router.",
 )  # fmt: skip
 
-MOST = 4  # defects that a sentence names
+MOST = 4  # defects named in a sentence
 
 
 def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
@@ -60,7 +60,7 @@ def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
     what = ", ".join(f"{malformed.WORDS[name]} (offset {found[name]})" for name in names)
     message = Message(seen.copy.payload)
     if seen.made:
-        # What became of it, only its call or registration shows.
+        # Only its call or registration shows the effect.
         harm, so = "latent", "became malformed in this router"
     else:
         harm = "latent" if grave and seen.where != "unknown" else "none"

@@ -2,22 +2,22 @@
 """MSG002: Content-Length and the body disagree.
 
 What it sees
-    A datagram, captured whole, whose Content-Length is no number, or is larger or smaller than the
-    body that is there. The two copies tell whether it came so or became so in this router.
+    A datagram, captured whole, has a Content-Length that is no number, or larger or smaller than
+    its body. The two copies tell whether it came so or this router made it so.
 
 Why it breaks calls
-    With a Content-Length that is too large a request is answered with 400 and a response is dropped
-    (RFC 3261 section 18.3). With one that is too small the receiver cuts the body: media lines are
-    lost, or the last boundary of a multipart body.
+    With too large a Content-Length, a request is answered with 400 and a response is dropped (RFC
+    3261 section 18.3). With too small a one, the receiver cuts the body: it loses media lines, or
+    the last boundary of a multipart body.
 
 What else looks the same
-    Bytes behind the body that are blank or zero: padding, which nobody misses. Other bytes behind a
-    body that ends with a line: told without harm, since it may be whole. TCP, where
-    Content-Length decides what the message is. A message that the capture cut (CAP011).
+    Blank or zero bytes behind the body: padding, missed by nobody. Other bytes behind a body with a
+    final line end: reported without harm, since it may be whole. TCP, because Content-Length
+    decides the message there. A message cut by the capture (CAP011).
 
 Recommendation
-    Came so: report it to the maker of the software that sent it. Became so in the router: turn the
-    SIP ALG off; the Linux helper counts a multipart body from its SDP part on.
+    Came so: report it to the maker of the sending software. Made so by the router: turn the SIP ALG
+    off. The Linux helper counts a multipart body from its SDP part on.
 
 References
     RFC 3261 sections 18.3, 20.14; net/netfilter/nf_nat_sip.c, mangle_content_len().
@@ -66,12 +66,12 @@ def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
     within, beyond = message.body[: high << 16 | low], message.body[high << 16 | low :]
     if "length_long" in found and not beyond.strip(PADDING):
         return
-    # What ends with a line may be whole, and something else behind it (RFC 4475 section 3.1.1.7).
+    # A body with a final line end may be whole, and the rest foreign (RFC 4475 section 3.1.1.7).
     whole = "length_long" in found and (not within or within.endswith(b"\n"))
     key = f"{alg.between(crossing)}/{seen.where}/{min(found)}"
     if known.was_said(RULE.id, key):
         return
-    # Many receivers take it all the same.
+    # Many receivers accept it all the same.
     harm = "none" if whole or seen.where == "unknown" else "latent"
     so = CAME[seen.where]
     says = f"Content-Length {quote.value(declared)}, body of {have} bytes"

@@ -2,19 +2,19 @@
 """NAT001: a Via without rport from behind a NAT.
 
 What it sees
-    A request of a phone that nobody answers, whose Via has no rport and names another port than
-    the one with which it left, or that another NAT beyond this router translates once more. Nothing
-    has ever come back on this flow.
+    A phone's request is unanswered. Its Via has no rport and names another port than its source
+    port after the NAT, or another NAT beyond this router translates it once more. No packet has
+    ever come back on this flow.
 
 Why it breaks calls
-    A server that follows RFC 3261 answers to the port that stands in Via, where the NAT has opened
-    nothing. Whether that is why nobody answers is not shown, so it is told as what may do harm; a
-    response that is seen at the wrong port is TXN006.
+    A server of RFC 3261 answers to the port in Via, and the NAT has not opened it. The reason for
+    the silence is not proved, so it counts as possible harm. A response seen at the wrong port is
+    TXN006.
 
 What else looks the same
-    A phone without rport that is answered: its NAT keeps the port, or its provider sends to where
-    packets come from whatever they ask for. Nothing is said of it. An ALG that writes the public
-    port into Via. A router that takes rport out (TXN006).
+    A phone without rport is answered: its NAT keeps the port, or its provider always sends to the
+    source of packets. Then there is no finding. An ALG writes the public port into Via. A router
+    takes rport out (TXN006).
 
 Recommendation
     Turn rport on (symmetric response routing); most phones have it as NAT support.
@@ -75,7 +75,7 @@ def check(thing: Call | Registered | Exchange, known: Known) -> Iterator[Finding
 
 
 def _nowhere(message: Message, request: Sighting, two_sided: bool) -> str:
-    """Why a response to the port in Via would find nobody, a clause; "" where it would."""
+    """The reason a response to the port in Via would find nobody, a clause; "" without one."""
     via = message.vias[0] if message.vias else None
     if via is None or via.rport is not None or via.transport.upper() != "UDP":
         return ""

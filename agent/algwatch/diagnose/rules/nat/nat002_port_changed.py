@@ -1,28 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NAT002: the NAT of this router gives a phone or PBX another port than it announces or had.
+"""NAT002: the NAT maps a phone or PBX to another port than it announces or had.
 
 What it sees
-    A LAN address and port that leaves with another WAN port than before: a mapping that was made
-    anew, or one a destination (symmetric NAT). By itself that is told and is no harm. It hurts
-    where the provider sends to a port that is not the one of now: an INVITE to the port that the
-    PBX's own Contact names, to a mapping that was replaced meanwhile, or from a second host to the
-    port that is for the first one, which no phone gets; or the ACK to a 2xx whose Contact names the
-    WAN address with another port than the 2xx left with.
+    A LAN address and port leaves with another WAN port than before: a new mapping, or one for each
+    destination (symmetric NAT). By itself this is no harm. It hurts if the provider sends to a port
+    other than the present one. An INVITE reaches no phone: it came to the port in the PBX's own
+    Contact, to a replaced mapping, or from a second host to the port of the first. Or an ACK came
+    for a 2xx whose Contact names the WAN address with another port than the 2xx left with.
 
 Why it breaks calls
-    A PBX that is configured with its public address announces one port, mostly 5060. Without a
-    static mapping the NAT may give it any other, and opens only that: calls do not ring, and calls
-    that do are dropped after 32 s because the ACK goes to the port that was announced.
+    A PBX with a configured public address announces one port, mostly 5060. Without a static mapping
+    the NAT may map any other, and opens only this one: calls do not ring, and ringing ones are
+    dropped after 32 s because the ACK goes to the announced port.
 
 What else looks the same
-    Two phones that send from the same port: one of them gets another WAN port, and keeps it. A line
-    that was dialled anew has another address, not only another port (NAT005). A registrar that
-    sends a call to the old and to the new binding: one of them rings. A Contact that the router
-    wrote itself (ALG011).
+    Two phones send from the same port: one of them gets another WAN port, and keeps it. A line
+    dialled anew has another address, not only another port (NAT005). A registrar sends a call to
+    the old and to the new binding: one of them rings. The router itself wrote the Contact (ALG011).
 
 Recommendation
     For a PBX: a static port mapping for SIP and RTP in both directions (a redirect, and an SNAT
-    that keeps the port). For a phone: rport, and a keep-alive of 30 s that keeps the mapping.
+    with the same port). For a phone: rport, and a keep-alive of 30 s for the mapping.
 
 References
     RFC 4787 REQ-1, REQ-3, REQ-5; RFC 3261 section 12.1.1; RFC 3581.
@@ -47,7 +45,7 @@ from algwatch.diagnose.subject import CALL, CROSSING
 from algwatch.sip.message import Message
 from algwatch.sip.timers import SECOND
 
-IDLE = 30 * SECOND  # no NAT forgets a mapping that is younger
+IDLE = 30 * SECOND  # every NAT keeps a younger mapping
 
 RULE = Rule(
     "NAT002", "port-changed", "info", (CROSSING, CALL),
@@ -67,7 +65,7 @@ def check(thing: Crossing | Call, known: Known) -> Iterator[Finding]:
 
 
 def _made_anew(crossing: Crossing, known: Known) -> Iterator[Finding]:
-    """No harm yet: said once for a phone, its port and each of the two kinds."""
+    """No harm yet: reported once for a phone, its port and each of the two kinds."""
     pair = crossing.flow_pair
     if pair is None:
         return
@@ -91,8 +89,8 @@ def _made_anew(crossing: Crossing, known: Known) -> Iterator[Finding]:
 
 
 def _not_delivered(call: Call, known: Known) -> Iterator[Finding]:
-    """An INVITE of a provider that stopped here because it went to a port of before, or to one that
-    was announced and never given."""
+    """An INVITE of a provider stopped here, at an earlier port, or at one announced and never
+    mapped."""
     crossing = call.unpaired.get("INVITE")
     if crossing is None or crossing.wan is None or call.sides[LAN] is not None:
         return
@@ -116,7 +114,7 @@ def _not_delivered(call: Call, known: Known) -> Iterator[Finding]:
 
 
 def _replaced(crossing: Crossing, known: Known) -> tuple[str, str] | None:
-    """The mapping for which the INVITE came was followed by another one towards the same host."""
+    """The INVITE's mapping was followed by another one towards the same host."""
     entry, invite = crossing.mapping, crossing.wan
     if entry is None or invite is None:
         return None
@@ -128,7 +126,7 @@ def _replaced(crossing: Crossing, known: Known) -> tuple[str, str] | None:
     if not same_host or not entry.last_at < newest.first_at < invite.row[AT]:
         return None
     if invite.row[AT] - entry.last_at < IDLE:
-        return None  # it is still there
+        return None  # it still exists
     version = invite.ends.version
     phone = address.text(entry.inside, version)
     what = f"{phone}, which had that port, leaves with port {port_of(key)} since"
@@ -137,7 +135,7 @@ def _replaced(crossing: Crossing, known: Known) -> tuple[str, str] | None:
 
 
 def _announced(invite: Sighting, known: Known) -> tuple[str, str] | None:
-    """A phone or PBX here shows that address and port in its Contact and leaves with another."""
+    """A phone or PBX here has this address and port in its Contact and leaves with another."""
     ends = invite.ends
     for line in known.lines_at(ends.src):
         shown = line.shown
@@ -156,8 +154,8 @@ def _announced(invite: Sighting, known: Known) -> tuple[str, str] | None:
 
 
 def _of_another(invite: Sighting, known: Known) -> tuple[str, str] | None:
-    """A symmetric NAT: the port is that towards another host, and the phone leaves to this one with
-    a port of its own."""
+    """A symmetric NAT: the port is mapped towards another host, and the phone leaves to this host
+    from a port of its own."""
     found = known.mapping_elsewhere(invite)
     if found is None:
         return None
@@ -173,8 +171,8 @@ def _of_another(invite: Sighting, known: Known) -> tuple[str, str] | None:
 
 
 def _ack_to_announced(call: Call, known: Known) -> Iterator[Finding]:
-    """An ACK that stopped here, because the phone itself wrote this router's WAN address with
-    another port than the NAT has given it."""
+    """An ACK stopped here, because the phone itself wrote this router's WAN address with another
+    port than mapped."""
     how = lost.lost_ack(call, known)
     lan, wan = call.dialog(LAN), call.dialog(WAN)
     if how is None or how.how not in (lost.STOPPED_INBOUND, lost.WRONG_PHONE):

@@ -2,23 +2,23 @@
 """NAT003: another NAT lies between this router and the provider.
 
 What it sees
-    This router translates, and what leaves it is translated once more: its WAN address is private
-    or shared (RFC 1918, RFC 6598) and the provider is not, or the provider says in received= of the
-    topmost Via that the request came from another public address. It hurts where a 2xx leaves with
-    this WAN address in its Contact and no ACK comes: nobody on the Internet can send to it.
+    This router translates, and its packets are translated once more. Its WAN address is private or
+    shared (RFC 1918, RFC 6598) and the provider's is not, or received= of the topmost Via shows the
+    provider another public source. It hurts if a 2xx leaves with this WAN address in its Contact
+    and no ACK comes: nobody on the Internet can send to it.
 
 Why it breaks calls
-    By itself it does not: responses, and whatever follows the source of packets, come back. But the
-    address that an ALG, a PBX or a static mapping of this router writes or opens is not the public
-    one, its own port mappings do not count, and the outer NAT forgets idle flows by its own clock.
+    By itself it does not: responses, and all packets to the source of packets, come back. But an
+    address written or opened by an ALG, a PBX or a static mapping of this router is not the public
+    one. Its port mappings have no effect, and the outer NAT drops idle flows by its own clock.
 
 What else looks the same
     A provider in the same private network (a voice VLAN): there is nothing to translate. A provider
-    behind a load balancer that hides the source: received= is private, or the provider's own. A
-    router that does not translate: then the NAT beyond it is the only one.
+    behind a load balancer with a hidden source: received= is private, or the provider's own. A
+    router without NAT: then the NAT beyond it is the only one.
 
 Recommendation
-    Where it hurts: put the outer device into bridge mode, or forward the SIP port there, or ask the
+    If it hurts: put the outer device into bridge mode, or forward the SIP port there, or ask the
     ISP for a public address; else let the phone find its public address (STUN, outbound).
 
 References
@@ -83,8 +83,8 @@ def _seen(crossing: Crossing) -> Iterator[Finding]:
 
 
 def seen_from(response: Sighting) -> str:
-    """The public address from which the sender of this WAN copy of a response saw the request come,
-    where that is not the one to which the response went; else ""."""
+    """The public source of the request as seen by the sender of this response (WAN copy), if it is
+    not the response's destination; else ""."""
     vias = Message(response.payload).vias
     received, ends = vias[0].received if vias else "", response.ends
     if ends.version != 4 or address.ipv4(received) < 0 or address.is_unroutable(received):
@@ -99,7 +99,7 @@ def _is_shared(host: str) -> bool:
 
 
 def _dropped(call: Call, known: Known) -> Iterator[Finding]:
-    """No ACK came for a 2xx whose Contact names this router's WAN address, which is not public."""
+    """No ACK came for a 2xx whose Contact names this router's non-public WAN address."""
     how = lost.lost_ack(call, known)
     if how is None or how.how != lost.NEVER_ON_WAN:
         return

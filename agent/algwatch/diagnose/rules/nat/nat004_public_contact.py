@@ -2,26 +2,24 @@
 """NAT004: a phone announces a public address itself.
 
 What it sees
-    A phone behind this router's NAT whose Contact is a public address that it wrote itself: it
-    learned that by STUN (also seen from its SIP port), or it is configured. The address and port
-    are compared with those that the NAT has given to the message. They agree, and nothing is to be
-    done; or they do not.
+    A phone behind this router's NAT wrote a public address into its Contact itself: it learned the
+    address by STUN (also seen from its SIP port), or it is configured. The address and port are
+    compared with the message's own mapping. They agree, and nothing is to be done; or they do not.
 
 Why it breaks calls
-    In-dialog requests and calls go to the Contact. With another port, or with an address that the
-    line had before, they find nobody, unless the provider sends to where packets come from. What
-    STUN says of a flow to the STUN server is not true of the flow to the provider where the NAT
-    makes one mapping a destination (symmetric).
+    In-dialog requests and calls go to the Contact. With another port, or with an earlier address of
+    the line, they find nobody, unless the provider sends to the source of packets. A symmetric NAT
+    makes one mapping a destination, so the result of STUN is wrong for the flow to the provider.
 
 What else looks the same
-    An ALG that writes the public address (ALG001): there the phone wrote its private one. Two NATs
-    in a row: STUN names the outermost address, which is not the WAN address of this router. A phone
-    without NAT, whose own address is public. A Contact with a host name.
+    An ALG writes the public address (ALG001): there the phone wrote its private one. Two NATs in a
+    row: STUN names the outermost address, not the WAN address of this router. A phone without NAT
+    has a public address itself. A Contact with a host name.
 
 Recommendation
-    Agrees: none; keep STUN and the ALG apart, as an ALG that replaces public addresses breaks it.
-    Does not agree: rport and outbound instead of STUN, or a static port mapping for a PBX, and its
-    configured address put right.
+    Agrees: none; keep STUN and the ALG apart, since an ALG that replaces public addresses breaks
+    it. Does not agree: rport and outbound instead of STUN, or a static port mapping and a correct
+    configured address for a PBX.
 
 References
     RFC 3261 section 8.1.1.8; RFC 8489; RFC 5626; RFC 4787 REQ-1.
@@ -66,7 +64,7 @@ def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
     mapped = f"{sent.src}:{sent.sport}"
     if shown.host != sent.src:
         if address.is_unroutable(sent.src) or stun:
-            return  # of a NAT beyond this one, which this router cannot see (NAT003)
+            return  # the address of a NAT beyond, invisible to this router (NAT003)
         harm, so = "latent", f"but leaves with {mapped}, another address"
     elif port != sent.sport:
         harm, so = "latent", f"but the NAT has given it port {sent.sport} towards {sent.dst}"

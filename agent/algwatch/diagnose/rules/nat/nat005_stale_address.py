@@ -1,31 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NAT005: a flow leaves with an address that this router does not have on its WAN, or no longer.
+"""NAT005: a flow leaves with an address not, or no longer, on this router's WAN.
 
 What it sees
-    Requests of a phone that leave the WAN side and are never answered, with another source address
-    than the router has now. The line was dialled anew: another LAN host that had the old address
-    leaves with a new one since, and the same provider answers it. Or they go to a public address
-    with the private one of the phone, while another LAN host leaves translated and is answered.
+    Unanswered requests of a phone leave the WAN side with another source address than the router
+    has now. The line was dialled anew: another LAN host of the old address has left with a new one
+    since, and the same provider answers it. Or the requests go to a public address with the phone's
+    own private one, while another LAN host leaves translated and is answered.
 
 Why it breaks calls
-    The NAT decides when the flow begins and keeps to it as long as packets come. A phone that
-    repeats its REGISTER keeps its own dead flow alive: one that began before the line was dialled
-    anew, or before the router had its NAT rules. Responses go to an address that somebody else has
+    The NAT chooses the address when the flow begins, and keeps it as long as packets come. A phone
+    that repeats its REGISTER keeps its own dead flow alive: the flow began before the line was
+    dialled anew, or before the router had its NAT rules. Responses go to somebody else's address
     now, or nowhere: the phone is not registered, and neither calls nor rings.
 
 What else looks the same
-    A provider that is down: it answers nobody. A router with two WAN addresses, both of which are
-    answered. Where no other flow to this provider is answered with another address, nothing shows
-    that the address is gone or that this router translates at all, and this rule is silent.
+    A provider is down: it answers nobody. A router has two WAN addresses, both answered. Without
+    another flow to this provider, answered at another address, neither a lost address nor any
+    translation is proved, and this rule is silent.
 
 Recommendation
     Clear the NAT state of this phone on the router (conntrack -D -s PHONE -p udp), or switch the
-    phone off for five minutes. A phone that is not translated even then is in a network which the
-    NAT rules leave out.
+    phone off for five minutes. If the phone is not translated even then, the NAT rules leave its
+    network out.
 
 References
-    nf_nat_masquerade.c (masq_device_event, masq_inet_event): only masquerading forgets the flows
-    of an address that went, SNAT and many vendors' NAT do not.
+    nf_nat_masquerade.c (masq_device_event, masq_inet_event): only masquerading drops the flows of a
+    lost address, SNAT and many vendors' NAT do not.
 """
 
 from __future__ import annotations

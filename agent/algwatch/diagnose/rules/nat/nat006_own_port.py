@@ -2,23 +2,23 @@
 """NAT006: a program on the router itself has a SIP port.
 
 What it sees
-    A UDP socket, or a TCP socket that listens, on one of the configured SIP ports of an address of
-    the router other than the loopback (/proc/net/udp, tcp), and the program that holds it, where
-    this process may know that: phone ports (FXS), Asterisk, siproxd.
+    A UDP socket, or a listening TCP socket, has one of the configured SIP ports on an address of
+    the router other than the loopback (/proc/net/udp, tcp). The finding names its program if this
+    process may know it: phone ports (FXS), Asterisk, siproxd.
 
 Why it breaks calls
-    It does not by itself. The calls of such a program are not forwarded, so an ALG for forwarded
-    packets does not see them. But a phone behind the router gets another port from the NAT where
-    the program speaks with the same provider, and a call that comes to the port outside of every
-    mapping is the program's: where that answers in the place of a phone, the phone does not ring.
+    It does not by itself. Calls of such a program are not forwarded, so an ALG for forwarded
+    packets does not see them. But a phone behind the router gets another port from the NAT if the
+    program uses the same provider. A call to this port outside every mapping is the program's: if
+    it answers in the place of a phone, the phone does not ring.
 
 What else looks the same
-    A program that has the port and serves the LAN only: a firewall rule keeps the WAN from it. A
-    port that is forwarded to a phone (DNAT) comes to the phone although a program has it, too.
+    A program has the port for the LAN only: a firewall rule keeps the WAN from it. A port forwarded
+    to a phone (DNAT) leads to the phone although a program has it, too.
 
 Recommendation
-    None while no call is hurt. Where calls of a phone arrive at the program, give the program
-    another port, or the phone another provider port.
+    None while no call is hurt. If calls of a phone arrive at the program, give the program another
+    port, or the phone another provider port.
 
 References
     RFC 3261 sections 18.1.1, 19.1.2; proc(5), net/udp and net/tcp.

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SIZE001: only requests that travel in IP fragments go unanswered.
+"""SIZE001: only requests in IP fragments are unanswered.
 
 What it sees
-    An INVITE that is repeated in vain and travels in IP fragments, on a line whose shorter requests
-    are answered, and of which no request in fragments ever was. Where it left the router, a hop
-    beyond does not carry fragments; where it did not, this router does not. Or a 2xx in IP
-    fragments that never crosses this router, of an INVITE whose shorter responses do.
+    An INVITE in IP fragments is repeated in vain, on a line with answered shorter requests and
+    without any answered request in fragments. If it left the router, a hop beyond does not carry
+    fragments; if not, this router does not. Or a 2xx in IP fragments never crosses this router,
+    while shorter responses to its INVITE do.
 
 Why it breaks calls
-    Many firewalls and carrier NATs drop the second fragment, which has no port. A phone with many
-    codecs, candidates or headers has an INVITE of more than 1500 bytes, the more so with
-    credentials: it registers, takes calls, and cannot make any.
+    Many firewalls and carrier NATs drop the second fragment, because it has no port. With many
+    codecs, candidates or headers an INVITE has more than 1500 bytes, the more so with credentials:
+    the phone registers, takes calls, and cannot make any.
 
 What else looks the same
-    A provider that is gone: it answers nothing. An INVITE in fragments that is answered now and
-    then: packets get lost. A message that only the router made too long: ALG013.
+    A provider is absent: it answers nothing. An INVITE in fragments is answered now and then:
+    packets get lost. Only the router made a message too long: ALG013.
 
 Recommendation
     Fewer codecs and options on the phone, or SIP over TCP or TLS.
@@ -65,13 +65,13 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
 
 
 def _of_answer(call: Call, known: Known) -> Iterator[Finding]:
-    """A 2xx in fragments that never crossed the router, of an INVITE whose provisional responses,
-    which are shorter, did."""
+    """A 2xx in fragments never crossed the router, while shorter provisional responses to its
+    INVITE did."""
     how = lost.lost_ack(call, known)
     if how is None or how.how != lost.ANSWER_STOPPED or call.answered_inside is None:
         return
     answer = how.dialog.answer
-    near = call.sides[WAN if call.answered_inside else LAN]  # where its INVITE came from
+    near = call.sides[WAN if call.answered_inside else LAN]  # the side its INVITE came from
     if answer is None or not is_fragmented(answer) or near is None or near.invite is None:
         return
     if not near.invite.provisional_at or not how.dropped(known.now):

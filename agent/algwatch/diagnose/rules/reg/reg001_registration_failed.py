@@ -2,28 +2,26 @@
 """REG001: a registration was never answered, or never accepted.
 
 What it sees
-    A REGISTER without any response until Timer F, or with one that the phone never takes, so that
-    it goes on sending; one that is refused, or one that is challenged
-    and not followed by another; or one that is challenged again and again, with the credentials
-    that it has. The two taps tell how far it came, and whether a response came to the router
-    and was lost there. A phone whose granted time has passed one and a half times without another
-    REGISTER while other phones go on.
+    A REGISTER without any response until Timer F, or with a response the phone never accepts, so it
+    keeps sending. A refused one, or a challenged one without another after it; or one challenged
+    again and again in spite of its credentials. The two taps tell how far it came, and whether a
+    response came to the router and was lost there. A phone without another REGISTER after one and a
+    half times its granted time, while other phones go on.
 
 Why it breaks calls
-    A phone that is not registered does not ring, and many providers refuse its calls.
+    An unregistered phone does not ring, and many providers refuse its calls.
 
 What else looks the same
-    The challenge (401, 407) of each registration, which the phone answers a moment later. A
-    registration at the end of a capture, which is not yet decided. A REGISTER over UDP that is not
-    repeated: its response was not captured, or the phone is gone. A nonce that is too old
-    (stale=true), and a time that is too brief (423): the next round ends them. Credentials that the
-    router has changed: REG004. A phone that took itself off the registrar, or registers anew with
-    another Call-ID.
+    The challenge (401, 407) of each registration: the phone answers it a moment later. A
+    registration at the end of a capture, still undecided. A REGISTER over UDP without a repeat: its
+    response was not captured, or the phone is gone. A nonce too old (stale=true), or a time too
+    brief (423): the next round ends them. Credentials changed by the router: REG004. A phone
+    removed its own binding, or registers anew with another Call-ID.
 
 Recommendation
-    Refused: see the status (403: account or password). Challenged again although it has sent
-    credentials: user name or password. Unanswered: the finding says where it stopped. Without rport
-    behind a NAT that changes ports: turn rport on.
+    Refused: see the status (403: account or password). Challenged again in spite of credentials:
+    user name or password. Unanswered: the finding names the place. Without rport behind a NAT that
+    changes ports: turn rport on.
 
 References
     RFC 3261 sections 10.2, 17.1.2.2, 22.2; RFC 3581.
@@ -58,7 +56,7 @@ RULE = Rule(
     "A REGISTER was never answered, or never accepted.",
 )  # fmt: skip
 
-PROMPT = 10 * SECOND  # a nonce is good for longer
+PROMPT = 10 * SECOND  # a nonce is valid for longer
 PASSWORD = "Check the user name and the password that the phone has for its provider."
 
 
@@ -88,7 +86,7 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
     elif outcome == "challenged":
         bare = not digest.has_credentials(Message(exchange.request.payload))
         if bare and known.was_said(RULE.id, f"{registered.call_id}/unanswered"):
-            return  # a phone that takes no challenge sends no credentials
+            return  # a phone that accepts no challenge sends no credentials
         where, why, what = _challenged(registered, t, known.two_sided)
         if why == cause.PHONE and not registered.paired:
             where, why = "unknown", cause.UNKNOWN  # anyone may have sent it
@@ -128,13 +126,13 @@ def _stopped(registered: Registered, known: Known) -> Iterator[Finding]:
 
 
 def _challenged(registered: Registered, t: Transaction, two_sided: bool) -> tuple[str, str, str]:
-    """where, cause, and what happened to a REGISTER that was challenged and never accepted."""
+    """where, cause, and the fate of a REGISTER that was challenged and never accepted."""
     rounds, status = registered.near.rounds, t.status
     so = f"was challenged with {status}, and nothing came after it"
     if t.request is None or t.response is None:
         return "unknown", cause.REFUSED, so
     if rounds < 2 and not two_sided and not address.is_unroutable(t.request.ends.src):
-        # Beyond the NAT: what the phone made of it may have been lost before.
+        # Beyond the NAT: the phone's next REGISTER may have been lost before.
         return "unknown", cause.UNKNOWN, f"{so} on this side of the router"
     if rounds < 2:
         return "unknown", cause.REFUSED, so

@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""REG002: the registrar's 200 does not list the Contact that the phone registered.
+"""REG002: the registrar's 200 does not list the Contact registered by the phone.
 
 What it sees
-    An accepted REGISTER whose 200 lists bindings, and none of them is the phone's: neither its
-    user, host and port, nor its instance. Both taps tell who made it so: the router, where the 200
-    on the WAN side lists what the REGISTER asked for there; else the registrar. A 200 that lists no
-    binding at all, or grants the phone 0 s. A REGISTER whose Contact the router took out: it only
-    asks the registrar which bindings there are.
+    The 200 to a REGISTER lists bindings, and none of them is the phone's: neither its user, host
+    and port, nor its instance. Both taps name the author: the router, if the 200 on the WAN side
+    lists the Contact of the REGISTER there; else the registrar. A 200 lists no binding at all, or
+    grants the phone 0 s. The router took the Contact out of a REGISTER: it then only asks for the
+    present bindings.
 
 Why it breaks calls
-    A phone finds its granted time by its own Contact. One that does not find it takes itself for
-    not registered and registers again at once, or shows that it cannot be called. A registrar that
-    lists no binding has none, and no call comes to the phone; some forget to list it.
+    A phone finds its granted time by its own Contact. Without it the phone takes itself for
+    unregistered and registers again at once, or shows that it cannot be called. A registrar with an
+    empty list has no binding, and no call comes to the phone; some registrars forget to list it.
 
 What else looks the same
-    A registrar that lists bindings of other phones as well. One that adds parameters. A registrar
-    that answers with the public address it saw: most phones take no notice, so it is told as
-    harmless until the phone registers again and again. The 200 that removes a binding.
+    A registrar lists bindings of other phones as well, or adds parameters. A registrar answers with
+    the public address it saw: most phones ignore this, so it counts as harmless until the phone
+    registers again and again. The 200 to a removed binding.
 
 Recommendation
     Changed by the router: see the advice on its ALG. By the registrar: send it the two Contacts.
@@ -46,7 +46,7 @@ RULE = Rule(
     "The registrar's 200 does not list the Contact that the phone registered.",
 )  # fmt: skip
 
-LONG = 60  # seconds; a phone that registers again at once does not do so because time is short
+LONG = 60  # seconds; with a longer time, a phone does not register at once for want of it
 
 
 def check(registered: Registered, known: Known) -> Iterator[Finding]:
@@ -105,7 +105,7 @@ def _asked_only(registered: Registered, agreed: Binding, known: Known) -> Findin
 
 
 def _granted_nothing(registered: Registered, agreed: Binding, known: Known) -> Finding:
-    """The 200 lists the phone's Contact with no time at all, as to one that takes itself off."""
+    """The 200 lists the phone's Contact with no time at all, as after a removal."""
     near, far = agreed.near, agreed.far
     where, why, who = "unknown", cause.UNKNOWN, "one side does not show who made it so"
     if far is not None and far.seconds == 0 and near.wanted == far.wanted:
@@ -143,7 +143,7 @@ def _unlisted(registered: Registered, agreed: Binding, known: Known) -> Finding:
 
 
 def _blamed(agreed: Binding, two_sided: bool) -> tuple[str, str, str]:
-    """where, cause, and who made it so."""
+    """where, cause, and the author."""
     near, far = agreed.near, agreed.far
     if far is None:
         return "unknown", cause.UNKNOWN, "one side does not show who made it so"

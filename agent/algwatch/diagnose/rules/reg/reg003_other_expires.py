@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""REG003: the router changed how long a registration lasts.
+"""REG003: the router changed the duration of a registration.
 
 What it sees
-    A REGISTER or its 200 of which the two copies have another time: in Expires, or in the expires
-    parameter of the phone's Contact. The kernel's helper never changes it. Where the phone reads a
-    longer time than the registrar granted, it may refresh too late; a refresh after that
-    time shows that it does. Where the registrar refuses the changed time as too brief (423), the
-    phone cannot register at all.
+    The two copies of a REGISTER or of its 200 have another time: in Expires, or in the expires
+    parameter of the phone's Contact. The kernel's helper never changes it. If the phone reads a
+    longer time than granted by the registrar, it may refresh too late; a late refresh proves it. If
+    the registrar refuses the changed time as too brief (423), the phone cannot register at all.
 
 Why it breaks calls
-    The registrar forgets the phone before it registers again, and does not ring it meanwhile.
+    The registrar drops the binding before the phone registers again, and does not ring it
+    meanwhile.
 
 What else looks the same
-    A registrar that grants less than the phone asked for: both copies say so, and it is its right
-    (section 10.3). A router that makes the phone refresh sooner than needed does no harm.
+    A registrar grants less than the phone asked for: both copies show it, and it is its right
+    (section 10.3). A router that makes the phone refresh early does no harm.
 
 Recommendation
     See the advice on the router's ALG; or set a refresh on the phone below the granted time.
@@ -70,7 +70,7 @@ def _accepted(registered: Registered, known: Known) -> Iterator[Finding]:
     if granted:
         given = _time(near.seconds)
         said.append(f"the registrar granted {_time(far.seconds)} and it gave the phone {given}")
-    # Without a time in the 200 a phone goes by what it asked for.
+    # Without a time in the 200 a phone uses its own.
     reads = near.seconds if near.seconds >= 0 else near.wanted
     harm = "none"
     if 0 <= far.seconds < reads:
@@ -94,7 +94,7 @@ def _accepted(registered: Registered, known: Known) -> Iterator[Finding]:
 
 
 def too_brief(registered: Registered) -> Finding | None:
-    """The registrar refuses a time that the router has made so short; None of others."""
+    """The registrar refuses a time made so short by the router; else None."""
     exchange = registered.exchange
     if exchange is None or exchange.status != TOO_BRIEF or exchange.left is None:
         return None

@@ -2,21 +2,20 @@
 """REG004: the router changed the credentials of a phone, so they never fit.
 
 What it sees
-    A REGISTER that is refused or challenged again, of which the two copies differ in the challenge
-    (realm, nonce, opaque, qop, algorithm) or in the credentials (username, uri, response and what
-    it was computed over), or one of them has none any more; or the router changed the Request-URI,
-    which the credentials name. The same of an INVITE that ends with 401, 403 or 407, but for the
-    Request-URI.
+    A REGISTER is refused or challenged again. Its two copies differ in the challenge (realm, nonce,
+    opaque, qop, algorithm) or in the credentials (username, uri, response and its other inputs), or
+    one copy has none any more; or the router changed the Request-URI named by the credentials. The
+    same holds for an INVITE with 401, 403 or 407 at the end, except for the Request-URI.
 
 Why it breaks calls
-    The response is a hash over these values. The registrar computes it from what it has sent and
-    gets another one, so it refuses the right password for ever, and the phone is not registered,
-    or its calls are refused.
+    The response is a hash over these values. The registrar computes it from its own values and gets
+    another one. So it refuses the right password for ever: the phone is not registered, or its
+    calls are refused.
 
 What else looks the same
-    A wrong password: both copies are the same (REG001). A nonce that is too old (stale=true): the
-    next round ends it. White space and the order of parameters, which are not signed. A router that
-    changes such a value although the registrar accepts the phone.
+    A wrong password: both copies are the same (REG001). A nonce too old (stale=true): the next
+    round ends it. White space and the order of parameters are not signed. A router changes such a
+    value, and the registrar accepts the phone all the same.
 
 Recommendation
     See the advice on the router's ALG.
@@ -50,8 +49,8 @@ RULE = Rule(
 )  # fmt: skip
 
 FAILED = ("refused", "challenged")
-SECRET = ("username", "response", "cnonce")  # are not repeated in a sentence
-MOST = 4  # values that a sentence names
+SECRET = ("username", "response", "cnonce")  # not repeated in a sentence
+MOST = 4  # values named in a sentence
 
 
 def check(thing: Registered | Call, known: Known) -> Iterator[Finding]:
@@ -71,7 +70,7 @@ def check(thing: Registered | Call, known: Known) -> Iterator[Finding]:
 
 def _finding(thing: Registered | Call, found: Damage, whose: str, status: int, request: str,
              line: str) -> Finding:  # fmt: skip
-    """whose: who answers which request, a clause."""
+    """whose: the ends of the refused request, a clause."""
     if found.gone:
         name = before = " and ".join(found.gone)
         after = f"no {name}"

@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""REG005: the NAT mapping of a registered phone dies before its next packet.
+"""REG005: the NAT mapping of a registered phone expires before its next packet.
 
 What it sees
-    A registered phone whose NAT mapping no packet used for longer than the NAT keeps it: 3600 s
-    with the kernel's helper; without it the times that the router itself tells (live), else 180 s,
-    and 60 s where nothing passed later than 2 s after the first packet. Packets of both directions
-    count, keep-alives and STUN as well. It is told before a call is lost; and when an INVITE of the
-    provider came after such a silence and was given to no phone. With the helper the silence does
-    no harm: it is told as what has to be changed before the ALG is turned off.
+    No packet used the NAT mapping of a registered phone for longer than the NAT keeps it: 3600 s
+    with the kernel's helper; without it the router's own times (live), else 180 s, or 60 s if no
+    packet passed later than 2 s after the first. Packets of both directions count, keep-alives and
+    STUN as well. It is reported before a call is lost, and after an INVITE of the provider came
+    after such a silence and reached no phone. With the helper the silence is harmless: it is
+    reported as a change to make before the ALG is turned off.
 
 Why it breaks calls
     An INVITE finds no mapping any more, and the phone does not ring until it registers again. The
     registration lives an hour, the mapping of an idle UDP flow minutes.
 
 What else looks the same
-    A NAT that keeps mappings longer, which a call after such a silence shows: then nothing is said.
-    A static port mapping for a PBX. A keep-alive of another form than CRLF, zero bytes or STUN. An
-    INVITE that the router stopped although the mapping was in use: REG006.
+    A NAT keeps mappings longer, as a call after such a silence shows: then there is no finding. A
+    static port mapping for a PBX. A keep-alive other than CRLF, zero bytes or STUN. The router
+    stopped an INVITE although the mapping was in use: REG006.
 
 Recommendation
     Set a keep-alive of 30 s on the phone (CRLF, STUN or OPTIONS), or a refresh below 180 s.
@@ -91,8 +91,8 @@ def _lost(line: Line, invite: Sighting, idle: int) -> Finding:
 
 
 def _seen(line: Line, observed: str, expected: str) -> Evidence:
-    """The 2xx to the REGISTER stands for the silence after it, or another message of the phone
-    where that had to go for want of room."""
+    """The 2xx to the REGISTER stands for the silence after it, or another message of the phone if
+    the 2xx was evicted."""
     copy = line.granted or line.shown
     if copy is None:
         return Evidence("wan", line.silent_since / 1e9, observed, expected, b"")

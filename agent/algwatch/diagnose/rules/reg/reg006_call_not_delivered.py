@@ -1,32 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""REG006: a call of the provider was given to no phone, or to one that it is not for.
+"""REG006: a call of the provider reached no phone, or the wrong one.
 
 What it sees
-    An INVITE from a host to which a phone here has sent before, on the WAN side only, until its
-    caller gave up, although the mapping that it came for was in use, or there was none: then it
-    says whether it came to, or from, another port than those of the phone's REGISTER. The same
-    from a host to which nobody here was seen to send anything, if it is a neighbour of the
-    registrar and the call is for the address of record of a phone here.
-    Or an INVITE that a phone refused (404, 410, 416, 482, 484, 485, 603, 604): because it is for a
-    user whom another phone here has registered, after the router gave that phone's port away; or
-    because the router left in the Request-URI what it had written into the Contact of the REGISTER.
-    Or one that such a phone answered, after the router gave the port away.
+    An INVITE on the WAN side only, until its caller gave up, from a host contacted by a phone here
+    before, although its mapping was in use, or had never existed. The finding then compares its
+    ports with those of the phone's REGISTER. The same from a host contacted by nobody here, if it
+    is a neighbour of the registrar and the call is for the address of record of a phone here. Or a
+    phone refused an INVITE (404, 410, 416, 482, 484, 485, 603, 604): its user is registered by
+    another phone here, and the router has since given this phone's port away; or the router left
+    its own change to the Contact of the REGISTER in the Request-URI. Or the wrong phone answered an
+    INVITE after the router gave the port away.
 
 Why it breaks calls
     The phone does not ring, or another one does.
 
 What else looks the same
-    A phone that refuses a call for another reason: the Request-URI is its own Contact. A call that
-    the provider forwards to another phone, with the number in it that was dialled. A trunk,
-    which is called by numbers that are no Contact. A mapping that nothing had used for too long:
-    REG005. Internet scanners: nobody here has sent anything to them, and they do not know the
-    address of record of a phone. A call that the router answers itself (a PBX or phone port on the
-    router).
+    A phone refuses a call for another reason: the Request-URI is its own Contact. The provider
+    forwards a call to another phone and leaves the dialled number in it. A trunk is called by
+    numbers, and they are no Contact. A mapping without use for too long: REG005. Internet scanners:
+    nobody here has contacted them, and they do not know a phone's address of record. The router
+    itself answers the call (a PBX or phone port on the router).
 
 Recommendation
-    See the finding: it says when the mapping was used last. Look at the router's firewall, and
-    whether the provider calls what the phone registered. After the router has given a port to
-    another phone: let the phones register again.
+    See the finding for the latest use of the mapping. Check the router's firewall, and whether the
+    provider calls the registered Contact. After the router has given a port to another phone: let
+    the phones register again.
 
 References
     RFC 3261 sections 8.2.2.1, 10.1; RFC 4787 REQ-8.
@@ -120,7 +118,7 @@ def _not_let_in(call: Call, known: Known, missed: Reading) -> Finding:
     return RULE.finding(
         missed.where, "observed",
         f"The INVITE of {wan.ends.src} was given to no phone: {missed.what}.",
-        # Nothing of it crossed: it may have another sender than the provider, so it is of no line.
+        # Nothing of it crossed: it may have another sender than the provider, so it has no line.
         proof, call.call_id, cause=missed.cause, call_id=call.call_id,
     )  # fmt: skip
 

@@ -2,21 +2,20 @@
 """REG007: the router answered a keep-alive of the provider in the phone's place.
 
 What it sees
-    An OPTIONS or NOTIFY that the provider sent to the NAT mapping of a phone, that never came to
-    the LAN, and whose response left the WAN side all the same: with a TTL that no router before has
-    counted down (64, 128 or 255).
+    An OPTIONS or NOTIFY of the provider to the NAT mapping of a phone never came to the LAN. Its
+    response left the WAN side all the same, with a TTL not yet counted down by any router (64, 128
+    or 255).
 
 Why it breaks calls
-    The provider asks so whether the phone is still there. Where the router answers, the phone
-    counts as there when it is off or out of reach, and calls are sent to it in vain.
+    The provider asks whether the phone is still there. If the router answers, the phone seems
+    present while it is off or out of reach, and calls are sent to it in vain.
 
 What else looks the same
-    A request to an address and port of the router's own agent (phone ports, PBX), which no phone
-    has used. A response of the phone, whose TTL is one less than its first one. A request of an
-    internet scanner.
+    A request to an address and port of the router's own agent (phone ports, PBX), used by no phone.
+    A response of the phone: its TTL is one less than its first. A request of an internet scanner.
 
 Recommendation
-    Turn off the router's own SIP agent, or give it another port than the phones have.
+    Turn off the router's own SIP agent, or give it another port than the phones'.
 
 References
     RFC 3261 section 11; RFC 791 (time to live).
@@ -41,7 +40,7 @@ RULE = Rule(
     "The router answered a keep-alive of the provider in the phone's place.", two_sided=True,
 )  # fmt: skip
 
-WHOLE = (64, 128, 255)  # TTLs that hosts begin with
+WHOLE = (64, 128, 255)  # first TTLs of hosts
 
 
 def check(crossing: Crossing, known: Known) -> Iterator[Finding]:

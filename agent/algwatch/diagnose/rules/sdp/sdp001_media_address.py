@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SDP001: the media address of the phone cannot be reached from the WAN.
+"""SDP001: the media address of the phone is unreachable from the WAN.
 
 What it sees
-    The SDP that left on the WAN side names a private or otherwise unroutable address for the
-    phone's audio, or one that is not the router's; RTP of the phone leaves, and none comes back on
-    either side. Latent when it lasted a second, observed from five seconds on. Live the table of
-    connections tells it, for calls of some six seconds and more.
+    The SDP on the WAN side names a private or otherwise unroutable address for the phone's audio,
+    or one other than the router's. RTP of the phone leaves, and none comes back on either side.
+    Latent after a second, observed from five seconds on. Live the table of connections shows it,
+    for calls of some six seconds and more.
 
 Why it breaks calls
-    The far end sends RTP to the address in the SDP (RFC 3264). From beyond the NAT nothing gets to
-    a private address: the phone hears nothing, and the other one hears the phone.
+    The far end sends RTP to the address in the SDP (RFC 3264). No packet from beyond the NAT
+    reaches a private address: the phone hears nothing, and the other end hears the phone.
 
 What else looks the same
-    A provider that sends to where RTP comes from, whatever the SDP says (latching, symmetric RTP,
-    RFC 7362): its RTP comes back, and the rule stays silent, as it does for ICE and for a call
-    on hold, and for a later call of the same line whose RTP is lost (SDP003). A provider inside
-    the same private network. A capture without RTP shows nothing.
+    A provider sends to the source of RTP, whatever the SDP says (latching, symmetric RTP, RFC
+    7362): its RTP comes back, and the rule stays silent, also for a later call of the same line
+    with lost RTP (SDP003). The rule is silent for ICE and for a call on hold. A provider inside the
+    same private network. A capture without RTP shows nothing.
 
 Recommendation
-    Turn on STUN or ICE on the phone. Turning the ALG off does not help where it left this SDP
-    alone. Where the router wrote the address, try a call of one phone without the ALG.
+    Turn on STUN or ICE on the phone. Turning the ALG off does not help if it left this SDP alone.
+    If the router wrote the address, try a call of one phone without the ALG.
 
 References
     RFC 3264 section 5.1; RFC 8866 section 5.7; RFC 4961; RFC 7362.

@@ -1,27 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SDP002: the announced media port or address is not the one that RTP uses.
+"""SDP002: RTP uses another media port or address than announced.
 
 What it sees
-    One of three things, with both sides captured. RTP for the phone comes to the announced WAN
-    port and not to the phone, whose own RTP leaves from another WAN port. RTP for the phone comes
-    to a port that was not announced, and not to the phone. The router changed the media address
-    of the far end, the phone sends there, and nothing goes to what the far end had written. In
-    files alone: the router's table of connections has no RTP that comes and goes no further, so
-    live such a call shows no more than SDP003.
+    One of three, with both sides captured. RTP for the phone comes to the announced WAN port and
+    not to the phone, and the phone's own RTP leaves from another WAN port. Or RTP for the phone
+    comes to an unannounced port, and not to the phone. Or the router changed the media address of
+    the far end, the phone sends there, and nothing goes to the far end's own address. In files
+    alone: the router's table of connections has no RTP that goes no further, so live such a call
+    shows no more than SDP003.
 
 Why it breaks calls
-    A NAT lets in only what comes to the port from which the phone's RTP leaves. RTP that goes to
-    another port or host is heard by nobody.
+    A NAT lets in only packets to the source port of the phone's RTP. RTP to another port or host is
+    heard by nobody.
 
 What else looks the same
     The kernel's ALG opens the announced port beside the one in use: RTP reaches the phone, and the
-    rule stays silent. RTP from another port than the announced one is legal, and is no finding
-    where it is heard (RFC 4961 recommends the same one). A media proxy on the router changes
-    the far end's address and sends on what it gets.
+    rule stays silent. RTP from another port than announced is legal, and is no finding if it is
+    heard (RFC 4961 recommends the same port). A media proxy on the router changes the far end's
+    address and relays all packets.
 
 Recommendation
-    Where the phone wrote the port: let it ask STUN from its RTP port or use ICE, or forward a range
-    of RTP ports to it. Where the router wrote it, try a call of one phone without the ALG.
+    If the phone wrote the port: let it ask STUN from its RTP port or use ICE, or forward a range of
+    RTP ports to it. If the router wrote it, try a call of one phone without the ALG.
 
 References
     RFC 3264 section 5.1; RFC 4961; net/netfilter/nf_nat_sip.c nf_nat_sdp_media().

@@ -2,31 +2,31 @@
 """SDP003: no RTP in one direction, although both ends announced it.
 
 What it sees
-    A call that lasted five seconds or more since it was answered and since the last change of its
-    SDP; both ends said that they send and receive. One direction has RTP (50 packets and more, five
-    seconds long), the other one has none from a second after the answer on. With both sides it
-    says where: on the WAN and not on the LAN side, never on the WAN, on the LAN and not on the WAN
-    side, not sent by the phone; or from which second on the router lets nothing through.
-    Live the router's table of connections (conntrack) is looked at a few times in a call: 50
-    packets and more went through one way, and not a single one ever the other way. That table does
-    not have what came and was not let through, so the place is unknown.
+    A call lasted five seconds or more since its answer and since the last change of its SDP, and
+    both ends announced to send and receive. One direction has RTP (50 packets and more, five
+    seconds long), the other one has none from a second after the answer on. With both sides the
+    finding names the place: on the WAN and not on the LAN side, never on the WAN, on the LAN and
+    not on the WAN side, not sent by the phone; or the second from which the router passes nothing.
+    Live the router's table of connections (conntrack) is read a few times in a call: 50 packets and
+    more went one way, and not one ever the other way. This table has no packets that were not let
+    in, so the place is unknown.
 
 Why it breaks calls
     One of the two hears nothing, and hangs up.
 
 What else looks the same
     A call on hold (sendonly, recvonly, inactive, an address of 0.0.0.0). Silence suppression and
-    comfort noise: packets are few then, and not none (some in the first second count only after
-    twenty seconds without any); a direction that falls silent later counts only where the other
-    side of the router still has it. RTP that leaves by another WAN interface, which was not
-    captured. Early media, calls of a few seconds, audio that became fax (port 0), ICE, which
-    chooses other addresses. A capture or a side of it without any RTP says nothing. Live nothing is
-    said of a flow that is offloaded (its packets are not counted), nor where another flow brings
-    something to the port of the phone. RTP that comes to the same phone through another router.
+    comfort noise: few packets, but some (packets in the first second count only after twenty
+    seconds without any). A direction that falls silent later counts only if the other side of the
+    router still has it. RTP leaves by another, uncaptured WAN interface. Early media, calls of a
+    few seconds, audio changed to fax (port 0), ICE with its other addresses. A capture, or a side
+    of it, without any RTP proves nothing. Live there is no finding for an offloaded flow (its
+    packets are not counted), nor if another flow brings packets to the port of the phone. RTP
+    reaches the same phone through another router.
 
 Recommendation
-    SDP001 or SDP002 beside it says why. Otherwise look where it ends: the phone, this router (its
-    firewall and its NAT for UDP), or beyond.
+    SDP001 or SDP002 beside it gives the reason. Otherwise look at the place of its end: the phone,
+    this router (its firewall and its NAT for UDP), or beyond.
 
 References
     RFC 3264 sections 5.1 and 8.4; RFC 3550.

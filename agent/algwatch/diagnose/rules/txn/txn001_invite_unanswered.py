@@ -5,19 +5,18 @@ What it sees
     An INVITE, its retransmissions at T1, 2*T1, 4*T1 and so on, and no response for 64*T1 = 32 s.
 
 Why it breaks calls
-    The caller hears nothing and gives up. Where the INVITE was lost shows on the two taps: on
-    the LAN and not on the WAN side it was this router; on both, nobody behind the far side
-    answered.
+    The caller hears nothing and gives up. The two taps show the place: if the INVITE is on the LAN
+    and not on the WAN side, this router lost it; on both, nobody beyond answered.
 
 What else looks the same
-    Internet scanners that try WAN port 5060: they have no mapping, the router drops them,
-    and nothing is wrong. (An INVITE of a provider that a phone has called is none of them.) An
-    INVITE without a retransmission is not judged. Where the capture lost packets meanwhile
-    (CAP002) only one that was repeated to the end is, and no place is named.
+    Internet scanners try WAN port 5060: they have no mapping, the router drops them, and nothing is
+    wrong. (A provider called by a phone is no scanner.) An INVITE without a retransmission is not
+    judged. If the capture lost packets (CAP002), only an INVITE repeated to the end is judged, and
+    no place is named.
 
 Recommendation
-    Router: see what swallowed it (size, RTP port collision, helper). Far side: look for loss or
-    a filter between the router and the provider, or for a phone that is gone.
+    Router: find the reason (size, RTP port collision, helper). Far side: look for loss or a filter
+    between the router and the provider, or for an absent phone.
 
 References
     RFC 3261 section 17.1.1.2.
@@ -94,7 +93,7 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
     lan, wan = (_sent(call.sides[side], which) for side in (LAN, WAN))
     if not call.two_sided:
         if copy.side == WAN and not _is_inside(call, copy):
-            return None  # one of the scanners, for all that this side shows
+            return None  # may be a scanner, as far as this side shows
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
     if not (lan or wan):
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
@@ -106,7 +105,7 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
         )  # fmt: skip
     if not lan:
         if unpaired is None:
-            return None  # not proved that it never came
+            return None  # its absence is not proved
         what = "it reached this router and was given to no phone"
         if _is_inside(call, copy):
             return misrouted.given_to_no_phone(copy, known, what)
@@ -114,7 +113,7 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
     if not wan:
         if unpaired is None:
             return None
-        # By another WAN than the ones that are watched it may well have left.
+        # It may well have left through an unwatched WAN.
         if known.line_of(unpaired.phone, unpaired.remote) is not None:
             return Reading("router", cause.ROUTER, "it never left the router")
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
@@ -159,8 +158,8 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
 
 
 def _moved(call: Call, lan: Sighting, known: Known) -> Reading | None:
-    """For an INVITE to a LAN host (lan: its copy there): whether the account has registered from
-    another one since, as a phone does that has got another address by DHCP."""
+    """For an INVITE to a LAN host (lan: its copy there): the account has registered from another
+    host since, like a phone with a new address by DHCP."""
     old = lan.packed_ends[16:32]
     bound: dict[tuple[str, bytes], int] = {}
     for one in known.registered():
@@ -181,7 +180,7 @@ def _moved(call: Call, lan: Sighting, known: Known) -> Reading | None:
 
 
 def _is_inside(call: Call, copy: Sighting) -> bool:
-    """A re-INVITE of a call that was answered and acknowledged."""
+    """A re-INVITE of an answered and acknowledged call."""
     d = call.dialog(copy.side)
     return d is not None and d.confirmed and d.pending is not None and d.pending[1] is copy
 
@@ -192,7 +191,7 @@ def _unanswered(call: Call, side: int) -> tuple[Transaction, Sighting] | None:
 
 
 def _last(s: DialogSet) -> tuple[Transaction, Sighting] | None:
-    """The INVITE that was repeated in vain."""
+    """The INVITE repeated in vain."""
     last = s.unanswered()
     return last if last is not None and last[0].requests > 1 else None
 

@@ -2,21 +2,21 @@
 """TXN002: the refusal of an INVITE is repeated, because no ACK to it arrives.
 
 What it sees
-    A final response of 300 or more to an INVITE that comes three times or more, without an ACK to
-    it or long after one, or with one that has another branch than the INVITE. The two taps tell how
-    far the refusal came, and how far the ACK.
+    A final response of 300 or more to an INVITE comes three times or more, without an ACK to it or
+    long after one, or with an ACK of another branch than the INVITE. The two taps tell how far the
+    refusal came, and how far the ACK.
 
 Why it breaks calls
-    It breaks none: the call is refused either way, and the end that refused it goes on sending for
-    32 s (Timer H). On a busy PBX that is load. Where the refusal itself never came to the caller,
-    its user waits for an answer that was given.
+    It breaks none: the call is refused either way, and the refusing end goes on sending for 32 s
+    (Timer H). On a busy PBX this is load. If the refusal itself never came to the caller, its user
+    waits for an answer given long ago.
 
 What else looks the same
     One or two repetitions: the ACK crossed them, or was lost once. The 401 or 407 before the INVITE
-    with credentials is such a refusal, too. An ACK that was not captured (CAP002).
+    with credentials is such a refusal, too. An ACK was not captured (CAP002).
 
 Recommendation
-    See where it stopped: in this router, or beyond it. A phone that sends no ACK has a fault.
+    Find the place of the stop: in this router, or beyond it. A phone without an ACK has a fault.
 
 References
     RFC 3261 sections 17.1.1.3, 17.2.1 (Timers G and H).
@@ -45,7 +45,7 @@ RULE = Rule(
     "The refusal of an INVITE was repeated, because no ACK to it arrived.", when=TROUBLED,
 )  # fmt: skip
 
-SLOW = 3 * SECOND // 2  # a path is not longer: until then a repetition may have crossed the ACK
+SLOW = 3 * SECOND // 2  # no path takes longer: a repetition until then may have crossed the ACK
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
@@ -53,14 +53,14 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     if s is None or s.unheard is None or call.unsolicited:
         return
     if not call.two_sided and s.side == WAN:
-        return  # scanners acknowledge nothing, and this side alone does not tell them apart
+        return  # scanners acknowledge nothing, and look the same on this side alone
     if not known.capture.finished and known.now - s.unheard_at <= T2:
         return  # it may come once more
     t, refusal = s.unheard
     if not known.lossy(call):
         reading, stopped = _reading(call, s, t)
     elif s.unheard_at - t.final_at >= TIMER_H - T2 - SECOND:
-        # It was repeated to the end: none came, whatever was captured.
+        # It was repeated to the end: no ACK came, captured or not.
         reading, stopped = Reading("unknown", cause.UNKNOWN, "no ACK arrived"), False
     else:
         return
@@ -81,7 +81,7 @@ def _is_unheard(s: DialogSet) -> bool:
 
 
 def _reading(call: Call, s: DialogSet, t: Transaction) -> tuple[Reading, bool]:
-    """Where the ACK stopped, or (True) the refusal itself."""
+    """The place of the ACK's stop, or (True) of the refusal's own."""
     what = "the ACK did not end it" if t.acked_at else "no ACK to it was seen"
     unknown = Reading("unknown", cause.UNKNOWN, what), False
     if not call.two_sided or call.inbound is None:
@@ -132,7 +132,7 @@ def _reading(call: Call, s: DialogSet, t: Transaction) -> tuple[Reading, bool]:
 
 
 def _same(near: DialogSet, s: DialogSet, t: Transaction) -> Transaction | None:
-    """The transaction of this INVITE as the side of its sender saw it."""
+    """The transaction of this INVITE on its sender's side."""
     by_caller = t.from_tag == s.caller_tag
     unheard = near.unheard[0] if near.unheard is not None else None
     for one in (unheard, near.invite, *near.branches.values()):

@@ -2,30 +2,29 @@
 """TXN003: a request other than INVITE was never answered, or a BYE was refused.
 
 What it sees
-    A request (no INVITE, ACK or REGISTER) without any response until Timer F, 32 s; or a BYE that
-    is refused with another status than 404, 408, 410 or 481; or a request that comes again and
-    again after its response, so that its sender does not get that. Or a text message (MESSAGE) or a
-    key pressed in a call (INFO with DTMF) that is refused, and by no person. The two taps tell how
-    far the request came, whether a response came and was lost, whether the router sent it to a port
-    at which the phone is not, and whether it went to a Contact that the router had written.
+    A request (no INVITE, ACK or REGISTER) without any response until Timer F, 32 s; or a BYE
+    refused with another status than 404, 408, 410 or 481; or a request repeated again and again
+    after its response, so its sender does not get it. Or a text message (MESSAGE) or a key pressed
+    in a call (INFO with DTMF), refused by no person. The two taps tell how far the request came,
+    whether a response came and was lost, whether the router sent it to a port without the phone,
+    and whether it went to a Contact written by the router.
 
 Why it breaks calls
-    Without an answer to its BYE an end does not know whether the other one still talks. MESSAGE,
-    REFER, UPDATE and PRACK carry what their user waits for. OPTIONS, NOTIFY, SUBSCRIBE and PUBLISH
-    that nobody answers hurt only later, so they are told as what may do harm.
+    Without an answer to its BYE an end does not know whether the other one still talks. Users wait
+    for the effect of MESSAGE, REFER, UPDATE and PRACK. Unanswered OPTIONS, NOTIFY, SUBSCRIBE and
+    PUBLISH hurt only later, so they count as possible harm.
 
 What else looks the same
-    A request over UDP that is not repeated: its response was not captured, or its sender is gone. A
-    request at the end of a capture: nothing is said before 32 s are over. A peer that answers
-    OPTIONS with 404 or 405 is there. OPTIONS that were answered before: TXN004. A BYE that is
-    refused with 404, 408, 410 or 481: DLG008. A BYE that is refused with 500 when it comes again
-    may have ended the call: that is told as what may do harm. A request that came when the NAT had
-    forgotten the mapping of its phone, or by another way than that: no router has to let it in, and
-    the finding says so.
+    A request over UDP without a repeat: its response was not captured, or its sender is gone. A
+    request at the end of a capture: it is judged after 32 s only. A peer with a 404 or 405 to
+    OPTIONS is there. OPTIONS answered before: TXN004. A BYE refused with 404, 408, 410 or 481:
+    DLG008. A repeated BYE refused with 500 may have ended the call: possible harm. A request after
+    the NAT had dropped the mapping of its phone, or on another path: no router has to let it in,
+    and the finding says so.
 
 Recommendation
-    See where it stopped. Where the mapping was gone: a shorter refresh or keep-alive on the phone.
-    Beyond the router: look for a filter, or for a peer that is gone.
+    Find the place of the stop. If the mapping had expired: a shorter refresh or keep-alive on the
+    phone. Beyond the router: look for a filter, or for an absent peer.
 
 References
     RFC 3261 sections 15.1.2, 17.1.2.2 (Timer F).
@@ -64,9 +63,9 @@ RULE = Rule(
     "A request other than INVITE was never answered, or a BYE was refused.",
 )  # fmt: skip
 
-# Without an answer to these a user notices.
+# A user notices a missing answer to these.
 CRITICAL = ("BYE", "CANCEL", "MESSAGE", "REFER", "UPDATE", "PRACK")
-# Without an answer to these a subscription is over (RFC 6665 sections 4.1.2, 4.2.2), unseen.
+# A missing answer to these ends a subscription silently (RFC 6665 sections 4.1.2, 4.2.2).
 SUBSCRIBING = ("SUBSCRIBE", "NOTIFY")
 
 
@@ -93,7 +92,7 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
         what = f"was refused with {status}: the other end may still be in the call"
         where, why = "unknown", cause.REFUSED
         if status == 500 and t.requests > 1:
-            # Some ends take a BYE that comes again for a new one, out of order (section 12.2.2).
+            # Some ends take a repeated BYE for a new one, out of order (section 12.2.2).
             what = (
                 f"was sent {times(t.requests)} and refused with {status}: the other end may have "
                 "taken the first one, or still be in the call"
@@ -103,7 +102,7 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
         what = f"was sent {times(t.requests)} and got no response in 32 s: {reading.what}"
         where, why = reading.where, reading.cause
     if not exchange.two_sided and exchange.method == "BYE" and known.began_before(request):
-        harm = "latent"  # anybody can send the BYE of a call that one side alone does not show
+        harm = "latent"  # anybody can send the BYE of a call unseen on one side alone
     proof = [evidence(request, f"sent {times(t.requests)}", "a final response")]
     response = exchange.stopped_response or t.response
     if response is not None:
@@ -121,7 +120,7 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
 
 
 def _is_in_vain(exchange: Exchange) -> bool:
-    """A refused request that carried what its user has sent, and nobody declined."""
+    """A refused request with user input, declined by nobody."""
     if exchange.status < 400 or exchange.status in NO_FAULT or exchange.request is None:
         return False
     if taken_out.of_exchange(exchange) is not None:
@@ -142,7 +141,7 @@ def _in_vain(exchange: Exchange) -> Finding:
     if response is not None:
         proof.append(evidence(response, f"refused with {status}", "200"))
     key = exchange.call_id if exchange.method == "INFO" else target
-    # A key may have gone by way of RTP as well, and not every phone here takes texts.
+    # A key may have been sent by RTP as well, and not every phone here takes texts.
     sent = _is_sent_here(exchange, request)
     sure = exchange.method == "MESSAGE" and sent
     return RULE.finding(
@@ -157,7 +156,7 @@ def _in_vain(exchange: Exchange) -> Finding:
 
 
 def _is_sent_here(exchange: Exchange, request: Sighting) -> bool:
-    """A phone here sent it; on one side alone only the addresses in the LAN tell so."""
+    """A phone here sent it. With one side only, addresses in the LAN decide."""
     if exchange.outbound is not None:
         return exchange.outbound
     ends = request.ends
@@ -165,7 +164,7 @@ def _is_sent_here(exchange: Exchange, request: Sighting) -> bool:
 
 
 def _not_heard(exchange: Exchange) -> Iterator[Finding]:
-    """For a request that goes on after its response was seen on the side of its sender."""
+    """For a request repeated after its response was seen on its sender's side."""
     request, response, t = exchange.request, exchange.entered.response, exchange.entered
     if request is None or unheard.response_not_taken(exchange) is not None:
         return  # TXN006
@@ -189,7 +188,7 @@ HALF_SEEN = (
 
 
 def request_reading(exchange: Exchange, known: Known) -> Reading:
-    """Where a request that got no response went, or where its response did."""
+    """The place an unanswered request, or its response, went to."""
     if exchange.entered.finals:
         return (
             unheard.response_not_taken(exchange)
@@ -221,7 +220,7 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
                 exchange.request, known, "it reached this router and was given to no phone"
             )
         if not exchange.unpaired or exchange.line is None:
-            # By another WAN than the ones that are watched it may well have left.
+            # It may well have left through an unwatched WAN.
             return Reading("unknown", cause.UNKNOWN, "nobody answered it")
         return Reading("router", cause.ROUTER, "it never left the router")
     if left.finals or left.provisional_at:
@@ -239,7 +238,7 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
         return misrouted.delivered_astray(exchange, known) or Reading(
             "phone", cause.UNKNOWN, "it was delivered, and the phone did not answer"
         )
-    # Where the call is over and forgotten, nothing shows any more whether it went to the right end.
+    # After the end of the call, nothing shows whether it went to the right end.
     lost = call is None and left.request is not None and bool(left.request.row[TO_TAG])
     return misrouted.wrong_source(left.request, known) or Reading(
         "unknown" if lost else "network", cause.UNKNOWN, "it left the router, and nobody answered"
@@ -247,7 +246,7 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
 
 
 def _delivered(exchange: Exchange) -> Reading | None:
-    """For a response that crossed the router, to a request whose sender goes on asking."""
+    """For a response that crossed the router, while its request is repeated."""
     request, response = exchange.request, exchange.stopped_response
     if request is None or response is None or not response.paired:
         return None

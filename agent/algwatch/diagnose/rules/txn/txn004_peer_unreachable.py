@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TXN004: an end that had answered OPTIONS does not answer any more, or does so again.
+"""TXN004: an end that had answered OPTIONS stopped answering, or answers again.
 
 What it sees
-    OPTIONS on a flow, sent again and again to learn whether the other end is there (Asterisk's
-    "qualify", Kamailio's keep-alive). They were answered, and then one got no response until Timer
-    F although it was repeated, or two that are not repeated got none, or two in a row were answered
-    later than after 8 s (a phone that was suspended answers all of them at once). It tells how
-    often they come, how long a response took, and how long the outage was.
+    OPTIONS on a flow, repeated to learn whether the other end is there (Asterisk's "qualify",
+    Kamailio's keep-alive). They were answered; then a repeated one got no response until Timer F,
+    or two without repeats got none, or two in a row were answered after more than 8 s (a suspended
+    phone answers all of them at once). The finding gives their interval, the response time, and the
+    length of the outage.
 
 Why it breaks calls
-    A PBX that holds a phone for unreachable sends it no calls. OPTIONS from the provider that come
-    to no phone any more tell that its NAT mapping is gone.
+    A PBX sends no calls to an unreachable phone. If OPTIONS from the provider no longer reach the
+    phone, its NAT mapping is gone.
 
 What else looks the same
-    A peer that answers with 404 or 405: it is there. One that never answered: TXN003. A phone that
-    was switched off. OPTIONS that were not captured (CAP002).
+    A peer with a 404 or 405: it is there. A peer that never answered: TXN003. A phone was switched
+    off. OPTIONS were not captured (CAP002).
 
 Recommendation
-    See where they stop. In this router: a shorter keep-alive interval, or a phone that sends its
+    Find the place of their stop. In this router: a shorter keep-alive interval, or a phone with its
     own. At the phone: power, Wi-Fi. Beyond: the provider or the access line.
 
 References
@@ -89,14 +89,14 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
 
 
 def _host(exchange: Exchange) -> str:
-    """The end that is asked, as the farther side knows it."""
+    """The end asked, as the farther side knows it."""
     request = exchange.left.request if exchange.left is not None else None
     request = request or exchange.request
     return f"{request.ends.dst}:{request.ends.dport}" if request is not None else ""
 
 
 def _late(exchange: Exchange) -> tuple[str, str]:
-    """Where a late response was so long, and that in words."""
+    """The place of a late response's delay, and the same in words."""
     t, left = exchange.entered, exchange.left
     if left is None or not left.final_at or 2 * (left.final_at - left.at) < t.final_at - t.at:
         return "unknown", ""

@@ -1,25 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TXN005: packets get lost, and messages go through only when they are sent again.
+"""TXN005: packets get lost, and messages go through only after retransmission.
 
 What it sees
-    Requests and 2xx responses between two hosts that had to be sent again and went through then:
-    three exchanges or more in ten minutes, and one of twenty. The two taps tell on which part of
-    the way the first copies were lost: between phone and router, in the router, or beyond it.
+    Requests and 2xx responses between two hosts went through only after a retransmission: three
+    exchanges or more in ten minutes, and one of twenty. The two taps show where the first copies
+    were lost: between phone and router, in the router, or beyond it.
 
 Why it breaks calls
-    Each retransmission delays a call by 0.5 s, then 1 s, 2 s and 4 s. On a line that loses one
-    packet of five, audio is not to be understood, and now and then all copies of an ACK or a BYE
-    are lost.
+    Each retransmission delays a call by 0.5 s, then 1 s, 2 s and 4 s. With one lost packet of five,
+    audio is unintelligible, and now and then all copies of an ACK or a BYE are lost.
 
 What else looks the same
-    A ladder of retransmissions that leads nowhere: a message that is always stopped, misdelivered
-    or ignored (DLG001, TXN001, TXN002), and no loss. An end that answers slowly: it does so each
-    time. An end that was away for a while (TXN004): all that waited for it at the same time counts
-    once. Messages that were not captured (CAP002).
+    A ladder of retransmissions without a success: a message that is always stopped, misdelivered or
+    ignored (DLG001, TXN001, TXN002), not loss. A slow end needs them each time. An end was away for
+    a while (TXN004): all waiting exchanges of one time count once. Messages were not captured
+    (CAP002).
 
 Recommendation
     Beyond the router: look at errors of the access line (DSL, cable) and for a full uplink. Between
-    phone and router: Wi-Fi, cables, switch. With one side only the place is not known.
+    phone and router: Wi-Fi, cables, switch. With one side only, the place is not known.
 
 References
     RFC 3261 sections 17.1.1.2 (Timer A), 17.1.2.2 (Timer E), 13.3.1.4.
@@ -47,7 +46,7 @@ RULE = Rule(
 LEAST = 3  # exchanges
 RARE = 20  # one of so many is no finding
 OFTEN = 5  # one of so many hurts
-ENOUGH, WAIT = 10, 300 * SECOND  # so many, or so long, until it is told while the capture goes on
+ENOUGH, WAIT = 10, 300 * SECOND  # so many, or so long, until a live report
 WORDS = {WAN: "beyond this router", LAN: "between the phone and this router",
          ROUTER: "in this router", UNKNOWN: "where one side alone does not show it"}  # fmt: skip
 WHERE = {WAN: "network", LAN: "phone", ROUTER: "router", UNKNOWN: "unknown"}
@@ -67,7 +66,7 @@ def check(path: Path, known: Known) -> Iterator[Finding]:
         places = {UNKNOWN: sum(places.values())}
     most = max(places, key=places.__getitem__)
     packets = sum(places.values())
-    # Two thirds on one part of the way: there it is to be looked for.
+    # A place needs two thirds of the losses.
     where = WHERE[most] if 3 * places[most] >= 2 * packets else "unknown"
     parts = ", ".join(f"{count} {WORDS[place]}{_rate(lost, place, all_)}"
                       for place, count in places.items() if count)  # fmt: skip
@@ -84,9 +83,8 @@ def check(path: Path, known: Known) -> Iterator[Finding]:
 
 
 def _rate(lost: list[Lost], place: int, all_: int) -> str:
-    """An estimate of the packets lost there. An exchange is two packets, and each that was lost
-    took another try; so of all + n tries n failed, and each packet arrives with the root of the
-    rest."""
+    """An estimate of the packets lost there. An exchange is two packets, and each loss took another
+    try. So of all + n tries n failed, and a packet arrives with the root of the rest."""
     failed = sum(one.packets for one in lost if one.place == place)
     share = 1 - (all_ / (all_ + failed)) ** 0.5
     return f" (about {100 * share:.0f} % of the packets there)" if place in (LAN, WAN) else ""

@@ -1,26 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TXN006: a response went to where nobody waits for it.
+"""TXN006: a response does not reach the sender of its request.
 
 What it sees
-    A response that came to the WAN side at another port than its request had left from, and never
-    to the LAN, because no mapping is there. Or its mirror: a response that was delivered to the
-    port from which the phone sends, while the phone listens at the port in its Via, and goes on
-    sending the request. Or a response whose Via is not the one that the phone wrote, which it has
-    to drop.
+    A response came to the WAN side at another port than its request had left from, and never to the
+    LAN, because this port has no mapping. Or the reverse: a response was delivered to the source
+    port of the phone, while the phone listens at the port in its Via and repeats the request. Or a
+    response has another Via than the phone wrote, so the phone has to drop it.
 
 Why it breaks calls
     The phone repeats its request until it gives up: it does not register, does not call, or does
-    not know that its BYE was heard. Without rport a server answers to the port in Via; behind a NAT
-    that gives out other ports nobody has opened it.
+    not learn the answer to its BYE. Without rport a server answers to the port in Via. Behind a NAT
+    that maps other ports, this port is closed.
 
 What else looks the same
-    A response that a router or a filter stopped although it came to the right port (REG001, TXN001,
-    TXN003). A response from another host than was asked: the NAT does not let it in. A phone that
-    listens at its Via port and gets its responses there, because the helper sends them there. One
-    retransmission that crosses the response.
+    A router or a filter stopped a response at the right port (REG001, TXN001, TXN003). A response
+    of another host than asked: the NAT does not let it in. A phone listens at its Via port and gets
+    its responses there, because the helper sends them there. One retransmission crosses the
+    response.
 
 Recommendation
-    Without rport: turn rport on (symmetric response routing). Where the router changed Via or took
+    Without rport: turn rport on (symmetric response routing). If the router changed Via or took
     rport out: its ALG. Changed beyond this router: look at the device there.
 
 References
@@ -99,7 +98,7 @@ def _of_call(call: Call, known: Known) -> Iterator[Finding]:
         return
     how = lost.lost_ack(call, known)
     if not (s.silent or s.unheard is not None or how is not None):
-        return  # nothing shows yet that the phone did not take it
+        return  # nothing shows yet whether the phone discarded it
     reading, pair = unheard.answer_not_taken(call), unheard.response_to(call, LAN)
     changed = reading is not None and reading.cause == cause.ALG
     if reading is not None and pair is not None:

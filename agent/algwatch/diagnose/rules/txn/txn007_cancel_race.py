@@ -2,25 +2,24 @@
 """TXN007: a CANCEL came too late, too early, or did not match its INVITE.
 
 What it sees
-    A call that was answered although its caller cancelled it: CANCEL and 2xx crossed. Then the
-    caller has to acknowledge and send BYE; it tells whether that was done. Or a CANCEL that is
-    refused with 481 while its INVITE goes on: sent before any response had come, or with another
-    branch than its INVITE, from its sender or since this router. One that is refused with 481
-    although it fits, while its INVITE gets no final response or one much later, is told as what may
-    do harm.
+    A call was answered although its caller cancelled it: CANCEL and 2xx crossed. The caller then
+    has to acknowledge and send BYE; the finding tells whether it did. Or a CANCEL is refused with
+    481 while its INVITE goes on: it was sent before any response, or has another branch than its
+    INVITE, by its sender or by this router. A fitting CANCEL refused with 481, while its INVITE
+    gets no final response or one much later, counts as possible harm.
 
 Why it breaks calls
-    Without the BYE the called person is in a call with nobody. A CANCEL that matches nothing stops
-    nothing: the phone rings on after the caller has hung up.
+    Without the BYE the called person is in an empty call. A CANCEL without a match stops nothing:
+    the phone rings on after the caller has hung up.
 
 What else looks the same
-    A CANCEL and a 486 that cross: both are right, and 481 is the answer. A forked INVITE: the other
-    branches are cancelled when one is answered. A BYE that was not captured (CAP002). A 2xx that is
-    never acknowledged: DLG001. A CANCEL that nobody answers: TXN003.
+    A CANCEL and a 486 cross: both are right, and 481 is the answer. A forked INVITE: the other
+    branches are cancelled after an answer. A BYE was not captured (CAP002). A 2xx never
+    acknowledged: DLG001. An unanswered CANCEL: TXN003.
 
 Recommendation
-    Report a missing BYE, an early CANCEL or a wrong branch to the maker of the software. A branch
-    that the router changed: turn off what rewrites SIP there.
+    Report a missing BYE, an early CANCEL or a wrong branch to the maker of the software. For a
+    branch changed by the router: turn off its SIP rewriting.
 
 References
     RFC 3261 sections 9.1, 9.2, 15.
@@ -51,7 +50,7 @@ RULE = Rule(
     "A CANCEL came too late, too early, or did not match its INVITE.", when=TROUBLED,
 )  # fmt: skip
 
-LEFT = 10 * SECOND  # a caller that has cancelled sends its BYE sooner
+LEFT = 10 * SECOND  # a caller sends its BYE sooner after a CANCEL
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
@@ -59,7 +58,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     if s is None or s.cancel is None or s.cancel.request is None or call.unsolicited:
         return
     if any(one.branches for one in call.seen):
-        return  # forked: the branches that did not answer are cancelled
+        return  # forked: the unanswered branches are cancelled
     d = s.current
     if d is not None and d.answered_at:
         if d.invite is not None and d.invite.cseq == s.cancel.cseq and s.by_caller(d):
@@ -140,8 +139,8 @@ def _refused(call: Call, s: DialogSet, invite: Transaction, cancel: Transaction,
 
 def _rings_on(call: Call, invite: Sighting, cancel: Transaction, on: int,
               known: Known) -> Finding:  # fmt: skip
-    """Nothing shows why it was refused. on: ns until the INVITE had its final response, 0 while it
-    has none."""
+    """Nothing shows the reason of the refusal. on: ns until the final response of the INVITE, 0
+    without one."""
     assert cancel.request is not None
     final = "no final response: the called end may ring on"
     if on:
@@ -175,7 +174,7 @@ def _branch(payload: bytes) -> bytes:
 
 
 def _changed(call: Call) -> bool:
-    """On the side that it left to, the branch of the CANCEL is not that of its INVITE."""
+    """On the side it left to, the branch of the CANCEL is not its INVITE's."""
     if not call.two_sided or call.inbound is None:
         return False
     far = call.sides[LAN if call.inbound else WAN]

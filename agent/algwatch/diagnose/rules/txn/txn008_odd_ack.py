@@ -1,22 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TXN008: the ACK to a 2xx is not as it has to be.
+"""TXN008: the ACK to a 2xx has a wrong branch, tag or CSeq.
 
 What it sees
-    An ACK to a 2xx that reuses the branch of its INVITE, on every hop that was captured or on one,
-    has another To tag than the 2xx, or the CSeq number of no INVITE in the dialog.
+    An ACK to a 2xx reuses the branch of its INVITE, on every captured hop or on one, has another To
+    tag than the 2xx, or the CSeq number of no INVITE in the dialog.
 
 Why it breaks calls
-    The ACK to a 2xx is a transaction of its own. One with the INVITE's branch belongs, to a
-    phone that goes by the book, to the INVITE transaction, which is over: the phone goes on
-    repeating its 2xx and ends the call after 32 s. Many phones take such an ACK, and the call
-    lives.
+    The ACK to a 2xx is a transaction of its own. With the INVITE's branch it belongs, for a strict
+    phone, to the INVITE transaction, already over: the phone goes on repeating its 2xx and ends the
+    call after 32 s. Many phones accept such an ACK, and the call lives.
 
 What else looks the same
-    The ACK to a refusal (3xx to 6xx), which has to have the INVITE's branch. An SBC that changes To
-    tags hop by hop, and ACKs with them: acknowledged, a warning.
+    The ACK to a refusal (3xx to 6xx) must have the INVITE's branch. An SBC changes To tags hop by
+    hop, and ACKs with them: acknowledged, a warning.
 
 Recommendation
-    Report it to the maker of the software that sent it.
+    Report it to the maker of the sending software.
 
 References
     RFC 3261 sections 8.1.1.7, 12.2.1.1, 13.2.2.4, 17.1.1.3.
@@ -78,7 +77,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
 
 
 def _one_hop(call: Call, known: Known) -> Iterator[Finding]:
-    """An ACK that was right on one hop, and on another one, or when it was sent again, not."""
+    """An ACK that was right on one hop and wrong on another, or wrong when repeated."""
     for s in call.seen:
         d = s.current
         if d is None or d.odd_copy is None:
