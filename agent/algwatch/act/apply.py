@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Apply: the SIP helper is turned off step by step, and each step is journaled before it is taken.
-Whatever goes wrong takes the change back."""
+Any failure takes the change back."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NOT_HEARD = "not-heard"  # beside the words of watch.py: watched, and the time was over
+NOT_HEARD = "not-heard"  # beside the words of watch.py: watched until the time was over
 DONE, UNDONE, REFUSED, NOT_KNOWN, NOT_BACK = 0, 1, 2, 3, 4  # exit statuses
 
 
 class Refused(Exception):
-    """Nothing was changed; the text says why and what to do."""
+    """Nothing was changed; the text gives the reason and the next step."""
 
 
 class Order:
-    """What is to be done. ours: tells the addresses of the phones that it is about. only: address
-    of a phone, "" for all of them. wait: seconds that a call may go on before it. watch: makes what
-    watches the phones afterwards, probe what asks the router; None for neither. again: plans once
-    more, where a call was waited for."""
+    """The order for a change. ours: true for addresses of the phones concerned. only: address of a
+    phone, "" for all of them. wait: seconds granted to a call before the change. watch: makes the
+    watch of the phones afterwards, probe the probe of the router; None for neither. again: plans
+    once more, after a wait for a call."""
 
     def __init__(self, ours: Callable[[str], bool], only: str = "", force: bool = False,
                  wait: float = 0.0,
@@ -45,8 +45,8 @@ class Order:
 
 
 class Apply:
-    """say: takes a line for people. guard: is called with the journal once it has begun, and starts
-    what takes the change back when this process dies."""
+    """say: takes a line for people. guard: called with the journal once it has begun, and starts
+    the process that takes the change back if this one dies."""
 
     def __init__(self, router: Router, changes: Changes, say: Callable[[str], None],
                  guard: Callable[[Journal], None]) -> None:  # fmt: skip
@@ -115,8 +115,8 @@ class Apply:
         return phones
 
     def _compare(self, made: Plan, again: Callable[[], Plan]) -> None:
-        """Sections of a configuration are counted: somebody may have put another one before those
-        of the plan while a call was waited for. Refused."""
+        """Sections of a configuration are counted: somebody may have put another one before the
+        plan's own during the wait for a call. Refused."""
         try:
             now = again()
         except Failed as why:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Before the change: what would break, in plain words."""
+"""Before the change: its dangers, in plain words."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _UP = 1  # RTF_UP
 
 def objections(said: Evidence, entries: list[Flow], timeouts: live.Timeouts,
                only: str) -> list[str]:  # fmt: skip
-    """Why this change may break a phone, in sentences. entries: live ones, of the phones that it
-    is about. only: address of a phone for a trial, which needs no evidence: it is what finds out.
-    """
+    """The dangers of this change for phones, in sentences. entries: live ones, of the phones
+    concerned. only: address of a phone for a trial. A trial needs no evidence, since it finds the
+    evidence."""
     found = [f"A line here needs the SIP ALG: {why}" for why in said.needed]
     for phone, idle in sorted(live.silent(entries, timeouts).items()):
         found.append(
@@ -45,8 +45,8 @@ _NO_EVIDENCE = {
 
 
 def no_phone(host: str, device: str) -> str:
-    """Why a trial with this address would try nothing, "" where a phone may have it. device: to
-    which a route leads there, "" for none."""
+    """The reason a trial with this address would try nothing, "" if a phone may have it. device: of
+    the route to it, "" for none."""
     if not device:
         if ":" in host:
             return "routes of IPv6 are not read here: name the phone's interface with --lan"
@@ -59,7 +59,7 @@ def no_phone(host: str, device: str) -> str:
         with Netlink(netlink.ROUTE) as nl:
             own = links.addresses(nl)
     except OSError:
-        return ""  # not known to be none
+        return ""  # it may exist
     if socket.inet_aton(host) in [one.host for one in own]:
         return "that is this router itself: type the address of the phone"
     for one in own:
@@ -90,7 +90,7 @@ class Routes:
         return list(dict.fromkeys(device for mask, _, device in self._nets if not mask))
 
     def device_of(self, host: str) -> str:
-        """ "" where no route but a default one leads there."""
+        """The device of the route to host; "" if only a default route leads there."""
         value = address.ipv4(host)
         hits = (device for mask, net, device in self._nets if mask and value & mask == net)
         return next(hits, "") if value >= 0 else ""

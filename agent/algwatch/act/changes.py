@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Changes: a folder for each change, with its journal and the copies of what it replaced.
+"""Changes: a folder for each change, with its journal and the copies of the files it replaced.
 
-The folders are numbered and lie where a reboot keeps them. A copy is made once and never replaced.
-Of changes that are undone the latest few are kept; one that is in force stays.
+The folders are numbered and survive a reboot. A copy is made once and never replaced. Among undone
+changes the latest few are kept; one in force stays.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from algwatch.act.deadman import LOCK
 from algwatch.act.journal import Journal
 
 FOLDER = "etc/algwatch/changes"
-KEPT = 4  # changes that are undone
+KEPT = 4  # undone changes
 _FOLDER_MODE = 0o700
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")  # isdigit() takes "²", too
 
 
 class ChangesError(Exception):
-    """The folder does not serve; the text is one line that says what to do."""
+    """The folder is unusable; the text is one line with the next step."""
 
 
 class Changes:
-    """folder: of all of them; it may not be there yet."""
+    """folder: of all changes; it may not exist yet."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
@@ -55,7 +55,7 @@ class Changes:
         return [one for one in reversed(self.all()) if one.is_in_force]
 
     def create(self) -> Journal:
-        """A new one, whose journal is empty. ChangesError: no room, or nothing may be written."""
+        """A new one with an empty journal. ChangesError: no room, or no permission."""
         self._tidy()
         everything = self.all()
         number = everything[-1].number + 1 if everything else 1
@@ -71,8 +71,8 @@ class Changes:
         return Journal(folder)
 
     def lock(self, seconds: float = 0.0) -> bool:
-        """False: another process changes something, also after waiting. A process that is killed
-        lets it go. ChangesError."""
+        """False: another process changes something, also after the wait. A killed process releases
+        the lock. ChangesError."""
         try:
             os.makedirs(self.folder, _FOLDER_MODE, exist_ok=True)
             self._check()
@@ -92,12 +92,12 @@ class Changes:
                     return False
                 time.sleep(0.05)
         with suppress(OSError):  # a full disk must not stand in the way of a rollback
-            # For deadman.py; as long as the text before, so that it takes no room.
+            # For deadman.py; as long as the text before, so it needs no more room.
             os.pwrite(self._lock, b"%-10d\n" % os.getpid(), 0)
         return True
 
     def _check(self) -> None:
-        """A journal is read as rules and settings that root loads: nobody else may write one.
+        """Root loads a journal as rules and settings, so nobody else may write one.
         ChangesError."""
         status = os.stat(self.folder)
         mode = stat.S_IMODE(status.st_mode)
@@ -117,7 +117,7 @@ class Changes:
             self._lock = -1
 
     def _tidy(self) -> None:
-        """Delete old changes that are undone, or never began."""
+        """Delete old changes already undone, or never begun."""
         over = [one for one in self.all() if one.state in ("", steps.ROLLED_BACK)]
         for one in over[:-KEPT]:
             with suppress(OSError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copies: what a change replaces, saved once beside its journal, and put back byte for byte."""
+"""Copies: files replaced by a change, saved once beside its journal, and restored byte for byte."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ MOST = 4 << 20  # bytes of a configuration or a ruleset
 
 
 def save(folder: str, name: str, data: bytes) -> str:
-    """Returns the hash of it, for the journal. OSError: nothing was saved, or something else lies
-    there already, or it is more than load() reads."""
+    """Returns the hash of it, for the journal. OSError: nothing was saved, or another file is there
+    already, or it is too large for load()."""
     path = os.path.join(folder, name)
     if len(data) > MOST:
         raise OSError(errno.EFBIG, f"more than {MOST} bytes, and cannot be put back", path)
@@ -29,7 +29,7 @@ def save(folder: str, name: str, data: bytes) -> str:
 
 
 def load(folder: str, name: str, wanted: str) -> bytes | None:
-    """What was saved; None where it is gone or damaged (another hash than `wanted`)."""
+    """The saved copy; None if it is gone or damaged (another hash than `wanted`)."""
     try:
         data = files.read(os.path.join(folder, name), MOST)
     except files.FileError:
@@ -38,7 +38,7 @@ def load(folder: str, name: str, wanted: str) -> bytes | None:
 
 
 def digest(data: bytes | None) -> str:
-    """ "" of a file that is not there."""
+    """Hash for the journal; "" for a missing file."""
     return "" if data is None else hashlib.sha256(data).hexdigest()
 
 
@@ -49,7 +49,7 @@ def owner(path: str) -> dict[str, Any]:
 
 
 def install(path: str, data: bytes, whose: dict[str, Any]) -> None:
-    """Replace a file, or that to which a link leads; a cut of power leaves the old one or the new
-    one. OSError: the old one."""
+    """Replace a file, or the target of a link. A power cut leaves the old file or the new one.
+    OSError: the old file."""
     owner = whose["uid"], whose["gid"]
     files.replace(os.path.realpath(path), data, whose["mode"], owner)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the running daemon says in its status file (report/status.py): advice, calls, findings.
+"""Facts from the running daemon's status file (report/status.py): advice, calls, findings.
 
-A file that is old, damaged or missing says nothing; no text of it becomes more than a sentence.
+An old, damaged or missing file gives no facts; no text of it becomes more than a sentence.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 STATUS = "var/run/algwatch/status.json"
 MOST = 1 << 20  # bytes of it
-FRESH = 180.0  # seconds of age up to which it counts
-AHEAD = 2.0  # seconds that a call may begin after `now`
+FRESH = 180.0  # seconds of age; an older file does not count
+AHEAD = 2.0  # seconds a call may begin after `now`
 SENTENCE = 300  # characters
 DISABLE, KEEP = "disable-sip-alg", "keep-sip-alg"
 GIVEN = ("suspected", "recommended")
@@ -28,8 +28,8 @@ HURTS = ("observed", "certain")
 
 class Evidence:
     """known: a daemon runs. advised: state of "turn the SIP ALG off", the strongest of all lines
-    that are asked about. needed: sentences that speak for keeping it on. tried: a trial with one
-    phone was verified here."""
+    asked about. needed: reasons in sentences to keep it on. tried: a trial with one phone was
+    verified here."""
 
     def __init__(self, known: bool = False) -> None:
         self.known = known
@@ -39,8 +39,8 @@ class Evidence:
 
 
 def evidence(router: Router, path: str, now: float, only: str = "") -> Evidence:
-    """path: of the status file, "" where it usually is. now: seconds since 1970. only: address of
-    a phone, "" of all."""
+    """path: of the status file, "" for the usual one. now: seconds since 1970. only: address of a
+    phone, "" for all."""
     whole = _read(router, path, now)
     said = Evidence(whole is not None)
     for one in _rows(whole, "advice"):
@@ -58,8 +58,8 @@ def evidence(router: Router, path: str, now: float, only: str = "") -> Evidence:
 
 def calls_since(router: Router, path: str, now: float, since: float, phones: list[str],
                 whole: bool = False) -> tuple[str, str]:  # fmt: skip
-    """What the daemon has seen of these phones since a time (seconds since 1970): a word of
-    watch.py, and why. WORKS: a call completed, and none failed. whole: a dropped call of any other
+    """The daemon's sightings of these phones since a time (seconds since 1970): a word of watch.py,
+    and the reason. WORKS: a call completed, and none failed. whole: a dropped call of any other
     phone leaves it open."""
     status = _read(router, path, now)
     for one in _rows(status, "findings"):
@@ -100,12 +100,12 @@ def _rows(whole: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:
 
 
 def _phone(line: object) -> str:
-    """Of "192.168.1.20 and 203.0.113.9"."""
+    """The phone in "192.168.1.20 and 203.0.113.9"."""
     return str(line).partition(" and ")[0]
 
 
 def _is_of(one: dict[str, Any], when: str, times: tuple[float, float], phones: list[str]) -> bool:
-    """times: (since, now); a call of the future was made before somebody set the clock back."""
+    """times: (since, now). A call in the future was made before the clock was set back."""
     at = one.get(when)
     if not isinstance(at, int | float) or not times[0] < at <= times[1] + AHEAD:
         return False

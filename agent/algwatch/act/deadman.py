@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dead man's switch: a process of its own that waits until apply has let go of the lock, and then
-becomes `algwatch rollback --if-unfinished`. The kernel lets the lock go when apply dies, however it
-does. It waits for up to an hour and a half on a small router: nothing large is imported here.
+"""Dead man's switch: a process of its own that waits until apply has released the lock, and then
+becomes `algwatch rollback --if-unfinished`. The kernel releases the lock when apply dies in any
+way. The process waits for up to an hour and a half on a small router: nothing large is imported
+here.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ WAITS: tuple[str, ...] = (sys.executable, "-m", "algwatch.act.deadman")
 
 
 def start(folder: str, seconds: float) -> None:
-    """Start it. folder: of all changes. seconds: after which an apply that is still at work is
-    killed: it hangs. OSError."""
+    """Start it. folder: of all changes. seconds: the limit for apply; after it apply hangs, and is
+    killed. OSError."""
     import subprocess
 
     argv = [*WAITS, os.path.abspath(folder), f"{seconds:.0f}", f"{os.getpid()}"]
@@ -29,8 +30,8 @@ def start(folder: str, seconds: float) -> None:
 
 
 def wait_for(folder: str, seconds: float, whom: int) -> None:
-    """Until the lock is free. The process `whom` is killed if it still holds it after so many
-    seconds; another one (a verify that came behind it) is left alone."""
+    """Wait until the lock is free. The process `whom` is killed if it still holds the lock after
+    this time; another holder (a later verify) is left alone."""
     try:
         number = os.open(os.path.join(folder, LOCK), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -53,7 +54,7 @@ def wait_for(folder: str, seconds: float, whom: int) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """The package is found also where it is not installed, from another directory."""
+    """Environment with the package's path: it may not be installed."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     paths = [package, os.environ.get("PYTHONPATH", "")]
     return dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, paths)))

@@ -2,8 +2,8 @@
 """Journal: every step of one change, written to flash before it is taken.
 
 One line a step: CRC-32 and length of the rest, then JSON with the word of the step, the time and
-its facts. A line that was cut by a power failure or a full disk does not fit its CRC; it and what
-follows it count as not written, and that step was not taken.
+its facts. A line cut by a power failure or a full disk does not fit its CRC. It and all later lines
+count as not written, and their steps were not taken.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     from typing import Any
 
 NAME = "journal"
-MOST = 4 << 20  # bytes of a journal that are read
-SPARE = 1 << 18  # of these for the steps that end it: a change that has begun can be told undone
+MOST = 4 << 20  # bytes of a journal, at most
+SPARE = 1 << 18  # of these for the last steps: a begun change can always be reported undone
 _MODE = 0o600
 _LAST = (steps.UNDO, *steps.FINISHED)
 
 
 class JournalError(Exception):
-    """The journal cannot be read or written; the text is one line that says what to do."""
+    """The journal cannot be read or written; the text is one line with the next step."""
 
 
 class Journal:
-    """folder: of the change. steps: what was read and written, in order, each with its word under
+    """folder: of the change. steps: all steps read and written, in order, each with its word under
     "step" and seconds since 1970 under "at"."""
 
     def __init__(self, folder: str) -> None:
-        """JournalError: it is there and cannot be read."""
+        """JournalError: it exists and cannot be read."""
         self.folder = folder
         self.path = os.path.join(folder, NAME)
         try:
@@ -48,19 +48,19 @@ class Journal:
 
     @property
     def number(self) -> int:
-        """Of the change: the name of its folder."""
+        """Number of the change: the name of its folder."""
         return int(os.path.basename(self.folder))
 
     def step(self, word: str, **facts: Any) -> None:
-        """Returns when the step is on the disk. OSError: it may not be taken."""
+        """Returns once the step is on the disk. OSError: the step may not be taken."""
         record = {"step": word, "at": round(time.time(), 3), **facts}
         line = _line(record)
         if self._whole + len(line) > (MOST if word in _LAST else MOST - SPARE):
-            # It could be written and never be read again: nobody could take the change back.
+            # A longer journal could not be read again, and the change not be taken back.
             raise OSError(errno.EFBIG, f"the journal would be larger than {MOST} bytes", self.path)
         number = os.open(self.path, os.O_WRONLY | os.O_CREAT | files.PLAIN, _MODE)
         try:
-            os.ftruncate(number, self._whole)  # a line that was cut goes
+            os.ftruncate(number, self._whole)  # a cut line goes
             os.lseek(number, self._whole, os.SEEK_SET)
             rest = memoryview(line)
             while rest:
@@ -74,7 +74,7 @@ class Journal:
         self.steps.append(record)
 
     def drop_copies(self) -> None:
-        """Every other file of the change goes. OSError."""
+        """Delete every other file of the change. OSError."""
         for name in os.listdir(self.folder):
             if name != NAME:
                 os.unlink(os.path.join(self.folder, name))
@@ -91,13 +91,13 @@ class Journal:
 
     @property
     def state(self) -> str:
-        """The word of its latest step; "" of an empty journal."""
+        """The word of its latest step; "" for an empty journal."""
         return str(self.steps[-1]["step"]) if self.steps else ""
 
     @property
     def is_finished(self) -> bool:
-        """Nothing is under way: the change is in force as it was meant, or is undone. One that
-        never got as far as its first step is, too."""
+        """Nothing is under way: the change is in force as planned, or is undone. A change without
+        its first step is finished, too."""
         return self.state in ("", *steps.FINISHED)
 
     @property
@@ -111,7 +111,7 @@ def _line(record: dict[str, Any]) -> bytes:
 
 
 def _steps(data: bytes) -> tuple[list[dict[str, Any]], int]:
-    """The steps that are whole, and the bytes that they take."""
+    """The whole steps, and their size in bytes."""
     found: list[dict[str, Any]] = []
     at = 0
     while (end := data.find(b"\n", at)) >= 0:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Changes that a reboot has undone, and those that somebody has to undo."""
+"""Changes undone by a reboot, and changes still to undo."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def survives(journal: Journal) -> bool:
 
 def settle(router: Router, changes: Changes, say: Callable[[str], None],
            patience: float) -> tuple[bool, list[str]]:  # fmt: skip
-    """Undo every change that is unfinished, and note those that a reboot has undone. Returns
-    (something was undone, what could not be put back)."""
+    """Undo every unfinished change, and note those undone by a reboot. Returns (something was
+    undone, the parts that could not be restored)."""
     problems: list[str] = []
     undone = False
     for journal in changes.unfinished():

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Live entries of connection tracking: which phones have the helper, whether a call is up, and how
-an entry goes on without the helper."""
+"""Live entries of connection tracking: the phones with the helper, their calls, and the life of an
+entry without the helper."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ if TYPE_CHECKING:
 
     from algwatch.act.journal import Journal
 
-QUIET = 30  # seconds without a packet after which media count as over
+QUIET = 30  # seconds without a packet: media are over
 LOOK = 0.5  # seconds between looks
-# Kernel defaults, where the files cannot be read (nf_conntrack_proto_udp.c, nf_conntrack_sip.c).
+# Kernel defaults, for unreadable files (nf_conntrack_proto_udp.c, nf_conntrack_sip.c).
 UDP_TIMEOUT, STREAM, SIP_TIMEOUT = 30, 120, 3600
 _TIMEOUT = "proc/sys/net/netfilter/nf_conntrack_udp_timeout"
 _SIP_TIMEOUT = "sys/module/nf_conntrack_sip/parameters/sip_timeout"
 _NO_MEDIA = (53, 123, 443, 3478, 5060, 5061, 5080)  # DNS, NTP, QUIC, STUN, SIP
 _LEAST_PORT = 1024
-MOST_NAMES = 2048  # entries that the journal names
+MOST_NAMES = 2048  # entries named in the journal
 
 
 class Timeouts:
-    """Seconds that an entry lives after a packet: of one direction, of both, with the helper."""
+    """Lifetime of an entry after a packet, in seconds: of one direction, of both, with the
+    helper."""
 
     def __init__(self, router: Router) -> None:
         self.one_way = _number(router, _TIMEOUT) or UDP_TIMEOUT
@@ -42,8 +43,8 @@ def _number(router: Router, name: str) -> int:
 
 
 def phone_of(flow: Flow) -> str:
-    """The address behind the NAT: of an entry that the provider began it is the one to which its
-    packets are delivered."""
+    """The address behind the NAT. For an entry begun by the provider it is the one its packets are
+    delivered to."""
     is_inbound = flow.reply_source != flow.target
     return flow.reply_source[0] if is_inbound else flow.source[0]
 
@@ -55,13 +56,13 @@ def helped(flows: Flows, ours: Callable[[str], bool]) -> list[Flow]:
 
 def in_call(flows: Flows, phones: Iterable[str], timeouts: Timeouts,
             sure: bool = False) -> set[str]:  # fmt: skip
-    """The phones for which a call seems to be up: media are expected, or UDP between two high ports
-    went within the last half minute. sure: only media that the helper has expected, no other UDP
-    (a game, a tunnel)."""
+    """Phones with a call apparently up: media are expected, or UDP between two high ports went
+    within the last half minute. sure: only media expected by the helper, no other UDP (a game, a
+    tunnel)."""
     wanted = set(phones)
     masters = {one.master for one in flows.expectations() if one.media}
     busy = {host for host, _ in masters} & wanted
-    if any(host not in wanted for host, _ in masters):  # perhaps a flow that the provider began
+    if any(host not in wanted for host, _ in masters):  # perhaps a flow begun by the provider
         busy |= {phone_of(flow) for flow in flows.helped() if flow.source in masters} & wanted
 
     def is_media(flow: Flow) -> bool:
@@ -83,8 +84,8 @@ def in_call(flows: Flows, phones: Iterable[str], timeouts: Timeouts,
 
 
 def silent(entries: list[Flow], timeouts: Timeouts) -> dict[str, int]:
-    """Phones whose mapping was not used for longer than it would live without the helper, and for
-    how many seconds: nothing keeps it alive. A mapping that was used a moment ago proves nothing.
+    """Phones whose mapping was unused for longer than its lifetime without the helper, with the
+    seconds: nothing keeps it alive. A mapping used a moment ago proves nothing.
     """
     found: dict[str, int] = {}
     for flow in entries:
@@ -97,9 +98,9 @@ def silent(entries: list[Flow], timeouts: Timeouts) -> dict[str, int]:
 
 def take_off(flows: Flows, journal: Journal, ours: Callable[[str], bool], timeouts: Timeouts,
              say: Callable[[str], None]) -> None:  # fmt: skip
-    """Every live entry of these phones goes on without the helper. The kernel refuses for an entry
-    that was expected; it is deleted if no call of its phone is up, and stays until it is over
-    otherwise. OSError: the journal or the kernel."""
+    """Take the helper off every live entry of these phones. The kernel refuses for an expected
+    entry: it is deleted if no call of its phone is up, otherwise it stays until its end. OSError:
+    the journal or the kernel."""
     entries = helped(flows, ours)
     names = [flow.called for flow in entries[:MOST_NAMES]]
     phones = sorted({phone_of(flow) for flow in entries})
@@ -124,9 +125,9 @@ def take_off(flows: Flows, journal: Journal, ours: Callable[[str], bool], timeou
 
 def renew(flows: Flows, names: Iterable[str], timeouts: Timeouts, patience: float,
           say: Callable[[str], None]) -> dict[str, str]:  # fmt: skip
-    """Delete entries that go on without their helper, so that the phones' next packets make them
-    anew, with it: one phone at a time, when no call of it is up. patience: seconds for all of
-    it. Returns the entries that are left, and why."""
+    """Delete entries without their helper, so the phones' next packets make them anew, with it: one
+    phone at a time, while it has no call. patience: seconds for all of it. Returns the remaining
+    entries, with the reason."""
     wanted = set(names)
     # Its first end is the source of the entry.
     sources = tuple({packed(name.split()[1].rpartition(":")[0].strip("[]")) for name in wanted})
@@ -155,8 +156,8 @@ def renew(flows: Flows, names: Iterable[str], timeouts: Timeouts, patience: floa
 
 
 def _comes_back(phone: str, timeouts: Timeouts) -> Callable[[Flows], bool]:
-    """True once the phone has an entry with the helper again, or has been silent for as long as
-    its mapping would have lived: the next phone could take its public port before that."""
+    """True once the phone has an entry with the helper again, or was silent for the lifetime of its
+    mapping: until then the next phone could take its public port."""
     end = time.monotonic() + timeouts.stream
 
     def is_back(flows: Flows) -> bool:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plain nftables: the loaded rules that set the SIP helper go, and the lines of /etc/nftables.conf
-that load them become comments when the change is kept. Until then a reboot undoes it."""
+"""Plain nftables: the loaded rules that set the SIP helper are deleted. Their lines in
+/etc/nftables.conf become comments when the change is kept. Until then a reboot undoes it."""
 
 from __future__ import annotations
 

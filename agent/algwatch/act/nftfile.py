@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The file from which plain nftables is loaded: the lines that set the SIP helper become comments.
+"""The file of plain nftables: its lines that set the SIP helper become comments.
 
-Only a line that holds one whole rule is touched. Where the rules are written in any other form the
-file stays as it is, and people are told the rules.
+Only a line with one whole rule is touched. If the rules have any other form the file stays
+unchanged, and people are told the rules.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ def with_helper(data: bytes, number: int) -> bytes:
 
 
 def without_helper(data: bytes, helpers: set[str], count: int, number: int) -> bytes | None:
-    """The same file with `count` rules turned into comments; None where it does not hold just
-    these rules, one a line. helpers: names of the helper objects."""
+    """The same file with `count` rules turned into comments; None if it does not hold just these
+    rules, one a line. helpers: names of the helper objects."""
     lines = data.splitlines(keepends=True)
     hits = 0
     for n, line in enumerate(lines):
@@ -34,7 +34,7 @@ def without_helper(data: bytes, helpers: set[str], count: int, number: int) -> b
         if rule.startswith(starts) or b";" in rule or rule.count(b"{") != rule.count(b"}"):
             return None
         goes_on = line.rstrip(b"\r\n").endswith(b"\\"), n and lines[n - 1].rstrip().endswith(b"\\")
-        if any(goes_on):  # what is left of it would be another rule
+        if any(goes_on):  # the rest of it would be another rule
             return None
         indent = line[: len(line) - len(line.lstrip())]
         lines[n] = indent + _MARK % number + line.lstrip()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """OpenWrt with fw4 or fw3: options of the zone in /etc/config/firewall, then a reload.
 
-From 24.10 on the change lies in /var/run/uci until it is kept, so that a reboot undoes it. Before
-that it is committed at once, after the check. The rules of one phone's trial are live ones.
+From 24.10 on the change is in /var/run/uci until it is kept, so a reboot undoes it. Before 24.10 it
+is committed at once, after the check. The rules of one phone's trial are live ones.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class OpenWrt(Target):
             self.exempt(journal, only)
             return
         router, edits = self.router, self.plan.edits
-        if waits := uci.pending(router):  # since the plan was made: they would be committed along
+        if waits := uci.pending(router):  # made since the plan: they would be committed, too
             raise Failed(f"changes of the firewall wait that somebody else made just now "
                          f"({', '.join(waits)})")  # fmt: skip
         override = uci.knows_override(router)
@@ -69,13 +69,13 @@ class OpenWrt(Target):
         self.reload()
 
     def still_set(self) -> list[str]:
-        """Of the chains that the plan is about: another zone may keep the helper."""
+        """Rules in the chains of the plan: another zone may keep the helper."""
         chains = {rule[:3] for rule in self.plan.rules}
         return [f"{rule.place} {rule.text}" for rule in ruleset.helper_rules(self.router)
                 if (rule.family, rule.table, rule.chain) in chains]  # fmt: skip
 
     def check(self) -> None:
-        """fw4 looks at the uncommitted changes, too. With -q it would hide that they fail."""
+        """fw4 reads the uncommitted changes, too. With -q it would hide their failure."""
         self.router.run("fw4", "check")
 
     def reload(self) -> None:
@@ -107,7 +107,7 @@ class OpenWrt(Target):
     def restore(self, journal: Journal) -> list[str]:
         same_boot = journal.fact(steps.BEGIN, "boot") == self.router.boot
         if same_boot and journal.has(steps.EDIT) and not journal.has(steps.RELOAD):
-            # The changes that wait are those of this apply: there were no others when it began.
+            # Pending changes are this apply's own: there were no others at its start.
             with suppress(Failed):
                 uci.revert(self.router)
         try:
@@ -133,7 +133,7 @@ class OpenWrt(Target):
             return problems
         differs = check_restored(self, journal)
         if differs and not problems and journal.has(steps.RELOAD):
-            # A reload that a killed apply had begun may have ended only now.
+            # A reload begun by a killed apply may have ended only now.
             time.sleep(AGAIN)
             with suppress(Failed):
                 self.reload()
@@ -141,7 +141,7 @@ class OpenWrt(Target):
         return problems + differs
 
     def _restore_config(self, journal: Journal, same_boot: bool) -> bool:
-        """True if something was changed. Failed, OSError: it is not wholly back."""
+        """True if something was changed. Failed, OSError: it is not wholly restored."""
         router = self.router
         path, override = router.path(uci.CONFIG), router.path(uci.OVERRIDE)
         changed = False
@@ -175,8 +175,8 @@ class OpenWrt(Target):
         return True
 
     def _is_others(self, ours: tuple[str, str]) -> bool:
-        """True if the configuration is neither that from before nor that of this change. One that
-        uci cannot read is nobody's: the copy takes its place."""
+        """True if the configuration is neither the earlier one nor this change's. A configuration
+        unreadable for uci is nobody's: the copy replaces it."""
         try:
             return uci.shown(self.router) not in ours
         except Failed:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Planning: which firewall this router has, and the least change that turns its SIP helper off.
+"""Planning: this router's firewall, and the least change to turn its SIP helper off.
 
-The decision is that of advise/platforms, on what the router's own programs print.
+The decision is made by advise/platforms, from the output of the router's own programs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BY_PORT = "proc/sys/net/netfilter/nf_conntrack_helper"
 
 
 class NotHere(Exception):
-    """This platform is not changed by this program."""
+    """This program does not change this platform."""
 
 
 def platform(router: Router) -> str:
@@ -34,8 +34,7 @@ def platform(router: Router) -> str:
 
 
 def planned_here(router: Router, interface: str, address: str) -> Plan:
-    """interface: on which the phones are; address: of the phone of a trial, "" of none. NotHere,
-    Failed."""
+    """interface: of the phones; address: of the phone of a trial, "" for none. NotHere, Failed."""
     word = platform(router)
     by_port = router.setting(_BY_PORT)
     if word == NFTABLES:
@@ -61,12 +60,12 @@ def planned_here(router: Router, interface: str, address: str) -> Plan:
 
 
 def networks(router: Router) -> str:
-    """What ubus tells of them, "" without it."""
+    """The networks from ubus, "" without it."""
     return _run(router, "ubus", "call", "network.interface", "dump")
 
 
 def lan_device(router: Router) -> str:
-    """The layer-3 device of the network `lan`, where no phone shows another one; ""."""
+    """The layer-3 device of the network `lan`, if no phone shows another one; ""."""
     try:
         rows = json.loads(networks(router))["interface"]
         found = [row.get("l3_device") for row in rows if row.get("interface") == "lan"]
@@ -77,7 +76,7 @@ def lan_device(router: Router) -> str:
 
 def _nftables(router: Router, by_port: str) -> Plan:
     """Both readings of the ruleset have to agree before a rule is touched."""
-    if by_port == "1":  # then no rule is needed for it
+    if by_port == "1":  # then it needs no rule
         return Plan(NFTABLES, refusals=(decide.BY_PORT,))
     made = nftables.plan(router)
     read = _run(router, "nft", "-j", "list", "ruleset")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reach: which hosts answer to an ICMP echo request of this router (RFC 792)."""
+"""Reach: hosts that answer an ICMP echo request of this router (RFC 792)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ECHO, _REPLY = 8, 0
 
 
 def answering(hosts: list[str], seconds: float = SECONDS) -> set[str]:
-    """The IPv4 hosts that answer in time. Without the right to ask, or of other hosts: none."""
+    """The IPv4 hosts with an answer in time. Without the right to ask, or for other hosts: none."""
     try:
         asking = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
     except OSError:

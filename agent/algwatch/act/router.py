@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Router: the programs and files of the machine that is changed."""
+"""Router: the programs and files of the changed machine."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PROGRAMS = "/usr/sbin:/usr/bin:/sbin:/bin"
-SECONDS = 60.0  # that a program may take: a reload on a slow router takes ten
+SECONDS = 60.0  # for a program: a reload on a slow router takes ten
 MOST = 4 << 20  # bytes of a configuration
 LINE = 4096  # bytes of a file of the kernel: it refuses to fill a large buffer (ENOMEM)
 _BOOT = "proc/sys/kernel/random/boot_id"
 
 
 class Failed(Exception):
-    """A program did not do its work; the text is one line with its words."""
+    """A program failed; the text is one line with its words."""
 
 
 class Router:
@@ -29,7 +29,7 @@ class Router:
     def __init__(self, root: str = "/", env: Mapping[str, str] | None = None) -> None:
         self.root = root
         self._env = dict(os.environ if env is None else env, LC_ALL="C")
-        # Whoever calls (rpcd, cron) may have a short one.
+        # The caller (rpcd, cron) may have a short one.
         self._env["PATH"] = f"{self._env.get('PATH', '')}:{PROGRAMS}".lstrip(":")
 
     def path(self, name: str) -> str:
@@ -38,11 +38,11 @@ class Router:
 
     @property
     def boot(self) -> str:
-        """Another text after each boot; "" where it is not known."""
+        """Another text after each boot; "" if not known."""
         return self.setting(_BOOT)
 
     def setting(self, name: str) -> str:
-        """A file of one line in /proc or /sys; "" where it cannot be read."""
+        """A file of one line in /proc or /sys; "" if unreadable."""
         try:
             text = files.read(self.path(name), LINE) or b""
         except files.FileError:
@@ -50,7 +50,7 @@ class Router:
         return text.decode("ascii", "replace").strip()
 
     def read(self, name: str) -> bytes | None:
-        """A file; None where there is none. Failed."""
+        """A file; None if there is none. Failed."""
         try:
             return files.read(self.path(name), MOST)
         except files.FileError as problem:
@@ -61,8 +61,8 @@ class Router:
         return any(os.access(os.path.join(folder, program), os.X_OK) for folder in folders)
 
     def run(self, *argv: str, text: str = "") -> str:
-        """What a program says on standard output. Failed: it is missing, takes too long or its
-        status is not 0."""
+        """The standard output of a program. Failed: it is missing, takes too long or its status is
+        not 0."""
         status, out, err = self.attempt(*argv, text=text)
         if status:
             said = (err or out).strip().splitlines()

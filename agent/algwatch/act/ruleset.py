@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loaded nftables ruleset: rules that set the SIP helper go and come back in their places.
 
-Names and texts are those that the kernel lists. Everything that belongs together is one
-transaction of nft, so a rule is never half there.
+Names and texts are the kernel's own. Everything that belongs together is one transaction of nft, so
+a rule is never half there.
 """
 
 from __future__ import annotations
@@ -25,15 +25,14 @@ _CHAIN = re.compile(r"^\tchain (\S+) \{(?: # handle \d+)?$", re.M)
 _MARK = "algwatch-change-"
 _SETS = re.compile(r'ct helper set (?:"([^"]*)"|(\S+))')
 _COUNTS_ONLY = re.compile(r'(^| )counter( comment "[^"]*")?$')
-_COMMENT = re.compile(r' ?comment "[^"]*"$')  # the last word of a rule; it may say anything
+_COMMENT = re.compile(r' ?comment "[^"]*"$')  # the last word of a rule, with any text
 
 
 class Rule:
-    """A rule that sets the SIP helper. after, behind: handle and text of the rule before it that
-    stays, 0 and "" where it is the first; neighbour: text of the next one before that which is not
-    of a trial, which may be gone by then. text: as nft lists it, counters included. last: no rule
-    behind it in its chain does more than count or set a helper. policy: of a base chain, "" of
-    others."""
+    """A rule that sets the SIP helper. after, behind: handle and text of the remaining rule before
+    it, 0 and "" if it is the first; neighbour: text of the next one before outside any trial, since
+    a trial may be gone by then. text: as nft lists it, counters included. last: later rules of its
+    chain only count or set a helper. policy: of a base chain, else ""."""
 
     __slots__ = ("after", "behind", "chain", "family", "handle", "last", "neighbour", "policy",
                  "table", "text")  # fmt: skip
@@ -54,13 +53,13 @@ class Rule:
 
 
 def listing(router: Router) -> str:
-    """All of it without what counts and what comes and goes in sets (nft -s -t)."""
+    """All of it without counters and changing elements of sets (nft -s -t)."""
     return router.run("nft", "-s", "-t", "list", "ruleset")
 
 
 def helper_rules(router: Router) -> list[Rule]:
-    """Every loaded rule that sets the SIP helper, whatever the helper object is called. Failed: the
-    ruleset cannot be read, or has names that this program does not type."""
+    """Every loaded rule that sets the SIP helper, by any name of the helper object. Failed: the
+    ruleset is unreadable, or has names this program does not type."""
     text = router.run("nft", "-a", "-t", "list", "ruleset")
     found: list[Rule] = []
     tables = [*_TABLE.finditer(text)]
@@ -98,12 +97,12 @@ def _of_chain(family: str, table: str, chain: str, body: str, objects: set[str])
 
 
 def _may_be_skipped(text: str) -> bool:
-    """It sets a helper, which a flow of SIP has no use for, or counts; or it is of a trial."""
+    """It sets a helper not needed for SIP, or counts; or it is of a trial."""
     return bool(helpers_of(text)) or _MARK in text or _COUNTS_ONLY.search(plain(text)) is not None
 
 
 def helpers_of(text: str) -> list[str]:
-    """Names of the helper objects that a rule sets."""
+    """Names of the helper objects set by a rule."""
     return [quoted or bare for quoted, bare in _SETS.findall(_COMMENT.sub("", text))]
 
 
@@ -114,9 +113,9 @@ def remove(router: Router, rules: list[Rule]) -> None:
 
 
 def put_back(router: Router, rules: list[dict[str, Any]]) -> None:
-    """Rules that were removed (facts of the journal), in their places; those that are there
-    stay. The place is behind the rule that stood before it, also where that was loaded anew and has
-    another handle. Failed: none is put back."""
+    """Put removed rules (facts of the journal) in their places; present ones stay. The place is
+    behind the earlier rule before it, also after this one was loaded anew with another handle.
+    Failed: none is put back."""
     lines = []
     for fact in reversed(rules):
         place = f"{fact['family']} {fact['table']} {fact['chain']}"
@@ -148,8 +147,8 @@ def _handles(router: Router, family: str, table: str, chain: str) -> dict[int, s
 
 
 def mark_of(number: int) -> str:
-    """The comment of the rules that change `number` adds: one word, so that no firewall quotes it
-    differently."""
+    """The comment of rules added by change `number`: one word, so every firewall quotes it
+    alike."""
     return f"{_MARK}{number}"
 
 
@@ -159,8 +158,8 @@ def is_marked(line: str, number: int) -> bool:
 
 def exempt(router: Router, rules: list[Rule], phone: str, number: int) -> None:
     """Flows of this phone get no SIP helper any more: a rule with the same matches returns before
-    the one that sets it. Failed: nothing is added; also where `return` would skip other rules of
-    the chain, or end in a policy that drops."""
+    the one that sets it. Failed: nothing is added; also if `return` would skip other rules of the
+    chain, or end in a policy that drops."""
     lines = []
     for rule in rules:
         version = "ip6" if ":" in phone else "ip"
@@ -184,7 +183,7 @@ def exempt(router: Router, rules: list[Rule], phone: str, number: int) -> None:
 
 
 def end_exemption(router: Router, number: int) -> None:
-    """Delete the rules that exempt() added. Failed."""
+    """Delete the rules added by exempt(). Failed."""
     text = router.run("nft", "-a", "-t", "list", "ruleset")
     mark = f'comment "{mark_of(number)}"'
     lines = []
@@ -200,7 +199,7 @@ def end_exemption(router: Router, number: int) -> None:
 
 
 def differences(before: str, after: str) -> list[str]:
-    """The lines that came or went and have nothing to do with helpers: there must be none."""
+    """Lines added or removed without a relation to helpers: there must be none."""
     gone, come = _lines(before), _lines(after)
     other: list[str] = []
     for lines, against, sign in (gone, come, "-"), (come, gone, "+"):
@@ -211,7 +210,7 @@ def differences(before: str, after: str) -> list[str]:
 
 
 def lost_helpers(before: str, after: str) -> list[str]:
-    """The rules that set a helper, and are no longer there."""
+    """Rules that set a helper, and are gone."""
     left = after.splitlines()
     lost = []
     for line in before.splitlines():
@@ -225,8 +224,8 @@ def lost_helpers(before: str, after: str) -> list[str]:
 
 
 def _lines(text: str) -> dict[str, int]:
-    """How often each line is there. Lines about helpers, and whatever stands in a chain or an
-    object of helpers, are left out; a line carries the table and the chain that it stands in."""
+    """The count of each line. Lines about helpers, or inside a chain or an object of helpers, are
+    left out; a line carries its table and chain."""
     counts: dict[str, int] = {}
     table = chain = ""
     for line in text.splitlines():

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which changes of this router are in force: a small file that apply writes and reports may read.
+"""Changes of this router in force: a small file written by apply and read by reports.
 
 One line a change: number, word (applied, verified, rolled-back), seconds since 1970, address of the
-phone that it is about or "all". It imports nothing that the daemon does not have.
+phone concerned or "all". It imports nothing new to the daemon.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Change:
 
 
 def read(folder: str) -> list[Change]:
-    """The oldest first; lines that are none are left out. folder: of all changes."""
+    """The oldest first; malformed lines are left out. folder: of all changes."""
     try:
         data = files.read(os.path.join(folder, NAME), MOST) or b""
     except files.FileError:
@@ -45,6 +45,6 @@ def read(folder: str) -> list[Change]:
 
 
 def write(folder: str, changes: list[Change]) -> None:
-    """OSError: the file is as it was. It names phones by address: only root reads it."""
+    """OSError: the file is unchanged. It names phones by address: only root reads it."""
     text = "".join(change.line for change in changes)
     files.replace(os.path.join(folder, NAME), text.encode("ascii"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Target: what a platform needs to be changed, kept and put back. One class a kind of firewall."""
+"""Target: changes, keeps and restores a platform. One class a kind of firewall."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ RULESET = "ruleset"  # name of the copy
 
 
 class Target:
-    """Every method may raise Failed (a program or a file does not serve) and OSError (the journal
-    or a copy cannot be written): then the step was not taken, or has to be undone."""
+    """Every method may raise Failed (an unusable program or file) and OSError (the journal or a
+    copy cannot be written): then the step was not taken, or has to be undone."""
 
     def __init__(self, router: Router, plan: Plan) -> None:
         self.router = router
         self.plan = plan
 
-        self.notes: list[str] = []  # sentences about what restore() found and kept
+        self.notes: list[str] = []  # sentences about things restore() found and kept
 
     def listing(self) -> str:
-        """The loaded ruleset as text that is the same as long as the rules are."""
+        """The loaded ruleset as text, unchanged while the rules are."""
         return ruleset.listing(self.router)
 
     def still_set(self) -> list[str]:
@@ -35,7 +35,7 @@ class Target:
         return [f"{rule.place} {rule.text}" for rule in ruleset.helper_rules(self.router)]
 
     def save(self, journal: Journal) -> None:
-        """Copies of everything that will be put back. The step SAVED says that they are whole."""
+        """Copies of everything to restore. The step SAVED says that they are whole."""
         text = self.listing()
         fact = copies.save(journal.folder, RULESET, text.encode("utf-8", "surrogateescape"))
         journal.step(steps.SAVED, ruleset=fact, **self.copy(journal))
@@ -49,18 +49,18 @@ class Target:
         raise NotImplementedError
 
     def keep(self, journal: Journal) -> list[str]:
-        """What was tried becomes lasting; sentences for people."""
+        """Make the trial permanent; sentences for people."""
         raise NotImplementedError
 
     def restore(self, journal: Journal) -> list[str]:
-        """Configuration and ruleset as they were, from any step on; may be called again and again.
-        Returns what could not be put back, in sentences."""
+        """Restore configuration and ruleset, from any step on; may be called again and again.
+        Returns the parts that could not be restored, in sentences."""
         raise NotImplementedError
 
 
 def ended(target: Target, only: str, number: int) -> str:
-    """Why change `number`, which was in force, is not loaded any more (others have loaded the
-    firewall anew, or set the helper again); "" where it is. Failed."""
+    """The reason change `number`, once in force, is no longer loaded (others have loaded the
+    firewall anew, or set the helper again); "" if it is loaded. Failed."""
     if only:
         if ruleset.is_marked(target.listing(), number):
             return ""
@@ -75,7 +75,7 @@ def saved_ruleset(journal: Journal) -> str | None:
 
 
 def check_effect(target: Target, journal: Journal, only: str) -> None:
-    """The loaded ruleset is the one from before, without what sets the SIP helper. Failed."""
+    """The loaded ruleset must be the earlier one, without the SIP helper. Failed."""
     journal.step(steps.EFFECT)
     before = saved_ruleset(journal)
     if before is None:
@@ -96,8 +96,8 @@ def check_effect(target: Target, journal: Journal, only: str) -> None:
 
 
 def check_restored(target: Target, journal: Journal) -> list[str]:
-    """Sentences about what is not as in the saved ruleset. Of a change that was in force for a
-    while only the rules about helpers have to be: others may have changed the rest since."""
+    """Sentences about differences from the saved ruleset. After a change in force for a while only
+    rules about helpers count: others may have changed the rest since."""
     before = saved_ruleset(journal)
     if before is None:
         return ["the saved ruleset is damaged: whether all of it is back cannot be told"]

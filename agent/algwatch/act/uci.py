@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""/etc/config/firewall of OpenWrt through uci: who else is changing it, edits and their reverse.
+"""/etc/config/firewall of OpenWrt through uci: pending changes of others, edits and their reverse.
 
-Until `uci commit` edits wait in /tmp/.uci and belong to whoever commits first. LuCI keeps those of
-its sessions in /var/run/rpcd. From 24.10 on a file in /var/run/uci takes the place of the one on
-flash: a trial that a reboot undoes.
+Before `uci commit`, edits wait in /tmp/.uci and belong to the next commit of anybody. LuCI keeps
+those of its sessions in /var/run/rpcd. From 24.10 on a file in /var/run/uci replaces the one on
+flash: a trial undone by a reboot.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PACKAGE = "firewall"
 
 
 def pending(router: Router) -> list[str]:
-    """Who has changes of the firewall that are not committed: "uci", "LuCI". Failed."""
+    """Owners of uncommitted changes of the firewall: "uci", "LuCI". Failed."""
     found = ["uci"] if router.run("uci", "changes", _PACKAGE).strip() else []
     with suppress(OSError):
         for name in sorted(os.listdir(router.path(_RPCD))):
@@ -41,14 +41,14 @@ def pending(router: Router) -> list[str]:
 
 
 def knows_override(router: Router) -> bool:
-    """uci names the folder in its usage, which it prints without a command. Failed."""
+    """uci names the folder in its usage, printed without a command. Failed."""
     _, out, err = router.attempt("uci")
     return "override" in out + err
 
 
 def shown(router: Router) -> str:
-    """All options with the changes that wait, in a form that does not depend on comments and
-    quoting. Failed: uci cannot read the file."""
+    """All options with pending changes, in a form independent of comments and quoting. Failed: uci
+    cannot read the file."""
     return copies.digest(router.run("uci", "show", _PACKAGE).encode("utf-8", "surrogateescape"))
 
 
@@ -60,9 +60,9 @@ def edit(router: Router, edits: Iterable[Edit]) -> None:
 
 
 def prior(router: Router, edits: Iterable[Edit]) -> list[dict[str, Any]]:
-    """The options that the edits change, as they are: facts for the journal. values: None where
-    the option is not set. type, rest: of the section, and its options that stay as they are: by
-    these it is known again when others have put sections before it."""
+    """The present values of the options in edits: facts for the journal. values: None for an unset
+    option. type, rest: of the section, and its other options: they identify the section after
+    others have put sections before it."""
     edits = list(edits)
     sections = {one.ref: one for one in _sections(router)}
     touched: dict[str, set[str]] = {}
@@ -85,7 +85,7 @@ def prior(router: Router, edits: Iterable[Edit]) -> list[dict[str, Any]]:
 
 
 def reverse(router: Router, facts: Iterable[dict[str, Any]]) -> None:
-    """Only these options as they were, uncommitted. Failed: a section cannot be told any more, and
+    """Restore only these options, uncommitted. Failed: a section cannot be identified any more, and
     nothing was changed."""
     facts = list(facts)
     touched: dict[str, set[str]] = {}
@@ -97,7 +97,7 @@ def reverse(router: Router, facts: Iterable[dict[str, Any]]) -> None:
     for fact in facts:
         section, option = now[fact["section"]], fact["option"]
         where = f"{_PACKAGE}.{section}.{option}"
-        router.attempt("uci", "-q", "delete", where)  # not there: nothing to take back
+        router.attempt("uci", "-q", "delete", where)  # not there: nothing to delete
         values = fact["values"]
         if values is None:
             continue
@@ -110,10 +110,10 @@ def reverse(router: Router, facts: Iterable[dict[str, Any]]) -> None:
 
 @contextmanager
 def alone(router: Router) -> Iterator[None]:
-    """Edits of others that wait are out of the way, so that they are neither committed nor loaded
-    with ours, and wait again afterwards. OSError."""
+    """Set pending edits of others aside, so they are neither committed nor loaded with ours, and
+    restore them afterwards. OSError."""
     waiting, aside = router.path(_WAITING), router.path(_ASIDE)
-    if os.path.exists(aside):  # of an undoing that was killed
+    if os.path.exists(aside):  # of a killed undoing
         _bring_back(waiting, aside)
     if os.path.exists(waiting) and os.path.getsize(waiting):
         os.rename(waiting, aside)
@@ -136,7 +136,7 @@ def commit(router: Router) -> None:
 
 
 def revert(router: Router) -> None:
-    """Every change of the firewall that waits is forgotten."""
+    """Drop every pending change of the firewall."""
     router.run("uci", "revert", _PACKAGE)
 
 
@@ -155,11 +155,11 @@ def _rest(section: Section, without: set[str]) -> dict[str, list[str]]:
 
 
 def _found(sections: list[Section], fact: dict[str, Any], touched: set[str]) -> str:
-    """How uci calls the section of a fact of prior() now. Sections that are not named are counted:
-    the same number may be another rule, which must not be switched on. Failed."""
+    """The present name in uci of the section of a fact of prior(). Unnamed sections are counted:
+    the same number may be another rule, and must not be switched on. Failed."""
     old, rest = str(fact["section"]), fact.get("rest")
     there = [one for one in sections if one.type == fact.get("type", one.type)]
-    if rest is None:  # of a journal that an earlier version wrote
+    if rest is None:  # of a journal written by an earlier version
         name = fact.get("name")
         same = [one.ref for one in there if one.ref == old and one.options.get("name") == name]
     else:
@@ -168,7 +168,7 @@ def _found(sections: list[Section], fact: dict[str, Any], touched: set[str]) -> 
         return old
     if len(same) == 1:
         return same[0]
-    if not old.startswith("@"):  # others have changed it, and nobody else has its name
+    if not old.startswith("@"):  # others have changed it, and no other section has its name
         same = [one.ref for one in there if one.ref == old]
     elif rest and "name" in rest:
         same = [one.ref for one in there if _rest(one, set()).get("name") == rest["name"]]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Undo: one change is taken back, from whatever step of its journal it had come to."""
+"""Undo: take back one change, from any step of its journal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from algwatch.act.changes import Changes
     from algwatch.act.journal import Journal
 
-PATIENCE = 200.0  # seconds for phones that are in a call, or that have to come back one by one
+PATIENCE = 200.0  # seconds for phones in a call, or coming back one by one
 
 
 def facts(made: Plan) -> dict[str, object]:
@@ -48,8 +48,9 @@ def target_of(router: Router, made: Plan) -> Target:
 
 def undo(router: Router, changes: Changes, journal: Journal, why: str,
          say: Callable[[str], None], patience: float = PATIENCE) -> list[str]:  # fmt: skip
-    """Configuration and ruleset first, then the live entries. Returns what could not be put back;
-    then the change counts as unfinished and the next attempt begins here. why: a sentence."""
+    """Configuration and ruleset first, then the live entries. Returns the parts that could not be
+    restored; then the change counts as unfinished and the next attempt begins here. why: a
+    sentence."""
     say(f"change {journal.number} is undone: {why}")
     with suppress(OSError):  # also on a disk that is full: every part may be done twice
         journal.step(steps.UNDO, why=why)
@@ -73,15 +74,15 @@ def undo(router: Router, changes: Changes, journal: Journal, why: str,
 
 
 def finish(changes: Changes, journal: Journal, word: str, **more: object) -> None:
-    """The journal's last word, and the file that reports read. OSError where the word does not
-    count: an undone change is undone all the same."""
+    """The journal's last word, and the file for reports. OSError if the word does not count: an
+    undone change is undone all the same."""
     try:
         journal.step(word, **more)
     except OSError:
         if word != steps.ROLLED_BACK:
             raise
         with suppress(OSError):
-            journal.drop_copies()  # a full disk: everything is back, so that they are not needed
+            journal.drop_copies()  # a full disk: all is restored, so the copies are not needed
             journal.step(word, **more)
     with suppress(OSError):
         others = [one for one in state.read(changes.folder) if one.number != journal.number]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Watch: whether phones register and calls are made after the change, by what both taps show.
+"""Watch: registrations and calls of phones after the change, from both taps.
 
-Judge is pure: reports in, a word out. Whoever has taps and a clock feeds it (cli/watching.py).
+Judge is pure: reports in, a word out. The owner of taps and clock feeds it (cli/watching.py).
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WORKS, REGISTERED, FAILED, OPEN = "works", "registered", "failed", ""
-GRANTED = 3600.0  # seconds: as long as a registrar may have granted, where that was not seen
+GRANTED = 3600.0  # seconds: the time a registrar may have granted, unseen
 LATE = 1.5  # times the granted time, after which a phone is silent
-AGAIN = 90.0  # seconds that a phone gets to register again when that failed
+AGAIN = 90.0  # seconds for a phone to register again after a failure
 NO_FAILURE = ("completed", "cancelled", "rejected", "ongoing", "unknown")  # of calls
 
 
 class Binding:
-    """An accepted REGISTER. phone: its address. at: seconds, when. granted: seconds. plain: the
-    router changed nothing in it, None where only one copy was seen."""
+    """An accepted REGISTER. phone: its address. at: seconds, its time. granted: seconds. plain: the
+    router changed nothing in it, None with one copy only."""
 
     __slots__ = ("at", "granted", "phone", "plain")
 
@@ -32,10 +32,10 @@ class Binding:
 
 
 class Judge:
-    """phones: that were registered when the helper went off, or may have been. began: seconds,
-    when that was; every time here is on one clock. longest: seconds after which nothing is waited
-    for any more. calls: a call is waited for, too. whole: the helper went off for other phones as
-    well, which had none just then: their calls fail nothing, and a dropped one leaves a doubt."""
+    """phones: registered when the helper went off, or perhaps. began: seconds, this moment; all
+    times here are on one clock. longest: seconds, the end of any wait. calls: wait for a call, too.
+    whole: the helper went off for other phones as well, without the helper just then: their calls
+    fail nothing, and a dropped one leaves a doubt."""
 
     def __init__(self, phones: list[str], began: float, longest: float, calls: bool,
                  whole: bool = False) -> None:  # fmt: skip
@@ -82,7 +82,7 @@ class Judge:
             del self._refused[binding.phone]
 
     def verdict(self, now: float) -> tuple[str, str]:
-        """(a word above, why in a sentence). OPEN: it is too early to tell."""
+        """(a word above, the reason in a sentence). OPEN: too early to tell."""
         if self._failure:
             return FAILED, self._failure
         for phone in self.phones:
@@ -129,7 +129,7 @@ class Judge:
 
 
 class Watch:
-    """longest: seconds. run: until something can be told; the word and why."""
+    """longest: seconds. run: returns the word and the reason once something can be told."""
 
     def __init__(self, longest: float, run: Callable[[], tuple[str, str]]) -> None:
         self.longest = longest

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An entry of the connection tracking that counts as answered although no answer came.
+"""Mark an unanswered entry of the connection tracking as answered.
 
-A helper looks into TCP only once the other end has answered (sip_help_tcp() in
-net/netfilter/nf_conntrack_sip.c). ctnetlink can set that an answer was seen, and that the
-connection is established; it cannot take that back (nf_ct_change_status_common()).
+A helper reads TCP only after an answer of the other end (sip_help_tcp() in
+net/netfilter/nf_conntrack_sip.c). ctnetlink can set the marks for a seen answer and an established
+connection, but cannot take them back (nf_ct_change_status_common()).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _GET, _NEW = 1 << 8 | 1, 1 << 8
 _STATUS, _PROTOCOL_INFO, _TCP_INFO = 3, 4, 1
 _STATE, _FLAGS_ORIGINAL, _FLAGS_REPLY = 1, 4, 5
 _SEEN_REPLY, _ESTABLISHED = 0x2, 3
-_LIBERAL = b"\x08\x08"  # value and mask: sequence numbers are not held to a window
+_LIBERAL = b"\x08\x08"  # value and mask: no window check of sequence numbers
 
 
 def mark_answered(nl: Netlink, flow: Flow) -> bool:
-    """Of a TCP entry. nl: of NETFILTER. False: the entry is gone. Raises NetlinkError."""
+    """flow: a TCP entry. nl: of NETFILTER. False: the entry is gone. Raises NetlinkError."""
     head = struct.pack("=BBH", flow.family, 0, 0)
     key = flow.key(with_id=False)
     state = nested(

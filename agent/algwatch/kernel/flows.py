@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kernel's connection tracking by ctnetlink: which flows have a helper, what they expect, and
-how one entry loses its helper or goes (net/netfilter/nf_conntrack_netlink.c).
+"""The kernel's connection tracking by ctnetlink: flows with a helper, their expectations, and the
+removal of a helper or an entry (net/netfilter/nf_conntrack_netlink.c).
 
-An entry keeps the helper that it was made with; rules only decide for new ones. An update with an
-empty helper name takes it off the entry: mapping, port and time to live stay, its expectations go,
-and the next packet passes unrewritten (ctnetlink_change_helper()). It cannot be put back on the
-entry. An entry that was itself made by an expectation refuses with EBUSY.
+An entry keeps its first helper; rules only decide for new entries. An update with an empty helper
+name takes the helper off: mapping, port and time to live stay, its expectations go, and the next
+packet passes unrewritten (ctnetlink_change_helper()). The helper cannot be put back on the entry.
+An entry made by an expectation refuses with EBUSY.
 
-Every function asks for CAP_NET_ADMIN in the network namespace.
+Every function needs CAP_NET_ADMIN in the network namespace.
 """
 
 from __future__ import annotations
@@ -41,28 +41,28 @@ _HELP_NAME = 1
 
 _Told = tuple[int, dict[int, bytes]]
 
-SECONDS = 10.0  # that the kernel may take for a dump
+SECONDS = 10.0  # for a dump of the kernel, at most
 
 
 class Flow:
-    """One entry, as it was when it was read. proto: UDP or TCP. source, target: (address, port) of
-    the first packet; reply_source, reply_target: of the answer to it, as the NAT expects it.
-    helper: "" of none. timeout: seconds that are left. master: source of the flow whose helper had
-    expected this one, None of others."""
+    """One entry at the time of its reading. proto: UDP or TCP. source, target: (address, port) of
+    the first packet; reply_source, reply_target: of its answer, as the NAT expects it. helper: ""
+    for none. timeout: seconds left. master: source of the flow whose helper had expected this one,
+    else None."""
 
     __slots__ = ("_key", "family", "helper", "master", "proto", "reply_source", "reply_target",
                  "source", "target", "timeout")  # fmt: skip
 
     def __init__(self, family: int, parts: dict[int, bytes]) -> None:
-        """KeyError, ValueError: nothing that this program knows."""
+        """KeyError, ValueError: unknown to this program."""
         self.family = family
         self.proto, self.source, self.target = _tuple(parts[_ORIGINAL])
         _, self.reply_source, self.reply_target = _tuple(parts[_REPLY])
         self.helper = _helper(parts)
         self.timeout = _number(parts, _TIMEOUT)
         self.master = _tuple(parts[_MASTER])[1] if _MASTER in parts else None
-        # As the kernel wrote them, so that zones are those of the entry. The id tells an entry from
-        # most that were made anew with the same addresses (a hash of where it lies in memory).
+        # As the kernel wrote them, with the entry's own zones. The id tells an entry from most
+        # later ones with the same addresses (a hash of its place in memory).
         self._key = {kind: parts[kind] for kind in (_ORIGINAL, _ID, _ZONE) if kind in parts}
 
     def key(self, with_id: bool = True) -> bytes:
@@ -80,18 +80,18 @@ class Flow:
         return f"{proto} {_end(self.source)} -> {_end(self.target)}"
 
     def is_of(self, host: str) -> bool:
-        """True if this host began it, or (the provider began it) it was delivered to this host."""
+        """True if this host began it, or the provider did and it was delivered to this host."""
         return host in (self.source[0], self.reply_source[0])
 
 
 class Expectation:
-    """A flow that a helper waits for. source: of the flow with the helper. target: where it is
-    expected. media: RTP of a call, not signalling."""
+    """A flow awaited by a helper. source: of the flow with the helper. target: its expected
+    destination. media: RTP of a call, not signalling."""
 
     __slots__ = ("helper", "master", "media", "target")
 
     def __init__(self, parts: dict[int, bytes]) -> None:
-        """KeyError, ValueError: nothing that this program knows."""
+        """KeyError, ValueError: unknown to this program."""
         _, self.master, _ = _tuple(parts[_EXPECT_MASTER])
         _, _, self.target = _tuple(parts[_EXPECT_TUPLE])
         self.helper = name(parts.get(_EXPECT_HELPER, b""))
@@ -103,7 +103,8 @@ class Busy(Exception):
 
 
 class Flows:
-    """`with` closes it. Every method raises NetlinkError, and OSError where the socket fails."""
+    """`with` closes it. Every method raises NetlinkError, and OSError on a failure of the
+    socket."""
 
     def __init__(self) -> None:
         self._link = Netlink(NETFILTER)
@@ -116,9 +117,9 @@ class Flows:
 
     def entries(self, wanted: Callable[[Flow], bool],
                 holding: bytes | tuple[bytes, ...] = b"") -> list[Flow]:  # fmt: skip
-        """The UDP and TCP entries for which wanted() is true, each once. holding: this,
-        or one of these, is in the kernel's message about such an entry (packed() makes some), so
-        that the others need not be looked into: that takes a tenth of the time."""
+        """The UDP and TCP entries with a true wanted(), each once. holding: this, or one of these,
+        is in the kernel's message about such an entry (packed() makes some). Other messages are
+        skipped, in a tenth of the time."""
         found: dict[bytes, Flow] = {}  # a table that changes meanwhile may show an entry twice
         for family, parts in self._dump(_CONNTRACK | _GET, holding):
             try:
@@ -145,8 +146,8 @@ class Flows:
         return found
 
     def take_helper_off(self, flow: Flow) -> bool:
-        """The entry goes on without its helper; False: it is gone. Raises Busy, too."""
-        # Without NLM_F_CREATE an entry that is gone is not made. The id is not looked at here.
+        """Take the helper off the entry; False: it is gone. Raises Busy, too."""
+        # Without NLM_F_CREATE a lost entry is not made anew. The id is not compared here.
         body = flow.key(with_id=False) + nested(_HELP, text(_HELP_NAME, ""))
         try:
             return self._ask(_CONNTRACK | _NEW, flow.family, body)
@@ -177,7 +178,7 @@ class Flows:
 
 
 def packed(host: str) -> bytes:
-    """An address as the kernel writes it; b"" of anything else, which is in every message."""
+    """An address as the kernel writes it; b"" for anything else, and that is in every message."""
     try:
         return socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
     except OSError:

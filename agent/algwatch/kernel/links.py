@@ -33,9 +33,9 @@ UP, NO_ARP, RUNNING = 0x1, 0x80, 0x10000  # IFF_; IFF_LOWER_UP is the carrier
 
 
 class Link:
-    """One interface. kind: "bridge", "veth", "vlan", ..., "" of hardware. master, lower: index of
-    the bridge that it is a port of, and of the device beneath it; 0 without one. flags: IFF_. mac:
-    6 bytes, or empty. vlan: id of a VLAN device. stp, filtering: of a bridge."""
+    """One interface. kind: "bridge", "veth", "vlan", ..., "" for hardware. master, lower: index of
+    its bridge, and of the device beneath it; 0 without one. flags: IFF_. mac: 6 bytes, or empty.
+    vlan: id of a VLAN device. stp, filtering: of a bridge."""
 
     __slots__ = ("filtering", "flags", "index", "kind", "lower", "mac", "master", "mtu", "name",
                  "stp", "vlan")  # fmt: skip
@@ -76,14 +76,14 @@ class Address:
     def __init__(self, body: bytes) -> None:
         _, self.bits, _, _, self.index = _ADDRESS.unpack_from(body)
         found = netlink.attributes(body[8:])
-        peer = found.get(1, b"")  # IFA_ADDRESS: of the peer, where there is one
+        peer = found.get(1, b"")  # IFA_ADDRESS: the peer's, if there is one
         self.host = found.get(2, peer)  # IFA_LOCAL
         self.point_to_point = peer != self.host
 
 
 class Route:
-    """An IPv4 route. to: 4 bytes, 0.0.0.0 of a default route; index: of the interface; gateway: 4
-    bytes, or empty; hops: (index, gateway) of each next hop where there are several."""
+    """An IPv4 route. to: 4 bytes, 0.0.0.0 for a default route; index: of the interface; gateway: 4
+    bytes, or empty; hops: (index, gateway) of each next hop if there are several."""
 
     __slots__ = ("bits", "gateway", "hops", "index", "kind", "metric", "table", "to")
 
@@ -113,7 +113,7 @@ def links(nl: Netlink) -> list[Link]:
 
 
 def link(nl: Netlink, name: str) -> Link | None:
-    """By name; None where there is none."""
+    """By name; None without such a link."""
     try:
         found = nl.ask(_GET_LINK, _INFO.pack(0, 0, 0, 0, 0) + netlink.text(_NAME, name))
     except NetlinkError as problem:
@@ -137,7 +137,7 @@ def add_veth(nl: Netlink, name: str, mac: bytes, peer: str, peer_mac: bytes) -> 
 
 
 def delete(nl: Netlink, index: int) -> bool:
-    """Of a veth the other end goes, too. False: it was not there."""
+    """Delete a link, and the other end of a veth. False: it did not exist."""
     try:
         nl.ask(_DELETE_LINK, _INFO.pack(0, 0, index, 0, 0))
     except NetlinkError as problem:
@@ -148,7 +148,7 @@ def delete(nl: Netlink, index: int) -> bool:
 
 
 def set_flags(nl: Netlink, index: int, flags: int, change: int) -> None:
-    """flags: of those in change (IFF_), the ones that are set afterwards."""
+    """flags: among those in change (IFF_), the ones set afterwards."""
     nl.ask(_NEW_LINK, _INFO.pack(0, 0, index, flags, change))
 
 
@@ -166,7 +166,7 @@ def set_master(nl: Netlink, index: int, bridge: int) -> None:
 
 
 def set_port_vlan(nl: Netlink, index: int, vlan: int) -> None:
-    """A bridge port whose frames are untagged and belong to this VLAN."""
+    """Make frames of a bridge port untagged and members of this VLAN."""
     info = struct.pack("=HH", _PVID | _UNTAGGED, vlan)
     request = _INFO.pack(_BRIDGE_FAMILY, 0, index, 0, 0)
     nl.ask(_NEW_LINK, request + netlink.nested(_AF_SPEC, netlink.attribute(_BRIDGE_VLAN, info)))
@@ -180,7 +180,7 @@ def set_ipv4(nl: Netlink, index: int, values: dict[int, int]) -> None:
 
 
 def set_no_ipv6_address(nl: Netlink, index: int) -> None:
-    """It gets no link-local address when it comes up. EAFNOSUPPORT: there is no IPv6 here."""
+    """Prevent a link-local address when it comes up. EAFNOSUPPORT: no IPv6 here."""
     mode = netlink.nested(socket.AF_INET6, netlink.u8(_GENERATE, _IN6_NONE))
     nl.ask(_NEW_LINK, _INFO.pack(0, 0, index, 0, 0) + netlink.nested(_AF_SPEC, mode))
 
@@ -192,7 +192,7 @@ def addresses(nl: Netlink) -> list[Address]:
 
 
 def neighbours(nl: Netlink) -> list[tuple[int, bytes]]:
-    """(index of the interface, IPv4 address) that ARP knows, or asked for."""
+    """(index of the interface, IPv4 address) known to ARP, or asked for."""
     found = []
     for body in nl.dump(_GET_NEIGHBOUR, _NEIGHBOUR.pack(socket.AF_INET, 0, 0, 0, 0)):
         _, at, _, _, _ = _NEIGHBOUR.unpack_from(body)
@@ -215,16 +215,16 @@ def forget_neighbour(nl: Netlink, index: int, host: bytes) -> bool:
 
 
 def route_of(nl: Netlink, to: bytes, source: bytes, index: int) -> Route:
-    """Where a packet goes that comes in by interface `index` from an address of its network. A
-    NetlinkError (ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL) is the kernel's answer that it is not
-    forwarded. Marks that a firewall rule sets are not known to it."""
+    """The route of a packet that comes in by interface `index` from an address of its network. A
+    NetlinkError (ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL) is the kernel's refusal to forward it.
+    Marks set by a firewall rule are not considered."""
     request = _ROUTE.pack(socket.AF_INET, 32, 32, 0, 0, 0, 0, 0, 0)
     request += netlink.attribute(1, to) + netlink.attribute(2, source) + netlink.u32(3, index)
     return Route(nl.ask(_GET_ROUTE, request)[0])
 
 
 def default_routes(nl: Netlink) -> list[Route]:
-    """Of the main table."""
+    """Default routes of the main table."""
     request = _ROUTE.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)
     every = [Route(body) for body in nl.dump(_GET_ROUTE, request)]
     return [r for r in every if r.bits == 0 and r.table == MAIN and r.kind == UNICAST]

@@ -34,17 +34,17 @@ _ACK_TEXT = 1  # NLMSGERR_ATTR_MSG
 
 TIMEOUT = 2.0  # seconds for one answer; the kernel answers at once, unless it waits for a lock
 DUMP_TIMEOUT = 5.0  # seconds for a whole dump
-DUMP_TRIES = 4  # a table that changes while it is dumped is dumped again
-MOST = 32768  # bytes of one read; the kernel fills at most this much (netlink_dump())
+DUMP_TRIES = 4  # a table changed during its dump is dumped again
+MOST = 32768  # bytes of one read; the kernel fills no more (netlink_dump())
 
 
 class NetlinkError(OSError):
-    """The kernel refused, or did not answer (ETIMEDOUT). errno and strerror as of any OSError; the
-    kernel's own words are appended where it gives some."""
+    """The kernel refused, or did not answer (ETIMEDOUT). errno and strerror as in any OSError, with
+    the kernel's own words, if any."""
 
 
 def attribute(kind: int, value: bytes) -> bytes:
-    """One attribute, padded to 4 bytes. ValueError: longer than an attribute can be."""
+    """One attribute, padded to 4 bytes. ValueError: too long for an attribute."""
     size = 4 + len(value)
     if size > 0xFFFF:
         raise ValueError(f"an attribute holds at most 65531 bytes, not {len(value)}")
@@ -56,7 +56,7 @@ def nested(kind: int, *inner: bytes) -> bytes:
 
 
 def text(kind: int, value: str) -> bytes:
-    """A name, with the NUL that ends it."""
+    """A name with its final NUL."""
     return attribute(kind, value.encode() + b"\0")
 
 
@@ -79,7 +79,7 @@ def be32(kind: int, value: int) -> bytes:
 
 
 def each_attribute(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """(type without flags, value), in order. One that is cut ends it."""
+    """(type without flags, value), in order. A cut one ends it."""
     at = 0
     while at + 4 <= len(data):
         size, kind = _ATTRIBUTE.unpack_from(data, at)
@@ -109,7 +109,7 @@ def message(kind: int, flags: int, sequence: int, payload: bytes) -> bytes:
 
 
 def each_message(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """(kind, flags, sequence number, payload), in order. One that is cut ends it."""
+    """(kind, flags, sequence number, payload), in order. A cut one ends it."""
     at = 0
     while at + 16 <= len(data):
         size, kind, flags, sequence, _ = _HEADER.unpack_from(data, at)
@@ -120,7 +120,7 @@ def each_message(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
 
 
 def refusal(flags: int, payload: bytes) -> NetlinkError | None:
-    """The error of an NLMSG_ERROR message; None of an acknowledgement."""
+    """The error of an NLMSG_ERROR message; None for an acknowledgement."""
     code = -struct.unpack_from("=i", payload)[0] if len(payload) >= 4 else errno.EBADMSG
     if code == 0:
         return None
@@ -136,8 +136,8 @@ def refusal(flags: int, payload: bytes) -> NetlinkError | None:
 class Netlink:
     """One netlink socket, in the network namespace of the thread that opens it.
 
-    protocol: ROUTE or NETFILTER. `with` closes it. Every method raises NetlinkError, and OSError
-    where the socket itself fails; without CAP_NET_ADMIN the kernel refuses with EPERM.
+    protocol: ROUTE or NETFILTER. `with` closes it. Every method raises NetlinkError, and OSError on
+    a failure of the socket. Without CAP_NET_ADMIN the kernel refuses with EPERM.
     """
 
     def __init__(self, protocol: int) -> None:
@@ -147,7 +147,7 @@ class Netlink:
         try:
             self._socket.bind((0, 0))
             for option in _CAP_ACK, _EXT_ACK:
-                with suppress(OSError):  # before Linux 4.12, which then gives no words
+                with suppress(OSError):  # before Linux 4.12: then the kernel gives no words
                     self._socket.setsockopt(_SOL_NETLINK, option, 1)
         except OSError:
             self._socket.close()
@@ -163,8 +163,8 @@ class Netlink:
         self._socket.close()
 
     def ask(self, kind: int, payload: bytes, flags: int = 0) -> list[bytes]:
-        """Make one request and wait until it is acknowledged: the payloads that came before
-        that, mostly none. flags: besides REQUEST and ACK."""
+        """Make one request and wait for its acknowledgement: the payloads before it, mostly none.
+        flags: besides REQUEST and ACK."""
         end = time.monotonic() + TIMEOUT
         sequence = self._send(kind, REQUEST | ACK | flags, payload)
         found: list[bytes] = []
@@ -181,8 +181,8 @@ class Netlink:
                     found.append(body)
 
     def dump(self, kind: int, payload: bytes, seconds: float = DUMP_TIMEOUT) -> list[bytes]:
-        """All objects of a table. A dump that the kernel calls inconsistent (NLM_F_DUMP_INTR) is
-        made again; EINTR in the end. After ETIMEDOUT the socket serves no more: close it."""
+        """All objects of a table. A dump marked inconsistent by the kernel (NLM_F_DUMP_INTR) is
+        repeated; EINTR in the end. After ETIMEDOUT the socket is unusable: close it."""
         end = time.monotonic() + seconds
         for _ in range(DUMP_TRIES):
             found = self._dump(kind, payload, end)
@@ -214,7 +214,7 @@ class Netlink:
         return self._sequence
 
     def _messages(self, end: float) -> Iterator[tuple[int, int, int, bytes]]:
-        """Of one read; only the kernel (port 0) is believed."""
+        """Messages of one read; only the kernel (port 0) is believed."""
         rest = end - time.monotonic()
         if rest <= 0:
             raise NetlinkError(errno.ETIMEDOUT, "the kernel did not answer in time")

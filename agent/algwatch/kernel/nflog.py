@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NFLOG of what programs on the router itself send and get, set up over one netlink socket, which
-needs no privilege to be read then.
+"""NFLOG of packets from and to programs on the router itself, set up over one netlink socket.
+Reading the socket then needs no privilege.
 
-The socket is bound to a group of nfnetlink_log and owns an nftables table (NFT_TABLE_F_OWNER,
-Linux 5.12): no other program can change or flush that, and the kernel takes table and group away
-when the last descriptor of the socket is closed, also after kill -9.
+The socket is bound to a group of nfnetlink_log and owns an nftables table (NFT_TABLE_F_OWNER, Linux
+5.12). No other program can change or flush the table. The kernel removes table and group with the
+last descriptor of the socket, also after kill -9.
 
     table inet algwatch {
       chain output { type filter hook output priority mangle; oifname "wan" jump sip; }
@@ -13,10 +13,10 @@ when the last descriptor of the socket is closed, also after kill -9.
       chain sip    { th sport 5060 log group 5060 queue-threshold 1 accept; th dport 5060 ... }
     }
 
-Output: before NAT and before the SIP helper. Input: behind NAT and the filters, so it was let in.
-The helper changes a message behind every chain (reference: nf_confirm() at priority INT_MAX), so
-input leaves out the flows that have a helper (IPS_HELPER) or that one has expected (IPS_EXPECTED):
-the copy would not be what the program gets.
+Output: before NAT and before the SIP helper. Input: behind NAT and the filters, so the packet was
+let in. The helper changes a message behind every chain (reference: nf_confirm() at priority
+INT_MAX). So input leaves out flows with a helper (IPS_HELPER) and expected ones (IPS_EXPECTED): the
+copy would differ from the program's.
 
 Sources: include/uapi/linux/netfilter/nfnetlink_log.h, nf_tables.h, nf_conntrack_common.h.
 """
@@ -46,7 +46,7 @@ from algwatch.kernel.netlink import (
 
 TABLE = "algwatch"
 FIRST_GROUP, GROUPS = 5060, 8  # tried one after the other: another program may have one
-QUEUE = 524288  # bytes that may wait while the daemon is busy; the kernel takes them as they come
+QUEUE = 524288  # bytes waiting while the daemon is busy, of any lengths
 TIMEOUT = 2.0  # seconds for the kernel's answer
 
 _ERROR = 2  # NLMSG_ERROR
@@ -66,18 +66,18 @@ _IIFNAME, _OIFNAME = 6, 7  # NFT_META_
 _HELPED = 1 << 13 | 1  # IPS_HELPER, IPS_EXPECTED
 _TRANSPORT = 2  # NFT_PAYLOAD_TRANSPORT_HEADER
 _VERDICT, _R1 = 0, 1  # registers
-_ACCEPT, _JUMP = 1, -3  # accept: of this chain, so that no packet is logged twice
+_ACCEPT, _JUMP = 1, -3  # accept: of this chain, so no packet is logged twice
 
 Request = tuple[int, int, bytes]  # kind, flags besides REQUEST, payload
 
 
 class CannotLog(Exception):
-    """It cannot be set up here; the text says why, and what to do."""
+    """It cannot be set up here; the text gives the reason, and the next step."""
 
 
 def open_log(wan: Sequence[str], ports: Sequence[int]) -> socket.socket:
-    """The socket, in the network namespace of this thread: messages of nfnetlink_log come out of
-    it. wan: interfaces; ports: of SIP, TCP and UDP. Needs CAP_NET_ADMIN. CannotLog."""
+    """The socket, in the network namespace of this thread, with messages of nfnetlink_log. wan:
+    interfaces; ports: of SIP, TCP and UDP. Needs CAP_NET_ADMIN. CannotLog."""
     sock = None
     try:
         sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETFILTER)
@@ -100,7 +100,7 @@ def open_log(wan: Sequence[str], ports: Sequence[int]) -> socket.socket:
 
 
 def _bind(sock: socket.socket) -> int:
-    """The number of a group that no other program has; CannotLog."""
+    """The number of an unused group; CannotLog."""
     for group in range(FIRST_GROUP, FIRST_GROUP + GROUPS):
         error = _ask(sock, [_configure(group, attribute(_CFG_CMD, bytes([_BIND])))])
         if error in (errno.EBUSY, errno.EPERM):  # the group of another; or all: no privilege
@@ -118,7 +118,7 @@ def _configure(group: int, body: bytes) -> Request:
 
 
 def _table(wan: Sequence[str], ports: Sequence[int], group: int) -> list[Request]:
-    """The table of the docstring above, between the messages that make it one change."""
+    """The table of the docstring above, between the messages for one transaction."""
     log = _expression("log", be16(1, group), be16(4, 1)) + _verdict(be32(1, _ACCEPT))
     rules: list[bytes] = []
     for port in ports:
@@ -154,7 +154,7 @@ def _table(wan: Sequence[str], ports: Sequence[int], group: int) -> list[Request
 
 
 def _chain(name: str, hook: int = -1, priority: int = 0) -> bytes:
-    """hook: NF_INET_, -1 of a chain that is only jumped to."""
+    """hook: NF_INET_, -1 for a chain only jumped to."""
     chain = text(1, TABLE) + text(3, name)
     if hook < 0:
         return chain
@@ -179,7 +179,7 @@ def _is(value: bytes) -> bytes:
 
 
 def _ask(sock: socket.socket, requests: list[Request], batch: bool = False) -> int:
-    """0, or the errno of the first request that was refused. batch: in one datagram."""
+    """0, or the errno of the first refused request. batch: in one datagram."""
     data = b"".join(
         message(kind, REQUEST | flags, number, payload)
         for number, (kind, flags, payload) in enumerate(requests, 1)
@@ -193,7 +193,7 @@ def _ask(sock: socket.socket, requests: list[Request], batch: bool = False) -> i
             continue
         for kind, flags, number, payload in each_message(answer):
             if kind != _ERROR:
-                continue  # a packet that is logged already
+                continue  # a packet logged already
             error = refusal(flags, payload)
             if error is not None and number not in awaited:
                 awaited.clear()  # the batch as a whole was refused

@@ -29,12 +29,12 @@ from algwatch.probe.verdict import Sent
 from algwatch.probe.watch import Copy, Watch
 
 TRIES = 3  # of the first message
-GATE = 0.3  # seconds that one of these takes at most
-CROSS = 0.4  # seconds that the messages of one kind of transport take at most, twice
+GATE = 0.3  # seconds for one of these, at most
+CROSS = 0.4  # seconds for all messages of one kind of transport, at most, twice
 LOOK = 0.05  # seconds between two looks at pending signals
 SIP = "sip"  # name of the helper (nf_conntrack_sip.c)
-MOST_NAMES = 3  # phones that are named
-LATEST = 3.5  # seconds after which no new kind of message is begun
+MOST_NAMES = 3  # phones named
+LATEST = 3.5  # seconds; no new kind of message begins after this
 ENDING = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT))
 _FIRST_PORT, _LAST_PORT = 40000, 59000  # of the probe; one more each message
 _FIRST_RTP, _LAST_RTP = 61000, 64000
@@ -47,17 +47,17 @@ def _is_in(host: str, own: Address) -> bool:
 
 
 class Stopped(Exception):
-    """Nothing more is sent; the text says why."""
+    """Nothing more is sent; the text gives the reason."""
 
 
 def check_signals() -> None:
-    """Stopped, once one of ENDING waits."""
+    """Stopped, once one of ENDING is pending."""
     if signal.sigpending() & ENDING:
         raise Stopped("it was stopped by a signal")
 
 
 class Exchange:
-    """wire: a packet socket on the port's other end. result: filled while it goes on."""
+    """wire: a packet socket on the port's other end. result: filled on the way."""
 
     def __init__(self, place: Place, port: Port, watch: Watch, wire: socket.socket,
                  result: Result, wan_was_named: bool) -> None:  # fmt: skip
@@ -69,11 +69,11 @@ class Exchange:
         self._ident = random.randrange(1, 60000)
         self._next_port = random.randrange(_FIRST_PORT, _LAST_PORT)
         self._rtp = random.randrange(_FIRST_RTP, _LAST_RTP, 2)
-        self._left: set[int] = set()  # IP IDs that were seen on the WAN
-        self._ways: list[str] = []  # devices that they left by
+        self._left: set[int] = set()  # IP IDs seen on the WAN
+        self._ways: list[str] = []  # devices they left by
 
     def everything(self, ports: tuple[int, ...], began: float) -> None:
-        """Stopped, after which nothing else may be sent."""
+        """Stopped: nothing else may be sent afterwards."""
         self._gate()
         every = (5060, *ports)
         udp = [self._new(kind, False, far) for far in every for kind in KINDS
@@ -118,7 +118,7 @@ class Exchange:
         )
 
     def _cross(self, some: list[Sent], send: Callable[[Sent], None]) -> None:
-        """Send them, and those again whose WAN copy does not come."""
+        """Send them, and repeat those without a WAN copy."""
         for _ in range(2):
             missing = [sent for sent in some if sent.wan is None]
             for sent in missing:
@@ -126,8 +126,8 @@ class Exchange:
             self._collect(missing, CROSS)
 
     def _tcp(self, some: list[Sent]) -> None:
-        """A helper does not look into TCP before the other end has answered. Nobody answers here,
-        so the entries that the SYNs made are told that somebody did."""
+        """A helper ignores TCP before an answer of the other end. Nobody answers here, so the
+        entries of the SYNs are marked as answered."""
         syns = {self._send_tcp(sent, frames.SYN) for sent in some}
         end = time.monotonic() + GATE
         while not syns <= self._left and self._look(end):
@@ -161,7 +161,7 @@ class Exchange:
         self._note_others()
 
     def _note_others(self) -> None:
-        """The probe is no phone: a rule may give the helper to the addresses of phones alone."""
+        """The probe is no phone: a rule may give the helper to phones' addresses alone."""
         own, got = self._place.own, {(s.message.tcp, s.message.far_port)
                                      for s in self._result.sent if s.helper == SIP}  # fmt: skip
         with Flows() as flows:
@@ -180,7 +180,7 @@ class Exchange:
         return {(sent.message.tcp, sent.message.far_port) for sent in self._result.sent}
 
     def _flows(self) -> dict[tuple[int, int], Flow]:
-        """Those of the probe, by protocol and port."""
+        """Flows of the probe, by protocol and port."""
         with Flows() as flows:
             found = flows.entries(lambda one: one.source[0] == self._result.address,
                                   self._port.host)  # fmt: skip
@@ -211,13 +211,13 @@ class Exchange:
         return ident
 
     def _collect(self, some: list[Sent], seconds: float) -> None:
-        """Until both copies of each were seen."""
+        """Wait until both copies of each were seen."""
         end = time.monotonic() + seconds
         while any(sent.wan is None or sent.lan is None for sent in some) and self._look(end):
             pass
 
     def _look(self, end: float) -> bool:
-        """Take one packet; False: it is over."""
+        """Take one packet; False: the time is over."""
         check_signals()
         now = time.monotonic()
         copy = self._watch.wait(min(end, now + LOOK))
@@ -243,8 +243,8 @@ class Exchange:
             sent_one.wan = copy
 
     def _sent(self, copy: Copy) -> Sent | None:
-        """The message that the packet holds: by its token, which nobody can guess, or where an ALG
-        left nothing of that by IP ID and all that NAT does not change."""
+        """The message in a packet: by its unguessable token, or, if an ALG removed the token, by IP
+        ID and all fields left alone by NAT."""
         frame, payload = copy.frame, copy.payload
         for sent in self._result.sent:
             if sent.message.token.encode() in payload:
@@ -256,7 +256,7 @@ class Exchange:
         return one if (frame.sport, frame.dport) == ports else None
 
     def _check_wan(self, copy: Copy, sent: Sent) -> None:
-        """Stopped, unless it left as it should."""
+        """Stopped, unless it left correctly."""
         frame = copy.frame
         if frame.dst != self._place.far:
             raise Stopped(

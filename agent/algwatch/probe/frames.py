@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ethernet frames of the probe: ARP (RFC 826), IPv4, UDP and TCP, with checksums, because conntrack
-takes no packet with a wrong one."""
+"""Ethernet frames of the probe: ARP (RFC 826), IPv4, UDP and TCP, with checksums: conntrack accepts
+no packet with a wrong one."""
 
 from __future__ import annotations
 
 import struct
 
-TTL = 2  # one hop behind the router nothing is left of it
+TTL = 2  # the packet dies one hop behind the router
 SYN, PUSH, ACK = 0x02, 0x08, 0x10
 _BROADCAST = b"\xff" * 6
 _UDP, _TCP = 17, 6
 
 
 def arp_probe(mac: bytes, host: bytes) -> bytes:
-    """Does anybody have this address? Without an address of the sender, so that nobody's ARP table
+    """Ask for the holder of this address. The sender's address is empty, so nobody's ARP table
     changes (RFC 5227 section 2.1.1)."""
     body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + mac + bytes(4) + bytes(6) + host
     return _BROADCAST + mac + b"\x08\x06" + body + bytes(18)
 
 
 def arp_holders(packet: bytes) -> tuple[bytes, bytes, bytes] | None:
-    """(MAC of the sender, its address, the address that it asks for) of an ARP packet."""
+    """(MAC of the sender, its address, the requested address) of an ARP packet."""
     if len(packet) < 28 or packet[:6] != b"\0\1\x08\0\6\4":
         return None
     return packet[8:14], packet[14:18], packet[24:28]
@@ -58,6 +58,6 @@ def _pseudo(source: bytes, to: bytes, protocol: int, size: int) -> bytes:
 
 
 def _ipv4(source: bytes, to: bytes, protocol: int, ident: int, size: int) -> bytes:
-    """Without DF: some routers clear the IP ID of what may not be fragmented (RFC 6864)."""
+    """Without DF: some routers clear the IP ID of packets with DF (RFC 6864)."""
     head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + size, ident, 0, TTL, protocol, 0) + source + to
     return head[:10] + struct.pack("!H", checksum(head)) + head[12:]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A free address of the LAN: in no lease, in no ARP table, with no flow, and answered by nobody
+"""A free address of the LAN: in no lease, in no ARP table, without a flow and without an answer
 (RFC 5227 section 2.1.1, with shorter pauses)."""
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from algwatch.kernel.netlink import NetlinkError
 from algwatch.probe import frames
 from algwatch.probe.refused import Refused
 
-CANDIDATES = 4  # that are asked for at once
+CANDIDATES = 4  # asked for at once
 PAUSES = (0.0, 0.25, 0.25)  # seconds before each ARP probe
 LISTEN = 0.5  # seconds after the last: a phone on wireless LAN sleeps up to 0.3 s
-LARGEST = 4096  # addresses of a network that are looked at
+LARGEST = 4096  # addresses of a network examined
 _LEASES = ("tmp/dhcp.leases", "var/lib/misc/dnsmasq.leases")  # OpenWrt, Debian
 _MOST = 262144  # bytes of such a file
 _ARP = 0x0806
@@ -33,7 +33,7 @@ NO_CONNTRACK = (
 
 
 def leased(root: str = "/") -> set[bytes]:
-    """Addresses that dnsmasq has given away: their phones may be asleep."""
+    """Addresses leased by dnsmasq: their phones may be asleep."""
     found = set()
     for path in _LEASES:
         try:
@@ -49,13 +49,13 @@ def leased(root: str = "/") -> set[bytes]:
 
 
 def candidates(own: Address, taken: set[bytes]) -> list[bytes]:
-    """Some addresses of the router's network, in any order, from its upper half first: DHCP mostly
-    begins below. Without the first and the last one."""
+    """Some addresses of the router's network, in any order, its upper half first: DHCP mostly
+    begins below. The first and the last one are left out."""
     number = int.from_bytes(own.host, "big")
     size = 1 << 32 - own.bits
     base = number & ~(size - 1)
     first, last = base + 1, base + size - 2
-    if size > LARGEST:  # near the router's own, where the hosts are
+    if size > LARGEST:  # near the router's own, among the hosts
         first = max(first, number - LARGEST // 2)
         last = min(last, number + LARGEST // 2)
     middle = (first + last) // 2
@@ -68,8 +68,7 @@ def candidates(own: Address, taken: set[bytes]) -> list[bytes]:
 
 
 def free_address(own: Address, taken: set[bytes], wire: socket.socket, mac: bytes) -> bytes:
-    """wire: a packet socket on which frames go to the LAN and come from there. mac: of its
-    interface. Refused."""
+    """wire: a packet socket for frames to and from the LAN. mac: of its interface. Refused."""
     some = candidates(own, taken | leased())
     answered = claimed(some, wire, mac)
     for host in some:
@@ -80,7 +79,7 @@ def free_address(own: Address, taken: set[bytes], wire: socket.socket, mac: byte
 
 
 def claimed(hosts: list[bytes], wire: socket.socket, mac: bytes) -> set[bytes]:
-    """Those of the addresses that somebody has, or is asking for."""
+    """Addresses among these held, or asked for, by somebody."""
     found: set[bytes] = set()
     for pause in (*PAUSES, LISTEN):
         _listen(wire, pause, mac, set(hosts), found)
@@ -98,8 +97,8 @@ def _listen(wire: socket.socket, seconds: float, mac: bytes, hosts: set[bytes],
 
 
 def claims(frame: bytes, mac: bytes) -> set[bytes]:
-    """The addresses that an ARP frame of somebody else claims: of its sender, and of one without
-    an address (an ARP probe) the one that it asks for."""
+    """The addresses claimed by an ARP frame of somebody else: its sender's, and for a sender
+    without one (an ARP probe) the requested one."""
     if frame[12:14] != b"\x08\x06":
         return set()
     arp = frames.arp_holders(frame[14:])
@@ -110,7 +109,7 @@ def claims(frame: bytes, mac: bytes) -> set[bytes]:
 
 
 def _has_flows(host: bytes) -> bool:
-    """Somebody who sleeps may have some; they would be deleted with those of the probe."""
+    """A sleeping host may have some; they would be deleted with the probe's own."""
     shown = address.text(host, 4)
     with Flows() as flows:
         try:

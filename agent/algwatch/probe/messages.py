@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The SIP messages that the probe sends, as a phone would write them (RFC 3261 section 8.1.1).
+"""The SIP messages of the probe, in the form of a phone's (RFC 3261 section 8.1.1).
 
-Every URI and sent-by has a port. The phone's own address stands in Via, Contact, SDP and, as with
-phones that call each other directly, in From (To of the response): wherever an ALG looks for it.
+Every URI and sent-by has a port. The phone's own address is in every field read by an ALG: Via,
+Contact, SDP and, as between phones that call each other directly, From (To of the response).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ USER = PROBE.decode()
 
 class Message:
     """One message to send. kind: of KINDS. tcp: over TCP. host, port: the phone's; far, far_port:
-    where it goes. token: 12 characters that are in no other message; they stand in branch, tags
-    and Call-ID. rtp: port of its audio."""
+    its destination. token: 12 characters, unique to this message, in branch, tags and Call-ID. rtp:
+    port of its audio."""
 
     __slots__ = ("far", "far_port", "host", "kind", "payload", "port", "rtp", "tcp", "token")
 

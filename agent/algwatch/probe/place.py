@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Place: the LAN bridge that the probe's messages enter and the WAN device that they should leave
-by, or why there is no such thing here."""
+"""Place: the LAN bridge the probe's messages enter by and their WAN device, or the reason there is
+none."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ from algwatch.kernel.netlink import Netlink, NetlinkError
 from algwatch.probe.refused import Refused
 
 OURS = "algw-"  # of the bridge side; the address follows, in hexadecimal digits
-OURS_OUTSIDE = "algo-"  # of the side that frames are sent on
+OURS_OUTSIDE = "algo-"  # of the side that sends frames
 _HOME = "br-lan"  # OpenWrt's name of the LAN bridge
 
 
 class Place:
-    """lan: the interface that has the LAN's address; bridge: it, or the bridge beneath a VLAN;
-    vlan: id of that VLAN, 0 without one; own: the router's address there; wan: the interface that
-    packets to a public address leave by; far: where the messages go, 4 bytes; taken: addresses
-    that somebody has."""
+    """lan: the interface with the LAN's address; bridge: it, or the bridge beneath a VLAN; vlan: id
+    of this VLAN, 0 without one; own: the router's address there; wan: the interface of packets to a
+    public address; far: the messages' destination, 4 bytes; taken: addresses in use."""
 
     __slots__ = ("bridge", "far", "lan", "own", "taken", "vlan", "wan")
 
@@ -84,7 +83,7 @@ def ours(link: Link) -> bool:
 
 
 def address_of(link: Link) -> bytes:
-    """The address that its name tells."""
+    """The address in its name."""
     return bytes.fromhex(link.name[len(OURS) :])
 
 
@@ -150,7 +149,7 @@ def _lan(every: dict[int, Link], addresses: list[Address], name: str,
 
 
 def _own_lan() -> str:
-    """The device of OpenWrt's network `lan`; "" where there is no ubus, or no such network."""
+    """The device of OpenWrt's network `lan`; "" without ubus, or without such a network."""
     try:
         return (*sides(told_by_ubus())[0], "")[0]
     except NoNetworks:
@@ -177,7 +176,7 @@ def _bridge(every: dict[int, Link], lan: Link) -> tuple[Link, int]:
 
 
 def _check_route(nl: Netlink, every: dict[int, Link], place: Place) -> None:
-    """Where the kernel would send it that comes from the LAN."""
+    """Check the kernel's route for the probe's packets from the LAN."""
     source = _some_host(place.own)
     shown = address.text(place.far, 4)
     try:

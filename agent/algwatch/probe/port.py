@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Port: a port of the LAN bridge that the probe's frames enter by, and how nothing of it stays.
+"""Port: the probe's own port of the LAN bridge, and its removal without a trace.
 
-It is a veth pair. One end is the port; frames are sent on the other end, where the router's own IP
-stack must not listen: it would answer ARP for the router's addresses a second time, with another
-MAC. Both names hold the address that the probe uses, so that whoever finds the pair after a
-kill -9 knows which flows to delete, and no file has to be written.
+It is a veth pair. One end is the port. Frames are sent on the other end, and the router's own IP
+stack must not listen there: it would answer ARP for the router's addresses a second time, with
+another MAC. Both names hold the probe's address. So after a kill -9 the pair itself tells the flows
+to delete, and no file has to be written.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from algwatch.kernel.netlink import Netlink, NetlinkError
 from algwatch.probe.place import OURS, OURS_OUTSIDE, Place, address_of, ours
 from algwatch.probe.refused import Refused
 
-_LOCK = "\0algwatch probe"  # an abstract unix address, which ends with its process (unix(7))
+_LOCK = "\0algwatch probe"  # an abstract unix address: it ends with its process (unix(7))
 # IPV4_DEVCONF_ numbers (include/uapi/linux/ip.h).
 _FORWARDING, _STRICT_SOURCE, _ARP_IGNORE = 1, 8, 19
 _SILENT = {_FORWARDING: 0, _STRICT_SOURCE: 1, _ARP_IGNORE: 8}
@@ -34,18 +34,18 @@ NO_VETH = (
 
 
 class Port:
-    """host: the address that the probe uses. inner_name: of the bridge's port; name, mac: of the
-    other end, that frames are sent on. close() leaves nothing behind, and may be called again."""
+    """host: the probe's address. inner_name: of the bridge's port; name, mac: of the other end, for
+    sending frames. close() removes everything, and may be called again."""
 
     __slots__ = ("_link", "host", "inner_name", "mac", "name")
 
     def __init__(self, nl: Netlink, place: Place, host: bytes) -> None:
-        """Refused; NetlinkError, and then nothing is left, either."""
+        """Refused, NetlinkError: nothing is left behind then, either."""
         self._link = nl
         self.host = host
         self.name = OURS_OUTSIDE + host.hex()
         self.inner_name = OURS + host.hex()
-        # The bridge takes the lowest MAC of its ports for its own, which all hosts of the LAN know.
+        # The bridge takes the lowest MAC of its ports for its own, known to all hosts of the LAN.
         self.mac = b"\x02" + os.urandom(5)
         try:
             self._set_up(place)
@@ -74,7 +74,7 @@ class Port:
         links.set_up(nl, near.index)
 
     def close(self) -> None:
-        """Flows first: without the veth nothing tells their address any more."""
+        """Flows first: after the veth their address is not known any more."""
         try:
             forget(self._link, self.host)
         finally:
@@ -84,8 +84,8 @@ class Port:
 
 
 def forget(nl: Netlink, host: bytes) -> int:
-    """Delete the flows of this address, and with each what its helper expects, and that ARP asked
-    for it (for ICMP errors that came back); how many flows there were."""
+    """Delete the flows of this address, with the expectations of their helpers, and its ARP entry
+    (made for ICMP errors that came back). Returns the number of flows."""
     shown = address.text(host, 4)
     count = 0
     with Flows() as flows:
@@ -99,7 +99,7 @@ def forget(nl: Netlink, host: bytes) -> int:
 
 
 def locked() -> socket.socket:
-    """Until it is closed no other probe runs in this network namespace. Refused."""
+    """No other probe runs in this network namespace until it is closed. Refused."""
     lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         lock.bind(_LOCK)
@@ -110,8 +110,8 @@ def locked() -> socket.socket:
 
 
 def clean(nl: Netlink) -> list[str]:
-    """Delete what a probe left that was killed, while no probe runs (locked()); the addresses that
-    it had used. Raises NetlinkError, OSError."""
+    """Delete the remains of a killed probe, while no probe runs (locked()). Returns its addresses.
+    Raises NetlinkError, OSError."""
     found = [link for link in links.links(nl) if ours(link)]
     hosts = sorted({address_of(link) for link in found})
     for host in hosts:

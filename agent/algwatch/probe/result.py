@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Result: what a probe found, and its conclusion in one sentence."""
+"""Result: the findings of a probe, and its conclusion in one sentence."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _LIKE = {
 
 
 class Result:
-    """lan, wan: the interfaces, "" where they were not found; address: that the probe used, far:
-    where it sent to. sent: every message, with its verdicts. reasons: why it ended early.
-    notes: remarks, each a clause. cleaned: addresses of a probe that was killed, which this one
-    cleaned up. usage: other options would help. seconds: that it took."""
+    """lan, wan: the interfaces, "" if not found; address: the probe's own, far: its destination.
+    sent: every message, with its verdicts. reasons: of an early end. notes: remarks, each a clause.
+    cleaned: addresses of a killed probe, removed by this one. usage: other options would help.
+    seconds: its duration."""
 
     __slots__ = ("address", "cleaned", "far", "lan", "notes", "reasons", "seconds", "sent", "usage",
                  "wan")  # fmt: skip
@@ -35,8 +35,8 @@ class Result:
 
     @property
     def state(self) -> str:
-        """REWRITTEN: a message was, whatever became of the others. UNTOUCHED: every message over
-        UDP crossed and none was changed. Else UNKNOWN."""
+        """REWRITTEN: at least one message was. UNTOUCHED: every message over UDP crossed and none
+        was changed. Else UNKNOWN."""
         if any(sent.state == REWRITTEN for sent in self.sent):
             return REWRITTEN
         if self.reasons or not self.sent or self.lost:
@@ -45,11 +45,11 @@ class Result:
 
     @property
     def lost(self) -> list[Sent]:
-        """Messages that entered and of which no copy was seen to leave."""
+        """Messages that entered, without a copy seen to leave."""
         return [sent for sent in self.sent if sent.state == UNKNOWN]
 
     def add_notes(self) -> None:
-        """Once every message is judged: what to know beside the verdict."""
+        """Once every message is judged: remarks beside the verdict."""
         crossed = [sent for sent in self.sent if sent.fields]
         if any(sent.source.rpartition(":")[0] == sent.mapped.rpartition(":")[0]
                for sent in crossed):  # fmt: skip
@@ -61,8 +61,8 @@ class Result:
 
     @property
     def rewrites(self) -> list[str]:
-        """What is rewritten, as in "Via of OPTIONS over UDP to port 5060"; empty without a
-        rewrite, also where nothing is known."""
+        """The rewrites, as in "Via of OPTIONS over UDP to port 5060"; empty without one, also if
+        nothing is known."""
         return [f"{field.name} of {sent.message.name}" for sent in self.sent
                 for field in sent.fields if field.verdict != SAME]  # fmt: skip
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The run of a probe, from finding the interfaces to leaving nothing behind.
+"""The run of a probe, from the search for interfaces to the removal of its last trace.
 
 Signals that end a process wait until nothing of the probe is left.
 """
@@ -25,19 +25,19 @@ from algwatch.probe.result import Result
 from algwatch.probe.watch import Watch
 
 OTHER_PORTS = (5070,)  # besides 5060
-MOST_ARP = 4096  # packets of ARP that are looked at in the end
+MOST_ARP = 4096  # packets of ARP examined in the end
 NO_RIGHT = "only root with CAP_NET_ADMIN and CAP_NET_RAW may probe: type it as root"
 _AGAIN = "probe again, and if it stays so watch a call instead (algwatch run)"
 _ARP = 0x0806
 
 
 def probe(lan: str = "", wan: str = "", ports: tuple[int, ...] = OTHER_PORTS) -> Result:
-    """Ask this router what it does to SIP, as root, in less than 5 s. lan, wan: names of
+    """Probe this router's treatment of SIP, as root, in less than 5 s. lan, wan: names of
     interfaces, "" to find them. ports: far ports besides 5060.
 
-    It raises nothing: whatever makes the probe impossible is a reason of the result, whose state
-    is then UNKNOWN. On every way out the veth, the flows and what they expect are gone. Only
-    kill -9 leaves them, until the next call of probe() or clean_up().
+    It raises nothing: every obstacle is a reason in the result, whose state is then UNKNOWN. On
+    every exit the veth, the flows and their expectations are gone. Only kill -9 leaves them, until
+    the next call of probe() or clean_up().
     """
     began = time.monotonic()
     result = Result()
@@ -63,8 +63,8 @@ def probe(lan: str = "", wan: str = "", ports: tuple[int, ...] = OTHER_PORTS) ->
 
 
 def clean_up() -> list[str]:
-    """Delete what a probe left that was killed; the addresses that it had used. OSError; Refused
-    while one is running."""
+    """Delete the remains of a killed probe. Returns its addresses. OSError; Refused while one is
+    running."""
     with locked(), Netlink(netlink.ROUTE) as nl:
         return clean(nl)
 
@@ -104,7 +104,7 @@ def packet_socket(name: str, protocol: int) -> socket.socket:
 
 
 def _heard(arp: socket.socket, mac: bytes) -> set[bytes]:
-    """Addresses that somebody claimed since ARP was last read."""
+    """Addresses claimed by somebody since ARP was last read."""
     found: set[bytes] = set()
     for _ in range(MOST_ARP):
         if not select.select([arp], [], [], 0)[0]:

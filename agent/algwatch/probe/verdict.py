@@ -26,7 +26,7 @@ ADDED = "added"
 
 UNTOUCHED, REWRITTEN, UNKNOWN = "untouched", "rewritten", "unknown"
 
-# The part of SDP that a line of it is told as in compare/differences.py.
+# Parts of SDP by the letter of their line, as in compare/differences.py.
 _SDP_FIELDS = {"c=": ("address",), "o=": ("origin",), "m=": ("port", "count"), "a=": ("rtcp",)}
 _LONG = {"v": "Via", "m": "Contact", "f": "From", "t": "To", "i": "Call-ID", "c": "Content-Type",
          "l": "Content-Length"}  # fmt: skip
@@ -34,8 +34,8 @@ _LONG = {"v": "Via", "m": "Contact", "f": "From", "t": "To", "i": "Call-ID", "c"
 
 class Field:
     """A header field, the start line or a line of SDP. name: "Via", "Request-URI", "SDP c=";
-    before, after: its text on the LAN and on the WAN; verdict: a word above; wanted: text that the
-    mapping would have made of it, where it was rewritten wrongly and that is known."""
+    before, after: its text on the LAN and on the WAN; verdict: a word above; wanted: the right text
+    by the mapping, after a wrong rewrite, if known."""
 
     __slots__ = ("after", "before", "name", "verdict", "wanted")
 
@@ -48,9 +48,9 @@ class Field:
 
 
 class Sent:
-    """A message that was sent. lan, wan: its copies, None where there was none. fields: once both
-    are there. crossed: the WAN copy is SIP. like, why: whose rewriting it looks like
-    (compare/fingerprint.py). source, mapped: address and port on the LAN and on the WAN."""
+    """A sent message. lan, wan: its copies, or None. fields: filled with both copies. crossed: the
+    WAN copy is SIP. like, why: the likely kind of ALG (compare/fingerprint.py). source, mapped:
+    address and port on the LAN and on the WAN."""
 
     __slots__ = ("fields", "helper", "lan", "like", "mapped", "message", "source", "wan", "why")
 
@@ -60,11 +60,11 @@ class Sent:
         self.wan: Copy | None = None
         self.fields: list[Field] = []
         self.like = self.why = self.source = self.mapped = ""
-        self.helper = ""  # that the kernel gave to its flow
+        self.helper = ""  # given to its flow by the kernel
 
     @property
     def lines(self) -> list[tuple[str, str]]:
-        """(name, text) of all that was sent."""
+        """(name, text) of each line sent."""
         return _lines(self.message.payload)
 
     @property
@@ -137,7 +137,7 @@ def _lines(payload: bytes) -> list[tuple[str, str]]:
 
 
 def _fields(before: bytes, after: bytes, changes: list[Rewrite]) -> list[Field]:
-    """Each line of the LAN copy, in its order, then what only the WAN copy has."""
+    """Each line of the LAN copy, in its order, then lines only in the WAN copy."""
     left = _lines(after)
     found = []
     for name, text in _lines(before):

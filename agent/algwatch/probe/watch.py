@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Watch: one packet socket on all interfaces that sees both copies of what the probe sends.
+"""Watch: one packet socket on all interfaces, for both copies of each probe message.
 
-All interfaces, because only the router knows by which one a packet leaves; a filter in the kernel
-lets nothing pass but packets for the probe's destination, and those of TTL 1, which show where a
-redirected one went.
+All interfaces, because only the router knows the device a packet leaves by. A filter in the kernel
+passes only packets for the probe's destination, and those of TTL 1: they show the way of a
+redirected packet.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from array import array
 
 from algwatch.base.native.scan import Frame
 
-RAW = 12  # LINKTYPE_RAW: the link header is taken off by the kernel (SOCK_DGRAM, packet(7))
-ALL = 0x0003  # ETH_P_ALL: no other number shows packets that leave
+RAW = 12  # LINKTYPE_RAW: the kernel removes the link header (SOCK_DGRAM, packet(7))
+ALL = 0x0003  # ETH_P_ALL: no other number shows outgoing packets
 _IPV4 = 0x0800
 _ATTACH_FILTER = 26  # SO_ATTACH_FILTER
-_ROOM = 262144  # bytes that wait in the socket
+_ROOM = 262144  # bytes waiting in the socket
 OUTGOING = 4  # PACKET_OUTGOING
 
 
 class Copy:
-    """A packet as it was seen. device: name of the interface; leaves: the router sends it there.
-    packet: from the IP header on; frame: its parts."""
+    """A packet as seen. device: name of the interface; leaves: the router sends it there. packet:
+    from the IP header on; frame: its parts."""
 
     __slots__ = ("at", "device", "frame", "leaves", "packet")
 
@@ -39,14 +39,14 @@ class Copy:
 
     @property
     def payload(self) -> bytes:
-        """Of UDP or TCP; empty where it holds none."""
+        """The payload of UDP or TCP, or empty."""
         frame = self.frame
         return self.packet[frame.payload : frame.payload + frame.length] if frame.found else b""
 
 
 def program(far: bytes) -> bytes:
-    """The filter, as struct sock_filter: IPv4, and (to `far` or with TTL 1). The link header is no
-    part of what it reads."""
+    """The filter, as struct sock_filter: IPv4, and (to `far` or with TTL 1). It does not read the
+    link header."""
     protocol = 0xFFFFF000  # SKF_AD_OFF + SKF_AD_PROTOCOL
     steps = (
         (0x28, 0, 0, protocol), (0x15, 0, 5, _IPV4),
@@ -83,8 +83,8 @@ class Watch:
         self._socket.close()
 
     def _drop_unfiltered(self) -> None:
-        """Python binds to no interface but a named one, so the socket took packets before it had
-        its filter."""
+        """Python binds an unnamed interface only, so the socket took packets before it had its
+        filter."""
         for _ in range(_ROOM // 64):
             try:
                 self._socket.recv(1)
@@ -92,7 +92,7 @@ class Watch:
                 return
 
     def wait(self, until: float) -> Copy | None:
-        """The next packet; None when time.monotonic() has come to `until` without one."""
+        """The next packet; None if time.monotonic() reaches `until` without one."""
         while True:
             rest = until - time.monotonic()
             if not select.select([self._socket], [], [], max(0.0, rest))[0]:
