@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""IP addresses as bytes and text, without the memory that `ipaddress` and `socket` cost.
+"""IP addresses as bytes and text, without the memory cost of `ipaddress` and `socket`.
 
-Host texts come from the wire, so every function takes anything and answers plainly.
+Host texts come from the wire, so every function takes anything and raises nothing.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ _UNROUTABLE = (
 
 
 def is_unroutable(host: str) -> bool:
-    """True for an IP literal that nobody on the Internet can send to; False for names."""
+    """True for an IP literal unreachable from the Internet; False for names."""
     return len(host) <= LONGEST and _is_unroutable(host)
 
 

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Budget: bytes of messages that all tables together may keep, by the policy of base/table.py.
+"""Budget: bytes of messages kept by all tables together, by the policy of base/table.py.
 
-Limits in entries bound what a table costs by itself; a message of 64 kB costs as much as sixty
-usual ones. Nothing is added up when a message comes or goes: what came since the last look is an
-upper bound of the growth, and when it may have reached the limit all tables are looked at. Then
-entries go until a quarter of the room is free, so that a look is paid for by the messages that
-came meanwhile.
+Limits in entries bound the cost of a table itself. A message of 64 kB costs as much as sixty usual
+ones. Nothing is added up when a message comes or goes: the bytes since the last look are an upper
+bound of the growth. When they may have reached the limit, all tables are examined. Then entries go
+until a quarter of the room is free, so the messages since the last look pay for this one.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ Group = Callable[[Any, Any], Hashable]
 
 
 class Keeper(Protocol):
-    """The part of a Table, or of something like it, that a Budget uses."""
+    """The part of a Table, or of something like it, used by a Budget."""
 
     @property
     def weigh(self) -> Callable[[Any, Any], Weight] | None: ...
@@ -41,8 +40,8 @@ class Keeper(Protocol):
 
 
 class _Thing:
-    """Entries that stay or go together. held: bytes by the id of what they hold; share: their part
-    of these, where other things hold them too. at: when the first message of it came, ns."""
+    """Entries that stay or go together. held: bytes by the id of each held object; share: their
+    part of these, if other things hold them, too. at: ns, its first message."""
 
     __slots__ = ("at", "entries", "held", "share")
 
@@ -72,16 +71,16 @@ class _Pile:
         self.size = 0.0
 
     def claim(self) -> tuple[float, int]:
-        """Bytes that it has to give before others. One thing of the size of a call is no more than
-        anybody may have: each message of a flood with made-up addresses is smaller. Among piles
-        with equal claims the one with the oldest thing gives."""
+        """Bytes to give before others. One thing of the size of a call is within anybody's share:
+        each message of a flood with forged addresses is smaller. Among piles with equal claims the
+        one with the oldest thing gives."""
         size = self.size if len(self.things) > 1 else max(0.0, self.size - A_CALL)
         return size, -self.things[0].at
 
 
 class Budget:
-    """limit: bytes. held: bytes as of the last look; evicted: things that had to go for bytes.
-    tidy: called after some went, to let go of references to them."""
+    """limit: bytes. held: bytes as of the last look; evicted: things evicted for bytes. tidy:
+    called after an eviction, to drop references."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -91,20 +90,20 @@ class Budget:
         self._keepers: list[tuple[Keeper, Held, Group]] = []
 
     def share(self, keeper: Keeper, held: Held, group: Group) -> None:
-        """keeper has its room from this budget. held: sightings and payloads of a value. group: of
-        a key and its value: what has the same group stays or goes together."""
+        """Give keeper its room from this budget. held: sightings and payloads of a value. group: of
+        a key and its value; one group stays or goes together."""
         self._keepers.append((keeper, held, group))
 
     def came(self, messages: int, size: int) -> None:
-        """So many messages, of so many bytes in all, may be kept from now on."""
+        """So many more messages, of so many bytes in all, may be kept."""
         self._came += size + messages * SIGHTING
         if self.held + self._came > self.limit:
             self.look()
 
     def look(self) -> int:
-        """Add up what is held, and make room where it is too much. Returns the bytes held."""
+        """Add up all held bytes, and make room if they are too many. Returns the bytes held."""
         self._came = 0
-        sizes: dict[int, int] = {}  # of everything that is held, by its id
+        sizes: dict[int, int] = {}  # of every held object, by its id
         for keeper, held, _ in self._keepers:
             for _, value in keeper.items():
                 for one in held(value):
@@ -144,7 +143,7 @@ class Budget:
         return sorted(things.values(), key=lambda thing: thing.at)
 
     def _make_room(self, things: list[_Thing], total: int) -> int:
-        users: dict[int, int] = {}  # how many things hold something, by its id
+        users: dict[int, int] = {}  # number of holders of an object, by its id
         for thing in things:
             for name in thing.held:
                 users[name] = users.get(name, 0) + 1

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The packet clock: the kernel's time stamps on a time line that only runs forward.
 
-Time stamps of packets are wall time, and a router's wall clock steps: it boots in 1970 or at
-the date of its firmware, and NTP puts it right minutes later. On the raw stamps such a step
-would let every timer expire at once. The packet clock starts as the wall clock and goes on with
-the monotonic clock; what the wall clock stepped since then is taken off each stamp. Slewing
-(adjtime) moves both clocks alike, so only steps have to be followed.
+Time stamps of packets are wall time, and a router's wall clock steps: it boots in 1970 or at the
+date of its firmware, and NTP sets it minutes later. On raw stamps such a step would let every timer
+expire at once. The packet clock starts as the wall clock and goes on with the monotonic clock.
+Later steps of the wall clock are subtracted from each stamp. Slewing (adjtime) moves both clocks
+alike, so only steps need following.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-STEP = 20_000_000  # ns; two clock reads are never this far apart unless the process was paused
-SETTLED = 1_000_000_000  # ns after a step; what was in the ring by then has been read
+STEP = 20_000_000  # ns; two clock reads are closer than this unless the process was paused
+SETTLED = 1_000_000_000  # ns after a step; by then the ring's earlier packets have been read
 ROW_SIZE = 64  # sizeof(aw_row); its first member is `at`
 _AT = struct.Struct("=Q")
 
@@ -32,8 +32,8 @@ class PacketClock:
         self._monotonic = monotonic
         self._wall = wall
         self._offset = self._measure()  # packet clock less monotonic clock: never changes
-        self.shift = 0  # what the wall clock has stepped since the start
-        self._over: list[tuple[int, int]] = []  # earlier shifts of late, and when each was over
+        self.shift = 0  # steps of the wall clock since the start
+        self._over: list[tuple[int, int]] = []  # earlier shifts of late, and the end of each
         self.steps = 0
 
     def _measure(self) -> int:
@@ -66,8 +66,8 @@ class PacketClock:
     def packet(self, stamp: int) -> int:
         """A kernel time stamp on the packet clock.
 
-        Packets that waited in the ring may be older than a step: a stamp belongs to the shift
-        that puts it nearest to the present, but not to one that was over by then.
+        Packets waiting in the ring may be older than a step. A stamp belongs to the shift nearest
+        to the present, except one already over.
         """
         best = stamp - self.shift
         if self._over:
@@ -79,7 +79,7 @@ class PacketClock:
         return best
 
     def wall(self, at: float) -> float:
-        """Seconds on the packet clock as seconds since 1970, by what the wall clock says now."""
+        """Seconds on the packet clock as seconds since 1970, by the present wall clock."""
         return at + self.shift / 1e9
 
     def rows(self, rows: memoryview | bytes, count: int) -> memoryview | bytes:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Things that fall due. Deadlines: a fixed time after something happened, O(1), because nothing
-overtakes. Alarms: each at a time of its own, O(log n)."""
+"""Due times. Deadlines: a fixed time after an event, O(1), because nothing overtakes. Alarms: each
+at a time of its own, O(log n)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Waiting = deque[tuple[int, T]]
 
 
 class Deadlines(Generic[T]):
-    """delay: ns. Items fall due in the order in which they were added; an item that was added
-    with an earlier time than its predecessor (another tap lags) falls due with it.
+    """delay: ns. Items fall due in the order of their addition. An item with an earlier time than
+    its predecessor (another tap lags) falls due with it.
 
-    limit, living: with more than so many items only those that living returns, of (due, item),
-    are kept, so that a flood of things which are soon forgotten does not wait here for its time.
+    limit, living: above the limit only items returned by living, of (due, item), are kept. So a
+    flood of short-lived things does not wait here for its time.
     """
 
     __slots__ = ("_limit", "_living", "_queue", "delay")
@@ -36,7 +36,7 @@ class Deadlines(Generic[T]):
 
     @property
     def next(self) -> int:
-        """When the first item falls due, ns; NEVER without one."""
+        """ns, the first item falls due; NEVER without one."""
         return self._queue[0][0] if self._queue else NEVER
 
     def add(self, at: int, item: T) -> None:
@@ -46,7 +46,7 @@ class Deadlines(Generic[T]):
         queue.append((at + self.delay, item))
 
     def add_due(self, due: int, item: T) -> None:
-        """With a time of its own, not before that of the latest item or it waits with that."""
+        """Add an item with its own due time. Before that of the latest item, it waits with it."""
         if len(self._queue) >= self._limit:
             self._clean()
         self._queue.append((due, item))
@@ -58,14 +58,14 @@ class Deadlines(Generic[T]):
         self._queue.extend(items)
 
     def tidy(self) -> None:
-        """Let go of the items that do not live."""
+        """Drop items no longer alive."""
         live = self._living(self._queue)
         self._queue.clear()
         self._queue.extend(live)
 
     def _clean(self) -> None:
         self.tidy()
-        # Twice what lives, so that the next look is as many items away again.
+        # Twice the living items, so the next look is as many items away again.
         self._limit = max(self._limit, 2 * len(self._queue))
 
     def due(self, now: int) -> list[T]:
@@ -80,7 +80,7 @@ class Deadlines(Generic[T]):
 
 
 class Alarms(Generic[T]):
-    """Items that fall due each at a time of its own. limit, living: as of Deadlines."""
+    """Items that fall due each at a time of its own. limit, living: as in Deadlines."""
 
     __slots__ = ("_count", "_heap", "_limit", "_living")
 
@@ -88,14 +88,14 @@ class Alarms(Generic[T]):
         self._limit = limit
         self._living = living
         self._heap: list[tuple[int, int, T]] = []
-        self._count = 0  # orders items that are due at once
+        self._count = 0  # orders items due at once
 
     def __len__(self) -> int:
         return len(self._heap)
 
     @property
     def next(self) -> int:
-        """When the first item falls due, ns; NEVER without one."""
+        """ns, the first item falls due; NEVER without one."""
         return self._heap[0][0] if self._heap else NEVER
 
     def add_due(self, due: int, item: T) -> None:
@@ -107,14 +107,14 @@ class Alarms(Generic[T]):
         heappush(self._heap, (due, self._count, item))
 
     def tidy(self) -> None:
-        """Let go of the items that do not live."""
+        """Drop items no longer alive."""
         live = self._living(deque((due, item) for due, _, item in self._heap))
         self._heap = [(due, number, item) for number, (due, item) in enumerate(live, 1)]
         self._count = len(self._heap)
         heapify(self._heap)
 
     def due(self, now: int) -> list[T]:
-        """The items that are due now (ns), the first to be due first."""
+        """The items due now (ns), earliest first."""
         items: list[T] = []
         while self._heap and self._heap[0][0] <= now:
             items.append(heappop(self._heap)[2])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Host: what the router says of itself at a time."""
+"""Host: the router's facts about itself at a time."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ HARDWARE, SOFTWARE, NO_OFFLOAD = "hardware", "software", ""
 
 
 class Host:
-    """at: ns, packet time. helper: the kernel has nf_conntrack_sip; loaded: as a module, which
-    somebody has installed. expectations: of the SIP helper, NOT_READ where this process may not
-    look. udp_timeout, udp_timeout_stream: seconds, 0 where not known. offload: flow offload that
-    the firewall is configured for, a word above. owners: programs with SIP ports of their own."""
+    """at: ns, packet time. helper: the kernel has nf_conntrack_sip; loaded: as a module, installed
+    by somebody. expectations: of the SIP helper, NOT_READ without permission. udp_timeout,
+    udp_timeout_stream: seconds, 0: not known. offload: the flow offload configured in the firewall,
+    a word above. owners: programs with SIP ports of their own."""
 
     __slots__ = ("at", "expectations", "helper", "loaded", "offload", "owners", "udp_timeout",
                  "udp_timeout_stream")  # fmt: skip

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Owner: a program on the router that has a SIP port of its own."""
+"""Owner: a program on the router with its own SIP port."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ UDP, TCP = "UDP", "TCP"
 
 class Owner:
     """proto: UDP or TCP (it listens). host: its address as text, "" for every address of the
-    router. port: number. device: the interface that has the address, "" where host is, or where it
-    is not known. program: its name, "" where this process may not know it."""
+    router. port: number. device: the interface of this address, "" if host is empty or the device
+    is not known. program: its name, "" without permission to know it."""
 
     __slots__ = ("device", "host", "port", "program", "proto")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of rows, which the capture stage hands on, and the sides of the router."""
+"""Batches of rows from the capture stage, and the sides of the router."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ SIDE_NAMES = ("lan", "wan", "unknown")
 class Tap:
     """One capture point: an interface or a file.
 
-    name: interface name or file path; side: LAN, WAN, or UNKNOWN (a file that may hold both).
-    Its index in the pipeline's list of taps is the `tap` of every row that came from it.
+    name: interface name or file path; side: LAN, WAN, or UNKNOWN (a file that may hold both). Its
+    index in the pipeline's list of taps is the `tap` of each of its rows.
     """
 
     __slots__ = ("name", "side")
@@ -27,7 +27,7 @@ class Tap:
 
 
 class Batch:
-    """Rows of one tap in capture order, and the bytes that they point into.
+    """Rows of one tap in capture order, and the bytes they point into.
 
     buffer: bytes-like; a row's `payload` and an ends' `frame` are offsets into it. On the live
             path it is used again after the next read: copy what is kept
@@ -35,7 +35,7 @@ class Batch:
     rows:   bytes-like, count * 64 bytes, read with `layout.ROW.iter_unpack`.
     ends:   count * 48 bytes, beside each row its addresses (see `Ends`); a copy.
     tap:    index of the tap.
-    watermark: ns since 1970; nothing earlier than this will come from this tap any more.
+    watermark: ns since 1970; this tap yields nothing earlier any more.
     sightings: the Sighting of each row that has one so far, by index.
     """
 
@@ -59,12 +59,12 @@ class Batch:
         self.sightings: dict[int, Sighting] = {}
 
     def sighting(self, side: int, row: Row, i: int) -> Sighting:
-        """Row i, seen on that side, with a copy of its bytes; made once, whoever asks."""
+        """Row i, seen on this side, with a copy of its bytes; made only once."""
         copy = self.sightings.get(i)
         if copy is None:
             start = row[PAYLOAD]
             payload = self.buffer[start : start + row[LENGTH]]
-            # Without its constructor, which costs as much again as all of this.
+            # Without its constructor: it costs as much again as all of this.
             copy = self.sightings[i] = _new(Sighting)
             copy.row = row
             copy.side = side

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Report: the base of everything that a pipeline says."""
+"""Report: the base of every output of a pipeline."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ KINDS = ("finding", "advice", "call", "registration")
 
 
 class Report:
-    """kind: a word of KINDS. It names the method of whoever takes reports (see by_kind), so that a
-    new kind of report needs no chain of type tests anywhere."""
+    """kind: a word of KINDS. It names the receiver's method (see by_kind), so a new kind of report
+    needs no chain of type tests anywhere."""
 
     __slots__ = ()
     kind = ""
@@ -21,5 +21,5 @@ class Report:
 
 
 def by_kind(taker: object) -> dict[str, Callable[[Any], None]]:
-    """The methods _on_finding, _on_advice ... of an object that takes reports, by kind."""
+    """The methods _on_finding, _on_advice ... of a receiver of reports, by kind."""
     return {kind: getattr(taker, f"_on_{kind}") for kind in KINDS}

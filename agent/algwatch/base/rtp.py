@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Announced media, and the RTP that was counted for them."""
+"""Announced media, and their counted RTP."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ class Stream:
     """RTP between an announced endpoint and one other while the announcement was in force.
 
     inwards: to the announced endpoint. host, port: the other end. first, last: ns. octets: of RTP
-    with its headers. sure: ns; where the time of the last packet is not known exactly (last is the
-    latest possible), it came after this.
+    with its headers. sure: ns; the last packet came after this. If its exact time is not known,
+    last is the latest possible.
     """
 
     __slots__ = ("first", "host", "inwards", "last", "octets", "packets", "port", "sure")
@@ -27,14 +27,14 @@ class Stream:
 
 
 class Announced:
-    """One m=audio line of RTP, as one message of a call carried it.
+    """One m=audio line of RTP in one message of a call.
 
-    tap: index. at: ns, of the first message that said so. sender: keyed hash of the tag of who
-    announced it. source: address that the message came from. host: "" of a host name; port: 0,
-    declined. ways: aw_media_bits of the direction, 0 = sendrecv. held: no RTP shall come to it
-    (RFC 3264 section 8.4). ice: its candidates may say otherwise. request: a request carried it.
-    more: packets of further streams. learned: nobody announced it, but RTP came from there to what
-    `sender` announced.
+    tap: index. at: ns, of the first message with it. sender: keyed hash of the announcer's tag.
+    source: address the message came from. host: "" for a host name; port: 0, declined. ways:
+    aw_media_bits of the direction, 0 = sendrecv. held: no RTP shall come to it (RFC 3264 section
+    8.4). ice: its candidates may differ. request: it is in a request. more: packets of further
+    streams. learned: nobody announced it, but RTP came from there to an endpoint announced by
+    `sender`.
     """
 
     __slots__ = ("at", "host", "ice", "index", "learned", "more", "port", "request", "sender",

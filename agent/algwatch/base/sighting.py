@@ -18,13 +18,13 @@ DISPUTED = -1  # Sighting.paired: another packet contradicts it
 
 
 def port_of(endpoint: bytes) -> int:
-    """The port of an address and port as in a key (18 bytes; what follows is ignored); 0 of
-    empty ones."""
+    """The port in a key of address and port (18 bytes, more bytes are ignored); 0 for empty
+    ones."""
     return int.from_bytes(endpoint[16:18], sys.byteorder)
 
 
 class Ends:
-    """Where a packet came from and went to: src, dst (text), sport, dport, proto, version."""
+    """Source and destination of a packet: src, dst (text), sport, dport, proto, version."""
 
     __slots__ = ("dport", "dst", "proto", "sport", "src", "version")
 
@@ -37,8 +37,7 @@ class Ends:
 class Sighting:
     """row: the message's row; side: LAN, WAN or UNKNOWN; payload: its bytes, a copy of our own;
     packed_ends: its 48 bytes of addresses (aw_ends); paired: the number of its crossing, the same
-    in both copies, 0 while its other copy was not found, DISPUTED where nothing is concluded from
-    it."""
+    in both copies, 0 without its other copy yet, DISPUTED if nothing is concluded from it."""
 
     __slots__ = ("_ends", "packed_ends", "paired", "payload", "row", "side")
 
@@ -52,7 +51,7 @@ class Sighting:
 
     @property
     def source(self) -> bytes:
-        """Address and port that it came from, 18 bytes to compare and to use as a key."""
+        """Source address and port, 18 bytes to compare and to use as a key."""
         return self.packed_ends[:16] + self.packed_ends[40:42]
 
     @property
@@ -72,12 +71,12 @@ class Sighting:
 
 
 def came_in(copy: Sighting) -> bool:
-    """True if this machine is known not to have sent it: whoever can reach the interface may have
-    written anything into it. False also where the capture tells no direction."""
+    """True if this machine surely did not send it: anybody on the interface may have written it.
+    False also without a direction in the capture."""
     return copy.row[BITS] & (ROW_DIRECTED | ROW_OUTGOING) == ROW_DIRECTED
 
 
 def are_copies(one: Sighting | None, other: Sighting | None) -> bool:
-    """True if pairing has joined these two, so that they are one message on both sides. Messages
-    that each side merely saw first need not be: anybody may send one that never crosses."""
+    """True if pairing has joined these two: they are one message on both sides. The first messages
+    of two sides need not be: anybody may send one that never crosses."""
     return one is not None and other is not None and 0 < one.paired == other.paired

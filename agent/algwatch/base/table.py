@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Room: who may keep how much, when there is no room for all. One policy for every table.
+"""Room: the policy of eviction for every table.
 
-A table is a dict with a limit. When it is full an entry goes, chosen by what it has shown and by
-the host that sent it, so that a flood evicts itself and not the calls of others:
+A table is a dict with a limit. When it is full an entry goes, chosen by its grade and by the host
+that sent it, so a flood evicts itself and not the calls of others:
 
 1. Each entry has a grade: STRANGE (nobody here asked for it), FRESH (nothing is known of it yet),
    CROSSED (both copies were seen), ANSWERED (and the other end agreed). The lower grade goes
-   first. FRESH and CROSSED keep a quarter of the room each, or else a table full of what is
-   ANSWERED would let nothing new become so.
+   first. FRESH and CROSSED keep a quarter of the room each; else a table full of ANSWERED entries
+   would let no new one become ANSWERED.
 2. Within a grade the host with the most entries pays: a flood from one address evicts its own.
-3. Among hosts with as many, the oldest entry goes. So spoofed addresses with one entry each push
-   out one another, and reach nothing of a higher grade.
+3. Among hosts with equal counts, the oldest entry goes. So spoofed addresses with one entry each
+   evict one another, and reach nothing of a higher grade.
 
 Grades and hosts are asked for when a table is full, not when an entry comes: a table with room
 costs as much as a dict. The same policy holds for bytes (base/budget.py).
@@ -33,14 +33,14 @@ Weight = tuple[int, Hashable]  # grade and host
 # keeps values alive after their deletion, so it is short.
 _AHEAD = 16
 _ABSENT = object()
-SHARE = 4  # the part (a quarter) that STRANGE may have at most, and FRESH and CROSSED keep
-_BATCH = 4  # the part that is chosen at once, since a choice looks at every entry
+SHARE = 4  # a quarter: the most for STRANGE, and the share kept by FRESH and by CROSSED
+_BATCH = 4  # the part chosen at once, since a choice reads every entry
 
 
 def choose(weights: list[Weight], limit: int, count: int) -> list[int]:
-    """Indices of the entries that go, at most count, all of one grade, the first to go first.
+    """Indices of the entries to evict, at most count, all of one grade, the first to go first.
 
-    weights: of all entries, the oldest first, not empty. limit: entries that there is room for.
+    weights: of all entries, the oldest first, not empty. limit: entries with room.
     """
     grades = [0] * (ANSWERED + 1)
     for grade, _ in weights:
@@ -49,7 +49,7 @@ def choose(weights: list[Weight], limit: int, count: int) -> list[int]:
     spare = grades[:]
     spare[FRESH] -= keep
     spare[CROSSED] -= keep
-    # Where no grade has more than it may keep, the table is tiny: the lowest goes.
+    # If no grade exceeds its share, the table is tiny: the lowest goes.
     going = next((g for g, n in enumerate(spare) if n > 0), None)
     if going is None:
         going = next(g for g, n in enumerate(grades) if n)
@@ -58,7 +58,7 @@ def choose(weights: list[Weight], limit: int, count: int) -> list[int]:
     for index, (grade, host) in enumerate(weights):
         if grade == going:
             by_host.setdefault(host, []).append(index)
-    # Down to which number of entries the largest hosts are cut, so that count of them go.
+    # The largest hosts are cut to this number of entries, so count of them go.
     count = min(count, spare[going])
     counts = sorted((len(some) for some in by_host.values()), reverse=True)
     level, cut = counts[0], 0
@@ -70,14 +70,14 @@ def choose(weights: list[Weight], limit: int, count: int) -> list[int]:
         cut += hosts * (size - smaller)
         level = smaller
     chosen = [some[: len(some) - level] for some in by_host.values() if len(some) > level]
-    # The largest host first, and of hosts with as many the one with the older entry.
+    # The largest host first, and of equal hosts the one with the older entry.
     ordered = sorted((i - len(some), index) for some in chosen for i, index in enumerate(some))
     return [index for _, index in ordered[:count]]
 
 
 class Table(dict[K, V], Generic[K, V]):
-    """limit: entries. weigh: grade and host of an entry; without it the oldest goes. gone: is told
-    of each value that had to go. evicted, unsolicited: how many had to, STRANGE ones apart.
+    """limit: entries. weigh: grade and host of an entry; without it the oldest goes. gone: called
+    with each evicted value. evicted, unsolicited: counts of evicted entries, STRANGE ones apart.
     "Oldest" is by insertion. Reading costs as much as reading a dict.
 
     Strange entries have at most a quarter of the room.
@@ -93,14 +93,14 @@ class Table(dict[K, V], Generic[K, V]):
         self.weigh = weigh
         self.gone = gone
         self.evicted = self.unsolicited = 0
-        self._strange: list[tuple[K, V]] = []  # as they were when they came
-        # Chosen to go, with the grade that they had: the first to go is the last.
+        self._strange: list[tuple[K, V]] = []  # as added
+        # Chosen to go, with their grade then: the first to go is the last.
         self._going: list[tuple[K, V, int]] = []
         self._oldest: list[tuple[K, V]] = []  # the oldest is the last
 
     def add(self, key: K, value: V, strange: bool = False) -> None:
-        """Insert, at the cost of another entry where there is no room. strange: its grade is
-        STRANGE now."""
+        """Insert, at the cost of another entry if the table is full. strange: its grade is STRANGE
+        now."""
         if (strange or len(self) >= self.limit) and key not in self:
             if strange:
                 if len(self._strange) * SHARE >= self.limit:
@@ -121,7 +121,7 @@ class Table(dict[K, V], Generic[K, V]):
             self.gone(value)
 
     def tidy(self) -> None:
-        """Let go of values that are in the table no more."""
+        """Drop values no longer in the table."""
         self._strange = [one for one in self._strange if self.get(one[0], _ABSENT) is one[1]]
         self._going = [one for one in self._going if self.get(one[0], _ABSENT) is one[1]]
         self._oldest.clear()
@@ -148,8 +148,8 @@ class Table(dict[K, V], Generic[K, V]):
             self._going = [(*items[i], weights[i][0]) for i in reversed(chosen)]
 
     def _evict_strange(self) -> None:
-        """Evict some of the strange entries, where they have a quarter of the room. Some go at
-        once, so that not each message of a flood costs a look at all entries."""
+        """Evict some of the strange entries, if they have a quarter of the room. Some go at once,
+        so not every message of a flood costs a look at all entries."""
         there, weights = [], []
         for key, value in self._strange:
             if self.get(key, _ABSENT) is value:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tracked: a UDP flow as the router's connection tracking counts it."""
+"""Tracked: a UDP flow as counted by the router's connection tracking."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ Counter = tuple[int, int]
 
 
 class Tracked:
-    """One entry of the table, as it stood at a time (ns, packet time).
+    """One entry of the table at a time (ns, packet time).
 
-    original: (source, destination) of the packets of whoever sent the first one, as they come to
-    the router; reply: of the packets of the other one, as they come to it. Network address
-    translation is the difference of the two. sent, answered: counters of these packets, None where
-    the kernel does not count. offloaded: some pass without being counted.
+    original: (source, destination) of the first sender's packets, as they come to the router;
+    reply: of the other end's packets, as they come to it. Network address translation is the
+    difference of the two. sent, answered: counters of these packets, None if the kernel does not
+    count. offloaded: some pass uncounted.
     """
 
     __slots__ = ("answered", "at", "offloaded", "original", "reply", "sent")

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 
 class Again:
-    """Made for a transaction when its request, or a final response to an INVITE, comes once more,
-    or when a copy of either stops in this router.
+    """Made for a transaction when its request, or a final response to an INVITE, is repeated, or
+    when a copy of either stops in this router.
 
-    early: repetitions of the request before any answer came by; early_at: ns, the latest of them.
-    late: repetitions after an answer had come by; gap: ns from that answer to the first of them.
-    last_at: ns, the latest repetition. stopped: copies of the request or its response, of which
-    others crossed this router, that did not.
+    early: repetitions of the request before any answer passed; early_at: ns, the latest of them.
+    late: repetitions after an answer had passed; gap: ns from this answer to the first of them.
+    last_at: ns, the latest repetition. stopped: copies of the request or its response that did not
+    cross this router, while others did.
     """
 
     __slots__ = ("early", "early_at", "gap", "last_at", "late", "stopped")
@@ -21,7 +21,7 @@ class Again:
         self.early_at = self.gap = self.last_at = 0
 
     def request(self, at: int, answered_at: int) -> None:
-        """The request came once more. answered_at: ns, its first answer; 0 = none yet."""
+        """The request was repeated. answered_at: ns, its first answer; 0 = none yet."""
         self.last_at = at
         if answered_at:
             self.gap = self.gap or at - answered_at

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dialog and DialogSet: what one side of the router sees of a call (RFC 3261 sections 12 to 15)."""
+"""Dialog and DialogSet: one side's view of a call (RFC 3261 sections 12 to 15)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from algwatch.sip.session_timer import SessionTimer
 from algwatch.sip.timers import SECOND
 from algwatch.sip.transaction import Transaction
 
-# Faults of an ACK that acknowledges a 2xx all the same.
+# Faults of an ACK that still acknowledges its 2xx.
 BY_BRANCH = "branch"  # it has the branch of its INVITE (sections 8.1.1.7, 13.2.2.4)
 BY_TAG = "to-tag"  # its To tag is not the one of the 2xx
 NOT_ODD = ""
@@ -23,28 +23,28 @@ _NO_BRANCHES: dict[int, Transaction] = {}
 class Dialog:
     """One dialog on one side: a Call-ID, the caller's tag and the callee's (section 12).
 
-    callee_tag: hash, 0 where the 2xx had none. For the latest answered INVITE in it:
-    invite: the transaction; request, answer, ack: Sightings of the INVITE, its first 2xx and the
-    first ACK, kept as long as a verdict may need them; answers: how often the 2xx came; odd: what
-    is odd about the ACK, a word above; odd_copy: an ACK with the branch of its INVITE, where
-    another one was right, as on the next hop. stray_ack: an ACK whose CSeq number is of no INVITE.
-    pending: a re-INVITE and its request that have no final response, which changes nothing until
-    there is a 2xx; crossed: one of the other end at the same time (section 14.2: 491); silent:
-    Timer B of the pending one has passed. disowned: the 481 to one, or to an UPDATE: the end that
-    refused it does not know the dialog any more (section 12.2.2). refused: the latest re-INVITE or
-    UPDATE that was refused, and its refusal; cut_short: its sender hung up at once.
-    moved: by end (callee, caller) the latest target refresh (re-INVITE, UPDATE) that made its
-    remote target an address of a private network, as it came from outside of one; None where there
-    was none, or a later one named another address.
+    callee_tag: hash, 0 if the 2xx had none. For the latest answered INVITE in it: invite: the
+    transaction; request, answer, ack: Sightings of the INVITE, its first 2xx and the first ACK,
+    kept as long as a verdict may need them; answers: copies of the 2xx; odd: the fault of the ACK,
+    a word above; odd_copy: an ACK with the branch of its INVITE, beside a right one, as on the next
+    hop. stray_ack: an ACK with the CSeq number of no INVITE.
+    pending: a re-INVITE and its request without a final response; it changes nothing before a 2xx;
+    crossed: one of the other end at the same time (section 14.2: 491); silent: Timer B of the
+    pending one has passed. disowned: the 481 to one, or to an UPDATE: the refusing end does not
+    know the dialog any more (section 12.2.2). refused: the latest refused re-INVITE or UPDATE, and
+    its refusal; cut_short: its sender hung up at once.
+    moved: by end (callee, caller) the latest target refresh (re-INVITE, UPDATE) from a public
+    address that made its remote target a private one; None without one, or after a later one with
+    another address.
     Times in ns, 0 = not seen. established_at: the first 2xx to any INVITE in it. acked_at,
-    acked_last: the first and the latest ACK to the 2xx of the latest.
-    confirmed: an ACK was seen in it at some time. bye: the first BYE, kept where no ACK was seen,
-    where it was refused or not answered, and the latest one after a challenge; bye_response: the
-    refusal; bye_status: of its response; bye_unanswered: Timer F of the BYE has passed;
-    bye_unrepeated: and it was never repeated, so an answer was likely not captured; bye_of: the
-    latest BYE transaction of the end that sent one first; both_ended: the other end sent one, too;
-    bye_reason: its Reason where nobody hung up (sip/reason.py).
-    timer: the session timer in force, None without one; timed_out: the BYE is that timer's.
+    acked_last: the first and the latest ACK to the latest 2xx.
+    confirmed: an ACK was seen in it at some time. bye: the first BYE, kept if no ACK was seen or if
+    it was refused or not answered, and the latest one after a challenge; bye_response: the refusal;
+    bye_status: of its response; bye_unanswered: Timer F of the BYE has passed; bye_unrepeated: and
+    it was never repeated, so an answer was likely not captured; bye_of: the latest BYE transaction
+    of the first end to send one; both_ended: the other end sent one, too; bye_reason: its Reason if
+    nobody hung up (sip/reason.py).
+    timer: the session timer in force, None without one; timed_out: this timer caused the BYE.
     """
 
     __slots__ = ("ack", "acked_at", "acked_last", "answer", "answer_last", "answered_at",
@@ -81,18 +81,18 @@ class Dialog:
 
     @property
     def bye_challenged(self) -> bool:
-        """The BYE was asked for credentials, and none with them was answered or waited out."""
+        """The BYE was challenged, and none with credentials was answered or waited out."""
         return self.bye_response is not None and not (self.bye_status or self.bye_unanswered)
 
     @property
     def bye_repeated(self) -> bool:
-        """The BYE was sent again and has no response yet: whether anybody heard it is not known."""
+        """The BYE was repeated and has no response yet: nobody knows if it was heard."""
         t = self.bye_of
         return t is not None and t.requests > 1 and not t.final_at and not self.bye_unanswered
 
     @property
     def bye_given_up(self) -> bool:
-        """The BYE was asked for credentials, and none with them was sent."""
+        """The BYE was challenged, and none with credentials was sent."""
         bye, response = self.bye, self.bye_response
         if bye is None or response is None or not self.bye_challenged:
             return False
@@ -106,7 +106,7 @@ class Dialog:
         return crossed is not None and crossed[0] is t
 
     def over(self, t: Transaction) -> tuple[Transaction, Sighting] | None:
-        """The re-INVITE t, which has its final response now; None where t is none."""
+        """The re-INVITE t, now with its final response; None if t is no re-INVITE."""
         pending, crossed = self.pending, self.crossed
         if pending is not None and pending[0] is t:
             self.pending, self.crossed = crossed, None
@@ -117,7 +117,7 @@ class Dialog:
         return None
 
     def hung_up(self, row: Row) -> None:
-        """row: its BYE. A refusal that its sender did not answer at once need not be kept."""
+        """row: its BYE. A refusal without a BYE at once need not be kept."""
         if self.refused is None:
             return
         asked, refusal = self.refused
@@ -133,33 +133,32 @@ class Dialog:
 
     @property
     def repeats(self) -> int:
-        """How often the 2xx came again."""
+        """Repetitions of the 2xx."""
         return max(0, self.answers - 1)
 
     def repeated_since(self, at: int) -> bool:
-        """True if the 2xx of the current INVITE came again after at (ns)."""
+        """True if the 2xx of the current INVITE was repeated after at (ns)."""
         return self.answer_last > at
 
 
 class DialogSet:
-    """Everything of one Call-ID on one side: the INVITE, its branches, and the dialogs that come
-    of it. More than one where the INVITE was forked (section 13.2.2.4).
+    """Everything of one Call-ID on one side: the INVITE, its branches, and its dialogs. Several
+    dialogs if the INVITE was forked (section 13.2.2.4).
 
-    call: hash of the Call-ID; caller_tag: hash. current: the dialog that was answered first, or
-    acknowledged first where several were answered; dialogs: all of them.
-    invite: the latest INVITE transaction outside a dialog, and request its Sighting. branches:
-    the transactions of that INVITE by key, where there is more than one (a proxy forked it here,
-    or it passes twice); waiting: those without a final response. refused: the latest refusal among
-    them; rejected: the one that ended the attempt; challenged: how often credentials were asked
-    for. response: a refusal of it. unheard: an INVITE whose refusal came again and again, as to a
-    caller that does not hear it, and that refusal; unheard_at: when it came last. late_invites:
-    INVITEs that came once more after their 2xx. cancel: the CANCEL of the latest attempt.
+    call: hash of the Call-ID; caller_tag: hash. current: the first answered dialog, or of several
+    the first acknowledged; dialogs: all of them.
+    invite: the latest INVITE transaction outside a dialog, and request its Sighting. branches: the
+    transactions of this INVITE by key, if there are several (a proxy forked it here, or it passes
+    twice); waiting: those without a final response. refused: the latest refusal among them;
+    rejected: the one that ended the attempt; challenged: count of challenges. response: a refusal
+    of it. unheard: an INVITE with a repeated refusal, as to a caller that does not hear it, and
+    this refusal; unheard_at: its latest copy. late_invites: INVITEs repeated after their 2xx.
+    cancel: the CANCEL of the latest attempt.
     partial: its beginning was not seen. first: its first message, until the INVITE is there.
-    reliable: a provisional response that comes again for want of a PRACK (sip/reliable.py);
-    prack: the latest PRACK; pracked_at: when it came last; pracked: the number that it names.
-    misbranched: an ACK to the refusal has another branch than the INVITE (section 17.1.1.3).
-    since, until: the side was captured from then on, and until then (0, NEVER: all the time).
-    Times in ns, 0 = not seen.
+    reliable: a provisional response repeated for want of a PRACK (sip/reliable.py); prack: the
+    latest PRACK; pracked_at: its latest copy; pracked: its number. misbranched: an ACK to the
+    refusal has another branch than the INVITE (section 17.1.1.3). since, until: the side was
+    captured between these (0, NEVER: all the time). Times in ns, 0 = not seen.
     """
 
     __slots__ = ("branches", "call", "caller_tag", "cancel", "cancelled_at", "challenged",
@@ -196,16 +195,16 @@ class DialogSet:
 
     @property
     def unpracked(self) -> Reliable | None:
-        """A reliable provisional response that came again for long, and no PRACK of it was seen:
-        one that nobody answered is a request that failed.
+        """A reliable provisional response repeated for long, without a PRACK seen. An unanswered
+        PRACK is a failed request.
         """
         one = self.reliable
         return one if one is not None and one.waits and not self.has_prack(one) else None
 
     @property
     def pracked_in_vain(self) -> Reliable | None:
-        """A reliable provisional response that came again for long after its PRACK. A PRACK that
-        came again as well, and got no response, is a request that failed."""
+        """A reliable provisional response repeated for long after its PRACK. A repeated PRACK
+        without a response is a failed request."""
         one, prack = self.reliable, self.prack
         if one is None or not one.waits or not self.has_prack(one):
             return None
@@ -214,13 +213,13 @@ class DialogSet:
         return one if one.last_at - max(one.at, self.pracked_at) > LONG else None
 
     def has_prack(self, one: Reliable) -> bool:
-        """A PRACK was seen since, or one with its number: the first may come before the response
-        is repeated."""
+        """A PRACK was seen since, or one with its number: it may come before the response is
+        repeated."""
         return self.pracked_at >= one.at or self.pracked == one.rseq
 
     @property
     def answered_at(self) -> int:
-        """When the latest INVITE of the current dialog was answered."""
+        """ns, the answer to the latest INVITE of the current dialog."""
         return self.current.answered_at if self.current is not None else 0
 
     @property
@@ -235,7 +234,7 @@ class DialogSet:
 
     @property
     def ended_at(self) -> int:
-        """When the BYE of the current dialog was answered."""
+        """ns, the answer to the BYE of the current dialog."""
         return self.current.ended_at if self.current is not None else 0
 
     @property
@@ -248,8 +247,8 @@ class DialogSet:
         return self.timed_out or (self.current is not None and self.current.silent)
 
     def unanswered(self) -> tuple[Transaction, Sighting] | None:
-        """The INVITE that waits for its response, or waited in vain: the pending re-INVITE, else
-        the one outside a dialog."""
+        """The INVITE waiting for its response, or once in vain: the pending re-INVITE, else the one
+        outside a dialog."""
         d = self.current
         if d is not None and d.pending is not None:
             return d.pending
@@ -263,18 +262,18 @@ class DialogSet:
         return d.invite is None or d.invite.from_tag == self.caller_tag
 
     def gave_up(self, d: Dialog) -> bool:
-        """True if the end that answered the latest INVITE ended the dialog."""
+        """True if the answerer of the latest INVITE ended the dialog."""
         return bool(d.bye_at) and d.bye_by_caller != self.by_caller(d)
 
     def add(self, d: Dialog) -> Dialog:
-        """A dialog more; it becomes the current one where there is none."""
+        """Add a dialog; it becomes the current one if there is none."""
         if self.current is None:
             self.current = d
         self.dialogs = (*self.dialogs, d)
         return d
 
     def of(self, row: Row) -> Dialog | None:
-        """The dialog of a message with these tags; None where none has them."""
+        """The dialog of a message with these tags; None without a match."""
         one, two = row[FROM_TAG], row[TO_TAG]
         for d in self.dialogs:
             if d.callee_tag == two or d.callee_tag == one or not d.callee_tag:
@@ -282,7 +281,7 @@ class DialogSet:
         return None
 
     def invite_of(self, key: int) -> Transaction | None:
-        """The INVITE with that key (Transaction.key), whether it is still in its table or not."""
+        """The INVITE with this key (Transaction.key), still in its table or not."""
         if self.invite is not None and self.invite.key == key:
             return self.invite
         d = self.current
@@ -295,14 +294,14 @@ class DialogSet:
         return self.branches.get(key)
 
     def is_to_refusal(self, row: Row) -> bool:
-        """True of an ACK with the CSeq number and To tag of the refusal that ended the attempt."""
+        """True for an ACK with the CSeq number and To tag of the refusal that ended the attempt."""
         if not self.rejected or self.spoken or self.response is None or self.invite is None:
             return False
         same = row[CSEQ] == self.invite.cseq and row[TO_TAG] == self.response.row[TO_TAG]
         return same and row[FROM_TAG] == self.invite.from_tag
 
     def refused_it(self, key: int) -> bool:
-        """True if an ACK with that key is one to a refusal: then its transaction was evicted, or
-        the refusal came with another Via."""
+        """True if an ACK with this key is one to a refusal: its transaction was evicted, or the
+        refusal came with another Via."""
         was = self.invite_of(key)
         return was is not None and (was.status >= 300 or bool(self.rejected))

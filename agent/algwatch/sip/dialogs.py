@@ -56,36 +56,36 @@ from algwatch.sip.transaction import (
 # Events of a call for later stages: (dialog set, code, row).
 STARTED = 0
 ANSWERED = 1  # first 2xx of the current INVITE
-REPEATED = 2  # the 2xx came once more
-CONFIRMED = 3  # first ACK to that 2xx
+REPEATED = 2  # the 2xx was repeated
+CONFIRMED = 3  # first ACK to this 2xx
 ENDED = 4  # BYE answered, the INVITE got a non-2xx final response, or a request in it 481
 UNANSWERED = 5  # Timer B of an INVITE, Timer F of a BYE
 BYE_SENT = 6
-CHALLENGED = 7  # the INVITE was asked for credentials
+CHALLENGED = 7  # the INVITE was challenged
 REFRESHED = 8  # an UPDATE in it was answered with 2xx
 
 Step = tuple[DialogSet, int, Row]
 
-MOST_BRANCHES = 8  # of one INVITE that are known by their keys
-# A refusal that came three times has waited T1 + 2*T1 = 1.5 s for its ACK.
+MOST_BRANCHES = 8  # of one INVITE known by their keys
+# A refusal seen three times has waited T1 + 2*T1 = 1.5 s for its ACK.
 UNHEARD = 2
 MOST_DIALOGS = 8  # of one Call-ID on one side
 CHALLENGES = (401, 407)
-NO_DIALOG = 481  # to a request in a dialog that is over, or never was (section 12.2.2)
-# Somebody is busy or does not want the call, or the number does not exist.
+NO_DIALOG = 481  # to a request in a dialog already over, or never there (section 12.2.2)
+# Somebody is busy or declines the call, or the number does not exist.
 NO_FAULT = (404, 410, 480, 484, 485, 486, 487, 600, 603, 604, 607)
-# To a re-INVITE: its sender tries again (sections 14.1, 22.2), took it back, or a person said no.
+# To a re-INVITE: its sender tries again (sections 14.1, 22.2), took it back, or a person declined.
 _GOES_ON = (*CHALLENGES, 486, 487, 491, 600, 603)
 _NO_BRANCHES: dict[int, Transaction] = {}
-_FIRST = (REQUEST, ORPHAN)  # the events with which a transaction begins
+_FIRST = (REQUEST, ORPHAN)  # the first event of a transaction
 _ANSWERS = (FINAL, ORPHAN)
 _LAST = (FINAL, TIMED_OUT)
-_OPENS = (REQUEST, FINAL, ORPHAN)  # the events that show a call which nobody knows
+_OPENS = (REQUEST, FINAL, ORPHAN)  # events of an unknown call
 
 
 class Dialogs:
-    """One side's dialog sets, by the hash of their Call-ID. limit: how many are followed at once,
-    and how many that are over are remembered, so that a late echo opens no call anew."""
+    """One side's dialog sets, by the hash of their Call-ID. limit: sets followed at once, and
+    finished ones remembered, so a late echo opens no call anew."""
 
     def __init__(self, side: int, limit: int) -> None:
         self.side = side
@@ -94,7 +94,7 @@ class Dialogs:
         self._over: Table[int, None] = Table(limit)
 
     def feed(self, events: list[Event], batch: Batch, rest: list[Event]) -> list[Step]:
-        """Events of one batch to steps, in order; those that are of no call go to rest."""
+        """Events of one batch to steps, in order; events without a call go to rest."""
         steps: list[Step] = []
         step = steps.append
         get = self.table.get
@@ -122,7 +122,7 @@ class Dialogs:
                 s.last_at = row[AT]
             if method == INVITE:
                 if code == PROVISIONAL:
-                    continue  # nothing that a dialog has to know
+                    continue  # irrelevant to a dialog
                 if s.invite is not None and code in _FIRST:
                     code = self._resumed(code, s, t, row)
                 if code == REQUEST:
@@ -164,17 +164,17 @@ class Dialogs:
         return steps
 
     def _begun(self, code: int, t: Transaction, row: Row, i: int, batch: Batch) -> DialogSet | None:
-        """The set of a Call-ID that is not in the table, None where it need not be there."""
+        """The set of a Call-ID outside the table, None if it need not be there."""
         call, method = row[CALL], t.method
         if code not in _OPENS:
-            return None  # the echo of a call that is over
+            return None  # the echo of a finished call
         if method == CANCEL and code != REQUEST:
             return None  # its response may come long after the call
         invited = method == INVITE and code == REQUEST
         if call in self._over and not (invited and not row[TO_TAG]):
             return None
         if method == BYE and self.table.evicted:
-            return None  # of a call that had to go: nothing could be said of it
+            return None  # of an evicted call: nothing could be concluded
         s = DialogSet(call, self.side, row[AT])
         s.since, s.until = self.since, self.until
         s.caller_tag = row[FROM_TAG]
@@ -227,14 +227,14 @@ class Dialogs:
 
     @staticmethod
     def _is_branch(s: DialogSet, t: Transaction) -> bool:
-        """True if t carries the current INVITE, on whatever way."""
+        """True if t carries the current INVITE, on any path."""
         now = s.invite
         return now is not None and now.cseq == t.cseq and now.from_tag == t.from_tag
 
     @staticmethod
     def _resumed(code: int, s: DialogSet, t: Transaction, row: Row) -> int:
-        """The code, had the table kept the transaction with which t begins anew.
-        That one was evicted if its time was not over; another key is another branch."""
+        """The code, had the table kept the transaction t begins anew. It was evicted if its time
+        was not over; another key is another branch."""
         was = s.invite_of(t.key)
         if was is None or was.cseq != t.cseq:
             return code
@@ -287,7 +287,7 @@ class Dialogs:
                 return
             if d is not None and d.answered_at and d.invite is not None:
                 # Two of its retransmissions were lost, and the transaction was given up here; or
-                # a hop further on saw the same 2xx, which is no retransmission.
+                # the same 2xx was seen a hop further on, and is no retransmission.
                 if t.key == d.invite.key:
                     d.invite = t
                     self._repeated(s, d, row, i, batch, step)
@@ -310,7 +310,7 @@ class Dialogs:
         if d is not None and d.answered_at:
             return  # the same 2xx on another branch
         if now is not None and now.answered_at:
-            # Another phone took the same call (section 13.2.2.4).
+            # Another phone answered the same call (section 13.2.2.4).
             if now.invite is not None and now.invite.cseq == t.cseq:
                 self._forked(s, t, row, i, batch)
             return
@@ -346,7 +346,7 @@ class Dialogs:
 
     def _answered_again(self, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
                         step: Callable[[Step], None]) -> None:  # fmt: skip
-        """A final response to an INVITE once more."""
+        """A repeated final response to an INVITE."""
         if row[STATUS] >= 300 and t.finals > UNHEARD:
             if s.unheard is None or s.unheard[0] is not t:
                 s.unheard = t, batch.sighting(self.side, row, i)
@@ -376,7 +376,7 @@ class Dialogs:
         s.final_retransmissions += 1
         d.answers += 1
         d.answer_last = row[AT]
-        if d.answer is None:  # let go when it was acknowledged, needed again now
+        if d.answer is None:  # released after its ACK, needed again now
             d.answer = batch.sighting(self.side, row, i)
         step((s, REPEATED, row))
 
@@ -399,7 +399,7 @@ class Dialogs:
         at = row[AT]
         if d is not s.current:
             if s.current is not None and not s.current.acked_at and d.answer is not None:
-                s.current = d  # the caller talks to the one that it acknowledges
+                s.current = d  # the caller talks to the end it acknowledges
             else:
                 d.acked_at = d.acked_at or at
                 d.acked_last = at
@@ -413,7 +413,7 @@ class Dialogs:
             if odd == BY_BRANCH and not d.odd and d.odd_copy is None:
                 d.odd_copy = batch.sighting(self.side, row, i)
             if d.ack is None and d.answers > 1 and not d.ended_at:
-                d.ack = batch.sighting(self.side, row, i)  # let go as the 2xx was
+                d.ack = batch.sighting(self.side, row, i)  # released like the 2xx
         else:
             d.acked_at = at
             d.confirmed = True
@@ -424,8 +424,8 @@ class Dialogs:
 
     def _refused(self, s: DialogSet, d: Dialog, asked: Sighting | None, row: Row, i: int,
                  batch: Batch, step: Callable[[Step], None]) -> None:  # fmt: skip
-        """A re-INVITE or UPDATE was refused: that leaves the dialog as it was (section 14.1) where
-        the other end knows it."""
+        """A re-INVITE or UPDATE was refused: the dialog stays as it was (section 14.1), if the
+        other end knows it."""
         if asked is not None and not d.bye_at and row[STATUS] not in _GOES_ON:
             d.refused = asked, batch.sighting(self.side, row, i)
             if row[STATUS] == 500 and Message(d.refused[1].payload).header("Retry-After"):
@@ -461,7 +461,7 @@ class Dialogs:
             elif d.bye_by_caller != (row[FROM_TAG] == s.caller_tag):
                 d.both_ended = True
             elif d.bye_response is not None:
-                d.bye_of, d.bye = t, t.request  # with credentials, one hopes
+                d.bye_of, d.bye = t, t.request  # presumably with credentials
         elif code in _ANSWERS:
             status = row[STATUS]
             if code == FINAL and status >= 300:
@@ -478,7 +478,7 @@ class Dialogs:
             step((s, UNANSWERED, row))
 
     def _update(self, event: Event, batch: Batch, step: Callable[[Step], None]) -> None:
-        """An UPDATE inside a dialog (RFC 3311): one that is answered refreshes the session."""
+        """An UPDATE inside a dialog (RFC 3311): an answered one refreshes the session."""
         code, t, row, i = event
         s = self.table.get(row[CALL])
         d = s.of(row) if s is not None else None
@@ -490,7 +490,7 @@ class Dialogs:
         elif code == FINAL and row[STATUS] >= 300:
             self._refused(s, d, t.request, row, i, batch, step)
         elif code == FINAL or (
-            # A 2xx to a request that was not captured refreshes the session as well.
+            # A 2xx to an uncaptured request refreshes the session as well.
             code == ORPHAN and 200 <= row[STATUS] < 300 and d.timer and not d.timer.tried_at
         ):
             d.timer = session_timer(batch.sighting(self.side, row, i), t.from_tag == s.caller_tag)
@@ -509,8 +509,8 @@ class Dialogs:
 
     @staticmethod
     def _silent(s: DialogSet, t: Transaction, row: Row, step: Callable[[Step], None]) -> None:
-        """Timer B of an INVITE: of the call itself when no branch is left that may be answered. One
-        whose sender took a response with another Via has it, and waits on."""
+        """Timer B of an INVITE: of the call itself if no branch is left to be answered. If its
+        sender accepted a response with another Via, it has its response and waits on."""
         if t.taken(row[AT]):
             return
         d = s.current
@@ -539,16 +539,16 @@ class Dialogs:
 
 
 def _is_of_another(ack: Row, request: Sighting | None) -> bool:
-    """True if the ACK came in by the interface on which its INVITE went out, or the other way
-    round: then it is not from the caller, and no router has sent it on."""
+    """True if the ACK came in by the interface its INVITE went out on, or the other way round: it
+    is not from the caller, and no router has forwarded it."""
     if request is None or not ack[BITS] & request.row[BITS] & ROW_DIRECTED:
         return False
     return bool((ack[BITS] ^ request.row[BITS]) & ROW_OUTGOING)
 
 
 def _is_rewritten(d: Dialog, t: Transaction, row: Row) -> bool:
-    """True if a 2xx of no INVITE that was seen is that of d once more, on its flow: a router has
-    begun to rewrite its Via (the helper's forced port)."""
+    """True if a 2xx of no seen INVITE repeats the one of d, on its flow: a router has begun to
+    rewrite its Via (the helper's forced port)."""
     first = d.invite
     if first is None or t.requests or not d.answered_at or row[STATUS] >= 300:
         return False

@@ -10,11 +10,11 @@ from algwatch.sip.message import Message, to_text
 CHALLENGE = ("WWW-Authenticate", "Proxy-Authenticate")
 CREDENTIALS = ("Authorization", "Proxy-Authorization")
 
-# Parameters that the response is computed over, and the response: changed, it never fits again.
-# opaque has to come back as it was (RFC 2617 section 3.2.1).
+# The inputs of the response, and the response: after a change it never fits again. opaque has to
+# come back unchanged (RFC 2617 section 3.2.1).
 SIGNED = ("username", "realm", "nonce", "uri", "response", "algorithm", "qop", "cnonce", "nc")
 COMPARED = (*SIGNED, "opaque")
-MOST = 8  # challenges of one message that are read
+MOST = 8  # challenges of one message read
 
 _PARAMETER = re.compile(rb'([A-Za-z-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,]+)')
 
@@ -35,7 +35,7 @@ def has_credentials(message: Message) -> bool:
 
 
 def is_stale(message: Message) -> bool:
-    """A challenge says that the nonce was too old, and nothing of the password."""
+    """A challenge for an old nonce: it proves nothing about the password."""
     if any(one.get("stale", "").lower() == "true" for one in parameters(message, CHALLENGE)):
         return True
     # Some registrars say it in the reason phrase alone ("nonce has changed").
@@ -44,13 +44,13 @@ def is_stale(message: Message) -> bool:
 
 
 def taken_out(before: Message, after: Message) -> list[str]:
-    """Names of the header fields of a challenge or of credentials that a copy has no more."""
+    """Names of the header fields of a challenge or of credentials missing in the second copy."""
     names = (*CHALLENGE, *CREDENTIALS)
     return [name for name in names if before.header(name) and not after.header(name)]
 
 
 def changed(before: Message, after: Message) -> list[tuple[str, str, str]]:
-    """Parameters of which a copy has another value: name, and both values ("" of none)."""
+    """Parameters with another value in a copy: name, and both values ("" for none)."""
     found = []
     for headers in (CHALLENGE, CREDENTIALS):
         ones, twos = parameters(before, headers), parameters(after, headers)

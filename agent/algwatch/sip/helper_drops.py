@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Legal messages that the Linux SIP helper drops (net/netfilter/nf_conntrack_sip.c process_sdp(),
+"""Legal messages dropped by the Linux SIP helper (net/netfilter/nf_conntrack_sip.c process_sdp(),
 set_expected_rtp_rtcp(), process_register_request(); nf_nat_sip.c mangle_content_len(),
 nf_nat_sdp_session())."""
 
@@ -12,8 +12,8 @@ LOWEST_PORT = 1024  # the helper opens none below
 
 
 def dropped_for(message: Message) -> tuple[str, str]:
-    """Why the helper drops a message: a word, and a clause. Both are empty where no reason is
-    known."""
+    """The helper's reason to drop a message: a word, and a clause. Both are empty without a known
+    reason."""
     if message.method == "REGISTER" and not message.status:
         if any(contact.expires.startswith('"') for contact in message.contacts):
             return "expires", "its Contact has a quoted expires"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests inside a dialog that change it, early or not, and are no INVITE: UPDATE (RFC 3311) and
-PRACK (RFC 3262)."""
+"""Requests that change a dialog, early or not, except INVITE: UPDATE (RFC 3311) and PRACK (RFC
+3262)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from algwatch.sip.transaction import FINAL, REQUEST, REQUEST_AGAIN, Event
 
 
 def in_dialog(s: DialogSet | None, event: Event, batch: Batch) -> None:
-    """s: the dialog set of the Call-ID of such a request, None where it is not known. An UPDATE of
-    an early dialog is answered before any 2xx, whose Contact is the remote target then."""
+    """s: the dialog set of the request's Call-ID, None if not known. An UPDATE of an early dialog
+    is answered before any 2xx to the INVITE. The Contact of this 2xx is then the remote target."""
     code, t, row, i = event
     if t.method == PRACK:
         if s is not None and code in (REQUEST, REQUEST_AGAIN):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Message: a SIP message, scanned again only when somebody asks (RFC 3261 section 7).
+"""Message: a SIP message, scanned again only on demand (RFC 3261 section 7).
 
-Nothing that came from the wire raises here or past here: what is absent is empty or 0.
+Bytes from the wire never raise here or past here: absent parts are empty or 0.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _CONTACT_BITS, _CONTACT_HOST = SIP.CONTACT + ADDR.BITS, SIP.CONTACT + ADDR.HOST
 
 _CLIPPED = 1 << ANOMALY_NAMES.index("clipped")
 
-MOST_TEXT = 1024  # bytes of a text that is kept apart from its message
+MOST_TEXT = 1024  # bytes of a text kept apart from its message
 
 
 def to_text(span: bytes) -> str:
-    """Wire bytes for people: UTF-8 (RFC 3261 section 7), what is not shows as U+FFFD."""
+    """Wire bytes for people: UTF-8 (RFC 3261 section 7); other bytes show as U+FFFD."""
     return span.decode("utf-8", "replace")
 
 
 def identity(payload: bytes) -> tuple[bytes, int, int, bytes, bytes]:
-    """Call-ID, CSeq number (high and low half), From tag and topmost branch: what a rewritten copy
-    keeps. Asked of every rewritten message, so without making a Message for it."""
+    """Call-ID, CSeq number (high and low half), From tag and topmost branch: kept by a rewritten
+    copy. Needed for every rewritten message, so without making a Message for it."""
     code, s = scan_briefly(payload)
     if code <= 0:
         return payload, 0, 0, b"", b""
@@ -45,8 +45,8 @@ def identity(payload: bytes) -> tuple[bytes, int, int, bytes, bytes]:
 
 
 def parties(payload: bytes) -> tuple[str, str, str]:
-    """Call-ID, From URI and To URI as text of at most MOST_TEXT bytes each: what every call is
-    listed with."""
+    """Call-ID, From URI and To URI as text of at most MOST_TEXT bytes each, for the list of
+    calls."""
     code, s = scan_briefly(payload)
     if code <= 0:
         return "", "", ""
@@ -59,8 +59,8 @@ def parties(payload: bytes) -> tuple[str, str, str]:
 
 
 def reach(payload: bytes) -> tuple[bool, bytes | None, str | None]:
-    """Addresses at which its sender, or the host it answers, can be reached: has it a Via;
-    rport of the topmost (see Via); host of the first Contact, "*" of "Contact: *", None of none."""
+    """Return addresses of its sender, or of the answering host: has it a Via; rport of the topmost
+    (see Via); host of the first Contact, "*" for "Contact: *", None for none."""
     code, s = scan_briefly(payload)
     if code <= 0:
         return False, None, None
@@ -76,7 +76,7 @@ def reach(payload: bytes) -> tuple[bool, bytes | None, str | None]:
 
 
 def via_count(payload: bytes) -> int:
-    """How many Vias it has, as far as the scan holds them."""
+    """The number of its Vias held by the scan."""
     return scan_briefly(payload)[1][_VIAS]
 
 
@@ -102,7 +102,7 @@ class Via:
 
     @property
     def sent_by(self) -> tuple[str, int]:
-        """Host in lower case, and port, where none is written the default one."""
+        """Host in lower case, and port, by default 5060."""
         return self.host.lower(), self.port or 5060
 
 
@@ -143,7 +143,7 @@ _kept: dict[bytes, Message] = {}
 
 
 def parsed(payload: bytes) -> Message:
-    """A message that several rules look at: the last few are kept, unless they are long."""
+    """A message read by several rules: the last few are kept, unless they are long."""
     message = _kept.get(payload)
     if message is None:
         message = Message(payload)
@@ -166,7 +166,7 @@ class Message:
         self._top: Via | None = None
 
     def span(self, index: int) -> bytes:
-        """The bytes of the span whose offset stands at index of the scan result."""
+        """The bytes of the span with its offset at index of the scan result."""
         offset = self.scanned[index]
         return self.payload[offset : offset + self.scanned[index + 1]]
 
@@ -180,7 +180,7 @@ class Message:
 
     @property
     def method(self) -> str:
-        """Method of a request; of a response the one in CSeq."""
+        """Method of a request; for a response the one in CSeq."""
         name = self.span(SIP.METHOD_NAME) or self.span(SIP.CSEQ_METHOD)
         return to_text(name) or METHOD_NAMES[self.scanned[SIP.METHOD]]
 
@@ -268,9 +268,9 @@ class Message:
         return to_text(self.span(SIP.CONTENT_TYPE))
 
     def header(self, name: str) -> list[bytes]:
-        """The values of a header field that the scanner does not know, in order, unfolded; name in
-        full, any case, here or there in its compact form. For what a rule asks rarely (RFC 3261
-        section 7.3.1)."""
+        """The values of a header field unknown to the scanner, in order, unfolded. name: in full,
+        any case; the message may have its compact form. For rare use in rules (RFC 3261 section
+        7.3.1)."""
         wanted = name.lower().encode()
         short = _COMPACT.get(wanted, wanted)
         section = self.header_section.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ")
@@ -291,7 +291,7 @@ class Message:
 
     @property
     def sdp(self) -> Sdp:
-        """The session description in the body; empty when there is none (RFC 8866)."""
+        """The session description in the body; empty without one (RFC 8866)."""
         if self._sdp is None:
             self._sdp = Sdp(self.body)
         return self._sdp
@@ -312,6 +312,6 @@ class Message:
 
     @property
     def anomalies(self) -> list[str]:
-        """Names of what is malformed (aw_anomaly)."""
+        """Names of the defects (aw_anomaly)."""
         bits = self.scanned[SIP.ANOMALIES] | self.scanned[SIP.ANOMALIES + 1] << 16
         return [name for i, name in enumerate(ANOMALY_NAMES) if bits >> i & 1]

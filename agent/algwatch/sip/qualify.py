@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Qualify: OPTIONS that ask again and again whether an end is there (RFC 3261 section 11)."""
+"""Qualify: OPTIONS repeated to learn whether an end is there (RFC 3261 section 11)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from algwatch.base.table import Table
 from algwatch.sip.timers import T2
 from algwatch.sip.transaction import FINAL, REQUEST, TIMED_OUT, Event, Transaction
 
-MISSED = 2  # OPTIONS that are not repeated, or are answered too late: one may be lost
-TOO_LATE = 2 * T2  # by then whoever asked has long taken the other end for gone
+MISSED = 2  # OPTIONS without a repeat, or answered too late: one may be lost
+TOO_LATE = 2 * T2  # by then the sender has long taken the other end for gone
 
 
 class Asked:
-    """The OPTIONS of one flow on one side. sent: how many, without retransmissions; answered: those
-    with a final response in time, whatever it says. quickest, slowest, total: ns from the latest
-    copy of one to its response. missed: those in a row without a response in time. down: the other
-    end does not answer any more; outages: how often that was so; down_at: ns, the first OPTIONS of
-    the latest outage; late: the key of the one whose response came so late that it showed it; back:
-    of the one whose response ended it; 0 = none. first_at, last_at, answered_at: ns."""
+    """The OPTIONS of one flow on one side. sent: their number, without retransmissions; answered:
+    those with any final response in time. quickest, slowest, total: ns from the latest copy of one
+    to its response. missed: those in a row without a response in time. down: the other end does not
+    answer any more; outages: their count; down_at: ns, the first OPTIONS of the latest outage;
+    late: the key of the one with a response late enough to show it; back: of the one whose response
+    ended it; 0 = none. first_at, last_at, answered_at: ns."""
 
     __slots__ = ("answered", "answered_at", "back", "down", "down_at", "first_at", "last_at",
                  "late", "missed", "outages", "quickest", "sent", "slowest", "total")  # fmt: skip
@@ -32,12 +32,12 @@ class Asked:
 
     @property
     def interval(self) -> int:
-        """ns between two of them, on average; 0 where there is one only."""
+        """ns between two of them, on average; 0 with one only."""
         return (self.last_at - self.first_at) // (self.sent - 1) if self.sent > 1 else 0
 
     def feed(self, code: int, t: Transaction, at: int) -> bool:
-        """An event of an OPTIONS transaction; True if its response ended an outage, or came so late
-        that it shows one."""
+        """An event of an OPTIONS transaction; True if its response ended an outage, or came late
+        enough to show one."""
         if code == REQUEST:
             self.sent += 1
             self.last_at = at
@@ -62,7 +62,7 @@ class Asked:
         return False
 
     def _miss(self, t: Transaction, surely: bool) -> bool:
-        """No response in time; True if it shows that an outage has begun. surely: by itself."""
+        """No response in time; True if this shows the begin of an outage. surely: by itself."""
         if t.at <= self.answered_at:
             return False
         if not self.missed:
@@ -76,7 +76,7 @@ class Asked:
 
 
 class Qualify:
-    """One side's OPTIONS by the hash of their flow. limit: flows that are followed."""
+    """One side's OPTIONS by the hash of their flow. limit: flows followed."""
 
     def __init__(self, limit: int) -> None:
         self.table: Table[int, Asked] = Table(limit)

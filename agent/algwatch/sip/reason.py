@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Reason of a BYE (RFC 3326): a call that a timer or a failure ended did not end well."""
+"""The Reason of a BYE (RFC 3326): a call ended by a timer or a failure did not end well."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import re
 
 from algwatch.sip.message import Message, to_text
 
-LONGEST = 120  # characters that are kept
+LONGEST = 120  # characters kept
 
 _CAUSE = re.compile(r"\s*(sip|q\.850)\s*;.*?\bcause\s*=\s*(\d{1,3})(?!\d)", re.I | re.S)
-# Nobody there, busy, cancelled, declined: a person may have done so (RFC 3261 section 21).
+# Absent, busy, cancelled, declined: perhaps by a person (RFC 3261 section 21).
 _OF_PEOPLE = (480, 486, 487, 600, 603)
 # No circuit or resource, not available or not implemented, a message or the protocol in error
-# (ITU-T Q.850 table 1). Those below are of people and numbers, and 127 says nothing.
+# (ITU-T Q.850 table 1). Lower ones are about people and numbers, and 127 says nothing.
 _FAILURES = range(34, 112)
 
 
 def failure(payload: bytes) -> str:
-    """The value of the Reason header field of a BYE, bounded, where nobody hung up: a session that
-    was not refreshed (RFC 4028 section 10), media that stopped, a refusal (SIP) or a failure of
-    the network (Q.850). "" for every other message."""
+    """The value of the Reason header field of a BYE, bounded, if nobody hung up: a session not
+    refreshed (RFC 4028 section 10), stopped media, a refusal (SIP) or a failure of the network
+    (Q.850). "" for every other message."""
     if payload.find(b"eason") < 0:  # `in` costs four times as much
         return ""
     for value in Message(payload).header("Reason"):
@@ -31,7 +31,7 @@ def failure(payload: bytes) -> str:
 
 
 def names_timeout(reason: str) -> bool:
-    """True for one of failure() that is a timer's."""
+    """True for a timer's among the results of failure()."""
     folded = reason.lower().replace(" ", "")
     return "cause=408" in folded or "timeout" in folded or "timedout" in folded
 

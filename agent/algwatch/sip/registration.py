@@ -19,20 +19,19 @@ from algwatch.sip.transaction import (
     Transaction,
 )
 
-# Responses that the phone answers with another REGISTER (sections 10.2.8 and 22.2).
+# Responses followed by another REGISTER of the phone (sections 10.2.8 and 22.2).
 RETRIED = (*CHALLENGES, 423)
-HASTY = 15 * SECOND  # no granted time is so short that half of it is over by then
+HASTY = 15 * SECOND  # half of any granted time is longer
 ENDLESS = 3  # challenges without a 2xx: without credentials, with them, with fresh ones
 
 
 class Registration:
     """call: hash of the Call-ID; side. transaction: of the latest REGISTER; failed: of the latest
-    one that failed, with its request and response; status: of the latest final response, 0 while
-    there is none; silent: Timer F of the latest one has passed. accepted_at: ns, the latest 2xx.
-    rounds: challenges since the last 2xx, 423 or silence; brief: 423 since the last 2xx. hasty: so
-    many times in a row it was registered again within HASTY of a 2xx. waited: ns, from the latest
-    challenge to the REGISTER that followed. started_at, last_at: ns.
-    unsolicited: see sip/unsolicited.py."""
+    failed one, with its request and response; status: of the latest final response, 0 without one;
+    silent: Timer F of the latest one has passed. accepted_at: ns, the latest 2xx. rounds:
+    challenges since the last 2xx, 423 or silence; brief: 423 since the last 2xx. hasty: REGISTERs
+    in a row within HASTY of a 2xx. waited: ns, from the latest challenge to the next REGISTER.
+    started_at, last_at: ns. unsolicited: see sip/unsolicited.py."""
 
     __slots__ = ("accepted_at", "brief", "call", "failed", "hasty", "last_at", "rounds", "side",
                  "silent", "started_at", "status", "transaction", "unsolicited",
@@ -59,12 +58,12 @@ class Registration:
         if self.silent or t.insisted:
             return "unanswered"
         if t.late >= LATE and now - t.last_at <= T2:
-            return "unknown"  # it still asks, so it has not taken the response
+            return "unknown"  # it still asks, so it has not accepted the response
         if 200 <= (self.status or t.taken(now)) < 300:
             return "accepted"
         if self.status in CHALLENGES:
-            # A person may have to type the password: only silence makes it an outcome, or that
-            # the phone has tried more than once.
+            # A person may have to type the password. Only silence, or a second try of the phone,
+            # makes it an outcome.
             over = now - self.last_at >= TIMER_F or self.rounds >= ENDLESS
             return "challenged" if over else "unknown"
         if self.status in RETRIED and self.brief < ENDLESS and now - self.last_at < TIMER_F:
@@ -76,7 +75,7 @@ RegistrationStep = tuple[Registration, int]  # a registration and what happened,
 
 
 class Registrations:
-    """One side's registrations by the hash of their Call-ID. limit: how many are followed."""
+    """One side's registrations by the hash of their Call-ID. limit: registrations followed."""
 
     def __init__(self, side: int, limit: int) -> None:
         self.side = side
@@ -102,7 +101,7 @@ class Registrations:
         if code == ORPHAN and r.transaction.is_meant(t):
             r.transaction.response = r.transaction.response or batch.sighting(self.side, row, i)
             return r, code
-        # A REGISTER that was not captured was accepted.
+        # An uncaptured REGISTER was accepted.
         unseen = code == ORPHAN and 200 <= row[STATUS] < 300 and t.cseq > r.transaction.cseq
         if code == FINAL or unseen:
             if row[STATUS] >= 300:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reliable provisional responses (RFC 3262): a 1xx with RSeq comes again until a PRACK comes."""
+"""Reliable provisional responses (RFC 3262): a 1xx with RSeq is repeated until a PRACK comes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from algwatch.base.sighting import AT, FLOW, TO_TAG, Sighting
 from algwatch.sip.message import Message
 from algwatch.sip.timers import SECOND
 
-# Seconds of repetition after which no PRACK is on its way any more: T1 + 2*T1 + 4*T1 and more.
+# After this time of repetition no PRACK is on its way any more: T1 + 2*T1 + 4*T1 and more.
 LONG = 6 * SECOND
 MOST = 10  # digits of an RSeq
 
 
 class Reliable:
-    """A reliable provisional response that comes again and again. first: its first sighting of
-    those that transactions tell; at, last_at: ns, of the first and the latest; times: how many
-    there were; rseq: its number."""
+    """A repeated reliable provisional response. first: its first sighting told by transactions; at,
+    last_at: ns, of the first and the latest; times: their number; rseq: its number."""
 
     __slots__ = ("at", "first", "last_at", "rseq", "times")
 
@@ -27,7 +26,7 @@ class Reliable:
 
     @property
     def waits(self) -> bool:
-        """It came again for so long that no PRACK reached its sender."""
+        """It was repeated for so long: no PRACK reached its sender."""
         return self.times > 1 and self.last_at - self.at > LONG
 
     def is_again(self, other: Sighting, rseq: bytes) -> bool:
@@ -37,8 +36,8 @@ class Reliable:
 
 
 def noted(before: Reliable | None, response: Sighting) -> Reliable | None:
-    """The state after a provisional response more; before: the state until then. The next one of
-    its sender (another RSeq) shows that the one before had its PRACK."""
+    """The state after one more provisional response; before: the state until then. The sender's
+    next one (another RSeq) proves a PRACK of the one before."""
     if b"\nrseq" not in response.payload.lower():
         return before
     values = Message(response.payload).header("RSeq")
@@ -55,6 +54,6 @@ def noted(before: Reliable | None, response: Sighting) -> Reliable | None:
 
 
 def acknowledged(prack: Sighting) -> bytes:
-    """The RSeq that a PRACK names (RFC 3262 section 7.2), b"" of none."""
+    """The RSeq in a PRACK (RFC 3262 section 7.2), b"" without one."""
     values = Message(prack.payload).header("RAck")
     return bytes(values[0].split()[0][:MOST]) if values and values[0].split() else b""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sdp: what a session description says about where media shall go (RFC 8866, RFC 3264)."""
+"""Sdp: the destinations of media in a session description (RFC 8866, RFC 3264)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Media:
 
 
 class Sdp:
-    """body: bytes. present: whether it looks like SDP at all."""
+    """body: bytes. present: it looks like SDP at all."""
 
     __slots__ = ("body", "media", "present", "scanned")
 

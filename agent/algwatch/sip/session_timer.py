@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SessionTimer: how long a call lasts without a refresh (RFC 4028)."""
+"""SessionTimer: the lifetime of a call without a refresh (RFC 4028)."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from algwatch.sip.message import Message
 from algwatch.sip.reason import names_timeout
 from algwatch.sip.timers import SECOND, TIMER_B
 
-NEAR = 2 * SECOND  # how far a BYE may be from a timer and still be the one of that timer
+NEAR = 2 * SECOND  # the largest distance of a BYE from its timer
 LONGEST = 7 * 24 * 3600  # seconds; a longer interval ends no call
 UAC, UAS = b"uac", b"uas"
 
-GONE = (408, 481)  # a refresh that is refused so ends the call (section 10, RFC 3261 12.2.1.2)
+GONE = (408, 481)  # such a refusal of a refresh ends the call (section 10, RFC 3261 12.2.1.2)
 
 
 class SessionTimer:
-    """answer: the 2xx that agreed on it, on this side. at: ns, when that came. interval: ns, its
+    """answer: the 2xx with the agreement, on this side. at: ns, its time. interval: ns, its
     Session-Expires. by_caller: its request, a re-INVITE or UPDATE, was the caller's. refresher:
-    "uac" (the end that sent that request), "uas" or b"" where the 2xx does not say.
+    "uac" (the sender of this request), "uas" or b"" if the 2xx does not name one.
 
     Requests that may refresh it: tried: the latest one since; tried_at: ns, 0 = none;
-    tried_by_caller; refused: the status of its refusal, refused_at: ns, when that came.
+    tried_by_caller; refused: the status of its refusal, refused_at: ns, of this refusal.
     """
 
     __slots__ = ("answer", "at", "by_caller", "interval", "refresher", "refused",
@@ -40,7 +40,7 @@ class SessionTimer:
 
     @property
     def refreshed_by_caller(self) -> bool | None:
-        """True if the caller has to refresh it; None where the 2xx does not say."""
+        """True if the caller has to refresh it; None if the 2xx names nobody."""
         if self.refresher == UAC:
             return self.by_caller
         return not self.by_caller if self.refresher == UAS else None
@@ -53,7 +53,7 @@ class SessionTimer:
     @property
     def overdue_at(self) -> int:
         """ns; a refresh comes after half of the interval (section 7.2). Some come later, so half of
-        what is left then is waited for."""
+        the rest is waited for."""
         half = self.at + self.interval // 2
         return half + (self.bye_at - half) // 2
 
@@ -65,11 +65,11 @@ class SessionTimer:
         self.refused = 0
 
     def refuse(self, status: int, at: int) -> None:
-        """That request was refused. at: ns."""
+        """This request was refused. at: ns."""
         self.refused, self.refused_at = status, at
 
     def ends(self, at: int, by_caller: bool, reason: str) -> bool:
-        """True if a BYE at that time (ns) is the one of this timer. reason: see sip/reason.py."""
+        """True if a BYE at this time (ns) is the timer's. reason: see sip/reason.py."""
         lasted = at - self.at
         if abs(at - self.bye_at) <= NEAR or abs(lasted - self.interval) <= NEAR:
             return True
@@ -82,15 +82,15 @@ class SessionTimer:
         if self.refused:
             if self.refused in GONE:
                 return at - self.tried_at <= TIMER_B
-            # Another refusal leaves the session as it was, and some ends give it up all the same.
+            # Another refusal leaves the session as it was, but some ends give it up all the same.
             return by_caller == self.tried_by_caller and at - self.refused_at <= NEAR
-        # The end that sent it in vain until Timer B or F.
+        # By the end that sent it in vain until Timer B or F.
         waited = at - self.tried_at - TIMER_B
         return by_caller == self.tried_by_caller and abs(waited) <= NEAR
 
 
 def session_timer(answer: Sighting, by_caller: bool) -> SessionTimer | None:
-    """The timer that a 2xx to an INVITE or UPDATE agrees on; None without one."""
+    """The timer agreed on in a 2xx to an INVITE or UPDATE; None without one."""
     if not answer.row[BITS] & ROW_TIMER:
         return None
     interval, *params = Message(answer.payload).session_expires.split(b";")

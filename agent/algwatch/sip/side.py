@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Side: the order within one side of the router. Rows become transactions, and those become
-dialogs, registrations, subscriptions, or news about a request that failed."""
+"""Side: the order within one side of the router. Rows become transactions. Transactions become
+dialogs, registrations, subscriptions, or news about a failed request."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _NOTHING = Batch(b"", b"", b"", 0, 0, 0)
 
 
 class Side:
-    """side: LAN, WAN or UNKNOWN. Limits: transactions, calls and lines that are followed. meet:
-    see Transactions.
+    """side: LAN, WAN or UNKNOWN. Limits: transactions, calls and lines followed. meet: see
+    Transactions.
 
-    registered, subscribed: what happened to registrations and subscriptions; failed: transactions
-    of other methods than INVITE and ACK that timed out or were refused, OPTIONS that were answered
-    after others had not been, and of any but INVITE, ACK, BYE and CANCEL those whose sender does
-    not hear the response. All since somebody emptied them. qualify: the OPTIONS of each flow.
+    registered, subscribed: events of registrations and subscriptions; failed: transactions of other
+    methods than INVITE and ACK that timed out or were refused, OPTIONS answered after others had
+    not been, and of any but INVITE, ACK, BYE and CANCEL those whose sender does not hear the
+    response. All since the last time they were emptied. qualify: the OPTIONS of each flow.
     """
 
     def __init__(self, side: int, transactions: int, calls: int, lines: int,
@@ -49,7 +49,7 @@ class Side:
         self.failed: list[Transaction] = []
 
     def feed(self, batch: Batch, keep: bool, other: list[Seen]) -> tuple[list[Event], list[Step]]:
-        """The events of a batch and the steps of calls that follow from them. keep, other: see
+        """The events of a batch and the resulting steps of calls. keep, other: see
         Transactions.feed."""
         events = self.transactions.feed(batch, keep, other)
         if not events:
@@ -72,7 +72,7 @@ class Side:
         return steps
 
     def _others(self, events: list[Event], batch: Batch, keep: bool) -> None:
-        """Requests that are no INVITE: their bytes are kept until they are answered."""
+        """Requests except INVITE: their bytes are kept until they are answered."""
         for event in events:
             code, t, row, i = event
             if code == REQUEST:

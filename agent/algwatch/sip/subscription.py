@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Subscription: the SUBSCRIBE or REFER requests of one Call-ID on one side, and the NOTIFY requests
-that they call for (RFC 6665, RFC 3515)."""
+"""Subscription: the SUBSCRIBE or REFER requests of one Call-ID on one side, and their NOTIFY
+requests (RFC 6665, RFC 3515)."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ ACCEPTED = 7  # a step beside those of Event: the request was answered with 2xx
 
 
 class Subscription:
-    """call: hash of the Call-ID; side. call_id, to: text of its request. transaction: of the
-    latest SUBSCRIBE or REFER. request: the one that began it, accepted: the 2xx to it, notify:
-    the latest NOTIFY; all three are let go once a NOTIFY was taken. asked: source, Call-ID and
-    From tag of the request; notifier: the To tag of the 2xx. accepted_at, notified_at: ns, the
-    first 2xx and the first NOTIFY. failed: the transaction of the latest NOTIFY that was refused
-    or not answered, while the subscription lived. result: of a REFER, the latest status that a
-    NOTIFY told (message/sipfrag). over_at: ns, it was ended by Expires: 0, by a NOTIFY with the
-    state terminated, or by its refusal; 0 = it lives. silent: nobody answered the request.
-    started_at, last_at: ns. unsolicited: see sip/unsolicited.py."""
+    """call: hash of the Call-ID; side. call_id, to: text of its request. transaction: of the latest
+    SUBSCRIBE or REFER. request: the first one, accepted: the 2xx to it, notify: the latest NOTIFY;
+    all three are released once a NOTIFY was accepted. asked: source, Call-ID and From tag of the
+    request; notifier: the To tag of the 2xx. accepted_at, notified_at: ns, the first 2xx and the
+    first NOTIFY. failed: the transaction of the latest NOTIFY refused or unanswered while the
+    subscription lived. result: of a REFER, the latest status in a NOTIFY (message/sipfrag).
+    over_at: ns, ended by Expires: 0, by a NOTIFY with the state terminated, or by its refusal; 0 =
+    it lives. silent: nobody answered the request. started_at, last_at: ns. unsolicited: see
+    sip/unsolicited.py."""
 
     __slots__ = ("accepted", "accepted_at", "asked", "call", "call_id", "failed", "last_at",
                  "notified_at", "notifier", "notify", "over_at", "request", "result", "side",
@@ -56,7 +56,7 @@ SubscriptionStep = tuple[Subscription, int]  # a subscription and what happened,
 
 
 class Subscriptions:
-    """One side's subscriptions by the hash of their Call-ID. limit: how many are followed."""
+    """One side's subscriptions by the hash of their Call-ID. limit: subscriptions followed."""
 
     def __init__(self, side: int, limit: int) -> None:
         self.side = side
@@ -124,12 +124,12 @@ class Subscriptions:
             if state and state[0].lower().startswith(b"terminated"):
                 s.over_at = row[AT]
             return (s, code) if s.result >= 300 else None
-        if code == ORPHAN:  # a NOTIFY that was not captured was answered
+        if code == ORPHAN:  # an uncaptured NOTIFY was answered
             s.notified_at = s.notified_at or row[AT]
             return None
         if code in (FINAL, TIMED_OUT) and (code == TIMED_OUT or row[STATUS] >= 300):
             if t.status in CHALLENGES or (s.over_at and not s.is_refer):
-                return None  # 481 is right after it was ended (RFC 6665 section 4.1.3)
+                return None  # 481 is right after the end (RFC 6665 section 4.1.3)
             s.failed = t
             return s, code
         if code == FINAL:
@@ -151,7 +151,7 @@ def _let_go(s: Subscription) -> None:
 
 
 def _fragment(body: bytes) -> int:
-    """The status code of a message/sipfrag body (RFC 3420), 0 where it is none."""
+    """The status code of a message/sipfrag body (RFC 3420), 0 for any other body."""
     if not body.startswith(b"SIP/2.0 ") or not body[8:11].isdigit():
         return 0
     return int(body[8:11])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a request inside a dialog has to go: the remote target and the route set (RFC 3261
+"""The destination of a request inside a dialog: the remote target and the route set (RFC 3261
 sections 12.1 and 12.2.1.1)."""
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from algwatch.sip.message import Address, Message, reach, to_text
 
 LOOSE = b"lr"
 GRUU = b"gr"  # RFC 5627
-# How a request with the right parts in the wrong places treats the first proxy of its route set.
+# A request with the right parts in the wrong places treats its first proxy as one of these.
 AS_STRICT, AS_LOOSE = "strict", "loose"
 
 Endpoint = tuple[str, int, bytes]
@@ -22,7 +22,7 @@ def endpoint(host: str, port: int, user: bytes = b"") -> Endpoint:
 
 
 def same_endpoint(one: Address, other: Address) -> bool:
-    """Requests to both go to the same host and port, whatever else stands in the two URIs."""
+    """True if requests to both go to the same host and port; other parts of the URIs may differ."""
     return endpoint(one.host, one.port) == endpoint(other.host, other.port)
 
 
@@ -31,8 +31,7 @@ def _has(uri: Address, name: bytes) -> bool:
 
 
 def is_whole(message: Message) -> bool:
-    """False where it has more header field values than the scan holds: then its route set is not
-    known."""
+    """False with more header field values than the scan holds: its route set is then not known."""
     return not message.is_clipped
 
 
@@ -43,9 +42,9 @@ def remote_target(answer: Message) -> Address | None:
 
 
 class Misaddressed:
-    """The faults of a request of the caller by the 2xx of its dialog, "" where right: uri: the
-    Request-URI that it should have had; route: the Route that it should have had; treats: a word
-    above where it has both, and in the wrong places. All text from the wire."""
+    """The faults of a caller's request by the 2xx of its dialog, "" if right: uri: the right
+    Request-URI; route: the right Route; treats: a word above if it has both in the wrong places.
+    All text from the wire."""
 
     __slots__ = ("route", "treats", "uri")
 
@@ -80,9 +79,9 @@ class Misaddressed:
 
 
 def contact_of_proxy(answer: Message, src: str, sport: int) -> str:
-    """The Contact of a 2xx that came from src:sport through proxies, as text, where it is the
-    address of one of them: the remote target is where the request passes on its way to the remote
-    target. "" for every other one. A GRUU is resolved by its proxy, and so may a name be."""
+    """The Contact of a 2xx that came from src:sport through proxies, as text, if it is the address
+    of one of them: the remote target is then a hop on the way to itself. Else "". A GRUU is
+    resolved by its proxy, and a name may be, too."""
     target, routes = remote_target(answer), answer.record_routes
     if target is None or not routes or not is_whole(answer):
         return ""

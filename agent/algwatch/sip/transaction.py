@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Transactions as a passive observer sees them (RFC 3261 section 17), one table a side.
 
-The only stage besides pairing that sees every row, so it is the hot loop of the agent: what
-happens to a message of a healthy call is one dict lookup and a few assignments.
+Only this stage and pairing see every row, so it is the hot loop of the agent: a message of a
+healthy call costs one dict lookup and a few assignments.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from algwatch.base.table import Table
 from algwatch.sip.again import Again
 from algwatch.sip.timers import SECOND, T1, T2, T4, TIMER_B, WINDOW
 
-# Events: (code, transaction, row, index of the row in its batch). Only what a dialog has to know;
+# Events: (code, transaction, row, index of the row in its batch). Only events for dialogs;
 # retransmissions of other requests are counted on the transaction.
 REQUEST = 0  # first sighting of a request
 PROVISIONAL = 1  # first provisional response to an INVITE
 FINAL = 2  # first final response
-FINAL_AGAIN = 3  # a final response to INVITE once more
+FINAL_AGAIN = 3  # a final response to INVITE, repeated
 ACKED = 4  # ACK with the INVITE's branch: to a non-2xx (section 17.1.1.3), or a wrong one to a 2xx
-ORPHAN = 5  # a response whose request was not seen
+ORPHAN = 5  # a response without a seen request
 TIMED_OUT = 6  # no response at all until Timer B or F
-REQUEST_AGAIN = 7  # an INVITE or ACK once more
+REQUEST_AGAIN = 7  # an INVITE or ACK, repeated
 # A request of another kind (no BYE, CANCEL) came LATE or DEAF times after its response.
 NOT_HEARD = 8
 PROVISIONAL_AGAIN = 9  # a provisional response to INVITE long after the first, see NOT_AT_ONCE
@@ -51,15 +51,15 @@ UDP = 17  # Ends.proto
 
 # One retransmission may cross the response on the way.
 LATE = 2
-DEAF = 6  # and as many show that its sender never hears it, however long the way is
+DEAF = 6  # so many prove that its sender never hears it, over any path
 
-# An IP ID of 0 tells no two packets apart (Linux with DF): then a copy is what comes at once.
+# An IP ID of 0 tells no two packets apart (Linux with DF): then a copy has to come at once.
 TWIN = SECOND // 200
-# What an INVITE gets first (100, 180, 183) comes sooner. Later there are those that nobody
-# acknowledges with PRACK, at T1, 2*T1, 4*T1 ... (RFC 3262 section 3).
+# The first answers to an INVITE (100, 180, 183) come sooner. Later come those without a PRACK, at
+# T1, 2*T1, 4*T1 ... (RFC 3262 section 3).
 NOT_AT_ONCE = 3 * T1
 NOT_ALIKE, SAME, OTHER_BYTES = 0, 1, 2  # see Transactions._likeness()
-REMEMBERED = 64  # sightings of earlier batches that are looked at for what was captured twice
+REMEMBERED = 64  # sightings of earlier batches searched for packets captured twice
 USUAL = 1500  # bytes of a message; of larger ones only hashes are remembered
 
 _ENDS = struct.Struct(f"{ENDS.size}s")  # the addresses of each row, as they are
@@ -71,29 +71,28 @@ Seen = tuple[Row, int]  # a row and its index in the batch
 Meet = Callable[[Row, bytes], bool]  # a row and its addresses
 Stray = Callable[[Row], bool]
 
-# Its callee has to say something each minute (RFC 3261 section 13.3.1.1). After this nobody waits
-# any more, and a capture with a packet of years ago is not looked through from then on.
+# The callee has to answer each minute (RFC 3261 section 13.3.1.1). After this time nobody waits any
+# more, and a capture with a packet of years ago is not searched from then on.
 RINGS = 3600 * SECOND
 
 
 class Transaction:
-    """key: in the table. method, cseq, call (hash), from_tag (hash): of the request. requests: how
-    often it was seen. finals: how often the final response was. flow, final_flow: hashes of the
-    flows on which they travel; the same on another flow is a copy (a hop further, a replay) and
-    no retransmission. Times in ns; 0 = not yet. last_*: of its latest message, whose status and
-    method `pair` tells as well. unsolicited: see sip/unsolicited.py.
+    """key: in the table. method, cseq, call (hash), from_tag (hash): of the request. requests: its
+    copies seen. finals: copies of the final response. flow, final_flow: hashes of their flows; the
+    same message on another flow is a copy (a hop further, a replay) and no retransmission. Times in
+    ns; 0 = not yet. last_*: of its latest message; `pair` tells its status and method as well.
+    unsolicited: see sip/unsolicited.py.
 
-    late: how often a request that is no INVITE, BYE or CANCEL came after its final response.
-    response: that one, of a request that is no INVITE; where finals is 0, a response that was meant
-    for the request and has another Via, so that its sender does not take it (section 18.1.2).
-    acked_at: of an INVITE that was refused, its first ACK. again: its retransmissions, None while
-    there were none.
-    ends: addresses of its first message, of a forwarded request those with which it came to the
-    router.
+    late: copies of a request (no INVITE, BYE or CANCEL) after its final response. response: this
+    response, for a request other than INVITE; without finals, a response meant for the request with
+    another Via, so its sender discards it (section 18.1.2). acked_at: of a refused INVITE, its
+    first ACK. again: its retransmissions, None without any.
+    ends: addresses of its first message, of a forwarded request the addresses it came to the router
+    with.
 
     For methods other than INVITE and ACK also: request, response: the first sighting of each;
-    forwarded: the transaction on the other side that its request became at this router; copy: it
-    is one of those; unpaired: its request never reached the other side."""
+    forwarded: the transaction of the same request on the other side of this router; copy: it is
+    such a forwarded one; unpaired: its request never reached the other side."""
 
     __slots__ = ("acked_at", "again", "at", "call", "copy", "cseq", "ends", "final_at",
                  "final_flow", "finals", "flow", "forwarded", "from_tag", "key", "last_at",
@@ -122,13 +121,13 @@ class Transaction:
         self.flow = self.final_flow = self.provisional_at = self.final_at = self.acked_at = 0
 
     def is_meant(self, other: Transaction) -> bool:
-        """other began with a response: whether that is one to this request, which has none yet."""
+        """True if other, begun with a response, answers this request, which has no response yet."""
         if other.requests or other is self or self.finals or self.provisional_at:
             return False
         return other.cseq == self.cseq and other.from_tag == self.from_tag
 
     def resume(self, was: Transaction) -> None:
-        """was is this transaction until it had to go for want of room: go on from there."""
+        """was is this transaction before its eviction: go on from there."""
         self.at = was.at
         self.requests += was.requests
         self.finals += was.finals
@@ -142,20 +141,20 @@ class Transaction:
 
     @property
     def answered_at(self) -> int:
-        """When its first response came; 0 = not yet."""
+        """ns, its first response; 0 = not yet."""
         first, final = self.provisional_at, self.final_at
         return min(first, final) if first and final else first or final
 
     @property
     def unrepeated(self) -> bool:
-        """A request that is no INVITE went over UDP and came once: without a response it is sent
-        again after T1 (Timer E, section 17.1.2.2), so one came, or its sender is gone."""
+        """A request other than INVITE went over UDP and came once. Without a response it is
+        repeated after T1 (Timer E, section 17.1.2.2), so a response came, or its sender is gone."""
         return self.requests == 1 and self.request is not None and self.request.ends.proto == UDP
 
     def taken(self, now: int) -> int:
-        """Status of a response with another Via than the request has, after which that did not come
-        again although it was due: not all phones are strict (RFC 3261 section 18.1.2). 0 where
-        there is none. now: ns."""
+        """Status of a response with another Via than the request, if the request was not repeated
+        after it although due: not all phones are strict (RFC 3261 section 18.1.2). 0 without one.
+        now: ns."""
         if self.finals or self.response is None:
             return 0
         at = self.response.row[AT]
@@ -163,31 +162,30 @@ class Transaction:
 
     @property
     def insisted(self) -> bool:
-        """The request was repeated until Timer F although its final response came: its sender never
-        took that."""
+        """The request was repeated until Timer F in spite of its final response: its sender never
+        accepted it."""
         return self.late >= LATE and self.last_at - self.at > TIMER_B - SECOND
 
     @property
     def waited_out(self) -> bool:
-        """The request was repeated until Timer B: so no response came, whatever was captured."""
+        """The request was repeated until Timer B: no response came, captured or not."""
         return not self.finals and self.last_at - self.at > TIMER_B - SECOND
 
 
 class Transactions:
-    """One side's transactions. limit: how many are followed at once. meet: is told of each first
-    request, and says whether it is unsolicited (only where feed() keeps all). side: of the
-    sightings that feed() makes. stray: is asked of each response that answers no request here;
-    where it says yes the response is forgotten at once: no transaction, no event, no sighting.
+    """One side's transactions. limit: transactions followed at once. meet: called with each first
+    request, returns whether it is unsolicited (only if feed() keeps all). side: of the sightings
+    made by feed(). stray: asked about each response without a request here. True forgets the
+    response at once: no transaction, no event, no sighting.
 
-    messages counts SIP messages without duplicates; strays counts those that were forgotten;
-    duplicates counts packets that were captured more than once (CAP007): the same bytes on the same
-    flow in the same direction, with the same IP ID and TTL within the window, which no
-    retransmission can be. duplicate: the latest of them. impostors: packets with all that and other
-    bytes, since somebody emptied it. weighs: look at bytes, flow and direction, which needs that
-    feed() keeps all; without it they are not asked. over: transactions that are over and had
-    a final response, since somebody emptied it; None before the first retransmission, because only
-    where there are some anybody counts. counts_from: ns; those that were silent from then on were
-    over before it.
+    messages counts SIP messages without duplicates; strays counts forgotten ones; duplicates counts
+    packets captured more than once (CAP007): the same bytes on the same flow in the same direction,
+    with the same IP ID and TTL within the window. No retransmission looks so. duplicate: the latest
+    of them. impostors: packets alike in all but their bytes, since the last time it was emptied.
+    weighs: compare bytes, flow and direction, only if feed() keeps all. over: finished transactions
+    with a final response, since the last time it was emptied; None before the first retransmission,
+    because nobody counts without any. counts_from: ns; transactions silent since then were over
+    before it.
     """
 
     def __init__(self, limit: int, meet: Meet | None = None, side: int = UNKNOWN) -> None:
@@ -202,8 +200,8 @@ class Transactions:
         self.weighs = False
         self.over: list[Transaction] | None = None
         self.counts_from = 0
-        # The latest sightings of earlier batches, the oldest first; where they are large, rows and
-        # hashes of bytes.
+        # The latest sightings of earlier batches, the oldest first; of large ones, rows and hashes
+        # of bytes.
         self._recent: deque[Sighting | tuple[Row, int]] = deque(maxlen=REMEMBERED)
         self._young: Deadlines[Transaction] = Deadlines(T4, 2 * limit, self._living)
         self._waiting: Deadlines[Transaction] = Deadlines(TIMER_B, 2 * limit, self._living)
@@ -214,8 +212,8 @@ class Transactions:
         return min(self._young.next, self._waiting.next)
 
     def feed(self, batch: Batch, keep: bool, other: list[Seen]) -> list[Event]:
-        """The events of this batch; rows that are not SIP are appended to other. keep: all
-        messages that are no duplicates become batch.sightings, in order."""
+        """The events of this batch; rows without SIP are appended to other. keep: all messages
+        except duplicates become batch.sightings, in order."""
         events: list[Event] = []
         table = self.table
         get = table.get
@@ -227,7 +225,7 @@ class Transactions:
         meet, stray = self.meet, self.stray
         duplicates = self.duplicates
         buffer, addresses, made, side = batch.buffer, batch.ends, batch.sightings, self.side
-        # bytes() of bytes costs as much as copying them, a slice of them is a copy already.
+        # bytes() of bytes costs as much as copying them, and a slice of them is a copy already.
         whole = buffer if isinstance(buffer, bytes) else None
         every_ends = _ENDS.iter_unpack(batch.ends) if keep else repeat(_NO_ENDS)
         for i, (row, (ends,)) in enumerate(
@@ -238,9 +236,9 @@ class Transactions:
             if kind != KIND_SIP:
                 other.append((row, i))
                 continue
-            key ^= call  # two calls that chose one branch are no retransmission, nor a duplicate
+            key ^= call  # two calls with one branch are no retransmission, nor a duplicate
             t = get(key)
-            # Some clients send the next request with the branch of the one before.
+            # Some clients reuse the branch for their next request.
             if t is None or (cseq != t.cseq and not status and t.final_at and method == t.method):
                 if status and stray is not None and stray(row):
                     self.strays += 1
@@ -279,7 +277,7 @@ class Transactions:
                     self.duplicate = (row, i)
                     continue
                 # Made to look like the packet before. No sender repeats itself so soon, so it is no
-                # retransmission; pairing weighs the two.
+                # retransmission. Pairing weighs the two.
                 self.impostors.append((row, i))
             else:
                 t.last_at = at
@@ -298,7 +296,7 @@ class Transactions:
                             if t.late == LATE or t.late == DEAF:
                                 event((NOT_HEARD, t, row, i))
                     elif method == ACK:
-                        # The first one may have been forged, which only a dialog can tell.
+                        # The first one may have been forged, and only a dialog can tell.
                         event((REQUEST_AGAIN, t, row, i))
                 elif status < 200:
                     if not t.provisional_at:
@@ -327,7 +325,7 @@ class Transactions:
                     payload = whole[start : start + length]
                 else:
                     payload = bytes(buffer[start : start + length])
-                # Without its constructor, which costs as much again as all of this.
+                # Without its constructor: it costs as much again as all of this.
                 made[i] = copy = new(Sighting)
                 copy.row = row
                 copy.side = side
@@ -342,7 +340,7 @@ class Transactions:
         return events
 
     def _again(self, t: Transaction, at: int) -> Again:
-        """A message of it came once more."""
+        """A message of it was repeated."""
         if self.over is None:
             self.over = []
             self.counts_from = at - T4
@@ -352,9 +350,9 @@ class Transactions:
 
     def _likeness(self, t: Transaction, row: Row, buffer: bytes | memoryview,
                   made: dict[int, Sighting]) -> int:  # fmt: skip
-        """Is this the transaction's latest packet once more? SAME: the same bytes on the same flow
-        in the same direction, and where that packet is no longer known. OTHER_BYTES, or NOT_ALIKE:
-        flow, direction or To tag differ. made: the sightings so far of the batch, whose bytes are
+        """Compare a packet with the transaction's latest one. SAME: the same bytes on the same flow
+        in the same direction, or the latest packet is no longer known. OTHER_BYTES, or NOT_ALIKE:
+        flow, direction or To tag differ. made: the sightings of this batch so far, with their bytes
         in buffer."""
         for some in (reversed(made.values()), reversed(self._recent)):
             for one in some:
@@ -373,8 +371,8 @@ class Transactions:
         return SAME
 
     def _remember(self, made: dict[int, Sighting]) -> None:
-        """Keep what tells the last sightings of a batch apart: most of what was captured twice is
-        in one batch."""
+        """Keep the identity of the last sightings of a batch: most packets captured twice are in
+        one batch."""
         last = list(made.values())[-REMEMBERED:]
         if sum(map(len, map(_payload, last))) <= len(last) * USUAL:
             self._recent.extend(last)
@@ -382,11 +380,11 @@ class Transactions:
             self._recent.extend([(copy.row, hash(copy.payload)) for copy in last])
 
     def advance(self, now: int) -> list[Event]:
-        """Timers B and F, and forgetting what is over. now: ns of packet time."""
+        """Run Timers B and F, and forget finished transactions. now: ns of packet time."""
         events: list[Event] = []
         young, waiting = self._young, self._waiting
-        # A ladder of retransmissions has gaps of T2 at most: what was answered and then silent
-        # for T4 is over. An unanswered one is looked at again when Timer B or F is due.
+        # A ladder of retransmissions has gaps of T2 at most: an answered transaction is over after
+        # T4 of silence. An unanswered one is examined again when Timer B or F is due.
         current, over = self.table.get, self.over
         for t in young.due(now):
             if current(t.key) is not t:
@@ -416,7 +414,7 @@ class Transactions:
         return events
 
     def tidy(self) -> None:
-        """Let go of transactions that are in the table no more."""
+        """Drop transactions no longer in the table."""
         self._young.tidy()
         self._waiting.tidy()
 

@@ -32,7 +32,7 @@ class Unsolicited:
         return False
 
     def meet(self, row: Row, ends: bytes) -> bool:
-        """Is the request of a WAN row unsolicited?"""
+        """True if the request of a WAN row is unsolicited."""
         # The WAN copy is often read first: a busy tap gets its blocks sooner than a quiet one.
         if row[BITS] & ROW_OUTGOING:
             remote = ends[16:32]
@@ -42,7 +42,7 @@ class Unsolicited:
         return self._is_one(row, ends)
 
     def sent(self, copy: Sighting) -> bool:
-        """Is this message, a request or a response, unsolicited? Remembers nothing."""
+        """True if this message, a request or a response, is unsolicited. Remembers nothing."""
         return self._is_one(copy.row, copy.packed_ends)
 
     def _is_one(self, row: Row, ends: bytes) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layout of what C and Python share: structs, offsets, and constants of algwatch_native.h."""
+"""Layout shared by C and Python: structs, offsets, and constants of algwatch_native.h."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROW = struct.Struct("=QQQQIIIIIHHHHBBBB")
 ROW_KIND: int = ffi.offsetof("aw_row", "kind")
 """Offset of the kind in a row: memoryview(rows)[ROW_KIND :: ROW.size] is the kind of each."""
 ROW_LOW_BITS: int = ffi.offsetof("aw_row", "bits") + (sys.byteorder == "big")
-"""Offset of the byte of the bits that has ROW_MALFORMED to ROW_CONTACT."""
+"""Offset of the byte of the bits with ROW_MALFORMED to ROW_CONTACT."""
 ENDS = struct.Struct("=16s16sIIHHHBB")
 """One aw_ends, members in the order of the header."""
 
@@ -80,7 +80,7 @@ FAILED: int = lib.AW_FAILED
 STEP_FILTER: int = lib.AW_STEP_FILTER
 
 REPLAY_KEY = b"algwatch replay\0"
-"""Key of the hashes where the same file must give the same bytes again."""
+"""Key of the hashes, for the same bytes from the same file every time."""
 
 ANOMALY_NAMES: tuple[str, ...] = (
     "bad_start_line", "bad_version", "bad_header_line", "bare_lf", "bare_cr", "nul_byte",
@@ -93,7 +93,7 @@ ANOMALY_NAMES: tuple[str, ...] = (
 
 
 def _at(struct_name: str, *members: str) -> int:
-    """Index of a member in a scan result that was cast to "H"."""
+    """Index of a member in a scan result cast to "H"."""
     return int(ffi.offsetof(struct_name, *members)) // 2
 
 

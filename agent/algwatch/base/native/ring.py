@@ -10,8 +10,8 @@ from algwatch.base.packet import Batch
 
 
 class Room:
-    """Memory for what one Ring.read() takes: frames, rows and their ends. Takes up RAM only as
-    far as it was written to."""
+    """Memory for one Ring.read(): frames, rows and their ends. It uses RAM only for parts written
+    to."""
 
     __slots__ = ("_bytes", "_rows", "_view", "size")
 
@@ -54,7 +54,7 @@ class Ring:
 
     @property
     def step(self) -> int:
-        """Where open() failed: STEP_FILTER, or another aw_ring_step."""
+        """The step open() failed at: STEP_FILTER, or another aw_ring_step."""
         return int(self._ring.step)
 
     @property
@@ -71,10 +71,10 @@ class Ring:
         return int(self._ring.fd)
 
     def read(self, settings: Settings, room: Room, counts: Counts) -> Batch | int:
-        """The rows that are ready, as far as they fit; or AGAIN, GONE, FAILED.
+        """The ready rows, as many as fit; or AGAIN, GONE, FAILED.
 
-        The batch lies in the room until that is read into again; the kernel has its blocks back.
-        Its watermark is 0: only the caller knows the clock.
+        The batch is in the room until the next read into it; the kernel has its blocks back. Its
+        watermark is 0: only the caller knows the clock.
         """
         if not self._open:
             return FAILED

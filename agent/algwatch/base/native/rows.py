@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _MAX_U32 = 0xFFFFFFFF
 _ROWS_A_PACKET: int = lib.AW_ROWS_A_PACKET
-uncleared = ffi.new_allocator(should_clear_after_alloc=False)  # RAM is what was written to
+uncleared = ffi.new_allocator(should_clear_after_alloc=False)  # RAM is used only where written
 
 
 class Counts:
@@ -33,7 +33,7 @@ class Counts:
 
 
 class Rows:
-    """Room for rows and their ends, made once and used again for every batch."""
+    """Room for rows and their ends, made once and reused for every batch."""
 
     __slots__ = ("_ends", "_rows", "ends_view", "output", "rows_view")
 
@@ -58,8 +58,8 @@ class Rows:
 
 
 class Settings:
-    """How the packets of one tap are read (aw_tap). tap: index of the tap; key: 16 bytes; ports:
-    SIP ports; linktype: LINKTYPE_ value of libpcap, not for a ring; rtp: where RTP is counted."""
+    """The reading of one tap's packets (aw_tap). tap: index of the tap; key: 16 bytes; ports: SIP
+    ports; linktype: LINKTYPE_ value of libpcap, not for a ring; rtp: the counter of RTP."""
 
     __slots__ = ("_key", "_ports", "_rtp", "struct", "tap")
 
@@ -77,9 +77,9 @@ class Settings:
 class Scanner:
     """Packets of one tap to batches.
 
-    linktype: LINKTYPE_ value of libpcap; tap: index of the tap; key: 16 bytes; ports: SIP
-    ports; counts: added to; rtp: where RTP is counted. Reuses its buffers: a batch's rows and ends
-    are valid until the next batch is asked for.
+    linktype: LINKTYPE_ value of libpcap; tap: index of the tap; key: 16 bytes; ports: SIP ports;
+    counts: added to; rtp: the counter of RTP. Reuses its buffers: a batch's rows and ends are valid
+    until the next batch is requested.
     """
 
     __slots__ = ("_rows", "_settings", "counts", "linktype", "tap")
@@ -102,10 +102,10 @@ class Scanner:
         self._rows.output.counts = counts.struct
 
     def scan(self, buffer: bytes, meta: bytes, watermark: int) -> Iterator[Batch]:
-        """buffer, meta: what pcapy-ng's next_batch() returns. Usually exactly one batch.
+        """buffer, meta: results of pcapy-ng's next_batch(). Usually yields one batch.
 
-        watermark (ns) goes to the last batch; one that is cut short because its rows were full
-        tells 0, because more of the same packets follow.
+        watermark (ns) goes to the last batch. A batch cut short for want of rows has 0, because
+        more of the same packets follow.
         """
         count, odd = divmod(len(meta), 16)
         if odd:

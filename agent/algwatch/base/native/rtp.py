@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table in which the scanner counts RTP (native/rtp.c)."""
+"""The scanner's table of counted RTP (native/rtp.c)."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ _NAME: int = lib.AW_ANNOUNCED_NAME
 _ICE: int = lib.AW_ANNOUNCED_ICE
 _REQUEST: int = lib.AW_ANNOUNCED_REQUEST
 _LEARNED: int = lib.AW_ANNOUNCED_LEARNED
-WALK = 64  # announcements of one call that are looked at, the latest first
+WALK = 64  # announcements of one call examined, the latest first
 
 
 class Rtp:
-    """RTP of the calls of one run, by announcement. A scanner fills it (rows.Settings). room: how
-    many announcements are kept of taps to which no RTP comes; 0: RTP comes."""
+    """RTP of the calls of one run, by announcement. A scanner fills it (rows.Settings). room:
+    announcements kept for taps without RTP; 0: RTP comes."""
 
     __slots__ = ("_memory", "struct")
 
     def __init__(self, room: int = 0) -> None:
-        # Pages of the kernel are zero, and take up RAM only when something is written there.
+        # Pages of the kernel are zero, and use RAM only after a write.
         self._memory = mmap(-1, int(ffi.sizeof("aw_rtp")))
         self.struct = ffi.from_buffer("aw_rtp *", self._memory, require_writable=True)
         self.struct.room = room
 
     def first(self, tap: int) -> int:
-        """ns; when the first packet of that tap was counted, 0 = none so far."""
+        """ns, the first packet counted on this tap; 0 = none yet."""
         return int(self.struct.first[tap])
 
     def of(self, call: int) -> list[Announced]:
-        """The media that the messages of a call announced, in the order of reading. call: hash of
-        its Call-ID."""
+        """The media announced by the messages of a call, in the order of reading. call: hash of its
+        Call-ID."""
         table = self.struct
         if table.waiting:
             lib.aw_rtp_settle(table)

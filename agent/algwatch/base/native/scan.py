@@ -9,9 +9,9 @@ from algwatch._native import ffi, lib
 def scan_message(payload: bytes | memoryview, stream: bool = False) -> tuple[int, memoryview]:
     """Scan one SIP message; stream: bytes of a TCP stream that begin with one.
 
-    Returns the bytes that belong to the message, or NOT_SIP, PARTIAL, TOO_LONG; and aw_sip as
-    uint16 items, indexed by SIP, VIA and ADDR, owned by the caller. With PARTIAL, an item
-    SIP.HEADER_END other than 0 says that only the body is not complete.
+    Returns the bytes of the message, or NOT_SIP, PARTIAL, TOO_LONG; and aw_sip as uint16 items,
+    indexed by SIP, VIA and ADDR, owned by the caller. With PARTIAL, a nonzero item SIP.HEADER_END
+    means that only the body is incomplete.
     """
     out = ffi.new("aw_sip *")
     data = ffi.from_buffer("uint8_t[]", payload)
@@ -24,13 +24,13 @@ _scratch_view = memoryview(ffi.buffer(_scratch)).cast("H")
 
 
 def scan_briefly(payload: bytes) -> tuple[int, memoryview]:
-    """scan_message() into a result that the next call overwrites: read it and let it go."""
+    """scan_message() into a result overwritten by the next call: read it at once."""
     code: int = lib.aw_sip_scan(payload, len(payload), 0, _scratch)
     return code, _scratch_view
 
 
 def scan_sdp(body: bytes | memoryview) -> tuple[int, memoryview]:
-    """Scan an SDP body (RFC 8866). Returns its length, NOT_SIP when nothing looks like SDP, or
+    """Scan an SDP body (RFC 8866). Returns its length, NOT_SIP if nothing looks like SDP, or
     TOO_LONG; and aw_sdp as uint16 items, indexed by SDP and MEDIA, owned by the caller."""
     out = ffi.new("aw_sdp *")
     data = ffi.from_buffer("uint8_t[]", body)
@@ -86,7 +86,7 @@ class Frame:
 
 
 def checked_key(key: bytes) -> bytes:
-    """The key, which has 16 bytes; ValueError."""
+    """The key itself, if it has 16 bytes; else ValueError."""
     if len(key) != 16:
         raise ValueError(f"a hash key has 16 bytes, not {len(key)}")
     return key
