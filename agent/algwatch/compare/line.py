@@ -180,8 +180,8 @@ class Line:
 
     @property
     def is_own(self) -> bool:
-        """True if the provider accepted a request of the phone. Other calls to the line may be
-        anyone's."""
+        """True if the provider accepted a request of the phone. Without this, calls of the line may
+        be anyone's."""
         asked = self.count(RPORT_ASKED) or self.count(RPORT_MISSING)
         return bool(asked and self.count(ACCEPTED))
 
