@@ -8,9 +8,10 @@ What it sees
     and no ACK comes: nobody on the Internet can send to it.
 
 Why it breaks calls
-    By itself it does not: responses, and all packets to the source of packets, come back. But an
-    address written or opened by an ALG, a PBX or a static mapping of this router is not the public
-    one. Its port mappings have no effect, and the outer NAT drops idle flows by its own clock.
+    By itself it does not: responses, and all messages sent to the source of packets, come back. But
+    an address written or opened by an ALG, a PBX or a static mapping of this router is not the
+    public one. Its port mappings have no effect, and the outer NAT drops idle flows by its own
+    clock.
 
 What else looks the same
     A provider in the same private network (a voice VLAN): there is nothing to translate. A provider

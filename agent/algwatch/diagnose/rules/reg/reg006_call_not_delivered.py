@@ -3,13 +3,13 @@
 
 What it sees
     An INVITE on the WAN side only, until its caller gave up, from a host contacted by a phone here
-    before, although its mapping was in use, or had never existed. The finding then compares its
-    ports with those of the phone's REGISTER. The same from a host contacted by nobody here, if it
-    is a neighbour of the registrar and the call is for the address of record of a phone here. Or a
-    phone refused an INVITE (404, 410, 416, 482, 484, 485, 603, 604): its user is registered by
-    another phone here, and the router has since given this phone's port away; or the router left
-    its own change to the Contact of the REGISTER in the Request-URI. Or the wrong phone answered an
-    INVITE after the router gave the port away.
+    before. Its mapping was in use; or it had none, and the finding compares its ports with those of
+    the phone's REGISTER. The same from a host contacted by nobody here, if it is a neighbour of the
+    registrar and the call is for the address of record of a phone here. Or a phone refused an
+    INVITE (404, 410, 416, 482, 484, 485, 603, 604): its user is registered by another phone here,
+    and the router has since given this phone's port away; or the router left its own change to the
+    Contact of the REGISTER in the Request-URI. Or the wrong phone answered an INVITE after the
+    router gave the port away.
 
 Why it breaks calls
     The phone does not ring, or another one does.
