@@ -79,8 +79,8 @@ class Connection:
         self._patience = patience
         self._used = used
         self._mqtt, self._properties, self._packets = paho.load()
-        # paho's message id -> number in the outbox, topic, and monotonic seconds
-        self._flying: dict[int, tuple[int | None, str, float]] = {}
+        # paho's message id -> number in the outbox, message, and monotonic seconds
+        self._flying: dict[int, tuple[int | None, Outgoing, float]] = {}
         self._first: list[Outgoing] = []
         self._incoming = Incoming(protocol == MQTT5, self._flying.__contains__, monotonic)
         self._unfit = ""  # why the broker cannot take reports
@@ -194,7 +194,7 @@ class Connection:
                     return self._unfit
                 if not self.welcomed:
                     self.welcomed, self._why = now, ""
-                    self._first = self._settings.hello(self.name)
+                    self._first = self._settings.hello(self.name, self.is_known)
                 self._used(self)
                 self._pump(client)
             if self._incoming.since is not None and now - self._incoming.since > SLOW:
@@ -286,7 +286,7 @@ class Connection:
                 if message.expiry is not None:
                     properties.MessageExpiryInterval = message.expiry
             info = client.publish(message.topic, payload, 1, message.retain, properties=properties)
-            self._flying[info.mid] = number, message.topic, now
+            self._flying[info.mid] = number, message, now
 
     # paho's callbacks; the two APIs differ in the arguments behind the first three.
 
@@ -317,7 +317,10 @@ class Connection:
     def _on_publish(
         self, client: Any, userdata: Any, mid: int, code: Any = 0, properties: Any = None
     ) -> None:
-        number, topic, _ = self._flying.pop(mid, (None, "", 0.0))
+        if mid not in self._flying:
+            return
+        number, message, _ = self._flying.pop(mid)
+        topic = message.topic
         reason, now = self._incoming.reasons.pop(mid, 0), monotonic()
         refused = reason >= 128
         said = REASONS.get(reason, f"reason 0x{reason:02X}")
@@ -338,6 +341,7 @@ class Connection:
         else:
             self._refusals.taken(topic, now)
         if number is None:
+            message.arrived = not refused
             return
         if reason in (NOT_AUTHORIZED, NO_ROOM):
             self._outbox.put_back(number)

@@ -27,10 +27,10 @@ _ORDER = {"health": 0, "finding": 1}  # which kinds go first when there is no ro
 class Outgoing:
     """One message to publish. expires: monotonic seconds after which it is worthless, or None;
     expiry: the same as seconds from publishing, for MQTT 5. keep: worth sending again to a broker
-    that has lost it. again: it was."""
+    that has lost it. again: it was. arrived: the broker has acknowledged it."""
 
-    __slots__ = ("again", "data", "expires", "expiry", "in_flight", "keep", "record", "retain",
-                 "size", "topic")  # fmt: skip
+    __slots__ = ("again", "arrived", "data", "expires", "expiry", "in_flight", "keep", "record",
+                 "retain", "size", "topic")  # fmt: skip
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Outgoing:
         self.expiry = expiry
         self.expires = expires
         self.keep = keep
-        self.again = False
+        self.again = self.arrived = False
         self.in_flight = False
         self.record: Record | None = None
         self.size = len(topic) + len(payload)
@@ -139,6 +139,7 @@ class Outbox:
             if message is None:
                 return
             self.refused += refused
+            message.arrived = not refused
             if refused or not message.keep:
                 self._delete(number)
                 return

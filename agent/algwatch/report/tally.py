@@ -66,6 +66,10 @@ class Tally:
         pair = crossing.flow_pair
         self._of(name_of(pair.phone, pair.far)).registrations["refreshed"] += 1
 
+    def deals_with(self, line: str) -> bool:
+        """Whether its provider has accepted a registration of its phone."""
+        return self._providers.deals_with(line)
+
     def __len__(self) -> int:
         return len(self._by_provider)
 
