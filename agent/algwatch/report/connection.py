@@ -21,7 +21,7 @@ from algwatch.report import paho
 from algwatch.report.broker import Broker
 from algwatch.report.incoming import MAX_PACKET, Incoming, Misbehaviour
 from algwatch.report.outbox import Outgoing
-from algwatch.report.refusals import NO_ROOM, NOT_AUTHORIZED, PAUSE, REASONS
+from algwatch.report.refusals import NO_ROOM, NOBODY, NOT_AUTHORIZED, PAUSE, REASONS
 from algwatch.report.session import ASKED
 from algwatch.report.settings import Settings
 from algwatch.report.wire import CONTENT_TYPE
@@ -90,6 +90,11 @@ class Connection:
         self._largest = 0
         self._refused = False  # said that a report was refused
         self._resting = False  # nothing goes out until something new comes
+
+    @property
+    def goodbye(self) -> bool:
+        """The broker has ended it, and said so."""
+        return self._incoming.goodbye
 
     @property
     def name(self) -> str:
@@ -334,6 +339,9 @@ class Connection:
         elif reason == NO_ROOM:
             if self._refusals.full(now) == PAUSE[0]:
                 self._settings.say(f"{self._broker} has no room for reports ({said}): they wait")
+        elif reason == NOBODY and message.keep:
+            if self._refusals.unheard(topic, now):
+                self._settings.say(f"nobody has subscribed to {topic} at {self._broker}: they wait")
         elif refused:
             if not self._refused:
                 self._refused = True
@@ -343,7 +351,7 @@ class Connection:
         if number is None:
             message.arrived = not refused
             return
-        if reason in (NOT_AUTHORIZED, NO_ROOM):
+        if reason in (NOT_AUTHORIZED, NO_ROOM) or (reason == NOBODY and message.keep):
             self._outbox.put_back(number)
         else:
             self._outbox.acknowledged(number, now, refused)

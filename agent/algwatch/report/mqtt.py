@@ -127,7 +127,7 @@ class Link:
             self.connected = False
             self._outbox.connection_lost()
             if one.welcomed:
-                self._session.ended(now)
+                self._session.ended(now, one.goodbye)
             if self._wake.stop_at is not None:
                 return
             if protocol == MQTT5 and one.answer in WRONG_VERSION:

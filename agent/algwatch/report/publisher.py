@@ -138,6 +138,7 @@ class Publisher:
                 return
             self._outbox.supersede(topic(self._encoder.cpe, "advice"))
             message = self._advise()
+            self._forgotten_at = self._advised_at
         self._send(message)
 
     def health(self, health: dict[str, object]) -> None:
