@@ -50,8 +50,7 @@ def main(options: dict[str, str]) -> None:
         connection.UNACKNOWLEDGED = 2.0
         broker.HANDSHAKE = mqtt.PATIENCE = mqtt.FIRST_PATIENCE = 2.0
         refusals.UNHEARD = 0.1, 0.4
-    if options.get("quick") or "denied" in options:
-        refusals.DENIED = 2.0  # seconds in place of an hour
+    refusals.DENIED = 2.0  # seconds in place of an hour
     outbox = Outbox(int(options.get("bytes", 262144)))
     publisher = Publisher(
         Broker(options["url"], ca=options.get("ca", "")),
