@@ -7,7 +7,7 @@ CHECKED := agent tests cross firmware setup.py native/build_cffi.py
 C_FILES := $(wildcard native/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run zig test test-all lint format golden golden-update bench fuzz attack kills mutate worlds lab lab-table lab-calls cross package docs clean
+.PHONY: help setup build run zig test test-all lint format golden golden-update bench fuzz attack kills faults mutate worlds lab lab-table lab-calls cross package docs clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -78,6 +78,9 @@ attack: setup  ## attack the running agent beside real calls: SEED=7 ONLY="lies 
 
 kills: setup  ## kill -9 agents at random moments, and count the findings that get lost: KILLS=200
 	@ALGWATCH_KILLS=$(or $(KILLS),200) $(PY) -m pytest -q tests/e2e/test_kills.py
+
+faults: setup  ## a broker that dies, hangs, refuses, is full or far: what was told, delivered, lost
+	@PYTHONPATH=tests $(PY) tests/e2e/faults.py
 
 worlds: setup  ## play random phones, providers and ALGs on paper (SEEDS=0-2000): is anything false said?
 	@$(PY) tests/worlds/judge.py $(SEEDS)

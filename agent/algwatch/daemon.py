@@ -141,6 +141,8 @@ class Daemon:
             if time.monotonic() >= tidy_at:
                 tidy_at = time.monotonic() + TIDY
                 gc.collect()
+                if self._publisher is not None:
+                    self._publisher.tick()
                 self.tell_host(self._host(self._clock.now(), before=self._offload))
         self.turn()
         self.finish()
@@ -191,6 +193,7 @@ class Daemon:
             self._write_status(self._status, running=False)
         if self._publisher is not None:
             self._publish_advice(always=True)
+            self._publisher.tick(always=True)
             self._publisher.health(self.health())
             missing = not self._publisher.stop(FAREWELL)
         for source in self._sources:
@@ -318,8 +321,9 @@ class Daemon:
     def _on_finding(self, finding: Finding) -> None:
         if self._publisher is None and self._status is None:
             return
-        if self._rate.passes(finding.rule, finding.line, finding.hurts):
-            if self._publisher is not None:
+        is_again = self._publisher is not None and self._publisher.is_again(finding)
+        if self._rate.passes(finding.rule, finding.line, finding.hurts, count=not is_again):
+            if self._publisher is not None and not is_again:
                 self._publisher.finding(finding)
             if self._status is not None:
                 self._status.report(finding)

@@ -75,6 +75,23 @@ class Mosquitto:
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
+    def save(self) -> None:
+        """Write what it has to disk."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGUSR1)
+
+    def read_again(self) -> None:
+        """Its files of users and rules."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+
+    def end(self) -> None:
+        """As an operator does."""
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait()
+        self._process = None
+
     def kill(self) -> None:
         """kill -9."""
         if self._process is not None:
@@ -211,12 +228,12 @@ def authority(folder: Path) -> None:
         certificate(folder, name)
 
 
-def certificate(folder: Path, name: str) -> None:
-    """NAME.pem and NAME.key, of the authority of this folder."""
-    words = ("-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-    _openssl(folder, "req", *_NEW, *words)
+def certificate(folder: Path, name: str, *words: str) -> None:
+    """NAME.pem and NAME.key, of the authority of this folder. words: more, as `-days -1`."""
+    made = ("-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+    _openssl(folder, "req", *_NEW, *made)
     _openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-             "-CAcreateserial", "-out", f"{name}.pem", "-extfile", "san")  # fmt: skip
+             "-CAcreateserial", "-out", f"{name}.pem", "-extfile", "san", *words)  # fmt: skip
 
 
 _NEW = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")

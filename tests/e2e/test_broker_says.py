@@ -115,6 +115,7 @@ def test_a_broker_that_is_killed_again_soon_gets_all_of_it_later(
     monkeypatch.setattr("algwatch.report.connection.UNACKNOWLEDGED", 1.0)  # it looks that often
     broker = Mosquitto(tmp_path)
     ends(broker.kill)
+    ends(Listener(broker.port).close)
     gate = Gate(broker.port)
     ends(gate.shut)
     agent = Agent(f"mqtt://127.0.0.1:{gate.port}")
@@ -183,6 +184,66 @@ def test_a_broker_without_room_loses_nothing_and_is_left_alone(
     assert calls == {str(number) for number in range(30)}
     assert (agent.outbox.dropped, agent.outbox.refused) == (0, 0)
     assert len(broker.server.connections) == 1
+
+
+def test_findings_wait_for_somebody_who_has_subscribed_to_them(
+    tmp_path: Path, ends: Callable[[Callable[[], object]], None]
+) -> None:
+    """A broker throws away what nobody has subscribed to, and says so."""
+    broker = Mosquitto(tmp_path)
+    ends(broker.kill)
+    agent = Agent(f"mqtt://127.0.0.1:{broker.port}")
+    ends(lambda: agent.publisher.stop(0.1))
+    for number in range(30):
+        agent.publisher.finding(finding(number))
+    topic = "algwatch/1/cpe1/finding"
+    assert agent.heard(f"nobody has subscribed to {topic} at mqtt://127.0.0.1:{broker.port}: they")
+    time.sleep(1.0)
+    assert len(agent.outbox) == 30
+    listener = Listener(broker.port)
+    ends(listener.close)
+    agent.publisher.health({"uptime": 1.0})
+    assert until(lambda: listener.of("health")), "the others do not wait"
+    assert until(lambda: len(listener.of("finding")) == 30 and not len(agent.outbox))
+    calls = [body["finding"]["call_id"] for body in listener.of("finding")]
+    assert calls == [str(number) for number in range(30)]
+    assert len([line for line in agent.said if "nobody" in line]) == 1
+
+
+def test_a_finding_that_nobody_hears_is_tried_less_and_less_often(
+    monkeypatch: pytest.MonkeyPatch, ends: Callable[[Callable[[], object]], None]
+) -> None:
+    monkeypatch.setattr(refusals, "UNHEARD", (0.2, 0.8))
+    monkeypatch.setattr("algwatch.report.connection.UNACKNOWLEDGED", 0.4)  # it looks that often
+    broker = Scripted()
+    broker.reasons["finding"] = 0x10
+    ends(broker.server.close)
+    agent = Agent(broker.url)
+    ends(lambda: agent.publisher.stop(0.1))
+    assert agent.connected()
+    for number in range(30):
+        agent.publisher.finding(finding(number))
+    time.sleep(3.0)
+    assert 12 <= len(broker.of("finding")) <= 16, "a window, and one after each pause"
+
+
+def test_a_broker_that_may_have_died_gets_each_finding_once_more(
+    quick: None, monkeypatch: pytest.MonkeyPatch, ends: Callable[[Callable[[], object]], None]
+) -> None:
+    """It knows the session, from its disk, and not what came since."""
+    monkeypatch.setattr(session, "EVERY", 0.0)
+    monkeypatch.setattr("algwatch.report.backoff.EVICTED", (0.05, 0.1))
+    broker = Scripted(connack(session_present=1), most=7)
+    ends(broker.server.close)
+    agent = Agent(broker.url)
+    ends(lambda: agent.publisher.stop(0.1))
+    for number in range(5):
+        agent.publisher.finding(finding(number))
+    assert until(lambda: len(broker.of("finding")) >= 10)
+    for number in range(8):
+        agent.publisher.advice([Advice("keep-sip-alg", "suspected", number / 10, [], [], [])])
+        time.sleep(0.2)
+    assert len(broker.server.connections) >= 3 and len(broker.of("finding")) <= 10 + 5
 
 
 DENIES = """allow_anonymous true

@@ -136,10 +136,12 @@ def test_agents_that_are_killed_at_random_moments_lose_no_finding_that_they_told
 def test_a_broker_that_loses_what_it_acknowledged_gets_it_again(tmp_path: Path) -> None:
     """mosquitto by its default keeps nothing on disk: it forgets all when it is killed."""
     broker = Mosquitto(tmp_path)
+    before = Listener(broker.port)
     campaign = Campaign(broker, tmp_path / "spool")
     agent = campaign.start(300)
     try:
         assert [campaign.hear(agent) for _ in range(301)][-1] == "done\n"
+        before.close()
         broker.kill()
         broker.start()
         listener = Listener(broker.port)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 from algwatch.report import mqtt
+from algwatch.report import publisher as publishing
 from algwatch.report.broker import Broker
 from algwatch.report.encode import Encoder
 from algwatch.report.outbox import Outbox
@@ -41,7 +42,7 @@ def test_old_advice_that_was_not_acknowledged_does_not_come_behind_the_newer_one
     one.advice([])  # goes out, and the connection is lost
     assert outbox.take(0.0)
     outbox.connection_lost()
-    hello = [decode(message.data) for message in one._hello("MQTT 5")]
+    hello = [decode(message.data) for message in one._hello("MQTT 5", False)]
     assert hello[-1]["advice"] == []
     assert waiting(outbox) == []
     assert (outbox.expired, outbox.dropped) == (1, 0)
@@ -80,4 +81,79 @@ def test_every_report_counts_those_before_it_that_were_lost() -> None:
     for _ in range(13):
         one._put("finding", b"x")
     assert decode(one._state(True, 1, ""))["dropped"] == 3
-    assert decode(one._hello("MQTT 5")[-1].data)["dropped"] == 3
+    assert decode(one._hello("MQTT 5", False)[-1].data)["dropped"] == 3
+
+
+class Broker5:
+    """A publisher whose broker acknowledges advice at once, at a time that is told."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 10_000.0
+        monkeypatch.setattr(publishing, "monotonic", lambda: self.now)
+        self.outbox = Outbox(100_000)
+        self.publisher = publisher(self.outbox, [])
+
+    def connects(self, known: bool) -> int:
+        """How many messages with advice it gets."""
+        link = self.publisher._link
+        link.connected = False
+        self.outbox.connection_lost()
+        first = self.publisher._hello("MQTT 5", known)
+        link.connected = True
+        for message in first:
+            message.arrived = True
+        return len(first) - 1 + self.acknowledged()
+
+    def acknowledged(self) -> int:
+        count = 0
+        while taken := self.outbox.take(self.now):
+            self.outbox.acknowledged(taken[0], self.now)
+            count += 1
+        return count
+
+    def passes(self, seconds: int) -> int:
+        """How many come meanwhile."""
+        count = 0
+        for _ in range(seconds // 60):
+            self.now += 60
+            self.publisher.tick()
+            count += self.acknowledged()
+        return count
+
+
+def test_a_broker_that_knows_us_and_has_our_advice_is_not_sent_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker = Broker5(monkeypatch)
+    assert broker.connects(False) == 1
+    broker.publisher.advice([])
+    assert broker.acknowledged() == 1
+    assert broker.passes(3660) == 0
+    assert [broker.connects(True) for _ in range(5)] == [0] * 5
+    assert broker.passes(86400) == 0
+    broker.publisher.advice([])
+    assert broker.connects(True) == 1, "this one was not acknowledged"
+
+
+def test_a_connection_that_breaks_all_day_costs_few_messages_with_advice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for known, most in ((True, 8), (False, 146)):
+        broker = Broker5(monkeypatch)
+        sent = broker.connects(False)
+        for _ in range(86400 // 120):
+            sent += broker.passes(120) + broker.connects(known)
+        assert sent <= most
+        assert sent >= most - 2, "what a broker may have lost within an hour is sent again"
+
+
+def test_a_broker_that_forgets_twice_in_a_row_gets_our_advice_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker = Broker5(monkeypatch)
+    broker.connects(False)
+    broker.passes(7200)
+    assert broker.connects(False) == 1, "at once"
+    assert broker.passes(60) + broker.connects(False) == 0
+    assert broker.passes(660) == 1, "as soon as ten minutes are over"
+    assert broker.passes(86400) == 0

@@ -53,10 +53,10 @@ def test_a_finding_carries_every_field_of_its_definition() -> None:
         "schema": 1, "id": "b001-1", "boot": "b001", "seq": 1, "at": 1000000001.5, "cpe": "cpe1",
         "version": "0.1.0"}  # fmt: skip
     said = body["finding"]
-    assert len(said.pop("key")) == 16
+    assert (len(said.pop("key")), len(said.pop("series"))) == (16, 16)
     assert said == {
         "rule": "ALG001", "slug": "contact-rewritten", "severity": "error", "where": "router",
-        "harm": "observed", "cause": "alg", "certain": True, "symptom": False,
+        "harm": "observed", "cause": "alg", "certain": True, "symptom": False, "times": 1,
         "line": "192.168.1.10 and 203.0.113.7", "phone": "192.168.1.10",
         "provider": "203.0.113.7", "call_id": "77@h", "side": "wan", "at": 1e9,
         "summary": "Contact was changed: sip:alice@192.168.1.10", "fingerprint": "linux",

@@ -21,7 +21,7 @@ from algwatch.report import paho
 from algwatch.report.broker import Broker
 from algwatch.report.incoming import MAX_PACKET, Incoming, Misbehaviour
 from algwatch.report.outbox import Outgoing
-from algwatch.report.refusals import NO_ROOM, NOT_AUTHORIZED, PAUSE, REASONS
+from algwatch.report.refusals import NO_ROOM, NOBODY, NOT_AUTHORIZED, PAUSE, REASONS
 from algwatch.report.session import ASKED
 from algwatch.report.settings import Settings
 from algwatch.report.wire import CONTENT_TYPE
@@ -79,8 +79,8 @@ class Connection:
         self._patience = patience
         self._used = used
         self._mqtt, self._properties, self._packets = paho.load()
-        # paho's message id -> number in the outbox, topic, and monotonic seconds
-        self._flying: dict[int, tuple[int | None, str, float]] = {}
+        # paho's message id -> number in the outbox, message, and monotonic seconds
+        self._flying: dict[int, tuple[int | None, Outgoing, float]] = {}
         self._first: list[Outgoing] = []
         self._incoming = Incoming(protocol == MQTT5, self._flying.__contains__, monotonic)
         self._unfit = ""  # why the broker cannot take reports
@@ -90,6 +90,11 @@ class Connection:
         self._largest = 0
         self._refused = False  # said that a report was refused
         self._resting = False  # nothing goes out until something new comes
+
+    @property
+    def goodbye(self) -> bool:
+        """The broker has ended it, and said so."""
+        return self._incoming.goodbye
 
     @property
     def name(self) -> str:
@@ -194,7 +199,7 @@ class Connection:
                     return self._unfit
                 if not self.welcomed:
                     self.welcomed, self._why = now, ""
-                    self._first = self._settings.hello(self.name)
+                    self._first = self._settings.hello(self.name, self.is_known)
                 self._used(self)
                 self._pump(client)
             if self._incoming.since is not None and now - self._incoming.since > SLOW:
@@ -286,7 +291,7 @@ class Connection:
                 if message.expiry is not None:
                     properties.MessageExpiryInterval = message.expiry
             info = client.publish(message.topic, payload, 1, message.retain, properties=properties)
-            self._flying[info.mid] = number, message.topic, now
+            self._flying[info.mid] = number, message, now
 
     # paho's callbacks; the two APIs differ in the arguments behind the first three.
 
@@ -317,7 +322,10 @@ class Connection:
     def _on_publish(
         self, client: Any, userdata: Any, mid: int, code: Any = 0, properties: Any = None
     ) -> None:
-        number, topic, _ = self._flying.pop(mid, (None, "", 0.0))
+        if mid not in self._flying:
+            return
+        number, message, _ = self._flying.pop(mid)
+        topic = message.topic
         reason, now = self._incoming.reasons.pop(mid, 0), monotonic()
         refused = reason >= 128
         said = REASONS.get(reason, f"reason 0x{reason:02X}")
@@ -331,6 +339,9 @@ class Connection:
         elif reason == NO_ROOM:
             if self._refusals.full(now) == PAUSE[0]:
                 self._settings.say(f"{self._broker} has no room for reports ({said}): they wait")
+        elif reason == NOBODY and message.keep:
+            if self._refusals.unheard(topic, now):
+                self._settings.say(f"nobody has subscribed to {topic} at {self._broker}: they wait")
         elif refused:
             if not self._refused:
                 self._refused = True
@@ -338,8 +349,9 @@ class Connection:
         else:
             self._refusals.taken(topic, now)
         if number is None:
+            message.arrived = not refused
             return
-        if reason in (NOT_AUTHORIZED, NO_ROOM):
+        if reason in (NOT_AUTHORIZED, NO_ROOM) or (reason == NOBODY and message.keep):
             self._outbox.put_back(number)
         else:
             self._outbox.acknowledged(number, now, refused)

@@ -83,8 +83,10 @@ class Encoder:
         body.update(more)
         return _pack(body)
 
-    def finding(self, finding: Finding, at: float) -> bytes:
-        """at: seconds since 1970, of the report."""
+    def finding(self, finding: Finding, at: float, series: str = "", times: int = 1,
+                first: float = 0.0, last: float = 0.0) -> bytes:  # fmt: skip
+        """at: seconds since 1970, of the report. series: what the same findings have in common;
+        times: how many there were; first, last: when, seconds since 1970."""
         privacy = self._privacy
         phone, provider = self._providers.of(finding.line)
         looks = [
@@ -116,6 +118,8 @@ class Encoder:
             "summary": _cut(privacy.text(finding.summary)),
             "fingerprint": _cut(finding.fingerprint, 64),
             "key": privacy.mark(finding.key),
+            "series": privacy.mark(series),
+            **_counted_as(times, first, last),
             "evidence": looks,
         }
         payload = _pack(body)
@@ -124,6 +128,13 @@ class Encoder:
             body["finding"]["cut"] = True
             payload = _pack(body)
         return payload
+
+    def again(self, said: bytes, at: float, times: int, first: float, last: float) -> bytes:
+        """The finding that was sent, with what became of its series. said: of `bare`."""
+        body = self._envelope(at, self.next())
+        known = msgpack.unpackb(said, raw=False)
+        body["finding"] = {**known, **_counted_as(times, first, last)}
+        return _pack(body)
 
     def advice(self, advice: list[Advice] | None, at: float) -> bytes:
         """All advice in force: the message is retained, so it stands alone. None: this boot has
@@ -182,6 +193,17 @@ class Encoder:
             }
             for provider, each in tally.items()
         }  # fmt: skip
+
+
+def bare(payload: bytes) -> bytes:
+    """The finding of a payload without its evidence, packed."""
+    finding: dict[str, Any] = msgpack.unpackb(payload, raw=False)["finding"]
+    finding.pop("cut", None)
+    return _pack({**finding, "evidence": []})
+
+
+def _counted_as(times: int, first: float, last: float) -> dict[str, Any]:
+    return {"times": times, "first": first, "last": last} if times > 1 else {"times": times}
 
 
 def _counted(groups: dict[str, dict[str, int]]) -> int:

@@ -40,11 +40,11 @@ class Incoming:
     mqtt5: the version of the connection. is_owed: whether a PUBACK with this id is waited for.
     now: monotonic seconds. ready: bytes of checked, whole packets. since: when the packet began
     of which a part is there, or None. code: of CONNACK, None before it. reasons: of PUBACK by its
-    id, where it is a refusal (3.4.2.1); paho 1.6 does not hand them on.
+    id, where it is not 0 (3.4.2.1); paho 1.6 does not hand them on. goodbye: DISCONNECT came.
     """
 
-    __slots__ = ("_is_owed", "_mqtt5", "_now", "_part", "_unasked", "code", "ready", "reasons",
-                 "since")  # fmt: skip
+    __slots__ = ("_is_owed", "_mqtt5", "_now", "_part", "_unasked", "code", "goodbye", "ready",
+                 "reasons", "since")  # fmt: skip
 
     def __init__(
         self, mqtt5: bool, is_owed: Callable[[int], bool], now: Callable[[], float]
@@ -57,6 +57,7 @@ class Incoming:
         self.ready = bytearray()
         self.since: float | None = None
         self.code: int | None = None
+        self.goodbye = False
         self.reasons: dict[int, int] = {}
 
     def feed(self, data: bytes) -> None:
@@ -118,8 +119,10 @@ class Incoming:
             number = body[0] << 8 | body[1]
             if not self._is_owed(number):
                 raise Misbehaviour(f"sent PUBACK for a report that was not sent ({number})")
-            if len(body) > 2 and body[2] >= 128:
+            if len(body) > 2 and body[2]:
                 self.reasons[number] = body[2]
+        elif kind == DISCONNECT:
+            self.goodbye = True
         elif kind in (PUBLISH, PINGRESP):
             if not self._unasked.take(self._now()):
                 raise Misbehaviour(

@@ -48,7 +48,8 @@ class Link:
 
     client_id: of the MQTT session. outbox: what to publish, QoS 1. will: (topic, payload),
     asked before each connection. hello: what to publish first on each connection, given the
-    protocol's name; both are called in the link's thread. say: prints one line for a person.
+    protocol's name and whether the broker knows this router; both are called in the link's thread.
+    say: prints one line for a person.
     room: bytes that may be sent again to a broker that has forgotten them; spend: is told how
     many are.
     boot_delay: seconds; the first connection waits a random part of it, so that a region whose
@@ -61,7 +62,7 @@ class Link:
         client_id: str,
         outbox: Outbox,
         will: Callable[[], tuple[str, bytes]],
-        hello: Callable[[str], list[Outgoing]],
+        hello: Callable[[str, bool], list[Outgoing]],
         say: Callable[[str], None],
         boot_delay: float = 0.0,
         keepalive: int = 60,
@@ -126,7 +127,7 @@ class Link:
             self.connected = False
             self._outbox.connection_lost()
             if one.welcomed:
-                self._session.ended(now)
+                self._session.ended(now, one.goodbye)
             if self._wake.stop_at is not None:
                 return
             if protocol == MQTT5 and one.answer in WRONG_VERSION:

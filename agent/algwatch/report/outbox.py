@@ -27,10 +27,10 @@ _ORDER = {"health": 0, "finding": 1}  # which kinds go first when there is no ro
 class Outgoing:
     """One message to publish. expires: monotonic seconds after which it is worthless, or None;
     expiry: the same as seconds from publishing, for MQTT 5. keep: worth sending again to a broker
-    that has lost it. again: it was."""
+    that has lost it. again: it was. arrived: the broker has acknowledged it."""
 
-    __slots__ = ("again", "data", "expires", "expiry", "in_flight", "keep", "record", "retain",
-                 "size", "topic")  # fmt: skip
+    __slots__ = ("again", "arrived", "data", "expires", "expiry", "in_flight", "keep", "record",
+                 "retain", "size", "topic")  # fmt: skip
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Outgoing:
         self.expiry = expiry
         self.expires = expires
         self.keep = keep
-        self.again = False
+        self.again = self.arrived = False
         self.in_flight = False
         self.record: Record | None = None
         self.size = len(topic) + len(payload)
@@ -59,11 +59,12 @@ class Outgoing:
 
 
 class Outbox:
-    """max_bytes bounds topics and payloads, max_count the messages. Any thread may call."""
+    """max_bytes bounds topics and payloads, max_count the messages (0: one for 256 bytes, 1000 at
+    least). Any thread may call."""
 
-    def __init__(self, max_bytes: int, max_count: int = 1000) -> None:
+    def __init__(self, max_bytes: int, max_count: int = 0) -> None:
         self.max_bytes = max_bytes
-        self._max_count = max_count
+        self._max_count = max_count or max(1000, max_bytes // 256)
         self._lock = Lock()
         self._spool: Spool | None = None
         self._waiting: dict[int, Outgoing] = {}  # in the order in which they came
@@ -116,21 +117,26 @@ class Outbox:
         """The first message that is not in flight, now marked so, its number and its payload; or
         None. now: monotonic seconds. allows: whether a topic may be sent to now."""
         with self._lock:
-            for number, message in list(self._waiting.items()):
-                if message.in_flight or not allows(message.topic, now):
+            denied = ""  # one look at a topic: many reports may wait for it
+            found, late, unread = None, list[int](), list[int]()
+            for number, message in self._waiting.items():
+                if message.in_flight or message.topic == denied:
                     continue
-                if message.expires is not None and now >= message.expires:
-                    self._delete(number)
-                    self.expired += 1
-                    continue
-                payload = self._payload(message)
-                if not payload:  # somebody has taken its file away
-                    self._delete(number)
-                    self.dropped += 1
-                    continue
-                message.in_flight = True
-                return number, message, payload
-        return None
+                if not allows(message.topic, now):
+                    denied = message.topic
+                elif message.expires is not None and now >= message.expires:
+                    late.append(number)
+                elif payload := self._payload(message):
+                    message.in_flight = True
+                    found = number, message, payload
+                    break
+                else:  # somebody has taken its file away
+                    unread.append(number)
+            for number in late + unread:
+                self._delete(number)
+            self.expired += len(late)
+            self.dropped += len(unread)
+            return found
 
     def acknowledged(self, number: int, now: float, refused: bool = False) -> None:
         """The broker has it, or refused it for good (counted). now: monotonic seconds."""
@@ -139,6 +145,7 @@ class Outbox:
             if message is None:
                 return
             self.refused += refused
+            message.arrived = not refused
             if refused or not message.keep:
                 self._delete(number)
                 return
@@ -148,10 +155,11 @@ class Outbox:
             self._keep(number, message, now)
             if message.record is not None and self._spool is not None:
                 self._spool.sent(message.record)
-            for old, (_, at) in list(self._kept.items()):
-                if now - at < GRACE:
+            while self._kept:
+                oldest = next(iter(self._kept))
+                if now - self._kept[oldest][1] < GRACE:
                     break
-                self._forget(old)
+                self._forget(oldest)
 
     def put_back(self, number: int) -> None:
         """The broker does not take it now."""

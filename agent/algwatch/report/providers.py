@@ -29,6 +29,12 @@ class Providers:
         found = _DOMAIN.search(registration.aor.lower())
         if found and not address.is_literal(found[1]):
             self._domains.add(registration.line, found[1])
+        elif registration.line not in self._domains:
+            self._domains.add(registration.line, "")
+
+    def deals_with(self, line: str) -> bool:
+        """Whether a registration of this line was accepted, as far as it is remembered."""
+        return line in self._domains
 
     def of(self, line: str) -> tuple[str, str]:
         """(phone, provider) of a line's name; empty texts where it is about none."""

@@ -12,15 +12,19 @@ from algwatch.compare.line import ends_of
 from algwatch.diagnose.finding import Finding
 from algwatch.report.allowance import HARM, HARMLESS, HEALTH, Allowance
 from algwatch.report.broker import Broker
-from algwatch.report.encode import Encoder
+from algwatch.report.encode import Encoder, bare
 from algwatch.report.mqtt import Link
-from algwatch.report.outbox import Outbox, Outgoing
+from algwatch.report.outbox import GRACE, Outbox, Outgoing
+from algwatch.report.repeats import Repeats, name_of
+from algwatch.report.session import EVERY
 from algwatch.report.tally import Tally
 from algwatch.report.wire import topic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from algwatch.report.spool import Spool
+
+STRANGERS = "strangers"  # all phones together with which no provider has dealt
 
 
 class Publisher:
@@ -58,6 +62,11 @@ class Publisher:
         self._lock = Lock()  # the link's thread says hello, the daemon's says the rest
         self._birth: int | None = None  # a sequence number that no broker has seen yet
         self._advice: list[Advice] | None = None
+        self._advised: Outgoing | None = None  # the latest message with it
+        self._advised_at = self._forgotten_at = float("-inf")  # monotonic seconds
+        self._saved_at = 0.0  # from then on a broker that knows this router has it on disk
+        self._in_doubt = False  # whether the broker still has it
+        self._repeats = Repeats()
         self._link = Link(
             broker,
             f"algwatch-{encoder.cpe}",
@@ -81,24 +90,56 @@ class Publisher:
     def connected(self) -> bool:
         return self._link.connected
 
+    def is_again(self, finding: Finding) -> bool:
+        """Count a finding; True where it is the same as others and is not to be sent now."""
+        return not self._repeats.feed(finding, self._wall() - finding.at)
+
     def finding(self, finding: Finding) -> None:
         phone = ends_of(finding.line)[0]
+        if phone and self.tally is not None and not self.tally.deals_with(finding.line):
+            phone = STRANGERS
         if not self._allowance.allows("finding", HARM if finding.hurts else HARMLESS, phone):
             return
+        series = self._repeats.of(finding)
         with self._lock:
-            payload = self._encoder.finding(finding, self._wall())
+            payload = self._encoder.finding(
+                finding, self._wall(), repr(name_of(finding)), series.times,
+                self._at(series.first), self._at(series.last),
+            )  # fmt: skip
+        self._repeats.sent(series, bare(payload))
         self._allowance.spend(len(payload), phone)
         self._put("finding", payload, keep=True)
 
     def advice(self, advice: list[Advice]) -> None:
         """All advice in force. Without a connection it is only kept: the next hello says it."""
         with self._lock:
-            self._advice = list(advice)
+            self._advice, self._advised = list(advice), None
+            self._saved_at = monotonic() + GRACE
             if not self._link.connected:
                 return
-            payload = self._encoder.advice(advice, self._wall())
-        self._allowance.spend_always(len(payload))
-        self._put("advice", payload, retain=True)
+            message = self._advise()
+        self._send(message)
+
+    def tick(self, always: bool = False) -> None:
+        """Now and then, and always at the end: send the counters of findings that came again, and
+        the advice that the broker may have lost."""
+        for one in self._repeats.due(always):
+            if not self._allowance.allows("finding", HARMLESS):
+                continue
+            with self._lock:
+                payload = self._encoder.again(
+                    one.said, self._wall(), one.times, self._at(one.first), self._at(one.last)
+                )
+            one.told = one.times
+            self._allowance.spend(len(payload))
+            self._put("finding", payload, keep=True)
+        with self._lock:
+            if not self._in_doubt or not self._link.connected or self._is_lately_said:
+                return
+            self._outbox.supersede(topic(self._encoder.cpe, "advice"))
+            message = self._advise()
+            self._forgotten_at = self._advised_at
+        self._send(message)
 
     def health(self, health: dict[str, object]) -> None:
         """Without a connection there is nobody to tell, and a late report is worthless."""
@@ -114,6 +155,7 @@ class Publisher:
                 "refused": outbox.refused,
                 "unspooled": outbox.unspooled,
                 "withheld": dict(self._allowance.withheld),
+                "repeated": dict(self._repeats.unsent),
                 "connections": self._link.connections,
                 "taken_over": self._link.taken_over,
             }
@@ -145,9 +187,16 @@ class Publisher:
     ) -> None:
         expires = None if expiry is None else monotonic() + expiry
         where = topic(self._encoder.cpe, kind)
-        self._outbox.put(Outgoing(where, payload, retain, expiry, expires, keep))
+        self._send(Outgoing(where, payload, retain, expiry, expires, keep))
+
+    def _send(self, message: Outgoing) -> None:
+        self._outbox.put(message)
         self._tell_loss()
         self._link.wake()
+
+    def _at(self, moment: float) -> float:
+        """Seconds since 1970 of monotonic seconds."""
+        return self._wall() - (monotonic() - moment)
 
     def _tell_loss(self, at_end: bool = False) -> None:
         """A line when reports begin to get lost, and one with their number when it is over."""
@@ -169,15 +218,42 @@ class Publisher:
                 self._birth = self._encoder.next()
             return topic(self._encoder.cpe, "state"), self._state(False, self._birth, "lost")
 
-    def _hello(self, protocol: str) -> list[Outgoing]:
+    def _hello(self, protocol: str, is_known: bool) -> list[Outgoing]:
         with self._lock:
             seq, self._birth = self._birth or self._encoder.next(), None
             birth = self._state(True, seq, "", mqtt=protocol, **self._about)
+            self._allowance.spend_always(len(birth))
             first = [Outgoing(topic(self._encoder.cpe, "state"), birth, retain=True)]
-            # Always: what the broker has retained may be of an earlier boot.
-            where = topic(self._encoder.cpe, "advice")
-            self._outbox.supersede(where)
-            payload = self._encoder.advice(self._advice, self._wall())
-            first.append(Outgoing(where, payload, retain=True))
-            self._allowance.spend_always(len(birth) + len(payload))
+            if not self._has_advice(is_known):
+                self._outbox.supersede(topic(self._encoder.cpe, "advice"))
+                first.append(self._advise())
             return first
+
+    def _has_advice(self, is_known: bool) -> bool:
+        """Whether the broker has the advice in force, as far as it can be told now."""
+        now = monotonic()
+        if self._advised is None or not self._advised.arrived:
+            self._saved_at = now + GRACE
+            return False  # what it has retained may be of an earlier boot
+        if not is_known:
+            self._saved_at = now + GRACE
+            if now - self._forgotten_at >= EVERY:
+                self._forgotten_at = now
+                return False
+        elif now > self._saved_at:
+            return True
+        # It was acknowledged, and perhaps not saved; a connection that breaks all day must not
+        # send it each time.
+        self._in_doubt = True
+        return self._is_lately_said
+
+    @property
+    def _is_lately_said(self) -> bool:
+        return monotonic() - self._advised_at < EVERY
+
+    def _advise(self) -> Outgoing:
+        payload = self._encoder.advice(self._advice, self._wall())
+        self._allowance.spend_always(len(payload))
+        self._advised = Outgoing(topic(self._encoder.cpe, "advice"), payload, retain=True)
+        self._advised_at, self._in_doubt = monotonic(), False
+        return self._advised

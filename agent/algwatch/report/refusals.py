@@ -4,15 +4,20 @@
 A topic that the broker's ACL denies rests for an hour, and the others go on: mosquitto closes the
 connection of a router that was denied, so one such topic would end each connection. A broker that
 has no room (MQTT 5 section 3.4.2.1, Quota exceeded) is left alone for a while, longer each time,
-and then gets one report. What was refused so waits in the outbox.
+and then gets one report. Findings to which nobody has subscribed are thrown away by a broker, which
+says so with MQTT 5 (section 3.4.2.1, No matching subscribers): after it was killed, those who read
+them may come back later than a router does. What was refused so waits in the outbox. Behind each
+pause one report goes, and the others once it was taken.
 """
 
 from __future__ import annotations
 
 DENIED = 3600.0  # seconds that a topic rests
 PAUSE = 60.0, 1800.0  # seconds after the first and after the last of many times without room
+UNHEARD = 2.0, 1800.0  # the same while nobody has subscribed
+PROBED = 60.0  # seconds that the one report gets
 # Reason codes of PUBACK (MQTT 5 section 3.4.2.1).
-NOT_AUTHORIZED, NO_ROOM = 135, 151
+NOBODY, NOT_AUTHORIZED, NO_ROOM = 16, 135, 151
 REASONS = {
     128: "Unspecified error", 131: "Implementation specific error", 144: "Topic Name invalid",
     NOT_AUTHORIZED: "Not authorized", NO_ROOM: "Quota exceeded", 153: "Payload format invalid",
@@ -22,11 +27,12 @@ REASONS = {
 class Refusals:
     """now: monotonic seconds. is_full: the broker had no room, and has taken nothing since."""
 
-    __slots__ = ("_times", "_topics", "_until")
+    __slots__ = ("_probed", "_rests", "_times", "_unheard", "_until")
 
     def __init__(self) -> None:
-        self._topics: dict[str, float] = {}  # until when each rests
-        self._times = 0
+        self._rests: dict[str, float] = {}  # topics, and until when
+        self._probed: set[str] = set()  # those of them to which the one report is on its way
+        self._times = self._unheard = 0
         self._until = 0.0
 
     @property
@@ -34,16 +40,28 @@ class Refusals:
         return self._times > 0
 
     def allows(self, topic: str, now: float) -> bool:
-        return now >= self._until and now >= self._topics.get(topic, 0.0)
+        """Whether one report may be sent there, which is sent then."""
+        if now < self._until or now < self._rests.get(topic, 0.0):
+            return False
+        if topic in self._rests:
+            self._probed.add(topic)
+            self._rests[topic] = now + PROBED
+        return True
 
     def pauses(self, now: float) -> bool:
         return now < self._until
 
     def denied(self, topic: str, now: float) -> bool:
         """True for the first of those that are on their way."""
-        first = now >= self._topics.get(topic, 0.0)
-        self._topics[topic] = now + DENIED
-        return first
+        return self._rest(topic, now + DENIED)
+
+    def unheard(self, topic: str, now: float) -> bool:
+        """Nobody has subscribed. True for the first time since a report was taken."""
+        pause = min(UNHEARD[1], UNHEARD[0] * float(2 ** min(self._unheard, 10)))
+        if self._rest(topic, now + pause):
+            self._unheard += 1
+            return self._unheard == 1
+        return False
 
     def full(self, now: float) -> float:
         """Seconds of the pause that begins, 0 where one has begun already."""
@@ -59,4 +77,14 @@ class Refusals:
         room, some may be."""
         if not self.pauses(now):
             self._times = 0
-        self._topics.pop(topic, None)
+        if self._rests.pop(topic, None) is not None:
+            self._probed.discard(topic)
+            self._unheard = 0
+
+    def _rest(self, topic: str, until: float) -> bool:
+        """False where it rests already, and the refused report was on its way before."""
+        if topic in self._rests and topic not in self._probed:
+            return False
+        self._probed.discard(topic)
+        self._rests[topic] = until
+        return True

@@ -34,7 +34,8 @@ FIELDS: dict[str, tuple[Field, ...]] = {
         ("harm", STR, 1), ("cause", STR, 1), ("certain", BOOL, 1), ("symptom", BOOL, 1),
         ("line", STR, 1), ("phone", STR, 2), ("provider", STR, 2), ("call_id", STR, 1),
         ("side", STR, 1), ("at", FLOAT, 1), ("summary", STR, 1), ("fingerprint", STR, 1),
-        ("key", STR, 1), ("evidence", MAPS, 1), ("cut", BOOL, 1),
+        ("key", STR, 1), ("series", STR, 3), ("times", INT, 3), ("first", FLOAT, 3),
+        ("last", FLOAT, 3), ("evidence", MAPS, 1), ("cut", BOOL, 1),
     ),
     "evidence": (
         ("side", STR, 1), ("at", FLOAT, 1), ("observed", STR, 1), ("expected", STR, 1),

@@ -28,7 +28,7 @@ class Settings:
         outbox: Outbox,
         wake: Wake,
         will: Callable[[], tuple[str, bytes]],
-        hello: Callable[[str], list[Outgoing]],
+        hello: Callable[[str, bool], list[Outgoing]],
         say: Callable[[str], None],
     ) -> None:
         self.client_id = client_id

@@ -15,6 +15,7 @@ from algwatch.compare.line import name_of
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.known import said_key
 from algwatch.report.providers import Providers
 
 PROVIDERS = 16  # that have counters of their own
@@ -66,6 +67,10 @@ class Tally:
         pair = crossing.flow_pair
         self._of(name_of(pair.phone, pair.far)).registrations["refreshed"] += 1
 
+    def deals_with(self, line: str) -> bool:
+        """Whether its provider has accepted a registration of its phone."""
+        return self._providers.deals_with(line)
+
     def __len__(self) -> int:
         return len(self._by_provider)
 
@@ -82,14 +87,15 @@ class Tally:
     def _on_finding(self, finding: Finding) -> None:
         if not finding.hurts or not finding.call_id:
             return
-        known = self._causes.get(finding.call_id)
+        key = said_key(finding.call_id)
+        known = self._causes.get(key)
         # A symptom says that the call broke; the finding beside it says why.
         if known is None or (known[1] and not finding.symptom):
             why = finding.cause or cause.UNKNOWN
-            self._causes.add(finding.call_id, (why, finding.symptom))
+            self._causes.add(key, (why, finding.symptom))
 
     def _on_call(self, call: CallSummary) -> None:
-        why, _ = self._causes.pop(call.call_id, ("", False))
+        why, _ = self._causes.pop(said_key(call.call_id), ("", False))
         if call.unsolicited:
             return
         counters = self._of(call.line)

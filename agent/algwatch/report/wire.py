@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 SCHEMA = 1
-REVISION = 2  # 1 had no `revision`
+REVISION = 3  # 1 had no `revision`
 ROOT = f"algwatch/{SCHEMA}"
 CONTENT_TYPE = "application/msgpack"
 MAX_PAYLOAD = 16384  # bytes; brokers and constrained readers may rely on it
