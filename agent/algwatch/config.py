@@ -151,6 +151,7 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "boot_delay": (_between(0, 86400), 0),
     "outbox_bytes": (_between(16384, 64 << 20), 262144),
     "spool": (_text, ""),
+    "state": (_text, ""),
     "health_interval": (_between(1, 86400), 300),
     "daily_bytes": (_between(65536, 1 << 40), 1 << 20),
     "privacy": (_switch, True),
@@ -190,6 +191,7 @@ class Config:
         boot_delay: int
         outbox_bytes: int
         spool: str
+        state: str
         health_interval: int
         daily_bytes: int
         privacy: bool

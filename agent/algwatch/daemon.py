@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from types import FrameType
 
-from algwatch.advise.advice import Advice, InForce
+from algwatch.advise.advice import Advice
 from algwatch.base.clock import PacketClock
 from algwatch.base.host import NO_OFFLOAD, Host
 from algwatch.base.native.layout import ROW
@@ -39,6 +39,7 @@ from algwatch.report.rate import Bucket, Rate
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from algwatch.capture.nflog import LogTap
+    from algwatch.report.keeper import Keeper
     from algwatch.report.publisher import Publisher
     from algwatch.report.status import Status
 
@@ -48,7 +49,6 @@ TIDY = 60.0  # seconds between looks for garbage that holds on to itself
 FAREWELL = 2.0  # seconds that the broker gets to acknowledge the last reports
 ADVICE = (10, 0.2)  # messages with all advice in force: at once, and a second
 HELD = 192 * 1024  # bytes of messages that wait for others to be in order of time
-MAX_ADVICE = 64  # phones and providers with advice in force
 
 _AT = struct.Struct("=Q")
 
@@ -68,7 +68,8 @@ class Source:
 class Daemon:
     """sources: one for each tap of the pipeline, in its order. publisher: None without MQTT.
     conntrack, media: where the media of calls are counted, and who asks for it; both or none.
-    status: takes reports for the file that people look at; None without one.
+    status: takes reports for the file that people look at; None without one. keeper: what keeps the
+    state for the next process; None without one.
     look: what the router says of itself at a time, as read_host."""
 
     def __init__(
@@ -84,6 +85,7 @@ class Daemon:
         media: Accounted | None = None,
         status: Status | None = None,
         look: Callable[..., Host] = read_host,
+        keeper: Keeper | None = None,
     ) -> None:
         self._host = look
         self._sources = sources
@@ -102,7 +104,8 @@ class Daemon:
         self._status = status
         self._health_interval = health_interval
         self._started = time.monotonic()
-        self._advice = InForce(MAX_ADVICE)
+        self._keeper = keeper
+        self._advice = pipeline.knowledge.in_force
         self._rate = Rate()  # of findings that are published
         self._advice_bucket = Bucket(ADVICE, time.monotonic())
         self._advice_due = False
@@ -117,6 +120,16 @@ class Daemon:
             signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
 
+    def recall(self) -> None:
+        """Go on with what an earlier process knew; before anything else is told."""
+        if self._keeper is None or not self._keeper.take():
+            return
+        if self._status is not None:
+            for report in (*self._pipeline.knowledge.harm(), *self._advice.all()):
+                self._status.report(report)
+        self._advice_due = self._pipeline.knowledge.given
+        self._publish_advice(always=True)
+
     def run(self) -> None:
         """Until SIGTERM or SIGINT."""
         # The first one soon: an operator who looks at a new router wants to see it alive.
@@ -129,6 +142,8 @@ class Daemon:
             self._count_media()
             self._console.tick()
             self._publish_advice()
+            if self._keeper is not None:
+                self._keeper.turn()
             if self._status is not None and self._status.due:
                 self._write_status(self._status)
             if self._asked:
@@ -189,6 +204,8 @@ class Daemon:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever is in a hurry
         missing = False
         self._console.finish()
+        if self._keeper is not None:
+            self._keeper.close()
         if self._status is not None:
             self._write_status(self._status, running=False)
         if self._publisher is not None:
@@ -289,6 +306,8 @@ class Daemon:
     def _tell(self, reports: Sequence[Report]) -> None:
         shift = self._clock.shift / 1e9
         advised = False
+        if self._keeper is not None:
+            self._keeper.changed(reports)
         for report in reports:
             if shift:  # to what the wall clock says now
                 report.shift(shift)
@@ -300,7 +319,8 @@ class Daemon:
             take = getattr(self, f"_on_{report.kind}", None)
             if take is not None:
                 take(report)
-            self._console.report(report)
+            if not getattr(report, "told_before", False):
+                self._console.report(report)
             advised = advised or report.kind == Advice.kind
         if advised:
             self._advice_due = True
@@ -319,14 +339,22 @@ class Daemon:
         self._advice.feed(advice)
 
     def _on_finding(self, finding: Finding) -> None:
-        if self._publisher is None and self._status is None:
+        if self._keeper is not None:
+            self._keeper.telling(finding)
+        self._report(finding)
+        if self._keeper is not None:
+            self._keeper.told()
+
+    def _report(self, finding: Finding) -> None:
+        publisher, status = self._publisher, self._status
+        if publisher is None and status is None:
             return
-        is_again = self._publisher is not None and self._publisher.is_again(finding)
+        is_again = finding.told_before or (publisher is not None and publisher.is_again(finding))
         if self._rate.passes(finding.rule, finding.line, finding.hurts, count=not is_again):
-            if self._publisher is not None and not is_again:
-                self._publisher.finding(finding)
-            if self._status is not None:
-                self._status.report(finding)
+            if publisher is not None and not is_again:
+                publisher.finding(finding)
+            if status is not None:
+                status.report(finding)
 
     def _write_status(self, status: Status, running: bool = True) -> None:
         status.write(self._health(), self._pipeline.counts(), running)

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from algwatch.advise.knowledge import Knowledge
 from algwatch.advise.recommend import Recommender, payloads
 from algwatch.base.host import Host
 from algwatch.base.packet import LAN, WAN, Batch, Tap
 from algwatch.base.report import Report
-from algwatch.base.table import Table
 from algwatch.capture.probes import without_probes
 from algwatch.compare.calls import CLOSED, Moment
 from algwatch.compare.comparison import Comparison, News
@@ -19,9 +19,8 @@ from algwatch.compare.limits import LAPTOP, ROUTER
 from algwatch.compare.media import Counted
 from algwatch.compare.quality import Quality
 from algwatch.diagnose import subject
-from algwatch.diagnose.engine import SAID, Engine
+from algwatch.diagnose.engine import Engine, nothing_said
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.subject import CALL, CAPTURE, CROSSING, Event
 from algwatch.sip.timers import SECOND
 
 
@@ -29,10 +28,10 @@ class Pipeline:
     """Batches in, reports out. Sans-IO: packet time drives every timer.
 
     taps: list of Tap, indexed by Batch.tap. Each method returns a list of reports, in order. watch:
-    called with every message once it is known what became of it (a ladder for people). strict:
-    rules that fail raise (tests). clock: ns, to time the rules. quality: what is known of the taps
-    before. memory: bytes of messages that are kept at most, by default 1 MB live and 256 MB for
-    files. media: RTP that is counted. known: all that a rule may ask.
+    called with every message once it is known what became of it. strict: rules that fail raise
+    (tests). clock: ns, to time the rules. quality: what is known of the taps before. memory: bytes
+    of messages that are kept at most, by default 1 MB live and 256 MB for files. media: RTP that is
+    counted. known: all that a rule may ask. knowledge: what a later process may go on with.
     """
 
     def __init__(self, taps: list[Tap], live: bool = False,
@@ -48,11 +47,12 @@ class Pipeline:
         self._comparison.hears(media)
         self._captured = self._comparison.captured
         self._comparison.bound(quality)
-        said: Table[str, int] = Table(SAID)
+        said = nothing_said()
         self.known = Known(self._comparison, said)
         self._engine = Engine(self.known, said, strict, clock)
-        self._comparison.one_sided_news = self._engine.listens(CROSSING)
+        self._comparison.one_sided_news = self._engine.listens(subject.CROSSING)
         self._recommender = Recommender(self._comparison.lines, self._comparison.two_sided)
+        self.knowledge = Knowledge(self._comparison.lines, self._engine, self._recommender)
         for kept in (self._recommender.harm, self._engine.held):
             self._comparison.budget.share(kept, payloads, apart)
 
@@ -81,7 +81,7 @@ class Pipeline:
         reports = self._judged(self._comparison.advance(now))
         if self.live and now - self._capture_at > SECOND:
             self._capture_at = now
-            reports += self._told([(CAPTURE, None)])
+            reports += self._told([(subject.CAPTURE, None)])
         return reports
 
     def lost(self, tap: int, packets: int, until: int) -> None:
@@ -99,7 +99,7 @@ class Pipeline:
         reports = [one for news in self._comparison.finish() for one in self._judged(news)]
         if not self.live:
             reports += self._comparison.registrations()
-        return reports + self._told([(CAPTURE, None)])
+        return reports + self._told([(subject.CAPTURE, None)])
 
     def counts(self) -> dict[str, dict[str, int]]:
         """capture and crossings of `analyze --json`, and evicted where a table was full."""
@@ -115,7 +115,7 @@ class Pipeline:
         return self._engine.failures
 
     def _judged(self, news: News) -> list[Report]:
-        events: list[Event] = [(CROSSING, crossing) for crossing in news.crossings]
+        events: list[subject.Event] = [(subject.CROSSING, crossing) for crossing in news.crossings]
         events += [(subject.TRANSACTION, exchange) for exchange in news.exchanges]
         events += [(subject.PATH, path) for path in news.paths]
         reports = self._told(events) if events else []
@@ -132,7 +132,7 @@ class Pipeline:
     def _moment(self, moment: Moment) -> list[Report]:
         call, what = moment
         if what != CLOSED:
-            told = self._told([(CALL, call)])
+            told = self._told([(subject.CALL, call)])
             return told + self._told([(subject.SUBSCRIPTION, call)]) if call.replaces else told
         media = self._comparison.heard(call)
         told = self._told([(subject.MEDIA, media)]) if media is not None else []
@@ -144,6 +144,6 @@ class Pipeline:
         again = self._recommender.reconsider(line) if line is not None else []
         return [*told, summary, *of_line, *again]
 
-    def _told(self, events: list[Event]) -> list[Report]:
+    def _told(self, events: list[subject.Event]) -> list[Report]:
         findings = self._engine.feed(events)
         return [*findings, *self._recommender.feed(findings)] if findings else []

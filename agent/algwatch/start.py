@@ -23,7 +23,7 @@ from algwatch.base.packet import LAN, SIDE_NAMES, WAN, Tap
 from algwatch.capture.board import read_board
 from algwatch.capture.conntrack import Conntrack, NoAccounting
 from algwatch.capture.filter import FilterError
-from algwatch.capture.host import is_down, read_host
+from algwatch.capture.host import alg_of, boot_of, is_down, read_host
 from algwatch.capture.networks import NoNetworks, found
 from algwatch.capture.reassembly import LIMIT as REASSEMBLY
 from algwatch.capture.reassembly import Reassembler
@@ -42,6 +42,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from algwatch.base.owner import Owner
     from algwatch.handover import Handed
+    from algwatch.report.keeper import Keeper
     from algwatch.report.privacy import Privacy
     from algwatch.report.publisher import Publisher
     from algwatch.report.spool import Spool
@@ -214,6 +215,20 @@ def _spool(config: Config, console: Console) -> Spool | None:
         return None
 
 
+def _keeper(
+    config: Config, pipeline: Pipeline, clock: PacketClock, spool: Spool | None, console: Console
+) -> Keeper | None:
+    if not config.state:
+        return None
+    from algwatch.report.keeper import NOBODY, Keeper
+
+    needed = [boot_of(), *sorted(f"{tap.name} {SIDE_NAMES[tap.side]}" for tap in pipeline.taps)]
+    return Keeper(
+        config.state, pipeline.knowledge, clock, lambda: (needed, alg_of()),
+        lambda: NOBODY if spool is None else spool.number, console.say,
+    )  # fmt: skip
+
+
 def _user(user: str) -> tuple[int, int]:
     """uid and gid of a name or number; CannotStart."""
     import pwd
@@ -334,7 +349,9 @@ def run(config: Config, out: int, err: int) -> int:
 
         console.anonymous = partial(anonymous, privacy=_privacy(config, key))
     if config.json:
-        import algwatch.report.render.json  # noqa: F401  # that user may not be allowed to read it
+        import algwatch.report.render.json  # that user may not be allowed to read it
+    if config.state:
+        import algwatch.report.keeper  # noqa: F401  # as above
     if config.spool:
         _prepare_spool(config.spool, config.user)
     status = _status(config, _privacy(config, key), console)
@@ -346,8 +363,10 @@ def run(config: Config, out: int, err: int) -> int:
     media = Accounted(rtp, sides, clock.packet) if rtp is not None else None
     watch = _watch(config, console, publisher.tally if publisher is not None else None)
     pipeline = Pipeline(watched, live=True, watch=watch, memory=memory, media=media)
+    spool = _spool(config, console) if publisher is not None else None
+    keeper = _keeper(config, pipeline, clock, spool, console)
     daemon = Daemon(sources, pipeline, clock, console, counts, publisher, config.health_interval,
-                    conntrack, media, status, look)  # fmt: skip
+                    conntrack, media, status, look, keeper)  # fmt: skip
     daemon.listen()
     for source in sources:
         source.live.drain()  # a packet that came while all this was read has no time of its own
@@ -359,9 +378,10 @@ def run(config: Config, out: int, err: int) -> int:
             console.say(source.live.unseen)
     for note in [note for note in (uncounted, unlogged) if note] + config.notes():
         console.say(note)
-    daemon.tell_host(host)
+    daemon.recall()
     if publisher is not None:
-        publisher.start(_spool(config, console))
+        publisher.start(spool)
+    daemon.tell_host(host)
     daemon.run()
     end = time.monotonic() + LAST_LINES
     daemon.stop()

@@ -272,6 +272,39 @@ def test_a_finding_outlives_the_agent_that_no_broker_has_heard(
     listener.close()
 
 
+def paired(listener: Listener) -> int:
+    """What the latest health report of the latest boot counts."""
+    boot = listener.of("state")[-1]["boot"]
+    health = [body["health"] for body in listener.of("health") if body["boot"] == boot]
+    return int(health[-1]["crossings"]["paired"]) if health else 0
+
+
+def test_an_agent_that_is_killed_or_ended_goes_on_with_its_advice_and_tells_nothing_again(
+    router: Router, run: Callable[..., Agent], broker: Mosquitto, tmp_path: Path
+) -> None:
+    words = ("--mqtt", f"mqtt://127.0.0.1:{broker.port}", "--state", str(tmp_path / "state"))
+    listener = listen(router, broker, "021122334455")
+    for life in range(3):
+        agent = run(*words, "--spool", str(tmp_path / "spool"))
+        assert agent.heard("watching")
+        router.crosses(register(1 + life, "192.168.1.10", "192.168.1.10"),
+                       register(1 + life, "198.51.100.2:1024", "198.51.100.77:9"))  # fmt: skip
+        if life == 0:
+            assert agent.heard("ALG") and until(lambda: listener.of("finding")), agent.said
+            agent.process.kill()
+            agent.process.wait()
+        else:
+            assert agent.heard("goes on from"), agent.said
+            assert until(lambda: paired(listener) == 1), agent.said
+            assert agent.stop()[0] == 0
+            assert not any("ALG001" in line for line in agent.said), agent.said
+    found = [body["finding"] for body in listener.of("finding")]
+    told = [(one["key"], one["summary"]) for one in found]
+    assert told and len(told) == len(set(told)), told
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o600
+    listener.close()
+
+
 def test_nobody_who_calls_is_named_over_mqtt_although_a_program_on_the_router_may_know(
     router: Router, run: Callable[..., Agent], broker: Mosquitto
 ) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
@@ -14,12 +15,16 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from brokers import Listener, Mosquitto, until
 from small_disk import fill, small_disk
 
 AGENT = Path(__file__).parents[2] / "agent"
+HERE = Path(__file__).parent
+GOES_ON = HERE / "goes_on.py"
+PATH = os.pathsep.join(map(str, (AGENT, HERE.parent, HERE.parent / "golden")))
 KILLS = int(os.environ.get("ALGWATCH_KILLS", "10"))
 
 # The publishing half of the daemon: a finding is put into the spool, and then told of.
@@ -127,6 +132,86 @@ def test_agents_that_are_killed_at_random_moments_lose_no_finding_that_they_told
         record_property(
             "said", f"{KILLS} agents killed: {len(campaign.told)} findings told of, 0 lost, "
             f"{again} came twice"
+        )  # fmt: skip
+    finally:
+        listener.close()
+        broker.kill()
+
+
+class Lives:
+    """Agents that go on with what the one before knew. told: findings, by key, harm and sentence.
+    heard: what each of them has said, the last one behind the others."""
+
+    def __init__(self, broker: Mosquitto, folder: Path) -> None:
+        self.broker = broker
+        self.folder = folder
+        self.heard: list[list[list[Any]]] = []
+        self.clock = 1_800_000_000 * 10**9
+
+    def start(self, calls: int) -> subprocess.Popen[str]:
+        url, boot = f"mqtt://127.0.0.1:{self.broker.port}", f"{len(self.heard) + 1:016x}"
+        self.clock += 400 * 10**9  # the last one may have begun a call that it did not tell of
+        words = [str(GOES_ON), url, str(self.folder), boot, str(self.clock), str(calls)]
+        return subprocess.Popen(
+            [sys.executable, *words], stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": PATH},
+        )  # fmt: skip
+
+    def end(self, agent: subprocess.Popen[str], begin: list[str]) -> None:
+        """kill -9."""
+        agent.kill()
+        rest, _ = agent.communicate()
+        lines = [*begin, *rest.splitlines(keepends=True)]
+        self.heard.append([json.loads(line) for line in lines if line.endswith("\n")])
+        self.clock = max([self.clock, *(words[1] for words in self.of("clock")[-1:])])
+
+    def of(self, kind: str) -> list[list[Any]]:
+        return [words for life in self.heard for words in life if words[0] == kind]
+
+
+def test_agents_that_are_killed_go_on_with_what_was_said_and_say_nothing_twice(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    chance = random.Random(os.environ.get("ALGWATCH_LAB_SEED"))
+    broker = Mosquitto(tmp_path)
+    listener = Listener(broker.port)
+    lives = Lives(broker, tmp_path)
+    try:
+        for _ in range(KILLS):
+            agent = lives.start(100_000)
+            assert agent.stdout is not None
+            begin = [agent.stdout.readline()] if chance.random() < 0.9 else []
+            time.sleep(chance.uniform(0.0, 0.5))
+            lives.end(agent, begin)
+        last = lives.start(0)
+        assert last.stdout is not None
+        begin = []
+        while not begin or begin[-1] != '["done"]\n':
+            begin.append(last.stdout.readline())
+        lives.end(last, begin)
+
+        # Each knows what the one before has told, or was about to.
+        known: list[Any] = [[]]
+        restored = 0
+        for life in lives.heard:
+            for what, *words in life:
+                if what == "knew":
+                    assert words[0] in known, (words[0], known)
+                    restored += bool(words[0])
+                    known = words
+                elif what in ("soon", "now"):
+                    known = [*known, words[0]] if what == "soon" else words
+                assert what != "said" or words[0].startswith("goes on"), words
+        told = Counter((key, harm, text) for _, key, harm, text in lives.of("finding"))
+        assert restored and told and set(told.values()) == {1}, told.most_common(3)
+        came = {body["id"]: body["finding"] for body in listener.of("finding")}
+        sent = Counter((one["key"], one["harm"], one["summary"]) for one in came.values()
+                       if one["cause"] != "capture")  # fmt: skip
+        assert set(sent.values()) == {1}, sent.most_common(3)
+        assert {text for _, _, text in told} <= {text for _, _, text in sent}
+        record_property(
+            "said", f"{len(lives.heard) - 1} agents killed, {restored} went on with advice: "
+            f"{len(told)} findings told of, none twice and none lost"
         )  # fmt: skip
     finally:
         listener.close()

@@ -33,7 +33,7 @@ def engine(monkeypatch: pytest.MonkeyPatch, *checks: object, strict: bool = Fals
     rules = [SimpleNamespace(RULE=Rule(f"XXX00{i}", "said", "info", CAPTURE, (), "Said."),
                              check=check) for i, check in enumerate(checks)]  # fmt: skip
     monkeypatch.setattr(engines, "RULES", rules)
-    said: Table[str, int] = Table(16)
+    said: Table[int, int] = Table(16)
     known = Known(Comparison(True, ROUTER, False, None), said)
     ticks = iter(range(1000))
     return Engine(known, said, strict, lambda: next(ticks))

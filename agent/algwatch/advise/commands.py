@@ -17,6 +17,7 @@ removes it.
 
 from __future__ import annotations
 
+from algwatch.advise.actions import CLEAR_NAT, DISABLE
 from algwatch.base import address
 
 UNDO = (
@@ -109,6 +110,18 @@ def clear_on_openwrt(phone: str) -> list[str]:
 def by_algwatch(phone: str, trial: bool) -> list[str]:
     """The line for a router with algwatch on it."""
     return _lines(phone, ("algwatch apply --only PHONE" if trial else "algwatch apply",))
+
+
+def lines_for(action: str, state: str, phone: str) -> tuple[list[str], tuple[str, ...]]:
+    """The lines to type for an advice, and those for a router with algwatch on it. action, state:
+    its words."""
+    if action == CLEAR_NAT:
+        return clear_on_openwrt(phone), ()
+    if action != DISABLE or state == "none":
+        return [], ()
+    trial = state == "suspected"
+    by_hand = try_on_openwrt(phone) if trial else disable_on_openwrt(phone)
+    return by_hand, tuple(by_algwatch(phone, trial))
 
 
 def _lines(phone: str, lines: tuple[str, ...]) -> list[str]:

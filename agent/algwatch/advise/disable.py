@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from algwatch.advise.actions import DISABLE
 from algwatch.advise.advice import Advice
-from algwatch.advise.commands import by_algwatch, disable_on_openwrt, try_on_openwrt
+from algwatch.advise.commands import lines_for
+from algwatch.base.digest import digest
+from algwatch.base.plain import real, row, rows, whole
 from algwatch.base.table import Table
 from algwatch.compare import line as words
 from algwatch.compare.counterfactual import NO, YES, Counterfactual
@@ -19,8 +21,13 @@ from algwatch.compare.line import Line
 from algwatch.diagnose.finding import Finding
 from algwatch.sip.timers import SECOND
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 APART = 60.0  # seconds between two harmful calls that count as independent
 LIMIT = 256
+KEPT = 16  # calls of a line that outlive the process
 MOST_BEYOND = 4  # sentences about lines with other providers
 LONG_EXPIRES = STREAM // SECOND  # longer than a UDP mapping lives on OpenWrt without helper
 TRY_IT = (
@@ -40,7 +47,7 @@ class Harmed:
     """The calls hurt by the ALG, by line. limit: lines."""
 
     def __init__(self, limit: int = LIMIT) -> None:
-        self._calls: Table[str, dict[str, float]] = Table(limit)
+        self._calls: Table[str, dict[int, float]] = Table(limit)  # by the digest of its Call-ID
 
     def add(self, finding: Finding) -> None:
         """Note a call hurt by the ALG."""
@@ -49,13 +56,28 @@ class Harmed:
             calls = {}
             self._calls.add(finding.line, calls)
         if len(calls) < LIMIT:
-            calls.setdefault(finding.call_id, finding.at)
+            calls.setdefault(digest(finding.call_id), finding.at)
 
     def proved(self, finding: Finding) -> bool:
         """True if the harm of a finding's line is proved: by the protocol, or by two independent
         calls."""
         times = (self._calls.get(finding.line) or {}).values()
         return finding.certain or max(times, default=0.0) - min(times, default=0.0) >= APART
+
+    def to_plain(self, line: str) -> list[Any]:
+        """The first and the latest calls of a line: of what may still go on, none counts twice."""
+        calls = list((self._calls.get(line) or {}).items())
+        return [[call, at] for call, at in calls[:1] + calls[1:][1 - KEPT :]]
+
+    def recall(self, line: str, calls: dict[int, float]) -> None:
+        if calls:
+            self._calls.add(line, calls)
+
+
+def calls_from_plain(value: object, shift: float) -> dict[int, float]:
+    """What Harmed.to_plain gave. shift: seconds, to be added to its times. Unfit."""
+    some = [row(one, 2) for one in rows(value, KEPT)]
+    return {whole(call): real(at) + shift for call, at in some}
 
 
 def disable(findings: list[Finding], line: Line, without: Counterfactual, proved: bool,
@@ -74,15 +96,10 @@ def disable(findings: list[Finding], line: Line, without: Counterfactual, proved
             against.insert(0, ("unknown-caller", UNKNOWN_CALLER.format(line=line)))
         if without.answer != YES:
             against.append(("trial", TRY_IT))
-    commands: list[str] = []
-    short: list[str] = []
-    if state != "none":
-        trial = state == "suspected"
-        commands = try_on_openwrt(line.phone) if trial else disable_on_openwrt(line.phone)
-        short = by_algwatch(line.phone, trial)
+    commands, short = lines_for(DISABLE, state, line.phone)
     return Advice(
         DISABLE, state, confidence, sentences(for_), sentences(against), commands, line.name,
-        kinds=frozenset(kind for kind, _ in (*for_, *against)), short=tuple(short),
+        kinds=frozenset(kind for kind, _ in (*for_, *against)), short=short,
     )  # fmt: skip
 
 

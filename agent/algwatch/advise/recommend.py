@@ -7,21 +7,26 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from algwatch.advise import actions
-from algwatch.advise.advice import Advice
-from algwatch.advise.commands import clear_on_openwrt
-from algwatch.advise.disable import Harmed, Reason, disable, sentences, speaks_for
+from algwatch.advise.advice import STATES, Advice
+from algwatch.advise.commands import lines_for
+from algwatch.advise.disable import Harmed, Reason, calls_from_plain, disable, sentences, speaks_for
+from algwatch.base.plain import real, row, rows, text, word
 from algwatch.base.table import Table
 from algwatch.compare.counterfactual import NO, YES, without_alg
 from algwatch.compare.line import RPORT_ASKED, RPORT_MISSING, Line, Lines, ends_of
 from algwatch.compare.weights import by_phone
 from algwatch.diagnose import cause
-from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.finding import MOST_TEXT, Finding, finding_from_plain
 
 LIMIT = 256
 # For example, one side alone shows a fault without its place.
 PLACE_UNKNOWN = "the capture does not show where the fault lies: it may be in this router"
 CROSSED_NOTHING = "nothing of it was seen to cross this router, so anyone may have sent it"
 T = TypeVar("T")
+RULES = 128  # of which findings or reasons stand behind one advice
+KINDS = 256  # of reasons of one advice
+
+Key = tuple[str, str]  # an action, and the line that it is meant for
 
 
 def payloads(harm: dict[str, Finding]) -> list[bytes]:
@@ -37,8 +42,8 @@ class Recommender:
         self._lines = lines
         self._two_sided = two_sided
         # By action and line: state, confidence, and every kind of reason told.
-        self._given: Table[tuple[str, str], tuple[str, float, frozenset[str]]] = Table(LIMIT)
-        self._reasons: Table[tuple[str, str], dict[str, str]] = Table(LIMIT)  # a sentence a rule
+        self._given: Table[Key, tuple[str, float, frozenset[str]]] = Table(LIMIT)
+        self._reasons: Table[Key, dict[str, str]] = Table(LIMIT)  # a sentence a rule
         self._harmed = Harmed()
         # By line, the latest finding of each rule: harm of the ALG, and proof that it carries the
         # line.
@@ -87,6 +92,8 @@ class Recommender:
     def refresh(self) -> list[Advice]:
         """The same for every line with a first observation, while its calls still go on."""
         fresh = {line.remote: line for line in self._lines.fresh.values()}.values()
+        if self._lines.unkept is not None:
+            self._lines.unkept |= self._lines.fresh
         self._lines.fresh.clear()
         return [advice for line in fresh for advice in self.reconsider(line)]
 
@@ -95,11 +102,7 @@ class Recommender:
         if finding.cause in (cause.ALG, cause.ALG_NEEDED):
             if line is None or finding.where != "router":
                 return []
-            mine = self._advised_lines.get(line.remote)
-            if mine is None:
-                mine = {}
-                self._advised_lines.add(line.remote, mine)
-            mine[line.name] = line
+            self._advise(line)
             needed = finding.cause == cause.ALG_NEEDED
             same: Table[str, Any] = self._carried if needed else self.harm
             opposite: Table[str, Any] = self.harm if needed else self._carried
@@ -111,6 +114,13 @@ class Recommender:
                 self._hurt(finding, line)
             return [advice for one in (line, *others) for advice in self._of_line(one)]
         return self._plain(finding, line)
+
+    def _advise(self, line: Line) -> None:
+        mine = self._advised_lines.get(line.remote)
+        if mine is None:
+            mine = {}
+            self._advised_lines.add(line.remote, mine)
+        mine[line.name] = line
 
     def _hurt(self, finding: Finding, line: Line) -> None:
         harm = self.harm.get(line.name)
@@ -197,11 +207,10 @@ class Recommender:
             if action == actions.ENABLE_RPORT and asks:
                 title = actions.STUN_OR_OUTBOUND
                 against[RPORT_ASKED] = "the phone asks for rport already, which was not enough"
-            phone = ends_of(finding.line)[0]
+            commands, short = lines_for(action, state, ends_of(finding.line)[0])
             given.append(Advice(
                 action, state, confidence, list(for_.values()), list(against.values()),
-                clear_on_openwrt(phone) if action == actions.CLEAR_NAT else [], finding.line,
-                title, frozenset((*for_, *against)),
+                commands, finding.line, title, frozenset((*for_, *against)), short,
             ))  # fmt: skip
         return given
 
@@ -231,6 +240,71 @@ class Recommender:
         told = (advice.state, advice.confidence, kinds | advice.kinds)
         self._given.add(key, told)
         return True
+
+    def names(self) -> set[str]:
+        """Lines, by name, of which there is anything to keep."""
+        given = {line for _, line in (*self._given, *self._reasons)}
+        return given | set(self.harm) | set(self._carried)
+
+    def to_plain(self, name: str) -> list[Any]:
+        """All that is known about a line (`Line.name`, or "" for what is about none)."""
+        carried = self._carried.get(name)
+        keys = [key for key in (*self._given, *self._reasons) if key[1] == name]
+        return [
+            name,
+            [one.to_plain() for one in (self.harm.get(name) or {}).values()],
+            carried.to_plain() if carried is not None else None,
+            self._harmed.to_plain(name),
+            [self._told_to_plain(key) for key in dict.fromkeys(keys)],
+        ]
+
+    def _told_to_plain(self, key: Key) -> list[Any]:
+        state, confidence, kinds = self._given.get(key) or ("none", 0.0, frozenset())
+        reasons = [[*one] for one in (self._reasons.get(key) or {}).items()]
+        return [key[0], state, float(confidence), sorted(kinds), reasons]
+
+    def recall(self, told: Told, line: Line | None) -> None:
+        """What an earlier process knew. line: that it is about; what the ALG did to one that is
+        known no more is forgotten."""
+        for key, (state, confidence, kinds) in told.given.items():
+            if line is not None or key[0] not in (actions.DISABLE, actions.KEEP):
+                self._given.add(key, (state, confidence, kinds))
+        for key, reasons in told.reasons.items():
+            self._reasons.add(key, reasons)
+        if line is None:
+            return
+        if told.harm:
+            self.harm.add(told.name, told.harm)
+        if told.carried is not None:
+            self._carried.add(told.name, told.carried)
+        self._harmed.recall(told.name, told.calls)
+        if told.harm or told.carried is not None:
+            self._advise(line)
+
+
+class Told:
+    """What was kept of a line: see Recommender."""
+
+    __slots__ = ("calls", "carried", "given", "harm", "name", "reasons")
+
+    def __init__(self, value: object, shift: float) -> None:
+        """value: what Recommender.to_plain gave. shift: seconds, to be added to times. Unfit."""
+        name, harm, carried, calls, told = row(value, 5)
+        self.name = text(name, MOST_TEXT)
+        findings = [finding_from_plain(one) for one in rows(harm, RULES)]
+        self.harm = {one.rule: one for one in findings}
+        self.carried = None if carried is None else finding_from_plain(carried)
+        self.calls = calls_from_plain(calls, shift)
+        self.given: dict[Key, tuple[str, float, frozenset[str]]] = {}
+        self.reasons: dict[Key, dict[str, str]] = {}
+        for one in rows(told, len(actions.ACTIONS)):
+            action, state, confidence, kinds, reasons = row(one, 5)
+            key = word(action, tuple(actions.ACTIONS)), self.name
+            kept = frozenset(text(kind) for kind in rows(kinds, KINDS))
+            self.given[key] = word(state, STATES), real(confidence), kept
+            pairs = [row(pair, 2) for pair in rows(reasons, RULES)]
+            if pairs:
+                self.reasons[key] = {text(r): text(said, MOST_TEXT) for r, said in pairs}
 
 
 def _asks(line: Line | None) -> bool:

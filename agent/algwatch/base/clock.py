@@ -47,6 +47,11 @@ class PacketClock:
                 best, offset = after - before, wall - (before + after) // 2
         return offset
 
+    @property
+    def offset(self) -> int:
+        """The packet clock less the monotonic clock."""
+        return self._offset
+
     def now(self) -> int:
         """The packet clock, now."""
         return self._monotonic() + self._offset

@@ -16,6 +16,7 @@ MOST = 262144  # bytes that are read of a file
 
 # Kernel documentation, networking/nf_conntrack-sysctl.rst. The names of modules: net/netfilter.
 _HELPER = "sys/module/nf_conntrack_sip"
+_BOOT = "proc/sys/kernel/random/boot_id"
 _EXPECTED = "proc/net/nf_conntrack_expect"
 _TIMEOUTS = "proc/sys/net/netfilter/nf_conntrack_udp_timeout"
 # OpenWrt, firewall4: the section `config defaults`.
@@ -39,6 +40,25 @@ def read_host(
         at, there, loaded, _expectations(root), _seconds(root, ""), _seconds(root, "_stream"),
         _offload(root, before), read_owners(ports, root) if ports else (),
     )  # fmt: skip
+
+
+def boot_of(root: str = "/") -> str:
+    """What tells this boot of the router from every other one (random(4)); what equals nothing
+    where it cannot be read."""
+    return (_read(root, _BOOT) or os.urandom(16).hex().encode()).decode("ascii", "replace").strip()
+
+
+def alg_of(root: str = "/") -> list[str]:
+    """What says whether the SIP helper is at work as it was: the module, and which file the
+    firewall's settings are."""
+    try:
+        status = os.stat(os.path.join(root, _FIREWALL))
+        settings = f"{status.st_mtime_ns} {status.st_size}"
+    except OSError:
+        settings = ""
+    helper = os.path.join(root, _HELPER)
+    parts = (helper, os.path.join(helper, "initstate"))
+    return [settings, *(str(os.path.exists(part)) for part in parts)]
 
 
 def is_down(interface: str, root: str = "/") -> bool:

@@ -242,12 +242,14 @@ class Shown:
 class Lines:
     """limit: lines remembered. stun: addresses (16 bytes) that sent STUN on a SIP port of the LAN,
     at most `limit`. fresh: lines with a first observation since the latest look at the advice, by
-    name."""
+    name. unkept: the same since they were last written down (advise/knowledge.py); None if nobody
+    writes."""
 
     def __init__(self, limit: int) -> None:
         self.table: Table[bytes, Line] = Table(limit)
         self._by_remote: dict[str, list[Line]] = {}  # empty: to be rebuilt
         self.fresh: dict[str, Line] = {}
+        self.unkept: dict[str, Line] | None = None
         self.stun: Table[bytes, None] = Table(limit)
 
     @property

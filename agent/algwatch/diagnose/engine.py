@@ -7,9 +7,12 @@ in tests (strict). A stopped diagnostician is worth nothing.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from algwatch.base.digest import digest
+from algwatch.base.plain import Unfit, raw
 from algwatch.base.table import Table
 from algwatch.compare.call import Call
 from algwatch.compare.line import Line
@@ -17,7 +20,7 @@ from algwatch.compare.signs import EVERY, signs
 from algwatch.compare.weights import by_phone
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
-from algwatch.diagnose.known import Known, said_key
+from algwatch.diagnose.known import BEFORE, Known
 from algwatch.diagnose.rules import RULES
 from algwatch.diagnose.subject import CALL, LINE, SUBJECTS, Event
 
@@ -33,6 +36,13 @@ Instead = Callable[[Finding, Line], Finding | None]
 # "certain" comes before the event, "observed" after it: the later word wins.
 _RANK = {"none": 0, "latent": 1, "certain": 2, "observed": 3}
 _PREDICTS = 4  # added to the rank of a prediction
+_WORDS = 4  # bits before those that tell the words of a finding about the capture
+_SAID = struct.Struct("<QI")  # digest of the key, and the word
+
+
+def nothing_said() -> Table[int, int]:
+    """What was said, by the digest of its key."""
+    return Table(SAID)
 
 
 class Meter:
@@ -58,7 +68,7 @@ class Engine:
     findings a later call may refute: an unhandled NAT, or those of a rule that names its
     refutation."""
 
-    def __init__(self, known: Known, said: Table[str, int], strict: bool = False,
+    def __init__(self, known: Known, said: Table[int, int], strict: bool = False,
                  clock: Callable[[], int] | None = None) -> None:  # fmt: skip
         self.known = known
         self.strict = strict
@@ -161,11 +171,13 @@ class Engine:
 
     def _is_news(self, finding: Finding) -> bool:
         """New, or worse than before, or the first word after a prediction, or (for a finding about
-        the capture) with other words."""
-        key = said_key(finding.key)
-        before = self._said.get(key)
+        the capture) with other words. A finding of an earlier process is news once more, marked
+        told_before."""
+        key = digest(finding.key)
+        known = self._said.get(key)
+        before = None if known is None else known & ~BEFORE
         if finding.cause == "capture":
-            word = hash(finding.summary)
+            word = digest(finding.summary) >> 36 << _WORDS
             is_news = before != word
         else:
             word = rank = _RANK[finding.harm]
@@ -176,4 +188,32 @@ class Engine:
                 is_news = True
         if is_news:
             self._said.add(key, word)
+        elif before != known:
+            self._said[key] = word = before or 0
+            finding.told_before = is_news = True
         return is_news
+
+    def said_to_plain(self, untold: Iterable[Finding]) -> bytes:
+        """What was said, but for these findings."""
+        but = {digest(one.key) for one in untold}
+        return b"".join(_SAID.pack(*one) for one in self._said.items() if one[0] not in but)
+
+    def word_to_plain(self, finding: Finding) -> bytes:
+        """That this one was said."""
+        key = digest(finding.key)
+        return _SAID.pack(key, self._said.get(key) or 0)
+
+    def recall(self, said: bytes, held: dict[str, dict[str, Finding]]) -> None:
+        """What an earlier process has said, and what of it may be taken back."""
+        for key, word in _SAID.iter_unpack(said):
+            self._said.add(key, word | BEFORE)
+        for line, findings in held.items():
+            self.held.add(line, findings)
+
+
+def said_from_plain(value: object) -> bytes:
+    """What Engine.said_to_plain gave. Unfit."""
+    said = raw(value, SAID * _SAID.size)
+    if len(said) % _SAID.size:
+        raise Unfit("cut short")
+    return said

@@ -3,12 +3,20 @@
 
 from __future__ import annotations
 
+from algwatch.base.plain import Unfit, real, row, text, truth, word
 from algwatch.base.report import Report
+from algwatch.diagnose import cause
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 SEVERITIES = ("info", "warning", "error")
 HARMS = ("none", "latent", "observed", "certain")
 HURTS = ("observed", "certain")
 PLACES = ("phone", "router", "provider", "network", "unknown")
+SIDES = ("lan", "wan", "unknown")
+MOST_TEXT = 4096  # characters of a text that outlives the process
 
 
 class Evidence:
@@ -35,16 +43,16 @@ class Finding(Report):
     call_id: Call-ID text, "" if not about one call. side: as in Evidence.
     at: seconds since 1970. summary: one plain sentence. evidence: never empty.
     key: the identity of the finding when it is reported again with more knowledge (a prediction
-    that
-         came true replaces itself). fingerprint: the likely kind of ALG, ALG rules only.
+    that came true replaces itself). fingerprint: the likely kind of ALG, ALG rules only.
     predicts: it is a prediction, so any next word on it is news.
     takes_back: it replaces a finding refuted by later calls of its line.
+    told_before: an earlier process has told it; it is news for this process alone.
     next_step: how to find out more, one sentence, "" if the advice says it.
     """
 
     __slots__ = ("at", "call_id", "cause", "certain", "evidence", "fingerprint", "harm", "key",
                  "line", "next_step", "predicts", "rule", "severity", "side", "slug", "summary",
-                 "symptom", "takes_back", "where")  # fmt: skip
+                 "symptom", "takes_back", "told_before", "where")  # fmt: skip
     kind = "finding"
 
     def __init__(
@@ -87,7 +95,7 @@ class Finding(Report):
         self.line = line
         self.next_step = next_step
         self.predicts = predicts
-        self.takes_back = False
+        self.takes_back = self.told_before = False
 
     @property
     def hurts(self) -> bool:
@@ -97,3 +105,40 @@ class Finding(Report):
         self.at += seconds
         for look in self.evidence:
             look.at += seconds
+
+    def to_plain(self) -> list[Any]:
+        """Without the messages: of the evidence the first words stay."""
+        first = self.evidence[0]
+        return [
+            *(_shortened(getattr(self, name)) for name in _TEXTS),
+            *(getattr(self, name) for name in _TRUTHS),
+            float(self.at), first.side, float(first.at),
+            _shortened(first.observed), _shortened(first.expected),
+        ]  # fmt: skip
+
+
+_WORDS = {"severity": SEVERITIES, "where": PLACES, "harm": HARMS, "side": SIDES}
+_TEXTS = ("rule", "slug", "severity", "where", "harm", "call_id", "side", "summary", "key",
+          "fingerprint", "cause", "line", "next_step")  # fmt: skip
+_TRUTHS = ("certain", "symptom", "predicts")
+
+
+def finding_from_plain(value: object) -> Finding:
+    """What Finding.to_plain gave. Unfit."""
+    some = row(value, len(_TEXTS) + len(_TRUTHS) + 5)
+    at, side, seen, observed, expected = some[-5:]
+    texts = {
+        name: word(one, _WORDS[name]) if name in _WORDS else text(one, MOST_TEXT)
+        for name, one in zip(_TEXTS, some, strict=False)
+    }
+    truths = {name: truth(one) for name, one in zip(_TRUTHS, some[len(_TEXTS) : -5], strict=True)}
+    if texts["cause"] not in cause.CAUSES:
+        raise Unfit("no cause")
+    look = Evidence(
+        word(side, SIDES), real(seen), text(observed, MOST_TEXT), text(expected, MOST_TEXT), b""
+    )
+    return Finding(**texts, **truths, at=real(at), evidence=[look])  # type: ignore[arg-type]
+
+
+def _shortened(value: str) -> str:
+    return value if len(value) <= MOST_TEXT else value[: MOST_TEXT - 1] + "\u2026"

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from algwatch.base.digest import digest
 from algwatch.base.sighting import AT, CALL, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.captured import Captured
@@ -21,16 +22,9 @@ from algwatch.compare.replaces import MOST_CALLS, renamed, replaced
 from algwatch.compare.silence import gone, too_late
 from algwatch.sip.transaction import UDP, Transaction
 
+BEFORE = 8  # a bit of the word for what an earlier process has said, until this one finds it, too
 S = TypeVar("S")
 T = TypeVar("T")
-
-
-MOST_KEY = 256  # characters of a remembered key
-
-
-def said_key(key: str) -> str:
-    """The key of a remembered finding: a long Call-ID in it is cut, not kept."""
-    return key if len(key) <= MOST_KEY else f"{key[:MOST_KEY]}#{hash(key):x}"
 
 
 class Known:
@@ -39,8 +33,8 @@ class Known:
 
     __slots__ = ("_captured", "_comparison", "_lines", "_mappings", "_read", "_said")
 
-    def __init__(self, comparison: Comparison, said: dict[str, int]) -> None:
-        """said: reported findings by key (said_key)."""
+    def __init__(self, comparison: Comparison, said: dict[int, int]) -> None:
+        """said: reported findings by the digest of their key."""
         self._comparison = comparison
         self._captured = comparison.captured
         self._lines = comparison.lines
@@ -196,5 +190,6 @@ class Known:
         return call is not None and call.partial
 
     def was_said(self, rule: str, key: str) -> bool:
-        """True if a rule (id) has reported under key before: for findings reported only once."""
-        return said_key(f"{rule}/{key}") in self._said
+        """True if a rule (id) has reported under key in this process: for findings reported only
+        once."""
+        return not self._said.get(digest(f"{rule}/{key}"), BEFORE) & BEFORE

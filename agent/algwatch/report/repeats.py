@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from time import monotonic
 
+from algwatch.base.digest import digest
 from algwatch.base.table import Table
 from algwatch.compare.weights import by_phone
 from algwatch.diagnose import cause
-from algwatch.diagnose.known import said_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Series:
         self.first = self.last = now
         self.times = self.told = 0
         self.said = b""
-        self.key = ""  # of the latest finding
+        self.key = 0  # digest of that of the latest finding
         self.wait = SOONEST
         self.due = now
 
@@ -58,12 +58,12 @@ class Repeats:
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._series: Table[Name, Series] = Table(SERIES, lambda name, _: by_phone(name[1], None))
-        self._sent: Table[str, None] = Table(SENT)
+        self._sent: Table[int, None] = Table(SENT)
         self.unsent: dict[str, int] = {}
 
     def feed(self, finding: Finding, age: float) -> bool:
         """Count it; True where it is to be sent now. age: seconds since it happened."""
-        name, key = name_of(finding), said_key(finding.key)
+        name, key = name_of(finding), digest(finding.key)
         now = self._clock()
         one = self._series.get(name)
         if one is None or now - one.last > LATEST:

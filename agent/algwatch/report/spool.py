@@ -59,8 +59,8 @@ class Record:
 
 
 class Spool:
-    """folder: made where it is not there, for this user alone. limit: bytes of reports. Not
-    thread-safe. SpoolError."""
+    """folder: made where it is not there, for this user alone. limit: bytes of reports. number: of
+    the next report. Not thread-safe. SpoolError."""
 
     def __init__(self, folder: str, limit: int) -> None:
         self.damaged = 0  # bytes that were passed over when the files were read
@@ -69,7 +69,7 @@ class Spool:
         self.limit = limit
         self._segment_bytes = min(max(limit // SEGMENTS, SEGMENT[0]), SEGMENT[1])
         self._sizes: dict[int, int] = {}  # bytes of each segment, the oldest first
-        self._next = 0
+        self.number = 0
         self._out = -1
         try:
             self._lock = self._own()
@@ -90,10 +90,10 @@ class Spool:
 
     def put(self, topic: str, payload: bytes, retain: bool) -> Record:
         """Append a report. OSError: it is not there, and nothing else is lost."""
-        record = Record(self._next, topic, retain, False, False, 0, 0, len(payload))
+        record = Record(self.number, topic, retain, False, False, 0, 0, len(payload))
         self._append(record, payload)
         self.records[record.number] = record
-        self._next += 1
+        self.number += 1
         self._compact()
         return record
 
@@ -192,7 +192,7 @@ class Spool:
     def _take(self, segment: int, end: int, body: bytes) -> None:
         """end: offset behind the body."""
         kind, flags, number, topic = _BODY.unpack_from(body)
-        self._next = max(self._next, number + 1)
+        self.number = max(self.number, number + 1)
         if kind == _REPORT:
             payload = len(body) - _BODY.size - topic
             name = body[_BODY.size : _BODY.size + topic].decode("utf-8", "replace")

@@ -6,6 +6,7 @@ Every counter begins at 0 with the agent and only grows.
 
 from __future__ import annotations
 
+from algwatch.base.digest import digest
 from algwatch.base.native.layout import REGISTER
 from algwatch.base.report import Report
 from algwatch.base.sighting import CALL, CSEQ, METHOD, STATUS
@@ -15,7 +16,6 @@ from algwatch.compare.line import name_of
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
-from algwatch.diagnose.known import said_key
 from algwatch.report.providers import Providers
 
 PROVIDERS = 16  # that have counters of their own
@@ -47,7 +47,7 @@ class Tally:
         self._providers = providers
         self._by_provider: dict[str, Counters] = {}
         # By Call-ID: the cause, and whether the finding says no more than that it broke.
-        self._causes: Table[str, tuple[str, bool]] = Table(CALLS)
+        self._causes: Table[int, tuple[str, bool]] = Table(CALLS)
         self._refreshed: Table[int, int] = Table(REFRESHES)
 
     def feed(self, report: Report) -> None:
@@ -87,7 +87,7 @@ class Tally:
     def _on_finding(self, finding: Finding) -> None:
         if not finding.hurts or not finding.call_id:
             return
-        key = said_key(finding.call_id)
+        key = digest(finding.call_id)
         known = self._causes.get(key)
         # A symptom says that the call broke; the finding beside it says why.
         if known is None or (known[1] and not finding.symptom):
@@ -95,7 +95,7 @@ class Tally:
             self._causes.add(key, (why, finding.symptom))
 
     def _on_call(self, call: CallSummary) -> None:
-        why, _ = self._causes.pop(said_key(call.call_id), ("", False))
+        why, _ = self._causes.pop(digest(call.call_id), ("", False))
         if call.unsolicited:
             return
         counters = self._of(call.line)

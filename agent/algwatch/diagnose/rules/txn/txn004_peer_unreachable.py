@@ -54,7 +54,7 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     if lost_at and lost_at >= asked.down_at:
         return  # the responses may not have been captured
     end = f"{quote.somebody(to_text(Message(request.payload).to.uri))} ({_host(exchange)})"
-    key = f"{request.source.hex()}/{request.destination.hex()}/{asked.outages}"
+    key = f"{request.source.hex()}/{request.destination.hex()}/{asked.down_at}"
     name = exchange.line.name if exchange.line else ""
     before = f"every {_seconds(asked.interval)}, in {_took(asked)}"
     if t.key == asked.back and t.response is not None:
