@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.make_calls import CALLS, LOST, PROVIDER, PUBLIC, Call, text_on
+from make_calls import CALLS, LOST, PROVIDER, PUBLIC, Call, text_on
 from brokers import Listener, Mosquitto, authority, until
 from forger import ip_summed
 from test_daemon import Agent, Router
