@@ -103,7 +103,7 @@ def main(args: argparse.Namespace) -> int:
                 # Nothing is printed before the end of the files, so it is safe to begin again.
                 source.survey()
                 status = _report(source, args, beside)
-            beside.write(source)
+            beside.write(source, ports)
     except CaptureError as error:
         if source.interrupted or source.stop.requested:
             complain("interrupted before there was anything to report")
@@ -352,6 +352,12 @@ class Source:
             for file, tap in zip(files, self._named, strict=False):
                 file.shift = offset.lan if tap.side == WAN else None
         return files, taps
+
+    def again(self) -> list[tuple[CaptureFile, int]]:
+        """The files, opened once more, and the side that each was named for."""
+        files, taps = self._open()
+        named = len(self._named)
+        return [(f, taps[f.tap].side if n < named else UNKNOWN) for n, f in enumerate(files)]
 
     def _check_interfaces(self, files: list[CaptureFile]) -> None:
         there = {one.name for file in files for one in file.interfaces if one.name}

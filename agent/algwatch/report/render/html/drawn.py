@@ -18,7 +18,7 @@ from algwatch.report.render.ladder import CallLadder, Step
 
 HEAD = 58  # px above the first step
 ROW, NOTE = 36, 15  # px of a step, and of a line under it
-FIRST, LAST = 15.0, 93.0  # per cent of the width: the outer lanes
+FIRST, LAST = 15.0, 89.0  # per cent of the width: the outer lanes
 NOTE_WIDTH = 46  # characters
 HOST = 21  # characters of a host at the head of a lane
 NAMES = 4  # fields that are named under a rewritten message
