@@ -130,9 +130,8 @@ class Traced:
         elif isinstance(report, CallSummary):
             if graded(report) == DEAD and not report.unsolicited:
                 self._dead.add(report.call_id, True)
-        elif isinstance(report, RegistrationSummary) and not report.unsolicited:
-            if report.outcome not in ("accepted", "unknown"):
-                self._dead.add(report.call_id, True)
+        elif isinstance(report, RegistrationSummary) and _failed(report):
+            self._dead.add(report.call_id, True)
 
     def chosen(self, word: str) -> Chosen:
         """word: a part of a Call-ID, or the id of a rule; "" for all calls and lines that hurt."""
@@ -167,6 +166,10 @@ class Traced:
         trace.ids.append(call_id)
         self._calls.add(key, trace)
         self._by_id.add(call_id, trace)
+
+
+def _failed(one: RegistrationSummary) -> bool:
+    return one.outcome not in ("accepted", "unknown") and not one.unsolicited
 
 
 def _halves(pair: bytes) -> tuple[bytes, bytes]:
