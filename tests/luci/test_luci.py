@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import re
-import shutil
 import sys
 import tempfile
 import time
@@ -26,38 +24,21 @@ from algwatch.report.status import Status
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests" / "unit"))
 
+from browser import launched  # noqa: E402
 from reports import call, finding, registration  # noqa: E402
 from rpcd import ACL, APP, OBJECT, READER, SCRIPT, WRITER, Methods, Rpcd, program  # noqa: E402
 from server import MENU, Server  # noqa: E402
 
-CHROMIUM = "/usr/bin/chromium"
-# Without these Chromium looks for updates and hosts of its maker.
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync",
-         "--disable-dev-shm-usage")  # fmt: skip
 RUN = ROOT / "tests" / "golden" / "lab" / "6b-on"
 SCRIPTS = [*APP.rglob("*.js")]
 PAGES = ("status", "calls", "findings", "advice", "settings")
 EVIL = '<img src=x onerror="window.evil=1"><script>window.evil=2</script>'
 
 
-def need(there: bool, what: str) -> None:
-    if not there:
-        assert os.environ.get("CI") != "true", f"{what} is not installed"
-        pytest.skip(f"{what} is not installed")
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    need(shutil.which(CHROMIUM) is not None, "chromium (apt-get install chromium)")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        need(False, "playwright (pip install -e .[dev])")
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+    with launched() as made:
         yield made
-        made.close()
 
 
 def tell(folder: Path, reports: list[Report], counts: Any = None, privacy: bool = True) -> None:

@@ -15,11 +15,12 @@ from types import ModuleType
 
 import pytest
 from algwatch.__main__ import main
-from algwatch.cli.explain import SECTIONS, find, parts
+from algwatch.cli.explain import find
 from algwatch.cli.rules import pages
 from algwatch.cli.rules import table as drawn_table
 from algwatch.diagnose.finding import SEVERITIES
 from algwatch.diagnose.rules import RULES
+from algwatch.report.render.explained import SECTIONS, parts
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "agent" / "algwatch" / "diagnose" / "rules"

@@ -100,6 +100,10 @@ class CaptureFile:
                 break
         self._finish()
 
+    def raw(self) -> Iterator[Packets]:
+        """The packets alone, in place of batches."""
+        return iter(self._reader)
+
     def _finish(self) -> None:
         problems = []
         if self._reader.problem:

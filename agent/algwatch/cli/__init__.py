@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 VERBS = (
     "run", "status", "doctor", "probe", "apply", "verify", "rollback", "handover",
-    "analyze", "explain", "rules", "decode",
+    "analyze", "anonymize", "explain", "rules", "decode",
 )  # fmt: skip
 
 

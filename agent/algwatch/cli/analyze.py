@@ -28,6 +28,7 @@ from algwatch.capture.shift import Shift
 from algwatch.capture.spool import LIMIT, Spool, room, spool
 from algwatch.cli import Usage, complain
 from algwatch.cli.alone import EachAlone
+from algwatch.cli.beside import Beside, add_options
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.media import Counted
 from algwatch.compare.quality import Quality
@@ -69,6 +70,7 @@ def add(subparsers: Subparsers) -> None:
             help=f"interface of a pcapng file on the {side.upper()} side",
         )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_options(parser)
     parser.add_argument(
         "--ports",
         default=",".join(map(str, PORTS)),
@@ -87,6 +89,7 @@ def main(args: argparse.Namespace) -> int:
     if not (args.files or args.lan or args.wan):
         raise Usage("analyze needs a capture file: algwatch analyze FILE, or --lan FILE --wan FILE")
     ports = _ports(args.ports)
+    beside = Beside(args)
     # Reports on a message make no cycles, so looking for some every 700 objects is in vain.
     gc.set_threshold(50_000)
     interfaces = args.lan_if, args.wan_if
@@ -95,11 +98,12 @@ def main(args: argparse.Namespace) -> int:
         with interruptible(source.stop):
             source.check()
             try:
-                status = _report(source, args)
+                status = _report(source, args, beside)
             except TwoSided:
                 # Nothing is printed before the end of the files, so it is safe to begin again.
                 source.survey()
-                status = _report(source, args)
+                status = _report(source, args, beside)
+            beside.write(source, ports)
     except CaptureError as error:
         if source.interrupted or source.stop.requested:
             complain("interrupted before there was anything to report")
@@ -129,11 +133,11 @@ def interruptible(stop: Stop) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _report(source: Source, args: argparse.Namespace) -> int:
+def _report(source: Source, args: argparse.Namespace, beside: Beside) -> int:
     if args.json:
         from algwatch.report.render.json import write_json
 
-        return write_json(source.reports(), source.counts, sys.stdout)
+        return write_json(beside.reports(source), source.counts, sys.stdout)
     from algwatch.report.render.ladder import Ladder
     from algwatch.report.render.text import write_text
 
@@ -141,7 +145,9 @@ def _report(source: Source, args: argparse.Namespace) -> int:
     colour = args.color == "always" or (args.color == "auto" and not plain)
     ladder = Ladder()
     ladder.compared = source.quality is None or not source.quality.unrelated
-    return write_text(source.reports(ladder.watch), source.counts, ladder, sys.stdout, colour)
+    return write_text(
+        beside.reports(source, ladder.watch), source.counts, ladder, sys.stdout, colour
+    )
 
 
 def _ports(text: str) -> list[int]:
@@ -346,6 +352,12 @@ class Source:
             for file, tap in zip(files, self._named, strict=False):
                 file.shift = offset.lan if tap.side == WAN else None
         return files, taps
+
+    def again(self) -> list[tuple[CaptureFile, int]]:
+        """The files, opened once more, and the side that each was named for."""
+        files, taps = self._open()
+        named = len(self._named)
+        return [(f, taps[f.tap].side if n < named else UNKNOWN) for n, f in enumerate(files)]
 
     def _check_interfaces(self, files: list[CaptureFile]) -> None:
         there = {one.name for file in files for one in file.interfaces if one.name}

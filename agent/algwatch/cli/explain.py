@@ -12,6 +12,7 @@ from types import ModuleType
 
 from algwatch.cli import Usage
 from algwatch.diagnose.rules import RULES
+from algwatch.report.render.explained import parts
 from algwatch.report.render.terminal import in_ascii, speaks_unicode
 
 TYPE_CHECKING = False
@@ -20,13 +21,6 @@ if TYPE_CHECKING:
 
     from algwatch.cli import Subparsers
 
-SECTIONS = (
-    "What it sees",
-    "Why it breaks calls",
-    "What else looks the same",
-    "Recommendation",
-    "References",
-)
 WIDEST = 100  # columns: longer lines are hard to read
 EXAMPLES = os.path.join(os.path.dirname(__file__), "examples.txt")
 
@@ -63,20 +57,6 @@ def find(word: str) -> ModuleType:
     ids = list(dict.fromkeys(f"{names[n].RULE.id} ({names[n].RULE.slug})" for n in near))
     hint = f"near ones: {', '.join(ids)}" if ids else "algwatch rules lists all of them"
     raise Usage(f"explain: there is no rule {word!r}; {hint}")
-
-
-def parts(rule: ModuleType) -> tuple[str, list[tuple[str, str]]]:
-    """Title and sections (heading, text as one paragraph) of a rule's docstring; the docstring
-    is all that there is on a router, where only bytecode is shipped."""
-    lines = (rule.__doc__ or "").rstrip().split("\n")
-    title = lines[0].partition(": ")[2]
-    sections: list[tuple[str, list[str]]] = []
-    for line in lines[1:]:
-        if line and not line[0].isspace():
-            sections.append((line, []))
-        elif line and sections:
-            sections[-1][1].append(line.strip())
-    return title, [(heading, " ".join(text)) for heading, text in sections]
 
 
 def example(rule: ModuleType) -> str:

@@ -11,8 +11,9 @@ from textwrap import wrap
 from types import ModuleType
 from typing import Any
 
-from algwatch.cli.explain import example, parts
+from algwatch.cli.explain import example
 from algwatch.diagnose.rules import RULES
+from algwatch.report.render.explained import parts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -23,6 +23,8 @@ class Collected:
     Call-ID, then by key; unshown: numbers of findings without a place, by rule and harm;
     outcomes: counts of all calls; verdict: what all of it comes to."""
 
+    brief: type[Brief] = Brief  # as much of a finding as is kept
+
     def __init__(self, ladder: Ladder) -> None:
         self.ladder = ladder
         self._by_kind = by_kind(self)
@@ -76,7 +78,7 @@ class Collected:
             call_id = ""
         mine = self.findings.setdefault(call_id, {})
         if finding.key in mine or len(mine) < FINDINGS:
-            mine[finding.key] = Brief(finding)
+            mine[finding.key] = self.brief(finding)
         else:
             self._count(finding.rule, finding.harm)
 

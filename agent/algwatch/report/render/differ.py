@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import zip_longest
 
 Pair = tuple[str, str]  # as it entered, as it left; "" where there is no such line
 _Part = tuple[int, int, int, int]  # begin and end in before, begin and end in after
@@ -15,18 +16,21 @@ DEPTH = 4  # times that a part is looked at again
 
 def differing_lines(entered: bytes, left: bytes) -> tuple[Pair, ...]:
     """Pairs of lines in order. Bytes that are not UTF-8 come out as \\xNN; at most SHOWN pairs."""
+    return tuple([pair for pair in aligned_lines(entered, left) if pair[0] != pair[1]][:SHOWN])
+
+
+def aligned_lines(entered: bytes, left: bytes) -> list[Pair]:
+    """All lines of both copies, side by side; the two of a pair are equal where nothing changed."""
     before, after = _lines(entered), _lines(left)
     if len(before) == len(after):
-        pairs = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
-        return tuple(pairs[:SHOWN])
-    pairs = []
+        return list(zip(before, after, strict=True))
+    pairs: list[Pair] = []
+    at = 0
     for i, i_end, j, j_end in _parts(before, after, (0, len(before), 0, len(after)), DEPTH):
-        gone, come = before[i:i_end], after[j:j_end]
-        size = max(len(gone), len(come))
-        gone += [""] * (size - len(gone))
-        come += [""] * (size - len(come))
-        pairs += list(zip(gone, come, strict=True))
-    return tuple(pairs[:SHOWN])
+        pairs += [(line, line) for line in before[at:i]]
+        pairs += zip_longest(before[i:i_end], after[j:j_end], fillvalue="")
+        at = i_end
+    return pairs + [(line, line) for line in before[at:]]
 
 
 def _parts(before: list[str], after: list[str], whole: _Part, depth: int) -> Iterator[_Part]:
@@ -100,6 +104,18 @@ def changed_part(before: str, after: str) -> tuple[int, int, int]:
     while end and _is_word(before[len(before) - end]):
         end -= 1
     return start, len(before) - end, len(after) - end
+
+
+def field_of(line: str) -> str:
+    """Contact of "Contact: <sip:...>", c= of "c=IN IP4 ..."."""
+    if line.startswith("SIP/2.0 ") or line.endswith(" SIP/2.0"):
+        return "start line"
+    for end, character in enumerate(line[:24]):
+        if character == ":":
+            return line[:end]
+        if character == "=":
+            return line[: end + 1]
+    return ""
 
 
 def _is_word(character: str) -> bool:

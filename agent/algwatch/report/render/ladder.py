@@ -35,6 +35,7 @@ CALLS = 200  # calls that are shown
 MARGIN = 256  # more of them while it is not yet known which ones hurt: batches run ahead
 STEPS = 60  # steps of one call that are shown
 GONE = 4096  # calls that are remembered as not shown
+LONGEST = 8192  # bytes of a message that are kept
 UNANSWERED = 1024  # requests outside calls that wait for their answer
 
 MAKES_A_CALL = (INVITE, ACK, BYE, CANCEL)
@@ -55,10 +56,11 @@ class Step:
     like it came before; label: for people; method, status, cseq: as in its row; outbound: from the
     LAN; fate: a word above; lan, wan: the copies' Ends as (src, sport, dst, dport), None where
     there is none; expected: LAN address and port that the NAT mapping says, where it went
-    elsewhere; lines: pairs of differing lines."""
+    elsewhere; lines: pairs of differing lines; copies: the bytes as they entered and left, None
+    where they are not kept."""
 
-    __slots__ = ("again", "at", "count", "cseq", "expected", "fate", "label", "lan", "last",
-                 "lines", "method", "outbound", "status", "wan")  # fmt: skip
+    __slots__ = ("again", "at", "copies", "count", "cseq", "expected", "fate", "label", "lan",
+                 "last", "lines", "method", "outbound", "status", "wan")  # fmt: skip
 
     def __init__(self, crossing: Crossing, fate: str, lines: tuple[Pair, ...], again: bool) -> None:
         copy = crossing.entered
@@ -73,6 +75,7 @@ class Step:
         self.wan = _ends(crossing.wan)
         self.expected = _endpoint(crossing.expected, copy) if crossing.expected else ""
         self.lines = lines
+        self.copies: tuple[bytes, bytes] | None = None
 
 
 class CallLadder:
@@ -94,7 +97,8 @@ class CallLadder:
         self._seen: set[tuple[object, ...]] = set()
         self._repeats: dict[tuple[object, ...], Step] = {}
 
-    def add(self, crossing: Crossing, fate: str) -> None:
+    def add(self, crossing: Crossing, fate: str) -> Step | None:
+        """The step that it began, None where it is one of those before, or none is kept."""
         copy = crossing.entered
         row = copy.row
         self.messages += 1
@@ -111,15 +115,16 @@ class CallLadder:
         if repeat is not None:
             repeat.count += 1
             repeat.last = max(repeat.last, row[AT])
-            return
+            return None
         if len(self.steps) >= STEPS:
             self.more += 1
-            return
+            return None
         step = Step(crossing, fate, lines, again)
         self.steps.append(step)
         self._seen.add(alike)
         if again:
             self._repeats[exactly] = step
+        return step
 
     @property
     def ack(self) -> str:
@@ -180,10 +185,12 @@ class Outside:
 class Ladder:
     """watch: give it to the pipeline. calls: those that are kept, by the hash of their Call-ID;
     dropped: how many were not; outside: by method name; newest: ns of the latest message;
-    compared: False when its sides have nothing to do with each other."""
+    compared: False when its sides have nothing to do with each other. room: bytes of messages that
+    are kept beside their steps, LONGEST of each copy."""
 
-    def __init__(self, limit: int = CALLS) -> None:
+    def __init__(self, limit: int = CALLS, room: int = 0) -> None:
         self.limit = limit
+        self.room = room
         self.calls: dict[int, CallLadder] = {}
         self.outside: dict[str, Outside] = {}
         self.dropped = 0
@@ -214,7 +221,10 @@ class Ladder:
             if call is None:
                 return
         if call is not None and (method in MAKES_A_CALL or method in WITHIN_A_CALL):
-            call.add(crossing, fate)
+            step = call.add(crossing, fate)
+            if step is not None and self.room > 0:
+                step.copies = (crossing.entered.payload[:LONGEST], crossing.left.payload[:LONGEST])
+                self.room -= len(step.copies[0]) + len(step.copies[1])
         elif key not in self._gone:
             name = METHOD_NAMES[method] or "unknown"
             self.outside.setdefault(name, Outside()).add(crossing, fate)
@@ -294,6 +304,7 @@ class Ladder:
 
     def _drop(self, key: int) -> None:
         call = self.calls.pop(key)
+        self.room += sum(len(s.copies[0]) + len(s.copies[1]) for s in call.steps if s.copies)
         if self._by_id.get(call.call_id) is call:
             del self._by_id[call.call_id]
         self._gone.add(key, True)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report as one page for a browser: complete in itself, and safe whatever the network sent."""

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gathered: as much of a capture as the page shows. Bounded."""
+
+from __future__ import annotations
+
+from algwatch.base.report import Report
+from algwatch.base.table import Table
+from algwatch.compare.summary import CallSummary, RegistrationSummary
+from algwatch.diagnose.finding import Finding
+from algwatch.report.render.collected import Collected
+from algwatch.report.render.ladder import CallLadder, Ladder
+from algwatch.report.render.lines import Density, Lines
+from algwatch.report.render.sentences import Brief
+from algwatch.report.render.verdict import DEAD, OPEN, graded
+
+CALLS = 40  # that have a ladder
+FEW = 8  # calls of a capture whose healthy ones have a ladder too
+KEPT = 24 << 20  # bytes of messages that are kept until it is known which calls hurt
+ROWS = 240  # calls that may have a bar
+LOOKS = 4  # at the wire in one finding
+WORDS = 300  # characters of what was observed
+
+
+class Shown(Brief):
+    """looks: (side, seconds since 1970, observed, expected) of its evidence."""
+
+    __slots__ = ("at", "looks")
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding)
+        self.at = finding.at
+        self.looks = [
+            (look.side, look.at, look.observed[:WORDS], look.expected[:WORDS])
+            for look in finding.evidence[:LOOKS]
+        ]
+
+
+class _Collected(Collected):
+    brief = Shown
+
+
+class Gathered:
+    """watch: give it to the pipeline. Fed with every report, then settled."""
+
+    def __init__(self) -> None:
+        self.ladder = Ladder(CALLS, KEPT)
+        self.watch = self.ladder.watch
+        self.collected = _Collected(self.ladder)
+        self.lines = Lines()
+        self.density = Density()
+        self.numbers: dict[str, dict[str, int]] = {}
+        self.rows: Table[str, CallSummary] = Table(ROWS)
+        self.begin = self.end = 0.0  # seconds since 1970, of all calls and registrations
+        self.total = 0  # calls that were told
+
+    def feed(self, report: Report) -> None:
+        self.collected.feed(report)
+        if isinstance(report, CallSummary):
+            self.lines.call(report)
+            self._span(report.start, report.end)
+            if report.unsolicited:
+                return
+            self.total += 1
+            self.density.add(report.start, graded(report) in (DEAD, OPEN))
+            if report.call_id in self.rows or len(self.rows) < ROWS:
+                self.rows[report.call_id] = report
+        elif isinstance(report, RegistrationSummary):
+            self.lines.registration(report)
+            self._span(report.start, report.end)
+        elif isinstance(report, Finding):
+            self.lines.finding(report)
+
+    def settle(self, numbers: dict[str, dict[str, int]]) -> None:
+        """All is said. numbers: as Collected.settle."""
+        self.numbers = numbers
+        self.collected.settle(numbers)
+
+    def shown(self) -> list[CallLadder]:
+        """The calls that have a ladder: those that hurt, and all of them where they are few."""
+        calls = sorted(self.ladder.calls.values(), key=lambda c: (c.started, c.call_id))
+        few = len(calls) + self.ladder.dropped <= FEW
+        return [call for call in calls if few or call.hurts or self._died(call)]
+
+    def findings(self, call_id: str) -> list[Brief]:
+        return self.collected.of(call_id)
+
+    def _died(self, call: CallLadder) -> bool:
+        summary = self.collected.calls.get(call.call_id)
+        return summary is not None and not summary.unsolicited and graded(summary) in (DEAD, OPEN)
+
+    def _span(self, start: float, end: float) -> None:
+        self.begin = min(self.begin or start, start)
+        self.end = max(self.end, end)
