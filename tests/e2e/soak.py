@@ -21,9 +21,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from make_calls import CALLS, LOST, PROVIDER, PUBLIC, Call, text_on
 from brokers import Listener, Mosquitto, authority, until
 from forger import ip_summed
+from make_calls import CALLS, LOST, PROVIDER, PUBLIC, Call, text_on
 from test_daemon import Agent, Router
 
 CALLS_A_SECOND = 150  # some 2400 messages
