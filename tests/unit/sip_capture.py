@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
-from algwatch.cli.analyze import Source
+from algwatch.cli.source import Source
 from algwatch.report.render.ladder import Ladder
 from algwatch.report.render.text import write_text
 

@@ -14,7 +14,8 @@ from algwatch.base.native.rows import Counts, Scanner
 from algwatch.base.packet import UNKNOWN, Batch
 from algwatch.capture.batches import add_ns, interleaved, kept
 from algwatch.capture.packets import LINKTYPES, Interface, Packets
-from algwatch.capture.read import MOST_PACKETS, CaptureError, Stop, open_reader
+from algwatch.capture.read import MOST_PACKETS, CaptureError, Reader, Stop, open_reader
+from algwatch.capture.series import SeriesReader
 from algwatch.capture.shift import Shift, shifted
 from algwatch.capture.sums import Sums
 
@@ -36,7 +37,8 @@ class CaptureFile:
 
     path: file name, or "-" for standard input. tap: index of the tap in every row. ports: SIP
     ports. counts: added to. stop: ends the reading. most: packets a batch.
-    spool: what came through a pipe. rtp: where RTP is counted.
+    spool: what came through a pipe. rtp: where RTP is counted. paths: the files of a series,
+    which path is then a name for.
 
     interfaces: those that the file describes so far. sides: LAN, WAN or UNKNOWN by name of the
     interface (see capture/interfaces.py), added to the tap in the rows; others are UNKNOWN. With
@@ -50,7 +52,8 @@ class CaptureFile:
 
     def __init__(self, path: str, tap: int, ports: Sequence[int], counts: Counts,
                  stop: Stop | None = None, most: int = MOST_PACKETS,
-                 spool: Spool | None = None, rtp: Rtp | None = None) -> None:  # fmt: skip
+                 spool: Spool | None = None, rtp: Rtp | None = None,
+                 paths: Sequence[str] = ()) -> None:  # fmt: skip
         self.path = path
         self.tap = tap
         self.sides: dict[str, int] = {}
@@ -60,7 +63,11 @@ class CaptureFile:
         self.problem = ""
         self.packets = 0
         self.watermark = 0
-        self._reader, self.regular = open_reader(path, stop or Stop(), most, spool)
+        self._reader: Reader | SeriesReader
+        if len(paths) > 1:
+            self._reader, self.regular = SeriesReader(paths, stop or Stop(), most), True
+        else:
+            self._reader, self.regular = open_reader(path, stop or Stop(), most, spool)
         self._newest = 0
         self._ports = ports
         self._counts = counts
@@ -77,6 +84,11 @@ class CaptureFile:
     @property
     def interfaces(self) -> list[Interface]:
         return self._reader.interfaces
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What is to be said of a text: what it tells by itself, and what of it was not read."""
+        return self._reader.remarks
 
     def close(self) -> None:
         self._reader.close()
