@@ -7,10 +7,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, Protocol
 
 MOST = 1 << 18  # bytes that are unpacked at once
 MEMORY = 256 << 20  # bytes that a decoder may take for its window; xz -9 needs 65 MB
+PIECE = 512  # bytes that are handed to zstd at once
 WINDOW = 27  # power of two; what zstd itself takes without being asked (--long=27)
 
 Read = Callable[[int], bytes]
@@ -29,13 +30,13 @@ class Unpacking(Protocol):
 
 
 class _Decoder:
-    """A decompressor of the standard library. Members that follow each other are one file, as
-    gzip and xz take them. make: a fresh decompressor; faults: what it raises."""
+    """A decompressor of the standard library, or one in its form. Members that follow each other
+    are one file, as gzip and xz take them."""
 
     def __init__(self, kind: str, read: Read) -> None:
         self._kind = kind
         self._read = read
-        self._make, self._faults = _STANDARD[kind]()
+        self._make, self._faults = _MAKERS[kind]()
         self._one: Any = None
         self._rest = b""
 
@@ -76,74 +77,63 @@ class _Decoder:
         self._rest = b""
 
 
-def _gzip() -> tuple[Callable[[], Any], tuple[type[Exception], ...]]:
+class _Zstd:
+    """zstandard in the form of the decompressors of the standard library. What a piece of input
+    becomes has no bound there, so pieces are small: each of their bytes is at most 32 kB."""
+
+    def __init__(self) -> None:
+        import zstandard
+
+        unpacker = zstandard.ZstdDecompressor(max_window_size=1 << WINDOW)
+        self._one = unpacker.decompressobj()
+        self._pending = self.unused_data = b""
+        self.needs_input, self.eof = True, False
+
+    def decompress(self, data: bytes, size: int) -> bytes:
+        pending, out = self._pending + data, b""
+        while pending and not out and not self._one.eof:
+            out = self._one.decompress(pending[:PIECE])
+            pending = pending[PIECE:]
+        if self._one.eof:
+            self.eof, self.unused_data, pending = True, self._one.unused_data + pending, b""
+        self._pending, self.needs_input = pending, not pending
+        return out
+
+
+Maker = tuple[Callable[[], Any], tuple[type[Exception], ...]]
+
+
+def _gzip() -> Maker:
     import zlib
 
     return lambda: zlib.decompressobj(31), (zlib.error,)
 
 
-def _xz() -> tuple[Callable[[], Any], tuple[type[Exception], ...]]:
+def _xz() -> Maker:
     import lzma
 
     return lambda: lzma.LZMADecompressor(memlimit=MEMORY), (lzma.LZMAError, EOFError)
 
 
-def _bzip2() -> tuple[Callable[[], Any], tuple[type[Exception], ...]]:
+def _bzip2() -> Maker:
     import bz2
 
     return bz2.BZ2Decompressor, (OSError, EOFError)
 
 
-_STANDARD = {"gzip": _gzip, "xz": _xz, "bzip2": _bzip2}
+def _zstd() -> Maker:
+    import zstandard
+
+    return _Zstd, (zstandard.ZstdError,)
 
 
-class _Package:
-    """zstd or lz4 by a Python package (the extra of that name)."""
+def _lz4() -> Maker:
+    import lz4.frame
 
-    def __init__(self, kind: str, read: Read) -> None:
-        self._kind = kind
-        self._faults: tuple[type[BaseException], ...]
-        if kind == "zstd":
-            import zstandard
-
-            unpacker = zstandard.ZstdDecompressor(max_window_size=1 << WINDOW)
-            source = cast(IO[bytes], _Seekless(read))
-            self._stream: Any = unpacker.stream_reader(source, read_across_frames=True)
-            self._faults = (zstandard.ZstdError,)
-        else:
-            import lz4.frame
-
-            self._stream = lz4.frame.LZ4FrameFile(_Seekless(read))
-            self._faults = (RuntimeError, EOFError, OSError)
-
-    def read(self, size: int) -> bytes:
-        try:
-            data: bytes = self._stream.read(min(size, MOST))
-        except self._faults as error:
-            raise Unreadable(f"its {self._kind} data is damaged ({error})") from None
-        return data
-
-    def close(self) -> None:
-        self._stream.close()
+    return lz4.frame.LZ4FrameDecompressor, (RuntimeError, EOFError)
 
 
-class _Seekless:
-    """A function as what these packages ask of a file."""
-
-    def __init__(self, read: Read) -> None:
-        self._get = read
-
-    def read(self, size: int = -1) -> bytes:
-        return self._get(size if size > 0 else MOST)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return False
-
-    def close(self) -> None:
-        pass
+_MAKERS = {"gzip": _gzip, "xz": _xz, "bzip2": _bzip2, "zstd": _zstd, "lz4": _lz4}
 
 
 class _Program:
@@ -178,10 +168,8 @@ class _Program:
 def unpacking(kind: str, read: Read, path: str) -> Unpacking:
     """Unpack what `read` gives. kind: a word of kinds.PACKED. path: under which a program can open
     the same bytes from their beginning, "" where it cannot. Unreadable."""
-    if kind in _STANDARD:
-        return _Decoder(kind, read)
     try:
-        return _Package(kind, read)
+        return _Decoder(kind, read)
     except ImportError:
         program = shutil.which(kind)
         if program and path:
