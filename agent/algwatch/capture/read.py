@@ -82,6 +82,7 @@ class LibpcapReader:
 
     def __init__(self, path: str, stop: Stop, most: int) -> None:
         self.problem = ""
+        self.done = 24  # bytes
         self._path = path
         self._stop = stop
         self._most = most
@@ -101,6 +102,7 @@ class LibpcapReader:
             if not meta:
                 return
             done += len(meta) // _META.size
+            self.done += len(buffer) + len(meta)  # a record's header has 16 bytes, too
             yield _packets(buffer, meta)
             if len(buffer) > LARGE_BATCH:
                 size = max(1, size // 2)
@@ -140,6 +142,7 @@ class WalkingReader:
         self._at = 0  # in the spool
         self._first: list[Packets] = []
         self._fd = -1
+        self.done = 0  # bytes, as they are on disk
         self._peeked = b""
         self._unpacking: Unpacking | None = None
         self._damage = ""
@@ -243,13 +246,16 @@ class WalkingReader:
         if self._spool is not None:
             data = b"" if self._stop.requested else self._spool.read(size, self._at)
             self._at += len(data)
+            self.done += len(data)
             if data or not self._spool.open:
                 return data
             fd = self._spool.pipe
         if not self._stop.wait(fd):
             return b""
         try:
-            return os.read(fd, size)
+            data = os.read(fd, size)
+            self.done += len(data)
+            return data
         except OSError as error:
             raise CaptureError(f"{self._path}: {error.strerror or error}") from None
 
@@ -320,6 +326,15 @@ def start_of(path: str) -> bytes | None:
         raise CaptureError(f"{path}: {error.strerror or error}") from None
     except ValueError as error:  # a NUL in the name
         raise CaptureError(f"{path!r}: {error}") from None
+
+
+def size_of(path: str) -> int:
+    """Bytes of a regular file, else 0."""
+    try:
+        found = os.stat(on_disk(path))
+    except OSError:
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
 def _packets(buffer: bytes, meta: bytes) -> Packets:

@@ -35,6 +35,7 @@ class SeriesReader:
         self._stop = stop
         self._most = most
         self._at = 0
+        self._done = 0
         self._reader: Reader | None = None
         self._open()
 
@@ -62,6 +63,7 @@ class SeriesReader:
             if self._reader.problem:
                 problems.append(f"{os.path.basename(path)}: {self._reader.problem}")
             self.remarks += [f"{os.path.basename(path)}: {one}" for one in self._reader.remarks]
+            self._done += self._reader.done
             self.close()
             self._at += 1
             if self._at < len(self._paths) and not self._stop.requested:
@@ -70,6 +72,11 @@ class SeriesReader:
                     raise Overlap
                 self._open()
         self.problem = "; ".join(problems[:3]) + (" ..." if len(problems) > 3 else "")
+
+    @property
+    def done(self) -> int:
+        """Bytes that were read."""
+        return self._done + (self._reader.done if self._reader is not None else 0)
 
     def _moved(self, packets: Packets) -> Packets:
         """With the numbers that its interfaces have among those of all files."""

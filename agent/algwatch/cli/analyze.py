@@ -1,147 +1,142 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`algwatch analyze`: capture files in, verdicts out."""
+"""`algwatch analyze`: captures and logs in, verdicts out."""
 
 from __future__ import annotations
 
-import gc
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 
-from algwatch.capture.read import CaptureError, Stop
-from algwatch.capture.series import Overlap
-from algwatch.cli import Usage, complain
-from algwatch.cli.source import Source, TwoSided
+from algwatch.cli import Usage
+from algwatch.cli.reading import INTERRUPTED, add_reading, add_sides, read, source_of
+from algwatch.cli.source import Source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
     from algwatch.cli import Subparsers
+    from algwatch.report.render.listing import Listing
 
-PORTS = (5060, 5080)
-INTERRUPTED = 130  # as a shell tells of SIGINT
+SORTS = ("start", "end", "length", "outcome", "from", "to", "line", "found")
 
 
 def add(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "analyze",
         help="diagnose calls in capture files",
-        description="Diagnoses the calls in capture files. A file that holds both sides of the "
-        "router is split by itself; --lan and --wan name the side of a file and may be repeated.",
+        description="Diagnoses the calls in captures and logs. A file that holds both sides of the "
+        "router is split by itself; --lan and --wan name the side of a file and may be repeated. "
+        "First comes a summary, then an example of each kind of call that hurts.",
         epilog="Exit status: 0 nothing hurts, all that was seen ended well; 1 something hurts; "
         "2 bad usage, unreadable input or output that cannot be written; 3 it cannot be told from "
         "this capture; 130 interrupted: then the report is of what was read until then.",
     )
     parser.add_argument(
-        "files",
-        nargs="*",
-        metavar="FILE",
-        help="pcap, pcapng, or a log with SIP in it; compressed or not; "
-        "a folder or several files of a capture that was rotated; - is standard input",
+        "files", nargs="*", metavar="FILE",
+        help="pcap, pcapng, or a log with SIP in it (Asterisk, FreeSWITCH, kamailio, OpenSIPS, "
+        "sngrep, Wireshark's text, pasted messages), compressed or not; a folder, or the files of "
+        "a capture that was rotated; - is standard input",
+    )  # fmt: skip
+    add_sides(parser)
+    which = parser.add_argument_group("what is told")
+    which.add_argument("--all", action="store_true", help="every call, every finding, every reason")
+    which.add_argument("--brief", action="store_true", help="the verdict alone")
+    which.add_argument(
+        "--call", action="append", default=[], metavar="N|ID|PATTERN",
+        help="these calls: number in --list, Call-ID, or part of Call-ID, From or To",
+    )  # fmt: skip
+    which.add_argument(
+        "--only", action="append", default=[], metavar="RULE", help="only what this rule has found"
     )
-    parser.add_argument("--lan", action="append", default=[], metavar="FILE", help="LAN side")
-    parser.add_argument("--wan", action="append", default=[], metavar="FILE", help="WAN side")
-    for side in "lan", "wan":
-        parser.add_argument(
-            f"--{side}-if", action="append", default=[], metavar="NAME",
-            help=f"interface of a pcapng file on the {side.upper()} side",
-        )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    which.add_argument("-v", "--verbose", action="store_true", help="with the messages themselves")
+    which.add_argument("--list", action="store_true", help="a call a line")
+    which.add_argument("--sort", choices=SORTS, default="start", help="of --list and --csv")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object")
+    form.add_argument("--ndjson", action="store_true", help="print JSON objects, one a line")
+    form.add_argument("--csv", action="store_true", help="print the calls as CSV")
+    add_reading(parser)
     parser.add_argument(
-        "--ports",
-        default=",".join(map(str, PORTS)),
-        metavar="N,N",
-        help="ports of SIP, default: %(default)s; whatever begins like SIP is seen on any port",
-    )
-    parser.add_argument(
-        "--color",
-        choices=("auto", "always", "never"),
-        default="auto",
-        help="auto, the default: on a terminal, unless NO_COLOR is set",
-    )
+        "--color", choices=("auto", "always", "never"), default="auto",
+        help="auto, the default: on a terminal, unless NO_COLOR is set or TERM is dumb",
+    )  # fmt: skip
 
 
 def main(args: argparse.Namespace) -> int:
     if not (args.files or args.lan or args.wan):
         raise Usage("analyze needs a capture file: algwatch analyze FILE, or --lan FILE --wan FILE")
-    ports = _ports(args.ports)
-    # Reports on a message make no cycles, so looking for some every 700 objects is in vain.
-    gc.set_threshold(50_000)
-    interfaces = args.lan_if, args.wan_if
-    try:
-        source = Source(args.files, args.lan, args.wan, ports, interfaces)
-    except CaptureError as error:
-        raise Usage(str(error)) from None
-    try:
-        with interruptible(source.stop):
-            status = _whole(source, args)
-    except CaptureError as error:
-        if source.interrupted or source.stop.requested:
-            complain("interrupted before there was anything to report")
-            return INTERRUPTED
-        raise Usage(str(error)) from None
-    return INTERRUPTED if source.interrupted else status
+    rules = frozenset(_rule(rule) for rule in args.only)
+    source = source_of(args)
+    status, interrupted = read(source, lambda: _report(source, args, rules))
+    return INTERRUPTED if status is None or interrupted else status
 
 
-@contextmanager
-def interruptible(stop: Stop) -> Iterator[None]:
-    """SIGINT ends the reading; the second one the program."""
+def _report(source: Source, args: argparse.Namespace, rules: frozenset[str]) -> int:
+    if args.json or args.ndjson:
+        from algwatch.report.render.json import write_json, write_ndjson
 
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        if stop.requested:
-            raise KeyboardInterrupt
-        stop.requested = True
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, on_signal)
-    wake = signal.set_wakeup_fd(stop.wake, warn_on_full_buffer=False)
-    try:
-        yield
-    finally:
-        signal.set_wakeup_fd(wake)
-        signal.signal(signal.SIGINT, before)
+        write = write_json if args.json else write_ndjson
+        return write(source.reports(), source.counts, sys.stdout, lambda: source.notes)
+    if args.csv or args.list:
+        return _calls(source, args)
+    return _text(source, args, rules)
 
 
-def _whole(source: Source, args: argparse.Namespace) -> int:
-    """Nothing is printed before the end of the files, so it is safe to begin again."""
-    try:
-        source.check()
-        try:
-            return _report(source, args)
-        except TwoSided:
-            source.survey()
-            return _report(source, args)
-    except Overlap:
-        source.separate()
-        return _whole(source, args)
+def _gathered(source: Source) -> Listing:
+    from algwatch.report.render.listing import gathered
+
+    return gathered(source.reports(), source.counts)
 
 
-def _report(source: Source, args: argparse.Namespace) -> int:
-    if args.json:
-        from algwatch.report.render.json import write_json
+def _calls(source: Source, args: argparse.Namespace) -> int:
+    from algwatch.report.render.listing import write_csv, write_list
+    from algwatch.report.render.terminal import Terminal, speaks_unicode
+    from algwatch.report.render.text import columns
 
-        return write_json(source.reports(), source.counts, sys.stdout)
+    listing = _gathered(source)
+    if args.csv:
+        return write_csv(listing, sys.stdout, args.sort)
+    from algwatch.cli.pager import paged
+
+    source.progress.end()
+    terminal = Terminal(_colour(args), speaks_unicode(sys.stdout))
+    width = columns(sys.stdout)
+    with paged() as out:
+        write_list(listing, out, terminal, width, args.sort)
+    return listing.verdict.status
+
+
+def _text(source: Source, args: argparse.Namespace, rules: frozenset[str]) -> int:
+    from algwatch.cli.pager import paged
+    from algwatch.report.render.collected import collect
     from algwatch.report.render.ladder import Ladder
-    from algwatch.report.render.text import write_text
+    from algwatch.report.render.text import columns, write_page
+    from algwatch.report.render.wanted import Wanted
 
-    plain = "NO_COLOR" in os.environ or not sys.stdout.isatty()
-    colour = args.color == "always" or (args.color == "auto" and not plain)
-    ladder = Ladder()
+    calls = None
+    if args.call or rules:
+        source.again("--call and --only")
+        calls = _gathered(source).chosen(args.call, rules)
+        if args.call and not calls:
+            raise Usage(f"--call: no call is {' or '.join(args.call)}; --list lists them")
+    wanted = Wanted(args.all, args.brief, args.verbose, calls if args.call else None, rules)
+    ladder = Ladder(raw=args.verbose, want=calls)
     ladder.compared = source.quality is None or not source.quality.unrelated
-    return write_text(source.reports(ladder.watch), source.counts, ladder, sys.stdout, colour)
+    collected = collect(source.reports(ladder.watch), source.counts, ladder, lambda: source.notes)
+    source.progress.end()
+    colour, width = _colour(args), columns(sys.stdout)
+    with paged() as out:
+        write_page(collected, out, colour, width, wanted)
+    return collected.verdict.status
 
 
-def _ports(text: str) -> list[int]:
-    ports = []
-    for word in text.split(","):
-        if not word.strip().isascii() or not word.strip().isdigit() or not 0 < int(word) < 65536:
-            raise Usage(f"--ports: {word!r} is not a port (1 to 65535)")
-        ports.append(int(word))
-    return ports
+def _colour(args: argparse.Namespace) -> bool:
+    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty()
+    return args.color == "always" or (args.color == "auto" and not plain)
+
+
+def _rule(text: str) -> str:
+    from algwatch.cli.explain import find
+
+    found: str = find(text).RULE.id
+    return found

@@ -18,11 +18,13 @@ from algwatch.capture.merged import Merged
 from algwatch.capture.order import Timeline
 from algwatch.capture.packets import NFLOG
 from algwatch.capture.pcap import CaptureFile
+from algwatch.capture.picked import Picked
 from algwatch.capture.read import MOST_PACKETS, Stop, start_of
 from algwatch.capture.shift import Shift
 from algwatch.capture.spool import LIMIT, Spool, room, spool
 from algwatch.cli import Usage, complain
 from algwatch.cli.alone import EachAlone
+from algwatch.cli.progress import Progress
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.media import Counted
 from algwatch.compare.quality import Quality
@@ -49,7 +51,8 @@ class Source:
     """The files as batches for one pipeline. problems: damaged files. quality: whether what was
     named LAN and WAN is both sides of one router, where that was asked. interfaces: names of LAN
     and WAN interfaces. most: packets that are read at once. notes: sentences about texts that
-    were read, once they are.
+    were read, once they are. picked: packets that are read, where not all are. progress: told how
+    far the reading is.
 
     The interfaces of a pcapng file may tell the sides by their names. Other files whose side
     nobody named are taken for one-sided until a message shows up on two flows; then reports()
@@ -62,6 +65,8 @@ class Source:
                  most: int = MOST_PACKETS) -> None:  # fmt: skip
         self.stop = Stop()
         self.notes: list[str] = []
+        self.picked: Picked | None = None
+        self.progress = Progress(False, False)
         self.most_spooled = LIMIT
         self._spools: dict[str, Spool] = {}
         self.interrupted = False
@@ -106,6 +111,11 @@ class Source:
         self._named = [
             Tap(path, tap.side) for tap in self._named for path in paths.get(tap.name, [tap.name])
         ]
+
+    def again(self, what: str) -> None:
+        """Usage where the files cannot be read twice, as `what` needs it."""
+        if any(one.open for one in self._spools.values()):
+            raise Usage(f"{what} read twice, and this pipe is too long: save it to a file")
 
     def check(self) -> None:
         """Read the pipes (the rest of one that is too long comes later), and learn whether the
@@ -199,7 +209,9 @@ class Source:
         self.notes = [f"{file.path}: {one}" for file in files for one in file.remarks]
         for file in files:
             if not file.packets and not file.remarks:
-                complain(f"{file.path}: no packet is in it")
+                complain(
+                    f"{file.path}: no packet {'of it is picked' if self.picked else 'is in it'}"
+                )
         self.interrupted = self.interrupted or self.stop.requested
         if self.interrupted:
             complain("interrupted; what was read is reported")
@@ -251,6 +263,7 @@ class Source:
                                self._spools.get(name), self._rtp,
                                self._paths.get(name, ()))  # fmt: skip
             files.append(file)
+            file.picked = self.picked
             file.limit = self._limits.get(name, 0)
             if number < len(self._named):
                 taps.append(self._named[number])
@@ -281,9 +294,11 @@ class Source:
         """The batches of one tap each. One without rows: the capture of its tap ends there."""
         merged = Merged(files)
         sides = self._sides
+        self.progress.begin(sum(file.size for file in files))
         unnamed = {file.tap: file for file in files[len(self._named) :]}
         glance = _Glance() if sides is None and all(file.regular for file in files) else None
         for batch in merged:
+            self.progress.at(sum([file.done for file in files]), self._scanned.struct.packets)
             file = unnamed.get(batch.tap)
             if file is None:
                 if self._survey is not None:

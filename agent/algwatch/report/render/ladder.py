@@ -55,10 +55,11 @@ class Step:
     like it came before; label: for people; method, status, cseq: as in its row; outbound: from the
     LAN; fate: a word above; lan, wan: the copies' Ends as (src, sport, dst, dport), None where
     there is none; expected: LAN address and port that the NAT mapping says, where it went
-    elsewhere; lines: pairs of differing lines."""
+    elsewhere; lines: pairs of differing lines; raw: the copies as bytes, the one that entered the
+    router first, where they are wanted."""
 
     __slots__ = ("again", "at", "count", "cseq", "expected", "fate", "label", "lan", "last",
-                 "lines", "method", "outbound", "status", "wan")  # fmt: skip
+                 "lines", "method", "outbound", "raw", "status", "wan")  # fmt: skip
 
     def __init__(self, crossing: Crossing, fate: str, lines: tuple[Pair, ...], again: bool) -> None:
         copy = crossing.entered
@@ -73,6 +74,7 @@ class Step:
         self.wan = _ends(crossing.wan)
         self.expected = _endpoint(crossing.expected, copy) if crossing.expected else ""
         self.lines = lines
+        self.raw: tuple[bytes, ...] = ()
 
 
 class CallLadder:
@@ -80,10 +82,11 @@ class CallLadder:
     messages that were not kept as a step; hurts: a finding says so, and it stays when others have
     to go; messages, paired (seen on both sides), rewritten: counts; started: ns."""
 
-    __slots__ = ("_repeats", "_seen", "call_id", "hurts", "key", "messages", "more", "number",
-                 "over", "paired", "rewritten", "started", "steps")  # fmt: skip
+    __slots__ = ("_raw", "_repeats", "_seen", "call_id", "hurts", "key", "messages", "more",
+                 "number", "over", "paired", "rewritten", "started", "steps")  # fmt: skip
 
-    def __init__(self, first: Sighting, key: int, number: int) -> None:
+    def __init__(self, first: Sighting, key: int, number: int, raw: bool = False) -> None:
+        self._raw = raw
         self.key = key
         self.number = number
         self.call_id = to_text(Message(first.payload).call_id)
@@ -116,6 +119,10 @@ class CallLadder:
             self.more += 1
             return
         step = Step(crossing, fate, lines, again)
+        if self._raw:
+            step.raw = (crossing.entered.payload,)
+            if crossing.rewritten:
+                step.raw += (crossing.left.payload,)
         self.steps.append(step)
         self._seen.add(alike)
         if again:
@@ -180,10 +187,14 @@ class Outside:
 class Ladder:
     """watch: give it to the pipeline. calls: those that are kept, by the hash of their Call-ID;
     dropped: how many were not; outside: by method name; newest: ns of the latest message;
-    compared: False when its sides have nothing to do with each other."""
+    compared: False when its sides have nothing to do with each other. raw: keep the messages, too.
+    want: Call-IDs of those that are kept; None: any."""
 
-    def __init__(self, limit: int = CALLS) -> None:
+    def __init__(self, limit: int = CALLS, raw: bool = False,
+                 want: frozenset[str] | None = None) -> None:  # fmt: skip
         self.limit = limit
+        self._raw = raw
+        self._want = want
         self.calls: dict[int, CallLadder] = {}
         self.outside: dict[str, Outside] = {}
         self.dropped = 0
@@ -262,12 +273,15 @@ class Ladder:
     def _begin(self, key: int, first: Sighting) -> CallLadder | None:
         if key in self._gone:
             return None
+        if self._want is not None and to_text(Message(first.payload).call_id) not in self._want:
+            self._gone.add(key, True)
+            return None
         if len(self.calls) >= self.limit + MARGIN and not self._make_room():
             self._gone.add(key, True)
             self.dropped += 1
             return None
         self._number += 1
-        call = CallLadder(first, key, self._number)
+        call = CallLadder(first, key, self._number, self._raw)
         if len(self._begun) > 2 * (self.limit + MARGIN):  # most of them are gone
             self._begun = deque(one for one in self.calls.values() if not one.hurts)
         self._begun.append(call)
