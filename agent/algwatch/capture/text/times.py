@@ -20,12 +20,13 @@ YEAR = 2000  # of a stamp without one; a leap year, so that 29 February is a day
 
 
 class Times:
-    """The times of one text. latest: of the last stamp, ns; 0 before there was one. dateless: a
-    stamp had no date, or no year."""
+    """The times of one text. latest: of the last stamp, ns; 0 before there was one. made_up:
+    its date, or its year, was not told."""
 
     def __init__(self) -> None:
         self.latest = 0
-        self.dateless = False
+        self.made_up = False
+        self._dated = False
         self._day = timegm((YEAR, 1, 1, 0, 0, 0))
         self._year = YEAR
 
@@ -36,13 +37,14 @@ class Times:
             epoch = _EPOCH.search(text)
             if epoch is None:
                 return 0
+            self.made_up = False
             self.latest = int(epoch[1]) * SECOND + int(epoch[2].ljust(9, "0"))
             return self.latest
         of_day = int(found["H"]) * 3600 + int(found["M"]) * 60 + int(found["S"])
         if found["y"] or found["mon"]:
             self._day = self._date(found)
         else:
-            self.dateless = True
+            self.made_up = not self._dated
             if self.latest and self._day + of_day < self.latest // SECOND - DAY // 2:
                 self._day += DAY  # past midnight
         seconds = self._day + of_day
@@ -56,8 +58,9 @@ class Times:
     def _date(self, found: re.Match[str]) -> int:
         if found["y"]:
             year, month, day = int(found["y"]), int(found["m"]), int(found["d"])
+            self._dated, self.made_up = True, False
         else:
-            self.dateless = self.dateless or not found["year"]
+            self.made_up = not (found["year"] or self._dated)
             year = int(found["year"] or self._year)
             month, day = _MONTHS.index(found["mon"]) + 1, int(found["day"])
         if not (1970 <= year <= 2105 and 1 <= month <= 12 and 1 <= day <= 31):

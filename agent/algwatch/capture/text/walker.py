@@ -27,6 +27,7 @@ from algwatch.capture.text.wireshark import Wireshark
 WINDOW = 64 << 20  # bytes of messages that wait to be put into order
 LONGEST = 65536  # bytes of a line; more is cut
 REMARKS = 20
+FRONT = 40  # characters of a line in which its time stands
 STEP = 10_000_000  # ns between messages that have no time
 TICK = 1000  # ns between messages of the same time
 
@@ -66,7 +67,7 @@ class TextWalker:
         self._found: list[Told] = []
         self._held = self._messages = self._untimed = self._explained = 0
         self._last = self._stamp = 0
-        self._ended = False
+        self._ended = self._made_up = False
 
     def feed(self, data: bytes, most: int = 1 << 30) -> Packets:
         """The packets that are known by now, `most` of them."""
@@ -107,7 +108,7 @@ class TextWalker:
             self.remarks.append(
                 "the text tells no times: the order of the messages is known, and no length of time"
             )
-        elif self._times.dateless and self._messages:
+        elif self._made_up and self._messages:
             self.remarks.append("the times of the text have no date, or no year: it is made up")
         names = [*dict.fromkeys(self._ends.names.values())][:6]
         if names:
@@ -153,6 +154,7 @@ class TextWalker:
             if head is not None:
                 self._finish()
                 self._open = Lines(head, known, self._number)
+                self._made_up = self._made_up or self._times.made_up
                 if known is self._bare:
                     self._open.take(text)
                 return
@@ -164,6 +166,7 @@ class TextWalker:
             self._explained += 1
             self._remark(f"line {self._number}: {said}")
         elif text.strip():
+            self._times.stamp(text[:FRONT])
             self._bare.pass_over(text)
 
     def _finish(self) -> None:

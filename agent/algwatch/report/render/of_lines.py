@@ -182,6 +182,12 @@ class OfLines:
         return line
 
 
+def kind_of(call: CallSummary, found: dict[str, str]) -> Kind:
+    """found: harm (not "none") by rule and slug."""
+    hurting = [rule for rule, harm in found.items() if harm in HURTS]
+    return call.outcome, call.status, tuple(sorted(hurting or found))
+
+
 def key_of(call: CallSummary) -> int:
     """A number by which calls are sorted: the microsecond of its begin, and a trace of its
     Call-ID, because several calls may begin at once."""

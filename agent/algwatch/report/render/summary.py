@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 from algwatch.report.render.collected import Collected
 from algwatch.report.render.of_lines import OfLine
 from algwatch.report.render.sentences import listed, several
@@ -13,6 +15,7 @@ STATES = {FINE: "Nothing hurts", HURTS: "Something hurts",
           CANNOT_TELL: "Cannot tell whether something hurts"}  # fmt: skip
 STATE_STYLES = {FINE: "bold green", HURTS: "bold red", CANNOT_TELL: "bold yellow"}
 
+_DETAIL = re.compile(r'"[^"]*"| \([0-9]+ times[^)]*\)|[0-9][0-9a-fA-F.:]*')
 REASONS, REASON = 4, 230  # sentences, and characters of each: three lines
 LINES = 6  # lines that are listed
 NAME = 38  # columns of the name of a line
@@ -29,20 +32,32 @@ def verdict(collected: Collected, writer: Writer, whole: bool, brief: bool = Fal
         state += ": nothing to do"
     writer.paragraph(f"{state}.", style="bold" if said.doubtful else STATE_STYLES[said.state])
     bullet = f"{writer.terminal.glyphs.bullet} "
-    most = len(said.why) if whole else 1 if brief else REASONS
-    for why in said.why[:most]:
+    reasons = said.why if whole else folded(said.why)
+    most = len(reasons) if whole else 1 if brief else REASONS
+    for why in reasons[:most]:
         writer.paragraph(why if whole else writer.terminal.shortened(why, REASON), bullet, "  ")
     if brief:
         if said.next:
             writer.paragraph(said.next, "Next: ", "      ", "bold")
         return
-    if len(said.why) > most:
-        more = several(len(said.why) - most, "more reason")
+    if len(reasons) > most:
+        more = several(len(reasons) - most, "more reason")
         writer.paragraph(f"{more}: --all tells all.", bullet, "  ")
     if said.alg:
         writer.paragraph(said.alg, "SIP ALG: ", "         ")
     if said.next:
         writer.paragraph(said.next, "Next: ", "      ", "bold")
+
+
+def folded(reasons: list[str]) -> list[str]:
+    """Sentences that differ in names and numbers only: the first of them, and how many more."""
+    alike: dict[str, list[str]] = {}
+    for reason in reasons:
+        alike.setdefault(_DETAIL.sub("", reason), []).append(reason)
+    return [
+        f"{first.removesuffix('.')}; and {len(more)} more like it." if more else first
+        for first, *more in alike.values()
+    ]
 
 
 def lines(collected: Collected, writer: Writer, whole: bool) -> None:

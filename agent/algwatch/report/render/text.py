@@ -19,7 +19,7 @@ from algwatch.report.render.collected import Collected, collect
 from algwatch.report.render.how import HOW
 from algwatch.report.render.ladder import CallLadder, Ladder, Outside
 from algwatch.report.render.ladder_text import ladder_lines
-from algwatch.report.render.of_lines import key_of
+from algwatch.report.render.of_lines import Kind, key_of, kind_of
 from algwatch.report.render.sentences import Brief, listed, several
 from algwatch.report.render.story import call_story
 from algwatch.report.render.terminal import Terminal, Writer, speaks_unicode
@@ -114,9 +114,10 @@ class Page:
         kinds = sorted([pair for pair in kinds if pair[1].rank == worst],
                        key=lambda pair: (-pair[1].calls, pair[0]))  # fmt: skip
         drawn = 0
-        for (outcome, status_, rules), of in kinds:
-            ids = [call_id for _, call_id in sorted(of.first)]
-            call = next((c for i in ids if (c := self.ladder.of(i)) is not None), None)
+        examples = self._examples()
+        for kind, of in kinds:
+            outcome, status_, rules = kind
+            call = examples.get(kind)
             if call is not None and drawn < KINDS:
                 drawn += 1
                 others = [key for key, call_id in sorted(of.first) if call_id != call.call_id]
@@ -126,14 +127,26 @@ class Page:
             numbers = ", ".join(str(of_lines.number(key)) for key, _ in sorted(of.first))
             which = several(of.calls, "call").replace(" ", f" more {word} ", 1)
             self.paragraph(f"{which}{f': {listed([*rules])}' if rules else ''} ({numbers}).")
+            self.line()
+
+    def _examples(self) -> dict[Kind, CallLadder]:
+        """The earliest call of each kind of which there is a ladder."""
+        found: dict[Kind, CallLadder] = {}
+        for call in sorted(self.ladder.calls.values(), key=lambda c: (c.started, c.call_id)):
+            summary_ = self.collected.calls.get(call.call_id)
+            if summary_ is not None:
+                said = self.collected.of(call.call_id)
+                harms = {f"{f.rule} {f.slug}": f.harm for f in said if f.harm != "none"}
+                found.setdefault(kind_of(summary_, harms), call)
+        return found
 
     def _alike(self, calls: int, keys: list[int]) -> str:
         if calls < 2:
             return ""
         numbers = [str(self.collected.of_lines.number(key)) for key in keys]
-        more = ", ..." if calls - 1 > len(numbers) else ""
         which = "call" if calls == 2 else "calls"
-        return f"{several(calls - 1, 'more call')} like it: {which} {', '.join(numbers)}{more}."
+        end = " and more" if calls - 1 > len(numbers) else ""
+        return f"{several(calls - 1, 'more call')} like it: {which} {', '.join(numbers)}{end}."
 
     def _call(self, call: CallLadder, found: list[Brief], place: int, alike: str = "") -> None:
         """place: its number among those that are shown, where their summaries are not there."""
