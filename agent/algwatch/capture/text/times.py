@@ -16,6 +16,7 @@ _STAMP = re.compile(
 _EPOCH = re.compile(r"\b(1\d{9})\.(\d{1,9})\b")
 SECOND = 1_000_000_000
 DAY = 86400
+FRONT = 40  # characters
 YEAR = 2000  # of a stamp without one; a leap year, so that 29 February is a day
 
 
@@ -29,6 +30,12 @@ class Times:
         self._dated = False
         self._day = timegm((YEAR, 1, 1, 0, 0, 0))
         self._year = YEAR
+
+    def begin(self, line: str) -> None:
+        """A line that may begin with a time. Elsewhere in it hardware addresses look like one."""
+        line = line[:FRONT].lstrip("[(< ")
+        if _STAMP.match(line):
+            self.stamp(line)
 
     def stamp(self, text: str) -> int:
         """The time in a piece of text, 0 without one."""

@@ -27,7 +27,6 @@ from algwatch.capture.text.wireshark import Wireshark
 WINDOW = 64 << 20  # bytes of messages that wait to be put into order
 LONGEST = 65536  # bytes of a line; more is cut
 REMARKS = 20
-FRONT = 40  # characters of a line in which its time stands
 STEP = 10_000_000  # ns between messages that have no time
 TICK = 1000  # ns between messages of the same time
 
@@ -166,7 +165,7 @@ class TextWalker:
             self._explained += 1
             self._remark(f"line {self._number}: {said}")
         elif text.strip():
-            self._times.stamp(text[:FRONT])
+            self._times.begin(text)
             self._bare.pass_over(text)
 
     def _finish(self) -> None:
