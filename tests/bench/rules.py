@@ -23,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "agent"))
 
 import make_calls
 from algwatch.base.packet import Tap
-from algwatch.cli import analyze
+from algwatch.cli import source as sources
+from algwatch.cli.reading import PORTS
 from algwatch.diagnose.engine import Check, Engine
 from algwatch.diagnose.rules import RULES
 from algwatch.pipeline import Pipeline
@@ -71,21 +72,21 @@ class _Timed(Pipeline):
 def _judge(captures: Iterable[Capture]) -> list[Engine]:
     """The engines that judged them."""
     _Timed.made = []
-    setattr(analyze, "Pipeline", _Timed)  # noqa: B010 - mypy minds the plain assignment
+    setattr(sources, "Pipeline", _Timed)  # noqa: B010 - mypy minds the plain assignment
     try:
         for lan, wan, files in captures:
-            source = analyze.Source(files, lan, wan, analyze.PORTS)
+            source = sources.Source(files, lan, wan, PORTS)
             with contextlib.redirect_stderr(io.StringIO()):
                 source.check()
                 try:
                     for _ in source.reports():
                         pass
-                except analyze.TwoSided:
+                except sources.TwoSided:
                     source.survey()
                     for _ in source.reports():
                         pass
     finally:
-        setattr(analyze, "Pipeline", Pipeline)  # noqa: B010
+        setattr(sources, "Pipeline", Pipeline)  # noqa: B010
     return _Timed.made
 
 

@@ -51,7 +51,7 @@ def example(rule: str) -> str:
 def _drawn(name: str, rule: str) -> str:
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-        main(["analyze", *CASES[name].arguments(str(HERE / name))])
+        main(["analyze", "--all", *CASES[name].arguments(str(HERE / name))])
     out.seek(0)
     parts = SECTION.split(out.read())[1:]
     slug = find(rule).RULE.slug

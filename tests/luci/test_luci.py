@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from algwatch.advise.advice import Advice
 from algwatch.base.report import Report
-from algwatch.cli.analyze import Source
+from algwatch.cli.source import Source
 from algwatch.report.privacy import Privacy
 from algwatch.report.status import Status
 

@@ -17,6 +17,7 @@ def call(outcome: str = "completed", status: int = 0, call_id: str = "c1@phone",
     made.unfollowed = False
     made.call_id, made.from_, made.to = call_id, "sip:anna@example.net", to
     made.outcome, made.status, made.ack = outcome, status, ack
+    made.inbound = None
     made.start, made.end, made.line, made.unsolicited = AT, AT + 9, line, unsolicited
     made.failure = ""
     made.invite_retransmissions = made.final_retransmissions = 0

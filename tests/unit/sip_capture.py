@@ -9,9 +9,10 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
-from algwatch.cli.analyze import Source
+from algwatch.cli.source import Source
 from algwatch.report.render.ladder import Ladder
 from algwatch.report.render.text import write_text
+from algwatch.report.render.wanted import Wanted
 
 # at (s), (source host, port), (destination host, port), TTL, IP ID, payload
 Datagram = tuple[float, tuple[str, int], tuple[str, int], int, int, bytes]
@@ -61,10 +62,12 @@ class Screen(io.StringIO):
 
 def shown(files: Sequence[Path] = (), lan: Sequence[Path] = (), wan: Sequence[Path] = (),
           encoding: str = "utf-8", colour: bool = False, width: int = 80,
-          ladder: Ladder | None = None) -> tuple[str, int]:  # fmt: skip
-    """The output of `algwatch analyze` for these files, and its exit status."""
+          ladder: Ladder | None = None, whole: bool = True) -> tuple[str, int]:  # fmt: skip
+    """The output of `algwatch analyze --all` for these files (whole=False: without --all), and its
+    exit status."""
     source = Source([*map(str, files)], [*map(str, lan)], [*map(str, wan)], [5060])
     ladder = ladder or Ladder()
     out = Screen(encoding)
-    status = write_text(source.reports(ladder.watch), source.counts, ladder, out, colour, width)
+    status = write_text(source.reports(ladder.watch), source.counts, ladder, out, colour, width,
+                        Wanted(all_=whole))  # fmt: skip
     return out.getvalue(), status

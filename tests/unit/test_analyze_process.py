@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from algwatch.__main__ import main
 from algwatch.capture.spool import room
-from algwatch.cli.analyze import Source, TwoSided
+from algwatch.cli.source import Source, TwoSided
 from craft import House, Packet, incoming_call, outgoing_call, pcap, register
 from test_pcapng import Maker
 
@@ -94,7 +94,7 @@ def test_interfaces_can_be_named(tmp_path: Path) -> None:
 def test_a_pipe_is_read_packet_by_packet_and_named_when_it_is_no_capture() -> None:
     for data, words in (
         (b"", "empty"), (b"INV", "not a capture file"), (b"INVITE sip:b@c SIP/2.0\r\n", "not a"),
-        (b"\x1f\x8b\x08\0", "gunzip"), (b"GMBU" + bytes(60), "Network Monitor"),
+        (b"\x1f\x8b\x08\0", "gzip data ends early"), (b"GMBU" + bytes(60), "Network Monitor"),
         (b"\xd4\xc3\xb2\xa1" + bytes(3), "truncated"),
         (pcap([(0, b"x" * 60)])[:-1], "truncated"),
         (pcap([])[:20] + b"\x69\0\0\0", "link type 105"),

@@ -46,7 +46,7 @@ def test_an_arrow_that_crossed_goes_from_the_phone_through_the_router_to_the_pro
 ) -> None:
     invite = out(0, 1, message("INVITE sip:ben@example.net SIP/2.0"))
     text, _ = shown(**two_sided(tmp_path, [invite]), encoding="ascii")
-    heads = text.splitlines()[3:5]
+    heads = text[text.index("-- Call 1") :].splitlines()[3:5]
     assert heads[0].split() == ["phone", "router", "provider"]
     assert heads[1].split() == ["192.168.1.10:5060", "203.0.113.2:5060", "198.51.100.7:5060"]
     (arrow,) = lines_with(text, "INVITE ")
@@ -108,7 +108,7 @@ def test_lines_that_differ_stand_under_each_other_and_equal_ones_are_left_out(
 
 def test_an_ack_that_the_router_sent_to_another_port_ends_in_a_cross_and_names_both() -> None:
     text, status = shown(**recorded("6b-on"), encoding="ascii")
-    (arrow, _) = lines_with(text, " ACK ")[:2]
+    (arrow, _) = lines_with(text, "-- ACK ")[:2]
     assert "X<-" in arrow
     assert "sent to 192.168.181.4:31589; NAT mapping: 192.168.181.4:22312" in text
     assert status == 1
@@ -122,7 +122,7 @@ def test_a_host_that_is_not_at_the_head_of_a_column_is_named_under_its_arrow() -
 def test_a_one_sided_capture_shows_caller_and_callee(tmp_path: Path) -> None:
     lan = [(0.0, PHONE, PROVIDER, 64, 1, message("INVITE sip:ben@example.net SIP/2.0"))]
     text, _ = shown(lan=[write_capture(tmp_path / "one.pcap", lan)], encoding="ascii")
-    assert text.splitlines()[3].split() == ["caller", "callee"]
+    assert text[text.index("-- Call 1") :].splitlines()[3].split() == ["caller", "callee"]
     (arrow,) = lines_with(text, " INVITE ")
     assert "X" not in arrow and "?" not in arrow and "+" not in arrow
 

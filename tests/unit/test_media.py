@@ -16,7 +16,7 @@ from algwatch.base.packet import LAN, UNKNOWN, WAN, Tap
 from algwatch.base.report import Report
 from algwatch.base.rtp import Announced, Stream
 from algwatch.capture.pcap import CaptureFile
-from algwatch.cli.analyze import Source
+from algwatch.cli.source import Source
 from algwatch.compare.media import ALIVE, Counted
 from algwatch.diagnose.finding import Finding
 from algwatch.pipeline import Pipeline

@@ -8,6 +8,7 @@ from algwatch.base.report import Report
 from algwatch.report.render.collected import REGISTRATIONS
 from algwatch.report.render.ladder import Ladder, Outside
 from algwatch.report.render.text import outside_line, write_text
+from algwatch.report.render.wanted import Wanted
 from reports import call, finding, registration
 from sip_capture import Screen
 
@@ -19,7 +20,7 @@ COUNTS = {
 
 def page(*reports: Report, encoding: str = "utf-8") -> tuple[str, int]:
     out = Screen(encoding)
-    status = write_text(reports, lambda: COUNTS, Ladder(), out, False, 80)
+    status = write_text(reports, lambda: COUNTS, Ladder(), out, False, 80, Wanted(all_=True))
     return out.getvalue(), status
 
 
@@ -86,10 +87,10 @@ def test_names_in_the_verdict_cannot_command_the_terminal(encoding: str) -> None
     assert flat(text).count("\\x1b") >= 3
 
 
-def test_the_state_ends_the_text() -> None:
+def test_the_state_begins_the_text() -> None:
     text, status = page(call())
     assert status == 0
-    assert text.rstrip().splitlines()[-4:-2] == [
+    assert text.splitlines()[:2] == [
         "Nothing hurts: nothing to do.",
         "• The one call that was seen ended well.",
     ]

@@ -159,7 +159,7 @@ def test_a_name_that_is_not_unicode_is_read(tmp_path: Path) -> None:
     [
         (b"", "empty"),
         (b"INVITE sip:bob@example.com SIP/2.0\r\n" * 10, "not a capture file"),
-        (b"\x1f\x8b\x08\0" + bytes(40), "gunzip"),
+        (b"\x1f\x8b\x08\0" + bytes(40), "gzip data is damaged"),
         (struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 105), "link type 105"),
         (struct.pack("=IHHi", 0xA1B2C3D4, 2, 4, 0), "not a capture file"),
     ],
@@ -255,7 +255,9 @@ def test_merged_files_tell_which_of_them_was_cut(tmp_path: Path) -> None:
         # ERF has no magic number: its file begins with a time stamp, and a type of record.
         (bytes.fromhex("000000005e0b613d02040040000000300000"), "not a capture file"),
         (b"", "the file is empty"),
-        (b"\x1f\x8b\x08\0", "compressed with gzip"),
+        (b"\x1f\x8b\x08\0", "its gzip data is damaged"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"\xfd7zXZ\0", "its xz data is damaged"),
     ],
 )
 def test_other_formats_are_refused_by_their_name(start: bytes, said: str, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from algwatch.__main__ import main
 from algwatch.base.native.layout import ROW
 from algwatch.base.packet import LAN, WAN, Tap
 from algwatch.capture.shift import shifted
-from algwatch.cli.analyze import Source
+from algwatch.cli.source import Source
 from algwatch.compare.quality import Quality
 from algwatch.compare.sides_check import STRONG, WEAK, SidesCheck, vote
 from algwatch.compare.survey import IDENTITIES, Survey

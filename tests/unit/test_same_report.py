@@ -18,7 +18,7 @@ from algwatch.base.packet import LAN, WAN, Batch, Tap
 from algwatch.capture.order import Order, Timeline
 from algwatch.capture.pcap import CaptureFile
 from algwatch.capture.reassembly import Reassembler
-from algwatch.cli.analyze import Source, TwoSided
+from algwatch.cli.source import Source, TwoSided
 from algwatch.pipeline import Pipeline, Report
 from algwatch.report.render.json import write_json
 from craft import batch as crafted

@@ -14,7 +14,7 @@ import pytest
 from algwatch.__main__ import main
 from algwatch.advise.advice import Advice
 from algwatch.base.report import Report
-from algwatch.cli.analyze import Source
+from algwatch.cli.source import Source
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.report import status
 from algwatch.report.privacy import Privacy

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from algwatch import pipeline
 from algwatch.advise import actions
-from algwatch.cli.analyze import Source
+from algwatch.cli.source import Source
 from algwatch.compare.limits import Limits
 from algwatch.report.render.how import HOW
 from algwatch.report.render.json import write_json

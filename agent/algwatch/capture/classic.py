@@ -65,7 +65,7 @@ class Pcap:
         self.started = True
         return 24
 
-    def end(self) -> None:
-        """No more bytes come."""
-        if not self.problem and self._rest:
+    def end(self, cut: bool = False) -> None:
+        """No more bytes come. cut: because the reading was ended from outside."""
+        if not (cut or self.problem) and self._rest:
             self.problem = "truncated in a packet" if self.started else "truncated in its header"

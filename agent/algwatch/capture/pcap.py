@@ -14,7 +14,8 @@ from algwatch.base.native.rows import Counts, Scanner
 from algwatch.base.packet import UNKNOWN, Batch
 from algwatch.capture.batches import add_ns, interleaved, kept
 from algwatch.capture.packets import LINKTYPES, Interface, Packets
-from algwatch.capture.read import MOST_PACKETS, CaptureError, Stop, open_reader
+from algwatch.capture.read import MOST_PACKETS, CaptureError, Reader, Stop, open_reader, size_of
+from algwatch.capture.series import SeriesReader
 from algwatch.capture.shift import Shift, shifted
 from algwatch.capture.sums import Sums
 
@@ -27,6 +28,7 @@ _NOT_TCP = bytes(value for value in range(256) if not value & layout.ROW_TCP)
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from algwatch.base.native.rtp import Rtp
+    from algwatch.capture.picked import Picked
     from algwatch.capture.reassembly import Reassembler
     from algwatch.capture.spool import Spool
 
@@ -36,12 +38,14 @@ class CaptureFile:
 
     path: file name, or "-" for standard input. tap: index of the tap in every row. ports: SIP
     ports. counts: added to. stop: ends the reading. most: packets a batch.
-    spool: what came through a pipe. rtp: where RTP is counted.
+    spool: what came through a pipe. rtp: where RTP is counted. paths: the files of a series,
+    which path is then a name for.
 
     interfaces: those that the file describes so far. sides: LAN, WAN or UNKNOWN by name of the
     interface (see capture/interfaces.py), added to the tap in the rows; others are UNKNOWN. With
     limit no batch begins behind that many packets. shift: puts every time of the file on another
-    clock. All three, and tap, are set before the first batch.
+    clock. picked: packets that are read. All of them, and tap, are set before the first batch.
+    size: bytes of the file, as far as they are known, unpacked or not; done: those that were read.
     A file whose end or middle is damaged gives what was readable before; then `truncated_tail`
     is 1, and `problem` says what is wrong. packets: how many were read; watermark: the time of
     the last one, ns. regular: it can be read again. Raises CaptureError when nothing can be
@@ -50,17 +54,25 @@ class CaptureFile:
 
     def __init__(self, path: str, tap: int, ports: Sequence[int], counts: Counts,
                  stop: Stop | None = None, most: int = MOST_PACKETS,
-                 spool: Spool | None = None, rtp: Rtp | None = None) -> None:  # fmt: skip
+                 spool: Spool | None = None, rtp: Rtp | None = None,
+                 paths: Sequence[str] = ()) -> None:  # fmt: skip
         self.path = path
         self.tap = tap
         self.sides: dict[str, int] = {}
         self.limit = 0
+        self.picked: Picked | None = None
+        self.done = 0
         self.shift: Shift | None = None
         self.truncated_tail = 0
         self.problem = ""
         self.packets = 0
         self.watermark = 0
-        self._reader, self.regular = open_reader(path, stop or Stop(), most, spool)
+        self._reader: Reader | SeriesReader
+        if len(paths) > 1:
+            self._reader, self.regular = SeriesReader(paths, stop or Stop(), most), True
+        else:
+            self._reader, self.regular = open_reader(path, stop or Stop(), most, spool)
+        self._paths = paths or [path]
         self._newest = 0
         self._ports = ports
         self._counts = counts
@@ -78,6 +90,15 @@ class CaptureFile:
     def interfaces(self) -> list[Interface]:
         return self._reader.interfaces
 
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What is to be said of a text: what it tells by itself, and what of it was not read."""
+        return self._reader.remarks
+
+    @property
+    def size(self) -> int:
+        return sum(map(size_of, self._paths))
+
     def close(self) -> None:
         self._reader.close()
 
@@ -92,12 +113,16 @@ class CaptureFile:
 
     def __iter__(self) -> Iterator[Batch]:
         for packets in self._reader:
+            self.done = self._reader.done
+            if self.picked is not None:
+                self.picked.pick(packets, self.interfaces)
             for batch in self._scanned(packets):
                 if self.shift is not None:
                     batch = shifted(batch, self.shift)
                 yield self._reassembled(batch)
             if 0 < self.limit <= self.packets:
                 break
+        self.done = self.size
         self._finish()
 
     def raw(self) -> Iterator[Packets]:

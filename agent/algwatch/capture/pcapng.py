@@ -72,9 +72,9 @@ class Pcapng:
         self._last = packets.last or self._last
         return packets
 
-    def end(self) -> None:
-        """No more bytes come."""
-        if not self.problem and (self._rest or self._skipped):
+    def end(self, cut: bool = False) -> None:
+        """No more bytes come. cut: because the reading was ended from outside."""
+        if not (cut or self.problem) and (self._rest or self._skipped):
             self.problem = f"truncated in a block, {len(self._rest)} bytes before the end"
 
     def _walk(self, buffer: bytes, packets: Packets, most: int) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Readers of capture files: libpcap for pcap files, walkers for pcapng and for pipes."""
+"""Readers of capture files: libpcap for pcap files, walkers for all else and for pipes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from algwatch.capture.classic import MAGICS, Pcap
+from algwatch.capture import kinds
+from algwatch.capture.classic import Pcap
 from algwatch.capture.packets import Interface, Packets
-from algwatch.capture.pcapng import MAGIC, Pcapng
+from algwatch.capture.pcapng import Pcapng
 
 # Packets a batch. The first is small and the size follows the bytes, so that a file of large
 # frames (segmentation offload makes 64 kB ones) costs no more memory than one of small frames.
@@ -22,16 +23,15 @@ SMALL_BATCH, LARGE_BATCH = 512 * 1024, 1024 * 1024  # bytes
 CHUNK = 256 * 1024  # bytes of one read() for a walker
 
 _META = struct.Struct("=IIII")  # next_batch(): seconds, microseconds, offset, caplen
-_REFUSED = {
-    b"GMBU": "a capture of Microsoft Network Monitor",
-    b"RTSS": "a capture of Microsoft Network Monitor",
-    b"snoo": "a capture of snoop",
-}
 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from algwatch.capture.spool import Spool
+    from algwatch.capture.text.walker import TextWalker
+    from algwatch.capture.unpack import Unpacking
+
+    Walker = Pcap | Pcapng | TextWalker
 
 
 class CaptureError(Exception):
@@ -78,8 +78,11 @@ class Stop:
 class LibpcapReader:
     """A pcap file through libpcap (pcapy-ng). problem: what is wrong where the reading ended."""
 
+    remarks: tuple[str, ...] = ()
+
     def __init__(self, path: str, stop: Stop, most: int) -> None:
         self.problem = ""
+        self.done = 24  # bytes
         self._path = path
         self._stop = stop
         self._most = most
@@ -99,6 +102,7 @@ class LibpcapReader:
             if not meta:
                 return
             done += len(meta) // _META.size
+            self.done += len(buffer) + len(meta)  # a record's header has 16 bytes, too
             yield _packets(buffer, meta)
             if len(buffer) > LARGE_BATCH:
                 size = max(1, size // 2)
@@ -127,8 +131,8 @@ class LibpcapReader:
 
 
 class WalkingReader:
-    """A pcapng file, or a pipe of either format. Reads up to the first packet when it is made, so
-    that the interfaces are known; those that come later are added."""
+    """A file of any kind, compressed or not, or a pipe. Reads up to the first packet when it is
+    made, so that the interfaces are known; those that come later are added."""
 
     def __init__(self, path: str, stop: Stop, most: int, spool: Spool | None = None) -> None:
         self._path = path
@@ -138,6 +142,10 @@ class WalkingReader:
         self._at = 0  # in the spool
         self._first: list[Packets] = []
         self._fd = -1
+        self.done = 0  # bytes, as they are on disk
+        self._peeked = b""
+        self._unpacking: Unpacking | None = None
+        self._damage = ""
         if spool is None:
             if path == "-" and sys.stdin is None:
                 raise CaptureError("-: standard input is closed")
@@ -153,15 +161,36 @@ class WalkingReader:
             raise
 
     def _begin(self) -> None:
-        start = b""
-        while len(start) < 4 and (data := self._read()):
-            start += data
-        refuse(self._path, start[:4], start[:4] == MAGIC or start[:4] in MAGICS)
-        self._walker: Pcap | Pcapng = Pcapng() if start[:4] == MAGIC else Pcap()
+        start, kind = self._start()
+        if kind in kinds.PACKED.values():
+            from algwatch.capture.unpack import Unreadable, unpacking
+
+            self._peeked = start
+            again = "" if self._spool is not None or self._fd == 0 else on_disk(self._path)
+            try:
+                self._unpacking = unpacking(kind, self._raw, again)
+                start, kind = self._start()
+            except Unreadable as error:
+                raise CaptureError(f"{self._path}: {error}") from None
+            if self._damage and not start:
+                raise CaptureError(f"{self._path}: {self._damage}")
+        refuse(self._path, start, kind)
+        self._walker = _walker(kind)
         self._ended = False
         self._first += self._packets(start)
         while not (self._walker.started or self._walker.problem or self._ended):
             self._first += self._packets(self._read())
+        if kind == kinds.TEXT and self._walker.problem:
+            raise CaptureError(f"{self._path}: {self._walker.problem}")
+
+    def _start(self) -> tuple[bytes, str]:
+        """The first bytes, as many as tell the kind, and the kind."""
+        start = b""
+        while len(start) < kinds.ENOUGH and (data := self._read()):
+            start += data
+            if kinds.kind_of(start[: kinds.ENOUGH]) not in (kinds.TEXT, "") and len(start) >= 4:
+                break
+        return start, kinds.kind_of(start[: kinds.ENOUGH])
 
     @property
     def interfaces(self) -> list[Interface]:
@@ -169,7 +198,12 @@ class WalkingReader:
 
     @property
     def problem(self) -> str:
-        return self._walker.problem
+        return self._damage or self._walker.problem
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a text says of itself, and what of it was not read."""
+        return getattr(self._walker, "remarks", [])
 
     def __iter__(self) -> Iterator[Packets]:
         first, self._first = self._first, []
@@ -181,35 +215,66 @@ class WalkingReader:
         walker = self._walker
         if not data:
             self._ended = True
-            if not (self._stop.requested or (self._spool is not None and self._spool.cut)):
-                walker.end()
-            return
+            walker.end(self._stop.requested or (self._spool is not None and self._spool.cut))
         packets = walker.feed(data, self._most)
         while packets.count:
             yield packets
             packets = walker.feed(b"", self._most)
-        self._ended = bool(walker.problem)
+        self._ended = self._ended or bool(walker.problem)
 
     def _read(self) -> bytes:
         """b"" at the end."""
-        size, fd = min(CHUNK, self._most * 1024), self._fd
+        if self._unpacking is None:
+            return self._raw(min(CHUNK, self._most * 1024))
+        if self._damage:
+            return b""
+        from algwatch.capture.unpack import Unreadable
+
+        try:
+            return self._unpacking.read(CHUNK)
+        except Unreadable as error:
+            if not self._stop.requested:
+                self._damage = str(error)
+            return b""
+
+    def _raw(self, size: int) -> bytes:
+        """As it is on disk."""
+        if self._peeked:
+            data, self._peeked = self._peeked, b""
+            return data
+        fd = self._fd
         if self._spool is not None:
             data = b"" if self._stop.requested else self._spool.read(size, self._at)
             self._at += len(data)
+            self.done += len(data)
             if data or not self._spool.open:
                 return data
             fd = self._spool.pipe
         if not self._stop.wait(fd):
             return b""
         try:
-            return os.read(fd, size)
+            data = os.read(fd, size)
+            self.done += len(data)
+            return data
         except OSError as error:
             raise CaptureError(f"{self._path}: {error.strerror or error}") from None
 
     def close(self) -> None:
+        if self._unpacking is not None:
+            self._unpacking.close()
         if self._fd > 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _walker(kind: str) -> Walker:
+    if kind == kinds.PCAP:
+        return Pcap()
+    if kind == kinds.PCAPNG:
+        return Pcapng()
+    from algwatch.capture.text.walker import TextWalker
+
+    return TextWalker()
 
 
 Reader = LibpcapReader | WalkingReader
@@ -229,27 +294,24 @@ def open_reader(path: str, stop: Stop, most: int = MOST_PACKETS,
     start = start_of(path)
     if start is None:
         return WalkingReader(path, stop, most), False
-    if start == MAGIC:
-        return WalkingReader(path, stop, most), True
-    refuse(path, start, True)
-    return LibpcapReader(path, stop, most), True
+    if kinds.kind_of(start) == kinds.PCAP:
+        return LibpcapReader(path, stop, most), True
+    return WalkingReader(path, stop, most), True
 
 
-def refuse(path: str, start: bytes, known: bool) -> None:
-    """CaptureError for what is no pcap or pcapng file, by its first four bytes."""
+def refuse(path: str, start: bytes, kind: str) -> None:
+    """CaptureError for what is not read, by its first bytes and their kind."""
     if not start:
         raise CaptureError(f"{path}: the file is empty")
-    if start[:2] == b"\x1f\x8b":
-        raise CaptureError(f"{path}: compressed with gzip; unpack it first (gunzip)")
-    what = _REFUSED.get(start, "" if known else "not a capture file")
-    if what:
+    if not kind:
         raise CaptureError(
-            f"{path}: {what}; pcap and pcapng are read, `editcap -F pcap` converts other formats"
+            f"{path}: {kinds.named(start)}; pcap, pcapng and logs of SIP are read, "
+            "`editcap -F pcap` converts other formats"
         )
 
 
 def start_of(path: str) -> bytes | None:
-    """The first four bytes of a regular file; None of what can be read only once."""
+    """The first bytes of a regular file; None of what can be read only once."""
     if path == "-" and sys.stdin is None:
         raise CaptureError("-: standard input is closed")
     try:
@@ -259,11 +321,20 @@ def start_of(path: str) -> bytes | None:
                 raise CaptureError(f"{path}: is a directory, not a capture file")
             return None
         with open(on_disk(path), "rb") as file:
-            return file.read(4)
+            return file.read(kinds.ENOUGH)
     except OSError as error:
         raise CaptureError(f"{path}: {error.strerror or error}") from None
     except ValueError as error:  # a NUL in the name
         raise CaptureError(f"{path!r}: {error}") from None
+
+
+def size_of(path: str) -> int:
+    """Bytes of a regular file, else 0."""
+    try:
+        found = os.stat(on_disk(path))
+    except OSError:
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
 def _packets(buffer: bytes, meta: bytes) -> Packets:

@@ -9,8 +9,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from algwatch.capture.classic import MAGICS
-from algwatch.capture.pcapng import MAGIC
+from algwatch.capture import kinds
 from algwatch.capture.read import CHUNK, CaptureError, Stop, refuse
 
 LIMIT = 256 << 20  # bytes of all pipes together
@@ -64,7 +63,7 @@ class Spool:
         self.size += len(data)
         if not known and self.size >= 4:
             start = self.read(4, 0)
-            refuse(self.path, start, start == MAGIC or start in MAGICS)
+            refuse(self.path, start, kinds.kind_of(start))
 
     def read(self, size: int, at: int) -> bytes:
         return os.pread(self.file.fileno(), size, at)

@@ -1,42 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`algwatch analyze`: capture files in, verdicts out."""
+"""`algwatch analyze`: captures and logs in, verdicts out."""
 
 from __future__ import annotations
 
-import gc
 import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
 
-from algwatch.base.native.rows import Counts
-from algwatch.base.native.rtp import Rtp
-from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
-from algwatch.base.quote import quoted
-from algwatch.base.report import Report
-from algwatch.capture.batches import by_tap
-from algwatch.capture.interfaces import sides_of
-from algwatch.capture.merged import Merged
-from algwatch.capture.order import Timeline
-from algwatch.capture.packets import NFLOG
-from algwatch.capture.pcap import CaptureFile
-from algwatch.capture.read import MOST_PACKETS, CaptureError, Stop, start_of
-from algwatch.capture.shift import Shift
-from algwatch.capture.spool import LIMIT, Spool, room, spool
-from algwatch.cli import Usage, complain
-from algwatch.cli.alone import EachAlone
+from algwatch.cli import Usage
 from algwatch.cli.beside import Beside, add_options
-from algwatch.compare.crossing import Crossing
-from algwatch.compare.media import Counted
-from algwatch.compare.quality import Quality
-from algwatch.compare.sides import Sides
-from algwatch.compare.split import split
-from algwatch.compare.survey import Survey
-from algwatch.diagnose.finding import Finding
-from algwatch.pipeline import Pipeline
+from algwatch.cli.reading import INTERRUPTED, add_reading, add_sides, ports_of, read, source_of
+from algwatch.cli.source import Source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,379 +17,135 @@ if TYPE_CHECKING:
 
     from algwatch.cli import Subparsers
 
-PORTS = (5060, 5080)
-INTERRUPTED = 130  # as a shell tells of SIGINT
-FIRST_LOOKS, LOOK_EVERY = 32, 8  # batches of an unnamed file in which both sides are looked for
-NAMED = 12  # interfaces that a complaint names
-NOT_SIP = ("tls", "stun", "other", "not_ip")  # counts of packets that are told where there are any
+VERBOSE = 64 << 20  # bytes of messages for --verbose
+SORTS = ("start", "end", "length", "outcome", "from", "to", "line", "found")
 
 
 def add(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "analyze",
         help="diagnose calls in capture files",
-        description="Diagnoses the calls in capture files. A file that holds both sides of the "
-        "router is split by itself; --lan and --wan name the side of a file and may be repeated.",
+        description="Diagnoses the calls in captures and logs. A file that holds both sides of the "
+        "router is split by itself; --lan and --wan name the side of a file and may be repeated. "
+        "First comes a summary, then an example of each kind of call that hurts.",
         epilog="Exit status: 0 nothing hurts, all that was seen ended well; 1 something hurts; "
         "2 bad usage, unreadable input or output that cannot be written; 3 it cannot be told from "
         "this capture; 130 interrupted: then the report is of what was read until then.",
     )
-    parser.add_argument("files", nargs="*", metavar="FILE", help="pcap or pcapng; - is stdin")
-    parser.add_argument("--lan", action="append", default=[], metavar="FILE", help="LAN side")
-    parser.add_argument("--wan", action="append", default=[], metavar="FILE", help="WAN side")
-    for side in "lan", "wan":
-        parser.add_argument(
-            f"--{side}-if", action="append", default=[], metavar="NAME",
-            help=f"interface of a pcapng file on the {side.upper()} side",
-        )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE",
+        help="pcap, pcapng, or a log with SIP in it (Asterisk, FreeSWITCH, kamailio, OpenSIPS, "
+        "sngrep, Wireshark's text, pasted messages), compressed or not; a folder, or the files of "
+        "a capture that was rotated; - is standard input",
+    )  # fmt: skip
+    add_sides(parser)
+    which = parser.add_argument_group("what is told")
+    which.add_argument("--all", action="store_true", help="every call, every finding, every reason")
+    which.add_argument("--brief", action="store_true", help="the verdict alone")
+    which.add_argument(
+        "--call", action="append", default=[], metavar="N|ID|PATTERN",
+        help="these calls: number in --list, Call-ID, or part of Call-ID, From or To",
+    )  # fmt: skip
+    which.add_argument(
+        "--only", action="append", default=[], metavar="RULE", help="only what this rule has found"
+    )
+    which.add_argument("-v", "--verbose", action="store_true", help="with the messages themselves")
+    which.add_argument("--list", action="store_true", help="a call a line")
+    which.add_argument("--sort", choices=SORTS, default="start", help="of --list and --csv")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object")
+    form.add_argument("--ndjson", action="store_true", help="print JSON objects, one a line")
+    form.add_argument("--csv", action="store_true", help="print the calls as CSV")
     add_options(parser)
+    add_reading(parser)
     parser.add_argument(
-        "--ports",
-        default=",".join(map(str, PORTS)),
-        metavar="N,N",
-        help="ports of SIP, default: %(default)s; whatever begins like SIP is seen on any port",
-    )
-    parser.add_argument(
-        "--color",
-        choices=("auto", "always", "never"),
-        default="auto",
-        help="auto, the default: on a terminal, unless NO_COLOR is set",
-    )
+        "--color", choices=("auto", "always", "never"), default="auto",
+        help="auto, the default: on a terminal, unless NO_COLOR is set or TERM is dumb",
+    )  # fmt: skip
 
 
 def main(args: argparse.Namespace) -> int:
     if not (args.files or args.lan or args.wan):
         raise Usage("analyze needs a capture file: algwatch analyze FILE, or --lan FILE --wan FILE")
-    ports = _ports(args.ports)
+    rules = frozenset(_rule(rule) for rule in args.only)
     beside = Beside(args)
-    # Reports on a message make no cycles, so looking for some every 700 objects is in vain.
-    gc.set_threshold(50_000)
-    interfaces = args.lan_if, args.wan_if
-    source = Source(args.files, args.lan, args.wan, ports, interfaces)
-    try:
-        with interruptible(source.stop):
-            source.check()
-            try:
-                status = _report(source, args, beside)
-            except TwoSided:
-                # Nothing is printed before the end of the files, so it is safe to begin again.
-                source.survey()
-                status = _report(source, args, beside)
-            beside.write(source, ports)
-    except CaptureError as error:
-        if source.interrupted or source.stop.requested:
-            complain("interrupted before there was anything to report")
-            return INTERRUPTED
-        raise Usage(str(error)) from None
-    return INTERRUPTED if source.interrupted else status
+    source = source_of(args)
+    status, interrupted = read(source, lambda: _report(source, args, rules, beside))
+    return INTERRUPTED if status is None or interrupted else status
 
 
-@contextmanager
-def interruptible(stop: Stop) -> Iterator[None]:
-    """SIGINT ends the reading; the second one the program."""
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        if stop.requested:
-            raise KeyboardInterrupt
-        stop.requested = True
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, on_signal)
-    wake = signal.set_wakeup_fd(stop.wake, warn_on_full_buffer=False)
-    try:
-        yield
-    finally:
-        signal.set_wakeup_fd(wake)
-        signal.signal(signal.SIGINT, before)
+def _report(source: Source, args: argparse.Namespace, rules: frozenset[str],
+            beside: Beside) -> int:  # fmt: skip
+    status = _printed(source, args, rules, beside)
+    beside.write(source, ports_of(args.ports))
+    return status
 
 
-def _report(source: Source, args: argparse.Namespace, beside: Beside) -> int:
-    if args.json:
-        from algwatch.report.render.json import write_json
+def _printed(source: Source, args: argparse.Namespace, rules: frozenset[str],
+             beside: Beside) -> int:  # fmt: skip
+    if args.json or args.ndjson:
+        from algwatch.report.render.json import write_json, write_ndjson
 
-        return write_json(beside.reports(source), source.counts, sys.stdout)
+        write = write_json if args.json else write_ndjson
+        return write(beside.reports(source), source.counts, sys.stdout, lambda: source.notes)
+    if args.csv or args.list:
+        return _calls(source, args, beside)
+    return _text(source, args, rules, beside)
+
+
+def _calls(source: Source, args: argparse.Namespace, beside: Beside) -> int:
+    from algwatch.report.render.listing import gathered, write_csv, write_list
+    from algwatch.report.render.terminal import Terminal, speaks_unicode
+    from algwatch.report.render.text import columns
+
+    listing = gathered(beside.reports(source), source.counts)
+    if args.csv:
+        return write_csv(listing, sys.stdout, args.sort)
+    from algwatch.cli.pager import paged
+
+    source.progress.end()
+    terminal = Terminal(_colour(args), speaks_unicode(sys.stdout))
+    width = columns(sys.stdout)
+    with paged() as out:
+        write_list(listing, out, terminal, width, args.sort)
+    return listing.verdict.status
+
+
+def _text(source: Source, args: argparse.Namespace, rules: frozenset[str],
+          beside: Beside) -> int:  # fmt: skip
+    from algwatch.cli.pager import paged
+    from algwatch.report.render.collected import collect
     from algwatch.report.render.ladder import Ladder
-    from algwatch.report.render.text import write_text
+    from algwatch.report.render.listing import gathered
+    from algwatch.report.render.text import columns, write_page
+    from algwatch.report.render.wanted import Wanted
 
-    plain = "NO_COLOR" in os.environ or not sys.stdout.isatty()
-    colour = args.color == "always" or (args.color == "auto" and not plain)
-    ladder = Ladder()
+    calls = None
+    if args.call or rules:
+        source.need_twice("--call and --only")
+        calls = gathered(source.reports(), source.counts).chosen(args.call, rules)
+        if args.call and not calls:
+            raise Usage(f"--call: no call is {' or '.join(args.call)}; --list lists them")
+    wanted = Wanted(args.all, args.brief, args.verbose, calls if args.call else None, rules)
+    ladder = Ladder(room=VERBOSE if args.verbose else 0, want=calls)
     ladder.compared = source.quality is None or not source.quality.unrelated
-    return write_text(
-        beside.reports(source, ladder.watch), source.counts, ladder, sys.stdout, colour
+    collected = collect(
+        beside.reports(source, ladder.watch), source.counts, ladder, lambda: source.notes
     )
+    source.progress.end()
+    colour, width = _colour(args), columns(sys.stdout)
+    with paged() as out:
+        write_page(collected, out, colour, width, wanted)
+    return collected.verdict.status
 
 
-def _ports(text: str) -> list[int]:
-    ports = []
-    for word in text.split(","):
-        if not word.strip().isascii() or not word.strip().isdigit() or not 0 < int(word) < 65536:
-            raise Usage(f"--ports: {word!r} is not a port (1 to 65535)")
-        ports.append(int(word))
-    return ports
+def _colour(args: argparse.Namespace) -> bool:
+    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty()
+    return args.color == "always" or (args.color == "auto" and not plain)
 
 
-class TwoSided(Exception):
-    """A file whose side nobody named holds both copies after all."""
+def _rule(text: str) -> str:
+    from algwatch.cli.explain import find
 
-
-class Source:
-    """The files as batches for one pipeline. problems: damaged files. quality: whether what was
-    named LAN and WAN is both sides of one router, where that was asked. interfaces: names of LAN
-    and WAN interfaces. most: packets that are read at once.
-
-    The interfaces of a pcapng file may tell the sides by their names. Other files whose side
-    nobody named are taken for one-sided until a message shows up on two flows; then reports()
-    raises TwoSided, `survey` reads them once more to learn which flow is which side, and
-    reports() begins again and splits them. Most files are one-sided and are read once.
-    """
-
-    def __init__(self, files: Sequence[str], lan: Sequence[str], wan: Sequence[str],
-                 ports: Sequence[int], interfaces: tuple[Sequence[str], Sequence[str]] = ((), ()),
-                 most: int = MOST_PACKETS) -> None:  # fmt: skip
-        self.stop = Stop()
-        self.most_spooled = LIMIT
-        self._spools: dict[str, Spool] = {}
-        self.interrupted = False
-        self.problems: list[str] = []
-        self._ports = ports
-        self._files = list(files)
-        self._named = [Tap(name, LAN) for name in lan] + [Tap(name, WAN) for name in wan]
-        self._interfaces = interfaces
-        self._most = most
-        self._sides: Sides | None = None
-        self.quality: Quality | None = None
-        self._survey: Survey | None = None  # of sides that cannot be read twice
-        self._scanned = Counts()
-        self._rtp = Rtp()
-        self._numbers: dict[str, dict[str, int]] = {}
-        self._reassembly: dict[str, int] = {}  # only what there was: most captures have none
-        self._opened: list[CaptureFile] = []
-        self._limits: dict[str, int] = {}  # of an interrupted survey: packets by path
-
-    def check(self) -> None:
-        """Read the pipes (the rest of one that is too long comes later), and learn whether the
-        named files are both sides of one router, and put right what can be:
-        sides that are exchanged, clocks that differ, one capture named twice, a clock that was
-        set meanwhile (the LAN side alone is judged then). A file that cannot be read
-        twice is surveyed while it is judged."""
-        names = [*(tap.name for tap in self._named), *self._files]
-        pipes = [name for name in dict.fromkeys(names) if start_of(name) is None]
-        if pipes:
-            self.most_spooled = room(self.most_spooled)
-            self._spools = spool(pipes, self.stop, self.most_spooled)
-        if any(one.open for one in self._spools.values()):
-            complain(f"more than {self.most_spooled >> 20} MB through a pipe: it is read "
-                  "once, and two sides in it are not told apart; save it to a file")  # fmt: skip
-        if {tap.side for tap in self._named} != {LAN, WAN}:
-            return
-        survey = Survey()
-        if any(tap.name in self._spools and self._spools[tap.name].open for tap in self._named):
-            self._survey = survey
-            return
-        opened, _ = self._open()
-        # In turns and not by time, because clocks may differ by more than the captures last.
-        files = [iter(file) for file in opened[: len(self._named)]]
-        while files and survey.settled is None:
-            for file in files[:]:
-                batch = next(file, None)
-                if batch is None:
-                    files.remove(file)
-                else:
-                    log = any(one.linktype == NFLOG for one in opened[batch.tap].interfaces)
-                    survey.logged = survey.logged or log
-                    survey.feed(self._named[batch.tap].side, batch)
-        self.quality = quality = survey.settled or survey.finish()
-        if quality.same:
-            kept = WAN if quality.wan_kept else LAN
-            self._files += [tap.name for tap in self._named if tap.side == kept]
-            self._named = []
-            return
-        if quality.exchanged:
-            turned = [Tap(tap.name, 1 - tap.side) for tap in self._named]
-            self._named = sorted(turned, key=lambda tap: tap.side)
-        if quality.unsteady:
-            self._named = [tap for tap in self._named if tap.side == LAN]
-
-    def survey(self) -> None:
-        """Learn the sides of every flow of the files whose side nobody told."""
-        sides = Sides()
-        files, _ = self._open()
-        count = len(self._named)
-        for batch in Merged([file for file in files[count:] if not file.sides]):
-            sides.survey(batch)
-        self._sides = sides
-
-    def reports(self, watch: Callable[[Crossing], None] | None = None) -> Iterator[Report]:
-        """Everything that the pipeline says about these files, in order."""
-        files, taps = self._open()
-        pipeline: Pipeline | EachAlone
-        if self.quality is not None and self.quality.unrelated:
-            pipeline = EachAlone(taps, len(self._named), watch, self.quality, self._media(taps))
-        else:
-            pipeline = Pipeline(taps, watch=watch, quality=self.quality, media=self._media(taps))
-        if self._survey is None:
-            yield from self._told(pipeline, files, taps)
-            yield from pipeline.finish()
-        else:
-            said = list(self._told(pipeline, files, taps))
-            quality = self._survey.finish(late=True)
-            pipeline.judge(quality)
-            said += pipeline.finish()
-            yield from (r for r in said if not quality.misleading or _is_one_sided(r))
-        self._numbers = pipeline.counts()
-        self._warn(files)
-        for rule, failures in pipeline.failures.items():
-            complain(f"rule {rule} failed {failures} times: please report")
-
-    def _media(self, taps: list[Tap]) -> Counted:
-        """A file whose flows were surveyed has both sides in one tap."""
-        sides = [tap.side for tap in taps]
-        shifts: list[Shift | None] = [None] * len(taps)
-        for file in self._opened:
-            if self._sides is not None and not file.sides and file.tap >= len(self._named):
-                sides[file.tap] = UNKNOWN
-            shifts[file.tap] = file.shift
-        return Counted(self._rtp, sides, shifts)
-
-    def _warn(self, files: list[CaptureFile]) -> None:
-        for problem in self.problems:
-            complain(f"{problem}; what was readable is reported")
-        for file in files:
-            if not file.packets:
-                complain(f"{file.path}: no packet is in it")
-        self.interrupted = self.interrupted or self.stop.requested
-        if self.interrupted:
-            complain("interrupted; what was read is reported")
-
-    def _told(self, pipeline: Pipeline | EachAlone, files: list[CaptureFile],
-              taps: list[Tap]) -> Iterator[Report]:  # fmt: skip
-        timeline = Timeline(pipeline, len(taps))
-        for batch in self._batches(files):
-            if batch.count:
-                yield from timeline.feed(batch)
-            elif not self._ends_early(batch.tap):
-                timeline.end(batch.tap, batch.watermark)
-        yield from timeline.finish()
-
-    def _ends_early(self, tap: int) -> bool:
-        """True if the other side was captured longer, so that time goes on."""
-        if self.quality is None or tap >= len(self._named):
-            return False
-        return self.quality.ended[self._named[tap].side] > 0
-
-    def counts(self) -> dict[str, dict[str, int]]:
-        """The parts "capture", "crossings" and "evicted" (see Pipeline.counts) of the finished
-        reports."""
-        scanned = self._scanned.as_dict()
-        capture = {
-            "packets": scanned["packets"],
-            **self._numbers["capture"],
-            "malformed": scanned["malformed"],
-            "truncated": scanned["truncated"],
-            **{name: scanned[name] for name in (*NOT_SIP, "forged") if scanned[name]},
-            **self._reassembly,
-        }
-        return {**self._numbers, "capture": capture}
-
-    def _open(self) -> tuple[list[CaptureFile], list[Tap]]:
-        """All files, and a tap of each; three (LAN, WAN, UNKNOWN) of one with both sides."""
-        if self.stop.requested:  # while an earlier pass read: go as far as that one
-            self.interrupted = True
-            self._limits = {file.path: max(file.packets, 1) for file in self._opened}
-            self.stop.begin()
-        for file in self._opened:
-            file.close()
-        self._opened = files = []
-        self._scanned = Counts()
-        self._rtp = Rtp()
-        taps: list[Tap] = []
-        for number, name in enumerate([tap.name for tap in self._named] + self._files):
-            file = CaptureFile(name, len(taps), self._ports, self._scanned, self.stop, self._most,
-                               self._spools.get(name), self._rtp)  # fmt: skip
-            files.append(file)
-            file.limit = self._limits.get(name, 0)
-            if number < len(self._named):
-                taps.append(self._named[number])
-                continue
-            names = [one.name for one in file.interfaces]
-            file.sides = sides_of(names, *self._interfaces) or {}
-            both = file.sides or self._sides is not None
-            taps += [Tap(name, side) for side in ((LAN, WAN, UNKNOWN) if both else (UNKNOWN,))]
-        self._check_interfaces(files[len(self._named) :])
-        offset = self.quality.offset if self.quality is not None else None
-        if offset is not None and offset.matters:
-            for file, tap in zip(files, self._named, strict=False):
-                file.shift = offset.lan if tap.side == WAN else None
-        return files, taps
-
-    def again(self) -> list[tuple[CaptureFile, int]]:
-        """The files, opened once more, and the side that each was named for."""
-        files, taps = self._open()
-        named = len(self._named)
-        return [(f, taps[f.tap].side if n < named else UNKNOWN) for n, f in enumerate(files)]
-
-    def _check_interfaces(self, files: list[CaptureFile]) -> None:
-        there = {one.name for file in files for one in file.interfaces if one.name}
-        for name in (*self._interfaces[0], *self._interfaces[1]):
-            if name not in there:
-                # They stand in the file, so anybody may have written them.
-                names = ", ".join(quoted(one, 40) for one in sorted(there)[:NAMED])
-                hint = f"the interfaces are: {names}{', ...' if len(there) > NAMED else ''}"
-                if not there:
-                    hint = "none has names of interfaces: name whole files with --lan and --wan"
-                raise Usage(f"no file has an interface {name}; {hint}")
-
-    def _batches(self, files: list[CaptureFile]) -> Iterator[Batch]:
-        """The batches of one tap each. One without rows: the capture of its tap ends there."""
-        merged = Merged(files)
-        sides = self._sides
-        unnamed = {file.tap: file for file in files[len(self._named) :]}
-        glance = _Glance() if sides is None and all(file.regular for file in files) else None
-        for batch in merged:
-            file = unnamed.get(batch.tap)
-            if file is None:
-                if self._survey is not None:
-                    self._survey.feed(self._named[batch.tap].side, batch)
-                yield batch
-            elif not batch.count:
-                for side in (LAN, WAN, UNKNOWN) if file.sides or sides is not None else (0,):
-                    yield Batch(b"", b"", b"", 0, batch.tap + side, batch.watermark)
-            elif file.sides:
-                yield from by_tap(batch)
-            elif sides is not None:
-                yield from (one for one in split(batch, sides, batch.tap) if one.count)
-            else:
-                if glance is not None:
-                    glance.look(batch)
-                yield batch
-        self.problems = merged.problems
-        self._reassembly = merged.reassembly()
-
-
-class _Glance:
-    """Looks for both sides in a file that nobody named. A file that can be read only once is not
-    looked at, because it could not be surveyed."""
-
-    def __init__(self) -> None:
-        self._sides = Sides()
-        self._looks = 0
-
-    def look(self, batch: Batch) -> None:
-        """Raises TwoSided. Both copies of a message are in one batch: after the first batches, a
-        few tell."""
-        self._looks += 1
-        if self._looks < FIRST_LOOKS or not self._looks % LOOK_EVERY:
-            self._sides.survey(batch)
-            if self._sides.found:
-                raise TwoSided
-
-
-def _is_one_sided(report: Report) -> bool:
-    """True if it stands although the two sides were compared in vain."""
-    if isinstance(report, Finding):
-        return report.harm == "none" and report.where == "unknown"
-    return report.kind in ("call", "registration")
+    found: str = find(text).RULE.id
+    return found

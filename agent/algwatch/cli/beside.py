@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from algwatch.cli.analyze import Source
+    from algwatch.cli.source import Source
     from algwatch.report.render.html.gathered import Gathered
     from algwatch.report.traced import Traced
 

@@ -19,10 +19,11 @@ class CallSummary(Report):
     (Call.is_unfollowed). failure: the Reason of its BYE if nobody hung up (sip/reason.py).
     unsolicited: its INVITE came from a host called by nobody here, and nothing of it crossed.
     lossy: packets were lost in the capture meanwhile, so an unseen message is missing only if
-    somebody waited for it to the end.
+    somebody waited for it to the end. inbound: the callee is in the
+    LAN; None if unknown.
     """
 
-    __slots__ = ("ack", "call_id", "end", "failure", "final_retransmissions", "from_",
+    __slots__ = ("ack", "call_id", "end", "failure", "final_retransmissions", "from_", "inbound",
                  "invite_retransmissions", "line", "outcome", "start", "status", "to",
                  "unfollowed", "unsolicited")  # fmt: skip
     kind = "call"
@@ -37,6 +38,7 @@ class CallSummary(Report):
             self.ack = call.ack(now)
             self.outcome = call.outcome(now, self.ack)
         self.line = line
+        self.inbound = call.inbound
         self.unsolicited = call.unsolicited
         if lossy:
             self._doubt(call)

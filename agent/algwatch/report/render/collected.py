@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+
 from algwatch.advise.advice import Advice, InForce
 from algwatch.base.report import Report, by_kind
 from algwatch.base.table import Table
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import Finding
 from algwatch.report.render.ladder import Ladder
+from algwatch.report.render.of_lines import OfLines
 from algwatch.report.render.sentences import Brief, named_registration
 from algwatch.report.render.story import HARMS
-from algwatch.report.render.verdict import Verdict
+from algwatch.report.render.verdict import DEAD, Verdict, graded
 
 FINDINGS = 20  # findings of one call, and of all that is not about a call, that are kept
 ADVICE = 50  # pieces of advice that are kept
@@ -21,12 +24,18 @@ REGISTRATIONS = 20  # of each kind, good and bad
 class Collected:
     """calls: summaries of those that have a ladder, in the order of their ends; findings: by
     Call-ID, then by key; unshown: numbers of findings without a place, by rule and harm;
-    outcomes: counts of all calls; verdict: what all of it comes to."""
+    outcomes: counts of all calls; verdict: what all of it comes to; of_lines: lines and kinds of
+    calls. Once it is settled, counts: of Source.counts(), and notes: sentences about what was read.
+
+    This is what renderers take: the text for people is one of them."""
 
     brief: type[Brief] = Brief  # as much of a finding as is kept
 
     def __init__(self, ladder: Ladder) -> None:
         self.ladder = ladder
+        self.of_lines = OfLines()
+        self.counts: dict[str, dict[str, int]] = {}
+        self.notes: list[str] = []
         self._by_kind = by_kind(self)
         self.verdict = Verdict()
         self.calls: dict[str, CallSummary] = {}
@@ -39,6 +48,7 @@ class Collected:
 
     def feed(self, report: Report) -> None:
         self.verdict.feed(report)
+        self.of_lines.feed(report)
         self._by_kind[report.kind](report)
 
     def _on_call(self, call: CallSummary) -> None:
@@ -46,6 +56,8 @@ class Collected:
         earlier = self.calls.get(call.call_id)
         if earlier is not None:  # tried again, say with credentials: one call for people
             self._count_outcome(earlier, -1)
+        if graded(call) == DEAD:
+            self.ladder.hurts(call.call_id)
         self.ladder.over(call.call_id)
         self.calls[call.call_id] = call
         if len(self.calls) > 2 * len(self.ladder.calls) + 100:
@@ -86,8 +98,10 @@ class Collected:
         key = (rule, harm)
         self.unshown[key] = self.unshown.get(key, 0) + 1
 
-    def settle(self, counts: dict[str, dict[str, int]]) -> None:
+    def settle(self, counts: dict[str, dict[str, int]], notes: Sequence[str] = ()) -> None:
         """All is said. counts: see Verdict.settle."""
+        self.counts = counts
+        self.notes = list(notes)
         self.ladder.settle()
         self._let_go()
         self.verdict.settle(counts)
@@ -114,3 +128,13 @@ class Collected:
         for call_id in [i for i in self.findings if i and not of(i)]:
             for brief in self.findings.pop(call_id).values():
                 self._count(brief.rule, brief.harm)
+
+
+def collect(reports: Iterable[Report], counts: Callable[[], dict[str, dict[str, int]]],
+            ladder: Ladder, notes: Callable[[], Sequence[str]] = tuple) -> Collected:  # fmt: skip
+    """All of a capture. counts and notes are asked when the reports are all there."""
+    collected = Collected(ladder)
+    for report in reports:
+        collected.feed(report)
+    collected.settle(counts(), notes())
+    return collected

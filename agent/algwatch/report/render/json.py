@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from binascii import b2a_base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from algwatch.advise.advice import Advice, InForce
 from algwatch.base.quote import cut_sentence
@@ -45,9 +45,11 @@ def write_json(
     reports: Iterable[Report],
     counts: Callable[[], dict[str, dict[str, int]]],
     out: IO[str],
+    notes: Callable[[], Sequence[str]] = tuple,
 ) -> int:
     """Print the object of all reports; counts is asked when they are all there ("capture",
-    "crossings" and, where anything was, "evicted"). Returns the exit status of the verdict."""
+    "crossings" and, where anything was, "evicted"). notes: sentences about
+    texts that were read. Returns the exit status of the verdict."""
     with _scratch() as calls, _scratch() as registrations, _scratch() as found:
         spool = _Spool(_Rows(calls), _Rows(registrations), found)
         verdict = Verdict()
@@ -59,6 +61,8 @@ def write_json(
         out.write(f'{{"schema":{SCHEMA},"verdict":{verdict_json(verdict)}')
         for name, values in numbers.items():
             out.write(f',"{name}":{_flat(values)}')
+        if said := notes():
+            out.write(f',"notes":{texts_json([*said])}')
         for name, rows in (("calls", spool.calls), ("registrations", spool.registrations)):
             out.write(f',"{name}":[')
             rows.copy(out)
@@ -68,6 +72,35 @@ def write_json(
         out.write('],"advice":[')
         out.write(",".join(advice_json(a) for a in spool.advice.all()))
         out.write("]}\n")
+        return verdict.status
+
+
+def write_ndjson(
+    reports: Iterable[Report],
+    counts: Callable[[], dict[str, dict[str, int]]],
+    out: IO[str],
+    notes: Callable[[], Sequence[str]] = tuple,
+) -> int:
+    """The same as lines, each an object with one member that says what it is: {"call": ...}. First
+    calls, as they end, then registrations, findings, advice, numbers, and the verdict."""
+    with _scratch() as calls, _scratch() as registrations, _scratch() as found:
+        spool = _Spool(_Rows(calls, "call"), _Rows(registrations, "registration"), found)
+        verdict = Verdict()
+        for report in reports:
+            verdict.feed(report)
+            spool.feed(report)
+        numbers = counts()
+        verdict.settle(numbers)
+        spool.calls.copy(out)
+        spool.registrations.copy(out)
+        spool.copy_findings(out, '{"finding":', "}\n")
+        for advice in spool.advice.all():
+            out.write(f'{{"advice":{advice_json(advice)}}}\n')
+        for note in notes():
+            out.write(f'{{"note":{quoted(note)}}}\n')
+        for name, values in numbers.items():
+            out.write(f'{{"{name}":{_flat(values)}}}\n')
+        out.write(f'{{"verdict":{verdict_json(verdict)}}}\n')
         return verdict.status
 
 
@@ -84,13 +117,17 @@ def _scratch() -> IO[str]:
 
 
 class _Rows:
-    """Rows of an array in a file, with commas between them."""
+    """Rows of an array in a file, with commas between them, or each on a line and named so."""
 
-    def __init__(self, file: IO[str]) -> None:
+    def __init__(self, file: IO[str], name: str = "") -> None:
         self._file = file
         self._comma = ""
+        self._name = name
 
     def add(self, row: str) -> None:
+        if self._name:
+            self._file.write(f'{{"{self._name}":{row}}}\n')
+            return
         self._file.write(self._comma + row)
         self._comma = ","
 
@@ -128,12 +165,13 @@ class _Spool:
     def _on_advice(self, advice: Advice) -> None:
         self.advice.feed(advice)
 
-    def copy_findings(self, out: IO[str]) -> None:
-        comma = ""
+    def copy_findings(self, out: IO[str], before: str = "", behind: str = "") -> None:
+        """before, behind: what stands around each; without it a comma between them."""
+        comma = before
         for start, length in self._latest.values():
             self._found.seek(start)  # all of it is ASCII: characters are bytes
-            out.write(comma + self._found.read(length))
-            comma = ","
+            out.write(comma + self._found.read(length) + behind)
+            comma = before or ","
 
 
 def _flat(numbers: dict[str, int]) -> str:

@@ -83,8 +83,8 @@ class CallLadder:
     messages that were not kept as a step; hurts: a finding says so, and it stays when others have
     to go; messages, paired (seen on both sides), rewritten: counts; started: ns."""
 
-    __slots__ = ("_repeats", "_seen", "call_id", "hurts", "key", "messages", "more", "number",
-                 "over", "paired", "rewritten", "started", "steps")  # fmt: skip
+    __slots__ = ("_repeats", "_seen", "call_id", "hurts", "key", "messages", "more",
+                 "number", "over", "paired", "rewritten", "started", "steps")  # fmt: skip
 
     def __init__(self, first: Sighting, key: int, number: int) -> None:
         self.key = key
@@ -186,11 +186,14 @@ class Ladder:
     """watch: give it to the pipeline. calls: those that are kept, by the hash of their Call-ID;
     dropped: how many were not; outside: by method name; newest: ns of the latest message;
     compared: False when its sides have nothing to do with each other. room: bytes of messages that
-    are kept beside their steps, LONGEST of each copy."""
+    are kept beside their steps, LONGEST of each copy. want: Call-IDs of those that are kept; None:
+    any."""
 
-    def __init__(self, limit: int = CALLS, room: int = 0) -> None:
+    def __init__(self, limit: int = CALLS, room: int = 0,
+                 want: frozenset[str] | None = None) -> None:  # fmt: skip
         self.limit = limit
         self.room = room
+        self._want = want
         self.calls: dict[int, CallLadder] = {}
         self.outside: dict[str, Outside] = {}
         self.dropped = 0
@@ -271,6 +274,9 @@ class Ladder:
 
     def _begin(self, key: int, first: Sighting) -> CallLadder | None:
         if key in self._gone:
+            return None
+        if self._want is not None and to_text(Message(first.payload).call_id) not in self._want:
+            self._gone.add(key, True)
             return None
         if len(self.calls) >= self.limit + MARGIN and not self._make_room():
             self._gone.add(key, True)

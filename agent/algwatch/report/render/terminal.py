@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import IO
 
 from algwatch.base.quote import visible
@@ -64,6 +65,13 @@ class Terminal:
             text = text.encode("ascii", "backslashreplace").decode("ascii")
         return text
 
+    def shortened(self, text: str, most: int) -> str:
+        """A sentence of at most so many characters, cut behind a word."""
+        if len(text) <= most:
+            return text
+        kept = text[: most - 3].rsplit(" ", 1)[0].rstrip(" ,;:")
+        return kept + ('"' if kept.count('"') % 2 else "") + self.glyphs.dots
+
     def cut(self, text: str, width: int, start: int = 0) -> str:
         """At most width columns of text; what is at start stays visible."""
         if len(text) <= width:
@@ -76,6 +84,32 @@ class Terminal:
         if first + width - len(dots) < len(text):
             piece = piece[: -len(dots)] + dots
         return piece
+
+
+class Writer:
+    """Lines of at most `width` columns. terminal: what they may hold."""
+
+    def __init__(self, terminal: Terminal, out: IO[str], width: int) -> None:
+        self.terminal = terminal
+        self.width = width
+        self._out = out
+
+    def line(self, text: str = "") -> None:
+        self._out.write(text + "\n")
+
+    def paragraph(self, text: str, first: str = "", rest: str = "", style: str = "") -> None:
+        """Text from anywhere, cleaned and wrapped; first and rest stand before its lines."""
+        text = self.terminal.clean(text)
+        lines = wrap(text, self.width - max(len(first), len(rest)), break_on_hyphens=False)
+        for i, line in enumerate(lines or [""]):
+            self.line((rest if i else first) + self.terminal.paint(line, style))
+
+    def heading(self, text: str) -> None:
+        text = self.terminal.cut(self.terminal.clean(text), self.width - 4)
+        rule = self.terminal.glyphs.rule
+        tail = rule * max(0, self.width - len(text) - 4)
+        head = f"{rule}{rule} {self.terminal.paint(text, 'bold')}"
+        self.line(f"{head} {self.terminal.paint(tail, 'dim')}" if tail else head)
 
 
 def speaks_unicode(out: IO[str]) -> bool:

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from textwrap import wrap
 from typing import IO
 
 from algwatch.advise.actions import DISABLE, in_words
@@ -14,15 +14,16 @@ from algwatch.advise.commands import UNDO, UNDO_TRIAL
 from algwatch.base import quote
 from algwatch.base.quote import quoted, somebody
 from algwatch.base.report import Report
-from algwatch.report.render import status
-from algwatch.report.render.collected import Collected
+from algwatch.report.render import status, summary
+from algwatch.report.render.collected import Collected, collect
 from algwatch.report.render.how import HOW
-from algwatch.report.render.ladder import Ladder, Outside
+from algwatch.report.render.ladder import CallLadder, Ladder, Outside
 from algwatch.report.render.ladder_text import ladder_lines
-from algwatch.report.render.sentences import Brief, several
+from algwatch.report.render.of_lines import Kind, key_of, kind_of
+from algwatch.report.render.sentences import Brief, listed, several
 from algwatch.report.render.story import call_story
-from algwatch.report.render.terminal import Terminal, speaks_unicode
-from algwatch.report.render.verdict import CANNOT_TELL, FINE, HURTS
+from algwatch.report.render.terminal import Terminal, Writer, speaks_unicode
+from algwatch.report.render.wanted import Wanted
 
 NARROW, WIDE = 80, 120  # columns
 CALL_ID = 120  # characters
@@ -32,9 +33,9 @@ HARM_WORDS = {"observed": "did harm", "certain": "will do harm", "latent": "may 
 HARM_STYLES = {"observed": "bold red", "certain": "bold red", "latent": "bold yellow",
                "none": "green"}  # fmt: skip
 SURE = {"suspected": "suspected: try it", "recommended": "recommended"}
-STATES = {FINE: "Nothing hurts", HURTS: "Something hurts",
-          CANNOT_TELL: "Cannot tell whether something hurts"}  # fmt: skip
-STATE_STYLES = {FINE: "bold green", HURTS: "bold red", CANNOT_TELL: "bold yellow"}
+REASONS = 3  # for an advice, and against it
+KINDS = 5  # kinds of calls of which one is drawn
+RAW = 4096  # bytes of a message that are shown
 
 
 def write_text(
@@ -44,77 +45,156 @@ def write_text(
     out: IO[str],
     colour: bool,
     width: int = 0,
+    wanted: Wanted | None = None,
+    notes: Callable[[], Sequence[str]] = tuple,
 ) -> int:
-    """Print all reports for people; counts is asked when they are all there. width: columns,
-    0 = the terminal's (80 to 120; 80 where out is none). Returns the exit status of the verdict."""
-    if not width:
-        columns = shutil.get_terminal_size().columns if out.isatty() else NARROW
-        width = min(WIDE, max(NARROW, columns - 1))
-    collected = Collected(ladder)
-    for report in reports:
-        collected.feed(report)
-    numbers = counts()
-    collected.settle(numbers)
-    page = Page(collected, Terminal(colour, speaks_unicode(out)), out, width)
+    """Print all reports for people; counts and notes are asked when they are all there. width:
+    columns, 0: those of the terminal. Returns the exit status of the verdict."""
+    collected = collect(reports, counts, ladder, notes)
+    return write_page(collected, out, colour, width or columns(out), wanted or Wanted())
+
+
+def write_page(collected: Collected, out: IO[str], colour: bool, width: int,
+               wanted: Wanted) -> int:  # fmt: skip
+    """As write_text, of what was collected."""
+    writer = Writer(Terminal(colour, speaks_unicode(out)), out, width)
+    page = Page(collected, writer, wanted)
+    if wanted.brief:
+        summary.verdict(collected, writer, False, brief=True)
+        return collected.verdict.status
+    if wanted.calls is None and not wanted.rules:
+        summary.verdict(collected, writer, wanted.all)
+        writer.line()
+        summary.lines(collected, writer, wanted.all)
+        summary.notes(collected, writer, wanted.all)
     page.calls()
     page.outside()
-    page.advice()
-    page.overview(numbers)
-    page.verdict()
+    if wanted.calls is None and not wanted.rules:
+        page.advice()
+        page.overview()
     return collected.verdict.status
 
 
-class Page:
-    """Prints the collected reports part by part."""
+def columns(out: IO[str]) -> int:
+    """Columns of a page: the terminal's, or what COLUMNS says, from 80 to 120; else 80."""
+    if not out.isatty() and not os.environ.get("COLUMNS"):
+        return NARROW
+    return min(WIDE, max(NARROW, shutil.get_terminal_size().columns - 1))
 
-    def __init__(self, collected: Collected, terminal: Terminal, out: IO[str], width: int) -> None:
+
+class Page:
+    """Prints what was collected, part by part."""
+
+    def __init__(self, collected: Collected, writer: Writer, wanted: Wanted) -> None:
         self.collected = collected
         self.ladder = collected.ladder
-        self.terminal = terminal
-        self.width = width
-        self._out = out
-
-    def line(self, text: str = "") -> None:
-        self._out.write(text + "\n")
-
-    def paragraph(self, text: str, first: str = "", rest: str = "", style: str = "") -> None:
-        """Text from anywhere, cleaned and wrapped; first and rest stand before its lines."""
-        text = self.terminal.clean(text)
-        lines = wrap(text, self.width - max(len(first), len(rest)), break_on_hyphens=False)
-        for i, line in enumerate(lines or [""]):
-            self.line((rest if i else first) + self.terminal.paint(line, style))
-
-    def heading(self, text: str) -> None:
-        text = self.terminal.cut(self.terminal.clean(text), self.width - 4)
-        rule = self.terminal.glyphs.rule
-        tail = rule * max(0, self.width - len(text) - 4)
-        head = f"{rule}{rule} {self.terminal.paint(text, 'bold')}"
-        self.line(f"{head} {self.terminal.paint(tail, 'dim')}" if tail else head)
+        self.wanted = wanted
+        self.writer = writer
+        self.terminal = writer.terminal
+        self.width = writer.width
+        self.line, self.paragraph, self.heading = writer.line, writer.paragraph, writer.heading
 
     def calls(self) -> None:
+        """All that were kept or asked for; else one of each kind that hurts."""
+        if not (self.wanted.all or self.wanted.calls is not None or self.wanted.rules):
+            self._kinds()
+            return
         shown = sorted(self.ladder.calls.values(), key=lambda c: (c.started, c.call_id))
-        for number, call in enumerate(shown, 1):
-            summary = self.collected.calls.get(call.call_id)
-            self.heading(
-                f"Call {number}"
-                + (f": {somebody(summary.from_)} to {somebody(summary.to)}" if summary else "")
-            )
-            when = datetime.fromtimestamp(call.started // 10**9, UTC)
-            self.paragraph(
-                f"{when:%Y-%m-%d %H:%M:%S} UTC, Call-ID {quoted(call.call_id, CALL_ID)}",
-                style="dim",
-            )
-            self.line()
-            for line in ladder_lines(
-                call, self.ladder.two_sided, self.ladder.newest, self.terminal, self.width
-            ):
-                self.line(line)
-            self.line()
+        for place, call in enumerate(shown, 1):
             found = self.collected.of(call.call_id)
-            text, style = call_story(summary, found, call, self.ladder.two_sided)
-            self.paragraph(text, "Verdict: ", "         ", style)
-            self._found(found)
+            if not self.wanted.rules or any(self.wanted.rule(one.rule) for one in found):
+                self._call(call, found, place)
+        if not shown:
+            self.line("No such call.")
+
+    def _kinds(self) -> None:
+        of_lines = self.collected.of_lines
+        kinds = [(kind, of) for kind, of in of_lines.kinds.items() if of.calls > 0]
+        worst = max([of.rank for _, of in kinds], default=0)
+        kinds = sorted([pair for pair in kinds if pair[1].rank == worst],
+                       key=lambda pair: (-pair[1].calls, pair[0]))  # fmt: skip
+        drawn = 0
+        examples = self._examples()
+        for kind, of in kinds:
+            outcome, status_, rules = kind
+            call = examples.get(kind)
+            if call is not None and drawn < KINDS:
+                drawn += 1
+                others = [key for key, call_id in sorted(of.first) if call_id != call.call_id]
+                self._call(call, self.collected.of(call.call_id), 0, self._alike(of.calls, others))
+                continue
+            word = f"{outcome}{f' with {status_}' if status_ else ''}"
+            numbers = ", ".join(str(of_lines.number(key)) for key, _ in sorted(of.first))
+            which = several(of.calls, "call").replace(" ", f" more {word} ", 1)
+            self.paragraph(f"{which}{f': {listed([*rules])}' if rules else ''} ({numbers}).")
             self.line()
+
+    def _examples(self) -> dict[Kind, CallLadder]:
+        """The earliest call of each kind of which there is a ladder."""
+        found: dict[Kind, CallLadder] = {}
+        for call in sorted(self.ladder.calls.values(), key=lambda c: (c.started, c.call_id)):
+            summary_ = self.collected.calls.get(call.call_id)
+            if summary_ is not None:
+                said = self.collected.of(call.call_id)
+                harms = {f"{f.rule} {f.slug}": f.harm for f in said if f.harm != "none"}
+                found.setdefault(kind_of(summary_, harms), call)
+        return found
+
+    def _alike(self, calls: int, keys: list[int]) -> str:
+        if calls < 2:
+            return ""
+        numbers = [str(self.collected.of_lines.number(key)) for key in keys]
+        which = "call" if calls == 2 else "calls"
+        end = " and more" if calls - 1 > len(numbers) else ""
+        return f"{several(calls - 1, 'more call')} like it: {which} {', '.join(numbers)}{end}."
+
+    def _call(self, call: CallLadder, found: list[Brief], place: int, alike: str = "") -> None:
+        """place: its number among those that are shown, where their summaries are not there."""
+        summary_ = self.collected.calls.get(call.call_id)
+        number = self.collected.of_lines.number(key_of(summary_)) if summary_ else place
+        if self.wanted.all:
+            number = place
+        self.heading(
+            f"Call {number}"
+            + (f": {somebody(summary_.from_)} to {somebody(summary_.to)}" if summary_ else "")
+        )
+        when = datetime.fromtimestamp(call.started // 10**9, UTC)
+        self.paragraph(
+            f"{when:%Y-%m-%d %H:%M:%S} UTC, Call-ID {quoted(call.call_id, CALL_ID)}",
+            style="dim",
+        )
+        self.line()
+        for line in ladder_lines(
+            call, self.ladder.two_sided, self.ladder.newest, self.terminal, self.width
+        ):
+            self.line(line)
+        self.line()
+        text, style = call_story(summary_, found, call, self.ladder.two_sided)
+        self.paragraph(text, "Verdict: ", "         ", style)
+        if not self.wanted.all and not self.wanted.rules:
+            found = [one for one in found if one.harm != "none"]
+        self._found([one for one in found if self.wanted.rule(one.rule)])
+        if alike:
+            self.paragraph(alike)
+        if self.wanted.raw:
+            self._messages(call)
+        self.line()
+
+    def _messages(self, call: CallLadder) -> None:
+        for step in call.ordered():
+            entered, left = step.copies or (b"", b"")
+            both = entered != left
+            for way, raw in ("entered the router", entered), ("left it", left if both else b""):
+                if not raw:
+                    continue
+                way = f" as it {way}" if both else ""
+                self.line()
+                said = f"{(step.at - call.started) / 1e9:.3f} s: {step.label}{way}"
+                self.line(self.terminal.paint(self.terminal.clean(said), "bold"))
+                for line in raw[:RAW].decode("utf-8", "replace").splitlines():
+                    self.line("    " + self.terminal.clean(line))
+                if len(raw) > RAW:
+                    self.line(f"    {len(raw) - RAW} more bytes")
 
     def _found(self, found: list[Brief]) -> None:
         for brief in found:
@@ -125,14 +205,21 @@ class Page:
 
     def outside(self) -> None:
         """Registrations and what else is not a call, and the findings about no call above."""
-        found = self.collected.of("")
-        registrations = self.collected.registrations
-        if not self.ladder.outside and not found and not registrations:
+        found = [one for one in self.collected.of("") if self.wanted.rule(one.rule)]
+        whole = self.wanted.all
+        if self.wanted.calls is not None or (self.wanted.rules and not found):
+            return
+        if not whole:
+            found = [one for one in found if one.harm != "none" or self.wanted.rules]
+        registrations = self.collected.registrations if whole else []
+        if not (whole and self.ladder.outside) and not found and not registrations:
             return
         self.heading("Outside these calls" if self.ladder.calls else "No calls")
         bullet = f"{self.terminal.glyphs.bullet} "
-        for method, traffic in self.ladder.outside.items():
-            self.paragraph(outside_line(method, traffic, self.ladder.two_sided), bullet, "  ")
+        if whole:
+            for method, traffic in self.ladder.outside.items():
+                said = outside_line(method, traffic, self.ladder.two_sided)
+                self.paragraph(said, bullet, "  ")
         for sentence in registrations:
             self.paragraph(sentence, bullet, "  ")
         self._found(found)
@@ -148,8 +235,9 @@ class Page:
             self.paragraph(f"{action} ({state}, {advice.confidence:.0%} sure)", style="bold")
             if advice.subject:
                 self.paragraph(advice.subject, "    about: ", " " * 11)
+            most = None if self.wanted.all else REASONS
             for sign, texts in (("for", advice.for_), ("against", advice.against)):
-                for text in texts:
+                for text in texts[:most]:
                     self.paragraph(text, f"  {sign:>7}: ", " " * 11)
             if advice.action in HOW:
                 self.paragraph(HOW[advice.action], "      how: ", " " * 11)
@@ -157,6 +245,10 @@ class Page:
                 where = "  type on the router (OpenWrt):"
                 if advice.short:
                     self._typed("  type on the router:", advice.short)
+                    if not self.wanted.all:
+                        self.paragraph("Without algwatch on it: --all lists the lines.", "  ", "  ")
+                        self.line()
+                        continue
                     where = "  or on OpenWrt without algwatch:"
                 self._typed(where, advice.commands)
                 if advice.action == DISABLE:
@@ -169,55 +261,24 @@ class Page:
         for line in lines:
             self.line("    " + self.terminal.paint(self.terminal.clean(line), "cyan"))
 
-    def overview(self, counts: dict[str, dict[str, int]]) -> None:
-        capture, crossings = counts["capture"], counts["crossings"]
-        calls = self.collected.outcomes
+    def overview(self) -> None:
+        counts = self.collected.counts
         self.heading("In short")
-        sides = f" ({capture['lan']} LAN, {capture['wan']} WAN)" if self.ladder.two_sided else ""
-        parts = [f"{several(capture['sip_messages'], 'SIP message')}{sides}"]
-        listed = ", ".join(f"{n} {outcome}" for outcome, n in sorted(calls.items()) if n)
-        parts.append(several(sum(calls.values()), "call") + (f" ({listed})" if listed else ""))
-        if self.ladder.two_sided:
-            parts.append(f"{several(crossings['paired'], 'pair')} of a LAN and a WAN copy")
-            parts.append(f"{crossings['rewritten']} of them rewritten")
-        for name in ("duplicates", "malformed", "truncated"):
-            if capture.get(name):
-                parts.append(f"{capture[name]} {name}")
-        if capture.get("forged"):
-            parts.append(
-                f"{several(capture['forged'], 'packet')} that no receiver accepts, left out"
-            )
-        self.paragraph(", ".join(parts) + ".")
+        self.paragraph(summary.counted(self.collected, self.ladder.two_sided))
         if "evicted" in counts:
             gone = ", ".join(f"{n} {what}" for what, n in counts["evicted"].items())
             self.paragraph(f"More went on at once than is followed; forgotten early: {gone}.")
-        if self.ladder.dropped:
+        if self.wanted.all and self.ladder.dropped:
             shown = ", ".join(f"{n} {r} ({HARM_WORDS[h]})"
                               for (r, h), n in sorted(self.collected.unshown.items()))  # fmt: skip
             more = f" Findings that are not shown: {shown}." if shown else ""
             self.paragraph(f"{several(self.ladder.dropped, 'more call')} not shown.{more}")
-
-    def verdict(self) -> None:
-        """The last words: the state, why, and what to do next."""
-        verdict = self.collected.verdict
-        said = STATES[verdict.state]
-        if verdict.doubtful:
-            said = "Nothing was seen to hurt; what may do harm is worth another look"
-        elif verdict.state == FINE and not verdict.next:
-            said += ": nothing to do"
-        self.paragraph(
-            f"{said}.", style="bold" if verdict.doubtful else STATE_STYLES[verdict.state]
-        )
-        bullet = f"{self.terminal.glyphs.bullet} "
-        for why in verdict.why:
-            self.paragraph(why, bullet, "  ")
-        if verdict.alg:
-            self.paragraph(verdict.alg, "SIP ALG: ", "         ")
-        if verdict.next:
-            self.paragraph(verdict.next, "Next: ", "      ", "bold")
         self.paragraph(
             "A rule in full: algwatch explain RULE. All of it for programs: the same with --json."
-        )
+            if self.wanted.all else
+            "A call a line: --list. One of them: --call NUMBER. All: --all. "
+            "A rule in full: algwatch explain RULE. For programs: --json."
+        )  # fmt: skip
 
 
 def outside_line(method: str, traffic: Outside, two_sided: bool) -> str:

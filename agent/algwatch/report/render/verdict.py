@@ -192,7 +192,7 @@ class Verdict:
         )
 
     def settle(self, counts: dict[str, dict[str, int]]) -> None:
-        """All is said. counts: of Pipeline.counts() or cli.analyze's Source.counts()."""
+        """All is said. counts: of Pipeline.counts() or cli.source's Source.counts()."""
         one_sided = not (counts["crossings"].get("paired") or counts["capture"].get("networks"))
         latent = [
             (f"This may do harm: {f.summary}", f.next_step)

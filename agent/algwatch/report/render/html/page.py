@@ -22,7 +22,8 @@ from algwatch.report.render.html.timeline import Bar, timeline
 from algwatch.report.render.ladder import CallLadder
 from algwatch.report.render.lines import OfLine
 from algwatch.report.render.sentences import several
-from algwatch.report.render.text import STATES, outside_line
+from algwatch.report.render.summary import STATES
+from algwatch.report.render.text import outside_line
 from algwatch.report.render.verdict import (
     DEAD,
     DECLINED,

@@ -1,0 +1,350 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Source: capture files as what the pipeline says of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from algwatch.base.native.rows import Counts
+from algwatch.base.native.rtp import Rtp
+from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch, Tap
+from algwatch.base.quote import quoted
+from algwatch.base.report import Report
+from algwatch.capture import series
+from algwatch.capture.batches import by_tap
+from algwatch.capture.interfaces import sides_of
+from algwatch.capture.merged import Merged
+from algwatch.capture.order import Timeline
+from algwatch.capture.packets import NFLOG
+from algwatch.capture.pcap import CaptureFile
+from algwatch.capture.picked import Picked
+from algwatch.capture.read import MOST_PACKETS, Stop, start_of
+from algwatch.capture.shift import Shift
+from algwatch.capture.spool import LIMIT, Spool, room, spool
+from algwatch.cli import Usage, complain
+from algwatch.cli.alone import EachAlone
+from algwatch.cli.progress import Progress
+from algwatch.compare.crossing import Crossing
+from algwatch.compare.media import Counted
+from algwatch.compare.quality import Quality
+from algwatch.compare.sides import Sides
+from algwatch.compare.split import split
+from algwatch.compare.survey import Survey
+from algwatch.diagnose.finding import Finding
+from algwatch.pipeline import Pipeline
+
+FIRST_LOOKS, LOOK_EVERY = 32, 8  # batches of an unnamed file in which both sides are looked for
+NAMED = 12  # interfaces that a complaint names
+NOT_SIP = ("tls", "stun", "other", "not_ip")  # counts of packets that are told where there are any
+
+
+_SIDE = {side: re.compile(rf"(?:^|[^a-z]){word}(?![a-z])[^/]*$", re.I)
+         for side, word in ((LAN, "lan"), (WAN, "wan"))}  # fmt: skip
+
+
+class TwoSided(Exception):
+    """A file whose side nobody named holds both copies after all."""
+
+
+class Source:
+    """The files as batches for one pipeline. problems: damaged files. quality: whether what was
+    named LAN and WAN is both sides of one router, where that was asked. interfaces: names of LAN
+    and WAN interfaces. most: packets that are read at once. notes: sentences about texts that
+    were read, once they are. picked: packets that are read, where not all are. progress: told how
+    far the reading is.
+
+    The interfaces of a pcapng file may tell the sides by their names. Other files whose side
+    nobody named are taken for one-sided until a message shows up on two flows; then reports()
+    raises TwoSided, `survey` reads them once more to learn which flow is which side, and
+    reports() begins again and splits them. Most files are one-sided and are read once.
+    """
+
+    def __init__(self, files: Sequence[str], lan: Sequence[str], wan: Sequence[str],
+                 ports: Sequence[int], interfaces: tuple[Sequence[str], Sequence[str]] = ((), ()),
+                 most: int = MOST_PACKETS) -> None:  # fmt: skip
+        self.stop = Stop()
+        self.notes: list[str] = []
+        self.picked: Picked | None = None
+        self.progress = Progress(False, False)
+        self.most_spooled = LIMIT
+        self._spools: dict[str, Spool] = {}
+        self.interrupted = False
+        self.problems: list[str] = []
+        self._ports = ports
+        self._paths: dict[str, list[str]] = {}  # of a series, by its name
+        self._files, self._named = self._expanded(files, lan, wan)
+        self._interfaces = interfaces
+        self._most = most
+        self._sides: Sides | None = None
+        self.quality: Quality | None = None
+        self._survey: Survey | None = None  # of sides that cannot be read twice
+        self._scanned = Counts()
+        self._rtp = Rtp()
+        self._numbers: dict[str, dict[str, int]] = {}
+        self._reassembly: dict[str, int] = {}  # only what there was: most captures have none
+        self._opened: list[CaptureFile] = []
+        self._limits: dict[str, int] = {}  # of an interrupted survey: packets by path
+
+    def _expanded(self, files: Sequence[str], lan: Sequence[str],
+                  wan: Sequence[str]) -> tuple[list[str], list[Tap]]:  # fmt: skip
+        """Names of files and of series; and taps of those whose side is known."""
+        found = []
+        for names in files, lan, wan:
+            groups = series.grouped([one for name in names for one in series.expanded(name)])
+            for group in groups:
+                self._paths[series.named(group)] = group
+            found.append([series.named(group) for group in groups])
+        unnamed, near, far = found
+        if not near and not far:
+            near, far = ([n for n in unnamed if _SIDE[side].search(n)] for side in (LAN, WAN))
+            if near and far and len(near) + len(far) == len(unnamed) and len(files) == 1:
+                unnamed = []  # a folder with files of both sides
+            else:
+                near = far = []
+        return unnamed, [Tap(name, LAN) for name in near] + [Tap(name, WAN) for name in far]
+
+    def separate(self) -> None:
+        """Files that seemed to be a series are of the same time."""
+        paths, self._paths = self._paths, {}
+        self._files = [path for name in self._files for path in paths.get(name, [name])]
+        self._named = [
+            Tap(path, tap.side) for tap in self._named for path in paths.get(tap.name, [tap.name])
+        ]
+
+    def need_twice(self, what: str) -> None:
+        """Usage where the files cannot be read twice, as `what` needs it."""
+        if any(one.open for one in self._spools.values()):
+            raise Usage(f"{what} read twice, and this pipe is too long: save it to a file")
+
+    def check(self) -> None:
+        """Read the pipes (the rest of one that is too long comes later), and learn whether the
+        named files are both sides of one router, and put right what can be:
+        sides that are exchanged, clocks that differ, one capture named twice, a clock that was
+        set meanwhile (the LAN side alone is judged then). A file that cannot be read
+        twice is surveyed while it is judged."""
+        names = [*(tap.name for tap in self._named), *self._files]
+        names = [name for name in names if len(self._paths.get(name, ())) < 2]
+        pipes = [name for name in dict.fromkeys(names) if start_of(name) is None]
+        if pipes and not self._spools:
+            self.most_spooled = room(self.most_spooled)
+            self._spools = spool(pipes, self.stop, self.most_spooled)
+        if any(one.open for one in self._spools.values()):
+            complain(f"more than {self.most_spooled >> 20} MB through a pipe: it is read "
+                  "once, and two sides in it are not told apart; save it to a file")  # fmt: skip
+        if {tap.side for tap in self._named} != {LAN, WAN}:
+            return
+        survey = Survey()
+        if any(tap.name in self._spools and self._spools[tap.name].open for tap in self._named):
+            self._survey = survey
+            return
+        opened, _ = self._open()
+        # In turns and not by time, because clocks may differ by more than the captures last.
+        files = [iter(file) for file in opened[: len(self._named)]]
+        while files and survey.settled is None:
+            for file in files[:]:
+                batch = next(file, None)
+                if batch is None:
+                    files.remove(file)
+                else:
+                    log = any(one.linktype == NFLOG for one in opened[batch.tap].interfaces)
+                    survey.logged = survey.logged or log
+                    survey.feed(self._named[batch.tap].side, batch)
+        self.quality = quality = survey.settled or survey.finish()
+        if quality.same:
+            kept = WAN if quality.wan_kept else LAN
+            self._files += [tap.name for tap in self._named if tap.side == kept]
+            self._named = []
+            return
+        if quality.exchanged:
+            turned = [Tap(tap.name, 1 - tap.side) for tap in self._named]
+            self._named = sorted(turned, key=lambda tap: tap.side)
+        if quality.unsteady:
+            self._named = [tap for tap in self._named if tap.side == LAN]
+
+    def survey(self) -> None:
+        """Learn the sides of every flow of the files whose side nobody told."""
+        sides = Sides()
+        files, _ = self._open()
+        count = len(self._named)
+        for batch in Merged([file for file in files[count:] if not file.sides]):
+            sides.survey(batch)
+        self._sides = sides
+
+    def reports(self, watch: Callable[[Crossing], None] | None = None) -> Iterator[Report]:
+        """Everything that the pipeline says about these files, in order."""
+        files, taps = self._open()
+        pipeline: Pipeline | EachAlone
+        if self.quality is not None and self.quality.unrelated:
+            pipeline = EachAlone(taps, len(self._named), watch, self.quality, self._media(taps))
+        else:
+            pipeline = Pipeline(taps, watch=watch, quality=self.quality, media=self._media(taps))
+        if self._survey is None:
+            yield from self._told(pipeline, files, taps)
+            yield from pipeline.finish()
+        else:
+            said = list(self._told(pipeline, files, taps))
+            quality = self._survey.finish(late=True)
+            pipeline.judge(quality)
+            said += pipeline.finish()
+            yield from (r for r in said if not quality.misleading or _is_one_sided(r))
+        self._numbers = pipeline.counts()
+        self._warn(files)
+        for rule, failures in pipeline.failures.items():
+            complain(f"rule {rule} failed {failures} times: please report")
+
+    def _media(self, taps: list[Tap]) -> Counted:
+        """A file whose flows were surveyed has both sides in one tap."""
+        sides = [tap.side for tap in taps]
+        shifts: list[Shift | None] = [None] * len(taps)
+        for file in self._opened:
+            if self._sides is not None and not file.sides and file.tap >= len(self._named):
+                sides[file.tap] = UNKNOWN
+            shifts[file.tap] = file.shift
+        return Counted(self._rtp, sides, shifts)
+
+    def _warn(self, files: list[CaptureFile]) -> None:
+        for problem in self.problems:
+            complain(f"{problem}; what was readable is reported")
+        self.notes = [f"{file.path}: {one}" for file in files for one in file.remarks]
+        for file in files:
+            if not file.packets and not file.remarks:
+                complain(
+                    f"{file.path}: no packet {'of it is picked' if self.picked else 'is in it'}"
+                )
+        self.interrupted = self.interrupted or self.stop.requested
+        if self.interrupted:
+            complain("interrupted; what was read is reported")
+
+    def _told(self, pipeline: Pipeline | EachAlone, files: list[CaptureFile],
+              taps: list[Tap]) -> Iterator[Report]:  # fmt: skip
+        timeline = Timeline(pipeline, len(taps))
+        for batch in self._batches(files):
+            if batch.count:
+                yield from timeline.feed(batch)
+            elif not self._ends_early(batch.tap):
+                timeline.end(batch.tap, batch.watermark)
+        yield from timeline.finish()
+
+    def _ends_early(self, tap: int) -> bool:
+        """True if the other side was captured longer, so that time goes on."""
+        if self.quality is None or tap >= len(self._named):
+            return False
+        return self.quality.ended[self._named[tap].side] > 0
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """The parts "capture", "crossings" and "evicted" (see Pipeline.counts) of the finished
+        reports."""
+        scanned = self._scanned.as_dict()
+        capture = {
+            "packets": scanned["packets"],
+            **self._numbers["capture"],
+            "malformed": scanned["malformed"],
+            "truncated": scanned["truncated"],
+            **{name: scanned[name] for name in (*NOT_SIP, "forged") if scanned[name]},
+            **self._reassembly,
+        }
+        return {**self._numbers, "capture": capture}
+
+    def _open(self) -> tuple[list[CaptureFile], list[Tap]]:
+        """All files, and a tap of each; three (LAN, WAN, UNKNOWN) of one with both sides."""
+        if self.stop.requested:  # while an earlier pass read: go as far as that one
+            self.interrupted = True
+            self._limits = {file.path: max(file.packets, 1) for file in self._opened}
+            self.stop.begin()
+        for file in self._opened:
+            file.close()
+        self._opened = files = []
+        self._scanned = Counts()
+        self._rtp = Rtp()
+        taps: list[Tap] = []
+        for number, name in enumerate([tap.name for tap in self._named] + self._files):
+            file = CaptureFile(name, len(taps), self._ports, self._scanned, self.stop, self._most,
+                               self._spools.get(name), self._rtp,
+                               self._paths.get(name, ()))  # fmt: skip
+            files.append(file)
+            file.picked = self.picked
+            file.limit = self._limits.get(name, 0)
+            if number < len(self._named):
+                taps.append(self._named[number])
+                continue
+            names = [one.name for one in file.interfaces]
+            file.sides = sides_of(names, *self._interfaces) or {}
+            both = file.sides or self._sides is not None
+            taps += [Tap(name, side) for side in ((LAN, WAN, UNKNOWN) if both else (UNKNOWN,))]
+        self._check_interfaces(files[len(self._named) :])
+        offset = self.quality.offset if self.quality is not None else None
+        if offset is not None and offset.matters:
+            for file, tap in zip(files, self._named, strict=False):
+                file.shift = offset.lan if tap.side == WAN else None
+        return files, taps
+
+    def again(self) -> list[tuple[CaptureFile, int]]:
+        """The files, opened once more, and the side that each was named for."""
+        files, taps = self._open()
+        named = len(self._named)
+        return [(f, taps[f.tap].side if n < named else UNKNOWN) for n, f in enumerate(files)]
+
+    def _check_interfaces(self, files: list[CaptureFile]) -> None:
+        there = {one.name for file in files for one in file.interfaces if one.name}
+        for name in (*self._interfaces[0], *self._interfaces[1]):
+            if name not in there:
+                # They stand in the file, so anybody may have written them.
+                names = ", ".join(quoted(one, 40) for one in sorted(there)[:NAMED])
+                hint = f"the interfaces are: {names}{', ...' if len(there) > NAMED else ''}"
+                if not there:
+                    hint = "none has names of interfaces: name whole files with --lan and --wan"
+                raise Usage(f"no file has an interface {name}; {hint}")
+
+    def _batches(self, files: list[CaptureFile]) -> Iterator[Batch]:
+        """The batches of one tap each. One without rows: the capture of its tap ends there."""
+        merged = Merged(files)
+        sides = self._sides
+        self.progress.begin(sum(file.size for file in files))
+        unnamed = {file.tap: file for file in files[len(self._named) :]}
+        glance = _Glance() if sides is None and all(file.regular for file in files) else None
+        for batch in merged:
+            self.progress.at(sum([file.done for file in files]), self._scanned.struct.packets)
+            file = unnamed.get(batch.tap)
+            if file is None:
+                if self._survey is not None:
+                    self._survey.feed(self._named[batch.tap].side, batch)
+                yield batch
+            elif not batch.count:
+                for side in (LAN, WAN, UNKNOWN) if file.sides or sides is not None else (0,):
+                    yield Batch(b"", b"", b"", 0, batch.tap + side, batch.watermark)
+            elif file.sides:
+                yield from by_tap(batch)
+            elif sides is not None:
+                yield from (one for one in split(batch, sides, batch.tap) if one.count)
+            else:
+                if glance is not None:
+                    glance.look(batch)
+                yield batch
+        self.problems = merged.problems
+        self._reassembly = merged.reassembly()
+
+
+class _Glance:
+    """Looks for both sides in a file that nobody named. A file that can be read only once is not
+    looked at, because it could not be surveyed."""
+
+    def __init__(self) -> None:
+        self._sides = Sides()
+        self._looks = 0
+
+    def look(self, batch: Batch) -> None:
+        """Raises TwoSided. Both copies of a message are in one batch: after the first batches, a
+        few tell."""
+        self._looks += 1
+        if self._looks < FIRST_LOOKS or not self._looks % LOOK_EVERY:
+            self._sides.survey(batch)
+            if self._sides.found:
+                raise TwoSided
+
+
+def _is_one_sided(report: Report) -> bool:
+    """True if it stands although the two sides were compared in vain."""
+    if isinstance(report, Finding):
+        return report.harm == "none" and report.where == "unknown"
+    return report.kind in ("call", "registration")

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Listing: every call of a capture as a row, sorted, for people or as CSV (RFC 4180).
+
+The rows wait in a temporary file; in memory are what they are sorted by, and what was found.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from algwatch.base.quote import visible
+from algwatch.base.report import Report, by_kind
+from algwatch.base.table import Table
+from algwatch.compare.summary import CallSummary
+from algwatch.diagnose.finding import HURTS, Finding
+from algwatch.report.render.of_lines import key_of
+from algwatch.report.render.terminal import Terminal
+from algwatch.report.render.verdict import Verdict
+
+FOUND = 100_000  # calls of which the findings are remembered
+CHOSEN = 200  # calls that a pattern may choose: those that a ladder keeps
+
+SORTS = ("start", "end", "length", "outcome", "from", "to", "line", "found")
+COLUMNS = ("number", "start", "end", "outcome", "status", "ack", "inbound", "from", "to", "line",
+           "call_id", "invite_retransmissions", "final_retransmissions", "unsolicited", "hurts",
+           "may_hurt")  # fmt: skip
+Row = dict[str, Any]
+
+
+class Listing:
+    """Fed with every report. verdict: settled by whoever feeds it."""
+
+    def __init__(self) -> None:
+        self.verdict = Verdict()
+        self._by_kind = by_kind(self)
+        self._rows = TemporaryFile()  # noqa: SIM115
+        self._keys: list[tuple[int, int]] = []  # key_of a call, offset of its row
+        self._found: Table[str, dict[str, str]] = Table(FOUND)
+
+    def feed(self, report: Report) -> None:
+        self.verdict.feed(report)
+        self._by_kind[report.kind](report)
+
+    def _on_advice(self, _: Report) -> None:
+        pass
+
+    _on_registration = _on_advice
+
+    def _on_finding(self, finding: Finding) -> None:
+        if not finding.call_id or finding.harm == "none":
+            return
+        found = self._found.get(finding.call_id)
+        if found is None:
+            found = {}
+            self._found.add(finding.call_id, found)
+        found[finding.rule] = finding.harm
+
+    def _on_call(self, call: CallSummary) -> None:
+        row = [call.start, call.end, call.outcome, call.status, call.ack, call.inbound, call.from_,
+               call.to, call.line, call.call_id, call.invite_retransmissions,
+               call.final_retransmissions, call.unsolicited]  # fmt: skip
+        self._keys.append((key_of(call), self._rows.tell()))
+        self._rows.write(json.dumps(row).encode() + b"\n")
+
+    def rows(self, sort: str = "start") -> Iterator[Row]:
+        """The calls, each with its number, sorted by a word of SORTS. start and end are seconds
+        since 1970; hurts and may_hurt are rules."""
+        self._keys.sort()
+        places = [(number, offset) for number, (_, offset) in enumerate(self._keys, 1)]
+        if sort != "start":
+            by = [(_sorted_by(self._row(*place), sort), place) for place in places]
+            places = [place for _, place in sorted(by, key=lambda pair: pair[0])]
+        for place in places:
+            yield self._row(*place)
+
+    def _row(self, number: int, offset: int) -> Row:
+        self._rows.seek(offset)
+        row = dict(zip(COLUMNS, [number, *json.loads(self._rows.readline())], strict=False))
+        found = self._found.get(row["call_id"], {})
+        row["hurts"] = [rule for rule, harm in found.items() if harm in HURTS]
+        row["may_hurt"] = [rule for rule, harm in found.items() if harm not in HURTS]
+        return row
+
+    def chosen(self, patterns: Iterable[str], rules: frozenset[str]) -> frozenset[str]:
+        """The Call-IDs of calls that a number, a Call-ID, or a pattern (of a shell; or a part) of
+        its Call-ID, From or To names, and in which one of the rules found something."""
+        patterns = [*patterns]
+        found: list[str] = []
+        for row in self.rows():
+            if len(found) >= CHOSEN:
+                break
+            if rules and not rules & {*row["hurts"], *row["may_hurt"]}:
+                continue
+            if not patterns or any(_matches(row, pattern) for pattern in patterns):
+                found.append(row["call_id"])
+        return frozenset(found)
+
+
+def gathered(reports: Iterable[Report], counts: Callable[[], dict[str, dict[str, int]]]) -> Listing:
+    listing = Listing()
+    for report in reports:
+        listing.feed(report)
+    listing.verdict.settle(counts())
+    return listing
+
+
+def write_list(listing: Listing, out: IO[str], terminal: Terminal, width: int, sort: str) -> int:
+    """A call a line. Returns the exit status of the verdict."""
+    out.write(terminal.paint(_line(["number", "start (UTC)", "length", "who", "outcome",
+                                    "hurts"], width, terminal), "dim") + "\n")  # fmt: skip
+    for row in listing.rows(sort):
+        when = datetime.fromtimestamp(max(row["start"], 0.0), UTC)
+        outcome = f"{row['outcome']} {row['status'] or ''}".rstrip()
+        what = ", ".join(row["hurts"]) or (f"may: {', '.join(row['may_hurt'])}" if row["may_hurt"]
+                                           else "")  # fmt: skip
+        arrow = {True: "<-", False: "->", None: ".."}[row["inbound"]]
+        who = f"{_short(row['from'])} to {_short(row['to'])}"
+        cells = [str(row["number"]), f"{when:%m-%d %H:%M:%S}", f"{row['end'] - row['start']:.1f} s",
+                 f"{arrow} {who}", outcome, what]  # fmt: skip
+        style = "red" if row["hurts"] else ""
+        out.write(terminal.paint(_line(cells, width, terminal), style) + "\n")
+    return listing.verdict.status
+
+
+def _line(cells: list[str], width: int, terminal: Terminal) -> str:
+    rest = width - 6 - 1 - 14 - 1 - 9 - 1
+    who, outcome = rest * 40 // 100, 12
+    sizes = (6, 14, 9, who, outcome, rest - who - outcome - 2)
+    cut = [terminal.cut(terminal.clean(cell), size)
+           for cell, size in zip(cells, sizes, strict=True)]  # fmt: skip
+    shown = [f"{cell:>{size}}" if i in (0, 2) else f"{cell:{size}}"
+             for i, (cell, size) in enumerate(zip(cut, sizes, strict=True))]  # fmt: skip
+    return " ".join(shown).rstrip()
+
+
+def write_csv(listing: Listing, out: IO[str], sort: str) -> int:
+    """The columns of COLUMNS. Returns the exit status of the verdict."""
+    out.write(",".join(COLUMNS) + "\r\n")
+    for row in listing.rows(sort):
+        out.write(",".join(_cell(row[name]) for name in COLUMNS) + "\r\n")
+    return listing.verdict.status
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.6f}"
+    text = visible(" ".join(value) if isinstance(value, list) else str(value))
+    if text[:1] in ("=", "+", "-", "@"):  # a spreadsheet would compute it
+        text = f"'{text}"
+    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\r\n') else text
+
+
+def _short(uri: str) -> str:
+    """The user of a URI, or its host."""
+    bare = uri.split(":", 1)[-1]
+    return bare.split("@", 1)[0] or bare
+
+
+def _sorted_by(row: Row, sort: str) -> tuple[Any, ...]:
+    if sort == "length":
+        return (row["start"] - row["end"], row["number"])
+    if sort == "found":
+        return (-len(row["hurts"]), -len(row["may_hurt"]), row["number"])
+    return (row[sort], row["number"])
+
+
+def _matches(row: Row, pattern: str) -> bool:
+    if pattern.isascii() and pattern.isdigit() and int(pattern) == row["number"]:
+        return True
+    texts = row["call_id"], row["from"], row["to"]
+    return pattern in texts or any(
+        fnmatchcase(text.lower(), pattern.lower()) or (
+            len(pattern) > 2 and pattern.lower() in text.lower()
+        )
+        for text in texts
+    )  # fmt: skip
