@@ -152,6 +152,7 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "outbox_bytes": (_between(16384, 64 << 20), 262144),
     "spool": (_text, ""),
     "state": (_text, ""),
+    "flash": (_text, ""),
     "health_interval": (_between(1, 86400), 300),
     "daily_bytes": (_between(65536, 1 << 40), 1 << 20),
     "privacy": (_switch, True),
@@ -192,6 +193,7 @@ class Config:
         outbox_bytes: int
         spool: str
         state: str
+        flash: str
         health_interval: int
         daily_bytes: int
         privacy: bool

@@ -25,7 +25,7 @@ from algwatch.base.native.rows import Counts
 from algwatch.base.packet import SIDE_NAMES, Batch
 from algwatch.base.report import Report
 from algwatch.capture.conntrack import PAUSE, Conntrack
-from algwatch.capture.host import read_host
+from algwatch.capture.host import read_host, resident
 from algwatch.capture.order import Order, Timeline
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import DISORDER, LAG, LiveTap
@@ -392,13 +392,3 @@ def tidy_by_the_clock() -> None:
     gc.collect()
     gc.freeze()  # what was imported stays
     gc.disable()
-
-
-def resident() -> dict[str, int]:
-    """{"rss": memory in RAM, kB} (proc(5), statm); {} in a jail without procfs."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            pages = int(file.read().split()[1])
-    except OSError:
-        return {}
-    return {"rss": pages * os.sysconf("SC_PAGESIZE") // 1024}

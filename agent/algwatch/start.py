@@ -23,7 +23,7 @@ from algwatch.base.packet import LAN, SIDE_NAMES, WAN, Tap
 from algwatch.capture.board import read_board
 from algwatch.capture.conntrack import Conntrack, NoAccounting
 from algwatch.capture.filter import FilterError
-from algwatch.capture.host import alg_of, boot_of, is_down, read_host
+from algwatch.capture.host import boot_of, is_down, read_host
 from algwatch.capture.networks import NoNetworks, found
 from algwatch.capture.reassembly import LIMIT as REASSEMBLY
 from algwatch.capture.reassembly import Reassembler
@@ -42,7 +42,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from algwatch.base.owner import Owner
     from algwatch.handover import Handed
-    from algwatch.report.keeper import Keeper
+    from algwatch.report.flash import Flash
     from algwatch.report.privacy import Privacy
     from algwatch.report.publisher import Publisher
     from algwatch.report.spool import Spool
@@ -215,18 +215,12 @@ def _spool(config: Config, console: Console) -> Spool | None:
         return None
 
 
-def _keeper(
-    config: Config, pipeline: Pipeline, clock: PacketClock, spool: Spool | None, console: Console
-) -> Keeper | None:
-    if not config.state:
+def _flash(config: Config, console: Console) -> Flash | None:
+    if not config.flash:
         return None
-    from algwatch.report.keeper import NOBODY, Keeper
+    from algwatch.report.flash import Flash
 
-    needed = [boot_of(), *sorted(f"{tap.name} {SIDE_NAMES[tap.side]}" for tap in pipeline.taps)]
-    return Keeper(
-        config.state, pipeline.knowledge, clock, lambda: (needed, alg_of()),
-        lambda: NOBODY if spool is None else spool.number, console.say,
-    )  # fmt: skip
+    return Flash(config.flash, boot_of(), console.say)
 
 
 def _user(user: str) -> tuple[int, int]:
@@ -351,7 +345,9 @@ def run(config: Config, out: int, err: int) -> int:
     if config.json:
         import algwatch.report.render.json  # that user may not be allowed to read it
     if config.state:
-        import algwatch.report.keeper  # noqa: F401  # as above
+        import algwatch.report.keeper  # as above
+    if config.flash:
+        import algwatch.report.flash  # noqa: F401  # as above
     if config.spool:
         _prepare_spool(config.spool, config.user)
     status = _status(config, _privacy(config, key), console)
@@ -364,7 +360,11 @@ def run(config: Config, out: int, err: int) -> int:
     watch = _watch(config, console, publisher.tally if publisher is not None else None)
     pipeline = Pipeline(watched, live=True, watch=watch, memory=memory, media=media)
     spool = _spool(config, console) if publisher is not None else None
-    keeper = _keeper(config, pipeline, clock, spool, console)
+    keeper = None
+    if config.state:
+        from algwatch.report.keeper import opened
+
+        keeper = opened(config.state, pipeline.knowledge, watched, clock, spool, console.say)
     daemon = Daemon(sources, pipeline, clock, console, counts, publisher, config.health_interval,
                     conntrack, media, status, look, keeper)  # fmt: skip
     daemon.listen()
@@ -380,7 +380,7 @@ def run(config: Config, out: int, err: int) -> int:
         console.say(note)
     daemon.recall()
     if publisher is not None:
-        publisher.start(spool)
+        publisher.start(spool, _flash(config, console))
     daemon.tell_host(host)
     daemon.run()
     end = time.monotonic() + LAST_LINES

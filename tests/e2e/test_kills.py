@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from algwatch.advise.advice import Advice
+from algwatch.diagnose.finding import Evidence, Finding
+from algwatch.report.broker import Broker
+from algwatch.report.encode import Encoder
+from algwatch.report.flash import LONGEST, Flash
+from algwatch.report.outbox import Outbox
+from algwatch.report.privacy import Privacy
+from algwatch.report.publisher import Publisher
+from algwatch.report.spool import Spool
 from brokers import Listener, Mosquitto, until
 from small_disk import fill, small_disk
 
@@ -254,3 +264,70 @@ def test_findings_that_find_no_room_in_the_spool_are_sent_from_memory(tmp_path: 
             campaign.end(agent)
             listener.close()
             broker.kill()
+
+
+def test_after_a_power_loss_what_was_copied_to_flash_arrives_and_its_numbers_show_the_rest(
+    tmp_path: Path,
+) -> None:
+    now = [0.0]
+
+    def said(line: str) -> None:
+        assert "is not written" not in line
+
+    def agent(boot: str, url: str) -> tuple[Publisher, Flash]:
+        encoder = Encoder("cpe1", "0.1.0", boot * 16, Privacy(bytes(32), False))
+        publisher = Publisher(Broker(url), encoder, Outbox(1 << 20), time.time, said, {})
+        flash = Flash(str(tmp_path / "verdicts"), f"boot {boot}", said, lambda: now[0])
+        publisher.start(Spool(str(tmp_path / "spool"), 1 << 20), flash)
+        return publisher, flash
+
+    def tell(publisher: Publisher, number: int, harm: str) -> None:
+        look = Evidence("lan", 1.0, "o", "e", b"ACK sip:x SIP/2.0\r\n\r\n")
+        name = str(number)
+        publisher.finding(Finding("TXN001", "invite-unanswered", "error", "network", harm, name,
+                                  "lan", 1.0, "text", [look], name))  # fmt: skip
+
+    broker = Mosquitto(tmp_path)
+    broker.kill()
+    url = f"mqtt://127.0.0.1:{broker.port}"
+    first, flash = agent("a", url)
+    for number in range(6):
+        tell(first, number, "none" if number == 2 else "observed")
+    first.advice([Advice("keep-sip-alg", "suspected", 0.5, [], [], [])])
+    for _ in range(2):
+        first.tick()
+        now[0] += LONGEST
+    assert until(lambda: flash.batches == 1)
+    for number in range(6, 9):
+        tell(first, number, "observed")
+    # The power fails: nothing is left of it but what is on flash.
+    first._link.stop(0.0)
+    shutil.rmtree(tmp_path / "spool")
+    broker.start()
+    listener = Listener(broker.port)
+    second, flash = agent("b", url)
+    try:
+        tell(second, 9, "observed")
+        assert until(lambda: len(numbers(listener)) == 6), numbers(listener)
+        came = [one for one in listener.of("finding") if one["boot"] == "a" * 16]
+        assert [one["finding"]["call_id"] for one in came] == ["0", "1", "3", "4", "5"]
+        seqs = [one["seq"] for one in came]
+        assert len(seqs) == 5 and max(seqs) - min(seqs) == 5, "one of them is missing, and it shows"
+        # Of the advice: the word of the boot that is over, which is not retained.
+        assert until(lambda: any(one["id"].endswith("-copy") for one in listener.of("advice")))
+        late = Listener(broker.port)
+        assert until(lambda: late.of("advice"))
+        assert late.of("advice")[-1]["boot"] == "b" * 16 and late.of("advice")[-1]["none_yet"]
+        late.close()
+        # Acknowledged: the next power loss sends it again only as long as flash does not know.
+        for number in range(10, 20):
+            tell(second, number, "observed")
+        assert until(lambda: len(numbers(listener)) == 16)
+        for _ in range(2):
+            second.tick()
+            now[0] += LONGEST
+        assert flash.batches == 0, "nothing waits"
+    finally:
+        second.stop(0.1)
+        listener.close()
+        broker.kill()

@@ -55,9 +55,17 @@ def test_findings_outlive_the_daemon_on_tmpfs_and_the_fleet_can_sort_routers(
     router.do("start")
     config = read(router)
     assert config.spool == f"{router.root}/var/run/algwatch/spool"
+    assert config.state == f"{router.root}/var/run/algwatch/state"
+    assert config.flash == "", "flash is written where somebody wants it"
     assert config.status_file == f"{router.root}/var/run/algwatch/status.json"
     assert config.tags == [("region", "north"), ("plan", "b")]
     assert config.daily_bytes == 100_000
+
+
+def test_verdict_changes_are_copied_to_flash_where_that_is_set(router: Router) -> None:
+    router.options("option mqtt 'mqtts://b'", "option flash '1'")
+    router.do("start")
+    assert read(router).flash == f"{router.root}/etc/algwatch/daemon/verdicts"
 
 
 def socket_table(router: Router, port: str) -> None:

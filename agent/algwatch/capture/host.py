@@ -61,6 +61,16 @@ def alg_of(root: str = "/") -> list[str]:
     return [settings, *(str(os.path.exists(part)) for part in parts)]
 
 
+def resident() -> dict[str, int]:
+    """{"rss": memory in RAM, kB} (proc(5), statm); {} in a jail without procfs."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            pages = int(file.read().split()[1])
+    except OSError:
+        return {}
+    return {"rss": pages * os.sysconf("SC_PAGESIZE") // 1024}
+
+
 def is_down(interface: str, root: str = "/") -> bool:
     """True if nobody has set it up (IFF_UP, netdevice(7)). root: as above."""
     text = (_read(root, f"sys/class/net/{interface}/flags") or b"").strip()

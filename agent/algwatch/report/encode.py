@@ -136,9 +136,10 @@ class Encoder:
         body["finding"] = {**known, **_counted_as(times, first, last)}
         return _pack(body)
 
-    def advice(self, advice: list[Advice] | None, at: float) -> bytes:
+    def advice(self, advice: list[Advice] | None, at: float, copy: bool = False) -> bytes:
         """All advice in force: the message is retained, so it stands alone. None: this boot has
-        given no advice yet, which takes the place of the advice of an earlier boot."""
+        given no advice yet, which takes the place of the advice of an earlier boot. copy: for
+        flash; it shares the number of the message before it, so its id has a suffix."""
         text = self._privacy.text
         rows = [
             {
@@ -153,7 +154,9 @@ class Encoder:
             }
             for one in (advice or [])[:MAX_ADVICE]
         ]
-        body = self._envelope(at, self.next())
+        body = self._envelope(at, self.seq if copy else self.next())
+        if copy:
+            body["id"] += "-copy"
         body["advice"] = rows
         if advice is None:
             body["none_yet"] = True

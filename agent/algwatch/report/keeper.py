@@ -19,8 +19,10 @@ from zlib import crc32
 
 from algwatch import __version__
 from algwatch.base.clock import PacketClock
+from algwatch.base.packet import SIDE_NAMES, Tap
 from algwatch.base.plain import Unfit, pack_all, raw, row, rows, unpack_all, whole
 from algwatch.base.report import Report
+from algwatch.capture.host import alg_of, boot_of
 from algwatch.diagnose.finding import Finding
 from algwatch.files import FileError
 from algwatch.report.state import FORMAT, MOST, StateFile
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from algwatch.advise.knowledge import Knowledge, Record
+    from algwatch.report.spool import Spool
 
 SECOND = 1_000_000_000  # ns
 EVERY = 30 * SECOND  # between two looks at what has changed without a word
@@ -177,3 +180,13 @@ class Keeper:
             "the SIP helper or the firewall is another one than before the start: "
             "what was advised has to be found again"
         )  # fmt: skip
+
+
+def opened(path: str, knowledge: Knowledge, taps: list[Tap], clock: PacketClock,
+           spool: Spool | None, say: Callable[[str], None]) -> Keeper:  # fmt: skip
+    """The keeper of a daemon with these taps."""
+    needed = [boot_of(), *sorted(f"{tap.name} {SIDE_NAMES[tap.side]}" for tap in taps)]
+    return Keeper(
+        path, knowledge, clock, lambda: (needed, alg_of()),
+        lambda: NOBODY if spool is None else spool.number, say,
+    )  # fmt: skip

@@ -200,12 +200,20 @@ class Outbox:
                 message.in_flight = False
 
     def supersede(self, topic: str) -> None:
-        """Nothing older may reach this topic: a newer message goes past the outbox."""
+        """Nothing older of this boot may reach this topic: a newer message goes past the
+        outbox."""
         with self._lock:
             for number, message in list(self._waiting.items()):
-                if message.topic == topic:
+                if message.topic == topic and not message.keep:
                     self._delete(number)
                     self.expired += 1
+
+    def unsent(self, kind: str) -> list[bytes]:
+        """Payloads of a kind that are worth keeping and that the broker has not acknowledged, the
+        oldest first."""
+        with self._lock:
+            some = [m for m in self._waiting.values() if m.keep and m.topic.endswith(f"/{kind}")]
+            return [payload for payload in map(self._payload, some) if payload]
 
     @property
     def is_spooled(self) -> bool:

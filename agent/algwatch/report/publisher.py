@@ -9,7 +9,7 @@ from time import monotonic
 
 from algwatch.advise.advice import Advice
 from algwatch.compare.line import ends_of
-from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.finding import HURTS, Finding
 from algwatch.report.allowance import HARM, HARMLESS, HEALTH, Allowance
 from algwatch.report.broker import Broker
 from algwatch.report.encode import Encoder, bare
@@ -22,9 +22,12 @@ from algwatch.report.wire import topic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from algwatch.report.flash import Flash
     from algwatch.report.spool import Spool
 
 STRANGERS = "strangers"  # all phones together with which no provider has dealt
+# As msgpack writes them.
+_HARMS = [b"\xa4harm" + bytes((0xA0 | len(harm),)) + harm.encode() for harm in HURTS]
 
 
 class Publisher:
@@ -67,6 +70,8 @@ class Publisher:
         self._saved_at = 0.0  # from then on a broker that knows this router has it on disk
         self._in_doubt = False  # whether the broker still has it
         self._repeats = Repeats()
+        self._flash: Flash | None = None
+        self._copy = b""  # of the advice in force, for flash
         self._link = Link(
             broker,
             f"algwatch-{encoder.cpe}",
@@ -80,11 +85,32 @@ class Publisher:
             self._allowance.spend,
         )
 
-    def start(self, spool: Spool | None = None) -> None:
-        """spool: where findings outlive this process."""
+    def start(self, spool: Spool | None = None, flash: Flash | None = None) -> None:
+        """spool: where findings outlive this process; flash: where verdict changes outlive the
+        power."""
+        survived = spool is not None and spool.number > 0
         if spool is not None and (left := self._outbox.open(spool, monotonic())):
             self._say(f"{left} reports of an earlier start wait to be sent")
+        self._flash = flash
+        if flash is not None:
+            lost = flash.left(self._outbox.unsent("finding"), survived)
+            for one in lost:
+                self._put(one.kind, one.payload, keep=True)
+            if lost:
+                self._say(f"{len(lost)} reports of before a power loss wait to be sent")
         self._link.start()
+
+    def _verdicts(self) -> list[tuple[str, bytes]]:
+        """Verdict changes that the broker has not acknowledged: findings of harm, and the advice in
+        force where it has not heard the latest."""
+        findings = [one for one in self._outbox.unsent("finding") if any(h in one for h in _HARMS)]
+        old = self._outbox.unsent("advice")
+        with self._lock:
+            heard = self._advised is not None and self._advised.arrived
+            if self._advice is not None and not heard and not self._copy:
+                self._copy = self._encoder.advice(self._advice, self._wall(), copy=True)
+            copy = [self._copy] if self._copy and not heard else []
+        return [("finding", one) for one in findings] + [("advice", one) for one in old + copy]
 
     @property
     def connected(self) -> bool:
@@ -114,6 +140,7 @@ class Publisher:
         """All advice in force. Without a connection it is only kept: the next hello says it."""
         with self._lock:
             self._advice, self._advised = list(advice), None
+            self._copy = b""
             self._saved_at = monotonic() + GRACE
             if not self._link.connected:
                 return
@@ -122,7 +149,9 @@ class Publisher:
 
     def tick(self, always: bool = False) -> None:
         """Now and then, and always at the end: send the counters of findings that came again, and
-        the advice that the broker may have lost."""
+        the advice that the broker may have lost; copy to flash what waits."""
+        if self._flash is not None and self._flash.due:
+            self._flash.look(self._verdicts())
         for one in self._repeats.due(always):
             if not self._allowance.allows("finding", HARMLESS):
                 continue
@@ -169,6 +198,8 @@ class Publisher:
             payload = self._state(False, self._encoder.next(), "stopped")
         self._put("state", payload, retain=True)
         done = self._link.stop(patience)
+        if self._flash is not None and not done:
+            self._flash.look(self._verdicts(), at_end=True)
         self._tell_loss(at_end=True)
         return done
 
