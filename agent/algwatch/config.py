@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable, Mapping
 
 from algwatch import files
+from algwatch.base import address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,6 +132,19 @@ def _memory_bytes() -> int:
     return max(1 << 20, min(ram // 64, 16 << 20)) // 65536 * 65536
 
 
+def _udp(value: str) -> tuple[str, int]:
+    """udp://ADDRESS:PORT: no name, so that nothing has to be resolved while the agent runs."""
+    host, colon, port = value.removeprefix("udp://").rpartition(":")
+    host = host.strip("[]")
+    if not value.startswith("udp://") or not colon or not address.is_literal(host) or "%" in host:
+        raise ValueError(f"{value[:60]!r} is not udp://ADDRESS:PORT")
+    return host, _number(port, 1, 65535)
+
+
+def _syslog(value: str) -> str | tuple[str, int]:
+    return value if value.startswith("/") else _udp(value)
+
+
 # key: (reader, default). A list grows when its key is given again.
 KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "lan": (_interfaces, ["auto"]),
@@ -160,6 +174,10 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "hardware_offload": (_switch, False),
     "media": (_switch, True),
     "status_file": (_text, ""),
+    "metrics_file": (_text, ""),
+    "syslog": (_syslog, ""),
+    "hep": (_udp, None),
+    "hep_id": (_between(0, 0xFFFFFFFE), 2001),
     "own_phones": (_own_phones, AUTO),
     "handover": (_text, ""),
     "json": (_switch, False),
@@ -201,6 +219,10 @@ class Config:
         hardware_offload: bool
         media: bool
         status_file: str
+        metrics_file: str
+        syslog: str | tuple[str, int]
+        hep: tuple[str, int] | None
+        hep_id: int
         own_phones: str
         handover: str
         json: bool
@@ -238,6 +260,10 @@ class Config:
         twice = set(self.lan) & set(self.wan) - {"auto"}
         if twice:
             raise ConfigError(f"{min(twice)} cannot be on the LAN and on the WAN side at once")
+        if self.hep and self.privacy:
+            raise ConfigError("hep sends messages as they are, with names: set privacy = off too")
+        if self.syslog and self.json:
+            raise ConfigError("syslog takes no lines of JSON: leave json off")
 
     def notes(self) -> list[str]:
         """Sentences about secrets that lie open: each says what to do."""

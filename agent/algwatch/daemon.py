@@ -40,6 +40,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from algwatch.capture.nflog import LogTap
     from algwatch.report.keeper import Keeper
+    from algwatch.report.outlets.metrics import Metrics
     from algwatch.report.publisher import Publisher
     from algwatch.report.status import Status
 
@@ -83,7 +84,7 @@ class Daemon:
         health_interval: float,
         conntrack: Conntrack | None = None,
         media: Accounted | None = None,
-        status: Status | None = None,
+        status: Status | Metrics | None = None,
         look: Callable[..., Host] = read_host,
         keeper: Keeper | None = None,
     ) -> None:
@@ -356,7 +357,7 @@ class Daemon:
             if status is not None:
                 status.report(finding)
 
-    def _write_status(self, status: Status, running: bool = True) -> None:
+    def _write_status(self, status: Status | Metrics, running: bool = True) -> None:
         status.write(self._health(), self._pipeline.counts(), running)
 
     def health(self) -> dict[str, object]:

@@ -36,6 +36,7 @@ from algwatch.daemon import HELD, Daemon, Source
 from algwatch.files import FileError
 from algwatch.pipeline import Pipeline
 from algwatch.report.console import Console, gap
+from algwatch.report.outlets.opened import homer, lines, state
 from algwatch.report.output import Output
 
 TYPE_CHECKING = False
@@ -43,10 +44,10 @@ if TYPE_CHECKING:
     from algwatch.base.owner import Owner
     from algwatch.handover import Handed
     from algwatch.report.flash import Flash
+    from algwatch.report.outlets.hep import Hep
     from algwatch.report.privacy import Privacy
     from algwatch.report.publisher import Publisher
     from algwatch.report.spool import Spool
-    from algwatch.report.status import Status
     from algwatch.report.tally import Tally
 
 ANNOUNCED = 512  # media that are known at once: a call has four, two a side
@@ -234,15 +235,6 @@ def _user(user: str) -> tuple[int, int]:
     return entry.pw_uid, entry.pw_gid
 
 
-def _status(config: Config, privacy: Privacy, console: Console) -> Status | None:
-    if not config.status_file:
-        return None
-    # Here, because it brings the verdict and JSON along.
-    from algwatch.report.status import Status
-
-    return Status(config.status_file, privacy, console.say)
-
-
 def _confine(user: str) -> None:
     """Give up what is not needed once rings and files are open; CannotStart."""
     uid = gid = privileges.SAME_USER
@@ -271,7 +263,9 @@ def _about(config: Config, host: Host, sources: list[Source]) -> dict[str, objec
     }
 
 
-def _watch(config: Config, console: Console, tally: Tally | None) -> Callable[[Crossing], None]:
+def _watch(
+    config: Config, console: Console, tally: Tally | None, hep: Hep | None
+) -> Callable[[Crossing], None]:
     """Sees each message once it is known what became of it: for the fleet's counters, and to tell
     people, once, that the interfaces are named the wrong way round."""
     check = SidesCheck(", ".join(config.lan), ", ".join(config.wan))
@@ -279,6 +273,8 @@ def _watch(config: Config, console: Console, tally: Tally | None) -> Callable[[C
     def watch(crossing: Crossing) -> None:
         if tally is not None:
             tally.cross(crossing)
+        if hep is not None:
+            hep.cross(crossing)
         line = check.feed(crossing)
         if line is not None:
             console.say(line)
@@ -296,7 +292,7 @@ def run(config: Config, out: int, err: int) -> int:
     """The daemon from start to end. out, err: file descriptors; nothing is written to them but
     here. Returns 0; CannotStart."""
     outputs = [Output(out, gap(config.json)), Output(err, gap(False))]
-    console = Console(outputs[0].line, outputs[1].line, config.json)
+    console = Console(lines(config.syslog, outputs[0].line), outputs[1].line, config.json)
     counts = Counts()
     try:
         config.lan, config.wan = found(config.lan, config.wan)
@@ -350,14 +346,16 @@ def run(config: Config, out: int, err: int) -> int:
         import algwatch.report.flash  # noqa: F401  # as above
     if config.spool:
         _prepare_spool(config.spool, config.user)
-    status = _status(config, _privacy(config, key), console)
-    _confine(config.user)  # before any thread, of the lines or of the publisher: it would keep all
+    private = _privacy(config, key)
+    status = state(config.status_file, config.metrics_file, private, console.say)
     clock = PacketClock(time.monotonic_ns, time.time_ns)
+    hep = homer(config.hep, config.hep_id, lambda: clock.shift)
+    _confine(config.user)  # before any thread, of the lines or of the publisher: it would keep all
     watched = [Tap(s.live.name, s.side) for s in sources]
     memory = kept_bytes(config.memory_bytes, len(sources))
     sides = [tap.side for tap in watched]
     media = Accounted(rtp, sides, clock.packet) if rtp is not None else None
-    watch = _watch(config, console, publisher.tally if publisher is not None else None)
+    watch = _watch(config, console, publisher.tally if publisher is not None else None, hep)
     pipeline = Pipeline(watched, live=True, watch=watch, memory=memory, media=media)
     spool = _spool(config, console) if publisher is not None else None
     keeper = None
