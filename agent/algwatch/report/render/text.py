@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from textwrap import wrap
 from typing import IO
 
@@ -19,6 +18,7 @@ from algwatch.report.render.collected import Collected
 from algwatch.report.render.how import HOW
 from algwatch.report.render.ladder import Ladder, Outside
 from algwatch.report.render.ladder_text import ladder_lines
+from algwatch.report.render.moment import moment
 from algwatch.report.render.sentences import Brief, several
 from algwatch.report.render.story import call_story
 from algwatch.report.render.terminal import Terminal, speaks_unicode
@@ -99,7 +99,7 @@ class Page:
                 f"Call {number}"
                 + (f": {somebody(summary.from_)} to {somebody(summary.to)}" if summary else "")
             )
-            when = datetime.fromtimestamp(call.started // 10**9, UTC)
+            when = moment(call.started // 10**9)
             self.paragraph(
                 f"{when:%Y-%m-%d %H:%M:%S} UTC, Call-ID {quoted(call.call_id, CALL_ID)}",
                 style="dim",
