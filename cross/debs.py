@@ -24,9 +24,10 @@ def _run(*command: str, cwd: Path | None = None) -> str:
 
 
 def unpack(release: str, arch: str, names: tuple[str, ...], root: Path) -> None:
-    """Fill root, which is complete when it exists, with packages from the machine's own mirror.
+    """Fill root with packages from the machine's own mirror, unless these are there already.
     arch: Debian's word for the CPU, "" for this machine's. NoPackages."""
-    if root.exists():
+    stamp, wanted = root / ".packages", " ".join(names)
+    if stamp.exists() and stamp.read_text() == wanted:
         return
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         raise NoPackages("apt-get and dpkg-deb are missing: this is not Debian")
@@ -55,7 +56,8 @@ def unpack(release: str, arch: str, names: tuple[str, ...], root: Path) -> None:
         _run("apt-get", "-q", *options, "download", *names, cwd=part)
         for package in sorted(part.glob("*.deb")):
             _run("dpkg-deb", "-x", str(package), str(part / "root"))
-        if not root.exists():
-            (part / "root").rename(root)
+        (part / "root/.packages").write_text(wanted)
+        shutil.rmtree(root, ignore_errors=True)
+        (part / "root").rename(root)
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -30,12 +30,12 @@ MUSL = ROOT.parent / "shared/cross-root/mips24kc-python311-root.tar.xz"
 IN_CI = os.environ.get("CI") == "true"
 # make cross-test: every CPU, every capture, and a whole machine.
 ALL = bool(os.environ.get("ALGWATCH_CROSS"))
-DEBIAN = tuple(build.targets("debian.toml"))
+DEBIAN = ("debian-mipsel", "debian-armhf", "debian-arm64", "debian-s390x")
 PACKAGES = (
     "python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "libc6", "libgcc-s1",
     "libstdc++6", "libexpat1", "zlib1g", "libffi8", "libssl3", "libuuid1", "libbz2-1.0",
     "liblzma5", "python3-msgpack", "python3-paho-mqtt", "python3-cffi-backend", "libpcap0.8",
-    "libdbus-1-3",
+    "libdbus-1-3", "libsystemd0", "libgcrypt20", "libgpg-error0", "liblz4-1", "libzstd1", "libcap2",
 )  # fmt: skip
 
 
@@ -52,14 +52,24 @@ class Foreign(NamedTuple):
         packages = ("usr/lib/python3.11/site-packages", "usr/lib/python3/dist-packages")
         return [str(self.site), *(str(self.root / path) for path in packages)]
 
-    def command(self, script: Path, *words: str, preload: str = "") -> list[str]:
-        """What runs a script with `paths` in front of sys.path; the script's words follow."""
-        extra = ["-E", f"LD_PRELOAD={preload}"] if preload else []
+    def command(self, script: Path, *words: str, qemu: Sequence[str] = ()) -> list[str]:
+        """What runs a script with `paths` in front of sys.path; the script's words follow. qemu:
+        more words for the emulator."""
         return [
-            self.qemu, *extra, "-E", "PYTHONHASHSEED=0", "-L", str(self.root),
-            str(self.root / "usr/bin/python3.11"), "-S", "-c", START, ":".join(self.paths),
-            str(script), *words,
+            self.qemu, *qemu, "-E", "PYTHONHASHSEED=0", "-L", str(self.root),
+            str(self.root / "usr/bin/python3.11"), *self.words(script, *words),
         ]  # fmt: skip
+
+    def natively(self, script: Path, *words: str) -> list[str]:
+        """The same without an emulator, where this machine's kernel runs such programs."""
+        folders = sorted({str(path.parent) for path in self.root.rglob("lib*.so.*")})
+        loader = next(self.root.glob("lib*/ld-linux*.so.*"))
+        python = str(self.root / "usr/bin/python3.11")
+        return ["env", f"PYTHONHOME={self.root}/usr", str(loader), "--library-path",
+                ":".join(folders), python, *self.words(script, *words)]  # fmt: skip
+
+    def words(self, script: Path, *words: str) -> list[str]:
+        return ["-S", "-c", START, ":".join(self.paths), str(script), *words]
 
 
 # PYTHONPATH would not do: its own site directories are not looked at with -S.

@@ -31,7 +31,7 @@ def heard(agent: subprocess.Popen[str], word: str) -> None:
         tell("said", line.rstrip())
         if word in line:
             return
-    tell("fault", f"ended before it said {word!r}")
+    sys.exit(f"the agent ended before it said {word!r}")
 
 
 def memory(pid: int) -> dict[str, int]:

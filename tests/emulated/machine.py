@@ -18,12 +18,14 @@ from firmware.pack.build import pcapy_source
 
 PACKAGES = (
     "?name(^linux-image-6.1.0-[0-9]+-4kc-malta$)", "busybox-static", "iproute2", "libelf1",
-    "libbpf1", "libmnl0", "libcap2", "libbsd0", "libmd0", "libdb5.3", "libxtables12",
+    "libbpf1", "libmnl0", "libbsd0", "libmd0", "libdb5.3", "libxtables12",
     "libselinux1", "libpcre2-8-0", "libtirpc3",
 )  # fmt: skip
 MODULES = ("mii", "pcnet32", "veth")  # each after what it needs
 LEFT_OUT = ("share", "include", "games", "test", "lib2to3", "idlelib", "boot", "modules", "initrd",
-            "config-3.11-mipsel-linux-gnu", "pkgconfig", "ensurepip", "pydoc_data")  # fmt: skip
+            "config-3.11-mipsel-linux-gnu", "pkgconfig", "ensurepip", "pydoc_data", "gconv",
+            "asyncio", "unittest", "xml", "distutils", "multiprocessing", "sqlite3",
+            "tkinter")  # fmt: skip
 
 
 def _entry(name: str, mode: int, data: bytes = b"", device: tuple[int, int] = (0, 0)) -> bytes:
@@ -69,8 +71,9 @@ def _parts(folder: Path) -> tuple[Path, Path]:
     debs.unpack("bookworm", "mipsel", PACKAGES, system)
     kernel = max((system / "boot").glob("vmlinuz-*"))
     base = folder / "base.cpio"
-    if not base.exists():
-        root = debian("debian-mipsel")
+    root = debian("debian-mipsel")
+    made_of = [path.stat().st_mtime for path in (root / ".packages", system / ".packages")]
+    if not base.exists() or base.stat().st_mtime < max(made_of):
         compiled(root / "usr/lib/python3.11")
         compiled(root / "usr/lib/python3")
         modules = system / "lib/modules" / kernel.name.removeprefix("vmlinuz-")
@@ -103,8 +106,9 @@ def boot(kernel: Path, ram: Path, seconds: float) -> list[str]:
     """Lines of the machine's console until it switched itself off."""
     command = [
         need("qemu-system-mipsel"), "-M", "malta", "-cpu", "24Kc", "-m", "256", "-kernel", kernel,
-        "-initrd", ram, "-append", "console=ttyS0 quiet panic=-1", "-nographic", "-vga", "none", "-no-reboot",
-        "-monitor", "none", "-netdev", "user,id=host", "-device", "pcnet,netdev=host,romfile=",
+        "-initrd", ram, "-append", "console=ttyS0 quiet panic=-1", "-nographic",
+        "-vga", "none", "-no-reboot", "-monitor", "none", "-netdev",
+        "user,id=host", "-device", "pcnet,netdev=host,romfile=",
     ]  # fmt: skip
     with contextlib.suppress(subprocess.TimeoutExpired):
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True,

@@ -72,7 +72,7 @@ def test_in_2039_a_router_with_32_bits_reports_the_time(broker: Mosquitto, tmp_p
          "-fPIC", "-O1", "-o", clock, HERE / "clock.c"], check=True,
     )  # fmt: skip
     words = [f"mqtt://127.0.0.1:{broker.port}", *CAPTURE]
-    command = musl.command(HERE / "reports.py", *words, preload=str(clock))
+    command = musl.command(HERE / "reports.py", *words, qemu=("-E", f"LD_PRELOAD={clock}"))
     printed, bodies = reported(broker, "late", command)
     assert len(bodies) > 2
     assert int(printed.split()[-1]) > SIGNED > time.time()
