@@ -19,7 +19,7 @@ from cross import debs
 RELEASES = {"3.11": "bookworm", "3.13": "trixie"}  # of Debian
 TELLS = (
     "import sys, sysconfig; print('%d.%d' % sys.version_info[:2]); "
-    "print(sysconfig.get_path('include'))"
+    "print(sysconfig.get_path('include')); print(sys.executable)"
 )
 
 
@@ -36,7 +36,7 @@ def find(version: str, work: Path) -> Python:
     """version: "3.13". work: a folder that may be filled. NoPython."""
     for command in (sys.executable, f"python{version}"):
         path = shutil.which(command)
-        told = _tells(path) if path else None
+        told = tells(path) if path else None
         if told and told[0] == version and (Path(told[1]) / "Python.h").exists():
             assert path is not None
             return Python((path,), Path(told[1]))
@@ -51,9 +51,13 @@ def find(version: str, work: Path) -> Python:
     )
 
 
-def _tells(path: str) -> list[str] | None:
-    done = subprocess.run([path, "-I", "-c", TELLS], capture_output=True, text=True)
-    return done.stdout.split() if done.returncode == 0 else None
+def tells(path: str) -> list[str] | None:
+    """Version, folder of the headers and path of a Python; None where there is none."""
+    try:
+        done = subprocess.run([path, "-I", "-c", TELLS], capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout.splitlines() if done.returncode == 0 else None
 
 
 def _fetch(version: str, root: Path) -> None:
