@@ -58,8 +58,8 @@ class Target(NamedTuple):
         return OUT / self.name
 
 
-def targets() -> dict[str, Target]:
-    tables = tomllib.loads((ROOT / "cross/targets.toml").read_text())
+def targets(file: str = "targets.toml") -> dict[str, Target]:
+    tables = tomllib.loads((ROOT / "cross" / file).read_text())
     return {
         name: Target(name, tuple(t["openwrt"]), t["zig"], tuple(t["flags"]), t["qemu"], t["page"])
         for name, t in tables.items()
@@ -133,14 +133,15 @@ def extension(target: Target) -> Path:
     if elf.read(made).align % target.page:
         raise BuildError(f"{target.name}: the kernel's pages are larger than the file's segments")
     size, packed = sizes(made)
-    if size > MOST or packed > MOST_XZ:
+    if target.openwrt and (size > MOST or packed > MOST_XZ):
         most = f"{MOST} and {MOST_XZ} may be"
         raise BuildError(f"{target.name}: {size} bytes, {packed} in xz: {most}")
     return made
 
 
-def pcapy(target: Target, version: str, source: Path) -> Path:
-    """Build pcapy-ng (source: its unpacked sdist) for a version of Python. BuildError."""
+def pcapy(target: Target, version: str, source: Path, libpcap: str = "libpcap.so.1") -> Path:
+    """Build pcapy-ng (source: its unpacked sdist) for a version of Python. libpcap: what the
+    library is called there. BuildError."""
     made = target.folder / f"python{version}" / "pcapy.so"
     sources = sorted(source.glob("*.cc"))
     include = OUT / "include-pcap"
@@ -155,22 +156,23 @@ def pcapy(target: Target, version: str, source: Path) -> Path:
             *COMMON, *CXX, "-Wno-everything", f"-I{headers(version)}", f"-I{include}",
             f"-I{source}", "-Wl,-soname,pcapy.so", f"-o{part}",
             *(str(path.relative_to(ROOT)) for path in sources),
-            "-x", "none", "-Wl,--no-as-needed", str(_stub(target).relative_to(ROOT)),
+            "-x", "none", "-Wl,--no-as-needed", str(_stub(target, libpcap).relative_to(ROOT)),
         ])  # fmt: skip
         elf.drop_sections(part)
     needed = elf.read(made).needed
-    if set(needed) != {"libpcap.so.1", "libc.so"}:
-        raise BuildError(f"{made} asks for {', '.join(needed)} instead of libpcap.so.1 and libc.so")
+    libc = "libc.so" if "musl" in target.zig else "libc.so.6"
+    if set(needed) != {libpcap, libc}:
+        raise BuildError(f"{made} asks for {', '.join(needed)} instead of {libpcap} and {libc}")
     return made
 
 
-def _stub(target: Target) -> Path:
-    """An empty libpcap.so.1, so that the object names the library that the router has."""
+def _stub(target: Target, name: str) -> Path:
+    """An empty libpcap, so that the object names the library that the router has."""
     made = target.folder / "libpcap.so"
     code = target.folder / "stub.c"
     target.folder.mkdir(parents=True, exist_ok=True)
     code.write_text("int pcap_lib_stub;\n")
-    _zig(target, ["-shared", "-fPIC", "-nostdlib", "-Wl,-soname,libpcap.so.1", f"-o{made}",
+    _zig(target, ["-shared", "-fPIC", "-nostdlib", f"-Wl,-soname,{name}", f"-o{made}",
                   str(code.relative_to(ROOT))])  # fmt: skip
     return made
 

@@ -8,18 +8,18 @@ their own: nothing is installed.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from cross import debs
+
 RELEASES = {"3.11": "bookworm", "3.13": "trixie"}  # of Debian
-KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 TELLS = (
     "import sys, sysconfig; print('%d.%d' % sys.version_info[:2]); "
-    "print(sysconfig.get_path('include'))"
+    "print(sysconfig.get_path('include')); print(sys.executable)"
 )
 
 
@@ -36,7 +36,7 @@ def find(version: str, work: Path) -> Python:
     """version: "3.13". work: a folder that may be filled. NoPython."""
     for command in (sys.executable, f"python{version}"):
         path = shutil.which(command)
-        told = _tells(path) if path else None
+        told = tells(path) if path else None
         if told and told[0] == version and (Path(told[1]) / "Python.h").exists():
             assert path is not None
             return Python((path,), Path(told[1]))
@@ -51,48 +51,23 @@ def find(version: str, work: Path) -> Python:
     )
 
 
-def _tells(path: str) -> list[str] | None:
-    done = subprocess.run([path, "-I", "-c", TELLS], capture_output=True, text=True)
-    return done.stdout.split() if done.returncode == 0 else None
-
-
-def _run(*command: str, cwd: Path | None = None) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
-    if done.returncode:
-        raise NoPython(f"{' '.join(command[:2])}: {done.stderr.strip()[-300:]}")
-    return done.stdout
+def tells(path: str) -> list[str] | None:
+    """Version, folder of the headers and path of a Python; None where there is none."""
+    try:
+        done = subprocess.run([path, "-I", "-c", TELLS], capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout.splitlines() if done.returncode == 0 else None
 
 
 def _fetch(version: str, root: Path) -> None:
     """Fill root with the packages of Debian that make a Python of this version."""
-    hint = f"install python{version} and its header files, for example from {RELEASES[version]}"
-    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
-        raise NoPython(f"there is no Python {version} here: {hint}")
-    sites = _run("apt-get", "indextargets", "--format", "$(SITE) $(ORIGIN) $(LABEL)")
-    site = next(
-        (line.split() for line in sites.splitlines() if line.split()[1:3] == ["Debian", "Debian"]),
-        None,
-    )
-    if site is None:
-        raise NoPython(f"there is no Python {version} here, and no Debian mirror: {hint}")
-    part = root.with_name(root.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    for folder in ("state/lists/partial", "cache/archives/partial", "root"):
-        (part / folder).mkdir(parents=True)
-    signed = f"[signed-by={KEYRING}] " if os.path.exists(KEYRING) else ""
-    (part / "list").write_text(f"deb {signed}{site[0]} {RELEASES[version]} main\n")
-    options = [
-        f"-oDir::Etc::SourceList={part}/list", "-oDir::Etc::SourceParts=/dev/null",
-        f"-oDir::State={part}/state", f"-oDir::Cache={part}/cache", "-oAcquire::Languages=none",
-        "-oAPT::Sandbox::User=" if os.getuid() else "-oAPT::Sandbox::User=root",
-    ]  # fmt: skip
-    _run("apt-get", "-q", *options, "update")
-    names = [
+    names = (
         f"python{version}-minimal", f"libpython{version}-minimal", f"libpython{version}-stdlib",
         f"libpython{version}-dev", "libc6", "libexpat1", "zlib1g",
-    ]  # fmt: skip
-    _run("apt-get", "-q", *options, "download", *names, cwd=part)
-    for package in sorted(part.glob("*.deb")):
-        _run("dpkg-deb", "-x", str(package), str(part / "root"))
-    (part / "root").rename(root)
-    shutil.rmtree(part)
+    )  # fmt: skip
+    try:
+        debs.unpack(RELEASES[version], "", names, root)
+    except debs.NoPackages as problem:
+        hint = f"install python{version} and its header files, for example from {RELEASES[version]}"
+        raise NoPython(f"there is no Python {version} here ({problem}): {hint}") from None

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes down what the native code says of inputs, so that two machines can be compared.
  *
+ * Argument: how many bytes behind a word's boundary each input lies, 0 without one.
  * Standard input: records of kind (1 byte), length (4 bytes, little-endian), bytes. Kinds: 'd' a
  * datagram, 's' a stream, 'b' a body, else a frame of that link type (see link_types). One line a
  * result; of flow, a hash of native words, only which rows have the same. */
@@ -75,12 +76,13 @@ static void tell_frame(const uint8_t *p, size_t len, uint32_t linktype) {
            counts.not_ip, counts.malformed);
 }
 
-int main(void) {
-    static uint8_t data[1 << 17];
+int main(int argc, char **argv) {
+    static _Alignas(8) uint8_t room[(1 << 17) + 8];
+    uint8_t *const data = room + (argc > 1 ? argv[1][0] - '0' : 0);
     uint8_t head[5];
     while (fread(head, 1, sizeof head, stdin) == sizeof head) {
         const size_t size = head[1] | (size_t)head[2] << 8 | (size_t)head[3] << 16;
-        if (size > sizeof data || fread(data, 1, size, stdin) != size) return 1;
+        if (size > sizeof room - 8 || fread(data, 1, size, stdin) != size) return 1;
         if (head[0] == 'd' || head[0] == 's')
             tell_message(data, size, head[0] == 's');
         else if (head[0] == 'b')

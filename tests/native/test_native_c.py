@@ -3,31 +3,19 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import shutil
-import struct
 import subprocess
-import sys
-from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 from algwatch.base.native.layout import VARIANT
+from programs import IN_CI, NATIVE, messages
 
 HERE = Path(__file__).resolve().parent
-NATIVE = HERE.parents[1] / "native"
 SCANNER = ("chars", "sip_start", "sip_addr", "sip_via", "sip_scan", "sdp_scan")
-IN_CI = os.environ.get("CI") == "true"
-
-
-def messages(directory: Path) -> list[str]:
-    sys.path.insert(0, str(HERE.parent / "fuzz"))
-    from seeds import messages
-
-    return messages(directory)
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
@@ -102,76 +90,8 @@ def test_every_header_says_what_it_needs(tmp_path: Path) -> None:
         subprocess.run(command, check=True)
 
 
-CALLS = ("socket", "close", "ioctl", "setsockopt", "getsockopt", "getsockname", "bind", "mmap",
-         "munmap")  # fmt: skip
-CHECKS = ("check.c", "guard.c", "check_sip.c", "check_frame.c", "check_sums.c", "check_ring.c",
-          "check_rtp.c")  # fmt: skip
-MIPS = "mips-linux-gnu-gcc"
-
-
-def emulator() -> str:
-    """A program that runs those of 32-bit big-endian MIPS; skips or fails where there is none."""
-    found = shutil.which("qemu-mips-static") or shutil.which("qemu-mips")
-    if shutil.which(MIPS) is None or found is None:
-        missing = f"{MIPS} (gcc-mips-linux-gnu, libc6-dev-mips-cross), qemu-mips (qemu-user-static)"
-        assert not IN_CI, f"not installed: {missing}"
-        pytest.skip(f"not installed: {missing}")
-    return found
-
-
-def compiled(compiler: str, program: Path, *sources: Path) -> Path:
-    command = [
-        compiler,
-        "-static",
-        "-std=c11",
-        "-O2",
-        "-D_GNU_SOURCE",
-        f"-I{NATIVE}",
-        f"-I{HERE}",
-        f"-I{HERE.parent}/fuzz",
-    ]
-    wrap = [f"-Wl,--wrap={call}" for call in CALLS] if HERE / "check_ring.c" in sources else []
-    native = sorted(NATIVE.glob("*.c"))
-    subprocess.run(
-        [*command, *wrap, "-o", str(program), *map(str, [*native, *sources])], check=True
-    )
-    return program
-
-
-def test_every_check_holds_on_a_32_bit_big_endian_cpu(tmp_path: Path) -> None:
-    emulated = emulator()
-    program = compiled(MIPS, tmp_path / "check", *(HERE / name for name in CHECKS))
-    files = messages(tmp_path)
-    run = subprocess.run([emulated, str(program), *files], capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert run.stdout == f"native checks passed, {len(files)} files, portable\n"
-
-
 def test_x86_64_runs_sse2_and_every_other_cpu_the_portable_variant() -> None:
     assert ("sse2" if platform.machine() == "x86_64" else "portable") == VARIANT
-
-
-def records() -> Iterator[bytes]:
-    """The cases of tests/scan, the frames of every encapsulation, and what fuzzing kept, for
-    tell.c."""
-    sys.path[:0] = [str(HERE.parent), str(HERE.parent / "scan"), str(HERE.parent / "fuzz")]
-    from encap.captures import all_captures
-    from seeds import LINKS, committed
-    from test_scan import cases
-
-    for case in cases():
-        kind = "b" if case.kind == "sdp" else "s" if case.stream else "d"
-        yield kind.encode() + struct.pack("<I", len(case.payload)) + case.payload
-    for capture in all_captures().values():
-        for frame in capture.frames:
-            yield struct.pack("<BI", LINKS[capture.linktype], len(frame)) + frame
-    for letter, target in ((b"d", "sip"), (b"s", "sip"), (b"b", "sdp")):
-        for data in committed(target):
-            yield letter + struct.pack("<I", len(data)) + data
-    for data in committed("frame"):
-        chosen = data[0] % (len(LINKS) + 1)  # links.h: the last one is unknown
-        if chosen < len(LINKS):
-            yield struct.pack("<BI", chosen, len(data) - 1) + data[1:]
 
 
 def seeds(directory: Path) -> list[Path]:
@@ -221,34 +141,3 @@ def test_both_variants_say_the_same(compiler: str, tmp_path: Path) -> None:
     compared = subprocess.run([str(program), "8000", *files], capture_output=True)
     assert compared.returncode == 0, compared.stdout.decode(errors="replace")
     assert int(compared.stdout.split()[0]) > 8000 * len(files)
-
-
-def test_a_32_bit_big_endian_cpu_says_the_same(tmp_path: Path) -> None:
-    emulated = emulator()
-    stdin = b"".join(records())
-    here = compiled("gcc", tmp_path / "here", HERE / "tell.c")
-    there = compiled(MIPS, tmp_path / "there", HERE / "tell.c")
-    said = subprocess.run([str(here)], input=stdin, capture_output=True, check=True).stdout
-    same = subprocess.run([emulated, str(there)], input=stdin, capture_output=True, check=True)
-    assert said.count(b"\nrow ") > 300 and said.count(b"sip ") > 1000
-    assert same.stdout.splitlines() == said.splitlines()
-
-
-@pytest.mark.parametrize("target", ["sip", "sdp", "frame", "packet", "rtp"])
-def test_what_fuzzing_kept_holds_on_a_32_bit_big_endian_cpu(target: str, tmp_path: Path) -> None:
-    emulated = emulator()
-    fuzz = HERE.parent / "fuzz"
-    sys.path.insert(0, str(fuzz))
-    from seeds import committed
-
-    sources = [fuzz / name for name in (f"{target}.c", "exact.c", "replay.c")]
-    program = compiled(MIPS, tmp_path / target, *sources)
-    names = []
-    for number, data in enumerate(committed(target)):
-        names.append(str(tmp_path / str(number)))
-        Path(names[-1]).write_bytes(data)
-    run = subprocess.run(
-        [emulated, str(program), "-"], input="\n".join(names), capture_output=True, text=True
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert run.stdout == f"{len(names)} inputs\n"

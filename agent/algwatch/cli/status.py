@@ -7,12 +7,12 @@ import json
 import shutil
 import sys
 import time
-from datetime import UTC, datetime
 from textwrap import fill
 from typing import Any
 
 from algwatch import files
 from algwatch.cli import Usage
+from algwatch.report.render.moment import moment
 from algwatch.report.render.terminal import Terminal, speaks_unicode
 
 TYPE_CHECKING = False
@@ -165,7 +165,7 @@ def since(state: dict[str, Any]) -> str:
 
 
 def _when(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{moment(at):%Y-%m-%d %H:%M} UTC"
 
 
 def _ago(seconds: float) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -18,6 +17,7 @@ from algwatch.base.report import Report, by_kind
 from algwatch.base.table import Table
 from algwatch.compare.summary import CallSummary
 from algwatch.diagnose.finding import HURTS, Finding
+from algwatch.report.render.moment import moment
 from algwatch.report.render.of_lines import key_of
 from algwatch.report.render.terminal import Terminal
 from algwatch.report.render.verdict import Verdict
@@ -114,7 +114,7 @@ def write_list(listing: Listing, out: IO[str], terminal: Terminal, width: int, s
     out.write(terminal.paint(_line(["number", "start (UTC)", "length", "who", "outcome",
                                     "hurts"], width, terminal), "dim") + "\n")  # fmt: skip
     for row in listing.rows(sort):
-        when = datetime.fromtimestamp(max(row["start"], 0.0), UTC)
+        when = moment(max(row["start"], 0.0))
         outcome = f"{row['outcome']} {row['status'] or ''}".rstrip()
         what = ", ".join(row["hurts"]) or (f"may: {', '.join(row['may_hurt'])}" if row["may_hurt"]
                                            else "")  # fmt: skip

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from typing import IO
 
 from algwatch.advise.actions import DISABLE, in_words
@@ -19,6 +18,7 @@ from algwatch.report.render.collected import Collected, collect
 from algwatch.report.render.how import HOW
 from algwatch.report.render.ladder import CallLadder, Ladder, Outside
 from algwatch.report.render.ladder_text import ladder_lines
+from algwatch.report.render.moment import moment
 from algwatch.report.render.of_lines import Kind, key_of, kind_of
 from algwatch.report.render.sentences import Brief, listed, several
 from algwatch.report.render.story import call_story
@@ -158,7 +158,7 @@ class Page:
             f"Call {number}"
             + (f": {somebody(summary_.from_)} to {somebody(summary_.to)}" if summary_ else "")
         )
-        when = datetime.fromtimestamp(call.started // 10**9, UTC)
+        when = moment(call.started // 10**9)
         self.paragraph(
             f"{when:%Y-%m-%d %H:%M:%S} UTC, Call-ID {quoted(call.call_id, CALL_ID)}",
             style="dim",
