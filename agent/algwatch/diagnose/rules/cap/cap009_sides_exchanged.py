@@ -4,15 +4,18 @@
 What it sees
     The copies that entered the router (a TTL one higher) and whose source address the router then
     changed, in the capture that was named WAN; or those that it delivered to a changed
-    destination, in that capture.
+    destination, in that capture. Where nothing is translated: packets that enter there with a TTL
+    with which hosts begin (64, 128, 255), while those that enter the other one have come from
+    afar; or REGISTER requests that enter there.
 
 Why it breaks calls
     It does not. But every verdict that names a place would name the opposite one. So the sides
     are exchanged before anything is judged.
 
 What else looks the same
-    A router that changes TTLs. The sides are exchanged only where a clear majority of all
-    messages says so; a router without NAT between public addresses never does.
+    A router that changes TTLs, or a PBX in the LAN with which phones outside register. The sides are
+    exchanged only where a clear majority of all messages says so; where TTL and REGISTER contradict
+    each other they stay as they were named.
 
 Recommendation
     Name the capture of the LAN bridge with --lan, and that of the WAN device with --wan.
