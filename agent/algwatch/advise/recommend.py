@@ -58,8 +58,8 @@ class Recommender:
         return advice
 
     def _taken_back(self, finding: Finding) -> list[Advice]:
-        """What its rule had said for advice about an unhandled NAT, or of harm that the ALG did, is
-        no reason any more."""
+        """What its rule had said for an advice, or of harm that the ALG did, is no reason any
+        more."""
         withdrawn = []
         harm, line = self.harm.get(finding.line, {}), self._line(finding)
         if finding.rule in harm and harm[finding.rule].key == finding.key:
@@ -69,7 +69,7 @@ class Recommender:
                 withdrawn.append(Advice(actions.DISABLE, "none", 0.0, [], why, [], finding.line))
             elif line is not None:
                 withdrawn += self._of_line(line)
-        for action, _ in actions.BY_CAUSE[cause.NAT_UNHANDLED]:
+        for action in actions.ACTIONS:
             key = (action, finding.line)
             for_ = self._reasons.get(key)
             if for_ is not None and for_.pop(finding.rule, "") and not for_:

@@ -28,6 +28,11 @@ T = TypeVar("T")
 MOST_KEY = 256  # characters of a key that is remembered
 
 
+def _flow(answer: Sighting) -> bytes:
+    """As in Captured.reached."""
+    return answer.source + answer.destination[:16]
+
+
 def said_key(key: str) -> str:
     """The key under which a finding is remembered: a long Call-ID in it is cut, not kept."""
     return key if len(key) <= MOST_KEY else f"{key[:MOST_KEY]}#{hash(key):x}"
@@ -77,7 +82,17 @@ class Known:
 
     def reached(self, answer: Sighting) -> bool:
         """With one side alone: a 2xx on this flow whose Contact is private was acknowledged."""
-        return answer.source + answer.destination[:16] in self._captured.reached
+        return _flow(answer) in self._captured.reached
+
+    def answered_on(self, call: Call) -> str:
+        """Name of the flow of a call's 2xx, for is_reached(); "" where its bytes are gone."""
+        s = call.near_callee
+        answer = s.current.answer if s is not None and s.current is not None else None
+        return _flow(answer).hex() if answer is not None else ""
+
+    def is_reached(self, flow: str) -> bool:
+        """reached(), since, of a flow that answered_on() names."""
+        return bytes.fromhex(flow) in self._captured.reached
 
     def line(self, thing: Joined[T]) -> Line | None:
         """The line of a call or registration; None where no message of it crossed."""

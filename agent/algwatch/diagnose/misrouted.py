@@ -67,7 +67,7 @@ def _are_neighbours(one: Sighting, other: Sighting) -> bool:
 
 
 def ack_misrouted(call: Call, known: Known) -> Reading | None:
-    """For an ACK that arrived on the WAN and never left to the LAN: whether it was sent to where
+    """For an ACK that arrived on the WAN and did not leave to the LAN: whether it was sent to where
     the phone is not, or came from where no phone was seen to send anything."""
     wan, request = _dialog(call.sides[WAN]), _invite(call)
     if wan is None or wan.ack is None or wan.answer is None:
@@ -80,7 +80,7 @@ def ack_misrouted(call: Call, known: Known) -> Reading | None:
         return elsewhere
     if request is None:
         return Reading("unknown", cause.UNKNOWN, (
-            "the ACK arrived on the WAN side and never left to the LAN; its INVITE was not "
+            "the ACK arrived on the WAN side and did not leave to the LAN; its INVITE was not "
             "captured, so it is not known whether the NAT had to let it in"
         ))  # fmt: skip
     if wan.ack.source == request.source:

@@ -86,8 +86,8 @@ class Transaction:
     late: how often a request that is no INVITE, BYE or CANCEL came after its final response.
     response: that one, of a request that is no INVITE; where finals is 0, a response that was meant
     for the request and has another Via, so that its sender does not take it (section 18.1.2).
-    acked_at: of an INVITE that was refused, its first ACK. again: its retransmissions, None while
-    there were none.
+    rang_at: of an INVITE, the first provisional response above 100. acked_at: of one that was
+    refused, its first ACK. again: its retransmissions, None while there were none.
     ends: addresses of its first message, of a forwarded request those with which it came to the
     router.
 
@@ -98,7 +98,7 @@ class Transaction:
     __slots__ = ("acked_at", "again", "at", "call", "copy", "cseq", "ends", "final_at",
                  "final_flow", "finals", "flow", "forwarded", "from_tag", "key", "last_at",
                  "last_ip_id", "last_pair", "last_ttl", "late", "method", "provisional_at",
-                 "request", "requests", "response", "status", "unpaired",
+                 "rang_at", "request", "requests", "response", "status", "unpaired",
                  "unsolicited")  # fmt: skip
     ends: bytes
     last_ip_id: int
@@ -120,6 +120,7 @@ class Transaction:
         self.again: Again | None = None
         self.requests = self.finals = self.late = self.status = 0
         self.flow = self.final_flow = self.provisional_at = self.final_at = self.acked_at = 0
+        self.rang_at = 0
 
     def is_meant(self, other: Transaction) -> bool:
         """other began with a response: whether that is one to this request, which has none yet."""
@@ -136,6 +137,7 @@ class Transaction:
         self.flow = was.flow or self.flow
         self.final_flow = was.final_flow or self.final_flow
         self.provisional_at = was.provisional_at or self.provisional_at
+        self.rang_at = was.rang_at or self.rang_at
         self.final_at = was.final_at or self.final_at
         self.acked_at = was.acked_at or self.acked_at
         self.again = was.again or self.again
@@ -250,6 +252,7 @@ class Transactions:
                 if status:
                     if status < 200:
                         t.provisional_at = at
+                        t.rang_at = at if status > 100 else 0
                     else:
                         t.status = status
                         t.finals = 1
@@ -301,6 +304,8 @@ class Transactions:
                         # The first one may have been forged, which only a dialog can tell.
                         event((REQUEST_AGAIN, t, row, i))
                 elif status < 200:
+                    if status > 100 and not t.rang_at:
+                        t.rang_at = at
                     if not t.provisional_at:
                         t.provisional_at = at
                         if method == INVITE:

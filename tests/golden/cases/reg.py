@@ -116,8 +116,8 @@ def _() -> House:
     return _later(house)
 
 
-def _invited(house: House, at: float, src: str = "") -> House:
-    call = Incoming(house, "silent@provider", src=src)
+def _invited(house: House, at: float) -> House:
+    call = Incoming(house, "silent@provider")
     for after in (0, *LADDER_INVITE):
         call.invite(at + after, lan=False)
     register(house, at + 50, n=9)  # so that Timer B passes inside the capture
@@ -142,7 +142,14 @@ def _() -> House:
     """A host that nobody here has called sends its INVITE seven times: unsolicited."""
     house = House()
     register(house, 0)
-    return _invited(house, 15, src="192.0.2.66")
+    call = Incoming(house, "silent@provider", src="192.0.2.66")
+    call.invite(15, lan=False)
+    call.invited = call.invited.replace(b"@example.net", b"@198.51.100.2")
+    house.wan.pop()
+    for after in (0, *LADDER_INVITE):
+        call.invite(15 + after, lan=False)
+    register(house, 65, n=9)  # so that Timer B passes inside the capture
+    return house
 
 
 def _challenged_once() -> House:
@@ -222,3 +229,46 @@ def _() -> House:
     first.lan += second.lan
     first.wan += second.wan
     return first
+
+
+# ---- REG002: a grant of nothing that is put right ----
+
+
+def _asked_twice(first: str, second: str, other: bool = False) -> House:
+    """A phone registers twice. first, second: the Contact of each 200. other: the second one is
+    another phone with the same account."""
+    house, one = House(), House()
+    if other:
+        one = House(phone="192.168.1.11", wan_port=40011)
+    for n, (at, by, contact) in enumerate([(0, house, first), (5, one, second)], 1):
+        seen = by.out(at, _register(by, at, n))
+        shown = contact.replace("OWN", by.contact)
+        by.into(at + 0.03, answer(200, seen, to_tag="reg", contact=shown, received=by.wan_ip,
+                                  rport=by.wan_port))  # fmt: skip
+        if by is not house:
+            house.lan += by.lan
+            house.wan += by.wan
+    return _later(house)
+
+
+NOTHING, RIGHT = "OWN;expires=0", "OWN;expires=120"
+
+
+@case("reg002-nothing-granted-and-put-right", [("REG002", "unknown", "none")], [*DLG, *ALG])
+def _() -> House:
+    """The 200 grants 0 s, and the next one what was asked for: that the phone is not registered is
+    taken back, and so is the advice."""
+    return _asked_twice(NOTHING, RIGHT)
+
+
+@case("reg002-nothing-listed-and-put-right", [("REG002", "unknown", "none")], [*DLG, *ALG])
+def _() -> House:
+    """The 200 lists no binding, and the next one does."""
+    return _asked_twice("", RIGHT)
+
+
+@case("reg002-near-miss-put-right-for-another-phone", [("REG002", "provider", "observed")],
+      [*DLG, *ALG], {"provider-fix": "recommended"})  # fmt: skip
+def _() -> House:
+    """Another phone with the same account is granted its time: the first one has none still."""
+    return _asked_twice(NOTHING, RIGHT, other=True)

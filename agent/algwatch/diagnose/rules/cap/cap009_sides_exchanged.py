@@ -13,9 +13,9 @@ Why it breaks calls
     are exchanged before anything is judged.
 
 What else looks the same
-    A router that changes TTLs, or a PBX in the LAN with which phones outside register. The sides are
-    exchanged only where a clear majority of all messages says so; where TTL and REGISTER contradict
-    each other they stay as they were named.
+    A router that changes TTLs, or a PBX in the LAN with which phones outside register. The sides
+    are exchanged only where a clear majority of all messages says so; where TTL and REGISTER
+    contradict each other they stay as they were named.
 
 Recommendation
     Name the capture of the LAN bridge with --lan, and that of the WAN device with --wan.

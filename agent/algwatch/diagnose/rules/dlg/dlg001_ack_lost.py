@@ -69,7 +69,7 @@ READINGS = {
     lost.NEVER_ON_WAN: Reading("network", cause.UNKNOWN,
                                "no ACK ever reached this router's WAN side"),
     lost.STOPPED_INBOUND: Reading("router", cause.ROUTER,
-                                  "the ACK arrived on the WAN side and never left to the LAN"),
+                                  "the ACK arrived on the WAN side and did not leave to the LAN"),
     lost.WRONG_PORT: Reading("router", cause.ALG,
                              "the ACK arrived, and the router sent it to another port"),
     lost.WRONG_PHONE: Reading("router", cause.ROUTER,
@@ -80,13 +80,13 @@ READINGS = {
                                    "the ACK left the phone and never left the router"),
     lost.STOPPED_AGAIN: Reading("router", cause.ROUTER,
                                 "the ACK left the router, came back for another phone here and "
-                                "never left to the LAN"),
+                                "did not leave to the LAN"),
     lost.BEYOND: Reading("network", cause.UNKNOWN,
                          "the ACK left the router, and the 2xx still comes"),
     lost.NOT_SENT: Reading("phone", cause.PHONE, "the phone never sent an ACK"),
     lost.IGNORED: Reading("phone", cause.PHONE,
                           "the ACK was delivered, and the phone still repeats its 2xx"),
-    lost.ANSWER_STOPPED: Reading("router", cause.ROUTER, "the 2xx itself never crossed the router"),
+    lost.ANSWER_STOPPED: Reading("router", cause.ROUTER, "the 2xx itself did not cross the router"),
     lost.UNHEARD: Reading(
         "network", cause.UNKNOWN,
         "the 2xx left the router, and its caller goes on sending the INVITE: it does not hear the "

@@ -44,6 +44,7 @@ from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.stranger import called_by_stranger
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.dialog import Dialog
 from algwatch.sip.message import Message, to_text
@@ -54,6 +55,8 @@ RULE = Rule(
     "The Contact of a 2xx is a private address, so the ACK cannot come back through the NAT.",
     when=REPEATED | TROUBLED,
 )  # fmt: skip
+
+ALONE = "Let the phone, or the router's firewall, accept calls of the phone's provider alone."
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
@@ -79,7 +82,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         return
     ends = answer.ends
     line = known.line(call)
-    again = how.dialog.confirmed
+    again, stranger = how.dialog.confirmed, False
     if again and route_set.own_refresh(call) is not None:
         return  # the earlier Contact could be reached, and this one is a target refresh (DLG010)
     if not again and (line.finds_phone if line is not None else known.reached(answer)):
@@ -92,6 +95,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     if again:
         where, why = "provider", cause.PROVIDER_CONTACT
         so = "the ACK of an earlier 2xx of this call had come: the provider handled the NAT once"
+    elif stranger := called_by_stranger(call, known):
+        where, why, so = "network", cause.UNKNOWN, "its caller is a stranger to the phone"
     else:
         where, why, so = "phone", cause.NAT_UNHANDLED, "nobody handled the NAT"
     went = "left for" if call.two_sided else "went to"
@@ -101,6 +106,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         f"The 2xx {went} {ends.dst} with the Contact {host}, "
         f"which cannot be reached from there, and no ACK came: {so}.",
         proof, call.call_id, cause=why, call_id=call.call_id, line=line.name if line else "",
+        next_step=ALONE if stranger else "",
     )  # fmt: skip
 
 
