@@ -185,14 +185,17 @@ class Mappings:
 
     def other_address(self, sent: Sighting) -> RightAddress | None:
         """A WAN address with which another LAN host reaches the same far end, and is answered,
-        where nothing was ever answered to the one that this WAN copy was sent from: that may be
-        one which the router had before the capture began."""
+        where nothing was answered to the one that this WAN copy was sent from since that was seen
+        first: it may be one which the router had before."""
         old, far = sent.packed_ends[:16], sent.packed_ends[16:32]
         mine = self.table.get(sent.source + sent.destination)
-        if mine is None or any(e.answered_at for k, e in self.table.items() if k[:16] == old):
+        if mine is None:
             return None
+        answered = max(e.answered_at for key, e in self.table.items() if key[:16] == old)
         for key, e in self.table.items():
-            if key[18:34] == far and e.answered_at and e.inside[:16] != mine.inside[:16]:
+            if key[18:34] != far or key[:16] == old or e.inside[:16] == mine.inside[:16]:
+                continue
+            if e.answered_at and answered < e.first_at:
                 return RightAddress(key, e.inside, sent.ends.version, translated=True)
         return None
 

@@ -245,3 +245,46 @@ def _() -> House:
     house.into(42, made, wan=False)
     register(house, 100, n=2)
     return house
+
+
+@case("txn001-responses-from-another-port", [("TXN001", "provider", "observed")], [*DLG, *ALG],
+      {"provider-fix": "recommended"}, ["unanswered"])  # fmt: skip
+def _() -> House:
+    """The provider responds from port 5062, to which no phone has sent anything, and gets no further
+    than 100: the NAT need not let that in."""
+    return _unheard(5062)
+
+
+@case("txn001-near-miss-responses-from-the-port-that-was-asked",
+      [("TXN001", "router", "observed")], [*DLG, *ALG], outcomes=["unanswered"])  # fmt: skip
+def _() -> House:
+    """The same from the port that was asked: the router stops them."""
+    return _unheard(5060)
+
+
+def _unheard(sport: int) -> House:
+    house = _registered()
+    call = Outgoing(house, "unheard@phone")
+    for after in (0, *LADDER_INVITE):
+        call.invite(1 + after)
+        call.respond(1.05 + after, 100, lan=False, sport=sport)
+    register(house, 60, n=2)
+    return house
+
+
+@case("dlg002-near-miss-wan-alone-and-another-cseq",
+      [("TXN008", "unknown", "observed"), ("DLG001", "unknown", "observed")], ["DLG002", *ALG],
+      outcomes=["dropped"], one_file="wan")  # fmt: skip
+def _() -> House:
+    """The WAN side alone: an ACK comes to the phone, with the CSeq number of no INVITE. So the far
+    end finds it, and its private Contact is not why."""
+    house = _registered()
+    call = _call(house)
+    call.invite(10)
+    call.ok(12)
+    ack = call._in_dialog("ACK", 2, "203.0.113.5:5060", ()).replace(
+        b"sip:100@192.168.1.10:5060 ", b"sip:100@198.51.100.2:5060 ")  # fmt: skip
+    for after in (0.05, 0.55, 1.55):
+        house.into(12 + after, ack)
+    call.dropped(12)
+    return house

@@ -176,15 +176,15 @@ def _() -> House:
     return _challenged_once()
 
 
-def _one_address_each(answered_before: bool) -> House:
+def _one_address_each(*answered: float) -> House:
     """A phone registers in vain with one WAN address, while another phone leaves with a second one
-    and is answered. answered_before: so was the first address, before."""
+    and is answered. answered: when a third phone was, at the first address."""
     house, other = House(), House(phone="192.168.1.11", wan="198.51.100.99", wan_port=40011)
-    if answered_before:
-        third = House(phone="192.168.1.12", wan_port=40012)
-        register(third, 0, n=12)
-        house.lan += third.lan
-        house.wan += third.wan
+    third = House(phone="192.168.1.12", wan_port=40012)
+    for n, at in enumerate(answered, 12):
+        register(third, at, n=n)
+    house.lan += third.lan
+    house.wan += third.wan
     made = _register(house, 5)
     for after in (0, *LADDER_REQUEST):
         house.out(5 + after, made)
@@ -201,14 +201,23 @@ def _() -> House:
     """Nothing is answered to the address with which the phone leaves, and another phone leaves with
     another one: the line may have been dialled anew before the capture began, so neither the
     network nor the provider is blamed."""
-    return _one_address_each(False)
+    return _one_address_each()
+
+
+@case("reg001-address-from-before", [("REG001", "unknown", "observed")],
+      ["NAT005", *DLG, *ALG])  # fmt: skip
+def _() -> House:
+    """The same, and the first address was answered once, before the other one was seen: the line
+    may have been dialled anew since."""
+    return _one_address_each(0)
 
 
 @case("reg001-near-miss-two-addresses", [("REG001", "network", "observed")],
       ["NAT005", *DLG, *ALG])  # fmt: skip
 def _() -> House:
-    """The same, and a third phone was answered at the first address: the router has both."""
-    return _one_address_each(True)
+    """The same, and a third phone is answered at the first address all the time: the router has
+    both."""
+    return _one_address_each(0, 20)
 
 
 @case("reg006-two-phones-of-one-user", [("REG006", "provider", "observed")], [*DLG, *ALG],

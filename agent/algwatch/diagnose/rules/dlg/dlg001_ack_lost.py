@@ -127,9 +127,16 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         f"{reading.what}{f'; {so}' if proved else ''}.",
         _proof(call, how, known.now), _key(call, d), cause=reading.cause, call_id=call.call_id,
         line=_line(call), predicts=proved and harm == "latent" and how.is_open(known.now),
-        # No other rule tells of a Contact that the router changed on its way to the phone.
-        symptom=None if how.how != lost.BEYOND or _retargeted(call, how) is None else False,
+        symptom=False if _tells_alone(call, how) else None,
     )  # fmt: skip
+
+
+def _tells_alone(call: Call, how: lost.LostAck) -> bool:
+    """No other rule tells of a 2xx without Contact, nor of one whose Contact the router changed on
+    its way to the phone."""
+    if how.how == lost.BEYOND and _retargeted(call, how) is not None:
+        return True
+    return no_contact.reading(call, how) is not None
 
 
 def reading_of(call: Call, known: Known) -> Reading:

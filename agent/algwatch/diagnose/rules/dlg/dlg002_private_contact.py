@@ -74,6 +74,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         return
     if malformed.spoiled_ack(call, how) is not None:
         return  # nobody could read it
+    if how.dialog.stray_ack is not None:
+        return  # the far end knows where to send it, and not its CSeq number
     host = private_contact(answer, call.two_sided)
     if not host or (outside is not None and _is_behind_a_proxy(outside.current)):
         return

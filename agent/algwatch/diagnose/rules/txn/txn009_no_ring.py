@@ -31,7 +31,7 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.compare.call import Call
 from algwatch.compare.signs import TROUBLED
-from algwatch.diagnose import cause
+from algwatch.diagnose import cause, misrouted
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
@@ -76,7 +76,8 @@ def _reading(call: Call) -> Reading:
     if far.invite.rang_at and not far.branches:
         side = "LAN" if call.inbound else "WAN"
         what = f"the ringing came to the {side} side of this router and went no further"
-        return Reading("router", cause.ROUTER, what)
+        misplaced = None if call.inbound else misrouted.answer_misrouted(call)
+        return misplaced or Reading("router", cause.ROUTER, what)
     if call.inbound:
         return Reading("phone", cause.UNKNOWN, "it was delivered, and the phone did not ring")
     return Reading("network", cause.UNKNOWN, "it left the router, and nothing came that rings")
