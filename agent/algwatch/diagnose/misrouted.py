@@ -317,8 +317,9 @@ def wrong_source(request: Sighting | None, known: Known) -> Reading | None:
         if other is None:
             return None
         return Reading("unknown", cause.UNKNOWN, (
-            f"it left with {src}, to which nothing was answered since, while {other.phone} leaves with "
-            f"{other.host} and is answered: {src} may be an address that this router had before"
+            f"it left with {src}, to which nothing was answered since, while {other.phone} leaves "
+            f"with {other.host} and is answered: {src} may be an address that this router had "
+            "before"
         ))  # fmt: skip
     if right.translated:
         why, what = cause.STALE_NAT, f"it left with {src}, which this router no longer has"

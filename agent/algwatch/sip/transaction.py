@@ -86,7 +86,7 @@ class Transaction:
     late: how often a request that is no INVITE, BYE or CANCEL came after its final response.
     response: that one, of a request that is no INVITE; where finals is 0, a response that was meant
     for the request and has another Via, so that its sender does not take it (section 18.1.2).
-    rang_at: of an INVITE, the first provisional response above 100. acked_at: of one that was
+    rang_at: of an INVITE, the latest provisional response above 100. acked_at: of one that was
     refused, its first ACK. again: its retransmissions, None while there were none.
     ends: addresses of its first message, of a forwarded request those with which it came to the
     router.
@@ -118,9 +118,8 @@ class Transaction:
         self.response: Sighting | None = None
         self.forwarded: Transaction | None = None
         self.again: Again | None = None
-        self.requests = self.finals = self.late = self.status = 0
+        self.requests = self.finals = self.late = self.status = self.rang_at = 0
         self.flow = self.final_flow = self.provisional_at = self.final_at = self.acked_at = 0
-        self.rang_at = 0
 
     def is_meant(self, other: Transaction) -> bool:
         """other began with a response: whether that is one to this request, which has none yet."""
@@ -304,7 +303,7 @@ class Transactions:
                         # The first one may have been forged, which only a dialog can tell.
                         event((REQUEST_AGAIN, t, row, i))
                 elif status < 200:
-                    if status > 100 and not t.rang_at:
+                    if status > 100:
                         t.rang_at = at
                     if not t.provisional_at:
                         t.provisional_at = at

@@ -250,8 +250,8 @@ def _() -> House:
 @case("txn001-responses-from-another-port", [("TXN001", "provider", "observed")], [*DLG, *ALG],
       {"provider-fix": "recommended"}, ["unanswered"])  # fmt: skip
 def _() -> House:
-    """The provider responds from port 5062, to which no phone has sent anything, and gets no further
-    than 100: the NAT need not let that in."""
+    """The provider responds from port 5062, to which no phone has sent anything: the NAT need not
+    let that in."""
     return _unheard(5062)
 
 
