@@ -11,16 +11,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from algwatch.__main__ import main
-from algwatch.base.native.layout import ROW
+from algwatch.base.native.layout import METHOD_NAMES, ROW
 from algwatch.base.packet import LAN, WAN, Tap
 from algwatch.capture.shift import shifted
 from algwatch.cli.source import Source
 from algwatch.compare.quality import Quality
-from algwatch.compare.sides_check import STRONG, WEAK, SidesCheck, vote
+from algwatch.compare.sides_check import STRONG, WEAK, SidesCheck, Votes, header, weigh
 from algwatch.compare.survey import IDENTITIES, Survey
 from algwatch.pipeline import Pipeline
 from craft import (
@@ -318,7 +319,7 @@ def test_what_two_copies_say_of_the_sides(
     for side, seen in ((LAN, lan), (WAN, wan)):
         survey.feed(side, batch(_seen(side, *seen), side))
     inside, outside = (survey._examples[side].popitem()[1] for side in (LAN, WAN))
-    assert vote(inside, outside) == says
+    assert weigh(header(inside), header(outside)) == says
 
 
 def live(house: House, exchanged: bool, marked: bool) -> list[str]:
@@ -350,9 +351,47 @@ def test_live_interfaces_that_are_exchanged_are_told_once(marked: bool) -> None:
     assert "\n" not in line
 
 
-def test_a_live_router_without_nat_is_left_as_it_is() -> None:
+def test_a_live_router_without_nat_tells_its_sides_by_the_distance_of_the_senders() -> None:
     house = calls(House(phone="198.51.100.20", wan="198.51.100.20"), 200)
-    assert live(house, exchanged=True, marked=False) == []
+    assert live(house, exchanged=False, marked=False) == []
+    (line,) = live(house, exchanged=True, marked=False)
+    assert line.startswith("the interfaces look exchanged: br-lan")
+
+
+PHONE, PROXY = "2001:db8:1::10", "2001:db8:ffff::5"
+OUT, IN = (PHONE, PROXY), (PROXY, PHONE)
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict"),
+    [
+        ([(OUT, 64, "INVITE", 0)] * 4, 1),
+        ([(OUT, 64, "INVITE", 0)] * 3, 0),  # too few
+        ([(OUT, 64, "INVITE", 0)] * 2 + [(IN, 57, "INVITE", 200)] * 2, 1),
+        ([(IN, 57, "INVITE", 0)] * 4, 1),
+        ([(OUT, 63, "INVITE", 0), (OUT, 62, "INVITE", 0)] * 4, 0),  # a router inside the LAN
+        ([(OUT, 61, "INVITE", 0)] * 4, -1),
+        # Both ends are next to the router: who registers decides.
+        ([(OUT, 128, "INVITE", 0), (IN, 64, "INVITE", 200)] * 4, 0),
+        ([(OUT, 64, "REGISTER", 0), (IN, 64, "REGISTER", 200)], 1),
+        ([(IN, 64, "REGISTER", 0), (OUT, 64, "REGISTER", 200)], -1),
+        ([(OUT, 64, "REGISTER", 0)], 0),
+        # A phone outside registers at the PBX in the LAN.
+        ([(IN, 57, "REGISTER", 0), (OUT, 64, "REGISTER", 200)] * 4, 0),
+    ],
+)
+def test_untranslated_messages_tell_the_sides_by_distance_and_by_who_registers(
+    seen: list[tuple[tuple[str, str], int, str, int]], verdict: int
+) -> None:
+    votes, exchanged = Votes(), Votes()
+    for (src, dst), ttl, name, status in seen:
+        ends = ip_address(src).packed + ip_address(dst).packed + bytes(16)
+        entered, left = (ttl, 0, ends), (ttl - 1, 0, ends)
+        inside, outside = (entered, left) if src == PHONE else (left, entered)
+        method = METHOD_NAMES.index(name)
+        votes.add(inside, outside, method, status)
+        exchanged.add(outside, inside, method, status)
+    assert (votes.verdict, exchanged.verdict) == (verdict, -verdict)
 
 
 # ---- captures that are no two sides ----

@@ -388,15 +388,17 @@ def test_a_line_that_needs_the_alg_and_one_that_it_hurts_get_no_contradicting_ad
 
 
 @pytest.mark.parametrize(
-    ("tags", "src", "shown"),
+    ("tags", "src", "status", "shown"),
     [
-        (True, "", True),
-        (False, "", False),  # of no dialog
-        (True, "203.0.113.66", False),  # of another host, which may have overheard the tags
+        (True, "", 200, True),
+        (True, "", 481, False),  # to the phone it is of no dialog
+        (True, "", 0, False),  # the phone says nothing to it
+        (False, "", 200, False),  # of no dialog
+        (True, "203.0.113.66", 200, False),  # of another host, which may have overheard the tags
     ],
 )
-def test_only_a_request_inside_the_dialog_shows_that_the_provider_handles_the_nat(
-    tags: bool, src: str, shown: bool
+def test_only_a_bye_that_the_phone_takes_shows_that_the_provider_handles_the_nat(
+    tags: bool, src: str, status: int, shown: bool
 ) -> None:
     house = House(wan_port=40123)
     call = Incoming(house, "in@provider")
@@ -405,7 +407,9 @@ def test_only_a_request_inside_the_dialog_shows_that_the_provider_handles_the_na
     made = call._in_dialog("BYE", 2, f"{src or house.provider}:5060", ())
     if not tags:
         made = made.replace(b"tag=", b"tag=other")
-    house.into(3.2, made, src=src or house.provider)
+    seen = house.into(3.2, made, src=src or house.provider)
+    if status:
+        house.out(3.22, answer(status, seen), dst=src)
     pipeline, _ = analyzed(*house.sorted())
     lines = pipeline._comparison.lines.all()
     assert any(line.count(words.NAT_HANDLED) for line in lines) is shown

@@ -64,8 +64,8 @@ class Recommender:
         return advice
 
     def _taken_back(self, finding: Finding) -> list[Advice]:
-        """The earlier finding of this rule no longer counts as a reason, neither for advice about
-        an unhandled NAT nor as harm of the ALG."""
+        """The earlier finding of this rule no longer counts as a reason, neither for advice nor as
+        harm of the ALG."""
         withdrawn = []
         harm, line = self.harm.get(finding.line, {}), self._line(finding)
         if finding.rule in harm and harm[finding.rule].key == finding.key:
@@ -75,7 +75,7 @@ class Recommender:
                 withdrawn.append(Advice(actions.DISABLE, "none", 0.0, [], why, [], finding.line))
             elif line is not None:
                 withdrawn += self._of_line(line)
-        for action, _ in actions.BY_CAUSE[cause.NAT_UNHANDLED]:
+        for action in actions.ACTIONS:
             key = (action, finding.line)
             for_ = self._reasons.get(key)
             if for_ is not None and for_.pop(finding.rule, "") and not for_:

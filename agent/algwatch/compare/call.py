@@ -482,6 +482,9 @@ class Call(Joined[DialogSet]):
             if self.timed_out:
                 return "dropped"
             return "unknown" if self._bye_is_open() else "completed"
+        caller = self.near_caller
+        if caller is not None and caller.timed_out and not caller.spoken:
+            return "unanswered"  # the 2xx came too late for it, or never
         if self.partial or self.disowned is not None or self._may_come_again(now):
             return "unknown"
         return "ongoing"

@@ -37,8 +37,16 @@ class Copy(NamedTuple):
 
     @property
     def header(self) -> tuple[int, int, bytes]:
-        """The arguments of sides_check.weigh()."""
+        """As in sides_check.py."""
         return self.ttl, self.bits, self.ends
+
+    @property
+    def method(self) -> int:
+        return self.kind >> 16 & 0xFF
+
+    @property
+    def status(self) -> int:
+        return self.kind & 0xFFFF
 
 
 def keeps_an_end(one: Copy, two: Copy) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base import address
-from algwatch.base.native.layout import ACK, BYE, INVITE, OPTIONS, REGISTER, ROW_FRAGMENTED
+from algwatch.base.native.layout import ACK, INVITE, OPTIONS, REGISTER, ROW_FRAGMENTED
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import (
     AT,
@@ -34,7 +34,6 @@ from algwatch.sip.message import Message, reach
 from algwatch.sip.target import contact_of_proxy
 
 READ = (REGISTER, INVITE)
-IN_DIALOG = (ACK, BYE)
 READ_FIRST, READ_EVERY = 64, 16
 
 # The words of observations.
@@ -79,9 +78,9 @@ def ends_of(name: str) -> tuple[str, str]:
 
 
 def _is_in_dialog(crossing: Crossing, call: Call | None) -> bool:
-    """True if an ACK or BYE is in a dialog of the call: both sides saw its 2xx, and hosts and both
-    tags match. A request of another host shows nothing about the provider. The ACK to a refusal
-    follows the INVITE and shows nothing about the Contact."""
+    """True if an ACK is in a dialog of the call: both sides saw its 2xx, and hosts and both tags
+    match. A request of another host shows nothing about the provider. The ACK to a refusal follows
+    the INVITE and shows nothing about the Contact."""
     pair = crossing.flow_pair
     if call is None or pair is None or call.flow_pair is None:
         return False
@@ -324,15 +323,21 @@ class Lines:
                 self._answered(line, crossing, method, call)
         elif method == OPTIONS:
             self.of(pair).observe(KEEPALIVE, crossing.entered)
-        elif method in IN_DIALOG and crossing.expected is None and _is_in_dialog(crossing, call):
-            # If the router itself has a private address (CGNAT, a provider's own network), the
-            # request may have gone to a Contact written by the ALG.
-            contact = call.wan_contact if call is not None else ""
-            if contact and contact != pair.wan_host and address.is_unroutable(contact):
-                line = self.of(pair)
-                line.observe(NAT_HANDLED, crossing.entered)
-                if Message(crossing.entered.payload).request_host == pair.wan_host:
-                    line.observe(URI_REPLACED, None, row[AT])
+        elif method == ACK and crossing.expected is None and _is_in_dialog(crossing, call):
+            assert call is not None
+            self.found(pair, call, crossing.entered)
+
+    def found(self, pair: FlowPair, call: Call, request: Sighting) -> None:
+        """A request of the far end in this call came to the source of the phone's packets, past its
+        private Contact, and the phone knows the dialog. If the router itself has a private address
+        (CGNAT, a provider's own network), the request may have gone to a Contact written by the
+        ALG."""
+        contact = call.wan_contact
+        if contact and contact != pair.wan_host and address.is_unroutable(contact):
+            line = self.of(pair)
+            line.observe(NAT_HANDLED, request)
+            if Message(request.payload).request_host == pair.wan_host:
+                line.observe(URI_REPLACED, None, request.row[AT])
 
     @staticmethod
     def _outbound(line: Line, crossing: Crossing, status: int) -> None:

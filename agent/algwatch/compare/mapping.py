@@ -187,14 +187,17 @@ class Mappings:
 
     def other_address(self, sent: Sighting) -> RightAddress | None:
         """The WAN address of another LAN host answered by the same far end. None if the source
-        address of this WAN copy was ever answered: it may be the router's address from before the
-        capture."""
+        address of this WAN copy was answered since this was first seen: it may be the router's
+        address from before."""
         old, far = sent.packed_ends[:16], sent.packed_ends[16:32]
         mine = self.table.get(sent.source + sent.destination)
-        if mine is None or any(e.answered_at for k, e in self.table.items() if k[:16] == old):
+        if mine is None:
             return None
+        answered = max(e.answered_at for key, e in self.table.items() if key[:16] == old)
         for key, e in self.table.items():
-            if key[18:34] == far and e.answered_at and e.inside[:16] != mine.inside[:16]:
+            if key[18:34] != far or key[:16] == old or e.inside[:16] == mine.inside[:16]:
+                continue
+            if e.answered_at and answered < e.first_at:
                 return RightAddress(key, e.inside, sent.ends.version, translated=True)
         return None
 

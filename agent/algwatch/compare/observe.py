@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
+from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.captured import Captured
+from algwatch.compare.flow_pair import FlowPair
 from algwatch.compare.foreign import foreign_ack, foreign_bye
 from algwatch.compare.line import (
     DROPS_UNTOUCHED,
@@ -30,10 +32,25 @@ def closed(call: Call, captured: Captured, lines: Lines) -> tuple[CallSummary, L
     summary = CallSummary(call, captured.now, line.name if line is not None else "", lossy)
     if summary.outcome != "completed" or call.partial_anywhere:
         captured.note_end(call, summary.outcome)
-    # Packets of a lossy call may not have been captured, so it counts for nothing.
-    if line is not None and not lossy and _both_showed(call):
-        _observe(call, summary, line, captured.now)
+    if pair is not None and line is not None and _both_showed(call):
+        bye = _taken_bye(call, pair)
+        if bye is not None:
+            lines.found(pair, call, bye)
+        # Packets of a lossy call may not have been captured, so it speaks for nothing.
+        if not lossy:
+            _observe(call, summary, line, captured.now)
     return summary, line
+
+
+def _taken_bye(call: Call, pair: FlowPair) -> Sighting | None:
+    """The BYE of the far end which the phone accepted. One that it refuses may be anybody's."""
+    d = call.dialog(WAN)
+    if d is None or d.bye_by_caller != call.inbound or not 200 <= d.bye_status < 300:
+        return None
+    bye = d.bye_of.request if d.bye_of is not None else None
+    if bye is None or "BYE" in call.misdelivered or bye.packed_ends[:16] != pair.line[16:]:
+        return None
+    return bye
 
 
 def _both_showed(call: Call) -> bool:

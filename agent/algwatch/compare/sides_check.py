@@ -4,38 +4,46 @@
 Each message that crossed the router votes. The copy with the higher TTL, or the one not sent by the
 kernel, entered the router. A changed source address means entry from the LAN, a changed destination
 entry from the WAN, if the translated address is private: a router may as well translate the far
-end. If the TTL does not tell, a private address on one side only is a weak vote. With public
-addresses on both sides there is no vote: the sides stay as named.
+end. If the TTL does not tell, a private address on one side only is a weak vote.
+
+Without translation and without a telling address (IPv6, a routed network), two hints are counted
+separately, because each has its exception. A LAN host is next to the router, so its packets enter
+with the initial TTL of a host; packets of a provider have lost some on their way. And the
+registering side is the LAN, unless a PBX in the LAN has phones outside. If the hints contradict
+each other, the sides stay as named.
 """
 
 from __future__ import annotations
 
 from algwatch.base import address
-from algwatch.base.native.layout import ROW_DIRECTED, ROW_OUTGOING
-from algwatch.base.sighting import BITS, TTL, Sighting
+from algwatch.base.native.layout import REGISTER, ROW_DIRECTED, ROW_OUTGOING
+from algwatch.base.sighting import BITS, METHOD, STATUS, TTL, Sighting
 from algwatch.compare.crossing import Crossing
 
 STRONG, WEAK = 4, 1
 MAJORITY = 3  # times the votes against it
 HOPS = 4  # a larger difference of two TTLs comes from a router that sets them
-SURE = 4 * STRONG  # votes for a live run to decide
-PATIENCE = 256  # crossings examined by a live run
+FIRST_TTLS = (64, 128, 255)  # with which hosts begin (RFC 1700, Windows, RFC 1812)
+INNER = 2  # routers inside a LAN that a packet of a phone may have passed already
+ASKED = 2  # votes: a REGISTER and its response
+SURE = 4 * STRONG  # votes after which a live run believes what it sees
+PATIENCE = 256  # crossings that a live run looks at
 
 
-def vote(lan: Sighting, wan: Sighting) -> int:
-    """The vote of two copies of one message on the names of their sides: positive if right,
-    negative if exchanged, 0 if it cannot tell."""
-    return weigh(
-        (lan.row[TTL], lan.row[BITS], lan.packed_ends),
-        (wan.row[TTL], wan.row[BITS], wan.packed_ends),
-    )
+Header = tuple[int, int, bytes]
+"""Of one copy: TTL, bits of the row, 48 bytes of addresses."""
 
 
-def weigh(lan: tuple[int, int, bytes], wan: tuple[int, int, bytes]) -> int:
-    """vote() of two copies as (TTL, bits of the row, 48 bytes of addresses)."""
+def header(copy: Sighting) -> Header:
+    return copy.row[TTL], copy.row[BITS], copy.packed_ends
+
+
+def weigh(lan: Header, wan: Header) -> int:
+    """The vote of two copies of one message on the names of their sides: positive when these
+    are right, negative when they are exchanged, 0 when it cannot be told."""
     a, b = lan[2], wan[2]
-    if lan[1] & wan[1] & ROW_DIRECTED and not (lan[1] ^ wan[1]) & ROW_OUTGOING:
-        return 0  # both came in: neither is the other's forwarded copy
+    if _both_came_in(lan, wan):
+        return 0
     entered = _entered(lan, wan)
     source_kept = a[:16] == b[:16] and a[40:42] == b[40:42]
     target_kept = a[16:32] == b[16:32] and a[42:44] == b[42:44]
@@ -51,8 +59,17 @@ def weigh(lan: tuple[int, int, bytes], wan: tuple[int, int, bytes]) -> int:
     return 0
 
 
-def _entered(lan: tuple[int, int, bytes], wan: tuple[int, int, bytes]) -> int:
-    """1 if the copy named LAN entered the router, -1 if the other one did, 0 if not known."""
+def near(lan: Header, wan: Header) -> int:
+    """The hint of an untranslated message: 1 when its sender is next to the side named LAN, or far
+    from the one named WAN; -1 when it is the other way round; else 0."""
+    entered, ttl = _entered(lan, wan), max(lan[0], wan[0])
+    if ttl in FIRST_TTLS:
+        return entered
+    return 0 if any(first - INNER <= ttl < first for first in FIRST_TTLS) else -entered
+
+
+def _entered(lan: Header, wan: Header) -> int:
+    """1 when the copy that was named LAN entered the router, -1 when the other one did."""
     if (lan[1] ^ wan[1]) & ROW_OUTGOING:
         return -1 if lan[1] & ROW_OUTGOING else 1
     difference = lan[0] - wan[0]
@@ -61,12 +78,17 @@ def _entered(lan: tuple[int, int, bytes], wan: tuple[int, int, bytes]) -> int:
     return 1 if difference > 0 else -1
 
 
+def _both_came_in(lan: Header, wan: Header) -> bool:
+    """The one is not what became of the other. The same where both went out."""
+    return bool(lan[1] & wan[1] & ROW_DIRECTED) and not (lan[1] ^ wan[1]) & ROW_OUTGOING
+
+
 def _is_private(ends: bytes, first: int) -> int:
     return int(address.is_unroutable(address.text(ends[first : first + 16], ends[47])))
 
 
-class Votes:
-    """right, wrong: votes for the sides as named, and against them."""
+class Count:
+    """right, wrong: the votes for the sides as they were named, and against them."""
 
     __slots__ = ("right", "wrong")
 
@@ -79,9 +101,45 @@ class Votes:
         else:
             self.wrong -= vote
 
+    def says(self, least: int) -> int:
+        """1: right, -1: exchanged, 0: no clear majority, or fewer votes than least."""
+        if self.wrong >= least and self.wrong > MAJORITY * self.right:
+            return -1
+        return int(self.right >= least and self.right > MAJORITY * self.wrong)
+
+
+class Votes:
+    """addresses: the votes of weigh(); distance: the hints of near(); asked: those of REGISTER."""
+
+    __slots__ = ("addresses", "asked", "distance")
+
+    def __init__(self) -> None:
+        self.addresses, self.distance, self.asked = Count(), Count(), Count()
+
+    def add(self, lan: Header, wan: Header, method: int, status: int) -> None:
+        """Two copies of one message."""
+        self.addresses.add(weigh(lan, wan))
+        if lan[2][:44] == wan[2][:44] and not _both_came_in(lan, wan):
+            self.distance.add(near(lan, wan))
+            if method == REGISTER:
+                self.asked.add(-_entered(lan, wan) if status else _entered(lan, wan))
+
+    @property
+    def verdict(self) -> int:
+        """1: the sides are named right, -1: they are exchanged, 0: nothing tells."""
+        if (told := self.addresses.says(STRONG)) or self.addresses.right:
+            return told
+        said, asked = self.distance.says(STRONG), self.asked.says(ASKED)
+        return (said or asked) if said * asked >= 0 else 0
+
     @property
     def exchanged(self) -> bool:
-        return self.wrong >= STRONG and self.wrong > MAJORITY * self.right
+        return self.verdict < 0
+
+    @property
+    def sure(self) -> bool:
+        """Enough votes for a live run to believe them."""
+        return any(max(c.right, c.wrong) >= SURE for c in (self.addresses, self.distance))
 
 
 class SidesCheck:
@@ -97,15 +155,16 @@ class SidesCheck:
         self._left = PATIENCE
 
     def feed(self, crossing: Crossing) -> str | None:
-        if not self._left or crossing.lan is None or crossing.wan is None:
+        lan, wan = crossing.lan, crossing.wan
+        if not self._left or lan is None or wan is None:
             return None
         self._left -= 1
         votes = self._votes
-        votes.add(vote(crossing.lan, crossing.wan))
-        if votes.right >= SURE and votes.right > MAJORITY * votes.wrong:
+        votes.add(header(lan), header(wan), lan.row[METHOD], lan.row[STATUS])
+        said = votes.verdict if votes.sure else 0
+        if said:
             self._left = 0
-        elif votes.wrong >= SURE and votes.exchanged:
-            self._left = 0
+        if said < 0:
             return (
                 f"the interfaces look exchanged: {self._lan} is named as the LAN side, and "
                 f"messages cross as if it were the WAN side; name {self._wan} as lan and "

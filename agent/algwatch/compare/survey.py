@@ -14,7 +14,7 @@ from algwatch.compare.clock_offset import DELAY, Match, measure
 from algwatch.compare.copies import Copy, is_same, keeps_an_end, match_copies
 from algwatch.compare.must_cross import SLACK, Traffic, unrelated
 from algwatch.compare.quality import Quality
-from algwatch.compare.sides_check import Votes, weigh
+from algwatch.compare.sides_check import Votes
 from algwatch.compare.spans import Seen, note_spans
 from algwatch.sip.timers import SECOND
 
@@ -139,7 +139,7 @@ class Survey:
             match, inside, outside = match_copies(lan, wan)
             if match.candidates and max(len(lan), len(wan)) < COPIES:  # all copies are known
                 matches.append(match)
-            votes.add(weigh(inside.header, outside.header))
+            votes.add(inside.header, outside.header, inside.method, inside.status)
         quality.exchanged = votes.exchanged and not quality.same
         quality.offset = measure(matches)
         quality.unsteady = bool(matches) and quality.offset is None and not quality.same

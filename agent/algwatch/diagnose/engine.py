@@ -22,11 +22,12 @@ from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import BEFORE, Known
 from algwatch.diagnose.rules import RULES
-from algwatch.diagnose.subject import CALL, LINE, SUBJECTS, Event
+from algwatch.diagnose.subject import CALL, CAPTURE, LINE, SUBJECTS, Event
 
 SAID = 4096  # keys of findings remembered
 
 HELD_LINES, HELD = 64, 8  # findings open to refutation, a line
+_OF_ONE_SIDE = Line("the phone", "")  # one side shows no line
 
 Check = Callable[[Any, Known], Iterable[Finding]]
 # A rule's replacement for its finding about a line whose far end finds the phone after all. None:
@@ -133,9 +134,11 @@ class Engine:
                     news += fresh
                     for finding in fresh:
                         if self._is_refutable(finding):
-                            self._hold(finding)
+                            self._hold(finding, thing)
             if subject == LINE and self.held:
                 news += self._taken_back(thing)
+            elif subject == CAPTURE and self.held and not known.two_sided:
+                news += self._taken_back_alone()
         return news
 
     def _is_refutable(self, finding: Finding) -> bool:
@@ -144,12 +147,15 @@ class Engine:
             return False
         return bool(self._refuted_by[finding.rule]) or finding.cause == cause.NAT_UNHANDLED
 
-    def _hold(self, finding: Finding) -> None:
-        held = self.held.pop(finding.line, {})
+    def _hold(self, finding: Finding, thing: object) -> None:
+        name = finding.line
+        if not self.known.two_sided and isinstance(thing, Call):
+            name = self.known.answered_on(thing)
+        held = self.held.pop(name, {})
         held[finding.key] = finding
         if len(held) > HELD:
             del held[next(iter(held))]
-        self.held.add(finding.line, held)
+        self.held.add(name, held)
 
     def _taken_back(self, line: object) -> list[Finding]:
         """The order of calls must not matter. These findings would not have been reported after the
@@ -166,6 +172,19 @@ class Engine:
                 other = self._instead[finding.rule](finding, line)
                 if other is not None:
                     other.takes_back = True
+                    made.append(other)
+        return made
+
+    def _taken_back_alone(self) -> list[Finding]:
+        """The same with one side, by the flow of the 2xx. Advice has no line there: it stands as
+        long as a finding of its rule does."""
+        made: list[Finding] = []
+        for name in [name for name in self.held if self.known.is_reached(name)]:
+            for finding in self.held.pop(name, {}).values():
+                other = self._instead[finding.rule](finding, _OF_ONE_SIDE)
+                if other is not None:
+                    left = [one for some in self.held.values() for one in some.values()]
+                    other.takes_back = all(one.rule != finding.rule for one in left)
                     made.append(other)
         return made
 

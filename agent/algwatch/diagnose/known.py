@@ -27,6 +27,11 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
+def _flow(answer: Sighting) -> bytes:
+    """As in Captured.reached."""
+    return answer.source + answer.destination[:16]
+
+
 class Known:
     """now: ns of packet time. two_sided: copies of both sides are compared. capture: state of the
     capture itself (compare/captured.py)."""
@@ -71,7 +76,17 @@ class Known:
 
     def reached(self, answer: Sighting) -> bool:
         """One side alone: a 2xx on this flow was acknowledged in spite of its private Contact."""
-        return answer.source + answer.destination[:16] in self._captured.reached
+        return _flow(answer) in self._captured.reached
+
+    def answered_on(self, call: Call) -> str:
+        """Name of the flow of a call's 2xx, for is_reached(); "" if its bytes are gone."""
+        s = call.near_callee
+        answer = s.current.answer if s is not None and s.current is not None else None
+        return _flow(answer).hex() if answer is not None else ""
+
+    def is_reached(self, flow: str) -> bool:
+        """reached(), since, of a flow that answered_on() names."""
+        return bytes.fromhex(flow) in self._captured.reached
 
     def line(self, thing: Joined[T]) -> Line | None:
         """The line of a call or registration; None if no message of it crossed."""

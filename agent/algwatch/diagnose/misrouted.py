@@ -80,7 +80,7 @@ def ack_misrouted(call: Call, known: Known) -> Reading | None:
         return elsewhere
     if request is None:
         return Reading("unknown", cause.UNKNOWN, (
-            "the ACK arrived on the WAN side and never left to the LAN; its INVITE was not "
+            "the ACK arrived on the WAN side and did not leave to the LAN; its INVITE was not "
             "captured, so it is not known whether the NAT had to let it in"
         ))  # fmt: skip
     if wan.ack.source == request.source:
@@ -176,6 +176,9 @@ def _answer_of(call: Call) -> tuple[str, str, Sighting, Sighting, Sighting | Non
     d = wan.current
     request = (d.request if d is not None else None) or wan.request
     answer = (d.answer if d is not None else None) or wan.response
+    stopped = call.unpaired.get("1xx INVITE")
+    if answer is None and stopped is not None:
+        answer = stopped.wan
     inside = (lan.current.request if lan is not None and lan.current is not None else None) or (
         lan.request if lan is not None else None
     )
@@ -313,8 +316,9 @@ def wrong_source(request: Sighting | None, known: Known) -> Reading | None:
         if other is None:
             return None
         return Reading("unknown", cause.UNKNOWN, (
-            f"it left with {src}, to which nothing was answered, while {other.phone} leaves with "
-            f"{other.host} and is answered: {src} may be an address that this router had before"
+            f"it left with {src}, to which nothing was answered since, while {other.phone} leaves "
+            f"with {other.host} and is answered: {src} may be an address that this router had "
+            "before"
         ))  # fmt: skip
     if right.translated:
         why, what = cause.STALE_NAT, f"it left with {src}, which this router no longer has"

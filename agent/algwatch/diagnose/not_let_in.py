@@ -16,7 +16,7 @@ from algwatch.compare.line import REWRITTEN
 from algwatch.diagnose import cause
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
-from algwatch.sip.message import Message
+from algwatch.sip.message import Address, Message
 from algwatch.sip.target import same_endpoint
 
 
@@ -47,41 +47,46 @@ def _owner(call: Call, known: Known) -> Owner | None:
 
 
 def owner_elsewhere(call: Call, known: Known) -> Owner | None:
-    """The same for an INVITE of a host contacted by no phone here, in the network of the registrar,
-    with the phone's address of record in its To."""
+    """The same for an INVITE of a host contacted by no phone here. A provider calling from a second
+    proxy shows facts unknown to a stranger: its To names the domain of the account (not an address
+    anybody can try), and it comes from the network of the registrar or has the address of record
+    and the registered Contact."""
     s = call.sides[WAN]
     if not call.unsolicited or call.sides[LAN] is not None or s is None or known.lossy(call):
         return None
     invite = s.request
     if invite is None or not (s.timed_out or s.cancelled_at):
         return None
-    host = Message(invite.payload).to.host
-    return None if host in (invite.ends.src, invite.ends.dst) else _of(invite, known, call.to)
+    to = Message(invite.payload).to
+    return None if address.is_literal(to.host) else _of(invite, known, to)
 
 
-def _of(invite: Sighting, known: Known, aor: str | None) -> Owner | None:
-    """aor: of the phone; None if it has registered with the host that sent the INVITE. Several
-    phones may have one user: the INVITE is for the one at its destination port, else the owner is
-    unknown."""
+def _of(invite: Sighting, known: Known, to: Address | None) -> Owner | None:
+    """to: of an INVITE from another host than the registrar, else None. Several phones may have one
+    user: the INVITE is for the one at its destination port, else the owner is unknown. A PBX is
+    called by numbers that are no Contact: at the port of its mapping."""
     user = Message(invite.payload).request_user
     found: dict[bytes, Owner] = {}
     for one in known.registered():
         agreed, sent = one.binding, one.near.transaction.forwarded
         if agreed is None or agreed.far is None or sent is None or sent.request is None:
             continue
-        left = sent.request
-        host, registrar = invite.packed_ends[:16], left.packed_ends[16:32]
-        meant = host == registrar
-        if aor is not None:
-            near = address.in_one_network(host, registrar, invite.packed_ends[47])
-            meant = one.aor == aor and near
-        if not meant or invite.row[AT] > agreed.until:
+        left, named = sent.request, any(contact.user == user for contact in agreed.far.own)
+        if not (named or invite.destination == left.source) or invite.row[AT] > agreed.until:
             continue
-        if all(contact.user != user for contact in agreed.far.own):
+        host, registrar = invite.packed_ends[:16], left.packed_ends[16:32]
+        if to is not None:
+            account = Message(agreed.near.asked.payload).to
+            if account.host.lower() != to.host.lower():
+                continue
+            near = address.in_one_network(host, registrar, invite.packed_ends[47])
+            if not (near or (account.user == to.user and named and _is_at(invite, agreed, left))):
+                continue
+        elif host != registrar:
             continue
         asked = one.near.transaction.request
         if asked is not None and asked.source == left.source:  # no NAT here
-            if aor is None or invite.destination != left.source:
+            if to is None or invite.destination != left.source:
                 continue
         elif not _is_open(invite, left, known):
             continue
@@ -93,6 +98,16 @@ def _of(invite: Sighting, known: Known, aor: str | None) -> Owner | None:
     return found.get(invite.destination)
 
 
+def _is_at(invite: Sighting, agreed: Binding, left: Sighting) -> bool:
+    """The Request-URI is the Contact that was registered, or where the REGISTER came from."""
+    message, ends = Message(invite.payload), left.ends
+    where = message.request_host, message.request_port or 5060
+    shown = agreed.far.own if agreed.far is not None else []
+    return where == (ends.src, ends.sport) or any(
+        where == (contact.host, contact.port or 5060) for contact in shown
+    )
+
+
 def _is_open(invite: Sighting, left: Sighting, known: Known) -> bool:
     """The mapping of the REGISTER was in use when the INVITE came. The phone may have registered
     again meanwhile, and the mapping tells its age. left: the REGISTER on the WAN side."""
@@ -101,10 +116,11 @@ def _is_open(invite: Sighting, left: Sighting, known: Known) -> bool:
 
 
 def reading(call: Call, known: Known) -> Reading | None:
-    """The reason an INVITE was not let in; None without proof."""
+    """The reason the router let in no INVITE for this phone; None without proof, or if it was to
+    let it in."""
     found = owner(call, known)
     if found is None:
-        return None
+        return _unmapped(call, known)
     invite = call.unpaired["INVITE"].wan
     assert invite is not None
     came, went = invite.ends, found.left.ends
@@ -122,6 +138,22 @@ def reading(call: Call, known: Known) -> Reading | None:
         f"{what}: no phone was seen to send anything to port {came.sport}, so the NAT need not let "
         "it in",
     )  # fmt: skip
+
+
+def _unmapped(call: Call, known: Known) -> Reading | None:
+    """For an INVITE to a port that nobody here was seen to open towards its host: a firewall need
+    not let it in, and the port may have been opened before the capture."""
+    crossing = silence.undelivered(call, known.capture)
+    if crossing is None or crossing.wan is None or crossing.mapping is not None:
+        return None
+    invite = crossing.wan
+    if known.line_of(invite.packed_ends[16:32], invite.packed_ends[:16]) is not None:
+        return None  # to the address of a phone here, which no NAT changes
+    if not known.is_wan_address(invite.packed_ends[16:32]):
+        return None
+    went = invite.ends
+    what = f"no phone was seen to open {went.dst}:{went.dport} towards {went.src}"
+    return Reading("unknown", cause.UNKNOWN, f"{what}, so this router need not let it in")
 
 
 def _other_port(found: Owner, host: str, port: int, mapped: str, mapped_port: int

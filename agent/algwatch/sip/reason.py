@@ -30,6 +30,14 @@ def failure(payload: bytes) -> str:
     return ""
 
 
+def taken_elsewhere(payload: bytes) -> bool:
+    """True of the CANCEL of a call that another phone has taken (RFC 3326 section 2)."""
+    if payload.find(b"eason") < 0:
+        return False
+    found = [_CAUSE.match(to_text(value)[:LONGEST]) for value in Message(payload).header("Reason")]
+    return any(one is not None and one[1].lower() == "sip" and one[2] == "200" for one in found)
+
+
 def names_timeout(reason: str) -> bool:
     """True for a timer's among the results of failure()."""
     folded = reason.lower().replace(" ", "")

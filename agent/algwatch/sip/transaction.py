@@ -85,8 +85,9 @@ class Transaction:
 
     late: copies of a request (no INVITE, BYE or CANCEL) after its final response. response: this
     response, for a request other than INVITE; without finals, a response meant for the request with
-    another Via, so its sender discards it (section 18.1.2). acked_at: of a refused INVITE, its
-    first ACK. again: its retransmissions, None without any.
+    another Via, so its sender discards it (section 18.1.2). rang_at: of an INVITE, its latest
+    provisional response above 100. acked_at: of a refused INVITE, its first ACK. again: its
+    retransmissions, None without any.
     ends: addresses of its first message, of a forwarded request the addresses it came to the router
     with.
 
@@ -97,7 +98,7 @@ class Transaction:
     __slots__ = ("acked_at", "again", "at", "call", "copy", "cseq", "ends", "final_at",
                  "final_flow", "finals", "flow", "forwarded", "from_tag", "key", "last_at",
                  "last_ip_id", "last_pair", "last_ttl", "late", "method", "provisional_at",
-                 "request", "requests", "response", "status", "unpaired",
+                 "rang_at", "request", "requests", "response", "status", "unpaired",
                  "unsolicited")  # fmt: skip
     ends: bytes
     last_ip_id: int
@@ -117,7 +118,7 @@ class Transaction:
         self.response: Sighting | None = None
         self.forwarded: Transaction | None = None
         self.again: Again | None = None
-        self.requests = self.finals = self.late = self.status = 0
+        self.requests = self.finals = self.late = self.status = self.rang_at = 0
         self.flow = self.final_flow = self.provisional_at = self.final_at = self.acked_at = 0
 
     def is_meant(self, other: Transaction) -> bool:
@@ -135,6 +136,7 @@ class Transaction:
         self.flow = was.flow or self.flow
         self.final_flow = was.final_flow or self.final_flow
         self.provisional_at = was.provisional_at or self.provisional_at
+        self.rang_at = was.rang_at or self.rang_at
         self.final_at = was.final_at or self.final_at
         self.acked_at = was.acked_at or self.acked_at
         self.again = was.again or self.again
@@ -248,6 +250,7 @@ class Transactions:
                 if status:
                     if status < 200:
                         t.provisional_at = at
+                        t.rang_at = at if status > 100 else 0
                     else:
                         t.status = status
                         t.finals = 1
@@ -299,6 +302,8 @@ class Transactions:
                         # The first one may have been forged, and only a dialog can tell.
                         event((REQUEST_AGAIN, t, row, i))
                 elif status < 200:
+                    if status > 100:
+                        t.rang_at = at
                     if not t.provisional_at:
                         t.provisional_at = at
                         if method == INVITE:

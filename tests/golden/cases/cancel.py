@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Golden cases of CANCEL races (TXN007)."""
+"""Golden cases of CANCEL races (TXN007), and of callers that give up (TXN009)."""
 
 from __future__ import annotations
 
-from craft import House, Outgoing, answer, incoming_call, outgoing_call, register
+from craft import House, Incoming, Outgoing, answer, incoming_call, outgoing_call, register
 
 from cases.case import ALG, DLG, case
 
@@ -179,3 +179,84 @@ def _() -> House:
     """On the WAN side alone nothing shows whether the phone has sent any: the next step is to
     capture both sides, and not to check the password."""
     return _challenged()
+
+
+# ---- TXN009: a call that never rang ----
+
+QUIET = [*DLG, *ALG, "TXN001", "TXN007"]
+GIVEN_UP = ["cancelled"]
+
+
+def _patient(house: House, waits: float, rings: float = 0, **how: bool) -> House:
+    """The phone calls, gets 100, and hangs up. rings: when 180 comes; how: on which taps that
+    is."""
+    register(house, 0)
+    call = Outgoing(house, "quiet@phone")
+    call.invite(1)
+    call.respond(1.03, 100)
+    if rings:
+        call.respond(1 + rings, 180, **how)  # type: ignore[arg-type]
+    call.cancel(1 + waits)
+    call.respond(1.05 + waits, 487)
+    call.nak(1.07 + waits)
+    return house
+
+
+@case("txn009-nothing-rings", [("TXN009", "network", "observed")], QUIET, outcomes=GIVEN_UP)
+def _() -> House:
+    """The provider says 100 and nothing else, and after 45 s the caller hangs up."""
+    return _patient(House(), 45)
+
+
+@case("txn009-ringing-stopped-in-the-router", [("TXN009", "router", "observed")], QUIET,
+      outcomes=GIVEN_UP)  # fmt: skip
+def _() -> House:
+    """The 180 comes to the WAN side, and the phone never hears it."""
+    return _patient(House(), 45, 2, lan=False)
+
+
+@case("txn009-one-sided", [("TXN009", "unknown", "observed"), ("CAP001", "unknown", "none")],
+      QUIET, outcomes=GIVEN_UP, one_file="lan")  # fmt: skip
+def _() -> House:
+    """The LAN side alone: nothing shows where the call was held."""
+    return _patient(House(), 45)
+
+
+@case("txn009-near-miss-hangs-up-soon", must_not=["TXN009", *QUIET], outcomes=GIVEN_UP)
+def _() -> House:
+    """The caller thinks better of it after 4 s."""
+    return _patient(House(), 4)
+
+
+@case("txn009-near-miss-rings-late", must_not=["TXN009", *QUIET], outcomes=GIVEN_UP)
+def _() -> House:
+    """The other end rings after 12 s, and nobody takes the call."""
+    return _patient(House(), 45, 12)
+
+
+def _silent_phone(house: House, reason: str = "") -> House:
+    """A phone that is called says 100 and no more, and the provider cancels the call after 30 s."""
+    register(house, 0)
+    call = Incoming(house, "quiet@provider")
+    call.invite(1)
+    house.out(1.05, answer(100, call.delivered))
+    more = [reason] if reason else []
+    cancel = call._in_dialog("CANCEL", 1, "203.0.113.5:5060", more)
+    cancel = cancel.replace(b"z9hG4bKcancel", b"z9hG4bKi").replace(b";tag=p-quiet-provider", b"")
+    house.out(31.02, answer(200, house.into(31, cancel)))
+    house.out(31.03, answer(487, call.delivered, to_tag=call._tag))
+    house.into(31.1, call._in_dialog("ACK", 1, "203.0.113.5:5060", ()).replace(
+        b"z9hG4bKack", b"z9hG4bKi"))  # fmt: skip
+    return house
+
+
+@case("txn009-phone-does-not-ring", [("TXN009", "phone", "observed")], QUIET, outcomes=GIVEN_UP)
+def _() -> House:
+    """The call reaches the phone, which says 100 and does not ring."""
+    return _silent_phone(House())
+
+
+@case("txn009-near-miss-taken-elsewhere", must_not=["TXN009", *QUIET], outcomes=GIVEN_UP)
+def _() -> House:
+    """Another phone has taken the call, as the CANCEL says."""
+    return _silent_phone(House(), 'Reason: SIP;cause=200;text="Call completed elsewhere"')

@@ -18,6 +18,7 @@ from craft import (
     outgoing_call,
     register,
     request,
+    sized,
 )
 
 from cases.case import ALG, DLG, answered, case
@@ -191,15 +192,85 @@ def _() -> House:
     return _exchanged(_behind(_calls(), 3600))
 
 
-@case("cap009-near-miss-no-nat", must_not=[*QUALITY, *DLG, *ALG],
-      outcomes=["completed", "completed"])  # fmt: skip
-def _() -> House:
-    """A router without NAT between public addresses: the TTLs say which copy entered, and nothing
-    says which host is in the LAN. The sides stay as they were named."""
+def _routed() -> House:
+    """A router without NAT between public addresses."""
     house = House(phone="198.51.100.20", wan="198.51.100.20")
     incoming_call(house, 1, "in@provider")
     outgoing_call(house, 10, "out@phone")
     return house
+
+
+@case("cap009-near-miss-no-nat", must_not=[*QUALITY, *DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """A router without NAT between public addresses, its sides named right."""
+    return _routed()
+
+
+@case("cap009-exchanged-no-nat", [SIDES], [*DLG, "CAP010"], outcomes=["completed", "completed"])
+def _() -> House:
+    """The same exchanged: no address tells which host is in the LAN, but what enters the side that
+    was named WAN has the TTL with which hosts begin, and what enters the other one has not."""
+    return _exchanged(_routed())
+
+
+def _ipv6(packets: list[Packet], near_ttl: int, far_ttl: int) -> list[Packet]:
+    """The packets of a routed house over IPv6. The TTLs: with which each end begins, here or
+    further on."""
+    made = []
+    phone, far = "2001:db8:1::20", "2001:db8:ffff::5"
+    for at, data in packets:
+        out, crossed = data[26:30] == bytes([198, 51, 100, 20]), data[22] in (63, 59)
+        payload = data[42:]
+        for old, new in ((b"198.51.100.20", phone), (b"203.0.113.5", far)):
+            payload = payload.replace(b"IN IP4 " + old, b"IN IP6 " + new.encode())
+            payload = payload.replace(b"received=" + old, b"received=" + new.encode())
+            payload = payload.replace(old, b"[" + new.encode() + b"]")
+        ttl = (near_ttl if out else far_ttl) - crossed
+        ends = (phone, 5060, far, 5060) if out else (far, 5060, phone, 5060)
+        made.append((at, frame(sized(payload), *ends, ttl)))
+    return made
+
+
+def _over_ipv6(far_ttl: int = 57, dead: bool = False) -> House:
+    house = House(phone="198.51.100.20", wan="198.51.100.20")
+    register(house, 0)
+    if dead:
+        call = answered(house)
+        call.dropped(3)
+    register(house, 60, n=2)
+    house.lan, house.wan = (_ipv6(some, 64, far_ttl) for some in (house.lan, house.wan))
+    return house
+
+
+@case("cap009-exchanged-ipv6", [SIDES, ("DLG001", "network", "observed")],
+      ["DLG002", "CAP010"], outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """Exchanged over IPv6, and no ACK comes to a call: not the phone is at fault, which the
+    exchanged sides would show as the caller that never sent one."""
+    return _exchanged(_over_ipv6(dead=True))
+
+
+@case("cap009-exchanged-ipv6-at-the-provider", [SIDES], [*DLG, "CAP010"], outcomes=[])
+def _() -> House:
+    """Both ends are next to the router, so their distance tells nothing: the one that registers is
+    in the LAN."""
+    return _exchanged(_over_ipv6(far_ttl=64))
+
+
+@case("cap009-near-miss-phone-outside", must_not=[*QUALITY, *DLG, *ALG], outcomes=[])
+def _() -> House:
+    """A phone outside registers over IPv6 at a PBX in the LAN. Its packets have come from afar, so
+    that it registers does not make it one of the LAN."""
+    house = _exchanged(_over_ipv6())
+    for some in (house.lan, house.wan):
+        some[:] = [(at, _with_ttl(data)) for at, data in some]
+    return house
+
+
+def _with_ttl(data: bytes) -> bytes:
+    """The TTLs of both ends exchanged: the one that registers is far."""
+    return data[:21] + bytes([{64: 57, 63: 56, 57: 64, 56: 63}[data[21]]]) + data[22:]
 
 
 @case("cap009-near-miss-ttl-set", [SHAPED], [*QUALITY, *DLG], outcomes=["completed", "completed"])

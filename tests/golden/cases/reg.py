@@ -116,8 +116,8 @@ def _() -> House:
     return _later(house)
 
 
-def _invited(house: House, at: float, src: str = "") -> House:
-    call = Incoming(house, "silent@provider", src=src)
+def _invited(house: House, at: float) -> House:
+    call = Incoming(house, "silent@provider")
     for after in (0, *LADDER_INVITE):
         call.invite(at + after, lan=False)
     register(house, at + 50, n=9)  # so that Timer B passes inside the capture
@@ -142,7 +142,14 @@ def _() -> House:
     """A host that nobody here has called sends its INVITE seven times: unsolicited."""
     house = House()
     register(house, 0)
-    return _invited(house, 15, src="192.0.2.66")
+    call = Incoming(house, "silent@provider", src="192.0.2.66")
+    call.invite(15, lan=False)
+    call.invited = call.invited.replace(b"@example.net", b"@198.51.100.2")
+    house.wan.pop()
+    for after in (0, *LADDER_INVITE):
+        call.invite(15 + after, lan=False)
+    register(house, 65, n=9)  # so that Timer B passes inside the capture
+    return house
 
 
 def _challenged_once() -> House:
@@ -169,15 +176,15 @@ def _() -> House:
     return _challenged_once()
 
 
-def _one_address_each(answered_before: bool) -> House:
+def _one_address_each(*answered: float) -> House:
     """A phone registers in vain with one WAN address, while another phone leaves with a second one
-    and is answered. answered_before: so was the first address, before."""
+    and is answered. answered: when a third phone was, at the first address."""
     house, other = House(), House(phone="192.168.1.11", wan="198.51.100.99", wan_port=40011)
-    if answered_before:
-        third = House(phone="192.168.1.12", wan_port=40012)
-        register(third, 0, n=12)
-        house.lan += third.lan
-        house.wan += third.wan
+    third = House(phone="192.168.1.12", wan_port=40012)
+    for n, at in enumerate(answered, 12):
+        register(third, at, n=n)
+    house.lan += third.lan
+    house.wan += third.wan
     made = _register(house, 5)
     for after in (0, *LADDER_REQUEST):
         house.out(5 + after, made)
@@ -194,14 +201,23 @@ def _() -> House:
     """Nothing is answered to the address with which the phone leaves, and another phone leaves with
     another one: the line may have been dialled anew before the capture began, so neither the
     network nor the provider is blamed."""
-    return _one_address_each(False)
+    return _one_address_each()
+
+
+@case("reg001-address-from-before", [("REG001", "unknown", "observed")],
+      ["NAT005", *DLG, *ALG])  # fmt: skip
+def _() -> House:
+    """The same, and the first address was answered once, before the other one was seen: the line
+    may have been dialled anew since."""
+    return _one_address_each(0)
 
 
 @case("reg001-near-miss-two-addresses", [("REG001", "network", "observed")],
       ["NAT005", *DLG, *ALG])  # fmt: skip
 def _() -> House:
-    """The same, and a third phone was answered at the first address: the router has both."""
-    return _one_address_each(True)
+    """The same, and a third phone is answered at the first address all the time: the router has
+    both."""
+    return _one_address_each(0, 20)
 
 
 @case("reg006-two-phones-of-one-user", [("REG006", "provider", "observed")], [*DLG, *ALG],
@@ -222,3 +238,46 @@ def _() -> House:
     first.lan += second.lan
     first.wan += second.wan
     return first
+
+
+# ---- REG002: a grant of nothing that is put right ----
+
+
+def _asked_twice(first: str, second: str, other: bool = False) -> House:
+    """A phone registers twice. first, second: the Contact of each 200. other: the second one is
+    another phone with the same account."""
+    house, one = House(), House()
+    if other:
+        one = House(phone="192.168.1.11", wan_port=40011)
+    for n, (at, by, contact) in enumerate([(0, house, first), (5, one, second)], 1):
+        seen = by.out(at, _register(by, at, n))
+        shown = contact.replace("OWN", by.contact)
+        by.into(at + 0.03, answer(200, seen, to_tag="reg", contact=shown, received=by.wan_ip,
+                                  rport=by.wan_port))  # fmt: skip
+        if by is not house:
+            house.lan += by.lan
+            house.wan += by.wan
+    return _later(house)
+
+
+NOTHING, RIGHT = "OWN;expires=0", "OWN;expires=120"
+
+
+@case("reg002-nothing-granted-and-put-right", [("REG002", "unknown", "none")], [*DLG, *ALG])
+def _() -> House:
+    """The 200 grants 0 s, and the next one what was asked for: that the phone is not registered is
+    taken back, and so is the advice."""
+    return _asked_twice(NOTHING, RIGHT)
+
+
+@case("reg002-nothing-listed-and-put-right", [("REG002", "unknown", "none")], [*DLG, *ALG])
+def _() -> House:
+    """The 200 lists no binding, and the next one does."""
+    return _asked_twice("", RIGHT)
+
+
+@case("reg002-near-miss-put-right-for-another-phone", [("REG002", "provider", "observed")],
+      [*DLG, *ALG], {"provider-fix": "recommended"})  # fmt: skip
+def _() -> House:
+    """Another phone with the same account is granted its time: the first one has none still."""
+    return _asked_twice(NOTHING, RIGHT, other=True)

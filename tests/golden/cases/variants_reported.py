@@ -329,7 +329,7 @@ def _without_contact(house: House, keeps: bool = False) -> House:
 
 
 @case("dlg001-no-contact-in-the-2xx", [("DLG001", "phone", "observed")], ["DLG002", *ALG],
-      outcomes=["dropped"])  # fmt: skip
+      {"phone-fix": "recommended"}, ["dropped"])  # fmt: skip
 def _() -> House:
     """The phone answers without Contact (RFC 3261 section 12.1.1), so the far end does not know
     where to send its ACK: the network has lost none."""
@@ -337,14 +337,14 @@ def _() -> House:
 
 
 @case("dlg001-contact-taken-out", [("DLG001", "router", "observed")], ["DLG002"],
-      outcomes=["dropped"])  # fmt: skip
+      {"disable-sip-alg": "suspected"}, ["dropped"])  # fmt: skip
 def _() -> House:
     """The phone wrote a Contact, and the router took it out."""
     return _without_contact(House(), keeps=True)
 
 
 @case("dlg001-contact-taken-out-and-guessed", [("DLG001", "router", "observed")],
-      ["DLG002", "DLG006"], outcomes=["dropped"])  # fmt: skip
+      ["DLG002", "DLG006"], {"disable-sip-alg": "suspected"}, ["dropped"])  # fmt: skip
 def _() -> House:
     """The same, and the far end guesses the address: the phone does not take its ACK."""
     house = House()

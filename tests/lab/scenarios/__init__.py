@@ -41,9 +41,7 @@ SCENARIOS: dict[str, Scenario] = {s.number: s for group in GROUPS for s in group
 
 # Scenarios that the agent does not judge rightly yet, and what is wrong. `make lab` plays them,
 # shows the verdicts and does not count them; one that is right is to be taken out: a test says so.
-AWAITED = {
-    "10d-on": "nothing but the REGISTER is seen, so no helper is shown to be at work",
-}
+AWAITED: dict[str, str] = {}
 
 
 def awaits(number: str) -> str:

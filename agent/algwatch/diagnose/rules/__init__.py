@@ -92,6 +92,7 @@ from algwatch.diagnose.rules.txn import (
     txn006_response_misrouted,
     txn007_cancel_race,
     txn008_odd_ack,
+    txn009_no_ring,
 )
 
 RULES: tuple[ModuleType, ...] = (
@@ -118,6 +119,7 @@ RULES: tuple[ModuleType, ...] = (
     txn006_response_misrouted,
     txn007_cancel_race,
     txn008_odd_ack,
+    txn009_no_ring,
     dlg001_ack_lost,
     dlg002_private_contact,
     dlg003_contact_of_proxy,

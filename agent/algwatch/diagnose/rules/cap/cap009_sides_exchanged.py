@@ -3,15 +3,18 @@
 
 What it sees
     The capture named WAN holds the copies that entered the router (a TTL one higher) before their
-    source address was changed; or the copies delivered to a changed destination.
+    source address was changed; or the copies delivered to a changed destination. Without
+    translation: packets enter there with the TTL of a sending host (64, 128, 255), while those
+    that enter the other side come from afar; or REGISTER requests enter there.
 
 Why it breaks calls
     It does not. But every verdict with a place would name the opposite one. So the sides are
     exchanged before anything is judged.
 
 What else looks the same
-    A router that changes TTLs. The sides are exchanged only on a clear majority of all messages. A
-    router without NAT between public addresses never gives one.
+    A router that changes TTLs, or a PBX in the LAN with phones registering from outside. The sides
+    are exchanged only on a clear majority of all messages; if TTL and REGISTER contradict each
+    other, they stay as named.
 
 Recommendation
     Name the capture of the LAN bridge with --lan, and the one of the WAN device with --wan.

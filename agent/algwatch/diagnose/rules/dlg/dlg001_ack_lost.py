@@ -68,7 +68,7 @@ READINGS = {
     lost.NEVER_ON_WAN: Reading("network", cause.UNKNOWN,
                                "no ACK ever reached this router's WAN side"),
     lost.STOPPED_INBOUND: Reading("router", cause.ROUTER,
-                                  "the ACK arrived on the WAN side and never left to the LAN"),
+                                  "the ACK arrived on the WAN side and did not leave to the LAN"),
     lost.WRONG_PORT: Reading("router", cause.ALG,
                              "the ACK arrived, and the router sent it to another port"),
     lost.WRONG_PHONE: Reading("router", cause.ROUTER,
@@ -79,13 +79,13 @@ READINGS = {
                                    "the ACK left the phone and never left the router"),
     lost.STOPPED_AGAIN: Reading("router", cause.ROUTER,
                                 "the ACK left the router, came back for another phone here and "
-                                "never left to the LAN"),
+                                "did not leave to the LAN"),
     lost.BEYOND: Reading("network", cause.UNKNOWN,
                          "the ACK left the router, and the 2xx still comes"),
     lost.NOT_SENT: Reading("phone", cause.PHONE, "the phone never sent an ACK"),
     lost.IGNORED: Reading("phone", cause.PHONE,
                           "the ACK was delivered, and the phone still repeats its 2xx"),
-    lost.ANSWER_STOPPED: Reading("router", cause.ROUTER, "the 2xx itself never crossed the router"),
+    lost.ANSWER_STOPPED: Reading("router", cause.ROUTER, "the 2xx itself did not cross the router"),
     lost.UNHEARD: Reading(
         "network", cause.UNKNOWN,
         "the 2xx left the router, and its caller goes on sending the INVITE: it does not hear the "
@@ -126,9 +126,18 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         f"{reading.what}{f'; {so}' if proved else ''}.",
         _proof(call, how, known.now), _key(call, d), cause=reading.cause, call_id=call.call_id,
         line=_line(call), predicts=proved and harm == "latent" and how.is_open(known.now),
-        # No other rule covers a Contact changed by the router on its way to the phone.
-        symptom=None if how.how != lost.BEYOND or _retargeted(call, how) is None else False,
+        symptom=False if _tells_alone(call, how, reading) else None,
     )  # fmt: skip
+
+
+def _tells_alone(call: Call, how: lost.LostAck, reading: Reading) -> bool:
+    """No other rule tells of a 2xx without Contact, nor of one whose Contact the router changed on
+    its way to the phone, nor of an ACK that the provider sends from, or to, where no phone is."""
+    if how.how == lost.BEYOND and _retargeted(call, how) is not None:
+        return True
+    if how.how == lost.STOPPED_INBOUND and reading.cause == cause.PROVIDER:
+        return True
+    return no_contact.reading(call, how) is not None
 
 
 def reading_of(call: Call, known: Known) -> Reading:

@@ -43,6 +43,7 @@ from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.stranger import called_by_stranger
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.dialog import Dialog
 from algwatch.sip.message import Message, to_text
@@ -53,6 +54,8 @@ RULE = Rule(
     "The Contact of a 2xx is a private address, so the ACK cannot come back through the NAT.",
     when=REPEATED | TROUBLED,
 )  # fmt: skip
+
+ALONE = "Let the phone, or the router's firewall, accept calls of the phone's provider alone."
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
@@ -69,7 +72,9 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     if answer is None or (not call.two_sided and answer.side == LAN):
         return
     if malformed.spoiled_ack(call, how) is not None:
-        return  # it was unreadable for everybody
+        return  # nobody could read it
+    if how.dialog.stray_ack is not None:
+        return  # the far end knows where to send it, and not its CSeq number
     host = private_contact(answer, call.two_sided)
     if not host or (outside is not None and _is_behind_a_proxy(outside.current)):
         return
@@ -78,7 +83,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         return
     ends = answer.ends
     line = known.line(call)
-    again = how.dialog.confirmed
+    again, stranger = how.dialog.confirmed, False
     if again and route_set.own_refresh(call) is not None:
         return  # the earlier Contact was reachable; this is a target refresh (DLG010)
     if not again and (line.finds_phone if line is not None else known.reached(answer)):
@@ -91,6 +96,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     if again:
         where, why = "provider", cause.PROVIDER_CONTACT
         so = "the ACK of an earlier 2xx of this call had come: the provider handled the NAT once"
+    elif stranger := called_by_stranger(call, known):
+        where, why, so = "network", cause.UNKNOWN, "its caller is a stranger to the phone"
     else:
         where, why, so = "phone", cause.NAT_UNHANDLED, "nobody handled the NAT"
     went = "left for" if call.two_sided else "went to"
@@ -100,6 +107,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         f"The 2xx {went} {ends.dst} with the Contact {host}, "
         f"which cannot be reached from there, and no ACK came: {so}.",
         proof, call.call_id, cause=why, call_id=call.call_id, line=line.name if line else "",
+        next_step=ALONE if stranger else "",
     )  # fmt: skip
 
 

@@ -56,7 +56,11 @@ RULE = Rule(
     "A REGISTER was never answered, or never accepted.",
 )  # fmt: skip
 
-PROMPT = 10 * SECOND  # a nonce is valid for longer
+PROMPT = 10 * SECOND  # a nonce is good for longer
+HELPER = (
+    "Look whether a SIP helper is at work on this router (algwatch doctor, lsmod | grep sip), or "
+    "let the phone write its expires without quotes."
+)
 PASSWORD = "Check the user name and the password that the phone has for its provider."
 
 
@@ -74,7 +78,9 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
         what = f"was sent {times(t.requests)} and got no response in 32 s: {reading.what}"
         if reading.cause == cause.UNKNOWN and exchange.outbound and exchange.left is None:
             drops = dropped_for(Message(exchange.request.payload))[1]
-            what += f"; {drops}: the SIP helper of Linux would drop it for that" if drops else ""
+            if drops:
+                what += f"; {drops}: the SIP helper of Linux would drop it for that"
+                step = HELPER
         if t.finals and reading.cause != cause.UNKNOWN:
             return  # TXN006, ALG011
         if t.finals:

@@ -16,7 +16,8 @@ Why it breaks calls
 What else looks the same
     A registrar lists bindings of other phones as well, or adds parameters. A registrar answers with
     the public address it saw: most phones ignore this, so it counts as harmless until the phone
-    registers again and again. The 200 to a removed binding.
+    registers again and again. The 200 to a removed binding. A grant of nothing, put right by a
+    later REGISTER, is taken back.
 
 Recommendation
     Changed by the router: see the advice on its ALG. By the registrar: send it the two Contacts.
@@ -62,6 +63,8 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
     if near.found:
         if near.seconds == 0 and near.wanted != 0:
             yield _granted_nothing(registered, agreed, known)
+        else:
+            yield from _bound_since(registered, agreed, known)
         return
     if not near.contacts and (far is None or not far.contacts):
         yield _unlisted(registered, agreed, known)
@@ -118,9 +121,27 @@ def _granted_nothing(registered: Registered, agreed: Binding, known: Known) -> F
         f"the phone is not registered, although the REGISTER was accepted; {who}.",
         [evidence(near.asked, f"Contact {_shown(near.own)}", "the same in the 200"),
          evidence(near.granted, "0 s", "the time that was asked for")],
-        f"{registered.aor}/nothing", cause=why, call_id=registered.call_id,
-        line=known.line_name(registered),
+        _key(registered, agreed, "nothing"), cause=why, call_id=registered.call_id,
+        line=known.line_name(registered), predicts=True,
     )  # fmt: skip
+
+
+def _bound_since(registered: Registered, agreed: Binding, known: Known) -> Iterator[Finding]:
+    """A later REGISTER was granted what it asked for: what was said of an earlier one is over."""
+    for what, before in (("nothing", "granted 0 s"), ("unlisted", "listed no binding")):
+        key = _key(registered, agreed, what)
+        if not known.was_said(RULE.id, key):
+            continue
+        finding = RULE.finding(
+            "unknown", "none",
+            f"The 200 to a REGISTER of {quote.somebody(registered.aor)} {before}, and that to a "
+            "later one lists its Contact: the phone is registered.",
+            [evidence(agreed.near.granted, f"Contact {_shown(agreed.near.own)}", "")], key,
+            cause=cause.NONE, call_id=registered.call_id, severity="info",
+            line=known.line_name(registered),
+        )  # fmt: skip
+        finding.takes_back = True
+        yield finding
 
 
 def _unlisted(registered: Registered, agreed: Binding, known: Known) -> Finding:
@@ -135,11 +156,16 @@ def _unlisted(registered: Registered, agreed: Binding, known: Known) -> Finding:
         f"binding at all: the phone may not be registered, although the REGISTER was accepted{so}.",
         [evidence(near.asked, f"Contact {_shown(near.own)}", "the same in the 200"),
          evidence(near.granted, "no Contact", f"Contact {_shown(near.own)}")],
-        f"{registered.aor}/unlisted", cause=why, call_id=registered.call_id,
-        line=known.line_name(registered), symptom=True,
+        _key(registered, agreed, "unlisted"), cause=why, call_id=registered.call_id,
+        line=known.line_name(registered), symptom=True, predicts=True,
         next_step="Call the phone: if it does not ring, ask the provider why its 200 to REGISTER "
         "lists no Contact (RFC 3261 section 10.3).",
     )  # fmt: skip
+
+
+def _key(registered: Registered, agreed: Binding, what: str) -> str:
+    """Of one phone: others may have the same account."""
+    return f"{registered.aor}/{agreed.near.asked.ends.src}/{what}"
 
 
 def _blamed(agreed: Binding, two_sided: bool) -> tuple[str, str, str]:

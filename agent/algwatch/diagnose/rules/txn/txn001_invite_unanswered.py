@@ -71,7 +71,9 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         f"{_until(s, t)}: {reading.what}.",
         [evidence(copy, f"sent {t.requests} times", "any response") for _, t, copy in silent],
         call.call_id, cause=reading.cause, call_id=call.call_id, line=known.line_name(call),
-        symptom=reading.cause != cause.NAT_TIMEOUT,
+        # No other rule tells of a provider that responds from where no phone has sent anything.
+        symptom=reading.cause != cause.NAT_TIMEOUT
+        and not (heard and reading.cause == cause.PROVIDER),
     )  # fmt: skip
 
 
@@ -121,13 +123,13 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
     if (not_taken := unheard.answer_not_taken(call)) is not None:
         return not_taken
     if heard and inward:
-        what = "responses came to the LAN side of this router and never left to the WAN"
+        what = "responses came to the LAN side of this router and did not leave to the WAN"
         return Reading("router", cause.ROUTER, what)
     if heard:
         misplaced = misrouted.answer_misrouted(call) or renamed.response_unmatched(call)
         return misplaced or Reading(
             "router", cause.ROUTER,
-            "responses came to the WAN side of this router and never left to the LAN",
+            "responses came to the WAN side of this router and did not leave to the LAN",
         )  # fmt: skip
     copies = [last[1] for side in (LAN, WAN) if (last := _unanswered(call, side)) is not None]
     if len(copies) == 2:

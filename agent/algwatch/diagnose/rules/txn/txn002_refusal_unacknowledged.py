@@ -99,8 +99,8 @@ def _reading(call: Call, s: DialogSet, t: Transaction) -> tuple[Reading, bool]:
     if not asked.finals:
         if kind not in call.unpaired:
             return unknown
-        where = "LAN side of this router and never left to the WAN" if inward else (
-            "WAN side of this router and never left to the LAN"
+        where = "LAN side of this router and did not leave to the WAN" if inward else (
+            "WAN side of this router and did not leave to the LAN"
         )  # fmt: skip
         stopped = Reading("router", cause.ROUTER, f"it came to the {where}")
         return (None if inward else misrouted.answer_misrouted(call)) or stopped, True
@@ -122,7 +122,7 @@ def _reading(call: Call, s: DialogSet, t: Transaction) -> tuple[Reading, bool]:
     if not answered.acked_at:
         if "ACK" not in call.unpaired:
             return unknown
-        way = "came to the router and never left to the LAN" if inward else (
+        way = "came to the router and did not leave to the LAN" if inward else (
             "left the phone and never left the router"
         )  # fmt: skip
         return Reading("router", cause.ROUTER, f"the ACK {way}"), False
