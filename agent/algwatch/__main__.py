@@ -85,7 +85,7 @@ def main(argv: list[str] | None = None) -> int:
     nowhere = sys.stdout is None  # closed by whoever called
     _fill_standard_files()
     try:
-        if words[:1] in (["run"], ["handover"]):
+        if words[:1] in (["run"], ["handover"], ["obey"]):
             own: int = import_module(f"algwatch.cli.{words[0]}").start(words[1:])
             return own
         if not words:

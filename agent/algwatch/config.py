@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+TAKEN = ("provider", "enroll")  # topics beside those of the routers
 OFF, AUTO, ON = "off", "auto", "on"  # of own_phones
 
 
@@ -110,6 +111,15 @@ def _cpe(value: str) -> str:
     if not _is_label(value, 64):
         # It is one level of the MQTT topics: no /, + or #.
         raise ValueError(f"{value!r}: an id has letters, digits, '-', '_' and '.' only")
+    if value in TAKEN:
+        raise ValueError(f"{value} is the name of another topic")
+    return value
+
+
+def _name(value: str) -> str:
+    plain = value.replace("-", "").replace(".", "").replace(":", "").replace("_", "")
+    if len(value) > 253 or not plain.isascii() or not plain.isalnum():
+        raise ValueError(f"{value[:60]!r} is no name that a certificate has")
     return value
 
 
@@ -161,6 +171,7 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "mqtt_ca": (_text, ""),
     "mqtt_cert": (_text, ""),
     "mqtt_key": (_text, ""),
+    "mqtt_name": (_name, ""),
     "mqtt_keepalive": (_between(5, 3600), 60),
     "boot_delay": (_between(0, 86400), 0),
     "outbox_bytes": (_between(16384, 64 << 20), 262144),
@@ -180,6 +191,9 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "hep_id": (_between(0, 0xFFFFFFFE), 2001),
     "own_phones": (_own_phones, AUTO),
     "handover": (_text, ""),
+    "commands": (_text, ""),
+    "commands_socket": (_text, "/var/run/algwatch-handover/commands"),
+    "provider_key": (_text, ""),
     "json": (_switch, False),
 }
 _LISTED = ", ".join(sorted(KEYS))
@@ -206,6 +220,7 @@ class Config:
         mqtt_ca: str
         mqtt_cert: str
         mqtt_key: str
+        mqtt_name: str
         mqtt_keepalive: int
         boot_delay: int
         outbox_bytes: int
@@ -225,12 +240,15 @@ class Config:
         hep_id: int
         own_phones: str
         handover: str
+        commands: str
+        commands_socket: str
+        provider_key: str
         json: bool
 
     def __init__(self) -> None:
         for key, (_, default) in KEYS.items():
             setattr(self, key, list(default) if key in LISTS else default)
-        self._given: set[str] = set()
+        self._given: dict[str, list[str]] = {}  # values as they were written
         self._open_file = ""  # a file with a password that others can read
 
     def layer(self) -> None:
@@ -252,8 +270,12 @@ class Config:
             read = getattr(self, key) + read
         elif key in self._given:
             raise ConfigError(f"{key} is set twice")
-        self._given.add(key)
+        self._given.setdefault(key, []).append(value)
         setattr(self, key, read)
+
+    def given(self) -> list[tuple[str, str]]:
+        """Keys and values of the last layer, as they were written."""
+        return [(key, " ".join(values)) for key, values in self._given.items()]
 
     def check(self) -> None:
         """Check settings that depend on each other; ConfigError."""

@@ -92,6 +92,7 @@ class Daemon:
         self._sources = sources
         self._conntrack = conntrack
         self._media = media
+        self._facts = publisher.hears.facts if publisher and publisher.hears else None
         self._look_began = 0
         self._offload = NO_OFFLOAD
         self._pipeline = pipeline
@@ -141,6 +142,8 @@ class Daemon:
             self._wait()
             self.turn()
             self._count_media()
+            if self._facts is not None and (news := self._facts.news()) is not None:
+                self._tell(self._pipeline.knowledge.told(news))
             self._console.tick()
             self._publish_advice()
             if self._keeper is not None:

@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import os
 import socket
-import stat
-import struct
 import time
 from contextlib import suppress
 
@@ -24,16 +22,13 @@ from algwatch.base.owner import Owner
 from algwatch.capture.conntrack import TABLE
 from algwatch.capture.owners import read_owners
 from algwatch.config import AUTO, OFF, Config
+from algwatch.control.channel import CannotServe, listen
+from algwatch.control.channel import peer as peer_of
 
 OWN_PHONES, CONNTRACK, _END = "own-phones", "conntrack", "end"
 WAIT = 60.0  # seconds that root waits for the daemon
 PATIENCE = 10.0  # seconds that the daemon waits for root, whose program starts at the same time
 _LONGEST = 512  # bytes of a message
-_CREDENTIALS = struct.Struct("=iII")  # struct ucred
-
-
-class CannotServe(Exception):
-    """The text is one line that says what to do next."""
 
 
 class Handed:
@@ -63,7 +58,7 @@ def serve(config: Config, uid: int, seconds: float = WAIT) -> None:
     path = config.handover
     if os.geteuid() != 0:
         raise CannotServe("handover opens what only root may: start it as root")
-    listener = _listen(path, uid)
+    listener = listen(path, uid)
     made = os.lstat(path).st_mtime_ns  # the number of an inode is used again
     try:
         end = time.monotonic() + seconds
@@ -78,7 +73,7 @@ def serve(config: Config, uid: int, seconds: float = WAIT) -> None:
                 ) from None
             with peer:
                 peer.settimeout(2.0)
-                if _peer(peer) not in (uid, 0):
+                if peer_of(peer) not in (uid, 0):
                     continue
                 with suppress(OSError):  # it left: wait for another one
                     _hand(peer, config)
@@ -88,38 +83,6 @@ def serve(config: Config, uid: int, seconds: float = WAIT) -> None:
         with suppress(OSError):
             if os.lstat(path).st_mtime_ns == made:  # another one may have been started meanwhile
                 os.unlink(path)
-
-
-def _listen(path: str, uid: int) -> socket.socket:
-    folder = os.path.dirname(os.path.abspath(path))
-    try:
-        with suppress(FileExistsError):
-            os.mkdir(folder, 0o755)
-        status = os.stat(folder)
-        if status.st_uid != 0 or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise CannotServe(f"{folder}: others than root may write there: use another directory")
-        with suppress(FileNotFoundError):
-            if not stat.S_ISSOCK(os.lstat(path).st_mode):
-                raise CannotServe(f"{path} is there and is no socket: delete it")
-            os.unlink(path)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        before = os.umask(0o177)
-        try:
-            listener.bind(path)
-        finally:
-            os.umask(before)
-        os.chown(path, uid, -1)
-        listener.listen(1)
-    except OSError as problem:
-        raise CannotServe(f"{path}: {problem.strerror or problem}") from None
-    return listener
-
-
-def _peer(peer: socket.socket) -> int:
-    """The user at the other end, as the kernel knows it."""
-    got = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    uid: int = _CREDENTIALS.unpack(got)[1]
-    return uid
 
 
 def _hand(peer: socket.socket, config: Config) -> None:
@@ -158,7 +121,7 @@ def receive(path: str, seconds: float = PATIENCE) -> Handed:
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
                 sock.settimeout(max(0.01, end - time.monotonic()))
                 sock.connect(path)
-                if _peer(sock) != 0:
+                if peer_of(sock) != 0:
                     problem = "the program there is not root's"
                     break
                 if _receive(sock, handed):

@@ -165,9 +165,14 @@ def _publisher(
     from algwatch.report.publisher import Publisher
     from algwatch.report.tally import Tally
 
-    providers = Providers()
+    ear = None
     boot = f"{int(time.time()) & 0xFFFFFFFF:08x}{os.urandom(4).hex()}"
     try:
+        if config.commands or config.provider_key:
+            from algwatch.control.ear import Ear
+
+            ear = Ear(config, cpe, privacy, console.say)
+        providers = Providers(ear.learned) if ear is not None else Providers()
         return Publisher(
             Broker(
                 config.mqtt,
@@ -176,6 +181,7 @@ def _publisher(
                 config.mqtt_ca,
                 config.mqtt_cert,
                 config.mqtt_key,
+                config.mqtt_name,
             ),
             Encoder(cpe, __version__, boot, privacy, providers),
             Outbox(config.outbox_bytes),
@@ -187,6 +193,7 @@ def _publisher(
             2 * config.health_interval,
             Tally(providers),
             config.daily_bytes,
+            ear,
         )
     except BrokerError as problem:
         raise CannotStart(str(problem)) from None

@@ -10,10 +10,10 @@ for set in "paho-mqtt==1.6.1 msgpack==1.0.5" "paho-mqtt>=2.1 msgpack>=1.1"; do
     [ -x "$venv/bin/pytest" ] || {
         python3 -m venv "$venv"
         # shellcheck disable=SC2086
-        "$venv/bin/pip" -q install pytest cffi $set
+        "$venv/bin/pip" -q install pytest cffi pcapy-ng $set
     }
     "$venv/bin/python" -c 'import importlib.metadata as m; print("paho-mqtt", m.version("paho-mqtt"))'
     PYTHONPATH=$here/../../agent "$venv/bin/python" -m pytest -q -p no:cacheprovider \
         "$here/test_mqtt.py" "$here/test_broker_says.py" "$here/test_kills.py" \
-        "$here/test_hostile_broker.py"
+        "$here/test_hostile_broker.py" "$here/test_operator.py" "$here/test_names.py"
 done

@@ -124,6 +124,8 @@ class Listener:
         assert ready.wait(10)
 
     def _message(self, client: Any, userdata: Any, message: Any) -> None:
+        if message.topic.endswith("/cmd"):
+            return  # no report
         body = decode(message.payload)
         assert message.topic.startswith(f"algwatch/1/{body['cpe']}/")
         self.properties.append(message.properties)

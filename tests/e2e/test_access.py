@@ -151,6 +151,14 @@ def test_a_router_reads_its_own_commands_and_nothing_else(fleet: Fleet) -> None:
     assert {payload for _, payload in spy.got} == {b"for this one"}
 
 
+def test_what_the_fleet_knows_is_the_operators_to_say_and_for_every_router(fleet: Fleet) -> None:
+    router, operator = fleet.client("cpe1"), fleet.client("operator")
+    topic = "algwatch/1/provider/example.net"
+    router.subscribe(topic)
+    assert operator.publish(topic, b"a fact", retain=True) < 128
+    assert until(lambda: router.got == [(topic, b"a fact")])
+
+
 def test_a_router_that_guesses_at_the_ingesters_group_takes_nothing_away(fleet: Fleet) -> None:
     router, spy, ingest = (fleet.client(name) for name in ("cpe1", "cpe2", "ingest"))
     ingest.subscribe("$share/4f0c2d9b17e84a55b1f0c3d2a6e98f10/algwatch/1/+/+")

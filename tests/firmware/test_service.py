@@ -105,6 +105,33 @@ def test_root_opens_the_log_of_own_phones_for_a_daemon_in_its_jail(
         assert not any(call[0] == "respawn" for call in told(calls, "procd_set_param")[:3])
 
 
+@pytest.mark.parametrize("jail", [True, False])
+def test_commands_have_a_program_of_root_and_the_daemon_does_not_see_their_key(
+    router: Router, jail: bool
+) -> None:
+    if jail:
+        router.jail()
+    key, fleet = f"{router.root}/command.key", f"{router.root}/fleet.pem"
+    for path in (Path(key), Path(fleet)):
+        path.write_text("x")  # for the jail, and below for validate_data
+        inside = router.root / str(path)[1:]
+        inside.parent.mkdir(parents=True, exist_ok=True)
+        inside.write_text("x")
+    router.options("option mqtt 'mqtts://b'", f"option commands '{key}'", "option mqtt_name 'b.c'",
+                   f"option provider_key '{fleet}'")  # fmt: skip
+    calls = router.do("start")
+    assert told(calls, "procd_open_instance") == [["obey"], []], router.log
+    commands = [call[1:] for call in told(calls, "procd_set_param") if call[0] == "command"]
+    assert commands[0][3:] == ["obey", "--config", str(router.conf), "--user", "algwatch"]
+    seen = [path for call in told(calls, "procd_add_jail_mount") for path in call]
+    assert key not in seen and (fleet in seen) == jail
+    folder = f"{router.root}/var/run/algwatch-handover"
+    assert ([folder] in told(calls, "procd_add_jail_mount_rw")) == jail
+    config = read(router)
+    assert (config.commands, config.provider_key, config.mqtt_name) == (key, fleet, "b.c")
+    assert config.commands_socket == f"{folder}/commands"
+
+
 def test_a_daemon_that_starts_as_root_needs_no_hand_over(router: Router) -> None:
     socket_table(router, "13C4")
     calls = router.do("start")

@@ -48,7 +48,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_p
     [
         ("lam = br-lan", "line 2: unknown setting 'lam'; did you mean lan?"),
         ("memory-bytes = 1", "unknown setting 'memory-bytes'; did you mean memory_bytes?"),
-        ("foo = 1", "unknown setting 'foo'; there are boot_delay, cpe, "),
+        ("foo = 1", "unknown setting 'foo'; there are boot_delay, commands, "),
         ("lan", "line 2: 'lan' is not `key = value`"),
         ("lan =", "line 2: lan: needs a value"),
         ("lan = an-interface-with-a-long-name", "cannot be the name of an interface"),

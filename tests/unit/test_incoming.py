@@ -6,7 +6,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from algwatch.report.incoming import MAX_PACKET, READ, UNASKED, Incoming, Misbehaviour
+from algwatch.report.incoming import ASKED, MAX_PACKET, READ, UNASKED, Incoming, Misbehaviour
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,6 +93,42 @@ def test_some_messages_that_nobody_asked_for_are_dropped_and_a_flood_is_not_read
     assert one.take(9) == b"\xd0\0"
     with pytest.raises(Misbehaviour, match="one PUBLISH after the other"):
         one.feed(b"\x30\x03\0\1t" * 2)
+
+
+COMMAND = b"\x30\x06\0\1t\0xy"  # MQTT 5: no properties
+
+
+def test_of_the_topics_that_were_asked_for_only_those_pass_and_not_without_an_end() -> None:
+    clock = Clock()
+    one = incoming(clock=clock)
+    one.topics = frozenset((b"t",))
+    one.feed(CONNACK)
+    one.take(99)
+    one.feed(COMMAND + COMMAND.replace(b"t", b"u") + b"\x32" + COMMAND[1:])
+    assert one.take(99) == COMMAND, "another topic, and QoS 1, are dropped"
+    one.feed(COMMAND * (ASKED[0] - 1))
+    clock.now += 0.5
+    one.feed(COMMAND * 5)
+    with pytest.raises(Misbehaviour, match="commands without an end"):
+        one.feed(COMMAND)
+
+
+def test_a_suback_passes_where_one_is_owed_and_tells_a_refusal() -> None:
+    one = incoming()
+    one.feed(CONNACK)
+    with pytest.raises(Misbehaviour, match="SUBACK, which answers nothing"):
+        one.feed(b"\x90\x04\0\1\0\0")
+    one = incoming()
+    one.feed(CONNACK)
+    one.asked = {1: "t", 2: "u"}
+    one.feed(b"\x90\x04\0\1\0\0" + b"\x90\x04\0\2\0\x87")
+    assert (one.asked, one.denied) == ({}, ["u"])
+    for data, why in ((b"\x04\0\4\0\0", "not subscribed to"), (b"\x02\0\3", "malformed SUBACK")):
+        one = incoming()
+        one.feed(CONNACK)
+        one.asked = {3: "v"}
+        with pytest.raises(Misbehaviour, match=why):
+            one.feed(b"\x90" + data)
 
 
 def test_a_packet_that_does_not_end_has_a_beginning() -> None:

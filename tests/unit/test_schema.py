@@ -36,6 +36,14 @@ def tally() -> Tally:
     return one
 
 
+ANSWER: dict[str, object] = {
+    "state": "done", "id": "0123456789abcdef" * 2, "command": "apply", "reason": "none",
+    "status": 0, "lines": ["change 1 is in force"], "change": 1, "result": "verified",
+    "conclusion": "This router rewrites Via.", "uptime": 1.5, "level": "all", "pcap": b"x",
+    "packets": 1, "cut": True,
+}  # fmt: skip
+
+
 def sent() -> dict[str, bytes]:
     """A payload of each kind, of this revision; the same bytes each time."""
     one = encoder()
@@ -51,6 +59,7 @@ def sent() -> dict[str, bytes]:
         "advice": one.advice(advice(), 1e9 + 2),
         "none-yet": one.advice(None, 1e9 + 3),
         "health": one.health(health, 1e9 + 4, tally()),
+        "reply": one.reply(ANSWER, 1e9 + 5),
     }
 
 
@@ -60,7 +69,7 @@ def parts(body: dict[str, Any]) -> dict[str, dict[str, Any]]:
     rest = {k: v for k, v in body.items() if k not in found["envelope"]}
     if "online" in rest:
         return {**found, "state": rest}
-    for part in ("finding", "health"):
+    for part in ("finding", "health", "reply"):
         if part in rest:
             found[part] = rest.pop(part)
     if "finding" in found:
@@ -101,7 +110,8 @@ def test_the_document_lists_the_same_fields_with_the_same_types() -> None:
         for name, kind, _ in fields:
             wanted = "array" if kind == "array of map" else kind
             assert name in told, (part, name)
-            if name not in ("at", "side", "state", "taps", "mqtt", "cut"):  # in several parts
+            several = ("at", "side", "state", "taps", "mqtt", "cut", "id", "reason")
+            if name not in several:  # parts that have it
                 assert told[name] == wanted, (part, name)
     for name in told:
         assert any(name in names(part) for part in FIELDS) or name == "none_yet", name
@@ -128,7 +138,7 @@ def test_payloads_of_every_revision_are_read(path: Path) -> None:
     assert body.get("revision", 1) == int(path.stem.split("-")[0])
 
 
-@pytest.mark.parametrize("kind", sorted(sent()))
+@pytest.mark.parametrize("kind", sorted(set(sent()) - {"reply"}))
 def test_a_reader_of_the_first_revision_understands_what_is_sent_now(kind: str) -> None:
     """It asks for schema 1, and for the fields that it knows, of the type that it knows."""
     body = msgpack.unpackb(sent()[kind], raw=False)

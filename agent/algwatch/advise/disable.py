@@ -17,6 +17,7 @@ from algwatch.base.table import Table
 from algwatch.compare import line as words
 from algwatch.compare.counterfactual import NO, YES, Counterfactual
 from algwatch.compare.crossing import STREAM
+from algwatch.compare.fact import TOLD, Fact
 from algwatch.compare.line import Line
 from algwatch.diagnose.finding import Finding
 from algwatch.sip.timers import SECOND
@@ -120,12 +121,22 @@ def _kind(word: str, other: Line, line: Line) -> str:
     return word if other is line else f"{word}-beside"
 
 
+def _by_the_fleet(told: Fact) -> str:
+    return (
+        f"the operator has seen that {told.provider} finds phones with a private Contact: "
+        f"{_calls(told.calls)} completed on {told.routers} of its routers without an ALG, until "
+        f"{told.day}"
+    )
+
+
 def speaks_for(line: Line, without: Counterfactual) -> list[Reason]:
     """Evidence that the line works without the ALG."""
     said: list[Reason] = []
     for other, word in without.for_:
         count = other.count(word)
-        if word == words.WORKS_UNTOUCHED:
+        if word == TOLD and line.told is not None:
+            what = _by_the_fleet(line.told)
+        elif word == words.WORKS_UNTOUCHED:
             what = (
                 f"{_calls(count)} to {_whose(other, line)} completed with a private Contact and "
                 "nothing rewritten"

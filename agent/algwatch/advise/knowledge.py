@@ -21,6 +21,8 @@ from algwatch.advise.commands import lines_for
 from algwatch.advise.recommend import KINDS, Recommender, Told
 from algwatch.base.plain import Unfit, real, row, rows, text, word
 from algwatch.base.report import Report
+from algwatch.compare.fact import TOLD as TOLD_BY_FLEET
+from algwatch.compare.fact import Fact
 from algwatch.compare.line import Line, Lines, ends_of
 from algwatch.compare.recalled import line_from_plain, line_to_plain
 from algwatch.diagnose.engine import HELD, Engine, said_from_plain
@@ -110,8 +112,17 @@ class Knowledge:
             self._recommender.recall(told, known.get(name))
         for advice in old.advice:
             self.given = True
+            if TOLD_BY_FLEET in advice.kinds:
+                # A fact of the fleet may have ended since: it counts when it comes again.
+                if advice.subject in known:
+                    known[advice.subject].note()
+                continue
             if advice.subject in known or advice.action not in (DISABLE, KEEP):
                 self.in_force.feed(advice)
+
+    def told(self, facts: dict[str, Fact]) -> list[Advice]:
+        """What the fleet knows of far ends, by address, in place of what it said before."""
+        return self._recommender.told(facts)
 
     def harm(self) -> list[Finding]:
         """What the ALG was found to do, for those who show it beside the advice."""

@@ -13,6 +13,7 @@ from algwatch.advise.disable import Harmed, Reason, calls_from_plain, disable, s
 from algwatch.base.plain import real, row, rows, text, word
 from algwatch.base.table import Table
 from algwatch.compare.counterfactual import NO, YES, without_alg
+from algwatch.compare.fact import TOLD, Fact
 from algwatch.compare.line import RPORT_ASKED, RPORT_MISSING, Line, Lines, ends_of
 from algwatch.compare.weights import by_phone
 from algwatch.diagnose import cause
@@ -88,6 +89,11 @@ class Recommender:
         has state "none"."""
         lines = self._advised_lines.get(line.remote, {}).values()
         return [a for one in lines for a in self._of_line(one) if self._is_news(a)]
+
+    def told(self, facts: dict[str, Fact]) -> list[Advice]:
+        """The same for every line of which the fleet knows something else than before."""
+        self._lines.tell(facts)
+        return self.refresh()
 
     def refresh(self) -> list[Advice]:
         """The same for every line with a first observation, while its calls still go on."""
@@ -267,6 +273,8 @@ class Recommender:
         """What an earlier process knew. line: that it is about; what the ALG did to one that is
         known no more is forgotten."""
         for key, (state, confidence, kinds) in told.given.items():
+            if TOLD in kinds:  # the fleet says it again, where it is so
+                continue
             if line is not None or key[0] not in (actions.DISABLE, actions.KEEP):
                 self._given.add(key, (state, confidence, kinds))
         for key, reasons in told.reasons.items():

@@ -14,6 +14,11 @@ LONGEST = 80  # characters of a name
 # OpenWrt writes the first of each pair (package/base-files, lib/preinit/02_sysinfo); others have
 # the second one.
 _MODEL = ("tmp/sysinfo/model", "proc/device-tree/model", "sys/class/dmi/id/product_name")
+_SERIAL = ("proc/device-tree/serial-number", "sys/class/dmi/id/product_serial")
+# What makers write who have none (dmidecode knows more of them).
+_NO_SERIAL = re.compile(
+    "0*|f*|none|n/a|unknown|default.*|to be filled.*|system.*|not.*|123456789?0?", re.I
+)
 _BOARD = ("tmp/sysinfo/board_name",)
 _FIRMWARE = (
     ("etc/openwrt_release", re.compile(rb"^DISTRIB_DESCRIPTION=['\"]?([^'\"\n]*)", re.M)),
@@ -33,6 +38,14 @@ def read_board(root: str = "/") -> dict[str, str]:
         "machine": _plain(kernel.machine.encode()),
     }
     return {word: text for word, text in said.items() if text}
+
+
+def serial_number(root: str = "/") -> str:
+    """As an id of the fleet: letters, digits, '-', '_' and '.'; "" where the router tells none."""
+    text = _first(root, _SERIAL)
+    if _NO_SERIAL.fullmatch(text) or len(text) < 4:
+        return ""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text)[:64].strip("-._")
 
 
 def _first(root: str, paths: tuple[str, ...]) -> str:

@@ -11,8 +11,8 @@ Each verb's file has two functions:
 
 `__main__` imports only the file of the verb that was typed. Bad usage and unreadable input raise
 `Usage("one line that says what to do")` from anywhere: it is printed on standard error and the
-exit status is 2. `run` and `handover` stand aside: their options are the keys of the configuration
-file, so they read them themselves and the daemon never imports argparse.
+exit status is 2. `run`, `handover` and `obey` stand aside: their options are the keys of the
+configuration file, so they read them themselves and the daemon never imports argparse.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 VERBS = (
-    "run", "status", "doctor", "probe", "apply", "verify", "rollback", "handover",
-    "analyze", "anonymize", "explain", "rules", "decode",
+    "run", "status", "doctor", "probe", "apply", "verify", "rollback", "handover", "obey",
+    "enroll", "command", "invite", "fact", "analyze", "anonymize", "explain", "rules", "decode",
 )  # fmt: skip
 
 

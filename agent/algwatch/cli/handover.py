@@ -42,16 +42,17 @@ def start(words: list[str]) -> int:
     if not config.handover or not config.user:
         missing = "handover = SOCKET" if not config.handover else "user = USER"
         raise Usage(f"{missing} is missing in the settings: see algwatch handover --help")
-    from algwatch.handover import CannotServe, serve
+    from algwatch.control.channel import CannotServe
+    from algwatch.handover import serve
 
     try:
-        serve(config, _uid(config.user))
+        serve(config, uid_of(config.user))
     except CannotServe as problem:
         raise Usage(str(problem)) from None
     return 0
 
 
-def _uid(user: str) -> int:
+def uid_of(user: str) -> int:
     import pwd
 
     try:

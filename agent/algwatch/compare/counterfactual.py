@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from algwatch.compare.fact import TOLD
 from algwatch.compare.line import (
     DROPS_UNTOUCHED,
     FOLLOWS_PHONE,
@@ -16,6 +17,7 @@ from algwatch.compare.line import (
     NO_WAY_BACK,
     PRIVATE_CONTACT,
     REWRITTEN,
+    RPORT_ASKED,
     RPORT_MISSING,
     URI_REFUSED,
     URI_REPLACED,
@@ -63,11 +65,20 @@ def without_alg(line: Line, beside: Iterable[Line]) -> Counterfactual:
     for_ = [(o, w) for o in speak for w in (WORKS_UNTOUCHED, NAT_HANDLED) if o.count(w)]
     against = [(o, w) for o in (line, *others) for w in (DROPS_UNTOUCHED, FOLLOWS_PHONE)
                if o.count(w)]  # fmt: skip
+    if line.told is not None and not for_ and not against and _fits(line):
+        for_ = [(line, TOLD)]
     works, fails = bool(for_), bool(against)
     if works and fails:
         works, fails = (any(o is line for o, _ in seen) for seen in (for_, against))
     answer = UNKNOWN if works == fails else YES if works else NO
     return Counterfactual(answer, for_, against)
+
+
+def _fits(line: Line) -> bool:
+    """What the fleet proved was proved of phones like this one: that ask for rport, and take
+    requests that name the router's address. Whatever was seen here goes before it."""
+    asks = line.count(RPORT_ASKED) and not line.count(RPORT_MISSING)
+    return bool(asks) and not line.count(URI_REFUSED)
 
 
 def needs_alg(line: Line, beside: Iterable[Line]) -> bool:

@@ -27,6 +27,7 @@ from algwatch.base.sighting import (
 from algwatch.base.table import Table
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
+from algwatch.compare.fact import Fact
 from algwatch.compare.fingerprint import LINUX, fingerprint
 from algwatch.compare.flow_pair import FlowPair
 from algwatch.sip.helper_drops import dropped_for
@@ -130,18 +131,18 @@ class Line:
     silence_told: it was reported. too_late: the latest INVITE to it after its mapping expired, and
     the silence before (ns).
 
-    answered: the far end has replied. passed: reasons for the helper to drop a message
-    (sip/helper_drops.py), seen in a rewritten INVITE or REGISTER that was not dropped. messages:
-    REGISTER and INVITE, with responses. in_fragments: methods of the phone's requests sent in IP
-    fragments; fragments_answered: the far end has answered one; grew: bytes added to a request by
-    the router. offer: the phone's latest rewritten INVITE, as it entered the router. fresh: a line
-    with a first observation enters itself here.
+    answered: the far end has replied. told: the fleet's knowledge of it. passed: reasons for the
+    helper to drop a message (sip/helper_drops.py), seen in a rewritten INVITE or REGISTER that was
+    not dropped. messages: REGISTER and INVITE, with responses. in_fragments: methods of the phone's
+    requests sent in IP fragments; fragments_answered: the far end has answered one; grew: bytes
+    added to a request by the router. offer: the phone's latest rewritten INVITE, as it entered the
+    router. fresh: a line with a first observation enters itself here.
     """
 
     __slots__ = ("_fresh", "_rewritten", "answered", "expires", "fragments_answered", "granted",
                  "grew", "in_fragments", "linux", "messages", "offer", "passed", "phone",
                  "private_contact", "remote", "seen", "shown", "silence", "silence_helped",
-                 "silence_limit", "silence_told", "silent_since", "too_late")  # fmt: skip
+                 "silence_limit", "silence_told", "silent_since", "told", "too_late")  # fmt: skip
 
     def __init__(self, phone: str, remote: str, fresh: dict[str, Line] | None = None) -> None:
         self.phone = phone
@@ -159,6 +160,7 @@ class Line:
         self.fragments_answered = False
         self.offer: Sighting | None = None
         self.passed: frozenset[str] = frozenset()
+        self.told: Fact | None = None
 
     @property
     def name(self) -> str:
@@ -192,13 +194,7 @@ class Line:
     def sightings(self) -> list[Sighting | None]:
         """Messages kept as examples."""
         late = self.too_late[0] if self.too_late is not None else None
-        return [
-            self.shown,
-            self.granted,
-            late,
-            self.offer,
-            *[one.first for one in self.seen.values()],
-        ]
+        return [self.shown, self.granted, late, self.offer, *(o.first for o in self.seen.values())]
 
     def shed(self) -> None:
         """Release these messages. The observations stay."""
@@ -250,6 +246,7 @@ class Lines:
         self.fresh: dict[str, Line] = {}
         self.unkept: dict[str, Line] | None = None
         self.stun: Table[bytes, None] = Table(limit)
+        self._told: dict[str, Fact] = {}
 
     @property
     def evicted(self) -> int:
@@ -266,6 +263,7 @@ class Lines:
         line = self.table.get(pair.line)
         if line is None:
             line = Line(pair.phone, pair.far, self.fresh)
+            line.told = self._told.get(pair.far)
             self.table.add(pair.line, line)
             self._by_remote.clear()
         return line
@@ -288,6 +286,14 @@ class Lines:
             for one in self.table.values():
                 self._by_remote.setdefault(one.remote, []).append(one)
         return self._by_remote.get(remote, [])
+
+    def tell(self, told: dict[str, Fact]) -> None:
+        """What the fleet knows, by far end (text), in place of what it said before."""
+        self._told = told
+        for line in self.table.values():
+            if line.told is not told.get(line.remote):
+                line.told = told.get(line.remote)
+                line.note()
 
     def keepalive(self, phone: bytes, remote: bytes, at: int) -> None:
         """phone sent a keep-alive to remote (16 bytes each)."""

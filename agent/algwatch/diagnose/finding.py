@@ -21,16 +21,19 @@ MOST_TEXT = 4096  # characters of a text that outlives the process
 
 class Evidence:
     """One look at the wire: side ("lan", "wan", "unknown"), at (seconds since 1970), observed and
-    expected (text), and the verbatim bytes of the message, b"" for counted packets."""
+    expected (text), and the verbatim bytes of the message, b"" for counted packets. ends: addresses
+    and ports of its packet (aw_ends), b"" where unknown."""
 
-    __slots__ = ("at", "expected", "observed", "payload", "side")
+    __slots__ = ("at", "ends", "expected", "observed", "payload", "side")
 
-    def __init__(self, side: str, at: float, observed: str, expected: str, payload: bytes) -> None:
+    def __init__(self, side: str, at: float, observed: str, expected: str, payload: bytes,
+                 ends: bytes = b"") -> None:  # fmt: skip
         self.side = side
         self.at = at
         self.observed = observed
         self.expected = expected
         self.payload = payload
+        self.ends = ends
 
 
 class Finding(Report):

@@ -61,7 +61,8 @@ class Rule:
 
 
 def evidence(copy: Sighting, observed: str, expected: str = "") -> Evidence:
-    return Evidence(SIDE_NAMES[copy.side], copy.at, observed, expected, copy.payload)
+    return Evidence(SIDE_NAMES[copy.side], copy.at, observed, expected, copy.payload,
+                    copy.packed_ends)  # fmt: skip
 
 
 def times(number: int) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
+    from typing import Any
 
 HANDSHAKE = 20.0  # seconds for a TLS handshake
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,262}", re.A)  # a name or an address, with a port
@@ -20,10 +21,11 @@ class BrokerError(ValueError):
 
 
 class Broker:
-    """url: mqtt://[user[:password]@]host[:port] or mqtts://...; user and password given apart
-    win over the URL. ca, cert, key: paths of PEM files, "" for the system's and none."""
+    """url: mqtt://[user[:password]@]host[:port] or mqtts://...; user and password given apart win
+    over the URL. ca, cert, key: paths of PEM files, "" for the system's and none. name: that its
+    certificate must have, "" for the host's; a server that this one names has to have its own."""
 
-    __slots__ = ("ca", "cert", "host", "key", "password", "port", "tls", "user")
+    __slots__ = ("ca", "cert", "host", "key", "name", "password", "port", "tls", "user")
 
     def __init__(
         self,
@@ -33,6 +35,7 @@ class Broker:
         ca: str = "",
         cert: str = "",
         key: str = "",
+        name: str = "",
     ) -> None:
         try:
             parts = urlsplit(url)
@@ -54,11 +57,13 @@ class Broker:
         self.tls = parts.scheme == "mqtts"
         self.user = user or unquote(parts.username or "")
         self.password = password or unquote(parts.password or "")
-        self.ca, self.cert, self.key = ca, cert, key
+        self.ca, self.cert, self.key, self.name = ca, cert, key, name
         if self.password and not self.user:
             raise BrokerError("a password for the broker was given, but no user name")
         if (ca or cert or key) and not self.tls:
             raise BrokerError("certificates were given, but the broker's URL is not mqtts://")
+        if name and not self.tls:
+            raise BrokerError("mqtt_name was given, but the broker's URL is not mqtts://")
         if key and not cert:
             raise BrokerError("mqtt_key was given without mqtt_cert")
 
@@ -90,6 +95,8 @@ class Broker:
         try:
             context = ssl.create_default_context(cafile=self.ca or None)
             context.sslsocket_class = _impatient(ssl.SSLSocket)
+            if self.name:
+                _pin(context, self.host, self.name)
         except (OSError, ValueError) as problem:
             raise BrokerError(f"mqtt_ca {self.ca}: {_why(problem)}") from None
         if self.cert:
@@ -99,6 +106,19 @@ class Broker:
                 where = f"mqtt_cert {self.cert}" + (f", mqtt_key {self.key}" if self.key else "")
                 raise BrokerError(f"{where}: {_why(problem)}") from None
         return context
+
+
+def _pin(context: ssl.SSLContext, host: str, name: str) -> None:
+    """Connections to `host` ask for the certificate of `name`; those to others (a server that the
+    broker named) for their own."""
+    wrap = context.wrap_socket
+
+    def wrap_socket(sock: Any, *words: Any, **more: Any) -> Any:
+        if more.get("server_hostname") == host:
+            more["server_hostname"] = name
+        return wrap(sock, *words, **more)
+
+    setattr(context, "wrap_socket", wrap_socket)  # noqa: B010  # as mypy wants it
 
 
 def _impatient(socket: type[ssl.SSLSocket]) -> type[ssl.SSLSocket]:

@@ -65,6 +65,7 @@ class Connection:
         used: Callable[[Connection], None],
     ) -> None:
         self.protocol = protocol
+        self.client: Any = None  # paho's, with its `incoming`
         self.answer: int | None = None
         self.welcomed = 0.0  # monotonic seconds; 0 before it is of use
         self.opened = self.evicted = self.denied = False
@@ -102,7 +103,7 @@ class Connection:
 
     def run(self) -> str:
         """Until its end; returns why it ended, for a person."""
-        client = self._client()
+        client = self.client = self._client()
         properties = None
         if self.protocol == MQTT5:
             properties = self._properties(self._packets.CONNECT)
@@ -288,8 +289,8 @@ class Connection:
             if self.protocol == MQTT5:
                 properties = self._properties(self._packets.PUBLISH)
                 properties.ContentType = CONTENT_TYPE
-                if message.expiry is not None:
-                    properties.MessageExpiryInterval = message.expiry
+                for name, value in message.properties.items():
+                    setattr(properties, name, value)
             info = client.publish(message.topic, payload, 1, message.retain, properties=properties)
             self._flying[info.mid] = number, message, now
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MAX_TEXT = 500  # bytes of one sentence
 MAX_EVIDENCE = 6  # looks at the wire in one finding
 MAX_ADVICE = 12
+MAX_SAID = 16  # lines of what an order printed
 MAX_LINES = 8  # sentences for or against, or commands
 
 
@@ -183,6 +184,12 @@ class Encoder:
             payload = _pack(body)
         return payload
 
+    def reply(self, said: dict[str, object], at: float) -> bytes:
+        """said: of an answer to a command, as in docs/wire.md."""
+        body = self._envelope(at, self.next())
+        body["reply"] = {name: _said(value, self._privacy) for name, value in said.items()}
+        return _pack(body)
+
     def _by_provider(self, tally: Tally) -> dict[str, dict[str, dict[str, int]]]:
         """Counters that are not 0."""
         return {
@@ -207,6 +214,13 @@ def bare(payload: bytes) -> bytes:
 
 def _counted_as(times: int, first: float, last: float) -> dict[str, Any]:
     return {"times": times, "first": first, "last": last} if times > 1 else {"times": times}
+
+
+def _said(value: object, privacy: Privacy) -> object:
+    """Sentences in it pass the pseudonyms."""
+    if isinstance(value, list):
+        return [_cut(privacy.text(str(line))) for line in value[:MAX_SAID]]
+    return _cut(privacy.text(value)) if isinstance(value, str) else value
 
 
 def _counted(groups: dict[str, dict[str, int]]) -> int:

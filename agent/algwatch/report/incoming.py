@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packets that a broker may send to a client that publishes and subscribes to nothing.
+"""Packets that a broker may send to a client that publishes, and subscribes to little or nothing.
 
-Everything legitimate answers a packet of ours, so the rest is found by the fixed header alone,
-before a byte of the body is gathered. Sans-IO; section numbers are of MQTT 5.0 (OASIS, 2019),
-which MQTT 3.1.1 shares as far as a section is used here.
+Everything legitimate answers a packet of ours, or has a topic that was subscribed to; the rest is
+found by the fixed header alone, before a byte of the body is gathered, or by the topic. Sans-IO;
+section numbers are of MQTT 5.0 (OASIS, 2019), which MQTT 3.1.1 shares as far as a section is used
+here.
 """
 
 from __future__ import annotations
@@ -19,15 +20,17 @@ MAX_PACKET = 4096
 # Packets that answer none of ours: at once, and a second. PINGRESP comes once a second at most
 # (3.2.2.3.14).
 UNASKED = (20, 2.0)
+# Of a topic that was subscribed to: more than anybody means to send, and little to drop.
+ASKED = (100, 10.0)
 
-CONNACK, PUBLISH, PUBACK, PINGRESP, DISCONNECT = 2, 3, 4, 13, 14
+CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP, DISCONNECT = 2, 3, 4, 9, 13, 14
 _NAMES = (
     "packet type 0", "CONNECT", "CONNACK", "PUBLISH", "PUBACK", "PUBREC", "PUBREL", "PUBCOMP",
     "SUBSCRIBE", "SUBACK", "UNSUBSCRIBE", "UNSUBACK", "PINGREQ", "PINGRESP", "DISCONNECT", "AUTH",
 )  # fmt: skip
 # Bytes of a body: the least, and with MQTT 3.1.1 the most (sections 3.2, 3.4, 3.13, 3.14).
-_LEAST = {CONNACK: 2, PUBLISH: 2, PUBACK: 2, PINGRESP: 0, DISCONNECT: 0}
-_MOST_311 = {CONNACK: 2, PUBACK: 2, PINGRESP: 0}
+_LEAST = {CONNACK: 2, PUBLISH: 2, PUBACK: 2, SUBACK: 3, PINGRESP: 0, DISCONNECT: 0}
+_MOST_311 = {CONNACK: 2, PUBACK: 2, SUBACK: 3, PINGRESP: 0}
 
 
 class Misbehaviour(Exception):
@@ -37,14 +40,16 @@ class Misbehaviour(Exception):
 class Incoming:
     """Bytes from the broker to whole packets that answer ours.
 
-    mqtt5: the version of the connection. is_owed: whether a PUBACK with this id is waited for.
-    now: monotonic seconds. ready: bytes of checked, whole packets. since: when the packet began
-    of which a part is there, or None. code: of CONNACK, None before it. reasons: of PUBACK by its
-    id, where it is not 0 (3.4.2.1); paho 1.6 does not hand them on. goodbye: DISCONNECT came.
+    mqtt5: the version of the connection. is_owed: whether a PUBACK with this id is waited for. now:
+    monotonic seconds. ready: bytes of checked, whole packets. since: when the packet began of which
+    a part is there, or None. code: of CONNACK, None before it. reasons: of PUBACK by its id, where
+    it is not 0 (3.4.2.1); paho 1.6 does not hand them on. goodbye: DISCONNECT came. topics: of
+    which PUBLISH passes, with QoS 0, as it was subscribed. asked: topic by the id of a SUBSCRIBE
+    without answer; denied: topics of those that were refused (3.9.3).
     """
 
-    __slots__ = ("_is_owed", "_mqtt5", "_now", "_part", "_unasked", "code", "goodbye", "ready",
-                 "reasons", "since")  # fmt: skip
+    __slots__ = ("_asked", "_is_owed", "_mqtt5", "_now", "_part", "_unasked", "asked", "code",
+                 "denied", "goodbye", "ready", "reasons", "since", "topics")  # fmt: skip
 
     def __init__(
         self, mqtt5: bool, is_owed: Callable[[int], bool], now: Callable[[], float]
@@ -54,6 +59,10 @@ class Incoming:
         self._now = now
         self._part = bytearray()
         self._unasked = Bucket(UNASKED, now())
+        self._asked = Bucket(ASKED, now())
+        self.topics: frozenset[bytes] = frozenset()
+        self.asked: dict[int, str] = {}
+        self.denied: list[str] = []
         self.ready = bytearray()
         self.since: float | None = None
         self.code: int | None = None
@@ -68,7 +77,7 @@ class Incoming:
             head, body = self._head()
             if not head or len(part) < head + body:
                 break
-            if self._passes(part[0] >> 4, memoryview(bytes(part[head : head + body]))):
+            if self._passes(part[0], memoryview(bytes(part[head : head + body]))):
                 self.ready += part[: head + body]
             del part[: head + body]
             self.since = None
@@ -85,6 +94,8 @@ class Incoming:
         """Lengths of fixed header (0 while it is not whole) and body, both checked (2.1)."""
         part = self._part
         kind, name = part[0] >> 4, _NAMES[part[0] >> 4]
+        if kind == SUBACK and not self.asked:
+            raise Misbehaviour(f"sent {name}, which answers nothing of ours")
         if kind not in _LEAST or (kind == DISCONNECT and not self._mqtt5):
             raise Misbehaviour(f"sent {name}, which answers nothing of ours")
         if self.code is None and kind != CONNACK:
@@ -112,7 +123,11 @@ class Incoming:
             raise Misbehaviour(f"sent a malformed {name} ({size} bytes)")
         return at, size
 
-    def _passes(self, kind: int, body: memoryview) -> bool:
+    def _is_wanted(self, body: memoryview) -> bool:
+        return bytes(body[2 : 2 + (body[0] << 8 | body[1])]) in self.topics
+
+    def _passes(self, first: int, body: memoryview) -> bool:
+        kind = first >> 4
         if kind == CONNACK:
             self.code = body[1]
         elif kind == PUBACK:
@@ -123,6 +138,16 @@ class Incoming:
                 self.reasons[number] = body[2]
         elif kind == DISCONNECT:
             self.goodbye = True
+        elif kind == SUBACK:
+            topic = self.asked.pop(body[0] << 8 | body[1], None)
+            if topic is None:
+                raise Misbehaviour("sent SUBACK for what was not subscribed to")
+            if body[-1] >= 128:
+                self.denied.append(topic)
+        elif kind == PUBLISH and not first & 6 and self._is_wanted(body):
+            # It is dropped again where it is too much for who reads it.
+            if not self._asked.take(self._now()):
+                raise Misbehaviour("sends commands without an end")
         elif kind in (PUBLISH, PINGRESP):
             if not self._unasked.take(self._now()):
                 raise Misbehaviour(

@@ -35,6 +35,10 @@ from algwatch.report.session import Session
 from algwatch.report.settings import Settings
 from algwatch.report.wake import Wake
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from algwatch.report.hears import Hears
+
 BACKOFF = 1.0, 120.0  # seconds before the second and before the last of many tries
 HOPS = 3  # servers in a row that may send this router on
 # Seconds that TLS waits for a clock that is behind this program's own files: routers without a
@@ -53,7 +57,8 @@ class Link:
     room: bytes that may be sent again to a broker that has forgotten them; spend: is told how
     many are.
     boot_delay: seconds; the first connection waits a random part of it, so that a region whose
-    power comes back does not arrive as one. Raises BrokerError when the TLS files do not serve.
+    power comes back does not arrive as one. hears: what is subscribed to; None for
+    nothing. Raises BrokerError when the TLS files do not serve.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class Link:
         keepalive: int = 60,
         room: Callable[[], float] = lambda: float("inf"),
         spend: Callable[[int], None] = lambda size: None,
+        hears: Hears | None = None,
     ) -> None:
         paho.load()  # here, as the user that this process becomes may not be allowed to read it
         self._home = self._broker = broker
@@ -77,6 +83,7 @@ class Link:
         self._boot_delay = boot_delay
         self._room = room
         self._spend = spend
+        self._hears = hears
         self._wake = Wake()
         self._settings = Settings(
             client_id, broker.context(), keepalive, outbox, self._wake, will, hello, say
@@ -208,6 +215,8 @@ class Link:
             self._unsaid = f"connected to {self._broker} with {one.name}"
             if not self._brief:  # else two lines a try
                 self._tell_connected()
+        if self._hears is not None:
+            self._hears.subscribe(one.client, str(self._broker))
         if self._unsaid and now - one.welcomed > STABLE:
             self._tell_connected()
         if self._session.due(now):

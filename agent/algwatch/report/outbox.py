@@ -27,10 +27,11 @@ _ORDER = {"health": 0, "finding": 1}  # which kinds go first when there is no ro
 class Outgoing:
     """One message to publish. expires: monotonic seconds after which it is worthless, or None;
     expiry: the same as seconds from publishing, for MQTT 5. keep: worth sending again to a broker
-    that has lost it. again: it was. arrived: the broker has acknowledged it."""
+    that has lost it. again: it was. arrived: the broker has acknowledged it. correlation: of the
+    request that it answers (MQTT 5)."""
 
-    __slots__ = ("again", "arrived", "data", "expires", "expiry", "in_flight", "keep", "record",
-                 "retain", "size", "topic")  # fmt: skip
+    __slots__ = ("again", "arrived", "correlation", "data", "expires", "expiry", "in_flight",
+                 "keep", "record", "retain", "size", "topic")  # fmt: skip
 
     def __init__(
         self,
@@ -40,7 +41,9 @@ class Outgoing:
         expiry: int | None = None,
         expires: float | None = None,
         keep: bool = False,
+        correlation: bytes = b"",
     ) -> None:
+        self.correlation = correlation
         self.topic = topic
         self.data = payload
         self.retain = retain
@@ -51,6 +54,12 @@ class Outgoing:
         self.in_flight = False
         self.record: Record | None = None
         self.size = len(topic) + len(payload)
+
+    @property
+    def properties(self) -> dict[str, object]:
+        """Of MQTT 5, by paho's names."""
+        named = {"MessageExpiryInterval": self.expiry, "CorrelationData": self.correlation or None}
+        return {name: value for name, value in named.items() if value is not None}
 
     @property
     def rank(self) -> int:

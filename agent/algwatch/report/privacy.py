@@ -308,6 +308,13 @@ class Privacy:
         return word
 
 
+def provider_part(domain: str) -> str:
+    """The labels of a domain name that are those of a provider, "" where there are none."""
+    labels = domain.lower().split(".")
+    count = _public(labels)
+    return ".".join(labels[-count:]) if 1 < count <= len(labels) else ""
+
+
 def _public(labels: list[str]) -> int:
     """How many labels at the end of a domain name are those of a provider, not of its user."""
     top = labels[-1].lower()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from algwatch.base import address
 from algwatch.base.table import Table
@@ -19,7 +20,9 @@ class Providers:
     """The domain with which each line's phone has registered; until that was seen, the address of
     the far end. A phone can only name the provider of its own line."""
 
-    def __init__(self) -> None:
+    def __init__(self, learned: Callable[[str], None] = lambda domain: None) -> None:
+        """learned: is told each domain."""
+        self._learned = learned
         self._domains: Table[str, str] = Table(LIMIT)
 
     def feed(self, registration: RegistrationSummary) -> None:
@@ -29,6 +32,7 @@ class Providers:
         found = _DOMAIN.search(registration.aor.lower())
         if found and not address.is_literal(found[1]):
             self._domains.add(registration.line, found[1])
+            self._learned(found[1])
         elif registration.line not in self._domains:
             self._domains.add(registration.line, "")
 

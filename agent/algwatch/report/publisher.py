@@ -23,17 +23,20 @@ from algwatch.report.wire import topic
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from algwatch.report.flash import Flash
+    from algwatch.report.hears import Hears
     from algwatch.report.spool import Spool
 
 STRANGERS = "strangers"  # all phones together with which no provider has dealt
 # As msgpack writes them.
 _HARMS = [b"\xa4harm" + bytes((0xA0 | len(harm),)) + harm.encode() for harm in HURTS]
+ALL, HURTING, STATE = "all", "harm", "state"  # levels of reports
 
 
 class Publisher:
     """wall: seconds since 1970. about: what the birth message tells about this agent.
     health_expiry: seconds after which a health report is worthless. tally: what is counted for
-    health reports. daily: bytes that may be sent a day. Other arguments as in Link.
+    health reports. daily: bytes that may be sent a day.
+    Other arguments as in Link. level: what is sent, a word below.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Publisher:
         health_expiry: int = 120,
         tally: Tally | None = None,
         daily: int = 1 << 20,
+        hears: Hears | None = None,
     ) -> None:
         self.broker = broker
         self._encoder = encoder
@@ -62,6 +66,8 @@ class Publisher:
         self._health_expiry = health_expiry
         self.tally = tally
         self._allowance = Allowance(daily)
+        self.hears = hears
+        self.level = ALL
         self._lock = Lock()  # the link's thread says hello, the daemon's says the rest
         self._birth: int | None = None  # a sequence number that no broker has seen yet
         self._advice: list[Advice] | None = None
@@ -83,6 +89,7 @@ class Publisher:
             keepalive,
             lambda: self._allowance.room(HEALTH),
             self._allowance.spend,
+            hears,
         )
 
     def start(self, spool: Spool | None = None, flash: Flash | None = None) -> None:
@@ -98,6 +105,8 @@ class Publisher:
                 self._put(one.kind, one.payload, keep=True)
             if lost:
                 self._say(f"{len(lost)} reports of before a power loss wait to be sent")
+        if self.hears is not None:
+            self.hears.start(self)
         self._link.start()
 
     def _verdicts(self) -> list[tuple[str, bytes]]:
@@ -118,9 +127,13 @@ class Publisher:
 
     def is_again(self, finding: Finding) -> bool:
         """Count a finding; True where it is the same as others and is not to be sent now."""
+        if self.hears is not None:
+            self.hears.keep(finding)
         return not self._repeats.feed(finding, self._wall() - finding.at)
 
     def finding(self, finding: Finding) -> None:
+        if self.level == STATE or (self.level == HURTING and not finding.hurts):
+            return
         phone = ends_of(finding.line)[0]
         if phone and self.tally is not None and not self.tally.deals_with(finding.line):
             phone = STRANGERS
@@ -153,7 +166,7 @@ class Publisher:
         if self._flash is not None and self._flash.due:
             self._flash.look(self._verdicts())
         for one in self._repeats.due(always):
-            if not self._allowance.allows("finding", HARMLESS):
+            if self.level == STATE or not self._allowance.allows("finding", HARMLESS):
                 continue
             with self._lock:
                 payload = self._encoder.again(
@@ -172,7 +185,9 @@ class Publisher:
 
     def health(self, health: dict[str, object]) -> None:
         """Without a connection there is nobody to tell, and a late report is worthless."""
-        if not self._link.connected or not self._allowance.allows("health", HEALTH):
+        if not self._link.connected or self.level == STATE:
+            return
+        if not self._allowance.allows("health", HEALTH):
             return
         with self._lock:
             outbox = self._outbox
@@ -191,6 +206,17 @@ class Publisher:
             payload = self._encoder.health({**health, "mqtt": mqtt}, self._wall(), self.tally)
         self._allowance.spend(len(payload))
         self._put("health", payload, expiry=self._health_expiry)
+
+    def reply(self, said: dict[str, object], correlation: bytes) -> None:
+        """An answer to a command; said: as in docs/wire.md. Any thread may call."""
+        with self._lock:
+            payload = self._encoder.reply(said, self._wall())
+        self._allowance.spend_always(len(payload))
+        self._put("reply", payload, keep=True, correlation=correlation)
+
+    def wake(self) -> None:
+        """There is something to subscribe to."""
+        self._link.wake()
 
     def stop(self, patience: float) -> bool:
         """As Link.stop, after the farewell."""
@@ -215,10 +241,11 @@ class Publisher:
         retain: bool = False,
         expiry: int | None = None,
         keep: bool = False,
+        correlation: bytes = b"",
     ) -> None:
         expires = None if expiry is None else monotonic() + expiry
         where = topic(self._encoder.cpe, kind)
-        self._send(Outgoing(where, payload, retain, expiry, expires, keep))
+        self._send(Outgoing(where, payload, retain, expiry, expires, keep, correlation))
 
     def _send(self, message: Outgoing) -> None:
         self._outbox.put(message)

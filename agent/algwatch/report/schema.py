@@ -51,6 +51,12 @@ FIELDS: dict[str, tuple[Field, ...]] = {
         ("rule_failures", MAP, 1), ("untold", MAP, 1), ("providers", MAP, 2), ("mqtt", MAP, 1),
         ("cut", BOOL, 2),
     ),
+    "reply": (
+        ("id", STR, 3), ("command", STR, 3), ("state", STR, 3), ("reason", STR, 3),
+        ("status", INT, 3), ("lines", STRS, 3), ("change", INT, 3), ("result", STR, 3),
+        ("conclusion", STR, 3), ("uptime", FLOAT, 3), ("level", STR, 3), ("pcap", BIN, 3),
+        ("packets", INT, 3), ("cut", BOOL, 3),
+    ),
 }  # fmt: skip
 """By part of a payload; `envelope` is in every one, and the others hold one map or some."""
 
@@ -69,7 +75,7 @@ def problems(body: dict[str, Any]) -> list[str]:
     found = _wrong("envelope", body)
     if "online" in body:
         return found + _wrong("state", body)
-    for part in ("finding", "health"):
+    for part in ("finding", "health", "reply"):
         if part in body:
             found += _part(part, body[part])
     looks = body["finding"].get("evidence") if isinstance(body.get("finding"), dict) else None

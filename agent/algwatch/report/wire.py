@@ -24,7 +24,7 @@ MAX_PAYLOAD = 16384  # bytes; brokers and constrained readers may rely on it
 
 
 def topic(cpe: str, kind: str) -> str:
-    """kind: state, finding, advice or health."""
+    """kind: state, finding, advice, health, reply, or cmd, which the router reads."""
     return f"{ROOT}/{cpe}/{kind}"
 
 
