@@ -34,10 +34,10 @@ def main(url: str, lan: str, wan: str, boot: str) -> int:
     end = time.monotonic() + 60
     while not publisher.connected and time.monotonic() < end:
         time.sleep(0.05)
-    found = [report for report in reports if report.kind == Finding.kind]
+    found = [report for report in reports if isinstance(report, Finding)]
     for finding in found:
         publisher.finding(finding)
-    publisher.advice([report for report in reports if report.kind == Advice.kind])
+    publisher.advice([report for report in reports if isinstance(report, Advice)])
     while len(outbox) and time.monotonic() < end:
         time.sleep(0.05)
     print("acknowledged", len(found), int(time.time()))
