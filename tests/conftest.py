@@ -26,7 +26,7 @@ if HERE not in sys.path:
 PARTS = 64  # of each file, so that both processes have work until the end
 GROUPS = {
     **dict.fromkeys(("attack", "e2e", "lab"), "live"),
-    **dict.fromkeys(("bench", "cost", "encap", "fuzz", "native"), "built"),
+    **dict.fromkeys(("bench", "cost", "emulated", "encap", "fuzz", "native"), "built"),
 }
 
 # The processes have to draw the same runs of the lab.

@@ -113,8 +113,8 @@ def instructions() -> None:
     print(table(("instructions of a crossing", *head), rows))
     shares = []
     for name, cpu, hertz in CLOCKS:
-        each = [found[cpu, mode] * RATE * CYCLES / hertz * 100 for mode in MODES]
-        shares.append((name, *(f"{share:.1f}%" for share in each), f"{SHARE}%"))
+        each_mode = [found[cpu, mode] * RATE * CYCLES / hertz * 100 for mode in MODES]
+        shares.append((name, *(f"{share:.1f}%" for share in each_mode), f"{SHARE}%"))
     print()
     print(table((f"at {RATE} messages/s, from files", *MODES, "meant to be"), shares))
 

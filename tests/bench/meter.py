@@ -42,7 +42,7 @@ def captures(folder: Path) -> dict[str, list[list[str]]]:
     for mode in MODES:
         sides = [folder / f"{side}-{mode.split()[0]}.pcap" for side in ("lan", "wan")]
         calls = CROSSINGS // 3  # of 7 messages, and one in ten, which loses its ACK, of 15
-        make_calls.write_pair(*sides, mode == "rewritten", calls, calls // 10)
+        make_calls.write_pair(sides[0], sides[1], mode == "rewritten", calls, calls // 10)
         runs = []
         for crossings in (CROSSINGS, 2 * CROSSINGS):
             cut = [_first(path, crossings) for path in sides]
