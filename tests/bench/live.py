@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Instructions of the running daemon: calls cross two interfaces of a network namespace at a steady
-rate, and callgrind counts the agent's user space. A message costs the difference of a run and of one
-that is twice as long, with all that the daemon does meanwhile: turns, timers, reports.
+rate, and callgrind counts the agent's user space. A message costs the difference of a run and of
+one that is twice as long, with all that the daemon does meanwhile: turns, timers, reports.
 
 usage: live.py [RATE...]      crossings a second, 0 is idle: instructions a second then
 """
@@ -105,10 +105,7 @@ def main(words: list[str]) -> None:
             first = WARM if rate else 0.0
             runs = [counted(Path(folder), rate, first + SECONDS * n) for n in (1, 2)]
         extra = runs[1] - runs[0]
-        if rate:
-            each = f"{extra / (SECONDS * rate):,.0f} a crossing"
-        else:
-            each = "idle"
+        each = f"{extra / (SECONDS * rate):,.0f} a crossing" if rate else "idle"
         print(f"{rate:g}/s: {each}, {extra / SECONDS:,.0f} a second", flush=True)
 
 
