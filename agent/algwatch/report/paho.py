@@ -13,8 +13,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_REQUEST = "urllib.request"
-
 
 class _NoSsl:
     """paho evaluates `except ssl.SSLWantReadError` whenever a socket would block, and in a Python
@@ -30,35 +28,43 @@ class _NoSsl:
         pass
 
 
-class _NoProxies(ModuleType):
-    """Stands in for urllib.request while paho is imported. paho asks it for one thing, the proxy
-    in the environment (for PySocks), and it brings http and email along: 2.4 MB of memory."""
-
-    @staticmethod
-    def proxy_bypass(host: str) -> bool:
-        return True
-
-    @staticmethod
-    def getproxies() -> dict[str, str]:
-        return {}
+def _stand_ins() -> dict[str, ModuleType]:
+    """What paho imports, needs nothing or a few names of, and would pay 4 MB for: proxies of the
+    environment (for PySocks), web sockets, a log, random client ids, and the name of the system."""
+    made = {}
+    for name, names in (
+        ("urllib.request", {"proxy_bypass": lambda host: True, "getproxies": dict}),
+        ("urllib.parse", {}),
+        ("logging", {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}),
+        ("platform", {"system": lambda: sys.platform}),
+        ("string", {"digits": "", "ascii_letters": ""}),
+        ("hashlib", {}),
+        ("uuid", {}),
+    ):
+        made[name] = ModuleType(name)
+        vars(made[name]).update(names)
+    return made
 
 
 def load() -> tuple[Any, Any, Any]:
     """(paho.mqtt.client, Properties, PacketTypes); untyped, as 1.6 and 2.x differ."""
-    absent = "paho.mqtt.client" not in sys.modules and _REQUEST not in sys.modules
-    if absent:
+    absent = {}
+    if "paho.mqtt.client" not in sys.modules:
         import urllib
 
-        sys.modules[_REQUEST] = _NoProxies(_REQUEST)
-        # `from urllib import request` looks at the package before it looks at sys.modules.
-        setattr(urllib, "request", sys.modules[_REQUEST])  # noqa: B010
+        absent = {name: one for name, one in _stand_ins().items() if name not in sys.modules}
+    sys.modules.update(absent)
+    # `from urllib import request` looks at the package before it looks at sys.modules.
+    in_package = [(name.partition(".")[2], one) for name, one in absent.items() if "." in name]
+    for name, one in in_package:
+        setattr(urllib, name, one)
     try:
         from paho.mqtt import client, packettypes, properties
     finally:
-        if absent:
-            # A later import gets the real one.
-            del sys.modules[_REQUEST]
-            delattr(urllib, "request")
+        for name in absent:
+            del sys.modules[name]  # a later import gets the real one
+        for name, _ in in_package:
+            delattr(urllib, name)
     module: Any = client
     if getattr(module, "ssl", None) is None:
         module.ssl = _NoSsl
