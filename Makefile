@@ -7,7 +7,7 @@ CHECKED := agent tests cross firmware setup.py native/build_cffi.py
 C_FILES := $(wildcard native/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run zig test test-all lint format golden golden-update bench fuzz attack kills faults mutate worlds lab lab-table lab-calls cross cross-test footprint imports matrix package docs clean
+.PHONY: help setup build run zig test test-all lint format golden golden-update bench fuzz attack kills faults mutate worlds lab lab-table lab-calls cross cross-test footprint imports matrix package docs site clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -65,9 +65,14 @@ lab-table: setup  ## docs/lab-scenarios.md of what `make lab RESULTS=FILE` has n
 lab-calls: setup  ## very many calls, half past the helper, every number exact: CALLS=10000 RATE=40 SEED=7
 	@CALLS='$(CALLS)' RATE='$(RATE)' SEED='$(SEED)' $(PY) tests/lab/load.py
 
-docs: setup  ## write docs/rules.md, docs/rules/ and the examples of `algwatch explain`
+docs: setup  ## write docs/rules.md, docs/rules/, the ladders of docs/guide and the examples of `algwatch explain`
 	@$(PY) tests/golden/examples.py
 	@$(PY) -m algwatch rules --markdown docs
+	@$(PY) tests/golden/pictures.py
+
+site: setup  ## the documentation as a site in build/site, for a browser without a server
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/mkdocs build --strict -q
+	@echo build/site/index.html
 
 fuzz: setup  ## fuzz the native code and reassembly: SECONDS=600 RUNS= TARGET=sip, or TARGET=coverage
 	@TARGET='$(TARGET)' SECONDS='$(SECONDS)' RUNS='$(RUNS)' BUILD='$(BUILD)' REFERENCE='$(REFERENCE)' \

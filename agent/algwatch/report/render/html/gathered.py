@@ -8,8 +8,8 @@ from algwatch.base.table import Table
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import Finding
 from algwatch.report.render.collected import Collected
+from algwatch.report.render.html.density import Density
 from algwatch.report.render.ladder import CallLadder, Ladder
-from algwatch.report.render.lines import Density, Lines
 from algwatch.report.render.sentences import Brief
 from algwatch.report.render.verdict import DEAD, OPEN, graded
 
@@ -46,7 +46,6 @@ class Gathered:
         self.ladder = Ladder(CALLS, KEPT)
         self.watch = self.ladder.watch
         self.collected = _Collected(self.ladder)
-        self.lines = Lines()
         self.density = Density()
         self.numbers: dict[str, dict[str, int]] = {}
         self.rows: Table[str, CallSummary] = Table(ROWS)
@@ -56,7 +55,6 @@ class Gathered:
     def feed(self, report: Report) -> None:
         self.collected.feed(report)
         if isinstance(report, CallSummary):
-            self.lines.call(report)
             self._span(report.start, report.end)
             if report.unsolicited:
                 return
@@ -65,10 +63,7 @@ class Gathered:
             if report.call_id in self.rows or len(self.rows) < ROWS:
                 self.rows[report.call_id] = report
         elif isinstance(report, RegistrationSummary):
-            self.lines.registration(report)
             self._span(report.start, report.end)
-        elif isinstance(report, Finding):
-            self.lines.finding(report)
 
     def settle(self, numbers: dict[str, dict[str, int]]) -> None:
         """All is said. numbers: as Collected.settle."""

@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from algwatch import __version__
 from algwatch.base.quote import somebody
+from algwatch.compare.line import ends_of
 from algwatch.report.render.html import found
 from algwatch.report.render.html.gathered import Gathered, Shown
 from algwatch.report.render.html.markup import Child, Markup, cut, el
@@ -20,7 +21,7 @@ from algwatch.report.render.html.of_call import Room, of_call
 from algwatch.report.render.html.style import DRAWN, PAGE, PALETTE, SCRIPT
 from algwatch.report.render.html.timeline import Bar, timeline
 from algwatch.report.render.ladder import CallLadder
-from algwatch.report.render.lines import OfLine
+from algwatch.report.render.of_lines import OfLine
 from algwatch.report.render.sentences import several
 from algwatch.report.render.summary import STATES
 from algwatch.report.render.text import outside_line
@@ -39,6 +40,8 @@ MESSAGES = 2 << 20  # bytes
 BARS = 60
 LINES = 60
 
+OUTCOMES = {"completed": "good", "dropped": "bad", "unanswered": "bad", "unknown": "warn",
+            "rejected": "warn"}  # fmt: skip
 GRADES = {WELL: ("ended well", "good"), DEAD: ("died", "bad"), OPEN: ("not known", "warn"),
           GOES_ON: ("going on", "good"), DECLINED: ("declined", ""),
           REDIRECTED: ("redirected", "")}  # fmt: skip
@@ -141,14 +144,15 @@ def _tiles(gathered: Gathered) -> Markup:
 
 
 def _lines(gathered: Gathered) -> list[Markup]:
-    lines = gathered.lines.worst_first()
+    kept = gathered.collected.of_lines
+    lines = [one for one in kept.worst_first() if one.name]
     if not lines:
         return []
     head = el("tr", *[el("th", name) for name in ("phone", "provider", "calls", "registrations",
                                                   "findings")])  # fmt: skip
     table = el("table", el("thead", head), el("tbody", *[_line(one) for one in lines[:LINES]]),
                class_="lines")  # fmt: skip
-    more = gathered.lines.more + max(0, len(lines) - LINES)
+    more = kept.lines.evicted + max(0, len(lines) - LINES)
     note = (
         el("p", f"{several(more, 'more line')} not shown.", class_="soft small") if more else None
     )
@@ -156,15 +160,17 @@ def _lines(gathered: Gathered) -> list[Markup]:
 
 
 def _line(one: OfLine) -> Markup:
-    calls = [el("span", f"{n} {GRADES[grade][0]}", class_=f"chip {GRADES[grade][1]}".strip())
-             for grade, n in one.calls.items() if n]  # fmt: skip
+    phone, provider = ends_of(one.name)
+    calls = [el("span", f"{n} {outcome}", class_=f"chip {OUTCOMES.get(outcome, '')}".strip())
+             for outcome, n in one.outcomes.items() if n]  # fmt: skip
     said = [el("span", f"{somebody(aor)} {outcome}",
                class_=f"chip {'good' if outcome == 'accepted' else 'bad'}")
             for aor, outcome in one.registrations.items()]  # fmt: skip
-    rules = [el("span", rule + (f" x{n}" if n > 1 else ""), class_=f"chip {kind}")
-             for kind, rules in (("bad", one.hurts), ("warn", one.doubts))
-             for rule, n in rules.items()]  # fmt: skip
-    return el("tr", el("td", one.phone, class_="mono"), el("td", one.provider, class_="mono"),
+    rules = [el("span", rule.partition(" ")[0] + (f" x{n}" if n > 1 else ""),
+                class_=f"chip {kind}")
+             for kind, rules in (("bad", one.rules), ("warn", one.may))
+             for rule, n in rules.items() if n]  # fmt: skip
+    return el("tr", el("td", phone, class_="mono"), el("td", provider, class_="mono"),
               el("td", *calls), el("td", *said), el("td", *rules))  # fmt: skip
 
 

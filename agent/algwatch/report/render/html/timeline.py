@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from algwatch.report.render.html.density import Density
 from algwatch.report.render.html.markup import Markup, cut, el, join
-from algwatch.report.render.lines import Density
 
 LEFT, RIGHT = 1.0, 99.0  # per cent of the width: where time begins and ends
 ROW = 34  # px
