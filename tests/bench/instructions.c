@@ -14,8 +14,8 @@ extern void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
                                                              struct qemu_plugin_tb *));
 extern void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb, int op, void *to,
                                                      uint64_t add);
-extern void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, void (*cb)(qemu_plugin_id_t, void *),
-                                           void *userdata);
+extern void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id,
+                                           void (*cb)(qemu_plugin_id_t, void *), void *userdata);
 extern size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 
 int qemu_plugin_version = 1;

@@ -296,12 +296,13 @@ static const char frame[] = "\2\0\0\0\0\1\2\0\0\0\0\2\x08\0"
 static uint32_t put_cut(unsigned number, uint32_t at, uint8_t type, uint32_t vlan, uint32_t caplen,
                         uint32_t length) {
     const uint32_t size = ALIGNED(MAC_AT + caplen + 1);
-    struct tpacket3_hdr header = {.tp_next_offset = size,
-                                  .tp_sec = 2200000000u, /* 2039: more than a signed 32-bit time holds */
-                                  .tp_nsec = at,
-                                  .tp_snaplen = caplen,
-                                  .tp_len = length,
-                                  .tp_mac = MAC_AT};
+    struct tpacket3_hdr header = {
+        .tp_next_offset = size,
+        .tp_sec = 2200000000u, /* 2039: more than a signed 32-bit time holds */
+        .tp_nsec = at,
+        .tp_snaplen = caplen,
+        .tp_len = length,
+        .tp_mac = MAC_AT};
     const struct sockaddr_ll from = {.sll_family = AF_PACKET, .sll_pkttype = type};
     uint8_t *p = ring_memory + number * BLOCK + at;
     if (vlan) header.tp_status = TP_STATUS_VLAN_VALID;
