@@ -568,7 +568,7 @@ def _() -> House:
 
 @case("alg011-near-miss-ack-from-another-port",
       [("ALG011", "router", "latent"), ("DLG001", "provider", "observed")],
-      ["DLG002", "DLG004", "ALG014", "ALG015"], {"provider-fix": "recommended"},
+      ["DLG002", "DLG004", "ALG014", "ALG015"], {},
       ["dropped"])  # fmt: skip
 def _() -> House:
     """The same wrong port in the Contact, but the provider sends its ACKs to the mapping all the

@@ -77,7 +77,7 @@ def _acked_by(src: str) -> House:
 
 
 @case("dlg001-ack-of-a-neighbour", [("DLG001", "provider", "observed")], ["DLG002", *ALG],
-      {"provider-fix": "recommended"}, ["dropped"])  # fmt: skip
+      outcomes=["dropped"])  # fmt: skip
 def _() -> House:
     """The INVITE comes from one address of the provider and each ACK from the next one, to the
     right port of the WAN: it finds the phone in spite of its Contact, and the NAT stops it."""

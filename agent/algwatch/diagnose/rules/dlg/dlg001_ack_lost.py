@@ -126,16 +126,14 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         f"{reading.what}{f'; {so}' if proved else ''}.",
         _proof(call, how, known.now), _key(call, d), cause=reading.cause, call_id=call.call_id,
         line=_line(call), predicts=proved and harm == "latent" and how.is_open(known.now),
-        symptom=False if _tells_alone(call, how, reading) else None,
+        symptom=False if _tells_alone(call, how) else None,
     )  # fmt: skip
 
 
-def _tells_alone(call: Call, how: lost.LostAck, reading: Reading) -> bool:
+def _tells_alone(call: Call, how: lost.LostAck) -> bool:
     """No other rule tells of a 2xx without Contact, nor of one whose Contact the router changed on
-    its way to the phone, nor of an ACK that the provider sends from, or to, where no phone is."""
+    its way to the phone."""
     if how.how == lost.BEYOND and _retargeted(call, how) is not None:
-        return True
-    if how.how == lost.STOPPED_INBOUND and reading.cause == cause.PROVIDER:
         return True
     return no_contact.reading(call, how) is not None
 
