@@ -730,7 +730,7 @@ def _recorded_route(proxy: str, acknowledged: bool = False) -> House:
 
 @case("dlg001-unreachable-route",
       [("DLG001", "provider", "observed"), ("DLG005", "provider", "observed")],
-      ["DLG002", "DLG004", *ALG], outcomes=["dropped"])  # fmt: skip
+      ["DLG002", "DLG004", *ALG], {"provider-fix": "recommended"}, ["dropped"])  # fmt: skip
 def _() -> House:
     """The 2xx comes with a Record-Route of a link-local address, so the phone has nowhere to send
     its ACK. That it never sent one is not its fault."""
