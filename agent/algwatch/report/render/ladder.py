@@ -140,7 +140,9 @@ class CallLadder:
             return DELIVERED
         if acks:
             return STOPPED
-        return "" if self.more else MISSING
+        # One with another CSeq number is drawn like the one that was due.
+        drawn = any(s.method == ACK and s.at > latest.at for s in self.steps)
+        return "" if self.more or drawn else MISSING
 
     def ordered(self) -> list[Step]:
         """By time: what stayed alone was told only when its window was over."""

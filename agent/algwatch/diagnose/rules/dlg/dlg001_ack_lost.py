@@ -150,6 +150,8 @@ def _reading_of(call: Call, known: Known) -> Reading:
     if lost.ack_past_proxy(call, how) is not None:
         # It came from, or went to, a host unknown to the NAT.
         return Reading("provider", cause.RECORD_ROUTE, reading.what)
+    if how.how == lost.ONE_SIDED and how.dialog.stray_ack is not None:
+        return Reading(reading.where, reading.cause, "no ACK to it on this side of the router")
     return reading
 
 
