@@ -7,7 +7,7 @@ CHECKED := agent tests cross firmware setup.py native/build_cffi.py
 C_FILES := $(wildcard native/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run zig test test-all lint format golden golden-update bench fuzz attack kills faults mutate worlds lab lab-table lab-calls cross cross-test footprint imports matrix package docs site clean
+.PHONY: help setup build run zig test test-all lint format golden golden-update bench fuzz attack kills faults soak mutate worlds lab lab-table lab-calls cross cross-test footprint imports matrix package docs site clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -86,6 +86,9 @@ kills: setup  ## kill -9 agents at random moments, and count the findings that g
 
 faults: setup  ## a broker that dies, hangs, refuses, is full or far: what was told, delivered, lost
 	@PYTHONPATH=tests $(PY) tests/e2e/faults.py
+
+soak: setup  ## the whole daemon with TLS while very many messages pass, its memory on the way: MESSAGES=1000000
+	@MESSAGES=$(or $(MESSAGES),1000000) PYTHONPATH=tests:tests/e2e:tests/bench:tests/unit $(PY) tests/e2e/soak.py
 
 worlds: setup  ## play random phones, providers and ALGs on paper (SEEDS=0-2000): is anything false said?
 	@$(PY) tests/worlds/judge.py $(SEEDS)
