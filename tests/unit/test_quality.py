@@ -371,6 +371,8 @@ OUT, IN = (PHONE, PROXY), (PROXY, PHONE)
         ([(IN, 57, "INVITE", 0)] * 4, 1),
         ([(OUT, 63, "INVITE", 0), (OUT, 62, "INVITE", 0)] * 4, 0),  # a router inside the LAN
         ([(OUT, 61, "INVITE", 0)] * 4, -1),
+        # A PBX behind a router inside the LAN, and a provider next to this one.
+        ([(OUT, 63, "INVITE", 0), (IN, 64, "INVITE", 200)] * 4, 0),
         # Both ends are next to the router: who registers decides.
         ([(OUT, 128, "INVITE", 0), (IN, 64, "INVITE", 200)] * 4, 0),
         ([(OUT, 64, "REGISTER", 0), (IN, 64, "REGISTER", 200)], 1),
@@ -464,8 +466,8 @@ def test_one_side_without_messages_is_no_matter_of_quality() -> None:
 ONCE = """
 import sys
 from algwatch.__main__ import main
-from algwatch.cli import analyze
-analyze.LIMIT = 1000
+from algwatch.cli import source
+source.LIMIT = 1000
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -101,26 +101,31 @@ class Count:
         else:
             self.wrong -= vote
 
-    def says(self, least: int) -> int:
-        """1: right, -1: exchanged, 0: no clear majority, or fewer votes than least."""
-        if self.wrong >= least and self.wrong > MAJORITY * self.right:
+    def says(self, least: int, unclear: int = 0) -> int:
+        """1: right, -1: exchanged, 0: no clear majority, or fewer votes than least. unclear: number
+        of messages without a vote, counted against both."""
+        if self.wrong >= least and self.wrong > MAJORITY * (self.right + unclear):
             return -1
-        return int(self.right >= least and self.right > MAJORITY * self.wrong)
+        return int(self.right >= least and self.right > MAJORITY * (self.wrong + unclear))
 
 
 class Votes:
-    """addresses: the votes of weigh(); distance: the hints of near(); asked: those of REGISTER."""
+    """addresses: votes of weigh(); distance: hints of near(), unclear: messages without one; asked:
+    hints of REGISTER."""
 
-    __slots__ = ("addresses", "asked", "distance")
+    __slots__ = ("addresses", "asked", "distance", "unclear")
 
     def __init__(self) -> None:
+        self.unclear = 0
         self.addresses, self.distance, self.asked = Count(), Count(), Count()
 
     def add(self, lan: Header, wan: Header, method: int, status: int) -> None:
         """Two copies of one message."""
         self.addresses.add(weigh(lan, wan))
         if lan[2][:44] == wan[2][:44] and not _both_came_in(lan, wan):
-            self.distance.add(near(lan, wan))
+            hint = near(lan, wan)
+            self.distance.add(hint)
+            self.unclear += not hint
             if method == REGISTER:
                 self.asked.add(-_entered(lan, wan) if status else _entered(lan, wan))
 
@@ -129,7 +134,7 @@ class Votes:
         """1: the sides are named right, -1: they are exchanged, 0: nothing tells."""
         if (told := self.addresses.says(STRONG)) or self.addresses.right:
             return told
-        said, asked = self.distance.says(STRONG), self.asked.says(ASKED)
+        said, asked = self.distance.says(STRONG, self.unclear), self.asked.says(ASKED)
         return (said or asked) if said * asked >= 0 else 0
 
     @property
