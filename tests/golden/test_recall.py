@@ -21,6 +21,7 @@ from craft import NS, Packet, batch
 
 APART = 7200 * NS  # between two captures: nothing of the first one still goes on in the second one
 PARTS = 4
+FOREVER = 1 << 62  # ns
 
 # What these conclude from is not kept: bindings, mappings and outages, packets counted. The first
 # and the last message of a capture hide what it did not see, so a new process begins anew.
@@ -46,10 +47,12 @@ class Process:
             assert self.advice() == before.advice()
             self.pass_time(self.now)
 
-    def play(self, name: str, at: int) -> None:
-        """A capture, at ns after its own times."""
+    def play(self, name: str, at: int, since: int = 0, until: int = FOREVER) -> None:
+        """A capture, at ns after its own times; since, until: ns from its first packet."""
         lan, wan = CASES[name].make().sorted()
         packets = sorted([(0, one) for one in lan] + [(1, one) for one in wan], key=_at)
+        first = _at(packets[0])
+        packets = [one for one in packets if since <= _at(one) - first < until]
         for tap, (when, data) in packets:
             self._note(self.pipeline.feed(batch([(when + at, data)], tap)))
         self.pass_time(packets[-1][1][0] + at + APART // 2)
@@ -89,6 +92,17 @@ def test_a_process_that_goes_on_says_what_the_first_one_would_have_said(part: in
             one.play(name, APART)
         assert second.told == first.told, name
         assert second.advice() == first.advice(), name
+
+
+@pytest.mark.parametrize("what", ["granted", "listed"])
+def test_a_finding_of_the_process_before_is_taken_back_as_one_of_this_one(what: str) -> None:
+    name = f"reg002-nothing-{what}-and-put-right"
+    before = Process()
+    before.play(name, 0, until=3 * NS)
+    assert [harm for _, harm in before.told] == ["observed" if what == "granted" else "latent"]
+    after = Process(before)
+    after.play(name, APART, since=3 * NS)
+    assert [harm for _, harm in after.told] == ["none"]
 
 
 @pytest.mark.parametrize("seed", range(2))

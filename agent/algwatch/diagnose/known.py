@@ -208,3 +208,8 @@ class Known:
         """True if a rule (id) has reported under key in this process: for findings reported only
         once."""
         return not self._said.get(digest(f"{rule}/{key}"), BEFORE) & BEFORE
+
+    def was_told(self, rule: str, key: str) -> bool:
+        """True if a rule (id) has reported under key, in this process or in the one before: for a
+        word that follows an earlier one."""
+        return digest(f"{rule}/{key}") in self._said

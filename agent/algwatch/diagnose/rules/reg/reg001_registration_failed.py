@@ -91,7 +91,7 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
         return  # ALG018
     elif outcome == "challenged":
         bare = not digest.has_credentials(Message(exchange.request.payload))
-        if bare and known.was_said(RULE.id, f"{registered.call_id}/unanswered"):
+        if bare and known.was_told(RULE.id, f"{registered.call_id}/unanswered"):
             return  # a phone that accepts no challenge sends no credentials
         where, why, what = _challenged(registered, t, known.two_sided)
         if why == cause.PHONE and not registered.paired:

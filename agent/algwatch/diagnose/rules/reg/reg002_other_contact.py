@@ -130,7 +130,7 @@ def _bound_since(registered: Registered, agreed: Binding, known: Known) -> Itera
     """A later REGISTER was granted what it asked for: what was said of an earlier one is over."""
     for what, before in (("nothing", "granted 0 s"), ("unlisted", "listed no binding")):
         key = _key(registered, agreed, what)
-        if not known.was_said(RULE.id, key):
+        if not known.was_told(RULE.id, key):
             continue
         finding = RULE.finding(
             "unknown", "none",
