@@ -137,6 +137,8 @@ def test_a_signed_fact_is_known_until_it_expires_or_is_withdrawn(router: Router)
         (payload(servers=["sip.example.net"]), "no IP address"),
         (payload(serial=True), "are numbers"),
         (payload(calls=-1), "are numbers"),
+        (payload(at=None), "at and expires are numbers"),
+        (payload(expires="tomorrow"), "at and expires are numbers"),
         (b"\x91" * 1000, "no fact"),
         (msgpack.packb({"schema": 1, "body": b"x"}), "not signed"),
     ],

@@ -134,7 +134,10 @@ class Facts:
         numbers: list[Any] = [fields.get(name) for name in ("serial", "calls", "routers")]
         if any(type(number) is not int or not 0 <= number < 1 << 53 for number in numbers):
             raise ValueError("serial, calls and routers are numbers")
-        at, until, now = float(fields["at"]), float(fields["expires"]), self._now()
+        times: list[Any] = [fields.get(name) for name in ("at", "expires")]
+        if any(type(one) not in (int, float) for one in times):
+            raise ValueError("at and expires are numbers")
+        (at, until), now = map(float, times), self._now()
         if now < self._made:
             raise ValueError("the clock of this router is not set")
         if not at < until <= at + LONGEST or at > now + AHEAD:
