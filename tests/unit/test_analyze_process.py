@@ -293,6 +293,19 @@ def test_a_reader_that_left_is_no_error(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_a_reader_that_left_takes_no_file_along(tmp_path: Path) -> None:
+    lan, wan = files(tmp_path, home())
+    page = tmp_path / "page.html"
+    outlet, inlet = os.pipe()
+    os.close(outlet)
+    subprocess.run(
+        [*ANALYZE, "--all", "-v", "--html", str(page), "--lan", lan, "--wan", wan], stdout=inlet,
+        check=False, env=ENVIRONMENT,
+    )  # fmt: skip
+    os.close(inlet)
+    assert page.read_text().rstrip().endswith("</html>")
+
+
 def test_times_of_files_are_in_step(tmp_path: Path) -> None:
     """The second call of a day that is silent otherwise costs nothing."""
     house = House()

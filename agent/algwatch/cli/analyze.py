@@ -76,9 +76,10 @@ def main(args: argparse.Namespace) -> int:
 
 def _report(source: Source, args: argparse.Namespace, rules: frozenset[str],
             beside: Beside) -> int:  # fmt: skip
-    status = _printed(source, args, rules, beside)
-    beside.write(source, ports_of(args.ports))
-    return status
+    try:
+        return _printed(source, args, rules, beside)
+    finally:  # also after a reader of standard output has left
+        beside.write(source, ports_of(args.ports))
 
 
 def _printed(source: Source, args: argparse.Namespace, rules: frozenset[str],

@@ -49,6 +49,7 @@ class Beside:
         self._inputs = [*args.lan, *args.wan, *args.files]
         self._page: Gathered | None = None
         self._traced: Traced | None = None
+        self._whole = False  # every report was read
         if self._word and not self._pcap:
             raise Usage("--pcap-of needs --pcap FILE")
         for path in filter(None, (self._html, self._pcap)):
@@ -59,6 +60,7 @@ class Beside:
 
     def reports(self, source: Source, watch: Watch | None = None) -> Iterator[Report]:
         """Those of source, which may begin again."""
+        self._whole = False
         watches = [watch] if watch is not None else []
         feeds: list[Callable[[Report], None]] = []
         if self._html:
@@ -81,10 +83,20 @@ class Beside:
             for one in watches:
                 one(crossing)
 
-        return _fed(source.reports(each), feeds)
+        return self._fed(source.reports(each), feeds)
+
+    def _fed(self, reports: Iterator[Report],
+             feeds: list[Callable[[Report], None]]) -> Iterator[Report]:  # fmt: skip
+        for report in reports:
+            for feed in feeds:
+                feed(report)
+            yield report
+        self._whole = True
 
     def write(self, source: Source, ports: list[int]) -> None:
-        """All reports were read. OSError: nothing was written."""
+        """Nothing before all reports were read. OSError: nothing was written."""
+        if not self._whole:
+            return
         if self._page is not None:
             from algwatch.report.render.html.page import page
 
@@ -121,10 +133,3 @@ class Beside:
 
 def _same(one: str, other: str) -> bool:
     return os.path.exists(other) and os.path.samefile(one, other)
-
-
-def _fed(reports: Iterator[Report], feeds: list[Callable[[Report], None]]) -> Iterator[Report]:
-    for report in reports:
-        for feed in feeds:
-            feed(report)
-        yield report
