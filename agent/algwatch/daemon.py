@@ -351,9 +351,9 @@ class Daemon:
 
     def _report(self, finding: Finding) -> None:
         publisher, status = self._publisher, self._status
-        if publisher is None and status is None:
-            return
         is_again = finding.told_before or (publisher is not None and publisher.is_again(finding))
+        if status is None and (is_again or publisher is None):
+            return
         if self._rate.passes(finding.rule, finding.line, finding.hurts, count=not is_again):
             if publisher is not None and not is_again:
                 publisher.finding(finding)
