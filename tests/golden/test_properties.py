@@ -78,6 +78,8 @@ ALIKE_WITHOUT_A_PACKET = {
     "dlg001-near-miss-one-of-two-acks-lost": {"DLG001"},
     # The router does change the time; a REGISTER less, and it seems to have done harm.
     "reg003-longer-than-granted": {"REG003"},
+    # The registrar did grant nothing, and the REGISTER that put it right is gone.
+    "reg002-nothing-granted-and-put-right": {"REG002"},
 }  # fmt: skip
 
 
