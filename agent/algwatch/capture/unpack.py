@@ -133,6 +133,7 @@ def _lz4() -> Maker:
     return lz4.frame.LZ4FrameDecompressor, (RuntimeError, EOFError)
 
 
+EXTRAS = ("zstd", "lz4")  # of pyproject.toml; the others come with most Pythons
 _MAKERS = {"gzip": _gzip, "xz": _xz, "bzip2": _bzip2, "zstd": _zstd, "lz4": _lz4}
 
 
@@ -174,7 +175,7 @@ def unpacking(kind: str, read: Read, path: str) -> Unpacking:
         program = shutil.which(kind)
         if program and path:
             return _Program(kind, program, path)
+    package = f"type pip install 'algwatch[{kind}]', or " if kind in EXTRAS else ""
     raise Unreadable(
-        f"compressed with {kind}: type pip install 'algwatch[{kind}]', or install the program "
-        f"{kind}, or unpack it first"
+        f"compressed with {kind}: {package}install the program {kind}, or unpack it first"
     )
