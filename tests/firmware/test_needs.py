@@ -53,7 +53,7 @@ PACKAGE = {module: package for package, modules in LIBRARY.items() for module in
 # Third parties, by the name that is imported.
 OTHERS = {"msgpack": "python3-msgpack", "paho": "python3-paho-mqtt", "pcapy": "python3-pcapy-ng",
           "_cffi_backend": "python3-cffi", "cffi": "python3-cffi"}  # fmt: skip
-# For files of a laptop: capture/unpack.py and cli/top.py name the line to type where one is missing.
+# For files of a laptop. capture/unpack.py and cli/top.py name the line to type without them.
 EXTRAS = {"lz4", "lzma", "rich", "textual", "zstandard"}
 # The kernel's modules that are no part of every image, by what the agent asks the kernel for.
 KERNEL = {
