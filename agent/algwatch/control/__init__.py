@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Orders of the operator, and what the fleet knows: who may say it, and what is done."""
+"""Orders of the operator and facts from the fleet: their proof of origin and their effect."""

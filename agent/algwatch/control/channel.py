@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Channel: the socket between the daemon, which has the broker, and root, who has the key.
+"""Channel: the socket between the daemon (with the broker) and root's program (with the key).
 
-Each message is a letter, a number (4 bytes), the length of MQTT's Correlation Data (2 bytes), that
-data, and the rest. The daemon sends commands as they came, and says which answers it has taken.
-Root sends answers to publish, and orders for the daemon to do; each again until it was taken.
+Each message is a letter, a number (4 bytes), the length of MQTT's Correlation Data (2 bytes), the
+data itself, and the rest. The daemon forwards commands unchanged and acknowledges answers. Root's
+program sends answers to publish and orders for the daemon. It repeats each until acknowledged.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from contextlib import suppress
 COMMAND, TAKEN = b"C", b"T"  # from the daemon
 ANSWER, DO = b"A", b"D"  # from root
 LONGEST = 32768  # bytes of a message
-MOST_CORRELATION = 256  # bytes; what is longer is not given back
+MOST_CORRELATION = 256  # bytes; longer data is not returned
 _HEAD = struct.Struct(">cIH")
 _CREDENTIALS = struct.Struct("=iII")  # struct ucred
 
 
 class CannotServe(Exception):
-    """The text is one line that says what to do next."""
+    """The text is one line with the next step."""
 
 
 def pack(word: bytes, number: int, correlation: bytes, rest: bytes = b"") -> bytes:
@@ -41,14 +41,14 @@ def unpack(data: bytes) -> tuple[bytes, int, bytes, bytes]:
 
 
 def peer(sock: socket.socket) -> int:
-    """The user at the other end, as the kernel knows it."""
+    """The uid at the other end, from the kernel."""
     got = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     uid: int = _CREDENTIALS.unpack(got)[1]
     return uid
 
 
 def listen(path: str, uid: int) -> socket.socket:
-    """At a socket in a folder that is root's, for one user. CannotServe."""
+    """A socket for one user, in a folder owned by root. CannotServe."""
     folder = os.path.dirname(os.path.abspath(path))
     try:
         with suppress(FileExistsError):

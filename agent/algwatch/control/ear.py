@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ear: what the daemon hears from its broker, where its configuration asks for any of it."""
+"""Ear: the daemon's subscriptions at its broker, if the configuration asks for any."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Ear(Hears):
             self._kept.feed(finding)
 
     def learned(self, domain: str) -> None:
-        """A phone here has registered with it: what is known of it counts."""
+        """A phone here has registered with this domain: subscribe to the facts about it."""
         provider = provider_part(domain)
         if self.facts is None or not provider or not self.add(PROVIDER + provider):
             return
@@ -65,7 +65,7 @@ class Ear(Hears):
                 return
             if not retained:
                 self._relay.take(payload, correlation)
-            elif not self._told_of_it:  # it would be obeyed with each connection
+            elif not self._told_of_it:  # the broker would send it with each connection
                 self._told_of_it = True
                 self._say(f"a retained command waits at {topic}: it is not obeyed; delete it")
         elif self.facts is not None:

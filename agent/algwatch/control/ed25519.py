@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ed25519 (RFC 8032): whether a signature is that of a public key. Signing is not done here.
+"""Ed25519 (RFC 8032): verify a signature with a public key. Signing is not done here.
 
-In Python, because it is wanted a few times a month and every library for it is larger than this
-whole program. Nothing secret is computed with, so that it takes no constant time does no harm.
+Python, because it runs a few times a month and every library for it is larger than this whole
+program. All inputs are public, so variable time does no harm.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _double(a: Point) -> Point:
 
 
 def _two(m: int, a: Point, n: int, b: Point) -> Point:
-    """m times a and n times b, added: the doublings are made once for both."""
+    """m * a + n * b, with shared doublings."""
     points = None, a, b, _sum(a, b)
     total: Point = (0, 1, 1, 0)
     for bit in range(max(m.bit_length(), n.bit_length()) - 1, -1, -1):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Enrolled: an invitation becomes the configuration of this router.
 
-Files go into a folder of their own first; then the settings, which name them, change in one step.
-So a cut of power leaves the router as it was or enrolled, and nothing between.
+Files go into a folder of their own first. Then the settings, with their paths, change in one step.
+So a power cut leaves the router either unchanged or enrolled.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ MOST = 65536
 
 
 class CannotEnroll(Exception):
-    """The text is one line that says what to do; nothing has changed."""
+    """The text is one line with the next step; nothing has changed."""
 
 
 def checked(content: dict[str, Any], tags: list[str]) -> tuple[dict[str, str], dict[str, bytes]]:
-    """Settings and files of an invitation, each of them known here. CannotEnroll."""
+    """Settings and files of an invitation, all of known names. CannotEnroll."""
     settings, kept = content.get("settings"), content.get("files")
     if not isinstance(settings, dict) or not isinstance(kept, dict):
         raise CannotEnroll("the invitation has no settings")
@@ -61,8 +61,8 @@ def checked(content: dict[str, Any], tags: list[str]) -> tuple[dict[str, str], d
 
 
 class Place:
-    """Where the settings of this router are: uci's, or a file. path: of that file, "" for uci.
-    folder: of the folders of keys. owner: user and group of the daemon; None for those of this
+    """The settings of this router, in uci or in a file. path: of the file, "" for uci. folder:
+    parent of the key folders. owner: user and group of the daemon; None for those of this
     process."""
 
     def __init__(self, path: str, folder: str = FOLDER, owner: tuple[int, int] | None = None,
@@ -70,7 +70,7 @@ class Place:
         self.path, self._folder, self._owner, self._run = path, folder, owner, uci
 
     def current(self) -> dict[str, str]:
-        """The settings that an invitation may change, as they are. CannotEnroll."""
+        """Present values of the settings within an invitation's reach. CannotEnroll."""
         if self.path:
             return {key: value for key, value, _ in self._lines() if key in _KEYS}
         status, out = self._uci("show", _SECTION)
@@ -112,7 +112,7 @@ class Place:
                 shutil.rmtree(old, ignore_errors=True)
 
     def _set(self, settings: Mapping[str, str]) -> None:
-        """All of them in one step. OSError, CannotEnroll."""
+        """Change all settings in one step. OSError, CannotEnroll."""
         if self.path:
             self._write(settings)
             return

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Facts: facts about providers that the fleet's operator has signed (docs/wire.md).
+"""Facts: facts about providers, signed by the fleet's operator (docs/wire.md).
 
-A fact can raise advice on every router of a provider, so the broker is not believed: it is signed
-with a key that no router has (Ed25519), names the provider's own servers, ends by itself, and its
-serial number only grows, over restarts too. Whatever is in doubt counts as not said.
+A fact can raise advice on every router of a provider, so the broker is not trusted. No router has
+the signing key (Ed25519). A fact names the provider's own servers and expires. Its serial number
+only grows, over restarts too. A doubtful fact is ignored.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-LONGEST = 31 * 86400.0  # seconds that a fact is good for
-AHEAD = 3600.0  # seconds that the operator's clock may be ahead
+LONGEST = 31 * 86400.0  # seconds of validity
+AHEAD = 3600.0  # seconds of tolerance for an operator's clock ahead of ours
 MOST = 16  # providers of one router
 SERVERS = 64  # addresses of one provider
-CHECKS = (20, 0.1)  # signatures at once, and a second: each costs some milliseconds
+CHECKS = (20, 0.1)  # signatures in a burst, and a second: each costs some milliseconds
 PROVIDER = f"{ROOT}/provider/"
 LABEL = b"algwatch/1/provider\n"
 _PEM = bytes.fromhex("302a300506032b6570032100")  # SubjectPublicKeyInfo of Ed25519 (RFC 8410)
-_REMEMBERED = 64  # providers whose serial number is
+_REMEMBERED = 64  # providers with a stored serial number
 
 
 class NoKey(BrokerError):
-    """The text is one line that says what to do."""
+    """The text is one line with the next step."""
 
 
 def public_key(path: str) -> bytes:
@@ -73,12 +73,12 @@ class Facts:
         self._bucket = Bucket(CHECKS, time.monotonic())
         self._lock = Lock()
         self._facts: dict[str, dict[str, Fact]] = {}  # by provider, by server
-        self._payloads: dict[str, bytes] = {}  # what was taken last, of each
+        self._payloads: dict[str, bytes] = {}  # the payload taken last, by provider
         self._serials: dict[str, int] | None = None
         self._changed = False
 
     def take(self, topic: str, payload: bytes) -> None:
-        """What the broker has retained; empty where it was withdrawn."""
+        """payload: the retained fact; empty if withdrawn."""
         provider = topic.removeprefix(PROVIDER)
         if payload and payload == self._payloads.get(provider):
             return
@@ -101,7 +101,7 @@ class Facts:
                           f"(since {one.day})")  # fmt: skip
 
     def news(self) -> dict[str, Fact] | None:
-        """What is known, by address of a server, once that has changed; else None."""
+        """Known facts by server address, after a change; else None."""
         with self._lock:
             now = self._now()
             for provider, facts in list(self._facts.items()):
@@ -118,7 +118,7 @@ class Facts:
             return known
 
     def _read(self, provider: str, payload: bytes) -> dict[str, Fact]:
-        """By server. ValueError says why it does not count."""
+        """Facts by server. ValueError: the reason it does not count."""
         try:
             outer = decode(payload)
         except SchemaError as why:
@@ -157,7 +157,7 @@ class Facts:
         return dict.fromkeys(servers, told)
 
     def _remember(self, provider: str, serial: int) -> None:
-        """ValueError: a newer one was known, or it cannot be remembered that this one is."""
+        """ValueError: a newer serial number is known, or this one cannot be stored."""
         try:
             if self._serials is None:
                 self._serials = _serials(files.read_secret(self._path, 65536) or b"")
@@ -176,7 +176,7 @@ class Facts:
 
 
 def _serials(text: bytes) -> dict[str, int]:
-    """ValueError: somebody else has written there."""
+    """ValueError: the file has foreign content."""
     found = {}
     for line in text.decode("ascii", "replace").splitlines():
         provider, _, number = line.partition(" ")

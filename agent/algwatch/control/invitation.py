@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Invitation: what a router needs to join a fleet, sealed with a one-time code.
+"""Invitation: settings and keys for a router to join a fleet, sealed with a one-time code.
 
-The code has 100 bits, so nobody finds it by trying, and the keys come from it by HMAC alone. The
-text is xored with HMAC-SHA256 of a counter and then authenticated (encrypt-then-MAC); each has a
-key of its own, which a random nonce makes another one each time. A Python without OpenSSL has no
-cipher.
+The code has 100 bits, too many to guess, so plain HMAC derives the keys. The text is xored with
+HMAC-SHA256 of a counter and then authenticated (encrypt-then-MAC). Each step has its own key, and a
+random nonce makes both keys fresh each time. A Python without OpenSSL has no cipher.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 SETTINGS = ("mqtt", "mqtt_user", "mqtt_password", "mqtt_name", "mqtt_keepalive", "cpe", "tags",
             "boot_delay", "health_interval", "daily_bytes", "privacy")  # fmt: skip
-FILES = ("mqtt_ca", "mqtt_cert", "mqtt_key", "commands", "provider_key")  # settings that name one
+FILES = ("mqtt_ca", "mqtt_cert", "mqtt_key", "commands", "provider_key")  # settings with a path
 MOST = 16000  # bytes of an invitation
 INVITE, RECEIPT = b"invitation", b"receipt"
 _NONCE = 16
@@ -36,14 +35,14 @@ class Unreadable(Exception):
 
 
 def new_code() -> str:
-    """As in 7K2QF-0M3VX-9RTAW-H4NZB."""
+    """Such as 7K2QF-0M3VX-9RTAW-H4NZB."""
     number = int.from_bytes(os.urandom(_DIGITS), "big")
     digits = "".join(_ALPHABET[number >> 5 * i & 31] for i in range(_DIGITS))
     return "-".join(digits[i : i + _GROUP] for i in range(0, _DIGITS, _GROUP))
 
 
 def secret(code: str) -> bytes:
-    """Of a code as somebody has typed it. Unreadable."""
+    """The canonical form of a typed code. Unreadable."""
     plain = code.strip().upper().translate(_ALIKE)
     if len(plain) != _DIGITS or any(digit not in _ALPHABET for digit in plain):
         raise Unreadable(f"a code has {_DIGITS} letters and digits, such as {new_code()}")
@@ -51,7 +50,7 @@ def secret(code: str) -> bytes:
 
 
 def place(code: bytes) -> str:
-    """The topic of its invitation; its receipt has `/done` behind it."""
+    """The topic of the invitation; the receipt's topic appends `/done`."""
     return f"{ROOT}/enroll/{mac(code, b'algwatch/1/enroll place')[:16].hex()}"
 
 
@@ -65,7 +64,7 @@ def seal(code: bytes, what: bytes, content: dict[str, Any]) -> bytes:
 
 
 def unseal(code: bytes, what: bytes, data: bytes) -> dict[str, Any]:
-    """Unreadable: another code, or somebody has changed it."""
+    """Unreadable: another code, or changed data."""
     try:
         outer = decode(data)
     except SchemaError as why:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kept: the packets that the findings rest on, for an operator who asks for one call's.
+"""Kept: the packets behind the findings, for an operator's request about one call.
 
-Only what a report could have shown of them is given out: each message is built anew from the parts
-that are understood (report/evidence.py), so credentials and texts have no way out.
+The answer shows no more than a report could. Each message is rebuilt from its understood parts
+(report/evidence.py), so credentials and texts have no way out.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ROOM = 131072  # bytes of messages
 MOST = 64  # findings
-PCAP = 12000  # bytes that are sent
+PCAP = 12000  # bytes of an answer
 RAW = 101  # LINKTYPE_RAW: packets begin with the IP header
 _FILE = struct.Struct("<IHHiIII")
 _PACKET = struct.Struct("<IIII")
@@ -40,7 +40,7 @@ class Kept:
         self._size = 0
 
     def feed(self, finding: Finding) -> None:
-        """A finding, whether or not it is sent."""
+        """finding: sent or unsent."""
         looks = [look for look in finding.evidence if look.payload and look.ends]
         if not looks:
             return
@@ -53,8 +53,8 @@ class Kept:
                 self._let_go(next(iter(self._kept)))
 
     def pcap(self, key: str, call_id: str) -> dict[str, Any]:
-        """pcap: a file, of the finding with this key, or of the call with this pseudonym; packets:
-        how many are in it; cut: there are more. Refused."""
+        """pcap: a file for the finding with this key, or for the call with this pseudonym; packets:
+        their count; cut: there are more. Refused."""
         with self._lock:
             found = [look for mark, (call, looks) in self._kept.items()
                      if mark == key or (call_id and call == call_id) for look in looks]  # fmt: skip
@@ -83,7 +83,7 @@ def _size(looks: list[Evidence]) -> int:
 
 
 def _packet(ends: bytes, payload: bytes) -> bytes:
-    """An IP packet with these addresses and ports around what is shown of the message."""
+    """An IP packet with these addresses and ports around the visible part of the message."""
     src, dst, _, _, sport, dport, _, proto, version = ENDS.unpack(ends)
     if proto == _TCP:
         head = struct.pack("!HHIIBBHHH", sport, dport, 0, 0, 0x50, 0x18, 65535, 0, 0)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Log: what was asked of this router and what became of it, and which orders were taken already.
+"""Log: orders to this router, their outcome, and the ids already taken.
 
-One line an event: CRC-32, then words. It lies on flash beside the key, root's alone, so that no
-order is obeyed twice over a restart or a reboot. Only who has the key can make it grow, and not
-fast (report/rate.py); what is refused for want of it is noted elsewhere. When it is large, the
-older half goes. Of orders whose line went their latest expiry stays: nothing that expires earlier
-is taken any more, whatever the clock says meanwhile.
+One line an event: CRC-32, then words. The file is on flash beside the key, readable by root only,
+so no order is obeyed twice over a restart or a reboot. Only a holder of the key can make it grow,
+and not fast (report/rate.py). Orders refused untaken go to another file. At its limit the file
+drops its older half. The latest expiry of the dropped orders stays: any order with an earlier
+expiry is refused, whatever the clock says meanwhile.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from algwatch import files
 MOST = 32768  # bytes of the file
 TAKEN, ENDED, FLOOR = "taken", "ended", "floor"
 _LINE = 400  # bytes of a line
-REMEMBERED = 256  # orders that are remembered by name
+REMEMBERED = 256  # orders remembered by id
 
 
 class Log:
-    """path: of the file; made where it is not there. taken: by id of those that were, when it
-    expires. open: ids and commands of those of which no end is told. FileError."""
+    """path: of the file; created if missing. taken: expiry by id of taken orders. open: command by
+    id of orders without an end. FileError."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -42,16 +42,16 @@ class Log:
         self._torn = bool(data) and data != b"".join(line + b"\n" for line in self._lines)
 
     def is_taken(self, id: str, expires: float) -> bool:
-        """True: it was taken before, or may have been."""
+        """True: the order was taken before, or may have been."""
         return id in self.taken or expires <= self.floor
 
     def take(self, id: str, expires: float, command: str, at: float) -> None:
-        """Returns when it is on the disk. OSError: it may not be obeyed."""
+        """Returns once the order is on disk. OSError: it must not be obeyed."""
         self._write(f"{TAKEN} {id} {expires:.3f} {command} {at:.3f}")
 
     def end(self, id: str, at: float, state: str, why: str) -> None:
         """state: a word; why: a clause."""
-        with suppress(OSError):  # the next start says that it is not known
+        with suppress(OSError):  # the next start reports an unknown outcome
             self._write(f"{ENDED} {id} {at:.3f} {state} {' '.join(why.split())}")
 
     def _learn(self, words: list[str]) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HMAC-SHA256 (RFC 2104) without OpenSSL, which `hmac` and `hashlib` load: 3 MB."""
+"""HMAC-SHA256 (RFC 2104) without OpenSSL: `hmac` and `hashlib` load 3 MB of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["SIZE", "equal", "mac", "sha256"]
 
 
 def mac(key: bytes, message: bytes) -> bytes:
-    """32 bytes. `equal` compares two of them in constant time."""
+    """32 bytes. `equal` compares two MACs in constant time."""
     if len(key) > BLOCK:
         key = sha256(key).digest()
     key = key.ljust(BLOCK, b"\0")

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Obey: root's end of the commands. It reads what the daemon was sent, decides whether it is the
-operator's, and does it.
+"""Obey: root's end of the commands. It takes commands from the daemon, verifies the operator's
+signature, and carries them out.
 
-The daemon talks to the world and has no rights; so it is not believed: the key is root's, and each
-command is checked here, byte for byte as the broker gave it. What changes the router is done by the
-same `algwatch probe`, `apply` and `rollback` that a person types, with their refusals, their
-journal and their way back. It sleeps nearly always: nothing large is imported.
+The daemon talks to the world and has no rights, so it is not trusted. Root has the key, and each
+command is checked here, byte for byte as received from the broker. Changes are made by the usual
+`algwatch probe`, `apply` and `rollback`, with their refusals, journal and rollback. This process
+sleeps nearly always: it imports nothing large.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-OBEYED = (20, 1 / 60)  # orders at once, and a second
-ANSWERED = (20, 0.2)  # refusals that are answered and noted
-WAITING = 32  # answers that the daemon has not taken
+OBEYED = (20, 1 / 60)  # orders in a burst, and a second
+ANSWERED = (20, 0.2)  # the same for refusals, answered and noted
+WAITING = 32  # answers without the daemon's acknowledgement
 MOST_NOTED = 16384  # bytes of the file of refusals
 EVERY = 1.0  # seconds between looks at the time
 
 
 class Obey:
-    """key: of this router; path: its file. cpe: this router. run: starts what obeys an order.
-    now: seconds since 1970."""
+    """key: of this router. noted: path of the file of refusals. cpe: this router. run: starts the
+    verb of an order. now: seconds since 1970."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Obey:
             self._end(Order(command, id, cpe, 0.0, 0.0), b"", "failed", why)
 
     def serve(self, listener: socket.socket, uid: int, wake: int) -> None:
-        """Until end(). uid: of the daemon. wake: readable when a signal has come."""
+        """Until end(). uid: of the daemon. wake: readable after a signal."""
         listener.setblocking(False)
         while not self._ended:
             poller = select.poll()
@@ -100,7 +100,7 @@ class Obey:
                 self._accept(listener, uid)
 
     def end(self) -> None:
-        """What runs goes on: apply watches over itself."""
+        """A running verb goes on: apply watches over itself."""
         self._ended = True
 
     def _accept(self, listener: socket.socket, uid: int) -> None:
@@ -111,7 +111,7 @@ class Obey:
         if peer(sock) not in (uid, 0):
             sock.close()
             return
-        if self._daemon is not None:  # the latest one: the other may be dead
+        if self._daemon is not None:  # the newer connection wins: the other may be dead
             self._daemon.close()
         sock.setblocking(False)
         self._daemon = sock
@@ -139,10 +139,10 @@ class Obey:
             self.command(payload, correlation)
 
     def command(self, payload: bytes, correlation: bytes) -> None:
-        """As it came from the broker."""
+        """payload: as received from the broker."""
         named: Order | None = None
         try:
-            # Nothing of it is repeated before it is known whose it is.
+            # No field of an unverified order is repeated.
             order = orders.read(orders.opened(payload, self._key))
             named = order
             now = self._now()
@@ -174,7 +174,7 @@ class Obey:
             run, other, _ = self._run
             if order.command != orders.ROLLBACK or other.command != orders.APPLY or self._stop:
                 raise Refused(f"{other.command} is at work")
-            # It takes back what it has done, and that is what was asked for.
+            # An interrupted apply takes its change back: this is the rollback.
             self._stop = order, correlation
             run.interrupt()
         else:
@@ -185,7 +185,7 @@ class Obey:
         self._answer(order, correlation, "accepted")
 
     def look(self) -> None:
-        """At what runs."""
+        """At the running verb."""
         if self._run is None:
             return
         run, order, correlation = self._run
@@ -203,7 +203,7 @@ class Obey:
                 self._end(stop, by, "failed", f"{why}: look at its answer, and ask again")
 
     def _refuse(self, order: Order | None, correlation: bytes, why: str) -> None:
-        """Without the flash: who is not the operator must not wear it."""
+        """Noted off the flash: outsiders must not wear it."""
         if not self._answered.take(time.monotonic()):
             return
         id = order.id if order is not None else "-"
@@ -242,7 +242,7 @@ class Obey:
 
     def _send(self, message: bytes) -> None:
         if self._daemon is not None:
-            with suppress(OSError):  # it is gone, or slow: when it comes again
+            with suppress(OSError):  # gone or slow: sent again at its next connection
                 self._daemon.send(message)
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Order: a command as it is on the wire, signed with the key that a router got at enrolment.
+"""Order: a command on the wire, signed with the router's key from its enrolment.
 
 The payload is a map of `schema`, `body` and `mac`; `body` is the msgpack map of the order, as
-bytes. The mac is over these bytes as they are, so there is nothing to bring into a canonical form,
-and nothing of an order is read before it is known whose it is (docs/wire.md).
+bytes. The mac is over these bytes unchanged: no canonical form is needed, and no field of an order
+is read before its mac is verified (docs/wire.md).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 MOST = 3072  # bytes of a payload: with its topic and properties it fits into one packet of 4096
 LEAST_KEY = 16  # bytes
-LONGEST = 900.0  # seconds that an order may be good for
-AHEAD = 60.0  # seconds that the operator's clock may be ahead of the router's
+LONGEST = 900.0  # seconds of an order's validity
+AHEAD = 60.0  # seconds of tolerance for an operator's clock ahead of the router's
 ID = 32  # hex digits
 MOST_WATCH = 86400  # seconds
 
@@ -29,10 +29,10 @@ PING, PROBE, APPLY, ROLLBACK, EVIDENCE, LEVEL = (
     "ping", "probe", "apply", "rollback", "evidence", "level",
 )  # fmt: skip
 COMMANDS = (PING, PROBE, APPLY, ROLLBACK, EVIDENCE, LEVEL)
-BY_ROOT = (PROBE, APPLY, ROLLBACK)  # the others are done by the daemon
+BY_ROOT = (PROBE, APPLY, ROLLBACK)  # the daemon does the others
 LEVELS = ("all", "harm", "state")  # of reports
 
-_LABEL = b"algwatch/1/command\n"  # so that the key signs nothing else that looks alike
+_LABEL = b"algwatch/1/command\n"  # ties the mac to this use of the key
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -41,8 +41,8 @@ class Refused(Exception):
 
 
 class Order:
-    """command: a word of COMMANDS. id: 32 hex digits that no other order has. cpe: the router. at,
-    expires: seconds since 1970. only: address of a phone, "" of all (apply). watch: seconds, None
+    """command: a word of COMMANDS. id: 32 hex digits, unique to the order. cpe: the router. at,
+    expires: seconds since 1970. only: address of a phone, "" for all (apply). watch: seconds, None
     for as long as it takes (apply). key, call_id: of a finding, one of them (evidence). level: a
     word of LEVELS."""
 
@@ -57,7 +57,7 @@ class Order:
         self.level = level
 
     def body(self) -> bytes:
-        """Fields that say something."""
+        """The fields with a value, as msgpack."""
         fields = {name: getattr(self, name) for name in self.__slots__}
         packed: bytes = msgpack.packb({k: v for k, v in fields.items() if v not in ("", None)})
         return packed
@@ -71,7 +71,7 @@ def sign(order: Order, key: bytes) -> bytes:
 
 
 def opened(payload: bytes, key: bytes) -> bytes:
-    """The body of a payload that was made with this key. Refused."""
+    """The body of a payload signed with this key. Refused."""
     if len(payload) > MOST:
         raise Refused(f"longer than {MOST} bytes")
     try:
@@ -87,8 +87,7 @@ def opened(payload: bytes, key: bytes) -> bytes:
 
 
 def read(body: bytes) -> Order:
-    """The order of a body that is known to be the operator's. Refused: it is none, or one of a
-    newer version."""
+    """The order of a verified body. Refused: it is no order, or one of a newer version."""
     try:
         fields = msgpack.unpackb(body, max_ext_len=0)
     except Exception:  # msgpack raises a dozen kinds
@@ -97,7 +96,7 @@ def read(body: bytes) -> Order:
         raise Refused("its body is no map")
     unknown = [name for name in fields if name not in Order.__slots__]
     if unknown:
-        # Other than in a report: an order that is obeyed in part is another order.
+        # Unlike in a report: an order obeyed in part is another order.
         raise Refused(f"{str(unknown[0])[:40]} is not known here")
     order = Order(_text(fields, "command"), _text(fields, "id"), _text(fields, "cpe"),
                   _time(fields, "at"), _time(fields, "expires"))  # fmt: skip
@@ -113,14 +112,14 @@ def read(body: bytes) -> Order:
 
 
 def check(order: Order) -> None:
-    """Refused: the command is not known, or its arguments do not fit."""
+    """Refused: the command is unknown, or its arguments do not fit."""
     if order.command not in COMMANDS:
         raise Refused(f"{order.command[:40]} is no command here")
     allowed = {APPLY: ("only", "watch"), EVIDENCE: ("key", "call_id"), LEVEL: ("level",)}
     for name in ("only", "watch", "key", "call_id", "level"):
         if getattr(order, name) not in ("", None) and name not in allowed.get(order.command, ()):
             raise Refused(f"{order.command} takes no {name}")
-    # It becomes a word of a command line.
+    # `only` becomes a word of a command line.
     if order.only and ("%" in order.only or not address.is_literal(order.only)):
         raise Refused("only is no IP address")
     if order.command == EVIDENCE and bool(order.key) == bool(order.call_id):
@@ -131,7 +130,7 @@ def check(order: Order) -> None:
 
 def in_time(order: Order, cpe: str, now: float, made: float) -> None:
     """Refused: it is for another router or another time. now: seconds since 1970 by the router's
-    clock; made: when this program was, before which no clock is right."""
+    clock; made: the build time of this program, the earliest plausible clock."""
     if order.cpe != cpe:
         raise Refused("it is for another router")
     if now < made:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Relay: the daemon's end of the commands. What the broker sends goes to root as it is; what root
-answers goes to the broker; and what root has found to be the operator's and asks no rights is done
-here.
+"""Relay: the daemon's end of the commands. It passes commands from the broker to root unchanged,
+and root's answers to the broker. Verified orders without need of rights are done here.
 
 A thread of its own, because neither the packets nor the broker wait for it.
 """
@@ -39,10 +38,10 @@ if TYPE_CHECKING:
     from algwatch.control.kept import Kept
     from algwatch.report.publisher import Publisher
 
-TAKES = (20, 1.0)  # commands at once, and a second; root counts again
-WAITING = 16  # commands that root has not been given
+TAKES = (20, 1.0)  # commands in a burst, and a second; root counts again
+WAITING = 16  # commands not yet passed to root
 RETRY = 2.0  # seconds between looks for root's program
-PATIENCE = 5.0  # seconds that a command waits for it
+PATIENCE = 5.0  # seconds a command waits for it
 ABSENT = "nothing here takes commands: algwatch obey does not run"
 
 
@@ -57,7 +56,7 @@ class Relay:
         self._waiting: deque[tuple[float, bytes, bytes]] = deque()
         self._wake = Wake()
         self._publisher: Publisher | None = None
-        self._done: dict[int, None] = {}  # numbers that were done, should root not have heard it
+        self._done: dict[int, None] = {}  # numbers already done, in case root repeats one
 
     def start(self, publisher: Publisher) -> None:
         """publisher: takes the answers."""
@@ -65,10 +64,10 @@ class Relay:
         threading.Thread(target=self._run, name="commands", daemon=True).start()
 
     def take(self, payload: bytes, correlation: bytes) -> None:
-        """A command as it came."""
+        """A command, unchanged."""
         now = time.monotonic()
         if not self._bucket.take(now):
-            return  # whoever sends so many is not waiting for an answer to each
+            return  # a sender of so many waits for no answer to each
         if len(correlation) > MOST_CORRELATION:
             correlation = b""
         if len(payload) > MOST:
@@ -90,7 +89,7 @@ class Relay:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             sock.connect(self._path)
-            if peer(sock) == 0:  # nobody else tells the daemon what to do
+            if peer(sock) == 0:  # only root may give the daemon orders
                 return sock
         except OSError:
             pass
@@ -98,7 +97,7 @@ class Relay:
         return None
 
     def _serve(self, sock: socket.socket) -> None:
-        """Until it ends; OSError."""
+        """Until the connection ends; OSError."""
         poller = select.poll()
         poller.register(sock, select.POLLIN)
         poller.register(self._wake.fd, select.POLLIN)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run: one verb of algwatch that root runs for an order, and what it said.
+"""Run: one verb of algwatch, run by root for an order, and its output.
 
-It is a process of its own in a session of its own: whatever becomes of this one, apply goes on, and
-takes its change back by itself where it has to (docs/apply.md).
+The verb has a process and a session of its own. So apply goes on without this process, and takes
+its change back by itself if needed (docs/apply.md).
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-MOST = 262144  # bytes of output that are kept
-LINES, LINE = 16, 300  # of what is told of it: the last ones, and characters of each
+MOST = 262144  # bytes of output kept
+LINES, LINE = 16, 300  # in an answer: the last lines, and characters of each
 LONGEST = {PROBE: 60.0, APPLY: 90000.0}  # seconds
 OTHERWISE = 900.0
-# Exit statuses of an apply that was asked to end: it is undone, or it had not begun.
+# Exit statuses of an interrupted apply: it is undone, or it had not begun.
 INTERRUPTED = (1, 130, -signal.SIGTERM)
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def words(order: Order, status: str = "") -> list[str]:
-    """As a person would type it. status: file of the daemon, "" where it usually is."""
+    """The words of a typed command line. status: file of the daemon, "" for the usual one."""
     typed = [order.command, "--json"]
     if order.command == APPLY:
         typed += [f"--only={order.only}"] if order.only else []
@@ -62,8 +62,8 @@ def start(order: Order, status: str = "") -> Run:
 
 
 class Run:
-    """command: the verb. pid, out: of the process, and of what it prints. status: its exit status
-    once it has ended, negative for a signal."""
+    """command: the verb. pid: of its process. out: descriptor of its output. status: its exit
+    status after its end, negative for a signal."""
 
     def __init__(self, command: str, pid: int, out: int) -> None:
         self.pid, self.out = pid, out
@@ -73,18 +73,18 @@ class Run:
         os.set_blocking(out, False)
 
     def look(self) -> bool:
-        """Read what it has printed; True once it has ended."""
+        """Read its output; True once it has ended."""
         self._read()
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         if pid:
             self.status = os.waitstatus_to_exitcode(status)
             self._read()
-            if self.out >= 0:  # somebody else has its other end
+            if self.out >= 0:  # another process still has the other end
                 os.close(self.out)
                 self.out = -1
             return True
         if time.monotonic() > self._end:
-            os.kill(self.pid, signal.SIGKILL)  # what it had changed is taken back by its watcher
+            os.kill(self.pid, signal.SIGKILL)  # its watcher takes its change back
         return False
 
     def interrupt(self) -> None:
@@ -93,11 +93,11 @@ class Run:
             os.kill(self.pid, signal.SIGTERM)
 
     def told(self) -> dict[str, Any]:
-        """For the answer: status, lines, and what its object says of the change or the probe."""
+        """For the answer: status, lines, and the JSON object's words on the change or probe."""
         said: dict[str, Any] = {"status": self.status}
         text = bytes(self._output).decode("utf-8", "replace")
         before, brace, rest = text.partition("{")
-        import json  # here, because most of the time nothing is obeyed
+        import json  # here, because orders are rare
 
         try:
             made = json.loads(brace + rest) if brace else {}
