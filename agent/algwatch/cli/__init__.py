@@ -9,9 +9,9 @@ Each verb's file has two functions:
 
     def main(args: argparse.Namespace) -> int:    # the exit status: 0 to 3
 
-`__main__` imports only the file of the verb that was typed. Bad usage and unreadable input raise
-`Usage("one line that says what to do")` from anywhere: it is printed on standard error and the
-exit status is 2. `run`, `handover` and `obey` stand aside: their options are the keys of the
+`__main__` imports only the file of the typed verb. Bad usage and unreadable input raise
+`Usage("one line with the next step")` from anywhere: the line is printed on standard error and the
+exit status is 2. `run`, `handover` and `obey` differ: their options are the keys of the
 configuration file, so they read them themselves and the daemon never imports argparse.
 """
 
@@ -39,13 +39,13 @@ MOST = 1000  # characters of a complaint
 
 
 def complain(text: str) -> None:
-    """One line on standard error. Names of files and whatever was typed may be in it."""
+    """One line on standard error. It may contain file names and typed text."""
     text = visible(text)
     print(f"algwatch: {text[:MOST]}{'...' if len(text) > MOST else ''}", file=sys.stderr)
 
 
 def drop_output() -> None:
-    """Nobody takes it; flushing at exit would raise once more."""
+    """The reader has gone; a flush at exit would raise once more."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

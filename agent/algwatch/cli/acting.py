@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What apply, verify and rollback have in common on the command line."""
+"""Common command-line code of apply, verify and rollback."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ _asked = False  # to end, by a signal
 
 
 def interruptible() -> None:
-    """SIGTERM and SIGHUP end what is done like Ctrl-C, so that it is taken back."""
+    """SIGTERM and SIGHUP end the verb like Ctrl-C, so its change is taken back."""
     for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
         signal.signal(number, _interrupt)
 
 
 def is_interrupted() -> bool:
-    """A signal has asked to end: whoever waits looks here now and then, since an exception that
-    comes while an object is let go, or another program is called back, is lost."""
+    """A signal has asked to end. Waiting code polls this: an exception raised in a destructor or a
+    callback is lost."""
     return _asked
 
 
@@ -74,7 +74,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def only(journal: Journal) -> str:
-    """Address of the phone of a trial, "" of a change of the whole router."""
+    """The phone's address in a trial, "" in a change of the whole router."""
     return str(journal.fact(steps.BEGIN, "only", ""))
 
 
@@ -92,8 +92,8 @@ class Teller:
 
     @staticmethod
     def _print(text: str) -> None:
-        """A reader that is gone, or a full disk, is no reason to stop half way, and no other exit
-        status: that one tells what became of the router."""
+        """A lost reader or a full disk neither stops the change half way nor alters the exit
+        status: the status tells the router's state."""
         try:
             print(text, flush=True)
         except OSError:
@@ -108,7 +108,7 @@ class Teller:
             self._print(json.dumps(told))
 
     def commands(self, why: str, commands: list[str]) -> None:
-        """Nothing is run on this platform: the lines that a person may type."""
+        """Nothing is run on this platform: print the lines for a person to type."""
         if self._json:
             print(json.dumps({"status": 2, "lines": [why], "commands": commands}))
             return
@@ -117,7 +117,7 @@ class Teller:
             print(f"  {line}")
 
     def plan(self, made: Plan, phone: str) -> None:
-        """phone: of a trial, "" of a change for all of them."""
+        """phone: of a trial, "" for a change for all phones."""
         if self._json:
             print(json.dumps(made._asdict() | {"only": phone}))
             return
@@ -151,7 +151,7 @@ def locked(changes: Changes, wait: float = 2.0) -> Iterator[None]:
 
 
 def try_taps(lan: list[str], wan: list[str]) -> None:
-    """Usage where the phones could not be watched afterwards."""
+    """Usage if the phones could not be watched afterwards."""
     from algwatch.cli.watching import CannotWatch, Watching
 
     try:
@@ -162,7 +162,7 @@ def try_taps(lan: list[str], wan: list[str]) -> None:
 
 
 def settle(router: Router, changes: Changes, teller: Teller) -> None:
-    """Usage where something had to be undone first: whoever asks for more looks at that."""
+    """Usage after an undo of an earlier change: the user looks at the router first."""
     try:
         undone, problems = lasting.settle(router, changes, teller.say, PATIENCE)
     except JournalError as why:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Captures that have nothing to do with each other: a pipeline for each, fed like one."""
+"""Unrelated captures: a pipeline for each, fed like one."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from algwatch.pipeline import Pipeline
 
 
 class EachAlone:
-    """taps: the first `named` of them name a side, and each side is judged alone; so are the
-    others, together. It has what Pipeline has for files."""
+    """taps: the first `named` of them name a side, and each side is judged alone; the others are
+    judged together. It offers Pipeline's methods for files."""
 
     def __init__(self, taps: list[Tap], named: int, watch: Callable[[Crossing], None] | None,
                  quality: Quality, media: Counted) -> None:  # fmt: skip

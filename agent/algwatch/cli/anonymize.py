@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`algwatch anonymize IN OUT`: a capture that can be sent to somebody else."""
+"""`algwatch anonymize IN OUT`: a capture fit to be shared."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _key(path: str) -> bytes:
 
 
 def anonymized(source: str, target: str, key: bytes) -> int:
-    """How many packets were written. target appears whole or not at all. CaptureError, OSError."""
+    """The number of packets written. target appears whole or not at all. CaptureError, OSError."""
     cipher = Cipher(key)
     addresses = Addresses(cipher)
     said = Words(cipher, addresses, key)

@@ -100,8 +100,8 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _phone(text: str) -> str:
-    """The address as the kernel writes it: it is compared with those of flows. Usage: no phone has
-    it."""
+    """The address in the kernel's spelling, for comparison with flows. Usage: it is no phone's
+    address."""
     import ipaddress  # here, because only a trial needs it
 
     try:
@@ -118,7 +118,7 @@ def _phone(text: str) -> str:
 
 
 def _tried(router: Router, changes: Changes, made: Plan, only: str) -> int:
-    """Number of the trial with this phone whose rule is loaded; 0."""
+    """Number of the trial with this phone and a loaded rule; 0 without one."""
     trials = [one.number for one in changes.in_force() if acting.only(one) == only]
     try:
         loaded = target_of(router, made).listing() if trials else ""
@@ -168,7 +168,7 @@ def _planned(args: argparse.Namespace, router: Router,
         acting.try_taps(lan, wan)
 
     def watch(heard: list[str]) -> Watch:
-        # Here, because it brings the whole agent along.
+        # Imported here, because it loads the whole agent.
         from algwatch.cli.watching import CannotWatch, Watching
 
         try:
@@ -180,13 +180,13 @@ def _planned(args: argparse.Namespace, router: Router,
                                                  not args.only))  # fmt: skip
 
     def probe() -> list[str]:
-        from algwatch.probe.run import probe as ask  # here, because not everybody wants it
+        from algwatch.probe.run import probe as ask  # here, because it is optional
 
         result = ask(lan[0] if lan else "")
         teller.say(f"probe: {result.conclusion}")
         return result.rewrites
 
-    # A trial leaves the helper to everybody else, and the probe is nobody's phone.
+    # A trial leaves the helper to the other phones, and the probe counts as one of them.
     asks = None if args.only or args.no_probe else probe
     return made, Order(ours, args.only, args.force, args.wait,
                        None if args.watch == 0 else watch, asks, plan)  # fmt: skip

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `analyze` writes beside its output: a page for a browser (--html), and the packets of the
-calls that hurt (--pcap)."""
+"""Files of `analyze` beside its output: a page for a browser (--html), and the packets of the
+calls with harm (--pcap)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 class Beside:
-    """Reads what `analyze` prints along. Raises Usage where a file cannot be written."""
+    """Reads along with the output of `analyze`. Raises Usage if a file cannot be written."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._html: str = args.html or ""
@@ -59,7 +59,7 @@ class Beside:
                 raise Usage(f"{path} is what is read: name another file")
 
     def reports(self, source: Source, watch: Watch | None = None) -> Iterator[Report]:
-        """Those of source, which may begin again."""
+        """The reports of source. A restart of source calls this again."""
         self._whole = False
         watches = [watch] if watch is not None else []
         feeds: list[Callable[[Report], None]] = []
@@ -94,7 +94,7 @@ class Beside:
         self._whole = True
 
     def write(self, source: Source, ports: list[int]) -> None:
-        """Nothing before all reports were read. OSError: nothing was written."""
+        """Writes nothing before all reports were read. OSError: nothing was written."""
         if not self._whole:
             return
         if self._page is not None:

@@ -21,7 +21,7 @@ PATIENCE = 15.0  # seconds for each step
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its options."""
+    """The broker's options."""
     parser.add_argument("--broker", default="mqtt://127.0.0.1", metavar="URL",
                         help="mqtt://HOST[:1883] or mqtts://HOST[:8883]; default: "
                         "%(default)s")  # fmt: skip

@@ -100,7 +100,7 @@ def _answers(args: argparse.Namespace, session: brokered.Session, order: Order) 
             said: Any = decode(payload).get("reply")
         except SchemaError:
             continue
-        # Who is not believed gets an answer without an id.
+        # An unverified command gets an answer without an id.
         if not isinstance(said, dict) or (
             said.get("id") != order.id and correlation != bytes.fromhex(order.id)
         ):

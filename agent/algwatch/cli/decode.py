@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from algwatch.cli import Subparsers
 
 CHUNK = 65536
-# One payload of ours has at most 16 kB; others may pass, but a header of five bytes must not
+# One payload of ours has at most 16 kB. Longer ones may pass, but a header of five bytes must not
 # make the decoder reserve gigabytes.
 MAX_BUFFER = 1 << 20
 MAX_ITEMS = 65536
@@ -44,7 +44,7 @@ def add(subparsers: Subparsers) -> None:
 
 
 def payloads(stream: BinaryIO, name: str) -> Iterator[dict[Any, Any]]:
-    """Each msgpack map of the stream; Usage when it is damaged, with the byte where."""
+    """Each msgpack map of the stream; Usage with the offset of the damage."""
     unpacker = msgpack.Unpacker(
         raw=False,
         unicode_errors="replace",
@@ -78,7 +78,7 @@ def payloads(stream: BinaryIO, name: str) -> Iterator[dict[Any, Any]]:
 
 
 def plain(value: Any) -> Any:
-    """A value that JSON has: bytes as base64, keys as text, no number that JSON does not know."""
+    """The value in JSON's types: bytes as base64, keys and non-finite numbers as text."""
     if isinstance(value, dict):
         return {_key(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple) and not isinstance(value, msgpack.ExtType):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`algwatch doctor`: what this router is, which SIP ALG it has, and whether it can be watched."""
+"""`algwatch doctor`: this router's system, its SIP ALG, and obstacles to watching it."""
 
 from __future__ import annotations
 

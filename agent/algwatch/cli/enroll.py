@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from algwatch.cli import Subparsers
 
 PLAIN = "/etc/algwatch/algwatch.conf"
-WAIT = 20.0  # seconds for the broker to send what it has
+WAIT = 20.0  # seconds for the broker to send the invitation
 
 
 def add(subparsers: Subparsers) -> None:

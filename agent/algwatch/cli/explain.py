@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`algwatch explain RULE`: what a rule looks for, why it matters, and what to do."""
+"""`algwatch explain RULE`: a rule's symptom, its harm, and the remedy."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def find(word: str) -> ModuleType:
-    """The rule of an id or a slug, in any case. Raises Usage that names near ones."""
+    """The rule of an id or a slug, in any case. Raises Usage with near names."""
     names = {name.lower(): rule for rule in RULES for name in (rule.RULE.id, rule.RULE.slug)}
     wanted = word.strip().lower()
     if wanted in names:
@@ -60,8 +60,8 @@ def find(word: str) -> ModuleType:
 
 
 def example(rule: ModuleType) -> str:
-    """The output of `analyze` for a capture in which the rule found something; "" where no file can
-    show it, or where the examples were left out of the package."""
+    """The output of `analyze` for a capture with a finding of the rule; "" if no file can show one,
+    or if the package was built without examples."""
     try:
         with open(EXAMPLES, encoding="utf-8") as file:
             drawn = file.read()
@@ -71,7 +71,7 @@ def example(rule: ModuleType) -> str:
 
 
 def explained(rule: ModuleType, width: int) -> str:
-    """The page that is printed."""
+    """The printed page."""
     title, sections = parts(rule)
     needs = "both sides of the router" if rule.RULE.two_sided else "one side is enough"
     page = [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`algwatch fact`: the operator's end of what the fleet knows: sign a fact about a provider."""
+"""`algwatch fact`: the operator's end of the facts: sign a fact about a provider."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _signed(body: bytes, key: str) -> bytes:
-    """By openssl, which reads what Ed25519 signs from a file. Usage."""
+    """Signed by openssl. It reads Ed25519's input from a file only. Usage."""
     with tempfile.NamedTemporaryFile() as file:
         file.write(LABEL + body)
         file.flush()

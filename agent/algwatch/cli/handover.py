@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`algwatch handover`: open as root what `algwatch run` reads as another user, and end."""
+"""`algwatch handover`: open privileged sources as root for an unprivileged `algwatch run`."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def uid_of(user: str) -> int:
 
 
 def add(subparsers: Subparsers) -> None:
-    # For the list of verbs only: it reads its options itself, as `run` does.
+    # For the list of verbs only: it reads its options itself, like `run`.
     subparsers.add_parser("handover", help="open as root what a daemon reads that is not root")
 
 

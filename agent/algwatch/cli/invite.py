@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`algwatch invite`: the operator's end of an enrolment: an invitation, and its one-time code."""
+"""`algwatch invite`: the operator's end of an enrolment: an invitation and its one-time code."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _wait(args: argparse.Namespace, session: brokered.Session, secret: bytes, co
                 print(line(invitation.unseal(secret, invitation.RECEIPT, message[1])))
                 return 0
             except Unreadable:
-                continue  # of somebody who does not know the code
+                continue  # from a sender without the code
     finally:
         session.publish(where, b"", retain=True)
     return 3

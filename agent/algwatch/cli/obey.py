@@ -66,7 +66,7 @@ def start(words: list[str]) -> int:
 
 
 def add(subparsers: Subparsers) -> None:
-    # For the list of verbs only: it reads its options itself, as `run` does.
+    # For the list of verbs only: it reads its options itself, like `run`.
     subparsers.add_parser("obey", help="do as root what the operator commands")
 
 

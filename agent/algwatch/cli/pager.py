@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pager in front of a terminal: PAGER, or less; none where TERM is dumb or PAGER is empty."""
+"""A pager in front of a terminal: PAGER, or less; none if TERM is dumb or PAGER is empty."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import IO
 
 @contextmanager
 def paged() -> Iterator[IO[str]]:
-    """Standard output, through the pager where it is a terminal."""
+    """Standard output, through the pager on a terminal."""
     command = shlex.split(os.environ.get("PAGER", "less"))
     plain = not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb"
     if plain or not command or command == ["cat"] or not shutil.which(command[0]):

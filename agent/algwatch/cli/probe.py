@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`algwatch probe`: ask this router what it does to SIP, without a phone."""
+"""`algwatch probe`: test this router's handling of SIP, without a phone."""
 
 from __future__ import annotations
 

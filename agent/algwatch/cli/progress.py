@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Progress: how far the reading is, how fast, and how long it will take, on standard error."""
+"""Progress of the reading on standard error: part done, speed, and time left."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import time
 
 EVERY = 0.25  # s between two looks at a terminal
 SELDOM = 5.0  # s elsewhere
-PATIENCE = 1.0  # s before the first word: most captures are read by then
+PATIENCE = 1.0  # s before the first output: most captures are read by then
 
 
 class Progress:
-    """total: bytes to read, 0 where nobody knows. shown: whether anything is told."""
+    """total: bytes to read, 0 if unknown. shown: print anything."""
 
     def __init__(self, shown: bool, terminal: bool) -> None:
         self.total = 0
@@ -35,7 +35,7 @@ class Progress:
         self._begun = time.monotonic()
 
     def at(self, done: int, packets: int) -> None:
-        """done: bytes that were read; packets: in them."""
+        """done: bytes read; packets: in them."""
         now = time.monotonic()
         if not self._shown or now < self._next:
             return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What verbs that read captures have in common: their options, Ctrl-C, and beginning again."""
+"""Common code of the capture-reading verbs: options, Ctrl-C, and restarts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import argparse
 
 PORTS = (5060, 5080)
-INTERRUPTED = 130  # as a shell tells of SIGINT
+INTERRUPTED = 130  # a shell's status for SIGINT
 T = TypeVar("T")
 _TIME = re.compile(r"(?:(\d{4})-(\d\d)-(\d\d)[ T])?(\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?$")
 
@@ -61,7 +61,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 
 
 def source_of(args: argparse.Namespace, files: list[str] | None = None) -> Source:
-    """The captures that were typed; files: these instead. Usage."""
+    """The captures on the command line; files: these instead. Usage."""
     picked = None
     try:
         if args.filter or args.since:
@@ -78,10 +78,10 @@ def source_of(args: argparse.Namespace, files: list[str] | None = None) -> Sourc
 
 
 def read(source: Source, run: Callable[[], T]) -> tuple[T | None, bool]:
-    """What run makes of the source's reports, begun again where the files turn out to be others
-    than they seemed: run must print nothing before it has read all. And whether it was interrupted;
-    None when that was before there was anything. Usage."""
-    # Reports on a message make no cycles, so looking for some every 700 objects is in vain.
+    """(result of run on the source's reports, interrupted). run starts again if the files turn out
+    other than assumed, so it must print nothing before it has read all. The result is None after an
+    interruption before any report. Usage."""
+    # Reports on a message make no cycles, so a collection every 700 objects is in vain.
     gc.set_threshold(50_000)
     try:
         with interruptible(source.stop):
@@ -110,7 +110,7 @@ def _whole(source: Source, run: Callable[[], T]) -> T:
 
 @contextmanager
 def interruptible(stop: Stop) -> Iterator[None]:
-    """SIGINT ends the reading; the second one the program."""
+    """SIGINT ends the reading; a second SIGINT ends the program."""
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         if stop.requested:
@@ -139,7 +139,7 @@ def ports_of(text: str) -> list[int]:
 
 
 def _time(text: str) -> float:
-    """Seconds since 1970, or of a day."""
+    """Seconds since 1970, or since midnight."""
     found = _TIME.match(text.strip())
     if found is None:
         raise Usage(f"--since: {text!r} is not a time: HH:MM, HH:MM:SS or YYYY-MM-DD HH:MM")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from algwatch.cli import Subparsers
 
-AT_BOOT = 5.0  # seconds for live entries where nobody waits
+AT_BOOT = 5.0  # seconds for live entries in an unattended run
 
 
 def add(subparsers: Subparsers) -> None:
@@ -48,17 +48,17 @@ def main(args: argparse.Namespace) -> int:
     _clean_probe(teller)
     if args.if_unfinished and not os.path.isdir(args.changes):
         teller.end(None, 0)
-        return 0  # at boot, also where nothing can be written
+        return 0  # at boot, also on a read-only disk
     with acting.locked(changes, 2.0):
         return _rollback(args, changes, teller)
 
 
 def _clean_probe(teller: acting.Teller) -> None:
-    """A probe that was killed leaves a port in the LAN's bridge; apply runs one, too."""
+    """A killed probe leaves a port in the LAN's bridge; apply runs a probe, too."""
     from algwatch.probe.refused import Refused
     from algwatch.probe.run import clean_up
 
-    with suppress(OSError, Refused):  # or one is running
+    with suppress(OSError, Refused):  # Refused: a probe is running
         for host in clean_up():
             teller.say(f"cleaned up after a probe that was killed ({host})")
 

@@ -67,7 +67,7 @@ def described(rule: ModuleType) -> dict[str, Any]:
 
 
 def table(width: int) -> str:
-    """A line a rule, longer summaries wrapped under themselves."""
+    """A line a rule; longer summaries wrap in their column."""
     head = ("id", "slug", "severity", "summary")
     rows = [(r.RULE.id, r.RULE.slug, r.RULE.severity, r.RULE.summary) for r in RULES]
     sizes = [max(len(row[i]) for row in (head, *rows)) for i in range(3)]
@@ -80,7 +80,7 @@ def table(width: int) -> str:
 
 
 def pages() -> dict[str, str]:
-    """The documents about the rules, by name: a table of all, and a page of each."""
+    """The documents about the rules by file name: a table of all, and a page of each."""
     lines = [
         "# The rules",
         "",

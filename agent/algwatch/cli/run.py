@@ -54,7 +54,7 @@ def read(words: list[str], environment: dict[str, str]) -> Config:
 
 
 def start(words: list[str]) -> int:
-    """Run until SIGTERM or SIGINT; words: the options. Returns 0; Usage when it cannot start."""
+    """Run until SIGTERM or SIGINT; words: the options. Returns 0; Usage if it cannot start."""
     if "--help" in words or "-h" in words:
         from textwrap import fill  # the daemon never imports it
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`analyze --pcap FILE`: the packets of chosen calls, both sides, in a file that reads alike.
+"""`analyze --pcap FILE`: the packets of chosen calls, both sides, in a file with the same verdict.
 
-The files are read once more. A packet is saved when it went between the hosts of a chosen call or
-line; media only while a chosen call went on. What these hosts did in other calls is saved too, up
-to a bound, because a call is judged by the others of its line, its phone and its provider. So are
-the messages that prove what is said, and the first and the last packet of each file, because what
-never came is missing only if the capture went on.
+The files are read once more. Packets between the hosts of a chosen call or line are saved; media
+only during a chosen call. Packets of these hosts in other calls are saved too, up to a bound,
+because a call is judged by the others of its line, its phone and its provider. Messages behind a
+finding are saved as well. So are the first and the last packet of each file: a message counts as
+missing only if the capture went on.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from algwatch.report.render.ladder import MAKES_A_CALL, WITHIN_A_CALL
 from algwatch.report.traced import Chosen
 
 OF_CALLS = frozenset((*MAKES_A_CALL, *WITHIN_A_CALL))
-SLACK = 1_000_000_000  # ns by which two captures of one time may differ
-LATER = 40_000_000_000  # ns behind a call in which something may still be missed: 64*T1 and more
+SLACK = 1_000_000_000  # ns, difference allowed between two captures of one time
+LATER = 40_000_000_000  # ns after a call, its messages may still count as missing: 64*T1 and more
 FOREVER = 1 << 63
-HEAD = 160  # bytes of a frame in which its addresses are: behind these, tunnels have ended
-CONTEXT = 20_000  # packets of other calls and hosts that are saved at most
-MEDIA = 200_000  # packets of media that are saved at most
+HEAD = 160  # bytes of a frame with all its addresses, also in tunnels
+CONTEXT = 20_000  # packets of other calls and hosts, at most
+MEDIA = 200_000  # packets of media, at most
 
 
 def as_one(files: list[tuple[CaptureFile, int]], chosen: Chosen) -> bool:
-    """False where one side was not captured all the time that the chosen calls need, and has files
-    of its own: one file cannot tell that a side of it began later or ended earlier."""
+    """False if a side has its own files and they do not cover the chosen calls' time. One file
+    cannot show that one of its sides began later or ended earlier."""
     begin = {LAN: FOREVER, WAN: FOREVER}
     end = {LAN: 0, WAN: 0}
     for file, side in files:
@@ -58,7 +58,7 @@ def _as_it_is(at: int) -> int:
 
 
 class Saved:
-    """Writes what is chosen of files into one. ports: of SIP."""
+    """Writes the chosen packets of several files into one. ports: of SIP."""
 
     def __init__(self, chosen: Chosen, ports: list[int]) -> None:
         self._chosen = chosen
@@ -67,7 +67,7 @@ class Saved:
         self._context = CONTEXT
 
     def write(self, path: str, files: list[tuple[CaptureFile, int]]) -> int:
-        """How many packets were saved. The file appears whole or not at all. OSError."""
+        """The number of packets saved. The file appears whole or not at all. OSError."""
         part = f"{path}.part"
         try:
             with open(part, "wb") as out:
@@ -83,7 +83,7 @@ class Saved:
         return written.packets
 
     def _of(self, file: CaptureFile, side: int) -> Iterator[tuple[str, int, Frame]]:
-        """(interface, ns on the common clock, packet) of a file of that side."""
+        """(interface, ns on the common clock, packet) of a file of this side."""
         scanners: dict[int, Scanner] = {}
         last: tuple[str, int, Frame] | None = None
         first = True
@@ -105,7 +105,7 @@ class Saved:
             yield last
 
     def _side_of(self, frame: Frame, at: int, other: bool) -> int | None:
-        """The side on which its hosts were seen, -1 where both were; None: it is not saved."""
+        """The side of its hosts, -1 for both; None: it is not saved."""
         head = frame.data[:HEAD]
         if any(payload in frame.data for payload in self._chosen.looks.get(at // 1000, ())):
             other = False
@@ -130,7 +130,7 @@ class Saved:
     def _others(
         self, packets: Packets, file: CaptureFile, scanners: dict[int, Scanner]
     ) -> set[int]:
-        """Where the packets begin that belong to calls which are not chosen."""
+        """Offsets of the packets of other calls."""
         others: set[int] = set()
         for index, table in packets.tables():
             linktype = file.interfaces[index].linktype

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Source: capture files as what the pipeline says of them."""
+"""Source: capture files in, the pipeline's reports out."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from algwatch.compare.survey import Survey
 from algwatch.diagnose.finding import Finding
 from algwatch.pipeline import Pipeline
 
-FIRST_LOOKS, LOOK_EVERY = 32, 8  # batches of an unnamed file in which both sides are looked for
-NAMED = 12  # interfaces that a complaint names
-NOT_SIP = ("tls", "stun", "other", "not_ip")  # counts of packets that are told where there are any
+FIRST_LOOKS, LOOK_EVERY = 32, 8  # batches of an unnamed file searched for both sides
+NAMED = 12  # interfaces listed in a complaint
+NOT_SIP = ("tls", "stun", "other", "not_ip")  # packet counts, reported if not zero
 
 
 _SIDE = {side: re.compile(rf"(?:^|[^a-z]){word}(?![a-z])[^/]*$", re.I)
@@ -44,20 +44,19 @@ _SIDE = {side: re.compile(rf"(?:^|[^a-z]){word}(?![a-z])[^/]*$", re.I)
 
 
 class TwoSided(Exception):
-    """A file whose side nobody named holds both copies after all."""
+    """A file without a named side holds both copies after all."""
 
 
 class Source:
-    """The files as batches for one pipeline. problems: damaged files. quality: whether what was
-    named LAN and WAN is both sides of one router, where that was asked. interfaces: names of LAN
-    and WAN interfaces. most: packets that are read at once. notes: sentences about texts that
-    were read, once they are. picked: packets that are read, where not all are. progress: told how
-    far the reading is.
+    """The files as batches for one pipeline. problems: damaged files. quality: the comparison of
+    the named LAN and WAN files, None without both: are they both sides of one router? interfaces:
+    names of LAN and WAN interfaces. most: packets read at once. notes: sentences about text logs,
+    after reading. picked: a filter of the packets, None for all. progress: shows the progress.
 
-    The interfaces of a pcapng file may tell the sides by their names. Other files whose side
-    nobody named are taken for one-sided until a message shows up on two flows; then reports()
-    raises TwoSided, `survey` reads them once more to learn which flow is which side, and
-    reports() begins again and splits them. Most files are one-sided and are read once.
+    The interfaces of a pcapng file may tell the sides by their names. Other files without a named
+    side are taken for one-sided until a message shows up on two flows. Then reports() raises
+    TwoSided, `survey` reads the files once more to learn each flow's side, and reports() begins
+    again and splits them. Most files are one-sided and are read once.
     """
 
     def __init__(self, files: Sequence[str], lan: Sequence[str], wan: Sequence[str],
@@ -82,13 +81,13 @@ class Source:
         self._scanned = Counts()
         self._rtp = Rtp()
         self._numbers: dict[str, dict[str, int]] = {}
-        self._reassembly: dict[str, int] = {}  # only what there was: most captures have none
+        self._reassembly: dict[str, int] = {}  # non-zero counts only: most captures have none
         self._opened: list[CaptureFile] = []
         self._limits: dict[str, int] = {}  # of an interrupted survey: packets by path
 
     def _expanded(self, files: Sequence[str], lan: Sequence[str],
                   wan: Sequence[str]) -> tuple[list[str], list[Tap]]:  # fmt: skip
-        """Names of files and of series; and taps of those whose side is known."""
+        """Names of files and of series without a side; taps for those with one."""
         found = []
         for names in files, lan, wan:
             groups = series.grouped([one for name in names for one in series.expanded(name)])
@@ -105,7 +104,7 @@ class Source:
         return unnamed, [Tap(name, LAN) for name in near] + [Tap(name, WAN) for name in far]
 
     def separate(self) -> None:
-        """Files that seemed to be a series are of the same time."""
+        """The files of an assumed series overlap in time: treat each alone."""
         paths, self._paths = self._paths, {}
         self._files = [path for name in self._files for path in paths.get(name, [name])]
         self._named = [
@@ -113,16 +112,15 @@ class Source:
         ]
 
     def need_twice(self, what: str) -> None:
-        """Usage where the files cannot be read twice, as `what` needs it."""
+        """Usage if the files cannot be read twice. what: the option with this need."""
         if any(one.open for one in self._spools.values()):
             raise Usage(f"{what} read twice, and this pipe is too long: save it to a file")
 
     def check(self) -> None:
-        """Read the pipes (the rest of one that is too long comes later), and learn whether the
-        named files are both sides of one router, and put right what can be:
-        sides that are exchanged, clocks that differ, one capture named twice, a clock that was
-        set meanwhile (the LAN side alone is judged then). A file that cannot be read
-        twice is surveyed while it is judged."""
+        """Read the pipes (the rest of a too long one comes later). Check that the named files are
+        both sides of one router, and correct exchanged sides, clock skew, and a capture named
+        twice. If a clock was set meanwhile, only the LAN side is judged. A file readable only once
+        is surveyed while it is judged."""
         names = [*(tap.name for tap in self._named), *self._files]
         names = [name for name in names if len(self._paths.get(name, ())) < 2]
         pipes = [name for name in dict.fromkeys(names) if start_of(name) is None]
@@ -139,7 +137,7 @@ class Source:
             self._survey = survey
             return
         opened, _ = self._open()
-        # In turns and not by time, because clocks may differ by more than the captures last.
+        # In turns, not by time: the clock skew may exceed the length of the captures.
         files = [iter(file) for file in opened[: len(self._named)]]
         while files and survey.settled is None:
             for file in files[:]:
@@ -163,7 +161,7 @@ class Source:
             self._named = [tap for tap in self._named if tap.side == LAN]
 
     def survey(self) -> None:
-        """Learn the sides of every flow of the files whose side nobody told."""
+        """Learn the side of every flow in the files without a named side."""
         sides = Sides()
         files, _ = self._open()
         count = len(self._named)
@@ -172,7 +170,7 @@ class Source:
         self._sides = sides
 
     def reports(self, watch: Callable[[Crossing], None] | None = None) -> Iterator[Report]:
-        """Everything that the pipeline says about these files, in order."""
+        """All reports of the pipeline on these files, in order."""
         files, taps = self._open()
         pipeline: Pipeline | EachAlone
         if self.quality is not None and self.quality.unrelated:
@@ -194,7 +192,7 @@ class Source:
             complain(f"rule {rule} failed {failures} times: please report")
 
     def _media(self, taps: list[Tap]) -> Counted:
-        """A file whose flows were surveyed has both sides in one tap."""
+        """A surveyed file has both sides in one tap."""
         sides = [tap.side for tap in taps]
         shifts: list[Shift | None] = [None] * len(taps)
         for file in self._opened:
@@ -227,7 +225,7 @@ class Source:
         yield from timeline.finish()
 
     def _ends_early(self, tap: int) -> bool:
-        """True if the other side was captured longer, so that time goes on."""
+        """True if the other side was captured longer, so time goes on."""
         if self.quality is None or tap >= len(self._named):
             return False
         return self.quality.ended[self._named[tap].side] > 0
@@ -247,8 +245,8 @@ class Source:
         return {**self._numbers, "capture": capture}
 
     def _open(self) -> tuple[list[CaptureFile], list[Tap]]:
-        """All files, and a tap of each; three (LAN, WAN, UNKNOWN) of one with both sides."""
-        if self.stop.requested:  # while an earlier pass read: go as far as that one
+        """All files, and a tap for each; three (LAN, WAN, UNKNOWN) for one with both sides."""
+        if self.stop.requested:  # during an earlier pass: read as far as it did
             self.interrupted = True
             self._limits = {file.path: max(file.packets, 1) for file in self._opened}
             self.stop.begin()
@@ -280,7 +278,7 @@ class Source:
         return files, taps
 
     def again(self) -> list[tuple[CaptureFile, int]]:
-        """The files, opened once more, and the side that each was named for."""
+        """The files, opened once more, each with its named side."""
         files, taps = self._open()
         named = len(self._named)
         return [(f, taps[f.tap].side if n < named else UNKNOWN) for n, f in enumerate(files)]
@@ -289,7 +287,7 @@ class Source:
         there = {one.name for file in files for one in file.interfaces if one.name}
         for name in (*self._interfaces[0], *self._interfaces[1]):
             if name not in there:
-                # They stand in the file, so anybody may have written them.
+                # The names come from the file, so they are not trusted.
                 names = ", ".join(quoted(one, 40) for one in sorted(there)[:NAMED])
                 hint = f"the interfaces are: {names}{', ...' if len(there) > NAMED else ''}"
                 if not there:
@@ -297,7 +295,7 @@ class Source:
                 raise Usage(f"no file has an interface {name}; {hint}")
 
     def _batches(self, files: list[CaptureFile]) -> Iterator[Batch]:
-        """The batches of one tap each. One without rows: the capture of its tap ends there."""
+        """Batches of one tap each. A batch without rows ends the capture of its tap."""
         merged = Merged(files)
         sides = self._sides
         self.progress.begin(sum(file.size for file in files))
@@ -326,8 +324,8 @@ class Source:
 
 
 class _Glance:
-    """Looks for both sides in a file that nobody named. A file that can be read only once is not
-    looked at, because it could not be surveyed."""
+    """Looks for both sides in a file without a named side. A file readable only once is skipped:
+    it could not be surveyed."""
 
     def __init__(self) -> None:
         self._sides = Sides()
@@ -335,7 +333,7 @@ class _Glance:
 
     def look(self, batch: Batch) -> None:
         """Raises TwoSided. Both copies of a message are in one batch: after the first batches, a
-        few tell."""
+        sample is enough."""
         self._looks += 1
         if self._looks < FIRST_LOOKS or not self._looks % LOOK_EVERY:
             self._sides.survey(batch)
@@ -344,7 +342,7 @@ class _Glance:
 
 
 def _is_one_sided(report: Report) -> bool:
-    """True if it stands although the two sides were compared in vain."""
+    """True if the report holds without a valid comparison of the two sides."""
     if isinstance(report, Finding):
         return report.harm == "none" and report.where == "unknown"
     return report.kind in ("call", "registration")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`algwatch status`: what the daemon on this router says of the last day."""
+"""`algwatch status`: the last day as seen by the daemon on this router."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from algwatch.cli import Subparsers
 
 FILE = "/var/run/algwatch/status.json"
-MOST = 1 << 20  # bytes of a status file that are read
+MOST = 1 << 20  # bytes of a status file, at most
 FARTHEST = 1e12  # seconds
-LATE = 3  # times `every` after which the file is stale
+LATE = 3  # times `every`: an older file is stale
 WIDEST = 100  # columns
 EXIT = {"fine": 0, "hurts": 1, "cannot-tell": 3}
-NOT_THERE = 3  # the exit status without a daemon: nothing is known
+NOT_THERE = 3  # the exit status without a daemon
 
 STATES = {"fine": ("Nothing hurts.", "bold green"), "hurts": ("Something hurts.", "bold red"),
           "cannot-tell": ("Cannot tell.", "bold yellow")}  # fmt: skip
@@ -65,7 +65,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def read(path: str) -> dict[str, Any] | None:
-    """The object of the file, None where there is none. Usage: it is not a status file."""
+    """The object of the file, None without a file. Usage: it is not a status file."""
     try:
         data = files.read(path, MOST)
     except files.FileError as problem:
@@ -82,11 +82,11 @@ def read(path: str) -> dict[str, Any] | None:
 
 
 def _is_status(state: object) -> bool:
-    """True if the fields are there that tell whether it is fresh, and the verdict."""
+    """True if the verdict and the fields for its freshness are present."""
     if not isinstance(state, dict) or state.get("schema") != 1:
         return False
     verdict = state.get("verdict")
-    # No number is neither fresh nor stale.
+    # NaN would be neither fresh nor stale.
     numbers: list[Any] = [state.get("clock"), state.get("every")]
     return (
         all(type(n) in (int, float) and 0 <= n < FARTHEST for n in numbers)
@@ -102,8 +102,8 @@ def absent(path: str) -> str:
 
 
 def stale(state: dict[str, Any], path: str) -> str:
-    """A sentence, "" where the daemon has written the file lately. Its age is measured on the
-    monotonic clock, because routers set the other one."""
+    """A sentence, "" for a file written lately. Its age is measured on the monotonic clock, because
+    routers set the wall clock."""
     if not state["running"]:
         return f"The daemon was stopped; {START}."
     age = time.monotonic() - state["clock"]
@@ -124,7 +124,7 @@ class Page:
         self._width = min(WIDEST, max(40, columns - 1))
 
     def lines(self, state: dict[str, Any]) -> list[str]:
-        """Raises Usage where a field is missing: the file is of another program."""
+        """Raises Usage if a field is missing: the file is of another version."""
         try:
             return self._lines(state)
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError):

@@ -51,7 +51,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def opened(args: argparse.Namespace) -> tuple[Model, Callable[[], None] | None]:
-    """The model, and what brings it up to date."""
+    """The model, and a function for its updates, None for files."""
     from algwatch.top.model import Model
     from algwatch.top.sources import Lines, StatusFile
 

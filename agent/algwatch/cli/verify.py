@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`algwatch verify`: watch a change that is in force until phones and calls show that it works."""
+"""`algwatch verify`: watch a change in force until phones and calls prove it works."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from algwatch.cli import Subparsers
 
-SOON = 600.0  # seconds in which a change is made lasting
+SOON = 600.0  # seconds to make a change lasting
 
 
 def add(subparsers: Subparsers) -> None:
@@ -68,7 +68,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _need_loaded(router: Router, journal: Journal) -> None:
-    """Usage where others have ended the change: nobody could tell what was verified then."""
+    """Usage if others have ended the change: a verification would prove nothing."""
     try:
         why = ended(target_of(router, planned(journal)), acting.only(journal), journal.number)
     except Failed as problem:
@@ -112,7 +112,7 @@ def _conclude(router: Router, changes: Changes, journal: Journal, teller: acting
         except (Failed, OSError) as problem:
             result, why = FAILED, f"it works and cannot be made lasting: {problem}"
     if result == FAILED:
-        with suppress(OSError):  # whoever kills this process leaves nothing half back
+        with suppress(OSError):  # a kill of this process leaves nothing half back
             deadman.start(changes.folder, SOON)
         problems = undo(router, changes, journal, why, teller.say)
         for line in problems:

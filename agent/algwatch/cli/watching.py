@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The taps of `algwatch apply` and `algwatch verify`: the daemon's loop, with a judge where the
-console is. What reads packets is a process of its own that keeps CAP_NET_RAW and nothing else: a
-word and a sentence come back from it.
+"""The taps of `algwatch apply` and `algwatch verify`: the daemon's loop, with a judge in place of
+the console. A process of its own reads the packets, with no capability but CAP_NET_RAW. It returns
+a word and a sentence.
 """
 
 from __future__ import annotations
@@ -49,8 +49,7 @@ class CannotWatch(Exception):
 
 
 class _Ear(Console):
-    """Hears what the daemon would print, and ends its loop when something can be told, or whoever
-    waits for it is gone."""
+    """Takes the daemon's reports, and ends its loop at a verdict or at the parent's end."""
 
     def __init__(self, judge: Judge, say: Callable[[str], None], pipeline: Pipeline,
                  clock: PacketClock, parent: int) -> None:  # fmt: skip
@@ -76,14 +75,14 @@ class _Ear(Console):
                                           plain))  # fmt: skip
         self.result = self._judge.verdict(self._now() / SECOND)
         if self.result[1] or os.getppid() != self._parent:
-            os.kill(os.getpid(), signal.SIGTERM)  # as a signal from outside does
+            os.kill(os.getpid(), signal.SIGTERM)  # like a signal from outside
 
     def finish(self) -> None:
         """The daemon stops."""
 
 
 class Watching:
-    """Opens the taps at once, so that nothing after that is missed. lan, wan: interfaces."""
+    """Opens the taps at once, so it misses no later packet. lan, wan: interfaces."""
 
     def __init__(self, lan: list[str], wan: list[str], say: Callable[[str], None]) -> None:
         """CannotWatch."""
@@ -115,8 +114,8 @@ class Watching:
 
     def until(self, phones: list[str], longest: float, calls: bool,
               whole: bool = False) -> tuple[str, str]:  # fmt: skip
-        """Watch until the judge can tell; the options are its. As Judge.verdict().
-        KeyboardInterrupt."""
+        """Watch until the judge has a verdict, and return it (Judge.verdict()). The parameters are
+        the judge's. KeyboardInterrupt."""
         read, write = os.pipe()
         parent = os.getpid()
         child = os.fork()
@@ -165,8 +164,8 @@ class Watching:
 
 
 def _confine() -> None:
-    """Become nobody. In a user namespace that has no such user this one stays, without its
-    rights."""
+    """Become the user nobody. In a user namespace without this user, keep the present one, without
+    its rights."""
     for name in ("ascii", "idna"):  # loaded when first used
         codecs.lookup(name)
     if privileges.drop(NOBODY, NOBODY) and privileges.drop():
