@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 APART = 60.0  # seconds between two harmful calls that count as independent
 LIMIT = 256
-KEPT = 16  # calls of a line that outlive the process
+KEPT = 16  # calls of a line, kept for the next process
 MOST_BEYOND = 4  # sentences about lines with other providers
 LONG_EXPIRES = STREAM // SECOND  # longer than a UDP mapping lives on OpenWrt without helper
 TRY_IT = (
@@ -66,7 +66,7 @@ class Harmed:
         return finding.certain or max(times, default=0.0) - min(times, default=0.0) >= APART
 
     def to_plain(self, line: str) -> list[Any]:
-        """The first and the latest calls of a line: of what may still go on, none counts twice."""
+        """The first and the latest calls of a line. A call still going on must not count twice."""
         calls = list((self._calls.get(line) or {}).items())
         return [[call, at] for call, at in calls[:1] + calls[1:][1 - KEPT :]]
 
@@ -76,7 +76,7 @@ class Harmed:
 
 
 def calls_from_plain(value: object, shift: float) -> dict[int, float]:
-    """What Harmed.to_plain gave. shift: seconds, to be added to its times. Unfit."""
+    """Inverse of Harmed.to_plain. shift: seconds, added to its times. Unfit."""
     some = [row(one, 2) for one in rows(value, KEPT)]
     return {whole(call): real(at) + shift for call, at in some}
 

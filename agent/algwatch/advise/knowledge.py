@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Knowledge: what verdicts rest on, as plain values, so that the next process goes on with it.
+"""Knowledge: the basis of verdicts as plain values, for the next process.
 
-It is a list of records, each of which takes the place of an earlier one about the same thing:
+It is a list of records. A later record replaces an earlier one on the same subject:
 
     LINE    observations of a phone and its provider (compare/recalled.py)
-    TOLD    harm, reasons and advice about a line (Recommender), and what may be taken back
-    SAID    digests of findings that were told (Engine)
-    ADVICE  an advice that was given, or withdrawn
+    TOLD    harm, reasons and advice about a line (Recommender), and its revocable findings
+    SAID    digests of reported findings (Engine)
+    ADVICE  an advice given or withdrawn
 
-Calls that go on are not in it, nor is anything else that packets alone have shown.
+Calls in progress are not in it, nor any other state from packets alone.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 IN_FORCE = 64  # phones and providers with advice in force
-RECORDS = 65536  # that are read
+RECORDS = 65536  # read at most
 REASONS = 64  # sentences for an advice, and against it
 LINE, TOLD, SAID, ADVICE = "line", "told", "said", "advice"
 
@@ -41,8 +41,8 @@ Record = list["Any"]  # a word above, and plain values
 
 
 class Knowledge:
-    """in_force: advice that was given and not withdrawn; whoever takes the reports feeds it. given:
-    there was advice, now or before."""
+    """in_force: advice given and not withdrawn, fed by the reader of the reports. given: there was
+    advice, now or before."""
 
     def __init__(self, lines: Lines, engine: Engine, recommender: Recommender) -> None:
         self._lines = lines
@@ -52,11 +52,11 @@ class Knowledge:
         self.given = False
 
     def keep(self) -> None:
-        """From here on somebody asks what has changed."""
+        """Note lines with a first observation from here on, for changed()."""
         self._lines.unkept = {}
 
     def whole(self, untold: Collection[Finding] = ()) -> Iterator[Record]:
-        """Everything, but that these were told."""
+        """All records. SAID omits the findings in untold."""
         names = {*self._recommender.names(), *self._engine.held}
         self.keep()
         for key, line in self._lines.table.items():
@@ -67,8 +67,7 @@ class Knowledge:
             yield [ADVICE, _advice_to_plain(advice)]
 
     def changed(self, reports: Sequence[Report]) -> list[Record]:
-        """What these reports have changed, but for that they were told, and all of which something
-        was seen for the first time."""
+        """Records changed by these reports, without SAID; and lines with a first observation."""
         findings = [one for one in reports if isinstance(one, Finding)]
         advice = [one for one in reports if isinstance(one, Advice)]
         fresh = self._lines.unkept or {}
@@ -85,7 +84,7 @@ class Knowledge:
         return records + [[ADVICE, _advice_to_plain(one)] for one in advice]
 
     def said(self, finding: Finding) -> Record:
-        """That this one is told."""
+        """A record: this finding is reported."""
         return [SAID, self._engine.word_to_plain(finding)]
 
     def _told(self, names: Iterable[str]) -> Iterator[Record]:
@@ -95,12 +94,12 @@ class Knowledge:
             yield [TOLD, self._recommender.to_plain(name), findings]
 
     def recall(self, records: object, shift: int, now: int, verdicts: bool) -> None:
-        """Go on with what an earlier process knew, before anything else was fed. Nothing is advised
-        for it: what was in force is, but for what has got too old. shift: ns, from its packet time
-        to ours; now: ns, of packet time. verdicts: not only lines. Unfit: nothing was taken."""
+        """Take the knowledge of an earlier process, before any feed. This gives no new advice: the
+        earlier advice stays in force, unless too old. shift: ns, from its packet time to ours; now:
+        ns, of packet time. verdicts: not only lines. Unfit: nothing was taken."""
         old = _Records(records, shift, now, self._lines)
-        # The providers that were seen to handle the NAT so long ago that it counts no more: harm
-        # and cause have to be seen again before anything is advised about their ALG.
+        # Providers with an expired proof of NAT handling: advice about their ALG needs harm and
+        # cause to be seen again.
         stale = {line.remote for line in old.lines.values() if line.name in old.aged}
         for key, line in old.lines.items():
             self._lines.table.add(key, line)
@@ -121,17 +120,17 @@ class Knowledge:
                 self.in_force.feed(advice)
 
     def told(self, facts: dict[str, Fact]) -> list[Advice]:
-        """What the fleet knows of far ends, by address, in place of what it said before."""
+        """Take the fleet's facts on far ends, by address, in place of earlier ones."""
         return self._recommender.told(facts)
 
     def harm(self) -> list[Finding]:
-        """What the ALG was found to do, for those who show it beside the advice."""
+        """Findings of harm by the ALG, to be shown beside the advice."""
         return [one for some in self._recommender.harm.values() for one in some.values()]
 
 
 class _Records:
-    """Records as what they stand for. lines: by their key in Lines; aged: names of those of which
-    something counts no more. told: by the name of the line. Unfit."""
+    """Decoded records. lines: by their key in Lines; aged: names of lines with an expired
+    observation. told: by the name of the line. Unfit."""
 
     def __init__(self, records: object, shift: int, now: int, lines: Lines) -> None:
         self.lines: dict[bytes, Line] = {}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recommend: findings in, advice by their cause out. An advice is given once, and withdrawn when
-more is known."""
+"""Recommend: findings in, advice by their cause out. An advice is given once, and withdrawn if
+later evidence refutes it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ LIMIT = 256
 PLACE_UNKNOWN = "the capture does not show where the fault lies: it may be in this router"
 CROSSED_NOTHING = "nothing of it was seen to cross this router, so anyone may have sent it"
 T = TypeVar("T")
-RULES = 128  # of which findings or reasons stand behind one advice
+RULES = 128  # with findings or reasons behind one advice
 KINDS = 256  # of reasons of one advice
 
-Key = tuple[str, str]  # an action, and the line that it is meant for
+Key = tuple[str, str]  # an action and its line
 
 
 def payloads(harm: dict[str, Finding]) -> list[bytes]:
@@ -36,8 +36,8 @@ def payloads(harm: dict[str, Finding]) -> list[bytes]:
 
 
 class Recommender:
-    """Findings in, changed advice out. Advice is kept by action and line. two_sided: everything
-    that crossed this router has a line."""
+    """Findings in, changed advice out. Advice is kept by action and line. two_sided: every crossing
+    has a line."""
 
     def __init__(self, lines: Lines, two_sided: bool = False) -> None:
         self._lines = lines
@@ -91,12 +91,12 @@ class Recommender:
         return [a for one in lines for a in self._of_line(one) if self._is_news(a)]
 
     def told(self, facts: dict[str, Fact]) -> list[Advice]:
-        """The same for every line of which the fleet knows something else than before."""
+        """Take the fleet's facts, then refresh(). tell() marks lines with a changed fact."""
         self._lines.tell(facts)
         return self.refresh()
 
     def refresh(self) -> list[Advice]:
-        """The same for every line with a first observation, while its calls still go on."""
+        """reconsider() every line with a first observation, during its calls."""
         fresh = {line.remote: line for line in self._lines.fresh.values()}.values()
         if self._lines.unkept is not None:
             self._lines.unkept |= self._lines.fresh
@@ -165,7 +165,7 @@ class Recommender:
         return given
 
     def _needed_elsewhere(self, line: Line) -> list[Reason]:
-        """Other lines that need the ALG, if their phone itself has chosen the provider."""
+        """Other lines in need of the ALG, if their phone itself has chosen the provider."""
         return [
             (f"needed-by-{other.name}", f"another line needs it: {finding.summary}")
             for other, finding in self._others(line, self._carried)
@@ -248,12 +248,12 @@ class Recommender:
         return True
 
     def names(self) -> set[str]:
-        """Lines, by name, of which there is anything to keep."""
+        """Names of all lines with something to keep."""
         given = {line for _, line in (*self._given, *self._reasons)}
         return given | set(self.harm) | set(self._carried)
 
     def to_plain(self, name: str) -> list[Any]:
-        """All that is known about a line (`Line.name`, or "" for what is about none)."""
+        """All knowledge about a line (`Line.name`, or "" for records without a line)."""
         carried = self._carried.get(name)
         keys = [key for key in (*self._given, *self._reasons) if key[1] == name]
         return [
@@ -270,10 +270,10 @@ class Recommender:
         return [key[0], state, float(confidence), sorted(kinds), reasons]
 
     def recall(self, told: Told, line: Line | None) -> None:
-        """What an earlier process knew. line: that it is about; what the ALG did to one that is
-        known no more is forgotten."""
+        """Take an earlier process's knowledge. line: its line; None if unknown by now: then the
+        ALG's harm and use are forgotten."""
         for key, (state, confidence, kinds) in told.given.items():
-            if TOLD in kinds:  # the fleet says it again, where it is so
+            if TOLD in kinds:  # the fleet says it again if it still holds
                 continue
             if line is not None or key[0] not in (actions.DISABLE, actions.KEEP):
                 self._given.add(key, (state, confidence, kinds))
@@ -291,12 +291,12 @@ class Recommender:
 
 
 class Told:
-    """What was kept of a line: see Recommender."""
+    """The kept knowledge of a line: see Recommender."""
 
     __slots__ = ("calls", "carried", "given", "harm", "name", "reasons")
 
     def __init__(self, value: object, shift: float) -> None:
-        """value: what Recommender.to_plain gave. shift: seconds, to be added to times. Unfit."""
+        """value: from Recommender.to_plain. shift: seconds, added to times. Unfit."""
         name, harm, carried, calls, told = row(value, 5)
         self.name = text(name, MOST_TEXT)
         findings = [finding_from_plain(one) for one in rows(harm, RULES)]
