@@ -30,7 +30,7 @@ def _with_argparse(argv: list[str]) -> int:
 
     class Parser(argparse.ArgumentParser):
         def error(self, message: str) -> NoReturn:
-            """One line, like every other complaint, with where the options are told."""
+            """One line, like every other complaint, with a pointer to the options."""
             raise Usage(f"{message}; {self.prog} --help tells how it is typed")
 
     parser = Parser(prog="algwatch", description=ABOUT)
@@ -49,12 +49,12 @@ def _with_argparse(argv: list[str]) -> int:
 
 
 def _verb(words: list[str]) -> int:
-    """One that prints something and ends."""
+    """Run a verb with printed output and an end."""
     try:
         status = _with_argparse(words)
         try:
             sys.stdout.flush()
-        except BrokenPipeError:  # the work is done, and the status tells how it ended
+        except BrokenPipeError:  # the work is done, and the status tells its result
             drop_output()
         return status
     except OSError as problem:
@@ -66,23 +66,23 @@ def _verb(words: list[str]) -> int:
 
 
 def _fill_standard_files() -> None:
-    """The caller may have closed them. A file that this program opens must not take their numbers:
-    its own pipe would be read as standard input, without end."""
+    """The caller may have closed them. A file opened later must not take their numbers: this
+    program would read its own pipe as standard input, without end."""
     for fd in 0, 1, 2:
         try:
             os.fstat(fd)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w")  # print() would take standard output instead
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one verb; argv without the program's name. Returns the exit status: 0, and of
-    analyze and probe also 1 (something hurts, SIP is rewritten) and 3 (cannot tell); 2 for bad
-    usage, unreadable input and output that cannot be written; 130 after SIGINT."""
+    """Run one verb; argv without the program's name. Returns the exit status: 0; from analyze and
+    probe also 1 (something hurts, SIP is rewritten) and 3 (cannot tell); 2 for bad usage,
+    unreadable input and unwritable output; 130 after SIGINT."""
     words = sys.argv[1:] if argv is None else argv
-    nowhere = sys.stdout is None  # closed by whoever called
+    nowhere = sys.stdout is None  # closed by the caller
     _fill_standard_files()
     try:
         if words[:1] in (["run"], ["handover"], ["obey"]):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon's settings: a file of `key = value` lines, the same keys as options, two variables.
 
-One table says it all, so that the file, the command line and docs/configuration.md agree. Later
-ones win: defaults, file, environment (user and password of the broker), command line.
+One table defines all settings, so the file, the command line and docs/configuration.md agree. The
+later source wins: defaults, file, environment (user and password of the broker), command line.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ OFF, AUTO, ON = "off", "auto", "on"  # of own_phones
 
 
 class ConfigError(ValueError):
-    """A setting is wrong; the text is one line, with file and line number where there is one."""
+    """A setting is wrong; the text is one line, with file and line number for a setting of a
+    file."""
 
 
 def _text(value: str) -> str:
@@ -130,8 +131,8 @@ def _url(value: str) -> str:
 
 
 def _ring_bytes() -> int:
-    """A 256th of the RAM, 256 kB to 2 MB: on a router with 64 MB all rings and tables together have
-    to be small, with more there is no reason to lose packets in a burst."""
+    """A 256th of the RAM, 256 kB to 2 MB. On a router with 64 MB all rings and tables together must
+    be small. A larger router need not lose packets in a burst."""
     ram = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGESIZE")
     return max(262144, min(ram // 256, 2097152)) // 65536 * 65536
 
@@ -143,7 +144,7 @@ def _memory_bytes() -> int:
 
 
 def _udp(value: str) -> tuple[str, int]:
-    """udp://ADDRESS:PORT: no name, so that nothing has to be resolved while the agent runs."""
+    """udp://ADDRESS:PORT: no name, so the running agent resolves nothing."""
     host, colon, port = value.removeprefix("udp://").rpartition(":")
     host = host.strip("[]")
     if not value.startswith("udp://") or not colon or not address.is_literal(host) or "%" in host:
@@ -198,7 +199,7 @@ KEYS: dict[str, tuple[Callable[[str], Any], Any]] = {
 }
 _LISTED = ", ".join(sorted(KEYS))
 LISTS = ("lan", "wan", "ports", "tags")
-SWITCHES = ("json",)  # options that stand alone on the command line
+SWITCHES = ("json",)  # options without a value on the command line
 ENVIRONMENT = {"ALGWATCH_MQTT_USER": "mqtt_user", "ALGWATCH_MQTT_PASSWORD": "mqtt_password"}
 
 
@@ -248,15 +249,15 @@ class Config:
     def __init__(self) -> None:
         for key, (_, default) in KEYS.items():
             setattr(self, key, list(default) if key in LISTS else default)
-        self._given: dict[str, list[str]] = {}  # values as they were written
-        self._open_file = ""  # a file with a password that others can read
+        self._given: dict[str, list[str]] = {}  # unparsed values
+        self._open_file = ""  # a file with a password, readable by others
 
     def layer(self) -> None:
         """Later settings win over earlier ones from here on, lists included."""
         self._given.clear()
 
     def set(self, key: str, value: str) -> None:
-        """ConfigError without a place; the caller knows where it stands."""
+        """ConfigError without a place; the caller adds it."""
         if key not in KEYS:
             wanted = key.replace("-", "_").lower()
             near = [wanted] if wanted in KEYS else [k for k in KEYS if k[:2] == wanted[:2]]
@@ -274,7 +275,7 @@ class Config:
         setattr(self, key, read)
 
     def given(self) -> list[tuple[str, str]]:
-        """Keys and values of the last layer, as they were written."""
+        """Keys and unparsed values of the last layer."""
         return [(key, " ".join(values)) for key, values in self._given.items()]
 
     def check(self) -> None:
@@ -288,7 +289,7 @@ class Config:
             raise ConfigError("syslog takes no lines of JSON: leave json off")
 
     def notes(self) -> list[str]:
-        """Sentences about secrets that lie open: each says what to do."""
+        """Sentences about secrets readable by others, each with its remedy."""
         notes = []
         if self._open_file:
             notes.append(
@@ -312,7 +313,7 @@ MOST_TEXT = 65536  # bytes of a configuration file
 def _lines(path: str) -> tuple[list[str], int]:
     """(lines, st_mode) of a file or pipe; ConfigError."""
     try:
-        # A FIFO that nobody writes to is empty; plain opening would wait for a writer.
+        # A FIFO without a writer reads as empty; a plain open would wait for one.
         number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
         os.set_blocking(number, True)
         mode = os.fstat(number).st_mode
@@ -345,7 +346,7 @@ def from_file(config: Config, path: str) -> None:
 
 
 def from_environment(config: Config, environment: Mapping[str, str]) -> None:
-    """User and password of the broker: variables are not seen by `ps`, options are."""
+    """User and password of the broker: `ps` shows options, not variables."""
     config.layer()
     for variable, key in ENVIRONMENT.items():
         if environment.get(variable):

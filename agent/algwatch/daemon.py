@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The loop of `algwatch run`: batches of both taps through the pipeline, and reports to the log and
-the broker. start.py puts it together.
+"""The loop of `algwatch run`: batches of both taps go through the pipeline, its reports to the log
+and the broker. start.py puts it together.
 
-Everything happens in one thread but the lines (report/output.py) and the connection to the broker
+One thread does everything except output lines (report/output.py) and the connection to the broker
 (report/mqtt.py).
 """
 
@@ -46,16 +46,16 @@ if TYPE_CHECKING:
 
 BUSY, IDLE = 0.25, 0.5  # seconds between looks at idle taps, with and without something pending
 TURN = 8  # batches of one tap in a row; pairs need both sides
-TIDY = 60.0  # seconds between looks for garbage that holds on to itself
-FAREWELL = 2.0  # seconds that the broker gets to acknowledge the last reports
-ADVICE = (10, 0.2)  # messages with all advice in force: at once, and a second
-HELD = 192 * 1024  # bytes of messages that wait for others to be in order of time
+TIDY = 60.0  # seconds between collections of cyclic garbage
+FAREWELL = 2.0  # seconds for the broker to acknowledge the last reports
+ADVICE = (10, 0.2)  # messages with all advice in force: in a burst, and a second
+HELD = 192 * 1024  # bytes of messages held back to put them in order of time
 
 _AT = struct.Struct("=Q")
 
 
 class Source:
-    """A live tap and what the loop knows about it."""
+    """A live tap and the loop's state of it."""
 
     __slots__ = ("live", "reassembler", "side", "told")
 
@@ -63,15 +63,14 @@ class Source:
         self.live = live
         self.reassembler = reassembler
         self.side = side
-        self.told = (0, 0, False)  # drops, reopened, away: what was said of it so far
+        self.told = (0, 0, False)  # drops, reopened, away: as last reported
 
 
 class Daemon:
     """sources: one for each tap of the pipeline, in its order. publisher: None without MQTT.
-    conntrack, media: where the media of calls are counted, and who asks for it; both or none.
-    status: takes reports for the file that people look at; None without one. keeper: what keeps the
-    state for the next process; None without one.
-    look: what the router says of itself at a time, as read_host."""
+    conntrack, media: the counter of calls' media and its user; both or none. status: takes reports
+    for the status file; None without one. look: reads the router's state at a time, like read_host.
+    keeper: keeps the state for the next process; None without one."""
 
     def __init__(
         self,
@@ -108,7 +107,7 @@ class Daemon:
         self._started = time.monotonic()
         self._keeper = keeper
         self._advice = pipeline.knowledge.in_force
-        self._rate = Rate()  # of findings that are published
+        self._rate = Rate()  # of published findings
         self._advice_bucket = Bucket(ADVICE, time.monotonic())
         self._advice_due = False
         self._stopping = self._asked = False
@@ -117,13 +116,13 @@ class Daemon:
         os.set_blocking(self._wake_write, False)
 
     def listen(self) -> None:
-        """From here on a signal is heard, and does not end the process where it stands."""
+        """Handle signals from here on: none ends the process at once."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
 
     def recall(self) -> None:
-        """Go on with what an earlier process knew; before anything else is told."""
+        """Take the knowledge of an earlier process, before any other report."""
         if self._keeper is None or not self._keeper.take():
             return
         if self._status is not None:
@@ -134,7 +133,7 @@ class Daemon:
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT."""
-        # The first one soon: an operator who looks at a new router wants to see it alive.
+        # The first one soon: an operator wants to see a new router alive.
         health_at = time.monotonic() + min(5.0, self._health_interval)
         tidy_at = time.monotonic() + TIDY
         tidy_by_the_clock()
@@ -167,14 +166,14 @@ class Daemon:
         self.finish()
 
     def turn(self) -> None:
-        """Read the batches that the taps have ready, a few of each."""
+        """Read the ready batches of the taps, a few of each."""
         self._look()
         for tap in range(len(self._sources)):
             self._turn(tap)
         self._tell(self._timeline.advance(self._order.watermark))
 
     def _count_media(self) -> None:
-        """Look at the table of connections for a moment, where the media of a call want it."""
+        """Read a part of the connection table, if a call's media need it."""
         table, media, now = self._conntrack, self._media, self._clock.now()
         if table is None or media is None:
             return
@@ -191,21 +190,21 @@ class Daemon:
                 media.looked(self._look_began, found)
 
     def tell_host(self, host: Host) -> None:
-        """Tell the pipeline what the router says of itself."""
+        """Tell the pipeline the router's own state."""
         self._offload = host.offload
         if self._status is not None:
             self._status.host = host
         self._tell(self._pipeline.host(host))
 
     def finish(self) -> None:
-        """Nothing more will come: what is pending becomes unknown."""
+        """The capture is over: pending messages become unknown."""
         for tap in range(len(self._sources)):
             self._hand_on(self._order.end(tap))
         self._tell(self._pipeline.finish())
 
     def stop(self) -> None:
         """The last reports, the farewell, and the interfaces back to the kernel."""
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever is in a hurry
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends at once
         missing = False
         self._console.finish()
         if self._keeper is not None:
@@ -228,7 +227,7 @@ class Daemon:
         self._console.say(f"algwatch stopped{lost}", always=True)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        # The signal may have interrupted the writing of a line: none is written here.
+        # The signal may have interrupted a write: print no line here.
         if number == signal.SIGHUP:
             self._asked = True
         else:
@@ -251,7 +250,7 @@ class Daemon:
                 os.read(self._wake_read, 64)
 
     def _turn(self, tap: int) -> None:
-        """Read the batches of one tap, or the time before which it has no rows."""
+        """Read the batches of one tap, or advance its time without rows."""
         source = self._sources[tap]
         for _ in range(TURN):
             before = self._clock.now()
@@ -274,8 +273,8 @@ class Daemon:
             self._tell(self._timeline.feed(batch))
 
     def _move(self, batch: Batch) -> None:
-        """Put a batch on the packet clock; costs little while the wall clock never stepped."""
-        # Once more: the batch may have the first stamps of a clock that was set just now.
+        """Put a batch on the packet clock; cheap until the wall clock steps."""
+        # Look once more: the batch may have the first stamps after a step.
         self._look()
         if not self._clock.steps:
             return
@@ -300,7 +299,7 @@ class Daemon:
         (drops, _, was_away), source.told = source.told, now
         if self._status is not None:
             self._status.touch()
-        # While an interface is gone nothing passes; what came just before or after was not read.
+        # An absent interface passes nothing. Packets just before or after were not read.
         self._pipeline.lost(tap, live.drops - drops, self._clock.now())
         if now[2] != was_away:
             self._console.say(
@@ -313,13 +312,13 @@ class Daemon:
         if self._keeper is not None:
             self._keeper.changed(reports)
         for report in reports:
-            if shift:  # to what the wall clock says now
+            if shift:  # to the present wall clock
                 report.shift(shift)
             if self._tally is not None:
                 self._tally.feed(report)
             if self._status is not None and report.kind != Finding.kind:
                 self._status.report(report)
-            # First into the spool, then into the log: what people have read is not lost.
+            # First into the spool, then into the log: a logged report is never lost.
             take = getattr(self, f"_on_{report.kind}", None)
             if take is not None:
                 take(report)
@@ -331,8 +330,8 @@ class Daemon:
             self._publish_advice()
 
     def _publish_advice(self, always: bool = False) -> None:
-        """All advice in force, if there is news. The last one wins, so one that comes too soon
-        after others waits."""
+        """All advice in force, if there is news. The last message wins, so a message too soon after
+        others waits."""
         if not self._advice_due or self._publisher is None:
             return
         if self._advice_bucket.take(time.monotonic()) or always:
@@ -390,9 +389,8 @@ class Daemon:
 
 
 def tidy_by_the_clock() -> None:
-    """Look for cycles in gc.collect() only, not whenever so many objects were made. No message
-    leaves a cycle behind (tests/unit/test_cycles.py), and the messages of a burst need room in the
-    ring for as long as a look takes."""
+    """Collect cycles by gc.collect() only, not by the number of new objects. No message leaves a
+    cycle behind (tests/unit/test_cycles.py). During a collection a burst needs room in the ring."""
     gc.collect()
-    gc.freeze()  # what was imported stays
+    gc.freeze()  # imported objects stay
     gc.disable()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files: small ones that must be whole, read with a limit, written so that a full disk or a cut of
-power leaves the old one or the new one, and nothing between."""
+"""Files: read small files whole, with a limit; write them atomically. A full disk or a power cut
+leaves the old file or the new one."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ PLAIN = os.O_CLOEXEC | os.O_NOCTTY
 
 
 class FileError(Exception):
-    """The file is there and does not serve; the text names it and says what to do."""
+    """The file exists and is unfit; the text gives its name and the remedy."""
 
 
 def read(path: str, most: int) -> bytes | None:
-    """The bytes of a regular file, None where there is no such file. FileError: it is larger than
-    `most` bytes, no regular file, or cannot be read."""
+    """The bytes of a regular file, None without a file. FileError: it is larger than `most` bytes,
+    no regular file, or cannot be read."""
     number = _opened(path)
     return None if number is None else _read(number, path, most)
 
 
 def read_secret(path: str, most: int) -> bytes | None:
-    """As read(); FileError, too, when users other than this one and root may read or change it."""
+    """Like read(). FileError, too, if users other than this one and root may read or change it."""
     number = _opened(path)
     if number is None:
         return None
@@ -42,7 +42,7 @@ def read_secret(path: str, most: int) -> bytes | None:
 
 
 def readable_by_others(path: str) -> bool:
-    """True for a file that users other than its owner may read; False where nothing is known."""
+    """True if users other than the owner may read the file; False if unknown."""
     try:
         return bool(os.stat(path).st_mode & (stat.S_IRGRP | stat.S_IROTH))
     except OSError:
@@ -50,11 +50,11 @@ def readable_by_others(path: str) -> bool:
 
 
 def create(path: str, data: bytes) -> bool:
-    """Write a file of mode 0600 that was not there; False when it is there meanwhile, which stays
-    as it is. OSError: nothing was written."""
+    """Write a new file of mode 0600. False: one exists meanwhile, and is left unchanged. OSError:
+    nothing was written."""
     new = _new(path, data)
     try:
-        os.link(new, path)  # unlike rename(2) it never replaces what another process wrote
+        os.link(new, path)  # unlike rename(2), never replaces another process's file
     except FileExistsError:
         return False
     finally:
@@ -66,11 +66,11 @@ def create(path: str, data: bytes) -> bool:
 def replace(
     path: str, data: bytes, mode: int = 0o600, owner: tuple[int, int] | None = None
 ) -> None:
-    """Write a file in place of the one that is there. owner: user and group, None for those of this
-    process. OSError: that one stays."""
+    """Write a file in place of the old one. owner: user and group, None for those of this process.
+    OSError: the old file stays."""
     new = _new(path, data)
     try:
-        # Before it has its name: whoever kills this process leaves none that others cannot read.
+        # Before the rename: a kill never leaves a named file with the wrong owner or mode.
         if owner is not None:
             os.chown(new, *owner)
         if mode != 0o600:
@@ -108,9 +108,9 @@ def _read(number: int, path: str, most: int) -> bytes:
 
 
 def _new(path: str, data: bytes) -> str:
-    """The name of a whole file beside `path`; OSError, and then it is not there."""
+    """The name of a whole new file beside `path`. OSError: it does not exist."""
     new = f"{path}.new"
-    _remove(new)  # of a process that was killed
+    _remove(new)  # left by a killed process
     number = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | PLAIN, 0o600)
     try:
         with open(number, "wb", buffering=0) as file:
@@ -130,11 +130,11 @@ def _remove(path: str) -> None:
 
 
 def sync_directory(path: str) -> None:
-    """Without it a cut of power may lose the name of a file that has its bytes (fsync(2))."""
+    """Without it a power cut may lose a file's name although its bytes are written (fsync(2))."""
     try:
         number = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | PLAIN)
     except OSError:
         return
-    with suppress(OSError):  # not every file system can; the file itself is whole
+    with suppress(OSError):  # some file systems cannot; the file itself is whole
         os.fsync(number)
     os.close(number)

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hand-over: root opens two descriptors, and a daemon that is not root reads them.
+"""The hand-over: root opens two descriptors, and an unprivileged daemon reads them.
 
 Both ends of it. `serve` is root's: it waits at a unix socket for one process of the named user
-(SO_PEERCRED), opens what the configuration asks for, sends it (SCM_RIGHTS), and is done. Nothing
-that the other end sends is read, and there is nothing else to be had:
+(SO_PEERCRED), opens the configured descriptors, sends them (SCM_RIGHTS), and ends. It reads nothing
+from the other end, and offers nothing else:
 
     own-phones   the socket of kernel/nflog.py
     conntrack    /proc/net/nf_conntrack
 
-Each is one message: its name and the descriptor, or its name and why there is none. "end" follows.
+Each is one message: its name with the descriptor, or its name with the reason for its absence.
+"end" follows.
 """
 
 from __future__ import annotations
@@ -26,35 +27,35 @@ from algwatch.control.channel import CannotServe, listen
 from algwatch.control.channel import peer as peer_of
 
 OWN_PHONES, CONNTRACK, _END = "own-phones", "conntrack", "end"
-WAIT = 60.0  # seconds that root waits for the daemon
-PATIENCE = 10.0  # seconds that the daemon waits for root, whose program starts at the same time
+WAIT = 60.0  # seconds of root's wait for the daemon
+PATIENCE = 10.0  # seconds of the daemon's wait for root's program, started at the same time
 _LONGEST = 512  # bytes of a message
 
 
 class Handed:
-    """What was handed over: descriptors by name, and why there is none, by name."""
+    """Descriptors handed over, by name, and reasons for missing ones, by name."""
 
     def __init__(self) -> None:
         self.descriptors: dict[str, int] = {}
         self.why: dict[str, str] = {}
 
     def take(self, name: str) -> int:
-        """The descriptor, which is the caller's from now on; -1 without one."""
+        """The descriptor, owned by the caller from now on; -1 without one."""
         return self.descriptors.pop(name, -1)
 
     def close(self) -> None:
-        """What nobody has taken."""
+        """Close the descriptors not taken."""
         while self.descriptors:
             os.close(self.descriptors.popitem()[1])
 
 
 def wants_log(config: Config, owners: tuple[Owner, ...]) -> bool:
-    """Is there anything to log of programs on the router itself?"""
+    """True if messages of programs on the router itself are to be logged."""
     return config.own_phones != OFF and (config.own_phones != AUTO or bool(owners))
 
 
 def serve(config: Config, uid: int, seconds: float = WAIT) -> None:
-    """Hand over to one process of that user, at the socket config.handover. CannotServe."""
+    """Hand over to one process of the user, at the socket config.handover. CannotServe."""
     path = config.handover
     if os.geteuid() != 0:
         raise CannotServe("handover opens what only root may: start it as root")
@@ -112,7 +113,7 @@ def _send(peer: socket.socket, name: str, fd: int = -1, why: str = "") -> None:
 
 
 def receive(path: str, seconds: float = PATIENCE) -> Handed:
-    """The daemon's end. Whatever is missing has a reason in it, and is no error."""
+    """The daemon's end. A missing descriptor is no error: its reason is in the result."""
     handed = Handed()
     end = time.monotonic() + seconds
     problem = "nobody answers there: is algwatch handover running?"
@@ -142,7 +143,7 @@ def receive(path: str, seconds: float = PATIENCE) -> Handed:
 
 
 def _receive(sock: socket.socket, handed: Handed) -> bool:
-    """True when all was said."""
+    """True once "end" has come."""
     for _ in range(4):
         data, descriptors, _, _ = socket.recv_fds(sock, _LONGEST, 1)
         name, _, why = data.decode("utf-8", "replace").partition(" ")

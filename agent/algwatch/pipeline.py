@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The order of the stages, and the only file that knows it."""
+"""The order of the stages, known to this file only."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Pipeline:
     """Batches in, reports out. Sans-IO: packet time drives every timer.
 
     taps: list of Tap, indexed by Batch.tap. Each method returns a list of reports, in order. watch:
-    called with every message once it is known what became of it. strict: rules that fail raise
-    (tests). clock: ns, to time the rules. quality: what is known of the taps before. memory: bytes
-    of messages that are kept at most, by default 1 MB live and 256 MB for files. media: RTP that is
-    counted. known: all that a rule may ask. knowledge: what a later process may go on with.
+    called with every message once its outcome is known. strict: failing rules raise (tests). clock:
+    ns, to time the rules. quality: the survey of the taps, if done before. memory: bytes of kept
+    messages at most, by default 1 MB live and 256 MB for files. media: the counted RTP. known: the
+    facts open to rules. knowledge: the facts for a later process.
     """
 
     def __init__(self, taps: list[Tap], live: bool = False,
@@ -58,7 +58,7 @@ class Pipeline:
 
     @property
     def pending(self) -> bool:
-        """True if something waits for time to pass: idle taps are worth advancing often."""
+        """True if anything waits for time to pass: idle taps are worth advancing often."""
         return self._comparison.pending
 
     @property
@@ -67,12 +67,12 @@ class Pipeline:
         return self._comparison.due
 
     def feed(self, batch: Batch) -> list[Report]:
-        """A batch of the tap that it names; its bytes are not needed after the return."""
+        """Take a batch of tap batch.tap; its bytes are not needed after the return."""
         news = self._comparison.feed(self.taps[batch.tap].side, without_probes(batch))
         return self._judged(news) + self.advance(batch.tap, batch.watermark)
 
     def advance(self, tap: int, now: int) -> list[Report]:
-        """Nothing earlier than `now` (ns since 1970) will come from this tap any more."""
+        """No packet earlier than `now` (ns since 1970) will come from this tap."""
         marks = self._watermarks
         marks[tap] = max(marks[tap], now)
         now = min(marks)
@@ -85,33 +85,34 @@ class Pipeline:
         return reports
 
     def lost(self, tap: int, packets: int, until: int) -> None:
-        """Not everything between this tap's watermark and `until` (ns) was captured, so nothing of
-        then is missing. packets: known to be lost. To be called before the watermark moves."""
+        """The capture lost packets between this tap's watermark and `until` (ns), so no message of
+        that time is reported missing. packets: known number of losses. Call it before the watermark
+        moves."""
         self._comparison.lost(self.taps[tap].side, packets, until)
 
     def host(self, host: Host) -> list[Report]:
-        """The router's present state, as it tells it itself."""
+        """Take the router's own report of its present state."""
         self._comparison.host(host)
         return self._told([(subject.HOST, host)])
 
     def finish(self) -> list[Report]:
-        """The capture is over: what is pending becomes unknown; the last reports."""
+        """The capture is over: pending messages become unknown; the last reports."""
         reports = [one for news in self._comparison.finish() for one in self._judged(news)]
         if not self.live:
             reports += self._comparison.registrations()
         return reports + self._told([(subject.CAPTURE, None)])
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """capture and crossings of `analyze --json`, and evicted where a table was full."""
+        """capture and crossings of `analyze --json`, and evicted: the entries of full tables."""
         return self._comparison.counts()
 
     def judge(self, quality: Quality) -> None:
-        """A survey of the taps was over only now."""
+        """Take the survey of the taps, finished only now."""
         self._captured.quality = quality
 
     @property
     def failures(self) -> dict[str, int]:
-        """Rules that raised, by id: faults of ours."""
+        """Exceptions of rules, by id: faults of ours."""
         return self._engine.failures
 
     def _judged(self, news: News) -> list[Report]:
@@ -137,7 +138,7 @@ class Pipeline:
         media = self._comparison.heard(call)
         told = self._told([(subject.MEDIA, media)]) if media is not None else []
         summary, line = self._comparison.close(call)
-        # Scanners send requests all day: a router's log is not for them.
+        # Scanners send requests all day: keep them out of a router's log.
         if call.unsolicited and self.live:
             return []
         of_line = self._told([(subject.LINE, line)]) if line is not None else []

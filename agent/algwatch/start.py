@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The start of `algwatch run`: taps, publisher and console are opened, privileges given up, and the
-loop (daemon.py) runs until the end.
+"""The start of `algwatch run`: open taps, publisher and console, give up privileges, and run the
+loop (daemon.py).
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ if TYPE_CHECKING:
     from algwatch.report.spool import Spool
     from algwatch.report.tally import Tally
 
-ANNOUNCED = 512  # media that are known at once: a call has four, two a side
-SPOOL_SHARE = 16  # the part of free memory that the spool takes at most
+ANNOUNCED = 512  # media known at a time: a call has four, two a side
+SPOOL_SHARE = 16  # the spool takes at most this fraction (1/16) of free memory
 SPOOL_LEAST = 65536  # bytes
-LAST_LINES = 0.5  # seconds that the reader of standard output gets to take the last lines
+LAST_LINES = 0.5  # seconds for the reader of standard output to take the last lines
 LAST_LINE = 0.2  # seconds of these after the farewell, at least
 
 OFFLOADED = (
@@ -65,12 +65,12 @@ OFFLOADED = (
 
 
 class CannotStart(Exception):
-    """The text is one line that says what to do next."""
+    """The text is one line with the next step."""
 
 
 def _open_taps(config: Config, counts: Counts, rtp: Rtp | None, log: int) -> list[Source]:
     """log: descriptor of a log of own phones, -1 without one."""
-    # Random, so that nobody outside can build SIP messages whose hashes collide.
+    # Random, so outsiders cannot build SIP messages with colliding hashes.
     key = os.urandom(16)
     sources: list[Source] = []
     wanted = [(name, LAN) for name in config.lan] + [(name, WAN) for name in config.wan]
@@ -92,7 +92,7 @@ def _open_taps(config: Config, counts: Counts, rtp: Rtp | None, log: int) -> lis
 
 
 def _handed(config: Config) -> Handed | None:
-    """What root hands over; None where this process opens everything itself."""
+    """Descriptors from root; None if this process opens everything itself."""
     if not config.handover:
         return None
     from algwatch.handover import receive
@@ -101,8 +101,8 @@ def _handed(config: Config) -> Handed | None:
 
 
 def _open_log(config: Config, owners: tuple[Owner, ...], handed: Handed | None) -> tuple[int, str]:
-    """Before privileges are given up: the log of what own phones say. -1 where there is none, and
-    a line that says why, "" where none is wanted."""
+    """Called with privileges: the log of own phones' messages, -1 without one; and a line with the
+    reason, "" if none is wanted."""
     if config.own_phones == OFF or (config.own_phones == AUTO and not owners):
         return -1, ""
     who = f"{owners[0]}: what it" if owners else "what programs on this router"
@@ -119,7 +119,7 @@ def _open_log(config: Config, owners: tuple[Owner, ...], handed: Handed | None) 
 
 
 def late_owners(look: Callable[..., Host], say: Callable[[str], None]) -> Callable[..., Host]:
-    """As look, and says once that a program has taken a SIP port after the start."""
+    """look, with one line to the user after a program has taken a SIP port since the start."""
     said = False
 
     def again(at: int, before: str = NO_OFFLOAD) -> Host:
@@ -136,7 +136,7 @@ def late_owners(look: Callable[..., Host], say: Callable[[str], None]) -> Callab
 def _open_conntrack(
     config: Config, offload: str, handed: Handed | None
 ) -> tuple[Conntrack | None, str]:
-    """Before privileges are given up. None where it does not serve, and a line that says why."""
+    """Called with privileges. None if it does not serve, and a line with the reason."""
     try:
         if handed is not None and config.media and "conntrack" in handed.why:
             raise NoAccounting(handed.why["conntrack"])
@@ -157,7 +157,7 @@ def _privacy(config: Config, key: bytes) -> Privacy:
 def _publisher(
     config: Config, cpe: str, privacy: Privacy, console: Console, about: dict[str, object]
 ) -> Publisher:
-    # Here, because paho is the largest thing in this process and not everybody wants a broker.
+    # Here, because paho is the largest import of this process, and a broker is optional.
     from algwatch.report.broker import Broker, BrokerError
     from algwatch.report.encode import Encoder
     from algwatch.report.outbox import Outbox
@@ -200,17 +200,17 @@ def _publisher(
 
 
 def _prepare_spool(folder: str, user: str) -> None:
-    """Make the folder while this process may, for the user that it becomes."""
-    import algwatch.report.spool  # noqa: F401  # that user may not be allowed to read it
+    """Make the folder with privileges, for the daemon's later user."""
+    import algwatch.report.spool  # noqa: F401  # the later user may have no right to read it
 
-    with suppress(OSError):  # Spool says why it does not serve
+    with suppress(OSError):  # Spool reports the reason
         os.mkdir(folder, 0o700)
         if user:
             os.chown(folder, *_user(user))
 
 
 def _spool(config: Config, console: Console) -> Spool | None:
-    """None where there is none or it does not serve, which is said."""
+    """None without one, or after a line to the user if it does not serve."""
     if not config.spool:
         return None
     from algwatch.report.spool import Spool, SpoolError
@@ -243,13 +243,13 @@ def _user(user: str) -> tuple[int, int]:
 
 
 def _confine(user: str) -> None:
-    """Give up what is not needed once rings and files are open; CannotStart."""
+    """Give up unneeded privileges after opening rings and files; CannotStart."""
     uid = gid = privileges.SAME_USER
     if user:
         uid, gid = _user(user)
-        if uid == os.geteuid():  # who is that user already may not change any id
+        if uid == os.geteuid():  # a process of this user may not change ids
             uid = gid = privileges.SAME_USER
-        # Loaded when first used, from where that user may not be allowed to read.
+        # Python loads them at first use; the later user may have no right to read them.
         for name in ("ascii", "idna"):
             codecs.lookup(name)
     error = privileges.drop(uid, gid)
@@ -259,7 +259,7 @@ def _confine(user: str) -> None:
 
 
 def _about(config: Config, host: Host, sources: list[Source]) -> dict[str, object]:
-    """What the birth message tells of this router."""
+    """Fields of the birth message about this router."""
     helper = "module" if host.loaded else "built-in" if host.helper else "absent"
     return {
         "taps": {s.live.name: SIDE_NAMES[s.side] for s in sources},
@@ -273,8 +273,8 @@ def _about(config: Config, host: Host, sources: list[Source]) -> dict[str, objec
 def _watch(
     config: Config, console: Console, tally: Tally | None, hep: Hep | None
 ) -> Callable[[Crossing], None]:
-    """Sees each message once it is known what became of it: for the fleet's counters, and to tell
-    people, once, that the interfaces are named the wrong way round."""
+    """Takes each message once its outcome is known: for the fleet's counters, HEP, and one line
+    about exchanged interface names."""
     check = SidesCheck(", ".join(config.lan), ", ".join(config.wan))
 
     def watch(crossing: Crossing) -> None:
@@ -290,14 +290,14 @@ def _watch(
 
 
 def kept_bytes(memory: int, taps: int) -> int:
-    """Bytes for the tables, of all that messages may take: rows that wait to be in order, and
-    messages that come in pieces, have bounds of their own."""
+    """The tables' share of the bytes for messages. Rows held back for their order, and messages in
+    fragments, have bounds of their own."""
     return max(memory // 4, memory - HELD - taps * REASSEMBLY)
 
 
 def run(config: Config, out: int, err: int) -> int:
-    """The daemon from start to end. out, err: file descriptors; nothing is written to them but
-    here. Returns 0; CannotStart."""
+    """The daemon from start to end. out, err: file descriptors, written only here. Returns 0;
+    CannotStart."""
     outputs = [Output(out, gap(config.json)), Output(err, gap(False))]
     console = Console(lines(config.syslog, outputs[0].line), outputs[1].line, config.json)
     counts = Counts()
@@ -305,7 +305,7 @@ def run(config: Config, out: int, err: int) -> int:
         config.lan, config.wan = found(config.lan, config.wan)
     except NoNetworks as why:
         raise CannotStart(str(why)) from None
-    # While this process may read what only root may.
+    # Read with root's rights.
     ports = config.ports if config.own_phones != OFF else ()
     look: Callable[..., Host] = partial(read_host, ports=ports)
     host = look(time.time_ns())
@@ -323,7 +323,7 @@ def run(config: Config, out: int, err: int) -> int:
     names = ", ".join(f"{s.live.name} ({SIDE_NAMES[s.side]})" for s in sources[:-1])
     names += f" and {sources[-1].live.name} ({SIDE_NAMES[sources[-1].side]})"
     publisher = None
-    key = os.urandom(32)  # of the pseudonyms in the log, where no report shares it
+    key = os.urandom(32)  # of the log's pseudonyms, if no report shares it
     where = "reporting here only"
     if config.mqtt:
         from algwatch.report.identity import hardware_address, privacy_key
@@ -346,7 +346,7 @@ def run(config: Config, out: int, err: int) -> int:
 
         console.anonymous = partial(anonymous, privacy=_privacy(config, key))
     if config.json:
-        import algwatch.report.render.json  # that user may not be allowed to read it
+        import algwatch.report.render.json  # the later user may have no right to read it
     if config.state:
         import algwatch.report.keeper  # as above
     if config.flash:
@@ -357,7 +357,7 @@ def run(config: Config, out: int, err: int) -> int:
     status = state(config.status_file, config.metrics_file, private, console.say)
     clock = PacketClock(time.monotonic_ns, time.time_ns)
     hep = homer(config.hep, config.hep_id, lambda: clock.shift)
-    _confine(config.user)  # before any thread, of the lines or of the publisher: it would keep all
+    _confine(config.user)  # before any thread (lines, publisher): a thread would keep its rights
     watched = [Tap(s.live.name, s.side) for s in sources]
     memory = kept_bytes(config.memory_bytes, len(sources))
     sides = [tap.side for tap in watched]
@@ -374,7 +374,7 @@ def run(config: Config, out: int, err: int) -> int:
                     conntrack, media, status, look, keeper)  # fmt: skip
     daemon.listen()
     for source in sources:
-        source.live.drain()  # a packet that came while all this was read has no time of its own
+        source.live.drain()  # a packet from the time of these imports has no exact time
     console.say(f"algwatch {__version__}: watching {names}, {where}")
     for source in sources:
         if is_down(source.live.name):
@@ -390,7 +390,7 @@ def run(config: Config, out: int, err: int) -> int:
     daemon.run()
     end = time.monotonic() + LAST_LINES
     daemon.stop()
-    # The farewell has given the other lines their time.
+    # Earlier lines had their time during the farewell.
     end = max(end, time.monotonic() + LAST_LINE)
     for output in outputs:
         output.close(end - time.monotonic())
