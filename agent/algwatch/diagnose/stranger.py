@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call of a stranger: scanners ring phones whose port on the WAN side is open (ghost calls)."""
+"""An unsolicited call: scanners ring phones with an open port on the WAN side (ghost calls)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from algwatch.sip.message import Message
 
 
 def called_by_stranger(call: Call, known: Known) -> bool:
-    """True if the call came from a host that its phone was never accepted by, for an address that
-    anybody can try (To names no domain), and the phone has registered elsewhere."""
+    """True if the call came from a host without an accepted REGISTER of its phone, its To names an
+    IP address and no domain (anybody can try one), and the phone has registered elsewhere."""
     line, s, pair = known.line(call), call.sides[WAN], call.flow_pair
     if not call.inbound or line is None or line.is_own or s is None or pair is None:
         return False

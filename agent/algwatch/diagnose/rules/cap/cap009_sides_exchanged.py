@@ -2,10 +2,10 @@
 """CAP009: the two sides were named the wrong way round.
 
 What it sees
-    The capture named WAN holds the copies that entered the router (a TTL one higher) before their
-    source address was changed; or the copies delivered to a changed destination. Without
-    translation: packets enter there with the TTL of a sending host (64, 128, 255), while those
-    that enter the other side come from afar; or REGISTER requests enter there.
+    The capture named WAN holds the entering copies (a TTL one higher) before a change of their
+    source address, or the copies delivered to a changed destination. Without translation: packets
+    enter there with the TTL of a sending host (64, 128, 255), and packets entering the other side
+    come from afar; or REGISTER requests enter there.
 
 Why it breaks calls
     It does not. But every verdict with a place would name the opposite one. So the sides are
@@ -13,11 +13,11 @@ Why it breaks calls
 
 What else looks the same
     A router that changes TTLs, or a PBX in the LAN with phones registering from outside. The sides
-    are exchanged only on a clear majority of all messages; if TTL and REGISTER contradict each
-    other, they stay as named.
+    are exchanged only on a clear majority of all messages. If TTL and REGISTER contradict each
+    other, the sides stay as named.
 
 Recommendation
-    Name the capture of the LAN bridge with --lan, and the one of the WAN device with --wan.
+    Name the capture of the LAN bridge with --lan, and the capture of the WAN device with --wan.
 
 References
     docs/pipeline.md, "Can the captures be trusted".

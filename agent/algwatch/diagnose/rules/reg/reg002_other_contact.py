@@ -4,14 +4,14 @@
 What it sees
     The 200 to a REGISTER lists bindings, and none of them is the phone's: neither its user, host
     and port, nor its instance. Both taps name the author: the router, if the 200 on the WAN side
-    lists the Contact of the REGISTER there; else the registrar. A 200 lists no binding at all, or
-    grants the phone 0 s. The router took the Contact out of a REGISTER: it then only asks for the
-    present bindings.
+    lists the Contact of the REGISTER there; else the registrar. Or the 200 lists no binding at all,
+    or grants the phone 0 s. Or the router took the Contact out of the REGISTER: the REGISTER then
+    only asks for the present bindings.
 
 Why it breaks calls
     A phone finds its granted time by its own Contact. Without it the phone takes itself for
-    unregistered and registers again at once, or shows that it cannot be called. A registrar with an
-    empty list has no binding, and no call comes to the phone; some registrars forget to list it.
+    unregistered. It registers again at once, or shows itself as offline. A registrar with an empty
+    list has no binding, and no call comes to the phone; some registrars forget to list it.
 
 What else looks the same
     A registrar lists bindings of other phones as well, or adds parameters. A registrar answers with
@@ -127,7 +127,7 @@ def _granted_nothing(registered: Registered, agreed: Binding, known: Known) -> F
 
 
 def _bound_since(registered: Registered, agreed: Binding, known: Known) -> Iterator[Finding]:
-    """A later REGISTER was granted what it asked for: what was said of an earlier one is over."""
+    """A later REGISTER was granted in full: take the finding on the earlier one back."""
     for what, before in (("nothing", "granted 0 s"), ("unlisted", "listed no binding")):
         key = _key(registered, agreed, what)
         if not known.was_told(RULE.id, key):
@@ -164,7 +164,7 @@ def _unlisted(registered: Registered, agreed: Binding, known: Known) -> Finding:
 
 
 def _key(registered: Registered, agreed: Binding, what: str) -> str:
-    """Of one phone: others may have the same account."""
+    """A key for one phone: others may have the same account."""
     return f"{registered.aor}/{agreed.near.asked.ends.src}/{what}"
 
 

@@ -2,22 +2,21 @@
 """TXN009: a call never rang, and its caller gave up.
 
 What it sees
-    An INVITE that got 100 Trying and no other response for 15 s or more, until its caller sent
-    CANCEL. The two taps tell whether the called end had said that it rings, or could not be found,
-    and this router had kept that.
+    An INVITE with 100 Trying and no other response for 15 s or more, until its caller sent CANCEL.
+    The two taps tell if a later response (ringing or a failure) came to this router and stopped
+    there.
 
 Why it breaks calls
-    100 is said by the next hop, and tells the caller only to wait. Nobody is called until 180 or
-    183 comes: the caller hears nothing, and hangs up.
+    The next hop sends 100, and it only asks the caller to wait. Until 180 or 183 comes, no phone is
+    known to ring: the caller hears nothing, and hangs up.
 
 What else looks the same
     A caller that hangs up at once: a call to another country may need 15 s until it rings. A call
-    that another phone has taken, and that the provider takes back from this one. A capture that
-    lost packets (CAP002). An INVITE without any response: TXN001.
+    taken by another phone: the provider takes it back from this one. A capture with lost packets
+    (CAP002). An INVITE without any response: TXN001.
 
 Recommendation
-    It says that a call did not ring, and not why. Ask the one that answered 100 where the call
-    went.
+    The rule gives no reason for the silence. Ask the sender of the 100 for the path of the call.
 
 References
     RFC 3261 sections 8.2.6.1, 17.2.1, 21.1.1.
