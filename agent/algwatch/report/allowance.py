@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Allowance: how many bytes a day this router sends, whatever happens to it.
+"""Allowance: the bytes a day this router sends at most, in any situation.
 
-A day's bytes may go at once. Health reports stop where half of them are used, findings that tell
-of no harm where three quarters are, and those of harm where all are. The state of the router and
-its advice always go: there are few of them, and they are the verdict. They are counted as far as a
-quarter of a day's bytes is left: a connection that breaks all day takes no more from findings.
+A day's bytes may go at once. Health reports stop with half of them used, harmless findings with
+three quarters used, and findings of harm with all used. The state of the router and its advice
+always go: they are few, and they are the verdict. They are counted only down to the last quarter of
+a day's bytes, so a connection that breaks all day takes no more from findings.
 
-No phone takes the others' part: what is told of one goes only while it has used no more than is
-left. So one that floods reaches half of a day's bytes, four of them together four fifths.
+No phone takes the others' share: reports about a phone go only while it has used no more bytes than
+are left. So one flooding phone reaches half of a day's bytes, four together reach four fifths.
 """
 
 from __future__ import annotations
@@ -23,29 +23,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DAY = 86400  # seconds
-HEALTH, HARMLESS, HARM = 0.5, 0.25, 0.0  # the part of a day's bytes that has to be left
-ALWAYS = 0.25  # the part that is left by what always goes
-PHONES = 256  # whose use is remembered
+HEALTH, HARMLESS, HARM = 0.5, 0.25, 0.0  # the part of a day's bytes to be left
+ALWAYS = 0.25  # reports that always go leave this part
+PHONES = 256  # with remembered use
 LEAST_UNIT = 1e-9
 
 
 class Allowance:
-    """daily: bytes. clock: seconds. withheld: reports that were not sent, by kind. Any thread may
-    call."""
+    """daily: bytes. clock: seconds. withheld: reports not sent, by kind. Any thread may call."""
 
     def __init__(self, daily: int, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._daily = daily
         self._lock = Lock()
         self._bucket = Bucket((daily, daily / DAY), clock())
-        # Bytes that each has used, as parts of `_unit`: what is forgiven is forgiven to all alike.
+        # Bytes used by each phone, in multiples of `_unit`: the refill forgives all phones alike.
         self._phones: Table[str, float] = Table(PHONES)
         self._unit = 1.0
         self.withheld: dict[str, int] = {}
 
     def allows(self, kind: str, left: float, phone: str = "") -> bool:
-        """Whether one more of this kind may be sent while so much of a day's bytes is left; if
-        not, it is counted. left: a word above. phone: that it is about."""
+        """True if one more report of this kind may be sent; otherwise count it as withheld. left:
+        the part of a day's bytes to be left, a constant above. phone: the subject of the report."""
         with self._lock:
             there = self._there()
             used = (self._phones.get(phone) or 0.0) * self._unit
@@ -55,12 +54,12 @@ class Allowance:
             return False
 
     def room(self, left: float) -> float:
-        """Bytes that may be sent until no more than so much of a day's bytes is left."""
+        """Bytes to send until this part of a day's bytes is left."""
         with self._lock:
             return self._there() - left * self._daily
 
     def spend(self, size: int, phone: str = "") -> None:
-        """size: bytes that are sent. phone: that they are about."""
+        """size: bytes sent. phone: their subject."""
         with self._lock:
             self._bucket.tokens = self._there() - size
             if phone:
@@ -68,13 +67,13 @@ class Allowance:
                 self._phones.add(phone, used)
 
     def spend_always(self, size: int) -> None:
-        """Bytes of what is sent whatever is left."""
+        """size: bytes of a report that always goes."""
         with self._lock:
             there = self._there()
             self._bucket.tokens = max(there - size, min(there, ALWAYS * self._daily))
 
     def _there(self) -> float:
-        """Bytes that are left now."""
+        """Bytes left now."""
         before = self._daily - self._bucket.tokens
         there = self._bucket.fill(self._clock())
         if there >= self._daily:

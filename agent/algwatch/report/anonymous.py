@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Anonymous: reports without people, for the log of a router. Syslog servers, support bundles and
-all who have the router's password read it."""
+everybody with the router's password read it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ R = TypeVar("R", bound=Report)
 
 
 def anonymous(report: R, privacy: Privacy) -> R:
-    """A copy of a report in whose texts people are pseudonyms, as in what is sent; its evidence
-    stays behind."""
+    """A copy of a report with pseudonyms for people, as in the reports sent by MQTT, and without
+    its evidence."""
     made: R = _BY_KIND[report.kind](report, privacy)
     return made
 

@@ -6,18 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-STABLE = 300.0  # seconds after which a connection counts as good; above twice the longest wait
-# Two agents with one client id throw each other out: the last to connect stays. Each of them
-# comes back so rarely that both are heard for a while.
+STABLE = 300.0  # seconds; a longer connection counts as good; above twice the longest wait
+# Two agents with one client id throw each other out: the last to connect stays. Each returns so
+# rarely that both are heard for a while.
 EVICTED = 60.0, 1800.0  # seconds before the second and before the last of many tries
-FORGIVEN = 4 * EVICTED[1]  # seconds after which an id counts as no longer shared
-# MQTT 3.1.1 has no code for a shared id: a connection that was accepted just ends, again and again.
+FORGIVEN = 4 * EVICTED[1]  # seconds; after a longer connection the id counts as no longer shared
+# MQTT 3.1.1 has no code for a shared id: an accepted connection just ends, again and again.
 QUIET = 3
 
 
 class Backoff:
-    """least, most: seconds before the second and before the last of many tries. uniform: a
-    random number between two. quiet: accepted connections in a row that ended without a word."""
+    """least, most: seconds before the second and before the last of many tries. uniform: a random
+    number between two. quiet: accepted connections in a row, closed without a word."""
 
     __slots__ = ("_evictions", "_failures", "_least", "_most", "_uniform", "quiet")
 
@@ -29,9 +29,9 @@ class Backoff:
         self.quiet = 0
 
     def ended(self, lasted: float, evicted: bool = False, quiet: bool = False) -> float:
-        """Seconds to wait. lasted: seconds for which the connection was accepted, 0 without one;
-        evicted: the broker said that another client has our id; quiet: it was accepted, and
-        closed without a word."""
+        """Seconds to wait. lasted: seconds since the connection was accepted, 0 if it never was;
+        evicted: the broker said that another client has our id; quiet: the connection was accepted,
+        and closed without a word."""
         if lasted > (FORGIVEN if self._evictions else STABLE):
             self._failures = self._evictions = self.quiet = 0
         self.quiet = self.quiet + 1 if quiet else 0
@@ -43,7 +43,7 @@ class Backoff:
 
     @property
     def is_shared(self) -> bool:
-        """Connections end as they do when another client has the same id."""
+        """Connections end as if another client had the same id."""
         return self.quiet >= QUIET
 
     def _wait(self, least: float, most: float, tries: int) -> float:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which broker, and how to prove who we are: a URL and a few settings."""
+"""The broker, and our credentials for it: a URL and a few settings."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
 class BrokerError(ValueError):
-    """The settings cannot work; the text is one line that says what to do."""
+    """The settings cannot work; the text is one line and names the remedy."""
 
 
 class Broker:
-    """url: mqtt://[user[:password]@]host[:port] or mqtts://...; user and password given apart win
-    over the URL. ca, cert, key: paths of PEM files, "" for the system's and none. name: that its
-    certificate must have, "" for the host's; a server that this one names has to have its own."""
+    """url: mqtt://[user[:password]@]host[:port] or mqtts://...; a user and a password given
+    separately win over the URL. ca, cert, key: paths of PEM files, "" for the system's and none.
+    name: the name in the broker's certificate, "" for the host's. A server named by this broker
+    needs a certificate for its own name."""
 
     __slots__ = ("ca", "cert", "host", "key", "name", "password", "port", "tls", "user")
 
@@ -43,7 +44,7 @@ class Broker:
             raise BrokerError(f"the broker's URL is wrong: {problem}") from None
         try:
             port = parts.port
-        except ValueError:  # whose text may hold a password that stands in the wrong place
+        except ValueError:  # its text may hold a misplaced password
             raise BrokerError(
                 "the port in the broker's URL is not a number from 0 to 65535: it must look like "
                 "mqtt://HOST:1883 or mqtt://USER:PASSWORD@HOST:1883"
@@ -73,17 +74,17 @@ class Broker:
         return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
 
     def elsewhere(self, reference: str) -> Broker:
-        """The first server of a Server Reference (MQTT 5 section 4.13), with what proves who we
-        are; TLS where this one has it. BrokerError."""
+        """The first server of a Server Reference (MQTT 5 section 4.13), with our credentials; TLS
+        if this broker has it. BrokerError."""
         named = (reference.split() or [""])[0]
-        # It is printed, and goes into a URL.
+        # The name is printed, and goes into a URL.
         if not _HOST.fullmatch(named):
             raise BrokerError("no server is named that can be one")
         scheme = "mqtts" if self.tls else "mqtt"
         return Broker(f"{scheme}://{named}", self.user, self.password, self.ca, self.cert, self.key)
 
     def context(self) -> ssl.SSLContext | None:
-        """The TLS settings, None without TLS. BrokerError names the file that does not serve."""
+        """The TLS settings, None without TLS. BrokerError names the unusable file."""
         if not self.tls:
             return None
         try:
@@ -109,8 +110,8 @@ class Broker:
 
 
 def _pin(context: ssl.SSLContext, host: str, name: str) -> None:
-    """Connections to `host` ask for the certificate of `name`; those to others (a server that the
-    broker named) for their own."""
+    """Connections to `host` ask for the certificate of `name`; those to another server, named by
+    the broker, for its own."""
     wrap = context.wrap_socket
 
     def wrap_socket(sock: Any, *words: Any, **more: Any) -> Any:
@@ -122,11 +123,11 @@ def _pin(context: ssl.SSLContext, host: str, name: str) -> None:
 
 
 def _impatient(socket: type[ssl.SSLSocket]) -> type[ssl.SSLSocket]:
-    """paho gives a handshake as long as the keep-alive: up to an hour for a mute broker."""
+    """paho allows a handshake the time of the keep-alive: up to an hour for a mute broker."""
 
     class Socket(socket):  # type: ignore[valid-type, misc]
         def do_handshake(self, block: bool = False) -> None:
-            self.settimeout(HANDSHAKE)  # for all of it; paho sets another one behind it
+            self.settimeout(HANDSHAKE)  # for all of it; paho sets another timeout afterwards
             super().do_handshake(block)
 
     return Socket

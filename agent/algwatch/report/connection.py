@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """One connection to the broker, from CONNECT to its end.
 
-paho is driven through its external-loop interface from a single thread, because connecting
-blocks (name lookup, TLS handshake) and packets do not wait for that. Every connection gets a
-fresh client: what was not acknowledged comes from the outbox again, nothing from paho's queue.
+A single thread drives paho through its external-loop interface: connecting blocks (name lookup, TLS
+handshake), and packets do not wait for it. Every connection gets a fresh client. Unacknowledged
+reports come from the outbox again, none from paho's queue.
 
-The broker, and everybody between on plain MQTT, may be hostile: what it sends is bounded before
-paho sees it (report/incoming.py), and every wait has an end.
+The broker, and everybody on the path of plain MQTT, may be hostile: report/incoming.py bounds its
+packets before paho reads them, and every wait has an end.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-WINDOW = 10  # messages that paho holds at a time
+WINDOW = 10  # messages held by paho at a time
 PATIENCE = 10.0  # seconds for CONNACK
-# A broker that does not know MQTT 5 may simply say nothing, and then 3.1.1 is tried: before a
-# connection was ever made, that must not take long.
+# A broker without MQTT 5 may simply say nothing; 3.1.1 is tried then. Before the first connection
+# this must not take long.
 FIRST_PATIENCE = 3.0
-SLOW = 30.0  # seconds for the rest of a packet that has begun to come
+SLOW = 30.0  # seconds for the rest of an incomplete packet
 UNACKNOWLEDGED = 60.0  # seconds for PUBACK
-LEAST_PACKET = 1024  # bytes; a broker that takes less does not even take the birth message
+LEAST_PACKET = 1024  # bytes; a broker with a lower limit does not even take the birth message
 LONGEST_REASON = 80  # characters of the broker's own text
 MQTT5, MQTT311 = 5, 4
 
@@ -49,12 +49,14 @@ LOST = "connection lost"
 
 
 class Connection:
-    """protocol: MQTT5 or MQTT311. patience: seconds for CONNACK. used: is called when the broker
-    has accepted it, and then whenever there may be something to do; welcomed tells since when.
+    """protocol: MQTT5 or MQTT311. patience: seconds for CONNACK. used: called once the broker has
+    accepted the connection, and then whenever there may be something to do; welcomed tells since
+    when.
 
-    answer: reason code of CONNACK, None without one. opened: something took the connection, and
-    nothing showed that it speaks MQTT. elsewhere: the server that this one names instead.
-    denied: a topic was."""
+    answer: reason code of CONNACK, None without one. opened: the peer accepted the connection, and
+    sent no bad packet. elsewhere: another server, named by this one. denied: the broker denied a
+    topic.
+    """
 
     def __init__(
         self,
@@ -67,10 +69,10 @@ class Connection:
         self.protocol = protocol
         self.client: Any = None  # paho's, with its `incoming`
         self.answer: int | None = None
-        self.welcomed = 0.0  # monotonic seconds; 0 before it is of use
+        self.welcomed = 0.0  # monotonic seconds; 0 until accepted
         self.opened = self.evicted = self.denied = False
         self.is_known = False  # the broker has a session of this router
-        self.expiry: int | None = None  # seconds that the broker keeps it, where it says so
+        self.expiry: int | None = None  # seconds the broker keeps it; None: not said
         self.elsewhere = ""
         self.sends_away = False
         self._broker = broker
@@ -89,12 +91,12 @@ class Connection:
         self._why = ""
         self._window = WINDOW
         self._largest = 0
-        self._refused = False  # said that a report was refused
-        self._resting = False  # nothing goes out until something new comes
+        self._refused = False  # told that a report was refused
+        self._resting = False  # nothing goes out until a new event
 
     @property
     def goodbye(self) -> bool:
-        """The broker has ended it, and said so."""
+        """The broker has sent DISCONNECT."""
         return self._incoming.goodbye
 
     @property
@@ -102,16 +104,16 @@ class Connection:
         return "MQTT 5" if self.protocol == MQTT5 else "MQTT 3.1.1"
 
     def run(self) -> str:
-        """Until its end; returns why it ended, for a person."""
+        """Serve the connection until its end; the reason of the end, for a person."""
         client = self.client = self._client()
         properties = None
         if self.protocol == MQTT5:
             properties = self._properties(self._packets.CONNECT)
             properties.MaximumPacketSize = MAX_PACKET
-            properties.ReceiveMaximum = 1  # nothing is subscribed to, so nothing is acknowledged
+            properties.ReceiveMaximum = 1  # no acknowledged message comes in
             properties.SessionExpiryInterval = ASKED
-        # Not a clean start: whether the broker still knows the session tells whether it has lost
-        # what it had acknowledged.
+        # Not a clean start: Session Present shows whether the broker may have lost acknowledged
+        # reports.
         clean = {"clean_start": False} if self.protocol == MQTT5 else {}
         try:
             client.connect(
@@ -121,15 +123,15 @@ class Connection:
                 properties=properties,
                 **clean,
             )
-        except (OSError, ValueError) as problem:  # ValueError: a host name that cannot be one
+        except (OSError, ValueError) as problem:  # ValueError: an impossible host name
             why = _plain(problem)
-            # paho sends CONNECT in here: what is written to TLS may also be what fails.
+            # paho sends CONNECT in here, so the failure may be one of writing to TLS.
             return self._certificate(why) if type(problem).__name__.startswith("SSLEOF") else why
         self.opened = True
         try:
             return self._serve(client)
         except Misbehaviour as problem:
-            self.opened = False  # it has answered, and MQTT 3.1.1 would not make it better
+            self.opened = False  # it has answered, and MQTT 3.1.1 would not help
             return str(problem)
         except Exception as problem:  # paho 1.6 lets TLS errors through
             self._why = _plain(problem)
@@ -178,7 +180,7 @@ class Connection:
         while (sock := client.socket()) is not None:
             flags = select.POLLIN | (select.POLLOUT if client.want_write() else 0)
             poller.modify(registered, flags)
-            # TLS may hold decrypted bytes that poll() does not see.
+            # TLS may hold decrypted bytes, invisible to poll().
             buffered = self._incoming.ready or getattr(sock, "pending", lambda: 0)()
             events = [] if buffered else poller.poll(1000 * self._timeout())
             ready = dict(events)
@@ -215,11 +217,11 @@ class Connection:
                     client.loop_write()
                 return ""
             if monotonic() > wake.stop_at:
-                return ""  # without DISCONNECT: the will tells that we are gone
+                return ""  # without DISCONNECT: the will reports the end
         return self._ended()
 
     def _timeout(self) -> float:
-        """Seconds that the loop may sleep; keep-alive needs a look now and then."""
+        """Seconds to sleep in the loop; keep-alive needs a check now and then."""
         if self._settings.wake.stop_at is not None:
             return 0.05
         if self.answer is None:
@@ -236,7 +238,7 @@ class Connection:
         except Exception as problem:  # paho 1.6 raises a dozen kinds
             detail = quoted(str(problem) or type(problem).__name__, LONGEST_REASON)
             raise Misbehaviour(f"sent a malformed packet ({detail})") from problem
-        # paho calls a refusal so, too.
+        # paho reports a refusal with the same error code.
         if failed and not self.answer and self._incoming.code not in WRONG_VERSION:
             raise Misbehaviour("sent a malformed packet")
 
@@ -379,7 +381,7 @@ class Connection:
 
 
 def _own_words(properties: Any) -> str:
-    """The broker's reason string (MQTT 5, section 3.2.2.3.9), in quotes that it cannot end."""
+    """The broker's reason string (MQTT 5, section 3.2.2.3.9), safely quoted."""
     reason = getattr(properties, "ReasonString", "")
     if not isinstance(reason, str) or not reason:
         return ""

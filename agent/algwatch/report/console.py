@@ -17,20 +17,21 @@ if TYPE_CHECKING:
     from algwatch.advise.advice import Advice
     from algwatch.compare.summary import RegistrationSummary
 
-REGISTRATIONS = 256  # addresses of record of which the latest word is remembered
-HELD = 64  # pieces of advice that wait for their turn
+REGISTRATIONS = 256  # addresses of record with a remembered outcome
+HELD = 64  # pieces of advice held back
 ACCEPTED = ("accepted", 0)
-TELL_UNTOLD = 60.0  # seconds between lines about what was left out
-TELL_HELD = 5.0  # seconds between attempts to tell advice that was held back
+TELL_UNTOLD = 60.0  # seconds between lines about left-out lines
+TELL_HELD = 5.0  # seconds between attempts to tell held-back advice
 
 
 class Console:
     """out: takes a line of standard output; err: of standard error, for lines about the agent
-    itself where standard output has JSON; both return at once. Lines are bounded in number: what
-    is left out is counted and said, and of advice the latest word is told later.
+    itself if standard output has JSON. Both return at once. Lines are bounded in number: left-out
+    lines are counted, and their number is told. Advice is told later, in its latest state.
 
-    anonymous: makes of a report one that names nobody, for sentences, which may go into a log;
-    None: names as they are. JSON lines are for a program, hold whole messages, and are as they are.
+    anonymous: makes an anonymous copy of a report, for sentences, which may go into a log; None:
+    names as they are. JSON lines are for a program: they hold whole messages and are never
+    anonymous.
     """
 
     def __init__(self, out: Callable[[str], None], err: Callable[[str], None], as_json: bool,
@@ -46,19 +47,19 @@ class Console:
         self._held_at = self._untold_at = clock()
 
     def say(self, text: str, always: bool = False) -> None:
-        """A line about the agent itself; any thread, but no signal handler. always: also where
-        there were too many."""
+        """A line about the agent itself; any thread, but no signal handler. always: even after too
+        many."""
         if always or self._rate.passes("agent"):
             self._err(agent_line(text))
 
     def report(self, report: Report) -> None:
-        """A kind that is not always told has a method of its own here, which says whether."""
+        """A method of this class decides for a kind that is not always told."""
         is_told = getattr(self, f"_is_told_{report.kind}", self._is_told)
         if is_told(report):
             self._tell(report)
 
     def tick(self) -> None:
-        """Now and then: tell what was held back, and how much was left out."""
+        """Now and then: tell held-back advice, and the number of left-out lines."""
         now = self._clock()
         if now - self._held_at >= TELL_HELD:
             self._held_at = now
@@ -89,12 +90,12 @@ class Console:
         return False
 
     def _is_too_much(self, advice: Advice) -> None:
-        """Advice that was held back has to go for want of room."""
+        """Held-back advice is evicted for want of room."""
         self._rate.miss("advice", f"{advice.action} for {advice.subject}")
 
     def _is_told_registration(self, registration: RegistrationSummary) -> bool:
-        """Phones refresh every few minutes: only one that fails, or ends otherwise than the one
-        before it, is news."""
+        """Phones refresh every few minutes: only a failure, or another outcome than before, is
+        news."""
         if registration.unsolicited or registration.outcome == "unknown":
             return False
         now = registration.outcome, registration.status
@@ -119,7 +120,7 @@ class Console:
         return log_line(report if self.anonymous is None else self.anonymous(report))
 
     def _as_json(self, report: Report) -> str:
-        # Here, because not everybody wants it.
+        # Imported here: only some routers need it.
         from algwatch.report.render.json import line_json
 
         return line_json(report)
@@ -142,7 +143,7 @@ def untold_json(kind: str, untold: Untold) -> str:
 
 
 def gap(as_json: bool) -> Callable[[int, str], str]:
-    """Makes the line that stands for lines that could not be written (report/output.py)."""
+    """Makes the line for lines that could not be written (report/output.py)."""
 
     def told(lines: int, why: str) -> str:
         why = why or "they were not read"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_TEXT = 500  # bytes of one sentence
 MAX_EVIDENCE = 6  # looks at the wire in one finding
 MAX_ADVICE = 12
-MAX_SAID = 16  # lines of what an order printed
+MAX_SAID = 16  # lines printed by an order
 MAX_LINES = 8  # sentences for or against, or commands
 
 
@@ -34,11 +34,10 @@ def _cut(text: str, most: int = MAX_TEXT) -> str:
 
 
 class Encoder:
-    """Builds payloads; counts them, so that the receiver sees what got lost.
+    """Builds payloads, and counts them, so that the receiver sees losses.
 
     cpe: id of the router. version: of algwatch. boot: id of this start of the agent, sorting by
-    time as far as the clock was right. providers: how the provider of a line is called. Not
-    thread-safe.
+    time as far as the clock was right. providers: names the provider of a line. Not thread-safe.
     """
 
     def __init__(self, cpe: str, version: str, boot: str, privacy: Privacy,
@@ -46,7 +45,7 @@ class Encoder:
         self.cpe = cpe
         self.boot = boot
         self.seq = 0  # of the last payload
-        # Reports of this boot that found no room in the outbox: of which there is none here.
+        # Reports of this boot without room in the outbox; 0 without an outbox.
         self.dropped: Callable[[], int] = int
         self._version = version
         self._privacy = privacy
@@ -73,8 +72,8 @@ class Encoder:
         return body
 
     def state(self, online: bool, at: float, seq: int, reason: str = "", **more: object) -> bytes:
-        """Birth, farewell and last will. The will shares its birth's number (it is spent only
-        when it is sent), so its id has a suffix."""
+        """Birth, farewell and last will. The will shares its birth's number (a number is spent only
+        on a sent message), so its id has a suffix."""
         body = self._envelope(at, seq)
         body["online"] = online
         if reason:
@@ -86,8 +85,8 @@ class Encoder:
 
     def finding(self, finding: Finding, at: float, series: str = "", times: int = 1,
                 first: float = 0.0, last: float = 0.0) -> bytes:  # fmt: skip
-        """at: seconds since 1970, of the report. series: what the same findings have in common;
-        times: how many there were; first, last: when, seconds since 1970."""
+        """at: seconds since 1970, of the report. series: id of its series; times: findings in the
+        series; first, last: their times, seconds since 1970."""
         privacy = self._privacy
         phone, provider = self._providers.of(finding.line)
         looks = [
@@ -131,16 +130,16 @@ class Encoder:
         return payload
 
     def again(self, said: bytes, at: float, times: int, first: float, last: float) -> bytes:
-        """The finding that was sent, with what became of its series. said: of `bare`."""
+        """A finding sent earlier, with the new counter of its series. said: a result of `bare`."""
         body = self._envelope(at, self.next())
         known = msgpack.unpackb(said, raw=False)
         body["finding"] = {**known, **_counted_as(times, first, last)}
         return _pack(body)
 
     def advice(self, advice: list[Advice] | None, at: float, copy: bool = False) -> bytes:
-        """All advice in force: the message is retained, so it stands alone. None: this boot has
-        given no advice yet, which takes the place of the advice of an earlier boot. copy: for
-        flash; it shares the number of the message before it, so its id has a suffix."""
+        """All advice in force: the message is retained, so it stands alone. None: no advice in this
+        boot yet; the message replaces the advice of an earlier boot. copy: for flash; it shares the
+        number of the message before it, so its id has a suffix."""
         text = self._privacy.text
         rows = [
             {
@@ -149,7 +148,8 @@ class Encoder:
                 "confidence": float(one.confidence),
                 "for": [_cut(text(line)) for line in one.for_[:MAX_LINES]],
                 "against": [_cut(text(line)) for line in one.against[:MAX_LINES]],
-                # Ours but for an address of a packet; a pseudonym would break them.
+                # The only foreign text is an address of a packet; a pseudonym would break the
+                # commands.
                 "commands": [_cut(line) for line in (one.short or one.commands)[:MAX_LINES]],
                 "subject": _cut(text(one.subject)),
             }
@@ -178,20 +178,20 @@ class Encoder:
         body["health"] = {**health, "providers": providers}
         payload = _pack(body)
         while len(payload) > MAX_PAYLOAD and providers:
-            # The one that says least, so that it is the same one each time.
+            # Drop the provider with the fewest calls and registrations: the same one each time.
             del providers[min(providers, key=lambda name: _counted(providers[name]))]
             body["health"]["cut"] = True
             payload = _pack(body)
         return payload
 
     def reply(self, said: dict[str, object], at: float) -> bytes:
-        """said: of an answer to a command, as in docs/wire.md."""
+        """said: the fields of an answer to a command, as in docs/wire.md."""
         body = self._envelope(at, self.next())
         body["reply"] = {name: _said(value, self._privacy) for name, value in said.items()}
         return _pack(body)
 
     def _by_provider(self, tally: Tally) -> dict[str, dict[str, dict[str, int]]]:
-        """Counters that are not 0."""
+        """Counters above 0."""
         return {
             _cut(self._privacy.host(provider), 256): {
                 word: counted
@@ -217,14 +217,14 @@ def _counted_as(times: int, first: float, last: float) -> dict[str, Any]:
 
 
 def _said(value: object, privacy: Privacy) -> object:
-    """Sentences in it pass the pseudonyms."""
+    """Strings and lists of lines get pseudonyms and are cut; other values stay."""
     if isinstance(value, list):
         return [_cut(privacy.text(str(line))) for line in value[:MAX_SAID]]
     return _cut(privacy.text(value)) if isinstance(value, str) else value
 
 
 def _counted(groups: dict[str, dict[str, int]]) -> int:
-    """Calls and registrations."""
+    """The number of calls and registrations."""
     return groups["calls"].get("attempted", 0) + sum(groups["registrations"].values())
 
 

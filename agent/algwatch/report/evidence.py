@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evidence: what is sent of a message, built anew from the parts of it that are understood.
+"""Evidence: the part of a message that leaves the router, built anew from its understood parts.
 
-Nothing is copied because it was not recognised as private. The start line leaves, and the header
-fields of one list, each as its grammar has it (RFC 3261 section 25.1). A body leaves only where
-Content-Type says that it is a session description, in the lines that say where media goes (RFC
-8866). So credentials, challenges, media keys and texts are not looked for: they have no way out,
-whatever they are disguised as and whatever the operator sets.
+Text is copied only if it is known to be harmless. The start line leaves, and the header fields of
+one list, each by its grammar (RFC 3261 section 25.1). A body leaves only if Content-Type names a
+session description, and only its lines about media addresses (RFC 8866). So credentials,
+challenges, media keys and texts need no filter: they have no way out, in any disguise and with any
+setting of the operator.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from algwatch.report.privacy import (
     split,
 )
 
-MAX_EVIDENCE = 2048  # bytes of one message that are sent
+MAX_EVIDENCE = 2048  # bytes sent of one message
 MAX_LINE = 640  # of one header field
-MAX_HEAD = 8192  # bytes of a header section that are read, and of a body
+MAX_HEAD = 8192  # bytes read of a header section
 MAX_BODY = 4096
-MORE = "..."  # stands for the values that found no room
+MORE = "..."  # stands for values without room
 
 SDP = "application/sdp"
 _VERSION = "SIP/2.0"
@@ -36,7 +36,7 @@ _TYPES = frozenset(
      "application/dialog-info+xml", "application/pidf+xml", "application/simple-message-summary",
      "message/cpim", "message/sipfrag", "multipart/alternative", "multipart/mixed", "text/plain")
 )  # fmt: skip
-# Words that may stand in User-Agent and Server: makers and programs, their models, and versions.
+# Words allowed in User-Agent and Server: makers and programs, their models, and versions.
 _PRODUCTS = frozenset(
     ("3cx", "3cxphonesystem", "aastra", "alcatel", "algo", "asterisk", "audiocodes", "avaya",
      "avm", "baresip", "bria", "cisco", "digium", "ekiga", "fanvil", "fpbx", "freepbx",
@@ -64,7 +64,7 @@ _DIRECTIONS = frozenset(("sendrecv", "sendonly", "recvonly", "inactive", "rtcp-m
 
 def evidence(message: bytes, privacy: Privacy) -> bytes:
     """The start line, the header fields and the SDP lines that diagnosis needs, in order, one line
-    each (folding undone), at most MAX_EVIDENCE bytes; b"" of none."""
+    each (folding undone), at most MAX_EVIDENCE bytes; b"" without a header section."""
     head, body = _parts(message)
     if not head:
         return b""
@@ -78,7 +78,7 @@ def evidence(message: bytes, privacy: Privacy) -> bytes:
 
 
 def _head_lines(head: bytes, types: list[str], privacy: Privacy) -> Iterator[str]:
-    """The start line and the fields that are shown. types: takes each Content-Type."""
+    """The start line and the shown fields. types: takes each Content-Type."""
     for index, line in enumerate(_unfolded(head)):
         if not index:
             yield _start_line(line, privacy)
@@ -90,13 +90,13 @@ def _head_lines(head: bytes, types: list[str], privacy: Privacy) -> Iterator[str
             continue
         if say is _content_type:
             types.append(value.partition(";")[0].strip(" \t").lower())
-        # Nothing behind a bare CR or a NUL is taken for what it looks like.
+        # A value with a bare CR or a NUL is never parsed.
         said = privacy.opaque(value) if CONTROL.search(value) else say(value, privacy)
         yield f"{name}: {said}"
 
 
 def _fitting(lines: Iterable[str], room: int) -> tuple[list[bytes], int]:
-    """As many lines as fit into room bytes with their line ends, and the room that is left."""
+    """The lines that fit into room bytes with their line ends, and the remaining room."""
     shown: list[bytes] = []
     for line in lines:
         raw = line.encode("utf-8", "surrogateescape")
@@ -108,8 +108,7 @@ def _fitting(lines: Iterable[str], room: int) -> tuple[list[bytes], int]:
 
 
 def _parts(message: bytes) -> tuple[bytes, bytes]:
-    """Header section and body, cut before anything works on them; the line that a cut goes
-    through is left out."""
+    """Header section and body, cut to a bounded size first; a line broken by a cut is left out."""
     start = 0
     while message[start : start + 1] in (b"\r", b"\n") and start < MAX_HEAD:
         start += 1
@@ -124,7 +123,7 @@ def _parts(message: bytes) -> tuple[bytes, bytes]:
 
 
 def _text(raw: bytes) -> str:
-    # A name in UTF-8 has the pseudonym that it has in a sentence, and no byte is lost.
+    # A name in UTF-8 gets the same pseudonym as in a sentence, and no byte is lost.
     return raw.decode("utf-8", "surrogateescape")
 
 
@@ -142,7 +141,7 @@ def _unfolded(head: bytes) -> list[str]:
 def _start_line(line: str, privacy: Privacy) -> str:
     words = line.split(" ") if not CONTROL.search(line) else []
     if words and words[0][:4].upper() == "SIP/" and len(words) > 1:
-        # The reason phrase may say anything.
+        # The reason phrase is free text.
         status = words[1] if is_number(words[1], 3) else privacy.opaque(words[1])
         return f"{_word(words[0], _VERSION, privacy)} {status}"
     if len(words) != 3:
@@ -226,7 +225,7 @@ def _content_type(value: str, privacy: Privacy) -> str:
 
 
 def _product(value: str, privacy: Privacy) -> str:
-    """Makers, models and versions that stand behind them; one mark for all else."""
+    """Makers, models and the versions behind them; one mark for all else."""
     shown: list[str] = []
     others: list[str] = []
     for word in value.split(" "):
@@ -240,7 +239,7 @@ def _product(value: str, privacy: Privacy) -> str:
 
 
 def _is_product(word: str, behind: bool) -> bool:
-    """behind: a product stands before it, so a model or a version may follow."""
+    """behind: a product precedes this word, so a model or a version may follow."""
     name, slash, release = word.partition("/")
     if behind and not slash and _is_release(name):
         return True
@@ -256,7 +255,7 @@ def _is_release(text: str) -> bool:
     return len(text) <= 16 and bool(_RELEASE.fullmatch(text) or _MODEL.fullmatch(text))
 
 
-# Header fields by which a message is recognised, and those that an ALG or a proxy damages.
+# Header fields that identify a message, and fields damaged by an ALG or a proxy.
 _FIELDS: dict[str, Callable[[str, Privacy], str]] = {
     "via": _vias, "v": _vias, "from": _addresses, "f": _addresses, "to": _addresses,
     "t": _addresses, "call-id": _call_id, "i": _call_id, "contact": _addresses, "m": _addresses,
@@ -269,8 +268,8 @@ _FIELDS: dict[str, Callable[[str, Privacy], str]] = {
 
 
 def _description(body: bytes, privacy: Privacy) -> Iterator[str]:
-    """The lines of a session description that say where media goes. Never s=, i=, u=, e=, p=, k=,
-    and of a= only the direction and RTCP: a=crypto and a=ice-pwd are keys."""
+    """The lines of a session description with media addresses. Never s=, i=, u=, e=, p=, k=, and of
+    a= only the direction and RTCP: a=crypto and a=ice-pwd are keys."""
     for raw in _LINE_END.split(body):
         line = _text(raw)
         say = _SDP.get(line[:2]) if not CONTROL.search(line) else None
@@ -284,8 +283,8 @@ def _sdp_version(value: str, privacy: Privacy) -> str:
 
 
 def _origin(value: str, privacy: Privacy) -> str:
-    """o=<username> <sess-id> <sess-version> <nettype> <addrtype> <unicast-address>; the numbers
-    are shown where they are too short for anybody's."""
+    """o=<username> <sess-id> <sess-version> <nettype> <addrtype> <unicast-address>; a number is
+    shown if it is too short to be a person's."""
     words = value.split(" ")
     if len(words) != 6:
         return privacy.opaque(value)
@@ -328,7 +327,7 @@ def _media(value: str, privacy: Privacy) -> str:
 
 
 def _attribute(value: str, privacy: Privacy) -> str:
-    """A direction, or a=rtcp:4001 IN IP4 192.0.2.1 (RFC 3605); "" for every other one."""
+    """A direction, or a=rtcp:4001 IN IP4 192.0.2.1 (RFC 3605); "" for any other attribute."""
     if value in _DIRECTIONS:
         return value
     name, colon, rest = value.partition(":")

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The copy of verdict changes on flash, for a router that loses its power while no broker hears it.
+"""The copy of verdict changes on flash, for a router that loses power while it has no broker.
 
-A ring file of a fixed size, made once and overwritten in place, so that a batch costs its own pages
-and no inode. A batch begins on a page of its own and ends with padding: a torn write hurts no other
-one. It holds reports that the broker has not acknowledged, and the numbers of earlier ones that it
-has since. A batch is written when LARGE bytes wait, or the first of them has waited for LONGEST
-seconds; a thread of its own does it, since flash may take seconds.
+The file is a ring of a fixed size, made once and overwritten in place, so a batch costs its own
+pages and no inode. A batch begins on a page of its own and ends with padding: a torn write hurts no
+other batch. It holds reports without an acknowledgement of the broker, and the numbers of earlier
+reports acknowledged since. A batch is written once LARGE bytes wait, or once the oldest has waited
+for LONGEST seconds; a thread of its own writes it, since flash may take seconds.
 
-After a power loss the spool on tmpfs is empty, and left() gives what no batch calls acknowledged.
+After a power loss the spool on tmpfs is empty, and left() returns the reports without an
+acknowledgement in the ring.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-PAGE = 4096  # bytes that flash and its file systems write at least
+PAGE = 4096  # least bytes written by flash and its file systems
 PAGES = 64  # of the ring
 MOST = 16  # pages of a batch
-LARGE = 3 * PAGE  # bytes that are worth a batch
-LONGEST = 3600.0  # seconds that a report waits for others to fill one
-LOOK = 300.0  # seconds between two looks at what waits
-FAREWELL = 0.5  # seconds that the last batch gets
+LARGE = 3 * PAGE  # bytes worth a batch
+LONGEST = 3600.0  # seconds; a report waits so long for others to fill a batch
+LOOK = 300.0  # seconds between two looks at waiting reports
+FAREWELL = 0.5  # seconds for the last batch
 KINDS = frozenset(("finding", "advice"))
 
 _MARK = b"\xa5awf"
@@ -42,7 +43,7 @@ _RECORDS = 4096  # in a batch
 
 
 class Kept:
-    """A report in the ring. number: of all that were ever copied. boot: of the router."""
+    """A report in the ring. number: counts all reports ever copied. boot: of the router."""
 
     __slots__ = ("boot", "kind", "number", "payload")
 
@@ -54,8 +55,8 @@ class Kept:
 
 
 class Flash:
-    """path: of the file. boot: what tells this boot of the router from others. say: takes a line
-    about the agent, from any thread. clock: seconds, monotonic."""
+    """path: of the file. boot: id of this boot of the router. say: takes a line about the agent,
+    from any thread. clock: seconds, monotonic."""
 
     def __init__(self, path: str, boot: str, say: Callable[[str], None],
                  clock: Callable[[], float] = monotonic) -> None:  # fmt: skip
@@ -67,17 +68,17 @@ class Flash:
         self._busy = False
         self._file = -1
         self._batch = 0  # the number of the next one
-        self._page = 0  # where it begins
+        self._page = 0  # its first page
         self._number = 0  # of the next record
-        self._copied: dict[bytes, int] = {}  # numbers by payload, of what the ring holds
-        self._done: set[int] = set()  # acknowledged, and not yet said so
-        self._since: float | None = None  # when the first that waits was seen
+        self._copied: dict[bytes, int] = {}  # numbers by payload, of the reports in the ring
+        self._done: set[int] = set()  # acknowledged, and not yet written as such
+        self._since: float | None = None  # first look at the oldest waiting report
         self._looked = float("-inf")
         self.batches = self.written = 0  # batches, and bytes of them
 
     def left(self, here: Iterable[bytes], survived: bool) -> list[Kept]:
-        """What is in the ring and was not acknowledged. here: payloads in the spool. survived: the
-        spool is the one of before, so that what it does not have was acknowledged."""
+        """Reports in the ring without an acknowledgement. here: payloads in the spool. survived:
+        the spool outlived the last process, so a report missing from it was acknowledged."""
         batches = self._read()
         done = {number for _, _, acknowledged, _ in batches for number in acknowledged}
         kept = {one.payload: one for _, _, _, some in batches for one in some}
@@ -97,13 +98,13 @@ class Flash:
 
     @property
     def due(self) -> bool:
-        """Look at what waits."""
+        """True if it is time for look()."""
         return self._clock() - self._looked >= LOOK and not self._busy
 
     def look(self, waiting: list[tuple[str, bytes]], at_end: bool = False) -> None:
-        """waiting: kind and payload of all that the broker has not acknowledged, the oldest
-        first; what is not among them any more was acknowledged, or has lost its worth. at_end:
-        nothing is looked at again, so whatever waits is written."""
+        """waiting: kind and payload of all reports without an acknowledgement, the oldest first. A
+        copied report missing from it was acknowledged, or has lost its worth. at_end: this is the
+        last look, so every waiting report is written."""
         end = monotonic() + FAREWELL
         while at_end and self._busy and monotonic() < end:
             sleep(0.01)
@@ -143,7 +144,7 @@ class Flash:
         start_new_thread(self._write, (data, records, done))
 
     def _write(self, data: bytes, records: list[list[Any]], done: list[int]) -> None:
-        """In a thread of its own; nothing else touches the file meanwhile."""
+        """Runs in a thread of its own; nothing else uses the file meanwhile."""
         try:
             self._open()
             fits = (PAGES - self._page) * PAGE
@@ -177,7 +178,7 @@ class Flash:
             self._say(f"flash {self._path} is not written, a power loss loses what waits: {why}")
 
     def _open(self) -> None:
-        """Make the file, where it is not as it has to be. OSError."""
+        """Make the file unless it is right already. OSError."""
         if self._file >= 0:
             return
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -187,7 +188,7 @@ class Flash:
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(22, "it is no regular file")
             if status.st_size < PAGE * PAGES:
-                # Zeros, and no hole: what is written later needs no room then.
+                # Zeros, and no hole: later writes need no more room.
                 for page in range(-(-status.st_size // PAGE), PAGES):
                     if os.pwrite(file, bytes(PAGE), page * PAGE) < PAGE:
                         raise OSError(28, "No space left on device")
@@ -198,7 +199,7 @@ class Flash:
         self._file = file
 
     def _read(self) -> list[tuple[int, str, list[int], list[Kept]]]:
-        """Batches in order: number, boot, numbers that were acknowledged, reports."""
+        """Batches in order: number, boot, acknowledged numbers, reports."""
         try:
             flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
             with open(os.open(self._path, flags), "rb") as file:
@@ -212,7 +213,7 @@ class Flash:
             self._fail(problem.strerror or "error")
             return []
         batches, at = [], 0
-        end, data = len(data), data + data[: MOST * PAGE]  # the last one may go on at the beginning
+        end, data = len(data), data + data[: MOST * PAGE]  # the last one may wrap around
         while at < end and at + _HEAD.size <= len(data):
             found = _batch(data, at)
             if found is None:
@@ -227,7 +228,7 @@ class Flash:
 
 
 def _batch(data: bytes, at: int) -> tuple[int, tuple[int, str, list[int], list[Kept]]] | None:
-    """The bytes, padding included, and the content of a batch that begins there; None for none."""
+    """The bytes, padding included, and the content of a batch at this offset; None without one."""
     mark, number, length, check = _HEAD.unpack_from(data, at)
     body = data[at + _HEAD.size : at + _HEAD.size + length]
     if mark != _MARK or len(body) < length or crc32(body, number & 0xFFFFFFFF) != check:

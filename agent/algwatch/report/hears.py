@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hears: the few topics that this router subscribes to, where its configuration asks for any.
+"""Hears: the few topics this router subscribes to, if its configuration asks for any.
 
-With QoS 0: what a broker has kept for a router that was away is too old to be obeyed, and there is
-nothing to acknowledge.
+QoS 0: a message kept by a broker for an absent router is too old to be obeyed, and nothing needs an
+acknowledgement.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ MOST = 24  # topics
 
 
 class Hears:
-    """say: prints one line for a person. facts: what the fleet knows, None where that is not asked
-    for. Whoever wants to hear anything derives from it."""
+    """say: prints one line for a person. facts: the knowledge of the fleet, None if not asked for.
+    Base class of every subscriber."""
 
     facts: Any = None
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._wanted: dict[str, None] = {}
-        self._incoming: Incoming | None = None  # of the connection that has the topics below
+        self._incoming: Incoming | None = None  # of the connection with the topics below
         self._subscribed: set[str] = set()
         self._told: set[str] = set()
 
     def start(self, publisher: Publisher) -> None:
-        """The publisher starts, and answers can be sent."""
+        """The publisher starts; answers can be sent from now on."""
 
     def keep(self, finding: Finding) -> None:
         """Every finding, sent or not."""
@@ -50,8 +50,8 @@ class Hears:
         return True
 
     def subscribe(self, client: Any, broker: str) -> None:
-        """What this connection has not subscribed to yet. To be called now and then. client: of
-        report/paho.py."""
+        """Subscribe to the topics still missing on this connection. Call it now and then. client:
+        of report/paho.py."""
         incoming: Incoming = client.incoming
         if self._incoming is not incoming:
             self._incoming, self._subscribed = incoming, set()
@@ -69,7 +69,7 @@ class Hears:
                 self._say(f"{broker} refuses to let this router read {topic}: check its ACL")
 
     def _on_message(self, client: Any, userdata: Any, message: Any) -> None:
-        """paho's callback. Response Topic is not looked at: answers have a topic of their own."""
+        """paho's callback. Response Topic is ignored: answers have a topic of their own."""
         properties = getattr(message, "properties", None)
         correlation = getattr(properties, "CorrelationData", b"")
         self.heard(message.topic, bytes(message.payload), bool(message.retain),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Identity: the id of this router in reports, and the key of the pseudonyms that leave it."""
+"""Identity: the id of this router in reports, and the key of its pseudonyms."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHORTEST = 16
 
 
 def hardware_address(interface: str) -> str:
-    """Twelve hex digits, "" when it has none (netdevice(7), SIOCGIFHWADDR)."""
+    """Twelve hex digits, "" without an address (netdevice(7), SIOCGIFHWADDR)."""
     import fcntl
     import socket
 
@@ -27,13 +27,12 @@ def hardware_address(interface: str) -> str:
 
 
 def privacy_key(path: str) -> tuple[bytes, str]:
-    """The key of the pseudonyms, and why it will be another one after a restart, "" when it
-    will be the same.
+    """The key of the pseudonyms, and the reason why it will change at a restart, "" if it will not.
 
-    A missing or empty file is written anew, whole or not at all, where its directory exists.
-    FileError: the file is there and does not serve.
+    A missing or empty file is written anew, whole or not at all, if its directory exists.
+    FileError: the file exists and is unusable.
     """
-    # Again when another agent wrote the file between our look and our writing.
+    # Twice: another agent may write the file between our read and our write.
     for _ in range(2):
         key = files.read_secret(path, 4096)
         if key:

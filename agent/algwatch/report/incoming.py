@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packets that a broker may send to a client that publishes, and subscribes to little or nothing.
+"""Packets that a broker may send to a client that publishes and subscribes to little or nothing.
 
-Everything legitimate answers a packet of ours, or has a topic that was subscribed to; the rest is
-found by the fixed header alone, before a byte of the body is gathered, or by the topic. Sans-IO;
-section numbers are of MQTT 5.0 (OASIS, 2019), which MQTT 3.1.1 shares as far as a section is used
-here.
+Every legitimate packet answers one of ours, or has a subscribed topic. The fixed header alone shows
+most others, before a byte of the body is gathered; the topic shows the rest. Sans-IO. Section
+numbers are of MQTT 5.0 (OASIS, 2019); MQTT 3.1.1 agrees on all that is used here.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from collections.abc import Callable
 from algwatch.report.rate import Bucket
 
 READ = 4096  # bytes to read from the socket at a time
-# Bytes of a packet with its fixed header (3.1.2.11.4). CONNACK and PUBACK with properties have
-# some hundred; a reason string or user property that makes them longer must be left out.
+# Bytes of a packet with its fixed header (3.1.2.11.4). CONNACK and PUBACK with properties have some
+# hundred; a broker must leave out a reason string or user property beyond the limit.
 MAX_PACKET = 4096
-# Packets that answer none of ours: at once, and a second. PINGRESP comes once a second at most
+# Packets without a cause of ours: at once, and a second. PINGRESP comes once a second at most
 # (3.2.2.3.14).
 UNASKED = (20, 2.0)
-# Of a topic that was subscribed to: more than anybody means to send, and little to drop.
+# PUBLISH to subscribed topics: more than anybody sends on purpose, and little to drop.
 ASKED = (100, 10.0)
 
 CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP, DISCONNECT = 2, 3, 4, 9, 13, 14
@@ -34,18 +33,19 @@ _MOST_311 = {CONNACK: 2, PUBACK: 2, SUBACK: 3, PINGRESP: 0}
 
 
 class Misbehaviour(Exception):
-    """The broker sent what no broker sends; the text goes on from the broker's name."""
+    """The broker sent a packet no broker sends; the text continues a sentence after the broker's
+    name."""
 
 
 class Incoming:
-    """Bytes from the broker to whole packets that answer ours.
+    """Turns bytes from the broker into whole packets that answer ours.
 
-    mqtt5: the version of the connection. is_owed: whether a PUBACK with this id is waited for. now:
-    monotonic seconds. ready: bytes of checked, whole packets. since: when the packet began of which
-    a part is there, or None. code: of CONNACK, None before it. reasons: of PUBACK by its id, where
-    it is not 0 (3.4.2.1); paho 1.6 does not hand them on. goodbye: DISCONNECT came. topics: of
-    which PUBLISH passes, with QoS 0, as it was subscribed. asked: topic by the id of a SUBSCRIBE
-    without answer; denied: topics of those that were refused (3.9.3).
+    mqtt5: the version of the connection. is_owed: whether a PUBACK with this id is due. now:
+    monotonic seconds. ready: bytes of checked, whole packets. since: the first byte of an
+    incomplete packet, None without one. code: of CONNACK, None before it. reasons: of PUBACK by its
+    id, unless 0 (3.4.2.1); paho 1.6 does not pass them on. goodbye: DISCONNECT came. topics:
+    PUBLISH passes for these, with QoS 0, as subscribed. asked: topic by the id of a SUBSCRIBE
+    without answer; denied: refused topics (3.9.3).
     """
 
     __slots__ = ("_asked", "_is_owed", "_mqtt5", "_now", "_part", "_unasked", "asked", "code",
@@ -70,7 +70,7 @@ class Incoming:
         self.reasons: dict[int, int] = {}
 
     def feed(self, data: bytes) -> None:
-        """Raises Misbehaviour; the connection is of no use then."""
+        """Raises Misbehaviour; the connection is useless then."""
         part = self._part
         part += data
         while part:
@@ -85,13 +85,13 @@ class Incoming:
             self.since = self._now()
 
     def take(self, most: int) -> bytes:
-        """Up to so many of the ready bytes."""
+        """At most this many of the ready bytes."""
         data = bytes(self.ready[:most])
         del self.ready[:most]
         return data
 
     def _head(self) -> tuple[int, int]:
-        """Lengths of fixed header (0 while it is not whole) and body, both checked (2.1)."""
+        """Lengths of fixed header (0: incomplete) and body, both checked (2.1)."""
         part = self._part
         kind, name = part[0] >> 4, _NAMES[part[0] >> 4]
         if kind == SUBACK and not self.asked:
@@ -145,7 +145,7 @@ class Incoming:
             if body[-1] >= 128:
                 self.denied.append(topic)
         elif kind == PUBLISH and not first & 6 and self._is_wanted(body):
-            # It is dropped again where it is too much for who reads it.
+            # The reader of the commands has a limit of its own.
             if not self._asked.take(self._now()):
                 raise Misbehaviour("sends commands without an end")
         elif kind in (PUBLISH, PINGRESP):
@@ -153,6 +153,6 @@ class Incoming:
                 raise Misbehaviour(
                     f"sends one {_NAMES[kind]} after the other, which we did not ask for"
                 )
-            # Some brokers subscribe their clients to something: let it pass by.
+            # Some brokers subscribe their clients to something: ignore it.
             return kind != PUBLISH
         return True

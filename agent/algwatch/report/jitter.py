@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Jitter: routers whose power comes back together must not act together."""
+"""Jitter: routers must not act together when the power comes back."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keeper: writes down what verdicts rest on before it is told, and takes it back at the start.
+"""The keeper: writes down the basis of verdicts before they are told, and restores it at the start.
 
-What is told of is in the file first, so that a kill at any moment leaves a state in which nothing
-that people or the broker have read is missing. The frame of a finding names the number that the
-spool gives to its report: where the spool has no such report, the process ended between the two,
-nobody has been told, and the next process takes that frame for unsaid.
+A finding is written to the file before it is told. So a kill at any moment leaves a state with
+everything that people or the broker have read. The frame of a finding names the number of its
+report in the spool. If the spool has no such report, the process ended between the two and the
+finding was never told: the next process drops this frame.
 
 A state is taken only from the same boot of the router, the same version, the same interfaces, and
-while nobody was away for long (AWAY). Where the SIP helper or the settings of the firewall are not
-what they were, harm and advice have to be found again, and only what was seen of the lines stays.
-Ages are monotonic, so the wall clock may say what it likes.
+after at most AWAY without a process. If the SIP helper or the settings of the firewall have
+changed, harm and advice have to be found again, and only observations of the lines stay. Ages are
+monotonic, so steps of the wall clock do not matter.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
     from algwatch.report.spool import Spool
 
 SECOND = 1_000_000_000  # ns
-EVERY = 30 * SECOND  # between two looks at what has changed without a word
-AT_LEAST = 600 * SECOND  # after which it is written although nothing has changed
-AWAY = 3600 * SECOND  # after which nothing of before counts
-SHARE = 50  # times as long as writing takes is the shortest pause before it is done again
-NOBODY = -1  # instead of a number of the spool: it is told in the log alone
+EVERY = 30 * SECOND  # between two checks for changes without a report
+AT_LEAST = 600 * SECOND  # the state is written after this time even if unchanged
+AWAY = 3600 * SECOND  # an older state does not count
+SHARE = 50  # the least pause between two writes, as a multiple of the time of a write
+NOBODY = -1  # instead of a number of the spool: told in the log alone
 _BEGINS = ["algwatch state", FORMAT, __version__]
 
 
 class Keeper:
-    """knowledge: what is kept. clock: of the packets. surroundings: what must be the same for
-    anything to be taken, and for verdicts to be. number: that the spool gives to its next report,
-    NOBODY without one. say: takes a line about the agent."""
+    """knowledge: the state to keep. clock: of the packets. surroundings: the conditions for taking
+    anything, and for taking verdicts. number: the spool's number for its next report, NOBODY
+    without a spool. say: takes a line about the agent."""
 
     def __init__(self, path: str, knowledge: Knowledge, clock: PacketClock,
                  surroundings: Callable[[], tuple[list[str], list[str]]],
@@ -61,11 +61,12 @@ class Keeper:
         self._doubt = NOBODY  # the number in the latest frame
         self._pending: list[Record] = []
         self._untold: list[Finding] = []
-        self._sum = -1  # CRC-32 of everything, as written last
+        self._sum = -1  # CRC-32 of everything, at the latest write
         self._written = self._due = 0  # ns, monotonic
 
     def take(self) -> bool:
-        """What an earlier process knew, if it counts; False: this one begins with nothing."""
+        """Take the state of an earlier process, if it counts; False: this process begins with
+        nothing."""
         taken = False
         try:
             frames = self._file.read()
@@ -81,31 +82,31 @@ class Keeper:
         return taken
 
     def changed(self, reports: Sequence[Report]) -> None:
-        """Reports that are about to be told, one after the other."""
+        """These reports are told next, one after the other."""
         self._pending += self.knowledge.changed(reports)
         self._untold = [r for r in reports if isinstance(r, Finding) and not r.told_before]
         if self._pending and not self._untold:
             self._append(NOBODY)
 
     def telling(self, finding: Finding) -> None:
-        """This one is told next."""
+        """This finding is told next."""
         if finding in self._untold:
             self._pending.append(self.knowledge.said(finding))
             self._append(self._number())
             self._untold.remove(finding)
 
     def told(self) -> None:
-        """It was, whether the spool has it or not."""
+        """The finding was told, with or without a place in the spool."""
         if self._doubt != NOBODY and self._number() == self._doubt:
             self._append(NOBODY)
 
     def turn(self) -> None:
-        """To be called often."""
+        """Call it often."""
         if self._now() >= self._due:
             self.write()
 
     def write(self) -> None:
-        """Everything, if it is not what stands there."""
+        """Write everything, unless the file has the same."""
         began = self._now()
         packed = pack_all(self.knowledge.whole(self._untold))
         self._pending.clear()
@@ -119,7 +120,7 @@ class Keeper:
         self._due = now + max(EVERY, SHARE * (now - began))
 
     def close(self) -> None:
-        """What is known at the end."""
+        """Write the final state."""
         self._untold = []
         self.write()
         self._file.close()
@@ -129,9 +130,9 @@ class Keeper:
         return self._clock.now() - self._clock.offset
 
     def _append(self, number: int) -> None:
-        """Write what has changed behind everything else, or everything where it does not fit."""
+        """Append the changes, or write everything if they do not fit."""
         if self._trouble:
-            return  # until the next look
+            return  # until the next check
         self._doubt = number
         body = [self._now(), number, None, pack_all(self._pending)]
         self._sum = -1
@@ -156,7 +157,7 @@ class Keeper:
         return True
 
     def _take(self, frames: list[list[Any]]) -> None:
-        """Unfit, and then nothing was taken."""
+        """Unfit: nothing was taken."""
         header = rows(frames[0][2], len(_BEGINS) + 3)
         if header[: len(_BEGINS)] != _BEGINS:
             raise Unfit("another version has written it")
@@ -165,7 +166,7 @@ class Keeper:
         if needed != here[0]:
             raise Unfit("it is of another boot of this router, or of other interfaces")
         if (number := whole(frames[-1][1], NOBODY)) != NOBODY and self._number() <= number:
-            frames.pop()  # nobody was told
+            frames.pop()  # the finding was never told
         now = self._now()
         away = now - whole(frames[-1][0], 0, now)
         if away > AWAY:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The link to the broker: a connection (report/connection.py) that comes back by itself, in one
-thread of its own, with paho 1.6 and 2.x behind one face.
+thread of its own, with paho 1.6 and 2.x behind one interface.
 
-MQTT 5 first. A broker that says that it does not know it gets MQTT 3.1.1 from then on; one that
-closes the connection on CONNECT without a word gets one try with 3.1.1 at once.
+MQTT 5 first. A broker that refuses this version gets MQTT 3.1.1 from then on. If it closes the
+connection on CONNECT without a word, it gets one try with 3.1.1 at once.
 
-A broker may name another one instead (MQTT 5 section 4.13): that one is tried at once, as long as
-no more than a few of them send the router on, and the configured one again when it fails.
+A broker may name another one instead (MQTT 5 section 4.13). The link tries it at once, for at most
+HOPS servers in a row, and returns to the configured one after a failure.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from algwatch.report.hears import Hears
 
 BACKOFF = 1.0, 120.0  # seconds before the second and before the last of many tries
-HOPS = 3  # servers in a row that may send this router on
-# Seconds that TLS waits for a clock that is behind this program's own files: routers without a
-# battery start in the past, and no certificate is valid there. Then it is tried nevertheless.
+HOPS = 3  # redirections in a row
+# TLS waits so many seconds for a clock behind this program's own files: routers without a battery
+# start in the past, before every certificate. Then it is tried nevertheless.
 CLOCK_PATIENCE = 600.0
 CLOCK_LOOK = 2.0  # seconds between two looks
 
@@ -50,15 +50,13 @@ CLOCK_LOOK = 2.0  # seconds between two looks
 class Link:
     """A connection that comes back by itself.
 
-    client_id: of the MQTT session. outbox: what to publish, QoS 1. will: (topic, payload),
-    asked before each connection. hello: what to publish first on each connection, given the
-    protocol's name and whether the broker knows this router; both are called in the link's thread.
-    say: prints one line for a person.
-    room: bytes that may be sent again to a broker that has forgotten them; spend: is told how
-    many are.
-    boot_delay: seconds; the first connection waits a random part of it, so that a region whose
-    power comes back does not arrive as one. hears: what is subscribed to; None for
-    nothing. Raises BrokerError when the TLS files do not serve.
+    client_id: of the MQTT session. outbox: messages to publish, QoS 1. will: (topic, payload),
+    asked before each connection. hello: the first messages of each connection, given the protocol's
+    name and whether the broker knows this router; both are called in the link's thread. say: prints
+    one line for a person. room: bytes to send again to a broker that has forgotten them; spend: is
+    told their number. boot_delay: seconds; the first connection waits a random part of it, so a
+    region does not arrive at once after a power cut. hears: the subscriptions; None for none.
+    Raises BrokerError for unusable TLS files.
     """
 
     def __init__(
@@ -75,7 +73,7 @@ class Link:
         spend: Callable[[int], None] = lambda size: None,
         hears: Hears | None = None,
     ) -> None:
-        paho.load()  # here, as the user that this process becomes may not be allowed to read it
+        paho.load()  # loaded here: the later user of this process may not be allowed to read it
         self._home = self._broker = broker
         self._client_id = client_id
         self._outbox = outbox
@@ -91,14 +89,14 @@ class Link:
         self._backoff = Backoff(*BACKOFF, uniform)
         self._protocol = MQTT5
         self._session = Session()
-        self._hops = self._led = 0  # in a row; and as told since a connection was good
+        self._hops = self._led = 0  # in a row; and as told since the last good connection
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
-        self._said = ""  # why the connection was lost, as last told
-        self._brief = False  # the last connection was accepted, and soon over
-        self._unsaid = ""  # the line that tells of the connection, while it waits
+        self._said = ""  # reason of the last loss, as told
+        self._brief = False  # the last connection was accepted and soon over
+        self._unsaid = ""  # the line about the connection, while it waits
         self.connected = False
         self.connections = 0
-        self.taken_over = 0  # times that another client took the session
+        self.taken_over = 0  # times another client took the session
 
     def start(self) -> None:
         self._thread.start()
@@ -108,10 +106,10 @@ class Link:
         self._wake.call()
 
     def stop(self, patience: float) -> bool:
-        """Publish what waits, say goodbye, end; True when the broker has acknowledged all.
+        """Publish the waiting messages, say goodbye, end; True if the broker has acknowledged all.
 
-        A dead broker is not waited for: at most `patience` seconds, none when the last try
-        failed."""
+        Waits at most `patience` seconds for a dead broker, not at all if the last try failed.
+        """
         self._wake.stop_at = monotonic() + patience
         self._wake.call()
         self._thread.join(patience + 0.2)
@@ -161,7 +159,7 @@ class Link:
                     f"uses the id {self._client_id} (give each router a cpe id of its own), or "
                     "the broker's ACL forbids the topics"
                 )
-            # One denied topic ends the connection at some brokers, and was told.
+            # Some brokers end the connection for one denied topic, and that was told.
             if why != self._said and not (one.denied and why == LOST):
                 self._said = why
                 self._say(f"{self._broker}: {why}; trying again until it works")
@@ -171,7 +169,7 @@ class Link:
                 return
 
     def _follow(self, reference: str) -> bool:
-        """Go to the server that was named; False where none was, or too many were."""
+        """Go to the named server; False if none was named, or too many were."""
         try:
             other = self._home.elsewhere(reference)
         except BrokerError:
@@ -188,7 +186,7 @@ class Link:
         return True
 
     def _await_clock(self) -> None:
-        """No certificate is valid before it was made."""
+        """No certificate is valid before its creation."""
         try:
             made = os.stat(PACKAGE).st_mtime
         except OSError:
@@ -206,7 +204,7 @@ class Link:
                 return
 
     def _used(self, one: Connection) -> None:
-        """The connection is of use, and perhaps has been for a while."""
+        """The connection is in use, perhaps for a while already."""
         now = monotonic()
         if not self.connected:
             self.connected = True

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outbox: reports that the broker has not acknowledged, or has acknowledged only lately.
+"""The outbox: reports without an acknowledgement of the broker, or with a recent one.
 
-paho's own queue has no bound, and forgets nothing when the connection is lost; so paho gets a
+paho's own queue has no bound, and keeps everything when the connection is lost. So paho gets a
 handful of messages at a time and the rest waits here. An acknowledgement is not durability: a
-broker that is killed may lose what it has acknowledged. So what counts is kept for a while, and
-sent again to a broker that has forgotten this router (MQTT 5 section 3.2.2.1.1, Session Present).
+killed broker may lose acknowledged messages. So important ones are kept for a while, and sent again
+to a broker that has forgotten this router (MQTT 5 section 3.2.2.1.1, Session Present).
 
-When it is full, what was acknowledged goes first, then health reports, then findings, the oldest
-of each first; a counter tells of those that were not acknowledged. Findings are in the spool, where
-there is one, and outlive the process there.
+A full outbox drops acknowledged messages first, then health reports, then findings, the oldest of
+each first; a counter has the number of unacknowledged ones. Findings are in the spool, if there is
+one, and outlive the process there.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from algwatch.report.spool import Record, Spool
 
-GRACE = 3600.0  # seconds that an acknowledged report is kept; mosquitto saves every 1800 s
-_ORDER = {"health": 0, "finding": 1}  # which kinds go first when there is no room
+GRACE = 3600.0  # seconds; acknowledged reports are kept so long; mosquitto saves every 1800 s
+_ORDER = {"health": 0, "finding": 1}  # the first kinds to go for want of room
 
 
 class Outgoing:
-    """One message to publish. expires: monotonic seconds after which it is worthless, or None;
-    expiry: the same as seconds from publishing, for MQTT 5. keep: worth sending again to a broker
-    that has lost it. again: it was. arrived: the broker has acknowledged it. correlation: of the
-    request that it answers (MQTT 5)."""
+    """One message to publish. expires: monotonic seconds, its end of use, or None; expiry: the same
+    as seconds from publishing, for MQTT 5. keep: worth sending again to a broker that has lost it.
+    again: it was sent again. arrived: the broker has acknowledged it. correlation: of the request
+    answered by it (MQTT 5)."""
 
     __slots__ = ("again", "arrived", "correlation", "data", "expires", "expiry", "in_flight",
                  "keep", "record", "retain", "size", "topic")  # fmt: skip
@@ -57,13 +57,13 @@ class Outgoing:
 
     @property
     def properties(self) -> dict[str, object]:
-        """Of MQTT 5, by paho's names."""
+        """Properties of MQTT 5, by paho's names."""
         named = {"MessageExpiryInterval": self.expiry, "CorrelationData": self.correlation or None}
         return {name: value for name, value in named.items() if value is not None}
 
     @property
     def rank(self) -> int:
-        """Of what has to go: the lower first."""
+        """The order of eviction: the lowest first."""
         return _ORDER.get(self.topic.rpartition("/")[2], 2)
 
 
@@ -76,22 +76,22 @@ class Outbox:
         self._max_count = max_count or max(1000, max_bytes // 256)
         self._lock = Lock()
         self._spool: Spool | None = None
-        self._waiting: dict[int, Outgoing] = {}  # in the order in which they came
+        self._waiting: dict[int, Outgoing] = {}  # in order of arrival
         self._kept: dict[int, tuple[Outgoing, float]] = {}  # acknowledged at, monotonic seconds
         self._next = 0
-        self.size = 0  # bytes of what waits
+        self.size = 0  # bytes of waiting messages
         self._kept_size = 0
         self.dropped = 0
         self.expired = 0
         self.refused = 0
-        self.unspooled = 0  # reports that found no room in the spool
+        self.unspooled = 0  # reports without room in the spool
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def open(self, spool: Spool, now: float) -> int:
-        """Take what an earlier start has left, and keep findings there from now on; how many of
-        them wait. now: monotonic seconds."""
+        """Take the reports of an earlier start, and keep findings in the spool from now on; the
+        number of waiting ones. now: monotonic seconds."""
         with self._lock:
             self._spool = spool
             self.max_bytes = min(self.max_bytes, spool.limit)
@@ -108,7 +108,7 @@ class Outbox:
             return len(self._waiting)
 
     def put(self, message: Outgoing) -> None:
-        """Queue a message at the end, at the cost of what matters less."""
+        """Queue a message at the end; less important ones may be dropped for it."""
         with self._lock:
             if self._spool is not None and message.keep:
                 try:
@@ -123,10 +123,10 @@ class Outbox:
     def take(
         self, now: float, allows: Callable[[str, float], bool] = lambda topic, now: True
     ) -> tuple[int, Outgoing, bytes] | None:
-        """The first message that is not in flight, now marked so, its number and its payload; or
-        None. now: monotonic seconds. allows: whether a topic may be sent to now."""
+        """The first message not in flight, now marked so: its number, message and payload; or None.
+        now: monotonic seconds. allows: whether a topic takes messages now."""
         with self._lock:
-            denied = ""  # one look at a topic: many reports may wait for it
+            denied = ""  # one check a topic: many reports may wait for it
             found, late, unread = None, list[int](), list[int]()
             for number, message in self._waiting.items():
                 if message.in_flight or message.topic == denied:
@@ -139,7 +139,7 @@ class Outbox:
                     message.in_flight = True
                     found = number, message, payload
                     break
-                else:  # somebody has taken its file away
+                else:  # somebody has removed its file
                     unread.append(number)
             for number in late + unread:
                 self._delete(number)
@@ -148,7 +148,7 @@ class Outbox:
             return found
 
     def acknowledged(self, number: int, now: float, refused: bool = False) -> None:
-        """The broker has it, or refused it for good (counted). now: monotonic seconds."""
+        """The broker has the message, or refused it for good (counted). now: monotonic seconds."""
         with self._lock:
             message = self._waiting.get(number)
             if message is None:
@@ -171,16 +171,16 @@ class Outbox:
                 self._forget(oldest)
 
     def put_back(self, number: int) -> None:
-        """The broker does not take it now."""
+        """The broker does not take the message now."""
         with self._lock:
             message = self._waiting.get(number)
             if message is not None:
                 message.in_flight = False
 
     def forgotten(self, room: float = float("inf"), once: bool = False) -> tuple[int, int, bool]:
-        """The broker has lost what it knew of this router: send again what it had acknowledged
-        lately. How many reports and bytes, and whether they are all. room: bytes; the latest of
-        them go. once: those not that were sent again before."""
+        """The broker has forgotten this router: queue the recently acknowledged messages again.
+        Returns the number of reports, their bytes, and whether these are all. room: bytes; the
+        latest reports go first. once: only reports never sent again before."""
         with self._lock:
             again: dict[int, Outgoing] = {}
             size, whole = 0, True
@@ -209,7 +209,7 @@ class Outbox:
                 message.in_flight = False
 
     def supersede(self, topic: str) -> None:
-        """Nothing older of this boot may reach this topic: a newer message goes past the
+        """Drop all older messages of this boot to this topic: a newer message bypasses the
         outbox."""
         with self._lock:
             for number, message in list(self._waiting.items()):
@@ -218,15 +218,15 @@ class Outbox:
                     self.expired += 1
 
     def unsent(self, kind: str) -> list[bytes]:
-        """Payloads of a kind that are worth keeping and that the broker has not acknowledged, the
-        oldest first."""
+        """Payloads of a kind, worth keeping and not acknowledged by the broker, the oldest
+        first."""
         with self._lock:
             some = [m for m in self._waiting.values() if m.keep and m.topic.endswith(f"/{kind}")]
             return [payload for payload in map(self._payload, some) if payload]
 
     @property
     def is_spooled(self) -> bool:
-        """Whatever is worth it waits in the spool, and not in memory alone."""
+        """Every message worth keeping waits in the spool, not in memory alone."""
         waiting = [m for m in self._waiting.values() if m.keep]
         return self._spool is not None and all(m.record is not None for m in waiting)
 
@@ -259,9 +259,9 @@ class Outbox:
             self.dropped += 1
 
     def _least(self) -> int:
-        # A message in flight has probably arrived: dropping it would count a loss that is none.
+        # A message in flight has probably arrived: dropping it would count a false loss.
         free = [n for n, message in self._waiting.items() if not message.in_flight]
-        # min() takes the first, which is the oldest, of several.
+        # min() takes the first of several, the oldest.
         return min(free or self._waiting, key=lambda number: self._waiting[number].rank)
 
     def _forget(self, number: int) -> None:

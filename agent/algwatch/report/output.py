@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Output: lines to a file descriptor that may be slow, full or unread, without ever waiting for it.
 
-A thread of its own writes them, because nothing else serves every kind of file: O_NONBLOCK would
-be set for all processes that share a terminal or a pipe, opening /proc/self/fd/1 again loses the
-place in a file and fails for sockets, and poll() does not tell how much of a line a terminal takes.
-The thread starts with the first line and sleeps while there is none. Whoever ends the program does
-not wait for it: a write() that hangs ends with the process.
+A thread of its own writes them, because nothing else works for every kind of file. O_NONBLOCK would
+be set for all processes sharing a terminal or a pipe. Opening /proc/self/fd/1 again loses the place
+in a file and fails for sockets. poll() does not tell how much of a line a terminal takes. The
+thread starts with the first line and sleeps without work. The program ends without waiting for it:
+a hanging write() ends with the process.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LIMIT = 65536  # bytes that wait to be written
-CHUNK = 4096  # bytes of one write: whole lines as a rule, and what a pipe takes at once
-RETRY, RETRY_MOST = 0.5, 30.0  # seconds between attempts at a file that is full or gone
+LIMIT = 65536  # bytes waiting to be written
+CHUNK = 4096  # bytes of one write: whole lines as a rule, and taken at once by a pipe
+RETRY, RETRY_MOST = 0.5, 30.0  # seconds between attempts at a full or missing file
 
 
 class Output:
-    """fd: where the lines go. gap: makes the line that stands for so many lost ones; why is the
-    system's word for the last error, "" where the reader was slow. limit: bytes; one line that is
-    longer is taken where nothing else waits. lost: lines that were not written so far."""
+    """fd: the destination of the lines. gap: makes the line for so many lost ones; why is the
+    system's word for the last error, "" for a slow reader. limit: bytes; a longer line is taken
+    only if nothing else waits. lost: lines not written so far."""
 
     def __init__(self, fd: int, gap: Callable[[int, str], str], limit: int = LIMIT) -> None:
         self._fd = fd
         self._gap = gap
         self._limit = limit
         self._lock = allocate_lock()
-        self._awake = allocate_lock()  # free while there is something to do
+        self._awake = allocate_lock()  # free while there is work
         self._awake.acquire()
         self._waiting: deque[bytes] = deque()
-        self._size = 0  # bytes that wait, those in the hands of the thread too
+        self._size = 0  # waiting bytes, including those in the hands of the thread
         self._gone = 0  # lines lost since the last gap was told
         self._why = ""
         self._running = False
@@ -48,7 +48,7 @@ class Output:
         """Any thread, but no signal handler. Returns at once."""
         data = (text + "\n").encode("utf-8", "backslashreplace")
         with self._lock:
-            # Once a line is lost others are too, until there is room for many: one gap, not ten.
+            # After a lost line others are lost too, until there is room for many: one gap, not ten.
             if self._gone and self._size <= self._limit // 2:
                 self._add(self._gap_line())
             if self._gone or (self._size and self._size + len(data) > self._limit):
@@ -62,7 +62,7 @@ class Output:
                 self._start()
 
     def close(self, patience: float) -> bool:
-        """Wait so many seconds at most for what is left; True if all of it was written."""
+        """Wait at most so many seconds for the rest; True if all of it was written."""
         with self._lock:
             if self._awake.locked():
                 self._awake.release()  # for one more attempt now
@@ -84,7 +84,7 @@ class Output:
         try:
             start_new_thread(self._run, ())
         except RuntimeError:
-            return  # no memory for it now: with the next line
+            return  # no memory for a thread now: tried again with the next line
         self._running = True
 
     def _run(self) -> None:
@@ -94,7 +94,7 @@ class Output:
                 self._write(data)
 
     def _take(self) -> bytes:
-        """The next lines, b"" where none wait."""
+        """The next lines, b"" if none wait."""
         with self._lock:
             if not self._waiting and self._gone:
                 self._add(self._gap_line())
@@ -106,13 +106,13 @@ class Output:
         return b"".join(parts)
 
     def _write(self, data: bytes) -> None:
-        """All of it, however long that takes: half a line is never followed by another one."""
+        """Write all of it, without a time limit: half a line is never followed by another one."""
         pause = RETRY
         while data:
             try:
                 done = os.write(self._fd, data[:CHUNK])
             except BlockingIOError:
-                # Somebody else who has this file open wants it so.
+                # Another process with this file open has set O_NONBLOCK.
                 self._ready()
                 continue
             except OSError as problem:  # ENOSPC, EIO, EPIPE, EFBIG, EDQUOT ...

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loading paho: what it imports and does not need here, and what it needs and may not have; and
-a client that reads nothing but what report/incoming.py lets through."""
+"""Loading paho, with stand-ins for imports it does not need or this Python may lack; and a client
+that reads only what report/incoming.py lets through."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 class _NoSsl:
-    """paho evaluates `except ssl.SSLWantReadError` whenever a socket would block, and in a Python
-    without ssl its network code dies of that. These names keep it alive."""
+    """paho evaluates `except ssl.SSLWantReadError` whenever a socket would block. In a Python
+    without ssl its network code dies there; these names keep it alive."""
 
     class SSLWantReadError(Exception):
         pass
@@ -29,8 +29,8 @@ class _NoSsl:
 
 
 def _stand_ins() -> dict[str, ModuleType]:
-    """What paho imports, needs nothing or a few names of, and would pay 4 MB for: proxies of the
-    environment (for PySocks), web sockets, a log, random client ids, and the name of the system."""
+    """Modules imported by paho for 4 MB, with no names of use or a few: proxies of the environment
+    (for PySocks), web sockets, a log, random client ids, and the name of the system."""
     made = {}
     for name, names in (
         ("urllib.request", {"proxy_bypass": lambda host: True, "getproxies": dict}),
@@ -54,7 +54,7 @@ def load() -> tuple[Any, Any, Any]:
 
         absent = {name: one for name, one in _stand_ins().items() if name not in sys.modules}
     sys.modules.update(absent)
-    # `from urllib import request` looks at the package before it looks at sys.modules.
+    # `from urllib import request` looks at the package before sys.modules.
     in_package = [(name.partition(".")[2], one) for name, one in absent.items() if "." in name]
     for name, one in in_package:
         setattr(urllib, name, one)
@@ -72,10 +72,10 @@ def load() -> tuple[Any, Any, Any]:
 
 
 def guarded(module: Any) -> Any:
-    """A subclass of paho's client whose `incoming` is to be set before it connects.
+    """A subclass of paho's client; set its `incoming` before it connects.
 
-    paho gathers a packet of any length before it looks at it (256 MB). `_sock_recv` is where 1.6
-    and 2.x read, above TLS; should another version read elsewhere, `incoming.code` stays None.
+    paho gathers a packet of any length before it checks it (256 MB). `_sock_recv` is the read of
+    1.6 and 2.x, above TLS. If another version reads elsewhere, `incoming.code` stays None.
     """
 
     class Client(module.Client):  # type: ignore[misc]
@@ -91,7 +91,7 @@ def guarded(module: Any) -> Any:
             return incoming.take(bufsize)
 
         def obey_keepalive(self, seconds: int) -> None:
-            """The broker's word counts (MQTT 5, 3.2.2.3.14); paho 1.6 does not hear it."""
+            """The broker's value counts (MQTT 5, 3.2.2.3.14); paho 1.6 ignores it."""
             self._keepalive = seconds
 
     return Client

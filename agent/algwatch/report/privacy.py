@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Privacy: the router lets out no names or numbers of people.
 
-Text that others wrote leaves by grammar, never by being overlooked: an address, a port, a domain
-name, a parameter whose name and value are known stay; users, display names, local parts of
-Call-IDs, tags and branches become pseudonyms; everything else becomes a mark that tells its length.
-A pseudonym is a keyed hash (BLAKE2b, RFC 7693) under a key that never leaves the router, so that
-the ISP can tell callers apart, and can tell whether two copies differ, and cannot find out who
-they are, not even by hashing every phone number. Each function takes one pass over its text.
+Foreign text leaves by grammar, never by being overlooked. An address, a port, a domain name and a
+parameter with a known name and value stay. Users, display names, local parts of Call-IDs, tags and
+branches become pseudonyms. Everything else becomes a mark with its length.
+
+A pseudonym is a keyed hash (BLAKE2b, RFC 7693); its key never leaves the router. So the ISP can
+tell callers apart and can compare two copies, but cannot identify a person, not even by hashing
+every phone number. Each function takes one pass over its text.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from algwatch.base import address
 from algwatch.base.quote import METHODS
 
 try:
-    # Not hashlib: that loads OpenSSL, 3 MB.
+    # Not hashlib: it loads OpenSSL, 3 MB.
     from _blake2 import blake2b
 except ImportError:
     from hashlib import blake2b
 
-MAX_SENTENCE = 4096  # characters of a sentence that are read
+MAX_SENTENCE = 4096  # characters read of a sentence
 
-# Labels of domain names in which no person is named, with at most three digits behind them.
+# Labels of domain names without a person's name, with at most three digits behind them.
 _SERVICES = frozenset(
     ("sip", "sips", "sipproxy", "siptrunk", "proxy", "outbound", "registrar", "reg", "ims",
      "voip", "volte", "pbx", "sbc", "edge", "core", "gw", "gateway", "trunk", "tel", "phone",
@@ -33,12 +34,12 @@ _SERVICES = frozenset(
      "tls", "tcp", "udp", "ws", "wss", "as", "cscf", "pcscf", "icscf", "scscf", "p", "i", "s",
      "a", "b", "c", "dc", "pop", "node", "host", "srv", "server", "www")
 )  # fmt: skip
-# Under these each network gives its own names.
+# Each network gives its own names under these.
 _LOCAL = frozenset(
     ("local", "lan", "home", "box", "internal", "intranet", "localdomain", "corp", "private",
      "arpa")
 )  # fmt: skip
-# Behind these, and behind two letters, stands a provider's own name; "anna.smith" is no domain.
+# A provider's own name stands behind these, and behind two letters; "anna.smith" is no domain.
 _TOP = frozenset(
     ("com", "net", "org", "info", "biz", "tel", "mobi", "pro", "app", "dev", "cloud", "tech",
      "online", "network", "systems", "solutions", "services", "digital", "telecom", "phone",
@@ -49,10 +50,10 @@ _SECOND_LEVEL = frozenset(
 )  # fmt: skip
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 _MANY_DIGITS = re.compile(r"[0-9]{5}")
-CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # what no value holds (RFC 3261 section 25.1)
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # never in a value (RFC 3261 section 25.1)
 
-# Runs that hold no separator, strings in quotes and text in angle brackets as a whole. Possessive:
-# no byte is looked at twice, however hostile the text is.
+# Runs without a separator, with strings in quotes and text in angle brackets as a whole.
+# Possessive: no byte is read twice, even in hostile text.
 _STRING = r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)'
 _ANGLE = r"<[^>]*+(?:>|\Z)"
 _SPLIT = {sep: re.compile(rf'(?:[^"<{sep}]++|{_STRING}|{_ANGLE})*+', re.S) for sep in (",", ";")}
@@ -67,7 +68,7 @@ _WORDS = {
     "transport": TRANSPORTS, "user": frozenset(("phone", "ip", "dialstring")),
     "lr": frozenset(("on", "true", "yes")), "method": METHODS,
 }  # fmt: skip
-_BARE = frozenset(("lr", "ob", "rport", "alias", "gr"))  # parameters that need no value
+_BARE = frozenset(("lr", "ob", "rport", "alias", "gr"))  # parameters without a required value
 _ADDRESSES = frozenset(("maddr", "received"))
 _NUMBERS = {"ttl": 3, "expires": 7, "rport": 5, "reg-id": 3}  # digits
 _QVALUE = re.compile(r"[01](\.[0-9]{0,3})?")
@@ -78,7 +79,7 @@ COOKIE = "z9hG4bK"  # begins each branch (RFC 3261 section 8.1.1.7)
 
 
 def split(text: str, by: str) -> Iterator[str]:
-    """Parts of text at each comma or semicolon that stands in no string and no angle brackets."""
+    """Parts of text at each comma or semicolon outside strings and angle brackets."""
     at, run = 0, _SPLIT[by]
     while at <= len(text):
         match = run.match(text, at)
@@ -89,16 +90,16 @@ def split(text: str, by: str) -> Iterator[str]:
 
 
 def is_number(text: str, digits: int, most: int = 0) -> bool:
-    """True for a decimal number of at most so many digits, without leading zeros."""
+    """True for a decimal number of at most `digits` digits, without leading zeros."""
     if not (text.isascii() and text.isdigit() and len(text) <= digits):
         return False
     return (text == "0" or text[0] != "0") and (not most or int(text) <= most)
 
 
 class Privacy:
-    """key: at least 16 random bytes that stay on this router. enabled: False shows users, names,
-    hosts and Call-IDs as they are (the operator's choice); what has no place in a report
-    (report/evidence.py) stays in any case."""
+    """key: at least 16 random bytes, never sent. enabled: False shows users, names, hosts and
+    Call-IDs as they are (the operator's choice); parts without a place in a report
+    (report/evidence.py) stay out in any case."""
 
     def __init__(self, key: bytes, enabled: bool = True) -> None:
         if len(key) < 16:
@@ -113,13 +114,13 @@ class Privacy:
         return f"{kind}-{blake2b(raw, digest_size=6, key=self._key).hexdigest()}"
 
     def mark(self, text: str) -> str:
-        """A keyed mark for something that must be recognised and need not be read (16 hex)."""
+        """A keyed mark for text to be recognised but not read (16 hex)."""
         raw = text.encode("utf-8", "surrogatepass")
         return blake2b(raw, digest_size=8, key=self._key).hexdigest()
 
     def opaque(self, text: str) -> str:
-        """`x-3f9a0c12d4e5-17`: something of 17 characters that no grammar here knows. Never shown
-        as it is where it could end its line."""
+        """`x-3f9a0c12d4e5-17`: 17 characters of an unknown grammar. Text that could end its line is
+        never shown as it is."""
         if not text:
             return ""
         if not self.enabled and not CONTROL.search(text):
@@ -133,7 +134,7 @@ class Privacy:
         return self.pseudonym(text, kind) if self.enabled else self.opaque(text)
 
     def call_id(self, call_id: str) -> str:
-        """The local part as a pseudonym; addresses in the host stay, ALGs rewrite them (RFC 3261
+        """The local part as a pseudonym. An address in the host stays: ALGs rewrite it (RFC 3261
         section 20.8)."""
         local, at, host = call_id.rpartition("@")
         if not at:
@@ -141,8 +142,8 @@ class Privacy:
         return f"{self.name(local, 'c')}@{host if _is_address(host) else self.name(host, 'h')}"
 
     def host(self, text: str) -> str:
-        """An IP address as it is, and of a domain name what names a provider or a service: the
-        labels that could name a person are pseudonyms."""
+        """An IP address as it is. A domain name keeps the labels of a provider or a service; labels
+        that could name a person become pseudonyms."""
         bare = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
         if _is_address(bare):
             return text
@@ -160,14 +161,14 @@ class Privacy:
         return ".".join(labels)
 
     def hostport(self, text: str) -> str:
-        """Host, with a port behind it or without."""
+        """Host, with or without a port."""
         host, colon, port = text.rpartition(":")
         if colon and is_number(port, 5) and (host[:1] == "[" or ":" not in host):
             return f"{self.host(host)}:{port}" if host else self.opaque(text)
         return self.host(text)
 
     def uri(self, text: str) -> str:
-        """A SIP or telephone URI (RFC 3261 section 19.1, RFC 3966). A password goes altogether."""
+        """A SIP or telephone URI (RFC 3261 section 19.1, RFC 3966). A password is dropped."""
         scheme, colon, rest = text.partition(":")
         kind = scheme.lower()
         if not colon or kind not in _SCHEMES:
@@ -178,7 +179,7 @@ class Privacy:
         left, at, right = rest.partition("@")
         user = ""
         if at:
-            # Also behind the password: a user with parameters (RFC 3261 section 19.1.6).
+            # The user may also have parameters, behind the password (RFC 3261 section 19.1.6).
             left = left.partition(":")[0]
             who, semicolon, params = left.partition(";")
             user = f"{self.name(who, 'u')}{semicolon}{self.opaque(params)}@"
@@ -193,12 +194,12 @@ class Privacy:
         if semicolon:
             shown += self.params(params.split(";"), URI_PARAMS)
         if question:
-            # May hold a whole header field: no setting lets it out.
+            # Headers may hold a whole header field: no setting lets them out.
             shown += f"?{self.pseudonym(headers, 'x')}-{len(headers)}"
         return f"{scheme}:{user}{shown}"
 
     def params(self, params: Iterator[str] | list[str], known: frozenset[str]) -> str:
-        """;name=value of each parameter that is known, and one mark for all others."""
+        """;name=value of each known parameter, and one mark for all others."""
         shown, others = "", []
         for param in params:
             name, equals, value = param.partition("=")
@@ -211,7 +212,7 @@ class Privacy:
         return f"{shown};{self.opaque(';'.join(others))}" if others else shown
 
     def _param(self, name: str, value: str, equals: str) -> str | None:
-        """The part of a parameter's value that is shown; None where it has not the form of one."""
+        """The shown part of a parameter's value; None for a malformed value."""
         if not value:
             return "" if name in _BARE or equals else None
         if name == "tag":
@@ -229,7 +230,7 @@ class Privacy:
         return value if value in words or value.lower() in words else None
 
     def address(self, text: str) -> str:
-        """One value of Contact, From, To, Route and their like (RFC 3261 section 20.10)."""
+        """One value of Contact, From, To, Route and similar fields (RFC 3261 section 20.10)."""
         text = text.strip(" \t")
         if text == "*":
             return text
@@ -247,7 +248,7 @@ class Privacy:
             display, rest = display.strip(" \t'"), "<" + rest
             shown = f"{self.name(display, 'd')} " if display else ""
         else:
-            # Parameters belong to the field here (RFC 3261 section 20), those of the user do not.
+            # Parameters belong to the field here (RFC 3261 section 20), unless they precede the @.
             end = text.find(";", max(0, text.find("@")))
             uri, rest = (text[:end], text[end:]) if end >= 0 else (text, "")
             return self.uri(uri) + (self.params(split(rest[1:], ";"), FIELD_PARAMS) if rest else "")
@@ -258,7 +259,7 @@ class Privacy:
         return shown + (self.params(split(params, ";"), FIELD_PARAMS) if semicolon else "")
 
     def value(self, text: str) -> str:
-        """A text from the wire of which only its form shows what it is."""
+        """A text from the wire, recognised by its form alone."""
         if not self.enabled:
             return text
         host, colon, port = text.rpartition(":")
@@ -274,8 +275,8 @@ class Privacy:
         return self.opaque(text)
 
     def text(self, text: str) -> str:
-        """A sentence of ours without people. Text that others wrote stands in it in double quotes,
-        which it cannot end (base/quote.py), or is an address, a number or a domain name."""
+        """A sentence of ours without people. Foreign text in it stands in double quotes it cannot
+        end (base/quote.py), or is an address, a number or a domain name."""
         if not self.enabled or not text:
             return text
         parts = text[:MAX_SENTENCE].split('"')
@@ -303,20 +304,21 @@ class Privacy:
         if "." in bare and "/" not in bare and _NAME.fullmatch(bare):
             return before + self.hostport(bare) + after
         if bare[0] == "+" and bare[1:].isdigit():
-            # Also a time shift of ours, which is shorter.
+            # A time shift of ours has this form, too, but is shorter.
             return before + (self.name(bare, "u") if len(bare) > 5 else bare) + after
         return word
 
 
 def provider_part(domain: str) -> str:
-    """The labels of a domain name that are those of a provider, "" where there are none."""
+    """The provider's labels of a domain name, "" without any."""
     labels = domain.lower().split(".")
     count = _public(labels)
     return ".".join(labels[-count:]) if 1 < count <= len(labels) else ""
 
 
 def _public(labels: list[str]) -> int:
-    """How many labels at the end of a domain name are those of a provider, not of its user."""
+    """The number of labels at the end of a domain name that belong to a provider, not to its
+    user."""
     top = labels[-1].lower()
     if len(labels) == 1 or not top.isalpha():
         return 0

@@ -26,18 +26,16 @@ if TYPE_CHECKING:
     from algwatch.report.hears import Hears
     from algwatch.report.spool import Spool
 
-STRANGERS = "strangers"  # all phones together with which no provider has dealt
-# As msgpack writes them.
+STRANGERS = "strangers"  # all phones without dealings with a provider, together
+# The encoding of msgpack.
 _HARMS = [b"\xa4harm" + bytes((0xA0 | len(harm),)) + harm.encode() for harm in HURTS]
 ALL, HURTING, STATE = "all", "harm", "state"  # levels of reports
 
 
 class Publisher:
-    """wall: seconds since 1970. about: what the birth message tells about this agent.
-    health_expiry: seconds after which a health report is worthless. tally: what is counted for
-    health reports. daily: bytes that may be sent a day.
-    Other arguments as in Link. level: what is sent, a word below.
-    """
+    """wall: seconds since 1970. about: fields of the birth message about this agent. health_expiry:
+    seconds; an older health report is worthless. tally: counters for health reports. daily: bytes
+    to send a day. level: the reports to send, a word below. Other arguments as in Link."""
 
     def __init__(
         self,
@@ -59,7 +57,7 @@ class Publisher:
         self._outbox = outbox
         encoder.dropped = lambda: outbox.dropped
         self._say = say
-        self._told = 0  # reports that were lost for want of room, as far as people know
+        self._told = 0  # reports lost for want of room, as told to people
         self._losing = False
         self._wall = wall
         self._about = about
@@ -69,12 +67,12 @@ class Publisher:
         self.hears = hears
         self.level = ALL
         self._lock = Lock()  # the link's thread says hello, the daemon's says the rest
-        self._birth: int | None = None  # a sequence number that no broker has seen yet
+        self._birth: int | None = None  # a sequence number no broker has seen yet
         self._advice: list[Advice] | None = None
         self._advised: Outgoing | None = None  # the latest message with it
         self._advised_at = self._forgotten_at = float("-inf")  # monotonic seconds
-        self._saved_at = 0.0  # from then on a broker that knows this router has it on disk
-        self._in_doubt = False  # whether the broker still has it
+        self._saved_at = 0.0  # after this time a broker that knows this router has it on disk
+        self._in_doubt = False  # the broker may have lost it
         self._repeats = Repeats()
         self._flash: Flash | None = None
         self._copy = b""  # of the advice in force, for flash
@@ -93,8 +91,8 @@ class Publisher:
         )
 
     def start(self, spool: Spool | None = None, flash: Flash | None = None) -> None:
-        """spool: where findings outlive this process; flash: where verdict changes outlive the
-        power."""
+        """spool: findings outlive this process there; flash: verdict changes outlive the power
+        there."""
         survived = spool is not None and spool.number > 0
         if spool is not None and (left := self._outbox.open(spool, monotonic())):
             self._say(f"{left} reports of an earlier start wait to be sent")
@@ -110,8 +108,8 @@ class Publisher:
         self._link.start()
 
     def _verdicts(self) -> list[tuple[str, bytes]]:
-        """Verdict changes that the broker has not acknowledged: findings of harm, and the advice in
-        force where it has not heard the latest."""
+        """Verdict changes without an acknowledgement of the broker: findings of harm, and the
+        advice in force if it has not heard the latest."""
         findings = [one for one in self._outbox.unsent("finding") if any(h in one for h in _HARMS)]
         old = self._outbox.unsent("advice")
         with self._lock:
@@ -126,7 +124,7 @@ class Publisher:
         return self._link.connected
 
     def is_again(self, finding: Finding) -> bool:
-        """Count a finding; True where it is the same as others and is not to be sent now."""
+        """Count a finding; True for a repeat, not to be sent now."""
         if self.hears is not None:
             self.hears.keep(finding)
         return not self._repeats.feed(finding, self._wall() - finding.at)
@@ -150,7 +148,7 @@ class Publisher:
         self._put("finding", payload, keep=True)
 
     def advice(self, advice: list[Advice]) -> None:
-        """All advice in force. Without a connection it is only kept: the next hello says it."""
+        """All advice in force. Without a connection it is only kept: the next hello sends it."""
         with self._lock:
             self._advice, self._advised = list(advice), None
             self._copy = b""
@@ -161,8 +159,8 @@ class Publisher:
         self._send(message)
 
     def tick(self, always: bool = False) -> None:
-        """Now and then, and always at the end: send the counters of findings that came again, and
-        the advice that the broker may have lost; copy to flash what waits."""
+        """Now and then, and always at the end: send the counters of repeated findings, and advice
+        that the broker may have lost; copy waiting reports to flash."""
         if self._flash is not None and self._flash.due:
             self._flash.look(self._verdicts())
         for one in self._repeats.due(always):
@@ -184,7 +182,7 @@ class Publisher:
         self._send(message)
 
     def health(self, health: dict[str, object]) -> None:
-        """Without a connection there is nobody to tell, and a late report is worthless."""
+        """Sent only over a connection: a late report is worthless."""
         if not self._link.connected or self.level == STATE:
             return
         if not self._allowance.allows("health", HEALTH):
@@ -215,7 +213,7 @@ class Publisher:
         self._put("reply", payload, keep=True, correlation=correlation)
 
     def wake(self) -> None:
-        """There is something to subscribe to."""
+        """A new subscription is due."""
         self._link.wake()
 
     def stop(self, patience: float) -> bool:
@@ -231,7 +229,7 @@ class Publisher:
 
     @property
     def spooled(self) -> bool:
-        """What the broker did not get is sent at the next start."""
+        """Unsent reports go at the next start."""
         return self._outbox.is_spooled
 
     def _put(
@@ -253,11 +251,11 @@ class Publisher:
         self._link.wake()
 
     def _at(self, moment: float) -> float:
-        """Seconds since 1970 of monotonic seconds."""
+        """Seconds since 1970, from monotonic seconds."""
         return self._wall() - (monotonic() - moment)
 
     def _tell_loss(self, at_end: bool = False) -> None:
-        """A line when reports begin to get lost, and one with their number when it is over."""
+        """A line when reports begin to get lost, and one with their number at the end."""
         lost = self._outbox.dropped - self._told
         if lost and not self._losing:
             self._losing = True
@@ -288,11 +286,11 @@ class Publisher:
             return first
 
     def _has_advice(self, is_known: bool) -> bool:
-        """Whether the broker has the advice in force, as far as it can be told now."""
+        """True if the broker has the advice in force, as far as known now."""
         now = monotonic()
         if self._advised is None or not self._advised.arrived:
             self._saved_at = now + GRACE
-            return False  # what it has retained may be of an earlier boot
+            return False  # its retained advice may be of an earlier boot
         if not is_known:
             self._saved_at = now + GRACE
             if now - self._forgotten_at >= EVERY:
@@ -300,7 +298,7 @@ class Publisher:
                 return False
         elif now > self._saved_at:
             return True
-        # It was acknowledged, and perhaps not saved; a connection that breaks all day must not
+        # The advice was acknowledged, perhaps not saved. A connection that breaks all day must not
         # send it each time.
         self._in_doubt = True
         return self._is_lately_said

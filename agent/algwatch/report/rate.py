@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rate: how many lines and reports a minute are told, whatever is sent to this router.
+"""Rate: the most lines and reports a minute, in any flood.
 
-A flood of messages makes a flood of findings, which would wear out the flash of a log and hide
-the finding that counts. So lines are taken from token buckets: one for each kind (a rule, say),
-one for all of them, and one for what is told of a line (phone and provider) for the first time,
-because that is news. Lines about harm have their own bucket of the last two, so that a flood of
-other lines cannot hide them. The first of each kind always passes. Lines that are left out are
-counted.
+A flood of messages makes a flood of findings. It would wear out the flash of a log and hide the
+important finding. So lines take tokens from buckets: one for each kind (a rule, say), one for all
+kinds, and one for the first line about a subject (phone and provider), because it is news. Lines
+about harm have their own bucket of the last two, so a flood of other lines cannot hide them. The
+first of each kind always passes. Left-out lines are counted.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-KNOWN = 1024  # pairs of kind and subject that are remembered as told
+KNOWN = 1024  # pairs of kind and subject, remembered as told
 KINDS = 256  # kinds; there are some eighty
-NAMED = 8  # subjects of untold lines that are remembered by name, for each kind
+NAMED = 8  # subjects of untold lines, remembered by name, for each kind
 
 Budget = tuple[float, float]  # at once, and a second
 EACH: Budget = (30, 0.5)
@@ -31,7 +30,7 @@ FIRST: Budget = (60, 0.25)
 
 
 class Bucket:
-    """budget: how many at once, and how many a second in the long run."""
+    """budget: tokens at once, and tokens a second in the long run."""
 
     __slots__ = ("_at", "_most", "_rate", "tokens")
 
@@ -41,7 +40,7 @@ class Bucket:
         self._at = now
 
     def fill(self, now: float) -> float:
-        """The tokens that are there now."""
+        """The tokens left now."""
         self.tokens = min(self._most, self.tokens + self._rate * max(0.0, now - self._at))
         self._at = now
         return self.tokens
@@ -54,8 +53,7 @@ class Bucket:
 
 
 class Untold:
-    """count: lines of one kind that were left out. subjects: the first NAMED of theirs; more:
-    whether there were others."""
+    """count: left-out lines of one kind. subjects: their first NAMED; more: there were others."""
 
     __slots__ = ("count", "more", "subjects")
 
@@ -66,7 +64,7 @@ class Untold:
 
 
 class Rate:
-    """Any thread may call. clock: seconds. total: what was left out so far, by kind."""
+    """Any thread may call. clock: seconds. total: left-out lines so far, by kind."""
 
     def __init__(self, clock: Callable[[], float] = monotonic, each: Budget = EACH,
                  every: Budget = ALL, first: Budget = FIRST) -> None:  # fmt: skip
@@ -75,7 +73,7 @@ class Rate:
         self._lock = allocate_lock()
         self._each = each
         self._kinds: Table[str, Bucket] = Table(KINDS)
-        # For lines about no harm, and for those about harm.
+        # For harmless lines, and for lines about harm.
         self._all = Bucket(every, now), Bucket(every, now)
         self._first = Bucket(first, now), Bucket(first, now)
         self._told: Table[tuple[str, str], None] = Table(KNOWN)
@@ -83,7 +81,8 @@ class Rate:
         self.total: dict[str, int] = {}
 
     def passes(self, kind: str, subject: str = "", hurts: bool = False, count: bool = True) -> bool:
-        """Whether one more of this kind, about this subject, is told. count: note it if not."""
+        """True if one more line of this kind, about this subject, is told. count: note it if
+        not."""
         with self._lock:
             if self._pass(kind, subject, hurts):
                 if subject:
@@ -94,12 +93,12 @@ class Rate:
             return False
 
     def miss(self, kind: str, subject: str = "") -> None:
-        """Note one that is not told for another reason."""
+        """Note a line left out for another reason."""
         with self._lock:
             self._miss(kind, subject)
 
     def untold(self) -> list[tuple[str, Untold]]:
-        """The lines that were left out since the last time, by kind."""
+        """The lines left out since the last call, by kind."""
         with self._lock:
             found = list(self._untold.items())
             self._untold.clear()

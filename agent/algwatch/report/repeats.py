@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Repeats: the same finding about another call is counted, and not sent again by itself.
+"""Repeats: the same finding about another call is counted, not sent again by itself.
 
-A phone whose every call drops is one finding with a counter. A series is what one rule says of one
-line with the same cause, place and harm. Its first finding is sent at once, then the tenth, the
-hundredth and so on. The counter of the others follows an hour after the latest report of the
-series, then after two hours, four, up to a day, without evidence; after a day without one the next
-is news. A finding whose harm becomes worse begins another series, so it is sent at once, and so is
-one that takes another back, and every further word on a finding that was sent.
+A phone with every call dropped is one finding with a counter. A series is the findings of one rule
+about one line with the same cause, place and harm. Its first finding is sent at once, then the
+tenth, the hundredth and so on. The counter of the others follows an hour after the latest report of
+the series, then after two hours, four, up to a day, without evidence; after a day without a finding
+the next is news. A finding with worse harm begins another series, so it is sent at once. So is a
+finding that takes another back, and every update of a finding already sent.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from algwatch.diagnose.finding import Finding
 
-SERIES = 256  # that are remembered
-SENT = 512  # findings of which it is remembered that they were sent
+SERIES = 256  # remembered series
+SENT = 512  # findings remembered as sent
 SOONEST, LATEST = 3600.0, 86400.0  # seconds until a counter follows
 
 Name = tuple[str, str, str, str, str, str, bool]
@@ -38,8 +38,8 @@ def name_of(finding: Finding) -> Name:
 
 
 class Series:
-    """times: how often it was found. first, last: when, seconds of the clock. said: what was sent
-    of it, b"" before. told: how many times that told of."""
+    """times: its findings. first, last: their times, seconds of the clock. said: the report sent of
+    it, b"" before. told: the count in the latest report."""
 
     __slots__ = ("due", "first", "key", "last", "said", "times", "told", "wait")
 
@@ -47,13 +47,13 @@ class Series:
         self.first = self.last = now
         self.times = self.told = 0
         self.said = b""
-        self.key = 0  # digest of that of the latest finding
+        self.key = 0  # digest of the latest finding's key
         self.wait = SOONEST
         self.due = now
 
 
 class Repeats:
-    """clock: seconds, monotonic. unsent: findings that were counted only, by rule."""
+    """clock: seconds, monotonic. unsent: findings only counted, by rule."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -62,7 +62,7 @@ class Repeats:
         self.unsent: dict[str, int] = {}
 
     def feed(self, finding: Finding, age: float) -> bool:
-        """Count it; True where it is to be sent now. age: seconds since it happened."""
+        """Count it; True to send it now. age: seconds since it happened."""
         name, key = name_of(finding), digest(finding.key)
         now = self._clock()
         one = self._series.get(name)
@@ -74,14 +74,14 @@ class Repeats:
         one.times += not is_same
         if not one.told or finding.takes_back or (not is_same and _is_round(one.times)):
             return True
-        # What is said of the capture has other numbers each second.
+        # Findings about the capture have other numbers each second.
         if now >= one.due if is_same and finding.cause == cause.CAPTURE else key in self._sent:
             return True
         self.unsent[finding.rule] = self.unsent.get(finding.rule, 0) + 1
         return False
 
     def of(self, finding: Finding) -> Series:
-        """The series of a finding that was counted."""
+        """The series of a counted finding."""
         one = self._series.get(name_of(finding))
         if one is None:
             self.feed(finding, 0.0)
@@ -89,14 +89,13 @@ class Repeats:
         return one
 
     def sent(self, one: Series, said: bytes) -> None:
-        """A report of the series was sent. said: what is sent again when its counter follows."""
+        """A report of the series was sent. said: the finding to send again with its counter."""
         self._sent.add(one.key, None)
         self._wait(one)
         one.told, one.said = one.times, said
 
     def due(self, always: bool = False) -> list[Series]:
-        """Those whose counter follows now; whoever sends it sets `told`. always: those whose time
-        has not come, too."""
+        """Series with a counter due now; the sender sets `told`. always: also those not yet due."""
         now = self._clock()
         found = []
         for one in self._series.values():

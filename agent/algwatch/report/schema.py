@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The schema of the wire format: every field, its type, and the revision that brought it.
+"""The schema of the wire format: every field, its type, and its first revision.
 
-docs/wire.md says what each field means, and in which unit; tests hold both against each other and
-against what is sent. The daemon does not import this; a receiver may, to see whether a payload
-is what it takes it for.
+docs/wire.md gives the meaning and the unit of each field; tests compare both with each other and
+with real payloads. The daemon does not import this; a receiver may, to check a payload.
 """
 
 from __future__ import annotations
@@ -70,8 +69,8 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 def problems(body: dict[str, Any]) -> list[str]:
-    """Sentences about fields of a decoded payload that have another type than theirs; [] for a
-    payload of any revision, since fields may be absent and unknown ones are left alone."""
+    """Sentences about fields of a decoded payload with a wrong type; [] for a correct payload of
+    any revision, since fields may be absent and unknown ones are ignored."""
     found = _wrong("envelope", body)
     if "online" in body:
         return found + _wrong("state", body)

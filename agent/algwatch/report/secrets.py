@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Secrets of a message that no reader of a capture needs: digests, nonces and media keys. Each is
-replaced by as many characters, so that every length in the message stays true."""
+"""Secrets of a message that no reader of a capture needs: digests, nonces and media keys. As many
+characters replace each, so every length in the message stays true."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KEYS = re.compile(
 
 
 def without_secrets(message: bytes, key: bytes) -> bytes:
-    """message with a filler for each secret; the same secret has the same filler under one key."""
+    """message with a filler for each secret; equal secrets get equal fillers under one key."""
 
     def filled(match: re.Match[bytes]) -> bytes:
         secret = match["secret"]

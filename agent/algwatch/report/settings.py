@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings: what all connections of a router to its broker have in common."""
+"""Settings: common to all connections of a router to its broker."""
 
 from __future__ import annotations
 

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The spool: reports as records in files, so that the end of the process loses none of them.
+"""The spool: reports as records in files, so none is lost at the end of the process.
 
 Files are segments, numbered, and only ever appended to. A record is a mark, a length, a CRC-32 and
-a body; a body is a report, or the word that the receiver has one, or has lost it. What a kill or a
-full disk leaves of a record is passed over: reading goes on at the next mark whose length and CRC
-fit. When the files take twice the room that reports may take, what still counts of the oldest
-segment is written again at the end, and the segment goes. The folder is meant to be on tmpfs:
-nothing is synced.
+a body. A body is a report, or a note that the receiver has one, or has lost it. A record torn by a
+kill or a full disk is skipped: reading goes on at the next mark with a fitting length and CRC. When
+the files take twice the limit, the valid records of the oldest segment are written again at the
+end, and the segment is deleted. The folder is meant to be on tmpfs: nothing is synced.
 
-Others may delete, replace or cut the files meanwhile. So a record is checked again when it is read,
-and before one is written the segment is looked for under its name; where it is not, a new one
-begins, in a new folder if need be.
+Others may delete, replace or cut the files meanwhile. So a read checks the record again, and a
+write first looks up the segment by its name. If it is missing, a new one begins, in a new folder if
+need be.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from zlib import crc32
 
 MARK = b"\xa5aw1"
 LONGEST = 65536  # bytes of a body
-MOST = 1 << 48  # numbers of records; a greater one is none of ours
+MOST = 1 << 48  # numbers of records; a greater one is foreign
 SEGMENTS = 8  # of the limit in each
 SEGMENT = 4096, 262144  # bytes, at least and at most
 _LOCK = "lock"
@@ -37,12 +36,12 @@ _RETAIN, _SENT, _REPEATED = 1, 2, 4
 
 
 class SpoolError(Exception):
-    """The folder does not serve; the text names it and says why."""
+    """The folder is unusable; the text names it and says why."""
 
 
 class Record:
-    """A report in the spool. number: of all that were ever put in. sent: the receiver has
-    acknowledged it. again: it had, and was to get it once more."""
+    """A report in the spool. number: counts all reports ever put in. sent: the receiver has
+    acknowledged it. again: it was acknowledged, and then queued once more."""
 
     __slots__ = ("again", "length", "number", "offset", "retain", "segment", "sent", "topic")
 
@@ -59,11 +58,11 @@ class Record:
 
 
 class Spool:
-    """folder: made where it is not there, for this user alone. limit: bytes of reports. number: of
-    the next report. Not thread-safe. SpoolError."""
+    """folder: created if missing, for this user alone. limit: bytes of reports. number: of the next
+    report. Not thread-safe. SpoolError."""
 
     def __init__(self, folder: str, limit: int) -> None:
-        self.damaged = 0  # bytes that were passed over when the files were read
+        self.damaged = 0  # bytes skipped while reading the files
         self.records: dict[int, Record] = {}
         self._folder = folder
         self.limit = limit
@@ -89,7 +88,7 @@ class Spool:
         self._out = self._lock = -1
 
     def put(self, topic: str, payload: bytes, retain: bool) -> Record:
-        """Append a report. OSError: it is not there, and nothing else is lost."""
+        """Append a report. OSError: it is not in the spool, and nothing else is lost."""
         record = Record(self.number, topic, retain, False, False, 0, 0, len(payload))
         self._append(record, payload)
         self.records[record.number] = record
@@ -98,7 +97,7 @@ class Spool:
         return record
 
     def payload(self, record: Record) -> bytes:
-        """b"" where the file does not hold it any more."""
+        """b"" if the file does not hold it any more."""
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
             file = os.open(self._path(record.segment), flags)
@@ -119,18 +118,18 @@ class Spool:
         return whole[body - record.length :]
 
     def sent(self, record: Record) -> None:
-        """The receiver has it; it is kept until drop(). Without room for the word it will be sent
-        again after a restart, which is harmless."""
+        """The receiver has it; it is kept until drop(). Without room for this note a restart sends
+        it again, which is harmless."""
         record.sent = True
         self._say(_DONE, _SENT, record.number)
 
     def again(self, record: Record) -> None:
-        """The receiver has lost it, and is to get it again, after a restart too."""
+        """The receiver has lost it, and is to get it again, even after a restart."""
         record.sent, record.again = False, True
         self._say(_AGAIN, 0, record.number)
 
     def drop(self, record: Record) -> None:
-        """It does not count any more."""
+        """The record is no longer valid."""
         if self.records.pop(record.number, None) is not None:
             self._say(_DONE, 0, record.number)
             self._compact()
@@ -166,12 +165,11 @@ class Spool:
         for segment in sorted(found):
             flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
             with open(os.open(self._path(segment), flags), "rb") as file:
-                # No segment is longer, whatever the limit was when it was written; of another
-                # file no more is looked at.
+                # No segment is longer, under any limit; the rest of a foreign file is not read.
                 data = file.read(SEGMENT[1] + LONGEST + _HEAD.size)
             self._sizes[segment] = len(data)
             self._read(segment, data)
-        # What stands in the latest segment may be torn: a new one begins.
+        # The end of the latest segment may be torn: a new one begins.
         if self._sizes:
             self._begin(max(self._sizes) + 1)
         self._compact()
@@ -218,7 +216,7 @@ class Spool:
         self._sizes[segment] = 0
 
     def _is_there(self) -> bool:
-        """Whether the segment that is written to still has its name."""
+        """The current segment still has its name."""
         try:
             named = os.lstat(self._path(next(reversed(self._sizes))))
         except OSError:
@@ -226,7 +224,7 @@ class Spool:
         return os.path.samestat(named, os.fstat(self._out))
 
     def _is_ours(self) -> bool:
-        """Whether the folder still is the one that is locked."""
+        """The folder is still the locked one."""
         try:
             named = os.lstat(os.path.join(self._folder, _LOCK))
         except OSError:
@@ -234,7 +232,7 @@ class Spool:
         return os.path.samestat(named, os.fstat(self._lock))
 
     def _return(self) -> None:
-        """Begin a new segment where the last one was taken away, and a folder where that was."""
+        """Replace a missing segment, and a missing folder."""
         if not self._is_ours():
             try:
                 lock = self._own()
@@ -262,7 +260,7 @@ class Spool:
         if self._out < 0 or self._sizes[next(reversed(self._sizes))] >= self._segment_bytes:
             self._begin(max(self._sizes, default=0) + 1)
         segment = next(reversed(self._sizes))
-        # Not what was written: somebody may have cut the file.
+        # Not the size as written: somebody may have cut the file.
         before = os.fstat(self._out).st_size
         data = _HEAD.pack(MARK, len(body), crc32(body)) + body
         try:
@@ -278,7 +276,7 @@ class Spool:
         return before + written
 
     def _compact(self) -> None:
-        """Let the oldest segments go while the files take twice the room of what counts."""
+        """Delete the oldest segments while the files take more than twice the limit."""
         for oldest in list(self._sizes)[:-1]:
             if sum(self._sizes.values()) <= 2 * self.limit:
                 return
@@ -297,7 +295,7 @@ class Spool:
 
 
 def _body(data: bytes, mark: int) -> bytes | None:
-    """The body of the record whose mark stands there, None where it is none."""
+    """The body of the record at this mark, None without a valid one."""
     if mark + _HEAD.size > len(data):
         return None
     _, length, check = _HEAD.unpack_from(data, mark)

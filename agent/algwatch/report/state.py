@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The file of the state that verdicts rest on (advise/knowledge.py), meant to be on tmpfs: what the
-next process goes on with.
+"""The file of the basis of verdicts (advise/knowledge.py), for the next process; meant to be on
+tmpfs.
 
-It begins with a frame that has everything, written in one step in place of the file before it;
-frames behind it have what changed since. A frame is a mark, a length, the same inverted, a CRC-32
-and a body of plain values. A frame that a kill has cut short is none: nothing of it was told yet.
-Any other damage, and every byte that is none of ours, costs the whole file: the missing frame may
-have withdrawn what stands in those before it. So does a write that fails: no state is better than
-an old one.
+It begins with a frame of everything, which replaces the file before it in one step; later frames
+have the changes since. A frame is a mark, a length, the same inverted, a CRC-32 and a body of plain
+values. A last frame cut short by a kill is ignored: nothing of it was told yet. Any other damage,
+and every foreign byte, costs the whole file: the missing frame may have withdrawn an earlier one.
+The same holds for a failed write: no state is better than an old one.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ MARK = b"\xa5aws"
 FORMAT = 1
 FIELDS = 4  # of a body
 MOST = 1 << 19  # bytes of the frame with everything
-BEHIND = 1 << 16  # bytes of frames behind it, at least, before everything is written again
+BEHIND = 1 << 16  # bytes of later frames, at least, before everything is written again
 
-_HEAD = struct.Struct("<4sIII")  # mark, length of the body, that inverted, CRC-32 of the body
+_HEAD = struct.Struct("<4sIII")  # mark, length of the body, inverted length, CRC-32 of the body
 _ONES = 0xFFFFFFFF
 
 
 class StateFile:
-    """path: of the file. size: bytes of it, as far as it is ours; 0 while there is none."""
+    """path: of the file. size: its bytes, as written by us; 0 without a file."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -44,12 +43,12 @@ class StateFile:
         self._out = -1
 
     def read(self) -> list[list[Any]]:
-        """The bodies of the frames, none where there is no file. FileError, Unfit."""
+        """The bodies of the frames, none without a file. FileError, Unfit."""
         data = files.read_secret(self.path, 3 * (MOST + BEHIND))
         return [] if data is None else _bodies(data)
 
     def replace(self, body: list[Any]) -> None:
-        """Everything, in place of what is there. OSError: there is no file any more."""
+        """Write everything, in place of the old file. OSError: there is no file any more."""
         data = _frame(body)
         self.close()
         try:
@@ -64,7 +63,7 @@ class StateFile:
         self.size = self._whole = len(data)
 
     def append(self, body: list[Any]) -> bool:
-        """What has changed. False: it does not fit behind what is there, and everything has to be
+        """Write the changes. False: they do not fit, or the write failed, and everything has to be
         written."""
         data = _frame(body)
         if self.size + len(data) > 2 * self._whole + BEHIND or not self._is_there():
@@ -79,7 +78,7 @@ class StateFile:
         return True
 
     def forget(self) -> None:
-        """The file says what is so no more."""
+        """Delete the file: it is out of date."""
         self.close()
         with suppress(OSError):
             os.unlink(self.path)
@@ -90,7 +89,7 @@ class StateFile:
         self._out, self.size = -1, 0
 
     def _is_there(self) -> bool:
-        """Whether the file is still the one that was written, to its end."""
+        """The file is still the written one, to its end."""
         if self._out < 0:
             return False
         try:
@@ -106,7 +105,7 @@ def _frame(body: list[Any]) -> bytes:
 
 
 def _bodies(data: bytes) -> list[list[Any]]:
-    """Unfit."""
+    """The bodies of the frames. Unfit."""
     bodies: list[list[Any]] = []
     at = 0
     while at < len(data):

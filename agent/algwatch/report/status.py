@@ -36,9 +36,9 @@ from algwatch.report.render.verdict import DEAD, OPEN, graded
 
 SCHEMA = 1
 SOONEST = 3.0  # seconds between two writings
-EVERY = 60.0  # seconds after which it is written although nothing changed
-DAY = 86400.0  # seconds after which a thing is shown no more
-PARTS = 4  # the counters of the last day move on by so many parts
+EVERY = 60.0  # seconds; the file is written after this time even if unchanged
+DAY = 86400.0  # seconds; older items are not shown
+PARTS = 4  # the counters of the last day advance in so many parts
 
 CALLS, BAD_CALLS = 24, 16
 REGISTRATIONS, FAILED = 32, 16
@@ -46,7 +46,7 @@ FINDINGS, HURTING = 12, 16
 LOOKS = 4  # at the wire in one finding
 ROOM = 65536  # bytes of all findings
 ADVICE = 16
-LINES = 8  # sentences for an advice, and against it
+LINES = 8  # sentences for an advice, and as many against it
 TEXT = 300  # characters of a text
 NAME = 160  # characters of a name, an address or a Call-ID
 
@@ -92,7 +92,7 @@ class Status:
         self._advice = InForce(ADVICE)
 
     def touch(self) -> None:
-        """Something changed that no report tells."""
+        """Something changed without a report."""
         self._changed = True
 
     @property
@@ -101,7 +101,7 @@ class Status:
         return age >= SOONEST and (self._changed or age >= EVERY)
 
     def report(self, report: Report) -> None:
-        """Take note of it; the file is due then."""
+        """Take note of a report; the file is due then."""
         if isinstance(report, CallSummary):
             self._call(report)
         elif isinstance(report, RegistrationSummary):
@@ -169,7 +169,7 @@ class Status:
 
     def _look(self, look: Evidence) -> str:
         message = evidence(look.payload, self._privacy).decode("utf-8", "backslashreplace")
-        # Line by line: whatever else is no letter becomes visible, and two copies stay comparable.
+        # Line by line: other control characters become visible, and two copies stay comparable.
         lines = [visible(line) for line in message.rstrip("\r\n").split("\r\n")] if message else []
         observed, expected = (self._privacy.text(t) for t in (look.observed, look.expected))
         return (
@@ -178,7 +178,7 @@ class Status:
         )
 
     def _make_room(self) -> None:
-        """The oldest findings go, those that hurt last, until the rest fits."""
+        """Drop the oldest findings, the hurting ones last, until the rest fits."""
         size = sum(len(k.text) for table in (self._findings, self._hurting) for k in table.values())
         for table in (self._findings, self._hurting):
             while size > ROOM and table:
@@ -218,8 +218,8 @@ class Status:
         return "{" + ",".join(f'"{name}":{value}' for name, value in parts.items()) + "}\n"
 
     def _let_go(self, advised: set[str]) -> None:
-        """Forget what is older than a day. advised: lines with advice in force; the harm that it
-        is about stays with it."""
+        """Forget items older than a day. advised: lines with advice in force; their harm stays,
+        too."""
         oldest = self._clock() - DAY
         for table in (self._bad, self._failed, self._calls, self._registrations, self._findings):
             for key in [k for k, kept in table.items() if kept.heard < oldest]:
@@ -230,7 +230,7 @@ class Status:
                 del self._hurting[key]
 
     def _lately(self, counts: Numbers) -> tuple[float, Numbers]:
-        """(since when, the counters since then): of the last day, to a quarter of one."""
+        """(start, the counters since then): of the last day, to a quarter of a day."""
         counts = {**counts, "ended": {"well": self._ended}}
         now = self._clock()
         since, before = self._before[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tally: calls and registrations by provider, the denominators without which a fleet knows no rate.
+"""Tally: calls and registrations by provider, the denominators of the rates of a fleet.
 
 Every counter begins at 0 with the agent and only grows.
 """
@@ -18,10 +18,10 @@ from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.report.providers import Providers
 
-PROVIDERS = 16  # that have counters of their own
-OTHER = "other"  # all that came later
-CALLS = 256  # that something has hurt and that are not over
-REFRESHES = 64  # registrations whose latest 2xx is remembered, as it may be repeated
+PROVIDERS = 16  # providers with counters of their own
+OTHER = "other"  # all later ones
+CALLS = 256  # unfinished calls hurt by something
+REFRESHES = 64  # registrations with a remembered 2xx, as it may be repeated
 
 _CALLS = ("attempted", "answered", "completed", "dropped", "cancelled", "rejected", "unanswered",
           "unknown")  # fmt: skip
@@ -29,7 +29,8 @@ _REGISTRATIONS = ("refreshed", "accepted", "refused", "challenged", "unanswered"
 
 
 class Counters:
-    """Of one provider. calls, registrations: by the words above. hurt, dropped: calls by cause."""
+    """Counters of one provider. calls, registrations: by the words above. hurt, dropped: calls by
+    cause."""
 
     __slots__ = ("calls", "dropped", "hurt", "registrations")
 
@@ -41,12 +42,12 @@ class Counters:
 
 
 class Tally:
-    """Counts what is reported. providers: how each of them is called."""
+    """Counts reports. providers: names each of them."""
 
     def __init__(self, providers: Providers) -> None:
         self._providers = providers
         self._by_provider: dict[str, Counters] = {}
-        # By Call-ID: the cause, and whether the finding says no more than that it broke.
+        # By Call-ID: the cause, and whether it comes from a mere symptom.
         self._causes: Table[int, tuple[str, bool]] = Table(CALLS)
         self._refreshed: Table[int, int] = Table(REFRESHES)
 
@@ -57,7 +58,7 @@ class Tally:
             take(report)
 
     def cross(self, crossing: Crossing) -> None:
-        """A message, once it is known what became of it: phones refresh without a report."""
+        """A message, once its fate is known: phones refresh without a report."""
         row = crossing.entered.row
         if row[METHOD] != REGISTER or not 200 <= row[STATUS] < 300 or crossing.flow_pair is None:
             return
@@ -68,14 +69,14 @@ class Tally:
         self._of(name_of(pair.phone, pair.far)).registrations["refreshed"] += 1
 
     def deals_with(self, line: str) -> bool:
-        """Whether its provider has accepted a registration of its phone."""
+        """True if the provider of this line has accepted a registration of its phone."""
         return self._providers.deals_with(line)
 
     def __len__(self) -> int:
         return len(self._by_provider)
 
     def items(self) -> list[tuple[str, Counters]]:
-        """Providers that have counted something."""
+        """Providers with any count."""
         return list(self._by_provider.items())
 
     def _of(self, line: str) -> Counters:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Traced: which packets belong to which call or registration, so that those that hurt can be saved.
+"""Traced: the packets of each call or registration, for saving the hurt ones.
 
-It knows the hashes of the Call-IDs of each on both sides, and between which hosts each call
-and each line went on which side. Bounded; the calls of which least is said go first.
+It knows the Call-ID hashes of each on both sides, and the pairs of hosts of each call and each line
+by side. Bounded; the least reported calls go first.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from algwatch.sip.sdp import Sdp
 CALLS = 65536
 LINES = 4096
 HOSTS = 8  # pairs of hosts, or media hosts, of one call or line
-SAID = 4096  # findings that are remembered
+SAID = 4096  # remembered findings
 SLACK = 2_000_000_000  # ns of media before and after a call
 
 K = TypeVar("K")
-Pair = tuple[int, bytes]  # side, and the addresses of both hosts as an IP header has them
+Pair = tuple[int, bytes]  # side, and the addresses of both hosts as in an IP header
 
 
 class _Trace:
@@ -46,10 +46,10 @@ class _Trace:
 
 
 class Chosen:
-    """hashes: of the Call-IDs of the chosen calls; pairs: by side, of hosts between which all but
-    other calls is theirs; beside: pairs that share a host with these; media: pairs for what is no
-    SIP, in spans (ns); looks: the messages that prove what is said of the calls, by µs since
-    1970."""
+    """hashes: of the Call-IDs of the chosen calls; pairs: by side, of hosts; all their traffic
+    belongs to the chosen calls, except other calls; beside: pairs sharing a host with these; media:
+    pairs for packets other than SIP, in spans (ns); looks: the messages that prove the findings, by
+    µs since 1970."""
 
     __slots__ = ("beside", "calls", "hashes", "looks", "media", "pairs", "spans")
 
@@ -134,7 +134,7 @@ class Traced:
             self._dead.add(report.call_id, True)
 
     def chosen(self, word: str) -> Chosen:
-        """word: a part of a Call-ID, or the id of a rule; "" for all calls and lines that hurt."""
+        """word: a part of a Call-ID, or the id of a rule; "" for all hurt calls and lines."""
         chosen = Chosen()
         traces: dict[int, _Trace] = {}
         ids = [] if word else list(self._dead)
@@ -177,7 +177,7 @@ def _halves(pair: bytes) -> tuple[bytes, bytes]:
 
 
 def _add(known: dict[bytes, int], pairs: dict[Pair, None]) -> None:
-    """A pair that both sides have (no NAT) tells no side: -1."""
+    """A pair present on both sides (no NAT) proves no side: -1."""
     for side, pair in pairs:
         first, second = _halves(pair)
         for way in (pair, second + first):

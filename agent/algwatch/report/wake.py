@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wake: how other threads reach the one that talks to the broker, and tell it to end."""
+"""Wake: lets other threads wake the broker's thread, and end it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from time import monotonic
 
 
 class Wake:
-    """fd: readable after a call. stop_at: monotonic seconds at which the thread gives up; None
-    while it is not to end."""
+    """fd: readable after a call. stop_at: monotonic seconds; the thread gives up then; None: no end
+    yet."""
 
     __slots__ = ("_write", "fd", "stop_at")
 
@@ -40,5 +40,5 @@ class Wake:
                 return False
             if poller.poll(left * 1000):
                 self.drain()
-                # A call means a new report: it waits in the outbox, nobody hurries for it.
+                # A call means a new report: it waits in the outbox without hurry.
         return True

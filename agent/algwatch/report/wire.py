@@ -3,9 +3,9 @@
 import this module, and neither imports more of the other; report/schema.py lists each field.
 
 Payloads are msgpack maps with text keys. `schema` stands for the meaning of the fields, and is in
-the topic, too: a reader takes no other. `revision` counts what was added since: a reader ignores
-fields that it does not know, and expects those that it knows to be absent. So readers and routers
-of all revisions understand each other.
+the topic, too: a reader takes no other. `revision` counts additions: a reader ignores unknown
+fields, and accepts the absence of known ones. So readers and routers of all revisions understand
+each other.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_PAYLOAD = 16384  # bytes; brokers and constrained readers may rely on it
 
 
 def topic(cpe: str, kind: str) -> str:
-    """kind: state, finding, advice, health, reply, or cmd, which the router reads."""
+    """kind: state, finding, advice, health, reply, or cmd (read by the router)."""
     return f"{ROOT}/{cpe}/{kind}"
 
 
@@ -33,10 +33,10 @@ class SchemaError(ValueError):
 
 
 def decode(payload: bytes) -> dict[str, Any]:
-    """One payload as a dict; fields that are not known here are left alone.
+    """One payload as a dict; unknown fields stay as they are.
 
-    Raises SchemaError when it is no msgpack map, too long, or of another schema number.
-    Safe on hostile input: nothing in it can ask for more memory than its own length deserves.
+    Raises SchemaError if it is no msgpack map, too long, or of another schema number. Safe on
+    hostile input: a payload takes no more memory than its own length warrants.
     """
     if len(payload) > MAX_PAYLOAD:
         raise SchemaError(f"{len(payload)} bytes: longer than a report ever is")

@@ -2,8 +2,8 @@
 """Hep: both copies of each message to a Homer server, in HEP3 over UDP.
 
 Source: "HEP/EEP protocol", revision 14 (sipcapture.org). The copy of the LAN side has the id of
-this capture agent, that of the WAN side the next one, so that Homer shows both sides. At most RATE
-messages a second: what is more, and what the network does not take at once, is counted and lost.
+this capture agent, the copy of the WAN side the next id, so Homer shows both sides. At most RATE
+messages a second: messages beyond it, or not taken by the network at once, are counted and lost.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _SECOND = 1_000_000_000
 
 
 class Hep:
-    """host: an address. agent: capture agent id. shift: ns to add to a packet's time for that of
-    the wall. lost: messages that were not sent."""
+    """host: an address. agent: capture agent id. shift: ns to add to a packet's time for wall time.
+    lost: messages not sent."""
 
     def __init__(self, host: str, port: int, agent: int, shift: Callable[[], int]) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -44,7 +44,7 @@ class Hep:
         self.lost = 0
 
     def cross(self, crossing: Crossing) -> None:
-        """A message, once it is known what became of it."""
+        """A message, once its fate is known."""
         for copy in (crossing.entered, crossing.left)[: 1 + crossing.both]:
             if not self._bucket.take(monotonic()):
                 self.lost += 1

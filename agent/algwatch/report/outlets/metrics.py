@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metrics: a file of numbers for Prometheus, by way of the textfile collector of node_exporter.
 
-No port is opened, so there is nobody to be bounded against; the file is replaced as a whole. It
-names no phone and no person: labels are words of this program and names of interfaces.
-Source: Prometheus text exposition format 0.0.4.
+The agent opens no port, so it needs no limit on clients; the file is replaced as a whole. It names
+no phone and no person: labels are words of this program and names of interfaces. Source: Prometheus
+text exposition format 0.0.4.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from algwatch.report.status import Numbers, Status
 
-EVERY = 15.0  # seconds between two writings: how often Prometheus asks
+EVERY = 15.0  # seconds between two writings: the usual interval of Prometheus
 ADVICE = 64
 Labels = tuple[tuple[str, str], ...]
 
 
 class Metrics:
-    """path: of the file. say: takes a line about the agent. beside: takes all of it too. Has the
-    methods of Status, whose place it takes in the loop."""
+    """path: of the file. say: takes a line about the agent. beside: a Status that gets everything
+    too. Has the methods of Status, and takes its place in the loop."""
 
     def __init__(self, path: str, say: Callable[[str], None], beside: Status | None = None,
                  clock: Callable[[], float] = monotonic) -> None:  # fmt: skip

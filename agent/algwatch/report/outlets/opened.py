@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outlets that are set, opened while the agent still may, and loaded only then."""
+"""The configured outlets, opened while the agent still may, and loaded only then."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def lines(where: str | tuple[str, int], out: Callable[[str], None]) -> Callable[
 
 def state(path: str, metrics: str, privacy: Privacy,
           say: Callable[[str], None]) -> Status | Metrics | None:  # fmt: skip
-    """path: of the file of state, metrics: of that for Prometheus, "" for none."""
+    """path: of the state file, metrics: of the file for Prometheus, "" for none."""
     status = None
     if path:
-        # Here, because it brings the verdict and JSON along.
+        # Imported here: it loads the verdict and JSON.
         from algwatch.report.status import Status
 
         status = Status(path, privacy, say)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Syslog: the agent's lines to a log daemon, one datagram a line.
 
-To a socket of this machine (/dev/log) in the form of syslog(3), which logd of OpenWrt, rsyslog and
-journald take; to a server in that of RFC 5424 over UDP (RFC 5426). What it does not take is lost
-and counted: nothing here ever waits.
+A socket of this machine (/dev/log) gets the form of syslog(3), as logd of OpenWrt, rsyslog and
+journald take it; a server gets RFC 5424 over UDP (RFC 5426). A refused line is lost and counted:
+nothing here ever waits.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from time import gmtime, localtime, monotonic, time
 
 DAEMON = 3 << 3  # facility (RFC 5424 section 6.2.1)
 WARNING, INFO = 4, 6  # severity
-AGAIN = 5.0  # seconds between attempts to reach a socket that is not there
-MOST = 1024  # bytes of a message: what every server takes (RFC 5424 section 6.1)
+AGAIN = 5.0  # seconds between attempts to reach a missing socket
+MOST = 1024  # bytes of a message: taken by every server (RFC 5424 section 6.1)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class Syslog:
-    """where: a path, or (host, port). lost: lines that were not taken."""
+    """where: a path, or (host, port). lost: lines not taken."""
 
     def __init__(self, where: str | tuple[str, int]) -> None:
         self._where = where
@@ -41,7 +41,7 @@ class Syslog:
             self._close()
 
     def _connected(self) -> socket.socket:
-        """OSError where it cannot be reached, and for a while after that."""
+        """OSError if it cannot be reached, and for AGAIN seconds after."""
         if self._socket is None:
             if monotonic() < self._again:
                 raise OSError

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Collected: as much of the reports as the text for people shows. Bounded."""
+"""Collected: the part of the reports shown in the text for people. Bounded."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from algwatch.report.render.sentences import Brief, named_registration
 from algwatch.report.render.story import HARMS
 from algwatch.report.render.verdict import DEAD, Verdict, graded
 
-FINDINGS = 20  # findings of one call, and of all that is not about a call, that are kept
-ADVICE = 50  # pieces of advice that are kept
+FINDINGS = 20  # findings kept of one call, and of everything outside calls
+ADVICE = 50  # pieces of advice kept
 REGISTRATIONS = 20  # of each kind, good and bad
 
 
 class Collected:
-    """calls: summaries of those that have a ladder, in the order of their ends; findings: by
-    Call-ID, then by key; unshown: numbers of findings without a place, by rule and harm;
-    outcomes: counts of all calls; verdict: what all of it comes to; of_lines: lines and kinds of
-    calls. Once it is settled, counts: of Source.counts(), and notes: sentences about what was read.
+    """calls: summaries of those with a ladder, in the order of their ends; findings: by Call-ID,
+    then by key; unshown: numbers of findings without a place, by rule and harm; outcomes: counts of
+    all calls; verdict: on everything; of_lines: lines and kinds of calls. After settle(), counts:
+    of Source.counts(), and notes: sentences about the texts read.
 
-    This is what renderers take: the text for people is one of them."""
+    Renderers take this; the text for people is one of them.
+    """
 
-    brief: type[Brief] = Brief  # as much of a finding as is kept
+    brief: type[Brief] = Brief  # the kept part of a finding
 
     def __init__(self, ladder: Ladder) -> None:
         self.ladder = ladder
@@ -99,7 +100,7 @@ class Collected:
         self.unshown[key] = self.unshown.get(key, 0) + 1
 
     def settle(self, counts: dict[str, dict[str, int]], notes: Sequence[str] = ()) -> None:
-        """All is said. counts: see Verdict.settle."""
+        """No more reports. counts: see Verdict.settle."""
         self.counts = counts
         self.notes = list(notes)
         self.ladder.settle()
@@ -107,7 +108,7 @@ class Collected:
         self.verdict.settle(counts)
 
     def of(self, call_id: str) -> list[Brief]:
-        """The findings about a call ("" for what is about none), worst first."""
+        """The findings about a call ("" for those about none), worst first."""
         return sorted(self.findings.get(call_id, {}).values(), key=lambda f: HARMS.index(f.harm))
 
     @property
@@ -116,7 +117,7 @@ class Collected:
 
     @property
     def registrations(self) -> list[str]:
-        """A sentence each, those that failed first."""
+        """A sentence each, failures first."""
         gone = self._failed.evicted + self._accepted.evicted
         more = [f"{gone} more registrations are not shown."] if gone else []
         return [*self._failed.values(), *self._accepted.values(), *more]
@@ -132,7 +133,7 @@ class Collected:
 
 def collect(reports: Iterable[Report], counts: Callable[[], dict[str, dict[str, int]]],
             ladder: Ladder, notes: Callable[[], Sequence[str]] = tuple) -> Collected:  # fmt: skip
-    """All of a capture. counts and notes are asked when the reports are all there."""
+    """All of a capture. counts and notes are called after the last report."""
     collected = Collected(ladder)
     for report in reports:
         collected.feed(report)

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The columns of a ladder: who stands where, and from which to which a step goes."""
+"""The columns of a ladder: the hosts, and the column at each end of a step."""
 
 from __future__ import annotations
 
 from algwatch.report.render.ladder import CROSSED, UNKNOWN, Step
 from algwatch.sip.timers import WINDOW
 
-COLUMNS = 4  # hosts that a one-sided ladder shows beside each other
+COLUMNS = 4  # most hosts of a one-sided ladder
 PHONE, ROUTER, PROVIDER = 0, 1, 2
 
 
 class Heads:
-    """The heads of the columns. names, addresses: a column each; hosts: a column's
-    address without a port; two_sided: phone, router, provider."""
+    """The heads of the columns. names, addresses: one each; hosts: their addresses without ports;
+    two_sided: phone, router, provider."""
 
     __slots__ = ("addresses", "by_port", "hosts", "names", "two_sided")
 
@@ -60,7 +60,7 @@ class Heads:
         self.names = ["caller", "callee"] if len(first) == 2 else ["caller"]
 
     def key(self, end: tuple[str, int]) -> str:
-        """Text that distinguishes the columns of a one-sided ladder: host, if need be port."""
+        """The key of a column of a one-sided ladder: host, if need be with port."""
         return joined(*end) if self.by_port else end[0]
 
 
@@ -69,15 +69,15 @@ def joined(host: str, port: int) -> str:
 
 
 def columns_of(step: Step, heads: Heads, newest: int) -> tuple[int, int, str]:
-    """From which column to which, and what stands at the end where the other copy is missing:
-    "cross" it never came or went where nobody is, "unknown" the capture ended too early to say, or
-    the other side was not captured then."""
+    """The columns of both ends, and the mark in place of a missing copy: "cross": the message never
+    crossed or went to a wrong place, "unknown": the capture ended too early to say, or the other
+    side was not captured then."""
     ends = step.lan or step.wan
     assert ends is not None
     if not heads.two_sided:
         return (*_one_sided(step, heads), "")
     if step.fate == CROSSED:
-        wrong = "cross" if step.expected else ""  # it crossed, and went where nobody is
+        wrong = "cross" if step.expected else ""  # it crossed, and went to a wrong place
         return (PHONE, PROVIDER, "") if step.outbound else (PROVIDER, PHONE, wrong)
     fate = "unknown" if step.at > newest - WINDOW or step.fate == UNKNOWN else "cross"
     if step.lan is not None:
@@ -102,14 +102,14 @@ def _one_sided(step: Step, heads: Heads) -> tuple[int, int]:
 
 
 def both_ends(step: Step) -> tuple[tuple[str, int], tuple[str, int]]:
-    """(host, port) that it came from and went to."""
+    """The (host, port) of source and destination."""
     ends = step.lan or step.wan
     assert ends is not None
     return (ends[0], ends[1]), (ends[2], ends[3])
 
 
 def notes_of(step: Step, heads: Heads) -> list[str]:
-    """Facts that an arrow cannot show: a host or a port that is not at the head of a column."""
+    """Facts missing from the arrow: a host or a port that is not at the head of a column."""
     if not heads.two_sided:
         source, target = both_ends(step)
         if heads.key(source) in heads.hosts and heads.key(target) in heads.hosts:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lines in which two copies of a message differ."""
+"""The differing lines of two copies of a message."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import zip_longest
 
-Pair = tuple[str, str]  # as it entered, as it left; "" where there is no such line
+Pair = tuple[str, str]  # as it entered, as it left; "" for a missing line
 _Part = tuple[int, int, int, int]  # begin and end in before, begin and end in after
 
-SHOWN = 24  # pairs of one message that are kept
-DEPTH = 4  # times that a part is looked at again
+SHOWN = 24  # pairs kept of one message
+DEPTH = 4  # rounds of alignment within a part
 
 
 def differing_lines(entered: bytes, left: bytes) -> tuple[Pair, ...]:
-    """Pairs of lines in order. Bytes that are not UTF-8 come out as \\xNN; at most SHOWN pairs."""
+    """Pairs of lines in order. Bytes outside UTF-8 become \\xNN; at most SHOWN pairs."""
     return tuple([pair for pair in aligned_lines(entered, left) if pair[0] != pair[1]][:SHOWN])
 
 
 def aligned_lines(entered: bytes, left: bytes) -> list[Pair]:
-    """All lines of both copies, side by side; the two of a pair are equal where nothing changed."""
+    """All lines of both copies, side by side; an unchanged line is a pair of equals."""
     before, after = _lines(entered), _lines(left)
     if len(before) == len(after):
         return list(zip(before, after, strict=True))
@@ -34,10 +34,10 @@ def aligned_lines(entered: bytes, left: bytes) -> list[Pair]:
 
 
 def _parts(before: list[str], after: list[str], whole: _Part, depth: int) -> Iterator[_Part]:
-    """The parts of `whole` that differ, in order. Between them lie lines that occur once in both
-    and stand in the same order, and the equal lines next to those; then the same within each part,
-    `depth` times. Time in proportion to n log n; that of difflib can be cubic, two seconds for
-    200 lines."""
+    """The differing parts of `whole`, in order. Between them lie lines that occur once in both
+    copies and stand in the same order, and the equal lines next to these; then the same within each
+    part, `depth` times. Time in proportion to n log n; difflib can be cubic, two seconds for 200
+    lines."""
     i, i_end, j, j_end = _trimmed(before, after, whole)
     common = _common(before[i:i_end], after[j:j_end]) if depth else []
     if not common:
@@ -61,11 +61,11 @@ def _trimmed(before: list[str], after: list[str], part: _Part) -> _Part:
 
 
 def _common(before: list[str], after: list[str]) -> list[tuple[int, int]]:
-    """Places in before and after of the lines that occur once in both: as many as stand in the
-    same order (patience sorting)."""
+    """Places in before and after of the lines that occur once in both: the most in the same order
+    (patience sorting)."""
     places = _once(after)
     pairs = [(i, places[line]) for line, i in _once(before).items() if line in places]
-    lowest: list[int] = []  # the place in after at which a run of so many can end
+    lowest: list[int] = []  # the place in after: the lowest end of a run of this length
     ends: list[int] = []  # index of that pair
     previous: list[int] = []
     for index, (_, place) in enumerate(pairs):
@@ -90,7 +90,8 @@ def _once(lines: list[str]) -> dict[str, int]:
 
 
 def changed_part(before: str, after: str) -> tuple[int, int, int]:
-    """Where two lines differ: start, end in before, end in after. Whole numbers and names."""
+    """The differing part of two lines: start, end in before, end in after. Whole numbers and
+    names."""
     start = 0
     shortest = min(len(before), len(after))
     while start < shortest and before[start] == after[start]:
@@ -98,7 +99,7 @@ def changed_part(before: str, after: str) -> tuple[int, int, int]:
     end = 0
     while end < shortest - start and before[-1 - end] == after[-1 - end]:
         end += 1
-    # Half an address tells nothing: grow to its borders.
+    # Half an address is useless: grow to its borders.
     while start and _is_word(before[start - 1]):
         start -= 1
     while end and _is_word(before[len(before) - end]):

@@ -15,8 +15,8 @@ SECTIONS = (
 
 
 def parts(rule: ModuleType) -> tuple[str, list[tuple[str, str]]]:
-    """Title and sections (heading, text as one paragraph) of a rule's docstring; the docstring
-    is all that there is on a router, where only bytecode is shipped."""
+    """Title and sections (heading, text as one paragraph) of a rule's docstring; a router has
+    nothing else, as only bytecode is shipped."""
     lines = (rule.__doc__ or "").rstrip().split("\n")
     title = lines[0].partition(": ")[2]
     sections: list[tuple[str, list[str]]] = []

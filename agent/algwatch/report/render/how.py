@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How each action is done, for people: where to look, and whom to ask. Only the text of `analyze`
-has it, so the daemon never loads it."""
+"""Instructions for each action, for people: the place in the settings, and the person to ask. Only
+the text of `analyze` has them, so the daemon never loads this."""
 
 from __future__ import annotations
 

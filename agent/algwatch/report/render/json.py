@@ -2,8 +2,7 @@
 """The one JSON object of `analyze --json`, written with bounded memory.
 
 Findings, calls and registrations go to temporary files as they come, because a capture may hold
-more of them than fit in memory; a finding that is said again with more knowledge replaces the
-earlier one.
+more of them than fit in memory. A later version of a finding replaces the earlier one.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from typing import IO
 
 SCHEMA = 1
-ADVICE = 4096  # pieces of advice that are kept
+ADVICE = 4096  # pieces of advice kept
 # Bounds of a line of the daemon:
 LINE_TEXT = 1000  # characters of a text
 LINE_LOOKS = 8  # looks at the wire in a finding
@@ -47,9 +46,9 @@ def write_json(
     out: IO[str],
     notes: Callable[[], Sequence[str]] = tuple,
 ) -> int:
-    """Print the object of all reports; counts is asked when they are all there ("capture",
-    "crossings" and, where anything was, "evicted"). notes: sentences about
-    texts that were read. Returns the exit status of the verdict."""
+    """Print the object of all reports. counts is called after the last one ("capture", "crossings"
+    and, if anything was evicted, "evicted"). notes: sentences about the texts read. Returns the
+    exit status of the verdict."""
     with _scratch() as calls, _scratch() as registrations, _scratch() as found:
         spool = _Spool(_Rows(calls), _Rows(registrations), found)
         verdict = Verdict()
@@ -81,7 +80,7 @@ def write_ndjson(
     out: IO[str],
     notes: Callable[[], Sequence[str]] = tuple,
 ) -> int:
-    """The same as lines, each an object with one member that says what it is: {"call": ...}. First
+    """The same as lines, each an object with one member, named by its kind: {"call": ...}. First
     calls, as they end, then registrations, findings, advice, numbers, and the verdict."""
     with _scratch() as calls, _scratch() as registrations, _scratch() as found:
         spool = _Spool(_Rows(calls, "call"), _Rows(registrations, "registration"), found)
@@ -110,14 +109,14 @@ def _scratch() -> IO[str]:
         flags = os.O_TMPFILE | os.O_RDWR | os.O_EXCL
         return open(os.open(os.environ.get("TMPDIR", "/tmp"), flags, 0o600), "w+")
     except OSError:
-        # Not every file system can do that. Imported only here: it costs more than a megabyte.
+        # Some file systems lack O_TMPFILE. Imported only here: it costs more than a megabyte.
         import tempfile
 
         return tempfile.TemporaryFile("w+")
 
 
 class _Rows:
-    """Rows of an array in a file, with commas between them, or each on a line and named so."""
+    """Rows of an array in a file, with commas between them, or each on a line under a name."""
 
     def __init__(self, file: IO[str], name: str = "") -> None:
         self._file = file
@@ -166,7 +165,7 @@ class _Spool:
         self.advice.feed(advice)
 
     def copy_findings(self, out: IO[str], before: str = "", behind: str = "") -> None:
-        """before, behind: what stands around each; without it a comma between them."""
+        """before, behind: text around each finding; a comma between findings if before is ""."""
         comma = before
         for start, length in self._latest.values():
             self._found.seek(start)  # all of it is ASCII: characters are bytes
@@ -191,8 +190,8 @@ def _base64(data: bytes) -> str:
 
 
 def _seconds(at: float) -> str:
-    """f"{at:.6f}" for a third of the instructions. Until 2038 a product is good to 1/8 and times to
-    as much again, so what is close to a whole number of microseconds is that."""
+    """f"{at:.6f}" for a third of the instructions. Until 2038 the product and the times are each
+    good to 1/8, so a value close to a whole number of microseconds is this number."""
     micros = at * 1e6
     whole = int(micros + 0.5)
     if not (1.0 <= at < 2147483648.0 and -0.3 < micros - whole < 0.3):
@@ -206,7 +205,7 @@ def _bool(value: bool) -> str:
 
 
 def line_json(report: Report) -> str:
-    """Any report under its kind, as the daemon tells it: {"finding": ...}. Bounded: texts have at
+    """Any report under its kind, as told by the daemon: {"finding": ...}. Bounded: texts have at
     most LINE_TEXT characters, and evidence LINE_LOOKS looks with LINE_PAYLOAD bytes each."""
     if isinstance(report, Finding):
         return f'{{"finding":{finding_json(report, _short, LINE_LOOKS, LINE_PAYLOAD)}}}'
@@ -219,7 +218,7 @@ def verdict_json(verdict: Verdict) -> str:
 
 
 def call_json(call: CallSummary, shown: Shown = quoted) -> str:
-    """Times in seconds since 1970 with microseconds. "unsolicited" is there only when it is so."""
+    """Times in seconds since 1970 with microseconds. "unsolicited" is present only if true."""
     unsolicited = ',"unsolicited":true' if call.unsolicited else ""
     return (
         f'{{"call_id":{shown(call.call_id)},"from":{shown(call.from_)},"to":{shown(call.to)},'
@@ -242,7 +241,7 @@ def registration_json(one: RegistrationSummary, shown: Shown = quoted) -> str:
 
 def finding_json(finding: Finding, shown: Shown = quoted, looks: int | None = None,
                  most: int | None = None) -> str:  # fmt: skip
-    """looks, most: how many looks at the wire, and bytes of each, are told; None: all."""
+    """looks, most: limits on the looks at the wire, and on the bytes of each; None: all."""
     proof = ",".join(
         f'{{"side":"{e.side}","at":{_seconds(e.at)},"observed":{shown(e.observed)},'
         f'"expected":{shown(e.expected)},"bytes":"{_base64(e.payload[:most])}"}}'

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ladder: what went between whom, call by call, kept small enough for any capture.
+"""Ladder: the messages between hosts, call by call, kept small enough for any capture.
 
-It is shown every message once it is known what became of it, and keeps for each call the steps
-that people are shown: first copies one by one, retransmissions as one line with a count.
+It gets every message once its fate is known, and keeps for each call the steps shown to people:
+first copies one by one, retransmissions as one line with a count.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from algwatch.report.render import status
 from algwatch.report.render.differ import Pair, differing_lines
 from algwatch.sip.message import Message, to_text
 
-CALLS = 200  # calls that are shown
-MARGIN = 256  # more of them while it is not yet known which ones hurt: batches run ahead
-STEPS = 60  # steps of one call that are shown
-GONE = 4096  # calls that are remembered as not shown
-LONGEST = 8192  # bytes of a message that are kept
-UNANSWERED = 1024  # requests outside calls that wait for their answer
+CALLS = 200  # calls shown
+MARGIN = 256  # more of them until the hurt ones are known: batches run ahead
+STEPS = 60  # steps shown of one call
+GONE = 4096  # calls remembered as not shown
+LONGEST = 8192  # bytes kept of a message
+UNANSWERED = 1024  # requests outside calls, waiting for an answer
 
 MAKES_A_CALL = (INVITE, ACK, BYE, CANCEL)
 WITHIN_A_CALL = (PRACK, UPDATE, INFO, NOTIFY, REFER)
@@ -46,18 +46,17 @@ UNKNOWN = "unknown"  # one copy, and the other side was not captured then
 LONELY = "lonely"  # one copy, and the other never came (or there is only one side)
 
 # The ACK to a 2xx, as a ladder shows it.
-DELIVERED = "delivered"  # it crossed the router to where it belongs, or the only side has it
-STOPPED = "stopped"  # it is there, and never crossed, or went to another port
-MISSING = "missing"  # it is not there
+DELIVERED = "delivered"  # it crossed the router to the right place, or the only side has it
+STOPPED = "stopped"  # it was seen, but never crossed, or went to another port
+MISSING = "missing"  # it was not seen
 
 
 class Step:
-    """One arrow. at, last: ns of its first and last copy; count: how many; again: something
-    like it came before; label: for people; method, status, cseq: as in its row; outbound: from the
-    LAN; fate: a word above; lan, wan: the copies' Ends as (src, sport, dst, dport), None where
-    there is none; expected: LAN address and port that the NAT mapping says, where it went
-    elsewhere; lines: pairs of differing lines; copies: the bytes as they entered and left, None
-    where they are not kept."""
+    """One arrow. at, last: ns of its first and last copy; count: its copies; again: a similar
+    message came before; label: for people; method, status, cseq: as in its row; outbound: from the
+    LAN; fate: a word above; lan, wan: the copies' Ends as (src, sport, dst, dport), None for a
+    missing copy; expected: LAN address and port of the NAT mapping, if it went elsewhere; lines:
+    pairs of differing lines; copies: the bytes as they entered and left, None if not kept."""
 
     __slots__ = ("again", "at", "copies", "count", "cseq", "expected", "fate", "label", "lan",
                  "last", "lines", "method", "outbound", "status", "wan")  # fmt: skip
@@ -79,9 +78,9 @@ class Step:
 
 
 class CallLadder:
-    """The steps of one call. key: hash of its Call-ID; number: of the call, counted; more:
-    messages that were not kept as a step; hurts: a finding says so, and it stays when others have
-    to go; messages, paired (seen on both sides), rewritten: counts; started: ns."""
+    """The steps of one call. key: hash of its Call-ID; number: of the call, counted; more: messages
+    not kept as a step; hurts: a finding of harm names the call, so it stays longest; messages,
+    paired (seen on both sides), rewritten: counts; started: ns."""
 
     __slots__ = ("_repeats", "_seen", "call_id", "hurts", "key", "messages", "more",
                  "number", "over", "paired", "rewritten", "started", "steps")  # fmt: skip
@@ -98,7 +97,7 @@ class CallLadder:
         self._repeats: dict[tuple[object, ...], Step] = {}
 
     def add(self, crossing: Crossing, fate: str) -> Step | None:
-        """The step that it began, None where it is one of those before, or none is kept."""
+        """The new step; None for a repeat of an earlier one, or past the limit."""
         copy = crossing.entered
         row = copy.row
         self.messages += 1
@@ -128,30 +127,30 @@ class CallLadder:
 
     @property
     def ack(self) -> str:
-        """The ACK to the latest 2xx of an INVITE: DELIVERED, STOPPED or MISSING; "" where there
-        is no such 2xx, or not all messages are shown."""
+        """The ACK to the latest 2xx of an INVITE: DELIVERED, STOPPED or MISSING; "" without such a
+        2xx, or if not all messages are shown."""
         answers = [s for s in self.steps if s.method == INVITE and 200 <= s.status < 300]
         if not answers:
             return ""
         latest = max(answers, key=lambda step: step.at)
         acks = [s for s in self.steps if s.method == ACK and s.cseq == latest.cseq]
-        alone = not self.paired  # one side, or nothing of it crossed
+        alone = not self.paired  # one side, or none of its messages crossed
         if any((s.fate == CROSSED or alone) and not s.expected for s in acks):
             return DELIVERED
         if acks:
             return STOPPED
-        # One with another CSeq number is drawn like the one that was due.
+        # An ACK with another CSeq number is drawn like the due one.
         drawn = any(s.method == ACK and s.at > latest.at for s in self.steps)
         return "" if self.more or drawn else MISSING
 
     def ordered(self) -> list[Step]:
-        """By time: what stayed alone was told only when its window was over."""
+        """By time: an unpaired copy comes late, after its window."""
         return sorted(self.steps, key=lambda step: step.at)
 
 
 class Outside:
     """Requests of one method outside calls. requests: without retransmissions; answers: final
-    responses by status; headers: what the router rewrote; lonely: copies that stayed alone;
+    responses by status; headers: the rewritten ones; lonely: copies without the other side's;
     paired: messages seen on both sides."""
 
     __slots__ = ("answers", "headers", "lonely", "paired", "requests", "rewritten", "waiting")
@@ -185,11 +184,10 @@ class Outside:
 
 
 class Ladder:
-    """watch: give it to the pipeline. calls: those that are kept, by the hash of their Call-ID;
-    dropped: how many were not; outside: by method name; newest: ns of the latest message;
-    compared: False when its sides have nothing to do with each other. room: bytes of messages that
-    are kept beside their steps, LONGEST of each copy. want: Call-IDs of those that are kept; None:
-    any."""
+    """watch: give it to the pipeline. calls: the kept ones, by the hash of their Call-ID; dropped:
+    the number of others; outside: by method name; newest: ns of the latest message; compared: False
+    for two unrelated sides. room: bytes of messages kept beside their steps, LONGEST of each copy.
+    want: Call-IDs of the calls to keep; None: any."""
 
     def __init__(self, limit: int = CALLS, room: int = 0,
                  want: frozenset[str] | None = None) -> None:  # fmt: skip
@@ -204,7 +202,8 @@ class Ladder:
         self._sides = 0  # bits: LAN, WAN
         self._by_id: dict[str, CallLadder] = {}
         self._number = 0  # of the latest call
-        # Those that may have to go: that are over, the latest first, and all as they began.
+        # Candidates for eviction: ended calls, the latest first, and all calls in the order of
+        # their begin.
         self._over: list[tuple[int, CallLadder]] = []
         self._begun: deque[CallLadder] = deque()
         self._gone: Table[int, bool] = Table(GONE)
@@ -240,13 +239,13 @@ class Ladder:
         return self._sides == 3 and self.compared
 
     def hurts(self, call_id: str) -> None:
-        """A finding says so of this call: others go first."""
+        """A finding of harm names this call: others go first."""
         call = self._by_id.get(call_id)
         if call is not None:
             call.hurts = True
 
     def over(self, call_id: str) -> None:
-        """Nothing more will come of this call."""
+        """The call has ended."""
         call = self._by_id.get(call_id)
         if call is not None and not call.over:
             call.over = True
@@ -256,13 +255,13 @@ class Ladder:
         return self._by_id.get(call_id)
 
     def settle(self) -> None:
-        """All is said: keep limit calls."""
+        """No more reports: keep limit calls."""
         while len(self.calls) > self.limit:
             if not self._make_room():
                 self._drop(next(reversed(self.calls)))
 
     def _key(self, entered: int, left: int) -> int:
-        """The hash under which a call is kept whose Call-IDs on the two sides have these."""
+        """The key of a call, from the hashes of its Call-IDs on both sides."""
         key = self._also.get(entered, entered)
         if entered == left:
             return key
@@ -294,7 +293,7 @@ class Ladder:
         return call
 
     def _make_room(self) -> bool:
-        """Let the latest call go that is over and healthy, else the oldest that hurts nobody."""
+        """Drop the latest healthy call that has ended, else the oldest call that hurts nobody."""
         while self._over:
             if self._let_go(heappop(self._over)[1]):
                 return True
@@ -304,7 +303,7 @@ class Ladder:
         return False
 
     def _let_go(self, call: CallLadder) -> bool:
-        """False of one that hurts, which stays, or is gone already."""
+        """False for a hurt call, which stays, or a call already dropped."""
         if call.hurts or self.calls.get(call.key) is not call:
             return False
         self._drop(call.key)
@@ -326,7 +325,7 @@ def _label(copy: Sighting) -> str:
     if method in ("", "OTHER"):
         method = quote.method(Message(copy.payload).method)
     if row[STATUS]:
-        # Registered words: the reason phrase on the wire may say anything.
+        # Registered words: the reason phrase on the wire is free text.
         label = status.labelled(row[STATUS])[:24]
         return label if row[METHOD] == INVITE else f"{label} ({method})"
     return "re-INVITE" if row[METHOD] == INVITE and row[TO_TAG] else method

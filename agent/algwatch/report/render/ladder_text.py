@@ -38,7 +38,7 @@ def ladder_lines(
 
 
 def _head(texts: list[str], places: list[int], terminal: Terminal, style: str) -> str:
-    """Each text over its column: the first from its left, the last to its right edge."""
+    """Each text over its column: the first aligned left, the last right."""
     room = (places[1] - places[0]) * 9 // 10
     line: list[tuple[int, str]] = []
     for k, place in enumerate(places):
@@ -70,7 +70,7 @@ def _arrow(step: Step, call: CallLadder, heads: Heads, places: list[int], newest
     cells[head] = glyphs.right if right else glyphs.left
     if fate:
         cells[end] = glyphs.cross if fate == "cross" else "?"
-    # The label stands on the first hop; what is more on the second, or behind it.
+    # The label stands on the first hop, additions on the second, or behind it.
     label = terminal.clean(step.label)
     if step.again:
         label += " again"
@@ -92,7 +92,7 @@ def _arrow(step: Step, call: CallLadder, heads: Heads, places: list[int], newest
 
 
 def _put(cells: list[str], text: str, low: int, high: int, terminal: Terminal) -> tuple[int, int]:
-    """text in the middle between two columns; returns where it stands."""
+    """text in the middle between two columns; returns its place."""
     text = terminal.cut(text, high - low - 5)
     start = low + (high - low - len(text)) // 2
     cells[start - 1] = cells[start + len(text)] = " "
@@ -118,7 +118,7 @@ def _note(text: str, places: list[int], terminal: Terminal, width: int) -> list[
 
 def _differences(step: Step, told: set[Pair], places: list[int], terminal: Terminal,
                  width: int) -> list[str]:  # fmt: skip
-    """The differing lines of both copies one under the other; what was shown before, not again."""
+    """The differing lines of both copies one under the other; a pair is shown only once."""
     fresh = [pair for pair in step.lines if pair not in told]
     told.update(fresh)
     margin = " " * (places[0] + 3)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verdict of a daemon that goes on: as that of a capture, over the last day, in its words."""
+"""The verdict of a running daemon: as for a capture, over the last day, in its words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOT_OVER = (
     "Make a call, or restart a phone so that it registers.",
 )
 TRY = "Make a call, then look here again."
-# The steps of a verdict that tell how to capture: the daemon does that already.
+# Steps of a verdict about capturing: the daemon captures already.
 STEPS = {
     AGAIN: TRY,
     BOTH: "Check that lan and wan name the interfaces on both sides of this router.",
@@ -31,8 +31,8 @@ STEPS = {
 
 
 class Lately(Verdict):
-    """ended: calls that ended well in the last day, including those that were not fed. full: there
-    may be more bad things than were fed."""
+    """ended: calls that ended well in the last day, including those not fed. full: more bad things
+    may exist than were fed."""
 
     def __init__(self, ended: int, full: bool = False) -> None:
         super().__init__()

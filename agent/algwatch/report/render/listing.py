@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Listing: every call of a capture as a row, sorted, for people or as CSV (RFC 4180).
 
-The rows wait in a temporary file; in memory are what they are sorted by, and what was found.
+The rows wait in a temporary file; sort keys and findings stay in memory.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from algwatch.report.render.of_lines import key_of
 from algwatch.report.render.terminal import Terminal
 from algwatch.report.render.verdict import Verdict
 
-FOUND = 100_000  # calls of which the findings are remembered
-CHOSEN = 200  # calls that a pattern may choose: those that a ladder keeps
+FOUND = 100_000  # calls with remembered findings
+CHOSEN = 200  # calls a pattern may choose: as many as a ladder keeps
 
 SORTS = ("start", "end", "length", "outcome", "from", "to", "line", "found")
 COLUMNS = ("number", "start", "end", "outcome", "status", "ack", "inbound", "from", "to", "line",
@@ -33,7 +33,7 @@ Row = dict[str, Any]
 
 
 class Listing:
-    """Fed with every report. verdict: settled by whoever feeds it."""
+    """Fed with every report. verdict: settled by the caller."""
 
     def __init__(self) -> None:
         self.verdict = Verdict()
@@ -87,8 +87,9 @@ class Listing:
         return row
 
     def chosen(self, patterns: Iterable[str], rules: frozenset[str]) -> frozenset[str]:
-        """The Call-IDs of calls that a number, a Call-ID, or a pattern (of a shell; or a part) of
-        its Call-ID, From or To names, and in which one of the rules found something."""
+        """The Call-IDs of chosen calls. A call is chosen by its number, its Call-ID, or a pattern
+        (of a shell; or a part) of its Call-ID, From or To. If rules are given, one of them must
+        have found something in it."""
         patterns = [*patterns]
         found: list[str] = []
         for row in self.rows():

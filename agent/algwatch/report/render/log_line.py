@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One line a report, for the log of a router (logread adds the time) and for a terminal.
 
-A line is a word for its kind and then fields, key=value (logfmt). A value that is not one plain
-word stands in double quotes, with a backslash before quotes and backslashes in it, and escapes for
-what does not print: so no value can look like another field or another line. The last field is
-the sentence.
+A line is a word for its kind, then fields, key=value (logfmt). A value other than one plain word
+stands in double quotes, with a backslash before quotes and backslashes, and escapes for unprintable
+characters: so no value can look like another field or another line. The last field is the sentence.
 """
 
 from __future__ import annotations
@@ -56,8 +55,8 @@ def agent_line(text: str) -> str:
 
 
 def fields_line(kind: str, fields: Fields) -> str:
-    """kind key=value ...; a field without a value is left out. The last one is cut to the room
-    that the others leave."""
+    """kind key=value ...; a field without a value is left out. The last one is cut to the room left
+    by the others."""
     *first, (key, text) = [(key, value) for key, value in fields if value]
     line = kind + "".join(f" {k}={_fitted(v, MAX_FIELD)}" for k, v in first)
     room = MAX_LINE - len(line.encode()) - len(key) - 2
@@ -69,7 +68,7 @@ def _fitted(text: str, room: int) -> str:
     text = cut(text, room)
     shown = _value(text)
     while (over := len(shown.encode()) - room) > 0 and text:
-        # A character is at most ten bytes, and no escape is cut in two.
+        # A character takes at most ten bytes, and no escape is cut in two.
         text = text[: -max(4, over // 10)]
         shown = _value(text + "..." if text else "")
     return shown
@@ -91,7 +90,7 @@ def _finding(finding: Finding) -> Fields:
 
 
 def _about(finding: Finding) -> str:
-    """Where, and whether it hurts; a capture hurts nobody."""
+    """The place, and the harm; a capture hurts nobody."""
     if finding.cause == cause.CAPTURE:
         return "about the capture"
     return f"{_PLACES[finding.where]}, {_HARMS[finding.harm]}"
@@ -101,7 +100,7 @@ def _advice(advice: Advice) -> Fields:
     fields = [("action", advice.action), ("state", advice.state), ("line", advice.subject)]
     if advice.state == "none":
         return [*fields, ("msg", f"withdrawn: {'; '.join(advice.against)}")]
-    # The commands stand in a field of their own, where no sentence comes.
+    # The commands have a field of their own, never shared with a sentence.
     fields += [("sure", f"{advice.confidence:.0%}")]
     lines = advice.short or advice.commands
     fields += [(f"type{n}", text) for n, text in enumerate(lines, 1)]

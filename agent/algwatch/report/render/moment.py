@@ -9,6 +9,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def moment(at: float) -> datetime:
-    """at: seconds since 1970. Not fromtimestamp(), which ends in 2038 where the C library's time_t
-    has 32 bits. OverflowError past the year 9999."""
+    """at: seconds since 1970. Not fromtimestamp(): it ends in 2038 with a 32-bit time_t in the C
+    library. OverflowError past the year 9999."""
     return _EPOCH + timedelta(seconds=at)

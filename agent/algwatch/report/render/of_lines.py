@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lines (a phone and its provider) and kinds of calls: how a capture of any length is told on one
-screen. Bounded: the rest of what does not fit is counted."""
+"""Lines (a phone and its provider) and kinds of calls: a capture of any length on one screen.
+Bounded: the rest is counted."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from algwatch.report.render.verdict import DEAD, OPEN, graded
 
 LINES = 1000
 KINDS = 256
-OPEN_CALLS = 4096  # calls with findings that are not over, and calls that are over
-FIRST = 12  # calls of a kind that are named
-AORS = 8  # registrations of a line of which the outcome is remembered
+OPEN_CALLS = 4096  # unfinished calls with findings, and calls that are over
+FIRST = 12  # calls named of a kind
+AORS = 8  # registrations of a line with a remembered outcome
 
 FINE, MAY_HURT, HURT = range(3)  # ranks
 
@@ -26,8 +26,8 @@ Kind = tuple[str, int, tuple[str, ...]]  # outcome, status, rules with their slu
 
 
 class OfLine:
-    """name: `Line.name`, "" of calls without one. calls, hurt: counts; outcomes: by outcome;
-    rules: how many calls, or findings about no call, each rule hurts; may: which might.
+    """name: `Line.name`, "" for calls without one. calls, hurt: counts; outcomes: by outcome;
+    rules: calls hurt by each rule, or findings about no call; may: the same for possible harm.
     accepted, failed: registrations."""
 
     __slots__ = ("calls", "hurt", "may", "name", "outcomes", "registrations", "rules")
@@ -50,14 +50,14 @@ class OfLine:
 
     @property
     def weight(self) -> tuple[int, int, int]:
-        """To sort by: what hurts most comes first."""
+        """Sort key: the most hurt line comes first."""
         hurt = self.hurt + self.failed + sum(self.rules.values())
         return -hurt, -sum(self.may.values()), -self.calls
 
 
 class OfKind:
-    """Calls that ended alike and of which the same rules speak. rank: a word above; calls: their
-    number; first: keys and Call-IDs of a few."""
+    """Calls with the same end and the same rules. rank: a word above; calls: their number; first:
+    keys and Call-IDs of a few."""
 
     __slots__ = ("calls", "first", "rank")
 
@@ -68,7 +68,7 @@ class OfKind:
 
 
 class _Over:
-    """A call that is over, as it was counted: a later word on it takes that back."""
+    """A counted call that is over: a later report on it takes the count back."""
 
     __slots__ = ("by_rules", "call", "kind", "line", "rank")
 
@@ -108,8 +108,8 @@ class _Over:
 
 
 class OfLines:
-    """Fed with every report. lines: by name; kinds: of calls that hurt, or may; more: calls whose
-    kind is not kept."""
+    """Fed with every report. lines: by name; kinds: of calls that hurt, or may; more: calls without
+    a kept kind."""
 
     def __init__(self) -> None:
         self._by_kind = by_kind(self)
@@ -128,7 +128,7 @@ class OfLines:
         return sorted(self.lines.values(), key=lambda line: (line.weight, line.name))
 
     def number(self, key: int) -> int:
-        """The number of a call: how many began before it, and it."""
+        """The number of a call, from 1, in the order of begin."""
         if not self._sorted:
             self._keys = array("Q", sorted(self._keys))
             self._sorted = True
@@ -158,7 +158,7 @@ class OfLines:
         if found.get(rule) != finding.harm:
             found[rule] = finding.harm
             over = self._over.pop(finding.call_id, None)
-            if over is not None:  # told once the call was over
+            if over is not None:  # told after the call was over
                 over.count(self, -1)
                 self._add(over.call, over.line)
 
@@ -189,8 +189,8 @@ def kind_of(call: CallSummary, found: dict[str, str]) -> Kind:
 
 
 def key_of(call: CallSummary) -> int:
-    """A number by which calls are sorted: the microsecond of its begin, and a trace of its
-    Call-ID, because several calls may begin at once."""
+    """The sort key of a call: the microsecond of its begin, and 12 bits of a CRC of its Call-ID,
+    because several calls may begin at once."""
     return int(max(call.start, 0.0) * 1e6) << 12 & (1 << 64) - 1 | crc32(
         call.call_id.encode("utf-8", "surrogateescape")
     ) & 0xFFF  # fmt: skip

@@ -97,7 +97,7 @@ def _cell(sent: Sent, name: str) -> str:
 
 
 def _changes(result: Result) -> list[str]:
-    """Of each header field the first change of each kind, both copies."""
+    """The first change of each kind for each header field, both copies."""
     lines: list[str] = []
     seen = set()
     for sent in result.sent:

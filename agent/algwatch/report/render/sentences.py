@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sentences about a call, a registration or a finding that stand by themselves, bounded."""
+"""Sentences about a call, a registration or a finding; each stands alone and is bounded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from algwatch.diagnose.finding import HURTS, Finding
 from algwatch.report.render import status
 from algwatch.sip.reason import names_timeout
 
-LONGEST = 400  # characters of a rule's sentence that are kept
+LONGEST = 400  # characters kept of a rule's sentence
 
 ENDS = {"accepted": "was accepted", "refused": "was refused", "unanswered": "got no answer",
         "challenged": "was asked for credentials, and nothing came of it",
@@ -17,7 +17,7 @@ ENDS = {"accepted": "was accepted", "refused": "was refused", "unanswered": "got
 
 
 class Brief:
-    """A finding without its evidence: as much of it as people are told, its sentence bounded."""
+    """A finding without its evidence: the part told to people, with a bounded sentence."""
 
     __slots__ = ("call_id", "cause", "harm", "line", "next_step", "rule", "severity", "slug",
                  "summary", "symptom", "where")  # fmt: skip
@@ -50,7 +50,7 @@ def listed(parts: list[str]) -> str:
 
 
 def named_call(call: CallSummary) -> str:
-    """A sentence about a call without a ladder above it, with who called whom."""
+    """A sentence about a call without a ladder above it, with caller and callee."""
     who = f"The call from {somebody(call.from_)} to {somebody(call.to)}"
     if call.outcome == "rejected":
         so = ""

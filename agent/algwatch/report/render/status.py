@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Status codes of SIP in words, and which of them are nobody's fault."""
+"""Status codes of SIP in words, and those that are no fault."""
 
 from __future__ import annotations
 
 from algwatch.sip.dialogs import CHALLENGES, NO_FAULT
 
-# Reason phrases of RFC 3261 section 21 and of the extensions that phones meet. The one on the
-# wire is free text, so people are told the registered one.
+# Reason phrases of RFC 3261 section 21 and of common extensions. The phrase on the wire is free
+# text, so people are told the registered one.
 REASONS = {
     100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued",
     183: "Session Progress", 199: "Early Dialog Terminated", 200: "OK", 202: "Accepted",
@@ -31,19 +31,19 @@ REASONS = {
 
 
 def in_words(status: int) -> str:
-    """486 (Busy Here), or the number alone where no phrase is registered."""
+    """486 (Busy Here), or the number alone without a registered phrase."""
     phrase = REASONS.get(status, "")
     return f"{status} ({phrase})" if phrase else str(status)
 
 
 def labelled(status: int) -> str:
-    """486 Busy Here, or the number alone where no phrase is registered."""
+    """486 Busy Here, or the number alone without a registered phrase."""
     return f"{status} {REASONS.get(status, '')}".rstrip()
 
 
 def is_fault(status: int) -> bool:
-    """True if a request that ended with this final status failed for no visible reason: neither
-    redirected, nor declined, nor for a number that does not exist."""
+    """True if a request with this final status failed for no visible reason: neither redirected,
+    nor declined, nor for a missing number."""
     return status >= 400 and status not in NO_FAULT
 
 

@@ -8,11 +8,11 @@ from algwatch.report.render import status
 from algwatch.report.render.ladder import DELIVERED, MISSING, STOPPED, CallLadder
 from algwatch.report.render.sentences import Brief
 
-# Worst first: what hurt, what will, what may.
+# Worst first: past, future, possible harm.
 HARMS = ("observed", "certain", "latent", "none")
 PLACES = {"phone": "the phone", "router": "this router", "provider": "the provider",
           "network": "the network beyond this router"}  # fmt: skip
-ROUTER = ("router", "unknown")  # where a change by the router may be what does harm
+ROUTER = ("router", "unknown")  # places of a change by the router that may do harm
 
 OUTCOMES = {
     "completed": "The call completed",
@@ -33,8 +33,8 @@ UNSOLICITED = ("It was unsolicited: no phone here has sent its sender anything, 
 
 def call_story(summary: CallSummary | None, found: list[Brief], ladder: CallLadder,
                two_sided: bool) -> tuple[str, str]:  # fmt: skip
-    """The sentence under a ladder, and its style. found: findings about the call, worst first.
-    It says nothing that the ladder does not show."""
+    """The sentence under a ladder, and its style. found: findings about the call, worst first. It
+    adds nothing to the ladder's facts."""
     inside = any(step.lan is not None for step in ladder.steps)
     hurts = bool(found) and found[0].hurts  # then it is the router's own call that died
     if summary is not None and summary.unsolicited and not inside and not hurts:
@@ -64,7 +64,7 @@ def _ended(outcome: str, summary: CallSummary | None, ladder: CallLadder) -> str
 
 
 def _blame(outcome: str, hurting: list[Brief]) -> str:
-    """Where the cause lies. A symptom says that something broke, and no more than where."""
+    """The place of the cause. A symptom gives the place of the trouble and no cause."""
     causes = [f for f in hurting if not f.symptom] or hurting[:1]
     first = next((f for f in causes if f.where in PLACES), causes[0])
     place = PLACES.get(first.where)
@@ -79,8 +79,8 @@ def _blame(outcome: str, hurting: list[Brief]) -> str:
 
 def _changes(ladder: CallLadder, two_sided: bool, harm: str, by_router: bool,
              unclear: bool) -> str:  # fmt: skip
-    """The changes that the router made. harm: the worst of the findings; by_router: what may do
-    harm may be one of these changes. unclear: nothing shows that they did no harm."""
+    """The changes by the router. harm: the worst of the findings; by_router: one of these changes
+    may do harm. unclear: nothing proves them harmless."""
     if not two_sided:
         return "; it was seen on one side only, so what the router changed is not known"
     if not ladder.paired:

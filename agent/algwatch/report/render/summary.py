@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first screen of the text: the state, why, what to do next, and the lines, worst first."""
+"""The first screen of the text: the state, why, the next step, and the lines, worst first."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ STATE_STYLES = {FINE: "bold green", HURTS: "bold red", CANNOT_TELL: "bold yellow
 
 _DETAIL = re.compile(r'"[^"]*"| \([0-9]+ times[^)]*\)|[0-9][0-9a-fA-F.:]*')
 REASONS, REASON = 4, 230  # sentences, and characters of each: three lines
-LINES = 6  # lines that are listed
+LINES = 6  # lines listed
 NAME = 38  # columns of the name of a line
 NOTES = 6
 
 
 def verdict(collected: Collected, writer: Writer, whole: bool, brief: bool = False) -> None:
-    """The state, why, and what to do next. whole: with every reason in full; brief: with one."""
+    """The state, why, and the next step. whole: with every reason in full; brief: with one."""
     said = collected.verdict
     state = STATES[said.state]
     if said.doubtful:
@@ -50,7 +50,8 @@ def verdict(collected: Collected, writer: Writer, whole: bool, brief: bool = Fal
 
 
 def folded(reasons: list[str]) -> list[str]:
-    """Sentences that differ in names and numbers only: the first of them, and how many more."""
+    """Merges sentences that differ in names and numbers only: the first, and the number of
+    others."""
     alike: dict[str, list[str]] = {}
     for reason in reasons:
         alike.setdefault(_DETAIL.sub("", reason), []).append(reason)
@@ -109,7 +110,7 @@ def _row(one: OfLine, writer: Writer, name: int) -> None:
 
 
 def notes(collected: Collected, writer: Writer, whole: bool) -> None:
-    """What was to be said of texts that were read."""
+    """Notes about the texts read."""
     if not collected.notes:
         return
     writer.heading("What the text says")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Terminal: the only bytes that a terminal is sent. Text from the wire passes through `clean`."""
+"""Terminal: the only bytes ever sent to a terminal. Text from the wire passes through `clean`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "
 
 
 class Glyphs:
-    """The characters that lines are made of."""
+    """The characters of lines."""
 
     __slots__ = ("across", "bullet", "cross", "dash", "dots", "left", "right", "rule", "wall")
 
@@ -42,7 +42,7 @@ def in_ascii(drawn: str) -> str:
 
 
 class Terminal:
-    """colour: whether styles are written; unicode: whether the terminal shows more than ASCII."""
+    """colour: styles are written; unicode: the terminal shows more than ASCII."""
 
     __slots__ = ("_colour", "_unicode", "glyphs")
 
@@ -58,8 +58,8 @@ class Terminal:
         return f"\x1b[{STYLES[style]}m{text}\x1b[0m"
 
     def clean(self, text: str) -> str:
-        """Nothing that a terminal would obey: control and format characters (ESC, CR, bidi
-        overrides, ...) come out as escapes, and so does what is not ASCII where it must be."""
+        """Text without anything a terminal would obey: control and format characters (ESC, CR, bidi
+        overrides, ...) become escapes, and so does non-ASCII text if need be."""
         text = visible(text)
         if not self._unicode and not text.isascii():
             text = text.encode("ascii", "backslashreplace").decode("ascii")
@@ -73,7 +73,7 @@ class Terminal:
         return kept + ('"' if kept.count('"') % 2 else "") + self.glyphs.dots
 
     def cut(self, text: str, width: int, start: int = 0) -> str:
-        """At most width columns of text; what is at start stays visible."""
+        """At most width columns of text, with its character at start visible."""
         if len(text) <= width:
             return text
         dots = self.glyphs.dots
@@ -87,7 +87,7 @@ class Terminal:
 
 
 class Writer:
-    """Lines of at most `width` columns. terminal: what they may hold."""
+    """Lines of at most `width` columns. terminal: cleans and paints them."""
 
     def __init__(self, terminal: Terminal, out: IO[str], width: int) -> None:
         self.terminal = terminal
@@ -98,7 +98,7 @@ class Writer:
         self._out.write(text + "\n")
 
     def paragraph(self, text: str, first: str = "", rest: str = "", style: str = "") -> None:
-        """Text from anywhere, cleaned and wrapped; first and rest stand before its lines."""
+        """Text from anywhere, cleaned and wrapped; first and rest precede its lines."""
         text = self.terminal.clean(text)
         lines = wrap(text, self.width - max(len(first), len(rest)), break_on_hyphens=False)
         for i, line in enumerate(lines or [""]):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The text that people read: a ladder a call, the verdict, and what to do."""
+"""The text for people: a ladder a call, the verdict, and the next steps."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ HARM_STYLES = {"observed": "bold red", "certain": "bold red", "latent": "bold ye
                "none": "green"}  # fmt: skip
 SURE = {"suspected": "suspected: try it", "recommended": "recommended"}
 REASONS = 3  # for an advice, and against it
-KINDS = 5  # kinds of calls of which one is drawn
-RAW = 4096  # bytes of a message that are shown
+KINDS = 5  # kinds of calls with one drawn
+RAW = 4096  # bytes shown of a message
 
 
 def write_text(
@@ -48,15 +48,15 @@ def write_text(
     wanted: Wanted | None = None,
     notes: Callable[[], Sequence[str]] = tuple,
 ) -> int:
-    """Print all reports for people; counts and notes are asked when they are all there. width:
-    columns, 0: those of the terminal. Returns the exit status of the verdict."""
+    """Print all reports for people; counts and notes are called after the last one. width: columns,
+    0: those of the terminal. Returns the exit status of the verdict."""
     collected = collect(reports, counts, ladder, notes)
     return write_page(collected, out, colour, width or columns(out), wanted or Wanted())
 
 
 def write_page(collected: Collected, out: IO[str], colour: bool, width: int,
                wanted: Wanted) -> int:  # fmt: skip
-    """As write_text, of what was collected."""
+    """As write_text, from collected reports."""
     writer = Writer(Terminal(colour, speaks_unicode(out)), out, width)
     page = Page(collected, writer, wanted)
     if wanted.brief:
@@ -76,14 +76,14 @@ def write_page(collected: Collected, out: IO[str], colour: bool, width: int,
 
 
 def columns(out: IO[str]) -> int:
-    """Columns of a page: the terminal's, or what COLUMNS says, from 80 to 120; else 80."""
+    """Columns of a page: the terminal's, or COLUMNS, from 80 to 120; else 80."""
     if not out.isatty() and not os.environ.get("COLUMNS"):
         return NARROW
     return min(WIDE, max(NARROW, shutil.get_terminal_size().columns - 1))
 
 
 class Page:
-    """Prints what was collected, part by part."""
+    """Prints collected reports, part by part."""
 
     def __init__(self, collected: Collected, writer: Writer, wanted: Wanted) -> None:
         self.collected = collected
@@ -95,7 +95,7 @@ class Page:
         self.line, self.paragraph, self.heading = writer.line, writer.paragraph, writer.heading
 
     def calls(self) -> None:
-        """All that were kept or asked for; else one of each kind that hurts."""
+        """All calls kept or asked for; else one of each hurt kind."""
         if not (self.wanted.all or self.wanted.calls is not None or self.wanted.rules):
             self._kinds()
             return
@@ -130,7 +130,7 @@ class Page:
             self.line()
 
     def _examples(self) -> dict[Kind, CallLadder]:
-        """The earliest call of each kind of which there is a ladder."""
+        """The earliest call of each kind with a ladder."""
         found: dict[Kind, CallLadder] = {}
         for call in sorted(self.ladder.calls.values(), key=lambda c: (c.started, c.call_id)):
             summary_ = self.collected.calls.get(call.call_id)
@@ -149,7 +149,7 @@ class Page:
         return f"{several(calls - 1, 'more call')} like it: {which} {', '.join(numbers)}{end}."
 
     def _call(self, call: CallLadder, found: list[Brief], place: int, alike: str = "") -> None:
-        """place: its number among those that are shown, where their summaries are not there."""
+        """place: its number among the shown calls, used without a summary."""
         summary_ = self.collected.calls.get(call.call_id)
         number = self.collected.of_lines.number(key_of(summary_)) if summary_ else place
         if self.wanted.all:
@@ -204,7 +204,7 @@ class Page:
             self.paragraph(brief.summary, " " * len(mark), " " * len(mark))
 
     def outside(self) -> None:
-        """Registrations and what else is not a call, and the findings about no call above."""
+        """Registrations and other traffic outside calls, and the findings about no call above."""
         found = [one for one in self.collected.of("") if self.wanted.rule(one.rule)]
         whole = self.wanted.all
         if self.wanted.calls is not None or (self.wanted.rules and not found):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verdict: what a capture says as a whole, in one of three words, with the reasons and what to do.
+"""Verdict: the result of a whole capture in one of three words, with the reasons and the next step.
 
-A capture that shows a dead call never gets an all-clear, and one that shows nothing gets neither
-an all-clear nor an alarm.
+A capture with a dead call never gets an all-clear, and an empty one gets neither an all-clear nor
+an alarm.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ FINE, HURTS, CANNOT_TELL = "fine", "hurts", "cannot-tell"
 EXIT = {FINE: 0, HURTS: 1, CANNOT_TELL: 3}
 
 WHY = 6  # sentences
-KEPT = 256  # findings, calls and registrations of each kind that are remembered
+KEPT = 256  # findings, calls and registrations remembered, of each kind
 ADVICE = 64
 
-# The end of a call or a registration, as far as a verdict cares.
+# The end of a call or a registration, for the verdict.
 WELL = "well"
-DECLINED = "declined"  # refused for a reason that is no fault
+DECLINED = "declined"  # refused for a harmless reason
 REDIRECTED = "redirected"
 GOES_ON = "goes on"  # and was acknowledged
 DEAD = "dead"
-OPEN = "open"  # nobody knows
+OPEN = "open"  # not known
 
-Reason = tuple[str, str]  # why, and what to do next ("" where the advice or nothing says it)
+Reason = tuple[str, str]  # why, and the next step ("" if the advice or nothing says it)
 NOTHING: Reason = ("", "")
 
 TIMED_OUT = ("Ask whoever ended the call for its timers, and look whether media and session "
@@ -74,7 +74,7 @@ NO_CALL = "No call and no registration of a phone here was seen: nothing shows w
 OWN_CALLS = ("No message is on two sides: a PBX, SBC or proxy on the router has calls of its own "
              "in the LAN and outside, so there are no two copies to compare.")  # fmt: skip
 ONE_SIDE = "Only one side of the router was captured, so what the router changed is not known."
-# On the router's SIP ALG, where it is not the next step.
+# On the router's SIP ALG, if it is not the next step.
 ALG_TOO = 'turn it off as well: see "What to do".'
 ALG_KEEP = "keep it on: a phone here needs it."
 ALG_UNSURE = ("leave it as it is for now: the fault is in the router, and it is not proved that "
@@ -85,9 +85,8 @@ ALG_LEAVE = "leave it as it is: nothing here shows that it did harm."
 
 
 class Tally:
-    """Calls or registrations: the latest word on each, and how many there are of each kind.
-    Bounded: the oldest of a kind is forgotten, and then counts once more if it is heard of again.
-    """
+    """Calls or registrations: the latest report on each, and the number of each kind. Bounded: the
+    oldest of a kind is forgotten, and counts once more after a new report."""
 
     def __init__(self) -> None:
         self.counts = {WELL: 0, DECLINED: 0, REDIRECTED: 0, GOES_ON: 0, DEAD: 0, OPEN: 0}
@@ -97,7 +96,7 @@ class Tally:
         self._failed = False  # until then nothing can be taken back
 
     def add(self, key: str, grade: str, call_id: str, reason: Reason, knows: bool) -> None:
-        """knows: False where nothing was learned, which takes back nothing that was."""
+        """knows: False if the report has no news; it never replaces an earlier one then."""
         if grade == WELL and not self._failed and key not in self._latest[WELL]:
             self.counts[WELL] += 1
             if len(self._latest[WELL]) < KEPT:
@@ -112,7 +111,7 @@ class Tally:
                 self.counts[before] -= 1
         self.counts[grade] += 1
         latest = self._latest[grade]
-        if grade != WELL or len(latest) < KEPT:  # that one ended well need not push out another
+        if grade != WELL or len(latest) < KEPT:  # a good call need not push out another
             latest.add(key, (call_id, reason))
 
     @property
@@ -120,17 +119,17 @@ class Tally:
         return sum(self.counts.values())
 
     def reasons(self, grade: str, told: frozenset[str] = frozenset()) -> list[Reason]:
-        """told: Call-IDs of which a finding speaks."""
+        """told: Call-IDs with findings."""
         return [reason for call_id, reason in self._latest[grade].values() if call_id not in told]
 
 
 class Verdict:
     """Fed with every report, then settled with the counts of the capture. After that:
 
-    state: FINE, HURTS or CANNOT_TELL. why: at most WHY sentences, the most important first.
-    next: one sentence, "" where nothing is to be done. status: the exit status of `analyze`.
-    doubtful: nothing hurts, and something may. alg: a sentence on the router's SIP ALG, "" where
-    next says it, or nobody asks.
+    state: FINE, HURTS or CANNOT_TELL. why: at most WHY sentences, the most important first. next:
+    one sentence, "" if nothing is to be done. status: the exit status of `analyze`. doubtful:
+    nothing hurts, and something may. alg: a sentence on the router's SIP ALG, "" if next says it,
+    or without need.
     """
 
     def __init__(self) -> None:
@@ -157,7 +156,7 @@ class Verdict:
         self._advice.feed(advice)
 
     def _on_finding(self, finding: Finding) -> None:
-        """The latest word under a key counts."""
+        """The latest finding under a key counts."""
         for table in self._findings.values():
             table.pop(finding.key, None)
         if finding.hurts:
@@ -174,12 +173,12 @@ class Verdict:
         if call.unsolicited:
             return
         grade = graded(call)
-        told = grade in (DEAD, OPEN)  # most calls end well: a sentence about each would be in vain
+        told = grade in (DEAD, OPEN)  # most calls end well: a sentence about each would be wasted
         reason = (named_call(call), _after_call(call)) if told else NOTHING
         self.calls.add(call.call_id, grade, call.call_id, reason, call.outcome != "unknown")
 
     def _on_registration(self, registration: RegistrationSummary) -> None:
-        """The latest word on an address of record counts, whoever has answered."""
+        """The latest report on an address of record counts, from any registrar."""
         if registration.unsolicited:
             return
         outcome = registration.outcome
@@ -192,7 +191,7 @@ class Verdict:
         )
 
     def settle(self, counts: dict[str, dict[str, int]]) -> None:
-        """All is said. counts: of Pipeline.counts() or cli.source's Source.counts()."""
+        """No more reports. counts: of Pipeline.counts() or cli.source's Source.counts()."""
         one_sided = not (counts["crossings"].get("paired") or counts["capture"].get("networks"))
         latent = [
             (f"This may do harm: {f.summary}", f.next_step)
@@ -221,8 +220,8 @@ class Verdict:
             self.alg = self._on_alg(bool(counts["crossings"].get("paired")))
 
     def _on_alg(self, compared: bool) -> str:
-        """A sentence on the router's ALG where that is not the next step. compared: messages were
-        seen on both sides."""
+        """A sentence on the router's ALG if this is not the next step. compared: messages were seen
+        on both sides."""
         given = self._advice.all()
         of_alg = [a for a in given if a.action in (DISABLE, KEEP)]
         if of_alg and of_alg[0] is self._first(given):
@@ -238,7 +237,7 @@ class Verdict:
         return ALG_UNSURE if here else ALG_LEAVE
 
     def _advised(self) -> str:
-        """The first advice in force. To leave the ALG on is no remedy for what hurts."""
+        """The first advice in force. Leaving the ALG on is no remedy for harm."""
         first = self._first(self._advice.all())
         if first is None:
             return ""
@@ -252,14 +251,14 @@ class Verdict:
         return next((a for a in given if a.action != KEEP or self.state == FINE), None)
 
     def _hurting(self, one_sided: bool) -> list[Reason]:
-        """Causes, then symptoms without one, then what died without a finding."""
+        """Causes, then symptoms without one, then failures without a finding."""
         found = list(self._findings[HURTS].values())
         causes = [f for f in found if not f.symptom]
         explained = frozenset(f.call_id for f in causes if f.call_id)
         lines = frozenset(f.line for f in causes if not f.call_id)
         symptoms = [f for f in found if f.symptom and f.call_id not in explained
                     and not (f.line and f.line in lines)]  # fmt: skip
-        # The first word on a call says it; another symptom of it says no more.
+        # The first symptom of a call is enough.
         alone = list({f.call_id or str(id(f)): f for f in symptoms[::-1]}.values())[::-1]
         reasons = [(f.summary, f.next_step or _look(f, one_sided)) for f in causes + alone]
         told = frozenset(f.call_id for f in found)
@@ -294,7 +293,7 @@ class Verdict:
         return self.calls.reasons(OPEN) + self.registrations.reasons(OPEN)
 
     def _broke(self) -> bool:
-        """Something failed, and neither why nor whether it hurt is known."""
+        """Something failed; neither the reason nor the harm is known."""
         return any(f.symptom for f in self._findings["latent"].values())
 
     def _fine(self, counts: dict[str, dict[str, int]]) -> list[Reason]:
@@ -334,7 +333,7 @@ def _were(number: int) -> str:
 
 
 def _look(finding: Brief, one_sided: bool) -> str:
-    """The next step of a finding that names none."""
+    """The next step for a finding without its own."""
     if one_sided and finding.cause == cause.UNKNOWN:
         return BOTH
     first = LOOK.get(finding.where, "")
@@ -348,7 +347,7 @@ def _look(finding: Brief, one_sided: bool) -> str:
 
 
 def graded(call: CallSummary) -> str:
-    """The end of a call in a word of those above."""
+    """The end of a call, a word above."""
     if call.outcome == "completed":
         return OPEN if call.failure else WELL
     if call.outcome in ("dropped", "unanswered"):
@@ -390,7 +389,7 @@ def _after_registration(registration: RegistrationSummary) -> str:
 
 
 def _nothing_read(capture: dict[str, int]) -> Reason:
-    """No SIP at all: what was there instead, and how to capture SIP."""
+    """No SIP at all: the packets found instead, and the way to capture SIP."""
     packets = capture.get("packets", 0)
     if not packets:
         return "No packet could be read.", f"Capture SIP: {HOW}."
@@ -398,7 +397,7 @@ def _nothing_read(capture: dict[str, int]) -> Reason:
              "other": "of other kinds, such as RTP"}  # fmt: skip
     were = [f"{capture[name]} {what}" for name, what in kinds.items() if capture.get(name)]
     if capture.get("truncated"):
-        were = []  # nobody knows
+        were = []  # their kinds are not known
     of = f" ({', '.join(were)})" if were else ""
     how = f"Capture SIP on its own port, which --ports names too: {HOW}."
     if capture.get("tls"):

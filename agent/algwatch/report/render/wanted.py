@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wanted: how much of a report somebody asks for."""
+"""Wanted: the parts of a report asked for."""
 
 from __future__ import annotations
 
 
 class Wanted:
-    """all: every call that was kept, and what does no harm. brief: the verdict alone. raw: the
-    messages themselves below each call. calls: Call-IDs; None: whichever. rules: only what these
-    have found; empty: all."""
+    """all: every kept call, and harmless findings. brief: the verdict alone. raw: the messages
+    themselves below each call. calls: Call-IDs; None: any. rules: only calls and findings of these
+    rules; empty: all."""
 
     __slots__ = ("all", "brief", "calls", "raw", "rules")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two copies of a message side by side, with what changed marked in both."""
+"""The two copies of a message side by side, with the changes marked in both."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from algwatch.report.render.html.markup import Markup, el, join, shown
 
 LINES = 120  # of one message
 LINE = 1000  # characters
-BEFORE = 60  # characters that stay in front of what changed in a line that is cut
+BEFORE = 60  # characters kept before the change in a cut line
 
 
 def side_by_side(entered: bytes, left: bytes) -> Markup:
@@ -23,7 +23,7 @@ def side_by_side(entered: bytes, left: bytes) -> Markup:
 
 
 def as_it_is(message: bytes) -> Markup:
-    """A message of which there is one copy, or two that are equal."""
+    """A message with one copy, or with two equal ones."""
     lines = [before for before, _ in aligned_lines(message, message)]
     text = "\n".join(shown(_cut(visible(line))) for line in lines[:LINES])
     return join(el("pre", Markup(text)), _more(len(lines)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Density: how many calls began when, whatever their number."""
+"""Density: the number of calls begun over time, bounded."""
 
 from __future__ import annotations
 

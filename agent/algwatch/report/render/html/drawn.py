@@ -21,13 +21,13 @@ ROW, NOTE = 36, 15  # px of a step, and of a line under it
 FIRST, LAST = 15.0, 89.0  # per cent of the width: the outer lanes
 NOTE_WIDTH = 46  # characters
 HOST = 21  # characters of a host at the head of a lane
-NAMES = 4  # fields that are named under a rewritten message
+NAMES = 4  # fields named under a rewritten message
 
 
 def drawing(call: CallLadder, two_sided: bool, newest: int, title: str, anchor: str = "",
             alone: bool = False) -> Markup:  # fmt: skip
-    """title: what it shows, for those who do not see it. anchor: beginning of the ids to which
-    rewritten messages link, "" of none. alone: with its colours, as a file of its own."""
+    """title: a description for people who cannot see it. anchor: beginning of the link targets of
+    rewritten messages, "" for none. alone: with its colours, as a file of its own."""
     steps = call.ordered()
     heads = Heads(steps, two_sided)
     count = max(2, len(heads.hosts))
@@ -142,7 +142,7 @@ def _kind(step: Step, end: str) -> str:
 
 
 def fields(step: Step) -> str:
-    """Names of the header fields and SDP lines that were rewritten."""
+    """Names of the rewritten header fields and SDP lines."""
     names = list(dict.fromkeys(visible(field_of(a or b)) or "a line" for a, b in step.lines))
     more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
     return ", ".join(names[:NAMES]) + more

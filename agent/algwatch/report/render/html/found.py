@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Findings and advice on the page, with what the rule says of itself and where it is written."""
+"""Findings and advice on the page, with the rule's own explanation and its sources."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RULES = {module.RULE.id: module for module in RULES}
 
 
 def findings(briefs: list[Brief], started: float) -> list[Markup]:
-    """Those without harm folded. started: seconds since 1970, from which times count."""
+    """Harmless findings are folded. started: seconds since 1970, the zero of times."""
     harmless = [finding(one, started) for one in briefs if one.harm == "none"]
     shown = [finding(one, started) for one in briefs if one.harm != "none"]
     if harmless:
@@ -33,7 +33,7 @@ def findings(briefs: list[Brief], started: float) -> list[Markup]:
 
 
 def finding(brief: Brief, started: float) -> Markup:
-    """started: seconds since 1970, from which times count."""
+    """started: seconds since 1970, the zero of times."""
     kind = HARM_KINDS[brief.harm]
     head = el("p", el("span", brief.rule, class_="rule"), el("span", brief.slug, class_="soft"),
               " ", el("span", HARM_WORDS[brief.harm], class_=f"chip {kind}"),

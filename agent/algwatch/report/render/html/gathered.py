@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gathered: as much of a capture as the page shows. Bounded."""
+"""Gathered: the part of a capture shown on the page. Bounded."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from algwatch.report.render.ladder import CallLadder, Ladder
 from algwatch.report.render.sentences import Brief
 from algwatch.report.render.verdict import DEAD, OPEN, graded
 
-CALLS = 40  # that have a ladder
-FEW = 8  # calls of a capture whose healthy ones have a ladder too
-KEPT = 24 << 20  # bytes of messages that are kept until it is known which calls hurt
-ROWS = 240  # calls that may have a bar
-LOOKS = 4  # at the wire in one finding
-WORDS = 300  # characters of what was observed
+CALLS = 40  # calls with a ladder
+FEW = 8  # calls of a capture with a ladder even for healthy ones
+KEPT = 24 << 20  # bytes of messages kept until the hurt calls are known
+ROWS = 240  # calls with a bar
+LOOKS = 4  # looks at the wire in one finding
+WORDS = 300  # characters of an observation
 
 
 class Shown(Brief):
@@ -50,7 +50,7 @@ class Gathered:
         self.numbers: dict[str, dict[str, int]] = {}
         self.rows: Table[str, CallSummary] = Table(ROWS)
         self.begin = self.end = 0.0  # seconds since 1970, of all calls and registrations
-        self.total = 0  # calls that were told
+        self.total = 0  # calls reported
 
     def feed(self, report: Report) -> None:
         self.collected.feed(report)
@@ -66,12 +66,12 @@ class Gathered:
             self._span(report.start, report.end)
 
     def settle(self, numbers: dict[str, dict[str, int]]) -> None:
-        """All is said. numbers: as Collected.settle."""
+        """No more reports. numbers: as Collected.settle."""
         self.numbers = numbers
         self.collected.settle(numbers)
 
     def shown(self) -> list[CallLadder]:
-        """The calls that have a ladder: those that hurt, and all of them where they are few."""
+        """The calls with a ladder: the hurt ones, and all calls of a small capture."""
         calls = sorted(self.ladder.calls.values(), key=lambda c: (c.started, c.call_id))
         few = len(calls) + self.ladder.dropped <= FEW
         return [call for call in calls if few or call.hurts or self._died(call)]

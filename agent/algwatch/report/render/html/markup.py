@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Elements of HTML and SVG. Text becomes markup here and nowhere else, so nothing that came from
-the network can be taken for any."""
+"""Elements of HTML and SVG. Text becomes markup here and nowhere else, so no text from the network
+can pass as markup."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Child = str | None
 
 
 def el(name: str, /, *children: Child, **attributes: str | None) -> Markup:
-    """An element. Children that are no Markup are text; those and attributes that are None are left
-    out. An underscore in the name of an attribute stands for a hyphen, one at its end for nothing
+    """An element. Children other than Markup are text; None is left out, as a child and as an
+    attribute. In an attribute's name an underscore stands for a hyphen, at its end for nothing
     (class_)."""
     parts = [f"<{name}"]
     for key, value in attributes.items():
@@ -41,8 +41,8 @@ def join(*children: Child) -> Markup:
 
 
 def shown(text: str) -> str:
-    """Text as markup shows it: nothing in it is markup, and controls, line ends and format
-    characters (bidi, zero width) are escapes that can be seen."""
+    """Text as markup: special characters are escaped, and controls, line ends and format characters
+    (bidi, zero width) become visible escapes."""
     return text if isinstance(text, Markup) else escape(visible(text))
 
 

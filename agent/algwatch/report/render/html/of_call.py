@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call on the page: its ladder, what is said of it, and its messages."""
+"""A call on the page: its ladder, its findings, and its messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = {"bold red": "bad", "bold green": "good", "bold yellow": "warn"}
 
 
 class Room:
-    """bytes: of messages that the page may still show. key: of the fillers for secrets."""
+    """bytes: of messages still allowed on the page. key: of the fillers for secrets."""
 
     __slots__ = ("bytes", "key")
 
@@ -67,7 +67,7 @@ def _messages(call: CallLadder, anchor: str, room: Room, two_sided: bool) -> lis
             break
         room.bytes -= size
         names = tuple(a or b for a, b in step.lines)
-        # The first of its kind stands open: the same change once more is no news.
+        # The first of its kind is open: a repeated change is no news.
         news = bool(names) and names not in shown
         shown.add(names)
         made.append(_message(step, call, f"{anchor}-{number}", news, room.key, two_sided))

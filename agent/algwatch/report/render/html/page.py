@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page of a whole capture: verdict, what to do, lines, when the calls were, and each call that
-hurts with its ladder, its findings and both copies of its messages.
+"""The page of a whole capture: verdict, steps to take, lines, times of the calls, and each hurt
+call with its ladder, its findings and both copies of its messages.
 
-Its size is bounded: so many ladders, and MESSAGES bytes of messages; the rest is counted.
+Its size is bounded: a limited number of ladders, and MESSAGES bytes of messages; the rest is
+counted.
 """
 
 from __future__ import annotations

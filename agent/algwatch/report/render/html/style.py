@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the page looks (CSS), and the script of its copy buttons. No style attribute and no other
-script is in the page: its policy allows these two by their hashes."""
+"""The look of the page (CSS), and the script of its copy buttons. The page has no style attribute
+and no other script: its policy allows these two by their hashes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When the calls were, as a drawing: a bar a call, and of many calls how many began when."""
+"""The times of the calls as a drawing: a bar a call; for many calls, the number begun over time."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from datetime import UTC, datetime
 from algwatch.report.render.html.density import Density
 from algwatch.report.render.html.markup import Markup, cut, el, join
 
-LEFT, RIGHT = 1.0, 99.0  # per cent of the width: where time begins and ends
+LEFT, RIGHT = 1.0, 99.0  # per cent of the width: both ends of the time axis
 ROW = 34  # px
 TICKS = 4
 LABEL = 48  # characters
-MANY = 44  # px: height of the bars that stand for many calls
+MANY = 44  # px: height of the bars for many calls
 
 
 class Bar:
     """One call. start, end: seconds since 1970; kind: good, bad, warn or other; link: of its
-    ladder, "" where it has none; flags: seconds since 1970 at which something went wrong."""
+    ladder, "" without one; flags: times of its failures, seconds since 1970."""
 
     __slots__ = ("end", "flags", "kind", "label", "link", "start")
 
@@ -32,7 +32,7 @@ class Bar:
 
 
 def timeline(bars: list[Bar], density: Density | None) -> Markup:
-    """density: of all calls, where not each has a bar."""
+    """density: of all calls, if not every call has a bar."""
     begin = min(bar.start for bar in bars)
     end = max(max(bar.end, *bar.flags, bar.start) for bar in bars)
     if density is not None:
