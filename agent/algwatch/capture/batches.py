@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches taken apart and put together: rows, their addresses, and the bytes they point into."""
+"""Batches taken apart and put together: rows, their addresses, and the bytes of their messages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Loose = tuple[tuple[int, ...], tuple[Any, ...], memoryview]
 
 
 def times(batch: Batch) -> list[int]:
-    """When each row was captured, ns."""
+    """Capture time of each row, ns."""
     return memoryview(batch.rows).cast("Q")[:: _ROW.size // 8].tolist()
 
 
@@ -51,7 +51,7 @@ def part(batch: Batch, start: int, stop: int) -> Batch:
 
 
 def kept(batch: Batch) -> Batch:
-    """A copy that stays good after the next read."""
+    """A copy that stays valid after the next read."""
     rows = bytearray(batch.rows)
     buffer = batch.buffer
     if not isinstance(buffer, bytes):
@@ -62,10 +62,10 @@ def kept(batch: Batch) -> Batch:
 
 
 def concatenated(parts: Sequence[Batch]) -> Batch:
-    """The rows of several batches of one tap, in that order."""
+    """The rows of several batches of one tap, in this order."""
     if len(parts) == 1:
         return parts[0]
-    # The last part is mostly the beginning of a large buffer: with it in front its offsets stay.
+    # The last part is mostly the beginning of a large buffer: in front, it keeps its offsets.
     last = parts[-1]
     low, high = _extent(last.rows)
     if low < high - low:
@@ -87,14 +87,14 @@ def concatenated(parts: Sequence[Batch]) -> Batch:
 
 
 def disorder(at: list[int], ordered: list[int]) -> tuple[int, int]:
-    """From where to where `at` differs from `ordered`, the same times sorted."""
+    """The range in which `at` differs from `ordered`, the same times sorted."""
     if at == ordered:
         return len(at), 0
     return _equal(at, ordered), len(at) - _equal(at[::-1], ordered[::-1])
 
 
 def _equal(one: list[int], two: list[int]) -> int:
-    """How many items agree in front of the first that differs; by halves, which is quick."""
+    """The number of equal items at the beginning; by bisection, which is quick."""
     low, high = 0, len(one)
     while low < high:
         middle = (low + high + 1) // 2
@@ -106,7 +106,7 @@ def _equal(one: list[int], two: list[int]) -> int:
 
 
 def in_order(batch: Batch) -> Batch:
-    """The rows by time; those of one moment stay as they are."""
+    """The rows by time; rows of one moment keep their order."""
     at = times(batch)
     low, high = disorder(at, sorted(at))
     if low >= high:
@@ -128,7 +128,7 @@ def _picked(items: memoryview, size: int, order: list[int]) -> list[memoryview]:
 
 
 def interleaved(batches: Sequence[Batch]) -> Batch:
-    """One batch of several that point into one buffer, in the order of their frames there."""
+    """One batch of several in one buffer, in the order of their frames there."""
     found: list[tuple[int, int, bytes, bytes]] = []
     for one in batches:
         rows, ends = memoryview(one.rows), one.ends
@@ -143,7 +143,7 @@ def interleaved(batches: Sequence[Batch]) -> Batch:
 
 
 def add_ns(batch: Batch, fine: dict[int, int]) -> Batch:
-    """The batch with the rest of each time below a microsecond. fine: ns by offset of the frame."""
+    """The batch with times finer than a microsecond. fine: ns by offset of the frame."""
     rows = bytearray(batch.rows)
     frames = memoryview(batch.ends).cast("I")[_FRAME_AT :: _ENDS.size // 4].tolist()
     with memoryview(rows).cast("Q") as words:
@@ -163,7 +163,7 @@ def picked(batch: Batch, order: list[int]) -> Batch:
 
 
 def by_tap(batch: Batch) -> list[Batch]:
-    """A batch for each tap that its rows name."""
+    """A batch for each tap in its rows."""
     taps = bytes(memoryview(batch.rows)[_TAP :: _ROW.size])
     found = []
     for tap in sorted(set(taps)):
@@ -184,8 +184,8 @@ def loose(batch: Batch) -> Iterable[Loose]:
 
 
 def _extent(rows: memoryview | bytes | bytearray) -> tuple[int, int]:
-    """Where in the buffer the messages of these rows lie: from, to. Rows in order of time need not
-    be in order of place: a message that was put together lies behind its batch."""
+    """The range of the messages of these rows in the buffer: from, to. The order of time need not
+    be the order of place: a reassembled message lies behind its batch."""
     whole = memoryview(rows)
     starts = whole.cast("I")[_PAYLOAD::_WORDS_A_ROW].tolist()
     lengths = whole.cast("H")[_LENGTH :: 2 * _WORDS_A_ROW].tolist()

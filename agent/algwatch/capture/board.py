@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Board: model, firmware and kernel of this router, as its own files name them."""
+"""Board: model, firmware and kernel of this router, from its own files."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import re
 
 from algwatch import files
 
-MOST = 4096  # bytes that are read of a file
+MOST = 4096  # bytes read of a file
 LONGEST = 80  # characters of a name
 
-# OpenWrt writes the first of each pair (package/base-files, lib/preinit/02_sysinfo); others have
-# the second one.
+# OpenWrt writes the first of each pair (package/base-files, lib/preinit/02_sysinfo); other systems
+# have the second.
 _MODEL = ("tmp/sysinfo/model", "proc/device-tree/model", "sys/class/dmi/id/product_name")
 _SERIAL = ("proc/device-tree/serial-number", "sys/class/dmi/id/product_serial")
-# What makers write who have none (dmidecode knows more of them).
+# The texts of makers without serial numbers (dmidecode knows more).
 _NO_SERIAL = re.compile(
     "0*|f*|none|n/a|unknown|default.*|to be filled.*|system.*|not.*|123456789?0?", re.I
 )
@@ -27,8 +27,8 @@ _FIRMWARE = (
 
 
 def read_board(root: str = "/") -> dict[str, str]:
-    """model, board, firmware, kernel and machine (uname(2)); a word is absent where no file tells
-    it. root: of the files (tests)."""
+    """model, board, firmware, kernel and machine (uname(2)); a word is absent if no file has it.
+    root: of the files (tests)."""
     kernel = os.uname()
     said = {
         "model": _first(root, _MODEL),
@@ -41,7 +41,8 @@ def read_board(root: str = "/") -> dict[str, str]:
 
 
 def serial_number(root: str = "/") -> str:
-    """As an id of the fleet: letters, digits, '-', '_' and '.'; "" where the router tells none."""
+    """The serial number as an id of the fleet: letters, digits, '-', '_' and '.'; "" without
+    one."""
     text = _first(root, _SERIAL)
     if _NO_SERIAL.fullmatch(text) or len(text) < 4:
         return ""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A walker over pcap: bytes in, packets out. Sans-IO.
 
-For pipes, of which nobody knows what they hold before some of it was read, and libpcap takes no
-bytes that were. Source: draft-ietf-opsawg-pcap.
+For pipes: their kind is unknown until some bytes are read, and libpcap takes no bytes already read.
+Source: draft-ietf-opsawg-pcap.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ MAGICS = {
     b"\xd4\xc3\xb2\xa1": ("<", 1), b"\xa1\xb2\xc3\xd4": (">", 1),
     b"\x4d\x3c\xb2\xa1": ("<", 1000), b"\xa1\xb2\x3c\x4d": (">", 1000),
 }  # fmt: skip
-_LINKTYPE = 0x0FFFFFFF & 0xFFFF  # the upper bits tell of frame check sequences
+_LINKTYPE = 0x0FFFFFFF & 0xFFFF  # the upper bits describe frame check sequences
 
 
 class Pcap:
-    """Feed it bytes as they come. interfaces: one. problem: what is wrong where the walk ended,
-    "" as long as nothing is. started: its header was read. Times are cut to microseconds, as
-    libpcap cuts those of files."""
+    """Feed it bytes as they come. interfaces: one. problem: the reason if the walk ended early,
+    else "". started: the file header was read. Times are cut to microseconds, as libpcap cuts those
+    of files."""
 
     def __init__(self) -> None:
         self.interfaces: list[Interface] = []
@@ -33,8 +33,7 @@ class Pcap:
         self._record = struct.Struct("<IIII")
 
     def feed(self, data: bytes, most: int = 1 << 30) -> Packets:
-        """The packets that are complete by now, `most` of them; the others come with the next
-        call."""
+        """The packets complete by now, at most `most`; the others come with the next call."""
         buffer = self._rest + data if self._rest else data
         packets = Packets(buffer)
         at, size, per_micro = 0, len(buffer), self._per_micro
@@ -66,6 +65,6 @@ class Pcap:
         return 24
 
     def end(self, cut: bool = False) -> None:
-        """No more bytes come. cut: because the reading was ended from outside."""
+        """No more bytes come. cut: the reading was ended from outside."""
         if not (cut or self.problem) and self._rest:
             self.problem = "truncated in a packet" if self.started else "truncated in its header"

@@ -2,11 +2,11 @@
 """The kernel's table of connections, as text and in pieces (ct_seq_show() in
 net/netfilter/nf_conntrack_standalone.c).
 
-ctnetlink asks for CAP_NET_ADMIN at every request. /proc/net/nf_conntrack asks for the right to open
-it (root), and not for that to read it: it is opened before privileges are given up, and read from
-its beginning each time. The kernel hands out a page of some twenty lines at a time, and most
-versions look for the place where they stopped from the beginning of the table. So a table is read
-in small pieces, between which packets are looked at, and seldom.
+ctnetlink needs CAP_NET_ADMIN at every request. /proc/net/nf_conntrack needs root to open, but not
+to read: it is opened before privileges are given up, and read from its beginning each time. The
+kernel hands out a page of some twenty lines at a time, and most versions search for their place
+from the beginning of the table. So a table is read seldom and in small pieces, with packets handled
+in between.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from algwatch.base.tracked import Counter, Endpoint, Tracked
 
 TABLE = "proc/net/nf_conntrack"
 _ACCOUNTING = "proc/sys/net/netfilter/nf_conntrack_acct"
-PIECE = 0.003  # seconds of reading between two looks at the packets
+PIECE = 0.003  # seconds of reading between two checks for packets
 PAUSE = 0.015  # seconds between two pieces: a table takes a sixth of the CPU at most
-LONGEST = 5.0  # seconds; what takes longer is given up
-REST = 8  # times as long as it took, nothing is read then
+LONGEST = 5.0  # seconds; a longer reading is given up
+REST = 8  # the pause before the next reading, as a multiple of its time
 LEAST_REST = 0.3  # seconds
 MOST_LINE = 4096  # bytes
 
@@ -37,12 +37,12 @@ _LINE = re.compile(
 
 
 class NoAccounting(Exception):
-    """Nothing is counted; the text says why, and what to do."""
+    """Nothing is counted; the text gives the reason and the remedy."""
 
 
 class Conntrack:
-    """fd: of the table where somebody else has opened it; it is closed with close(). root: of the
-    files (tests). Raises NoAccounting."""
+    """fd: of the table, if already open; close() closes it. root: of the files (tests). Raises
+    NoAccounting."""
 
     def __init__(self, root: str = "/", fd: int = -1) -> None:
         try:
@@ -72,7 +72,7 @@ class Conntrack:
         return not self.busy and time.monotonic() >= self._ready_at
 
     def begin(self, ports: Iterable[int]) -> None:
-        """Look for the UDP flows that have one of these ports at any end."""
+        """Search the UDP flows with one of these ports at any end."""
         some = b"|".join(b"%d" % port for port in sorted(ports))
         self._wanted = re.compile(rb"port=(?:" + some + rb") ")
         self._found = []
@@ -81,8 +81,8 @@ class Conntrack:
         os.lseek(self._fd, 0, os.SEEK_SET)
 
     def step(self, clock: Callable[[], int]) -> list[Tracked] | None:
-        """Read on for a moment. clock: ns, packet time. None while there is more; raises OSError
-        where the table cannot be read, or not in time, and then the next one may begin later."""
+        """Read on for a moment. clock: ns, packet time. None while there is more. Raises OSError if
+        the table cannot be read, or not in time; the next reading may begin later then."""
         assert self._wanted is not None
         until = time.monotonic() + PIECE
         try:
@@ -131,7 +131,7 @@ class Conntrack:
 
 
 def tracked(line: bytes, at: int) -> Tracked | None:
-    """The UDP flow of a line; None for what is none. at: ns."""
+    """The UDP flow of a line; None without one. at: ns."""
     parts = _LINE.fullmatch(line)
     if parts is None:
         return None
@@ -154,7 +154,7 @@ def _counter(packets: bytes | None, octets: bytes | None) -> Counter | None:
 
 
 def _host(text: bytes, version: int) -> str:
-    """As base.address writes it (the kernel's %pI6 has all digits); "" of no address."""
+    """Spelled as by base.address (the kernel's %pI6 has all digits); "" for no address."""
     if version == 4:
         host = text.decode("ascii", "replace")
         return host if address.ipv4(host) >= 0 else ""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Facts that `algwatch doctor` reads: files of /proc and /sys, the output of the router's own
-programs, connection tracking. Nothing is changed, not even a kernel module loaded. A fact that
-cannot be read is None, or says why."""
+"""Facts for `algwatch doctor`: files of /proc and /sys, the output of the router's own programs,
+connection tracking. Nothing is changed, not even a kernel module loaded. An unreadable fact is
+None, or says why."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from algwatch.capture import networks
 from algwatch.capture.host import is_down, read_host
 
 MOST = 1 << 20  # bytes of a file
-SECONDS = 15.0  # that a program may take
-PORTS, RING = [5060, 5080], 262144  # as `algwatch run` has them on a small router
+SECONDS = 15.0  # limit for a program
+PORTS, RING = [5060, 5080], 262144  # as in `algwatch run` on a small router
 PLACES = "usr/sbin", "usr/bin", "sbin", "bin"
 MODULES = {"veth": "kmod-veth", "nf_conntrack_netlink": "kmod-nf-conntrack-netlink",
            "nfnetlink_log": "kmod-nfnetlink-log"}  # fmt: skip
@@ -28,18 +28,19 @@ PACKAGES = {"msgpack": "python3-msgpack", "paho.mqtt": "python3-paho-mqtt",
 
 
 class Said(NamedTuple):
-    """Output of a program; text is None where it could not be asked, and `why` says why."""
+    """Output of a program; text is None if the program could not run, and `why` gives the
+    reason."""
 
     text: str | None
     why: str = ""
 
 
 class Facts(NamedTuple):
-    """openwrt: it has OpenWrt's release file; system: "" where nothing names it. helper: "module",
-    "built in", or "" for none; sysfs: that could be seen. helped: live flows with the SIP helper as
-    text. raw: an iptables table `raw` is loaded (legacy). others: parts of the kernel that may set
-    a helper without any firewall. listeners: sockets of this router on port 5060. ring: why no ring
-    can be opened. wanting: packages of Python and of the kernel."""
+    """openwrt: it has OpenWrt's release file; system: "" if no file names it. helper: "module",
+    "built in", or "" for none; sysfs: the helper's state was visible. helped: live flows with the
+    SIP helper as text. raw: an iptables table `raw` is loaded (legacy). others: parts of the kernel
+    that may set a helper without any firewall. listeners: sockets of this router on port 5060.
+    ring: why no ring can be opened. wanting: missing packages of Python and of the kernel."""
 
     root: bool
     model: str
@@ -163,7 +164,7 @@ def _ask(root: str, name: str, *words: str) -> Said:
 
 
 def _firewall(root: str) -> str:
-    """A word of advise/platforms/plan.py, by the programs that are there."""
+    """A word of advise/platforms/plan.py, by the installed programs."""
     if _program(root, "fw4"):
         return "fw4"
     if _program(root, "fw3"):
@@ -172,8 +173,8 @@ def _firewall(root: str) -> str:
 
 
 def _ruleset(root: str, openwrt: bool) -> Said:
-    # OpenWrt builds nf_tables as a module: without it there is no ruleset (elsewhere it may be
-    # built in, and then it shows nothing there).
+    # OpenWrt builds nf_tables as a module: without it there is no ruleset. Elsewhere it may be
+    # built in, and then this directory is missing.
     loaded = os.path.isdir(os.path.join(root, "sys/module/nf_tables"))
     if openwrt and not loaded and not _program(root, "nft"):
         return Said('{"nftables": []}')
@@ -181,15 +182,16 @@ def _ruleset(root: str, openwrt: bool) -> Said:
 
 
 def _iptables(root: str, program: str, raw: bool | None, ruleset: Said) -> Said:
-    """Asking for a table of legacy iptables loads it, so only a loaded one is asked for. Rules of
-    iptables that nft holds show as "xt" in its ruleset."""
+    """Asking for a table of legacy iptables loads it, so only a loaded one is asked for. iptables
+    rules held by nft show as "xt" in its ruleset."""
     if raw is False and ruleset.text is not None and '"xt"' not in ruleset.text:
         return Said("")
     return _ask(root, program, "-t", "raw")
 
 
 def _raw(root: str) -> bool | None:
-    """Only root may read these files; without the module there are none."""
+    """A legacy iptables table `raw` is loaded; None: not readable. Only root may read these files;
+    without the module they are missing."""
     for name in "ip_tables_names", "ip6_tables_names":
         path = os.path.join(root, "proc/net", name)
         if os.path.exists(path):
@@ -222,7 +224,7 @@ def _sides(root: str) -> tuple[tuple[str, ...], tuple[str, ...], str]:
 
 
 def _pending(root: str) -> tuple[str, ...]:
-    """Files with changes of the firewall that are not committed, of uci and of LuCI."""
+    """Files with uncommitted changes of the firewall, by uci and LuCI."""
     paths = ["tmp/.uci/firewall"]
     try:
         found = sorted(os.listdir(os.path.join(root, "var/run/rpcd")))
@@ -233,8 +235,8 @@ def _pending(root: str) -> tuple[str, ...]:
 
 
 def _listeners(root: str) -> tuple[str, ...]:
-    """Sockets that wait on port 5060, whoever has opened them (proc(5); addresses in words of 32
-    bits, in the order of the CPU)."""
+    """Sockets waiting on port 5060, of any program (proc(5); addresses in words of 32 bits, in the
+    order of the CPU)."""
     found = []
     for protocol in "udp", "udp6", "tcp", "tcp6":
         for line in _read(root, f"proc/net/{protocol}").split("\n")[1:]:
@@ -257,8 +259,8 @@ def _address(digits: str) -> str:
 
 
 def _ring() -> str:
-    """Opens one as `algwatch run` does, on the loopback interface: a capture on the WAN device may
-    restart a router with hardware offload."""
+    """Opens a ring as `algwatch run` does, but on the loopback interface: a capture on the WAN
+    device may restart a router with hardware offload."""
     try:
         from algwatch.base.native.rows import Counts
         from algwatch.capture.filter import FilterError

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kernel filter of the capture ring: what may enter, compiled by libpcap in a child process.
+"""The kernel filter of the capture ring, compiled by libpcap in a child process.
 
-Let in: TCP and UDP on the configured SIP ports, fragments, whatever begins like a SIP start
-line on any port, ICMP errors (they quote what did not arrive), each behind so many VLAN tags in
-the frame as the kernel has room for. Everything else is rejected by the kernel before it is copied
+It passes TCP and UDP on the configured SIP ports, fragments, packets on any port with the beginning
+of a SIP start line, and ICMP errors (they quote the undelivered packet), each behind as many VLAN
+tags in the frame as the kernel has room for. The kernel rejects everything else before copying it
 into the ring.
 """
 
@@ -15,15 +15,14 @@ from collections.abc import Iterable, Sequence
 
 EN10MB = 1  # AW_DLT_EN10MB
 RAW = 12  # AW_DLT_RAW
-SNAPLEN = 0x40000  # what a matching frame is cut to: nothing; the ring's block is the limit
+SNAPLEN = 0x40000  # a matching frame is never cut: the ring's block is the limit
 MAX_PORTS = 16
 # A program larger than net.core.optmem_max does not attach: 20480 bytes on 64-bit kernels, 10240 on
 # 32-bit ones, 128 kB on both since Linux 6.8.
 MOST_TAGS = 2
 
-# The first four bytes of every message that RFC 3261 (sections 7.1, 7.2) and its extensions
-# know: RFC 3262 PRACK, 3311 UPDATE, 6086 INFO, 3428 MESSAGE, 6665 SUBSCRIBE and NOTIFY,
-# 3515 REFER, 3903 PUBLISH.
+# The first four bytes of every message of RFC 3261 (sections 7.1, 7.2) and its extensions: RFC 3262
+# PRACK, 3311 UPDATE, 6086 INFO, 3428 MESSAGE, 6665 SUBSCRIBE and NOTIFY, 3515 REFER, 3903 PUBLISH.
 START_WORDS = (
     b"SIP/", b"INVI", b"ACK ", b"BYE ", b"CANC", b"REGI", b"OPTI", b"PRAC", b"UPDA", b"INFO",
     b"MESS", b"SUBS", b"NOTI", b"REFE", b"PUBL",
@@ -35,10 +34,10 @@ class FilterError(Exception):
 
 
 def checked_ports(ports: Iterable[int]) -> tuple[int, ...]:
-    """The ports, sorted and each once; FilterError when one is not 1..65535, or none is left.
+    """The ports, sorted and each once; FilterError if one is not 1..65535, or none is left.
 
-    They must be right before libpcap sees them: pcapy-ng reads freed memory when an expression
-    does not compile (pcap_geterr after pcap_close).
+    libpcap must get correct ports: pcapy-ng reads freed memory after a failed compilation
+    (pcap_geterr after pcap_close).
     """
     unique = set()
     for port in ports:
@@ -51,9 +50,9 @@ def checked_ports(ports: Iterable[int]) -> tuple[int, ...]:
 
 
 def _begins_like_sip(first: str, word: str) -> str:
-    # The range test on the first byte ('A' to 'U') spares media (0x80 and up) the 15 others.
-    # A load behind the end of the packet rejects the packet as a whole (BPF), which is what is
-    # wanted here, since every other reason to accept a UDP or TCP packet was tried before.
+    # The range test on the first byte ('A' to 'U') spares media (0x80 and up) the 15 others. A load
+    # behind the end of the packet rejects the whole packet (BPF). This is right here: every other
+    # reason to accept a UDP or TCP packet was tried before.
     numbers = sorted(int.from_bytes(start, "big") for start in START_WORDS)
     words = " or ".join(f"{word} = {number:#x}" for number in numbers)
     return f"({first} >= 0x41 and {first} <= 0x55 and ({words}))"
@@ -65,10 +64,10 @@ def _layer3(ports: Sequence[int]) -> str:
     tcp6 = "(((ip6[52] & 0xf0) >> 2) + 40)"
     either = (
         f"((udp or tcp) and ({on_port}))",
-        # Not the first fragment: no ports to look at. UDP or TCP only.
+        # Not the first fragment: it has no ports. UDP or TCP only.
         "(ip[6:2] & 0x1fff != 0 and (ip[9] = 17 or ip[9] = 6))",
         # IPv6 with a fragment, routing, destination or hop-by-hop header: rare enough for the
-        # scanner to decide. But no tunnel behind it (DS-Lite: all that a home sends), whose packets
+        # scanner to decide. But no tunnel behind it (DS-Lite: all traffic of a home): its packets
         # without such a header do not enter either.
         "(ip6 and (ip6[6] = 44 or ip6[6] = 43 or ip6[6] = 60 or ip6[6] = 0)"
         " and not (ip6[40] = 4 or ip6[40] = 41 or ip6[40] = 47))",
@@ -84,13 +83,13 @@ def _layer3(ports: Sequence[int]) -> str:
 
 
 def expression(linktype: int, ports: Sequence[int], tags: int = MOST_TAGS) -> str:
-    """The filter in libpcap's language (pcap-filter(7)) for EN10MB or RAW. tags: how many VLAN tags
-    in the frame it looks behind; RAW has none.
+    """The filter in libpcap's language (pcap-filter(7)) for EN10MB or RAW. tags: the most VLAN tags
+    in the frame in front of a match; RAW has none.
 
-    The kernel takes the outer VLAN tag of a received frame out and hands it over beside the
-    frame, so most tagged traffic looks untagged here. Tags stay in the frame on an outgoing
-    frame of a device without tag offload, and below another tag. libpcap's `vlan` moves every
-    offset behind it, to the end of the expression: hence the order.
+    The kernel takes the outer VLAN tag out of a received frame and passes it beside the frame, so
+    most tagged traffic looks untagged here. Tags stay in an outgoing frame of a device without tag
+    offload, and below another tag. libpcap's `vlan` moves every offset behind it, to the end of the
+    expression: hence the order.
     """
     plain = _layer3(checked_ports(ports))
     if linktype == RAW:
@@ -110,10 +109,10 @@ def program(linktype: int, ports: Sequence[int], tags: int = MOST_TAGS) -> bytes
 
 
 def compile_apart(linktype: int, ports: Sequence[int], tags: int = MOST_TAGS) -> bytes:
-    """program(), in a child process: pcapy and libpcap cost 1.8 MB that would never come back.
+    """program(), in a child process: pcapy and libpcap cost 1.8 MB, never given back.
 
-    Call it before threads are started (the child runs Python after fork). FilterError says what
-    is wrong, also when the child dies.
+    Call it before threads are started (the child runs Python after fork). FilterError gives the
+    reason, even after a crash of the child.
     """
     expression(linktype, ports, tags)  # wrong ports are the caller's error, not the child's
     inlet, outlet = os.pipe()
@@ -136,7 +135,7 @@ def compile_apart(linktype: int, ports: Sequence[int], tags: int = MOST_TAGS) ->
         answer = pipe.read()
     try:
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    except ChildProcessError:  # somebody set SIGCHLD to be ignored; the answer counts
+    except ChildProcessError:  # SIGCHLD is ignored here; the answer counts
         status = 0
     if not answer.startswith(b"+") or len(answer) % 8 != 1 or len(answer) < 9:
         reason = answer[1:].decode(errors="replace") or f"the compiler ended with status {status}"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TCP flows that are remembered, a bounded number for a bounded time: how far each was read, and
-which carry WebSocket."""
+"""TCP flows, a bounded number remembered for a bounded time: how far each was read, and the
+connections with WebSocket."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import struct
 from collections import OrderedDict
 from typing import Any
 
-FLOW_COST = 320  # bytes that it costs to remember a flow
+FLOW_COST = 320  # bytes of memory for a flow
 MOST_FLOWS = 64  # and as many WebSockets: a third of the room of a tap
-FLOW_SECONDS = 120  # TCP_RTO_MAX of Linux: what comes later is no segment sent again
+FLOW_SECONDS = 120  # TCP_RTO_MAX of Linux: no segment is sent again later
 WEBSOCKET_SECONDS = 600  # of silence: then the ports may belong to another connection
 
 SECOND = 1_000_000_000
-CLIENT, SERVER = 1, 2  # who sends on a flow of a WebSocket
+CLIENT, SERVER = 1, 2  # the sender on a flow of a WebSocket
 
 _PORTS = struct.Struct("!HH")
-# RFC 6455 section 4.1 and 4.2.2. The answer is enough where the capture began after the request.
+# RFC 6455 section 4.1 and 4.2.2. The answer is enough for a capture begun after the request.
 _UPGRADE = re.compile(
     rb"(?:GET |HTTP/1\.1 101 )[^\n]*\n(?:[^\n]*\n)*?upgrade[ \t]*:[^\n]*websocket", re.I
 )
 
 
 class Flows:
-    """A number for each flow, by key. seconds: of silence, after which a flow is forgotten."""
+    """A number for each flow, by key. seconds: of silence; a flow is forgotten after it."""
 
     def __init__(self, seconds: int) -> None:
         self._silence = seconds * SECOND
@@ -40,7 +40,7 @@ class Flows:
         return FLOW_COST * len(self._seen)
 
     def remember(self, key: bytes, at: int, number: int) -> None:
-        """at: ns. The flow that was silent longest goes when there are too many."""
+        """at: ns. With too many flows the longest silent one goes."""
         seen = self._seen
         if key in seen:
             seen.move_to_end(key)
@@ -49,8 +49,8 @@ class Flows:
         seen[key] = at, number
 
     def recall(self, key: bytes, at: int) -> int | None:
-        """The number of a flow; None without one, or when it is older than the silence: then the
-        ports may belong to another connection."""
+        """The number of a flow; None without one, or after the silence: the ports may belong to
+        another connection then."""
         seen = self._seen.get(key)
         if seen is None:
             return None
@@ -64,8 +64,7 @@ class Flows:
 
 
 class WebSockets(Flows):
-    """Connections that carry WebSocket (RFC 7118), both directions. ends: an unpacked
-    layout.ENDS."""
+    """Connections with WebSocket (RFC 7118), both directions. ends: an unpacked layout.ENDS."""
 
     def __init__(self) -> None:
         super().__init__(WEBSOCKET_SECONDS)
@@ -77,7 +76,7 @@ class WebSockets(Flows):
             self.remember(flow, at, way)
 
     def sender(self, ends: tuple[Any, ...], at: int) -> int:
-        """CLIENT or SERVER, who sends on this flow of a WebSocket; 0 where it is none."""
+        """CLIENT or SERVER, the sender on this flow of a WebSocket; 0 for any other flow."""
         key = _both_ways(ends)[0]
         way = self.recall(key, at)
         if way is None:

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """An IP packet in fragments, as far as they have come.
 
-Where fragments overlap the first bytes count, and different second ones are a conflict: a sign
-of an attack on IP stacks, never sent by a phone.
+In an overlap the first bytes count, and different second ones are a conflict: a sign of an attack
+on IP stacks, never sent by a phone.
 """
 
 from __future__ import annotations
 
 from bisect import insort
 
-# Memory of an object beside its bytes, so that tiny parts count too: of a part, and of a
-# datagram or stream with its entry in the table. A test measures what Python really takes.
+# Memory of an object beside its bytes, so that tiny parts count too: of a part, and of a datagram
+# or stream with its entry in the table. A test measures the real use of Python.
 PART_COST, BASE_COST = 160, 640
 MOST_PARTS = 64  # of one packet: 64 kB over an MTU of 1280 are 52
 
@@ -27,7 +27,7 @@ class Datagram:
         self.cost = BASE_COST
 
     def add(self, offset: int, data: bytes, more: bool) -> bool:
-        """Take a fragment; False when it differs from earlier bytes or from the known size."""
+        """Take a fragment; False if it differs from earlier bytes or from the known size."""
         agreed = True
         end = offset + len(data)
         if not more:
@@ -44,7 +44,7 @@ class Datagram:
         return agreed
 
     def _gaps(self, start: int, end: int) -> list[tuple[int, int]]:
-        """The parts of start to end that no part covers yet."""
+        """The ranges of start to end not covered yet."""
         gaps = []
         for low, part in self.parts:
             if start >= end or low >= end:

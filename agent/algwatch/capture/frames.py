@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The packets of a capture file as they were captured, one by one, in its order."""
+"""The packets of a capture file as captured, one by one, in its order."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _WAY = META_IN | META_OUT
 
 
 class Frame:
-    """index, interface: where it was captured; at: ns since 1970; way: META_IN, META_OUT or 0;
-    start: its offset in the buffer of its packets."""
+    """index, interface: of the capture; at: ns since 1970; way: META_IN, META_OUT or 0; start: its
+    offset in the buffer of its packets."""
 
     __slots__ = ("at", "data", "index", "interface", "start", "way")
 

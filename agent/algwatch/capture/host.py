@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The router's own state, from the files that its kernel and its firewall keep. A file that cannot
-be read leaves its fact unknown, and is no error."""
+"""The router's own state, from files of its kernel and its firewall. A file that cannot be read
+leaves its fact unknown, and is no error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from algwatch import files
 from algwatch.base.host import HARDWARE, NO_OFFLOAD, NOT_READ, SOFTWARE, Host
 from algwatch.capture.owners import read_owners
 
-MOST = 262144  # bytes that are read of a file
+MOST = 262144  # bytes read of a file
 
 # Kernel documentation, networking/nf_conntrack-sysctl.rst. The names of modules: net/netfilter.
 _HELPER = "sys/module/nf_conntrack_sip"
@@ -30,11 +30,11 @@ _ON = (b"1", b"on", b"true", b"yes", b"enabled")
 def read_host(
     at: int, root: str = "/", before: str = NO_OFFLOAD, ports: Collection[int] = ()
 ) -> Host:
-    """at: ns, packet time. root: of the files (tests). before: the flow offload that was read while
-    this process was allowed to read the firewall's settings. ports: whose owners are looked for."""
+    """at: ns, packet time. root: of the files (tests). before: the flow offload, read while this
+    process could read the firewall's settings. ports: their owners are looked up."""
     helper = os.path.join(root, _HELPER)
     there = os.path.isdir(helper)
-    # A helper that is built into the kernel has parameters here, and no state.
+    # A helper built into the kernel has parameters here, and no state.
     loaded = there and os.path.exists(os.path.join(helper, "initstate"))
     return Host(
         at, there, loaded, _expectations(root), _seconds(root, ""), _seconds(root, "_stream"),
@@ -43,14 +43,14 @@ def read_host(
 
 
 def boot_of(root: str = "/") -> str:
-    """What tells this boot of the router from every other one (random(4)); what equals nothing
-    where it cannot be read."""
+    """An id of this boot of the router (random(4)); a random text if it cannot be read, equal to no
+    other."""
     return (_read(root, _BOOT) or os.urandom(16).hex().encode()).decode("ascii", "replace").strip()
 
 
 def alg_of(root: str = "/") -> list[str]:
-    """What says whether the SIP helper is at work as it was: the module, and which file the
-    firewall's settings are."""
+    """The state of the SIP helper, for comparison: the identity of the firewall's settings file,
+    and the module."""
     try:
         status = os.stat(os.path.join(root, _FIREWALL))
         settings = f"{status.st_mtime_ns} {status.st_size}"
@@ -72,7 +72,7 @@ def resident() -> dict[str, int]:
 
 
 def is_down(interface: str, root: str = "/") -> bool:
-    """True if nobody has set it up (IFF_UP, netdevice(7)). root: as above."""
+    """True if the interface is not set up (IFF_UP, netdevice(7)). root: as above."""
     text = (_read(root, f"sys/class/net/{interface}/flags") or b"").strip()
     try:
         return not int(text, 16) & 1
@@ -88,7 +88,7 @@ def _read(root: str, path: str) -> bytes | None:
 
 
 def _expectations(root: str) -> int:
-    """How many flows the SIP helper expects (exp_seq_show() in nf_conntrack_expect.c)."""
+    """The number of flows expected by the SIP helper (exp_seq_show() in nf_conntrack_expect.c)."""
     lines = _read(root, _EXPECTED)
     if lines is None:
         return NOT_READ
@@ -103,7 +103,7 @@ def _seconds(root: str, what: str) -> int:
 def _offload(root: str, before: str) -> str:
     config = _read(root, _FIREWALL)
     if config is None:
-        # OpenWrt lets root alone read it, and the daemon gives its privileges up.
+        # OpenWrt lets root alone read it, and the daemon gives up its privileges.
         return before if os.path.exists(os.path.join(root, _FIREWALL)) else NO_OFFLOAD
     starts = [*_SECTION.finditer(config)]
     ends = [start.start() for start in starts[1:]] + [len(config)] * bool(starts)
@@ -114,5 +114,5 @@ def _offload(root: str, before: str) -> str:
                 if option[2].lower() in _ON:
                     on.add(option[1])
     if None not in on:
-        return NO_OFFLOAD  # hardware offload without the other one does nothing (fw4.uc)
+        return NO_OFFLOAD  # hardware offload without software offload does nothing (fw4.uc)
     return HARDWARE if b"_hw" in on else SOFTWARE

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a file is, by how it begins."""
+"""The kind of a file, by its first bytes."""
 
 from __future__ import annotations
 
 from algwatch.capture import classic, pcapng
 
 PCAP, PCAPNG, TEXT = "pcap", "pcapng", "text"
-ENOUGH = 512  # bytes by which every kind is known
+ENOUGH = 512  # bytes, enough for every kind
 
 PACKED = {
     b"\x1f\x8b": "gzip",  # RFC 1952 section 2.3.1
@@ -24,7 +24,8 @@ _CONTROLS = bytes(c for c in range(32) if c not in b"\t\n\r\f\x1b")
 
 
 def kind_of(start: bytes) -> str:
-    """A word of PACKED, PCAP, PCAPNG or TEXT; "" for what is not read. start: the first bytes."""
+    """A word of PACKED, PCAP, PCAPNG or TEXT; "" for an unsupported file. start: the first
+    bytes."""
     for magic, kind in PACKED.items():
         if start.startswith(magic):
             return kind
@@ -38,5 +39,5 @@ def kind_of(start: bytes) -> str:
 
 
 def named(start: bytes) -> str:
-    """What a file that is not read is, as far as that is known."""
+    """The name of an unsupported kind, as far as known."""
     return _FOREIGN.get(start[:4], "not a capture file")

@@ -15,9 +15,9 @@ class Merged:
     """Capture files, each with taps of its own: iterate over it to get their batches, each with
     rows of one slot of time (see Order).
 
-    A batch without rows says that its file ends there: its watermark is the time of the last
-    packet. A file without any packet says nothing, so that an interface on which nothing was
-    captured does not hold back the others. Raises CaptureError.
+    A batch without rows marks the end of its file: its watermark is the time of the last packet. A
+    file without any packet gives no such batch, so an interface without traffic does not hold back
+    the others. Raises CaptureError.
     """
 
     def __init__(self, files: Sequence[CaptureFile]) -> None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The interfaces of both sides of an OpenWrt router, as `ubus call network.interface dump` tells
-them; l3_device is the one that IP packets pass (netifd, interface_ip and ubus.c)."""
+"""The interfaces of both sides of an OpenWrt router, from `ubus call network.interface dump`; IP
+packets pass the l3_device (netifd, interface_ip and ubus.c)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ MOST = 1 << 20  # bytes of an answer
 SECONDS = 3.0
 AUTO = "auto"
 
-# Protocols of netifd that ask a provider for an address; `static` may be either side.
+# Protocols of netifd with an address from a provider; `static` may be either side.
 _ASK = ("dhcp", "dhcpv6", "pppoe", "pppoa", "ppp", "3g", "qmi", "mbim", "ncm", "modemmanager",
         "map", "dslite", "464xlat", "6rd", "6to4")  # fmt: skip
 
 
 class NoNetworks(Exception):
-    """The interfaces cannot be found; the text says why, and what to do."""
+    """The interfaces cannot be found; the text gives the reason and the remedy."""
 
 
 def told_by_ubus(root: str = "/") -> str:
-    """The text that ubus prints. root: where its program is (tests). NoNetworks."""
+    """The output of ubus. root: of its program (tests). NoNetworks."""
     # subprocess would cost the daemon half a megabyte.
     program = "ubus" if root == "/" else os.path.join(root, "bin/ubus")
     reader, writer = os.pipe2(os.O_CLOEXEC)
@@ -64,7 +64,7 @@ def _read(reader: int) -> bytes:
 
 
 def _end(pid: int) -> None:
-    """It has closed its output, or is not waited for."""
+    """Wait until it ends, for 0.1 s at most, then kill it."""
     for _ in range(20):
         if os.waitpid(pid, os.WNOHANG)[0]:
             return
@@ -74,13 +74,13 @@ def _end(pid: int) -> None:
 
 
 def sides(text: str) -> tuple[list[str], list[str]]:
-    """Devices of the LAN and of the WAN side that are up, the LAN's own bridge first. A side may be
-    empty: `missing` says so. NoNetworks: the text is no answer of ubus."""
-    import json  # no part of a daemon that was told its interfaces
+    """Devices of the LAN and of the WAN side in use, the LAN's own bridge first. A side may be
+    empty. NoNetworks: the text is no answer of ubus."""
+    import json  # not needed by a daemon with named interfaces
 
     lan: list[str] = []
     wan: list[str] = []
-    below: set[str] = set()  # devices that carry a WAN
+    below: set[str] = set()  # devices below a WAN
     try:
         rows = [row for row in json.loads(text)["interface"] if row.get("up")]
         for row in rows:
@@ -107,7 +107,7 @@ def _device(row: dict[str, object]) -> str:
 
 def _leads_out(row: dict[str, object]) -> bool:
     """It has a default route, or asks a provider for its address (voice often has a VLAN of its
-    own, with no default route)."""
+    own, without a default route)."""
     if row.get("proto") in _ASK:
         return True
     inactive = row.get("inactive")
@@ -118,7 +118,7 @@ def _leads_out(row: dict[str, object]) -> bool:
 
 
 def found(lan: list[str], wan: list[str], root: str = "/") -> tuple[list[str], list[str]]:
-    """The names that were told, and in place of AUTO those that ubus tells. NoNetworks."""
+    """The given names; ubus replaces AUTO. NoNetworks."""
     if AUTO not in lan and AUTO not in wan:
         return lan, wan
     lans, wans = sides(told_by_ubus(root))

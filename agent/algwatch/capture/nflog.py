@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What programs on the router itself send and get (phone ports, Asterisk, siproxd), before NAT and
-the SIP helper, as batches: a tap of the LAN side that no interface could be.
+"""Packets sent and received by programs on the router itself (phone ports, Asterisk, siproxd),
+before NAT and the SIP helper, as batches: a tap of the LAN side without an interface.
 
 kernel/nflog.py opens the descriptor. Reading it takes no privilege. Each message of nfnetlink_log
-holds a packet as LINKTYPE_NFLOG has it, so the scanner of capture files reads it in place.
+holds a packet in the form of LINKTYPE_NFLOG, so the scanner of capture files reads it in place.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from algwatch.base.native.rtp import Rtp
 
-NAME = "own-phones"  # in the place of an interface's name
+NAME = "own-phones"  # in place of an interface's name
 LONGEST = 1 << 17  # bytes of a datagram: a packet of 64 kB and its attributes
-MOST = 1 << 18  # bytes that wait here; the kernel's queue holds the rest
+MOST = 1 << 18  # bytes waiting here; the kernel's queue holds the rest
 A_BATCH = 16  # packets
-A_DRAIN = 512  # datagrams that are read in a row: a flood must not keep the caller
-ROWS = 128  # that it may give; what does not fit makes a batch of its own
-# The kernel stamps nothing in the output hook, so a packet has the time at which it is read. One
-# that may have waited longer than this has no time that could be compared: it counts as lost.
+A_DRAIN = 512  # datagrams read in a row: a flood must not keep the caller
+ROWS = 128  # rows of one scan; the rest makes a batch of its own
+# The kernel stamps nothing in the output hook, so a packet has the time of its reading. After a
+# longer wait this time is not comparable: the packet counts as lost.
 LATE = 1_000_000_000  # ns
 
 _HEADER = struct.Struct("=IHHII")
@@ -44,8 +44,8 @@ class LogTap:
     """The descriptor as a source of batches, used like a LiveTap (capture/ring.py).
 
     tap: index of the tap in every row. ports: SIP ports. key: 16 bytes, of the hashes. counts:
-    added to. rtp: where the media that messages announce are noted. fd: it is closed with close(),
-    and then the kernel takes table and group away.
+    added to. rtp: takes the media announced by messages. fd: close() closes it, and the kernel then
+    removes table and group.
     """
 
     name = NAME
@@ -59,13 +59,13 @@ class LogTap:
         self._fd = fd
         os.set_blocking(fd, False)
         self._scanner = Scanner(NFLOG, tap, key, ports, counts, ROWS, rtp)
-        self._waiting: deque[tuple[int, bytes]] = deque()  # when it was read, ns; a datagram
+        self._waiting: deque[tuple[int, bytes]] = deque()  # read at, ns; a datagram
         self._bytes = 0
         self._scanned: Iterator[Batch] = iter(())
         self._empty_at = time.monotonic_ns()  # the kernel's queue was empty then
 
     def fileno(self) -> int:
-        """-1 when it was closed."""
+        """-1 after close()."""
         return self._fd
 
     @property
@@ -73,7 +73,7 @@ class LogTap:
         return bool(self._waiting)
 
     def drain(self) -> bool:
-        """Take what the kernel has, as far as there is room. True when nothing was left."""
+        """Take the kernel's datagrams, as far as there is room. True if none was left."""
         for _ in range(A_DRAIN):
             if self._fd < 0:
                 return True
@@ -88,7 +88,7 @@ class LogTap:
                 if problem.errno != errno.ENOBUFS:
                     self.close()
                     return True
-                self.drops += 1  # at least: nobody counts them
+                self.drops += 1  # at least: the kernel gives no number
                 continue
             if time.monotonic_ns() - self._empty_at > LATE:
                 self.drops += 1
@@ -109,7 +109,7 @@ class LogTap:
         return next(self._scanned)
 
     def _scan(self) -> Iterator[Batch]:
-        """What waits, up to A_BATCH packets."""
+        """Scan up to A_BATCH waiting packets."""
         whole: list[bytes] = []
         records: list[bytes] = []
         start = at = 0
@@ -125,7 +125,7 @@ class LogTap:
         return self._scanner.scan(b"".join(whole), b"".join(records), watermark)
 
     def stats(self) -> dict[str, int]:
-        """As of a LiveTap. drops: so many at least."""
+        """As of a LiveTap. drops: a lower bound."""
         return {"drops": self.drops, "freezes": 0, "losing": 0}
 
     def close(self) -> None:
@@ -138,7 +138,8 @@ class LogTap:
 
 
 def packets_in(data: bytes) -> Iterator[tuple[int, int]]:
-    """(offset, bytes) of each packet of a datagram, as LINKTYPE_NFLOG begins: struct nfgenmsg."""
+    """(offset, bytes) of each packet of a datagram, from the struct nfgenmsg on, as LINKTYPE_NFLOG
+    begins."""
     at = 0
     while at + 16 <= len(data):
         size, kind, _, _, _ = _HEADER.unpack_from(data, at)

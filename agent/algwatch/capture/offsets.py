@@ -11,7 +11,7 @@ TCP = 6
 def fragment_offset(head: bytes, addresses: bytes) -> tuple[int, int, bool] | None:
     """(identification, offset in bytes, more fragments) of the data behind `head`.
 
-    addresses: source and destination, 8 bytes or 32. None when there is no such header.
+    addresses: source and destination, 8 bytes or 32. None without such a header.
     """
     if len(addresses) == 32:  # the fragment header is the last one (RFC 8200 section 4.5)
         if len(head) < 48:
@@ -29,8 +29,8 @@ def fragment_offset(head: bytes, addresses: bytes) -> tuple[int, int, bool] | No
 def segment_offset(head: bytes, addresses: bytes) -> tuple[int, int] | None:
     """(sequence number of the segment, bytes of its data in `head`) of the data behind `head`.
 
-    The IP header is found by its addresses, so this works behind every link layer and tunnel
-    that the scanner knows. None when there is no such header.
+    The IP header is found by its addresses, so this works behind every link layer and tunnel known
+    to the scanner. None without such a header.
     """
     within = 12 if len(addresses) == 8 else 8
     ip = head.find(addresses, within) - within

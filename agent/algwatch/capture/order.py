@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Order of time: the rows of all taps in slots of packet time, and timers that run between slots.
+"""Order of time: the rows of all taps in slots of packet time, and timers between the slots.
 
-The later stages must not depend on how packets were read: from a file, a pipe or an interface,
-many at once or one by one. So batches are cut by the time of their rows, and by nothing else.
+The later stages must not depend on the way of reading: from a file, a pipe or an interface, many
+packets at once or one by one. So batches are cut by the time of their rows, and by nothing else.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import Generic, Protocol, TypeVar
 from algwatch.base.packet import Batch
 from algwatch.capture.batches import concatenated, disorder, first_time, in_order, kept, part, times
 
-# ns; timers run at multiples of it, and each one costs the stages as much as a message does
+# ns; timers run at multiples of it, and each run costs the stages as much as a message
 # (docs/decisions/0010-reassembly-order.md).
 SLOT = 1_000_000_000
-# How far rows of one tap are sorted, ns: packets of several queues or interfaces in one file.
+# The range, in ns, for sorting the rows of one tap: packets of several queues or interfaces in one
+# file.
 DISORDER = 250_000_000
-MOST_ROWS = 256  # in a batch that is handed on; more in one slot become several batches
-# Live, of several taps: in a flood the two copies of a message are not further apart than that.
+MOST_ROWS = 256  # in a batch handed on; more in one slot become several batches
+# Live, of several taps: bounds the distance of the two copies of a message in a flood.
 LIVE_ROWS = 32
 FOREVER = 1 << 63  # ns; later than any packet
 
@@ -28,11 +29,11 @@ R = TypeVar("R")
 
 
 class Stages(Protocol[R]):
-    """The later stages, as Timeline sees them: a Pipeline."""
+    """The later stages, as used by Timeline: a Pipeline."""
 
     @property
     def due(self) -> int:
-        """ns; nothing happens before that unless rows come."""
+        """ns; nothing happens earlier unless rows come."""
 
     def feed(self, batch: Batch) -> list[R]: ...
 
@@ -42,10 +43,10 @@ class Stages(Protocol[R]):
 class _Slots:
     """Rows of one tap, collected by slot.
 
-    floor: the first slot that may still get rows. A row from before it comes too late to be
-    sorted and goes into this one. open: by slot, copies of rows that may get company. ready:
-    (time to sort by, slot, rows), complete and in order. Which rows make a batch depends on the
-    rows before them, not on how they were read.
+    floor: the first slot that may still get rows. An earlier row comes too late to be sorted and
+    goes into this slot. open: by slot, copies of rows in an incomplete slot. ready: (time to sort
+    by, slot, rows), complete and in order. The rows of a batch depend on the rows before them, not
+    on the way of reading.
     """
 
     __slots__ = ("floor", "newest", "open", "ready")
@@ -80,7 +81,7 @@ class _Slots:
         self._pass(newest)
 
     def _feed_mixed(self, batch: Batch, at: list[int], start: int, end: int) -> None:
-        """The rows from start on. Those from before end lie between later ones: one by one."""
+        """The rows from start on. Rows from before end lie between later ones: one by one."""
         self._pass(max(at[:start], default=0))
         stop = max(row for row, moment in enumerate(at) if moment < end) + 1
         for row in range(start, stop):
@@ -91,12 +92,12 @@ class _Slots:
             self.feed(part(batch, stop, len(at)))
 
     def _pass(self, newest: int) -> None:
-        """A row of that time was there."""
+        """A row of this time was there."""
         self.newest = max(self.newest, newest)
         self.close((self.newest - DISORDER) // SLOT)
 
     def _take(self, slot: int, batch: Batch, last: bool, unsorted: bool) -> None:
-        """Rows of one slot. last: no more are awaited for it."""
+        """Rows of one slot. last: the slot is complete with them."""
         start, count = 0, batch.count
         while start < count:
             parts = self.open.pop(slot, None) or []
@@ -104,7 +105,7 @@ class _Slots:
             rows = part(batch, start, min(start + room, count))
             start += rows.count
             if last or rows.count == room:
-                # So many rows that earlier slots are not awaited any longer.
+                # So many rows: earlier slots need not wait any longer.
                 self.close(slot)
                 self._complete(slot, [*parts, rows], unsorted)
             else:
@@ -119,7 +120,7 @@ class _Slots:
                     self._complete(slot, self.open.pop(slot))
 
     def flush(self) -> None:
-        """Complete what is there; further rows of its slots become batches of their own."""
+        """Complete the open slots; further rows of these become batches of their own."""
         for slot in sorted(self.open):
             self._complete(slot, self.open.pop(slot))
             self.floor = max(self.floor, slot)
@@ -144,12 +145,12 @@ class _Slots:
 class Order:
     """Batches of several taps in, batches in order of time out, each with the rows of one slot.
 
-    taps: how many. A batch that comes out has as its watermark a time that all taps have passed:
-    the stages are advanced to it before they get the rows (Timeline).
+    taps: their number. The watermark of an outgoing batch is a time passed by all taps: the stages
+    are advanced to it before they get the rows (Timeline).
 
-    limit 0 (files): only the tap that wait_for() names is read, so a tap that is read has no
-    batches left here, and theirs are not copied. Otherwise (live) bytes that are held: beyond it
-    all rows go on in order of time, without waiting for other taps.
+    limit 0 (files): only the tap named by wait_for() is read. So this tap has no batches left here,
+    and its batches are not copied. Otherwise (live) limit bounds the bytes held: beyond it all rows
+    go on in order of time, without waiting for other taps.
     """
 
     __slots__ = ("_limit", "_taps")
@@ -168,12 +169,12 @@ class Order:
         return any(tap.ready or tap.open for tap in self._taps)
 
     def newest(self, tap: int) -> int:
-        """Time of the latest row of that tap, ns."""
+        """Time of the latest row of this tap, ns."""
         return self._taps[tap].newest
 
     def feed(self, tap: int, batch: Batch) -> list[Batch]:
-        """batch: of that tap, with one row at least; its memory, and that of the batches that are
-        returned, is used until the tap is read again."""
+        """batch: of this tap, with at least one row; its memory, and the memory of the returned
+        batches, is used until the tap is read again."""
         slots = self._taps[tap]
         slots.feed(batch)
         ready = self._in_order()
@@ -186,16 +187,16 @@ class Order:
         return ready
 
     def advance(self, tap: int, until: int) -> list[Batch]:
-        """Nothing earlier than until (ns) will come from that tap."""
+        """Nothing earlier than until (ns) will come from this tap."""
         self._taps[tap].close(until // SLOT)
         return self._in_order()
 
     def end(self, tap: int) -> list[Batch]:
-        """Nothing more will come from that tap."""
+        """Nothing more will come from this tap."""
         return self.advance(tap, FOREVER)
 
     def wait_for(self) -> int | None:
-        """The tap to be read next; None when all have ended."""
+        """The next tap to read; None if all have ended."""
         waiting = [
             (tap.floor, index)
             for index, tap in enumerate(self._taps)
@@ -228,10 +229,10 @@ class Order:
 
 
 class Timeline(Generic[R]):
-    """Packet time of the stages: moves on to each multiple of SLOT at which something is due,
-    however far the next row is away, and not while the stages get the rows of one slot.
+    """Packet time of the stages. It stops at each multiple of SLOT with something due, however far
+    the next row is away, and never while the stages get the rows of one slot.
 
-    taps: how many the stages have.
+    taps: the number of taps of the stages.
     """
 
     __slots__ = ("_ends", "_now", "_stages")
@@ -242,17 +243,17 @@ class Timeline(Generic[R]):
         self._now = 0
 
     def end(self, tap: int, at: int) -> None:
-        """The capture of that tap ends at that time (ns): nothing is said of later."""
+        """The capture of this tap ends at this time (ns): later time is not judged."""
         self._ends[tap] = at
 
     def feed(self, batch: Batch) -> list[R]:
-        """A batch that Order gave."""
+        """A batch from Order."""
         if batch.watermark > self._now:
             return self.advance(batch.watermark) + self._stages.feed(batch)
         return self._stages.feed(batch)
 
     def advance(self, until: int) -> list[R]:
-        """All taps have passed that time (ns)."""
+        """All taps have passed this time (ns)."""
         until = min(until, *self._ends)
         reports: list[R] = []
         before = -1
@@ -267,7 +268,7 @@ class Timeline(Generic[R]):
         return reports
 
     def finish(self) -> list[R]:
-        """All rows were handed on: time goes on to the end of the first tap that ended."""
+        """All rows were handed on: time goes on to the end of the first tap to end."""
         return self.advance(FOREVER) if min(self._ends) < FOREVER else []
 
     def _step(self, now: int) -> list[R]:

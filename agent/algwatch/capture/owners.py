@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which programs on the router itself have SIP ports: phone ports (FXS), Asterisk, siproxd.
+"""Programs on the router itself with SIP ports: phone ports (FXS), Asterisk, siproxd.
 
-From /proc/net/{udp,udp6,tcp,tcp6} (get_udp4_sock(), get_tcp4_sock() in the kernel), which everybody
-may read, and /proc/PID/fd, of which only root may read those of others. No capture tells this: what
-such a program sends passes no LAN interface.
+From /proc/net/{udp,udp6,tcp,tcp6} (get_udp4_sock(), get_tcp4_sock() in the kernel), readable for
+everybody, and /proc/PID/fd, for other users readable by root only. No capture shows these programs:
+their packets pass no LAN interface.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _NO_HOST = ("0.0.0.0", "::")
 
 
 def read_owners(ports: Collection[int], root: str = "/", names: bool = True) -> tuple[Owner, ...]:
-    """Who has these ports, but for sockets of the loopback, by protocol, port and address. root:
-    of the files (tests). names: look for the program, too. A file that cannot be read tells of
-    nobody, and is no error."""
+    """The owners of these ports, without sockets of the loopback, by protocol, port and address.
+    root: of the files (tests). names: look for the program, too. A file that cannot be read adds no
+    owner, and is no error."""
     found: dict[tuple[str, str, int], tuple[Owner, str]] = {}
     routes = _routes(root)
     for table, proto in _TABLES:
@@ -49,7 +49,7 @@ def read_owners(ports: Collection[int], root: str = "/", names: bool = True) -> 
 
 
 def _sockets(root: str, table: str, listens: bool) -> Iterable[tuple[str, int, str]]:
-    """(address, port, inode) of each socket that others can send to."""
+    """(address, port, inode) of each socket reachable for others."""
     for line in _lines(root, f"proc/net/{table}"):
         words = line.split()
         if len(words) < 10 or (listens and words[3] != _LISTEN):
@@ -81,7 +81,7 @@ def _routes(root: str) -> list[tuple[int, int, str]]:
 
 
 def _device(routes: list[tuple[int, int, str]], host: str) -> str:
-    """The interface whose network an IPv4 address of the router belongs to; "" of IPv6. That of a
+    """The interface with the network of an IPv4 address of the router; "" for IPv6. A
     point-to-point link has no network, so the default route tells it."""
     number = address.ipv4(host)
     if number < 0:
@@ -91,7 +91,7 @@ def _device(routes: list[tuple[int, int, str]], host: str) -> str:
 
 def _programs(inodes: set[str], root: str) -> dict[str, str]:
     """The name of the program by inode of its socket (proc(5), comm), as far as this process may
-    know it."""
+    read it."""
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
     found: dict[str, str] = {}
     processes = os.path.join(root, "proc")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packets of a capture file before they are scanned, and the interfaces that they came from."""
+"""Packets of a capture file before they are scanned, and their interfaces."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NFLOG = 239
 LONGEST = 262144  # bytes captured of a packet: MAXIMUM_SNAPLEN of libpcap
 
 NS = 1_000_000_000
-LATEST = 0xFFFFFFFF  # seconds that a record can tell: 2106
+LATEST = 0xFFFFFFFF  # seconds, the most in a record: 2106
 
 
 class Interface:
@@ -32,17 +32,17 @@ class Interface:
         self.offset = offset
 
     def time(self, ticks: int) -> int:
-        """A time stamp in ns since 1970, held to what a record can tell."""
+        """A time stamp in ns since 1970, limited to the range of a record."""
         seconds, rest = divmod(ticks, self.units)
         at = (seconds + self.offset) * NS + rest * NS // self.units
         return min(max(at, 0), LATEST * NS)
 
 
 class Packets:
-    """Packets that were read at once. buffer: bytes that they lie in. records: by interface, four
-    numbers a packet: seconds, microseconds, offset, bytes. meta: those of interface 0 as bytes,
-    where they come so. fine: ns beyond the microseconds by offset, where there are any. count:
-    packets. last: time of the last one, ns."""
+    """Packets of one read. buffer: holds their bytes. records: by interface, four numbers a packet:
+    seconds, microseconds, offset, bytes. meta: those of interface 0 as bytes, if they come so.
+    fine: ns beyond the microseconds by offset, if any. count: packets. last: time of the last one,
+    ns."""
 
     __slots__ = ("buffer", "count", "fine", "last", "meta", "records")
 

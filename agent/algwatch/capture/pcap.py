@@ -37,19 +37,18 @@ class CaptureFile:
     """One capture file, read once from front to back: iterate over it to get its batches.
 
     path: file name, or "-" for standard input. tap: index of the tap in every row. ports: SIP
-    ports. counts: added to. stop: ends the reading. most: packets a batch.
-    spool: what came through a pipe. rtp: where RTP is counted. paths: the files of a series,
-    which path is then a name for.
+    ports. counts: added to. stop: ends the reading. most: packets a batch. spool: the bytes read
+    from a pipe. rtp: counts RTP. paths: the files of a series; path is its name then.
 
-    interfaces: those that the file describes so far. sides: LAN, WAN or UNKNOWN by name of the
-    interface (see capture/interfaces.py), added to the tap in the rows; others are UNKNOWN. With
-    limit no batch begins behind that many packets. shift: puts every time of the file on another
-    clock. picked: packets that are read. All of them, and tap, are set before the first batch.
-    size: bytes of the file, as far as they are known, unpacked or not; done: those that were read.
-    A file whose end or middle is damaged gives what was readable before; then `truncated_tail`
-    is 1, and `problem` says what is wrong. packets: how many were read; watermark: the time of
-    the last one, ns. regular: it can be read again. Raises CaptureError when nothing can be
-    read. Times are cut to microseconds in pcap files (pcapy-ng gives no finer ones).
+    interfaces: those described so far. sides: LAN, WAN or UNKNOWN by name of the interface (see
+    capture/interfaces.py), added to the tap in the rows; others are UNKNOWN. limit: no batch begins
+    behind this many packets. shift: puts every time of the file on another clock. picked: the
+    packets to read. All of them, and tap, are set before the first batch. size: bytes of the file,
+    as far as known, unpacked or not; done: bytes read. A file with a damaged end or middle gives
+    its readable part; then `truncated_tail` is 1, and `problem` gives the reason. packets: the
+    number read; watermark: the time of the last one, ns. regular: it can be read again. Raises
+    CaptureError if nothing can be read. Times are cut to microseconds in pcap files (pcapy-ng gives
+    no finer ones).
     """
 
     def __init__(self, path: str, tap: int, ports: Sequence[int], counts: Counts,
@@ -92,7 +91,7 @@ class CaptureFile:
 
     @property
     def remarks(self) -> Sequence[str]:
-        """What is to be said of a text: what it tells by itself, and what of it was not read."""
+        """Sentences about a text: its own statements, and its unread parts."""
         return self._reader.remarks
 
     @property
@@ -103,7 +102,7 @@ class CaptureFile:
         self._reader.close()
 
     def reassembly(self) -> dict[str, int]:
-        """Reassembler.health() of this file; what still waits at its end is incomplete."""
+        """Reassembler.health() of this file; parts still waiting at its end are incomplete."""
         if self._reassembler is None:
             return {}
         numbers, waiting = self._reassembler.health(), self._reassembler.pending()
@@ -141,7 +140,7 @@ class CaptureFile:
             raise CaptureError(f"{self.path}: {self.problem}; no packet of it can be read")
 
     def _scanned(self, packets: Packets) -> Iterator[Batch]:
-        """Mostly one batch: more when the room for rows ran out."""
+        """Mostly one batch; more if the rows did not fit."""
         self._newest = max(self._newest, packets.last)
         groups: dict[tuple[int, int], list[bytes]] = {}
         for index, table in packets.tables():
@@ -199,16 +198,16 @@ class CaptureFile:
 
 
 def read(path: str, tap: int, ports: Sequence[int], counts: Counts) -> Iterator[Batch]:
-    """Batches of one file. CaptureError at once when it cannot be read."""
+    """Batches of one file. CaptureError at once if it cannot be read."""
     return iter(CaptureFile(path, tap, ports, counts))
 
 
 def write(path: str, linktype: int, packets: Iterable[tuple[int, bytes]]) -> int:
-    """Save (ns since 1970, frame) pairs as a pcap file with nanoseconds; returns how many.
+    """Save (ns since 1970, frame) pairs as a pcap file with nanoseconds; returns their number.
 
-    The file appears whole or not at all. Written by hand, because pcapy-ng writes only what it
-    read itself (a dumper belongs to a Reader, and a packet header cannot be made). Source:
-    draft-ietf-opsawg-pcap sections 4 and 5. OSError when it cannot be written.
+    The file appears whole or not at all. Written by hand: pcapy-ng writes only packets it has read
+    itself (a dumper belongs to a Reader, and a packet header cannot be made). Source:
+    draft-ietf-opsawg-pcap sections 4 and 5. OSError if it cannot be written.
     """
     count = 0
     part = path + ".part"
@@ -230,7 +229,7 @@ def write(path: str, linktype: int, packets: Iterable[tuple[int, bytes]]) -> int
 
 
 def _in_order(tables: list[bytes]) -> bytes:
-    """The records of several interfaces that are scanned alike, in the order of the packets."""
+    """The records of several interfaces, scanned alike, in the order of the packets."""
     if len(tables) == 1:
         return tables[0]
     records = [record for table in tables for record in _META.iter_unpack(table)]

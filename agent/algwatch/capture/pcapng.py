@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A walker over pcapng: bytes in, packets out. Sans-IO.
 
-libpcap refuses files whose interfaces differ in link type or snap length, and does not tell to
-which interface a packet belongs. Source: draft-ietf-opsawg-pcapng.
+libpcap refuses files with interfaces of different link types or snap lengths, and does not tell the
+interface of a packet. Source: draft-ietf-opsawg-pcapng.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from algwatch.capture.packets import LATEST, LONGEST, Interface, Packets
 
 SECTION, INTERFACE, OLD_PACKET, SIMPLE_PACKET, ENHANCED_PACKET = 0x0A0D0D0A, 1, 2, 3, 6
 MAGIC = SECTION.to_bytes(4)  # the same bytes in either order
-LONGEST_BLOCK = LONGEST + 65536  # of those that are looked into: a packet and its options
+LONGEST_BLOCK = LONGEST + 65536  # of a parsed block: a packet and its options
 MOST_INTERFACES = 4096
 
 _ORDER = 0x1A2B3C4D
@@ -25,12 +25,12 @@ _EPB_FLAGS = 2
 
 
 class Damaged(Exception):
-    """The text says what is wrong; nothing behind it can be read."""
+    """The text says what is wrong; the rest of the file is unreadable."""
 
 
 class Pcapng:
-    """Feed it bytes as they come. interfaces: of all sections, in order. problem: what is wrong
-    where the walk ended, "" as long as nothing is. started: a packet was seen."""
+    """Feed it bytes as they come. interfaces: of all sections, in order. problem: the reason if the
+    walk ended early, else "". started: a packet was seen."""
 
     def __init__(self) -> None:
         self.interfaces: list[Interface] = []
@@ -39,7 +39,7 @@ class Pcapng:
         self._section: list[int] = []  # index of each interface of this section
         self._snaplens: list[int] = []
         self._rest = b""
-        # For a skipped block: bytes up to its second length, and that length.
+        # For a skipped block: bytes up to its second length, and this length.
         self._skip = self._skipped = 0
         self._last = 0  # time of the latest packet: a Simple Packet Block has none
         self._in_section = False
@@ -53,8 +53,7 @@ class Pcapng:
         self._option: Callable[..., Any] = struct.Struct(order + "HH").unpack_from
 
     def feed(self, data: bytes, most: int = 1 << 30) -> Packets:
-        """The packets that are complete by now, `most` of them; the others come with the next
-        call."""
+        """The packets complete by now, at most `most`; the others come with the next call."""
         if self._skip:
             skipped = min(self._skip, len(data))
             self._skip -= skipped
@@ -73,12 +72,12 @@ class Pcapng:
         return packets
 
     def end(self, cut: bool = False) -> None:
-        """No more bytes come. cut: because the reading was ended from outside."""
+        """No more bytes come. cut: the reading was ended from outside."""
         if not (cut or self.problem) and (self._rest or self._skipped):
             self.problem = f"truncated in a block, {len(self._rest)} bytes before the end"
 
     def _walk(self, buffer: bytes, packets: Packets, most: int) -> int:
-        """Returns the offset of the first block that is not complete."""
+        """Returns the offset of the first incomplete block."""
         total: int
         at, size = 0, len(buffer)
         if self._skipped:
@@ -192,8 +191,8 @@ class Pcapng:
 
     def _add(self, packets: Packets, interface: int, ticks: int | None, start: int, length: int,
              end: int, way: int = 0) -> None:  # fmt: skip
-        """A packet of that interface of the section, from start on. end: of the room for it; way:
-        META_IN or META_OUT where that is known."""
+        """A packet of this interface of the section, from start on. end: of the room for it; way:
+        META_IN or META_OUT if known."""
         if interface >= len(self._section):
             raise Damaged("a packet of an interface that is not described")
         if length > end - start or length > LONGEST:

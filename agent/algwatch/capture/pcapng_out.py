@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pcapng file, written packet by packet, with names of interfaces. Source:
-draft-ietf-opsawg-pcapng sections 4.1 to 4.3. Sans-IO but for the file that it is given."""
+draft-ietf-opsawg-pcapng sections 4.1 to 4.3. Sans-IO except for the given file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WAYS = {META_IN: 1, META_OUT: 2}
 
 
 class Written:
-    """file: open for bytes. packets: how many were written."""
+    """file: open for bytes. packets: the number written."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -28,7 +28,7 @@ class Written:
         self._block(SECTION, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
 
     def packet(self, name: str, linktype: int, at: int, frame: bytes, way: int = 0) -> None:
-        """name: of its interface, "" of none. at: ns since 1970. way: META_IN, META_OUT or 0."""
+        """name: of its interface, "" for none. at: ns since 1970. way: META_IN, META_OUT or 0."""
         key = name, linktype
         index = self._interfaces.get(key)
         if index is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The packets of a file that somebody asks for: by a filter of libpcap, and by time."""
+"""The requested packets of a file: by a filter of libpcap, and by time."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from algwatch.capture.packets import LONGEST, NS, Interface, Packets
 from algwatch.capture.read import CaptureError
 
 DAY = 86400
-_LENGTH = 0x3FFFFFFF  # of the last number of a record: above are flags
+_LENGTH = 0x3FFFFFFF  # of the last number of a record: flags stand above
 
 
 class Picked:
-    """filter: an expression as tcpdump takes it, "" for all. since: seconds since 1970; or of a day
-    (below 86400), which is that of the first packet. CaptureError of a filter that is none."""
+    """filter: an expression of tcpdump, "" for all. since: seconds since 1970; or seconds of a day
+    (below 86400), the day of the first packet. CaptureError for an invalid filter."""
 
     def __init__(self, filter_: str = "", since: float = 0.0) -> None:
         self._filter = filter_
@@ -39,7 +39,7 @@ class Picked:
         return found
 
     def pick(self, packets: Packets, interfaces: list[Interface]) -> None:
-        """Take the others out. packets.last stays, so that time goes on."""
+        """Remove the other packets. packets.last stays, so time goes on."""
         if packets.meta:
             packets.records[0] = array("I", packets.meta).tolist()
             packets.meta = b""

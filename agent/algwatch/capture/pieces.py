@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pieces: packets that brought a part of a message, and the packet that is made of all parts."""
+"""Pieces: packets with a part of a message, and the packet made of all parts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from algwatch.base.native import layout
 from algwatch.base.packet import Batch
 
-PORTS_AT = 40  # in a row's ends: from there on ports, capture point, protocol, IP version
+PORTS_AT = 40  # in a row's ends: ports, capture point, protocol, IP version from here on
 SIP, FRAGMENT, SEGMENT = layout.KIND_SIP, layout.KIND_FRAGMENT, layout.KIND_SEGMENT
 # Ten bytes of white space at most: between messages a keep-alive, inside one a part of it.
 KEEPALIVE = layout.KIND_KEEPALIVE
@@ -20,9 +20,9 @@ _IPV4, _IPV6 = struct.Struct("!BBHHHBBH"), struct.Struct("!IHBB")
 
 
 class Piece:
-    """The packet that brought the last part; the whole message gets its time, TTL, IP ID,
-    direction and capture point. index: of its row in the batch; row, ends: unpacked; key: all that
-    the packets of one message have in common."""
+    """The packet with the last part; the whole message gets its time, TTL, IP ID, direction and
+    capture point. index: of its row in the batch; row, ends: unpacked; key: the common values of
+    all packets of one message."""
 
     __slots__ = ("dst", "ends", "index", "key", "row", "src")
 
@@ -45,16 +45,16 @@ class Piece:
         return _IPV6.pack(6 << 28, length, proto, ttl) + self.src + self.dst
 
 
-# IP packets: the packet that brought the last part, length, parts.
+# IP packets: the packet with the last part, length, parts.
 Made = list[tuple[Piece, int, tuple[bytes, ...]]]
 
 
 def piece_of(index: int, row: tuple[int, ...], raw: bytes) -> Piece:
     """raw: the ends of the row."""
-    # Addresses, ports, capture point and direction: what came in with the addresses of what
-    # goes out is somebody else's. In a file that holds both sides of a router without NAT, and
-    # does not tell the direction, only the TTL tells the two copies of one packet apart; else
-    # it may differ from part to part, as for every receiver.
+    # Addresses, ports, capture point and direction: an incoming packet with the addresses of an
+    # outgoing one is foreign. A file may hold both sides of a router without NAT, and no direction.
+    # Then only the TTL tells the two copies of one packet apart; otherwise it may differ from part
+    # to part, as for every receiver.
     way = row[12] >> 2 & 1 | row[12] >> 9 & 2  # OUTGOING and DIRECTED
     told = bytes((0, way)) if way & 2 else bytes((row[15], way))
     return Piece(index, row, layout.ENDS.unpack(raw), raw[:32] + raw[PORTS_AT:] + told)
@@ -66,7 +66,7 @@ def joined(made: Made, others: Iterable[bytes | memoryview] = ()) -> bytes:
 
 def make(made: Made, packet: Piece, *payload: bytes) -> None:
     size = sum(map(len, payload))
-    if size <= 65535 - 20:  # an IPv4 header says no more
+    if size <= 65535 - 20:  # the limit of an IPv4 header
         header = packet.header(size)
         made.append((packet, len(header) + size, (header, *payload)))
 

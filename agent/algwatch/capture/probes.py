@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The messages of `algwatch probe`, which nobody answers, so that they are nobody's failed call.
+"""The messages of `algwatch probe`. They get no answer, and are not to count as failed calls.
 
-They are known by what both of their copies have: an address that is assigned to nobody, and the
-user part of their URIs. Whoever else writes that hides nothing but messages that cannot arrive.
+Both copies of such a message have an unassigned address and the user part of its URIs in common. A
+forger of these hides only messages that cannot arrive.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ USER = b"algwatch-probe"
 # RFC 5737. The first one, unless it is in a network of this router, as in a laboratory.
 FARS = (bytes((192, 0, 2, 1)), bytes((198, 51, 100, 1)), bytes((203, 0, 113, 1)))
 
-_LAST_OCTET = 1  # of each of them
+_LAST_OCTET = 1  # of each FARS address
 _DESTINATION = 16  # offset in the ends of a row (aw_ends)
 _REST = bytes(12)  # of an IPv4 address the rest is 0
 
 
 def without_probes(batch: Batch) -> Batch:
-    """The batch without those rows; itself where it has none."""
+    """The batch without these rows; the same batch if it has none."""
     ends = batch.ends
-    if _LAST_OCTET not in ends[_DESTINATION + 3 :: ENDS.size]:  # nearly always, and quickly known
+    if _LAST_OCTET not in ends[_DESTINATION + 3 :: ENDS.size]:  # nearly always, and a quick test
         return batch
     kept = [i for i in range(batch.count) if not _is_probe(batch, i)]
     if len(kept) == batch.count:

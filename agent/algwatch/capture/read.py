@@ -16,8 +16,8 @@ from algwatch.capture.classic import Pcap
 from algwatch.capture.packets import Interface, Packets
 from algwatch.capture.pcapng import Pcapng
 
-# Packets a batch. The first is small and the size follows the bytes, so that a file of large
-# frames (segmentation offload makes 64 kB ones) costs no more memory than one of small frames.
+# Packets a batch. The first is small and the size follows the bytes, so a file of large frames
+# (segmentation offload makes 64 kB ones) costs no more memory than one of small frames.
 FIRST_PACKETS, MOST_PACKETS = 64, 960
 SMALL_BATCH, LARGE_BATCH = 512 * 1024, 1024 * 1024  # bytes
 CHUNK = 256 * 1024  # bytes of one read() for a walker
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
 
 class CaptureError(Exception):
-    """A capture file cannot be read; the message names the file and says what is wrong."""
+    """A capture file cannot be read; the message names the file and says why."""
 
 
 class Stop:
-    """Ends the reading of files and pipes from outside, as if they ended there. wake: to be
-    written to by a signal (signal.set_wakeup_fd), so that none comes between a look and a read."""
+    """Ends the reading of files and pipes from outside, as if they ended there. wake: a signal
+    writes to it (signal.set_wakeup_fd), so none is missed between a check and a read."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -56,7 +56,7 @@ class Stop:
         os.close(self.wake)
 
     def wait(self, fd: int) -> bool:
-        """Wait until there is something to read; False when the reading is to end."""
+        """Wait for something to read; False to end the reading."""
         if not self.requested:
             poller = select.poll()
             poller.register(fd, select.POLLIN)
@@ -76,7 +76,7 @@ class Stop:
 
 
 class LibpcapReader:
-    """A pcap file through libpcap (pcapy-ng). problem: what is wrong where the reading ended."""
+    """A pcap file through libpcap (pcapy-ng). problem: the reason if the reading ended early."""
 
     remarks: tuple[str, ...] = ()
 
@@ -110,12 +110,12 @@ class LibpcapReader:
                 size = min(MOST_PACKETS, size * 2, self._most)
 
     def _again(self, done: int) -> Iterator[Packets]:
-        """next_batch() throws away what it had read before the damage: read that again."""
+        """next_batch() discards the packets read before the damage: read them again."""
         self._reader = _open(self._path)
         while done > 0:
             _, meta = self._reader.next_batch(min(done, MOST_PACKETS))
             if not meta:
-                return  # shorter than a moment ago: somebody is writing to it
+                return  # shorter than a moment ago: another process is writing to it
             done -= len(meta) // _META.size
         while True:
             try:
@@ -131,8 +131,8 @@ class LibpcapReader:
 
 
 class WalkingReader:
-    """A file of any kind, compressed or not, or a pipe. Reads up to the first packet when it is
-    made, so that the interfaces are known; those that come later are added."""
+    """A file of any kind, compressed or not, or a pipe. The constructor reads up to the first
+    packet, so the interfaces are known; later ones are added."""
 
     def __init__(self, path: str, stop: Stop, most: int, spool: Spool | None = None) -> None:
         self._path = path
@@ -142,7 +142,7 @@ class WalkingReader:
         self._at = 0  # in the spool
         self._first: list[Packets] = []
         self._fd = -1
-        self.done = 0  # bytes, as they are on disk
+        self.done = 0  # bytes on disk
         self._peeked = b""
         self._unpacking: Unpacking | None = None
         self._damage = ""
@@ -184,7 +184,7 @@ class WalkingReader:
             raise CaptureError(f"{self._path}: {self._walker.problem}")
 
     def _start(self) -> tuple[bytes, str]:
-        """The first bytes, as many as tell the kind, and the kind."""
+        """The first bytes, enough for the kind, and the kind."""
         start = b""
         while len(start) < kinds.ENOUGH and (data := self._read()):
             start += data
@@ -202,7 +202,7 @@ class WalkingReader:
 
     @property
     def remarks(self) -> list[str]:
-        """What a text says of itself, and what of it was not read."""
+        """A text's own statements, and its unread parts."""
         return getattr(self._walker, "remarks", [])
 
     def __iter__(self) -> Iterator[Packets]:
@@ -238,7 +238,7 @@ class WalkingReader:
             return b""
 
     def _raw(self, size: int) -> bytes:
-        """As it is on disk."""
+        """The bytes on disk."""
         if self._peeked:
             data, self._peeked = self._peeked, b""
             return data
@@ -281,14 +281,14 @@ Reader = LibpcapReader | WalkingReader
 
 
 def on_disk(path: str) -> str:
-    """The name under which standard input ("-") can be opened anew, where it is a file."""
+    """A name for opening standard input ("-") anew, if it is a file."""
     return "/proc/self/fd/0" if path == "-" else path
 
 
 def open_reader(path: str, stop: Stop, most: int = MOST_PACKETS,
                 spool: Spool | None = None) -> tuple[Reader, bool]:  # fmt: skip
-    """The reader for a path ("-": standard input), and whether the path can be read again. most:
-    packets at once. spool: of a pipe. CaptureError when it plainly holds no capture."""
+    """The reader for a path ("-": standard input); True if the path can be read again. most:
+    packets at once. spool: of a pipe. CaptureError if it plainly holds no capture."""
     if spool is not None:
         return WalkingReader(path, stop, most, spool), not spool.open
     start = start_of(path)
@@ -300,7 +300,7 @@ def open_reader(path: str, stop: Stop, most: int = MOST_PACKETS,
 
 
 def refuse(path: str, start: bytes, kind: str) -> None:
-    """CaptureError for what is not read, by its first bytes and their kind."""
+    """CaptureError for an unsupported file, by its first bytes and their kind."""
     if not start:
         raise CaptureError(f"{path}: the file is empty")
     if not kind:
@@ -311,11 +311,11 @@ def refuse(path: str, start: bytes, kind: str) -> None:
 
 
 def start_of(path: str) -> bytes | None:
-    """The first bytes of a regular file; None of what can be read only once."""
+    """The first bytes of a regular file; None for a source that can be read only once."""
     if path == "-" and sys.stdin is None:
         raise CaptureError("-: standard input is closed")
     try:
-        # A pipe must not be opened just to look: closing it again ends its writer.
+        # A pipe must not be opened just for this: closing it again ends its writer.
         if not stat.S_ISREG(os.stat(on_disk(path)).st_mode):
             if os.path.isdir(on_disk(path)):
                 raise CaptureError(f"{path}: is a directory, not a capture file")
@@ -346,8 +346,8 @@ def _packets(buffer: bytes, meta: bytes) -> Packets:
 
 
 def _open(path: str) -> Any:
-    # Imported here and not above: pcapy and libpcap cost 1.8 MB, which a daemon that only
-    # writes evidence does not pay.
+    # Imported here and not above: pcapy and libpcap cost 1.8 MB, and a daemon that only writes
+    # evidence does not need them.
     try:
         import pcapy
     except ImportError as error:

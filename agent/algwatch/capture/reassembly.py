@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reassembly: IP fragments and TCP segments become whole messages, in the batch they came in.
 
-Sans-IO and bounded: all that is held counts against one limit a tap, and the oldest goes first.
+Sans-IO and bounded: all held parts count against one limit a tap, and the oldest goes first.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ from algwatch.capture.stream import (
     may_start,
 )
 
-# Bytes held back for one tap, objects included. With one message of 64 kB on its way out, and
-# what the scanner needs for it, the whole stays below 256 kB (tests/unit/test_reassembly_memory).
+# Bytes held back for one tap, objects included. With one message of 64 kB on its way out, and the
+# scanner's memory for it, the whole stays below 256 kB (tests/unit/test_reassembly_memory).
 LIMIT = 122880
 FRAGMENT_SECONDS = 30  # IPFRAG_TIMEOUT of Linux; RFC 8200 section 4.5 allows 60
-STREAM_SECONDS = 32  # 64*T1: after that a request is dead (RFC 3261 section 17.1.1.2)
+STREAM_SECONDS = 32  # 64*T1: the request is dead then (RFC 3261 section 17.1.1.2)
 
 SECOND = 1_000_000_000
 UDP = 17
@@ -63,16 +63,15 @@ _index = itemgetter(0)
 class Reassembler:
     """Batches of one tap (or of several in one file, told apart by the rows' tap) in and out.
 
-    tap, ports, key: as for every other row of that tap. live: of an interface of this machine: what
-    a tunnel carries is left out (see aw_packet_scan). counts: of the packets that were put
-    together; its packets, sip and malformed are not in the tap's own counts. too_long: messages
-    over 64 kB, which only TCP can carry and no row can hold. conflicts: overlapping parts with
-    different bytes. expired: given up after FRAGMENT_SECONDS or STREAM_SECONDS. evicted: given up
-    for room. incomplete: datagrams and begun messages among the expired and evicted. repeated:
-    messages that TCP sent again. refused: datagrams with a wrong checksum, which no stack accepts,
-    and where it is live those that may be a tunnel.
-    websockets: connections on a SIP port that carry WebSocket (RFC 7118); their data is not looked
-    at.
+    tap, ports, key: as for every other row of the tap. live: of an interface of this machine; the
+    content of tunnels is left out (see aw_packet_scan). counts: of the reassembled packets; its
+    packets, sip and malformed are not in the tap's own counts. too_long: messages over 64 kB,
+    possible only over TCP and in no row. conflicts: overlapping parts with different bytes.
+    expired: given up after FRAGMENT_SECONDS or STREAM_SECONDS. evicted: given up for room.
+    incomplete: datagrams and begun messages among the expired and evicted. repeated: messages sent
+    again by TCP. refused: datagrams with a wrong checksum, accepted by no stack, and if live,
+    possible tunnels. websockets: connections with WebSocket on a SIP port (RFC 7118); their data is
+    ignored.
     """
 
     def __init__(self, tap: int, ports: Sequence[int], key: bytes, limit: int = LIMIT,
@@ -82,26 +81,26 @@ class Reassembler:
         self.counts = Counts()
         self.conflicts = self.expired = self.evicted = self.too_long = 0
         self.incomplete = self.repeated = self.websockets = self.refused = 0
-        self._waits = 0  # bytes of what is pending
+        self._waits = 0  # bytes of pending parts
         self._limit = limit
         self._scanner = Scanner(RAW, tap, key, ports, self.counts, max_rows=64)
         self._pending: OrderedDict[bytes, Datagram | Stream] = OrderedDict()
-        # When each flow was last seen, ns, and how far it was read: the sequence number behind the
+        # The last sight of each flow, ns, and the place read up to: the sequence number behind the
         # last whole message.
         self._flows = Flows(FLOW_SECONDS)
         self._websockets = WebSockets()
         self._made: Made = []
-        self._tunnels: Made = []  # in them are packets that may be parts themselves
-        self._opened: list[tuple[int, *Loose]] = []  # messages that were whole inside a tunnel
-        self._index = 0  # of the row that is looked at
+        self._tunnels: Made = []  # their inner packets may be parts themselves
+        self._opened: list[tuple[int, *Loose]] = []  # messages found whole inside a tunnel
+        self._index = 0  # of the current row
 
     def feed(self, batch: Batch) -> Batch:
         """The batch with its whole messages in place of their parts, rows in the same order.
 
-        A message stands where its last fragment or segment stood and has its time. A row of a
-        segment that only looked like a message (one cut inside its first word, SIP inside a
-        body, one that TCP sends again, one inside a WebSocket) is made a SEGMENT, in place.
-        Without anything to put together the batch itself comes back.
+        A message takes the place and the time of its last fragment or segment. A segment may only
+        look like a message: cut inside its first word, SIP inside a body, repeated by TCP, inside a
+        WebSocket. Its row is made a SEGMENT, in place. Without reassembly the batch itself is
+        returned.
         """
         for index, kind in parts(batch):
             self._index = index
@@ -115,8 +114,8 @@ class Reassembler:
         return batch
 
     def _open_tunnels(self) -> None:
-        """Messages that are whole inside a tunnel's packets are kept, their other packets taken.
-        A tunnel in a tunnel is left for the next call: nesting does not become recursion."""
+        """Keep messages found whole inside a tunnel's packets, and take the other packets. A tunnel
+        in a tunnel is left for the next call: nesting does not become recursion."""
         buffer = joined(self._tunnels)
         rows, ends = bytearray(), bytearray()
         for _, row, end in self._scanned(self._tunnels, buffer):
@@ -132,7 +131,7 @@ class Reassembler:
         ]
 
     def _merged(self, batch: Batch) -> Batch:
-        """The rows of the batch and of what was put together, and one buffer for both."""
+        """The rows of the batch and of the reassembled messages, and one buffer for both."""
         made, opened = self._made, self._opened
         kept = [
             (index, *one)
@@ -144,7 +143,7 @@ class Reassembler:
         size = sum(length for _, length, _ in made)
         found = []
         for index, row, ends, payload in others:
-            # Reassembly is the last to look at headers in front of a message.
+            # No later stage reads headers in front of a message.
             row = (*row[:8], size, *row[9:])
             found.append((index, row, (*ends[:2], size, len(payload), *ends[4:])))
             size += len(payload)
@@ -166,7 +165,7 @@ class Reassembler:
         row = layout.ROW.unpack_from(batch.rows, index * layout.ROW.size)
         payload, length, bits = row[8], row[9], row[12]
         if bits & layout.ROW_TRUNCATED:
-            return  # the rest of it was not captured
+            return  # its rest was not captured
         at = index * layout.ENDS.size
         packet = piece_of(self._index, row, bytes(batch.ends[at : at + layout.ENDS.size]))
         ends = packet.ends
@@ -177,8 +176,8 @@ class Reassembler:
             self._fragment(packet, head, bytes(batch.buffer[payload : payload + length]))
             return
         if self._websockets and (way := self._websockets.sender(ends, row[0])):
-            # A client masks all that it sends (RFC 6455 section 5.3): where it says SIP in plain
-            # text, the upgrade was somebody else's.
+            # A client masks all its data (RFC 6455 section 5.3): SIP in plain text means another
+            # connection with these ports.
             if way != CLIENT or kind != SIP:
                 is_none(batch, index)
                 return
@@ -225,7 +224,7 @@ class Reassembler:
         return alone
 
     def _stream(self, key: bytes, seq: int, at: int, starts: bool) -> Stream | None:
-        """The stream of a flow; None when seq belongs to none and no message starts there."""
+        """The stream of a flow; None if seq belongs to none and no message starts there."""
         stream, reached = self._pending.get(key), None
         if isinstance(stream, Stream):
             place = stream.place(seq)
@@ -252,7 +251,7 @@ class Reassembler:
     def _add(
         self, packet: Piece, stream: Stream, place: int, data: bytes, starts: bool, told: bool
     ) -> None:
-        """Add a segment, and make a packet of each message that it completes."""
+        """Add a segment, and make a packet of each message completed by it."""
         key, cost = packet.key, stream.cost
         stream.flow, stream.tap = packet.row[4], packet.row[16]
         if not stream.add(place, data, starts, told):
@@ -282,7 +281,7 @@ class Reassembler:
         self._make_room()
 
     def _tell_holes(self, key: bytes, stream: Stream, at: int) -> None:
-        """A row without bytes for what the capture lost, or for what framing missed behind an
+        """A row without bytes for bytes lost by the capture, or missed by framing behind an
         overlap. key: of the flow; at: ns, of the packet that shows it."""
         if stream.holes:
             stream.holes = 0
@@ -291,7 +290,7 @@ class Reassembler:
 
     def _tell(self, key: bytes, stream: Stream, at: int, kind: int, way: int = 0,
               data: bytes = b"") -> None:  # fmt: skip
-        """A row that is no message. way: bits of its direction; data: its bytes."""
+        """A row for something other than a message. way: bits of its direction; data: its bytes."""
         row = (at, 0, 0, 0, stream.flow, 0, 0, 0, 0, len(data), 0, 0,
                layout.ROW_TCP | way, kind, 0, 0, stream.tap)  # fmt: skip
         ends = layout.ENDS.unpack(key[:32] + bytes(8) + key[32 : 32 + layout.ENDS.size - PORTS_AT])
@@ -349,14 +348,14 @@ class Reassembler:
         self._give_up_old(key, packet.row[0])
         reached = None if key in self._pending else self._flows.recall(key, packet.row[0])
         if reached is not None and -REPEATED <= ahead(seq + len(data), reached) <= 0:
-            return  # part of a message that is complete already
+            return  # part of a message already complete
         starts = starts or may_start(data)
         stream = self._stream(key, seq, packet.row[0], starts)
         if stream is not None:
             self._add(packet, stream, stream.place(seq), data, starts, False)
 
     def pending(self) -> int:
-        """Datagrams and messages whose other parts have not come yet."""
+        """Datagrams and messages with parts still missing."""
         return sum(isinstance(one, Datagram) or one.unread for one in self._pending.values())
 
     def health(self) -> dict[str, int]:
@@ -392,8 +391,8 @@ class Reassembler:
             self.evicted += 1
 
     def _give_up_old(self, key: bytes, at: int) -> None:
-        """Give up a datagram or stream that has waited too long: a packet with its identification
-        or ports now belongs to another."""
+        """Give up a datagram or stream after too long a wait: a packet with its identification or
+        ports now belongs to another."""
         if key in self._pending and at > _end(self._pending[key]):
             self._give_up(key)
             self.expired += 1
@@ -409,8 +408,8 @@ class Reassembler:
     def _scanned(
         self, made: Made, buffer: bytes
     ) -> Iterator[tuple[int, tuple[int, ...], tuple[Any, ...]]]:
-        """(index of the packet that brought the last part, row, ends) of the packets that were
-        put together and begin the buffer, scanned like any other."""
+        """(index of the packet with the last part, row, ends) of the reassembled packets at the
+        beginning of the buffer, scanned like any other."""
         size, meta, by_frame = 0, [], {}
         for packet, length, _ in made:
             by_frame[size] = packet
@@ -433,7 +432,7 @@ class Reassembler:
 
 
 def _end(one: Datagram | Stream) -> int:
-    """The time (ns) at which it is given up."""
+    """The time (ns) of giving it up."""
     if isinstance(one, Datagram):
         return one.first_at + FRAGMENT_SECONDS * SECOND
     return one.touched + STREAM_SECONDS * SECOND

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A live interface: the ring of native/ring.c, opened, read, and opened again when it went away."""
+"""A live interface: the ring of native/ring.c, opened, read, and reopened after the interface went
+away."""
 
 from __future__ import annotations
 
@@ -20,27 +21,27 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from algwatch.base.native.rtp import Rtp
 
-BLOCK_BYTES = 65536  # a frame that segmentation offload made is not cut (64 kB of IP)
+BLOCK_BYTES = 65536  # a frame made by segmentation offload is not cut (64 kB of IP)
 BLOCK_TIMEOUT_MS = 100
-# The kernel's timer hands a block over when it finds it for the second time, so a packet may
-# wait twice the timeout (prb_retire_rx_blk_timer_expired).
+# The kernel's timer retires a block at its second visit, so a packet may wait twice the timeout
+# (prb_retire_rx_blk_timer_expired).
 LAG = 2 * BLOCK_TIMEOUT_MS * 1_000_000
-# Packets are stamped before they queue for the ring's lock, on whichever CPU they came in.
+# Packets are stamped before they queue for the ring's lock, on any CPU.
 DISORDER = 1_000_000
 RETRY_SECONDS = 1.0
-SLICE = 32  # rows of a batch: a third of a millisecond of work, then the ring is looked at again
-ROWS = 512  # that one block may give: a packet takes 144 bytes of it at least
+SLICE = 32  # rows of a batch: a third of a millisecond of work between two checks of the ring
+ROWS = 512  # the most of one block: a packet takes at least 144 bytes of it
 
 _AT = struct.Struct("=Q")
 
 
 class TapError(Exception):
-    """The interface cannot be tapped; the message says what to do."""
+    """The interface cannot be tapped; the message gives the remedy."""
 
 
 def interfaces() -> list[str]:
     """Names of the interfaces of this network namespace, in the kernel's order."""
-    # /proc/net follows the namespace of the process; /sys/class/net that of the mount.
+    # /proc/net follows the namespace of the process; /sys/class/net the namespace of the mount.
     try:
         with open("/proc/net/dev", encoding="ascii", errors="replace") as lines:
             return [line.split(":")[0].strip() for line in lines if ":" in line]
@@ -49,7 +50,7 @@ def interfaces() -> list[str]:
 
 
 def option_memory() -> str:
-    """net.core.optmem_max, which limits a socket's filter, in words: "10240 bytes"."""
+    """net.core.optmem_max, the limit of a socket's filter, in words: "10240 bytes"."""
     try:
         with open("/proc/sys/net/core/optmem_max", encoding="ascii") as file:
             return f"{int(file.read())} bytes"
@@ -88,16 +89,15 @@ class LiveTap:
     """One live interface as a source of batches.
 
     name: interface, looked up again whenever it comes back. tap: index of the tap in every row.
-    ports: SIP ports. key: 16 bytes, of the hashes. counts: added to. ring_bytes: memory that
-    the kernel shares with us; in a burst as much again is taken of our own. rtp: where the media
-    that messages announce are noted. Raises TapError.
-    drops: packets that found no room, of those that came before what read() returned last.
-    tags: how many VLAN tags in a frame the kernel's filter looks behind.
+    ports: SIP ports. key: 16 bytes, of the hashes. counts: added to. ring_bytes: memory shared with
+    the kernel; a burst takes as much again of our own. rtp: takes the media announced by messages.
+    Raises TapError. drops: packets without room, among those before the latest result of read().
+    tags: the most VLAN tags in a frame in front of a match of the kernel's filter.
 
-    How to use it: poll fileno() for reading unless `waiting`; call read() until it says None, and
-    drain() of all taps between two batches when work on them takes long. fileno() is -1 while
-    the interface is away, and another number afterwards, so ask each time; call read() at least
-    once a second meanwhile.
+    Use: poll fileno() for reading unless `waiting`; call read() until it returns None, and drain()
+    of all taps between two batches if the work on them takes long. fileno() is -1 while the
+    interface is away, and another number afterwards, so ask each time; call read() at least once a
+    second meanwhile.
     """
 
     def __init__(
@@ -121,13 +121,13 @@ class LiveTap:
         self._shape = (block, max(2, ring_bytes // block))
         self.tags = kernel_filter.MOST_TAGS
         self._filters: dict[tuple[int, int], bytes] = {}
-        self._linktype = kernel_filter.EN10MB  # most are; the ring says when it is not
+        self._linktype = kernel_filter.EN10MB  # most are; the ring reports another type
         self._ring = Ring()
-        self._past = (0, 0, 0)  # drops, freezes, losing of rings that are closed
+        self._past = (0, 0, 0)  # drops, freezes, losing of closed rings
         self._closed = False
         self._free = [Room(block, ROWS)]
         self._taken: deque[tuple[Room, Batch]] = deque()  # as many as blocks at most
-        self._next = 0  # row of the oldest of them from which the next batch goes on
+        self._next = 0  # the next batch begins at this row of the oldest of them
         self._retry_at = 0.0
         error = self._open()
         if error:
@@ -158,7 +158,7 @@ class LiveTap:
 
     @property
     def unseen(self) -> str:
-        """A line about what the kernel's filter has no room for; "" when that is nothing."""
+        """A line about packets the kernel's filter has no room for; "" without any."""
         if self.tags == kernel_filter.MOST_TAGS or self._linktype != kernel_filter.EN10MB:
             return ""
         behind = "two VLAN tags" if self.tags else "a VLAN tag"
@@ -173,19 +173,19 @@ class LiveTap:
 
     @property
     def waiting(self) -> bool:
-        """True if read() has something without asking the kernel."""
+        """True if read() has rows without asking the kernel."""
         return bool(self._taken)
 
     def drain(self) -> bool:
-        """Copy out what is ready, as far as there is room, and give the kernel its blocks back:
-        what is lost is lost while it has none. True when nothing was left.
+        """Copy out the ready packets, as far as there is room, and return the kernel its blocks: it
+        loses packets only without free blocks. True if nothing was left.
 
-        Brings the interface back when it was away, at most one attempt a second.
+        Reopens an interface that was away, at most one attempt a second.
         """
         if self._ring.fileno() < 0 and not self._reopen():
             return True
         block, blocks = self._shape
-        # Not so often that a flood of what is not SIP keeps the caller here.
+        # Bounded, so a flood of other packets does not keep the caller here.
         for _ in range(blocks):
             if not self._free:
                 if len(self._taken) >= blocks:
@@ -204,8 +204,8 @@ class LiveTap:
     def read(self) -> Batch | None:
         """A batch of at most SLICE rows, or None. Its memory is used again after the next read().
 
-        After None nothing will come that is older than the call by more than LAG. The watermark
-        of a batch goes by the time stamps in it, which are the wall clock's.
+        After None no later row is older than this call by more than LAG. The watermark of a batch
+        goes by its time stamps, which are of the wall clock.
         """
         if self._taken and self._next == self._taken[0][1].count:
             room, _ = self._taken.popleft()
@@ -214,7 +214,7 @@ class LiveTap:
             if not self._taken:
                 del self._free[1:]  # the burst is over
         empty = self.drain()
-        if not self._next:  # once for all slices of what was taken at once
+        if not self._next:  # once for all slices of one read
             self.drops = self.stats()["drops"]
         if not self._taken:
             return None if empty else Batch(b"", b"", b"", 0, self.tap, 0)
@@ -233,16 +233,16 @@ class LiveTap:
         )
 
     def stats(self) -> dict[str, int]:
-        """drops: packets that found no room; freezes: how often all blocks were full; losing:
-        blocks handed over while packets were being dropped. Since the tap was made."""
+        """drops: packets without room; freezes: times all blocks were full; losing: blocks handed
+        over while packets were being dropped. Since the tap was made."""
         drops, freezes, losing = self._past
-        if self._ring.fileno() >= 0:  # a closed ring still tells its old numbers
+        if self._ring.fileno() >= 0:  # a closed ring still reports its old numbers
             more = self._ring.stats()
             drops, freezes, losing = drops + more[0], freezes + more[1], losing + more[2]
         return {"drops": drops, "freezes": freezes, "losing": losing}
 
     def close(self) -> None:
-        """Rows that were not read are given up. Closing twice is fine."""
+        """Unread rows are given up. Closing twice is fine."""
         self._closed = True
         self._taken.clear()
         self._shut()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Series: the files of one capture that was rotated (tcpdump -C, -G and -W, dumpcap -b, logrotate),
-read one behind the other as if they were one."""
+"""Series: the files of one rotated capture (tcpdump -C, -G and -W, dumpcap -b, logrotate), read one
+after the other as one file."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from algwatch.capture.packets import Interface, Packets
 from algwatch.capture.read import CaptureError, Reader, Stop, WalkingReader, open_reader, start_of
 
 MOST_FILES = 10_000  # of a folder
-OVERLAP = 1_000_000_000  # ns; what follows in a series may begin that much before the end
+OVERLAP = 1_000_000_000  # ns; the next file may begin this much before the end of the last
 _PACKED = re.compile(r"(?:\.(?:gz|xz|zst|zstd|lz4|bz2))+$")
 _TEXTS = (".txt", ".log", ".sip", ".trace")
 
 
 class Overlap(Exception):
-    """The files of a series are of the same time: they are captures of their own."""
+    """The files overlap in time: they are separate captures."""
 
 
 class SeriesReader:
-    """Readers one behind the other, as one. again: all of them can be read again."""
+    """Several readers in sequence, as one. again: all of them can be read again."""
 
     def __init__(self, paths: Sequence[str], stop: Stop, most: int) -> None:
         self.interfaces: list[Interface] = []
@@ -75,11 +75,11 @@ class SeriesReader:
 
     @property
     def done(self) -> int:
-        """Bytes that were read."""
+        """Bytes read."""
         return self._done + (self._reader.done if self._reader is not None else 0)
 
     def _moved(self, packets: Packets) -> Packets:
-        """With the numbers that its interfaces have among those of all files."""
+        """With the numbers of its interfaces among those of all files."""
         if self._base:
             if packets.meta:
                 packets.records[0] = array("I", packets.meta).tolist()
@@ -94,7 +94,7 @@ class SeriesReader:
 
 
 def first_time(path: str, stop: Stop) -> int:
-    """The time of the first packet, ns; 0 where there is none."""
+    """The time of the first packet, ns; 0 without one."""
     reader = WalkingReader(path, stop, 1)
     try:
         return next((packets.last for packets in reader), 0)
@@ -108,7 +108,7 @@ def ordered(paths: Sequence[str], stop: Stop) -> list[tuple[int, str]]:
 
 
 def expanded(name: str) -> list[str]:
-    """The captures in a folder, or those that a pattern names; else the name itself."""
+    """The captures in a folder, or the names of a pattern; else the name itself."""
     if name != "-" and os.path.isdir(name):
         found = [os.path.join(name, one) for one in sorted(os.listdir(name))[:MOST_FILES]]
         found = [one for one in found if _is_capture(one)]
@@ -133,7 +133,7 @@ def _is_capture(path: str) -> bool:
 
 
 def grouped(names: Sequence[str]) -> list[list[str]]:
-    """Files whose names differ by digits only, in one folder, belong to one series."""
+    """Files in one folder with names that differ by digits only belong to one series."""
     groups: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
         folder, base = os.path.split(_PACKED.sub("", name))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A capture whose clock differs: its batches on another clock."""
+"""Batches of a capture with a different clock, on another clock."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable
 from algwatch.base.native.layout import ROW
 from algwatch.base.packet import Batch
 
-Shift = Callable[[int], int]  # a time of the file (ns since 1970) to that of the other clock
+Shift = Callable[[int], int]  # a time of the file (ns since 1970) on the other clock
 _AT = struct.Struct("=Q")  # the first member of a row
 
 
 def shifted(batch: Batch, shift: Shift) -> Batch:
-    """The same rows, a copy, with their times and the watermark shifted. shift must be
-    increasing, so that rows keep their order."""
+    """The same rows, a copy, with their times and the watermark shifted. shift must be increasing,
+    so rows keep their order."""
     rows = bytearray(batch.rows[: batch.count * ROW.size])
     for offset in range(0, len(rows), ROW.size):
         _AT.pack_into(rows, offset, shift(_AT.unpack_from(rows, offset)[0]))

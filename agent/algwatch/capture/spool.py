@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Spools: what comes through pipes, kept in temporary files so that it can be read twice."""
+"""Spools: the bytes of pipes, kept in temporary files so they can be read twice."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ LIMIT = 256 << 20  # bytes of all pipes together
 
 
 def room(limit: int) -> int:
-    """Bytes of pipes that may be kept, a quarter of the free room at most: on a router temporary
-    files are in its memory. CaptureError."""
+    """Bytes of pipes to keep, a quarter of the free room at most: on a router temporary files are
+    in its memory. CaptureError."""
     try:
         free = os.statvfs(tempfile.gettempdir())
     except OSError as error:
@@ -26,9 +26,9 @@ def room(limit: int) -> int:
 
 
 class Spool:
-    """One pipe ("-": standard input). file: what was read so far. open: it has not ended: what
-    follows can be read once, from `pipe`. cut: the reading was ended from outside, so that the
-    last packet may be in there by half."""
+    """One pipe ("-": standard input). file: the bytes read so far. open: it has not ended: its rest
+    can be read once, from `pipe`. cut: the reading was ended from outside, so the last packet may
+    be incomplete."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -38,11 +38,11 @@ class Spool:
         if path == "-" and sys.stdin is None:
             raise CaptureError("-: standard input is closed")
         try:
-            # Not to wait for a writer here, where SIGINT would not end it.
+            # SIGINT would not end a wait for a writer here.
             flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
             self.pipe = 0 if path == "-" else os.open(path, flags)
             if self.pipe:
-                os.set_blocking(self.pipe, True)  # it is read when there is something
+                os.set_blocking(self.pipe, True)  # poll() precedes each read
             self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
         except OSError as error:
             raise CaptureError(f"{path}: {error.strerror or error}") from None
@@ -70,8 +70,8 @@ class Spool:
 
 
 def spool(paths: Sequence[str], stop: Stop, limit: int) -> dict[str, Spool]:
-    """All pipes at once, because one program may write to several, or two at the same time.
-    Ends with the pipes, at the limit, or when it is stopped. CaptureError."""
+    """All pipes at once: one program may write to several, or two at the same time. Ends with the
+    pipes, at the limit, or at a stop. CaptureError."""
     spools = {path: Spool(path) for path in paths}
     while not stop.requested and sum(one.size for one in spools.values()) < limit:
         poller = select.poll()

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stream: one direction of a TCP connection that carries SIP, as far as it was captured.
+"""Stream: one direction of a TCP connection with SIP, as far as captured.
 
 Messages are framed by Content-Length (RFC 3261 section 18.3). Bytes are kept as runs without a gap.
-Every run in which a message may begin is read by itself, because the bytes missing in front of it
-may come late, or may never have been captured. When they come, the runs join, and the earlier run
-decides where messages begin. A message is told when its last segment comes, or never: a message
-told late would look as if the router had held it back.
+Every run that may begin a message is read by itself, because the bytes missing in front of it may
+come late, or may never have been captured. If they come, the runs join, and the earlier run decides
+the beginnings of messages. A message is told when its last segment comes, or never: told late, it
+would look held back by the router.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from algwatch.capture.filter import START_WORDS
 from algwatch.capture.fragments import BASE_COST, MOST_PARTS, PART_COST
 
 RUN_COST = 320  # memory of a run beside its bytes
-WINDOW = 262144  # bytes that a segment may be ahead of the earlier ones
-REPEATED = 65536  # bytes back: up to there a segment is a repetition, else of a new connection
+WINDOW = 262144  # bytes; the most a segment may be ahead of the earlier ones
+REPEATED = 65536  # bytes back: a segment in this range is a repetition, else of a new connection
 HOLE = 5_000_000_000  # ns to wait for a segment: TCP has sent it again by then
 LONGEST = 65535 - 60  # message bytes that fit a packet, and a row
-# Told messages that are kept behind an unknown beginning, and behind a hole: they may turn out to
-# be the body of a message that comes late.
+# Told messages kept behind an unknown beginning, and behind a hole: they may turn out to be the
+# body of a late message.
 MOST_TOLD, MOST_BEHIND = 8, 32
 
-# Standing of an offset where a message may begin. ANY: nothing is missing in front of it. SOUND:
-# bytes are missing in front of it, so a valid start line is needed. INSIDE: it is in a body.
+# Standing of an offset, as the beginning of a message. ANY: nothing is missing in front of it.
+# SOUND: bytes are missing in front of it, so a valid start line is needed. INSIDE: it is in a body.
 ANY, SOUND, INSIDE = range(3)
 
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
@@ -59,7 +59,7 @@ class Run:
         self.data = bytearray(data)
         self.reading = reading
         self.at = 0
-        self.need = 0  # bytes of the message at `at`; 0: its header section is not complete
+        self.need = 0  # bytes of the message at `at`; 0: its header section is incomplete
         self.searched = 0  # no end of a header section up to here
         self.told: dict[int, int] = {}
 
@@ -87,13 +87,13 @@ class Run:
 class Stream:
     """The runs of one direction, in order.
 
-    base: the sequence number of place 0. known: all bytes in front of it were read, so a segment
-    from there is a repetition. at: ns. too_long: messages that no row can hold. lost: messages
-    given up with a part missing. holes: bytes that never came in front of some that did: TCP does
-    not go on without them, so the capture lost them. overlap: the first bytes of the latest segment
-    that contradicts earlier ones, which the receiver keeps, and brings new ones as well; seam:
-    place where those began, None without such a segment: a message across it is not as anybody
-    wrote it, and framing goes wrong behind it. flow, tap: of its rows.
+    base: the sequence number of place 0. known: all bytes in front of it were read, so an earlier
+    segment is a repetition. at: ns. too_long: messages too long for a row. lost: messages given up
+    with a part missing. holes: missing bytes in front of received ones; TCP does not go on without
+    them, so the capture lost them. overlap: bytes of the latest segment that contradict earlier
+    ones, if it brings new bytes as well; the receiver keeps the earlier ones. seam: place of these
+    new bytes, None without such a segment; a message across it is a mixture, and framing goes
+    wrong behind it. flow, tap: of its rows.
     """
 
     __slots__ = ("base", "cost", "floor", "flow", "holes", "lost", "overlap", "runs", "seam",
@@ -101,10 +101,10 @@ class Stream:
 
     def __init__(self, base: int, known: bool, at: int) -> None:
         self.base = base
-        self.floor: int | None = 0 if known else None  # place up to which everything was read
+        self.floor: int | None = 0 if known else None  # everything was read up to this place
         self.runs: list[Run] = []
         self.touched = at
-        self.since = 0  # since when something may be missing, ns; 0: nothing is
+        self.since = 0  # ns; something may be missing since then; 0: nothing is
         self.too_long = self.lost = self.holes = self.flow = self.tap = 0
         self.overlap = b""
         self.seam: int | None = None
@@ -140,7 +140,7 @@ class Stream:
         return any(run.unread for run in self.runs)
 
     def has(self, place: int, end: int) -> bool:
-        """Were all bytes from place to end there before?"""
+        """Did all bytes from place to end come before?"""
         if self.floor is not None and end <= self.floor:
             return True
         return any(run.begin <= place and end <= run.end for run in self.runs)
@@ -167,8 +167,8 @@ class Stream:
         return standing
 
     def add(self, place: int, data: bytes, starts: bool, told: bool = False) -> bool:
-        """Take a segment. starts: a message may begin at its first byte; told: it is a message that
-        was told already. Returns False if it contradicts earlier bytes."""
+        """Take a segment. starts: a message may begin at its first byte; told: it is a message
+        already told. Returns False if it contradicts earlier bytes."""
         end, runs = place + len(data), self.runs
         floor = place if self.floor is None else self.floor
         if place >= floor and (not runs or place == runs[-1].end):  # in order, as most are
@@ -200,7 +200,7 @@ class Stream:
             for run in self.runs:
                 if run.begin <= place < run.end:
                     self._tell(run, place, end)
-        # Nothing but known bytes is one that TCP sends again, whatever became of it on the way.
+        # A segment of known bytes only is repeated by TCP, whatever its differences.
         self.overlap = torn if gaps else b""
         if self.overlap:
             self.seam = gaps[0][0]
@@ -229,7 +229,7 @@ class Stream:
             if after.reading and self._is_over(run, after.begin):
                 run.reading = False
             if after.reading and not run.reading:
-                break  # only a run that is read takes in another such run
+                break  # only a read run takes in another read run
             del runs[index]
             run.data += after.data
             run.end = after.end
@@ -237,8 +237,8 @@ class Stream:
             self.cost -= RUN_COST
 
     def _is_over(self, run: Run, place: int) -> bool:
-        """May a message begin at place, the end of the run? Yes, if the run is known to go on with
-        no message."""
+        """May a message begin at place, the end of the run? Yes, if the run cannot go on with a
+        message."""
         if not run.reading or self._ends_at(place, run):
             return True
         if ends := _LINE_ENDS.match(run.data, run.at):
@@ -261,7 +261,7 @@ class Stream:
 
     def _is_broken(self, place: int, data: bytes | bytearray) -> bool:
         """Does data begin, behind missing bytes, with a line that begins no message? A run read
-        from there would lose the messages behind that line."""
+        from there would lose the messages behind this line."""
         has_line = b"\n" in data.lstrip(b"\r\n")
         return has_line and not is_sound(data) and self.standing(place) == SOUND
 
@@ -275,7 +275,7 @@ class Stream:
             elif ends := _LINE_ENDS.match(data, run.at):  # between messages: RFC 3261 section 7.5
                 run.skip(ends.end() - run.at)  # bytes, because TCP may cut a pair in two
             elif not may_start(data, run.at):
-                # Not a start line: go on at the next one.
+                # No start line: go on at the next one.
                 run.reading = _skip_end(run)
             elif not run.is_whole():
                 return None
@@ -308,13 +308,13 @@ class Stream:
         run.told[place] = end
 
     def _lose(self, run: Run) -> None:
-        """Give up a message that is too long, and the bytes in front of it."""
+        """Give up a message of too many bytes, and the bytes in front of it."""
         self.too_long += 1
         run.reading = False
         self.floor = run.begin if self.floor is None else max(self.floor, run.begin)
 
     def settle(self, at: int) -> None:
-        """Free the bytes that were read and are not needed any more. at: ns."""
+        """Free the bytes read and no longer needed. at: ns."""
         self.touched = at
         runs = self.runs
         if runs and (self.is_stale(at) or self._is_full()):
@@ -352,7 +352,7 @@ class Stream:
         return 0 < self.since < at - HOLE
 
     def _is_full(self) -> bool:
-        """Did more come behind the missing bytes than one message can hold?"""
+        """Did more bytes come behind the missing ones than one message can hold?"""
         last = self.runs[-1]
         if not last.reading and len(last.data) > LONGEST:
             return True
@@ -381,7 +381,7 @@ def line_ends(data: bytes) -> int:
 
 
 def may_start(data: bytes | bytearray, at: int = 0) -> bool:
-    """Could a message begin there? With fewer than four bytes, they may be its beginning."""
+    """Could a message begin there? Fewer than four bytes may be its beginning."""
     start = bytes(data[at : at + 8])
     if len(start) >= 4:
         return start[:4] in _WORDS and start != _VIA
@@ -394,5 +394,5 @@ def is_sound(data: bytes | bytearray, at: int = 0) -> bool:
 
 
 def ahead(seq: int, base: int) -> int:
-    """How far seq is ahead of base, modulo 2^32 (RFC 9293 section 3.4)."""
+    """The distance of seq ahead of base, modulo 2^32 (RFC 9293 section 3.4)."""
     return ((seq - base + 0x80000000) & 0xFFFFFFFF) - 0x80000000

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sums: the meaning of wrong checksums in a capture file.
 
-A machine that leaves checksums to its network card captures its own packets without them, and a
-file whose addresses were edited has none that is right. There they are wrong again and again. One
-wrong checksum among right ones is of a packet that no stack accepts: it is no evidence.
+A machine with checksum offload captures its own packets without checksums, and a file with edited
+addresses has no right ones. There wrong checksums repeat. One wrong checksum among right ones marks
+a packet that no stack accepts: it is no evidence.
 """
 
 from __future__ import annotations
@@ -16,27 +16,28 @@ from algwatch.base.packet import Batch
 from algwatch.base.table import Table
 from algwatch.capture.batches import picked
 
-PAIRS = 1024  # that are remembered, of those with a wrong checksum
+PAIRS = 1024  # remembered pairs with a wrong checksum
 
 _BITS = 12  # in a row
 _PAIR = 32  # bytes of both addresses in the ends of a row
 
 
 class Sums:
-    """The checksums of one file. counts: the packets that are left out are added to its `forged`.
+    """The checksums of one file. counts: its `forged` counts the packets left out.
 
     Two hosts, in one direction, are judged alike: wrong checksums are left out unless most are
-    wrong. Right ones are looked for in the batch of the wrong one and in the batch before, so that
-    batches without a wrong one cost nothing."""
+    wrong. Right ones are counted in the batch of the wrong one and in the batch before, so batches
+    without a wrong one cost nothing.
+    """
 
     def __init__(self, counts: Counts) -> None:
         self._counts = counts
         self._seen: Table[bytes, tuple[int, int]] = Table(PAIRS)  # right, wrong
         self._before: list[bytes] = []  # the hosts of the right ones in the batch before
-        self._last: bytes = b""  # the ends of that batch, where all are right
+        self._last: bytes = b""  # the ends of this batch, if all are right
 
     def judged(self, batch: Batch, damaged: bool) -> Batch:
-        """The batch without what no stack accepts. damaged: it has rows with ROW_DAMAGED."""
+        """The batch without packets no stack accepts. damaged: it has rows with ROW_DAMAGED."""
         if not damaged:
             self._before, self._last = [], batch.ends
             return batch

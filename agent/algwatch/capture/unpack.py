@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compressed captures, unpacked piece by piece: a small file that unpacks to a huge one takes time
-and no memory, because nobody keeps what came out."""
+and no memory, because the output is not kept."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import subprocess
 from collections.abc import Callable
 from typing import IO, Any, Protocol
 
-MOST = 1 << 18  # bytes that are unpacked at once
-MEMORY = 256 << 20  # bytes that a decoder may take for its window; xz -9 needs 65 MB
-PIECE = 512  # bytes that are handed to zstd at once
-WINDOW = 27  # power of two; what zstd itself takes without being asked (--long=27)
+MOST = 1 << 18  # bytes unpacked at once
+MEMORY = 256 << 20  # bytes for the window of a decoder; xz -9 needs 65 MB
+PIECE = 512  # bytes passed to zstd at once
+WINDOW = 27  # power of two; zstd's own limit without options (--long=27)
 
 Read = Callable[[int], bytes]
 
 
 class Unreadable(Exception):
-    """The text says what is wrong, and what to do."""
+    """The text gives the reason and the remedy."""
 
 
 class Unpacking(Protocol):
-    """read: like that of a file. close: let go of what it holds."""
+    """read: as of a file. close: free its resources."""
 
     def read(self, size: int) -> bytes: ...
 
@@ -30,8 +30,8 @@ class Unpacking(Protocol):
 
 
 class _Decoder:
-    """A decompressor of the standard library, or one in its form. Members that follow each other
-    are one file, as gzip and xz take them."""
+    """A decompressor of the standard library, or one in its form. Consecutive members are one file,
+    as for gzip and xz."""
 
     def __init__(self, kind: str, read: Read) -> None:
         self._kind = kind
@@ -78,8 +78,8 @@ class _Decoder:
 
 
 class _Zstd:
-    """zstandard in the form of the decompressors of the standard library. What a piece of input
-    becomes has no bound there, so pieces are small: each of their bytes is at most 32 kB."""
+    """zstandard in the form of the decompressors of the standard library. The output of a piece of
+    input has no bound there, so pieces are small: each of their bytes becomes at most 32 kB."""
 
     def __init__(self) -> None:
         import zstandard
@@ -138,7 +138,7 @@ _MAKERS = {"gzip": _gzip, "xz": _xz, "bzip2": _bzip2, "zstd": _zstd, "lz4": _lz4
 
 
 class _Program:
-    """zstd or lz4 by the program of that name, which reads the file itself."""
+    """zstd or lz4 by the program of this name; it reads the file itself."""
 
     def __init__(self, kind: str, program: str, path: str) -> None:
         self._kind = kind
@@ -167,8 +167,8 @@ class _Program:
 
 
 def unpacking(kind: str, read: Read, path: str) -> Unpacking:
-    """Unpack what `read` gives. kind: a word of kinds.PACKED. path: under which a program can open
-    the same bytes from their beginning, "" where it cannot. Unreadable."""
+    """Unpack the bytes of `read`. kind: a word of kinds.PACKED. path: the same bytes from their
+    beginning, for a program, "" without such a path. Unreadable."""
     try:
         return _Decoder(kind, read)
     except ImportError:

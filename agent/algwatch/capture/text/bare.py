@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages without anything around them, with or without a time and addresses in front: logs of
-kamailio and OpenSIPS (xlog of $mb), of phones, and what people paste."""
+"""Bare messages, with or without a time and addresses in front: logs of kamailio and OpenSIPS (xlog
+of $mb), logs of phones, and pasted text."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _ARROW = re.compile(
     r"(\[[0-9a-fA-F:.]+\]|[0-9.]{7,15}):(\d{1,5})"
 )
 _WORD = re.compile(r"\b(UDP|TCP|TLS)\b", re.I)
-NEAR = 4  # lines in front of a message that may tell its time and addresses
+NEAR = 4  # lines in front of a message with its time and addresses
 
 
 class Bare(Format):
-    """Remembers the last lines that were none of a message."""
+    """Remembers the last lines outside messages."""
 
     name = "SIP messages"
 
@@ -29,7 +29,7 @@ class Bare(Format):
         self._before: list[str] = []
 
     def pass_over(self, line: str) -> None:
-        """A line that is part of nothing."""
+        """A line outside every message."""
         self._before = [*self._before[1 - NEAR :], line]
 
     def begins(self, line: str, times: Times) -> Head | None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two ends of a message in a log that tells one of them or none: the message names the other.
+"""The two ends of a message in a log with one of them or none: the message names the other.
 
-Of hosts that are only known by name the address is made up (198.18.0.0/15, RFC 2544).
+A host known only by name gets a made-up address (198.18.0.0/15, RFC 2544).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TO = re.compile(r"^(?:To|t)\s*:\s*(.*)$", re.I | re.M)
 
 
 class Ends:
-    """names: hosts whose address is not known, by the one that stands for it."""
+    """names: hosts without a known address, by the address in their place."""
 
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
@@ -33,7 +33,7 @@ class Ends:
         self._sent: Table[str, tuple[Host, Host]] = Table(FLOWS)
 
     def of(self, head: Head, text: str) -> tuple[Host, Host, str] | None:
-        """Source, destination and transport; None where the message does not tell them."""
+        """Source, destination and transport; None if the message does not tell them."""
         via = _VIA.search(text)
         transport = head.transport or (via[1].upper() if via else "UDP")
         if head.src is not None and head.dst is not None:
@@ -64,7 +64,7 @@ class Ends:
 
     def _mine(self, text: str, via: re.Match[str] | None, response: bool, incoming: bool,
               peer: Host) -> Host:  # fmt: skip
-        """The host that logs, of which its own log says nothing."""
+        """The logging host; its own log does not name it."""
         found: Host | None = None
         if response is incoming and via is not None:  # its own Via
             found = host(via[2], via[3])
@@ -76,12 +76,12 @@ class Ends:
         value = address.ipv4(peer[0])
         if value < 0:
             return ("2001:2::1" if ":" in peer[0] else "198.18.0.1"), port
-        # Beside the other one, so that nobody seems to be behind a NAT who is not.
+        # Next to the other address, so neither host seems to be behind a NAT.
         last = 254 if value & 0xFF != 254 else 253
         return address.text((value & 0xFFFFFF00 | last).to_bytes(4), 4), port
 
     def _target(self, text: str, response: bool) -> Host | None:
-        """Where a request goes to, and where a response comes from, as far as it says so."""
+        """The target of a request, or the origin of a response, as far as given."""
         line = text.split("\n", 1)[0]
         for pattern in (_TO,) if response else (_ROUTE,):
             if found := pattern.search(text):
@@ -110,6 +110,6 @@ class Ends:
 
 
 def _received(via: re.Match[str]) -> Host | None:
-    """Where the sender of a request is, by its topmost Via (RFC 3261 18.2.1, RFC 3581)."""
+    """The sender of a request, by its topmost Via (RFC 3261 18.2.1, RFC 3581)."""
     received, rport = _RECEIVED.search(via[4]), _RPORT.search(via[4])
     return host(received[1] if received else via[2], rport[1] if rport else via[3])

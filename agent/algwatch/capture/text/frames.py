@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""IP packets around messages that were told without them."""
+"""IP packets around messages from a text."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ TTL = 64
 
 
 class Frames:
-    """Packs messages into raw IP packets. Each packet has an identification of its own, so that
-    none is taken for a copy of another; the streams of TCP have sequence numbers that go on."""
+    """Packs messages into raw IP packets. Each packet has an identification of its own, so none
+    looks like a copy of another; TCP streams have continuing sequence numbers."""
 
     def __init__(self) -> None:
         self._ident = 0

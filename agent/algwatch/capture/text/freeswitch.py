@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FreeSWITCH's `sofia global siptrace on`, and what else logs with sofia-sip (flexisip)."""
+"""FreeSWITCH's `sofia global siptrace on`, and other logs of sofia-sip (flexisip)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Freeswitch(Format):
         if found is None:
             return None
         at = times.stamp(line[: found.start()])
-        # Its own time has a finer one than the log's, and no date.
+        # The message's own time is finer than the log's, but has no date.
         at = times.stamp(found["time"] or "") or at
         return Head(at, found["transport"], host(found["host"], found["port"]),
                     found["way"] == "recv")  # fmt: skip

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Head: what a log says of a message in front of it."""
+"""Head: facts about a message, from the log lines in front of it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ Host = tuple[str, int]  # an IP literal without brackets, or a name; and a port
 
 
 class Head:
-    """at: ns, 0 where it is not told. transport: "" where it is not told. peer: the other end of
-    a message that came in (incoming) or went out; or src and dst, where both are told."""
+    """at: ns, 0 if not given. transport: "" if not given. peer: the other end of an incoming or
+    outgoing message; or src and dst, if both are given."""
 
     __slots__ = ("at", "dst", "incoming", "peer", "src", "transport")
 
@@ -27,25 +27,26 @@ class Head:
 
 
 class Format:
-    """One way of writing messages down. name: for people."""
+    """One format of logged messages. name: for people."""
 
     name = ""
 
     def begins(self, line: str, times: Times) -> Head | None:
-        """What a line tells that stands in front of a message; None of any other line."""
+        """The facts of a line in front of a message; None for any other line."""
         raise NotImplementedError
 
     def ends(self, line: str) -> bool:
-        """True of a line that stands behind a message."""
+        """True for a line behind a message."""
         return False
 
     def clean(self, line: str) -> str | None:
-        """A line of a message without what the format adds; None of one that is none of it."""
+        """A line of a message without additions of the format; None for a line outside the
+        message."""
         return line
 
 
 def host(text: str, port: str | None) -> Host | None:
-    """Host and port as they stand in a log; None where that is no host."""
+    """Host and port as written in a log; None without a host."""
     text = text.strip("[]")
     number = int(port) if port and len(port) <= 5 else 5060
     if not text or len(text) > 255 or not 0 < number < 65536:

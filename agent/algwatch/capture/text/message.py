@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A message line by line, as a log shows it, put together to the bytes that it was.
+"""A message line by line from a log, put together to its original bytes.
 
-A log has other line ends than the wire, and nothing says whether the body ended with one: the
-Content-Length decides. Where no reading of the lines has that length, the log has lost something;
-then the length is set to what is there, so that the loss is not blamed on whoever sent it.
+A log has other line ends than the wire, and does not show a line end after the body: Content-Length
+decides. If no reading of the lines has this length, the log has lost something. Then the length is
+set to the actual one, so the sender is not blamed for the loss.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _LENGTH = re.compile(r"(?P<name>(?:Content-Length|l)\s*:\s*)(?P<value>\d{1,7})\s
 _TYPE = re.compile(r"(?:Content-Type|c)\s*:\s*(\S+)", re.I)
 _IDS = re.compile(r"(?:Call-ID|i)\s*:\s*\S", re.I)
 _SDP = re.compile(r"[A-Za-z]=")
-PATIENCE = 4  # lines between what tells of a message and its start line
+PATIENCE = 4  # lines between a head and the start line
 
 BEFORE, HEADERS, BODY, OVER = range(4)
 
 
 class Lines:
-    """A message that is being read. number: of the line where it began, from 1."""
+    """A message being read. number: of its first line, from 1."""
 
     def __init__(self, head: Head, format_: Format, number: int) -> None:
         self.head = head
@@ -43,11 +43,11 @@ class Lines:
 
     @property
     def waits(self) -> bool:
-        """True until its start line was there."""
+        """True before the start line."""
         return self._state == BEFORE
 
     def take(self, line: str) -> bool:
-        """A further line; False when it is none of this message, which is over then."""
+        """A further line; False if it is outside this message, which is over then."""
         if self._state == OVER:
             return False
         if self._state != BEFORE and self._format.ends(line):
@@ -81,7 +81,7 @@ class Lines:
             return self._state != OVER
         start = found[0]
         self._indent = len(line) - len(line.lstrip()) if line.lstrip() == start else 0
-        # "SIP/2.0." of a request, and of a response any dot at its end.
+        # "SIP/2.0." at the end of a request line; any dot at the end of a status line.
         self._dotted = start.endswith("SIP/2.0.") or (
             start.startswith("SIP/2.0 ") and start.endswith(".")
         )
@@ -114,7 +114,7 @@ class Lines:
         return True
 
     def payload(self) -> tuple[bytes, str]:
-        """The bytes of the message, and what is wrong with them; b"" of none."""
+        """The bytes of the message, and their fault; b"" without a message."""
         if not self._headers:
             return b"", "no SIP message follows"
         if len(self._headers) < 3 or not any(_IDS.match(one) for one in self._headers):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lines of a log that tell of lost messages by themselves, named and explained."""
+"""Lines of a log about lost messages, named and explained."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _SENTENCES = {
 
 
 def remark(line: str) -> str:
-    """What a line of a log means, "" of most lines."""
+    """The meaning of a line of a log, "" for most lines."""
     if not any(sign in line for sign in _SIGNS):
         return ""
     for pattern, sentence in _KNOWN:

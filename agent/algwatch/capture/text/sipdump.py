@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that kamailio's module sipdump writes."""
+"""Files of kamailio's module sipdump."""
 
 from __future__ import annotations
 

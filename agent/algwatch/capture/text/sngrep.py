@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text that sngrep saves, and what ngrep and sipgrep print (-W byline)."""
+"""Text saved by sngrep, or printed by ngrep and sipgrep (-W byline)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Times in front of lines: whatever programs write there, as ns since 1970 (UTC)."""
+"""Times in front of lines, in the forms of many programs, as ns since 1970 (UTC)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _EPOCH = re.compile(r"\b(1\d{9})\.(\d{1,9})\b")
 SECOND = 1_000_000_000
 DAY = 86400
 FRONT = 40  # characters
-YEAR = 2000  # of a stamp without one; a leap year, so that 29 February is a day
+YEAR = 2000  # of a stamp without one; a leap year, for 29 February
 
 
 class Times:
-    """The times of one text. latest: of the last stamp, ns; 0 before there was one. made_up:
-    its date, or its year, was not told."""
+    """The times of one text. latest: of the last stamp, ns; 0 before one. made_up: its date, or its
+    year, was not given."""
 
     def __init__(self) -> None:
         self.latest = 0
@@ -32,7 +32,8 @@ class Times:
         self._year = YEAR
 
     def begin(self, line: str) -> None:
-        """A line that may begin with a time. Elsewhere in it hardware addresses look like one."""
+        """A line that may begin with a time. Elsewhere in it hardware addresses look like a
+        time."""
         line = line[:FRONT].lstrip("[(< ")
         if _STAMP.match(line):
             self.stamp(line)

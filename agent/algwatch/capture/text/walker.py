@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A walker over logs and pasted text: bytes in, packets out, as from a capture. Sans-IO.
 
-A program may save call by call (sngrep does), so messages are put into order of time before they
-are handed on: those of the last WINDOW bytes of text.
+A program may save call by call (sngrep does), so messages are sorted by time before they are handed
+on, within the last WINDOW bytes of text.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from algwatch.capture.text.sngrep import Sngrep
 from algwatch.capture.text.times import Times
 from algwatch.capture.text.wireshark import Wireshark
 
-WINDOW = 64 << 20  # bytes of messages that wait to be put into order
-LONGEST = 65536  # bytes of a line; more is cut
+WINDOW = 64 << 20  # bytes of messages waiting to be sorted
+LONGEST = 65536  # bytes of a line; the rest is cut
 REMARKS = 20
-STEP = 10_000_000  # ns between messages that have no time
+STEP = 10_000_000  # ns between messages without a time
 TICK = 1000  # ns between messages of the same time
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -43,8 +43,8 @@ Told = tuple[int, int, bytes]  # time, number, packet
 
 class TextWalker:
     """Feed it bytes as they come. interfaces: one, of raw IP. problem: "" unless nothing of the
-    text could be read. started: something was found. remarks: sentences about lines, bounded.
-    patient: False hands on what is there at once, as it is wanted from a log that still grows."""
+    text was readable. started: something was found. remarks: sentences about lines, bounded.
+    patient: False hands messages on at once, for a log still growing."""
 
     def __init__(self, patient: bool = True) -> None:
         self.interfaces = [Interface(RAW_IP)]
@@ -52,7 +52,7 @@ class TextWalker:
         self.started = False
         self.remarks: list[str] = []
         self._patient = patient
-        self._more = 0  # remarks that are not kept
+        self._more = 0  # remarks not kept
         self._rest = b""
         self._number = 0
         self._times = Times()
@@ -69,7 +69,7 @@ class TextWalker:
         self._ended = self._made_up = False
 
     def feed(self, data: bytes, most: int = 1 << 30) -> Packets:
-        """The packets that are known by now, `most` of them."""
+        """The packets known by now, at most `most`."""
         lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
         if self._ended and self._rest:
@@ -100,7 +100,7 @@ class TextWalker:
         self._conclude()
 
     def _conclude(self) -> None:
-        """What holds for all of it."""
+        """Remarks about the whole text."""
         if self._more:
             self.remarks.append(f"{self._more} more lines like these are not listed")
         if self._untimed and self._untimed == self._messages:
@@ -128,7 +128,7 @@ class TextWalker:
         text = raw.decode("utf-8", "surrogateescape").rstrip("\r\n")
         if "\x1b" in text:
             text = _COLOUR.sub("", text)
-        # As rsyslog writes line ends (CR is #015, LF is #012), and as JSON does.
+        # Line ends as written by rsyslog (CR is #015, LF is #012), and by JSON.
         if "SIP/2.0" in text:
             for end in ("#015#012", "#012", "\\r\\n", "\\n"):
                 if end in text:
@@ -169,7 +169,7 @@ class TextWalker:
             self._bare.pass_over(text)
 
     def _finish(self) -> None:
-        """The message that is open is over."""
+        """The open message is over."""
         one, self._open = self._open, None
         if one is None:
             return
@@ -191,13 +191,14 @@ class TextWalker:
         self._held += len(packet)
 
     def _time(self, at: int) -> int:
-        """A time for a message: its own, that of the lines around it, or one behind the last."""
+        """A time for a message: its own, the time of the lines around it, or one after the last
+        message."""
         own = at or (self._times.latest if self._times.latest > self._stamp else 0)
         if not own:
             self._untimed += not self._times.latest
             step = TICK if self._times.latest else STEP
             self._last = (self._last or (self._times.latest or 946_684_800 * 10**9)) + step
-        elif own == self._stamp:  # many logs tell seconds only
+        elif own == self._stamp:  # many logs have seconds only
             self._last += TICK
         else:
             self._last = self._stamp = own

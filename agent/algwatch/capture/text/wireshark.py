@@ -61,5 +61,5 @@ class Wireshark(Format):
         if self._in_body:
             found = _SDP.match(line)
             return f"{found[1]}={found[2]}" if found and depth == 12 else None
-        # What Wireshark has computed stands in brackets.
+        # Values computed by Wireshark stand in brackets.
         return line[8:] if depth == 8 and line[8] != "[" else None
