@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Addresses: another address of the same kind, whose text is as long.
+"""Addresses: another address of the same kind, with text of the same length.
 
-Two addresses have the same beginning after it exactly if they had it before, so networks stay
-networks. Private stays private, public public; loopback, link-local, multicast, broadcast and
-192.0.2.0/24 (RFC 5737, where the probe sends to) stay as they are, and so do 0 and 255 in an
-octet.
+Two addresses share a prefix after it exactly if they shared it before, so networks stay networks.
+Private stays private, public public. Loopback, link-local, multicast, broadcast and 192.0.2.0/24
+(RFC 5737, the target of the probe) stay as they are, and so do 0 and 255 in an octet.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from algwatch.base import address
 
 _ONE, _TWO, _THREE = tuple(range(1, 10)), tuple(range(10, 100)), tuple(range(100, 255))
 _CLASSES = (_ONE, _TWO, _THREE)
-# First octets that begin networks of a special kind stay: what is special is the second.
+# First octets of special networks stay: the second octet decides there.
 _FIRST = tuple(
     tuple(n for n in members if n not in (10, 100, 127, 169, 172, 192) and n < 224)
     for members in _CLASSES
@@ -43,7 +42,7 @@ class Addresses:
         return ".".join(map(str, self.packed4(bytes(map(int, text.split("."))))))
 
     def text6(self, text: str) -> str:
-        """An IPv6 literal without brackets, in whatever spelling; the zone goes as a word."""
+        """An IPv6 literal without brackets, in any spelling; the zone is replaced as a word."""
         bare, percent, zone = text.partition("%")
         zone = percent + (self._cipher.word(zone) if zone.isalnum() else zone)
         groups, quad = _groups(bare)
@@ -106,8 +105,8 @@ class Addresses:
         return made
 
     def _group(self, group: int, before: bytes) -> int:
-        """As many hexadecimal digits as it has; fe80 stays, and of another first group that part
-        which tells its kind."""
+        """As many hexadecimal digits as before; fe80 stays, and any other first group keeps the
+        part for its kind."""
         if not group:
             return 0
         if not before:
@@ -129,7 +128,7 @@ def _members(value: int, classes: tuple[tuple[int, ...], ...]) -> tuple[int, ...
 
 
 def _groups(bare: str) -> tuple[list[int], bool]:
-    """The eight groups of a valid literal, and whether the last two are a dotted quad."""
+    """The eight groups of a valid literal; True if the last two are a dotted quad."""
     head, gap, tail = bare.partition("::")
     quad = "." in bare
     before, after = _values(head), _values(tail)

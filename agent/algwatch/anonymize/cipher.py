@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cipher: a keyed permutation of the words of one form, so that two words never become one.
+"""Cipher: a keyed permutation of the words of one form, so two words never become one.
 
-A word keeps its length, and each of its characters its kind: a digit stays a digit, a letter a
-letter of the same case. It is a Feistel network over the numbers below n whose halves are brought
-into the range by walking the cycle (Black and Rogaway, "Ciphers with Arbitrary Finite Domains",
-2002, section 3); BLAKE2b (RFC 7693) is its round function.
+A word keeps its length, and each character its kind: a digit stays a digit, a letter a letter of
+the same case. It is a Feistel network over the numbers below n. Walking the cycle brings its
+results into the range (Black and Rogaway, "Ciphers with Arbitrary Finite Domains", 2002, section
+3); BLAKE2b (RFC 7693) is its round function.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import lru_cache
 from hashlib import blake2b
 
 ROUNDS = 6
-PIECE = 64  # characters that are replaced at once
+PIECE = 64  # characters replaced at once
 _LETTERS, _DIGITS = "abcdefghijklmnopqrstuvwxyz", "0123456789"
 
 
@@ -34,8 +34,8 @@ class Cipher:
         return "".join(self._short(word[i : i + PIECE]) for i in range(0, len(word), PIECE))
 
     def choice(self, value: int, members: tuple[int, ...], context: bytes) -> int:
-        """Another member of these in place of value, by a permutation of its own for each
-        context; value itself where it is none of them."""
+        """Another member in place of value, by a permutation of its own for each context; value
+        itself if it is no member."""
         if value not in members:
             return value
         return members[self.number(members.index(value), len(members), context)]
@@ -57,8 +57,8 @@ class Cipher:
                 return value
 
     def _word(self, word: str) -> str:
-        """Upper and lower case become the same but for the case, as hosts are the same in both
-        (RFC 3261 section 19.1.4)."""
+        """Upper and lower case get the same word except for the case, as for hosts (RFC 3261
+        section 19.1.4)."""
         value, count = 0, 1
         for character in word.lower():
             alphabet = _DIGITS if character in _DIGITS else _LETTERS

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A captured frame without people: addresses of every header, and the payload.
 
-What is no SIP keeps its first bytes, by which its kind is known, and zeros behind them. Checksums
-are brought on by what changed (RFC 1624), so a wrong one stays wrong, and right ones stay right
-without the bytes that were not captured.
+A payload other than SIP keeps its first bytes, which show its kind, with zeros behind them.
+Checksums are updated by the change (RFC 1624). So a wrong one stays wrong, and a right one stays
+right even without the bytes that were not captured.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from algwatch.anonymize.link import Ip, hardware, headers
 from algwatch.anonymize.words import Words
 
 TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
-KEPT = 12  # bytes of a payload that is no SIP: the header of RTP, and of much else
+KEPT = 12  # bytes of a payload other than SIP: the header of RTP, and of much else
 _SIP = re.compile(rb"SIP/[0-9]|^[\r\n]*[A-Z]{3,16} +(?:sips?|tel):", re.I)
 _KEEPALIVE = re.compile(rb"[\r\n\0 ]{1,64}|jaK|hello", re.I)
 _QUOTING = {ICMP: (3, 4, 5, 11, 12), ICMP6: (1, 2, 3, 4)}
@@ -27,7 +27,7 @@ def is_sip(payload: bytes) -> bool:
 
 
 class Change:
-    """The sum of what changed in 16-bit words, by where they stand."""
+    """The sum of the changes in 16-bit words, by their position."""
 
     __slots__ = ("sum",)
 
@@ -35,7 +35,7 @@ class Change:
         self.sum = 0
 
     def add(self, before: bytes, after: bytes, odd: bool = False) -> None:
-        """odd: it begins at the second byte of a word."""
+        """odd: the bytes begin at the second byte of a word."""
         if before != after:
             self.sum += words(after, odd) - words(before, odd)
 
@@ -60,8 +60,8 @@ class Frames:
 
     def replaced(self, frame: bytes, linktype: int, whole: tuple[int, bytes] | None = None,
                  change: Change | None = None) -> bytes:  # fmt: skip
-        """whole: an offset and what stands there, where that depends on other packets. change: that
-        of the whole packet of which it is the first fragment."""
+        """whole: an offset and the bytes for it, if these depend on other packets. change: the
+        change of the whole packet, for its first fragment."""
         made = bytearray(frame)
         for at, size in hardware(linktype):
             made[at : at + size] = self._hardware(bytes(made[at : at + size]))
@@ -85,7 +85,7 @@ class Frames:
         return mac[:1] + self._cipher.number(low, 1 << 40, b"mac").to_bytes(5)
 
     def _nflog(self, made: bytearray, first: int) -> None:
-        """Hardware addresses and prefixes of a log: attributes whose values name something."""
+        """Clear the attributes of a log with hardware addresses and headers."""
         at = 4
         while at + 4 <= first - 4:
             length = int.from_bytes(made[at : at + 2], "little")
@@ -97,7 +97,7 @@ class Frames:
             at += length + 3 & ~3
 
     def _header(self, made: bytearray, ip: Ip) -> Change:
-        """Replace the addresses; returns what changed in them."""
+        """Replace the addresses; returns their change."""
         at, size = ip.addresses
         before = bytes(made[at : at + 2 * size])
         new = self._addresses.packed4 if size == 4 else self._addresses.packed6
@@ -161,7 +161,7 @@ class Frames:
         return payload[:kept] + bytes(len(payload[kept:]))
 
     def _icmp(self, made: bytearray, frame: bytes, ip: Ip, pseudo: Change) -> None:
-        """An error quotes the packet that it is about."""
+        """An error quotes the packet it is about."""
         start, end = ip.inside, ip.end
         change = Change()
         if ip.proto == ICMP6:

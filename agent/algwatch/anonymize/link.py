@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the IP headers of a captured frame begin, the outer ones of tunnels too."""
+"""The offsets of the IP headers of a captured frame, the outer ones of tunnels too."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ DEPTH = 6
 
 
 class Ip:
-    """One IP header. at: offset; version; proto: of what it carries, from `inside` on; end: of
-    what it says that it carries; fragment: it carries a part of a packet. first: the part at the
+    """One IP header. at: offset; version; proto: of its payload, from `inside` on; end: of the
+    payload by the header; fragment: it carries a part of a packet. first: the part at the
     beginning."""
 
     __slots__ = ("at", "end", "first", "fragment", "inside", "proto", "version")
@@ -54,7 +54,7 @@ class Ip:
 
 
 def headers(frame: bytes, linktype: int) -> tuple[int, list[Ip]]:
-    """Where the first IP header begins (0: there is none), and all of them, the outer first."""
+    """The offset of the first IP header (0: none), and all of them, the outer first."""
     try:
         at = _first(frame, linktype)
         return at, _nested(frame, at) if at >= 0 else []
@@ -87,7 +87,7 @@ def _nested(frame: bytes, at: int) -> list[Ip]:
 
 
 def _first(frame: bytes, linktype: int) -> int:
-    """-1 where it carries no IP."""
+    """The offset of the first IP header, -1 without IP."""
     if linktype in (12, 101, 228, 229):
         return 0
     if linktype in (0, 108):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Streams: messages that lie in several packets, in TCP segments or in IP fragments.
+"""Streams: messages in several packets, in TCP segments or in IP fragments.
 
 A name may begin in one packet and end in the next. So the bytes of each stream are put together
 first, the message in them is replaced, and each packet gets its part of it.
@@ -11,15 +11,15 @@ from algwatch.anonymize.frame import TCP, UDP, Change, Frames, is_sip
 from algwatch.anonymize.link import Ip, headers
 from algwatch.anonymize.words import Words
 
-MOST = 256 << 20  # bytes that are kept of all streams
-SPAN = 64 << 20  # bytes of one TCP stream that are kept, from its first packet on
-AROUND = 2048  # bytes of a stream around a part that differs from it
+MOST = 256 << 20  # bytes kept of all streams
+SPAN = 64 << 20  # bytes kept of one TCP stream, from its first packet on
+AROUND = 2048  # bytes of a stream around a differing part
 
 Key = tuple[bytes, ...]
 
 
 class _Stream:
-    """first: sequence number of its first byte. data: its bytes; there: which of them came."""
+    """first: sequence number of its first byte. data: its bytes; there: marks the received ones."""
 
     __slots__ = ("clean", "data", "first", "sip")
 
@@ -74,14 +74,14 @@ class Streams:
         if not any(held):
             stream.data[at : at + len(data)] = data
         elif held != data:
-            # What came first stays; what was a gap is filled.
+            # The first bytes stay; gaps are filled.
             mixed = bytes(old or new for old, new in zip(held, data, strict=True))
             stream.data[at : at + len(data)] = mixed
         stream.sip = stream.sip or is_sip(data)
 
     def part(self, frame: bytes, linktype: int) -> tuple[tuple[int, bytes] | None, Change | None]:
-        """For Frames.replaced(): where in the frame stands what; None where that needs no other
-        packet. And the change of all fragments, for the first one."""
+        """For Frames.replaced(): an offset in the frame and its bytes, None if no other packet
+        matters; and the change of all fragments, for the first one."""
         _, ips = headers(frame, linktype)
         if not ips:
             return None, None

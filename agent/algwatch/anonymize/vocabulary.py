@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The words of SIP and SDP, which name nobody and stay. In lower case."""
+"""The words of SIP and SDP; they name no person and stay. In lower case."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ TOP = frozenset(("com", "net", "org", "info", "biz", "local", "lan", "home", "ar
                  "invalid", "test", "localdomain", "internal", "corp", "box"))  # fmt: skip
 """Last labels of domain names, beside those of two letters."""
 
-# Their values are no names: numbers of any length, words of the program that wrote them.
+# Their values are no names: numbers of any length, words of the program.
 NUMERIC = frozenset(
     ("cseq", "rseq", "rack", "content-length", "l", "max-forwards", "expires", "min-expires",
      "session-expires", "x", "min-se", "timestamp", "date", "retry-after")

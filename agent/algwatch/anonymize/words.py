@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Words: a SIP message, or a part of a stream of them, without people. Every length stays.
 
-Goes line by line, so it reads broken messages and parts of one as well. Runs of letters and digits
-are replaced (cipher.py) unless they are words of the protocol; where a person may be named, in the
-user of a URI, a display name, a subject, a text, all of them are. Short numbers stay elsewhere:
+The text is read line by line, so broken and partial messages work as well. Runs of letters and
+digits are replaced (cipher.py) unless they are words of the protocol. In places for a person (the
+user of a URI, a display name, a subject, a text) all of them are. Short numbers stay elsewhere:
 ports, sequence numbers, lengths, codes.
 """
 
@@ -18,8 +18,8 @@ from algwatch.anonymize.vocabulary import FREE, NUMERIC, SERVICES, TOP, VERBATIM
 from algwatch.base import address
 from algwatch.report.secrets import without_secrets
 
-SHORT = 5  # digits of a number that stays where no person is named
-SERIAL = 6  # digits in a row that are a serial number in the name of a program
+SHORT = 5  # digits of a number that stays outside the places for a person
+SERIAL = 6  # digits in a row: a serial number in the name of a program
 
 START = re.compile(
     r"(?:[A-Za-z0-9_.!%*+`'~-]{1,32} [^ ]{1,4096} SIP/[0-9.]+|SIP/[0-9]\.[0-9] [0-9]{3}.{0,512})\s*"
@@ -45,7 +45,7 @@ _PERSONAL = re.compile(
 _PLAIN = re.compile(r"(?i)\b(?:qop|algorithm|expires|q|stale|cause)\s*=\s*\Z")
 _COOKIE = "z9hG4bK"
 _BOUNDARY = re.compile(r"(?i)\bboundary\s*=\s*([^;]+)")
-# Behind the bytes of a stream that were not captured, which are zeros, a message may begin.
+# A message may begin behind the uncaptured bytes of a stream; they are zeros.
 _ENDS = re.compile(r"(?<=\n)|(?<=\r)(?!\n)|(?<=\x00)(?!\x00)")
 _ANONYMOUS = re.compile(r"anonymous", re.I)
 
@@ -60,7 +60,7 @@ class Words:
         self._lined = lru_cache(65536)(self._line)
 
     def message(self, payload: bytes) -> bytes:
-        """As many bytes as payload has."""
+        """The replaced payload, as long as before."""
         secret = without_secrets(payload, self._key)
         text = secret.decode("ascii", "surrogateescape")
         made: list[str] = []
@@ -142,7 +142,7 @@ class Words:
         return user if _ANONYMOUS.fullmatch(user) else self._all(user)
 
     def _host(self, host: str) -> str:
-        """The last label stays where it is one of those that everybody has."""
+        """A common last label stays."""
         if re.fullmatch(_V4, host):
             return self._addresses.text4(host) if address.ipv4(host) >= 0 else self._all(host)
         if not re.search(r"[A-Za-z_]", host):
@@ -180,11 +180,11 @@ class Words:
         return self._addresses.text4(text) if private else text
 
     def _all(self, text: str) -> str:
-        """Every run, whatever it says."""
+        """Replaces every run."""
         return _TOKEN.sub(lambda match: self._token(match, 0, False), text)
 
     def _words(self, text: str, most: int) -> str:
-        """Every run but words of the protocol and numbers of at most so many digits."""
+        """Replaces every run except words of the protocol and numbers of at most `most` digits."""
         return _TOKEN.sub(lambda match: self._token(match, most, True), text)
 
     def _token(self, match: re.Match[str], most: int, known: bool) -> str:
@@ -213,8 +213,8 @@ class Words:
         return self._cipher.word(text)
 
     def _high(self, text: str) -> str:
-        """Bytes above ASCII: what is UTF-8 stays valid, because the first byte of three or four
-        stays, and the second one where it may not have every value (RFC 3629 section 4)."""
+        """Bytes above ASCII. UTF-8 stays valid: the first byte of three or four stays, and the
+        second one if some of its values are not allowed (RFC 3629 section 4)."""
         made, held = [], False
         for character in text:
             byte = ord(character) - 0xDC00
@@ -227,7 +227,8 @@ class Words:
         return "".join(made)
 
     def _escaped(self, text: str) -> str:
-        """%41: another letter, digit or byte above ASCII; all else separates, and stays."""
+        """%41: another letter, digit or byte above ASCII; all other characters separate, and
+        stay."""
         value = int(text[1:], 16)
         if value >= 0x80:
             made = 0x80 + self._cipher.number(value - 0x80, 0x80, b"escape")
@@ -239,7 +240,7 @@ class Words:
 
 
 class _State:
-    """Tells what a line is: start, text, sdp, or by its name the field that it is or continues."""
+    """The kind of a line: start, text, sdp, or the name of its field or continued field."""
 
     __slots__ = ("_body", "_name", "_type")
 
