@@ -17,7 +17,7 @@ from algwatch.report.render.summary import STATES
 from algwatch.top.detail import detail
 from algwatch.top.model import Call, Model, clean
 
-EVERY = 0.5  # seconds between looks at what is new
+EVERY = 0.5  # seconds between two polls
 SHOWN = 500  # rows
 COLOURS = {"hurts": "bold red", "fine": "bold green", "cannot-tell": "bold yellow"}
 
@@ -61,7 +61,7 @@ class Opened(Screen[None]):
 
 
 class Top(App[None]):
-    """poll: called now and then to bring the model up to date, None where it does not change."""
+    """poll: called now and then to update the model, None for a model without changes."""
 
     TITLE = "algwatch"
     ENABLE_COMMAND_PALETTE = False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Enter opens: the ladder of a call, what is said of it, and both copies of its messages."""
+"""The view of a call: its ladder, its findings, and both copies of its messages."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def _finding(text: Text, finding: Row) -> None:
 
 
 def _copies(text: Text, entered: bytes, left: bytes, width: int) -> None:
-    """One under the other where they differ: a terminal of 80 columns has no room for two."""
+    """Differing lines one under the other: a terminal of 80 columns has no room for both side by
+    side."""
     for before, after in aligned_lines(entered, left)[:LINES]:
         one, other = clean(before, 400), clean(after, 400)
         if before == after:

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Model: the calls, lines and findings that are browsed, from reports or from their JSON.
-Bounded."""
+"""Model: the calls, lines and findings to browse, from reports or from their JSON. Bounded."""
 
 from __future__ import annotations
 
@@ -27,8 +26,8 @@ Row = dict[str, Any]  # of docs/wire.md: a call, a registration, a finding
 
 
 class Call:
-    """row: as in `analyze --json`; lan, wan: whether the ACK to its 2xx was seen there, None where
-    that is not known."""
+    """row: as in `analyze --json`; lan, wan: the ACK to its 2xx was seen there, None if not
+    known."""
 
     __slots__ = ("lan", "row", "wan")
 
@@ -62,7 +61,7 @@ class Call:
 
 
 class Model:
-    """state: of the verdict, "" where nobody has said it. changed: something is new."""
+    """state: of the verdict, "" before one. changed: something is new."""
 
     def __init__(self) -> None:
         self.calls: Table[str, Call] = Table(CALLS)
@@ -75,7 +74,7 @@ class Model:
         self.changed = True
 
     def hurts(self, call: Call) -> bool:
-        """A finding says so, or it died."""
+        """A finding of harm names the call, or it died."""
         if str(call.row.get("outcome")) in ("dropped", "unanswered"):
             return True
         return call.row.get("dead") is True or any(
@@ -86,14 +85,14 @@ class Model:
         return [f for f in self.findings.values() if f.get("call_id") == call_id]
 
     def verdict(self, call: Call) -> str:
-        """The worst thing that is said of a call, in a few words."""
+        """The worst finding of a call, in a few words."""
         found = sorted(self.of(call.call_id), key=_badness, reverse=True)
         if found and found[0].get("harm") != "none":
             return f"{found[0].get('rule', '')} {found[0].get('slug', '')}"
         return ""
 
     def lines(self) -> list[tuple[Any, ...]]:
-        """(name, phone, provider, calls, calls that hurt, registered), the worst first."""
+        """(name, phone, provider, calls, hurt calls, registered), the worst first."""
         numbers: dict[str, list[int]] = {}
         for call in self.calls.values():
             of = numbers.setdefault(call.line, [0, 0, 0])
@@ -109,7 +108,7 @@ class Model:
         return [(name, *ends_of(name), *of) for name, of in named[:LINES]]
 
     def shown(self, line: str, only_bad: bool, word: str) -> list[Call]:
-        """Calls, the newest first. line: "" for all; word: in any of its texts."""
+        """Calls, the newest first. line: "" for all; word: a part of any of its texts."""
         word = word.lower()
         return [
             call
@@ -127,7 +126,7 @@ class Model:
         return " ".join(said).lower()
 
     def report(self, report: Report) -> None:
-        """Of a pipeline."""
+        """A report of a pipeline."""
         self.changed = True
         if isinstance(report, CallSummary):
             if not report.unsolicited:
@@ -172,7 +171,7 @@ class Model:
         self.changed = True
 
     def settle(self) -> None:
-        """A file was read: what the ladders show of each ACK."""
+        """After the end of a file: take the state of each ACK from the ladders."""
         if self.ladder is None:
             return
         for call in self.calls.values():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a model comes from: capture files, the lines of `run --json`, a status file."""
+"""The sources of a model: capture files, the lines of `run --json`, a status file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONGEST = 1 << 20  # bytes of a line, and of a status file
 
 
 class Lines:
-    """Lines of JSON from a descriptor that may grow. poll() reads what is there."""
+    """Lines of JSON from a descriptor that may grow. poll() reads the available ones."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -39,7 +39,7 @@ class Lines:
 
 
 class StatusFile:
-    """A file that is replaced as a whole."""
+    """A file replaced as a whole."""
 
     def __init__(self, path: str) -> None:
         self._path = path
