@@ -8,7 +8,6 @@ import gzip
 import io
 import json
 import lzma
-import resource
 import subprocess
 import sys
 import zlib
@@ -96,15 +95,19 @@ def test_a_file_that_unpacks_to_a_huge_one_takes_no_memory(kind: str) -> None:
 
 def test_a_bomb_of_a_capture_ends_where_it_is_no_capture(tmp_path: Path) -> None:
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    data = packer.compress(pcap([])) + b"".join(packer.compress(bytes(1 << 24)) for _ in range(40))
+    data = packer.compress(pcap([])) + b"".join(packer.compress(bytes(1 << 24)) for _ in range(4))
     (tmp_path / "bomb.gz").write_bytes(data + packer.flush())
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    program = (
+        "import sys\nfrom algwatch.__main__ import main\nstatus = main(sys.argv[1:])\n"
+        "print([x for x in open('/proc/self/status') if x.startswith('VmHWM')][0])\n"
+        "sys.exit(status)\n"
+    )
     done = subprocess.run(
-        [sys.executable, "-m", "algwatch", "analyze", tmp_path / "bomb.gz"], capture_output=True,
+        [sys.executable, "-c", program, "analyze", tmp_path / "bomb.gz"], capture_output=True,
         text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 3
-    assert max(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, before) < 120_000
+    assert int(done.stdout.split("VmHWM:")[1].split()[0]) < 60_000  # kB
 
 
 @pytest.mark.parametrize("kind", ["zstd", "lz4"])
@@ -181,8 +184,8 @@ def test_interfaces_of_several_files_of_a_series_are_told_apart(
 @pytest.mark.parametrize(
     ("words", "calls"),
     [
-        (["--since", "22:15:00"], 9),
-        (["--since", "2023-11-14 22:15"], 9),
+        (["--since", "22:15:00"], 8),
+        (["--since", "2023-11-14 22:15"], 8),
         (["--filter", "host 192.168.1.10"], 12),
         (["--filter", "host 192.168.1.99"], 0),
     ],
