@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/algwatch
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_algwatch_subparsers=(run status doctor probe apply verify rollback handover obey enroll command invite fact analyze diff top anonymize explain rules decode completion)
+_shtab_algwatch_subparsers=(run status doctor probe apply verify rollback handover obey enroll command invite fact analyze watch diff top anonymize explain rules decode completion)
 
 _shtab_algwatch_run_option_strings=(-h --help)
 _shtab_algwatch_status_option_strings=(-h --help --json --file)
@@ -20,7 +20,8 @@ _shtab_algwatch_enroll_option_strings=(-h --help --file --config --keys --cpe --
 _shtab_algwatch_command_option_strings=(-h --help --key --only --watch --finding --call --level --good-for --wait --output --print --broker --broker-user --ca --cert --cert-key --name --mqtt3)
 _shtab_algwatch_invite_option_strings=(-h --help --new-key --output --wait --broker --broker-user --ca --cert --cert-key --name --mqtt3)
 _shtab_algwatch_fact_option_strings=(-h --help --key --server --calls --routers --days --serial --withdraw --print --broker --broker-user --ca --cert --cert-key --name --mqtt3)
-_shtab_algwatch_analyze_option_strings=(-h --help --lan --wan --lan-if --wan-if --all --brief --call --only -v --verbose --list --sort --json --ndjson --csv --html --pcap --pcap-of --ports --filter --since --progress --color)
+_shtab_algwatch_analyze_option_strings=(-h --help --lan --wan --lan-if --wan-if --all --brief --call --only -v --verbose --list --sort --json --ndjson --csv --follow --html --pcap --pcap-of --ports --filter --since --progress --color)
+_shtab_algwatch_watch_option_strings=(-h --help --lan-if --wan-if --ports --ssh --ndjson)
 _shtab_algwatch_diff_option_strings=(-h --help --json --ports --filter --since --progress)
 _shtab_algwatch_top_option_strings=(-h --help --lan --wan --lan-if --wan-if --ports --filter --since --progress --status)
 _shtab_algwatch_anonymize_option_strings=(-h --help --key)
@@ -60,7 +61,7 @@ _shtab_algwatch_command_pos_1_choices=(ping probe apply rollback evidence level)
 _shtab_algwatch_analyze___sort_choices=(start end length outcome from to line found)
 _shtab_algwatch_analyze___color_choices=(auto always never)
 _shtab_algwatch_completion_pos_0_choices=(bash zsh fish man)
-_shtab_algwatch_pos_0_choices=(run status doctor probe apply verify rollback handover obey enroll command invite fact analyze diff top anonymize explain rules decode completion)
+_shtab_algwatch_pos_0_choices=(run status doctor probe apply verify rollback handover obey enroll command invite fact analyze watch diff top anonymize explain rules decode completion)
 
 _shtab_algwatch_run__h_nargs=0
 _shtab_algwatch_run___help_nargs=0
@@ -118,7 +119,11 @@ _shtab_algwatch_analyze___list_nargs=0
 _shtab_algwatch_analyze___json_nargs=0
 _shtab_algwatch_analyze___ndjson_nargs=0
 _shtab_algwatch_analyze___csv_nargs=0
+_shtab_algwatch_analyze___follow_nargs=0
 _shtab_algwatch_analyze___progress_nargs=0
+_shtab_algwatch_watch__h_nargs=0
+_shtab_algwatch_watch___help_nargs=0
+_shtab_algwatch_watch___ndjson_nargs=0
 _shtab_algwatch_diff__h_nargs=0
 _shtab_algwatch_diff___help_nargs=0
 _shtab_algwatch_diff___json_nargs=0

@@ -50,8 +50,8 @@ function _shtab_algwatch_using
   test "$_shtab_algwatch_cmdpath" = "$argv"
 end
 
-set -g _shtab_algwatch_commands run status doctor probe apply verify rollback handover obey enroll command invite fact analyze diff top anonymize explain rules decode completion
-set -g _shtab_algwatch_opts_with_value --broker --broker-user --ca --call --calls --cert --cert-key --changes --color --config --cpe --days --file --filter --finding --good-for --html --key --keys --lan --lan-if --level --markdown --name --new-key --only --output --pcap --pcap-of --platform --port --ports --root --routers --serial --server --since --sort --status --tag --user --wait --wan --wan-if --watch
+set -g _shtab_algwatch_commands run status doctor probe apply verify rollback handover obey enroll command invite fact analyze watch diff top anonymize explain rules decode completion
+set -g _shtab_algwatch_opts_with_value --broker --broker-user --ca --call --calls --cert --cert-key --changes --color --config --cpe --days --file --filter --finding --good-for --html --key --keys --lan --lan-if --level --markdown --name --new-key --only --output --pcap --pcap-of --platform --port --ports --root --routers --serial --server --since --sort --ssh --status --tag --user --wait --wan --wan-if --watch
 
 complete -c algwatch -e
 complete -c algwatch -f
@@ -190,6 +190,7 @@ complete -c algwatch -n '_shtab_algwatch_using analyze' -l sort -xka "start end 
 complete -c algwatch -n '_shtab_algwatch_using analyze' -l json -d 'print one JSON object'
 complete -c algwatch -n '_shtab_algwatch_using analyze' -l ndjson -d 'print JSON objects, one a line'
 complete -c algwatch -n '_shtab_algwatch_using analyze' -l csv -d 'print the calls as CSV'
+complete -c algwatch -n '_shtab_algwatch_using analyze' -l follow -d 'read on while the files grow, telling each call as it ends; the report comes on Ctrl-C. Name the sides with --lan and --wan: other files are taken for one side'
 complete -c algwatch -n '_shtab_algwatch_using analyze' -l html -xka "(__fish_complete_path (commandline -ct))" -d 'also write the report as one page for a browser'
 complete -c algwatch -n '_shtab_algwatch_using analyze' -l pcap -xka "(__fish_complete_path (commandline -ct))" -d 'also save the packets of the calls that hurt, both sides, as pcapng'
 complete -c algwatch -n '_shtab_algwatch_using analyze' -l pcap-of -x -d 'with --pcap: in place of those the calls with WORD in their Call-ID, or of which the rule WORD says something'
@@ -199,6 +200,13 @@ complete -c algwatch -n '_shtab_algwatch_using analyze' -l since -x -d 'only pac
 complete -c algwatch -n '_shtab_algwatch_using analyze' -l progress -d 'tell how far it is on standard error, also where that is no terminal'
 complete -c algwatch -n '_shtab_algwatch_using analyze' -l color -xka "auto always never" -d 'auto, the default: on a terminal, unless NO_COLOR is set or TERM is dumb'
 complete -c algwatch -n '_shtab_algwatch_using analyze; and test $_shtab_algwatch_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'pcap, pcapng, or a log with SIP in it (Asterisk, FreeSWITCH, kamailio, OpenSIPS, sngrep, Wireshark'"'"'s text, pasted messages), compressed or not; a folder, or the files of a capture that was rotated; - is standard input'
+complete -c algwatch -n '_shtab_algwatch_using; and test $_shtab_algwatch_npos -eq 0' -a watch -d 'Runs tcpdump on both sides of a router over ssh, and tells each call as it ends; the report comes on Ctrl-C. Nothing is installed on the router but tcpdump, and nothing is written there.'
+complete -c algwatch -n '_shtab_algwatch_using watch' -s h -l help -d 'show this help message and exit'
+complete -c algwatch -n '_shtab_algwatch_using watch' -l lan-if -x -d 'its LAN interface, where its name does not tell'
+complete -c algwatch -n '_shtab_algwatch_using watch' -l wan-if -x -d 'its WAN interface, where its name does not tell'
+complete -c algwatch -n '_shtab_algwatch_using watch' -l ports -x -d 'ports of SIP, default: 5060,5080'
+complete -c algwatch -n '_shtab_algwatch_using watch' -l ssh -x -d 'with its options, such as '"'"'ssh -p 2222 -i key'"'"'; default: ssh'
+complete -c algwatch -n '_shtab_algwatch_using watch' -l ndjson -d 'print JSON objects, one a line'
 complete -c algwatch -n '_shtab_algwatch_using; and test $_shtab_algwatch_npos -eq 0' -a diff -d 'Tells what got better and what got worse between two captures of the same line, say with the SIP ALG on and off. Calls are compared by kind, and as shares.'
 complete -c algwatch -n '_shtab_algwatch_using diff' -s h -l help -d 'show this help message and exit'
 complete -c algwatch -n '_shtab_algwatch_using diff' -l json -d 'print one JSON object'
