@@ -68,6 +68,7 @@ lab-calls: setup  ## very many calls, half past the helper, every number exact: 
 docs: setup  ## write docs/rules.md, docs/rules/, the ladders of docs/guide and the examples of `algwatch explain`
 	@$(PY) tests/golden/examples.py
 	@$(PY) -m algwatch rules --markdown docs
+	@$(PY) tools/shell.py
 	@$(PY) tests/golden/pictures.py
 
 site: setup  ## the documentation as a site in build/site, for a browser without a server

@@ -12,6 +12,8 @@ from algwatch.cli import VERBS, Usage, complain, drop_output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
     from typing import NoReturn
 
 NO_VERB = ("type what to do: algwatch analyze FILE for captures, algwatch run --lan IF --wan IF "
@@ -25,7 +27,8 @@ def _version() -> str:
     return f"algwatch {__version__} ({VARIANT})"
 
 
-def _with_argparse(argv: list[str]) -> int:
+def parser_of(verbs: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of the command line, with these verbs."""
     import argparse
 
     class Parser(argparse.ArgumentParser):
@@ -34,18 +37,43 @@ def _with_argparse(argv: list[str]) -> int:
             raise Usage(f"{message}; {self.prog} --help tells how it is typed")
 
     parser = Parser(prog="algwatch", description=ABOUT)
-    parser.add_argument("--version", action="version", version=_version())
+    parser.add_argument("-V", "--version", action="version", version=_version())
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    verb = next((word for word in argv if not word.startswith("-")), None)
-    for name in (verb,) if verb in VERBS else VERBS:
+    for name in verbs:
         import_module(f"algwatch.cli.{name}").add(subparsers)
+    return parser
+
+
+def _with_argparse(argv: list[str]) -> int:
+    if argv[0] == "help":
+        argv = [*argv[1:2], "--help"]
+    verb = next((word for word in argv if not word.startswith("-")), None)
+    if verb is not None and verb not in VERBS:
+        raise Usage(f"there is no verb {verb!r}; {_meant(verb, VERBS)}algwatch --help lists them")
+    parser = parser_of((verb,) if verb else VERBS)
     args, rest = parser.parse_known_args(argv)
     if rest:  # argparse points to the help of all verbs
         unknown = " ".join(rest)
         how = f"algwatch {args.verb} --help tells how it is typed"
-        raise Usage(f"unrecognized arguments: {unknown}; {how}")
+        raise Usage(f"unrecognized arguments: {unknown}; {_meant(rest[0], _options(parser))}{how}")
     status: int = import_module(f"algwatch.cli.{args.verb}").main(args)
     return status
+
+
+def _options(parser: argparse.ArgumentParser) -> list[str]:
+    """The options of the one verb that the parser has."""
+    subparsers = next(a for a in parser._actions if a.dest == "verb")
+    assert isinstance(subparsers.choices, dict)
+    return [option for one in subparsers.choices.values() for action in one._actions
+            for option in action.option_strings]  # fmt: skip
+
+
+def _meant(word: str, known: Sequence[str]) -> str:
+    """What was meant, where that is close."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word.split("=")[0], known, 1, 0.75)
+    return f"did you mean {close[0]}? " if close else ""
 
 
 def _verb(words: list[str]) -> int:

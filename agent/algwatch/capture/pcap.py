@@ -28,6 +28,7 @@ _NOT_TCP = bytes(value for value in range(256) if not value & layout.ROW_TCP)
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from algwatch.base.native.rtp import Rtp
+    from algwatch.capture.fed import FedReader
     from algwatch.capture.picked import Picked
     from algwatch.capture.reassembly import Reassembler
     from algwatch.capture.spool import Spool
@@ -38,7 +39,8 @@ class CaptureFile:
 
     path: file name, or "-" for standard input. tap: index of the tap in every row. ports: SIP
     ports. counts: added to. stop: ends the reading. most: packets a batch. spool: the bytes read
-    from a pipe. rtp: counts RTP. paths: the files of a series; path is its name then.
+    from a pipe. rtp: counts RTP. paths: the files of a series; path is its name then. reader: one
+    that somebody feeds; its packets go to `batches`.
 
     interfaces: those described so far. sides: LAN, WAN or UNKNOWN by name of the interface (see
     capture/interfaces.py), added to the tap in the rows; others are UNKNOWN. limit: no batch begins
@@ -54,7 +56,7 @@ class CaptureFile:
     def __init__(self, path: str, tap: int, ports: Sequence[int], counts: Counts,
                  stop: Stop | None = None, most: int = MOST_PACKETS,
                  spool: Spool | None = None, rtp: Rtp | None = None,
-                 paths: Sequence[str] = ()) -> None:  # fmt: skip
+                 paths: Sequence[str] = (), reader: FedReader | None = None) -> None:  # fmt: skip
         self.path = path
         self.tap = tap
         self.sides: dict[str, int] = {}
@@ -66,8 +68,10 @@ class CaptureFile:
         self.problem = ""
         self.packets = 0
         self.watermark = 0
-        self._reader: Reader | SeriesReader
-        if len(paths) > 1:
+        self._reader: Reader | SeriesReader | FedReader
+        if reader is not None:
+            self._reader, self.regular = reader, False
+        elif len(paths) > 1:
             self._reader, self.regular = SeriesReader(paths, stop or Stop(), most), True
         else:
             self._reader, self.regular = open_reader(path, stop or Stop(), most, spool)
@@ -113,16 +117,20 @@ class CaptureFile:
     def __iter__(self) -> Iterator[Batch]:
         for packets in self._reader:
             self.done = self._reader.done
-            if self.picked is not None:
-                self.picked.pick(packets, self.interfaces)
-            for batch in self._scanned(packets):
-                if self.shift is not None:
-                    batch = shifted(batch, self.shift)
-                yield self._reassembled(batch)
+            yield from self.batches(packets)
             if 0 < self.limit <= self.packets:
                 break
         self.done = self.size
         self._finish()
+
+    def batches(self, packets: Packets) -> Iterator[Batch]:
+        """Packets of this file as rows."""
+        if self.picked is not None:
+            self.picked.pick(packets, self.interfaces)
+        for batch in self._scanned(packets):
+            if self.shift is not None:
+                batch = shifted(batch, self.shift)
+            yield self._reassembled(batch)
 
     def raw(self) -> Iterator[Packets]:
         """The packets alone, in place of batches."""

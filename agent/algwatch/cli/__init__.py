@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 VERBS = (
     "run", "status", "doctor", "probe", "apply", "verify", "rollback", "handover", "obey",
-    "enroll", "command", "invite", "fact", "analyze", "top", "anonymize", "explain", "rules",
-    "decode",
+    "enroll", "command", "invite", "fact", "analyze", "watch", "diff", "top", "anonymize",
+    "explain", "rules", "decode", "completion",
 )  # fmt: skip
 
 

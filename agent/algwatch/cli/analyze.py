@@ -56,6 +56,11 @@ def add(subparsers: Subparsers) -> None:
     form.add_argument("--json", action="store_true", help="print one JSON object")
     form.add_argument("--ndjson", action="store_true", help="print JSON objects, one a line")
     form.add_argument("--csv", action="store_true", help="print the calls as CSV")
+    parser.add_argument(
+        "--follow", action="store_true",
+        help="read on while the files grow, telling each call as it ends; the report comes on "
+        "Ctrl-C. Name the sides with --lan and --wan: other files are taken for one side",
+    )  # fmt: skip
     add_options(parser)
     add_reading(parser)
     parser.add_argument(
@@ -67,11 +72,21 @@ def add(subparsers: Subparsers) -> None:
 def main(args: argparse.Namespace) -> int:
     if not (args.files or args.lan or args.wan):
         raise Usage("analyze needs a capture file: algwatch analyze FILE, or --lan FILE --wan FILE")
+    if args.follow:
+        return _follow(args)
     rules = frozenset(_rule(rule) for rule in args.only)
     beside = Beside(args)
     source = source_of(args)
     status, interrupted = read(source, lambda: _report(source, args, rules, beside))
     return INTERRUPTED if status is None or interrupted else status
+
+
+def _follow(args: argparse.Namespace) -> int:
+    from algwatch.base.packet import LAN, UNKNOWN, WAN
+    from algwatch.cli.live import followed, watched
+
+    named = ((args.lan, LAN), (args.wan, WAN), (args.files, UNKNOWN))
+    return watched([followed(path, side) for paths, side in named for path in paths], args)
 
 
 def _report(source: Source, args: argparse.Namespace, rules: frozenset[str],
