@@ -121,7 +121,7 @@ class Agent:
         python: Sequence[str] = (sys.executable, "-m", "algwatch"),
         **environment: str,
     ) -> None:
-        env = dict(os.environ, PYTHONPATH=str(AGENT), **environment)
+        env = {**os.environ, "PYTHONPATH": str(AGENT), **environment}
         with router.inside():
             self.process = subprocess.Popen(
                 [*within, *python, "run", *words],
