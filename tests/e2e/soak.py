@@ -11,7 +11,6 @@ import heapq
 import os
 import platform
 import random
-import shutil
 import socket
 import struct
 import subprocess
@@ -22,18 +21,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import algwatch
 from brokers import Listener, Mosquitto, authority, until
 from forger import ip_summed
+from make_calls import CALLS, LOST, PROVIDER, PUBLIC, Call, text_on
+from packaged import packaged
 from test_daemon import Agent, Router
-
-ROOT = Path(__file__).parents[2]
-sys.path += [str(ROOT), str(ROOT / "tests/bench")]
-
-from make_calls import CALLS, LOST, PROVIDER, PUBLIC, Call, text_on  # noqa: E402
-
-from cross.pythons import Python  # noqa: E402
-from firmware.pack.contents import bytecode  # noqa: E402
 
 CALLS_A_SECOND = 150  # some 2400 messages
 MARKS = (0, 200, 10_000, 100_000, 1_000_000)
@@ -102,16 +94,6 @@ def feed(router: Router, messages: int, mark: Callable[[int], None]) -> None:
                 forged = text_on(host, 5060, text)
                 out["far-br-lan"].send(LAN_MAC + frame(forged, True, (host, 5060), serial, 64))
                 passed += 1
-
-
-def packaged(folder: Path) -> Path:
-    """The agent as its package installs it: bytecode, which takes 2 MB less than sources do."""
-    above = Path(algwatch.__file__).parent.parent
-    here = Python((sys.executable,), Path())
-    bytecode(here, sorted((above / "algwatch").rglob("*.py")), above, "/usr/lib", folder)
-    for path in (above / "algwatch").glob("_native*.so"):
-        shutil.copy(path, folder / "algwatch" / path.name)
-    return folder
 
 
 class Soak:
