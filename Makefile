@@ -85,7 +85,7 @@ kills: setup  ## kill -9 agents at random moments, and count the findings that g
 	@ALGWATCH_KILLS=$(or $(KILLS),200) $(PY) -m pytest -q tests/e2e/test_kills.py
 
 soak: setup  ## memory of the whole daemon with TLS on the way to very many messages: MESSAGES=1000000
-	@MESSAGES=$(MESSAGES) PYTHONPATH=tests:tests/bench $(PY) tests/e2e/soak.py
+	@MESSAGES=$(MESSAGES) PYTHONPATH=tests $(PY) tests/e2e/soak.py
 
 faults: setup  ## a broker that dies, hangs, refuses, is full or far: what was told, delivered, lost
 	@PYTHONPATH=tests $(PY) tests/e2e/faults.py

@@ -23,9 +23,11 @@ from pathlib import Path
 
 from brokers import Listener, Mosquitto, authority, until
 from forger import ip_summed
-from make_calls import CALLS, LOST, PROVIDER, PUBLIC, Call, text_on
 from packaged import packaged
 from test_daemon import Agent, Router
+
+sys.path.append(str(Path(__file__).parents[1] / "bench"))
+from make_calls import CALLS, LOST, PROVIDER, PUBLIC, Call, text_on
 
 CALLS_A_SECOND = 150  # some 2400 messages
 MARKS = (0, 200, 10_000, 100_000, 1_000_000)
