@@ -125,6 +125,7 @@ class Soak:
 
             def mark(passed: int) -> None:
                 time.sleep(1.0)
+                assert agent.process.poll() is None, (agent.process.returncode, agent.complained)
                 self.memory[min(MARKS, key=lambda one: abs(one - passed))] = agent.memory()
 
             began = time.monotonic()
