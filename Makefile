@@ -84,9 +84,6 @@ attack: setup  ## attack the running agent beside real calls: SEED=7 ONLY="lies 
 kills: setup  ## kill -9 agents at random moments, and count the findings that get lost: KILLS=200
 	@ALGWATCH_KILLS=$(or $(KILLS),200) $(PY) -m pytest -q tests/e2e/test_kills.py
 
-soak: setup  ## memory of the whole daemon with TLS on the way to very many messages: MESSAGES=1000000
-	@MESSAGES=$(MESSAGES) PYTHONPATH=tests $(PY) tests/e2e/soak.py
-
 faults: setup  ## a broker that dies, hangs, refuses, is full or far: what was told, delivered, lost
 	@PYTHONPATH=tests $(PY) tests/e2e/faults.py
 
