@@ -23,11 +23,14 @@ from pathlib import Path
 
 from brokers import Listener, Mosquitto, authority, until
 from forger import ip_summed
-from make_calls import CALLS, LOST, PROVIDER, PUBLIC, Call, text_on
+from packaged import packaged
 from test_daemon import Agent, Router
 
+sys.path.append(str(Path(__file__).parents[1] / "bench"))
+from make_calls import CALLS, LOST, PROVIDER, PUBLIC, Call, text_on
+
 CALLS_A_SECOND = 150  # some 2400 messages
-MARKS = (0, 10_000, 100_000, 1_000_000)
+MARKS = (0, 200, 10_000, 100_000, 1_000_000)
 SHORTER = 20.0  # times that a call which lives is
 
 
@@ -98,7 +101,7 @@ def feed(router: Router, messages: int, mark: Callable[[int], None]) -> None:
 class Soak:
     """What was measured: memory by messages that had passed, kB."""
 
-    def __init__(self, messages: int, folder: Path, rules: tuple[str, ...] = ()) -> None:
+    def __init__(self, messages: int, folder: Path) -> None:
         self.memory: dict[int, dict[str, int]] = {}
         authority(folder)
         router = Router()
@@ -115,14 +118,15 @@ class Soak:
             "--memory-bytes", "1048576", "--health-interval", "10",
             "--mqtt", f"mqtts://127.0.0.1:{broker.port}", "--mqtt-ca", f"{folder}/ca.pem",
             "--mqtt-cert", f"{folder}/router.pem", "--mqtt-key", f"{folder}/router.key",
+            PYTHONPATH=str(packaged(folder / "lib")),
         )  # fmt: skip
         try:
             assert agent.heard("connected"), (agent.said, agent.complained)
 
             def mark(passed: int) -> None:
                 time.sleep(1.0)
-                self.memory[passed] = agent.memory()
-                print(passed, self.memory[passed], flush=True)
+                assert agent.process.poll() is None, (agent.process.returncode, agent.complained)
+                self.memory[min(MARKS, key=lambda one: abs(one - passed))] = agent.memory()
 
             began = time.monotonic()
             feed(router, messages, mark)
@@ -172,8 +176,6 @@ def main(messages: int) -> None:
         soak = Soak(messages, Path(folder))
     print(f"{soak.seconds:.0f} s, {soak.findings} findings sent, "
           f"{soak.health['capture']['sip_messages']} messages seen")  # fmt: skip
-    if "-v" in sys.argv:
-        print(soak.health)
     print("| messages | RSS, kB | private, kB |\n|--:|--:|--:|")
     for passed, used in soak.memory.items():
         print(f"| {passed} | {used['rss']} | {used['private']} |")

@@ -4,14 +4,13 @@ later evidence refutes it."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
-
 from algwatch.advise import actions
 from algwatch.advise.advice import STATES, Advice
 from algwatch.advise.commands import lines_for
 from algwatch.advise.disable import Harmed, Reason, calls_from_plain, disable, sentences, speaks_for
 from algwatch.base.plain import real, row, rows, text, word
 from algwatch.base.table import Table
+from algwatch.base.typed import Any, TypeVar
 from algwatch.compare.counterfactual import NO, YES, without_alg
 from algwatch.compare.fact import TOLD, Fact
 from algwatch.compare.line import RPORT_ASKED, RPORT_MISSING, Line, Lines, ends_of

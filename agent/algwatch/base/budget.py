@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
-from typing import Any, Protocol
 
 from algwatch.base.deadlines import NEVER
 from algwatch.base.sighting import AT, Sighting
 from algwatch.base.table import ANSWERED, CROSSED, FRESH, SHARE, STRANGE, Weight
+from algwatch.base.typed import Any, Protocol
 
 A_CALL = 32_768  # bytes; most calls hold less
 SIGHTING = 1024  # bytes of a Sighting beside its payload: row, addresses, the object

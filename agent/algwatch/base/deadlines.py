@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
-from typing import Generic, TypeVar
+
+from algwatch.base.typed import Generic, TypeVar
 
 T = TypeVar("T")
 NEVER = 1 << 63  # ns

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+
+from algwatch.base.typed import Any
 
 KINDS = ("finding", "advice", "call", "registration")
 

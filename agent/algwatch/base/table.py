@@ -20,7 +20,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from itertools import islice
-from typing import Generic, TypeVar
+
+from algwatch.base.typed import Generic, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -6,10 +6,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from operator import add
-from typing import Any
 
 from algwatch.base.native import layout
 from algwatch.base.packet import Batch
+from algwatch.base.typed import Any
 
 NO_MESSAGES = (layout.KIND_FRAGMENT, layout.KIND_SEGMENT)  # parts of a message, for reassembly
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 import re
 import struct
 from collections import OrderedDict
-from typing import Any
+
+from algwatch.base.typed import Any
 
 FLOW_COST = 320  # bytes of memory for a flow
 MOST_FLOWS = 64  # and as many WebSockets: a third of the room of a tap

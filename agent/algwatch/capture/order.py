@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from typing import Generic, Protocol, TypeVar
 
 from algwatch.base.packet import Batch
+from algwatch.base.typed import Generic, Protocol, TypeVar
 from algwatch.capture.batches import concatenated, disorder, first_time, in_order, kept, part, times
 
 # ns; timers run at multiples of it, and each run costs the stages as much as a message

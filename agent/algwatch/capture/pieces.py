@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from algwatch.base.native import layout
 from algwatch.base.packet import Batch
+from algwatch.base.typed import Any
 
 PORTS_AT = 40  # in a row's ends: ports, capture point, protocol, IP version from here on
 SIP, FRAGMENT, SEGMENT = layout.KIND_SIP, layout.KIND_FRAGMENT, layout.KIND_SEGMENT

@@ -10,11 +10,11 @@ import struct
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
-from typing import Any
 
 from algwatch.base.native import layout
 from algwatch.base.native.rows import Counts, Scanner
 from algwatch.base.packet import Batch
+from algwatch.base.typed import Any
 from algwatch.capture.batches import NO_MESSAGES, Loose, loose
 from algwatch.capture.filter import RAW
 from algwatch.capture.flows import CLIENT, FLOW_SECONDS, Flows, WebSockets, is_upgrade

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
-
 from algwatch.base.deadlines import Deadlines, Waiting
 from algwatch.base.sighting import CALL
 from algwatch.base.table import Table
+from algwatch.base.typed import Any, Generic, TypeVar
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.joined import Joined, label
 from algwatch.sip.timers import WINDOW

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
-
 from algwatch.base.native.layout import METHOD_NAMES
 from algwatch.base.sighting import METHOD, STATUS, Sighting
+from algwatch.base.typed import Generic, TypeVar
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import rewrites
 from algwatch.compare.flow_pair import FlowPair

@@ -11,11 +11,11 @@ tracking counts it (compare/accounted.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
 
 from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.rtp import Announced, Stream
 from algwatch.base.tracked import Endpoint
+from algwatch.base.typed import Protocol
 from algwatch.compare.call import Call
 from algwatch.sip.timers import SECOND
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from algwatch.base.digest import digest
 from algwatch.base.plain import Unfit, raw
 from algwatch.base.table import Table
+from algwatch.base.typed import Any
 from algwatch.compare.call import Call
 from algwatch.compare.line import Line
 from algwatch.compare.signs import EVERY, signs

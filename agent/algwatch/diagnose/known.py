@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
 
 from algwatch.base.digest import digest
 from algwatch.base.sighting import AT, CALL, Sighting
+from algwatch.base.typed import Any, TypeVar
 from algwatch.compare.call import Call
 from algwatch.compare.captured import Captured
 from algwatch.compare.comparison import Comparison

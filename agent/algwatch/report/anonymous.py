@@ -5,10 +5,10 @@ everybody with the router's password read it."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
 
 from algwatch.advise.advice import Advice
 from algwatch.base.report import Report
+from algwatch.base.typed import Any, TypeVar
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import Finding
 from algwatch.report.privacy import Privacy

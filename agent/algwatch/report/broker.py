@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote, urlsplit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
 HANDSHAKE = 20.0  # seconds for a TLS handshake
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,262}", re.A)  # a name or an address, with a port
 PORTS = {"mqtt": 1883, "mqtts": 8883}
+_PORT = re.compile(r"[0-9]{1,5}", re.A)
+_ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
 class BrokerError(ValueError):
@@ -38,26 +39,22 @@ class Broker:
         key: str = "",
         name: str = "",
     ) -> None:
-        try:
-            parts = urlsplit(url)
-        except ValueError as problem:
-            raise BrokerError(f"the broker's URL is wrong: {problem}") from None
-        try:
-            port = parts.port
-        except ValueError:  # its text may hold a misplaced password
+        scheme, login, self.host, port, rest = _parts(url)
+        if port and not (_PORT.fullmatch(port) and int(port) <= 65535):
+            # The text may hold a misplaced password.
             raise BrokerError(
                 "the port in the broker's URL is not a number from 0 to 65535: it must look like "
                 "mqtt://HOST:1883 or mqtt://USER:PASSWORD@HOST:1883"
-            ) from None
-        if parts.scheme not in PORTS or not parts.hostname:
+            )
+        if scheme not in PORTS or not self.host:
             raise BrokerError("the broker's URL must look like mqtt://HOST:1883 or mqtts://HOST")
-        if parts.path not in ("", "/") or parts.query or parts.fragment:
+        if rest not in ("", "/"):
             raise BrokerError("the broker's URL ends after the port: topics are not configurable")
-        self.host = parts.hostname
-        self.port = port or PORTS[parts.scheme]
-        self.tls = parts.scheme == "mqtts"
-        self.user = user or unquote(parts.username or "")
-        self.password = password or unquote(parts.password or "")
+        self.port = int(port or 0) or PORTS[scheme]
+        self.tls = scheme == "mqtts"
+        given, _, word = login.partition(":")
+        self.user = user or _unescaped(given)
+        self.password = password or _unescaped(word)
         self.ca, self.cert, self.key, self.name = ca, cert, key, name
         if self.password and not self.user:
             raise BrokerError("a password for the broker was given, but no user name")
@@ -120,6 +117,28 @@ def _pin(context: ssl.SSLContext, host: str, name: str) -> None:
         return wrap(sock, *words, **more)
 
     setattr(context, "wrap_socket", wrap_socket)  # noqa: B010  # as mypy wants it
+
+
+def _parts(url: str) -> tuple[str, str, str, str, str]:
+    """Scheme, login, host, port and what follows (RFC 3986 section 3). Not urllib.parse: it brings
+    1 MB of modules along. BrokerError."""
+    scheme, _, rest = url.partition("://")
+    end = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
+    login, _, place = rest[:end].rpartition("@")
+    if place.startswith("["):
+        host, _, port = place[1:].partition("]")
+        if ":" not in host or port[:1] not in ("", ":"):
+            raise BrokerError("the broker's URL is wrong: an IPv6 address stands alone in [ ]")
+        port = port[1:]
+    else:
+        host, _, port = place.partition(":")
+    return scheme.lower(), login, host.lower(), port, rest[end:]
+
+
+def _unescaped(text: str) -> str:
+    """RFC 3986 section 2.1."""
+    raw = _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), text.encode())
+    return raw.decode("utf-8", "replace")
 
 
 def _impatient(socket: type[ssl.SSLSocket]) -> type[ssl.SSLSocket]:

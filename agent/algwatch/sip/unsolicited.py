@@ -8,11 +8,10 @@ when no phone has ever sent anything to its source address and its call is not k
 
 from __future__ import annotations
 
-from typing import Any
-
 from algwatch.base.native.layout import ROW_OUTGOING
 from algwatch.base.sighting import BITS, CALL, Row, Sighting
 from algwatch.base.table import Table
+from algwatch.base.typed import Any
 
 
 class Unsolicited:

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from mmap import mmap
-from typing import Any
 
 from algwatch._native import ffi, lib
 from algwatch.base import address
 from algwatch.base.rtp import Announced, Stream
+from algwatch.base.typed import Any
 
 _LISTS: int = lib.AW_OF_A_CALL - 1
 _NAME: int = lib.AW_ANNOUNCED_NAME
