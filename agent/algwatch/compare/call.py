@@ -456,7 +456,7 @@ class Call(Joined[DialogSet]):
     def outcome(self, now: int, said: str = "") -> str:
         """completed, dropped, cancelled, rejected, unanswered, ongoing or unknown. now: ns; said:
         the result of ack(now), if already known."""
-        spoken = ended = False
+        spoken = ended = given_up = False
         for s in self.sides:
             d = s.current if s is not None else None
             if d is not None:
@@ -464,6 +464,8 @@ class Call(Joined[DialogSet]):
                     spoken = True
                 if d.bye_at:
                     ended = True
+            elif s is not None and s.timed_out:
+                given_up = True
         if not spoken:
             return self._unanswered(self.seen)
         if ended and self.is_plain:
@@ -482,8 +484,7 @@ class Call(Joined[DialogSet]):
             if self.timed_out:
                 return "dropped"
             return "unknown" if self._bye_is_open() else "completed"
-        caller = self.near_caller
-        if caller is not None and caller.timed_out and not caller.spoken:
+        if given_up and (caller := self.near_caller) is not None and caller.current is None:
             return "unanswered"  # the 2xx came too late for it, or never
         if self.partial or self.disowned is not None or self._may_come_again(now):
             return "unknown"

@@ -28,6 +28,7 @@ SAID = 4096  # keys of findings remembered
 
 HELD_LINES, HELD = 64, 8  # findings open to refutation, a line
 _OF_ONE_SIDE = Line("the phone", "")  # one side shows no line
+_SHOWS_MORE = (LINE, CAPTURE)  # after these, what was said may have to be taken back
 
 Check = Callable[[Any, Known], Iterable[Finding]]
 # A rule's replacement for its finding about a line whose far end finds the phone after all. None:
@@ -135,10 +136,8 @@ class Engine:
                     for finding in fresh:
                         if self._is_refutable(finding):
                             self._hold(finding, thing)
-            if subject == LINE and self.held:
+            if subject in _SHOWS_MORE and self.held:
                 news += self._taken_back(thing)
-            elif subject == CAPTURE and self.held and not known.two_sided:
-                news += self._taken_back_alone()
         return news
 
     def _is_refutable(self, finding: Finding) -> bool:
@@ -162,7 +161,7 @@ class Engine:
         call that shows how the far end finds the phone, or that has the rule's own sign
         (REFUTED_BY)."""
         if not isinstance(line, Line):
-            return []
+            return [] if self.known.two_sided else self._taken_back_alone()
         held = self.held.get(line.name, {})
         made: list[Finding] = []
         for finding in list(held.values()):

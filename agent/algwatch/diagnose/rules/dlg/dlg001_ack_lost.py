@@ -126,13 +126,15 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         f"{reading.what}{f'; {so}' if proved else ''}.",
         _proof(call, how, known.now), _key(call, d), cause=reading.cause, call_id=call.call_id,
         line=_line(call), predicts=proved and harm == "latent" and how.is_open(known.now),
-        symptom=False if _tells_alone(call, how) else None,
+        symptom=False if _tells_alone(call, how, reading) else None,
     )  # fmt: skip
 
 
-def _tells_alone(call: Call, how: lost.LostAck) -> bool:
+def _tells_alone(call: Call, how: lost.LostAck, reading: Reading) -> bool:
     """No other rule tells of a 2xx without Contact, nor of one whose Contact the router changed on
     its way to the phone."""
+    if reading is READINGS[how.how]:
+        return False  # as most are
     if how.how == lost.BEYOND and _retargeted(call, how) is not None:
         return True
     return no_contact.reading(call, how) is not None
