@@ -6,7 +6,7 @@ from __future__ import annotations
 from algwatch.base.packet import LAN
 from algwatch.sip.dialog import BY_BRANCH, BY_TAG, DialogSet
 from algwatch.sip.dialogs import Dialogs
-from algwatch.sip.transaction import Transactions
+from algwatch.sip.transactions import Transactions
 from craft import (
     LADDER_INVITE,
     START,

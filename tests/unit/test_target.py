@@ -10,7 +10,7 @@ from algwatch.sip.dialog import DialogSet
 from algwatch.sip.dialogs import Dialogs
 from algwatch.sip.message import Message
 from algwatch.sip.target import AS_LOOSE, AS_STRICT, Misaddressed, contact_of_proxy
-from algwatch.sip.transaction import Transactions
+from algwatch.sip.transactions import Transactions
 from craft import House, Outgoing, Packet, answer, batch, request
 
 CONTACT = "sip:300@203.0.113.90"

@@ -16,8 +16,8 @@ from algwatch.sip.transaction import (
     REQUEST_AGAIN,
     TIMED_OUT,
     Event,
-    Transactions,
 )
+from algwatch.sip.transactions import Transactions
 from craft import START, House, Outgoing, answer, batch, frame, request
 
 

@@ -11,17 +11,8 @@ from algwatch.sip.dialogs import CHALLENGES, Dialogs, Step
 from algwatch.sip.qualify import Qualify
 from algwatch.sip.registration import Registrations, RegistrationStep
 from algwatch.sip.subscription import METHODS, Subscriptions, SubscriptionStep
-from algwatch.sip.transaction import (
-    FINAL,
-    NOT_HEARD,
-    REQUEST,
-    TIMED_OUT,
-    Event,
-    Meet,
-    Seen,
-    Transaction,
-    Transactions,
-)
+from algwatch.sip.transaction import FINAL, NOT_HEARD, REQUEST, TIMED_OUT, Event, Seen, Transaction
+from algwatch.sip.transactions import Meet, Transactions
 
 _NOTHING = Batch(b"", b"", b"", 0, 0, 0)
 
