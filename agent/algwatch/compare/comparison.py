@@ -64,8 +64,8 @@ from algwatch.compare.subscribed import Subscribed, Subscriptions
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.compare.weights import Weights
 from algwatch.sip.dialog import DialogSet
-from algwatch.sip.dialogs import CONFIRMED, Step
 from algwatch.sip.side import Side
+from algwatch.sip.step import CONFIRMED, Step
 from algwatch.sip.timers import SECOND, TIMER_C
 from algwatch.sip.transaction import Seen
 from algwatch.sip.unsolicited import Unsolicited

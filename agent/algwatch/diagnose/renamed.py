@@ -19,8 +19,8 @@ from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.sip.dialog import DialogSet
-from algwatch.sip.dialogs import NO_DIALOG
 from algwatch.sip.message import Message, to_text
+from algwatch.sip.status_codes import NO_DIALOG
 
 
 def name(text: str) -> str:

@@ -293,6 +293,11 @@ class DialogSet:
                     return open_[0]
         return self.branches.get(key)
 
+    def is_branch(self, t: Transaction) -> bool:
+        """True if t carries the current INVITE, on any path."""
+        now = self.invite
+        return now is not None and now.cseq == t.cseq and now.from_tag == t.from_tag
+
     def is_to_refusal(self, row: Row) -> bool:
         """True for an ACK with the CSeq number and To tag of the refusal that ended the attempt."""
         if not self.rejected or self.spoken or self.response is None or self.invite is None:

@@ -13,31 +13,26 @@ from algwatch.base.native.layout import (
     INVITE,
     PRACK,
     REFER,
-    ROW_DIRECTED,
-    ROW_OUTGOING,
     UPDATE,
 )
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import (
     AT,
-    BITS,
     CALL,
-    CSEQ,
-    FLOW,
     FROM_TAG,
     STATUS,
     TO_TAG,
     Row,
-    Sighting,
 )
 from algwatch.base.table import Table
-from algwatch.sip.dialog import BY_BRANCH, BY_TAG, NOT_ODD, Dialog, DialogSet
+from algwatch.sip.ack import acked
+from algwatch.sip.answer import answered, answered_again, refused
+from algwatch.sip.bye import bye
+from algwatch.sip.dialog import BY_BRANCH, NOT_ODD, DialogSet
 from algwatch.sip.in_dialog import in_dialog
-from algwatch.sip.message import Message
-from algwatch.sip.reason import failure
 from algwatch.sip.reliable import noted
 from algwatch.sip.session_timer import session_timer
-from algwatch.sip.target import moved
+from algwatch.sip.step import ENDED, REFRESHED, STARTED, UNANSWERED, Step
 from algwatch.sip.timers import T4, TIMER_B
 from algwatch.sip.transaction import (
     ACKED,
@@ -53,29 +48,7 @@ from algwatch.sip.transaction import (
     Transaction,
 )
 
-# Events of a call for later stages: (dialog set, code, row).
-STARTED = 0
-ANSWERED = 1  # first 2xx of the current INVITE
-REPEATED = 2  # the 2xx was repeated
-CONFIRMED = 3  # first ACK to this 2xx
-ENDED = 4  # BYE answered, the INVITE got a non-2xx final response, or a request in it 481
-UNANSWERED = 5  # Timer B of an INVITE, Timer F of a BYE
-BYE_SENT = 6
-CHALLENGED = 7  # the INVITE was challenged
-REFRESHED = 8  # an UPDATE in it was answered with 2xx
-
-Step = tuple[DialogSet, int, Row]
-
 MOST_BRANCHES = 8  # of one INVITE known by their keys
-# A refusal seen three times has waited T1 + 2*T1 = 1.5 s for its ACK.
-UNHEARD = 2
-MOST_DIALOGS = 8  # of one Call-ID on one side
-CHALLENGES = (401, 407)
-NO_DIALOG = 481  # to a request in a dialog already over, or never there (section 12.2.2)
-# Somebody is busy or declines the call, or the number does not exist.
-NO_FAULT = (404, 410, 480, 484, 485, 486, 487, 600, 603, 604, 607)
-# To a re-INVITE: its sender tries again (sections 14.1, 22.2), took it back, or a person declined.
-_GOES_ON = (*CHALLENGES, 486, 487, 491, 600, 603)
 _NO_BRANCHES: dict[int, Transaction] = {}
 _FIRST = (REQUEST, ORPHAN)  # the first event of a transaction
 _ANSWERS = (FINAL, ORPHAN)
@@ -128,15 +101,15 @@ class Dialogs:
                 if code == REQUEST:
                     self._invited(s, t, row, i, batch)
                 elif code in _ANSWERS:
-                    self._answered(code, s, t, row, i, batch, step)
+                    answered(code, s, t, row, i, batch, step)
                 elif code == FINAL_AGAIN:
-                    self._answered_again(s, t, row, i, batch, step)
+                    answered_again(s, t, row, i, batch, step)
                 elif code == REQUEST_AGAIN:
                     s.invite_retransmissions += 1
                     s.late_invites += 200 <= t.status < 300
                 elif code == ACKED:
                     if 200 <= t.status < 300:
-                        self._acked(s, row, i, batch, step, BY_BRANCH)
+                        acked(s, row, i, batch, step, BY_BRANCH)
                     elif not t.acked_at:
                         t.acked_at = row[AT]
                 elif code == TIMED_OUT:
@@ -150,9 +123,9 @@ class Dialogs:
                     if s.is_to_refusal(row):
                         s.misbranched = True
                     else:
-                        self._acked(s, row, i, batch, step, NOT_ODD)
+                        acked(s, row, i, batch, step, NOT_ODD)
             elif method == BYE:
-                self._bye(code, s, t, row, i, batch, step)
+                bye(code, s, t, row, i, batch, step)
                 if code in _LAST:
                     rest.append(event)
             elif code == REQUEST:  # CANCEL
@@ -208,7 +181,7 @@ class Dialogs:
             s.invite = t
             s.waiting += 1
             return
-        branch = self._is_branch(s, t)
+        branch = s.is_branch(t)
         s.waiting = s.waiting + 1 if branch else 1
         if not branch:
             s.branches = _NO_BRANCHES
@@ -224,12 +197,6 @@ class Dialogs:
         s.invite = t
         s.refused = s.rejected if branch else 0
         s.rejected = 0
-
-    @staticmethod
-    def _is_branch(s: DialogSet, t: Transaction) -> bool:
-        """True if t carries the current INVITE, on any path."""
-        now = s.invite
-        return now is not None and now.cseq == t.cseq and now.from_tag == t.from_tag
 
     @staticmethod
     def _resumed(code: int, s: DialogSet, t: Transaction, row: Row) -> int:
@@ -261,222 +228,6 @@ class Dialogs:
             return PROVISIONAL
         return FINAL_AGAIN if answered else FINAL
 
-    def _answered(self, code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
-                  step: Callable[[Step], None]) -> None:  # fmt: skip
-        """The first final response of an INVITE transaction."""
-        status = row[STATUS]
-        now = s.current
-        pending = now.over(t) if now is not None else None
-        if now is not None and pending is not None:
-            now.silent = False
-            if status < 300:
-                now.request = pending[1]
-                self._accepted(s, now, t, row, i, batch, step)
-                assert now.answer is not None
-                now.moved = moved(now.moved, s.by_caller(now), pending[1], now.answer)
-            else:
-                self._refused(s, now, pending[1], row, i, batch, step)
-            return
-        d = s.of(row) if s.dialogs else None
-        if code == ORPHAN:
-            if s.invite is None:
-                s.invite = t
-            elif s.invite.is_meant(t) and t.key not in s.branches:
-                s.invite.response = s.invite.response or batch.sighting(self.side, row, i)
-            if status < 200:
-                return
-            if d is not None and d.answered_at and d.invite is not None:
-                # Two of its retransmissions were lost, and the transaction was given up here; or
-                # the same 2xx was seen a hop further on, and is no retransmission.
-                if t.key == d.invite.key:
-                    d.invite = t
-                    self._repeated(s, d, row, i, batch, step)
-                elif _is_rewritten(d, t, row):
-                    self._repeated(s, d, row, i, batch, step)
-                return
-            if t is not s.invite:
-                return
-        elif s.waiting:
-            s.waiting -= 1
-        if status >= 300:
-            if not s.spoken:
-                s.refused = status
-                s.challenged += status in CHALLENGES
-                s.response = batch.sighting(self.side, row, i)
-                if not s.waiting:
-                    s.rejected = status
-                    step((s, CHALLENGED if status in CHALLENGES else ENDED, row))
-            return
-        if d is not None and d.answered_at:
-            return  # the same 2xx on another branch
-        if now is not None and now.answered_at:
-            # Another phone answered the same call (section 13.2.2.4).
-            if now.invite is not None and now.invite.cseq == t.cseq:
-                self._forked(s, t, row, i, batch)
-            return
-        if d is None:
-            s.current = d = s.add(Dialog(row[TO_TAG]))
-        s.invite = t
-        d.request = s.request
-        self._accepted(s, d, t, row, i, batch, step)
-
-    def _forked(self, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch) -> None:
-        if len(s.dialogs) < MOST_DIALOGS:
-            d = s.add(Dialog(row[TO_TAG]))
-            d.invite = t
-            d.request = s.request
-            d.answered_at = d.answer_last = row[AT]
-            d.answers = 1
-            d.answer = batch.sighting(self.side, row, i)
-            d.timer = session_timer(d.answer, True)
-
-    def _accepted(self, s: DialogSet, d: Dialog, t: Transaction, row: Row, i: int, batch: Batch,
-                  step: Callable[[Step], None]) -> None:  # fmt: skip
-        d.invite = t
-        d.acked_at = d.acked_last = 0
-        d.ack = d.stray_ack = d.odd_copy = d.disowned = None
-        d.odd = NOT_ODD
-        d.answered_at = d.answer_last = row[AT]
-        if not d.established_at:
-            d.established_at = row[AT]
-        d.answers = 1
-        d.answer = batch.sighting(self.side, row, i)
-        d.timer = session_timer(d.answer, t.from_tag == s.caller_tag)
-        step((s, ANSWERED, row))
-
-    def _answered_again(self, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
-                        step: Callable[[Step], None]) -> None:  # fmt: skip
-        """A repeated final response to an INVITE."""
-        if row[STATUS] >= 300 and t.finals > UNHEARD:
-            if s.unheard is None or s.unheard[0] is not t:
-                s.unheard = t, batch.sighting(self.side, row, i)
-            s.unheard_at = row[AT]
-        now = s.current
-        if now is not None and now.callee_tag == row[TO_TAG] and (
-            t is now.invite or _is_rewritten(now, t, row)
-        ):  # fmt: skip
-            self._repeated(s, now, row, i, batch, step)
-            return
-        if now is None or t is not now.invite or not now.answered_at:
-            # A call through the provider back into the house has two branches here.
-            if not self._is_branch(s, t) or not s.answered_at:
-                s.final_retransmissions += 1
-            return
-        d = s.of(row)
-        if d is now:
-            self._repeated(s, d, row, i, batch, step)
-        elif d is None:
-            self._forked(s, t, row, i, batch)
-        else:
-            d.answers += 1
-            d.answer_last = row[AT]
-
-    def _repeated(self, s: DialogSet, d: Dialog, row: Row, i: int, batch: Batch,
-                  step: Callable[[Step], None]) -> None:  # fmt: skip
-        s.final_retransmissions += 1
-        d.answers += 1
-        d.answer_last = row[AT]
-        if d.answer is None:  # released after its ACK, needed again now
-            d.answer = batch.sighting(self.side, row, i)
-        step((s, REPEATED, row))
-
-    def _acked(self, s: DialogSet, row: Row, i: int, batch: Batch, step: Callable[[Step], None],
-               odd: str) -> None:  # fmt: skip
-        """An ACK to a 2xx: it has the CSeq number of its INVITE, whatever else is wrong."""
-        d = s.current
-        if d is None or row[TO_TAG] != d.callee_tag != row[FROM_TAG]:
-            d = s.of(row)
-        if d is None:
-            d = s.current
-            if d is None:
-                d = s.add(Dialog(row[TO_TAG]))
-            elif row[FROM_TAG] in (s.caller_tag, d.callee_tag):
-                odd = odd or BY_TAG
-            else:
-                return
-        if row[BITS] & ROW_DIRECTED and _is_of_another(row, d.request):
-            return
-        at = row[AT]
-        if d is not s.current:
-            if s.current is not None and not s.current.acked_at and d.answer is not None:
-                s.current = d  # the caller talks to the end it acknowledges
-            else:
-                d.acked_at = d.acked_at or at
-                d.acked_last = at
-                return
-        if d.invite is not None and row[CSEQ] != d.invite.cseq:
-            if row[CSEQ] > d.invite.cseq and d.pending is None and d.crossed is None:
-                d.stray_ack = d.stray_ack or batch.sighting(self.side, row, i)
-            return
-        d.acked_last = at
-        if d.acked_at:
-            if odd == BY_BRANCH and not d.odd and d.odd_copy is None:
-                d.odd_copy = batch.sighting(self.side, row, i)
-            if d.ack is None and d.answers > 1 and not d.ended_at:
-                d.ack = batch.sighting(self.side, row, i)  # released like the 2xx
-        else:
-            d.acked_at = at
-            d.confirmed = True
-            d.odd = odd
-            if not d.ended_at:
-                d.ack = batch.sighting(self.side, row, i)
-            step((s, CONFIRMED, row))
-
-    def _refused(self, s: DialogSet, d: Dialog, asked: Sighting | None, row: Row, i: int,
-                 batch: Batch, step: Callable[[Step], None]) -> None:  # fmt: skip
-        """A re-INVITE or UPDATE was refused: the dialog stays as it was (section 14.1), if the
-        other end knows it."""
-        if asked is not None and not d.bye_at and row[STATUS] not in _GOES_ON:
-            d.refused = asked, batch.sighting(self.side, row, i)
-            if row[STATUS] == 500 and Message(d.refused[1].payload).header("Retry-After"):
-                d.refused = None  # it crossed another one, as with 491 (section 14.2)
-        if d.timer is not None:
-            d.timer.refuse(row[STATUS], row[AT])
-        if row[STATUS] == NO_DIALOG and not d.bye_at:
-            d.disowned = batch.sighting(self.side, row, i)
-            step((s, ENDED, row))
-
-    def _bye(self, code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
-             step: Callable[[Step], None]) -> None:  # fmt: skip
-        d = s.current
-        if d is None or row[TO_TAG] != d.callee_tag != row[FROM_TAG]:
-            d = s.of(row) or d
-        if d is None:
-            d = s.add(Dialog(row[FROM_TAG] if row[TO_TAG] == s.caller_tag else row[TO_TAG]))
-        current = d is s.current
-        if code == REQUEST:
-            t.request = batch.sighting(self.side, row, i)
-            if not d.bye_at:
-                d.bye_at = row[AT]
-                d.bye_of = t
-                d.bye_reason = failure(t.request.payload)
-                d.bye_by_caller = row[FROM_TAG] == s.caller_tag
-                d.hung_up(row)
-                if d.timer is not None:
-                    d.timed_out = d.timer.ends(d.bye_at, d.bye_by_caller, d.bye_reason)
-                if d.timed_out or not d.acked_at or d.answer_last > d.acked_at:
-                    d.bye = t.request
-                if current:
-                    step((s, BYE_SENT, row))
-            elif d.bye_by_caller != (row[FROM_TAG] == s.caller_tag):
-                d.both_ended = True
-            elif d.bye_response is not None:
-                d.bye_of, d.bye = t, t.request  # presumably with credentials
-        elif code in _ANSWERS:
-            status = row[STATUS]
-            if code == FINAL and status >= 300:
-                t.response = d.bye_response = batch.sighting(self.side, row, i)
-                d.bye = t.request
-            if status >= 200 and status not in CHALLENGES and not d.ended_at:
-                d.ended_at = row[AT]
-                d.bye_status = status
-                step((s, ENDED, row))
-        elif code == TIMED_OUT:
-            d.bye_unanswered = True
-            d.bye_unrepeated = t.unrepeated
-            d.bye = d.bye or t.request
-            step((s, UNANSWERED, row))
-
     def _update(self, event: Event, batch: Batch, step: Callable[[Step], None]) -> None:
         """An UPDATE inside a dialog (RFC 3311): an answered one refreshes the session."""
         code, t, row, i = event
@@ -488,7 +239,7 @@ class Dialogs:
             if d.timer is not None:
                 d.timer.try_(batch.sighting(self.side, row, i), t.from_tag == s.caller_tag)
         elif code == FINAL and row[STATUS] >= 300:
-            self._refused(s, d, t.request, row, i, batch, step)
+            refused(s, d, t.request, row, i, batch, step)
         elif code == FINAL or (
             # A 2xx to an uncaptured request refreshes the session as well.
             code == ORPHAN and 200 <= row[STATUS] < 300 and d.timer and not d.timer.tried_at
@@ -536,20 +287,3 @@ class Dialogs:
                 self._over[s.call] = None
             else:
                 self._over.add(s.call, None)
-
-
-def _is_of_another(ack: Row, request: Sighting | None) -> bool:
-    """True if the ACK came in by the interface its INVITE went out on, or the other way round: it
-    is not from the caller, and no router has forwarded it."""
-    if request is None or not ack[BITS] & request.row[BITS] & ROW_DIRECTED:
-        return False
-    return bool((ack[BITS] ^ request.row[BITS]) & ROW_OUTGOING)
-
-
-def _is_rewritten(d: Dialog, t: Transaction, row: Row) -> bool:
-    """True if a 2xx of no seen INVITE repeats the one of d, on its flow: a router has begun to
-    rewrite its Via (the helper's forced port)."""
-    first = d.invite
-    if first is None or t.requests or not d.answered_at or row[STATUS] >= 300:
-        return False
-    return first.final_flow == row[FLOW] and first.cseq == row[CSEQ]

@@ -6,7 +6,7 @@ from __future__ import annotations
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import AT, CALL, STATUS, Row, Sighting
 from algwatch.base.table import Table
-from algwatch.sip.dialogs import CHALLENGES
+from algwatch.sip.status_codes import CHALLENGES
 from algwatch.sip.timers import SECOND, T2, TIMER_F
 from algwatch.sip.transaction import (
     FINAL,

@@ -7,9 +7,11 @@ from __future__ import annotations
 from algwatch.base.native.layout import OPTIONS, REGISTER
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import STATUS
-from algwatch.sip.dialogs import CHALLENGES, Dialogs, Step
+from algwatch.sip.dialogs import Dialogs
 from algwatch.sip.qualify import Qualify
 from algwatch.sip.registration import Registrations, RegistrationStep
+from algwatch.sip.status_codes import CHALLENGES
+from algwatch.sip.step import Step
 from algwatch.sip.subscription import METHODS, Subscriptions, SubscriptionStep
 from algwatch.sip.transaction import FINAL, NOT_HEARD, REQUEST, TIMED_OUT, Event, Seen, Transaction
 from algwatch.sip.transactions import Meet, Transactions

@@ -8,8 +8,8 @@ from algwatch.base.native.layout import NOTIFY, REFER, SUBSCRIBE
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import AT, CALL, STATUS, Row, Sighting
 from algwatch.base.table import Table
-from algwatch.sip.dialogs import CHALLENGES
 from algwatch.sip.message import Message, parties
+from algwatch.sip.status_codes import CHALLENGES
 from algwatch.sip.transaction import FINAL, ORPHAN, REQUEST, TIMED_OUT, Event, Transaction
 
 METHODS = (SUBSCRIBE, NOTIFY, REFER)

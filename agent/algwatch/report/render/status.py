@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from algwatch.sip.dialogs import CHALLENGES, NO_FAULT
+from algwatch.sip.status_codes import CHALLENGES, NO_FAULT
 
 # Reason phrases of RFC 3261 section 21 and of common extensions. The phrase on the wire is free
 # text, so people are told the registered one.

@@ -47,8 +47,8 @@ from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.rules.dlg.dlg002_private_contact import private_contact
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.dialog import Dialog, DialogSet
-from algwatch.sip.dialogs import NO_DIALOG
 from algwatch.sip.message import Message
+from algwatch.sip.status_codes import NO_DIALOG
 from algwatch.sip.timers import T4, TIMER_F
 
 RULE = Rule(

@@ -37,7 +37,7 @@ from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
-from algwatch.sip.dialogs import NO_DIALOG
+from algwatch.sip.status_codes import NO_DIALOG
 
 RULE = Rule(
     "DLG009", "names-not-kept", "warning", CALL,

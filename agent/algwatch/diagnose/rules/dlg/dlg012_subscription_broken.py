@@ -49,8 +49,8 @@ from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import SUBSCRIPTION
-from algwatch.sip.dialogs import CHALLENGES, NO_FAULT
 from algwatch.sip.message import Address, Message, to_text
+from algwatch.sip.status_codes import CHALLENGES, NO_FAULT
 from algwatch.sip.subscription import Subscription
 from algwatch.sip.target import same_endpoint
 

@@ -53,8 +53,8 @@ from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.rules.dlg.dlg008_ghost_dialog import GONE
 from algwatch.diagnose.subject import TRANSACTION
-from algwatch.sip.dialogs import NO_FAULT
 from algwatch.sip.message import Message, to_text
+from algwatch.sip.status_codes import NO_FAULT
 from algwatch.sip.transaction import DEAF
 
 RULE = Rule(

@@ -40,8 +40,8 @@ from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.dialog import Dialog, DialogSet
-from algwatch.sip.dialogs import NO_DIALOG
 from algwatch.sip.message import Message
+from algwatch.sip.status_codes import NO_DIALOG
 from algwatch.sip.timers import SECOND, T2
 from algwatch.sip.transaction import Transaction
 

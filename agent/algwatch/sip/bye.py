@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bye: the BYE of a dialog and its answer (RFC 3261 section 15)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from algwatch.base.packet import Batch
+from algwatch.base.sighting import AT, FROM_TAG, STATUS, TO_TAG, Row
+from algwatch.sip.dialog import Dialog, DialogSet
+from algwatch.sip.reason import failure
+from algwatch.sip.status_codes import CHALLENGES
+from algwatch.sip.step import BYE_SENT, ENDED, UNANSWERED, Step
+from algwatch.sip.transaction import FINAL, ORPHAN, REQUEST, TIMED_OUT, Transaction
+
+_ANSWERS = (FINAL, ORPHAN)
+
+
+def bye(code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
+         step: Callable[[Step], None]) -> None:  # fmt: skip
+    d = s.current
+    if d is None or row[TO_TAG] != d.callee_tag != row[FROM_TAG]:
+        d = s.of(row) or d
+    if d is None:
+        d = s.add(Dialog(row[FROM_TAG] if row[TO_TAG] == s.caller_tag else row[TO_TAG]))
+    current = d is s.current
+    if code == REQUEST:
+        t.request = batch.sighting(s.side, row, i)
+        if not d.bye_at:
+            d.bye_at = row[AT]
+            d.bye_of = t
+            d.bye_reason = failure(t.request.payload)
+            d.bye_by_caller = row[FROM_TAG] == s.caller_tag
+            d.hung_up(row)
+            if d.timer is not None:
+                d.timed_out = d.timer.ends(d.bye_at, d.bye_by_caller, d.bye_reason)
+            if d.timed_out or not d.acked_at or d.answer_last > d.acked_at:
+                d.bye = t.request
+            if current:
+                step((s, BYE_SENT, row))
+        elif d.bye_by_caller != (row[FROM_TAG] == s.caller_tag):
+            d.both_ended = True
+        elif d.bye_response is not None:
+            d.bye_of, d.bye = t, t.request  # presumably with credentials
+    elif code in _ANSWERS:
+        status = row[STATUS]
+        if code == FINAL and status >= 300:
+            t.response = d.bye_response = batch.sighting(s.side, row, i)
+            d.bye = t.request
+        if status >= 200 and status not in CHALLENGES and not d.ended_at:
+            d.ended_at = row[AT]
+            d.bye_status = status
+            step((s, ENDED, row))
+    elif code == TIMED_OUT:
+        d.bye_unanswered = True
+        d.bye_unrepeated = t.unrepeated
+        d.bye = d.bye or t.request
+        step((s, UNANSWERED, row))

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Status codes that decide how a refusal is understood (RFC 3261 section 21)."""
+
+from __future__ import annotations
+
+CHALLENGES = (401, 407)
+NO_DIALOG = 481  # to a request in a dialog already over, or never there (section 12.2.2)
+# Somebody is busy or declines the call, or the number does not exist.
+NO_FAULT = (404, 410, 480, 484, 485, 486, 487, 600, 603, 604, 607)
