@@ -3,21 +3,16 @@
 
 from __future__ import annotations
 
-from algwatch.base import address
 from algwatch.base.deadlines import NEVER
 from algwatch.base.native.layout import BYE, INVITE, METHOD_NAMES
 from algwatch.base.packet import LAN, UNKNOWN, WAN
-from algwatch.base.sighting import CALL, FROM_TAG, METHOD, STATUS, Sighting, are_copies
-from algwatch.compare import ack
+from algwatch.base.sighting import CALL, FROM_TAG, METHOD, STATUS, Sighting
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.joined import Joined, label
 from algwatch.sip.dialog import Dialog, DialogSet
-from algwatch.sip.dialogs import CHALLENGES
 from algwatch.sip.message import Message, parties, reach
-from algwatch.sip.timers import ACK_WAIT, T2, T4, TIMER_F, WINDOW
+from algwatch.sip.timers import T4, TIMER_F, WINDOW
 
-# Two repeats: the 2xx has waited T1 + 2*T1 = 1.5 s for its ACK, longer than any round trip.
-REPEATS = 2
 NOWHERE = ("", 0)
 ANNOUNCED = 16  # messages of one call, kept to show its media
 # A longer dialog did not end because another phone had answered, too.
@@ -228,20 +223,6 @@ class Call(Joined[DialogSet]):
         return any(s is not None and s.rejected == 481 and s.request is not None
                    and b"eplaces" in s.request.payload for s in self.sides)  # fmt: skip
 
-    def is_unfollowed(self, now: int) -> bool:
-        """The caller owed another INVITE after its refusal, and none was seen. now: ns.
-
-        A redirection is judged after T4. A challenge is judged only in a one-sided capture beyond
-        the NAT of the phone: the new INVITE may have been lost before this tap.
-        """
-        s = self.near_caller or self.seen[0]
-        if 300 <= s.rejected < 400:
-            waited = min(now, s.until) - s.last_at >= T4
-            return self.inbound is False and waited and not self.followed
-        if s.rejected not in CHALLENGES or self.two_sided or s.challenged > 1:
-            return False
-        return s.request is not None and not address.is_unroutable(s.request.ends.src)
-
     @property
     def timed_out(self) -> bool:
         """The call ended because its session was not refreshed (RFC 4028)."""
@@ -264,8 +245,8 @@ class Call(Joined[DialogSet]):
 
     @property
     def ended_well(self) -> bool:
-        """Plain, and its BYE was answered on each side: most calls. Then ack() is "seen" and
-        outcome() "completed"."""
+        """Plain, and its BYE was answered on each side: most calls. Then its ACK was seen and
+        its outcome is "completed"."""
         if not self.is_plain:
             return False
         for s in self.sides:
@@ -364,14 +345,6 @@ class Call(Joined[DialogSet]):
                 self._wan_contact = reach(shown.payload)[2] or ""
         return self._wan_contact
 
-    def goes_to_contact(self, crossing: Crossing) -> bool:
-        """The message went to the address and port in the Contact of the phone. The phone may send
-        from another port."""
-        if crossing.lan is None:
-            return False
-        went = crossing.lan.ends
-        return (went.dst, went.dport) == self.phone_contact
-
     @property
     def phone_contact(self) -> tuple[str, int]:
         """Host and port of the Contact written by the phone of this call; NOWHERE if not known."""
@@ -383,158 +356,6 @@ class Call(Joined[DialogSet]):
             if contacts:
                 self._phone_contact = contacts[0].host, contacts[0].port or 5060
         return self._phone_contact
-
-    def answer_misdelivered(self) -> bool:
-        """The 2xx to a call of the phone reached the LAN at a wrong port. The right one is the
-        source port of the phone if it asked for rport (RFC 3581), else the port in its Via."""
-        d, out = self.dialog(LAN), self.dialog(WAN)
-        if d is None or d.answer is None or d.request is None:
-            return False
-        if out is None or not are_copies(d.request, out.request):
-            return False
-        vias = Message(d.answer.payload).vias
-        if not vias:
-            return False
-        if vias[0].rport is None and (vias[0].port or 5060) == d.answer.ends.dport:
-            return False
-        answer = self.misdelivered.get("2xx INVITE")
-        if answer is not None and answer.lan is not None:
-            return True
-        went, came = d.answer.destination, d.request.source
-        return went[:16] == came[:16] and went != came
-
-    def ack_misdelivered(self) -> bool:
-        """The ACK reached the LAN, but no port of its callee. A phone that answered an INVITE on
-        this port listens there, whatever port it sends from."""
-        if not self.two_sided or "ACK" in self.contested:
-            return False
-        ack_, invite = self.misdelivered.get("ACK"), self.misdelivered.get("INVITE")
-        if ack_ is not None:
-            assert ack_.lan is not None
-            if invite is None:
-                return True
-            assert invite.lan is not None
-            return ack_.lan.destination != invite.lan.destination
-        d, out = self.dialog(LAN), self.dialog(WAN)
-        if not self.answered_inside or d is None or d.ack is None or d.answer is None:
-            return False
-        # The sender itself chose another port of this router than the 2xx came from.
-        if out is None or out.answer is None or not are_copies(d.answer, out.answer):
-            return False
-        if out.ack is not None and out.ack.destination != out.answer.source:
-            return False
-        went = d.ack.destination
-        if went[:16] != d.answer.source[:16] or went == d.answer.source:
-            return False
-        return d.request is not None and went != d.request.destination
-
-    def ack(self, now: int) -> str:
-        """seen, missing or unknown: the ACK to the latest answered INVITE. now: ns."""
-        s = self.near_callee
-        d = s.current if s is not None else None
-        if s is None or d is None or not d.answered_at:
-            return "unknown"
-        if self.is_plain:
-            return "seen"
-        on_side = s is self.sides[self.callee_side]
-        if d.acked_at and on_side and not (self.ack_misdelivered() and ack.keeps_coming(d)):
-            return "seen"
-        if ack.survived(s, d, now):
-            return "seen" if d.acked_at else "unknown"
-        if ack.ended_unacknowledged(d):
-            return "missing"
-        waited = min(now, s.until) - d.answered_at >= ACK_WAIT or s.gave_up(d)
-        if d.repeats >= REPEATS or (d.repeats and waited):
-            return "missing"
-        return "unknown"
-
-    def ack_ignored(self, now: int) -> bool:
-        """See ack.ignored. now: ns."""
-        s = self.near_callee
-        return s is not None and s.current is not None and ack.ignored(s, s.current, now)
-
-    def outcome(self, now: int, said: str = "") -> str:
-        """completed, dropped, cancelled, rejected, unanswered, ongoing or unknown. now: ns; said:
-        the result of ack(now), if already known."""
-        spoken = ended = given_up = False
-        for s in self.sides:
-            d = s.current if s is not None else None
-            if d is not None:
-                if d.answered_at or d.confirmed:
-                    spoken = True
-                if d.bye_at:
-                    ended = True
-            elif s is not None and s.timed_out:
-                given_up = True
-        if not spoken:
-            return self._unanswered(self.seen)
-        if ended and self.is_plain:
-            return "unknown" if self._bye_is_open() else "completed"
-        if (said or self.ack(now)) == "missing" or self.ack_ignored(now):
-            near = self.near_callee
-            d = near.current if near is not None else None
-            if near is not None and d is not None and ack.dropped(near, d, now):
-                return "dropped"
-            caller = self.near_caller
-            if caller is not None and caller.cancelled_at and not caller.spoken and not ended:
-                return "cancelled"  # it never got the 2xx
-            waits = any(s.answered_at and now - s.answered_at < ACK_WAIT for s in self.seen)
-            return "completed" if ended else "ongoing" if waits else "unknown"
-        if ended:
-            if self.timed_out:
-                return "dropped"
-            return "unknown" if self._bye_is_open() else "completed"
-        if given_up and (caller := self.near_caller) is not None and caller.current is None:
-            return "unanswered"  # the 2xx came too late for it, or never
-        if self.partial or self.disowned is not None or self._may_come_again(now):
-            return "unknown"
-        return "ongoing"
-
-    def _may_come_again(self, now: int) -> bool:
-        """The ACK is too recent: a retransmission of the 2xx, the sign of a lost ACK, may still
-        come. Two retransmissions are at most T2 apart (RFC 3261 section 13.3.1.4)."""
-        s = self.near_callee
-        d = s.current if s is not None else None
-        if s is None or d is None or not d.acked_at:
-            return False
-        return min(now, s.until) - max(d.acked_at, d.answer_last) < T2
-
-    def _bye_is_open(self) -> bool:
-        """The end of the BYE is not known. It got no response, and the capture ends before it had
-        to cross or while it is repeated; or it was never repeated; or it was challenged and nothing
-        followed."""
-        some = [s.current for s in self.sides if s is not None and s.current is not None]
-        for d in some:
-            if not d.ended_at:
-                break
-        else:
-            return False  # most calls: the BYE was answered wherever it was seen
-        lan, wan = self.dialog(LAN), self.dialog(WAN)
-        if any(d.bye_unrepeated or d.bye_challenged or d.bye_repeated for d in some):
-            return not any(d.ended_at for d in some)
-        if lan is None or wan is None or bool(lan.bye_at) == bool(wan.bye_at):
-            return False
-        d = lan if lan.bye_at else wan
-        return not d.bye_status and not d.bye_unanswered and not d.ended_at
-
-    def _unanswered(self, seen: list[DialogSet]) -> str:
-        """The outcome of a call without a 2xx or an ACK to one. The strongest result of any side
-        counts. But a caller without a response was not answered, whatever reached the other
-        side."""
-        caller = self.near_caller
-        if caller is not None and caller.timed_out and not any(s.cancelled_at for s in seen):
-            return "unanswered"
-        said = "unknown"
-        for s in seen:
-            if s.cancelled_at or s.rejected == 487:
-                return "cancelled"
-            if s.rejected:
-                said = "rejected"
-            elif s.timed_out and said != "rejected":
-                said = "unanswered"
-            elif said == "unknown" and s.invite is not None and s.invite.provisional_at:
-                said = "ongoing"
-        return said
 
     def let_go(self, keep: bool = False) -> None:
         """Release the bytes of a call after one 2xx and its ACK. Its INVITE may ring on for hours,

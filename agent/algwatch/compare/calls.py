@@ -13,11 +13,13 @@ from algwatch.base.native.layout import BYE
 from algwatch.base.sighting import AT, CALL, METHOD, STATUS, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.ack import went_to_the_end
-from algwatch.compare.call import REPEATS, Call
+from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
+from algwatch.compare.misdelivered import ack_misdelivered
+from algwatch.compare.outcome import REPEATS, ack_ignored, ack_of
 from algwatch.compare.weights import call as weigh
 from algwatch.sip.dialog import DialogSet
-from algwatch.sip.dialogs import (
+from algwatch.sip.step import (
     ANSWERED,
     BYE_SENT,
     CHALLENGED,
@@ -121,7 +123,7 @@ class Calls:
                 if call.overdue:
                     self._refreshed.add(at, call)
             elif code == REPEATED:
-                # A 2xx without a repeat is not judged for its ACK (see Call.ack).
+                # A 2xx without a repeat is not judged for its ACK (see ack_of).
                 if d is not None:
                     if d.answers == 2:
                         self._ack_wait.add(d.answered_at, (call, d.answered_at))
@@ -248,7 +250,7 @@ class Calls:
         moments += [(call, RELIEVED) for call in self._came_late(now)]
         # Mostly both sides of a call are due at once.
         for call in dict.fromkeys(self._confirmed.due(now)):
-            if self._is_live(call) and not call.ack_misdelivered():
+            if self._is_live(call) and not ack_misdelivered(call):
                 call.let_go(self.keeps)
         for call, answered_at in self._ack_wait.due(now):
             s = call.near_callee
@@ -256,7 +258,7 @@ class Calls:
             # A callee that fell silent may have had its ACK before: its BYE, or the end, decides.
             waits = d is not None and d.answered_at == answered_at and not d.bye_at
             waits = waits and d is not None and went_to_the_end(d)
-            if waits and self._is_live(call) and call.ack(now) != "seen":
+            if waits and self._is_live(call) and ack_of(call, now) != "seen":
                 moments.append((call, JUDGED))
         for call in dict.fromkeys(self._settle.due(now)):
             if not self._is_live(call):
@@ -316,7 +318,7 @@ class Calls:
             d = s.current if s is not None else None
             if not call.predicted or d is None or not self._is_live(call):
                 continue
-            if call.ack(now) == "seen" and not call.ack_ignored(now) and not d.bye_at:
+            if ack_of(call, now) == "seen" and not ack_ignored(call, now) and not d.bye_at:
                 call.predicted = False
                 relieved.append(call)
         for call in dict.fromkeys(self._refreshed.due(now)):

@@ -6,6 +6,7 @@ from __future__ import annotations
 from algwatch.base.report import Report
 from algwatch.compare.ack import waited_out
 from algwatch.compare.call import Call
+from algwatch.compare.outcome import ack_of, is_unfollowed, outcome
 from algwatch.compare.signs import REWRITTEN, signs
 
 
@@ -16,7 +17,7 @@ class CallSummary(Report):
     ack: seen, missing, unknown. status: of the final response that refused it, else 0. start, end:
     seconds since 1970. line: `Line.name` of the phone and its provider, "" if not known.
     unfollowed: it was challenged or redirected, and the INVITE due after this was not seen
-    (Call.is_unfollowed). failure: the Reason of its BYE if nobody hung up (sip/reason.py).
+    (compare/outcome.py). failure: the Reason of its BYE if nobody hung up (sip/reason.py).
     unsolicited: its INVITE came from a host called by nobody here, and nothing of it crossed.
     lossy: packets were lost in the capture meanwhile, so an unseen message is missing only if
     somebody waited for it to the end. inbound: the callee is in the
@@ -35,8 +36,8 @@ class CallSummary(Report):
         if call.ended_well or not signs(call) & ~REWRITTEN:
             self.ack, self.outcome = "seen", "completed"
         else:
-            self.ack = call.ack(now)
-            self.outcome = call.outcome(now, self.ack)
+            self.ack = ack_of(call, now)
+            self.outcome = outcome(call, now, self.ack)
         self.line = line
         self.inbound = call.inbound
         self.unsolicited = call.unsolicited
@@ -57,7 +58,7 @@ class CallSummary(Report):
             self.invite_retransmissions = max(self.invite_retransmissions, s.invite_retransmissions)
             self.final_retransmissions = max(self.final_retransmissions, s.final_retransmissions)
         self.status = refused if self.outcome in ("rejected", "cancelled") else 0
-        self.unfollowed = self.outcome == "rejected" and call.is_unfollowed(now)
+        self.unfollowed = self.outcome == "rejected" and is_unfollowed(call, now)
         self.start = start / 1e9
         self.end = end / 1e9
 

@@ -12,6 +12,7 @@ from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import rewrites
 from algwatch.compare.joined import label
+from algwatch.compare.misdelivered import goes_to_contact
 from algwatch.compare.rewrite import MAPPING, Rewrite
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Evidence, Finding
@@ -126,7 +127,7 @@ def consistent(call: Call) -> Crossing | None:
 
 def is_served(call: Call) -> bool:
     """All of it came to the port in the phone's own Contact, and the phone was there."""
-    if not all(call.goes_to_contact(crossing) for crossing in call.misdelivered.values()):
+    if not all(goes_to_contact(call, crossing) for crossing in call.misdelivered.values()):
         return False
     s = call.sides[LAN]
     t = s.invite if s is not None else None

@@ -11,7 +11,9 @@ from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import Sighting
 from algwatch.compare import ack
-from algwatch.compare.call import REPEATS, Call
+from algwatch.compare.call import Call
+from algwatch.compare.misdelivered import ack_misdelivered, answer_misdelivered
+from algwatch.compare.outcome import REPEATS, ack_ignored, ack_of
 from algwatch.diagnose import retargeted
 from algwatch.diagnose.known import Known
 from algwatch.sip.dialog import Dialog, DialogSet
@@ -99,8 +101,8 @@ def _reading(call: Call, now: int) -> LostAck | None:
         return None
     if d.answers == 1 and not ack.ended_unacknowledged(d):
         return None  # the 2xx was not repeated: the ACK is neither missing nor ignored
-    ignored = call.ack_ignored(now)
-    if call.ack(now) != "missing" and not ignored:
+    ignored = ack_ignored(call, now)
+    if ack_of(call, now) != "missing" and not ignored:
         return None
     inside = call.answered_inside
     if not call.two_sided or inside is None or len(call.seen) == 1:
@@ -178,7 +180,7 @@ def _inbound(call: Call, lan: DialogSet, wan: DialogSet) -> str:
         return UNHEARD if wan.late_invites else NEVER_ON_WAN
     if not lan.acked_at:
         return STOPPED_INBOUND if _stopped(call) else UNSEEN
-    if call.ack_misdelivered():
+    if ack_misdelivered(call):
         return WRONG_PORT
     return WRONG_PHONE if _went_to_another(lan) else IGNORED
 
@@ -193,7 +195,7 @@ def _went_to_another(lan: DialogSet) -> bool:
 
 def _outbound(call: Call, lan: DialogSet, wan: DialogSet) -> str:
     if not lan.acked_at:
-        return ANSWER_WRONG_PORT if call.answer_misdelivered() else NOT_SENT
+        return ANSWER_WRONG_PORT if answer_misdelivered(call) else NOT_SENT
     if not wan.acked_at:
         return STOPPED_OUTBOUND if _stopped(call) else UNSEEN
     back, answer = call.unpaired.get("ACK"), wan.current.answer if wan.current is not None else None

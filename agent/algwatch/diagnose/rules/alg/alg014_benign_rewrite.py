@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from algwatch.compare import fingerprint as prints
 from algwatch.compare.call import Call
 from algwatch.compare.differences import rewrites
+from algwatch.compare.outcome import ack_of, outcome
 from algwatch.compare.signs import REWRITTEN
 from algwatch.diagnose import alg
 from algwatch.diagnose.finding import Finding
@@ -43,7 +44,9 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     crossing = alg.consistent(call)
     if crossing is None or known.was_said(RULE.id, alg.between(crossing)):
         return
-    if call.outcome(known.now) != "completed" or call.ack(known.now) != "seen" or _failed(call):
+    if outcome(call, known.now) != "completed" or ack_of(call, known.now) != "seen":
+        return
+    if _failed(call):
         return
     line = known.line(call)
     if line is None or known.needs_alg(line):

@@ -34,6 +34,7 @@ from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import rewrites
 from algwatch.compare.line import RPORT_MISSING, Line
+from algwatch.compare.outcome import ack_of, outcome
 from algwatch.compare.signs import REWRITTEN
 from algwatch.diagnose import alg, cause
 from algwatch.diagnose.finding import Finding
@@ -58,7 +59,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         return
     if known.was_said(RULE.id, alg.between(crossing)):
         return
-    if call.outcome(known.now) != "completed" or call.ack(known.now) != "seen":
+    if outcome(call, known.now) != "completed" or ack_of(call, known.now) != "seen":
         return
     if served is None:
         what = (

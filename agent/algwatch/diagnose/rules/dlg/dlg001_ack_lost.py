@@ -35,6 +35,7 @@ from collections.abc import Iterator
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.compare.call import Call
+from algwatch.compare.outcome import ack_of
 from algwatch.compare.signs import REPEATED, TROUBLED
 from algwatch.diagnose import (
     cause,
@@ -167,7 +168,7 @@ def _came_late(call: Call, known: Known) -> Finding | None:
     d = s.current if s is not None else None
     if s is None or d is None or d.ack is None or not known.was_said(RULE.id, _key(call, d)):
         return None
-    if (call.predicted and not d.bye_at) or call.ack(known.now) != "seen":
+    if (call.predicted and not d.bye_at) or ack_of(call, known.now) != "seen":
         return None
     return RULE.finding(
         "unknown", "none",

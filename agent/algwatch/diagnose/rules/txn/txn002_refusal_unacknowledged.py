@@ -29,6 +29,7 @@ from collections.abc import Iterator
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.compare.call import Call
+from algwatch.compare.misdelivered import goes_to_contact
 from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import cause, misrouted, unheard
 from algwatch.diagnose.finding import Finding
@@ -104,7 +105,7 @@ def _reading(call: Call, s: DialogSet, t: Transaction) -> tuple[Reading, bool]:
         )  # fmt: skip
         stopped = Reading("router", cause.ROUTER, f"it came to the {where}")
         return (None if inward else misrouted.answer_misrouted(call)) or stopped, True
-    if kind in call.misdelivered and not call.goes_to_contact(call.misdelivered[kind]):
+    if kind in call.misdelivered and not goes_to_contact(call, call.misdelivered[kind]):
         return Reading(
             "router", cause.ROUTER, "the router sent it to a port that the phone did not send from"
         ), True

@@ -35,6 +35,7 @@ from algwatch.base.packet import LAN
 from algwatch.base.sighting import AT, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.exchange import Exchange
+from algwatch.compare.outcome import outcome
 from algwatch.compare.registered import Registered
 from algwatch.compare.signs import REPEATED, TROUBLED
 from algwatch.diagnose import cause, misrouted, unheard
@@ -115,7 +116,7 @@ def _of_call(call: Call, known: Known) -> Iterator[Finding]:
         response = answer
     t = s.invite
     dead = s.silent or (t is not None and not t.finals and t.requests > LATE)
-    dead = dead or call.outcome(known.now) in ("dropped", "unanswered", "cancelled")
+    dead = dead or outcome(call, known.now) in ("dropped", "unanswered", "cancelled")
     yield RULE.finding(
         reading.where, "observed" if dead else "latent",
         f"The phone does not get the response to its INVITE: {reading.what}.",
