@@ -20,11 +20,20 @@ T = TypeVar("T")
 
 
 def some(these: Iterable[T], parts: int) -> list[T]:
-    """One of so many parts of them, the same each time on one day."""
-    return [one for one in these if ALL or (zlib.crc32(_name(one).encode()) + DAY) % parts == 0]
+    """One of so many parts of them, the same each time on one day. The parts are of one size, and
+    each has one of them at least: pytest skips a test without parameters."""
+    every = list(these)
+    if ALL:
+        return every
+    mixed = sorted(range(len(every)), key=lambda place: zlib.crc32(_name(every[place]).encode()))
+    parts = min(parts, len(every))
+    return [every[place] for place in sorted(mixed[DAY % parts :: parts])]
 
 
 def _name(one: object) -> str:
-    """Of a case, or of the file or pair of files that shows it: the same on every machine."""
+    """Of a case, or of the file or pair of files that shows it, or of a function: the same on
+    every machine."""
     path = one[0] if isinstance(one, tuple) else one
-    return f"{path.parent.name}/{path.name}" if isinstance(path, Path) else str(path)
+    if isinstance(path, Path):
+        return f"{path.parent.name}/{path.name}"
+    return str(getattr(path, "__name__", path))

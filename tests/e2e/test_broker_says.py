@@ -3,56 +3,23 @@
 
 from __future__ import annotations
 
-import struct
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
+from operator import ge
 from pathlib import Path
 
 import pytest
 from algwatch.advise.advice import Advice
 from algwatch.report import mqtt, refusals, session
 from algwatch.report.broker import Broker, BrokerError
-from algwatch.report.wire import decode
+from algwatch.report.connection import WINDOW
 from brokers import Gate, Listener, Mosquitto, authority, free_port, until
-from hostile import Connection, HostileBroker, connack, once, packet, text
+from hostile import HostileBroker, connack, once, packet, text
+from scripted import Scripted
 from test_mqtt import ADVICE, Agent, finding
 
 EXPIRY_0 = b"\x11\0\0\0\0"
-
-
-class Scripted:
-    """A broker that acknowledges as it is told. got: (topic's last word, payload as a map) of
-    each PUBLISH. reasons: of PUBACK by that word. most: PUBLISH until it drops the connection."""
-
-    def __init__(self, answer: bytes = b"", most: int = 10**9) -> None:
-        self.got: list[tuple[str, dict[str, object]]] = []
-        self.reasons: dict[str, int] = {}
-        self.answer = answer or connack()
-        self.most = most
-        self.server = HostileBroker()
-        self.server.turn(self._serve, after=False)
-        self.url = f"mqtt://127.0.0.1:{self.server.port}"
-
-    def of(self, kind: str) -> list[dict[str, object]]:
-        return [body for name, body in list(self.got) if name == kind]
-
-    def _serve(self, connection: Connection) -> None:
-        connection.send(self.answer)
-        connection.sock.settimeout(0.05)
-        packets = 0
-        while packets < self.most and not connection.over.is_set():
-            try:
-                first, body = connection.read()
-            except TimeoutError:
-                continue
-            packets += 1
-            if first & 0xF0 == 0x30:
-                at = 2 + struct.unpack("!H", body[:2])[0]
-                kind = body[2:at].decode().rpartition("/")[2]
-                self.got.append((kind, decode(body[at + 3 + body[at + 2] :])))
-                reason = bytes([self.reasons.get(kind, 0)])
-                connection.send(packet(0x40, body[at : at + 2] + reason + b"\0"))
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -159,13 +126,20 @@ def test_what_is_sent_again_counts_as_bytes_of_the_day(
     assert len(broker.of("finding")) == 10, "half of the day's bytes are for what is new"
 
 
+def paused(broker: Scripted, least: list[float]) -> None:
+    """After a window of findings one came after each pause, of so many seconds at least."""
+    came = broker.at[WINDOW - 1 : WINDOW + len(least)]
+    pauses = [after - before for before, after in pairwise(came)]
+    assert all(map(ge, pauses, least)), pauses
+
+
 def test_a_broker_without_room_loses_nothing_and_is_left_alone(
     monkeypatch: pytest.MonkeyPatch, ends: Callable[[Callable[[], object]], None]
 ) -> None:
     monkeypatch.setattr(refusals, "PAUSE", (0.6, 1.2))
     monkeypatch.setattr("algwatch.report.connection.PAUSE", (0.6, 1.2))
-    monkeypatch.setattr("algwatch.report.connection.UNACKNOWLEDGED", 1.0)
-    broker = Scripted()
+    monkeypatch.setattr("algwatch.report.connection.UNACKNOWLEDGED", 2.0)
+    broker = Scripted(together=WINDOW)
     broker.reasons["finding"] = 0x97
     ends(broker.server.close)
     agent = Agent(broker.url)
@@ -173,8 +147,8 @@ def test_a_broker_without_room_loses_nothing_and_is_left_alone(
     assert agent.connected()
     for number in range(30):
         agent.publisher.finding(finding(number))
-    time.sleep(2.5)
-    assert 10 <= len(broker.of("finding")) <= 13, "a window, and one after each pause"
+    assert until(lambda: len(broker.at) >= WINDOW + 2)
+    paused(broker, [0.6, 1.2])
     assert [line for line in agent.said if "no room" in line] == [
         f"{broker.url} has no room for reports (Quota exceeded): they wait"
     ]
@@ -214,8 +188,8 @@ def test_a_finding_that_nobody_hears_is_tried_less_and_less_often(
     monkeypatch: pytest.MonkeyPatch, ends: Callable[[Callable[[], object]], None]
 ) -> None:
     monkeypatch.setattr(refusals, "UNHEARD", (0.2, 0.8))
-    monkeypatch.setattr("algwatch.report.connection.UNACKNOWLEDGED", 0.4)  # it looks that often
-    broker = Scripted()
+    monkeypatch.setattr("algwatch.report.connection.UNACKNOWLEDGED", 2.0)  # it looks that often
+    broker = Scripted(together=WINDOW)
     broker.reasons["finding"] = 0x10
     ends(broker.server.close)
     agent = Agent(broker.url)
@@ -223,8 +197,8 @@ def test_a_finding_that_nobody_hears_is_tried_less_and_less_often(
     assert agent.connected()
     for number in range(30):
         agent.publisher.finding(finding(number))
-    time.sleep(3.0)
-    assert 12 <= len(broker.of("finding")) <= 16, "a window, and one after each pause"
+    assert until(lambda: len(broker.at) >= WINDOW + 4)
+    paused(broker, [0.2, 0.4, 0.8, 0.8])
 
 
 def test_a_broker_that_may_have_died_gets_each_finding_once_more(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import select
 import socket
@@ -96,6 +97,18 @@ class Wire:
         for name, device, address in ((self.near, "aw0", 1), (self.far, "aw1", 2)):
             ip("-n", name, "address", "add", f"10.77.0.{address}/24", "dev", device)
             ip("-n", name, "link", "set", device, "up")
+        # No ARP: the queue of what waits for its answer loses packets of a burst.
+        ether = self.to_far()
+        for name, device, address, mac in ((self.near, "aw0", 2, ether[:6]),
+                                           (self.far, "aw1", 1, ether[6:])):  # fmt: skip
+            ip("-n", name, "neigh", "replace", f"10.77.0.{address}", "lladdr", mac.hex(":"),
+               "dev", device, "nud", "permanent")  # fmt: skip
+
+    def arrived(self) -> int:
+        """Frames that aw1 has received, by the kernel's count."""
+        words = ["ip", "-n", self.far, "-s", "-j", "link", "show", "aw1"]
+        shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        return int(json.loads(shown)[0]["stats64"]["rx"]["packets"])
 
     def unplug(self) -> None:
         ip("-n", self.near, "link", "del", "aw0")
@@ -357,15 +370,16 @@ def test_a_device_without_a_link_header_is_read_as_raw_ip(wire: Wire) -> None:
 
 def test_what_a_flood_costs_is_counted_to_the_message(wire: Wire) -> None:
     far = wire.tap(far=True, ring_bytes=2 * BLOCK_BYTES)
-    total = 4000
+    total, before = 4000, wire.arrived()
     with wire.sender() as sender:
         for number in range(total):  # nobody reads meanwhile
             sender.sendto(INVITE % (number, number), ("10.77.0.2", 5060))
+    came = wire.arrived() - before
     found = sip(wait(far, lambda found: False, seconds=0.5))
     stats = far.stats()
-    assert stats["drops"] > 0
+    assert stats["drops"] > 0 and came > total - 100
     assert stats["losing"] + stats["freezes"] > 0
-    assert len(found) + stats["drops"] == total
+    assert len(found) + stats["drops"] == came
     assert far.drops == stats["drops"]
     # And the tap goes on.
     with wire.sender() as sender:

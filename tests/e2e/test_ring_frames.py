@@ -136,13 +136,15 @@ def test_the_health_report_tells_what_an_overload_cost(wire: Wire) -> None:
     pipeline = Pipeline([Tap("aw0", LAN), Tap("aw1", WAN)], live=True)
     clock = PacketClock(time.monotonic_ns, time.time_ns)
     daemon = Daemon(sources, pipeline, clock, Console(print, print, False), far.counts, None, 60)
+    before = wire.arrived()
     with wire.sender() as sender:
         for number in range(3000):  # nobody reads meanwhile
             sender.sendto(INVITE % (number, number), ("10.77.0.2", 5060))
+    came = wire.arrived() - before
     read = len(sip(wait(far, lambda found: False, seconds=0.5)))
     taps = daemon.health()["taps"]
     assert isinstance(taps, dict)
-    assert taps["aw1"]["drops"] == 3000 - read > 0
+    assert taps["aw1"]["drops"] == came - read > 0 and came > 2900
     assert taps["aw1"]["losing"] + taps["aw1"]["freezes"] > 0
     near.close()
     far.close()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`algwatch run` on a whole emulated MIPS router: its kernel, its ring, its limits."""
+"""`algwatch run` on a whole emulated MIPS router: its kernel, its ring, its limits. Collected by
+make cross-test alone (conftest.py)."""
 
 from __future__ import annotations
 
@@ -8,17 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-from foreign import ALL, ROOT
+from foreign import ROOT
 
 sys.path.insert(0, str(ROOT / "tests/e2e"))
+import machine
 from brokers import Listener, Mosquitto, until
 from test_daemon import LAN, WAN, frame, register
-
-if ALL:
-    import machine
-
-pytestmark = pytest.mark.skipif(not ALL, reason="make cross-test boots a machine")
 
 BEFORE = "192.168.1.10"
 AFTER = "198.51.100.2:1024"

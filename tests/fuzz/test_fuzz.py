@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every input that was ever kept, again; then a minute of fuzzing (FUZZ_SECONDS of it)."""
+"""Every input that was ever kept, again; then some seconds of fuzzing (FUZZ_SECONDS of it)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import seeds  # noqa: E402
 IN_CI = os.environ.get("CI") == "true"
 # Not those of make fuzz, which may be at work.
 PLACE = campaign.Place("", campaign.OUT / "test" / "corpus", campaign.OUT / "test" / "seeds", True)
-SECONDS = int(os.environ.get("FUZZ_SECONDS", "60"))
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "20"))
 
 
 def needs(*programs: str) -> None:
@@ -63,7 +63,7 @@ def test_all_holds_of_every_kept_script_of_pieces() -> None:
 
 
 @pytest.mark.usefixtures("built")
-def test_a_minute_of_fuzzing_finds_nothing() -> None:
+def test_some_seconds_of_fuzzing_find_nothing() -> None:
     parts = campaign.parts_of(list(seeds.TARGETS), ["san"], SECONDS, 0)
     parts = [part._replace(seconds=max(5, part.seconds)) for part in parts]
     outcomes = campaign.run(parts, PLACE)

@@ -87,7 +87,7 @@ def through_pipes(pipes: list[Path], paths: list[Path], files: Sequence[Path | s
             writer.wait()
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
+@pytest.mark.parametrize("path", some(FILES, 8), ids=name_of)
 def test_of_one_file(path: Path, tmp_path: Path) -> None:
     whole = report([path])
     for most in (1, 7, 512):
@@ -100,7 +100,7 @@ def test_of_one_file(path: Path, tmp_path: Path) -> None:
     assert report(lan=[path], most=7) == named
 
 
-@pytest.mark.parametrize("files", some(TWO, 4), ids=name_of)
+@pytest.mark.parametrize("files", some(TWO, 16), ids=name_of)
 def test_of_two_files(files: tuple[Path, Path], tmp_path: Path) -> None:
     lan, wan = files
     whole = report(lan=[lan], wan=[wan])
@@ -112,7 +112,7 @@ def test_of_two_files(files: tuple[Path, Path], tmp_path: Path) -> None:
     assert through_pipes(pipes, [*files], [], [pipes[0]], [pipes[1]]) == whole
 
 
-@pytest.mark.parametrize("files", some(TWO, 8), ids=name_of)
+@pytest.mark.parametrize("files", some(TWO, 32), ids=name_of)
 def test_of_standard_input(files: tuple[Path, Path]) -> None:
     lan, wan = files
     command = [sys.executable, "-m", "algwatch", "analyze", "--json", "--lan", "-", "--wan",
@@ -166,7 +166,7 @@ def live(files: tuple[Path, Path], slice_: int, pause: int) -> str:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("files", some(ONE_CLOCK, 4), ids=name_of)
+@pytest.mark.parametrize("files", some(ONE_CLOCK, 16), ids=name_of)
 def test_of_two_live_taps(files: tuple[Path, Path]) -> None:
     """Said at other moments, and in the end the same."""
     said = json.loads(live(files, 1, 50_000_000))
