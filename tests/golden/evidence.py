@@ -56,6 +56,24 @@ def forced_port(lan: Sequence[Packet], wan: Sequence[Packet]) -> bool:
     return False
 
 
+def forced_invite(lan: Sequence[Packet], wan: Sequence[Packet]) -> bool:
+    """An INVITE that came to the WAN and went to another LAN port than the one which its phone
+    registers from, again and again for the 32 s of Timer B, and no response."""
+    inside = [s for s in map(_read, lan) if s]
+    outside = {_branch(s[5]) for s in map(_read, wan) if s and s[5].startswith(b"INVITE ")}
+    for at, far, _, phone, port, payload in inside:
+        if not payload.startswith(b"INVITE ") or _branch(payload) not in outside:
+            continue
+        places = {s[2] for s in inside if s[1] == phone and s[5].startswith(b"REGISTER ")}
+        call = _header(payload, b"Call-ID")
+        of_call = [s for s in inside if _header(s[5], b"Call-ID") == call]
+        answered = any(s[1] == phone and s[3] == far for s in of_call)
+        long = any(s[3] == phone and s[0] - at > 31 * NS for s in of_call)
+        if places and port not in places and long and not answered:
+            return True
+    return False
+
+
 def wrong_contact_twice(lan: Sequence[Packet], wan: Sequence[Packet]) -> bool:
     """Two calls a minute apart whose 2xx left with a Contact port that is not its own source
     port, was repeated, and whose ACK is not on the LAN."""
@@ -151,6 +169,7 @@ def removed_record_route(lan: Sequence[Packet], wan: Sequence[Packet]) -> bool:
 def may_recommend_disabling(lan: Sequence[Packet], wan: Sequence[Packet]) -> bool:
     proofs = (
         forced_port,
+        forced_invite,
         wrong_contact_twice,
         changed_request_uri,
         changed_route,

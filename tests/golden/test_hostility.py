@@ -183,7 +183,8 @@ def test_a_shuffled_capture_makes_no_false_disable(name: str) -> None:
         judged(one, two, f"{name}: shuffle {n}")
 
 
-@pytest.mark.parametrize("name", some(BLAMED, 18))
+# The one named was blamed once for a Via that nobody could read.
+@pytest.mark.parametrize("name", sorted({*some(BLAMED, 18), "dlg001-not-sent"}))
 def test_flipped_bytes_make_no_false_disable(name: str) -> None:
     lan, wan = pair_of(name)
     chance = random.Random(name)

@@ -161,4 +161,6 @@ def wanted(request: Sighting) -> str:
 
 
 def _top(copy: Sighting) -> Via | None:
-    return parsed(copy.payload).top_via
+    message = parsed(copy.payload)
+    # Nobody can say what the sender of a malformed one meant.
+    return None if "bad_via" in message.anomalies else message.top_via
