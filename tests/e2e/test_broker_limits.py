@@ -17,7 +17,7 @@ from algwatch.report.outbox import Outbox
 from algwatch.report.privacy import Privacy
 from algwatch.report.publisher import Publisher
 from algwatch.report.wire import decode
-from brokers import Listener, Mosquitto, until
+from brokers import Gate, Listener, Mosquitto, until
 
 FINDINGS = 12
 TAGS = {f"{number}": "x" * 60 for number in range(16)}
@@ -71,6 +71,42 @@ def test_every_finding_arrives_at_a_broker_that_takes_less(
     finally:
         publisher.stop(1.0)
         listener.close()
+        broker.kill()
+
+
+def test_a_broker_that_retains_again_has_the_end_of_the_router_retained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "BACKOFF", (0.05, 0.4))
+    broker = Mosquitto(tmp_path, "allow_anonymous true\nretain_available false")
+    gate = Gate(broker.port)
+    said: list[str] = []
+    publisher = Publisher(
+        Broker(f"mqtt://127.0.0.1:{gate.port}"),
+        Encoder("cpe1", "0.1.0", "b" * 16, Privacy(bytes(32), False)), Outbox(1 << 20),
+        time.time, said.append, {},
+    )  # fmt: skip
+    publisher.start()
+    assert until(lambda: publisher.connected), said
+    config = tmp_path / "mosquitto.conf"
+    config.write_text(config.read_text().replace("retain_available false", ""))
+    broker.kill()
+    broker.start()
+    try:
+        assert until(lambda: any("after all" in line for line in said)), said
+        assert until(lambda: publisher.connected), said
+        listener = Listener(broker.port)
+        assert until(lambda: any(one["online"] for one in listener.of("state"))), said
+        gate.shut()  # the connection is lost
+        assert until(lambda: listener.of("state")[-1].get("reason") == "lost"), said
+        late = Listener(broker.port)
+        assert until(lambda: late.of("state"))
+        assert late.of("state")[-1]["reason"] == "lost" and late.reports[0][2], "retained"
+        late.close()
+        listener.close()
+    finally:
+        publisher.stop(0.1)
+        gate.shut()
         broker.kill()
 
 

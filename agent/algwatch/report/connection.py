@@ -90,6 +90,7 @@ class Connection:
         self._used = used
         self._mqtt, self._properties, self._packets = paho.load()
         self._limits = settings.limits
+        self._retains = self._limits.retains  # as in the last will of this connection
         # paho's message id -> number in the outbox, message, monotonic seconds, bytes of payload
         self._flying: dict[int, tuple[int | None, Outgoing, float, int]] = {}
         self._first: list[Outgoing] = []
@@ -171,7 +172,7 @@ class Connection:
         if self.protocol == MQTT5:
             properties = self._properties(self._packets.WILLMESSAGE)
             properties.ContentType = CONTENT_TYPE
-        client.will_set(topic, payload, qos=1, retain=self._limits.retains, properties=properties)
+        client.will_set(topic, payload, qos=1, retain=self._retains, properties=properties)
         return client
 
     def _serve(self, client: Any) -> str:
@@ -205,6 +206,9 @@ class Connection:
             elif self.answer == 0:
                 if self._limits.unfit:
                     return self._limits.unfit
+                if self._limits.retains and not self._retains:
+                    # An unretained will would leave a retained birth standing for ever.
+                    return "takes retained messages after all"
                 if not self.welcomed:
                     self.welcomed, self._why = now, ""
                     self._first = self._settings.hello(self.name, self.is_known)
