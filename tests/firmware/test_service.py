@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 
 import pytest
 from algwatch.config import KEYS, Config, from_file
-from service import FIREWALL, NET, Router
+from service import FILES, FIREWALL, NET, ROOT, Router
 
 
 @pytest.fixture
@@ -176,6 +177,14 @@ def test_every_key_that_is_written_is_one_of_the_daemon(router: Router) -> None:
     assert written <= set(KEYS)
     config = read(router)
     assert config.boot_delay == 60 and config.ports == [5060] and config.ring_bytes == 262144
+
+
+def test_every_option_of_the_section_is_in_the_handbook() -> None:
+    rules = (FILES / "algwatch.init").read_text().partition("RULES='")[2].partition("'")[0]
+    page = (ROOT / "docs/install-openwrt.md").read_text()
+    rows = "".join(line for line in page.splitlines() if line.startswith("| `"))
+    told_of = set(re.findall(r"`(?:list )?([a-z_]+)`", rows))
+    assert {rule.partition(":")[0] for rule in rules.split()} <= told_of
 
 
 def test_a_disabled_service_says_so_and_starts_nothing(router: Router) -> None:

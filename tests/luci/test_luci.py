@@ -320,24 +320,6 @@ def test_who_may_only_read_can_change_nothing(router: Router) -> None:
     assert router.typed == []
 
 
-def test_settings_are_checked_and_saved(router: Router) -> None:
-    page = router.open("settings")
-    field = page.locator(".cbi-value", has_text="Broker").locator("input").first
-    page.get_by_role("link", name="Reports to a broker").click()
-    field.fill("http://example.net")
-    page.get_by_role("button", name="Save", exact=True).click()
-    page.get_by_role("button", name="Dismiss").click()
-    assert "mqtt" not in router.rpcd.uci["main"]
-    router.complaints.clear()  # the refusal
-    field.fill("mqtts://broker.example.net")
-    page.get_by_role("link", name="General").click()
-    page.locator(".cbi-value", has_text="Pseudonyms").locator("input").uncheck()
-    page.get_by_role("button", name="Save", exact=True).click()
-    page.wait_for_function("!document.querySelector('.spinning')")
-    assert router.rpcd.uci["main"]["mqtt"] == "mqtts://broker.example.net"
-    assert router.rpcd.uci["main"]["privacy"] == "0"
-
-
 # Calls to the router
 
 

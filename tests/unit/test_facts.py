@@ -161,6 +161,20 @@ def test_a_fact_that_was_withdrawn_cannot_be_played_again_not_even_after_a_resta
     assert router.take(payload(serial=8)), "the number itself is not older"
 
 
+def test_no_damage_to_the_numbers_revives_a_fact_that_was_withdrawn(router: Router) -> None:
+    old = payload()
+    router.take(payload(serial=8, handles=False))
+    path = Path(router.path)
+    data = path.read_bytes()
+    spoiled = [data[:at] + bytes([data[at] ^ bit]) + data[at + 1 :]
+               for at in range(len(data)) for bit in (1, 8, 64)]  # fmt: skip
+    for damaged in [*spoiled, *(data[:at] for at in range(1, len(data)))]:
+        path.write_bytes(damaged)
+        router.start()
+        assert not router.take(old), damaged
+        assert "is damaged" in router.said[-1] or "older than 8" in router.said[-1], damaged
+
+
 def test_a_number_that_cannot_be_remembered_is_not_believed(router: Router, tmp_path: Path) -> None:
     router.knowledge._path = str(tmp_path / "missing" / "serials")
     assert not router.take(payload())

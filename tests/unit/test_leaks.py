@@ -3,20 +3,14 @@
 
 from __future__ import annotations
 
-import random
 import re
 import time
-from collections.abc import Iterator
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import leaks
 import pytest
 from algwatch.advise.advice import Advice
-from algwatch.base.native import layout
-from algwatch.base.native.rows import Counts
-from algwatch.capture.pcap import read
 from algwatch.compare.rewrite import Rewrite
 from algwatch.diagnose.alg import told
 from algwatch.diagnose.finding import Evidence, Finding
@@ -27,9 +21,10 @@ from algwatch.report.privacy import Privacy, split
 from algwatch.report.render.log_line import log_line
 from algwatch.report.wire import decode
 from captures import all_captures
-from craft import Packet, analyzed, frame, packets_of
+from craft import analyzed
 from hypothesis import given
 from hypothesis import strategies as st
+from people import NAMES, PAIRS, Renamed, holds, payloads, private
 from sample import some
 
 KEY = bytes(range(32))
@@ -140,49 +135,6 @@ def test_no_separator_in_quotes_or_angle_brackets_parts_a_list(by: str) -> None:
 
 # ---- all captures ----
 
-_NAMED = re.compile(rb"(?i)\b(?:sips?|tel):([^\s;<>\"@:,]{3,})(?=[@:;>])")
-_STRINGS = re.compile(rb'"([^"\r\n]{3,})"')
-_WORDS = re.compile(rb"[^\s\"<>;,=()]{6,}")
-_NUMBERS = re.compile(rb"(?<=[:\"])\+?[0-9]{5,}(?=@)")
-_SHOWN = re.compile(
-    rb"(?i)(via|v|from|f|to|t|call-id|i|contact|m|record-route|route|path|cseq|content-type|c|server|"
-    rb"user-agent|refer-to|r|content-length|l|max-forwards|expires|min-expires|session-expires|x)"
-    rb"[ \t]*:"
-)
-
-
-def private(message: bytes) -> set[bytes]:
-    """The words of a message that nobody outside may read, found without the code under test: users
-    and numbers, strings in quotes, local parts of Call-IDs, tags, and each longer word of fields
-    and bodies that are not sent. Words that stand in a host or in a field that is sent are left
-    out."""
-    head, _, body = message.partition(b"\r\n\r\n")
-    lines = head.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ").split(b"\r\n")
-    found = {name for name in _NAMED.findall(message) if not re.fullmatch(rb"[\d.]+", name)}
-    found -= {host.partition(b":")[0] for host in re.findall(rb"(?:@|sips?:)([^\s;<>@,]+)", head)}
-    found |= set(_NUMBERS.findall(head))
-    shown = b"\n".join(line for line in lines[1:] if _SHOWN.match(line)) + lines[0]
-    for line in lines[1:]:
-        if _SHOWN.match(line):
-            found |= set(_STRINGS.findall(line))
-        else:
-            found |= {word for word in _WORDS.findall(line) if word not in shown}
-        if line[:8].lower() == b"call-id:":
-            found.add(line[8:].strip().rpartition(b"@")[0])
-    found |= set(re.findall(rb";tag=([^\s;]{4,})", head))
-    sdp = b"application/sdp" in head.lower()
-    for line in body.split(b"\r\n"):
-        if not sdp or line[:2] not in (b"v=", b"o=", b"c=", b"m=", b"t=", b"a="):
-            found |= {word for word in _WORDS.findall(line) if word not in shown}
-    return {one for one in found if len(one) > 2}
-
-
-def payloads(path: str) -> Iterator[bytes]:
-    for made in read(path, 0, (5060, 5080), Counts()):
-        for i, row in enumerate(layout.ROW.iter_unpack(made.rows[: made.count * layout.ROW.size])):
-            if made.rows[i * layout.ROW.size + layout.ROW_KIND] == layout.KIND_SIP:
-                yield made.sighting(0, row, i).payload
-
 
 @pytest.mark.parametrize("name", CAPTURES)
 def test_nothing_private_in_any_capture_is_sent_as_evidence(name: str) -> None:
@@ -190,69 +142,11 @@ def test_nothing_private_in_any_capture_is_sent_as_evidence(name: str) -> None:
     for path in CAPTURES[name]:
         for message in set(payloads(path)) if not path.startswith("--") else ():
             sent = evidence(message, privacy)
-            left = [one for one in private(message) if _holds(sent, one)]
+            left = [one for one in private(message) if holds(sent, one)]
             assert not left, (left, message, sent)
 
 
-def _holds(sent: bytes, name: bytes) -> bool:
-    return re.search(rb"(?<![\w.])" + re.escape(name) + rb"(?![\w.])", sent) is not None
-
-
 # ---- what is said of calls ----
-
-PAIRS = sorted(p.parent for p in (Path(__file__).parents[1] / "golden").glob("*/lan.pcap"))
-NAMES = (
-    ("{}", "<"), ("{}", '"{}, Jon" <'), ("{}", "Jörg {}, Büro <"), ("+49{}", '"\\"{}\\"" <'),
-    ("{}.smith", "{} <"), ("{};phone-context=+49{}", "<"), ("{}:{}pw", "\r\n\t{} <"),
-    ("{}%22%20{}", "<"), ("{}/x?y", "'{}' <"), ("{}", '"' + "{}" * 40 + '" <'), ("{}" * 12, "<"),
-)  # fmt: skip
-
-
-class Renamed:
-    """Puts a secret in the place of each user, display name and Call-ID of both captures."""
-
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-        self._given: dict[bytes, bytes] = {}
-        self.secrets: list[str] = []
-
-    def _secret(self, name: bytes) -> bytes:
-        if name not in self._given:
-            source = random.Random(f"{self._seed} {name!r}")
-            made = "".join(source.choices("bcdfghjklmnpqrstvwxz", k=9)).capitalize()
-            self._given[name] = made.encode()
-            self.secrets.append(made)
-        return self._given[name]
-
-    def __call__(self, message: bytes) -> bytes:
-        head, end, body = message.partition(b"\r\n\r\n")
-        user, display = (shape.encode() for shape in NAMES[self._seed % len(NAMES)])
-
-        def uri(match: re.Match[bytes]) -> bytes:
-            return b"sip:" + user.replace(b"{}", self._secret(match[1])) + b"@"
-
-        def party(match: re.Match[bytes]) -> bytes:
-            return match[1] + display.replace(b"{}", self._secret(b"display " + match[1]))
-
-        head = re.sub(rb"sip:([a-z0-9]+)@", uri, head)
-        head = re.sub(rb"((?:From|To|Contact): )<", party, head)
-        head = re.sub(rb"(?<=Call-ID: )([^\r@]+)", lambda m: self._secret(b"id " + m[1]), head)
-        body = re.sub(rb"(?<=IP4 )[a-z][a-z.]+", lambda m: self._secret(m[0]), body)
-        secret = self._secret(b"other")
-        head += b"\r\nSubject: " + secret + b'\r\nAuthorization: Digest username="' + secret + b'"'
-        return head + end + body
-
-    def packets(self, path: Path) -> list[Packet]:
-        made = []
-        for at, data in packets_of(path.read_bytes()):
-            payload = data[42:]
-            udp = data[12:14] == b"\x08\x00" and data[23] == 17 and not data[20] & 0x3F
-            if udp and b"SIP/2.0" in payload and len(payload) == int.from_bytes(data[38:40]) - 8:
-                src, dst = (str(ip_address(data[i : i + 4])) for i in (26, 30))
-                sport, dport, ident = (int.from_bytes(data[i : i + 2]) for i in (34, 36, 18))
-                data = frame(self(payload), src, sport, dst, dport, data[22], ident)
-            made.append((at, data))
-        return made
 
 
 @pytest.mark.parametrize("folder", some(PAIRS, 4), ids=lambda folder: folder.name)

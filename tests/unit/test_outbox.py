@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+from algwatch.diagnose.finding import Finding
 from algwatch.report import mqtt
 from algwatch.report import publisher as publishing
 from algwatch.report.broker import Broker
@@ -157,3 +160,24 @@ def test_a_broker_that_forgets_twice_in_a_row_gets_our_advice_twice(
     assert broker.passes(60) + broker.connects(False) == 0
     assert broker.passes(660) == 1, "as soon as ten minutes are over"
     assert broker.passes(86400) == 0
+
+
+def test_refusals_of_commands_of_nobody_known_cost_no_finding_its_place_or_its_bytes() -> None:
+    outbox = Outbox(65536)
+    publisher = Publisher(
+        Broker("mqtt://127.0.0.1:1"), Encoder("cpe1", "0.1.0", "b" * 16, Privacy(bytes(32))),
+        outbox, time.time, lambda line: None, {}, daily=200_000,
+    )  # fmt: skip
+
+    def tell(number: int) -> None:
+        publisher.finding(Finding("TXN001", "invite-unanswered", "error", "network", "observed",
+                                  str(number), "lan", 1.0, "text", [], str(number)))  # fmt: skip
+
+    for number in range(20):
+        tell(number)
+    for _ in range(2000):
+        publisher.reply({"state": "refused", "reason": "it is not signed"}, b"")
+    tell(20)
+    assert len(outbox.unsent("finding")) == 21
+    publisher.reply({"id": "a" * 32, "state": "done"}, b"")
+    assert len(outbox.unsent("reply")) == 1, "an answer to a signed command is worth keeping"

@@ -8,6 +8,7 @@ import hmac
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,33 @@ def test_a_log_that_was_cut_or_spoiled_keeps_what_is_whole(tmp_path: Path) -> No
         assert found.is_taken(ID, 1060.0)
         found.take("e" * 32, 1060.0, "ping", 1000.0)
         assert Log(str(other)).is_taken("e" * 32, 1060.0) and Log(str(other)).is_taken(ID, 1060.0)
+
+
+def test_no_damage_to_the_log_lets_an_order_be_taken_twice(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    now = time.time()
+    log = Log(str(path))
+    for number in range(3):
+        log.take(f"{number:032x}", now + 800 + number, "apply", now)
+        log.end(f"{number:032x}", now, "done", "status 0")
+    data = path.read_bytes()
+    spoiled = [data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :]
+               for at in range(len(data))]  # fmt: skip
+    for damaged in [*spoiled, *(data[:at] for at in range(len(data)) if data[at - 1] != 10)]:
+        path.write_bytes(damaged)
+        found = Log(str(path))
+        assert all(found.is_taken(f"{n:032x}", now + 800 + n) for n in range(3)), damaged
+        assert not found.is_taken("f" * 32, now + 2000), "a quarter of an hour later all is well"
+
+
+def test_an_order_that_was_held_back_is_refused_though_the_clock_was_set_back(
+    tmp_path: Path,
+) -> None:
+    log = Log(str(tmp_path / "log"))
+    log.take(ID, 10_900.0, "ping", 10_000.0)
+    for one in (log, Log(log.path)):
+        assert one.is_taken("e" * 32, 9_999.0), "it had expired when the other one was signed"
+        assert not one.is_taken("f" * 32, 10_001.0)
 
 
 def test_the_log_is_bounded_and_forgets_nothing_that_could_be_taken_again(tmp_path: Path) -> None:

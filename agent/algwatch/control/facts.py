@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock
+from zlib import crc32
 
 import msgpack
 
@@ -168,16 +169,20 @@ class Facts:
                 serials = {**self._serials, provider: serial}
                 if len(serials) > _REMEMBERED:
                     raise ValueError("too many providers are known here")
-                text = "".join(f"{name} {number}\n" for name, number in serials.items())
-                files.replace(self._path, text.encode())
+                text = "".join(f"{name} {number}\n" for name, number in serials.items()).encode()
+                files.replace(self._path, b"%08x\n" % crc32(text) + text)
                 self._serials = serials
         except (OSError, files.FileError) as problem:
             raise ValueError(f"its number cannot be remembered: {problem}") from None
 
 
-def _serials(text: bytes) -> dict[str, int]:
-    """ValueError: the file has foreign content."""
+def _serials(data: bytes) -> dict[str, int]:
+    """ValueError: the file is damaged, so a smaller number in it could revive a withdrawn fact."""
+    check, _, text = data.partition(b"\n")
     found = {}
+    if data and check != b"%08x" % crc32(text):
+        raise ValueError("the file of serial numbers beside privacy_key is damaged: delete it "
+                         "after the fleet has signed its facts anew")  # fmt: skip
     for line in text.decode("ascii", "replace").splitlines():
         provider, _, number = line.partition(" ")
         found[provider] = int(number)

@@ -5,16 +5,20 @@ One line an event: CRC-32, then words. The file is on flash beside the key, read
 so no order is obeyed twice over a restart or a reboot. Only a holder of the key can make it grow,
 and not fast (report/rate.py). Orders refused untaken go to another file. At its limit the file
 drops its older half. The latest expiry of the dropped orders stays: any order with an earlier
-expiry is refused, whatever the clock says meanwhile.
+expiry is refused, whatever the clock says meanwhile. So is any order that had expired before a
+taken one was made: somebody held it back, and the clock was set back since. A damaged line may be
+that of a taken order, so every order that may have been taken until the last write is refused.
 """
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
+from time import time
 from zlib import crc32
 
 from algwatch import files
+from algwatch.control.order import AHEAD, LONGEST
 
 MOST = 32768  # bytes of the file
 TAKEN, ENDED, FLOOR = "taken", "ended", "floor"
@@ -40,10 +44,15 @@ class Log:
                 self._learn(words.decode("utf-8", "replace").split(" "))
         # A torn line would spoil the next one.
         self._torn = bool(data) and data != b"".join(line + b"\n" for line in self._lines)
+        if self._torn:
+            # Not later than now: a file of a wrong clock must not refuse all orders for years.
+            written = min(os.stat(path).st_mtime, time())
+            self.floor = max(self.floor, written + AHEAD + LONGEST)
 
     def is_taken(self, id: str, expires: float) -> bool:
-        """True: the order was taken before, or may have been."""
-        return id in self.taken or expires <= self.floor
+        """True: the order was taken before, or may have been, or is older than one that was."""
+        latest = max([self.floor, *self.taken.values()])
+        return id in self.taken or expires <= max(self.floor, latest - LONGEST)
 
     def take(self, id: str, expires: float, command: str, at: float) -> None:
         """Returns once the order is on disk. OSError: it must not be obeyed."""

@@ -148,7 +148,10 @@ class Obey:
             now = self._now()
             orders.in_time(order, self._cpe, now, self._made)
             if self._log.is_taken(order.id, order.expires):
-                raise Refused("it was taken before")
+                if order.id in self._log.taken:
+                    raise Refused("it was taken before")
+                raise Refused("it may have been taken before, or is older than one that was: "
+                              "sign a new one")  # fmt: skip
             if not self._obeyed.take(time.monotonic()):
                 raise Refused("too many commands: wait a minute")
             try:

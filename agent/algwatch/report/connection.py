@@ -19,9 +19,19 @@ from time import monotonic
 from algwatch.base.quote import quoted
 from algwatch.report import paho
 from algwatch.report.broker import Broker
+from algwatch.report.encode import fitted
 from algwatch.report.incoming import MAX_PACKET, Incoming, Misbehaviour
+from algwatch.report.limits import WINDOW
 from algwatch.report.outbox import Outgoing
-from algwatch.report.refusals import NO_ROOM, NOBODY, NOT_AUTHORIZED, PAUSE, REASONS
+from algwatch.report.reasons import LONGEST_REASON, own_words, plain
+from algwatch.report.refusals import (
+    NO_ROOM,
+    NOBODY,
+    NOT_AUTHORIZED,
+    PAUSE,
+    REASONS,
+    TOO_LARGE,
+)
 from algwatch.report.session import ASKED
 from algwatch.report.settings import Settings
 from algwatch.report.wire import CONTENT_TYPE
@@ -30,15 +40,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-WINDOW = 10  # messages held by paho at a time
 PATIENCE = 10.0  # seconds for CONNACK
 # A broker without MQTT 5 may simply say nothing; 3.1.1 is tried then. Before the first connection
 # this must not take long.
 FIRST_PATIENCE = 3.0
 SLOW = 30.0  # seconds for the rest of an incomplete packet
 UNACKNOWLEDGED = 60.0  # seconds for PUBACK
-LEAST_PACKET = 1024  # bytes; a broker with a lower limit does not even take the birth message
-LONGEST_REASON = 80  # characters of the broker's own text
 MQTT5, MQTT311 = 5, 4
 
 WRONG_VERSION = (1, 132)  # CONNACK of MQTT 3.1.1 section 3.2.2.3 and MQTT 5 section 3.2.2.2
@@ -82,15 +89,14 @@ class Connection:
         self._patience = patience
         self._used = used
         self._mqtt, self._properties, self._packets = paho.load()
-        # paho's message id -> number in the outbox, message, and monotonic seconds
-        self._flying: dict[int, tuple[int | None, Outgoing, float]] = {}
+        self._limits = settings.limits
+        self._retains = self._limits.retains  # as in the last will of this connection
+        # paho's message id -> number in the outbox, message, monotonic seconds, bytes of payload
+        self._flying: dict[int, tuple[int | None, Outgoing, float, int]] = {}
         self._first: list[Outgoing] = []
         self._incoming = Incoming(protocol == MQTT5, self._flying.__contains__, monotonic)
-        self._unfit = ""  # why the broker cannot take reports
         self._alive = settings.keepalive
         self._why = ""
-        self._window = WINDOW
-        self._largest = 0
         self._refused = False  # told that a report was refused
         self._resting = False  # nothing goes out until a new event
 
@@ -124,7 +130,7 @@ class Connection:
                 **clean,
             )
         except (OSError, ValueError) as problem:  # ValueError: an impossible host name
-            why = _plain(problem)
+            why = plain(problem)
             # paho sends CONNECT in here, so the failure may be one of writing to TLS.
             return self._certificate(why) if type(problem).__name__.startswith("SSLEOF") else why
         self.opened = True
@@ -134,7 +140,7 @@ class Connection:
             self.opened = False  # it has answered, and MQTT 3.1.1 would not help
             return str(problem)
         except Exception as problem:  # paho 1.6 lets TLS errors through
-            self._why = _plain(problem)
+            self._why = plain(problem)
             return self._ended()
         finally:
             _close(client)
@@ -166,7 +172,7 @@ class Connection:
         if self.protocol == MQTT5:
             properties = self._properties(self._packets.WILLMESSAGE)
             properties.ContentType = CONTENT_TYPE
-        client.will_set(topic, payload, qos=1, retain=True, properties=properties)
+        client.will_set(topic, payload, qos=1, retain=self._retains, properties=properties)
         return client
 
     def _serve(self, client: Any) -> str:
@@ -198,8 +204,11 @@ class Connection:
                 if now > patience:
                     return "no answer to CONNECT"
             elif self.answer == 0:
-                if self._unfit:
-                    return self._unfit
+                if self._limits.unfit:
+                    return self._limits.unfit
+                if self._limits.retains and not self._retains:
+                    # An unretained will would leave a retained birth standing for ever.
+                    return "takes retained messages after all"
                 if not self.welcomed:
                     self.welcomed, self._why = now, ""
                     self._first = self._settings.hello(self.name, self.is_known)
@@ -267,7 +276,7 @@ class Connection:
 
     def _pump(self, client: Any) -> None:
         self._resting = False
-        while len(self._flying) < self._window and client.socket() is not None:
+        while len(self._flying) < self._limits.window and client.socket() is not None:
             now = monotonic()
             number: int | None = None
             if self._first:
@@ -284,8 +293,11 @@ class Connection:
                     self._resting = True
                     return
                 number, message, payload = taken
-                if self._largest and message.size + 64 > self._largest:
-                    self._outbox.acknowledged(number, now, refused=True)
+            if room := self._limits.room(message.topic, now):
+                payload = fitted(payload, room)
+                if not payload:
+                    if number is not None:
+                        self._outbox.acknowledged(number, now, refused=True)
                     continue
             properties = None
             if self.protocol == MQTT5:
@@ -293,8 +305,9 @@ class Connection:
                 properties.ContentType = CONTENT_TYPE
                 for name, value in message.properties.items():
                     setattr(properties, name, value)
-            info = client.publish(message.topic, payload, 1, message.retain, properties=properties)
-            self._flying[info.mid] = number, message, now
+            retain = message.retain and self._limits.retains
+            info = client.publish(message.topic, payload, 1, retain, properties=properties)
+            self._flying[info.mid] = number, message, now, len(payload)
 
     # paho's callbacks; the two APIs differ in the arguments behind the first three.
 
@@ -307,18 +320,11 @@ class Connection:
         present = getattr(flags, "session_present", None)  # paho 1.6 has a dict
         self.is_known = bool(flags["session present"] if present is None else present)
         known = str(code) if hasattr(code, "value") else self._mqtt.connack_string(code)
-        self._why = known + _own_words(properties)
+        self._why = known + own_words(properties)
         self.expiry = getattr(properties, "SessionExpiryInterval", None)
         self._look_elsewhere(self.answer, properties)
-        receive = getattr(properties, "ReceiveMaximum", WINDOW)
-        self._window = min(WINDOW, receive)
-        self._largest = getattr(properties, "MaximumPacketSize", 0)
-        if receive == 0:  # section 3.2.2.3.3: a protocol error
-            self._unfit = "takes no reports (Receive Maximum 0)"
-        elif 0 < self._largest < LEAST_PACKET:
-            self._unfit = f"takes packets of at most {self._largest} bytes: reports are longer"
-        elif getattr(properties, "MaximumQoS", 2) == 0:
-            self._unfit = "takes only QoS 0: reports are to be acknowledged"
+        if self.answer == 0:
+            self._limits.welcome(properties)
         self._alive = getattr(properties, "ServerKeepAlive", self._settings.keepalive)
         client.obey_keepalive(self._alive)
 
@@ -327,7 +333,7 @@ class Connection:
     ) -> None:
         if mid not in self._flying:
             return
-        number, message, _ = self._flying.pop(mid)
+        number, message, _, size = self._flying.pop(mid)
         topic = message.topic
         reason, now = self._incoming.reasons.pop(mid, 0), monotonic()
         refused = reason >= 128
@@ -345,6 +351,10 @@ class Connection:
         elif reason == NOBODY and message.keep:
             if self._refusals.unheard(topic, now):
                 self._settings.say(f"nobody has subscribed to {topic} at {self._broker}: they wait")
+        elif reason == TOO_LARGE:
+            if self._limits.too_large(topic, size, now):
+                self._settings.say(f"{self._broker} refuses a report of {size} bytes as too large: "
+                                   "long ones go without a part of their evidence")  # fmt: skip
         elif refused:
             if not self._refused:
                 self._refused = True
@@ -354,7 +364,7 @@ class Connection:
         if number is None:
             message.arrived = not refused
             return
-        if reason in (NOT_AUTHORIZED, NO_ROOM) or (reason == NOBODY and message.keep):
+        if reason in (NOT_AUTHORIZED, NO_ROOM, TOO_LARGE) or (reason == NOBODY and message.keep):
             self._outbox.put_back(number)
         else:
             self._outbox.acknowledged(number, now, refused)
@@ -365,7 +375,7 @@ class Connection:
             if value == _TAKEN_OVER:
                 self.evicted = True
             elif isinstance(value, int) and value > 128 and not self._why:
-                self._why = str(code) + "".join(_own_words(one) for one in more)
+                self._why = str(code) + "".join(own_words(one) for one in more)
             for one in more:
                 self._look_elsewhere(value, one)
 
@@ -378,21 +388,6 @@ class Connection:
     def _on_log(self, client: Any, userdata: Any, level: int, text: str) -> None:
         if level == self._mqtt.MQTT_LOG_ERR and "on socket:" in text:
             self._why = text.partition("on socket:")[2].strip()
-
-
-def _own_words(properties: Any) -> str:
-    """The broker's reason string (MQTT 5, section 3.2.2.3.9), safely quoted."""
-    reason = getattr(properties, "ReasonString", "")
-    if not isinstance(reason, str) or not reason:
-        return ""
-    return ", " + quoted(reason, LONGEST_REASON)
-
-
-def _plain(problem: Exception) -> str:
-    verify = getattr(problem, "verify_message", "")
-    if verify:
-        return f"the broker's certificate is not trusted ({verify})"
-    return str(getattr(problem, "strerror", None) or problem) or type(problem).__name__
 
 
 def _close(client: Any) -> None:

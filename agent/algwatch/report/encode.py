@@ -23,6 +23,9 @@ MAX_TEXT = 500  # bytes of one sentence
 MAX_EVIDENCE = 6  # looks at the wire in one finding
 MAX_ADVICE = 12
 MAX_SAID = 16  # lines printed by an order
+# The parts of a report to leave out for want of room: their map, "" for the payload, and name.
+_LONG = (("finding", "evidence"), ("", "advice"), ("health", "providers"), ("reply", "pcap"),
+         ("reply", "lines"))  # fmt: skip
 MAX_LINES = 8  # sentences for or against, or commands
 
 
@@ -203,6 +206,28 @@ class Encoder:
             }
             for provider, each in tally.items()
         }  # fmt: skip
+
+
+def fitted(payload: bytes, room: int) -> bytes:
+    """The payload in so many bytes: without the last looks, pieces of advice, providers or packets,
+    and marked as cut; b"" if it does not fit so."""
+    if len(payload) <= room:
+        return payload
+    try:
+        body = msgpack.unpackb(payload, raw=False)
+        for where, name in _LONG:
+            holder = body.get(where) if where else body
+            while len(payload) > room and holder and holder.get(name):
+                part = holder[name]
+                if isinstance(part, dict):
+                    del part[min(part, key=lambda one: _counted(part[one]))]
+                else:
+                    holder[name] = part[:-1] if isinstance(part, list) else b""
+                holder["cut"] = True
+                payload = _pack(body)
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return b""  # no report of ours: somebody has written into the spool
+    return payload if len(payload) <= room else b""
 
 
 def bare(payload: bytes) -> bytes:

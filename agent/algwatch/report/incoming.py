@@ -29,6 +29,7 @@ _NAMES = (
 )  # fmt: skip
 # Bytes of a body: the least, and with MQTT 3.1.1 the most (sections 3.2, 3.4, 3.13, 3.14).
 _LEAST = {CONNACK: 2, PUBLISH: 2, PUBACK: 2, SUBACK: 3, PINGRESP: 0, DISCONNECT: 0}
+_PUBACK = frozenset((0, 16, 128, 131, 135, 144, 145, 151, 153))  # its reasons (3.4.2.1)
 _MOST_311 = {CONNACK: 2, PUBACK: 2, SUBACK: 3, PINGRESP: 0}
 
 
@@ -78,7 +79,11 @@ class Incoming:
             if not head or len(part) < head + body:
                 break
             if self._passes(part[0], memoryview(bytes(part[head : head + body]))):
-                self.ready += part[: head + body]
+                if part[0] >> 4 == PUBACK and body > 2 and part[head + 2] not in _PUBACK:
+                    # paho ends at a reason it does not know; `reasons` has it.
+                    self.ready += b"\x40\2" + part[head : head + 2]
+                else:
+                    self.ready += part[: head + body]
             del part[: head + body]
             self.since = None
         if part and self.since is None:

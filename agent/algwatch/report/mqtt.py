@@ -30,6 +30,7 @@ from algwatch.report.connection import (
     Connection,
 )
 from algwatch.report.jitter import uniform
+from algwatch.report.limits import NO_RETAIN
 from algwatch.report.outbox import Outbox, Outgoing
 from algwatch.report.session import Session
 from algwatch.report.settings import Settings
@@ -138,6 +139,11 @@ class Link:
             if protocol == MQTT5 and one.answer in WRONG_VERSION:
                 self._protocol = MQTT311
                 self._say(f"{self._broker} does not speak MQTT 5: going on with MQTT 3.1.1")
+                continue
+            if one.answer == NO_RETAIN and self._settings.limits.retains:
+                self._settings.limits.retains = False
+                self._say(f"{self._broker} retains nothing: state and advice reach only those who "
+                          "listen at the moment")  # fmt: skip
                 continue
             if protocol == MQTT5 and one.answer is None and one.opened:
                 once = True

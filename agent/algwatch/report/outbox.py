@@ -6,9 +6,9 @@ handful of messages at a time and the rest waits here. An acknowledgement is not
 killed broker may lose acknowledged messages. So important ones are kept for a while, and sent again
 to a broker that has forgotten this router (MQTT 5 section 3.2.2.1.1, Session Present).
 
-A full outbox drops acknowledged messages first, then health reports, then findings, the oldest of
-each first; a counter has the number of unacknowledged ones. Findings are in the spool, if there is
-one, and outlive the process there.
+A full outbox drops acknowledged messages first, then health reports and refusals of forged
+commands, then findings, the oldest of each first; a counter has the number of unacknowledged ones.
+Findings are in the spool, if there is one, and outlive the process there.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ class Outgoing:
     @property
     def rank(self) -> int:
         """The order of eviction: the lowest first."""
-        return _ORDER.get(self.topic.rpartition("/")[2], 2)
+        kind = self.topic.rpartition("/")[2]
+        return 0 if kind == "reply" and not self.keep else _ORDER.get(kind, 2)
 
 
 class Outbox:

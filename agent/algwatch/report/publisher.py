@@ -207,10 +207,18 @@ class Publisher:
 
     def reply(self, said: dict[str, object], correlation: bytes) -> None:
         """An answer to a command; said: as in docs/wire.md. Any thread may call."""
+        # Anybody who may write the topic causes refusals: they cost no finding its place, nor the
+        # day's bytes.
+        verified = "id" in said
+        if not verified and not self._allowance.allows("reply", HEALTH):
+            return
         with self._lock:
             payload = self._encoder.reply(said, self._wall())
-        self._allowance.spend_always(len(payload))
-        self._put("reply", payload, keep=True, correlation=correlation)
+        if verified:
+            self._allowance.spend_always(len(payload))
+        else:
+            self._allowance.spend(len(payload))
+        self._put("reply", payload, keep=verified, correlation=correlation)
 
     def wake(self) -> None:
         """A new subscription is due."""

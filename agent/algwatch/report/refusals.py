@@ -18,6 +18,7 @@ UNHEARD = 2.0, 1800.0  # the same without a subscriber
 PROBED = 60.0  # seconds for the one report
 # Reason codes of PUBACK (MQTT 5 section 3.4.2.1).
 NOBODY, NOT_AUTHORIZED, NO_ROOM = 16, 135, 151
+TOO_LARGE = 149  # no reason of PUBACK, but mosquitto's for more than its message_size_limit
 REASONS = {
     128: "Unspecified error", 131: "Implementation specific error", 144: "Topic Name invalid",
     NOT_AUTHORIZED: "Not authorized", NO_ROOM: "Quota exceeded", 153: "Payload format invalid",

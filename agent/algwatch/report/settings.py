@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from algwatch.report.limits import Limits
 from algwatch.report.outbox import Outbox, Outgoing
 from algwatch.report.refusals import Refusals
 from algwatch.report.wake import Wake
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 class Settings:
     """will, hello, say: as of Link (report/mqtt.py)."""
 
-    __slots__ = ("client_id", "context", "hello", "keepalive", "outbox", "refusals", "say", "wake",
-                 "will")  # fmt: skip
+    __slots__ = ("client_id", "context", "hello", "keepalive", "limits", "outbox", "refusals",
+                 "say", "wake", "will")  # fmt: skip
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class Settings:
         self.keepalive = keepalive
         self.outbox = outbox
         self.refusals = Refusals()
+        self.limits = Limits()
         self.wake = wake
         self.will = will
         self.hello = hello

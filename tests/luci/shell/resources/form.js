@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A stand-in for the parts of LuCI's form.js that the settings use: one named section in tabs, with
-// flags, values and lists, checked and written to UCI.
+// flags, values, choices and lists, checked and written to UCI.
 'use strict';
 'require baseclass';
 'require rpc';
@@ -12,6 +12,8 @@ const remove = rpc.declare({ object: 'uci', method: 'delete', params: [ 'config'
 
 const DATATYPES = {
 	port: value => /^[0-9]+$/.test(value) && +value <= 65535,
+	min: (value, least) => /^-?[0-9]+$/.test(value) && +value >= +least,
+	range: (value, least, most) => /^-?[0-9]+$/.test(value) && +value >= +least && +value <= +most,
 	file: value => value.startsWith('/'),
 	maxlength: (value, most) => value.length <= +most
 };
@@ -34,7 +36,7 @@ const Value = baseclass.extend({
 		const match = /^(\w+)(?:\((.*)\))?$/.exec(this.datatype || '');
 
 		for (const text of this.texts(this.value())) {
-			if (text && match && !DATATYPES[match[1]](text, match[2]))
+			if (text && match && !DATATYPES[match[1]](text, ...(match[2] || '').split(',')))
 				return _('Invalid value');
 
 			const said = this.validate ? this.validate(section, text) : true;
@@ -68,6 +70,23 @@ const Flag = Value.extend({
 	},
 	value: function() {
 		return this.node.checked ? '1' : '0';
+	}
+});
+
+const ListValue = Value.extend({
+	// LuCI's own: called with words it offers one more choice, without any it is asked.
+	value: function(key, title) {
+		if (key === undefined)
+			return this.node.value;
+
+		this.choices = [ ...(this.choices || []), [ key, title ] ];
+	},
+	input: function(value) {
+		const node = E('select', {}, this.choices.map(([ key, title ]) => E('option', { 'value': key }, [ title ])));
+
+		node.value = value ?? this.default;
+
+		return node;
 	}
 });
 
@@ -177,4 +196,4 @@ const Map = baseclass.extend({
 	}
 });
 
-return baseclass.extend({ DynamicList, Flag, Map, NamedSection, Value });
+return baseclass.extend({ DynamicList, Flag, ListValue, Map, NamedSection, Value });

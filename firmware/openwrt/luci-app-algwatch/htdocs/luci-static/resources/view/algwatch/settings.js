@@ -13,6 +13,7 @@ return view.extend({
 		s.addremove = false;
 		s.tab('general', _('General'));
 		s.tab('reports', _('Reports to a broker'));
+		s.tab('fleet', _('Fleet'));
 
 		o = s.taboption('general', form.Flag, 'enabled', _('Watch'));
 		o.default = '1';
@@ -34,6 +35,13 @@ return view.extend({
 			_('By the connections of the firewall, so that one-way audio is seen. No sound is recorded.'));
 		o.default = '1';
 		o.rmempty = false;
+
+		o = s.taboption('general', form.ListValue, 'own_phones', _('Phones of this router'),
+			_('Its phone ports, or an Asterisk on it: their own copy of each message.'));
+		o.value('auto', _('If one has a port of SIP'));
+		o.value('on', _('Always'));
+		o.value('off', _('Never'));
+		o.default = 'auto';
 
 		o = s.taboption('general', form.Flag, 'privacy', _('Pseudonyms'),
 			_('Names and numbers of people are replaced, here, in the log and in reports.'));
@@ -57,9 +65,52 @@ return view.extend({
 			_('PEM file of the authorities that the certificate of the broker must come from.'));
 		o.datatype = 'file';
 
-		o = s.taboption('reports', form.Value, 'cpe', _('Name of this router'),
-			_('In reports. Empty: the MAC address of the first network of the phones.'));
-		o.datatype = 'maxlength(64)';
+		o = s.taboption('reports', form.Value, 'mqtt_name', _('Name in its certificate'),
+			_('Empty: the HOST of the broker.'));
+		o.datatype = 'maxlength(253)';
+
+		o = s.taboption('reports', form.Value, 'mqtt_cert', _('Certificate of this router'),
+			_('PEM file, if the broker asks for one.'));
+		o.datatype = 'file';
+
+		o = s.taboption('reports', form.Value, 'mqtt_key', _('Its private key'),
+			_('PEM file without a passphrase. Empty: it is in the file of the certificate.'));
+		o.datatype = 'file';
+
+		o = s.taboption('reports', form.Value, 'daily_bytes', _('Bytes a day'),
+			_('At least 65536. Beyond it reports without harm wait first, findings of harm last.'));
+		o.placeholder = '1048576';
+		o.datatype = 'min(65536)';
+
+		o = s.taboption('reports', form.Flag, 'flash', _('Outlive a power loss'),
+			_('Verdicts that the broker has not got are copied to flash, at most once an hour or 12 kB; while a broker answers, nothing is written.'));
+
+		o = s.taboption('fleet', form.Value, 'cpe', _('Name of this router'),
+			_('In reports: letters, digits, -, _ and dots. Empty: the MAC address of the first network of the phones.'));
+		o.validate = function(section, value) {
+			return !value || /^[A-Za-z0-9_.-]{1,64}$/.test(value) ||
+				_('Only letters, digits, -, _ and dots');
+		};
+
+		o = s.taboption('fleet', form.DynamicList, 'tags', _('Tags'),
+			_('The fleet sorts routers by them, such as region=north.'));
+		o.validate = function(section, value) {
+			return !value || /^[A-Za-z0-9_.-]+=[A-Za-z0-9_.-]+$/.test(value) ||
+				_('This must look like region=north');
+		};
+
+		o = s.taboption('fleet', form.Value, 'boot_delay', _('Delay after a boot'),
+			_('Seconds; the first connection waits a random part of them, so that after a power cut not all routers come at once.'));
+		o.placeholder = '0';
+		o.datatype = 'range(0,86400)';
+
+		o = s.taboption('fleet', form.Value, 'commands', _('Key for commands'),
+			_('File with the key that the operator shares with this router; algwatch enroll makes it. Empty: no command is taken.'));
+		o.datatype = 'file';
+
+		o = s.taboption('fleet', form.Value, 'provider_key', _('Public key of the fleet'),
+			_('PEM file. With it, what the fleet knows of a provider, and has signed, counts for the advice here.'));
+		o.datatype = 'file';
 
 		return m.render();
 	}
