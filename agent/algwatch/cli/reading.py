@@ -55,6 +55,11 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         "YYYY-MM-DD HH:MM; what came before is not known then",
     )  # fmt: skip
     parser.add_argument(
+        "--keylog", default="", metavar="FILE",
+        help="keys of TLS, as SSLKEYLOGFILE has them written: what they decrypt is read too; "
+        "needs tshark",
+    )  # fmt: skip
+    parser.add_argument(
         "--progress", action="store_true",
         help="tell how far it is on standard error, also where that is no terminal",
     )  # fmt: skip
@@ -69,7 +74,8 @@ def source_of(args: argparse.Namespace, files: list[str] | None = None) -> Sourc
         lan, wan = getattr(args, "lan", []), getattr(args, "wan", [])
         interfaces = getattr(args, "lan_if", []), getattr(args, "wan_if", [])
         source = Source(args.files if files is None else files, lan if files is None else [],
-                        wan if files is None else [], ports_of(args.ports), interfaces)  # fmt: skip
+                        wan if files is None else [], ports_of(args.ports), interfaces,
+                        keylog=args.keylog)  # fmt: skip
     except CaptureError as error:
         raise Usage(str(error)) from None
     source.picked = picked

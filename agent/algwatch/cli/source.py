@@ -50,8 +50,9 @@ class TwoSided(Exception):
 class Source:
     """The files as batches for one pipeline. problems: damaged files. quality: the comparison of
     the named LAN and WAN files, None without both: are they both sides of one router? interfaces:
-    names of LAN and WAN interfaces. most: packets read at once. notes: sentences about text logs,
-    after reading. picked: a filter of the packets, None for all. progress: shows the progress.
+    names of LAN and WAN interfaces. most: packets read at once. keylog: file with keys of TLS.
+    notes: sentences about text logs, after reading. picked: a filter of the packets, None for all.
+    progress: shows the progress.
 
     The interfaces of a pcapng file may tell the sides by their names. Other files without a named
     side are taken for one-sided until a message shows up on two flows. Then reports() raises
@@ -61,7 +62,7 @@ class Source:
 
     def __init__(self, files: Sequence[str], lan: Sequence[str], wan: Sequence[str],
                  ports: Sequence[int], interfaces: tuple[Sequence[str], Sequence[str]] = ((), ()),
-                 most: int = MOST_PACKETS) -> None:  # fmt: skip
+                 most: int = MOST_PACKETS, keylog: str = "") -> None:  # fmt: skip
         self.stop = Stop()
         self.notes: list[str] = []
         self.picked: Picked | None = None
@@ -71,9 +72,11 @@ class Source:
         self.interrupted = False
         self.problems: list[str] = []
         self._ports = ports
+        self._ports_of: dict[str, list[int]] = {}  # of what was decrypted, by its name
         self._paths: dict[str, list[str]] = {}  # of a series, by its name
         self._files, self._named = self._expanded(files, lan, wan)
         self._interfaces = interfaces
+        self._keylog = keylog
         self._most = most
         self._sides: Sides | None = None
         self.quality: Quality | None = None
@@ -121,12 +124,14 @@ class Source:
         both sides of one router, and correct exchanged sides, clock skew, and a capture named
         twice. If a clock was set meanwhile, only the LAN side is judged. A file readable only once
         is surveyed while it is judged."""
+        if self._keylog:
+            self._decrypt()
         names = [*(tap.name for tap in self._named), *self._files]
-        names = [name for name in names if len(self._paths.get(name, ())) < 2]
+        names = [n for n in names if len(self._paths.get(n, ())) < 2 and n not in self._spools]
         pipes = [name for name in dict.fromkeys(names) if start_of(name) is None]
-        if pipes and not self._spools:
+        if pipes:
             self.most_spooled = room(self.most_spooled)
-            self._spools = spool(pipes, self.stop, self.most_spooled)
+            self._spools |= spool(pipes, self.stop, self.most_spooled)
         if any(one.open for one in self._spools.values()):
             complain(f"more than {self.most_spooled >> 20} MB through a pipe: it is read "
                   "once, and two sides in it are not told apart; save it to a file")  # fmt: skip
@@ -159,6 +164,29 @@ class Source:
             self._named = sorted(turned, key=lambda tap: tap.side)
         if quality.unsteady:
             self._named = [tap for tap in self._named if tap.side == LAN]
+
+    def _decrypt(self) -> None:
+        """What was in TLS joins the side of its file. CaptureError."""
+        from algwatch.capture.decrypted import TLS_PORT, decrypted
+
+        keylog, self._keylog = self._keylog, ""
+        told = 0
+        for name, side in [*((tap.name, tap.side) for tap in self._named),
+                           *((name, UNKNOWN) for name in self._files)]:  # fmt: skip
+            found = decrypted(self._paths.get(name, [name]), keylog, self._ports, self.stop)
+            if not found.size:
+                continue
+            told += 1
+            self._spools[found.path] = found
+            self._ports_of[found.path] = [*self._ports, TLS_PORT]
+            if side == UNKNOWN:
+                self._files.append(found.path)
+            else:
+                self._named.append(Tap(found.path, side))
+        self._named.sort(key=lambda tap: tap.side)
+        if not told and not self.stop.requested:
+            complain(f"{keylog}: no SIP in TLS could be decrypted with it: the keys must be of "
+                     "these connections, and the capture must hold their beginning")  # fmt: skip
 
     def survey(self) -> None:
         """Learn the side of every flow in the files without a named side."""
@@ -257,7 +285,8 @@ class Source:
         self._rtp = Rtp()
         taps: list[Tap] = []
         for number, name in enumerate([tap.name for tap in self._named] + self._files):
-            file = CaptureFile(name, len(taps), self._ports, self._scanned, self.stop, self._most,
+            ports = self._ports_of.get(name, self._ports)
+            file = CaptureFile(name, len(taps), ports, self._scanned, self.stop, self._most,
                                self._spools.get(name), self._rtp,
                                self._paths.get(name, ()))  # fmt: skip
             files.append(file)

@@ -69,14 +69,14 @@ class Captured:
     on the router itself. contested, contested_example: packets that contradict each other (see
     Pairing), one of them. host: the router's facts about itself (live). unread: packets on SIP
     ports other than SIP, by kind (UNREAD), each with an example; tls: the first TLS handshake of
-    connections, by both ends. reached: of a one-sided capture, flows (18 bytes, the far host) with
-    an acknowledged 2xx in spite of its private Contact: the far end finds the phone. ipsec: a
-    REGISTER with an IPsec agreement. ports: the first SIP message on ports other than SIP_PORTS, by
-    port.
+    connections, by both ends; decrypted: those of them with readable SIP. reached: of a one-sided
+    capture, flows (18 bytes, the far host) with an acknowledged 2xx in spite of its private
+    Contact: the far end finds the phone. ipsec: a REGISTER with an IPsec agreement. ports: the
+    first SIP message on ports other than SIP_PORTS, by port.
     """
 
     __slots__ = ("_flows", "alone", "began", "contested", "contested_example", "cut", "cut_example",
-                 "duplicate", "duplicates", "ended", "finished", "first",
+                 "decrypted", "duplicate", "duplicates", "ended", "finished", "first",
                  "forgets", "gaps", "host", "ipsec", "lost", "lost_at", "networks", "now", "own",
                  "paired", "partial", "partial_example", "ports", "quality", "reached", "sip",
                  "started", "tls", "two_sided", "undecided", "undecided_example",
@@ -106,6 +106,7 @@ class Captured:
         self.undecided_example: Sighting | None = None
         self.unread: dict[int, tuple[int, Sighting]] = {}
         self.tls: dict[bytes, Sighting] = {}
+        self.decrypted: set[bytes] = set()
         self.ipsec: Sighting | None = None
         self.ports: dict[int, Sighting] = {}
         self.reached: Table[bytes, None] = Table(REACHED)
@@ -143,8 +144,7 @@ class Captured:
     def _note_unread(self, batch: Batch, which: int, row: Row, i: int) -> None:
         count, example = self.unread.get(row[KIND], (0, None))
         ends = batch.ends[48 * i : 48 * i + 48]
-        one, two = ends[:16] + ends[40:42], ends[16:32] + ends[42:44]
-        key = min(one, two) + max(one, two)
+        key = _both(ends[:16] + ends[40:42], ends[16:32] + ends[42:44])
         fresh = row[KIND] == KIND_TLS and key not in self.tls and len(self.tls) < ENCRYPTED
         if example is None or fresh:
             copy = batch.sighting(which, row, i)
@@ -156,6 +156,10 @@ class Captured:
     def note_kind(self, crossing: Crossing) -> None:
         """Note the port of the first message of its kind on its flow, or of one that differs."""
         copy = crossing.entered
+        if self.tls:
+            copies = (copy, crossing.left) if crossing.left is not None else (copy,)
+            ends_of = {_both(one.source, one.destination) for one in copies}
+            self.decrypted |= ends_of & self.tls.keys()
         if self.two_sided and crossing.flow_pair is None and not crossing.outbound:
             return  # scanners knock on every port
         ends, row = copy.ends, copy.row
@@ -258,3 +262,8 @@ class Captured:
         if undecided and not partial and example is not None:
             self.undecided += 1
             self.undecided_example = self.undecided_example or example
+
+
+def _both(one: bytes, two: bytes) -> bytes:
+    """The ends of a connection, the same for both directions."""
+    return min(one, two) + max(one, two)

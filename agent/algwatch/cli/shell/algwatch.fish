@@ -51,7 +51,7 @@ function _shtab_algwatch_using
 end
 
 set -g _shtab_algwatch_commands run status doctor probe apply verify rollback handover obey enroll command invite fact analyze watch diff top anonymize explain rules decode completion
-set -g _shtab_algwatch_opts_with_value --broker --broker-user --ca --call --calls --cert --cert-key --changes --color --config --cpe --days --file --filter --finding --good-for --html --key --keys --lan --lan-if --level --markdown --name --new-key --only --output --pcap --pcap-of --platform --port --ports --root --routers --serial --server --since --sort --ssh --status --tag --user --wait --wan --wan-if --watch
+set -g _shtab_algwatch_opts_with_value --broker --broker-user --ca --call --calls --cert --cert-key --changes --color --config --cpe --days --file --filter --finding --good-for --html --key --keylog --keys --lan --lan-if --level --markdown --name --new-key --only --output --pcap --pcap-of --platform --port --ports --root --routers --serial --server --since --sort --ssh --status --tag --user --wait --wan --wan-if --watch
 
 complete -c algwatch -e
 complete -c algwatch -f
@@ -197,6 +197,7 @@ complete -c algwatch -n '_shtab_algwatch_using analyze' -l pcap-of -x -d 'with -
 complete -c algwatch -n '_shtab_algwatch_using analyze' -l ports -x -d 'ports of SIP, default: 5060,5080; whatever begins like SIP is seen on any port'
 complete -c algwatch -n '_shtab_algwatch_using analyze' -l filter -x -d 'only packets that this filter of tcpdump lets through, such as '"'"'host 192.0.2.1'"'"''
 complete -c algwatch -n '_shtab_algwatch_using analyze' -l since -x -d 'only packets from this time on (UTC): HH:MM[:SS] of the first day, or with a date, YYYY-MM-DD HH:MM; what came before is not known then'
+complete -c algwatch -n '_shtab_algwatch_using analyze' -l keylog -xka "(__fish_complete_path (commandline -ct))" -d 'keys of TLS, as SSLKEYLOGFILE has them written: what they decrypt is read too; needs tshark'
 complete -c algwatch -n '_shtab_algwatch_using analyze' -l progress -d 'tell how far it is on standard error, also where that is no terminal'
 complete -c algwatch -n '_shtab_algwatch_using analyze' -l color -xka "auto always never" -d 'auto, the default: on a terminal, unless NO_COLOR is set or TERM is dumb'
 complete -c algwatch -n '_shtab_algwatch_using analyze; and test $_shtab_algwatch_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'pcap, pcapng, or a log with SIP in it (Asterisk, FreeSWITCH, kamailio, OpenSIPS, sngrep, Wireshark'"'"'s text, pasted messages), compressed or not; a folder, or the files of a capture that was rotated; - is standard input'
@@ -213,6 +214,7 @@ complete -c algwatch -n '_shtab_algwatch_using diff' -l json -d 'print one JSON 
 complete -c algwatch -n '_shtab_algwatch_using diff' -l ports -x -d 'ports of SIP, default: 5060,5080; whatever begins like SIP is seen on any port'
 complete -c algwatch -n '_shtab_algwatch_using diff' -l filter -x -d 'only packets that this filter of tcpdump lets through, such as '"'"'host 192.0.2.1'"'"''
 complete -c algwatch -n '_shtab_algwatch_using diff' -l since -x -d 'only packets from this time on (UTC): HH:MM[:SS] of the first day, or with a date, YYYY-MM-DD HH:MM; what came before is not known then'
+complete -c algwatch -n '_shtab_algwatch_using diff' -l keylog -xka "(__fish_complete_path (commandline -ct))" -d 'keys of TLS, as SSLKEYLOGFILE has them written: what they decrypt is read too; needs tshark'
 complete -c algwatch -n '_shtab_algwatch_using diff' -l progress -d 'tell how far it is on standard error, also where that is no terminal'
 complete -c algwatch -n '_shtab_algwatch_using diff; and test $_shtab_algwatch_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'a file with both sides, LAN,WAN for a file of each, or a folder'
 complete -c algwatch -n '_shtab_algwatch_using diff; and test $_shtab_algwatch_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'a file with both sides, LAN,WAN for a file of each, or a folder'
@@ -225,6 +227,7 @@ complete -c algwatch -n '_shtab_algwatch_using top' -l wan-if -x -d 'interface o
 complete -c algwatch -n '_shtab_algwatch_using top' -l ports -x -d 'ports of SIP, default: 5060,5080; whatever begins like SIP is seen on any port'
 complete -c algwatch -n '_shtab_algwatch_using top' -l filter -x -d 'only packets that this filter of tcpdump lets through, such as '"'"'host 192.0.2.1'"'"''
 complete -c algwatch -n '_shtab_algwatch_using top' -l since -x -d 'only packets from this time on (UTC): HH:MM[:SS] of the first day, or with a date, YYYY-MM-DD HH:MM; what came before is not known then'
+complete -c algwatch -n '_shtab_algwatch_using top' -l keylog -xka "(__fish_complete_path (commandline -ct))" -d 'keys of TLS, as SSLKEYLOGFILE has them written: what they decrypt is read too; needs tshark'
 complete -c algwatch -n '_shtab_algwatch_using top' -l progress -d 'tell how far it is on standard error, also where that is no terminal'
 complete -c algwatch -n '_shtab_algwatch_using top' -l status -xka "(__fish_complete_path (commandline -ct))" -d 'the status file of a live agent'
 complete -c algwatch -n '_shtab_algwatch_using top; and test $_shtab_algwatch_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'captures; - reads the lines of algwatch run --json'

@@ -14,8 +14,9 @@ What else looks the same
     use TLS for their configuration alone.
 
 Recommendation
-    Look at the log of the phone or of the provider. To see the calls here, turn TLS off on one
-    phone during a capture. The ALG then acts on them again.
+    With the keys of the connections, `algwatch analyze --keylog FILE` reads TLS. Otherwise look at
+    the log of the phone or of the provider, or turn TLS off on one phone during a capture. The ALG
+    then acts on it again.
 
 References
     RFC 3261 section 26.2; RFC 3329; RFC 7118.
@@ -47,13 +48,15 @@ def check(_: None, known: Known) -> Iterator[Finding]:
     # Without readable messages there is no verdict.
     severity = "info" if any(capture.sip) else "warning"
     hidden = "Look at the log of the phone, or turn TLS off on it for the time of a capture."
-    if KIND_TLS in capture.unread and capture.tls:
-        who = ", ".join(dict.fromkeys(_between(copy) for copy in capture.tls.values()))
+    secret = [copy for key, copy in capture.tls.items() if key not in capture.decrypted]
+    if KIND_TLS in capture.unread and secret:
+        who = ", ".join(dict.fromkeys(_between(copy) for copy in secret))
         yield RULE.finding(
             "unknown", "none", f"Encrypted SIP (TLS): {who}: {SO}.",
             [evidence(copy, f"a TLS handshake on {_side(copy)}", "SIP that can be read")
-             for copy in capture.tls.values()],
-            "tls", severity=severity, next_step=hidden,
+             for copy in secret],
+            "tls", severity=severity,
+            next_step=f"{hidden} With its keys: algwatch analyze --keylog FILE.",
         )  # fmt: skip
     if capture.ipsec is not None:
         ends = capture.ipsec.ends
