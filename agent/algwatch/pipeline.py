@@ -12,11 +12,12 @@ from algwatch.base.packet import LAN, WAN, Batch, Tap
 from algwatch.base.report import Report
 from algwatch.capture.probes import without_probes
 from algwatch.compare.calls import CLOSED, Moment
-from algwatch.compare.comparison import Comparison, News
+from algwatch.compare.comparison import Comparison
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.held import apart
 from algwatch.compare.limits import LAPTOP, ROUTER
 from algwatch.compare.media import Counted
+from algwatch.compare.news import News
 from algwatch.compare.quality import Quality
 from algwatch.diagnose import subject
 from algwatch.diagnose.engine import Engine, nothing_said
@@ -27,11 +28,10 @@ from algwatch.sip.timers import SECOND
 class Pipeline:
     """Batches in, reports out. Sans-IO: packet time drives every timer.
 
-    taps: list of Tap, indexed by Batch.tap. Each method returns a list of reports, in order. watch:
-    called with every message once its outcome is known. strict: failing rules raise (tests). clock:
-    ns, to time the rules. quality: the survey of the taps, if done before. memory: bytes of kept
-    messages at most, by default 1 MB live and 256 MB for files. media: the counted RTP. known: the
-    facts open to rules. knowledge: the facts for a later process.
+    taps: indexed by Batch.tap. Each method returns a list of reports, in order. watch: called with
+    every message once its outcome is known. strict: failing rules raise (tests). clock: ns, to time
+    the rules. quality: the survey of the taps, if done before. memory: bytes of kept messages, by
+    default 1 MB live and 256 MB for files. media: the RTP. known, knowledge: for rules; for later.
     """
 
     def __init__(self, taps: list[Tap], live: bool = False,

@@ -34,6 +34,7 @@ from mutation.mutants import Mutant, apply, mutants  # noqa: E402
 
 MODULES = [
     "algwatch.compare.pairing",
+    "algwatch.compare.partner",
     "algwatch.compare.differences",
     "algwatch.compare.counterfactual",
     "algwatch.advise.recommend",

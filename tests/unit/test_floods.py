@@ -81,7 +81,7 @@ def test_responses_that_answer_nothing_have_no_state(flood: Flood) -> None:
             most["transactions"] = max(most["transactions"], len(held.transactions.table))
             most["dialogs"] = max(most["dialogs"], len(held.dialogs.table))
         most["calls"] = max(most["calls"], len(comparison.calls.table))
-        most["waiting"] = max(most["waiting"], len(comparison.pairing.waiting()))
+        most["waiting"] = max(most["waiting"], len(comparison.pairing.waiting.copies()))
 
     reports, pipeline = floods.run(flood, 200, warm=200, watch=watch)
     assert held_back(reports) == ""

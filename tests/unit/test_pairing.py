@@ -281,11 +281,11 @@ def test_a_flood_over_the_limit_is_called_neither_paired_nor_missing() -> None:
     fed(pipeline, house.wan, 1, 1.1)
     pairing = pipeline._comparison.pairing
     assert pairing is not None
-    assert pairing.dropped > 0
+    assert pairing.waiting.dropped > 0
     pipeline.advance(0, (1_700_000_000 + 9) * 10**9)
     pipeline.advance(1, (1_700_000_000 + 9) * 10**9)
     counts = pipeline.counts()["crossings"]
-    assert counts["unsolicited"] + pairing.dropped == 2000
+    assert counts["unsolicited"] + pairing.waiting.dropped == 2000
     assert counts["wan_only"] == 0
 
 

@@ -112,7 +112,7 @@ def test_unsolicited_messages_have_a_quarter_of_the_room() -> None:
     for limit, quarter in ((8, 2), (20, 5)):
         one = pairing(limit, Stranger())
         one.feed(WAN, wan[: quarter + 1])
-        assert (one.dropped, one.waiting()) == (1, wan[:quarter])
+        assert (one.waiting.dropped, one.waiting.copies()) == (1, wan[:quarter])
         # Nor is the other copy of one that was dropped missing on its side.
         one.feed(LAN, lan[quarter:])
         found = [c.lan for c in one.advance(NOW + 2 * SECOND)]
@@ -126,10 +126,10 @@ def test_where_there_is_no_room_a_quarter_of_those_that_wait_goes() -> None:
         house.out(1 + n / 100, invite(n))
     lan, wan = made(house)
     one = pairing(8)
-    one.weigh = lambda copy, _: (FRESH, copy in lan[:3])  # five are of one host
+    one.waiting.weight = lambda copy, _: (FRESH, copy in lan[:3])  # five are of one host
     one.feed(LAN, lan)
     kept = [*lan[:3], *lan[5:]]
-    assert (one.dropped, one.waiting()) == (2, kept)
+    assert (one.waiting.dropped, one.waiting.copies()) == (2, kept)
     assert [c.lan for c in one.feed(WAN, wan)] == kept
     # The other copies of those that had to go are not missing.
     assert one.advance(NOW + 2 * SECOND) == []
@@ -143,7 +143,7 @@ def test_in_the_smallest_room_one_goes() -> None:
     lan, _ = made(house)
     one = pairing(4)
     one.feed(LAN, lan)
-    assert (one.dropped, one.waiting()) == (1, lan[1:])
+    assert (one.waiting.dropped, one.waiting.copies()) == (1, lan[1:])
 
 
 def test_what_was_paired_takes_no_room() -> None:
@@ -155,7 +155,7 @@ def test_what_was_paired_takes_no_room() -> None:
     one.feed(LAN, lan[:8])
     assert len(one.feed(WAN, wan[:4])) == 4
     one.feed(LAN, lan[8:])
-    assert (one.dropped, one.waiting()) == (0, lan[4:])
+    assert (one.waiting.dropped, one.waiting.copies()) == (0, lan[4:])
 
 
 def test_one_that_has_to_go_is_neither_paired_nor_missing() -> None:
@@ -164,8 +164,8 @@ def test_one_that_has_to_go_is_neither_paired_nor_missing() -> None:
     (lan,), (wan,) = made(house)
     one = pairing()
     one.feed(LAN, [lan])
-    one.evict(lan)
-    assert (one.dropped, one.waiting()) == (1, [])
+    one.waiting.evict(lan)
+    assert (one.waiting.dropped, one.waiting.copies()) == (1, [])
     assert one.feed(WAN, [wan]) == one.advance(NOW + 2 * SECOND) == []
     assert (one.paired, one.wan_only) == (0, 0)
 
@@ -290,7 +290,7 @@ def test_what_has_waited_for_timer_f_at_the_end_is_undecided() -> None:
 
 def forgot(one: Pairing) -> bool:
     """Nothing that was paired or left out is kept to be paired."""
-    return not any((*one._first, *one._more))
+    return not any((*one.waiting.first, *one.waiting.more))
 
 
 @pytest.mark.parametrize("chosen", [0, 1, 2])

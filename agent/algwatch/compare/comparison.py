@@ -10,88 +10,43 @@ from operator import attrgetter
 from algwatch.base.budget import Budget
 from algwatch.base.deadlines import NEVER
 from algwatch.base.host import NO_OFFLOAD, Host
-from algwatch.base.native.layout import (
-    ACK,
-    INVITE,
-    KIND_CUT,
-    KIND_KEEPALIVE,
-    KIND_OVERLAP,
-    KIND_STUN,
-    REFER,
-    ROW_DIRECTED,
-    ROW_MALFORMED,
-    ROW_OUTGOING,
-    SUBSCRIBE,
-)
+from algwatch.base.native.layout import ACK, INVITE, REFER, ROW_MALFORMED, SUBSCRIBE
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch
-from algwatch.base.sighting import (
-    AT,
-    BITS,
-    CALL,
-    CSEQ,
-    FROM_TAG,
-    KIND,
-    LENGTH,
-    METHOD,
-    STATUS,
-    TTL,
-    TXN,
-    Row,
-    Sighting,
-)
+from algwatch.base.sighting import BITS, METHOD, STATUS, TTL, Sighting
 from algwatch.compare import held
 from algwatch.compare.accounted import Accounted
 from algwatch.compare.call import Call
-from algwatch.compare.calls import WARNINGS, Calls, Moment
+from algwatch.compare.calls import WARNINGS, Calls
 from algwatch.compare.captured import Captured
+from algwatch.compare.contests import tell_calls
 from algwatch.compare.counts import counts
 from algwatch.compare.crossing import OUTSIDE, Crossing, alone
-from algwatch.compare.exchange import Exchange, Exchanges
+from algwatch.compare.exchange import Exchanges
 from algwatch.compare.first_of_kind import FirstOfKind
-from algwatch.compare.joined import label_of
 from algwatch.compare.known_rewrites import KnownRewrites
 from algwatch.compare.limits import KINDS, MAPPINGS, Limits
-from algwatch.compare.line import LATCHES, OVERLAPS, READ, SPOILED, Line, Lines, Shown
+from algwatch.compare.line import LATCHES, READ, Line, Lines, Shown
 from algwatch.compare.loss import Losses, Path
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.media import Counted, Media
+from algwatch.compare.news import News
 from algwatch.compare.observe import closed
+from algwatch.compare.other_rows import OtherRows
 from algwatch.compare.pairing import Pairing
 from algwatch.compare.quality import Quality
 from algwatch.compare.registered import Registered, Registrations
 from algwatch.compare.silence import Silences, note_too_late
-from algwatch.compare.subscribed import Subscribed, Subscriptions
+from algwatch.compare.strays import Strays
+from algwatch.compare.subscribed import Subscriptions
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.compare.weights import Weights
 from algwatch.sip.dialog import DialogSet
 from algwatch.sip.side import Side
 from algwatch.sip.step import CONFIRMED, Step
-from algwatch.sip.timers import SECOND, TIMER_C
 from algwatch.sip.transaction import Seen
 from algwatch.sip.unsolicited import Unsolicited
 
 _payload = attrgetter("payload")
-KEEPALIVES = (KIND_KEEPALIVE, KIND_STUN)  # RFC 5626 section 3.5
-
-
-class News:
-    """Things to judge, in this order. crossings: for rules; exchanges: failed requests; moments: of
-    calls with news or at their end; registered: registrations with a new outcome; paths: pairs of
-    hosts with a recovered retransmission; lines: phones silent for too long; subscribed:
-    subscriptions with news."""
-
-    __slots__ = (
-        "crossings", "exchanges", "lines", "moments", "paths", "registered", "subscribed"
-    )  # fmt: skip
-
-    def __init__(self, crossings: list[Crossing]) -> None:
-        self.crossings = crossings
-        self.exchanges: list[Exchange] = []
-        self.lines: list[Line] = []
-        self.moments: list[Moment] = []
-        self.registered: list[Registered] = []
-        self.paths: list[Path] = []
-        self.subscribed: list[Subscribed] = []
 
 
 class Comparison:
@@ -130,16 +85,17 @@ class Comparison:
         self.registered = self._registrations.all
         self.transaction = self._exchanges.transaction
         self._subscriptions = Subscriptions(two_sided, more)
+        self._other_rows = OtherRows(self.mappings, self.lines, self.captured, self.lost)
         self._rewrites = KnownRewrites(limits.lines * KINDS)
         self._first = FirstOfKind(limits.lines * KINDS * 4)
         self.budget = Budget(limits.memory if memory is None else memory)
         self._share_room(unsolicited)
         self._until = [NEVER] * 3  # by side, ns: its capture ended there
-        # ns; every request after this was seen.
-        self._asked_since = 0
+        turned_away = self.pairing.waiting.turned_away if self.pairing is not None else None
+        self._strays = Strays(self.calls.table, self.sides, self.captured, turned_away)
         if live:
             for side in self.sides:
-                side.transactions.stray = self._is_stray
+                side.transactions.stray = self._strays.is_stray
 
     @property
     def pending(self) -> bool:
@@ -171,24 +127,12 @@ class Comparison:
             self.budget.came(len(fresh), sum(map(len, map(_payload, fresh))))
         self.captured.note(side, batch, events, other)
         if impostors := side.transactions.impostors:
-            self._contested([batch.sighting(which, *seen) for seen in impostors])
+            copies = [batch.sighting(which, *seen) for seen in impostors]
+            tell_calls(copies, self.captured, self.calls.table)
             impostors.clear()
         self._heard(side, steps)
-        for row, i in other:
-            if row[KIND] == KIND_CUT:  # not captured whole, or not at all
-                self.lost(which, not row[LENGTH], row[AT])
-            elif row[KIND] == KIND_OVERLAP:  # framing may miss messages behind it
-                self.lost(which, 0, row[AT])
-                if row[LENGTH]:
-                    self._overlaps(batch.sighting(which, row, i))
-            elif row[KIND] in KEEPALIVES:
-                ends = bytes(batch.ends[48 * i : 48 * i + 48])
-                if which == WAN:
-                    self.mappings.keepalive(ends, row[AT])
-                elif which == LAN and row[KIND] == KIND_KEEPALIVE:
-                    self.lines.keepalive(ends[:16], ends[16:32], row[AT])
-                elif which == LAN:
-                    self.lines.stun.add(ends[:16], None)
+        if other:
+            self._other_rows.feed(which, other, batch)
         if pairing is not None:
             news = News(self._crossed(pairing.feed(which, fresh)) if fresh else [])
             if self.calls.forgets:
@@ -211,7 +155,7 @@ class Comparison:
         self.captured.now = now
         if not self.captured.started:
             self.captured.started = self.mappings.started = now
-            self._asked_since = now
+            self._strays.asked_since = now
         if self.media is not None and not self.calls.keeps:
             self.calls.keeps = bool(self.media.shown(now))
         return self._pass_time(now)
@@ -250,7 +194,7 @@ class Comparison:
 
     def lost(self, side: int, packets: int, until: int) -> None:
         """See Pipeline.lost; side: LAN, WAN or UNKNOWN."""
-        self._asked_since = max(self._asked_since, until)
+        self._strays.asked_since = max(self._strays.asked_since, until)
         self.captured.lost[side] += packets
         self.captured.lost_at = max(self.captured.lost_at, until)
         if self.pairing is not None and side != UNKNOWN:
@@ -264,9 +208,9 @@ class Comparison:
         if self.pairing is not None:
             last.crossings = self._crossed(self.pairing.finish())
             if self.pairing.contest:
-                self._contested(self.pairing.contest)
+                tell_calls(self.pairing.contest, self.captured, self.calls.table)
             if self.watch is not None:
-                for copy in self.pairing.waiting():
+                for copy in self.pairing.waiting.copies():
                     self.watch(alone(copy, sent=False))
         self.captured.finished = True
         last.exchanges = self._exchanges.finish()
@@ -278,44 +222,6 @@ class Comparison:
             self._silences.finish(now)
             last.lines, self._silences.news = self._silences.news, []
         return due, last
-
-    def request_of(self, response: Sighting) -> Sighting | None:
-        """The request of a response, as seen on the same side; None if its bytes are gone. A
-        response with another Via than its request is found by its Call-ID; one with another Call-ID
-        by the rest."""
-        side, row = self.sides[response.side], response.row
-        call = row[CALL]
-        t = side.transactions.table.get(row[TXN] ^ call)
-        if t is not None and t.request is not None:
-            return t.request
-        s, r = side.dialogs.table.get(call), side.registrations.table.get(call)
-        some = [r.request] if r is not None else []
-        if s is not None:
-            some += [s.request, *[d.request for d in s.dialogs]]
-        for one in some:
-            if one is None or (one.row[METHOD], one.row[CSEQ]) != (row[METHOD], row[CSEQ]):
-                continue
-            if one.row[TXN] == row[TXN] or one.row[FROM_TAG] == row[FROM_TAG]:
-                return one
-        if s is None or s.request is None:  # no request had this Call-ID
-            return self._asked_by_another_name(response)
-        return None
-
-    def _asked_by_another_name(self, response: Sighting) -> Sighting | None:
-        """The request with the Via, CSeq and From tag of a response with an unused Call-ID. Reads
-        every call: for rare use."""
-        side, row = self.sides[response.side], response.row
-        for some in (side.dialogs.table.values(), side.registrations.table.values()):
-            for one in some:
-                request = one.request
-                if request is None or request.row[CALL] == row[CALL]:
-                    continue
-                asked = request.row
-                if (asked[TXN], asked[METHOD], asked[CSEQ], asked[FROM_TAG]) == (
-                    row[TXN], row[METHOD], row[CSEQ], row[FROM_TAG]
-                ) and request.source == response.destination:  # fmt: skip
-                    return request
-        return None
 
     def heard(self, call: Call) -> Media | None:
         """The RTP of a finished call; None if it shows nothing."""
@@ -351,15 +257,11 @@ class Comparison:
     def _share_room(self, unsolicited: Unsolicited | None) -> None:
         """Give the tables their weights and the budget its keepers."""
         weights = Weights(self.calls.table, self.lines, unsolicited)
-        for side in self.sides:
-            side.transactions.table.weigh = weights.transaction
-            side.dialogs.table.weigh = weights.dialogs
-            side.registrations.table.weigh = weights.agreed
-            side.subscriptions.table.weigh = weights.agreed
+        weights.weigh_sides(self.sides)
         if unsolicited is not None:
             unsolicited.known.weigh = weights.remote
         if self.pairing is not None:
-            self.pairing.weigh = weights.waiting
+            self.pairing.waiting.weight = weights.waiting
         self.lines.table.weigh = weights.line
         self.mappings.table.weigh = self.mappings.states.weigh = weights.mapping
         self.mappings.flow_pairs.weigh = weights.flow_pair
@@ -379,30 +281,13 @@ class Comparison:
             budget.share(side.transactions.table, held.transaction, held.call_of)
             budget.tidy.append(side.transactions.tidy)
         if self.pairing is not None:
-            budget.share(held.Waiting(self.pairing), held.sighting, held.call_of_copy)
+            budget.share(self.pairing.waiting, held.sighting, held.call_of_copy)
         budget.share(Shown(self.lines.table), Line.sightings, held.apart)
         budget.share(self._losses.table, Path.sightings, held.apart)
         budget.tidy += [self.calls.tidy, self._registrations.tidy, self._subscriptions.tidy]
 
     def _drop(self, s: DialogSet) -> None:
         self.sides[s.side].dialogs.forget(s)
-
-    def _is_stray(self, row: Row) -> bool:
-        """True if a response answers no request of anybody here: the request would have been seen,
-        and neither call nor registration is known."""
-        call = row[CALL]
-        if not self.captured.started or row[AT] < self._asked_since + TIMER_C:
-            return False
-        if call in self.calls.table:
-            return False
-        for side in self.sides:
-            if call in side.dialogs.table or call in side.registrations.table:
-                return False
-            if call in side.subscriptions.table:
-                return False
-        if self.pairing is not None:
-            self.pairing.turned_away.add(row)
-        return True
 
     def counts(self) -> dict[str, dict[str, int]]:
         """See compare/counts.py."""
@@ -427,7 +312,7 @@ class Comparison:
         news = News([] if self.pairing is None else self._crossed(self.pairing.advance(now)))
         if self.pairing is not None:
             if self.pairing.contest:
-                self._contested(self.pairing.contest)
+                tell_calls(self.pairing.contest, self.captured, self.calls.table)
             if self.pairing.outside:
                 self._outside(self.pairing.outside)
         for side in self.sides:
@@ -452,37 +337,6 @@ class Comparison:
                 crossing.matched_by = OUTSIDE
                 self.watch(crossing)
         copies.clear()
-
-    def _contested(self, copies: list[Sighting]) -> None:
-        """Count contested copies and tell their calls. Nothing is concluded from them. Empties the
-        list."""
-        self.captured.contest(len(copies), copies[0])
-        for copy in copies:
-            call = self.calls.table.get(copy.row[CALL])
-            if call is not None and _is_between(copy, call):
-                call.contested |= {label_of(copy)}
-        copies.clear()
-
-    def _overlaps(self, copy: Sighting) -> None:
-        """TCP bytes came again with other content: note it on their line, unless they came so to
-        the router."""
-        host, far = copy.packed_ends[:16], copy.packed_ends[16:32]
-        if copy.side == WAN:
-            sent = self.mappings.of(copy.source, copy.destination)
-            came_in = copy.row[BITS] & (ROW_DIRECTED | ROW_OUTGOING) == ROW_DIRECTED
-            # Without a LAN capture, the bytes may have come so to the router.
-            beside = self.captured.began < copy.row[AT] and not self.captured.is_late(copy.row[AT])
-            if sent is None or came_in or not beside:
-                return
-            host = sent.inside[:16]
-        line = self.lines.find(host, far)
-        if line is None:
-            return
-        before = line.seen.get(OVERLAPS)
-        if copy.side == LAN:
-            line.observe(OVERLAPS, copy)
-        elif before is None or copy.row[AT] - before.last_at > SECOND:
-            line.observe(SPOILED, copy)
 
     def _crossed(self, crossings: list[Crossing]) -> list[Crossing]:
         """Join the crossings. Returns those for rules: the first of a kind on its flow pair, one
@@ -532,14 +386,3 @@ class Comparison:
         for crossing in news:
             self.captured.note_kind(crossing)
         return news
-
-
-def _is_between(copy: Sighting, call: Call) -> bool:
-    """True if an end of the message is the far end of the call, or none is known yet. While the
-    crossing of its INVITE waits for a contradiction, the end shared by both copies counts."""
-    pair = call.flow_pairs.get("INVITE")
-    if pair is not None:
-        return pair.outside[18:] in (copy.source, copy.destination)
-    asked = [s.request for s in call.seen if s.request is not None]
-    shared = set.intersection(*({one.source, one.destination} for one in asked)) if asked else set()
-    return not shared or not shared.isdisjoint((copy.source, copy.destination))

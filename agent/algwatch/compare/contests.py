@@ -9,9 +9,13 @@ from collections.abc import Callable
 
 from algwatch.base.native.layout import ROW_DIRECTED
 from algwatch.base.packet import LAN
-from algwatch.base.sighting import AT, BITS, DISPUTED, PAIR, Row, Sighting
+from algwatch.base.sighting import AT, BITS, CALL, DISPUTED, PAIR, Row, Sighting
+from algwatch.base.table import Table
 from algwatch.compare.alike import contradicts
+from algwatch.compare.call import Call
+from algwatch.compare.captured import Captured
 from algwatch.compare.crossing import CONTESTED, Crossing
+from algwatch.compare.joined import label_of
 from algwatch.sip.timers import WINDOW
 
 
@@ -117,3 +121,25 @@ def _has_far_end_of(crossing: Crossing, copy: Sighting) -> bool:
     if crossing.outbound:
         return entered.destination == copy.destination
     return entered.source == copy.source
+
+
+def tell_calls(copies: list[Sighting], captured: Captured, calls: Table[int, Call]) -> None:
+    """Count contested copies and tell their calls. Nothing is concluded from them. Empties the
+    list."""
+    captured.contest(len(copies), copies[0])
+    for copy in copies:
+        call = calls.get(copy.row[CALL])
+        if call is not None and _is_between(copy, call):
+            call.contested |= {label_of(copy)}
+    copies.clear()
+
+
+def _is_between(copy: Sighting, call: Call) -> bool:
+    """True if an end of the message is the far end of the call, or none is known yet. While the
+    crossing of its INVITE waits for a contradiction, the end shared by both copies counts."""
+    pair = call.flow_pairs.get("INVITE")
+    if pair is not None:
+        return pair.outside[18:] in (copy.source, copy.destination)
+    asked = [s.request for s in call.seen if s.request is not None]
+    shared = set.intersection(*({one.source, one.destination} for one in asked)) if asked else set()
+    return not shared or not shared.isdisjoint((copy.source, copy.destination))

@@ -7,11 +7,9 @@ from collections.abc import Iterable, Iterator
 
 from algwatch.base.native.layout import ACK, BYE, CANCEL, INVITE, REGISTER
 from algwatch.base.sighting import CALL, METHOD, Sighting
-from algwatch.base.table import Weight
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.joined import Joined
-from algwatch.compare.pairing import Pairing
 from algwatch.compare.registered import Registered
 from algwatch.compare.subscribed import Subscribed
 from algwatch.sip.dialog import DialogSet
@@ -149,27 +147,3 @@ def _joined(
 def _crossings(some: Iterable[Crossing]) -> Sightings:
     for crossing in some:
         yield from (crossing.lan, crossing.wan)
-
-
-class Waiting:
-    """Waiting sightings, as a keeper of a Budget."""
-
-    def __init__(self, pairing: Pairing) -> None:
-        self._pairing = pairing
-
-    def weigh(self, key: Sighting, copy: Sighting) -> Weight:
-        return self._pairing.weigh(copy, self._pairing.is_unsolicited(copy))
-
-    def items(self) -> list[tuple[Sighting, Sighting]]:
-        return [(copy, copy) for copy in self._pairing.waiting()]
-
-    @staticmethod
-    def get(key: Sighting, /) -> Sighting | None:
-        return None if key.paired else key
-
-    def tidy(self) -> None:
-        """Drop copies already paired."""
-        self._pairing.tidy()
-
-    def evict(self, key: Sighting, strange: bool = False) -> None:
-        self._pairing.evict(key)

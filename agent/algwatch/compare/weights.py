@@ -18,6 +18,7 @@ from algwatch.compare.registered import Registered
 from algwatch.compare.subscribed import Subscribed
 from algwatch.sip.dialog import DialogSet
 from algwatch.sip.registration import Registration
+from algwatch.sip.side import Side
 from algwatch.sip.subscription import Subscription
 from algwatch.sip.transaction import Transaction
 from algwatch.sip.unsolicited import Unsolicited
@@ -63,6 +64,14 @@ class Weights:
         self._lines = lines
         self._unsolicited = unsolicited
         self._answering: tuple[int, set[bytes]] = (-1, set())
+
+    def weigh_sides(self, sides: list[Side]) -> None:
+        """Weigh the tables of each side."""
+        for side in sides:
+            side.transactions.table.weigh = self.transaction
+            side.dialogs.table.weigh = self.dialogs
+            side.registrations.table.weigh = self.agreed
+            side.subscriptions.table.weigh = self.agreed
 
     def transaction(self, key: int, t: Transaction) -> Weight:
         one = self._calls.get(t.call)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from algwatch.base.digest import digest
 from algwatch.base.sighting import AT, CALL, Sighting
 from algwatch.base.typed import Any, TypeVar
+from algwatch.compare.asked import request_of
 from algwatch.compare.call import Call
 from algwatch.compare.captured import Captured
 from algwatch.compare.comparison import Comparison
@@ -158,8 +159,8 @@ class Known:
         return self._mappings.is_wan_address(host)
 
     def request_of(self, response: Sighting) -> Sighting | None:
-        """See Comparison.request_of."""
-        return self._comparison.request_of(response)
+        """See compare/asked.py."""
+        return request_of(response, self._comparison.sides)
 
     def call(self, copy: Sighting) -> Call | None:
         """The call of a message, by its Call-ID."""

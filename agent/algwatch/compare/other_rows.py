@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Other rows: keep-alives, bytes not captured and bytes that came twice tell about lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from algwatch.base.native.layout import (
+    KIND_CUT,
+    KIND_KEEPALIVE,
+    KIND_OVERLAP,
+    KIND_STUN,
+    ROW_DIRECTED,
+    ROW_OUTGOING,
+)
+from algwatch.base.packet import LAN, WAN, Batch
+from algwatch.base.sighting import AT, BITS, KIND, LENGTH, Sighting
+from algwatch.compare.captured import Captured
+from algwatch.compare.line import OVERLAPS, SPOILED, Lines
+from algwatch.compare.mapping import Mappings
+from algwatch.sip.timers import SECOND
+from algwatch.sip.transaction import Seen
+
+KEEPALIVES = (KIND_KEEPALIVE, KIND_STUN)  # RFC 5626 section 3.5
+
+
+class OtherRows:
+    """lost: called with side, packets and ns if bytes of a stream were not captured."""
+
+    def __init__(self, mappings: Mappings, lines: Lines, captured: Captured,
+                 lost: Callable[[int, int, int], None]) -> None:  # fmt: skip
+        self._mappings = mappings
+        self._lines = lines
+        self._captured = captured
+        self._lost = lost
+
+    def feed(self, which: int, rows: list[Seen], batch: Batch) -> None:
+        """The rows without SIP of one batch of that side."""
+        for row, i in rows:
+            if row[KIND] == KIND_CUT:  # not captured whole, or not at all
+                self._lost(which, not row[LENGTH], row[AT])
+            elif row[KIND] == KIND_OVERLAP:  # framing may miss messages behind it
+                self._lost(which, 0, row[AT])
+                if row[LENGTH]:
+                    self._overlaps(batch.sighting(which, row, i))
+            elif row[KIND] in KEEPALIVES:
+                ends = bytes(batch.ends[48 * i : 48 * i + 48])
+                if which == WAN:
+                    self._mappings.keepalive(ends, row[AT])
+                elif which == LAN and row[KIND] == KIND_KEEPALIVE:
+                    self._lines.keepalive(ends[:16], ends[16:32], row[AT])
+                elif which == LAN:
+                    self._lines.stun.add(ends[:16], None)
+
+    def _overlaps(self, copy: Sighting) -> None:
+        """TCP bytes came again with other content: note it on their line, unless they came so to
+        the router."""
+        host, far = copy.packed_ends[:16], copy.packed_ends[16:32]
+        if copy.side == WAN:
+            sent = self._mappings.of(copy.source, copy.destination)
+            came_in = copy.row[BITS] & (ROW_DIRECTED | ROW_OUTGOING) == ROW_DIRECTED
+            # Without a LAN capture, the bytes may have come so to the router.
+            beside = self._captured.began < copy.row[AT] and not self._captured.is_late(
+                copy.row[AT]
+            )
+            if sent is None or came_in or not beside:
+                return
+            host = sent.inside[:16]
+        line = self._lines.find(host, far)
+        if line is None:
+            return
+        before = line.seen.get(OVERLAPS)
+        if copy.side == LAN:
+            line.observe(OVERLAPS, copy)
+        elif before is None or copy.row[AT] - before.last_at > SECOND:
+            line.observe(SPOILED, copy)
