@@ -13,6 +13,7 @@ from algwatch.base.native.layout import BYE
 from algwatch.base.sighting import AT, CALL, METHOD, STATUS, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.ack import went_to_the_end
+from algwatch.compare.astray import is_astray, part
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.misdelivered import ack_misdelivered
@@ -102,7 +103,7 @@ class Calls:
                 if call is None:
                     continue
             if call.sides[s.side] is not s:
-                if len(call.keys) > 1 and _is_astray(call, s):
+                if len(call.keys) > 1 and is_astray(call, s):
                     continue
                 call.sides[s.side] = s
             at = row[AT]
@@ -225,7 +226,7 @@ class Calls:
             return call
         if two.started_at < one.started_at:
             one, two = two, one
-        if not (one.absorb(two) or _part(one, two, lan, wan)):
+        if not (one.absorb(two) or part(one, two, lan, wan)):
             return one
         for key in two.keys:
             self.table[key] = one
@@ -381,29 +382,3 @@ def _is_known_inside(crossing: Crossing) -> bool:
     would answer 481 to an unknown BYE."""
     row = crossing.entered.row
     return crossing.outbound and row[METHOD] == BYE and 200 <= row[STATUS] < 300
-
-
-def _is_astray(call: Call, s: DialogSet) -> bool:
-    """True if these messages came to their side under the other side's Call-ID: they are not this
-    side's view of the call."""
-    if (own := call.sides[s.side]) is None or own.call == s.call:
-        return False
-    if s not in call.astray and len(call.astray) < 2:
-        call.astray = (*call.astray, s)
-    return True
-
-
-def _part(one: Call, two: Call, lan: int, wan: int) -> bool:
-    """Join two calls that share a side, if one of them has there only messages left under the other
-    side's Call-ID. lan, wan: the call's Call-ID hash on each side. False if both saw the beginning
-    there: they are two calls."""
-    every = [s for call in (one, two) for s in (*call.sides, *call.astray) if s is not None]
-    astray = [s for s in every if s.call != (lan, wan, s.call)[s.side]]
-    rest = [s for s in every if s not in astray]
-    if len({s.side for s in rest}) < len(rest) or not all(s.partial for s in astray):
-        return False
-    for s in rest:
-        one.sides[s.side] = two.sides[s.side] = s
-    one.astray = tuple(astray)
-    two.astray = ()
-    return one.absorb(two)
