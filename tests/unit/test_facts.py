@@ -19,7 +19,8 @@ from algwatch.cli import fact
 from algwatch.compare import line as words
 from algwatch.compare.counterfactual import NO, UNKNOWN, YES, needs_alg, without_alg
 from algwatch.compare.fact import Fact
-from algwatch.compare.line import Line, Lines
+from algwatch.compare.line import Line
+from algwatch.compare.lines import Lines
 from algwatch.control import ed25519
 from algwatch.control.ed25519 import is_signed
 from algwatch.control.facts import LABEL, PROVIDER, Facts, NoKey, public_key

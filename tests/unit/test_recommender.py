@@ -10,7 +10,8 @@ from algwatch.advise import actions
 from algwatch.advise.advice import Advice
 from algwatch.advise.recommend import CROSSED_NOTHING, LIMIT, PLACE_UNKNOWN, Recommender
 from algwatch.compare import line as words
-from algwatch.compare.line import Line, Lines
+from algwatch.compare.line import Line
+from algwatch.compare.lines import Lines
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 

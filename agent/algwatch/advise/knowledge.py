@@ -23,7 +23,8 @@ from algwatch.base.plain import Unfit, real, row, rows, text, word
 from algwatch.base.report import Report
 from algwatch.compare.fact import TOLD as TOLD_BY_FLEET
 from algwatch.compare.fact import Fact
-from algwatch.compare.line import Line, Lines, ends_of
+from algwatch.compare.line import Line, ends_of
+from algwatch.compare.lines import Lines
 from algwatch.compare.recalled import line_from_plain, line_to_plain
 from algwatch.diagnose.engine import HELD, Engine, said_from_plain
 from algwatch.diagnose.finding import MOST_TEXT, Finding, finding_from_plain

@@ -13,7 +13,8 @@ from algwatch.base.table import Table
 from algwatch.base.typed import Any, TypeVar
 from algwatch.compare.counterfactual import NO, YES, without_alg
 from algwatch.compare.fact import TOLD, Fact
-from algwatch.compare.line import RPORT_ASKED, RPORT_MISSING, Line, Lines, ends_of
+from algwatch.compare.line import RPORT_ASKED, RPORT_MISSING, Line, ends_of
+from algwatch.compare.lines import Lines
 from algwatch.compare.weights import by_phone
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import MOST_TEXT, Finding, finding_from_plain

@@ -25,14 +25,16 @@ from algwatch.compare.exchange import Exchanges
 from algwatch.compare.first_of_kind import FirstOfKind
 from algwatch.compare.known_rewrites import KnownRewrites
 from algwatch.compare.limits import KINDS, MAPPINGS, Limits
-from algwatch.compare.line import LATCHES, READ, Line, Lines, Shown
-from algwatch.compare.loss import Losses, Path
+from algwatch.compare.line import LATCHES, Line, Shown
+from algwatch.compare.lines import READ, Lines
+from algwatch.compare.loss import Losses
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.media import Counted, Media
 from algwatch.compare.news import News
 from algwatch.compare.observe import closed
 from algwatch.compare.other_rows import OtherRows
 from algwatch.compare.pairing import Pairing
+from algwatch.compare.path import Path
 from algwatch.compare.quality import Quality
 from algwatch.compare.registered import Registered, Registrations
 from algwatch.compare.silence import Silences, note_too_late

@@ -6,7 +6,7 @@ from __future__ import annotations
 from algwatch.base.packet import LAN, WAN
 from algwatch.compare.calls import Calls
 from algwatch.compare.captured import Captured
-from algwatch.compare.line import Lines
+from algwatch.compare.lines import Lines
 from algwatch.compare.pairing import Pairing
 from algwatch.sip.side import Side
 

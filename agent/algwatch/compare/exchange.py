@@ -11,7 +11,8 @@ from algwatch.base.native.layout import ACK, INVITE, METHOD_NAMES, OPTIONS
 from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.sighting import AT, CALL, METHOD, STATUS, TXN, Sighting, are_copies
 from algwatch.compare.crossing import Crossing
-from algwatch.compare.line import FOLLOWS_PHONE, Line, Lines
+from algwatch.compare.line import FOLLOWS_PHONE, Line
+from algwatch.compare.lines import Lines
 from algwatch.sip.message import Message, parties
 from algwatch.sip.qualify import Asked
 from algwatch.sip.side import Side

@@ -7,7 +7,7 @@ from algwatch.compare.calls import Moment
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.exchange import Exchange
 from algwatch.compare.line import Line
-from algwatch.compare.loss import Path
+from algwatch.compare.path import Path
 from algwatch.compare.registered import Registered
 from algwatch.compare.subscribed import Subscribed
 

@@ -18,8 +18,8 @@ from algwatch.compare.line import (
     WORKS_REWRITTEN,
     WORKS_UNTOUCHED,
     Line,
-    Lines,
 )
+from algwatch.compare.lines import Lines
 from algwatch.compare.summary import CallSummary
 
 

@@ -16,7 +16,8 @@ from algwatch.base.native.layout import (
 from algwatch.base.packet import LAN, WAN, Batch
 from algwatch.base.sighting import AT, BITS, KIND, LENGTH, Sighting
 from algwatch.compare.captured import Captured
-from algwatch.compare.line import OVERLAPS, SPOILED, Lines
+from algwatch.compare.line import OVERLAPS, SPOILED
+from algwatch.compare.lines import Lines
 from algwatch.compare.mapping import Mappings
 from algwatch.sip.timers import SECOND
 from algwatch.sip.transaction import Seen

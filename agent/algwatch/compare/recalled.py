@@ -11,7 +11,8 @@ from __future__ import annotations
 from algwatch.base import address
 from algwatch.base.plain import Unfit, raw, row, rows, text, truth, whole, word
 from algwatch.compare import line as words
-from algwatch.compare.line import Line, Lines, Observation
+from algwatch.compare.line import Line, Observation
+from algwatch.compare.lines import Lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

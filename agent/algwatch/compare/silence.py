@@ -17,7 +17,8 @@ from algwatch.compare.call import Call
 from algwatch.compare.captured import Captured
 from algwatch.compare.crossing import HELPED, Crossing, Entry
 from algwatch.compare.flow_pair import FlowPair
-from algwatch.compare.line import REWRITTEN, Line, Lines
+from algwatch.compare.line import REWRITTEN, Line
+from algwatch.compare.lines import Lines
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.registered import Registered
 from algwatch.sip.timers import SECOND

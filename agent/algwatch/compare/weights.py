@@ -13,7 +13,8 @@ from algwatch.compare.call import Call
 from algwatch.compare.crossing import Entry
 from algwatch.compare.flow_pair import FlowPair
 from algwatch.compare.held import OF_CALLS
-from algwatch.compare.line import Line, Lines, ends_of
+from algwatch.compare.line import Line, ends_of
+from algwatch.compare.lines import Lines
 from algwatch.compare.registered import Registered
 from algwatch.compare.subscribed import Subscribed
 from algwatch.sip.dialog import DialogSet

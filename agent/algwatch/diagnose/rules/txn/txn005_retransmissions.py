@@ -29,7 +29,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base.packet import LAN, SIDE_NAMES, UNKNOWN, WAN
-from algwatch.compare.loss import PLACES, ROUTER, Lost, Path
+from algwatch.compare.loss import PLACES, ROUTER
+from algwatch.compare.path import Lost, Path
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
