@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Packets to rows: packets without SIP are dropped here, before they reach Python. */
 #include <string.h>
+#include "identity.h"
+#include "lies.h"
 #include "packet.h"
+#include "payload.h"
 #include "scan.h"
 
 /* One packet on its way to rows. */
@@ -16,35 +19,6 @@ typedef struct {
     uint32_t first; /* its first row */
     aw_output *out;
 } packet;
-
-static uint64_t never_zero(uint64_t hash) {
-    return hash ? hash : 1;
-}
-
-static uint32_t short_hash(uint64_t hash) {
-    return (uint32_t)hash ? (uint32_t)hash : 1;
-}
-
-static uint64_t hash_span(const packet *k, const uint8_t *p, aw_span s) {
-    return s.len ? never_zero(aw_hash(k->tap->key, p + s.off, s.len)) : 0;
-}
-
-static uint32_t flow_hash(const uint8_t key[16], const aw_frame *f) {
-    uint64_t words[5];
-    /* Later fragments have no ports, so no fragment is keyed by them. */
-    const int whole = !(f->bits & AW_FRAME_FRAGMENT);
-    words[0] = (uint64_t)f->proto << 32 | (whole ? (uint32_t)f->sport << 16 | f->dport : 0);
-    if (f->version == 4) {
-        uint32_t src, dst;
-        memcpy(&src, f->src, 4);
-        memcpy(&dst, f->dst, 4);
-        words[1] = (uint64_t)src << 32 | dst;
-        return short_hash(aw_hash_words(key, words, 2));
-    }
-    memcpy(words + 1, f->src, 16);
-    memcpy(words + 3, f->dst, 16);
-    return short_hash(aw_hash_words(key, words, 5));
-}
 
 static int is_watched(const aw_tap *tap, const aw_frame *f) {
     for (uint32_t i = 0; i < tap->port_count; i++)
@@ -86,14 +60,6 @@ static aw_row *add_row(packet *k, const aw_frame *f, uint8_t kind, size_t at, si
 
 /* ---- SIP ---- */
 
-static int has_cookie(const uint8_t *p, aw_span branch) { /* RFC 3261 section 8.1.1.7 */
-    static const char cookie[] = "z9hg4bk";
-    if (branch.len <= 7) return 0; /* alone it identifies nothing: RFC 4475 section 3.2.1 */
-    for (size_t i = 0; i < 7; i++)
-        if ((p[branch.off + i] | 0x20) != (cookie[i] | 0x20)) return 0;
-    return 1;
-}
-
 static int begins(const uint8_t *p, aw_span s, const char *text, size_t length) {
     if (s.len < length) return 0;
     for (size_t i = 0; i < length; i++)
@@ -111,39 +77,6 @@ static int carries_sdp(const uint8_t *p, const aw_sip *s) {
         at++;
     }
     return 0;
-}
-
-static void add_hashes(const packet *k, const uint8_t *p, const aw_sip *s, aw_row *row) {
-    static const aw_via none;
-    const aw_via *via = s->vias ? &s->via[0] : &none;
-    const uint64_t branch = hash_span(k, p, via->branch);
-    const uint64_t from_tag = hash_span(k, p, s->from.tag);
-    const uint64_t to_tag = hash_span(k, p, s->to.tag);
-    const uint64_t host = via->host.len
-                              ? aw_hash_folded(k->tap->key, p + via->host.off, via->host.len)
-                              : 0;
-    uint64_t method = s->method;
-    if (method == AW_OTHER_METHOD) {
-        const aw_span name = s->status ? s->cseq_method : s->method_name;
-        method |= aw_hash(k->tap->key, p + name.off, name.len) << 8;
-    }
-    const uint64_t port = via->port ? via->port : 5060;
-    uint64_t words[6];
-
-    row->call = hash_span(k, p, s->call_id);
-    row->from_tag = from_tag ? short_hash(from_tag) : 0;
-    row->to_tag = to_tag ? short_hash(to_tag) : 0;
-    words[0] = branch;
-    words[1] = host;
-    words[2] = port << 32;
-    words[3] = method == AW_ACK ? AW_INVITE : method;
-    words[4] = row->call ^ row->cseq;
-    words[5] = from_tag;
-    row->txn = never_zero(aw_hash_words(k->tap->key, words, row->bits & AW_ROW_COOKIE ? 4 : 6));
-    words[1] = (uint64_t)row->cseq << 32 | row->status;
-    words[2] = method;
-    words[3] = from_tag;
-    row->pair = never_zero(aw_hash_words(k->tap->key, words, 4));
 }
 
 static uint32_t anomalies_of(const aw_sip *s) {
@@ -166,7 +99,7 @@ static aw_row *add_message(packet *k, uint8_t kind, const aw_sip *s, size_t at, 
     row->status = s->status;
     row->method = (uint8_t)s->method;
     row->cseq = (uint32_t)s->cseq[0] << 16 | s->cseq[1];
-    add_hashes(k, p, s, row);
+    add_hashes(k->tap->key, p, s, row);
     return row;
 }
 
@@ -191,21 +124,6 @@ static void add_sip(packet *k, const aw_sip *s, size_t at, size_t length) {
 
 static int is_cut(const packet *k) {
     return (k->bits & AW_ROW_TRUNCATED) != 0;
-}
-
-/* RFC 7118 section 5: it stood behind the header of a WebSocket frame, and a client masks the
- * payload of such frames. */
-static int is_of_websocket(const uint8_t *p, const aw_sip *s) {
-    if (!s->vias || s->via[0].transport.len != 2) return 0;
-    const uint8_t *transport = p + s->via[0].transport.off;
-    return (transport[0] | 0x20) == 'w' && (transport[1] | 0x20) == 's';
-}
-
-/* Bytes of the lines that are whole: a captured byte behind them shows that no fold follows. */
-static size_t whole_lines(const uint8_t *p, size_t length) {
-    for (size_t i = length; i-- > 1;)
-        if (p[i - 1] == '\n' && p[i] != ' ' && p[i] != '\t') return i;
-    return 0;
 }
 
 /* Reads the captured part of a message: only whole lines, because half a value would be another
@@ -237,72 +155,6 @@ static int add_cut(packet *k, size_t at, size_t length) {
     if (row->bits & AW_ROW_COOKIE ? !s.method : !identified || !s.call_id.off) row->txn = 0;
     row->bits |= AW_ROW_TRUNCATED;
     k->out->counts->cut++;
-    return 1;
-}
-
-/* ---- packets that are not SIP and belong to a SIP flow ---- */
-
-static int is_keepalive(const uint8_t *p, size_t length) {
-    if (!length || length > 10) return 0;
-    for (size_t i = 0; i < length; i++)
-        if (p[i] != 0 && p[i] != '\r' && p[i] != '\n' && p[i] != ' ') return 0;
-    return 1;
-}
-
-static int is_stun(const uint8_t *p, size_t length) { /* RFC 5389 section 6 */
-    return length >= 20 && p[0] < 0x40 && p[4] == 0x21 && p[5] == 0x12 && p[6] == 0xa4 &&
-           p[7] == 0x42;
-}
-
-static int is_tls_handshake(const uint8_t *p, size_t length) {
-    return length >= 3 && p[0] == 0x16 && p[1] == 0x03;
-}
-
-/* The other record types (RFC 8446 section 5.1): ciphertext, no part of a SIP message. */
-static int is_tls_record(const uint8_t *p, size_t length) {
-    return length >= 3 && p[0] >= 0x14 && p[0] <= 0x17 && p[1] == 0x03 && p[2] <= 4;
-}
-
-/* The port of SIP over TLS (RFC 3261 section 19.1.2), watched or not: nothing there can be read. */
-static int is_sips(const aw_frame *f) {
-    return f->sport == 5061 || f->dport == 5061;
-}
-
-/* True if the first bytes may be SIP. Cheap; may accept other bytes, never refuses SIP. */
-static int may_be_sip(const uint8_t *p, size_t length) {
-    size_t i = 0;
-    while (i < length && (p[i] == '\r' || p[i] == '\n')) i++;
-    if (length - i < 4) return 0;
-    for (size_t n = 0; n < 3; n++)
-        if (!is(p[i + n], C_TOKEN) && p[i + n] != ' ') return 0;
-    return is(p[i + 3], C_TOKEN) || p[i + 3] == ' ' || p[i + 3] == '/' || p[i + 3] == '\t';
-}
-
-/* A Via cut in front of its protocol: in a stream that is the rest of a message, not a status line
- * with a wrong version. */
-static int is_rest_of_via(const uint8_t *p, size_t length) {
-    return length >= 8 && memcmp(p, "SIP/2.0/", 8) == 0;
-}
-
-/* No router sends on what came in with a TTL of 1 (RFC 1812 section 5.3.1) or with malformed
- * options, and none follows a source route unless it is told to (RFC 7126 section 4.3, Linux
- * accept_source_route). */
-static int may_be_sent_on(const uint8_t *p, const aw_frame *f) {
-    enum { END = 0, NOP = 1, LOOSE = 131, STRICT = 137 };
-    if (f->ttl <= 1) return 0;
-    if (f->version != 4) return 1;
-    const uint8_t *h = p + f->ip;
-    const size_t end = (size_t)(h[0] & 15) * 4;
-    for (size_t i = 20; i < end && h[i] != END;) {
-        if (h[i] == NOP) {
-            i++;
-            continue;
-        }
-        if (h[i] == LOOSE || h[i] == STRICT || i + 1 == end) return 0;
-        const size_t length = h[i + 1];
-        if (length < 2 || length > end - i) return 0;
-        i += length;
-    }
     return 1;
 }
 
@@ -361,12 +213,6 @@ static void from_udp(packet *k) {
     } else {
         k->out->counts->other++;
     }
-}
-
-static int starts_like_sip(const uint8_t *p, size_t length, int code) {
-    if (code != AW_PARTIAL && code != AW_TOO_LONG) return 0;
-    if (memchr(p, '\n', length)) return 1; /* its start line was seen */
-    return aw_may_become_sip(p, length) == 2;
 }
 
 /* All whole messages in the segment; the rest is for capture/reassembly.py. */
@@ -435,15 +281,6 @@ static int from_icmp(packet *k) {
                            (quoted.version == 6 ? AW_ROW_IPV6 : 0));
     k->out->counts->icmp++;
     return 1;
-}
-
-/* Lengths that contradict each other. Where the capture cut nothing, so does one beyond the end of
- * the frame: it must not pass for a message that was not captured whole. */
-static int is_lie(const aw_packet *in, const aw_frame *f) {
-    if (in->checks == AW_CHECK_SENT) return 0;
-    if (in->whole && f->beyond) return 1;
-    return !(f->bits & AW_FRAME_TRUNCATED) && f->bits & AW_FRAME_BAD &&
-           (f->proto == 17 || f->proto == 6) && !(f->bits & AW_FRAME_FRAGMENT);
 }
 
 int aw_packet_scan(const aw_tap *tap, const aw_packet *in, aw_output *out) {
