@@ -291,3 +291,23 @@ def test_copies_for_another_far_end_do_not_hide_harm_whose_invite_waits(live: bo
                 attacked.forged[tap].append((at - BEFORE + n, payload))
     found = findings(attacked.judged(live)[1])
     assert (found["DLG001"].where, found["DLG001"].harm) == ("router", "observed")
+
+
+@RING
+@pytest.mark.parametrize("port", [5060, 40123])
+def test_a_2xx_that_a_neighbour_sends_to_the_phone_does_not_stand_for_the_routers(
+    live: bool, port: int
+) -> None:
+    """The router stops each 2xx. One that comes in from the LAN would blame the phone, which sends
+    no ACK, or at another port the ALG."""
+    house = House(wan_port=40123)
+    register(house, 0)
+    far_gives_up(house, 1, "out@phone", answered=False)
+    attacked = Attacked(house)
+    at, data = next(p for p in attacked.wan if payload_of(p).startswith(b"SIP/2.0 200 OK")
+                    and b"INVITE" in p[1])  # fmt: skip
+    made = frame(data[42:], house.provider, 5060, house.phone, port, 59, 0x7777)
+    attacked.forged[LAN].append((at + 40_000_000, made))
+    lost = findings(attacked.judged(live)[1])["DLG001"]
+    assert (lost.where, lost.cause) == ("router", "router")
+    assert "did not cross" in lost.summary

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
-from algwatch.base.sighting import Sighting
+from algwatch.base.sighting import Sighting, came_in
 from algwatch.compare import ack
 from algwatch.compare.call import Call
 from algwatch.compare.misdelivered import ack_misdelivered, answer_misdelivered
@@ -125,13 +125,22 @@ def _reading(call: Call, now: int) -> LostAck | None:
     sent, got = (lan, wan) if inside else (wan, lan)
     if _answered(got, s) and not _answered(sent, s):
         return None
-    if not _answered(got, s):
+    if not _answered(got, s) or _brought_by_another(call, got):
         return LostAck(s, d, ANSWER_STOPPED)
     how = _inbound(call, lan, wan) if inside else _outbound(call, lan, wan)
     acked = max(one.current.acked_last for one in (lan, wan) if one.current is not None)
     if how == UNSEEN and now - acked <= WINDOW:
         return None  # its other copy may come
     return LostAck(s, d, how)
+
+
+def _brought_by_another(call: Call, got: DialogSet) -> bool:
+    """The router has sent no 2xx on to this side: the one here came in from a neighbour, who may
+    hide so that the router stops them, or make it look as if the router sent them elsewhere."""
+    d = got.current
+    if d is None or d.answer is None or "2xx INVITE" in call.flow_pairs:
+        return False
+    return came_in(d.answer)
 
 
 def other_answers(call: Call, known: Known) -> list[LostAck]:
