@@ -83,6 +83,11 @@ def _both_came_in(lan: Header, wan: Header) -> bool:
     return bool(lan[1] & wan[1] & ROW_DIRECTED) and not (lan[1] ^ wan[1]) & ROW_OUTGOING
 
 
+def _ends(copy: Header) -> bytes:
+    """Addresses and ports; the place of the frame in its capture lies between them."""
+    return copy[2][:32] + copy[2][40:44]
+
+
 def _is_private(ends: bytes, first: int) -> int:
     return int(address.is_unroutable(address.text(ends[first : first + 16], ends[47])))
 
@@ -122,7 +127,7 @@ class Votes:
     def add(self, lan: Header, wan: Header, method: int, status: int) -> None:
         """Two copies of one message."""
         self.addresses.add(weigh(lan, wan))
-        if lan[2][:44] == wan[2][:44] and not _both_came_in(lan, wan):
+        if _ends(lan) == _ends(wan) and not _both_came_in(lan, wan):
             hint = near(lan, wan)
             self.distance.add(hint)
             self.unclear += not hint

@@ -251,6 +251,15 @@ def _() -> House:
     return _exchanged(_over_ipv6(dead=True))
 
 
+@case("cap009-exchanged-ipv6-tagged", [SIDES, ("DLG001", "network", "observed")],
+      ["DLG002", "CAP010"], outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The same where one capture has a VLAN tag in every frame: it is as good a witness."""
+    house = _exchanged(_over_ipv6(dead=True))
+    house.lan[:] = [(at, data[:12] + b"\x81\x00\x00\x07" + data[12:]) for at, data in house.lan]
+    return house
+
+
 @case("cap009-exchanged-ipv6-at-the-provider", [SIDES], [*DLG, "CAP010"], outcomes=[])
 def _() -> House:
     """Both ends are next to the router, so their distance tells nothing: the one that registers is
