@@ -137,7 +137,7 @@ def _announces_public(house: House) -> Incoming:
 
 @case("dlg001-request-uri-changed",
       [("DLG001", "router", "observed"), ("ALG003", "router", "none")], ["ALG012", "NAT002"],
-      outcomes=["completed", "dropped"])  # fmt: skip
+      {"disable-sip-alg": "suspected"}, outcomes=["completed", "dropped"])  # fmt: skip
 def _() -> House:
     """A phone that announces its public address (STUN). The router writes the private one into the
     Request-URI of the ACK, which this phone does not own: it sends its 2xx for 32 s."""

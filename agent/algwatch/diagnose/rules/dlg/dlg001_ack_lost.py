@@ -133,10 +133,10 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
 
 def _tells_alone(call: Call, how: lost.LostAck, reading: Reading) -> bool:
     """No other rule tells of a 2xx without Contact, nor of one whose Contact the router changed on
-    its way to the phone."""
+    its way to the phone, nor of an ACK that the phone ignores for what the router wrote in it."""
     if reading is READINGS[how.how]:
         return False  # as most are
-    if how.how == lost.BEYOND and _retargeted(call, how) is not None:
+    if _retargeted(call, how) is not None:
         return True
     return no_contact.reading(call, how) is not None
 
