@@ -128,3 +128,20 @@ def _() -> House:
     """Somebody in the LAN sends such bytes with the phone's address: they are no work of the
     router."""
     return _stream(spoils=True, phone_too=True)
+
+
+@case("txn003-response-on-one-side-over-tcp", [("TXN003", "unknown", "observed")], DLG,
+      outcomes=["completed"])  # fmt: skip
+def _() -> House:
+    """The LAN capture lost the segment with the 200 to a BYE. The router did not stop it: TCP would
+    have sent it again. Another phone shows that the capture goes on."""
+    house, other = House(), House(phone="192.168.1.11", wan_port=40011)
+    outgoing_call(house, 1, "lost@tcp")
+    register(other, 60)
+    made = Segments(house)
+    for (at, inside), (then, outside) in zip(house.lan, house.wan, strict=True):
+        outward = inside[26:30] == ip_address(house.phone).packed
+        one, two = (data[42:].replace(b"SIP/2.0/UDP", b"SIP/2.0/TCP") for data in (inside, outside))
+        made.pair((at, one), (then, two), outward)
+    house.lan, house.wan = made.lan[:-1] + other.lan, made.wan + other.wan
+    return house

@@ -35,7 +35,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base import address, quote
-from algwatch.base.sighting import AT, TO_TAG, Sighting
+from algwatch.base.native.layout import ROW_TCP
+from algwatch.base.sighting import AT, BITS, TO_TAG, Sighting
 from algwatch.compare.exchange import Exchange
 from algwatch.diagnose import (
     cause,
@@ -228,10 +229,13 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
         if unlike is not None:
             return unlike
         side = "WAN" if exchange.outbound else "LAN"
+        what = f"its response came to the {side} side of this router"
+        if exchange.request is not None and exchange.request.row[BITS] & ROW_TCP:
+            # TCP brings it in the end: the other capture may have lost the one segment.
+            return Reading("unknown", cause.UNKNOWN, f"{what}, and was not seen to leave it")
         return misrouted.exchange_misrouted(exchange) or Reading(
-            "router", cause.ROUTER,
-            f"its response came to the {side} side of this router and went no further",
-        )  # fmt: skip
+            "router", cause.ROUTER, f"{what} and went no further"
+        )
     if (spoiled := malformed.spoiled(exchange.request, left.request)) is not None:
         return spoiled
     if not exchange.outbound:
