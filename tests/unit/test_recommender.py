@@ -250,3 +250,35 @@ def test_harm_that_is_taken_back_is_no_reason_to_turn_it_off() -> None:
                     [], said.key, cause=cause.NONE, line=line.name)  # fmt: skip
     other.takes_back = True
     assert known.said(other) == [(actions.DISABLE, "none", line.name)]
+
+
+def test_where_only_the_proof_is_taken_back_the_harm_that_is_left_is_a_suspicion() -> None:
+    known = Known()
+    line = known.line("phone", "provider", *OWN, words.WORKS_UNTOUCHED)
+    sure = harm(line, "ALG012", 1, certain=True)
+    known.said(harm(line, "DLG001", 2), sure)
+    back = Finding("ALG012", "", "info", "router", "none", sure.call_id, "lan", 3.0, "is not so",
+                   [], sure.key, cause=cause.NONE, line=line.name)  # fmt: skip
+    back.takes_back = True
+    (advice,) = known.recommender.feed([back])
+    assert (advice.action, advice.state) == (actions.DISABLE, "suspected")
+    assert advice.for_[0] == "DLG001 at 2"
+
+
+def test_a_line_that_is_hurt_and_needs_it_makes_others_doubt_both_ways() -> None:
+    """Its second word is the first of its kind, and speaks against what others were told."""
+    known = Known()
+    line, other = known.line(), known.line("other")
+    other.observe(words.WORKS_UNTOUCHED, None, 1)
+    off = actions.DISABLE
+    assert (off, "recommended", other.name) in known.said(harm(other, certain=True))
+    known.said(harm(line))
+    assert (off, "suspected", other.name) in known.said(needed(line))
+
+
+def test_a_line_with_a_first_observation_is_noted_for_the_file_of_what_is_known() -> None:
+    known = Known()
+    known.lines.unkept = {}
+    line = known.line()
+    known.recommender.refresh()
+    assert known.lines.unkept == {line.name: line}
