@@ -330,6 +330,10 @@ def test_a_content_length_is_explained_where_it_fits(
 
 
 def test_the_helper_counts_from_the_session_description_alone() -> None:
+    parts = f"--b|Content-Type: application/sdp||{SDP}"
+    size, counted = len(wire(parts)), len(wire(SDP))
+    (several,) = changed(f"Length: {size}|", f"Length: {counted}|", of=message(body=parts))
+    assert several == f"Content-Length value - linux {counted}"
     assert compared(message(body=SDP), message(body=SDP + "|"))[-1].endswith("normalised linux 136")
     assert compared(message(body="a|"), message(body="ab|"))[-1].endswith("normalised 4")
     (right,) = changed("Content-Length: 4|", "Content-Length: 04|", of=message(body="ab|"))

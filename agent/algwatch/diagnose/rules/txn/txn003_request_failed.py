@@ -215,7 +215,11 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
     if host:
         return Reading("unknown", cause.UNKNOWN, f"its {by} sent it to {host}, a private address")
     left = exchange.left
+    # TCP brings a message in the end: a capture may have lost its one segment.
+    over_tcp = exchange.request is not None and exchange.request.row[BITS] & ROW_TCP
     if left is None:
+        if over_tcp:
+            return Reading("unknown", cause.UNKNOWN, "nobody answered it")
         if exchange.unpaired and not exchange.outbound:
             return misrouted.given_to_no_phone(
                 exchange.request, known, "it reached this router and was given to no phone"
@@ -230,8 +234,7 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
             return unlike
         side = "WAN" if exchange.outbound else "LAN"
         what = f"its response came to the {side} side of this router"
-        if exchange.request is not None and exchange.request.row[BITS] & ROW_TCP:
-            # TCP brings it in the end: the other capture may have lost the one segment.
+        if over_tcp:
             return Reading("unknown", cause.UNKNOWN, f"{what}, and was not seen to leave it")
         return misrouted.exchange_misrouted(exchange) or Reading(
             "router", cause.ROUTER, f"{what} and went no further"
