@@ -8,9 +8,10 @@ from algwatch.base.deadlines import NEVER
 from algwatch.base.native.layout import ROW
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import AT, Sighting
-from algwatch.base.table import FRESH
+from algwatch.base.table import FRESH, Table
 from algwatch.compare.crossing import BY_IP_ID, BY_ORDER, IDENTITY, Crossing
 from algwatch.compare.mapping import Mappings
+from algwatch.compare.own_flows import OwnFlows
 from algwatch.compare.pairing import Pairing
 from algwatch.sip.timers import SECOND, TIMER_F, WINDOW
 from algwatch.sip.unsolicited import Unsolicited
@@ -118,6 +119,32 @@ def test_unsolicited_messages_have_a_quarter_of_the_room() -> None:
         found = [c.lan for c in one.advance(NOW + 2 * SECOND)]
         assert found == [None] * quarter + lan[quarter + 1 :]
         assert (one.unsolicited, one.wan_only, one.lan_only) == (quarter, 0, 7 - quarter)
+
+
+def test_what_is_on_the_lan_is_never_unsolicited() -> None:
+    """Its ends may be hosts that nobody is known to have called."""
+    house = House()
+    for n in range(8):
+        house.into(1 + n / 100, invite(n), wan=False)
+    lan, _ = made(house)
+    one = pairing(8, Unsolicited(Table(8), 8))
+    one.feed(LAN, lan)
+    assert (one.dropped, one.waiting()) == (0, lan)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_an_answer_that_the_log_of_a_program_on_the_router_lacks_is_not_missing(own: bool) -> None:
+    house = House()
+    house.into(2, answer(200, house.out(1, invite(1))), lan=False)
+    lan, wan = made(house)
+    one = pairing()
+    one.feed(LAN, lan)
+    (crossing,) = one.feed(WAN, wan)
+    if own:
+        one.own = OwnFlows()
+        one.own.cross(crossing)
+    assert [c.wan for c in one.advance(NOW + 3 * SECOND)] == ([] if own else wan[1:])
+    assert one.wan_only == (not own)
 
 
 def test_where_there_is_no_room_a_quarter_of_those_that_wait_goes() -> None:
