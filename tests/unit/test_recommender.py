@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import pytest
 from algwatch.advise import actions
 from algwatch.advise.advice import Advice
-from algwatch.advise.recommend import CROSSED_NOTHING, LIMIT, PLACE_UNKNOWN, Recommender
+from algwatch.advise.recommend import CROSSED_NOTHING, LIMIT, PLACE_UNKNOWN, Recommender, Told
 from algwatch.compare import line as words
 from algwatch.compare.line import Line
 from algwatch.compare.lines import Lines
 from algwatch.diagnose import cause
-from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.finding import Evidence, Finding
 
 OWN = (words.RPORT_ASKED, words.ACCEPTED)
 
@@ -47,8 +47,9 @@ def finding(why: str, line: Line | None, rule: str = "ALG011", at: float = 0.0, 
             where: str = "router", certain: bool = False) -> Finding:  # fmt: skip
     harm = "none" if why == cause.ALG_NEEDED else "observed"
     return Finding(
-        rule, "", "error", where, harm, f"call{at}", "lan", at, f"{rule} at {at}", [], "",
-        cause=why, certain=certain, line=line.name if line is not None else "",
+        rule, "", "error", where, harm, f"call{at}", "lan", at, f"{rule} at {at}",
+        [Evidence("lan", at, "seen", "expected", b"")], "", cause=why, certain=certain,
+        line=line.name if line is not None else "",
     )  # fmt: skip
 
 
@@ -282,3 +283,19 @@ def test_a_line_with_a_first_observation_is_noted_for_the_file_of_what_is_known(
     line = known.line()
     known.recommender.refresh()
     assert known.lines.unkept == {line.name: line}
+
+
+@pytest.mark.parametrize("line_known", [True, False])
+def test_another_process_goes_on_with_harm_reasons_and_words(line_known: bool) -> None:
+    known, then = Known(), Known()
+    line, same = known.line(), then.line()
+    why = cause.PROVIDER_CONTACT
+    known.said(harm(line, "DLG001", 1.0), finding(why, line, "DLG002", 1.0, where="provider"))
+    plain = known.recommender.to_plain(line.name)
+    then.recommender.recall(Told(plain, 0.0), same if line_known else None)
+    assert then.said(finding(why, same, "DLG002", 1.0, where="provider")) == []
+    (again,) = then.recommender.feed([finding(why, same, "DLG003", 2.0, where="provider")])
+    assert again.for_ == ["DLG003 at 2.0", "DLG002 at 1.0"]
+    (advice,) = then.recommender.feed([harm(same, "ALG012", 2.0)])
+    harmed = [one for one in advice.for_ if " at " in one and one.startswith(("DLG", "ALG"))]
+    assert harmed == (["ALG012 at 2.0", "DLG001 at 1.0"] if line_known else ["ALG012 at 2.0"])
