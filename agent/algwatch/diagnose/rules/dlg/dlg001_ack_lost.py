@@ -43,6 +43,7 @@ from algwatch.diagnose import (
     misrouted,
     no_contact,
     odd_ack,
+    other_transport,
     renamed,
     retargeted,
     route_set,
@@ -294,6 +295,7 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
     routed = route_set.unroutable_route(call, how) or route_set.unroutable_contact(call, how)
     routed = routed or route_set.misaddressed(call, how)
     routed = routed or route_set.contact_at_proxy(call, how, known)
+    routed = routed or other_transport.reading(call, how)
     if routed is not None:
         return routed
     lan = call.dialog(LAN)
