@@ -130,6 +130,7 @@ class Comparison:
         self.registered = self._registrations.all
         self.transaction = self._exchanges.transaction
         self._subscriptions = Subscriptions(two_sided, more)
+        self.made_anew = self._subscriptions.made_anew
         self._rewrites = KnownRewrites(limits.lines * KINDS)
         self._first = FirstOfKind(limits.lines * KINDS * 4)
         self.budget = Budget(limits.memory if memory is None else memory)

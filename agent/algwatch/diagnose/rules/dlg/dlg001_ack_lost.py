@@ -7,9 +7,9 @@ What it sees
     the LAN; or it left for a port without a phone; or it left the phone and not the router; or it
     left the router and the 2xx still comes. A stopped ACK is no fault of the router if it was sent
     to another port than the phone's, or came from a host contacted by no phone. A missing ACK is no
-    fault of the phone if the Record-Route of the 2xx is unreachable. A delivered or sent ACK is the
-    router's fault if the router had written the address in its Request-URI, or the Contact used by
-    the phone.
+    fault of the phone if the Record-Route of the 2xx is unreachable, or asks for TCP while the call
+    came over UDP. A delivered or sent ACK is the router's fault if the router had written the
+    address in its Request-URI, or the Contact used by the phone.
 
 Why it breaks calls
     The callee must get an ACK. Without one it repeats its 2xx for 64*T1 = 32 s and then ends the
@@ -129,14 +129,17 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         _proof(call, how, known.now), _key(call, d), cause=reading.cause, call_id=call.call_id,
         line=_line(call), predicts=proved and harm == "latent" and how.is_open(known.now),
         symptom=False if _tells_alone(call, how, reading) else None,
+        next_step=other_transport.NEXT if other_transport.names(reading) else "",
     )  # fmt: skip
 
 
 def _tells_alone(call: Call, how: lost.LostAck, reading: Reading) -> bool:
     """No other rule tells of a 2xx without Contact, nor of one whose Contact the router changed on
-    its way to the phone."""
+    its way to the phone, nor of one that asks for another transport."""
     if reading is READINGS[how.how]:
         return False  # as most are
+    if other_transport.names(reading):
+        return True
     if how.how == lost.BEYOND and _retargeted(call, how) is not None:
         return True
     return no_contact.reading(call, how) is not None

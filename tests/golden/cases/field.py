@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Golden cases after public reports, the second batch: another transport or another server than
+expected, a phone that came back."""
+
+from __future__ import annotations
+
+import re
+
+from craft import LADDER_2XX, House, Incoming, Outgoing, answer, register, request
+
+from cases.case import ALG, DLG, case
+from cases.drops import Subscribing
+from cases.reports import later
+
+# ---- DLG001: the 2xx asks for another transport ----
+
+
+def _over_tcp(contact: str) -> House:
+    """A call of the phone whose 2xx is never acknowledged."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "other@phone", far_contact=contact)
+    call.invite(1)
+    for after in (0, *LADDER_2XX):
+        call.ok(3 + after)
+    call.far_bye(35)
+    return later(house)
+
+
+@case("dlg001-2xx-asks-for-tcp", [("DLG001", "unknown", "observed")], ["DLG002", "DLG004", *ALG],
+      outcomes=["dropped", "completed"])  # fmt: skip
+def _() -> House:
+    """The call came over UDP, and the Contact of its 2xx says TCP: the ACK of the phone had to go
+    there, where it cannot connect."""
+    return _over_tcp("<sip:300@203.0.113.5:5060;transport=tcp>")
+
+
+@case("dlg001-near-miss-2xx-asks-for-udp", [("DLG001", "phone", "observed")],
+      ["DLG002", "DLG004", *ALG], outcomes=["dropped", "completed"])  # fmt: skip
+def _() -> House:
+    """The Contact says UDP, as the call came: the phone sent no ACK."""
+    return _over_tcp("<sip:300@203.0.113.5:5060;transport=udp>")
+
+
+@case("dlg001-phone-asks-for-tcp", [("DLG001", "unknown", "observed")], ["DLG004", *ALG],
+      outcomes=["dropped", "completed"])  # fmt: skip
+def _() -> House:
+    """The phone has its public address in its Contact, and TCP, which no mapping leads to."""
+    house = House()
+    register(house, 0)
+    call = Incoming(house, "mine@provider", contact="<sip:100@198.51.100.2:5060;transport=tcp>")
+    call.invite(1)
+    call.ok(3)
+    call.dropped(3)
+    return later(house)
+
+
+# ---- REG001: the next server of the provider ----
+
+
+def _asked(house: House, at: float, cseq: int, server: str, status: int) -> None:
+    made = request(
+        "REGISTER", "sip:example.net", via=f"{house.phone}:{house.port}",
+        branch=f"z9hG4bKnext{cseq}", call_id="next@phone", cseq=cseq, contact=house.contact,
+        caller="<sip:100@example.net>;tag=r1", more=["Expires: 600"],
+    )  # fmt: skip
+    seen = house.out(at, made, dst=server)
+    shown = re.search(rb"(?m)^Contact: (.*?)\r$", seen)
+    contact = f"{shown[1].decode()};expires=600" if shown and status == 200 else ""
+    house.into(at + 0.03, answer(status, seen, to_tag="a", contact=contact), src=server)
+
+
+@case("reg001-near-miss-next-server", must_not=["REG001", *DLG, *ALG], outcomes=["completed"])
+def _() -> House:
+    """The first server says 503, and the phone registers at the second one (RFC 3263)."""
+    house = House()
+    _asked(house, 0, 1, "203.0.113.5", 503)
+    _asked(house, 1, 2, "203.0.113.6", 200)
+    return later(house)
+
+
+@case("reg001-no-server-takes-it", [("REG001", "unknown", "observed")], [*DLG, *ALG])
+def _() -> House:
+    """Each of the two servers says 503."""
+    house = House()
+    _asked(house, 0, 1, "203.0.113.5", 503)
+    _asked(house, 1, 2, "203.0.113.6", 503)
+    return later(house)
+
+
+# ---- DLG012: a phone that was restarted ----
+
+
+def _restarted(anew: bool) -> House:
+    """The NOTIFY of a subscription is refused with 481. anew: the phone has another one."""
+    house = House()
+    one = Subscribing(house, "<sip:100@198.51.100.2:5060>")
+    house.out(1.2, answer(200, one.notify(1.1)))
+    register(house, 60, n=2)
+    if anew:
+        asked = request(
+            "SUBSCRIBE", "sip:100@example.net", via="192.168.1.10:5060", branch="z9hG4bKanew",
+            call_id="anew@phone", cseq=1, caller="<sip:100@example.net>;tag=s2",
+            callee="<sip:100@example.net>", contact=one.contact,
+            more=["Event: message-summary", "Expires: 3600"],
+        )  # fmt: skip
+        house.into(62.03, answer(200, house.out(62, asked), to_tag="mwi2",
+                                 contact="<sip:203.0.113.5:5060>"))  # fmt: skip
+        told = request(
+            "NOTIFY", "sip:100@198.51.100.2:5060", via="203.0.113.5:5060", branch="z9hG4bKtold",
+            call_id="anew@phone", cseq=1, caller="<sip:100@example.net>;tag=mwi2",
+            callee="<sip:100@example.net>;tag=s2",
+            more=["Event: message-summary", "Subscription-State: active;expires=3600"],
+        )  # fmt: skip
+        house.out(62.12, answer(200, house.into(62.1, told)))
+    house.out(80.1, answer(481, one.notify(80, 2)))
+    return house
+
+
+@case("dlg012-near-miss-subscribed-anew", must_not=["DLG012", *DLG, *ALG], outcomes=[])
+def _() -> House:
+    """The phone was restarted and has subscribed anew: its old subscription is refused, and ends."""
+    return _restarted(True)
+
+
+@case("dlg012-restarted-and-deaf", [("DLG012", "phone", "observed")], [*DLG, *ALG], outcomes=[])
+def _() -> House:
+    """It was restarted and did not subscribe anew: nothing tells it of new messages any more."""
+    return _restarted(False)
