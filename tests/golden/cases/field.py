@@ -6,7 +6,18 @@ from __future__ import annotations
 
 import re
 
-from craft import LADDER_2XX, House, Incoming, Outgoing, answer, register, request
+from craft import (
+    LADDER_2XX,
+    LADDER_INVITE,
+    House,
+    Incoming,
+    Outgoing,
+    answer,
+    register,
+    request,
+    sdp,
+    sized,
+)
 
 from cases.case import ALG, DLG, case
 from cases.drops import Subscribing
@@ -127,3 +138,40 @@ def _() -> House:
 def _() -> House:
     """It was restarted and did not subscribe anew: nothing tells it of new messages any more."""
     return _restarted(False)
+
+
+# ---- DLG001: a re-INVITE whose sender hears no response ----
+
+
+def _refreshed(heard: bool, house: House) -> House:
+    """The far end sends a re-INVITE, and the phone sends its 2xx once for each copy. heard: the
+    fourth one is."""
+    register(house, 0)
+    call = Outgoing(house, "refresh@phone")
+    call.invite(1)
+    call.ok(3)
+    call.ack(3.02)
+    again = sized(call.from_far("INVITE", 1, ["Contact: <sip:300@203.0.113.5:5060>"])
+                  + sdp(house.provider, 20000))  # fmt: skip
+    for after in (0, *LADDER_INVITE)[: 4 if heard else None]:
+        seen = house.into(30 + after, again)
+        house.out(30.02 + after, answer(200, seen, contact=house.contact, body=call.body))
+    if heard:
+        house.into(33.6, call.from_far("ACK", 1))
+    call.far_bye(60 if heard else 62)
+    return later(house)
+
+
+@case("dlg001-responses-to-a-re-invite-unheard", [("DLG001", "network", "observed")],
+      ["DLG002", "DLG004", "TXN001", *ALG], outcomes=["dropped", "completed"])  # fmt: skip
+def _() -> House:
+    """Each copy of the re-INVITE gets its 2xx, which the far end does not hear: it hangs up when
+    Timer B is over. Copies lie up to 16 s apart."""
+    return _refreshed(False, House())
+
+
+@case("dlg001-near-miss-responses-heard-at-last", must_not=[*DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The far end hears the fourth copy and acknowledges it."""
+    return _refreshed(True, House())

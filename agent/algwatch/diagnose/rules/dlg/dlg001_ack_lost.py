@@ -209,7 +209,8 @@ def _line(call: Call) -> str:
 def _harm(how: lost.LostAck, now: int) -> tuple[str, str]:
     d, s = how.dialog, how.side
     if how.dropped(now):
-        end = d.bye_at if d.bye_at and (s.gave_up(d) or not d.repeats) else d.answer_last
+        by_either = d.bye_at and (s.gave_up(d) or not d.repeats or how.how == lost.UNHEARD)
+        end = d.bye_at if by_either else d.answer_last
         return "observed", f"the call was dropped {lost.elapsed(d, end)} after the answer"
     if d.bye_at:
         return "latent", (
