@@ -22,6 +22,7 @@ from craft import (
 from cases.case import ALG, DLG, case
 from cases.drops import Subscribing
 from cases.reports import later
+from cases.sdp import Audio
 
 # ---- DLG001: the 2xx asks for another transport ----
 
@@ -175,3 +176,38 @@ def _() -> House:
 def _() -> House:
     """The far end hears the fourth copy and acknowledges it."""
     return _refreshed(True, House())
+
+
+# ---- SDP003: NAT loopback ----
+
+
+def _at_home(comes_back: bool) -> House:
+    """A call through the provider to another phone of this house, with the WAN address in the SDP
+    of both. comes_back: the router turns RTP round."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "home@phone", body=sdp(house.wan_ip, 16384))
+    call.invite(1)
+    call.respond(1.1, 180)
+    call.respond(3, 200, sdp(house.wan_ip, 20000))
+    call.ack(3.02)
+    call.bye(20)
+    audio = Audio(house, far=house.wan_ip)
+    audio.out(3.1, 19.9, wan=False)
+    if comes_back:
+        audio.into(3.1, 19.9, wan=False)
+    return later(house)
+
+
+@case("sdp003-no-nat-loopback", [("SDP003", "unknown", "observed")], ["SDP001", "SDP002", *DLG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """RTP of the phone goes to the WAN address of its own router, and nothing comes back."""
+    return _at_home(False)
+
+
+@case("sdp003-near-miss-nat-loopback", must_not=["SDP001", "SDP002", "SDP003", *DLG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The router turns it round."""
+    return _at_home(True)
