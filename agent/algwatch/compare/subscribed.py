@@ -138,9 +138,10 @@ class Subscriptions(Followed[Subscribed]):
         old = one.near
         for other in self.table.values():
             new = other.near
-            if new.to == old.to and new.asked[0] == old.asked[0] and new.accepted_at:
-                if new.started_at > old.started_at and not other.is_over and not other.refused:
-                    return True
+            same = new.to == old.to and new.asked[0] == old.asked[0]
+            lives = new.accepted_at and not other.is_over and not other.refused
+            if same and lives and new.started_at > old.started_at:
+                return True
         return False
 
     def finish(self) -> list[Subscribed]:

@@ -17,8 +17,7 @@ from algwatch.sip.transaction import UDP
 
 _READINGS = (lost.NOT_SENT, lost.NEVER_ON_WAN, lost.ONE_SIDED)
 _SECURE, _NAME = b"sips:", b"transport="
-_BY = ", and none came that way"
-NEXT = (
+_NEXT = (
     "Let both ends use one transport for the whole call (UDP, or TCP for the account of the phone "
     "too), and see whether a TCP connection between the two is possible at all."
 )
@@ -41,13 +40,10 @@ def reading(call: Call, how: lost.LostAck) -> Reading | None:
         return None
     return Reading(
         "unknown", cause.UNKNOWN,
-        f"it came over UDP and wants its ACK over {other}, at {quoted(to_text(hop.uri))}" + _BY,
+        f"it came over UDP and wants its ACK over {other}, at {quoted(to_text(hop.uri))}, and none "
+        "came that way",
+        step=_NEXT,
     )  # fmt: skip
-
-
-def names(told: Reading) -> bool:
-    """True for a reading made by reading()."""
-    return told.what.endswith(_BY)
 
 
 def _next_hop(d: Dialog) -> Address | None:

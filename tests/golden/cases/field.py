@@ -9,6 +9,7 @@ import re
 from craft import (
     LADDER_2XX,
     LADDER_INVITE,
+    LADDER_REQUEST,
     House,
     Incoming,
     Outgoing,
@@ -131,7 +132,7 @@ def _restarted(anew: bool) -> House:
 
 @case("dlg012-near-miss-subscribed-anew", must_not=["DLG012", *DLG, *ALG], outcomes=[])
 def _() -> House:
-    """The phone was restarted and has subscribed anew: its old subscription is refused, and ends."""
+    """The phone was restarted and has subscribed anew: the old one is refused, and ends."""
     return _restarted(True)
 
 
@@ -211,3 +212,40 @@ def _() -> House:
 def _() -> House:
     """The router turns it round."""
     return _at_home(True)
+
+
+# ---- TXN003: a BYE past the proxies of the call ----
+
+
+def _hung_up(dst: str) -> House:
+    """The phone ends a call that came to it through a proxy; the BYE goes to dst, unanswered."""
+    house = House()
+    register(house, 0)
+    call = Incoming(house, "past@provider")
+    call.far = "<sip:200@198.18.7.7:5060>"
+    call.more = ["Record-Route: <sip:203.0.113.5;lr>"]
+    call.invite(1)
+    call.ok(3)
+    call.ack(3.05)
+    ids = call._ids()
+    bye = request(
+        "BYE", "sip:200@198.18.7.7:5060", via=f"{house.phone}:{house.port}", branch="z9hG4bKpast",
+        call_id=call.call_id, cseq=1, caller=ids["callee"], callee=ids["caller"],
+    )  # fmt: skip
+    for after in (0, *LADDER_REQUEST):
+        house.out(20 + after, bye, dst=dst)
+    return later(house)
+
+
+@case("txn003-bye-past-its-proxy", [("TXN003", "unknown", "observed")], [*DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The phone sends its BYE to the Contact and not by the Record-Route: nobody answers there."""
+    return _hung_up("198.18.7.7")
+
+
+@case("txn003-near-miss-bye-by-its-proxy", [("TXN003", "network", "observed")], [*DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The BYE goes where the call came from, and nobody answers it."""
+    return _hung_up("203.0.113.5")

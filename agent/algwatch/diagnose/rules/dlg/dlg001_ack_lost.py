@@ -129,7 +129,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         _proof(call, how, known.now), _key(call, d), cause=reading.cause, call_id=call.call_id,
         line=_line(call), predicts=proved and harm == "latent" and how.is_open(known.now),
         symptom=False if _tells_alone(call, how, reading) else None,
-        next_step=other_transport.NEXT if other_transport.names(reading) else "",
+        next_step=reading.step,
     )  # fmt: skip
 
 
@@ -138,7 +138,7 @@ def _tells_alone(call: Call, how: lost.LostAck, reading: Reading) -> bool:
     its way to the phone, nor of one that asks for another transport."""
     if reading is READINGS[how.how]:
         return False  # as most are
-    if other_transport.names(reading):
+    if reading.step:
         return True
     if how.how == lost.BEYOND and _retargeted(call, how) is not None:
         return True

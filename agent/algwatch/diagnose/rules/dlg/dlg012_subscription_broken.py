@@ -17,9 +17,9 @@ Why it breaks calls
 What else looks the same
     481 to a NOTIFY after the phone has ended its subscription (Expires: 0), after one with the
     state terminated, or from a second notifier of a forked SUBSCRIBE; or to that of a phone that
-    was restarted and has subscribed anew. A NOTIFY without a subscription (old PBXs send them). A REFER with Refer-Sub: false, and any REFER without NOTIFY:
-    not all phones send it. A transfer refused for another reason than the name, such as 486 or 603.
-    An unanswered REFER: TXN003.
+    was restarted and has subscribed anew. A NOTIFY without a subscription (old PBXs send them). A
+    REFER with Refer-Sub: false, and any REFER without NOTIFY: not all phones send it. A transfer
+    refused for another reason than the name, such as 486 or 603. An unanswered REFER: TXN003.
 
 Recommendation
     For a private Contact: rport, STUN or outbound on the phone, or a provider that sends to the
