@@ -16,7 +16,6 @@ from cases import (
     drops,
     elsewhere,
     endings,
-    field,
     forked,
     lab,
     loss,
@@ -41,6 +40,7 @@ from cases import (
     uncaptured,
     unread,
     variants,
+    variants_field,
     variants_reported,
 )
 from cases.case import CASES, Case
@@ -55,7 +55,6 @@ __all__ = [
     "drops",
     "elsewhere",
     "endings",
-    "field",
     "forked",
     "lab",
     "loss",
@@ -80,5 +79,6 @@ __all__ = [
     "uncaptured",
     "unread",
     "variants",
+    "variants_field",
     "variants_reported",
 ]
