@@ -88,6 +88,7 @@ class Comparison:
         self.transaction = self._exchanges.transaction
         self._subscriptions = Subscriptions(two_sided, more)
         self._other_rows = OtherRows(self.mappings, self.lines, self.captured, self.lost)
+        self.made_anew = self._subscriptions.made_anew
         self._rewrites = KnownRewrites(limits.lines * KINDS)
         self._first = FirstOfKind(limits.lines * KINDS * 4)
         self.budget = Budget(limits.memory if memory is None else memory)

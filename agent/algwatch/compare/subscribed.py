@@ -132,6 +132,18 @@ class Subscriptions(Followed[Subscribed]):
         """Subscriptions to judge by now (ns)."""
         return [one for one in self._due(now) if not one.unsolicited]
 
+    def made_anew(self, one: Subscribed) -> bool:
+        """Its subscriber has subscribed to the same once more since, and that one lives: as a phone
+        does after its restart. Reads all of them: for rare use."""
+        old = one.near
+        for other in self.table.values():
+            new = other.near
+            same = new.to == old.to and new.asked[0] == old.asked[0]
+            lives = new.accepted_at and not other.is_over and not other.refused
+            if same and lives and new.started_at > old.started_at:
+                return True
+        return False
+
     def finish(self) -> list[Subscribed]:
         """The capture is over: all."""
         return [one for one in self.all() if not one.unsolicited]

@@ -21,6 +21,7 @@ from algwatch.compare.mapping import RightAddress
 from algwatch.compare.registered import Registered
 from algwatch.compare.replaces import MOST_CALLS, renamed, replaced
 from algwatch.compare.silence import gone, too_late
+from algwatch.compare.subscribed import Subscribed
 from algwatch.sip.transaction import UDP, Transaction
 
 BEFORE = 8  # a bit of the word for what an earlier process has said, until this one finds it, too
@@ -122,6 +123,10 @@ class Known:
     def registered(self) -> list[Registered]:
         """Every followed registration."""
         return self._comparison.registered()
+
+    def made_anew(self, one: Subscribed) -> bool:
+        """See Subscriptions.made_anew."""
+        return self._comparison.made_anew(one)
 
     def transaction(self, copy: Sighting) -> Transaction | None:
         """The transaction of a message on its side; None after its end."""

@@ -18,7 +18,7 @@ from algwatch.diagnose import retargeted
 from algwatch.diagnose.known import Known
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import parsed
-from algwatch.sip.timers import ACK_WAIT, SECOND, WINDOW
+from algwatch.sip.timers import ACK_WAIT, SECOND, TIMER_B, WINDOW
 
 NOT_SENT = "not-sent"  # the caller in the LAN never sent it
 NEVER_ON_WAN = "never-on-wan"  # the caller's ACK never reached this router
@@ -42,6 +42,7 @@ ONE_SIDED_UNHEARD = "one-sided-unheard"  # the INVITE is repeated after its 2xx
 ALONE = (ONE_SIDED, ONE_SIDED_IGNORED)
 # Readings that rest on a captured ACK.
 SHOWN = (WRONG_PORT, WRONG_PHONE, IGNORED, BEYOND)
+_UNHEARD = (UNHEARD, ONE_SIDED_UNHEARD)
 # Readings without a place for the loss.
 NOT_PROVED = (UNSEEN, CONTESTED)
 
@@ -64,7 +65,16 @@ class LostAck:
         """True if it hurt: the callee gave up, or its time is over. now: ns."""
         if self.how in NOT_PROVED and not ack.waited_out(self.side, self.dialog):
             return False
+        if self.how in _UNHEARD and self._was_given_up():
+            return True
         return ack.dropped(self.side, self.dialog, now)
+
+    def _was_given_up(self) -> bool:
+        """Its caller hung up when Timer B of this INVITE was over (RFC 3261 section 12.2.1.2)."""
+        d = self.dialog
+        if not d.bye_at or d.invite is None or self.side.gave_up(d):
+            return False
+        return abs(d.bye_at - d.invite.at - TIMER_B) <= ack.SLACK
 
     def seconds_left(self, now: int) -> int:
         """Seconds until the callee gives up (64*T1 after its 2xx, RFC 3261 13.3.1.4). now: ns."""

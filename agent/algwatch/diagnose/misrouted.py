@@ -20,15 +20,16 @@ from algwatch.sip.timers import SECOND
 
 class Reading:
     """where, cause, line: as in Finding, line "" if the finding knows it; what: the event, a
-    clause."""
+    clause; step: the next step if it is a special one."""
 
-    __slots__ = ("cause", "line", "what", "where")
+    __slots__ = ("cause", "line", "step", "what", "where")
 
-    def __init__(self, where: str, cause: str, what: str, line: str = "") -> None:
+    def __init__(self, where: str, cause: str, what: str, line: str = "", step: str = "") -> None:
         self.where = where
         self.cause = cause
         self.what = what
         self.line = line
+        self.step = step
 
 
 def _dialog(s: DialogSet | None) -> Dialog | None:

@@ -57,6 +57,9 @@ def answered(code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: B
             return
         if t is not s.invite:
             return
+    elif d is not None and d.answered_at and d.invite is t:
+        _repeated(s, d, row, i, batch, step)  # this INVITE was given up here, and came again
+        return
     elif s.waiting:
         s.waiting -= 1
     if status >= 300:

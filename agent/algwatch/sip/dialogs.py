@@ -206,6 +206,8 @@ class Dialogs:
         if was is None or was.cseq != t.cseq:
             return code
         over = was.last_at + T4 if was.final_at else was.at + TIMER_B
+        if 200 <= was.status < 300:  # a caller that does not hear it sends until Timer B
+            over = max(over, was.at + TIMER_B)
         if t.at >= over and (was.final_at or not was.provisional_at):
             return code
         answered = was.final_at

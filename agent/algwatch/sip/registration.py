@@ -19,8 +19,10 @@ from algwatch.sip.transaction import (
     Transaction,
 )
 
-# Responses followed by another REGISTER of the phone (sections 10.2.8 and 22.2).
-RETRIED = (*CHALLENGES, 423)
+# Responses followed by another REGISTER of the phone (sections 10.2.8 and 22.2), for these at the
+# next server of its provider (RFC 3263 section 4.3).
+NEXT_SERVER = (408, 500, 503, 504)
+RETRIED = (*CHALLENGES, 423, *NEXT_SERVER)
 HASTY = 15 * SECOND  # half of any granted time is longer
 ENDLESS = 3  # challenges without a 2xx: without credentials, with them, with fresh ones
 
@@ -29,9 +31,9 @@ class Registration:
     """call: hash of the Call-ID; side. transaction: of the latest REGISTER; failed: of the latest
     failed one, with its request and response; status: of the latest final response, 0 without one;
     silent: Timer F of the latest one has passed. accepted_at: ns, the latest 2xx. rounds:
-    challenges since the last 2xx, 423 or silence; brief: 423 since the last 2xx. hasty: REGISTERs
-    in a row within HASTY of a 2xx. waited: ns, from the latest challenge to the next REGISTER.
-    started_at, last_at: ns. unsolicited: see sip/unsolicited.py."""
+    challenges since the last 2xx, silence or other refusal; brief: other refusals in RETRIED since
+    the last 2xx. hasty: REGISTERs in a row within HASTY of a 2xx. waited: ns, from the latest
+    challenge to the next REGISTER. started_at, last_at: ns. unsolicited: see sip/unsolicited.py."""
 
     __slots__ = ("accepted_at", "brief", "call", "failed", "hasty", "last_at", "rounds", "side",
                  "silent", "started_at", "status", "transaction", "unsolicited",

@@ -40,6 +40,7 @@ from cases import (
     uncaptured,
     unread,
     variants,
+    variants_field,
     variants_reported,
 )
 from cases.case import CASES, Case
@@ -78,5 +79,6 @@ __all__ = [
     "uncaptured",
     "unread",
     "variants",
+    "variants_field",
     "variants_reported",
 ]

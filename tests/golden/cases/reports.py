@@ -26,7 +26,7 @@ from cases.taken_out import without
 NO = [*DLG, *ALG]
 
 
-def _later(house: House, at: float = 100) -> House:
+def later(house: House, at: float = 100) -> House:
     """Another phone here with another provider, so that time goes on."""
     other = House(phone="192.168.1.99", wan_port=40099, provider="203.0.113.77")
     register(other, at, n=99)
@@ -62,7 +62,7 @@ def _acknowledged(ends: bool) -> House:
     house.into(1.3, answer(200 if ends else 481, seen))
     call.respond(33.2, 504)
     call.nak(33.25)
-    return _later(house)
+    return later(house)
 
 
 @case("dlg013-prack-in-vain", [("DLG013", "network", "observed")], NO,
@@ -95,7 +95,7 @@ def _() -> House:
     for after in (0, *LADDER_2XX):
         call.respond(3 + after, 486)
         house.out(3.02 + after, nak.replace(b"UDP 192.168.1.10", b"UDP 10.8.0.2"))
-    return _later(house)
+    return later(house)
 
 
 # ---- ALG018: Min-SE ----
@@ -110,7 +110,7 @@ def _too_small(taken: bool) -> House:
                   more=["Min-SE: 1800"])  # fmt: skip
     house.into(1.05, made, alg=without("Min-SE") if taken else None)
     call.nak(1.06)
-    return _later(house)
+    return later(house)
 
 
 @case("alg018-min-se", [("ALG018", "router", "observed")], NO, {"disable-sip-alg": "suspected"},
@@ -172,7 +172,7 @@ def _text(status: int) -> House:
         callee="<sip:200@example.net>",
     )  # fmt: skip
     house.into(1.05, answer(status, house.out(1, made)))
-    return _later(house)
+    return later(house)
 
 
 @case("txn003-text-refused", [("TXN003", "unknown", "observed")], NO)
@@ -198,7 +198,7 @@ def _() -> House:
         call_id="text@provider", cseq=1,
     )  # fmt: skip
     house.out(1.02, answer(405, house.into(1, made), to_tag="t1"))
-    return _later(house)
+    return later(house)
 
 
 # ---- REG002: no time at all ----
@@ -216,7 +216,7 @@ def _() -> House:
         contact=house.contact, more=["Expires: 3600"],
     )  # fmt: skip
     house.into(0.03, answer(200, house.out(0, asked), contact=f"{house.contact};expires=0"))
-    return _later(house)
+    return later(house)
 
 
 # ---- TXN001: a phone that has moved ----
@@ -235,7 +235,7 @@ def _moved(back: bool) -> House:
         call.invite(110 + after)
     old.lan += new.lan
     old.wan += new.wan
-    return _later(old, 200)
+    return later(old, 200)
 
 
 @case("txn001-phone-has-moved", [("TXN001", "unknown", "observed")], NO,
@@ -273,7 +273,7 @@ def _long_answer(statuses: Sequence[int]) -> House:
         house.into(3 + after, made, lan=False)
     call.far_bye(35)
     house.wan = fragmented(house.wan)
-    return _later(house)
+    return later(house)
 
 
 @case("size001-answer-in-fragments",

@@ -7,9 +7,9 @@ What it sees
     the LAN; or it left for a port without a phone; or it left the phone and not the router; or it
     left the router and the 2xx still comes. A stopped ACK is no fault of the router if it was sent
     to another port than the phone's, or came from a host contacted by no phone. A missing ACK is no
-    fault of the phone if the Record-Route of the 2xx is unreachable. A delivered or sent ACK is the
-    router's fault if the router had written the address in its Request-URI, or the Contact used by
-    the phone.
+    fault of the phone if the Record-Route of the 2xx is unreachable, or asks for TCP while the call
+    came over UDP. A delivered or sent ACK is the router's fault if the router had written the
+    address in its Request-URI, or the Contact used by the phone.
 
 Why it breaks calls
     The callee must get an ACK. Without one it repeats its 2xx for 64*T1 = 32 s and then ends the
@@ -43,6 +43,7 @@ from algwatch.diagnose import (
     misrouted,
     no_contact,
     odd_ack,
+    other_transport,
     renamed,
     retargeted,
     route_set,
@@ -128,14 +129,18 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         _proof(call, how, known.now), _key(call, d), cause=reading.cause, call_id=call.call_id,
         line=_line(call), predicts=proved and harm == "latent" and how.is_open(known.now),
         symptom=False if _tells_alone(call, how, reading) else None,
+        next_step=reading.step,
     )  # fmt: skip
 
 
 def _tells_alone(call: Call, how: lost.LostAck, reading: Reading) -> bool:
     """No other rule tells of a 2xx without Contact, nor of one whose Contact the router changed on
-    its way to the phone, nor of an ACK that the phone ignores for what the router wrote in it."""
+    its way to the phone, nor of an ACK that the phone ignores for what the router wrote in it, nor
+    of one that asks for another transport."""
     if reading is READINGS[how.how]:
         return False  # as most are
+    if reading.step:
+        return True
     if _retargeted(call, how) is not None:
         return True
     return no_contact.reading(call, how) is not None
@@ -205,7 +210,8 @@ def _line(call: Call) -> str:
 def _harm(how: lost.LostAck, now: int) -> tuple[str, str]:
     d, s = how.dialog, how.side
     if how.dropped(now):
-        end = d.bye_at if d.bye_at and (s.gave_up(d) or not d.repeats) else d.answer_last
+        by_either = d.bye_at and (s.gave_up(d) or not d.repeats or how.how == lost.UNHEARD)
+        end = d.bye_at if by_either else d.answer_last
         return "observed", f"the call was dropped {lost.elapsed(d, end)} after the answer"
     if d.bye_at:
         return "latent", (
@@ -294,6 +300,7 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
     routed = route_set.unroutable_route(call, how) or route_set.unroutable_contact(call, how)
     routed = routed or route_set.misaddressed(call, how)
     routed = routed or route_set.contact_at_proxy(call, how, known)
+    routed = routed or other_transport.reading(call, how)
     if routed is not None:
         return routed
     lan = call.dialog(LAN)

@@ -16,10 +16,10 @@ Why it breaks calls
 
 What else looks the same
     481 to a NOTIFY after the phone has ended its subscription (Expires: 0), after one with the
-    state terminated, or from a second notifier of a forked SUBSCRIBE. A NOTIFY without a
-    subscription (old PBXs send them). A REFER with Refer-Sub: false, and any REFER without NOTIFY:
-    not all phones send it. A transfer refused for another reason than the name, such as 486 or 603.
-    An unanswered REFER: TXN003.
+    state terminated, or from a second notifier of a forked SUBSCRIBE; or to that of a phone that
+    was restarted and has subscribed anew. A NOTIFY without a subscription (old PBXs send them). A
+    REFER with Refer-Sub: false, and any REFER without NOTIFY: not all phones send it. A transfer
+    refused for another reason than the name, such as 486 or 603. An unanswered REFER: TXN003.
 
 Recommendation
     For a private Contact: rport, STUN or outbound on the phone, or a provider that sends to the
@@ -170,7 +170,7 @@ def _subscribe(one: Subscribed, known: Known) -> Iterator[Finding]:
     proof = []
     if refused is not None:
         refusal = _refused_here(one)
-        if refusal is None:
+        if refusal is None or (refusal.where != "router" and known.made_anew(one)):
             return
         reading = refusal
         said = "A NOTIFY was refused with 481 although the subscription lived"

@@ -7,6 +7,7 @@ What it sees
     seconds long), the other one has none from a second after the answer on. With both sides the
     finding names the place: on the WAN and not on the LAN side, never on the WAN, on the LAN and
     not on the WAN side, not sent by the phone; or the second from which the router passes nothing.
+    Or the phone was told the WAN address of its own router, sends there, and nothing comes back.
     Live the router's table of connections (conntrack) is read a few times in a call: 50 packets and
     more went one way, and not one ever the other way. This table has no packets that were not let
     in, so the place is unknown.
@@ -37,7 +38,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.compare.media import Media
-from algwatch.diagnose import audio, cause
+from algwatch.diagnose import audio, cause, loopback
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule
@@ -61,7 +62,8 @@ _NEXT = {
 def check(media: Media, known: Known) -> Iterator[Finding]:
     why = audio.fault(media, known)
     call = media.call
-    for dead in audio.dead(media, known):
+    looped = loopback.dead(media, known)
+    for dead in looped or audio.dead(media, known):
         mine = why is not None and why.to_caller is dead.to_caller
         where = why.where if why is not None and mine else dead.where
         lost = cause.ROUTER if where == "router" else cause.UNKNOWN
@@ -73,5 +75,5 @@ def check(media: Media, known: Known) -> Iterator[Finding]:
             f"One-way audio for {seconds:.0f} s: {dead.what}.", proof,
             f"{call.call_id}/{'caller' if dead.to_caller else 'callee'}",
             cause=lost, call_id=call.call_id, line=known.line_name(call),
-            next_step="" if mine else _NEXT[where],
+            next_step=loopback.NEXT if looped else "" if mine else _NEXT[where],
         )  # fmt: skip

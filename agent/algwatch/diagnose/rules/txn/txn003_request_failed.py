@@ -18,9 +18,10 @@ What else looks the same
     A request over UDP without a repeat: its response was not captured, or its sender is gone. A
     request at the end of a capture: it is judged after 32 s only. A peer with a 404 or 405 to
     OPTIONS is there. OPTIONS answered before: TXN004. A BYE refused with 404, 408, 410 or 481:
-    DLG008. A repeated BYE refused with 500 may have ended the call: possible harm. A request after
-    the NAT had dropped the mapping of its phone, or on another path: no router has to let it in,
-    and the finding says so.
+    DLG008. A BYE past the proxies of its call: the phone left its Route out, or they did not record
+    themselves. A repeated BYE refused with 500 may have ended the call: possible harm. A request
+    after the NAT had dropped the mapping of its phone, or on another path: no router has to let it
+    in, and the finding says so.
 
 Recommendation
     Find the place of the stop. If the mapping had expired: a shorter refresh or keep-alive on the
@@ -37,6 +38,7 @@ from collections.abc import Iterator
 from algwatch.base import address, quote
 from algwatch.base.native.layout import ROW_TCP
 from algwatch.base.sighting import AT, BITS, TO_TAG, Sighting
+from algwatch.compare.call import Call
 from algwatch.compare.exchange import Exchange
 from algwatch.diagnose import (
     cause,
@@ -115,7 +117,7 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     yield RULE.finding(
         where, harm, f"{asked} {what}.", proof,
         f"{exchange.method}/{key}", cause=why, call_id=exchange.call_id,
-        line=exchange.line.name if exchange.line else reading.line,
+        line=exchange.line.name if exchange.line else reading.line, next_step=reading.step,
         symptom=harm == "latent" and exchange.method in SUBSCRIBING,
     )  # fmt: skip
 
@@ -245,11 +247,29 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
         return misrouted.delivered_astray(exchange, known) or Reading(
             "phone", cause.UNKNOWN, "it was delivered, and the phone did not answer"
         )
+    if (elsewhere := _went_elsewhere(exchange, call)) is not None:
+        return elsewhere
     # After the end of the call, nothing shows whether it went to the right end.
     lost = call is None and left.request is not None and bool(left.request.row[TO_TAG])
     return misrouted.wrong_source(left.request, known) or Reading(
         "unknown" if lost else "network", cause.UNKNOWN, "it left the router, and nobody answered"
     )
+
+
+def _went_elsewhere(exchange: Exchange, call: Call | None) -> Reading | None:
+    """A request inside a call left for another host than its INVITE. By the route set, that is the
+    fault of the phone if the proxy on this way had recorded itself, else of the provider."""
+    began = call.flow_pairs.get("INVITE") if call is not None else None
+    request = exchange.request
+    if began is None or request is None or request.ends.dst == began.far:
+        return None
+    return Reading(
+        "unknown", cause.UNKNOWN,
+        f"it left the router for {request.ends.dst}, while the call was set up through "
+        f"{began.far}, and nobody answered",
+        step=f"Ask the provider whether {began.far} records itself in the route set "
+        "(Record-Route): if so, the phone does not follow it; if not, it has to.",
+    )  # fmt: skip
 
 
 def _delivered(exchange: Exchange) -> Reading | None:
