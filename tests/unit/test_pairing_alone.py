@@ -129,7 +129,7 @@ def test_what_is_on_the_lan_is_never_unsolicited() -> None:
     lan, _ = made(house)
     one = pairing(8, Unsolicited(Table(8), 8))
     one.feed(LAN, lan)
-    assert (one.dropped, one.waiting()) == (0, lan)
+    assert (one.waiting.dropped, one.waiting.copies()) == (0, lan)
 
 
 @pytest.mark.parametrize("own", [True, False])
