@@ -161,3 +161,12 @@ def test_a_terminal_gets_colour_and_a_pager_unless_it_says_no(
     assert process.returncode == 0
     assert (b"\x1b[" in out) == coloured and (b"PAGED" in out) == paged
     assert b"Nothing hurts" in out
+
+
+@pytest.mark.parametrize("form", [[], ["--list"]])
+def test_a_narrow_terminal_gets_folded_text_and_a_whole_list(form: list[str]) -> None:
+    environment = {**os.environ, "COLUMNS": "40", "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = [sys.executable, "-m", "algwatch", "analyze", *form, str(LAB / "1")]
+    done = subprocess.run(run, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr
+    assert form or max(map(len, done.stdout.split("── Lines")[0].splitlines())) <= 40

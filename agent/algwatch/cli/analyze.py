@@ -112,7 +112,7 @@ def _printed(source: Source, args: argparse.Namespace, rules: frozenset[str],
 def _calls(source: Source, args: argparse.Namespace, beside: Beside) -> int:
     from algwatch.report.render.listing import gathered, write_csv, write_list
     from algwatch.report.render.terminal import Terminal, speaks_unicode
-    from algwatch.report.render.text import columns
+    from algwatch.report.render.text import NARROW, columns
 
     listing = gathered(beside.reports(source), source.counts)
     if args.csv:
@@ -121,7 +121,7 @@ def _calls(source: Source, args: argparse.Namespace, beside: Beside) -> int:
 
     source.progress.end()
     terminal = Terminal(_colour(args), speaks_unicode(sys.stdout))
-    width = columns(sys.stdout)
+    width = max(NARROW, columns(sys.stdout))
     with paged() as out:
         write_list(listing, out, terminal, width, args.sort)
     return listing.verdict.status

@@ -25,7 +25,7 @@ from algwatch.report.render.story import call_story
 from algwatch.report.render.terminal import Terminal, Writer, speaks_unicode
 from algwatch.report.render.wanted import Wanted
 
-NARROW, WIDE = 80, 120  # columns
+SMALL, NARROW, WIDE = 40, 80, 120  # columns
 CALL_ID = 120  # characters
 
 HARM_WORDS = {"observed": "did harm", "certain": "will do harm", "latent": "may do harm",
@@ -76,10 +76,11 @@ def write_page(collected: Collected, out: IO[str], colour: bool, width: int,
 
 
 def columns(out: IO[str]) -> int:
-    """Columns of a page: the terminal's, or COLUMNS, from 80 to 120; else 80."""
+    """Columns of a page: the terminal's, or COLUMNS, from 40 to 120; else 80. A ladder needs 80."""
     if not out.isatty() and not os.environ.get("COLUMNS"):
         return NARROW
-    return min(WIDE, max(NARROW, shutil.get_terminal_size().columns - 1))
+    there = shutil.get_terminal_size().columns
+    return max(SMALL, there) if there <= NARROW else min(WIDE, there - 1)
 
 
 class Page:
@@ -165,7 +166,7 @@ class Page:
         )
         self.line()
         for line in ladder_lines(
-            call, self.ladder.two_sided, self.ladder.newest, self.terminal, self.width
+            call, self.ladder.two_sided, self.ladder.newest, self.terminal, max(NARROW, self.width)
         ):
             self.line(line)
         self.line()
