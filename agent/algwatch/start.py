@@ -158,6 +158,7 @@ def _publisher(
     config: Config, cpe: str, privacy: Privacy, console: Console, about: dict[str, object]
 ) -> Publisher:
     # Here, because paho is the largest import of this process, and a broker is optional.
+    from algwatch.report import spare  # noqa: F401  # before msgpack
     from algwatch.report.broker import Broker, BrokerError
     from algwatch.report.encode import Encoder
     from algwatch.report.outbox import Outbox
@@ -242,15 +243,15 @@ def _user(user: str) -> tuple[int, int]:
     return entry.pw_uid, entry.pw_gid
 
 
-def _confine(user: str) -> None:
-    """Give up unneeded privileges after opening rings and files; CannotStart."""
+def _confine(user: str, codes: tuple[str, ...]) -> None:
+    """Give up unneeded privileges after opening rings and files; CannotStart. codes: of names."""
     uid = gid = privileges.SAME_USER
     if user:
         uid, gid = _user(user)
         if uid == os.geteuid():  # a process of this user may not change ids
             uid = gid = privileges.SAME_USER
         # Python loads them at first use; the later user may have no right to read them.
-        for name in ("ascii", "idna"):
+        for name in codes:
             codecs.lookup(name)
     error = privileges.drop(uid, gid)
     if error:
@@ -357,7 +358,8 @@ def run(config: Config, out: int, err: int) -> int:
     status = state(config.status_file, config.metrics_file, private, console.say)
     clock = PacketClock(time.monotonic_ns, time.time_ns)
     hep = homer(config.hep, config.hep_id, lambda: clock.shift)
-    _confine(config.user)  # before any thread (lines, publisher): a thread would keep its rights
+    # Before any thread (lines, publisher): a thread would keep its rights.
+    _confine(config.user, ("ascii",) if config.mqtt.isascii() else ("ascii", "idna"))
     watched = [Tap(s.live.name, s.side) for s in sources]
     memory = kept_bytes(config.memory_bytes, len(sources))
     sides = [tap.side for tap in watched]

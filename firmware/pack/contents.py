@@ -32,18 +32,7 @@ from algwatch.__main__ import main
 if __name__ == "__main__":
     sys.exit(main())
 """
-# Run by the Python of the release. Sources that are not there are not looked for, so the times in
-# the files would say nothing. Docstrings are 0.5 MB of a router's memory: those of the rules stay,
-# since `algwatch explain` prints them.
-COMPILE = """\
-import py_compile, sys
-for line in sys.stdin:
-    source, made, shown = line.rstrip("\\n").split("\\t")
-    py_compile.compile(source, made, shown, doraise=True,
-                       optimize=0 if "/diagnose/rules/" in shown else 2,
-                       invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
-"""
-
+COMPILE = (Path(__file__).parent / "slim.py").read_text()  # run by the Python of the release
 
 # A new page is seen without a restart of the router; rpcd reads rights and methods when it starts.
 LUCI_POSTINST = """\

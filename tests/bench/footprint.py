@@ -10,8 +10,10 @@ on each CPU, and with that the share of a router's CPU. Exit status 1: a budget 
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -65,18 +67,32 @@ def packages() -> None:
 
 def memory() -> None:
     from foreign import build, python
-    from test_daemon import Agent, Router, memory_under_load
+    from packaged import packaged
 
     from firmware.pack.build import pcapy_source
 
-    small = python("debian-i386")
-    target = build.targets("debian.toml")["debian-i386"]
-    binding = build.pcapy(target, "3.11", pcapy_source(), "libpcap.so.0.8")
-    (small.site / "pcapy.so").write_bytes(binding.read_bytes())
-    here = (sys.executable, "-m", "algwatch")
-    there = small.natively(small.site / "algwatch/__main__.py")
+    with tempfile.TemporaryDirectory() as lib:
+        site = packaged(Path(lib) / "site")
+        command = site / "bin/algwatch"
+        here = ("env", f"PYTHONPATH={site}", sys.executable, str(command))
+        small = python("debian-i386")
+        target = build.targets("debian.toml")["debian-i386"]
+        binding = build.pcapy(target, "3.11", pcapy_source(), "libpcap.so.0.8")
+        other = packaged(Path(lib) / "other")
+        shutil.copy(binding, other / "pcapy.so")
+        shutil.copy(small.site / "algwatch" / build.EXTENSION, other / "algwatch")
+        there = small._replace(site=other).natively(command)
+        rows = _measured({64: here, 32: there})
+    print(table(("kB of the daemon", "RSS, idle", "private, idle", "RSS, loaded",
+                 "private, loaded"), rows))  # fmt: skip
+
+
+def _measured(commands: dict[int, Sequence[str]]) -> list[tuple[str, ...]]:
+    """Rows of the table. commands: of the daemon, by the bits of its CPU."""
+    from test_daemon import Agent, Router, memory_under_load
+
     rows = []
-    for bits, command in ((64, here), (32, there)):
+    for bits, command in commands.items():
         for ring in (256, 2048):
             router = Router()
             start = partial(Agent, router, "--lan", "br-lan", "--wan", "wan", python=command)
@@ -90,8 +106,7 @@ def memory() -> None:
             cells = [within(f"{kind} on {bits} bits, {state}", used[state][kind], most[kind])
                      for state in ("idle", "loaded") for kind in ("rss", "private")]  # fmt: skip
             rows.append((f"{bits} bits, rings of {ring} kB", *cells))
-    print(table(("kB of the daemon", "RSS, idle", "private, idle", "RSS, loaded",
-                 "private, loaded"), rows))  # fmt: skip
+    return rows
 
 
 def instructions() -> None:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A crossing takes no more work than today: executed bytecodes, the same on every machine.
+"""A crossing and a message take no more work than they may, counted the same on every machine:
+bytecodes of Python, instructions of the scanner.
 
 One bytecode is about 70 instructions of x86-64 with all that it calls; `make footprint` counts
 those on each CPU, and tests/bench/budgets.py has their limits.
@@ -9,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
+import shutil
 import struct
 import sys
 from pathlib import Path
@@ -17,7 +20,10 @@ import pytest
 import python_cost
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
+import make_corpus
+import scan_bench
 from algwatch.__main__ import main
+from budgets import SCANNED
 from make_calls import write_pair
 
 FEW, MANY = 200, 700  # crossings
@@ -50,3 +56,20 @@ def test_a_crossing_takes_no_more_bytecodes_than_it_did(rewriting: bool, tmp_pat
     many = python_cost.opcodes(lambda: analyze(*long))
     each = (many - few) / (MANY - FEW)
     assert each <= MOST[rewriting]
+
+
+@pytest.mark.parametrize("variant", scan_bench.variants())
+def test_a_message_takes_the_scanner_no_more_instructions_than_it_may(
+    variant: str, tmp_path: Path
+) -> None:
+    for program in ("cc", "valgrind"):
+        if shutil.which(program) is None:
+            assert os.environ.get("CI") != "true", f"{program} is not installed"
+            pytest.skip(f"{program} is not installed")
+    corpus = tmp_path / "corpus"
+    count = make_corpus.write(corpus)
+    built = scan_bench.build(tmp_path, "cc", variant)
+    whole, loading = (
+        scan_bench.instructions(tmp_path, built, corpus, what) for what in ("once", "none")
+    )
+    assert 0 < (whole - loading) / count <= SCANNED[variant]

@@ -12,14 +12,16 @@ if str(ROOT) not in sys.path:
     sys.path.append(str(ROOT))
 
 from cross.pythons import Python  # noqa: E402
-from firmware.pack.contents import bytecode  # noqa: E402
+from firmware.pack.contents import COMMAND, bytecode  # noqa: E402
 
 
 def packaged(folder: Path) -> Path:
-    """Put it into a folder, for PYTHONPATH."""
+    """Put it into a folder, for PYTHONPATH, with the program of /usr/bin in bin/."""
     above = ROOT / "agent"
     here = Python((sys.executable,), Path())
     bytecode(here, sorted((above / "algwatch").rglob("*.py")), above, "/usr/lib", folder)
     for path in (above / "algwatch").glob("_native*.so"):
         shutil.copy(path, folder / "algwatch" / path.name)
+    (folder / "bin").mkdir()
+    (folder / "bin/algwatch").write_text(COMMAND)
     return folder

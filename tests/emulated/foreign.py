@@ -31,10 +31,11 @@ IN_CI = os.environ.get("CI") == "true"
 # make cross-test: every CPU, every capture, and a whole machine.
 ALL = bool(os.environ.get("ALGWATCH_CROSS"))
 DEBIAN = ("debian-mipsel", "debian-armhf", "debian-arm64", "debian-s390x")
+NEWER = ("debian-riscv64",)  # not in Debian 12
 PACKAGES = (
-    "python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "libc6", "libgcc-s1",
-    "libstdc++6", "libexpat1", "zlib1g", "libffi8", "libssl3", "libuuid1", "libbz2-1.0",
-    "liblzma5", "python3-msgpack", "python3-paho-mqtt", "python3-cffi-backend", "libpcap0.8",
+    "python{0}-minimal", "libpython{0}-minimal", "libpython{0}-stdlib", "libc6", "libgcc-s1",
+    "libstdc++6", "libexpat1", "zlib1g", "libffi8", "libssl3{1}", "libuuid1", "libbz2-1.0",
+    "liblzma5", "python3-msgpack", "python3-paho-mqtt", "python3-cffi-backend", "libpcap0.8{1}",
     "libdbus-1-3", "libsystemd0", "libgcrypt20", "libgpg-error0", "liblz4-1", "libzstd1", "libcap2",
 )  # fmt: skip
 
@@ -46,10 +47,11 @@ class Foreign(NamedTuple):
     qemu: str
     root: Path
     site: Path
+    version: str
 
     @property
     def paths(self) -> list[str]:
-        packages = ("usr/lib/python3.11/site-packages", "usr/lib/python3/dist-packages")
+        packages = (f"usr/lib/python{self.version}/site-packages", "usr/lib/python3/dist-packages")
         return [str(self.site), *(str(self.root / path) for path in packages)]
 
     def command(self, script: Path, *words: str, qemu: Sequence[str] = ()) -> list[str]:
@@ -57,14 +59,14 @@ class Foreign(NamedTuple):
         more words for the emulator."""
         return [
             self.qemu, *qemu, "-E", "PYTHONHASHSEED=0", "-L", str(self.root),
-            str(self.root / "usr/bin/python3.11"), *self.words(script, *words),
+            str(self.root / f"usr/bin/python{self.version}"), *self.words(script, *words),
         ]  # fmt: skip
 
     def natively(self, script: Path, *words: str) -> list[str]:
         """The same without an emulator, where this machine's kernel runs such programs."""
         folders = sorted({str(path.parent) for path in self.root.rglob("lib*.so.*")})
         loader = next(self.root.glob("lib*/ld-linux*.so.*"))
-        python = str(self.root / "usr/bin/python3.11")
+        python = str(self.root / f"usr/bin/python{self.version}")
         return ["env", f"PYTHONHOME={self.root}/usr", str(loader), "--library-path",
                 ":".join(folders), python, *self.words(script, *words)]  # fmt: skip
 
@@ -105,7 +107,7 @@ def python(name: str) -> Foreign:
     )
     shutil.copy(build.extension(target), site / "algwatch" / build.EXTENSION)
     compiled(site)
-    return Foreign(name, need(target.qemu), root, site)
+    return Foreign(name, need(target.qemu), root, site, _release(name)[1])
 
 
 def compiled(folder: Path) -> None:
@@ -115,10 +117,21 @@ def compiled(folder: Path) -> None:
         compileall.compile_dir(folder, quiet=2, workers=1, invalidation_mode=never)
 
 
+def _release(name: str) -> tuple[str, str, str]:
+    """Of Debian, its Python, and the end of the names of libraries with a long time_t."""
+    return ("trixie", "3.13", "t64") if name in NEWER else ("bookworm", "3.11", "")
+
+
 def debian(name: str) -> Path:
     target = build.targets("debian.toml")[name]
     root = target.folder / "root"
-    debs.unpack("bookworm", name.removeprefix("debian-"), PACKAGES, root)
+    release, *words = _release(name)
+    names = tuple(package.format(*words) for package in PACKAGES)
+    debs.unpack(release, name.removeprefix("debian-"), names, root)
+    for folder in (f"python{words[0]}", "python3"):
+        if not (root / "usr/lib" / folder / "compiled").exists():
+            compiled(root / "usr/lib" / folder)
+            (root / "usr/lib" / folder / "compiled").touch()
     return root
 
 

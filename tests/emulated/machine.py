@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from foreign import HERE, build, compiled, debian, debs, need, python
+from foreign import HERE, build, debian, debs, need, python
 
 from firmware.pack.build import pcapy_source
 
@@ -73,8 +73,6 @@ def _parts(folder: Path) -> tuple[Path, Path]:
     root = debian("debian-mipsel")
     made_of = [path.stat().st_mtime for path in (root / ".packages", system / ".packages")]
     if not base.exists() or base.stat().st_mtime < max(made_of):
-        compiled(root / "usr/lib/python3.11")
-        compiled(root / "usr/lib/python3")
         modules = system / "lib/modules" / kernel.name.removeprefix("vmlinuz-")
         loaded = [(f"{name}.ko", next(modules.rglob(f"{name}.ko"))) for name in MODULES]
         part = base.with_suffix(f".{os.getpid()}")

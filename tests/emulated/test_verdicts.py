@@ -11,37 +11,21 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from foreign import ALL, DEBIAN, HERE, MUSL, ROOT, Foreign, python, run
+from foreign import ALL, DEBIAN, HERE, MUSL, Foreign, python, run
+from jobs import GOLDEN, Job, jobs
 
-GOLDEN = ROOT / "tests/golden"
-sys.path[:0] = [str(GOLDEN.parent), str(GOLDEN)]
-from cases import CASES  # noqa: E402
-
-FEW = 60  # of the captures, in the short form: every so manieth
 # Big-endian, in any case.
 CPUS = ["musl-mips", *DEBIAN] if ALL else ["musl-mips" if MUSL.exists() else "debian-s390x"]
 LATE = 2_200_000_000  # s since 1970: 2039, past the range of a signed 32-bit time_t
 
 
-def jobs() -> list[tuple[str, list[str]]]:
-    names = list(CASES) if ALL else list(CASES)[::FEW]
-    made = [(name, ["--json", *CASES[name].arguments(str(GOLDEN / name))]) for name in names]
-    labs = sorted(path.parent.name for path in (GOLDEN / "lab").glob("*/facts.json"))
-    for name in labs if ALL else ["9-on"]:
-        sides = [f"{GOLDEN}/lab/{name}/{side}.pcap" for side in ("lan", "wan")]
-        made.append((f"lab/{name}", ["--json", "--lan", sides[0], "--wan", sides[1]]))
-    # Text has times of day, widths and the bytes of both copies.
-    made += [(f"{name}, text", words[1:]) for name, words in made[-3:]]
-    return made
-
-
-def verdicts(command: list[str], work: list[tuple[str, list[str]]]) -> list[str]:
+def verdicts(command: list[str], work: list[Job]) -> list[str]:
     return run(command, "".join(json.dumps(job) + "\n" for job in work), 3600).splitlines()
 
 
 @cache
 def here() -> list[str]:
-    return verdicts([sys.executable, str(HERE / "verdicts.py")], jobs())
+    return verdicts([sys.executable, str(HERE / "verdicts.py")], jobs(ALL))
 
 
 @pytest.fixture(scope="module", params=CPUS)
@@ -49,7 +33,7 @@ def foreign(request: pytest.FixtureRequest) -> Iterator[Foreign]:
     yield python(request.param)
 
 
-def same(foreign: Foreign, expected: list[str], work: list[tuple[str, list[str]]]) -> None:
+def same(foreign: Foreign, expected: list[str], work: list[Job]) -> None:
     there = verdicts(foreign.command(HERE / "verdicts.py"), work)
     assert len(there) == len(work)
     different = [json.loads(a)[0] for a, b in zip(there, expected, strict=True) if a != b]
@@ -58,7 +42,7 @@ def same(foreign: Foreign, expected: list[str], work: list[tuple[str, list[str]]
 
 def test_every_verdict_is_byte_for_byte_that_of_this_machine(foreign: Foreign) -> None:
     assert len(here()) >= 10 and all('"findings"' in json.loads(line)[2] for line in here()[:-3])
-    same(foreign, here(), jobs())
+    same(foreign, here(), jobs(ALL))
 
 
 def later(capture: bytes, by: int) -> bytes:

@@ -20,8 +20,9 @@ import pytest
 from service import needs
 
 ROOT = Path(__file__).resolve().parents[2]
-if str(ROOT) not in sys.path:
-    sys.path.append(str(ROOT))
+sys.path += [str(ROOT), str(ROOT / "tests/bench")]
+
+from budgets import INSTALLED  # noqa: E402
 
 from cross import pythons  # noqa: E402
 from firmware.pack import apk, contents, ipk  # noqa: E402
@@ -132,6 +133,11 @@ def test_bytecode_alone_runs_and_names_no_folder_of_the_build(
     assert done.returncode == 0 and "mapping" in done.stdout, done.stderr
     for path in site.rglob("*.pyc"):
         assert str(ROOT).encode() not in path.read_bytes(), path
+
+
+def test_the_modules_take_no_more_flash_than_they_may(package: Package) -> None:
+    taken = sum(len(one.data) for path, one in package.files.items() if path.endswith(".pyc"))
+    assert 0 < taken <= INSTALLED
 
 
 def test_an_apk_holds_what_the_ipk_holds(package: Package) -> None:

@@ -65,6 +65,12 @@ class Broker:
         if key and not cert:
             raise BrokerError("mqtt_key was given without mqtt_cert")
 
+    @property
+    def address(self) -> str | bytes:
+        """The host for the socket and for TLS: bytes if it is ASCII, which keep Python from loading
+        its IDNA codec (0.6 MB)."""
+        return self.host.encode() if self.host.isascii() else self.host
+
     def __str__(self) -> str:
         """The URL without user and password: it is printed and logged."""
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -94,7 +100,7 @@ class Broker:
             context = ssl.create_default_context(cafile=self.ca or None)
             context.sslsocket_class = _impatient(ssl.SSLSocket)
             if self.name:
-                _pin(context, self.host, self.name)
+                _pin(context, self.address, self.name)
         except (OSError, ValueError) as problem:
             raise BrokerError(f"mqtt_ca {self.ca}: {_why(problem)}") from None
         if self.cert:
@@ -106,14 +112,14 @@ class Broker:
         return context
 
 
-def _pin(context: ssl.SSLContext, host: str, name: str) -> None:
+def _pin(context: ssl.SSLContext, host: str | bytes, name: str) -> None:
     """Connections to `host` ask for the certificate of `name`; those to another server, named by
     the broker, for its own."""
     wrap = context.wrap_socket
 
     def wrap_socket(sock: Any, *words: Any, **more: Any) -> Any:
         if more.get("server_hostname") == host:
-            more["server_hostname"] = name
+            more["server_hostname"] = name.encode() if name.isascii() else name
         return wrap(sock, *words, **more)
 
     setattr(context, "wrap_socket", wrap_socket)  # noqa: B010  # as mypy wants it

@@ -123,7 +123,7 @@ class Connection:
         clean = {"clean_start": False} if self.protocol == MQTT5 else {}
         try:
             client.connect(
-                self._broker.host,
+                self._broker.address,
                 self._broker.port,
                 self._settings.keepalive,
                 properties=properties,
