@@ -50,9 +50,7 @@ static void add_hashes(const uint8_t key[16], const uint8_t *p, const aw_sip *s,
     const uint64_t branch = hash_span(key, p, via->branch);
     const uint64_t from_tag = hash_span(key, p, s->from.tag);
     const uint64_t to_tag = hash_span(key, p, s->to.tag);
-    const uint64_t host = via->host.len
-                              ? aw_hash_folded(key, p + via->host.off, via->host.len)
-                              : 0;
+    const uint64_t host = via->host.len ? aw_hash_folded(key, p + via->host.off, via->host.len) : 0;
     uint64_t method = s->method;
     if (method == AW_OTHER_METHOD) {
         const aw_span name = s->status ? s->cseq_method : s->method_name;

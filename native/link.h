@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Link layers: Ethernet, VLAN tags, PPP, cooked captures, NFLOG. Each reads its header and names the
- * next layer. For frame.c only. */
+/* Link layers: Ethernet, VLAN tags, PPP, cooked captures, NFLOG. Each reads its header and names
+ * the next layer. For frame.c only. */
 #ifndef AW_LINK_H
 #define AW_LINK_H
 
