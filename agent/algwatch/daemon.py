@@ -112,6 +112,7 @@ class Daemon:
         self._advice_due = False
         self._stopping = self._asked = False
         self._wake_read, self._wake_write = os.pipe()
+        self._poller, self._polled = select.poll(), [-1]  # of the taps, and their descriptors
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
 
@@ -234,18 +235,19 @@ class Daemon:
             self._stopping = True
 
     def _wait(self) -> None:
-        poller = select.poll()
-        poller.register(self._wake_read, select.POLLIN)
-        for source in self._sources:
-            number = source.live.fileno()
-            if number >= 0:
-                poller.register(number, select.POLLIN)
+        numbers = [source.live.fileno() for source in self._sources]
+        if numbers != self._polled:  # an interface went away, or came back
+            self._polled = numbers
+            self._poller = select.poll()
+            for number in (self._wake_read, *numbers):
+                if number >= 0:
+                    self._poller.register(number, select.POLLIN)
         pause = BUSY if self._pipeline.pending or self._order.pending else IDLE
         if self._conntrack is not None and self._conntrack.busy:
             pause = PAUSE
         if any(source.live.waiting for source in self._sources):
             pause = 0.0
-        for number, _ in poller.poll(pause * 1000):
+        for number, _ in self._poller.poll(pause * 1000):
             if number == self._wake_read:
                 os.read(self._wake_read, 64)
 

@@ -87,8 +87,10 @@ class Recommender:
         """More is known of this line. Repeat the advice for it, and for the other phones here with
         the same provider, if its state or the kinds of its reasons have changed. Withdrawn advice
         has state "none"."""
-        lines = self._advised_lines.get(line.remote, {}).values()
-        return [a for one in lines for a in self._of_line(one) if self._is_news(a)]
+        lines = self._advised_lines.get(line.remote)
+        if not lines:
+            return []
+        return [a for one in lines.values() for a in self._of_line(one) if self._is_news(a)]
 
     def told(self, facts: dict[str, Fact]) -> list[Advice]:
         """Take the fleet's facts, then refresh(). tell() marks lines with a changed fact."""
@@ -97,6 +99,8 @@ class Recommender:
 
     def refresh(self) -> list[Advice]:
         """reconsider() every line with a first observation, during its calls."""
+        if not self._lines.fresh:
+            return []
         fresh = {line.remote: line for line in self._lines.fresh.values()}.values()
         if self._lines.unkept is not None:
             self._lines.unkept |= self._lines.fresh

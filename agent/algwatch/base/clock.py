@@ -36,10 +36,10 @@ class PacketClock:
         self._over: list[tuple[int, int]] = []  # earlier shifts of late, and the end of each
         self.steps = 0
 
-    def _measure(self) -> int:
+    def _measure(self, rounds: int = 3) -> int:
         # A pause between the two reads looks like a step: the tightest of three counts.
         best, offset = None, 0
-        for _ in range(3):
+        for _ in range(rounds):
             before = self._monotonic()
             wall = self._wall()
             after = self._monotonic()
@@ -58,7 +58,10 @@ class PacketClock:
 
     def look(self) -> int:
         """Compare the two clocks; returns the step of the wall clock since last time, or 0."""
-        step = self._measure() - self._offset - self.shift
+        before = self._offset + self.shift
+        step = self._measure(1) - before
+        if not -STEP < step < STEP:  # a step, or a pause
+            step = self._measure() - before
         if -STEP < step < STEP:
             if self._over and self.now() - self._over[-1][1] > SETTLED:
                 self._over = []

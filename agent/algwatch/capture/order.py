@@ -45,17 +45,17 @@ class _Slots:
 
     floor: the first slot that may still get rows. An earlier row comes too late to be sorted and
     goes into this slot. open: by slot, copies of rows in an incomplete slot. ready: (time to sort
-    by, slot, rows), complete and in order. The rows of a batch depend on the rows before them, not
-    on the way of reading.
+    by, slot, rows), complete and in order. size: bytes of the copies in open. The rows of
+    a batch depend on the rows before them, not on the way of reading.
     """
 
-    __slots__ = ("floor", "newest", "open", "ready")
+    __slots__ = ("floor", "newest", "open", "ready", "size")
 
     def __init__(self) -> None:
         self.floor = 0
         self.open: dict[int, list[Batch]] = {}
         self.ready: deque[tuple[int, int, Batch]] = deque()
-        self.newest = 0
+        self.newest = self.size = 0
 
     def feed(self, batch: Batch) -> None:
         at = times(batch)
@@ -100,16 +100,29 @@ class _Slots:
         """Rows of one slot. last: the slot is complete with them."""
         start, count = 0, batch.count
         while start < count:
-            parts = self.open.pop(slot, None) or []
-            room = MOST_ROWS - sum([one.count for one in parts])
+            parts = self.open.get(slot)
+            room = MOST_ROWS - sum([one.count for one in parts]) if parts else MOST_ROWS
             rows = part(batch, start, min(start + room, count))
             start += rows.count
             if last or rows.count == room:
                 # So many rows: earlier slots need not wait any longer.
                 self.close(slot)
-                self._complete(slot, [*parts, rows], unsorted)
+                self._complete(slot, [*self._opened(slot), rows], unsorted)
             else:
-                self.open[slot] = [*parts, kept(rows)]
+                copy = kept(rows)
+                self.size += _size([copy])
+                if parts:
+                    parts.append(copy)
+                else:
+                    self.open[slot] = [copy]
+
+    def _opened(self, slot: int) -> list[Batch]:
+        """Take out the rows of an open slot."""
+        parts = self.open.pop(slot, None)
+        if parts is None:
+            return []
+        self.size -= _size(parts)
+        return parts
 
     def close(self, floor: int) -> None:
         """Slots before floor get no more rows."""
@@ -117,12 +130,12 @@ class _Slots:
             self.floor = floor
             for slot in sorted(self.open):
                 if slot < floor:
-                    self._complete(slot, self.open.pop(slot))
+                    self._complete(slot, self._opened(slot))
 
     def flush(self) -> None:
         """Complete the open slots; further rows of these become batches of their own."""
         for slot in sorted(self.open):
-            self._complete(slot, self.open.pop(slot))
+            self._complete(slot, self._opened(slot))
             self.floor = max(self.floor, slot)
 
     def _complete(self, slot: int, parts: list[Batch], unsorted: bool = True) -> None:
@@ -137,9 +150,14 @@ class _Slots:
     @property
     def held(self) -> int:
         """Bytes of copies."""
-        rows = [one for _, _, one in self.ready]
-        rows += [one for parts in self.open.values() for one in parts]
-        return sum([len(one.buffer) + 112 * one.count for one in rows])
+        if not self.ready:
+            return self.size
+        return self.size + _size([one for _, _, one in self.ready])
+
+
+def _size(parts: list[Batch]) -> int:
+    """Bytes of these copies."""
+    return sum([len(one.buffer) + 112 * one.count for one in parts])
 
 
 class Order:
@@ -179,7 +197,8 @@ class Order:
         slots.feed(batch)
         ready = self._in_order()
         if self._limit:
-            slots.ready = deque([(at, slot, kept(rows)) for at, slot, rows in slots.ready])
+            if slots.ready:
+                slots.ready = deque([(at, slot, kept(rows)) for at, slot, rows in slots.ready])
             if sum([one.held for one in self._taps]) > self._limit:
                 for one in self._taps:
                     one.flush()

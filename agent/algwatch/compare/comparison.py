@@ -127,7 +127,8 @@ class Comparison:
         events, steps = side.feed(batch, pairing is not None or self.watch is not None, other)
         fresh = list(batch.sightings.values())
         if fresh:
-            self.budget.came(len(fresh), sum(map(len, map(_payload, fresh))))
+            size = side.transactions.kept or sum(map(len, map(_payload, fresh)))
+            self.budget.came(len(fresh), size)
         self.captured.note(side, batch, events, other)
         if impostors := side.transactions.impostors:
             copies = [batch.sighting(which, *seen) for seen in impostors]

@@ -76,6 +76,7 @@ class Transactions:
     made by feed(). stray: asked about each response without a request here. True forgets the
     response at once: no transaction, no event, no sighting.
 
+    kept: bytes of the messages of the latest batch, if it kept all.
     messages counts SIP messages without duplicates; strays counts forgotten ones; duplicates counts
     packets captured more than once (CAP007): the same bytes on the same flow in the same direction,
     with the same IP ID and TTL within the window. No retransmission looks so. duplicate: the latest
@@ -91,7 +92,7 @@ class Transactions:
         self.table: Table[int, Transaction] = Table(limit)
         self.meet = meet
         self.stray: Stray | None = None
-        self.messages = self.strays = 0
+        self.messages = self.strays = self.kept = 0
         self.duplicates = 0
         self.duplicate: Seen | None = None
         self.impostors: list[Seen] = []
@@ -122,6 +123,7 @@ class Transactions:
         new = Sighting.__new__
         meet, stray = self.meet, self.stray
         duplicates = self.duplicates
+        size = 0
         buffer, addresses, made, side = batch.buffer, batch.ends, batch.sightings, self.side
         # bytes() of bytes costs as much as copying them, and a slice of them is a copy already.
         whole = buffer if isinstance(buffer, bytes) else None
@@ -222,6 +224,7 @@ class Transactions:
             t.last_ttl = ttl
             t.last_pair = pair
             if keep:
+                size += length
                 if whole is not None:
                     payload = whole[start : start + length]
                 else:
@@ -236,7 +239,8 @@ class Transactions:
                 copy._ends = None
         self._young.extend(begun)
         if self.weighs and made:
-            self._remember(made)
+            self._remember(made, size)
+        self.kept = size
         self.messages += batch.count - len(other) - (self.duplicates - duplicates)
         return events
 
@@ -271,11 +275,14 @@ class Transactions:
                     return SAME if same else OTHER_BYTES
         return SAME
 
-    def _remember(self, made: dict[int, Sighting]) -> None:
-        """Keep the identity of the last sightings of a batch: most packets captured twice are in
-        one batch."""
-        last = list(made.values())[-REMEMBERED:]
-        if sum(map(len, map(_payload, last))) <= len(last) * USUAL:
+    def _remember(self, made: dict[int, Sighting], size: int) -> None:
+        """Keep the identity of the last sightings of a batch of this size (bytes): most packets
+        captured twice are in one batch."""
+        last = list(made.values())
+        if len(last) > REMEMBERED:
+            last = last[-REMEMBERED:]
+            size = sum(map(len, map(_payload, last)))
+        if size <= len(last) * USUAL:
             self._recent.extend(last)
         else:
             self._recent.extend([(copy.row, hash(copy.payload)) for copy in last])
