@@ -128,6 +128,14 @@ def debian(name: str) -> Path:
     release, *words = _release(name)
     names = tuple(package.format(*words) for package in PACKAGES)
     debs.unpack(release, name.removeprefix("debian-"), names, root)
+    for folder in ("lib", "lib64"):  # Debian 13 has all of it in /usr
+        if not (root / folder).exists() and (root / "usr" / folder).exists():
+            (root / folder).symlink_to(f"usr/{folder}")
+    loader = root / "lib64/ld64.so.2"
+    if loader.is_symlink() and str(loader.readlink()).startswith("/"):  # ppc64el: out of root
+        inside = f"..{loader.readlink()}"
+        loader.unlink()
+        loader.symlink_to(inside)
     for folder in (f"python{words[0]}", "python3"):
         if not (root / "usr/lib" / folder / "compiled").exists():
             compiled(root / "usr/lib" / folder)

@@ -39,7 +39,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     finally:
         del os.environ["ALGWATCH_OPTIMIZE"]
     known = build.targets("wheels.toml")
-    built = {  # the others: tests/emulated/test_wheels.py
+    built = {  # the others: tests/emulated/test_wheel_modules.py
         name: wheels.wheel(known[name], tag, pattern, folder)
         for name, tag in wheels.tags().items()
         if name.endswith("-x86_64")
