@@ -11,7 +11,7 @@ AT = 1767225600.0  # 2026-01-01
 
 def call(outcome: str = "completed", status: int = 0, call_id: str = "c1@phone", ack: str = "seen",
          unsolicited: bool = False, to: str = "sip:ben@example.net",
-         line: str = "") -> CallSummary:  # fmt: skip
+         line: str = "", sender: str = "") -> CallSummary:  # fmt: skip
     """A summary without the call that it sums up."""
     made = CallSummary.__new__(CallSummary)
     made.unfollowed = False
@@ -19,7 +19,7 @@ def call(outcome: str = "completed", status: int = 0, call_id: str = "c1@phone",
     made.outcome, made.status, made.ack = outcome, status, ack
     made.inbound = None
     made.start, made.end, made.line, made.unsolicited = AT, AT + 9, line, unsolicited
-    made.failure = ""
+    made.failure, made.sender = "", sender
     made.invite_retransmissions = made.final_retransmissions = 0
     return made
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 from algwatch.advise.advice import Advice
 from algwatch.base.report import Report
-from algwatch.report.render.verdict import CANNOT_TELL, FINE, HURTS, KEPT, WHY, Verdict
+from algwatch.report.render.grades import KEPT
+from algwatch.report.render.verdict import CANNOT_TELL, FINE, HURTS, WHY, Verdict
 from reports import call, finding, registration
 
 Counts = dict[str, dict[str, int]]
@@ -160,6 +161,17 @@ def test_what_is_unsolicited_is_nobody_s_fault_and_proves_nothing() -> None:
 
 
 # ---- cannot tell ----
+
+
+def test_a_dead_call_of_a_provider_known_only_later_stands_beside_no_all_clear() -> None:
+    dead = call("unanswered", unsolicited=True, call_id="dead", sender="203.0.113.5")
+    later = call(call_id="own", line="192.168.1.10 and 203.0.113.5")
+    for reports in (dead, later), (later, dead), (dead, registration(line=later.line)):
+        said = settled(*reports)
+        assert said.state == CANNOT_TELL and "reached no phone" in said.why[0]
+    assert settled(dead, call(call_id="own", line="192.168.1.10 and 192.0.2.9")).state == FINE
+    fine = call(unsolicited=True, call_id="own-pbx", sender="203.0.113.5")
+    assert settled(fine, later).state == FINE
 
 
 def test_without_sip_it_is_told_what_was_there_and_how_to_capture_sip() -> None:

@@ -19,14 +19,15 @@ class CallSummary(Report):
     unfollowed: it was challenged or redirected, and the INVITE due after this was not seen
     (compare/outcome.py). failure: the Reason of its BYE if nobody hung up (sip/reason.py).
     unsolicited: its INVITE came from a host called by nobody here, and nothing of it crossed.
+    sender: the address of this host, "" for other calls.
     lossy: packets were lost in the capture meanwhile, so an unseen message is missing only if
     somebody waited for it to the end. inbound: the callee is in the
     LAN; None if unknown.
     """
 
     __slots__ = ("ack", "call_id", "end", "failure", "final_retransmissions", "from_", "inbound",
-                 "invite_retransmissions", "line", "outcome", "start", "status", "to",
-                 "unfollowed", "unsolicited")  # fmt: skip
+                 "invite_retransmissions", "line", "outcome", "sender", "start", "status",
+                 "to", "unfollowed", "unsolicited")  # fmt: skip
     kind = "call"
 
     def __init__(self, call: Call, now: int, line: str = "", lossy: bool = False) -> None:
@@ -49,6 +50,8 @@ class CallSummary(Report):
             for d in s.dialogs:
                 self.failure = self.failure or d.bye_reason
         s = seen[0]
+        invite = s.request if call.unsolicited else None
+        self.sender = invite.ends.src if invite is not None else ""
         start, end, refused = s.started_at, s.last_at, s.rejected
         self.invite_retransmissions = s.invite_retransmissions
         self.final_retransmissions = s.final_retransmissions

@@ -23,6 +23,7 @@ from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.report.anonymous import anonymous
 from algwatch.report.evidence import evidence
 from algwatch.report.privacy import Privacy
+from algwatch.report.render.grades import DEAD, OPEN
 from algwatch.report.render.json import (
     advice_json,
     call_json,
@@ -32,7 +33,7 @@ from algwatch.report.render.json import (
     texts_json,
 )
 from algwatch.report.render.lately import Lately
-from algwatch.report.render.verdict import DEAD, OPEN, graded
+from algwatch.report.render.verdict import graded
 
 SCHEMA = 1
 SOONEST = 3.0  # seconds between two writings

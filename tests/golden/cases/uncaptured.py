@@ -5,7 +5,17 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from craft import House, Timed, answer, outgoing_call, register, request, tcp_frame
+from craft import (
+    LADDER_INVITE,
+    House,
+    Incoming,
+    Timed,
+    answer,
+    outgoing_call,
+    register,
+    request,
+    tcp_frame,
+)
 
 from cases.case import ALG, CASES, DLG, case
 from cases.drops import Subscribing
@@ -158,3 +168,29 @@ def _() -> House:
 def _() -> House:
     """The same segment got lost on the line, and TCP sent it again: all of it is in the capture."""
     return _over_tcp(4, late=0.4)
+
+
+def _not_delivered(src: str = "") -> House:
+    """A call that reaches no phone, before the phone registers and calls."""
+    house = House()
+    call = Incoming(house, "dead@provider", src=src)
+    for after in (0, *LADDER_INVITE):
+        call.invite(1 + after, lan=False)
+    register(house, 40)
+    outgoing_call(house, 42, "good@phone")
+    return house
+
+
+@case("reg006-near-miss-capture-began-late", must_not=["REG006", *DLG, *ALG],
+      outcomes=["unanswered", "completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The provider calls before the capture shows anything from the phone: nothing tells whether
+    the router had to let it in, and the call is dead."""
+    return _not_delivered()
+
+
+@case("reg006-near-miss-scanner-before-the-phone", must_not=["REG006", *DLG, *ALG],
+      outcomes=["unanswered", "completed"])  # fmt: skip
+def _() -> House:
+    """The same INVITE from a host that is no provider of a phone here."""
+    return _not_delivered("192.0.2.66")

@@ -27,8 +27,8 @@ DROPPED = {
     STOPPED: ", because its ACK got lost",
     MISSING: ", because no ACK came",
 }
-UNSOLICITED = ("It was unsolicited: no phone here has sent its sender anything, and nothing of it "
-               "crossed the router.")  # fmt: skip
+UNSOLICITED = ("It was unsolicited: no phone here had sent its sender anything before, and nothing "
+               "of it crossed the router.")  # fmt: skip
 
 
 def call_story(summary: CallSummary | None, found: list[Brief], ladder: CallLadder,

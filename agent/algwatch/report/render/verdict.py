@@ -18,6 +18,19 @@ from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.report.render import status
+from algwatch.report.render.grades import (
+    DEAD,
+    DECLINED,
+    GOES_ON,
+    KEPT,
+    NOTHING,
+    OPEN,
+    REDIRECTED,
+    WELL,
+    Reason,
+    Strangers,
+    Tally,
+)
 from algwatch.report.render.sentences import (
     Brief,
     listed,
@@ -31,19 +44,7 @@ FINE, HURTS, CANNOT_TELL = "fine", "hurts", "cannot-tell"
 EXIT = {FINE: 0, HURTS: 1, CANNOT_TELL: 3}
 
 WHY = 6  # sentences
-KEPT = 256  # findings, calls and registrations remembered, of each kind
 ADVICE = 64
-
-# The end of a call or a registration, for the verdict.
-WELL = "well"
-DECLINED = "declined"  # refused for a harmless reason
-REDIRECTED = "redirected"
-GOES_ON = "goes on"  # and was acknowledged
-DEAD = "dead"
-OPEN = "open"  # not known
-
-Reason = tuple[str, str]  # why, and the next step ("" if the advice or nothing says it)
-NOTHING: Reason = ("", "")
 
 TIMED_OUT = ("Ask whoever ended the call for its timers, and look whether media and session "
              "refreshes (RFC 4028) pass the router both ways.")  # fmt: skip
@@ -84,45 +85,6 @@ ALG_UNSEEN = ("leave it as it is: no message was seen on both sides of the route
 ALG_LEAVE = "leave it as it is: nothing here shows that it did harm."
 
 
-class Tally:
-    """Calls or registrations: the latest report on each, and the number of each kind. Bounded: the
-    oldest of a kind is forgotten, and counts once more after a new report."""
-
-    def __init__(self) -> None:
-        self.counts = {WELL: 0, DECLINED: 0, REDIRECTED: 0, GOES_ON: 0, DEAD: 0, OPEN: 0}
-        self._latest: dict[str, Table[str, tuple[str, Reason]]] = {
-            grade: Table(KEPT) for grade in self.counts
-        }
-        self._failed = False  # until then nothing can be taken back
-
-    def add(self, key: str, grade: str, call_id: str, reason: Reason, knows: bool) -> None:
-        """knows: False if the report has no news; it never replaces an earlier one then."""
-        if grade == WELL and not self._failed and key not in self._latest[WELL]:
-            self.counts[WELL] += 1
-            if len(self._latest[WELL]) < KEPT:
-                self._latest[WELL][key] = (call_id, reason)
-            return
-        self._failed = self._failed or grade != WELL
-        for before, table in self._latest.items():
-            if key in table:
-                if not knows:
-                    return
-                del table[key]
-                self.counts[before] -= 1
-        self.counts[grade] += 1
-        latest = self._latest[grade]
-        if grade != WELL or len(latest) < KEPT:  # a good call need not push out another
-            latest.add(key, (call_id, reason))
-
-    @property
-    def total(self) -> int:
-        return sum(self.counts.values())
-
-    def reasons(self, grade: str, told: frozenset[str] = frozenset()) -> list[Reason]:
-        """told: Call-IDs with findings."""
-        return [reason for call_id, reason in self._latest[grade].values() if call_id not in told]
-
-
 class Verdict:
     """Fed with every report, then settled with the counts of the capture. After that:
 
@@ -139,6 +101,7 @@ class Verdict:
         self.doubtful = False
         self.calls = Tally()
         self.registrations = Tally()
+        self._strangers = Strangers()
         self._advice = InForce(ADVICE)
         self._by_kind = by_kind(self)
         self._findings: dict[str, Table[str, Brief]] = {
@@ -170,9 +133,11 @@ class Verdict:
         self._findings[kind].add(finding.key, Brief(finding))
 
     def _on_call(self, call: CallSummary) -> None:
-        if call.unsolicited:
-            return
         grade = graded(call)
+        if call.unsolicited:
+            self._strangers.add(call, grade)
+            return
+        self._strangers.meet(call.line)
         told = grade in (DEAD, OPEN)  # most calls end well: a sentence about each would be wasted
         reason = (named_call(call), _after_call(call)) if told else NOTHING
         self.calls.add(call.call_id, grade, call.call_id, reason, call.outcome != "unknown")
@@ -181,6 +146,7 @@ class Verdict:
         """The latest report on an address of record counts, from any registrar."""
         if registration.unsolicited:
             return
+        self._strangers.meet(registration.line)
         outcome = registration.outcome
         grade = {"accepted": WELL, "unknown": OPEN}.get(outcome, DEAD)
         reason = NOTHING
@@ -290,7 +256,8 @@ class Verdict:
         return reasons
 
     def _undecided(self) -> list[Reason]:
-        return self.calls.reasons(OPEN) + self.registrations.reasons(OPEN)
+        opened = self.calls.reasons(OPEN) + self.registrations.reasons(OPEN)
+        return opened + self._strangers.reasons()
 
     def _broke(self) -> bool:
         """Something failed; neither the reason nor the harm is known."""
