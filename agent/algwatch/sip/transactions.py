@@ -14,7 +14,16 @@ from itertools import repeat
 from operator import attrgetter
 
 from algwatch.base.deadlines import Deadlines, Waiting
-from algwatch.base.native.layout import ACK, CANCEL, ENDS, INVITE, KIND_SIP, ROW, ROW_OUTGOING
+from algwatch.base.native.layout import (
+    ACK,
+    CANCEL,
+    ENDS,
+    INVITE,
+    KIND_SIP,
+    ROW,
+    ROW_DIRECTED,
+    ROW_OUTGOING,
+)
 from algwatch.base.packet import UNKNOWN, Batch
 from algwatch.base.sighting import (
     AT,
@@ -131,8 +140,8 @@ class Transactions:
         for i, (row, (ends,)) in enumerate(
             zip(ROW.iter_unpack(batch.rows), every_ends, strict=False)
         ):
-            (at, key, call, pair, flow, tag, _, cseq, start, length, status, ip_id, _, kind, method,
-             ttl, _) = row  # fmt: skip
+            (at, key, call, pair, flow, tag, _, cseq, start, length, status, ip_id, bits, kind,
+             method, ttl, _) = row  # fmt: skip
             if kind != KIND_SIP:
                 other.append((row, i))
                 continue
@@ -144,6 +153,7 @@ class Transactions:
                     self.strays += 1
                     continue
                 t = Transaction(key, at, call, tag, cseq, method)
+                t.bits = bits
                 t.ends = ends or addresses[48 * i : 48 * i + 48]
                 if status:
                     if status < 200:
@@ -186,7 +196,10 @@ class Transactions:
                     if method == ACK and t.method == INVITE:
                         event((ACKED, t, row, i))
                     elif flow == t.flow or not t.flow:
-                        t.flow = flow
+                        if not t.flow:  # a response came first
+                            t.flow = flow
+                            t.bits = bits
+                            t.ends = ends or addresses[48 * i : 48 * i + 48]
                         t.requests += 1
                         if t.requests > 1:
                             self._again(t, at).request(at, t.answered_at)
@@ -199,6 +212,16 @@ class Transactions:
                     elif method == ACK:
                         # The first one may have been forged, and only a dialog can tell.
                         event((REQUEST_AGAIN, t, row, i))
+                elif (
+                    not t.final_at
+                    and (status >= 200 or not t.provisional_at)
+                    and t.flow
+                    and (
+                        not t.ends.startswith((ends or addresses[48 * i : 48 * i + 48])[16:32])
+                        or (bits & ROW_DIRECTED and not (t.bits ^ bits) & ROW_OUTGOING)
+                    )
+                ):
+                    pass  # it went elsewhere, or no router sent it: the request is unanswered
                 elif status < 200:
                     if status > 100:
                         t.rang_at = at
