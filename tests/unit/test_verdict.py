@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 from algwatch.advise.advice import Advice
 from algwatch.base.report import Report
-from algwatch.report.render.verdict import CANNOT_TELL, FINE, HURTS, KEPT, WHY, Verdict
+from algwatch.report.render.grade import KEPT
+from algwatch.report.render.verdict import CANNOT_TELL, FINE, HURTS, WHY, Verdict
 from reports import call, finding, registration
 
 Counts = dict[str, dict[str, int]]

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import re
 
+from algwatch.report.render.grade import Reason
 from algwatch.report.render.sentences import listed, several
-from algwatch.report.render.verdict import AGAIN, BOTH, CROSSES, UNTIL, WAIT, Reason, Verdict
+from algwatch.report.render.verdict import AGAIN, BOTH, CROSSES, UNTIL, WAIT, Verdict
 
 NOTHING_SEEN = (
     "No SIP message was seen yet.",

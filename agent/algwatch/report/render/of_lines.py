@@ -12,7 +12,7 @@ from algwatch.base.report import Report, by_kind
 from algwatch.base.table import Table
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import HURTS, Finding
-from algwatch.report.render.verdict import DEAD, OPEN, graded
+from algwatch.report.render.grade import DEAD, OPEN, graded
 
 LINES = 1000
 KINDS = 256

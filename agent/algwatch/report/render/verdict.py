@@ -18,6 +18,19 @@ from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.report.render import status
+from algwatch.report.render.grade import (
+    DEAD,
+    DECLINED,
+    GOES_ON,
+    KEPT,
+    NOTHING,
+    OPEN,
+    REDIRECTED,
+    WELL,
+    Reason,
+    Tally,
+    graded,
+)
 from algwatch.report.render.sentences import (
     Brief,
     listed,
@@ -31,19 +44,7 @@ FINE, HURTS, CANNOT_TELL = "fine", "hurts", "cannot-tell"
 EXIT = {FINE: 0, HURTS: 1, CANNOT_TELL: 3}
 
 WHY = 6  # sentences
-KEPT = 256  # findings, calls and registrations remembered, of each kind
 ADVICE = 64
-
-# The end of a call or a registration, for the verdict.
-WELL = "well"
-DECLINED = "declined"  # refused for a harmless reason
-REDIRECTED = "redirected"
-GOES_ON = "goes on"  # and was acknowledged
-DEAD = "dead"
-OPEN = "open"  # not known
-
-Reason = tuple[str, str]  # why, and the next step ("" if the advice or nothing says it)
-NOTHING: Reason = ("", "")
 
 TIMED_OUT = ("Ask whoever ended the call for its timers, and look whether media and session "
              "refreshes (RFC 4028) pass the router both ways.")  # fmt: skip
@@ -82,45 +83,6 @@ ALG_UNSURE = ("leave it as it is for now: the fault is in the router, and it is 
 ALG_UNSEEN = ("leave it as it is: no message was seen on both sides of the router, so nothing "
               "shows whether it does harm.")  # fmt: skip
 ALG_LEAVE = "leave it as it is: nothing here shows that it did harm."
-
-
-class Tally:
-    """Calls or registrations: the latest report on each, and the number of each kind. Bounded: the
-    oldest of a kind is forgotten, and counts once more after a new report."""
-
-    def __init__(self) -> None:
-        self.counts = {WELL: 0, DECLINED: 0, REDIRECTED: 0, GOES_ON: 0, DEAD: 0, OPEN: 0}
-        self._latest: dict[str, Table[str, tuple[str, Reason]]] = {
-            grade: Table(KEPT) for grade in self.counts
-        }
-        self._failed = False  # until then nothing can be taken back
-
-    def add(self, key: str, grade: str, call_id: str, reason: Reason, knows: bool) -> None:
-        """knows: False if the report has no news; it never replaces an earlier one then."""
-        if grade == WELL and not self._failed and key not in self._latest[WELL]:
-            self.counts[WELL] += 1
-            if len(self._latest[WELL]) < KEPT:
-                self._latest[WELL][key] = (call_id, reason)
-            return
-        self._failed = self._failed or grade != WELL
-        for before, table in self._latest.items():
-            if key in table:
-                if not knows:
-                    return
-                del table[key]
-                self.counts[before] -= 1
-        self.counts[grade] += 1
-        latest = self._latest[grade]
-        if grade != WELL or len(latest) < KEPT:  # a good call need not push out another
-            latest.add(key, (call_id, reason))
-
-    @property
-    def total(self) -> int:
-        return sum(self.counts.values())
-
-    def reasons(self, grade: str, told: frozenset[str] = frozenset()) -> list[Reason]:
-        """told: Call-IDs with findings."""
-        return [reason for call_id, reason in self._latest[grade].values() if call_id not in told]
 
 
 class Verdict:
@@ -344,23 +306,6 @@ def _look(finding: Brief, one_sided: bool) -> str:
     read = f"read what else looks the same: algwatch explain {finding.rule}."
     text = f"{first}, and {read}" if first else read
     return text[0].upper() + text[1:]
-
-
-def graded(call: CallSummary) -> str:
-    """The end of a call, a word above."""
-    if call.outcome == "completed":
-        return OPEN if call.failure else WELL
-    if call.outcome in ("dropped", "unanswered"):
-        return DEAD
-    if call.outcome == "rejected":
-        if status.kind(call.status) == "redirected":
-            return OPEN if call.unfollowed else REDIRECTED
-        return DEAD if status.is_fault(call.status) else DECLINED
-    if call.failure:
-        return OPEN
-    if call.outcome == "ongoing":
-        return GOES_ON if call.ack == "seen" else OPEN
-    return OPEN if call.outcome == "unknown" else WELL
 
 
 def _after_call(call: CallSummary) -> str:

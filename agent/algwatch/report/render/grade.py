@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Grade: how a call or a registration ended, in one word for the verdict; and the tally of them."""
+
+from __future__ import annotations
+
+from algwatch.base.table import Table
+from algwatch.compare.summary import CallSummary
+from algwatch.report.render import status
+
+WELL = "well"
+DECLINED = "declined"  # refused for a harmless reason
+REDIRECTED = "redirected"
+GOES_ON = "goes on"  # and was acknowledged
+DEAD = "dead"
+OPEN = "open"  # not known
+
+KEPT = 256  # findings, calls and registrations remembered, of each kind
+
+Reason = tuple[str, str]  # why, and the next step ("" if the advice or nothing says it)
+NOTHING: Reason = ("", "")
+
+
+def graded(call: CallSummary) -> str:
+    """The end of a call, one of the words above."""
+    if call.outcome == "completed":
+        return OPEN if call.failure else WELL
+    if call.outcome in ("dropped", "unanswered"):
+        return DEAD
+    if call.outcome == "rejected":
+        if status.kind(call.status) == "redirected":
+            return OPEN if call.unfollowed else REDIRECTED
+        return DEAD if status.is_fault(call.status) else DECLINED
+    if call.failure:
+        return OPEN
+    if call.outcome == "ongoing":
+        return GOES_ON if call.ack == "seen" else OPEN
+    return OPEN if call.outcome == "unknown" else WELL
+
+
+class Tally:
+    """Calls or registrations: the latest report on each, and the number of each kind. Bounded: the
+    oldest of a kind is forgotten, and counts once more after a new report."""
+
+    def __init__(self) -> None:
+        self.counts = {WELL: 0, DECLINED: 0, REDIRECTED: 0, GOES_ON: 0, DEAD: 0, OPEN: 0}
+        self._latest: dict[str, Table[str, tuple[str, Reason]]] = {
+            grade: Table(KEPT) for grade in self.counts
+        }
+        self._failed = False  # until then nothing can be taken back
+
+    def add(self, key: str, grade: str, call_id: str, reason: Reason, knows: bool) -> None:
+        """knows: False if the report has no news; it never replaces an earlier one then."""
+        if grade == WELL and not self._failed and key not in self._latest[WELL]:
+            self.counts[WELL] += 1
+            if len(self._latest[WELL]) < KEPT:
+                self._latest[WELL][key] = (call_id, reason)
+            return
+        self._failed = self._failed or grade != WELL
+        for before, table in self._latest.items():
+            if key in table:
+                if not knows:
+                    return
+                del table[key]
+                self.counts[before] -= 1
+        self.counts[grade] += 1
+        latest = self._latest[grade]
+        if grade != WELL or len(latest) < KEPT:  # a good call need not push out another
+            latest.add(key, (call_id, reason))
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    def reasons(self, grade: str, told: frozenset[str] = frozenset()) -> list[Reason]:
+        """told: Call-IDs with findings."""
+        return [reason for call_id, reason in self._latest[grade].values() if call_id not in told]
