@@ -35,7 +35,7 @@ OBJECT = "luci.algwatch"
 # uhttpd's errors
 OBJECT_NOT_FOUND, ACCESS_DENIED = -32000, -32002
 # ubus
-INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED = 2, 4, 6
+INVALID_ARGUMENT, NOT_FOUND = 2, 4
 
 ARGUMENTS: dict[str, dict[str, type]] = {
     "explain": {"rule": str},
