@@ -28,10 +28,12 @@ OPTIMIZE = os.environ.get("ALGWATCH_OPTIMIZE", "-O3")
 HERE = Path(__file__).resolve().parent
 
 ffi = FFI()
-ffi.cdef((HERE / "algwatch_native.h").read_text())
+for name in ("algwatch_native.h", "algwatch_live.h"):
+    ffi.cdef((HERE / name).read_text())
 ffi.set_source(
     "algwatch._native",
-    '#include <stddef.h>\n#include <stdint.h>\n#include "algwatch_native.h"\n',
+    '#include <stddef.h>\n#include <stdint.h>\n#include "algwatch_native.h"\n'
+    '#include "algwatch_live.h"\n',
     sources=[f"native/{name}" for name in SOURCES],
     include_dirs=["native"],
     # Two header fields in one slot of field.h: one of them would never be read.

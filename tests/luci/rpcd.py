@@ -35,7 +35,7 @@ OBJECT = "luci.algwatch"
 # uhttpd's errors
 OBJECT_NOT_FOUND, ACCESS_DENIED = -32000, -32002
 # ubus
-INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED = 2, 4, 6
+INVALID_ARGUMENT, NOT_FOUND = 2, 4
 
 ARGUMENTS: dict[str, dict[str, type]] = {
     "explain": {"rule": str},
@@ -46,6 +46,19 @@ FIELDS: dict[str, Any] = {
     "health": dict, "counts": dict, "registrations": list, "calls": list, "findings": list,
     "advice": list,
 }  # fmt: skip
+
+
+def granted(session: str, scope: str, name: str, function: str) -> bool:
+    """As rpc_login_setup_acl_scope() grants it (session.c): a table lists functions, an array of
+    objects grants the function named as the permission. The reader has every group to read, the
+    writer every group to write, which implies to read."""
+    for group in ACL.values():
+        for permission in ("read", "write") if session == WRITER else ("read",):
+            objects = group.get(permission, {}).get(scope, {})
+            functions = objects.get(name, ()) if isinstance(objects, dict) else (permission,)
+            if name in objects and function in functions:
+                return True
+    return False
 
 
 class Fails(Exception):
@@ -218,16 +231,16 @@ class Rpcd:
     def _may(session: str, name: str, method: str, given: dict[str, Any]) -> bool:
         if session not in (WRITER, READER):
             return False
-        acl = ACL["luci-app-algwatch"]
-        rights = [acl["read"]] + ([acl["write"]] if session == WRITER else [])
         if name == OBJECT:
-            return any(method in right.get("ubus", {}).get(OBJECT, ()) for right in rights)
+            return granted(session, "ubus", OBJECT, method)
         if name == "uci":
-            of = rights[:1] if method in ("get", "changes") else rights[1:]
+            function = "read" if method in ("get", "changes") else "write"
             config = given.get("config")
             if config == "luci":  # by the rights of luci-base
                 return method == "get"
-            return any(config in right["uci"] for right in of) or (config is None and bool(of))
+            if config is None:
+                return function == "read" or session == WRITER
+            return granted(session, "uci", config, function)
         return True
 
     def _call(self, session: str, name: str, method: str, given: dict[str, Any]) -> Any:

@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from rpcd import APP, READER, WRITER, Rpcd
+from rpcd import ACL, APP, READER, WRITER, Rpcd
 
 SHELL = Path(__file__).resolve().parent / "shell"
 STATIC = "/luci-static/"
@@ -34,7 +34,15 @@ def folders() -> list[Path]:
             Path(luci, "themes/luci-theme-bootstrap/htdocs/luci-static")]  # fmt: skip
 
 
-def tree() -> dict[str, Any]:
+def rights(entry: dict[str, Any], session: str) -> tuple[bool, bool]:
+    """Whether this account may open a page of the menu, and may only read there
+    (check_acl_depends(), dispatcher.uc)."""
+    granted = {"read", "write"} if session == WRITER else {"read"}
+    groups = [granted & set(ACL[name]) for name in entry.get("depends", {}).get("acl", [])]
+    return all(groups), bool(groups) and not any("write" in some for some in groups)
+
+
+def tree(session: str) -> dict[str, Any]:
     """The menu as LuCI's dispatcher gives it to the browser."""
     root: dict[str, Any] = {"children": {}}
     for path, entry in MENU.items():
@@ -43,7 +51,8 @@ def tree() -> dict[str, Any]:
             node = node.setdefault("children", {}).setdefault(
                 name, {"title": name.capitalize(), "satisfied": True, "order": 1}
             )
-        node.update(entry, satisfied=True, readonly=False)
+        satisfied, readonly = rights(entry, session)
+        node.update(entry, satisfied=satisfied, readonly=readonly)
     return root
 
 
@@ -87,11 +96,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
-        if path.startswith(PAGES):
-            session = READER if self.path.endswith("?reader") else WRITER
+        # The browser asks for the menu from its page.
+        asked = self.path if path.startswith(PAGES) else self.headers.get("Referer", "")
+        session = READER if asked.endswith("?reader") else WRITER
+        entry = MENU.get(path.removeprefix("/cgi-bin/luci/"), {})
+        if not rights(entry, session)[0]:
+            self._send(403, "text/plain", b"Forbidden")
+        elif path.startswith(PAGES):
             self._send(200, "text/html; charset=utf-8", page(path[len(PAGES) :], session).encode())
         elif path == "/cgi-bin/luci/admin/menu":
-            self._send(200, "application/json", json.dumps(tree()).encode())
+            self._send(200, "application/json", json.dumps(tree(session)).encode())
         elif path.startswith("/cgi-bin/luci/admin/translations"):
             self._send(200, "text/javascript", b"window.TR={};")
         elif path.startswith(STATIC):

@@ -320,6 +320,26 @@ def test_who_may_only_read_can_change_nothing(router: Router) -> None:
     assert router.typed == []
 
 
+def test_who_may_only_read_sees_no_setting_and_so_no_password(router: Router) -> None:
+    router.rpcd.uci["main"]["mqtt_password"] = "secret"
+    page = router.open("status", reader=True)
+    menu = page.evaluate("fetch('/cgi-bin/luci/admin/menu').then(reply => reply.json())")
+    there = menu["children"]["admin"]["children"]["services"]["children"]["algwatch"]["children"]
+    assert [name for name, node in there.items() if not node["satisfied"]] == ["settings"]
+    assert page.goto(f"{router.server.url}settings?reader").status == 403
+    for method in ("get", "changes", "set"):
+        given = {"config": "algwatch", "section": "main", "values": {"enabled": "0"}}
+        assert router.post(frame(READER, "uci", method, given))["error"]["code"] == -32002
+    asked = router.post(frame(WRITER, "uci", "get", {"config": "algwatch"}))
+    assert asked["result"][1]["values"]["main"]["mqtt_password"] == "secret"
+    assert router.rpcd.uci["main"]["enabled"] == "1"
+
+
+def test_no_right_to_read_reaches_the_configuration() -> None:
+    assert [name for name, group in ACL.items() if "uci" in group.get("read", {})] == []
+    assert [name for name, group in ACL.items() if "file" in str(group)] == []
+
+
 # Calls to the router
 
 

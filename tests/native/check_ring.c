@@ -21,6 +21,7 @@
 #include <linux/if_packet.h>
 
 #include "algwatch_native.h"
+#include "algwatch_live.h"
 #include "guard.h"
 
 enum { SOCKET = 4711, INDEX = 7, BLOCK = 4096, BLOCKS = 2 };

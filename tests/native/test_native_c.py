@@ -82,8 +82,8 @@ def test_every_header_says_what_it_needs(tmp_path: Path) -> None:
         assert not IN_CI, "gcc is not installed"
         pytest.skip("gcc is not installed")
     for header in NATIVE.glob("*.h"):
-        if header.name == "algwatch_native.h":  # declarations only: it is native.h that includes
-            continue
+        if header.name in ("algwatch_native.h", "algwatch_live.h"):
+            continue  # declarations only: it is native.h that includes
         alone = tmp_path / f"{header.stem}.c"
         alone.write_text(f'#include "{header.name}"\n')
         command = ["gcc", "-std=c11", "-Werror", f"-I{NATIVE}", "-fsyntax-only", str(alone)]

@@ -29,7 +29,8 @@ HOSTILE = "sip:\x1b]0;owned\x07\x1b[2J\u202e[bold]x[/bold]@h"
 
 def of_files(**given: Any) -> Model:
     words: dict[str, Any] = {"files": [], "lan": [], "wan": [], "status": None, "filter": "",
-                             "since": "", "progress": False, "ports": "5060", **given}  # fmt: skip
+                             "since": "", "progress": False, "keylog": "",
+                             "ports": "5060", **given}  # fmt: skip
     return opened(argparse.Namespace(**words))[0]
 
 

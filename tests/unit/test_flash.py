@@ -38,8 +38,22 @@ class Router:
         self.path = folder / "verdicts"
         self.now, self.boot = 1000.0, "boot 1"
         self.said: list[str] = []
+        self._last: Flash | None = None
 
     def start(self) -> Flash:
+        """After the end of the agent before."""
+        self.end()
+        self._last = self.beside()
+        return self._last
+
+    def end(self) -> None:
+        """As the kernel does."""
+        if self._last is not None:
+            for number in {self._last._file, self._last._lock} - {-1}:
+                os.close(number)
+        self._last = None
+
+    def beside(self) -> Flash:
         return Flash(str(self.path), self.boot, self.said.append, lambda: self.now)
 
     def left(self, here: list[bytes] | None = None, survived: bool = False) -> list[bytes]:
@@ -256,7 +270,7 @@ def test_a_full_and_a_read_only_disk_cost_one_line_and_are_tried_again(disk: Pat
     router.copy(flash, findings(5))
     assert flash.batches == 2
     router.said.clear()
-    os.close(flash._file)
+    router.end()
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     flash = router.start()
     router.boot = "boot 2"
@@ -268,7 +282,7 @@ def test_a_full_and_a_read_only_disk_cost_one_line_and_are_tried_again(disk: Pat
     router.copy(flash, findings(9))
     assert flash.batches == 1
     assert router.left() == [payload for _, payload in findings(9)]
-    os.close(flash._file)
+    router.end()
 
 
 @contextmanager
@@ -325,7 +339,7 @@ def test_a_busy_day_writes_no_more_than_twice_its_bytes_to_the_device(
         flash.look(some[max(0, told - 150) :], at_end=True)
         settle(flash)
         device = written() - before
-        os.close(flash._file)
+        router.end()
     record_property(
         "said", f"{count} verdict changes a day, {payload} bytes, in {flash.batches - 1} batches: "
         f"{flash.written - own} bytes in the file, {device} on the device, "
@@ -333,3 +347,32 @@ def test_a_busy_day_writes_no_more_than_twice_its_bytes_to_the_device(
     )  # fmt: skip
     assert device <= DAYS[count] * payload
     assert MOST * PAGE > LARGE
+
+
+REFUSED = "another algwatch uses it: stop that one, or give this one a flash of its own"
+
+
+def test_an_agent_keeps_off_the_file_of_another_and_says_what_to_do(router: Router) -> None:
+    first = router.start()
+    router.copy(first, findings(4))
+    second = router.beside()
+    assert second.left([], False) == []
+    assert [REFUSED in line for line in router.said] == [True]
+    before = router.path.read_bytes()
+    router.copy(second, findings(8, seed=8))
+    assert router.path.read_bytes() == before and second.batches == 0
+    router.end()  # of the first; its batches are not known here
+    router.copy(second, findings(8, seed=8))
+    assert router.path.read_bytes() == before and len(router.said) == 1
+
+
+def test_of_two_agents_without_a_file_the_one_that_makes_it_has_it(router: Router) -> None:
+    first, second = router.start(), router.beside()
+    assert first.left([], False) == second.left([], False) == []
+    router.copy(second, findings(4))
+    before = router.path.read_bytes()
+    router.copy(first, findings(8, seed=8))
+    assert router.path.read_bytes() == before
+    assert [REFUSED in line for line in router.said] == [True]
+    router.copy(second, findings(8, seed=9))
+    assert second.batches == 2

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import struct
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from operator import itemgetter
+from collections.abc import Sequence
 
 from algwatch.base.native import layout
 from algwatch.base.native.rows import Counts, Scanner
 from algwatch.base.packet import Batch
-from algwatch.base.typed import Any
-from algwatch.capture.batches import NO_MESSAGES, Loose, loose
+from algwatch.capture.batches import Loose
 from algwatch.capture.filter import RAW
 from algwatch.capture.flows import CLIENT, FLOW_SECONDS, Flows, WebSockets, is_upgrade
 from algwatch.capture.fragments import MOST_PARTS, Datagram
@@ -33,6 +31,7 @@ from algwatch.capture.pieces import (
     parts,
     piece_of,
 )
+from algwatch.capture.rebuilt import Rebuilt, messages
 from algwatch.capture.stream import (
     ANY,
     REPEATED,
@@ -54,10 +53,7 @@ STREAM_SECONDS = 32  # 64*T1: the request is dead then (RFC 3261 section 17.1.1.
 SECOND = 1_000_000_000
 UDP = 17
 
-_META = struct.Struct("=IIII")
 _TCP = struct.Struct("!HHIIBBHHH")
-_KIND = 13  # in a row
-_index = itemgetter(0)
 
 
 class Reassembler:
@@ -80,10 +76,10 @@ class Reassembler:
         self._live = live
         self.counts = Counts()
         self.conflicts = self.expired = self.evicted = self.too_long = 0
-        self.incomplete = self.repeated = self.websockets = self.refused = 0
+        self.incomplete = self.repeated = self.websockets = 0
         self._waits = 0  # bytes of pending parts
         self._limit = limit
-        self._scanner = Scanner(RAW, tap, key, ports, self.counts, max_rows=64)
+        self._rebuilt = Rebuilt(Scanner(RAW, tap, key, ports, self.counts, max_rows=64))
         self._pending: OrderedDict[bytes, Datagram | Stream] = OrderedDict()
         # The last sight of each flow, ns, and the place read up to: the sequence number behind the
         # last whole message.
@@ -110,7 +106,9 @@ class Reassembler:
         if self._pending:
             self._expire(batch.watermark)
         if self._made or self._opened:
-            return self._merged(batch)
+            made, opened = self._made, self._opened
+            self._made, self._opened = [], []
+            return self._rebuilt.merged(batch, made, opened)
         return batch
 
     def _open_tunnels(self) -> None:
@@ -118,7 +116,7 @@ class Reassembler:
         in a tunnel is left for the next call: nesting does not become recursion."""
         buffer = joined(self._tunnels)
         rows, ends = bytearray(), bytearray()
-        for _, row, end in self._scanned(self._tunnels, buffer):
+        for _, row, end in self._rebuilt.rows(self._tunnels, buffer):
             rows += layout.ROW.pack(*row)
             ends += layout.ENDS.pack(*end)
         self._tunnels = []
@@ -127,39 +125,8 @@ class Reassembler:
         for index, kind in parts(batch):
             self._take(batch, index, kind)
         self._opened += [
-            (self._index, *one) for one in loose(batch) if one[0][_KIND] not in NO_MESSAGES
+            (self._index, row, ends, payload) for _, row, ends, payload in messages(batch)
         ]
-
-    def _merged(self, batch: Batch) -> Batch:
-        """The rows of the batch and of the reassembled messages, and one buffer for both."""
-        made, opened = self._made, self._opened
-        kept = [
-            (index, *one)
-            for index, one in enumerate(loose(batch))
-            if one[0][_KIND] not in NO_MESSAGES
-        ]
-        others = opened + kept
-        buffer = joined(made, (payload for _, _, _, payload in others))
-        size = sum(length for _, length, _ in made)
-        found = []
-        for index, row, ends, payload in others:
-            # No later stage reads headers in front of a message.
-            row = (*row[:8], size, *row[9:])
-            found.append((index, row, (*ends[:2], size, len(payload), *ends[4:])))
-            size += len(payload)
-        whole = [one for one in self._scanned(made, buffer) if one[1][_KIND] not in NO_MESSAGES]
-        # A whole message before a row of the packet that completed it.
-        found[len(opened) : len(opened)] = whole
-        found.sort(key=_index)
-        self._made, self._opened = [], []
-        return Batch(
-            buffer,
-            b"".join([layout.ROW.pack(*row) for _, row, _ in found]),
-            b"".join([layout.ENDS.pack(*ends) for _, _, ends in found]),
-            len(found),
-            batch.tap,
-            batch.watermark,
-        )
 
     def _take(self, batch: Batch, index: int, kind: int) -> None:
         row = layout.ROW.unpack_from(batch.rows, index * layout.ROW.size)
@@ -325,7 +292,7 @@ class Reassembler:
             make(self._made, packet, whole)
         elif packet.ends[7] != TCP:  # a tunnel, or IPv6 extension headers
             if self._live:
-                self.refused += 1
+                self._rebuilt.refused += 1
             else:
                 make(self._tunnels, packet, whole)
         elif len(whole) >= 20:
@@ -371,6 +338,10 @@ class Reassembler:
         return {name: value for name, value in numbers.items() if value}
 
     @property
+    def refused(self) -> int:
+        return self._rebuilt.refused
+
+    @property
     def held(self) -> int:
         """Bytes, objects included."""
         return self._waits + self._flows.cost + self._websockets.cost
@@ -404,31 +375,6 @@ class Reassembler:
                 return
             self._give_up(key)
             self.expired += 1
-
-    def _scanned(
-        self, made: Made, buffer: bytes
-    ) -> Iterator[tuple[int, tuple[int, ...], tuple[Any, ...]]]:
-        """(index of the packet with the last part, row, ends) of the reassembled packets at the
-        beginning of the buffer, scanned like any other."""
-        size, meta, by_frame = 0, [], {}
-        for packet, length, _ in made:
-            by_frame[size] = packet
-            meta.append(_META.pack(0, 0, size, length))
-            size += length
-        for one in self._scanner.scan(buffer, b"".join(meta), 0):
-            for row, end in zip(
-                layout.ROW.iter_unpack(one.rows), layout.ENDS.iter_unpack(one.ends), strict=True
-            ):
-                packet = by_frame[end[2]]
-                way = packet.row[12] & (layout.ROW_OUTGOING | layout.ROW_DIRECTED)
-                if row[12] & layout.ROW_DAMAGED and way == layout.ROW_DIRECTED:
-                    self.refused += 1  # captured as it came in: no stack accepts it
-                    continue
-                bits = row[12] | way
-                if packet.row[13] == FRAGMENT and end[7] == UDP:
-                    bits |= layout.ROW_FRAGMENTED
-                row = (packet.row[0], *row[1:12], bits, *row[13:16], packet.row[16])
-                yield packet.index, row, (*end[:6], packet.ends[6], *end[7:])
 
 
 def _end(one: Datagram | Stream) -> int:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import host as shown_host
@@ -14,8 +16,10 @@ from algwatch.compare.differences import rewrites
 from algwatch.compare.line import REACHED_AT_PROXY
 from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
+from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading, answer_elsewhere
+from algwatch.diagnose.rule import Rule, evidence
 from algwatch.sip.dialog import Dialog
 from algwatch.sip.message import Address, parsed, to_text
 from algwatch.sip.target import (
@@ -49,6 +53,25 @@ def misaddressed(call: Call, how: lost.LostAck) -> Wrong | None:
     if how.how == lost.IGNORED:
         return _to_phone(call)
     return None
+
+
+def misaddressed_ack(
+    rule: Rule, call: Call, how: lost.LostAck, known: Known, by_route: bool, said: str,
+    expected: str, proof: str,
+) -> Iterator[Finding]:  # fmt: skip
+    """The finding of a rule for an ACK that contradicts its 2xx, if it has this Wrong.by_route.
+    said: begins the summary. expected: of the ACK. proof: names what the 2xx says."""
+    wrong = misaddressed(call, how)
+    if wrong is None or wrong.by_route != by_route:
+        return
+    yield rule.finding(
+        wrong.where, "observed" if how.dropped(known.now) else "latent",
+        f"{said}: {wrong.what}; so nobody took it.",
+        [evidence(wrong.ack, "the ACK", expected), evidence(wrong.answer, proof),
+         *([evidence(wrong.before, "the ACK of the phone")] if wrong.before else ())],
+        call.call_id, cause=wrong.cause, certain=wrong.where == "router",
+        call_id=call.call_id, line=known.line_name(call),
+    )  # fmt: skip
 
 
 def _from_phone(call: Call) -> Wrong | None:

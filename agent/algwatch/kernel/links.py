@@ -68,31 +68,29 @@ class Link:
 
 
 class Address:
-    """An IPv4 address of an interface. host: 4 bytes; bits: length of its prefix; point_to_point:
-    it has one peer instead of a network."""
+    """An IPv4 address of an interface. host: 4 bytes; bits: length of its prefix."""
 
-    __slots__ = ("bits", "host", "index", "point_to_point")
+    __slots__ = ("bits", "host", "index")
 
     def __init__(self, body: bytes) -> None:
         _, self.bits, _, _, self.index = _ADDRESS.unpack_from(body)
         found = netlink.attributes(body[8:])
         peer = found.get(1, b"")  # IFA_ADDRESS: the peer's, if there is one
         self.host = found.get(2, peer)  # IFA_LOCAL
-        self.point_to_point = peer != self.host
 
 
 class Route:
     """An IPv4 route. to: 4 bytes, 0.0.0.0 for a default route; index: of the interface; gateway: 4
     bytes, or empty; hops: (index, gateway) of each next hop if there are several."""
 
-    __slots__ = ("bits", "gateway", "hops", "index", "kind", "metric", "table", "to")
+    __slots__ = ("bits", "gateway", "hops", "index", "kind", "table", "to")
 
     def __init__(self, body: bytes) -> None:
         _, self.bits, _, _, table, _, _, self.kind, _ = _ROUTE.unpack_from(body)
         found = netlink.attributes(body[12:])
         self.to = found.get(1, bytes(4))  # RTA_DST
         self.gateway = found.get(5, b"")
-        self.index, self.metric = (netlink.number(found.get(kind, b"")) for kind in (4, 6))
+        self.index = netlink.number(found.get(4, b""))
         self.table = netlink.number(found.get(15, b"")) or table
         self.hops: list[tuple[int, bytes]] = []
         rest = found.get(9, b"")  # RTA_MULTIPATH: a list of rtnexthop
@@ -154,10 +152,6 @@ def set_flags(nl: Netlink, index: int, flags: int, change: int) -> None:
 
 def set_up(nl: Netlink, index: int) -> None:
     set_flags(nl, index, UP, UP)
-
-
-def set_down(nl: Netlink, index: int) -> None:
-    set_flags(nl, index, 0, UP)
 
 
 def set_master(nl: Netlink, index: int, bridge: int) -> None:

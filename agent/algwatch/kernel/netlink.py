@@ -21,7 +21,6 @@ NETFILTER = 12  # NETLINK_NETFILTER
 
 # Flags of a request: do not replace, create, dump all, acknowledge.
 REQUEST, ACK, DUMP, EXCLUSIVE, CREATE = 0x1, 0x4, 0x300, 0x200, 0x400
-REPLACE = 0x100
 _DUMP_INTERRUPTED = 0x10
 _CAPPED, _ACK_TLVS = 0x100, 0x200  # of an acknowledgement
 _ERROR, _DONE = 2, 3  # kinds below 16 belong to netlink itself

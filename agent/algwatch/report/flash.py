@@ -7,6 +7,9 @@ other batch. It holds reports without an acknowledgement of the broker, and the 
 reports acknowledged since. A batch is written once LARGE bytes wait, or once the oldest has waited
 for LONGEST seconds; a thread of its own writes it, since flash may take seconds.
 
+The file is locked against another process: at the start if it exists, else once it is made. A
+process that finds it locked never writes to it.
+
 After a power loss the spool on tmpfs is empty, and left() returns the reports without an
 acknowledgement in the ring.
 """
@@ -22,6 +25,7 @@ from time import monotonic, sleep
 from zlib import crc32
 
 from algwatch.base.plain import Unfit, pack, raw, row, rows, text, unpack, whole, word
+from algwatch.report.lock import Busy, lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +70,8 @@ class Flash:
         self._clock = clock
         self._trouble = ""
         self._busy = False
-        self._file = -1
+        self._file = self._lock = -1
+        self._locked_out = False  # for good: the places of batches are not known any more
         self._batch = 0  # the number of the next one
         self._page = 0  # its first page
         self._number = 0  # of the next record
@@ -108,7 +113,7 @@ class Flash:
         end = monotonic() + FAREWELL
         while at_end and self._busy and monotonic() < end:
             sleep(0.01)
-        if self._busy:
+        if self._busy or self._locked_out:
             return
         now = self._looked = self._clock()
         there = {payload for _, payload in waiting}
@@ -153,7 +158,7 @@ class Flash:
                     raise OSError(28, "No space left on device")
             os.fdatasync(self._file)
         except OSError as problem:
-            self._fail(problem.strerror or "error")
+            self._fail(problem)
         else:
             self._page = (self._page + len(data) // PAGE) % PAGES
             self._batch += 1
@@ -169,7 +174,9 @@ class Flash:
         finally:
             self._busy = False
 
-    def _fail(self, why: str) -> None:
+    def _fail(self, problem: OSError) -> None:
+        self._locked_out = isinstance(problem, Busy)
+        why = problem.strerror or "error"
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -193,10 +200,16 @@ class Flash:
                     if os.pwrite(file, bytes(PAGE), page * PAGE) < PAGE:
                         raise OSError(28, "No space left on device")
                 os.fsync(file)
+            self._own()
         except OSError:
             os.close(file)
             raise
         self._file = file
+
+    def _own(self) -> None:
+        """Lock the file. It exists. OSError."""
+        if self._lock < 0:
+            self._lock = lock(self._path, "flash")
 
     def _read(self) -> list[tuple[int, str, list[int], list[Kept]]]:
         """Batches in order: number, boot, acknowledged numbers, reports."""
@@ -206,11 +219,12 @@ class Flash:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode) or status.st_uid not in (0, os.geteuid()):
                     raise OSError(1, "it is no file of this user")
+                self._own()
                 data = file.read(PAGE * PAGES)
         except FileNotFoundError:
             return []
         except OSError as problem:
-            self._fail(problem.strerror or "error")
+            self._fail(problem)
             return []
         batches, at = [], 0
         end, data = len(data), data + data[: MOST * PAGE]  # the last one may wrap around

@@ -25,6 +25,7 @@ from algwatch.base.report import Report
 from algwatch.capture.host import alg_of, boot_of
 from algwatch.diagnose.finding import Finding
 from algwatch.files import FileError
+from algwatch.report.lock import Busy, lock
 from algwatch.report.state import FORMAT, MOST, StateFile
 
 TYPE_CHECKING = False
@@ -184,8 +185,17 @@ class Keeper:
 
 
 def opened(path: str, knowledge: Knowledge, taps: list[Tap], clock: PacketClock,
-           spool: Spool | None, say: Callable[[str], None]) -> Keeper:  # fmt: skip
-    """The keeper of a daemon with these taps."""
+           spool: Spool | None, say: Callable[[str], None]) -> Keeper | None:  # fmt: skip
+    """The keeper of a daemon with these taps; None, after a line to the user, if another process
+    has the file."""
+    try:
+        # Held until this process ends; beside the file, which is replaced again and again.
+        lock(f"{path}.lock", "state", create=True)
+    except Busy as why:
+        say(f"state {path} is not kept, a restart begins anew: {why.strerror}")
+        return None
+    except OSError:
+        pass  # the first write tells
     needed = [boot_of(), *sorted(f"{tap.name} {SIDE_NAMES[tap.side]}" for tap in taps)]
     return Keeper(
         path, knowledge, clock, lambda: (needed, alg_of()),

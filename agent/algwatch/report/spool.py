@@ -14,12 +14,13 @@ need be.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 import struct
 from contextlib import suppress
 from zlib import crc32
+
+from algwatch.report.lock import lock
 
 MARK = b"\xa5aw1"
 LONGEST = 65536  # bytes of a body
@@ -141,14 +142,7 @@ class Spool:
             raise SpoolError(f"{self._folder}: is no directory")
         if status.st_uid != os.geteuid() or status.st_mode & 0o022:
             raise SpoolError(f"{self._folder}: belongs to another user, or others may write there")
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        lock = os.open(os.path.join(self._folder, _LOCK), flags, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
-            raise SpoolError(f"{self._folder}: another algwatch uses it") from None
-        return lock
+        return lock(os.path.join(self._folder, _LOCK), "spool", create=True)
 
     def _path(self, segment: int) -> str:
         return os.path.join(self._folder, f"{segment:08x}{_SUFFIX}")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic, time
 
-from algwatch import __version__, files
+from algwatch import __version__
 from algwatch.advise.actions import in_words
 from algwatch.advise.advice import Advice, InForce
 from algwatch.base.host import Host
@@ -23,7 +23,7 @@ from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.report.anonymous import anonymous
 from algwatch.report.evidence import evidence
 from algwatch.report.privacy import Privacy
-from algwatch.report.render.grades import DEAD, OPEN
+from algwatch.report.render.grades import DEAD, OPEN, graded
 from algwatch.report.render.json import (
     advice_json,
     call_json,
@@ -33,7 +33,7 @@ from algwatch.report.render.json import (
     texts_json,
 )
 from algwatch.report.render.lately import Lately
-from algwatch.report.render.verdict import graded
+from algwatch.report.replaced import Replaced
 
 SCHEMA = 1
 SOONEST = 3.0  # seconds between two writings
@@ -72,15 +72,13 @@ class Status:
     def __init__(self, path: str, privacy: Privacy, say: Callable[[str], None],
                  clock: Callable[[], float] = monotonic,
                  wall: Callable[[], float] = time) -> None:  # fmt: skip
-        self._path = path
+        self._file = Replaced(path, "status_file", 0o600, say)
         self._privacy = privacy
-        self._say = say
         self._clock = clock
         self._wall = wall
         self._started = clock()
         self._written = float("-inf")
         self._changed = True
-        self._trouble = False
         self.host: Host | None = None
         self._ended = 0  # calls that ended well, since the start
         self._before: list[tuple[float, Numbers]] = [(self._started, {})]
@@ -117,18 +115,7 @@ class Status:
         """health, counts: as in docs/wire.md, health without the numbers of the pipeline."""
         self._written = self._clock()
         self._changed = False
-        text = self._text(health, counts, running)
-        try:
-            files.replace(self._path, text.encode("ascii"))
-        except OSError as problem:
-            if not self._trouble:
-                self._trouble = True
-                why = problem.strerror or "error"
-                self._say(f"status_file {self._path} cannot be written, the rest goes on: {why}")
-            return
-        if self._trouble:
-            self._trouble = False
-            self._say(f"status_file {self._path} is written again")
+        self._file.write(self._text(health, counts, running))
 
     def _call(self, call: CallSummary) -> None:
         shown = anonymous(call, self._privacy)

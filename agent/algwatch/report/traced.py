@@ -18,8 +18,7 @@ from algwatch.compare.crossing import Crossing
 from algwatch.compare.line import name_of
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import Evidence, Finding
-from algwatch.report.render.grades import DEAD
-from algwatch.report.render.verdict import graded
+from algwatch.report.render.grades import DEAD, graded
 from algwatch.sip.message import Message, to_text
 from algwatch.sip.sdp import Sdp
 

@@ -14,9 +14,8 @@ from algwatch.base.table import Table
 from algwatch.compare.line import ends_of
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import HURTS, Finding
-from algwatch.report.render.grades import DEAD
+from algwatch.report.render.grades import DEAD, graded
 from algwatch.report.render.ladder import DELIVERED, Ladder
-from algwatch.report.render.verdict import graded
 
 CALLS = 2000
 FINDINGS = 2000

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from time import monotonic
 
-from algwatch import __version__, files
+from algwatch import __version__
 from algwatch.advise.advice import Advice, InForce
 from algwatch.base.host import Host
 from algwatch.base.report import Report
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import Finding
+from algwatch.report.replaced import Replaced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,12 +34,10 @@ class Metrics:
 
     def __init__(self, path: str, say: Callable[[str], None], beside: Status | None = None,
                  clock: Callable[[], float] = monotonic) -> None:  # fmt: skip
-        self._path = path
-        self._say = say
+        self._file = Replaced(path, "metrics_file", 0o644, say)
         self._beside = beside
         self._clock = clock
         self._written = float("-inf")
-        self._trouble = False
         self._advice = InForce(ADVICE)
         self._counts: dict[tuple[str, Labels], int] = {}
         self._host: Host | None = None
@@ -82,17 +81,7 @@ class Metrics:
         if now - self._written < EVERY and running:
             return
         self._written = now
-        try:
-            files.replace(self._path, self._text(health, counts, running).encode(), 0o644)
-        except OSError as problem:
-            if not self._trouble:
-                self._trouble = True
-                why = problem.strerror or "error"
-                self._say(f"metrics_file {self._path} cannot be written, the rest goes on: {why}")
-            return
-        if self._trouble:
-            self._trouble = False
-            self._say(f"metrics_file {self._path} is written again")
+        self._file.write(self._text(health, counts, running))
 
     def _count(self, name: str, *labels: tuple[str, str]) -> None:
         key = name, labels

@@ -10,12 +10,12 @@ from algwatch.base.report import Report, by_kind
 from algwatch.base.table import Table
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import Finding
-from algwatch.report.render.grades import DEAD
+from algwatch.report.render.grades import DEAD, graded
 from algwatch.report.render.ladder import Ladder
 from algwatch.report.render.of_lines import OfLines
 from algwatch.report.render.sentences import Brief, named_registration
 from algwatch.report.render.story import HARMS
-from algwatch.report.render.verdict import Verdict, graded
+from algwatch.report.render.verdict import Verdict
 
 FINDINGS = 20  # findings kept of one call, and of everything outside calls
 ADVICE = 50  # pieces of advice kept

@@ -15,10 +15,10 @@ from algwatch.base.report import Report, by_kind
 from algwatch.base.table import Table
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import Finding
-from algwatch.report.render.grades import DEAD, OPEN
+from algwatch.report.render.grades import DEAD, OPEN, graded
 from algwatch.report.render.sentences import several
 from algwatch.report.render.terminal import Writer
-from algwatch.report.render.verdict import Verdict, graded
+from algwatch.report.render.verdict import Verdict
 
 BETTER, WORSE, SAME, UNKNOWN = "better", "worse", "same", "unknown"
 EXIT = {BETTER: 0, SAME: 0, WORSE: 1, UNKNOWN: 3}

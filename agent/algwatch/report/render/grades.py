@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls and registrations counted by how they ended, for the verdict."""
+"""How calls and registrations ended, in one word each for the verdict, and the tally of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from algwatch.base.quote import somebody
 from algwatch.base.table import Table
 from algwatch.compare.line import ends_of
 from algwatch.compare.summary import CallSummary
+from algwatch.report.render import status
 
 KEPT = 256  # findings, calls and registrations remembered, of each kind
 HOSTS = 4096  # far hosts remembered, and unsolicited calls
@@ -21,6 +22,23 @@ OPEN = "open"  # not known
 
 Reason = tuple[str, str]  # why, and the next step ("" if the advice or nothing says it)
 NOTHING: Reason = ("", "")
+
+
+def graded(call: CallSummary) -> str:
+    """The end of a call, one of the words above."""
+    if call.outcome == "completed":
+        return OPEN if call.failure else WELL
+    if call.outcome in ("dropped", "unanswered"):
+        return DEAD
+    if call.outcome == "rejected":
+        if status.kind(call.status) == "redirected":
+            return OPEN if call.unfollowed else REDIRECTED
+        return DEAD if status.is_fault(call.status) else DECLINED
+    if call.failure:
+        return OPEN
+    if call.outcome == "ongoing":
+        return GOES_ON if call.ack == "seen" else OPEN
+    return OPEN if call.outcome == "unknown" else WELL
 
 
 class Tally:

@@ -12,8 +12,7 @@ from algwatch.base.report import Report, by_kind
 from algwatch.base.table import Table
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import HURTS, Finding
-from algwatch.report.render.grades import DEAD, OPEN
-from algwatch.report.render.verdict import graded
+from algwatch.report.render.grades import DEAD, OPEN, graded
 
 LINES = 1000
 KINDS = 256

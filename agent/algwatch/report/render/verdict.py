@@ -30,6 +30,7 @@ from algwatch.report.render.grades import (
     Reason,
     Strangers,
     Tally,
+    graded,
 )
 from algwatch.report.render.sentences import (
     Brief,
@@ -311,23 +312,6 @@ def _look(finding: Brief, one_sided: bool) -> str:
     read = f"read what else looks the same: algwatch explain {finding.rule}."
     text = f"{first}, and {read}" if first else read
     return text[0].upper() + text[1:]
-
-
-def graded(call: CallSummary) -> str:
-    """The end of a call, a word above."""
-    if call.outcome == "completed":
-        return OPEN if call.failure else WELL
-    if call.outcome in ("dropped", "unanswered"):
-        return DEAD
-    if call.outcome == "rejected":
-        if status.kind(call.status) == "redirected":
-            return OPEN if call.unfollowed else REDIRECTED
-        return DEAD if status.is_fault(call.status) else DECLINED
-    if call.failure:
-        return OPEN
-    if call.outcome == "ongoing":
-        return GOES_ON if call.ack == "seen" else OPEN
-    return OPEN if call.outcome == "unknown" else WELL
 
 
 def _after_call(call: CallSummary) -> str:

@@ -60,7 +60,10 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         yield from _bye(call, known)
         return
     yield from _unroutable(call, how, known)
-    yield from _not_followed(call, how, known)
+    yield from route_set.misaddressed_ack(
+        RULE, call, how, known, True, "The ACK did not follow the route set of the call",
+        "the Record-Route of the 2xx in reverse order", "Record-Route and Contact of the 2xx",
+    )  # fmt: skip
 
 
 def _unroutable(call: Call, how: lost.LostAck, known: Known) -> Iterator[Finding]:
@@ -88,21 +91,6 @@ def _unroutable(call: Call, how: lost.LostAck, known: Known) -> Iterator[Finding
         proof, call.call_id, cause=reading.cause, certain=reading.cause == cause.ALG,
         call_id=call.call_id, line=known.line_name(call),
         next_step=BOTH_SIDES if reading.where == "unknown" else "",
-    )  # fmt: skip
-
-
-def _not_followed(call: Call, how: lost.LostAck, known: Known) -> Iterator[Finding]:
-    wrong = route_set.misaddressed(call, how)
-    if wrong is None or not wrong.by_route:
-        return
-    yield RULE.finding(
-        wrong.where, "observed" if how.dropped(known.now) else "latent",
-        f"The ACK did not follow the route set of the call: {wrong.what}; so nobody took it.",
-        [evidence(wrong.ack, "the ACK", "the Record-Route of the 2xx in reverse order"),
-         evidence(wrong.answer, "Record-Route and Contact of the 2xx"),
-         *([evidence(wrong.before, "the ACK of the phone")] if wrong.before else ())],
-        call.call_id, cause=wrong.cause, certain=wrong.where == "router",
-        call_id=call.call_id, line=known.line_name(call),
     )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose import route_set
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.rule import Rule
 from algwatch.diagnose.subject import CALL
 
 RULE = Rule(
@@ -44,15 +44,8 @@ RULE = Rule(
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
     how = lost.lost_ack(call, known)
-    wrong = route_set.misaddressed(call, how) if how is not None else None
-    if how is None or wrong is None or wrong.by_route:
-        return
-    yield RULE.finding(
-        wrong.where, "observed" if how.dropped(known.now) else "latent",
-        f"The ACK was not addressed as the 2xx says: {wrong.what}; so nobody took it.",
-        [evidence(wrong.ack, "the ACK", "Request-URI and Route from the 2xx"),
-         evidence(wrong.answer, "Contact and Record-Route of the 2xx"),
-         *([evidence(wrong.before, "the ACK of the phone")] if wrong.before else ())],
-        call.call_id, cause=wrong.cause, certain=wrong.where == "router",
-        call_id=call.call_id, line=known.line_name(call),
-    )  # fmt: skip
+    if how is not None:
+        yield from route_set.misaddressed_ack(
+            RULE, call, how, known, False, "The ACK was not addressed as the 2xx says",
+            "Request-URI and Route from the 2xx", "Contact and Record-Route of the 2xx",
+        )  # fmt: skip

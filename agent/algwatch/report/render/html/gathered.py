@@ -8,11 +8,10 @@ from algwatch.base.table import Table
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import Finding
 from algwatch.report.render.collected import Collected
-from algwatch.report.render.grades import DEAD, OPEN
+from algwatch.report.render.grades import DEAD, OPEN, graded
 from algwatch.report.render.html.density import Density
 from algwatch.report.render.ladder import CallLadder, Ladder
 from algwatch.report.render.sentences import Brief
-from algwatch.report.render.verdict import graded
 
 CALLS = 40  # calls with a ladder
 FEW = 8  # calls of a capture with a ladder even for healthy ones

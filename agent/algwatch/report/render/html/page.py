@@ -15,7 +15,7 @@ from hashlib import sha256
 from algwatch import __version__
 from algwatch.base.quote import somebody
 from algwatch.compare.line import ends_of
-from algwatch.report.render.grades import DEAD, DECLINED, GOES_ON, OPEN, REDIRECTED, WELL
+from algwatch.report.render.grades import DEAD, DECLINED, GOES_ON, OPEN, REDIRECTED, WELL, graded
 from algwatch.report.render.html import found
 from algwatch.report.render.html.gathered import Gathered, Shown
 from algwatch.report.render.html.markup import Child, Markup, cut, el
@@ -27,7 +27,7 @@ from algwatch.report.render.of_lines import OfLine
 from algwatch.report.render.sentences import several
 from algwatch.report.render.summary import STATES
 from algwatch.report.render.text import outside_line
-from algwatch.report.render.verdict import FINE, graded
+from algwatch.report.render.verdict import FINE
 
 MESSAGES = 2 << 20  # bytes
 BARS = 60

@@ -4,6 +4,7 @@
 'require poll';
 'require rpc';
 'require ui';
+'require view';
 
 /*
  * Shared by the pages of algwatch.
@@ -362,8 +363,27 @@ function follow(ask, show, first) {
 	});
 }
 
+/* The class of a page that only shows. show: puts what `ask` gave into a node. */
+function watching(ask, title, about, show) {
+	return view.extend({
+		load: () => ask(),
+
+		render: function(reply) {
+			const node = el('div', {});
+
+			follow(ask, next => show(node, next), reply);
+
+			return page(title, about, node);
+		},
+
+		handleSaveApply: null,
+		handleSave: null,
+		handleReset: null
+	});
+}
+
 return baseclass.extend({
 	HARMS, OUTCOMES, PLACES, STATES,
 	aligned, badge, changed, compared, copies, declare, el, failed, finding, follow, item, lasted, marked, page,
-	ranked, replace, side, trouble, when
+	ranked, replace, side, trouble, watching, when
 });

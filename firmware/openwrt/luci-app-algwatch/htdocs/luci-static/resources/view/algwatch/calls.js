@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 'use strict';
-'require view';
 'require algwatch.common as common';
 
 const el = common.el;
@@ -39,22 +38,6 @@ function show(node, reply) {
 		: el('p', {}, el('em', {}, _('No call has ended in the last day.'))));
 }
 
-return view.extend({
-	load: function() {
-		return ask();
-	},
-
-	render: function(reply) {
-		const node = el('div', {});
-
-		common.follow(ask, next => show(node, next), reply);
-
-		return common.page(_('Calls'),
-			_('Calls of the last day. Open one to see its messages on both sides of this router; what the router changed is marked.'),
-			node);
-	},
-
-	handleSaveApply: null,
-	handleSave: null,
-	handleReset: null
-});
+return common.watching(ask, _('Calls'),
+	_('Calls of the last day. Open one to see its messages on both sides of this router; what the router changed is marked.'),
+	show);

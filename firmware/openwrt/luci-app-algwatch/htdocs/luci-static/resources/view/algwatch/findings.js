@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 'use strict';
-'require view';
 'require algwatch.common as common';
 
 const el = common.el;
@@ -14,22 +13,6 @@ function show(node, reply) {
 		: el('p', {}, el('em', {}, _('Nothing was found in the last day.'))));
 }
 
-return view.extend({
-	load: function() {
-		return ask();
-	},
-
-	render: function(reply) {
-		const node = el('div', {});
-
-		common.follow(ask, next => show(node, next), reply);
-
-		return common.page(_('Findings'),
-			_('Everything seen on the wire that did harm, may do harm, or is good to know, each with its proof. The worst stands first.'),
-			node);
-	},
-
-	handleSaveApply: null,
-	handleSave: null,
-	handleReset: null
-});
+return common.watching(ask, _('Findings'),
+	_('Everything seen on the wire that did harm, may do harm, or is good to know, each with its proof. The worst stands first.'),
+	show);

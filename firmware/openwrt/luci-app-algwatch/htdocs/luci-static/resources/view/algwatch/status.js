@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 'use strict';
-'require view';
 'require algwatch.common as common';
 
 const el = common.el;
@@ -93,21 +92,6 @@ function show(node, reply) {
 	]);
 }
 
-return view.extend({
-	load: function() {
-		return ask();
-	},
-
-	render: function(reply) {
-		const node = el('div', {});
-
-		common.follow(ask, next => show(node, next), reply);
-
-		return common.page(_('SIP ALG'),
-			_('Whether this router changes the SIP messages of your phones, and whether that hurts.'), node);
-	},
-
-	handleSaveApply: null,
-	handleSave: null,
-	handleReset: null
-});
+return common.watching(ask, _('SIP ALG'),
+	_('Whether this router changes the SIP messages of your phones, and whether that hurts.'),
+	show);
