@@ -270,7 +270,13 @@ class Source:
             **{name: scanned[name] for name in (*NOT_SIP, "forged") if scanned[name]},
             **self._reassembly,
         }
-        return {**self._numbers, "capture": capture}
+        numbers = {**self._numbers, "capture": capture}
+        spooled = any(one.open for one in self._spools.values())
+        if capture["packets"] and not capture["sip_messages"] and not (spooled or self.interrupted):
+            from algwatch.cli.unread import unread
+
+            numbers["unread"] = unread([file for file, _ in self.again()], self._ports)
+        return numbers
 
     def _open(self) -> tuple[list[CaptureFile], list[Tap]]:
         """All files, and a tap for each; three (LAN, WAN, UNKNOWN) for one with both sides."""
