@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from algwatch import files
 from algwatch.__main__ import main
 from craft import NS, frame, pcap, tcp_frame
 
@@ -61,6 +63,7 @@ def test_packets_without_sip_are_named_and_the_next_step_fits(
     assert why in said["verdict"]["why"][-1]
     assert step in said["verdict"]["next"]
     assert sum(said["unread"].values()) == len(frames)
+    assert step in (tmp_path / "a.html").read_text(encoding="utf-8")
 
 
 def test_the_advised_ports_make_the_sip_readable(
@@ -78,10 +81,25 @@ def test_names_are_bounded_whatever_the_packets(
     assert len(analyzed(tmp_path, frames, capsys)["unread"]) <= 65
 
 
+@pytest.mark.parametrize("option", ["--html", "--pcap"])
+def test_a_device_is_never_replaced_by_a_file(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, device = tmp_path / "a.pcap", tmp_path / "pipe"
+    path.write_bytes(pcap([(NS, PARTS[0])]))
+    os.mkfifo(device)
+    assert main(["analyze", option, str(device), str(path)]) == 2
+    assert "is no regular file" in capsys.readouterr().err and device.is_fifo()
+    with pytest.raises(OSError, match="no regular file"):
+        files.replace(str(device), b"x")
+    assert device.is_fifo()
+
+
 def analyzed(folder: Path, frames: list[bytes], capsys: pytest.CaptureFixture[str],
              *options: str) -> dict[str, Any]:  # fmt: skip
     path = folder / "a.pcap"
     path.write_bytes(pcap([(n * NS, one) for n, one in enumerate(frames, 1)]))
-    assert main(["analyze", "--json", *options, str(path)]) == 3 or options
+    page = str(folder / "a.html")
+    assert main(["analyze", "--json", "--html", page, *options, str(path)]) == 3 or options
     said: dict[str, Any] = json.loads(capsys.readouterr().out)
     return said

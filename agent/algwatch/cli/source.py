@@ -271,12 +271,20 @@ class Source:
             **self._reassembly,
         }
         numbers = {**self._numbers, "capture": capture}
-        spooled = any(one.open for one in self._spools.values())
-        if capture["packets"] and not capture["sip_messages"] and not (spooled or self.interrupted):
-            from algwatch.cli.unread import unread
+        if capture["packets"] and not capture["sip_messages"]:
+            numbers["unread"] = self._named_packets()
+        return {name: part for name, part in numbers.items() if part or name != "unread"}
 
-            numbers["unread"] = unread([file for file, _ in self.again()], self._ports)
-        return numbers
+    def _named_packets(self) -> dict[str, int]:
+        """What the packets are, of files that can be read once more."""
+        from algwatch.cli.unread import unread
+
+        if self.interrupted or any(one.open for one in self._spools.values()):
+            return {}
+        scanned = self._scanned  # opening the files begins another
+        found = unread([file for file, _ in self.again()], self._ports)
+        self._scanned = scanned
+        return found
 
     def _open(self) -> tuple[list[CaptureFile], list[Tap]]:
         """All files, and a tap for each; three (LAN, WAN, UNKNOWN) for one with both sides."""
