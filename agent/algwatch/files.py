@@ -4,6 +4,7 @@ leaves the old file or the new one."""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -67,7 +68,10 @@ def replace(
     path: str, data: bytes, mode: int = 0o600, owner: tuple[int, int] | None = None
 ) -> None:
     """Write a file in place of the old one. owner: user and group, None for those of this process.
-    OSError: the old file stays."""
+    OSError: the old file stays. So does all that is no regular file: a rename would take the place
+    of a device such as /dev/null."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(errno.EINVAL, "this is no regular file", path)
     new = _new(path, data)
     try:
         # Before the rename: a kill never leaves a named file with the wrong owner or mode.

@@ -90,6 +90,18 @@ def test_a_file_that_grows_is_read_on_until_ctrl_c(form: str, tmp_path: Path) ->
     assert process.returncode == 1
 
 
+def test_damage_of_a_followed_file_ends_in_the_report(tmp_path: Path) -> None:
+    lan, _ = house().sorted()
+    path = tmp_path / "growing"
+    path.write_bytes(pcap(lan))
+    with followed(path) as process:
+        time.sleep(2)
+        with path.open("ab") as file:
+            file.write(b"\xff" * 3000)
+        said, _ = process.communicate(timeout=30)
+    assert "2 calls (1 completed, 1 dropped)" in said and process.returncode == 1
+
+
 ROUTES = ("Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\n"
           "pppoe-wan\t00000000\t0100A8C0\t3\t0\t0\t0\t00000000\t0\n"
           "br-lan\t0001A8C0\t00000000\t1\t0\t0\t0\t00FFFFFF\t0\n")  # fmt: skip

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from algwatch.cli.top import opened
+from algwatch.report.render.headline import DOUBTFUL
 from algwatch.top.app import Top
 from algwatch.top.model import Model
 from browser import need
@@ -232,3 +233,13 @@ def test_without_textual_it_says_what_to_install(tmp_path: Path) -> None:
         capture_output=True, text=True, env={"PYTHONPATH": f"{tmp_path}:{ROOT}/agent"},
     )  # fmt: skip
     assert done.returncode == 2 and "pip install 'algwatch[tui]'" in done.stderr
+
+
+def test_a_doubtful_verdict_has_the_words_of_the_text() -> None:
+    model = Model()
+    model.status({"verdict": {"state": "fine", "doubtful": True, "why": ["This may do harm."]}})
+
+    async def steps(pilot: Any) -> None:
+        assert shown(pilot, "verdict").startswith(f"{DOUBTFUL}.")
+
+    driven(model, steps)

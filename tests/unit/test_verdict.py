@@ -178,8 +178,8 @@ def test_without_sip_it_is_told_what_was_there_and_how_to_capture_sip() -> None:
     nothing = {"packets": 40, "sip_messages": 0, "lan": 0, "wan": 0}
     verdict = settled(of=counts(nothing | {"other": 30, "not_ip": 10}, paired=0))
     assert (verdict.state, verdict.status) == (CANNOT_TELL, 3)
-    assert verdict.why == ["No SIP message was read in 40 packets (10 not IP, 30 of other kinds, "
-                           "such as RTP)."]  # fmt: skip
+    assert verdict.why == ["No SIP message was read in 40 packets: 10 not IP and 30 of other "
+                           "kinds."]  # fmt: skip
     assert "tcpdump -i any -s 0 -w FILE 'port 5060 or" in verdict.next
     tls = settled(of=counts(nothing | {"tls": 40}, paired=0))
     assert "40 of TLS" in tls.why[0] and "Turn TLS off" in tls.next

@@ -22,9 +22,12 @@ _LINKTYPE = 0x0FFFFFFF & 0xFFFF  # the upper bits describe frame check sequences
 class Pcap:
     """Feed it bytes as they come. interfaces: one. problem: the reason if the walk ended early,
     else "". started: the file header was read. Times are cut to microseconds, as libpcap cuts those
-    of files."""
+    of files. again: the file may begin anew, with a header in the place of a packet; no packet is
+    empty and of 2055, as that would be."""
 
-    def __init__(self) -> None:
+    def __init__(self, again: bool = False) -> None:
+        self._again = again
+        self._form = b"", b""  # the magic number and the link type
         self.interfaces: list[Interface] = []
         self.problem = ""
         self.started = False
@@ -43,6 +46,14 @@ class Pcap:
         unpack, records = self._record.unpack_from, packets.records.setdefault(0, [])
         while self.started and not self.problem and size - at >= 16 and packets.count < most:
             seconds, fraction, length, _ = unpack(buffer, at)
+            if self._again and not length and buffer[at : at + 4] in MAGICS:
+                if size - at < 24:
+                    break
+                if (buffer[at : at + 4], buffer[at + 20 : at + 24]) != self._form:
+                    self.problem = "a capture of another form took its place"
+                    break
+                at += 24
+                continue
             if length > LONGEST:
                 self.problem = f"a packet of {length} bytes"
                 break
@@ -61,6 +72,7 @@ class Pcap:
         self._record = struct.Struct(order + "IIII")
         (linktype,) = struct.unpack_from(order + "I", buffer, 20)
         self.interfaces.append(Interface(linktype & _LINKTYPE))
+        self._form = buffer[:4], buffer[20:24]
         self.started = True
         return 24
 

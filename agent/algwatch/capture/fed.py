@@ -47,7 +47,7 @@ class FedReader:
                 return
             refuse(self._path, self._start, "" if kind in kinds.PACKED.values() else kind)
             if kind == kinds.PCAP:
-                self._walker = Pcap()
+                self._walker = Pcap(again=True)  # a followed file may be replaced
             elif kind == kinds.PCAPNG:
                 self._walker = Pcapng()
             else:

@@ -55,6 +55,8 @@ class Beside:
         for path in filter(None, (self._html, self._pcap)):
             if os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or "."):
                 raise Usage(f"{path} cannot be written: its folder is not there, or it is one")
+            if os.path.exists(path) and not os.path.isfile(path):
+                raise Usage(f"{path} is no regular file: name one, or a new one")
             if any(os.path.exists(i) and _same(i, path) for i in self._inputs):
                 raise Usage(f"{path} is what is read: name another file")
 

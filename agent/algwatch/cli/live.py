@@ -112,11 +112,12 @@ class Live:
                 if fd not in open_ or self._stop.requested:
                     continue
                 data = os.read(fd, CHUNK)
-                if data:
-                    self._take(open_[fd], data, teller)
-                else:
-                    poller.unregister(fd)
-                    self._ended(self._feeds[open_.pop(fd)])
+                if data and self._takes(open_[fd], data, teller):
+                    continue
+                poller.unregister(fd)
+                tap = open_.pop(fd)
+                if not data:
+                    self._ended(self._feeds[tap])
             self._pass(teller)
         for tap, reader in enumerate(self._readers):
             for packets in reader.end():
@@ -127,13 +128,20 @@ class Live:
         self._tell(self._pipeline.finish(), teller)
         self.collected.settle(self.counts(), self.notes())
 
-    def _take(self, tap: int, data: bytes, teller: Teller) -> None:
-        for packets in self._readers[tap].feed(data):
+    def _takes(self, tap: int, data: bytes, teller: Teller) -> bool:
+        """False if nothing more can be read of it: what was read is reported. CaptureError if that
+        is nothing."""
+        reader, name = self._readers[tap], self._feeds[tap].name
+        for packets in reader.feed(data):
             self._newest = max(self._newest, packets.last)
             self._heard_at = time.monotonic()
             self._hand_on(tap, self._files[tap].batches(packets), teller)
-        if self._readers[tap].problem:
-            raise CaptureError(f"{self._feeds[tap].name}: {self._readers[tap].problem}")
+        if not reader.problem:
+            return True
+        if not self._newest:
+            raise CaptureError(f"{name}: {reader.problem}")
+        complain(f"{name}: {reader.problem}; it is not followed any further")
+        return False
 
     def _hand_on(self, tap: int, batches: Iterable[Batch], teller: Teller) -> None:
         for batch in batches:

@@ -270,7 +270,21 @@ class Source:
             **{name: scanned[name] for name in (*NOT_SIP, "forged") if scanned[name]},
             **self._reassembly,
         }
-        return {**self._numbers, "capture": capture}
+        numbers = {**self._numbers, "capture": capture}
+        if capture["packets"] and not capture["sip_messages"]:
+            numbers["unread"] = self._named_packets()
+        return {name: part for name, part in numbers.items() if part or name != "unread"}
+
+    def _named_packets(self) -> dict[str, int]:
+        """What the packets are, of files that can be read once more."""
+        from algwatch.cli.unread import unread
+
+        if self.interrupted or any(one.open for one in self._spools.values()):
+            return {}
+        scanned = self._scanned  # opening the files begins another
+        found = unread([file for file, _ in self.again()], self._ports)
+        self._scanned = scanned
+        return found
 
     def _open(self) -> tuple[list[CaptureFile], list[Tap]]:
         """All files, and a tap for each; three (LAN, WAN, UNKNOWN) for one with both sides."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from algwatch import files
 from algwatch.cli import Usage
+from algwatch.report.render.headline import headline, style
 from algwatch.report.render.moment import moment
 from algwatch.report.render.terminal import Terminal, speaks_unicode
 
@@ -29,8 +30,6 @@ WIDEST = 100  # columns
 EXIT = {"fine": 0, "hurts": 1, "cannot-tell": 3}
 NOT_THERE = 3  # the exit status without a daemon
 
-STATES = {"fine": ("Nothing hurts.", "bold green"), "hurts": ("Something hurts.", "bold red"),
-          "cannot-tell": ("Cannot tell.", "bold yellow")}  # fmt: skip
 START = "start it (OpenWrt: service algwatch start), with status_file set to this file"
 
 
@@ -133,8 +132,9 @@ class Page:
 
     def _lines(self, state: dict[str, Any]) -> list[str]:
         verdict = state["verdict"]
-        word, style = STATES[verdict["state"]]
-        shown = [f"{self._terminal.paint(word, style)} {self._terminal.clean(since(state))}"]
+        said = verdict["state"], verdict.get("doubtful") is True
+        word = self._terminal.paint(f"{headline(*said)}.", style(*said))
+        shown = [f"{word} {self._terminal.clean(since(state))}"]
         shown += [line for why in verdict["why"] for line in self._item(why)]
         if verdict["next"]:
             shown += self._text(f"Next: {verdict['next']}")

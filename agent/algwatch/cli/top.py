@@ -96,4 +96,5 @@ def _read(args: argparse.Namespace, model: Model) -> None:
         raise Usage("interrupted before there was anything to show")
     verdict.settle(source.counts())
     model.state, model.why, model.next = verdict.state, verdict.why, verdict.next
+    model.doubtful = verdict.doubtful
     model.settle()

@@ -258,7 +258,7 @@ def _verdict(verdict: Lately) -> str:
     why = texts_json(verdict.why, _shown)
     return (
         f'{{"state":"{verdict.state}","why":{why},"next":{_shown(verdict.next)},'
-        f'"alg":{_shown(verdict.alg)}}}'
+        f'"alg":{_shown(verdict.alg)},"doubtful":{"true" if verdict.doubtful else "false"}}}'
     )
 
 

@@ -13,13 +13,12 @@ from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, Static
 
-from algwatch.report.render.summary import STATES
+from algwatch.report.render.headline import headline, style
 from algwatch.top.detail import detail
 from algwatch.top.model import Call, Model, clean
 
 EVERY = 0.5  # seconds between two polls
 SHOWN = 500  # rows
-COLOURS = {"hurts": "bold red", "fine": "bold green", "cannot-tell": "bold yellow"}
 
 
 class Opened(Screen[None]):
@@ -141,7 +140,8 @@ class Top(App[None]):
     def _verdict(self) -> Text:
         model = self._model
         said = Text()
-        said.append(f"{STATES.get(model.state, 'Watching')}. ", COLOURS.get(model.state, "bold"))
+        words = headline(model.state, model.doubtful) or "Watching"
+        said.append(f"{words}. ", style(model.state, model.doubtful))
         parts = [f"{len(self._shown)} of {len(model.calls)} calls"]
         parts += [f"line {self._line}"] if self._line else []
         parts += ["only what hurts"] if self._only_bad else []

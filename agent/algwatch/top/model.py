@@ -61,7 +61,8 @@ class Call:
 
 
 class Model:
-    """state: of the verdict, "" before one. changed: something is new."""
+    """state, doubtful, why, next: of the verdict; state is "" before one. changed: something is
+    new."""
 
     def __init__(self) -> None:
         self.calls: Table[str, Call] = Table(CALLS)
@@ -69,6 +70,7 @@ class Model:
         self.registrations: Table[str, Row] = Table(LINES)
         self.advice: Table[str, Row] = Table(LINES)
         self.state = self.next = ""
+        self.doubtful = False
         self.why: list[str] = []
         self.ladder: Ladder | None = None
         self.changed = True
@@ -168,6 +170,7 @@ class Model:
         self.registrations, self.advice = fresh.registrations, fresh.advice
         self.state, self.next = str(verdict.get("state", "")), str(verdict.get("next", ""))
         self.why = [str(text) for text in verdict.get("why") or []]
+        self.doubtful = verdict.get("doubtful") is True
         self.changed = True
 
     def settle(self) -> None:

@@ -86,6 +86,17 @@ class Listing:
         row["may_hurt"] = [rule for rule, harm in found.items() if harm not in HURTS]
         return row
 
+    @property
+    def calls(self) -> int:
+        return len(self._keys)
+
+    @property
+    def of_one_day(self) -> bool:
+        """All calls began on one day (UTC)."""
+        starts = [self._row(0, offset)["start"] for _, offset in (min(self._keys), max(self._keys))
+                  ] if self._keys else []  # fmt: skip
+        return len({int(start) // 86400 for start in starts}) < 2
+
     def chosen(self, patterns: Iterable[str], rules: frozenset[str]) -> frozenset[str]:
         """The Call-IDs of chosen calls. A call is chosen by its number, its Call-ID, or a pattern
         (of a shell; or a part) of its Call-ID, From or To. If rules are given, one of them must
@@ -112,26 +123,35 @@ def gathered(reports: Iterable[Report], counts: Callable[[], dict[str, dict[str,
 
 def write_list(listing: Listing, out: IO[str], terminal: Terminal, width: int, sort: str) -> int:
     """A call a line. Returns the exit status of the verdict."""
-    out.write(terminal.paint(_line(["number", "start (UTC)", "length", "who", "outcome",
-                                    "hurts"], width, terminal), "dim") + "\n")  # fmt: skip
+    if not listing.calls:
+        out.write("No call was seen.\n")
+        return listing.verdict.status
+    form = "%H:%M:%S" if listing.of_one_day else "%m-%d %H:%M:%S"
+    sizes = _sizes(width, len(str(listing.calls)), 8 if listing.of_one_day else 14)
+    head = ["#", "UTC", "length", "who", "outcome", "hurts"]
+    out.write(terminal.paint(_line(head, sizes, terminal), "dim") + "\n")
     for row in listing.rows(sort):
-        when = moment(max(row["start"], 0.0))
         outcome = f"{row['outcome']} {row['status'] or ''}".rstrip()
         what = ", ".join(row["hurts"]) or (f"may: {', '.join(row['may_hurt'])}" if row["may_hurt"]
                                            else "")  # fmt: skip
         arrow = {True: "<-", False: "->", None: ".."}[row["inbound"]]
         who = f"{_short(row['from'])} to {_short(row['to'])}"
-        cells = [str(row["number"]), f"{when:%m-%d %H:%M:%S}", f"{row['end'] - row['start']:.1f} s",
-                 f"{arrow} {who}", outcome, what]  # fmt: skip
+        cells = [str(row["number"]), moment(max(row["start"], 0.0)).strftime(form),
+                 f"{row['end'] - row['start']:.1f} s", f"{arrow} {who}", outcome, what]  # fmt: skip
         style = "red" if row["hurts"] else ""
-        out.write(terminal.paint(_line(cells, width, terminal), style) + "\n")
+        out.write(terminal.paint(_line(cells, sizes, terminal), style) + "\n")
     return listing.verdict.status
 
 
-def _line(cells: list[str], width: int, terminal: Terminal) -> str:
-    rest = width - 6 - 1 - 14 - 1 - 9 - 1
-    who, outcome = rest * 40 // 100, 12
-    sizes = (6, 14, 9, who, outcome, rest - who - outcome - 2)
+def _sizes(width: int, number: int, time: int) -> tuple[int, ...]:
+    """Columns of the cells. The names get the most: nothing else tells the calls apart."""
+    length, outcome = 8, 12
+    rest = width - number - time - length - outcome - 5
+    hurts = max(14, rest * 30 // 100)
+    return number, time, length, rest - hurts, outcome, hurts
+
+
+def _line(cells: list[str], sizes: tuple[int, ...], terminal: Terminal) -> str:
     cut = [terminal.cut(terminal.clean(cell), size)
            for cell, size in zip(cells, sizes, strict=True)]  # fmt: skip
     shown = [f"{cell:>{size}}" if i in (0, 2) else f"{cell:{size}}"

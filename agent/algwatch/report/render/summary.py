@@ -6,14 +6,11 @@ from __future__ import annotations
 import re
 
 from algwatch.report.render.collected import Collected
+from algwatch.report.render.headline import headline, style
 from algwatch.report.render.of_lines import OfLine
 from algwatch.report.render.sentences import listed, several
 from algwatch.report.render.terminal import Writer
-from algwatch.report.render.verdict import CANNOT_TELL, FINE, HURTS
-
-STATES = {FINE: "Nothing hurts", HURTS: "Something hurts",
-          CANNOT_TELL: "Cannot tell whether something hurts"}  # fmt: skip
-STATE_STYLES = {FINE: "bold green", HURTS: "bold red", CANNOT_TELL: "bold yellow"}
+from algwatch.report.render.verdict import FINE
 
 _DETAIL = re.compile(r'"[^"]*"| \([0-9]+ times[^)]*\)|[0-9][0-9a-fA-F.:]*')
 REASONS, REASON = 4, 230  # sentences, and characters of each: three lines
@@ -25,12 +22,10 @@ NOTES = 6
 def verdict(collected: Collected, writer: Writer, whole: bool, brief: bool = False) -> None:
     """The state, why, and the next step. whole: with every reason in full; brief: with one."""
     said = collected.verdict
-    state = STATES[said.state]
-    if said.doubtful:
-        state = "Nothing was seen to hurt; what may do harm is worth another look"
-    elif said.state == FINE and not said.next:
+    state = headline(said.state, said.doubtful)
+    if said.state == FINE and not said.doubtful and not said.next:
         state += ": nothing to do"
-    writer.paragraph(f"{state}.", style="bold" if said.doubtful else STATE_STYLES[said.state])
+    writer.paragraph(f"{state}.", style=style(said.state, said.doubtful))
     bullet = f"{writer.terminal.glyphs.bullet} "
     reasons = said.why if whole else folded(said.why)
     most = len(reasons) if whole else 1 if brief else REASONS

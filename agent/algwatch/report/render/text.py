@@ -34,6 +34,7 @@ HARM_STYLES = {"observed": "bold red", "certain": "bold red", "latent": "bold ye
                "none": "green"}  # fmt: skip
 SURE = {"suspected": "suspected: try it", "recommended": "recommended"}
 REASONS = 3  # for an advice, and against it
+CALLS_TOO = "A call a line: --list. One of them: --call NUMBER. All: --all. "
 KINDS = 5  # kinds of calls with one drawn
 RAW = 4096  # bytes shown of a message
 
@@ -105,7 +106,7 @@ class Page:
             found = self.collected.of(call.call_id)
             if not self.wanted.rules or any(self.wanted.rule(one.rule) for one in found):
                 self._call(call, found, place)
-        if not shown:
+        if not shown and not self.wanted.all:
             self.line("No such call.")
 
     def _kinds(self) -> None:
@@ -277,7 +278,7 @@ class Page:
         self.paragraph(
             "A rule in full: algwatch explain RULE. All of it for programs: the same with --json."
             if self.wanted.all else
-            "A call a line: --list. One of them: --call NUMBER. All: --all. "
+            f"{CALLS_TOO if self.collected.outcomes else ''}"
             "A rule in full: algwatch explain RULE. For programs: --json."
         )  # fmt: skip
 

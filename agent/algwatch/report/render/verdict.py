@@ -32,6 +32,7 @@ from algwatch.report.render.grades import (
     Tally,
     graded,
 )
+from algwatch.report.render.nothing_read import HOW, nothing_read
 from algwatch.report.render.sentences import (
     Brief,
     listed,
@@ -51,8 +52,6 @@ TIMED_OUT = ("Ask whoever ended the call for its timers, and look whether media 
              "refreshes (RFC 4028) pass the router both ways.")  # fmt: skip
 FAILED = "Ask whoever ended the call what the reason of its BYE stands for there."
 WAIT = "Capture from before the call until 32 s after its last message."
-# The later fragments of a large message have no ports (RFC 791 section 3.2).
-HOW = "tcpdump -i any -s 0 -w FILE 'port 5060 or ip[6:2] & 0x1fff != 0'"
 BOTH = f"Capture both sides at the same time, on the router itself: {HOW}."
 AGAIN = f"Call again, and capture both sides of it on the router itself: {HOW}."
 UNTIL = f"Capture both sides on the router itself until the phone registers again: {HOW}."
@@ -240,7 +239,7 @@ class Verdict:
             why = f"{several(short, 'packet')} {_were(short)} cut off by the capture."
             reasons.append((why, f"Capture whole packets: {HOW}."))
         if not capture.get("sip_messages"):
-            return [*reasons, _nothing_read(capture)]
+            return [*reasons, nothing_read(capture, counts.get("unread", {}))]
         alone = crossings.get("lan_only", 0) + crossings.get("wan_only", 0)
         if capture.get("lan") and capture.get("wan") and not crossings.get("paired"):
             if not told:
@@ -337,20 +336,3 @@ def _after_registration(registration: RegistrationSummary) -> str:
         return "Check the user name and the password that the phone has for its provider."
     said = status.in_words(registration.status)
     return f"Ask the provider why it refuses {somebody(registration.aor)} with {said}."
-
-
-def _nothing_read(capture: dict[str, int]) -> Reason:
-    """No SIP at all: the packets found instead, and the way to capture SIP."""
-    packets = capture.get("packets", 0)
-    if not packets:
-        return "No packet could be read.", f"Capture SIP: {HOW}."
-    kinds = {"tls": "of TLS", "stun": "of STUN", "fragments": "in fragments", "not_ip": "not IP",
-             "other": "of other kinds, such as RTP"}  # fmt: skip
-    were = [f"{capture[name]} {what}" for name, what in kinds.items() if capture.get(name)]
-    if capture.get("truncated"):
-        were = []  # their kinds are not known
-    of = f" ({', '.join(were)})" if were else ""
-    how = f"Capture SIP on its own port, which --ports names too: {HOW}."
-    if capture.get("tls"):
-        how = f"Turn TLS off on the phone for the time of the capture, then: {HOW}."
-    return f"No SIP message was read in {several(packets, 'packet')}{of}.", how

@@ -40,11 +40,12 @@ def check(_: None, known: Known) -> Iterator[Finding]:
     if example is None:
         return
     least = 10 ** (len(str(count)) - 1)
+    number = f"{count}" if known.capture.finished else f"{least} or more"
+    were = "message was" if number == "1" else "messages were"
     yield RULE.finding(
         "unknown", "none",
-        f"{count if known.capture.finished else f'{least} or more'} SIP messages were not captured "
-        "whole (the snap length of the capture is too short): nothing is concluded from them, and "
-        "no message is called missing.",
+        f"{number} SIP {were} not captured whole (the snap length of the capture is too short): "
+        "nothing is concluded from what is cut, and no message is called missing.",
         [evidence(example, "a message that is cut", "all of it")], "capture",
         next_step="Capture whole packets: tcpdump -s 0 -w FILE.",
     )  # fmt: skip

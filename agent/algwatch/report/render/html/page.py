@@ -16,6 +16,7 @@ from algwatch import __version__
 from algwatch.base.quote import somebody
 from algwatch.compare.line import ends_of
 from algwatch.report.render.grades import DEAD, DECLINED, GOES_ON, OPEN, REDIRECTED, WELL, graded
+from algwatch.report.render.headline import headline
 from algwatch.report.render.html import found
 from algwatch.report.render.html.gathered import Gathered, Shown
 from algwatch.report.render.html.markup import Child, Markup, cut, el
@@ -25,7 +26,6 @@ from algwatch.report.render.html.timeline import Bar, timeline
 from algwatch.report.render.ladder import CallLadder
 from algwatch.report.render.of_lines import OfLine
 from algwatch.report.render.sentences import several
-from algwatch.report.render.summary import STATES
 from algwatch.report.render.text import outside_line
 from algwatch.report.render.verdict import FINE
 
@@ -86,7 +86,9 @@ def _hash(text: str) -> str:
 
 
 def _title(gathered: Gathered, names: list[str]) -> str:
-    return f"{STATES[gathered.collected.verdict.state]}: {cut(', '.join(names), 100)}"
+    verdict = gathered.collected.verdict
+    said = headline(verdict.state, verdict.doubtful)
+    return f"{said}: {cut(', '.join(names), 100)}"
 
 
 def _top(gathered: Gathered, names: list[str]) -> Markup:
@@ -103,11 +105,10 @@ def _top(gathered: Gathered, names: list[str]) -> Markup:
 
 def _verdict(gathered: Gathered) -> Markup:
     verdict = gathered.collected.verdict
-    said, kind = STATES[verdict.state], verdict.state
-    if verdict.doubtful:
-        said, kind = "Nothing was seen to hurt, and something may do harm", "doubtful"
-    elif verdict.state == FINE and not verdict.next:
+    said = headline(verdict.state, verdict.doubtful)
+    if verdict.state == FINE and not verdict.doubtful and not verdict.next:
         said += ": nothing to do"
+    kind = "doubtful" if verdict.doubtful else verdict.state
     why = [el("li", text) for text in verdict.why]
     return el("section", el("h1", said), el("ul", *why) if why else None,
               el("p", el("b", "SIP ALG: "), verdict.alg) if verdict.alg else None,

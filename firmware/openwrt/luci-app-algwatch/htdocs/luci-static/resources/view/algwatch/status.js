@@ -11,11 +11,13 @@ const VERDICTS = {
 	'cannot-tell': _('Cannot tell yet')
 };
 
+const DOUBTFUL = _('Nothing was seen to hurt; what may do harm is worth another look');
+
 function verdict(state) {
 	const told = state.verdict;
 
 	return el('div', { 'class': 'algwatch-verdict algwatch-' + told.state },
-		el('h3', {}, VERDICTS[told.state] || told.state),
+		el('h3', {}, told.doubtful ? DOUBTFUL : VERDICTS[told.state] || told.state),
 		told.why.map(text => el('p', {}, text)),
 		told.next ? el('p', {}, el('strong', {}, _('Next: ')), told.next, ' ',
 			state.advice.length ? el('a', { 'href': L.url('admin/services/algwatch/advice') }, _('See the advice')) : '') : '',
