@@ -59,6 +59,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
                 return group
             return f"{file}/{crc32(name.partition('[')[2].encode()) % PARTS}"
 
+    # In order, live and built ones early: a file of few and long tests must not be the last one.
+    config.option.loadscopereorder = False
     return Scheduling(config, log)
 
 

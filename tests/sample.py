@@ -5,6 +5,7 @@ ALGWATCH_ALL=1 (`make test-all`). ALGWATCH_DAY=N looks at those of another day a
 from __future__ import annotations
 
 import os
+import random
 import zlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -28,6 +29,14 @@ def some(these: Iterable[T], parts: int) -> list[T]:
     mixed = sorted(range(len(every)), key=lambda place: zlib.crc32(_name(every[place]).encode()))
     parts = min(parts, len(every))
     return [every[place] for place in sorted(mixed[DAY % parts :: parts])]
+
+
+def chosen(these: Iterable[T], most: int) -> list[T]:
+    """At most so many of them, in order: the same each time on one day, others on the next."""
+    every = list(these)
+    if ALL or len(every) <= most:
+        return every
+    return [every[place] for place in sorted(random.Random(DAY).sample(range(len(every)), most))]
 
 
 def _name(one: object) -> str:

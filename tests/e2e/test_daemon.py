@@ -154,7 +154,7 @@ class Agent:
         """(exit status, seconds that it took)"""
         began = time.monotonic()
         self.process.send_signal(number)
-        return self.process.wait(10), time.monotonic() - began
+        return self.process.wait(20), time.monotonic() - began
 
     def memory(self) -> dict[str, int]:
         """A value of /proc/PID/smaps_rollup, kB."""

@@ -121,7 +121,7 @@ def test_without_accounting_the_table_stays_closed_and_people_are_told(
 
 def test_a_user_who_is_not_there_is_named(router: Router, run: Callable[..., Agent]) -> None:
     agent = run("--user", "nemo")
-    assert agent.process.wait(10) == 2
+    assert agent.process.wait(20) == 2
     assert until(lambda: bool(agent.complained))
     assert agent.complained == ["algwatch: user nemo: there is no such user on this router"]
 
@@ -172,7 +172,7 @@ def test_a_key_that_does_not_serve_stops_the_start_with_one_line(
     key = tmp_path / "key"
     made(key)
     agent = run("--mqtt", "mqtt://127.0.0.1:1", "--privacy-key", str(key))
-    assert agent.process.wait(10) == 2
+    assert agent.process.wait(20) == 2
     assert until(lambda: bool(agent.complained))
     assert len(agent.complained) == 1
     assert agent.complained[0].startswith(f"algwatch: privacy_key {key}: ")
@@ -220,6 +220,6 @@ def test_a_configuration_that_nobody_writes_to_is_no_reason_to_wait(
     fifo = tmp_path / "algwatch.conf"
     os.mkfifo(fifo)
     agent = run("--config", str(fifo), sides=False)
-    assert agent.process.wait(10) == 2
+    assert agent.process.wait(20) == 2
     assert until(lambda: bool(agent.complained))
     assert "name the interfaces with --lan" in agent.complained[0]

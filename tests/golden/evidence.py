@@ -58,17 +58,19 @@ def forced_port(lan: Sequence[Packet], wan: Sequence[Packet]) -> bool:
 
 def forced_invite(lan: Sequence[Packet], wan: Sequence[Packet]) -> bool:
     """An INVITE that came to the WAN and went to another LAN port than the one which its phone
-    registers from, again and again for the 32 s of Timer B, and no response."""
-    inside = [s for s in map(_read, lan) if s]
-    outside = {_branch(s[5]) for s in map(_read, wan) if s and s[5].startswith(b"INVITE ")}
+    registers from, again and again for the 32 s of Timer B (on either tap, since the other one
+    may have ended), and no response on either."""
+    inside, outside = ([s for s in map(_read, side) if s] for side in (lan, wan))
+    came = {_branch(s[5]) for s in outside if s[5].startswith(b"INVITE ")}
     for at, far, _, phone, port, payload in inside:
-        if not payload.startswith(b"INVITE ") or _branch(payload) not in outside:
+        if not payload.startswith(b"INVITE ") or _branch(payload) not in came:
             continue
         places = {s[2] for s in inside if s[1] == phone and s[5].startswith(b"REGISTER ")}
         call = _header(payload, b"Call-ID")
         of_call = [s for s in inside if _header(s[5], b"Call-ID") == call]
-        answered = any(s[1] == phone and s[3] == far for s in of_call)
-        long = any(s[3] == phone and s[0] - at > 31 * NS for s in of_call)
+        without = [s for s in outside if _header(s[5], b"Call-ID") == call]
+        answered = any(s[3] == far for s in of_call + without)
+        long = any(s[1] == far and s[0] - at > 31 * NS for s in of_call + without)
         if places and port not in places and long and not answered:
             return True
     return False

@@ -53,7 +53,6 @@ def faults(name: str, status: int, verdict: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("name", CASES)
 def test_the_captures_are_what_the_generator_makes(name: str) -> None:
     made = captures(CASES[name])
-    assert made == captures(CASES[name])
     for file, data in made.items():
         path = HERE / name / file
         assert path.exists() and path.read_bytes() == data, f"make golden-update writes {path}"

@@ -13,7 +13,7 @@ from cases import CASES
 from craft import Packet, pcap
 from sample import some
 from test_golden import analyze
-from test_hostility import RECORDED
+from test_hostility import RECORDED, pair_of
 
 # In these nothing crosses, or not in a way that tells the sides; or nothing can be compared; or
 # one side has no SIP at all.
@@ -21,8 +21,7 @@ NO_SIP = ("cap003-no-sip", "cap004-tls-alone", "lab/10d-on", "lab/38-")
 UNTOLD = ("cap008-clock-set", "cap009-near-miss-no-nat", "cap010-", "cap011-snap-length-96",
           "alg009-b2bua", "alg009-near-miss-two-calls", "lab/28-pbx-", "reg006-near-miss-no-nat",
           "reg005-firewall-entry", "reg005-near-miss-firewall-entry", *NO_SIP)  # fmt: skip
-PAIRS = {name: case.make().sorted() for name, case in CASES.items() if not case.one_file}
-PAIRS |= RECORDED
+PAIRS = [*(name for name, case in CASES.items() if not case.one_file), *RECORDED]
 # Whose verdict hangs on the time at which one side shows something: the INVITE that a proxy or PBX
 # on the router sends is unsolicited until its host is known, one of two NOTIFY is shown, and losses
 # are counted up to a moment. Without NAT (IPv6) nothing tells which side is which.
@@ -65,7 +64,7 @@ def late(packets: list[Packet], seconds: float) -> list[Packet]:
 
 @pytest.mark.parametrize("name", some(SHIFTED, 18))
 def test_a_shifted_side_gives_the_same_verdict(name: str, tmp_path: Path) -> None:
-    lan, wan = PAIRS[name]
+    lan, wan = pair_of(name)
     same, _ = verdict(lan, wan, tmp_path)
     chance = random.Random(name)
     by = [0.251, -0.5, 60, -3600, 86400, chance.uniform(0.3, 10), -chance.uniform(0.3, 86400)]
@@ -79,7 +78,7 @@ def test_a_shifted_side_gives_the_same_verdict(name: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", some(SHIFTED, 18))
 def test_exchanged_sides_give_the_same_verdict(name: str, tmp_path: Path) -> None:
-    lan, wan = PAIRS[name]
+    lan, wan = pair_of(name)
     same, before = verdict(lan, wan, tmp_path)
     for pair in ((wan, lan), (wan, late(lan, 500)), (late(wan, 0.4), lan)):
         said, spoke = verdict(*pair, tmp_path)
@@ -91,7 +90,7 @@ def test_exchanged_sides_give_the_same_verdict(name: str, tmp_path: Path) -> Non
     "name", some([n for n in PAIRS if not n.startswith(("cap01", *NO_SIP))], 12)
 )
 def test_one_capture_given_twice_is_judged_as_the_one_that_it_is(name: str, tmp_path: Path) -> None:
-    lan, wan = PAIRS[name]
+    lan, wan = pair_of(name)
     for packets in (lan, wan):
         said, spoke = verdict(packets, packets, tmp_path)
         assert spoke == {"CAP010"}
@@ -112,7 +111,7 @@ def test_two_routers_are_judged_each_alone(tmp_path: Path) -> None:
     plain = ("1", "2", "3", "4", "14-off", "16", "18", "19-near", "39", "42", "5b-off", "6b-off")
     names = sorted(f"lab/{number}" for number in plain)
     for one, two in zip(names, names[1:] + names[:1], strict=True):
-        (_, both), spoke = verdict(RECORDED[one][0], RECORDED[two][1], tmp_path)
+        (_, both), spoke = verdict(pair_of(one)[0], pair_of(two)[1], tmp_path)
         assert spoke == {"CAP010"}, (one, two)
         each = []
         for side in ("lan", "wan"):
