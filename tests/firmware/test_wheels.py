@@ -107,7 +107,6 @@ def test_the_same_sources_make_the_same_wheel(made: dict[str, Path], tmp_path: P
     assert again.read_bytes() == made["musllinux-x86_64"].read_bytes()
 
 
-@pytest.mark.skipif(not sample.ALL and sample.DAY % 4 > 1, reason="two of four days")
 @pytest.mark.parametrize("kind", KINDS if sample.ALL else [KINDS[sample.DAY % 2]])
 def test_pipx_installs_it_and_it_judges_a_capture(
     made: dict[str, Path], pipx: tuple[Path, dict[str, str]], kind: str, tmp_path: Path
