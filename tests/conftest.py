@@ -29,8 +29,9 @@ GROUPS = {
     **dict.fromkeys(("bench", "cost", "emulated", "encap", "fuzz", "native"), "built"),
 }
 
-# It boots a whole machine and takes minutes: a test of make cross-test alone.
-collect_ignore = [] if os.environ.get("ALGWATCH_CROSS") else ["emulated/test_machine.py"]
+# They boot a whole machine and build 14 wheels, which takes minutes: for make cross-test alone.
+LONG = ["emulated/test_machine.py", "emulated/test_wheel_modules.py"]
+collect_ignore = [] if os.environ.get("ALGWATCH_CROSS") else LONG
 
 # The processes have to draw the same runs of the lab.
 os.environ.setdefault("ALGWATCH_LAB_SEED", str(random.randrange(10**6)))
