@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from algwatch.base.packet import Batch
-from algwatch.base.sighting import AT, CSEQ, FLOW, FROM_TAG, STATUS, TO_TAG, Row, Sighting
+from algwatch.base.sighting import AT, CSEQ, FLOW, STATUS, TO_TAG, Row, Sighting
 from algwatch.sip.dialog import NOT_ODD, Dialog, DialogSet
 from algwatch.sip.message import Message
 from algwatch.sip.session_timer import session_timer
@@ -141,9 +141,6 @@ def answered_again(s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
 
 def _repeated(s: DialogSet, d: Dialog, row: Row, i: int, batch: Batch,
               step: Callable[[Step], None]) -> None:  # fmt: skip
-    caller = d.answer.row[FROM_TAG] if d.answer else d.invite.from_tag if d.invite else 0
-    if row[FROM_TAG] != caller:
-        return  # forged: its From tag is not that of the 2xx which it seems to repeat
     s.final_retransmissions += 1
     d.answers += 1
     d.answer_last = row[AT]
