@@ -19,7 +19,6 @@ from algwatch.sip.transaction import (
 )
 from algwatch.sip.transactions import Transactions
 from craft import START, House, Outgoing, answer, batch, frame, request
-from forger import directed
 
 
 def codes(events: list[Event]) -> list[int]:
@@ -265,32 +264,3 @@ def test_answered_transactions_are_forgotten_and_nothing_grows() -> None:
         transactions.advance(ns(i + 0.1))
         most = max(most, len(transactions.table), len(transactions._young))
     assert most < 60
-
-
-def test_a_response_to_another_host_or_the_same_way_as_its_request_is_none_to_it() -> None:
-    call = Outgoing(House(), "one")
-    call.invite(1)
-    (_, invite), *_ = call.house.lan
-    ok = answer(200, call.invited, to_tag="x")
-    to_phone = frame(ok, call.house.provider, 5060, call.house.phone, 5070)
-    to_another = frame(ok, call.house.provider, 5060, "192.168.1.66", 5060)
-    for response, out, counts in (
-        (to_phone, True, True), (to_phone, False, False), (to_another, True, False),
-    ):  # fmt: skip
-        transactions = Transactions(100)
-        feed(transactions, directed(batch([(ns(1), invite)]), False))
-        events = feed(transactions, directed(batch([(ns(1.1), response)]), out))
-        assert codes(events) == [FINAL] * counts
-        assert len(codes(transactions.advance(ns(1) + TIMER_B))) == (not counts)
-    undirected = Transactions(100)
-    assert codes(feed(undirected, batch([(ns(1), invite), (ns(2), to_phone)]))) == [REQUEST, FINAL]
-
-
-def test_a_request_behind_its_response_is_answered_from_then_on() -> None:
-    """Two taps of one interface may swap packets."""
-    call = Outgoing(House(), "one")
-    call.invite(1)
-    call.respond(0.9, 180)
-    call.ok(2)
-    transactions = Transactions(100)
-    assert FINAL in codes(feed(transactions, of_lan(call.house)))

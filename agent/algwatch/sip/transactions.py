@@ -14,16 +14,7 @@ from itertools import repeat
 from operator import attrgetter
 
 from algwatch.base.deadlines import Deadlines, Waiting
-from algwatch.base.native.layout import (
-    ACK,
-    CANCEL,
-    ENDS,
-    INVITE,
-    KIND_SIP,
-    ROW,
-    ROW_DIRECTED,
-    ROW_OUTGOING,
-)
+from algwatch.base.native.layout import ACK, CANCEL, ENDS, INVITE, KIND_SIP, ROW, ROW_OUTGOING
 from algwatch.base.packet import UNKNOWN, Batch
 from algwatch.base.sighting import (
     AT,
@@ -140,8 +131,8 @@ class Transactions:
         for i, (row, (ends,)) in enumerate(
             zip(ROW.iter_unpack(batch.rows), every_ends, strict=False)
         ):
-            (at, key, call, pair, flow, tag, _, cseq, start, length, status, ip_id, bits, kind,
-             method, ttl, _) = row  # fmt: skip
+            (at, key, call, pair, flow, tag, _, cseq, start, length, status, ip_id, _, kind, method,
+             ttl, _) = row  # fmt: skip
             if kind != KIND_SIP:
                 other.append((row, i))
                 continue
@@ -153,7 +144,6 @@ class Transactions:
                     self.strays += 1
                     continue
                 t = Transaction(key, at, call, tag, cseq, method)
-                t.bits = bits
                 t.ends = ends or addresses[48 * i : 48 * i + 48]
                 if status:
                     if status < 200:
@@ -196,10 +186,7 @@ class Transactions:
                     if method == ACK and t.method == INVITE:
                         event((ACKED, t, row, i))
                     elif flow == t.flow or not t.flow:
-                        if not t.flow:  # a response came first
-                            t.flow = flow
-                            t.bits = bits
-                            t.ends = ends or addresses[48 * i : 48 * i + 48]
+                        t.flow = flow
                         t.requests += 1
                         if t.requests > 1:
                             self._again(t, at).request(at, t.answered_at)
@@ -212,16 +199,6 @@ class Transactions:
                     elif method == ACK:
                         # The first one may have been forged, and only a dialog can tell.
                         event((REQUEST_AGAIN, t, row, i))
-                elif (
-                    not t.final_at
-                    and (status >= 200 or not t.provisional_at)
-                    and t.flow
-                    and (
-                        not t.ends.startswith((ends or addresses[48 * i : 48 * i + 48])[16:32])
-                        or (bits & ROW_DIRECTED and not (t.bits ^ bits) & ROW_OUTGOING)
-                    )
-                ):
-                    pass  # it went elsewhere, or no router sent it: the request is unanswered
                 elif status < 200:
                     if status > 100:
                         t.rang_at = at

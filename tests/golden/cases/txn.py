@@ -7,13 +7,10 @@ from craft import (
     LADDER_2XX,
     LADDER_INVITE,
     LADDER_REQUEST,
-    NS,
-    START,
     House,
     Incoming,
     Outgoing,
     answer,
-    frame,
     incoming_call,
     outgoing_call,
     register,
@@ -737,35 +734,3 @@ def _() -> House:
 def _() -> House:
     """The phone needs 1.6 s for its first ACK: the 486 comes three times, and no more."""
     return _refused(House(), 3, acks=1, slow=1.6)
-
-
-@case("txn001-answer-to-a-neighbour", [("TXN001", "network", "observed")], [*DLG, *ALG],
-      outcomes=["unanswered"])  # fmt: skip
-def _() -> House:
-    """Nobody answers, and a host in the LAN sends a 180 in the provider's name to a neighbour of
-    the phone: a response to another host than the request came from is none to it."""
-    house = House()
-    register(house, 0)
-    call = Outgoing(house, "silent@phone")
-    for after in (0, *LADDER_INVITE):
-        call.invite(1 + after)
-    made = answer(180, call.invited, to_tag="forged", contact="<sip:300@203.0.113.5>")
-    data = frame(made, house.provider, 5060, "192.168.1.66", 5060, 64, 99)
-    house.lan.append((START * NS + 1_100_000_000, data))
-    register(house, 45, n=2)
-    return house
-
-
-@case("txn001-near-miss-answer-to-another-port", [("ALG011", "router", "latent")],
-      ["TXN001", *DLG])  # fmt: skip
-def _() -> House:
-    """A response to another port of the phone is one: other rules look at the port."""
-    house = House()
-    register(house, 0)
-    call = Outgoing(house, "port@phone")
-    call.invite(1)
-    call.respond(1.1, 180, lan_port=5070)
-    call.ok(3)
-    call.ack(3.02)
-    call.bye(6)
-    return house
