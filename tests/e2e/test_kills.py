@@ -302,6 +302,8 @@ def test_after_a_power_loss_what_was_copied_to_flash_arrives_and_its_numbers_sho
         tell(first, number, "observed")
     # The power fails: nothing is left of it but what is on flash.
     first._link.stop(0.0)
+    for number in {flash._file, flash._lock} - {-1}:
+        os.close(number)
     shutil.rmtree(tmp_path / "spool")
     broker.start()
     listener = Listener(broker.port)

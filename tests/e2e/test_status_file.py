@@ -40,7 +40,7 @@ def test_the_file_tells_what_crossed_until_the_daemon_is_gone(
     path = tmp_path / "status.json"
     agent = run("--status-file", str(path))
     assert until(path.exists, 10), agent.said
-    assert shown(path)[1].startswith("Cannot tell.")
+    assert shown(path)[1].startswith("Cannot tell ")
     router.crosses(register(1, "192.168.1.10", "192.168.1.10"),
                    register(1, "198.51.100.2:1024", "198.51.100.77:9"))  # fmt: skip
     assert until(lambda: state(path)["findings"], 15), agent.said

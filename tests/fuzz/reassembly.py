@@ -86,7 +86,7 @@ class Checked:
         self.tables = [value for value in state.values() if isinstance(value, dict | list)]
         self.tables += [self.reassembler._flows._seen, self.reassembler._websockets._seen]
         assert set(state) - set(self.numbers) == {
-            "counts", "_scanner", "_pending", "_flows", "_websockets", "_made", "_tunnels",
+            "counts", "_rebuilt", "_pending", "_flows", "_websockets", "_made", "_tunnels",
             "_opened",
         }  # fmt: skip
 
@@ -94,6 +94,7 @@ class Checked:
         self.counted = counted
         vars(self.reassembler).update(self.numbers)
         self.reassembler._limit = self.limit = limit
+        self.reassembler._rebuilt.refused = 0
         self.reassembler._made, self.reassembler._opened = [], []
         for table in self.tables:
             table.clear()

@@ -78,10 +78,11 @@ class StateFile:
         return True
 
     def forget(self) -> None:
-        """Delete the file: it is out of date."""
+        """Delete the file: it is out of date. What is no file, such as a device, stays."""
         self.close()
         with suppress(OSError):
-            os.unlink(self.path)
+            if os.path.isfile(self.path):
+                os.unlink(self.path)
 
     def close(self) -> None:
         if self._out >= 0:
