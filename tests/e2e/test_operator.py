@@ -127,8 +127,14 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 
 def until_said(fleet: Fleet, id: str, state: str) -> dict[str, Any]:
-    assert until(lambda: any(one["state"] == state for one in fleet.replies(id))), fleet.replies()
+    done = until(lambda: any(one["state"] == state for one in fleet.replies(id)), 40.0)
+    assert done, (id, state, fleet.replies(), fleet.agent.said)
     return next(one for one in fleet.replies(id) if one["state"] == state)
+
+
+def answers(fleet: Fleet) -> bool:
+    ping = fleet.order("ping")
+    return until(lambda: any(one["state"] == "done" for one in fleet.replies(ping.id)), 5.0)
 
 
 def test_an_operator_asks_and_is_answered_with_both_versions_of_mqtt(fleet: Fleet) -> None:
@@ -282,6 +288,7 @@ def test_hostile_payloads_and_a_flood_cost_an_answer_at_most(fleet: Fleet) -> No
 def test_an_answer_that_came_while_the_daemon_was_dead_is_told_after_its_restart(
     fleet: Fleet,
 ) -> None:
+    assert until(lambda: answers(fleet), 90.0), "a flood ends, and orders are obeyed again"
     order = fleet.order("probe")
     until_said(fleet, order.id, "accepted")
     fleet.agent.process.kill()
