@@ -49,9 +49,10 @@ def private(message: bytes) -> set[bytes]:
         else:
             found |= {word for word in _WORDS.findall(line) if word not in shown}
         if line[:8].lower() == b"call-id:":
-            found.add(line[8:].strip().rpartition(b"@")[0])
-    # Those of the tests are part of their branches, which are sent.
-    found -= {one for one in found if any(one in way for way in _BRANCHES.findall(head))}
+            local = line[8:].strip().rpartition(b"@")[0]
+            found.add(local)
+            # That of a test is part of its branches, which are sent.
+            found -= {local for way in _BRANCHES.findall(head) if local in way}
     found |= set(re.findall(rb";tag=([^\s;]{4,})", head))
     sdp = b"application/sdp" in head.lower()
     for line in body.split(b"\r\n"):

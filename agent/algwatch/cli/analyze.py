@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from algwatch.cli import Usage
@@ -156,8 +155,9 @@ def _text(source: Source, args: argparse.Namespace, rules: frozenset[str],
 
 
 def _colour(args: argparse.Namespace) -> bool:
-    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty()
-    return args.color == "always" or (args.color == "auto" and not plain)
+    from algwatch.report.render.terminal import takes_colour
+
+    return args.color == "always" or (args.color == "auto" and takes_colour(sys.stdout))
 
 
 def _rule(text: str) -> str:

@@ -35,7 +35,7 @@ def add(subparsers: Subparsers) -> None:
 
 def main(args: argparse.Namespace) -> int:
     from algwatch.report.render.compared import Compared, write_compared, write_json
-    from algwatch.report.render.terminal import Terminal, Writer, speaks_unicode
+    from algwatch.report.render.terminal import Terminal, Writer, speaks_unicode, takes_colour
     from algwatch.report.render.text import columns
 
     periods = []
@@ -48,8 +48,7 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         write_json(compared, sys.stdout)
         return compared.status
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    terminal = Terminal(colour and os.environ.get("TERM") != "dumb", speaks_unicode(sys.stdout))
+    terminal = Terminal(takes_colour(sys.stdout), speaks_unicode(sys.stdout))
     write_compared(compared, Writer(terminal, sys.stdout, columns(sys.stdout)))
     return compared.status
 

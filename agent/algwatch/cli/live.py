@@ -215,14 +215,12 @@ class Teller:
 def watched(feeds: Sequence[Feed], args: argparse.Namespace) -> int:
     """Lines while it goes on, and the report when it is over."""
     from algwatch.cli.reading import interruptible, ports_of
-    from algwatch.report.render.terminal import Terminal, speaks_unicode
+    from algwatch.report.render.terminal import Terminal, speaks_unicode, takes_colour
     from algwatch.report.render.text import columns, write_page
     from algwatch.report.render.wanted import Wanted
 
     stop = Stop()
-    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
-    colour = sys.stdout.isatty() and not plain
-    width = columns(sys.stdout)
+    colour, width = takes_colour(sys.stdout), columns(sys.stdout)
     writer = Writer(Terminal(colour, speaks_unicode(sys.stdout)), sys.stdout, width)
     live = Live(feeds, ports_of(args.ports), stop)
     try:

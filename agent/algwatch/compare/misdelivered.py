@@ -54,7 +54,7 @@ def ack_misdelivered(call: Call) -> bool:
     d, out = call.dialog(LAN), call.dialog(WAN)
     if not call.answered_inside or d is None or d.ack is None or d.answer is None:
         return False
-    # The sender itcall chose another port of this router than the 2xx came from.
+    # The sender itself chose another port of this router than the 2xx came from.
     if out is None or out.answer is None or not are_copies(d.answer, out.answer):
         return False
     if out.ack is not None and out.ack.destination != out.answer.source:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from textwrap import wrap
 from typing import IO
 
@@ -110,6 +111,12 @@ class Writer:
         tail = rule * max(0, self.width - len(text) - 4)
         head = f"{rule}{rule} {self.terminal.paint(text, 'bold')}"
         self.line(f"{head} {self.terminal.paint(tail, 'dim')}" if tail else head)
+
+
+def takes_colour(out: IO[str]) -> bool:
+    """A terminal, unless NO_COLOR is set or TERM is dumb."""
+    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    return out.isatty() and not plain
 
 
 def speaks_unicode(out: IO[str]) -> bool:
