@@ -16,6 +16,7 @@ import shtab  # noqa: E402
 from algwatch import __main__ as program  # noqa: E402
 from algwatch.cli import VERBS  # noqa: E402
 from algwatch.cli.completion import FORMS  # noqa: E402
+from algwatch.diagnose.rules import RULES  # noqa: E402
 
 FOLDER = ROOT / "agent" / "algwatch" / "cli" / "shell"
 FILES = ("FILE", "BEFORE", "AFTER", "IN", "OUT", "DIR", "PATH")  # metavars of names of files
@@ -30,12 +31,14 @@ algwatch explain DLG001"""
 
 
 def parser() -> argparse.ArgumentParser:
-    """With all verbs; what is the name of a file is completed as one."""
+    """With all verbs; what is the name of a file or of a rule is completed as one."""
     made = program.parser_of(VERBS)
     for one in verbs_of(made).values():
         for action in one._actions:
             if action.metavar in FILES:
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
+            elif action.metavar == "RULE":
+                action.choices = [rule.RULE.id for rule in RULES]
     return made
 
 
