@@ -49,7 +49,7 @@ def _looks(brief: Shown, started: float) -> Markup:
     for side, at, observed, expected in brief.looks:
         when = f"{SIDES.get(side, side)}, {at - started:.3f} s"
         more: tuple[Child, ...] = (
-            (el("span", " instead of ", class_="soft"), expected) if expected else ()
+            (el("span", "; expected: ", class_="soft"), expected) if expected else ()
         )
         rows += [el("dt", when), el("dd", observed, *more)]
     return el("dl", *rows, class_="small")
