@@ -49,7 +49,8 @@ from algwatch.capture.batches import times
 from algwatch.capture.flows import FLOW_COST
 from algwatch.capture.fragments import BASE_COST, PART_COST, Datagram
 from algwatch.capture.reassembly import LIMIT, Reassembler
-from algwatch.capture.stream import MOST_TOLD, RUN_COST, Stream
+from algwatch.capture.run import RUN_COST
+from algwatch.capture.stream import MOST_TOLD, Stream
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "cost"))
 

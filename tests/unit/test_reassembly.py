@@ -21,7 +21,7 @@ from algwatch.capture.reassembly import (
     STREAM_SECONDS,
     Reassembler,
 )
-from algwatch.capture.stream import LONGEST
+from algwatch.capture.run import LONGEST
 from capture_frames import TCP, ether, fragment6, invite, ipv4, ipv6, tcp, udp
 
 START = 1_700_000_000 * SECOND

@@ -8,7 +8,8 @@ import random
 
 import pytest
 from algwatch.capture.reassembly import SECOND
-from algwatch.capture.stream import HOLE, LONGEST
+from algwatch.capture.run import LONGEST
+from algwatch.capture.stream import HOLE
 from capture_frames import TCP, invite, ipv4, tcp
 from test_reassembly import Line, segments, upgrade
 

@@ -46,31 +46,61 @@ def ipv4(host: str) -> int:
     return value
 
 
-def is_ipv6(host: str) -> bool:
+def ipv6(host: str) -> int:
     """An IPv6 literal without brackets (RFC 3261 section 25.1), with or without a zone (RFC 4007
-    section 11). Other text in brackets is no address, whatever it begins with."""
+    section 11), as a number; -1 for anything else. Other text in brackets is no address, whatever
+    it begins with."""
     if ":" not in host or len(host) > LONGEST:
-        return False
+        return -1
     host, percent, zone = host.partition("%")
     if percent and not (zone.isascii() and zone.replace("-", "").replace(".", "").isalnum()):
-        return False
+        return -1
     head, gap, tail = host.partition("::")
     groups = [*(head.split(":") if head else ()), *(tail.split(":") if tail else ())]
-    count = len(groups)
     if groups and "." in groups[-1]:
-        if ipv4(groups.pop()) < 0:
-            return False
-        count += 1
+        low = ipv4(groups.pop())
+        if low < 0:
+            return -1
+        groups += [f"{low >> 16:x}", f"{low & 0xFFFF:x}"]
+    count = len(groups)
     if count > 7 if gap else count != 8:
-        return False
-    return all(0 < len(group) <= 4 and _HEX.issuperset(group) for group in groups)
+        return -1
+    if not all(0 < len(group) <= 4 and _HEX.issuperset(group) for group in groups):
+        return -1
+    before = len(head.split(":")) if head else 0
+    value = 0
+    for group in groups[:before] if gap else groups:
+        value = value << 16 | int(group, 16)
+    if gap:
+        value <<= 16 * (8 - before)
+        for i, group in enumerate(reversed(groups[before:])):
+            value |= int(group, 16) << 16 * i
+    return value
+
+
+def is_ipv6(host: str) -> bool:
+    return ipv6(host) >= 0
 
 
 def is_literal(host: str) -> bool:
     return ipv4(host) >= 0 or is_ipv6(host)
 
 
-# Not reachable from the public Internet: RFC 1918, RFC 6598 (CGNAT), RFC 3927, loopback, "this".
+def canonical(host: str) -> str:
+    """An IPv6 literal as text() writes it (RFC 5952), with its zone; any other host as it is."""
+    return _canonical(host) if ":" in host and len(host) <= LONGEST else host
+
+
+@lru_cache(maxsize=256)
+def _canonical(host: str) -> str:
+    value = ipv6(host)
+    return (
+        host if value < 0 else text(value.to_bytes(16, "big"), 6) + "".join(host.partition("%")[1:])
+    )
+
+
+# Not reachable from the public Internet: RFC 1918, RFC 6598 (CGNAT), RFC 3927, loopback, "this",
+# RFC 6890 section 2.2.2 (DS-Lite, 464XLAT).
 # Documentation ranges (RFC 5737) are not in the list: they stand for public addresses.
 _UNROUTABLE = (
     (0x0A000000, 8),
@@ -80,7 +110,11 @@ _UNROUTABLE = (
     (0xA9FE0000, 16),
     (0x7F000000, 8),
     (0x00000000, 8),
+    (0xC0000000, 24),
 )
+# Unique local (RFC 4193), link-local and the former site-local, the two first addresses (RFC 4291).
+_UNROUTABLE_6 = ((0xFC << 120, 7), (0xFE80 << 112, 10), (0xFEC0 << 112, 10), (0, 127))
+_MAPPED = 0xFFFF << 32  # ::ffff:0:0/96, IPv4 in IPv6 (RFC 4291 section 2.5.5.2)
 
 
 def is_unroutable(host: str) -> bool:
@@ -91,12 +125,14 @@ def is_unroutable(host: str) -> bool:
 @lru_cache(maxsize=512)  # each message of a phone names its few hosts again
 def _is_unroutable(host: str) -> bool:
     value = ipv4(host)
-    if value >= 0:
-        return any(value >> (32 - n) == net >> (32 - n) for net, n in _UNROUTABLE)
-    if is_ipv6(host):
-        low = host.lower()
-        return low.startswith(("fc", "fd", "fe8", "fe9", "fea", "feb")) or low in ("::1", "::")
-    return False
+    if value < 0:
+        six = ipv6(host)
+        if six < 0:
+            return False
+        if six >> 32 << 32 != _MAPPED:
+            return any(six >> (128 - n) == net >> (128 - n) for net, n in _UNROUTABLE_6)
+        value = six & 0xFFFFFFFF
+    return any(value >> (32 - n) == net >> (32 - n) for net, n in _UNROUTABLE)
 
 
 def in_one_network(one: bytes, two: bytes, version: int) -> bool:

@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from itertools import pairwise
 from operator import attrgetter
 
 from algwatch.capture.filter import START_WORDS
 from algwatch.capture.fragments import BASE_COST, MOST_PARTS, PART_COST
+from algwatch.capture.run import LONGEST, RUN_COST, Run
 
-RUN_COST = 320  # memory of a run beside its bytes
 WINDOW = 262144  # bytes; the most a segment may be ahead of the earlier ones
 REPEATED = 65536  # bytes back: a segment in this range is a repetition, else of a new connection
 HOLE = 5_000_000_000  # ns to wait for a segment: TCP has sent it again by then
-LONGEST = 65535 - 60  # message bytes that fit a packet, and a row
 # Told messages kept behind an unknown beginning, and behind a hole: they may turn out to be the
 # body of a late message.
 MOST_TOLD, MOST_BEHIND = 8, 32
@@ -30,8 +30,6 @@ MOST_TOLD, MOST_BEHIND = 8, 32
 # SOUND: bytes are missing in front of it, so a valid start line is needed. INSIDE: it is in a body.
 ANY, SOUND, INSIDE = range(3)
 
-_HEADER_END = re.compile(rb"\r?\n\r?\n")
-_CONTENT_LENGTH = re.compile(rb"\n(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r?\n", re.I)
 _LINE_ENDS = re.compile(rb"[\r\n]+")
 _START_LINE = re.compile(rb"[\r\n]*(?:SIP/2\.0 [1-6][0-9][0-9] |[!-~]+ [!-~]+ SIP/2\.0\r?\n)")
 # A start line behind the end of a lost message: ACK foINVITE sip:b SIP/2.0.
@@ -42,46 +40,6 @@ _LATER_START = re.compile(
 _VIA = b"SIP/2.0/"  # the rest of a Via, not a status line
 _WORDS = frozenset(START_WORDS)
 _begin = attrgetter("begin")
-
-
-class Run:
-    """Bytes without a gap.
-
-    begin: place of the first byte (Stream.place). reading: a message may begin there; the next one
-    begins at `at`. told: begin and end of each told message.
-    """
-
-    __slots__ = ("at", "begin", "data", "end", "need", "reading", "searched", "told")
-
-    def __init__(self, begin: int, data: bytes, reading: bool) -> None:
-        self.begin = begin
-        self.end = begin + len(data)
-        self.data = bytearray(data)
-        self.reading = reading
-        self.at = 0
-        self.need = 0  # bytes of the message at `at`; 0: its header section is incomplete
-        self.searched = 0  # no end of a header section up to here
-        self.told: dict[int, int] = {}
-
-    @property
-    def unread(self) -> bool:
-        """Are there bytes of an untold message?"""
-        return self.reading and self.at < len(self.data)
-
-    def skip(self, count: int) -> None:
-        self.at += count
-        self.need = self.searched = 0
-
-    def is_whole(self) -> bool:
-        """Is the message at `at` whole by its framing? Cheap for senders of single bytes."""
-        if self.need == 0:
-            end = _HEADER_END.search(self.data, max(self.at, self.searched - 3))
-            if end is None:
-                self.searched = len(self.data)
-                return False
-            length = _CONTENT_LENGTH.search(self.data, self.at, end.end())
-            self.need = end.end() - self.at + (int(length[1]) if length else 0)
-        return len(self.data) - self.at >= self.need or self.need > LONGEST
 
 
 class Stream:
@@ -313,6 +271,15 @@ class Stream:
         run.reading = False
         self.floor = run.begin if self.floor is None else max(self.floor, run.begin)
 
+    def _gaps(self) -> int:
+        """Places with bytes missing. Runs may also meet: one that began with a keep-alive is not
+        read, and the message behind it is. Behind an overlap framing misses bytes there."""
+        runs = self.runs
+        met = 0
+        if self.seam is None:
+            met = sum(one.end == two.begin for one, two in pairwise(runs))
+        return len(runs) - 1 - met + (self.floor is not None and self.floor < runs[0].begin)
+
     def settle(self, at: int) -> None:
         """Free the bytes read and no longer needed. at: ns."""
         self.touched = at
@@ -322,7 +289,7 @@ class Stream:
             last = runs[-1]
             if self.standing(last.begin) == INSIDE:
                 last.reading = False
-            self.holes += len(runs) - 1 + (self.floor is not None and self.floor < runs[0].begin)
+            self.holes += self._gaps()
             self.floor = last.begin
         floor = self.floor
         if floor is None:

@@ -17,7 +17,7 @@ from algwatch.sip.message import Message, parties
 from algwatch.sip.qualify import Asked
 from algwatch.sip.side import Side
 from algwatch.sip.timers import WINDOW
-from algwatch.sip.transaction import Transaction
+from algwatch.sip.transaction import UDP, Transaction
 
 Failed = tuple[Transaction, int]  # with its side
 
@@ -81,6 +81,13 @@ class Exchange:
     def answered_alike(self) -> bool:
         """The first final responses of both sides are copies of one message."""
         return self.left is not None and are_copies(self.entered.response, self.left.response)
+
+    @property
+    def half_captured(self) -> bool:
+        """The response is on one side alone, over TCP. TCP sends again what the router does not let
+        through, so the other capture lost it, or a program on the router keeps the connection."""
+        response = self.stopped_response
+        return response is not None and response.ends.proto != UDP
 
     @property
     def strayed_response(self) -> Sighting | None:

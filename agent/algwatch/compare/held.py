@@ -81,6 +81,8 @@ def dialogs(s: DialogSet) -> Sightings:
         yield from d.moved
         if d.refused is not None:
             yield from d.refused
+        if d.denied is not None:
+            yield from (d.denied.asked, d.denied.reply)
         if d.pending is not None:
             yield d.pending[1]
         if d.crossed is not None:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A 2xx to INVITE without Contact: its caller has no target for the ACK."""
+"""A 2xx to INVITE without Contact, or with one nobody can read: its caller has no target for the
+ACK."""
 
 from __future__ import annotations
 
@@ -17,32 +18,42 @@ _CONTACT = re.compile(rb"(?im)^(?:contact|m)[ \t]*:")
 # The ACK came from nowhere, went nowhere, or has a target guessed by its sender.
 _READINGS = (lost.NEVER_ON_WAN, lost.NOT_SENT, lost.ONE_SIDED, lost.IGNORED, lost.BEYOND)
 
+NONE = "no Contact"
+BARE = "a Contact with an IPv6 address without brackets"
+
 
 def reading(call: Call, how: lost.LostAck) -> Reading | None:
     """The origin of a 2xx without Contact and ACK (RFC 3261 section 12.1.1); None if the 2xx has
-    one, malformed or not, or an earlier 2xx of the dialog had."""
+    one, or an earlier 2xx of the dialog had."""
     d = how.dialog
     answer = d.answer
     if how.how not in _READINGS or answer is None or d.established_at < d.answered_at:
         return None
-    what = "the 2xx has no Contact, so its caller does not know where to send the ACK"
     if not call.two_sided:
-        return Reading("unknown", cause.UNKNOWN, what) if _is_without(answer) else None
+        fault = _fault(answer)
+        return Reading("unknown", cause.UNKNOWN, _so(fault)) if fault else None
     entered_by, left_by = (LAN, WAN) if call.answered_inside else (WAN, LAN)
     came, went = call.dialog(entered_by), call.dialog(left_by)
     entered = came.answer if came is not None else None
     left = went.answer if went is not None else None
     if entered is None or left is None:
         return None
-    if not _is_without(left):
+    fault = _fault(left)
+    if not fault:
         return _put_in(entered, left)
-    if not _is_without(entered):
+    what = _so(fault)
+    if not _fault(entered):
         if not are_copies(entered, left):
             return Reading("unknown", cause.UNKNOWN, what)
-        return Reading("router", cause.ALG, f"{what}: the router took it out")
+        did = "took it out" if fault == NONE else "wrote it so"
+        return Reading("router", cause.ALG, f"{what}: the router {did}")
     if call.answered_inside:
         return Reading("phone", cause.PHONE, what)
     return Reading("provider", cause.PROVIDER, what)
+
+
+def _so(fault: str) -> str:
+    return f"the 2xx has {fault}, so its caller does not know where to send the ACK"
 
 
 def _put_in(entered: Sighting, left: Sighting) -> Reading | None:
@@ -58,3 +69,13 @@ def _put_in(entered: Sighting, left: Sighting) -> Reading | None:
 
 def _is_without(copy: Sighting) -> bool:
     return _CONTACT.search(copy.payload.partition(b"\r\n\r\n")[0]) is None
+
+
+def _fault(copy: Sighting) -> str:
+    if _is_without(copy):
+        return NONE
+    contacts = Message(copy.payload).contacts
+    if not contacts:
+        return ""
+    host = contacts[0].uri.partition(b":")[2].partition(b";")[0].rpartition(b"@")[2]
+    return BARE if host.count(b":") > 1 and b"[" not in host else ""

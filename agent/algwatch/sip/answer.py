@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import AT, CSEQ, FLOW, STATUS, TO_TAG, Row, Sighting
+from algwatch.sip.denied import denied
 from algwatch.sip.dialog import NOT_ODD, Dialog, DialogSet
 from algwatch.sip.message import Message
 from algwatch.sip.session_timer import session_timer
@@ -35,6 +36,7 @@ def answered(code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: B
             _accepted(s, now, t, row, i, batch, step)
             assert now.answer is not None
             now.moved = moved(now.moved, s.by_caller(now), pending[1], now.answer)
+            granted(now, pending[1], now.answer)
         else:
             refused(s, now, pending[1], row, i, batch, step)
         return
@@ -157,11 +159,21 @@ def refused(s: DialogSet, d: Dialog, asked: Sighting | None, row: Row, i: int,
         d.refused = asked, batch.sighting(s.side, row, i)
         if row[STATUS] == 500 and Message(d.refused[1].payload).header("Retry-After"):
             d.refused = None  # it crossed another one, as with 491 (section 14.2)
+    if asked is not None and not d.bye_at:
+        crossed = d.pending is not None
+        d.denied = denied(d.denied, asked, batch.sighting(s.side, row, i), crossed)
     if d.timer is not None:
         d.timer.refuse(row[STATUS], row[AT])
     if row[STATUS] == NO_DIALOG and not d.bye_at:
         d.disowned = batch.sighting(s.side, row, i)
         step((s, ENDED, row))
+
+
+def granted(d: Dialog, asked: Sighting, answer: Sighting) -> None:
+    """A re-INVITE or UPDATE got its 2xx."""
+    d.denied = denied(d.denied, asked, answer, False)
+    if d.denied is not None and not d.bye_at:
+        d.refused = asked, answer
 
 
 def _is_rewritten(d: Dialog, t: Transaction, row: Row) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from algwatch.base.deadlines import NEVER
 from algwatch.base.sighting import AT, CSEQ, FROM_TAG, TO_TAG, Row, Sighting
+from algwatch.sip.denied import Denied
 from algwatch.sip.reliable import LONG, Reliable
 from algwatch.sip.session_timer import SessionTimer
 from algwatch.sip.timers import SECOND
@@ -32,7 +33,8 @@ class Dialog:
     crossed: one of the other end at the same time (section 14.2: 491); silent: Timer B of the
     pending one has passed. disowned: the 481 to one, or to an UPDATE: the refusing end does not
     know the dialog any more (section 12.2.2). refused: the latest refused re-INVITE or UPDATE, and
-    its refusal; cut_short: its sender hung up at once.
+    its refusal, or its 2xx without what was asked; cut_short: its sender hung up at once. denied:
+    see sip/denied.py; None after one that was granted.
     moved: by end (callee, caller) the latest target refresh (re-INVITE, UPDATE) from a public
     address that made its remote target a private one; None without one, or after a later one with
     another address.
@@ -50,9 +52,9 @@ class Dialog:
     __slots__ = ("ack", "acked_at", "acked_last", "answer", "answer_last", "answered_at",
                  "answers", "both_ended", "bye", "bye_at", "bye_by_caller", "bye_of", "bye_reason",
                  "bye_response", "bye_status", "bye_unanswered", "bye_unrepeated", "callee_tag",
-                 "confirmed", "crossed", "cut_short", "disowned", "ended_at", "established_at",
-                 "invite", "moved", "odd", "odd_copy", "pending", "refused", "request", "silent",
-                 "stray_ack", "timed_out", "timer")  # fmt: skip
+                 "confirmed", "crossed", "cut_short", "denied", "disowned", "ended_at",
+                 "established_at", "invite", "moved", "odd", "odd_copy", "pending", "refused",
+                 "request", "silent", "stray_ack", "timed_out", "timer")  # fmt: skip
 
     def __init__(self, callee_tag: int) -> None:
         self.callee_tag = callee_tag
@@ -67,6 +69,7 @@ class Dialog:
         self.bye_response: Sighting | None = None
         self.disowned: Sighting | None = None
         self.refused: tuple[Sighting, Sighting] | None = None
+        self.denied: Denied | None = None
         self.pending: tuple[Transaction, Sighting] | None = None
         self.crossed: tuple[Transaction, Sighting] | None = None
         self.moved: tuple[Sighting | None, Sighting | None] = (None, None)

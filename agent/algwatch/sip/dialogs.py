@@ -26,7 +26,7 @@ from algwatch.base.sighting import (
 )
 from algwatch.base.table import Table
 from algwatch.sip.ack import acked
-from algwatch.sip.answer import answered, answered_again, refused
+from algwatch.sip.answer import answered, answered_again, granted, refused
 from algwatch.sip.bye import bye
 from algwatch.sip.dialog import BY_BRANCH, NOT_ODD, DialogSet
 from algwatch.sip.in_dialog import in_dialog
@@ -246,8 +246,11 @@ class Dialogs:
             # A 2xx to an uncaptured request refreshes the session as well.
             code == ORPHAN and 200 <= row[STATUS] < 300 and d.timer and not d.timer.tried_at
         ):
-            d.timer = session_timer(batch.sighting(self.side, row, i), t.from_tag == s.caller_tag)
+            answer = batch.sighting(self.side, row, i)
+            d.timer = session_timer(answer, t.from_tag == s.caller_tag)
             d.disowned = None
+            if t.request is not None:
+                granted(d, t.request, answer)
             if d is s.current:
                 step((s, REFRESHED, row))
 

@@ -6,6 +6,7 @@ Bytes from the wire never raise here or past here: absent parts are empty or 0.
 
 from __future__ import annotations
 
+from algwatch.base import address
 from algwatch.base.native.layout import ADDR, ANOMALY_NAMES, METHOD_NAMES, SIP, VIA
 from algwatch.base.native.scan import scan_briefly, scan_message
 from algwatch.sip.sdp import Sdp
@@ -26,6 +27,12 @@ MOST_TEXT = 1024  # bytes of a text kept apart from its message
 def to_text(span: bytes) -> str:
     """Wire bytes for people: UTF-8 (RFC 3261 section 7); other bytes show as U+FFFD."""
     return span.decode("utf-8", "replace")
+
+
+def to_host(span: bytes) -> str:
+    """A host; an IPv6 literal as base/address.py writes it, so equal addresses are equal texts."""
+    host = span.decode("utf-8", "replace")
+    return address.canonical(host) if ":" in host else host
 
 
 def identity(payload: bytes) -> tuple[bytes, int, int, bytes, bytes]:
@@ -71,7 +78,7 @@ def reach(payload: bytes) -> tuple[bool, bytes | None, str | None]:
         host = s[_CONTACT_HOST]
         star = s[_CONTACT_BITS] & ADDR.STAR
         size = min(s[_CONTACT_HOST + 1], MOST_TEXT)
-        contact = "*" if star else to_text(payload[host : host + size])
+        contact = "*" if star else to_host(payload[host : host + size])
     return s[_VIAS] > 0, rport, contact
 
 
@@ -92,10 +99,10 @@ class Via:
         span = message.span
         self.all = span(base + VIA.ALL)
         self.transport = to_text(span(base + VIA.TRANSPORT))
-        self.host = to_text(span(base + VIA.HOST))
+        self.host = to_host(span(base + VIA.HOST))
         self.branch = span(base + VIA.BRANCH)
-        self.received = to_text(span(base + VIA.RECEIVED))
-        self.maddr = to_text(span(base + VIA.MADDR))
+        self.received = to_host(span(base + VIA.RECEIVED))
+        self.maddr = to_host(span(base + VIA.MADDR))
         self.port = message.scanned[base + VIA.PORT]
         has_rport = message.scanned[base + VIA.BITS] & VIA.HAS_RPORT
         self.rport = span(base + VIA.RPORT) if has_rport else None
@@ -118,7 +125,7 @@ class Address:
         self.display = span(base + ADDR.DISPLAY)
         self.uri = span(base + ADDR.URI)
         self.user = span(base + ADDR.USER)
-        self.host = to_text(span(base + ADDR.HOST))
+        self.host = to_host(span(base + ADDR.HOST))
         self.uri_params = span(base + ADDR.URI_PARAMS)
         self.params = span(base + ADDR.PARAMS)
         self.tag = span(base + ADDR.TAG)
@@ -195,7 +202,7 @@ class Message:
 
     @property
     def request_host(self) -> str:
-        return to_text(self.span(SIP.REQUEST_HOST))
+        return to_host(self.span(SIP.REQUEST_HOST))
 
     @property
     def request_port(self) -> int:

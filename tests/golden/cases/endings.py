@@ -20,7 +20,7 @@ from craft import (
 )
 
 from cases.alg import contact_port_kept
-from cases.case import ALG, DLG, case
+from cases.case import ALG, DLG, PHONE_OR_PROVIDER, case
 
 NO = (*DLG, "DLG007", "DLG008", "TXN001", "TXN003", *ALG)
 
@@ -181,6 +181,52 @@ def _() -> House:
     made = call._request("BYE", 2, "sip:300@203.0.113.5", f";tag={call._tag}")
     house.into(20.03, answer(404, house.out(20, made)))
     return house
+
+
+def _own_address(by_phone: bool, alg: str = "", uri: str = "") -> House:
+    """A BYE with the address of its own sender in the Request-URI, refused with 481."""
+    house = House(alg)
+    register(house, 0)
+    call = _talks(house)
+    if by_phone:
+        made = call._request("BYE", 2, uri or f"sip:100@{house.phone}:5060", f";tag={call._tag}")
+        house.into(30.03, answer(481, house.out(30, made)))
+    else:
+        made = call.from_far("BYE")
+        made = made.replace(made.split(b" ")[1], b"sip:300@203.0.113.5:5060", 1)
+        house.out(30.02, answer(481, house.into(30, made)))
+    return house
+
+
+@case("dlg008-phone-calls-itself", [("DLG008", "phone", "observed")], [*DLG, "DLG007"],
+      {"phone-fix": "recommended"})  # fmt: skip
+def _() -> House:
+    """The phone writes its own Contact into the Request-URI of its BYE instead of the far end's,
+    and the provider knows no such call there. Its private Contact is not why."""
+    return _own_address(True)
+
+
+@case("dlg008-phone-calls-itself-helper", [("DLG008", "phone", "observed")], [*DLG, "DLG007"],
+      {"phone-fix": "recommended"})  # fmt: skip
+def _() -> House:
+    """The same behind a helper, which makes the WAN address of it."""
+    return _own_address(True, "linux")
+
+
+@case("dlg008-far-end-calls-itself", [("DLG008", "provider", "observed")], _without("DLG008"),
+      {"provider-fix": "recommended"})  # fmt: skip
+def _() -> House:
+    """The provider's BYE has the provider's own address in the Request-URI, and the phone refuses
+    it."""
+    return _own_address(False)
+
+
+@case("dlg008-near-miss-calls-the-far-end", [("DLG008", "provider", "observed")], [*DLG, "DLG007"],
+      PHONE_OR_PROVIDER)  # fmt: skip
+def _() -> House:
+    """The phone's BYE goes to the far end's Contact: the far end had hung up, and its BYE went to
+    the private Contact of the phone."""
+    return _own_address(True, uri="sip:300@203.0.113.5:5060")
 
 
 # ---- a CANCEL that crosses the answer ----

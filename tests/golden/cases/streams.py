@@ -130,18 +130,64 @@ def _() -> House:
     return _stream(spoils=True, phone_too=True)
 
 
-@case("txn003-response-on-one-side-over-tcp", [("TXN003", "unknown", "observed")], DLG,
-      outcomes=["completed"])  # fmt: skip
-def _() -> House:
-    """The LAN capture lost the segment with the 200 to a BYE. The router did not stop it: TCP would
-    have sent it again. Another phone shows that the capture goes on."""
-    house, other = House(), House(phone="192.168.1.11", wan_port=40011)
-    outgoing_call(house, 1, "lost@tcp")
-    register(other, 60)
+def _over_tcp(house: House, lost: str = "") -> Segments:
+    """The messages of a house over one connection. lost: the capture of the LAN side lost the
+    segment with the response to this method."""
     made = Segments(house)
     for (at, inside), (then, outside) in zip(house.lan, house.wan, strict=True):
         outward = inside[26:30] == ip_address(house.phone).packed
         one, two = (data[42:].replace(b"SIP/2.0/UDP", b"SIP/2.0/TCP") for data in (inside, outside))
         made.pair((at, one), (then, two), outward)
-    house.lan, house.wan = made.lan[:-1] + other.lan, made.wan + other.wan
+        if lost and one.startswith(b"SIP/2.0 200") and lost.encode() in one:
+            made.lan.pop()
+    return made
+
+
+def _lost_by_the_capture(lost: str) -> House:
+    """Another phone shows that the capture goes on."""
+    house, other = House(), House(phone="192.168.1.11", wan_port=40011)
+    register(house, 0)
+    outgoing_call(house, 1, "lost@tcp")
+    register(other, 60)
+    made = _over_tcp(house, lost)
+    house.lan, house.wan = made.lan + other.lan, made.wan + other.wan
+    return house
+
+
+@case("txn003-response-on-one-side-over-tcp", [("TXN003", "unknown", "none")], DLG,
+      outcomes=["completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The LAN capture lost the segment with the 200 to a BYE. The router did not stop it: TCP would
+    have sent it again."""
+    return _lost_by_the_capture("BYE")
+
+
+@case("reg001-response-on-one-side-over-tcp", [("REG001", "unknown", "none")], DLG,
+      outcomes=["completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The same with the 200 to a REGISTER, the first message of the connection on its way."""
+    return _lost_by_the_capture("REGISTER")
+
+
+@case("txn003-near-miss-both-sides-over-tcp", must_not=["REG001", "TXN003", "CAP002", *DLG])
+def _() -> House:
+    """The same without a loss."""
+    return _lost_by_the_capture("")
+
+
+@case("cap002-near-miss-keep-alive-first", must_not=["CAP002", "REG001", "TXN003", *DLG])
+def _() -> House:
+    """The capture begins on a connection that is at rest: the first segment both ways is a
+    keep-alive (RFC 5626 section 3.5.1), and a call follows."""
+    house = House()
+    outgoing_call(house, 1, "after@rest")
+    made = Segments(house)
+    began = house.lan[0][0]
+    for outward in (True, False):
+        made.pair((began - 10**9, b"\r\n\r\n"), (began - 10**9 + 1000, b"\r\n\r\n"), outward)
+    for (at, inside), (then, outside) in zip(house.lan, house.wan, strict=True):
+        outward = inside[26:30] == ip_address(house.phone).packed
+        one, two = (data[42:].replace(b"SIP/2.0/UDP", b"SIP/2.0/TCP") for data in (inside, outside))
+        made.pair((at, one), (then, two), outward)
+    house.lan, house.wan = made.lan, made.wan
     return house

@@ -3,8 +3,8 @@
 
 What it sees
     A 2xx to INVITE with a private or otherwise unroutable Contact on the WAN side (RFC 1918, RFC
-    6598, link-local), no ACK for it, and the 2xx repeated. Or such a 2xx from beyond, without a
-    Record-Route, to a call of the phone.
+    6598, link-local, unique local, 464XLAT; or IPv6 to a far end with IPv4), no ACK for it, and the
+    2xx repeated. Or such a 2xx from beyond, without a Record-Route, to a call of the phone.
 
 Why it breaks calls
     The ACK goes to the Contact of the 2xx (the remote target). Nobody beyond the NAT can send to a
@@ -20,7 +20,8 @@ What else looks the same
 
 Recommendation
     On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of endpoints
-    behind NAT. Turning the ALG off does not help: it left this Contact alone.
+    behind NAT. Turning the ALG off does not help: it left this Contact alone. Without a NAT, as with
+    IPv6, the phone has to write the address that its packets come from.
 
 References
     RFC 3261 sections 12.1.2, 13.2.2.4; RFC 3581; RFC 5626.
@@ -98,6 +99,9 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         so = "the ACK of an earlier 2xx of this call had come: the provider handled the NAT once"
     elif stranger := called_by_stranger(call, known):
         where, why, so = "network", cause.UNKNOWN, "its caller is a stranger to the phone"
+    elif is_phones_fault(call, host, answer):
+        where, why = "phone", cause.PHONE
+        so = f"the phone has to write the address that its packets come from, {ends.src}"
     else:
         where, why, so = "phone", cause.NAT_UNHANDLED, "nobody handled the NAT"
     went = "left for" if call.two_sided else "went to"
@@ -146,9 +150,9 @@ def _of_far(call: Call, how: lost.LostAck, reading: Reading, known: Known) -> Fi
 def private_contact(message: Sighting, two_sided: bool) -> str:
     """The Contact host if unreachable for the far side of this WAN message, else ""."""
     contacts = Message(message.payload).contacts
-    if not contacts or not address.is_unroutable(contacts[0].host):
-        return ""
-    host, ends = contacts[0].host, message.ends
+    host, ends = contacts[0].host if contacts else "", message.ends
+    if not address.is_unroutable(host) and not (":" not in ends.dst and address.is_ipv6(host)):
+        return ""  # the last: behind a NAT64, the far end may have IPv4 only
     # Inside one private network, or before the NAT, a private Contact is right.
     if address.is_unroutable(ends.dst) or ends.src == host:
         return ""
@@ -161,8 +165,20 @@ def _is_the_routers(entered: Sighting | None, left: Sighting) -> bool:
     """It wrote this Contact in place of a reachable one, or of none (ALG001, ALG011)."""
     if entered is None or not are_copies(entered, left):
         return False
-    contacts = Message(entered.payload).contacts
-    return not contacts or not address.is_unroutable(contacts[0].host)
+    wrote = Message(entered.payload).contacts
+    if not wrote:
+        return True
+    same = wrote[0].host == Message(left.payload).contacts[0].host
+    return not same and not address.is_unroutable(wrote[0].host)
+
+
+def is_phones_fault(call: Call, host: str, shown: Sighting) -> bool:
+    """Without a NAT, the phone could write its own global IPv6 address. host: of the Contact in
+    shown, on the WAN."""
+    pair = call.flow_pair
+    if not call.two_sided or pair is None or pair.phone != pair.wan_host:
+        return False
+    return ":" in host and ":" in shown.ends.src and not address.is_unroutable(shown.ends.src)
 
 
 def _is_behind_a_proxy(d: Dialog | None) -> bool:

@@ -5,9 +5,10 @@ What it sees
     A BYE in an established dialog is refused with 481, while no BYE of the other end was seen, or
     one stopped on the other side of this router. Or it is refused with 404, 408 or 410 by a proxy
     that cannot find the other end: it may still be in the call, or gone. The router is at fault if
-    it had written something else than the Contact of the phone into the Request-URI. Or a BYE is
-    challenged (401, 407), and none with credentials follows in 32 s. Or a re-INVITE or UPDATE is
-    refused with 481, without a BYE of either end in the 5 s after it.
+    it had written something else than the Contact of the phone into the Request-URI, its sender if
+    that is the sender's own address. Or a BYE is challenged (401, 407), and none with credentials
+    follows in 32 s. Or a re-INVITE or UPDATE is refused with 481, without a BYE of either end in
+    the 5 s after it.
 
 Why it breaks calls
     The end left behind talks to nobody until its user hangs up. A PBX or a trunk may count the
@@ -43,9 +44,11 @@ from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import cause, misrouted, renamed, retargeted, route_set
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
+from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.rule import Rule, evidence
-from algwatch.diagnose.rules.dlg.dlg002_private_contact import private_contact
+from algwatch.diagnose.rules.dlg.dlg002_private_contact import is_phones_fault, private_contact
 from algwatch.diagnose.subject import CALL
+from algwatch.diagnose.to_itself import bye_to_itself
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message
 from algwatch.sip.status_codes import NO_DIALOG
@@ -79,6 +82,10 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         if retargeted_bye is not None:
             yield retargeted_bye
             return
+        own = bye_to_itself(call, d.bye_by_caller)
+        if own is not None:
+            yield _addressed_to_itself(call, known, d, *own)
+            return
         # The phone sent this BYE, and the other end's would have been seen.
         phone = d.bye_by_caller != call.inbound and not known.lossy(call)
         where, why, so = "unknown", cause.UNKNOWN, ""
@@ -104,8 +111,11 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             if route_set.own_refresh(call) is not None:
                 where, host = "unknown", ""  # DLG010 names the author of the new Contact
                 so += ": the Contact of the phone had been changed meanwhile"
-            if host:
+            if host and shown is not None and is_phones_fault(call, host, shown):
+                where, why = "phone", cause.PHONE
+            elif host:
                 where, why = "provider", cause.NAT_UNHANDLED
+            if host:
                 so += f": the phone's Contact was {host} on the WAN, where nobody can send to"
         proof = [evidence(d.bye, "the BYE", "200")]
         if d.bye_response is not None:
@@ -168,6 +178,18 @@ def _retargeted(call: Call, known: Known, d: Dialog) -> Finding | None:
         [evidence(wan.bye, "the BYE as it came", ""),
          evidence(lan.bye, "as it came to the phone", "with the Contact of the phone")],
         call.call_id, cause=reading.cause, call_id=call.call_id, line=known.line_name(call),
+    )  # fmt: skip
+
+
+def _addressed_to_itself(call: Call, known: Known, d: Dialog, bye: Sighting,
+                         reading: Reading) -> Finding:  # fmt: skip
+    proof = [evidence(bye, "the BYE", "with the Contact of the other end in its Request-URI")]
+    if d.bye_response is not None:
+        proof.append(evidence(d.bye_response, f"refused with {d.bye_status}", "200"))
+    return RULE.finding(
+        reading.where, "observed", f"The BYE was refused with {d.bye_status}: {reading.what}.",
+        proof, call.call_id, cause=reading.cause, call_id=call.call_id,
+        line=known.line_name(call),
     )  # fmt: skip
 
 

@@ -1,28 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DLG014: a re-INVITE or UPDATE was refused, and its sender ended the call at once.
+"""DLG014: a re-INVITE or UPDATE was refused, and its sender ended the call at once, or never got
+what it asked for.
 
 What it sees
     A re-INVITE or UPDATE inside a call is refused, and its sender's BYE follows within half a
-    second. No person hangs up so soon after an invisible message.
+    second. No person hangs up so soon after an invisible message. Or it asks for hold and the 2xx
+    says sendrecv: the other end is not on hold. Or it is refused with 491 again and again, although
+    the other end has no request of its own on the way, or a hold is refused, and none is accepted
+    until the call ends.
 
 Why it breaks calls
     A refused re-INVITE leaves the call as it was (RFC 3261 section 14.1), but many ends give the
     call up: after a PBX asked for direct media, a fax for T.38, a user for hold. After a 408 or 481
-    each end has to.
+    each end has to. Without hold the other end hears no music, and goes on sending.
 
 What else looks the same
     The call goes on after the refusal, or the same is asked in another way (a re-INVITE after an
     UPDATE with 405). Two re-INVITEs cross (491, or 500 with Retry-After), a challenge (401, 407), a
     refusal by a person (486, 603) or a request taken back (487). A BYE of the other end. A session
     timer: DLG007. A dialog unknown to the other end: DLG008. A header field taken out by the
-    router: ALG018.
+    router: ALG018. A hold as in RFC 2543 (c=0.0.0.0) needs no direction in its answer.
 
 Recommendation
     The status gives the reason (488: codecs or fax; 405, 501: turn the feature off). Turn off
-    direct media, T.38 or session timers at the requesting end.
+    direct media, T.38 or session timers at the requesting end. 491: the other end waits for a
+    response to a request of its own, which may have been lost on the way. A hold answered with
+    sendrecv is a fault of whoever answers.
 
 References
-    RFC 3261 sections 12.2.1.2, 14.1; RFC 3311 section 5.2.
+    RFC 3261 sections 12.2.1.2, 14.1, 14.2; RFC 3264 sections 6.1, 8.4; RFC 3311 section 5.2.
 """
 
 from __future__ import annotations
@@ -30,19 +36,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base import quote
+from algwatch.base.sighting import FROM_TAG, STATUS, Sighting
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause, taken_out
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.rules.dlg.dlg008_ghost_dialog import GONE
 from algwatch.diagnose.subject import CALL
+from algwatch.sip.denied import GLARE
 from algwatch.sip.message import Message
 
 RULE = Rule(
     "DLG014", "refresh-refused", "warning", CALL, ("RFC 3261 14.1", "RFC 3261 12.2.1.2"),
-    "A re-INVITE or UPDATE was refused, and its sender ended the call at once.", symptom=True,
+    "A re-INVITE or UPDATE was refused: its sender ended the call at once, or asks in vain.",
+    symptom=True,
 )  # fmt: skip
+
+OFTEN = 2  # refusals in a row: a sender tries again some seconds later (RFC 3261 section 14.1)
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
@@ -52,17 +63,87 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         d = s.current
         if d is None or not d.cut_short or d.refused is None or d.bye_status in GONE:
             continue
-        asked, refusal = d.refused
-        method, status = Message(asked.payload).method, Message(refusal.payload).status
-        what = "A re-INVITE" if method == "INVITE" else f"The {quote.method(method)}"
+        asked, reply = d.refused
+        if reply.row[STATUS] < 300:
+            yield _unheld(call, known, asked, reply, True)
+            return
+        status = reply.row[STATUS]
         yield RULE.finding(
             "unknown", "observed",
-            f"{what} in the call to {quote.somebody(call.to)} was refused with {status}, and its "
-            "sender ended the call at once.",
+            f"{_named(call, asked)} was refused with {status}, and its sender ended the call at "
+            "once.",
             [evidence(asked, "asked to change the session", "200"),
-             evidence(refusal, f"refused with {status}, and then BYE", "200")],
+             evidence(reply, f"refused with {status}, and then BYE", "200")],
             call.call_id, cause=cause.REFUSED, call_id=call.call_id, line=known.line_name(call),
             next_step=f"Ask whoever refused it what {status} stands for there, and turn off what "
             "was asked for (direct media, T.38, hold) at the end that asks.",
         )  # fmt: skip
         return
+    yield from _never_granted(call, known)
+
+
+def _named(call: Call, asked: Sighting) -> str:
+    method = Message(asked.payload).method
+    what = "A re-INVITE" if method == "INVITE" else f"The {quote.method(method)}"
+    return f"{what} in the call to {quote.somebody(call.to)}"
+
+
+def _never_granted(call: Call, known: Known) -> Iterator[Finding]:
+    """Each side with the call shows the same: a request that one of them lost may have crossed."""
+    every = [s.current.denied for s in call.seen if s.current is not None]
+    over = known.capture.finished or any(s.bye_at for s in call.seen)
+    if not over or known.lossy(call):
+        return
+    one = min((d for d in every if d is not None), key=lambda d: d.count, default=None)
+    if one is None:
+        return
+    status = one.reply.row[STATUS]
+    if status < 300:
+        yield _unheld(call, known, one.asked, one.reply, False)
+        return
+    if None in every or (one.count < OFTEN and (status == GLARE or not one.hold)):
+        return
+    often = f", {times(one.count)}" if one.count > 1 else ""
+    wanted = "asked for hold, and " if one.hold else ""
+    so = ""
+    if status == GLARE:
+        so = ", as if another request was on its way, and none was seen"
+    yield RULE.finding(
+        _answerer(call, one.asked, "network"), "observed" if one.count >= OFTEN else "latent",
+        f"{_named(call, one.asked)} {wanted}was refused with {status}{often}{so}. None was "
+        "accepted until the call ended.",
+        [evidence(one.asked, "asked to change the session", "200"),
+         evidence(one.reply, f"refused with {status}{often}", "200")],
+        call.call_id, cause=cause.REFUSED, call_id=call.call_id, line=known.line_name(call),
+        symptom=one.count >= OFTEN,
+        next_step=f"Ask whoever refused it what {status} stands for there"
+        + (", and for which request of its own it waits." if status == GLARE else "."),
+    )  # fmt: skip
+
+
+def _unheld(call: Call, known: Known, asked: Sighting, reply: Sighting,
+            cut_short: bool) -> Finding:  # fmt: skip
+    where = _answerer(call, asked, "provider")
+    why, so = cause.of_place(where), "the answer is sendrecv, so the other end is not on hold"
+    if call.two_sided and any(s.current is not None and s.current.denied is None
+                              for s in call.seen):  # fmt: skip
+        where, why = "router", cause.ALG
+        so += " (the router had changed one of them)"
+    if cut_short:
+        so += ", and its sender ended the call at once"
+    return RULE.finding(
+        where, "observed" if cut_short else "latent",
+        f"{_named(call, asked)} asked for hold, and {so}.",
+        [evidence(asked, "asks for hold", ""),
+         evidence(reply, "sendrecv", "recvonly or inactive (RFC 3264 section 6.1)")],
+        call.call_id, cause=why, call_id=call.call_id, line=known.line_name(call), symptom=False,
+    )  # fmt: skip
+
+
+def _answerer(call: Call, asked: Sighting, beyond: str) -> str:
+    """The place of the end that answered. beyond: for one behind the WAN."""
+    s = call.sides[asked.side]
+    if not call.two_sided or call.inbound is None or s is None:
+        return "unknown"
+    by_phone = (asked.row[FROM_TAG] == s.caller_tag) != call.inbound
+    return beyond if by_phone else "phone"

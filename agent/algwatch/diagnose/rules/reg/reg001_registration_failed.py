@@ -42,7 +42,7 @@ from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.rules.reg.reg003_other_expires import too_brief
-from algwatch.diagnose.rules.txn.txn003_request_failed import request_reading
+from algwatch.diagnose.rules.txn.txn003_request_failed import request_reading, severity
 from algwatch.diagnose.subject import REGISTRATION
 from algwatch.sip import digest
 from algwatch.sip.helper_drops import dropped_for
@@ -107,10 +107,12 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
     if response is not None:
         proof.append(evidence(response, "the response", "200 to the phone"))
     line = exchange.line.name if exchange.line is not None else ""
+    step = step or reading.step
     yield RULE.finding(
-        reading.where, "observed", f"The REGISTER of {somebody(registered.aor)} {what}.", proof,
+        reading.where, "none" if reading.cause == cause.CAPTURE else "observed",
+        f"The REGISTER of {somebody(registered.aor)} {what}.", proof,
         f"{registered.call_id}/{outcome}", cause=reading.cause, call_id=registered.call_id,
-        line=line, next_step=step,
+        line=line, next_step=step, severity=severity(reading),
     )  # fmt: skip
 
 

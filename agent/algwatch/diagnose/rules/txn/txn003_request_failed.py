@@ -15,7 +15,8 @@ Why it breaks calls
     PUBLISH hurt only later, so they count as possible harm.
 
 What else looks the same
-    A request over UDP without a repeat: its response was not captured, or its sender is gone. A
+    A request over UDP without a repeat: its response was not captured, or its sender is gone. Over
+    TCP, a response on one side alone: the other capture lost a segment, or a proxy has it. A
     request at the end of a capture: it is judged after 32 s only. A peer with a 404 or 405 to
     OPTIONS is there. OPTIONS answered before: TXN004. A BYE refused with 404, 408, 410 or 481:
     DLG008. A BYE past the proxies of its call: the phone left its Route out, or they did not record
@@ -91,6 +92,8 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
         return
     reading = request_reading(exchange, known)
     harm = "observed" if exchange.method in CRITICAL else "latent"
+    if reading.cause == cause.CAPTURE:
+        harm = "none"
     if status:
         what = f"was refused with {status}: the other end may still be in the call"
         where, why = "unknown", cause.REFUSED
@@ -118,8 +121,13 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
         where, harm, f"{asked} {what}.", proof,
         f"{exchange.method}/{key}", cause=why, call_id=exchange.call_id,
         line=exchange.line.name if exchange.line else reading.line, next_step=reading.step,
-        symptom=harm == "latent" and exchange.method in SUBSCRIBING,
+        symptom=harm == "latent" and exchange.method in SUBSCRIBING, severity=severity(reading),
     )  # fmt: skip
+
+
+def severity(reading: Reading) -> str:
+    """A fault of the capture is a reason for no all-clear."""
+    return "warning" if reading.cause == cause.CAPTURE else ""
 
 
 def _is_in_vain(exchange: Exchange) -> bool:
@@ -184,6 +192,10 @@ def _not_heard(exchange: Exchange) -> Iterator[Finding]:
     )  # fmt: skip
 
 
+LOST_SEGMENT = (
+    "Capture both sides once more: over TCP nothing is lost on the way, so one capture lost a "
+    "segment, or a program on the router (a proxy, an ALG) keeps the connection."
+)
 HALF_SEEN = (
     "the responses came for a program on the router and were not logged on their way to it (a SIP "
     "helper changes them behind every hook), so it is not known what the program got"
@@ -234,10 +246,11 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
         unlike = _delivered(exchange)
         if unlike is not None:
             return unlike
-        side = "WAN" if exchange.outbound else "LAN"
+        side, other = ("WAN", "LAN") if exchange.outbound else ("LAN", "WAN")
         what = f"its response came to the {side} side of this router"
         if over_tcp:
-            return Reading("unknown", cause.UNKNOWN, f"{what}, and was not seen to leave it")
+            so = f"{what}, and the capture of the {other} side does not have it"
+            return Reading("unknown", cause.CAPTURE, so, step=LOST_SEGMENT)
         return misrouted.exchange_misrouted(exchange) or Reading(
             "router", cause.ROUTER, f"{what} and went no further"
         )

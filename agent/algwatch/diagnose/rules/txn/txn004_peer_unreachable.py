@@ -78,6 +78,8 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
         )  # fmt: skip
     elif asked.down and not exchange.status:
         reading = request_reading(exchange, known)
+        if reading.cause == cause.CAPTURE:
+            return
         yield RULE.finding(
             reading.where, "latent",
             f"{end} does not answer OPTIONS any more: {reading.what}. {asked.answered} were "

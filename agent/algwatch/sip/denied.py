@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Denied: a wish for another session inside a call that is refused again and again, or granted in
+words only (RFC 3261 section 14, RFC 3264 section 8.4)."""
+
+from __future__ import annotations
+
+from algwatch.base.sighting import FROM_TAG, STATUS, Sighting
+from algwatch.sip.message import Message
+from algwatch.sip.status_codes import CHALLENGES, NO_DIALOG
+
+GLARE = 491
+# Its sender tries again or took it back, a person declined, or the dialog is gone.
+_SAYS_NOTHING = (*CHALLENGES, 408, NO_DIALOG, 486, 487, 600, 603)
+_WAYS = (b"sendrecv", b"sendonly", b"recvonly", b"inactive")
+SENDRECV = b"sendrecv"
+_HOLDS = (b"sendonly", b"inactive")
+
+
+class Denied:
+    """asked, reply: the latest request and its response; count: such requests in a row of one
+    sender; hold: it asked for hold."""
+
+    __slots__ = ("asked", "count", "hold", "reply")
+
+    def __init__(self, asked: Sighting, reply: Sighting, count: int, hold: bool) -> None:
+        self.asked = asked
+        self.reply = reply
+        self.count = count
+        self.hold = hold
+
+
+def denied(before: Denied | None, asked: Sighting | None, reply: Sighting,
+           crossed: bool) -> Denied | None:  # fmt: skip
+    """After the final response to a re-INVITE or UPDATE. crossed: the other end waits for the
+    response to one of its own (section 14.2)."""
+    status = reply.row[STATUS]
+    if asked is None:
+        return before
+    if status < 300:
+        if not is_unheld(asked, reply):
+            return None
+        hold = True
+    else:
+        if status in _SAYS_NOTHING or (status == GLARE and crossed):
+            return before
+        if status == 500 and Message(reply.payload).header("Retry-After"):
+            return before
+        hold = _audio(asked)[0] in _HOLDS or _audio(asked)[1]
+        if status != GLARE and not hold:
+            return before
+    again = before is not None and before.asked.row[FROM_TAG] == asked.row[FROM_TAG]
+    return Denied(asked, reply, before.count + 1 if before is not None and again else 1, hold)
+
+
+def is_unheld(asked: Sighting, reply: Sighting) -> bool:
+    """The offer is a hold, and the answer goes on in both directions (RFC 3264 section 6.1)."""
+    offered, old = _audio(asked)
+    return offered in _HOLDS and not old and _audio(reply)[0] == SENDRECV
+
+
+def _audio(copy: Sighting) -> tuple[bytes, bool]:
+    """Direction of the first stream, b"" without one, and a hold as in RFC 2543 (c=0.0.0.0)."""
+    way, found, session, old = b"", False, SENDRECV, False
+    for line in Message(copy.payload).body.splitlines()[:64]:
+        if line.startswith(b"m="):
+            if found:
+                break
+            found, way = True, session
+            if line.split(b" ")[1:2] == [b"0"]:
+                return b"", False
+        elif line.startswith(b"c=IN IP4 0.0.0.0"):
+            old = True
+        elif line.startswith(b"a=") and line[2:].strip() in _WAYS:
+            way = line[2:].strip()
+            if not found:
+                session = way
+    return (way, old) if found else (b"", False)
