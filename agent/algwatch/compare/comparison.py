@@ -23,6 +23,7 @@ from algwatch.compare.counts import counts
 from algwatch.compare.crossing import OUTSIDE, Crossing, alone
 from algwatch.compare.exchange import Exchanges
 from algwatch.compare.first_of_kind import FirstOfKind
+from algwatch.compare.knocks import Knocks
 from algwatch.compare.known_rewrites import KnownRewrites
 from algwatch.compare.limits import KINDS, MAPPINGS, Limits
 from algwatch.compare.line import LATCHES, Line, Shown
@@ -76,6 +77,7 @@ class Comparison:
         for which in (LAN, WAN):
             self.sides[which].transactions.weighs = two_sided
         self.lines = Lines(limits.lines)
+        self._knocks = Knocks()
         self.captured = Captured(two_sided)
         if self.pairing is not None:
             self.pairing.own = self.captured.own
@@ -222,6 +224,8 @@ class Comparison:
         last.moments = self.calls.finish(now)
         last.registered = self._registrations.finish(now)
         last.subscribed = self._subscriptions.finish()
+        if not self.two_sided:
+            self._knocks.set_apart(last, self._registrations.all())
         if self.pairing is not None:
             self._silences.finish(now)
             last.lines, self._silences.news = self._silences.news, []
@@ -331,6 +335,8 @@ class Comparison:
             if self._silences.news:
                 news.lines, self._silences.news = self._silences.news, []
         news.subscribed = self._subscriptions.changed(now)
+        if not self.two_sided:
+            self._knocks.set_apart(news, self._registrations.all())
         return news
 
     def _outside(self, copies: list[Sighting]) -> None:

@@ -153,6 +153,8 @@ def too_late(crossing: Crossing, lines: Lines, mappings: Mappings) -> tuple[Line
     """For an undelivered INVITE: the line of the phone with this mapping, and the time (ns) without
     a packet on the mapping before; 0 if it was still alive."""
     mapping, invite = crossing.mapping, crossing.entered
+    if invite.ends.proto != UDP:
+        return None, 0  # a mapping of TCP lives for hours (RFC 5382 section 5)
     if mapping is None:
         if invite.destination + invite.source in mappings.states:
             return gone(invite, mappings, lines)

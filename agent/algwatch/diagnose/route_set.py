@@ -171,6 +171,8 @@ def proxy_contact(call: Call, how: lost.LostAck) -> str:
     ends, wrong = d.answer.ends, _wrong(d)
     if wrong is None or wrong or address.is_unroutable(ends.src):
         return ""
+    if d.ack.ends.dst not in (ends.src, parsed(d.ack.payload).request_host):
+        return ""  # it went another way
     return contact_of_proxy(parsed(d.answer.payload), ends.src, ends.sport)
 
 
@@ -205,8 +207,10 @@ def recorded_beyond(call: Call, near: Dialog, far: Dialog | None) -> Reading | N
     if near.answer is None or not host:
         return None
     ends = near.answer.ends
-    # A 2xx from the Internet to a private address: the caller is behind the NAT, its proxies not.
-    if address.is_unroutable(ends.src) or not address.is_unroutable(ends.dst):
+    # A 2xx from the Internet to a private address, or with IPv6 through a router without NAT: the
+    # caller is inside, its proxies are not.
+    behind = far is not None and ":" in ends.dst and address.is_ipv6(host)
+    if address.is_unroutable(ends.src) or not (address.is_unroutable(ends.dst) or behind):
         return None
     what = f"its Record-Route sends the ACK to {shown_host(host)}, which {ends.dst} cannot reach"
     if far is None or far.answer is None:

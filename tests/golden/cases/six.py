@@ -9,6 +9,7 @@ import struct
 from ipaddress import ip_address
 
 from craft import (
+    LADDER_2XX,
     House,
     Incoming,
     Outgoing,
@@ -18,6 +19,7 @@ from craft import (
     incoming_call,
     outgoing_call,
     register,
+    sdp,
     sized,
 )
 
@@ -181,3 +183,27 @@ def _() -> House:
     """A router with 464XLAT: IPv4 in the LAN, IPv6 on the WAN."""
     wan = {"198.51.100.2": "2001:db8:9::c1a7", "203.0.113.5": "64:ff9b::cb00:7105"}
     return _six(_works(House(wan_port=40001)), {}, wan)
+
+
+# ---- a route set that leads nowhere ----
+
+
+@case("dlg005-link-local-record-route", [("DLG005", "provider", "observed")],
+      ["DLG002", "DLG003", "DLG004", *ALG], {"provider-fix": "recommended"}, DROP)  # fmt: skip
+def _() -> House:
+    """The provider's proxy records itself with a link-local address. The Contact of the 2xx is the
+    host that it came from, and no ACK went there."""
+    house = _native()
+    register(house, 0)
+    call = Outgoing(house, "route@six")
+    call.invite(1)
+    route = f"<sip:{HIDDEN};lr>"
+    for after in (0, *LADDER_2XX):
+        house.into(3 + after, answer(200, call.seen, to_tag=call._tag, contact=call.far_contact,
+                                     body=sdp(house.provider, 20000),
+                                     more=[f"Record-Route: {route}"]))  # fmt: skip
+        made = call._request("ACK", 1, call.far_contact.strip("<>"), f";tag={call._tag}")
+        made = made.replace(b"Max-Forwards", f"Route: {route}\r\nMax-Forwards".encode())
+        house.out(3.02 + after, made, dst=HIDDEN)
+    call.far_bye(35)
+    return _six(house, {**NATIVE, HIDDEN: LOCAL})

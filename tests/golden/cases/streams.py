@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from craft import House, Outgoing, outgoing_call, register, tcp_frame
+from craft import House, Incoming, Outgoing, outgoing_call, register, tcp_frame
 
 from cases.case import DLG, case
 
@@ -190,4 +190,21 @@ def _() -> House:
         one, two = (data[42:].replace(b"SIP/2.0/UDP", b"SIP/2.0/TCP") for data in (inside, outside))
         made.pair((at, one), (then, two), outward)
     house.lan, house.wan = made.lan, made.wan
+    return house
+
+
+@case("reg006-mapping-of-tcp", [("REG006", "router", "observed")], ["REG005", *DLG],
+      outcomes=["unanswered"])  # fmt: skip
+def _() -> House:
+    """An INVITE comes to the WAN side on a TCP connection that was at rest for two minutes, and to
+    no phone. A router keeps such connections for hours, so no timeout of UDP is why."""
+    house, other = House(), House(phone="192.168.1.11", wan_port=40011)
+    register(house, 0)
+    made = _over_tcp(house)
+    call = Incoming(House(wan_port=5060), "rest@tcp")
+    call.invite(120, lan=False)
+    ((at, data),) = call.house.wan
+    made.send("wan", at, False, data[42:].replace(b"SIP/2.0/UDP", b"SIP/2.0/TCP"))
+    register(other, 200)
+    house.lan, house.wan = made.lan + other.lan, made.wan + other.wan
     return house

@@ -20,8 +20,8 @@ What else looks the same
 
 Recommendation
     On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of endpoints
-    behind NAT. Turning the ALG off does not help: it left this Contact alone. Without a NAT, as with
-    IPv6, the phone has to write the address that its packets come from.
+    behind NAT. Turning the ALG off does not help: it left this Contact alone. Without a NAT, as
+    with IPv6, the phone has to write the address that its packets come from.
 
 References
     RFC 3261 sections 12.1.2, 13.2.2.4; RFC 3581; RFC 5626.

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Knocks: requests of internet scanners in a capture of one side alone, set apart as unsolicited.
+
+Two sides tell by the hosts that phones have sent something to (sip/unsolicited.py). One side does
+not tell which of its hosts are inside. But a scanner does not know the address of record: it calls
+user parts at the IP address that it knocks on. The host there is the client of another one.
+"""
+
+from __future__ import annotations
+
+from algwatch.base import address
+from algwatch.base.sighting import Sighting
+from algwatch.base.table import Table
+from algwatch.compare.news import News
+from algwatch.compare.registered import Registered
+from algwatch.sip.message import Message
+
+KEPT = 256  # hosts remembered
+
+
+class Knocks:
+    """Remembers hosts whose calls were answered here: they are no scanners."""
+
+    def __init__(self) -> None:
+        self._answered: Table[bytes, None] = Table(KEPT)
+
+    def set_apart(self, news: News, registered: list[Registered]) -> None:
+        """Mark knocks, and take out those that are no calls. registered: all that are followed."""
+        if not (news.moments or news.registered or news.exchanges):
+            return
+        clients = _clients(registered)
+        for call, _ in news.moments:
+            if call.spoken:
+                self._answered.add(call.host, None)
+            elif not call.partial and self._is_one(call.seen[0].request, clients):
+                call.unsolicited = True
+        for one in registered:
+            if not one.near.accepted_at and self._is_one(one.near.request, clients):
+                for r in one.seen:
+                    r.unsolicited = True
+        news.registered = [one for one in news.registered if not one.unsolicited]
+        news.exchanges = [one for one in news.exchanges if not self._is_one(one.request, clients)]
+
+    def _is_one(self, request: Sighting | None, clients: dict[str, set[str]]) -> bool:
+        if request is None or request.packed_ends[:16] in self._answered:
+            return False
+        ends = request.ends
+        registrars = clients.get(ends.dst)
+        if not registrars or ends.src in registrars or address.is_unroutable(ends.src):
+            return False
+        called = Message(request.payload).to.host
+        # A provider may call number@its-own-address; and it repeats the Contact in the Request-URI.
+        return address.is_literal(called) and called != ends.src and called not in registrars
+
+
+def _clients(registered: list[Registered]) -> dict[str, set[str]]:
+    """By host, the registrars that accepted a REGISTER of it."""
+    found: dict[str, set[str]] = {}
+    for one in registered:
+        request = one.near.request
+        if request is not None and one.near.accepted_at:
+            found.setdefault(request.ends.src, set()).add(request.ends.dst)
+    return found
