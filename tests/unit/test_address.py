@@ -39,6 +39,9 @@ def test_what_is_no_dotted_quad_is_no_ipv4_address(host: str) -> None:
     ("169.254.1.1", True), ("127.0.0.1", True), ("0.0.0.0", True), ("198.51.100.2", False),
     ("203.0.113.5", False), ("fe80::1", True), ("fd00::1", True), ("2001:db8::1", False),
     ("::1", True), ("example.net", False), ("", False), ("10.example.net", False),
+    ("192.0.0.4", True), ("192.0.2.77", False), ("::ffff:192.168.1.10", True),
+    ("::ffff:203.0.113.5", False), ("FE80::1%25eth0", True), ("0:0:0:0:0:0:0:1", True),
+    ("fc::1", False), ("64:ff9b::cb00:7105", False), ("2001:db8:1::10:5060", False),
 ])  # fmt: skip
 def test_only_what_nobody_on_the_internet_can_reach_is_unroutable(
     host: str, unroutable: bool
@@ -46,7 +49,24 @@ def test_only_what_nobody_on_the_internet_can_reach_is_unroutable(
     assert address.is_unroutable(host) is unroutable
 
 
+@given(st.binary(min_size=16, max_size=16))
+def test_every_spelling_of_an_ipv6_address_is_the_same_one(packed: bytes) -> None:
+    ip = ipaddress.IPv6Address(packed)
+    for spelled in (str(ip), ip.exploded, ip.exploded.upper()):
+        assert address.ipv6(spelled) == int(ip)
+        assert address.canonical(spelled) == address.text(packed, 6)
+
+
+@pytest.mark.parametrize("host", ["", "1:2", "1::2::3", ":::", "1:2:3:4:5:6:7:8:9", "g::1", "::12345",
+                                  "1:2:3:4:5:6:7::8", "1:2:3:4:5:6:7:", "example.net", "::1%e h",
+                                  "::1.2.3", "1.2.3.4"])  # fmt: skip
+def test_what_is_no_ipv6_literal_stays_as_it_is(host: str) -> None:
+    assert address.ipv6(host) == -1
+    assert address.canonical(host) == host
+
+
 @given(st.text())
 def test_no_host_text_raises(host: str) -> None:
     address.is_unroutable(host)
     address.is_literal(host)
+    address.canonical(host)

@@ -135,6 +135,12 @@ def _is_unroutable(host: str) -> bool:
     return any(value >> (32 - n) == net >> (32 - n) for net, n in _UNROUTABLE)
 
 
+def joined(host: str, port: int) -> str:
+    """Both as a URI has them (RFC 3986 section 3.2.2); the host alone without a port."""
+    shown = f"[{host}]" if ":" in host else host
+    return f"{shown}:{port}" if port else shown
+
+
 def in_one_network(one: bytes, two: bytes, version: int) -> bool:
     """True if two packed addresses (16 bytes each) begin alike: IPv4 with 24 bits, IPv6 with 64."""
     length = 3 if version == 4 else 8

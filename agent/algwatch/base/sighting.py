@@ -33,6 +33,15 @@ class Ends:
         self.src = address.text(src, self.version)
         self.dst = address.text(dst, self.version)
 
+    @property
+    def sender(self) -> str:
+        """Address and port for people."""
+        return address.joined(self.src, self.sport)
+
+    @property
+    def receiver(self) -> str:
+        return address.joined(self.dst, self.dport)
+
 
 class Sighting:
     """row: the message's row; side: LAN, WAN or UNKNOWN; payload: its bytes, a copy of our own;

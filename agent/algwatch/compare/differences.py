@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import re
+
+from algwatch.base.address import canonical, joined
 from algwatch.base.sighting import Ends
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.rewrite import EXPECTATION, MAPPING, NORMALISED, Rewrite
@@ -11,6 +14,7 @@ from algwatch.sip.sdp import Sdp
 
 # Header fields with an identity only: nothing is sent to them.
 _IDENTITIES = frozenset(("From", "To"))
+_LITERAL = re.compile(r"(?<=\[)[0-9A-Fa-f:.]{2,45}(?=\])")
 
 
 class Translation:
@@ -35,7 +39,7 @@ class Translation:
         """The translated host:port ("" as above); a missing port counts as 5060."""
         for e_host, e_port, l_host, l_port in self.ends:
             if host == e_host and (port or 5060) == e_port and (l_host, l_port) != (e_host, e_port):
-                return f"{l_host}:{l_port}"
+                return joined(l_host, l_port)
         return ""
 
     @property
@@ -47,7 +51,7 @@ class Translation:
         """The same text with translated hosts."""
         for e_host, e_port, l_host, l_port in self.ends:
             if l_host != e_host and e_host in before:
-                whole = before.replace(f"{e_host}:{e_port}", f"{l_host}:{l_port}")
+                whole = before.replace(joined(e_host, e_port), joined(l_host, l_port))
                 return whole.replace(e_host, l_host)
         return before
 
@@ -56,11 +60,6 @@ class Translation:
         forced_dport there, whatever the packet's destination port is."""
         _, _, host, port = self.ends[1]
         return before[0] == after[0] == host and (before[1] or 5060) == port != after[1] != 0
-
-
-def joined(host: str, port: int) -> str:
-    shown = f"[{host}]" if ":" in host else host
-    return f"{shown}:{port}" if port else shown
 
 
 def rewrites(crossing: Crossing) -> list[Rewrite]:
@@ -156,7 +155,7 @@ def _endpoint(found: list[Rewrite], header: str, before: tuple[str, int],
 
 def _split(endpoint: str) -> tuple[str, int]:
     host, _, port = endpoint.rpartition(":")
-    return host, int(port)
+    return host.strip("[]"), int(port)
 
 
 def _request_uri(found: list[Rewrite], a: Message, b: Message, how: Translation) -> None:
@@ -223,7 +222,7 @@ def _address(found: list[Rewrite], header: str, a: Address, b: Address,
 def _rest(found: list[Rewrite], size: int, header: str, before: bytes, after: bytes) -> None:
     """Append the rest of one value, unexplained by the differences from `size` on: scheme,
     brackets, white space, other parameters."""
-    text = to_text(before)
+    text, became = _spelled(to_text(before)), _spelled(to_text(after))
     for r in found[size:]:
         name = "" if r.field in ("address", "port") else f"{r.field}="
         if r.before and r.field != "parameters":
@@ -232,8 +231,13 @@ def _rest(found: list[Rewrite], size: int, header: str, before: bytes, after: by
             text = text.replace(f";{r.field}", f";{name}{r.after}", 1)
         else:
             return  # added, or of several parts: reported as a whole
-    if text != to_text(after):
+    if text != became:
         found.append(Rewrite(header, "form", to_text(before), to_text(after), linux=False))
+
+
+def _spelled(text: str) -> str:
+    """With IPv6 literals as message.py spells hosts."""
+    return _LITERAL.sub(lambda found: canonical(found[0]), text) if "[" in text else text
 
 
 def _parameters(one: Address) -> bytes:

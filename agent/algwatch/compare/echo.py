@@ -5,7 +5,7 @@ A difference between the two WAN copies was made beyond this router."""
 from __future__ import annotations
 
 from algwatch.base import address
-from algwatch.compare.differences import joined
+from algwatch.base.address import joined
 from algwatch.sip.message import Address, Message, Via, to_text
 
 IDENTITY = ("Via", "From tag", "Call-ID")  # the phone discards a response without these

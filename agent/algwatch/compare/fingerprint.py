@@ -8,9 +8,10 @@ against the Linux helper.
 from __future__ import annotations
 
 from algwatch.base import address
+from algwatch.base.address import joined
 from algwatch.base.sighting import STATUS
 from algwatch.compare.crossing import Crossing
-from algwatch.compare.differences import joined, rewrites
+from algwatch.compare.differences import rewrites
 from algwatch.compare.rewrite import Rewrite
 from algwatch.sip.message import Message
 

@@ -389,8 +389,7 @@ def _announces(copy: Sighting, endpoint: Endpoint) -> bool:
 
 
 def _text(endpoint: Endpoint) -> str:
-    host, port = endpoint
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return address.joined(*endpoint)
 
 
 def _name(end: End) -> str:

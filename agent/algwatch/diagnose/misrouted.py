@@ -116,10 +116,7 @@ def ack_sent_elsewhere(call: Call) -> Reading | None:
     ack, answer = wan.ack.ends, wan.answer.ends
     if (ack.dst, ack.dport) == (answer.src, answer.sport):
         return None
-    what = (
-        f"the ACK was sent to {ack.dst}:{ack.dport}, but the 2xx came from "
-        f"{answer.src}:{answer.sport}"
-    )
+    what = f"the ACK was sent to {ack.receiver}, but the 2xx came from {answer.sender}"
     shown = Message(wan.answer.payload).contacts
     if not shown or (shown[0].host, shown[0].port or 5060) != (ack.dst, ack.dport):
         return Reading("provider", cause.PROVIDER, what)
@@ -230,7 +227,7 @@ def request_astray(wan: Sighting, lan: Sighting, known: Known) -> Reading | None
     if (ends.dst, ends.dport) in (announced, *((c.host, c.port or 5060) for c in own)):
         return None
     return Reading("router", cause.ALG, (
-        f"the router sent it to {ends.dst}:{ends.dport}, and the phone is at port "
+        f"the router sent it to {ends.receiver}, and the phone is at port "
         f"{port_of(entry.inside)}"
     ))  # fmt: skip
 
@@ -263,8 +260,8 @@ def response_misrouted(name: str, method: str, answer: Sighting, request: Sighti
         return elsewhere
     if (came.src, came.sport) != (went.dst, went.dport):
         return Reading("provider", cause.PROVIDER, (
-            f"the {name} came from {came.src}:{came.sport}, the {method} went to "
-            f"{went.dst}:{went.dport}"
+            f"the {name} came from {came.sender}, the {method} went to "
+            f"{went.receiver}"
         ))  # fmt: skip
     return None
 
@@ -277,10 +274,7 @@ def sent_elsewhere(name: str, method: str, answer: Sighting, request: Sighting,
     if came_in(request):
         return None  # as in response_misrouted
     if (came.dst, came.dport) != (went.src, went.sport):
-        what = (
-            f"the {name} was sent to {came.dst}:{came.dport}, but the {method} came from "
-            f"{went.src}:{went.sport}"
-        )
+        what = f"the {name} was sent to {came.receiver}, but the {method} came from {went.sender}"
         if inside is not None and not are_copies(inside, request):
             return Reading("unknown", cause.UNKNOWN, what)
         vias = Message(request.payload).vias

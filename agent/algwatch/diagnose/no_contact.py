@@ -64,7 +64,7 @@ def _put_in(entered: Sighting, left: Sighting) -> Reading | None:
     if contacts and (contacts[0].host, contacts[0].port or 5060) == (ends.src, ends.sport):
         return None  # the far end got the right target for the ACK
     return Reading("unknown", cause.UNKNOWN, "the 2xx had no Contact, and the router put one in "
-                   f"that is not {ends.src}:{ends.sport}, from where it left")  # fmt: skip
+                   f"that is not {ends.sender}, from where it left")  # fmt: skip
 
 
 def _is_without(copy: Sighting) -> bool:

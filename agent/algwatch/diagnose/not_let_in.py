@@ -152,13 +152,14 @@ def _unmapped(call: Call, known: Known) -> Reading | None:
     if not known.is_wan_address(invite.packed_ends[16:32]):
         return None
     went = invite.ends
-    what = f"no phone was seen to open {went.dst}:{went.dport} towards {went.src}"
+    what = f"no phone was seen to open {went.receiver} towards {went.src}"
     return Reading("unknown", cause.UNKNOWN, f"{what}, so this router need not let it in")
 
 
 def _other_port(found: Owner, host: str, port: int, mapped: str, mapped_port: int
                 ) -> Reading | None:  # fmt: skip
-    what = f"it came to {host}:{port}, and the phone is at {mapped}:{mapped_port}"
+    came, at = address.joined(host, port), address.joined(mapped, mapped_port)
+    what = f"it came to {came}, and the phone is at {at}"
     far, near = found.agreed.far, found.agreed.near
     shown = far.own[0] if far is not None and far.own else None
     if shown is not None and (shown.port or 5060) == port and near.own:

@@ -5,10 +5,10 @@ the far end on its way to the phone, or the Request-URI of a request to the phon
 
 from __future__ import annotations
 
+from algwatch.base.address import joined
 from algwatch.base.quote import value
 from algwatch.base.sighting import Sighting, are_copies
 from algwatch.compare.call import Call
-from algwatch.compare.differences import joined
 from algwatch.diagnose import cause
 from algwatch.diagnose.misrouted import Reading
 from algwatch.sip.message import Message, parsed

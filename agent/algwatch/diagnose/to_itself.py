@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from algwatch.base import address
+from algwatch.base.address import joined
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import value
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
-from algwatch.compare.differences import joined
 from algwatch.diagnose import cause, retargeted
 from algwatch.diagnose.misrouted import Reading
 from algwatch.sip.message import Message

@@ -5,11 +5,11 @@ wrote, or it does not listen at their destination port (RFC 3261 sections 18.1.2
 
 from __future__ import annotations
 
+from algwatch.base.address import joined
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import value
 from algwatch.base.sighting import Sighting, are_copies, came_in
 from algwatch.compare.call import Call
-from algwatch.compare.differences import joined
 from algwatch.compare.exchange import Exchange
 from algwatch.diagnose import cause
 from algwatch.diagnose.misrouted import Reading

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from algwatch.base import address, quote
+from algwatch.base.address import joined
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import AT, Sighting, are_copies
 from algwatch.compare.binding import Binding, Place, Terms
 from algwatch.compare.call import Call
-from algwatch.compare.differences import joined
 from algwatch.compare.registered import Registered
 from algwatch.diagnose import cause
 from algwatch.diagnose.known import Known
@@ -106,7 +106,7 @@ def _wrong_phone(owner: Registered, got: Registered, lan: Sighting, wan: Sightin
                  known: Known) -> Misdirected:  # fmt: skip
     near, _, source = _terms(owner)
     _, _, other = _terms(got)
-    called = f"{wan.ends.dst}:{wan.ends.dport}"
+    called = wan.ends.receiver
     what = (
         f"it is for {quote.quoted(to_text(Message(lan.payload).request_user))}, which "
         f"{near.asked.ends.src} has registered"

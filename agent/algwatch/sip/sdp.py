@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from algwatch.base.address import canonical
 from algwatch.base.native.layout import MEDIA, SDP
 from algwatch.base.native.scan import scan_sdp
 
@@ -15,7 +16,7 @@ class Media:
 
     def __init__(self, sdp: Sdp, base: int) -> None:
         self.kind = sdp.text(base + MEDIA.KIND)
-        self.address = sdp.text(base + MEDIA.ADDRESS)
+        self.address = canonical(sdp.text(base + MEDIA.ADDRESS))
         self.rtcp = sdp.text(base + MEDIA.RTCP)
         self.port = sdp.scanned[base + MEDIA.PORT]
         self.candidates = sdp.scanned[base + MEDIA.CANDIDATES]
@@ -41,11 +42,11 @@ class Sdp:
     @property
     def address(self) -> str:
         """Session level c= address, "" without one."""
-        return self.text(SDP.ADDRESS) if self.present else ""
+        return canonical(self.text(SDP.ADDRESS)) if self.present else ""
 
     @property
     def origin_address(self) -> str:
-        return self.text(SDP.ORIGIN_ADDRESS) if self.present else ""
+        return canonical(self.text(SDP.ORIGIN_ADDRESS)) if self.present else ""
 
     @property
     def connections(self) -> list[str]:

@@ -207,3 +207,29 @@ def _() -> House:
         house.out(3.02 + after, made, dst=HIDDEN)
     call.far_bye(35)
     return _six(house, {**NATIVE, HIDDEN: LOCAL})
+
+
+# ---- a helper that translates IPv6 ----
+
+
+@case("alg014-six-helper", [("ALG014", "router", "none"), ("ALG001", "router", "none")],
+      ["ALG010", "ALG011", "ALG012", "MSG001", *DLG], outcomes=BOTH)  # fmt: skip
+def _() -> House:
+    """The kernel's helper on a router that translates IPv6: it writes the address in brackets with
+    its port, as the mapping says, and puts it back."""
+    return _six(_works(House("linux", wan_port=40001)), NAT66)
+
+
+@case("dlg001-router-takes-brackets-away", [("DLG001", "router", "observed"),
+      ("ALG011", "router", "observed")], ["DLG002"], {"disable-sip-alg": "suspected"},
+      DROP)  # fmt: skip
+def _() -> House:
+    """A router that writes the translated address into the Contact without brackets."""
+    house = House("linux", wan_port=40001)
+    helper = house.out_alg
+
+    def bare(message: bytes) -> bytes:
+        return helper(message).replace(b"@198.51.100.2:40001>", f"@{HIDDEN}:40001>".encode())
+
+    house.out_alg = bare
+    return _six(_dropped(house), NAT66, names={HIDDEN: "=2001:db8:9::2"})

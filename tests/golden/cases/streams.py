@@ -208,3 +208,28 @@ def _() -> House:
     register(other, 200)
     house.lan, house.wan = made.lan + other.lan, made.wan + other.wan
     return house
+
+
+@case("alg007-content-length-over-tcp", [("ALG007", "router", "observed")], DLG,
+      {"disable-sip-alg": "suspected"}, ["rejected"])  # fmt: skip
+def _() -> House:
+    """The router writes a longer address into the SDP and leaves Content-Length as it was: the end
+    of the body is read as the beginning of the next message, and the call is refused with 400."""
+    house = House("linux", phone="10.0.0.3", wan="198.51.100.197")
+    helper = house.out_alg
+
+    def forgets(message: bytes) -> bytes:
+        length = message.partition(b"Content-Length: ")[2].partition(b"\r\n")[0]
+        head, _, rest = helper(message).partition(b"Content-Length: ")
+        return head + b"Content-Length: " + length + b"\r\n" + rest.partition(b"\r\n")[2]
+
+    house.out_alg = forgets
+    register(house, 0)
+    call = Outgoing(house, "short@tcp")
+    call.invite(5)
+    call.respond(5.1, 400)
+    call.nak(5.12)
+    register(house, 60, n=2)
+    made = _over_tcp(house)
+    house.lan, house.wan = made.lan, made.wan
+    return house

@@ -74,10 +74,15 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
 
 def _damage(crossing: Crossing) -> str:
     """The defect of the left body, a clause; "" without one."""
-    if crossing.left.ends.proto != UDP:
-        return ""  # over TCP Content-Length says where a message ends
     came, left = Message(crossing.entered.payload), Message(crossing.left.payload)
     said = _length(left)
+    if crossing.left.ends.proto != UDP:
+        # Over TCP Content-Length says where a message ends: a longer body goes on behind its end, a
+        # shorter one takes bytes of the next message.
+        same = said == _length(came) and came.body.endswith(b"\r\n")
+        if same and not left.body.endswith(b"\r\n"):
+            return f"Content-Length still says {said} bytes, and the body has another length"
+        return ""
     if _length(came) in (None, len(came.body)) and said is not None and said != len(left.body):
         return f"Content-Length says {said} bytes, and {len(left.body)} came"
     lines = next((r for r in rewrites(crossing) if r.header == "Body" and r.field == "lines"), None)

@@ -137,7 +137,7 @@ def _collision(mine: Sighting, line: Line, known: Known) -> tuple[Sighting | Non
         if same and 0 <= ago < PENDING:
             ends = offer.ends
             return offer, (
-                f"its media port {min(same)} is the one that {ends.src}:{ends.sport} offered to "
+                f"its media port {min(same)} is the one that {ends.sender} offered to "
                 f"the same provider {ago / SECOND:.1f} s before"
             )
     return None, ""

@@ -197,6 +197,6 @@ def _told(call: Call, kind: str, crossing: Crossing, asked: Sighting, inside: bo
         f"{what}; its TTL of {copy.row[TTL]} says that no router has forwarded it.",
         [evidence(asked, "the INVITE", ""),
          evidence(copy, f"{status} with a TTL of {copy.row[TTL]}, on this side only", "")],
-        f"{call.call_id}/{kind}" if refused else f"agent/{copy.ends.src}:{copy.ends.sport}",
+        f"{call.call_id}/{kind}" if refused else f"agent/{copy.ends.sender}",
         cause=cause.ALG if refused else cause.NONE, call_id=call.call_id, line=line,
     )  # fmt: skip

@@ -92,15 +92,15 @@ def _response_forced(registered: Registered, exchange: Exchange, lan: Sighting,
     return RULE.finding(
         "router", "observed",
         f"The {status} to the REGISTER of {somebody(registered.aor)} arrived at {came.dst}:"
-        f"{came.dport} and the router sent it to {went.dst}:{went.dport}, but the phone sends from "
+        f"{came.dport} and the router sent it to {went.receiver}, but the phone sends from "
         f"port {asked.sport} and {unheard.wanted(request)}; it sent the REGISTER "
         f"{times(exchange.entered.requests)} in 32 s.",
         [
-            evidence(request, f"sent from {asked.src}:{asked.sport}", ""),
-            evidence(wan, f"{status} arrived at {came.dst}:{came.dport}",
-                     f"to {asked.src}:{asked.sport}"),
-            evidence(lan, f"{status} left to {went.dst}:{went.dport}",
-                     f"{asked.src}:{asked.sport}"),
+            evidence(request, f"sent from {asked.sender}", ""),
+            evidence(wan, f"{status} arrived at {came.receiver}",
+                     f"to {asked.sender}"),
+            evidence(lan, f"{status} left to {went.receiver}",
+                     asked.sender),
         ],
         f"{registered.call_id}/forced", cause=cause.ALG, certain=True, call_id=registered.call_id,
         line=exchange.line.name, fingerprint=prints.LINUX if linux else prints.UNKNOWN,
@@ -116,14 +116,14 @@ def _via_followed(registered: Registered, exchange: Exchange) -> Finding:
         "router", "observed",
         f"The router wrote port {came.dport} into the Via of the REGISTER of "
         f"{somebody(registered.aor)}, but its NAT mapping has port {out.sport}: the response went "
-        f"to {came.dst}:{came.dport}, where no mapping is, and the phone sent the REGISTER "
+        f"to {came.receiver}, where no mapping is, and the phone sent the REGISTER "
         f"{times(exchange.entered.requests)} in 32 s.",
         [
             evidence(request, "the REGISTER entered the router", ""),
-            evidence(left.request, f"left it from {out.src}:{out.sport} with port {came.dport} in "
+            evidence(left.request, f"left it from {out.sender} with port {came.dport} in "
                      "its Via", f"port {out.sport}"),
-            evidence(response, f"the response arrived at {came.dst}:{came.dport}",
-                     f"{out.src}:{out.sport}"),
+            evidence(response, f"the response arrived at {came.receiver}",
+                     f"{out.sender}"),
         ],
         f"{registered.call_id}/via", cause=cause.ALG, certain=True, call_id=registered.call_id,
         line=exchange.line.name, fingerprint=prints.UNKNOWN,
@@ -165,8 +165,8 @@ def _forced(call: Call, known: Known) -> Finding | None:
     assert lan is not None and wan is not None
     went, came = lan.ends, wan.ends
     proof = [
-        evidence(wan, f"{kind} arrived at {came.dst}:{came.dport}", f"to {went.dst}:{port}"),
-        evidence(lan, f"{kind} left to {went.dst}:{went.dport}", f"{went.dst}:{port}"),
+        evidence(wan, f"{kind} arrived at {came.receiver}", f"to {went.dst}:{port}"),
+        evidence(lan, f"{kind} left to {went.receiver}", f"{went.dst}:{port}"),
     ]
     answer = _proof_of_port(call) if kind == "ACK" else None
     if answer is not None:
@@ -182,8 +182,8 @@ def _forced(call: Call, known: Known) -> Finding | None:
         harm, so = "latent", ""
     return RULE.finding(
         "router", harm,
-        f"The {kind} from {came.src} arrived at {came.dst}:{came.dport} and the router sent it to "
-        f"{went.dst}:{went.dport}, but the phone is at port {port}{so}.",
+        f"The {kind} from {came.src} arrived at {came.receiver} and the router sent it to "
+        f"{went.receiver}, but the phone is at port {port}{so}.",
         proof, f"{call.call_id}/forced", cause=cause.ALG, certain=hurt, call_id=call.call_id,
         line=alg.between(crossing), fingerprint=prints.LINUX,
     )  # fmt: skip

@@ -77,9 +77,9 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             f"for it, and that is what carries its calls to {line.remote}."
         )
         proof = [
-            evidence(served.wan, f"arrived at {came.dst}:{came.dport}",
+            evidence(served.wan, f"arrived at {came.receiver}",
                      f"by the NAT mapping to {went.dst}:{sends}"),
-            evidence(served.lan, f"left to {went.dst}:{went.dport}", "where the phone listens"),
+            evidence(served.lan, f"left to {went.receiver}", "where the phone listens"),
         ]  # fmt: skip
     yield RULE.finding(
         "router", "none", what, proof, alg.between(crossing),

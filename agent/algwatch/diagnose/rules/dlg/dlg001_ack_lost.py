@@ -236,13 +236,11 @@ def _proof(call: Call, how: lost.LostAck, now: int) -> list[Evidence]:
     ack = d.ack or (far.ack if far is not None else None)
     if ack is not None:
         ends = ack.ends
-        proof.append(
-            evidence(ack, f"ACK {ends.src}:{ends.sport} to {ends.dst}:{ends.dport}", "delivered")
-        )
+        proof.append(evidence(ack, f"ACK {ends.sender} to {ends.receiver}", "delivered"))
     forced = call.misdelivered.get("ACK")
     if forced is not None and forced.lan is not None:
         ends = forced.lan.ends
-        proof.append(evidence(forced.lan, f"ACK left to {ends.dst}:{ends.dport}", "the callee"))
+        proof.append(evidence(forced.lan, f"ACK left to {ends.receiver}", "the callee"))
     if d.bye is not None and how.dropped(now):
         proof.append(evidence(d.bye, "the callee ends the call", "a call that goes on"))
     return proof

@@ -243,8 +243,7 @@ def _deaf(one: Subscribed, known: Known) -> Reading:
     if (went.dst, went.dport) == (came.src, came.sport):
         what = "it came to this router and was given to no phone"
         return misrouted.given_to_no_phone(wan.notify, known, what)
-    what = f"it was sent to {went.dst}:{went.dport}, but the SUBSCRIBE came from " \
-           f"{came.src}:{came.sport}"  # fmt: skip
+    what = f"it was sent to {went.receiver}, but the SUBSCRIBE came from {came.sender}"
     if shown is None or (shown.host, shown.port or 5060) != (went.dst, went.dport):
         return Reading("provider", cause.PROVIDER, what)
     if wrote is None or not are_copies(lan.request, wan.request):

@@ -69,7 +69,7 @@ def check(thing: Call | Registered | Exchange, known: Known) -> Iterator[Finding
         "phone", "latent",
         f"The {quote.method(message.method)} to {ends.dst} was never answered, and its Via does "
         f"not ask for rport: {where}.",
-        [evidence(request, f"{ends.src}:{ends.sport}, Via without rport", "Via with rport")],
+        [evidence(request, f"{ends.sender}, Via without rport", "Via with rport")],
         f"{ends.src}/{ends.dst}", cause=cause.NO_RPORT, call_id=thing.call_id, line=line,
     )  # fmt: skip
 

@@ -73,7 +73,7 @@ def _made_anew(crossing: Crossing, known: Known) -> Iterator[Finding]:
     if entry is None or not entry.before:
         return
     was, now = port_of(entry.before), port_of(pair.outside)
-    inside = f"{pair.phone}:{port_of(pair.inside)}"
+    inside = address.joined(pair.phone, port_of(pair.inside))
     if entry.before[18:34] == pair.outside[18:34]:
         kind, what = "anew", f"before with port {was}: the mapping was made anew"
     else:
@@ -108,7 +108,7 @@ def _not_delivered(call: Call, known: Known) -> Iterator[Finding]:
         "router", "observed",
         f"The INVITE of {ends.src} came to port {ends.dport} of {ends.dst} and reached no phone: "
         f"{what}.",
-        [evidence(invite, f"to {ends.dst}:{ends.dport}", "to the port of the mapping")],
+        [evidence(invite, f"to {ends.receiver}", "to the port of the mapping")],
         call.call_id, cause=cause.NAT_PORT, call_id=call.call_id, line=line,
     )  # fmt: skip
 
@@ -189,12 +189,12 @@ def _ack_to_announced(call: Call, known: Known) -> Iterator[Finding]:
         return
     yield RULE.finding(
         "phone", "observed" if how.dropped(known.now) else "latent",
-        f"The ACK came to {ack.dst}:{ack.dport}, as the phone announces in its Contact, and the "
+        f"The ACK came to {ack.receiver}, as the phone announces in its Contact, and the "
         f"NAT has given it port {left.sport}.",
         [
-            evidence(wan.answer, f"left with {left.src}:{left.sport}",
+            evidence(wan.answer, f"left with {left.sender}",
                      f"{wrote[0]}:{wrote[1]}, as its Contact says"),
-            evidence(wan.ack, f"ACK to {ack.dst}:{ack.dport}", ""),
+            evidence(wan.ack, f"ACK to {ack.receiver}", ""),
         ],
         call.call_id, cause=cause.NAT_PORT, call_id=call.call_id,
         line=known.line_name(call),

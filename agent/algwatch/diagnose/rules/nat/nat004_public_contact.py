@@ -30,8 +30,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base import address
+from algwatch.base.address import joined
 from algwatch.compare.crossing import Crossing
-from algwatch.compare.differences import joined
 from algwatch.diagnose import alg, cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -61,7 +61,7 @@ def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
     port = shown.port or 5060
     what = f"{pair.phone} announces {joined(shown.host, port)} in its Contact"
     what += ", and it uses STUN" if stun else ""
-    mapped = f"{sent.src}:{sent.sport}"
+    mapped = sent.sender
     if shown.host != sent.src:
         if address.is_unroutable(sent.src) or stun:
             return  # the address of a NAT beyond, invisible to this router (NAT003)

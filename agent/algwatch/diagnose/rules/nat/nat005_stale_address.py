@@ -68,7 +68,7 @@ def check(thing: Call | Registered | Exchange, known: Known) -> Iterator[Finding
     line = known.line_of(host, request.packed_ends[16:32])
     phone = line.phone if line is not None else "a phone here"
     method = quote.method(Message(request.payload).method)
-    never = f"{method} from {ends.src}:{ends.sport}, never answered"
+    never = f"{method} from {ends.sender}, never answered"
     proof = [evidence(request, never, f"from {right.host}")]
     other = known.line_of(right.inside, request.packed_ends[16:32])
     shown = other.shown if other is not None else None

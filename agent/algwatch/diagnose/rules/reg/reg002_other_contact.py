@@ -31,8 +31,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base import quote
+from algwatch.base.address import joined
 from algwatch.compare.binding import Binding, Terms
-from algwatch.compare.differences import joined
 from algwatch.compare.registered import INSISTS, Registered
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding

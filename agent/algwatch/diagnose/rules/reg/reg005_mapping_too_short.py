@@ -83,9 +83,9 @@ def _lost(line: Line, invite: Sighting, idle: int) -> Finding:
     what = "mapping" if ends.dst != line.phone else "firewall entry"
     return RULE.finding(
         "router", "observed",
-        f"The INVITE of {ends.src} to {ends.dst}:{ends.dport} reached this router and was given to "
+        f"The INVITE of {ends.src} to {ends.receiver} reached this router and was given to "
         f"no phone: nothing had used the {what} of {line.phone} for {idle / SECOND:.0f} s.",
-        [evidence(invite, f"arrived at {ends.dst}:{ends.dport}", "its copy in the LAN")],
+        [evidence(invite, f"arrived at {ends.receiver}", "its copy in the LAN")],
         f"{line.name}/{call_id}", cause=cause.NAT_TIMEOUT, call_id=call_id, line=line.name,
     )  # fmt: skip
 

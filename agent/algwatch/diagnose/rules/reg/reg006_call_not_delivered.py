@@ -77,9 +77,9 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         line, so = own, "it was sent to the address of a phone here, which no NAT changes"
     yield RULE.finding(
         "router", "observed",
-        f"The INVITE of {ends.src} to {ends.dst}:{ends.dport} reached this router and was given to "
+        f"The INVITE of {ends.src} to {ends.receiver} reached this router and was given to "
         f"no phone: {so}.",
-        [evidence(invite, f"arrived at {ends.dst}:{ends.dport}", "its copy in the LAN")],
+        [evidence(invite, f"arrived at {ends.receiver}", "its copy in the LAN")],
         call.call_id, cause=cause.ROUTER, call_id=call.call_id,
         line=line.name if line is not None else "",
     )  # fmt: skip
@@ -109,7 +109,7 @@ def _not_let_in(call: Call, known: Known, missed: Reading) -> Finding:
     proof = [
         evidence(
             wan,
-            f"from {wan.ends.src}:{wan.ends.sport} to {wan.ends.dst}:{wan.ends.dport}",
+            f"from {wan.ends.sender} to {wan.ends.receiver}",
             "between the ports of the REGISTER",
         )
     ]
@@ -134,8 +134,8 @@ def _misdirected(call: Call, known: Known) -> Iterator[Finding]:
         did = f"answered the call of {somebody(call.from_)} to another phone"
     yield RULE.finding(
         reading.where, "observed", f"{found.lan.ends.dst} {did}: {reading.what}.",
-        [evidence(found.wan, f"came to {found.wan.ends.dst}:{found.wan.ends.dport}", ""),
-         evidence(found.lan, f"went to {found.lan.ends.dst}:{found.lan.ends.dport}",
+        [evidence(found.wan, f"came to {found.wan.ends.receiver}", ""),
+         evidence(found.lan, f"went to {found.lan.ends.receiver}",
                   "the phone and the Contact that were registered"),
          evidence(found.contact, "the Contact that was registered", "called so")],
         call.call_id, cause=reading.cause, call_id=call.call_id, line=found.line,

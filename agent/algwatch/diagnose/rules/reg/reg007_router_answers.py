@@ -66,7 +66,7 @@ def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
         "router", "latent",
         f"The router answered the {name} of {copy.ends.dst} for {line.phone} with {row[STATUS]}: "
         f"it never came to the phone, and the response left with a TTL of {row[TTL]}.",
-        [evidence(t.request, f"came to {copy.ends.src}:{copy.ends.sport}", "its copy in the LAN"),
+        [evidence(t.request, f"came to {copy.ends.sender}", "its copy in the LAN"),
          evidence(copy, f"left with a TTL of {row[TTL]}", "the response of the phone")],
         line.name, cause=cause.ROUTER, call_id=alg.call_id(crossing), line=line.name,
     )  # fmt: skip

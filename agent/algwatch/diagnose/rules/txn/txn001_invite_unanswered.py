@@ -144,7 +144,7 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
         went = forced.lan.ends
         return Reading(
             "router", cause.ALG,
-            f"it was delivered to {went.dst}:{went.dport}, and the phone is not at that port",
+            f"it was delivered to {went.receiver}, and the phone is not at that port",
         )  # fmt: skip
     if inward:
         astray = misrouted.request_astray(entered, left, known) if len(copies) == 2 else None

@@ -94,7 +94,7 @@ def _host(exchange: Exchange) -> str:
     """The end asked, as the farther side knows it."""
     request = exchange.left.request if exchange.left is not None else None
     request = request or exchange.request
-    return f"{request.ends.dst}:{request.ends.dport}" if request is not None else ""
+    return request.ends.receiver if request is not None else ""
 
 
 def _late(exchange: Exchange) -> tuple[str, str]:

@@ -128,6 +128,4 @@ def _of_call(call: Call, known: Known) -> Iterator[Finding]:
 
 def _at(response: Sighting) -> Evidence:
     ends = response.ends
-    return evidence(
-        response, f"the response, from {ends.src}:{ends.sport} to {ends.dst}:{ends.dport}", ""
-    )
+    return evidence(response, f"the response, from {ends.sender} to {ends.receiver}", "")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from textwrap import wrap
 
+from algwatch.base.address import joined
 from algwatch.base.quote import visible
 from algwatch.report.render.columns import ROUTER, Heads, both_ends, columns_of, notes_of
 from algwatch.report.render.differ import field_of
@@ -151,4 +152,4 @@ def fields(step: Step) -> str:
 def way(step: Step) -> str:
     """host:port → host:port of the copy that entered."""
     (src, sport), (dst, dport) = both_ends(step)
-    return f"{src}:{sport} → {dst}:{dport}"
+    return f"{joined(src, sport)} → {joined(dst, dport)}"
