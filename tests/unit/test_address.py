@@ -57,9 +57,9 @@ def test_every_spelling_of_an_ipv6_address_is_the_same_one(packed: bytes) -> Non
         assert address.canonical(spelled) == address.text(packed, 6)
 
 
-@pytest.mark.parametrize("host", ["", "1:2", "1::2::3", ":::", "1:2:3:4:5:6:7:8:9", "g::1", "::12345",
-                                  "1:2:3:4:5:6:7::8", "1:2:3:4:5:6:7:", "example.net", "::1%e h",
-                                  "::1.2.3", "1.2.3.4"])  # fmt: skip
+@pytest.mark.parametrize("host", ["", "1:2", "1::2::3", ":::", "1:2:3:4:5:6:7:8:9", "g::1",
+                                  "::12345", "1:2:3:4:5:6:7::8", "1:2:3:4:5:6:7:", "example.net",
+                                  "::1%e h", "::1.2.3", "1.2.3.4"])  # fmt: skip
 def test_what_is_no_ipv6_literal_stays_as_it_is(host: str) -> None:
     assert address.ipv6(host) == -1
     assert address.canonical(host) == host
