@@ -44,7 +44,7 @@ from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.rules.dlg.dlg008_ghost_dialog import GONE
 from algwatch.diagnose.subject import CALL
-from algwatch.sip.denied import GLARE
+from algwatch.sip.denied import GLARE, is_unheld
 from algwatch.sip.message import Message
 
 RULE = Rule(
@@ -125,8 +125,7 @@ def _unheld(call: Call, known: Known, asked: Sighting, reply: Sighting,
             cut_short: bool) -> Finding:  # fmt: skip
     where = _answerer(call, asked, "provider")
     why, so = cause.of_place(where), "the answer is sendrecv, so the other end is not on hold"
-    if call.two_sided and any(s.current is not None and s.current.denied is None
-                              for s in call.seen):  # fmt: skip
+    if _router_changed(call, asked, reply):
         where, why = "router", cause.ALG
         so += " (the router had changed one of them)"
     if cut_short:
@@ -138,6 +137,16 @@ def _unheld(call: Call, known: Known, asked: Sighting, reply: Sighting,
          evidence(reply, "sendrecv", "recvonly or inactive (RFC 3264 section 6.1)")],
         call.call_id, cause=why, call_id=call.call_id, line=known.line_name(call), symptom=False,
     )  # fmt: skip
+
+
+def _router_changed(call: Call, asked: Sighting, reply: Sighting) -> bool:
+    """One of the two, and without the change the answer takes the hold."""
+    as_written = {asked: asked, reply: reply}
+    for crossing in call.changed.values():
+        for one, other in ((crossing.lan, crossing.wan), (crossing.wan, crossing.lan)):
+            if one is not None and other is not None and one in as_written:
+                as_written[one] = other
+    return not is_unheld(as_written[asked], as_written[reply])
 
 
 def _answerer(call: Call, asked: Sighting, beyond: str) -> str:
