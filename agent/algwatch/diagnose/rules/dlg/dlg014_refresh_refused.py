@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DLG014: a re-INVITE or UPDATE was refused, and its sender ended the call at once, or never got
-what it asked for.
+"""DLG014: a re-INVITE or UPDATE was refused, and its sender ended the call or asked in vain.
 
 What it sees
     A re-INVITE or UPDATE inside a call is refused, and its sender's BYE follows within half a
