@@ -7,7 +7,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import suppress
+
+from algwatch.quiet import suppress
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 PLAIN = os.O_CLOEXEC | os.O_NOCTTY

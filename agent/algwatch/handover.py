@@ -17,7 +17,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-from contextlib import suppress
 
 from algwatch.base.owner import Owner
 from algwatch.capture.conntrack import TABLE
@@ -25,6 +24,7 @@ from algwatch.capture.owners import read_owners
 from algwatch.config import AUTO, OFF, Config
 from algwatch.control.channel import CannotServe, listen
 from algwatch.control.channel import peer as peer_of
+from algwatch.quiet import suppress
 
 OWN_PHONES, CONNTRACK, _END = "own-phones", "conntrack", "end"
 WAIT = 60.0  # seconds of root's wait for the daemon

@@ -10,10 +10,10 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 
 from algwatch import __version__
+from algwatch.base import leftovers
 from algwatch.base.clock import PacketClock
 from algwatch.base.host import HARDWARE, NO_OFFLOAD, Host
 from algwatch.base.native import privileges
@@ -35,6 +35,7 @@ from algwatch.config import AUTO, OFF, Config
 from algwatch.daemon import HELD, Daemon, Source
 from algwatch.files import FileError
 from algwatch.pipeline import Pipeline
+from algwatch.quiet import suppress
 from algwatch.report.console import Console, gap
 from algwatch.report.outlets.opened import homer, lines, state
 from algwatch.report.output import Output
@@ -158,7 +159,6 @@ def _publisher(
     config: Config, cpe: str, privacy: Privacy, console: Console, about: dict[str, object]
 ) -> Publisher:
     # Here, because paho is the largest import of this process, and a broker is optional.
-    from algwatch.report import spare  # noqa: F401  # before msgpack
     from algwatch.report.broker import Broker, BrokerError
     from algwatch.report.encode import Encoder
     from algwatch.report.outbox import Outbox
@@ -389,6 +389,8 @@ def run(config: Config, out: int, err: int) -> int:
     if publisher is not None:
         publisher.start(spool, _flash(config, console))
     daemon.tell_host(host)
+    leftovers.drop_texts()
+    leftovers.drop_imports()
     daemon.run()
     end = time.monotonic() + LAST_LINES
     daemon.stop()

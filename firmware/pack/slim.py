@@ -65,9 +65,9 @@ def lines(code: CodeType) -> bytes:
 
 
 def slim(code: CodeType) -> CodeType:
-    """With short tables of lines, in the functions inside as well."""
+    """With short tables of lines and one name, in the functions inside as well."""
     inside = (slim(one) if isinstance(one, CodeType) else one for one in code.co_consts)
-    made = code.replace(co_linetable=lines(code), co_consts=tuple(inside))
+    made = code.replace(co_linetable=lines(code), co_consts=tuple(inside), co_qualname=code.co_name)
     if ranges(made) != ranges(code):
         raise ValueError(f"{code.co_filename}, {code.co_qualname}: this Python has other tables")
     return made

@@ -66,15 +66,19 @@ def packages() -> None:
 
 
 def memory() -> None:
+    from faults import need_pahos
     from foreign import build, python
     from packaged import packaged
+    from world import PAHOS
 
     from firmware.pack.build import pcapy_source
 
     with tempfile.TemporaryDirectory() as lib:
         site = packaged(Path(lib) / "site")
         command = site / "bin/algwatch"
-        here = ("env", f"PYTHONPATH={site}", sys.executable, str(command))
+        need_pahos()
+        path = f"PYTHONPATH={site}:{PAHOS['1.6.1']}"
+        here = ("env", path, sys.executable, str(command))
         small = python("debian-i386")
         target = build.targets("debian.toml")["debian-i386"]
         binding = build.pcapy(target, "3.11", pcapy_source(), "libpcap.so.0.8")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -21,7 +22,9 @@ def packaged(folder: Path) -> Path:
     here = Python((sys.executable,), Path())
     bytecode(here, sorted((above / "algwatch").rglob("*.py")), above, "/usr/lib", folder)
     for path in (above / "algwatch").glob("_native*.so"):
-        shutil.copy(path, folder / "algwatch" / path.name)
+        made = shutil.copy(path, folder / "algwatch" / path.name)
+        with open(made, "rb") as file:
+            os.fsync(file)  # pages that wait to be written count as private memory
     (folder / "bin").mkdir()
     (folder / "bin/algwatch").write_text(COMMAND)
     return folder

@@ -24,13 +24,15 @@ from typing import Any
 import pytest
 from algwatch.base.native import layout
 from brokers import MOSQUITTO, Gate, Listener, Mosquitto, authority, need, until
+from faults import need_pahos
 from forger import ip_summed
 from hostile import ATTACKS, HostileBroker
 from packaged import packaged
+from world import PAHOS
 
 AGENT = Path(__file__).parents[2] / "agent"
 CLONE_NEWNET = 0x40000000
-LIMITS = 28_300, 16_400  # kB: RSS and private
+LIMITS = 26_000, 13_500  # kB: RSS and private, what a router gives it (docs/cross.md)
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 # A phone's message, and the same after a bad ALG: the Contact names an address that is
@@ -478,7 +480,7 @@ def test_with_a_broker_only_what_paho_needs_is_loaded(
     names = {line.rpartition("|")[2].strip() for line in agent.complained}
     assert "paho.mqtt.client" in names
     heavy = {"argparse", "asyncio", "dataclasses", "json", "subprocess", "urllib.request",
-             "http.client", "email", "random", "tempfile"}  # fmt: skip
+             "http.client", "email", "random", "tempfile", "base64", "selectors"}  # fmt: skip
     assert not names & heavy
 
 
@@ -578,15 +580,16 @@ def memory_under_load(
 def test_memory_stays_in_the_budget_under_tls_and_load(
     router: Router, run: Callable[..., Agent], tmp_path: Path, record_property: Any
 ) -> None:
+    need_pahos()
     lib = packaged(tmp_path / "lib")
     command = (sys.executable, str(lib / "bin/algwatch"))
-    start = partial(run, python=command, PYTHONPATH=str(lib))
+    start = partial(run, python=command, PYTHONPATH=f"{lib}:{PAHOS['1.6.1']}")
     used = memory_under_load(router, start, tmp_path)["loaded"]
     record_property("said", f"memory of the daemon after 200 messages, kB: {used}")
     if sys.maxsize > 2**32:
-        # All rules on; 26,000 and 13,500 is what a router is meant to give (docs/performance.md).
         assert used["rss"] <= LIMITS[0], used
-        assert used["private"] <= LIMITS[1], used
+        # Two rings of 256 kB are mapped, and their pages are not all counted as dirty.
+        assert used["dirty"] + 512 <= LIMITS[1], used
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ def test_docstrings_and_annotations_are_left_out_but_not_the_fields_of_a_class()
     made = module(SOURCE)
     assert made.get("__doc__") is made["long"].__doc__ is None
     assert made["long"].__annotations__ == {}
+    assert made["Pair"].__qualname__ == "Pair" and made["long"].__qualname__ == "long"
     assert made["Pair"](1) == (1, "") and made["Pair"].__annotations__["first"] is int
 
 

@@ -13,12 +13,12 @@ import re
 import shutil
 import stat
 import time
-from contextlib import suppress
 
 from algwatch import files
 from algwatch.act import steps
 from algwatch.act.deadman import LOCK
 from algwatch.act.journal import Journal
+from algwatch.quiet import suppress
 
 FOLDER = "etc/algwatch/changes"
 KEPT = 4  # undone changes

@@ -11,12 +11,12 @@ import os
 import re
 import shlex
 import time
-from contextlib import suppress
 
 from algwatch.act import copies, ruleset, steps, uci
 from algwatch.act.router import Failed
 from algwatch.act.target import Target, check_restored
 from algwatch.advise.platforms.plan import FW3
+from algwatch.quiet import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 
 from algwatch.act import live, openwrt, state, steps
 from algwatch.act.nftables import Nftables
@@ -13,6 +12,7 @@ from algwatch.act.target import Target
 from algwatch.advise.platforms import plan
 from algwatch.advise.platforms.plan import Plan
 from algwatch.kernel.flows import Flows
+from algwatch.quiet import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

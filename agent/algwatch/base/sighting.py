@@ -24,11 +24,13 @@ def port_of(endpoint: bytes) -> int:
 
 
 class Ends:
-    """Source and destination of a packet: src, dst (text), sport, dport, proto, version."""
+    """Source and destination of a packet: src, dst (text), sport, dport, proto, version; packed:
+    all of it as bytes (aw_ends)."""
 
-    __slots__ = ("dport", "dst", "proto", "sport", "src", "version")
+    __slots__ = ("dport", "dst", "packed", "proto", "sport", "src", "version")
 
     def __init__(self, packed: bytes) -> None:
+        self.packed = packed
         src, dst, _, _, self.sport, self.dport, _, self.proto, self.version = ENDS.unpack(packed)
         self.src = address.text(src, self.version)
         self.dst = address.text(dst, self.version)
@@ -75,8 +77,23 @@ class Sighting:
     @property
     def ends(self) -> Ends:
         if self._ends is None:
-            self._ends = Ends(self.packed_ends)
+            self._ends = _read(self.packed_ends)
+            self.packed_ends = self._ends.packed
         return self._ends
+
+
+_KEPT = 32
+_kept: dict[bytes, Ends] = {}
+
+
+def _read(packed: bytes) -> Ends:
+    """The messages of a phone share theirs: the last few are kept."""
+    ends = _kept.get(packed)
+    if ends is None:
+        if len(_kept) >= _KEPT:
+            del _kept[next(iter(_kept))]
+        ends = _kept[packed] = Ends(packed)
+    return ends
 
 
 def came_in(copy: Sighting) -> bool:

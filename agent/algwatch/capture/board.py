@@ -16,6 +16,7 @@ LONGEST = 80  # characters of a name
 _MODEL = ("tmp/sysinfo/model", "proc/device-tree/model", "sys/class/dmi/id/product_name")
 _SERIAL = ("proc/device-tree/serial-number", "sys/class/dmi/id/product_serial")
 # The texts of makers without serial numbers (dmidecode knows more).
+_UNFIT = re.compile(r"[^A-Za-z0-9_.-]+")
 _NO_SERIAL = re.compile(
     "0*|f*|none|n/a|unknown|default.*|to be filled.*|system.*|not.*|123456789?0?", re.I
 )
@@ -46,7 +47,7 @@ def serial_number(root: str = "/") -> str:
     text = _first(root, _SERIAL)
     if _NO_SERIAL.fullmatch(text) or len(text) < 4:
         return ""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text)[:64].strip("-._")
+    return _UNFIT.sub("-", text)[:64].strip("-._")
 
 
 def _first(root: str, paths: tuple[str, ...]) -> str:

@@ -28,6 +28,7 @@ REST = 8  # the pause before the next reading, as a multiple of its time
 LEAST_REST = 0.3  # seconds
 MOST_LINE = 4096  # bytes
 
+_PORT = re.compile(rb"port=(\d+) ")
 _TUPLE = rb"src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+) "
 _COUNTER = rb"(?:packets=(\d+) bytes=(\d+) )?"
 _LINE = re.compile(
@@ -56,7 +57,7 @@ class Conntrack:
         if not counts:
             os.close(self._fd)
             raise NoAccounting("sysctl -w net.netfilter.nf_conntrack_acct=1 turns it on")
-        self._wanted: re.Pattern[bytes] | None = None
+        self._wanted: frozenset[bytes] | None = None
         self._found: list[Tracked] = []
         self._rest = b""
         self._began = self._ready_at = 0.0
@@ -73,8 +74,7 @@ class Conntrack:
 
     def begin(self, ports: Iterable[int]) -> None:
         """Search the UDP flows with one of these ports at any end."""
-        some = b"|".join(b"%d" % port for port in sorted(ports))
-        self._wanted = re.compile(rb"port=(?:" + some + rb") ")
+        self._wanted = frozenset(b"%d" % port for port in ports)
         self._found = []
         self._rest = b""
         self._began = time.monotonic()
@@ -118,10 +118,9 @@ class Conntrack:
         self._rest = whole[end:] if len(whole) - end <= MOST_LINE else b""
         assert self._wanted is not None
         place = 0
-        while place < end:
-            hit = self._wanted.search(whole, place, end)
-            if hit is None:
-                return
+        for hit in _PORT.finditer(whole, 0, end):
+            if hit[1] not in self._wanted or hit.start() < place:
+                continue
             start = whole.rfind(b"\n", 0, hit.start()) + 1
             stop = whole.find(b"\n", hit.end(), end)
             place = end if stop < 0 else stop + 1

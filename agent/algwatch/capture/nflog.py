@@ -14,12 +14,12 @@ import struct
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 
 from algwatch.base.native.rows import Counts, Scanner
 from algwatch.base.packet import Batch
 from algwatch.capture.packets import NFLOG
 from algwatch.capture.ring import DISORDER
+from algwatch.quiet import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Iterable
-from contextlib import suppress
 
 from algwatch import files
 from algwatch.base import address
 from algwatch.base.owner import TCP, UDP, Owner
+from algwatch.quiet import suppress
 
 MOST = 1 << 20  # bytes of a table of sockets: some 7,000 of them
 MOST_OWNERS = 16

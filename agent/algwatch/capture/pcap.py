@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from operator import itemgetter
 
 from algwatch.base.native import layout
@@ -18,6 +17,7 @@ from algwatch.capture.read import MOST_PACKETS, CaptureError, Reader, Stop, open
 from algwatch.capture.series import SeriesReader
 from algwatch.capture.shift import Shift, shifted
 from algwatch.capture.sums import Sums
+from algwatch.quiet import suppress
 
 __all__ = ["CaptureError", "CaptureFile", "read", "write"]
 

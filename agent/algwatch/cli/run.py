@@ -69,11 +69,10 @@ def start(words: list[str]) -> int:
         raise Usage(str(problem)) from None
     if sys.stdout is None and not config.mqtt:
         raise Usage("standard output is closed and no broker is given: nobody would be told")
-    from algwatch.diagnose.rules import RULES
+    if config.mqtt:
+        from algwatch.report import libraries  # noqa: F401  # before our own modules
     from algwatch.start import CannotStart, run
 
-    for rule in RULES:
-        rule.__doc__ = None  # `explain` prints it; here it is 0.1 MB
     try:
         return run(config, 1, 2)
     except CannotStart as problem:

@@ -37,6 +37,17 @@ def is_outbound(lan: Sighting, wan: Sighting) -> bool:
 
 
 UNTOUCHED: frozenset[str] = frozenset()
+_SETS = 64
+_sets: dict[frozenset[str], frozenset[str]] = {UNTOUCHED: UNTOUCHED}
+
+
+def shared(headers: frozenset[str]) -> frozenset[str]:
+    """An equal set: a router rewrites the same fields of many messages, and a set takes 200
+    bytes."""
+    if len(_sets) < _SETS:
+        return _sets.setdefault(headers, headers)
+    return _sets.get(headers, headers)
+
 
 # Lifetime of a UDP mapping without a packet: with the kernel's helper (sip_timeout), and without it
 # on OpenWrt (sysctl-nf-conntrack.conf, longer than the kernel's).

@@ -6,7 +6,7 @@ from __future__ import annotations
 from algwatch.base.native.layout import METHOD_NAMES
 from algwatch.base.sighting import METHOD, STATUS, Sighting
 from algwatch.base.typed import Generic, TypeVar
-from algwatch.compare.crossing import Crossing
+from algwatch.compare.crossing import Crossing, shared
 from algwatch.compare.differences import rewrites
 from algwatch.compare.flow_pair import FlowPair
 from algwatch.compare.names import Names, renames
@@ -22,6 +22,11 @@ _LABELS = [_CLASSES[status // 100] for status in range(1000)]
 
 _NO_CROSSINGS: dict[str, Crossing] = {}
 _NO_FLOW_PAIRS: dict[str, FlowPair] = {}
+
+
+def _both(own: dict[str, Crossing], more: dict[str, Crossing]) -> dict[str, Crossing]:
+    """Without a change to either: the empty one is everybody's."""
+    return {**own, **more, **own} if more else own
 
 
 def label(crossing: Crossing) -> str:
@@ -59,12 +64,10 @@ class Joined(Generic[T]):
         self.sides: list[T | None] = [None, None, None]
         if two_sided:
             self.flow_pairs: dict[str, FlowPair] = {}
-            self.unpaired: dict[str, Crossing] = {}
             self.changed: dict[str, Crossing] = {}
-            self.misdelivered: dict[str, Crossing] = {}
-        else:  # nothing ever crosses: one empty dict serves all
-            self.flow_pairs = _NO_FLOW_PAIRS
-            self.unpaired = self.misdelivered = self.changed = _NO_CROSSINGS
+        else:  # nothing ever crosses
+            self.flow_pairs, self.changed = _NO_FLOW_PAIRS, _NO_CROSSINGS
+        self.unpaired = self.misdelivered = _NO_CROSSINGS
         self.headers: frozenset[str] = frozenset()
         self.wrote: frozenset[str] = frozenset()
         self.names: Names | None = None
@@ -100,6 +103,8 @@ class Joined(Generic[T]):
         """Attach the fate of a message; kind: its label."""
         pair = crossing.flow_pair
         if pair is None:
+            if self.unpaired is _NO_CROSSINGS:
+                self.unpaired = {}
             self.unpaired.setdefault(kind, crossing)
             return
         self.paired = True
@@ -112,6 +117,8 @@ class Joined(Generic[T]):
         if (self.headers or self.unexplained) and not (crossing.outbound or crossing.translated):
             self._restored(crossing)
         if crossing.expected is not None:
+            if self.misdelivered is _NO_CROSSINGS:
+                self.misdelivered = {}
             self.misdelivered.setdefault(kind, crossing)
 
     def knows(self, crossing: Crossing) -> bool:
@@ -122,15 +129,16 @@ class Joined(Generic[T]):
 
     def _changed(self, kind: str, crossing: Crossing) -> None:
         if not crossing.headers <= self.headers:
-            self.headers |= crossing.headers
+            self.headers = shared(self.headers | crossing.headers)
         if crossing.outbound and not crossing.headers <= self.wrote:
-            self.wrote |= crossing.headers
+            self.wrote = shared(self.wrote | crossing.headers)
         if crossing.seen_before and self.changed:
             return  # follows the mapping, like a kept one
         changes = [] if crossing.seen_before else [r for r in rewrites(crossing) if not r.explained]
         wrong = bool(changes)
         if crossing.outbound:
-            self.wrote |= {r.header for r in changes if r.field == "address"}
+            wrote = {r.header for r in changes if r.field == "address"}
+            self.wrote = shared(self.wrote | wrote)
         self.unexplained = self.unexplained or wrong
         room = len(self.changed) < REWRITTEN and kind not in self.changed
         if room and (wrong or not self.changed):
@@ -155,13 +163,9 @@ class Joined(Generic[T]):
             if theirs is not None:
                 self.sides[side] = theirs
         self.keys += tuple(key for key in other.keys if key not in self.keys)
-        for own, more in (
-            (self.unpaired, other.unpaired),
-            (self.changed, other.changed),
-            (self.misdelivered, other.misdelivered),
-        ):
-            for kind, crossing in more.items():
-                own.setdefault(kind, crossing)
+        self.unpaired = _both(self.unpaired, other.unpaired)
+        self.changed = _both(self.changed, other.changed)
+        self.misdelivered = _both(self.misdelivered, other.misdelivered)
         for kind, pair in other.flow_pairs.items():
             self.flow_pairs.setdefault(kind, pair)
         self.headers |= other.headers

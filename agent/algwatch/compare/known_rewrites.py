@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from algwatch.base.sighting import METHOD, STATUS
 from algwatch.base.table import Table
-from algwatch.compare.crossing import Crossing
+from algwatch.compare.crossing import Crossing, shared
 from algwatch.compare.differences import rewrites
 from algwatch.compare.rewrite import NORMALISED
 
@@ -38,8 +38,8 @@ class KnownRewrites:
             crossing.headers = known[0]
             return
         changes = rewrites(crossing)
-        crossing.headers = frozenset(
+        crossing.headers = shared(frozenset(
             r.header for r in changes if r.explained and r.explained != NORMALISED
-        )
+        ))  # fmt: skip
         if all(r.explained and r.linux for r in changes):
             self.kinds.add(kind, (crossing.headers, left.count(pair.old)))

@@ -33,7 +33,7 @@ class Rewrite:
         self.before = before
         self.after = after
         self.explained = explained
-        self.expected = expected
+        self.expected = after if expected == after else expected  # one text less to keep
         self.linux = linux
 
     @property

@@ -12,7 +12,8 @@ import os
 import socket
 import stat
 import struct
-from contextlib import suppress
+
+from algwatch.quiet import suppress
 
 COMMAND, TAKEN = b"C", b"T"  # from the daemon
 ANSWER, DO = b"A", b"D"  # from root

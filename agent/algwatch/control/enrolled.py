@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from contextlib import suppress
 
 from algwatch import files
 from algwatch.advise.platforms.uci import Unreadable, read
 from algwatch.config import LISTS, Config, ConfigError
 from algwatch.control.invitation import FILES, SETTINGS
+from algwatch.quiet import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

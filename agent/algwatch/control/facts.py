@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from threading import Lock
 from zlib import crc32
 
@@ -22,6 +21,7 @@ from algwatch import files
 from algwatch.base import address
 from algwatch.compare.fact import Fact
 from algwatch.control.ed25519 import KEY, is_signed
+from algwatch.quiet import suppress
 from algwatch.report.broker import BrokerError
 from algwatch.report.rate import Bucket
 from algwatch.report.wire import ROOT, SchemaError, decode

@@ -13,12 +13,12 @@ that of a taken order, so every order that may have been taken until the last wr
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from time import time
 from zlib import crc32
 
 from algwatch import files
 from algwatch.control.order import AHEAD, LONGEST
+from algwatch.quiet import suppress
 
 MOST = 32768  # bytes of the file
 TAKEN, ENDED, FLOOR = "taken", "ended", "floor"

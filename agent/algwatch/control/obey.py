@@ -14,7 +14,6 @@ import os
 import select
 import signal
 import time
-from contextlib import suppress
 
 import msgpack
 
@@ -36,6 +35,7 @@ from algwatch.control.channel import (
 from algwatch.control.log import Log
 from algwatch.control.order import LEAST_KEY, Order, Refused
 from algwatch.control.run import INTERRUPTED, Run, start
+from algwatch.quiet import suppress
 from algwatch.report.rate import Bucket
 
 TYPE_CHECKING = False

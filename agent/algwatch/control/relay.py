@@ -12,7 +12,6 @@ import socket
 import threading
 import time
 from collections import deque
-from contextlib import suppress
 
 import msgpack
 
@@ -28,6 +27,7 @@ from algwatch.control.channel import (
     unpack,
 )
 from algwatch.control.order import EVIDENCE, MOST, PING, Order, Refused, read
+from algwatch.quiet import suppress
 from algwatch.report.rate import Bucket
 from algwatch.report.wake import Wake
 

@@ -11,9 +11,9 @@ import os
 import signal
 import sys
 import time
-from contextlib import suppress
 
 from algwatch.control.order import APPLY, PROBE, Order
+from algwatch.quiet import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+
+from algwatch.quiet import suppress
 
 ROUTE = 0  # NETLINK_ROUTE
 NETFILTER = 12  # NETLINK_NETFILTER

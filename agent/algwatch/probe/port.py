@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from contextlib import suppress
 
 from algwatch.base import address
 from algwatch.kernel import links
@@ -21,6 +20,7 @@ from algwatch.kernel.links import NO_ARP, UP
 from algwatch.kernel.netlink import Netlink, NetlinkError
 from algwatch.probe.place import OURS, OURS_OUTSIDE, Place, address_of, ours
 from algwatch.probe.refused import Refused
+from algwatch.quiet import suppress
 
 _LOCK = "\0algwatch probe"  # an abstract unix address: it ends with its process (unix(7))
 # IPV4_DEVCONF_ numbers (include/uapi/linux/ip.h).

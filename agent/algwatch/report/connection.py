@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable
-from contextlib import suppress
 from time import monotonic
 
 from algwatch.base.quote import quoted
+from algwatch.quiet import suppress
 from algwatch.report import paho
 from algwatch.report.broker import Broker
 from algwatch.report.encode import fitted

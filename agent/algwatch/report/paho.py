@@ -29,8 +29,9 @@ class _NoSsl:
 
 
 def _stand_ins() -> dict[str, ModuleType]:
-    """Modules imported by paho for 4 MB, with no names of use or a few: proxies of the environment
-    (for PySocks), web sockets, a log, random client ids, and the name of the system."""
+    """Modules imported by paho, socket and ssl for 4 MB, with no names of use or a few: proxies of
+    the environment (for PySocks), web sockets, a log, random client ids, the name of the system,
+    certificates as text, sockets that send files."""
     made = {}
     for name, names in (
         ("urllib.request", {"proxy_bypass": lambda host: True, "getproxies": dict}),
@@ -40,6 +41,8 @@ def _stand_ins() -> dict[str, ModuleType]:
         ("string", {"digits": "", "ascii_letters": ""}),
         ("hashlib", {}),
         ("uuid", {}),
+        ("base64", {}),
+        ("selectors", {}),
     ):
         made[name] = ModuleType(name)
         vars(made[name]).update(names)

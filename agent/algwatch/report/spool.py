@@ -17,9 +17,9 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from contextlib import suppress
 from zlib import crc32
 
+from algwatch.quiet import suppress
 from algwatch.report.lock import lock
 
 MARK = b"\xa5aw1"

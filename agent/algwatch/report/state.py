@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import os
 import struct
-from contextlib import suppress
 from zlib import crc32
 
 from algwatch import files
 from algwatch.base.plain import Unfit, pack, row, unpack
+from algwatch.quiet import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

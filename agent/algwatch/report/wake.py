@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import os
 import select
-from contextlib import suppress
 from time import monotonic
+
+from algwatch.quiet import suppress
 
 
 class Wake:

@@ -9,6 +9,8 @@ from algwatch.report.render.grades import Reason
 from algwatch.report.render.sentences import listed, several
 from algwatch.report.render.verdict import AGAIN, BOTH, CROSSES, UNTIL, WAIT, Verdict
 
+_TIMES = re.compile(r" times\)\.$")
+
 NOTHING_SEEN = (
     "No SIP message was seen yet.",
     "Make a call, or restart a phone so that it registers; if nothing comes then, check that lan "
@@ -44,7 +46,7 @@ class Lately(Verdict):
         super().settle(counts)
         self.next = STEPS.get(self.next, self.next)
         if self._full:
-            self.why = [re.sub(r" times\)\.$", " times or more).", why) for why in self.why]
+            self.why = [_TIMES.sub(" times or more).", why) for why in self.why]
 
     def _doubts(self, counts: dict[str, dict[str, int]]) -> list[Reason]:
         if not counts["capture"].get("sip_messages"):
