@@ -18,6 +18,7 @@ from typing import Any
 
 import msgpack
 import pytest
+from algwatch.control.obey import ANSWERED, OBEYED
 from algwatch.control.order import Order, sign
 from brokers import Mosquitto, need, until
 from forger import ip_summed
@@ -260,6 +261,47 @@ def comes_back(fleet: Fleet, before: int) -> bool:
     return True
 
 
+def test_an_order_right_behind_a_flood_of_others_is_obeyed(fleet: Fleet) -> None:
+    assert until(lambda: answers(fleet), 10.0)
+    for number in range(60):  # fewer than end the connection
+        fleet.send(BOMBS[number % len(BOMBS)])
+    inside = fleet.order("ping")
+    for number in range(10):
+        fleet.send(BOMBS[number % len(BOMBS)])
+    behind = fleet.order("ping")
+    until_said(fleet, inside.id, "done")
+    until_said(fleet, behind.id, "done")
+    time.sleep(3.0)  # the limit of the connection fills again
+
+
+def test_too_many_orders_are_refused_one_by_one_and_may_be_sent_again(fleet: Fleet) -> None:
+    assert fleet.root is not None
+    fleet.root.terminate()  # it counts anew
+    fleet.root.wait(5)
+    fleet.start_root()
+    # Its messages are numbered anew, too: the daemon takes none for a repeated one.
+    until_said(fleet, fleet.order("ping").id, "done")
+    orders = [fleet.order("ping") for _ in range(OBEYED[0] + 5)]
+    assert until(lambda: all(fleet.replies(one.id) for one in orders), 20.0)
+    said = [fleet.replies(one.id) for one in orders]
+    assert all(len(one) == 1 for one in said), said
+    done = [one[0] for one in said if one[0]["state"] == "done"]
+    assert len(done) == OBEYED[0] - 1
+    refused = [one[0]["reason"] for one in said if one[0]["state"] == "refused"]
+    assert set(refused) == {"too many commands: send it again in a minute"}
+    assert len(done) + len(refused) == len(orders)
+    late = orders[-1]
+    for _ in range(25):
+        fleet.send(sign(late, KEY))
+    time.sleep(3.0)
+    assert 2 <= len(fleet.replies(late.id)) <= 1 + ANSWERED[0] + 1, "a replay is no new order"
+    fleet.root.terminate()
+    fleet.root.wait(5)
+    fleet.start_root()
+    fleet.send(sign(late, KEY))
+    until_said(fleet, late.id, "done")
+
+
 def test_hostile_payloads_and_a_flood_cost_an_answer_at_most(fleet: Fleet) -> None:
     first = fleet.order("ping")
     until_said(fleet, first.id, "done")
@@ -289,7 +331,6 @@ def test_an_answer_that_came_while_the_daemon_was_dead_is_told_after_its_restart
     fleet: Fleet,
 ) -> None:
     assert until(lambda: answers(fleet), 90.0), "a flood ends, and orders are obeyed again"
-    time.sleep(2.0)  # then the daemon passes on one a second (TAKES), and drops the others
     order = fleet.order("probe")
     until_said(fleet, order.id, "accepted")
     fleet.agent.process.kill()

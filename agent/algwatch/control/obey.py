@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 OBEYED = (20, 1 / 60)  # orders in a burst, and a second
-ANSWERED = (20, 0.2)  # the same for refusals, answered and noted
+ANSWERED = (20, 0.2)  # the same for refusals of noise and of replays, answered and noted
+REFUSED = 64  # ids of signed orders that were refused: the first refusal is always answered
 WAITING = 32  # answers without the daemon's acknowledgement
 MOST_NOTED = 16384  # bytes of the file of refusals
 EVERY = 1.0  # seconds between looks at the time
@@ -70,6 +71,7 @@ class Obey:
         monotonic = time.monotonic()
         self._obeyed = Bucket(OBEYED, monotonic)
         self._answered = Bucket(ANSWERED, monotonic)
+        self._refused: dict[str, None] = {}
         self._number = 0
         self._waiting: dict[int, bytes] = {}
         self._daemon: socket.socket | None = None
@@ -153,7 +155,7 @@ class Obey:
                 raise Refused("it may have been taken before, or is older than one that was: "
                               "sign a new one")  # fmt: skip
             if not self._obeyed.take(time.monotonic()):
-                raise Refused("too many commands: wait a minute")
+                raise Refused("too many commands: send it again in a minute")
             try:
                 self._log.take(order.id, order.expires, order.command, now)
             except OSError as problem:
@@ -207,9 +209,14 @@ class Obey:
 
     def _refuse(self, order: Order | None, correlation: bytes, why: str) -> None:
         """Noted off the flash: outsiders must not wear it."""
-        if not self._answered.take(time.monotonic()):
-            return
         id = order.id if order is not None else "-"
+        again = order is None or id in self._log.taken or id in self._refused
+        if again and not self._answered.take(time.monotonic()):
+            return
+        if not again:
+            self._refused[id] = None
+            if len(self._refused) > REFUSED:
+                del self._refused[next(iter(self._refused))]
         with suppress(OSError):
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | files.PLAIN | os.O_NOFOLLOW
             number = os.open(self._noted, flags, 0o600)

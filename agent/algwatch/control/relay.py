@@ -38,11 +38,15 @@ if TYPE_CHECKING:
     from algwatch.control.kept import Kept
     from algwatch.report.publisher import Publisher
 
-TAKES = (20, 1.0)  # commands in a burst, and a second; root counts again
-WAITING = 16  # commands not yet passed to root
+# Only root can tell an order from noise, so each command is passed on; report/incoming.py limits
+# their number. These wait for root at most:
+WAITING, WAITING_BYTES = 128, 131072
+REFUSED = (20, 0.2)  # answers to what never came to root, at once and a second
 RETRY = 2.0  # seconds between looks for root's program
 PATIENCE = 5.0  # seconds a command waits for it
 ABSENT = "nothing here takes commands: algwatch obey does not run"
+FULL = "too many commands wait here: send it again in a minute"
+DONE = 16  # orders of root already done, remembered
 
 
 class Relay:
@@ -52,11 +56,11 @@ class Relay:
         self._path = path
         self._kept = kept
         self._began = time.monotonic()
-        self._bucket = Bucket(TAKES, self._began)
+        self._refused = Bucket(REFUSED, self._began)
         self._waiting: deque[tuple[float, bytes, bytes]] = deque()
         self._wake = Wake()
         self._publisher: Publisher | None = None
-        self._done: dict[int, None] = {}  # numbers already done, in case root repeats one
+        self._done: dict[str, None] = {}  # ids of orders already done
 
     def start(self, publisher: Publisher) -> None:
         """publisher: takes the answers."""
@@ -65,16 +69,17 @@ class Relay:
 
     def take(self, payload: bytes, correlation: bytes) -> None:
         """A command, unchanged."""
-        now = time.monotonic()
-        if not self._bucket.take(now):
-            return  # a sender of so many waits for no answer to each
         if len(correlation) > MOST_CORRELATION:
             correlation = b""
         if len(payload) > MOST:
-            self._answer({"state": "refused", "reason": f"longer than {MOST} bytes"}, correlation)
-        elif len(self._waiting) < WAITING:
-            self._waiting.append((now, payload, correlation))
-            self._wake.call()
+            self._refuse(f"longer than {MOST} bytes", correlation)
+            return
+        waiting = [len(one) for _, one, _ in self._waiting.copy()]
+        if len(waiting) >= WAITING or sum(waiting) + len(payload) > WAITING_BYTES:
+            self._refuse(FULL, correlation)
+            return
+        self._waiting.append((time.monotonic(), payload, correlation))
+        self._wake.call()
 
     def _run(self) -> None:
         while True:
@@ -122,12 +127,18 @@ class Relay:
             return
         if word == ANSWER:
             self._answer(fields, correlation)
-        elif word == DO and number not in self._done:
-            self._done[number] = None
-            if len(self._done) > WAITING:
-                del self._done[next(iter(self._done))]
-            self._do(read(rest), correlation)
+        elif word == DO:
+            with suppress(Refused):
+                self._once(read(rest), correlation)
         sock.send(pack(TAKEN, number, b""))
+
+    def _once(self, order: Order, correlation: bytes) -> None:
+        """Root repeats an order, and its numbers begin anew with each start of it."""
+        if order.id not in self._done:
+            self._done[order.id] = None
+            if len(self._done) > DONE:
+                del self._done[next(iter(self._done))]
+            self._do(order, correlation)
 
     def _do(self, order: Order, correlation: bytes) -> None:
         said: dict[str, Any] = {"state": "done", "id": order.id, "command": order.command}
@@ -152,4 +163,9 @@ class Relay:
         oldest = time.monotonic() - PATIENCE
         while self._waiting and self._waiting[0][0] < oldest:
             _, _, correlation = self._waiting.popleft()
-            self._answer({"state": "refused", "reason": ABSENT}, correlation)
+            self._refuse(ABSENT, correlation)
+
+    def _refuse(self, why: str, correlation: bytes) -> None:
+        """A sender of very many waits for no answer to each."""
+        if self._refused.take(time.monotonic()):
+            self._answer({"state": "refused", "reason": why}, correlation)
