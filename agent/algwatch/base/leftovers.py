@@ -49,19 +49,23 @@ _KINDS, _OF_PYTHON = 3 << 8, 2 << 8  # Py_TPFLAGS_HEAPTYPE, and not Py_TPFLAGS_I
 
 def drop_imports() -> None:
     """How modules were found, and the compiler of regular expressions, which are all compiled by
-    now: a later import looks again, and loads a new one."""
+    now: whoever looks for it again, under any name, loads a new one."""
     sys.path_importer_cache.clear()
     known = [name for name in sys.modules if name == "re" or name.startswith("re.")]
-    gone = [sys.modules.pop(name) for name in known]
+    gone = [vars(sys.modules.pop(name)) for name in known]
     for module in list(sys.modules.values()):
         names = getattr(module, "__dict__", {})
         if "__path__" not in names:  # a package is asked for where its modules are
             for name in ("__spec__", "__loader__", "__cached__", "__file__"):
                 if name in names:
                     names[name] = None
-        if names.get("re") in gone:
-            del names["re"]
-    for module in gone:
-        vars(module).clear()  # copyreg keeps a function of it
-    del gone, module
+    for emptied in gone:
+        emptied.clear()  # copyreg keeps a function of it
+        emptied["__getattr__"] = _from_a_new_one
     gc.collect()
+
+
+def _from_a_new_one(name: str) -> object:
+    from importlib import import_module
+
+    return getattr(import_module("re"), name)
