@@ -210,7 +210,7 @@ class Calls:
             and (call.inbound is not None or _is_known_inside(crossing))
         ):
             call.unsolicited = False
-        call.settled = call.oriented and call.paired and not (
+        call.settled = not crossing.rewritten and call.oriented and call.paired and not (
             call.headers or call.names is not None or call.unsolicited
         )  # fmt: skip
         return call

@@ -213,9 +213,11 @@ def whole(same: Same) -> Crossing:
     pair, entered, left = same
     # The constructor would cost three times the instructions.
     crossing = _new(Crossing)
-    crossing.entered, crossing.left = entered, left
-    crossing.lan, crossing.wan = (entered, left) if pair.outbound else (left, entered)
-    crossing.outbound = pair.outbound
+    crossing.entered = entered
+    crossing.left = left
+    crossing.outbound = outbound = pair.outbound
+    crossing.lan = entered if outbound else left
+    crossing.wan = left if outbound else entered
     crossing.matched_by = IDENTITY
     crossing.flow_pair = pair
     crossing.expected = crossing.changes = None

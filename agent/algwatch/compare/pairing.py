@@ -103,7 +103,7 @@ class Pairing:
         other, more = waiting.first[1 - side], waiting.more[1 - side]
         own, queue = waiting.first[side], waiting.queues[side]
         find, put_back, wait = other.pop, other.__setitem__, own.setdefault
-        between, learn = self._between, self.mappings.learn
+        between, learn, accept = self._between, self.mappings.learn, self._accept
         room = waiting.limit // 4
         aliases, contests = self._aliases, self._contests
         doubtful, waits = contests.doubtful, contests.waits
@@ -132,27 +132,32 @@ class Pairing:
                     if same and _EARLIEST <= row[AT] - theirs[AT] <= WINDOW:
                         lan, wan = (copy, first) if side == LAN else (first, copy)
                         flow_pair = between(lan, wan)
-                        if flow_pair is not None and copy.payload == first.payload:
-                            copy.payload = first.payload  # kept once
-                            self._number = copy.paired = first.paired = self._number + 1
+                        if flow_pair is not None:
                             passed = (flow_pair, lan, wan)
                             if not flow_pair.outbound:
                                 passed = (flow_pair, wan, lan)
-                            if flow_pair.agreed < 0:
-                                expected = learn(flow_pair, lan.row[AT], wan.row[AT], False)
-                                if expected is not None:
-                                    crossing = whole(passed)
-                                    crossing.expected = expected
-                                    crossings.append(crossing)
-                                    held = waits(crossing) or held
-                                    continue
-                            crossings.append(passed)
-                            continue
-                        if flow_pair is not None:
-                            crossing = self._crossing(flow_pair, lan, wan, IDENTITY)
+                            if copy.payload == first.payload:
+                                copy.payload = first.payload  # kept once
+                                self._number = copy.paired = first.paired = self._number + 1
+                                if flow_pair.agreed < 0:
+                                    expected = learn(flow_pair, lan.row[AT], wan.row[AT], False)
+                                    if expected is not None:
+                                        crossing = whole(passed)
+                                        crossing.expected = expected
+                                        crossings.append(crossing)
+                                        held = waits(crossing) or held
+                                        continue
+                                crossings.append(passed)
+                                continue
+                            crossing = whole(passed)
+                            crossing.rewritten = True
+                            crossing.translated = flow_pair.explains(
+                                passed[1].payload, passed[2].payload
+                            )
                             if is_one(crossing):
-                                crossings.append(self._accept(crossing))
-                                held = waits(crossing) or held
+                                crossings.append(accept(crossing))
+                                if crossing.expected is not None or not crossing.translated:
+                                    held = waits(crossing) or held
                                 continue
                     put_back(pair, first)
             if len(queue) >= room and not waiting.has_room(queue, copy):
@@ -326,10 +331,13 @@ class Pairing:
         crossing.entered.paired = crossing.left.paired = self._number
         if crossing.rewritten:
             self.rewritten += 1
-        pair, lan, wan = crossing.flow_pair, crossing.lan, crossing.wan
-        if pair is not None and pair.agreed < 0 and lan is not None and wan is not None:
-            at, left_at = lan.row[AT], wan.row[AT]
-            crossing.expected = self.mappings.learn(pair, at, left_at, crossing.rewritten)
+        pair = crossing.flow_pair
+        if pair is not None and pair.agreed < 0:
+            lan, wan = crossing.lan, crossing.wan
+            assert lan is not None and wan is not None
+            crossing.expected = self.mappings.learn(
+                pair, lan.row[AT], wan.row[AT], crossing.rewritten
+            )
         return crossing
 
     def _withdraw(self, crossing: Crossing) -> None:
