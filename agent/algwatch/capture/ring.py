@@ -177,7 +177,8 @@ class LiveTap:
     @property
     def waiting(self) -> bool:
         """True if read() has rows without asking the kernel."""
-        return bool(self._taken)
+        taken = self._taken
+        return len(taken) > 1 or (bool(taken) and self._next < taken[0][1].count)
 
     def drain(self) -> bool:
         """Copy out the ready packets, as far as there is room, and return the kernel its blocks: it
