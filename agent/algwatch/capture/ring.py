@@ -130,6 +130,7 @@ class LiveTap:
         self._closed = False
         self._free = [Room(block, ROWS)]
         self._taken: deque[tuple[Room, Batch]] = deque()  # as many as blocks at most
+        self._burst = False  # several of them were written to; else one, and a spare one waits
         self._next = 0  # the next batch begins at this row of the oldest of them
         self._retry_at = 0.0
         error = self._open()
@@ -202,6 +203,7 @@ class LiveTap:
                     self._went_away()
                 return True
             if batch.count:
+                self._burst = self._burst or bool(self._taken)
                 self._taken.append((self._free.pop(), batch))
         return False
 
@@ -215,8 +217,9 @@ class LiveTap:
             room, _ = self._taken.popleft()
             self._next = 0
             self._free.append(room)
-            if not self._taken:
-                del self._free[2:]  # the burst is over
+            if self._burst and not self._taken:
+                self._burst = False
+                del self._free[1:]
         empty = self.drain()
         if not self._next:  # once for all slices of one read
             self.drops = self._past[0]
