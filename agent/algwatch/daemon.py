@@ -110,7 +110,7 @@ class Daemon:
         self._rate = Rate()  # of published findings
         self._advice_bucket = Bucket(ADVICE, time.monotonic())
         self._advice_due = False
-        self._stopping = self._asked = False
+        self._stopping = self._asked = self._looked = False
         self._wake_read, self._wake_write = os.pipe()
         self._poller, self._polled = select.poll(), [-1]  # of the taps, and their descriptors
         os.set_blocking(self._wake_read, False)
@@ -168,9 +168,11 @@ class Daemon:
 
     def turn(self) -> None:
         """Read the ready batches of the taps, a few of each."""
-        self._look()
+        self._looked = False
         for tap in range(len(self._sources)):
             self._turn(tap)
+        if not self._looked:
+            self._look()
         self._tell(self._timeline.advance(self._order.watermark))
 
     def _count_media(self) -> None:
@@ -258,26 +260,25 @@ class Daemon:
             before = self._clock.now()
             batch = source.live.read()
             self._note_loss(tap)
-            if batch is None:
+            if batch is not None and batch.count:
+                self._move(batch)
+                batch = source.reassembler.feed(batch)
+                if batch.count:
+                    self._hand_on(self._order.feed(tap, batch))
+            if batch is None or source.live.emptied:
                 # On the packet clock: the wall clock may have stepped.
                 self._hand_on(self._order.advance(tap, before - LAG))
                 return
-            if batch.count:
-                self._move(batch)
-                batch = source.reassembler.feed(batch)
-            if batch.count:
-                self._hand_on(self._order.feed(tap, batch))
-            for other in self._sources:
-                other.live.drain()
 
     def _hand_on(self, batches: list[Batch]) -> None:
         for batch in batches:
             self._tell(self._timeline.feed(batch))
+            for source in self._sources:
+                source.live.drain()
 
     def _move(self, batch: Batch) -> None:
         """Put a batch on the packet clock; cheap until the wall clock steps."""
-        # Look once more: the batch may have the first stamps after a step.
-        self._look()
+        self._look()  # after its packets were read
         if not self._clock.steps:
             return
         batch.rows = self._clock.rows(batch.rows, batch.count)
@@ -285,6 +286,7 @@ class Daemon:
         batch.watermark = max(0, last - DISORDER)
 
     def _look(self) -> None:
+        self._looked = True
         step = self._clock.look()
         if step:
             self._console.say(f"the clock was set: {step / 1e9:+.3f} s")

@@ -417,7 +417,8 @@ def test_a_burst_waits_outside_the_ring_and_takes_memory_only_while_it_lasts(wir
     assert [one.payload for one in found] == [INVITE % (n, n) for n in range(total)]
     assert far.stats()["drops"] == 0
     assert far.read() is None
-    assert (len(far._taken), len(far._free)) == (0, 1)
+    # One, and perhaps a spare one that was never written to.
+    assert not far._taken and len(far._free) <= 2 and not far._burst
     far.close()
 
 

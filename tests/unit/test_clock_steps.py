@@ -17,7 +17,7 @@ from algwatch.base.native.layout import REPLAY_KEY
 from algwatch.base.native.rows import Counts
 from algwatch.base.packet import LAN, WAN, Batch, Tap
 from algwatch.capture.reassembly import Reassembler
-from algwatch.capture.ring import DISORDER, LiveTap
+from algwatch.capture.ring import BLOCK_TIMEOUT_MS, DISORDER, LiveTap
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.daemon import Daemon, Source
 from algwatch.diagnose.finding import Finding
@@ -48,7 +48,7 @@ class Clocks:
 
 class TapOnPaper:
     """A LiveTap as the daemon sees it. Packets wait until their block is handed over: at once
-    when it is full, else every 100 ms, found at the second time, so after 100 to 200 ms."""
+    when it is full, else every 200 ms, found at the second time, so after 200 to 400 ms."""
 
     def __init__(
         self, tap: int, packets: list[Packet], clocks: Clocks, late: float, full: bool,
@@ -57,7 +57,7 @@ class TapOnPaper:
         self.name = f"tap{tap}"
         self.reopened = self.drops = 0
         self._drops_at = drops_at
-        self.waiting = False
+        self.waiting = self.emptied = False
         self._tap = tap
         self._clocks = clocks
         self._packets = deque(packets)
@@ -69,7 +69,7 @@ class TapOnPaper:
         return 0
 
     def drain(self) -> bool:
-        tick = NS // 10
+        tick = BLOCK_TIMEOUT_MS * NS // 1000
         now = self._clocks.now
         handed_over = now if self._full else (now - self._late) // tick * tick - tick
         while self._packets and self._packets[0][0] <= handed_over:
@@ -86,6 +86,7 @@ class TapOnPaper:
             return None
         made = batch(self._taken[:4], self._tap, self._taken[:4][-1][0] - DISORDER)
         del self._taken[:4]
+        self.emptied = not self._taken
         return made
 
 

@@ -18,6 +18,7 @@ from algwatch.base.packet import LAN, WAN, Batch, Tap
 from algwatch.capture.order import Order, Timeline
 from algwatch.capture.pcap import CaptureFile
 from algwatch.capture.reassembly import Reassembler
+from algwatch.capture.ring import LAG
 from algwatch.cli.source import Source, TwoSided
 from algwatch.pipeline import Pipeline, Report
 from algwatch.report.render.json import write_json
@@ -30,7 +31,6 @@ pytest.importorskip("pcapy", reason="pcapy-ng is not installed")
 GOLDEN = Path(__file__).parents[1] / "golden"
 SHARED = Path(__file__).parents[2].parent / "shared"
 PORTS = (5060, 5080)
-LAG = 200_000_000  # ns that an idle ring may hold packets back
 
 PAIRS = sorted(path.parent for path in GOLDEN.rglob("lan.pcap"))
 FILES = [

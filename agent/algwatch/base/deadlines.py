@@ -75,8 +75,12 @@ class Deadlines(Generic[T]):
         if not queue or queue[0][0] > now:
             return items
         take, keep = queue.popleft, items.append
-        while queue and queue[0][0] <= now:
-            keep(take()[1])
+        while queue:
+            one = take()
+            if one[0] > now:
+                queue.appendleft(one)
+                break
+            keep(one[1])
         return items
 
 

@@ -51,6 +51,7 @@ class LogTap:
     name = NAME
     reopened = 0
     unseen = ""
+    emptied = False  # not known
 
     def __init__(self, fd: int, tap: int, ports: Sequence[int], key: bytes, counts: Counts,
                  rtp: Rtp | None = None) -> None:  # fmt: skip

@@ -207,7 +207,10 @@ class Order:
 
     def advance(self, tap: int, until: int) -> list[Batch]:
         """Nothing earlier than until (ns) will come from this tap."""
-        self._taps[tap].close(until // SLOT)
+        slots, slot = self._taps[tap], until // SLOT
+        if slot <= slots.floor:
+            return []  # whatever could go on has done so
+        slots.close(slot)
         return self._in_order()
 
     def end(self, tap: int) -> list[Batch]:

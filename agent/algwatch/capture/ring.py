@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from algwatch.base.native.rtp import Rtp
 
 BLOCK_BYTES = 65536  # a frame made by segmentation offload is not cut (64 kB of IP)
-BLOCK_TIMEOUT_MS = 100
+BLOCK_TIMEOUT_MS = 200  # each block is a turn of the daemon: half as many as with 100
 # The kernel's timer retires a block at its second visit, so a packet may wait twice the timeout
 # (prb_retire_rx_blk_timer_expired).
 LAG = 2 * BLOCK_TIMEOUT_MS * 1_000_000
@@ -93,6 +93,8 @@ class LiveTap:
     the kernel; a burst takes as much again of our own. rtp: takes the media announced by messages.
     Raises TapError. drops: packets without room, among those before the latest result of read().
     tags: the most VLAN tags in a frame in front of a match of the kernel's filter.
+    emptied: nothing was left behind the latest result of read(), neither here nor in the ring, when
+    the ring was read for it.
 
     Use: poll fileno() for reading unless `waiting`; call read() until it returns None, and drain()
     of all taps between two batches if the work on them takes long. fileno() is -1 while the
@@ -115,6 +117,7 @@ class LiveTap:
         self.counts = counts
         self.reopened = 0
         self.drops = 0
+        self.emptied = False
         self._ports = kernel_filter.checked_ports(ports)
         self._settings = Settings(tap, key, self._ports, rtp=rtp)
         block = max(BLOCK_BYTES, os.sysconf("SC_PAGESIZE"))
@@ -127,6 +130,7 @@ class LiveTap:
         self._closed = False
         self._free = [Room(block, ROWS)]
         self._taken: deque[tuple[Room, Batch]] = deque()  # as many as blocks at most
+        self._burst = False  # several of them were written to; else one, and a spare one waits
         self._next = 0  # the next batch begins at this row of the oldest of them
         self._retry_at = 0.0
         error = self._open()
@@ -169,12 +173,13 @@ class LiveTap:
 
     def fileno(self) -> int:
         """Descriptor to poll for reading; -1 while the interface is away."""
-        return self._ring.fileno()
+        return self._ring.fd
 
     @property
     def waiting(self) -> bool:
         """True if read() has rows without asking the kernel."""
-        return bool(self._taken)
+        taken = self._taken
+        return len(taken) > 1 or (bool(taken) and self._next < taken[0][1].count)
 
     def drain(self) -> bool:
         """Copy out the ready packets, as far as there is room, and return the kernel its blocks: it
@@ -182,7 +187,7 @@ class LiveTap:
 
         Reopens an interface that was away, at most one attempt a second.
         """
-        if self._ring.fileno() < 0 and not self._reopen():
+        if self._ring.fd < 0 and not self._reopen():
             return True
         block, blocks = self._shape
         # Bounded, so a flood of other packets does not keep the caller here.
@@ -198,6 +203,7 @@ class LiveTap:
                     self._went_away()
                 return True
             if batch.count:
+                self._burst = self._burst or bool(self._taken)
                 self._taken.append((self._free.pop(), batch))
         return False
 
@@ -211,18 +217,26 @@ class LiveTap:
             room, _ = self._taken.popleft()
             self._next = 0
             self._free.append(room)
-            if not self._taken:
-                del self._free[1:]  # the burst is over
+            if self._burst and not self._taken:
+                self._burst = False
+                del self._free[1:]
         empty = self.drain()
         if not self._next:  # once for all slices of one read
-            self.drops = self.stats()["drops"]
+            self.drops = self._past[0]
+            if self._ring.fd >= 0:
+                self.drops += self._ring.drops()
+        self.emptied = False
         if not self._taken:
             return None if empty else Batch(b"", b"", b"", 0, self.tap, 0)
         whole = self._taken[0][1]
         start, end = self._next, min(self._next + SLICE, whole.count)
         self._next = end
+        self.emptied = empty and end == whole.count and len(self._taken) == 1
         row, ends = layout.ROW.size, layout.ENDS.size
         last: int = _AT.unpack_from(whole.rows, (end - 1) * row)[0]
+        if end - start == whole.count:
+            whole.watermark = last - DISORDER
+            return whole
         return Batch(
             whole.buffer,
             whole.rows[start * row : end * row],
@@ -236,7 +250,7 @@ class LiveTap:
         """drops: packets without room; freezes: times all blocks were full; losing: blocks handed
         over while packets were being dropped. Since the tap was made."""
         drops, freezes, losing = self._past
-        if self._ring.fileno() >= 0:  # a closed ring still reports its old numbers
+        if self._ring.fd >= 0:  # a closed ring still reports its old numbers
             more = self._ring.stats()
             drops, freezes, losing = drops + more[0], freezes + more[1], losing + more[2]
         return {"drops": drops, "freezes": freezes, "losing": losing}

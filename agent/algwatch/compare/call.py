@@ -36,6 +36,8 @@ class Call(Joined[DialogSet]):
     astray: dialog sets of messages seen on one side under the other side's Call-ID. The router
     changes the Call-ID, but not in every message.
     announced: the latest released messages, kept to show the media they announced.
+    settled: it crossed as it came, so nothing is learned from more messages with the same bytes on
+    both sides.
     """
 
     __slots__ = (
@@ -55,6 +57,7 @@ class Call(Joined[DialogSet]):
         "oriented",
         "overdue",
         "predicted",
+        "settled",
         "to",
         "unjudged",
         "unsolicited",
@@ -69,7 +72,7 @@ class Call(Joined[DialogSet]):
         self.oriented = False
         self.alarm_at = 0
         self.predicted = self.overdue = self.unjudged = self.at_proxy = False
-        self.unsolicited = self.moved = self.followed = self.was_overdue = False
+        self.unsolicited = self.moved = self.followed = self.was_overdue = self.settled = False
         self._wan_contact = ""
         self._phone_contact = NOWHERE
         self.contested: frozenset[str] = frozenset()

@@ -210,6 +210,9 @@ class Calls:
             and (call.inbound is not None or _is_known_inside(crossing))
         ):
             call.unsolicited = False
+        call.settled = not crossing.rewritten and call.oriented and call.paired and not (
+            call.headers or call.names is not None or call.unsolicited
+        )  # fmt: skip
         return call
 
     def _joined(self, lan: int, wan: int, at: int) -> Call | None:

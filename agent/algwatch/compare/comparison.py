@@ -10,9 +10,8 @@ from operator import attrgetter
 from algwatch.base.budget import Budget
 from algwatch.base.deadlines import NEVER
 from algwatch.base.host import NO_OFFLOAD, Host
-from algwatch.base.native.layout import ACK, INVITE, REFER, ROW_MALFORMED, SUBSCRIBE
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch
-from algwatch.base.sighting import BITS, METHOD, STATUS, TTL, Sighting
+from algwatch.base.sighting import Sighting
 from algwatch.compare import held
 from algwatch.compare.accounted import Accounted
 from algwatch.compare.call import Call
@@ -20,6 +19,7 @@ from algwatch.compare.calls import WARNINGS, Calls
 from algwatch.compare.captured import Captured
 from algwatch.compare.contests import tell_calls
 from algwatch.compare.counts import counts
+from algwatch.compare.crossed import Crossed
 from algwatch.compare.crossing import OUTSIDE, Crossing, alone
 from algwatch.compare.exchange import Exchanges
 from algwatch.compare.first_of_kind import FirstOfKind
@@ -27,7 +27,7 @@ from algwatch.compare.knocks import Knocks
 from algwatch.compare.known_rewrites import KnownRewrites
 from algwatch.compare.limits import KINDS, MAPPINGS, Limits
 from algwatch.compare.line import LATCHES, Line, Shown
-from algwatch.compare.lines import READ, Lines
+from algwatch.compare.lines import Lines
 from algwatch.compare.loss import Losses
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.media import Counted, Media
@@ -92,6 +92,10 @@ class Comparison:
         self._other_rows = OtherRows(self.mappings, self.lines, self.captured, self.lost)
         self.made_anew = self._subscriptions.made_anew
         self._rewrites = KnownRewrites(limits.lines * KINDS)
+        self._crossed = Crossed(
+            self.calls, self.lines, self.captured, self._rewrites, self._registrations,
+            self._exchanges, self._subscriptions, self._losses, watch,
+        )  # fmt: skip
         self._first = FirstOfKind(limits.lines * KINDS * 4)
         self.budget = Budget(limits.memory if memory is None else memory)
         self._share_room(unsolicited)
@@ -140,7 +144,7 @@ class Comparison:
         if other:
             self._other_rows.feed(which, other, batch)
         if pairing is not None:
-            news = News(self._crossed(pairing.feed(which, fresh)) if fresh else [])
+            news = News(self._crossed.feed(pairing.feed(which, fresh)) if fresh else [])
             if self.calls.forgets:
                 news.moments = self.calls.closed()
             return news
@@ -212,7 +216,7 @@ class Comparison:
         due = self._pass_time(now)
         last = News([])
         if self.pairing is not None:
-            last.crossings = self._crossed(self.pairing.finish())
+            last.crossings = self._crossed.feed(self.pairing.finish())
             if self.pairing.contest:
                 tell_calls(self.pairing.contest, self.captured, self.calls.table)
             if self.watch is not None:
@@ -317,7 +321,7 @@ class Comparison:
             side.subscribed.clear()
 
     def _pass_time(self, now: int) -> News:
-        news = News([] if self.pairing is None else self._crossed(self.pairing.advance(now)))
+        news = News([] if self.pairing is None else self._crossed.feed(self.pairing.advance(now)))
         if self.pairing is not None:
             if self.pairing.contest:
                 tell_calls(self.pairing.contest, self.captured, self.calls.table)
@@ -347,52 +351,3 @@ class Comparison:
                 crossing.matched_by = OUTSIDE
                 self.watch(crossing)
         copies.clear()
-
-    def _crossed(self, crossings: list[Crossing]) -> list[Crossing]:
-        """Join the crossings. Returns those for rules: the first of a kind on its flow pair, one
-        that differs from those before, is malformed, or stayed unpaired."""
-        news: list[Crossing] = []
-        cross, learn, rewrites, watch = (
-            self.calls.cross,
-            self.lines.feed,
-            self._rewrites,
-            self.watch,
-        )
-        for crossing in crossings:
-            if crossing.rewritten:
-                rewrites.look(crossing)
-            call = cross(crossing)
-            if call is None:
-                self._registrations.cross(crossing)
-            row = crossing.entered.row
-            method, status = row[METHOD], row[STATUS]
-            if method in READ or not (status or crossing.outbound):
-                learn(crossing, call)
-            if method > ACK:
-                if not status:
-                    self._exchanges.cross(crossing)
-                if SUBSCRIBE <= method <= REFER:
-                    self._subscriptions.cross(crossing)
-            if watch is not None:
-                watch(crossing)
-            pair = crossing.flow_pair
-            kind = method << 3 | status // 100
-            if pair is None:
-                news.append(crossing)
-                self._losses.unpaired(crossing)
-                if method == INVITE and not status and call is not None:
-                    self.captured.note_alone(call, crossing.entered)
-                continue
-            lan, wan = crossing.lan, crossing.wan
-            if lan is not None and wan is not None and lan.row[TTL] == wan.row[TTL]:
-                self.captured.own.cross(crossing)
-                if method == INVITE and not status and call is not None:
-                    self.captured.note_alone(call, wan, own=True)
-            if not pair.kinds >> kind & 1:
-                pair.kinds |= 1 << kind
-                news.append(crossing)
-            elif not crossing.seen_before if crossing.rewritten else row[BITS] & ROW_MALFORMED:
-                news.append(crossing)
-        for crossing in news:
-            self.captured.note_kind(crossing)
-        return news

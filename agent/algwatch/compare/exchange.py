@@ -118,23 +118,29 @@ class Exchanges:
         row = crossing.entered.row
         if row[STATUS] or row[METHOD] == INVITE or row[METHOD] == ACK:
             return
-        entered = self.transaction(crossing.entered)
-        if entered is None:
+        if crossing.flow_pair is not None:
+            self.forwarded(crossing.entered, crossing.left)
             return
-        if crossing.flow_pair is None:
+        entered = self.transaction(crossing.entered)
+        if entered is not None:
             entered.unpaired = entered.forwarded is None
-        elif entered.forwarded is None:
-            left = self.transaction(crossing.left)
-            if left is not None and left is not entered:
-                entered.forwarded = left
-                left.copy = True
-                # Anybody may have sent another request with the same branch before.
-                if entered.request is not None and entered.request.row[AT] < row[AT]:
-                    entered.request = crossing.entered
-                if left.request is not None and left.request.row[AT] < crossing.left.row[AT]:
-                    left.request = crossing.left
-                left.ends = entered.ends
-                entered.unpaired = False
+
+    def forwarded(self, came: Sighting, went: Sighting) -> None:
+        """Both copies of a request that is no INVITE or ACK."""
+        entered = self.transaction(came)
+        if entered is None or entered.forwarded is not None:
+            return
+        left = self.transaction(went)
+        if left is not None and left is not entered:
+            entered.forwarded = left
+            left.copy = True
+            # Anybody may have sent another request with the same branch before.
+            if entered.request is not None and entered.request.row[AT] < came.row[AT]:
+                entered.request = came
+            if left.request is not None and left.request.row[AT] < went.row[AT]:
+                left.request = went
+            left.ends = entered.ends
+            entered.unpaired = False
 
     def transaction(self, copy: Sighting) -> Transaction | None:
         """The transaction of a message, on its side; None after its end."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from algwatch.base import address
 from algwatch.base.sighting import AT, FLOW, Sighting
 from algwatch.base.table import Table
-from algwatch.compare.crossing import Crossing, Entry, Timeouts
+from algwatch.compare.crossing import Entry, Timeouts
 from algwatch.compare.flow_pair import FlowPair
 from algwatch.sip.timers import SECOND
 
@@ -64,28 +64,24 @@ class Mappings:
         self.flow_pairs.add(flows, pair)
         return pair
 
-    def learn(self, crossing: Crossing) -> None:
-        """Learn from an outbound crossing with both copies. Set `expected` of an inbound one if it
-        went to another port of the same LAN host than mapped."""
-        lan, wan, pair = crossing.lan, crossing.wan, crossing.flow_pair
-        if lan is None or wan is None or pair is None:
-            return
-        at = lan.row[AT]
+    def learn(self, pair: FlowPair, at: int, wan_at: int, rewritten: bool) -> bytes | None:
+        """Learn from an outbound crossing with both copies. at, wan_at: ns, of its copies. Returns
+        the mapped LAN address and port of an inbound one that went to another port of the same
+        LAN host."""
         known = self.table.get(pair.outside)
         if known is not None and not pair.outbound:
             used = known.last_at if known.last_at > known.answered_at else known.answered_at
             idle = at - (used if used > known.kept_at else known.kept_at)  # used_at, inlined
             if idle > known.survived:
                 known.survived = idle
-                if not crossing.rewritten:
+                if not rewritten:
                     self.survived = max(self.survived, idle)
             known.answered_at = at
             pair.moved = known.moved
             expected = known.inside
             other = expected != pair.inside and expected[:16] == pair.inside[:16]
-            if other and wan.row[AT] - known.last_at < self.timeouts.stock:
-                crossing.expected = expected
-                return
+            if other and wan_at - known.last_at < self.timeouts.stock:
+                return expected
         elif pair.outbound and pair.translated:
             if known is None:
                 self._begin(pair, at)
@@ -99,6 +95,7 @@ class Mappings:
         elif not pair.translated:
             self._passed(pair, at)
         pair.agreed = at
+        return None
 
     def _passed(self, pair: FlowPair, at: int) -> None:
         """A message crossed without translation."""

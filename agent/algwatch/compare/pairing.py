@@ -35,11 +35,13 @@ from algwatch.compare.crossing import (
     BY_IP_ID,
     BY_ORDER,
     IDENTITY,
-    UNTOUCHED,
     Crossing,
+    Same,
     alone,
     is_outbound,
+    whole,
 )
+from algwatch.compare.flow_pair import FlowPair
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.own_flows import OwnFlows
 from algwatch.compare.partner import choose, fallback
@@ -49,8 +51,6 @@ from algwatch.sip.unsolicited import Unsolicited
 
 _EARLIEST = -WINDOW
 _ALONE = 64  # more in one window are a flood
-
-_new = object.__new__
 
 
 class Pairing:
@@ -96,14 +96,14 @@ class Pairing:
         due += [doubt.at + WINDOW for doubt in self._contests.doubts[:1]]
         return min(due, default=NEVER)
 
-    def feed(self, side: int, seen: list[Sighting]) -> list[Crossing]:
+    def feed(self, side: int, seen: list[Sighting]) -> list[Crossing | Same]:
         """side: LAN or WAN; seen: its sightings in capture order. Returns completed crossings."""
-        crossings: list[Crossing] = []
+        crossings: list[Crossing | Same] = []
         waiting = self.waiting
         other, more = waiting.first[1 - side], waiting.more[1 - side]
         own, queue = waiting.first[side], waiting.queues[side]
         find, put_back, wait = other.pop, other.__setitem__, own.setdefault
-        cross, accept = self._crossing, self._accept
+        between, learn, accept = self._between, self.mappings.learn, self._accept
         room = waiting.limit // 4
         aliases, contests = self._aliases, self._contests
         doubtful, waits = contests.doubtful, contests.waits
@@ -130,20 +130,35 @@ class Pairing:
                         aliases and aliases.get(call, call) == theirs[CALL]
                     )
                     if same and _EARLIEST <= row[AT] - theirs[AT] <= WINDOW:
-                        crossing = cross(copy, first, IDENTITY)
-                        if crossing is not None and (not crossing.rewritten or is_one(crossing)):
-                            # _accept(), inlined for the usual case.
-                            flow_pair = crossing.flow_pair
-                            if crossing.rewritten or flow_pair is None or flow_pair.agreed < 0:
+                        lan, wan = (copy, first) if side == LAN else (first, copy)
+                        flow_pair = between(lan, wan)
+                        if flow_pair is not None:
+                            passed = (flow_pair, lan, wan)
+                            if not flow_pair.outbound:
+                                passed = (flow_pair, wan, lan)
+                            if copy.payload == first.payload:
+                                copy.payload = first.payload  # kept once
+                                self._number = copy.paired = first.paired = self._number + 1
+                                if flow_pair.agreed < 0:
+                                    expected = learn(flow_pair, lan.row[AT], wan.row[AT], False)
+                                    if expected is not None:
+                                        crossing = whole(passed)
+                                        crossing.expected = expected
+                                        crossings.append(crossing)
+                                        held = waits(crossing) or held
+                                        continue
+                                crossings.append(passed)
+                                continue
+                            crossing = whole(passed)
+                            crossing.rewritten = True
+                            crossing.translated = flow_pair.explains(
+                                passed[1].payload, passed[2].payload
+                            )
+                            if is_one(crossing):
                                 crossings.append(accept(crossing))
-                                if crossing.expected is not None or (
-                                    crossing.rewritten and not crossing.translated
-                                ):
+                                if crossing.expected is not None or not crossing.translated:
                                     held = waits(crossing) or held
                                 continue
-                            crossings.append(crossing)
-                            self._number = copy.paired = first.paired = self._number + 1
-                            continue
                     put_back(pair, first)
             if len(queue) >= room and not waiting.has_room(queue, copy):
                 continue
@@ -151,7 +166,7 @@ class Pairing:
             if wait(pair, copy) is not copy:
                 waiting.more[side].setdefault(pair, []).append(copy)
         if held:
-            contests.queue += crossings
+            contests.queue += [whole(one) if isinstance(one, tuple) else one for one in crossings]
             return []
         return crossings
 
@@ -229,9 +244,10 @@ class Pairing:
         if one != two:
             self._aliases.add(one, two)
             self._aliases.add(two, one)
-        crossing = self._crossing(copy, partner, key)
-        assert crossing is not None
-        return self._accept(crossing)
+        lan, wan = (copy, partner) if copy.side == LAN else (partner, copy)
+        pair = self._between(lan, wan)
+        assert pair is not None
+        return self._accept(self._crossing(pair, lan, wan, key))
 
     def finish(self) -> list[Crossing]:
         """The capture is over: try the fallback keys on the waiting sightings. The rest is neither
@@ -276,15 +292,14 @@ class Pairing:
     def _lost_recently(self, copy: Sighting) -> bool:
         return copy.row[AT] - WINDOW <= max(self._lost_at)
 
-    def _crossing(self, copy: Sighting, partner: Sighting, matched_by: str) -> Crossing | None:
-        """None if both came in, or both went out."""
-        if copy.side == LAN:
-            lan, wan = copy, partner
-        else:
-            lan, wan = partner, copy
+    def _between(self, lan: Sighting, wan: Sighting) -> FlowPair | None:
+        """The flow pair of two copies, None if both came in, or both went out."""
         a, b = lan.row, wan.row
         # is_outbound() and Mappings.flow_pair(), inlined for the usual case.
-        if a[TTL] == b[TTL] or a[BITS] != b[BITS] or a[BITS] & ROW_DIRECTED:
+        differ = a[BITS] ^ b[BITS]
+        if differ & ROW_OUTGOING:
+            outbound = not a[BITS] & ROW_OUTGOING
+        elif differ or a[TTL] == b[TTL] or a[BITS] & ROW_DIRECTED:
             if not may_cross(a, b):
                 return None
             outbound = is_outbound(lan, wan)
@@ -292,33 +307,22 @@ class Pairing:
             outbound = a[TTL] > b[TTL]
         pair = self._flow_pairs.get(a[FLOW] << 32 | b[FLOW])
         if pair is None or pair.outbound is not outbound:
-            pair = self.mappings.flow_pair(lan, wan, outbound)
-        elif not 0 <= a[AT] - pair.agreed < SECOND:
-            if pair.is_of(lan, wan):
-                pair.agreed = -SECOND
-            else:
-                pair = self.mappings.flow_pair(lan, wan, outbound)
-        # The constructor would cost three times the instructions.
-        crossing = _new(Crossing)
-        crossing.lan = lan
-        crossing.wan = wan
-        if outbound:
-            crossing.entered = lan
-            crossing.left = wan
-        else:
-            crossing.entered = wan
-            crossing.left = lan
-        crossing.outbound = outbound
+            return self.mappings.flow_pair(lan, wan, outbound)
+        if not 0 <= a[AT] - pair.agreed < SECOND:
+            if not pair.is_of(lan, wan):
+                return self.mappings.flow_pair(lan, wan, outbound)
+            pair.agreed = -SECOND
+        return pair
+
+    @staticmethod
+    def _crossing(pair: FlowPair, lan: Sighting, wan: Sighting, matched_by: str) -> Crossing:
+        crossing = whole((pair, lan, wan) if pair.outbound else (pair, wan, lan))
         crossing.matched_by = matched_by
-        crossing.flow_pair = pair
-        crossing.expected = crossing.changes = None
-        crossing.rewritten = crossing.translated = crossing.seen_before = False
-        crossing.headers = UNTOUCHED
-        if copy.payload == partner.payload:
-            copy.payload = partner.payload  # kept once
-        else:
+        if lan.payload != wan.payload:
             crossing.rewritten = True
             crossing.translated = pair.explains(crossing.entered.payload, crossing.left.payload)
+        else:
+            wan.payload = lan.payload  # kept once
         return crossing
 
     def _accept(self, crossing: Crossing) -> Crossing:
@@ -329,7 +333,11 @@ class Pairing:
             self.rewritten += 1
         pair = crossing.flow_pair
         if pair is not None and pair.agreed < 0:
-            self.mappings.learn(crossing)
+            lan, wan = crossing.lan, crossing.wan
+            assert lan is not None and wan is not None
+            crossing.expected = self.mappings.learn(
+                pair, lan.row[AT], wan.row[AT], crossing.rewritten
+            )
         return crossing
 
     def _withdraw(self, crossing: Crossing) -> None:
@@ -346,8 +354,12 @@ class Pairing:
             theirs = other.row
             if row[CALL] != theirs[CALL] or not _EARLIEST <= row[AT] - theirs[AT] <= WINDOW:
                 continue
-            crossing = self._crossing(copy, other, IDENTITY)
-            if crossing is not None and (not crossing.rewritten or is_one(crossing)):
+            lan, wan = (copy, other) if copy.side == LAN else (other, copy)
+            pair = self._between(lan, wan)
+            if pair is None:
+                continue
+            crossing = self._crossing(pair, lan, wan, IDENTITY)
+            if not crossing.rewritten or is_one(crossing):
                 found.append((crossing, other))
         if not found:
             return None

@@ -321,4 +321,4 @@ class Message:
     def anomalies(self) -> list[str]:
         """Names of the defects (aw_anomaly)."""
         bits = self.scanned[SIP.ANOMALIES] | self.scanned[SIP.ANOMALIES + 1] << 16
-        return [name for i, name in enumerate(ANOMALY_NAMES) if bits >> i & 1]
+        return [name for i, name in enumerate(ANOMALY_NAMES) if bits >> i & 1] if bits else []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Callable
-from itertools import repeat
+from itertools import chain, count, repeat
 from operator import attrgetter
 
 from algwatch.base.deadlines import Deadlines, Waiting
@@ -63,7 +63,6 @@ USUAL = 1500  # bytes of a message; of larger ones only hashes are remembered
 RINGS = 3600 * SECOND
 
 _ENDS = struct.Struct(f"{ENDS.size}s")  # the addresses of each row, as they are
-_NO_ENDS = (b"",)
 _payload = attrgetter("payload")
 
 Meet = Callable[[Row, bytes], bool]  # a row and its addresses
@@ -127,10 +126,9 @@ class Transactions:
         buffer, addresses, made, side = batch.buffer, batch.ends, batch.sightings, self.side
         # bytes() of bytes costs as much as copying them, and a slice of them is a copy already.
         whole = buffer if isinstance(buffer, bytes) else None
-        every_ends = _ENDS.iter_unpack(batch.ends) if keep else repeat(_NO_ENDS)
-        for i, (row, (ends,)) in enumerate(
-            zip(ROW.iter_unpack(batch.rows), every_ends, strict=False)
-        ):
+        every_ends = chain.from_iterable(_ENDS.iter_unpack(addresses)) if keep else repeat(b"")
+        # zip() uses its tuple again, enumerate() would add another.
+        for row, ends, i in zip(ROW.iter_unpack(batch.rows), every_ends, count(), strict=False):
             (at, key, call, pair, flow, tag, _, cseq, start, length, status, ip_id, _, kind, method,
              ttl, _) = row  # fmt: skip
             if kind != KIND_SIP:
@@ -294,13 +292,15 @@ class Transactions:
         # A ladder of retransmissions has gaps of T2 at most: an answered transaction is over after
         # T4 of silence. An unanswered one is examined again when Timer B or F is due.
         current, over = self.table.get, self.over
+        table = self.table
         for t in young.due(now):
-            if current(t.key) is not t:
+            key = t.key
+            if current(key) is not t:
                 continue  # evicted
             if t.final_at or t.method == ACK:
                 idle = t.last_at + T4
                 if idle <= now:
-                    del self.table[t.key]
+                    del table[key]
                     if over is not None and t.finals:
                         over.append(t)
                 else:

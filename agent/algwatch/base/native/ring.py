@@ -23,14 +23,14 @@ class Room:
 
 
 class Ring:
-    """A live capture ring (native/ring.c), closed until open() returns 0."""
+    """A live capture ring (native/ring.c), closed until open() returns 0. fd: its descriptor, -1
+    while closed."""
 
-    __slots__ = ("_open", "_ring")
+    __slots__ = ("_ring", "fd")
 
     def __init__(self) -> None:
         self._ring = ffi.new("aw_ring *")
-        self._ring.fd = -1
-        self._open = False
+        self._ring.fd = self.fd = -1
 
     def open(
         self, ifname: str, block_size: int, block_count: int, timeout_ms: int, filter_bytes: bytes
@@ -44,7 +44,8 @@ class Ring:
             self._ring, ifname.encode(), block_size, block_count, timeout_ms, filter_bytes,
             len(filter_bytes) // 8,
         )  # fmt: skip
-        self._open = code == 0
+        if code == 0:
+            self.fd = int(self._ring.fd)
         return code
 
     @property
@@ -67,8 +68,7 @@ class Ring:
         return int(self._ring.ifindex)
 
     def fileno(self) -> int:
-        """-1 while closed."""
-        return int(self._ring.fd)
+        return self.fd
 
     def read(self, settings: Settings, room: Room, counts: Counts) -> Batch | int:
         """The ready rows, as many as fit; or AGAIN, GONE, FAILED.
@@ -76,7 +76,7 @@ class Ring:
         The batch is in the room until the next read into it; the kernel has its blocks back. Its
         watermark is 0: only the caller knows the clock.
         """
-        if not self._open:
+        if self.fd < 0:
             return FAILED
         rows = room._rows
         rows.output.counts = counts.struct
@@ -85,14 +85,19 @@ class Ring:
         )
         return found if found < 0 else rows.batch(room._view, found, settings.tap, 0)
 
+    def drops(self) -> int:
+        """Packets without room since open(), from the kernel's own counter."""
+        if self.fd >= 0:
+            lib.aw_ring_stats(self._ring)
+        return int(self._ring.drops)
+
     def stats(self) -> tuple[int, int, int]:
         """(drops, freezes, losing) since open(), from the kernel's own counters."""
-        if self._open:
-            lib.aw_ring_stats(self._ring)
-        return int(self._ring.drops), int(self._ring.freezes), int(self._ring.losing)
+        drops = self.drops()
+        return drops, int(self._ring.freezes), int(self._ring.losing)
 
     def close(self) -> None:
         """Closing twice is fine."""
-        if self._open:
-            self._open = False
+        if self.fd >= 0:
+            self.fd = -1
             lib.aw_ring_close(self._ring)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Crossed: each crossing is joined to its call, registration or exchange, and its line learns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from algwatch.base.native.layout import (
+    ACK,
+    BYE,
+    INVITE,
+    METHOD_NAMES,
+    REFER,
+    ROW_MALFORMED,
+    SUBSCRIBE,
+)
+from algwatch.base.sighting import BITS, CALL, METHOD, STATUS, TTL
+from algwatch.compare.calls import Calls
+from algwatch.compare.captured import Captured
+from algwatch.compare.crossing import Crossing, Same, whole
+from algwatch.compare.exchange import Exchanges
+from algwatch.compare.known_rewrites import KnownRewrites
+from algwatch.compare.lines import READ, Lines
+from algwatch.compare.loss import Losses
+from algwatch.compare.registered import Registrations
+from algwatch.compare.subscribed import Subscriptions
+
+
+class Crossed:
+    """watch: called with every crossing, or None. The rest: the tables to tell."""
+
+    def __init__(self, calls: Calls, lines: Lines, captured: Captured, rewrites: KnownRewrites,
+                 registrations: Registrations, exchanges: Exchanges, subscriptions: Subscriptions,
+                 losses: Losses, watch: Callable[[Crossing], None] | None) -> None:  # fmt: skip
+        self._calls = calls
+        self._lines = lines
+        self._captured = captured
+        self._rewrites = rewrites
+        self._registrations = registrations
+        self._exchanges = exchanges
+        self._subscriptions = subscriptions
+        self._losses = losses
+        self._watch = watch
+
+    def feed(self, crossings: Sequence[Crossing | Same]) -> list[Crossing]:
+        """Join the crossings. Returns those for rules: the first of a kind on its flow pair, one
+        that differs from those before, is malformed, or stayed unpaired."""
+        news: list[Crossing] = []
+        cross, learn, rewrites, watch = (
+            self._calls.cross,
+            self._lines.feed,
+            self._rewrites,
+            self._watch,
+        )
+        familiar = self._familiar
+        for one in crossings:
+            if isinstance(one, tuple):
+                if familiar(one):
+                    if watch is not None:
+                        watch(whole(one))
+                    continue
+                crossing = whole(one)
+            else:
+                crossing = one
+                if crossing.rewritten:
+                    rewrites.look(crossing)
+            call = cross(crossing)
+            if call is None:
+                self._registrations.cross(crossing)
+            row = crossing.entered.row
+            method, status = row[METHOD], row[STATUS]
+            if method in READ or not (status or crossing.outbound):
+                learn(crossing, call)
+            if method > ACK:
+                if not status:
+                    self._exchanges.cross(crossing)
+                if SUBSCRIBE <= method <= REFER:
+                    self._subscriptions.cross(crossing)
+            if watch is not None:
+                watch(crossing)
+            pair = crossing.flow_pair
+            kind = method << 3 | status // 100
+            if pair is None:
+                news.append(crossing)
+                self._losses.unpaired(crossing)
+                if method == INVITE and not status and call is not None:
+                    self._captured.note_alone(call, crossing.entered)
+                continue
+            lan, wan = crossing.lan, crossing.wan
+            if lan is not None and wan is not None and lan.row[TTL] == wan.row[TTL]:
+                self._captured.own.cross(crossing)
+                if method == INVITE and not status and call is not None:
+                    self._captured.note_alone(call, wan, own=True)
+            if not pair.kinds >> kind & 1:
+                pair.kinds |= 1 << kind
+                news.append(crossing)
+            elif not crossing.seen_before if crossing.rewritten else row[BITS] & ROW_MALFORMED:
+                news.append(crossing)
+        for crossing in news:
+            self._captured.note_kind(crossing)
+        return news
+
+    def _familiar(self, same: Same) -> bool:
+        """True if a message was joined: the same bytes on both sides, of a kind that its flow pair
+        has had, in a call that crossed before and was not changed. Most messages are of this kind;
+        nothing else is learned from them."""
+        pair, entered, left = same
+        row = entered.row
+        method, status = row[METHOD], row[STATUS]
+        if not INVITE <= method <= BYE or not pair.kinds >> (method << 3 | status // 100) & 1:
+            return False
+        call = self._calls.table.get(row[CALL])
+        if call is None or not call.settled:
+            return False
+        if row[TTL] == left.row[TTL] or row[BITS] & ROW_MALFORMED:
+            return False
+        if method == INVITE:
+            if not self._lines.skips(pair, status, left):
+                return False
+            if not status:
+                call.flow_pairs["INVITE"] = pair
+            elif 200 <= status < 300:
+                call.flow_pairs["2xx INVITE"] = pair
+        elif not status:
+            if method == BYE:
+                self._exchanges.forwarded(entered, left)
+            elif not pair.outbound:
+                return False  # a line learns from an ACK
+            call.flow_pairs[METHOD_NAMES[method]] = pair
+        return True
