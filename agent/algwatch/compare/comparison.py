@@ -4,7 +4,7 @@ registrations and exchanges, and remembered by line."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 
 from algwatch.base.budget import Budget
@@ -21,6 +21,7 @@ from algwatch.compare.captured import Captured
 from algwatch.compare.contests import tell_calls
 from algwatch.compare.counts import counts
 from algwatch.compare.crossing import OUTSIDE, Crossing, alone
+from algwatch.compare.doubts import Doubts
 from algwatch.compare.exchange import Exchanges
 from algwatch.compare.first_of_kind import FirstOfKind
 from algwatch.compare.knocks import Knocks
@@ -79,8 +80,10 @@ class Comparison:
         self.lines = Lines(limits.lines)
         self._knocks = Knocks()
         self.captured = Captured(two_sided)
+        self._doubts = None
         if self.pairing is not None:
             self.pairing.own = self.captured.own
+            self._doubts = Doubts(self.calls.table, self.sides, memory or limits.memory)
         self._exchanges = Exchanges(self.sides, self.lines, two_sided)
         self._losses = Losses(self.calls.table, self.sides, self.lines, self.captured, limits.lines)
         self._registrations = Registrations(two_sided, more, self._exchanges, live)
@@ -141,8 +144,7 @@ class Comparison:
             self._other_rows.feed(which, other, batch)
         if pairing is not None:
             news = News(self._crossed(pairing.feed(which, fresh)) if fresh else [])
-            if self.calls.forgets:
-                news.moments = self.calls.closed()
+            news.moments = self.calls.closed() if self.calls.forgets else []
             return news
         if self.pairing is not None:
             return News([])
@@ -213,8 +215,8 @@ class Comparison:
         last = News([])
         if self.pairing is not None:
             last.crossings = self._crossed(self.pairing.finish())
-            if self.pairing.contest:
-                tell_calls(self.pairing.contest, self.captured, self.calls.table)
+            self._settle(NEVER)
+            tell_calls(self.pairing.contest, self.captured, self.calls.table)
             if self.watch is not None:
                 for copy in self.pairing.waiting.copies():
                     self.watch(alone(copy, sent=False))
@@ -319,10 +321,9 @@ class Comparison:
     def _pass_time(self, now: int) -> News:
         news = News([] if self.pairing is None else self._crossed(self.pairing.advance(now)))
         if self.pairing is not None:
-            if self.pairing.contest:
-                tell_calls(self.pairing.contest, self.captured, self.calls.table)
-            if self.pairing.outside:
-                self._outside(self.pairing.outside)
+            tell_calls(self.pairing.contest, self.captured, self.calls.table)
+            self._outside(self.pairing.outside)
+            self._settle(now)
         for side in self.sides:
             self._heard(side, side.advance(min(now, self._until[side.side])))
         news.exchanges = self._exchanges.changed(self.sides, now)
@@ -339,6 +340,12 @@ class Comparison:
             self._knocks.set_apart(news, self._registrations.all())
         return news
 
+    def _settle(self, now: int, crossings: Sequence[Crossing] = ()) -> None:
+        """Take note of messages no longer in doubt."""
+        if self._doubts is not None:
+            for side, steps in self._doubts.settle(now, crossings):
+                self._heard(side, steps)
+
     def _outside(self, copies: list[Sighting]) -> None:
         """Copies from a time without a capture of the other side. Empties the list."""
         if self.watch is not None:
@@ -352,6 +359,7 @@ class Comparison:
         """Join the crossings. Returns those for rules: the first of a kind on its flow pair, one
         that differs from those before, is malformed, or stayed unpaired."""
         news: list[Crossing] = []
+        self._settle(0, crossings)
         cross, learn, rewrites, watch = (
             self.calls.cross,
             self.lines.feed,

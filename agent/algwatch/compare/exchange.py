@@ -133,7 +133,7 @@ class Exchanges:
                     entered.request = crossing.entered
                 if left.request is not None and left.request.row[AT] < crossing.left.row[AT]:
                     left.request = crossing.left
-                left.ends = entered.ends
+                left.owner = entered.ends[:16]
                 entered.unpaired = False
 
     def transaction(self, copy: Sighting) -> Transaction | None:

@@ -83,6 +83,7 @@ def answered(code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: B
     if d is None:
         s.current = d = s.add(Dialog(row[TO_TAG]))
     s.invite = t
+    s.refused = s.rejected = 0
     d.request = s.request
     _accepted(s, d, t, row, i, batch, step)
 
