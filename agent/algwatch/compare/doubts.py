@@ -50,6 +50,7 @@ class Doubts:
         self._sides = sides
         self._of: list[Doubt] = []
         self.held: dict[Sighting, bool] = {}
+        self._stopped: set[int] = set()  # calls whose INVITE just proved to have no other copy
         for side in (LAN, WAN):
             doubt = sides[side].transactions.doubt = Doubt(
                 self._asked(side), min(memory // PART, MOST)
@@ -66,8 +67,12 @@ class Doubts:
         if not self.held:
             return []
         for crossing in crossings:
-            if crossing.flow_pair is None and crossing.entered in self.held:
-                self.held[crossing.entered] = True
+            if crossing.flow_pair is None:
+                row = crossing.entered.row
+                if row[METHOD] == INVITE and not row[STATUS]:
+                    self._stopped.add(row[CALL])
+                if crossing.entered in self.held:
+                    self.held[crossing.entered] = True
         steps = []
         blocked = set()  # a message waits for those of its call before it
         for copy, alone in list(self.held.items()):
@@ -75,7 +80,8 @@ class Doubts:
             if call in blocked:
                 continue
             known = copy.paired or alone or copy.row[AT] + WINDOW < now
-            if not known and side.transactions.doubts(copy):
+            early = not copy.paired and now <= copy.row[AT] + 3 * WINDOW and self._is_early(copy)
+            if (early or not known) and side.transactions.doubts(copy):
                 blocked.add(call)
                 continue
             del self.held[copy]
@@ -85,7 +91,15 @@ class Doubts:
             )
             if not doubtful or self._may_be_stopped(copy):
                 steps.append((side, side.believe(copy)))
+        self._stopped.clear()
         return steps
+
+    def _is_early(self, copy: Sighting) -> bool:
+        """The INVITE of its call has crossed, and the call is still to be told."""
+        call = self._calls.get(copy.row[CALL])
+        if call is None or call.paired:
+            return False
+        return any(s.request is not None and s.request.paired > 0 for s in call.seen)
 
     def _asked(self, side: int) -> Asked:
         def is_doubtful(row: Row, ends: bytes, t: Transaction | None) -> bool:
@@ -105,7 +119,7 @@ class Doubts:
     def _invite(self, row: Row, side: int) -> Transaction | None:
         """The INVITE of this call on that side."""
         call = self._calls.get(row[CALL])
-        s = call.sides[side] if call is not None and not call.unsolicited else None
+        s = call.sides[side] if call is not None else None
         t = s.invite if s is not None else self._of[side].invites.get(row[CALL])
         return t if t is not None and t.flow else None
 
@@ -115,10 +129,10 @@ class Doubts:
         row, ends = copy.row, copy.packed_ends
         call = self._calls.get(row[CALL])
         if not row[STATUS]:
-            known = call is not None and (call.paired or "INVITE" in call.unpaired)
+            known = call is not None and (call.paired or self._is_stopped(call))
             return call is None or not known or self._is_of_call(copy, call)
         t = self._sides[copy.side].transactions.table.get(row[TXN] ^ row[CALL])
-        if t is None or not _is_known(t, call):
+        if t is None or not self._is_known(t, call):
             return True
         if ends[16:32] != t.ends[:16] or _same_way(row, t) or t.way_back or self._has_right(copy):
             return False
@@ -128,6 +142,21 @@ class Doubts:
         # Nothing stops a response behind the router: a neighbour sent it, or the router itself.
         stopped = inbound is not False or bool(row[BITS] & ROW_DIRECTED)
         return stopped and ends[:16] == t.ends[16:32]
+
+    def _is_stopped(self, call: Call) -> bool:
+        """Its INVITE did not cross."""
+        return "INVITE" in call.unpaired or not self._stopped.isdisjoint(call.keys)
+
+    def _is_known(self, t: Transaction, call: Call | None) -> bool:
+        """The request crossed this router, or should have."""
+        asked = t.request
+        if asked is not None and asked.paired > 0:
+            return True
+        if asked is None and call is not None and call.paired:
+            return True
+        if address.in_one_network(t.ends[:16], t.ends[16:32], t.ends[47]):
+            return False
+        return t.unpaired or (asked is None and call is not None and self._is_stopped(call))
 
     def _has_right(self, copy: Sighting) -> bool:
         """Another message of this kind, held behind this one, crossed or is not in doubt itself."""
@@ -146,14 +175,14 @@ class Doubts:
 
     def _is_of_call(self, copy: Sighting, call: Call) -> bool:
         s, pairs = call.sides[copy.side], call.flow_pairs.values()
-        if s is None or s.invite is None or call.inbound is None:
+        if s is None or s.invite is None or not s.invite.flow:
             return True
         row, ends, lan = copy.row, copy.packed_ends, copy.side == LAN
         source, target = ends[:16], ends[16:32]
         asked = [t.ends for t in (s.invite, *s.branches.values()) if t.flow]
         beyond = {pair.outside[18:34] for pair in pairs}
         if not pairs:  # its INVITE did not cross
-            out = call.inbound is lan
+            out = s.invite.bits & ROW_OUTGOING if call.inbound is None else call.inbound is lan
             if address.in_one_network(asked[0][:16], asked[0][16:32], asked[0][47]):
                 return True
             beyond = {one[:16] if out else one[16:32] for one in asked}
@@ -191,18 +220,6 @@ def _same_way(row: Row, t: Transaction) -> bool:
     if not row[BITS] & t.bits & ROW_DIRECTED:
         return False
     return not (row[BITS] ^ t.bits) & ROW_OUTGOING
-
-
-def _is_known(t: Transaction, call: Call | None) -> bool:
-    """The request crossed this router, or should have."""
-    asked = t.request
-    if asked is not None and asked.paired > 0:
-        return True
-    if asked is None and call is not None and call.paired:
-        return True
-    if address.in_one_network(t.ends[:16], t.ends[16:32], t.ends[47]):
-        return False
-    return t.unpaired or (asked is None and call is not None and "INVITE" in call.unpaired)
 
 
 def _is_inbound(t: Transaction, call: Call | None, side: int) -> bool | None:

@@ -175,7 +175,7 @@ class Transactions:
                     if meet is not None:
                         t.unsolicited = meet(row, ends)
                     event((REQUEST, t, row, i))
-                    if method == INVITE and doubt is not None and not t.unsolicited:
+                    if method == INVITE and doubt is not None:
                         doubt.invites.setdefault(call, t)
                 if status or t.unsolicited or len(table) >= limit:
                     table.add(key, t, t.unsolicited or bool(status))
