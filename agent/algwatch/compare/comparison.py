@@ -4,7 +4,7 @@ registrations and exchanges, and remembered by line."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from operator import attrgetter
 
 from algwatch.base.budget import Budget
@@ -80,10 +80,10 @@ class Comparison:
         self.lines = Lines(limits.lines)
         self._knocks = Knocks()
         self.captured = Captured(two_sided)
-        self._doubts = None
+        room = (memory or limits.memory) if two_sided else 0
+        self._doubts = Doubts(self.calls.table, self.sides, room, self._heard)
         if self.pairing is not None:
             self.pairing.own = self.captured.own
-            self._doubts = Doubts(self.calls.table, self.sides, memory or limits.memory)
         self._exchanges = Exchanges(self.sides, self.lines, two_sided)
         self._losses = Losses(self.calls.table, self.sides, self.lines, self.captured, limits.lines)
         self._registrations = Registrations(two_sided, more, self._exchanges, live)
@@ -215,7 +215,7 @@ class Comparison:
         last = News([])
         if self.pairing is not None:
             last.crossings = self._crossed(self.pairing.finish())
-            self._settle(NEVER)
+            self._doubts.settle(NEVER)
             tell_calls(self.pairing.contest, self.captured, self.calls.table)
             if self.watch is not None:
                 for copy in self.pairing.waiting.copies():
@@ -323,7 +323,7 @@ class Comparison:
         if self.pairing is not None:
             tell_calls(self.pairing.contest, self.captured, self.calls.table)
             self._outside(self.pairing.outside)
-            self._settle(now)
+            self._doubts.settle(now)
         for side in self.sides:
             self._heard(side, side.advance(min(now, self._until[side.side])))
         news.exchanges = self._exchanges.changed(self.sides, now)
@@ -340,12 +340,6 @@ class Comparison:
             self._knocks.set_apart(news, self._registrations.all())
         return news
 
-    def _settle(self, now: int, crossings: Sequence[Crossing] = ()) -> None:
-        """Take note of messages no longer in doubt."""
-        if self._doubts is not None:
-            for side, steps in self._doubts.settle(now, crossings):
-                self._heard(side, steps)
-
     def _outside(self, copies: list[Sighting]) -> None:
         """Copies from a time without a capture of the other side. Empties the list."""
         if self.watch is not None:
@@ -359,7 +353,7 @@ class Comparison:
         """Join the crossings. Returns those for rules: the first of a kind on its flow pair, one
         that differs from those before, is malformed, or stayed unpaired."""
         news: list[Crossing] = []
-        self._settle(0, crossings)
+        self._doubts.settle(0, crossings)
         cross, learn, rewrites, watch = (
             self.calls.cross,
             self.lines.feed,

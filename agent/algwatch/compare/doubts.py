@@ -10,7 +10,7 @@ hosts, because the router may have stopped it; a neighbour's does not count.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from algwatch.base import address
 from algwatch.base.deadlines import NEVER
@@ -42,11 +42,14 @@ MOST = 1 << 20  # bytes
 
 
 class Doubts:
-    """calls: by the hash of the Call-ID. memory: bytes of messages kept. held: messages in doubt,
+    """calls: by the hash of the Call-ID. memory: bytes of messages kept, 0: nothing is held. heard:
+    called with the steps of what counts after all. held: messages in doubt,
     and those of a call behind them, in order, with True once known to have no other copy."""
 
-    def __init__(self, calls: Table[int, Call], sides: list[Side], memory: int) -> None:
+    def __init__(self, calls: Table[int, Call], sides: list[Side], memory: int,
+                 heard: Callable[[Side, list[Step]], None]) -> None:  # fmt: skip
         self._calls = calls
+        self._heard = heard
         self._sides = sides
         self._of: list[Doubt] = []
         self.held: dict[Sighting, bool] = {}
@@ -57,15 +60,15 @@ class Doubts:
             )
             self._of.append(doubt)
 
-    def settle(self, now: int, crossings: Sequence[Crossing]) -> list[tuple[Side, list[Step]]]:
-        """The steps of messages that count after all. crossings: new ones; now: ns, pairing has
-        passed it."""
+    def settle(self, now: int, crossings: Sequence[Crossing] = ()) -> None:
+        """Tell the steps of messages that count after all. crossings: new ones; now: ns, pairing
+        has passed it."""
         for doubt in self._of:
             if doubt.fresh:
                 self.held.update(dict.fromkeys(doubt.fresh, False))
                 doubt.fresh.clear()
         if not self.held:
-            return []
+            return
         for crossing in crossings:
             if crossing.flow_pair is None:
                 row = crossing.entered.row
@@ -73,7 +76,6 @@ class Doubts:
                     self._stopped.add(row[CALL])
                 if crossing.entered in self.held:
                     self.held[crossing.entered] = True
-        steps = []
         blocked = set()  # a message waits for those of its call before it
         for copy, alone in list(self.held.items()):
             side, call = self._sides[copy.side], (copy.side, copy.row[CALL])
@@ -90,9 +92,8 @@ class Doubts:
                 (alone or now == NEVER) and not copy.paired and side.transactions.doubts(copy)
             )
             if not doubtful or self._may_be_stopped(copy):
-                steps.append((side, side.believe(copy)))
+                self._heard(side, side.believe(copy))
         self._stopped.clear()
-        return steps
 
     def _is_early(self, copy: Sighting) -> bool:
         """The INVITE of its call has crossed, and the call is still to be told."""
