@@ -4,7 +4,7 @@ registrations and exchanges, and remembered by line."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 
 from algwatch.base.budget import Budget
@@ -20,7 +20,8 @@ from algwatch.compare.captured import Captured
 from algwatch.compare.contests import tell_calls
 from algwatch.compare.counts import counts
 from algwatch.compare.crossed import Crossed
-from algwatch.compare.crossing import OUTSIDE, Crossing, alone
+from algwatch.compare.crossing import OUTSIDE, Crossing, Same, alone
+from algwatch.compare.doubts import Doubts
 from algwatch.compare.exchange import Exchanges
 from algwatch.compare.first_of_kind import FirstOfKind
 from algwatch.compare.knocks import Knocks
@@ -79,6 +80,8 @@ class Comparison:
         self.lines = Lines(limits.lines)
         self._knocks = Knocks()
         self.captured = Captured(two_sided)
+        room = (memory or limits.memory) if two_sided else 0
+        self._doubts = Doubts(self.calls.table, self.sides, room, self._heard)
         if self.pairing is not None:
             self.pairing.own = self.captured.own
         self._exchanges = Exchanges(self.sides, self.lines, two_sided)
@@ -144,9 +147,8 @@ class Comparison:
         if other:
             self._other_rows.feed(which, other, batch)
         if pairing is not None:
-            news = News(self._crossed.feed(pairing.feed(which, fresh)) if fresh else [])
-            if self.calls.forgets:
-                news.moments = self.calls.closed()
+            news = News(self._cross(pairing.feed(which, fresh)) if fresh else [])
+            news.moments = self.calls.closed() if self.calls.forgets else []
             return news
         if self.pairing is not None:
             return News([])
@@ -216,9 +218,9 @@ class Comparison:
         due = self._pass_time(now)
         last = News([])
         if self.pairing is not None:
-            last.crossings = self._crossed.feed(self.pairing.finish())
-            if self.pairing.contest:
-                tell_calls(self.pairing.contest, self.captured, self.calls.table)
+            last.crossings = self._cross(self.pairing.finish())
+            self._doubts.settle(NEVER)
+            tell_calls(self.pairing.contest, self.captured, self.calls.table)
             if self.watch is not None:
                 for copy in self.pairing.waiting.copies():
                     self.watch(alone(copy, sent=False))
@@ -321,12 +323,11 @@ class Comparison:
             side.subscribed.clear()
 
     def _pass_time(self, now: int) -> News:
-        news = News([] if self.pairing is None else self._crossed.feed(self.pairing.advance(now)))
+        news = News([] if self.pairing is None else self._cross(self.pairing.advance(now)))
         if self.pairing is not None:
-            if self.pairing.contest:
-                tell_calls(self.pairing.contest, self.captured, self.calls.table)
-            if self.pairing.outside:
-                self._outside(self.pairing.outside)
+            tell_calls(self.pairing.contest, self.captured, self.calls.table)
+            self._outside(self.pairing.outside)
+            self._doubts.settle(now)
         for side in self.sides:
             self._heard(side, side.advance(min(now, self._until[side.side])))
         news.exchanges = self._exchanges.changed(self.sides, now)
@@ -351,3 +352,8 @@ class Comparison:
                 crossing.matched_by = OUTSIDE
                 self.watch(crossing)
         copies.clear()
+
+    def _cross(self, crossings: Sequence[Crossing | Same]) -> list[Crossing]:
+        """Those for rules, see Crossed.feed."""
+        self._doubts.settle(0, crossings)
+        return self._crossed.feed(crossings)

@@ -139,7 +139,7 @@ class Exchanges:
                 entered.request = came
             if left.request is not None and left.request.row[AT] < went.row[AT]:
                 left.request = went
-            left.ends = entered.ends
+            left.owner = entered.ends[:16]
             entered.unpaired = False
 
     def transaction(self, copy: Sighting) -> Transaction | None:

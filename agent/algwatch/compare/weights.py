@@ -81,7 +81,7 @@ class Weights:
             # A response without its request shows nothing, nor does another method than a call's.
             ours = t.requests and t.method in OF_CALLS
             return grade if ours else min(grade, FRESH), host
-        host = t.ends[:16]
+        host = t.owner or t.ends[:16]
         if t.unsolicited or not t.requests:
             return STRANGE, host
         if t.copy or t.forwarded is not None:
@@ -97,7 +97,7 @@ class Weights:
     @staticmethod
     def agreed(key: int, one: Registration | Subscription) -> Weight:
         """The weight of a registration or subscription, as one side saw it."""
-        host = one.transaction.ends[:16]
+        host = one.transaction.owner or one.transaction.ends[:16]
         if one.unsolicited:
             return STRANGE, host
         if one.transaction.copy or one.transaction.forwarded is not None:
@@ -108,7 +108,7 @@ class Weights:
     def joined(key: int, one: Registered | Subscribed) -> Weight:
         """The same, as both sides saw it."""
         near = one.near
-        host = near.transaction.ends[:16]
+        host = near.transaction.owner or near.transaction.ends[:16]
         if one.unsolicited:
             return STRANGE, host
         if one.paired or not one.two_sided:

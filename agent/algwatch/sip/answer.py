@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from algwatch.base.packet import Batch
-from algwatch.base.sighting import AT, CSEQ, FLOW, STATUS, TO_TAG, Row, Sighting
+from algwatch.base.sighting import AT, CSEQ, FLOW, FROM_TAG, STATUS, TO_TAG, Row, Sighting
 from algwatch.sip.denied import denied
 from algwatch.sip.dialog import NOT_ODD, Dialog, DialogSet
 from algwatch.sip.message import Message
@@ -83,6 +83,7 @@ def answered(code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: B
     if d is None:
         s.current = d = s.add(Dialog(row[TO_TAG]))
     s.invite = t
+    s.refused = s.rejected = 0
     d.request = s.request
     _accepted(s, d, t, row, i, batch, step)
 
@@ -94,6 +95,7 @@ def _forked(s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch) -> Non
         d.request = s.request
         d.answered_at = d.answer_last = row[AT]
         d.answers = 1
+        d.answer_tag = row[FROM_TAG]
         d.answer = batch.sighting(s.side, row, i)
         d.timer = session_timer(d.answer, True)
 
@@ -108,6 +110,7 @@ def _accepted(s: DialogSet, d: Dialog, t: Transaction, row: Row, i: int, batch: 
     if not d.established_at:
         d.established_at = row[AT]
     d.answers = 1
+    d.answer_tag = row[FROM_TAG]
     d.answer = batch.sighting(s.side, row, i)
     d.timer = session_timer(d.answer, t.from_tag == s.caller_tag)
     step((s, ANSWERED, row))
@@ -143,6 +146,8 @@ def answered_again(s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
 
 def _repeated(s: DialogSet, d: Dialog, row: Row, i: int, batch: Batch,
               step: Callable[[Step], None]) -> None:  # fmt: skip
+    if row[FROM_TAG] != d.answer_tag:
+        return  # of no dialog: whoever sends it does not repeat the 2xx
     s.final_retransmissions += 1
     d.answers += 1
     d.answer_last = row[AT]

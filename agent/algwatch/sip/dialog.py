@@ -26,7 +26,8 @@ class Dialog:
 
     callee_tag: hash, 0 if the 2xx had none. For the latest answered INVITE in it: invite: the
     transaction; request, answer, ack: Sightings of the INVITE, its first 2xx and the first ACK,
-    kept as long as a verdict may need them; answers: copies of the 2xx; odd: the fault of the ACK,
+    kept as long as a verdict may need them; answers: copies of the 2xx; answer_tag: hash of its
+    From tag; odd: the fault of the ACK,
     a word above; odd_copy: an ACK with the branch of its INVITE, beside a right one, as on the next
     hop. stray_ack: an ACK with the CSeq number of no INVITE.
     pending: a re-INVITE and its request without a final response; it changes nothing before a 2xx;
@@ -49,12 +50,13 @@ class Dialog:
     timer: the session timer in force, None without one; timed_out: this timer caused the BYE.
     """
 
-    __slots__ = ("ack", "acked_at", "acked_last", "answer", "answer_last", "answered_at",
-                 "answers", "both_ended", "bye", "bye_at", "bye_by_caller", "bye_of", "bye_reason",
-                 "bye_response", "bye_status", "bye_unanswered", "bye_unrepeated", "callee_tag",
-                 "confirmed", "crossed", "cut_short", "denied", "disowned", "ended_at",
-                 "established_at", "invite", "moved", "odd", "odd_copy", "pending", "refused",
-                 "request", "silent", "stray_ack", "timed_out", "timer")  # fmt: skip
+    __slots__ = ("ack", "acked_at", "acked_last", "answer", "answer_last", "answer_tag",
+                 "answered_at", "answers", "both_ended", "bye", "bye_at",
+                 "bye_by_caller", "bye_of", "bye_reason", "bye_response", "bye_status",
+                 "bye_unanswered", "bye_unrepeated", "callee_tag", "confirmed",
+                 "crossed", "cut_short", "denied", "disowned", "ended_at",
+                 "established_at", "invite", "moved", "odd", "odd_copy", "pending",
+                 "refused", "request", "silent", "stray_ack", "timed_out", "timer")  # fmt: skip
 
     def __init__(self, callee_tag: int) -> None:
         self.callee_tag = callee_tag
@@ -76,7 +78,7 @@ class Dialog:
         self.timer: SessionTimer | None = None
         self.answered_at = self.answer_last = self.acked_at = self.acked_last = 0
         self.bye_at = self.ended_at = self.established_at = 0
-        self.answers = self.bye_status = 0
+        self.answers = self.bye_status = self.answer_tag = 0
         self.odd = NOT_ODD
         self.bye_reason = ""
         self.confirmed = self.silent = self.timed_out = self.cut_short = False

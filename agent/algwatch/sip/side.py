@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from algwatch.base.native.layout import OPTIONS, REGISTER
 from algwatch.base.packet import Batch
-from algwatch.base.sighting import STATUS
+from algwatch.base.sighting import STATUS, Sighting
 from algwatch.sip.dialogs import Dialogs
 from algwatch.sip.qualify import Qualify
 from algwatch.sip.registration import Registrations, RegistrationStep
@@ -45,24 +45,25 @@ class Side:
         """The events of a batch and the resulting steps of calls. keep, other: see
         Transactions.feed."""
         events = self.transactions.feed(batch, keep, other)
+        return events, self._steps(events, batch, keep)
+
+    def believe(self, copy: Sighting) -> list[Step]:
+        """The same for a message left out in doubt."""
+        batch, events = self.transactions.believe(copy)
+        return self._steps(events, batch, True)
+
+    def _steps(self, events: list[Event], batch: Batch, keep: bool) -> list[Step]:
         if not events:
-            return events, []
+            return []
         rest: list[Event] = []
         steps = self.dialogs.feed(events, batch, rest)
         if rest:
             self._others(rest, batch, keep)
-        return events, steps
+        return steps
 
     def advance(self, now: int) -> list[Step]:
         """Timers of everything here. now: ns of packet time."""
-        events = self.transactions.advance(now)
-        if not events:
-            return []
-        rest: list[Event] = []
-        steps = self.dialogs.feed(events, _NOTHING, rest)
-        if rest:
-            self._others(rest, _NOTHING, False)
-        return steps
+        return self._steps(self.transactions.advance(now), _NOTHING, False)
 
     def _others(self, events: list[Event], batch: Batch, keep: bool) -> None:
         """Requests except INVITE: their bytes are kept until they are answered."""

@@ -43,18 +43,20 @@ class Transaction:
     another Via, so its sender discards it (section 18.1.2). rang_at: of an INVITE, its latest
     provisional response above 100. acked_at: of a refused INVITE, its first ACK. again: its
     retransmissions, None without any.
-    ends: addresses of its first message, of a forwarded request the addresses it came to the router
-    with.
+    ends, bits: addresses and bits of its first request, of a response without one. owner: of a
+    forwarded request, the address it came to the router from (16 bytes), else empty. way_back: flow
+    and direction of believed responses (see compare/doubts.py), 0 = none yet.
 
     For methods other than INVITE and ACK also: request, response: the first sighting of each;
     forwarded: the transaction of the same request on the other side of this router; copy: it is
     such a forwarded one; unpaired: its request never reached the other side."""
 
-    __slots__ = ("acked_at", "again", "at", "call", "copy", "cseq", "ends", "final_at",
+    __slots__ = ("acked_at", "again", "at", "bits", "call", "copy", "cseq", "ends", "final_at",
                  "final_flow", "finals", "flow", "forwarded", "from_tag", "key", "last_at",
-                 "last_ip_id", "last_pair", "last_ttl", "late", "method", "provisional_at",
-                 "rang_at", "request", "requests", "response", "status", "unpaired",
-                 "unsolicited")  # fmt: skip
+                 "last_ip_id", "last_pair", "last_ttl", "late", "method", "owner",
+                 "provisional_at", "rang_at", "request", "requests", "response", "status",
+                 "unpaired", "unsolicited", "way_back")  # fmt: skip
+    bits: int
     ends: bytes
     last_ip_id: int
     last_pair: int
@@ -69,12 +71,14 @@ class Transaction:
         self.cseq = cseq
         self.method = method
         self.unsolicited = self.copy = self.unpaired = False
+        self.owner = b""
         self.request: Sighting | None = None
         self.response: Sighting | None = None
         self.forwarded: Transaction | None = None
         self.again: Again | None = None
         self.requests = self.finals = self.late = self.status = self.rang_at = 0
         self.flow = self.final_flow = self.provisional_at = self.final_at = self.acked_at = 0
+        self.way_back = 0
 
     def is_meant(self, other: Transaction) -> bool:
         """True if other, begun with a response, answers this request, which has no response yet."""
@@ -88,7 +92,8 @@ class Transaction:
         self.requests += was.requests
         self.finals += was.finals
         self.status = self.status or was.status
-        self.flow = was.flow or self.flow
+        if was.flow:
+            self.flow, self.ends, self.bits = was.flow, was.ends, was.bits
         self.final_flow = was.final_flow or self.final_flow
         self.provisional_at = was.provisional_at or self.provisional_at
         self.rang_at = was.rang_at or self.rang_at

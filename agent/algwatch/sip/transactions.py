@@ -26,11 +26,13 @@ from algwatch.base.sighting import (
     PAYLOAD,
     STATUS,
     TO_TAG,
+    TXN,
     Row,
     Sighting,
 )
 from algwatch.base.table import Table
 from algwatch.sip.again import Again
+from algwatch.sip.doubt import Doubt, way
 from algwatch.sip.timers import SECOND, T1, T4, TIMER_B, WINDOW
 from algwatch.sip.transaction import (
     ACKED,
@@ -73,7 +75,8 @@ class Transactions:
     """One side's transactions. limit: transactions followed at once. meet: called with each first
     request, returns whether it is unsolicited (only if feed() keeps all). side: of the sightings
     made by feed(). stray: asked about each response without a request here. True forgets the
-    response at once: no transaction, no event, no sighting.
+    response at once: no transaction, no event, no sighting. doubt: leaves out messages, but for
+    their sightings, until believe() is called with them; only if feed() keeps all.
 
     kept: bytes of the messages of the latest batch, if it kept all.
     messages counts SIP messages without duplicates; strays counts forgotten ones; duplicates counts
@@ -91,6 +94,8 @@ class Transactions:
         self.table: Table[int, Transaction] = Table(limit)
         self.meet = meet
         self.stray: Stray | None = None
+        self.doubt: Doubt | None = None
+        self._late = False
         self.messages = self.strays = self.kept = 0
         self.duplicates = 0
         self.duplicate: Seen | None = None
@@ -120,7 +125,9 @@ class Transactions:
         begin = begun.append
         limit = table.limit
         new = Sighting.__new__
-        meet, stray = self.meet, self.stray
+        meet, stray, late = self.meet, self.stray, self._late
+        doubt = self.doubt if keep and not late else None
+        held = doubt.calls if doubt is not None else None
         duplicates = self.duplicates
         size = 0
         buffer, addresses, made, side = batch.buffer, batch.ends, batch.sightings, self.side
@@ -129,10 +136,13 @@ class Transactions:
         every_ends = chain.from_iterable(_ENDS.iter_unpack(addresses)) if keep else repeat(b"")
         # zip() uses its tuple again, enumerate() would add another.
         for row, ends, i in zip(ROW.iter_unpack(batch.rows), every_ends, count(), strict=False):
-            (at, key, call, pair, flow, tag, _, cseq, start, length, status, ip_id, _, kind, method,
-             ttl, _) = row  # fmt: skip
+            (at, key, call, pair, flow, tag, _, cseq, start, length, status, ip_id, bits, kind,
+             method, ttl, _) = row  # fmt: skip
             if kind != KIND_SIP:
                 other.append((row, i))
+                continue
+            if held and call in held and doubt is not None and doubt.left > 0:
+                size += doubt.hold(batch.sighting(side, row, i))
                 continue
             key ^= call  # two calls with one branch are no retransmission, nor a duplicate
             t = get(key)
@@ -141,7 +151,11 @@ class Transactions:
                 if status and stray is not None and stray(row):
                     self.strays += 1
                     continue
+                if not status and doubt is not None and doubt.asks(row, ends, None):
+                    size += doubt.hold(batch.sighting(side, row, i))
+                    continue
                 t = Transaction(key, at, call, tag, cseq, method)
+                t.bits = bits
                 t.ends = ends or addresses[48 * i : 48 * i + 48]
                 if status:
                     if status < 200:
@@ -159,11 +173,22 @@ class Transactions:
                     if meet is not None:
                         t.unsolicited = meet(row, ends)
                     event((REQUEST, t, row, i))
+                    if method == INVITE and doubt is not None:
+                        doubt.invites.setdefault(call, t)
                 if status or t.unsolicited or len(table) >= limit:
                     table.add(key, t, t.unsolicited or bool(status))
                 else:
                     table[key] = t
                 begin((at + T4, t))
+            elif (
+                status
+                and doubt is not None
+                and t.flow
+                and t.way_back != flow << 3 | bits & ROW_OUTGOING
+                and doubt.asks(row, ends, t)
+            ):
+                size += doubt.hold(batch.sighting(side, row, i))
+                continue
             elif (
                 pair == t.last_pair
                 and ip_id == t.last_ip_id
@@ -184,7 +209,10 @@ class Transactions:
                     if method == ACK and t.method == INVITE:
                         event((ACKED, t, row, i))
                     elif flow == t.flow or not t.flow:
-                        t.flow = flow
+                        if not t.flow:  # a response came first
+                            t.flow = flow
+                            t.bits = bits
+                            t.ends = ends or addresses[48 * i : 48 * i + 48]
                         t.requests += 1
                         if t.requests > 1:
                             self._again(t, at).request(at, t.answered_at)
@@ -212,6 +240,12 @@ class Transactions:
                     t.final_flow = flow
                     t.finals = 1
                     event((FINAL, t, row, i))
+                elif t.status >= 300 > status and method == INVITE:
+                    # A proxy forwards it although another was refused (section 16.7).
+                    t.status = status
+                    t.final_flow = flow
+                    t.finals = 1
+                    event((FINAL, t, row, i))
                 elif flow == t.final_flow:
                     t.finals += 1
                     self._again(t, at)
@@ -221,7 +255,7 @@ class Transactions:
             t.last_ip_id = ip_id
             t.last_ttl = ttl
             t.last_pair = pair
-            if keep:
+            if keep and not late:
                 size += length
                 if whole is not None:
                     payload = whole[start : start + length]
@@ -236,11 +270,40 @@ class Transactions:
                 copy.paired = 0
                 copy._ends = None
         self._young.extend(begun)
-        if self.weighs and made:
+        if doubt is not None and doubt.invites:
+            doubt.invites = {}
+        if self.weighs and made and not late:
             self._remember(made, size)
         self.kept = size
         self.messages += batch.count - len(other) - (self.duplicates - duplicates)
         return events
+
+    def doubts(self, copy: Sighting) -> bool:
+        """True if this message is in doubt itself, and not held for one of its call before it."""
+        row, t = copy.row, self.table.get(copy.row[TXN] ^ copy.row[CALL])
+        if self.doubt is None or (t is None) is bool(row[STATUS]):
+            return False
+        if t is not None and (not t.flow or t.way_back == way(row)):
+            return False
+        return self.doubt.is_doubtful(row, copy.packed_ends, t)
+
+    def believe(self, copy: Sighting) -> tuple[Batch, list[Event]]:
+        """The events of a message left out in doubt, and their batch."""
+        row = list(copy.row)
+        row[PAYLOAD] = 0
+        batch = Batch(copy.payload, ROW.pack(*row), copy.packed_ends, 1, 0, copy.row[AT])
+        batch.sightings[0] = copy
+        before = self.messages, self.duplicate, self.duplicates
+        self._late = True
+        events = self.feed(batch, True, [])
+        self._late = False
+        self.messages, self.duplicate, was = before
+        self.messages -= self.duplicates - was
+        self.impostors.clear()  # pairing has weighed it
+        t = self.table.get(copy.row[TXN] ^ copy.row[CALL])
+        if t is not None and copy.row[STATUS] and copy.paired > 0:
+            t.way_back = way(copy.row)
+        return batch, events
 
     def _again(self, t: Transaction, at: int) -> Again:
         """A message of it was repeated."""

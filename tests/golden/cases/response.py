@@ -13,7 +13,9 @@ from craft import (
     answer,
     incoming_call,
     outgoing_call,
+    register,
     request,
+    sdp,
     works_beside,
 )
 
@@ -319,3 +321,34 @@ def _() -> House:
     _round(house, (b"", b""))
     incoming_call(house, 5, "in@provider")
     return _later(house)
+
+
+def _repeats(tag: bytes) -> House:
+    """An acknowledged call whose 2xx comes three times more, with this From tag."""
+    house = House("linux")
+    register(house, 0)
+    call = Outgoing(house, "one@phone")
+    call.invite(1)
+    call.respond(1.2, 180)
+    call.ok(3)
+    call.ack(3.05)
+    again = answer(200, call.seen.replace(b";tag=p-one-phone", b";tag=" + tag), to_tag=call._tag,
+                   contact=call.far_contact, body=sdp(house.provider, 20000),
+                   received=house.wan_ip, rport=house.wan_port)  # fmt: skip
+    for after in LADDER_2XX[:3]:
+        house.into(3 + after, again)
+    call.bye(20)
+    return house
+
+
+@case("dlg001-repeated-in-its-dialog", [("DLG001", "network", "latent")], ["DLG002"],
+      state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The ACK left, and the 2xx still comes."""
+    return _repeats(b"p-one-phone")
+
+
+@case("dlg001-near-miss-repeated-with-another-tag", must_not=["DLG001", "DLG002"])
+def _() -> House:
+    """What is sent in the provider's name has the From tag of no dialog, so it repeats nothing."""
+    return _repeats(b"forged")

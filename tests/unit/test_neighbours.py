@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages that a neighbour of either end sends in the name of the other end, and that never cross:
+the harm and the outcomes are those without them. Files tell no direction; a ring does (live)."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable
+from ipaddress import ip_address
+
+import pytest
+from algwatch.advise.advice import Advice
+from algwatch.base.packet import LAN, WAN
+from algwatch.compare.summary import CallSummary
+from algwatch.diagnose.finding import Finding
+from algwatch.pipeline import Report
+from craft import (
+    LADDER_2XX,
+    LADDER_INVITE,
+    House,
+    Incoming,
+    Outgoing,
+    Packet,
+    answer,
+    far_gives_up,
+    frame,
+    incoming_call,
+    outgoing_call,
+    register,
+    request,
+)
+from forger import Attacked, payload_of
+
+BOTH = pytest.mark.parametrize("live", [False, True], ids=["files", "live"])
+NEIGHBOURS = "192.168.1.66", "198.51.100.99"  # by side
+MS = 1_000_000
+
+
+# ---- calls ----
+
+
+def silent() -> House:
+    """Nobody answers the phone."""
+    house = House(wan_port=40123)
+    call = Outgoing(house, "one@phone")
+    for after in (0, *LADDER_INVITE):
+        call.invite(1 + after)
+    return house
+
+
+def swallowed() -> House:
+    """The INVITE of the phone does not leave the router."""
+    house = House(wan_port=40123)
+    register(house, 0)
+    call = Outgoing(house, "one@phone")
+    for after in (0, *LADDER_INVITE):
+        call.invite(1 + after, wan=False)
+    return house
+
+
+def beyond() -> House:
+    house = House(wan_port=40123)
+    far_gives_up(house, 1, "one@phone", acks=True, leave=True)
+    return house
+
+
+def not_acknowledged() -> House:
+    house = House(wan_port=40123)
+    call = Incoming(house, "one@provider")
+    call.invite(1)
+    call.ringing(1.2)
+    call.dropped(3)
+    return house
+
+
+def by_the_alg() -> House:
+    """The router sends each ACK to another port."""
+    house = House("linux", wan_port=40123)
+    register(house, 0)
+    call = Incoming(house, "one@provider")
+    call.invite(1)
+    call.ringing(1.2)
+    for after in (0, *LADDER_2XX):
+        call.ack(3.03 + after, lan_port=5080)
+    call.dropped(3)
+    return house
+
+
+def works() -> House:
+    house = House(wan_port=40123)
+    outgoing_call(house, 1, "one@phone")
+    return house
+
+
+def works_inward() -> House:
+    house = House(wan_port=40123)
+    incoming_call(house, 1, "one@provider")
+    return house
+
+
+CALLS: list[Callable[[], House]] = [
+    silent, swallowed, beyond, not_acknowledged, by_the_alg, works, works_inward,
+]  # fmt: skip
+
+
+# ---- forgeries: each adds packets to those of the attacker ----
+
+
+def _first(attacked: Attacked, side: int, begin: bytes, cseq: bytes = b"") -> Packet | None:
+    for packet in (attacked.lan, attacked.wan)[side]:
+        if payload_of(packet).startswith(begin) and cseq in packet[1] and b": reg" not in packet[1]:
+            return packet
+    return None
+
+
+def _ends(packet: Packet) -> tuple[str, int, str, int]:
+    data = packet[1]
+    sport, dport = struct.unpack("!HH", data[34:38])
+    return str(ip_address(data[26:30])), sport, str(ip_address(data[30:34])), dport
+
+
+def _responds(side: int, method: bytes, status: int, late: int) -> Callable[[Attacked], None]:
+    """To a neighbour, in the name of whoever was asked."""
+
+    def forge(attacked: Attacked) -> None:
+        asked = _first(attacked, side, method)
+        if asked is not None:
+            _, _, far, port = _ends(asked)
+            made = answer(status, payload_of(asked), to_tag="forged", contact="<sip:x@192.0.2.9>")
+            data = frame(made, far, port, NEIGHBOURS[side], 5060, 59, 0x7001)
+            attacked.forged[side].append((asked[0] + late * MS, data))
+
+    return forge
+
+
+def _asks(side: int, method: str, late: int) -> Callable[[Attacked], None]:
+    """A request of the call from a neighbour."""
+
+    def forge(attacked: Attacked) -> None:
+        asked = _first(attacked, side, b"INVITE")
+        if asked is None:
+            return
+        of = _first(attacked, side, b"SIP/2.0 200", b" INVITE") or asked
+        own, port, far, far_port = _ends(asked)
+        fields = {
+            name: re.search(rb"(?m)^%s: (.*?)\r$" % name, payload_of(of))[1].decode()  # type: ignore[index]
+            for name in (b"From", b"To", b"Call-ID")
+        }
+        branch = re.search(rb"branch=([^;\r]*)", payload_of(asked))
+        assert branch is not None
+        made = request(
+            method, "sip:x@192.0.2.9", via=f"{own}:{port}", cseq=1 if method != "BYE" else 7,
+            branch=branch[1].decode() if method == "CANCEL" else "z9hG4bKforged",
+            call_id=fields[b"Call-ID"], caller=fields[b"From"], callee=fields[b"To"],
+        )  # fmt: skip
+        data = frame(made, NEIGHBOURS[side], port, far, far_port, 64, 0x7002)
+        attacked.forged[side].append((asked[0] + late * MS, data))
+
+    return forge
+
+
+FORGERIES = {
+    **{f"{status}-{late}": _responds(LAN, b"INVITE", status, late)
+       for status in (180, 200, 403, 487) for late in (5, 100, 1500)},
+    "wan-200": _responds(WAN, b"INVITE", 200, 100),
+    "bye-481": _responds(LAN, b"BYE", 481, 10),
+    "ack": _asks(LAN, "ACK", 2100),
+    "bye": _asks(LAN, "BYE", 4000),
+    "cancel": _asks(LAN, "CANCEL", 500),
+    "cancel-wan": _asks(WAN, "CANCEL", 500),
+}  # fmt: skip
+
+
+def _told(reports: list[Report]) -> tuple[set[tuple[str, str]], list[str], dict[str, str]]:
+    """Harm with its place, outcomes, advice."""
+    harm = {
+        (r.rule, r.where) for r in reports
+        if isinstance(r, Finding) and r.harm in ("observed", "certain")
+    }  # fmt: skip
+    outcomes = sorted(r.outcome for r in reports if isinstance(r, CallSummary))
+    return harm, outcomes, {r.action: r.state for r in reports if isinstance(r, Advice)}
+
+
+def _played(make: Callable[[], House], live: bool,
+            forge: Callable[[Attacked], None] | None = None) -> list[Report]:  # fmt: skip
+    """Both sides are captured until a minute later."""
+    house = make()
+    register(house, 60, n=2)
+    attacked = Attacked(house)
+    if forge is not None:
+        forge(attacked)
+    return attacked.judged(live)[1]
+
+
+@BOTH
+@pytest.mark.parametrize("make", CALLS)
+def test_a_neighbour_changes_no_verdict(live: bool, make: Callable[[], House]) -> None:
+    truth = _told(_played(make, live))
+    wrong = {}
+    for name, forge in FORGERIES.items():
+        told = _told(_played(make, live, forge))
+        if told != truth:
+            wrong[name] = told
+    assert not wrong, truth
