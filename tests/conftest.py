@@ -55,6 +55,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def _folder(nodeid: str) -> str:
+    return nodeid.partition("/")[2].partition("/")[0]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The two groups begin first: each keeps one process busy for long."""
+    items.sort(key=lambda item: _folder(item.nodeid) not in GROUPS)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
@@ -65,12 +74,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             parameters share what they have computed; and xdist looks at every scope after
             every test, so there are some thousand and not tens of thousands."""
             file, _, name = nodeid.partition("::")
-            group = GROUPS.get(file.split("/")[1])
+            group = GROUPS.get(_folder(nodeid))
             if group is not None:
                 return group
             return f"{file}/{crc32(name.partition('[')[2].encode()) % PARTS}"
 
-    # In order, live and built ones early: a file of few and long tests must not be the last one.
+    # In order: a file of few and long tests must not be the last one.
     config.option.loadscopereorder = False
     return Scheduling(config, log)
 
@@ -79,7 +88,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Programs that a test starts inherit it."""
     if MAY_RISE:
-        timed = item.nodeid.split("/")[1] in TIMED
+        timed = _folder(item.nodeid) in TIMED
         os.setpriority(os.PRIO_PROCESS, 0, NICE if timed else NICE + 10)
 
 
