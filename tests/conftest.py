@@ -30,7 +30,7 @@ GROUPS = {
     **dict.fromkeys(("bench", "cost", "emulated", "encap", "fuzz", "native"), "built"),
 }
 # Folders whose tests keep real time; the others compute, and may wait for a CPU.
-TIMED = ("act", "attack", "e2e", "lab", "luci", "top")
+TIMED = ("act", "attack", "e2e", "lab", "luci", "page", "top")
 NICE = os.getpriority(os.PRIO_PROCESS, 0)
 MAY_RISE = os.geteuid() == 0
 
