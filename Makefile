@@ -7,7 +7,7 @@ CHECKED := agent tests cross firmware setup.py native/build_cffi.py
 C_FILES := $(wildcard native/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run zig test test-all collected lint format golden golden-update bench fuzz attack kills faults soak mutate worlds lab lab-table lab-calls cross cross-test footprint imports matrix wheels package docs site clean
+.PHONY: help setup build run zig test test-all collected lint style types types-of-tests layers format golden golden-update bench fuzz attack kills faults soak mutate worlds lab lab-table lab-calls cross cross-test footprint imports matrix wheels package docs site clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -26,11 +26,11 @@ zig:
 	@$(PY) -c 'import ziglang' 2>/dev/null || $(PY) -m pip install -q --disable-pip-version-check $(ZIG)
 
 test: setup  ## everything: lint, then all tests, the lab included
-	@$(MAKE) -s -j3 zig lint collected
+	@$(MAKE) -s -j3 zig types-of-tests collected lint
 	@$(PY) -m pytest -q -n 3
 
 test-all: setup  ## the same with every capture in every long test, which make test takes by turns
-	@$(MAKE) -s -j3 zig lint collected
+	@$(MAKE) -s -j3 zig types-of-tests collected lint
 	@ALGWATCH_ALL=1 $(PY) -m pytest -q -n 3
 
 # What pytest makes of each test file is kept as bytecode, which its processes then need not do.
@@ -38,13 +38,22 @@ collected: setup
 	@$(PY) -m pytest -qq --collect-only >.collected.log 2>&1 || { cat .collected.log; exit 1; }
 	@rm -f .collected.log
 
-lint: setup  ## ruff (check, format), clang-format, mypy (package strict, tests), import layers
+lint: style types types-of-tests layers  ## ruff (check, format), clang-format, mypy (package strict, tests), import layers
+
+style: setup
 	@ruff check -q $(CHECKED)
 	@ruff format -q --check $(CHECKED) || { echo 'lint: type make format'; exit 1; }
 	@clang-format --dry-run -Werror $(C_FILES) || { echo 'lint: type make format'; exit 1; }
+
+types: setup
 	@mypy --no-error-summary
-	@mypy --no-error-summary --config-file tests/mypy.ini
 	@mypy --no-error-summary -p cross -p firmware
+
+# With a cache of its own, since other settings make other results of the same files.
+types-of-tests: setup
+	@mypy --no-error-summary --config-file tests/mypy.ini --cache-dir .mypy_cache/tests
+
+layers: setup
 	@PYTHONPATH=agent lint-imports --no-cache >.lint-imports.log || { cat .lint-imports.log; exit 1; }
 	@rm -f .lint-imports.log
 
