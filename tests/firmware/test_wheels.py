@@ -2,8 +2,8 @@
 """The sdist and the wheels of `make wheels`, installed with pipx as anybody would.
 
 Slow for what it shows: pip and pipx make environments of their own and ask the registry. So each
-file is made once, and of four days one installs the sdist, one the wheel, and two neither; both
-with `make test-all`. pip builds the sdist every day.
+file is made once, and of two days one installs the sdist, the other the wheel; both with
+`make test-all`. pip builds the sdist every day.
 """
 
 from __future__ import annotations
