@@ -53,8 +53,8 @@ def pipx(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]
     """pipx in a venv of its own, and the environment that keeps it to a folder."""
     home = tmp_path_factory.mktemp("pipx")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", home / "venv"], check=True)
-    command = [sys.executable, "-m", "pip", "--python", home / "venv/bin/python", "install", "-q"]
-    command += ["--disable-pip-version-check", "--no-compile", "pipx"]
+    command = [sys.executable, "-m", "pip", "--python", str(home / "venv/bin/python")]
+    command += ["install", "-q", "--disable-pip-version-check", "--no-compile", "pipx"]
     subprocess.run(command, check=True)
     names = {"PIPX_HOME": "home", "PIPX_BIN_DIR": "bin", "PIPX_MAN_DIR": "man"}
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
