@@ -23,13 +23,21 @@ HERE = Path(__file__).resolve().parent
 GRAVE = ("false advice", "was sent over MQTT", "was written to the log", "complained", "memory:")
 
 
+def grave(result: dict[str, Any]) -> bool:
+    return any(word in fault for fault in result["faults"] for word in GRAVE)
+
+
 def alone(results: list[dict[str, Any]], out: Path) -> list[dict[str, Any]]:
     """Beside three others the agent may wait for a CPU until its ring is full. So what went wrong
-    is played once more, with nobody beside it, unless no lack of a CPU can be the reason."""
+    is played again, with nobody beside it, twice at most, unless no lack of a CPU can be the
+    reason."""
     made = []
     for attempt, result in zip(QUICK, results, strict=True):
-        if result["faults"] and not any(word in one for one in result["faults"] for word in GRAVE):
-            result = play([attempt], result["seed"], out, 1)[0] | {"before": result["faults"]}
+        before = []
+        while result["faults"] and len(before) < 2 and not grave(result):
+            before.append(result["faults"])
+            folder = out / str(len(before))
+            result = play([attempt], result["seed"], folder, 1)[0] | {"before": before}
         made.append(result)
     return made
 
@@ -56,7 +64,7 @@ def test_the_attacker_gains_nothing(
     faults = results[name]["faults"]
     if "before" in results[name]:
         before = results[name]["before"]
-        record_property("said", f"{name}: beside others {before}, alone {faults}")
+        record_property("said", f"{name}: {before} where it waited for a CPU, then {faults}")
     assert not faults, f"again: make attack SEED={results[name]['seed']} ONLY={name}"
 
 
