@@ -33,7 +33,7 @@ def alone(results: list[dict[str, Any]], out: Path) -> list[dict[str, Any]]:
     reason."""
     made = []
     for attempt, result in zip(QUICK, results, strict=True):
-        before = []
+        before: list[list[str]] = []
         while result["faults"] and len(before) < 2 and not grave(result):
             before.append(result["faults"])
             folder = out / str(len(before))
