@@ -7,7 +7,7 @@ CHECKED := agent tests cross firmware setup.py native/build_cffi.py
 C_FILES := $(wildcard native/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run zig test test-all lint format golden golden-update bench fuzz attack kills faults soak mutate worlds lab lab-table lab-calls cross cross-test footprint imports matrix wheels package docs site clean
+.PHONY: help setup build run zig test test-all collected lint style types types-of-tests layers format golden golden-update bench fuzz attack kills faults soak mutate worlds lab lab-table lab-calls cross cross-test footprint imports matrix wheels package docs site clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -25,19 +25,35 @@ run: setup  ## watch a call die of the kernel's SIP ALG, and the agent prove it
 zig:
 	@$(PY) -c 'import ziglang' 2>/dev/null || $(PY) -m pip install -q --disable-pip-version-check $(ZIG)
 
-test: setup zig lint  ## everything: lint, then all tests, the lab included
-	@$(PY) -m pytest -q -n 2
+test: setup  ## everything: lint, then all tests, the lab included
+	@$(MAKE) -s -j3 zig types-of-tests collected lint
+	@$(PY) -m pytest -q -n 3
 
-test-all: setup zig lint  ## the same with every capture in every long test, which make test takes by turns
-	@ALGWATCH_ALL=1 $(PY) -m pytest -q -n 2
+test-all: setup  ## the same with every capture in every long test, which make test takes by turns
+	@$(MAKE) -s -j3 zig types-of-tests collected lint
+	@ALGWATCH_ALL=1 $(PY) -m pytest -q -n 3
 
-lint: setup  ## ruff (check, format), clang-format, mypy (package strict, tests), import layers
+# What pytest makes of each test file is kept as bytecode, which its processes then need not do.
+collected: setup
+	@$(PY) -m pytest -qq --collect-only >.collected.log 2>&1 || { cat .collected.log; exit 1; }
+	@rm -f .collected.log
+
+lint: style types types-of-tests layers  ## ruff (check, format), clang-format, mypy (package strict, tests), import layers
+
+style: setup
 	@ruff check -q $(CHECKED)
 	@ruff format -q --check $(CHECKED) || { echo 'lint: type make format'; exit 1; }
 	@clang-format --dry-run -Werror $(C_FILES) || { echo 'lint: type make format'; exit 1; }
+
+types: setup
 	@mypy --no-error-summary
-	@mypy --no-error-summary --config-file tests/mypy.ini
 	@mypy --no-error-summary -p cross -p firmware
+
+# With a cache of its own, since other settings make other results of the same files.
+types-of-tests: setup
+	@mypy --no-error-summary --config-file tests/mypy.ini --cache-dir .mypy_cache/tests
+
+layers: setup
 	@PYTHONPATH=agent lint-imports --no-cache >.lint-imports.log || { cat .lint-imports.log; exit 1; }
 	@rm -f .lint-imports.log
 
@@ -120,7 +136,7 @@ package: setup zig  ## packages for OpenWrt 24.10 and 25.12 in dist/openwrt: TAR
 	@$(PY) firmware/pack/build.py $(TARGETS)
 
 clean:  ## remove what was built; .venv stays until make clean VENV_TOO=1
-	@rm -rf build dist agent/*.egg-info agent/algwatch/_native*.so .lint-imports.log
+	@rm -rf build dist agent/*.egg-info agent/algwatch/_native*.so .lint-imports.log .collected.log
 	@rm -rf tests/native/out tests/fuzz/out
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .venv/.algwatch-stamp
 	@find agent tests cross firmware -name __pycache__ -prune -exec rm -rf {} +

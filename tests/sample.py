@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which captures a long test looks at: a part of them, another one each day; all with
+"""Which captures or texts a long test looks at: a part of them, another one each day; all with
 ALGWATCH_ALL=1 (`make test-all`). ALGWATCH_DAY=N looks at those of another day again."""
 
 from __future__ import annotations

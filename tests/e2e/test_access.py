@@ -7,7 +7,6 @@ import shutil
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,6 +86,11 @@ class Fleet:
         program = need(MOSQUITTO, "mosquitto")
         words = [program, "-c", str(self._folder / "mosquitto.conf")]
         self._process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+
+    def disk(self) -> bytes:
+        """What it has saved."""
+        path = self._folder / "mosquitto.db"
+        return path.read_bytes() if path.exists() else b""
 
     def kill(self) -> None:
         assert self._process is not None
@@ -173,14 +177,14 @@ def test_a_router_that_guesses_at_the_ingesters_group_takes_nothing_away(fleet: 
 def test_what_is_acknowledged_outlives_a_kill_of_the_broker(fleet: Fleet) -> None:
     router, ingest = fleet.client("cpe1"), fleet.client("ingest")
     for number in range(20):
-        router.publish("algwatch/1/cpe1/state", b"%d" % number, retain=True)
+        router.publish("algwatch/1/cpe1/state", b"the word %d" % number, retain=True)
     ingest.close()
-    time.sleep(1.5)  # autosave_interval is 1
+    assert until(lambda: b"the word 19" in fleet.disk()), "autosave_interval is 1"
     fleet.kill()
     fleet.start()
     late = fleet.client("operator")
     late.subscribe("algwatch/1/+/state")
-    assert until(lambda: late.got == [("algwatch/1/cpe1/state", b"19")])
+    assert until(lambda: late.got == [("algwatch/1/cpe1/state", b"the word 19")])
 
 
 def test_nobody_without_a_certificate_of_this_authority_comes_in(fleet: Fleet) -> None:

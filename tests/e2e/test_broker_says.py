@@ -49,7 +49,7 @@ def test_a_broker_that_never_knows_us_gets_nothing_again_and_again(
         agent.publisher.finding(finding(number))
     assert until(lambda: len(broker.server.connections) >= 2 and not len(agent.outbox))
     time.sleep(2.5)  # it drops each connection after twelve reports
-    assert len(broker.server.connections) >= 3
+    assert until(lambda: len(broker.server.connections) >= 3)
     assert len(broker.of("finding")) <= 2 * 10 + 12, "each once more, and what was on its way"
 
 
@@ -69,7 +69,8 @@ def test_a_session_that_may_have_ended_is_no_loss_twice(
     for number in range(8):
         agent.publisher.advice([Advice("keep-sip-alg", "suspected", number / 10, [], [], [])])
         time.sleep(0.2)
-    assert len(broker.server.connections) >= 3 and len(broker.of("finding")) <= 10 + 5
+    assert until(lambda: len(broker.server.connections) >= 3)
+    assert len(broker.of("finding")) <= 10 + 5
 
 
 def test_a_broker_that_is_killed_again_soon_gets_all_of_it_later(
@@ -217,7 +218,8 @@ def test_a_broker_that_may_have_died_gets_each_finding_once_more(
     for number in range(8):
         agent.publisher.advice([Advice("keep-sip-alg", "suspected", number / 10, [], [], [])])
         time.sleep(0.2)
-    assert len(broker.server.connections) >= 3 and len(broker.of("finding")) <= 10 + 5
+    assert until(lambda: len(broker.server.connections) >= 3)
+    assert len(broker.of("finding")) <= 10 + 5
 
 
 DENIES = """allow_anonymous true
@@ -305,7 +307,8 @@ def test_a_broker_that_sends_on_for_ever_is_tried_less_and_less_often(
     agent = Agent(f"mqtt://127.0.0.1:{server.port}")
     ends(lambda: agent.publisher.stop(0.1))
     time.sleep(2)
-    assert 3 <= len(server.connections) <= 32
+    assert len(server.connections) <= 32
+    assert until(lambda: len(server.connections) >= 3)
     assert len(agent.said) <= 7, agent.said
     assert agent.heard("sends this router elsewhere" if named != "nobody" else "refused")
 

@@ -46,21 +46,27 @@ def garbage(rng: Random, house: House) -> Iterator[bytes]:
         yield WAN + ip_summed(made, 14)[6:]
 
 
-@pytest.fixture
-def flood(router: Router, tmp_path: Path) -> Callable[[int, int], subprocess.Popen[str]]:
-    """Garbage at the WAN, when it is called: so many packets a second (0: all at once), and in
-    all. Prints "sent seconds"."""
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program that sends, and its frames."""
+    folder = tmp_path_factory.mktemp("flood")
     compiler = need(shutil.which("cc"), "a C compiler")
-    subprocess.run([compiler, "-O2", "-o", tmp_path / "flood", FLOOD], check=True)
-    frames = tmp_path / "frames"
-    with frames.open("wb") as file:
+    subprocess.run([compiler, "-O2", "-o", folder / "flood", FLOOD], check=True)
+    with (folder / "frames").open("wb") as file:
         for data in garbage(Random(5060), House()):
             file.write(struct.pack("<I", len(data)) + data)
+    return folder
+
+
+@pytest.fixture
+def flood(router: Router, made: Path) -> Callable[[int, int], subprocess.Popen[str]]:
+    """Garbage at the WAN, when it is called: so many packets a second (0: all at once), and in
+    all. Prints "sent seconds"."""
 
     def start(rate: int, count: int) -> subprocess.Popen[str]:
         with router.inside():
             return subprocess.Popen(
-                [tmp_path / "flood", "far-wan", frames, str(rate), str(count)],
+                [made / "flood", "far-wan", made / "frames", str(rate), str(count)],
                 stdout=subprocess.PIPE, text=True,
             )  # fmt: skip
 

@@ -53,7 +53,7 @@ class Agent:
     def connected(self) -> bool:
         return until(lambda: self.publisher.connected)
 
-    def heard(self, word: str, seconds: float = 10.0) -> bool:
+    def heard(self, word: str, seconds: float = 30.0) -> bool:
         return until(lambda: any(word in line for line in list(self.said)), seconds)
 
 

@@ -451,7 +451,7 @@ def test_a_signal_ends_it_and_nothing_stays(net: Network, number: int) -> None:
         one = start(net)
         wait_for_flows(net)
         os.kill(one.pid, number)
-        out, _ = one.communicate(timeout=BUSY)
+        out, _ = one.communicate(timeout=60)
     assert one.returncode == (130 if number == signal.SIGINT else -signal.SIGTERM), out
 
 
@@ -461,6 +461,6 @@ def test_two_at_once_do_not_meet(net: Network) -> None:
         wait_for_flows(net)
         refused = probed(net)
     assert refused.conclusion.startswith("Cannot tell: another probe is running")
-    out, _ = one.communicate(timeout=BUSY)
+    out, _ = one.communicate(timeout=60)
     assert one.returncode == 1
     assert json.loads(out)["state"] == REWRITTEN

@@ -20,8 +20,20 @@ from pathlib import Path
 from brokers import Listener, Mosquitto, until
 from forger import ip_summed
 from logfmt import fields
-from test_daemon import AGENT, LAN, PROVIDER, WAN, Agent, Router, _allowed, broker, listen, router
-from test_daemon import run as run
+from test_daemon import (
+    AGENT,
+    LAN,
+    PROVIDER,
+    WAN,
+    Agent,
+    Router,
+    _allowed,
+    broker,
+    listen,
+    packet_socket,
+    router,
+    run,
+)
 
 __all__ = ["_allowed", "broker", "router", "run"]  # fixtures
 TAPS = ("--lan", "br-lan", "--wan", "wan")
@@ -40,10 +52,7 @@ def frame(payload: bytes, source: tuple[str, int], target: tuple[str, int], ttl:
 def refused(router: Router, numbers: range) -> None:
     """Registrations that the provider refuses: a finding each, and a line at their end."""
     with router.inside():
-        socks = {}
-        for name in ("far-br-lan", "wan", "far-wan", "br-lan"):
-            socks[name] = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-            socks[name].bind((name, 0))
+        socks = {name: packet_socket(name) for name in ("far-br-lan", "wan", "far-wan", "br-lan")}
         for number in numbers:
             lines = (
                 b"Via: SIP/2.0/UDP 192.168.1.10:5060;branch=z9hG4bKr%d;rport\r\n"
@@ -63,7 +72,7 @@ def refused(router: Router, numbers: range) -> None:
                 ("br-lan", frame(no, PROVIDER, LAN, 59)),
             ):
                 socks[name].send(made)
-                time.sleep(0.001)
+            time.sleep(0.004)
         for sock in socks.values():
             sock.close()
 
@@ -187,7 +196,7 @@ def test_lines_are_whole_for_a_slow_reader(router: Router) -> None:
     reader, writer = os.pipe()
     fcntl.fcntl(writer, F_SETPIPE_SZ, 4096)
     with agent(router, writer, "--json") as process:
-        slow = Reader(reader, 0.05)
+        slow = Reader(reader, 0.5)
         refused(router, range(10))
         time.sleep(1.0)
         assert process.poll() is None and b"call-9@" not in slow.data

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Mapping
 
 from openwrt.uci import NotKnown, Package, Section, Uci, UciError
 
-Options = Mapping[str, str | list[str]]
-Tree = Mapping[str, object]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    Options = Mapping[str, str | list[str]]
+    Tree = Mapping[str, object]
 
 # name, module, family, protocol, port; /usr/share/firewall4/helpers
 HELPERS = (
@@ -130,6 +132,8 @@ class Firewall:
                 raise NotKnown(f"option {option} of a {section.type}")
 
     def _networks(self) -> dict[str, str]:
+        import json
+
         with open(f"{self._root}/run/networks.json") as file:
             dump = json.load(file)
         return {

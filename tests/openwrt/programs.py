@@ -5,14 +5,17 @@ where: OPENWRT_ROOT, and of which release: OPENWRT_RELEASE (21.02 has fw3; 24.10
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from typing import Any
 
 from openwrt import uci, uci_command
 from openwrt.firewall import Firewall
 from openwrt.uci import NotKnown
+
+# Hundreds of them are started, so each loads json only where it needs it.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 Words = list[str]
 
@@ -99,6 +102,8 @@ class Programs:
         return ""
 
     def _device(self, device: str) -> int:
+        import json
+
         try:
             with open(self._state) as file:
                 zones: list[list[Any]] = json.load(file)
@@ -112,6 +117,8 @@ class Programs:
 
     def start(self) -> None:
         """As the init script at boot."""
+        import json
+
         made = Firewall(self.uci, self.fw3)
         state = [[zone.name, zone.devices] for zone in made.zones]
         live: dict[str, Any] = {"zones": len(made.zones)}
@@ -130,10 +137,14 @@ class Programs:
             json.dump(state, file)
 
     def _write(self, live: object) -> None:
+        import json
+
         with open(self._live, "w") as file:
             json.dump(live, file)
 
     def live(self) -> dict[str, Any]:
+        import json
+
         with open(self._live) as file:
             live: dict[str, Any] = json.load(file)
         return live
@@ -156,6 +167,8 @@ class Programs:
         if words[:2] == ["-j", "list"] or words[:3] in (["-j", "-a", "list"], ["-a", "-j", "list"]):
             if words[-1] != "ruleset":
                 raise NotKnown(f"nft {words}")
+            import json
+
             print(json.dumps(self._tree(live)))
             return 0
         words = [word for word in words if word != "-a"]

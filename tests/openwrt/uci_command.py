@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 
 from openwrt.uci import (
     INVALID,
@@ -20,6 +19,10 @@ from openwrt.uci import (
     quoted,
     written,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 USAGE = "Usage: uci [<options>] <command> [<arguments>]\n"
 OVERRIDE = "\t-C <path>  set the search path for config override files (default: /var/run/uci)\n"

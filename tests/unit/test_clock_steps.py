@@ -8,6 +8,7 @@ clock of that moment, as the kernel does, and keep it for as long as a block may
 from __future__ import annotations
 
 from collections import deque
+from functools import cache
 from typing import cast
 
 import pytest
@@ -153,6 +154,12 @@ def key(report: Report) -> tuple[object, ...]:
     return (report.action, report.state, report.subject)
 
 
+@cache
+def unset(pause: float, full: bool = False) -> list[tuple[object, ...]]:
+    """What is told where nobody sets the clock."""
+    return [key(one) for one in watched(traffic(), [], pause, full)]
+
+
 STEPS = [
     [(14.0, HOUR)],
     [(14.0, -HOUR)],
@@ -174,19 +181,17 @@ STEPS = [
 def test_a_step_of_the_wall_clock_changes_no_report(
     steps: list[tuple[float, float]], pause: float
 ) -> None:
-    house = traffic()
-    expected = [key(one) for one in watched(house, [], pause)]
+    expected = unset(pause)
     assert ("call", "completes", "completed", "seen") in expected
     assert ("call", "drops", "dropped", "missing") in expected
     assert "DLG001" in [one[0] for one in expected]
-    assert [key(one) for one in watched(house, steps, pause)] == expected
+    assert [key(one) for one in watched(traffic(), steps, pause)] == expected
 
 
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("by", [HOUR, -HOUR])
 def test_it_does_not_matter_when_a_step_comes(by: float, full: bool) -> None:
-    house = traffic()
-    expected = [key(one) for one in watched(house, [], 0.1, full)]
+    house, expected = traffic(), unset(0.1, full)
     for n in range(20):  # around the first 2xx that comes again, on either side of its reading
         at = 12.4 + n * 0.0153
         assert [key(one) for one in watched(house, [(at, by)], 0.1, full)] == expected, at

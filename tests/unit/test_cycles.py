@@ -12,11 +12,12 @@ from algwatch.base.packet import LAN, WAN, Tap
 from algwatch.capture.merged import merged
 from algwatch.pipeline import Pipeline
 from algwatch.report.console import Console
+from sample import some
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 # Live interfaces have one clock and are two sides: what says otherwise says nothing here.
-TWO_SIDED = sorted(
-    path.parent.name for path in GOLDEN.glob("*/wan.pcap") if path.parent.name[:5] != "cap00"
+TWO_SIDED = some(
+    sorted(p.parent.name for p in GOLDEN.glob("*/wan.pcap") if p.parent.name[:5] != "cap00"), 4
 )
 
 
