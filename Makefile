@@ -116,10 +116,11 @@ mutate: setup  ## change what pairs, compares and advises, one change at a time:
 cross: setup zig  ## the extension for every CPU that routers have, with sizes: TARGETS="mips_24kc aarch64"
 	@$(PY) cross/build.py $(TARGETS)
 
-cross-test: setup zig  ## native tests and all captures on emulated CPUs, verdicts to the byte, and a whole machine
-	@ALGWATCH_CROSS=1 $(PY) -m pytest -q tests/native/test_cpus.py tests/emulated tests/firmware/test_cross.py
+cross-test: setup zig  ## native tests and all captures on emulated CPUs, and a whole machine; goes on where it was: ONLY=mipsel
+	@ALGWATCH_CROSS=1 $(PY) -m pytest -v --durations=0 --durations-min=5 $(if $(ONLY),-k "$(ONLY)") \
+	  tests/native/test_cpus.py tests/emulated tests/firmware/test_cross.py
 
-footprint: setup zig  ## sizes, memory and instructions on each CPU, beside the budgets: ONLY="sizes memory"
+footprint: setup zig  ## docs/footprint.md: sizes, memory, instructions, share of each CPU: ONLY="sizes memory"
 	@$(PY) tests/bench/footprint.py $(ONLY)
 
 imports: setup  ## what the daemon imports, as a graph, with the memory that each part takes

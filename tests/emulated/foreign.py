@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,8 +94,10 @@ def need(name: str) -> str:
     return found
 
 
+@cache
 def python(name: str) -> Foreign:
-    """name: "musl-mips" or a table of cross/debian.toml."""
+    """name: "musl-mips" or a table of cross/debian.toml. Made once for all tests: whoever changes
+    its site takes a copy (`own`)."""
     if name == "musl-mips":
         target, root = build.targets()["mips_24kc"], _musl()
     else:
@@ -108,6 +111,12 @@ def python(name: str) -> Foreign:
     shutil.copy(build.extension(target), site / "algwatch" / build.EXTENSION)
     compiled(site)
     return Foreign(name, need(target.qemu), root, site, _release(name)[1])
+
+
+def own(name: str, folder: Path) -> Foreign:
+    """The same with a site in that folder, which may be changed."""
+    one = python(name)
+    return one._replace(site=Path(shutil.copytree(one.site, folder / "site")))
 
 
 def compiled(folder: Path) -> None:

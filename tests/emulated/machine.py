@@ -8,10 +8,10 @@ import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from foreign import HERE, build, debian, debs, need, python
+from foreign import HERE, build, debian, debs, need, own
 
 from firmware.pack.build import pcapy_source
 
@@ -81,31 +81,36 @@ def _parts(folder: Path) -> tuple[Path, Path]:
     return kernel, base
 
 
-def initrd(folder: Path, words: bytes) -> tuple[Path, Path]:
-    """The kernel and what it starts with: init.sh, guest.py and the agent. words: of guest.py."""
+def initrd(
+    folder: Path, words: bytes, guest: str = "guest.py", more: Sequence[Path] = ()
+) -> tuple[Path, Path]:
+    """The kernel and what it starts with: init.sh, the agent and the program that runs it. words:
+    of that program. more: files for it, by their own names."""
     kept = build.OUT / "machine"
     kept.mkdir(parents=True, exist_ok=True)
     kernel, base = _parts(kept)
-    foreign = python("debian-mipsel")
+    foreign = own("debian-mipsel", folder)
     target = build.targets("debian.toml")["debian-mipsel"]
     binding = build.pcapy(target, "3.11", pcapy_source(), "libpcap.so.0.8")
     shutil.copy(binding, foreign.site / "pcapy.so")
-    own: list[tuple[str, Path | bytes]] = [
-        ("init", HERE / "init.sh"), ("guest.py", HERE / "guest.py"), ("words", words),
+    ours: list[tuple[str, Path | bytes]] = [
+        ("init", HERE / "init.sh"), ("guest.py", HERE / guest), ("words", words),
         ("site", foreign.site), *tree(foreign.site, "site/"),
+        *((path.name, path) for path in more),
     ]  # fmt: skip
     made = folder / "initrd"
-    made.write_bytes(base.read_bytes() + cpio(iter(own)))
+    made.write_bytes(base.read_bytes() + cpio(iter(ours)))
     return kernel, made
 
 
-def boot(kernel: Path, ram: Path, seconds: float) -> list[str]:
-    """Lines of the machine's console until it switched itself off, or so long."""
+def boot(kernel: Path, ram: Path, seconds: float, more: Sequence[str] = ()) -> list[str]:
+    """Lines of the machine's console until it switched itself off, or so long. more: words for
+    the emulator."""
     qemu = [
         need("qemu-system-mipsel"), "-M", "malta", "-cpu", "24Kc", "-m", "256",
         "-kernel", str(kernel), "-initrd", str(ram), "-append", "console=ttyS0 quiet panic=-1",
         "-nographic", "-vga", "none", "-no-reboot", "-monitor", "none",
-        "-netdev", "user,id=host", "-device", "pcnet,netdev=host,romfile=",
+        "-netdev", "user,id=host", "-device", "pcnet,netdev=host,romfile=", *more,
     ]  # fmt: skip
     console = ram.with_name("console")
     with console.open("wb") as out, contextlib.suppress(subprocess.TimeoutExpired):

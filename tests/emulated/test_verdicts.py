@@ -11,7 +11,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from foreign import ALL, DEBIAN, HERE, MUSL, Foreign, python, run
+import told
+from foreign import ALL, DEBIAN, MUSL, Foreign, python
 from jobs import GOLDEN, Job, jobs
 
 # Big-endian, in any case.
@@ -19,13 +20,13 @@ CPUS = ["musl-mips", *DEBIAN] if ALL else ["musl-mips" if MUSL.exists() else "de
 LATE = 2_200_000_000  # s since 1970: 2039, past the range of a signed 32-bit time_t
 
 
-def verdicts(command: list[str], work: list[Job]) -> list[str]:
-    return run(command, "".join(json.dumps(job) + "\n" for job in work), 3600).splitlines()
+def on_this_machine(work: list[Job]) -> list[str]:
+    return list(told.answers([sys.executable, str(told.SCRIPT)], work))
 
 
 @cache
 def here() -> list[str]:
-    return verdicts([sys.executable, str(HERE / "verdicts.py")], jobs(ALL))
+    return on_this_machine(jobs(ALL))
 
 
 @pytest.fixture(scope="module", params=CPUS)
@@ -33,16 +34,9 @@ def foreign(request: pytest.FixtureRequest) -> Iterator[Foreign]:
     yield python(request.param)
 
 
-def same(foreign: Foreign, expected: list[str], work: list[Job]) -> None:
-    there = verdicts(foreign.command(HERE / "verdicts.py"), work)
-    assert len(there) == len(work)
-    different = [json.loads(a)[0] for a, b in zip(there, expected, strict=True) if a != b]
-    assert not different
-
-
 def test_every_verdict_is_byte_for_byte_that_of_this_machine(foreign: Foreign) -> None:
     assert len(here()) >= 10 and all('"findings"' in json.loads(line)[2] for line in here()[:-3])
-    same(foreign, here(), jobs(ALL))
+    assert told.different(foreign, jobs(ALL), here()) == []
 
 
 def later(capture: bytes, by: int) -> bytes:
@@ -63,6 +57,6 @@ def test_a_capture_of_2039_is_told_as_on_this_machine(foreign: Foreign, tmp_path
         (tmp_path / f"{side}.pcap").write_bytes(later(old, by))
     files = ["--lan", f"{tmp_path}/lan.pcap", "--wan", f"{tmp_path}/wan.pcap"]
     work = [("json", ["--json", *files]), ("text", files)]
-    expected = verdicts([sys.executable, str(HERE / "verdicts.py")], work)
+    expected = on_this_machine(work)
     assert "2039-09-18" in expected[1]
-    same(foreign, expected, work)
+    assert told.different(foreign, work, expected) == []
