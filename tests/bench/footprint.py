@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make footprint`: what the agent takes of a router, measured, beside what it may take.
 
-usage: footprint.py [sizes] [packages] [memory] [instructions]      all of them without a word
+usage: footprint.py [sizes] [packages] [memory] [instructions] [shares]      all without a word
 
 sizes: the extension for each CPU. packages: what is installed. memory: the daemon, connected with
 mutual TLS, idle and after 200 messages, on 64 and on 32 bits (root). instructions: of a crossing
-on each CPU, and with that the share of a router's CPU. Exit status 1: a budget is broken.
+on each CPU. shares: of a router's CPU, by the running daemon. Printed, and written into
+docs/footprint.md. Exit status 1: a budget is broken.
 """
 
 from __future__ import annotations
@@ -21,21 +22,32 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [*(str(HERE.parent / name) for name in ("", "emulated", "e2e")), str(ROOT)]
 
-from budgets import CLOCKS, CYCLES, INSTRUCTIONS, MEMORY, RATE, SHARE  # noqa: E402
+import footprint_page  # noqa: E402
+from budgets import (  # noqa: E402
+    CLOCKS,
+    CYCLES,
+    FACTORS,
+    INSTRUCTIONS,
+    MEANT,
+    MEMORY,
+    SHARE,
+    SPREAD,
+)
 from measure import table  # noqa: E402
 
 broken: list[str] = []
+NEEDS_PAHO = "1.6.1"  # what routers carry
 
 
-def within(what: str, value: float, most: float) -> str:
+def within(what: str, value: float, most: float, form: str = ",.0f") -> str:
     """The value, and a mark where it is more than it may be."""
     if value <= most:
-        return f"{value:,.0f}"
-    broken.append(f"{what}: {value:,.0f}, and {most:,.0f} may be")
-    return f"{value:,.0f} (!)"
+        return f"{value:{form}}"
+    broken.append(f"{what}: {value:{form}}, and {most:{form}} may be")
+    return f"{value:{form}} (!)"
 
 
-def sizes() -> None:
+def sizes() -> str:
     from cross import build, elf
 
     rows = []
@@ -46,10 +58,11 @@ def sizes() -> None:
         kind = f"{seen.bits} bits, {'big' if seen.big else 'little'}-endian"
         rows.append((name, kind, within(name, size, build.MOST),
                      within(f"{name}, xz", packed, build.MOST_XZ)))  # fmt: skip
-    print(table(("extension", "CPU", f"bytes ({build.MOST:,})", f"xz ({build.MOST_XZ:,})"), rows))
+    head = ("extension, stripped", "CPU", f"bytes ({build.MOST:,})", f"xz ({build.MOST_XZ:,})")
+    return table(head, rows)
 
 
-def packages() -> None:
+def packages() -> str:
     from cross import build as cross
     from firmware.pack import build as pack
 
@@ -62,10 +75,10 @@ def packages() -> None:
             sized = [(len(form.write(one)), one.installed_size()) for one in made]
             rows += [(f"{one.name} {release}", name, f"{data:,}", f"{installed:,}")
                      for one, (data, installed) in zip(made, sized, strict=True)]  # fmt: skip
-    print(table(("package", "CPU", "bytes", "installed"), rows))
+    return table(("package", "CPU", "bytes", "installed"), rows)
 
 
-def memory() -> None:
+def memory() -> str:
     from faults import need_pahos
     from foreign import build, python
     from packaged import packaged
@@ -73,31 +86,46 @@ def memory() -> None:
 
     from firmware.pack.build import pcapy_source
 
+    need_pahos()
     with tempfile.TemporaryDirectory() as lib:
         site = packaged(Path(lib) / "site")
         command = site / "bin/algwatch"
-        need_pahos()
-        path = f"PYTHONPATH={site}:{PAHOS['1.6.1']}"
-        here = ("env", path, sys.executable, str(command))
         small = python("debian-i386")
         target = build.targets("debian.toml")["debian-i386"]
         binding = build.pcapy(target, "3.11", pcapy_source(), "libpcap.so.0.8")
         other = packaged(Path(lib) / "other")
         shutil.copy(binding, other / "pcapy.so")
         shutil.copy(small.site / "algwatch" / build.EXTENSION, other / "algwatch")
-        there = small._replace(site=other).natively(command)
-        rows = _measured({64: here, 32: there})
-    print(table(("kB of the daemon", "RSS, idle", "private, idle", "RSS, loaded",
-                 "private, loaded"), rows))  # fmt: skip
+
+        def here(*paths: object) -> tuple[str, ...]:
+            path = ":".join(map(str, (*paths, site)))
+            return ("env", f"PYTHONPATH={path}", sys.executable, str(command))
+
+        rows = _measured(
+            ((32, NEEDS_PAHO, small._replace(site=other).natively(command), (256, 2048)),
+             (64, NEEDS_PAHO, here(PAHOS[NEEDS_PAHO]), (256, 2048)),
+             (64, _paho(), here(), (256,)))
+        )  # fmt: skip
+    head = ("kB of the daemon", "RSS, idle", "private, idle", "RSS, loaded", "private, loaded")
+    meant = [f"{rss:,} and {private:,} on {bits} bits" for bits, (rss, private) in MEANT.items()]
+    return footprint_page.MEMORY.format(table=table(head, rows), meant=", ".join(meant))
 
 
-def _measured(commands: dict[int, Sequence[str]]) -> list[tuple[str, ...]]:
-    """Rows of the table. commands: of the daemon, by the bits of its CPU."""
+def _paho() -> str:
+    from importlib.metadata import version
+
+    return version("paho-mqtt")
+
+
+def _measured(
+    runs: Sequence[tuple[int, str, Sequence[str], Sequence[int]]],
+) -> list[tuple[str, ...]]:
+    """Rows of the table. runs: bits of the CPU, paho, command of the daemon, kB of rings."""
     from test_daemon import Agent, Router, memory_under_load
 
     rows = []
-    for bits, command in commands.items():
-        for ring in (256, 2048):
+    for bits, paho, command, rings in runs:
+        for ring in rings:
             router = Router()
             start = partial(Agent, router, "--lan", "br-lan", "--wan", "wan", python=command)
             with tempfile.TemporaryDirectory() as folder:
@@ -106,43 +134,71 @@ def _measured(commands: dict[int, Sequence[str]]) -> list[tuple[str, ...]]:
             for state in used.values():
                 # No other program maps these libraries, and clean pages of a file are not lost.
                 state["private"] = state["dirty"] + 2 * ring
-            most = MEMORY[bits] if ring == 256 else {"rss": 1e9, "private": 1e9}
+            limited = ring == 256 and paho == NEEDS_PAHO
+            most = MEMORY[bits] if limited else {"rss": 1e9, "private": 1e9}
             cells = [within(f"{kind} on {bits} bits, {state}", used[state][kind], most[kind])
                      for state in ("idle", "loaded") for kind in ("rss", "private")]  # fmt: skip
-            rows.append((f"{bits} bits, rings of {ring} kB", *cells))
+            rows.append((f"{bits} bits, paho {paho}, rings of {ring} kB", *cells))
     return rows
 
 
-def instructions() -> None:
-    from meter import CPUS, HOST, MODES, Meter
+def instructions() -> str:
+    from meter import CPUS, FEW, HOST, MODES, Meter
 
+    one = MODES[-1]
     with tempfile.TemporaryDirectory() as folder:
         meter = Meter(Path(folder))
-        found = {(cpu, mode): meter.crossing(cpu, mode) for mode in MODES for cpu in CPUS}
-    rows = []
-    for cpu in CPUS:
-        row = [cpu]
-        for mode in MODES:
-            each = found[cpu, mode]
-            row += [f"{each:,.0f}", f"{each / found[HOST, mode]:.2f}"]
-        rows.append(row)
+        here = {mode: meter.crossing(HOST, mode) for mode in MODES}
+        few = {cpu: meter.crossing(cpu, one, FEW) for cpu in CPUS}
+        checks = [meter.checked(cpu) for cpu in CPUS if cpu != HOST]
     for mode in MODES:
-        within(f"instructions of a crossing, {mode}", found[HOST, mode], INSTRUCTIONS[mode])
-    head = [cell for mode in MODES for cell in (mode, "times x86-64")]
-    print(table(("instructions of a crossing", *head), rows))
-    shares = []
-    for name, cpu, hertz in CLOCKS:
-        each_mode = [found[cpu, mode] * RATE * CYCLES / hertz * 100 for mode in MODES]
-        shares.append((name, *(f"{share:.1f}%" for share in each_mode), f"{SHARE}%"))
-    print()
-    print(table((f"at {RATE} messages/s, from files", *MODES, "meant to be"), shares))
+        within(f"instructions of a crossing, {mode}", here[mode], INSTRUCTIONS[mode])
+    rows = []
+    for cpu, (_, kind) in CPUS.items():
+        factor = few[cpu] / few[HOST]
+        if abs(factor / FACTORS[cpu] - 1) > SPREAD:
+            broken.append(f"factor of {cpu}: {factor:.2f}, and budgets.py has {FACTORS[cpu]}")
+        each = (f"{here[mode] * factor:,.0f}" for mode in MODES)
+        rows.append((f"{cpu}: {kind}", f"{few[cpu]:,.0f}", f"{factor:.2f}", f"{FACTORS[cpu]:.2f}",
+                     *each))  # fmt: skip
+    head = ("CPU: Python", f"counted, {one}", "times x86-64", "reckoned with", *MODES)
+    return footprint_page.INSTRUCTIONS.format(
+        table=table(head, rows),
+        checks=", ".join(f"{counted:,} and {lines:,}" for counted, lines in checks),
+    )  # fmt: skip
+
+
+def shares() -> str:
+    import shares as running
+
+    found, lost = running.measured(running.PHASES)
+    head = ("percent of the CPU", *(phase.name for phase in running.PHASES))
+    rows = []
+    for size, name, cpu, hertz in CLOCKS:
+        row = [f"{size}: {name}"]
+        for phase in running.PHASES:
+            rate = found[phase.name].full * FACTORS[cpu] / FACTORS[running.CPU]
+            most = SHARE[size] if phase.rate == 100 else 100.0
+            row.append(within(f"{name}, {phase.name}", rate * CYCLES / hertz * 100, most, ".1f"))
+        rows.append(row)
+    return footprint_page.SHARES.format(
+        table=table(head, rows), own=running.table_of(found), lost=lost, cycles=CYCLES,
+        instruction=running.INSTRUCTION, phones=running.PHONES,
+    )  # fmt: skip
+
+
+PARTS = {
+    "sizes": ("Size", sizes), "packages": ("Packages", packages), "memory": ("Memory", memory),
+    "instructions": ("Instructions", instructions), "shares": ("Share of the CPU", shares),
+}  # fmt: skip
 
 
 def main(words: list[str]) -> int:
-    parts = {f.__name__: f for f in (sizes, packages, memory, instructions)}
-    for word in words or parts:
-        parts[word]()
-        print(flush=True)
+    for word in words or PARTS:
+        title, part = PARTS[word]
+        text = part()
+        print(text, end="\n\n", flush=True)
+        footprint_page.put(title, text, [name for name, _ in PARTS.values()])
     for line in broken:
         print(f"make footprint: {line}", file=sys.stderr)
     return 1 if broken else 0

@@ -27,6 +27,8 @@ CALLS, LOST = 12_821, 1_282
 MESSAGES = (CALLS - LOST) * 7 + LOST * 15
 START = 1_700_000_000.0  # seconds since 1970
 CALLS_A_SECOND = 20.0
+SEED = 12821
+LONGEST = 60.0  # s that a call is held
 LADDER = (0.0, 0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5)
 PUBLIC, PROVIDER = "203.0.113.77", "198.51.100.20"
 PHONES = 60
@@ -94,7 +96,7 @@ class Call:
             return made
         made.append((answer, not caller, ok))
         made.append((answer + way, caller, self._request("ACK", "a")))
-        end, swapped = answer + rng.uniform(3.0, 60.0), rng.random() < 0.5
+        end, swapped = answer + rng.uniform(3.0, LONGEST), rng.random() < 0.5
         made.append((end, caller != swapped, self._request("BYE", "b", swapped=swapped)))
         made.append((end + way, caller == swapped, self._answer("200 OK", "BYE", swapped=swapped)))
         return made
@@ -163,7 +165,7 @@ def text_on(side_host: str, side_port: int, text: str) -> bytes:
 
 def traffic(calls: int, lost: int) -> Iterator[tuple[float, bool, Call, str]]:
     """Events of all calls in order of time; memory for those that go on at once only."""
-    rng = random.Random(12821)
+    rng = random.Random(SEED)
     coming: list[tuple[float, int, bool, str, Call]] = []
     number, serial, start = 0, 0, START
     share = calls / lost
