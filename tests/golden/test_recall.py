@@ -20,13 +20,14 @@ from cases import CASES
 from craft import NS, Packet, batch
 
 APART = 7200 * NS  # between two captures: nothing of the first one still goes on in the second one
+QUIET = NS
 PARTS = 4
 FOREVER = 1 << 62  # ns
 
 # What these conclude from is not kept: bindings, mappings and outages, packets counted. The first
 # and the last message of a capture hide what it did not see, so a new process begins anew.
 GOES_ON = ("reg003-longer", "reg003-refreshed", "reg005-firewall", "reg001-near-miss-wan", "txn004",
-           "txn005", "reg006-near-miss-capture-began", "cap")  # fmt: skip
+           "txn005", "reg006-near-miss-capture-began", "reg006-provider", "cap")  # fmt: skip
 CHOSEN = [name for name, case in CASES.items() if not case.one_file
           and not name.startswith(GOES_ON)]  # fmt: skip
 SAMPLE = [name for at, name in enumerate(CHOSEN)
@@ -54,8 +55,12 @@ class Process:
         first = _at(packets[0])
         packets = [one for one in packets if since <= _at(one) - first < until]
         for tap, (when, data) in packets:
+            if when > _at(packets[0]) + QUIET:
+                self.pass_time(when + at - QUIET)  # a live one looks at the clock meanwhile
             self._note(self.pipeline.feed(batch([(when + at, data)], tap)))
-        self.pass_time(packets[-1][1][0] + at + APART // 2)
+        end = packets[-1][1][0] + at
+        for now in (end + QUIET, end + APART // 4, end + APART // 2):
+            self.pass_time(now)
 
     def pass_time(self, now: int) -> None:
         self.now = now
